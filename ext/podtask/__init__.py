@@ -1,0 +1,66 @@
+"""podtask: run a notebook cell in a Kubernetes pod.
+
+Public names are loaded at their first use: ``import podtask`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cell import Cell as Cell
+    from .errors import (
+        ClusterError as ClusterError,
+    )
+    from .errors import (
+        InputError as InputError,
+    )
+    from .errors import (
+        PodtaskError as PodtaskError,
+    )
+    from .errors import (
+        StartError as StartError,
+    )
+    from .errors import (
+        TaskError as TaskError,
+    )
+    from .errors import (
+        TaskTimeout as TaskTimeout,
+    )
+    from .function import render as render
+    from .function import run as run
+    from .function import submit as submit
+    from .options import RunOptions as RunOptions
+    from .task import Task as Task
+    from .template import PodTemplate as PodTemplate
+
+__version__ = "0.1.0"
+PUBLIC = {
+    "Cell": "cell", "RunOptions": "options", "PodTemplate": "template", "Task": "task",
+    "render": "function", "run": "function", "submit": "function",
+    "PodtaskError": "errors", "InputError": "errors", "ClusterError": "errors",
+    "StartError": "errors", "TaskError": "errors", "TaskTimeout": "errors",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'podtask' has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{PUBLIC[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *PUBLIC]
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Registers the magics (``%load_ext podtask``)."""
+    from .magic import PodtaskMagics
+
+    ipython.register_magics(PodtaskMagics)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """Removes the magics (``%unload_ext podtask``)."""
+    ipython.magics_manager.magics["cell"].pop("podtask", None)

@@ -1,0 +1,68 @@
+"""What a backend is to a task: something that starts a runner, reaches it, sees it end.
+
+Protocols and plain values only; ``local`` and ``pods`` implement them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class ByteStream(Protocol):
+    """A connection to the runner's port: ordered bytes, both ways."""
+
+    async def send(self, data: bytes) -> None:
+        """Sends bytes, all or an error (OSError)."""
+
+    async def receive(self) -> bytes:
+        """Returns the next bytes; empty at the end, OSError when the connection broke."""
+
+    async def close(self) -> None:
+        """Ends the connection; never fails."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the primary container ended, as far as the backend can see.
+
+    Args:
+        say: one sentence for the user.
+        do: what to do next.
+        code: exit code of the runner, where there is one.
+        started: False where the cell provably never ran.
+    """
+
+    say: str
+    do: str = ""
+    code: int | None = None
+    started: bool = True
+
+
+class Placement(Protocol):
+    """One started runner: a pod, or a process on this machine."""
+
+    name: str
+    url: str
+
+    async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
+        """Tries to reach the runner until ``greet`` has succeeded on a stream; returns its value."""
+
+    async def ended(self) -> Ending:
+        """Waits until the runner has ended, or can never start."""
+
+    async def delete(self, grace: float | None = None) -> None:
+        """Ends and removes it; gone already is fine."""
+
+    async def settled(self) -> None:
+        """Waits until a deletion under way has been taken; at once where there is none."""
+
+    async def logs(self, container: str | None) -> str:
+        """Returns what a container has written to its log."""
+
+
+OnPhase = Callable[[str, str], None]
+"""Called with a phase ("Pending", "Running", ...) and a sentence that says more, or ""."""

@@ -1,0 +1,194 @@
+"""The source of a cell and what it reads and writes. Pure: nothing is executed here."""
+
+from __future__ import annotations
+
+import ast
+import symtable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from .errors import InputError
+
+HIDDEN = {"In", "Out", "get_ipython", "exit", "quit", "display", "open"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell, ready to be compiled elsewhere.
+
+    Args:
+        source: Python source; empty lines in front make its line numbers those of the notebook.
+        filename: what tracebacks call it.
+        reads: names that may be read before the cell itself sets them.
+        writes: names it sets at its top level.
+        quiet: it ends with ``;``: the last value is not shown.
+    """
+
+    source: str
+    filename: str
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    quiet: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        text: str,
+        filename: str = "<podtask cell>",
+        skip: int = 0,
+        transform: Callable[[str], str] | None = None,
+    ) -> Cell:
+        """Returns the cell of a text.
+
+        Args:
+            text: the source as typed.
+            filename: what tracebacks call it.
+            skip: lines that stand above it in the notebook's cell.
+            transform: IPython's, which turns its own syntax into Python.
+
+        Raises:
+            SyntaxError: it does not compile, with the notebook's line.
+            InputError: it uses a magic, which has no meaning in the pod.
+        """
+        source = "\n" * skip + (transform(text) if transform else text)
+        flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        tree = compile(source, filename, "exec", flags, dont_inherit=True)
+        if not isinstance(tree, ast.Module):
+            raise TypeError("compile gave no module")
+        compile(tree, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        _refuse_magics(tree, source)
+        flow = Flow()
+        flow.run(tree.body)
+        quiet = text.rstrip().endswith(";")
+        return cls(source, filename, tuple(sorted(flow.reads)), tuple(sorted(flow.writes)), quiet)
+
+
+class Flow:
+    """Follows statements in order: which names are read before they are surely set."""
+
+    def __init__(self) -> None:
+        self.reads: set[str] = set()
+        self.writes: set[str] = set()
+        self._set: set[str] = set()
+
+    def run(self, body: Iterable[ast.stmt]) -> None:
+        """Takes in a block of statements."""
+        for statement in body:
+            self._statement(statement)
+
+    def _statement(self, node: ast.stmt) -> None:
+        if isinstance(node, ast.If):
+            self._read(node.test)
+            self._branches(node.body, node.orelse)
+        elif isinstance(node, (ast.For, ast.AsyncFor)):
+            self._read(node.iter)
+            before = set(self._set)
+            self._bind(node.target)
+            self.run(node.body)
+            self._set = set(before)
+            self.run(node.orelse)
+            self._set = before
+        elif isinstance(node, ast.While):
+            self._read(node.test)
+            self._branches(node.body, node.orelse, [])
+        elif isinstance(node, (ast.With, ast.AsyncWith)):
+            for item in node.items:
+                self._read(item.context_expr)
+                if item.optional_vars:
+                    self._bind(item.optional_vars)
+            self.run(node.body)
+        elif isinstance(node, ast.Try) or type(node).__name__ == "TryStar":
+            self._try(node)  # type: ignore[arg-type]
+        elif isinstance(node, ast.Match):
+            self._read(node.subject)
+            self._branches(*([ast.Expr(case.guard), *case.body] if case.guard else case.body
+                             for case in node.cases), [])  # fmt: skip
+        else:
+            self._simple(node)
+
+    def _try(self, node: ast.Try) -> None:
+        before = set(self._set)
+        self.run(node.body)
+        self.run(node.orelse)
+        for handler in node.handlers:
+            self._set = set(before)
+            if handler.type:
+                self._read(handler.type)
+            if handler.name:
+                self._set.add(handler.name)
+            self.run(handler.body)
+        self._set = before
+        self.run(node.finalbody)
+
+    def _branches(self, *bodies: list[ast.stmt]) -> None:
+        before = set(self._set)
+        ends = []
+        for body in bodies:
+            self._set = set(before)
+            self.run(body)
+            ends.append(self._set)
+        self._set = set.intersection(*ends)
+
+    def _simple(self, node: ast.stmt) -> None:
+        used, bound = _names(node)
+        if isinstance(node, ast.AugAssign):
+            used |= bound
+        self._note(used)
+        if isinstance(node, ast.Delete):
+            self._note(bound)
+            self._set -= bound
+        else:
+            self._set |= bound
+            self.writes |= bound
+
+    def _bind(self, target: ast.expr) -> None:
+        self._simple(ast.Assign([target], ast.Constant(None)))
+
+    def _read(self, node: ast.expr) -> None:
+        self._simple(ast.Expr(node))
+
+    def _note(self, used: set[str]) -> None:
+        self.reads |= used - self._set
+
+
+def free_names(source: str) -> set[str]:
+    """Returns the global names that a piece of code and the functions in it read."""
+    return _used(symtable.symtable(source, "<names>", "exec"))
+
+
+def _names(node: ast.stmt) -> tuple[set[str], set[str]]:
+    """Returns (names used, names bound at the top) of a statement."""
+    text = ast.unparse(ast.fix_missing_locations(node))
+    if any(isinstance(each, (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.comprehension))
+           for each in ast.walk(node)):  # fmt: skip
+        # symtable has no flag for top-level await: look from inside a coroutine instead.
+        wrapped = "async def _():\n " + text.replace("\n", "\n ")
+        inner = symtable.symtable(wrapped, "<names>", "exec").get_children()[0]
+        bound = {each.get_name() for each in inner.get_symbols() if each.is_assigned()}
+        top = {each.get_name() for each in inner.get_symbols() if each.is_referenced()}
+        return (top | _used(inner)) - set(), bound
+    table = symtable.symtable(text, "<names>", "exec")
+    bound = {each.get_name() for each in table.get_symbols()
+             if each.is_assigned() or each.is_imported()}  # fmt: skip
+    return _used(table), bound
+
+
+def _used(table: symtable.SymbolTable) -> set[str]:
+    used = set()
+    for symbol in table.get_symbols():
+        outer = table.get_type() == "module" or symbol.is_global()
+        if outer and symbol.is_referenced():
+            used.add(symbol.get_name())
+    for child in table.get_children():
+        used |= _used(child)
+    return used
+
+
+def _refuse_magics(tree: ast.Module, source: str) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id == "get_ipython":
+            line = source.splitlines()[node.lineno - 1].strip()
+            raise InputError(
+                f"Line {node.lineno} of the cell uses IPython's own syntax: {line[:60]}",
+                "Magics and !commands do not run in the pod yet; use subprocess, or another cell.",
+            )

@@ -1,0 +1,279 @@
+"""The authenticated, resumable channel to a runner: byte streams become frames.
+
+A connection may break at any byte. The next one goes on where this one was: output by its
+sequence number, inputs and values by their offset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .backend import ByteStream, Placement
+from .errors import TaskError
+from .program import runner_program
+from .runner import wire
+
+PING_SECONDS = 15
+DEAD_SECONDS = 45
+GREETING_SECONDS = 10
+SEND = 512 << 10
+
+
+class Refused(ConnectionError):
+    """What answers at the port does not know the task's key."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The work for a runner: the meta of the run frame, and the pickled inputs."""
+
+    meta: dict[str, Any]
+    inputs: bytes
+
+
+@dataclass
+class Verdict:
+    """The end of a task: the meta of its end frame, and the pickled values."""
+
+    end: dict[str, Any]
+    data: bytes | bytearray = b""
+
+
+@dataclass
+class _Link:
+    """One authenticated connection."""
+
+    stream: ByteStream
+    python: str
+    fresh: bool  # the runner has just been given its program
+    rest: bytes
+    heard: float = field(default=0.0)
+
+
+class Channel:
+    """Gives a job to the runner of a placement, and takes everything that comes of it.
+
+    Args:
+        placement: where the runner is.
+        key: the task's key, hex.
+        job_for: returns the job for a runner of the given Python version.
+        on_frame: called in the loop with each spooled frame, once, in order.
+    """
+
+    def __init__(
+        self,
+        placement: Placement,
+        key: str,
+        job_for: Callable[[str], Job],
+        on_frame: Callable[[wire.Frame], None],
+    ) -> None:
+        self.reconnects = -1
+        self.python = ""
+        self.refused = 0
+        self._placement = placement
+        self._key = bytes.fromhex(key)
+        self._job_for = job_for
+        self._on_frame = on_frame
+        self._job: Job | None = None
+        self._last = 0
+        self._verdict: Verdict | None = None
+        self._link: _Link | None = None
+        self._interrupts = 0
+        self._interrupts_sent = 0
+
+    async def run(self) -> Verdict:
+        """Returns when the verdict and all values are here and the runner knows it."""
+        while True:
+            link = await self._placement.connect(self._greet)
+            self.reconnects += 1
+            self._link = link
+            self.python = link.python
+            try:
+                return await self._converse(link)
+            except OSError:
+                pass  # the connection broke: the next one resumes
+            finally:
+                self._link = None
+                await link.stream.close()
+
+    async def interrupt(self) -> None:
+        """Interrupts the cell; where the connection is down, as soon as it is up again."""
+        self._interrupts += 1
+        if self._link is not None:
+            await self._send_interrupts(self._link)
+
+    async def _send_interrupts(self, link: _Link) -> None:
+        if self._interrupts > self._interrupts_sent:
+            self._interrupts_sent = self._interrupts
+            await link.stream.send(wire.encode(wire.INTERRUPT, {"n": self._interrupts}))
+
+    async def reply(self, answer: dict[str, Any]) -> None:
+        """Answers the cell's question."""
+        if self._link is not None:
+            await self._link.stream.send(wire.encode(wire.REPLY, answer))
+
+    # -- greeting ---------------------------------------------------------------------------------
+
+    async def _greet(self, stream: ByteStream) -> _Link:
+        """Authenticates both ways and, at a new runner, sends program and job in one go.
+
+        Raises:
+            Refused: the other side does not know the key; it was told nothing.
+            OSError: the connection broke.
+        """
+        nonce = os.urandom(16).hex()
+        await stream.send(nonce.encode() + b"\n")
+        line, rest = await asyncio.wait_for(_line(stream), GREETING_SECONDS)
+        words = line.split()
+        about = " ".join(words[:3])
+        expected = self._prove("runner", nonce, about)
+        if len(words) != 4 or not hmac.compare_digest(words[3].encode(), expected.encode()):
+            self.refused += 1
+            raise Refused("what answers at the runner's port does not know the task's key")
+        python, fresh = words[1], words[2] == "1"
+        program = runner_program() if fresh else b""
+        digest = hashlib.sha256(program).hexdigest()
+        proof = self._prove("client", nonce, about, digest)
+        out = [f"{proof} {len(program)}\n".encode(), program, self._attach()]
+        if self._job is None:
+            self._job = self._job_for(python)
+        if fresh and len(self._job.inputs) <= SEND:
+            out += self._work(self._job, 0)
+        await stream.send(b"".join(out))
+        if fresh and len(self._job.inputs) > SEND:
+            fresh = False  # sent after hello, as after a break
+        return _Link(stream, python, fresh, rest)
+
+    def _prove(self, who: str, *parts: str) -> str:
+        return hmac.new(self._key, " ".join((who, *parts)).encode(), "sha256").hexdigest()
+
+    def _attach(self) -> bytes:
+        meta = {"proto": wire.PROTO, "client": str(os.getpid()), "after_seq": self._last}
+        return wire.encode(wire.ATTACH, meta)
+
+    def _work(self, job: Job, offset: int) -> list[bytes]:
+        """Returns the frames that bring inputs from an offset on, then the run frame."""
+        frames = []
+        with memoryview(job.inputs) as view:
+            for start in range(offset, len(view), wire.MAX_DATA):
+                meta = {"id": "inputs", "offset": start}
+                part = bytes(view[start : start + wire.MAX_DATA])
+                frames.append(wire.encode(wire.BLOB, meta, part))
+        inputs = "inputs" if job.inputs else None
+        meta = {**job.meta, "inputs": inputs, "inputs_size": len(job.inputs)}
+        frames.append(wire.encode(wire.RUN, meta))
+        return frames
+
+    # -- conversation -----------------------------------------------------------------------------
+
+    async def _converse(self, link: _Link) -> Verdict:
+        now = asyncio.get_running_loop().time
+        link.heard = now()
+        decoder = wire.Decoder()
+        sender = asyncio.ensure_future(self._pings(link))
+        uploads: list[asyncio.Task[None]] = []
+        try:
+            chunk = link.rest
+            while True:
+                for frame in decoder.feed(chunk):
+                    if frame.kind == wire.HELLO and not link.fresh:
+                        if frame.meta["state"] == "waiting":
+                            offset = int(frame.meta["have"].get("inputs", 0))
+                            uploads.append(asyncio.ensure_future(self._upload(link, offset)))
+                        elif self._verdict is not None:
+                            await self._fetch(link)
+                        await self._send_interrupts(link)
+                    done = await self._take(link, frame)
+                    if done is not None:
+                        return done
+                chunk = await link.stream.receive()
+                if not chunk:
+                    raise ConnectionResetError("the runner's connection ended")
+                link.heard = now()
+        except wire.WireError as error:
+            raise ConnectionError(str(error)) from error
+        finally:
+            for task in (sender, *uploads):
+                task.cancel()
+
+    async def _upload(self, link: _Link, offset: int) -> None:
+        assert self._job is not None
+        try:
+            for frame in self._work(self._job, offset):
+                await link.stream.send(frame)
+        except OSError:
+            await link.stream.close()  # the reader sees the end, and connects again
+
+    async def _pings(self, link: _Link) -> None:
+        while True:
+            await asyncio.sleep(PING_SECONDS)
+            silent = asyncio.get_running_loop().time() - link.heard
+            try:
+                if silent > DEAD_SECONDS:
+                    raise ConnectionAbortedError("the runner is silent")
+                await link.stream.send(wire.encode(wire.PING, {"t": round(silent, 1)}))
+            except OSError:
+                await link.stream.close()
+                return
+
+    async def _take(self, link: _Link, frame: wire.Frame) -> Verdict | None:
+        if frame.kind == wire.FAIL:
+            raise TaskError(f"The runner gave up: {frame.meta.get('text')}", "Please report this.")
+        if frame.kind == wire.BYE:
+            if frame.meta.get("reason") != "released":
+                raise TaskError("Another notebook took this task over.", "Attach again to take it back.")  # fmt: skip
+        elif frame.kind == wire.BLOB and self._verdict is not None:
+            data = self._verdict.data
+            if frame.meta["offset"] == len(data) and isinstance(data, bytearray):
+                data += frame.data
+            return await self._release(link)
+        elif frame.kind in wire.SPOOLED and frame.seq > self._last:
+            self._last = frame.seq
+            if frame.kind == wire.END:
+                self._verdict = Verdict(frame.meta, frame.data)
+                if frame.meta["size"] > len(frame.data):
+                    self._verdict.data = bytearray()
+                    await self._fetch(link)
+                    return None
+                return await self._release(link)
+            self._on_frame(frame)
+        return None
+
+    async def _fetch(self, link: _Link) -> None:
+        assert self._verdict is not None
+        meta = {"blob": "results", "offset": len(self._verdict.data)}
+        await link.stream.send(wire.encode(wire.FETCH, meta))
+
+    async def _release(self, link: _Link) -> Verdict | None:
+        """Tells the runner that it may go, once everything is here and right."""
+        verdict = self._verdict
+        assert verdict is not None
+        if len(verdict.data) < verdict.end["size"]:
+            return None
+        if hashlib.sha256(verdict.data).hexdigest() != verdict.end["sha256"]:
+            verdict.data = bytearray()
+            raise ConnectionError("the values came damaged")
+        try:
+            await link.stream.send(wire.encode(wire.ACK, {"seq": self._last, "taken": True}))
+        except OSError:
+            pass  # everything is here; the pod is deleted next, whether it knows or not
+        return verdict
+
+
+async def _line(stream: ByteStream) -> tuple[str, bytes]:
+    data = b""
+    while b"\n" not in data:
+        part = await stream.receive()
+        if not part:
+            raise ConnectionResetError("the connection ended in the greeting")
+        data += part
+        if len(data) > 4096:
+            raise Refused("what answers at the runner's port is no runner")
+    line, rest = data.split(b"\n", 1)
+    return line.decode("ascii", "replace"), rest

@@ -1,0 +1,1 @@
+"""The only user of the client library and of the network: credentials, REST, watch, streams."""

@@ -1,0 +1,111 @@
+"""Who we are at which cluster, as kubeconfig or the pod's service account say.
+
+The official library reads the files and runs exec plugins; nothing else of it is used.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ClusterError, InputError, nearest
+
+IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+HELP = "Set KUBECONFIG or run `kubectl config use-context`; or run on this machine with --local."
+
+
+@dataclass(frozen=True)
+class Access:
+    """An API server and the right to talk to it.
+
+    Args:
+        host: URL of the API server.
+        context: name of the kubeconfig's context, or "in-cluster".
+        namespace: the context's.
+        tls: for https.
+        server_name: what the certificate must be for, where it is not the host.
+        proxy: URL of a proxy, or None.
+        headers: returns the headers of a request; may refresh a token, so it may block.
+    """
+
+    host: str
+    context: str
+    namespace: str
+    tls: ssl.SSLContext | None
+    server_name: str | None
+    proxy: str | None
+    headers: Callable[[], dict[str, str]]
+
+
+def load(context: str | None) -> Access:
+    """Returns the access of a context (None: the current one, else in-cluster). Blocks.
+
+    Raises:
+        InputError: no such context, or no cluster is configured.
+        ClusterError: the credentials cannot be had.
+    """
+    from kubernetes import config as kubernetes_config
+    from kubernetes.client import Configuration
+    from kubernetes.config.config_exception import ConfigException
+
+    config: Any = kubernetes_config
+    settings = Configuration()
+    files = os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
+    there = any(Path(file).expanduser().exists() for file in files.split(os.pathsep) if file)
+    try:
+        if not there and (IN_CLUSTER / "token").exists() and context is None:
+            config.load_incluster_config(client_configuration=settings)
+            name, namespace = "in-cluster", (IN_CLUSTER / "namespace").read_text().strip()
+        elif not there:
+            raise InputError(f"No cluster is configured: {files} does not exist.", HELP)
+        else:
+            name, namespace = _context(config, context, files)
+            config.load_kube_config(context=name, client_configuration=settings)
+    except ConfigException as error:
+        raise ClusterError(
+            f"The kubeconfig {files} cannot be used: {_first_line(error)}", HELP
+        ) from None
+
+    def headers() -> dict[str, str]:
+        found = {}
+        for setting in settings.auth_settings().values():
+            if setting["in"] == "header" and setting["value"]:
+                found[setting["key"]] = setting["value"]
+        return found
+
+    return Access(
+        settings.host.rstrip("/"), name, namespace, _tls(settings),
+        getattr(settings, "tls_server_name", None), settings.proxy, headers,
+    )  # fmt: skip
+
+
+def _context(config: Any, wanted: str | None, files: str) -> tuple[str, str]:
+    contexts, current = config.list_kube_config_contexts()
+    known = {each["name"]: each["context"] for each in contexts or []}
+    if wanted is not None and wanted not in known:
+        raise InputError(f"--context: {files} has no context {wanted!r}.{nearest(wanted, known)}",
+                         f"It has: {', '.join(sorted(known))}.")  # fmt: skip
+    if wanted is None and not current:
+        raise InputError(f"No cluster is configured: {files} has no current context.", HELP)
+    name = wanted or current["name"]
+    return name, known[name].get("namespace") or "default"
+
+
+def _tls(settings: Any) -> ssl.SSLContext | None:
+    if not settings.host.startswith("https"):
+        return None
+    found = ssl.create_default_context(cafile=settings.ssl_ca_cert)
+    if not settings.verify_ssl:
+        found.check_hostname = False
+        found.verify_mode = ssl.CERT_NONE
+    if settings.cert_file:
+        found.load_cert_chain(settings.cert_file, settings.key_file)
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,56 @@
+"""A connection to a port inside a pod: raw frames of v4.channel.k8s.io over a WebSocket.
+
+Channel 0 is data, channel 1 errors; each begins with the port's number in two bytes.
+Source: https://kubernetes.io/docs/reference/using-api/api-concepts/ and the API server's code.
+"""
+
+from __future__ import annotations
+
+import aiohttp
+
+DATA, ERROR = 0, 1
+
+
+class PortForward:
+    """One TCP connection to the runner, as a ByteStream."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._headers = {DATA: 2, ERROR: 2}  # bytes of the port's number still to come
+
+    async def send(self, data: bytes) -> None:
+        """Sends bytes.
+
+        Raises:
+            OSError: the connection broke.
+        """
+        try:
+            await self._socket.send_bytes(b"\0" + data)
+        except (aiohttp.ClientError, RuntimeError) as error:
+            raise ConnectionResetError(str(error)) from None
+
+    async def receive(self) -> bytes:
+        """Returns the next bytes, empty at the end.
+
+        Raises:
+            OSError: the connection broke, or nobody listens at the port.
+        """
+        while True:
+            message = await self._socket.receive()
+            if message.type is not aiohttp.WSMsgType.BINARY:
+                return b""
+            data: bytes = message.data
+            channel, start = data[0], 1
+            skip = min(self._headers.get(channel, 0), len(data) - 1)
+            if skip:
+                self._headers[channel] -= skip
+                start += skip
+            if len(data) == start:
+                continue
+            if channel == ERROR:
+                raise ConnectionRefusedError(data[start:].decode("utf-8", "replace")[:500])
+            return data[start:]
+
+    async def close(self) -> None:
+        """Ends the connection; waits for the other side a moment at most."""
+        await self._socket.close()

@@ -1,0 +1,198 @@
+"""Updates of a task become text, pictures and a status line, in a notebook or a terminal.
+
+Everything is shown from the thread that waits for the task, so that it lands in its cell.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import queue
+import time
+from typing import Any
+
+from .outcome import Outcome
+from .runner import wire
+from .screens import Screen
+from .task import Task, Update
+
+TICK = 0.1  # seconds; a blocking get cannot be interrupted on every system
+GATHER = 0.05  # seconds between two writes of a stream, so that a flood is few messages
+MARKS = {"Running": "●", "ok": "✓", "error": "✗"}
+
+
+class View:
+    """Shows a task on a screen until it ends.
+
+    Args:
+        task: the task.
+        screen: a Notebook or a Terminal.
+    """
+
+    def __init__(self, task: Task, screen: Screen) -> None:
+        self.bundle: tuple[dict[str, Any], dict[str, Any]] | None = None
+        self._task = task
+        self._screen = screen
+        self._text: list[tuple[str, bytes]] = []
+        self._written = 0.0
+        self._decoders = {
+            name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
+        }
+        self._parts: list[bytes] = []
+        self._noted: list[str] = []
+
+    def follow(self) -> Outcome:
+        """Shows updates as they come; returns the outcome."""
+        self._show_status()
+        done = False
+        while not done:
+            wait = TICK
+            if self._text:
+                wait = min(TICK, max(0.0, self._written + GATHER - time.monotonic()))
+            try:
+                update = (
+                    self._task.updates.get(timeout=wait)
+                    if wait
+                    else self._task.updates.get_nowait()
+                )
+            except queue.Empty:
+                self._flush()
+                self._show_status()
+                continue
+            done = self._take(update)
+        self._flush()
+        outcome = self._task.outcome()
+        self._show_status()
+        self._screen.close(closing(self._task, outcome))
+        return outcome
+
+    def _take(self, update: Update) -> bool:
+        if update.kind == "frame" and update.frame is not None:
+            self._frame(update.frame)
+        elif update.kind == "note":
+            self._flush()
+            self._screen.close(update.text)
+        elif update.kind == "phase":
+            self._show_status()
+        return update.kind == "done"
+
+    def _frame(self, frame: wire.Frame) -> None:
+        if frame.kind == wire.STREAM:
+            self._text.append((frame.meta["name"], frame.data))
+            if time.monotonic() - self._written >= GATHER:
+                self._flush()
+            return
+        self._flush()
+        if frame.kind == wire.CLEAR:
+            self._screen.clear(bool(frame.meta["wait"]))
+        elif frame.kind == wire.ASK:
+            self._ask(frame.meta)
+        elif frame.kind == wire.GAP:
+            lost = frame.meta["to"] - frame.meta["from"] + 1
+            self._screen.write("stderr", f"[podtask: {lost} pieces of output were dropped: "
+                                         "the notebook was away too long]\n")  # fmt: skip
+        elif frame.kind == wire.DISPLAY:
+            self._parts.append(frame.data)
+            if not frame.meta.get("more"):
+                self._display(frame.meta, b"".join(self._parts))
+                self._parts = []
+
+    def _display(self, meta: dict[str, Any], text: bytes) -> None:
+        shown = json.loads(text)
+        if meta.get("result"):
+            self.bundle = shown["data"], shown["metadata"]
+        else:
+            self._screen.publish(
+                shown["data"], shown["metadata"], meta.get("id"), bool(meta.get("update"))
+            )
+
+    def _ask(self, meta: dict[str, Any]) -> None:
+        try:
+            answer = {"value": self._screen.ask(meta["prompt"], bool(meta["password"]))}
+        except (EOFError, NotImplementedError, RuntimeError):  # no person: a kernel without stdin
+            self._task.reply({"eof": True})
+        else:
+            self._task.reply(answer)
+
+    def _flush(self) -> None:
+        """Writes what has gathered, neighbouring pieces of one stream at once."""
+        if not self._text:
+            return
+        pieces, self._text = self._text, []
+        start = 0
+        for place in range(1, len(pieces) + 1):
+            if place == len(pieces) or pieces[place][0] != pieces[start][0]:
+                name = pieces[start][0]
+                data = b"".join(piece for _, piece in pieces[start:place])
+                text = self._decoders[name].decode(data)
+                if text:
+                    self._screen.write(name, text)
+                start = place
+        self._written = time.monotonic()
+
+    def _show_status(self) -> None:
+        task = self._task
+        if task.done():
+            mark = MARKS.get(task.status, "✗")
+            seconds = time.monotonic() - task.began
+            text = f"{mark} {task.name or 'podtask'} · {task.status} · {seconds:.1f} s"
+        else:
+            mark = MARKS.get(task.status, "○")
+            seconds = time.monotonic() - task.phase_since
+            text = f"{mark} {task.name or 'podtask'} · {task.phase} · {seconds:.0f} s"
+        self._screen.status(text)
+
+
+def closing(task: Task, outcome: Outcome) -> str:
+    """Returns the one line at the end: pod, duration, what came back, what stayed."""
+    parts = [f"{task.name or 'podtask'}", f"{time.monotonic() - task.began:.1f} s"]
+    if outcome.back:
+        parts.append(
+            "back: "
+            + ", ".join(f"{name} ({kind}, {_size(size)})" for name, kind, size in outcome.back)
+        )
+    for name, kind, why in outcome.kept:
+        parts.append(f"{name} ({kind}) stayed: {why}")
+    if outcome.missing:
+        parts.append(f"never set: {', '.join(outcome.missing)}")
+    if outcome.left:
+        parts.append(
+            "left in the pod: " + ", ".join(f"{name} ({kind})" for name, kind in outcome.left)
+        )
+    return " · ".join(parts)
+
+
+def show_result(
+    shell: Any, bundle: tuple[dict[str, Any], dict[str, Any]], outcome: Outcome
+) -> None:
+    """Shows the last expression as the cell's own result, and puts its value into ``_``.
+
+    Args:
+        shell: the IPython shell.
+        bundle: (data, metadata) as the pod shows it.
+        outcome: holds the value, where it came back.
+    """
+    hook = shell.displayhook
+    data, metadata = bundle
+    if (
+        outcome.has_result
+        and set(data) == {"text/plain"}
+        and type(outcome.result).__module__ == "builtins"
+    ):
+        # IPython's own layout of containers, which a bare image does not have.
+        data = shell.display_formatter.format(outcome.result)[0]
+    hook.start_displayhook()
+    hook.write_output_prompt()
+    hook.write_format_data(data, metadata)
+    if outcome.has_result:
+        hook.update_user_ns(outcome.result)
+        hook.fill_exec_result(outcome.result)
+    hook.finish_displayhook()
+
+
+def _size(size: int) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size //= 1024
+    return f"{size} GiB"

@@ -1,0 +1,88 @@
+"""Submitting from Python: a cell, a source text or a function."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .cell import Cell
+from .display import View
+from .errors import InputError
+from .manifest import Identity
+from .manifest import render as render_pod
+from .options import RunOptions
+from .screens import screen_for
+from .task import Task
+from .template import PodTemplate
+from .work import MINOR, prepare
+
+CALL = "__podtask_call__"
+
+
+def submit(
+    work: Any, *args: Any, template: Any = None, options: RunOptions | None = None, **kwargs: Any
+) -> Task:
+    """Submits a function (with its arguments), a Cell or a source text; returns its handle at once.
+
+    Args:
+        work: a callable, a :class:`Cell`, or Python source.
+        args: positional arguments of a callable.
+        template: pod template, in any form that ``PodTemplate.of`` takes.
+        options: how to run it.
+        kwargs: keyword arguments of a callable; without ``options`` those that are options of
+            podtask and not parameters of the callable are taken as such.
+
+    Raises:
+        InputError: before anything is sent; says what is wrong.
+    """
+    if options is None:
+        options = RunOptions()
+    if template is not None:
+        options = RunOptions.of(**{**_given(options), "template": template})
+    if callable(work):
+        namespace = getattr(work, "__globals__", None) or sys.modules["__main__"].__dict__
+        cell = Cell(f"{CALL}[0](*{CALL}[1], **{CALL}[2])", "<podtask call>")
+        return Task(prepare(cell, options, namespace, {CALL: (work, args, kwargs)}))
+    if args or kwargs:
+        raise InputError(
+            "Arguments go with a function only.", "Submit a callable, or no arguments."
+        )
+    cell = Cell.of(work) if isinstance(work, str) else work
+    if not isinstance(cell, Cell):
+        raise InputError(f"A {type(work).__name__} cannot be submitted.", "Submit a function or source text.")  # fmt: skip
+    return Task(prepare(cell, options, sys.modules["__main__"].__dict__))
+
+
+def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:
+    """Submits work, shows its output as it comes, and returns its result; see :func:`submit`.
+
+    Raises:
+        BaseException: the work's own error, or a PodtaskError.
+    """
+    task = submit(work, *args, **more)
+    outcome = View(task, screen_for(None)).follow()
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.result
+
+
+def render(work: Any = None, template: Any = None, **options: Any) -> dict[str, Any]:
+    """Returns the pod that a cell would get, in wire form; nothing is sent.
+
+    Args:
+        work: the cell; what it does has no influence on the pod.
+        template: pod template, in any form that ``PodTemplate.of`` takes.
+        options: as of the magic.
+
+    Raises:
+        InputError: the template or an option is wrong.
+    """
+    chosen = RunOptions.of(**options)
+    pod_template = PodTemplate.of(template) if template is not None else None
+    identity = Identity("podtask-preview", "made when it is submitted", 1)
+    return render_pod(pod_template, chosen, identity, MINOR).pod
+
+
+def _given(options: RunOptions) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in options.__dataclass_fields__}

@@ -1,0 +1,153 @@
+"""The local backend: the same runner and frames in a process on this machine, no cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from .backend import ByteStream, Ending, OnPhase
+from .manifest import BOOT_SECONDS, Identity, Rendered
+from .program import boot_program
+
+T = TypeVar("T")
+LEFT_OUT = {
+    "initContainers": "init containers",
+    "volumes": "volumes",
+    "imagePullSecrets": "image pull secrets",
+    "serviceAccountName": "service account",
+    "nodeSelector": "node selector",
+    "affinity": "affinity",
+    "tolerations": "tolerations",
+    "securityContext": "security context",
+}
+
+
+class SocketStream:
+    """A TCP connection as a ByteStream."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, data: bytes) -> None:
+        """Sends bytes."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def receive(self) -> bytes:
+        """Returns the next bytes, empty at the end."""
+        return await self._reader.read(1 << 20)
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        self._writer.close()
+        with contextlib.suppress(OSError):  # closing a broken connection says so: we know
+            await self._writer.wait_closed()
+
+
+class LocalProcess:
+    """One runner in a child process."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, port: int, log: Any) -> None:
+        self.name = name
+        self.url = f"process {process.pid} on this machine"
+        self._process = process
+        self._port = port
+        self._log = log
+        self._ending = False
+
+    @classmethod
+    async def start(cls, rendered: Rendered, identity: Identity, on_phase: OnPhase) -> LocalProcess:
+        """Starts the runner on an inherited listening socket."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        log = tempfile.TemporaryFile()
+        with listener:
+            fd = listener.fileno()
+            env = {**os.environ, **template_env(rendered), "PODTASK_KEY": identity.key,
+                   "PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": str(BOOT_SECONDS)}  # fmt: skip
+            command = [sys.executable, "-c", boot_program()]
+            process = await asyncio.create_subprocess_exec(
+                *command, env=env, pass_fds=[fd], stdin=asyncio.subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+            port = listener.getsockname()[1]
+        on_phase("Running", "on this machine")
+        return cls(identity.name, process, port, log)
+
+    async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
+        """Connects; the socket listens since before the process started."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
+        stream = SocketStream(reader, writer)
+        try:
+            return await greet(stream)
+        except BaseException:
+            await stream.close()
+            raise
+
+    async def ended(self) -> Ending:
+        """Waits for the process."""
+        code = await self._process.wait()
+        lines = (await self.logs(None)).strip().splitlines()[-3:]
+        last = f" Its last lines: {' | '.join(lines)}" if lines else ""
+        return Ending(f"The local runner ended with exit code {code}.{last}", "Run the cell again.", code)  # fmt: skip
+
+    async def delete(self, grace: float | None = None) -> None:
+        """Ends the process: asked first, killed after the grace."""
+        if self._process.returncode is not None:
+            return
+        self._ending = True
+        with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+            self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), 5 if grace is None else grace)
+            except asyncio.TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+
+    async def settled(self) -> None:
+        """Waits for a process that was told to end."""
+        if self._ending:
+            await self._process.wait()
+
+    async def logs(self, container: str | None) -> str:
+        """Returns what the runner has written, the cell's first 3 MiB among it."""
+        self._log.seek(0)
+        return str(self._log.read().decode("utf-8", "replace"))
+
+
+def template_env(rendered: Rendered) -> dict[str, str]:
+    """Returns the plain environment variables of the primary container."""
+    for container in rendered.pod["spec"]["containers"]:
+        if container["name"] == rendered.primary:
+            return {entry["name"]: str(entry["value"]) for entry in container["env"]
+                    if "value" in entry and not entry["name"].startswith("PODTASK_")}  # fmt: skip
+    return {}
+
+
+def ignored(rendered: Rendered) -> list[str]:
+    """Returns what of the template has no meaning on this machine, in words."""
+    spec = rendered.pod["spec"]
+    found = []
+    sidecars = [c["name"] for c in spec["containers"] if c["name"] != rendered.primary]
+    if sidecars:
+        found.append(f"sidecar{'s' if len(sidecars) > 1 else ''} {', '.join(sidecars)}")
+    found += [words for key, words in LEFT_OUT.items() if spec.get(key)]
+    primary = next(c for c in spec["containers"] if c["name"] == rendered.primary)
+    if primary.get("resources"):
+        found.append("resources")
+    if any("valueFrom" in entry for entry in primary["env"]) or primary.get("envFrom"):
+        found.append("environment from secrets and config maps")
+    if rendered.pod["metadata"].get("labels", {}).keys() - _ours(rendered):
+        found.append("labels")
+    return found
+
+
+def _ours(rendered: Rendered) -> set[str]:
+    return {key for key in rendered.pod["metadata"]["labels"]
+            if key.startswith(("podtask/", "app.kubernetes.io/managed-by"))}  # fmt: skip

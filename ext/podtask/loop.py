@@ -1,0 +1,67 @@
+"""The background event loop of a kernel: one thread, made at the first use, guarded by process id.
+
+A forked child (a data loader, say) has no such thread and must touch nothing of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import os
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+EXIT_SECONDS = 5  # for what must not be left behind when the interpreter ends
+
+
+class Loop:
+    """An asyncio loop in a daemon thread."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.asyncio = asyncio.new_event_loop()
+        self._closers: list[Callable[[], Awaitable[None]]] = []
+        threading.Thread(target=self._run, name="podtask", daemon=True).start()
+        atexit.register(self._at_exit)
+
+    def start(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Runs a coroutine in the loop; the caller's context goes with it."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.asyncio)
+
+    def at_exit(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Awaits ``close()`` when the interpreter ends, a few seconds at most."""
+        self._closers.append(close)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.asyncio)
+        self.asyncio.run_forever()
+
+    def _at_exit(self) -> None:
+        if os.getpid() != self.pid:
+            return
+        try:
+            self.start(self._close()).result(EXIT_SECONDS)
+        except concurrent.futures.TimeoutError:
+            print("podtask: the clean-up did not end in time; see kubectl get pods "
+                  "-l app.kubernetes.io/managed-by=podtask")  # fmt: skip
+        self.asyncio.call_soon_threadsafe(self.asyncio.stop)
+
+    async def _close(self) -> None:
+        for close in self._closers:
+            await close()
+
+
+_current: Loop | None = None
+_lock = threading.Lock()
+
+
+def loop() -> Loop:
+    """Returns the loop of this process."""
+    global _current
+    with _lock:
+        if _current is None or _current.pid != os.getpid():
+            _current = Loop()
+        return _current

@@ -1,0 +1,184 @@
+"""``%%podtask``: a cell runs in a pod."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import shlex
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, cell_magic, magics_class
+from IPython.core.magic_arguments import MagicArgumentParser
+
+from .cell import Cell
+from .display import View, show_result
+from .errors import InputError, PodtaskError, nearest
+from .function import render
+from .options import RunOptions
+from .screens import screen_for
+from .task import Task
+from .tracebacks import render_in
+from .work import prepare
+
+EXAMPLE = """\
+Run this cell in a Kubernetes pod; its output and result come back as if the kernel had run it.
+
+    %%podtask -t template -o model --memory 8Gi
+    model = train(data)
+"""
+
+
+def parser() -> MagicArgumentParser:
+    """Returns the parser of the magic's line, made of the one list of options."""
+    made = MagicArgumentParser("%%podtask", description=EXAMPLE, add_help=False,
+                               formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    for field in dataclasses.fields(RunOptions):
+        about = field.metadata
+        more: dict[str, Any] = {"dest": field.name, "help": about["say"], "default": None}
+        if about.get("flag"):
+            more["action"] = "store_true"
+        else:
+            more["metavar"] = about["metavar"]
+        if about.get("many"):
+            more["action"] = "append"
+        made.add_argument(*about["flags"], **more)
+    return made
+
+
+class CellSyntaxError(InputError):
+    """A cell does not compile; looks as IPython's own SyntaxError does.
+
+    Not a subclass of that: IPython shows all frames of one that a magic raises, ours too.
+    """
+
+    def __init__(self, shell: Any, error: SyntaxError) -> None:
+        super().__init__(str(error))
+        self._lines = list(shell.SyntaxTB.structured_traceback(type(error), error, []))
+
+    def _render_traceback_(self) -> list[str]:
+        return self._lines
+
+
+CellSyntaxError.__name__ = "SyntaxError"  # what a notebook records as the error's name
+
+
+@magics_class
+class PodtaskMagics(Magics):
+    """The magics of podtask."""
+
+    @cell_magic
+    def podtask(self, line: str, cell: str) -> None:
+        """Runs the cell; the help text below is made of the list of options."""
+        shell: Any = self.shell
+        options = self._options(line)
+        raw, skip = _place(shell, cell)
+        filename = shell.compile.cache(raw, shell.execution_count)
+        try:
+            made = Cell.of(cell, filename, skip, shell.transform_cell)
+        except SyntaxError as error:
+            raise CellSyntaxError(shell, error) from None
+        if options.dry_run:
+            import yaml
+
+            print(
+                yaml.safe_dump(render(made, options.template, **_given(options)), sort_keys=False)
+            )
+            return
+        task = Task(prepare(made, options, shell.user_ns))
+        view = View(task, screen_for(shell))
+        with interrupts(task):
+            outcome = view.follow()
+        for name, value in outcome.values.items():
+            shell.user_ns[name] = value
+        if outcome.error is not None:
+            if not isinstance(outcome.error, PodtaskError):
+                render_in(shell, outcome.error, f"in {task.where}")
+            raise outcome.error
+        if outcome.missing:
+            raise InputError(
+                f"-o {', '.join(outcome.missing)}: the cell never set it.",
+                f"Names it set: {', '.join(made.writes) or 'none'}.",
+            )
+        if view.bundle is not None:
+            show_result(shell, view.bundle, outcome)
+
+    podtask.__doc__ = parser().format_help()
+
+    def _options(self, line: str) -> RunOptions:
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError as error:
+            raise UsageError(f"%%podtask: {error} in: {line}") from None
+        reader = parser()
+        known, unknown = reader.parse_known_args(words)
+        if unknown:
+            flags = [
+                flag for field in dataclasses.fields(RunOptions) for flag in field.metadata["flags"]
+            ]
+            raise UsageError(f"%%podtask: there is no option {unknown[0]!r}.{nearest(unknown[0], flags)}\n"
+                             "See %%podtask? for all of them.")  # fmt: skip
+        given = {name: value for name, value in vars(known).items() if value is not None}
+        if os.environ.get("PODTASK_BACKEND") == "local":
+            given.setdefault("local", True)
+        if "template" in given:
+            given["template"] = self._template(given["template"])
+        return RunOptions.of(**given)
+
+    def _template(self, name: str) -> Any:
+        shell: Any = self.shell
+        if name in shell.user_ns:
+            return shell.user_ns[name]
+        if name.endswith((".yaml", ".yml")) or os.sep in name:
+            return name
+        from .template import PodTemplate
+
+        here = [each for each, value in shell.user_ns.items()
+                if isinstance(value, PodTemplate) and not each.startswith("_")]  # fmt: skip
+        raise InputError(
+            f"There is no pod template {name!r} in this notebook.{nearest(name, here)}",
+            f"Templates here: {', '.join(sorted(here)) or 'none'}. A file's name ends in .yaml.",
+        )
+
+
+@contextmanager
+def interrupts(task: Task) -> Iterator[None]:
+    """Owns SIGINT while a cell runs: the first interrupts the cell, the second deletes the pod."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen = 0
+
+    def on_interrupt(number: int, frame: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 1:
+            task.interrupt()
+        else:
+            task.abandon()
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _place(shell: Any, cell: str) -> tuple[str, int]:
+    """Returns the notebook's whole cell and how many lines stand above this magic's body."""
+    history = shell.history_manager.input_hist_raw
+    raw = str(history[-1]) if history else ""
+    body = cell.rstrip("\n")
+    if body and raw.rstrip("\n").endswith(body):
+        return raw, raw.rstrip("\n")[: -len(body)].count("\n")
+    return "%%podtask\n" + cell, 1
+
+
+def _given(options: RunOptions) -> dict[str, Any]:
+    return {field.name: getattr(options, field.name) for field in dataclasses.fields(options)
+            if field.name != "template"}  # fmt: skip

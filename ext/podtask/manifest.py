@@ -1,0 +1,208 @@
+"""Template and options become a pod: one pure function, one rule table.
+
+The rules are those of design section 4 and of Flyte's pod templates; whatever they overwrite is
+said in a notice. The template is never changed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from .errors import InputError
+from .options import RunOptions
+from .program import boot_program
+from .template import PodTemplate
+
+BOOT_SECONDS = 300  # how long the runner waits for its first client
+DEADLINE_SECONDS = 24 * 3600
+MANAGED_BY = "app.kubernetes.io/managed-by"
+TASK_LABEL = "podtask/task"
+KERNEL_LABEL = "podtask/kernel"
+USER_LABEL = "podtask/user"
+PORT_TAKEN = 98
+NO_CLIENT = 96
+OLD_PYTHON = 97
+FACTORS = {"n": "1e-9", "u": "1e-6", "m": "1e-3", "": "1", "k": "1e3", "M": "1e6", "G": "1e9",
+           "T": "1e12", "P": "1e15", "E": "1e18", "Ki": 2**10, "Mi": 2**20, "Gi": 2**30,
+           "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes a task's pod its own: chosen by us, so that a lost reply can be looked up."""
+
+    name: str
+    key: str = field(repr=False)
+    port: int
+    kernel: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A pod in wire form, the name of its primary container, and what the rules overwrote."""
+
+    pod: dict[str, Any]
+    primary: str
+    notices: tuple[str, ...]
+
+
+def render(
+    template: PodTemplate | None, options: RunOptions, identity: Identity, python: str
+) -> Rendered:
+    """Returns the pod for a cell.
+
+    Args:
+        template: the user's; None for an empty one.
+        options: image, resources and bounds of this run.
+        identity: name, key and port of this run.
+        python: the notebook's minor version, ``3.11``: the default image has the same.
+
+    Raises:
+        InputError: the template contradicts itself or the options; names the field.
+    """
+    template = template or PodTemplate()
+    whole = template.to_dict()
+    spec = whole["spec"]
+    notices: list[str] = []
+    name = template.primary_container_name
+    primary = _primary(spec, name)
+    primary["image"] = options.image or primary.get("image") or f"python:{python}-slim"
+    _set_command(primary, notices)
+    primary["env"] = _env(primary, identity)
+    _set_resources(spec, primary, options)
+    primary.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
+    if spec.get("restartPolicy", "Never") != "Never":
+        notices.append(f"restartPolicy {spec['restartPolicy']} becomes Never: a cell runs once")
+    spec["restartPolicy"] = "Never"
+    spec.setdefault("enableServiceLinks", False)
+    if "serviceAccountName" not in spec:
+        spec.setdefault("automountServiceAccountToken", False)
+    spec.setdefault("activeDeadlineSeconds", DEADLINE_SECONDS)
+    labels = {
+        MANAGED_BY: "podtask",
+        TASK_LABEL: identity.name,
+        KERNEL_LABEL: identity.kernel,
+        USER_LABEL: identity.user,
+    }
+    metadata = whole["metadata"]
+    metadata["name"] = identity.name
+    metadata["labels"] = {**metadata.get("labels", {}), **{k: v for k, v in labels.items() if v}}
+    metadata["annotations"] = {
+        **metadata.get("annotations", {}),
+        "kubectl.kubernetes.io/default-container": name,
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    return Rendered(pod, name, tuple(notices))
+
+
+def grace_of(pod: dict[str, Any]) -> int:
+    """Returns the seconds that a finished pod's containers get to end: the template's, else 5.
+
+    Never 0: a FUSE sidecar has to flush.
+    """
+    return max(1, int(pod["spec"].get("terminationGracePeriodSeconds", 5)))
+
+
+def label_value(text: str) -> str:
+    """Returns text as a label's value: at most 63 characters of those allowed.
+
+    Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:63].strip("-_.")
+
+
+def amount(quantity: Any) -> Decimal:
+    """Returns a quantity as a number.
+
+    Raises:
+        InputError: it is none.
+    """
+    match = re.fullmatch(r"([+-]?[\d.]+(?:[eE][+-]?\d+)?)([numkMGTPE]|[KMGTPE]i)?", str(quantity))
+    if not match:
+        raise InputError(f"{quantity!r} is not a quantity.", "Write 500m, 2, 512Mi or 8Gi.")
+    return Decimal(match[1]) * Decimal(str(FACTORS[match[2] or ""]))
+
+
+def _primary(spec: dict[str, Any], name: str) -> dict[str, Any]:
+    """Returns the primary container of the spec; appends one where there is none."""
+    containers = spec.setdefault("containers", [])
+    for container in containers:
+        if container["name"] == name:
+            found: dict[str, Any] = container
+            return found
+    others = [container["name"] for container in containers]
+    for other in others:
+        if _distance(other, name) <= 2:
+            raise InputError(
+                f"No container is named {name!r}, but there is {', '.join(map(repr, others))}.",
+                f"Set primary_container_name={other!r}, or rename the container.",
+            )
+    containers.append({"name": name})
+    return containers[-1]  # type: ignore[no-any-return]
+
+
+def _distance(one: str, other: str) -> int:
+    """Returns an upper bound of the edit distance, exact for a few edits."""
+    matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
+    codes = matcher.get_opcodes()
+    return sum(max(b - a, d - c) for tag, a, b, c, d in codes if tag != "equal")
+
+
+def _set_command(primary: dict[str, Any], notices: list[str]) -> None:
+    for part in ("command", "args"):
+        if primary.pop(part, None):
+            notices.append(f"{part} of container {primary['name']!r} is replaced: the cell runs there")  # fmt: skip
+    primary["command"] = ["python3", "-c", boot_program()]
+
+
+def _env(primary: dict[str, Any], identity: Identity) -> list[dict[str, Any]]:
+    given: dict[str, dict[str, Any]] = {}
+    for entry in primary.get("env", []):
+        if str(entry.get("name", "")).startswith("PODTASK_"):
+            raise InputError(f"env {entry['name']} of container {primary['name']!r} is reserved.",
+                             "Names that begin with PODTASK_ are ours: choose another.")  # fmt: skip
+        given.pop(entry["name"], None)  # the last wins, at its place
+        given[entry["name"]] = entry
+    ours = {"PODTASK_KEY": identity.key, "PODTASK_PORT": str(identity.port),
+            "PODTASK_WAIT": str(BOOT_SECONDS)}  # fmt: skip
+    return [*given.values(), *({"name": name, "value": value} for name, value in ours.items())]
+
+
+def _set_resources(spec: dict[str, Any], primary: dict[str, Any], options: RunOptions) -> None:
+    resources = primary.get("resources", {})
+    requests, limits = resources.get("requests", {}), resources.get("limits", {})
+    if options.cpu:
+        requests["cpu"] = options.cpu
+    if options.memory:
+        requests["memory"] = limits["memory"] = options.memory
+    if options.gpu:
+        limits[options.gpu_key] = str(options.gpu)
+        _set_gpu(spec, primary, options.gpu_key)
+    for key in requests.keys() & limits.keys():
+        if amount(requests[key]) > amount(limits[key]):
+            raise InputError(
+                f"Container {primary['name']!r} requests {requests[key]} of {key}, "
+                f"over its limit of {limits[key]}.",
+                f"Lower resources.requests.{key}, or raise resources.limits.{key}.",
+            )
+    merged = {"requests": requests, "limits": limits}
+    resources = {**resources, **{name: part for name, part in merged.items() if part}}
+    if resources:
+        primary["resources"] = resources
+
+
+def _set_gpu(spec: dict[str, Any], primary: dict[str, Any], key: str) -> None:
+    """A GPU's node is tainted as a rule, and frameworks need more than 64 MiB of shared memory."""
+    tolerations = spec.setdefault("tolerations", [])
+    if not any(toleration.get("key") == key for toleration in tolerations):
+        tolerations.append({"key": key, "operator": "Exists", "effect": "NoSchedule"})
+    mounts = primary.setdefault("volumeMounts", [])
+    if not any(mount.get("mountPath") == "/dev/shm" for mount in mounts):
+        mounts.append({"name": "podtask-shm", "mountPath": "/dev/shm"})
+        volume = {"name": "podtask-shm", "emptyDir": {"medium": "Memory"}}
+        spec.setdefault("volumes", []).append(volume)

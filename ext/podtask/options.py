@@ -1,0 +1,202 @@
+"""The one list of options: flags of the magic, keyword arguments and settings derive from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import InputError, nearest
+
+# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+QUANTITY = re.compile(
+    r"^[+-]?(\d+(\.\d*)?|\.\d+)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?\d+)?$"
+)
+DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
+DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+UNITS = {"GB": "Gi", "MB": "Mi", "KB": "Ki", "TB": "Ti", "gb": "Gi", "mb": "Mi", "g": "Gi", "m": "Mi"}  # fmt: skip
+
+
+def quantity(text: Any) -> str:
+    """Returns a Kubernetes quantity as text.
+
+    Raises:
+        InputError: it is none.
+    """
+    value = str(text).strip()
+    if QUANTITY.match(value):
+        return value
+    number = re.match(r"^([\d.]+)\s*([A-Za-z]+)$", value)
+    hint = ""
+    if number and number[2] in UNITS:
+        hint = f" Did you mean {number[1]}{UNITS[number[2]]}?"
+    raise InputError(
+        f"{value!r} is not a quantity.{hint}",
+        "Write a number with a unit of Kubernetes: 500m or 2 (CPUs), 512Mi or 8Gi (bytes).",
+    )
+
+
+def seconds(text: Any) -> float:
+    """Returns a duration in seconds; ``90``, ``90s``, ``30m``, ``2h``, ``1h30m``, ``1d``.
+
+    Raises:
+        InputError: it is none, or not above zero.
+    """
+    value = str(text).strip()
+    parts = DURATION.match(value)
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        total = float(value)
+    elif value and parts:
+        days, hours, minutes, rest = (float(part or 0) for part in parts.groups())
+        total = days * 86400 + hours * 3600 + minutes * 60 + rest
+    else:
+        raise InputError(f"{value!r} is not a duration.", "Write 90s, 30m, 2h or 1h30m.")
+    if total <= 0:
+        raise InputError(f"{value!r} is not above zero.", "Write 90s, 30m, 2h or 1h30m.")
+    return total
+
+
+def names(text: Any) -> tuple[str, ...]:
+    """Returns Python names from ``a,b`` or a list of such.
+
+    Raises:
+        InputError: a name is none.
+    """
+    given = [text] if isinstance(text, str) else list(text)
+    found = [name for part in given for name in re.split(r"[,\s]+", part) if name]
+    for name in found:
+        if not name.isidentifier():
+            raise InputError(f"{name!r} is not a Python name.", "Write names apart by commas: x,y")
+    return tuple(dict.fromkeys(found))
+
+
+def pairs(given: Any) -> tuple[tuple[str, str], ...]:
+    """Returns (name, value) pairs from ``NAME=VALUE`` texts or a mapping.
+
+    Raises:
+        InputError: there is no ``=``, or the name is reserved.
+    """
+    if isinstance(given, dict):
+        found = [(str(name), str(value)) for name, value in given.items()]
+    else:
+        found = []
+        for item in [given] if isinstance(given, str) else given:
+            if isinstance(item, tuple):
+                found.append(item)
+                continue
+            name, sign, value = item.partition("=")
+            if not sign or not name:
+                raise InputError(f"--env {item.split('=')[0]!r} has no value.", "Write NAME=VALUE.")
+            found.append((name, value))
+    for name, _ in found:
+        if name.startswith("PODTASK_"):
+            raise InputError(f"--env {name}: names that begin with PODTASK_ are reserved.",
+                             "Choose another name.")  # fmt: skip
+    return tuple(found)
+
+
+def label(text: Any) -> str:
+    """Returns a DNS label (RFC 1123), as namespaces have.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not DNS_LABEL.match(str(text)):
+        raise InputError(f"{text!r} is not a namespace's name.", "Lower case, digits and dashes, at most 63.")  # fmt: skip
+    return str(text)
+
+
+def count(text: Any) -> int:
+    """Returns a whole number from 1 on.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not re.fullmatch(r"[1-9]\d*", str(text)):
+        raise InputError(f"{text!r} is not a whole number above zero.")
+    return int(text)
+
+
+def option(
+    default: Any, flags: str, say: str, take: Any = str, metavar: str = "", **more: Any
+) -> Any:
+    """A field of RunOptions with its flags, help, parser and metavar."""
+    about = {"flags": flags.split(), "say": say, "take": take, "metavar": metavar, **more}
+    return dataclasses.field(default=default, metadata=about)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a cell runs. Every field is an option of the magic and a keyword of ``submit``."""
+
+    template: Any = option(
+        None,
+        "-t --template",
+        "pod template: a name of this notebook, or a YAML file",
+        lambda v: v,
+        "TEMPLATE",
+    )
+    inputs: tuple[str, ...] | None = option(
+        None, "-i --inputs", "send just these names", names, "NAMES", many=True
+    )
+    outputs: tuple[str, ...] = option(
+        (), "-o --outputs", "bring these names back; auto: all new ones", names, "NAMES", many=True
+    )
+    image: str | None = option(
+        None, "--image", "image of the primary container (any with Python 3.9 or newer)", str, "REF"
+    )
+    env: tuple[tuple[str, str], ...] = option(
+        (),
+        "--env",
+        "environment variable of the cell; not stored in the pod spec",
+        pairs,
+        "NAME=VALUE",
+        many=True,
+    )
+    cpu: str | None = option(None, "--cpu", "CPUs to request", quantity, "QUANTITY")
+    memory: str | None = option(
+        None, "--memory", "memory, as request and limit", quantity, "QUANTITY"
+    )
+    gpu: int | None = option(None, "--gpu", "number of GPUs", count, "N")
+    gpu_key: str = option("nvidia.com/gpu", "--gpu-key", "resource name of the GPU", str, "KEY")
+    namespace: str | None = option(None, "-n --namespace", "namespace of the pod", label, "NAME")
+    context: str | None = option(None, "--context", "context of the kubeconfig", str, "NAME")
+    timeout: float = option(
+        86400.0, "--timeout", "the cell may run this long (24h)", seconds, "TIME"
+    )
+    start_timeout: float = option(
+        1800.0, "--start-timeout", "the pod may take this long to start (30m)", seconds, "TIME"
+    )
+    linger: float = option(
+        3600.0, "--linger", "a finished pod waits this long for its notebook (1h)", seconds, "TIME"
+    )
+    grace: float = option(
+        10.0, "--grace", "time to clean up between stop and kill (10s)", seconds, "TIME"
+    )
+    local: bool = option(
+        False, "--local", "run on this machine, without a cluster", bool, flag=True
+    )
+    dry_run: bool = option(False, "--dry-run", "print the pod's YAML, run nothing", bool, flag=True)
+
+    @classmethod
+    def of(cls, **given: Any) -> RunOptions:
+        """Returns options from keyword arguments, each parsed and checked.
+
+        Raises:
+            InputError: an unknown option, or a value that is wrong; names the option.
+        """
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        values = {}
+        for name, value in given.items():
+            if name not in known:
+                raise InputError(f"There is no option {name!r}.{nearest(name, known)}",
+                                 f"Options: {', '.join(known)}.")  # fmt: skip
+            if value is None:
+                continue
+            try:
+                values[name] = known[name].metadata["take"](value)
+            except InputError as error:
+                flag = known[name].metadata["flags"][-1]
+                raise InputError(f"{flag}: {error.what}", error.do) from None
+        return cls(**values)

@@ -1,0 +1,105 @@
+"""What came of a task: values, the last expression, or the error to raise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .channel import Verdict
+from .errors import TaskError, TaskTimeout
+from .pickles import unpack
+from .tracebacks import add_note, rebuild
+
+
+@dataclass
+class Outcome:
+    """The end of a task, decoded.
+
+    Args:
+        status: ok, error, crashed, timeout, terminated or lost.
+        values: name -> value of what was asked for with ``-o``.
+        result: the last expression's value, None where it stayed in the pod.
+        error: what to raise.
+        back: (name, type, bytes) of what came back.
+        kept: (name, type, why) of what was asked for and did not come.
+        left: (name, type) of new names that stayed in the pod.
+        missing: names of ``-o`` that the cell never set.
+        seconds: run time of the cell in the pod.
+        raw: the pickle, where it could not be decoded here.
+    """
+
+    status: str
+    values: dict[str, Any] = field(default_factory=dict)
+    result: Any = None
+    error: BaseException | None = None
+    back: list[tuple[str, str, int]] = field(default_factory=list)
+    kept: list[tuple[str, str, str]] = field(default_factory=list)
+    left: list[tuple[str, str]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    raw: bytes | bytearray | None = None
+    has_result: bool = False
+
+
+def decode(verdict: Verdict, where: str) -> Outcome:
+    """Returns the outcome of a verdict.
+
+    Args:
+        verdict: of the channel.
+        where: pod and container, for the last line of an error.
+    """
+    end = verdict.end
+    packed = end.get("packed", [])
+    outcome = Outcome(
+        end["status"],
+        kept=[(item["name"] or "the last value", item["type"], item["why"]) for item in end.get("kept", [])],
+        left=[(name, kind) for name, kind in end.get("left", [])],
+        missing=end.get("missing", []),
+        seconds=end.get("seconds", 0.0),
+    )  # fmt: skip
+    values: list[Any] = []
+    try:
+        values = unpack(verdict.data, packed)
+    except Exception as error:  # noqa: BLE001 -- a class that is not here, a newer version: the bytes are kept
+        outcome.raw = verdict.data
+        why = f"cannot be decoded here ({type(error).__name__}: {error}); see task.raw"
+        outcome.kept += [(item["name"] or "the last value", item["type"], why) for item in packed]
+    instance = None
+    for item, value in zip(packed, values, strict=False):
+        if item["role"] == "error":
+            instance = value
+        elif item["role"] == "result":
+            outcome.result, outcome.has_result = value, True
+        else:
+            outcome.values[item["name"]] = value
+            outcome.back.append((item["name"], item["type"], item["size"]))
+    outcome.error = _error(end, instance, where)
+    return outcome
+
+
+def _error(end: dict[str, Any], instance: Any, where: str) -> BaseException | None:
+    status = end["status"]
+    if status == "ok":
+        return None
+    if status == "timeout":
+        return TaskTimeout(f"The cell ran longer than its --timeout and was stopped in {where}.",
+                           "Raise --timeout, or let the cell do less.")  # fmt: skip
+    if status == "terminated":
+        return TaskError(f"The pod was told to stop while the cell ran, in {where}.",
+                         "A drained node or a deletion does that: run the cell again.")  # fmt: skip
+    if "error" in end:
+        described = end["error"]
+        error = rebuild(described, instance if isinstance(instance, BaseException) else None)
+        if described["stage"] == "load":
+            add_note(
+                error, "This happened while the cell's inputs were unpacked, before its first line."
+            )
+        if isinstance(error, ModuleNotFoundError):
+            add_note(error, "The image lacks this module: name one that has it with --image.")
+        add_note(error, f"in {where}")
+        return error
+    how = f"signal {end['signal']}" if "signal" in end else f"exit code {end.get('exit')}"
+    say = f"The cell's process died by {how}, in {where}."
+    if end.get("signal") == "SIGKILL":
+        return TaskError(say, "Often that is the memory limit: raise it with --memory.")
+    return TaskError(say, "Its last output is above; code in C, or os._exit, ends a process so.")

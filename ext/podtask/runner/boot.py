@@ -1,0 +1,69 @@
+"""The first program of the primary container: authenticate a client, take the runner from it.
+
+Travels as ``python3 -c`` text, so it is short and needs nothing. The port is on the pod's
+loopback, which every sidecar shares: neither side believes the other before it has shown that
+it knows the task's key (HMAC-SHA256 over both nonces). What is executed is what the client's
+proof covers.
+"""
+
+import hashlib
+import hmac
+import os
+import signal
+import socket
+import sys
+import time
+import zlib
+
+if sys.version_info < (3, 9):
+    print("podtask needs Python >= 3.9 in the image, found", sys.version.split()[0])
+    sys.exit(97)
+# The kernel drops signals that PID 1 has no handler for.
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda number, frame: os._exit(128 + number))
+env = os.environ
+key = bytes.fromhex(env.pop("PODTASK_KEY"))
+end = time.monotonic() + float(env.pop("PODTASK_WAIT"))
+port = env.pop("PODTASK_PORT")
+try:
+    if port.startswith("fd:"):
+        listener = socket.socket(fileno=int(port[3:]))
+    else:
+        listener = socket.create_server(("127.0.0.1", int(port)))
+except OSError as error:
+    print("podtask: port", port, "is taken:", error)
+    sys.exit(98)
+
+
+def prove(who: str, *parts: str) -> str:
+    return hmac.new(key, " ".join((who, *parts)).encode(), "sha256").hexdigest()
+
+
+while True:
+    listener.settimeout(max(0.01, end - time.monotonic()))
+    try:
+        sock = listener.accept()[0]
+    except socket.timeout:
+        print("podtask: no client came")
+        sys.exit(96)
+    sock.settimeout(5)
+    try:
+        lines = sock.makefile("rb", 0)
+        theirs = lines.readline(99).decode().strip()
+        about = os.urandom(16).hex() + " " + sys.version.split()[0] + " 1"
+        sock.sendall((about + " " + prove("runner", theirs, about) + "\n").encode())
+        proof, size = lines.readline(99).decode().split()
+        program = b""
+        while len(program) < min(int(size), 1 << 22):
+            part = lines.read(int(size) - len(program))
+            if not part:
+                break
+            program += part
+        expected = prove("client", theirs, about, hashlib.sha256(program).hexdigest())
+        if hmac.compare_digest(proof, expected):
+            break
+    except (OSError, ValueError):
+        pass  # not our client: the next one
+    sock.close()
+lines.close()
+exec(zlib.decompress(program), {"listener": listener, "sock": sock, "prove": prove})

@@ -1,0 +1,127 @@
+"""The frames a client may still need: kept in order, on disk, bounded.
+
+Files are unlinked as soon as they are open, so that nothing is left whatever ends the runner.
+"""
+
+import os
+import tempfile
+from collections import deque
+from typing import IO, Any, Deque, List, Optional, Tuple
+
+SEGMENT = 8 << 20
+PLACES = ("/tmp", "/dev/shm")
+IN_MEMORY = 16 << 20
+
+
+def scratch() -> Optional[IO[bytes]]:
+    """Returns an unlinked, unbuffered file in the first writable place, None where there is none.
+
+    A read-only root file system is common under Pod Security "restricted".
+    """
+    for place in (tempfile.gettempdir() if os.environ.get("TMPDIR") else None, *PLACES):
+        if place is None:
+            continue
+        try:
+            return tempfile.TemporaryFile(dir=place, buffering=0)
+        except OSError:
+            continue
+    return None
+
+
+class Segment:
+    """Consecutive frames in one file, or in memory where no file can be made."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.size = 0
+        self._file: Any = scratch()
+        self._frames: List[bytes] = []
+        self._ends: List[int] = []
+
+    @property
+    def in_memory(self) -> bool:
+        return self._file is None
+
+    def append(self, frame: bytes) -> None:
+        if self._file is not None:
+            try:
+                _write_at(self._file.fileno(), frame, self.size)
+            except OSError:  # the disk is full: what is written stays, the rest goes to memory
+                self._to_memory()
+        if self._file is None:
+            self._frames.append(frame)
+        self.size += len(frame)
+        self._ends.append(self.size)
+
+    def read(self, seq: int, most: int) -> Tuple[bytes, int]:
+        """Returns whole frames from ``seq`` on, about ``most`` bytes, and the next number."""
+        index = seq - self.first
+        start = self._ends[index - 1] if index else 0
+        stop_index = index
+        while stop_index < len(self._ends) - 1 and self._ends[stop_index] - start < most:
+            stop_index += 1
+        if self._file is None:
+            data = b"".join(self._frames[index : stop_index + 1])
+        else:
+            data = os.pread(self._file.fileno(), self._ends[stop_index] - start, start)
+        return data, self.first + stop_index + 1
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _to_memory(self) -> None:
+        start = 0
+        for end in self._ends:
+            self._frames.append(os.pread(self._file.fileno(), end - start, start))
+            start = end
+        self._file.close()
+        self._file = None
+
+
+class Spool:
+    """Numbered frames 1, 2, ...; over ``limit`` bytes the oldest go.
+
+    Args:
+        limit: bytes kept at the most (a sixteenth of it where only memory can be had).
+    """
+
+    def __init__(self, limit: int = 256 << 20) -> None:
+        self.limit = limit
+        self.last = 0
+        self._size = 0
+        self._segments: Deque[Segment] = deque()
+
+    @property
+    def first(self) -> int:
+        """The oldest frame still here; ``last + 1`` where there is none."""
+        return self._segments[0].first if self._segments else self.last + 1
+
+    def append(self, frame: bytes) -> None:
+        """Keeps the encoded frame number ``last + 1``."""
+        self.last += 1
+        if not self._segments or self._segments[-1].size >= SEGMENT:
+            self._segments.append(Segment(self.last))
+        newest = self._segments[-1]
+        newest.append(frame)
+        self._size += len(frame)
+        limit = min(self.limit, IN_MEMORY) if newest.in_memory else self.limit
+        while self._size > limit and len(self._segments) > 1:
+            oldest = self._segments.popleft()
+            self._size -= oldest.size
+            oldest.close()
+
+    def read(self, seq: int, most: int = 256 << 10) -> Tuple[bytes, int]:
+        """Returns encoded frames from ``seq`` (which must be here) on, and the next number."""
+        for segment in reversed(self._segments):
+            if segment.first <= seq:
+                return segment.read(seq, most)
+        raise KeyError(seq)
+
+
+def _write_at(fd: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        offset += written
+        view = view[written:]

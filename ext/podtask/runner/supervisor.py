@@ -1,0 +1,301 @@
+"""The runner's main loop: clients, one worker, the spool, the bounds.
+
+One thread, one selector, nothing that blocks. It outlives the worker and says how that died. The
+``end`` frame is the verdict on the task; nothing comes after it in the spool.
+"""
+
+import json
+import os
+import platform
+import selectors
+import signal
+import socket
+import time
+from typing import Any, Callable, Dict, List, Optional
+
+from . import wire, worker
+from .child import Child, memory_file, merged, reap
+from .connection import Connection
+from .ending import leave_note, verdict
+from .log import LogCopy
+from .spool import Spool
+
+FIRST_SECONDS = 300  # without a job
+ORPHAN_SECONDS = 1  # for what the worker leaves running
+FOREVER = float("inf")
+
+
+class Supervisor:
+    """Serves one task from the first client to the release.
+
+    Args:
+        listener: the listening socket of the pod's loopback.
+        prove: the HMAC of the task's key.
+    """
+
+    def __init__(self, listener: socket.socket, prove: Callable[..., str]) -> None:
+        self.state = "waiting"
+        self._listener = listener
+        self._prove = prove
+        self._selector = selectors.DefaultSelector()
+        self._clients: List[Connection] = []
+        self._spool = Spool()
+        self._blobs: Dict[str, Any] = {}
+        self._job: Dict[str, Any] = {}
+        self._child: Optional[Child] = None
+        self._end: Optional[Dict[str, Any]] = None
+        self._results_size = 0
+        self._exit: Optional[int] = None
+        self._why = ""  # what ends the worker, other than itself
+        self._deadline = FOREVER
+        self._kill_at = FOREVER
+        self._alone_since = time.monotonic()
+        self._log = LogCopy(1)
+        self._wake, wake_end = socket.socketpair()
+        self._wake.setblocking(False)
+        wake_end.setblocking(False)
+        signal.set_wakeup_fd(wake_end.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        signal.signal(signal.SIGINT, self._on_terminate)
+        listener.setblocking(False)
+
+    def serve(self, sock: socket.socket) -> int:
+        """Runs until the task is released or a bound ends it; returns the exit code."""
+        self._clients.append(Connection(sock, self._prove, trusted=True))
+        watched = self._selector
+        watched.register(self._listener, selectors.EVENT_READ, self._accept)
+        watched.register(self._wake, selectors.EVENT_READ, self._woken)
+        while self._exit is None:
+            self._register()
+            for key, mask in watched.select(max(0.0, self._next_bound() - time.monotonic())):
+                if isinstance(key.data, Connection):
+                    if mask & selectors.EVENT_READ:
+                        for frame in key.data.receive():
+                            self._take(key.data, frame)
+                else:
+                    key.data()
+            self._relay()
+            self._fill()
+            self._check_bounds()
+        for client in self._clients:
+            client.finish(wire.encode(wire.BYE, {"reason": "released"}))
+        return self._exit
+
+    # -- sockets -------------------------------------------------------------------------------
+
+    def _register(self) -> None:
+        known = {key.fileobj: key.events for key in self._selector.get_map().values()}
+        if self._log.pending and self._log.fd not in known:
+            self._selector.register(self._log.fd, selectors.EVENT_WRITE, self._log.flush)
+        elif not self._log.pending and self._log.fd in known:
+            self._selector.unregister(self._log.fd)
+        for client in self._clients:
+            if client.closed:
+                continue
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.pending else 0)
+            if client.sock not in known:
+                self._selector.register(client.sock, events, client)
+            elif known[client.sock] != events:
+                self._selector.modify(client.sock, events, client)
+
+    def _accept(self) -> None:
+        try:
+            sock = self._listener.accept()[0]
+        except OSError:
+            return  # it was gone before we came
+        self._clients.append(Connection(sock, self._prove, trusted=False))
+
+    def _woken(self) -> None:
+        self._wake.recv(4096)
+        ended = reap()
+        if self._child and self._child.pid in ended:
+            self._child.status = ended[self._child.pid]
+
+    def _fill(self) -> None:
+        """Gives each client what its socket has room for, and forgets the closed ones."""
+        for client in self._clients:
+            while client.attached and client.room:
+                if client.cursor is not None and client.cursor <= self._spool.last:
+                    client.cursor = max(client.cursor, self._spool.first)
+                    data, client.cursor = self._spool.read(client.cursor)
+                    client.send(data)
+                elif client.uploads:
+                    self._send_blob(client)
+                else:
+                    break
+            client.flush()
+        for client in [client for client in self._clients if client.closed]:
+            self._clients.remove(client)
+            for key in list(self._selector.get_map().values()):
+                if key.data is client:
+                    self._selector.unregister(key.fileobj)
+        if any(client.attached for client in self._clients):
+            self._alone_since = FOREVER
+        elif self._alone_since == FOREVER:
+            self._alone_since = time.monotonic()
+
+    def _send_blob(self, client: Connection) -> None:
+        name, offset = next(iter(client.uploads.items()))
+        assert self._child is not None
+        data = os.pread(self._child.results.fileno(), wire.MAX_DATA, offset)
+        meta = {"id": name, "size": self._results_size, "offset": offset}
+        client.send(wire.encode(wire.BLOB, meta, data))
+        client.uploads[name] = offset + len(data)
+        if not data or client.uploads[name] >= self._results_size:
+            del client.uploads[name]
+
+    # -- frames of the client --------------------------------------------------------------------
+
+    def _take(self, client: Connection, frame: wire.Frame) -> None:
+        meta = frame.meta
+        if frame.kind == wire.ATTACH:
+            self._attach(client, meta)
+        elif frame.kind == wire.PING:
+            client.send(wire.encode(wire.PONG, {"t": meta.get("t")}))
+        elif client.cursor is None:
+            client.finish(wire.encode(wire.FAIL, {"code": "order", "text": "attach comes first"}))
+        elif frame.kind == wire.BLOB:
+            self._store(client, meta, frame.data)
+        elif frame.kind == wire.RUN and self.state == "waiting":
+            self._run(client, meta)
+        elif frame.kind == wire.FETCH and self.state == "done":
+            client.uploads[str(meta["blob"])] = int(meta["offset"])
+        elif frame.kind == wire.INTERRUPT and self._child and self.state == "running":
+            self._child.kill(signal.SIGINT)
+        elif frame.kind == wire.REPLY and self._child:
+            self._child.reply(json.dumps(meta).encode())
+        elif frame.kind == wire.ACK and self.state == "done" and meta.get("taken"):
+            self._exit = 0 if self._end and self._end["status"] == "ok" else 1
+
+    def _attach(self, client: Connection, meta: Dict[str, Any]) -> None:
+        if meta.get("proto") != wire.PROTO:
+            text = f"the runner speaks protocol {wire.PROTO}, the client {meta.get('proto')}"
+            client.finish(wire.encode(wire.FAIL, {"code": "proto", "text": text}))
+            return
+        for other in self._clients:
+            if other is not client and other.attached:
+                other.finish(wire.encode(wire.BYE, {"reason": "another client took over"}))
+        after = int(meta.get("after_seq", 0))
+        hello = {
+            "proto": wire.PROTO,
+            "python": platform.python_version(),
+            "state": self.state,
+            "uid": os.getuid(),
+            "cwd": os.getcwd(),
+            "have": {name: blob.tell() for name, blob in self._blobs.items()},
+            "first_seq": self._spool.first,
+            "last_seq": self._spool.last,
+        }
+        client.send(wire.encode(wire.HELLO, hello))
+        if after + 1 < self._spool.first:
+            lost = {"from": after + 1, "to": self._spool.first - 1}
+            client.send(wire.encode(wire.GAP, lost, seq=self._spool.first - 1))
+        client.cursor = after + 1
+
+    def _store(self, client: Connection, meta: Dict[str, Any], data: bytes) -> None:
+        name = str(meta["id"])
+        blob = self._blobs.setdefault(name, memory_file())
+        if int(meta["offset"]) == blob.tell():
+            blob.write(data)
+        elif int(meta["offset"]) > blob.tell():
+            text = f"blob {name} continues at {meta['offset']}, {blob.tell()} bytes are here"
+            client.finish(wire.encode(wire.FAIL, {"code": "blob", "text": text}))
+
+    def _run(self, client: Connection, job: Dict[str, Any]) -> None:
+        blob = self._blobs.get(str(job.get("inputs")))
+        if blob is not None and blob.tell() != job["inputs_size"]:
+            text = f"inputs have {blob.tell()} bytes, not {job['inputs_size']}"
+            client.finish(wire.encode(wire.FAIL, {"code": "blob", "text": text}))
+            return
+        self._job = job
+        self.state = "running"
+        self._deadline = time.monotonic() + job["timeout"]
+        self._keep(wire.STATE, {"step": "run"})
+        inputs = blob.fileno() if blob is not None else None
+        self._child = child = Child(lambda child: worker.main(job, inputs, child))
+        for fd in (child.events, *child.taps.values()):
+            self._selector.register(fd, selectors.EVENT_READ, lambda: None)
+
+    # -- frames of the worker --------------------------------------------------------------------
+
+    def _relay(self) -> None:
+        child = self._child
+        if child is None or self.state != "running":
+            return
+        ended = child.status is not None  # known before the pipes are read, so they are complete
+        for frame in merged(list(child.frames())):
+            if frame.kind == wire.END:
+                self._end = frame.meta
+                self._kill_at = min(self._kill_at, time.monotonic() + ORPHAN_SECONDS)
+            else:
+                self._keep(frame.kind, frame.meta, frame.data)
+        if ended:
+            self._finish(child)
+
+    def _keep(self, kind: int, meta: Dict[str, Any], data: bytes = b"") -> None:
+        meta = {**meta, "t": round(time.time(), 3)}
+        self._spool.append(wire.encode(kind, meta, data, self._spool.last + 1))
+        if kind == wire.STREAM:
+            self._log.add(data)
+
+    def _finish(self, child: Child) -> None:
+        child.kill(signal.SIGKILL)  # what the worker left running
+        for key in list(self._selector.get_map().values()):
+            if key.fd in (child.events, *child.taps.values()):
+                self._selector.unregister(key.fileobj)
+        child.close()
+        self._end, data = verdict(child, self._end, self._why, self._job["exec"])
+        self._results_size = self._end["size"]
+        self._keep(wire.END, self._end, data)
+        self.state = "done"
+        self._kill_at = FOREVER
+        if not any(client.attached for client in self._clients):
+            self._alone_since = time.monotonic()
+        leave_note(self._end)
+
+    # -- bounds ------------------------------------------------------------------------------------
+
+    def _next_bound(self) -> float:
+        bounds = [self._deadline if self.state == "running" else FOREVER, self._kill_at]
+        bounds += [client.expires() for client in self._clients]
+        if self.state != "running":
+            bounds.append(self._alone_since + self._patience())
+        return min(*bounds, time.monotonic() + 3600)
+
+    def _patience(self) -> float:
+        """Seconds without a client until the runner ends."""
+        return float(self._job["linger"]) if self.state == "done" else FIRST_SECONDS
+
+    def _check_bounds(self) -> None:
+        now = time.monotonic()
+        for client in self._clients:
+            if client.expires() <= now:
+                client.close()
+        if self._child and self.state == "running":
+            if self._deadline <= now:
+                self._stop("timeout", float(self._job["grace"]))
+            if self._kill_at <= now:
+                self._kill_at = FOREVER
+                self._child.kill(signal.SIGKILL)
+        elif self._alone_since + self._patience() <= now:
+            self._exit = 96
+
+    def _stop(self, why: str, seconds: float) -> None:
+        """Interrupts the cell; kills it after ``seconds``."""
+        assert self._child is not None
+        self._why = self._why or why
+        self._deadline = FOREVER
+        self._kill_at = min(self._kill_at, time.monotonic() + seconds)
+        self._child.kill(signal.SIGINT)
+
+    def _on_terminate(self, number: int, frame: Any) -> None:
+        if self.state == "running":
+            self._stop("terminated", float(self._job["grace"]))
+        else:
+            self._exit = 128 + number
+
+
+def main(listener: socket.socket, sock: socket.socket, prove: Callable[..., str]) -> None:
+    """Serves the task, then ends the process whatever threads there are."""
+    os._exit(Supervisor(listener, prove).serve(sock))

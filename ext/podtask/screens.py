@@ -1,0 +1,140 @@
+"""Where a task is shown: a notebook's cell, or a terminal."""
+
+from __future__ import annotations
+
+import html
+import sys
+import uuid
+from typing import Any, Protocol
+
+STYLE = "font:12px/1.6 var(--jp-code-font-family,monospace);color:var(--jp-ui-font-color2,#616161)"
+
+
+class Screen(Protocol):
+    """Where things are shown."""
+
+    def write(self, name: str, text: str) -> None:
+        """Writes to stdout or stderr."""
+
+    def publish(
+        self, data: dict[str, Any], metadata: dict[str, Any], display_id: str | None, update: bool
+    ) -> None:
+        """Shows a mime bundle."""
+
+    def clear(self, wait: bool) -> None:
+        """Empties the output."""
+
+    def status(self, text: str) -> None:
+        """Shows, or replaces, the status line."""
+
+    def close(self, text: str) -> None:
+        """Shows the closing line."""
+
+    def ask(self, prompt: str, password: bool) -> str:
+        """Asks the person."""
+
+
+class Terminal:
+    """A plain terminal or a script: output as it is, status and notes to stderr."""
+
+    def __init__(self) -> None:
+        self._status = ""
+
+    def write(self, name: str, text: str) -> None:
+        """Writes to stdout or stderr."""
+        stream = sys.stdout if name == "stdout" else sys.stderr
+        stream.write(text)
+        stream.flush()
+
+    def publish(
+        self, data: dict[str, Any], metadata: dict[str, Any], display_id: str | None, update: bool
+    ) -> None:
+        """Prints the plain text of a bundle."""
+        print(data.get("text/plain", ""), flush=True)
+
+    def clear(self, wait: bool) -> None:
+        """Nothing: what stands in a terminal stays."""
+
+    def status(self, text: str) -> None:
+        """Prints a changed status to a terminal; a file gets none."""
+        if sys.stderr.isatty() and text.split(" · ")[:2] != self._status.split(" · ")[:2]:
+            print(text, file=sys.stderr, flush=True)
+        self._status = text
+
+    def close(self, text: str) -> None:
+        """Prints the closing line."""
+        print(text, file=sys.stderr, flush=True)
+
+    def ask(self, prompt: str, password: bool) -> str:
+        """Asks on the terminal."""
+        import getpass
+
+        return getpass.getpass(prompt) if password else input(prompt)
+
+
+class Notebook(Terminal):
+    """A Jupyter kernel: mime bundles, and a status line that is one display all the time.
+
+    Args:
+        shell: the kernel's IPython shell.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__()
+        self._shell = shell
+        self._id = uuid.uuid4().hex
+        self._shown = False
+        self._clear_next = False
+
+    def write(self, name: str, text: str) -> None:
+        """Writes to the cell's stdout or stderr."""
+        self._cleared()
+        super().write(name, text)
+
+    def publish(
+        self, data: dict[str, Any], metadata: dict[str, Any], display_id: str | None, update: bool
+    ) -> None:
+        """Shows a mime bundle in the cell."""
+        self._cleared()
+        self._publish(data, metadata, display_id, update)
+
+    def clear(self, wait: bool) -> None:
+        """Empties the cell's output; the status line comes back."""
+        self._clear_next = True
+        if not wait:
+            self._cleared()
+
+    def status(self, text: str) -> None:
+        """Shows the status line, above the output."""
+        if text == self._status:
+            return
+        self._status = text
+        self._publish(_line(text), {}, self._id, self._shown)
+        self._shown = True
+
+    def close(self, text: str) -> None:
+        """Shows the closing line, below the output."""
+        self._publish(_line(text), {}, None, False)
+
+    def _publish(
+        self, data: dict[str, Any], metadata: dict[str, Any], display_id: str | None, update: bool
+    ) -> None:
+        transient = {"display_id": display_id} if display_id else None
+        self._shell.display_pub.publish(
+            data=data, metadata=metadata, transient=transient, update=update
+        )
+
+    def _cleared(self) -> None:
+        if self._clear_next:
+            self._clear_next = False
+            self._shell.display_pub.clear_output(wait=True)
+            self._publish(_line(self._status), {}, self._id, False)
+
+
+def screen_for(shell: Any) -> Screen:
+    """Returns a Notebook in a kernel, else a Terminal."""
+    return Notebook(shell) if shell is not None and hasattr(shell, "kernel") else Terminal()
+
+
+def _line(text: str) -> dict[str, Any]:
+    return {"text/plain": text, "text/html": f'<div style="{STYLE}">{html.escape(text)}</div>'}

@@ -1,0 +1,301 @@
+"""A submitted cell: three loops that follow it (status, channel, deadline), and its handle."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+import queue
+import secrets
+import time
+from collections.abc import Generator
+from typing import Any, NamedTuple
+
+from .backend import Ending, Placement
+from .channel import Channel, Job, Verdict
+from .errors import InputError, StartError, TaskError, TaskTimeout
+from .local import LocalProcess, ignored
+from .loop import Loop, loop
+from .manifest import NO_CLIENT, OLD_PYTHON, PORT_TAKEN, Identity, Rendered, label_value, render
+from .outcome import Outcome, decode
+from .runner import wire
+from .work import MINOR, Work
+
+KERNEL = secrets.token_hex(6)
+PORT_TRIES = 3
+LAST_WORDS_SECONDS = 2.0  # for frames under way when the status says "ended"
+UNHEARD_SECONDS = 10
+
+
+class Update(NamedTuple):
+    """Something to show: kind is phase, frame, note or done."""
+
+    kind: str
+    text: str = ""
+    frame: wire.Frame | None = None
+
+
+class Task:
+    """The handle of a submitted cell; made by ``podtask.submit`` and by the magic.
+
+    Attributes:
+        name: of the pod.
+        status: Pending, Running, ok, error, ... in the words of Kubernetes and of the runner.
+        phase: what the backend last said, with its time.
+    """
+
+    def __init__(self, work: Work, port: int | None = None) -> None:
+        self.status = "Pending"
+        self.name = ""
+        self.url = ""
+        self.phase = "Pending"
+        self.phase_since = time.monotonic()
+        self.began = time.monotonic()
+        self.where = ""
+        self.updates: queue.SimpleQueue[Update] = queue.SimpleQueue()
+        self._work = work
+        self._port = port
+        self._placement: Placement | None = None
+        self._channel: Channel | None = None
+        self._outcome: Outcome | None = None
+        self._output: list[bytes] = []
+        self._cancelled = asyncio.Event()
+        self._interrupted = False
+        self._rendered: Rendered | None = None
+        self._deletion: asyncio.Future[None] | None = None
+        self._loop: Loop = loop()
+        self._done: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
+        self._loop.start(self._run())
+
+    # -- what a user calls ---------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name or 'not created yet'}: {self.status}>"
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        yield from asyncio.wrap_future(self._done).__await__()
+        return self.result()
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The pod as it was sent; empty before that."""
+        return self._rendered.pod if self._rendered else {}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What came back by name."""
+        return self.outcome().values
+
+    @property
+    def error(self) -> BaseException | None:
+        """What :meth:`result` would raise; None while it runs."""
+        return self._outcome.error if self._outcome else None
+
+    @property
+    def raw(self) -> bytes | None:
+        """The pickle of the values, where it could not be decoded here."""
+        outcome = self.outcome()
+        return bytes(outcome.raw) if outcome.raw is not None else None
+
+    def done(self) -> bool:
+        """Whether the task has ended."""
+        return self._done.done()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits for the end, at most ``timeout`` seconds; returns whether it has come."""
+        concurrent.futures.wait([self._done], timeout)
+        return self._done.done()
+
+    def outcome(self, timeout: float | None = None) -> Outcome:
+        """Returns what came of the task, an error of the cell among it; waits for it.
+
+        Raises:
+            TaskTimeout: it has not ended within ``timeout`` seconds; it goes on.
+        """
+        if not self.wait(timeout):
+            raise TaskTimeout(f"{self.name} has not ended in {timeout} s; it goes on.",
+                              "Wait again, or cancel() it.")  # fmt: skip
+        return self._done.result()
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Returns the value of the last expression (of a function, what it returned).
+
+        Raises:
+            TaskTimeout: not ended within ``timeout`` seconds.
+            BaseException: the cell's own error, or a PodtaskError.
+        """
+        outcome = self.outcome(timeout)
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.result
+
+    def logs(self, container: str | None = None) -> str:
+        """Returns the output so far; with a container's name, that container's log in the pod."""
+        if container is None:
+            return b"".join(self._output).decode("utf-8", "replace")
+        if self._placement is None:
+            raise InputError("The pod does not exist yet.", "Ask again when it does.")
+        return self._loop.start(self._placement.logs(container)).result()
+
+    def interrupt(self) -> None:
+        """Raises KeyboardInterrupt in the cell; a task that has not begun is deleted."""
+        self._loop.start(self._interrupt())
+
+    def abandon(self) -> None:
+        """Ends the task and deletes its pod, without waiting."""
+        self._loop.asyncio.call_soon_threadsafe(self._cancelled.set)
+
+    def cancel(self) -> None:
+        """Ends the task and deletes its pod; waits until the API server has taken that."""
+        self.abandon()
+        self._done.exception()
+
+    def delete(self) -> None:
+        """Deletes the pod, of a finished task too."""
+        if not self._done.done():
+            self.cancel()
+        elif self._placement is not None:
+            self._loop.start(self._placement.delete()).result()
+
+    def reply(self, answer: dict[str, Any]) -> None:
+        """Answers a question of the cell: ``{"value": ...}`` or ``{"eof": True}``."""
+        if self._channel is not None:
+            self._loop.start(self._channel.reply(answer)).result()
+
+    # -- following -------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        try:
+            outcome = await self._follow()
+        except BaseException as error:  # noqa: BLE001 -- everything ends up at who waits
+            outcome = Outcome("lost", error=error)
+        self._outcome = outcome
+        self.status = outcome.status
+        self._done.set_result(outcome)
+        self.updates.put(Update("done"))
+
+    async def _follow(self) -> Outcome:
+        for _ in range(PORT_TRIES):
+            placement = await self._start()
+            self._loop.at_exit(placement.settled)
+            ending: Ending | None = None
+            try:
+                found = await self._race(placement)
+                if isinstance(found, Verdict):
+                    return await asyncio.to_thread(decode, found, self.where)
+                ending = found
+            finally:
+                self._deletion = asyncio.ensure_future(placement.delete())
+            if ending.code != PORT_TAKEN:
+                raise self._lost(ending)
+            self._note("The runner's port was taken by another container; trying another one.")
+            self._port = None
+        raise StartError("Another container of the pod takes every port the runner chooses.",
+                         "Look at what the sidecars listen on.")  # fmt: skip
+
+    async def _start(self) -> Placement:
+        options = self._work.options
+        identity = Identity(
+            name=f"podtask-{secrets.token_hex(5)}",
+            key=secrets.token_hex(32),
+            port=self._port or 20000 + secrets.randbelow(40000),
+            kernel=KERNEL,
+            user=label_value(os.environ.get("JUPYTERHUB_USER") or os.environ.get("USER") or ""),
+        )
+        rendered = render(self._work.template, options, identity, MINOR)
+        self._rendered = rendered
+        for notice in rendered.notices:
+            self._note(notice)
+        self.name = identity.name
+        if options.local:
+            left_out = ignored(rendered)
+            if left_out:
+                self._note(f"Runs on this machine: {', '.join(left_out)} of the template ignored.")
+            self._placement = await LocalProcess.start(rendered, identity, self._on_phase)
+            self.where = "a process on this machine"
+        else:
+            from .pods import Pod  # only here: a local run needs no client library
+
+            self._placement = await Pod.create(rendered, options, self._on_phase)
+            self.where = f"pod {identity.name}, container {rendered.primary}"
+        self.url = self._placement.url
+        self._channel = Channel(self._placement, identity.key, self._job_for, self._on_frame)
+        return self._placement
+
+    async def _race(self, placement: Placement) -> Verdict | Ending:
+        """Returns the verdict, or how the runner ended without one; a deadline raises."""
+        assert self._channel is not None
+        channel = asyncio.ensure_future(self._channel.run())
+        status = asyncio.ensure_future(placement.ended())
+        deadline = asyncio.ensure_future(self._deadline())
+        cancelled = asyncio.ensure_future(self._cancelled.wait())
+        loops = {channel, status, deadline, cancelled}
+        try:
+            await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            if status.done() and not channel.done():
+                # Frames may still be on their way; the verdict is what they say.
+                await asyncio.wait({channel}, timeout=LAST_WORDS_SECONDS)
+            if channel.done() and isinstance(channel.exception(), OSError):
+                return await status  # a local runner that nobody answers at has ended
+            if channel.done():
+                return channel.result()
+            if cancelled.done():
+                raise KeyboardInterrupt(f"{self.name} was cancelled and its pod deleted.")
+            if status.done():
+                return status.result()
+            deadline.result()
+            raise AssertionError("a deadline ends with an error")
+        finally:
+            for each in loops:
+                each.cancel()
+
+    async def _deadline(self) -> None:
+        """Raises when the cell has not begun in time, or has not ended long after its timeout."""
+        options = self._work.options
+        while self.status == "Pending":
+            left = self.began + options.start_timeout - time.monotonic()
+            if left <= 0:
+                raise StartError(f"{self.name} has not started in {options.start_timeout:g} s ({self.phase}).",
+                                 "Raise --start-timeout, or see why with kubectl describe pod.")  # fmt: skip
+            await asyncio.sleep(left)
+        await asyncio.sleep(options.timeout + options.grace + 60)
+        raise TaskTimeout(f"{self.name} ran past its --timeout, and nothing was heard of it.",
+                          "The pod was deleted; raise --timeout, or let the cell do less.")  # fmt: skip
+
+    async def _interrupt(self) -> None:
+        if self.status == "Pending" or self._channel is None:
+            self._cancelled.set()
+            return
+        await self._channel.interrupt()
+        await asyncio.sleep(UNHEARD_SECONDS)
+        if not self._done.done():
+            self._note(f"The cell has not reacted in {UNHEARD_SECONDS} s; "
+                       "interrupt again to delete the pod.")  # fmt: skip
+
+    def _job_for(self, python: str) -> Job:
+        return self._work.job_for(python, self.name, self._note)
+
+    def _on_phase(self, phase: str, say: str) -> None:
+        text = f"{phase}: {say}" if say else phase
+        if text != self.phase:
+            self.phase, self.phase_since = text, time.monotonic()
+            self.updates.put(Update("phase", text))
+
+    def _on_frame(self, frame: wire.Frame) -> None:
+        if frame.kind == wire.STATE:
+            self.status = "Running"
+            self._on_phase("Running", "")
+        elif frame.kind == wire.STREAM:
+            self._output.append(frame.data)
+        self.updates.put(Update("frame", frame=frame))
+
+    def _note(self, text: str) -> None:
+        self.updates.put(Update("note", text))
+
+    def _lost(self, ending: Ending) -> BaseException:
+        if ending.code == OLD_PYTHON:
+            return StartError("The image's Python is older than 3.9, which podtask needs.",
+                              "Choose another image with --image.")  # fmt: skip
+        if ending.code == NO_CLIENT:
+            return TaskError(f"{self.name} ended because no notebook was connected.", "Run the cell again.")  # fmt: skip
+        return (TaskError if ending.started else StartError)(ending.say, ending.do)

@@ -1,0 +1,86 @@
+"""A cell made ready to be sent: checked, its inputs packed; becomes a job for a runner."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .cell import Cell
+from .channel import Job
+from .errors import StartError
+from .manifest import Identity, render
+from .options import RunOptions
+from .pickles import Inputs, pack_inputs, select
+from .template import PodTemplate
+
+MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
+OLDEST = (3, 9)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A cell with all it needs, packed when it was submitted."""
+
+    cell: Cell
+    template: PodTemplate
+    options: RunOptions
+    values: dict[str, Any]
+    namespace: dict[str, Any]
+    inputs: Inputs
+
+    def job_for(self, python: str, name: str, note: Callable[[str], None]) -> Job:
+        """Returns the job for a runner of the given Python version.
+
+        Args:
+            python: as the runner says, ``3.11.2``.
+            name: of the task.
+            note: called with a line for the user.
+
+        Raises:
+            StartError: that Python is too old.
+            InputError: the inputs cannot be had for another minor version.
+        """
+        version = tuple(int(part) for part in python.split(".")[:2])
+        if version < OLDEST:
+            raise StartError(f"The image has Python {python}; podtask needs 3.9 or newer.",
+                             "Choose another image with --image.")  # fmt: skip
+        inputs = self.inputs
+        if ".".join(python.split(".")[:2]) != MINOR:
+            inputs = pack_inputs(self.values, self.namespace, same_minor=False)
+            note(f"The pod has Python {python}, the notebook {MINOR}: "
+                 "functions travel as source, values as plain data.")  # fmt: skip
+        options = self.options
+        meta = {
+            "exec": name,
+            "source": self.cell.source,
+            "filename": self.cell.filename,
+            "quiet": self.cell.quiet,
+            "mode": inputs.mode,
+            "definitions": inputs.definitions,
+            "outputs": "auto" if options.outputs == ("auto",) else list(options.outputs),
+            "env": dict(options.env),
+            "timeout": options.timeout,
+            "linger": options.linger,
+            "grace": options.grace,
+        }
+        return Job(meta, inputs.data)
+
+
+def prepare(
+    cell: Cell,
+    options: RunOptions,
+    namespace: dict[str, Any],
+    values: dict[str, Any] | None = None,
+) -> Work:
+    """Packs a cell's inputs and checks everything that can be checked here.
+
+    Raises:
+        InputError: an option, the template or an input is wrong.
+    """
+    template = PodTemplate.of(options.template) if options.template is not None else PodTemplate()
+    if values is None:
+        values = select(cell.reads, options.inputs, namespace)
+    render(template, options, Identity("podtask-check", "", 1), MINOR)
+    return Work(cell, template, options, values, namespace, pack_inputs(values, namespace, True))
