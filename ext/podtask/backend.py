@@ -57,9 +57,6 @@ class Placement(Protocol):
     async def delete(self, grace: float | None = None) -> None:
         """Ends and removes it; gone already is fine."""
 
-    async def settled(self) -> None:
-        """Waits until a deletion under way has been taken; at once where there is none."""
-
     async def logs(self, container: str | None) -> str:
         """Returns what a container has written to its log."""
 

@@ -60,7 +60,6 @@ class LocalProcess:
         self._process = process
         self._port = port
         self._log = log
-        self._ending = False
 
     @classmethod
     async def start(cls, rendered: Rendered, identity: Identity, on_phase: OnPhase) -> LocalProcess:
@@ -101,7 +100,6 @@ class LocalProcess:
         """Ends the process: asked first, killed after the grace."""
         if self._process.returncode is not None:
             return
-        self._ending = True
         with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
             self._process.terminate()
             try:
@@ -109,11 +107,6 @@ class LocalProcess:
             except asyncio.TimeoutError:
                 self._process.kill()
                 await self._process.wait()
-
-    async def settled(self) -> None:
-        """Waits for a process that was told to end."""
-        if self._ending:
-            await self._process.wait()
 
     async def logs(self, container: str | None) -> str:
         """Returns what the runner has written, the cell's first 3 MiB among it."""

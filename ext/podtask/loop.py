@@ -23,7 +23,8 @@ class Loop:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.asyncio = asyncio.new_event_loop()
-        self._closers: list[Callable[[], Awaitable[None]]] = []
+        self._closers: dict[Callable[[], Awaitable[None]], None] = {}
+        self._background: set[asyncio.Task[None]] = set()
         threading.Thread(target=self._run, name="podtask", daemon=True).start()
         atexit.register(self._at_exit)
 
@@ -32,8 +33,14 @@ class Loop:
         return asyncio.run_coroutine_threadsafe(coroutine, self.asyncio)
 
     def at_exit(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Awaits ``close()`` when the interpreter ends, a few seconds at most."""
-        self._closers.append(close)
+        """Awaits ``close()``, once, when the interpreter ends."""
+        self._closers[close] = None
+
+    def background(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Runs a coroutine that nobody waits for but the end of the interpreter; from the loop."""
+        task = asyncio.ensure_future(coroutine)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.asyncio)
@@ -50,6 +57,7 @@ class Loop:
         self.asyncio.call_soon_threadsafe(self.asyncio.stop)
 
     async def _close(self) -> None:
+        await asyncio.gather(*self._background)
         for close in self._closers:
             await close()
 

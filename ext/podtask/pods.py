@@ -12,6 +12,7 @@ from .backend import ByteStream, Ending, OnPhase
 from .cluster.api import Api, ApiError
 from .diagnosis import Diagnosis, diagnose
 from .errors import ClusterError, InputError, PodtaskError
+from .loop import loop
 from .manifest import KERNEL_LABEL, TASK_LABEL, Rendered, grace_of
 from .options import RunOptions
 
@@ -52,6 +53,7 @@ class Pod:
         """
         on_phase("Connecting", "")
         api = await Api.of(options.context)
+        loop().at_exit(api.close)
         namespace = options.namespace or api.access.namespace
         pod = cls(api, namespace, rendered, on_phase)
         on_phase("Creating", f"in {api.access.context}/{namespace}")
@@ -110,11 +112,6 @@ class Pod:
         if self._deleting is None:
             self._deleting = asyncio.ensure_future(self._delete(grace))
         await self._deleting
-
-    async def settled(self) -> None:
-        """Waits until the API server has taken the deletion."""
-        if self._deleting is not None:
-            await self._deleting
 
     async def logs(self, container: str | None) -> str:
         """Returns a container's log.

@@ -62,7 +62,6 @@ class Task:
         self._cancelled = asyncio.Event()
         self._interrupted = False
         self._rendered: Rendered | None = None
-        self._deletion: asyncio.Future[None] | None = None
         self._loop: Loop = loop()
         self._done: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
         self._loop.start(self._run())
@@ -177,7 +176,6 @@ class Task:
     async def _follow(self) -> Outcome:
         for _ in range(PORT_TRIES):
             placement = await self._start()
-            self._loop.at_exit(placement.settled)
             ending: Ending | None = None
             try:
                 found = await self._race(placement)
@@ -185,7 +183,7 @@ class Task:
                     return await asyncio.to_thread(decode, found, self.where)
                 ending = found
             finally:
-                self._deletion = asyncio.ensure_future(placement.delete())
+                self._loop.background(placement.delete())
             if ending.code != PORT_TAKEN:
                 raise self._lost(ending)
             self._note("The runner's port was taken by another container; trying another one.")

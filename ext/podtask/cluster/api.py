@@ -134,6 +134,12 @@ class Api:
             self._watches[key] = Watch(self, namespace, selector)
         return self._watches[key]
 
+    async def close(self) -> None:
+        """Ends all connections."""
+        for watch in self._watches.values():
+            watch.stop()
+        await self._session.close()
+
     async def _headers(self) -> dict[str, str]:
         return await asyncio.to_thread(self.access.headers)
 
@@ -183,6 +189,11 @@ class Watch:
         """Ends that."""
         self._pods.pop(name, None)
         self._seen.discard(name)
+
+    def stop(self) -> None:
+        """Ends the watch."""
+        if self._runner is not None:
+            self._runner.cancel()
 
     async def _run(self) -> None:
         version = ""  # no list first: the watch begins with what there is

@@ -72,7 +72,8 @@ def load(context: str | None) -> Access:
 
     def headers() -> dict[str, str]:
         found = {}
-        for setting in settings.auth_settings().values():
+        known: Any = settings.auth_settings()
+        for setting in known.values():
             if setting["in"] == "header" and setting["value"]:
                 found[setting["key"]] = setting["value"]
         return found

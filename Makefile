@@ -1,0 +1,54 @@
+# Two commands are all the set-up there is: `make demo` and `make test`.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+STAMP_ALL := $(VENV)/.installed-all
+
+.DEFAULT_GOAL := help
+.PHONY: help demo lab test lint bench cluster-up cluster-down cluster-env system
+
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(STAMP) ## run the quickstart notebook on this machine, no cluster needed
+	@$(BIN)/python notebooks/run.py notebooks/quickstart.ipynb
+
+lab: $(VENV)/.installed-lab ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab notebooks
+
+test: system $(STAMP_ALL) ## run all tests, on a real Kubernetes where one can be had
+	@$(BIN)/python -m pytest $(TESTS)
+
+lint: $(STAMP_ALL) ## check style, types and imports only
+	@$(BIN)/python -m pytest tests/test_style.py
+
+bench: system $(STAMP_ALL) ## measure against kubectl and raw port-forward
+	@$(BIN)/python -m tests.bench
+
+cluster-up: system $(STAMP_ALL) ## start the tests' own Kubernetes
+	@$(BIN)/python -m tests.cluster up
+
+cluster-down: $(STAMP_ALL) ## stop it and leave nothing
+	@$(BIN)/python -m tests.cluster down
+
+cluster-env: system $(STAMP_ALL) ## print shell lines for using it: eval "$$(make -s cluster-env)"
+	@$(BIN)/python -m tests.cluster env
+
+system: ## install the system packages that the tests need (Debian, as root)
+	@bash tests/system.sh
+
+$(BIN)/python:
+	@$(PYTHON) -m venv $(VENV) || { echo "make: python3 -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+$(STAMP): pyproject.toml | $(BIN)/python
+	@echo "installing podtask into $(VENV) ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]' && touch $@
+
+$(STAMP_ALL): pyproject.toml | $(BIN)/python
+	@echo "installing podtask and what its tests need into $(VENV) ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,test]' && touch $@ $(STAMP)
+
+$(VENV)/.installed-lab: pyproject.toml | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab]' && touch $@

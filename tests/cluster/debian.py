@@ -1,0 +1,79 @@
+"""Trees of Debian's packages, from the mirror that this machine uses itself."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from tests.cluster import cache
+from tests.cluster.errors import run
+
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_APT = Path("/etc/apt")
+# What no test reads: half of the size, which is paid again at each start.
+_UNWANTED = (
+    "usr/share/doc",
+    "usr/share/info",
+    "usr/share/lintian",
+    "usr/share/locale",
+    "usr/share/man",
+    "usr/share/zoneinfo",
+    "var/cache",
+    "var/lib/apt/lists",
+    "var/log",
+)
+
+
+def mirror() -> str:
+    """Return the address of Debian's archive that apt is configured with here."""
+    files = [_APT / "sources.list", *sorted((_APT / "sources.list.d").glob("*"))]
+    for file in files:
+        if not file.is_file():
+            continue
+        # Both formats (`deb URI suite main` and `URIs: URI`); security archives and
+        # those of others end in another word.
+        found = re.search(
+            r"^(?:deb\s+(?:\[[^]]*\]\s+)?|URIs:\s*)(https?://\S+/debian)/?(?:\s|$)",
+            file.read_text(errors="replace"),
+            re.MULTILINE,
+        )
+        if found:
+            return found[1]
+    return "http://deb.debian.org/debian"
+
+
+def install(suite: str, packages: str, tree: Path) -> None:
+    """Install a minimal Debian with some packages into a tree, without what docs need.
+
+    Args:
+        suite: Such as `bookworm`.
+        packages: Separated by commas.
+        tree: The directory to fill.
+    """
+    _debootstrap(suite, packages, [tree])
+    for name in _UNWANTED:
+        if (tree / name).exists():
+            shutil.rmtree(tree / name)
+    for name in ("var/cache", "var/log", "var/lib/apt/lists/partial"):
+        (tree / name).mkdir(parents=True)
+    for name in ("etc/hostname", "etc/resolv.conf"):
+        (tree / name).unlink(missing_ok=True)
+
+
+def unpack(suite: str, package: str, tree: Path, work: Path) -> None:
+    """Unpack the files of one package into a tree, with nothing it depends on."""
+    download = work / "download"
+    _debootstrap(suite, package, ["--download-only", download])
+    (archive,) = (download / "var/cache/apt/archives").glob(f"{package}_*.deb")
+    run(["dpkg-deb", "--extract", archive, tree])
+
+
+def _debootstrap(suite: str, packages: str, rest: list[str | Path]) -> None:
+    downloads = cache.directory() / "debs" / suite
+    downloads.mkdir(parents=True, exist_ok=True)
+    command: list[str | Path] = ["debootstrap", "--variant=minbase"]
+    command += [f"--include={packages}", f"--keyring={_KEYRING}", f"--cache-dir={downloads}"]
+    # Two at once would write the same files of the shared downloads.
+    with cache.locked(downloads / "lock"):
+        run([*command, *rest[:-1], suite, rest[-1], mirror()], timeout=1200)

@@ -1,0 +1,165 @@
+"""The images that tests may name in their pods; none comes from a registry."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.cluster import cache, debian
+from tests.cluster.archive import write_image
+from tests.cluster.errors import run, tell
+
+# Part of each image's hash: raise it when the code that builds images changes.
+_VERSION = "1"
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PAUSE = "docker.io/library/pause:1"
+
+_PAUSE_SOURCE = """
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void end(int signal) { _exit(0); }
+static void reap(int signal) { while (waitpid(-1, 0, WNOHANG) > 0); }
+
+int main(void) {
+  signal(SIGINT, end);
+  signal(SIGTERM, end);
+  signal(SIGCHLD, reap);
+  for (;;) pause();
+}
+"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one image is built; its hash names the tar in the cache.
+
+    Attributes:
+        names: Its fully qualified names.
+        kind: Which of the builders below makes its tree.
+        suite: Debian's suite.
+        packages: What is installed on top of the minimum, separated by commas.
+        command: What a container runs that says nothing itself.
+    """
+
+    names: tuple[str, ...]
+    kind: str = "debian"
+    suite: str = "bookworm"
+    packages: str = ""
+    command: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """The name of its tar in the cache."""
+        short = self.names[0].rsplit("/", 1)[1].replace(":", "-")
+        recipe = json.dumps(asdict(self), sort_keys=True)
+        hashed = cache.key(_VERSION, recipe, _PAUSE_SOURCE, platform.machine())
+        return f"image-{short}-{hashed}.tar"
+
+
+def _python(version: str, suite: str) -> Recipe:
+    return Recipe(
+        (f"docker.io/library/python:{version}-slim",),
+        suite=suite,
+        packages="python3",
+        command=("python3",),
+    )
+
+
+# The order of building: what most tests need comes first.
+RECIPES = (
+    Recipe((PAUSE,), kind="pause", suite="", command=("/pause",)),
+    _python("3.11", "bookworm"),
+    _python("3.13", "trixie"),
+    Recipe(
+        (
+            "docker.io/library/nopython:1",
+            "docker.io/library/busybox:latest",
+            "docker.io/library/alpine:latest",
+        ),
+        kind="busybox",
+        packages="busybox-static",
+        command=("sh",),
+    ),
+    _python("3.9", "bullseye"),
+    Recipe(
+        ("docker.io/library/redis:7",),
+        packages="redis-server",
+        command=(
+            "redis-server",
+            "--save",
+            "",
+            "--bind",
+            "0.0.0.0",
+            "--protected-mode",
+            "no",
+        ),
+    ),
+)
+
+
+def obtain_all() -> Iterator[tuple[Recipe, Path]]:
+    """Yield each image's tar as soon as it is there, building what is missing."""
+    # More than two at a time only fight for the disk and the mirror.
+    with ThreadPoolExecutor(2) as pool:
+        waiting = {pool.submit(_obtain, recipe): recipe for recipe in RECIPES}
+        for done in as_completed(waiting):
+            yield waiting[done], done.result()
+
+
+def _obtain(recipe: Recipe) -> Path:
+    def make(work: Path, made: Path) -> None:
+        tell(f"building image {recipe.names[0]}")
+        tree = work / "tree"
+        tree.mkdir()
+        _BUILDERS[recipe.kind](recipe, tree, work)
+        config: dict[str, Any] = {"Env": [_PATH], "Cmd": list(recipe.command)}
+        write_image(tree, made, names=recipe.names, config=config, work=work)
+        tell(f"built image {recipe.names[0]}, {made.stat().st_size >> 20} MB")
+
+    return cache.obtain(recipe.file, make)
+
+
+def _build_debian(recipe: Recipe, tree: Path, work: Path) -> None:
+    debian.install(recipe.suite, recipe.packages, tree)
+    if (tree / "usr/bin/python3").exists():
+        # The images of that name have `python` in /usr/local, and users write that.
+        for name in ("python", "python3"):
+            (tree / "usr/local/bin" / name).symlink_to("/usr/bin/python3")
+
+
+def _build_busybox(recipe: Recipe, tree: Path, work: Path) -> None:
+    debian.unpack(recipe.suite, recipe.packages, tree, work)
+    busybox = next(
+        path for path in (tree / "bin/busybox", tree / "usr/bin/busybox") if path.exists()
+    )
+    bin_directory = tree / "bin"
+    bin_directory.mkdir(exist_ok=True)
+    for applet in run([busybox, "--list"]).split():
+        if not (bin_directory / applet).exists():
+            (bin_directory / applet).symlink_to(f"/{busybox.relative_to(tree)}")
+    (tree / "etc").mkdir(exist_ok=True)
+    (tree / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    (tree / "etc/group").write_text("root:x:0:\n")
+    (tree / "root").mkdir(mode=0o700)
+    (tree / "tmp").mkdir()
+    (tree / "tmp").chmod(0o1777)
+
+
+def _build_pause(recipe: Recipe, tree: Path, work: Path) -> None:
+    source = work / "pause.c"
+    source.write_text(_PAUSE_SOURCE)
+    run(["gcc", "-Os", "-static", "-s", "-o", tree / "pause", source])
+
+
+_BUILDERS: dict[str, Callable[[Recipe, Path, Path], None]] = {
+    "debian": _build_debian,
+    "busybox": _build_busybox,
+    "pause": _build_pause,
+}

@@ -1,0 +1,134 @@
+"""The command lines of the node's parts; nothing is started or written here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.layout import NODE, NODE_ADDRESS, SERVICE_SUBNET, Layout
+
+# The order of starting; stopping goes backwards, so that nobody restarts what was ended.
+NAMES = ("containerd", "etcd", "api-server", "controllers", "scheduler", "kubelet")
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The loopback ports of one run; the kubelet has its usual one on the node's address."""
+
+    api: int
+    etcd: int
+    etcd_peer: int
+
+
+def command(part: str, layout: Layout, ports: Ports) -> list[str | Path]:
+    """Return the command line of a part."""
+    commands = {
+        "containerd": _containerd,
+        "etcd": _etcd,
+        "api-server": _api_server,
+        "controllers": _controllers,
+        "scheduler": _scheduler,
+        "kubelet": _kubelet,
+    }
+    return commands[part](layout, ports)
+
+
+def _containerd(layout: Layout, ports: Ports) -> list[str | Path]:
+    return ["containerd", "--config", layout.config("containerd.toml")]
+
+
+def _etcd(layout: Layout, ports: Ports) -> list[str | Path]:
+    client = f"https://127.0.0.1:{ports.etcd}"
+    peer = f"https://127.0.0.1:{ports.etcd_peer}"
+    certificates = layout.certificates
+    command: list[str | Path] = [layout.program, "etcd", "--name=podtask"]
+    command += [f"--data-dir={layout.root}/etcd", "--unsafe-no-fsync", "--log-level=warn"]
+    command += [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
+    command += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"]
+    command += [f"--initial-cluster=podtask={peer}"]
+    # On loopback too: who reads etcd owns the machine, and other users may connect.
+    for prefix in ("", "peer-"):
+        command += [f"--{prefix}client-cert-auth"]
+        command += [f"--{prefix}trusted-ca-file={certificates}/ca.crt"]
+        command += [f"--{prefix}cert-file={certificates}/etcd.crt"]
+        command += [f"--{prefix}key-file={certificates}/etcd.key"]
+    return command
+
+
+def _api_server(layout: Layout, ports: Ports) -> list[str | Path]:
+    certificates = layout.certificates
+    return [
+        layout.program,
+        "kube-apiserver",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={ports.api}",
+        # Required with a loopback address, which no endpoint may have.
+        "--endpoint-reconciler-type=none",
+        f"--etcd-servers=https://127.0.0.1:{ports.etcd}",
+        f"--etcd-cafile={certificates}/ca.crt",
+        f"--etcd-certfile={certificates}/api-client.crt",
+        f"--etcd-keyfile={certificates}/api-client.key",
+        f"--cert-dir={certificates}",
+        f"--client-ca-file={certificates}/ca.crt",
+        f"--tls-cert-file={certificates}/api-server.crt",
+        f"--tls-private-key-file={certificates}/api-server.key",
+        f"--kubelet-certificate-authority={certificates}/ca.crt",
+        f"--kubelet-client-certificate={certificates}/api-client.crt",
+        f"--kubelet-client-key={certificates}/api-client.key",
+        "--kubelet-preferred-address-types=InternalIP",
+        "--authorization-mode=Node,RBAC",
+        "--anonymous-auth=false",
+        "--enable-admission-plugins=NodeRestriction",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-signing-key-file={certificates}/service-accounts.key",
+        # The certificate, because this option takes no private key in PKCS 8.
+        f"--service-account-key-file={certificates}/service-accounts.crt",
+        f"--service-cluster-ip-range={SERVICE_SUBNET}",
+        "--allow-privileged=true",
+        # Tests measure latencies; fairness would queue their bursts.
+        "--enable-priority-and-fairness=false",
+        "--max-requests-inflight=3000",
+        "--max-mutating-requests-inflight=1000",
+    ]
+
+
+def _controllers(layout: Layout, ports: Ports) -> list[str | Path]:
+    certificates = layout.certificates
+    return [
+        layout.program,
+        "kube-controller-manager",
+        f"--kubeconfig={layout.config('controllers.kubeconfig')}",
+        "--controllers=*,-cloud-node-lifecycle-controller",
+        "--leader-elect=false",
+        "--secure-port=0",
+        f"--root-ca-file={certificates}/ca.crt",
+        f"--service-account-private-key-file={certificates}/service-accounts.key",
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
+        "--concurrent-namespace-syncs=20",
+        # Shorter than upstream's 50 s, so that tests of a lost node take seconds.
+        "--node-monitor-period=2s",
+        "--node-monitor-grace-period=20s",
+    ]
+
+
+def _scheduler(layout: Layout, ports: Ports) -> list[str | Path]:
+    return [
+        layout.program,
+        "kube-scheduler",
+        f"--config={layout.config('scheduler.json')}",
+        "--secure-port=0",
+    ]
+
+
+def _kubelet(layout: Layout, ports: Ports) -> list[str | Path]:
+    return [
+        layout.program,
+        "kubelet",
+        f"--config={layout.config('kubelet.json')}",
+        f"--kubeconfig={layout.config('kubelet.kubeconfig')}",
+        f"--root-dir={layout.root}/kubelet",
+        f"--cert-dir={layout.certificates}",
+        f"--hostname-override={NODE}",
+        f"--node-ip={NODE_ADDRESS}",
+    ]

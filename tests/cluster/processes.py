@@ -1,0 +1,180 @@
+"""Processes that outlive whoever starts them, known by id and start time, never by name."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.errors import ClusterError, run
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+# The process writes its own record before it becomes the program, so that none can run
+# unrecorded, however suddenly its starter ends. Its stdin is the starter's pipe, whose
+# end says that the record is there.
+_RECORD_AND_BECOME = (
+    'cat /proc/$$/stat /proc/sys/kernel/random/boot_id > "$0" && exec "$@" < /dev/null'
+)
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of this boot; an id alone would be somebody else's after its end."""
+
+    pid: int
+    started: int
+
+    def state(self) -> str | None:
+        """Return the kernel's letter for it (`T` is stopped), or None after its end."""
+        try:
+            fields = _stat_fields(Path(f"/proc/{self.pid}/stat").read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        if int(fields[19]) != self.started or fields[0] in "ZX":
+            return None
+        return fields[0]
+
+    def signal(self, number: signal.Signals) -> bool:
+        """Send a signal; False says that the process had ended already."""
+        descriptor = self._open()
+        if descriptor is None:
+            return False
+        try:
+            signal.pidfd_send_signal(descriptor, number)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end; False says that it still runs."""
+        descriptor = self._open()
+        if descriptor is None:
+            return True
+        try:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            return bool(poll.poll(seconds * 1000))
+        finally:
+            os.close(descriptor)
+
+    def _open(self) -> int | None:
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return None
+        # Checked after opening: from here on the descriptor cannot mean another process.
+        if self.state() is None:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+
+def start(command: Sequence[str | Path], *, record: Path, log: Path) -> Process:
+    """Start a process in its own session, its output appended to a log.
+
+    Raises:
+        ClusterError: It was never recorded.
+    """
+    words = [str(word) for word in command]
+    record.unlink(missing_ok=True)
+    ours, theirs = os.pipe()
+    try:
+        with log.open("ab") as output:
+            # `--fork` makes it a child of init: no zombie of ours when it ends.
+            subprocess.run(
+                ["setsid", "--fork", "sh", "-c", _RECORD_AND_BECOME, record, *words],
+                stdin=theirs,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                check=True,
+            )
+        os.close(theirs)
+        theirs = -1
+        os.read(ours, 1)
+    finally:
+        os.close(ours)
+        if theirs >= 0:
+            os.close(theirs)
+    process = recorded(record)
+    if process is None:
+        raise ClusterError(f"{words[0]} could not be started: {record} has no process in it")
+    return process
+
+
+def recorded(record: Path) -> Process | None:
+    """Return the process of a record, or None if there is none or it is of another boot."""
+    if not record.exists():
+        return None
+    lines = record.read_text().splitlines()
+    if len(lines) != 2 or lines[1] != _BOOT.read_text().strip():
+        return None
+    return Process(int(lines[0].split(" ", 1)[0]), int(_stat_fields(lines[0])[19]))
+
+
+def identified(pid: int) -> Process | None:
+    """Return the process that has this id now, or None."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return Process(pid, int(_stat_fields(stat)[19]))
+
+
+def with_argument(argument: str) -> list[Process]:
+    """Return the processes that have exactly this among their arguments."""
+    found = []
+    for directory in Path("/proc").iterdir():
+        if not directory.name.isdigit():
+            continue
+        # Identified before its arguments are read: never a later process of that id.
+        process = identified(int(directory.name))
+        try:
+            arguments = (directory / "cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if process is not None and argument.encode() in arguments:
+            found.append(process)
+    return found
+
+
+def end(processes: Iterable[Process], *, patience: float = 5) -> None:
+    """End processes: asked first, killed when they do not heed that.
+
+    Args:
+        processes: Those to end.
+        patience: Seconds between asking and killing; with 0 they are not asked.
+
+    Raises:
+        ClusterError: One survived even that.
+    """
+    running = [process for process in processes if process.state() is not None]
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if number == signal.SIGTERM and not patience:
+            continue
+        for process in running:
+            process.signal(number)
+            # A stopped process takes SIGTERM only once it goes on.
+            process.signal(signal.SIGCONT)
+        deadline = time.monotonic() + (patience if number == signal.SIGTERM else 10)
+        running = [
+            process
+            for process in running
+            if not process.wait(max(0.0, deadline - time.monotonic()))
+        ]
+    if running:
+        pids = " ".join(str(process.pid) for process in running)
+        shown = run(["ps", "-o", "pid,stat,wchan:20,args", "-p", pids.replace(" ", ",")])
+        raise ClusterError(f"these do not end, not even by SIGKILL:\n{shown}")
+
+
+def _stat_fields(line: str) -> list[str]:
+    # The name in parentheses may hold blanks; behind it come state, parent and so on.
+    return line.rsplit(")", 1)[1].split()
