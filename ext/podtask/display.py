@@ -8,6 +8,8 @@ from __future__ import annotations
 import codecs
 import json
 import queue
+import signal
+import threading
 import time
 from typing import Any
 
@@ -39,7 +41,8 @@ class View:
             name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
         }
         self._parts: list[bytes] = []
-        self._noted: list[str] = []
+        self.asking = False
+        self._waiter = threading.current_thread()
 
     def follow(self) -> Outcome:
         """Shows updates as they come; returns the outcome."""
@@ -107,12 +110,25 @@ class View:
             )
 
     def _ask(self, meta: dict[str, Any]) -> None:
+        self.asking = True
+        self._task.when_done(self._stop_asking)
         try:
-            answer = {"value": self._screen.ask(meta["prompt"], bool(meta["password"]))}
+            answer: dict[str, Any] = {
+                "value": self._screen.ask(meta["prompt"], bool(meta["password"]))
+            }
         except (EOFError, NotImplementedError, RuntimeError):  # no person: a kernel without stdin
-            self._task.reply({"eof": True})
-        else:
-            self._task.reply(answer)
+            answer = {"eof": True}
+        except KeyboardInterrupt:  # the cell has been told
+            return
+        finally:
+            self.asking = False
+        self._task.reply(answer)
+
+    def _stop_asking(self) -> None:
+        """A question whose cell has ended is taken back: only a signal ends ``input()``."""
+        main = threading.main_thread()
+        if self.asking and main.ident is not None and self._waiter is main:
+            signal.pthread_kill(main.ident, signal.SIGINT)
 
     def _flush(self) -> None:
         """Writes what has gathered, neighbouring pieces of one stream at once."""

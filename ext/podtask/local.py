@@ -60,6 +60,7 @@ class LocalProcess:
         self._process = process
         self._port = port
         self._log = log
+        self._text = ""
 
     @classmethod
     async def start(cls, rendered: Rendered, identity: Identity, on_phase: OnPhase) -> LocalProcess:
@@ -98,18 +99,26 @@ class LocalProcess:
 
     async def delete(self, grace: float | None = None) -> None:
         """Ends the process: asked first, killed after the grace."""
-        if self._process.returncode is not None:
-            return
+        if self._process.returncode is None:
+            await self._end(5 if grace is None else grace)
+        if not self._log.closed:
+            self._text = self._read()
+            self._log.close()
+
+    async def _end(self, grace: float) -> None:
         with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
             self._process.terminate()
             try:
-                await asyncio.wait_for(self._process.wait(), 5 if grace is None else grace)
+                await asyncio.wait_for(self._process.wait(), grace)
             except asyncio.TimeoutError:
                 self._process.kill()
                 await self._process.wait()
 
     async def logs(self, container: str | None) -> str:
         """Returns what the runner has written, the cell's first 3 MiB among it."""
+        return self._text if self._log.closed else self._read()
+
+    def _read(self) -> str:
         self._log.seek(0)
         return str(self._log.read().decode("utf-8", "replace"))
 

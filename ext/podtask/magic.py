@@ -92,7 +92,7 @@ class PodtaskMagics(Magics):
             return
         task = Task(prepare(made, options, shell.user_ns))
         view = View(task, screen_for(shell))
-        with interrupts(task):
+        with interrupts(task, view):
             outcome = view.follow()
         for name, value in outcome.values.items():
             shell.user_ns[name] = value
@@ -147,7 +147,7 @@ class PodtaskMagics(Magics):
 
 
 @contextmanager
-def interrupts(task: Task) -> Iterator[None]:
+def interrupts(task: Task, view: View) -> Iterator[None]:
     """Owns SIGINT while a cell runs: the first interrupts the cell, the second deletes the pod."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -156,9 +156,13 @@ def interrupts(task: Task) -> Iterator[None]:
 
     def on_interrupt(number: int, frame: Any) -> None:
         nonlocal seen
+        if view.asking and task.done():
+            raise KeyboardInterrupt  # the question is taken back
         seen += 1
         if seen == 1:
             task.interrupt()
+            if view.asking:
+                raise KeyboardInterrupt
         else:
             task.abandon()
 

@@ -8,7 +8,7 @@ import os
 import queue
 import secrets
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 from .backend import Ending, Placement
@@ -99,6 +99,10 @@ class Task:
     def done(self) -> bool:
         """Whether the task has ended."""
         return self._done.done()
+
+    def when_done(self, call: Callable[[], None]) -> None:
+        """Calls ``call()`` from the background thread when the task has ended."""
+        self._done.add_done_callback(lambda _: call())
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for the end, at most ``timeout`` seconds; returns whether it has come."""

@@ -35,8 +35,17 @@ def run(
     cwd: Path | None = None,
     env: dict[str, str] | None = None,
     timeout: float = 600,
+    check: bool = True,
 ) -> str:
     """Run a command to its end and return its stdout.
+
+    Args:
+        command: The program and its arguments.
+        input: Its stdin.
+        cwd: Where it runs.
+        env: Its whole environment.
+        timeout: Seconds that it may take.
+        check: Raise when it fails; else its stderr follows the stdout.
 
     Raises:
         ClusterError: It failed; the message holds the end of what it said.
@@ -59,6 +68,8 @@ def run(
         raise ClusterError(f"{words[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
         raise ClusterError(f"{shown} did not end within {timeout:.0f} s") from error
+    if not check:
+        return done.stdout + done.stderr
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines()[-15:]
         raise ClusterError(f"{shown} ended with {done.returncode}:\n" + "\n".join(said))

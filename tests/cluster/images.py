@@ -80,8 +80,12 @@ RECIPES = (
     Recipe(
         (
             "docker.io/library/nopython:1",
+            # `latest` alone would be asked for at a registry, unless the pod says
+            # `imagePullPolicy: IfNotPresent`.
             "docker.io/library/busybox:latest",
+            "docker.io/library/busybox:1",
             "docker.io/library/alpine:latest",
+            "docker.io/library/alpine:3",
         ),
         kind="busybox",
         packages="busybox-static",

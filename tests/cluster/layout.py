@@ -62,12 +62,12 @@ class Layout:
 
     @property
     def cri_socket(self) -> Path:
-        """containerd's socket."""
+        """Containerd's socket."""
         return self.root / "containerd.sock"
 
     @property
     def cri_state(self) -> Path:
-        """containerd's bundles and shims."""
+        """Containerd's bundles and shims."""
         return self.root / "containerd-state"
 
     @property

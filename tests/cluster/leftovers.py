@@ -50,8 +50,8 @@ def remove(layout: Layout) -> None:
         if part in alive:
             processes.end([alive[part]])
     # Shims have no record of ours, and survive containerd; they carry its socket.
-    processes.end(processes.with_argument(str(layout.cri_socket)), patience=0)
-    processes.end(processes.with_argument(str(layout.runtime_state)), patience=0)
+    processes.end(processes.with_argument(str(layout.cri_socket)))
+    processes.end(processes.with_argument(str(layout.runtime_state)))
     # A container's processes are no children of ours, and fork: until none is left.
     wait_until(_no_members, "the end of the pods' processes", seconds=20)
     _unlink_shim_sockets(layout)
@@ -68,7 +68,7 @@ def remove(layout: Layout) -> None:
 
 def _no_members() -> bool:
     left = cgroups.members()
-    processes.end(left, patience=0)
+    processes.end(left)
     return not left
 
 
@@ -82,9 +82,9 @@ def _unlink_shim_sockets(layout: Layout) -> None:
 def _restore_machine(layout: Layout) -> None:
     saved = layout.root / "ip_forward"
     # The network plugin switches it on; a file cut short by a power cut says nothing.
-    if saved.exists() and (value := saved.read_text()).strip() in ("0", "1"):
-        if _FORWARDING.read_text() != value:
-            _FORWARDING.write_text(value)
+    value = saved.read_text() if saved.exists() else ""
+    if value.strip() in ("0", "1") and _FORWARDING.read_text() != value:
+        _FORWARDING.write_text(value)
 
 
 def _remove_fixed_paths(layout: Layout) -> None:

@@ -43,9 +43,15 @@ class Node:
     def up(self) -> None:
         """Start the node with all images, unless it is up and healthy already."""
         with cache.locked(self.layout.lock):
-            if not self.healthy():
+            if self.healthy():
+                self._import_images()
+                return
+            self._prepare()
+            # Beside each other: images take longer than all the rest.
+            with ThreadPoolExecutor(1) as pool:
+                importing = pool.submit(self._import_images)
                 self._start()
-            self._import_images()
+                importing.result()
 
     def down(self) -> None:
         """Stop the node and leave nothing of it."""
@@ -84,7 +90,7 @@ class Node:
 
     def stop_api_server(self) -> None:
         """End the API server as an outage does: at once, all connections dropped."""
-        processes.end([self.part("api-server")], patience=0)
+        processes.end([self.part("api-server")])
 
     def start_api_server(self) -> None:
         """Start the API server on the same port as before, and wait until it answers."""
@@ -92,7 +98,7 @@ class Node:
         self._spawn("api-server", known)
         self._wait(Api(self.layout, known.ports.api).ready, "an answer of the API server")
 
-    def _start(self) -> None:
+    def _prepare(self) -> None:
         layout = self.layout
         executable = program.obtain()
         if leftovers.exist(layout):
@@ -110,6 +116,11 @@ class Node:
         cgroups.make()
         configuration.write_containerd(layout)
         self._spawn("containerd", known)
+        self._wait(layout.cri_socket.exists, "containerd's socket")
+
+    def _start(self) -> None:
+        layout = self.layout
+        known = self._facts()
         _make_bridge()
         keys = layout.certificates
         certificates.make_all(

@@ -145,33 +145,21 @@ def with_argument(argument: str) -> list[Process]:
     return found
 
 
-def end(processes: Iterable[Process], *, patience: float = 5) -> None:
-    """End processes: asked first, killed when they do not heed that.
-
-    Args:
-        processes: Those to end.
-        patience: Seconds between asking and killing; with 0 they are not asked.
+def end(processes: Iterable[Process]) -> None:
+    """Kill processes and wait for their ends; nothing they hold is wanted any more.
 
     Raises:
         ClusterError: One survived even that.
     """
-    running = [process for process in processes if process.state() is not None]
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if number == signal.SIGTERM and not patience:
-            continue
-        for process in running:
-            process.signal(number)
-            # A stopped process takes SIGTERM only once it goes on.
-            process.signal(signal.SIGCONT)
-        deadline = time.monotonic() + (patience if number == signal.SIGTERM else 10)
-        running = [
-            process
-            for process in running
-            if not process.wait(max(0.0, deadline - time.monotonic()))
-        ]
-    if running:
-        pids = " ".join(str(process.pid) for process in running)
-        shown = run(["ps", "-o", "pid,stat,wchan:20,args", "-p", pids.replace(" ", ",")])
+    ending = [process for process in processes if process.signal(signal.SIGKILL)]
+    deadline = time.monotonic() + 10
+    left = [
+        str(process.pid)
+        for process in ending
+        if not process.wait(max(0.0, deadline - time.monotonic()))
+    ]
+    if left:
+        shown = run(["ps", "-o", "pid,stat,wchan:20,args", "-p", ",".join(left)])
         raise ClusterError(f"these do not end, not even by SIGKILL:\n{shown}")
 
 

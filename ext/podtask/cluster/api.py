@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -50,24 +51,23 @@ class Api:
 
     @classmethod
     async def of(cls, context: str | None) -> Api:
-        """Returns the session of a context; one per context and event loop.
+        """Returns the session of a context; one per kubeconfig, context and event loop.
 
         Raises:
             PodtaskError: no cluster is configured, or its credentials cannot be had.
         """
-        known: dict[str | None, asyncio.Future[Api]] = _known.setdefault(
-            asyncio.get_running_loop(), {}
-        )
-        if context not in known:
-            known[context] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        key = (loop, os.environ.get("KUBECONFIG"), context)
+        if key not in _known:
+            waiting = _known[key] = loop.create_future()
             try:
-                known[context].set_result(cls(await asyncio.to_thread(load, context)))
+                waiting.set_result(cls(await asyncio.to_thread(load, context)))
             except BaseException as error:
-                waiting = known.pop(context)
+                del _known[key]
                 waiting.set_exception(error)
                 waiting.exception()
                 raise
-        return await known[context]
+        return await _known[key]
 
     async def request(
         self, method: str, path: str, body: Any = None, **params: str
@@ -255,7 +255,7 @@ class Watch:
             on_pod(pod)
 
 
-_known: dict[asyncio.AbstractEventLoop, dict[str | None, asyncio.Future[Api]]] = {}
+_known: dict[tuple[asyncio.AbstractEventLoop, str | None, str | None], asyncio.Future[Api]] = {}
 
 
 def _status(raw: bytes) -> dict[str, Any]:

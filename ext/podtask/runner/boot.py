@@ -47,8 +47,8 @@ while True:
         print("podtask: no client came")
         sys.exit(96)
     sock.settimeout(5)
+    lines = sock.makefile("rb", 0)
     try:
-        lines = sock.makefile("rb", 0)
         theirs = lines.readline(99).decode().strip()
         about = os.urandom(16).hex() + " " + sys.version.split()[0] + " 1"
         sock.sendall((about + " " + prove("runner", theirs, about) + "\n").encode())
@@ -64,6 +64,7 @@ while True:
             break
     except (OSError, ValueError):
         pass  # not our client: the next one
+    lines.close()  # the socket is open as long as this is
     sock.close()
 lines.close()
 exec(zlib.decompress(program), {"listener": listener, "sock": sock, "prove": prove})

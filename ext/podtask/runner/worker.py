@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import linecache
 import mmap
+import os
 import pickle
 import signal
 import sys
@@ -77,6 +78,7 @@ def main(job: Dict[str, Any], inputs: Optional[int], child: "Child") -> int:
     signal.signal(signal.SIGINT, shield.on_interrupt)
     signal.signal(signal.SIGTERM, shield.on_interrupt)
     sys.meta_path.insert(0, Travelled())
+    os.environ.update(job["env"])
     cell = Cell(job, inputs)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     start = time.perf_counter()

@@ -1,0 +1,160 @@
+"""The cluster as the tests hold it in their hands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.cluster import cache
+from tests.cluster.api import Api
+from tests.cluster.certificates import render_kubeconfig
+from tests.cluster.errors import run, wait_until
+from tests.cluster.node import Node
+
+
+class Cluster:
+    """A cluster to test against.
+
+    Attributes:
+        kubeconfig: The administrator's kubeconfig.
+        own: Whether it was built here, so that tests may change the node.
+    """
+
+    def __init__(self, kubeconfig: Path, node: Node | None) -> None:
+        self.kubeconfig = kubeconfig
+        self.own = node is not None
+        self._node = node
+
+    @property
+    def server(self) -> tuple[str, int]:
+        """The API server's host and port."""
+        url = urlsplit(self._cluster_entry(self.kubeconfig)["server"])
+        assert url.hostname is not None
+        return url.hostname, url.port or 443
+
+    @property
+    def node(self) -> Node:
+        """The node built here; a test that asks for another's is skipped."""
+        if self._node is None:
+            pytest.skip("changes the node, which is not done to PODTASK_TEST_KUBECONFIG's")
+        return self._node
+
+    def kubectl(
+        self,
+        *arguments: str | Path,
+        input: str | None = None,
+        check: bool = True,
+        kubeconfig: Path | None = None,
+    ) -> str:
+        """Run kubectl and return its stdout.
+
+        Args:
+            arguments: As on its command line.
+            input: Its stdin.
+            check: Raise when it fails; else what it said on stderr follows the stdout.
+            kubeconfig: Another one than the administrator's.
+
+        Raises:
+            ClusterError: It failed, and `check` is set.
+        """
+        found = shutil.which("kubectl")
+        program = self._node.layout.bin / "kubectl" if self._node else Path(found or "kubectl")
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(kubeconfig or self.kubeconfig),
+            # Not the contributor's own in ~/.kube.
+            "KUBECACHEDIR": str(cache.directory() / "kubectl"),
+        }
+        return run([program, *arguments], input=input, env=environment, check=check)
+
+    def kubectl_json(self, *arguments: str | Path) -> Any:
+        """Run kubectl with `-o json` and return what it printed, decoded."""
+        return json.loads(self.kubectl(*arguments, "--output=json"))
+
+    def write_kubeconfig(
+        self,
+        target: Path,
+        *,
+        source: Path | None = None,
+        port: int | None = None,
+        token: str | None = None,
+        namespace: str | None = None,
+    ) -> Path:
+        """Write a variation of a kubeconfig, with all in it that it needs.
+
+        Args:
+            target: The file to write.
+            source: Another one than the administrator's.
+            port: The port on loopback to go to instead of the server's address.
+            token: A bearer token in place of the user's credentials.
+            namespace: The context's namespace.
+        """
+        view = self._view(source or self.kubeconfig)
+        entry = dict(view["clusters"][0]["cluster"])
+        if port is not None:
+            host = urlsplit(entry["server"]).hostname
+            entry["server"] = f"https://127.0.0.1:{port}"
+            if host != "127.0.0.1":
+                entry.setdefault("tls-server-name", host)
+        user = view["users"][0]["user"] if token is None else {"token": token}
+        context = view["contexts"][0]["context"]
+        chosen = namespace or context.get("namespace", "default")
+        target.write_text(render_kubeconfig(entry, user, chosen))
+        target.chmod(0o600)
+        return target
+
+    def stop_api_server(self) -> None:
+        """End the API server at once; its connections break."""
+        self.node.stop_api_server()
+
+    def start_api_server(self) -> None:
+        """Start the API server at its old address, and wait until pods can be placed."""
+        self.node.start_api_server()
+        self._wait_ready()
+
+    @contextmanager
+    def api_server_down(self) -> Iterator[None]:
+        """Be without an API server inside of the block."""
+        self.stop_api_server()
+        try:
+            yield
+        finally:
+            self.start_api_server()
+
+    def pause_kubelet(self) -> None:
+        """Stop the kubelet as a node's loss does; after 20 s the node counts as lost."""
+        self.node.part("kubelet").signal(signal.SIGSTOP)
+
+    def resume_kubelet(self) -> None:
+        """Let the kubelet go on, and wait until pods can be placed."""
+        self.node.part("kubelet").signal(signal.SIGCONT)
+        self._wait_ready()
+
+    @contextmanager
+    def kubelet_paused(self) -> Iterator[None]:
+        """Be without a kubelet inside of the block."""
+        self.pause_kubelet()
+        try:
+            yield
+        finally:
+            self.resume_kubelet()
+
+    def _wait_ready(self) -> None:
+        api = Api(self.node.layout, self.node.api_port)
+        wait_until(api.node_ready, "a ready node", seconds=60)
+
+    def _view(self, kubeconfig: Path) -> Any:
+        view = ("config", "view", "--raw", "--minify", "--flatten", "--output=json")
+        return json.loads(self.kubectl(*view, kubeconfig=kubeconfig))
+
+    def _cluster_entry(self, kubeconfig: Path) -> Any:
+        return self._view(kubeconfig)["clusters"][0]["cluster"]

@@ -1,0 +1,219 @@
+"""A TCP proxy on loopback that cuts, holds and delays what goes through it.
+
+By hand: `python -m tests.cluster.proxy HOST:PORT [--delay-ms N]` prints its port, then
+takes the lines `cut`, `hold`, `release` and `delay N` on stdin, until it is interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Coroutine
+from contextlib import closing
+from typing import Any, TypeVar
+
+_Result = TypeVar("_Result")
+
+_CHUNK = 1 << 16
+# Enough in flight for the bandwidth of loopback with the delay of an ocean.
+_CHUNKS_IN_FLIGHT = 512
+
+
+class Proxy:
+    """Passes connections on to one address, in a thread of its own.
+
+    Attributes:
+        port: Where it listens on 127.0.0.1.
+        delay_ms: The round trip time it adds, half of it each way; may be set at any time.
+    """
+
+    def __init__(self, host: str, port: int, *, listen: int = 0, delay_ms: float = 0) -> None:
+        self.delay_ms = delay_ms
+        self._target = (host, port)
+        self._links: set[_Link] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
+        self._thread.start()
+        try:
+            self.port = self._call(self._open(listen))
+        except BaseException:
+            self._stop_loop()
+            raise
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open now."""
+        return self._call(self._count())
+
+    def cut(self) -> int:
+        """Reset every open connection on both sides, and return how many there were."""
+        return self._call(self._cut())
+
+    def hold(self) -> None:
+        """Become a black hole: accept and keep connections, but pass nothing on."""
+        self._call(self._set_passing(False))
+
+    def release(self) -> None:
+        """End the hold; what was sent meanwhile arrives now."""
+        self._call(self._set_passing(True))
+
+    def close(self) -> None:
+        """Reset what is open and stop listening."""
+        self._call(self._close())
+        self._stop_loop()
+
+    def _call(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    def _stop_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _open(self, port: int) -> int:
+        self._passing = asyncio.Event()
+        self._passing.set()
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        number: int = self._server.sockets[0].getsockname()[1]
+        return number
+
+    async def _close(self) -> None:
+        self._server.close()
+        await self._cut()
+        await self._server.wait_closed()
+
+    async def _count(self) -> int:
+        return len(self._links)
+
+    async def _cut(self) -> int:
+        links = list(self._links)
+        for link in links:
+            link.reset()
+            link.task.cancel()
+        await asyncio.gather(*(link.task for link in links), return_exceptions=True)
+        return len(links)
+
+    async def _set_passing(self, passing: bool) -> None:
+        if passing:
+            self._passing.set()
+        else:
+            self._passing.clear()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        link = _Link(task, [writer])
+        self._links.add(link)
+        try:
+            # The kernel has answered the handshake already, so it is charged here.
+            await asyncio.sleep(self.delay_ms / 1000)
+            await self._passing.wait()
+            there_reader, there_writer = await asyncio.open_connection(*self._target)
+            link.writers.append(there_writer)
+            await _all_or_none(self._pump(reader, there_writer), self._pump(there_reader, writer))
+        except OSError:
+            # One side was reset or refused; the other one learns it in the same way.
+            link.reset()
+        finally:
+            self._links.discard(link)
+            for open_writer in link.writers:
+                open_writer.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_CHUNKS_IN_FLIGHT)
+        clock = asyncio.get_running_loop().time
+
+        async def take() -> None:
+            data = b"-"
+            while data:
+                data = await reader.read(_CHUNK)
+                await queue.put((clock() + self.delay_ms / 2000, data))
+
+        async def give() -> None:
+            while True:
+                due, data = await queue.get()
+                if (early := due - clock()) > 0:
+                    await asyncio.sleep(early)
+                await self._passing.wait()
+                if not data:
+                    writer.write_eof()
+                    return
+                writer.write(data)
+                await writer.drain()
+
+        await _all_or_none(take(), give())
+
+
+class _Link:
+    """One connection: the client's side, and the server's once it is there."""
+
+    def __init__(self, task: asyncio.Task[Any], writers: list[asyncio.StreamWriter]) -> None:
+        self.task = task
+        self.writers = writers
+
+    def reset(self) -> None:
+        for writer in self.writers:
+            if not writer.transport.is_closing():
+                # Lingering for 0 s makes the kernel send a reset instead of an end.
+                connection = writer.get_extra_info("socket")
+                linger = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
+
+
+async def _all_or_none(*work: Coroutine[Any, Any, None]) -> None:
+    """Run all to their ends; when one fails, cancel the others and raise its error."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _obey(proxy: Proxy, line: str) -> str:
+    command, *values = line.split() or [""]
+    if command == "cut":
+        return f"cut {proxy.cut()}"
+    if command == "hold":
+        proxy.hold()
+    elif command == "release":
+        proxy.release()
+    elif command == "delay" and values:
+        proxy.delay_ms = float(values[0])
+    else:
+        return "cut | hold | release | delay N"
+    return command
+
+
+def main() -> None:
+    """Run a proxy until it is interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m tests.cluster.proxy")
+    parser.add_argument("target", metavar="HOST:PORT")
+    parser.add_argument("--port", type=int, default=0, help="where to listen (default: any)")
+    parser.add_argument("--delay-ms", type=float, default=0, help="round trip time to add")
+    options = parser.parse_args()
+    host, _, port = options.target.rpartition(":")
+    # Before the proxy's thread starts, so that the signals wait for the one below.
+    ending = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    proxy = Proxy(host, int(port), listen=options.port, delay_ms=options.delay_ms)
+    with closing(proxy):
+        print(proxy.port, flush=True)
+
+        def listen() -> None:
+            for line in sys.stdin:
+                print(_obey(proxy, line), flush=True)
+
+        threading.Thread(target=listen, daemon=True).start()
+        signal.sigwait(ending)
+
+
+if __name__ == "__main__":
+    main()

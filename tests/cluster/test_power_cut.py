@@ -1,0 +1,93 @@
+"""The node comes up again whatever its last end was."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import cgroups, leftovers, processes
+from tests.cluster.errors import wait_until
+from tests.cluster.handle import Cluster
+from tests.cluster.layout import NODE_BRIDGE
+from tests.cluster.mounts import unmount_below
+from tests.cluster.node import Node
+
+pytestmark = [pytest.mark.cluster, pytest.mark.first]
+
+
+@pytest.fixture
+def node(cluster: Cluster) -> Node:
+    """The node built here, with a pod that runs."""
+    node = cluster.node
+    cluster.kubectl("run", "runs", "--image=nopython:1", "--restart=Never", "--", "sleep", "600")
+    cluster.kubectl("wait", "pod/runs", "--for=condition=Ready", "--timeout=60s")
+    return node
+
+
+def _pod_processes(node: Node) -> list[processes.Process]:
+    return processes.with_argument(str(node.layout.cri_socket)) + cgroups.members()
+
+
+def _assert_works(cluster: Cluster) -> None:
+    assert cluster.node.healthy()
+    assert cluster.kubectl("get", "pods") == ""
+    cluster.kubectl("run", "runs", "--image=python:3.11-slim", "--restart=Never")
+    finished = "--for=jsonpath={.status.phase}=Succeeded"
+    cluster.kubectl("wait", "pod/runs", finished, "--timeout=60s")
+    cluster.kubectl("delete", "pod", "runs")
+
+
+def test_every_process_killed(cluster: Cluster, node: Node) -> None:
+    """It comes up after SIGKILL of all its parts, whose pods' shims went on alone."""
+    parts = list(leftovers.running(node.layout).values())
+    survivors = _pod_processes(node)
+    for process in parts:
+        process.signal(signal.SIGKILL)
+    for process in parts:
+        assert process.wait(10)
+    assert all(process.state() for process in survivors)
+    assert not node.healthy()
+
+    node.up()
+
+    assert not any(process.state() for process in survivors)
+    _assert_works(cluster)
+
+
+def test_power_cut(cluster: Cluster, node: Node) -> None:
+    """It comes up from files of a boot that is over: no process, no mount, torn files."""
+    everything = [*leftovers.running(node.layout).values(), *_pod_processes(node)]
+    for process in everything:
+        process.signal(signal.SIGKILL)
+    wait_until(lambda: not _pod_processes(node), "the end of the pods", seconds=20)
+    subprocess.run(["ip", "link", "delete", NODE_BRIDGE], check=True)
+    layout = node.layout
+    unmount_below(layout.root)
+    layout.facts.write_text('{"program": "ku')
+    layout.kubeconfig.write_bytes(bytes(4096))
+    # The id of a process of this boot, recorded in another one: it is not ended.
+    with subprocess.Popen(["sleep", "600"]) as bystander:
+        stat = Path(f"/proc/{bystander.pid}/stat").read_text()
+        layout.record("etcd").write_text(f"{stat}00000000-0000-0000-0000-000000000000\n")
+
+        node.up()
+
+        assert bystander.poll() is None
+        bystander.kill()
+    _assert_works(cluster)
+
+
+def test_down_leaves_nothing(cluster: Cluster, node: Node) -> None:
+    """After `down` no process, mount, bridge, group or file is left; `up` works again."""
+    everything = [*leftovers.running(node.layout).values(), *_pod_processes(node)]
+
+    node.down()
+
+    assert not any(process.state() for process in everything)
+    assert not leftovers.exist(node.layout)
+    assert list(node.layout.home.iterdir()) == [node.layout.lock]
+    node.up()
+    _assert_works(cluster)

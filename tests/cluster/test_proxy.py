@@ -1,0 +1,167 @@
+"""The proxy that stands for a bad network, against a server that echoes."""
+
+from __future__ import annotations
+
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.errors import wait_until
+from tests.cluster.proxy import Proxy
+
+
+@pytest.fixture
+def echo() -> Iterator[int]:
+    """The port of a server that sends everything back."""
+
+    def answer(connection: socket.socket) -> None:
+        with connection:
+            try:
+                while data := connection.recv(65536):
+                    connection.sendall(data)
+            except ConnectionResetError:
+                return
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=answer, args=(connection,))
+            threads.append(thread)
+            thread.start()
+
+    threads: list[threading.Thread] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threads.append(threading.Thread(target=accept))
+        threads[0].start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+    for thread in threads:
+        thread.join(10)
+
+
+@pytest.fixture
+def proxy(echo: int) -> Iterator[Proxy]:
+    """A proxy in front of that server."""
+    proxy = Proxy("127.0.0.1", echo)
+    yield proxy
+    proxy.close()
+
+
+def _connect(proxy: Proxy) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+
+
+def _receive(connection: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size and (more := connection.recv(65536)):
+        data += more
+    return data
+
+
+def _ask(connection: socket.socket, text: bytes = b"hello") -> bytes:
+    connection.sendall(text)
+    return _receive(connection, len(text))
+
+
+def test_passes_everything_both_ways(proxy: Proxy) -> None:
+    """Bytes arrive whole and in order, the end of one direction after them."""
+    sent = bytes(range(256)) * 40_000
+    with _connect(proxy) as connection:
+        writer = threading.Thread(target=lambda: connection.sendall(sent))
+        writer.start()
+        received = _receive(connection, len(sent))
+        writer.join()
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert received == sent
+    wait_until(lambda: proxy.connections == 0, "the end of the connection", seconds=5)
+
+
+def test_cut_resets_every_connection(proxy: Proxy) -> None:
+    """A cut is seen as a reset, is counted, and new connections work."""
+    with _connect(proxy) as one, _connect(proxy) as two:
+        assert (_ask(one), _ask(two)) == (b"hello", b"hello")
+        assert proxy.connections == 2
+        assert proxy.cut() == 2
+        for connection in (one, two):
+            with pytest.raises(ConnectionResetError):
+                connection.recv(1)
+    assert proxy.connections == 0
+    with _connect(proxy) as another:
+        assert _ask(another) == b"hello"
+
+
+def test_delay_is_a_round_trip(proxy: Proxy) -> None:
+    """The delay is added once for connecting and once for each question and answer."""
+    proxy.delay_ms = 100
+    with _connect(proxy) as connection:
+        begun = time.monotonic()
+        _ask(connection)
+        assert 0.2 <= time.monotonic() - begun < 0.35
+        begun = time.monotonic()
+        _ask(connection)
+        assert 0.1 <= time.monotonic() - begun < 0.2
+
+
+def test_hold_is_a_black_hole(proxy: Proxy) -> None:
+    """While held nothing comes back, on old and new connections; all of it comes after."""
+    with _connect(proxy) as old:
+        assert _ask(old) == b"hello"
+        proxy.hold()
+        with _connect(proxy) as new:
+            old.sendall(b"old")
+            new.sendall(b"new")
+            assert select.select([old, new], [], [], 0.3)[0] == []
+            proxy.release()
+            assert (_receive(old, 3), _receive(new, 3)) == (b"old", b"new")
+
+
+def test_held_connections_can_be_cut(proxy: Proxy) -> None:
+    """A connection that was never passed on is reset, too."""
+    proxy.hold()
+    with _connect(proxy) as connection:
+        wait_until(lambda: proxy.connections == 1, "the connection", seconds=5)
+        assert proxy.cut() == 1
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+
+
+def test_an_absent_server_is_a_reset() -> None:
+    """Where nobody listens, the client's connection is reset."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        proxy = Proxy("127.0.0.1", nobody.getsockname()[1])
+        try:
+            with _connect(proxy) as connection, pytest.raises(ConnectionResetError):
+                connection.recv(1)
+        finally:
+            proxy.close()
+
+
+def test_command_line(echo: int) -> None:
+    """By hand it prints its port, obeys lines on stdin, and ends when asked to."""
+    command = [sys.executable, "-m", "tests.cluster.proxy", f"127.0.0.1:{echo}"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            assert _ask(connection) == b"hello"
+            process.stdin.write("cut\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "cut 1\n"
+            with pytest.raises(ConnectionResetError):
+                connection.recv(1)
+        process.terminate()
+        assert process.wait(10) == 0

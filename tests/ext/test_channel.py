@@ -1,0 +1,196 @@
+"""The channel against a real runner on this machine: cuts, impostors, big values."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import pytest
+from podtask.backend import ByteStream, Ending, Placement
+from podtask.channel import Channel, Job, Refused, Verdict
+from podtask.local import LocalProcess, SocketStream
+from podtask.manifest import Identity, render
+from podtask.options import RunOptions
+from podtask.runner import wire
+
+T = TypeVar("T")
+KEY = "ab" * 32
+
+
+class Cut:
+    """A stream that breaks after so many bytes, counted both ways."""
+
+    def __init__(self, stream: ByteStream, budget: int) -> None:
+        self._stream = stream
+        self._budget = budget
+
+    async def send(self, data: bytes) -> None:
+        if len(data) > self._budget:
+            await self._stream.send(data[: self._budget])
+            self._budget = 0
+            raise ConnectionResetError("cut")
+        self._budget -= len(data)
+        await self._stream.send(data)
+
+    async def receive(self) -> bytes:
+        data = await self._stream.receive()
+        if len(data) > self._budget:
+            raise ConnectionResetError("cut")
+        self._budget -= len(data)
+        return data
+
+    async def close(self) -> None:
+        await self._stream.close()
+
+
+class Unreliable:
+    """A placement whose first connections break after given numbers of bytes."""
+
+    def __init__(self, placement: LocalProcess, budgets: list[int]) -> None:
+        self.name = placement.name
+        self.url = placement.url
+        self._placement = placement
+        self._budgets = budgets
+
+    async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
+        while True:
+            if not self._budgets:
+                return await self._placement.connect(greet)
+            budget = self._budgets.pop(0)
+            try:
+                return await self._placement.connect(lambda stream, n=budget: greet(Cut(stream, n)))
+            except OSError:
+                continue
+
+    async def ended(self) -> Ending:
+        return await self._placement.ended()
+
+    async def delete(self, grace: float | None = None) -> None:
+        await self._placement.delete(grace)
+
+    async def logs(self, container: str | None) -> str:
+        return await self._placement.logs(container)
+
+
+def job(source: str, outputs: list[str], inputs: bytes = b"") -> Job:
+    meta: dict[str, Any] = {
+        "exec": "x", "source": source, "filename": "<cell>", "quiet": False, "mode": "pickle",
+        "definitions": [], "outputs": outputs, "env": {}, "timeout": 60, "linger": 60, "grace": 5,
+    }  # fmt: skip
+    return Job(meta, inputs)
+
+
+async def run(work: Job, budgets: list[int]) -> tuple[Verdict, bytes, Channel]:
+    identity = Identity("podtask-test", KEY, 1)
+    rendered = render(None, RunOptions(), identity, "3.11")
+    placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+    frames: list[wire.Frame] = []
+    wrapped: Placement = Unreliable(placement, budgets)
+    channel = Channel(wrapped, KEY, lambda python: work, frames.append)
+    try:
+        verdict = await asyncio.wait_for(channel.run(), 60)
+    finally:
+        await placement.delete()
+    assert [frame.seq for frame in frames] == list(range(1, len(frames) + 1))
+    text = b"".join(frame.data for frame in frames if frame.kind == wire.STREAM)
+    return verdict, text, channel
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cuts_at_any_byte_lose_and_double_nothing(seed: int) -> None:
+    """Every line once, in order, and the value intact, wherever the connection breaks."""
+    chance = random.Random(seed)
+    budgets = [
+        chance.choice(
+            [chance.randrange(200), chance.randrange(40_000), chance.randrange(2_000_000)]
+        )
+        for _ in range(8)
+    ]
+    source = "for n in range(20_000): print(n)\nvalue = bytes(range(256)) * 8000\n"
+    verdict, text, _ = asyncio.run(run(job(source, ["value"]), budgets))
+    assert text == b"".join(b"%d\n" % n for n in range(20_000))
+    assert verdict.end["status"] == "ok"
+    assert len(verdict.data) == verdict.end["size"]
+    assert hashlib.sha256(verdict.data).hexdigest() == verdict.end["sha256"]
+
+
+def test_upload_goes_on_where_it_was_cut() -> None:
+    """Inputs of several MiB arrive whole over cuts in the middle of them."""
+    import pickle
+
+    value = random.Random(1).randbytes(5 << 20)
+    source = "import hashlib\ndigest = hashlib.sha256(value).hexdigest()\n"
+    work = job(source, ["digest"], pickle.dumps({"value": value}))
+    verdict, _, channel = asyncio.run(run(work, [1_000_000, 2_000_000, 300]))
+    assert verdict.end["status"] == "ok"
+    assert hashlib.sha256(value).hexdigest().encode() in bytes(verdict.data)
+    assert channel.reconnects >= 1
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"hello\n", b"a 3.11.2 1 " + b"b" * 64 + b"\n", b"x" * 10_000, b"\0\xff\n"]
+)
+def test_impostor_is_told_nothing_but_a_nonce(answer: bytes) -> None:
+    """Who answers without knowing the key is refused, and has seen one line of 32 hex digits."""
+
+    async def scene() -> bytes:
+        heard = bytearray()
+        done = asyncio.Event()
+
+        async def impostor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heard.extend(await reader.readline())
+            writer.write(answer)
+            if not answer:
+                writer.close()
+            heard.extend(await reader.read())
+            writer.close()
+            done.set()
+
+        server = await asyncio.start_server(impostor, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        stream = SocketStream(*await asyncio.open_connection("127.0.0.1", port))
+        placement: Any = None
+        channel = Channel(placement, KEY, lambda python: job("secret", []), lambda frame: None)
+        with pytest.raises((Refused, ConnectionResetError)):
+            await channel._greet(stream)
+        await stream.close()
+        await asyncio.wait_for(done.wait(), 10)
+        server.close()
+        return bytes(heard)
+
+    heard = asyncio.run(scene())
+    assert len(heard) == 33
+    assert bytes.fromhex(heard.decode().strip())
+
+
+def test_runner_refuses_a_client_without_the_key() -> None:
+    """A wrong proof is hung up on, and the right client is served afterwards."""
+
+    async def scene() -> bytes:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions(), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        sock = socket.create_connection(("127.0.0.1", placement._port))
+        sock.settimeout(10)
+        sock.sendall(b"0" * 32 + b"\n")
+        challenge = await asyncio.to_thread(sock.recv, 4096)
+        assert len(challenge.split()) == 4
+        sock.sendall(b"f" * 64 + b" 5\nhello")
+        assert await asyncio.to_thread(sock.recv, 4096) == b""
+        sock.close()
+        channel = Channel(
+            placement,
+            KEY,
+            lambda python: job("print('served')", []),
+            lambda frame: frames.append(frame),
+        )
+        frames: list[wire.Frame] = []
+        await asyncio.wait_for(channel.run(), 30)
+        await placement.delete()
+        return b"".join(frame.data for frame in frames)
+
+    assert asyncio.run(scene()) == b"served\n"

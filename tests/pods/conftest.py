@@ -1,0 +1,52 @@
+"""A shell and a kernel that are connected to the tests' cluster, in the test's own namespace."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.notebook import Kernel, Shell
+
+
+@pytest.fixture
+def kubeconfig(cluster: Any, namespace: str, tmp_path: Path) -> Path:
+    """The administrator's kubeconfig, with the test's namespace as default."""
+    return in_namespace(cluster.kubeconfig, namespace, tmp_path / f"{namespace}.yaml")
+
+
+@pytest.fixture
+def pods(shell: Shell, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """A shell whose cells run in pods of the test's namespace."""
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    monkeypatch.delenv("PODTASK_BACKEND", raising=False)
+    return shell
+
+
+@pytest.fixture
+def start_kernel(kubeconfig: Path) -> Iterator[Callable[..., Kernel]]:
+    """Starts kernels whose cells run in pods of the test's namespace."""
+    made = []
+
+    def start(config: Path = kubeconfig) -> Kernel:
+        env = {name: value for name, value in os.environ.items() if name != "PODTASK_BACKEND"}
+        made.append(Kernel({**env, "KUBECONFIG": str(config)}))
+        made[-1].run("%load_ext podtask")
+        return made[-1]
+
+    yield start
+    for kernel in made:
+        kernel.close()
+
+
+def in_namespace(source: Path, namespace: str, target: Path) -> Path:
+    """Writes a kubeconfig whose contexts name a namespace."""
+    config = yaml.safe_load(source.read_text())
+    for context in config["contexts"]:
+        context["context"]["namespace"] = namespace
+    target.write_text(yaml.safe_dump(config))
+    return target

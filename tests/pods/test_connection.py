@@ -1,0 +1,93 @@
+"""A bad network: connections that are cut lose no line and no value."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.notebook import Shell
+
+from .conftest import in_namespace
+
+pytestmark = pytest.mark.cluster
+LINES = 100_000
+MIB = 50
+
+
+@pytest.fixture
+def cut(
+    shell: Shell,
+    namespace: str,
+    api_proxy: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    """A proxy between the shell and the API server."""
+    proxy = api_proxy()
+    config = in_namespace(proxy.kubeconfig, namespace, tmp_path / f"{namespace}-proxied.yaml")
+    monkeypatch.setenv("KUBECONFIG", str(config))
+    return proxy
+
+
+def test_five_cuts_lose_nothing(shell: Shell, cut: Any) -> None:
+    """100,000 lines and 50 MB arrive whole and once, over five cut connections."""
+    import podtask
+
+    source = (
+        "import hashlib, os, time\n"
+        f"for n in range({LINES}):\n"
+        "    print(n)\n"
+        f"    if n % {LINES // 20} == 0: time.sleep(0.2)\n"
+        f"value = os.urandom({MIB} << 20)\n"
+        "digest = hashlib.sha256(value).hexdigest()\n"
+    )
+    task = podtask.submit(source, options=podtask.RunOptions.of(outputs="value,digest"))
+    cuts = 0
+    seen = 0
+    while not task.done() and cuts < 4:
+        update = task.updates.get(timeout=60)
+        if update.frame is not None and update.frame.data:
+            seen += update.frame.data.count(b"\n")
+            if seen > (cuts + 1) * LINES // 5:
+                cut.cut()
+                cuts += 1
+    # the fifth while the value is on its way
+    cut.cut_after(MIB // 2 << 20)
+    outcome = task.outcome(120)
+    assert outcome.error is None
+    assert cuts == 4
+    assert cut.cuts >= 5
+    assert task._channel is not None
+    assert task._channel.reconnects >= 5
+    assert task.logs() == "".join(f"{n}\n" for n in range(LINES))
+    assert hashlib.sha256(task.values["value"]).hexdigest() == task.values["digest"]
+
+
+def test_inputs_survive_a_cut(shell: Shell, cut: Any) -> None:
+    """A cut while 50 MB of input are on their way: the upload goes on where it was."""
+    shell["big"] = bytes(range(256)) * (MIB << 12)
+    cut.cut_after(MIB // 2 << 20)
+    shell.run("%%podtask -o digest\nimport hashlib\ndigest = hashlib.sha256(big).hexdigest()")
+    assert cut.cuts >= 1
+    assert shell["digest"] == hashlib.sha256(shell["big"]).hexdigest()
+
+
+def test_interrupt_during_an_outage_is_delivered(shell: Shell, cut: Any) -> None:
+    """An interrupt pressed while the API server is out of reach arrives when it is back."""
+    import podtask
+
+    task = podtask.submit("import time\nprint('up')\ntime.sleep(300)")
+    while "up" not in task.logs():
+        task.updates.get(timeout=60)
+    cut.hold()
+    cut.cut()
+    task.interrupt()
+    cut.release()
+    started = time.monotonic()
+    assert isinstance(task.outcome(60).error, KeyboardInterrupt)
+    assert time.monotonic() - started < 60

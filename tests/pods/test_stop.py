@@ -1,0 +1,125 @@
+"""Stop means stop: interrupts, a killed notebook, and the bounds that end what is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.notebook import Kernel, Shell
+
+pytestmark = pytest.mark.cluster
+START = Callable[..., Kernel]
+COUNTING = "import time\nfor n in range(10_000):\n    print('tick', n)\n    time.sleep(0.05)\n"
+
+
+@pytest.mark.feature("S05", "A50")
+def test_first_interrupt_reaches_the_cell(
+    start_kernel: START, cluster: Any, namespace: str
+) -> None:
+    """The stop button raises KeyboardInterrupt in the pod; what was printed is there within 1 s."""
+    kernel = start_kernel()
+    kernel.start(
+        "%%podtask -o done\ntry:\n"
+        + "".join(f"    {line}\n" for line in COUNTING.splitlines())
+        + "except KeyboardInterrupt:\n    print('cleaning up')\n    done = n\n    raise\n"
+    )
+    before = kernel.until("tick 3\n")
+    pressed = time.monotonic()
+    kernel.interrupt()
+    after = kernel.finish()
+    assert time.monotonic() - pressed < 1
+    assert after.error is not None
+    assert after.error[0] == "KeyboardInterrupt"
+    assert "time.sleep(0.05)" in after.error[2]
+    text = before.stdout + after.stdout
+    ticks = [line for line in text.splitlines() if line.startswith("tick")]
+    assert ticks == [f"tick {n}" for n in range(len(ticks))]
+    assert text.endswith("cleaning up\n")
+    assert kernel.run("print(done)").stdout == f"{len(ticks) - 1}\n"
+    cluster.kubectl(
+        "wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=10s", check=False
+    )
+    assert cluster.kubectl_json("get", "pods", "-n", namespace, "-o", "json")["items"] == []
+
+
+def test_queued_cells_do_not_run_after_an_interrupt(start_kernel: START) -> None:
+    """An interrupt stops "run all": it leaves the magic as an exception."""
+    kernel = start_kernel()
+    kernel.start("%%podtask\n" + COUNTING)
+    kernel.until("tick 1\n")
+    kernel.interrupt()
+    assert kernel.finish().error is not None
+    assert kernel.run("1 + 1").error is None
+
+
+@pytest.mark.feature("S05")
+def test_second_interrupt_deletes_the_pod(
+    start_kernel: START, cluster: Any, namespace: str
+) -> None:
+    """A cell that ignores the first interrupt is ended by the second, with its pod."""
+    kernel = start_kernel()
+    kernel.start(
+        "%%podtask\nimport time\nprint('deaf')\nwhile True:\n"
+        "    try:\n        time.sleep(60)\n"
+        "    except KeyboardInterrupt:\n        print('heard')\n"
+    )
+    kernel.until("deaf\n")
+    kernel.interrupt()
+    kernel.until("heard\n")
+    kernel.interrupt()
+    ran = kernel.finish(10)
+    assert ran.error is not None
+    assert ran.error[0] == "KeyboardInterrupt"
+    cluster.kubectl(
+        "wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=20s", check=False
+    )
+    assert cluster.kubectl_json("get", "pods", "-n", namespace, "-o", "json")["items"] == []
+
+
+def test_interrupt_of_a_waiting_pod_deletes_it(
+    start_kernel: START, cluster: Any, namespace: str
+) -> None:
+    """Stop while the pod cannot be scheduled deletes it at once."""
+    kernel = start_kernel()
+    kernel.run("template = {'nodeSelector': {'no': 'such'}, 'containers': []}")
+    kernel.start("%%podtask -t template\n1")
+    cluster.kubectl(
+        "wait", "--for=create", "pod", "-l", "app.kubernetes.io/managed-by=podtask", "-n", namespace
+    )
+    kernel.interrupt()
+    ran = kernel.finish(10)
+    assert ran.error is not None
+    assert ran.error[0] == "KeyboardInterrupt"
+    cluster.kubectl(
+        "wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=10s", check=False
+    )
+    assert cluster.kubectl_json("get", "pods", "-n", namespace, "-o", "json")["items"] == []
+
+
+@pytest.mark.parametrize("phase", ["running", "done"])
+def test_pod_of_a_killed_notebook_ends_by_its_bounds(
+    start_kernel: START, cluster: Any, namespace: str, phase: str
+) -> None:
+    """After SIGKILL of the kernel the cell runs to its timeout, waits its linger, and ends."""
+    kernel = start_kernel()
+    body = COUNTING if phase == "running" else "print('tick 1')\nimport time\ntime.sleep(1)"
+    kernel.start("%%podtask --timeout 3s --grace 1s --linger 2s\n" + body)
+    kernel.until("tick 1\n")
+    kernel.kill()
+    (pod,) = cluster.kubectl_json("get", "pods", "-n", namespace, "-o", "json")["items"]
+    name = pod["metadata"]["name"]
+    ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}=96"
+    cluster.kubectl("wait", ended, f"pod/{name}", "-n", namespace, "--timeout=20s")
+    found = cluster.kubectl_json("get", "pod", name, "-n", namespace, "-o", "json")
+    state = found["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert ('"status": "timeout"' if phase == "running" else '"status": "ok"') in state["message"]
+
+
+def test_cell_over_its_timeout_ends_with_its_output(pods: Shell) -> None:
+    """A timeout interrupts the cell; the error says which bound it was."""
+    shown = pods.shown_error("%%podtask --timeout 1s\n" + COUNTING)
+    assert "tick 3" in shown
+    assert "ran longer than its --timeout" in shown
