@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -38,12 +37,11 @@ def main() -> int:
         notebook,
         timeout=300,
         coalesce_streams=True,
-        km=AsyncKernelManager(kernel_name="python3", transport="ipc"),
         resources={"metadata": {"path": str(given.notebook.parent)}},
     )
     code = 0
     try:
-        client.execute()
+        client.execute(extra_arguments=["--log-level=ERROR"])
     except CellExecutionError:
         code = 1
     nbformat.write(notebook, output)

@@ -104,7 +104,7 @@ class Kernel:
     def until(self, text: str, seconds: float = CELL_SECONDS) -> Ran:
         """Takes in messages of the running cell until its stdout has a text."""
         ran = Ran()
-        for message in self._messages(seconds):
+        for message in self.messages(seconds):
             _take(ran, message)
             if text in ran.stdout:
                 return ran
@@ -113,7 +113,7 @@ class Kernel:
     def finish(self, seconds: float = CELL_SECONDS) -> Ran:
         """Takes in messages until the cell has ended."""
         ran = Ran()
-        for message in self._messages(seconds):
+        for message in self.messages(seconds):
             _take(ran, message)
         return ran
 
@@ -137,7 +137,8 @@ class Kernel:
         context = self._manager.context
         context.destroy(linger=0)
 
-    def _messages(self, seconds: float) -> Any:
+    def messages(self, seconds: float) -> Any:
+        """Yields the messages of the running cell until it has ended."""
         end = time.monotonic() + seconds
         while True:
             try:

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -124,11 +124,12 @@ class Cluster:
     @contextmanager
     def api_server_down(self) -> Iterator[None]:
         """Be without an API server inside of the block."""
-        self.stop_api_server()
-        try:
-            yield
-        finally:
-            self.start_api_server()
+        with self._others_wait():
+            self.stop_api_server()
+            try:
+                yield
+            finally:
+                self.start_api_server()
 
     def pause_kubelet(self) -> None:
         """Stop the kubelet as a node's loss does; after 20 s the node counts as lost."""
@@ -142,11 +143,16 @@ class Cluster:
     @contextmanager
     def kubelet_paused(self) -> Iterator[None]:
         """Be without a kubelet inside of the block."""
-        self.pause_kubelet()
-        try:
-            yield
-        finally:
-            self.resume_kubelet()
+        with self._others_wait():
+            self.pause_kubelet()
+            try:
+                yield
+            finally:
+                self.resume_kubelet()
+
+    def _others_wait(self) -> AbstractContextManager[None]:
+        # Another process that wants the node up would start it anew meanwhile.
+        return cache.locked(self.node.layout.lock)
 
     def _wait_ready(self) -> None:
         api = Api(self.node.layout, self.node.api_port)

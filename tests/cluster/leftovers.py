@@ -89,16 +89,23 @@ def _restore_machine(layout: Layout) -> None:
 
 def _remove_fixed_paths(layout: Layout) -> None:
     if _NETWORK_RESULTS.exists():
-        for result in _NETWORK_RESULTS.glob(f"{POD_BRIDGE}-*"):
-            result.unlink()
+        # The loopback's have no name of ours, but the path of the pod's network.
+        for result in _NETWORK_RESULTS.iterdir():
+            if str(layout.root) in result.read_text():
+                result.unlink()
     if _LOG_LINKS.exists():
         for link in _LOG_LINKS.iterdir():
             if link.is_symlink() and link.readlink().is_relative_to(layout.root):
                 link.unlink()
+    # A machine that is a node of another cluster keeps what its kubelet made.
     if layout.root.exists() and not (_KUBELET / "config.yaml").exists():
-        plugins = _KUBELET / "device-plugins"
-        for name in ("kubelet.sock", "kubelet_internal_checkpoint"):
-            (plugins / name).unlink(missing_ok=True)
-        for directory in (plugins, _KUBELET, _LOG_LINKS):
-            if directory.exists() and not any(directory.iterdir()):
-                directory.rmdir()
+        _remove_kubelet_paths()
+
+
+def _remove_kubelet_paths() -> None:
+    plugins = _KUBELET / "device-plugins"
+    for name in ("kubelet.sock", "kubelet_internal_checkpoint"):
+        (plugins / name).unlink(missing_ok=True)
+    for directory in (plugins, _KUBELET, _LOG_LINKS):
+        if directory.exists() and not any(directory.iterdir()):
+            directory.rmdir()

@@ -63,7 +63,9 @@ def _has_capabilities() -> bool:
 
 
 def _missing_packages() -> str | None:
-    missing = {command: package for command, package in _COMMANDS.items() if not _has(command)}
+    missing = {
+        command: package for command, package in _COMMANDS.items() if shutil.which(command) is None
+    }
     if configuration.cni_directory() is None:
         missing["the network plugins"] = "containernetworking-plugins"
     if not _ARCHIVE_KEYS.exists():
@@ -71,10 +73,7 @@ def _missing_packages() -> str | None:
     if not missing:
         return None
     packages = " ".join(sorted(set(missing.values())))
-    return f"not installed: {', '.join(missing)}; try: apt-get install {packages}"
-
-
-def _has(command: str) -> bool:
-    # Many of them lie in sbin, which is not on everybody's PATH.
-    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-    return shutil.which(command, path=path) is not None
+    return (
+        f"not found (/usr/sbin must be on PATH): {', '.join(missing)};"
+        f" try: apt-get install {packages}"
+    )

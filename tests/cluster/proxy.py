@@ -30,10 +30,13 @@ class Proxy:
     Attributes:
         port: Where it listens on 127.0.0.1.
         delay_ms: The round trip time it adds, half of it each way; may be set at any time.
+        cuts: How many times connections were cut.
     """
 
     def __init__(self, host: str, port: int, *, listen: int = 0, delay_ms: float = 0) -> None:
         self.delay_ms = delay_ms
+        self.cuts = 0
+        self._budget: int | None = None
         self._target = (host, port)
         self._links: set[_Link] = set()
         self._loop = asyncio.new_event_loop()
@@ -53,6 +56,10 @@ class Proxy:
     def cut(self) -> int:
         """Reset every open connection on both sides, and return how many there were."""
         return self._call(self._cut())
+
+    def cut_after(self, size: int) -> None:
+        """Reset every open connection once, when so many more bytes have passed."""
+        self._budget = size
 
     def hold(self) -> None:
         """Become a black hole: accept and keep connections, but pass nothing on."""
@@ -85,13 +92,20 @@ class Proxy:
     async def _close(self) -> None:
         self._server.close()
         await self._cut()
-        await self._server.wait_closed()
+        # One that was accepted just now may not be among the links yet.
+        late = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        # The sockets are closed in the loop's next round.
+        await asyncio.sleep(0)
 
     async def _count(self) -> int:
         return len(self._links)
 
     async def _cut(self) -> int:
         links = list(self._links)
+        self.cuts += 1
         for link in links:
             link.reset()
             link.task.cancel()
@@ -145,8 +159,18 @@ class Proxy:
                     return
                 writer.write(data)
                 await writer.drain()
+                await self._charge(len(data))
 
         await _all_or_none(take(), give())
+
+    async def _charge(self, size: int) -> None:
+        """Counts what has passed; over the budget of `cut_after` everything is cut."""
+        if self._budget is None:
+            return
+        self._budget -= size
+        if self._budget < 0:
+            self._budget = None
+            self._loop.create_task(self._cut())
 
 
 class _Link:

@@ -93,9 +93,9 @@ def test_restricted_kubeconfig(
     narrow = restricted_kubeconfig([_READ_PODS])
     assert "No resources found" in cluster.kubectl("get", "pods", kubeconfig=narrow, check=False)
     for refused in (("get", "secrets"), ("get", "pods", "--namespace=default")):
-        with pytest.raises(ClusterError, match="(?i)forbidden"):
+        with pytest.raises(ClusterError, match=r"(?i)forbidden"):
             cluster.kubectl(*refused, kubeconfig=narrow)
-    with pytest.raises(ClusterError, match="(?i)forbidden"):
+    with pytest.raises(ClusterError, match=r"(?i)forbidden"):
         cluster.kubectl("create", "configmap", "it", kubeconfig=narrow)
 
 
@@ -104,7 +104,7 @@ def test_restricted_kubeconfig_without_rules(
 ) -> None:
     """Without rules an account is known, but may do nothing."""
     nothing = restricted_kubeconfig([])
-    with pytest.raises(ClusterError, match="(?i)forbidden"):
+    with pytest.raises(ClusterError, match=r"(?i)forbidden"):
         cluster.kubectl("get", "pods", kubeconfig=nothing)
 
 
@@ -112,7 +112,7 @@ def test_proxy_cuts_a_log(cluster: Cluster, namespace: str, api_proxy: MakeApiPr
     """A cut ends a followed log, and the pod does not notice."""
     proxy = api_proxy()
     script = "echo begun; sleep 600"
-    _create_pod(cluster, namespace, "nopython:1", "sh", "-c", script)
+    _create_pod(cluster, namespace, "python:3.11-slim", "sh", "-c", script)
     _wait(cluster, namespace, "condition=Ready")
     program = str(cluster.node.layout.bin / "kubectl") if cluster.own else "kubectl"
     command = [program, f"--kubeconfig={proxy.kubeconfig}", f"--namespace={namespace}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -21,6 +22,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.first]
 @pytest.fixture
 def node(cluster: Cluster) -> Node:
     """The node built here, with a pod that runs."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.skip("restarts the node below the tests of other workers")
     node = cluster.node
     cluster.kubectl("run", "runs", "--image=nopython:1", "--restart=Never", "--", "sleep", "600")
     cluster.kubectl("wait", "pod/runs", "--for=condition=Ready", "--timeout=60s")

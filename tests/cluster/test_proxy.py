@@ -102,14 +102,14 @@ def test_cut_resets_every_connection(proxy: Proxy) -> None:
 
 def test_delay_is_a_round_trip(proxy: Proxy) -> None:
     """The delay is added once for connecting and once for each question and answer."""
-    proxy.delay_ms = 100
+    proxy.delay_ms = 400
     with _connect(proxy) as connection:
         begun = time.monotonic()
         _ask(connection)
-        assert 0.2 <= time.monotonic() - begun < 0.35
+        assert 0.8 <= time.monotonic() - begun < 1.2
         begun = time.monotonic()
         _ask(connection)
-        assert 0.1 <= time.monotonic() - begun < 0.2
+        assert 0.4 <= time.monotonic() - begun < 0.8
 
 
 def test_hold_is_a_black_hole(proxy: Proxy) -> None:
@@ -141,7 +141,8 @@ def test_an_absent_server_is_a_reset() -> None:
         nobody.bind(("127.0.0.1", 0))
         proxy = Proxy("127.0.0.1", nobody.getsockname()[1])
         try:
-            with _connect(proxy) as connection, pytest.raises(ConnectionResetError):
+            # In the connect already, or at the first read.
+            with pytest.raises(ConnectionResetError), _connect(proxy) as connection:
                 connection.recv(1)
         finally:
             proxy.close()

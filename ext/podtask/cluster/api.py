@@ -45,9 +45,7 @@ class Api:
         self.round_trip = 1.0  # seconds; the quickest answer so far
         self._watches: dict[tuple[str, str], Watch] = {}
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=300, ssl=access.tls or True)
-        self._session = aiohttp.ClientSession(
-            connector=connector, trust_env=access.proxy is None, auto_decompress=True
-        )
+        self._session = aiohttp.ClientSession(connector=connector)
 
     @classmethod
     async def of(cls, context: str | None) -> Api:
@@ -141,7 +139,12 @@ class Api:
         await self._session.close()
 
     async def _headers(self) -> dict[str, str]:
-        return await asyncio.to_thread(self.access.headers)
+        if not self.access.slow:
+            return self.access.headers()
+        try:
+            return await asyncio.to_thread(self.access.headers)
+        except RuntimeError:  # the interpreter ends, and has no threads for a last deletion
+            return self.access.headers()
 
     async def _open(
         self, method: str, path: str, body: Any, params: dict[str, str], seconds: float | None

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import ssl
+import urllib.parse
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +31,8 @@ class Access:
         tls: for https.
         server_name: what the certificate must be for, where it is not the host.
         proxy: URL of a proxy, or None.
-        headers: returns the headers of a request; may refresh a token, so it may block.
+        headers: returns the headers of a request.
+        slow: ``headers`` may run a program or ask a server for a new token, so it may block.
     """
 
     host: str
@@ -39,6 +42,7 @@ class Access:
     server_name: str | None
     proxy: str | None
     headers: Callable[[], dict[str, str]]
+    slow: bool
 
 
 def load(context: str | None) -> Access:
@@ -64,7 +68,8 @@ def load(context: str | None) -> Access:
             raise InputError(f"No cluster is configured: {files} does not exist.", HELP)
         else:
             name, namespace = _context(config, context, files)
-            config.load_kube_config(context=name, client_configuration=settings)
+            # By name: the library keeps the KUBECONFIG of its import.
+            config.load_kube_config(files, context=name, client_configuration=settings)
     except ConfigException as error:
         raise ClusterError(
             f"The kubeconfig {files} cannot be used: {_first_line(error)}", HELP
@@ -80,12 +85,13 @@ def load(context: str | None) -> Access:
 
     return Access(
         settings.host.rstrip("/"), name, namespace, _tls(settings),
-        getattr(settings, "tls_server_name", None), settings.proxy, headers,
+        getattr(settings, "tls_server_name", None), _proxy(settings), headers,
+        settings.refresh_api_key_hook is not None,
     )  # fmt: skip
 
 
 def _context(config: Any, wanted: str | None, files: str) -> tuple[str, str]:
-    contexts, current = config.list_kube_config_contexts()
+    contexts, current = config.list_kube_config_contexts(config_file=files)
     known = {each["name"]: each["context"] for each in contexts or []}
     if wanted is not None and wanted not in known:
         raise InputError(f"--context: {files} has no context {wanted!r}.{nearest(wanted, known)}",
@@ -94,6 +100,16 @@ def _context(config: Any, wanted: str | None, files: str) -> tuple[str, str]:
         raise InputError(f"No cluster is configured: {files} has no current context.", HELP)
     name = wanted or current["name"]
     return name, known[name].get("namespace") or "default"
+
+
+def _proxy(settings: Any) -> str | None:
+    """Returns the kubeconfig's proxy, else the environment's, unless NO_PROXY names the host."""
+    url = urllib.parse.urlsplit(settings.host)
+    from_environment = urllib.request.getproxies()
+    chosen: str | None = settings.proxy or from_environment.get(url.scheme)
+    if chosen in from_environment.values() and urllib.request.proxy_bypass(url.netloc):
+        return None
+    return chosen
 
 
 def _tls(settings: Any) -> ssl.SSLContext | None:

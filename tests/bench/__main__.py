@@ -1,0 +1,75 @@
+"""``python -m tests.bench``: prints the table; ``--rounds N`` for more samples."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench import cells, raw
+from tests.bench.table import Row, text
+from tests.cluster import provider
+from tests.cluster.handle import Cluster
+from tests.cluster.node import Node
+from tests.cluster.proxy import Proxy
+
+NAMESPACE = f"podtask-bench-{os.getpid()}"
+
+
+def main() -> int:
+    """Measures everything and prints the table; returns the exit code."""
+    words = argparse.ArgumentParser(prog="python -m tests.bench")
+    words.add_argument("--rounds", type=int, default=9, help="samples of each kind")
+    rounds = words.parse_args().rounds
+    rows = [cells.load_ext(rounds)]
+    reason = provider.unavailable()
+    if reason is not None:
+        print(text(rows))
+        print(f"without a cluster: {reason}", file=sys.stderr)
+        return 1
+    given = provider.given_kubeconfig()
+    node = None if given else Node()
+    if node is not None:
+        node.up()
+    cluster = Cluster(given or node.layout.kubeconfig, node)  # type: ignore[union-attr]
+    cluster.kubectl("create", "namespace", NAMESPACE)
+    try:
+        cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", NAMESPACE)
+        with tempfile.TemporaryDirectory() as folder:
+            rows += on_cluster(cluster, Path(folder), rounds)
+    finally:
+        cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    print(text(rows))
+    print(f"\nPython {platform.python_version()}, {os.cpu_count()} CPUs, {rounds} rounds; the peer "
+          "of the cells is `kubectl run --rm --attach` of the same print, of the transfers a raw "
+          "port-forward, of %load_ext IPython alone.")  # fmt: skip
+    return 0
+
+
+def on_cluster(cluster: Cluster, folder: Path, rounds: int) -> list[Row]:
+    """Returns the rows that need a cluster."""
+    rows = []
+    near = cluster.write_kubeconfig(folder / "near", namespace=NAMESPACE)
+    bench = cells.Bench(cluster, near)
+    rows.append(cells.cold(bench, "cold cell", "<= 0.20", rounds))
+    for delay, goal in ((50, "<= 0.25"), (150, "<= 0.40")):
+        proxy = Proxy(*cluster.server, delay_ms=delay)
+        far = cluster.write_kubeconfig(folder / f"far{delay}", port=proxy.port, namespace=NAMESPACE)
+        slow = cells.Bench(cluster, far)
+        rows.append(cells.cold(slow, f"cold cell, {delay} ms of round trip", goal, rounds))
+        slow.close()
+        proxy.close()
+    os.environ["KUBECONFIG"] = str(near)
+    rates = asyncio.run(raw.measure(NAMESPACE, max(3, rounds // 2)))
+    rows += cells.transfer(bench, rates, max(3, rounds // 2))
+    rows.append(cells.latency(bench))
+    bench.close()
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""Cells in a real kernel, timed from the execute request to the displayed value."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.bench.table import Row, compare
+from tests.cluster.handle import Cluster
+from tests.notebook import Kernel, Ran
+
+IMAGE = "python:3.11-slim"
+MIB = 100
+
+
+class Bench:
+    """A kernel and kubectl at the same API server, by the same way.
+
+    Args:
+        cluster: of the tests.
+        kubeconfig: the way to its API server, through a slow proxy, say.
+    """
+
+    def __init__(self, cluster: Cluster, kubeconfig: Path) -> None:
+        self._cluster = cluster
+        self._kubeconfig = kubeconfig
+        env = {name: value for name, value in os.environ.items() if name != "PODTASK_BACKEND"}
+        self.kernel = Kernel({**env, "KUBECONFIG": str(kubeconfig)})
+        self.kernel.run("%load_ext podtask")
+
+    def cell(self, options: str, source: str) -> tuple[float, Ran]:
+        """Runs a cell; returns the seconds until its end is here."""
+        start = time.perf_counter()
+        ran = self.kernel.run(f"%%podtask --image {IMAGE} {options}\n{source}", 120)
+        seconds = time.perf_counter() - start
+        if ran.error is not None:
+            raise RuntimeError(ran.error[2])
+        return seconds, ran
+
+    def kubectl_run(self, number: int) -> float:
+        """Runs the same print by kubectl; returns the seconds until the prompt is back."""
+        name = f"bench-{os.getpid()}-{number}"
+        start = time.perf_counter()
+        self._cluster.kubectl(
+            "run", name, f"--image={IMAGE}", "--image-pull-policy=IfNotPresent", "--rm",
+            "--attach", "--restart=Never", "--quiet", "--", "python3", "-c", "print('hello')",
+            kubeconfig=self._kubeconfig, check=False,
+        )  # fmt: skip
+        return time.perf_counter() - start
+
+    def close(self) -> None:
+        """Ends the kernel."""
+        self.kernel.close()
+
+
+def cold(bench: Bench, what: str, goal: str, rounds: int) -> Row:
+    """A cold cell against kubectl run, one after the other."""
+    bench.cell("", "print('hello')")  # the first cell of a kernel imports the client library
+    ours, peer = [], []
+    for number in range(rounds):
+        ours.append(bench.cell("", "print('hello')\n6 * 7")[0])
+        peer.append(bench.kubectl_run(number))
+    return compare(what, "s", ours, peer, goal)
+
+
+def latency(bench: Bench) -> Row:
+    """From a print in the pod to the message in the notebook; one machine, one clock."""
+    source = "import time\nfor n in range(200):\n    print(time.time())\n    time.sleep(0.05)"
+    bench.kernel.start(f"%%podtask --image {IMAGE}\n{source}")
+    delays: list[float] = []
+    rest = ""
+    for message in bench.kernel.messages(60):
+        if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
+            now = time.time()
+            *lines, rest = (rest + message["content"]["text"]).split("\n")
+            delays += [(now - float(line)) * 1000 for line in lines]
+    late = sum(delay >= 150 for delay in delays) / len(delays)
+    goal = f"95 % under 150 ms ({100 * (1 - late):.0f} % here)"
+    return Row("a printed line until it is in the notebook", "ms", delays, [], None, goal)
+
+
+def transfer(bench: Bench, raw: dict[str, list[float]], rounds: int) -> list[Row]:
+    """100 MB each way, without the pod's start, against a raw port-forward."""
+    bench.kernel.run(f"big = bytes({MIB} << 20)")
+    rates: dict[str, list[float]] = {"back": [], "in": []}
+    for _ in range(rounds):
+        base = min(bench.cell("", "value = 1")[0] for _ in range(3))
+        back = bench.cell("-o value", f"value = bytes({MIB} << 20)")[0] - base
+        into = bench.cell("", "size = len(big)")[0] - base
+        rates["back"].append(MIB / back)
+        rates["in"].append(MIB / into)
+    words = {"back": f"{MIB} MB of value back", "in": f"{MIB} MB of input in"}
+    return [
+        compare(words[way], "MB/s", rates[way], raw[way], ">= 0.70 of raw port-forward")
+        for way in ("back", "in")
+    ]
+
+
+def load_ext(rounds: int) -> Row:
+    """CPU of %load_ext podtask over a shell without it; and what it must not import."""
+    program = (
+        "import json, resource, sys\n"
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell.instance()\n"
+        "if sys.argv[1] == 'with': shell.run_line_magic('load_ext', 'podtask')\n"
+        "use = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "heavy = [name for name in ('kubernetes', 'aiohttp', 'ipywidgets') if name in sys.modules]\n"
+        "print(json.dumps([use.ru_utime + use.ru_stime, heavy]))\n"
+    )
+    spent: dict[str, list[float]] = {"with": [], "without": []}
+    heavy: list[str] = []
+    for _ in range(rounds):
+        for kind, samples in spent.items():
+            done = subprocess.run(
+                [sys.executable, "-c", program, kind], capture_output=True, text=True, check=True
+            )
+            seconds, found = json.loads(done.stdout.splitlines()[-1])
+            samples.append(seconds * 1000)
+            heavy += found
+    extra = statistics.median(spent["with"]) - statistics.median(spent["without"])
+    goal = f"<= 60 ms over IPython alone ({extra:.0f} ms here; imports of ours: {heavy or 'none'})"
+    return Row("%load_ext podtask, CPU", "ms", spent["with"], spent["without"], None, goal)

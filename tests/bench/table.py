@@ -1,0 +1,53 @@
+"""Samples become rows: minimum, median and 95th percentile, ours beside the peer's."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison.
+
+    Args:
+        what: the thing measured.
+        unit: of the samples.
+        ours: samples of podtask.
+        peer: samples of the peer, taken in the same run, one after the other; may be empty.
+        ratio: ours by peer (or peer by ours for rates), or None where there is no peer.
+        goal: the design's, in words.
+    """
+
+    what: str
+    unit: str
+    ours: list[float]
+    peer: list[float]
+    ratio: float | None
+    goal: str
+
+
+def compare(what: str, unit: str, ours: list[float], peer: list[float], goal: str) -> Row:
+    """Returns a row whose ratio is that of the medians, ours by the peer's."""
+    return Row(what, unit, ours, peer, statistics.median(ours) / statistics.median(peer), goal)
+
+
+def text(rows: list[Row]) -> str:
+    """Returns the table."""
+    head = ("", "unit", "ours: min  median  p95", "peer: min  median  p95", "ratio", "goal")
+    lines = [head]
+    for row in rows:
+        ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
+        lines.append((row.what, row.unit, _three(row.ours), _three(row.peer), ratio, row.goal))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _three(samples: list[float]) -> str:
+    if not samples:
+        return "-"
+    high = sorted(samples)[min(len(samples) - 1, int(0.95 * len(samples)))]
+    return "  ".join(f"{each:8.3f}" for each in (min(samples), statistics.median(samples), high))

@@ -1,0 +1,75 @@
+"""The example notebooks run, on this machine and in pods; papermill's way of failing works."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def execute(notebook: Path, output: Path, *more: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "notebooks" / "run.py"), str(notebook), "--output", str(output)]
+    return subprocess.run([*command, *more], env={**os.environ, **env}, capture_output=True, text=True)
+
+
+@pytest.mark.feature("P05", "A47")
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs_on_this_machine(notebook: Path, tmp_path: Path) -> None:
+    """An example runs without a cluster, and its runner prints what each cell shows."""
+    done = execute(notebook, tmp_path / "out.ipynb")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert str(tmp_path / "out.ipynb") in done.stdout
+    shown = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    outputs = [output for cell in shown.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert outputs
+    assert not [output for output in outputs if output.output_type == "error"]
+
+
+@pytest.mark.cluster
+@pytest.mark.feature("P05", "A37")
+def test_quickstart_runs_in_pods(cluster: Any, namespace: str, tmp_path: Path) -> None:
+    """The quickstart runs in pods of a real cluster, sidecar and all."""
+    config = cluster.write_kubeconfig(tmp_path / "config", namespace=namespace)
+    notebook = ROOT / "notebooks" / "quickstart.ipynb"
+    done = execute(notebook, tmp_path / "out.ipynb", "--cluster", KUBECONFIG=str(config))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "pi is about 3.1" in done.stdout
+    assert "12.56636" in done.stdout
+    assert "'localhost:6379'" in done.stdout
+
+
+@pytest.mark.feature("P05")
+def test_failing_notebook_ends_with_an_exit_code(tmp_path: Path) -> None:
+    """A cell that fails in the runner fails the execution of the notebook."""
+    made = nbformat.v4.new_notebook()
+    made.cells = [
+        nbformat.v4.new_code_cell("%load_ext podtask"),
+        nbformat.v4.new_code_cell("%%podtask\n1 / 0"),
+    ]
+    nbformat.write(made, tmp_path / "bad.ipynb")
+    done = execute(tmp_path / "bad.ipynb", tmp_path / "out.ipynb")
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stdout
+
+
+@pytest.mark.feature("P05")
+def test_plain_script_runs_a_function(tmp_path: Path) -> None:
+    """Outside of IPython, podtask.run sends a function of the script and returns its value."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import podtask\n"
+        "factor = 3\n"
+        "def triple(x):\n    print('in the runner')\n    return x * factor\n"
+        "print(podtask.run(triple, 14, options=podtask.RunOptions.of(local=True)))\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "in the runner\n42\n"
