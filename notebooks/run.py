@@ -37,11 +37,12 @@ def main() -> int:
         notebook,
         timeout=300,
         coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],  # no warning of its own in the output
         resources={"metadata": {"path": str(given.notebook.parent)}},
     )
     code = 0
     try:
-        client.execute(extra_arguments=["--log-level=ERROR"])
+        client.execute()
     except CellExecutionError:
         code = 1
     nbformat.write(notebook, output)

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import hmac
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ PING_SECONDS = 15
 DEAD_SECONDS = 45
 GREETING_SECONDS = 10
 SEND = 512 << 10
+MINOR = [str(part) for part in sys.version_info[:2]]
 
 
 class Refused(ConnectionError):
@@ -137,7 +139,7 @@ class Channel:
             self.refused += 1
             raise Refused("what answers at the runner's port does not know the task's key")
         python, fresh = words[1], words[2] == "1"
-        program = runner_program() if fresh else b""
+        program = runner_program(python.split(".")[:2] == MINOR) if fresh else b""
         digest = hashlib.sha256(program).hexdigest()
         proof = self._prove("client", nonce, about, digest)
         out = [f"{proof} {len(program)}\n".encode(), program, self._attach()]

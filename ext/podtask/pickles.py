@@ -97,6 +97,8 @@ def unpack(data: bytes | bytearray, packed: list[dict[str, Any]]) -> list[Any]:
     Raises:
         Exception: whatever unpickling raises; the bytes are as they were.
     """
+    if len(packed) == 1:
+        return [pickle.loads(data)]  # without a copy of a large one
     unpickler = pickle.Unpickler(io.BytesIO(data))
     return [unpickler.load() for _ in packed]
 

@@ -6,6 +6,8 @@ Source: https://kubernetes.io/docs/reference/using-api/api-concepts/ and the API
 
 from __future__ import annotations
 
+import asyncio
+
 import aiohttp
 
 DATA, ERROR = 0, 1
@@ -52,5 +54,10 @@ class PortForward:
             return data[start:]
 
     async def close(self) -> None:
-        """Ends the connection; waits for the other side a moment at most."""
-        await self._socket.close()
+        """Ends the connection; the closing handshake goes on in the background."""
+        closing = asyncio.ensure_future(self._socket.close())
+        _closing.add(closing)
+        closing.add_done_callback(_closing.discard)
+
+
+_closing: set[asyncio.Task[bool]] = set()

@@ -62,7 +62,7 @@ class Child:
         except BaseException:
             import traceback
 
-            traceback.print_exc()
+            os.write(2, traceback.format_exc().encode())
         finally:
             os._exit(code)
 

@@ -6,10 +6,8 @@ messaging protocol.
 
 import base64
 import builtins
-import getpass
 import json
 import os
-import uuid
 from typing import Any, Dict, Optional, Tuple
 
 from . import wire
@@ -68,12 +66,14 @@ class Front:
         """Puts display, clear_output, input where a cell looks for them."""
         for name in ("display", "clear_output", "input"):
             setattr(builtins, name, getattr(self, name))
+        import getpass
+
         getpass.getpass = self.getpass
 
     def display(self, *objects: Any, display_id: Any = None, **options: Any) -> Any:
         """Shows objects under the cell; with ``display_id`` returns a handle to change it."""
         update = bool(options.get("update"))
-        wanted = uuid.uuid4().hex if display_id is True else display_id
+        wanted = os.urandom(16).hex() if display_id is True else display_id
         for obj in objects:
             if options.get("raw"):
                 self.show(obj, options.get("metadata") or {}, wanted, update)

@@ -4,7 +4,6 @@ Files are unlinked as soon as they are open, so that nothing is left whatever en
 """
 
 import os
-import tempfile
 from collections import deque
 from typing import IO, Any, Deque, List, Optional, Tuple
 
@@ -18,13 +17,16 @@ def scratch() -> Optional[IO[bytes]]:
 
     A read-only root file system is common under Pod Security "restricted".
     """
-    for place in (tempfile.gettempdir() if os.environ.get("TMPDIR") else None, *PLACES):
+    for place in (os.environ.get("TMPDIR"), *PLACES):
         if place is None:
             continue
+        path = os.path.join(place, f"podtask-{os.urandom(8).hex()}")
         try:
-            return tempfile.TemporaryFile(dir=place, buffering=0)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError:
             continue
+        os.unlink(path)
+        return os.fdopen(fd, "w+b", buffering=0)
     return None
 
 

@@ -6,10 +6,10 @@ One thread, one selector, nothing that blocks. It outlives the worker and says h
 
 import json
 import os
-import platform
 import selectors
 import signal
 import socket
+import sys
 import time
 from typing import Any, Callable, Dict, List, Optional
 
@@ -179,7 +179,7 @@ class Supervisor:
         after = int(meta.get("after_seq", 0))
         hello = {
             "proto": wire.PROTO,
-            "python": platform.python_version(),
+            "python": sys.version.split()[0],
             "state": self.state,
             "uid": os.getuid(),
             "cwd": os.getcwd(),

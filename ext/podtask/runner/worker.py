@@ -5,8 +5,6 @@ variables. The last expression is shown, as a notebook does.
 """
 
 import ast
-import asyncio
-import inspect
 import linecache
 import mmap
 import os
@@ -30,6 +28,8 @@ RESULT_LIMIT = 64 << 20  # bytes of the last expression's value, unless it is as
 LONGEST_TEXT = 64 << 10
 MOST_FRAMES = 100
 MOST_LEFT = 50
+PLAIN = {bool, int, float, complex, str, bytes, type(None)}  # need no cloudpickle
+CO_COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
 class TooLarge(Exception):
@@ -155,7 +155,9 @@ class Cell:
     def _step(self, tree: Any, filename: str, mode: str) -> Any:
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         code = compile(tree, filename, mode, flags, dont_inherit=True)
-        if code.co_flags & inspect.CO_COROUTINE:
+        if code.co_flags & CO_COROUTINE:
+            import asyncio  # not before it is needed: it takes longer than most cells
+
             return asyncio.run(_awaited(eval(code, self.namespace)))
         if mode == "eval":
             return eval(code, self.namespace)
@@ -201,7 +203,7 @@ class Cell:
             file.restart()
             pickler: Any = (
                 pickle.Pickler(file, protocol=pack.PROTOCOL)
-                if self._job["mode"] == "data"
+                if self._job["mode"] == "data" or all(type(item[2]) in PLAIN for item in items)
                 else pack.pickler(file, self.namespace, carry=False)
             )
             packed: List[Dict[str, Any]] = []
@@ -233,18 +235,18 @@ class Travelled:
     """
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name not in sys.modules[__package__ or ""].travelled:
+            return None
         from importlib.machinery import ModuleSpec
 
-        if name not in getattr(sys.modules.get(__package__ or ""), "travelled", {}):
-            return None
         return ModuleSpec(name, self, is_package=name == "cloudpickle")  # type: ignore[arg-type]
 
     def create_module(self, spec: Any) -> None:
         """Leaves the making to the import system."""
 
     def exec_module(self, module: Any) -> None:
-        source = sys.modules[__package__ or ""].travelled[module.__name__]
-        exec(compile(source, f"{OWN}/{module.__name__}.py", "exec"), module.__dict__)
+        made = sys.modules[__package__ or ""].travelled[module.__name__]
+        exec(sys.modules[__package__ or ""].code(made, module.__name__), module.__dict__)
 
 
 async def _awaited(thing: Any) -> Any:

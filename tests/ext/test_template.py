@@ -1,0 +1,359 @@
+"""The pod template: whatever describes a pod becomes one wire-form dict, and stays as given."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kubernetes import client
+from podtask.errors import InputError
+from podtask.template import PodTemplate
+
+from tests.ext import seeds
+
+SPEC = {"containers": [{"name": "primary", "image": "python:3.12"}], "hostNetwork": True}
+SEEDS: dict[str, Any] = {
+    "basic": {
+        "containers": [{"name": "primary", "env": [{"name": "hello", "value": "world"}]}],
+        "imagePullSecrets": [{"name": "regcred-test"}],
+    },
+    "volume": {
+        "containers": [
+            {
+                "name": "primary",
+                "volumeMounts": [
+                    {"name": "data-volume", "mountPath": "/mnt/data", "readOnly": False}
+                ],
+            }
+        ],
+        "volumes": [
+            {
+                "name": "data-volume",
+                "csi": {"driver": "your-csi-driver", "volumeAttributes": {"key": "value"}},
+            }
+        ],
+    },
+    "bucket": {
+        "containers": [
+            {"name": "primary", "volumeMounts": [{"name": "gcs", "mountPath": "/mnt/gcs"}]}
+        ],
+        "volumes": [
+            {
+                "name": "gcs",
+                "csi": {
+                    "driver": "gcsfuse.csi.storage.gke.io",
+                    "volumeAttributes": {"bucketName": "my-bucket"},
+                },
+            }
+        ],
+    },
+    "metrics": {
+        "containers": [
+            {"name": "primary"},
+            {
+                "name": "metrics-sidecar",
+                "image": "prom/pushgateway:latest",
+                "ports": [{"containerPort": 9091}],
+            },
+        ]
+    },
+    "registry": {
+        "containers": [{"name": "primary"}],
+        "imagePullSecrets": [{"name": "my-registry-secret"}],
+    },
+    "metadata only": {},
+    "override": {
+        "containers": [
+            {
+                "name": "my-primary-container",
+                "image": "my-custom-image:latest",
+                "command": ["echo", "hello"],
+                "resources": {"requests": {"cpu": "100m"}},
+            }
+        ]
+    },
+    "sidecar only": {
+        "containers": [{"name": "my-sidecar", "image": "busybox", "command": ["sleep", "3600"]}]
+    },
+}
+POD = """
+apiVersion: v1
+kind: Pod
+metadata:
+  name: ignored
+  labels: {team_a: one}
+  annotations: {kubectl.kubernetes.io/default-container: main}
+spec:
+  containers: [{name: main, image: busybox}]
+"""
+TEMPLATE = """
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: outer, labels: {outer: "yes"}}
+template:
+  metadata: {labels: {team_a: one}}
+  spec: {containers: [{name: primary}]}
+"""
+
+
+class OldModel:
+    """A model of the client before 37, by its shape."""
+
+    attribute_map: dict[str, str] = {"name": "name", "host_ip": "hostIP", "ports": "ports"}  # noqa: RUF012
+
+    def __init__(self, **given: Any) -> None:
+        self.name = self.host_ip = self.ports = None
+        vars(self).update(given)
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_examples_of_the_documents_become_this_spec(name: str) -> None:
+    """The documents' own V1 objects become exactly these dicts."""
+    assert seeds.ALL[name].pod_spec == SEEDS[name]
+
+
+def test_metadata_of_the_documents_is_kept() -> None:
+    """Labels, annotations and the primary's name are as given, the name has a default."""
+    given = seeds.METADATA
+    assert given.labels == {"environment": "production", "team": "data-science"}
+    assert given.annotations == {"kubernetes.io/description": "A critical data processing task"}
+    assert given.primary_container_name == "my-primary-container"
+    assert PodTemplate().primary_container_name == "primary"
+
+
+@pytest.mark.feature("A18")
+def test_port_as_a_dict_inside_a_model_is_the_models_port() -> None:
+    """A dict in place of a port model gives the same wire form, as text too."""
+    ports = [
+        [{"containerPort": 9091}], [{"container_port": 9091}],
+        [client.V1ContainerPort(container_port=9091)],
+    ]  # fmt: skip
+    specs = [
+        client.V1PodSpec(containers=[client.V1Container(name="metrics-sidecar", ports=each)])
+        for each in ports
+    ]
+    found = [PodTemplate(spec).to_yaml() for spec in specs]
+    wanted = {"containers": [{"name": "metrics-sidecar", "ports": [{"containerPort": 9091}]}]}
+    assert found == [PodTemplate(wanted).to_yaml()] * 3
+
+
+def test_older_models_are_read_by_their_map() -> None:
+    """A model of an older client, with a dict inside, is read by its own table of names."""
+    port = OldModel(name="http", host_ip="127.0.0.1")
+    model = OldModel(name="primary", ports=[{"containerPort": 1}, port])
+    found = PodTemplate({"containers": [model]}).pod_spec
+    assert found["containers"] == [
+        {"name": "primary", "ports": [{"containerPort": 1}, {"name": "http", "hostIP": "127.0.0.1"}]}
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (client.V1Probe(exec=client.V1ExecAction(command=["a"])), {"exec": {"command": ["a"]}}),
+        (
+            client.V1ContainerPort(container_port=1, host_ip="::1"),
+            {"containerPort": 1, "hostIP": "::1"},
+        ),
+        (client.V1SecurityContext(se_linux_options={"level": "s0"}), {"seLinuxOptions": {"level": "s0"}}),
+        (client.V1Container(name="a", tty=False, args=[]), {"name": "a", "tty": False, "args": []}),
+    ],
+    ids=["exec", "hostIP", "seLinux", "false and empty"],
+)  # fmt: skip
+def test_odd_names_of_models_are_the_apis(model: Any, expected: dict[str, Any]) -> None:
+    """Where the API's name is no plain camelCase, the model's table decides; False is kept."""
+    spec = PodTemplate({"containers": [{"name": "primary", "x": model}]}).pod_spec
+    assert spec["containers"][0]["x"] == expected
+
+
+def test_snake_case_becomes_wire_form() -> None:
+    """A dict may be written in Python's way, at any depth; None means not given."""
+    spec = {
+        "init_containers": [{"name": "a", "image_pull_policy": "Always", "args": None}],
+        "containers": [{"name": "primary", "volume_mounts": [{"mount_path": "/x", "name": "v"}]}],
+        "termination_grace_period_seconds": 3,
+    }
+    assert PodTemplate(spec).pod_spec == {
+        "initContainers": [{"name": "a", "imagePullPolicy": "Always"}],
+        "containers": [{"name": "primary", "volumeMounts": [{"mountPath": "/x", "name": "v"}]}],
+        "terminationGracePeriodSeconds": 3,
+    }
+
+
+def test_keys_of_free_maps_are_the_users() -> None:
+    """Keys of labels, limits, selectors and volume attributes are no field names."""
+    free: dict[str, Any] = {"a_b": "1", "nvidia.com/gpu_x": "2", "snake_case_key": "3"}
+    term = {"labelSelector": {"matchLabels": free}}
+    spec = {
+        "containers": [{"name": "primary", "resources": {"limits": free, "requests": free}}],
+        "nodeSelector": free,
+        "overhead": free,
+        "topologySpreadConstraints": [term],
+        "volumes": [
+            {"name": "a", "csi": {"driver": "d", "volumeAttributes": free}},
+            {"name": "b", "flexVolume": {"driver": "d", "options": free}},
+        ],
+    }
+    template = PodTemplate(spec, labels=free, annotations=free)
+    assert template.pod_spec == spec
+    assert (template.labels, template.annotations) == (free, free)
+
+
+def test_fields_newer_than_the_client_are_kept() -> None:
+    """What this package has never heard of goes to the API server as it is."""
+    spec = {
+        "containers": [{"name": "primary", "newKnob": {"deep": [{"setting": 1}]}}],
+        "fromTheFuture": {"x": [1, 2.5, True, "y"]},
+    }
+    assert PodTemplate(spec).pod_spec == spec
+
+
+def test_number_as_a_limit_is_kept() -> None:
+    """A quantity that is a number is valid, whatever a model class says."""
+    spec = {"containers": [{"name": "primary", "resources": {"limits": {"cpu": 1}}}]}
+    assert PodTemplate(spec).pod_spec == spec
+
+
+def test_given_object_is_never_changed() -> None:
+    """The caller's dict stays as it was, also when the template's own is changed."""
+    given = copy.deepcopy(SPEC)
+    template = PodTemplate(given)
+    template.pod_spec["containers"][0]["image"] = "other"
+    template.to_dict()["spec"]["containers"].append({"name": "x"})
+    assert given == SPEC
+    assert len(template.pod_spec["containers"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "spec", "name", "labels"),
+    [
+        (POD, {"containers": [{"name": "main", "image": "busybox"}]}, "main", {"team_a": "one"}),
+        (TEMPLATE, {"containers": [{"name": "primary"}]}, "primary", {"team_a": "one"}),
+        ("containers:\n- name: primary\n", {"containers": [{"name": "primary"}]}, "primary", {}),
+        ("---\nmetadata: {labels: {a: b}}\n---\n", {}, "primary", {"a": "b"}),
+    ],
+    ids=["Pod", "PodTemplate", "PodSpec", "metadata"],
+)
+def test_yaml_of_a_pod(
+    tmp_path: Path, given: str, spec: dict[str, Any], name: str, labels: dict[str, str]
+) -> None:
+    """A Pod, a PodSpec and a PodTemplate are read alike, from text, a path or a path's name."""
+    file = tmp_path / "pod.yaml"
+    file.write_text(given)
+    for source in (given, file, str(file)):
+        found = PodTemplate.of(source)
+        assert (found.pod_spec, found.primary_container_name, found.labels) == (spec, name, labels)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (POD + "---" + POD, "2 documents"),
+        ("\n", "0 documents"),
+        ("- a\n- b\n", "list"),
+        ("just a word\n", "str"),
+        ("a: [1\n", "no YAML"),
+        ("kind: Deployment\nspec: {}\n", "is a Deployment, not a pod"),
+        ("kind: Pod\nspec: [1]\n", "no pod spec"),
+        ("!!python/object:os.system {}\n", "no YAML"),
+        ("no-such-file.yaml", "Cannot read"),
+        (5, "A int is no pod template"),
+        ([SPEC], "A list is no pod template"),
+    ],
+)
+def test_what_is_no_pod_is_refused(given: Any, words: str) -> None:
+    """What describes no pod is an error that says what it is, in two lines."""
+    with pytest.raises(InputError, match=words) as caught:
+        PodTemplate.of(given)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"pod_spec": "busybox"}, "pod_spec is a str"),
+        ({"pod_spec": {"spec": SPEC}}, "'spec'"),
+        ({"pod_spec": {"containers": {"name": "a"}}}, "containers is no list"),
+        ({"pod_spec": {"volumes": ["a"]}}, "volumes is no list"),
+        ({"pod_spec": {"containers": [{"name": "a"}, {"image": "b"}]}}, r"containers\[1\] has no name"),
+        ({"pod_spec": {"init_containers": [{}]}}, r"initContainers\[0\] has no name"),
+        ({"primary_container_name": ""}, "primary_container_name"),
+        ({"labels": ["a"]}, "labels"),
+        ({"annotations": "a=b"}, "annotations"),
+    ],
+)  # fmt: skip
+def test_wrong_field_is_refused(fields: dict[str, Any], words: str) -> None:
+    """A field that is not of its kind is named, in two lines."""
+    with pytest.raises(InputError, match=words) as caught:
+        PodTemplate(**fields)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("kind", [client.V1Pod, client.V1PodTemplateSpec])
+def test_models_of_whole_pods(kind: Any) -> None:
+    """A V1Pod and a V1PodTemplateSpec bring their metadata along."""
+    metadata = client.V1ObjectMeta(labels={"a_b": "c"})
+    spec = client.V1PodSpec(containers=[client.V1Container(name="primary")])
+    found = PodTemplate.of(kind(metadata=metadata, spec=spec))
+    assert found == PodTemplate({"containers": [{"name": "primary"}]}, labels={"a_b": "c"})
+
+
+def test_foreign_template_is_read_by_its_attributes() -> None:
+    """An object with the same four attributes is a template, whatever its class."""
+    spec = client.V1PodSpec(containers=[client.V1Container(name="main")])
+    foreign = SimpleNamespace(
+        pod_spec=spec, primary_container_name="main", labels={"a": "b"}, annotations=None
+    )
+    expected = PodTemplate({"containers": [{"name": "main"}]}, "main", {"a": "b"}, {})
+    assert PodTemplate.of(foreign) == expected
+
+
+def test_form_gives_its_template() -> None:
+    """An object with a template gives that; a template is itself."""
+    template = PodTemplate(SPEC)
+    assert PodTemplate.of(SimpleNamespace(template=template)) is template
+    assert PodTemplate.of(template) is template
+
+
+def test_replace_returns_a_copy() -> None:
+    """A change is another template; the first stays, and cannot be set."""
+    template = PodTemplate(SPEC, labels={"a": "b"})
+    other = template.replace(labels={"c": "d"})
+    assert (other.pod_spec, other.labels) == (SPEC, {"c": "d"})
+    assert other.pod_spec is not template.pod_spec
+    assert template == PodTemplate(SPEC, labels={"a": "b"})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        template.labels = {}  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"pod_spec": {}}, {"primary_container_name": "x"}, {"labels": {"a": "c"}}, {"annotations": {"a": "b"}}],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_equal_templates_have_equal_fields(change: dict[str, Any]) -> None:
+    """Templates are equal by their four fields; equal ones are one key of a dict."""
+    template = PodTemplate(SPEC, labels={"a": "b"})
+    assert template.replace(**change) != template
+    assert {template: 1}[PodTemplate(copy.deepcopy(SPEC), labels={"a": "b"})] == 1
+
+
+@pytest.mark.parametrize("name", seeds.ALL)
+def test_template_survives_a_pickle(name: str) -> None:
+    """A pickled template is equal, needs no client library, and keeps its hash."""
+    data = pickle.dumps(seeds.ALL[name])
+    assert b"kubernetes.client" not in data
+    found = pickle.loads(data)
+    assert found == seeds.ALL[name]
+    assert hash(found) == hash(seeds.ALL[name])
+
+
+def test_yaml_comes_back() -> None:
+    """What to_yaml wrote, of reads."""
+    template = PodTemplate(SPEC, labels={"a": "b"}, annotations={"c": "1"})
+    assert PodTemplate.of(template.to_yaml()) == template
