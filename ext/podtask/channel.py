@@ -85,6 +85,9 @@ class Channel:
         self._job: Job | None = None
         self._last = 0
         self._verdict: Verdict | None = None
+        self._received = 0  # bytes of the values
+        self._digest = hashlib.sha256()
+        self._sha256 = ""
         self._link: _Link | None = None
         self._interrupts = 0
         self._interrupts_sent = 0
@@ -231,35 +234,41 @@ class Channel:
             if frame.meta.get("reason") != "released":
                 raise TaskError("Another notebook took this task over.", "Attach again to take it back.")  # fmt: skip
         elif frame.kind == wire.BLOB and self._verdict is not None:
-            data = self._verdict.data
-            if frame.meta["offset"] == len(data) and isinstance(data, bytearray):
-                data += frame.data
+            data, offset = self._verdict.data, self._received
+            if frame.meta["offset"] == offset and isinstance(data, bytearray):
+                self._received = offset + len(frame.data)
+                data[offset : self._received] = frame.data
+                self._digest.update(frame.data)
+                self._sha256 = frame.meta.get("sha256", "")
             return await self._release(link)
         elif frame.kind in wire.SPOOLED and frame.seq > self._last:
             self._last = frame.seq
             if frame.kind == wire.END:
                 self._verdict = Verdict(frame.meta, frame.data)
                 if frame.meta["size"] > len(frame.data):
-                    self._verdict.data = bytearray()
+                    self._verdict.data = bytearray(frame.meta["size"])
                     await self._fetch(link)
                     return None
+                self._received = len(frame.data)
+                self._digest.update(frame.data)
+                self._sha256 = frame.meta.get("sha256", "")
                 return await self._release(link)
             self._on_frame(frame)
         return None
 
     async def _fetch(self, link: _Link) -> None:
         assert self._verdict is not None
-        meta = {"blob": "results", "offset": len(self._verdict.data)}
+        meta = {"blob": "results", "offset": self._received}
         await link.stream.send(wire.encode(wire.FETCH, meta))
 
     async def _release(self, link: _Link) -> Verdict | None:
         """Tells the runner that it may go, once everything is here and right."""
         verdict = self._verdict
         assert verdict is not None
-        if len(verdict.data) < verdict.end["size"]:
+        if self._received < verdict.end["size"]:
             return None
-        if hashlib.sha256(verdict.data).hexdigest() != verdict.end["sha256"]:
-            verdict.data = bytearray()
+        if verdict.end["size"] and self._digest.hexdigest() != self._sha256:
+            self._received, self._digest = 0, hashlib.sha256()
             raise ConnectionError("the values came damaged")
         try:
             await link.stream.send(wire.encode(wire.ACK, {"seq": self._last, "taken": True}))

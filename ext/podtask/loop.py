@@ -25,7 +25,8 @@ class Loop:
         self.asyncio = asyncio.new_event_loop()
         self._closers: dict[Callable[[], Awaitable[None]], None] = {}
         self._background: set[asyncio.Task[None]] = set()
-        threading.Thread(target=self._run, name="podtask", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="podtask", daemon=True)
+        self._thread.start()
         atexit.register(self._at_exit)
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
@@ -55,11 +56,18 @@ class Loop:
             print("podtask: the clean-up did not end in time; see kubectl get pods "
                   "-l app.kubernetes.io/managed-by=podtask")  # fmt: skip
         self.asyncio.call_soon_threadsafe(self.asyncio.stop)
+        self._thread.join(EXIT_SECONDS)
+        if not self._thread.is_alive():
+            self.asyncio.close()
 
     async def _close(self) -> None:
         await asyncio.gather(*self._background)
         for close in self._closers:
             await close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
 
 _current: Loop | None = None

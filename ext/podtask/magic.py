@@ -10,21 +10,20 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.core.magic_arguments import MagicArgumentParser
 
-from .cell import Cell
-from .display import View, show_result
 from .errors import InputError, PodtaskError, nearest
-from .function import render
 from .options import RunOptions
-from .screens import screen_for
-from .task import Task
-from .tracebacks import render_in
-from .work import prepare
+
+if TYPE_CHECKING:  # %load_ext stays cheap: the rest comes with the first cell
+    from .cell import Cell
+    from .display import View
+    from .outcome import Outcome
+    from .task import Task
 
 EXAMPLE = """\
 Run this cell in a Kubernetes pod; its output and result come back as if the kernel had run it.
@@ -77,34 +76,21 @@ class PodtaskMagics(Magics):
         """Runs the cell; the help text below is made of the list of options."""
         shell: Any = self.shell
         options = self._options(line)
-        raw, skip = _place(shell, cell)
-        filename = shell.compile.cache(raw, shell.execution_count)
-        try:
-            made = Cell.of(cell, filename, skip, shell.transform_cell)
-        except SyntaxError as error:
-            raise CellSyntaxError(shell, error) from None
+        made = _cell(shell, cell)
         if options.dry_run:
-            import yaml
-
-            print(
-                yaml.safe_dump(render(made, options.template, **_given(options)), sort_keys=False)
-            )
+            _dry_run(made, options)
             return
+        from .display import View, show_result
+        from .screens import screen_for
+        from .task import Task
+        from .work import prepare
+
         task = Task(prepare(made, options, shell.user_ns))
         view = View(task, screen_for(shell))
         with interrupts(task, view):
             outcome = view.follow()
-        for name, value in outcome.values.items():
-            shell.user_ns[name] = value
-        if outcome.error is not None:
-            if not isinstance(outcome.error, PodtaskError):
-                render_in(shell, outcome.error, f"in {task.where}")
-            raise outcome.error
-        if outcome.missing:
-            raise InputError(
-                f"-o {', '.join(outcome.missing)}: the cell never set it.",
-                f"Names it set: {', '.join(made.writes) or 'none'}.",
-            )
+        shell.user_ns.update(outcome.values)
+        _raise_error(shell, task, made, outcome)
         if view.bundle is not None:
             show_result(shell, view.bundle, outcome)
 
@@ -171,6 +157,39 @@ def interrupts(task: Task, view: View) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _cell(shell: Any, cell: str) -> Cell:
+    from .cell import Cell
+
+    raw, skip = _place(shell, cell)
+    filename = shell.compile.cache(raw, shell.execution_count)
+    try:
+        return Cell.of(cell, filename, skip, shell.transform_cell)
+    except SyntaxError as error:
+        raise CellSyntaxError(shell, error) from None
+
+
+def _dry_run(made: Cell, options: RunOptions) -> None:
+    import yaml
+
+    from .function import render
+
+    print(yaml.safe_dump(render(made, options.template, **_given(options)), sort_keys=False))
+
+
+def _raise_error(shell: Any, task: Task, made: Cell, outcome: Outcome) -> None:
+    from .tracebacks import render_in
+
+    if outcome.error is not None:
+        if not isinstance(outcome.error, PodtaskError):
+            render_in(shell, outcome.error, f"in {task.where}")
+        raise outcome.error
+    if outcome.missing:
+        raise InputError(
+            f"-o {', '.join(outcome.missing)}: the cell never set it.",
+            f"Names it set: {', '.join(made.writes) or 'none'}.",
+        )
 
 
 def _place(shell: Any, cell: str) -> tuple[str, int]:

@@ -17,10 +17,11 @@ MODULES = (
     "pack",
     "shims",
     "child",
+    "connection",
+    "results",
     "ending",
     "log",
     "worker",
-    "connection",
     "supervisor",
 )
 

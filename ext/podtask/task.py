@@ -49,8 +49,7 @@ class Task:
         self.name = ""
         self.url = ""
         self.phase = "Pending"
-        self.phase_since = time.monotonic()
-        self.began = time.monotonic()
+        self.began = self.phase_since = time.monotonic()
         self.where = ""
         self.updates: queue.SimpleQueue[Update] = queue.SimpleQueue()
         self._work = work
@@ -60,7 +59,6 @@ class Task:
         self._outcome: Outcome | None = None
         self._output: list[bytes] = []
         self._cancelled = asyncio.Event()
-        self._interrupted = False
         self._rendered: Rendered | None = None
         self._loop: Loop = loop()
         self._done: concurrent.futures.Future[Outcome] = concurrent.futures.Future()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from kubernetes.client import (
     V1Container,
     V1CSIVolumeSource,
@@ -77,7 +79,7 @@ METRICS = PodTemplate(
             V1Container(
                 name="metrics-sidecar",
                 image="prom/pushgateway:latest",
-                ports=[{"containerPort": 9091}],
+                ports=[cast("Any", {"containerPort": 9091})],
             ),
         ],
     ),

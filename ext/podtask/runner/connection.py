@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import time
-from typing import Callable, Dict, List, Optional
+from typing import Callable, List, Optional, Tuple, Union
 
 from . import wire
 
@@ -18,6 +18,7 @@ READ = 1 << 20
 FILL = 1 << 20
 GREETING_SECONDS = 5
 LONGEST_LINE = 200
+Part = Union[memoryview, Tuple[int, int, int]]  # bytes, or (descriptor, offset, size) of a file
 SILENT_SECONDS = 45  # the client pings every 15 s
 
 
@@ -38,13 +39,13 @@ class Connection:
         self.closed = False
         self.closing = False
         self.cursor: Optional[int] = None  # the next spooled frame to send; None: not attached
-        self.uploads: Dict[str, int] = {}  # blob id -> offset to send next
+        self.upload: Optional[int] = None  # the offset in the results to send next
         self.heard = time.monotonic()
         self._prove = prove
         self._decoder = wire.Decoder()
         self._greeting = b""
         self._challenge = ""
-        self._out: List[memoryview] = []
+        self._out: List[Part] = []
         self._out_size = 0
 
     @property
@@ -70,21 +71,37 @@ class Connection:
             self._out.append(memoryview(frame))
             self._out_size += len(frame)
 
+    def send_file(self, fd: int, offset: int, size: int) -> None:
+        """Queues a piece of a file, which goes from the page cache to the socket."""
+        if size and not self.closed:
+            self._out.append((fd, offset, size))
+            self._out_size += size
+
     def flush(self) -> None:
         """Writes what the socket takes."""
         while self._out and not self.closed:
+            part = self._out[0]
             try:
-                sent = self.sock.send(self._out[0])
+                if isinstance(part, tuple):
+                    sent = os.sendfile(self.sock.fileno(), *part)
+                else:
+                    sent = self.sock.send(part)
             except BlockingIOError:
                 return
             except OSError:
                 self.close()
                 return
             self._out_size -= sent
-            if sent == len(self._out[0]):
-                self._out.pop(0)
+            if isinstance(part, tuple):
+                rest: Part = (part[0], part[1] + sent, part[2] - sent)
+                left = part[2] - sent
             else:
-                self._out[0] = self._out[0][sent:]
+                rest = part[sent:]
+                left = len(rest)
+            if left:
+                self._out[0] = rest
+            else:
+                self._out.pop(0)
         if self.closing:
             self.close()
 

@@ -7,13 +7,13 @@ import signal
 from typing import Any, Dict, Optional, Tuple
 
 from .child import Child
+from .results import Results
 
 INLINE = 256 << 10  # bytes of results that travel inside the end frame
-CHUNK = 1 << 20
 
 
 def verdict(
-    child: Child, said: Optional[Dict[str, Any]], why: str, name: str
+    child: Child, said: Optional[Dict[str, Any]], why: str, name: str, results: Results
 ) -> Tuple[Dict[str, Any], bytes]:
     """Returns meta and data of the end frame.
 
@@ -22,15 +22,16 @@ def verdict(
         said: the meta of the worker's own end frame, None where it never came to that.
         why: what stopped it from outside (timeout, terminated), else empty.
         name: of the execution.
+        results: what the worker has packed; half a pickle where it died.
     """
     end = dict(said) if said is not None else {"status": "crashed", **_died(child.status or 0)}
     if why and end["status"] != "ok":
         end["status"] = why
-    fd = child.results.fileno()
     end["exec"] = name
-    end["size"] = os.fstat(fd).st_size if said is not None else 0
-    end["sha256"] = _sha256(fd, end["size"])
-    data = os.pread(fd, end["size"], 0) if end["size"] <= INLINE else b""
+    end["size"] = results.size if said is not None else 0
+    data = results.head(INLINE) if end["size"] else b""
+    if data:
+        end["sha256"] = hashlib.sha256(data).hexdigest()
     return end, data
 
 
@@ -48,10 +49,3 @@ def _died(status: int) -> Dict[str, Any]:
     if os.WIFSIGNALED(status):
         return {"signal": signal.Signals(os.WTERMSIG(status)).name}
     return {"exit": os.WEXITSTATUS(status)}
-
-
-def _sha256(fd: int, size: int) -> str:
-    digest = hashlib.sha256()
-    for offset in range(0, size, CHUNK):
-        digest.update(os.pread(fd, min(CHUNK, size - offset), offset))
-    return digest.hexdigest()

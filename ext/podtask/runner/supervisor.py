@@ -18,6 +18,7 @@ from .child import Child, memory_file, merged, reap
 from .connection import Connection
 from .ending import leave_note, verdict
 from .log import LogCopy
+from .results import Results
 from .spool import Spool
 
 FIRST_SECONDS = 300  # without a job
@@ -44,7 +45,7 @@ class Supervisor:
         self._job: Dict[str, Any] = {}
         self._child: Optional[Child] = None
         self._end: Optional[Dict[str, Any]] = None
-        self._results_size = 0
+        self._results: Optional[Results] = None
         self._exit: Optional[int] = None
         self._why = ""  # what ends the worker, other than itself
         self._deadline = FOREVER
@@ -120,8 +121,9 @@ class Supervisor:
                     client.cursor = max(client.cursor, self._spool.first)
                     data, client.cursor = self._spool.read(client.cursor)
                     client.send(data)
-                elif client.uploads:
-                    self._send_blob(client)
+                elif client.upload is not None and self._results is not None:
+                    next_offset = self._results.send(client, client.upload)
+                    client.upload = next_offset if next_offset < self._results.size else None
                 else:
                     break
             client.flush()
@@ -134,16 +136,6 @@ class Supervisor:
             self._alone_since = FOREVER
         elif self._alone_since == FOREVER:
             self._alone_since = time.monotonic()
-
-    def _send_blob(self, client: Connection) -> None:
-        name, offset = next(iter(client.uploads.items()))
-        assert self._child is not None
-        data = os.pread(self._child.results.fileno(), wire.MAX_DATA, offset)
-        meta = {"id": name, "size": self._results_size, "offset": offset}
-        client.send(wire.encode(wire.BLOB, meta, data))
-        client.uploads[name] = offset + len(data)
-        if not data or client.uploads[name] >= self._results_size:
-            del client.uploads[name]
 
     # -- frames of the client --------------------------------------------------------------------
 
@@ -160,7 +152,7 @@ class Supervisor:
         elif frame.kind == wire.RUN and self.state == "waiting":
             self._run(client, meta)
         elif frame.kind == wire.FETCH and self.state == "done":
-            client.uploads[str(meta["blob"])] = int(meta["offset"])
+            client.upload = int(meta["offset"])
         elif frame.kind == wire.INTERRUPT and self._child and self.state == "running":
             self._child.kill(signal.SIGINT)
         elif frame.kind == wire.REPLY and self._child:
@@ -245,8 +237,8 @@ class Supervisor:
             if key.fd in (child.events, *child.taps.values()):
                 self._selector.unregister(key.fileobj)
         child.close()
-        self._end, data = verdict(child, self._end, self._why, self._job["exec"])
-        self._results_size = self._end["size"]
+        self._results = Results(child.results)
+        self._end, data = verdict(child, self._end, self._why, self._job["exec"], self._results)
         self._keep(wire.END, self._end, data)
         self.state = "done"
         self._kill_at = FOREVER

@@ -52,6 +52,12 @@ def encode(
     return b"".join((HEADER.pack(kind, seq, len(text), len(data)), text, data))
 
 
+def head(kind: int, meta: Dict[str, Any], size: int) -> bytes:
+    """Returns the bytes of a frame but for its data, ``size`` bytes, which the caller sends."""
+    text = json.dumps(meta, separators=(",", ":")).encode()
+    return HEADER.pack(kind, 0, len(text), size) + text
+
+
 class Decoder:
     """Turns chunks of a byte stream into frames; holds at most one frame and one chunk."""
 
