@@ -63,4 +63,5 @@ def load_ipython_extension(ipython: Any) -> None:
 
 def unload_ipython_extension(ipython: Any) -> None:
     """Removes the magics (``%unload_ext podtask``)."""
-    ipython.magics_manager.magics["cell"].pop("podtask", None)
+    for kind in ("cell", "line"):
+        ipython.magics_manager.magics[kind].pop("podtask", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import symtable
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from .errors import InputError
@@ -99,12 +99,21 @@ class Flow:
             self.run(node.body)
         elif isinstance(node, ast.Try) or type(node).__name__ == "TryStar":
             self._try(node)  # type: ignore[arg-type]
+        elif isinstance(node, ast.ClassDef):
+            self._class(node)
         elif isinstance(node, ast.Match):
             self._read(node.subject)
-            self._branches(*([ast.Expr(case.guard), *case.body] if case.guard else case.body
-                             for case in node.cases), [])  # fmt: skip
+            self._branches(*([*_pattern(case), *case.body] for case in node.cases), [])
         else:
             self._simple(node)
+
+    def _class(self, node: ast.ClassDef) -> None:
+        for each in (*node.decorator_list, *node.bases, *(word.value for word in node.keywords)):
+            self._read(each)
+        body = Flow()  # a scope of its own, which falls back to the module's names
+        body.run(node.body)
+        self._note(body.reads)
+        self._bind(ast.Name(node.name, ast.Store()))
 
     def _try(self, node: ast.Try) -> None:
         before = set(self._set)
@@ -156,31 +165,66 @@ def free_names(source: str) -> set[str]:
     return _used(symtable.symtable(source, "<names>", "exec"))
 
 
+def _pattern(case: ast.match_case) -> list[ast.stmt]:
+    """Returns statements that read and bind what a case's pattern and guard do."""
+    made: list[ast.stmt] = []
+    for node in ast.walk(case.pattern):
+        if isinstance(node, (ast.MatchValue, ast.MatchClass)):
+            made.append(ast.Expr(node.value if isinstance(node, ast.MatchValue) else node.cls))
+        name = getattr(node, "name", None) or getattr(node, "rest", None)
+        if name:
+            made.append(ast.Assign([ast.Name(name, ast.Store())], ast.Constant(None)))
+    return [*made, ast.Expr(case.guard)] if case.guard else made
+
+
 def _names(node: ast.stmt) -> tuple[set[str], set[str]]:
     """Returns (names used, names bound at the top) of a statement."""
     text = ast.unparse(ast.fix_missing_locations(node))
-    if any(isinstance(each, (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.comprehension))
-           for each in ast.walk(node)):  # fmt: skip
+    augmented = {
+        each.target.id
+        for each in ast.walk(node)
+        if isinstance(each, ast.AugAssign) and isinstance(each.target, ast.Name)
+    }
+    if any(
+        isinstance(each, (ast.Await, ast.AsyncFor, ast.AsyncWith))
+        or (isinstance(each, ast.comprehension) and each.is_async)
+        for each in ast.walk(node)
+    ):
         # symtable has no flag for top-level await: look from inside a coroutine instead.
         wrapped = "async def _():\n " + text.replace("\n", "\n ")
         inner = symtable.symtable(wrapped, "<names>", "exec").get_children()[0]
         bound = {each.get_name() for each in inner.get_symbols() if each.is_assigned()}
         top = {each.get_name() for each in inner.get_symbols() if each.is_referenced()}
-        return (top | _used(inner)) - set(), bound
+        return top | _used(inner, augmented, free=True), bound
     table = symtable.symtable(text, "<names>", "exec")
-    bound = {each.get_name() for each in table.get_symbols()
-             if each.is_assigned() or each.is_imported()}  # fmt: skip
-    return _used(table), bound
+    bound = {
+        each.get_name() for each in table.get_symbols() if each.is_assigned() or each.is_imported()
+    }
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        # The table of the module does not show that a comprehension's walrus binds there.
+        bound |= {each.target.id for each in ast.walk(node) if isinstance(each, ast.NamedExpr)}
+    return _used(table, augmented), bound
 
 
-def _used(table: symtable.SymbolTable) -> set[str]:
+def _used(
+    table: symtable.SymbolTable, augmented: Container[str] = (), free: bool = False
+) -> set[str]:
+    """Returns the names that a scope and those in it take from the module.
+
+    Args:
+        table: of the scope.
+        augmented: targets of augmented assignments in it.
+        free: count free names too: the scope stands for a module.
+    """
     used = set()
     for symbol in table.get_symbols():
         outer = table.get_type() == "module" or symbol.is_global()
-        if outer and symbol.is_referenced():
+        if (outer or (free and symbol.is_free())) and symbol.is_referenced():
             used.add(symbol.get_name())
+        if symbol.is_declared_global() and symbol.get_name() in augmented:
+            used.add(symbol.get_name())  # ``global c; c += 1`` counts as no reference
     for child in table.get_children():
-        used |= _used(child)
+        used |= _used(child, augmented, free)
     return used
 
 

@@ -7,6 +7,7 @@ sequence number, inputs and values by their offset.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import os
@@ -90,7 +91,6 @@ class Channel:
         self._sha256 = ""
         self._link: _Link | None = None
         self._interrupts = 0
-        self._interrupts_sent = 0
 
     async def run(self) -> Verdict:
         """Returns when the verdict and all values are here and the runner knows it."""
@@ -111,11 +111,12 @@ class Channel:
         """Interrupts the cell; where the connection is down, as soon as it is up again."""
         self._interrupts += 1
         if self._link is not None:
-            await self._send_interrupts(self._link)
+            with contextlib.suppress(OSError):  # the next connection begins with it
+                await self._send_interrupts(self._link)
 
     async def _send_interrupts(self, link: _Link) -> None:
-        if self._interrupts > self._interrupts_sent:
-            self._interrupts_sent = self._interrupts
+        """Says how often it was interrupted; the runner acts once on each number."""
+        if self._interrupts:
             await link.stream.send(wire.encode(wire.INTERRUPT, {"n": self._interrupts}))
 
     async def reply(self, answer: dict[str, Any]) -> None:

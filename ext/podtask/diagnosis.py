@@ -15,10 +15,9 @@ HOPELESS = {
     "InvalidImageName", "ErrImageNeverPull", "CreateContainerError", "RunContainerError",
     "StartError", "ContainerCannotRun",
 }  # fmt: skip
-# What in a pull's message tells that the next try may succeed.
-PASSING = ("429", "too many requests", "rate limit", "timeout", "timed out", "502", "503", "504",
-           "connection reset", "EOF", "i/o")  # fmt: skip
-NO_PROGRAM = ("executable file not found", "no such file or directory")
+# What in a pull's message tells that no later try succeeds.
+NO_IMAGE = ("not found", "manifest unknown", "unauthorized", "denied", "invalid reference")
+NO_PROGRAM = ("executable file", "no such file or directory")
 
 
 @dataclass(frozen=True)
@@ -56,10 +55,10 @@ def diagnose(pod: dict[str, Any] | None, primary: str) -> Diagnosis:
     own = _state(status, primary)
     if "terminated" in own:
         return _terminated(own["terminated"], primary, pod, status)
-    if phase in ("Failed", "Succeeded"):
+    found = _waiting(status) if "running" not in own else None
+    if phase in ("Failed", "Succeeded") and (found is None or not found.hopeless):
         say = ": ".join(part for part in (status.get("reason"), status.get("message")) if part)
         return Diagnosis(phase, say or f"the pod ended: {phase}", "Run the cell again.", ended=True)
-    found = _waiting(status)
     if found is not None:
         return found
     if not pod["spec"].get("nodeName"):
@@ -134,11 +133,11 @@ def _cannot_start(reason: str, message: str, name: str) -> Diagnosis:
 
 
 def _pulling(reason: str, message: str, name: str, image: str) -> Diagnosis:
-    passing = not message or any(each.lower() in message.lower() for each in PASSING)
-    backing_off = reason == "ImagePullBackOff"
+    cause = message.replace(image, "")
+    hopeless = reason == "ImagePullBackOff" and any(each in cause for each in NO_IMAGE)
     return Diagnosis(reason, f"image {image} of container {name!r}: {message[-300:]}",
                      "Check the image's name, tag and pull secret.",
-                     hopeless=backing_off and not passing)  # fmt: skip
+                     hopeless=hopeless)  # fmt: skip
 
 
 def _unscheduled(pod: dict[str, Any], status: dict[str, Any]) -> Diagnosis:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, cell_magic, magics_class
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import MagicArgumentParser
 
 from .errors import InputError, PodtaskError, nearest
@@ -71,6 +71,8 @@ CellSyntaxError.__name__ = "SyntaxError"  # what a notebook records as the error
 class PodtaskMagics(Magics):
     """The magics of podtask."""
 
+    _default: Any = None  # the session's template
+
     @cell_magic
     def podtask(self, line: str, cell: str) -> None:
         """Runs the cell; the help text below is made of the list of options."""
@@ -94,6 +96,14 @@ class PodtaskMagics(Magics):
         if view.bundle is not None:
             show_result(shell, view.bundle, outcome)
 
+    @line_magic("podtask")
+    def command(self, line: str) -> None:
+        """``%podtask use NAME`` makes a template this session's default; ``use none`` ends that."""
+        words = line.split()
+        if len(words) != 2 or words[0] != "use":
+            raise UsageError("%podtask use NAME, or %podtask use none. Cells run with %%podtask.")
+        self._default = None if words[1] == "none" else self._template(words[1])
+
     podtask.__doc__ = parser().format_help()
 
     def _options(self, line: str) -> RunOptions:
@@ -114,6 +124,8 @@ class PodtaskMagics(Magics):
             given.setdefault("local", True)
         if "template" in given:
             given["template"] = self._template(given["template"])
+        elif self._default is not None:
+            given["template"] = self._default
         return RunOptions.of(**given)
 
     def _template(self, name: str) -> Any:

@@ -6,7 +6,6 @@ said in a notice. The template is never changed.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,7 +17,7 @@ from .program import boot_program
 from .template import PodTemplate
 
 BOOT_SECONDS = 300  # how long the runner waits for its first client
-DEADLINE_SECONDS = 24 * 3600
+DEADLINE_SECONDS = 3600  # on top of the cell's bounds: for images to be pulled, say
 MANAGED_BY = "app.kubernetes.io/managed-by"
 TASK_LABEL = "podtask/task"
 KERNEL_LABEL = "podtask/kernel"
@@ -80,9 +79,10 @@ def render(
         notices.append(f"restartPolicy {spec['restartPolicy']} becomes Never: a cell runs once")
     spec["restartPolicy"] = "Never"
     spec.setdefault("enableServiceLinks", False)
-    if "serviceAccountName" not in spec:
+    if not {"serviceAccountName", "serviceAccount"} & set(spec):
         spec.setdefault("automountServiceAccountToken", False)
-    spec.setdefault("activeDeadlineSeconds", DEADLINE_SECONDS)
+    deadline = int(options.timeout + options.linger) + DEADLINE_SECONDS
+    spec.setdefault("activeDeadlineSeconds", deadline)
     labels = {
         MANAGED_BY: "podtask",
         TASK_LABEL: identity.name,
@@ -122,7 +122,9 @@ def amount(quantity: Any) -> Decimal:
     Raises:
         InputError: it is none.
     """
-    match = re.fullmatch(r"([+-]?[\d.]+(?:[eE][+-]?\d+)?)([numkMGTPE]|[KMGTPE]i)?", str(quantity))
+    match = re.fullmatch(
+        r"([+-]?\d*\.?\d+\.?(?:[eE][+-]?\d+)?)([numkMGTPE]|[KMGTPE]i)?", str(quantity)
+    )
     if not match:
         raise InputError(f"{quantity!r} is not a quantity.", "Write 500m, 2, 512Mi or 8Gi.")
     return Decimal(match[1]) * Decimal(str(FACTORS[match[2] or ""]))
@@ -147,10 +149,14 @@ def _primary(spec: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _distance(one: str, other: str) -> int:
-    """Returns an upper bound of the edit distance, exact for a few edits."""
-    matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
-    codes = matcher.get_opcodes()
-    return sum(max(b - a, d - c) for tag, a, b, c, d in codes if tag != "equal")
+    """Returns the edit distance (Levenshtein)."""
+    row = list(range(len(other) + 1))
+    for i, left in enumerate(one, 1):
+        before, row[0] = row[0], i
+        for j, right in enumerate(other, 1):
+            change = before + (left != right)
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, change)
+    return row[-1]
 
 
 def _set_command(primary: dict[str, Any], notices: list[str]) -> None:

@@ -25,7 +25,7 @@ def quantity(text: Any) -> str:
         InputError: it is none.
     """
     value = str(text).strip()
-    if QUANTITY.match(value):
+    if QUANTITY.fullmatch(value) and not value.startswith("-"):
         return value
     number = re.match(r"^([\d.]+)\s*([A-Za-z]+)$", value)
     hint = ""
@@ -87,11 +87,11 @@ def pairs(given: Any) -> tuple[tuple[str, str], ...]:
                 continue
             name, sign, value = item.partition("=")
             if not sign or not name:
-                raise InputError(f"--env {item.split('=')[0]!r} has no value.", "Write NAME=VALUE.")
+                raise InputError(f"{item.split('=')[0]!r} has no value.", "Write NAME=VALUE.")
             found.append((name, value))
     for name, _ in found:
         if name.startswith("PODTASK_"):
-            raise InputError(f"--env {name}: names that begin with PODTASK_ are reserved.",
+            raise InputError(f"{name}: names that begin with PODTASK_ are reserved.",
                              "Choose another name.")  # fmt: skip
     return tuple(found)
 
@@ -102,7 +102,7 @@ def label(text: Any) -> str:
     Raises:
         InputError: it is none.
     """
-    if not DNS_LABEL.match(str(text)):
+    if not DNS_LABEL.fullmatch(str(text)):
         raise InputError(f"{text!r} is not a namespace's name.", "Lower case, digits and dashes, at most 63.")  # fmt: skip
     return str(text)
 

@@ -139,31 +139,39 @@ def _as_source(
 ) -> tuple[dict[str, Any], tuple[tuple[str, str], ...]]:
     """Splits values into plain data and the source of the notebook's definitions they need."""
     data: dict[str, Any] = {}
-    sources: dict[str, tuple[str, str]] = {}
-    imports: list[tuple[str, str]] = []
-    todo = list(values.items())
+    definitions: list[tuple[str, str]] = []
     seen = set()
-    while todo:
-        name, value = todo.pop(0)
+
+    def take(name: str, value: Any) -> None:
         if name in seen:
-            continue
+            return
         seen.add(name)
         if isinstance(value, types.ModuleType):
-            imports.append((f"import {value.__name__} as {name}" if "." not in value.__name__ else
-                            f"import importlib; {name} = importlib.import_module({value.__name__!r})",
-                            "<podtask imports>"))  # fmt: skip
-        elif isinstance(value, (types.FunctionType, type)) and value.__module__ == "__main__":
-            source, filename = _source_of(name, value)
-            sources[name] = (source, filename)
-            todo += [(used, namespace[used]) for used in sorted(free_names(source))
-                     if used in namespace and used not in HIDDEN]  # fmt: skip
-        elif callable(value) and getattr(value, "__module__", None) not in (None, "__main__"):
-            module, attribute = value.__module__, getattr(value, "__qualname__", name)
-            imports.append((f"import importlib; {name} = importlib.import_module({module!r})"
-                            f".{attribute}", "<podtask imports>"))  # fmt: skip
-        else:
+            definitions.append(_imported(name, value.__name__, ""))
+        elif not isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type)):
             data[name] = value
-    return data, (*imports, *reversed(sources.values()))
+        elif value.__module__ != "__main__":
+            definitions.append(_imported(name, value.__module__, value.__qualname__))
+        else:
+            source, filename = _source_of(value.__name__, value)
+            for used in sorted(free_names(source)):  # what it needs comes before it
+                if used in namespace and used not in HIDDEN:
+                    take(used, namespace[used])
+            if name != value.__name__ and value.__name__ != "<lambda>":
+                source += f"\n{name} = {value.__name__}"
+            definitions.append((source, filename))
+
+    for name, value in values.items():
+        take(name, value)
+    return data, tuple(definitions)
+
+
+def _imported(name: str, module: str, attribute: str) -> tuple[str, str]:
+    path = f".{attribute}" if attribute else ""
+    return (
+        f"import importlib; {name} = importlib.import_module({module!r}){path}",
+        "<podtask imports>",
+    )
 
 
 def _source_of(name: str, value: Any) -> tuple[str, str]:

@@ -54,12 +54,12 @@ class Task:
         self.updates: queue.SimpleQueue[Update] = queue.SimpleQueue()
         self._work = work
         self._port = port
+        self._rendered: Rendered | None = None
         self._placement: Placement | None = None
         self._channel: Channel | None = None
         self._outcome: Outcome | None = None
         self._output: list[bytes] = []
         self._cancelled = asyncio.Event()
-        self._rendered: Rendered | None = None
         self._loop: Loop = loop()
         self._done: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
         self._loop.start(self._run())
@@ -143,7 +143,7 @@ class Task:
         self._loop.start(self._interrupt())
 
     def abandon(self) -> None:
-        """Ends the task and deletes its pod, without waiting."""
+        """Ends the task, as :meth:`cancel` does, without waiting."""
         self._loop.asyncio.call_soon_threadsafe(self._cancelled.set)
 
     def cancel(self) -> None:
@@ -227,9 +227,8 @@ class Task:
         assert self._channel is not None
         channel = asyncio.ensure_future(self._channel.run())
         status = asyncio.ensure_future(placement.ended())
-        deadline = asyncio.ensure_future(self._deadline())
         cancelled = asyncio.ensure_future(self._cancelled.wait())
-        loops = {channel, status, deadline, cancelled}
+        loops = {channel, status, cancelled, deadline := asyncio.ensure_future(self._deadline())}
         try:
             await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
             if status.done() and not channel.done():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,61 @@ from .errors import InputError
 FREE = {
     "labels", "annotations", "nodeSelector", "matchLabels", "limits", "requests",
     "volumeAttributes", "options", "overhead", "data", "stringData",
+}  # fmt: skip
+
+# https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#PodSpec; one of
+# them, or a part of a whole pod, must be there: a newer field may stand beside it.
+KNOWN = {
+    "activeDeadlineSeconds",
+    "affinity",
+    "automountServiceAccountToken",
+    "containers",
+    "dnsConfig",
+    "dnsPolicy",
+    "enableServiceLinks",
+    "ephemeralContainers",
+    "hostAliases",
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "hostUsers",
+    "hostname",
+    "imagePullSecrets",
+    "initContainers",
+    "nodeName",
+    "nodeSelector",
+    "os",
+    "overhead",
+    "preemptionPolicy",
+    "priority",
+    "priorityClassName",
+    "readinessGates",
+    "resourceClaims",
+    "resources",
+    "restartPolicy",
+    "runtimeClassName",
+    "schedulerName",
+    "schedulingGates",
+    "securityContext",
+    "serviceAccount",
+    "serviceAccountName",
+    "setHostnameAsFQDN",
+    "shareProcessNamespace",
+    "subdomain",
+    "terminationGracePeriodSeconds",
+    "tolerations",
+    "topologySpreadConstraints",
+    "volumes",
+    "spec",
+    "metadata",
+    "template",
+}
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+# Fields whose wire form is not what their snake_case form gives.
+IRREGULAR = {
+    "hostIpc": "hostIPC", "hostPid": "hostPID", "hostIp": "hostIP", "downwardApi": "downwardAPI",
+    "setHostnameAsFqdn": "setHostnameAsFQDN", "volumeId": "volumeID", "diskUri": "diskURI",
+    "storagePolicyId": "storagePolicyID", "datasetUuid": "datasetUUID", "pdId": "pdID",
 }  # fmt: skip
 
 
@@ -58,7 +114,7 @@ class PodTemplate:
             object.__setattr__(self, name, dict(given or {}))
 
     def __hash__(self) -> int:
-        return hash(repr(self.to_dict()))
+        return hash(json.dumps(self.to_dict(), sort_keys=True, default=str))
 
     @classmethod
     def of(cls, given: Any) -> PodTemplate:
@@ -127,7 +183,7 @@ class PodTemplate:
         if spec is not None and not isinstance(spec, dict):
             raise InputError(f"{where} is no pod spec.", "Its spec must be a mapping.")
         annotations = dict(meta.get("annotations") or {})
-        name = annotations.get("kubectl.kubernetes.io/default-container", "primary")
+        name = annotations.get(DEFAULT_CONTAINER, "primary")
         return cls(spec, name, meta.get("labels"), annotations)
 
     def replace(self, **fields: Any) -> PodTemplate:
@@ -137,6 +193,8 @@ class PodTemplate:
     def to_dict(self) -> dict[str, Any]:
         """Returns a new core/v1 ``template`` mapping: metadata and spec, in wire form."""
         meta = {name: dict(getattr(self, name)) for name in ("labels", "annotations")}
+        if self.primary_container_name != "primary":
+            meta["annotations"].setdefault(DEFAULT_CONTAINER, self.primary_container_name)
         return {
             "metadata": {name: value for name, value in meta.items() if value},
             "spec": copy.deepcopy(self.pod_spec),
@@ -173,6 +231,7 @@ def _wire_mapping(given: Mapping[Any, Any]) -> dict[str, Any]:
     found = {}
     for key, value in given.items():
         name = re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), str(key))
+        name = IRREGULAR.get(name, name) if "_" in str(key) else name
         if value is None:
             continue
         found[name] = dict(value) if name in FREE and isinstance(value, Mapping) else wire(value)
@@ -188,8 +247,17 @@ def _check_spec(spec: Any) -> None:
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise InputError(f"pod_spec.{kind} is no list of mappings.", "See kubectl explain pod.spec.")  # fmt: skip
         for place, item in enumerate(items):
-            if not item.get("name"):
+            env = item.get("env", [])
+            if not isinstance(env, list) or not all(
+                isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in env
+            ):
+                raise InputError(f"pod_spec.{kind}[{place}].env is no list of names with values.",
+                                 "Write [{'name': 'KEY', 'value': 'value'}].")  # fmt: skip
+            if not isinstance(item.get("name"), str) or not item["name"]:
                 raise InputError(f"pod_spec.{kind}[{place}] has no name.", "Give it one.")
+    if spec and not KNOWN & set(spec):
+        raise InputError(f"This is no pod spec: it has {', '.join(map(repr, list(spec)[:3]))}.",
+                         "A pod spec has containers, volumes, nodeSelector and the like.")  # fmt: skip
     unknown = {"spec", "metadata", "template"} & set(spec)
     if unknown:
         raise InputError(f"pod_spec has a field {unknown.pop()!r}: it is a whole pod, not its spec.",

@@ -130,8 +130,8 @@ class Proxy:
             there_reader, there_writer = await asyncio.open_connection(*self._target)
             link.writers.append(there_writer)
             await _all_or_none(self._pump(reader, there_writer), self._pump(there_reader, writer))
-        except OSError:
-            # One side was reset or refused; the other one learns it in the same way.
+        except (OSError, asyncio.CancelledError):
+            # One side was reset, refused or cut; the other one learns it in the same way.
             link.reset()
         finally:
             self._links.discard(link)

@@ -178,18 +178,6 @@ HOPELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "cannot start: error mounting",
         "mounts",
     ),
-    "init failed": (
-        placed(
-            container("primary", waiting={"reason": "PodInitializing"}),
-            initContainerStatuses=[
-                container("first", terminated={"exitCode": 0, "reason": "Completed"}),
-                container("prepare", terminated={"exitCode": 3, "reason": "Error", "message": "no\ndata\n"}),
-            ],
-        ),
-        "Init failed",
-        "init container 'prepare' failed with exit code 3: no data",
-        "kubectl logs -c prepare",
-    ),
     "init image name": (
         placed(
             container("primary", waiting={"reason": "PodInitializing"}),

@@ -99,7 +99,7 @@ def test_whole_pod() -> None:
             "restartPolicy": "Never",
             "enableServiceLinks": False,
             "automountServiceAccountToken": False,
-            "activeDeadlineSeconds": 86400,
+            "activeDeadlineSeconds": 86400 + 3600 + 3600,
             "tolerations": [
                 {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
             ],

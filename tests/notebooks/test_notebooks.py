@@ -73,3 +73,21 @@ def test_plain_script_runs_a_function(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "in the runner\n42\n"
+
+
+@pytest.mark.feature("P05")
+def test_ipython_terminal_runs_a_cell(tmp_path: Path) -> None:
+    """The magic works in the IPython terminal: output to stdout, podtask's lines to stderr."""
+    script = tmp_path / "session.py"
+    script.write_text(
+        "from IPython.terminal.interactiveshell import TerminalInteractiveShell\n"
+        "shell = TerminalInteractiveShell.instance()\n"
+        "for cell in ('%load_ext podtask', 'x = 20', '%%podtask --local\\nprint(1)\\nx + 1'):\n"
+        "    shell.run_cell(cell, store_history=True).raise_error()\n"
+    )
+    env = {**os.environ, "IPYTHONDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1\n")
+    assert "21" in done.stdout
+    assert "podtask-" in done.stderr

@@ -85,7 +85,7 @@ class Spool:
     """Numbered frames 1, 2, ...; over ``limit`` bytes the oldest go.
 
     Args:
-        limit: bytes kept at the most (a sixteenth of it where only memory can be had).
+        limit: bytes kept at the most (16 MiB where only memory can be had).
     """
 
     def __init__(self, limit: int = 256 << 20) -> None:

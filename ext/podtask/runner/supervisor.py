@@ -47,6 +47,7 @@ class Supervisor:
         self._end: Optional[Dict[str, Any]] = None
         self._results: Optional[Results] = None
         self._exit: Optional[int] = None
+        self._interrupts = 0
         self._why = ""  # what ends the worker, other than itself
         self._deadline = FOREVER
         self._kill_at = FOREVER
@@ -153,12 +154,18 @@ class Supervisor:
             self._run(client, meta)
         elif frame.kind == wire.FETCH and self.state == "done":
             client.upload = int(meta["offset"])
-        elif frame.kind == wire.INTERRUPT and self._child and self.state == "running":
-            self._child.kill(signal.SIGINT)
+        elif frame.kind == wire.INTERRUPT:
+            self._interrupt(int(meta["n"]))
         elif frame.kind == wire.REPLY and self._child:
             self._child.reply(json.dumps(meta).encode())
         elif frame.kind == wire.ACK and self.state == "done" and meta.get("taken"):
             self._exit = 0 if self._end and self._end["status"] == "ok" else 1
+
+    def _interrupt(self, number: int) -> None:
+        """Interrupts the cell once for each number: a new connection repeats the last one."""
+        if self._child and self.state == "running" and number > self._interrupts:
+            self._interrupts = number
+            self._child.kill(signal.SIGINT)
 
     def _attach(self, client: Connection, meta: Dict[str, Any]) -> None:
         if meta.get("proto") != wire.PROTO:

@@ -131,12 +131,12 @@ class Cell:
         return None
 
     def _load(self) -> None:
-        for source, filename in self._job.get("definitions", ()):
-            _remember(filename, source)
-            exec(compile(source, filename, "exec", dont_inherit=True), self.namespace)
         if self._inputs is not None and self._job["inputs_size"]:
             with mmap.mmap(self._inputs, 0, access=mmap.ACCESS_READ) as view:
                 self.namespace.update(pickle.loads(view))
+        for source, filename in self._job.get("definitions", ()):
+            _remember(filename, source)
+            exec(compile(source, filename, "exec", dont_inherit=True), self.namespace)
         self._given = {name: id(value) for name, value in self.namespace.items()}
 
     def _execute(self) -> Any:

@@ -1,0 +1,142 @@
+"""What cannot run says why, in a few lines, and what to do next."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.notebook import Shell
+
+pytestmark = pytest.mark.cluster
+RULES = {"apiGroups": [""], "resources": ["pods"]}
+
+
+def lines(shown: str) -> list[str]:
+    """What is shown, without the closing line."""
+    return [line for line in shown.splitlines() if line and not line.startswith("podtask-")]
+
+
+def test_missing_namespace_is_named(pods: Shell) -> None:
+    """A namespace that does not exist is named, with its context."""
+    shown = pods.shown_error("%%podtask -n nowhere\n1")
+    assert "Namespace 'nowhere' does not exist" in shown
+    assert len(lines(shown)) <= 3
+
+
+def test_refusal_is_shown_field_by_field(pods: Shell) -> None:
+    """What the API server finds wrong is listed by field."""
+    pods.run(
+        "t = {'containers': [{'name': 'primary', 'ports': [{'containerPort': 99999}]},"
+        " {'name': 'Side', 'image': 'x'}]}"
+    )
+    shown = pods.shown_error("%%podtask -t t\n1")
+    assert "spec.containers[0].ports[0].containerPort" in shown
+    assert "spec.containers[1].name" in shown
+    assert "Change these fields of the template." in shown
+    assert "Traceback" not in shown
+
+
+def test_unknown_field_is_refused_by_name(pods: Shell) -> None:
+    """A field that the API does not know is an error, not dropped."""
+    pods.run("t = {'containers': [{'name': 'primary', 'volumeMount': []}]}")
+    shown = pods.shown_error("%%podtask -t t\n1")
+    assert "volumeMount" in shown
+    assert len(lines(shown)) <= 3
+
+
+def test_right_to_create_is_named(
+    pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the right to create pods the verb and the resource are named."""
+    config = restricted_kubeconfig([{**RULES, "verbs": ["get", "list", "watch"]}])
+    monkeypatch.setenv("KUBECONFIG", str(config))
+    shown = pods.shown_error("%%podtask\n1")
+    assert "verb create, resource pods" in shown
+    assert len(lines(shown)) <= 3
+
+
+def test_right_to_forward_ports_is_named(
+    pods: Shell,
+    restricted_kubeconfig: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    cluster: Any,
+    namespace: str,
+) -> None:
+    """Without pods/portforward the verbs are named, and the pod is deleted."""
+    verbs = ["create", "get", "list", "watch", "delete"]
+    config = restricted_kubeconfig([{**RULES, "verbs": verbs}])
+    monkeypatch.setenv("KUBECONFIG", str(config))
+    shown = pods.shown_error("%%podtask --image python:3.11-slim\n1")
+    assert "resource pods/portforward" in shown
+    cluster.kubectl(
+        "wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=20s", check=False
+    )
+    assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
+
+
+def test_least_rights_are_enough(
+    pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service account with the rights that the README lists runs a cell."""
+    verbs = ["create", "get", "list", "watch", "delete"]
+    forward = {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]}
+    config = restricted_kubeconfig([{**RULES, "verbs": verbs}, forward])
+    monkeypatch.setenv("KUBECONFIG", str(config))
+    pods.run("%%podtask -o x --image python:3.11-slim\nx = 6 * 7")
+    assert pods["x"] == 42
+
+
+def test_without_the_right_to_watch_pods_are_asked_for(
+    pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may get but not watch pods runs cells all the same."""
+    forward = {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]}
+    config = restricted_kubeconfig([{**RULES, "verbs": ["create", "get", "delete"]}, forward])
+    monkeypatch.setenv("KUBECONFIG", str(config))
+    pods.run("%%podtask -o x --image python:3.11-slim\nx = 6 * 7")
+    assert pods["x"] == 42
+
+
+def test_unreachable_api_server_is_named(
+    pods: Shell, cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody at the API server's address: an error within seconds, that names the context."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    config = cluster.write_kubeconfig(tmp_path / "config", port=port)
+    monkeypatch.setenv("KUBECONFIG", str(config))
+    shown = pods.shown_error("%%podtask\n1")
+    assert "is not reached" in shown
+    assert "--local" in shown
+    assert len(lines(shown)) <= 3
+
+
+def test_image_without_python_is_named(pods: Shell) -> None:
+    """An image without python3 fails within seconds, with what to choose instead."""
+    shown = pods.shown_error("%%podtask --image nopython:1\n1")
+    assert "has no python3" in shown
+    assert "--image" in shown
+    assert len(lines(shown)) <= 3
+
+
+def test_failing_init_container_is_named(pods: Shell) -> None:
+    """An init container that fails ends the wait, with its name and exit code."""
+    pods.run(
+        "t = {'initContainers': [{'name': 'prepare', 'image': 'nopython:1', 'command': ['sh', '-c',"
+        " 'echo no such bucket; exit 3']}], 'containers': []}"
+    )
+    shown = pods.shown_error("%%podtask -t t --image python:3.11-slim\n1")
+    assert "init container 'prepare' failed with exit code 3" in shown
+
+
+def test_memory_limit_is_named(pods: Shell) -> None:
+    """A cell over its memory limit says so, and what to raise."""
+    shown = pods.shown_error(
+        "%%podtask --memory 64Mi --image python:3.11-slim\nx = [bytes(1 << 20) * 1 for _ in range(500)]\nx = bytearray(b'1') * (300 << 20)"
+    )
+    assert "SIGKILL" in shown or "OOMKilled" in shown
+    assert "--memory" in shown
