@@ -9,7 +9,7 @@ from typing import Any
 from .cell import Cell
 from .display import View
 from .errors import InputError
-from .manifest import Identity
+from .manifest import HIDDEN_KEY, Identity
 from .manifest import render as render_pod
 from .options import RunOptions
 from .screens import screen_for
@@ -80,7 +80,7 @@ def render(work: Any = None, template: Any = None, **options: Any) -> dict[str, 
     """
     chosen = RunOptions.of(**options)
     pod_template = PodTemplate.of(template) if template is not None else None
-    identity = Identity("podtask-preview", "made when it is submitted", 1)
+    identity = Identity("podtask-preview", HIDDEN_KEY, 1)
     return render_pod(pod_template, chosen, identity, MINOR).pod
 
 

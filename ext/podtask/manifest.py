@@ -6,6 +6,7 @@ said in a notice. The template is never changed.
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -23,6 +24,7 @@ TASK_LABEL = "podtask/task"
 KERNEL_LABEL = "podtask/kernel"
 USER_LABEL = "podtask/user"
 PORT_TAKEN = 98
+HIDDEN_KEY = "(made when the cell is submitted)"
 NO_CLIENT = 96
 OLD_PYTHON = 97
 FACTORS = {"n": "1e-9", "u": "1e-6", "m": "1e-3", "": "1", "k": "1e3", "M": "1e6", "G": "1e9",
@@ -106,6 +108,16 @@ def grace_of(pod: dict[str, Any]) -> int:
     Never 0: a FUSE sidecar has to flush.
     """
     return max(1, int(pod["spec"].get("terminationGracePeriodSeconds", 5)))
+
+
+def without_key(pod: dict[str, Any]) -> dict[str, Any]:
+    """Returns a copy of a pod that may be shown: the task's key is left out."""
+    shown = copy.deepcopy(pod)
+    for container in shown["spec"]["containers"]:
+        for entry in container.get("env", []):
+            if entry["name"] == "PODTASK_KEY":
+                entry["value"] = HIDDEN_KEY
+    return shown
 
 
 def label_value(text: str) -> str:

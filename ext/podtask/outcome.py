@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from .backend import Ending
 from .channel import Verdict
-from .errors import TaskError, TaskTimeout
+from .errors import StartError, TaskError, TaskTimeout
+from .manifest import NO_CLIENT, OLD_PYTHON
 from .pickles import unpack
 from .tracebacks import add_note, rebuild
 
@@ -75,6 +77,16 @@ def decode(verdict: Verdict, where: str) -> Outcome:
             outcome.back.append((item["name"], item["type"], item["size"]))
     outcome.error = _error(end, instance, where)
     return outcome
+
+
+def lost(name: str, ending: Ending) -> BaseException:
+    """Returns the error of a task whose runner ended without a verdict."""
+    if ending.code == OLD_PYTHON:
+        return StartError("The image's Python is older than 3.9, which podtask needs.",
+                          "Choose another image with --image.")  # fmt: skip
+    if ending.code == NO_CLIENT:
+        return TaskError(f"{name} ended because no notebook was connected.", "Run the cell again.")
+    return (TaskError if ending.started else StartError)(ending.say, ending.do)
 
 
 def _error(end: dict[str, Any], instance: Any, where: str) -> BaseException | None:

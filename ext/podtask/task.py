@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import os
 import queue
-import secrets
 import time
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 from .backend import Ending, Placement
 from .channel import Channel, Job, Verdict
-from .errors import InputError, StartError, TaskError, TaskTimeout
+from .errors import InputError, StartError, TaskTimeout
 from .local import LocalProcess, ignored
 from .loop import Loop, loop
-from .manifest import NO_CLIENT, OLD_PYTHON, PORT_TAKEN, Identity, Rendered, label_value, render
-from .outcome import Outcome, decode
+from .manifest import PORT_TAKEN, Rendered, render, without_key
+from .outcome import Outcome, decode, lost
 from .runner import wire
-from .work import MINOR, Work
+from .work import MINOR, Work, new_identity
 
-KERNEL = secrets.token_hex(6)
 PORT_TRIES = 3
 LAST_WORDS_SECONDS = 2.0  # for frames under way when the status says "ended"
 UNHEARD_SECONDS = 10
@@ -75,8 +72,8 @@ class Task:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """The pod as it was sent; empty before that."""
-        return self._rendered.pod if self._rendered else {}
+        """The pod as it was sent, but for the task's key; empty before that."""
+        return without_key(self._rendered.pod) if self._rendered else {}
 
     @property
     def values(self) -> dict[str, Any]:
@@ -187,7 +184,7 @@ class Task:
             finally:
                 self._loop.background(placement.delete())
             if ending.code != PORT_TAKEN:
-                raise self._lost(ending)
+                raise lost(self.name, ending)
             self._note("The runner's port was taken by another container; trying another one.")
             self._port = None
         raise StartError("Another container of the pod takes every port the runner chooses.",
@@ -195,13 +192,7 @@ class Task:
 
     async def _start(self) -> Placement:
         options = self._work.options
-        identity = Identity(
-            name=f"podtask-{secrets.token_hex(5)}",
-            key=secrets.token_hex(32),
-            port=self._port or 20000 + secrets.randbelow(40000),
-            kernel=KERNEL,
-            user=label_value(os.environ.get("JUPYTERHUB_USER") or os.environ.get("USER") or ""),
-        )
+        identity = new_identity(self._port)
         rendered = render(self._work.template, options, identity, MINOR)
         self._rendered = rendered
         for notice in rendered.notices:
@@ -290,11 +281,3 @@ class Task:
 
     def _note(self, text: str) -> None:
         self.updates.put(Update("note", text))
-
-    def _lost(self, ending: Ending) -> BaseException:
-        if ending.code == OLD_PYTHON:
-            return StartError("The image's Python is older than 3.9, which podtask needs.",
-                              "Choose another image with --image.")  # fmt: skip
-        if ending.code == NO_CLIENT:
-            return TaskError(f"{self.name} ended because no notebook was connected.", "Run the cell again.")  # fmt: skip
-        return (TaskError if ending.started else StartError)(ending.say, ending.do)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,13 +12,14 @@ from typing import Any
 from .cell import Cell
 from .channel import Job
 from .errors import StartError
-from .manifest import Identity, render
+from .manifest import Identity, label_value, render
 from .options import RunOptions
 from .pickles import Inputs, pack_inputs, select
 from .template import PodTemplate
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 OLDEST = (3, 9)
+KERNEL = secrets.token_hex(6)  # marks the pods of this process
 
 
 @dataclass(frozen=True)
@@ -84,3 +87,14 @@ def prepare(
         values = select(cell.reads, options.inputs, namespace)
     render(template, options, Identity("podtask-check", "", 1), MINOR)
     return Work(cell, template, options, values, namespace, pack_inputs(values, namespace, True))
+
+
+def new_identity(port: int | None) -> Identity:
+    """Returns a fresh name, key and port (a random one, unless it is given) for a run."""
+    return Identity(
+        name=f"podtask-{secrets.token_hex(5)}",
+        key=secrets.token_hex(32),
+        port=port or 20000 + secrets.randbelow(40000),
+        kernel=KERNEL,
+        user=label_value(os.environ.get("JUPYTERHUB_USER") or os.environ.get("USER") or ""),
+    )
