@@ -180,6 +180,7 @@ def _pattern(case: ast.match_case) -> list[ast.stmt]:
 def _names(node: ast.stmt) -> tuple[set[str], set[str]]:
     """Returns (names used, names bound at the top) of a statement."""
     text = ast.unparse(ast.fix_missing_locations(node))
+    inlined = _inlined(node)
     augmented = {
         each.target.id
         for each in ast.walk(node)
@@ -195,7 +196,7 @@ def _names(node: ast.stmt) -> tuple[set[str], set[str]]:
         inner = symtable.symtable(wrapped, "<names>", "exec").get_children()[0]
         bound = {each.get_name() for each in inner.get_symbols() if each.is_assigned()}
         top = {each.get_name() for each in inner.get_symbols() if each.is_referenced()}
-        return top | _used(inner, augmented, free=True), bound
+        return (top - inlined) | _used(inner, augmented, inlined, free=True), bound - inlined
     table = symtable.symtable(text, "<names>", "exec")
     bound = {
         each.get_name() for each in table.get_symbols() if each.is_assigned() or each.is_imported()
@@ -203,28 +204,54 @@ def _names(node: ast.stmt) -> tuple[set[str], set[str]]:
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         # The table of the module does not show that a comprehension's walrus binds there.
         bound |= {each.target.id for each in ast.walk(node) if isinstance(each, ast.NamedExpr)}
-    return _used(table, augmented), bound
+    return _used(table, augmented, inlined), bound - inlined
+
+
+def _inlined(node: ast.AST) -> set[str]:
+    """Returns the targets of comprehensions whose names stand nowhere outside of these."""
+    targets: set[str] = set()
+    outside: set[str] = set()
+    todo: list[ast.AST] = [node]
+    while todo:
+        each = todo.pop()
+        if isinstance(each, ast.Name):
+            outside.add(each.id)
+        if isinstance(each, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+            todo.append(each.generators[0].iter)
+            for inner in ast.walk(each):
+                if isinstance(inner, ast.comprehension):
+                    names = (name for name in ast.walk(inner.target) if isinstance(name, ast.Name))
+                    targets |= {name.id for name in names}
+        else:
+            todo += ast.iter_child_nodes(each)
+    return targets - outside
 
 
 def _used(
-    table: symtable.SymbolTable, augmented: Container[str] = (), free: bool = False
+    table: symtable.SymbolTable,
+    augmented: Container[str] = (),
+    inlined: Container[str] = (),
+    free: bool = False,
 ) -> set[str]:
     """Returns the names that a scope and those in it take from the module.
 
     Args:
         table: of the scope.
         augmented: targets of augmented assignments in it.
+        inlined: targets of comprehensions, which from Python 3.12 on show in its own table.
         free: count free names too: the scope stands for a module.
     """
     used = set()
     for symbol in table.get_symbols():
         outer = table.get_type() == "module" or symbol.is_global()
         if (outer or (free and symbol.is_free())) and symbol.is_referenced():
+            if symbol.get_name() in inlined and not symbol.is_declared_global():
+                continue
             used.add(symbol.get_name())
         if symbol.is_declared_global() and symbol.get_name() in augmented:
             used.add(symbol.get_name())  # ``global c; c += 1`` counts as no reference
     for child in table.get_children():
-        used |= _used(child, augmented, free)
+        used |= _used(child, augmented, free=free)
     return used
 
 

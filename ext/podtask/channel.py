@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -163,18 +163,15 @@ class Channel:
         meta = {"proto": wire.PROTO, "client": str(os.getpid()), "after_seq": self._last}
         return wire.encode(wire.ATTACH, meta)
 
-    def _work(self, job: Job, offset: int) -> list[bytes]:
-        """Returns the frames that bring inputs from an offset on, then the run frame."""
-        frames = []
+    def _work(self, job: Job, offset: int) -> Iterator[bytes]:
+        """Yields the frames that bring inputs from an offset on, then the run frame."""
         with memoryview(job.inputs) as view:
             for start in range(offset, len(view), wire.MAX_DATA):
                 meta = {"id": "inputs", "offset": start}
-                part = bytes(view[start : start + wire.MAX_DATA])
-                frames.append(wire.encode(wire.BLOB, meta, part))
+                yield wire.encode(wire.BLOB, meta, view[start : start + wire.MAX_DATA])
         inputs = "inputs" if job.inputs else None
         meta = {**job.meta, "inputs": inputs, "inputs_size": len(job.inputs)}
-        frames.append(wire.encode(wire.RUN, meta))
-        return frames
+        yield wire.encode(wire.RUN, meta)
 
     # -- conversation -----------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ def render_in(shell: Any, error: BaseException, note: str) -> None:
     shown = error.__traceback__
 
     def render() -> list[str]:
-        lines = shell.InteractiveTB.structured_traceback(type(error), error, shown)
+        lines = shell.InteractiveTB.structured_traceback(type(error), error, shown, tb_offset=0)
         if not hasattr(error, "add_note"):
             lines.append(note)
         return list(lines)

@@ -7,7 +7,7 @@ kept by the runner until the task is released.
 
 import json
 import struct
-from typing import Any, Dict, Iterator, NamedTuple, Optional
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Union
 
 PROTO = 1
 HEADER = struct.Struct("!BQII")
@@ -39,7 +39,10 @@ class Frame(NamedTuple):
 
 
 def encode(
-    kind: int, meta: Optional[Dict[str, Any]] = None, data: bytes = b"", seq: int = 0
+    kind: int,
+    meta: Optional[Dict[str, Any]] = None,
+    data: Union[bytes, memoryview] = b"",
+    seq: int = 0,
 ) -> bytes:
     """Returns the bytes of a frame.
 
