@@ -175,7 +175,7 @@ def _cell(shell: Any, cell: str) -> Cell:
     from .cell import Cell
 
     raw, skip = _place(shell, cell)
-    filename = shell.compile.cache(raw, shell.execution_count)
+    filename = shell.compile.cache(raw, shell.displayhook.prompt_count)
     try:
         return Cell.of(cell, filename, skip, shell.transform_cell)
     except SyntaxError as error:

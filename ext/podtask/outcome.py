@@ -18,7 +18,7 @@ class Outcome:
     """The end of a task, decoded.
 
     Args:
-        status: ok, error, crashed, timeout, terminated or lost.
+        status: ok, error, crashed, timeout, terminated, cancelled or failed.
         values: name -> value of what was asked for with ``-o``.
         result: the last expression's value, None where it stayed in the pod.
         error: what to raise.

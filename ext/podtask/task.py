@@ -166,7 +166,8 @@ class Task:
         try:
             outcome = await self._follow()
         except BaseException as error:  # noqa: BLE001 -- everything ends up at who waits
-            outcome = Outcome("lost", error=error)
+            status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
+            outcome = Outcome(status, error=error)
         self._outcome = outcome
         self.status = outcome.status
         self._done.set_result(outcome)

@@ -50,7 +50,7 @@ def test_error_has_its_own_type_and_the_cells_line(shell: Shell) -> None:
     with pytest.raises(ZeroDivisionError):
         shell.run(source)
     shown = shell.shown_error(source)
-    assert "line 4" in shown
+    assert f"In[{len(shell['In']) - 1}], line 4" in shown
     assert "----> 3     return x / 0" in shown
     assert "ZeroDivisionError: division by zero" in shown
     assert "run_cell_magic" not in shown
