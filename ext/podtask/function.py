@@ -9,7 +9,7 @@ from typing import Any
 from .cell import Cell
 from .display import View
 from .errors import InputError
-from .manifest import HIDDEN_KEY, Identity
+from .manifest import HIDDEN_KEY, Identity, Rendered
 from .manifest import render as render_pod
 from .options import RunOptions
 from .screens import screen_for
@@ -78,10 +78,13 @@ def render(work: Any = None, template: Any = None, **options: Any) -> dict[str, 
     Raises:
         InputError: the template or an option is wrong.
     """
-    chosen = RunOptions.of(**options)
-    pod_template = PodTemplate.of(template) if template is not None else None
-    identity = Identity("podtask-preview", HIDDEN_KEY, 1)
-    return render_pod(pod_template, chosen, identity, MINOR).pod
+    return preview(template, RunOptions.of(**options)).pod
+
+
+def preview(template: Any, options: RunOptions) -> Rendered:
+    """Returns what :func:`render` does, with the notices of what the rules overwrote."""
+    chosen = PodTemplate.of(template) if template is not None else None
+    return render_pod(chosen, options, Identity("podtask-preview", HIDDEN_KEY, 1), MINOR)
 
 
 def _given(options: RunOptions) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class PodtaskMagics(Magics):
         options = self._options(line)
         made = _cell(shell, cell)
         if options.dry_run:
-            _dry_run(made, options)
+            _dry_run(options)
             return
         from .display import View, show_result
         from .screens import screen_for
@@ -182,12 +182,15 @@ def _cell(shell: Any, cell: str) -> Cell:
         raise CellSyntaxError(shell, error) from None
 
 
-def _dry_run(made: Cell, options: RunOptions) -> None:
+def _dry_run(options: RunOptions) -> None:
     import yaml
 
-    from .function import render
+    from .function import preview
 
-    print(yaml.safe_dump(render(made, options.template, **_given(options)), sort_keys=False))
+    rendered = preview(options.template, options)
+    for notice in rendered.notices:
+        print(f"# {notice}")
+    print(yaml.safe_dump(rendered.pod, sort_keys=False))
 
 
 def _raise_error(shell: Any, task: Task, made: Cell, outcome: Outcome) -> None:
@@ -212,8 +215,3 @@ def _place(shell: Any, cell: str) -> tuple[str, int]:
     if body and raw.rstrip("\n").endswith(body):
         return raw, raw.rstrip("\n")[: -len(body)].count("\n")
     return "%%podtask\n" + cell, 1
-
-
-def _given(options: RunOptions) -> dict[str, Any]:
-    return {field.name: getattr(options, field.name) for field in dataclasses.fields(options)
-            if field.name != "template"}  # fmt: skip

@@ -72,6 +72,9 @@ def render(
     notices: list[str] = []
     name = template.primary_container_name
     primary = _primary(spec, name)
+    theirs = primary.get("image")
+    if options.image and theirs and theirs != options.image:
+        notices.append(f"image {theirs} of container {name!r} is replaced by {options.image}")
     primary["image"] = options.image or primary.get("image") or f"python:{python}-slim"
     _set_command(primary, notices)
     primary["env"] = _env(primary, identity)

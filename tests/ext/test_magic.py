@@ -88,6 +88,16 @@ def test_env_option_reaches_the_cell_and_not_the_pod_spec(shell: Shell) -> None:
     assert "TOKEN" not in out
 
 
+@pytest.mark.feature("B03", "B04")
+def test_preview_marks_what_is_overwritten(shell: Shell) -> None:
+    """--dry-run prints the pod, headed by a line for each thing of the template that it lost."""
+    shell.run("t = {'containers': [{'name': 'primary', 'image': 'old', 'args': ['x']}]}")
+    out, _ = shell.output("%%podtask -t t --image new --dry-run\n1")
+    assert "# image old of container 'primary' is replaced by new\n" in out
+    assert "# args of container 'primary' is replaced" in out
+    assert "image: new" in out
+
+
 @pytest.mark.feature("A25", "N16")
 def test_local_run_touches_no_cluster(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """--local works without any cluster, by the same runner and frames."""
