@@ -85,20 +85,17 @@ class Proxy:
     async def _open(self, port: int) -> int:
         self._passing = asyncio.Event()
         self._passing.set()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
-        number: int = self._server.sockets[0].getsockname()[1]
+        # Not asyncio's server: closed while it accepts, it forgets the socket.
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=100)
+        self._listener.setblocking(False)
+        self._loop.add_reader(self._listener, self._accept)
+        number: int = self._listener.getsockname()[1]
         return number
 
     async def _close(self) -> None:
-        self._server.close()
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
         await self._cut()
-        # One that was accepted just now may not be among the links yet.
-        late = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        # The sockets are closed in the loop's next round.
-        await asyncio.sleep(0)
 
     async def _count(self) -> int:
         return len(self._links)
@@ -107,7 +104,6 @@ class Proxy:
         links = list(self._links)
         self.cuts += 1
         for link in links:
-            link.reset()
             link.task.cancel()
         await asyncio.gather(*(link.task for link in links), return_exceptions=True)
         return len(links)
@@ -118,34 +114,41 @@ class Proxy:
         else:
             self._passing.clear()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        link = _Link(task, [writer])
-        self._links.add(link)
+    def _accept(self) -> None:
         try:
-            # The kernel has answered the handshake already, so it is charged here.
-            await asyncio.sleep(self.delay_ms / 1000)
-            await self._passing.wait()
-            there_reader, there_writer = await asyncio.open_connection(*self._target)
-            link.writers.append(there_writer)
-            await _all_or_none(self._pump(reader, there_writer), self._pump(there_reader, writer))
-        except (OSError, asyncio.CancelledError):
-            # One side was reset, refused or cut; the other one learns it in the same way.
-            link.reset()
-        finally:
-            self._links.discard(link)
-            for open_writer in link.writers:
-                open_writer.close()
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # it went away meanwhile
+        link = _Link([connection])
+        link.task = self._loop.create_task(self._serve(link.sockets))
+        self._links.add(link)
+        # Not in the task: one that is cancelled before it began would close nothing.
+        link.task.add_done_callback(lambda _: self._end(link))
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _end(self, link: _Link) -> None:
+        self._links.discard(link)
+        link.close()
+
+    async def _serve(self, sockets: list[socket.socket]) -> None:
+        # The kernel has answered the handshake already, so it is charged here.
+        await asyncio.sleep(self.delay_ms / 1000)
+        await self._passing.wait()
+        sockets.append(socket.socket())
+        here, there = sockets
+        for each in sockets:
+            each.setblocking(False)
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await self._loop.sock_connect(there, self._target)
+        await _all_or_none(self._pump(here, there), self._pump(there, here))
+
+    async def _pump(self, source: socket.socket, target: socket.socket) -> None:
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_CHUNKS_IN_FLIGHT)
-        clock = asyncio.get_running_loop().time
+        clock = self._loop.time
 
         async def take() -> None:
             data = b"-"
             while data:
-                data = await reader.read(_CHUNK)
+                data = await self._loop.sock_recv(source, _CHUNK)
                 await queue.put((clock() + self.delay_ms / 2000, data))
 
         async def give() -> None:
@@ -155,15 +158,14 @@ class Proxy:
                     await asyncio.sleep(early)
                 await self._passing.wait()
                 if not data:
-                    writer.write_eof()
+                    target.shutdown(socket.SHUT_WR)
                     return
-                writer.write(data)
-                await writer.drain()
-                await self._charge(len(data))
+                await self._loop.sock_sendall(target, data)
+                self._charge(len(data))
 
         await _all_or_none(take(), give())
 
-    async def _charge(self, size: int) -> None:
+    def _charge(self, size: int) -> None:
         """Counts what has passed; over the budget of `cut_after` everything is cut."""
         if self._budget is None:
             return
@@ -176,18 +178,19 @@ class Proxy:
 class _Link:
     """One connection: the client's side, and the server's once it is there."""
 
-    def __init__(self, task: asyncio.Task[Any], writers: list[asyncio.StreamWriter]) -> None:
-        self.task = task
-        self.writers = writers
+    task: asyncio.Task[None]
 
-    def reset(self) -> None:
-        for writer in self.writers:
-            if not writer.transport.is_closing():
-                # Lingering for 0 s makes the kernel send a reset instead of an end.
-                connection = writer.get_extra_info("socket")
-                linger = struct.pack("ii", 1, 0)
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            writer.transport.abort()
+    def __init__(self, sockets: list[socket.socket]) -> None:
+        self.sockets = sockets
+
+    def close(self) -> None:
+        """End both sides as the task ended; a cut or an error on one side resets both."""
+        broken = self.task.cancelled() or self.task.exception() is not None
+        for each in self.sockets:
+            if broken:
+                # Lingering for 0 s makes closing it send a reset instead of an end.
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            each.close()
 
 
 async def _all_or_none(*work: Coroutine[Any, Any, None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import select
 import socket
 import subprocess
@@ -146,6 +147,17 @@ def test_an_absent_server_is_a_reset() -> None:
                 connection.recv(1)
         finally:
             proxy.close()
+
+
+def test_closing_while_it_accepts_forgets_no_socket(echo: int) -> None:
+    """Closed at any moment of a connection's start, it leaves no socket for the collector."""
+    for _ in range(30):
+        proxy = Proxy("127.0.0.1", echo)
+        connections = [_connect(proxy) for _ in range(5)]
+        proxy.close()
+        for connection in connections:
+            connection.close()
+    gc.collect()  # an unclosed socket warns here, and a warning is an error
 
 
 def test_command_line(echo: int) -> None:
