@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import os
 import socket
+import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -54,13 +56,22 @@ class SocketStream:
 class LocalProcess:
     """One runner in a child process."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, port: int, log: Any) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, log: Any) -> None:
         self.name = name
         self.url = f"process {process.pid} on this machine"
         self._process = process
         self._port = port
         self._log = log
         self._text = ""
+        self._loop = asyncio.get_running_loop()
+        self._exit: asyncio.Future[int] = self._loop.create_future()
+        # Not asyncio's subprocess: its terminate() may take the exit code from its own watcher.
+        threading.Thread(target=self._wait, name=name, daemon=True).start()
+
+    def _wait(self) -> None:
+        code = self._process.wait()
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody asks any more
+            self._loop.call_soon_threadsafe(self._exit.set_result, code)
 
     @classmethod
     async def start(cls, rendered: Rendered, identity: Identity, on_phase: OnPhase) -> LocalProcess:
@@ -72,8 +83,9 @@ class LocalProcess:
             env = {**os.environ, **template_env(rendered), "PODTASK_KEY": identity.key,
                    "PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": str(BOOT_SECONDS)}  # fmt: skip
             command = [sys.executable, "-c", boot_program()]
-            process = await asyncio.create_subprocess_exec(
-                *command, env=env, pass_fds=[fd], stdin=asyncio.subprocess.DEVNULL,
+            process = await asyncio.to_thread(
+                subprocess.Popen,
+                command, env=env, pass_fds=[fd], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
             port = listener.getsockname()[1]
@@ -92,27 +104,23 @@ class LocalProcess:
 
     async def ended(self) -> Ending:
         """Waits for the process."""
-        code = await self._process.wait()
+        code = await asyncio.shield(self._exit)
         lines = (await self.logs(None)).strip().splitlines()[-3:]
         last = f" Its last lines: {' | '.join(lines)}" if lines else ""
         return Ending(f"The local runner ended with exit code {code}.{last}", "Run the cell again.", code)  # fmt: skip
 
     async def delete(self, grace: float | None = None) -> None:
         """Ends the process: asked first, killed after the grace."""
-        if self._process.returncode is None:
-            await self._end(5 if grace is None else grace)
+        if not self._exit.done():
+            self._process.terminate()
+            try:
+                await asyncio.wait_for(asyncio.shield(self._exit), 5 if grace is None else grace)
+            except asyncio.TimeoutError:
+                self._process.kill()
+                await self._exit
         if not self._log.closed:
             self._text = self._read()
             self._log.close()
-
-    async def _end(self, grace: float) -> None:
-        with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
-            self._process.terminate()
-            try:
-                await asyncio.wait_for(self._process.wait(), grace)
-            except asyncio.TimeoutError:
-                self._process.kill()
-                await self._process.wait()
 
     async def logs(self, container: str | None) -> str:
         """Returns what the runner has written, the cell's first 3 MiB among it."""
