@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.cluster import configuration, program
+from tests.cluster import configuration
 
 # The command, and the Debian package that has it.
 _COMMANDS = {
@@ -50,7 +50,7 @@ def unavailable() -> str | None:
         return "needs root, or a cluster named by PODTASK_TEST_KUBECONFIG"
     if not _has_capabilities():
         return "needs CAP_SYS_ADMIN and CAP_NET_ADMIN: this root may not mount"
-    return _missing_packages() or program.missing()
+    return _missing_packages()
 
 
 def _has_capabilities() -> bool:
