@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import io
+import re
 import symtable
-from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass
+import tokenize
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from .errors import InputError
 
@@ -22,6 +25,7 @@ class Cell:
         reads: names that may be read before the cell itself sets them.
         writes: names it sets at its top level.
         quiet: it ends with ``;``: the last value is not shown.
+        settled: name -> the names that the cell has set whenever it reads that one.
     """
 
     source: str
@@ -29,6 +33,7 @@ class Cell:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     quiet: bool = False
+    settled: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -59,8 +64,15 @@ class Cell:
         _refuse_magics(tree, source)
         flow = Flow()
         flow.run(tree.body)
-        quiet = text.rstrip().endswith(";")
-        return cls(source, filename, tuple(sorted(flow.reads)), tuple(sorted(flow.writes)), quiet)
+        reads, writes = tuple(sorted(flow.reads)), tuple(sorted(flow.writes))
+        return cls(source, filename, reads, writes, _is_quiet(text), flow.settled)
+
+    def line_of(self, name: str) -> int | None:
+        """Returns the first line that has a name."""
+        for number, line in enumerate(self.source.splitlines(), 1):
+            if re.search(rf"\b{re.escape(name)}\b", line):
+                return number
+        return None
 
 
 class Flow:
@@ -69,6 +81,7 @@ class Flow:
     def __init__(self) -> None:
         self.reads: set[str] = set()
         self.writes: set[str] = set()
+        self.settled: dict[str, frozenset[str]] = {}
         self._set: set[str] = set()
 
     def run(self, body: Iterable[ast.stmt]) -> None:
@@ -157,7 +170,21 @@ class Flow:
         self._simple(ast.Expr(node))
 
     def _note(self, used: set[str]) -> None:
-        self.reads |= used - self._set
+        fresh = used - self._set
+        self.reads |= fresh
+        for name in fresh:
+            self.settled[name] = self.settled.get(name, frozenset(self._set)) & self._set
+
+
+def _is_quiet(text: str) -> bool:
+    """Whether the last thing in a cell but comments is ``;``, as IPython's display hook asks."""
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return text.rstrip().endswith(";")  # IPython's own syntax
+    skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER}
+    last = [token for token in tokens if token.type not in skipped]
+    return bool(last) and last[-1].string == ";"
 
 
 def free_names(source: str) -> set[str]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from .backend import ByteStream, Placement
 from .errors import TaskError
+from .job import Job, Verdict
 from .program import runner_program
 from .runner import wire
 
@@ -30,22 +31,6 @@ MINOR = [str(part) for part in sys.version_info[:2]]
 
 class Refused(ConnectionError):
     """What answers at the port does not know the task's key."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """The work for a runner: the meta of the run frame, and the pickled inputs."""
-
-    meta: dict[str, Any]
-    inputs: bytes
-
-
-@dataclass
-class Verdict:
-    """The end of a task: the meta of its end frame, and the pickled values."""
-
-    end: dict[str, Any]
-    data: bytes | bytearray = b""
 
 
 @dataclass
@@ -149,10 +134,10 @@ class Channel:
         out = [f"{proof} {len(program)}\n".encode(), program, self._attach()]
         if self._job is None:
             self._job = self._job_for(python)
-        if fresh and len(self._job.inputs) <= SEND:
+        if fresh and self._job.size <= SEND:
             out += self._work(self._job, 0)
         await stream.send(b"".join(out))
-        if fresh and len(self._job.inputs) > SEND:
+        if fresh and self._job.size > SEND:
             fresh = False  # sent after hello, as after a break
         return _Link(stream, python, fresh, rest)
 
@@ -165,12 +150,14 @@ class Channel:
 
     def _work(self, job: Job, offset: int) -> Iterator[bytes]:
         """Yields the frames that bring inputs from an offset on, then the run frame."""
-        with memoryview(job.inputs) as view:
-            for start in range(offset, len(view), wire.MAX_DATA):
-                meta = {"id": "inputs", "offset": start}
-                yield wire.encode(wire.BLOB, meta, view[start : start + wire.MAX_DATA])
-        inputs = "inputs" if job.inputs else None
-        meta = {**job.meta, "inputs": inputs, "inputs_size": len(job.inputs)}
+        here = 0
+        for piece in job.inputs:
+            with memoryview(piece) as view:
+                for start in range(max(0, offset - here), len(view), wire.MAX_DATA):
+                    meta = {"id": "inputs", "offset": here + start}
+                    yield wire.encode(wire.BLOB, meta, view[start : start + wire.MAX_DATA])
+            here += len(piece)
+        meta = {**job.meta, "inputs": "inputs" if here else None, "inputs_size": here}
         yield wire.encode(wire.RUN, meta)
 
     # -- conversation -----------------------------------------------------------------------------
@@ -232,21 +219,21 @@ class Channel:
             if frame.meta.get("reason") != "released":
                 raise TaskError("Another notebook took this task over.", "Attach again to take it back.")  # fmt: skip
         elif frame.kind == wire.BLOB and self._verdict is not None:
-            data, offset = self._verdict.data, self._received
-            if frame.meta["offset"] == offset and isinstance(data, bytearray):
-                self._received = offset + len(frame.data)
-                data[offset : self._received] = frame.data
+            if frame.meta["offset"] == self._received:
+                self._verdict.put(self._received, frame.data)
+                self._received += len(frame.data)
                 self._digest.update(frame.data)
                 self._sha256 = frame.meta.get("sha256", "")
             return await self._release(link)
         elif frame.kind in wire.SPOOLED and frame.seq > self._last:
             self._last = frame.seq
             if frame.kind == wire.END:
-                self._verdict = Verdict(frame.meta, frame.data)
+                sizes = frame.meta["sizes"] if frame.meta["size"] else []
+                self._verdict = Verdict(frame.meta, [bytearray(size) for size in sizes])
                 if frame.meta["size"] > len(frame.data):
-                    self._verdict.data = bytearray(frame.meta["size"])
                     await self._fetch(link)
                     return None
+                self._verdict.put(0, frame.data)
                 self._received = len(frame.data)
                 self._digest.update(frame.data)
                 self._sha256 = frame.meta.get("sha256", "")

@@ -20,6 +20,7 @@ from .task import Task, Update
 
 TICK = 0.1  # seconds; a blocking get cannot be interrupted on every system
 GATHER = 0.05  # seconds between two writes of a stream, so that a flood is few messages
+LISTED = 6  # values in the closing line
 MARKS = {"Running": "●", "ok": "✓", "error": "✗"}
 
 
@@ -162,11 +163,8 @@ class View:
 def closing(task: Task, outcome: Outcome) -> str:
     """Returns the one line at the end: pod, duration, what came back, what stayed."""
     parts = [f"{task.name or 'podtask'}", f"{time.monotonic() - task.began:.1f} s"]
-    if outcome.back:
-        parts.append(
-            "back: "
-            + ", ".join(f"{name} ({kind}, {_size(size)})" for name, kind, size in outcome.back)
-        )
+    sent = [(name, kind, size) for name, (kind, size) in task.inputs.items() if name.isidentifier()]
+    parts += _listed("in", sent) + _listed("back", outcome.back)
     for name, kind, why in outcome.kept:
         parts.append(f"{name} ({kind}) stayed: {why}")
     if outcome.missing:
@@ -175,7 +173,18 @@ def closing(task: Task, outcome: Outcome) -> str:
         parts.append(
             "left in the pod: " + ", ".join(f"{name} ({kind})" for name, kind in outcome.left)
         )
-    return " · ".join(parts)
+    return " · ".join([*parts, *outcome.notes])
+
+
+def _listed(word: str, values: list[tuple[str, str, int]]) -> list[str]:
+    """Returns values by name, type and size, the largest first; none for none."""
+    if not values:
+        return []
+    ordered = sorted(values, key=lambda value: -value[2])
+    shown = [f"{name} ({kind}, {_size(size)})" for name, kind, size in ordered[:LISTED]]
+    if len(values) > LISTED:
+        shown.append(f"{len(values) - LISTED} more")
+    return [f"{word}: {', '.join(shown)}"]
 
 
 def show_result(

@@ -12,10 +12,11 @@ from .errors import InputError
 from .manifest import HIDDEN_KEY, Identity, Rendered
 from .manifest import render as render_pod
 from .options import RunOptions
+from .pickles import MINOR
 from .screens import screen_for
 from .task import Task
 from .template import PodTemplate
-from .work import MINOR, prepare
+from .work import prepare
 
 CALL = "__podtask_call__"
 

@@ -162,6 +162,9 @@ class RunOptions:
     gpu_key: str = option("nvidia.com/gpu", "--gpu-key", "resource name of the GPU", str, "KEY")
     namespace: str | None = option(None, "-n --namespace", "namespace of the pod", label, "NAME")
     context: str | None = option(None, "--context", "context of the kubeconfig", str, "NAME")
+    max_input: str = option(
+        "256Mi", "--max-input", "most bytes of inputs to send (256Mi)", quantity, "QUANTITY"
+    )
     timeout: float = option(
         86400.0, "--timeout", "the cell may run this long (24h)", seconds, "TIME"
     )

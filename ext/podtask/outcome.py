@@ -6,11 +6,43 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .backend import Ending
-from .channel import Verdict
 from .errors import StartError, TaskError, TaskTimeout
+from .job import Verdict
 from .manifest import NO_CLIENT, OLD_PYTHON
-from .pickles import unpack
+from .pickles import Undecoded, unpack
+from .runner.pack import mismatches
 from .tracebacks import add_note, rebuild
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Values that could not be decoded: their bytes, and another try once what lacked is here.
+
+    Args:
+        parts: the pickles, then the buffers that went apart.
+        packed: where each item is.
+    """
+
+    parts: list[bytearray]
+    packed: list[dict[str, Any]]
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.parts)
+
+    def load(self) -> dict[str, Any]:
+        """Returns name -> value of all that can be decoded now; the last expression is ``_``.
+
+        Raises:
+            Exception: what unpickling raised, where still nothing can be decoded.
+        """
+        values = unpack(self.parts, self.packed)
+        found = {
+            item["name"] or "_": value for item, value in zip(self.packed, values, strict=True)
+        }
+        good = {name: value for name, value in found.items() if not isinstance(value, Undecoded)}
+        if not good:
+            raise next(value.error for value in values if isinstance(value, Undecoded))
+        return good
 
 
 @dataclass
@@ -27,7 +59,8 @@ class Outcome:
         left: (name, type) of new names that stayed in the pod.
         missing: names of ``-o`` that the cell never set.
         seconds: run time of the cell in the pod.
-        raw: the pickle, where it could not be decoded here.
+        raw: the pickles, where one could not be decoded here.
+        notes: further lines for the user.
     """
 
     status: str
@@ -39,7 +72,8 @@ class Outcome:
     left: list[tuple[str, str]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     seconds: float = 0.0
-    raw: bytes | bytearray | None = None
+    raw: Raw | None = None
+    notes: list[str] = field(default_factory=list)
     has_result: bool = False
 
 
@@ -54,28 +88,28 @@ def decode(verdict: Verdict, where: str) -> Outcome:
     packed = end.get("packed", [])
     outcome = Outcome(
         end["status"],
-        kept=[(item["name"] or "the last value", item["type"], item["why"]) for item in end.get("kept", [])],
+        kept=[(item["name"] or "the last value", item["type"], item["why"])
+              for item in end.get("kept", []) if item["role"] != "error"],
         left=[(name, kind) for name, kind in end.get("left", [])],
         missing=end.get("missing", []),
         seconds=end.get("seconds", 0.0),
     )  # fmt: skip
-    values: list[Any] = []
-    try:
-        values = unpack(verdict.data, packed)
-    except Exception as error:  # noqa: BLE001 -- a class that is not here, a newer version: the bytes are kept
-        outcome.raw = verdict.data
-        why = f"cannot be decoded here ({type(error).__name__}: {error}); see task.raw"
-        outcome.kept += [(item["name"] or "the last value", item["type"], why) for item in packed]
-    instance = None
-    for item, value in zip(packed, values, strict=False):
+    for root, version in end.get("versions", {}).items():
+        outcome.notes += _mismatch(root, version)
+    errors: dict[int, Any] = {}
+    for item, value in zip(packed, unpack(verdict.parts, packed), strict=True):
         if item["role"] == "error":
-            instance = value
+            errors[int(item["name"])] = value
+        elif isinstance(value, Undecoded):
+            outcome.raw = Raw(verdict.parts, packed)
+            why = f"cannot be decoded here ({type(value.error).__name__}: {value.error}); see task.raw"
+            outcome.kept.append((item["name"] or "the last value", item["type"], why))
         elif item["role"] == "result":
             outcome.result, outcome.has_result = value, True
         else:
             outcome.values[item["name"]] = value
             outcome.back.append((item["name"], item["type"], item["size"]))
-    outcome.error = _error(end, instance, where)
+    outcome.error = _error(end, errors, where)
     return outcome
 
 
@@ -89,7 +123,14 @@ def lost(name: str, ending: Ending) -> BaseException:
     return (TaskError if ending.started else StartError)(ending.say, ending.do)
 
 
-def _error(end: dict[str, Any], instance: Any, where: str) -> BaseException | None:
+def _mismatch(root: str, version: str) -> list[str]:
+    try:
+        return list(mismatches({root: version}, "in the pod", "in the notebook"))
+    except ImportError:
+        return []  # what needs it says so
+
+
+def _error(end: dict[str, Any], instances: dict[int, Any], where: str) -> BaseException | None:
     status = end["status"]
     if status == "ok":
         return None
@@ -101,7 +142,7 @@ def _error(end: dict[str, Any], instance: Any, where: str) -> BaseException | No
                          "A drained node or a deletion does that: run the cell again.")  # fmt: skip
     if "error" in end:
         described = end["error"]
-        error = rebuild(described, instance if isinstance(instance, BaseException) else None)
+        error = rebuild(described["errors"], instances)
         if described["stage"] == "load":
             add_note(
                 error, "This happened while the cell's inputs were unpacked, before its first line."

@@ -7,21 +7,22 @@ and the rest as plain data.
 
 from __future__ import annotations
 
-import ast
-import inspect
-import io
-import linecache
+import dis
 import pickle
 import sys
 import types
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from .cell import HIDDEN, free_names
+from .cell import HIDDEN
+from .definitions import Source, in_order
 from .errors import InputError
-from .runner import pack
+from .modules import local_sources
+from .runner.pack import ALIGN, PROTOCOL, Packer, module_of, versions
+from .unpicklable import culprit
 
+MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 LIMIT = 256 << 20
 
 
@@ -30,16 +31,16 @@ class Inputs:
     """What a cell is given.
 
     Args:
-        data: the pickle; empty where there is nothing.
-        sizes: name -> (type's name, bytes).
-        mode: ``pickle``, or ``data`` for another minor version.
-        definitions: (source, filename) of what travels as source, in order.
+        parts: the pickle in pieces, then the buffers that go apart.
+        about: what the runner must know of it: ``mode``, ``steps``, ``buffers``, ``versions``.
+        sizes: name -> (type's name, bytes), of values.
+        notes: lines for the user.
     """
 
-    data: bytes
-    sizes: Mapping[str, tuple[str, int]]
-    mode: str
-    definitions: tuple[tuple[str, str], ...] = ()
+    parts: tuple[Any, ...]
+    about: dict[str, Any]
+    sizes: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def select(
@@ -56,155 +57,231 @@ def select(
             raise InputError(f"-i {missing[0]}: there is no such name in the notebook.",
                              "Run the cell that sets it, or leave it out of -i.")  # fmt: skip
         return {name: namespace[name] for name in wanted}
-    return {name: namespace[name] for name in reads
-            if name in namespace and name not in HIDDEN and not name.startswith("__")}  # fmt: skip
+    return {name: namespace[name] for name in reads if _may_travel(name, namespace)}
 
 
-def pack_inputs(values: dict[str, Any], namespace: dict[str, Any], same_minor: bool) -> Inputs:
+def pack_inputs(
+    values: dict[str, Any],
+    namespace: dict[str, Any],
+    python: str = MINOR,
+    settled: Mapping[str, frozenset[str]] | None = None,
+    imports: Iterable[str] = (),
+    limit: int = LIMIT,
+) -> Inputs:
     """Returns the pickled inputs.
 
     Args:
         values: what :func:`select` gave.
         namespace: the notebook's globals, which functions live in.
-        same_minor: the pod's Python has the notebook's minor version.
+        python: minor version of the pod's Python.
+        settled: name -> the names that the cell has set whenever it uses that one.
+        imports: modules that the cell imports.
+        limit: bytes.
 
     Raises:
-        InputError: a value cannot be pickled, or all are over 256 MiB; names it.
+        InputError: a value cannot be pickled, or all are over the limit; names it.
     """
-    definitions: tuple[tuple[str, str], ...] = ()
-    if not same_minor:
-        values, definitions = _as_source(values, namespace)
-    if not values:
-        return Inputs(b"", {}, _mode(same_minor), definitions)
-    file = io.BytesIO()
-    try:
-        _pickler(file, namespace, same_minor).dump(values)
-    except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
-        raise _culprit(values, namespace, same_minor, error) from None
-    data = file.getvalue()
-    sizes = _sizes(values, len(data))
-    if len(data) > LIMIT:
-        largest = ", ".join(f"{name} ({size >> 20} MiB)" for name, (_, size) in
-                            sorted(sizes.items(), key=lambda item: -item[1][1])[:3])  # fmt: skip
-        raise InputError(f"The cell's inputs have {len(data) >> 20} MiB, over {LIMIT >> 20}: {largest}.",
-                         "Load big data in the cell, or send less with -i.")  # fmt: skip
-    return Inputs(data, sizes, _mode(same_minor), definitions)
+    same = python == MINOR
+    todo: list[tuple[str, Source | None]] = (
+        [(name, None) for name in values] if same else in_order(values, namespace, python)
+    )
+    sink = _Sink(limit)
+    steps: list[Any] = []
+    sizes: dict[str, tuple[str, int]] = {}
+    roots = {name: name for name in values}
+    with Packer(sink, namespace, plain=not same) as packer:
+        for name, source in todo:
+            if source is not None:
+                steps.append(source)
+                continue
+            value = values[name] if name in values else namespace[name]
+            before = sink.size
+            try:
+                packer.dump(value)
+            except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
+                raise culprit(
+                    name, value, namespace, not same, error, roots.get(name, name)
+                ) from None
+            steps.append(name)
+            sizes[name] = (type(value).__name__, sink.size - before)
+            if same:
+                root = roots[name]
+                for new in sorted(
+                    packer.needs - roots.keys() - (settled or {}).get(root, frozenset())
+                ):
+                    if _may_travel(new, namespace):
+                        roots[new] = root
+                        todo.append((new, None))
+    if sink.size > limit:
+        raise _too_large(sizes, sink.size, limit)
+    local, notes = local_sources({*imports, *_modules_of(packer.types)})
+    parts, buffers = sink.parts(pickle.dumps(local, PROTOCOL) if local else b"")
+    used = {root: version for root, version in versions(packer.types).items() if root not in local}
+    about = {
+        "mode": "pickle" if same else "data",
+        "steps": steps,
+        "modules": bool(local),
+        "buffers": buffers,
+        "versions": used,
+    }
+    return Inputs(parts, about, sizes, notes)
 
 
-def unpack(data: bytes | bytearray, packed: list[dict[str, Any]]) -> list[Any]:
+@dataclass(frozen=True)
+class Undecoded:
+    """Stands for a value that could not be unpickled here."""
+
+    error: Exception
+
+
+def unpack(parts: Sequence[Any], packed: Iterable[Mapping[str, Any]]) -> list[Any]:
     """Returns the values of the items that the runner packed, in their order.
 
-    Raises:
-        Exception: whatever unpickling raises; the bytes are as they were.
+    Args:
+        parts: the pickles, then the buffers that went apart; arrays stay in these.
+        packed: of the end frame; ``stream`` and ``buffers`` say where each item ends, ``apart``
+            that it shares nothing with those before it.
+
+    Returns:
+        One value for each item; :class:`Undecoded` where unpickling raised.
     """
-    if len(packed) == 1:
-        return [pickle.loads(data)]  # without a copy of a large one
-    unpickler = pickle.Unpickler(io.BytesIO(data))
-    return [unpickler.load() for _ in packed]
-
-
-def _mode(same_minor: bool) -> str:
-    return "pickle" if same_minor else "data"
-
-
-def _pickler(file: io.BytesIO, namespace: dict[str, Any], same_minor: bool) -> pickle.Pickler:
-    if same_minor:
-        return pack.pickler(file, namespace, carry=True)
-    return pickle.Pickler(file, protocol=pack.PROTOCOL)
-
-
-def _culprit(
-    values: dict[str, Any], namespace: dict[str, Any], same_minor: bool, error: Exception
-) -> InputError:
-    for name, value in values.items():
-        try:
-            _pickler(io.BytesIO(), namespace, same_minor).dump(value)
-        except Exception as found:  # noqa: BLE001 -- the same again
-            return InputError(
-                f"{name} ({type(value).__name__}) cannot be sent: {found}",
-                "Make it in the cell instead, or name with -i what the cell really needs.",
-            )
-    return InputError(f"The inputs cannot be sent together: {error}", "Send less with -i.")
-
-
-def _sizes(values: dict[str, Any], total: int) -> dict[str, tuple[str, int]]:
-    if len(values) == 1:
-        return {name: (type(value).__name__, total) for name, value in values.items()}
-    return {name: (type(value).__name__, getattr(value, "nbytes", 0) or sys.getsizeof(value, 0))
-            for name, value in values.items()}  # fmt: skip
-
-
-def _as_source(
-    values: dict[str, Any], namespace: dict[str, Any]
-) -> tuple[dict[str, Any], tuple[tuple[str, str], ...]]:
-    """Splits values into plain data and the source of the notebook's definitions they need."""
-    data: dict[str, Any] = {}
-    definitions: list[tuple[str, str]] = []
-    seen = set()
-
-    def take(name: str, value: Any) -> None:
-        if name in seen:
-            return
-        seen.add(name)
-        if isinstance(value, types.ModuleType):
-            definitions.append(_imported(name, value.__name__, ""))
-        elif not isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type)):
-            data[name] = value
-        elif value.__module__ != "__main__":
-            definitions.append(_imported(name, value.__module__, value.__qualname__))
-        else:
-            source, filename = _source_of(value.__name__, value)
-            for used in sorted(free_names(source)):  # what it needs comes before it
-                if used in namespace and used not in HIDDEN:
-                    take(used, namespace[used])
-            if name != value.__name__ and value.__name__ != "<lambda>":
-                source += f"\n{name} = {value.__name__}"
-            definitions.append((source, filename))
-
-    for name, value in values.items():
-        take(name, value)
-    return data, tuple(definitions)
-
-
-def _imported(name: str, module: str, attribute: str) -> tuple[str, str]:
-    path = f".{attribute}" if attribute else ""
-    return (
-        f"import importlib; {name} = importlib.import_module({module!r}){path}",
-        "<podtask imports>",
-    )
-
-
-def _source_of(name: str, value: Any) -> tuple[str, str]:
-    """Returns (source, filename) of a notebook's function or class, at its own line numbers.
-
-    Raises:
-        InputError: no cell's source has it.
-    """
-    if isinstance(value, types.FunctionType):
-        try:
-            lines, start = inspect.getsourcelines(value)
-        except (OSError, TypeError):
-            pass
-        else:
-            return "\n" * (start - 1) + inspect.cleandoc(
-                "\n" + "".join(lines)
-            ), value.__code__.co_filename
-    else:
-        for filename, entry in reversed(list(linecache.cache.items())):
-            text = "".join(entry[2]) if len(entry) == 4 else ""
-            if f"class {name}" not in text:
-                continue
+    found: list[Any] = []
+    start = first = 0
+    unpickler: _Unpickler | None = None
+    broken: Exception | None = None
+    for item in packed:
+        if unpickler is None or item["apart"]:
+            reader = _Reader(memoryview(parts[0])[start:])
+            unpickler = _Unpickler(reader, buffers=parts[1 + first :])
+            broken = None
+        if broken is None:
+            unpickler.missing = None
             try:
-                body = ast.parse(text).body
-            except SyntaxError:
-                continue
-            for node in body:
-                if isinstance(node, ast.ClassDef) and node.name == value.__name__:
-                    return "\n" * (node.lineno - 1) + (
-                        ast.get_source_segment(text, node) or ""
-                    ), filename
-    raise InputError(
-        f"{name} cannot be sent to another Python than {sys.version_info[0]}.{sys.version_info[1]}: "
-        "its source was not found.",
-        "Define it in a cell of this notebook, or use an image with the notebook's Python.",
-    )
+                value = unpickler.load()
+            except Exception as error:  # noqa: BLE001 -- whatever a class's own code raises
+                broken = error
+            if unpickler.missing is not None:
+                value = Undecoded(unpickler.missing)
+        found.append(value if broken is None else Undecoded(broken))
+        start, first = item["stream"], item["buffers"]
+    return found
+
+
+class _Unpickler(pickle.Unpickler):
+    """Puts a stand-in where a class is missing, so that the values behind it can be read."""
+
+    missing: Exception | None = None
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return super().find_class(module, name)
+        except (ImportError, AttributeError) as error:
+            self.missing = self.missing or error
+            return _Missing
+
+
+class _Missing:
+    """Takes whatever a pickle does with an object."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def append(self, value: Any) -> None:
+        pass
+
+    def extend(self, values: Any) -> None:
+        pass
+
+    def add(self, value: Any) -> None:
+        pass
+
+
+def _modules_of(used: Iterable[Any]) -> Iterator[str]:
+    """Yields the modules of what values refer to, and those that the notebook's functions import."""
+    for each in used:
+        yield module_of(each)
+        if isinstance(each, types.FunctionType) and each.__module__ == "__main__":
+            codes = [each.__code__]
+            for code in codes:
+                codes += [const for const in code.co_consts if isinstance(const, types.CodeType)]
+                for step in dis.get_instructions(code):
+                    if step.opname == "IMPORT_NAME":
+                        yield str(step.argval)
+
+
+def _may_travel(name: str, namespace: Mapping[str, Any]) -> bool:
+    return name in namespace and name not in HIDDEN and not name.startswith("__")
+
+
+def _too_large(sizes: Mapping[str, tuple[str, int]], size: int, limit: int) -> InputError:
+    ordered = sorted(sizes.items(), key=lambda item: -item[1][1])
+    largest = ", ".join(f"{name} ({kind}, {size >> 20} MiB)" for name, (kind, size) in ordered[:3])
+    return InputError(f"The cell's inputs have {size >> 20} MiB, over {limit >> 20}: {largest}.",
+                      "Load big data in the cell, send less with -i, or raise --max-input.")  # fmt: skip
+
+
+class _Sink:
+    """Takes pickles; past the limit it only counts, so that the error can name the sizes."""
+
+    def __init__(self, limit: int) -> None:
+        self.size = 0
+        self._limit = limit
+        self._stream: list[bytes] = []
+        self._apart: list[bytes] = []
+
+    def write(self, data: Any) -> int:
+        return self._take(self._stream, data)
+
+    def take_apart(self, view: Any) -> None:
+        # A copy: the notebook may change the array while it is under way.
+        self._take(self._apart, view)
+
+    def parts(self, head: bytes) -> tuple[tuple[Any, ...], list[tuple[int, int]]]:
+        """Returns all pieces, buffers aligned at the end; and (offset, size) of each buffer."""
+        pieces: list[bytes] = [head, *self._stream]
+        offset = sum(map(len, pieces))
+        places = []
+        for buffer in self._apart:
+            pad = -offset % ALIGN
+            pieces += [bytes(pad), buffer]
+            places.append((offset + pad, len(buffer)))
+            offset += pad + len(buffer)
+        return tuple(piece for piece in pieces if piece), places
+
+    def _take(self, pieces: list[bytes], data: Any) -> int:
+        with memoryview(data) as view:
+            size = view.nbytes
+            self.size += size
+            if self.size <= self._limit:
+                pieces.append(bytes(view))
+        return size
+
+
+class _Reader:
+    """A file over bytes, without a copy of them all."""
+
+    def __init__(self, view: memoryview) -> None:
+        self._view = view
+        self._place = 0
+
+    def read(self, size: int) -> bytes:
+        start, self._place = self._place, self._place + size
+        return bytes(self._view[start : self._place])
+
+    def readinto(self, target: Any) -> int:
+        found = self._view[self._place : self._place + len(target)]
+        target[: len(found)] = found
+        self._place += len(found)
+        return len(found)
+
+    def readline(self) -> bytes:
+        rest = bytes(self._view[self._place :])
+        line = rest[: rest.find(b"\n") + 1] or rest
+        self._place += len(line)
+        return line

@@ -21,6 +21,9 @@ MODULES = (
     "results",
     "ending",
     "log",
+    "failure",
+    "inputs",
+    "values",
     "worker",
     "supervisor",
 )

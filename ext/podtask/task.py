@@ -6,18 +6,20 @@ import asyncio
 import concurrent.futures
 import queue
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, NamedTuple
 
 from .backend import Ending, Placement
-from .channel import Channel, Job, Verdict
+from .channel import Channel
 from .errors import InputError, StartError, TaskTimeout
+from .job import Job, Verdict
 from .local import LocalProcess, ignored
 from .loop import Loop, loop
 from .manifest import PORT_TAKEN, Rendered, render, without_key
-from .outcome import Outcome, decode, lost
+from .outcome import Outcome, Raw, decode, lost
+from .pickles import MINOR
 from .runner import wire
-from .work import MINOR, Work, new_identity
+from .work import Work, new_identity
 
 PORT_TRIES = 3
 LAST_WORDS_SECONDS = 2.0  # for frames under way when the status says "ended"
@@ -76,6 +78,11 @@ class Task:
         return without_key(self._rendered.pod) if self._rendered else {}
 
     @property
+    def inputs(self) -> Mapping[str, tuple[str, int]]:
+        """What was sent: name -> (type's name, bytes)."""
+        return self._work.inputs.sizes
+
+    @property
     def values(self) -> dict[str, Any]:
         """What came back by name."""
         return self.outcome().values
@@ -86,10 +93,9 @@ class Task:
         return self._outcome.error if self._outcome else None
 
     @property
-    def raw(self) -> bytes | None:
-        """The pickle of the values, where it could not be decoded here."""
-        outcome = self.outcome()
-        return bytes(outcome.raw) if outcome.raw is not None else None
+    def raw(self) -> Raw | None:
+        """The values that could not be decoded here; ``load()`` tries again."""
+        return self.outcome().raw
 
     def done(self) -> bool:
         """Whether the task has ended."""

@@ -12,15 +12,37 @@ class RemoteError(Exception):
     """Stands for an error whose class cannot be had here; its name and module are the original's."""
 
 
-def rebuild(described: dict[str, Any], instance: BaseException | None) -> BaseException:
+def rebuild(described: list[dict[str, Any]], instances: dict[int, Any]) -> BaseException:
     """Returns the exception to raise, with a traceback made of the cell's frames.
 
     Args:
-        described: the runner's description of the error.
-        instance: the unpickled exception, where that worked.
+        described: the error first, then those behind it, as the runner describes them.
+        instances: place -> unpickled exception, where that worked.
     """
-    error = instance if instance is not None else _stand_in(described)
-    return error.with_traceback(_traceback(described["frames"]))
+    made: dict[int, BaseException] = {}
+
+    def make(place: int) -> BaseException:
+        if place in made:
+            return made[place]
+        about = described[place]
+        error = instances.get(place)
+        if not isinstance(error, BaseException):
+            error = _stand_in(about, [make(member) for member in about["members"] if member])
+        made[place] = error.with_traceback(_traceback(about["frames"]))
+        for member, instance in zip(
+            about["members"], getattr(error, "exceptions", ()), strict=False
+        ):
+            if member is not None:
+                made[member] = instance.with_traceback(_traceback(described[member]["frames"]))
+        return error
+
+    for place, about in enumerate(described):
+        error = make(place)
+        for link in ("cause", "context"):
+            if about[link] is not None:
+                setattr(error, f"__{link}__", make(about[link]))
+        error.__suppress_context__ = about["suppress"]
+    return made[0]
 
 
 def add_note(error: BaseException, note: str) -> None:
@@ -50,7 +72,10 @@ def render_in(shell: Any, error: BaseException, note: str) -> None:
 BaseExceptionGroup_: Any = getattr(builtins, "BaseExceptionGroup", ())
 
 
-def _stand_in(described: dict[str, Any]) -> BaseException:
+def _stand_in(described: dict[str, Any], members: list[BaseException]) -> BaseException:
+    if members and BaseExceptionGroup_:
+        group: BaseException = BaseExceptionGroup_(described["message"], members)
+        return group
     name = described["type"]
     found = getattr(builtins, name, None) if described["module"] == "builtins" else None
     if isinstance(found, type) and issubclass(found, BaseException):
@@ -59,10 +84,10 @@ def _stand_in(described: dict[str, Any]) -> BaseException:
         except TypeError:
             pass  # UnicodeDecodeError, say, takes five arguments
     kind = type(name, (RemoteError,), {"__module__": described["module"]})
-    made: BaseException = kind(described["message"])
+    error: BaseException = kind(described["message"])
     for note in described["notes"]:
-        add_note(made, note)
-    return made
+        add_note(error, note)
+    return error
 
 
 def _traceback(frames: list[list[Any]]) -> types.TracebackType | None:

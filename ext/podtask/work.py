@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from .cell import Cell
-from .channel import Job
-from .errors import StartError
-from .manifest import Identity, label_value, render
+from .errors import InputError, StartError
+from .job import Job
+from .manifest import Identity, amount, label_value, render
+from .modules import imported
 from .options import RunOptions
-from .pickles import Inputs, pack_inputs, select
+from .pickles import MINOR, Inputs, pack_inputs, select
 from .template import PodTemplate
+from .unpicklable import Unsendable
 
-MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 OLDEST = (3, 9)
 KERNEL = secrets.token_hex(6)  # marks the pods of this process
 
@@ -31,7 +32,29 @@ class Work:
     options: RunOptions
     values: dict[str, Any]
     namespace: dict[str, Any]
-    inputs: Inputs
+
+    @functools.cached_property
+    def inputs(self) -> Inputs:
+        """What the cell is given, for a pod with the notebook's minor version."""
+        return self.pack(MINOR)
+
+    def pack(self, python: str) -> Inputs:
+        """Packs the inputs for a minor version of Python.
+
+        Raises:
+            InputError: something cannot be sent; names it, and the line that uses it.
+        """
+        cell = self.cell
+        try:
+            return pack_inputs(
+                self.values, self.namespace, python, cell.settled, imported(cell.source),
+                int(amount(self.options.max_input)),
+            )  # fmt: skip
+        except Unsendable as error:
+            line = cell.line_of(error.root)
+            if line is not None:
+                raise InputError(f"Line {line} of the cell: {error.what}", error.do) from None
+            raise
 
     def job_for(self, python: str, name: str, note: Callable[[str], None]) -> Job:
         """Returns the job for a runner of the given Python version.
@@ -50,25 +73,27 @@ class Work:
             raise StartError(f"The image has Python {python}; podtask needs 3.9 or newer.",
                              "Choose another image with --image.")  # fmt: skip
         inputs = self.inputs
-        if ".".join(python.split(".")[:2]) != MINOR:
-            inputs = pack_inputs(self.values, self.namespace, same_minor=False)
+        minor = ".".join(python.split(".")[:2])
+        if minor != MINOR:
+            inputs = self.pack(minor)
             note(f"The pod has Python {python}, the notebook {MINOR}: "
                  "functions travel as source, values as plain data.")  # fmt: skip
+        for line in inputs.notes:
+            note(line)
         options = self.options
         meta = {
             "exec": name,
             "source": self.cell.source,
             "filename": self.cell.filename,
             "quiet": self.cell.quiet,
-            "mode": inputs.mode,
-            "definitions": inputs.definitions,
+            **inputs.about,
             "outputs": "auto" if options.outputs == ("auto",) else list(options.outputs),
             "env": dict(options.env),
             "timeout": options.timeout,
             "linger": options.linger,
             "grace": options.grace,
         }
-        return Job(meta, inputs.data)
+        return Job(meta, inputs.parts)
 
 
 def prepare(
@@ -86,7 +111,9 @@ def prepare(
     if values is None:
         values = select(cell.reads, options.inputs, namespace)
     render(template, options, Identity("podtask-check", "", 1), MINOR)
-    return Work(cell, template, options, values, namespace, pack_inputs(values, namespace, True))
+    work = Work(cell, template, options, values, namespace)
+    _ = work.inputs  # packed now: the notebook may change them later
+    return work
 
 
 def new_identity(port: int | None) -> Identity:

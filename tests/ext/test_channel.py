@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
-import pickle
 import random
 import socket
 from collections.abc import Awaitable, Callable
@@ -13,10 +12,12 @@ from typing import Any, TypeVar
 
 import pytest
 from podtask.backend import ByteStream, Ending, Placement
-from podtask.channel import Channel, Job, Refused, Verdict
+from podtask.channel import Channel, Refused
+from podtask.job import Job, Verdict
 from podtask.local import LocalProcess, SocketStream
 from podtask.manifest import Identity, render
 from podtask.options import RunOptions
+from podtask.pickles import pack_inputs, unpack
 from podtask.runner import wire
 
 T = TypeVar("T")
@@ -84,12 +85,13 @@ async def _cut_and(
     return await greet(Cut(stream, budget))
 
 
-def job(source: str, outputs: list[str], inputs: bytes = b"") -> Job:
+def job(source: str, outputs: list[str], values: dict[str, Any] | None = None) -> Job:
+    inputs = pack_inputs(values or {}, {})
     meta: dict[str, Any] = {
-        "exec": "x", "source": source, "filename": "<cell>", "quiet": False, "mode": "pickle",
-        "definitions": [], "outputs": outputs, "env": {}, "timeout": 60, "linger": 60, "grace": 5,
+        "exec": "x", "source": source, "filename": "<cell>", "quiet": False, **inputs.about,
+        "outputs": outputs, "env": {}, "timeout": 60, "linger": 60, "grace": 5,
     }  # fmt: skip
-    return Job(meta, inputs)
+    return Job(meta, inputs.parts)
 
 
 async def run(work: Job, budgets: list[int]) -> tuple[Verdict, bytes, Channel]:
@@ -122,18 +124,18 @@ def test_cuts_at_any_byte_lose_and_double_nothing(seed: int) -> None:
     verdict, text, _ = asyncio.run(run(job(source, ["value"]), budgets))
     assert text == b"".join(b"%d\n" % n for n in range(20_000))
     assert verdict.end["status"] == "ok"
-    assert len(verdict.data) == verdict.end["size"]
-    assert pickle.loads(verdict.data) == bytes(range(256)) * 8000
+    assert sum(map(len, verdict.parts)) == verdict.end["size"]
+    assert unpack(verdict.parts, verdict.end["packed"]) == [bytes(range(256)) * 8000]
 
 
 def test_upload_goes_on_where_it_was_cut() -> None:
     """Inputs of several MiB arrive whole over cuts in the middle of them."""
     value = random.Random(1).randbytes(5 << 20)
     source = "import hashlib\ndigest = hashlib.sha256(value).hexdigest()\n"
-    work = job(source, ["digest"], pickle.dumps({"value": value}))
+    work = job(source, ["digest"], {"value": value})
     verdict, _, channel = asyncio.run(run(work, [1_000_000, 2_000_000, 300]))
     assert verdict.end["status"] == "ok"
-    assert hashlib.sha256(value).hexdigest().encode() in bytes(verdict.data)
+    assert hashlib.sha256(value).hexdigest().encode() in bytes(verdict.parts[0])
     assert channel.reconnects >= 1
 
 

@@ -5,68 +5,29 @@ variables. The last expression is shown, as a notebook does.
 """
 
 import ast
-import linecache
-import mmap
 import os
-import pickle
 import signal
 import sys
 import time
-import traceback
 import types
 from typing import IO, TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
-from . import pack, wire
+from . import failure, inputs, values, wire
 from .output import Emitter, Shield, streams
 from .shims import Front, bundle
 
 if TYPE_CHECKING:
     from .child import Child
 
-OWN = "<podtask runner>"  # file names of the runner's modules in a pod begin so
-RESULT_LIMIT = 64 << 20  # bytes of the last expression's value, unless it is asked for by name
-LONGEST_TEXT = 64 << 10
-MOST_FRAMES = 100
-MOST_LEFT = 50
-PLAIN = {bool, int, float, complex, str, bytes, type(None)}  # need no cloudpickle
 CO_COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
-class TooLarge(Exception):
-    """A value is over its limit; it stays in the pod."""
-
-
-class Limited:
-    """A file that counts, and refuses to grow past a limit."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.size = 0
-        self.limit = float("inf")
-
-    def write(self, data: Any) -> int:
-        with memoryview(data) as view:
-            size = view.nbytes
-            if self.size + size > self.limit:
-                raise TooLarge
-            rest = view.cast("B") if size else view
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        self.size += size
-        return size
-
-    def restart(self) -> None:
-        self._file.seek(0)
-        self._file.truncate()
-        self.size = 0
-
-
-def main(job: Dict[str, Any], inputs: Optional[int], child: "Child") -> int:
+def main(job: Dict[str, Any], given: Optional[int], child: "Child") -> int:
     """Runs the job in this (forked) process; returns its exit code.
 
     Args:
         job: the meta of the run frame.
-        inputs: descriptor of the pickled inputs.
+        given: descriptor of the pickled inputs.
         child: the pipes and the file for results.
     """
     shield = Shield()
@@ -79,7 +40,7 @@ def main(job: Dict[str, Any], inputs: Optional[int], child: "Child") -> int:
     signal.signal(signal.SIGTERM, shield.on_interrupt)
     sys.meta_path.insert(0, Travelled())
     os.environ.update(job["env"])
-    cell = Cell(job, inputs)
+    cell = Cell(job, given)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     start = time.perf_counter()
     value, error = cell.run(shield)
@@ -98,12 +59,12 @@ class Cell:
 
     Args:
         job: the meta of the run frame.
-        inputs: descriptor of the pickled inputs, None where there are none.
+        given: descriptor of the pickled inputs, None where there are none.
     """
 
-    def __init__(self, job: Dict[str, Any], inputs: Optional[int]) -> None:
+    def __init__(self, job: Dict[str, Any], given: Optional[int]) -> None:
         self._job = job
-        self._inputs = inputs
+        self._inputs = given
         self._module = types.ModuleType("__main__")
         self._stage = "load"
         self._given: Dict[str, int] = {}  # name -> id of what came in
@@ -131,17 +92,12 @@ class Cell:
         return None
 
     def _load(self) -> None:
-        if self._inputs is not None and self._job["inputs_size"]:
-            with mmap.mmap(self._inputs, 0, access=mmap.ACCESS_READ) as view:
-                self.namespace.update(pickle.loads(view))
-        for source, filename in self._job.get("definitions", ()):
-            _remember(filename, source)
-            exec(compile(source, filename, "exec", dont_inherit=True), self.namespace)
+        inputs.load(self._job, self._inputs, self.namespace)
         self._given = {name: id(value) for name, value in self.namespace.items()}
 
     def _execute(self) -> Any:
         source, filename = self._job["source"], self._job["filename"]
-        _remember(filename, source)
+        inputs.remember(filename, source)
         tree = ast.parse(source, filename)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         if last is not None and self._job.get("quiet"):
@@ -165,67 +121,19 @@ class Cell:
         return None
 
     def pack(self, file: IO[bytes], value: Any, error: Optional[BaseException]) -> Dict[str, Any]:
-        """Pickles what goes back, in one pickle stream; returns the meta of the end frame."""
+        """Pickles what goes back; returns the meta of the end frame."""
         end: Dict[str, Any] = {"status": "ok" if error is None else "error"}
-        new = [name for name, was in self.namespace.items() if self._given.get(name) != id(was)]
-        new = [name for name in new if not name.startswith("_")]
-        wanted = self._job.get("outputs") or []
-        if wanted == "auto":
-            wanted = [
-                name for name in new if not isinstance(self.namespace[name], types.ModuleType)
-            ]
-        items: List[Tuple[str, str, Any]] = []
-        missing = []
-        for name in wanted:
-            if name in self.namespace:
-                items.append(("value", name, self.namespace[name]))
-            else:
-                missing.append(name)
+        last: List[values.Item] = []
         if error is not None:
-            end["error"] = _describe(error, self._stage)
-            items.append(("error", "", error.with_traceback(None)))
+            errors = failure.chain(error)
+            end["error"] = failure.describe(errors, self._stage)
+            last = [
+                ("error", str(place), each.with_traceback(None))
+                for place, each in enumerate(errors)
+            ]
         elif value is not None:
-            items.append(("result", "", value))
-        end["packed"], end["kept"] = self._dump(Limited(file), items)
-        end["missing"] = missing
-        back = {item["name"] for item in end["packed"]}
-        left = [name for name in new if name not in back]
-        left = [name for name in left if not isinstance(self.namespace[name], types.ModuleType)]
-        end["left"] = [[name, type(self.namespace[name]).__name__] for name in left[:MOST_LEFT]]
-        return end
-
-    def _dump(
-        self, file: Limited, items: List[Tuple[str, str, Any]]
-    ) -> Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]:
-        """Pickles items one after another with one memo; those that fail are named and left out."""
-        kept: List[Dict[str, Any]] = []
-        while True:
-            file.restart()
-            pickler: Any = (
-                pickle.Pickler(file, protocol=pack.PROTOCOL)
-                if self._job["mode"] == "data" or all(type(item[2]) in PLAIN for item in items)
-                else pack.pickler(file, self.namespace, carry=False)
-            )
-            packed: List[Dict[str, Any]] = []
-            for item in items:
-                role, name, value = item
-                about = {"role": role, "name": name, "type": type(value).__name__}
-                start = file.size
-                auto = role != "value" or self._job.get("outputs") == "auto"
-                file.limit = start + RESULT_LIMIT if auto else float("inf")
-                try:
-                    pickler.dump(value)
-                except TooLarge:
-                    kept.append({**about, "why": f"over {RESULT_LIMIT >> 20} MiB"})
-                except Exception as error:  # whatever a __reduce__ of the user's raises
-                    kept.append({**about, "why": f"{type(error).__name__}: {error}"[:500]})
-                else:
-                    packed.append({**about, "size": file.size - start})
-                    continue
-                items.remove(item)  # its half in the memo is of no use: begin again
-                break
-            else:
-                return packed, kept
+            last = [("result", "", value)]
+        return {**end, **values.pack_values(self._job, file, self.namespace, self._given, last)}
 
 
 class Travelled:
@@ -251,32 +159,3 @@ class Travelled:
 
 async def _awaited(thing: Any) -> Any:
     return await thing
-
-
-def _remember(filename: str, source: str) -> None:
-    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-
-
-def _describe(error: BaseException, stage: str) -> Dict[str, Any]:
-    """What the client shows of an error that it may not be able to unpickle."""
-    frames = []
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        filename = frame.f_code.co_filename
-        if not filename.startswith(OWN):
-            frames.append([filename, line, frame.f_code.co_name])
-    try:
-        message = str(error)
-    except Exception as broken:
-        message = f"<{type(broken).__name__} in __str__>"
-    kind = type(error)
-    return {
-        "type": kind.__name__,
-        "module": kind.__module__,
-        "message": message[:LONGEST_TEXT],
-        "notes": [str(note)[:1000] for note in getattr(error, "__notes__", ())][:20],
-        "frames": frames[:MOST_FRAMES],
-        "stage": stage,
-        "text": "".join(traceback.format_exception(kind, error, error.__traceback__))[
-            :LONGEST_TEXT
-        ],
-    }

@@ -1,0 +1,38 @@
+"""What a runner is given, and what it gives: plain values between task and channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Job:
+    """The work for a runner: the meta of the run frame, and the pickled inputs in pieces."""
+
+    meta: dict[str, Any]
+    inputs: tuple[Any, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the inputs."""
+        return sum(map(len, self.inputs))
+
+
+@dataclass
+class Verdict:
+    """The end of a task: the meta of its end frame, and the pickled values in their parts."""
+
+    end: dict[str, Any]
+    parts: list[bytearray]
+
+    def put(self, offset: int, data: bytes) -> None:
+        """Writes data where it belongs; the parts lie one behind the other."""
+        for part in self.parts:
+            if data and offset < len(part):
+                end = min(len(part), offset + len(data))
+                part[offset:end] = data[: end - offset]
+                data = data[end - offset :]
+                offset = 0
+            elif data:
+                offset -= len(part)

@@ -1,0 +1,66 @@
+"""A cell's error in words and places: what the notebook shows where it cannot unpickle it."""
+
+import traceback
+from typing import Any, Dict, List
+
+OWN = "<podtask runner>"  # file names of the runner's modules in a pod begin so
+LONGEST_TEXT = 64 << 10
+MOST_FRAMES = 100
+MOST_ERRORS = 20
+
+
+def chain(error: BaseException) -> List[BaseException]:
+    """Returns an error with its causes, contexts and the members of its group, itself first."""
+    found: List[BaseException] = [error]
+    for each in found:
+        others = [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
+        for other in others:
+            if isinstance(other, BaseException) and not any(other is known for known in found):
+                found.append(other)
+    return found[:MOST_ERRORS]
+
+
+def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
+    """Returns what is said of an error and those behind it.
+
+    Args:
+        errors: as :func:`chain` gives them.
+        stage: load or run.
+    """
+    places = {id(error): place for place, error in enumerate(errors)}
+    error = errors[0]
+    try:
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except Exception as broken:
+        text = f"<{type(broken).__name__} while it was formatted>"
+    return {
+        "errors": [_one(error, places) for error in errors],
+        "stage": stage,
+        "text": text[:LONGEST_TEXT],
+    }
+
+
+def _one(error: BaseException, places: Dict[int, int]) -> Dict[str, Any]:
+    frames = []
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        filename = frame.f_code.co_filename
+        if not filename.startswith(OWN):
+            frames.append([filename, line, frame.f_code.co_name])
+    if len(frames) > MOST_FRAMES:  # a recursion: how it began, and how it ended
+        frames = frames[: MOST_FRAMES // 2] + frames[-MOST_FRAMES // 2 :]
+    try:
+        message = str(error)
+    except Exception as broken:
+        message = f"<{type(broken).__name__} in __str__>"
+    kind = type(error)
+    return {
+        "type": kind.__name__,
+        "module": kind.__module__,
+        "message": message[:LONGEST_TEXT],
+        "notes": [str(note)[:1000] for note in getattr(error, "__notes__", ())][:20],
+        "frames": frames,
+        "cause": places.get(id(error.__cause__)),
+        "context": places.get(id(error.__context__)),
+        "suppress": error.__suppress_context__,
+        "members": [places.get(id(each)) for each in getattr(error, "exceptions", ())],
+    }

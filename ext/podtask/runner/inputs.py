@@ -1,0 +1,89 @@
+"""Puts a cell's inputs into its namespace: local modules, then values and definitions in order."""
+
+import linecache
+import mmap
+import os
+import pickle
+import sys
+import types
+from typing import Any, Dict, List, Optional, Tuple
+
+from . import pack
+
+
+def load(job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any]) -> None:
+    """Fills a namespace.
+
+    Args:
+        job: the meta of the run frame; its ``steps`` are names, whose values come one after
+            another in the pickle, and [source, filename] of definitions. With ``modules`` the
+            first pickle is the notebook's local modules.
+        fd: of the file with the pickle, and behind it the buffers that ``buffers`` lists; None
+            where there are definitions only.
+        namespace: of the cell.
+
+    Raises:
+        ImportError: a module that a value needs is not in the image.
+        Exception: whatever unpickling, or a definition, raises.
+    """
+    for warning in pack.mismatches(job["versions"], "in the notebook", "in the pod"):
+        print(f"podtask: {warning}", file=sys.stderr)
+    buffers: List[Any] = []
+    if fd is not None and job["buffers"]:
+        # Private: arrays may lie in it and be changed.
+        view = memoryview(mmap.mmap(fd, 0, access=mmap.ACCESS_COPY))
+        buffers = [view[start : start + size] for start, size in job["buffers"]]
+    with open(os.devnull, "rb") if fd is None else os.fdopen(os.dup(fd), "rb") as file:
+        file.seek(0)
+        if job["modules"]:
+            sys.meta_path.insert(0, Local(pickle.load(file)))
+        unpickler = pickle.Unpickler(file, buffers=buffers)
+        for step in job["steps"]:
+            if isinstance(step, str):
+                namespace[step] = unpickler.load()
+            else:
+                source, filename = step
+                remember(filename, source)
+                exec(compile(source, filename, "exec", dont_inherit=True), namespace)
+
+
+def remember(filename: str, source: str) -> None:
+    """Makes tracebacks and ``inspect`` find a source that is in no file."""
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+
+
+class Local:
+    """Finds the notebook's own modules, which came as source, before any copy in the image.
+
+    Args:
+        sources: module -> (is a package, filename, source).
+    """
+
+    def __init__(self, sources: Dict[str, Tuple[bool, str, str]]) -> None:
+        self._sources = sources
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """Returns the spec of a module that came along, None for any other."""
+        if name not in self._sources:
+            return None
+        from importlib.machinery import ModuleSpec, PathFinder
+
+        package, filename, source = self._sources[name]
+        other = PathFinder.find_spec(name, path)
+        if other is not None and other.origin and os.path.isfile(other.origin):
+            with open(other.origin, encoding="utf-8", errors="replace") as file:
+                if file.read() != source:
+                    print(f"podtask: module {name} is the notebook's; the image has another one, "
+                          f"{other.origin}", file=sys.stderr)  # fmt: skip
+        spec = ModuleSpec(name, self, origin=filename, is_package=package)  # type: ignore[arg-type]
+        spec.has_location = True
+        return spec
+
+    def create_module(self, spec: Any) -> None:
+        """Leaves the making to the import system."""
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Runs the module's source."""
+        _, filename, source = self._sources[module.__name__]
+        remember(filename, source)
+        exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)

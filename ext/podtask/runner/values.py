@@ -1,0 +1,144 @@
+"""Packs what a cell leaves: the values asked for, the last expression's, its errors."""
+
+import types
+from typing import IO, Any, Dict, List, Tuple
+
+from . import pack
+
+RESULT_LIMIT = 64 << 20  # bytes of a value that is not asked for by name
+MOST_LEFT = 50
+PLAIN = {bool, int, float, complex, str, bytes, type(None)}  # need no cloudpickle
+Item = Tuple[str, str, Any]  # role, name, value
+
+
+class TooLarge(Exception):
+    """A value is over its limit; it stays in the pod."""
+
+
+class File:
+    """The file of results: counts, refuses to grow past a limit, puts buffers at its end."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets everything."""
+        self._file.seek(0)
+        self._file.truncate()
+        self.stream = self.size = 0
+        self.limit = float("inf")
+        self._apart: List[Any] = []
+
+    def write(self, data: Any) -> int:
+        """Takes bytes of the pickle."""
+        with memoryview(data) as view:
+            size = view.nbytes
+            self._count(size)
+            self._put(view.cast("B") if size else view)
+        self.stream += size
+        return size
+
+    def take_apart(self, view: Any) -> None:
+        """Takes a buffer that is written behind the pickle, without a copy of it."""
+        self._count(view.nbytes)
+        self._apart.append(view)
+
+    @property
+    def buffers(self) -> int:
+        """How many buffers were taken apart."""
+        return len(self._apart)
+
+    def finish(self) -> List[int]:
+        """Writes the buffers; returns the sizes of the pickle and of each of them."""
+        views, self._apart = self._apart, []
+        for view in views:
+            self._put(view)
+        return [self.stream, *(view.nbytes for view in views)]
+
+    def _count(self, size: int) -> None:
+        if self.size + size > self.limit:
+            raise TooLarge
+        self.size += size
+
+    def _put(self, view: Any) -> None:
+        while view:
+            view = view[self._file.write(view) :]
+
+
+def pack_values(
+    job: Dict[str, Any],
+    file: IO[bytes],
+    namespace: Dict[str, Any],
+    given: Dict[str, int],
+    last: List[Item],
+) -> Dict[str, Any]:
+    """Pickles what goes back; returns its part of the end frame's meta.
+
+    Args:
+        job: the meta of the run frame.
+        file: takes the pickles.
+        namespace: of the cell.
+        given: name -> id of what was there before the cell ran.
+        last: the last expression, or the errors.
+    """
+    new = [name for name, value in namespace.items() if given.get(name) != id(value)]
+    new = [name for name in new if not name.startswith("_")]
+    own = [name for name in new if not isinstance(namespace[name], types.ModuleType)]
+    auto = job.get("outputs") == "auto"
+    wanted = own if auto else job.get("outputs") or []
+    items = [("value", name, namespace[name]) for name in wanted if name in namespace]
+    end = _dump(File(file), namespace, [*items, *last], job["mode"] == "data", auto)
+    back = {item["name"] for item in end["packed"]}
+    left = [[name, type(namespace[name]).__name__] for name in own if name not in back]
+    missing = [name for name in wanted if name not in namespace]
+    return {**end, "missing": missing, "left": left[:MOST_LEFT]}
+
+
+def _dump(
+    file: File, namespace: Dict[str, Any], items: List[Item], plain: bool, auto: bool
+) -> Dict[str, Any]:
+    """Pickles items; those that fail are named and left out."""
+    kept: List[Dict[str, Any]] = []
+    while True:
+        file.restart()
+        simple = all(type(value) in PLAIN for _, _, value in items)
+        used: List[Any] = []
+        packed: List[Dict[str, Any]] = []
+        failed = None
+        # The values share one memo. An error has its own: it must be of use though they are not.
+        groups = [[item for item in items if item[0] != "error"]]
+        groups += [[item] for item in items if item[0] == "error"]
+        for group in groups:
+            with pack.Packer(file, namespace, plain or simple) as packer:
+                for item in group:
+                    about = _one(packer, file, item, auto)
+                    about["apart"] = item is group[0]
+                    if "why" in about:
+                        kept.append(about)
+                        failed = item
+                        break
+                    packed.append(about)
+                used += packer.types
+            if failed is not None:
+                break
+        if failed is None:
+            of = pack.versions(used)
+            return {"packed": packed, "kept": kept, "sizes": file.finish(), "versions": of}
+        items.remove(failed)  # its half in the memo is of no use: begin again
+
+
+def _one(packer: pack.Packer, file: File, item: Item, auto: bool) -> Dict[str, Any]:
+    """Pickles one item; returns what is said of it, ``why`` where that failed."""
+    role, name, value = item
+    about: Dict[str, Any] = {"role": role, "name": name, "type": type(value).__name__}
+    start = file.size
+    file.limit = start + RESULT_LIMIT if auto or role != "value" else float("inf")
+    try:
+        packer.dump(value)
+    except TooLarge:
+        about["why"] = f"over {RESULT_LIMIT >> 20} MiB"
+    except Exception as error:  # whatever a __reduce__ of the user's raises
+        about["why"] = f"{type(error).__name__}: {error}"[:500]
+    about.update(size=file.size - start, stream=file.stream, buffers=file.buffers)
+    return about
