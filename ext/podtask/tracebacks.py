@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import linecache
 import types
@@ -17,7 +18,7 @@ def rebuild(described: list[dict[str, Any]], instances: dict[int, Any]) -> BaseE
 
     Args:
         described: the error first, then those behind it, as the runner describes them.
-        instances: place -> unpickled exception, where that worked.
+        instances: place -> unpickled exception, or (class, arguments, attributes) of one.
     """
     made: dict[int, BaseException] = {}
 
@@ -25,8 +26,8 @@ def rebuild(described: list[dict[str, Any]], instances: dict[int, Any]) -> BaseE
         if place in made:
             return made[place]
         about = described[place]
-        error = instances.get(place)
-        if not isinstance(error, BaseException):
+        error = _revived(instances.get(place))
+        if error is None:
             error = _stand_in(about, [make(member) for member in about["members"] if member])
         made[place] = error.with_traceback(_traceback(about["frames"]))
         for member, instance in zip(
@@ -61,15 +62,52 @@ def render_in(shell: Any, error: BaseException, note: str) -> None:
             lines.append(note)
         return list(lines)
 
-    if isinstance(error, BaseExceptionGroup_):
-        return  # IPython ignores _render_traceback_ there
+    if isinstance(error, (SyntaxError, BaseExceptionGroup_)):
+        _show_once(shell, error, note)
+        return
     try:
         error._render_traceback_ = render  # type: ignore[attr-defined]
     except AttributeError:
         pass  # an exception with __slots__: the longer traceback is shown
 
 
+def _show_once(shell: Any, error: BaseException, note: str) -> None:
+    """Shows the next error of this class ourselves: IPython asks no ``_render_traceback_`` there."""
+    import traceback
+
+    shown = error.__traceback__
+    before = shell.custom_exceptions, shell.CustomTB
+
+    def show(shell: Any, kind: Any, value: Any, found: Any, tb_offset: Any = None) -> list[str]:
+        shell.custom_exceptions, shell.CustomTB = before
+        value.with_traceback(shown)
+        if isinstance(value, SyntaxError):
+            frames = traceback.extract_tb(shown)
+            lines = shell.SyntaxTB.structured_traceback(kind, value, frames)
+        else:
+            lines = "".join(traceback.format_exception(value)).splitlines()
+        if not hasattr(value, "add_note"):
+            lines.append(note)
+        shell._showtraceback(kind, value, lines)  # noqa: SLF001 -- IPython's one way, a kernel's too
+        return list(lines)
+
+    shell.set_custom_exc((type(error),), show)
+
+
 BaseExceptionGroup_: Any = getattr(builtins, "BaseExceptionGroup", ())
+
+
+def _revived(found: Any) -> BaseException | None:
+    if isinstance(found, tuple):
+        kind, args, attributes = found
+        try:
+            error: BaseException = kind.__new__(kind, *args)
+        except Exception:  # noqa: BLE001 -- a __new__ of the user's: the stand-in does
+            return None
+        error.args = args
+        error.__dict__.update(attributes)
+        return error
+    return found if isinstance(found, BaseException) else None
 
 
 def _stand_in(described: dict[str, Any], members: list[BaseException]) -> BaseException:
@@ -87,20 +125,20 @@ def _stand_in(described: dict[str, Any], members: list[BaseException]) -> BaseEx
     error: BaseException = kind(described["message"])
     for note in described["notes"]:
         add_note(error, note)
+    add_note(error, f"(stands for {described['module']}.{name}, which cannot be had here)")
     return error
 
 
 def _traceback(frames: list[list[Any]]) -> types.TracebackType | None:
-    """Returns a traceback of frames [file, line, function], outermost first.
+    """Returns a traceback of frames [file, line, function, columns], outermost first.
 
-    Each frame comes from code compiled under the right name at the right line, since frames
+    Each frame comes from code compiled under the right name at the right place, since frames
     cannot be made by hand.
     """
     made: types.TracebackType | None = None
-    for filename, line, name in reversed(frames):
+    for filename, line, name, *columns in reversed(frames):
         linecache.checkcache(filename)
-        code = compile("\n" * (max(line, 1) - 1) + "raise __error", filename, "exec")
-        code = code.replace(co_name=name)
+        code = compile(_raising(line, *columns), filename, "exec").replace(co_name=name)
         try:
             exec(code, {"__error": RuntimeError()})
         except RuntimeError as error:
@@ -110,3 +148,10 @@ def _traceback(frames: list[list[Any]]) -> types.TracebackType | None:
             frame = there.tb_next.tb_frame
             made = types.TracebackType(made, frame, there.tb_next.tb_lasti, line)
     return made
+
+
+def _raising(line: int, first: int = -1, end: int | None = None, last: int = -1) -> ast.Module:
+    """Returns a program that raises at a place; without columns (-1) no mark is shown there."""
+    place = {"lineno": line, "end_lineno": end or line, "col_offset": first, "end_col_offset": last}
+    name = ast.Name("__error", ast.Load(), **place)
+    return ast.Module([ast.Raise(name, None, **place)], [])

@@ -1,6 +1,7 @@
 """A cell's error in words and places: what the notebook shows where it cannot unpickle it."""
 
 import traceback
+from itertools import islice
 from typing import Any, Dict, List
 
 OWN = "<podtask runner>"  # file names of the runner's modules in a pod begin so
@@ -18,6 +19,17 @@ def chain(error: BaseException) -> List[BaseException]:
             if isinstance(other, BaseException) and not any(other is known for known in found):
                 found.append(other)
     return found[:MOST_ERRORS]
+
+
+def portable(error: BaseException) -> Any:
+    """Returns an error as it is pickled: itself, or (class, arguments, attributes).
+
+    A class of the user's with an ``__init__`` of its own cannot be unpickled from ``args``.
+    """
+    kind = type(error)
+    if kind.__module__ == "builtins" or kind.__reduce__ is not BaseException.__reduce__:
+        return error.with_traceback(None)
+    return kind, error.args, error.__dict__
 
 
 def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
@@ -40,12 +52,23 @@ def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
     }
 
 
+def _columns(step: Any) -> List[Any]:
+    """Returns [first column, last line, last column]; none before Python 3.11."""
+    code = step.tb_frame.f_code
+    if not hasattr(code, "co_positions"):
+        return []
+    _, end, first, last = next(islice(code.co_positions(), step.tb_lasti // 2, None))
+    return [first, end, last] if first is not None and last is not None else []
+
+
 def _one(error: BaseException, places: Dict[int, int]) -> Dict[str, Any]:
     frames = []
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        filename = frame.f_code.co_filename
-        if not filename.startswith(OWN):
-            frames.append([filename, line, frame.f_code.co_name])
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        if not code.co_filename.startswith(OWN):
+            frames.append([code.co_filename, step.tb_lineno, code.co_name, *_columns(step)])
+        step = step.tb_next
     if len(frames) > MOST_FRAMES:  # a recursion: how it began, and how it ended
         frames = frames[: MOST_FRAMES // 2] + frames[-MOST_FRAMES // 2 :]
     try:

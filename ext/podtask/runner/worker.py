@@ -128,8 +128,7 @@ class Cell:
             errors = failure.chain(error)
             end["error"] = failure.describe(errors, self._stage)
             last = [
-                ("error", str(place), each.with_traceback(None))
-                for place, each in enumerate(errors)
+                ("error", str(place), failure.portable(each)) for place, each in enumerate(errors)
             ]
         elif value is not None:
             last = [("result", "", value)]
