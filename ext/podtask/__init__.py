@@ -28,17 +28,20 @@ if TYPE_CHECKING:
     from .errors import (
         TaskTimeout as TaskTimeout,
     )
-    from .function import render as render
-    from .function import run as run
-    from .function import submit as submit
+    from .function import TaskFunction as TaskFunction
+    from .function import task as task
+    from .handle import Task as Task
     from .options import RunOptions as RunOptions
-    from .task import Task as Task
+    from .submission import render as render
+    from .submission import run as run
+    from .submission import submit as submit
     from .template import PodTemplate as PodTemplate
 
 __version__ = "0.1.0"
 PUBLIC = {
-    "Cell": "cell", "RunOptions": "options", "PodTemplate": "template", "Task": "task",
-    "render": "function", "run": "function", "submit": "function",
+    "Cell": "cell", "RunOptions": "options", "PodTemplate": "template", "Task": "handle",
+    "render": "submission", "run": "submission", "submit": "submission",
+    "TaskFunction": "function", "task": "function",
     "PodtaskError": "errors", "InputError": "errors", "ClusterError": "errors",
     "StartError": "errors", "TaskError": "errors", "TaskTimeout": "errors",
 }  # fmt: skip

@@ -11,12 +11,14 @@ import queue
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from .handle import Task, Update
 from .outcome import Outcome
 from .runner import wire
 from .screens import Screen
-from .task import Task, Update
 
 TICK = 0.1  # seconds; a blocking get cannot be interrupted on every system
 GATHER = 0.05  # seconds between two writes of a stream, so that a flood is few messages
@@ -46,7 +48,24 @@ class View:
         self._waiter = threading.current_thread()
 
     def follow(self) -> Outcome:
-        """Shows updates as they come; returns the outcome."""
+        """Shows updates as they come; returns the outcome.
+
+        The first interrupt is the cell's KeyboardInterrupt, the second deletes the pod.
+        """
+        with interrupts(self._on_interrupt):
+            return self._follow()
+
+    def _on_interrupt(self, number: int) -> None:
+        if self.asking and self._task.done():
+            raise KeyboardInterrupt  # the question is taken back
+        if number > 1:
+            self._task.abandon()
+            return
+        self._task.interrupt()
+        if self.asking:
+            raise KeyboardInterrupt
+
+    def _follow(self) -> Outcome:
         self._show_status()
         done = False
         while not done:
@@ -112,7 +131,7 @@ class View:
 
     def _ask(self, meta: dict[str, Any]) -> None:
         self.asking = True
-        self._task.when_done(self._stop_asking)
+        self._task.add_done_callback(self._stop_asking)
         try:
             answer: dict[str, Any] = {
                 "value": self._screen.ask(meta["prompt"], bool(meta["password"]))
@@ -125,7 +144,7 @@ class View:
             self.asking = False
         self._task.reply(answer)
 
-    def _stop_asking(self) -> None:
+    def _stop_asking(self, task: Task) -> None:
         """A question whose cell has ended is taken back: only a signal ends ``input()``."""
         main = threading.main_thread()
         if self.asking and main.ident is not None and self._waiter is main:
@@ -151,8 +170,7 @@ class View:
         task = self._task
         if task.done():
             mark = MARKS.get(task.status, "✗")
-            seconds = time.monotonic() - task.began
-            text = f"{mark} {task.name or 'podtask'} · {task.status} · {seconds:.1f} s"
+            text = f"{mark} {task.name or 'podtask'} · {task.status} · {task.seconds:.1f} s"
         else:
             mark = MARKS.get(task.status, "○")
             seconds = time.monotonic() - task.phase_since
@@ -160,10 +178,34 @@ class View:
         self._screen.status(text)
 
 
+@contextmanager
+def interrupts(handle: Callable[[int], None]) -> Iterator[None]:
+    """Owns SIGINT, in the main thread: calls ``handle`` with how many there were."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen = 0
+
+    def on_interrupt(number: int, frame: Any) -> None:
+        nonlocal seen
+        seen += 1
+        handle(seen)
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def closing(task: Task, outcome: Outcome) -> str:
     """Returns the one line at the end: pod, duration, what came back, what stayed."""
-    parts = [f"{task.name or 'podtask'}", f"{time.monotonic() - task.began:.1f} s"]
-    sent = [(name, kind, size) for name, (kind, size) in task.inputs.items() if name.isidentifier()]
+    parts = [f"{task.name or 'podtask'}", f"{task.seconds:.1f} s"]
+    sent = [
+        (name, kind, size)
+        for name, (kind, size) in task.inputs.items()
+        if not name.startswith("__")
+    ]
     parts += _listed("in", sent) + _listed("back", outcome.back)
     for name, kind, why in outcome.kept:
         parts.append(f"{name} ({kind}) stayed: {why}")

@@ -1,92 +1,98 @@
-"""Submitting from Python: a cell, a source text or a function."""
+"""``@podtask.task``: a function whose calls run in pods."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from typing import Any
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from .cell import Cell
-from .display import View
-from .errors import InputError
-from .manifest import HIDDEN_KEY, Identity, Rendered
-from .manifest import render as render_pod
+from .handle import Task
 from .options import RunOptions
-from .pickles import MINOR
-from .screens import screen_for
-from .task import Task
-from .template import PodTemplate
-from .work import prepare
+from .rows import Rows
+from .submission import call, follow
 
-CALL = "__podtask_call__"
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def submit(
-    work: Any, *args: Any, template: Any = None, options: RunOptions | None = None, **kwargs: Any
-) -> Task:
-    """Submits a function (with its arguments), a Cell or a source text; returns its handle at once.
+class TaskFunction(Generic[P, R]):
+    """A function with how it runs; made by :func:`task`.
 
     Args:
-        work: a callable, a :class:`Cell`, or Python source.
-        args: positional arguments of a callable.
-        template: pod template, in any form that ``PodTemplate.of`` takes.
-        options: how to run it.
-        kwargs: keyword arguments of a callable; without ``options`` those that are options of
-            podtask and not parameters of the callable are taken as such.
-
-    Raises:
-        InputError: before anything is sent; says what is wrong.
+        function: what runs in the pod. There it is just itself: a task that calls another one
+            runs it in the same pod.
+        options: how it runs.
     """
-    if options is None:
-        options = RunOptions()
-    if template is not None:
-        options = RunOptions.of(**{**_given(options), "template": template})
-    if callable(work):
-        namespace = getattr(work, "__globals__", None) or sys.modules["__main__"].__dict__
-        cell = Cell(f"{CALL}[0](*{CALL}[1], **{CALL}[2])", "<podtask call>")
-        return Task(prepare(cell, options, namespace, {CALL: (work, args, kwargs)}))
-    if args or kwargs:
-        raise InputError(
-            "Arguments go with a function only.", "Submit a callable, or no arguments."
-        )
-    cell = Cell.of(work) if isinstance(work, str) else work
-    if not isinstance(cell, Cell):
-        raise InputError(f"A {type(work).__name__} cannot be submitted.", "Submit a function or source text.")  # fmt: skip
-    return Task(prepare(cell, options, sys.modules["__main__"].__dict__))
+
+    travels_as_its_function = True  # what the pickler asks for
+
+    def __init__(self, function: Callable[P, R], options: RunOptions) -> None:
+        functools.update_wrapper(self, function)
+        self.__wrapped__ = function
+        self._options = options
+
+    def __repr__(self) -> str:
+        return f"<podtask.task {self.__wrapped__.__qualname__}>"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs in a pod, shows its output as it comes, and returns what the function returns.
+
+        Raises:
+            BaseException: the function's own error, or a PodtaskError.
+        """
+        result: R = follow(self.submit(*args, **kwargs))
+        return result
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Task:
+        """Runs in a pod; returns the handle at once."""
+        return call(self.__wrapped__, args, kwargs, self._options)
+
+    def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Calls the function here, in this process."""
+        return self.__wrapped__(*args, **kwargs)
+
+    def map(
+        self, *iterables: Iterable[Any], max_parallel: int = 32, return_exceptions: bool = False
+    ) -> list[Any]:
+        """Runs once for each tuple of arguments, a pod each; returns the results in their order.
+
+        Args:
+            iterables: as of ``map``; ends with the shortest.
+            max_parallel: so many pods at once.
+            return_exceptions: put an error in its result's place; else the first one ends all.
+
+        Raises:
+            BaseException: the first error of a call.
+        """
+        calls = [functools.partial(self.submit, *args) for args in zip(*iterables, strict=False)]
+        return Rows(calls, max_parallel).follow(return_exceptions)
+
+    def with_options(self, **options: Any) -> TaskFunction[P, R]:
+        """Returns the same function with other options.
+
+        Raises:
+            InputError: an option is unknown or wrong.
+        """
+        return TaskFunction(self.__wrapped__, self._options.changed(**options))
 
 
-def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:
-    """Submits work, shows its output as it comes, and returns its result; see :func:`submit`.
-
-    Raises:
-        BaseException: the work's own error, or a PodtaskError.
-    """
-    task = submit(work, *args, **more)
-    outcome = View(task, screen_for(None)).follow()
-    if outcome.error is not None:
-        raise outcome.error
-    return outcome.result
-
-
-def render(work: Any = None, template: Any = None, **options: Any) -> dict[str, Any]:
-    """Returns the pod that a cell would get, in wire form; nothing is sent.
+@overload
+def task(template: Callable[P, R], /) -> TaskFunction[P, R]: ...
+@overload
+def task(
+    template: Any = None, /, **options: Any
+) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
+def task(template: Any = None, /, **options: Any) -> Any:
+    """Makes a function run in pods: ``@task``, or ``@task(template, memory="8Gi", ...)``.
 
     Args:
-        work: the cell; what it does has no influence on the pod.
         template: pod template, in any form that ``PodTemplate.of`` takes.
         options: as of the magic.
 
     Raises:
-        InputError: the template or an option is wrong.
+        InputError: an option is unknown or wrong.
     """
-    return preview(template, RunOptions.of(**options)).pod
-
-
-def preview(template: Any, options: RunOptions) -> Rendered:
-    """Returns what :func:`render` does, with the notices of what the rules overwrote."""
-    chosen = PodTemplate.of(template) if template is not None else None
-    return render_pod(chosen, options, Identity("podtask-preview", HIDDEN_KEY, 1), MINOR)
-
-
-def _given(options: RunOptions) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in options.__dataclass_fields__}
+    if callable(template) and not options and not hasattr(template, "pod_spec"):
+        return TaskFunction(template, RunOptions())
+    given = RunOptions.of(**({"template": template} if template is not None else {}), **options)
+    return lambda function: TaskFunction(function, given)

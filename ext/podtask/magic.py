@@ -6,10 +6,6 @@ import argparse
 import dataclasses
 import os
 import shlex
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -21,9 +17,8 @@ from .options import RunOptions
 
 if TYPE_CHECKING:  # %load_ext stays cheap: the rest comes with the first cell
     from .cell import Cell
-    from .display import View
+    from .handle import Task
     from .outcome import Outcome
-    from .task import Task
 
 EXAMPLE = """\
 Run this cell in a Kubernetes pod; its output and result come back as if the kernel had run it.
@@ -83,14 +78,13 @@ class PodtaskMagics(Magics):
             _dry_run(options)
             return
         from .display import View, show_result
-        from .screens import screen_for
-        from .task import Task
+        from .handle import Task
+        from .screens import screen
         from .work import prepare
 
         task = Task(prepare(made, options, shell.user_ns))
-        view = View(task, screen_for(shell))
-        with interrupts(task, view):
-            outcome = view.follow()
+        view = View(task, screen())
+        outcome = view.follow()
         shell.user_ns.update(outcome.values)
         _raise_error(shell, task, made, outcome)
         if view.bundle is not None:
@@ -144,33 +138,6 @@ class PodtaskMagics(Magics):
         )
 
 
-@contextmanager
-def interrupts(task: Task, view: View) -> Iterator[None]:
-    """Owns SIGINT while a cell runs: the first interrupts the cell, the second deletes the pod."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    seen = 0
-
-    def on_interrupt(number: int, frame: Any) -> None:
-        nonlocal seen
-        if view.asking and task.done():
-            raise KeyboardInterrupt  # the question is taken back
-        seen += 1
-        if seen == 1:
-            task.interrupt()
-            if view.asking:
-                raise KeyboardInterrupt
-        else:
-            task.abandon()
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def _cell(shell: Any, cell: str) -> Cell:
     from .cell import Cell
 
@@ -185,7 +152,7 @@ def _cell(shell: Any, cell: str) -> Cell:
 def _dry_run(options: RunOptions) -> None:
     import yaml
 
-    from .function import preview
+    from .submission import preview
 
     rendered = preview(options.template, options)
     for notice in rendered.notices:

@@ -203,3 +203,11 @@ class RunOptions:
                 flag = known[name].metadata["flags"][-1]
                 raise InputError(f"{flag}: {error.what}", error.do) from None
         return cls(**values)
+
+    def changed(self, **options: Any) -> RunOptions:
+        """Returns the same options but for those given.
+
+        Raises:
+            InputError: as of :meth:`of`.
+        """
+        return RunOptions.of(**{**vars(self), **options})

@@ -7,7 +7,7 @@ import sys
 import uuid
 from typing import Any, Protocol
 
-STYLE = "font:12px/1.6 var(--jp-code-font-family,monospace);color:var(--jp-ui-font-color2,#616161)"
+STYLE = "font:12px/1.6 var(--jp-code-font-family,monospace);white-space:pre-wrap;color:var(--jp-ui-font-color2,#616161)"
 
 
 class Screen(Protocol):
@@ -131,8 +131,13 @@ class Notebook(Terminal):
             self._publish(_line(self._status), {}, self._id, False)
 
 
-def screen_for(shell: Any) -> Screen:
+def screen() -> Screen:
     """Returns a Notebook in a kernel, else a Terminal."""
+    shell = None
+    if "IPython" in sys.modules:
+        from IPython.core.getipython import get_ipython
+
+        shell = get_ipython()
     return Notebook(shell) if shell is not None and hasattr(shell, "kernel") else Terminal()
 
 

@@ -36,7 +36,7 @@ def test_squatter_gets_no_code_and_is_not_believed(
     """A sidecar that takes the port first sees nonces only; the cell runs in another pod."""
     import podtask
     from podtask.cell import Cell
-    from podtask.task import Task
+    from podtask.handle import Task
     from podtask.work import prepare
 
     port = 23456

@@ -81,6 +81,11 @@ def _plain(notes: _Notes, file: Any, namespace: Dict[str, Any]) -> Any:
     class Pickler(pickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
             notes.used(obj)
+            if isinstance(obj, types.FunctionType) and obj.__module__ == "__main__":
+                name = obj.__qualname__
+                if getattr(namespace.get(name), "__wrapped__", None) is obj:
+                    # pickle would refuse: under its name there is what wraps it.
+                    return eval, (f"__import__('__main__').{name}",)
             return NotImplemented
 
     return Pickler(file, protocol=PROTOCOL, buffer_callback=notes.apart)
@@ -96,6 +101,10 @@ def _carrying(notes: _Notes, file: Any, namespace: Dict[str, Any]) -> Any:
             if obj is main:
                 return vars, (sys.modules["__main__"],)
             notes.used(obj)
+            if getattr(type(obj), "travels_as_its_function", False):
+                # In the pod a call of another task is a plain call.
+                reduced = super().reducer_override(obj.__wrapped__)
+                return obj.__qualname__ if reduced is NotImplemented else reduced
             return super().reducer_override(obj)
 
         def _dynamic_function_reduce(self, func: Any) -> Any:

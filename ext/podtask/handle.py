@@ -18,11 +18,11 @@ from .loop import Loop, loop
 from .manifest import PORT_TAKEN, Rendered, render, without_key
 from .outcome import Outcome, Raw, decode, lost
 from .pickles import MINOR
+from .race import race
 from .runner import wire
 from .work import Work, new_identity
 
 PORT_TRIES = 3
-LAST_WORDS_SECONDS = 2.0  # for frames under way when the status says "ended"
 UNHEARD_SECONDS = 10
 
 
@@ -35,7 +35,7 @@ class Update(NamedTuple):
 
 
 class Task:
-    """The handle of a submitted cell; made by ``podtask.submit`` and by the magic.
+    """The handle of a submitted cell, shaped as a ``concurrent.futures.Future``, and awaitable.
 
     Attributes:
         name: of the pod.
@@ -49,6 +49,7 @@ class Task:
         self.url = ""
         self.phase = "Pending"
         self.began = self.phase_since = time.monotonic()
+        self._ended: float | None = None
         self.where = ""
         self.updates: queue.SimpleQueue[Update] = queue.SimpleQueue()
         self._work = work
@@ -78,6 +79,11 @@ class Task:
         return without_key(self._rendered.pod) if self._rendered else {}
 
     @property
+    def seconds(self) -> float:
+        """Its age, or how long it took."""
+        return (self._ended or time.monotonic()) - self.began
+
+    @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
         """What was sent: name -> (type's name, bytes)."""
         return self._work.inputs.sizes
@@ -101,9 +107,25 @@ class Task:
         """Whether the task has ended."""
         return self._done.done()
 
-    def when_done(self, call: Callable[[], None]) -> None:
-        """Calls ``call()`` from the background thread when the task has ended."""
-        self._done.add_done_callback(lambda _: call())
+    def running(self) -> bool:
+        """Whether the cell has begun and not ended."""
+        return self.status == "Running"
+
+    def cancelled(self) -> bool:
+        """Whether it was ended by :meth:`cancel`."""
+        return self.status == "cancelled"
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Returns what :meth:`result` would raise; waits for the end.
+
+        Raises:
+            TaskTimeout: not ended within ``timeout`` seconds.
+        """
+        return self.outcome(timeout).error
+
+    def add_done_callback(self, call: Callable[[Task], object]) -> None:
+        """Calls ``call(task)`` from the background thread when the task has ended."""
+        self._done.add_done_callback(lambda _: call(self))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for the end, at most ``timeout`` seconds; returns whether it has come."""
@@ -175,6 +197,7 @@ class Task:
             status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
             outcome = Outcome(status, error=error)
         self._outcome = outcome
+        self._ended = time.monotonic()
         self.status = outcome.status
         self._done.set_result(outcome)
         self.updates.put(Update("done"))
@@ -182,9 +205,12 @@ class Task:
     async def _follow(self) -> Outcome:
         for _ in range(PORT_TRIES):
             placement = await self._start()
+            assert self._channel is not None
             ending: Ending | None = None
             try:
-                found = await self._race(placement)
+                found = await race(placement, self._channel, self._cancelled, self._deadline())
+                if found is None:
+                    raise KeyboardInterrupt(f"{self.name} was cancelled and its pod deleted.")
                 if isinstance(found, Verdict):
                     return await asyncio.to_thread(decode, found, self.where)
                 ending = found
@@ -219,32 +245,6 @@ class Task:
         self.url = self._placement.url
         self._channel = Channel(self._placement, identity.key, self._job_for, self._on_frame)
         return self._placement
-
-    async def _race(self, placement: Placement) -> Verdict | Ending:
-        """Returns the verdict, or how the runner ended without one; a deadline raises."""
-        assert self._channel is not None
-        channel = asyncio.ensure_future(self._channel.run())
-        status = asyncio.ensure_future(placement.ended())
-        cancelled = asyncio.ensure_future(self._cancelled.wait())
-        loops = {channel, status, cancelled, deadline := asyncio.ensure_future(self._deadline())}
-        try:
-            await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
-            if status.done() and not channel.done():
-                # Frames may still be on their way; the verdict is what they say.
-                await asyncio.wait({channel}, timeout=LAST_WORDS_SECONDS)
-            if channel.done() and isinstance(channel.exception(), OSError):
-                return await status  # a local runner that nobody answers at has ended
-            if channel.done():
-                return channel.result()
-            if cancelled.done():
-                raise KeyboardInterrupt(f"{self.name} was cancelled and its pod deleted.")
-            if status.done():
-                return status.result()
-            deadline.result()
-            raise AssertionError("a deadline ends with an error")
-        finally:
-            for each in loops:
-                each.cancel()
 
     async def _deadline(self) -> None:
         """Raises when the cell has not begun in time, or has not ended long after its timeout."""

@@ -1,0 +1,107 @@
+"""From Python: a cell, a source text or a function is submitted, run, or only rendered."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .cell import Cell
+from .display import View
+from .errors import InputError
+from .handle import Task
+from .manifest import HIDDEN_KEY, Identity, Rendered
+from .manifest import render as render_pod
+from .options import RunOptions
+from .pickles import MINOR
+from .screens import screen
+from .template import PodTemplate
+from .work import prepare
+
+CALL = "__podtask_call__"
+
+
+def submit(
+    work: Any, *args: Any, template: Any = None, options: RunOptions | None = None, **kwargs: Any
+) -> Task:
+    """Submits a function (with its arguments), a Cell or a source text; returns its handle at once.
+
+    Args:
+        work: a callable, a :class:`Cell`, or Python source.
+        args: positional arguments of a callable.
+        template: pod template, in any form that ``PodTemplate.of`` takes.
+        options: how to run it.
+        kwargs: keyword arguments of a callable.
+
+    Raises:
+        InputError: before anything is sent; says what is wrong.
+    """
+    options = options or RunOptions()
+    if template is not None:
+        options = options.changed(template=template)
+    if callable(work):
+        return call(work, args, kwargs, options)
+    if args or kwargs:
+        raise InputError(
+            "Arguments go with a function only.", "Submit a callable, or no arguments."
+        )
+    cell = Cell.of(work) if isinstance(work, str) else work
+    if not isinstance(cell, Cell):
+        raise InputError(f"A {type(work).__name__} cannot be submitted.", "Submit a function or source text.")  # fmt: skip
+    return Task(prepare(cell, options, sys.modules["__main__"].__dict__))
+
+
+def call(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: RunOptions
+) -> Task:
+    """Submits one call of a function.
+
+    Raises:
+        InputError: before anything is sent; says what is wrong.
+    """
+    inner = inspect.unwrap(function)
+    namespace = getattr(inner, "__globals__", None) or sys.modules["__main__"].__dict__
+    cell = Cell(f"{CALL}[0](*{CALL}[1], **{CALL}[2])", "<podtask call>")
+    return Task(prepare(cell, options, namespace, {CALL: (function, args, kwargs)}))
+
+
+def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:
+    """Submits work, shows its output as it comes, and returns its result; see :func:`submit`.
+
+    Raises:
+        BaseException: the work's own error, or a PodtaskError.
+    """
+    return follow(submit(work, *args, **more))
+
+
+def follow(task: Task) -> Any:
+    """Shows a task's output as it comes, and returns its result.
+
+    Raises:
+        BaseException: the task's own error, or a PodtaskError.
+    """
+    outcome = View(task, screen()).follow()
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.result
+
+
+def render(work: Any = None, template: Any = None, **options: Any) -> dict[str, Any]:
+    """Returns the pod that a cell would get, in wire form; nothing is sent.
+
+    Args:
+        work: the cell; what it does has no influence on the pod.
+        template: pod template, in any form that ``PodTemplate.of`` takes.
+        options: as of the magic.
+
+    Raises:
+        InputError: the template or an option is wrong.
+    """
+    return preview(template, RunOptions.of(**options)).pod
+
+
+def preview(template: Any, options: RunOptions) -> Rendered:
+    """Returns what :func:`render` does, with the notices of what the rules overwrote."""
+    chosen = PodTemplate.of(template) if template is not None else None
+    return render_pod(chosen, options, Identity("podtask-preview", HIDDEN_KEY, 1), MINOR)

@@ -1,0 +1,143 @@
+"""``@podtask.task`` and handles, from Python: call, submit, local, map, futures, await."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import queue
+
+import podtask
+import pytest
+from podtask.errors import InputError, TaskTimeout
+
+from tests.notebook import Kernel, Shell
+
+SETUP = """
+import podtask
+scale = 10
+@podtask.task(local=True)
+def times(x, by=2):
+    print("in", x)
+    return x * by * scale
+@podtask.task(local=True)
+def twice(x):
+    return times(x) + times(x)
+"""
+
+
+@podtask.task(local=True)
+def square(x: int) -> int:
+    """Squares a number."""
+    if x < 0:
+        raise ValueError(f"{x} is negative")
+    return x * x
+
+
+@pytest.mark.feature("P01", "A35", "B24")
+def test_call_runs_elsewhere_and_returns_here(shell: Shell) -> None:
+    """Positional, keyword and default arguments; output is shown; globals are seen."""
+    shell.run(SETUP)
+    out, _ = shell.output("a = times(3); b = times(3, by=None or 5)")
+    assert (shell["a"], shell["b"]) == (60, 150)
+    assert out == "in 3\nin 3\n"
+    out, _ = shell.output("c = times.local(1)")
+    assert (shell["c"], out) == (20, "in 1\n")
+
+
+@pytest.mark.feature("A34")
+def test_nested_call_runs_in_the_same_place(shell: Shell) -> None:
+    """A task that calls another task runs it where it is itself."""
+    shell.run(SETUP)
+    out, _ = shell.output("d = twice(1)")
+    assert (shell["d"], out) == (40, "in 1\nin 1\n")
+
+
+def test_it_is_a_function_still() -> None:
+    """Name, documentation and signature are the function's."""
+    assert inspect.signature(square) == inspect.signature(square.__wrapped__)
+    assert square.__doc__ == "Squares a number."
+    assert repr(square) == "<podtask.task square>"
+
+
+@pytest.mark.feature("P02", "P05")
+def test_handle_is_shaped_as_a_future() -> None:
+    """result, exception, done, callbacks; an error is raised as itself."""
+    told: queue.SimpleQueue[podtask.Task] = queue.SimpleQueue()
+    good, bad = square.submit(4), square.submit(-1)
+    good.add_done_callback(told.put)
+    assert good.result(30) == 16
+    assert told.get(timeout=30) is good
+    assert (good.done(), good.running(), good.cancelled(), good.exception()) == (
+        True,
+        False,
+        False,
+        None,
+    )
+    assert isinstance(bad.exception(30), ValueError)
+    with pytest.raises(ValueError, match="-1 is negative"):
+        bad.result()
+
+
+@pytest.mark.feature("P02")
+def test_handle_can_be_awaited() -> None:
+    """In a coroutine, beside others."""
+
+    async def scene() -> list[int]:
+        return list(await asyncio.gather(square.submit(2), square.submit(3)))
+
+    assert asyncio.run(scene()) == [4, 9]
+
+
+@pytest.mark.feature("P02")
+def test_waiting_has_a_limit_and_cancelling_an_end() -> None:
+    """A result that is not there in time is a TaskTimeout, and the task goes on until cancelled."""
+    task = podtask.submit("import time; time.sleep(600)", options=podtask.RunOptions.of(local=True))
+    with pytest.raises(TaskTimeout):
+        task.result(0.1)
+    with pytest.raises(concurrent.futures.TimeoutError):
+        task.exception(0.1)
+    task.cancel()
+    assert task.cancelled()
+    assert isinstance(task.exception(), KeyboardInterrupt)
+
+
+@pytest.mark.feature("P01")
+def test_map_gives_results_in_order() -> None:
+    """Several iterables, more calls than may run at once."""
+    assert square.map(range(5), max_parallel=2) == [0, 1, 4, 9, 16]
+    assert square.map([]) == []
+
+
+@pytest.mark.feature("P01")
+def test_map_ends_with_the_first_error_or_returns_them() -> None:
+    """One call fails: it is raised, or it stands in its result's place."""
+    with pytest.raises(ValueError, match="-2 is negative"):
+        square.map([1, -2, 3], max_parallel=1)
+    first, second, third = square.map([1, -2, 3], return_exceptions=True)
+    assert (first, third) == (1, 9)
+    assert isinstance(second, ValueError)
+
+
+def test_map_shows_a_line_for_each(kernel: Kernel) -> None:
+    """In a notebook one display has a line for each task, and says how many are done."""
+    kernel.run(SETUP)
+    ran = kernel.run("times.map([1, 2, 3])")
+    assert ran.result is not None
+    assert ran.result["text/plain"] == "[20, 40, 60]"
+    last = ran.lines[-1].splitlines()
+    assert [line[:3] for line in last[:3]] == ["✓ 0", "✓ 1", "✓ 2"]
+    assert last[3] == "3 of 3 done"
+
+
+def test_options_are_checked_when_it_is_made() -> None:
+    """A wrong option is an error at the decorator; with_options leaves the original alone."""
+    with pytest.raises(InputError, match="--memory"):
+        podtask.task(memory="lots")
+    with pytest.raises(InputError, match="no option 'memry'"):
+        square.with_options(memry="1Gi")
+    with pytest.raises(InputError, match="max_parallel=0"):
+        square.map([1], max_parallel=0)
+    timed = square.with_options(timeout="5s")
+    assert timed(3) == 9
+    assert square(3) == 9
