@@ -14,8 +14,9 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .cell import HIDDEN, free_names
+from .cell import HIDDEN
 from .errors import InputError
+from .flow import free_names
 from .runner.pack import Packer
 
 Source = tuple[str, str]  # text, filename

@@ -6,8 +6,9 @@ import ast
 import sys
 
 import pytest
-from podtask.cell import Cell, free_names
+from podtask.cell import Cell
 from podtask.errors import InputError
+from podtask.flow import free_names
 
 TABLE = [
     # source, reads, writes
@@ -73,6 +74,10 @@ TABLE = [
     ("f'{a!r:{b}}'", "a b", ""),
     ("assert a, b", "a b", ""),
     ("match v:\n    case 1 if g:\n        r = h", "g h v", "r"),
+    ("x: T", "T", ""),
+    ("x: T = 3\nx", "T", "x"),
+    ("def f(n):\n    return f(n - 1)\nf(3)", "", "f"),
+    ("@f.register\ndef f(n):\n    return f", "f", "f"),
 ]  # fmt: skip
 
 
