@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import inspect
 import queue
 
@@ -95,7 +94,7 @@ def test_waiting_has_a_limit_and_cancelling_an_end() -> None:
     task = podtask.submit("import time; time.sleep(600)", options=podtask.RunOptions.of(local=True))
     with pytest.raises(TaskTimeout):
         task.result(0.1)
-    with pytest.raises(concurrent.futures.TimeoutError):
+    with pytest.raises(TimeoutError):
         task.exception(0.1)
     task.cancel()
     assert task.cancelled()
