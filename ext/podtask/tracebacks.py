@@ -122,10 +122,12 @@ def _stand_in(described: dict[str, Any], members: list[BaseException]) -> BaseEx
         except TypeError:
             pass  # UnicodeDecodeError, say, takes five arguments
     kind = type(name, (RemoteError,), {"__module__": described["module"]})
+    stands = f"(stands for {described['module']}.{name}, which cannot be had here)"
+    if not hasattr(kind, "add_note"):  # Python 3.10
+        return kind(f"{described['message']}\n{stands}")
     error: BaseException = kind(described["message"])
-    for note in described["notes"]:
+    for note in (*described["notes"], stands):
         add_note(error, note)
-    add_note(error, f"(stands for {described['module']}.{name}, which cannot be had here)")
     return error
 
 
