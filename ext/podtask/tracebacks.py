@@ -124,7 +124,8 @@ def _stand_in(described: dict[str, Any], members: list[BaseException]) -> BaseEx
     kind = type(name, (RemoteError,), {"__module__": described["module"]})
     stands = f"(stands for {described['module']}.{name}, which cannot be had here)"
     if not hasattr(kind, "add_note"):  # Python 3.10
-        return kind(f"{described['message']}\n{stands}")
+        old: BaseException = kind(f"{described['message']}\n{stands}")
+        return old
     error: BaseException = kind(described["message"])
     for note in (*described["notes"], stands):
         add_note(error, note)
