@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from podtask.screens import STYLE
+
 from tests.differential.cases import Case
 from tests.differential.ways import Event, Seen, frames
 
@@ -15,7 +16,10 @@ TEXTS = (
     (r"(?:/tmp/ipykernel_\d+/\d+\.py|<ipython-input-[^>]*>)", "<cell>",
      "a cell is named after its source, and the magic's line is part of that"),
     (r"\n?in (?:pod podtask-|process \d)[^\n]*", "", "an error's last line says where it was raised"),
+    (r"\(\d+\.py, line", "(<cell>, line", "the same, in a SyntaxError"),
     (r"Cell In\[\d+\]", "Cell In[]", "kernels have run unlike numbers of cells"),
+    (r"[^\n]*: UserWarning: To exit: use 'exit'[^\n]*\n[^\n]*stacklevel=1\)\n", "",
+     "IPython says this once a kernel"),
 )  # fmt: skip
 MEANT = {
     "own displays": "the status line and the closing line are podtask's",
@@ -48,7 +52,7 @@ def comparable(seen: Seen, case: Case, loose: bool) -> dict[str, Any]:
             event[0] for event in compared["events"]]}  # fmt: skip
     if loose and case.other == "stays":
         return {key: compared[key] for key in ("events", "error")}
-    return _clean(compared)
+    return {key: _clean(each) for key, each in compared.items()}
 
 
 def _events(events: list[Event]) -> list[Any]:

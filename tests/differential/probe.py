@@ -36,6 +36,12 @@ def remember(shell: Any) -> None:
     )
 
 
+def mark(shell: Any) -> None:
+    """Takes down which classes the notebook has, before the cell."""
+    kinds = {name: each for name, each in shell.user_ns.items() if isinstance(each, type)}
+    _before["classes"] = kinds
+
+
 def reset(shell: Any) -> None:
     """Makes the kernel as it was; prints, as JSON, what of a cell is still there."""
     for thread in threading.enumerate():
@@ -125,7 +131,8 @@ class Describer:
         }  # fmt: skip
 
     def _kind(self, kind: type) -> str:
-        here = " of the notebook" if self._namespace.get(kind.__name__) is kind else ""
+        known = _before["classes"].get(kind.__name__) is kind
+        here = " of the notebook" if known else ""
         return f"{kind.__module__}.{kind.__qualname__}{here}"
 
     def _inside(self, value: Any) -> list[Any]:

@@ -70,9 +70,9 @@ class Way:
         Raises:
             AssertionError: its set-up or the probe failed, or it did not end.
         """
-        if case.id not in self._done and case not in self._waiting:
-            if all(case is not bench.case for bench in self._benches):
-                self._waiting.appendleft(case)
+        known = [*self._waiting, *(bench.case for bench in self._benches)]
+        if case.id not in self._done and case not in known:
+            self._waiting.appendleft(case)
         while case.id not in self._done:
             self._step()
         done = self._done[case.id]
@@ -167,7 +167,7 @@ class _Bench:
             shown = plain("\n".join(content["traceback"]))
             error = (content["ename"], content["evalue"], shown)
         self._ran = events, error
-        return kind == "status" and content["execution_state"] == "idle"
+        return bool(kind == "status" and content["execution_state"] == "idle")
 
 
 def _script(case: Case, line: str) -> Script:
@@ -176,6 +176,7 @@ def _script(case: Case, line: str) -> Script:
     _, error = yield case.setup
     if error is not None:
         raise AssertionError(f"the set-up of {case.id} fails: {error[2]}")
+    yield f"{PROBE}.mark(get_ipython())"
     out = f"-o {','.join(case.out)}" if case.out else ""
     seen.events, seen.error = yield f"{line.format(out=out)}\n{case.cell}"
     result = any(event[0] == "result" for event in seen.events)
