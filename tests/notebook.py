@@ -122,6 +122,16 @@ class Kernel:
         self.start(source)
         return self.finish(seconds)
 
+    @property
+    def socket(self) -> Any:
+        """Becomes readable when there is a message, for who waits for several kernels."""
+        return self._client.iopub_channel.socket
+
+    def message(self) -> dict[str, Any] | None:
+        """Returns a message that is there, None where it is not of the running cell."""
+        message: dict[str, Any] = self._client.get_iopub_msg(timeout=1)
+        return message if message["parent_header"].get("msg_id") == self._running else None
+
     def interrupt(self) -> None:
         """What the stop button does."""
         self._manager.interrupt_kernel()

@@ -53,9 +53,9 @@ while True:
         about = os.urandom(16).hex() + " " + sys.version.split()[0] + " 1"
         sock.sendall((about + " " + prove("runner", theirs, about) + "\n").encode())
         proof, size = lines.readline(99).decode().split()
-        program = b""
-        while len(program) < min(int(size), 1 << 22):
-            part = lines.read(int(size) - len(program))
+        program, most = b"", min(int(size), 1 << 22)  # a stranger may claim any size
+        while len(program) < most:
+            part = lines.read(most - len(program))
             if not part:
                 break
             program += part

@@ -53,10 +53,10 @@ class Supervisor:
         self._kill_at = FOREVER
         self._alone_since = time.monotonic()
         self._log = LogCopy(1)
-        self._wake, wake_end = socket.socketpair()
+        self._wake, self._wake_end = socket.socketpair()
         self._wake.setblocking(False)
-        wake_end.setblocking(False)
-        signal.set_wakeup_fd(wake_end.fileno(), warn_on_full_buffer=False)
+        self._wake_end.setblocking(False)
+        signal.set_wakeup_fd(self._wake_end.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.signal(signal.SIGTERM, self._on_terminate)
         signal.signal(signal.SIGINT, self._on_terminate)

@@ -1,0 +1,98 @@
+"""The cells of the suite, read from ``cells/*.ipy``.
+
+A file is IPython code in sections::
+
+    # %% a name | out a, b | needs numpy | python 3.10 | other stays
+    set-up, run in the notebook
+    #: cell
+    what is run three ways
+    #: then
+    what is run in the notebook afterwards, and compared too (optional)
+
+``out`` are names for ``-o``. ``needs`` names modules that notebook and image must have, or words
+of AWAITED. ``python`` is the oldest that has the syntax. ``other`` says what happens in a pod of
+another minor version of Python; its words are in OTHER.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "cells"
+# Parts of podtask that are still being built: cells that need one are skipped, by this word.
+AWAITED = {"magics", "figures", "widgets"}
+OTHER = {
+    "refused": "what the cell needs cannot travel as source and plain data",
+    "stays": "functions and the pod's classes stay in a pod of another Python",
+    "differs": "CPython changed this text or value between its versions",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cell.
+
+    Args:
+        theme: the file that it stands in.
+        name: unique.
+        setup: run in the notebook before it.
+        cell: what is compared.
+        then: run in the notebook after it.
+        out: names that come back.
+        needs: modules, or words of AWAITED.
+        python: the oldest version that can run it.
+        other: a word of OTHER, or empty: the same in a pod of another Python.
+    """
+
+    theme: str
+    name: str
+    setup: str
+    cell: str
+    then: str = ""
+    out: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    python: tuple[int, int] = (3, 9)
+    other: str = ""
+
+    @property
+    def id(self) -> str:
+        """What a test is called by."""
+        return f"{self.theme}-{self.name.replace(' ', '-')}"
+
+
+def read_all() -> list[Case]:
+    """Returns all cells.
+
+    Raises:
+        ValueError: a file is not of the format above.
+    """
+    cases = [case for path in sorted(FOLDER.glob("*.ipy")) for case in _read(path)]
+    names = [case.name for case in cases]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"cells of the same name: {', '.join(sorted(twice))}")
+    return cases
+
+
+def _read(path: Path) -> list[Case]:
+    parts = re.split(r"^# %% (.+)$", path.read_text(), flags=re.MULTILINE)
+    return [_case(path.stem, *pair) for pair in zip(parts[1::2], parts[2::2], strict=True)]
+
+
+def _case(theme: str, header: str, text: str) -> Case:
+    name, *tags = [word.strip() for word in header.split("|")]
+    setup, _, rest = text.partition("\n#: cell\n")
+    cell, _, then = rest.partition("\n#: then\n")
+    words = dict(tag.split(maxsplit=1) for tag in tags)
+    unknown = words.keys() - {"out", "needs", "python", "other"}
+    if unknown or not rest or words.get("other", "refused") not in OTHER:
+        raise ValueError(f"{theme}: {header}: {unknown or 'no cell, or an unknown word'}")
+    major, minor = words.get("python", "3.9").split(".")
+    return Case(
+        theme, name, setup.strip("\n"), cell.strip("\n"), then.strip("\n"),
+        tuple(re.findall(r"\w+", words.get("out", ""))),
+        tuple(words.get("needs", "").replace(",", " ").split()),
+        (int(major), int(minor)), words.get("other", ""),
+    )  # fmt: skip

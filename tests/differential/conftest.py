@@ -1,0 +1,73 @@
+"""The ways that cells are run: each starts all the cells that are asked for, in the background."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.differential.cases import Case
+from tests.differential.ways import Way
+from tests.pods.conftest import in_namespace
+
+
+def chosen(request: pytest.FixtureRequest, test: str, **wanted: Any) -> list[Case]:
+    """Returns the cells of the tests of a name that were selected, in their order."""
+    found = []
+    for item in request.session.items:
+        spec = getattr(item, "callspec", None)
+        if getattr(item, "originalname", "") == test and spec is not None:
+            if all(spec.params.get(key) == value for key, value in wanted.items()):
+                found.append(spec.params["case"])
+    return found
+
+
+@pytest.fixture(scope="session")
+def plain_kernel(request: pytest.FixtureRequest) -> Iterator[Way]:
+    """The reference: the cells in a kernel that does not use podtask."""
+    made = Way("# here the magic's line would stand", 1, dict(os.environ))
+    names = ("test_local", "test_pod")
+    cases = {case.id: case for name in names for case in chosen(request, name)}
+    made.start(list(cases.values()))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def local(request: pytest.FixtureRequest, plain_kernel: Way) -> Iterator[Way]:
+    """The cells in processes on this machine."""
+    made = Way("%%podtask --local {out}", 2, dict(os.environ))
+    made.start(chosen(request, "test_local"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def in_pods(
+    request: pytest.FixtureRequest, cluster: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Way]]:
+    """The cells in pods of an image, in a namespace for all of them; one image at a time."""
+    name = f"podtask-test-{uuid.uuid4().hex[:10]}"
+    cluster.kubectl("create", "namespace", name)
+    for awaited in ("serviceaccount/default", "configmap/kube-root-ca.crt"):
+        cluster.kubectl("wait", "--for=create", awaited, f"--namespace={name}", "--timeout=60s")
+    config = in_namespace(cluster.kubeconfig, name, tmp_path_factory.mktemp("pods") / "config")
+    env = {key: value for key, value in os.environ.items() if key != "PODTASK_BACKEND"}
+    ways: dict[str, Way] = {}
+
+    def way(image: str) -> Way:
+        if image not in ways:
+            for before in ways.values():
+                before.close()
+            made = Way(f"%%podtask --image {image} {{out}}", 3, {**env, "KUBECONFIG": str(config)})
+            made.start(chosen(request, "test_pod", image=image))
+            ways[image] = made
+        return ways[image]
+
+    yield way
+    for made in ways.values():
+        made.close()
+    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")

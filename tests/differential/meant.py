@@ -1,0 +1,99 @@
+"""Differences between the ways that are meant, each with its reason, and what is compared."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from podtask.screens import STYLE
+
+from tests.differential.cases import Case
+from tests.differential.ways import Event, Seen, frames
+
+# pattern, what it is replaced by on both sides, why
+TEXTS = (
+    (r"0x[0-9a-f]{6,}", "0x", "an address in another process"),
+    (r"(?:/tmp/ipykernel_\d+/\d+\.py|<ipython-input-[^>]*>)", "<cell>",
+     "a cell is named after its source, and the magic's line is part of that"),
+    (r"\n?in (?:pod podtask-|process \d)[^\n]*", "", "an error's last line says where it was raised"),
+    (r"\(\d+\.py, line", "(<cell>, line", "the same, in a SyntaxError"),
+    (r"Cell In\[\d+\]", "Cell In[]", "kernels have run unlike numbers of cells"),
+    (r"[^\n]*: UserWarning: To exit: use 'exit'[^\n]*\n[^\n]*stacklevel=1\)\n", "",
+     "IPython says this once a kernel"),
+)  # fmt: skip
+MEANT = {
+    "own displays": "the status line and the closing line are podtask's",
+    "clear": "the status line is shown anew, so the output is always replaced at the next thing",
+    "order of streams": "the kernel gathers stdout and stderr apart; podtask keeps their true order",
+    "library frames": "paths and lines of libraries are the image's",
+    "pictures": "of the pixels only that there are some: fonts are the image's",
+}
+
+
+def comparable(seen: Seen, case: Case, loose: bool) -> dict[str, Any]:
+    """Returns what must be equal over the ways.
+
+    Args:
+        seen: of one way.
+        case: the cell.
+        loose: the pod has another Python, and the case says what differs there.
+    """
+    error = seen.error
+    compared: dict[str, Any] = {
+        "events": _events(seen.events),
+        "error": error and [error[0], _text(error[1]), frames(error[2])],
+        "values": seen.report["values"],
+        "result": seen.report["_"],
+        "last error": seen.report["error"],
+        "afterwards": _events(seen.after),
+    }
+    if loose and case.other == "differs":
+        return {"error": error and [error[0], frames(error[2])], "streams": [
+            event[0] for event in compared["events"]]}  # fmt: skip
+    if loose and case.other == "stays":
+        return {key: compared[key] for key in ("events", "error")}
+    return {key: _clean(each) for key, each in compared.items()}
+
+
+def _events(events: list[Event]) -> list[Any]:
+    made: list[Any] = []
+    ids: dict[str, int] = {}
+    for kind, *rest in events:
+        if kind in ("stdout", "stderr"):
+            if not made or made[-1][0] != "text":
+                made.append(["text", {"stdout": "", "stderr": ""}])
+            made[-1][1][kind] += rest[0]
+        elif kind == "clear":
+            made.append(["clear"])
+        elif kind == "error":
+            made.append([kind, *rest])
+        elif STYLE not in str(rest[0].get("text/html", "")):
+            shown = [_data(rest[0]), rest[1]]
+            if len(rest) > 2 and rest[2] is not None:
+                shown.append(ids.setdefault(rest[2], len(ids)))
+            made.append([kind, *shown])
+    for each in made:
+        if each[0] == "text":
+            each[1] = {name: _text(text) for name, text in each[1].items()}
+    return made
+
+
+def _data(bundle: dict[str, Any]) -> dict[str, Any]:
+    return {mime: "a picture" if mime == "image/png" and len(text) > 400 else text
+            for mime, text in bundle.items()}  # fmt: skip
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list):
+        return [_clean(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _clean(each) for key, each in value.items()}
+    return value
+
+
+def _text(text: str) -> str:
+    for pattern, replacement, _ in TEXTS:
+        text = re.sub(pattern, replacement, text)
+    return text

@@ -1,0 +1,190 @@
+"""Runs inside of a notebook's kernel: describes values, and makes the kernel as new.
+
+A description is JSON. Objects that have an identity are numbered as they are met, so that two
+descriptions are equal where values and all is-relations between them are.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+import threading
+import types
+import warnings
+from typing import Any
+
+ATOMS = (bool, int, float, complex, str, bytes, type(None), type(...), range, slice)
+_before: dict[str, Any] = {}
+
+
+def remember(shell: Any) -> None:
+    """Takes down what the kernel is like before the first cell."""
+    _before.update(
+        names=set(shell.user_ns),
+        environ=dict(os.environ),
+        cwd=os.getcwd(),
+        path=list(sys.path),
+        filters=list(warnings.filters),
+        handlers=list(logging.root.handlers),
+        level=logging.root.level,
+        modules=set(sys.modules),
+        limit=sys.getrecursionlimit(),
+        streams=(sys.stdout, sys.stderr, sys.displayhook),
+    )
+
+
+def mark(shell: Any) -> None:
+    """Takes down which classes the notebook has, before the cell."""
+    kinds = {name: each for name, each in shell.user_ns.items() if isinstance(each, type)}
+    _before["classes"] = kinds
+
+
+def reset(shell: Any) -> None:
+    """Makes the kernel as it was; prints, as JSON, what of a cell is still there."""
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join(10)
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+    shell.user_ns["Out"].clear()
+    for name in set(shell.user_ns) - _before["names"]:
+        del shell.user_ns[name]
+    shell.push({"_": "", "__": "", "___": ""}, interactive=False)
+    shell.displayhook._, shell.displayhook.__, shell.displayhook.___ = "", "", ""
+    os.environ.clear()
+    os.environ.update(_before["environ"])
+    os.chdir(_before["cwd"])
+    sys.path[:] = _before["path"]
+    warnings.filters[:] = _before["filters"]  # type: ignore[index]
+    logging.root.handlers[:] = _before["handlers"]
+    logging.root.setLevel(_before["level"])
+    sys.setrecursionlimit(_before["limit"])
+    sys.stdout, sys.stderr, sys.displayhook = _before["streams"]
+    for name, module in list(sys.modules.items()):
+        if name not in _before["modules"] and getattr(module, "__spec__", None) is None:
+            del sys.modules[name]  # made by a cell, on no disk
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        if hasattr(sys, name):
+            delattr(sys, name)
+    print(json.dumps(sorted(set(shell.user_ns) - _before["names"])))
+
+
+def report(shell: Any, names: list[str], result: bool) -> None:
+    """Prints what the names are now, and the last error and result."""
+    found = Describer(shell.user_ns)
+    values = {
+        name: found.value(shell.user_ns[name]) if name in shell.user_ns else "unset"
+        for name in names
+    }
+    print(json.dumps({
+        "values": values,
+        "_": found.value(shell.user_ns["_"]) if result else None,
+        "error": found.error(getattr(sys, "last_value", None)),
+    }))  # fmt: skip
+
+
+class Describer:
+    """Describes values with one numbering.
+
+    Args:
+        namespace: the notebook's.
+    """
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+        self._numbers: dict[int, int] = {}
+        self._kept: list[Any] = []  # an id may not be used again
+
+    def value(self, value: Any) -> Any:
+        """Returns the description of a value."""
+        kind = type(value)
+        if kind in ATOMS or (kind in (tuple, frozenset) and not value):
+            return [kind.__name__, repr(value)]
+        if id(value) in self._numbers:
+            return ["same", self._numbers[id(value)]]
+        number = self._numbers[id(value)] = len(self._numbers)
+        self._kept.append(value)
+        return [number, self._kind(kind), *self._inside(value)]
+
+    def error(self, error: BaseException | None) -> Any:
+        """Returns the description of an error with what it is chained to."""
+        if error is None or type(error).__module__.startswith("podtask"):
+            return None if error is None else ["podtask", type(error).__name__]
+        if id(error) in self._numbers:
+            return ["same", self._numbers[id(error)]]
+        self._numbers[id(error)] = len(self._numbers)
+        notes = [n for n in getattr(error, "__notes__", ()) if not n.startswith("in ")]
+        return {
+            "type": self._kind(type(error)),
+            "bases": [each.__name__ for each in type(error).__mro__],
+            "args": [self.value(each) for each in error.args],
+            "dict": {k: self.value(v) for k, v in sorted(vars(error).items())
+                     if k not in ("_render_traceback_", "__notes__")},
+            "notes": notes,
+            "cause": self.error(error.__cause__),
+            "context": self.error(error.__context__),
+            "suppress": error.__suppress_context__,
+            "group": [self.error(each) for each in getattr(error, "exceptions", ())],
+        }  # fmt: skip
+
+    def _kind(self, kind: type) -> str:
+        known = _before["classes"].get(kind.__name__) is kind
+        here = " of the notebook" if known else ""
+        return f"{kind.__module__}.{kind.__qualname__}{here}"
+
+    def _inside(self, value: Any) -> list[Any]:
+        if isinstance(value, types.ModuleType):
+            return [value.__name__]
+        if isinstance(value, types.FunctionType):
+            return self._function(value)
+        if isinstance(value, type):
+            return self._class(value)
+        if isinstance(value, types.MethodType):
+            return [value.__name__, self.value(value.__self__)]
+        if isinstance(value, BaseException):
+            return [self.error_of(value)]
+        found: list[Any] = []
+        if isinstance(value, dict):
+            found += [[self.value(k), self.value(v)] for k, v in value.items()]
+        elif isinstance(value, (set, frozenset)):
+            found += [self.value(each) for each in sorted(value, key=repr)]
+        elif isinstance(value, (list, tuple)):
+            found += [self.value(each) for each in value]
+        elif not hasattr(value, "__dict__") or type(value).__repr__ is not object.__repr__:
+            found.append(re.sub(r"0x[0-9a-f]+", "0x", repr(value)))
+        for name, each in sorted(getattr(value, "__dict__", {}).items()):
+            if not type(value).__module__.startswith(("pandas", "numpy", "matplotlib")):
+                found.append([name, self.value(each)])
+        for kind in type(value).__mro__:
+            for name in kind.__dict__.get("__slots__", ()):
+                if isinstance(name, str) and hasattr(value, name):
+                    found.append([name, self.value(getattr(value, name))])
+        return found
+
+    def error_of(self, value: BaseException) -> Any:
+        """Returns the description of an error that is a value."""
+        del self._numbers[id(value)]
+        return self.error(value)
+
+    def _function(self, value: types.FunctionType) -> list[Any]:
+        cells = []
+        for cell in value.__closure__ or ():
+            try:
+                cells.append(self.value(cell.cell_contents))
+            except ValueError:
+                cells.append("empty")
+        return [
+            value.__qualname__, value.__doc__, self.value(value.__defaults__),
+            self.value(value.__kwdefaults__), cells, sorted(vars(value)),
+            "the notebook's globals" if value.__globals__ is self._namespace else "others",
+        ]  # fmt: skip
+
+    def _class(self, value: type) -> list[Any]:
+        if value.__module__ != "__main__":
+            return [value.__qualname__]
+        own = sorted(name for name in vars(value) if not re.match(r"__\w+__$|_abc_|_cloud", name))
+        same = self._namespace.get(value.__name__) is value
+        return [value.__qualname__, [each.__name__ for each in value.__mro__], own, same]

@@ -1,0 +1,83 @@
+"""Every cell behaves under %%podtask as it does in the plain kernel."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.differential.cases import AWAITED, Case, read_all
+from tests.differential.defects import DEFECTS
+from tests.differential.meant import comparable
+from tests.differential.ways import Seen, Way
+
+CASES = read_all()
+# image -> its Python, and the modules that it has
+IMAGES = {
+    "python:3.11-slim": ((3, 11), ()),
+    "science:1": ((3, 11), ("IPython", "matplotlib", "numpy", "pandas", "tqdm")),
+    "python:3.9-slim": ((3, 9), ()),
+    "python:3.13-slim": ((3, 13), ()),
+}
+
+
+def marks(case: Case, where: str, image: str = "") -> list[Any]:
+    """Returns the marks of a cell's test: skipped, expected to fail, or none."""
+    python, modules = IMAGES.get(image, (sys.version_info[:2], case.needs))
+    if awaited := [word for word in case.needs if word in AWAITED]:
+        return [pytest.mark.skip(reason=f"awaits: {', '.join(awaited)}")]
+    if missing := [word for word in case.needs if importlib.util.find_spec(word) is None]:
+        return [pytest.mark.skip(reason=f"the notebook lacks {', '.join(missing)}")]
+    if missing := [word for word in case.needs if word not in modules]:
+        return [pytest.mark.skip(reason=f"the image lacks {', '.join(missing)}")]
+    if min(python, sys.version_info[:2]) < case.python:
+        return [pytest.mark.skip(reason="newer syntax than this Python's")]
+    place, reason = DEFECTS.get(case.id, ("", ""))
+    if place and place in (where, "both", image):
+        return [pytest.mark.xfail(strict=True, reason=reason)]
+    return []
+
+
+def each(where: str, image: str = "") -> list[Any]:
+    return [pytest.param(case, marks=marks(case, where, image), id=case.id) for case in CASES]
+
+
+def check(case: Case, reference: Seen, seen: Seen, other: bool = False) -> None:
+    """Raises AssertionError where a way differs from the plain kernel."""
+    assert reference.left == []
+    assert seen.left == []
+    if other and case.other == "refused":
+        assert seen.error is not None
+        assert seen.error[0] == "InputError"
+        return
+    assert comparable(seen, case, other) == comparable(reference, case, other)
+
+
+@pytest.mark.parametrize("case", each("local"))
+def test_local(case: Case, plain_kernel: Way, local: Way) -> None:
+    """With --local a cell behaves as in the kernel."""
+    check(case, plain_kernel.seen(case), local.seen(case))
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("image", "case"),
+    [
+        pytest.param(image, *param.values, marks=param.marks, id=f"{image}-{param.id}")
+        for image in IMAGES
+        for param in each("pod", image)
+    ],
+)
+def test_pod(image: str, case: Case, plain_kernel: Way, in_pods: Callable[[str], Way]) -> None:
+    """In a pod a cell behaves as in the kernel."""
+    reference = plain_kernel.seen(case)
+    other = IMAGES[image][0] != sys.version_info[:2]
+    check(case, reference, in_pods(image).seen(case), other)
+
+
+def test_there_are_enough_cells() -> None:
+    """The suite has at least 200 cells."""
+    assert len(CASES) >= 200

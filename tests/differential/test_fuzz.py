@@ -1,0 +1,188 @@
+"""Bytes of an enemy: the decoder and the boot program give an error, never a hang or more memory."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import random
+import socket
+import subprocess
+import sys
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from podtask.program import boot_program
+from podtask.runner import wire
+
+MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
+BOUNDED = settings(max_examples=200 * MANY, deadline=None, derandomize=MANY == 1, database=None)
+KEY = bytes(range(32))
+FRAME = st.builds(
+    lambda kind, meta, data, seq: wire.encode(kind, meta, data, seq),
+    st.integers(0, 255),
+    st.dictionaries(st.text(max_size=8), st.integers() | st.text(max_size=20), max_size=4),
+    st.binary(max_size=200),
+    st.integers(0, 2**64 - 1),
+)
+
+
+def decode(stream: bytes, cuts: list[int]) -> list[wire.Frame]:
+    """Returns the frames of a stream that comes in pieces."""
+    places = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
+    decoder = wire.Decoder()
+    found: list[wire.Frame] = []
+    for start, stop in zip(places, places[1:], strict=False):
+        found += decoder.feed(stream[start:stop])
+    return found
+
+
+@BOUNDED
+@given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=5))
+def test_random_bytes_are_frames_or_an_error(stream: bytes, cuts: list[int]) -> None:
+    """Nonsense gives frames or a WireError, however it is cut."""
+    with contextlib.suppress(wire.WireError):
+        decode(stream, cuts)
+
+
+@BOUNDED
+@given(st.lists(FRAME, max_size=4), st.integers(0, 2000), st.integers(0, 255), st.data())
+def test_damaged_frames_are_frames_or_an_error(
+    frames: list[bytes], place: int, byte: int, data: st.DataObject
+) -> None:
+    """One wrong byte anywhere gives frames or a WireError; what stood whole before it is kept."""
+    stream = bytearray(b"".join(frames))
+    if stream:
+        stream[place % len(stream)] = byte
+    with contextlib.suppress(wire.WireError):
+        decode(bytes(stream), data.draw(st.lists(st.integers(0, 2000), max_size=3)))
+
+
+@BOUNDED
+@given(st.lists(FRAME, max_size=5), st.lists(st.integers(0, 3000), max_size=6))
+def test_cut_frames_are_the_same(frames: list[bytes], cuts: list[int]) -> None:
+    """Frames come out the same wherever the stream is cut."""
+    stream = b"".join(frames)
+    assert decode(stream, cuts) == decode(stream, [])
+
+
+def test_memory_is_one_frame_and_one_chunk() -> None:
+    """A sender that never ends a frame gets no more than the largest frame and one chunk."""
+    head = wire.HEADER.pack(wire.STREAM, 1, wire.MAX_META, wire.MAX_DATA)
+    chunk = b" " * (64 << 10)
+    frame = wire.HEADER.size + wire.MAX_META + wire.MAX_DATA
+    decoder = wire.Decoder()
+    tracemalloc.start()
+    try:
+        list(decoder.feed(head))
+        for _ in range(frame // len(chunk)):
+            assert list(decoder.feed(chunk)) == []
+        with pytest.raises(wire.WireError):  # a megabyte of blanks is no JSON
+            list(decoder.feed(chunk))
+        # The buffer, its growth by an eighth, and the copies of meta and data.
+        assert tracemalloc.get_traced_memory()[1] < 4 * (frame + len(chunk))
+    finally:
+        tracemalloc.stop()
+
+
+@contextlib.contextmanager
+def runner() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A boot program that listens; it prints what it was given to execute."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        fd = listener.fileno()
+        env = {**os.environ, "PODTASK_KEY": KEY.hex(), "PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": "60"}  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-c", boot_program()], env=env, pass_fds=[fd], stdout=subprocess.PIPE
+        )
+        port = listener.getsockname()[1]
+    try:
+        yield process, port
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def prove(who: str, *parts: str) -> str:
+    return hmac.new(KEY, " ".join((who, *parts)).encode(), "sha256").hexdigest()
+
+
+def greet(port: int, program: bytes) -> None:
+    """Does what a real client does, up to handing over the program."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+        lines = sock.makefile("rb")
+        sock.sendall(b"aa\n")
+        *about, _ = lines.readline().decode().split()
+        proof = prove("client", "aa", " ".join(about), hashlib.sha256(program).hexdigest())
+        sock.sendall(f"{proof} {len(program)}\n".encode() + program)
+        lines.close()
+
+
+def hostile(generator: random.Random) -> list[bytes]:
+    """Returns pieces that an enemy sends, one after the other."""
+    noise = generator.randbytes(generator.randrange(1, 300))
+    proof = "0" * 64
+    return generator.choice([
+        [],
+        [noise],
+        [b"\n" * 5],
+        [b"nonce\n", noise],
+        [b"nonce\n", f"{proof} 5\nhello".encode()],
+        [b"nonce\n", f"{proof} -1\n".encode()],
+        [b"nonce\n", f"{proof} 99999999999999999999\n".encode(), noise],
+        [b"nonce\n", f"{proof} {'9' * 60}\n".encode()],
+        [b"nonce\n", f"{proof}\n".encode()],
+        [b"nonce\n", b"\xff\xfe 5\n"],
+        [b"x" * 5000],
+        [b"nonce\n", f"{proof} {1 << 22}\n".encode(), b"x" * (1 << 20)],
+    ])  # fmt: skip
+
+
+def visit(port: int, pieces: list[bytes]) -> None:
+    """Connects, sends, and waits until the other side hangs up."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout=20)
+    with sock, contextlib.suppress(OSError):  # it may hang up in the middle
+        for piece in pieces:
+            sock.sendall(piece)
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(4096):
+            pass
+
+
+@pytest.mark.timeout(120 + 60 * MANY)
+def test_boot_outlives_hostile_clients() -> None:
+    """Whatever strangers send, nothing of it runs, memory stays bounded, the client gets in."""
+    generator = random.Random(0 if MANY == 1 else None)
+    with runner() as (process, port):
+        for _ in range(60 * MANY):
+            visit(port, hostile(generator))
+            assert process.poll() is None
+        with open(f"/proc/{process.pid}/status") as status:
+            peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+        assert peak < (64 << 10)  # KiB: Python itself, and 4 MiB of a program
+        greet(port, zlib.compress(b"print('ours')"))
+        assert process.stdout is not None
+        assert process.stdout.read() == b"ours\n"
+        assert process.wait(20) == 0
+
+
+def test_boot_takes_no_program_that_the_proof_does_not_cover() -> None:
+    """A program that was changed on the way is not executed; the next client is heard."""
+    wanted, other = zlib.compress(b"print('ours')"), zlib.compress(b"print('bad!')")
+    with runner() as (process, port):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+            lines = sock.makefile("rb")
+            sock.sendall(b"aa\n")
+            *about, _ = lines.readline().decode().split()
+            proof = prove("client", "aa", " ".join(about), hashlib.sha256(wanted).hexdigest())
+            sock.sendall(f"{proof} {len(other)}\n".encode() + other)
+            with contextlib.suppress(ConnectionResetError):
+                assert lines.read() == b""
+            lines.close()
+        greet(port, wanted)
+        assert process.stdout is not None
+        assert process.stdout.read() == b"ours\n"

@@ -1,0 +1,120 @@
+"""Whatever graph of objects goes to the worker and back is the same graph again."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import sys
+import types
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from podtask.pickles import pack_inputs, unpack
+from podtask.runner import pack
+
+MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
+BOUNDED = settings(max_examples=60 * MANY, deadline=None, derandomize=MANY == 1, database=None)
+ATOMS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+
+
+class Node:
+    """An instance in a graph."""
+
+
+# One object of a graph: its kind, an atom, and the numbers of the objects that it refers to.
+PART = st.tuples(
+    st.sampled_from(["list", "dict", "tuple", "node"]),
+    ATOMS,
+    st.lists(st.integers(0, 30), max_size=4),
+)
+
+
+def build(parts: list[Any]) -> dict[str, Any]:
+    """Returns named objects that refer to each other as the parts say; cycles are wanted."""
+    made: list[Any] = []
+    for kind, atom, links in parts:
+        if kind == "tuple":  # can only refer to what is there
+            made.append((atom, *(made[link % len(made)] for link in links if made)))
+        else:
+            made.append({"list": list, "dict": dict, "node": Node}[kind]())
+    for each, (kind, atom, links) in zip(made, parts, strict=True):
+        targets = [made[link % len(made)] for link in links]
+        if kind == "list":
+            each += [atom, *targets]
+        elif kind == "dict":
+            each.update({"atom": atom, **{f"k{n}": target for n, target in enumerate(targets)}})
+        elif kind == "node":
+            each.atom, each.links = atom, targets
+    return {f"name{n}": each for n, each in enumerate(made)}
+
+
+def shape(value: Any, numbers: dict[int, int]) -> Any:
+    """Returns a value that is equal for two graphs of the same values and is-relations."""
+    if (isinstance(value, tuple) and not value) or not isinstance(value, (list, dict, tuple, Node)):
+        return type(value).__name__, repr(value)
+    if id(value) in numbers:
+        return numbers[id(value)]
+    numbers[id(value)] = len(numbers)
+    inside = vars(value) if isinstance(value, Node) else value
+    parts = inside.items() if isinstance(inside, dict) else inside
+    return type(value).__name__, [shape(part, numbers) for part in parts]
+
+
+def there_and_back(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns what comes back when all that was sent is asked for."""
+    namespace = dict(values)
+    sent = pack_inputs(values, namespace, True)
+    remote: dict[str, Any] = pickle.loads(sent.data) if sent.data else {}
+    file = io.BytesIO()
+    pickler = pack.pickler(file, remote, carry=False)
+    for value in remote.values():  # one after the other with one memo, as the worker does
+        pickler.dump(value)
+    packed = [{"name": name} for name in remote]
+    back = unpack(file.getvalue(), packed) if packed else []
+    return dict(zip(remote, back, strict=True))
+
+
+@BOUNDED
+@given(st.lists(PART, min_size=1, max_size=12))
+def test_graph_comes_back_as_it_went(parts: list[Any]) -> None:
+    """Values, and which of them are one object, survive the way there and back."""
+    values = build(parts)
+    numbers: dict[int, int] = {}
+    before = {name: shape(value, numbers) for name, value in values.items()}
+    back = there_and_back(values)
+    numbers = {}
+    assert {name: shape(back[name], numbers) for name in values} == before
+
+
+STATEMENT = st.sampled_from(["a += 1", "b.append(a)", "c = len(b)", "a = c * 2", "b = list(b)"])
+
+
+@BOUNDED
+@given(st.lists(STATEMENT, min_size=1, max_size=6), st.integers(0, 9))
+def test_function_works_on_the_cells_namespace(body: list[str], start: int) -> None:
+    """A function of the notebook reads and changes the worker's names as it would the notebook's."""
+    source = "def work():\n    global a, b, c\n    " + "\n    ".join(body)
+    here: dict[str, Any] = {"__name__": "__main__", "a": start, "b": [start], "c": 0}
+    exec(source, here)
+    data = pack_inputs({name: here[name] for name in ("work", "a", "b", "c")}, here, True).data
+    there = types.ModuleType("__main__")
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = there
+    try:
+        there.__dict__.update(pickle.loads(data))
+        there.work()
+    finally:
+        sys.modules["__main__"] = before
+    here["work"]()
+    assert [there.a, there.b, there.c] == [here["a"], here["b"], here["c"]]
+    assert there.work.__globals__ is there.__dict__
+
+
+def test_shape_tells_graphs_apart() -> None:
+    """The measure of these tests sees a lost is-relation."""
+    one = [1]
+    with pytest.raises(AssertionError):
+        assert shape([one, one], {}) == shape([[1], [1]], {})
