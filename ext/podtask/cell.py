@@ -9,8 +9,8 @@ import tokenize
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from .errors import InputError
 from .flow import Flow
+from .syntax import Spelled, refuse_magics, take_time
 
 HIDDEN = {"In", "Out", "get_ipython", "exit", "quit", "display", "open"}
 
@@ -26,6 +26,7 @@ class Cell:
         writes: names it sets at its top level.
         quiet: it ends with ``;``: the last value is not shown.
         settled: name -> the names that the cell has set whenever it reads that one.
+        timed: it begins with ``%%time``.
     """
 
     source: str
@@ -34,6 +35,7 @@ class Cell:
     writes: tuple[str, ...] = ()
     quiet: bool = False
     settled: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    timed: bool = False
 
     @classmethod
     def of(
@@ -53,19 +55,22 @@ class Cell:
 
         Raises:
             SyntaxError: it does not compile, with the notebook's line.
-            InputError: it uses a magic, which has no meaning in the pod.
+            InputError: it uses a magic that has no meaning in the pod.
         """
+        text, timed = take_time(text)
+        below = text.lstrip("\n")  # IPython would take such lines away
+        skip, text = skip + len(text) - len(below), below
         source = "\n" * skip + (transform(text) if transform else text)
         flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         tree = compile(source, filename, "exec", flags, dont_inherit=True)
         if not isinstance(tree, ast.Module):
             raise TypeError("compile gave no module")
         compile(tree, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-        _refuse_magics(tree, source)
+        refuse_magics(tree)
         flow = Flow()
-        flow.run(tree.body)
+        flow.run(Spelled().visit(tree).body)
         reads, writes = tuple(sorted(flow.reads)), tuple(sorted(flow.writes))
-        return cls(source, filename, reads, writes, _is_quiet(text), flow.settled)
+        return cls(source, filename, reads, writes, _is_quiet(text), flow.settled, timed)
 
     def line_of(self, name: str) -> int | None:
         """Returns the first line that has a name."""
@@ -84,13 +89,3 @@ def _is_quiet(text: str) -> bool:
     skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER}
     last = [token for token in tokens if token.type not in skipped]
     return bool(last) and last[-1].string == ";"
-
-
-def _refuse_magics(tree: ast.Module, source: str) -> None:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id == "get_ipython":
-            line = source.splitlines()[node.lineno - 1].strip()
-            raise InputError(
-                f"Line {node.lineno} of the cell uses IPython's own syntax: {line[:60]}",
-                "Magics and !commands do not run in the pod yet; use subprocess, or another cell.",
-            )

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .bounds import Tally, bounded
 from .handle import Task, Update
 from .outcome import Outcome
 from .runner import wire
@@ -32,9 +33,12 @@ class View:
     Args:
         task: the task.
         screen: a Notebook or a Terminal.
+        called: how the user gets at the task.
     """
 
-    def __init__(self, task: Task, screen: Screen) -> None:
+    def __init__(self, task: Task, screen: Screen, called: str = "task") -> None:
+        self._called = called
+        self._tally = Tally()
         self.bundle: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._task = task
         self._screen = screen
@@ -84,6 +88,7 @@ class View:
                 continue
             done = self._take(update)
         self._flush()
+        self._show_tail()
         outcome = self._task.outcome()
         self._show_status()
         self._screen.close(closing(self._task, outcome))
@@ -107,13 +112,13 @@ class View:
             return
         self._flush()
         if frame.kind == wire.CLEAR:
+            self._tally = Tally()
             self._screen.clear(bool(frame.meta["wait"]))
         elif frame.kind == wire.ASK:
             self._ask(frame.meta)
         elif frame.kind == wire.GAP:
             lost = frame.meta["to"] - frame.meta["from"] + 1
-            self._screen.write("stderr", f"[podtask: {lost} pieces of output were dropped: "
-                                         "the notebook was away too long]\n")  # fmt: skip
+            self._say(f"{lost} pieces of output were dropped: the notebook was away too long")
         elif frame.kind == wire.DISPLAY:
             self._parts.append(frame.data)
             if not frame.meta.get("more"):
@@ -122,12 +127,13 @@ class View:
 
     def _display(self, meta: dict[str, Any], text: bytes) -> None:
         shown = json.loads(text)
+        data, too_large = bounded(shown["data"])
+        if too_large:
+            self._say(f"too large to show: {', '.join(too_large)}")
         if meta.get("result"):
-            self.bundle = shown["data"], shown["metadata"]
-        else:
-            self._screen.publish(
-                shown["data"], shown["metadata"], meta.get("id"), bool(meta.get("update"))
-            )
+            self.bundle = data, shown["metadata"]
+        elif data:
+            self._screen.publish(data, shown["metadata"], meta.get("id"), bool(meta.get("update")))
 
     def _ask(self, meta: dict[str, Any]) -> None:
         self.asking = True
@@ -161,10 +167,27 @@ class View:
                 name = pieces[start][0]
                 data = b"".join(piece for _, piece in pieces[start:place])
                 text = self._decoders[name].decode(data)
-                if text:
-                    self._screen.write(name, text)
+                self._write(name, text)
                 start = place
         self._written = time.monotonic()
+
+    def _write(self, name: str, text: str) -> None:
+        now, ends = self._tally.take(name, text)
+        if now:
+            self._screen.write(name, now)
+        if ends:
+            self._say(f"the last of a long output comes at its end; {self._called}.logs() has all")
+
+    def _show_tail(self) -> None:
+        tail = self._tally.end()
+        if self._tally.left_out:
+            size = self._tally.left_out / 2**20
+            self._say(f"{size:.1f} MiB of output left out; {self._called}.logs() has all")
+        for name, text in tail:
+            self._screen.write(name, text)
+
+    def _say(self, text: str) -> None:
+        self._screen.write("stderr", f"\n[podtask: {text}]\n")
 
     def _show_status(self) -> None:
         task = self._task
@@ -215,6 +238,8 @@ def closing(task: Task, outcome: Outcome) -> str:
         parts.append(
             "left in the pod: " + ", ".join(f"{name} ({kind})" for name, kind in outcome.left)
         )
+    if outcome.running:
+        parts.append(f"left running and ended: {', '.join(outcome.running)}")
     return " · ".join([*parts, *outcome.notes])
 
 
@@ -249,8 +274,9 @@ def show_result(
         # IPython's own layout of containers, which a bare image does not have.
         data = shell.display_formatter.format(outcome.result)[0]
     hook.start_displayhook()
-    hook.write_output_prompt()
-    hook.write_format_data(data, metadata)
+    if data:  # else the object has shown itself
+        hook.write_output_prompt()
+        hook.write_format_data(data, metadata)
     if outcome.has_result:
         hook.update_user_ns(outcome.result)
         hook.fill_exec_result(outcome.result)

@@ -83,7 +83,8 @@ class PodtaskMagics(Magics):
         from .work import prepare
 
         task = Task(prepare(made, options, shell.user_ns))
-        view = View(task, screen())
+        shell.user_ns["_task"] = task
+        view = View(task, screen(), "_task")
         outcome = view.follow()
         shell.user_ns.update(outcome.values)
         _raise_error(shell, task, made, outcome)

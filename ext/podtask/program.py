@@ -24,9 +24,14 @@ MODULES = (
     "failure",
     "inputs",
     "values",
+    "imports",
+    "left",
+    "steps",
     "worker",
     "supervisor",
 )
+# Not before a cell needs them: imported from what travelled, as cloudpickle is.
+LATE = ("command", "shell", "rich", "figures")
 
 
 @functools.cache
@@ -79,5 +84,7 @@ def runner_program(compiled: bool) -> bytes:
     for path in sorted(theirs.glob("cloudpickle*.py")):
         name = f"cloudpickle.{path.stem}"
         travelled[name] = made(path, name)
+    for name in LATE:
+        travelled[f"_podtask_runner.{name}"] = made(FOLDER / f"{name}.py", name)
     program = f"SOURCES = {sources!r}\nTRAVELLED = {travelled!r}\n{LOADER}"
     return zlib.compress(program.encode())

@@ -86,6 +86,7 @@ class Work:
             "source": self.cell.source,
             "filename": self.cell.filename,
             "quiet": self.cell.quiet,
+            "timed": self.cell.timed,
             **inputs.about,
             "outputs": "auto" if options.outputs == ("auto",) else list(options.outputs),
             "env": dict(options.env),

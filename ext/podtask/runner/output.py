@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import io
 import os
+import select
 import threading
 from typing import Any, Dict, Iterator, List, Tuple
 
@@ -94,24 +95,52 @@ class Emitter:
         self.shield = shield
         self._events = events
         self._lock = lock
-        self._taps = taps
+        self._names = {tap: name for name, tap in taps.items()}
+        self._ready = select.poll()  # cheaper for each line than to read in vain
+        for tap in self._names:
+            self._ready.register(tap, select.POLLIN)
         self._threads = threading.RLock()
-        os.register_at_fork(after_in_child=self._after_fork)
+        self._pending: List[Tuple[str, bytes]] = []  # of both streams, in their order
+        self._flusher = Flusher(self)
+        os.register_at_fork(before=self.flush, after_in_child=self._after_fork)
 
     def emit(self, kind: int, meta: Dict[str, Any], data: bytes = b"") -> None:
         """Puts one frame into the order; long data in several, all but the last with "more"."""
         with self.shield, self._threads:
             fcntl.lockf(self._lock, fcntl.LOCK_EX)
             try:
-                for name, tap in self._taps.items():
+                for tap, _ in self._ready.poll(0):
                     for chunk in drain(tap):
-                        self._write(wire.encode(wire.STREAM, {"name": name}, chunk))
-                while len(data) > wire.MAX_DATA:
-                    part, data = data[: wire.MAX_DATA], data[wire.MAX_DATA :]
-                    self._write(wire.encode(kind, {**meta, "more": True}, part))
-                self._write(wire.encode(kind, meta, data))
+                        self._write(wire.encode(wire.STREAM, {"name": self._names[tap]}, chunk))
+                pending, self._pending = self._pending, []
+                for name, text in pending:
+                    self._put(wire.STREAM, {"name": name}, text)
+                if kind:
+                    self._put(kind, meta, data)
             finally:
                 fcntl.lockf(self._lock, fcntl.LOCK_UN)
+
+    def text(self, name: str, data: bytes) -> None:
+        """Takes in a stream's text; a line goes out as it ends, the rest 20 ms later."""
+        with self.shield, self._threads:
+            if self._pending and self._pending[-1][0] == name:
+                data = self._pending.pop()[1] + data
+            self._pending.append((name, data))
+            if b"\n" in data or len(data) > CHUNK:
+                self.emit(0, {})
+                return
+        self._flusher.start()
+
+    def flush(self) -> None:
+        """Sends unfinished lines on."""
+        if self._pending:
+            self.emit(0, {})
+
+    def _put(self, kind: int, meta: Dict[str, Any], data: bytes) -> None:
+        while len(data) > wire.MAX_DATA:
+            part, data = data[: wire.MAX_DATA], data[wire.MAX_DATA :]
+            self._write(wire.encode(kind, {**meta, "more": True}, part))
+        self._write(wire.encode(kind, meta, data))
 
     def _write(self, frame: bytes) -> None:
         view = memoryview(frame)
@@ -120,13 +149,11 @@ class Emitter:
 
     def _after_fork(self) -> None:
         self._threads = threading.RLock()
+        self._pending = []  # the parent sends it
 
 
 class Stream(io.TextIOBase):
-    """``sys.stdout`` or ``sys.stderr`` of a cell; a line goes out as it ends.
-
-    Text without a line's end (a progress bar) goes out 20 ms later at the latest.
-    """
+    """``sys.stdout`` or ``sys.stderr`` of a cell."""
 
     encoding = "utf-8"
     errors = "backslashreplace"
@@ -136,11 +163,8 @@ class Stream(io.TextIOBase):
         self.name = f"<{name}>"
         self.buffer = Raw(self, fd)
         self._emitter = emitter
-        self._meta = {"name": name}
+        self._name = name
         self._fd = fd
-        self._lock = threading.RLock()
-        self._pending: List[bytes] = []
-        self._flusher = Flusher(self)
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
@@ -150,18 +174,10 @@ class Stream(io.TextIOBase):
         return len(text)
 
     def write_bytes(self, data: bytes) -> None:
-        with self._emitter.shield, self._lock:
-            self._pending.append(data)
-            if b"\n" in data or len(self._pending) > 100:
-                self.flush()
-                return
-        self._flusher.start()
+        self._emitter.text(self._name, data)
 
     def flush(self) -> None:
-        with self._emitter.shield, self._lock:
-            if self._pending:
-                data, self._pending = b"".join(self._pending), []
-                self._emitter.emit(wire.STREAM, self._meta, data)
+        self._emitter.flush()
 
     def fileno(self) -> int:
         return self._fd
@@ -199,8 +215,8 @@ class Raw(io.RawIOBase):
 class Flusher:
     """A thread, made at the first unfinished line of a process, that sends such lines on."""
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+    def __init__(self, emitter: Emitter) -> None:
+        self._emitter = emitter
         self._wanted = threading.Event()
         self._pid = 0
 
@@ -216,7 +232,7 @@ class Flusher:
         while wanted.wait():
             wanted.clear()
             pause.wait(PARTIAL_SECONDS)
-            self._stream.flush()
+            self._emitter.flush()
 
 
 def streams(emitter: Emitter) -> Tuple[Stream, Stream]:

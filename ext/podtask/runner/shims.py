@@ -6,9 +6,11 @@ messaging protocol.
 
 import base64
 import builtins
+import io
 import json
 import os
-from typing import Any, Dict, Optional, Tuple
+import sys
+from typing import Any, Dict, Iterable, Optional, Tuple
 
 from . import wire
 from .output import Emitter
@@ -26,26 +28,75 @@ METHODS = {
 
 
 def bundle(obj: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
-    """Returns (data, metadata) of what a notebook shows for an object; text/plain is always there.
+    """Returns (data, metadata) of what a notebook shows for an object.
 
-    Follows IPython's order: ``_repr_mimebundle_`` first, then the methods of single types.
+    Follows IPython's order: ``_ipython_display_``, which shows the object itself (nothing is left
+    to show then), ``_repr_mimebundle_``, the methods of single types. text/plain is always there.
+    A method that fails is reported, and the others are shown.
     """
     data: Dict[str, Any] = {}
     metadata: Dict[str, Any] = {}
-    if not isinstance(obj, type):
-        whole = getattr(obj, "_repr_mimebundle_", None)
-        if callable(whole):
-            _merge(whole(include=None, exclude=None), data, metadata)
-        for method, mime in METHODS.items():
-            single = getattr(obj, method, None)
-            if mime not in data and callable(single):
-                shown = single()
-                if isinstance(shown, tuple):
-                    shown, metadata[mime] = shown
-                if shown is not None:
-                    data[mime] = shown
-    data.setdefault("text/plain", repr(obj))
+    if _method(obj, "_ipython_display_") is not None:
+        try:
+            obj._ipython_display_()
+        except NotImplementedError:
+            pass  # how an object says: not here
+        else:
+            return {}, {}
+    _merge(_called(obj, "_repr_mimebundle_", include=None, exclude=None), data, metadata)
+    for method, mime in METHODS.items():
+        shown = _called(obj, method) if mime not in data else None
+        if isinstance(shown, tuple):
+            shown, metadata[mime] = shown
+        if shown is not None:
+            data[mime] = shown
+    if "image/png" not in data and _is_figure(obj) and (obj.axes or obj.lines):
+        data["image/png"] = _drawn(obj)
+    if "text/plain" not in data:
+        data["text/plain"] = repr(obj)
     return {mime: _jsonable(value) for mime, value in data.items()}, metadata
+
+
+def _method(obj: Any, name: str) -> Any:
+    """Returns a method of an object; None for a class, and for what has any attribute."""
+    if isinstance(obj, type) or callable(
+        getattr(obj, "_ipython_canary_method_should_not_exist_", None)
+    ):
+        return None
+    found = getattr(obj, name, None)
+    return found if callable(found) else None
+
+
+def _called(obj: Any, name: str, **options: Any) -> Any:
+    try:
+        method = _method(obj, name)
+        return method(**options) if method is not None else None
+    except NotImplementedError:
+        return None  # how an object says: not here
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        return None
+
+
+def _is_figure(obj: Any) -> bool:
+    figure = getattr(sys.modules.get("matplotlib.figure"), "Figure", None)
+    return figure is not None and isinstance(obj, figure)
+
+
+def _drawn(figure: Any) -> bytes:
+    """Returns the PNG of a figure of matplotlib, as Jupyter's inline backend draws it."""
+    file = io.BytesIO()
+    figure.canvas.print_figure(
+        file,
+        format="png",
+        facecolor=figure.get_facecolor(),
+        edgecolor=figure.get_edgecolor(),
+        dpi=figure.dpi,
+        bbox_inches="tight",
+    )
+    return file.getvalue()
 
 
 class Front:
@@ -64,22 +115,47 @@ class Front:
 
     def install(self) -> None:
         """Puts display, clear_output, input where a cell looks for them."""
-        for name in ("display", "clear_output", "input"):
+        for name in ("display", "clear_output", "input", "get_ipython"):
             setattr(builtins, name, getattr(self, name))
         import getpass
 
         getpass.getpass = self.getpass
 
-    def display(self, *objects: Any, display_id: Any = None, **options: Any) -> Any:
+    def display(
+        self,
+        *objects: Any,
+        include: Optional[Iterable[str]] = None,
+        exclude: Optional[Iterable[str]] = None,
+        metadata: Optional[Dict[str, Any]] = None,
+        transient: Optional[Dict[str, Any]] = None,
+        display_id: Any = None,
+        raw: bool = False,
+        clear: bool = False,
+        update: bool = False,
+        **options: Any,
+    ) -> Any:
         """Shows objects under the cell; with ``display_id`` returns a handle to change it."""
-        update = bool(options.get("update"))
         wanted = os.urandom(16).hex() if display_id is True else display_id
+        wanted = wanted or (transient or {}).get("display_id")
+        if clear:
+            self.clear_output(wait=True)
         for obj in objects:
-            if options.get("raw"):
-                self.show(obj, options.get("metadata") or {}, wanted, update)
-            else:
-                self.show(*bundle(obj), wanted, update)
-        return Handle(self, wanted) if wanted and not update else None
+            data, more = (obj, {}) if raw else bundle(obj)
+            data = {
+                mime: value
+                for mime, value in data.items()
+                if (include is None or mime in include) and mime not in (exclude or ())
+            }
+            if data:
+                self.show(data, {**more, **(metadata or {})}, wanted, update)
+        return DisplayHandle(self, wanted) if display_id and not update else None
+
+    @staticmethod
+    def get_ipython() -> Any:
+        """Returns what stands for IPython's shell."""
+        from . import shell  # few cells ask for it
+
+        return shell.get_ipython()
 
     def show(
         self,
@@ -125,20 +201,28 @@ class Front:
         return str(answer["value"])
 
 
-class Handle:
-    """What ``display(..., display_id=True)`` returns, as in IPython."""
+class DisplayHandle:
+    """What ``display(..., display_id=True)`` returns, as in IPython.
 
-    def __init__(self, front: Front, display_id: str) -> None:
-        self.display_id = display_id
+    Args:
+        front: shows it.
+        display_id: names it; a new name where it is None.
+    """
+
+    def __init__(self, front: Front, display_id: Optional[str] = None) -> None:
+        self.display_id = display_id or os.urandom(16).hex()
         self._front = front
 
-    def display(self, obj: Any) -> None:
-        """Shows the object again, under the same id."""
-        self._front.display(obj, display_id=self.display_id)
+    def __repr__(self) -> str:
+        return f"<DisplayHandle display_id={self.display_id}>"
 
-    def update(self, obj: Any) -> None:
+    def display(self, obj: Any, **options: Any) -> None:
+        """Shows the object again, under the same id."""
+        self._front.display(obj, display_id=self.display_id, **options)
+
+    def update(self, obj: Any, **options: Any) -> None:
         """Replaces what is shown."""
-        self._front.display(obj, display_id=self.display_id, update=True)
+        self._front.display(obj, display_id=self.display_id, update=True, **options)
 
 
 def _merge(shown: Any, data: Dict[str, Any], metadata: Dict[str, Any]) -> None:

@@ -90,9 +90,19 @@ def pack_values(
     items = [("value", name, namespace[name]) for name in wanted if name in namespace]
     end = _dump(File(file), namespace, [*items, *last], job["mode"] == "data", auto)
     back = {item["name"] for item in end["packed"]}
-    left = [[name, type(namespace[name]).__name__] for name in own if name not in back]
+    left = [
+        [name, type(namespace[name]).__name__]
+        for name in own
+        if name not in back and not _imported(namespace[name])
+    ]
     missing = [name for name in wanted if name not in namespace]
     return {**end, "missing": missing, "left": left[:MOST_LEFT]}
+
+
+def _imported(value: Any) -> bool:
+    """Whether a name is only an import's: nothing that the cell has made."""
+    kinds = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+    return isinstance(value, kinds) and getattr(value, "__module__", None) not in ("__main__", None)
 
 
 def _dump(

@@ -14,6 +14,8 @@ HEADER = struct.Struct("!BQII")
 MAX_META = 1 << 20
 MAX_DATA = 512 << 10
 
+_json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps makes one for each call
+
 # client -> runner
 ATTACH, RUN, FETCH, ACK, INTERRUPT, REPLY, PING = range(1, 8)
 # both ways
@@ -49,7 +51,7 @@ def encode(
     Raises:
         WireError: meta or data are over the limits of the wire (1 MiB, 512 KiB).
     """
-    text = json.dumps(meta, separators=(",", ":")).encode() if meta else b""
+    text = _json(meta).encode() if meta else b""
     if len(text) > MAX_META or len(data) > MAX_DATA:
         raise WireError(f"frame of kind {kind} is too large: {len(text)} + {len(data)} bytes")
     return b"".join((HEADER.pack(kind, seq, len(text), len(data)), text, data))
@@ -57,7 +59,7 @@ def encode(
 
 def head(kind: int, meta: Dict[str, Any], size: int) -> bytes:
     """Returns the bytes of a frame but for its data, ``size`` bytes, which the caller sends."""
-    text = json.dumps(meta, separators=(",", ":")).encode()
+    text = _json(meta).encode()
     return HEADER.pack(kind, 0, len(text), size) + text
 
 

@@ -4,7 +4,6 @@ Module code, not the body of a function: ``x = x + 1`` works, and functions see 
 variables. The last expression is shown, as a notebook does.
 """
 
-import ast
 import os
 import signal
 import sys
@@ -12,14 +11,14 @@ import time
 import types
 from typing import IO, TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
-from . import failure, inputs, values, wire
+from . import failure, imports, inputs, values, wire
+from .left import SECONDS, settle
 from .output import Emitter, Shield, streams
 from .shims import Front, bundle
+from .steps import Steps
 
 if TYPE_CHECKING:
     from .child import Child
-
-CO_COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
 def main(job: Dict[str, Any], given: Optional[int], child: "Child") -> int:
@@ -38,18 +37,19 @@ def main(job: Dict[str, Any], given: Optional[int], child: "Child") -> int:
     # In threads too: what a thread prints belongs to the cell.
     signal.signal(signal.SIGINT, shield.on_interrupt)
     signal.signal(signal.SIGTERM, shield.on_interrupt)
-    sys.meta_path.insert(0, Travelled())
+    imports.install(front)
     os.environ.update(job["env"])
     cell = Cell(job, given)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     start = time.perf_counter()
     value, error = cell.run(shield)
-    if error is None and value is not None:
-        error = cell.show(front, value)
+    error = cell.show(front, value if error is None else None) or error
+    seconds = round(time.perf_counter() - start, 6)
+    running = cell.running + settle(0 if isinstance(error, KeyboardInterrupt) else SECONDS)
     sys.stdout.flush()
     sys.stderr.flush()
     end = cell.pack(child.results, value, error)
-    end["seconds"] = round(time.perf_counter() - start, 6)
+    end.update(seconds=seconds, running=running)
     emitter.emit(wire.END, end)
     return 0 if error is None else 1
 
@@ -68,6 +68,7 @@ class Cell:
         self._module = types.ModuleType("__main__")
         self._stage = "load"
         self._given: Dict[str, int] = {}  # name -> id of what came in
+        self.running: List[str] = []  # asyncio tasks that the cell left
         self.namespace = self._module.__dict__
         self.namespace["__builtins__"] = sys.modules["builtins"]
 
@@ -83,10 +84,13 @@ class Cell:
             return None, error
 
     def show(self, front: Front, value: Any) -> Optional[BaseException]:
-        """Displays the last expression; returns the error of a broken ``__repr__``."""
+        """Displays the last expression and open figures; returns the error of a broken one."""
         try:
             with front.shield.lifted():
-                front.show(*bundle(value), result=True)
+                if value is not None:
+                    front.show(*bundle(value), result=True)
+                if imports.BACKEND[len("module://") :] in sys.modules:
+                    sys.modules[imports.BACKEND[len("module://") :]].show()
         except BaseException as error:
             return error
         return None
@@ -96,29 +100,18 @@ class Cell:
         self._given = {name: id(value) for name, value in self.namespace.items()}
 
     def _execute(self) -> Any:
-        source, filename = self._job["source"], self._job["filename"]
-        inputs.remember(filename, source)
-        tree = ast.parse(source, filename)
-        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        if last is not None and self._job.get("quiet"):
-            tree.body.append(last)
-            last = None
-        self._step(tree, filename, "exec")
-        if isinstance(last, ast.Expr):
-            return self._step(ast.Expression(last.value), filename, "eval")
-        return None
+        job = self._job
+        inputs.remember(job["filename"], job["source"])
+        steps = Steps(job["source"], job["filename"], quiet=bool(job.get("quiet")))
+        try:
+            if job.get("timed"):
+                from . import shell  # few cells are timed
 
-    def _step(self, tree: Any, filename: str, mode: str) -> Any:
-        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        code = compile(tree, filename, mode, flags, dont_inherit=True)
-        if code.co_flags & CO_COROUTINE:
-            import asyncio  # not before it is needed: it takes longer than most cells
-
-            return asyncio.run(_awaited(eval(code, self.namespace)))
-        if mode == "eval":
-            return eval(code, self.namespace)
-        exec(code, self.namespace)
-        return None
+                with shell.Timed():
+                    return steps.run(self.namespace)
+            return steps.run(self.namespace)
+        finally:
+            self.running = steps.running
 
     def pack(self, file: IO[bytes], value: Any, error: Optional[BaseException]) -> Dict[str, Any]:
         """Pickles what goes back; returns the meta of the end frame."""
@@ -133,28 +126,3 @@ class Cell:
         elif value is not None:
             last = [("result", "", value)]
         return {**end, **values.pack_values(self._job, file, self.namespace, self._given, last)}
-
-
-class Travelled:
-    """Finds cloudpickle in what came with the runner, before any copy of the image's.
-
-    Pickles are not compatible between its major versions, so both ends use the notebook's.
-    """
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name not in sys.modules[__package__ or ""].travelled:
-            return None
-        from importlib.machinery import ModuleSpec
-
-        return ModuleSpec(name, self, is_package=name == "cloudpickle")  # type: ignore[arg-type]
-
-    def create_module(self, spec: Any) -> None:
-        """Leaves the making to the import system."""
-
-    def exec_module(self, module: Any) -> None:
-        made = sys.modules[__package__ or ""].travelled[module.__name__]
-        exec(sys.modules[__package__ or ""].code(made, module.__name__), module.__dict__)
-
-
-async def _awaited(thing: Any) -> Any:
-    return await thing

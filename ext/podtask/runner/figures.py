@@ -1,0 +1,37 @@
+"""The matplotlib backend of a cell: figures become PNG under it, as Jupyter's inline backend does.
+
+Imported by matplotlib itself, when the cell makes its first figure.
+"""
+
+from typing import Any, Optional
+
+from matplotlib._pylab_helpers import Gcf
+from matplotlib.backend_bases import FigureManagerBase
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+FigureCanvas = FigureCanvasAgg
+FigureManager = FigureManagerBase
+
+
+def new_figure_manager(num: int, *args: Any, FigureClass: Any = Figure, **kwargs: Any) -> Any:  # noqa: N803 -- matplotlib's name
+    """Returns the manager of a new figure; pyplot calls this."""
+    return new_figure_manager_given_figure(num, FigureClass(*args, **kwargs))
+
+
+def new_figure_manager_given_figure(num: int, figure: Any) -> Any:
+    """Returns the manager of a figure that there is."""
+    return FigureManagerBase(FigureCanvasAgg(figure), num)
+
+
+def show(close: Optional[bool] = None, block: Optional[bool] = None) -> None:
+    """Shows all figures and closes them: ``plt.show()``, and the end of a cell."""
+    import builtins
+
+    managers = Gcf.get_all_fig_managers()
+    try:
+        for manager in managers:
+            builtins.display(manager.canvas.figure)  # type: ignore[attr-defined]
+    finally:
+        if managers and close is not False:
+            Gcf.destroy_all()

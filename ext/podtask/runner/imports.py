@@ -1,0 +1,128 @@
+"""What ``import`` finds in the worker beside the image's own modules.
+
+In front of them: cloudpickle and the parts of the runner that are loaded late, both as they
+travelled. Behind them: a stand-in for IPython, where there is none. And where there is one, or
+matplotlib, it is told that what it shows is shown by us.
+"""
+
+import os
+import sys
+from typing import Any, Callable, Dict
+
+PACKAGE = __package__ or ""
+INLINE = "module://matplotlib_inline.backend_inline"  # a kernel's own choice, not its user's
+BACKEND = f"module://{PACKAGE}.figures"
+STANDING_IN = {
+    "IPython", "IPython.display", "IPython.core", "IPython.core.display", "IPython.utils",
+    "IPython.core.display_functions", "IPython.core.getipython", "IPython.utils.text",
+}  # fmt: skip
+
+
+def install(front: Any) -> None:
+    """Puts the two finders around those of the image.
+
+    Args:
+        front: shows things.
+    """
+    sys.meta_path.insert(0, Travelled(front))
+    sys.meta_path.append(StandIn(front))
+
+
+def _spec(name: str, loader: Any, package: bool) -> Any:
+    from importlib.machinery import ModuleSpec
+
+    return ModuleSpec(name, loader, is_package=package)
+
+
+class Travelled:
+    """Finds what came with the runner, before any copy of the image's.
+
+    Pickles are not compatible between cloudpickle's major versions, so both ends use the
+    notebook's.
+    """
+
+    def __init__(self, front: Any) -> None:
+        self._front = front
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name in sys.modules[PACKAGE].travelled:
+            return _spec(name, self, name == "cloudpickle")
+        wrap = WRAPPED.get(name)
+        if wrap is None:
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None:
+                if not isinstance(finder, StandIn):
+                    _wrap(spec.loader, wrap, self._front)
+                return spec
+        return None
+
+    def create_module(self, spec: Any) -> None:
+        """Leaves the making to the import system."""
+
+    def exec_module(self, module: Any) -> None:
+        made = sys.modules[PACKAGE].travelled[module.__name__]
+        exec(sys.modules[PACKAGE].code(made, module.__name__), module.__dict__)
+
+
+def _wrap(loader: Any, wrap: Callable[..., None], front: Any) -> None:
+    load = loader.exec_module
+    loader.exec_module = lambda module: wrap(load, module, front)
+
+
+class StandIn:
+    """Finds IPython where the image has none: cells and libraries import its display."""
+
+    def __init__(self, front: Any) -> None:
+        self._front = front
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        return _spec(name, self, package=True) if name in STANDING_IN else None
+
+    def create_module(self, spec: Any) -> Any:
+        from . import rich
+
+        return rich.module(spec.name, self._front)
+
+    def exec_module(self, module: Any) -> None:
+        """The module is complete as it was made."""
+
+
+def _matplotlib(load: Callable[[Any], None], module: Any, front: Any) -> None:
+    """Sets the backend while matplotlib reads it, so that no child process inherits ours."""
+    before = os.environ.get("MPLBACKEND")
+    if before not in (None, "", INLINE):
+        load(module)
+        return
+    os.environ["MPLBACKEND"] = BACKEND
+    try:
+        load(module)
+    finally:
+        del os.environ["MPLBACKEND"]
+
+
+def _display(load: Callable[[Any], None], module: Any, front: Any) -> None:
+    """Gives the real IPython, in which no shell runs, our display."""
+    load(module)
+    from . import rich
+
+    ours = rich.display_functions(front)
+    for name in ("display", "clear_output", "publish_display_data"):
+        if name in vars(module):
+            setattr(module, name, ours[name])
+
+
+def _shell(load: Callable[[Any], None], module: Any, front: Any) -> None:
+    load(module)
+    from . import shell
+
+    module.get_ipython = shell.get_ipython
+
+
+WRAPPED: Dict[str, Callable[..., None]] = {
+    "matplotlib": _matplotlib,
+    "IPython.core.display_functions": _display,
+    "IPython.core.display": _display,
+    "IPython.core.getipython": _shell,
+}

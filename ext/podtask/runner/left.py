@@ -1,0 +1,114 @@
+"""What a cell leaves running: threads and processes get a second, are then ended, and named."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any, Dict, List, Set
+
+SECONDS = 1.0
+TICK = 0.02  # between two looks at processes, for whose end there is no event over all systems
+HELPERS = ("resource_tracker", "forkserver", "semaphore_tracker")  # they end with the worker
+LONGEST = 60
+
+
+def settle(seconds: float) -> List[str]:
+    """Waits for what still runs, at most ``seconds``; ends the processes, names what there was."""
+    until = time.monotonic() + seconds
+    threads = running_threads()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    names = [f"thread {thread.name!r}" for thread in threads if thread.is_alive()]
+    children = _outlast(until)
+    for pid, name in children.items():
+        names.append(f"process {pid} {name}")
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue  # it has ended meanwhile
+    if children:
+        _outlast(time.monotonic() + SECONDS)
+    return names
+
+
+def _outlast(until: float) -> Dict[int, str]:
+    """Waits for the processes; returns those that are still there at the end."""
+    children = descendants()
+    while children and time.monotonic() < until:
+        time.sleep(TICK)
+        children = descendants()
+    return children
+
+
+def running_threads() -> List[threading.Thread]:
+    """Returns the threads that do the cell's work: not libraries' helpers, not idle pools."""
+    frames = sys._current_frames()  # noqa: SLF001 -- documented, in spite of its name
+    found = []
+    for thread in threading.enumerate():
+        if thread is threading.current_thread() or not thread.is_alive():
+            continue
+        if thread.daemon and not _of_the_cell(thread):
+            continue
+        frame = frames.get(thread.ident or 0)
+        if frame is not None and _idle(frame):
+            continue
+        found.append(thread)
+    return found
+
+
+def _of_the_cell(thread: threading.Thread) -> bool:
+    target = getattr(thread, "_target", None)
+    return "__main__" in (type(thread).__module__, getattr(target, "__module__", None))
+
+
+def _idle(frame: Any) -> bool:
+    """Whether a thread is a pool's that waits for work."""
+    code = frame.f_code
+    return bool(code.co_name == "_worker" and code.co_filename.endswith("futures/thread.py"))
+
+
+def descendants() -> Dict[int, str]:
+    """Returns pid -> command of the processes that this one has started, theirs among them.
+
+    Nothing where there is no /proc: the runner ends the process group all the same.
+    """
+    parents: Dict[int, int] = {}
+    sessions: Set[int] = set()
+    us = os.getpid()
+    try:
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return {}
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                words = file.read().rpartition(b")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        if words[0] in (b"Z", b"X"):
+            continue
+        parents[pid] = int(words[1])
+        if int(words[3]) == us:
+            sessions.add(pid)
+    ours = {pid for pid in parents if pid in sessions or _comes_from(pid, us, parents)} - {us}
+    names = {pid: _command(pid) for pid in sorted(ours)}
+    return {pid: name for pid, name in names.items() if not any(word in name for word in HELPERS)}
+
+
+def _comes_from(pid: int, ancestor: int, parents: Dict[int, int]) -> bool:
+    while pid in parents:
+        pid = parents[pid]
+        if pid == ancestor:
+            return True
+    return False
+
+
+def _command(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+    except OSError:
+        return ""
+    text = b" ".join(words).decode("utf-8", "replace").strip()
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -1,0 +1,276 @@
+"""``IPython.display`` for an image that has no IPython: the classes that cells use, and display.
+
+Loaded when something imports IPython and there is none. What is not here says so by name.
+"""
+
+import base64
+import json
+import mimetypes
+import os
+import types
+from typing import Any, Dict, Optional, Tuple, Type
+
+from .command import SList
+from .shell import get_ipython
+from .shims import DisplayHandle, Front
+
+Options = Dict[str, Any]
+
+
+def fetched(source: str) -> bytes:
+    """Returns the bytes of a file or of an address."""
+    if source.startswith(("http://", "https://")):
+        from urllib.request import urlopen
+
+        with urlopen(source) as answer:  # noqa: S310 -- an address that the user gave
+            return bytes(answer.read())
+    with open(os.path.expanduser(source), "rb") as file:
+        return file.read()
+
+
+class DisplayObject:
+    """Data with the way it is shown.
+
+    Args:
+        data: the text or bytes; a text that names an address is fetched.
+        url: where the data is.
+        filename: a file in the pod.
+        metadata: for the notebook.
+    """
+
+    mime = "text/plain"
+
+    def __init__(
+        self,
+        data: Any = None,
+        url: Optional[str] = None,
+        filename: Any = None,
+        metadata: Optional[Options] = None,
+    ) -> None:
+        if url is None and isinstance(data, str) and data.startswith(("http://", "https://")):
+            url, data = data, None
+        if data is None and (url or filename):
+            raw = fetched(os.fspath(url or filename))
+            data = raw if isinstance(self, Image) else raw.decode()
+        self.data = data
+        self.url = url
+        self.filename = filename
+        self.metadata = metadata or {}
+
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> Tuple[Options, Options]:
+        return {self.mime: self.data}, {self.mime: self.metadata} if self.metadata else {}
+
+    def __repr__(self) -> str:
+        return f"<IPython.core.display.{type(self).__name__} object>"
+
+
+class Pretty(DisplayObject):
+    """Plain text."""
+
+    def __repr__(self) -> str:
+        return str(self.data)
+
+
+class HTML(DisplayObject):
+    """HTML."""
+
+    mime = "text/html"
+
+    def _repr_html_(self) -> Any:
+        return self.data
+
+    def __html__(self) -> Any:
+        return self.data
+
+
+class Markdown(DisplayObject):
+    """Markdown."""
+
+    mime = "text/markdown"
+
+
+class Latex(DisplayObject):
+    """LaTeX with its dollars."""
+
+    mime = "text/latex"
+
+
+class Math(Latex):
+    """LaTeX that is set as a formula."""
+
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> Tuple[Options, Options]:
+        return {self.mime: "$\\displaystyle %s$" % str(self.data).strip("$")}, {}
+
+
+class SVG(DisplayObject):
+    """A drawing."""
+
+    mime = "image/svg+xml"
+
+
+class JSON(DisplayObject):
+    """A value that JSON can say, or its text."""
+
+    mime = "application/json"
+
+    def __init__(
+        self, data: Any = None, *args: Any, expanded: bool = False, root: str = "root", **more: Any
+    ) -> None:
+        super().__init__(data, *args, **more)
+        if isinstance(self.data, str):
+            self.data = json.loads(self.data)
+        self.metadata = {"expanded": expanded, "root": root, **self.metadata}
+
+
+class Javascript(DisplayObject):
+    """A script for the notebook's page."""
+
+    mime = "application/javascript"
+
+
+class Code(DisplayObject):
+    """Source; shown as it is, for there may be nothing here to colour it."""
+
+    def __init__(self, data: Any = None, *args: Any, language: Any = None, **more: Any) -> None:
+        super().__init__(data, *args, **more)
+        self.language = language
+
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> Tuple[Options, Options]:
+        import html
+
+        return {"text/html": f"<pre><code>{html.escape(str(self.data))}</code></pre>"}, {}
+
+    def __repr__(self) -> str:
+        return str(self.data)
+
+
+class Image(DisplayObject):
+    """A picture: bytes, a file of the pod, or an address (kept as one unless ``embed``)."""
+
+    def __init__(
+        self,
+        data: Any = None,
+        url: Optional[str] = None,
+        filename: Any = None,
+        format: Optional[str] = None,  # noqa: A002 -- IPython's name
+        embed: Optional[bool] = None,
+        width: Optional[int] = None,
+        height: Optional[int] = None,
+        metadata: Optional[Options] = None,
+        alt: Optional[str] = None,
+    ) -> None:
+        if isinstance(data, (str, os.PathLike)):
+            text = os.fspath(data)
+            url, filename = (text, filename) if text.startswith("http") else (url, text)
+            data = None
+        sizes = {"width": width, "height": height, "alt": alt}
+        more = {name: value for name, value in sizes.items() if value is not None}
+        linked = url is not None and not embed and data is None
+        super().__init__(b"" if linked else data, url, filename, {**more, **(metadata or {})})
+        self.embed = not linked
+        self._sizes = more
+        guess = mimetypes.guess_type(str(url or filename or ""))[0]
+        if guess is None or not guess.startswith("image/"):
+            guess = f"image/{kind_of(self.data)}"
+        self.mime = f"image/{format.lower().replace('jpg', 'jpeg')}" if format else guess
+
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> Tuple[Options, Options]:
+        if not self.embed:
+            import html
+
+            words = {"src": self.url, **self._sizes}
+            said = " ".join(f'{name}="{html.escape(str(value))}"' for name, value in words.items())
+            return {"text/html": f"<img {said}/>"}, {}
+        return {self.mime: base64.b64encode(self.data).decode("ascii")}, (
+            {self.mime: self.metadata} if self.metadata else {}
+        )
+
+
+def kind_of(data: bytes) -> str:
+    """Returns what kind of picture some bytes are, by how they begin."""
+    if data[:3] == b"\xff\xd8\xff":
+        return "jpeg"
+    if data[:4] == b"GIF8":
+        return "gif"
+    return "webp" if data[8:12] == b"WEBP" else "png"
+
+
+SHOWN: Tuple[Type[DisplayObject], ...] = (
+    DisplayObject, Pretty, HTML, Markdown, Latex, Math, SVG, JSON, Javascript, Code, Image
+)  # fmt: skip
+
+
+def module(name: str, front: Front) -> types.ModuleType:
+    """Returns the stand-in of one of IPython's modules."""
+    made = types.ModuleType(name)
+    made.__path__ = []  # a package: what is missing below it is missing by name
+    names: Options = {"get_ipython": get_ipython}
+    if name.startswith(("IPython.display", "IPython.core.display")):
+        names = {each.__name__: each for each in SHOWN}
+        names.update(display_functions(front), TextDisplayObject=DisplayObject)
+    elif name == "IPython":
+        names.update(version_info=(9, 0, 0), __version__="9.0.0", display=front.display)
+    elif name == "IPython.utils.text":
+        names = {"SList": SList}
+    made.__dict__.update(names)
+
+    def missing(wanted: str) -> Any:
+        if wanted.startswith("__"):
+            raise AttributeError(wanted)
+        raise ImportError(
+            f"{name}.{wanted}: this image has no IPython; what stands there for it knows "
+            f"{', '.join(sorted(names))}. Choose an image with IPython, or --pip ipython."
+        )
+
+    made.__dict__["__getattr__"] = missing
+    return made
+
+
+def display_functions(front: Front) -> Options:
+    """Returns the functions of ``IPython.display`` that show something."""
+
+    def update_display(obj: Any, *, display_id: str, **options: Any) -> None:
+        front.display(obj, display_id=display_id, update=True, **options)
+
+    def publish_display_data(
+        data: Options, metadata: Optional[Options] = None, *, transient: Any = None, **options: Any
+    ) -> None:
+        front.show(
+            data, metadata or {}, (transient or {}).get("display_id"), options.get("update", False)
+        )
+
+    def made_handle(display_id: Optional[str] = None) -> DisplayHandle:
+        return DisplayHandle(front, display_id)
+
+    def one_of(mime: str) -> Any:
+        def shown(*objects: Any, raw: bool = False, metadata: Optional[Options] = None) -> None:
+            for obj in objects:
+                if raw:
+                    front.show({mime: obj}, {mime: metadata} if metadata else {})
+                else:
+                    front.display(obj, include=[mime, "text/plain"])
+
+        return shown
+
+    singles = {
+        "display_html": "text/html", "display_markdown": "text/markdown",
+        "display_svg": "image/svg+xml", "display_png": "image/png", "display_jpeg": "image/jpeg",
+        "display_latex": "text/latex", "display_json": "application/json",
+        "display_javascript": "application/javascript", "display_pretty": "text/plain",
+    }  # fmt: skip
+    return {
+        "display": front.display,
+        "clear_output": front.clear_output,
+        "update_display": update_display,
+        "publish_display_data": publish_display_data,
+        "DisplayHandle": made_handle,
+        **{name: one_of(mime) for name, mime in singles.items()},
+    }

@@ -1,0 +1,95 @@
+"""Event loops, threads and processes of a cell, and what it leaves running."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.notebook import Shell
+
+
+@pytest.fixture(autouse=True)
+def _local(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.setenv("PODTASK_BACKEND", "local")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none")
+
+
+@pytest.mark.feature("A33")
+def test_await_at_the_top(shell: Shell) -> None:
+    """await, async for and async comprehensions work at the top of a cell, in one event loop."""
+    out, _ = shell.output(
+        "%%podtask -o values\nimport asyncio\n"
+        "async def numbers():\n    for n in range(3):\n        await asyncio.sleep(0)\n        yield n\n"
+        "values = [n async for n in numbers()]\n"
+        "async for n in numbers():\n    print(n)\n"
+        "async with asyncio.Lock():\n    pass\n"
+        "one = asyncio.get_running_loop()\n"
+        "task = asyncio.create_task(asyncio.sleep(0, 'done'))\n"
+        "assert asyncio.get_running_loop() is one\n"
+        "await task"
+    )
+    assert out.startswith("0\n1\n2\n")
+    assert "'done'" in out
+    assert shell["values"] == [0, 1, 2]
+
+
+@pytest.mark.feature("A33")
+def test_tasks_without_await(shell: Shell) -> None:
+    """asyncio.create_task works in a cell without await; asyncio.run does too."""
+    source = "import asyncio\nasync def f():\n    print('ran')\n"
+    assert shell.output("%%podtask\n" + source + "t = asyncio.create_task(f())")[0] == "ran\n"
+    assert shell.output("%%podtask\n" + source + "asyncio.run(f())")[0] == "ran\n"
+
+
+def test_tasks_left_running_are_ended_and_named(shell: Shell) -> None:
+    """Of the asyncio tasks that a cell leaves, those that last over a second are named."""
+    _, err = shell.output(
+        "%%podtask\nimport asyncio\n"
+        "short = asyncio.create_task(asyncio.sleep(0.1), name='short')\n"
+        "long = asyncio.create_task(asyncio.sleep(600), name='long')\n"
+    )
+    assert "left running and ended: asyncio task 'long'" in err
+    assert "'short'" not in err
+
+
+def test_threads_left_running_are_ended_and_named(shell: Shell) -> None:
+    """A thread gets a second, in which its output counts; idle pools and helpers are no news."""
+    out, err = shell.output(
+        "%%podtask\nimport threading, time\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "pool = ThreadPoolExecutor()\npool.submit(int).result()\n"
+        "go = threading.Event()\n"
+        "def short():\n    go.wait(0.1)\n    print('late')\n"
+        "threading.Thread(target=short).start()\n"
+        "threading.Thread(target=time.sleep, args=[600], name='sleeper').start()\n"
+        "print('end')"
+    )
+    assert out == "end\nlate\n"
+    assert "left running and ended: thread 'sleeper'" in err
+    assert "Pool" not in err.split("left running")[1]
+
+
+def test_processes_left_running_are_ended_and_named(shell: Shell) -> None:
+    """A child process, in a session of its own too, is ended with the cell and named."""
+    out, err = shell.output(
+        "%%podtask -o pids\nimport subprocess\n"
+        "more = [dict(), dict(start_new_session=True)]\n"
+        "children = [subprocess.Popen(['sleep', '600'], **each) for each in more]\n"
+        "subprocess.Popen(['sh', '-c', 'echo quick'])\n"
+        "pids = [child.pid for child in children]\n"
+    )
+    assert out == "quick\n"
+    for pid in shell["pids"]:
+        assert f"process {pid} sleep 600" in err
+    for pid in shell["pids"]:
+        state = Path(f"/proc/{pid}/stat")
+        assert not state.exists() or state.read_text().split()[2] == "Z"
+
+
+def test_cell_that_leaves_nothing_says_nothing(shell: Shell) -> None:
+    """Without anything left the closing line has no word of it, even after a pool of processes."""
+    _, err = shell.output(
+        "%%podtask\nimport multiprocessing\n"
+        "with multiprocessing.get_context('fork').Pool(2) as pool:\n    print(pool.map(abs, [-1, 2]))\n"
+    )
+    assert "left running" not in err
