@@ -95,23 +95,19 @@ def _scalar(value: Any, kind: str, path: str) -> Iterator[Problem]:
 
 def _advice(value: Any, kind: str) -> str:
     if kind == "":
-        return f"Put it in quotes: {str(value)!r}."
+        return "Put it in quotes."
     if kind == "int" and str(value).strip().isdecimal():
-        return f"Write {str(value).strip()} without quotes."
+        return "Write it without quotes."
     if kind == "bool" and str(value).lower() in ("true", "false"):
         return f"Write {str(value).lower()} without quotes (in Python {str(value).capitalize()})."
     return f"Write {SCALARS[kind]}."
 
 
 def _kind_of(value: Any) -> str:
-    """What a value is, in words; a text is not repeated: it may be a secret."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, (bool, int, float)):
-        return repr(value)
-    return "a list" if isinstance(value, list) else f"a {type(value).__name__}"
+    """What a value is, in words; it is not repeated: it may be a secret."""
+    words = {type(None): "nothing", str: "text", bool: "true or false", list: "a list",
+             int: "a number", float: "a number", dict: "a mapping"}  # fmt: skip
+    return words.get(type(value), f"a {type(value).__name__}")
 
 
 @functools.cache
