@@ -51,7 +51,9 @@ class PodTemplate:
             if given is not None and not isinstance(given, Mapping):
                 raise InputError(f"{name} of the pod template is no mapping.",
                                  f'Write {name}={{"key": "value"}}.')  # fmt: skip
-            object.__setattr__(self, name, dict(given or {}))
+            # Which container is the default follows from primary_container_name.
+            kept = {key: value for key, value in (given or {}).items() if key != DEFAULT_CONTAINER}
+            object.__setattr__(self, name, kept)
 
     def __hash__(self) -> int:
         return hash(json.dumps(self.to_dict(), sort_keys=True, default=str))
@@ -135,7 +137,7 @@ class PodTemplate:
         """Returns a new core/v1 ``template`` mapping: metadata and spec, in wire form."""
         meta = {name: dict(getattr(self, name)) for name in ("labels", "annotations")}
         if self.primary_container_name != "primary":
-            meta["annotations"].setdefault(DEFAULT_CONTAINER, self.primary_container_name)
+            meta["annotations"][DEFAULT_CONTAINER] = self.primary_container_name
         return {
             "metadata": {name: value for name, value in meta.items() if value},
             "spec": copy.deepcopy(self.pod_spec),
