@@ -15,9 +15,8 @@ from .checks import pod_problems, refuse, template_problems
 from .errors import InputError
 from .options import RunOptions
 from .program import boot_program
-from .schema import distance
 from .security import give_scratch, restrict
-from .template import DEFAULT_CONTAINER, PodTemplate
+from .template import DEFAULT_CONTAINER, PodTemplate, primary_container
 
 BOOT_SECONDS = 300  # how long the runner waits for its first client
 DEADLINE_SECONDS = 3600  # on top of the cell's bounds: for images to be pulled, say
@@ -72,7 +71,7 @@ def render(
     spec = whole["spec"]
     notices: list[str] = []
     name = template.primary_container_name
-    primary = _primary(spec, name)
+    primary = primary_container(spec, name)
     theirs = primary.get("image")
     if options.image and theirs and theirs != options.image:
         notices.append(f"image {theirs} of container {name!r} is replaced by {options.image}")
@@ -133,24 +132,6 @@ def label_value(text: str) -> str:
     Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
     """
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:63].strip("-_.")
-
-
-def _primary(spec: dict[str, Any], name: str) -> dict[str, Any]:
-    """Returns the primary container of the spec; appends one where there is none."""
-    containers = spec.setdefault("containers", [])
-    for container in containers:
-        if container["name"] == name:
-            found: dict[str, Any] = container
-            return found
-    others = [container["name"] for container in containers]
-    for other in others:
-        if distance(other, name) <= 2:
-            raise InputError(
-                f"No container is named {name!r}, but there is {', '.join(map(repr, others))}.",
-                f"Set primary_container_name={other!r}, or rename the container.",
-            )
-    containers.append({"name": name})
-    return containers[-1]  # type: ignore[no-any-return]
 
 
 def _set_command(primary: dict[str, Any], options: RunOptions, notices: list[str]) -> None:

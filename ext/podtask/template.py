@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
 from .pretty import call, card, spec_rows
-from .schema import fields
+from .schema import distance, fields
 from .wireform import wire
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -133,6 +133,13 @@ class PodTemplate:
         """Returns a copy with other fields."""
         return dataclasses.replace(self, **changes)
 
+    def with_(self, *presets: Callable[[PodTemplate], PodTemplate]) -> PodTemplate:
+        """Returns a copy with presets applied in their order; see :mod:`podtask.presets`."""
+        made = self
+        for preset in presets:
+            made = preset(made)
+        return made
+
     def to_dict(self) -> dict[str, Any]:
         """Returns a new core/v1 ``template`` mapping: metadata and spec, in wire form."""
         meta = {name: dict(getattr(self, name)) for name in ("labels", "annotations")}
@@ -162,6 +169,28 @@ class PodTemplate:
         )  # fmt: skip
         rows = spec_rows(self.pod_spec, primary, labels, annotations)
         return card("Pod template", rows, {"YAML": self.to_yaml(), "Python": self.to_python()})
+
+
+def primary_container(spec: dict[str, Any], name: str) -> dict[str, Any]:
+    """Returns the primary container of a spec, as it is in there; appends one where there is none.
+
+    Raises:
+        InputError: there is none, but one with nearly its name.
+    """
+    containers = spec.setdefault("containers", [])
+    for container in containers:
+        if container["name"] == name:
+            found: dict[str, Any] = container
+            return found
+    others = [container["name"] for container in containers]
+    for other in others:
+        if distance(other, name) <= 2:
+            raise InputError(
+                f"No container is named {name!r}, but there is {', '.join(map(repr, others))}.",
+                f"Set primary_container_name={other!r}, or rename the container.",
+            )
+    containers.append({"name": name})
+    return containers[-1]  # type: ignore[no-any-return]
 
 
 def _check_spec(spec: Any) -> None:
