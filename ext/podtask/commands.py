@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -18,10 +18,12 @@ class Session:
     Args:
         names: the notebook's variables.
         default: the template of cells that name none.
+        last: the pod of the last cell that ran, without its key.
     """
 
     names: dict[str, Any]
     default: Any = None
+    last: dict[str, Any] = field(default_factory=dict)
 
 
 def run(session: Session, line: str) -> None:

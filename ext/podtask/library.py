@@ -36,7 +36,7 @@ def options(
     )
     if isinstance(chosen.template, str):
         found = find(chosen.template, namespace, chosen)
-        return RunOptions.of(**{**vars(chosen), "template": found})
+        return chosen.changed(template=found)
     return chosen
 
 

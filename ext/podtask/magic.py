@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # %load_ext stays cheap: the rest comes with the first cell
     from .cell import Cell
     from .handle import Task
     from .outcome import Outcome
+    from .preview import Preview
 
 EXAMPLE = """\
 Run this cell in a Kubernetes pod; its output and result come back as if the kernel had run it.
@@ -71,14 +72,15 @@ class PodtaskMagics(Magics):
         self._session = Session(shell.user_ns)
 
     @cell_magic
-    def podtask(self, line: str, cell: str) -> None:
+    def podtask(self, line: str, cell: str) -> Preview | None:
         """Runs the cell; the help text below is made of the list of options."""
         shell: Any = self.shell
         options = self._options(line)
         made = _cell(shell, cell)
         if options.dry_run:
-            _dry_run(options)
-            return
+            from .preview import Preview
+
+            return Preview.of(options, self._session.last)
         from .display import View, show_result
         from .handle import Task
         from .screens import screen
@@ -87,10 +89,12 @@ class PodtaskMagics(Magics):
         task = Task(prepare(made, options, shell.user_ns))
         view = View(task, screen())
         outcome = view.follow()
+        self._session.last = task.manifest
         shell.user_ns.update(outcome.values)
         _raise_error(shell, task, made, outcome)
         if view.bundle is not None:
             show_result(shell, view.bundle, outcome)
+        return None
 
     @line_magic("podtask")
     def command(self, line: str) -> None:
@@ -128,17 +132,6 @@ def _cell(shell: Any, cell: str) -> Cell:
         return Cell.of(cell, filename, skip, shell.transform_cell)
     except SyntaxError as error:
         raise CellSyntaxError(shell, error) from None
-
-
-def _dry_run(options: RunOptions) -> None:
-    import yaml
-
-    from .submission import preview
-
-    rendered = preview(options.template, options)
-    for notice in rendered.notices:
-        print(f"# {notice}")
-    print(yaml.safe_dump(rendered.pod, sort_keys=False))
 
 
 def _raise_error(shell: Any, task: Task, made: Cell, outcome: Outcome) -> None:
