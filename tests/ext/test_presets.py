@@ -105,7 +105,7 @@ CASES: dict[str, tuple[Preset, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.feature("A15", "A16", "A42", "A43", "B12", "B13", "B14", "B15")
+@pytest.mark.feature("A15")
 @pytest.mark.parametrize("name", CASES)
 def test_preset_makes_exactly_this(name: str) -> None:
     """A copy with just these fields; the template it is applied to stays as it was."""

@@ -23,7 +23,6 @@ def run(source: str, template: Any = None, **options: Any) -> Any:
     return podtask.submit(source, template=template, options=chosen).result(60)
 
 
-@pytest.mark.feature("B19")
 def test_restricted_cell_runs_where_only_that_is_allowed(cluster: Any, namespace: str) -> None:
     """With --restricted a cell runs under Pod Security "restricted", as a user who can write /tmp."""
     level = "pod-security.kubernetes.io/enforce=restricted"
@@ -93,7 +92,7 @@ def test_dry_run_has_the_servers_verdict(pods: Shell, cluster: Any, namespace: s
     assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
 
 
-@pytest.mark.feature("A42", "A43", "B09", "B13", "B14", "B15", "B21")
+@pytest.mark.feature("B13", "B14", "B15", "B21")
 def test_presets_make_pods_that_work(cluster: Any, namespace: str) -> None:
     """A secret and a config map, an init container's file, a shared directory, a sidecar that ends."""
     cluster.kubectl("create", "secret", "generic", "s", "--from-literal=key=hush", "-n", namespace)
