@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 
 class PodtaskError(Exception):
@@ -49,6 +50,15 @@ class TaskError(PodtaskError):
 
 class TaskTimeout(TaskError, TimeoutError):
     """The task, or the waiting for it, took longer than allowed."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a pod: the field's path, what it is, and what to do."""
+
+    path: str
+    what: str
+    do: str
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import MagicArgumentParser
 
+from .commands import Session, run, usage
 from .errors import InputError, PodtaskError, nearest
 from .options import RunOptions
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # %load_ext stays cheap: the rest comes with the first cell
     from .cell import Cell
     from .handle import Task
     from .outcome import Outcome
+    from .preview import Preview
 
 EXAMPLE = """\
 Run this cell in a Kubernetes pod; its output and result come back as if the kernel had run it.
@@ -66,17 +67,20 @@ CellSyntaxError.__name__ = "SyntaxError"  # what a notebook records as the error
 class PodtaskMagics(Magics):
     """The magics of podtask."""
 
-    _default: Any = None  # the session's template
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._session = Session(shell.user_ns)
 
     @cell_magic
-    def podtask(self, line: str, cell: str) -> None:
+    def podtask(self, line: str, cell: str) -> Preview | None:
         """Runs the cell; the help text below is made of the list of options."""
         shell: Any = self.shell
         options = self._options(line)
         made = _cell(shell, cell)
         if options.dry_run:
-            _dry_run(options)
-            return
+            from .preview import Preview
+
+            return Preview.of(options, self._session.last)
         from .display import View, show_result
         from .handle import Task
         from .screens import screen
@@ -86,19 +90,19 @@ class PodtaskMagics(Magics):
         shell.user_ns["_task"] = task
         view = View(task, screen(), "_task")
         outcome = view.follow()
+        self._session.last = task.manifest
         shell.user_ns.update(outcome.values)
         _raise_error(shell, task, made, outcome)
         if view.bundle is not None:
             show_result(shell, view.bundle, outcome)
+        return None
 
     @line_magic("podtask")
     def command(self, line: str) -> None:
-        """``%podtask use NAME`` makes a template this session's default; ``use none`` ends that."""
-        words = line.split()
-        if len(words) != 2 or words[0] != "use":
-            raise UsageError("%podtask use NAME, or %podtask use none. Cells run with %%podtask.")
-        self._default = None if words[1] == "none" else self._template(words[1])
+        """Runs a command; the help text below is made of the list of commands."""
+        run(self._session, line)
 
+    command.__doc__ = usage()
     podtask.__doc__ = parser().format_help()
 
     def _options(self, line: str) -> RunOptions:
@@ -115,28 +119,9 @@ class PodtaskMagics(Magics):
             raise UsageError(f"%%podtask: there is no option {unknown[0]!r}.{nearest(unknown[0], flags)}\n"
                              "See %%podtask? for all of them.")  # fmt: skip
         given = {name: value for name, value in vars(known).items() if value is not None}
-        if os.environ.get("PODTASK_BACKEND") == "local":
-            given.setdefault("local", True)
-        if "template" in given:
-            given["template"] = self._template(given["template"])
-        elif self._default is not None:
-            given["template"] = self._default
-        return RunOptions.of(**given)
+        from .library import options
 
-    def _template(self, name: str) -> Any:
-        shell: Any = self.shell
-        if name in shell.user_ns:
-            return shell.user_ns[name]
-        if name.endswith((".yaml", ".yml")) or os.sep in name:
-            return name
-        from .template import PodTemplate
-
-        here = [each for each, value in shell.user_ns.items()
-                if isinstance(value, PodTemplate) and not each.startswith("_")]  # fmt: skip
-        raise InputError(
-            f"There is no pod template {name!r} in this notebook.{nearest(name, here)}",
-            f"Templates here: {', '.join(sorted(here)) or 'none'}. A file's name ends in .yaml.",
-        )
+        return options(given, self._session.names, self._session.default)
 
 
 def _cell(shell: Any, cell: str) -> Cell:
@@ -148,17 +133,6 @@ def _cell(shell: Any, cell: str) -> Cell:
         return Cell.of(cell, filename, skip, shell.transform_cell)
     except SyntaxError as error:
         raise CellSyntaxError(shell, error) from None
-
-
-def _dry_run(options: RunOptions) -> None:
-    import yaml
-
-    from .submission import preview
-
-    rendered = preview(options.template, options)
-    for notice in rendered.notices:
-        print(f"# {notice}")
-    print(yaml.safe_dump(rendered.pod, sort_keys=False))
 
 
 def _raise_error(shell: Any, task: Task, made: Cell, outcome: Outcome) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import copy
 import re
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
+from .checks import pod_problems, refuse, template_problems
 from .errors import InputError
 from .options import RunOptions
 from .program import boot_program
-from .template import PodTemplate
+from .security import give_scratch, restrict
+from .template import DEFAULT_CONTAINER, PodTemplate, primary_container
 
 BOOT_SECONDS = 300  # how long the runner waits for its first client
 DEADLINE_SECONDS = 3600  # on top of the cell's bounds: for images to be pulled, say
@@ -27,9 +28,7 @@ PORT_TAKEN = 98
 HIDDEN_KEY = "(made when the cell is submitted)"
 NO_CLIENT = 96
 OLD_PYTHON = 97
-FACTORS = {"n": "1e-9", "u": "1e-6", "m": "1e-3", "": "1", "k": "1e3", "M": "1e6", "G": "1e9",
-           "T": "1e12", "P": "1e15", "E": "1e18", "Ki": 2**10, "Mi": 2**20, "Gi": 2**30,
-           "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}  # fmt: skip
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
 @dataclass(frozen=True)
@@ -68,15 +67,19 @@ def render(
     """
     template = template or PodTemplate()
     whole = template.to_dict()
+    refuse(template_problems(whole))
     spec = whole["spec"]
     notices: list[str] = []
     name = template.primary_container_name
-    primary = _primary(spec, name)
+    primary = primary_container(spec, name)
     theirs = primary.get("image")
     if options.image and theirs and theirs != options.image:
         notices.append(f"image {theirs} of container {name!r} is replaced by {options.image}")
     primary["image"] = options.image or primary.get("image") or f"python:{python}-slim"
-    _set_command(primary, notices)
+    _set_command(primary, options, notices)
+    if options.restricted and not options.local:
+        restrict(primary, spec.get("securityContext", {}), notices)
+        give_scratch(spec, primary, "podtask-tmp")
     primary["env"] = _env(primary, identity)
     _set_resources(spec, primary, options)
     primary.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
@@ -93,14 +96,14 @@ def render(
         TASK_LABEL: identity.name,
         KERNEL_LABEL: identity.kernel,
         USER_LABEL: identity.user,
+        QUEUE_LABEL: options.queue,
     }
     metadata = whole["metadata"]
     metadata["name"] = identity.name
     metadata["labels"] = {**metadata.get("labels", {}), **{k: v for k, v in labels.items() if v}}
-    metadata["annotations"] = {
-        **metadata.get("annotations", {}),
-        "kubectl.kubernetes.io/default-container": name,
-    }
+    metadata["annotations"] = {**metadata.get("annotations", {}), DEFAULT_CONTAINER: name}
+    refuse(pod_problems(spec))
+    notices += _advice(spec, name)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
     return Rendered(pod, name, tuple(notices))
 
@@ -131,54 +134,25 @@ def label_value(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:63].strip("-_.")
 
 
-def amount(quantity: Any) -> Decimal:
-    """Returns a quantity as a number.
-
-    Raises:
-        InputError: it is none.
-    """
-    match = re.fullmatch(
-        r"([+-]?\d*\.?\d+\.?(?:[eE][+-]?\d+)?)([numkMGTPE]|[KMGTPE]i)?", str(quantity)
-    )
-    if not match:
-        raise InputError(f"{quantity!r} is not a quantity.", "Write 500m, 2, 512Mi or 8Gi.")
-    return Decimal(match[1]) * Decimal(str(FACTORS[match[2] or ""]))
-
-
-def _primary(spec: dict[str, Any], name: str) -> dict[str, Any]:
-    """Returns the primary container of the spec; appends one where there is none."""
-    containers = spec.setdefault("containers", [])
-    for container in containers:
-        if container["name"] == name:
-            found: dict[str, Any] = container
-            return found
-    others = [container["name"] for container in containers]
-    for other in others:
-        if _distance(other, name) <= 2:
-            raise InputError(
-                f"No container is named {name!r}, but there is {', '.join(map(repr, others))}.",
-                f"Set primary_container_name={other!r}, or rename the container.",
-            )
-    containers.append({"name": name})
-    return containers[-1]  # type: ignore[no-any-return]
-
-
-def _distance(one: str, other: str) -> int:
-    """Returns the edit distance (Levenshtein)."""
-    row = list(range(len(other) + 1))
-    for i, left in enumerate(one, 1):
-        before, row[0] = row[0], i
-        for j, right in enumerate(other, 1):
-            change = before + (left != right)
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, change)
-    return row[-1]
-
-
-def _set_command(primary: dict[str, Any], notices: list[str]) -> None:
+def _set_command(primary: dict[str, Any], options: RunOptions, notices: list[str]) -> None:
     for part in ("command", "args"):
         if primary.pop(part, None):
             notices.append(f"{part} of container {primary['name']!r} is replaced: the cell runs there")  # fmt: skip
-    primary["command"] = ["python3", "-c", boot_program()]
+    part = "args" if options.entrypoint == "keep" else "command"
+    primary[part] = [options.python, "-c", boot_program()]
+
+
+def _advice(spec: dict[str, Any], primary: str) -> list[str]:
+    """A sidecar without limits can starve the cell: said, and left to the user."""
+    without = [
+        each["name"]
+        for each in spec["containers"]
+        if each["name"] != primary and not each.get("resources", {}).get("limits")
+    ]
+    if not without:
+        return []
+    return [f"no limits on {', '.join(without)}: what a sidecar takes, the cell may lack "
+            "(set resources.limits)"]  # fmt: skip
 
 
 def _env(primary: dict[str, Any], identity: Identity) -> list[dict[str, Any]]:
@@ -203,27 +177,30 @@ def _set_resources(spec: dict[str, Any], primary: dict[str, Any], options: RunOp
         requests["memory"] = limits["memory"] = options.memory
     if options.gpu:
         limits[options.gpu_key] = str(options.gpu)
-        _set_gpu(spec, primary, options.gpu_key)
-    for key in requests.keys() & limits.keys():
-        if amount(requests[key]) > amount(limits[key]):
-            raise InputError(
-                f"Container {primary['name']!r} requests {requests[key]} of {key}, "
-                f"over its limit of {limits[key]}.",
-                f"Lower resources.requests.{key}, or raise resources.limits.{key}.",
-            )
+        _tolerate(spec, options.gpu_key)
+    if options.gpu or options.shm:
+        _set_shared_memory(spec, primary, options.shm)
     merged = {"requests": requests, "limits": limits}
     resources = {**resources, **{name: part for name, part in merged.items() if part}}
     if resources:
         primary["resources"] = resources
 
 
-def _set_gpu(spec: dict[str, Any], primary: dict[str, Any], key: str) -> None:
-    """A GPU's node is tainted as a rule, and frameworks need more than 64 MiB of shared memory."""
+def _tolerate(spec: dict[str, Any], key: str) -> None:
+    """A GPU's node is tainted as a rule."""
     tolerations = spec.setdefault("tolerations", [])
     if not any(toleration.get("key") == key for toleration in tolerations):
         tolerations.append({"key": key, "operator": "Exists", "effect": "NoSchedule"})
+
+
+def _set_shared_memory(spec: dict[str, Any], primary: dict[str, Any], size: str | None) -> None:
+    """Frameworks need more than the 64 MiB of shared memory that a container has."""
     mounts = primary.setdefault("volumeMounts", [])
-    if not any(mount.get("mountPath") == "/dev/shm" for mount in mounts):
-        mounts.append({"name": "podtask-shm", "mountPath": "/dev/shm"})
-        volume = {"name": "podtask-shm", "emptyDir": {"medium": "Memory"}}
-        spec.setdefault("volumes", []).append(volume)
+    if any(mount.get("mountPath") == "/dev/shm" for mount in mounts):
+        if size:
+            raise InputError("--shm: the template mounts a volume of its own at /dev/shm.",
+                             "Leave the option out, or the mount.")  # fmt: skip
+        return
+    mounts.append({"name": "podtask-shm", "mountPath": "/dev/shm"})
+    memory = {"medium": "Memory", **({"sizeLimit": size} if size else {})}
+    spec.setdefault("volumes", []).append({"name": "podtask-shm", "emptyDir": memory})

@@ -4,37 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .errors import InputError, nearest
+from .quantities import quantity
 
-# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-QUANTITY = re.compile(
-    r"^[+-]?(\d+(\.\d*)?|\.\d+)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?\d+)?$"
-)
 DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
 DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
-UNITS = {"GB": "Gi", "MB": "Mi", "KB": "Ki", "TB": "Ti", "gb": "Gi", "mb": "Mi", "g": "Gi", "m": "Mi"}  # fmt: skip
-
-
-def quantity(text: Any) -> str:
-    """Returns a Kubernetes quantity as text.
-
-    Raises:
-        InputError: it is none.
-    """
-    value = str(text).strip()
-    if QUANTITY.fullmatch(value) and not value.startswith("-"):
-        return value
-    number = re.match(r"^([\d.]+)\s*([A-Za-z]+)$", value)
-    hint = ""
-    if number and number[2] in UNITS:
-        hint = f" Did you mean {number[1]}{UNITS[number[2]]}?"
-    raise InputError(
-        f"{value!r} is not a quantity.{hint}",
-        "Write a number with a unit of Kubernetes: 500m or 2 (CPUs), 512Mi or 8Gi (bytes).",
-    )
 
 
 def seconds(text: Any) -> float:
@@ -63,7 +41,9 @@ def names(text: Any) -> tuple[str, ...]:
     Raises:
         InputError: a name is none.
     """
-    given = [text] if isinstance(text, str) else list(text)
+    given = [text] if isinstance(text, str) else text
+    if not isinstance(given, Iterable) or not all(isinstance(each, str) for each in given):
+        raise InputError(f"{text!r} is no list of names.", "Write names apart by commas: x,y")
     found = [name for part in given for name in re.split(r"[,\s]+", part) if name]
     for name in found:
         if not name.isidentifier():
@@ -75,25 +55,58 @@ def pairs(given: Any) -> tuple[tuple[str, str], ...]:
     """Returns (name, value) pairs from ``NAME=VALUE`` texts or a mapping.
 
     Raises:
-        InputError: there is no ``=``, or the name is reserved.
+        InputError: there is no ``=``, the name is reserved, or it is nothing of the kind.
     """
-    if isinstance(given, dict):
+    if isinstance(given, Mapping):
         found = [(str(name), str(value)) for name, value in given.items()]
     else:
-        found = []
-        for item in [given] if isinstance(given, str) else given:
-            if isinstance(item, tuple):
-                found.append(item)
-                continue
-            name, sign, value = item.partition("=")
-            if not sign or not name:
-                raise InputError(f"{item.split('=')[0]!r} has no value.", "Write NAME=VALUE.")
-            found.append((name, value))
+        found = [_pair(item) for item in ([given] if isinstance(given, str) else _items(given))]
     for name, _ in found:
         if name.startswith("PODTASK_"):
             raise InputError(f"{name}: names that begin with PODTASK_ are reserved.",
                              "Choose another name.")  # fmt: skip
     return tuple(found)
+
+
+def _items(given: Any) -> Iterable[Any]:
+    if isinstance(given, Iterable):
+        return given
+    raise InputError(f"A {type(given).__name__} is no list of variables.", "Write NAME=VALUE.")
+
+
+def _pair(item: Any) -> tuple[str, str]:
+    if isinstance(item, tuple) and len(item) == 2:
+        return str(item[0]), str(item[1])
+    if not isinstance(item, str):
+        raise InputError(f"A {type(item).__name__} is no variable.", "Write NAME=VALUE.")
+    name, sign, value = item.partition("=")
+    if not sign or not name:
+        raise InputError(f"{name!r} has no value.", "Write NAME=VALUE.")
+    return name, value
+
+
+def yes(given: Any) -> bool:
+    """Returns a truth from one, or from the words for it.
+
+    Raises:
+        InputError: it is none.
+    """
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(given).strip().lower() not in words:
+        raise InputError(f"{given!r} is neither yes nor no.", "Write true or false.")
+    return words[str(given).strip().lower()]
+
+
+def one_of(*known: str) -> Callable[[Any], str]:
+    """Returns a parser that takes just these words."""
+
+    def take(given: Any) -> str:
+        if given not in known:
+            raise InputError(f"{given!r} is not known.{nearest(str(given), known)}",
+                             f"Choose {' or '.join(known)}.")  # fmt: skip
+        return str(given)
+
+    return take
 
 
 def label(text: Any) -> str:
@@ -160,6 +173,21 @@ class RunOptions:
     )
     gpu: int | None = option(None, "--gpu", "number of GPUs", count, "N")
     gpu_key: str = option("nvidia.com/gpu", "--gpu-key", "resource name of the GPU", str, "KEY")
+    shm: str | None = option(
+        None, "--shm", "shared memory (/dev/shm); it counts as memory", quantity, "QUANTITY"
+    )
+    python: str = option("python3", "--python", "the image's Python", str, "PATH")
+    entrypoint: str = option(
+        "replace",
+        "--entrypoint",
+        "keep: the image's entrypoint starts the cell, as its arguments",
+        one_of("replace", "keep"),
+        "replace|keep",
+    )
+    queue: str | None = option(None, "--queue", "Kueue's queue to wait in", str, "NAME")
+    restricted: bool = option(
+        False, "--restricted", "fulfil Pod Security 'restricted'", yes, flag=True
+    )
     namespace: str | None = option(None, "-n --namespace", "namespace of the pod", label, "NAME")
     context: str | None = option(None, "--context", "context of the kubeconfig", str, "NAME")
     max_input: str = option(
@@ -177,10 +205,8 @@ class RunOptions:
     grace: float = option(
         10.0, "--grace", "time to clean up between stop and kill (10s)", seconds, "TIME"
     )
-    local: bool = option(
-        False, "--local", "run on this machine, without a cluster", bool, flag=True
-    )
-    dry_run: bool = option(False, "--dry-run", "print the pod's YAML, run nothing", bool, flag=True)
+    local: bool = option(False, "--local", "run on this machine, without a cluster", yes, flag=True)
+    dry_run: bool = option(False, "--dry-run", "print the pod's YAML, run nothing", yes, flag=True)
 
     @classmethod
     def of(cls, **given: Any) -> RunOptions:

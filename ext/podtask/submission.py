@@ -11,6 +11,8 @@ from .cell import Cell
 from .display import View
 from .errors import InputError
 from .handle import Task
+from .library import find
+from .library import options as chosen_options
 from .manifest import HIDDEN_KEY, Identity, Rendered
 from .manifest import render as render_pod
 from .options import RunOptions
@@ -30,15 +32,19 @@ def submit(
     Args:
         work: a callable, a :class:`Cell`, or Python source.
         args: positional arguments of a callable.
-        template: pod template, in any form that ``PodTemplate.of`` takes.
-        options: how to run it.
+        template: pod template, by its name or in any form that ``PodTemplate.of`` takes.
+        options: how to run it; None for the settings.
         kwargs: keyword arguments of a callable.
 
     Raises:
         InputError: before anything is sent; says what is wrong.
     """
-    options = options or RunOptions()
-    if template is not None:
+    if options is None:
+        given = {"template": template} if template is not None else {}
+        options = chosen_options(given, sys.modules["__main__"].__dict__)
+    elif template is not None:
+        if isinstance(template, str):
+            template = find(template, sys.modules["__main__"].__dict__, options)
         options = options.changed(template=template)
     if callable(work):
         return call(work, args, kwargs, options)

@@ -1,82 +1,22 @@
-"""The pod template: what a user gives, as one wire-form (camelCase) dict. No I/O but reading YAML.
-
-Model classes of the client library drop fields newer than themselves, and from version 37 on
-reject valid input (``limits={"cpu": 1}``); so models are accepted at the edge and left there.
-"""
+"""The pod template: what a user gives, as one wire-form (camelCase) dict. No I/O but reading YAML."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+from .pretty import call, card, spec_rows
+from .schema import distance, fields
+from .wireform import wire
 
-# Maps whose keys are the user's own and never names of fields.
-FREE = {
-    "labels", "annotations", "nodeSelector", "matchLabels", "limits", "requests",
-    "volumeAttributes", "options", "overhead", "data", "stringData",
-}  # fmt: skip
-
-# https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#PodSpec; one of
-# them, or a part of a whole pod, must be there: a newer field may stand beside it.
-KNOWN = {
-    "activeDeadlineSeconds",
-    "affinity",
-    "automountServiceAccountToken",
-    "containers",
-    "dnsConfig",
-    "dnsPolicy",
-    "enableServiceLinks",
-    "ephemeralContainers",
-    "hostAliases",
-    "hostIPC",
-    "hostNetwork",
-    "hostPID",
-    "hostUsers",
-    "hostname",
-    "imagePullSecrets",
-    "initContainers",
-    "nodeName",
-    "nodeSelector",
-    "os",
-    "overhead",
-    "preemptionPolicy",
-    "priority",
-    "priorityClassName",
-    "readinessGates",
-    "resourceClaims",
-    "resources",
-    "restartPolicy",
-    "runtimeClassName",
-    "schedulerName",
-    "schedulingGates",
-    "securityContext",
-    "serviceAccount",
-    "serviceAccountName",
-    "setHostnameAsFQDN",
-    "shareProcessNamespace",
-    "subdomain",
-    "terminationGracePeriodSeconds",
-    "tolerations",
-    "topologySpreadConstraints",
-    "volumes",
-    "spec",
-    "metadata",
-    "template",
-}
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-# Fields whose wire form is not what their snake_case form gives.
-IRREGULAR = {
-    "hostIpc": "hostIPC", "hostPid": "hostPID", "hostIp": "hostIP", "downwardApi": "downwardAPI",
-    "setHostnameAsFqdn": "setHostnameAsFQDN", "volumeId": "volumeID", "diskUri": "diskURI",
-    "storagePolicyId": "storagePolicyID", "datasetUuid": "datasetUUID", "pdId": "pdID",
-}  # fmt: skip
+WHOLE = {"spec", "metadata", "template"}  # parts of a whole pod, not of its spec
 
 
 @dataclass(frozen=True)
@@ -111,7 +51,9 @@ class PodTemplate:
             if given is not None and not isinstance(given, Mapping):
                 raise InputError(f"{name} of the pod template is no mapping.",
                                  f'Write {name}={{"key": "value"}}.')  # fmt: skip
-            object.__setattr__(self, name, dict(given or {}))
+            # Which container is the default follows from primary_container_name.
+            kept = {key: value for key, value in (given or {}).items() if key != DEFAULT_CONTAINER}
+            object.__setattr__(self, name, kept)
 
     def __hash__(self) -> int:
         return hash(json.dumps(self.to_dict(), sort_keys=True, default=str))
@@ -130,9 +72,10 @@ class PodTemplate:
         if isinstance(given, cls):
             return given
         if hasattr(given, "primary_container_name"):  # a foreign template, Flyte's say
-            fields = ("pod_spec", "primary_container_name", "labels", "annotations")
-            fields_given: dict[str, Any] = {name: getattr(given, name, None) for name in fields}
-            return cls(**fields_given)
+            taken = {
+                field.name: getattr(given, field.name, None) for field in dataclasses.fields(cls)
+            }
+            return cls(**{name: value for name, value in taken.items() if value is not None})
         if hasattr(given, "template") and isinstance(given.template, cls):
             return given.template
         if isinstance(given, Path) or (isinstance(given, str) and "\n" not in given):
@@ -186,15 +129,22 @@ class PodTemplate:
         name = annotations.get(DEFAULT_CONTAINER, "primary")
         return cls(spec, name, meta.get("labels"), annotations)
 
-    def replace(self, **fields: Any) -> PodTemplate:
+    def replace(self, **changes: Any) -> PodTemplate:
         """Returns a copy with other fields."""
-        return dataclasses.replace(self, **fields)
+        return dataclasses.replace(self, **changes)
+
+    def with_(self, *presets: Callable[[PodTemplate], PodTemplate]) -> PodTemplate:
+        """Returns a copy with presets applied in their order; see :mod:`podtask.presets`."""
+        made = self
+        for preset in presets:
+            made = preset(made)
+        return made
 
     def to_dict(self) -> dict[str, Any]:
         """Returns a new core/v1 ``template`` mapping: metadata and spec, in wire form."""
         meta = {name: dict(getattr(self, name)) for name in ("labels", "annotations")}
         if self.primary_container_name != "primary":
-            meta["annotations"].setdefault(DEFAULT_CONTAINER, self.primary_container_name)
+            meta["annotations"][DEFAULT_CONTAINER] = self.primary_container_name
         return {
             "metadata": {name: value for name, value in meta.items() if value},
             "spec": copy.deepcopy(self.pod_spec),
@@ -206,36 +156,41 @@ class PodTemplate:
 
         return str(yaml.safe_dump(self.to_dict(), sort_keys=False))
 
+    def to_python(self) -> str:
+        """Returns an expression that makes an equal template; ``PodTemplate`` is its only name."""
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if self.primary_container_name == "primary":
+            del given["primary_container_name"]
+        return call("PodTemplate", {name: value for name, value in given.items() if value})
 
-def wire(given: Any) -> Any:
-    """Returns a value in the form the API takes: models become camelCase dicts, ``None`` goes.
+    def _repr_html_(self) -> str:
+        primary, labels, annotations = (
+            self.primary_container_name, self.labels or {}, self.annotations or {},
+        )  # fmt: skip
+        rows = spec_rows(self.pod_spec, primary, labels, annotations)
+        return card("Pod template", rows, {"YAML": self.to_yaml(), "Python": self.to_python()})
 
-    Works for the models of every client since 31 by their shape, without importing the client.
+
+def primary_container(spec: dict[str, Any], name: str) -> dict[str, Any]:
+    """Returns the primary container of a spec, as it is in there; appends one where there is none.
+
+    Raises:
+        InputError: there is none, but one with nearly its name.
     """
-    if isinstance(given, Mapping):
-        return _wire_mapping(given)
-    if isinstance(given, (list, tuple)):
-        return [wire(item) for item in given]
-    attributes = getattr(type(given), "attribute_map", None)
-    if isinstance(attributes, dict):  # client <= 36
-        pairs = ((wire_name, getattr(given, name)) for name, wire_name in attributes.items())
-        return _wire_mapping({key: value for key, value in pairs if value is not None})
-    if hasattr(type(given), "model_fields"):  # client >= 37, pydantic
-        fields = type(given).model_fields
-        pairs = ((field.alias or name, getattr(given, name)) for name, field in fields.items())
-        return _wire_mapping({key: value for key, value in pairs if value is not None})
-    return given
-
-
-def _wire_mapping(given: Mapping[Any, Any]) -> dict[str, Any]:
-    found = {}
-    for key, value in given.items():
-        name = re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), str(key))
-        name = IRREGULAR.get(name, name) if "_" in str(key) else name
-        if value is None:
-            continue
-        found[name] = dict(value) if name in FREE and isinstance(value, Mapping) else wire(value)
-    return found
+    containers = spec.setdefault("containers", [])
+    for container in containers:
+        if container["name"] == name:
+            found: dict[str, Any] = container
+            return found
+    others = [container["name"] for container in containers]
+    for other in others:
+        if distance(other, name) <= 2:
+            raise InputError(
+                f"No container is named {name!r}, but there is {', '.join(map(repr, others))}.",
+                f"Set primary_container_name={other!r}, or rename the container.",
+            )
+    containers.append({"name": name})
+    return containers[-1]  # type: ignore[no-any-return]
 
 
 def _check_spec(spec: Any) -> None:
@@ -255,10 +210,10 @@ def _check_spec(spec: Any) -> None:
                                  "Write [{'name': 'KEY', 'value': 'value'}].")  # fmt: skip
             if not isinstance(item.get("name"), str) or not item["name"]:
                 raise InputError(f"pod_spec.{kind}[{place}] has no name.", "Give it one.")
-    if spec and not KNOWN & set(spec):
+    if spec and not {*fields("PodSpec"), *WHOLE} & set(spec):
         raise InputError(f"This is no pod spec: it has {', '.join(map(repr, list(spec)[:3]))}.",
                          "A pod spec has containers, volumes, nodeSelector and the like.")  # fmt: skip
-    unknown = {"spec", "metadata", "template"} & set(spec)
+    unknown = WHOLE & set(spec)
     if unknown:
         raise InputError(f"pod_spec has a field {unknown.pop()!r}: it is a whole pod, not its spec.",
                          "Use PodTemplate.of(...), or give what stands under spec.")  # fmt: skip

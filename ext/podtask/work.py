@@ -12,10 +12,11 @@ from typing import Any
 from .cell import Cell
 from .errors import InputError, StartError
 from .job import Job
-from .manifest import Identity, amount, label_value, render
+from .manifest import Identity, label_value, render
 from .modules import imported
 from .options import RunOptions
 from .pickles import MINOR, Inputs, pack_inputs, select
+from .quantities import amount
 from .template import PodTemplate
 from .unpicklable import Unsendable
 

@@ -110,6 +110,7 @@ def test_whole_pod() -> None:
     assert found.notices == (
         "args of container 'main' is replaced: the cell runs there",
         "restartPolicy Always becomes Never: a cell runs once",
+        "no limits on logger: what a sidecar takes, the cell may lack (set resources.limits)",
     )
 
 
@@ -221,7 +222,10 @@ def test_other_fields_of_the_primary_are_kept() -> None:
         "readinessProbe": {"exec": {"command": ["true"]}}, "securityContext": {"runAsUser": 7},
         "lifecycle": {"preStop": {"sleep": {"seconds": 1}}}, "terminationMessagePolicy": "File",
     }  # fmt: skip
-    found = primary_of(fields)
+    volumes = [{"name": "v", "emptyDir": {}}]
+    found = spec_of({"containers": [{"name": "primary", **fields}], "volumes": volumes})[
+        "containers"
+    ][0]
     assert {name: found[name] for name in fields} == fields
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from podtask.errors import InputError
-from podtask.manifest import amount
+from podtask.quantities import amount
 
 from tests.ext.test_manifest import primary_of, spec_of
 

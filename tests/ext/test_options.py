@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from podtask.errors import InputError
-from podtask.options import RunOptions, count, label, names, pairs, quantity, seconds
+from podtask.options import RunOptions, count, label, names, pairs, seconds
+from podtask.quantities import quantity
 
 
 @pytest.mark.parametrize(
@@ -223,3 +224,41 @@ def test_wrong_value_names_its_flag_in_two_lines(flag: str, given: dict[str, Any
         RunOptions.of(**given)
     assert str(caught.value).startswith(f"{flag}:")
     assert len(str(caught.value).splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("500 m", "500m"), ("8 Gi", "8Gi"), ("8 GB", "8Gi"), ("8GiB", "8Gi"), ("8g", "8Gi")],
+)
+def test_quantity_with_a_blank_or_another_unit_suggests_the_right_one(
+    text: str, meant: str
+) -> None:
+    """A blank before the unit, or a unit of daily life, is answered with what was meant."""
+    with pytest.raises(InputError, match=f"Did you mean {meant}\\?"):
+        quantity(text)
+
+
+@pytest.mark.parametrize(
+    "given", [{"inputs": 5}, {"outputs": [1]}, {"env": 5}, {"env": [5]}, {"env": [("a",)]}]
+)
+def test_value_of_another_type_is_refused_in_words(given: dict[str, Any]) -> None:
+    """A number where a list of names belongs is no raw error of ours."""
+    with pytest.raises(InputError) as caught:
+        RunOptions.of(**given)
+    assert str(caught.value).startswith(f"--{next(iter(given))}:")
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [(True, True), (False, False), ("no", False), ("Yes", True), ("0", False), (1, True)],
+)
+def test_flag_is_yes_or_no(given: Any, found: bool) -> None:
+    """The word no is no, whatever Python thinks of a text that is not empty."""
+    assert RunOptions.of(local=given).local is found
+
+
+@pytest.mark.parametrize("given", [{"local": "maybe"}, {"entrypoint": "kep"}])
+def test_word_that_is_not_known_is_refused(given: dict[str, Any]) -> None:
+    """Any other word is an error that says which there are."""
+    with pytest.raises(InputError, match=f"^--{next(iter(given))}: "):
+        RunOptions.of(**given)

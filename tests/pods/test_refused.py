@@ -30,21 +30,22 @@ def test_missing_namespace_is_named(pods: Shell) -> None:
 def test_refusal_is_shown_field_by_field(pods: Shell) -> None:
     """What the API server finds wrong is listed by field."""
     pods.run(
-        "t = {'containers': [{'name': 'primary', 'ports': [{'containerPort': 99999}]},"
-        " {'name': 'Side', 'image': 'x'}]}"
+        "t = {'containers': [{'name': 'primary', 'imagePullPolicy': 'Sometimes'},"
+        " {'name': 'side', 'image': 'x', 'terminationMessagePath': '/x', 'volumeDevices':"
+        " [{'name': 'v', 'devicePath': '/v'}]}]}"
     )
     shown = pods.shown_error("%%podtask -t t\n1")
-    assert "spec.containers[0].ports[0].containerPort" in shown
-    assert "spec.containers[1].name" in shown
+    assert "spec.containers[0].imagePullPolicy" in shown
+    assert "spec.containers[1].volumeDevices[0].name" in shown
     assert "Change these fields of the template." in shown
     assert "Traceback" not in shown
 
 
 def test_unknown_field_is_refused_by_name(pods: Shell) -> None:
     """A field that the API does not know is an error, not dropped."""
-    pods.run("t = {'containers': [{'name': 'primary', 'volumeMount': []}]}")
+    pods.run("t = {'containers': [{'name': 'primary', 'fromTheFuture': 1}]}")
     shown = pods.shown_error("%%podtask -t t\n1")
-    assert "volumeMount" in shown
+    assert "fromTheFuture" in shown
     assert len(lines(shown)) <= 3
 
 

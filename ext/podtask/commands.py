@@ -1,0 +1,136 @@
+"""``%podtask ...``: what is done beside running cells, a function a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from .errors import nearest
+
+
+@dataclass
+class Session:
+    """What the magics of one shell share.
+
+    Args:
+        names: the notebook's variables.
+        default: the template of cells that name none.
+        last: the pod of the last cell that ran, without its key.
+    """
+
+    names: dict[str, Any]
+    default: Any = None
+    last: dict[str, Any] = field(default_factory=dict)
+
+
+def run(session: Session, line: str) -> None:
+    """Runs a command.
+
+    Raises:
+        UsageError: there is no such command, or its words are wrong.
+        InputError: what it is to do cannot be done.
+    """
+    name, *words = line.split() or [""]
+    if name not in COMMANDS:
+        raise UsageError(f"%podtask: there is no command {name!r}.{nearest(name, COMMANDS)}\n{usage()}"
+                         if name else usage())  # fmt: skip
+    COMMANDS[name](session, words)
+
+
+def usage() -> str:
+    """Returns the commands, a line each."""
+    lines = [(command.__doc__ or "").splitlines()[0] for command in COMMANDS.values()]
+    return "\n".join([*lines, "Cells run with %%podtask; see %%podtask?"])
+
+
+def use(session: Session, words: list[str]) -> None:
+    """%podtask use NAME: make a template this session's default; use none ends that."""
+    (name,) = _words(words, 1, use)
+    if name == "none":
+        session.default = None
+        return
+    from .library import find
+    from .options import RunOptions
+    from .settings import merged
+    from .template import PodTemplate
+
+    found = find(name, session.names, RunOptions.of(**merged({})))
+    session.default = found if hasattr(found, "template") else PodTemplate.of(found)
+
+
+def save(session: Session, words: list[str]) -> None:
+    """%podtask save NAME [TEMPLATE] [--user] [--force]: keep a template as YAML in the project."""
+    flags = {word for word in words if word.startswith("--")}
+    plain = [word for word in words if word not in flags]
+    if flags - {"--user", "--force"} or not 1 <= len(plain) <= 2:
+        raise UsageError((save.__doc__ or "").splitlines()[0])
+    from .library import find
+    from .library import save as keep
+    from .options import RunOptions
+    from .settings import merged
+    from .template import PodTemplate
+
+    name, source = plain[0], plain[-1]
+    if len(plain) == 1 and name not in session.names and session.default is not None:
+        found = session.default
+    else:
+        found = find(source, session.names, RunOptions.of(**merged({})))
+    path = keep(name, PodTemplate.of(found), "--user" in flags, "--force" in flags)
+    print(f"Saved: {path}  (use it with -t {name})")
+
+
+def templates(session: Session, words: list[str]) -> None:
+    """%podtask templates: list the templates there are, and where each is from."""
+    _words(words, 0, templates)
+    from .library import IN_CLUSTER, of_notebook, saved
+
+    rows = [(name, "this notebook") for name in sorted(of_notebook(session.names))]
+    rows += [(name, str(path)) for name, path in saved().items()]
+    if rows:
+        _table(rows)
+    else:
+        print("No templates yet: make a PodTemplate, and keep it with %podtask save NAME.")
+    print(f"Those of the cluster: -t {IN_CLUSTER}NAME")
+
+
+def config(session: Session, words: list[str]) -> None:
+    """%podtask config: show each setting, its value and where that came from."""
+    _words(words, 0, config)
+    from .options import pairs
+    from .settings import everything
+
+    rows = []
+    for name, setting in everything().items():
+        value = setting.value
+        if name == "env":  # values may be secrets
+            value = ", ".join(key for key, _ in pairs(value))
+        rows.append((name, "-" if value in (None, "", ()) else str(value), setting.origin))
+    if session.default is not None:
+        rows = [row if row[0] != "template" else ("template", "(this session's)", "%podtask use")
+                for row in rows]  # fmt: skip
+    _table(rows)
+
+
+def _words(words: list[str], count: int, command: Callable[..., None]) -> list[str]:
+    if len(words) != count:
+        raise UsageError((command.__doc__ or "").splitlines()[0])
+    return words
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
+
+
+COMMANDS: dict[str, Callable[[Session, list[str]], None]] = {
+    "use": use,
+    "save": save,
+    "templates": templates,
+    "config": config,
+}

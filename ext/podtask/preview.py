@@ -1,0 +1,190 @@
+"""``--dry-run``: the pod a cell would get, what the rules overwrote, and what the server says."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from .errors import PodtaskError
+from .manifest import TASK_LABEL
+from .options import RunOptions
+from .pretty import call, card, spec_rows
+from .program import boot_program
+from .submission import preview as render_preview
+from .template import PodTemplate
+
+LONGEST_MARK = 60
+OF_A_RUN = ("PODTASK_KEY", "PODTASK_PORT")
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A pod that was rendered and not created.
+
+    Args:
+        pod: in wire form, without the task's key.
+        notices: what the rules overwrote, in words.
+        template: the user's.
+        options: of the cell.
+        verdict: what the API server says, a line each.
+        last: the pod of the last run, without its key; empty before the first.
+    """
+
+    pod: dict[str, Any]
+    notices: tuple[str, ...]
+    template: PodTemplate
+    options: RunOptions
+    verdict: tuple[str, ...]
+    last: dict[str, Any]
+
+    @classmethod
+    def of(cls, options: RunOptions, last: dict[str, Any]) -> Preview:
+        """Renders a pod and asks the API server for its opinion, where there is one.
+
+        Raises:
+            InputError: the template or an option is wrong.
+        """
+        rendered = render_preview(options.template, options)
+        given = options.template
+        template = PodTemplate.of(given) if given is not None else PodTemplate()
+        verdict = _verdict(rendered.pod, options)
+        return cls(rendered.pod, rendered.notices, template, options, verdict, last)
+
+    def to_yaml(self) -> str:
+        """Returns the pod in YAML, with a comment where a rule overwrote something."""
+        text = str(yaml.safe_dump(self.pod, sort_keys=False))
+        lines = text.splitlines()
+        above: dict[int, list[str]] = {}
+        for line, inline, mark in _marks(yaml.compose(text), self.pod, self.template.to_dict()):
+            if inline:
+                lines[line] += f"  # {mark}"
+            else:
+                indent = " " * (len(lines[line]) - len(lines[line].lstrip()))
+                above.setdefault(line, []).append(f"{indent}# {mark}")
+        return "".join(f"{each}\n" for number, line in enumerate(lines)
+                       for each in [*above.get(number, []), line])  # fmt: skip
+
+    def to_python(self) -> str:
+        """Returns the template and the options as Python; values of ``--env`` are left out."""
+        asked = {name: getattr(self.options, name) for name in vars(RunOptions())
+                 if name not in ("template", "env", "dry_run", "inputs", "outputs")
+                 and getattr(self.options, name) != getattr(RunOptions(), name)}  # fmt: skip
+        return ("from podtask import PodTemplate, RunOptions\n\n"
+                f"template = {self.template.to_python()}\n"
+                f"options = {call('RunOptions.of', asked)}\n")  # fmt: skip
+
+    def kubectl(self) -> str:
+        """Returns the shell line that has the API server check this pod; it creates nothing."""
+        where = "".join(f" {flag} {value}" for flag, value in
+                        (("--context", self.options.context), ("-n", self.options.namespace)) if value)  # fmt: skip
+        text = yaml.safe_dump(self.pod, sort_keys=False)
+        return f"kubectl{where} create --dry-run=server --validate=strict -o yaml -f - <<'EOF'\n{text}EOF"
+
+    def diff_to_template(self) -> str:
+        """Returns what the rules made of the template, as a unified diff; empty for nothing."""
+        return _diff(self.template.to_dict(), self.pod, "template", "pod")
+
+    def diff_to_last(self) -> str:
+        """Returns what is another than in the last run, as a unified diff; empty for nothing."""
+        return _diff(self.last, self.pod, "last run", "this one") if self.last else ""
+
+    def __repr__(self) -> str:
+        said = [*self.notices, *self.verdict]
+        return "".join(f"# {line}\n" for line in said) + self.to_yaml()
+
+    def _repr_html_(self) -> str:
+        metadata, spec = self.pod["metadata"], self.pod["spec"]
+        rows = spec_rows(spec, self.template.primary_container_name, self.template.labels or {}, {})
+        changed = self.diff_to_last()
+        folds = {
+            "Overwritten by a rule": "\n".join(self.notices),
+            "The API server": "\n".join(self.verdict),
+            "YAML": self.to_yaml(),
+            "Difference to the template": self.diff_to_template(),
+            "Difference to the last run": changed or ("none" if self.last else ""),
+            "Python": self.to_python(),
+            "kubectl": self.kubectl(),
+        }
+        kept = {head: text for head, text in folds.items() if text}
+        return card(f"Dry run: pod {metadata['name']}", rows, kept)
+
+
+def _verdict(pod: dict[str, Any], options: RunOptions) -> tuple[str, ...]:
+    if options.local:
+        return ("No API server was asked: the cell would run on this machine.",)
+    from .remote import dropped, dry_run  # only here: the client library comes with it
+
+    try:
+        stored = dry_run(pod, options)
+    except PodtaskError as error:
+        return tuple(str(error).splitlines())
+    lost = dropped(pod["spec"], stored["spec"], "spec")
+    where = f"The API server accepts this pod in namespace {stored['metadata']['namespace']}"
+    if lost:
+        return (f"{where}, but drops: {', '.join(lost)}.", "These features are off in the cluster.")
+    return (f"{where}.",)
+
+
+def _marks(node: Any, value: Any, given: Any) -> Iterator[tuple[int, bool, str]]:
+    """Yields (line, whether behind it, text) where a value is another than the template's."""
+    if isinstance(value, dict) and isinstance(given, dict):
+        for key_node, value_node in node.value:
+            key = key_node.value
+            if key in given and value[key] != given[key]:
+                yield from _change(key_node, value_node, value[key], given[key])
+        for key in given:
+            if key not in value:
+                yield node.start_mark.line, False, f"{key} was: {_short(given[key])}"
+    elif isinstance(value, list) and isinstance(given, list):
+        named = {item.get("name"): item for item in given if isinstance(item, dict)}
+        for item_node, item in zip(node.value, value, strict=True):
+            if isinstance(item, dict) and item.get("name") in named:
+                yield from _marks(item_node, item, named[item.get("name")])
+
+
+def _change(
+    key_node: Any, value_node: Any, value: Any, given: Any
+) -> Iterator[tuple[int, bool, str]]:
+    named = isinstance(value, list) and all(isinstance(item, dict) for item in value)
+    if type(value) is type(given) and (isinstance(value, dict) or named):
+        yield from _marks(value_node, value, given)
+        return
+    line = key_node.start_mark.line
+    one_line = value_node.start_mark.line == line == value_node.end_mark.line
+    yield line, one_line, f"was: {_short(given)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= LONGEST_MARK else text[: LONGEST_MARK - 1] + "…"
+
+
+def _diff(one: dict[str, Any], other: dict[str, Any], first: str, second: str) -> str:
+    before, after = (
+        yaml.safe_dump(_comparable(pod), sort_keys=True).splitlines() for pod in (one, other)
+    )
+    return "\n".join(difflib.unified_diff(before, after, first, second, lineterm=""))
+
+
+def _comparable(pod: dict[str, Any]) -> dict[str, Any]:
+    """Returns a copy without what differs from run to run, our program shortened."""
+    made = copy.deepcopy(pod)
+    made.get("metadata", {}).pop("name", None)
+    for label in (TASK_LABEL, "podtask/kernel", "podtask/user"):
+        made.get("metadata", {}).get("labels", {}).pop(label, None)
+    for container in made.get("spec", {}).get("containers", []):
+        for part in ("command", "args"):
+            if boot_program() in container.get(part, []):
+                place = container[part].index(boot_program())
+                container[part][place] = "(podtask's first program)"
+        if "env" in container:
+            container["env"] = [
+                entry for entry in container["env"] if entry["name"] not in OF_A_RUN
+            ]
+    return made

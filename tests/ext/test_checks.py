@@ -1,0 +1,131 @@
+"""Checks before any call: each mistake is named with its field's path and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from podtask.errors import InputError
+from podtask.template import PodTemplate
+
+from tests.ext.test_manifest import rendered
+
+SIDE = {"name": "side", "image": "s"}
+
+
+def refused(template: PodTemplate | dict[str, Any], **options: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        rendered(template, **options)
+    return str(caught.value)
+
+
+def side(**fields: Any) -> dict[str, Any]:
+    return {"containers": [{"name": "primary"}, {**SIDE, **fields}]}
+
+
+def volumes(*given: dict[str, Any]) -> dict[str, Any]:
+    return {"containers": [{"name": "primary"}], "volumes": list(given)}
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (side(ports=[{"containerPort": "80"}]), "spec.containers[1].ports[0].containerPort is text"),
+        (side(ports=[{"containerPort": 0}]), "spec.containers[1].ports[0].containerPort 0 is no port"),
+        (side(ports=[{"containerPort": 1}] * 2), "spec.containers[1].ports[1].containerPort 1 is there twice"),
+        (side(ports=[{"name": "a"}]), "spec.containers[1].ports[0].containerPort is not given"),
+        (side(ports=[{"containerPort": 1, "name": "a"}, {"containerPort": 2, "name": "a"}]),
+         "spec.containers[1].ports[1].name 'a' is there twice"),
+        (side(ports=[{"containerPort": 1, "name": "A_b"}]), "spec.containers[1].ports[0].name 'A_b'"),
+        (side(volumeMounts=[{"name": "v", "mountPath": "/v"}]),
+         "spec.containers[1].volumeMounts[0].name 'v' is no volume of the pod.\nAdd it to spec.volumes"),
+        (side(volumeMount=[]), "spec.containers[1].volumeMount is no field. Did you mean 'volumeMounts'?"),
+        (side(resources={"request": {}}), "spec.containers[1].resources.request is no field"),
+        (side(resources={"limits": {"cpu": "2 cores"}}), "spec.containers[1].resources.limits.cpu"),
+        (side(resources={"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}}),
+         "spec.containers[1].resources.requests.cpu asks for 2 of cpu, over its limit of 1500m"),
+        (side(env=[{"name": "A", "value": 1}]), "spec.containers[1].env[0].value is a number, not text"),
+        (side(name="Side_Car"), "spec.containers[1].name 'Side_Car' is not a valid name"),
+        (side(image=None), "spec.containers[1].image of container 'side' is not given"),
+        ({"containers": [SIDE, SIDE]}, "spec.containers[1].name 'side' is the name of spec.containers[0] too"),
+        ({"containers": [SIDE], "initContainers": [SIDE]}, "spec.containers[0].name 'side' is the name of spec.initContainers[0]"),
+        (side(name="podtask-x"), "spec.containers[1].name 'podtask-x' is reserved"),
+        (volumes({"name": "v", "emptyDir": {}}, {"name": "v", "emptyDir": {}}),
+         "spec.volumes[1].name 'v' is the name of spec.volumes[0] too"),
+        (volumes({"name": "v", "emptyDir": {}, "hostPath": {"path": "/"}}),
+         "spec.volumes[0] (v) has 2 sources: emptyDir, hostPath"),
+        (volumes({"name": "v"}), "spec.volumes[0] (v) has no source"),
+        (volumes({"name": "v", "emptydir": {}}), "spec.volumes[0].emptydir is no field. Did you mean 'emptyDir'?"),
+        (volumes({"name": "podtask-shm", "emptyDir": {}}), "spec.volumes[0].name 'podtask-shm' is reserved"),
+        ({"nodeSelector": {"gpu": True}}, "spec.nodeSelector.gpu is true or false, not text"),
+        ({"nodeSelectr": {"gpu": "x"}, "containers": []}, "spec.nodeSelectr is no field. Did you mean 'nodeSelector'?"),
+    ],
+    ids=lambda part: part.split(" ")[0] if isinstance(part, str) else "",
+)  # fmt: skip
+def test_mistake_is_named_by_its_path(spec: dict[str, Any], says: str) -> None:
+    """Two or three lines: where, what, and what to do."""
+    found = refused(spec)
+    assert says in found
+    assert 2 <= len(found.splitlines()) <= 3
+
+
+@pytest.mark.feature("A07")
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        ({"labels": {"a b": "c"}}, "metadata.labels: 'a b' is not a label's key"),
+        ({"labels": {"x" * 64: "c"}}, "is not a label's key"),
+        ({"labels": {"Bad.Prefix/a": "c"}}, "metadata.labels: 'Bad.Prefix/a' is not a label's key"),
+        ({"labels": {"a": "x" * 64}}, "metadata.labels.a 'xxx"),
+        ({"labels": {"a": "b c"}}, "metadata.labels.a 'b c' is not a label's value"),
+        ({"labels": {"a": 1}}, "metadata.labels.a is not text"),
+        ({"annotations": {"a/b/c": "d"}}, "'a/b/c' is not an annotation's key"),
+        ({"annotations": {"a": True}}, "metadata.annotations.a is not text"),
+        ({"annotations": {"a": "x" * 2**18}}, "over the 262144 allowed"),
+    ],
+)
+def test_bad_label_or_annotation_is_named_with_its_rule(
+    metadata: dict[str, Any], says: str
+) -> None:
+    """The message names the key and the rule."""
+    assert says in refused(PodTemplate(**metadata))
+
+
+@pytest.mark.parametrize(
+    "key", ["iam.amazonaws.com/role", "a", "A_b.c-d", "x" * 63, f"{'x' * 63}.io/y"]
+)
+def test_good_keys_pass(key: str) -> None:
+    """Whatever Kubernetes takes is taken."""
+    metadata = {key: "v", "empty": ""}
+    assert rendered(PodTemplate(labels=metadata, annotations={key: "any\ntext ü"}))
+
+
+def test_other_mistakes_are_named_too() -> None:
+    """The first is told whole, of the others the paths: all can be mended at once."""
+    found = refused({"containers": [{"name": "primary", "args": "x", "tty": "yes", "stdin": 1,
+                                     "command": "x", "ports": 5, "imag": "x"}]})  # fmt: skip
+    assert found.splitlines()[-1] == (
+        "Also wrong: spec.containers[0].tty, spec.containers[0].stdin, spec.containers[0].command "
+        "and 2 more."
+    )
+
+
+def test_secret_in_a_wrong_place_is_not_shown() -> None:
+    """No value of a variable is repeated, whatever is wrong with it."""
+    for value in (["hunter2"], {"hunter2": 1}, 4711):
+        found = refused(
+            {"containers": [{"name": "primary", "env": [{"name": "A", "value": value}]}]}
+        )
+        assert "hunter2" not in found
+        assert "4711" not in found
+
+
+def test_shared_memory_of_both_is_refused() -> None:
+    """--shm beside a mount of the template's own at /dev/shm is a contradiction."""
+    template = {
+        "containers": [
+            {"name": "primary", "volumeMounts": [{"name": "v", "mountPath": "/dev/shm"}]}
+        ],
+        "volumes": [{"name": "v", "emptyDir": {}}],
+    }
+    assert "--shm" in refused(template, shm="1Gi")

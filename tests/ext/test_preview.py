@@ -1,0 +1,144 @@
+"""--dry-run: the pod, what became of the template, and how to take it elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from podtask import PodTemplate, RunOptions
+from podtask.preview import Preview
+from podtask.remote import dropped
+
+from tests.ext.test_pretty import HOSTILE
+from tests.notebook import Shell
+
+GIVEN = PodTemplate(
+    {
+        "containers": [
+            {
+                "name": "primary",
+                "image": "old:1",
+                "command": ["echo", "hello"],
+                "args": ["x"],
+                "env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}],
+                "resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1Gi"}},
+            }
+        ],
+        "restartPolicy": "Always",
+    }
+)
+
+
+def preview(template: Any = GIVEN, last: dict[str, Any] | None = None, **options: Any) -> Preview:
+    chosen = RunOptions.of(template=template, local=True, **options)
+    return Preview.of(chosen, last or {})
+
+
+@pytest.mark.feature("B03", "B04", "B05", "B06", "N14")
+def test_yaml_is_marked_where_a_rule_overwrote() -> None:
+    """Behind each line the template's value, above the mapping what was taken away."""
+    text = preview(image="new:2", memory="8Gi").to_yaml()
+    for line in (
+        '    image: new:2  # was: "old:1"',
+        '        memory: 8Gi  # was: "1Gi"',
+        '  restartPolicy: Never  # was: "Always"',
+        '    # was: ["echo", "hello"]\n    command:',
+        '# args was: ["x"]\n',
+    ):
+        assert line in text
+    assert yaml.safe_load(text) == preview(image="new:2", memory="8Gi").pod
+    assert "was:" not in preview(PodTemplate({"containers": [{"name": "primary"}]})).to_yaml()
+
+
+def test_diff_to_the_template_shows_each_change() -> None:
+    """What is taken away and what is put in, without the text of our program."""
+    found = preview(image="new:2").diff_to_template().splitlines()
+    assert {"-    image: old:1", "+    image: new:2", "-  restartPolicy: Always"} <= set(found)
+    assert not any("hashlib" in line for line in found)
+
+
+def test_diff_to_the_last_run_is_of_what_was_asked() -> None:
+    """The names, ports and keys of runs are no difference."""
+    before = preview(memory="4Gi")
+    last = yaml.safe_load(yaml.safe_dump(before.pod))
+    last["metadata"]["name"] = last["metadata"]["labels"]["podtask/task"] = "podtask-other"
+    last["metadata"]["labels"]["podtask/user"] = "ada"
+    assert preview(memory="4Gi", last=last).diff_to_last() == ""
+    changed = preview(memory="8Gi", last=last).diff_to_last()
+    assert sorted(line for line in changed.splitlines()[2:] if line[0] in "+-") == [
+        *["+        memory: 8Gi"] * 2,
+        *["-        memory: 4Gi"] * 2,
+    ]
+    assert preview().diff_to_last() == ""
+
+
+def test_python_makes_the_same_pod() -> None:
+    """The copy as Python, executed, renders the same pod; values of --env are not in it."""
+    found = preview(image="new", gpu=2, timeout="1h", env={"TOKEN": "hunter2"})
+    names: dict[str, Any] = {}
+    exec(found.to_python(), names)
+    again = preview(names["template"], image="new", gpu=2, timeout="1h")
+    assert names["options"].gpu == 2
+    assert again.pod == found.pod
+    for shown in (found.to_python(), repr(found), found.kubectl(), found._repr_html_()):
+        assert "hunter2" not in shown
+
+
+def test_kubectl_line_has_the_whole_pod() -> None:
+    """The shell line names context and namespace and carries the pod, without a task's key."""
+    found = preview(namespace="team", context="prod").kubectl()
+    head, _, rest = found.partition("\n")
+    assert head.startswith(
+        "kubectl --context prod -n team create --dry-run=server --validate=strict"
+    )
+    pod = yaml.safe_load(rest.removesuffix("EOF"))
+    assert pod == preview(namespace="team").pod
+
+
+def test_html_has_every_copy_and_escapes_it() -> None:
+    """All copies unfold; nothing of the template is markup."""
+    template = PodTemplate({"containers": [{"name": "primary", "workingDir": HOSTILE}]})
+    shown = preview(template)._repr_html_()
+    assert "<script>" not in shown
+    for head in ("YAML", "Python", "kubectl", "Difference to the template", "The API server"):
+        assert f"<summary>{head}</summary>" in shown
+
+
+@pytest.mark.parametrize(
+    ("asked", "stored", "lost"),
+    [
+        ({"a": 1, "b": {"c": "x"}}, {"a": 1, "b": {"c": "x", "d": 1}}, []),
+        ({"a": [{"b": 1, "c": 2}]}, {"a": [{"b": 1}]}, ["spec.a[0].c"]),
+        ({"a": {"b": {"c": 1}}}, {}, ["spec.a"]),
+        ({"a": [1, 2]}, {"a": [1]}, ["spec.a[1]"]),
+        ({"a": False, "b": "", "c": {}}, {}, []),
+    ],
+)
+def test_dropped_fields_are_found(asked: Any, stored: Any, lost: list[str]) -> None:
+    """What was asked for and is not stored, by path; what is stored besides is no matter."""
+    assert dropped(asked, stored, "spec") == lost
+
+
+@pytest.mark.feature("A47", "N14")
+def test_dry_run_is_the_cells_value(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The preview is shown, kept in _, and says that no server was asked; nothing runs."""
+    monkeypatch.setenv("PODTASK_BACKEND", "local")
+    shell["t"] = GIVEN
+    shell.run("%%podtask --memory 1Gi\n1")
+    out, _ = shell.output("%%podtask -t t --dry-run\nraise SystemExit")
+    assert "# No API server was asked" in out
+    found = shell["_"]
+    assert isinstance(found, Preview)
+    assert "+    image: old:1" in found.diff_to_last().splitlines()
+
+
+def test_dry_run_without_a_cluster_says_so(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """Without a cluster the pod is shown all the same."""
+    monkeypatch.delenv("PODTASK_BACKEND", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    out, _ = shell.output("%%podtask --dry-run\n1")
+    assert "# No cluster is configured" in out
+    assert "kind: Pod" in out

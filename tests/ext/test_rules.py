@@ -1,0 +1,292 @@
+"""The rule table: for each row a whole pod, and two laws that hold for any template."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from podtask.options import RunOptions
+from podtask.program import boot_program
+from podtask.template import PodTemplate
+
+from tests.ext.test_manifest import OUR_ENV, rendered
+
+BOOT = ["python3", "-c", boot_program()]
+SHM = {"name": "podtask-shm", "mountPath": "/dev/shm"}
+SIDE = {"name": "side", "image": "s", "resources": {"limits": {"memory": "1Mi"}}}
+SECURE = {
+    "allowPrivilegeEscalation": False,
+    "runAsNonRoot": True,
+    "runAsUser": 65532,
+    "seccompProfile": {"type": "RuntimeDefault"},
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+@dataclass
+class Row:
+    """A rule: what is given, and how the pod differs from that of an empty template."""
+
+    spec: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    primary: dict[str, Any] = field(default_factory=dict)  # None as a value: not there
+    others: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+    before: list[Any] = field(default_factory=list)
+    notices: tuple[str, ...] = ()
+
+    def pod(self) -> dict[str, Any]:
+        """Returns the whole pod."""
+        primary = {
+            "name": "primary",
+            "image": "python:3.11-slim",
+            "command": BOOT,
+            "env": OUR_ENV,
+            "terminationMessagePolicy": "FallbackToLogsOnError",
+            **self.primary,
+        }
+        spec = {
+            "containers": [*self.before, {k: v for k, v in primary.items() if v is not None}],
+            "restartPolicy": "Never",
+            "enableServiceLinks": False,
+            "automountServiceAccountToken": False,
+            "activeDeadlineSeconds": 93600,
+            **self.others,
+        }
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": "podtask-0a1b2c3d4e",
+                "labels": {
+                    "app.kubernetes.io/managed-by": "podtask",
+                    "podtask/task": "podtask-0a1b2c3d4e",
+                    "podtask/kernel": "k1",
+                    "podtask/user": "ada",
+                    **self.labels,
+                },
+                "annotations": {
+                    "kubectl.kubernetes.io/default-container": "primary",
+                    **self.annotations,
+                },
+            },
+            "spec": {name: value for name, value in spec.items() if value is not None},
+        }
+
+
+def one(**fields: Any) -> dict[str, Any]:
+    return {"containers": [{"name": "primary", **fields}]}
+
+
+def replaced(what: str, why: str = "the cell runs there") -> str:
+    return f"{what} of container 'primary' is replaced: {why}"
+
+
+ROWS = {
+    "nothing given": Row(),
+    "container missing": Row({"containers": [SIDE]}, before=[SIDE]),
+    "labels and annotations": Row(
+        metadata={"labels": {"a": "b"}, "annotations": {"c": "d"}},
+        labels={"a": "b"},
+        annotations={"c": "d"},
+    ),
+    "image of the template": Row(one(image="t"), primary={"image": "t"}),
+    "image of the call": Row(
+        one(image="t"),
+        options={"image": "c"},
+        primary={"image": "c"},
+        notices=("image t of container 'primary' is replaced by c",),
+    ),
+    "command and args": Row(
+        one(command=["echo"], args=["hello"]), notices=(replaced("command"), replaced("args"))
+    ),
+    "entrypoint kept": Row(
+        one(args=["x"]),
+        options={"entrypoint": "keep", "python": "/opt/py"},
+        primary={"command": None, "args": ["/opt/py", *BOOT[1:]]},
+        notices=(replaced("args"),),
+    ),
+    "python of the image": Row(
+        options={"python": "/opt/py"}, primary={"command": ["/opt/py", *BOOT[1:]]}
+    ),
+    "env": Row(
+        one(env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]),
+        primary={"env": [{"name": "A", "value": "2"}, *OUR_ENV]},
+    ),
+    "env of the call": Row(options={"env": {"TOKEN": "t"}}),
+    "cpu, memory": Row(
+        one(resources={"limits": {"cpu": "4"}, "requests": {"x/y": "1"}}),
+        options={"cpu": 2, "memory": "8Gi"},
+        primary={
+            "resources": {
+                "requests": {"x/y": "1", "cpu": "2", "memory": "8Gi"},
+                "limits": {"cpu": "4", "memory": "8Gi"},
+            }
+        },
+    ),
+    "gpu": Row(
+        options={"gpu": 2, "gpu_key": "amd.com/gpu"},
+        primary={"resources": {"limits": {"amd.com/gpu": "2"}}, "volumeMounts": [SHM]},
+        others={
+            "tolerations": [{"key": "amd.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+            "volumes": [{"name": "podtask-shm", "emptyDir": {"medium": "Memory"}}],
+        },
+    ),
+    "shared memory": Row(
+        options={"shm": "2Gi"},
+        primary={"volumeMounts": [SHM]},
+        others={
+            "volumes": [
+                {"name": "podtask-shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}}
+            ]
+        },
+    ),
+    "rest of the primary": Row(
+        one(workingDir="/w", tty=True, newKnob={"a": 1}, terminationMessagePolicy="File"),
+        primary={"workingDir": "/w", "tty": True, "newKnob": {"a": 1}, "terminationMessagePolicy": "File"},
+    ),
+    "restart policy": Row(
+        {"restartPolicy": "Always"}, notices=("restartPolicy Always becomes Never: a cell runs once",)
+    ),
+    "service links": Row({"enableServiceLinks": True}, others={"enableServiceLinks": True}),
+    "service account": Row(
+        {"serviceAccountName": "robot"},
+        others={"serviceAccountName": "robot", "automountServiceAccountToken": None},
+    ),
+    "deadline": Row(
+        options={"timeout": "1h", "linger": "1m"}, others={"activeDeadlineSeconds": 7260}
+    ),
+    "queue": Row(options={"queue": "team"}, labels={"kueue.x-k8s.io/queue-name": "team"}),
+    "restricted": Row(
+        one(securityContext={"privileged": True, "readOnlyRootFilesystem": True}),
+        options={"restricted": True},
+        primary={
+            "securityContext": {**SECURE, "privileged": False, "readOnlyRootFilesystem": True},
+            "env": [{"name": "HOME", "value": "/tmp"}, *OUR_ENV],
+            "volumeMounts": [{"name": "podtask-tmp", "mountPath": "/tmp"}],
+        },
+        others={"volumes": [{"name": "podtask-tmp", "emptyDir": {}}]},
+        notices=(replaced("securityContext privileged", "--restricted"),),
+    ),
+    "sidecar without limits": Row(
+        {"containers": [{"name": "side", "image": "s"}]},
+        before=[{"name": "side", "image": "s"}],
+        notices=("no limits on side: what a sidecar takes, the cell may lack (set resources.limits)",),
+    ),
+    "node, affinity, newer fields": Row(
+        {"nodeSelector": {"a": "b"}, "affinity": {"nodeAffinity": {}}, "fromTheFuture": [1]},
+        others={"nodeSelector": {"a": "b"}, "affinity": {"nodeAffinity": {}}, "fromTheFuture": [1]},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.feature("A03", "A04", "A09", "A40", "A45", "B02", "B03", "B04", "B06", "B18")
+@pytest.mark.parametrize("name", ROWS)
+def test_rule_gives_just_this_pod(name: str) -> None:
+    """A rule changes what it says, and nothing else."""
+    row = ROWS[name]
+    found = rendered(
+        PodTemplate(
+            row.spec, labels=row.metadata.get("labels"), annotations=row.metadata.get("annotations")
+        ),
+        **row.options,
+    )
+    assert found.pod == row.pod()
+    assert found.notices == row.notices
+
+
+TEXT = st.text(max_size=20)
+WORD = st.from_regex(r"[a-z]([a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
+ENV = st.lists(st.fixed_dictionaries({"name": WORD, "value": TEXT}), max_size=4)
+QUANTITIES = st.dictionaries(st.sampled_from(["cpu", "memory", "x/y"]), st.just("1"), max_size=3)
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "image": WORD, "command": st.lists(TEXT, max_size=2), "args": st.lists(TEXT, max_size=2),
+        "env": ENV, "resources": st.fixed_dictionaries({}, optional={"requests": QUANTITIES}),
+        "workingDir": TEXT, "tty": st.booleans(), "xNewerField": st.recursive(TEXT, st.lists),
+        "securityContext": st.fixed_dictionaries({}, optional={"runAsUser": st.integers(0, 9)}),
+    },
+)  # fmt: skip
+TEMPLATES = st.builds(
+    lambda primary, sides, more, labels: PodTemplate(
+        {
+            "containers": [
+                *(
+                    {"name": f"{name}-side-car", "image": "s", **each}
+                    for name, each in sides.items()
+                ),
+                *([{"name": "primary", **primary}] if primary is not None else []),
+            ],
+            **more,
+        },
+        labels=labels,
+    ),
+    st.none() | FIELDS,
+    st.dictionaries(WORD, FIELDS, max_size=3),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "restartPolicy": st.sampled_from(["Always", "Never", "OnFailure"]),
+            "serviceAccountName": WORD,
+            "tolerations": st.lists(st.fixed_dictionaries({"key": WORD}), max_size=2),
+            "nodeSelector": st.dictionaries(WORD, WORD, max_size=2),
+        },
+    ),
+    st.dictionaries(WORD, WORD, max_size=3),
+)
+OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "image": WORD, "cpu": st.integers(1, 9), "memory": st.just("8Gi"), "gpu": st.integers(1, 8),
+        "shm": st.just("2Gi"), "restricted": st.booleans(), "queue": WORD, "env": st.just("A=b"),
+        "entrypoint": st.sampled_from(["keep", "replace"]), "timeout": st.integers(1, 10**6),
+    },
+)  # fmt: skip
+
+
+@pytest.mark.feature("A48")
+@given(TEMPLATES, OPTIONS)
+def test_rendering_changes_nothing_and_is_the_same_twice(
+    template: PodTemplate, options: dict[str, Any]
+) -> None:
+    """Any template and options: equal before and after, and the pod is equal both times."""
+    before, given_options = copy.deepcopy(template), copy.deepcopy(options)
+    first = rendered(template, **options)
+    kept = copy.deepcopy(first)
+    second = rendered(template, **options)
+    assert first == second == kept
+    second.pod["spec"]["containers"][0].clear()
+    assert (template, options, first) == (before, given_options, kept)
+
+
+@pytest.mark.feature("B23")
+@given(TEMPLATES, OPTIONS)
+def test_other_containers_are_never_touched(template: PodTemplate, options: dict[str, Any]) -> None:
+    """Any sidecar is in the pod as it is in the template."""
+    found = rendered(template, **options)
+    theirs = [c for c in template.pod_spec["containers"] if c["name"] != "primary"]
+    assert [c for c in found.pod["spec"]["containers"] if c["name"] != "primary"] == theirs
+
+
+@given(TEMPLATES, WORD)
+def test_any_template_comes_back(template: PodTemplate, name: str) -> None:
+    """As YAML, as Python and as a dict, any template comes back equal."""
+    template = template.replace(primary_container_name=name)
+    assert PodTemplate.of(template.to_yaml()) == template
+    assert PodTemplate.of(template.to_dict()) == template
+    assert eval(template.to_python(), {"PodTemplate": PodTemplate}) == template
+
+
+def test_every_option_is_known_here() -> None:
+    """An option that changes the pod has its row above, the others are named here."""
+    rows = {name for row in ROWS.values() for name in row.options}
+    elsewhere = {"template", "inputs", "outputs", "namespace", "context", "local", "dry_run",
+                 "grace", "start_timeout", "max_input"}  # fmt: skip
+    assert rows | elsewhere == set(RunOptions.__dataclass_fields__)

@@ -1,0 +1,113 @@
+"""Options and templates that only a cluster can show: restricted, entrypoint, the server's say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import podtask
+import pytest
+from podtask import PodTemplate, RunOptions
+from podtask.presets import config_map, empty_dir, env_from_secret, init, secret, sidecar
+
+from tests.notebook import Shell
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
+IMAGE = "python:3.11-slim"
+
+
+def run(source: str, template: Any = None, **options: Any) -> Any:
+    chosen = RunOptions.of(**{"image": IMAGE, **options})
+    return podtask.submit(source, template=template, options=chosen).result(60)
+
+
+def test_restricted_cell_runs_where_only_that_is_allowed(cluster: Any, namespace: str) -> None:
+    """With --restricted a cell runs under Pod Security "restricted", as a user who can write /tmp."""
+    level = "pod-security.kubernetes.io/enforce=restricted"
+    cluster.kubectl("label", "namespace", namespace, level)
+    source = (
+        "import os, pathlib, tempfile\n"
+        "pathlib.Path('~/x').expanduser().write_text('y')\n"
+        "os.getuid(), tempfile.gettempdir(), os.environ['HOME']"
+    )
+    with pytest.raises(podtask.PodtaskError, match="violates PodSecurity"):
+        run(source)
+    assert run(source, restricted=True) == (65532, "/tmp", "/tmp")
+    template = PodTemplate({"containers": [{"name": "primary", "securityContext":
+                                            {"readOnlyRootFilesystem": True}}]})  # fmt: skip
+    assert run(source, template, restricted=True) == (65532, "/tmp", "/tmp")
+
+
+@pytest.mark.parametrize(
+    "options", [{"entrypoint": "keep"}, {"python": "/usr/bin/python3"}, {"shm": "8Mi"}]
+)
+def test_options_of_the_container_work(options: dict[str, Any]) -> None:
+    """Ours as arguments, another Python, shared memory of a size: the cell runs."""
+    source = "import os, sys\ns = os.statvfs('/dev/shm')\n(sys.executable, s.f_frsize * s.f_blocks)"
+    executable, size = run(source, **options)
+    if "python" in options:
+        assert executable == "/usr/bin/python3"
+    if "shm" in options:
+        assert size == 8 << 20
+
+
+@pytest.mark.feature("A49")
+def test_template_of_the_cluster(pods: Shell, cluster: Any, namespace: str) -> None:
+    """-t pod-template/NAME takes a PodTemplate object of the namespace; a missing one is named."""
+    spec = {"containers": [{"name": "main", "image": IMAGE, "env": [{"name": "A", "value": "b"}]}]}
+    annotations = {"kubectl.kubernetes.io/default-container": "main"}
+    whole = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "prod"},
+             "template": {"metadata": {"annotations": annotations}, "spec": spec}}  # fmt: skip
+    cluster.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(whole))
+    pods.run("%%podtask -t pod-template/prod -o a\nimport os\na = os.environ['A']")
+    assert pods["a"] == "b"
+    shown = pods.shown_error("%%podtask -t pod-template/nope\n1")
+    assert "There is no pod template 'nope' in" in shown
+    assert "get podtemplates" in shown
+
+
+@pytest.mark.feature("A49")
+def test_right_to_read_templates_is_named(
+    pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the right the verb and the resource are named."""
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]
+    monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
+    assert "verb get, resource podtemplates" in pods.shown_error("%%podtask -t pod-template/x\n1")
+
+
+@pytest.mark.feature("A47", "B25")
+def test_dry_run_has_the_servers_verdict(pods: Shell, cluster: Any, namespace: str) -> None:
+    """Accepted, refused by field, and never created."""
+    out, _ = pods.output(f"%%podtask --image {IMAGE} --dry-run\n1")
+    assert f"# The API server accepts this pod in namespace {namespace}." in out
+    pods["bad"] = PodTemplate({"containers": [{"name": "primary", "imagePullPolicy": "Sometimes"}]})
+    out, _ = pods.output(f"%%podtask -t bad --image {IMAGE} --dry-run\n1")
+    assert "# The API server would refuse this pod: spec.containers[0].imagePullPolicy" in out
+    pods["new"] = PodTemplate({"containers": [{"name": "primary", "fromTheFuture": 1}]})
+    out, _ = pods.output(f"%%podtask -t new --image {IMAGE} --dry-run\n1")
+    assert "fromTheFuture" in out.split("kind: Pod")[0]
+    assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
+
+
+@pytest.mark.feature("B13", "B14", "B15", "B21")
+def test_presets_make_pods_that_work(cluster: Any, namespace: str) -> None:
+    """A secret and a config map, an init container's file, a shared directory, a sidecar that ends."""
+    cluster.kubectl("create", "secret", "generic", "s", "--from-literal=key=hush", "-n", namespace)
+    cluster.kubectl("create", "configmap", "c", "--from-literal=k=v", "-n", namespace)
+    template = PodTemplate().with_(
+        env_from_secret("s", TOKEN="key"),
+        secret("s", "/secret", mode=0o400),
+        config_map("c", "/config", items={"k": "file"}),
+        empty_dir("/shared", memory=True, size="4Mi"),
+        init("get", IMAGE, command=["sh", "-c", "echo there > /x/a"], mounts={"shared": "/x"}),
+        sidecar("quick", IMAGE, command=["true"], memory="16Mi"),
+    )
+    source = (
+        "import os\n"
+        "read = lambda path: open(path).read()\n"
+        "os.environ['TOKEN'], read('/secret/key'), read('/config/file'), read('/shared/a')"
+    )
+    assert run(source, template) == ("hush", "hush", "v", "there\n")
