@@ -27,6 +27,7 @@ MODULES = (
     "worker",
     "supervisor",
 )
+STANDINS = {"podtask": "standin"}  # loaded when a cell imports it and the image has none
 
 
 @functools.cache
@@ -41,7 +42,7 @@ def boot_program() -> str:
 LOADER = """
 import marshal, sys, types
 package = types.ModuleType('_podtask_runner')
-package.__path__, package.travelled = [], TRAVELLED
+package.__path__, package.travelled, package.standins = [], TRAVELLED, STANDINS
 def code(made, name):
     if isinstance(made, bytes):
         return marshal.loads(made)
@@ -79,5 +80,7 @@ def runner_program(compiled: bool) -> bytes:
     for path in sorted(theirs.glob("cloudpickle*.py")):
         name = f"cloudpickle.{path.stem}"
         travelled[name] = made(path, name)
-    program = f"SOURCES = {sources!r}\nTRAVELLED = {travelled!r}\n{LOADER}"
+    standins = {name: made(FOLDER / f"{file}.py", file) for name, file in STANDINS.items()}
+    given = f"SOURCES = {sources!r}\nTRAVELLED = {travelled!r}\nSTANDINS = {standins!r}\n"
+    program = given + LOADER
     return zlib.compress(program.encode())

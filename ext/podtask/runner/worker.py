@@ -38,7 +38,9 @@ def main(job: Dict[str, Any], given: Optional[int], child: "Child") -> int:
     # In threads too: what a thread prints belongs to the cell.
     signal.signal(signal.SIGINT, shield.on_interrupt)
     signal.signal(signal.SIGTERM, shield.on_interrupt)
-    sys.meta_path.insert(0, Travelled())
+    package: Any = sys.modules[__package__ or ""]
+    sys.meta_path.insert(0, Travelled(package.travelled))
+    sys.meta_path.append(Travelled(package.standins))
     os.environ.update(job["env"])
     cell = Cell(job, given)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -136,13 +138,20 @@ class Cell:
 
 
 class Travelled:
-    """Finds cloudpickle in what came with the runner, before any copy of the image's.
+    """Finds modules in what came with the runner.
 
-    Pickles are not compatible between its major versions, so both ends use the notebook's.
+    First of all cloudpickle, before any copy of the image's: pickles are not compatible between
+    its major versions, so both ends use the notebook's. Last of all stand-ins.
+
+    Args:
+        made: module -> its source or byte code.
     """
 
+    def __init__(self, made: Dict[str, Any]) -> None:
+        self._made = made
+
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name not in sys.modules[__package__ or ""].travelled:
+        if name not in self._made:
             return None
         from importlib.machinery import ModuleSpec
 
@@ -152,7 +161,7 @@ class Travelled:
         """Leaves the making to the import system."""
 
     def exec_module(self, module: Any) -> None:
-        made = sys.modules[__package__ or ""].travelled[module.__name__]
+        made = self._made[module.__name__]
         exec(sys.modules[__package__ or ""].code(made, module.__name__), module.__dict__)
 
 
