@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .function import task as task
     from .handle import Task as Task
     from .options import RunOptions as RunOptions
+    from .runner.standin import wait_for as wait_for
     from .submission import render as render
     from .submission import run as run
     from .submission import submit as submit
@@ -41,7 +42,7 @@ __version__ = "0.1.0"
 PUBLIC = {
     "Cell": "cell", "RunOptions": "options", "PodTemplate": "template", "Task": "handle",
     "render": "submission", "run": "submission", "submit": "submission",
-    "TaskFunction": "function", "task": "function",
+    "TaskFunction": "function", "task": "function", "wait_for": "runner.standin",
     "PodtaskError": "errors", "InputError": "errors", "ClusterError": "errors",
     "StartError": "errors", "TaskError": "errors", "TaskTimeout": "errors",
 }  # fmt: skip

@@ -96,3 +96,6 @@ def task(template: Any = None, /, **options: Any) -> Any:
         return TaskFunction(template, RunOptions())
     given = RunOptions.of(**({"template": template} if template is not None else {}), **options)
     return lambda function: TaskFunction(function, given)
+
+
+task.__module__ = __package__ or ""  # in a pod, where there is no podtask.function, too

@@ -133,15 +133,22 @@ def _stand_in(described: dict[str, Any], members: list[BaseException]) -> BaseEx
 
 
 def _traceback(frames: list[list[Any]]) -> types.TracebackType | None:
-    """Returns a traceback of frames [file, line, function, columns], outermost first.
+    """Returns a traceback of frames, outermost first.
+
+    Args:
+        frames: [file, line, function, its qualified name, its first line, columns].
 
     Each frame comes from code compiled under the right name at the right place, since frames
     cannot be made by hand.
     """
     made: types.TracebackType | None = None
-    for filename, line, name, *columns in reversed(frames):
+    for filename, line, name, qualname, first, *columns in reversed(frames):
         linecache.checkcache(filename)
-        code = compile(_raising(line, *columns), filename, "exec").replace(co_name=name)
+        # What shows a traceback finds the function in the source by its name and first line,
+        # which the code's own lines are counted from.
+        columns[1:2] = [each - first + 1 for each in columns[1:2]]
+        code = compile(_raising(line - first + 1, *columns), filename, "exec")
+        code = code.replace(co_name=name, co_firstlineno=first, **_qualified(qualname))
         try:
             exec(code, {"__error": RuntimeError()})
         except RuntimeError as error:
@@ -151,6 +158,10 @@ def _traceback(frames: list[list[Any]]) -> types.TracebackType | None:
             frame = there.tb_next.tb_frame
             made = types.TracebackType(made, frame, there.tb_next.tb_lasti, line)
     return made
+
+
+def _qualified(name: str) -> dict[str, Any]:
+    return {"co_qualname": name} if hasattr(types.CodeType, "co_qualname") else {}
 
 
 def _raising(line: int, first: int = -1, end: int | None = None, last: int = -1) -> ast.Module:

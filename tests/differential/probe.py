@@ -146,6 +146,9 @@ class Describer:
             return [value.__name__, self.value(value.__self__)]
         if isinstance(value, BaseException):
             return [self.error_of(value)]
+        return [*self._held(value), *self._attributes(value)]
+
+    def _held(self, value: Any) -> list[Any]:
         found: list[Any] = []
         if isinstance(value, dict):
             found += [[self.value(k), self.value(v)] for k, v in value.items()]
@@ -153,8 +156,12 @@ class Describer:
             found += [self.value(each) for each in sorted(value, key=repr)]
         elif isinstance(value, (list, tuple)):
             found += [self.value(each) for each in value]
-        elif not hasattr(value, "__dict__") or type(value).__repr__ is not object.__repr__:
+        elif not hasattr(value, "__dict__") or "__repr__" in vars(type(value)):
             found.append(re.sub(r"0x[0-9a-f]+", "0x", repr(value)))
+        return found
+
+    def _attributes(self, value: Any) -> list[Any]:
+        found: list[Any] = []
         for name, each in sorted(getattr(value, "__dict__", {}).items()):
             if not type(value).__module__.startswith(("pandas", "numpy", "matplotlib")):
                 found.append([name, self.value(each)])

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 import sys
+import tempfile
 import types
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from podtask.pickles import pack_inputs, unpack
-from podtask.runner import pack
+from podtask.pickles import Inputs, pack_inputs, unpack
+from podtask.runner.inputs import load
+from podtask.runner.values import pack_values
 
 MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
 BOUNDED = settings(max_examples=60 * MANY, deadline=None, derandomize=MANY == 1, database=None)
@@ -63,18 +64,32 @@ def shape(value: Any, numbers: dict[int, int]) -> Any:
     return type(value).__name__, [shape(part, numbers) for part in parts]
 
 
+def loaded(inputs: Inputs) -> types.ModuleType:
+    """Returns the ``__main__`` that a runner makes of inputs."""
+    there = types.ModuleType("__main__")
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = there
+    try:
+        with tempfile.TemporaryFile() as file:
+            file.write(b"".join(inputs.parts))
+            file.flush()
+            load(inputs.about, file.fileno(), there.__dict__)
+    finally:
+        sys.modules["__main__"] = before
+    return there
+
+
 def there_and_back(values: dict[str, Any]) -> dict[str, Any]:
     """Returns what comes back when all that was sent is asked for."""
-    namespace = dict(values)
-    sent = pack_inputs(values, namespace, True)
-    remote: dict[str, Any] = pickle.loads(sent.data) if sent.data else {}
+    remote = vars(loaded(pack_inputs(values, dict(values))))
     file = io.BytesIO()
-    pickler = pack.pickler(file, remote, carry=False)
-    for value in remote.values():  # one after the other with one memo, as the worker does
-        pickler.dump(value)
-    packed = [{"name": name} for name in remote]
-    back = unpack(file.getvalue(), packed) if packed else []
-    return dict(zip(remote, back, strict=True))
+    end = pack_values({"outputs": list(values), "mode": "pickle"}, file, remote, {}, [])
+    whole = memoryview(file.getvalue())
+    parts = []
+    for size in end["sizes"]:
+        parts.append(bytearray(whole[:size]))
+        whole = whole[size:]
+    return dict(zip(values, unpack(parts, end["packed"]), strict=True))
 
 
 @BOUNDED
@@ -99,15 +114,8 @@ def test_function_works_on_the_cells_namespace(body: list[str], start: int) -> N
     source = "def work():\n    global a, b, c\n    " + "\n    ".join(body)
     here: dict[str, Any] = {"__name__": "__main__", "a": start, "b": [start], "c": 0}
     exec(source, here)
-    data = pack_inputs({name: here[name] for name in ("work", "a", "b", "c")}, here, True).data
-    there = types.ModuleType("__main__")
-    before = sys.modules["__main__"]
-    sys.modules["__main__"] = there
-    try:
-        there.__dict__.update(pickle.loads(data))
-        there.work()
-    finally:
-        sys.modules["__main__"] = before
+    there = loaded(pack_inputs({name: here[name] for name in ("work", "a", "b", "c")}, here))
+    there.work()
     here["work"]()
     assert [there.a, there.b, there.c] == [here["a"], here["b"], here["c"]]
     assert there.work.__globals__ is there.__dict__

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import signal
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 
 from . import wire
 from .output import CHUNK, drain
@@ -21,9 +21,10 @@ class Child:
 
     Args:
         work: called in the child with this object; its return value is the exit code.
+        leave: what the child closes: the parent's alone.
     """
 
-    def __init__(self, work: Callable[["Child"], int]) -> None:
+    def __init__(self, work: Callable[["Child"], int], leave: Iterable[Any]) -> None:
         self.results = memory_file()
         self.lock = memory_file()
         self.events, self.events_end = os.pipe()
@@ -42,14 +43,18 @@ class Child:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         self.pid = os.fork()
         if self.pid == 0:
-            self._become(ends, work)
+            self._become(ends, work, leave)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
 
-    def _become(self, ends: Dict[str, int], work: Callable[["Child"], int]) -> None:
+    def _become(
+        self, ends: Dict[str, int], work: Callable[["Child"], int], leave: Iterable[Any]
+    ) -> None:
         code = 70
         try:
             os.setsid()
             signal.set_wakeup_fd(-1)
+            for each in leave:
+                each.close()
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
                 signal.signal(number, signal.SIG_DFL)
             os.dup2(ends["stdout"], 1)

@@ -67,7 +67,9 @@ def _one(error: BaseException, places: Dict[int, int]) -> Dict[str, Any]:
     while step is not None:
         code = step.tb_frame.f_code
         if not code.co_filename.startswith(OWN):
-            frames.append([code.co_filename, step.tb_lineno, code.co_name, *_columns(step)])
+            qualname = getattr(code, "co_qualname", code.co_name)
+            place = [code.co_filename, step.tb_lineno, code.co_name, qualname, code.co_firstlineno]
+            frames.append([*place, *_columns(step)])
         step = step.tb_next
     if len(frames) > MOST_FRAMES:  # a recursion: how it began, and how it ended
         frames = frames[: MOST_FRAMES // 2] + frames[-MOST_FRAMES // 2 :]

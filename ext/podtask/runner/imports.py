@@ -72,21 +72,28 @@ def _wrap(loader: Any, wrap: Callable[..., None], front: Any) -> None:
 
 
 class StandIn:
-    """Finds IPython where the image has none: cells and libraries import its display."""
+    """Finds IPython and podtask where the image has none: cells and libraries import them."""
 
     def __init__(self, front: Any) -> None:
         self._front = front
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name == "podtask":
+            return _spec(name, self, package=False)
         return _spec(name, self, package=True) if name in STANDING_IN else None
 
     def create_module(self, spec: Any) -> Any:
+        if spec.name == "podtask":
+            return None
         from . import rich
 
         return rich.module(spec.name, self._front)
 
     def exec_module(self, module: Any) -> None:
-        """The module is complete as it was made."""
+        """Fills podtask's stand-in; IPython's is complete as it was made."""
+        if module.__name__ == "podtask":
+            made = sys.modules[PACKAGE].travelled[f"{PACKAGE}.standin"]
+            exec(sys.modules[PACKAGE].code(made, "standin"), module.__dict__)
 
 
 def _matplotlib(load: Callable[[Any], None], module: Any, front: Any) -> None:

@@ -54,13 +54,12 @@ class Supervisor:
         self._alone_since = time.monotonic()
         self._log = LogCopy(1)
         self._wake, self._wake_end = socket.socketpair()
-        self._wake.setblocking(False)
-        self._wake_end.setblocking(False)
+        for end in (self._wake, self._wake_end, listener):
+            end.setblocking(False)
         signal.set_wakeup_fd(self._wake_end.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.signal(signal.SIGTERM, self._on_terminate)
         signal.signal(signal.SIGINT, self._on_terminate)
-        listener.setblocking(False)
 
     def serve(self, sock: socket.socket) -> int:
         """Runs until the task is released or a bound ends it; returns the exit code."""
@@ -180,8 +179,6 @@ class Supervisor:
             "proto": wire.PROTO,
             "python": sys.version.split()[0],
             "state": self.state,
-            "uid": os.getuid(),
-            "cwd": os.getcwd(),
             "have": {name: blob.tell() for name, blob in self._blobs.items()},
             "first_seq": self._spool.first,
             "last_seq": self._spool.last,
@@ -212,7 +209,10 @@ class Supervisor:
         self._deadline = time.monotonic() + job["timeout"]
         self._keep(wire.STATE, {"step": "run"})
         inputs = blob.fileno() if blob is not None else None
-        self._child = child = Child(lambda child: worker.main(job, inputs, child))
+        # In the worker they are closed: what it held too would never end for the selector here.
+        ours = [self._listener, self._wake, self._wake_end, self._selector]
+        ours += [each.sock for each in self._clients]
+        self._child = child = Child(lambda child: worker.main(job, inputs, child), ours)
         for fd in (child.events, *child.taps.values()):
             self._selector.register(fd, selectors.EVENT_READ, lambda: None)
 
