@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import os
 import random
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -18,6 +20,7 @@ from podtask.local import LocalProcess, SocketStream
 from podtask.manifest import Identity, render
 from podtask.options import RunOptions
 from podtask.pickles import pack_inputs, unpack
+from podtask.program import runner_program
 from podtask.runner import wire
 
 T = TypeVar("T")
@@ -198,3 +201,26 @@ def test_runner_refuses_a_client_without_the_key() -> None:
         return b"".join(frame.data for frame in frames)
 
     assert asyncio.run(scene()) == b"served\n"
+
+
+IDLE = """
+import os, time
+def ticks():
+    with open(f"/proc/{os.getppid()}/stat") as stat:
+        return sum(map(int, stat.read().rpartition(")")[2].split()[11:13]))
+print("x" * 100_000)
+before = ticks()
+time.sleep(1)
+used = ticks() - before
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("cuts", [0, 1, 2])
+def test_runner_rests_while_the_cell_does(cuts: int) -> None:
+    """A second of sleep costs the supervisor no time of a processor, with old connections too."""
+    budgets = [len(runner_program(True)) + 20_000, 40_000][:cuts]  # in the middle of the output
+    verdict, text, channel = asyncio.run(run(job(IDLE, ["used"]), budgets))
+    assert (len(text), channel.reconnects) == (100_001, cuts)
+    [used] = unpack(verdict.parts, verdict.end["packed"])
+    assert used <= 0.1 * os.sysconf("SC_CLK_TCK")
