@@ -5,7 +5,6 @@ from __future__ import annotations
 # id of the cell -> (where: "local", "pod", an image, or "both"; the reason)
 DEFECTS: dict[str, tuple[str, str]] = {
     "classes-class-in-a-function": ("both", "__qualname__ of an inner class is lost"),
-    "classes-descriptor-with-set-name": ("both", "rebuilt frames are shown without their function"),
     "classes-metaclass-of-the-notebook": (
         "both",
         "a metaclass runs again where the class is made anew",
@@ -13,26 +12,6 @@ DEFECTS: dict[str, tuple[str, str]] = {
     "classes-nested-class": ("both", "__qualname__ of an inner class is lost"),
     "classes-slots": ("both", "__slots__ of a notebook class are lost"),
     "displays-all-repr-methods": ("both", "_repr_pdf_ is not asked"),
-    "displays-clear-output": (
-        "both",
-        "the image's own IPython.display does not know where to show",
-    ),
-    "displays-clear-output-in-a-loop": (
-        "both",
-        "the image's own IPython.display does not know where to show",
-    ),
-    "displays-display-from-a-notebook-function": (
-        "both",
-        "the image's own IPython.display does not know where to show",
-    ),
-    "displays-display-include-and-exclude": (
-        "both",
-        "include, exclude and metadata of display() are not heeded",
-    ),
-    "displays-display-metadata": (
-        "both",
-        "include, exclude and metadata of display() are not heeded",
-    ),
     "displays-display-nested-list-pretty": (
         "both",
         "text/plain is repr, not IPython's pretty printer",
@@ -41,61 +20,21 @@ DEFECTS: dict[str, tuple[str, str]] = {
         "both",
         "text/plain is repr, not IPython's pretty printer",
     ),
-    "displays-ipython-display-method": ("both", "_ipython_display_ is not called"),
-    "displays-object-that-answers-every-attribute": (
-        "both",
-        "an object that has every attribute is not told apart",
-    ),
-    "displays-publish-display-data": (
-        "both",
-        "the image's own IPython.display does not know where to show",
-    ),
-    "displays-update-of-an-id-of-nobody": (
-        "both",
-        "the image's own IPython.display does not know where to show",
-    ),
     "errors-broken-html-repr-still-shows-text": (
         "both",
         "an error in a repr method fails the cell; IPython shows the other forms",
     ),
-    "errors-broken-repr-of-the-last-value": (
-        "both",
-        "rebuilt frames are shown without their function",
-    ),
     "errors-chain-of-three": ("both", "cause and context of an error do not come back"),
-    "errors-chain-suppressed": ("both", "cause and context of an error do not come back"),
     "errors-chain-through-functions": ("both", "cause and context of an error do not come back"),
     "errors-chained-by-context": ("both", "cause and context of an error do not come back"),
     "errors-chained-with-from": ("both", "cause and context of an error do not come back"),
-    "errors-error-class-of-the-cell": ("both", "an error class of the cell comes back as a twin"),
-    "errors-error-in-a-class-body": ("both", "rebuilt frames are shown without their function"),
-    "errors-error-in-a-comprehension": ("both", "rebuilt frames are shown without their function"),
     "errors-error-in-a-context-manager's-exit": (
         "both",
         "cause and context of an error do not come back",
     ),
-    "errors-error-in-a-decorator": ("both", "rebuilt frames are shown without their function"),
-    "errors-error-in-a-generator": ("both", "rebuilt frames are shown without their function"),
-    "errors-error-in-a-lambda": ("both", "rebuilt frames are shown without their function"),
-    "errors-error-in-a-multi-line-call": (
-        "both",
-        "rebuilt frames are shown without their function",
-    ),
-    "errors-error-in-a-notebook-function": (
-        "both",
-        "rebuilt frames are shown without their function",
-    ),
-    "errors-error-in-the-cell's-own-function": (
-        "both",
-        "rebuilt frames are shown without their function",
-    ),
     "errors-error-re-raised-keeps-its-first-line": (
         "both",
         "rebuilt frames are shown without their function",
-    ),
-    "errors-error-with-a-keyword-constructor": (
-        "both",
-        "an error that does not unpickle loses its class and attributes",
     ),
     "errors-error-with-attributes-and-unpicklable-parts": (
         "both",
@@ -139,18 +78,6 @@ DEFECTS: dict[str, tuple[str, str]] = {
         "a function in a partial comes back as a copy",
     ),
     "last-pretty-method": ("both", "text/plain is repr, not IPython's pretty printer"),
-    "last-semicolon-and-a-comment-hide-the-value": (
-        "both",
-        "the semicolon rule looks at text, not at tokens",
-    ),
-    "last-semicolon-in-a-comment-does-not-hide": (
-        "both",
-        "the semicolon rule looks at text, not at tokens",
-    ),
-    "output-stdout-and-displays-in-order": (
-        "both",
-        "display does not flush an unfinished line before it",
-    ),
     "statements-class-body-does-not-leak-into-a-comprehension": (
         "both",
         "a name of the class body hides the module's from its comprehension",
@@ -161,4 +88,15 @@ DEFECTS: dict[str, tuple[str, str]] = {
         "IPython keeps __future__ flags of earlier cells",
     ),
     "statements-globals-and-locals-are-one": ("both", "names in strings are not captured"),
+    "async-context-variables": ("both", "a ContextVar cannot be pickled: refused by name"),
+    "async-asyncio-run-in-a-cell-without-await": (
+        "both",
+        "meant: without await no event loop runs in the pod, so asyncio.run works there",
+    ),
+    "classes-generic-class": ("both", "a TypeVar loses its identity on the way back"),
+    "errors-system-exit-with-text": ("both", "IPython's warning on exit comes once a kernel"),
+    "errors-return-outside-a-function": (
+        "both",
+        "a cell that does not compile raises a class named SyntaxError, not that class",
+    ),
 }

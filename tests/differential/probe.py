@@ -6,6 +6,7 @@ descriptions are equal where values and all is-relations between them are.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -44,8 +45,10 @@ def mark(shell: Any) -> None:
 
 def reset(shell: Any) -> None:
     """Makes the kernel as it was; prints, as JSON, what of a cell is still there."""
+    gc.collect()  # what a cell left says so now, not in the next one
     for thread in threading.enumerate():
-        if thread is not threading.main_thread() and not thread.daemon:
+        pooled = thread.name.startswith("asyncio_")  # waits for work for ever
+        if thread is not threading.main_thread() and not thread.daemon and not pooled:
             thread.join(10)
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")

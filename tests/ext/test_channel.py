@@ -224,3 +224,11 @@ def test_runner_rests_while_the_cell_does(cuts: int) -> None:
     assert (len(text), channel.reconnects) == (100_001, cuts)
     [used] = unpack(verdict.parts, verdict.end["packed"])
     assert used <= 0.1 * os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("size", [300_000, 2_000_000, 40_000_000])
+def test_large_value_flows_to_its_end(size: int) -> None:
+    """Whatever the socket takes at once, the rest follows: nothing else wakes the runner."""
+    verdict, _, channel = asyncio.run(run(job(f"value = bytes({size})", ["value"]), []))
+    assert [len(each) for each in unpack(verdict.parts, verdict.end["packed"])] == [size]
+    assert channel.reconnects == 0

@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import time
-from typing import Callable, List, Optional, Tuple, Union
+from typing import Any, Callable, List, Optional, Tuple, Union
 
 from . import wire
 
@@ -64,6 +64,24 @@ class Connection:
     def expires(self) -> float:
         """When this connection counts as dead, unless something is heard (monotonic)."""
         return self.heard + (SILENT_SECONDS if self.trusted else GREETING_SECONDS)
+
+    def give(self, spool: Any, results: Any) -> bool:
+        """Queues the next piece of what this client lacks; returns whether there was one.
+
+        Args:
+            spool: the frames.
+            results: the values; None before the end.
+        """
+        if self.cursor is not None and self.cursor <= spool.last:
+            self.cursor = max(self.cursor, spool.first)
+            data, self.cursor = spool.read(self.cursor)
+            self.send(data)
+        elif self.upload is not None and results is not None:
+            next_offset = results.send(self, self.upload)
+            self.upload = next_offset if next_offset < results.size else None
+        else:
+            return False
+        return True
 
     def send(self, frame: bytes) -> None:
         """Queues encoded frames."""

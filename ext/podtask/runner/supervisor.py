@@ -54,8 +54,8 @@ class Supervisor:
         self._alone_since = time.monotonic()
         self._log = LogCopy(1)
         self._wake, self._wake_end = socket.socketpair()
-        for end in (self._wake, self._wake_end, listener):
-            end.setblocking(False)
+        for each in (self._wake, self._wake_end, listener):
+            each.setblocking(False)
         signal.set_wakeup_fd(self._wake_end.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.signal(signal.SIGTERM, self._on_terminate)
@@ -116,17 +116,10 @@ class Supervisor:
     def _fill(self) -> None:
         """Gives each client what its socket has room for, and forgets the closed ones."""
         for client in self._clients:
-            while client.attached and client.room:
-                if client.cursor is not None and client.cursor <= self._spool.last:
-                    client.cursor = max(client.cursor, self._spool.first)
-                    data, client.cursor = self._spool.read(client.cursor)
-                    client.send(data)
-                elif client.upload is not None and self._results is not None:
-                    next_offset = self._results.send(client, client.upload)
-                    client.upload = next_offset if next_offset < self._results.size else None
-                else:
-                    break
+            # Until the socket takes no more: it says when it does. Or there is no more.
             client.flush()
+            while client.attached and client.room and client.give(self._spool, self._results):
+                client.flush()
         for client in [client for client in self._clients if client.closed]:
             self._clients.remove(client)
             for key in list(self._selector.get_map().values()):
