@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from podtask.diagnosis import diagnose
+from podtask.endings import stop
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "recorded.json").read_text())
 FOUND = {
@@ -31,9 +32,16 @@ FOUND = {
     "extended resource": ("resources", "resources.requests", None),
     "selector": ("selector or affinity", "nodeSelector", None),
 }
+STOPPED = {
+    # recorded state: category, part of the sentence
+    "stopped: deleted": ("deleted", "by somebody or by a clean-up job"),
+    "stopped: evicted": ("evicted", "drained"),
+    "stopped: deadline": ("deadline", "activeDeadlineSeconds of 4"),
+    "stopped: preempted": ("preempted", "pod of higher priority"),
+}
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", FOUND)
 def test_recorded_state_has_its_category(name: str) -> None:
     """Each state is told from the others; those that waiting does not cure have a limit."""
     category, field, limit = FOUND[name]
@@ -45,6 +53,17 @@ def test_recorded_state_has_its_category(name: str) -> None:
     assert "\n" not in found.line
 
 
+@pytest.mark.parametrize("name", STOPPED)
+def test_recorded_end_has_its_sentence(name: str) -> None:
+    """Whatever ended the pod from outside is told from the others."""
+    category, say = STOPPED[name]
+    found = stop(RECORDED[name]["pod"], "primary")
+    assert found is not None
+    assert found.category == category
+    assert say in found.say
+    assert found.do
+
+
 def test_every_recorded_state_is_in_the_table() -> None:
     """The table and the file name the same states."""
-    assert set(FOUND) == set(RECORDED)
+    assert {*FOUND, *STOPPED} == set(RECORDED)
