@@ -159,6 +159,9 @@ def _error(
         return error
     how = f"signal {end['signal']}" if "signal" in end else f"exit code {end.get('exit')}"
     say = f"The cell's process died by {how}, in {where}."
+    if "oom" in end:
+        return TaskError(f"The cell used more memory than the limit of {end['oom'] / 2**20:.0f} Mi of its "
+                         f"container, and was killed (OOMKilled), in {where}.", "Raise --memory.")  # fmt: skip
     if end.get("signal") == "SIGKILL":
         return TaskError(say, "Often that is the memory limit: raise it with --memory.")
     return TaskError(say, "Its last output is above; code in C, or os._exit, ends a process so.")

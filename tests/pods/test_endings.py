@@ -92,6 +92,15 @@ def test_preemption_is_told(cluster: Any, namespace: str, slot: tuple[str, str])
     assert "the scheduler took its place for a pod of higher priority" in said
 
 
+@pytest.mark.feature("S02")
+def test_memory_limit_of_the_cell_is_told() -> None:
+    """A cell that the kernel kills for its memory names the limit."""
+    said = failure(submit(None, "x = bytearray(b'1') * (300 << 20)", memory="64Mi"))
+    assert "more memory than the limit of 64" in said
+    assert "OOMKilled" in said
+    assert "--memory" in said
+
+
 SIDE = {"name": "side", "image": "nopython:1"}
 
 

@@ -36,8 +36,9 @@ def failure(task: Task) -> str:
 
 
 def notes(task: Task) -> list[str]:
-    """Returns the notes of a task up to its end."""
+    """Returns the notes on the pod's containers, up to the task's end."""
     found = []
     while (update := task.updates.get(timeout=60)).kind != "done":
-        found += [update.text] if update.kind == "note" else []
+        told = update.kind == "note" and "the cell goes on" in update.text
+        found += [update.text] if told else []
     return found
