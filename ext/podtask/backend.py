@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -57,9 +57,21 @@ class Placement(Protocol):
     async def delete(self, grace: float | None = None) -> None:
         """Ends and removes it; gone already is fine."""
 
+    async def stopped(self) -> tuple[str, str]:
+        """Returns why it was told to stop, and what to do; empty where nothing is known."""
+
+    async def why(self) -> str:
+        """Returns where it is, and what to change, in one line."""
+
+    async def events(self) -> list[dict[str, Any]]:
+        """Returns what the cluster reported of it, oldest first."""
+
     async def logs(self, container: str | None) -> str:
         """Returns what a container has written to its log."""
 
 
 OnPhase = Callable[[str, str], None]
 """Called with a phase ("Pending", "Running", ...) and a sentence that says more, or ""."""
+
+OnNote = Callable[[str], None]
+"""Called with a line for the user."""

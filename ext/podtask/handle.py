@@ -163,6 +163,16 @@ class Task:
             raise InputError("The pod does not exist yet.", "Ask again when it does.")
         return self._loop.start(self._placement.logs(container)).result()
 
+    def why(self) -> str:
+        """Returns in a line where the pod is and what to change; after the end, what came of it."""
+        if self._placement is None or self._done.done():
+            return f"{self.status}: {self.error}" if self.error else self.phase
+        return self._loop.start(self._placement.why()).result()
+
+    def events(self) -> list[dict[str, Any]]:
+        """Returns the pod's events as the API has them, oldest first."""
+        return self._loop.start(self._placement.events()).result() if self._placement else []
+
     def interrupt(self) -> None:
         """Raises KeyboardInterrupt in the cell; a task that has not begun is deleted."""
         self._loop.start(self._interrupt())
@@ -240,7 +250,7 @@ class Task:
         else:
             from .pods import Pod  # only here: a local run needs no client library
 
-            self._placement = await Pod.create(rendered, options, self._on_phase)
+            self._placement = await Pod.create(rendered, options, self._on_phase, self._note)
             self.where = f"pod {identity.name}, container {rendered.primary}"
         self.url = self._placement.url
         self._channel = Channel(self._placement, identity.key, self._job_for, self._on_frame)

@@ -21,10 +21,17 @@ class Job:
 
 @dataclass
 class Verdict:
-    """The end of a task: the meta of its end frame, and the pickled values in their parts."""
+    """The end of a task: the meta of its end frame, and the pickled values in their parts.
+
+    Args:
+        end: the meta.
+        parts: the pickles, then each buffer.
+        stopped: why the runner was told to stop from outside, and what to do.
+    """
 
     end: dict[str, Any]
     parts: list[bytearray]
+    stopped: tuple[str, str] = ("", "")
 
     def put(self, offset: int, data: bytes) -> None:
         """Writes data where it belongs; the parts lie one behind the other."""

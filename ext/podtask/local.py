@@ -122,6 +122,19 @@ class LocalProcess:
             self._text = self._read()
             self._log.close()
 
+    async def stopped(self) -> tuple[str, str]:
+        """Returns nothing: whoever ended the process left no word."""
+        return "", ""
+
+    async def why(self) -> str:
+        """Returns whether the process runs."""
+        code = self._process.poll()
+        return "Running on this machine" if code is None else f"ended with exit code {code}"
+
+    async def events(self) -> list[dict[str, Any]]:
+        """Returns nothing: there is no cluster."""
+        return []
+
     async def logs(self, container: str | None) -> str:
         """Returns what the runner has written, the cell's first 3 MiB among it."""
         return self._text if self._log.closed else self._read()

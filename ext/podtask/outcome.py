@@ -112,7 +112,7 @@ def decode(verdict: Verdict, where: str) -> Outcome:
         else:
             outcome.values[item["name"]] = value
             outcome.back.append((item["name"], item["type"], item["size"]))
-    outcome.error = _error(end, errors, where)
+    outcome.error = _error(end, errors, where, verdict.stopped)
     return outcome
 
 
@@ -133,7 +133,9 @@ def _mismatch(root: str, version: str) -> list[str]:
         return []  # what needs it says so
 
 
-def _error(end: dict[str, Any], instances: dict[int, Any], where: str) -> BaseException | None:
+def _error(
+    end: dict[str, Any], instances: dict[int, Any], where: str, stopped: tuple[str, str]
+) -> BaseException | None:
     status = end["status"]
     if status == "ok":
         return None
@@ -141,8 +143,9 @@ def _error(end: dict[str, Any], instances: dict[int, Any], where: str) -> BaseEx
         return TaskTimeout(f"The cell ran longer than its --timeout and was stopped in {where}.",
                            "Raise --timeout, or let the cell do less.")  # fmt: skip
     if status == "terminated":
-        return TaskError(f"The pod was told to stop while the cell ran, in {where}.",
-                         "A drained node or a deletion does that: run the cell again.")  # fmt: skip
+        say, do = stopped
+        return TaskError(f"The pod was told to stop while the cell ran, in {where}{say and ': '}{say}.",
+                         do or "A drained node or a deletion does that: run the cell again.")  # fmt: skip
     if "error" in end:
         described = end["error"]
         error = rebuild(described["errors"], instances)
@@ -156,6 +159,9 @@ def _error(end: dict[str, Any], instances: dict[int, Any], where: str) -> BaseEx
         return error
     how = f"signal {end['signal']}" if "signal" in end else f"exit code {end.get('exit')}"
     say = f"The cell's process died by {how}, in {where}."
+    if "oom" in end:
+        return TaskError(f"The cell used more memory than the limit of {end['oom'] / 2**20:.0f} Mi of its "
+                         f"container, and was killed (OOMKilled), in {where}.", "Raise --memory.")  # fmt: skip
     if end.get("signal") == "SIGKILL":
         return TaskError(say, "Often that is the memory limit: raise it with --memory.")
     return TaskError(say, "Its last output is above; code in C, or os._exit, ends a process so.")

@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from .backend import ByteStream, Ending, OnPhase
+from .backend import ByteStream, OnNote, OnPhase
 from .cluster.api import Api, ApiError
-from .diagnosis import Diagnosis, diagnose
-from .errors import ClusterError, InputError, PodtaskError
+from .errors import ClusterError
 from .loop import loop
 from .manifest import KERNEL_LABEL, TASK_LABEL, Rendered, grace_of
 from .options import RunOptions
+from .refusals import refusal
+from .status import PodStatus
 
 T = TypeVar("T")
 QUICK = 0.025  # seconds between two tries to connect, at first
@@ -28,7 +29,9 @@ CREATE_TRIES = 4
 class Pod:
     """One pod with the runner in its primary container."""
 
-    def __init__(self, api: Api, namespace: str, rendered: Rendered, on_phase: OnPhase) -> None:
+    def __init__(
+        self, api: Api, namespace: str, rendered: Rendered, on_phase: OnPhase, on_note: OnNote
+    ) -> None:
         self.name: str = rendered.pod["metadata"]["name"]
         self.url = (f"{api.access.context}/{namespace}/{self.name} "
                     f"(kubectl -n {namespace} get pod {self.name})")  # fmt: skip
@@ -38,14 +41,20 @@ class Pod:
         self._rendered = rendered
         self._on_phase = on_phase
         self._port = _port(rendered)
-        self._pod: dict[str, Any] | None = rendered.pod
-        self._changed = asyncio.Event()
+        self._status = PodStatus(api, namespace, rendered, on_phase, on_note)
+        self.ended = self._status.ended
+        self.stopped = self._status.stopped
+        self.why = self._status.why
+        self.events = self._status.events
+        self.logs = self._status.logs
         self._deleting: asyncio.Task[None] | None = None
         kernel = rendered.pod["metadata"]["labels"][KERNEL_LABEL]
         self._watch = api.watch(namespace, f"{KERNEL_LABEL}={kernel}")
 
     @classmethod
-    async def create(cls, rendered: Rendered, options: RunOptions, on_phase: OnPhase) -> Pod:
+    async def create(
+        cls, rendered: Rendered, options: RunOptions, on_phase: OnPhase, on_note: OnNote
+    ) -> Pod:
         """Creates the pod.
 
         Raises:
@@ -55,9 +64,9 @@ class Pod:
         api = await Api.of(options.context)
         loop().at_exit(api.close)
         namespace = options.namespace or api.access.namespace
-        pod = cls(api, namespace, rendered, on_phase)
+        pod = cls(api, namespace, rendered, on_phase, on_note)
         on_phase("Creating", f"in {api.access.context}/{namespace}")
-        pod._watch.subscribe(pod.name, pod._on_pod)
+        pod._watch.subscribe(pod.name, pod._status.take)
         try:
             await pod._create()
         except BaseException:
@@ -70,8 +79,8 @@ class Pod:
 
         Up to Kubernetes 1.35 the API shows a container running as much as a second late.
         """
-        while not (self._pod and self._pod["spec"].get("nodeName")):
-            await self._change()
+        while not self._status.placed:
+            await self._status.changed.wait()
         pause = QUICK
         running = False
         overlap = 1 + int(self._api.round_trip / QUICK)
@@ -89,22 +98,11 @@ class Pod:
                         each.result()
                 await self._pause(pause)
                 pause = min(SLOW, pause * GROWTH)
-                if not running and diagnose(self._pod, self._rendered.primary).phase == "Running":
+                if not running and self._status.found().phase == "Running":
                     running, pause = True, QUICK
         finally:
             for each in tries:
                 each.cancel()
-
-    async def ended(self) -> Ending:
-        """Waits until the primary container has ended, the pod is gone, or it can never start."""
-        started = False
-        while True:
-            found = diagnose(self._pod, self._rendered.primary)
-            started = started or found.phase == "Running"
-            self._on_phase(found.phase, found.say)
-            if found.ended or found.hopeless:
-                return _ending(self.name, found, started or found.ended)
-            await self._change()
 
     async def delete(self, grace: float | None = None) -> None:
         """Deletes the pod; gone already is fine."""
@@ -112,19 +110,6 @@ class Pod:
         if self._deleting is None:
             self._deleting = asyncio.ensure_future(self._delete(grace))
         await self._deleting
-
-    async def logs(self, container: str | None) -> str:
-        """Returns a container's log.
-
-        Raises:
-            InputError: there is no such container, or the pod is gone.
-        """
-        name = container or self._rendered.primary
-        try:
-            return await self._api.text(f"{self._path}/{self.name}/log", container=name)
-        except ApiError as error:
-            raise InputError(f"No log of container {name!r} of {self.name}: {error.message}",
-                             "A deleted pod has none; a waiting container not yet.") from None  # fmt: skip
 
     # -- inside -------------------------------------------------------------------------------------
 
@@ -136,16 +121,19 @@ class Pod:
                     "POST", self._path, self._rendered.pod, fieldValidation="Strict"
                 )
                 if self._api.round_trip < FAR:
-                    self._on_pod(await post)
+                    self._status.take(await post)
                 else:  # by the time the pod has a node, connections are there for the tries
                     created, _ = await asyncio.gather(post, self._api.warm(AHEAD))
-                    self._on_pod(created)
+                    self._status.take(created)
                 return
             except ApiError as error:
                 if error.code == 409 and await self._is_ours():
                     return
                 if not (error.code >= 500 or error.code == 429) or not rest:
-                    raise self._refused(error) from None
+                    raise refusal(
+                        error.code, error.message, error.details,
+                        self._api.access.context, self._namespace,
+                    ) from None  # fmt: skip
             except ClusterError:
                 if (
                     not rest or self._api.round_trip == 1.0
@@ -159,29 +147,8 @@ class Pod:
         pod = await self._api.request("GET", f"{self._path}/{self.name}")
         if pod["metadata"].get("labels", {}).get(TASK_LABEL) != self.name:
             return False
-        self._on_pod(pod)
+        self._status.take(pod)
         return True
-
-    def _refused(self, error: ApiError) -> PodtaskError:
-        where = f"{self._api.access.context}/{self._namespace}"
-        causes = error.details.get("causes") or []
-        fields = [f"{cause.get('field', '')}: {cause.get('message', '')}" for cause in causes]
-        if error.code == 404 and error.details.get("kind") == "namespaces":
-            return InputError(f"Namespace {self._namespace!r} does not exist in context "
-                              f"{self._api.access.context!r}.",
-                              "Name another with -n; `kubectl get namespaces` lists them.")  # fmt: skip
-        if error.code == 403 and "cannot create resource" in error.message:
-            return ClusterError(f"You may not create pods in {where} (verb create, resource pods).",
-                                "Ask for a Role with it, or name another namespace with -n.")  # fmt: skip
-        if error.code == 401:
-            return ClusterError(f"The credentials of context {self._api.access.context!r} are "
-                                "expired or wrong.", "Log in again.")  # fmt: skip
-        if fields:
-            listed = "\n".join(f"  {field}" for field in fields[:10])
-            return InputError(f"The API server refuses the pod:\n{listed}",
-                              "Change these fields of the template.")  # fmt: skip
-        return InputError(f"The API server refuses the pod in {where}: {error.message}",
-                          "Change the template, or ask who runs the cluster.")  # fmt: skip
 
     async def _delete(self, grace: float | None) -> None:
         seconds = grace_of(self._rendered.pod) if grace is None else max(1, int(grace))
@@ -209,27 +176,12 @@ class Pod:
             await asyncio.shield(stream.close())
             raise
 
-    def _on_pod(self, pod: dict[str, Any] | None) -> None:
-        if pod is not None and self._pod is not None and _version(pod) < _version(self._pod):
-            return  # the watch may be ahead of the reply to the create call
-        self._pod = pod
-        self._changed.set()
-
-    async def _change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
-
     async def _pause(self, seconds: float) -> None:
         """Sleeps, but wakes when the pod changes."""
         started = time.monotonic()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._change(), seconds)
+            await asyncio.wait_for(self._status.changed.wait(), seconds)
         await asyncio.sleep(max(0.0, min(QUICK, seconds) - (time.monotonic() - started)))
-
-
-def _ending(name: str, found: Diagnosis, started: bool) -> Ending:
-    verb = "ended before its result was here" if started else "cannot start"
-    return Ending(f"{name} {verb}: {found.say}.", found.do, found.code, started)
 
 
 def _port(rendered: Rendered) -> int:
@@ -239,8 +191,3 @@ def _port(rendered: Rendered) -> int:
                 if entry["name"] == "PODTASK_PORT":
                     return int(entry["value"])
     raise KeyError("PODTASK_PORT")
-
-
-def _version(pod: dict[str, Any]) -> int:
-    """The resource version as a number; comparable since Kubernetes 1.35, and in fact before."""
-    return int(pod["metadata"].get("resourceVersion", 0) or 0)

@@ -42,7 +42,10 @@ async def race(
         if talk.done() and isinstance(talk.exception(), OSError):
             return await status  # a local runner that nobody answers at has ended
         if talk.done():
-            return talk.result()
+            verdict = talk.result()
+            if verdict.end["status"] == "terminated":
+                verdict.stopped = await placement.stopped()
+            return verdict
         if stop.done():
             return None
         if status.done():

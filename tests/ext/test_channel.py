@@ -75,6 +75,15 @@ class Unreliable:
     async def ended(self) -> Ending:
         return await self._placement.ended()
 
+    async def stopped(self) -> tuple[str, str]:
+        return await self._placement.stopped()
+
+    async def why(self) -> str:
+        return await self._placement.why()
+
+    async def events(self) -> list[dict[str, Any]]:
+        return await self._placement.events()
+
     async def delete(self, grace: float | None = None) -> None:
         await self._placement.delete(grace)
 

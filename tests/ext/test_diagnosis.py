@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from podtask.diagnosis import Diagnosis, diagnose
+from podtask.diagnosis import diagnose
+from podtask.findings import Diagnosis
 
 IMAGE = "registry.example/team/app:7"
 NOT_FOUND = (
@@ -69,8 +70,8 @@ CURABLE: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "unschedulable": (
         unplaced("Unschedulable", "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."),
         "Unschedulable",
-        "0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",
-        "node selector",
+        "0/3 nodes are available: 3 Insufficient nvidia.com/gpu",
+        "less nvidia.com/gpu (--cpu, --memory, --gpu), or wait until some is free: spec.containers[].resources",
     ),
     "gated": (
         unplaced(
@@ -93,25 +94,18 @@ CURABLE: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "node-1",
         "",
     ),
-    "pull failed once": (waiting("ErrImagePull", NOT_FOUND), "ErrImagePull", "not found", "tag"),
-    "rate limit": (waiting("ErrImagePull", RATE_LIMIT), "ErrImagePull", "429", "pull secret"),
+    "rate limit": (waiting("ErrImagePull", RATE_LIMIT), "Rate limited", "429", "imagePullSecrets"),
     "rate limit, backing off": (
         waiting("ImagePullBackOff", BACK_OFF + RATE_LIMIT),
-        "ImagePullBackOff",
+        "Rate limited",
         "pull rate limit",
-        "pull secret",
+        "imagePullSecrets",
     ),
     "registry away, backing off": (
         waiting("ImagePullBackOff", BACK_OFF + "dial tcp 10.0.0.1:443: i/o timeout"),
         "ImagePullBackOff",
         "i/o timeout",
         "",
-    ),
-    "missing secret": (
-        waiting("CreateContainerConfigError", 'secret "db-password" not found'),
-        "CreateContainerConfigError",
-        "container 'primary': secret \"db-password\" not found",
-        "envFrom",
     ),
     "running": (
         placed(container("primary", running={"startedAt": "now"}), phase="Running"),
@@ -131,6 +125,13 @@ CURABLE: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
 }
 HOPELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    "pull failed once": (waiting("ErrImagePull", NOT_FOUND), "ErrImagePull", "not found", "tag"),
+    "missing secret": (
+        waiting("CreateContainerConfigError", 'secret "db-password" not found'),
+        "Missing secret",
+        "container 'primary': secret \"db-password\" not found",
+        "spec.containers[primary].env or .envFrom",
+    ),
     "image not found": (
         waiting("ImagePullBackOff", BACK_OFF + NOT_FOUND),
         "ImagePullBackOff",
@@ -140,7 +141,7 @@ HOPELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "sidecar's image not found": (
         waiting("ImagePullBackOff", BACK_OFF + NOT_FOUND, "side"),
         "ImagePullBackOff",
-        "container 'side'",
+        "sidecar 'side'",
         "name, tag",
     ),
     "image name": (
@@ -190,9 +191,15 @@ HOPELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
 }  # fmt: skip
 LOW = "The node was low on resource: memory. Container primary was using 3Gi, request is 1Gi."
 LATE = "Pod was active on the node longer than the specified deadline"
-ENDED: dict[str, tuple[dict[str, Any] | None, str, str, str, int | None]] = {
+ENDED: dict[str, tuple[dict[str, Any], str, str, str, int | None]] = {
     # pod, phase, part of the sentence, part of the advice, exit code
-    "deleted": (None, "Deleted", "was deleted", "again", None),
+    "deleted": (
+        {"metadata": {"deletionTimestamp": "now"}, **placed(terminated("Error", 143), phase="Failed")},
+        "Deleted",
+        "was deleted",
+        "again",
+        143,
+    ),
     "out of memory": (
         placed(terminated("OOMKilled", 137), phase="Failed"),
         "OOMKilled",
@@ -202,23 +209,23 @@ ENDED: dict[str, tuple[dict[str, Any] | None, str, str, str, int | None]] = {
     ),
     "evicted": (
         {"spec": SPEC, "status": {"phase": "Failed", "reason": "Evicted", "message": LOW}},
-        "Failed",
-        f"Evicted: {LOW}",
-        "again",
+        "Evicted",
+        f"its node evicted it: {LOW[:-1]}",
+        "--memory",
         None,
     ),
     "evicted, killed": (
         placed(terminated("Error", 137), phase="Failed", reason="Evicted", message=LOW),
-        "Error",
-        f"Evicted: {LOW}",
-        "again",
+        "Evicted",
+        f"its node evicted it: {LOW[:-1]}",
+        "--memory",
         137,
     ),
     "deadline": (
         {"spec": SPEC, "status": {"phase": "Failed", "reason": "DeadlineExceeded", "message": LATE}},
-        "Failed",
-        f"DeadlineExceeded: {LATE}",
-        "again",
+        "DeadlineExceeded",
+        "activeDeadlineSeconds",
+        "--timeout",
         None,
     ),
     "error": (
@@ -268,7 +275,7 @@ def test_state_that_waiting_does_not_cure(
 
 @pytest.mark.parametrize(("pod", "phase", "say", "do", "code"), ENDED.values(), ids=ENDED)
 def test_state_of_an_end(
-    pod: dict[str, Any] | None, phase: str, say: str, do: str, code: int | None
+    pod: dict[str, Any], phase: str, say: str, do: str, code: int | None
 ) -> None:
     """A primary that has ended says how, with its exit code where there is one."""
     found = diagnose(pod, "primary")

@@ -9,6 +9,10 @@ from typing import Any, Dict, Optional, Tuple
 from .child import Child
 from .results import Results
 
+CGROUPS = (  # version 2, then 1: what counts the kills, and the limit
+    ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory.max"),
+    ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 INLINE = 256 << 10  # bytes of results that travel inside the end frame
 
 
@@ -46,6 +50,22 @@ def leave_note(end: Dict[str, Any]) -> None:
 
 
 def _died(status: int) -> Dict[str, Any]:
-    if os.WIFSIGNALED(status):
-        return {"signal": signal.Signals(os.WTERMSIG(status)).name}
-    return {"exit": os.WEXITSTATUS(status)}
+    if not os.WIFSIGNALED(status):
+        return {"exit": os.WEXITSTATUS(status)}
+    died: Dict[str, Any] = {"signal": signal.Signals(os.WTERMSIG(status)).name}
+    if died["signal"] == "SIGKILL":
+        died.update(_out_of_memory())
+    return died
+
+
+def _out_of_memory() -> Dict[str, Any]:
+    """Returns the container's memory limit in bytes, where the kernel has killed for it."""
+    for counts, limit in CGROUPS:
+        try:
+            with open(counts) as file:
+                killed = dict(line.split()[:2] for line in file).get("oom_kill", "0")
+            with open(limit) as file:
+                return {"oom": int(file.read())} if killed != "0" else {}
+        except (OSError, ValueError):
+            pass  # the other version, or no limit ("max")
+    return {}

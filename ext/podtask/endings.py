@@ -1,0 +1,133 @@
+"""How a pod ended: a sentence of its own for each cause. Pure.
+
+A deletion by the cluster says why in the condition DisruptionTarget:
+https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .findings import Diagnosis, Pod, conditions, memory_limit, one_line, status_of
+
+AGAIN = "Run the cell again."
+# Reason of DisruptionTarget -> category, sentence, what to do.
+DISRUPTIONS = {
+    "PreemptionByScheduler": (
+        "preempted",
+        "the scheduler took its place for a pod of higher priority (preemption)",
+        "Run the cell again, or set priorityClassName in the template.",
+    ),
+    "EvictionByEvictionAPI": (
+        "evicted",
+        "it was evicted: its node is being drained or scaled down",
+        "Run the cell again; a PodDisruptionBudget, or the annotation "
+        'cluster-autoscaler.kubernetes.io/safe-to-evict: "false", prevents it.',
+    ),
+    "DeletionByTaintManager": (
+        "node lost",
+        "its node was lost, or tainted against it",
+        "Run the cell again; tolerations in the template may let it stay longer.",
+    ),
+    "DeletionByPodGC": ("node lost", "its node is gone", AGAIN),
+    "TerminationByKubelet": (
+        "evicted",
+        "its node ran out of a resource, or shuts down",
+        "Set requests as high as what the cell uses: --memory, or ephemeral-storage in resources.",
+    ),
+}  # fmt: skip
+
+
+def stop(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
+    """Returns what told a pod to end from outside, None where nothing did.
+
+    Args:
+        pod: its last known state.
+        primary: name of the primary container.
+        gone: the API server does not have it any more.
+    """
+    status = pod.get("status", {})
+    reason, message = status.get("reason", ""), one_line(status.get("message"))
+    disruption = conditions(pod, "DisruptionTarget")
+    code = _terminated(pod, primary).get("exitCode")
+    if reason == "DeadlineExceeded":
+        seconds = pod["spec"].get("activeDeadlineSeconds")
+        say = f"it ran longer than its activeDeadlineSeconds of {seconds} (DeadlineExceeded)"
+        return _ended(reason, say, "Raise --timeout, or activeDeadlineSeconds in the template.",
+                      "deadline", "spec.activeDeadlineSeconds", code)  # fmt: skip
+    if reason == "Evicted":
+        return _ended(reason, f"its node evicted it: {message}", DISRUPTIONS["TerminationByKubelet"][2],
+                      "evicted", "resources.requests", code)  # fmt: skip
+    if reason in ("NodeLost", "NodeShutdown", "Terminated", "Shutdown"):
+        return _ended(reason, f"its node was lost or shut down: {message or reason}", AGAIN,
+                      "node lost", "", code)  # fmt: skip
+    if disruption.get("status") == "True":
+        word = disruption.get("reason", "")
+        category, say, do = DISRUPTIONS.get(
+            word, ("disrupted", f"the cluster ended it ({word})", AGAIN)
+        )
+        more = one_line(disruption.get("message"))
+        return _ended(
+            word or "Disrupted", f"{say}: {more}" if more else say, do, category, "", code
+        )
+    if gone or pod.get("metadata", {}).get("deletionTimestamp"):
+        return _ended("Deleted", "the pod was deleted, by somebody or by a clean-up job",
+                      f"`kubectl get events` may say more. {AGAIN}", "deleted", "", code)  # fmt: skip
+    return None
+
+
+def ending(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
+    """Returns how the primary container or the whole pod ended, None where it has not.
+
+    Args:
+        pod: its last known state.
+        primary: name of the primary container.
+        gone: the API server does not have it any more.
+    """
+    status = pod.get("status", {})
+    phase = status.get("phase", "Pending")
+    done = _terminated(pod, primary)
+    if not (done or gone or phase in ("Failed", "Succeeded")):
+        return None
+    code = done.get("exitCode")
+    if done.get("reason") == "OOMKilled":
+        limit = memory_limit(pod, primary)
+        say = (
+            f"the cell used more memory than the limit{limit} of container {primary!r} (OOMKilled)"
+        )
+        return _ended("OOMKilled", say, "Raise --memory.", "out of memory",
+                      "resources.limits.memory", code)  # fmt: skip
+    told = stop(pod, primary, gone)
+    if told is not None:
+        return told
+    if done:
+        message = one_line(done.get("message"))
+        say = f"container {primary!r} ended with exit code {code}"
+        return _ended(done.get("reason") or "Terminated", f"{say}: {message}" if message else say,
+                      AGAIN, "ended", "", code)  # fmt: skip
+    parts = (status.get("reason"), one_line(status.get("message")))
+    say = ": ".join(part for part in parts if part) or f"the pod ended: {phase}"
+    return _ended(phase, say, AGAIN, "ended", "", None)
+
+
+def dead_sidecars(pod: Pod, primary: str) -> dict[str, str]:
+    """Returns name -> sentence for each sidecar that failed while the primary has not ended."""
+    if _terminated(pod, primary):
+        return {}
+    found = {}
+    for container in pod.get("status", {}).get("containerStatuses", []):
+        name, done = container["name"], container.get("state", {}).get("terminated", {})
+        if name != primary and done.get("exitCode"):
+            reason = done.get("reason", "Error")
+            limit = memory_limit(pod, name)
+            more = f", {reason} at the limit{limit}" if reason == "OOMKilled" else ""
+            found[name] = f"sidecar {name!r} ended with exit code {done['exitCode']}{more}"
+    return found
+
+
+def _terminated(pod: Pod, primary: str) -> dict[str, Any]:
+    return dict(status_of(pod, primary).get("state", {}).get("terminated", {}))
+
+
+def _ended(phase: str, say: str, do: str, category: str, field: str, code: int | None) -> Diagnosis:
+    return Diagnosis(phase, say, do, category, field, ended=True, code=code)

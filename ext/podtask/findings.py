@@ -1,0 +1,100 @@
+"""What was found out about a pod, and how its parts are read. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+LONGEST = 300  # characters of a message; its end is kept, where the cause stands
+Pod = dict[str, Any]
+Events = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Where a pod is.
+
+    Args:
+        phase: Kubernetes' word, or the reason of what holds it up.
+        say: a sentence that says more; may be empty.
+        do: what to change; empty where there is nothing to do.
+        category: of the cause, a few words; empty where nothing is wrong.
+        field: of the pod template, which to change; empty where none helps.
+        limit: seconds after which it is given up; None: waiting may help.
+        ended: the primary container, or the whole pod, has ended.
+        code: exit code of the primary container.
+        log: name of the container whose last lines say more.
+    """
+
+    phase: str
+    say: str = ""
+    do: str = ""
+    category: str = ""
+    field: str = ""
+    limit: float | None = None
+    ended: bool = False
+    code: int | None = None
+    log: str = ""
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it is given up after :attr:`limit`."""
+        return self.limit is not None
+
+    @property
+    def line(self) -> str:
+        """All of it in one line, but for the phase."""
+        if not self.category or self.ended:
+            return self.say
+        say = f"{self.say}. {self.do}" if self.do else self.say
+        if self.limit == 0:
+            return say
+        until = "until --start-timeout" if self.limit is None else f"for {self.limit:g} s"
+        return f"{say} (Waits {until}.)"
+
+
+def one_line(text: Any) -> str:
+    """Returns a text in one line, at most its last 300 characters."""
+    return " ".join(str(text or "").split())[-LONGEST:].rstrip(".: ")
+
+
+def conditions(pod: Pod, kind: str) -> dict[str, Any]:
+    """Returns a pod's condition of a type; empty where it has none."""
+    for condition in pod.get("status", {}).get("conditions", []):
+        if condition["type"] == kind:
+            return dict(condition)
+    return {}
+
+
+def status_of(pod: Pod, name: str) -> dict[str, Any]:
+    """Returns the status of a container; empty where nothing is known yet."""
+    for container in pod.get("status", {}).get("containerStatuses", []):
+        if container["name"] == name:
+            return dict(container)
+    return {}
+
+
+def spec_of(pod: Pod, name: str) -> dict[str, Any]:
+    """Returns a container, init containers among them; empty where there is none."""
+    spec = pod["spec"]
+    for container in (*spec.get("initContainers", []), *spec["containers"]):
+        if container["name"] == name:
+            return dict(container)
+    return {}
+
+
+def statuses(pod: Pod, primary: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields (init container, sidecar or container; status), in the order in which they start."""
+    status = pod.get("status", {})
+    for container in status.get("initContainerStatuses", []):
+        native = spec_of(pod, container["name"]).get("restartPolicy") == "Always"
+        yield "sidecar" if native else "init container", container
+    for container in status.get("containerStatuses", []):
+        yield "container" if container["name"] == primary else "sidecar", container
+
+
+def memory_limit(pod: Pod, name: str) -> str:
+    """Returns `` of 512Mi`` where a container has a memory limit, else nothing."""
+    limit = spec_of(pod, name).get("resources", {}).get("limits", {}).get("memory")
+    return f" of {limit}" if limit else ""

@@ -1,0 +1,72 @@
+"""Why the API server refuses a pod, in words. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .errors import ClusterError, InputError, PodtaskError
+
+# Part of the message -> what to do. The message itself says what is wrong.
+# Source: plugin/pkg/admission/*, staging/src/k8s.io/apiserver/pkg/admission of Kubernetes 1.35.
+ADMISSION = (
+    (r"exceeded quota: (?P<what>[^,]+),",
+     "Quota {what} of namespace {namespace} is used up: end other pods, ask for less (resources in "
+     "the template, --cpu, --memory, --gpu), or name another namespace with -n."),
+    (r"failed quota: (?P<what>[^:]+): must specify (?P<more>[\w.,-]+)",
+     "Quota {what} of namespace {namespace} wants {more} set: give resources in the template, or "
+     "--cpu and --memory."),
+    (r"(maximum|minimum) \S+ usage per|(maximum|max) limit to request ratio",
+     "A LimitRange of namespace {namespace}: change resources in the template, or --cpu and --memory."),
+    (r"violates PodSecurity",
+     "Set what it names (securityContext, volumes, hostPath) in the template, or name another namespace with -n."),
+    (r'serviceaccount "(?P<what>[^"]+)" not found',
+     "Create service account {what!r} in namespace {namespace}, or change: spec.serviceAccountName."),
+    (r"no PriorityClass with name (?P<what>\S+)",
+     "`kubectl get priorityclasses` lists them; change: spec.priorityClassName."),
+    (r"RuntimeClass|runtimeclass", "`kubectl get runtimeclasses` lists them; change: spec.runtimeClassName."),
+    (r'failed calling webhook "(?P<what>[^"]+)"',
+     "Webhook {what!r} does not answer: try again, or ask who runs the cluster."),
+    (r'admission webhook "(?P<what>[^"]+)" denied|ValidatingAdmissionPolicy \'(?P<policy>[^\']+)\'',
+     "A policy of the cluster: change what it names in the template, or ask who runs the cluster."),
+)  # fmt: skip
+
+
+def refusal(
+    code: int, message: str, details: dict[str, Any], context: str, namespace: str
+) -> PodtaskError:
+    """Returns the error for a pod that the API server does not take.
+
+    Args:
+        code: of the HTTP answer.
+        message: of its Status.
+        details: of its Status.
+        context: of the kubeconfig.
+        namespace: of the pod.
+    """
+    where = f"{context}/{namespace}"
+    if code == 404 and details.get("kind") == "namespaces":
+        return InputError(f"Namespace {namespace!r} does not exist in context {context!r}.",
+                          "Name another with -n; `kubectl get namespaces` lists them.")  # fmt: skip
+    if code == 403 and "cannot create resource" in message:
+        return ClusterError(f"You may not create pods in {where} (verb create, resource pods).",
+                            "Ask for a Role with it, or name another namespace with -n.")  # fmt: skip
+    if code == 401:
+        return ClusterError(f"The credentials of context {context!r} are expired or wrong.",
+                            "Log in again.")  # fmt: skip
+    text = " ".join(message.split())
+    for pattern, do in ADMISSION:
+        match = re.search(pattern, text)
+        if match:
+            # What stands before it is the name of the pod and of the answer.
+            say = re.sub(r'^.*?pods "[^"]*" is (forbidden|invalid): ', "", text)
+            return InputError(f"The API server refuses the pod in {where}: {say}",
+                              do.format(namespace=repr(namespace), **match.groupdict()))  # fmt: skip
+    causes = details.get("causes") or []
+    if causes:
+        listed = "\n".join(f"  {each.get('field', '')}: {each.get('message', '')}"
+                           for each in causes[:10])  # fmt: skip
+        return InputError(f"The API server refuses the pod:\n{listed}",
+                          "Change these fields of the template.")  # fmt: skip
+    return InputError(f"The API server refuses the pod in {where}: {text}",
+                      "Change the template, or ask who runs the cluster.")  # fmt: skip

@@ -1,0 +1,187 @@
+"""The status of one pod as time goes on: its phase and why, its sidecars, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import Any
+
+from .backend import Ending, OnNote, OnPhase
+from .cluster.api import Api, ApiError
+from .cluster.events import PodEvents
+from .containers import held_up
+from .diagnosis import diagnose
+from .endings import dead_sidecars, stop
+from .errors import ClusterError, InputError
+from .findings import Diagnosis
+from .manifest import Rendered
+
+EVENTS_AFTER = 1.0  # seconds without a running pod: the quick path asks for no events
+STOP_SECONDS = 3.0  # for the status to say why the pod was told to stop
+LAST_LINES = 5
+
+
+class PodStatus:
+    """What is known of a pod, and what it means.
+
+    Args:
+        api: the session.
+        namespace: of the pod.
+        rendered: the pod as it was sent.
+        on_phase: called with each new phase and sentence.
+        on_note: called with a line on what else happened.
+
+    Attributes:
+        changed: set at the next change; another event then takes its place.
+    """
+
+    def __init__(
+        self, api: Api, namespace: str, rendered: Rendered, on_phase: OnPhase, on_note: OnNote
+    ) -> None:
+        self.changed = asyncio.Event()
+        self._name = rendered.pod["metadata"]["name"]
+        self._primary = rendered.primary
+        self._api = api
+        self._path = f"/api/v1/namespaces/{namespace}/pods/{self._name}"
+        self._on_phase = on_phase
+        self._on_note = on_note
+        self._pod = rendered.pod
+        self._gone = False
+        self._events = PodEvents(api, namespace, self._tell)
+        self._mourned: set[str] = set()  # sidecars whose end was told
+
+    @property
+    def placed(self) -> bool:
+        """Whether the pod has a node."""
+        return bool(self._pod["spec"].get("nodeName"))
+
+    def take(self, pod: dict[str, Any] | None) -> None:
+        """Takes a new state of the pod; None: it is gone."""
+        if pod is None:
+            self._gone = True
+        elif _version(pod) < _version(self._pod):
+            return  # the watch may be ahead of the reply to the create call
+        else:
+            self._pod = pod
+        self._tell()
+
+    def found(self) -> Diagnosis:
+        """Returns where the pod is."""
+        return diagnose(self._pod, self._primary, self._events.seen, self._gone)
+
+    async def ended(self) -> Ending:
+        """Waits until the primary container has ended, the pod is gone, or it can never start."""
+        later = asyncio.get_running_loop().call_later(EVENTS_AFTER, self._follow_events)
+        started = False
+        category, since = "", time.monotonic()
+        try:
+            while True:
+                changed, found = self.changed, self.found()
+                started = started or found.phase == "Running"
+                if started:
+                    later.cancel()
+                    self._events.stop()
+                    await self._tell_of_sidecars()
+                self._on_phase(found.phase, found.line)
+                if found.category != category:
+                    category, since = found.category, time.monotonic()
+                left = None if found.limit is None else since + found.limit - time.monotonic()
+                if found.ended or (left is not None and left <= 0):
+                    return await self._ending(found, started or found.ended)
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(changed.wait(), left)
+        finally:
+            later.cancel()
+            self._events.stop()
+
+    async def stopped(self) -> tuple[str, str]:
+        """Returns why the pod was told to stop, and what to do; waits for that to be reported."""
+        end = time.monotonic() + STOP_SECONDS
+        while True:
+            changed = self.changed
+            found = stop(self._pod, self._primary, self._gone)
+            left = end - time.monotonic()
+            if found is not None or left <= 0:
+                return (found.say, found.do) if found else ("", "")
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(changed.wait(), left)
+
+    async def why(self) -> str:
+        """Returns where the pod is, and what to change, in one line."""
+        with contextlib.suppress(ApiError, ClusterError):  # the status alone must do
+            self._events.seen = await self._events.all(self._uid)
+        found = self.found()
+        return ": ".join(part for part in (found.phase, found.line) if part)
+
+    async def events(self) -> list[dict[str, Any]]:
+        """Returns the pod's events, oldest first.
+
+        Raises:
+            InputError: they may not be read.
+        """
+        try:
+            return await self._events.all(self._uid)
+        except ApiError as error:
+            raise InputError(f"The events of {self._name} cannot be read: {error.message}",
+                             "Ask for a Role with verb list, resource events.") from None  # fmt: skip
+
+    async def logs(self, container: str | None) -> str:
+        """Returns a container's log.
+
+        Raises:
+            InputError: there is no such container, or the pod is gone.
+        """
+        name = container or self._primary
+        try:
+            return await self._log(name)
+        except ApiError as error:
+            raise InputError(f"No log of container {name!r} of {self._name}: {error.message}",
+                             "A deleted pod has none; a waiting container not yet.") from None  # fmt: skip
+
+    # -- inside -------------------------------------------------------------------------------------
+
+    @property
+    def _uid(self) -> str:
+        return str(self._pod["metadata"].get("uid", ""))
+
+    def _follow_events(self) -> None:
+        if self._uid:
+            self._events.follow(self._uid)
+
+    async def _ending(self, found: Diagnosis, started: bool) -> Ending:
+        verb = "ended before its result was here" if started else "cannot start"
+        say = f"{self._name} {verb}: {found.say}."
+        lines = await self._last_lines(found.log) if found.log else ""
+        return Ending(say + lines, found.do, found.code, started)
+
+    async def _tell_of_sidecars(self) -> None:
+        stuck = held_up(self._pod, self._primary, [])
+        if stuck and stuck.hopeless and stuck.category not in self._mourned:
+            self._mourned.add(stuck.category)
+            self._on_note(f"{stuck.say}; the cell goes on. {stuck.do}")
+        for name, say in dead_sidecars(self._pod, self._primary).items():
+            if name not in self._mourned and not self._gone:
+                self._mourned.add(name)
+                lines = await self._last_lines(name)
+                self._on_note(f"{say}; the cell goes on.{lines}")
+
+    async def _last_lines(self, container: str) -> str:
+        """Returns what a container said last, as the rest of a line; empty where it is not known."""
+        try:
+            text = await self._log(container, tailLines=str(LAST_LINES))
+        except (ApiError, ClusterError):
+            return ""
+        return f" Its last lines: {' | '.join(text.split(chr(10))).strip(' |')}" if text else ""
+
+    async def _log(self, container: str, **params: str) -> str:
+        return await self._api.text(f"{self._path}/log", container=container, **params)
+
+    def _tell(self) -> None:
+        changed, self.changed = self.changed, asyncio.Event()
+        changed.set()
+
+
+def _version(pod: dict[str, Any]) -> int:
+    """The resource version as a number; comparable since Kubernetes 1.35, and in fact before."""
+    return int(pod["metadata"].get("resourceVersion", 0) or 0)

@@ -1,0 +1,107 @@
+"""Pods that the API server refuses: by quota, limits, policy, or for what is not there."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.pods.waiting import failure, submit
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
+
+
+def refused(template: Any, **options: Any) -> str:
+    """Returns what a task raises whose pod is refused, in at most three lines."""
+    said = failure(submit(template, **options))
+    assert said.startswith("InputError")
+    assert len(said.splitlines()) <= 3
+    return said
+
+
+@pytest.mark.feature("N04")
+def test_quota_is_named(cluster: Any, namespace: str) -> None:
+    """What a quota leaves no room for, and what it wants set, is said with its name."""
+    quota = ("create", "quota", "-n", namespace)
+    cluster.kubectl(*quota, "team", "--hard=requests.memory=64Mi")
+    said = refused(None, memory="128Mi")
+    assert "exceeded quota: team, requested: requests.memory=128Mi" in said
+    assert "-n" in said
+    said = refused(None)
+    assert "Quota team of namespace" in said
+    assert "requests.memory" in said
+
+
+@pytest.mark.feature("N04")
+def test_limit_range_is_named(cluster: Any, namespace: str) -> None:
+    """A LimitRange says its own limit and what to change."""
+    limits = [{"type": "Container", "max": {"memory": "64Mi"}}]
+    made = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": {"limits": limits}}  # fmt: skip
+    cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(made))
+    said = refused(None, memory="128Mi")
+    assert "maximum memory usage per Container is 64Mi" in said
+    assert "A LimitRange of namespace" in said
+
+
+@pytest.mark.feature("B12", "N04")
+def test_policy_against_host_paths_is_said_in_words(cluster: Any, namespace: str) -> None:
+    """Pod Security's refusal names the volume."""
+    label = "pod-security.kubernetes.io/enforce=baseline"
+    cluster.kubectl("label", "namespace", namespace, label)
+    volumes = [{"name": "logs", "hostPath": {"path": "/var/log"}}]
+    said = refused({"volumes": volumes, "containers": []})
+    assert 'hostPath volumes (volume "logs")' in said
+    assert "Set what it names" in said
+
+
+@pytest.mark.feature("B20", "N04")
+def test_missing_service_account_is_named(namespace: str) -> None:
+    """A service account that is not there is named, with the field."""
+    said = refused({"serviceAccountName": "absent", "containers": []})
+    assert 'serviceaccount "absent" not found' in said
+    assert "spec.serviceAccountName" in said
+
+
+@pytest.mark.feature("N04")
+def test_missing_priority_class_is_named() -> None:
+    """A priority class that is not there is named, with the field."""
+    said = refused({"priorityClassName": "absent", "containers": []})
+    assert "no PriorityClass with name absent" in said
+    assert "spec.priorityClassName" in said
+
+
+@pytest.mark.feature("N04")
+def test_policy_of_the_cluster_is_quoted(cluster: Any, namespace: str) -> None:
+    """A ValidatingAdmissionPolicy's own message is shown."""
+    name = f"podtask-test-{uuid.uuid4().hex[:8]}"
+    group = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": name}}
+    rules = [
+        {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    ]
+    validations = [
+        {
+            "expression": "has(object.metadata.labels.team)",
+            "message": "every pod needs a label team",
+        }
+    ]
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    policy = {**group, "kind": "ValidatingAdmissionPolicy", "spec": {
+        "matchConstraints": {"resourceRules": rules, "namespaceSelector": selector}, "validations": validations}}  # fmt: skip
+    binding = {**group, "kind": "ValidatingAdmissionPolicyBinding", "spec": {"policyName": name, "validationActions": ["Deny"]}}  # fmt: skip
+    listed = {"apiVersion": "v1", "kind": "List", "items": [policy, binding]}
+    cluster.kubectl("create", "--filename=-", input=json.dumps(listed))
+    try:
+        probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"},
+                 "spec": {"containers": [{"name": "x", "image": "x"}]}}  # fmt: skip
+        dry = ("create", "-n", namespace, "--dry-run=server", "--filename=-")
+        while "created" in cluster.kubectl(*dry, input=json.dumps(probe), check=False):
+            pass  # the API server learns of a policy a moment later
+        said = refused(None)
+    finally:
+        cluster.kubectl(
+            "delete", "validatingadmissionpolicies,validatingadmissionpolicybindings", name
+        )
+    assert "every pod needs a label team" in said
+    assert "A policy of the cluster" in said

@@ -1,0 +1,170 @@
+"""How pods end after their start: each kind is made for real, and has a sentence of its own."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from podtask import Task
+
+from tests.pods.waiting import failure, notes, submit
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
+LONG = "import time\nprint('up')\ntime.sleep(600)"
+
+
+def up(task: Task) -> Task:
+    """Returns the task once its cell has begun."""
+    while "up" not in task.logs():
+        assert task.updates.get(timeout=60).kind != "done", task.error
+    return task
+
+
+@pytest.mark.feature("S02")
+def test_deletion_by_somebody_is_told(cluster: Any, namespace: str) -> None:
+    """A pod that somebody deletes says so."""
+    task = up(submit(None, LONG))
+    cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--wait=false")
+    said = failure(task)
+    assert "the pod was deleted, by somebody or by a clean-up job" in said
+    assert said.startswith("TaskError")
+
+
+@pytest.mark.feature("S02")
+def test_deletion_without_grace_is_told(cluster: Any, namespace: str) -> None:
+    """A pod that is gone at once says so too."""
+    task = up(submit(None, LONG))
+    cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0")
+    assert "the pod was deleted" in failure(task)
+
+
+@pytest.mark.feature("S02")
+def test_eviction_is_told(cluster: Any, namespace: str) -> None:
+    """A pod that the eviction API removes says that it was evicted, and what prevents it."""
+    task = up(submit(None, LONG))
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction",
+                "metadata": {"name": task.name, "namespace": namespace}}  # fmt: skip
+    path = f"/api/v1/namespaces/{namespace}/pods/{task.name}/eviction"
+    cluster.kubectl("create", f"--raw={path}", "--filename=-", input=json.dumps(eviction))
+    said = failure(task)
+    assert "it was evicted: its node is being drained" in said
+    assert "safe-to-evict" in said
+
+
+@pytest.mark.feature("S02")
+def test_deadline_is_told() -> None:
+    """A pod past its activeDeadlineSeconds names it."""
+    said = failure(submit({"activeDeadlineSeconds": 4, "containers": []}, LONG))
+    assert "longer than its activeDeadlineSeconds of 4" in said
+    assert "--timeout" in said
+
+
+@pytest.fixture
+def slot(cluster: Any) -> Iterator[tuple[str, str]]:
+    """An extended resource of which the node has one, and a high priority class."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    assert cluster.node
+    (node,) = [each["metadata"]["name"] for each in cluster.kubectl_json("get", "nodes")["items"]
+               if "taints" not in each["spec"]][:1]  # fmt: skip
+    path = f"/status/capacity/podtask.test~1{name}"
+    patch = ("patch", "node", node, "--subresource=status", "--type=json", "--patch")
+    cluster.kubectl(*patch, json.dumps([{"op": "add", "path": path, "value": "1"}]))
+    cluster.kubectl("create", "priorityclass", name, "--value=1000")
+    yield f"podtask.test/{name}", name
+    cluster.kubectl("delete", "priorityclass", name)
+    cluster.kubectl(*patch, json.dumps([{"op": "remove", "path": path}]))
+
+
+@pytest.mark.feature("S02")
+def test_preemption_is_told(cluster: Any, namespace: str, slot: tuple[str, str]) -> None:
+    """A pod whose place a more important one takes says so."""
+    resource, priority = slot
+    resources = {"limits": {resource: "1"}}
+    task = up(submit({"containers": [{"name": "primary", "resources": resources}]}, LONG))
+    other = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "important"},
+             "spec": {"priorityClassName": priority, "containers": [
+                 {"name": "main", "image": "nopython:1", "command": ["sleep", "600"], "resources": resources}]}}  # fmt: skip
+    cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(other))
+    said = failure(task)
+    assert "the scheduler took its place for a pod of higher priority" in said
+
+
+@pytest.mark.feature("S02")
+def test_memory_limit_of_the_cell_is_told() -> None:
+    """A cell that the kernel kills for its memory names the limit."""
+    said = failure(submit(None, "x = bytearray(b'1') * (300 << 20)", memory="64Mi"))
+    assert "more memory than the limit of 64" in said
+    assert "OOMKilled" in said
+    assert "--memory" in said
+
+
+SIDE = {"name": "side", "image": "nopython:1"}
+
+
+@pytest.mark.feature("A24", "N09", "S02")
+def test_sidecar_that_fails_is_told_and_the_result_comes_back() -> None:
+    """Its name, exit code and last lines in one line; the cell goes on to its result."""
+    side = {**SIDE, "command": ["sh", "-c", "echo starting; echo no licence >&2; exit 7"]}
+    task = submit({"containers": [side]}, "import time\ntime.sleep(4)\n6 * 7")
+    (note,) = notes(task)
+    assert note.startswith("sidecar 'side' ended with exit code 7; the cell goes on.")
+    assert note.endswith("Its last lines: starting | no licence")
+    assert task.result() == 42
+
+
+@pytest.mark.feature("B09", "N09")
+def test_sidecar_that_has_done_its_work_is_no_news() -> None:
+    """A sidecar that ends with 0 neither ends nor fails the task; another has args only."""
+    wait = "import time, os\nwhile not os.path.exists('/w/done'): time.sleep(0.05)\ntime.sleep(2)\nopen('/w/done').read()"
+    mounts = [{"name": "w", "mountPath": "/w"}]
+    spec = {
+        "volumes": [{"name": "w", "emptyDir": {}}],
+        "containers": [
+            {"name": "primary", "volumeMounts": mounts},
+            {**SIDE, "command": ["sh", "-c", "echo cloned > /w/done"], "volumeMounts": mounts},
+            {"name": "other", "image": "redis:7", "args": ["redis-server", "--port", "7000"]},
+        ],
+    }
+    task = submit(spec, wait)
+    assert notes(task) == []
+    assert task.result() == "cloned\n"
+
+
+@pytest.mark.feature("S02")
+def test_sidecar_out_of_memory_is_told_with_its_limit() -> None:
+    """A sidecar that the kernel kills is named with its limit; the result comes back."""
+    side = {"name": "side", "image": "python:3.11-slim",
+            "command": ["python3", "-c", "x = bytearray(b'1') * (200 << 20)"],
+            "resources": {"limits": {"memory": "32Mi"}}}  # fmt: skip
+    task = submit({"containers": [side]}, "import time\ntime.sleep(5)\n1")
+    (note,) = notes(task)
+    assert "sidecar 'side' ended with exit code 137, OOMKilled at the limit of 32Mi" in note
+    assert task.result() == 1
+
+
+@pytest.mark.feature("A20", "N09")
+def test_native_sidecar_is_up_before_the_cell() -> None:
+    """An init container that restarts always stays one; its startupProbe delays the cell."""
+    source = ("import socket, time\ntime.sleep(2)\ns = socket.create_server(('0.0.0.0', 5432))\n"
+              "while True: s.accept()[0].sendall(b'hi')")  # fmt: skip
+    native = {"name": "db", "image": "python:3.11-slim", "restartPolicy": "Always",
+              "command": ["python3", "-c", source],
+              "startupProbe": {"tcpSocket": {"port": 5432}, "periodSeconds": 1, "failureThreshold": 30}}  # fmt: skip
+    task = submit({"initContainers": [native], "containers": []},
+                  "import socket\nsocket.create_connection(('localhost', 5432)).recv(2)")  # fmt: skip
+    assert task.result(60) == b"hi"
+
+
+@pytest.mark.feature("N04")
+def test_why_and_events_of_a_task() -> None:
+    """A handle says why it waits and lists the pod's events; after the end, what came of it."""
+    task = submit({"nodeSelector": {"disk": "none"}, "containers": []})
+    while task.updates.get(timeout=60).text.partition(":")[0] != "Unschedulable":
+        pass
+    assert task.why().startswith("Unschedulable: ")
+    assert [event["reason"] for event in task.events()] == ["FailedScheduling"]
+    task.cancel()
+    assert task.why().startswith("cancelled: ")

@@ -1,0 +1,130 @@
+"""Nodes that take no pod, or say nothing of it: taints, a silent kubelet, sandboxes, volumes."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.pods.waiting import failure, submit, until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
+
+
+@contextmanager
+def created(cluster: Any, kind: str, name: str, **fields: Any) -> Iterator[None]:
+    """An object of the whole cluster, for a while."""
+    made = {"kind": kind, "metadata": {"name": name, "labels": {"podtask.test": name}}, **fields}
+    cluster.kubectl("create", "--filename=-", input=json.dumps({"apiVersion": "v1", **made}))
+    try:
+        yield
+    finally:
+        cluster.kubectl("delete", kind, name, "--wait=false")
+
+
+@pytest.fixture
+def tainted(cluster: Any) -> Iterator[str]:
+    """A node that no kubelet stands for and no pod lands on unasked; its name."""
+    name = f"podtask-test-{uuid.uuid4().hex[:8]}"
+    taints = [{"key": "podtask.test", "value": name, "effect": "NoSchedule"}]
+    with created(cluster, "Node", name, spec={"taints": taints}):
+        size = {"cpu": "4", "memory": "8Gi", "pods": "10"}
+        status = {"status": {"capacity": size, "allocatable": size}}
+        cluster.kubectl("patch", "node", name, "--subresource=status", "--type=merge", "--patch", json.dumps(status))  # fmt: skip
+        yield name
+
+
+@pytest.mark.feature("B17", "S03", "N04")
+def test_taint_is_named(tainted: str) -> None:
+    """A node that only its taint keeps away is said to have one, with the field to change."""
+    task = submit({"nodeSelector": {"podtask.test": tainted}, "containers": []})
+    try:
+        line = until(task, "untolerated taint")
+        assert "spec.tolerations" in line
+        assert "spec.nodeSelector" in line
+    finally:
+        task.cancel()
+
+
+@pytest.mark.feature("S03", "N04", "B17")
+def test_silent_kubelet_is_told(tainted: str, cluster: Any, namespace: str) -> None:
+    """A pod that has a node, of which nobody reports, says so with the node's name."""
+    spec = {
+        "nodeSelector": {"podtask.test": tainted},
+        "tolerations": [{"operator": "Exists"}],
+        "containers": [],
+    }
+    task = submit(spec)
+    try:
+        assert f"nothing heard from the kubelet of node {tainted}" in until(task, "nothing heard")
+    finally:
+        task.cancel()
+        # No kubelet confirms the deletion.
+        cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0")
+
+
+@pytest.mark.feature("S03", "N04")
+def test_sandbox_that_fails_is_told(cluster: Any) -> None:
+    """A runtime that the node does not have is named, with the field."""
+    name = f"podtask-test-{uuid.uuid4().hex[:8]}"
+    api = {"apiVersion": "node.k8s.io/v1", "handler": "absent"}
+    with created(cluster, "RuntimeClass", name, **api):
+        task = submit({"runtimeClassName": name, "containers": []})
+        try:
+            line = until(task, "Sandbox")
+            assert "spec.runtimeClassName" in line
+            assert "absent" in line
+        finally:
+            task.cancel()
+
+
+@pytest.mark.feature("S03", "N04")
+def test_volume_that_is_not_mounted_is_told(cluster: Any, namespace: str) -> None:
+    """A claim whose volume cannot be mounted shows the kubelet's words."""
+    name = f"podtask-test-{uuid.uuid4().hex[:8]}"
+    common = {"accessModes": ["ReadWriteOnce"], "storageClassName": name}
+    hosts = [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]
+    volume = {
+        **common,
+        "capacity": {"storage": "1Gi"},
+        "local": {"path": "/nowhere-at-all"},
+        "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": hosts}]}},
+    }
+    with created(cluster, "PersistentVolume", name, spec=volume):
+        claim = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "data"},
+            "spec": {**common, "resources": {"requests": {"storage": "1Gi"}}},
+        }
+        cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(claim))
+        spec = {
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+            "containers": [
+                {"name": "primary", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+            ],
+        }
+        task = submit(spec)
+        try:
+            line = until(task, "FailedMount")
+            assert "/nowhere-at-all" in line
+            assert "spec.volumes" in line
+        finally:
+            task.cancel()
+
+
+@pytest.mark.feature("N04")
+def test_events_that_may_not_be_read_cost_nothing(
+    restricted_kubeconfig: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the right to list events the status alone explains the pod."""
+    verbs = ["create", "get", "list", "watch", "delete"]
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": verbs},
+             {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]}]  # fmt: skip
+    monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
+    said = failure(submit({"nodeSelector": {"disk": "none"}, "containers": []}, start_timeout=4))
+    assert "node affinity/selector" in said

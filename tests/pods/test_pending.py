@@ -1,0 +1,243 @@
+"""Why a pod is not running: each situation is made for real, and its sentence compared."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from tests.pods.waiting import IMAGE, failure, submit, until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
+Apply = Callable[..., None]
+
+
+def primary(**fields: Any) -> dict[str, Any]:
+    """A template's pod spec with fields of the primary container."""
+    return {"containers": [{"name": "primary", **fields}]}
+
+
+def mounted(**volume: Any) -> dict[str, Any]:
+    """A pod spec whose primary mounts a volume."""
+    mounts = [{"name": "data", "mountPath": "/data"}]
+    return {**primary(volumeMounts=mounts), "volumes": [{"name": "data", **volume}]}
+
+
+@pytest.fixture
+def apply(cluster: Any, namespace: str) -> Apply:
+    """Creates objects in the test's namespace."""
+
+    def create(*objects: dict[str, Any]) -> None:
+        items = [{"apiVersion": "v1", **each} for each in objects]
+        listed = {"apiVersion": "v1", "kind": "List", "items": items}
+        cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(listed))
+
+    return create
+
+
+WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
+    # template, part of the line that the server brings, part of what we advise
+    "resources": (
+        primary(resources={"limits": {"podtask.test/none": "1"}}),
+        "1 Insufficient podtask.test/none",
+        "spec.containers[].resources.requests",
+    ),
+    "memory": (primary(resources={"requests": {"memory": "9Ti"}}), "Insufficient memory", "--memory"),
+    "selector": (
+        {"nodeSelector": {"disk": "none"}, "containers": []},
+        "didn't match Pod's node affinity/selector",
+        "spec.nodeSelector",
+    ),
+    "claim": (
+        mounted(persistentVolumeClaim={"claimName": "absent"}),
+        'persistentvolumeclaim "absent" not found',
+        "spec.volumes[].persistentVolumeClaim.claimName",
+    ),
+    "gated": (
+        {"schedulingGates": [{"name": "team/queue"}], "containers": []},
+        "Gated: waits for team/queue",
+        "",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.feature("S03", "N04", "B16", "A41")
+@pytest.mark.parametrize(("template", "theirs", "ours"), WAITING.values(), ids=WAITING)
+def test_waiting_pod_says_why(template: dict[str, Any], theirs: str, ours: str) -> None:
+    """A state that may pass is one line, with the cluster's words and the field to change."""
+    task = submit(template)
+    try:
+        line = until(task, theirs)
+        assert ours in line
+        assert "\n" not in line
+        assert theirs in task.why()
+    finally:
+        task.cancel()
+
+
+@pytest.mark.feature("N04")
+def test_start_timeout_says_what_it_waited_for() -> None:
+    """When --start-timeout is over, the error has the sentence too."""
+    said = failure(submit({"nodeSelector": {"disk": "none"}, "containers": []}, start_timeout=4))
+    assert said.startswith("StartError")
+    assert "didn't match Pod's node affinity/selector" in said
+    assert "--start-timeout" in said
+
+
+SECRET = {"secretKeyRef": {"name": "there", "key": "absent"}}
+FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "secret": (
+        primary(env=[{"name": "X", "valueFrom": {"secretKeyRef": {"name": "absent", "key": "k"}}}]),
+        ['secret "absent" not found', "Create secret 'absent'", ".env"],
+    ),
+    "key of a secret": (
+        primary(env=[{"name": "X", "valueFrom": SECRET}]),
+        ["couldn't find key absent in Secret", "Create secret key 'absent'", ".env"],
+    ),
+    "config map in envFrom": (
+        primary(envFrom=[{"configMapRef": {"name": "absent"}}]),
+        ['configmap "absent" not found', "Create configmap 'absent'", "envFrom"],
+    ),
+    "config map in env": (
+        primary(env=[{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "absent", "key": "k"}}}]),
+        ['configmap "absent" not found', "Create configmap 'absent'", ".env"],
+    ),
+    "config map as a volume": (
+        mounted(configMap={"name": "absent"}),
+        ['configmap "absent" not found', "Create configmap 'absent'", "spec.volumes[].configMap"],
+    ),
+    "key in a volume": (
+        mounted(secret={"secretName": "there", "items": [{"key": "absent", "path": "x"}]}),
+        ["non-existent secret key: absent", "spec.volumes[].items[].key"],
+    ),
+    "host path": (
+        mounted(hostPath={"path": "/nowhere-at-all", "type": "Directory"}),
+        ["hostPath type check failed", "spec.volumes[].hostPath"],
+    ),
+    "invalid image name": (
+        primary(image="team//app::7"),
+        ["is not valid", "registry/name:tag"],
+    ),
+    "init": (
+        {"initContainers": [{"name": "fetch", "image": "nopython:1", "command": ["sh", "-c",
+         "echo starting; echo no such bucket >&2; exit 3"]}], "containers": []},
+        ["init container 'fetch' failed with exit code 3", "starting | no such bucket",
+         "spec.initContainers[fetch]"],
+    ),
+    "native sidecar": (
+        {"initContainers": [{"name": "proxy", "image": "nopython:1", "restartPolicy": "Always",
+         "command": ["sh", "-c", "echo no certificate; exit 4"],
+         "startupProbe": {"tcpSocket": {"port": 9}}}], "containers": []},
+        ["sidecar 'proxy' keeps ending, with exit code 4", "no certificate", "spec.initContainers[proxy]"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.feature("S03", "N04", "A43", "N09")
+@pytest.mark.parametrize(("template", "said"), FAILING.values(), ids=FAILING)
+def test_hopeless_pod_fails_within_seconds(
+    apply: Apply, template: dict[str, Any], said: list[str]
+) -> None:
+    """What waiting does not cure is an error with the cluster's words and the field to change."""
+    apply({"kind": "Secret", "metadata": {"name": "there"}, "stringData": {"k": "hidden-value"}})
+    shown = failure(
+        submit(template, image=None if "image" in str(template["containers"]) else IMAGE)
+    )
+    assert shown.startswith("StartError")
+    for part in said:
+        assert part in shown
+    assert len(shown.splitlines()) <= 3
+    assert "hidden-value" not in shown
+
+
+@contextmanager
+def registry(status: int, hold: threading.Event | None = None) -> Iterator[str]:
+    """A registry on loopback that answers everything with one status; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if hold is not None:
+                hold.wait()
+            self.send_response(status)
+            if status == 401:
+                self.send_header("WWW-Authenticate", 'Basic realm="registry"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET  # noqa: N815 -- the server looks for this name
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever).start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}"
+    finally:
+        if hold is not None:
+            hold.set()
+        server.shutdown()
+        server.server_close()
+
+
+PULL_SECRET = {"imagePullSecrets": [{"name": "regcred"}], "containers": []}
+PULLS: dict[str, tuple[int, dict[str, Any], list[str]]] = {
+    "not found": (404, {"containers": []}, ["not found", "image's name, tag"]),
+    "no right": (401, {"containers": []}, ["wants a login", "spec.imagePullSecrets"]),
+    "secret missing": (401, PULL_SECRET, ["pull secret regcred is missing", "spec.imagePullSecrets"]),
+}  # fmt: skip
+
+
+@pytest.fixture
+def own_node(cluster: Any) -> None:
+    """Skips where the node is not on this machine: it cannot pull from here."""
+    assert cluster.node
+
+
+@pytest.mark.feature("S04", "A11")
+@pytest.mark.usefixtures("own_node")
+@pytest.mark.parametrize(("status", "template", "said"), PULLS.values(), ids=PULLS)
+def test_hopeless_image_fails_within_seconds(
+    status: int, template: dict[str, Any], said: list[str]
+) -> None:
+    """What the registry refuses for good is an error, with its cause and the field to change."""
+    with registry(status) as address:
+        image = f"{address}/team/app:7"
+        shown = failure(submit(template, image=image))
+    assert shown.startswith("StartError")
+    assert image in shown
+    for part in said:
+        assert part in shown
+    assert len(shown.splitlines()) <= 3
+
+
+@pytest.mark.feature("S04", "S03")
+@pytest.mark.usefixtures("own_node")
+@pytest.mark.parametrize("status", [429, 503])
+def test_registry_that_may_recover_is_waited_for(status: int) -> None:
+    """A rate limit, or a registry that fails, waits until --start-timeout and says so."""
+    text = "Rate limited" if status == 429 else "503"
+    with registry(status) as address:
+        task = submit({"containers": []}, image=f"{address}/team/app:7")
+        try:
+            assert "--start-timeout" in until(task, text)
+        finally:
+            task.cancel()
+
+
+@pytest.mark.feature("S03")
+@pytest.mark.usefixtures("own_node")
+def test_slow_pull_is_shown() -> None:
+    """An image on its way is named."""
+    with registry(404, threading.Event()) as address:
+        task = submit({"containers": []}, image=f"{address}/team/app:7")
+        try:
+            line = until(task, "Pulling")
+            assert f'pulling image "{address}/team/app:7"' in line
+        finally:
+            task.cancel()

@@ -1,0 +1,44 @@
+"""Tasks whose pods wait, fail to start or are ended: what is said meanwhile and at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import podtask
+from podtask import RunOptions, Task
+
+IMAGE = "python:3.11-slim"
+
+
+def submit(template: Any, source: str = "1", **options: Any) -> Task:
+    """Submits a cell in a bare image."""
+    return podtask.submit(
+        source, template=template, options=RunOptions.of(**{"image": IMAGE, **options})
+    )
+
+
+def until(task: Task, text: str) -> str:
+    """Returns the first phase line with a text; fails with the task's error where it ends first."""
+    seen = []
+    while (update := task.updates.get(timeout=60)).kind != "done":
+        if update.kind == "phase":
+            seen.append(update.text)
+            if text in update.text:
+                return update.text
+    raise AssertionError(f"{text!r} was not in {seen}") from task.error
+
+
+def failure(task: Task) -> str:
+    """Returns what a task raises that cannot start."""
+    error = task.exception(60)
+    assert error is not None
+    return f"{type(error).__name__}: {error}"
+
+
+def notes(task: Task) -> list[str]:
+    """Returns the notes on the pod's containers, up to the task's end."""
+    found = []
+    while (update := task.updates.get(timeout=60)).kind != "done":
+        told = update.kind == "note" and "the cell goes on" in update.text
+        found += [update.text] if told else []
+    return found
