@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 STAMP_ALL := $(VENV)/.installed-all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint fuzz bench cluster-up cluster-down cluster-env system
+.PHONY: help demo lab test lint fuzz differential bench cluster-up cluster-down cluster-env system
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,9 @@ lint: $(STAMP_ALL) ## check style, types and imports only
 
 fuzz: $(STAMP_ALL) ## try fifty times as many random inputs as `make test`, each time others
 	@PODTASK_FUZZ=50 $(BIN)/python -m pytest --timeout 3600 tests/differential/test_fuzz.py tests/differential/test_graphs.py
+
+differential: system $(STAMP_ALL) ## compare cells in pods with the kernel (IMAGE=3.13 for one image)
+	@PODTASK_DIFFERENTIAL=$(IMAGE) $(BIN)/python -m pytest tests/differential -k test_pod
 
 bench: system $(STAMP_ALL) ## measure against kubectl and raw port-forward
 	@$(BIN)/python -m tests.bench
