@@ -19,9 +19,10 @@ def chosen(request: pytest.FixtureRequest, test: str, **wanted: Any) -> list[Cas
     found = []
     for item in request.session.items:
         spec = getattr(item, "callspec", None)
-        if getattr(item, "originalname", "") == test and spec is not None:
-            if all(spec.params.get(key) == value for key, value in wanted.items()):
-                found.append(spec.params["case"])
+        if getattr(item, "originalname", "") != test or spec is None:
+            continue
+        if all(spec.params.get(key) == value for key, value in wanted.items()):
+            found.append(spec.params["case"])
     return found
 
 

@@ -161,4 +161,8 @@ DEFECTS: dict[str, tuple[str, str]] = {
         "IPython keeps __future__ flags of earlier cells",
     ),
     "statements-globals-and-locals-are-one": ("both", "names in strings are not captured"),
+    "errors-system-exit-with-text": ("both", "seen to differ, not yet looked at"),
+    "errors-return-outside-a-function": ("both", "seen to differ, not yet looked at"),
+    "errors-key-error-with-a-strange-key": ("both", "seen to differ, not yet looked at"),
+    "last-expression-in-a-for-is-not-shown": ("both", "seen to differ, not yet looked at"),
 }

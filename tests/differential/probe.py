@@ -6,6 +6,7 @@ descriptions are equal where values and all is-relations between them are.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -102,7 +103,10 @@ class Describer:
         """Returns the description of a value."""
         kind = type(value)
         if kind in ATOMS or (kind in (tuple, frozenset) and not value):
-            return [kind.__name__, repr(value)]
+            shown = repr(value)
+            if len(shown) > 2000:  # megabytes through a notebook's messages take long
+                shown = hashlib.sha256(shown.encode()).hexdigest()
+            return [kind.__name__, shown]
         if id(value) in self._numbers:
             return ["same", self._numbers[id(value)]]
         number = self._numbers[id(value)] = len(self._numbers)

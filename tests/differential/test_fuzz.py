@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import itertools
 import os
 import random
 import socket
@@ -24,7 +25,7 @@ MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
 BOUNDED = settings(max_examples=200 * MANY, deadline=None, derandomize=MANY == 1, database=None)
 KEY = bytes(range(32))
 FRAME = st.builds(
-    lambda kind, meta, data, seq: wire.encode(kind, meta, data, seq),
+    wire.encode,
     st.integers(0, 255),
     st.dictionaries(st.text(max_size=8), st.integers() | st.text(max_size=20), max_size=4),
     st.binary(max_size=200),
@@ -37,7 +38,7 @@ def decode(stream: bytes, cuts: list[int]) -> list[wire.Frame]:
     places = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
     decoder = wire.Decoder()
     found: list[wire.Frame] = []
-    for start, stop in zip(places, places[1:], strict=False):
+    for start, stop in itertools.pairwise(places):
         found += decoder.feed(stream[start:stop])
     return found
 
