@@ -67,7 +67,6 @@ DEFECTS: dict[str, tuple[str, str]] = {
     "errors-chain-through-functions": ("both", "cause and context of an error do not come back"),
     "errors-chained-by-context": ("both", "cause and context of an error do not come back"),
     "errors-chained-with-from": ("both", "cause and context of an error do not come back"),
-    "errors-error-class-of-the-cell": ("both", "an error class of the cell comes back as a twin"),
     "errors-error-in-a-class-body": ("both", "rebuilt frames are shown without their function"),
     "errors-error-in-a-comprehension": ("both", "rebuilt frames are shown without their function"),
     "errors-error-in-a-context-manager's-exit": (

@@ -139,7 +139,7 @@ class Describer:
         here = " of the notebook" if known else ""
         return f"{kind.__module__}.{kind.__qualname__}{here}"
 
-    def _inside(self, value: Any) -> list[Any]:
+    def _inside(self, value: Any) -> list[Any]:  # noqa: C901 -- one branch a kind of value
         if isinstance(value, types.ModuleType):
             return [value.__name__]
         if isinstance(value, types.FunctionType):
