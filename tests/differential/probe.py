@@ -105,7 +105,10 @@ class Describer:
         """Returns the description of a value."""
         kind = type(value)
         if kind in ATOMS or (kind in (tuple, frozenset) and not value):
-            return [kind.__name__, repr(value)]
+            shown = repr(value)
+            if len(shown) > 2000:  # megabytes through a notebook's messages take long
+                shown = hashlib.sha256(shown.encode()).hexdigest()
+            return [kind.__name__, shown]
         if id(value) in self._numbers:
             return ["same", self._numbers[id(value)]]
         number = self._numbers[id(value)] = len(self._numbers)
@@ -138,7 +141,7 @@ class Describer:
         here = " of the notebook" if known else ""
         return f"{kind.__module__}.{kind.__qualname__}{here}"
 
-    def _inside(self, value: Any) -> list[Any]:
+    def _inside(self, value: Any) -> list[Any]:  # noqa: C901 -- one branch a kind of value
         if isinstance(value, types.ModuleType):
             return [value.__name__]
         if isinstance(value, types.FunctionType):
