@@ -9,8 +9,7 @@ A file is IPython code in sections::
     #: then
     what is run in the notebook afterwards, and compared too (optional)
 
-``out`` are names for ``-o``. ``needs`` names modules that notebook and image must have, or words
-of AWAITED. ``python`` is the oldest that has the syntax. ``other`` says what happens in a pod of
+``out`` are names for ``-o``. ``needs`` names modules that notebook and image must have. ``python`` is the oldest that has the syntax. ``other`` says what happens in a pod of
 another minor version of Python; its words are in OTHER.
 """
 
@@ -22,7 +21,6 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "cells"
 # Parts of podtask that are still being built: cells that need one are skipped, by this word.
-AWAITED = {"magics", "figures", "widgets"}
 OTHER = {
     "refused": "what the cell needs cannot travel as source and plain data",
     "stays": "functions and the pod's classes stay in a pod of another Python",
@@ -41,7 +39,7 @@ class Case:
         cell: what is compared.
         then: run in the notebook after it.
         out: names that come back.
-        needs: modules, or words of AWAITED.
+        needs: modules.
         python: the oldest version that can run it.
         other: a word of OTHER, or empty: the same in a pod of another Python.
     """

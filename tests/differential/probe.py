@@ -7,6 +7,7 @@ descriptions are equal where values and all is-relations between them are.
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import logging
 import os
@@ -141,7 +142,7 @@ class Describer:
         here = " of the notebook" if known else ""
         return f"{kind.__module__}.{kind.__qualname__}{here}"
 
-    def _inside(self, value: Any) -> list[Any]:  # noqa: C901 -- one branch a kind of value
+    def _inside(self, value: Any) -> list[Any]:
         if isinstance(value, types.ModuleType):
             return [value.__name__]
         if isinstance(value, types.FunctionType):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.differential.cases import AWAITED, Case, read_all
+from tests.differential.cases import Case, read_all
 from tests.differential.defects import DEFECTS
 from tests.differential.meant import comparable
 from tests.differential.ways import Seen, Way
@@ -28,8 +28,6 @@ IMAGES = {
 def marks(case: Case, where: str, image: str = "") -> list[Any]:
     """Returns the marks of a cell's test: skipped, expected to fail, or none."""
     python, modules = IMAGES.get(image, (sys.version_info[:2], case.needs))
-    if awaited := [word for word in case.needs if word in AWAITED]:
-        return [pytest.mark.skip(reason=f"awaits: {', '.join(awaited)}")]
     if missing := [word for word in case.needs if importlib.util.find_spec(word) is None]:
         return [pytest.mark.skip(reason=f"the notebook lacks {', '.join(missing)}")]
     if missing := [word for word in case.needs if word not in modules]:
