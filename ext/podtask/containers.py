@@ -15,10 +15,9 @@ CANNOT_START = {
 }  # fmt: skip
 PULLS = ("ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable")
 NO_IMAGE = ("not found", "manifest unknown", "invalid reference", "no match for platform")
-NO_RIGHT = re.compile(
-    r"unauthorized|denied|\b40[13]\b|forbidden|no basic auth|authentication required"
-)
-RATE = re.compile(r"\b429\b|toomanyrequests|too many requests|rate limit")
+# In words, which Go writes beside each status code: an image's tag may be any number.
+NO_RIGHT = re.compile(r"unauthorized|denied|forbidden|no basic auth|authentication required")
+RATE = re.compile(r"toomanyrequests|too many requests|rate limit")
 NO_PROGRAM = ("executable file", "no such file or directory")
 PULL_SECONDS = 5  # a registry may answer wrongly once
 SIDECAR_SECONDS = 10  # a native sidecar is restarted

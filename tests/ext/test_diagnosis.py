@@ -125,7 +125,10 @@ CURABLE: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
 }
 HOPELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
-    "pull failed once": (waiting("ErrImagePull", NOT_FOUND), "ErrImagePull", "not found", "tag"),
+    # A tag may be a number: 429 here is none of a status.
+    "pull failed once": (
+        waiting("ErrImagePull", NOT_FOUND + "/429"), "ErrImagePull", "not found", "tag"
+    ),
     "missing secret": (
         waiting("CreateContainerConfigError", 'secret "db-password" not found'),
         "Missing secret",
