@@ -94,7 +94,6 @@ DEFECTS: dict[str, tuple[str, str]] = {
         "meant: without await no event loop runs in the pod, so asyncio.run works there",
     ),
     "classes-generic-class": ("both", "a TypeVar loses its identity on the way back"),
-    "errors-system-exit-with-text": ("both", "IPython's warning on exit comes once a kernel"),
     "errors-return-outside-a-function": (
         "both",
         "a cell that does not compile raises a class named SyntaxError, not that class",

@@ -23,6 +23,7 @@ TEXTS = (
     (r"\r\n", "\n", "the kernel's own terminal for !commands ends lines so"),
     (r"(?m)^(?:CPU times|Wall time): .*$", "times", "times differ"),
 )  # fmt: skip
+NOTHING = {"stdout": "", "stderr": ""}
 MEANT = {
     "own displays": "the status line and the closing line are podtask's",
     "clear": "the status line is shown anew, so the output is always replaced at the next thing",
@@ -54,7 +55,10 @@ def comparable(seen: Seen, case: Case, loose: bool) -> dict[str, Any]:
             event[0] for event in compared["events"]]}  # fmt: skip
     if loose and case.other == "stays":
         return {key: compared[key] for key in ("events", "error")}
-    return {key: _clean(each) for key, each in compared.items()}
+    clean = {key: _clean(each) for key, each in compared.items()}
+    for key in ("events", "afterwards"):  # what was taken out leaves no trace
+        clean[key] = [event for event in clean[key] if event[1:] != [NOTHING]]
+    return clean
 
 
 def _events(events: list[Event]) -> list[Any]:
