@@ -187,7 +187,8 @@ def test_impostor_is_told_nothing_but_a_nonce(answer: bytes) -> None:
     assert bytes.fromhex(heard.decode().strip())
 
 
-def test_runner_refuses_a_client_without_the_key() -> None:
+@pytest.mark.parametrize("proof", ["f" * 64 + " 5\nhello", "é 5\nhello", "no\n"])
+def test_runner_refuses_a_client_without_the_key(proof: str) -> None:
     """A wrong proof is hung up on, and the right client is served afterwards."""
 
     async def scene() -> bytes:
@@ -199,7 +200,7 @@ def test_runner_refuses_a_client_without_the_key() -> None:
         sock.sendall(b"0" * 32 + b"\n")
         challenge = await asyncio.to_thread(sock.recv, 4096)
         assert len(challenge.split()) == 4
-        sock.sendall(b"f" * 64 + b" 5\nhello")
+        sock.sendall(proof.encode())
         assert await asyncio.to_thread(sock.recv, 4096) == b""
         sock.close()
         frames: list[wire.Frame] = []

@@ -60,7 +60,7 @@ while True:
                 break
             program += part
         expected = prove("client", theirs, about, hashlib.sha256(program).hexdigest())
-        if hmac.compare_digest(proof, expected):
+        if hmac.compare_digest(proof.encode(), expected.encode()):
             break
     except (OSError, ValueError):
         pass  # not our client: the next one
