@@ -242,3 +242,42 @@ def test_large_value_flows_to_its_end(size: int) -> None:
     verdict, _, channel = asyncio.run(run(job(f"value = bytes({size})", ["value"]), []))
     assert [len(each) for each in unpack(verdict.parts, verdict.end["packed"])] == [size]
     assert channel.reconnects == 0
+
+
+KILLED = """
+import os, signal, time
+for turn in range(10):
+    pid = os.fork()
+    if not pid:
+        while True:
+            print("y" * 400_000)
+    time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+print("end of the cell")
+value = 1
+"""
+
+
+def test_forked_process_killed_while_it_prints_tears_no_frame() -> None:
+    """The cell goes on, its output and its value arrive."""
+    verdict, text, _ = asyncio.run(run(job(KILLED, ["value"]), []))
+    assert unpack(verdict.parts, verdict.end["packed"]) == [1]
+    assert text.endswith(b"end of the cell\n")
+
+
+DESTROYED = """
+import os
+for fd in range(3, 64):
+    try:
+        os.write(fd, b"x" * 100)
+    except OSError:
+        pass
+os._exit(3)
+"""
+
+
+def test_garbage_among_the_frames_ends_the_cell_not_the_runner() -> None:
+    """The verdict is that of a process that died; nothing is lost but what it did."""
+    verdict, _, _ = asyncio.run(run(job(DESTROYED, []), []))
+    assert verdict.end["status"] == "crashed"
