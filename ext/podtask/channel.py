@@ -76,6 +76,8 @@ class Channel:
         self._sha256 = ""
         self._link: _Link | None = None
         self._interrupts = 0
+        self._asked = 0  # number of the last question's frame
+        self._answer: dict[str, Any] = {}
 
     async def run(self) -> Verdict:
         """Returns when the verdict and all values are here and the runner knows it."""
@@ -97,17 +99,21 @@ class Channel:
         self._interrupts += 1
         if self._link is not None:
             with contextlib.suppress(OSError):  # the next connection begins with it
-                await self._send_interrupts(self._link)
-
-    async def _send_interrupts(self, link: _Link) -> None:
-        """Says how often it was interrupted; the runner acts once on each number."""
-        if self._interrupts:
-            await link.stream.send(wire.encode(wire.INTERRUPT, {"n": self._interrupts}))
+                await self._send_commands(self._link)
 
     async def reply(self, answer: dict[str, Any]) -> None:
-        """Answers the cell's question."""
+        """Answers the cell's question; where the connection is down, as :meth:`interrupt`."""
+        self._answer = {**answer, "to": self._asked}
         if self._link is not None:
-            await self._link.stream.send(wire.encode(wire.REPLY, answer))
+            with contextlib.suppress(OSError):
+                await self._send_commands(self._link)
+
+    async def _send_commands(self, link: _Link) -> None:
+        """Sends interrupts and the last answer; the runner acts once on each number."""
+        if self._interrupts:
+            await link.stream.send(wire.encode(wire.INTERRUPT, {"n": self._interrupts}))
+        if self._answer:
+            await link.stream.send(wire.encode(wire.REPLY, self._answer))
 
     # -- greeting ---------------------------------------------------------------------------------
 
@@ -178,7 +184,7 @@ class Channel:
                             uploads.append(asyncio.ensure_future(self._upload(link, offset)))
                         elif self._verdict is not None:
                             await self._fetch(link)
-                        await self._send_interrupts(link)
+                        await self._send_commands(link)
                     done = await self._take(link, frame)
                     if done is not None:
                         return done
@@ -227,6 +233,8 @@ class Channel:
             return await self._release(link)
         elif frame.kind in wire.SPOOLED and frame.seq > self._last:
             self._last = frame.seq
+            if frame.kind == wire.ASK:
+                self._asked = frame.seq
             if frame.kind == wire.END:
                 sizes = frame.meta["sizes"] if frame.meta["size"] else []
                 self._verdict = Verdict(frame.meta, [bytearray(size) for size in sizes])

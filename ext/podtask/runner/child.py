@@ -94,7 +94,9 @@ class Child:
                 return
             try:
                 yield from self._decoder.feed(chunk)
-            except wire.WireError:  # someone was killed in the middle of a frame, and others went on
+            except (
+                wire.WireError
+            ):  # someone was killed in the middle of a frame, and others went on
                 self.kill(signal.SIGKILL)
 
     def reply(self, text: bytes) -> None:

@@ -48,6 +48,7 @@ class Supervisor:
         self._results: Optional[Results] = None
         self._exit: Optional[int] = None
         self._interrupts = 0
+        self._answered = 0  # number of the frame with the last question that has its answer
         self._why = ""  # what ends the worker, other than itself
         self._deadline = FOREVER
         self._kill_at = FOREVER
@@ -148,8 +149,8 @@ class Supervisor:
             client.upload = int(meta["offset"])
         elif frame.kind == wire.INTERRUPT:
             self._interrupt(int(meta["n"]))
-        elif frame.kind == wire.REPLY and self._child:
-            self._child.reply(json.dumps(meta).encode())
+        elif frame.kind == wire.REPLY:
+            self._reply(meta)
         elif frame.kind == wire.ACK and self.state == "done" and meta.get("taken"):
             self._exit = 0 if self._end and self._end["status"] == "ok" else 1
 
@@ -158,6 +159,12 @@ class Supervisor:
         if self._child and self.state == "running" and number > self._interrupts:
             self._interrupts = number
             self._child.kill(signal.SIGINT)
+
+    def _reply(self, meta: Dict[str, Any]) -> None:
+        """Answers each question once: a new connection repeats the last answer."""
+        if self._child and self.state == "running" and int(meta["to"]) > self._answered:
+            self._answered = int(meta["to"])
+            self._child.reply(json.dumps(meta).encode())
 
     def _attach(self, client: Connection, meta: Dict[str, Any]) -> None:
         if meta.get("proto") != wire.PROTO:
