@@ -174,7 +174,6 @@ class Supervisor:
         for other in self._clients:
             if other is not client and other.attached:
                 other.finish(wire.encode(wire.BYE, {"reason": "another client took over"}))
-        after = int(meta.get("after_seq", 0))
         hello = {
             "proto": wire.PROTO,
             "python": sys.version.split()[0],
@@ -184,10 +183,7 @@ class Supervisor:
             "last_seq": self._spool.last,
         }
         client.send(wire.encode(wire.HELLO, hello))
-        if after + 1 < self._spool.first:
-            lost = {"from": after + 1, "to": self._spool.first - 1}
-            client.send(wire.encode(wire.GAP, lost, seq=self._spool.first - 1))
-        client.cursor = after + 1
+        client.cursor = int(meta.get("after_seq", 0)) + 1
 
     def _store(self, client: Connection, meta: Dict[str, Any], data: bytes) -> None:
         name = str(meta["id"])
