@@ -18,6 +18,7 @@ from .manifest import BOOT_SECONDS, Identity, Rendered
 from .program import boot_program
 
 T = TypeVar("T")
+LAST_SECONDS = 1.0  # for a runner that was told to end at once
 LEFT_OUT = {
     "initContainers": "init containers",
     "volumes": "volumes",
@@ -110,14 +111,14 @@ class LocalProcess:
         return Ending(f"The local runner ended with exit code {code}.{last}", "Run the cell again.", code)  # fmt: skip
 
     async def delete(self, grace: float | None = None) -> None:
-        """Ends the process: asked first, killed after the grace."""
+        """Ends the process: asked twice, so that it ends the cell's, then killed."""
+        for seconds in (5 if grace is None else grace, LAST_SECONDS):
+            if not self._exit.done():
+                self._process.terminate()
+                await asyncio.wait([self._exit], timeout=seconds)
         if not self._exit.done():
-            self._process.terminate()
-            try:
-                await asyncio.wait_for(asyncio.shield(self._exit), 5 if grace is None else grace)
-            except asyncio.TimeoutError:
-                self._process.kill()
-                await self._exit
+            self._process.kill()
+            await self._exit
         if not self._log.closed:
             self._text = self._read()
             self._log.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -50,3 +51,43 @@ def test_answer_given_while_the_connection_is_down_arrives_once(cut_after: bool)
         return list(found)
 
     assert asyncio.run(scene()) == ["one", "two"]
+
+
+STUBBORN = """
+import socket, time
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1])
+while True:
+    try:
+        time.sleep(1000)
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+def test_deleted_local_runner_takes_a_stubborn_cell_along() -> None:
+    """A cell that ignores interrupts does not outlive its runner."""
+
+    async def scene() -> None:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions(), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        begun: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def on_frame(frame: wire.Frame) -> None:
+            if frame.kind == wire.STREAM:
+                begun.set_result(int(frame.data))
+
+        channel = Channel(placement, KEY, lambda python: job(STUBBORN, []), on_frame)
+        talk = asyncio.ensure_future(channel.run())
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", await asyncio.wait_for(begun, 30)
+        )
+        talk.cancel()
+        await asyncio.wait([talk])
+        await placement.delete(grace=0.1)
+        with contextlib.suppress(ConnectionResetError):  # how the cell's process ends, too
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+    asyncio.run(scene())

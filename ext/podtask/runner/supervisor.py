@@ -285,7 +285,10 @@ class Supervisor:
         self._child.kill(signal.SIGINT)
 
     def _on_terminate(self, number: int, frame: Any) -> None:
-        if self.state == "running":
+        if self._child and self.state == "running":
+            if self._why == "terminated":  # the second time: at once
+                self._child.kill(signal.SIGKILL)
+                self._exit = 128 + number
             self._stop("terminated", float(self._job["grace"]))
         else:
             self._exit = 128 + number
