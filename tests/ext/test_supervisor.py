@@ -14,7 +14,7 @@ from podtask.options import RunOptions
 from podtask.pickles import unpack
 from podtask.runner import wire
 
-from tests.ext.test_channel import KEY, job
+from tests.ext.test_channel import KEY, job, run
 
 
 @pytest.mark.parametrize("cut_after", [False, True])
@@ -91,3 +91,20 @@ def test_deleted_local_runner_takes_a_stubborn_cell_along() -> None:
         writer.close()
 
     asyncio.run(scene())
+
+
+LONG = """
+error = ValueError("\U0001f600" * 70_000)
+try:
+    raise error
+except ValueError as first:
+    raise KeyError("\u65e5" * 70_000) from first
+"""
+
+
+def test_errors_with_long_messages_fit_into_the_verdict() -> None:
+    """A chain of them is the cell's error, not the death of its process."""
+    verdict, _, _ = asyncio.run(run(job(LONG, []), []))
+    assert verdict.end["status"] == "error"
+    assert [each["type"] for each in verdict.end["error"]["errors"]] == ["KeyError", "ValueError"]
+    assert all(len(each["message"]) > 1000 for each in verdict.end["error"]["errors"])
