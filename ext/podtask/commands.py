@@ -17,12 +17,10 @@ class Session:
 
     Args:
         names: the notebook's variables.
-        default: the template of cells that name none.
         last: the pod of the last cell that ran, without its key.
     """
 
     names: dict[str, Any]
-    default: Any = None
     last: dict[str, Any] = field(default_factory=dict)
 
 
@@ -49,16 +47,17 @@ def usage() -> str:
 def use(session: Session, words: list[str]) -> None:
     """%podtask use NAME: make a template this session's default; use none ends that."""
     (name,) = _words(words, 1, use)
+    from . import library
+
     if name == "none":
-        session.default = None
+        library.use(None)
         return
-    from .library import find
     from .options import RunOptions
     from .settings import merged
     from .template import PodTemplate
 
-    found = find(name, session.names, RunOptions.of(**merged({})))
-    session.default = found if hasattr(found, "template") else PodTemplate.of(found)
+    found = library.find(name, session.names, RunOptions.of(**merged({})))
+    library.use(found if hasattr(found, "template") else PodTemplate.of(found))
 
 
 def save(session: Session, words: list[str]) -> None:
@@ -67,18 +66,17 @@ def save(session: Session, words: list[str]) -> None:
     plain = [word for word in words if word not in flags]
     if flags - {"--user", "--force"} or not 1 <= len(plain) <= 2:
         raise UsageError((save.__doc__ or "").splitlines()[0])
-    from .library import find
-    from .library import save as keep
+    from . import library
     from .options import RunOptions
     from .settings import merged
     from .template import PodTemplate
 
     name, source = plain[0], plain[-1]
-    if len(plain) == 1 and name not in session.names and session.default is not None:
-        found = session.default
+    if len(plain) == 1 and name not in session.names and library.default() is not None:
+        found = library.default()
     else:
-        found = find(source, session.names, RunOptions.of(**merged({})))
-    path = keep(name, PodTemplate.of(found), "--user" in flags, "--force" in flags)
+        found = library.find(source, session.names, RunOptions.of(**merged({})))
+    path = library.save(name, PodTemplate.of(found), "--user" in flags, "--force" in flags)
     print(f"Saved: {path}  (use it with -t {name})")
 
 
@@ -99,6 +97,7 @@ def templates(session: Session, words: list[str]) -> None:
 def config(session: Session, words: list[str]) -> None:
     """%podtask config: show each setting, its value and where that came from."""
     _words(words, 0, config)
+    from .library import default
     from .options import pairs
     from .settings import everything
 
@@ -108,7 +107,7 @@ def config(session: Session, words: list[str]) -> None:
         if name == "env":  # values may be secrets
             value = ", ".join(key for key, _ in pairs(value))
         rows.append((name, "-" if value in (None, "", ()) else str(value), setting.origin))
-    if session.default is not None:
+    if default() is not None:
         rows = [row if row[0] != "template" else ("template", "(this session's)", "%podtask use")
                 for row in rows]  # fmt: skip
     _table(rows)

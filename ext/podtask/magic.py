@@ -121,7 +121,7 @@ class PodtaskMagics(Magics):
         given = {name: value for name, value in vars(known).items() if value is not None}
         from .library import options
 
-        return options(given, self._session.names, self._session.default)
+        return options(given, self._session.names)
 
 
 def _cell(shell: Any, cell: str) -> Cell:
