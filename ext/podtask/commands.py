@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
 from .errors import nearest
+
+if TYPE_CHECKING:
+    from .options import RunOptions
 
 
 @dataclass
@@ -40,7 +43,7 @@ def run(session: Session, line: str) -> None:
 
 def usage() -> str:
     """Returns the commands, a line each."""
-    lines = [(command.__doc__ or "").splitlines()[0] for command in COMMANDS.values()]
+    lines = [_usage(command) for command in COMMANDS.values()]
     return "\n".join([*lines, "Cells run with %%podtask; see %%podtask?"])
 
 
@@ -65,7 +68,7 @@ def save(session: Session, words: list[str]) -> None:
     flags = {word for word in words if word.startswith("--")}
     plain = [word for word in words if word not in flags]
     if flags - {"--user", "--force"} or not 1 <= len(plain) <= 2:
-        raise UsageError((save.__doc__ or "").splitlines()[0])
+        raise UsageError(_usage(save))
     from . import library
     from .options import RunOptions
     from .settings import merged
@@ -113,9 +116,55 @@ def config(session: Session, words: list[str]) -> None:
     _table(rows)
 
 
+def why(session: Session, words: list[str]) -> None:
+    """%podtask why [NAME]: say where a task is and what to change; the last cell's without a name."""
+    if len(words) > 1:
+        raise UsageError(_usage(why))
+    from .handle import Task
+
+    tasks = {name: each for name, each in session.names.items() if isinstance(each, Task)}
+    tasks.update({each.name: each for each in tasks.values()})
+    name = words[0] if words else "_task"
+    if name in tasks:
+        print(tasks[name].why())
+    elif words:
+        raise UsageError(f"%podtask why: there is no task {name!r} in this notebook.{nearest(name, tasks)}")  # fmt: skip
+    else:
+        raise UsageError("%podtask why: no cell has run in a pod yet.")
+
+
+def doctor(session: Session, words: list[str]) -> None:
+    """%podtask doctor [OPTIONS]: look at all a cell needs, and run one; options as of %%podtask."""
+    from .doctor import examine
+
+    for finding in examine(_options(session, words)):
+        print(finding, flush=True)
+
+
+def rbac(session: Session, words: list[str]) -> None:
+    """%podtask rbac [-n NAME]: print the least Role that cells need."""
+    import yaml
+
+    from .doctor import role
+
+    namespace = _options(session, words).namespace
+    print(yaml.safe_dump(role(namespace or "default"), sort_keys=False), end="")
+
+
+def _options(session: Session, words: list[str]) -> RunOptions:
+    from .flags import read
+    from .library import options
+
+    return options(read(words), session.names)
+
+
+def _usage(command: Callable[..., None]) -> str:
+    return (command.__doc__ or "").splitlines()[0]
+
+
 def _words(words: list[str], count: int, command: Callable[..., None]) -> list[str]:
     if len(words) != count:
-        raise UsageError((command.__doc__ or "").splitlines()[0])
+        raise UsageError(_usage(command))
     return words
 
 
@@ -132,4 +181,7 @@ COMMANDS: dict[str, Callable[[Session, list[str]], None]] = {
     "save": save,
     "templates": templates,
     "config": config,
+    "why": why,
+    "doctor": doctor,
+    "rbac": rbac,
 }

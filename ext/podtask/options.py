@@ -146,7 +146,7 @@ class RunOptions:
     template: Any = option(
         None,
         "-t --template",
-        "pod template: a name of this notebook, or a YAML file",
+        "pod template: a name (of this notebook, saved, or pod-template/NAME), or a YAML file",
         lambda v: v,
         "TEMPLATE",
     )
