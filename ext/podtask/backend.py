@@ -60,6 +60,9 @@ class Placement(Protocol):
     async def stopped(self) -> tuple[str, str]:
         """Returns why it was told to stop, and what to do; empty where nothing is known."""
 
+    async def farewell(self) -> None:
+        """Waits a moment for notes that are on their way, before it is deleted."""
+
     async def why(self) -> str:
         """Returns where it is, and what to change, in one line."""
 

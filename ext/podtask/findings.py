@@ -50,6 +50,8 @@ class Diagnosis:
         say = f"{self.say}. {self.do}" if self.do else self.say
         if self.limit == 0:
             return say
+        if self.phase == "Running":
+            return f"{say}."
         until = "until --start-timeout" if self.limit is None else f"for {self.limit:g} s"
         return f"{say} (Waits {until}.)"
 

@@ -126,6 +126,9 @@ class LocalProcess:
         """Returns nothing: whoever ended the process left no word."""
         return "", ""
 
+    async def farewell(self) -> None:
+        """Nothing: a local runner has no company."""
+
     async def why(self) -> str:
         """Returns whether the process runs."""
         code = self._process.poll()

@@ -75,6 +75,9 @@ class Unreliable:
     async def ended(self) -> Ending:
         return await self._placement.ended()
 
+    async def farewell(self) -> None:
+        """Nothing."""
+
     async def stopped(self) -> tuple[str, str]:
         return await self._placement.stopped()
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from podtask import Task
 
-from tests.pods.waiting import failure, notes, submit
+from tests.pods.waiting import HOLD, failure, notes, submit
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 LONG = "import time\nprint('up')\ntime.sleep(600)"
@@ -107,11 +107,25 @@ SIDE = {"name": "side", "image": "nopython:1"}
 @pytest.mark.feature("A24", "N09", "S02")
 def test_sidecar_that_fails_is_told_and_the_result_comes_back() -> None:
     """Its name, exit code and last lines in one line; the cell goes on to its result."""
-    side = {**SIDE, "command": ["sh", "-c", "echo starting; echo no licence >&2; exit 7"]}
-    task = submit({"containers": [side]}, "import time\ntime.sleep(4)\n6 * 7")
-    (note,) = notes(task)
+    side = {**SIDE, "command": ["sh", "-c", "echo starting; echo no licence; exit 7"]}
+    task = submit({"containers": [side]}, HOLD + "6 * 7")
+    (note,) = notes(task, 1)
     assert note.startswith("sidecar 'side' ended with exit code 7; the cell goes on.")
     assert note.endswith("Its last lines: starting | no licence")
+    assert task.result() == 42
+
+
+@pytest.mark.feature("N09")
+def test_each_sidecar_that_fails_is_told() -> None:
+    """Two that cannot even start are two notes, each with its own program."""
+    sides = [{**SIDE, "name": name, "command": [f"/bin/no-{name}"]} for name in ("one", "two")]
+    task = submit({"containers": sides}, HOLD + "6 * 7")
+    said = notes(task, 2)
+    assert len(said) == 2
+    for name in ("one", "two"):
+        assert any(
+            f"image of sidecar '{name}' has no program '/bin/no-{name}'" in each for each in said
+        )
     assert task.result() == 42
 
 
@@ -139,8 +153,8 @@ def test_sidecar_out_of_memory_is_told_with_its_limit() -> None:
     side = {"name": "side", "image": "python:3.11-slim",
             "command": ["python3", "-c", "x = bytearray(b'1') * (200 << 20)"],
             "resources": {"limits": {"memory": "32Mi"}}}  # fmt: skip
-    task = submit({"containers": [side]}, "import time\ntime.sleep(5)\n1")
-    (note,) = notes(task)
+    task = submit({"containers": [side]}, HOLD + "1")
+    (note,) = notes(task, 1)
     assert "sidecar 'side' ended with exit code 137, OOMKilled at the limit of 32Mi" in note
     assert task.result() == 1
 

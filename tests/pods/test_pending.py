@@ -125,7 +125,7 @@ FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "init": (
         {"initContainers": [{"name": "fetch", "image": "nopython:1", "command": ["sh", "-c",
-         "echo starting; echo no such bucket >&2; exit 3"]}], "containers": []},
+         "echo starting; echo no such bucket; exit 3"]}], "containers": []},
         ["init container 'fetch' failed with exit code 3", "starting | no such bucket",
          "spec.initContainers[fetch]"],
     ),
@@ -134,6 +134,23 @@ FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
          "command": ["sh", "-c", "echo no certificate; exit 4"],
          "startupProbe": {"tcpSocket": {"port": 9}}}], "containers": []},
         ["sidecar 'proxy' keeps ending, with exit code 4", "no certificate", "spec.initContainers[proxy]"],
+    ),
+    "native sidecar without its program": (
+        {"initContainers": [{"name": "proxy", "image": "nopython:1", "restartPolicy": "Always",
+         "command": ["python3"]}], "containers": []},
+        ["image of sidecar 'proxy' has no program 'python3'", "spec.initContainers[proxy]"],
+    ),
+    "config map's key in env": (
+        primary(env=[{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "kube-root-ca.crt", "key": "k"}}}]),
+        ["couldn't find key k in ConfigMap", "Create configmap key 'k'", ".env"],
+    ),
+    "secret in envFrom": (
+        primary(envFrom=[{"secretRef": {"name": "absent"}}]),
+        ['secret "absent" not found', "Create secret 'absent'", "envFrom"],
+    ),
+    "secret as a volume": (
+        mounted(secret={"secretName": "absent"}),
+        ['secret "absent" not found', "Create secret 'absent'", "spec.volumes[].secret"],
     ),
 }  # fmt: skip
 
