@@ -134,9 +134,9 @@ def count(text: Any) -> int:
 def option(
     default: Any, flags: str, say: str, take: Any = str, metavar: str = "", **more: Any
 ) -> Any:
-    """A field of RunOptions with its flags, help, parser and metavar."""
+    """A field of RunOptions with its flags, help, parser and metavar; ``hidden`` keeps its value out of ``repr``."""
     about = {"flags": flags.split(), "say": say, "take": take, "metavar": metavar, **more}
-    return dataclasses.field(default=default, metadata=about)
+    return dataclasses.field(default=default, metadata=about, repr=not more.get("hidden"))
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,7 @@ class RunOptions:
         pairs,
         "NAME=VALUE",
         many=True,
+        hidden=True,  # tokens travel so
     )
     cpu: str | None = option(None, "--cpu", "CPUs to request", quantity, "QUANTITY")
     memory: str | None = option(

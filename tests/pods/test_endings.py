@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -60,22 +58,6 @@ def test_deadline_is_told() -> None:
     said = failure(submit({"activeDeadlineSeconds": 4, "containers": []}, LONG))
     assert "longer than its activeDeadlineSeconds of 4" in said
     assert "--timeout" in said
-
-
-@pytest.fixture
-def slot(cluster: Any) -> Iterator[tuple[str, str]]:
-    """An extended resource of which the node has one, and a high priority class."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    assert cluster.node
-    (node,) = [each["metadata"]["name"] for each in cluster.kubectl_json("get", "nodes")["items"]
-               if "taints" not in each["spec"]][:1]  # fmt: skip
-    path = f"/status/capacity/podtask.test~1{name}"
-    patch = ("patch", "node", node, "--subresource=status", "--type=json", "--patch")
-    cluster.kubectl(*patch, json.dumps([{"op": "add", "path": path, "value": "1"}]))
-    cluster.kubectl("create", "priorityclass", name, "--value=1000")
-    yield f"podtask.test/{name}", name
-    cluster.kubectl("delete", "priorityclass", name)
-    cluster.kubectl(*patch, json.dumps([{"op": "remove", "path": path}]))
 
 
 @pytest.mark.feature("S02")

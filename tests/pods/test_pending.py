@@ -53,6 +53,20 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
         "didn't match Pod's node affinity/selector",
         "spec.nodeSelector",
     ),
+    "affinity to nodes": (
+        {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [{"matchExpressions": [{"key": "gpu", "operator": "Exists"}]}]}}},
+         "containers": []},
+        "didn't match Pod's node affinity/selector",
+        "affinity.nodeAffinity",
+    ),
+    "affinity to pods": (
+        {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+            {"labelSelector": {"matchLabels": {"app": "none"}}, "topologyKey": "kubernetes.io/hostname"}]}},
+         "containers": []},
+        "didn't match pod affinity rules",
+        "spec.affinity.podAffinity",
+    ),
     "claim": (
         mounted(persistentVolumeClaim={"claimName": "absent"}),
         'persistentvolumeclaim "absent" not found',
