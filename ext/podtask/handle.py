@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .backend import Ending, Placement
 from .channel import Channel
 from .errors import InputError, StartError, TaskTimeout
-from .job import Job, Verdict
+from .job import Job, Verdict, step
 from .local import LocalProcess, ignored
 from .loop import Loop, loop
 from .manifest import PORT_TAKEN, Rendered, render, without_key
@@ -291,7 +291,7 @@ class Task:
     def _on_frame(self, frame: wire.Frame) -> None:
         if frame.kind == wire.STATE:
             self.status = "Running"
-            self._on_phase("Running", "")
+            self._on_phase(*step(frame.meta))
         elif frame.kind == wire.STREAM:
             self._output.append(frame.data)
         self.updates.put(Update("frame", frame=frame))

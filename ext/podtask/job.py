@@ -43,3 +43,10 @@ class Verdict:
                 offset = 0
             elif data:
                 offset -= len(part)
+
+
+def step(meta: dict[str, Any]) -> tuple[str, str]:
+    """Returns phase and sentence for what a runner says that it is at (meta of a state frame)."""
+    if meta["step"] == "pip":
+        return "Installing", ", ".join(meta["specs"])
+    return "Running", ""

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .errors import InputError, nearest
@@ -65,6 +66,40 @@ def pairs(given: Any) -> tuple[tuple[str, str], ...]:
         if name.startswith("PODTASK_"):
             raise InputError(f"{name}: names that begin with PODTASK_ are reserved.",
                              "Choose another name.")  # fmt: skip
+    return tuple(found)
+
+
+def texts(given: Any) -> tuple[str, ...]:
+    """Returns one text, or several.
+
+    Raises:
+        InputError: it is nothing of the kind, or one is empty.
+    """
+    found = (given,) if isinstance(given, str) else tuple(_items(given))
+    for each in found:
+        if not isinstance(each, str) or not each.strip():
+            raise InputError(f"{each!r} is no text.", "Write one, or a list of such.")
+    return found
+
+
+def lines(given: Any) -> tuple[str, ...]:
+    """Returns texts; the name of a file stands for its lines, comments left out.
+
+    Raises:
+        InputError: it is nothing of the kind, or a file cannot be read.
+    """
+    found: list[str] = []
+    for each in texts(given):
+        if not each.endswith(".txt"):
+            found.append(each)
+            continue
+        try:
+            read = Path(each).expanduser().read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{each} cannot be read: {error}", "Name a file, or write numpy<2."
+            ) from None
+        found += [line for line in (part.partition("#")[0].strip() for part in read) if line]
     return tuple(found)
 
 
@@ -167,6 +202,29 @@ class RunOptions:
         "NAME=VALUE",
         many=True,
         hidden=True,  # tokens travel so
+    )
+    pip: tuple[str, ...] = option(
+        (),
+        "--pip",
+        "install this when the cell starts, beside what the image has",
+        texts,
+        "SPEC",
+        many=True,
+    )
+    index_url: str | None = option(
+        None, "--index-url", "package index for --pip", str, "URL", hidden=True
+    )
+    extra_index_url: tuple[str, ...] = option(
+        (), "--extra-index-url", "one more index for --pip", texts, "URL", many=True, hidden=True
+    )
+    pre: bool = option(False, "--pre", "--pip may take pre-releases", yes, flag=True)
+    constraint: tuple[str, ...] = option(
+        (),
+        "--constraint",
+        "bound of what --pip installs (numpy<2), or a file of such",
+        lines,
+        "SPEC|FILE",
+        many=True,
     )
     cpu: str | None = option(None, "--cpu", "CPUs to request", quantity, "QUANTITY")
     memory: str | None = option(

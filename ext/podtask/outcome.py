@@ -148,13 +148,18 @@ def _error(
                          do or "A drained node or a deletion does that: run the cell again.")  # fmt: skip
     if "error" in end:
         described = end["error"]
+        if described["stage"] == "pip" and described["errors"][0]["type"] == "InstallError":
+            return StartError(*described["errors"][0]["message"].split("\n"))
         error = rebuild(described["errors"], instances)
         if described["stage"] == "load":
             add_note(
                 error, "This happened while the cell's inputs were unpacked, before its first line."
             )
         if isinstance(error, ModuleNotFoundError):
-            add_note(error, "The image lacks this module: name one that has it with --image.")
+            add_note(
+                error,
+                "The image lacks this module: install it with --pip, or name an image that has it with --image.",
+            )
         add_note(error, f"in {where}")
         return error
     how = f"signal {end['signal']}" if "signal" in end else f"exit code {end.get('exit')}"
