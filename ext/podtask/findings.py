@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LONGEST = 300  # characters of a message; its end is kept, where the cause stands
+LOST = {"preempted", "evicted", "node lost", "disrupted", "rejected by its node"}
 Pod = dict[str, Any]
 Events = list[dict[str, Any]]
 
@@ -36,6 +37,11 @@ class Diagnosis:
     ended: bool = False
     code: int | None = None
     log: str = ""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the pod ended for want of its place: another one may do better."""
+        return self.ended and self.category in LOST
 
     @property
     def hopeless(self) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from .errors import InputError, nearest
+from .kinds import lines, one_of, texts, yes
 from .quantities import quantity
 
 DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
@@ -69,40 +69,6 @@ def pairs(given: Any) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def texts(given: Any) -> tuple[str, ...]:
-    """Returns one text, or several.
-
-    Raises:
-        InputError: it is nothing of the kind, or one is empty.
-    """
-    found = (given,) if isinstance(given, str) else tuple(_items(given))
-    for each in found:
-        if not isinstance(each, str) or not each.strip():
-            raise InputError(f"{each!r} is no text.", "Write one, or a list of such.")
-    return found
-
-
-def lines(given: Any) -> tuple[str, ...]:
-    """Returns texts; the name of a file stands for its lines, comments left out.
-
-    Raises:
-        InputError: it is nothing of the kind, or a file cannot be read.
-    """
-    found: list[str] = []
-    for each in texts(given):
-        if not each.endswith(".txt"):
-            found.append(each)
-            continue
-        try:
-            read = Path(each).expanduser().read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"{each} cannot be read: {error}", "Name a file, or write numpy<2."
-            ) from None
-        found += [line for line in (part.partition("#")[0].strip() for part in read) if line]
-    return tuple(found)
-
-
 def _items(given: Any) -> Iterable[Any]:
     if isinstance(given, Iterable):
         return given
@@ -118,30 +84,6 @@ def _pair(item: Any) -> tuple[str, str]:
     if not sign or not name:
         raise InputError(f"{name!r} has no value.", "Write NAME=VALUE.")
     return name, value
-
-
-def yes(given: Any) -> bool:
-    """Returns a truth from one, or from the words for it.
-
-    Raises:
-        InputError: it is none.
-    """
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if str(given).strip().lower() not in words:
-        raise InputError(f"{given!r} is neither yes nor no.", "Write true or false.")
-    return words[str(given).strip().lower()]
-
-
-def one_of(*known: str) -> Callable[[Any], str]:
-    """Returns a parser that takes just these words."""
-
-    def take(given: Any) -> str:
-        if given not in known:
-            raise InputError(f"{given!r} is not known.{nearest(str(given), known)}",
-                             f"Choose {' or '.join(known)}.")  # fmt: skip
-        return str(given)
-
-    return take
 
 
 def label(text: Any) -> str:
@@ -257,6 +199,20 @@ class RunOptions:
     )
     start_timeout: float = option(
         1800.0, "--start-timeout", "the pod may take this long to start (30m)", seconds, "TIME"
+    )
+    retries: int | None = option(
+        None,
+        "--retries",
+        "another pod, so often, where one is lost before the cell began",
+        count,
+        "N",
+    )
+    retry_on: str = option(
+        "start",
+        "--retry-on",
+        "lost: cells that had begun are run again too, from their start",
+        one_of("start", "lost"),
+        "start|lost",
     )
     linger: float = option(
         3600.0, "--linger", "a finished pod waits this long for its notebook (1h)", seconds, "TIME"

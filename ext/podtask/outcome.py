@@ -134,7 +134,7 @@ def _mismatch(root: str, version: str) -> list[str]:
 
 
 def _error(
-    end: dict[str, Any], instances: dict[int, Any], where: str, stopped: tuple[str, str]
+    end: dict[str, Any], instances: dict[int, Any], where: str, stopped: tuple[str, str, bool]
 ) -> BaseException | None:
     status = end["status"]
     if status == "ok":
@@ -143,7 +143,7 @@ def _error(
         return TaskTimeout(f"The cell ran longer than its --timeout and was stopped in {where}.",
                            "Raise --timeout, or let the cell do less.")  # fmt: skip
     if status == "terminated":
-        say, do = stopped
+        say, do, _ = stopped
         return TaskError(f"The pod was told to stop while the cell ran, in {where}{say and ': '}{say}.",
                          do or "A drained node or a deletion does that: run the cell again.")  # fmt: skip
     if "error" in end:

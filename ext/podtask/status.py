@@ -97,15 +97,18 @@ class PodStatus:
             later.cancel()
             self._events.stop()
 
-    async def stopped(self) -> tuple[str, str]:
-        """Returns why the pod was told to stop, and what to do; waits for that to be reported."""
+    async def stopped(self) -> tuple[str, str, bool]:
+        """Returns why the pod was told to stop, what to do, and whether its place was lost.
+
+        Waits for that to be reported.
+        """
         end = time.monotonic() + STOP_SECONDS
         while True:
             changed = self.changed
             found = stop(self._pod, self._primary, self._gone)
             left = end - time.monotonic()
             if found is not None or left <= 0:
-                return (found.say, found.do) if found else ("", "")
+                return (found.say, found.do, found.lost) if found else ("", "", False)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(changed.wait(), left)
 
@@ -161,7 +164,7 @@ class PodStatus:
         verb = "ended before its result was here" if started else "cannot start"
         say = f"{self._name} {verb}: {found.say}."
         lines = await self._last_lines(found.log) if found.log else ""
-        return Ending(say + lines, found.do, found.code, started)
+        return Ending(say + lines, found.do, found.code, started, found.lost)
 
     def _tell_of_sidecars(self) -> None:
         told = self._mourned

@@ -78,7 +78,7 @@ class Unreliable:
     async def farewell(self) -> None:
         """Nothing."""
 
-    async def stopped(self) -> tuple[str, str]:
+    async def stopped(self) -> tuple[str, str, bool]:
         return await self._placement.stopped()
 
     async def why(self) -> str:

@@ -43,13 +43,31 @@ def test_deletion_without_grace_is_told(cluster: Any, namespace: str) -> None:
 def test_eviction_is_told(cluster: Any, namespace: str) -> None:
     """A pod that the eviction API removes says that it was evicted, and what prevents it."""
     task = up(submit(None, LONG))
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction",
-                "metadata": {"name": task.name, "namespace": namespace}}  # fmt: skip
-    path = f"/api/v1/namespaces/{namespace}/pods/{task.name}/eviction"
-    cluster.kubectl("create", f"--raw={path}", "--filename=-", input=json.dumps(eviction))
+    evict(cluster, namespace, task.name)
     said = failure(task)
     assert "it was evicted: its node is being drained" in said
     assert "safe-to-evict" in said
+
+
+def evict(cluster: Any, namespace: str, name: str) -> None:
+    """Evicts a pod as a drained node does."""
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction",
+                "metadata": {"name": name, "namespace": namespace}}  # fmt: skip
+    path = f"/api/v1/namespaces/{namespace}/pods/{name}/eviction"
+    cluster.kubectl("create", f"--raw={path}", "--filename=-", input=json.dumps(eviction))
+
+
+@pytest.mark.feature("S09")
+def test_evicted_cell_is_repeated_on_request(cluster: Any, namespace: str) -> None:
+    """With --retry-on lost the cell runs again in another pod, to its result."""
+    source = "import os\n" + HOLD + "os.environ['HOSTNAME']"
+    task = up(submit(None, source, retries=1, retry_on="lost"))
+    first = task.name
+    evict(cluster, namespace, first)
+    while task.name == first or task.logs().count("up") < 2:
+        assert task.updates.get(timeout=60).kind != "done", task.error
+    task.reply({"eof": True})
+    assert task.result(60) == task.name != first
 
 
 @pytest.mark.feature("S02")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from podtask.handle import Update
 
 from tests.pods.waiting import failure, submit, until
 
@@ -127,7 +128,10 @@ def test_pod_that_its_kubelet_refuses_is_told(
     assert cluster.node
     nodes = cluster.kubectl_json("get", "nodes")["items"]
     name = next(each["metadata"]["name"] for each in nodes if "taints" not in each["spec"])
-    said = failure(submit({"containers": [], **template, "nodeName": name}))
+    task = submit({"containers": [], **template, "nodeName": name}, retries=2)
+    said = failure(task)
+    told = [update.text for update in iter(task.updates.get_nowait, Update("done"))]
+    assert [text[-2:] for text in told if "Once more in another pod" in text] == ["1.", "0."]
     assert said.startswith("StartError")
     assert re.search(say, said)
     assert do in said
