@@ -103,6 +103,18 @@ def test_start_timeout_says_what_it_waited_for() -> None:
     assert "--start-timeout" in said
 
 
+@pytest.mark.feature("S09")
+def test_start_timeout_stands_still_in_a_queue(cluster: Any, namespace: str) -> None:
+    """A gated pod outlives its --start-timeout; admitted, it runs."""
+    gate = {"schedulingGates": [{"name": "team/queue"}], "containers": []}
+    task = submit(gate, "6 * 7", start_timeout=20)
+    until(task, "Gated")
+    assert not task.wait(21)
+    admit = json.dumps([{"op": "remove", "path": "/spec/schedulingGates"}])
+    cluster.kubectl("patch", "pod", task.name, "-n", namespace, "--type=json", "--patch", admit)
+    assert task.result(60) == 42
+
+
 SECRET = {"secretKeyRef": {"name": "there", "key": "absent"}}
 FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
     "secret": (

@@ -86,7 +86,7 @@ def test_missing_file_is_the_cells_own_error(pods: Shell) -> None:
     assert "----> 2 with open('/mnt/data/input.txt') as f:" in pods.shown_error(source)
 
 
-@pytest.mark.feature("A17", "A18", "A19")
+@pytest.mark.feature("A17", "A18", "A19", "A22")
 def test_cell_talks_to_a_database_beside_it(read_back: ReadBack) -> None:
     """A redis sidecar, its image untouched, answers the cell on localhost."""
     template = PodTemplate(
