@@ -262,9 +262,8 @@ class Task:
                 raise StartError(f"{self.name} has not started in {options.start_timeout:g} s ({self.phase}).",
                                  "Raise --start-timeout, or see why with kubectl describe pod.")  # fmt: skip
             await asyncio.sleep(pause := min(left, 1.0))
-            left -= (
-                0 if self.phase.startswith("Gated") else pause
-            )  # in a queue the clock stands still
+            if not self.phase.startswith("Gated"):  # in a queue the clock stands still
+                left -= pause
         await asyncio.sleep(options.timeout + options.grace + 60)
         raise TaskTimeout(f"{self.name} ran past its --timeout, and nothing was heard of it.",
                           "The pod was deleted; raise --timeout, or let the cell do less.")  # fmt: skip
