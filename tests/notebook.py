@@ -132,6 +132,11 @@ class Kernel:
         message: dict[str, Any] = self._client.get_iopub_msg(timeout=1)
         return message if message["parent_header"].get("msg_id") == self._running else None
 
+    def complete(self, source: str, cursor: int) -> dict[str, Any]:
+        """What Tab does; returns the reply's content."""
+        reply = self._client.complete(source, cursor, reply=True, timeout=CELL_SECONDS)
+        return dict(reply["content"])
+
     def interrupt(self) -> None:
         """What the stop button does."""
         self._manager.interrupt_kernel()

@@ -116,6 +116,9 @@ class View:
             self._screen.clear(bool(frame.meta["wait"]))
         elif frame.kind == wire.ASK:
             self._ask(frame.meta)
+        elif frame.kind == wire.STATE and "seconds" in frame.meta:
+            names = ", ".join(frame.meta["pip"])
+            self._screen.close(f"Installed {names} in {frame.meta['seconds']} s.")
         elif frame.kind == wire.GAP:
             lost = frame.meta["to"] - frame.meta["from"] + 1
             self._say(f"{lost} pieces of output were dropped: the notebook was away too long")

@@ -9,20 +9,20 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, NamedTuple
 
+from .attempts import Attempts
 from .backend import Ending, Placement
 from .channel import Channel
 from .errors import InputError, StartError, TaskTimeout
-from .job import Job, Verdict
+from .job import Job, Verdict, step
 from .local import LocalProcess, ignored
 from .loop import Loop, loop
-from .manifest import PORT_TAKEN, Rendered, render, without_key
+from .manifest import Rendered, render, without_key
 from .outcome import Outcome, Raw, decode, lost
 from .pickles import MINOR
 from .race import race
 from .runner import wire
 from .work import Work, new_identity
 
-PORT_TRIES = 3
 UNHEARD_SECONDS = 10
 
 
@@ -213,25 +213,23 @@ class Task:
         self.updates.put(Update("done"))
 
     async def _follow(self) -> Outcome:
-        for _ in range(PORT_TRIES):
+        attempts = Attempts(self._work.options)
+        while True:
             placement = await self._start()
             assert self._channel is not None
-            ending: Ending | None = None
             try:
                 found = await race(placement, self._channel, self._cancelled, self._deadline())
                 if found is None:
                     raise KeyboardInterrupt(f"{self.name} was cancelled and its pod deleted.")
-                if isinstance(found, Verdict):
+                again = attempts.next(found)
+                if isinstance(found, Verdict) and not again:
                     return await asyncio.to_thread(decode, found, self.where)
-                ending = found
             finally:
                 self._loop.background(placement.delete())
-            if ending.code != PORT_TAKEN:
-                raise lost(self.name, ending)
-            self._note("The runner's port was taken by another container; trying another one.")
-            self._port = None
-        raise StartError("Another container of the pod takes every port the runner chooses.",
-                         "Look at what the sidecars listen on.")  # fmt: skip
+            if isinstance(found, Ending) and not again:
+                raise lost(self.name, found)
+            self._note(again)
+            self._port, self.status = None, "Pending"
 
     async def _start(self) -> Placement:
         options = self._work.options
@@ -258,13 +256,14 @@ class Task:
 
     async def _deadline(self) -> None:
         """Raises when the cell has not begun in time, or has not ended long after its timeout."""
-        options = self._work.options
+        left = (options := self._work.options).start_timeout
         while self.status == "Pending":
-            left = self.began + options.start_timeout - time.monotonic()
             if left <= 0:
                 raise StartError(f"{self.name} has not started in {options.start_timeout:g} s ({self.phase}).",
                                  "Raise --start-timeout, or see why with kubectl describe pod.")  # fmt: skip
-            await asyncio.sleep(left)
+            await asyncio.sleep(pause := min(left, 1.0))
+            if not self.phase.startswith("Gated"):  # in a queue the clock stands still
+                left -= pause
         await asyncio.sleep(options.timeout + options.grace + 60)
         raise TaskTimeout(f"{self.name} ran past its --timeout, and nothing was heard of it.",
                           "The pod was deleted; raise --timeout, or let the cell do less.")  # fmt: skip
@@ -291,7 +290,7 @@ class Task:
     def _on_frame(self, frame: wire.Frame) -> None:
         if frame.kind == wire.STATE:
             self.status = "Running"
-            self._on_phase("Running", "")
+            self._on_phase(*step(frame.meta))
         elif frame.kind == wire.STREAM:
             self._output.append(frame.data)
         self.updates.put(Update("frame", frame=frame))

@@ -123,9 +123,12 @@ class LocalProcess:
             self._text = self._read()
             self._log.close()
 
-    async def stopped(self) -> tuple[str, str]:
+    async def stopped(self) -> tuple[str, str, bool]:
         """Returns nothing: whoever ended the process left no word."""
-        return "", ""
+        return "", "", False
+
+    async def farewell(self) -> None:
+        """Nothing: a local runner has no company."""
 
     async def why(self) -> str:
         """Returns whether the process runs."""

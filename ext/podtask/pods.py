@@ -44,6 +44,7 @@ class Pod:
         self._status = PodStatus(api, namespace, rendered, on_phase, on_note)
         self.ended = self._status.ended
         self.stopped = self._status.stopped
+        self.farewell = self._status.farewell
         self.why = self._status.why
         self.events = self._status.events
         self.logs = self._status.logs

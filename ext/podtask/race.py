@@ -45,6 +45,7 @@ async def race(
             verdict = talk.result()
             if verdict.end["status"] == "terminated":
                 verdict.stopped = await placement.stopped()
+            await placement.farewell()
             return verdict
         if stop.done():
             return None

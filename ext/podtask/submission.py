@@ -11,8 +11,8 @@ from .cell import Cell
 from .display import View
 from .errors import InputError
 from .handle import Task
-from .library import find
 from .library import options as chosen_options
+from .library import settled
 from .manifest import HIDDEN_KEY, Identity, Rendered
 from .manifest import render as render_pod
 from .options import RunOptions
@@ -39,13 +39,8 @@ def submit(
     Raises:
         InputError: before anything is sent; says what is wrong.
     """
-    if options is None:
-        given = {"template": template} if template is not None else {}
-        options = chosen_options(given, sys.modules["__main__"].__dict__)
-    elif template is not None:
-        if isinstance(template, str):
-            template = find(template, sys.modules["__main__"].__dict__, options)
-        options = options.changed(template=template)
+    given = {"template": template} if template is not None else {}
+    options = chosen_options(given) if options is None else settled(options.changed(**given))
     if callable(work):
         return call(work, args, kwargs, options)
     if args or kwargs:
@@ -98,13 +93,15 @@ def render(work: Any = None, template: Any = None, **options: Any) -> dict[str, 
 
     Args:
         work: the cell; what it does has no influence on the pod.
-        template: pod template, in any form that ``PodTemplate.of`` takes.
-        options: as of the magic.
+        template: pod template, by its name or in any form that ``PodTemplate.of`` takes.
+        options: as of the magic; the settings beneath them.
 
     Raises:
         InputError: the template or an option is wrong.
     """
-    return preview(template, RunOptions.of(**options)).pod
+    given = {"template": template} if template is not None else {}
+    chosen = chosen_options({**given, **options})
+    return preview(chosen.template, chosen).pod
 
 
 def preview(template: Any, options: RunOptions) -> Rendered:

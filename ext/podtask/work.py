@@ -17,7 +17,8 @@ from .modules import imported
 from .options import RunOptions
 from .pickles import MINOR, Inputs, pack_inputs, select
 from .quantities import amount
-from .template import PodTemplate
+from .script import Script
+from .template import PodTemplate, primary_container
 from .unpicklable import Unsendable
 
 OLDEST = (3, 9)
@@ -73,6 +74,10 @@ class Work:
         if version < OLDEST:
             raise StartError(f"The image has Python {python}; podtask needs 3.9 or newer.",
                              "Choose another image with --image.")  # fmt: skip
+        script = Script.of(self.cell.source)
+        if not script.takes(python):
+            raise StartError(f"The cell's script metadata requires Python {script.python}; the image "
+                             f"has {python}.", "Choose another image with --image.")  # fmt: skip
         inputs = self.inputs
         minor = ".".join(python.split(".")[:2])
         if minor != MINOR:
@@ -82,6 +87,8 @@ class Work:
         for line in inputs.notes:
             note(line)
         options = self.options
+        wanted = {"specs": options.pip, "index": options.index_url, "extra": options.extra_index_url,
+                  "pre": options.pre, "constraints": options.constraint}  # fmt: skip
         meta = {
             "exec": name,
             "source": self.cell.source,
@@ -91,6 +98,7 @@ class Work:
             **inputs.about,
             "outputs": "auto" if options.outputs == ("auto",) else list(options.outputs),
             "env": dict(options.env),
+            "pip": wanted if options.pip else None,
             "timeout": options.timeout,
             "linger": options.linger,
             "grace": options.grace,
@@ -112,10 +120,26 @@ def prepare(
     template = PodTemplate.of(options.template) if options.template is not None else PodTemplate()
     if values is None:
         values = select(cell.reads, options.inputs, namespace)
+    options = _with_script(cell, options, template)
     render(template, options, Identity("podtask-check", "", 1), MINOR)
     work = Work(cell, template, options, values, namespace)
     _ = work.inputs  # packed now: the notebook may change them later
     return work
+
+
+def _with_script(cell: Cell, options: RunOptions, template: PodTemplate) -> RunOptions:
+    """Returns options with what the cell's script metadata asks for."""
+    script = Script.of(cell.source)
+    if script.packages:
+        options = options.changed(pip=(*script.packages, *options.pip))
+    if script.python and not options.image and not options.local:
+        image = primary_container(template.to_dict()["spec"], template.primary_container_name).get(
+            "image"
+        )
+        minor = script.minor(MINOR)
+        if not image and minor != MINOR:
+            return options.changed(image=f"python:{minor}-slim")
+    return options
 
 
 def new_identity(port: int | None) -> Identity:

@@ -75,7 +75,10 @@ class Unreliable:
     async def ended(self) -> Ending:
         return await self._placement.ended()
 
-    async def stopped(self) -> tuple[str, str]:
+    async def farewell(self) -> None:
+        """Nothing."""
+
+    async def stopped(self) -> tuple[str, str, bool]:
         return await self._placement.stopped()
 
     async def why(self) -> str:

@@ -288,5 +288,6 @@ def test_every_option_is_known_here() -> None:
     """An option that changes the pod has its row above, the others are named here."""
     rows = {name for row in ROWS.values() for name in row.options}
     elsewhere = {"template", "inputs", "outputs", "namespace", "context", "local", "dry_run",
-                 "grace", "start_timeout", "max_input"}  # fmt: skip
+                 "grace", "start_timeout", "max_input", "pip", "index_url", "extra_index_url", "pre",
+                 "constraint", "retries", "retry_on"}  # fmt: skip
     assert rows | elsewhere == set(RunOptions.__dataclass_fields__)

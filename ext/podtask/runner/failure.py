@@ -39,7 +39,7 @@ def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
 
     Args:
         errors: as :func:`chain` gives them.
-        stage: load or run.
+        stage: pip, load or run.
     """
     places = {id(error): place for place, error in enumerate(errors)}
     error = errors[0]
