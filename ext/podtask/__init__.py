@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     from .submission import render as render
     from .submission import run as run
     from .submission import submit as submit
+    from .tasks import attach as attach
     from .template import PodTemplate as PodTemplate
 
 __version__ = "0.1.0"
 PUBLIC = {
-    "Cell": "cell", "RunOptions": "options", "PodTemplate": "template", "Task": "handle",
+    "Cell": "cell", "RunOptions": "options", "PodTemplate": "template", "Task": "handle", "attach": "tasks",
     "render": "submission", "run": "submission", "submit": "submission",
     "TaskFunction": "function", "task": "function", "wait_for": "runner.standin",
     "PodtaskError": "errors", "InputError": "errors", "ClusterError": "errors",

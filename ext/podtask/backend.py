@@ -74,6 +74,12 @@ class Placement(Protocol):
     async def events(self) -> list[dict[str, Any]]:
         """Returns what the cluster reported of it, oldest first."""
 
+    def leave(self) -> None:
+        """Forgets it without ending it: somebody else follows it."""
+
+    async def whole_log(self) -> bytes:
+        """Returns all that is left of the runner's log; nothing where it is gone."""
+
     async def logs(self, container: str | None) -> str:
         """Returns what a container has written to its log."""
 

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from .bounds import Tally, bounded
-from .handle import Task, Update
+from .feed import Update
+from .handle import Task
 from .outcome import Outcome
 from .runner import wire
 from .screens import Screen
@@ -199,7 +200,7 @@ class View:
             text = f"{mark} {task.name or 'podtask'} · {task.status} · {task.seconds:.1f} s"
         else:
             mark = MARKS.get(task.status, "○")
-            seconds = time.monotonic() - task.phase_since
+            seconds = task.phase_seconds
             text = f"{mark} {task.name or 'podtask'} · {task.phase} · {seconds:.0f} s"
         self._screen.status(text)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError, nearest
+
+# Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
+TASK_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
 def yes(given: Any) -> bool:
@@ -31,6 +35,18 @@ def one_of(*known: str) -> Callable[[Any], str]:
         return str(given)
 
     return take
+
+
+def task_name(given: Any) -> str:
+    """Returns a name for a task, which is a label's value too.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not TASK_NAME.fullmatch(str(given)):
+        raise InputError(f"{given!r} is no name for a task.",
+                         "Letters, digits, '_', '-' and '.', at most 63.")  # fmt: skip
+    return str(given)
 
 
 def texts(given: Any) -> tuple[str, ...]:

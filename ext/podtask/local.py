@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from .backend import ByteStream, Ending, OnPhase
-from .manifest import BOOT_SECONDS, Identity, Rendered
+from .manifest import Identity, Rendered, env_of
 from .program import boot_program
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class LocalProcess:
         self._process = process
         self._port = port
         self._log = log
-        self._text = ""
+        self._text = b""
         self._loop = asyncio.get_running_loop()
         self._exit: asyncio.Future[int] = self._loop.create_future()
         # Not asyncio's subprocess: its terminate() may take the exit code from its own watcher.
@@ -82,7 +82,7 @@ class LocalProcess:
         with listener:
             fd = listener.fileno()
             env = {**os.environ, **template_env(rendered), "PODTASK_KEY": identity.key,
-                   "PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": str(BOOT_SECONDS)}  # fmt: skip
+                   "PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": env_of(rendered)["PODTASK_WAIT"]}  # fmt: skip
             command = [sys.executable, "-c", boot_program()]
             process = await asyncio.to_thread(
                 subprocess.Popen,
@@ -123,6 +123,11 @@ class LocalProcess:
             self._text = self._read()
             self._log.close()
 
+    def leave(self) -> None:
+        """Ends the process too: no other kernel finds it."""
+        if not self._exit.done():
+            self._process.terminate()
+
     async def stopped(self) -> tuple[str, str, bool]:
         """Returns nothing: whoever ended the process left no word."""
         return "", "", False
@@ -141,20 +146,21 @@ class LocalProcess:
 
     async def logs(self, container: str | None) -> str:
         """Returns what the runner has written, the cell's first 3 MiB among it."""
+        return (await self.whole_log()).decode("utf-8", "replace")
+
+    async def whole_log(self) -> bytes:
+        """Returns the same as bytes."""
         return self._text if self._log.closed else self._read()
 
-    def _read(self) -> str:
+    def _read(self) -> bytes:
         self._log.seek(0)
-        return str(self._log.read().decode("utf-8", "replace"))
+        return bytes(self._log.read())
 
 
 def template_env(rendered: Rendered) -> dict[str, str]:
     """Returns the plain environment variables of the primary container."""
-    for container in rendered.pod["spec"]["containers"]:
-        if container["name"] == rendered.primary:
-            return {entry["name"]: str(entry["value"]) for entry in container["env"]
-                    if "value" in entry and not entry["name"].startswith("PODTASK_")}  # fmt: skip
-    return {}
+    return {name: value for name, value in env_of(rendered).items()
+            if not name.startswith("PODTASK_")}  # fmt: skip
 
 
 def ignored(rendered: Rendered) -> list[str]:

@@ -55,12 +55,13 @@ class PodtaskMagics(Magics):
             from .preview import Preview
 
             return Preview.of(options, self._session.last)
+        from .course import Fresh
         from .display import View, show_result
         from .handle import Task
         from .screens import screen
         from .work import prepare
 
-        task = Task(prepare(made, options, shell.user_ns))
+        task = Task(Fresh(prepare(made, options, shell.user_ns)))
         shell.user_ns["_task"] = task
         view = View(task, screen(), "_task")
         outcome = view.follow()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import InputError, nearest
-from .kinds import lines, one_of, texts, yes
+from .kinds import lines, one_of, task_name, texts, yes
 from .quantities import quantity
 
 DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
@@ -214,11 +214,38 @@ class RunOptions:
         one_of("start", "lost"),
         "start|lost",
     )
-    linger: float = option(
-        3600.0, "--linger", "a finished pod waits this long for its notebook (1h)", seconds, "TIME"
+    linger: float | None = option(
+        None,
+        "--linger",
+        "a finished pod waits this long for its notebook (1h; 10m with a GPU or the like)",
+        seconds,
+        "TIME",
+    )
+    wait: float = option(
+        300.0, "--wait", "a started pod waits this long for its cell (5m)", seconds, "TIME"
+    )
+    keep: float = option(
+        604800.0,
+        "--keep",
+        "finished pods that nobody came back to are deleted after this (7d)",
+        seconds,
+        "TIME",
+    )
+    no_log_result: bool = option(
+        False,
+        "--no-log-result",
+        "leave no values in the pod's log when nobody came for them",
+        yes,
+        flag=True,
     )
     grace: float = option(
         10.0, "--grace", "time to clean up between stop and kill (10s)", seconds, "TIME"
+    )
+    detach: bool = option(
+        False, "-d --detach", "return a handle at once; output goes on coming", yes, flag=True
+    )
+    name: str | None = option(
+        None, "--as", "name of the task, and of the variable with its handle", task_name, "NAME"
     )
     local: bool = option(False, "--local", "run on this machine, without a cluster", yes, flag=True)
     dry_run: bool = option(False, "--dry-run", "print the pod's YAML, run nothing", yes, flag=True)

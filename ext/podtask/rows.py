@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -91,6 +90,4 @@ def _line(place: int, task: Task) -> str:
     mark = MARKS.get(task.status, "✗" if task.done() else "○")
     if task.done():
         return f"{mark} {place} · {task.name} · {task.status} · {task.seconds:.1f} s"
-    return (
-        f"{mark} {place} · {task.name} · {task.phase} · {time.monotonic() - task.phase_since:.0f} s"
-    )
+    return f"{mark} {place} · {task.name} · {task.phase} · {task.phase_seconds:.0f} s"

@@ -16,6 +16,7 @@ from .endings import dead_sidecars, stop
 from .errors import ClusterError, InputError
 from .findings import Diagnosis
 from .manifest import Rendered
+from .runner.record import MARK
 
 EVENTS_AFTER = 1.0  # seconds without a running pod: the quick path asks for no events
 STOP_SECONDS = 3.0  # for the status to say why the pod was told to stop
@@ -149,6 +150,17 @@ class PodStatus:
             raise InputError(f"No log of container {name!r} of {self._name}: {error.message}",
                              "A deleted pod has none; a waiting container not yet.") from None  # fmt: skip
 
+    async def whole_log(self) -> bytes:
+        """Returns the primary container's log; nothing where it is gone or may not be read.
+
+        Raises:
+            ClusterError: the API server is not reached.
+        """
+        try:
+            return await self._api.content(f"{self._path}/log", container=self._primary)
+        except ApiError:
+            return b""
+
     # -- inside -------------------------------------------------------------------------------------
 
     @property
@@ -190,7 +202,8 @@ class PodStatus:
             text = await self._log(container, tailLines=str(LAST_LINES))
         except (ApiError, ClusterError):
             return ""
-        return f" Its last lines: {' | '.join(text.split(chr(10))).strip(' |')}" if text else ""
+        lines = [line for line in text.splitlines() if not line.startswith(MARK)]
+        return f" Its last lines: {' | '.join(lines).strip(' |')}" if any(lines) else ""
 
     async def _log(self, container: str, **params: str) -> str:
         return await self._api.text(f"{self._path}/log", container=container, **params)

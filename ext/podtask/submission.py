@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .cell import Cell
+from .course import Fresh
 from .display import View
 from .errors import InputError
 from .handle import Task
@@ -50,7 +51,7 @@ def submit(
     cell = Cell.of(work) if isinstance(work, str) else work
     if not isinstance(cell, Cell):
         raise InputError(f"A {type(work).__name__} cannot be submitted.", "Submit a function or source text.")  # fmt: skip
-    return Task(prepare(cell, options, sys.modules["__main__"].__dict__))
+    return Task(Fresh(prepare(cell, options, sys.modules["__main__"].__dict__)))
 
 
 def call(
@@ -64,7 +65,7 @@ def call(
     inner = inspect.unwrap(function)
     namespace = getattr(inner, "__globals__", None) or sys.modules["__main__"].__dict__
     cell = Cell(f"{CALL}[0](*{CALL}[1], **{CALL}[2])", "<podtask call>")
-    return Task(prepare(cell, options, namespace, {CALL: (function, args, kwargs)}))
+    return Task(Fresh(prepare(cell, options, namespace, {CALL: (function, args, kwargs)})))
 
 
 def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:

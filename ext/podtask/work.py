@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,12 +59,13 @@ class Work:
                 raise InputError(f"Line {line} of the cell: {error.what}", error.do) from None
             raise
 
-    def job_for(self, python: str, name: str, note: Callable[[str], None]) -> Job:
+    def job_for(self, python: str, name: str, linger: float, note: Callable[[str], None]) -> Job:
         """Returns the job for a runner of the given Python version.
 
         Args:
             python: as the runner says, ``3.11.2``.
             name: of the task.
+            linger: seconds that the runner waits for us when the cell has ended.
             note: called with a line for the user.
 
         Raises:
@@ -100,7 +102,8 @@ class Work:
             "env": dict(options.env),
             "pip": wanted if options.pip else None,
             "timeout": options.timeout,
-            "linger": options.linger,
+            "linger": linger,
+            "log_result": not options.no_log_result,
             "grace": options.grace,
         }
         return Job(meta, inputs.parts)
@@ -142,12 +145,37 @@ def _with_script(cell: Cell, options: RunOptions, template: PodTemplate) -> RunO
     return options
 
 
-def new_identity(port: int | None) -> Identity:
-    """Returns a fresh name, key and port (a random one, unless it is given) for a run."""
+def user() -> str:
+    """Returns who we are, as a label's value; empty where that is not known."""
+    return label_value(os.environ.get("JUPYTERHUB_USER") or os.environ.get("USER") or "")
+
+
+def notebook_mark(namespace: Mapping[str, Any]) -> str:
+    """Returns what marks a notebook over its kernels, as a label's value; empty for no notebook.
+
+    Args:
+        namespace: of the notebook.
+    """
+    # The one is Jupyter Server's, the other VS Code's.
+    path = os.environ.get("JPY_SESSION_NAME") or namespace.get("__vsc_ipynb_file__")
+    return hashlib.sha256(str(path).encode()).hexdigest()[:16] if path else ""
+
+
+def new_identity(port: int | None, work: Work, owner: dict[str, Any] | None = None) -> Identity:
+    """Returns a fresh name, key and port (a random one, unless it is given) for a run.
+
+    Args:
+        port: of the runner.
+        work: what runs.
+        owner: reference to the pod with which the new one goes.
+    """
     return Identity(
         name=f"podtask-{secrets.token_hex(5)}",
         key=secrets.token_hex(32),
         port=port or 20000 + secrets.randbelow(40000),
         kernel=KERNEL,
-        user=label_value(os.environ.get("JUPYTERHUB_USER") or os.environ.get("USER") or ""),
+        user=user(),
+        called=work.options.name or "",
+        notebook=notebook_mark(work.namespace),
+        owner=owner,
     )

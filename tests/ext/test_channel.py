@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import pytest
 from podtask.backend import ByteStream, Ending, Placement
-from podtask.channel import Channel, Refused
+from podtask.channel import Channel
+from podtask.greeting import Refused
 from podtask.job import Job, Verdict
 from podtask.local import LocalProcess, SocketStream
 from podtask.manifest import Identity, render
@@ -89,6 +90,12 @@ class Unreliable:
 
     async def delete(self, grace: float | None = None) -> None:
         await self._placement.delete(grace)
+
+    def leave(self) -> None:
+        self._placement.leave()
+
+    async def whole_log(self) -> bytes:
+        return await self._placement.whole_log()
 
     async def logs(self, container: str | None) -> str:
         return await self._placement.logs(container)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from podtask.handle import Update
+from podtask.feed import Update
 
 from tests.pods.waiting import failure, submit, until
 

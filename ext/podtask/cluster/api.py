@@ -98,8 +98,12 @@ class Api:
 
     async def text(self, path: str, **params: str) -> str:
         """Returns a text answer (a log)."""
+        return (await self.content(path, **params)).decode("utf-8", "replace")
+
+    async def content(self, path: str, **params: str) -> bytes:
+        """Returns the bytes of an answer."""
         async with await self._open("GET", path, None, params, ANSWER_SECONDS) as answer:
-            return (await answer.read()).decode("utf-8", "replace")
+            return await answer.read()
 
     async def lines(self, path: str, **params: str) -> AsyncIterator[bytes]:
         """Yields the lines of an endless answer; TimeoutError after 90 s of silence."""
