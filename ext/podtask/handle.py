@@ -232,6 +232,11 @@ class Task:
         if self._pursuit.channel is not None:
             self._pursuit.loop.start(self._pursuit.channel.reply(answer)).result()
 
+    def answer_soon(self, answer: dict[str, Any]) -> None:
+        """Answers as :meth:`reply`, without waiting until that is sent."""
+        if self._pursuit.channel is not None:
+            self._pursuit.loop.start(self._pursuit.channel.reply(answer))
+
     def _delete(self) -> None:
         if self._pursuit.placement is not None:
             self._pursuit.loop.start(self._pursuit.placement.delete()).result()

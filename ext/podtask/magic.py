@@ -46,7 +46,7 @@ class PodtaskMagics(Magics):
         self._session = Session(shell.user_ns)
 
     @cell_magic
-    def podtask(self, line: str, cell: str) -> Preview | None:
+    def podtask(self, line: str, cell: str) -> Preview | Task | None:
         """Runs the cell; the help text below is made of the list of options."""
         shell: Any = self.shell
         options = self._options(line)
@@ -56,14 +56,22 @@ class PodtaskMagics(Magics):
 
             return Preview.of(options, self._session.last)
         from .course import Fresh
-        from .display import View, show_result
+        from .display import show_result
+        from .foreground import Foreground
         from .handle import Task
         from .screens import screen
         from .work import prepare
 
         task = Task(Fresh(prepare(made, options, shell.user_ns)))
         shell.user_ns["_task"] = task
-        view = View(task, screen(), "_task")
+        if options.name and options.name.isidentifier():
+            shell.user_ns[options.name] = task
+        if options.detach:
+            from .detached import detached
+
+            detached().show(task, options.name or "_task")
+            return task
+        view = Foreground(task, screen(), "_task")
         outcome = view.follow()
         self._session.last = task.manifest
         shell.user_ns.update(outcome.values)

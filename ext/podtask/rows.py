@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .display import MARKS, TICK, interrupts
+from .display import MARKS, TICK
 from .errors import InputError
+from .foreground import interrupts
 from .handle import Task
 from .screens import screen
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from .cell import Cell
 from .course import Fresh
-from .display import View
 from .errors import InputError
+from .foreground import Foreground
 from .handle import Task
 from .library import options as chosen_options
 from .library import settled
@@ -83,7 +83,7 @@ def follow(task: Task) -> Any:
     Raises:
         BaseException: the task's own error, or a PodtaskError.
     """
-    outcome = View(task, screen()).follow()
+    outcome = Foreground(task, screen()).follow()
     if outcome.error is not None:
         raise outcome.error
     return outcome.result
