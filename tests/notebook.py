@@ -9,6 +9,7 @@ import queue
 import re
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,9 +98,18 @@ class Kernel:
         provisioner: Any = self._manager.provisioner
         return int(provisioner.pid)
 
-    def start(self, source: str) -> None:
-        """Starts a cell."""
+    def start(self, source: str) -> str:
+        """Starts a cell; returns what marks its messages."""
         self._running = self._client.execute(source)
+        return self._running
+
+    def cells(self, until: Callable[[dict[str, Ran]], bool]) -> dict[str, Ran]:
+        """Takes in the messages of all cells until something is so; returns them by cell."""
+        found: dict[str, Ran] = {}
+        while not until(found):
+            message = self._client.get_iopub_msg(timeout=CELL_SECONDS)
+            _take(found.setdefault(message["parent_header"].get("msg_id"), Ran()), message)
+        return found
 
     def until(self, text: str, seconds: float = CELL_SECONDS) -> Ran:
         """Takes in messages of the running cell until its stdout has a text."""
@@ -131,6 +141,11 @@ class Kernel:
         """Returns a message that is there, None where it is not of the running cell."""
         message: dict[str, Any] = self._client.get_iopub_msg(timeout=1)
         return message if message["parent_header"].get("msg_id") == self._running else None
+
+    def complete(self, source: str, cursor: int) -> dict[str, Any]:
+        """What Tab does; returns the reply's content."""
+        reply = self._client.complete(source, cursor, reply=True, timeout=CELL_SECONDS)
+        return dict(reply["content"])
 
     def interrupt(self) -> None:
         """What the stop button does."""

@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     from .submission import render as render
     from .submission import run as run
     from .submission import submit as submit
+    from .tasks import attach as attach
     from .template import PodTemplate as PodTemplate
 
 __version__ = "0.1.0"
 PUBLIC = {
-    "Cell": "cell", "RunOptions": "options", "PodTemplate": "template", "Task": "handle",
+    "Cell": "cell", "RunOptions": "options", "PodTemplate": "template", "Task": "handle", "attach": "tasks",
     "render": "submission", "run": "submission", "submit": "submission",
     "TaskFunction": "function", "task": "function", "wait_for": "runner.standin",
     "PodtaskError": "errors", "InputError": "errors", "ClusterError": "errors",
@@ -59,13 +60,21 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(ipython: Any) -> None:
-    """Registers the magics (``%load_ext podtask``)."""
+    """Registers the magics and their completion (``%load_ext podtask``)."""
+    from .completion import matcher
     from .magic import PodtaskMagics
 
+    unload_ipython_extension(ipython)  # loaded again: one matcher is enough
     ipython.register_magics(PodtaskMagics)
+    if ipython.Completer is not None:
+        ipython.Completer.custom_matchers.append(matcher(ipython.user_ns))
 
 
 def unload_ipython_extension(ipython: Any) -> None:
-    """Removes the magics (``%unload_ext podtask``)."""
+    """Removes them (``%unload_ext podtask``)."""
     for kind in ("cell", "line"):
         ipython.magics_manager.magics[kind].pop("podtask", None)
+    if ipython.Completer is not None:
+        kept = [each for each in ipython.Completer.custom_matchers
+                if getattr(each, "matcher_identifier", "") != "podtask"]  # fmt: skip
+        ipython.Completer.custom_matchers[:] = kept

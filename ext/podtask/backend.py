@@ -34,12 +34,14 @@ class Ending:
         do: what to do next.
         code: exit code of the runner, where there is one.
         started: False where the cell provably never ran.
+        lost: its place was lost, to no fault of the pod: another one may do better.
     """
 
     say: str
     do: str = ""
     code: int | None = None
     started: bool = True
+    lost: bool = False
 
 
 class Placement(Protocol):
@@ -57,14 +59,26 @@ class Placement(Protocol):
     async def delete(self, grace: float | None = None) -> None:
         """Ends and removes it; gone already is fine."""
 
-    async def stopped(self) -> tuple[str, str]:
-        """Returns why it was told to stop, and what to do; empty where nothing is known."""
+    async def stopped(self) -> tuple[str, str, bool]:
+        """Returns why it was told to stop, what to do, and whether its place was lost.
+
+        The texts are empty where nothing is known.
+        """
+
+    async def farewell(self) -> None:
+        """Waits a moment for notes that are on their way, before it is deleted."""
 
     async def why(self) -> str:
         """Returns where it is, and what to change, in one line."""
 
     async def events(self) -> list[dict[str, Any]]:
         """Returns what the cluster reported of it, oldest first."""
+
+    def leave(self) -> None:
+        """Forgets it without ending it: somebody else follows it."""
+
+    async def whole_log(self) -> bytes:
+        """Returns all that is left of the runner's log; nothing where it is gone."""
 
     async def logs(self, container: str | None) -> str:
         """Returns what a container has written to its log."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import hashlib
-import hmac
-import os
+import secrets
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,19 +19,25 @@ from typing import Any
 
 from .backend import ByteStream, Placement
 from .errors import TaskError
+from .greeting import Greeting
 from .job import Job, Verdict
 from .program import runner_program
+from .record import Record
 from .runner import wire
 
 PING_SECONDS = 15
 DEAD_SECONDS = 45
-GREETING_SECONDS = 10
+BEGIN_SECONDS = 1.0  # between two looks at a task that waits for its cell
 SEND = 512 << 10
 MINOR = [str(part) for part in sys.version_info[:2]]
 
 
-class Refused(ConnectionError):
-    """What answers at the port does not know the task's key."""
+class NotBegun(ConnectionError):
+    """The runner has not been given its cell, and we have none to give."""
+
+
+class TakenOver(TaskError):
+    """Another notebook follows the task now; it goes on."""
 
 
 @dataclass
@@ -50,7 +57,8 @@ class Channel:
     Args:
         placement: where the runner is.
         key: the task's key, hex.
-        job_for: returns the job for a runner of the given Python version.
+        job_for: returns the job for a runner of the given Python version; None for a task that has
+            its job from somebody else.
         on_frame: called in the loop with each spooled frame, once, in order.
     """
 
@@ -58,14 +66,13 @@ class Channel:
         self,
         placement: Placement,
         key: str,
-        job_for: Callable[[str], Job],
+        job_for: Callable[[str], Job] | None,
         on_frame: Callable[[wire.Frame], None],
     ) -> None:
         self.reconnects = -1
         self.python = ""
-        self.refused = 0
         self._placement = placement
-        self._key = bytes.fromhex(key)
+        self._greeting = Greeting(bytes.fromhex(key))
         self._job_for = job_for
         self._on_frame = on_frame
         self._job: Job | None = None
@@ -76,6 +83,10 @@ class Channel:
         self._sha256 = ""
         self._link: _Link | None = None
         self._interrupts = 0
+        self._name = secrets.token_hex(8)
+        self._answered = 0  # number of the last question that was answered before we came
+        self._asked = 0  # number of the last question's frame
+        self._answer: dict[str, Any] = {}
 
     async def run(self) -> Verdict:
         """Returns when the verdict and all values are here and the runner knows it."""
@@ -86,28 +97,43 @@ class Channel:
             self.python = link.python
             try:
                 return await self._converse(link)
+            except NotBegun:
+                await asyncio.sleep(BEGIN_SECONDS)
             except OSError:
                 pass  # the connection broke: the next one resumes
             finally:
                 self._link = None
                 await link.stream.close()
 
+    def replay(self, record: Record) -> Verdict:
+        """Gives out what of a record was not seen yet; returns its verdict."""
+        for frame in record.frames:
+            if frame.kind == wire.ASK or (frame.seq <= self._last and self._last):
+                continue  # nobody waits for an answer any more
+            self._last = max(self._last, frame.seq)
+            self._on_frame(frame)
+        return record.verdict
+
     async def interrupt(self) -> None:
         """Interrupts the cell; where the connection is down, as soon as it is up again."""
         self._interrupts += 1
         if self._link is not None:
             with contextlib.suppress(OSError):  # the next connection begins with it
-                await self._send_interrupts(self._link)
-
-    async def _send_interrupts(self, link: _Link) -> None:
-        """Says how often it was interrupted; the runner acts once on each number."""
-        if self._interrupts:
-            await link.stream.send(wire.encode(wire.INTERRUPT, {"n": self._interrupts}))
+                await self._send_commands(self._link)
 
     async def reply(self, answer: dict[str, Any]) -> None:
-        """Answers the cell's question."""
+        """Answers the cell's question; where the connection is down, as :meth:`interrupt`."""
+        self._answer = {**answer, "to": self._asked}
         if self._link is not None:
-            await self._link.stream.send(wire.encode(wire.REPLY, answer))
+            with contextlib.suppress(OSError):
+                await self._send_commands(self._link)
+
+    async def _send_commands(self, link: _Link) -> None:
+        """Sends interrupts and the last answer; the runner acts once on each number."""
+        if self._interrupts:
+            await link.stream.send(wire.encode(wire.INTERRUPT, {"n": self._interrupts}))
+        if self._answer:
+            await link.stream.send(wire.encode(wire.REPLY, self._answer))
 
     # -- greeting ---------------------------------------------------------------------------------
 
@@ -118,34 +144,25 @@ class Channel:
             Refused: the other side does not know the key; it was told nothing.
             OSError: the connection broke.
         """
-        nonce = os.urandom(16).hex()
-        await stream.send(nonce.encode() + b"\n")
-        line, rest = await asyncio.wait_for(_line(stream), GREETING_SECONDS)
-        words = line.split()
-        about = " ".join(words[:3])
-        expected = self._prove("runner", nonce, about)
-        if len(words) != 4 or not hmac.compare_digest(words[3].encode(), expected.encode()):
-            self.refused += 1
-            raise Refused("what answers at the runner's port does not know the task's key")
-        python, fresh = words[1], words[2] == "1"
+        heard = await self._greeting.hear(stream)
+        python, fresh = heard.python, heard.fresh
+        if fresh and self._job_for is None:
+            raise NotBegun("the runner waits for the notebook that has its cell")
         program = runner_program(python.split(".")[:2] == MINOR) if fresh else b""
-        digest = hashlib.sha256(program).hexdigest()
-        proof = self._prove("client", nonce, about, digest)
-        out = [f"{proof} {len(program)}\n".encode(), program, self._attach()]
-        if self._job is None:
+        out = [self._greeting.answer(heard, program), self._attach()]
+        if self._job is None and self._job_for is not None:
             self._job = self._job_for(python)
-        if fresh and self._job.size <= SEND:
-            out += self._work(self._job, 0)
+        if fresh and self._job is not None:
+            if self._job.size <= SEND:
+                out += self._work(self._job, 0)
+            else:
+                fresh = False  # sent after hello, as after a break
         await stream.send(b"".join(out))
-        if fresh and self._job.size > SEND:
-            fresh = False  # sent after hello, as after a break
-        return _Link(stream, python, fresh, rest)
-
-    def _prove(self, who: str, *parts: str) -> str:
-        return hmac.new(self._key, " ".join((who, *parts)).encode(), "sha256").hexdigest()
+        return _Link(stream, python, fresh, heard.rest)
 
     def _attach(self) -> bytes:
-        meta = {"proto": wire.PROTO, "client": str(os.getpid()), "after_seq": self._last}
+        meta = {"proto": wire.PROTO, "client": self._name, "who": _who(), "after_seq": self._last,
+                "job": self._job_for is not None}  # fmt: skip
         return wire.encode(wire.ATTACH, meta)
 
     def _work(self, job: Job, offset: int) -> Iterator[bytes]:
@@ -173,12 +190,13 @@ class Channel:
             while True:
                 for frame in decoder.feed(chunk):
                     if frame.kind == wire.HELLO and not link.fresh:
-                        if frame.meta["state"] == "waiting":
+                        self._answered = int(frame.meta["answered"])
+                        if frame.meta["state"] == "waiting" and self._job is not None:
                             offset = int(frame.meta["have"].get("inputs", 0))
                             uploads.append(asyncio.ensure_future(self._upload(link, offset)))
                         elif self._verdict is not None:
                             await self._fetch(link)
-                        await self._send_interrupts(link)
+                        await self._send_commands(link)
                     done = await self._take(link, frame)
                     if done is not None:
                         return done
@@ -216,8 +234,7 @@ class Channel:
         if frame.kind == wire.FAIL:
             raise TaskError(f"The runner gave up: {frame.meta.get('text')}", "Please report this.")
         if frame.kind == wire.BYE:
-            if frame.meta.get("reason") != "released":
-                raise TaskError("Another notebook took this task over.", "Attach again to take it back.")  # fmt: skip
+            self._part(frame.meta)
         elif frame.kind == wire.BLOB and self._verdict is not None:
             if frame.meta["offset"] == self._received:
                 self._verdict.put(self._received, frame.data)
@@ -227,6 +244,8 @@ class Channel:
             return await self._release(link)
         elif frame.kind in wire.SPOOLED and frame.seq > self._last:
             self._last = frame.seq
+            if frame.kind == wire.ASK:
+                self._asked = frame.seq
             if frame.kind == wire.END:
                 sizes = frame.meta["sizes"] if frame.meta["size"] else []
                 self._verdict = Verdict(frame.meta, [bytearray(size) for size in sizes])
@@ -238,8 +257,17 @@ class Channel:
                 self._digest.update(frame.data)
                 self._sha256 = frame.meta.get("sha256", "")
                 return await self._release(link)
-            self._on_frame(frame)
+            if frame.kind != wire.ASK or frame.seq > self._answered:
+                self._on_frame(frame)
         return None
+
+    def _part(self, meta: dict[str, Any]) -> None:
+        name, reason = self._placement.name, meta.get("reason")
+        if reason == "another client took over":
+            raise TakenOver(f"{name} was taken over by {meta.get('by')}; it goes on.",
+                            f"%podtask attach {name} takes it back.")  # fmt: skip
+        if reason == "not begun":
+            raise NotBegun("the runner waits for the notebook that has its cell")
 
     async def _fetch(self, link: _Link) -> None:
         assert self._verdict is not None
@@ -262,14 +290,9 @@ class Channel:
         return verdict
 
 
-async def _line(stream: ByteStream) -> tuple[str, bytes]:
-    data = b""
-    while b"\n" not in data:
-        part = await stream.receive()
-        if not part:
-            raise ConnectionResetError("the connection ended in the greeting")
-        data += part
-        if len(data) > 4096:
-            raise Refused("what answers at the runner's port is no runner")
-    line, rest = data.split(b"\n", 1)
-    return line.decode("ascii", "replace"), rest
+def _who() -> str:
+    """Returns who we are, for the person whose notebook loses the task."""
+    try:
+        return f"{getpass.getuser()} on {socket.gethostname()}"
+    except (OSError, KeyError):  # a user id without a name
+        return f"somebody on {socket.gethostname()}"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
 from .errors import nearest
+
+if TYPE_CHECKING:
+    from .options import RunOptions
 
 
 @dataclass
@@ -17,12 +20,10 @@ class Session:
 
     Args:
         names: the notebook's variables.
-        default: the template of cells that name none.
         last: the pod of the last cell that ran, without its key.
     """
 
     names: dict[str, Any]
-    default: Any = None
     last: dict[str, Any] = field(default_factory=dict)
 
 
@@ -42,23 +43,24 @@ def run(session: Session, line: str) -> None:
 
 def usage() -> str:
     """Returns the commands, a line each."""
-    lines = [(command.__doc__ or "").splitlines()[0] for command in COMMANDS.values()]
+    lines = [_usage(command) for command in COMMANDS.values()]
     return "\n".join([*lines, "Cells run with %%podtask; see %%podtask?"])
 
 
 def use(session: Session, words: list[str]) -> None:
     """%podtask use NAME: make a template this session's default; use none ends that."""
     (name,) = _words(words, 1, use)
+    from . import library
+
     if name == "none":
-        session.default = None
+        library.use(None)
         return
-    from .library import find
     from .options import RunOptions
     from .settings import merged
     from .template import PodTemplate
 
-    found = find(name, session.names, RunOptions.of(**merged({})))
-    session.default = found if hasattr(found, "template") else PodTemplate.of(found)
+    found = library.find(name, session.names, RunOptions.of(**merged({})))
+    library.use(found if hasattr(found, "template") else PodTemplate.of(found))
 
 
 def save(session: Session, words: list[str]) -> None:
@@ -66,19 +68,18 @@ def save(session: Session, words: list[str]) -> None:
     flags = {word for word in words if word.startswith("--")}
     plain = [word for word in words if word not in flags]
     if flags - {"--user", "--force"} or not 1 <= len(plain) <= 2:
-        raise UsageError((save.__doc__ or "").splitlines()[0])
-    from .library import find
-    from .library import save as keep
+        raise UsageError(_usage(save))
+    from . import library
     from .options import RunOptions
     from .settings import merged
     from .template import PodTemplate
 
     name, source = plain[0], plain[-1]
-    if len(plain) == 1 and name not in session.names and session.default is not None:
-        found = session.default
+    if len(plain) == 1 and name not in session.names and library.default() is not None:
+        found = library.default()
     else:
-        found = find(source, session.names, RunOptions.of(**merged({})))
-    path = keep(name, PodTemplate.of(found), "--user" in flags, "--force" in flags)
+        found = library.find(source, session.names, RunOptions.of(**merged({})))
+    path = library.save(name, PodTemplate.of(found), "--user" in flags, "--force" in flags)
     print(f"Saved: {path}  (use it with -t {name})")
 
 
@@ -99,6 +100,7 @@ def templates(session: Session, words: list[str]) -> None:
 def config(session: Session, words: list[str]) -> None:
     """%podtask config: show each setting, its value and where that came from."""
     _words(words, 0, config)
+    from .library import default
     from .options import pairs
     from .settings import everything
 
@@ -108,15 +110,61 @@ def config(session: Session, words: list[str]) -> None:
         if name == "env":  # values may be secrets
             value = ", ".join(key for key, _ in pairs(value))
         rows.append((name, "-" if value in (None, "", ()) else str(value), setting.origin))
-    if session.default is not None:
+    if default() is not None:
         rows = [row if row[0] != "template" else ("template", "(this session's)", "%podtask use")
                 for row in rows]  # fmt: skip
     _table(rows)
 
 
+def why(session: Session, words: list[str]) -> None:
+    """%podtask why [NAME]: say where a task is and what to change; the last cell's without a name."""
+    if len(words) > 1:
+        raise UsageError(_usage(why))
+    from .handle import Task
+
+    tasks = {name: each for name, each in session.names.items() if isinstance(each, Task)}
+    tasks.update({each.name: each for each in tasks.values()})
+    name = words[0] if words else "_task"
+    if name in tasks:
+        print(tasks[name].why())
+    elif words:
+        raise UsageError(f"%podtask why: there is no task {name!r} in this notebook.{nearest(name, tasks)}")  # fmt: skip
+    else:
+        raise UsageError("%podtask why: no cell has run in a pod yet.")
+
+
+def doctor(session: Session, words: list[str]) -> None:
+    """%podtask doctor [OPTIONS]: look at all a cell needs, and run one; options as of %%podtask."""
+    from .doctor import examine
+
+    for finding in examine(_options(session, words)):
+        print(finding, flush=True)
+
+
+def rbac(session: Session, words: list[str]) -> None:
+    """%podtask rbac [-n NAME]: print the least Role that cells need."""
+    import yaml
+
+    from .doctor import role
+
+    namespace = _options(session, words).namespace
+    print(yaml.safe_dump(role(namespace or "default"), sort_keys=False), end="")
+
+
+def _options(session: Session, words: list[str]) -> RunOptions:
+    from .flags import read
+    from .library import options
+
+    return options(read(words), session.names)
+
+
+def _usage(command: Callable[..., None]) -> str:
+    return (command.__doc__ or "").splitlines()[0]
+
+
 def _words(words: list[str], count: int, command: Callable[..., None]) -> list[str]:
     if len(words) != count:
-        raise UsageError((command.__doc__ or "").splitlines()[0])
+        raise UsageError(_usage(command))
     return words
 
 
@@ -133,4 +181,7 @@ COMMANDS: dict[str, Callable[[Session, list[str]], None]] = {
     "save": save,
     "templates": templates,
     "config": config,
+    "why": why,
+    "doctor": doctor,
+    "rbac": rbac,
 }

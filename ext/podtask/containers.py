@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from .findings import Diagnosis, Events, Pod, one_line, statuses
@@ -18,7 +19,13 @@ NO_IMAGE = ("not found", "manifest unknown", "invalid reference", "no match for 
 # In words, which Go writes beside each status code: an image's tag may be any number.
 NO_RIGHT = re.compile(r"unauthorized|denied|forbidden|no basic auth|authentication required")
 RATE = re.compile(r"toomanyrequests|too many requests|rate limit")
-NO_PROGRAM = ("executable file", "no such file or directory")
+NO_PROGRAM = re.compile(
+    r'exec: "(?P<name>[^"]+)": .*(executable file not found|no such file or directory)'
+)
+# A busy node's runtime answers late, and the kubelet asks again.
+BUSY = ("context deadline exceeded", "failed to reserve container name", "DeadlineExceeded")
+SUB_PATH = re.compile(r"subPath", re.IGNORECASE)
+START_SECONDS = 8  # for an error that the kubelet meets again at each try
 PULL_SECONDS = 5  # a registry may answer wrongly once
 SIDECAR_SECONDS = 10  # a native sidecar is restarted
 KEY_MISSING = re.compile(r"couldn't find key (?P<name>\S+) in (?P<kind>Secret|ConfigMap)")
@@ -26,14 +33,23 @@ KEY_MISSING = re.compile(r"couldn't find key (?P<name>\S+) in (?P<kind>Secret|Co
 
 def held_up(pod: Pod, primary: str, events: Events) -> Diagnosis | None:
     """Returns what holds up a container, in the order in which they start; None: nothing does."""
+    return next((found for _, found in all_held_up(pod, primary, events)), None)
+
+
+def all_held_up(pod: Pod, primary: str, events: Events) -> Iterator[tuple[str, Diagnosis]]:
+    """Yields each container that is held up, by its name, in the order in which they start."""
+    first = {each["name"] for each in pod["spec"].get("initContainers", [])}
     for kind, container in statuses(pod, primary):
-        found = _one(kind, container, events)
+        name = container["name"]
+        path = f"{'initContainers' if name in first else 'containers'}[{name}]"
+        found = _one(kind, container, events, path)
         if found is not None:
-            return found
-    return None
+            yield name, found
 
 
-def _one(kind: str, container: dict[str, Any], events: Events) -> Diagnosis | None:
+def _one(
+    kind: str, container: dict[str, Any], events: Events, path: str
+) -> Diagnosis | None:  # fmt: skip
     name, state = container["name"], container.get("state", {})
     who = f"{kind} {name!r}"
     waiting, done = state.get("waiting", {}), state.get("terminated", {})
@@ -42,8 +58,12 @@ def _one(kind: str, container: dict[str, Any], events: Events) -> Diagnosis | No
     if kind == "init container" and done.get("exitCode"):
         return _failed_init(who, name, done)
     if done.get("reason") in CANNOT_START:
-        return _cannot_start(done["reason"], one_line(done.get("message")), who)
+        return _cannot_start(done["reason"], one_line(done.get("message")), who, path, 0)
     before = container.get("lastState", {}).get("terminated", {})
+    if before.get("reason") in CANNOT_START:
+        return _cannot_start(
+            before["reason"], one_line(before.get("message")), who, path, SIDECAR_SECONDS
+        )
     if before and container.get("restartCount") and not container.get("started"):
         say = f"{who} keeps ending, with exit code {before.get('exitCode')}"
         return Diagnosis("Sidecar failing", say, f"Change its command, args or env: spec.initContainers[{name}].",
@@ -51,13 +71,20 @@ def _one(kind: str, container: dict[str, Any], events: Events) -> Diagnosis | No
     if reason == "InvalidImageName":
         return Diagnosis(reason, f"the image's name of {who} is not valid: {message}",
                          "Write registry/name:tag: --image, or image in the template.",
-                         "invalid name", f"containers[{name}].image", limit=0)  # fmt: skip
+                         "invalid name", f"{path}.image", limit=0)  # fmt: skip
     if reason in CANNOT_START:
-        return _cannot_start(reason, message, who)
+        return _cannot_start(reason, message, who, path, START_SECONDS)
     if reason in PULLS:
-        return _pulling(reason, str(waiting.get("message", "")), who, container, events)
+        return _pulling(
+            reason,
+            str(waiting.get("message", "")),
+            who,
+            container.get("image", ""),
+            f"{path}.image",
+            events,
+        )
     if reason == "CreateContainerConfigError":
-        return _config(message, who, name)
+        return _config(message, who, path)
     return None
 
 
@@ -71,35 +98,53 @@ def _failed_init(who: str, name: str, done: dict[str, Any]) -> Diagnosis:
                      log="" if message else name)  # fmt: skip
 
 
-def _cannot_start(reason: str, message: str, who: str) -> Diagnosis:
-    if any(each in message for each in NO_PROGRAM) and "python3" in message:
-        return Diagnosis(reason, f"the image of {who} has no python3 in its PATH",
-                         "Choose an image with Python 3.9 or newer: --image python:3.12-slim.",
-                         "no python", "image", limit=0)  # fmt: skip
+def _cannot_start(reason: str, message: str, who: str, path: str, limit: float) -> Diagnosis:
+    """A container that the runtime does not start; the limit is 0 where it is not tried again."""
+    program = NO_PROGRAM.search(message)
+    if program and who.startswith("container "):
+        return Diagnosis(reason, f"the image of {who} has no {program['name']}"
+                         f"{'' if '/' in program['name'] else ' in its PATH'}",
+                         "Choose an image with Python 3.9 or newer: --image python:3.12-slim; "
+                         "or say where it is: --python.", "no python", "image", limit=0)  # fmt: skip
+    if program:
+        return Diagnosis(reason, f"the image of {who} has no program {program['name']!r}",
+                         f"Change its command or its image: spec.{path}.",
+                         "no program", path, limit=0)  # fmt: skip
+    if limit and any(word in message for word in BUSY):
+        return Diagnosis(reason, f"{who} is not created yet: {message}", "The node is busy and tries again.",
+                         "node busy", "")  # fmt: skip
+    if limit and SUB_PATH.search(message):
+        return _sub_path(reason, message, who, path)
     return Diagnosis(reason, f"{who} cannot start: {message}",
                      "Check its image, command and mounts in the template.",
-                     "cannot start", "image, command, volumeMounts", limit=0)  # fmt: skip
+                     "cannot start", "image, command, volumeMounts", limit=limit)  # fmt: skip
 
 
-def _config(message: str, who: str, name: str) -> Diagnosis:
+def _sub_path(reason: str, message: str, who: str, path: str) -> Diagnosis:
+    """The kubelet tries again: another pod, or a file server, may yet make the path."""
+    return Diagnosis(reason, f"{who}: {message}", f"Change: spec.{path}.volumeMounts[].subPath.",
+                     "mount", f"{path}.volumeMounts[].subPath")  # fmt: skip
+
+
+def _config(message: str, who: str, path: str) -> Diagnosis:
     """A container whose environment names what is not there."""
-    field = f"containers[{name}].env or .envFrom"
+    field = f"{path}.env or .envFrom"
     key, missing = KEY_MISSING.search(message) or KEYS.search(message), MISSING.search(message)
     if missing:
         return absent(missing["kind"], missing["name"], field, f"{who}: {message}")
     if key:
         return absent(f"{key['kind'].lower()} key", key["name"], field, f"{who}: {message}")
+    if SUB_PATH.search(message):
+        return _sub_path("CreateContainerConfigError", message, who, path)
     return Diagnosis("CreateContainerConfigError", f"{who}: {message}",
                      "Check its env, envFrom and securityContext in the template.",
-                     "cannot start", f"containers[{name}]", limit=8)  # fmt: skip
+                     "cannot start", path, limit=START_SECONDS)  # fmt: skip
 
 
 def _pulling(
-    reason: str, message: str, who: str, container: dict[str, Any], events: Events
+    reason: str, message: str, who: str, image: str, field: str, events: Events
 ) -> Diagnosis:
-    image, name = container.get("image", ""), container["name"]
     cause = message.replace(image, "").lower()
-    field = f"containers[{name}].image"
     say = f"image {image} of {who}: {one_line(message)}"
     if RATE.search(cause):
         return Diagnosis("Rate limited", say, "The node tries again; imagePullSecrets of an account "

@@ -8,7 +8,7 @@ Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 from __future__ import annotations
 
 from .containers import held_up
-from .endings import ending
+from .endings import ending, running
 from .findings import Diagnosis, Events, Pod, status_of
 from .placing import on_node, unplaced
 
@@ -24,7 +24,7 @@ def diagnose(pod: Pod, primary: str, events: Events | None = None, gone: bool = 
     """
     own = status_of(pod, primary).get("state", {})
     if not gone and "running" in own:
-        return Diagnosis("Running")
+        return running(pod)
     found = None if gone else held_up(pod, primary, events or [])
     if found is None or not found.hopeless:
         ended = ending(pod, primary, gone)

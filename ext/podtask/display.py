@@ -1,22 +1,15 @@
-"""Updates of a task become text, pictures and a status line, in a notebook or a terminal.
-
-Everything is shown from the thread that waits for the task, so that it lands in its cell.
-"""
+"""Updates of a task become text, pictures and a status line, in a notebook or a terminal."""
 
 from __future__ import annotations
 
 import codecs
 import json
-import queue
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from .bounds import Tally, bounded
-from .handle import Task, Update
+from .feed import Update
+from .handle import Task
 from .outcome import Outcome
 from .runner import wire
 from .screens import Screen
@@ -48,61 +41,40 @@ class View:
             name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
         }
         self._parts: list[bytes] = []
-        self.asking = False
-        self._waiter = threading.current_thread()
 
-    def follow(self) -> Outcome:
-        """Shows updates as they come; returns the outcome.
-
-        The first interrupt is the cell's KeyboardInterrupt, the second deletes the pod.
-        """
-        with interrupts(self._on_interrupt):
-            return self._follow()
-
-    def _on_interrupt(self, number: int) -> None:
-        if self.asking and self._task.done():
-            raise KeyboardInterrupt  # the question is taken back
-        if number > 1:
-            self._task.abandon()
-            return
-        self._task.interrupt()
-        if self.asking:
-            raise KeyboardInterrupt
-
-    def _follow(self) -> Outcome:
-        self._show_status()
-        done = False
-        while not done:
-            wait = TICK
-            if self._text:
-                wait = min(TICK, max(0.0, self._written + GATHER - time.monotonic()))
-            try:
-                update = (
-                    self._task.updates.get(timeout=wait)
-                    if wait
-                    else self._task.updates.get_nowait()
-                )
-            except queue.Empty:
-                self._flush()
-                self._show_status()
-                continue
-            done = self._take(update)
-        self._flush()
-        self._show_tail()
-        outcome = self._task.outcome()
-        self._show_status()
-        self._screen.close(closing(self._task, outcome))
-        return outcome
-
-    def _take(self, update: Update) -> bool:
+    def take(self, update: Update) -> bool:
+        """Shows an update; returns whether it was the last."""
         if update.kind == "frame" and update.frame is not None:
             self._frame(update.frame)
         elif update.kind == "note":
             self._flush()
             self._screen.close(update.text)
         elif update.kind == "phase":
-            self._show_status()
+            self.show_status()
         return update.kind == "done"
+
+    def wait_seconds(self) -> float:
+        """Returns how long the next update may be waited for, until :meth:`tick`."""
+        if not self._text:
+            return TICK
+        return min(TICK, max(0.0, self._written + GATHER - time.monotonic()))
+
+    def tick(self) -> None:
+        """Writes what has gathered."""
+        self._flush()
+
+    def end(self) -> Outcome:
+        """Shows the rest and the closing line; returns the outcome."""
+        self._flush()
+        self._show_tail()
+        outcome = self._task.outcome()
+        self.show_status()
+        self._finish(outcome)
+        self._screen.close(closing(self._task, outcome))
+        return outcome
+
+    def _finish(self, outcome: Outcome) -> None:
+        """Shows what is to stand above the closing line; here nothing."""
 
     def _frame(self, frame: wire.Frame) -> None:
         if frame.kind == wire.STREAM:
@@ -116,6 +88,9 @@ class View:
             self._screen.clear(bool(frame.meta["wait"]))
         elif frame.kind == wire.ASK:
             self._ask(frame.meta)
+        elif frame.kind == wire.STATE and "seconds" in frame.meta:
+            names = ", ".join(frame.meta["pip"])
+            self._screen.close(f"Installed {names} in {frame.meta['seconds']} s.")
         elif frame.kind == wire.GAP:
             lost = frame.meta["to"] - frame.meta["from"] + 1
             self._say(f"{lost} pieces of output were dropped: the notebook was away too long")
@@ -136,25 +111,7 @@ class View:
             self._screen.publish(data, shown["metadata"], meta.get("id"), bool(meta.get("update")))
 
     def _ask(self, meta: dict[str, Any]) -> None:
-        self.asking = True
-        self._task.add_done_callback(self._stop_asking)
-        try:
-            answer: dict[str, Any] = {
-                "value": self._screen.ask(meta["prompt"], bool(meta["password"]))
-            }
-        except (EOFError, NotImplementedError, RuntimeError):  # no person: a kernel without stdin
-            answer = {"eof": True}
-        except KeyboardInterrupt:  # the cell has been told
-            return
-        finally:
-            self.asking = False
-        self._task.reply(answer)
-
-    def _stop_asking(self, task: Task) -> None:
-        """A question whose cell has ended is taken back: only a signal ends ``input()``."""
-        main = threading.main_thread()
-        if self.asking and main.ident is not None and self._waiter is main:
-            signal.pthread_kill(main.ident, signal.SIGINT)
+        self._task.answer_soon({"eof": True})  # nobody sits here
 
     def _flush(self) -> None:
         """Writes what has gathered, neighbouring pieces of one stream at once."""
@@ -189,36 +146,17 @@ class View:
     def _say(self, text: str) -> None:
         self._screen.write("stderr", f"\n[podtask: {text}]\n")
 
-    def _show_status(self) -> None:
+    def show_status(self) -> None:
+        """Shows where the task is, since when."""
         task = self._task
         if task.done():
             mark = MARKS.get(task.status, "✗")
             text = f"{mark} {task.name or 'podtask'} · {task.status} · {task.seconds:.1f} s"
         else:
             mark = MARKS.get(task.status, "○")
-            seconds = time.monotonic() - task.phase_since
+            seconds = task.phase_seconds
             text = f"{mark} {task.name or 'podtask'} · {task.phase} · {seconds:.0f} s"
         self._screen.status(text)
-
-
-@contextmanager
-def interrupts(handle: Callable[[int], None]) -> Iterator[None]:
-    """Owns SIGINT, in the main thread: calls ``handle`` with how many there were."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    seen = 0
-
-    def on_interrupt(number: int, frame: Any) -> None:
-        nonlocal seen
-        seen += 1
-        handle(seen)
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def closing(task: Task, outcome: Outcome) -> str:

@@ -11,6 +11,24 @@ from typing import Any
 from .findings import Diagnosis, Pod, conditions, memory_limit, one_line, status_of
 
 AGAIN = "Run the cell again."
+# Reasons of a pod that its node's kubelet did not take: the scheduler knew less than the node.
+# Source: pkg/kubelet/lifecycle/predicate.go and pkg/kubelet/cm of Kubernetes 1.35.
+REJECTED = (
+    ("OutOf", "its node had no room left for it", "Run the cell again; or ask for less: resources in the "
+     "template, --cpu, --memory, --gpu.", "resources.requests"),
+    ("NodeAffinity", "its node has not the labels it asks for", "Change the labels, and leave nodeName "
+     "to the scheduler: spec.nodeSelector, affinity, nodeName.", "nodeSelector, affinity, nodeName"),
+    ("NodeName", "its node has another name", "Leave nodeName to the scheduler.", "nodeName"),
+    ("NodePorts", "a host port of it is taken on its node", "Choose another: spec.containers[].ports[].hostPort.",
+     "containers[].ports[].hostPort"),
+    ("TaintToleration", "its node has a taint that it does not tolerate", "Tolerate it: spec.tolerations.",
+     "tolerations"),
+    ("Topology", "its node cannot place its CPUs and devices side by side", "Ask for fewer: "
+     "resources in the template.", "resources.requests"),
+    ("UnexpectedAdmissionError", "its node could not give it a device (a GPU, say)", "Run the cell "
+     "again; the node's device plugin may be starting, or a device be broken.", "resources.limits"),
+    ("PodOSNotSupported", "its node has another operating system", "Change: spec.os.", "os"),
+)  # fmt: skip
 # Reason of DisruptionTarget -> category, sentence, what to do.
 DISRUPTIONS = {
     "PreemptionByScheduler": (
@@ -36,6 +54,29 @@ DISRUPTIONS = {
         "Set requests as high as what the cell uses: --memory, or ephemeral-storage in resources.",
     ),
 }  # fmt: skip
+
+
+def running(pod: Pod) -> Diagnosis:
+    """Returns where a pod is whose primary container was last reported as running.
+
+    When nothing more is heard of a node its pods stay as they were but for one word: Ready becomes
+    False although the containers' own condition has not changed.
+    """
+    ready = conditions(pod, "Ready")
+    silent = (
+        ready.get("status") == "False"
+        and ready.get("reason") != "ReadinessGatesNotReady"
+        and conditions(pod, "ContainersReady").get("status") == "True"
+    )
+    if not silent:
+        return Diagnosis("Running")
+    told = stop(pod, "")
+    if told is not None:  # given up by the cluster: should its node come back, it ends there
+        return told
+    node = pod["spec"].get("nodeName")
+    return Diagnosis("Running", f"nothing is heard of its node {node}; the cluster gives it up in some minutes",
+                     f"See kubectl describe node {node}; what the cell does goes on, if it lives",
+                     "node lost", "tolerations")  # fmt: skip
 
 
 def stop(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
@@ -100,6 +141,11 @@ def ending(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
     told = stop(pod, primary, gone)
     if told is not None:
         return told
+    for word, say, do, field in REJECTED:
+        if not done and status.get("reason", "").startswith(word):
+            more = one_line(status.get("message"))
+            return Diagnosis(status["reason"], f"{say}: {more}", do, "rejected by its node", field,
+                             ended=True)  # fmt: skip
     if done:
         message = one_line(done.get("message"))
         say = f"container {primary!r} ended with exit code {code}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LONGEST = 300  # characters of a message; its end is kept, where the cause stands
+LOST = {"preempted", "evicted", "node lost", "disrupted", "rejected by its node"}
 Pod = dict[str, Any]
 Events = list[dict[str, Any]]
 
@@ -38,6 +39,11 @@ class Diagnosis:
     log: str = ""
 
     @property
+    def lost(self) -> bool:
+        """Whether the pod ended for want of its place: another one may do better."""
+        return self.ended and self.category in LOST
+
+    @property
     def hopeless(self) -> bool:
         """Whether it is given up after :attr:`limit`."""
         return self.limit is not None
@@ -50,6 +56,8 @@ class Diagnosis:
         say = f"{self.say}. {self.do}" if self.do else self.say
         if self.limit == 0:
             return say
+        if self.phase == "Running":
+            return f"{say}."
         until = "until --start-timeout" if self.limit is None else f"for {self.limit:g} s"
         return f"{say} (Waits {until}.)"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from .handle import Task
+from .library import options as chosen_options
 from .options import RunOptions
 from .rows import Rows
 from .submission import call, follow
@@ -21,15 +22,15 @@ class TaskFunction(Generic[P, R]):
     Args:
         function: what runs in the pod. There it is just itself: a task that calls another one
             runs it in the same pod.
-        options: how it runs.
+        given: options of its own; the settings are beneath them at each call.
     """
 
     travels_as_its_function = True  # what the pickler asks for
 
-    def __init__(self, function: Callable[P, R], options: RunOptions) -> None:
+    def __init__(self, function: Callable[P, R], given: Mapping[str, Any]) -> None:
         functools.update_wrapper(self, function)
         self.__wrapped__ = function
-        self._options = options
+        self._given = given
 
     def __repr__(self) -> str:
         return f"<podtask.task {self.__wrapped__.__qualname__}>"
@@ -44,8 +45,12 @@ class TaskFunction(Generic[P, R]):
         return result
 
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Task:
-        """Runs in a pod; returns the handle at once."""
-        return call(self.__wrapped__, args, kwargs, self._options)
+        """Runs in a pod; returns the handle at once.
+
+        Raises:
+            InputError: before anything is sent; says what is wrong.
+        """
+        return call(self.__wrapped__, args, kwargs, chosen_options(self._given))
 
     def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls the function here, in this process."""
@@ -73,29 +78,32 @@ class TaskFunction(Generic[P, R]):
         Raises:
             InputError: an option is unknown or wrong.
         """
-        return TaskFunction(self.__wrapped__, self._options.changed(**options))
+        RunOptions.of(**options)
+        return TaskFunction(self.__wrapped__, {**self._given, **options})
 
 
 @overload
 def task(template: Callable[P, R], /) -> TaskFunction[P, R]: ...
 @overload
 def task(
-    template: Any = None, /, **options: Any
+    template: Any = None, **options: Any
 ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
-def task(template: Any = None, /, **options: Any) -> Any:
+def task(template: Any = None, **options: Any) -> Any:
     """Makes a function run in pods: ``@task``, or ``@task(template, memory="8Gi", ...)``.
 
     Args:
-        template: pod template, in any form that ``PodTemplate.of`` takes.
-        options: as of the magic.
+        template: pod template, by its name or in any form that ``PodTemplate.of`` takes.
+        options: as of the magic; settings and the session's default hold for the others.
 
     Raises:
         InputError: an option is unknown or wrong.
     """
     if callable(template) and not options and not hasattr(template, "pod_spec"):
-        return TaskFunction(template, RunOptions())
-    given = RunOptions.of(**({"template": template} if template is not None else {}), **options)
-    return lambda function: TaskFunction(function, given)
+        return TaskFunction(template, {})
+    if template is not None:
+        options = {"template": template, **options}
+    RunOptions.of(**options)  # a wrong one is told here; settings may yet change
+    return lambda function: TaskFunction(function, options)
 
 
 task.__module__ = __package__ or ""  # in a pod, where there is no podtask.function, too

@@ -26,12 +26,13 @@ class Verdict:
     Args:
         end: the meta.
         parts: the pickles, then each buffer.
-        stopped: why the runner was told to stop from outside, and what to do.
+        stopped: why the runner was told to stop from outside, what to do, and whether its place
+            was lost, to no fault of the cell.
     """
 
     end: dict[str, Any]
     parts: list[bytearray]
-    stopped: tuple[str, str] = ("", "")
+    stopped: tuple[str, str, bool] = ("", "", False)
 
     def put(self, offset: int, data: bytes) -> None:
         """Writes data where it belongs; the parts lie one behind the other."""
@@ -43,3 +44,10 @@ class Verdict:
                 offset = 0
             elif data:
                 offset -= len(part)
+
+
+def step(meta: dict[str, Any]) -> tuple[str, str]:
+    """Returns phase and sentence for what a runner says that it is at (meta of a state frame)."""
+    if meta["step"] == "pip":
+        return "Installing", ", ".join(meta["specs"])
+    return "Running", ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,26 +19,44 @@ IN_CLUSTER = "pod-template/"
 NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
-def options(
-    given: Mapping[str, Any], namespace: Mapping[str, Any], default: Any = None
-) -> RunOptions:
+_default: Any = None  # the session's template
+
+
+def use(template: Any) -> None:
+    """Makes a template the default of this session; None ends that."""
+    global _default
+    _default = template
+
+
+def default() -> Any:
+    """Returns the session's template; None where there is none."""
+    return _default
+
+
+def options(given: Mapping[str, Any], namespace: Mapping[str, Any] | None = None) -> RunOptions:
     """Returns the options of a call: what is given, then the session's default, then settings.
 
     Args:
         given: options of the call, as given.
-        namespace: names of the notebook, where templates are looked up.
-        default: the session's template.
+        namespace: names of the notebook, where templates are looked up; None for ``__main__``'s.
 
     Raises:
         InputError: a value is wrong, or there is no such template.
     """
-    chosen = RunOptions.of(
-        **merged({**({"template": default} if default is not None else {}), **given})
-    )
-    if isinstance(chosen.template, str):
-        found = find(chosen.template, namespace, chosen)
-        return chosen.changed(template=found)
-    return chosen
+    beneath = {"template": _default} if _default is not None else {}
+    return settled(RunOptions.of(**merged({**beneath, **given})), namespace)
+
+
+def settled(chosen: RunOptions, namespace: Mapping[str, Any] | None = None) -> RunOptions:
+    """Returns the same options with the template itself where its name stood.
+
+    Raises:
+        InputError: there is no such template.
+    """
+    if not isinstance(chosen.template, str):
+        return chosen
+    names = sys.modules["__main__"].__dict__ if namespace is None else namespace
+    return chosen.changed(template=find(chosen.template, names, chosen))
 
 
 def find(name: str, namespace: Mapping[str, Any], chosen: RunOptions) -> Any:

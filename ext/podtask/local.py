@@ -14,10 +14,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from .backend import ByteStream, Ending, OnPhase
-from .manifest import BOOT_SECONDS, Identity, Rendered
+from .manifest import Identity, Rendered, env_of
 from .program import boot_program
 
 T = TypeVar("T")
+LAST_SECONDS = 1.0  # for a runner that was told to end at once
 LEFT_OUT = {
     "initContainers": "init containers",
     "volumes": "volumes",
@@ -62,7 +63,7 @@ class LocalProcess:
         self._process = process
         self._port = port
         self._log = log
-        self._text = ""
+        self._text = b""
         self._loop = asyncio.get_running_loop()
         self._exit: asyncio.Future[int] = self._loop.create_future()
         # Not asyncio's subprocess: its terminate() may take the exit code from its own watcher.
@@ -81,7 +82,7 @@ class LocalProcess:
         with listener:
             fd = listener.fileno()
             env = {**os.environ, **template_env(rendered), "PODTASK_KEY": identity.key,
-                   "PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": str(BOOT_SECONDS)}  # fmt: skip
+                   "PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": env_of(rendered)["PODTASK_WAIT"]}  # fmt: skip
             command = [sys.executable, "-c", boot_program()]
             process = await asyncio.to_thread(
                 subprocess.Popen,
@@ -110,21 +111,29 @@ class LocalProcess:
         return Ending(f"The local runner ended with exit code {code}.{last}", "Run the cell again.", code)  # fmt: skip
 
     async def delete(self, grace: float | None = None) -> None:
-        """Ends the process: asked first, killed after the grace."""
+        """Ends the process: asked twice, so that it ends the cell's, then killed."""
+        for seconds in (5 if grace is None else grace, LAST_SECONDS):
+            if not self._exit.done():
+                self._process.terminate()
+                await asyncio.wait([self._exit], timeout=seconds)
         if not self._exit.done():
-            self._process.terminate()
-            try:
-                await asyncio.wait_for(asyncio.shield(self._exit), 5 if grace is None else grace)
-            except asyncio.TimeoutError:
-                self._process.kill()
-                await self._exit
+            self._process.kill()
+            await self._exit
         if not self._log.closed:
             self._text = self._read()
             self._log.close()
 
-    async def stopped(self) -> tuple[str, str]:
+    def leave(self) -> None:
+        """Ends the process too: no other kernel finds it."""
+        if not self._exit.done():
+            self._process.terminate()
+
+    async def stopped(self) -> tuple[str, str, bool]:
         """Returns nothing: whoever ended the process left no word."""
-        return "", ""
+        return "", "", False
+
+    async def farewell(self) -> None:
+        """Nothing: a local runner has no company."""
 
     async def why(self) -> str:
         """Returns whether the process runs."""
@@ -137,20 +146,21 @@ class LocalProcess:
 
     async def logs(self, container: str | None) -> str:
         """Returns what the runner has written, the cell's first 3 MiB among it."""
+        return (await self.whole_log()).decode("utf-8", "replace")
+
+    async def whole_log(self) -> bytes:
+        """Returns the same as bytes."""
         return self._text if self._log.closed else self._read()
 
-    def _read(self) -> str:
+    def _read(self) -> bytes:
         self._log.seek(0)
-        return str(self._log.read().decode("utf-8", "replace"))
+        return bytes(self._log.read())
 
 
 def template_env(rendered: Rendered) -> dict[str, str]:
     """Returns the plain environment variables of the primary container."""
-    for container in rendered.pod["spec"]["containers"]:
-        if container["name"] == rendered.primary:
-            return {entry["name"]: str(entry["value"]) for entry in container["env"]
-                    if "value" in entry and not entry["name"].startswith("PODTASK_")}  # fmt: skip
-    return {}
+    return {name: value for name, value in env_of(rendered).items()
+            if not name.startswith("PODTASK_")}  # fmt: skip
 
 
 def ignored(rendered: Rendered) -> list[str]:

@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
 import shlex
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
-from IPython.core.magic_arguments import MagicArgumentParser
 
 from .commands import Session, run, usage
-from .errors import InputError, PodtaskError, nearest
-from .options import RunOptions
+from .errors import InputError, PodtaskError
+from .flags import parser, read
 
 if TYPE_CHECKING:  # %load_ext stays cheap: the rest comes with the first cell
     from .cell import Cell
     from .handle import Task
+    from .options import RunOptions
     from .outcome import Outcome
     from .preview import Preview
-
-EXAMPLE = """\
-Run this cell in a Kubernetes pod; its output and result come back as if the kernel had run it.
-
-    %%podtask -t template -o model --memory 8Gi
-    model = train(data)
-"""
-
-
-def parser() -> MagicArgumentParser:
-    """Returns the parser of the magic's line, made of the one list of options."""
-    made = MagicArgumentParser("%%podtask", description=EXAMPLE, add_help=False,
-                               formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    for field in dataclasses.fields(RunOptions):
-        about = field.metadata
-        more: dict[str, Any] = {"dest": field.name, "help": about["say"], "default": None}
-        if about.get("flag"):
-            more["action"] = "store_true"
-        else:
-            more["metavar"] = about["metavar"]
-        if about.get("many"):
-            more["action"] = "append"
-        made.add_argument(*about["flags"], **more)
-    return made
 
 
 class CellSyntaxError(InputError):
@@ -72,7 +46,7 @@ class PodtaskMagics(Magics):
         self._session = Session(shell.user_ns)
 
     @cell_magic
-    def podtask(self, line: str, cell: str) -> Preview | None:
+    def podtask(self, line: str, cell: str) -> Preview | Task | None:
         """Runs the cell; the help text below is made of the list of options."""
         shell: Any = self.shell
         options = self._options(line)
@@ -81,14 +55,23 @@ class PodtaskMagics(Magics):
             from .preview import Preview
 
             return Preview.of(options, self._session.last)
-        from .display import View, show_result
+        from .course import Fresh
+        from .display import show_result
+        from .foreground import Foreground
         from .handle import Task
         from .screens import screen
         from .work import prepare
 
-        task = Task(prepare(made, options, shell.user_ns))
+        task = Task(Fresh(prepare(made, options, shell.user_ns)))
         shell.user_ns["_task"] = task
-        view = View(task, screen(), "_task")
+        if options.name and options.name.isidentifier():
+            shell.user_ns[options.name] = task
+        if options.detach:
+            from .detached import detached
+
+            detached().show(task, options.name or "_task")
+            return task
+        view = Foreground(task, screen(), "_task")
         outcome = view.follow()
         self._session.last = task.manifest
         shell.user_ns.update(outcome.values)
@@ -110,18 +93,9 @@ class PodtaskMagics(Magics):
             words = shlex.split(line, comments=True)
         except ValueError as error:
             raise UsageError(f"%%podtask: {error} in: {line}") from None
-        reader = parser()
-        known, unknown = reader.parse_known_args(words)
-        if unknown:
-            flags = [
-                flag for field in dataclasses.fields(RunOptions) for flag in field.metadata["flags"]
-            ]
-            raise UsageError(f"%%podtask: there is no option {unknown[0]!r}.{nearest(unknown[0], flags)}\n"
-                             "See %%podtask? for all of them.")  # fmt: skip
-        given = {name: value for name, value in vars(known).items() if value is not None}
         from .library import options
 
-        return options(given, self._session.names, self._session.default)
+        return options(read(words), self._session.names)
 
 
 def _cell(shell: Any, cell: str) -> Cell:

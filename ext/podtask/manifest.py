@@ -18,12 +18,16 @@ from .program import boot_program
 from .security import give_scratch, restrict
 from .template import DEFAULT_CONTAINER, PodTemplate, primary_container
 
-BOOT_SECONDS = 300  # how long the runner waits for its first client
+LINGER_SECONDS = 3600.0  # of a finished pod, for its notebook
+GPU_LINGER_SECONDS = 600.0  # where it holds what others wait for
 DEADLINE_SECONDS = 3600  # on top of the cell's bounds: for images to be pulled, say
 MANAGED_BY = "app.kubernetes.io/managed-by"
 TASK_LABEL = "podtask/task"
 KERNEL_LABEL = "podtask/kernel"
 USER_LABEL = "podtask/user"
+NAME_LABEL = "podtask/name"
+NOTEBOOK_LABEL = "podtask/notebook"
+BOUNDS = "podtask/bounds"
 PORT_TAKEN = 98
 HIDDEN_KEY = "(made when the cell is submitted)"
 NO_CLIENT = 96
@@ -33,22 +37,40 @@ QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 @dataclass(frozen=True)
 class Identity:
-    """What makes a task's pod its own: chosen by us, so that a lost reply can be looked up."""
+    """What makes a task's pod its own: chosen by us, so that a lost reply can be looked up.
+
+    Args:
+        name: of the pod.
+        key: proves who may talk to the runner.
+        port: of the runner.
+        kernel: marks the pods of one kernel.
+        user: whose it is.
+        called: the user's name for the task.
+        notebook: marks the pods of one notebook, over kernels.
+        owner: reference to the pod in which the notebook runs, with which this one goes.
+    """
 
     name: str
     key: str = field(repr=False)
     port: int
     kernel: str = ""
     user: str = ""
+    called: str = ""
+    notebook: str = ""
+    owner: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A pod in wire form, the name of its primary container, and what the rules overwrote."""
+    """A pod in wire form, the name of its primary container, and what the rules overwrote.
+
+    ``linger`` is how long it waits for its notebook when the cell has ended, in seconds.
+    """
 
     pod: dict[str, Any]
     primary: str
     notices: tuple[str, ...]
+    linger: float = LINGER_SECONDS
 
 
 def render(
@@ -80,7 +102,7 @@ def render(
     if options.restricted and not options.local:
         restrict(primary, spec.get("securityContext", {}), notices)
         give_scratch(spec, primary, "podtask-tmp")
-    primary["env"] = _env(primary, identity)
+    primary["env"] = _env(primary, identity, options.wait)
     _set_resources(spec, primary, options)
     primary.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     if spec.get("restartPolicy", "Never") != "Never":
@@ -89,23 +111,41 @@ def render(
     spec.setdefault("enableServiceLinks", False)
     if not {"serviceAccountName", "serviceAccount"} & set(spec):
         spec.setdefault("automountServiceAccountToken", False)
-    deadline = int(options.timeout + options.linger) + DEADLINE_SECONDS
+    linger = _linger(primary, options)
+    deadline = int(options.timeout + linger) + DEADLINE_SECONDS
     spec.setdefault("activeDeadlineSeconds", deadline)
     labels = {
         MANAGED_BY: "podtask",
         TASK_LABEL: identity.name,
         KERNEL_LABEL: identity.kernel,
         USER_LABEL: identity.user,
+        NAME_LABEL: identity.called,
+        NOTEBOOK_LABEL: identity.notebook,
         QUEUE_LABEL: options.queue,
     }
     metadata = whole["metadata"]
     metadata["name"] = identity.name
     metadata["labels"] = {**metadata.get("labels", {}), **{k: v for k, v in labels.items() if v}}
-    metadata["annotations"] = {**metadata.get("annotations", {}), DEFAULT_CONTAINER: name}
+    metadata["annotations"] = {
+        **metadata.get("annotations", {}),
+        DEFAULT_CONTAINER: name,
+        BOUNDS: _bounds(spec, options, linger),  # for who comes back to it
+    }
+    if identity.owner:
+        metadata["ownerReferences"] = [identity.owner]
     refuse(pod_problems(spec))
     notices += _advice(spec, name)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-    return Rendered(pod, name, tuple(notices))
+    return Rendered(pod, name, tuple(notices), linger)
+
+
+def env_of(rendered: Rendered) -> dict[str, str]:
+    """Returns the plain environment variables of the primary container."""
+    for container in rendered.pod["spec"]["containers"]:
+        if container["name"] == rendered.primary:
+            return {entry["name"]: str(entry["value"])
+                    for entry in container.get("env", []) if "value" in entry}  # fmt: skip
+    return {}
 
 
 def grace_of(pod: dict[str, Any]) -> int:
@@ -142,6 +182,21 @@ def _set_command(primary: dict[str, Any], options: RunOptions, notices: list[str
     primary[part] = [options.python, "-c", boot_program()]
 
 
+def _linger(primary: dict[str, Any], options: RunOptions) -> float:
+    if options.linger is not None:
+        return options.linger
+    asked = {**primary.get("resources", {}).get("requests", {}),
+             **primary.get("resources", {}).get("limits", {})}  # fmt: skip
+    # Extended resources are those with a domain; others may wait for what this pod holds.
+    return GPU_LINGER_SECONDS if any("/" in name for name in asked) else LINGER_SECONDS
+
+
+def _bounds(spec: dict[str, Any], options: RunOptions, linger: float) -> str:
+    bounds = {"start_timeout": options.start_timeout, "timeout": options.timeout, "linger": linger,
+              "grace": options.grace, "end": grace_of({"spec": spec})}  # fmt: skip
+    return " ".join(f"{name}={seconds:g}" for name, seconds in bounds.items())
+
+
 def _advice(spec: dict[str, Any], primary: str) -> list[str]:
     """A sidecar without limits can starve the cell: said, and left to the user."""
     without = [
@@ -155,7 +210,7 @@ def _advice(spec: dict[str, Any], primary: str) -> list[str]:
             "(set resources.limits)"]  # fmt: skip
 
 
-def _env(primary: dict[str, Any], identity: Identity) -> list[dict[str, Any]]:
+def _env(primary: dict[str, Any], identity: Identity, wait: float) -> list[dict[str, Any]]:
     given: dict[str, dict[str, Any]] = {}
     for entry in primary.get("env", []):
         if str(entry.get("name", "")).startswith("PODTASK_"):
@@ -164,7 +219,7 @@ def _env(primary: dict[str, Any], identity: Identity) -> list[dict[str, Any]]:
         given.pop(entry["name"], None)  # the last wins, at its place
         given[entry["name"]] = entry
     ours = {"PODTASK_KEY": identity.key, "PODTASK_PORT": str(identity.port),
-            "PODTASK_WAIT": str(BOOT_SECONDS)}  # fmt: skip
+            "PODTASK_WAIT": f"{wait:g}"}  # fmt: skip
     return [*given.values(), *({"name": name, "value": value} for name, value in ours.items())]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .errors import InputError, nearest
+from .kinds import lines, one_of, task_name, texts, yes
 from .quantities import quantity
 
 DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
@@ -85,30 +86,6 @@ def _pair(item: Any) -> tuple[str, str]:
     return name, value
 
 
-def yes(given: Any) -> bool:
-    """Returns a truth from one, or from the words for it.
-
-    Raises:
-        InputError: it is none.
-    """
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if str(given).strip().lower() not in words:
-        raise InputError(f"{given!r} is neither yes nor no.", "Write true or false.")
-    return words[str(given).strip().lower()]
-
-
-def one_of(*known: str) -> Callable[[Any], str]:
-    """Returns a parser that takes just these words."""
-
-    def take(given: Any) -> str:
-        if given not in known:
-            raise InputError(f"{given!r} is not known.{nearest(str(given), known)}",
-                             f"Choose {' or '.join(known)}.")  # fmt: skip
-        return str(given)
-
-    return take
-
-
 def label(text: Any) -> str:
     """Returns a DNS label (RFC 1123), as namespaces have.
 
@@ -134,9 +111,9 @@ def count(text: Any) -> int:
 def option(
     default: Any, flags: str, say: str, take: Any = str, metavar: str = "", **more: Any
 ) -> Any:
-    """A field of RunOptions with its flags, help, parser and metavar."""
+    """A field of RunOptions with its flags, help, parser and metavar; ``hidden`` keeps its value out of ``repr``."""
     about = {"flags": flags.split(), "say": say, "take": take, "metavar": metavar, **more}
-    return dataclasses.field(default=default, metadata=about)
+    return dataclasses.field(default=default, metadata=about, repr=not more.get("hidden"))
 
 
 @dataclass(frozen=True)
@@ -146,7 +123,7 @@ class RunOptions:
     template: Any = option(
         None,
         "-t --template",
-        "pod template: a name of this notebook, or a YAML file",
+        "pod template: a name (of this notebook, saved, or pod-template/NAME), or a YAML file",
         lambda v: v,
         "TEMPLATE",
     )
@@ -165,6 +142,30 @@ class RunOptions:
         "environment variable of the cell; not stored in the pod spec",
         pairs,
         "NAME=VALUE",
+        many=True,
+        hidden=True,  # tokens travel so
+    )
+    pip: tuple[str, ...] = option(
+        (),
+        "--pip",
+        "install this when the cell starts, beside what the image has",
+        texts,
+        "SPEC",
+        many=True,
+    )
+    index_url: str | None = option(
+        None, "--index-url", "package index for --pip", str, "URL", hidden=True
+    )
+    extra_index_url: tuple[str, ...] = option(
+        (), "--extra-index-url", "one more index for --pip", texts, "URL", many=True, hidden=True
+    )
+    pre: bool = option(False, "--pre", "--pip may take pre-releases", yes, flag=True)
+    constraint: tuple[str, ...] = option(
+        (),
+        "--constraint",
+        "bound of what --pip installs (numpy<2), or a file of such",
+        lines,
+        "SPEC|FILE",
         many=True,
     )
     cpu: str | None = option(None, "--cpu", "CPUs to request", quantity, "QUANTITY")
@@ -199,11 +200,52 @@ class RunOptions:
     start_timeout: float = option(
         1800.0, "--start-timeout", "the pod may take this long to start (30m)", seconds, "TIME"
     )
-    linger: float = option(
-        3600.0, "--linger", "a finished pod waits this long for its notebook (1h)", seconds, "TIME"
+    retries: int | None = option(
+        None,
+        "--retries",
+        "another pod, so often, where one is lost before the cell began",
+        count,
+        "N",
+    )
+    retry_on: str = option(
+        "start",
+        "--retry-on",
+        "lost: cells that had begun are run again too, from their start",
+        one_of("start", "lost"),
+        "start|lost",
+    )
+    linger: float | None = option(
+        None,
+        "--linger",
+        "a finished pod waits this long for its notebook (1h; 10m with a GPU or the like)",
+        seconds,
+        "TIME",
+    )
+    wait: float = option(
+        300.0, "--wait", "a started pod waits this long for its cell (5m)", seconds, "TIME"
+    )
+    keep: float = option(
+        604800.0,
+        "--keep",
+        "finished pods that nobody came back to are deleted after this (7d)",
+        seconds,
+        "TIME",
+    )
+    no_log_result: bool = option(
+        False,
+        "--no-log-result",
+        "leave no values in the pod's log when nobody came for them",
+        yes,
+        flag=True,
     )
     grace: float = option(
         10.0, "--grace", "time to clean up between stop and kill (10s)", seconds, "TIME"
+    )
+    detach: bool = option(
+        False, "-d --detach", "return a handle at once; output goes on coming", yes, flag=True
+    )
+    name: str | None = option(
+        None, "--as", "name of the task, and of the variable with its handle", task_name, "NAME"
     )
     local: bool = option(False, "--local", "run on this machine, without a cluster", yes, flag=True)
     dry_run: bool = option(False, "--dry-run", "print the pod's YAML, run nothing", yes, flag=True)

@@ -134,7 +134,7 @@ def _mismatch(root: str, version: str) -> list[str]:
 
 
 def _error(
-    end: dict[str, Any], instances: dict[int, Any], where: str, stopped: tuple[str, str]
+    end: dict[str, Any], instances: dict[int, Any], where: str, stopped: tuple[str, str, bool]
 ) -> BaseException | None:
     status = end["status"]
     if status == "ok":
@@ -143,18 +143,23 @@ def _error(
         return TaskTimeout(f"The cell ran longer than its --timeout and was stopped in {where}.",
                            "Raise --timeout, or let the cell do less.")  # fmt: skip
     if status == "terminated":
-        say, do = stopped
+        say, do, _ = stopped
         return TaskError(f"The pod was told to stop while the cell ran, in {where}{say and ': '}{say}.",
                          do or "A drained node or a deletion does that: run the cell again.")  # fmt: skip
     if "error" in end:
         described = end["error"]
+        if described["stage"] == "pip" and described["errors"][0]["type"] == "InstallError":
+            return StartError(*described["errors"][0]["message"].split("\n"))
         error = rebuild(described["errors"], instances)
         if described["stage"] == "load":
             add_note(
                 error, "This happened while the cell's inputs were unpacked, before its first line."
             )
         if isinstance(error, ModuleNotFoundError):
-            add_note(error, "The image lacks this module: name one that has it with --image.")
+            add_note(
+                error,
+                "The image lacks this module: install it with --pip, or name an image that has it with --image.",
+            )
         add_note(error, f"in {where}")
         return error
     how = f"signal {end['signal']}" if "signal" in end else f"exit code {end.get('exit')}"

@@ -12,7 +12,7 @@ from .backend import ByteStream, OnNote, OnPhase
 from .cluster.api import Api, ApiError
 from .errors import ClusterError
 from .loop import loop
-from .manifest import KERNEL_LABEL, TASK_LABEL, Rendered, grace_of
+from .manifest import KERNEL_LABEL, TASK_LABEL, Rendered, env_of, grace_of
 from .options import RunOptions
 from .refusals import refusal
 from .status import PodStatus
@@ -40,13 +40,15 @@ class Pod:
         self._path = f"/api/v1/namespaces/{namespace}/pods"
         self._rendered = rendered
         self._on_phase = on_phase
-        self._port = _port(rendered)
+        self._port = int(env_of(rendered)["PODTASK_PORT"])
         self._status = PodStatus(api, namespace, rendered, on_phase, on_note)
         self.ended = self._status.ended
         self.stopped = self._status.stopped
+        self.farewell = self._status.farewell
         self.why = self._status.why
         self.events = self._status.events
         self.logs = self._status.logs
+        self.whole_log = self._status.whole_log
         self._deleting: asyncio.Task[None] | None = None
         kernel = rendered.pod["metadata"]["labels"][KERNEL_LABEL]
         self._watch = api.watch(namespace, f"{KERNEL_LABEL}={kernel}")
@@ -73,6 +75,27 @@ class Pod:
             pod._watch.unsubscribe(pod.name)
             raise
         return pod
+
+    @classmethod
+    def adopt(
+        cls, api: Api, namespace: str, found: Rendered, on_phase: OnPhase, on_note: OnNote
+    ) -> Pod:
+        """Follows a pod that is there.
+
+        Args:
+            api: the session.
+            namespace: of the pod.
+            found: the pod as it was read.
+            on_phase: called with each phase and sentence.
+            on_note: called with a line for the user.
+        """
+        pod = cls(api, namespace, found, on_phase, on_note)
+        pod._watch.subscribe(pod.name, pod._status.take)
+        return pod
+
+    def leave(self) -> None:
+        """Forgets the pod, which stays."""
+        self._watch.unsubscribe(self.name)
 
     async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
         """Tries from the moment the pod has a node: its port may answer long before "Running".
@@ -182,12 +205,3 @@ class Pod:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._status.changed.wait(), seconds)
         await asyncio.sleep(max(0.0, min(QUICK, seconds) - (time.monotonic() - started)))
-
-
-def _port(rendered: Rendered) -> int:
-    for container in rendered.pod["spec"]["containers"]:
-        if container["name"] == rendered.primary:
-            for entry in container["env"]:
-                if entry["name"] == "PODTASK_PORT":
-                    return int(entry["value"])
-    raise KeyError("PODTASK_PORT")

@@ -18,6 +18,7 @@ MODULES = (
     "shims",
     "child",
     "connection",
+    "clients",
     "results",
     "ending",
     "log",
@@ -31,7 +32,7 @@ MODULES = (
     "supervisor",
 )
 # Not before a cell needs them: imported from what travelled, as cloudpickle is.
-LATE = ("command", "shell", "rich", "figures", "standin")
+LATE = ("record", "command", "shell", "rich", "figures", "standin", "packages")
 
 
 @functools.cache
@@ -59,7 +60,7 @@ for name, made in SOURCES.items():
     sys.modules[module.__name__] = module
     setattr(package, name, module)
     exec(code(made, name), module.__dict__)
-package.supervisor.main(listener, sock, prove)
+package.supervisor.main(listener, sock, prove, wait)
 """
 
 

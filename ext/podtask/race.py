@@ -36,7 +36,7 @@ async def race(
     loops = {talk, status, stop, late := asyncio.ensure_future(deadline)}
     try:
         await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
-        if status.done() and not talk.done():
+        if status.done() and not talk.done() and channel.reconnects >= 0:
             # Frames may still be on their way; the verdict is what they say.
             await asyncio.wait({talk}, timeout=LAST_WORDS_SECONDS)
         if talk.done() and isinstance(talk.exception(), OSError):
@@ -45,6 +45,7 @@ async def race(
             verdict = talk.result()
             if verdict.end["status"] == "terminated":
                 verdict.stopped = await placement.stopped()
+            await placement.farewell()
             return verdict
         if stop.done():
             return None

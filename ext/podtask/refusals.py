@@ -48,12 +48,8 @@ def refusal(
     if code == 404 and details.get("kind") == "namespaces":
         return InputError(f"Namespace {namespace!r} does not exist in context {context!r}.",
                           "Name another with -n; `kubectl get namespaces` lists them.")  # fmt: skip
-    if code == 403 and "cannot create resource" in message:
-        return ClusterError(f"You may not create pods in {where} (verb create, resource pods).",
-                            "Ask for a Role with it, or name another namespace with -n.")  # fmt: skip
-    if code == 401:
-        return ClusterError(f"The credentials of context {context!r} are expired or wrong.",
-                            "Log in again.")  # fmt: skip
+    if code == 401 or (code == 403 and "cannot create resource" in message):
+        return denied(code, message, "create", "pods", where)
     text = " ".join(message.split())
     for pattern, do in ADMISSION:
         match = re.search(pattern, text)
@@ -70,3 +66,22 @@ def refusal(
                           "Change these fields of the template.")  # fmt: skip
     return InputError(f"The API server refuses the pod in {where}: {text}",
                       "Change the template, or ask who runs the cluster.")  # fmt: skip
+
+
+def denied(code: int, message: str, verb: str, resource: str, where: str) -> ClusterError:
+    """Returns the error for a request that is not about what a pod has in it.
+
+    Args:
+        code: of the HTTP answer.
+        message: of its Status.
+        verb: of the right that it takes.
+        resource: of that right.
+        where: context/namespace.
+    """
+    if code == 401:
+        return ClusterError(f"The credentials of context {where.partition('/')[0]!r} are expired or wrong.",
+                            "Log in again.")  # fmt: skip
+    if code == 403:
+        return ClusterError(f"You may not {verb} {resource} in {where} (verb {verb}, resource {resource}).",
+                            "Ask for a Role with it, or name another namespace with -n.")  # fmt: skip
+    return ClusterError(f"The API server of {where} answers {code}: {message}", "Try again later.")

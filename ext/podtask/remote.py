@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .cluster.api import Api, ApiError
-from .errors import ClusterError, InputError
+from .errors import InputError
 from .loop import loop
 from .options import RunOptions
+from .refusals import denied, refusal
 from .template import PodTemplate
 
 
@@ -24,8 +25,7 @@ def dry_run(pod: dict[str, Any], options: RunOptions) -> dict[str, Any]:
     """Returns the pod as the API server would store it; nothing is created.
 
     Raises:
-        InputError: the server refuses it; names the fields.
-        ClusterError: there is no cluster, or it may not be asked.
+        PodtaskError: the server refuses it, and why; or there is no cluster, or no right to ask.
     """
     return loop().start(_dry_run(pod, options)).result()
 
@@ -48,50 +48,35 @@ def dropped(asked: Any, stored: Any, path: str = "") -> list[str]:
     return [path] if stored is None and asked not in (None, False, "", 0) else []
 
 
+async def place(options: RunOptions) -> tuple[Api, str, str]:
+    """Returns the session, the namespace, and both in words; from the background loop.
+
+    Raises:
+        PodtaskError: there is no cluster, or its credentials cannot be had.
+    """
+    api = await Api.of(options.context)
+    loop().at_exit(api.close)
+    namespace = options.namespace or api.access.namespace
+    return api, namespace, f"{api.access.context}/{namespace}"
+
+
 async def _pod_template(name: str, options: RunOptions) -> PodTemplate:
-    api, namespace = await _place(options)
+    api, namespace, where = await place(options)
     try:
         found = await api.request("GET", f"/api/v1/namespaces/{namespace}/podtemplates/{name}")
     except ApiError as error:
-        where = f"{api.access.context}/{namespace}"
         if error.code == 404:
             raise InputError(f"There is no pod template {name!r} in {where}.",
                              f"`kubectl -n {namespace} get podtemplates` lists them.") from None  # fmt: skip
-        raise _refused(
-            error, f"read pod templates in {where} (verb get, resource podtemplates)"
-        ) from None
+        raise denied(error.code, error.message, "get", "podtemplates", where) from None
     return PodTemplate.of(found)
 
 
 async def _dry_run(pod: dict[str, Any], options: RunOptions) -> dict[str, Any]:
-    api, namespace = await _place(options)
+    api, namespace, _ = await place(options)
+    path = f"/api/v1/namespaces/{namespace}/pods"
     try:
-        return await api.request(
-            "POST",
-            f"/api/v1/namespaces/{namespace}/pods",
-            pod,
-            fieldValidation="Strict",
-            dryRun="All",
-        )
+        return await api.request("POST", path, pod, fieldValidation="Strict", dryRun="All")
     except ApiError as error:
-        causes = error.details.get("causes") or []
-        fields = [f"{cause.get('field', '')}: {cause.get('message', '')}" for cause in causes]
-        if error.code in (401, 403) and "cannot create resource" in error.message:
-            where = f"{api.access.context}/{namespace}"
-            raise _refused(error, f"create pods in {where} (verb create, resource pods)") from None
-        raise InputError("The API server would refuse this pod: " + ("; ".join(fields) or error.message),
-                         "Change these fields of the template.") from None  # fmt: skip
-
-
-def _refused(error: ApiError, act: str) -> ClusterError:
-    if error.code == 401:
-        return ClusterError("The credentials are expired or wrong.", "Log in again.")
-    if error.code == 403:
-        return ClusterError(f"You may not {act}.", "Ask for a Role with it.")
-    return ClusterError(f"The API server answers {error.code}: {error.message}", "Try again later.")
-
-
-async def _place(options: RunOptions) -> tuple[Api, str]:
-    api = await Api.of(options.context)
-    loop().at_exit(api.close)
-    return api, options.namespace or api.access.namespace
+        raise refusal(error.code, error.message, error.details,
+                      api.access.context, namespace) from None  # fmt: skip

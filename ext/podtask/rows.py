@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .display import MARKS, TICK, interrupts
+from .display import MARKS, TICK
 from .errors import InputError
+from .foreground import interrupts
 from .handle import Task
 from .screens import screen
 
@@ -91,6 +91,4 @@ def _line(place: int, task: Task) -> str:
     mark = MARKS.get(task.status, "✗" if task.done() else "○")
     if task.done():
         return f"{mark} {place} · {task.name} · {task.status} · {task.seconds:.1f} s"
-    return (
-        f"{mark} {place} · {task.name} · {task.phase} · {time.monotonic() - task.phase_since:.0f} s"
-    )
+    return f"{mark} {place} · {task.name} · {task.phase} · {task.phase_seconds:.0f} s"

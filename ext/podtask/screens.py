@@ -124,21 +124,66 @@ class Notebook(Terminal):
             data=data, metadata=metadata, transient=transient, update=update
         )
 
+    def _empty(self) -> None:
+        self._shell.display_pub.clear_output(wait=True)
+
     def _cleared(self) -> None:
         if self._clear_next:
             self._clear_next = False
-            self._shell.display_pub.clear_output(wait=True)
+            self._empty()
             self._publish(_line(self._status), {}, self._id, False)
 
 
-def screen() -> Screen:
-    """Returns a Notebook in a kernel, else a Terminal."""
+class Submitter(Notebook):
+    """The cell that runs now, as long as the kernel lives: what is shown later lands there too.
+
+    From any thread. Every message is sent with that cell as its parent, whatever cell runs by then;
+    a kernel's own streams and displays know the running one, in older kernels no other.
+
+    Args:
+        shell: the kernel's IPython shell.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._kernel = shell.kernel
+        self._parent = shell.kernel.get_parent("shell")
+
+    def write(self, name: str, text: str) -> None:
+        """Writes to the cell's stdout or stderr."""
+        self._cleared()
+        self._send("stream", {"name": name, "text": text})
+
+    def _publish(
+        self, data: dict[str, Any], metadata: dict[str, Any], display_id: str | None, update: bool
+    ) -> None:
+        transient = {"display_id": display_id} if display_id else {}
+        content = {"data": data, "metadata": metadata, "transient": transient}
+        self._send("update_display_data" if update else "display_data", content)
+
+    def _empty(self) -> None:
+        self._send("clear_output", {"wait": True})
+
+    def _send(self, kind: str, content: dict[str, Any]) -> None:
+        kernel = self._kernel
+        topic = f"kernel.{kernel.ident}.{kind}".encode()
+        kernel.session.send(kernel.iopub_socket, kind, content, parent=self._parent, ident=topic)
+
+
+def screen(later: bool = False) -> Screen:
+    """Returns a notebook's cell in a kernel, else a Terminal.
+
+    Args:
+        later: it is to be shown there when other cells run, too.
+    """
     shell = None
     if "IPython" in sys.modules:
         from IPython.core.getipython import get_ipython
 
         shell = get_ipython()
-    return Notebook(shell) if shell is not None and hasattr(shell, "kernel") else Terminal()
+    if shell is None or not hasattr(shell, "kernel"):
+        return Terminal()
+    return Submitter(shell) if later else Notebook(shell)
 
 
 def _line(text: str) -> dict[str, Any]:

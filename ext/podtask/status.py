@@ -10,15 +10,17 @@ from typing import Any
 from .backend import Ending, OnNote, OnPhase
 from .cluster.api import Api, ApiError
 from .cluster.events import PodEvents
-from .containers import held_up
+from .containers import all_held_up
 from .diagnosis import diagnose
 from .endings import dead_sidecars, stop
 from .errors import ClusterError, InputError
 from .findings import Diagnosis
 from .manifest import Rendered
+from .runner.record import MARK
 
 EVENTS_AFTER = 1.0  # seconds without a running pod: the quick path asks for no events
 STOP_SECONDS = 3.0  # for the status to say why the pod was told to stop
+FAREWELL_SECONDS = 1.0
 LAST_LINES = 5
 
 
@@ -49,7 +51,8 @@ class PodStatus:
         self._pod = rendered.pod
         self._gone = False
         self._events = PodEvents(api, namespace, self._tell)
-        self._mourned: set[str] = set()  # sidecars whose end was told
+        self._mourned: set[tuple[str, str]] = set()  # sidecars, and what was told of each
+        self._mourning: set[asyncio.Task[None]] = set()
 
     @property
     def placed(self) -> bool:
@@ -82,7 +85,7 @@ class PodStatus:
                 if started:
                     later.cancel()
                     self._events.stop()
-                    await self._tell_of_sidecars()
+                    self._tell_of_sidecars()
                 self._on_phase(found.phase, found.line)
                 if found.category != category:
                     category, since = found.category, time.monotonic()
@@ -95,17 +98,25 @@ class PodStatus:
             later.cancel()
             self._events.stop()
 
-    async def stopped(self) -> tuple[str, str]:
-        """Returns why the pod was told to stop, and what to do; waits for that to be reported."""
+    async def stopped(self) -> tuple[str, str, bool]:
+        """Returns why the pod was told to stop, what to do, and whether its place was lost.
+
+        Waits for that to be reported.
+        """
         end = time.monotonic() + STOP_SECONDS
         while True:
             changed = self.changed
             found = stop(self._pod, self._primary, self._gone)
             left = end - time.monotonic()
             if found is not None or left <= 0:
-                return (found.say, found.do) if found else ("", "")
+                return (found.say, found.do, found.lost) if found else ("", "", False)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(changed.wait(), left)
+
+    async def farewell(self) -> None:
+        """Waits a moment for what is still to be told of sidecars, while their logs are there."""
+        if self._mourning:
+            await asyncio.wait(self._mourning, timeout=FAREWELL_SECONDS)
 
     async def why(self) -> str:
         """Returns where the pod is, and what to change, in one line."""
@@ -139,6 +150,17 @@ class PodStatus:
             raise InputError(f"No log of container {name!r} of {self._name}: {error.message}",
                              "A deleted pod has none; a waiting container not yet.") from None  # fmt: skip
 
+    async def whole_log(self) -> bytes:
+        """Returns the primary container's log; nothing where it is gone or may not be read.
+
+        Raises:
+            ClusterError: the API server is not reached.
+        """
+        try:
+            return await self._api.content(f"{self._path}/log", container=self._primary)
+        except ApiError:
+            return b""
+
     # -- inside -------------------------------------------------------------------------------------
 
     @property
@@ -150,21 +172,29 @@ class PodStatus:
             self._events.follow(self._uid)
 
     async def _ending(self, found: Diagnosis, started: bool) -> Ending:
+        started = started and found.category != "rejected by its node"
         verb = "ended before its result was here" if started else "cannot start"
         say = f"{self._name} {verb}: {found.say}."
         lines = await self._last_lines(found.log) if found.log else ""
-        return Ending(say + lines, found.do, found.code, started)
+        return Ending(say + lines, found.do, found.code, started, found.lost)
 
-    async def _tell_of_sidecars(self) -> None:
-        stuck = held_up(self._pod, self._primary, [])
-        if stuck and stuck.hopeless and stuck.category not in self._mourned:
-            self._mourned.add(stuck.category)
-            self._on_note(f"{stuck.say}; the cell goes on. {stuck.do}")
+    def _tell_of_sidecars(self) -> None:
+        told = self._mourned
+        stuck_ones = dict(all_held_up(self._pod, self._primary, []))
+        for name, stuck in stuck_ones.items():
+            if stuck.hopeless and (name, stuck.category) not in told:
+                told.add((name, stuck.category))
+                self._on_note(f"{stuck.say}; the cell goes on. {stuck.do}")
         for name, say in dead_sidecars(self._pod, self._primary).items():
-            if name not in self._mourned and not self._gone:
-                self._mourned.add(name)
-                lines = await self._last_lines(name)
-                self._on_note(f"{say}; the cell goes on.{lines}")
+            if (name, "ended") not in told and name not in stuck_ones and not self._gone:
+                told.add((name, "ended"))
+                # Beside the loop: a log that does not come must not hold up the pod's end.
+                mourning = asyncio.ensure_future(self._mourn(name, say))
+                self._mourning.add(mourning)
+                mourning.add_done_callback(self._mourning.discard)
+
+    async def _mourn(self, name: str, say: str) -> None:
+        self._on_note(f"{say}; the cell goes on.{await self._last_lines(name)}")
 
     async def _last_lines(self, container: str) -> str:
         """Returns what a container said last, as the rest of a line; empty where it is not known."""
@@ -172,7 +202,8 @@ class PodStatus:
             text = await self._log(container, tailLines=str(LAST_LINES))
         except (ApiError, ClusterError):
             return ""
-        return f" Its last lines: {' | '.join(text.split(chr(10))).strip(' |')}" if text else ""
+        lines = [line for line in text.splitlines() if not line.startswith(MARK)]
+        return f" Its last lines: {' | '.join(lines).strip(' |')}" if any(lines) else ""
 
     async def _log(self, container: str, **params: str) -> str:
         return await self._api.text(f"{self._path}/log", container=container, **params)

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from .cell import Cell
-from .display import View
+from .course import Fresh
 from .errors import InputError
+from .foreground import Foreground
 from .handle import Task
-from .library import find
 from .library import options as chosen_options
+from .library import settled
 from .manifest import HIDDEN_KEY, Identity, Rendered
 from .manifest import render as render_pod
 from .options import RunOptions
@@ -39,13 +40,8 @@ def submit(
     Raises:
         InputError: before anything is sent; says what is wrong.
     """
-    if options is None:
-        given = {"template": template} if template is not None else {}
-        options = chosen_options(given, sys.modules["__main__"].__dict__)
-    elif template is not None:
-        if isinstance(template, str):
-            template = find(template, sys.modules["__main__"].__dict__, options)
-        options = options.changed(template=template)
+    given = {"template": template} if template is not None else {}
+    options = chosen_options(given) if options is None else settled(options.changed(**given))
     if callable(work):
         return call(work, args, kwargs, options)
     if args or kwargs:
@@ -55,7 +51,7 @@ def submit(
     cell = Cell.of(work) if isinstance(work, str) else work
     if not isinstance(cell, Cell):
         raise InputError(f"A {type(work).__name__} cannot be submitted.", "Submit a function or source text.")  # fmt: skip
-    return Task(prepare(cell, options, sys.modules["__main__"].__dict__))
+    return Task(Fresh(prepare(cell, options, sys.modules["__main__"].__dict__)))
 
 
 def call(
@@ -69,7 +65,7 @@ def call(
     inner = inspect.unwrap(function)
     namespace = getattr(inner, "__globals__", None) or sys.modules["__main__"].__dict__
     cell = Cell(f"{CALL}[0](*{CALL}[1], **{CALL}[2])", "<podtask call>")
-    return Task(prepare(cell, options, namespace, {CALL: (function, args, kwargs)}))
+    return Task(Fresh(prepare(cell, options, namespace, {CALL: (function, args, kwargs)})))
 
 
 def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:
@@ -87,7 +83,7 @@ def follow(task: Task) -> Any:
     Raises:
         BaseException: the task's own error, or a PodtaskError.
     """
-    outcome = View(task, screen()).follow()
+    outcome = Foreground(task, screen()).follow()
     if outcome.error is not None:
         raise outcome.error
     return outcome.result
@@ -98,13 +94,15 @@ def render(work: Any = None, template: Any = None, **options: Any) -> dict[str, 
 
     Args:
         work: the cell; what it does has no influence on the pod.
-        template: pod template, in any form that ``PodTemplate.of`` takes.
-        options: as of the magic.
+        template: pod template, by its name or in any form that ``PodTemplate.of`` takes.
+        options: as of the magic; the settings beneath them.
 
     Raises:
         InputError: the template or an option is wrong.
     """
-    return preview(template, RunOptions.of(**options)).pod
+    given = {"template": template} if template is not None else {}
+    chosen = chosen_options({**given, **options})
+    return preview(chosen.template, chosen).pod
 
 
 def preview(template: Any, options: RunOptions) -> Rendered:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,8 @@ from .modules import imported
 from .options import RunOptions
 from .pickles import MINOR, Inputs, pack_inputs, select
 from .quantities import amount
-from .template import PodTemplate
+from .script import Script
+from .template import PodTemplate, primary_container
 from .unpicklable import Unsendable
 
 OLDEST = (3, 9)
@@ -57,12 +59,13 @@ class Work:
                 raise InputError(f"Line {line} of the cell: {error.what}", error.do) from None
             raise
 
-    def job_for(self, python: str, name: str, note: Callable[[str], None]) -> Job:
+    def job_for(self, python: str, name: str, linger: float, note: Callable[[str], None]) -> Job:
         """Returns the job for a runner of the given Python version.
 
         Args:
             python: as the runner says, ``3.11.2``.
             name: of the task.
+            linger: seconds that the runner waits for us when the cell has ended.
             note: called with a line for the user.
 
         Raises:
@@ -73,6 +76,10 @@ class Work:
         if version < OLDEST:
             raise StartError(f"The image has Python {python}; podtask needs 3.9 or newer.",
                              "Choose another image with --image.")  # fmt: skip
+        script = Script.of(self.cell.source)
+        if not script.takes(python):
+            raise StartError(f"The cell's script metadata requires Python {script.python}; the image "
+                             f"has {python}.", "Choose another image with --image.")  # fmt: skip
         inputs = self.inputs
         minor = ".".join(python.split(".")[:2])
         if minor != MINOR:
@@ -82,6 +89,8 @@ class Work:
         for line in inputs.notes:
             note(line)
         options = self.options
+        wanted = {"specs": options.pip, "index": options.index_url, "extra": options.extra_index_url,
+                  "pre": options.pre, "constraints": options.constraint}  # fmt: skip
         meta = {
             "exec": name,
             "source": self.cell.source,
@@ -91,8 +100,10 @@ class Work:
             **inputs.about,
             "outputs": "auto" if options.outputs == ("auto",) else list(options.outputs),
             "env": dict(options.env),
+            "pip": wanted if options.pip else None,
             "timeout": options.timeout,
-            "linger": options.linger,
+            "linger": linger,
+            "log_result": not options.no_log_result,
             "grace": options.grace,
         }
         return Job(meta, inputs.parts)
@@ -112,18 +123,59 @@ def prepare(
     template = PodTemplate.of(options.template) if options.template is not None else PodTemplate()
     if values is None:
         values = select(cell.reads, options.inputs, namespace)
+    options = _with_script(cell, options, template)
     render(template, options, Identity("podtask-check", "", 1), MINOR)
     work = Work(cell, template, options, values, namespace)
     _ = work.inputs  # packed now: the notebook may change them later
     return work
 
 
-def new_identity(port: int | None) -> Identity:
-    """Returns a fresh name, key and port (a random one, unless it is given) for a run."""
+def _with_script(cell: Cell, options: RunOptions, template: PodTemplate) -> RunOptions:
+    """Returns options with what the cell's script metadata asks for."""
+    script = Script.of(cell.source)
+    if script.packages:
+        options = options.changed(pip=(*script.packages, *options.pip))
+    if script.python and not options.image and not options.local:
+        image = primary_container(template.to_dict()["spec"], template.primary_container_name).get(
+            "image"
+        )
+        minor = script.minor(MINOR)
+        if not image and minor != MINOR:
+            return options.changed(image=f"python:{minor}-slim")
+    return options
+
+
+def user() -> str:
+    """Returns who we are, as a label's value; empty where that is not known."""
+    return label_value(os.environ.get("JUPYTERHUB_USER") or os.environ.get("USER") or "")
+
+
+def notebook_mark(namespace: Mapping[str, Any]) -> str:
+    """Returns what marks a notebook over its kernels, as a label's value; empty for no notebook.
+
+    Args:
+        namespace: of the notebook.
+    """
+    # The one is Jupyter Server's, the other VS Code's.
+    path = os.environ.get("JPY_SESSION_NAME") or namespace.get("__vsc_ipynb_file__")
+    return hashlib.sha256(str(path).encode()).hexdigest()[:16] if path else ""
+
+
+def new_identity(port: int | None, work: Work, owner: dict[str, Any] | None = None) -> Identity:
+    """Returns a fresh name, key and port (a random one, unless it is given) for a run.
+
+    Args:
+        port: of the runner.
+        work: what runs.
+        owner: reference to the pod with which the new one goes.
+    """
     return Identity(
         name=f"podtask-{secrets.token_hex(5)}",
         key=secrets.token_hex(32),
         port=port or 20000 + secrets.randbelow(40000),
         kernel=KERNEL,
-        user=label_value(os.environ.get("JUPYTERHUB_USER") or os.environ.get("USER") or ""),
+        user=user(),
+        called=work.options.name or "",
+        notebook=notebook_mark(work.namespace),
+        owner=owner,
     )

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import pytest
 from podtask.backend import ByteStream, Ending, Placement
-from podtask.channel import Channel, Refused
+from podtask.channel import Channel
+from podtask.greeting import Refused
 from podtask.job import Job, Verdict
 from podtask.local import LocalProcess, SocketStream
 from podtask.manifest import Identity, render
@@ -75,7 +76,10 @@ class Unreliable:
     async def ended(self) -> Ending:
         return await self._placement.ended()
 
-    async def stopped(self) -> tuple[str, str]:
+    async def farewell(self) -> None:
+        """Nothing."""
+
+    async def stopped(self) -> tuple[str, str, bool]:
         return await self._placement.stopped()
 
     async def why(self) -> str:
@@ -86,6 +90,12 @@ class Unreliable:
 
     async def delete(self, grace: float | None = None) -> None:
         await self._placement.delete(grace)
+
+    def leave(self) -> None:
+        self._placement.leave()
+
+    async def whole_log(self) -> bytes:
+        return await self._placement.whole_log()
 
     async def logs(self, container: str | None) -> str:
         return await self._placement.logs(container)
@@ -187,7 +197,8 @@ def test_impostor_is_told_nothing_but_a_nonce(answer: bytes) -> None:
     assert bytes.fromhex(heard.decode().strip())
 
 
-def test_runner_refuses_a_client_without_the_key() -> None:
+@pytest.mark.parametrize("proof", ["f" * 64 + " 5\nhello", "é 5\nhello", "no\n"])
+def test_runner_refuses_a_client_without_the_key(proof: str) -> None:
     """A wrong proof is hung up on, and the right client is served afterwards."""
 
     async def scene() -> bytes:
@@ -199,7 +210,7 @@ def test_runner_refuses_a_client_without_the_key() -> None:
         sock.sendall(b"0" * 32 + b"\n")
         challenge = await asyncio.to_thread(sock.recv, 4096)
         assert len(challenge.split()) == 4
-        sock.sendall(b"f" * 64 + b" 5\nhello")
+        sock.sendall(proof.encode())
         assert await asyncio.to_thread(sock.recv, 4096) == b""
         sock.close()
         frames: list[wire.Frame] = []
@@ -241,3 +252,42 @@ def test_large_value_flows_to_its_end(size: int) -> None:
     verdict, _, channel = asyncio.run(run(job(f"value = bytes({size})", ["value"]), []))
     assert [len(each) for each in unpack(verdict.parts, verdict.end["packed"])] == [size]
     assert channel.reconnects == 0
+
+
+KILLED = """
+import os, signal, time
+for turn in range(10):
+    pid = os.fork()
+    if not pid:
+        while True:
+            print("y" * 400_000)
+    time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+print("end of the cell")
+value = 1
+"""
+
+
+def test_forked_process_killed_while_it_prints_tears_no_frame() -> None:
+    """The cell goes on, its output and its value arrive."""
+    verdict, text, _ = asyncio.run(run(job(KILLED, ["value"]), []))
+    assert unpack(verdict.parts, verdict.end["packed"]) == [1]
+    assert text.endswith(b"end of the cell\n")
+
+
+DESTROYED = """
+import os
+for fd in range(3, 64):
+    try:
+        os.write(fd, b"x" * 100)
+    except OSError:
+        pass
+os._exit(3)
+"""
+
+
+def test_garbage_among_the_frames_ends_the_cell_not_the_runner() -> None:
+    """The verdict is that of a process that died; nothing is lost but what it did."""
+    verdict, _, _ = asyncio.run(run(job(DESTROYED, []), []))
+    assert verdict.end["status"] == "crashed"

@@ -75,7 +75,11 @@ def test_whole_pod() -> None:
                 "podtask/kernel": "k1",
                 "podtask/user": "ada",
             },
-            "annotations": {"a": "b", "kubectl.kubernetes.io/default-container": "main"},
+            "annotations": {
+                "a": "b",
+                "kubectl.kubernetes.io/default-container": "main",
+                "podtask/bounds": "start_timeout=1800 timeout=86400 linger=600 grace=10 end=5",
+            },
         },
         "spec": {
             "containers": [
@@ -99,7 +103,7 @@ def test_whole_pod() -> None:
             "restartPolicy": "Never",
             "enableServiceLinks": False,
             "automountServiceAccountToken": False,
-            "activeDeadlineSeconds": 86400 + 3600 + 3600,
+            "activeDeadlineSeconds": 86400 + 600 + 3600,
             "tolerations": [
                 {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
             ],

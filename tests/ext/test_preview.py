@@ -35,7 +35,7 @@ def preview(template: Any = GIVEN, last: dict[str, Any] | None = None, **options
     return Preview.of(chosen, last or {})
 
 
-@pytest.mark.feature("B03", "B04", "B05", "B06", "N14")
+@pytest.mark.feature("B03", "B04", "B05", "B06")
 def test_yaml_is_marked_where_a_rule_overwrote() -> None:
     """Behind each line the template's value, above the mapping what was taken away."""
     text = preview(image="new:2", memory="8Gi").to_yaml()
@@ -120,7 +120,7 @@ def test_dropped_fields_are_found(asked: Any, stored: Any, lost: list[str]) -> N
     assert dropped(asked, stored, "spec") == lost
 
 
-@pytest.mark.feature("A47", "N14")
+@pytest.mark.feature("A47")
 def test_dry_run_is_the_cells_value(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """The preview is shown, kept in _, and says that no server was asked; nothing runs."""
     monkeypatch.setenv("PODTASK_BACKEND", "local")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import yaml
 from podtask import PodTemplate
 from podtask.errors import InputError
-from podtask.library import find, options, save, saved
+from podtask.library import find, options, save, saved, use
 from podtask.options import RunOptions
 from podtask.settings import everything, merged, project_folder, read
 
@@ -23,7 +24,7 @@ Places = tuple[Path, Path]
 
 
 @pytest.fixture(autouse=True)
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
     """A project to be in and a user's folder, both empty; returns (project, user)."""
     project, config = tmp_path / "project", tmp_path / "config"
     (project / "notebooks").mkdir(parents=True)
@@ -31,7 +32,8 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
     monkeypatch.chdir(project / "notebooks")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
     monkeypatch.delenv("PODTASK_BACKEND", raising=False)
-    return project, config / "podtask"
+    yield project, config / "podtask"
+    use(None)
 
 
 @pytest.mark.feature("P04")
@@ -140,8 +142,9 @@ def test_session_default_is_over_settings_and_under_the_call(
     names = {"one": one, "two": two}
     monkeypatch.setenv("PODTASK_TEMPLATE", "one")
     assert options({}, names).template is one
-    assert options({}, names, three).template is three
-    assert options({"template": "two"}, names, three).template is two
+    use(three)
+    assert options({}, names).template is three
+    assert options({"template": "two"}, names).template is two
 
 
 def test_unknown_template_lists_those_there_are() -> None:
@@ -208,3 +211,35 @@ def test_settings_hold_for_functions_too(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("PODTASK_BACKEND", "local")
     monkeypatch.setenv("PODTASK_ENV", "A=from settings")
     assert podtask.submit("import os\nos.environ['A']").result(30) == "from settings"
+
+
+@pytest.mark.feature("A44", "P01", "P04")
+def test_python_face_reads_settings_and_library_as_the_magic_does(
+    monkeypatch: pytest.MonkeyPatch, places: Places
+) -> None:
+    """A decorated function, submit, run and render find saved templates, defaults and settings."""
+    save("prod", TEMPLATE)
+
+    def image(pod: dict[str, Any]) -> Any:
+        return pod["spec"]["containers"][0]["image"]
+
+    @podtask.task(template="prod", timeout="1h")
+    def work() -> str:
+        return str(__import__("os").environ["A"])
+
+    assert image(podtask.render(template="prod")) == "team/image:1"
+    monkeypatch.setenv("PODTASK_IMAGE", "settings:1")
+    assert image(podtask.render(template="prod")) == "settings:1"
+    assert image(podtask.render(template="prod", image="call:1")) == "call:1"
+    monkeypatch.setenv("PODTASK_BACKEND", "local")
+    monkeypatch.setenv("PODTASK_ENV", "A=from settings")
+    task = work.submit()  # settings of now, not of when it was made
+    assert task.result(30) == "from settings"
+    assert image(task.manifest) == "settings:1"
+    assert podtask.run("1 + 1", options=RunOptions.of(template="prod", local=True)) == 2
+    use(TEMPLATE.replace(labels={"from": "session"}))
+    other = podtask.submit("1", template=None)
+    other.result(30)
+    assert other.manifest["metadata"]["labels"]["from"] == "session"
+    with pytest.raises(InputError, match="Did you mean 'prod'"):
+        podtask.task(template="prd")(work.__wrapped__).submit()

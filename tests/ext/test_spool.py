@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import resource
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from podtask.runner import wire
+from podtask.runner.connection import Connection
 from podtask.runner.spool import IN_MEMORY, SEGMENT, Spool, scratch
 
 PIECE = 512 << 10
@@ -48,6 +51,12 @@ def make() -> Iterator[Callable[..., Spool]]:
 
 def pieces(first: int, last: int) -> list[bytes]:
     return [piece(number) for number in range(first, last + 1)]
+
+
+def _connected() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        theirs = socket.create_connection(server.getsockname())
+        return server.accept()[0], theirs
 
 
 def everything(spool: Spool, seq: int, most: int = 256 << 10) -> bytes:
@@ -184,3 +193,21 @@ def test_full_disk_loses_no_frame(make: Make) -> None:
         spool = make(pieces(1, 6))
     assert (spool.first, spool.last) == (1, 6)
     assert everything(spool, 1) == b"".join(pieces(1, 6))
+
+
+def test_client_slower_than_the_output_is_told_what_it_lost(make: Make) -> None:
+    """Frames that go before an attached client has them are named by a gap."""
+    spool = make(limit=2 * SEGMENT)
+    ours, theirs = _connected()
+    with ours, theirs:
+        client = Connection(ours, lambda *parts: "", trusted=True)
+        client.cursor = 1
+        for number in range(1, 4 * IN_SEGMENT + 1):
+            spool.append(wire.encode(wire.STREAM, {"name": "stdout"}, bytes(PIECE), number))
+        first = spool.first
+        assert first > 1
+        assert client.give(spool, None)
+        client.flush()
+        theirs.settimeout(10)
+        [gap, *_] = wire.Decoder().feed(theirs.recv(4096, socket.MSG_WAITALL))
+        assert (gap.kind, gap.seq, gap.meta) == (wire.GAP, first - 1, {"from": 1, "to": first - 1})

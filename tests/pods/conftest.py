@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,22 @@ def start_kernel(kubeconfig: Path) -> Iterator[Callable[..., Kernel]]:
     yield start
     for kernel in made:
         kernel.close()
+
+
+@pytest.fixture
+def slot(cluster: Any) -> Iterator[tuple[str, str]]:
+    """An extended resource of which the node has one, and a high priority class."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    assert cluster.node
+    (node,) = [each["metadata"]["name"] for each in cluster.kubectl_json("get", "nodes")["items"]
+               if "taints" not in each["spec"]][:1]  # fmt: skip
+    path = f"/status/capacity/podtask.test~1{name}"
+    patch = ("patch", "node", node, "--subresource=status", "--type=json", "--patch")
+    cluster.kubectl(*patch, json.dumps([{"op": "add", "path": path, "value": "1"}]))
+    cluster.kubectl("create", "priorityclass", name, "--value=1000")
+    yield f"podtask.test/{name}", name
+    cluster.kubectl("delete", "priorityclass", name)
+    cluster.kubectl(*patch, json.dumps([{"op": "remove", "path": path}]))
 
 
 def in_namespace(source: Path, namespace: str, target: Path) -> Path:

@@ -73,6 +73,46 @@ def test_missing_priority_class_is_named() -> None:
 
 
 @pytest.mark.feature("N04")
+def test_webhook_that_does_not_answer_is_named(cluster: Any, namespace: str) -> None:
+    """A webhook that nobody answers for is named, and that it is not the pod's fault."""
+    name = f"podtask-test-{uuid.uuid4().hex[:8]}"
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["pods"],
+    }
+    hook = {
+        "name": "team.podtask.test",
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "clientConfig": {"url": "https://127.0.0.1:1/nobody"},
+        "rules": [rule],
+        "timeoutSeconds": 1,
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+    }
+    made = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": name}, "webhooks": [hook]}  # fmt: skip
+    cluster.kubectl("create", "--filename=-", input=json.dumps(made))
+    try:
+        wait_for_refusal(cluster, namespace)
+        said = failure(submit(None))
+    finally:
+        cluster.kubectl("delete", "validatingwebhookconfigurations", name)
+    assert "Webhook 'team.podtask.test' does not answer" in said
+    assert len(said.splitlines()) <= 3
+
+
+def wait_for_refusal(cluster: Any, namespace: str) -> None:
+    """Returns when the API server, which learns of a policy a moment later, obeys it."""
+    probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"},
+             "spec": {"containers": [{"name": "x", "image": "x"}]}}  # fmt: skip
+    dry = ("create", "-n", namespace, "--dry-run=server", "--filename=-")
+    while "created" in cluster.kubectl(*dry, input=json.dumps(probe), check=False):
+        pass
+
+
+@pytest.mark.feature("N04")
 def test_policy_of_the_cluster_is_quoted(cluster: Any, namespace: str) -> None:
     """A ValidatingAdmissionPolicy's own message is shown."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
@@ -93,11 +133,7 @@ def test_policy_of_the_cluster_is_quoted(cluster: Any, namespace: str) -> None:
     listed = {"apiVersion": "v1", "kind": "List", "items": [policy, binding]}
     cluster.kubectl("create", "--filename=-", input=json.dumps(listed))
     try:
-        probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"},
-                 "spec": {"containers": [{"name": "x", "image": "x"}]}}  # fmt: skip
-        dry = ("create", "-n", namespace, "--dry-run=server", "--filename=-")
-        while "created" in cluster.kubectl(*dry, input=json.dumps(probe), check=False):
-            pass  # the API server learns of a policy a moment later
+        wait_for_refusal(cluster, namespace)
         said = refused(None)
     finally:
         cluster.kubectl(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from podtask import Task
 
-from tests.pods.waiting import failure, notes, submit
+from tests.pods.waiting import HOLD, failure, notes, submit
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 LONG = "import time\nprint('up')\ntime.sleep(600)"
@@ -45,13 +43,31 @@ def test_deletion_without_grace_is_told(cluster: Any, namespace: str) -> None:
 def test_eviction_is_told(cluster: Any, namespace: str) -> None:
     """A pod that the eviction API removes says that it was evicted, and what prevents it."""
     task = up(submit(None, LONG))
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction",
-                "metadata": {"name": task.name, "namespace": namespace}}  # fmt: skip
-    path = f"/api/v1/namespaces/{namespace}/pods/{task.name}/eviction"
-    cluster.kubectl("create", f"--raw={path}", "--filename=-", input=json.dumps(eviction))
+    evict(cluster, namespace, task.name)
     said = failure(task)
     assert "it was evicted: its node is being drained" in said
     assert "safe-to-evict" in said
+
+
+def evict(cluster: Any, namespace: str, name: str) -> None:
+    """Evicts a pod as a drained node does."""
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction",
+                "metadata": {"name": name, "namespace": namespace}}  # fmt: skip
+    path = f"/api/v1/namespaces/{namespace}/pods/{name}/eviction"
+    cluster.kubectl("create", f"--raw={path}", "--filename=-", input=json.dumps(eviction))
+
+
+@pytest.mark.feature("S09")
+def test_evicted_cell_is_repeated_on_request(cluster: Any, namespace: str) -> None:
+    """With --retry-on lost the cell runs again in another pod, to its result."""
+    source = "import os\n" + HOLD + "os.environ['HOSTNAME']"
+    task = up(submit(None, source, retries=1, retry_on="lost"))
+    first = task.name
+    evict(cluster, namespace, first)
+    while task.name == first or task.logs().count("up") < 2:
+        assert task.updates.get(timeout=60).kind != "done", task.error
+    task.reply({"eof": True})
+    assert task.result(60) == task.name != first
 
 
 @pytest.mark.feature("S02")
@@ -60,22 +76,6 @@ def test_deadline_is_told() -> None:
     said = failure(submit({"activeDeadlineSeconds": 4, "containers": []}, LONG))
     assert "longer than its activeDeadlineSeconds of 4" in said
     assert "--timeout" in said
-
-
-@pytest.fixture
-def slot(cluster: Any) -> Iterator[tuple[str, str]]:
-    """An extended resource of which the node has one, and a high priority class."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    assert cluster.node
-    (node,) = [each["metadata"]["name"] for each in cluster.kubectl_json("get", "nodes")["items"]
-               if "taints" not in each["spec"]][:1]  # fmt: skip
-    path = f"/status/capacity/podtask.test~1{name}"
-    patch = ("patch", "node", node, "--subresource=status", "--type=json", "--patch")
-    cluster.kubectl(*patch, json.dumps([{"op": "add", "path": path, "value": "1"}]))
-    cluster.kubectl("create", "priorityclass", name, "--value=1000")
-    yield f"podtask.test/{name}", name
-    cluster.kubectl("delete", "priorityclass", name)
-    cluster.kubectl(*patch, json.dumps([{"op": "remove", "path": path}]))
 
 
 @pytest.mark.feature("S02")
@@ -107,11 +107,25 @@ SIDE = {"name": "side", "image": "nopython:1"}
 @pytest.mark.feature("A24", "N09", "S02")
 def test_sidecar_that_fails_is_told_and_the_result_comes_back() -> None:
     """Its name, exit code and last lines in one line; the cell goes on to its result."""
-    side = {**SIDE, "command": ["sh", "-c", "echo starting; echo no licence >&2; exit 7"]}
-    task = submit({"containers": [side]}, "import time\ntime.sleep(4)\n6 * 7")
-    (note,) = notes(task)
+    side = {**SIDE, "command": ["sh", "-c", "echo starting; echo no licence; exit 7"]}
+    task = submit({"containers": [side]}, HOLD + "6 * 7")
+    (note,) = notes(task, 1)
     assert note.startswith("sidecar 'side' ended with exit code 7; the cell goes on.")
     assert note.endswith("Its last lines: starting | no licence")
+    assert task.result() == 42
+
+
+@pytest.mark.feature("N09")
+def test_each_sidecar_that_fails_is_told() -> None:
+    """Two that cannot even start are two notes, each with its own program."""
+    sides = [{**SIDE, "name": name, "command": [f"/bin/no-{name}"]} for name in ("one", "two")]
+    task = submit({"containers": sides}, HOLD + "6 * 7")
+    said = notes(task, 2)
+    assert len(said) == 2
+    for name in ("one", "two"):
+        assert any(
+            f"image of sidecar '{name}' has no program '/bin/no-{name}'" in each for each in said
+        )
     assert task.result() == 42
 
 
@@ -139,8 +153,8 @@ def test_sidecar_out_of_memory_is_told_with_its_limit() -> None:
     side = {"name": "side", "image": "python:3.11-slim",
             "command": ["python3", "-c", "x = bytearray(b'1') * (200 << 20)"],
             "resources": {"limits": {"memory": "32Mi"}}}  # fmt: skip
-    task = submit({"containers": [side]}, "import time\ntime.sleep(5)\n1")
-    (note,) = notes(task)
+    task = submit({"containers": [side]}, HOLD + "1")
+    (note,) = notes(task, 1)
     assert "sidecar 'side' ended with exit code 137, OOMKilled at the limit of 32Mi" in note
     assert task.result() == 1
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from podtask.feed import Update
 
 from tests.pods.waiting import failure, submit, until
 
@@ -65,6 +67,75 @@ def test_silent_kubelet_is_told(tainted: str, cluster: Any, namespace: str) -> N
         task.cancel()
         # No kubelet confirms the deletion.
         cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0")
+
+
+@pytest.mark.feature("S02")
+def test_lost_node_is_told(tainted: str, cluster: Any, namespace: str) -> None:
+    """A node that falls silent under a running cell is named; given up, it ends the task.
+
+    The kubelet of that node is this test: it says that the container runs, and nothing any more.
+    """
+    silence = {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute"}
+    tolerations = [
+        {"operator": "Exists", "effect": "NoSchedule"},
+        {**silence, "tolerationSeconds": 1},
+    ]
+    selector = {"podtask.test": tainted}
+    task = submit({"nodeSelector": selector, "tolerations": tolerations, "containers": []})
+    patch = ("patch", "--subresource=status", "--type=merge", "--patch")
+    try:
+        until(task, tainted)
+        ready = [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]
+        cluster.kubectl(*patch, json.dumps({"status": {"conditions": ready}}), "node", tainted)
+        now = "2026-01-01T00:00:00Z"
+        state = {"name": "primary", "ready": True, "started": True, "restartCount": 0, "image": "x",
+                 "imageID": "x", "state": {"running": {"startedAt": now}}}  # fmt: skip
+        up = [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")]
+        status = {
+            "phase": "Running",
+            "startTime": now,
+            "conditions": up,
+            "containerStatuses": [state],
+        }
+        cluster.kubectl(*patch, json.dumps({"status": status}), "pod", task.name, "-n", namespace)
+        line = until(task, "nothing is heard of its node")
+        assert tainted in line
+        said = failure(task)
+        assert said.startswith("TaskError")
+        assert "its node was lost" in said
+    finally:
+        task.cancel()
+        cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0",
+                        "--ignore-not-found")  # fmt: skip
+
+
+REJECTED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "affinity": ({"nodeSelector": {"disk": "none"}}, "has not the labels", "spec.nodeSelector"),
+    "resources": (
+        {"containers": [{"name": "primary", "resources": {"requests": {"cpu": "900"}}}]},
+        "OutOfcpu|no room left",
+        "--cpu",
+    ),
+}
+
+
+@pytest.mark.feature("S03", "N04")
+@pytest.mark.parametrize(("template", "say", "do"), REJECTED.values(), ids=REJECTED)
+def test_pod_that_its_kubelet_refuses_is_told(
+    cluster: Any, template: dict[str, Any], say: str, do: str
+) -> None:
+    """A pod sent to a node past the scheduler, which the node does not take, says why."""
+    assert cluster.node
+    nodes = cluster.kubectl_json("get", "nodes")["items"]
+    name = next(each["metadata"]["name"] for each in nodes if "taints" not in each["spec"])
+    task = submit({"containers": [], **template, "nodeName": name}, retries=2)
+    said = failure(task)
+    told = [update.text for update in iter(task.updates.get_nowait, Update("done"))]
+    assert [text[-2:] for text in told if "Once more in another pod" in text] == ["1.", "0."]
+    assert said.startswith("StartError")
+    assert re.search(say, said)
+    assert do in said
+    assert "cannot start" in said
 
 
 @pytest.mark.feature("S03", "N04")

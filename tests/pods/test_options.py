@@ -85,11 +85,47 @@ def test_dry_run_has_the_servers_verdict(pods: Shell, cluster: Any, namespace: s
     assert f"# The API server accepts this pod in namespace {namespace}." in out
     pods["bad"] = PodTemplate({"containers": [{"name": "primary", "imagePullPolicy": "Sometimes"}]})
     out, _ = pods.output(f"%%podtask -t bad --image {IMAGE} --dry-run\n1")
-    assert "# The API server would refuse this pod: spec.containers[0].imagePullPolicy" in out
+    assert "# The API server refuses the pod:\n#   spec.containers[0].imagePullPolicy" in out
     pods["new"] = PodTemplate({"containers": [{"name": "primary", "fromTheFuture": 1}]})
     out, _ = pods.output(f"%%podtask -t new --image {IMAGE} --dry-run\n1")
     assert "fromTheFuture" in out.split("kind: Pod")[0]
     assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
+
+
+@pytest.mark.feature("B25")
+def test_dry_run_names_fields_that_the_cluster_drops(pods: Shell) -> None:
+    """A field whose feature is off vanishes without a word of the server; the dry run names it."""
+    pods["t"] = {"containers": [], "workloadRef": {"name": "w", "podGroup": "g"}}
+    out, _ = pods.output(f"%%podtask -t t --image {IMAGE} --dry-run\n1")
+    assert "but drops: spec.workloadRef" in out
+    assert "These features are off in the cluster." in out
+
+
+@pytest.mark.feature("B19")
+def test_security_contexts_of_the_template_work() -> None:
+    """Another user with no entry in passwd, a group for volumes, a root that is read only."""
+    spec = {
+        "securityContext": {"runAsUser": 12345, "runAsGroup": 12346, "fsGroup": 4321, "runAsNonRoot": True},
+        "volumes": [{"name": "out", "emptyDir": {}}],
+        "containers": [{
+            "name": "primary",
+            "securityContext": {"readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False},
+            "volumeMounts": [{"name": "out", "mountPath": "/out"}],
+        }],
+    }  # fmt: skip
+    source = (
+        "import errno, os, pwd\n"
+        "def refused(path):\n"
+        "    try:\n        open(path, 'w')\n"
+        "    except OSError as error:\n        return error.errno == errno.EROFS\n"
+        "open('/out/x', 'w').write('y')\n"
+        "print('shown')\n"
+        "known = os.getuid() in [each.pw_uid for each in pwd.getpwall()]\n"
+        "os.getuid(), os.getgid(), os.stat('/out').st_gid, refused('/x'), refused('/tmp/x'), known"
+    )
+    task = podtask.submit(source, template=spec, options=RunOptions.of(image=IMAGE))
+    assert task.result(60) == (12345, 12346, 4321, True, True, False)
+    assert task.logs() == "shown\n"
 
 
 @pytest.mark.feature("B13", "B14", "B15", "B21")

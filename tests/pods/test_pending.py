@@ -53,6 +53,20 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
         "didn't match Pod's node affinity/selector",
         "spec.nodeSelector",
     ),
+    "affinity to nodes": (
+        {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [{"matchExpressions": [{"key": "gpu", "operator": "Exists"}]}]}}},
+         "containers": []},
+        "didn't match Pod's node affinity/selector",
+        "affinity.nodeAffinity",
+    ),
+    "affinity to pods": (
+        {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+            {"labelSelector": {"matchLabels": {"app": "none"}}, "topologyKey": "kubernetes.io/hostname"}]}},
+         "containers": []},
+        "didn't match pod affinity rules",
+        "spec.affinity.podAffinity",
+    ),
     "claim": (
         mounted(persistentVolumeClaim={"claimName": "absent"}),
         'persistentvolumeclaim "absent" not found',
@@ -87,6 +101,18 @@ def test_start_timeout_says_what_it_waited_for() -> None:
     assert said.startswith("StartError")
     assert "didn't match Pod's node affinity/selector" in said
     assert "--start-timeout" in said
+
+
+@pytest.mark.feature("S09")
+def test_start_timeout_stands_still_in_a_queue(cluster: Any, namespace: str) -> None:
+    """A gated pod outlives its --start-timeout; admitted, it runs."""
+    gate = {"schedulingGates": [{"name": "team/queue"}], "containers": []}
+    task = submit(gate, "6 * 7", start_timeout=20)
+    until(task, "Gated")
+    assert not task.wait(21)
+    admit = json.dumps([{"op": "remove", "path": "/spec/schedulingGates"}])
+    cluster.kubectl("patch", "pod", task.name, "-n", namespace, "--type=json", "--patch", admit)
+    assert task.result(60) == 42
 
 
 SECRET = {"secretKeyRef": {"name": "there", "key": "absent"}}
@@ -125,7 +151,7 @@ FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "init": (
         {"initContainers": [{"name": "fetch", "image": "nopython:1", "command": ["sh", "-c",
-         "echo starting; echo no such bucket >&2; exit 3"]}], "containers": []},
+         "echo starting; echo no such bucket; exit 3"]}], "containers": []},
         ["init container 'fetch' failed with exit code 3", "starting | no such bucket",
          "spec.initContainers[fetch]"],
     ),
@@ -134,6 +160,23 @@ FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
          "command": ["sh", "-c", "echo no certificate; exit 4"],
          "startupProbe": {"tcpSocket": {"port": 9}}}], "containers": []},
         ["sidecar 'proxy' keeps ending, with exit code 4", "no certificate", "spec.initContainers[proxy]"],
+    ),
+    "native sidecar without its program": (
+        {"initContainers": [{"name": "proxy", "image": "nopython:1", "restartPolicy": "Always",
+         "command": ["python3"]}], "containers": []},
+        ["image of sidecar 'proxy' has no program 'python3'", "spec.initContainers[proxy]"],
+    ),
+    "config map's key in env": (
+        primary(env=[{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "kube-root-ca.crt", "key": "k"}}}]),
+        ["couldn't find key k in ConfigMap", "Create configmap key 'k'", ".env"],
+    ),
+    "secret in envFrom": (
+        primary(envFrom=[{"secretRef": {"name": "absent"}}]),
+        ['secret "absent" not found', "Create secret 'absent'", "envFrom"],
+    ),
+    "secret as a volume": (
+        mounted(secret={"secretName": "absent"}),
+        ['secret "absent" not found', "Create secret 'absent'", "spec.volumes[].secret"],
     ),
 }  # fmt: skip
 

@@ -36,6 +36,7 @@ def test_squatter_gets_no_code_and_is_not_believed(
     """A sidecar that takes the port first sees nonces only; the cell runs in another pod."""
     import podtask
     from podtask.cell import Cell
+    from podtask.course import Fresh
     from podtask.handle import Task
     from podtask.work import prepare
 
@@ -61,7 +62,7 @@ def test_squatter_gets_no_code_and_is_not_believed(
         "containers": [],
     }  # fmt: skip
     options = podtask.RunOptions.of(template=template)
-    task = Task(prepare(Cell.of("secret = 'the code'\n6 * 7"), options, {}), port=port)
+    task = Task(Fresh(prepare(Cell.of("secret = 'the code'\n6 * 7"), options, {}), port=port))
     told = ""
     notes = []
     while True:

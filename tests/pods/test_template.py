@@ -86,7 +86,7 @@ def test_missing_file_is_the_cells_own_error(pods: Shell) -> None:
     assert "----> 2 with open('/mnt/data/input.txt') as f:" in pods.shown_error(source)
 
 
-@pytest.mark.feature("A17", "A18", "A19")
+@pytest.mark.feature("A17", "A18", "A19", "A22")
 def test_cell_talks_to_a_database_beside_it(read_back: ReadBack) -> None:
     """A redis sidecar, its image untouched, answers the cell on localhost."""
     template = PodTemplate(
@@ -128,6 +128,21 @@ def test_resources_of_template_and_call_are_merged(read_back: ReadBack) -> None:
         "requests": {"cpu": "50m", "memory": "128Mi"},
         "limits": {"cpu": "1", "memory": "128Mi"},
     }
+
+
+@pytest.mark.feature("B22", "A40")
+def test_cell_gets_an_accelerator(pods: Shell, read_back: ReadBack, slot: tuple[str, str]) -> None:
+    """--gpu with the node's own resource name: limit, toleration and shared memory, and it runs."""
+    resource, _ = slot
+    source = "import os\ns = os.statvfs('/dev/shm')\ns.f_frsize * s.f_blocks"
+    pod, task = read_back(None, source, gpu=1, gpu_key=resource, shm="96Mi")
+    assert task.result() == 96 << 20
+    assert primary(pod)["resources"]["limits"] == {resource: "1"}
+    assert {"key": resource, "operator": "Exists", "effect": "NoSchedule"} in pod["spec"][
+        "tolerations"
+    ]
+    pods.run(f"%%podtask --image {IMAGE} --gpu 1 --gpu-key {resource} -o x\nx = 1")
+    assert pods["x"] == 1
 
 
 @pytest.mark.feature("B04")

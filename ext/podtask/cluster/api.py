@@ -21,6 +21,8 @@ CLOSE_SECONDS = 0.5
 BOOKMARK_SECONDS = 90  # the server sends a bookmark every minute: silence means a dead connection
 WATCH_RETRY = (0.2, 10.0)  # seconds, first and longest
 POLL_SECONDS = 1.0  # where watching is forbidden
+# Names and labels of objects without what is in them: a secret's values stay where they are.
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 OnPod = Callable[[dict[str, Any] | None], None]
 """Called with each new state of a pod; None when it is gone."""
@@ -82,10 +84,26 @@ class Api:
         self.round_trip = min(self.round_trip, time.monotonic() - start)
         return found
 
+    async def names(self, path: str) -> list[str]:
+        """Returns the names of the objects of a kind; their contents are not asked for.
+
+        Raises:
+            ApiError: the server refuses.
+            ClusterError: it is not reached.
+        """
+        answer = await self._open("GET", path, None, {"limit": "500"}, ANSWER_SECONDS, METADATA)
+        async with answer:
+            found = json.loads(await answer.read())
+        return sorted(item["metadata"]["name"] for item in found["items"])
+
     async def text(self, path: str, **params: str) -> str:
         """Returns a text answer (a log)."""
+        return (await self.content(path, **params)).decode("utf-8", "replace")
+
+    async def content(self, path: str, **params: str) -> bytes:
+        """Returns the bytes of an answer."""
         async with await self._open("GET", path, None, params, ANSWER_SECONDS) as answer:
-            return (await answer.read()).decode("utf-8", "replace")
+            return await answer.read()
 
     async def lines(self, path: str, **params: str) -> AsyncIterator[bytes]:
         """Yields the lines of an endless answer; TimeoutError after 90 s of silence."""
@@ -147,15 +165,16 @@ class Api:
             return self.access.headers()
 
     async def _open(
-        self, method: str, path: str, body: Any, params: dict[str, str], seconds: float | None
-    ) -> aiohttp.ClientResponse:
+        self, method: str, path: str, body: Any, params: dict[str, str], seconds: float | None,
+        accept: str = "*/*",
+    ) -> aiohttp.ClientResponse:  # fmt: skip
         timeout = aiohttp.ClientTimeout(
             total=seconds, sock_connect=CONNECT_SECONDS, sock_read=BOOKMARK_SECONDS
         )
         try:
             answer = await self._session.request(
                 method, self.access.host + path, json=body, params=params, timeout=timeout,
-                headers=await self._headers(), proxy=self.access.proxy,
+                headers={"Accept": accept, **await self._headers()}, proxy=self.access.proxy,
                 server_hostname=self.access.server_name,
             )  # fmt: skip
             if answer.status < 300:

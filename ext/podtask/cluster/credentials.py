@@ -58,7 +58,7 @@ def load(context: str | None) -> Access:
 
     config: Any = kubernetes_config
     settings = Configuration()
-    files = os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
+    files = _files()
     there = any(Path(file).expanduser().exists() for file in files.split(os.pathsep) if file)
     try:
         if not there and (IN_CLUSTER / "token").exists() and context is None:
@@ -88,6 +88,23 @@ def load(context: str | None) -> Access:
         getattr(settings, "tls_server_name", None), _proxy(settings), headers,
         settings.refresh_api_key_hook is not None,
     )  # fmt: skip
+
+
+def contexts() -> list[str]:
+    """Returns the names of the kubeconfig's contexts; none where there is no such file. Blocks."""
+    from kubernetes import config as kubernetes_config
+    from kubernetes.config.config_exception import ConfigException
+
+    config: Any = kubernetes_config
+    try:
+        known, _ = config.list_kube_config_contexts(config_file=_files())
+    except ConfigException:
+        return []
+    return sorted(each["name"] for each in known)
+
+
+def _files() -> str:
+    return os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
 
 
 def _context(config: Any, wanted: str | None, files: str) -> tuple[str, str]:

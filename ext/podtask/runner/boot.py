@@ -23,7 +23,8 @@ for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda number, frame: os._exit(128 + number))
 env = os.environ
 key = bytes.fromhex(env.pop("PODTASK_KEY"))
-end = time.monotonic() + float(env.pop("PODTASK_WAIT"))
+wait = float(env.pop("PODTASK_WAIT"))
+end = time.monotonic() + wait
 port = env.pop("PODTASK_PORT")
 try:
     if port.startswith("fd:"):
@@ -60,11 +61,11 @@ while True:
                 break
             program += part
         expected = prove("client", theirs, about, hashlib.sha256(program).hexdigest())
-        if hmac.compare_digest(proof, expected):
+        if hmac.compare_digest(proof.encode(), expected.encode()):
             break
     except (OSError, ValueError):
         pass  # not our client: the next one
     lines.close()  # the socket is open as long as this is
     sock.close()
 lines.close()
-exec(zlib.decompress(program), {"listener": listener, "sock": sock, "prove": prove})
+exec(zlib.decompress(program), {"listener": listener, "sock": sock, "prove": prove, "wait": wait})

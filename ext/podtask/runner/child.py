@@ -92,7 +92,12 @@ class Child:
                 chunk = os.read(self.events, CHUNK)
             except BlockingIOError:
                 return
-            yield from self._decoder.feed(chunk)
+            try:
+                yield from self._decoder.feed(chunk)
+            except (
+                wire.WireError
+            ):  # someone was killed in the middle of a frame, and others went on
+                self.kill(signal.SIGKILL)
 
     def reply(self, text: bytes) -> None:
         """Answers the worker's question (a line of JSON)."""

@@ -73,7 +73,10 @@ class Connection:
             results: the values; None before the end.
         """
         if self.cursor is not None and self.cursor <= spool.last:
-            self.cursor = max(self.cursor, spool.first)
+            if self.cursor < spool.first:  # it was away, or is slower than the output
+                lost = {"from": self.cursor, "to": spool.first - 1}
+                self.send(wire.encode(wire.GAP, lost, seq=spool.first - 1))
+                self.cursor = spool.first
             data, self.cursor = spool.read(self.cursor)
             self.send(data)
         elif self.upload is not None and results is not None:

@@ -1,11 +1,13 @@
 """A cell's error in words and places: what the notebook shows where it cannot unpickle it."""
 
+import json
 import traceback
 from itertools import islice
 from typing import Any, Dict, List
 
 OWN = "<podtask runner>"  # file names of the runner's modules in a pod begin so
 LONGEST_TEXT = 64 << 10
+LONGEST_ALL = 512 << 10  # characters of it all as JSON: a frame's meta has a megabyte at the most
 MOST_FRAMES = 100
 MOST_ERRORS = 20
 
@@ -37,7 +39,7 @@ def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
 
     Args:
         errors: as :func:`chain` gives them.
-        stage: load or run.
+        stage: pip, load or run.
     """
     places = {id(error): place for place, error in enumerate(errors)}
     error = errors[0]
@@ -45,11 +47,16 @@ def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     except Exception as broken:
         text = f"<{type(broken).__name__} while it was formatted>"
-    return {
-        "errors": [_one(error, places) for error in errors],
-        "stage": stage,
-        "text": text[:LONGEST_TEXT],
-    }
+    most = LONGEST_TEXT
+    while True:
+        found = {
+            "errors": [_one(error, places, most) for error in errors],
+            "stage": stage,
+            "text": text[:most],
+        }
+        if not most or len(json.dumps(found)) <= LONGEST_ALL:
+            return found
+        most //= 2
 
 
 def _columns(step: Any) -> List[Any]:
@@ -61,7 +68,7 @@ def _columns(step: Any) -> List[Any]:
     return [first, end, last] if first is not None and last is not None else []
 
 
-def _one(error: BaseException, places: Dict[int, int]) -> Dict[str, Any]:
+def _one(error: BaseException, places: Dict[int, int], most: int) -> Dict[str, Any]:
     frames = []
     step = error.__traceback__
     while step is not None:
@@ -81,8 +88,8 @@ def _one(error: BaseException, places: Dict[int, int]) -> Dict[str, Any]:
     return {
         "type": kind.__name__,
         "module": kind.__module__,
-        "message": message[:LONGEST_TEXT],
-        "notes": [str(note)[:1000] for note in getattr(error, "__notes__", ())][:20],
+        "message": message[:most],
+        "notes": [str(note)[: min(most, 1000)] for note in getattr(error, "__notes__", ())][:20],
         "frames": frames,
         "cause": places.get(id(error.__cause__)),
         "context": places.get(id(error.__context__)),

@@ -1,8 +1,12 @@
-"""The copy of a cell's output in the container's own log, for ``kubectl logs``."""
+"""The container's own log: a copy of the output for ``kubectl logs``, and at last the record."""
 
 import os
+import select
+from typing import Iterable
 
-LIMIT = 3 << 20  # bytes; what comes later is in the spool only
+LIMIT = 3 << 20  # bytes in the node's file; what comes later is in the spool only
+LINE = 44  # bytes that a container runtime puts before each line
+PATIENCE = 30.0  # seconds without anything read until the last lines are given up
 
 
 class LogCopy:
@@ -10,12 +14,20 @@ class LogCopy:
 
     Args:
         fd: the container's stdout.
+
+    Attributes:
+        total: bytes of the output.
+        copied: those of them that were taken in.
+        size: about what the node's file has of it.
     """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self._taken = 0
+        self.total = self.copied = 0
+        self.size = 0
+        self._full = False
         self._backlog = b""
+        self._newline = True
         os.set_blocking(fd, False)
 
     @property
@@ -24,10 +36,20 @@ class LogCopy:
 
     def add(self, data: bytes) -> None:
         """Takes output in; over the limit it is not copied."""
-        data = data[: LIMIT - self._taken]
-        self._taken += len(data)
-        self._backlog += data
-        self.flush()
+        self.total += len(data)
+        room = LIMIT - self.size
+        if self._full or not data:
+            return
+        if len(data) + LINE * data.count(b"\n") > room:
+            self._full = True  # the copy is a beginning, without holes
+            data = data[: max(0, room)]
+            data = data[: max(0, room - LINE * data.count(b"\n"))]
+        self.copied += len(data)
+        self._append(data)
+
+    def say(self, text: str) -> None:
+        """Adds a line of our own."""
+        self._append((b"" if self._newline else b"\n") + text.encode() + b"\n")
 
     def flush(self) -> None:
         """Writes what there is room for."""
@@ -38,4 +60,19 @@ class LogCopy:
             return
         except OSError:  # nobody reads the log any more
             self._backlog = b""
-            self._taken = LIMIT
+            self._full = True
+
+    def finish(self, lines: Iterable[str]) -> None:
+        """Writes last lines, and waits until they are taken."""
+        for line in lines:
+            self.say(line)
+            while self.pending:
+                if not select.select([], [self.fd], [], PATIENCE)[1]:
+                    return
+                self.flush()
+
+    def _append(self, data: bytes) -> None:
+        self.size += len(data) + LINE * data.count(b"\n")
+        self._newline = data.endswith(b"\n") if data else self._newline
+        self._backlog += data
+        self.flush()

@@ -18,6 +18,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 from . import wire
 
 CHUNK = 64 << 10
+META = 128  # bytes at the most of the header and meta of a stream's frame
 PARTIAL_SECONDS = 0.02
 
 
@@ -101,6 +102,7 @@ class Emitter:
             self._ready.register(tap, select.POLLIN)
         self._threads = threading.RLock()
         self._pending: List[Tuple[str, bytes]] = []  # of both streams, in their order
+        self._most = wire.MAX_DATA  # bytes of data in a frame
         self._flusher = Flusher(self)
         os.register_at_fork(before=self.flush, after_in_child=self._after_fork)
 
@@ -111,7 +113,7 @@ class Emitter:
             try:
                 for tap, _ in self._ready.poll(0):
                     for chunk in drain(tap):
-                        self._write(wire.encode(wire.STREAM, {"name": self._names[tap]}, chunk))
+                        self._put(wire.STREAM, {"name": self._names[tap]}, chunk)
                 pending, self._pending = self._pending, []
                 for name, text in pending:
                     self._put(wire.STREAM, {"name": name}, text)
@@ -137,8 +139,8 @@ class Emitter:
             self.emit(0, {})
 
     def _put(self, kind: int, meta: Dict[str, Any], data: bytes) -> None:
-        while len(data) > wire.MAX_DATA:
-            part, data = data[: wire.MAX_DATA], data[wire.MAX_DATA :]
+        while len(data) > self._most:
+            part, data = data[: self._most], data[self._most :]
             self._write(wire.encode(kind, {**meta, "more": True}, part))
         self._write(wire.encode(kind, meta, data))
 
@@ -150,6 +152,8 @@ class Emitter:
     def _after_fork(self) -> None:
         self._threads = threading.RLock()
         self._pending = []  # the parent sends it
+        # A pipe takes as much whole or not at all: whoever is killed leaves no torn frame.
+        self._most = select.PIPE_BUF - META
 
 
 class Stream(io.TextIOBase):

@@ -28,6 +28,10 @@ class Results:
         """Returns all of it where it is small, else nothing."""
         return os.pread(self._file.fileno(), self.size, 0) if self.size <= most else b""
 
+    def read(self, offset: int, most: int) -> bytes:
+        """Returns a piece."""
+        return os.pread(self._file.fileno(), most, offset)
+
     def send(self, client: Connection, offset: int) -> int:
         """Queues the frame at an offset; returns the next offset, ``size`` at the end."""
         count = min(wire.MAX_DATA, self.size - offset)

@@ -11,19 +11,20 @@ import signal
 import socket
 import sys
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Optional
 
-from . import wire, worker
+from . import imports, wire, worker
 from .child import Child, memory_file, merged, reap
+from .clients import FOREVER, Clients
 from .connection import Connection
 from .ending import leave_note, verdict
 from .log import LogCopy
 from .results import Results
 from .spool import Spool
 
-FIRST_SECONDS = 300  # without a job
 ORPHAN_SECONDS = 1  # for what the worker leaves running
-FOREVER = float("inf")
+STOPPED_SECONDS = 2  # for a client to connect again, where the pod itself is being ended
+LONGEST_SOURCE = 256 << 10
 
 
 class Supervisor:
@@ -32,14 +33,15 @@ class Supervisor:
     Args:
         listener: the listening socket of the pod's loopback.
         prove: the HMAC of the task's key.
+        wait: seconds to wait for a client with the cell.
     """
 
-    def __init__(self, listener: socket.socket, prove: Callable[..., str]) -> None:
+    def __init__(self, listener: socket.socket, prove: Callable[..., str], wait: float) -> None:
         self.state = "waiting"
-        self._listener = listener
         self._prove = prove
+        self._wait = wait
         self._selector = selectors.DefaultSelector()
-        self._clients: List[Connection] = []
+        self._clients = Clients(self._selector, listener, prove)
         self._spool = Spool()
         self._blobs: Dict[str, Any] = {}
         self._job: Dict[str, Any] = {}
@@ -47,12 +49,14 @@ class Supervisor:
         self._end: Optional[Dict[str, Any]] = None
         self._results: Optional[Results] = None
         self._exit: Optional[int] = None
+        self._stopped = 0  # the exit code for a signal that came when no cell ran
         self._interrupts = 0
+        self._answered = 0  # number of the frame with the last question that has its answer
         self._why = ""  # what ends the worker, other than itself
         self._deadline = FOREVER
         self._kill_at = FOREVER
-        self._alone_since = time.monotonic()
         self._log = LogCopy(1)
+        self._told = False  # the log says that the result waits
         self._wake, self._wake_end = socket.socketpair()
         for each in (self._wake, self._wake_end, listener):
             each.setblocking(False)
@@ -63,9 +67,8 @@ class Supervisor:
 
     def serve(self, sock: socket.socket) -> int:
         """Runs until the task is released or a bound ends it; returns the exit code."""
-        self._clients.append(Connection(sock, self._prove, trusted=True))
+        self._clients.add(sock, trusted=True)
         watched = self._selector
-        watched.register(self._listener, selectors.EVENT_READ, self._accept)
         watched.register(self._wake, selectors.EVENT_READ, self._woken)
         while self._exit is None:
             self._register()
@@ -77,58 +80,26 @@ class Supervisor:
                 else:
                     key.data()
             self._relay()
-            self._fill()
+            self._clients.fill(self._spool, self._results)
             self._check_bounds()
-        for client in self._clients:
-            client.finish(wire.encode(wire.BYE, {"reason": "released"}))
+        self._clients.finish(wire.encode(wire.BYE, {"reason": "released"}))
         return self._exit
 
     # -- sockets -------------------------------------------------------------------------------
 
     def _register(self) -> None:
-        known = {key.fileobj: key.events for key in self._selector.get_map().values()}
+        known = {key.fileobj for key in self._selector.get_map().values()}
         if self._log.pending and self._log.fd not in known:
             self._selector.register(self._log.fd, selectors.EVENT_WRITE, self._log.flush)
         elif not self._log.pending and self._log.fd in known:
             self._selector.unregister(self._log.fd)
-        for client in self._clients:
-            if client.closed:
-                continue
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.pending else 0)
-            if client.sock not in known:
-                self._selector.register(client.sock, events, client)
-            elif known[client.sock] != events:
-                self._selector.modify(client.sock, events, client)
-
-    def _accept(self) -> None:
-        try:
-            sock = self._listener.accept()[0]
-        except OSError:
-            return  # it was gone before we came
-        self._clients.append(Connection(sock, self._prove, trusted=False))
+        self._clients.watch()
 
     def _woken(self) -> None:
         self._wake.recv(4096)
         ended = reap()
         if self._child and self._child.pid in ended:
             self._child.status = ended[self._child.pid]
-
-    def _fill(self) -> None:
-        """Gives each client what its socket has room for, and forgets the closed ones."""
-        for client in self._clients:
-            # Until the socket takes no more: it says when it does. Or there is no more.
-            client.flush()
-            while client.attached and client.room and client.give(self._spool, self._results):
-                client.flush()
-        for client in [client for client in self._clients if client.closed]:
-            self._clients.remove(client)
-            for key in list(self._selector.get_map().values()):
-                if key.data is client:
-                    self._selector.unregister(key.fileobj)
-        if any(client.attached for client in self._clients):
-            self._alone_since = FOREVER
-        elif self._alone_since == FOREVER:
-            self._alone_since = time.monotonic()
 
     # -- frames of the client --------------------------------------------------------------------
 
@@ -148,8 +119,8 @@ class Supervisor:
             client.upload = int(meta["offset"])
         elif frame.kind == wire.INTERRUPT:
             self._interrupt(int(meta["n"]))
-        elif frame.kind == wire.REPLY and self._child:
-            self._child.reply(json.dumps(meta).encode())
+        elif frame.kind == wire.REPLY:
+            self._reply(meta)
         elif frame.kind == wire.ACK and self.state == "done" and meta.get("taken"):
             self._exit = 0 if self._end and self._end["status"] == "ok" else 1
 
@@ -159,15 +130,20 @@ class Supervisor:
             self._interrupts = number
             self._child.kill(signal.SIGINT)
 
+    def _reply(self, meta: Dict[str, Any]) -> None:
+        """Answers each question once: a new connection repeats the last answer."""
+        if self._child and self.state == "running" and int(meta["to"]) > self._answered:
+            self._answered = int(meta["to"])
+            self._child.reply(json.dumps(meta).encode())
+
     def _attach(self, client: Connection, meta: Dict[str, Any]) -> None:
         if meta.get("proto") != wire.PROTO:
             text = f"the runner speaks protocol {wire.PROTO}, the client {meta.get('proto')}"
             client.finish(wire.encode(wire.FAIL, {"code": "proto", "text": text}))
             return
-        for other in self._clients:
-            if other is not client and other.attached:
-                other.finish(wire.encode(wire.BYE, {"reason": "another client took over"}))
-        after = int(meta.get("after_seq", 0))
+        bare = self.state == "waiting" and not meta.get("job", True)  # has no cell to give us
+        if not bare and self._clients.take_over(client, str(meta.get("client")), meta.get("who")):
+            self._interrupts = 0
         hello = {
             "proto": wire.PROTO,
             "python": sys.version.split()[0],
@@ -175,12 +151,13 @@ class Supervisor:
             "have": {name: blob.tell() for name, blob in self._blobs.items()},
             "first_seq": self._spool.first,
             "last_seq": self._spool.last,
+            "answered": self._answered,
         }
         client.send(wire.encode(wire.HELLO, hello))
-        if after + 1 < self._spool.first:
-            lost = {"from": after + 1, "to": self._spool.first - 1}
-            client.send(wire.encode(wire.GAP, lost, seq=self._spool.first - 1))
-        client.cursor = after + 1
+        if bare:
+            client.finish(wire.encode(wire.BYE, {"reason": "not begun"}))
+            return
+        client.cursor = int(meta.get("after_seq", 0)) + 1
 
     def _store(self, client: Connection, meta: Dict[str, Any], data: bytes) -> None:
         name = str(meta["id"])
@@ -200,11 +177,12 @@ class Supervisor:
         self._job = job
         self.state = "running"
         self._deadline = time.monotonic() + job["timeout"]
-        self._keep(wire.STATE, {"step": "run"})
+        source = job["source"] if len(job["source"]) <= LONGEST_SOURCE else ""
+        # For a notebook that comes later: it has no such cell, whose lines an error may show.
+        self._keep(wire.STATE, {"step": "run", "filename": job["filename"], "source": source})
         inputs = blob.fileno() if blob is not None else None
         # In the worker they are closed: what it held too would never end for the selector here.
-        ours = [self._listener, self._wake, self._wake_end, self._selector]
-        ours += [each.sock for each in self._clients]
+        ours = [self._wake, self._wake_end, self._selector, *self._clients.sockets]
         self._child = child = Child(lambda child: worker.main(job, inputs, child), ours)
         for fd in (child.events, *child.taps.values()):
             self._selector.register(fd, selectors.EVENT_READ, lambda: None)
@@ -239,39 +217,60 @@ class Supervisor:
         child.close()
         self._results = Results(child.results)
         self._end, data = verdict(child, self._end, self._why, self._job["exec"], self._results)
+        self._end["text"] = self._log.total
         self._keep(wire.END, self._end, data)
         self.state = "done"
         self._kill_at = FOREVER
-        if not any(client.attached for client in self._clients):
-            self._alone_since = time.monotonic()
+        if not self._clients.attached:
+            self._clients.alone_since = time.monotonic()
         leave_note(self._end)
 
     # -- bounds ------------------------------------------------------------------------------------
 
     def _next_bound(self) -> float:
         bounds = [self._deadline if self.state == "running" else FOREVER, self._kill_at]
-        bounds += [client.expires() for client in self._clients]
+        bounds.append(self._clients.expires())
         if self.state != "running":
-            bounds.append(self._alone_since + self._patience())
+            bounds.append(self._clients.alone_since + self._patience())
         return min(*bounds, time.monotonic() + 3600)
 
     def _patience(self) -> float:
         """Seconds without a client until the runner ends."""
-        return float(self._job["linger"]) if self.state == "done" else FIRST_SECONDS
+        if self.state == "waiting":
+            return self._wait
+        linger = float(self._job["linger"])
+        return min(linger, STOPPED_SECONDS) if self._why == "terminated" else linger
 
     def _check_bounds(self) -> None:
         now = time.monotonic()
-        for client in self._clients:
-            if client.expires() <= now:
-                client.close()
+        self._clients.expire(now)
         if self._child and self.state == "running":
             if self._deadline <= now:
                 self._stop("timeout", float(self._job["grace"]))
             if self._kill_at <= now:
                 self._kill_at = FOREVER
                 self._child.kill(signal.SIGKILL)
-        elif self._alone_since + self._patience() <= now:
-            self._exit = 96
+        elif self._stopped:
+            self._leave(self._stopped)
+        elif self._clients.alone_since + self._patience() <= now:
+            self._leave(96)
+        elif self.state == "done" and not self._told and self._clients.alone_since != FOREVER:
+            assert self._end is not None
+            self._told = True
+            self._log.say(f"podtask: ended ({self._end['status']}); waits {self._patience():g} s "
+                          "for its notebook: %podtask attach")  # fmt: skip
+
+    def _leave(self, code: int) -> None:
+        """Ends without anybody having taken the result: it goes to the log."""
+        if self.state == "done" and self._exit is None:
+            imports.install(None)
+            sys.path[:] = [path for path in sys.path if path]  # no file of the cell's
+            from . import record  # most tasks never need it
+
+            values = bool(self._job.get("log_result", True))
+            found = record.lines(self._spool, self._results, self._log, self._prove, values)
+            self._log.finish(found)
+        self._exit = code
 
     def _stop(self, why: str, seconds: float) -> None:
         """Interrupts the cell; kills it after ``seconds``."""
@@ -282,12 +281,17 @@ class Supervisor:
         self._child.kill(signal.SIGINT)
 
     def _on_terminate(self, number: int, frame: Any) -> None:
-        if self.state == "running":
+        if self._child and self.state == "running":
+            if self._why == "terminated":  # the second time: at once
+                self._child.kill(signal.SIGKILL)
+                self._exit = 128 + number
             self._stop("terminated", float(self._job["grace"]))
         else:
-            self._exit = 128 + number
+            self._stopped = 128 + number
 
 
-def main(listener: socket.socket, sock: socket.socket, prove: Callable[..., str]) -> None:
+def main(
+    listener: socket.socket, sock: socket.socket, prove: Callable[..., str], wait: float
+) -> None:
     """Serves the task, then ends the process whatever threads there are."""
-    os._exit(Supervisor(listener, prove).serve(sock))
+    os._exit(Supervisor(listener, prove, wait).serve(sock))

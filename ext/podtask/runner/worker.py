@@ -39,7 +39,7 @@ def main(job: Dict[str, Any], given: Optional[int], child: "Child") -> int:
     signal.signal(signal.SIGTERM, shield.on_interrupt)
     imports.install(front)
     os.environ.update(job["env"])
-    cell = Cell(job, given)
+    cell = Cell(job, given, emitter)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     start = time.perf_counter()
     value, error = cell.run(shield)
@@ -60,9 +60,11 @@ class Cell:
     Args:
         job: the meta of the run frame.
         given: descriptor of the pickled inputs, None where there are none.
+        emitter: tells what it is at.
     """
 
-    def __init__(self, job: Dict[str, Any], given: Optional[int]) -> None:
+    def __init__(self, job: Dict[str, Any], given: Optional[int], emitter: Emitter) -> None:
+        self._emitter = emitter
         self._job = job
         self._inputs = given
         self._module = types.ModuleType("__main__")
@@ -96,6 +98,15 @@ class Cell:
         return None
 
     def _load(self) -> None:
+        if self._job.get("pip"):
+            from . import packages  # few cells need any
+
+            self._stage = "pip"
+            specs = self._job["pip"]["specs"]
+            self._emitter.emit(wire.STATE, {"step": "pip", "specs": specs})
+            seconds = packages.install(self._job["pip"])
+            self._emitter.emit(wire.STATE, {"step": "run", "pip": specs, "seconds": seconds})
+            self._stage = "load"
         inputs.load(self._job, self._inputs, self.namespace)
         self._given = {name: id(value) for name, value in self.namespace.items()}
 

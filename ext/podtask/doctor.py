@@ -1,0 +1,179 @@
+"""``%podtask doctor``: what a cell needs, looked at one after the other, each with its fix."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .cluster.api import ApiError
+from .errors import ClusterError, PodtaskError
+from .loop import loop
+from .options import RunOptions
+from .pickles import MINOR
+from .remote import dry_run, place
+from .submission import preview, submit
+
+LIBRARIES = ("podtask", "ipython", "kubernetes", "aiohttp", "cloudpickle")
+BROKEN = {"kubernetes": "36.0.0"}  # sends no token
+# Resource -> verbs. Without the first a cell does not run; the others say more of why it does not.
+NEEDED = {
+    "pods": ("create", "get", "list", "watch", "delete"),
+    "pods/portforward": ("get", "create"),
+}
+WISHED = {"events": ("list", "watch"), "pods/log": ("get",)}
+LEVEL = "pod-security.kubernetes.io/enforce"
+START_SECONDS = 120.0
+PROBE = "import sys\nsys.version.split()[0]"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Args:
+        what: a word or two.
+        say: what was found.
+        do: how to mend it; empty where all is well.
+        bad: whether cells cannot run as it is.
+    """
+
+    what: str
+    say: str
+    do: str = ""
+    bad: bool = False
+
+    def __str__(self) -> str:
+        mark = "✗" if self.bad else "!" if self.do else "✓"
+        text = f"{mark} {self.what:<9} {self.say}"
+        return f"{text}\n  {'':<9} → {self.do}" if self.do else text
+
+
+def examine(options: RunOptions) -> Iterator[Finding]:
+    """Yields what is found, as it is; a pod is started at the end and deleted.
+
+    Args:
+        options: of the cells that are to run: template, image, namespace, context.
+    """
+    yield _versions()
+    if options.local:
+        yield Finding("cluster", "none is used: cells run on this machine (local in the settings)")
+        return
+    try:
+        yield loop().start(_cluster(options)).result()
+    except PodtaskError as error:
+        yield Finding("cluster", error.what, error.do, bad=True)
+        return
+    rights = loop().start(_rights(options)).result()
+    yield rights
+    if rights.bad:
+        return
+    admitted = _admitted(options)
+    yield admitted
+    if not admitted.bad:
+        yield from _started(options)
+
+
+def role(namespace: str) -> dict[str, Any]:
+    """Returns the least Role with which all works, as a Kubernetes object."""
+    rules = [{"apiGroups": [""], "resources": [resource], "verbs": list(verbs)}
+             for resource, verbs in {**NEEDED, **WISHED}.items()]  # fmt: skip
+    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+            "metadata": {"name": "podtask", "namespace": namespace}, "rules": rules}  # fmt: skip
+
+
+def _versions() -> Finding:
+    found = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    say = ", ".join([f"Python {platform.python_version()}",
+                     *(f"{name} {version}" for name, version in found.items())])  # fmt: skip
+    for name, version in BROKEN.items():
+        if found[name] == version:
+            return Finding("versions", say, f"{name} {version} does not work: pip install -U {name}", bad=True)  # fmt: skip
+    return Finding("versions", say)
+
+
+async def _cluster(options: RunOptions) -> Finding:
+    api, _, where = await place(options)
+    start = time.monotonic()
+    try:
+        version = (await api.request("GET", "/version"))["gitVersion"]
+    except ApiError as error:  # who may not ask may still run cells
+        if error.code == 401:
+            raise ClusterError(f"The credentials of {where} are expired or wrong.", "Log in again.") from None  # fmt: skip
+        version = "of unknown version"
+    milliseconds = (time.monotonic() - start) * 1000
+    return Finding("cluster", f"{where}, Kubernetes {version}, answers in {milliseconds:.0f} ms")
+
+
+async def _rights(options: RunOptions) -> Finding:
+    api, namespace, where = await place(options)
+
+    async def lacking(wanted: dict[str, tuple[str, ...]]) -> list[str]:
+        return [f"{verb} {resource}" for resource, verbs in wanted.items() for verb in verbs
+                if not await _may(api, namespace, verb, resource)]  # fmt: skip
+
+    try:
+        missing, less = await lacking(NEEDED), await lacking(WISHED)
+    except (ApiError, ClusterError) as error:
+        return Finding("rights", f"the API server does not tell: {error}", "Try a cell.")
+    do = "Ask for a Role with that; `%podtask rbac` prints the least one."
+    if missing:
+        return Finding(
+            "rights", f"you may not {', '.join(missing + less)} in {where}", do, bad=True
+        )
+    if less:
+        return Finding("rights", f"cells run; why they do not start is said in part: you may not {', '.join(less)} in {where}", do)  # fmt: skip
+    return Finding("rights", f"all that cells need in {where}")
+
+
+async def _may(api: Any, namespace: str, verb: str, resource: str) -> bool:
+    kind, _, sub = resource.partition("/")
+    asked = {"namespace": namespace, "verb": verb, "resource": kind, "subresource": sub}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+              "spec": {"resourceAttributes": asked}}  # fmt: skip
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    return bool((await api.request("POST", path, review))["status"]["allowed"])
+
+
+def _admitted(options: RunOptions) -> Finding:
+    """What the API server says of the pod: quotas, policies, Pod Security."""
+    level = loop().start(_level(options)).result()
+    try:
+        dry_run(preview(options.template, options).pod, options)
+    except PodtaskError as error:
+        return Finding("pod", f"{' '.join(error.what.split())}{level}", error.do, bad=True)
+    return Finding("pod", f"the API server takes it{level}")
+
+
+async def _level(options: RunOptions) -> str:
+    """Returns the namespace's Pod Security level in words; nothing where it may not be read."""
+    api, namespace, _ = await place(options)
+    try:
+        found = await api.request("GET", f"/api/v1/namespaces/{namespace}")
+    except (ApiError, ClusterError):
+        return ""
+    level = found["metadata"].get("labels", {}).get(LEVEL)
+    return f" (Pod Security of the namespace: {level or 'no level set'})"
+
+
+def _started(options: RunOptions) -> Iterator[Finding]:
+    """Runs a cell: whether the image is to be had, and which Python it has."""
+    limit = min(options.start_timeout, START_SECONDS)
+    task = submit(PROBE, options=options.changed(start_timeout=limit))
+    image = next((each["image"] for each in preview(options.template, options).pod["spec"]["containers"]
+                  if each["image"] and each.get("env")), "")  # fmt: skip
+    try:
+        python = task.result()
+    except PodtaskError as error:
+        yield Finding("image", error.what, error.do, bad=True)
+        return
+    yield Finding("image", f"{image}: a cell ran in it, {task.seconds:.1f} s from create to value")
+    minor = ".".join(python.split(".")[:2])
+    if minor == MINOR:
+        yield Finding("Python", f"{python} in the image, {platform.python_version()} here")
+        return
+    yield Finding("Python", f"{python} in the image, {platform.python_version()} here: functions travel as "
+                  "source, values as plain data", f"Take an image with Python {MINOR}: --image python:{MINOR}-slim.")  # fmt: skip

@@ -1,0 +1,63 @@
+"""Names of the cluster's objects, read in the background: who asks has what is known at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from concurrent.futures import Future, wait
+
+from .cluster.api import ApiError
+from .cluster.credentials import contexts
+from .errors import PodtaskError
+from .loop import loop
+from .options import RunOptions
+from .remote import place
+
+PATHS = {
+    "namespace": "/api/v1/namespaces",
+    "claim": "/api/v1/namespaces/{}/persistentvolumeclaims",
+    "secret": "/api/v1/namespaces/{}/secrets",
+    "config map": "/api/v1/namespaces/{}/configmaps",
+    "service account": "/api/v1/namespaces/{}/serviceaccounts",
+    "pod template": "/api/v1/namespaces/{}/podtemplates",
+    "queue": "/apis/kueue.x-k8s.io/v1beta1/namespaces/{}/localqueues",
+}
+OLD_SECONDS = 20.0  # until they are asked for again
+PATIENCE = 0.1  # seconds that a first question may take
+Key = tuple[str, str | None, str | None, str | None]  # kind, kubeconfig, context, namespace
+
+_known: dict[Key, list[str]] = {}
+_asked: dict[Key, tuple[float, Future[None]]] = {}
+
+
+def names(kind: str, options: RunOptions) -> list[str]:
+    """Returns the names that are known of a kind's objects; asks for newer ones beside it.
+
+    Args:
+        kind: one of PATHS, or "context".
+        options: say which cluster and namespace.
+
+    Returns:
+        None of them where they may not be read, there is no cluster, or it has not answered yet.
+    """
+    key = (kind, os.environ.get("KUBECONFIG"), options.context, options.namespace)
+    when, asking = _asked.get(key, (-OLD_SECONDS, None))
+    if asking is None or (asking.done() and time.monotonic() - when >= OLD_SECONDS):
+        asking = loop().start(_ask(key, options))
+        _asked[key] = time.monotonic(), asking
+    if key not in _known:
+        wait([asking], PATIENCE)
+    return _known.get(key, [])
+
+
+async def _ask(key: Key, options: RunOptions) -> None:
+    kind = key[0]
+    try:
+        if kind == "context":
+            _known[key] = await asyncio.to_thread(contexts)
+            return
+        api, namespace, _ = await place(options)
+        _known[key] = await api.names(PATHS[kind].format(namespace))
+    except (ApiError, PodtaskError):
+        _known[key] = []  # completion is never in the way

@@ -1,0 +1,150 @@
+"""A task as it goes: three loops follow it (status, channel, deadline) until its end is known."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import time
+from typing import Any
+
+from .backend import Placement
+from .channel import Channel, TakenOver
+from .course import Begun, Course, Ears
+from .errors import StartError, TaskTimeout
+from .feed import Feed, Update
+from .job import Verdict, step
+from .loop import Loop, loop
+from .outcome import Outcome, decode, lost
+from .race import race
+from .record import read
+from .runner import wire
+
+UNHEARD_SECONDS = 10
+
+
+class Pursuit:
+    """Follows one task in the background loop, from when it is made.
+
+    Args:
+        course: how it gets at its runner.
+
+    Attributes:
+        name: of the pod.
+        status: Pending, Running, ok, error, ... in the words of Kubernetes and of the runner.
+        phase: what the backend last said; ``phase_since``: when (monotonic).
+        where: pod and container, in words.
+        pod: as it was sent, or found; empty before that.
+        done: has the outcome when it has ended.
+    """
+
+    def __init__(self, course: Course) -> None:
+        self.course = course
+        self.name = course.name
+        self.status = "Pending"
+        self.phase = "Pending"
+        self.began = self.phase_since = time.monotonic()
+        self.ended: float | None = None
+        self.where = ""
+        self.url = ""
+        self.pod: dict[str, Any] = {}
+        self.feed = Feed()
+        self.placement: Placement | None = None
+        self.channel: Channel | None = None
+        self.done: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
+        self.cancelled = asyncio.Event()
+        self.loop: Loop = loop()
+        self.loop.start(self._run())
+
+    async def interrupt(self) -> None:
+        """Raises KeyboardInterrupt in the cell; ends a task that has not begun."""
+        if self.status == "Pending" or self.channel is None:
+            self.cancelled.set()
+            return
+        await self.channel.interrupt()
+        await asyncio.sleep(UNHEARD_SECONDS)
+        if not self.done.done():
+            self._note(f"The cell has not reacted in {UNHEARD_SECONDS} s; "
+                       "interrupt again to delete the pod.")  # fmt: skip
+
+    async def _run(self) -> None:
+        try:
+            outcome = await self._follow()
+        except BaseException as error:  # noqa: BLE001 -- everything ends up at who waits
+            status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
+            outcome = Outcome(status, error=error)
+        self.ended = time.monotonic()
+        self.status = outcome.status
+        self.done.set_result(outcome)
+        self.feed.put(Update("done"))
+
+    async def _follow(self) -> Outcome:
+        ears = Ears(self._planned, self._on_phase, self._on_frame, self._note)
+        while True:
+            begun = await self.course.begin(ears)
+            self.placement, self.channel = begun.placement, begun.channel
+            self.where, self.url = begun.where, begun.placement.url
+            found = await self._race(begun)
+            if isinstance(found, Verdict):
+                return await asyncio.to_thread(decode, found, self.where)
+            self._note(found)
+            self.status = "Pending"
+
+    async def _race(self, begun: Begun) -> Verdict | str:
+        """Returns the verdict, or why there is another try; what was not taken over is deleted."""
+        ours = True
+        try:
+            found = await race(begun.placement, begun.channel, self.cancelled, self._deadline())
+            if found is None:
+                raise KeyboardInterrupt(f"{self.name} was cancelled and its pod deleted.")
+            again = self.course.again(found)
+            if again:
+                return again
+            if isinstance(found, Verdict):
+                return found
+            if found.started:
+                ours = False  # until it is read: the log may hold the only copy
+                record = read(await begun.placement.whole_log(), bytes.fromhex(begun.key))
+                ours = True
+                if record is not None:  # nobody had come for the result in time
+                    return begun.channel.replay(record)
+            raise lost(self.name, found)
+        except (TakenOver, asyncio.CancelledError):
+            ours = False  # somebody else follows it, or will: this kernel ends
+            raise
+        finally:
+            if ours:
+                self.loop.background(begun.placement.delete())
+            else:
+                begun.placement.leave()
+
+    def _planned(self, name: str, pod: dict[str, Any]) -> None:
+        self.name, self.pod = name, pod
+
+    async def _deadline(self) -> None:
+        """Raises when the cell has not begun in time, or has not ended long after its timeout."""
+        left = (options := self.course.options).start_timeout
+        while self.status == "Pending":
+            if left <= 0:
+                raise StartError(f"{self.name} has not started in {options.start_timeout:g} s ({self.phase}).",
+                                 "Raise --start-timeout, or see why with kubectl describe pod.")  # fmt: skip
+            await asyncio.sleep(pause := min(left, 1.0))
+            if not self.phase.startswith("Gated"):  # in a queue the clock stands still
+                left -= pause
+        await asyncio.sleep(options.timeout + options.grace + 60)
+        raise TaskTimeout(f"{self.name} ran past its --timeout, and nothing was heard of it.",
+                          "The pod was deleted; raise --timeout, or let the cell do less.")  # fmt: skip
+
+    def _on_phase(self, phase: str, say: str) -> None:
+        text = f"{phase}: {say}" if say else phase
+        if text != self.phase:
+            self.phase, self.phase_since = text, time.monotonic()
+            self.feed.put(Update("phase", text))
+
+    def _on_frame(self, frame: wire.Frame) -> None:
+        if frame.kind == wire.STATE:
+            self.status = "Running"
+            self._on_phase(*step(frame.meta))
+        self.feed.put(Update("frame", frame=frame))
+
+    def _note(self, text: str) -> None:
+        self.feed.put(Update("note", text))

@@ -1,0 +1,59 @@
+"""The oldest versions that pyproject.toml states, of every dependency: these tests pass with them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import cache
+
+ROOT = Path(__file__).parent.parent.parent
+HERE = "tests/ext"
+# The table of a pod's fields is compared with the newest client; the clients have a matrix of
+# their own; a run in a run is enough.
+APART = ("test_schema.py", "test_template_models.py", Path(__file__).name)
+BOUND = re.compile(r"^([A-Za-z][\w.-]*)>=([\d.]+)(.*)$")
+
+
+def oldest() -> list[str]:
+    """Returns each dependency in its oldest stated version, as pip takes it."""
+    text = (ROOT / "pyproject.toml").read_text()
+    block = text[
+        text.index("\ndependencies = [") : text.index("\n]", text.index("\ndependencies = ["))
+    ]
+    found = []
+    for stated in re.findall(r'^  "([^"]+)"', block, re.MULTILINE):
+        match = BOUND.match(stated)
+        assert match, f"{stated} states no oldest version"
+        marker = stated.partition(";")[2]
+        found.append(f"{match[1]}=={match[2]}" + (f";{marker}" if marker else ""))
+    return found
+
+
+@pytest.mark.timeout(1500)
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="PyYAML 6.0 has no wheel for newer Pythons")
+def test_oldest_stated_versions_do() -> None:
+    """All tests of the package, without a cluster, pass with each dependency at its lower bound."""
+    wanted = oldest()
+
+    def make(work: Path, made: Path) -> None:
+        del work
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        # The name makes them installed packages, not the user's own modules.
+        subprocess.run([*command, "--target", made / "site-packages", *wanted], check=True)
+
+    folder = cache.obtain(f"oldest-{cache.key(*wanted, sys.version)}", make) / "site-packages"
+    path = [str(folder), str(ROOT / "ext"), str(ROOT / "widgets"), str(ROOT)]
+    # Plugins of pytest that came with newer versions of what is old here cannot be loaded.
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONNOUSERSITE": "1",
+           "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", HERE]
+    command += ["-p", "pytest_timeout", "-p", "_hypothesis_pytestplugin"]
+    command += [f"--ignore={HERE}/{name}" for name in APART]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

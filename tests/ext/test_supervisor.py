@@ -1,0 +1,110 @@
+"""The runner's supervisor: what a client may ask of it at an awkward time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+from podtask.channel import Channel
+from podtask.local import LocalProcess
+from podtask.manifest import Identity, render
+from podtask.options import RunOptions
+from podtask.pickles import unpack
+from podtask.runner import wire
+
+from tests.ext.test_channel import KEY, job, run
+
+
+@pytest.mark.parametrize("cut_after", [False, True])
+def test_answer_given_while_the_connection_is_down_arrives_once(cut_after: bool) -> None:
+    """The next connection brings the answer; the next question does not get it again."""
+
+    async def scene() -> list[Any]:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions(), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        answers = ["one", "two"]
+        under_way: list[asyncio.Task[None]] = []
+
+        async def answer() -> None:
+            assert channel._link is not None
+            link = channel._link
+            if not cut_after:
+                await link.stream.close()
+            await channel.reply({"value": answers.pop(0)})
+            if cut_after:
+                await link.stream.close()
+
+        def on_frame(frame: wire.Frame) -> None:
+            if frame.kind == wire.ASK:
+                under_way.append(asyncio.ensure_future(answer()))
+
+        work = job("found = [input(), input()]", ["found"])
+        channel = Channel(placement, KEY, lambda python: work, on_frame)
+        try:
+            verdict = await asyncio.wait_for(channel.run(), 30)
+        finally:
+            await placement.delete()
+        [found] = unpack(verdict.parts, verdict.end["packed"])
+        return list(found)
+
+    assert asyncio.run(scene()) == ["one", "two"]
+
+
+STUBBORN = """
+import socket, time
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1])
+while True:
+    try:
+        time.sleep(1000)
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+def test_deleted_local_runner_takes_a_stubborn_cell_along() -> None:
+    """A cell that ignores interrupts does not outlive its runner."""
+
+    async def scene() -> None:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions(), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        begun: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def on_frame(frame: wire.Frame) -> None:
+            if frame.kind == wire.STREAM:
+                begun.set_result(int(frame.data))
+
+        channel = Channel(placement, KEY, lambda python: job(STUBBORN, []), on_frame)
+        talk = asyncio.ensure_future(channel.run())
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", await asyncio.wait_for(begun, 30)
+        )
+        talk.cancel()
+        await asyncio.wait([talk])
+        await placement.delete(grace=0.1)
+        with contextlib.suppress(ConnectionResetError):  # how the cell's process ends, too
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+    asyncio.run(scene())
+
+
+LONG = """
+error = ValueError("\U0001f600" * 70_000)
+try:
+    raise error
+except ValueError as first:
+    raise KeyError("\u65e5" * 70_000) from first
+"""
+
+
+def test_errors_with_long_messages_fit_into_the_verdict() -> None:
+    """A chain of them is the cell's error, not the death of its process."""
+    verdict, _, _ = asyncio.run(run(job(LONG, []), []))
+    assert verdict.end["status"] == "error"
+    assert [each["type"] for each in verdict.end["error"]["errors"]] == ["KeyError", "ValueError"]
+    assert all(len(each["message"]) > 1000 for each in verdict.end["error"]["errors"])

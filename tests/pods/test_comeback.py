@@ -1,0 +1,107 @@
+"""Nothing is lost: another process comes back to a task, before and after its pod has ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import podtask
+import pytest
+from podtask import TaskError
+
+from tests.notebook import Shell
+from tests.pods.waiting import submit
+
+pytestmark = pytest.mark.cluster
+SUBMITS = """
+import sys, podtask
+task = podtask.submit(sys.argv[1], options=podtask.RunOptions.of(
+    image="python:3.11-slim", outputs="value", **eval(sys.argv[2])))
+while "line 0\\n" not in task.logs():
+    task.updates.get(timeout=60)
+print(task.name, flush=True)
+sys.stdin.read()
+"""
+COUNTS = """
+import sys, time
+for n in range(400):
+    print("line", n)
+    time.sleep(0.005)
+print("apart", file=sys.stderr)
+value = {"rows": list(range(1000))}
+value["rows"][-1]
+"""
+LINES = "".join(f"line {n}\n" for n in range(400)) + "apart\n"
+
+
+def start_and_kill(kubeconfig: Path, source: str, **options: Any) -> str:
+    """Submits a cell in another process, kills that once the cell prints; returns the pod's name."""
+    env = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    command = [sys.executable, "-c", SUBMITS, source, repr(options)]
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # fmt: skip
+        assert process.stdout is not None
+        name = process.stdout.readline().decode().strip()
+        process.send_signal(signal.SIGKILL)
+    assert name
+    return name
+
+
+def ended(cluster: Any, namespace: str, name: str) -> None:
+    """Waits until the pod's primary container has ended by its linger."""
+    path = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}=96"
+    cluster.kubectl("wait", path, f"pod/{name}", "-n", namespace, "--timeout=30s")
+
+
+@pytest.mark.feature("N02")
+def test_another_process_gets_every_line_and_the_value(pods: Shell, kubeconfig: Path) -> None:
+    """The process that submitted a cell is killed; one that attaches has all of it, once."""
+    name = start_and_kill(kubeconfig, COUNTS, name="train")
+    task = podtask.attach("train")
+    assert task.result(60) == 999
+    assert task.logs() == LINES
+    assert task.values == {"value": {"rows": list(range(1000))}}
+    assert task.name == name
+
+
+@pytest.mark.feature("N02")
+def test_finished_pod_is_read_from_its_log(
+    pods: Shell, kubeconfig: Path, cluster: Any, namespace: str
+) -> None:
+    """After the linger the pod has ended, and output and value are in its log."""
+    name = start_and_kill(kubeconfig, COUNTS, linger="1s")
+    ended(cluster, namespace, name)
+    task = podtask.attach(name)
+    assert task.result(60) == 999
+    assert task.logs() == LINES
+    assert task.values == {"value": {"rows": list(range(1000))}}
+    gone = cluster.kubectl("wait", "--for=delete", f"pod/{name}", "-n", namespace, "--timeout=20s")
+    assert name in gone
+    with pytest.raises(podtask.InputError, match="There is no task"):
+        podtask.attach(name).result(30)
+
+
+def test_unknown_task_is_named(pods: Shell) -> None:
+    """What is not there is an error that says where one looked."""
+    error = podtask.attach("nothing-like-it").exception(30)
+    assert isinstance(error, podtask.InputError)
+    assert "There is no task 'nothing-like-it'" in str(error)
+
+
+def test_newer_kernel_takes_over_and_the_older_is_told(pods: Shell) -> None:
+    """Two follow one task: the second has the result, the first says who has it."""
+    first = submit(None, "print('up')\nanswer = input()\nanswer", outputs="answer")
+    while "up" not in first.logs():
+        first.updates.get(timeout=60)
+    second = podtask.attach(first.name)
+    error = first.exception(60)
+    assert isinstance(error, TaskError)
+    assert f"{first.name} was taken over by" in str(error)
+    while "up" not in second.logs():
+        second.updates.get(timeout=60)
+    second.reply({"value": "yes"})
+    assert second.result(60) == "yes"
+    assert second.values == {"answer": "yes"}

@@ -1,0 +1,156 @@
+"""What a person asks the notebook: doctor, rbac, why, and Tab, against a real API server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from podtask import listing
+from podtask.doctor import NEEDED, WISHED
+
+from tests.ext.test_completion import offered
+from tests.notebook import Shell
+from tests.pods.waiting import submit, until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
+IMAGE = "python:3.11-slim"
+
+
+def lines(pods: Shell, source: str) -> dict[str, str]:
+    """What the doctor says, by its heading, with mark and fix."""
+    out, _ = pods.output(source)
+    found: dict[str, str] = {}
+    for line in out.splitlines():
+        if line.startswith(" "):
+            found[list(found)[-1]] += line
+        else:
+            mark, what, say = line.split(maxsplit=2)
+            found[what] = f"{mark} {say}"
+    return found
+
+
+@pytest.mark.feature("P06", "P03")
+def test_doctor_finds_a_cluster_in_order(pods: Shell, namespace: str) -> None:
+    """Versions, cluster, rights, pod, image and Python, a line each; the pod is deleted."""
+    found = lines(pods, f"%podtask doctor --image {IMAGE}")
+    assert list(found) == ["versions", "cluster", "rights", "pod", "image", "Python"]
+    assert not [line for line in list(found.values())[:5] if not line.startswith("✓")]
+    assert namespace in found["cluster"]
+    assert "Kubernetes v1." in found["cluster"]
+    assert "3.11" in found["Python"]
+
+
+@pytest.mark.feature("P06")
+def test_doctor_names_each_fault_with_its_fix(
+    pods: Shell,
+    cluster: Any,
+    namespace: str,
+    restricted_kubeconfig: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another Python, an image without one, Pod Security, missing rights, no such context."""
+    found = lines(pods, "%podtask doctor --image python:3.9-slim")
+    assert found["Python"].startswith("! 3.9")
+    assert "→ Take an image with Python" in found["Python"]
+    found = lines(pods, "%podtask doctor --image nopython:1")
+    assert found["image"].startswith("✗")
+    assert "→ Choose an image with Python 3.9 or newer" in found["image"]
+    level = "pod-security.kubernetes.io/enforce=restricted"
+    cluster.kubectl("label", "namespace", namespace, level)
+    found = lines(pods, f"%podtask doctor --image {IMAGE}")
+    assert "violates PodSecurity" in found["pod"]
+    assert "(Pod Security of the namespace: restricted)" in found["pod"]
+    found = lines(pods, "%podtask doctor --context nope")
+    assert list(found) == ["versions", "cluster"]
+    assert "has no context 'nope'" in found["cluster"]
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "list"]}]
+    monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
+    found = lines(pods, "%podtask doctor")
+    assert found["rights"].startswith("✗ you may not watch pods, delete pods, get pods/portforward")
+    assert "→ Ask for a Role with that; `%podtask rbac`" in found["rights"]
+    assert "pod" not in found
+
+
+@pytest.mark.feature("P06")
+def test_printed_role_is_the_least_that_the_doctor_wants(
+    pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the printed Role, and nothing else, the doctor has nothing to say."""
+    out, _ = pods.output("%podtask rbac -n team")
+    printed = yaml.safe_load(out)
+    assert printed["metadata"]["namespace"] == "team"
+    assert {rule["resources"][0] for rule in printed["rules"]} == {*NEEDED, *WISHED}
+    monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(printed["rules"])))
+    found = lines(pods, f"%podtask doctor --image {IMAGE}")
+    assert found["rights"].startswith("✓")
+    assert found["image"].startswith("✓")
+
+
+@pytest.mark.feature("N04", "P03")
+def test_why_says_where_a_task_is(pods: Shell) -> None:
+    """By its variable, by its pod's name, and of the last cell; unknown ones get a suggestion."""
+    pods["waiting"] = task = submit({"nodeSelector": {"disk": "none"}, "containers": []})
+    try:
+        until(task, "didn't match")
+        for name in ("waiting", task.name):
+            out, _ = pods.output(f"%podtask why {name}")
+            assert "didn't match Pod's node affinity/selector" in out
+            assert "spec.nodeSelector" in out
+        assert "Did you mean 'waiting'?" in pods.shown_error("%podtask why waitin")
+    finally:
+        task.cancel()
+    assert "no cell has run" in pods.shown_error("%podtask why")
+    pods.run(f"%%podtask --image {IMAGE}\n1")
+    out, _ = pods.output("%podtask why")
+    assert out.startswith("Running")
+
+
+@pytest.mark.feature("N13")
+def test_tab_offers_names_of_the_cluster(
+    pods: Shell,
+    cluster: Any,
+    namespace: str,
+    restricted_kubeconfig: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Claims, secrets, config maps, accounts, namespaces, contexts, templates; no right, no names."""
+    make = ("create", "-n", namespace)
+    cluster.kubectl(*make, "secret", "generic", "s-regcred", "--from-literal=k=hidden-value")
+    cluster.kubectl(*make, "configmap", "c-settings", "--from-literal=k=v")
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "p-data"},
+             "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}},
+                      "storageClassName": ""}}  # fmt: skip
+    template = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "t-prod"},
+                "template": {"spec": {"containers": [{"name": "primary", "image": IMAGE}]}}}  # fmt: skip
+    for each in (claim, template):
+        cluster.kubectl(*make, "--filename=-", input=yaml.safe_dump(each))
+    context = cluster.kubectl("config", "current-context").strip()
+    wanted = {
+        f"%%podtask -n {namespace[:-1]}": namespace,
+        "%%podtask --context ": context,
+        "%%podtask -t pod-template/": "pod-template/t-prod",
+        "x = pvc('p-": "p-data",
+        'V1PersistentVolumeClaimVolumeSource(claim_name="': "p-data",
+        "{'secretName': '": "s-regcred",
+        "env_from_secret('": "s-regcred",
+        "config_map('c": "c-settings",
+        "service_account('": "default",
+    }
+    for typed, name in wanted.items():
+        offered(pods, typed)  # asks
+        answered()
+        assert name in offered(pods, typed), typed
+    monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig([])))
+    for typed in ("secret('", "%%podtask -n "):
+        offered(pods, typed)
+        answered()
+        assert not {"s-regcred", namespace} & set(offered(pods, typed))
+
+
+def answered() -> None:
+    """Waits until the API server has answered what was asked so far."""
+    for _, asking in list(listing._asked.values()):
+        asking.result(30)

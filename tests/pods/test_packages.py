@@ -1,0 +1,54 @@
+"""``--pip`` in pods, from a package index of the test's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pip
+import podtask
+import pytest
+from podtask import PodTemplate, RunOptions
+from podtask.errors import StartError
+from podtask.presets import host_path
+
+from tests.ext.test_packages import VERSION, index
+from tests.pods.waiting import IMAGE
+
+__all__ = ["index"]  # the fixture
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
+
+
+@pytest.fixture
+def address(cluster: Any) -> str:
+    """Where pods reach this machine."""
+    assert cluster.node
+    nodes = cluster.kubectl_json("get", "nodes")["items"]
+    node = next(each for each in nodes if "taints" not in each["spec"])
+    addresses = {each["type"]: each["address"] for each in node["status"]["addresses"]}
+    return str(addresses["InternalIP"])
+
+
+@pytest.mark.feature("A28", "A29", "A31")
+def test_packages_are_installed_at_start(address: str, index: int) -> None:
+    """From a plain-HTTP index, with an image that has pip; others of its variables by --env."""
+    # The tests' images have no pip, unlike those of the same names in the registry.
+    with_pip = PodTemplate().with_(host_path(str(Path(pip.__file__).parent), "/pip/pip"))
+    options = RunOptions.of(
+        template=with_pip, image=IMAGE, pip="podtasktest<2", index_url=f"http://{address}:{index}/one/",
+        env={"PYTHONPATH": "/pip", "PIP_TRUSTED_HOST": address},
+    )  # fmt: skip
+    task = podtask.submit(VERSION, options=options)
+    assert task.result(60) == "1.5"
+    unreached = options.changed(index_url=f"http://{address}:1/one/")
+    with pytest.raises(StartError, match="No package index is reached from the pod"):
+        podtask.submit(VERSION, options=unreached).result(60)
+    block = "# /// script\n# dependencies = ['podtasktest==1.0']\n# ///\n"
+    assert podtask.submit(block + VERSION, options=options.changed(pip=())).result(60) == "1.0"
+
+
+@pytest.mark.feature("A28")
+def test_image_without_pip_is_told() -> None:
+    """What to choose instead, in two lines."""
+    with pytest.raises(StartError, match="The image has no pip, so x cannot be installed"):
+        podtask.submit("1", options=RunOptions.of(image=IMAGE, pip="x")).result(60)

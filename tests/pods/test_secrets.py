@@ -1,0 +1,128 @@
+"""Secrets and config maps in all three forms: they reach the cell, and a secret nothing else."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import podtask
+import pytest
+from podtask import PodTemplate, RunOptions
+
+from tests.notebook import Kernel
+from tests.pods.waiting import HOLD, IMAGE
+
+pytestmark = pytest.mark.cluster
+
+
+def three_forms(kind: str) -> dict[str, Any]:
+    """A pod spec that has an object's key as env, by envFrom and as a file."""
+    ref, field = (
+        ("secretKeyRef", "secret") if kind == "secret" else ("configMapKeyRef", "configMap")
+    )
+    source = {"secretName": "made"} if kind == "secret" else {"name": "made"}
+    container = {
+        "name": "primary",
+        "image": IMAGE,
+        "env": [{"name": "ONE", "valueFrom": {ref: {"name": "made", "key": "token"}}}],
+        "envFrom": [{"prefix": "ALL_", f"{field}Ref": {"name": "made"}}],
+        "volumeMounts": [{"name": "made", "mountPath": "/made"}],
+    }
+    return {"containers": [container], "volumes": [{"name": "made", field: source}]}
+
+
+READ = "import os\nfound = os.environ['ONE'], os.environ['ALL_token'], open('/made/token').read()\n"
+
+
+@pytest.mark.feature("A43")
+@pytest.mark.usefixtures("pods")
+def test_config_map_in_three_forms(cluster: Any, namespace: str) -> None:
+    """env, envFrom and a volume bring a config map's value to the cell."""
+    cluster.kubectl("create", "configmap", "made", "--from-literal=token=v1", "-n", namespace)
+    options = RunOptions.of(template=three_forms("config map"))
+    assert podtask.submit(READ + "found", options=options).result(60) == ("v1", "v1", "v1")
+
+
+@pytest.mark.feature("A42", "B15")
+def test_no_secret_value_gets_out(
+    start_kernel: Callable[..., Kernel], cluster: Any, namespace: str
+) -> None:
+    """Outputs, YAML, code, pickles, reprs, logs, events, errors and the pod itself have none of it."""
+    value, other = f"hunter2-{uuid.uuid4().hex}", f"swordfish-{uuid.uuid4().hex}"
+    cluster.kubectl(
+        "create", "secret", "generic", "made", f"--from-literal=token={value}", "-n", namespace
+    )
+    kernel = start_kernel()
+    said: list[str] = []
+
+    def run(source: str) -> Any:
+        ran = kernel.run(source)
+        said.append(repr(vars(ran)))
+        return ran
+
+    run(f"import pickle, podtask\nt = podtask.PodTemplate({three_forms('secret')!r})")
+    # A token that the settings give, not the cell's own first line, which a traceback may show.
+    run(f"import os\nos.environ['PODTASK_ENV'] = 'OTHER={other}'")
+    # The cell has them; only their lengths come back.
+    run(f"%%podtask -t t -o lengths\n{READ}"
+        "lengths = [*map(len, found), len(os.environ['OTHER'])]\ndel found\nlengths")  # fmt: skip
+    ran = run("lengths")
+    assert ran.result["text/plain"] == str([len(value)] * 3 + [len(other)])
+    run(
+        "%%podtask -t t\nimport os\ndef use(token):\n    raise ValueError('refused')\nuse(os.environ['ONE'])"
+    )
+    assert "ValueError: refused" in said[-1]
+    run("%%podtask -t t\nimport os\nfound = os.environ['ONE']")  # stays in the pod
+    run("%podtask why")
+    run("%%podtask -t t --dry-run\n1")
+    assert "secretKeyRef" in said[-1]
+    run("shown = podtask.render(t)\nshown")
+    run("print(t, t.to_yaml(), t.to_python(), t._repr_html_(), pickle.dumps(t), t.to_dict())")
+    run(f"o = podtask.RunOptions.of(template=t, env={{'OTHER': '{other}'}})\nprint(o)\no")
+    run(
+        f"task = podtask.submit({HOLD + READ + '1'!r}, options=o)\nwhile 'up' not in task.logs(): task.updates.get()"
+    )
+    name = run("print(task.name)").stdout.strip()
+    # The API shows a container running up to a second late; before that there is no log.
+    cluster.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "-n", namespace)
+    said.append(cluster.kubectl("get", "pod", name, "-n", namespace, "-o", "yaml"))
+    said.append(cluster.kubectl("logs", name, "-n", namespace))
+    run(
+        "print(task, task.manifest, task.url, task.why(), task.events(), task.logs(), task.logs('primary'))"
+    )
+    run("task.reply({'eof': True}); print(task.wait(60), task.error, task.inputs, task.values)")
+    # What fails to start names the key, not what the others have.
+    run(
+        "bad = t.to_dict()\nbad['spec']['containers'][0]['env'][0]['valueFrom']['secretKeyRef']['key'] = 'nope'"
+    )
+    run("%%podtask -t bad\n1")
+    assert "couldn't find key nope in Secret" in said[-1]
+    run("%podtask config")
+    said.append(cluster.kubectl("get", "events", "-n", namespace, "-o", "yaml"))
+    for secret in (value, other):
+        hidden = [secret, base64.b64encode(secret.encode()).decode()]
+        assert not [text for text in said for each in hidden if each in text]
+
+
+@pytest.mark.feature("A46")
+@pytest.mark.usefixtures("pods")
+def test_service_account_is_the_one_named_or_none(cluster: Any, namespace: str) -> None:
+    """Without a name the pod has no token of the API; with one it has that account's."""
+    cluster.kubectl("create", "serviceaccount", "least", "-n", namespace)
+    source = (
+        "import base64, json, os\n"
+        "path = '/var/run/secrets/kubernetes.io/serviceaccount/token'\n"
+        "body = open(path).read().split('.')[1] if os.path.exists(path) else ''\n"
+        "json.loads(base64.urlsafe_b64decode(body + '==='))['sub'] if body else None"
+    )
+    from podtask.presets import service_account
+
+    def account(template: PodTemplate) -> Any:
+        options = RunOptions.of(template=template, image=IMAGE)
+        return podtask.submit(source, options=options).result(60)
+
+    assert account(PodTemplate()) is None
+    named = PodTemplate().with_(service_account("least"))
+    assert account(named) == f"system:serviceaccount:{namespace}:least"
