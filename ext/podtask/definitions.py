@@ -17,7 +17,7 @@ from typing import Any
 from .cell import HIDDEN
 from .errors import InputError
 from .flow import free_names
-from .runner.pack import Packer
+from .runner.pack import Nowhere, Packer
 
 Source = tuple[str, str]  # text, filename
 
@@ -123,17 +123,6 @@ class _Order:
                 "Make it in the cell, or use an image with the notebook's Python.",
             )
         return found
-
-
-class Nowhere:
-    """A file that takes everything and keeps nothing."""
-
-    def write(self, data: Any) -> int:
-        """Takes a piece of a pickle."""
-        return len(data) if isinstance(data, bytes) else memoryview(data).nbytes
-
-    def take_apart(self, view: Any) -> None:
-        """Takes a buffer."""
 
 
 def _defined(value: Any) -> Any:

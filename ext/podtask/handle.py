@@ -222,7 +222,7 @@ class Task:
                 if found is None:
                     raise KeyboardInterrupt(f"{self.name} was cancelled and its pod deleted.")
                 if isinstance(found, Verdict):
-                    return await asyncio.to_thread(decode, found, self.where)
+                    return await asyncio.to_thread(decode, found, self.where, self._work.hint)
                 ending = found
             finally:
                 self._loop.background(placement.delete())

@@ -46,23 +46,6 @@ def parser() -> MagicArgumentParser:
     return made
 
 
-class CellSyntaxError(InputError):
-    """A cell does not compile; looks as IPython's own SyntaxError does.
-
-    Not a subclass of that: IPython shows all frames of one that a magic raises, ours too.
-    """
-
-    def __init__(self, shell: Any, error: SyntaxError) -> None:
-        super().__init__(str(error))
-        self._lines = list(shell.SyntaxTB.structured_traceback(type(error), error, []))
-
-    def _render_traceback_(self) -> list[str]:
-        return self._lines
-
-
-CellSyntaxError.__name__ = "SyntaxError"  # what a notebook records as the error's name
-
-
 @magics_class
 class PodtaskMagics(Magics):
     """The magics of podtask."""
@@ -130,9 +113,12 @@ def _cell(shell: Any, cell: str) -> Cell:
     raw, skip = _place(shell, cell)
     filename = shell.compile.cache(raw, shell.displayhook.prompt_count)
     try:
-        return Cell.of(cell, filename, skip, shell.transform_cell)
+        return Cell.of(cell, filename, skip, shell.transform_cell, shell.compile.flags)
     except SyntaxError as error:
-        raise CellSyntaxError(shell, error) from None
+        from .tracebacks import render_in
+
+        render_in(shell, error.with_traceback(None), "")
+        raise
 
 
 def _raise_error(shell: Any, task: Task, made: Cell, outcome: Outcome) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import linecache
+import sys
 import types
 from typing import Any
 
@@ -29,13 +30,17 @@ def rebuild(described: list[dict[str, Any]], instances: dict[int, Any]) -> BaseE
         error = _revived(instances.get(place))
         if error is None:
             error = _stand_in(about, [make(member) for member in about["members"] if member])
+        fill(place, error)
+        return error
+
+    def fill(place: int, error: BaseException) -> None:
+        about = described[place]
         made[place] = error.with_traceback(_traceback(about["frames"]))
         for member, instance in zip(
             about["members"], getattr(error, "exceptions", ()), strict=False
         ):
             if member is not None:
-                made[member] = instance.with_traceback(_traceback(described[member]["frames"]))
-        return error
+                fill(member, instance)
 
     for place, about in enumerate(described):
         error = make(place)
@@ -81,12 +86,15 @@ def _show_once(shell: Any, error: BaseException, note: str) -> None:
     def show(shell: Any, kind: Any, value: Any, found: Any, tb_offset: Any = None) -> list[str]:
         shell.custom_exceptions, shell.CustomTB = before
         value.with_traceback(shown)
+        # For %tb and %debug, as after any other error.
+        sys.last_type, sys.last_value, sys.last_traceback = kind, value, shown
+        setattr(sys, "last_exc", value)  # noqa: B010 -- Python 3.12's name
         if isinstance(value, SyntaxError):
             frames = traceback.extract_tb(shown)
             lines = shell.SyntaxTB.structured_traceback(kind, value, frames)
         else:
             lines = "".join(traceback.format_exception(value)).splitlines()
-        if not hasattr(value, "add_note"):
+        if note and not hasattr(value, "add_note"):
             lines.append(note)
         shell._showtraceback(kind, value, lines)  # noqa: SLF001 -- IPython's one way, a kernel's too
         return list(lines)

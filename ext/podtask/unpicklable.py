@@ -7,9 +7,8 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from .definitions import Nowhere
 from .errors import InputError
-from .runner.pack import Packer
+from .runner.pack import Nowhere, Packer
 
 MOST_TRIES = 2000
 DEEPEST = 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,6 +89,7 @@ class Work:
             "filename": self.cell.filename,
             "quiet": self.cell.quiet,
             "timed": self.cell.timed,
+            "flags": self.cell.flags,
             **inputs.about,
             "outputs": "auto" if options.outputs == ("auto",) else list(options.outputs),
             "env": dict(options.env),
@@ -96,6 +98,17 @@ class Work:
             "grace": options.grace,
         }
         return Job(meta, inputs.parts)
+
+    def hint(self, error: BaseException) -> str:
+        """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
+        if isinstance(error, ModuleNotFoundError):
+            lacks = "The image lacks this module: name one that has it with --image."
+            return "" if self.options.local else lacks
+        unknown = re.match(r"name '(\w+)' is not defined", str(error))
+        if isinstance(error, NameError) and unknown and unknown[1] in self.namespace:
+            return (f"The notebook has {unknown[1]}, but the cell's text does not show that it reads it: "
+                    f"send it with -i {','.join([*self.values, unknown[1]])}.")  # fmt: skip
+        return ""
 
 
 def prepare(

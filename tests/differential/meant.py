@@ -20,6 +20,7 @@ TEXTS = (
     (r"Cell In\[\d+\]", "Cell In[]", "kernels have run unlike numbers of cells"),
     (r"[^\n]*: UserWarning: To exit: use 'exit'[^\n]*\n[^\n]*stacklevel=1\)\n", "",
      "IPython says this once a kernel"),
+    (r"(?m)^ +[~^]+\n", "", "Python marks places in a line of a traceback from 3.11 on"),
     (r"\r\n", "\n", "the kernel's own terminal for !commands ends lines so"),
     (r"(?m)^(?:CPU times|Wall time): .*$", "times", "times differ"),
 )  # fmt: skip

@@ -8,8 +8,8 @@ import types
 from typing import Any
 
 import pytest
-from podtask.pickles import Undecoded, unpack
 from podtask.runner.values import pack_values
+from podtask.unpack import Undecoded, unpack
 
 from tests.ext.packing import Array, Raising
 

@@ -2,7 +2,7 @@
 
 import traceback
 from itertools import islice
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
 OWN = "<podtask runner>"  # file names of the runner's modules in a pod begin so
 LONGEST_TEXT = 64 << 10
@@ -21,15 +21,20 @@ def chain(error: BaseException) -> List[BaseException]:
     return found[:MOST_ERRORS]
 
 
-def portable(error: BaseException) -> Any:
+def portable(error: BaseException, sends: Callable[[Any], bool]) -> Any:
     """Returns an error as it is pickled: itself, or (class, arguments, attributes).
 
     A class of the user's with an ``__init__`` of its own cannot be unpickled from ``args``.
+
+    Args:
+        error: it.
+        sends: says whether a value can be pickled; attributes that cannot be stay here.
     """
     kind = type(error)
     if kind.__module__ == "builtins" or kind.__reduce__ is not BaseException.__reduce__:
         return error.with_traceback(None)
-    return kind, error.args, error.__dict__
+    attributes = {name: value for name, value in vars(error).items() if sends(value)}
+    return kind, error.args, attributes
 
 
 def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:

@@ -102,7 +102,8 @@ class Cell:
     def _execute(self) -> Any:
         job = self._job
         inputs.remember(job["filename"], job["source"])
-        steps = Steps(job["source"], job["filename"], quiet=bool(job.get("quiet")))
+        quiet, flags = bool(job.get("quiet")), int(job.get("flags", 0))
+        steps = Steps(job["source"], job["filename"], quiet, flags)
         try:
             if job.get("timed"):
                 from . import shell  # few cells are timed
@@ -120,9 +121,13 @@ class Cell:
         if error is not None:
             errors = failure.chain(error)
             end["error"] = failure.describe(errors, self._stage)
-            last = [
-                ("error", str(place), failure.portable(each)) for place, each in enumerate(errors)
-            ]
+            plain = self._job["mode"] == "data"
+
+            def sends(part: Any) -> bool:
+                return values.sends(part, self.namespace, plain)
+
+            last = [("error", str(place), failure.portable(each, sends))
+                    for place, each in enumerate(errors)]  # fmt: skip
         elif value is not None:
             last = [("result", "", value)]
         return {**end, **values.pack_values(self._job, file, self.namespace, self._given, last)}
