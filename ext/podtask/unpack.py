@@ -6,6 +6,7 @@ Nothing of it is read before it is here whole; what cannot be decoded keeps its 
 from __future__ import annotations
 
 import functools
+import gc
 import pickle
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,19 +38,21 @@ def unpack(parts: Sequence[Any], packed: Iterable[Mapping[str, Any]]) -> list[An
     start = first = 0
     unpickler: _Unpickler | None = None
     broken: Exception | None = None
+    lacks: Exception | None = None  # what an item before lacked: this one may share parts with it
     for item in packed:
         if unpickler is None or item["apart"]:
             reader = _Reader(memoryview(parts[0])[start:])
             unpickler = _Unpickler(reader, buffers=parts[1 + first :])
-            broken = None
+            broken = lacks = None
         if broken is None:
             unpickler.missing = None
             try:
                 value = unpickler.load()
             except Exception as error:  # noqa: BLE001 -- whatever a class's own code raises
                 broken = error
-            if unpickler.missing is not None:
-                value = Undecoded(unpickler.missing)
+            lacks = unpickler.missing if unpickler.missing is not None else lacks
+            if lacks is not None and (unpickler.missing is not None or _holds_missing(value)):
+                value = Undecoded(lacks)
         found.append(value if broken is None else Undecoded(broken))
         start, first = item["stream"], item["buffers"]
     return found
@@ -128,6 +131,21 @@ class _Missing:
 
     def add(self, value: Any) -> None:
         pass
+
+
+def _holds_missing(value: Any) -> bool:
+    """Whether somewhere in a value there is what stands for something missing."""
+    seen: set[int] = set()
+    todo = [value]
+    while todo:
+        each = todo.pop()
+        if isinstance(each, _Missing) or each is _Missing:
+            return True
+        if id(each) not in seen and not isinstance(each, (type, types.ModuleType)):
+            seen.add(id(each))
+            function = isinstance(each, types.FunctionType)  # not its globals
+            todo += (each.__closure__ or ()) if function else gc.get_referents(each)
+    return False
 
 
 class _Reader:

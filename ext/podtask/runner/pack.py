@@ -95,6 +95,10 @@ def _plain(notes: _Notes, file: Any, namespace: Dict[str, Any]) -> Any:
     class Pickler(pickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
             notes.used(obj)
+            if isinstance(obj, types.ModuleType):
+                return eval, (f"__import__('importlib').import_module({obj.__name__!r})",)
+            if isinstance(obj, type) and obj.__module__ == "pathlib._local":  # Python 3.13's
+                return eval, (f"__import__('pathlib').{obj.__name__}",)
             if isinstance(obj, types.FunctionType) and obj.__module__ == "__main__":
                 name = obj.__qualname__
                 if getattr(namespace.get(name), "__wrapped__", None) is obj:

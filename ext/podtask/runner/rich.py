@@ -4,6 +4,7 @@ Loaded when something imports IPython and there is none. What is not here says s
 """
 
 import base64
+import functools
 import json
 import mimetypes
 import os
@@ -65,6 +66,14 @@ class DisplayObject:
     def __repr__(self) -> str:
         return f"<IPython.core.display.{type(self).__name__} object>"
 
+    def __reduce__(self) -> Any:
+        # In the notebook it is IPython's own, made of what this one was made of.
+        return functools.partial(type(self), **self.made_of()), ()
+
+    def made_of(self) -> Options:
+        """Returns the arguments of IPython's class of this name that give the same."""
+        return {"data": self.data, "metadata": self.metadata or None}
+
 
 class Pretty(DisplayObject):
     """Plain text."""
@@ -107,9 +116,17 @@ class Math(Latex):
 
 
 class SVG(DisplayObject):
-    """A drawing."""
+    """A drawing; of a document, the element of the drawing."""
 
     mime = "image/svg+xml"
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        if self.data is not None:
+            from xml.dom import minidom
+
+            found = minidom.parseString(self.data).getElementsByTagName("svg")  # noqa: S318 -- the user's own
+            self.data = found[0].toxml() if found else self.data
 
 
 class JSON(DisplayObject):
@@ -123,7 +140,11 @@ class JSON(DisplayObject):
         super().__init__(data, *args, **more)
         if isinstance(self.data, str):
             self.data = json.loads(self.data)
-        self.metadata = {"expanded": expanded, "root": root, **self.metadata}
+        self._given = {"expanded": expanded, "root": root}
+        self.metadata = {**self._given, **self.metadata}
+
+    def made_of(self) -> Options:
+        return {**super().made_of(), **self._given}
 
 
 class Javascript(DisplayObject):
@@ -138,6 +159,9 @@ class Code(DisplayObject):
     def __init__(self, data: Any = None, *args: Any, language: Any = None, **more: Any) -> None:
         super().__init__(data, *args, **more)
         self.language = language
+
+    def made_of(self) -> Options:
+        return {**super().made_of(), "language": self.language}
 
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
@@ -180,6 +204,10 @@ class Image(DisplayObject):
             guess = f"image/{kind_of(self.data)}"
         self.mime = f"image/{format.lower().replace('jpg', 'jpeg')}" if format else guess
 
+    def made_of(self) -> Options:
+        given = {"data": self.data} if self.embed else {"url": self.url}
+        return {**given, **self._sizes, "format": self.mime.partition("/")[2]}
+
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
     ) -> Tuple[Options, Options]:
@@ -206,6 +234,10 @@ def kind_of(data: bytes) -> str:
 SHOWN: Tuple[Type[DisplayObject], ...] = (
     DisplayObject, Pretty, HTML, Markdown, Latex, Math, SVG, JSON, Javascript, Code, Image
 )  # fmt: skip
+
+
+for each in SHOWN:
+    each.__module__ = "IPython.core.display"
 
 
 def module(name: str, front: Front) -> types.ModuleType:
