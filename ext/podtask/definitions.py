@@ -12,7 +12,7 @@ import linecache
 import sys
 import types
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from .cell import HIDDEN
 from .errors import InputError
@@ -120,7 +120,8 @@ class _Order:
 
     def _source_of(self, name: str, value: Any) -> Source:
         """Returns the source of a function or class, at its own line numbers."""
-        found = _class_source(value) if isinstance(value, type) else _function_source(value)
+        function = isinstance(inspect.unwrap(value), types.FunctionType)
+        found = _function_source(value) if function else _class_source(value)
         ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
         if found is None:
             raise InputError(
@@ -138,8 +139,11 @@ class _Order:
 
 
 def _defined(value: Any) -> Any:
-    """Returns the function or class that a value is, or wraps (``lru_cache``); None for data."""
-    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type)):
+    """Returns the function or class that a value is, or wraps (``lru_cache``); None for data.
+
+    A variable of types is known by its name, too: to pickle it is no data.
+    """
+    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type, TypeVar, ParamSpec)):
         return value
     wrapped = getattr(value, "__wrapped__", None)
     return value if isinstance(wrapped, types.FunctionType) else None
@@ -179,7 +183,7 @@ def _function_source(value: Any) -> Source | None:
     return "\n" * (start - 1) + inspect.cleandoc("\n" + "".join(lines)), filename
 
 
-def _class_source(value: type) -> Source | None:
+def _class_source(value: type | TypeVar | ParamSpec) -> Source | None:
     """Returns the newest cell's definition of a class; ``inspect`` knows modules only.
 
     A statement, or a call that makes one (``P = namedtuple("P", "x y")``).

@@ -92,7 +92,8 @@ class PodtaskMagics(Magics):
         try:
             words = shlex.split(line, comments=True)
         except ValueError as error:
-            raise UsageError(f"%%podtask: {error} in: {line}") from None
+            raise UsageError(f"%%podtask: {error} in: {line}\n"
+                             "Quotes come in pairs here, as in a shell.") from None  # fmt: skip
         reader = parser()
         known, unknown = reader.parse_known_args(words)
         if unknown:

@@ -160,17 +160,19 @@ def _error(end: dict[str, Any], where: str, stopped: tuple[str, str]) -> BaseExc
     if status == "ok":
         return None
     if status == "timeout":
-        return TaskTimeout(f"The cell ran longer than its --timeout and was stopped in {where}.",
+        return TaskTimeout(f"The cell ran longer than its --timeout and was stopped, in {where}.",
                            "Raise --timeout, or let the cell do less.")  # fmt: skip
     if status == "terminated":
         say, do = stopped
         return TaskError(f"The pod was told to stop while the cell ran, in {where}{say and ': '}{say}.",
                          do or "A drained node or a deletion does that: run the cell again.")  # fmt: skip
-    how = f"signal {end['signal']}" if "signal" in end else f"exit code {end.get('exit')}"
-    say = f"The cell's process died by {how}, in {where}."
     if "oom" in end:
         return TaskError(f"The cell used more memory than the limit of {end['oom'] / 2**20:.0f} Mi of its "
                          f"container, and was killed (OOMKilled), in {where}.", "Raise --memory.")  # fmt: skip
-    if end.get("signal") == "SIGKILL":
+    if "signal" not in end:
+        return TaskError(f"The cell's process ended itself with exit code {end.get('exit')}, in {where}.",
+                         "os._exit does that, or code in C; its last output is above.")  # fmt: skip
+    say = f"The cell's process was killed by {end['signal']}, in {where}."
+    if end["signal"] == "SIGKILL":
         return TaskError(say, "Often that is the memory limit: raise it with --memory.")
-    return TaskError(say, "Its last output is above; code in C, or os._exit, ends a process so.")
+    return TaskError(say, "A crash of code in C does that; its last output is above.")

@@ -116,7 +116,8 @@ def pack_inputs(
     if sink.size > limit:
         raise _too_large(sizes, sink.size, limit)
     local, notes = local_sources({*imports, *_modules_of(packer.types)})
-    beside = local, _cells_of(packer.types)
+    places = {source[1] for _, source in todo if source is not None}
+    beside = local, _cells_of(packer.types, places)
     parts, buffers = sink.parts(pickle.dumps(beside, PROTOCOL) if any(beside) else b"")
     used = {root: version for root, version in versions(packer.types).items() if root not in local}
     about = {
@@ -142,9 +143,9 @@ def _modules_of(used: Iterable[Any]) -> Iterator[str]:
                         yield str(step.argval)
 
 
-def _cells_of(used: Iterable[Any]) -> dict[str, str]:
-    """Returns filename -> source of the cells that the notebook's functions come from."""
-    names = {each.__code__.co_filename for each in used if isinstance(each, types.FunctionType)}
+def _cells_of(used: Iterable[Any], names: set[str]) -> dict[str, str]:
+    """Returns filename -> source of the cells of these names, and of those functions come from."""
+    names |= {each.__code__.co_filename for each in used if isinstance(each, types.FunctionType)}
     found = {name: linecache.cache[name] for name in names if name in linecache.cache}
     return {name: "".join(entry[2]) for name, entry in found.items()
             if len(entry) == 4 and entry[1] is None}  # fmt: skip # None: in no file
@@ -156,8 +157,10 @@ def _may_travel(name: str, namespace: Mapping[str, Any]) -> bool:
 
 def _too_large(sizes: Mapping[str, tuple[str, int]], size: int, limit: int) -> InputError:
     ordered = sorted(sizes.items(), key=lambda item: -item[1][1])
-    largest = ", ".join(f"{name} ({kind}, {size >> 20} MiB)" for name, (kind, size) in ordered[:3])
-    return InputError(f"The cell's inputs have {size >> 20} MiB, over {limit >> 20}: {largest}.",
+    largest = ", ".join(
+        f"{name} ({kind}, {size >> 20} MiB)" for name, (kind, size) in ordered[:3] if size >> 20
+    )
+    return InputError(f"The cell's inputs have {size >> 20} MiB, over the limit of {limit >> 20}: {largest}.",
                       "Load big data in the cell, send less with -i, or raise --max-input.")  # fmt: skip
 
 

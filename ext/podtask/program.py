@@ -31,7 +31,7 @@ MODULES = (
     "supervisor",
 )
 # Not before a cell needs them: imported from what travelled, as cloudpickle is.
-LATE = ("lines", "layout", "command", "shell", "rich", "figures", "standin")
+LATE = ("lines", "layout", "command", "shell", "rich", "ipython", "figures", "standin")
 
 
 @functools.cache

@@ -54,7 +54,7 @@ def submit(
         )
     cell = Cell.of(work) if isinstance(work, str) else work
     if not isinstance(cell, Cell):
-        raise InputError(f"A {type(work).__name__} cannot be submitted.", "Submit a function or source text.")  # fmt: skip
+        raise InputError(f"An object of type {type(work).__name__} cannot be submitted.", "Submit a function or source text.")  # fmt: skip
     return Task(prepare(cell, options, sys.modules["__main__"].__dict__))
 
 

@@ -130,7 +130,7 @@ def _stand_in(described: dict[str, Any], members: list[BaseException]) -> BaseEx
         except TypeError:
             pass  # UnicodeDecodeError, say, takes five arguments
     kind = type(name, (RemoteError,), {"__module__": described["module"]})
-    stands = f"(stands for {described['module']}.{name}, which cannot be had here)"
+    stands = f"(a stand-in: {described['module']}.{name} itself cannot be had in the notebook)"
     if not hasattr(kind, "add_note"):  # Python 3.10
         old: BaseException = kind(f"{described['message']}\n{stands}")
         return old

@@ -35,14 +35,8 @@ MEANT = {
 }
 
 
-def comparable(seen: Seen, case: Case, loose: bool) -> dict[str, Any]:
-    """Returns what must be equal over the ways.
-
-    Args:
-        seen: of one way.
-        case: the cell.
-        loose: the pod has another Python, and the case says what differs there.
-    """
+def comparable(seen: Seen) -> dict[str, Any]:
+    """Returns what must be equal over the ways."""
     error = seen.error
     compared: dict[str, Any] = {
         "events": _events(seen.events),
@@ -52,17 +46,23 @@ def comparable(seen: Seen, case: Case, loose: bool) -> dict[str, Any]:
         "last error": seen.report["error"],
         "afterwards": _events(seen.after),
     }
-    if loose and case.other == "differs":
-        return {"error": error and [error[0], frames(error[2])], "streams": [
-            event[0] for event in compared["events"]]}  # fmt: skip
-    if loose and case.other == "frames":
-        compared["error"] = compared["error"] and compared["error"][:2]
-    if loose and case.other == "stays":
-        return {key: compared[key] for key in ("events", "error")}
     clean = {key: _clean(each) for key, each in compared.items()}
     for key in ("events", "afterwards"):  # what was taken out leaves no trace
         clean[key] = [event for event in clean[key] if event[1:] != [NOTHING]]
     return clean
+
+
+def elsewhere(compared: dict[str, Any], case: Case) -> dict[str, Any]:
+    """Returns of that what must be equal in a pod of another Python, too."""
+    error = compared["error"]
+    if case.other == "differs":
+        streams = [event[0] for event in compared["events"]]
+        return {"error": error and [error[0], error[2]], "streams": streams}
+    if case.other == "frames":
+        return {**compared, "error": error and error[:2]}
+    if case.other == "stays":
+        return {key: compared[key] for key in ("events", "error")}
+    return compared
 
 
 def _events(events: list[Event]) -> list[Any]:

@@ -77,6 +77,5 @@ def instead(compared: dict[str, Any], name: str) -> dict[str, Any]:
     wanted = dict(compared)
     for place, value in OWN.get(name, ("", {}))[1].items():
         key, _, part = place.partition(".")
-        if key in wanted:
-            wanted[key] = {**wanted[key], part: value} if part else value
+        wanted[key] = {**wanted[key], part: value} if part else value
     return wanted
