@@ -132,6 +132,12 @@ class Kernel:
         message: dict[str, Any] = self._client.get_iopub_msg(timeout=1)
         return message if message["parent_header"].get("msg_id") == self._running else None
 
+    def answer(self, text: str) -> tuple[str, bool]:
+        """Answers what the running cell asks; returns its prompt, and whether it is a password."""
+        asked = self._client.get_stdin_msg(timeout=CELL_SECONDS)["content"]
+        self._client.input(text)
+        return str(asked["prompt"]), bool(asked["password"])
+
     def interrupt(self) -> None:
         """What the stop button does."""
         self._manager.interrupt_kernel()

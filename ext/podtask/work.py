@@ -22,6 +22,7 @@ from .template import PodTemplate
 from .unpicklable import Unsendable
 
 OLDEST = (3, 9)
+LOCAL_SECONDS = 60.0  # a process on this machine outlives its kernel no longer
 KERNEL = secrets.token_hex(6)  # marks the pods of this process
 
 
@@ -94,7 +95,8 @@ class Work:
             "outputs": "auto" if options.outputs == ("auto",) else list(options.outputs),
             "env": dict(options.env),
             "timeout": options.timeout,
-            "linger": options.linger,
+            "linger": min(options.linger, LOCAL_SECONDS) if options.local else options.linger,
+            "local": options.local,
             "grace": options.grace,
         }
         return Job(meta, inputs.parts)

@@ -251,13 +251,16 @@ class Supervisor:
     def _next_bound(self) -> float:
         bounds = [self._deadline if self.state == "running" else FOREVER, self._kill_at]
         bounds += [client.expires() for client in self._clients]
-        if self.state != "running":
-            bounds.append(self._alone_since + self._patience())
+        bounds.append(self._alone_since + self._patience())
         return min(*bounds, time.monotonic() + 3600)
 
     def _patience(self) -> float:
         """Seconds without a client until the runner ends."""
-        return float(self._job["linger"]) if self.state == "done" else FIRST_SECONDS
+        if self.state == "waiting":
+            return FIRST_SECONDS
+        # A notebook finds its way back to a pod whose cell runs on, to a process it does not.
+        stays = self.state == "running" and not self._job.get("local")
+        return FOREVER if stays else float(self._job["linger"])
 
     def _check_bounds(self) -> None:
         now = time.monotonic()
@@ -270,8 +273,10 @@ class Supervisor:
             if self._kill_at <= now:
                 self._kill_at = FOREVER
                 self._child.kill(signal.SIGKILL)
-        elif self._alone_since + self._patience() <= now:
+        if self._alone_since + self._patience() <= now:
             self._exit = 96
+            if self._child and self.state == "running":
+                self._child.kill(signal.SIGKILL)
 
     def _stop(self, why: str, seconds: float) -> None:
         """Interrupts the cell; kills it after ``seconds``."""
