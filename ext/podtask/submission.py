@@ -68,7 +68,8 @@ def call(
     """
     inner = inspect.unwrap(function)
     namespace = getattr(inner, "__globals__", None) or sys.modules["__main__"].__dict__
-    cell = Cell(f"{CALL}[0](*{CALL}[1], **{CALL}[2])", "<podtask call>")
+    wait = "await " if inspect.iscoroutinefunction(inner) else ""
+    cell = Cell(f"{wait}{CALL}[0](*{CALL}[1], **{CALL}[2])", "<podtask call>")
     return Task(prepare(cell, options, namespace, {CALL: (function, args, kwargs)}))
 
 
