@@ -1,6 +1,5 @@
 """A cell's error in words and places: what the notebook shows where it cannot unpickle it."""
 
-import traceback
 from itertools import islice
 from typing import Any, Callable, Dict, List
 
@@ -46,6 +45,8 @@ def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
     """
     places = {id(error): place for place, error in enumerate(errors)}
     error = errors[0]
+    import traceback  # takes its time, and most cells do not fail
+
     try:
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     except Exception as broken:
