@@ -144,21 +144,22 @@ def _traceback(frames: list[list[Any]]) -> types.TracebackType | None:
     """Returns a traceback of frames, outermost first.
 
     Args:
-        frames: [file, line, function, its qualified name, its first line, columns].
+        frames: [file, line, function, its qualified name, its first line, its parameters, columns].
 
     Each frame comes from code compiled under the right name at the right place, since frames
     cannot be made by hand.
     """
     made: types.TracebackType | None = None
-    for filename, line, name, qualname, first, *columns in reversed(frames):
+    for filename, line, name, qualname, first, parameters, *columns in reversed(frames):
         linecache.checkcache(filename)
         # What shows a traceback finds the function in the source by its name and first line,
         # which the code's own lines are counted from.
         columns[1:2] = [each - first + 1 for each in columns[1:2]]
-        code = compile(_raising(line - first + 1, *columns), filename, "exec")
+        code = compile(_raising(parameters, line - first + 1, *columns), filename, "exec")
+        (code,) = [each for each in code.co_consts if isinstance(each, types.CodeType)]
         code = code.replace(co_name=name, co_firstlineno=first, **_qualified(qualname))
         try:
-            exec(code, {"__error": RuntimeError()})
+            types.FunctionType(code, {"__error": RuntimeError()})(*[None] * parameters[0])
         except RuntimeError as error:
             there = error.__traceback__
             assert there is not None
@@ -172,8 +173,26 @@ def _qualified(name: str) -> dict[str, Any]:
     return {"co_qualname": name} if hasattr(types.CodeType, "co_qualname") else {}
 
 
-def _raising(line: int, first: int = -1, end: int | None = None, last: int = -1) -> ast.Module:
-    """Returns a program that raises at a place; without columns (-1) no mark is shown there."""
+def _raising(
+    parameters: list[Any], line: int, first: int = -1, end: int | None = None, last: int = -1
+) -> ast.Module:
+    """Returns a program of a function that raises at a place.
+
+    Args:
+        parameters: how many have a value each, whether there is a *, a **, all names.
+        line: of the place; without columns (-1) no mark is shown there.
+        first: column.
+        end: line.
+        last: column.
+    """
+    count, rest, words, names = parameters
+    given = [ast.arg(name, lineno=1, col_offset=0) for name in names]
+    arguments = ast.arguments(
+        [], given[:count], given[count] if rest else None, [], [], given[-1] if words else None, []
+    )
     place = {"lineno": line, "end_lineno": end or line, "col_offset": first, "end_col_offset": last}
     name = ast.Name("__error", ast.Load(), **place)
-    return ast.Module([ast.Raise(name, None, **place)], [])
+    function = ast.FunctionDef(
+        "f", arguments, [ast.Raise(name, None, **place)], [], lineno=1, col_offset=0
+    )
+    return ast.Module([ast.fix_missing_locations(function)], [])

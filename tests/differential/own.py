@@ -18,15 +18,15 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
                   ["3 <module>", MEANWHILE, "5 <module>"]]}),
     "errors-chain-through-functions": (LINES, {
         "error": ["RuntimeError", "cannot read",
-                  ["5 read", "2 load", CAUSED, "4 <module>", "3 main", "7 read"]]}),
+                  ["5 read()", "2 load()", CAUSED, "4 <module>", "3 main()", "7 read()"]]}),
     "errors-chain-of-three": (LINES, {
         "error": ["TypeError", "c",
                   ["4 <module>", CAUSED, "6 <module>", CAUSED, "8 <module>"]]}),
     "errors-error-in-a-context-manager's-exit": (LINES, {
         "error": ["RuntimeError", "from exit",
-                  ["3 <module>", MEANWHILE, "2 <module>", "3 M.__exit__"]]}),
+                  ["3 <module>", MEANWHILE, "2 <module>", "3 M.__exit__(self, *a)"]]}),
     "errors-error-re-raised-keeps-its-first-line": (LINES, {
-        "error": ["ValueError", "first", ["6 <module>", "3 <module>", "1 f"]]}),
+        "error": ["ValueError", "first", ["6 <module>", "3 <module>", "1 f()"]]}),
     "errors-exception-group": (GROUPS, {
         "error": ["ExceptionGroup", "several (2 sub-exceptions)", []], "events": []}),
     "errors-nested-exception-group": (GROUPS, {
@@ -39,7 +39,7 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
                                  ["str", "'print(x\\n'"], ["int", "4"], ["int", "0"]]]}),
     "errors-recursion-error-uncaught": ("of a long traceback 50 frames at either end are sent", {
         "error": ["RecursionError", "maximum recursion depth exceeded",
-                  ["5 <module>", *["4 f"] * 99]]}),
+                  ["5 <module>", *["4 f(n)"] * 99]]}),
     "errors-broken-html-repr-still-shows-text": (
         "the cell is done and its value shown; IPython sends an error all the same", {
             "error": None, "last error": None,

@@ -7,6 +7,7 @@ OWN = "<podtask runner>"  # file names of the runner's modules in a pod begin so
 LONGEST_TEXT = 64 << 10
 MOST_FRAMES = 100
 MOST_ERRORS = 20
+CO_VARARGS, CO_VARKEYWORDS = 0x4, 0x8
 
 
 def chain(error: BaseException) -> List[BaseException]:
@@ -67,6 +68,13 @@ def _columns(step: Any) -> List[Any]:
     return [first, end, last] if first is not None and last is not None else []
 
 
+def _parameters(code: Any) -> List[Any]:
+    """Returns [how many have a value each, whether there is a *, a **, all names]."""
+    count = code.co_argcount + code.co_kwonlyargcount
+    rest, words = bool(code.co_flags & CO_VARARGS), bool(code.co_flags & CO_VARKEYWORDS)
+    return [count, rest, words, list(code.co_varnames[: count + rest + words])]
+
+
 def _one(error: BaseException, places: Dict[int, int]) -> Dict[str, Any]:
     frames = []
     step = error.__traceback__
@@ -75,7 +83,7 @@ def _one(error: BaseException, places: Dict[int, int]) -> Dict[str, Any]:
         if not code.co_filename.startswith(OWN):
             qualname = getattr(code, "co_qualname", code.co_name)
             place = [code.co_filename, step.tb_lineno, code.co_name, qualname, code.co_firstlineno]
-            frames.append([*place, *_columns(step)])
+            frames.append([*place, _parameters(code), *_columns(step)])
         step = step.tb_next
     if len(frames) > MOST_FRAMES:  # a recursion: how it began, and how it ended
         frames = frames[: MOST_FRAMES // 2] + frames[-MOST_FRAMES // 2 :]
