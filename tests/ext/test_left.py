@@ -97,6 +97,19 @@ def test_cell_that_leaves_nothing_says_nothing(shell: Shell) -> None:
     assert "left running" not in err
 
 
+def test_process_of_the_cell_ends_by_sigterm(shell: Shell) -> None:
+    """SIGTERM ends a forked process at once and without a word, as in a kernel; not the cell."""
+    out, err = shell.output(
+        "%%podtask\nimport multiprocessing, signal\nfork = multiprocessing.get_context('fork')\n"
+        "children = [fork.Process(target=signal.pause) for _ in range(8)]\n"
+        "for child in children:\n    child.start()\n    child.terminate()\n"
+        "for child in children:\n    child.join()\n"
+        "print({child.exitcode for child in children}, signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    )
+    assert out == "{-15} set()\n"
+    assert "Traceback" not in err
+
+
 def test_interrupt_ends_an_await(kernel: Kernel) -> None:
     """The stop button raises KeyboardInterrupt in a cell that awaits at its top."""
     kernel.start(

@@ -5,6 +5,7 @@ Loaded when something imports IPython and there is none.
 
 import base64
 import functools
+import importlib
 import json
 import mimetypes
 import os
@@ -62,7 +63,9 @@ class DisplayObject:
         return f"<IPython.core.display.{type(self).__name__} object>"
 
     def __reduce__(self) -> Any:
-        # In the notebook it is IPython's own, made of what this one was made of.
+        # In the notebook it is IPython's own, made of what this one was made of. cloudpickle
+        # takes a class by its name only where its module was imported.
+        importlib.import_module(type(self).__module__)
         return functools.partial(type(self), **self.made_of()), ()
 
     def made_of(self) -> Options:
