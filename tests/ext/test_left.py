@@ -113,7 +113,7 @@ def test_process_of_the_cell_ends_by_sigterm(shell: Shell) -> None:
 def test_interrupt_ends_an_await(kernel: Kernel) -> None:
     """The stop button raises KeyboardInterrupt in a cell that awaits at its top."""
     kernel.start(
-        "%%podtask --local\nimport asyncio\nprint('up')\ntry:\n    await asyncio.sleep(60)\n"
+        "%%podtask --local\nimport asyncio\ntry:\n    print('up')\n    await asyncio.sleep(60)\n"
         "finally:\n    print('cleaned')"
     )
     kernel.until("up\n")
