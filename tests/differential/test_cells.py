@@ -66,7 +66,7 @@ def test_local(case: Case, plain_kernel: Way, local: Way) -> None:
 
 
 WHOLE = os.environ.get("PODTASK_DIFFERENTIAL")  # `make differential`: of the images with this name
-SHARE = 12  # else one cell in so many for each image, others in each
+SHARE = 16  # else one cell in so many for each image, others in each
 
 
 def in_pod(image: str) -> list[Any]:
