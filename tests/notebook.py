@@ -147,6 +147,12 @@ class Kernel:
         reply = self._client.complete(source, cursor, reply=True, timeout=CELL_SECONDS)
         return dict(reply["content"])
 
+    def answer(self, text: str) -> tuple[str, bool]:
+        """Answers what the running cell asks; returns its prompt, and whether it is a password."""
+        asked = self._client.get_stdin_msg(timeout=CELL_SECONDS)["content"]
+        self._client.input(text)
+        return str(asked["prompt"]), bool(asked["password"])
+
     def interrupt(self) -> None:
         """What the stop button does."""
         self._manager.interrupt_kernel()

@@ -1,9 +1,12 @@
 """The source of a cell and what it reads and writes. Pure: nothing is executed here."""
 
 from __future__ import annotations
+import __future__
 
 import ast
+import functools
 import io
+import operator
 import re
 import tokenize
 from collections.abc import Callable, Mapping
@@ -12,6 +15,9 @@ from dataclasses import dataclass, field
 from .flow import Flow
 from .syntax import Spelled, refuse_magics, take_time
 
+FUTURE = functools.reduce(
+    operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+)
 HIDDEN = {"In", "Out", "get_ipython", "exit", "quit", "display", "open"}
 
 
@@ -27,6 +33,7 @@ class Cell:
         quiet: it ends with ``;``: the last value is not shown.
         settled: name -> the names that the cell has set whenever it reads that one.
         timed: it begins with ``%%time``.
+        flags: of the compiler: what earlier cells have imported from ``__future__``.
     """
 
     source: str
@@ -36,6 +43,7 @@ class Cell:
     quiet: bool = False
     settled: Mapping[str, frozenset[str]] = field(default_factory=dict)
     timed: bool = False
+    flags: int = 0
 
     @classmethod
     def of(
@@ -44,6 +52,7 @@ class Cell:
         filename: str = "<podtask cell>",
         skip: int = 0,
         transform: Callable[[str], str] | None = None,
+        flags: int = 0,
     ) -> Cell:
         """Returns the cell of a text.
 
@@ -52,6 +61,7 @@ class Cell:
             filename: what tracebacks call it.
             skip: lines that stand above it in the notebook's cell.
             transform: IPython's, which turns its own syntax into Python.
+            flags: of the notebook's compiler; of these, those of ``__future__`` count.
 
         Raises:
             SyntaxError: it does not compile, with the notebook's line.
@@ -61,16 +71,17 @@ class Cell:
         below = text.lstrip("\n")  # IPython would take such lines away
         skip, text = skip + len(text) - len(below), below
         source = "\n" * skip + (transform(text) if transform else text)
-        flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        tree = compile(source, filename, "exec", flags, dont_inherit=True)
+        flags &= FUTURE
+        how = flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        tree = compile(source, filename, "exec", how | ast.PyCF_ONLY_AST, dont_inherit=True)
         if not isinstance(tree, ast.Module):
             raise TypeError("compile gave no module")
-        compile(tree, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        compile(tree, filename, "exec", how, dont_inherit=True)
         refuse_magics(tree)
         flow = Flow()
         flow.run(Spelled().visit(tree).body)
         reads, writes = tuple(sorted(flow.reads)), tuple(sorted(flow.writes))
-        return cls(source, filename, reads, writes, _is_quiet(text), flow.settled, timed)
+        return cls(source, filename, reads, writes, _is_quiet(text), flow.settled, timed, flags)
 
     def line_of(self, name: str) -> int | None:
         """Returns the first line that has a name."""

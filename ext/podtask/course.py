@@ -72,6 +72,9 @@ class Course(Protocol):
     def again(self, found: Ending | Verdict) -> str:
         """Returns why there is another try, as a line for the user; empty where there is none."""
 
+    def hint(self, error: BaseException) -> str:
+        """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
+
 
 class Fresh:
     """A cell gets a runner of its own.
@@ -100,6 +103,10 @@ class Fresh:
             self._identity = new_identity(None, self._work)
             self.name = self._identity.name
         return why
+
+    def hint(self, error: BaseException) -> str:
+        """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
+        return self._work.hint(error)
 
     async def begin(self, ears: Ears) -> Begun:
         """Creates the pod, or starts the process.

@@ -12,12 +12,12 @@ import linecache
 import sys
 import types
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from .cell import HIDDEN
 from .errors import InputError
 from .flow import free_names
-from .runner.pack import Packer
+from .runner.pack import Nowhere, Packer
 
 Source = tuple[str, str]  # text, filename
 
@@ -47,12 +47,13 @@ class _Order:
         self._python = python
         self._sources: dict[str, Source | None] = {}
         self._before: dict[str, set[str]] = {}
+        self._uses: dict[str, set[str]] = {}
 
     def take(self, name: str, value: Any) -> None:
         if name in self._sources:
             return
         self._sources[name] = None
-        self._before[name] = set()
+        self._before[name], self._uses[name] = set(), set()
         defined = _defined(value)
         if isinstance(value, types.ModuleType):
             self._sources[name] = _imported(name, value.__name__, "")
@@ -66,14 +67,24 @@ class _Order:
     def sorted(self) -> list[tuple[str, Source | None]]:
         found: dict[str, Source | None] = {}
         entered: set[str] = set()
+        called: set[str] = set()
 
         def visit(name: str) -> None:
             if name in entered:
                 return  # a circle: the first one met goes last
             entered.add(name)
             for other in sorted(self._before[name]):
-                visit(other)
+                call(other)
             found[name] = self._sources[name]
+
+        def call(name: str) -> None:
+            """Visits what a definition reads, and what that needs when it runs: a decorator does."""
+            if name in called:
+                return
+            called.add(name)
+            for other in sorted(self._uses[name]):
+                call(other)
+            visit(name)
 
         for name in self._sources:
             visit(name)
@@ -99,6 +110,7 @@ class _Order:
         at_once, names = _at_definition(source), free_names(source)
         for used in sorted(names - {own}):
             if used in self._namespace and used not in HIDDEN:
+                self._uses[name].add(used)
                 if used in at_once:
                     self._before[name].add(used)
                 self.take(used, self._namespace[used])
@@ -108,7 +120,8 @@ class _Order:
 
     def _source_of(self, name: str, value: Any) -> Source:
         """Returns the source of a function or class, at its own line numbers."""
-        found = _class_source(value) if isinstance(value, type) else _function_source(value)
+        function = isinstance(inspect.unwrap(value), types.FunctionType)
+        found = _function_source(value) if function else _class_source(value)
         ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
         if found is None:
             raise InputError(
@@ -125,20 +138,12 @@ class _Order:
         return found
 
 
-class Nowhere:
-    """A file that takes everything and keeps nothing."""
-
-    def write(self, data: Any) -> int:
-        """Takes a piece of a pickle."""
-        return len(data) if isinstance(data, bytes) else memoryview(data).nbytes
-
-    def take_apart(self, view: Any) -> None:
-        """Takes a buffer."""
-
-
 def _defined(value: Any) -> Any:
-    """Returns the function or class that a value is, or wraps (``lru_cache``); None for data."""
-    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type)):
+    """Returns the function or class that a value is, or wraps (``lru_cache``); None for data.
+
+    A variable of types is known by its name, too: to pickle it is no data.
+    """
+    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type, TypeVar, ParamSpec)):
         return value
     wrapped = getattr(value, "__wrapped__", None)
     return value if isinstance(wrapped, types.FunctionType) else None
@@ -178,15 +183,21 @@ def _function_source(value: Any) -> Source | None:
     return "\n" * (start - 1) + inspect.cleandoc("\n" + "".join(lines)), filename
 
 
-def _class_source(value: type) -> Source | None:
-    """Returns the newest cell's definition of a class; ``inspect`` knows modules only."""
+def _class_source(value: type | TypeVar | ParamSpec) -> Source | None:
+    """Returns the newest cell's definition of a class; ``inspect`` knows modules only.
+
+    A statement, or a call that makes one (``P = namedtuple("P", "x y")``).
+    """
+    own = value.__name__
 
     def of_name(node: ast.stmt) -> bool:
-        return isinstance(node, ast.ClassDef) and node.name == value.__name__
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            return any(isinstance(each, ast.Name) and each.id == own for each in node.targets)
+        return isinstance(node, ast.ClassDef) and node.name == own
 
     for filename, entry in reversed(list(linecache.cache.items())):
         text = "".join(entry[2]) if len(entry) == 4 else ""
-        found = _statement(text, of_name) if f"class {value.__name__}" in text else None
+        found = _statement(text, of_name) if own in text else None
         if found is not None:
             return found, filename
     return None

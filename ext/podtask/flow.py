@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import symtable
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
+
+INNER = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Flow:
@@ -58,6 +60,8 @@ class Flow:
         body = Flow()  # a scope of its own, which falls back to the module's names
         body.run(node.body)
         self._note(body.reads)
+        for inner in _scopes(node.body):  # do not see the names of the class's body
+            self._note(_names(inner)[0])
         self._bind(ast.Name(node.name, ast.Store()))
 
     def _try(self, node: ast.Try) -> None:
@@ -166,6 +170,17 @@ def _names(node: ast.stmt) -> tuple[set[str], set[str]]:
         # The table of the module does not show that a comprehension's walrus binds there.
         bound |= {each.target.id for each in ast.walk(node) if isinstance(each, ast.NamedExpr)}
     return _used(table, augmented, inlined), bound - inlined
+
+
+def _scopes(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
+    """Yields, as statements, the outermost functions and comprehensions of a class's body."""
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node
+        elif isinstance(node, INNER):
+            yield ast.Expr(node)
+        elif not isinstance(node, ast.ClassDef):
+            yield from _scopes(ast.iter_child_nodes(node))
 
 
 def _inlined(node: ast.AST) -> set[str]:

@@ -20,23 +20,6 @@ if TYPE_CHECKING:  # %load_ext stays cheap: the rest comes with the first cell
     from .preview import Preview
 
 
-class CellSyntaxError(InputError):
-    """A cell does not compile; looks as IPython's own SyntaxError does.
-
-    Not a subclass of that: IPython shows all frames of one that a magic raises, ours too.
-    """
-
-    def __init__(self, shell: Any, error: SyntaxError) -> None:
-        super().__init__(str(error))
-        self._lines = list(shell.SyntaxTB.structured_traceback(type(error), error, []))
-
-    def _render_traceback_(self) -> list[str]:
-        return self._lines
-
-
-CellSyntaxError.__name__ = "SyntaxError"  # what a notebook records as the error's name
-
-
 @magics_class
 class PodtaskMagics(Magics):
     """The magics of podtask."""
@@ -92,7 +75,8 @@ class PodtaskMagics(Magics):
         try:
             words = shlex.split(line, comments=True)
         except ValueError as error:
-            raise UsageError(f"%%podtask: {error} in: {line}") from None
+            raise UsageError(f"%%podtask: {error} in: {line}\n"
+                             "Quotes come in pairs here, as in a shell.") from None  # fmt: skip
         from .library import options
 
         return options(read(words), self._session.names)
@@ -104,9 +88,12 @@ def _cell(shell: Any, cell: str) -> Cell:
     raw, skip = _place(shell, cell)
     filename = shell.compile.cache(raw, shell.displayhook.prompt_count)
     try:
-        return Cell.of(cell, filename, skip, shell.transform_cell)
+        return Cell.of(cell, filename, skip, shell.transform_cell, shell.compile.flags)
     except SyntaxError as error:
-        raise CellSyntaxError(shell, error) from None
+        from .tracebacks import render_in
+
+        render_in(shell, error.with_traceback(None), "")
+        raise
 
 
 def _raise_error(shell: Any, task: Task, made: Cell, outcome: Outcome) -> None:

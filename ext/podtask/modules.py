@@ -50,7 +50,7 @@ def local_sources(names: Iterable[str]) -> tuple[Sources, tuple[str, ...]]:
     if size > LIMIT:
         raise InputError(
             f"The local modules that the cell needs have {size >> 20} MiB of source, over "
-            f"{LIMIT >> 20}: {', '.join(sorted({name.partition('.')[0] for name in found}))}.",
+            f"the limit of {LIMIT >> 20}: {', '.join(sorted({name.partition('.')[0] for name in found}))}.",
             "Install them in the image, or import less.",
         )
     notes = [f"{Path(filename).name} has changed since the notebook imported it: the pod gets the "

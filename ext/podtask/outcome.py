@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,9 +10,9 @@ from .backend import Ending
 from .errors import StartError, TaskError, TaskTimeout
 from .job import Verdict
 from .manifest import NO_CLIENT, OLD_PYTHON
-from .pickles import Undecoded, unpack
 from .runner.pack import mismatches
 from .tracebacks import add_note, rebuild
+from .unpack import Undecoded, unpack
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,13 @@ class Outcome:
     has_result: bool = False
 
 
-def decode(verdict: Verdict, where: str) -> Outcome:
+def decode(verdict: Verdict, where: str, hint: Callable[[BaseException], str]) -> Outcome:
     """Returns the outcome of a verdict.
 
     Args:
         verdict: of the channel.
         where: pod and container, for the last line of an error.
+        hint: says in a line what may mend an error; empty where nothing is known.
     """
     end = verdict.end
     packed = end.get("packed", [])
@@ -112,7 +114,10 @@ def decode(verdict: Verdict, where: str) -> Outcome:
         else:
             outcome.values[item["name"]] = value
             outcome.back.append((item["name"], item["type"], item["size"]))
-    outcome.error = _error(end, errors, where, verdict.stopped)
+    if "error" in end and end["status"] == "error":
+        outcome.error = _raised(end["error"], errors, where, hint)
+    else:
+        outcome.error = _error(end, where, verdict.stopped)
     return outcome
 
 
@@ -133,40 +138,43 @@ def _mismatch(root: str, version: str) -> list[str]:
         return []  # what needs it says so
 
 
-def _error(
-    end: dict[str, Any], instances: dict[int, Any], where: str, stopped: tuple[str, str, bool]
-) -> BaseException | None:
+def _raised(
+    described: dict[str, Any],
+    instances: dict[int, Any],
+    where: str,
+    hint: Callable[[BaseException], str],
+) -> BaseException:
+    if described["stage"] == "pip" and described["errors"][0]["type"] == "InstallError":
+        return StartError(*described["errors"][0]["message"].split("\n"))
+    error = rebuild(described["errors"], instances)
+    if described["stage"] == "load":
+        add_note(
+            error, "This happened while the cell's inputs were unpacked, before its first line."
+        )
+    if hint(error):
+        add_note(error, hint(error))
+    add_note(error, f"in {where}")
+    return error
+
+
+def _error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) -> BaseException | None:
     status = end["status"]
     if status == "ok":
         return None
     if status == "timeout":
-        return TaskTimeout(f"The cell ran longer than its --timeout and was stopped in {where}.",
+        return TaskTimeout(f"The cell ran longer than its --timeout and was stopped, in {where}.",
                            "Raise --timeout, or let the cell do less.")  # fmt: skip
     if status == "terminated":
         say, do, _ = stopped
         return TaskError(f"The pod was told to stop while the cell ran, in {where}{say and ': '}{say}.",
                          do or "A drained node or a deletion does that: run the cell again.")  # fmt: skip
-    if "error" in end:
-        described = end["error"]
-        if described["stage"] == "pip" and described["errors"][0]["type"] == "InstallError":
-            return StartError(*described["errors"][0]["message"].split("\n"))
-        error = rebuild(described["errors"], instances)
-        if described["stage"] == "load":
-            add_note(
-                error, "This happened while the cell's inputs were unpacked, before its first line."
-            )
-        if isinstance(error, ModuleNotFoundError):
-            add_note(
-                error,
-                "The image lacks this module: install it with --pip, or name an image that has it with --image.",
-            )
-        add_note(error, f"in {where}")
-        return error
-    how = f"signal {end['signal']}" if "signal" in end else f"exit code {end.get('exit')}"
-    say = f"The cell's process died by {how}, in {where}."
     if "oom" in end:
         return TaskError(f"The cell used more memory than the limit of {end['oom'] / 2**20:.0f} Mi of its "
                          f"container, and was killed (OOMKilled), in {where}.", "Raise --memory.")  # fmt: skip
-    if end.get("signal") == "SIGKILL":
+    if "signal" not in end:
+        return TaskError(f"The cell's process ended itself with exit code {end.get('exit')}, in {where}.",
+                         "os._exit does that, or code in C; its last output is above.")  # fmt: skip
+    say = f"The cell's process was killed by {end['signal']}, in {where}."
+    if end["signal"] == "SIGKILL":
         return TaskError(say, "Often that is the memory limit: raise it with --memory.")
-    return TaskError(say, "Its last output is above; code in C, or os._exit, ends a process so.")
+    return TaskError(say, "A crash of code in C does that; its last output is above.")

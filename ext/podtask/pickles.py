@@ -1,4 +1,4 @@
-"""Inputs out, values in: one pickle each way, sizes by name, and nothing loaded across minors.
+"""Inputs on their way out: one pickle, sizes by name, and nothing loaded across minors.
 
 A pickled function is byte code: under another minor version of Python it crashes the
 interpreter. So the runner says its version first; for another one, definitions travel as source
@@ -8,10 +8,11 @@ and the rest as plain data.
 from __future__ import annotations
 
 import dis
+import linecache
 import pickle
 import sys
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,91 +116,18 @@ def pack_inputs(
     if sink.size > limit:
         raise _too_large(sizes, sink.size, limit)
     local, notes = local_sources({*imports, *_modules_of(packer.types)})
-    parts, buffers = sink.parts(pickle.dumps(local, PROTOCOL) if local else b"")
+    places = {source[1] for _, source in todo if source is not None}
+    beside = local, _cells_of(packer.types, places)
+    parts, buffers = sink.parts(pickle.dumps(beside, PROTOCOL) if any(beside) else b"")
     used = {root: version for root, version in versions(packer.types).items() if root not in local}
     about = {
         "mode": "pickle" if same else "data",
         "steps": steps,
-        "modules": bool(local),
+        "beside": any(beside),
         "buffers": buffers,
         "versions": used,
     }
     return Inputs(parts, about, sizes, notes)
-
-
-@dataclass(frozen=True)
-class Undecoded:
-    """Stands for a value that could not be unpickled here."""
-
-    error: Exception
-
-
-def unpack(parts: Sequence[Any], packed: Iterable[Mapping[str, Any]]) -> list[Any]:
-    """Returns the values of the items that the runner packed, in their order.
-
-    Args:
-        parts: the pickles, then the buffers that went apart; arrays stay in these.
-        packed: of the end frame; ``stream`` and ``buffers`` say where each item ends, ``apart``
-            that it shares nothing with those before it.
-
-    Returns:
-        One value for each item; :class:`Undecoded` where unpickling raised.
-    """
-    found: list[Any] = []
-    start = first = 0
-    unpickler: _Unpickler | None = None
-    broken: Exception | None = None
-    for item in packed:
-        if unpickler is None or item["apart"]:
-            reader = _Reader(memoryview(parts[0])[start:])
-            unpickler = _Unpickler(reader, buffers=parts[1 + first :])
-            broken = None
-        if broken is None:
-            unpickler.missing = None
-            try:
-                value = unpickler.load()
-            except Exception as error:  # noqa: BLE001 -- whatever a class's own code raises
-                broken = error
-            if unpickler.missing is not None:
-                value = Undecoded(unpickler.missing)
-        found.append(value if broken is None else Undecoded(broken))
-        start, first = item["stream"], item["buffers"]
-    return found
-
-
-class _Unpickler(pickle.Unpickler):
-    """Puts a stand-in where a class is missing, so that the values behind it can be read."""
-
-    missing: Exception | None = None
-
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return super().find_class(module, name)
-        except (ImportError, AttributeError) as error:
-            self.missing = self.missing or error
-            return _Missing
-
-
-class _Missing:
-    """Takes whatever a pickle does with an object."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    def __setstate__(self, state: Any) -> None:
-        pass
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        pass
-
-    def append(self, value: Any) -> None:
-        pass
-
-    def extend(self, values: Any) -> None:
-        pass
-
-    def add(self, value: Any) -> None:
-        pass
 
 
 def _modules_of(used: Iterable[Any]) -> Iterator[str]:
@@ -215,14 +143,24 @@ def _modules_of(used: Iterable[Any]) -> Iterator[str]:
                         yield str(step.argval)
 
 
+def _cells_of(used: Iterable[Any], names: set[str]) -> dict[str, str]:
+    """Returns filename -> source of the cells of these names, and of those functions come from."""
+    names |= {each.__code__.co_filename for each in used if isinstance(each, types.FunctionType)}
+    found = {name: linecache.cache[name] for name in names if name in linecache.cache}
+    return {name: "".join(entry[2]) for name, entry in found.items()
+            if len(entry) == 4 and entry[1] is None}  # fmt: skip # None: in no file
+
+
 def _may_travel(name: str, namespace: Mapping[str, Any]) -> bool:
     return name in namespace and name not in HIDDEN and not name.startswith("__")
 
 
 def _too_large(sizes: Mapping[str, tuple[str, int]], size: int, limit: int) -> InputError:
     ordered = sorted(sizes.items(), key=lambda item: -item[1][1])
-    largest = ", ".join(f"{name} ({kind}, {size >> 20} MiB)" for name, (kind, size) in ordered[:3])
-    return InputError(f"The cell's inputs have {size >> 20} MiB, over {limit >> 20}: {largest}.",
+    largest = ", ".join(
+        f"{name} ({kind}, {size >> 20} MiB)" for name, (kind, size) in ordered[:3] if size >> 20
+    )
+    return InputError(f"The cell's inputs have {size >> 20} MiB, over the limit of {limit >> 20}: {largest}.",
                       "Load big data in the cell, send less with -i, or raise --max-input.")  # fmt: skip
 
 
@@ -261,27 +199,3 @@ class _Sink:
             if self.size <= self._limit:
                 pieces.append(bytes(view))
         return size
-
-
-class _Reader:
-    """A file over bytes, without a copy of them all."""
-
-    def __init__(self, view: memoryview) -> None:
-        self._view = view
-        self._place = 0
-
-    def read(self, size: int) -> bytes:
-        start, self._place = self._place, self._place + size
-        return bytes(self._view[start : self._place])
-
-    def readinto(self, target: Any) -> int:
-        found = self._view[self._place : self._place + len(target)]
-        target[: len(found)] = found
-        self._place += len(found)
-        return len(found)
-
-    def readline(self) -> bytes:
-        rest = bytes(self._view[self._place :])
-        line = rest[: rest.find(b"\n") + 1] or rest
-        self._place += len(line)
-        return line

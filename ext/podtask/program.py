@@ -32,7 +32,18 @@ MODULES = (
     "supervisor",
 )
 # Not before a cell needs them: imported from what travelled, as cloudpickle is.
-LATE = ("record", "command", "shell", "rich", "figures", "standin", "packages")
+LATE = (
+    "lines",
+    "layout",
+    "record",
+    "command",
+    "shell",
+    "rich",
+    "ipython",
+    "figures",
+    "standin",
+    "packages",
+)
 
 
 @functools.cache

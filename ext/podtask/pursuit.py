@@ -85,7 +85,7 @@ class Pursuit:
             self.where, self.url = begun.where, begun.placement.url
             found = await self._race(begun)
             if isinstance(found, Verdict):
-                return await asyncio.to_thread(decode, found, self.where)
+                return await asyncio.to_thread(decode, found, self.where, self.course.hint)
             self._note(found)
             self.status = "Pending"
 

@@ -19,6 +19,7 @@ from .pods import Pod
 from .refusals import denied
 from .remote import place
 from .runner import wire
+from .work import LACKS
 
 
 async def look_up(name: str, options: RunOptions) -> tuple[Api, str, Found, list[str]]:
@@ -67,6 +68,10 @@ class Reattached:
     def again(self, found: Ending | Verdict) -> str:
         """Returns nothing: what would be run again is not here."""
         return ""
+
+    def hint(self, error: BaseException) -> str:
+        """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
+        return LACKS if isinstance(error, ModuleNotFoundError) else ""
 
     async def begin(self, ears: Ears) -> Begun:
         """Finds the pod.

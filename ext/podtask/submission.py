@@ -50,7 +50,7 @@ def submit(
         )
     cell = Cell.of(work) if isinstance(work, str) else work
     if not isinstance(cell, Cell):
-        raise InputError(f"A {type(work).__name__} cannot be submitted.", "Submit a function or source text.")  # fmt: skip
+        raise InputError(f"An object of type {type(work).__name__} cannot be submitted.", "Submit a function or source text.")  # fmt: skip
     return Task(Fresh(prepare(cell, options, sys.modules["__main__"].__dict__)))
 
 
@@ -64,7 +64,8 @@ def call(
     """
     inner = inspect.unwrap(function)
     namespace = getattr(inner, "__globals__", None) or sys.modules["__main__"].__dict__
-    cell = Cell(f"{CALL}[0](*{CALL}[1], **{CALL}[2])", "<podtask call>")
+    wait = "await " if inspect.iscoroutinefunction(inner) else ""
+    cell = Cell(f"{wait}{CALL}[0](*{CALL}[1], **{CALL}[2])", "<podtask call>")
     return Task(Fresh(prepare(cell, options, namespace, {CALL: (function, args, kwargs)})))
 
 

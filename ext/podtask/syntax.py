@@ -10,6 +10,7 @@ import string
 from collections.abc import Iterator
 
 from .errors import InputError, nearest
+from .flow import Flow
 from .runner.command import DOLLAR
 from .runner.shell import MAGICS
 
@@ -82,6 +83,8 @@ class Spelled(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Gives calls the expressions of their strings as more arguments."""
+        if isinstance(node.func, ast.Name) and node.func.id in ("exec", "eval") and node.args:
+            node.args += _executed(node.args[0])
         method, words = _call(node)
         if method in ("system", "getoutput") and words:
             node.args += _expressions(words[0])
@@ -92,6 +95,33 @@ class Spelled(ast.NodeTransformer):
             else:
                 node.args += _expressions(words[1])
         return self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        """Puts the name that ``globals()["name"]`` reads beside its text."""
+        key, of = node.slice, node.value
+        if (
+            isinstance(of, ast.Call)
+            and isinstance(of.func, ast.Name)
+            and of.func.id in ("globals", "locals", "vars")
+            and not of.args
+            and isinstance(key, ast.Constant)
+            and isinstance(node.ctx, ast.Load)
+            and str(key.value).isidentifier()
+        ):
+            of.args.append(ast.Name(str(key.value), ast.Load()))
+        return self.generic_visit(node)
+
+
+def _executed(text: ast.expr) -> list[ast.expr]:
+    """Returns the names that a text reads which exec or eval is given; none where it is no text."""
+    if not isinstance(text, ast.Constant) or not isinstance(text.value, str):
+        return []
+    flow = Flow()
+    try:
+        flow.run(ast.parse(text.value.strip()).body)
+    except SyntaxError:
+        return []  # running it says so
+    return [ast.Name(name, ast.Load()) for name in sorted(flow.reads)]
 
 
 def _call(node: ast.AST) -> tuple[str, list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import linecache
+import sys
 import types
 from typing import Any
 
@@ -29,13 +30,17 @@ def rebuild(described: list[dict[str, Any]], instances: dict[int, Any]) -> BaseE
         error = _revived(instances.get(place))
         if error is None:
             error = _stand_in(about, [make(member) for member in about["members"] if member])
+        fill(place, error)
+        return error
+
+    def fill(place: int, error: BaseException) -> None:
+        about = described[place]
         made[place] = error.with_traceback(_traceback(about["frames"]))
         for member, instance in zip(
             about["members"], getattr(error, "exceptions", ()), strict=False
         ):
             if member is not None:
-                made[member] = instance.with_traceback(_traceback(described[member]["frames"]))
-        return error
+                fill(member, instance)
 
     for place, about in enumerate(described):
         error = make(place)
@@ -81,12 +86,15 @@ def _show_once(shell: Any, error: BaseException, note: str) -> None:
     def show(shell: Any, kind: Any, value: Any, found: Any, tb_offset: Any = None) -> list[str]:
         shell.custom_exceptions, shell.CustomTB = before
         value.with_traceback(shown)
+        # For %tb and %debug, as after any other error.
+        sys.last_type, sys.last_value, sys.last_traceback = kind, value, shown
+        setattr(sys, "last_exc", value)  # noqa: B010 -- Python 3.12's name
         if isinstance(value, SyntaxError):
             frames = traceback.extract_tb(shown)
             lines = shell.SyntaxTB.structured_traceback(kind, value, frames)
         else:
             lines = "".join(traceback.format_exception(value)).splitlines()
-        if not hasattr(value, "add_note"):
+        if note and not hasattr(value, "add_note"):
             lines.append(note)
         shell._showtraceback(kind, value, lines)  # noqa: SLF001 -- IPython's one way, a kernel's too
         return list(lines)
@@ -122,7 +130,7 @@ def _stand_in(described: dict[str, Any], members: list[BaseException]) -> BaseEx
         except TypeError:
             pass  # UnicodeDecodeError, say, takes five arguments
     kind = type(name, (RemoteError,), {"__module__": described["module"]})
-    stands = f"(stands for {described['module']}.{name}, which cannot be had here)"
+    stands = f"(a stand-in: {described['module']}.{name} itself cannot be had in the notebook)"
     if not hasattr(kind, "add_note"):  # Python 3.10
         old: BaseException = kind(f"{described['message']}\n{stands}")
         return old
@@ -136,21 +144,22 @@ def _traceback(frames: list[list[Any]]) -> types.TracebackType | None:
     """Returns a traceback of frames, outermost first.
 
     Args:
-        frames: [file, line, function, its qualified name, its first line, columns].
+        frames: [file, line, function, its qualified name, its first line, its parameters, columns].
 
     Each frame comes from code compiled under the right name at the right place, since frames
     cannot be made by hand.
     """
     made: types.TracebackType | None = None
-    for filename, line, name, qualname, first, *columns in reversed(frames):
+    for filename, line, name, qualname, first, parameters, *columns in reversed(frames):
         linecache.checkcache(filename)
         # What shows a traceback finds the function in the source by its name and first line,
         # which the code's own lines are counted from.
         columns[1:2] = [each - first + 1 for each in columns[1:2]]
-        code = compile(_raising(line - first + 1, *columns), filename, "exec")
+        code = compile(_raising(parameters, line - first + 1, *columns), filename, "exec")
+        (code,) = [each for each in code.co_consts if isinstance(each, types.CodeType)]
         code = code.replace(co_name=name, co_firstlineno=first, **_qualified(qualname))
         try:
-            exec(code, {"__error": RuntimeError()})
+            types.FunctionType(code, {"__error": RuntimeError()})(*[None] * parameters[0])
         except RuntimeError as error:
             there = error.__traceback__
             assert there is not None
@@ -164,8 +173,26 @@ def _qualified(name: str) -> dict[str, Any]:
     return {"co_qualname": name} if hasattr(types.CodeType, "co_qualname") else {}
 
 
-def _raising(line: int, first: int = -1, end: int | None = None, last: int = -1) -> ast.Module:
-    """Returns a program that raises at a place; without columns (-1) no mark is shown there."""
+def _raising(
+    parameters: list[Any], line: int, first: int = -1, end: int | None = None, last: int = -1
+) -> ast.Module:
+    """Returns a program of a function that raises at a place.
+
+    Args:
+        parameters: how many have a value each, whether there is a *, a **, all names.
+        line: of the place; without columns (-1) no mark is shown there.
+        first: column.
+        end: line.
+        last: column.
+    """
+    count, rest, words, names = parameters
+    given = [ast.arg(name, lineno=1, col_offset=0) for name in names]
+    arguments = ast.arguments(
+        [], given[:count], given[count] if rest else None, [], [], given[-1] if words else None, []
+    )
     place = {"lineno": line, "end_lineno": end or line, "col_offset": first, "end_col_offset": last}
     name = ast.Name("__error", ast.Load(), **place)
-    return ast.Module([ast.Raise(name, None, **place)], [])
+    function = ast.FunctionDef(
+        "f", arguments, [ast.Raise(name, None, **place)], [], lineno=1, col_offset=0
+    )
+    return ast.Module([ast.fix_missing_locations(function)], [])

@@ -7,9 +7,8 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from .definitions import Nowhere
 from .errors import InputError
-from .runner.pack import Packer
+from .runner.pack import Nowhere, Packer
 
 MOST_TRIES = 2000
 DEEPEST = 20
@@ -44,9 +43,9 @@ def culprit(
         root: the name that the cell reads; ``name`` itself, or a function that needs it.
     """
     path, found, why = _Search(namespace, plain).down(name, value, error)
-    via = f" (read by {root})" if root != name else ""
+    via = f", read by {root}" if root != name else ""
     return Unsendable(
-        f"{path} ({type(found).__name__}){via} cannot be sent: {why}",
+        f"{path} ({type(found).__name__}{via}) cannot be sent: {why}",
         "Make it in the cell instead, or name with -i what the cell really needs.",
         root,
     )

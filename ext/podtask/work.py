@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ from .template import PodTemplate, primary_container
 from .unpicklable import Unsendable
 
 OLDEST = (3, 9)
+LOCAL_SECONDS = 60.0  # a process on this machine outlives its kernel no longer
+LACKS = (
+    "The image lacks this module: install it with --pip, or name an image that has it with --image."
+)
 KERNEL = secrets.token_hex(6)  # marks the pods of this process
 
 
@@ -97,16 +102,28 @@ class Work:
             "filename": self.cell.filename,
             "quiet": self.cell.quiet,
             "timed": self.cell.timed,
+            "flags": self.cell.flags,
             **inputs.about,
             "outputs": "auto" if options.outputs == ("auto",) else list(options.outputs),
             "env": dict(options.env),
             "pip": wanted if options.pip else None,
             "timeout": options.timeout,
-            "linger": linger,
+            "linger": min(linger, LOCAL_SECONDS) if options.local else linger,
             "log_result": not options.no_log_result,
+            "local": options.local,
             "grace": options.grace,
         }
         return Job(meta, inputs.parts)
+
+    def hint(self, error: BaseException) -> str:
+        """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
+        if isinstance(error, ModuleNotFoundError):
+            return "" if self.options.local else LACKS
+        unknown = re.match(r"name '(\w+)' is not defined", str(error))
+        if isinstance(error, NameError) and unknown and unknown[1] in self.namespace:
+            return (f"The notebook has {unknown[1]}, but the cell's text does not show that it reads it: "
+                    f"send it with -i {','.join([*self.values, unknown[1]])}.")  # fmt: skip
+        return ""
 
 
 def prepare(

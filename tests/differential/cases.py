@@ -9,8 +9,9 @@ A file is IPython code in sections::
     #: then
     what is run in the notebook afterwards, and compared too (optional)
 
-``out`` are names for ``-o``. ``needs`` names modules that notebook and image must have. ``python`` is the oldest that has the syntax. ``other`` says what happens in a pod of
-another minor version of Python; its words are in OTHER.
+``out`` are names for ``-o``. ``needs`` names modules that notebook and image must have. ``python``
+is the oldest that has the syntax. ``other`` says what happens in a pod of another minor version of
+Python; its words are in OTHER.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "cells"
-# Parts of podtask that are still being built: cells that need one are skipped, by this word.
 OTHER = {
     "refused": "what the cell needs cannot travel as source and plain data",
     "stays": "functions and the pod's classes stay in a pod of another Python",
+    "frames": "CPython changed which frames and lines a traceback has, or what it calls them",
     "differs": "CPython changed this text or value between its versions",
 }
 

@@ -16,10 +16,12 @@ TEXTS = (
     (r"(?:/tmp/ipykernel_\d+/\d+\.py|<ipython-input-[^>]*>)", "<cell>",
      "a cell is named after its source, and the magic's line is part of that"),
     (r"\n?in (?:pod podtask-|process \d)[^\n]*", "", "an error's last line says where it was raised"),
+    (r"\((?:unknown location|/[^)]*)\)", "(where)", "a module's place is the image's"),
     (r"\(\d+\.py, line", "(<cell>, line", "the same, in a SyntaxError"),
     (r"Cell In\[\d+\]", "Cell In[]", "kernels have run unlike numbers of cells"),
     (r"[^\n]*: UserWarning: To exit: use 'exit'[^\n]*\n[^\n]*stacklevel=1\)\n", "",
      "IPython says this once a kernel"),
+    (r"(?m)^ +[~^]+\n", "", "Python marks places in a line of a traceback from 3.11 on"),
     (r"\r\n", "\n", "the kernel's own terminal for !commands ends lines so"),
     (r"(?m)^(?:CPU times|Wall time): .*$", "times", "times differ"),
 )  # fmt: skip
@@ -33,14 +35,8 @@ MEANT = {
 }
 
 
-def comparable(seen: Seen, case: Case, loose: bool) -> dict[str, Any]:
-    """Returns what must be equal over the ways.
-
-    Args:
-        seen: of one way.
-        case: the cell.
-        loose: the pod has another Python, and the case says what differs there.
-    """
+def comparable(seen: Seen) -> dict[str, Any]:
+    """Returns what must be equal over the ways."""
     error = seen.error
     compared: dict[str, Any] = {
         "events": _events(seen.events),
@@ -50,15 +46,23 @@ def comparable(seen: Seen, case: Case, loose: bool) -> dict[str, Any]:
         "last error": seen.report["error"],
         "afterwards": _events(seen.after),
     }
-    if loose and case.other == "differs":
-        return {"error": error and [error[0], frames(error[2])], "streams": [
-            event[0] for event in compared["events"]]}  # fmt: skip
-    if loose and case.other == "stays":
-        return {key: compared[key] for key in ("events", "error")}
     clean = {key: _clean(each) for key, each in compared.items()}
     for key in ("events", "afterwards"):  # what was taken out leaves no trace
         clean[key] = [event for event in clean[key] if event[1:] != [NOTHING]]
     return clean
+
+
+def elsewhere(compared: dict[str, Any], case: Case) -> dict[str, Any]:
+    """Returns of that what must be equal in a pod of another Python, too."""
+    error = compared["error"]
+    if case.other == "differs":
+        streams = [event[0] for event in compared["events"]]
+        return {"error": error and [error[0], error[2]], "streams": streams}
+    if case.other == "frames":
+        return {**compared, "error": error and error[:2]}
+    if case.other == "stays":
+        return {key: compared[key] for key in ("events", "error")}
+    return compared
 
 
 def _events(events: list[Event]) -> list[Any]:

@@ -19,6 +19,8 @@ import warnings
 from typing import Any
 
 ATOMS = (bool, int, float, complex, str, bytes, type(None), type(...), range, slice)
+# podtask's own notes: where an error was raised, and what the image lacks.
+ADVICE = ("in ", "The image lacks this module")
 _before: dict[str, Any] = {}
 
 
@@ -123,7 +125,7 @@ class Describer:
         if id(error) in self._numbers:
             return ["same", self._numbers[id(error)]]
         self._numbers[id(error)] = len(self._numbers)
-        notes = [n for n in getattr(error, "__notes__", ()) if not n.startswith("in ")]
+        notes = [n for n in getattr(error, "__notes__", ()) if not n.startswith(ADVICE)]
         return {
             "type": self._kind(type(error)),
             "bases": [each.__name__ for each in type(error).__mro__],

@@ -10,12 +10,15 @@ import types
 from typing import Any
 
 import pytest
+from cloudpickle import cloudpickle
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from podtask.pickles import Inputs, pack_inputs, unpack
+from podtask.pickles import Inputs, pack_inputs
 from podtask.runner.inputs import load
 from podtask.runner.values import pack_values
+from podtask.unpack import unpack
 
+NUMBERS = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID
 MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
 BOUNDED = settings(max_examples=60 * MANY, deadline=None, derandomize=MANY == 1, database=None)
 ATOMS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
@@ -69,6 +72,8 @@ def loaded(inputs: Inputs) -> types.ModuleType:
     there = types.ModuleType("__main__")
     before = sys.modules["__main__"]
     sys.modules["__main__"] = there
+    ours = dict(NUMBERS)
+    NUMBERS.clear()  # another process knows none of our functions
     try:
         with tempfile.TemporaryFile() as file:
             file.write(b"".join(inputs.parts))
@@ -76,6 +81,7 @@ def loaded(inputs: Inputs) -> types.ModuleType:
             load(inputs.about, file.fileno(), there.__dict__)
     finally:
         sys.modules["__main__"] = before
+        NUMBERS.update(ours)
     return there
 
 

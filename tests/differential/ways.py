@@ -199,7 +199,7 @@ def frames(traceback: str) -> list[str]:
     """Returns the cells' frames of a shown traceback as ``line function``, and its joints."""
     found = []
     for line in traceback.splitlines():
-        frame = re.match(r"\s*(?:\|\s*)?Cell In\[\d+\], line (\d+)(?:, in ([^(]*))?", line)
+        frame = re.match(r"\s*(?:\|\s*)?Cell In\[\d+\], line (\d+)(?:, in (.*))?", line)
         if frame:
             found.append(f"{frame[1]} {frame[2] or '<module>'}")
         elif "direct cause" in line or "During handling" in line:

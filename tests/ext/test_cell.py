@@ -1,6 +1,7 @@
 """A cell's source: what it reads and writes, and what is refused before anything runs."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 import sys
@@ -77,6 +78,13 @@ TABLE = [
     ("x: T", "T", ""),
     ("x: T = 3\nx", "T", "x"),
     ("def f(n):\n    return f(n - 1)\nf(3)", "", "f"),
+    ("class A:\n    n = 1\n    m = [n for _ in b]\n    k = n", "b n", "A"),
+    ("class A:\n    n = 1\n    def f(self):\n        return n", "n", "A"),
+    ("class A:\n    n = 1\n    m = n", "", "A"),
+    ("exec('a = b + 1; c = a')", "b exec", ""),
+    ("eval('a + b')", "a b eval", ""),
+    ("exec(text)\neval('no python here')", "eval exec text", ""),
+    ("globals()['a']\nglobals()['b'] = 1", "a globals", ""),
     ("@f.register\ndef f(n):\n    return f", "f", "f"),
 ]  # fmt: skip
 
@@ -86,6 +94,15 @@ def test_reads_and_writes(source: str, reads: str, writes: str) -> None:
     """Read is what the cell may look up before it surely set it; written, what it sets."""
     cell = Cell.of(source)
     assert (" ".join(cell.reads), " ".join(cell.writes)) == (reads, writes)
+
+
+def test_future_of_earlier_cells_holds() -> None:
+    """What the notebook's compiler was told stays; other flags of it do not matter."""
+    flags = __future__.annotations.compiler_flag | ast.PyCF_ONLY_AST
+    assert (
+        Cell.of("def f(x: there_is_none): pass", flags=flags).flags
+        == __future__.annotations.compiler_flag
+    )
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="except* came with 3.11")

@@ -20,9 +20,10 @@ from podtask.job import Job, Verdict
 from podtask.local import LocalProcess, SocketStream
 from podtask.manifest import Identity, render
 from podtask.options import RunOptions
-from podtask.pickles import pack_inputs, unpack
+from podtask.pickles import pack_inputs
 from podtask.program import runner_program
 from podtask.runner import wire
+from podtask.unpack import unpack
 
 T = TypeVar("T")
 KEY = "ab" * 32

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import queue
+from typing import Any
 
 import podtask
 import pytest
@@ -33,6 +34,13 @@ def square(x: int) -> int:
     return x * x
 
 
+@podtask.task(local=True)
+async def later(x: int) -> int:
+    """Adds one, after others had their turn."""
+    await asyncio.sleep(0)
+    return x + 1
+
+
 @pytest.mark.feature("P01", "A35", "B24")
 def test_call_runs_elsewhere_and_returns_here(shell: Shell) -> None:
     """Positional, keyword and default arguments; output is shown; globals are seen."""
@@ -50,6 +58,14 @@ def test_nested_call_runs_in_the_same_place(shell: Shell) -> None:
     shell.run(SETUP)
     out, _ = shell.output("d = twice(1)")
     assert (shell["d"], out) == (40, "in 1\nin 1\n")
+
+
+@pytest.mark.feature("A33")
+def test_coroutine_function_is_awaited_there() -> None:
+    """The result of an ``async def`` task is what it returns, in .map too."""
+    result: Any = later(4)
+    assert result == 5
+    assert later.map([1, 2]) == [2, 3]
 
 
 def test_it_is_a_function_still() -> None:

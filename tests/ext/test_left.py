@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import select
 from pathlib import Path
 
 import pytest
 
-from tests.notebook import Shell
+from tests.notebook import Kernel, Shell
 
 
 @pytest.fixture(autouse=True)
@@ -93,3 +95,42 @@ def test_cell_that_leaves_nothing_says_nothing(shell: Shell) -> None:
         "with multiprocessing.get_context('fork').Pool(2) as pool:\n    print(pool.map(abs, [-1, 2]))\n"
     )
     assert "left running" not in err
+
+
+def test_process_of_the_cell_ends_by_sigterm(shell: Shell) -> None:
+    """SIGTERM ends a forked process at once and without a word, as in a kernel; not the cell."""
+    out, err = shell.output(
+        "%%podtask\nimport multiprocessing, signal\nfork = multiprocessing.get_context('fork')\n"
+        "children = [fork.Process(target=signal.pause) for _ in range(8)]\n"
+        "for child in children:\n    child.start()\n    child.terminate()\n"
+        "for child in children:\n    child.join()\n"
+        "print({child.exitcode for child in children}, signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    )
+    assert out == "{-15} set()\n"
+    assert "Traceback" not in err
+
+
+def test_interrupt_ends_an_await(kernel: Kernel) -> None:
+    """The stop button raises KeyboardInterrupt in a cell that awaits at its top."""
+    kernel.start(
+        "%%podtask --local\nimport asyncio\ntry:\n    print('up')\n    await asyncio.sleep(60)\n"
+        "finally:\n    print('cleaned')"
+    )
+    kernel.until("up\n")
+    kernel.interrupt()
+    ran = kernel.finish(20)
+    assert ran.error is not None
+    assert ran.error[0] == "KeyboardInterrupt"
+    assert "cleaned\n" in ran.stdout
+
+
+def test_local_runner_ends_when_its_kernel_is_gone(kernel: Kernel) -> None:
+    """A cell that asks its user ends when there is none any more: nothing stays on the machine."""
+    kernel.start("%%podtask --local --linger 1s\nimport os\nprint(os.getppid())\ninput()")
+    runner = int(kernel.until("\n").stdout)
+    gone = os.pidfd_open(runner)
+    try:
+        kernel.kill()
+        assert select.select([gone], [], [], 30)[0], "the runner is still there"
+    finally:
+        os.close(gone)

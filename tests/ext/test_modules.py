@@ -61,7 +61,7 @@ def test_local_module_brings_what_it_imports(project: Path) -> None:
 def test_too_much_source_is_refused(project: Path) -> None:
     """Over the limit the module is named."""
     (project / "huge_mod.py").write_text("#" * (LIMIT + 1))
-    with pytest.raises(InputError, match="8 MiB of source, over 8: huge_mod"):
+    with pytest.raises(InputError, match="over the limit of 8: huge_mod"):
         local_sources(["huge_mod"])
 
 

@@ -219,3 +219,16 @@ def test_giant_display_is_named_instead_of_shown(here: Kernel) -> None:
     )
     assert "too large to show: text/html (9.0 MiB)" in ran.stderr
     assert [list(each) for each in shown(ran)] == [["text/plain"]]
+
+
+def test_questions_are_asked_in_the_notebook(here: Kernel) -> None:
+    """input() and getpass() ask the user, the latter without echo, and get the answer."""
+    here.start(
+        HEAD + "import getpass\nname = input('Name? ')\nword = getpass.getpass('Word? ')\n"
+        "print(name, word[::-1])"
+    )
+    assert here.answer("Ada") == ("Name? ", False)
+    assert here.answer("secret") == ("Word? ", True)
+    ran = here.finish()
+    assert ran.error is None
+    assert ran.stdout == "Ada terces\n"

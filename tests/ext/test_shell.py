@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.notebook import Shell
+from tests.ext.wheel import NAME, SERVE, wheel
+from tests.notebook import Kernel, Shell
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +81,28 @@ def test_pip_is_the_one_of_the_pods_python(shell: Shell) -> None:
     assert out.startswith("pip ")
     assert prefix in out.splitlines()[0]
     assert code == "0"
+
+
+def test_pip_installs_what_the_cell_then_imports(shell: Shell, tmp_path: Path) -> None:
+    """%pip install fetches from an index; the next line imports what came."""
+    shell["wheel"], shell["target"] = wheel(), str(tmp_path / "installed")
+    out, _ = shell.output(
+        f"%%podtask\n{SERVE}import os, sys\nos.environ.update(NO_PROXY='*', PIP_CONFIG_FILE=os.devnull)\n"
+        f"%pip install --quiet --no-deps --index-url {{index}} --target {{target}} {NAME}\n"
+        f"sys.path.insert(0, target)\nimport {NAME}\nprint({NAME}.answer, _exit_code)"
+    )
+    assert out.splitlines()[-1] == "42 0"
+
+
+def test_interrupt_ends_a_command(kernel: Kernel) -> None:
+    """The stop button ends what !cmd runs, and the cell."""
+    kernel.start("%%podtask --local\n!echo up; exec sleep 60\nprint('not this')")
+    kernel.until("up\n")
+    kernel.interrupt()
+    ran = kernel.finish(20)
+    assert ran.error is not None
+    assert ran.error[0] == "KeyboardInterrupt"
+    assert "not this" not in ran.stdout
 
 
 def test_times(shell: Shell) -> None:

@@ -11,8 +11,8 @@ from podtask.channel import Channel
 from podtask.local import LocalProcess
 from podtask.manifest import Identity, render
 from podtask.options import RunOptions
-from podtask.pickles import unpack
 from podtask.runner import wire
+from podtask.unpack import unpack
 
 from tests.ext.test_channel import KEY, job, run
 

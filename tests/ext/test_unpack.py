@@ -8,8 +8,8 @@ import types
 from typing import Any
 
 import pytest
-from podtask.pickles import Undecoded, unpack
 from podtask.runner.values import pack_values
+from podtask.unpack import Undecoded, unpack
 
 from tests.ext.packing import Array, Raising
 
@@ -42,10 +42,10 @@ def test_values_are_unpacked_in_their_order() -> None:
 
 def test_value_whose_class_is_missing_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """One value that cannot be read here leaves those before and behind it."""
-    gone = types.ModuleType("gone")
+    gone = types.ModuleType("gone_for_good")
     exec("class Gone:\n    def __init__(self):\n        self.x = 1\n", gone.__dict__)
     with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "gone", gone)
+        patch.setitem(sys.modules, "gone_for_good", gone)
         shared = ["shared"]
         parts, items = packed([shared, [gone.Gone(), shared], [shared, 3]], plain=True)
     first, second, third = unpack(parts, items)

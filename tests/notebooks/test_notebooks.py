@@ -11,6 +11,8 @@ from typing import Any
 import nbformat
 import pytest
 
+from tests.notebook import plain
+
 ROOT = Path(__file__).parent.parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -58,6 +60,29 @@ def test_failing_notebook_ends_with_an_exit_code(tmp_path: Path) -> None:
     done = execute(tmp_path / "bad.ipynb", tmp_path / "out.ipynb")
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stdout
+
+
+@pytest.mark.feature("P05")
+@pytest.mark.parametrize("tool", ["papermill", "nbconvert"])
+def test_tools_run_a_notebook_and_fail_with_it(tool: str, tmp_path: Path) -> None:
+    """papermill and nbconvert execute cells, end with 0 where all are done and not where one fails."""
+    pytest.importorskip(tool)
+    command = {
+        "papermill": ["papermill", "in.ipynb", "out.ipynb"],
+        "nbconvert": ["nbconvert", "--to=notebook", "--execute", "in.ipynb", "--output=out.ipynb"],
+    }[tool]
+    for source, code in (("print(40 + 2)", 0), ("{}['gone']", 1)):
+        made = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": ""}})
+        cells = ("%load_ext podtask", f"%%podtask --local\n{source}")
+        made.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+        nbformat.write(made, tmp_path / "in.ipynb")
+        done = subprocess.run([sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True)  # fmt: skip
+        assert done.returncode == code, done.stderr
+        if code:
+            assert "KeyError: 'gone'" in plain(done.stderr)
+        else:
+            text = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs
+            assert [each.text for each in text if each.get("name") == "stdout"] == ["42\n"]
 
 
 @pytest.mark.feature("P05")

@@ -1,15 +1,15 @@
 """A cell's error in words and places: what the notebook shows where it cannot unpickle it."""
 
 import json
-import traceback
 from itertools import islice
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
 OWN = "<podtask runner>"  # file names of the runner's modules in a pod begin so
 LONGEST_TEXT = 64 << 10
 LONGEST_ALL = 512 << 10  # characters of it all as JSON: a frame's meta has a megabyte at the most
 MOST_FRAMES = 100
 MOST_ERRORS = 20
+CO_VARARGS, CO_VARKEYWORDS = 0x4, 0x8
 
 
 def chain(error: BaseException) -> List[BaseException]:
@@ -23,15 +23,20 @@ def chain(error: BaseException) -> List[BaseException]:
     return found[:MOST_ERRORS]
 
 
-def portable(error: BaseException) -> Any:
+def portable(error: BaseException, sends: Callable[[Any], bool]) -> Any:
     """Returns an error as it is pickled: itself, or (class, arguments, attributes).
 
     A class of the user's with an ``__init__`` of its own cannot be unpickled from ``args``.
+
+    Args:
+        error: it.
+        sends: says whether a value can be pickled; attributes that cannot be stay here.
     """
     kind = type(error)
     if kind.__module__ == "builtins" or kind.__reduce__ is not BaseException.__reduce__:
         return error.with_traceback(None)
-    return kind, error.args, error.__dict__
+    attributes = {name: value for name, value in vars(error).items() if sends(value)}
+    return kind, error.args, attributes
 
 
 def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
@@ -43,6 +48,8 @@ def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
     """
     places = {id(error): place for place, error in enumerate(errors)}
     error = errors[0]
+    import traceback  # takes its time, and most cells do not fail
+
     try:
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     except Exception as broken:
@@ -68,6 +75,13 @@ def _columns(step: Any) -> List[Any]:
     return [first, end, last] if first is not None and last is not None else []
 
 
+def _parameters(code: Any) -> List[Any]:
+    """Returns [how many have a value each, whether there is a *, a **, all names]."""
+    count = code.co_argcount + code.co_kwonlyargcount
+    rest, words = bool(code.co_flags & CO_VARARGS), bool(code.co_flags & CO_VARKEYWORDS)
+    return [count, rest, words, list(code.co_varnames[: count + rest + words])]
+
+
 def _one(error: BaseException, places: Dict[int, int], most: int) -> Dict[str, Any]:
     frames = []
     step = error.__traceback__
@@ -76,7 +90,7 @@ def _one(error: BaseException, places: Dict[int, int], most: int) -> Dict[str, A
         if not code.co_filename.startswith(OWN):
             qualname = getattr(code, "co_qualname", code.co_name)
             place = [code.co_filename, step.tb_lineno, code.co_name, qualname, code.co_firstlineno]
-            frames.append([*place, *_columns(step)])
+            frames.append([*place, _parameters(code), *_columns(step)])
         step = step.tb_next
     if len(frames) > MOST_FRAMES:  # a recursion: how it began, and how it ended
         frames = frames[: MOST_FRAMES // 2] + frames[-MOST_FRAMES // 2 :]

@@ -85,9 +85,9 @@ class StandIn:
     def create_module(self, spec: Any) -> Any:
         if spec.name == "podtask":
             return None
-        from . import rich
+        from . import ipython
 
-        return rich.module(spec.name, self._front)
+        return ipython.module(spec.name, self._front)
 
     def exec_module(self, module: Any) -> None:
         """Fills podtask's stand-in; IPython's is complete as it was made."""
@@ -112,9 +112,9 @@ def _matplotlib(load: Callable[[Any], None], module: Any, front: Any) -> None:
 def _display(load: Callable[[Any], None], module: Any, front: Any) -> None:
     """Gives the real IPython, in which no shell runs, our display."""
     load(module)
-    from . import rich
+    from . import ipython
 
-    ours = rich.display_functions(front)
+    ours = ipython.display_functions(front)
     for name in ("display", "clear_output", "publish_display_data"):
         if name in vars(module):
             setattr(module, name, ours[name])

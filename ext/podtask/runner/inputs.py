@@ -16,8 +16,8 @@ def load(job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any]) -> N
 
     Args:
         job: the meta of the run frame; its ``steps`` are names, whose values come one after
-            another in the pickle, and [source, filename] of definitions. With ``modules`` the
-            first pickle is the notebook's local modules.
+            another in the pickle, and [source, filename] of definitions. With ``beside`` the
+            first pickle is the notebook's local modules, and the cells that functions come from.
         fd: of the file with the pickle, and behind it the buffers that ``buffers`` lists; None
             where there are definitions only.
         namespace: of the cell.
@@ -35,15 +35,19 @@ def load(job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any]) -> N
         buffers = [view[start : start + size] for start, size in job["buffers"]]
     with open(os.devnull, "rb") if fd is None else os.fdopen(os.dup(fd), "rb") as file:
         file.seek(0)
-        if job["modules"]:
-            sys.meta_path.insert(0, Local(pickle.load(file)))
+        if job["beside"]:
+            local, cells = pickle.load(file)
+            sys.meta_path.insert(0, Local(local))
+            for filename, source in cells.items():
+                remember(filename, source)
         unpickler = pickle.Unpickler(file, buffers=buffers)
         for step in job["steps"]:
             if isinstance(step, str):
                 namespace[step] = unpickler.load()
             else:
                 source, filename = step
-                remember(filename, source)
+                if filename not in linecache.cache:
+                    remember(filename, source)
                 exec(compile(source, filename, "exec", dont_inherit=True), namespace)
 
 

@@ -3,9 +3,12 @@
 cloudpickle gives each function from a notebook globals of its own. Here such globals are
 ``__main__`` on the other side, so that functions see the cell's variables as in a kernel. Values
 go one after another with one memo, so what is shared stays shared; large buffers (arrays) go
-apart, so they are copied once. Used by both sides; cloudpickle is imported at the first use only.
+apart, so they are copied once. Functions get a number, as cloudpickle gives classes one: by it
+the notebook knows its own when they come back. Used by both sides; cloudpickle is imported at
+the first use only.
 """
 
+import functools
 import pickle
 import sys
 import types
@@ -55,6 +58,17 @@ class Packer:
         self._pickler.clear_memo()
 
 
+class Nowhere:
+    """A file that takes everything and keeps nothing."""
+
+    def write(self, data: Any) -> int:
+        """Takes a piece of a pickle."""
+        return len(data) if isinstance(data, bytes) else memoryview(data).nbytes
+
+    def take_apart(self, view: Any) -> None:
+        """Takes a buffer."""
+
+
 class _Notes:
     """What is taken down while values are pickled."""
 
@@ -81,6 +95,10 @@ def _plain(notes: _Notes, file: Any, namespace: Dict[str, Any]) -> Any:
     class Pickler(pickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
             notes.used(obj)
+            if isinstance(obj, types.ModuleType):
+                return eval, (f"__import__('importlib').import_module({obj.__name__!r})",)
+            if isinstance(obj, type) and obj.__module__ == "pathlib._local":  # Python 3.13's
+                return eval, (f"__import__('pathlib').{obj.__name__}",)
             if isinstance(obj, types.FunctionType) and obj.__module__ == "__main__":
                 name = obj.__qualname__
                 if getattr(namespace.get(name), "__wrapped__", None) is obj:
@@ -91,35 +109,89 @@ def _plain(notes: _Notes, file: Any, namespace: Dict[str, Any]) -> Any:
     return Pickler(file, protocol=PROTOCOL, buffer_callback=notes.apart)
 
 
+class _Made:
+    """Stands in a pickle for the bare form of an object, which its state comes after."""
+
+    def __init__(self, function: Any, *args: Any) -> None:
+        self.reduced = function, args
+
+
 def _carrying(notes: _Notes, file: Any, namespace: Dict[str, Any]) -> Any:
-    import cloudpickle
+    import cloudpickle.cloudpickle as parts
 
     main = _Main(main=True)
+    cells: Dict[int, _Made] = {}
 
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    class Pickler(parts.Pickler):  # type: ignore[misc]
         def reducer_override(self, obj: Any) -> Any:
             if obj is main:
                 return vars, (sys.modules["__main__"],)
+            if type(obj) is _Made:
+                return obj.reduced
             notes.used(obj)
             if getattr(type(obj), "travels_as_its_function", False):
                 # In the pod a call of another task is a plain call.
                 reduced = super().reducer_override(obj.__wrapped__)
                 return obj.__qualname__ if reduced is NotImplemented else reduced
-            return super().reducer_override(obj)
+            return _completed(super().reducer_override(obj), obj, parts)
 
         def _dynamic_function_reduce(self, func: Any) -> Any:
-            reduced = super()._dynamic_function_reduce(func)
+            make, args, state, *how = super()._dynamic_function_reduce(func)
             if func.__globals__ is namespace:
                 # They travel by name, if at all: a value that comes back with a function must
                 # not change the notebook's behind the user's back.
-                found = reduced[2][1]["__globals__"]
+                found = state[1]["__globals__"]
                 notes.needs.update(found)
                 found.clear()
-            return reduced
+            if func.__closure__:  # each would get cells of its own, that none else sees change
+                args = (*args[:-1], tuple(map(shared, func.__closure__)))
+            return (*_numbered(func, _Made(make, *args), parts), state, *how)
+
+    def shared(cell: Any) -> _Made:
+        return cells.setdefault(id(cell), _Made(parts._make_empty_cell))  # noqa: SLF001
 
     made: Any = Pickler(file, protocol=PROTOCOL, buffer_callback=notes.apart)
     made.globals_ref[id(namespace)] = main
     return made
+
+
+def _numbered(obj: Any, made: _Made, parts: Any) -> Any:
+    """Returns how an object is made under its number, as cloudpickle does with classes."""
+    return parts._lookup_class_or_track, (parts._get_or_create_tracker_id(obj), made)  # noqa: SLF001
+
+
+CACHED = type(functools.lru_cache(len))
+
+
+def _completed(reduced: Any, obj: Any, parts: Any) -> Any:
+    """Returns what cloudpickle made of an object, with what it leaves out."""
+    if type(obj) is CACHED and parts._lookup_module_and_qualname(obj) is None:  # noqa: SLF001
+        about = obj.cache_parameters()  # what it has cached stays here
+        info = functools._CacheInfo  # noqa: SLF001 -- lru_cache's own
+        bare = _Made(CACHED, obj.__wrapped__, about["maxsize"], about["typed"], info)
+        return (*_numbered(obj, bare, parts), vars(obj))
+    if isinstance(reduced, tuple) and reduced[0] is parts._make_skeleton_class:  # noqa: SLF001
+        return (reduced[0], _body(obj, *reduced[1]), *reduced[2:])
+    return reduced
+
+
+def _body(obj: Any, kind: Any, name: str, bases: Any, given: Dict[str, Any], *more: Any) -> Any:
+    """Returns cloudpickle's arguments for making a class, completed."""
+    given = {**given, "__qualname__": obj.__qualname__}
+    if "__slots__" in vars(obj) and not issubclass(obj, tuple):  # a NamedTuple makes its own
+        given["__slots__"] = obj.__slots__
+    if kind.__module__ == "__main__":
+        # The notebook's metaclass has done its work once: what it noted then travels too.
+        made = next(each for each in kind.__mro__ if each.__module__ != "__main__")
+        kind = functools.partial(made.__new__, kind)
+    return kind, name, bases, given, *more
+
+
+def known(number: Optional[str]) -> Any:
+    """Returns the class or function of a number; None where it is not from here, or is gone."""
+    import cloudpickle.cloudpickle as parts
+
+    return parts._DYNAMIC_CLASS_TRACKER_BY_ID.get(number)  # noqa: SLF001 -- it has no other way in
 
 
 def versions(used: List[Any]) -> Dict[str, str]:

@@ -1,18 +1,15 @@
-"""``IPython.display`` for an image that has no IPython: the classes that cells use, and display.
+"""The classes of ``IPython.display`` that cells use, for an image that has no IPython.
 
-Loaded when something imports IPython and there is none. What is not here says so by name.
+Loaded when something imports IPython and there is none.
 """
 
 import base64
+import functools
+import importlib
 import json
 import mimetypes
 import os
-import types
 from typing import Any, Dict, Optional, Tuple, Type
-
-from .command import SList
-from .shell import get_ipython
-from .shims import DisplayHandle, Front
 
 Options = Dict[str, Any]
 
@@ -65,6 +62,16 @@ class DisplayObject:
     def __repr__(self) -> str:
         return f"<IPython.core.display.{type(self).__name__} object>"
 
+    def __reduce__(self) -> Any:
+        # In the notebook it is IPython's own, made of what this one was made of. cloudpickle
+        # takes a class by its name only where its module was imported.
+        importlib.import_module(type(self).__module__)
+        return functools.partial(type(self), **self.made_of()), ()
+
+    def made_of(self) -> Options:
+        """Returns the arguments of IPython's class of this name that give the same."""
+        return {"data": self.data, "metadata": self.metadata or None}
+
 
 class Pretty(DisplayObject):
     """Plain text."""
@@ -107,9 +114,17 @@ class Math(Latex):
 
 
 class SVG(DisplayObject):
-    """A drawing."""
+    """A drawing; of a document, the element of the drawing."""
 
     mime = "image/svg+xml"
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        if self.data is not None:
+            from xml.dom import minidom
+
+            found = minidom.parseString(self.data).getElementsByTagName("svg")  # noqa: S318 -- the user's own
+            self.data = found[0].toxml() if found else self.data
 
 
 class JSON(DisplayObject):
@@ -123,7 +138,11 @@ class JSON(DisplayObject):
         super().__init__(data, *args, **more)
         if isinstance(self.data, str):
             self.data = json.loads(self.data)
-        self.metadata = {"expanded": expanded, "root": root, **self.metadata}
+        self._given = {"expanded": expanded, "root": root}
+        self.metadata = {**self._given, **self.metadata}
+
+    def made_of(self) -> Options:
+        return {**super().made_of(), **self._given}
 
 
 class Javascript(DisplayObject):
@@ -138,6 +157,9 @@ class Code(DisplayObject):
     def __init__(self, data: Any = None, *args: Any, language: Any = None, **more: Any) -> None:
         super().__init__(data, *args, **more)
         self.language = language
+
+    def made_of(self) -> Options:
+        return {**super().made_of(), "language": self.language}
 
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
@@ -180,6 +202,10 @@ class Image(DisplayObject):
             guess = f"image/{kind_of(self.data)}"
         self.mime = f"image/{format.lower().replace('jpg', 'jpeg')}" if format else guess
 
+    def made_of(self) -> Options:
+        given = {"data": self.data} if self.embed else {"url": self.url}
+        return {**given, **self._sizes, "format": self.mime.partition("/")[2]}
+
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
     ) -> Tuple[Options, Options]:
@@ -208,69 +234,5 @@ SHOWN: Tuple[Type[DisplayObject], ...] = (
 )  # fmt: skip
 
 
-def module(name: str, front: Front) -> types.ModuleType:
-    """Returns the stand-in of one of IPython's modules."""
-    made = types.ModuleType(name)
-    made.__path__ = []  # a package: what is missing below it is missing by name
-    names: Options = {"get_ipython": get_ipython}
-    if name.startswith(("IPython.display", "IPython.core.display")):
-        names = {each.__name__: each for each in SHOWN}
-        names.update(display_functions(front), TextDisplayObject=DisplayObject)
-    elif name == "IPython":
-        names.update(version_info=(9, 0, 0), __version__="9.0.0", display=front.display)
-    elif name == "IPython.utils.text":
-        names = {"SList": SList}
-    made.__dict__.update(names)
-
-    def missing(wanted: str) -> Any:
-        if wanted.startswith("__"):
-            raise AttributeError(wanted)
-        raise ImportError(
-            f"{name}.{wanted}: this image has no IPython; what stands there for it knows "
-            f"{', '.join(sorted(names))}. Choose an image with IPython, or --pip ipython."
-        )
-
-    made.__dict__["__getattr__"] = missing
-    return made
-
-
-def display_functions(front: Front) -> Options:
-    """Returns the functions of ``IPython.display`` that show something."""
-
-    def update_display(obj: Any, *, display_id: str, **options: Any) -> None:
-        front.display(obj, display_id=display_id, update=True, **options)
-
-    def publish_display_data(
-        data: Options, metadata: Optional[Options] = None, *, transient: Any = None, **options: Any
-    ) -> None:
-        front.show(
-            data, metadata or {}, (transient or {}).get("display_id"), options.get("update", False)
-        )
-
-    def made_handle(display_id: Optional[str] = None) -> DisplayHandle:
-        return DisplayHandle(front, display_id)
-
-    def one_of(mime: str) -> Any:
-        def shown(*objects: Any, raw: bool = False, metadata: Optional[Options] = None) -> None:
-            for obj in objects:
-                if raw:
-                    front.show({mime: obj}, {mime: metadata} if metadata else {})
-                else:
-                    front.display(obj, include=[mime, "text/plain"])
-
-        return shown
-
-    singles = {
-        "display_html": "text/html", "display_markdown": "text/markdown",
-        "display_svg": "image/svg+xml", "display_png": "image/png", "display_jpeg": "image/jpeg",
-        "display_latex": "text/latex", "display_json": "application/json",
-        "display_javascript": "application/javascript", "display_pretty": "text/plain",
-    }  # fmt: skip
-    return {
-        "display": front.display,
-        "clear_output": front.clear_output,
-        "update_display": update_display,
-        "publish_display_data": publish_display_data,
-        "DisplayHandle": made_handle,
-        **{name: one_of(mime) for name, mime in singles.items()},
-    }
+for each in SHOWN:
+    each.__module__ = "IPython.core.display"

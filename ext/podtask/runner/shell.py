@@ -21,6 +21,11 @@ SECRET = ("key", "token", "secret")
 class UsageError(Exception):
     """A magic got an argument that it has no use for."""
 
+    def __reduce__(self) -> Any:
+        # In the notebook it is IPython's own, of which the message is shown and nothing else.
+        made = "__import__('IPython.core.error', fromlist=['UsageError']).UsageError"
+        return eval, (f"{made}({str(self)!r})",)
+
 
 class Events:
     """IPython's hooks; figures are shown by the worker, so a registration is only noted."""
@@ -45,8 +50,8 @@ class ZMQInteractiveShell:
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
-            f"get_ipython().{name} is not to be had in a pod: what stands there for IPython's "
-            "shell knows !commands and " + ", ".join(f"%{each}" for each in MAGICS)
+            f"get_ipython().{name} is not to be had in a pod. There it knows !commands and "
+            + ", ".join(f"%{each}" for each in MAGICS)
         )
 
     @property

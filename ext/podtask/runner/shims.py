@@ -24,7 +24,9 @@ METHODS = {
     "_repr_latex_": "text/latex",
     "_repr_json_": "application/json",
     "_repr_javascript_": "application/javascript",
+    "_repr_pdf_": "application/pdf",
 }
+ATOMS = {int, float, complex, bool, str, bytes, type(None)}  # their repr is how they are shown
 
 
 def bundle(obj: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
@@ -53,8 +55,16 @@ def bundle(obj: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
     if "image/png" not in data and _is_figure(obj) and (obj.axes or obj.lines):
         data["image/png"] = _drawn(obj)
     if "text/plain" not in data:
-        data["text/plain"] = repr(obj)
+        data["text/plain"] = _text(obj)
     return {mime: _jsonable(value) for mime, value in data.items()}, metadata
+
+
+def _text(obj: Any) -> str:
+    if type(obj) in ATOMS:
+        return repr(obj)
+    from . import layout  # takes its time
+
+    return layout.laid_out(obj)
 
 
 def _method(obj: Any, name: str) -> Any:
@@ -73,10 +83,11 @@ def _called(obj: Any, name: str, **options: Any) -> Any:
         return method(**options) if method is not None else None
     except NotImplementedError:
         return None  # how an object says: not here
-    except Exception:
+    except Exception as error:
         import traceback
 
-        traceback.print_exc()
+        below = getattr(error.__traceback__, "tb_next", None)  # without this frame
+        traceback.print_exception(type(error), error, below)
         return None
 
 

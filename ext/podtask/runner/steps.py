@@ -21,19 +21,20 @@ class Steps:
         source: of the cell.
         filename: what tracebacks call it.
         quiet: the value of a last expression is not wanted.
+        flags: the compiler's, of ``__future__``.
 
     Raises:
         SyntaxError: it does not compile in this version of Python.
     """
 
-    def __init__(self, source: str, filename: str, quiet: bool) -> None:
+    def __init__(self, source: str, filename: str, quiet: bool, flags: int = 0) -> None:
         self.running: List[str] = []  # asyncio tasks that the cell leaves
         tree = ast.parse(source, filename)
         self._needs_loop = needs_loop(tree)
         last: Optional[ast.Expr] = None
         if tree.body and isinstance(tree.body[-1], ast.Expr) and not quiet:
             last = tree.body.pop()  # type: ignore[assignment]
-        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         self._parts = [compile(tree, filename, "exec", flags, dont_inherit=True)]
         if last is not None:
             value = ast.Expression(last.value)

@@ -230,8 +230,7 @@ class Supervisor:
     def _next_bound(self) -> float:
         bounds = [self._deadline if self.state == "running" else FOREVER, self._kill_at]
         bounds.append(self._clients.expires())
-        if self.state != "running":
-            bounds.append(self._clients.alone_since + self._patience())
+        bounds.append(self._clients.alone_since + self._patience())
         return min(*bounds, time.monotonic() + 3600)
 
     def _patience(self) -> float:
@@ -239,6 +238,8 @@ class Supervisor:
         if self.state == "waiting":
             return self._wait
         linger = float(self._job["linger"])
+        if self.state == "running":  # a notebook finds its way back to a pod, not to a process
+            return linger if self._job.get("local") else FOREVER
         return min(linger, STOPPED_SECONDS) if self._why == "terminated" else linger
 
     def _check_bounds(self) -> None:
@@ -252,7 +253,7 @@ class Supervisor:
                 self._child.kill(signal.SIGKILL)
         elif self._stopped:
             self._leave(self._stopped)
-        elif self._clients.alone_since + self._patience() <= now:
+        if self._clients.alone_since + self._patience() <= now:
             self._leave(96)
         elif self.state == "done" and not self._told and self._clients.alone_since != FOREVER:
             assert self._end is not None
@@ -262,6 +263,8 @@ class Supervisor:
 
     def _leave(self, code: int) -> None:
         """Ends without anybody having taken the result: it goes to the log."""
+        if self._child and self.state == "running":
+            self._child.kill(signal.SIGKILL)
         if self.state == "done" and self._exit is None:
             imports.install(None)
             sys.path[:] = [path for path in sys.path if path]  # no file of the cell's

@@ -99,6 +99,18 @@ def pack_values(
     return {**end, "missing": missing, "left": left[:MOST_LEFT]}
 
 
+def sends(value: Any, namespace: Dict[str, Any], plain: bool) -> bool:
+    """Whether a value can be pickled."""
+    if type(value) in PLAIN:
+        return True
+    try:
+        with pack.Packer(pack.Nowhere(), namespace, plain) as packer:
+            packer.dump(value)
+    except Exception:  # whatever a __reduce__ of the user's raises
+        return False
+    return True
+
+
 def _imported(value: Any) -> bool:
     """Whether a name is only an import's: nothing that the cell has made."""
     kinds = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)

@@ -7,6 +7,7 @@ variables. The last expression is shown, as a notebook does.
 import os
 import signal
 import sys
+import threading
 import time
 import types
 from typing import IO, TYPE_CHECKING, Any, Dict, List, Optional, Tuple
@@ -37,6 +38,7 @@ def main(job: Dict[str, Any], given: Optional[int], child: "Child") -> int:
     # In threads too: what a thread prints belongs to the cell.
     signal.signal(signal.SIGINT, shield.on_interrupt)
     signal.signal(signal.SIGTERM, shield.on_interrupt)
+    _end_children_by_default()
     imports.install(front)
     os.environ.update(job["env"])
     cell = Cell(job, given, emitter)
@@ -52,6 +54,28 @@ def main(job: Dict[str, Any], given: Optional[int], child: "Child") -> int:
     end.update(seconds=seconds, running=running)
     emitter.emit(wire.END, end)
     return 0 if error is None else 1
+
+
+def _end_children_by_default() -> None:
+    """Lets SIGTERM end what the cell forks, as in a kernel; a pool's processes are ended by it.
+
+    Ours raises KeyboardInterrupt, which is lost where it meets a hook of the fork.
+    """
+    ours = signal.getsignal(signal.SIGTERM)
+    mask = threading.local()  # of the thread that forks
+
+    def before() -> None:
+        mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def after() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask.before)
+
+    def after_in_child() -> None:
+        if signal.getsignal(signal.SIGTERM) == ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        after()
+
+    os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)
 
 
 class Cell:
@@ -113,7 +137,8 @@ class Cell:
     def _execute(self) -> Any:
         job = self._job
         inputs.remember(job["filename"], job["source"])
-        steps = Steps(job["source"], job["filename"], quiet=bool(job.get("quiet")))
+        quiet, flags = bool(job.get("quiet")), int(job.get("flags", 0))
+        steps = Steps(job["source"], job["filename"], quiet, flags)
         try:
             if job.get("timed"):
                 from . import shell  # few cells are timed
@@ -131,9 +156,13 @@ class Cell:
         if error is not None:
             errors = failure.chain(error)
             end["error"] = failure.describe(errors, self._stage)
-            last = [
-                ("error", str(place), failure.portable(each)) for place, each in enumerate(errors)
-            ]
+            plain = self._job["mode"] == "data"
+
+            def sends(part: Any) -> bool:
+                return values.sends(part, self.namespace, plain)
+
+            last = [("error", str(place), failure.portable(each, sends))
+                    for place, each in enumerate(errors)]  # fmt: skip
         elif value is not None:
             last = [("result", "", value)]
         return {**end, **values.pack_values(self._job, file, self.namespace, self._given, last)}

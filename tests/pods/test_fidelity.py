@@ -1,0 +1,155 @@
+"""Functions, values, errors and versions on their way to a pod and back."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from podtask.errors import InputError
+
+from tests.notebook import Kernel, Shell
+
+pytestmark = pytest.mark.cluster
+START = Callable[..., Kernel]
+BARE = "python:3.11-slim"
+TASKS = f"""
+import asyncio, os, podtask
+@podtask.task(image="{BARE}")
+def scaled(a: int, b: "int | None" = None, *rest, scale: float = 1.0, **more):
+    return os.uname().nodename, None if b is None else (a + b + sum(rest)) * scale, more
+@podtask.task(image="{BARE}")
+def outer(x):
+    return os.uname().nodename, scaled(x, b=1)
+@podtask.task(image="{BARE}")
+async def later(x):
+    await asyncio.sleep(0)
+    return x
+"""
+
+
+@pytest.mark.feature("P01", "A35", "B24", "A34", "A33", "P02")
+def test_tasks_are_plain_functions_in_a_pod(pods: Shell) -> None:
+    """Defaults, keywords, None; a task within a task is in the same pod; async def; .map."""
+    pods.run(TASKS)
+    pods.run("first, none, more = scaled(1, word='x')")
+    assert pods["first"].startswith("podtask-")
+    assert (pods["none"], pods["more"]) == (None, {"word": "x"})
+    pods.run(
+        "task = outer.submit(2)\nhere, (there, value, _) = task.result(60)\nstate = task.done()"
+    )
+    assert pods["here"] == pods["there"] != pods["first"]
+    assert (pods["value"], pods["state"]) == (3.0, True)
+    pods.run("many = later.map([3, [4], None], max_parallel=3)")
+    assert pods["many"] == [3, [4], None]
+    pods.run("got = scaled.local(1, 2, 3, scale=2)[1]")
+    assert pods["got"] == 12
+
+
+@pytest.mark.feature("A36", "S07", "N06")
+def test_values_go_and_come_with_a_manifest(pods: Shell) -> None:
+    """Results are shown and assigned; one line says by name, type and size what went, came, stayed."""
+    pods.run(
+        "class Point:\n    def __init__(self, x): self.x = x\n"
+        "    def __repr__(self): return f'Point({self.x})'\n"
+        "shared = [1]\none, two, big = {'s': shared}, {'s': shared}, bytes(3 << 20)\nfactor = 1\n"
+        "def grow(n):\n    global factor\n    factor += n\n    return factor"
+    )
+    _, err = pods.output(
+        f"%%podtask --image {BARE} -o one,two,point,grown\none['s'].append(len(two) * len(big))\n"
+        "factor = 5\ngrown = grow(2) == factor == 7\npoint, aside = Point(3), 'left'\n"
+        "import threading\nlock = threading.Lock()\npoint"
+    )
+    assert repr(pods["_"]) == "Point(3)"
+    assert pods["_"] is pods["point"]
+    assert type(pods["point"]) is pods["Point"]
+    assert pods["one"]["s"] is pods["two"]["s"]
+    assert pods["one"]["s"] == [1, 3 << 20]
+    assert pods["grown"] is True
+    assert "in: big (bytes, 3 MiB), " in err
+    assert "back: " in err
+    assert "point (Point, " in err.partition("back: ")[2]
+    assert "left in the pod: factor (int), aside (str), lock (lock)" in err
+    pods.run(f"%%podtask --image {BARE}\nNone")
+    with pytest.raises(
+        InputError, match=r"Line 3 of the cell: held\['l'\] \(lock\) cannot be sent"
+    ):
+        pods.run(f"import threading\nheld = {{'l': threading.Lock()}}\nget_ipython().run_cell_magic("
+                 f"'podtask', '--image {BARE}', 'x = 1\\nheld')")  # fmt: skip
+
+
+@pytest.mark.feature("N07", "S01")
+def test_error_of_a_pod_is_the_cells_own(pods: Shell) -> None:
+    """Type, cause, lines of cell and notebook function; the last line names pod and container."""
+    pods.run(
+        "class Bad(ValueError):\n    pass\ndef check(n):\n    if n:\n        raise Bad('no', n)"
+    )
+    shown = pods.shown_error(
+        f"%%podtask --image {BARE}\ntry:\n    check(1)\nexcept Bad as error:\n    raise KeyError('k') from error"
+    )
+    assert "----> 3     check(1)" in shown
+    assert re.search(r"----> 5 +raise Bad\('no', n\)", shown)
+    assert "direct cause" in shown
+    assert re.search(r"^KeyError: 'k'\nin pod podtask-\w+, container primary$", shown, re.MULTILINE)
+    source = f"%%podtask --image {BARE}\nraise Bad('no', 7)"
+    error: Any = pods.ip.run_cell(source, store_history=True).error_in_exec
+    assert type(error) is pods["Bad"]
+    assert error.args == ("no", 7)
+
+
+@pytest.mark.feature("S06", "N05")
+@pytest.mark.parametrize("minor", ["3.9", "3.13"])
+def test_what_another_python_cannot_take_is_named(pods: Shell, minor: str) -> None:
+    """Definitions go as source and values as data; a closure is refused with both versions."""
+    pods.run(
+        "def make(k):\n    def inner(x): return x * k\n    return inner\ndouble = make(2)\n"
+        "class Pair:\n    def __init__(self, *both): self.both = both\npair = Pair(1, 'two')"
+    )
+    pods.run(f"%%podtask --image python:{minor}-slim -o back\nback = pair.both, make(3)(4)")
+    assert pods["back"] == ((1, "two"), 12)
+    with pytest.raises(InputError, match=rf"double cannot be sent from Python 3.\d+ to {minor}"):
+        pods.run(f"%%podtask --image python:{minor}-slim\ndouble(4)")
+
+
+@pytest.mark.feature("N16")
+def test_local_payload_is_the_pods(pods: Shell) -> None:
+    """The bytes that a local runner gets are those that a pod gets."""
+    pods.run("data = {'n': [1, 2]}\ndef total(d): return sum(d['n'])")
+    sent = []
+    for flags in ("--local", f"--image {BARE}"):
+        pods.run(f"%%podtask {flags} -o found\nfound = total(data)")
+        assert pods["found"] == 3
+        sent.append(pickle.dumps(pods["_task"]._work.inputs))
+    assert sent[0] == sent[1]
+
+
+@pytest.mark.feature("N01")
+def test_figures_tables_and_bars_from_a_pod(start_kernel: START) -> None:
+    """matplotlib, pandas and tqdm in place look as in the kernel."""
+    kernel = start_kernel()
+    ran = kernel.run(
+        "%%podtask --image science:1\nimport matplotlib.pyplot as plt, pandas as pd\n"
+        "from tqdm.auto import tqdm\nfor n in tqdm(range(3)):\n    pass\n"
+        "plt.plot([1, 2])\nprint('between')\npd.DataFrame({'a': [1]})"
+    )
+    assert ran.error is None
+    assert ran.result is not None
+    assert "<table" in ran.result["text/html"]
+    assert [1 for each in ran.displays if "image/png" in each] == [1]
+    assert "\r" in ran.stderr
+    assert "3/3" in ran.stderr
+
+
+@pytest.mark.feature("N01")
+def test_flood_from_a_pod(start_kernel: START) -> None:
+    """Of 50 MB the notebook gets head and tail, and task.logs() has all."""
+    kernel = start_kernel()
+    flood = kernel.run(
+        f"%%podtask --image {BARE}\nfor n in range(50_000):\n    print(f'{{n:0999d}}')\nprint('last')"
+    )
+    assert flood.stdout.startswith(f"{0:0999d}\n")
+    assert flood.stdout.endswith("last\n")
+    assert len(flood.stdout) < 2 << 20
+    assert kernel.run("print(len(_task.logs()))").stdout == f"{50_000_000 + 5}\n"
