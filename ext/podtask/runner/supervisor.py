@@ -182,7 +182,7 @@ class Supervisor:
         self._keep(wire.STATE, {"step": "run", "filename": job["filename"], "source": source})
         inputs = blob.fileno() if blob is not None else None
         # In the worker they are closed: what it held too would never end for the selector here.
-        ours = [self._wake, self._wake_end, self._selector, *self._clients.sockets]
+        ours = [self._wake, self._wake_end, self._selector, self._spool, *self._clients.sockets]
         self._child = child = Child(lambda child: worker.main(job, inputs, child), ours)
         for fd in (child.events, *child.taps.values()):
             self._selector.register(fd, selectors.EVENT_READ, lambda: None)
