@@ -154,3 +154,50 @@ def test_runner_told_to_stop_lets_the_values_go_out() -> None:
         return value
 
     assert asyncio.run(scene()) == bytes(100 << 20)
+
+
+SCRIBBLED = """
+import os, signal, stat
+for fd in range(3, 64):
+    try:
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            os.pwrite(fd, b"x" * 100, 0)
+    except OSError:
+        pass
+print("done", flush=True)
+try:
+    signal.pause()
+except KeyboardInterrupt:
+    pass
+"""
+
+
+def test_cell_cannot_write_into_what_the_runner_keeps() -> None:
+    """A client that comes after a cell wrote into all open files gets every frame."""
+
+    async def scene() -> list[wire.Frame]:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions(), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        scribbled = asyncio.Event()
+
+        def on_frame(frame: wire.Frame) -> None:
+            if frame.kind == wire.STREAM:
+                scribbled.set()
+
+        work = job(SCRIBBLED, [])
+        first = asyncio.ensure_future(Channel(placement, KEY, lambda _: work, on_frame).run())
+        await asyncio.wait_for(scribbled.wait(), 30)
+        first.cancel()
+        frames: list[wire.Frame] = []
+        second = Channel(placement, KEY, None, frames.append)
+        await second.interrupt()
+        try:
+            verdict = await asyncio.wait_for(second.run(), 30)
+        finally:
+            await placement.delete()
+        assert verdict.end["status"] == "ok"
+        return frames
+
+    frames = asyncio.run(scene())
+    assert [(frame.seq, frame.kind) for frame in frames] == [(1, wire.STATE), (2, wire.STREAM)]
