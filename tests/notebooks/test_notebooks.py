@@ -25,7 +25,7 @@ def execute(notebook: Path, output: Path, *more: str, **env: str) -> subprocess.
 # What is seen in a notebook that needs a cluster, beside cells that run.
 SHOWN = {
     "sidecars": ("[':1', ':2', ':3']", "pushed: 200", 'loss{instance="",job="training"} 0.25', "+PONG",
-                 "the value of the cell", "sidecar agent", "exit code 3", "no licence found"),
+                 "the value of the cell", "ended with exit code 3", "no licence found"),
     "volumes": ("6", "(0.1, 6)", "persistentvolumeclaim", "results"),
 }  # fmt: skip
 
