@@ -21,17 +21,21 @@ class Draft:
     """
 
     def __init__(self, template: PodTemplate) -> None:
-        self.primary = template.primary_container_name
-        self.whole: dict[str, Any] = {
-            "metadata": {
-                "labels": dict(template.labels or {}),
-                "annotations": dict(template.annotations or {}),
-            },
-            "spec": copy.deepcopy(template.pod_spec),
-        }
+        self.primary = ""
+        self.whole: dict[str, Any] = {}
+        self.become(template)
         self.spec = Key(Root(self.whole), "spec", stays=True)
         self.metadata = Key(Root(self.whole), "metadata", stays=True)
         self.container = Primary(self)
+
+    def become(self, template: PodTemplate) -> None:
+        """Takes a template's place."""
+        self.primary = template.primary_container_name
+        self.whole.update(
+            metadata={"labels": dict(template.labels or {}),
+                      "annotations": dict(template.annotations or {})},
+            spec=copy.deepcopy(template.pod_spec),
+        )  # fmt: skip
 
     def field(self, *names: str) -> Key:
         """Returns the place of a field of the pod's spec."""
@@ -71,8 +75,13 @@ class Draft:
 
         The API requires ``containers``; a template of labels alone has no spec.
         """
+        if self.whole["spec"] and not self.whole["spec"].get("containers"):
+            self.bring_primary()
+
+    def bring_primary(self) -> None:
+        """Lists the primary container, first, where no container is listed yet."""
         spec = self.whole["spec"]
-        if spec and not spec.get("containers"):
+        if not spec.get("containers"):
             rest = {key: value for key, value in spec.items() if key != "containers"}
             spec.clear()
             spec.update(containers=[{"name": self.primary}], **rest)
