@@ -49,8 +49,8 @@ def add_volume(user: User, name: str, driver: str, key: str, value: str) -> None
     """Adds a CSI volume."""
     user.open("Volumes")
     user.click("Add volume")
-    user.write("Volume 1, name", name)
-    user.choose("Volume 1, kind", "CSI driver")
+    user.write("Volume 1", name)
+    user.choose("Kind", "CSI driver")
     user.write("Driver", driver)
     user.click("Add attribute")
     user.write("attribute 1, key", key)
@@ -87,7 +87,7 @@ def test_sidecar_example(user: User) -> None:
     """A sidecar with a port."""
     user.open("Sidecars")
     user.click("Add sidecar")
-    user.write("Sidecar 1, name", "metrics-sidecar")
+    user.write("Sidecar 1", "metrics-sidecar")
     user.write("Image", "prom/pushgateway:latest")
     user.click("Add port")
     user.write("Port 1", "9091")
@@ -169,10 +169,10 @@ def test_problem_is_shown_at_its_field_and_led_to(user: User) -> None:
 def test_unreadable_text_is_a_problem_of_its_field(user: User) -> None:
     """What cannot be read is said at the field and changes nothing."""
     user.open("Scheduling")
-    user.write("Affinity", "nodeAffinity: [")
+    user.write("Affinity, in YAML", "nodeAffinity: [")
     assert user.notes()[0].startswith("No YAML")
     assert user.state.startswith("● 1 problem")
-    user.write("Affinity", "nodeAffinity: {}")
+    user.write("Affinity, in YAML", "nodeAffinity: {}")
     assert user.builder.template.pod_spec["affinity"] == {"nodeAffinity": {}}
 
 

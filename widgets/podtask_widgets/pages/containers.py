@@ -62,7 +62,7 @@ def _card(page: Page, entry: Entry) -> list[Any]:
     def bound(name: str, label: str, hint: str) -> Any:
         return page.field(page.text(at(place, "resources", "limits", name), label, hint=hint, after=after))  # fmt: skip
 
-    top = styled(w.Box([text("name", f"{noun} {entry.number}, name"), text("image", "Image", "redis:7"),
+    top = styled(w.Box([text("name", f"{noun} {entry.number}"), text("image", "Image", "redis:7"),
                         cross(f"Remove {noun.lower()} {entry.number}", entry.remove)]), "pt-top")  # fmt: skip
     role = [page.field(page.choice(at(place, "restartPolicy"), "Kind", ROLES, after))] if is_init else []  # fmt: skip
     grid = page.grid(

@@ -23,7 +23,7 @@ def build(page: Page) -> list[Any]:
     """Returns the page's widgets."""
     draft = page.draft
     columns = "minmax(0,1.3fr) minmax(0,.9fr) minmax(0,.9fr) minmax(0,1fr)"
-    affinity = page.text(draft.field("affinity"), "Affinity", YAML, lines=5,
+    affinity = page.text(draft.field("affinity"), "Affinity, in YAML", YAML, lines=5,
                          hint="nodeAffinity:\n  requiredDuringSchedulingIgnoredDuringExecution: ...")  # fmt: skip
     return [
         page.head("Node selector", "labels that the node must have"),
@@ -46,7 +46,6 @@ def build(page: Page) -> list[Any]:
             page.field(page.text(draft.field("terminationGracePeriodSeconds"), "Grace at the end, in seconds",
                                  WHOLE, hint="5")),
         ),
-        page.head("Affinity", "YAML"),
         page.field(affinity, wide=True),
     ]  # fmt: skip
 

@@ -36,9 +36,13 @@ class Whole:
 
 def build(page: Page) -> list[Any]:
     """Returns the page's widgets."""
-    text = page.text(Whole(page), "The whole template", lines=24)
+    text = page.text(Whole(page), "The whole template", lines=22)
     text.widget.add_class("pt-yaml")
     return [
-        page.head("The whole template", "a Pod, a PodTemplate or a pod's spec may be pasted here"),
-        page.field(text, "What the other pages have no field for is kept.", wide=True),
+        page.field(
+            text,
+            "A Pod, a PodTemplate or a pod's spec may be pasted here. "
+            "What the other pages have no field for is kept.",
+            wide=True,
+        ),
     ]

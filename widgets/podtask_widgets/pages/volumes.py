@@ -85,9 +85,9 @@ def _card(page: Page, entry: Entry) -> list[Any]:
         fill()
         entry.write()
 
-    name = page.text(at(entry.place, "name"), f"Volume {entry.number}, name", after=entry.write)
+    name = page.text(at(entry.place, "name"), f"Volume {entry.number}", after=entry.write)
     options = [(label, key) for key, label in KINDS.items()] + [(each, each) for each in OTHERS]
-    kinds = page.choice(kind, f"Volume {entry.number}, kind", options, changed)
+    kinds = page.choice(kind, "Kind", options, changed)
     fill()
     top = styled(w.Box([page.field(name), page.field(kinds),
                         cross(f"Remove volume {entry.number}", entry.remove)]), "pt-top")  # fmt: skip
