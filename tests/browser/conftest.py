@@ -39,7 +39,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     made.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def open_notebook(
     chromium: Any, lab: Lab, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Any]]:
@@ -48,13 +48,11 @@ def open_notebook(
 
     contexts: list[Any] = []
 
-    def start(
-        *cells: str, dark: bool = False, width: int = WIDE, height: int = 900, lab: Lab = lab
-    ) -> Any:
-        context = chromium.new_context(viewport={"width": width, "height": height})
+    def start(*cells: str, dark: bool = False, width: int = WIDE, lab: Lab = lab) -> Any:
+        context = chromium.new_context(viewport={"width": width, "height": 900})
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         contexts.append(context)
-        name = f"{Path(request.node.name).stem.replace('[', '-').replace(']', '')}-{len(contexts)}"
+        name = f"{Path(request.node.name).stem}-{len(contexts)}"
         return Notebook(context.new_page(), lab, name, list(cells), dark)
 
     yield start

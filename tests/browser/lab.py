@@ -41,9 +41,9 @@ class Lab:
                   "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")}  # fmt: skip
         for name, value in SETTINGS.items():
             plugin, _, file = name.rpartition("/")
-            path = Path(state["JUPYTERLAB_SETTINGS_DIR"]) / plugin / f"{file}.jupyterlab-settings"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(value))
+            kept = Path(state["JUPYTERLAB_SETTINGS_DIR"]) / plugin / f"{file}.jupyterlab-settings"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(value))
         path = os.pathsep.join(str(ROOT / each) for each in ("ext", "widgets", "."))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *OPTIONS],
@@ -62,7 +62,8 @@ class Lab:
                 self.url = found[0]
                 break
         assert self.url, "".join(self._lines)
-        threading.Thread(target=self._drain, daemon=True).start()
+        self._reader = threading.Thread(target=self._drain, daemon=True)
+        self._reader.start()
 
     def _drain(self) -> None:
         """Reads what it says, so that it never waits for a reader."""
@@ -73,3 +74,6 @@ class Lab:
         """Ends it, with its kernels."""
         self._process.terminate()
         self._process.wait(30)
+        self._reader.join(30)
+        assert self._process.stdout
+        self._process.stdout.close()

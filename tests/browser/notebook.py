@@ -13,9 +13,10 @@ from tests.browser.lab import TOKEN, Lab
 SHOTS = Path(__file__).parent.parent.parent / "build" / "screenshots"
 PATIENCE = 60_000  # ms, until something that must come is missing
 # With subshells a kernel is said to be idle while a cell runs: the cell's own prompt tells.
-ENDED = """n => {
+ENDED = """([n, before]) => {
   const cell = window.jupyterapp.shell.currentWidget.content.widgets[n];
   return cell && cell.model.executionState !== 'running' && cell.model.executionCount !== null
+    && cell.model.executionCount !== before
     && !cell.node.querySelector('.jp-InputPrompt').textContent.includes('*');
 }"""
 
@@ -42,6 +43,7 @@ class Notebook:
             "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
             "nbformat": 4, "nbformat_minor": 5,
         }))  # fmt: skip
+        self._before: dict[int, Any] = {}  # the count of a cell before it was started
         page.set_default_timeout(PATIENCE)
         self._url = f"{lab.url}lab/tree/{name}.ipynb?token={TOKEN}&reset"
         self.open()
@@ -74,9 +76,9 @@ class Notebook:
 
     def start(self, number: int) -> None:
         """Runs a cell."""
-        self.page.evaluate(
-            "n => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = n }", number
-        )
+        self._before[number] = self.page.evaluate(
+            "n => { const c = window.jupyterapp.shell.currentWidget.content; c.activeCellIndex = n;"
+            " return c.widgets[n].model.executionCount }", number)  # fmt: skip
         self.command("notebook:run-cell")
 
     def run(self, number: int) -> None:
@@ -86,7 +88,7 @@ class Notebook:
 
     def ended(self, number: int) -> None:
         """Waits until a cell has run."""
-        self.page.wait_for_function(ENDED, arg=number)
+        self.page.wait_for_function(ENDED, arg=[number, self._before.get(number)])
 
     def output(self, number: int) -> str:
         """Returns the text under a cell, as the page shows it."""

@@ -17,6 +17,9 @@ COPY = (
 CLOSE = "if(event.key==='Escape'){this.open=false;this.querySelector('summary').focus()}"
 
 
+LEFT = "if(event.relatedTarget&&!this.contains(event.relatedTarget))this.open=false"
+
+
 def menu(texts: Mapping[str, str]) -> str:
     """Returns the menu.
 
@@ -27,5 +30,5 @@ def menu(texts: Mapping[str, str]) -> str:
         f'<button type="button" data-text="{escape(text)}" onclick="{escape(COPY)}">{escape(words)}</button>'
         for words, text in texts.items()
     )
-    return (f'<details class="pt-copy" onkeydown="{escape(CLOSE)}"><summary>Copy</summary>'
+    return (f'<details class="pt-copy" onkeydown="{escape(CLOSE)}" onfocusout="{escape(LEFT)}"><summary>Copy</summary>'
             f"<div>{entries}</div></details>")  # fmt: skip

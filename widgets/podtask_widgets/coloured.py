@@ -13,7 +13,7 @@ ITEM = re.compile(r"^(\s*)((?:- )+)(.*)$")
 FOLLOW = (
     '<img src="data:," alt="" hidden onerror="const b=this.closest(\'.pt-side\'),'
     "n=b&&b.querySelector('.pt-new');if(n){const t=n.offsetTop-b.offsetTop;"
-    'if(t<b.scrollTop||t>b.scrollTop+b.clientHeight-40)b.scrollTop=t-b.clientHeight/3}">'
+    'if(t<b.scrollTop||t>b.scrollTop+b.clientHeight-90)b.scrollTop=t-b.clientHeight/3}">'
 )
 
 

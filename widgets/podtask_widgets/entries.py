@@ -201,7 +201,7 @@ class Half:
 
 def cross(label: str, remove: Callable[[], None]) -> Any:
     """Returns a small button that takes an entry away."""
-    made = styled(w.Button(icon="times", tooltip=label), "pt-x")
+    made = styled(w.Button(description=label, tooltip=label), "pt-x")
     made.on_click(lambda _: remove())
     return made
 

@@ -113,9 +113,9 @@ class Page:
         made = w.HTML(f"<div>{escape(text)}{more}</div>", layout=self._plain, style=self._note)
         return styled(made, "pt-sec")
 
-    def button(self, text: str, click: Callable[[], None], icon: str = "plus") -> Any:
+    def button(self, text: str, click: Callable[[], None]) -> Any:
         """Returns a quiet button."""
-        made = styled(w.Button(description=text, icon=icon), "pt-add")
+        made = styled(w.Button(description=text), "pt-add")
         made.on_click(lambda _: click())
         return made
 

@@ -37,7 +37,7 @@ def build(page: Page) -> list[Any]:
         page.head("Accelerators", "limits of other resources, by name"),
         Pairs(page, at(resources, "limits"), "resource", ("nvidia.com/gpu", "1"),
               only=lambda name: "/" in name, offers=ACCELERATORS).box,
-        page.button("Add an NVIDIA GPU, with its toleration and shared memory", add_gpu, "bolt"),
+        page.button("Add an NVIDIA GPU, with its toleration and shared memory", add_gpu),
         page.head("Shared memory"),
         page.grid(page.field(page.text(SharedMemory(page.draft), "Size of /dev/shm", hint="64Mi"),
                              "Data loaders of frameworks need more than the default 64Mi")),

@@ -22,7 +22,7 @@ EFFECTS = (("every effect", None), ("NoSchedule", "NoSchedule"), ("NoExecute", "
 def build(page: Page) -> list[Any]:
     """Returns the page's widgets."""
     draft = page.draft
-    columns = "minmax(0,1.3fr) minmax(0,.9fr) minmax(0,.9fr) minmax(0,1fr)"
+    columns = "minmax(0,1.2fr) minmax(0,.8fr) minmax(0,.7fr) minmax(0,1.15fr)"
     affinity = page.text(draft.field("affinity"), "Affinity, in YAML", YAML, lines=5,
                          hint="nodeAffinity:\n  requiredDuringSchedulingIgnoredDuringExecution: ...")  # fmt: skip
     return [

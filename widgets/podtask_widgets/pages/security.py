@@ -55,5 +55,5 @@ def build(page: Page) -> list[Any]:
             yes_no(own, "readOnlyRootFilesystem", "Root file system is read only"),
             yes_no(own, "allowPrivilegeEscalation", "May gain privileges"),
         ),
-        page.button("Set all that Pod Security “restricted” wants", restrict, "lock"),
+        page.button("Set all that Pod Security “restricted” wants", restrict),
     ]
