@@ -8,6 +8,7 @@ import os
 import queue
 import re
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -86,7 +87,10 @@ class Kernel:
     """
 
     def __init__(self, env: dict[str, str] | None = None) -> None:
-        self._manager = KernelManager(kernel_name="python3", transport="ipc")
+        # A folder each: the names of the sockets are else those of another kernel started just now.
+        self._folder = tempfile.TemporaryDirectory(prefix="kernel-")
+        address = os.path.join(self._folder.name, "ipc")
+        self._manager = KernelManager(kernel_name="python3", transport="ipc", ip=address)
         self._manager.start_kernel(env=env or dict(os.environ))
         self._client = self._manager.blocking_client()
         self._client.start_channels()
@@ -167,6 +171,7 @@ class Kernel:
         self._manager.shutdown_kernel(now=True)
         context = self._manager.context
         context.destroy(linger=0)
+        self._folder.cleanup()
 
     def messages(self, seconds: float) -> Any:
         """Yields the messages of the running cell until it has ended."""

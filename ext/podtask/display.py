@@ -41,6 +41,7 @@ class View:
             name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
         }
         self._parts: list[bytes] = []
+        self._lost = 0  # frames that the runner no longer had for us
 
     def take(self, update: Update) -> bool:
         """Shows an update; returns whether it was the last."""
@@ -92,8 +93,12 @@ class View:
             names = ", ".join(frame.meta["pip"])
             self._screen.close(f"Installed {names} in {frame.meta['seconds']} s.")
         elif frame.kind == wire.GAP:
-            lost = frame.meta["to"] - frame.meta["from"] + 1
-            self._say(f"{lost} pieces of output were dropped: the notebook was away too long")
+            if not self._lost:
+                self._say(
+                    "output was dropped here: it came faster than it could be sent, or nobody was here"
+                )
+            self._lost += frame.meta["to"] - frame.meta["from"] + 1
+            self._parts = []
         elif frame.kind == wire.DISPLAY:
             self._parts.append(frame.data)
             if not frame.meta.get("more"):
@@ -101,7 +106,12 @@ class View:
                 self._parts = []
 
     def _display(self, meta: dict[str, Any], text: bytes) -> None:
-        shown = json.loads(text)
+        try:
+            shown = json.loads(text)
+        except ValueError:
+            if not self._lost:
+                raise
+            return  # its first pieces were dropped
         data, too_large = bounded(shown["data"])
         if too_large:
             self._say(f"too large to show: {', '.join(too_large)}")
@@ -139,9 +149,14 @@ class View:
         tail = self._tally.end()
         if self._tally.left_out:
             size = self._tally.left_out / 2**20
-            self._say(f"{size:.1f} MiB of output left out; {self._called}.logs() has all")
+            has = "what was not dropped" if self._lost else "all"
+            self._say(f"{size:.1f} MiB of output left out; {self._called}.logs() has {has}")
         for name, text in tail:
             self._screen.write(name, text)
+        if self._lost:
+            self._say(
+                f"{self._lost} pieces of output were dropped: the runner keeps the last 256 MiB"
+            )
 
     def _say(self, text: str) -> None:
         self._screen.write("stderr", f"\n[podtask: {text}]\n")

@@ -61,7 +61,8 @@ class Loop:
             self.asyncio.close()
 
     async def _close(self) -> None:
-        await asyncio.gather(*self._background)
+        # One that fails leaves the others; what could not be deleted has been told by then.
+        await asyncio.gather(*self._background, return_exceptions=True)
         for close in self._closers:
             await close()
         rest = asyncio.all_tasks() - {asyncio.current_task()}

@@ -107,7 +107,7 @@ class Pod:
         pause = QUICK
         running = False
         overlap = 1 + int(self._api.round_trip / QUICK)
-        tries: set[asyncio.Task[T]] = set()
+        tries: set[asyncio.Task[tuple[ByteStream, T]]] = set()
         try:
             while True:
                 if len(tries) < overlap:
@@ -116,7 +116,7 @@ class Pod:
                 for each in [each for each in tries if each.done()]:
                     tries.discard(each)
                     if each.exception() is None:
-                        return each.result()
+                        return each.result()[1]
                     if not isinstance(each.exception(), (OSError, asyncio.TimeoutError)):
                         each.result()
                 await self._pause(pause)
@@ -125,7 +125,8 @@ class Pod:
                     running, pause = True, QUICK
         finally:
             for each in tries:
-                each.cancel()
+                if not each.cancel() and each.exception() is None:
+                    loop().background(each.result()[0].close())  # came second
 
     async def delete(self, grace: float | None = None) -> None:
         """Deletes the pod; gone already is fine."""
@@ -184,7 +185,7 @@ class Pod:
         except ClusterError as error:
             self._on_phase("Left", f"{self.name} could not be deleted: {error.what}")
 
-    async def _try(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
+    async def _try(self, greet: Callable[[ByteStream], Awaitable[T]]) -> tuple[ByteStream, T]:
         try:
             stream = await self._api.forward(self._namespace, self.name, self._port)
         except ApiError as error:
@@ -194,7 +195,7 @@ class Pod:
                 f"Ask for a Role with them: {error.message}",
             ) from None
         try:
-            return await greet(stream)
+            return stream, await greet(stream)
         except BaseException:
             await asyncio.shield(stream.close())
             raise

@@ -112,6 +112,7 @@ class Preview:
             "Difference to the last run": changed or ("none" if self.last else ""),
             "Python": self.to_python(),
             "kubectl": self.kubectl(),
+            "Flyte": self.template.to_flyte(),
         }
         kept = {head: text for head, text in folds.items() if text}
         return card(f"Dry run: pod {metadata['name']}", rows, kept)

@@ -40,8 +40,9 @@ async def race(
             # Frames may still be on their way; the verdict is what they say.
             await asyncio.wait({talk}, timeout=LAST_WORDS_SECONDS)
         if talk.done() and isinstance(talk.exception(), OSError):
-            return await status  # a local runner that nobody answers at has ended
-        if talk.done():
+            # A local runner that nobody answers at has ended, and its status says how.
+            await asyncio.wait(loops - {talk}, return_when=asyncio.FIRST_COMPLETED)
+        elif talk.done():
             verdict = talk.result()
             if verdict.end["status"] == "terminated":
                 verdict.stopped = await placement.stopped()

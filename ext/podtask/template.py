@@ -163,6 +163,14 @@ class PodTemplate:
             del given["primary_container_name"]
         return call("PodTemplate", {name: value for name, value in given.items() if value})
 
+    def to_flyte(self) -> str:
+        """Returns a program that makes the same template for Flyte, a ``flytekit.PodTemplate``."""
+        from .flyte import source
+
+        return source(
+            self.pod_spec, self.primary_container_name, self.labels or {}, self.annotations or {}
+        )
+
     def _repr_html_(self) -> str:
         primary, labels, annotations = (
             self.primary_container_name, self.labels or {}, self.annotations or {},

@@ -98,7 +98,7 @@ def test_copy(open_notebook: Callable[..., Any]) -> None:
     notebook.run(0)
     form, page = Form(notebook.page), notebook.page
     for words, begins in (("YAML", "metadata:"), ("Python", "from podtask import"),
-                          ("kubectl", "kubectl apply"), ("Flyte", "import flyte")):  # fmt: skip
+                          ("kubectl", "kubectl apply"), ("Flyte", "from flytekit import")):  # fmt: skip
         form.root.locator(".pt-copy summary").click()
         form.click(words)
         page.wait_for_function("document.querySelector('.pt-copy summary').innerText === 'Copied'")

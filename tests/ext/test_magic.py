@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
-from tests.notebook import Shell
+from tests.notebook import Kernel, Shell, plain
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +121,26 @@ def test_local_is_never_chosen_silently(shell: Shell, monkeypatch: pytest.Monkey
     assert "No cluster is configured" in shown
     assert "KUBECONFIG" in shown
     assert "--local" in shown
+
+
+@pytest.mark.feature("A27")
+def test_missing_client_library_is_one_line(tmp_path: Path) -> None:
+    """A client library that cannot be imported is told with what to do; --local needs none."""
+    broken = tmp_path / "broken" / "kubernetes"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('cannot import name six')\n")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(broken.parent), *sys.path])}
+    del env["PODTASK_BACKEND"]
+    kernel = Kernel(env)
+    with contextlib.closing(kernel):
+        kernel.run("%load_ext podtask")
+        error = kernel.run("%%podtask\n1").error
+        assert error is not None
+        assert plain(error[2]).splitlines() == [
+            "ClusterError: The Kubernetes client library cannot be imported: cannot import name six.",
+            "  Run %pip install -U 'kubernetes>=31,!=36.0.0', restart the kernel; --local needs none.",
+        ]
+        assert kernel.run("%%podtask --local\n6 * 7").result == {"text/plain": "42"}
 
 
 @pytest.mark.feature("A26", "B11")

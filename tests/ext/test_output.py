@@ -190,7 +190,7 @@ def test_unfinished_lines_colours_logging_and_warnings(here: Kernel) -> None:
         "logging.getLogger('mine').warning('logged')\nwarnings.warn('look')\ninput()"
     )
     seen = here.until("red\x1b[0m")
-    here.interrupt()
+    assert here.answer("") == ("", False)
     rest = here.finish()
     assert seen.stdout == "\x1b[31mred\x1b[0m"
     err = seen.stderr + rest.stderr

@@ -13,6 +13,7 @@ from podtask.errors import InputError
 from podtask.pickles import MINOR, pack_inputs, select
 
 from tests.ext.packing import OTHER, Array, definitions, remote
+from tests.notebook import Shell
 
 Notebook = Callable[[str], dict[str, Any]]
 
@@ -169,3 +170,22 @@ def test_inputs_over_the_limit_are_refused(python: str) -> None:
     with pytest.raises(InputError, match=told) as caught:
         pack_inputs(values, {}, python, limit=4 << 20)
     assert "--max-input" in caught.value.do
+
+
+@pytest.mark.parametrize("big", ["b'x' * (4 << 20)", "Apart(bytearray(4 << 20))"])
+def test_value_the_disk_has_no_room_for_costs_no_other(shell: Shell, big: str) -> None:
+    """What cannot be written stays behind by name, whether it goes in the pickle or apart."""
+    source = (
+        "%%podtask --local -o small,big,last\n"
+        "import pickle, resource\n"
+        "class Apart:\n"
+        "    def __init__(self, data): self.data = data\n"
+        "    def __reduce_ex__(self, protocol): return Apart, (pickle.PickleBuffer(self.data),)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))\n"
+        f"small, last = 1, Apart(bytearray(9))\nbig = {big}\n"
+    )
+    _, said = shell.output(source)
+    assert shell["small"] == 1
+    assert bytes(shell["last"].data) == bytes(9)
+    assert "big" not in shell.ip.user_ns
+    assert "OSError: [Errno 27] File too large" in said

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import signal
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from podtask.backend import ByteStream
 from podtask.channel import Channel
 from podtask.local import LocalProcess
 from podtask.manifest import Identity, render
@@ -14,7 +18,7 @@ from podtask.options import RunOptions
 from podtask.runner import wire
 from podtask.unpack import unpack
 
-from tests.ext.test_channel import KEY, job, run
+from tests.ext.test_channel import KEY, Cut, T, Unreliable, job, run
 
 
 @pytest.mark.parametrize("cut_after", [False, True])
@@ -108,3 +112,92 @@ def test_errors_with_long_messages_fit_into_the_verdict() -> None:
     assert verdict.end["status"] == "error"
     assert [each["type"] for each in verdict.end["error"]["errors"]] == ["KeyError", "ValueError"]
     assert all(len(each["message"]) > 1000 for each in verdict.end["error"]["errors"])
+
+
+class Stopping(Cut):
+    """A stream in whose middle the runner is told to stop."""
+
+    def __init__(self, stream: ByteStream, stop: Callable[[], None]) -> None:
+        super().__init__(stream, 1 << 30)
+        self._room = 10 << 20
+        self._stop = stop
+
+    async def receive(self) -> bytes:
+        data = await super().receive()
+        if 0 < self._room <= len(data):
+            self._stop()
+        self._room -= len(data)
+        return data
+
+
+def test_runner_told_to_stop_lets_the_values_go_out() -> None:
+    """Who is fetching the values when the pod is ended gets them whole, on the same connection."""
+
+    async def scene() -> Any:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions(), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+
+        class Watched(Unreliable):
+            async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
+                stop = functools.partial(placement._process.send_signal, signal.SIGTERM)
+                return await placement.connect(lambda stream: greet(Stopping(stream, stop)))
+
+        work = job("value = bytes(100 << 20)", ["value"])
+        channel = Channel(Watched(placement, []), KEY, lambda python: work, lambda frame: None)
+        try:
+            verdict = await asyncio.wait_for(channel.run(), 30)
+        finally:
+            await placement.delete()
+        assert channel.reconnects == 0
+        [value] = unpack(verdict.parts, verdict.end["packed"])
+        return value
+
+    assert asyncio.run(scene()) == bytes(100 << 20)
+
+
+SCRIBBLED = """
+import os, signal, stat
+for fd in range(3, 64):
+    try:
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            os.pwrite(fd, b"x" * 100, 0)
+    except OSError:
+        pass
+print("done", flush=True)
+try:
+    signal.pause()
+except KeyboardInterrupt:
+    pass
+"""
+
+
+def test_cell_cannot_write_into_what_the_runner_keeps() -> None:
+    """A client that comes after a cell wrote into all open files gets every frame."""
+
+    async def scene() -> list[wire.Frame]:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions(), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        scribbled = asyncio.Event()
+
+        def on_frame(frame: wire.Frame) -> None:
+            if frame.kind == wire.STREAM:
+                scribbled.set()
+
+        work = job(SCRIBBLED, [])
+        first = asyncio.ensure_future(Channel(placement, KEY, lambda _: work, on_frame).run())
+        await asyncio.wait_for(scribbled.wait(), 30)
+        first.cancel()
+        frames: list[wire.Frame] = []
+        second = Channel(placement, KEY, None, frames.append)
+        await second.interrupt()
+        try:
+            verdict = await asyncio.wait_for(second.run(), 30)
+        finally:
+            await placement.delete()
+        assert verdict.end["status"] == "ok"
+        return frames
+
+    frames = asyncio.run(scene())
+    assert [(frame.seq, frame.kind) for frame in frames] == [(1, wire.STATE), (2, wire.STREAM)]

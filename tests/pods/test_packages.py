@@ -13,6 +13,7 @@ from podtask.errors import StartError
 from podtask.presets import host_path
 
 from tests.ext.test_packages import VERSION, index
+from tests.notebook import Shell
 from tests.pods.waiting import IMAGE
 
 __all__ = ["index"]  # the fixture
@@ -45,6 +46,19 @@ def test_packages_are_installed_at_start(address: str, index: int) -> None:
         podtask.submit(VERSION, options=unreached).result(60)
     block = "# /// script\n# dependencies = ['podtasktest==1.0']\n# ///\n"
     assert podtask.submit(block + VERSION, options=options.changed(pip=())).result(60) == "1.0"
+
+
+def test_pip_in_a_cell_installs_for_its_next_line(pods: Shell, address: str, index: int) -> None:
+    """%pip install shows pip's output live, and what it installed can be imported at once."""
+    pods["with_pip"] = PodTemplate().with_(host_path(str(Path(pip.__file__).parent), "/pip/pip"))
+    out, _ = pods.output(
+        f"%%podtask -t with_pip --image {IMAGE} --env PYTHONPATH=/pip -o found"
+        " --env PIP_BREAK_SYSTEM_PACKAGES=1\n"  # its Python is Debian's
+        f"%pip install --index-url http://{address}:{index}/one/ --trusted-host {address} podtasktest\n"
+        "import podtasktest\nfound = podtasktest.version"
+    )
+    assert "Successfully installed podtasktest-2.0" in out
+    assert pods["found"] == "2.0"
 
 
 @pytest.mark.feature("A28")

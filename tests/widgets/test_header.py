@@ -63,5 +63,5 @@ def test_copies(user: User) -> None:
     user.builder.template = METRICS
     shown = user.html("pt-menu")
     for words in (">YAML<", ">Python<", ">kubectl<", ">Flyte<", "kubectl apply -f -",
-                  "V1ContainerPort", "flyte.PodTemplate"):  # fmt: skip
+                  "V1ContainerPort", "from flytekit import"):  # fmt: skip
         assert words in shown

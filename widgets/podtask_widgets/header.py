@@ -11,7 +11,6 @@ import yaml
 from podtask.template import PodTemplate
 
 from .clipboard import menu
-from .flyte import to_flyte
 from .page import styled
 
 LONGEST = 70  # characters of a problem beside the name
@@ -68,7 +67,7 @@ class Header:
         kubectl = f"kubectl apply -f - <<'EOF'\n{yaml.safe_dump(whole, sort_keys=False)}EOF\n"
         python = f"from podtask import PodTemplate\n\ntemplate = {template.to_python()}\n"
         self._copy.value = menu({"YAML": text, "Python": python, "kubectl": kubectl,
-                                 "Flyte": to_flyte(template)})  # fmt: skip
+                                 "Flyte": template.to_flyte()})  # fmt: skip
 
     def say(self, text: str, good: bool = True) -> None:
         """Says what came of something, below the head; an empty text takes it away."""

@@ -52,11 +52,9 @@ def load(context: str | None) -> Access:
         InputError: no such context, or no cluster is configured.
         ClusterError: the credentials cannot be had.
     """
-    from kubernetes import config as kubernetes_config
+    config = _library()
     from kubernetes.client import Configuration
-    from kubernetes.config.config_exception import ConfigException
 
-    config: Any = kubernetes_config
     settings = Configuration()
     files = _files()
     there = any(Path(file).expanduser().exists() for file in files.split(os.pathsep) if file)
@@ -70,7 +68,7 @@ def load(context: str | None) -> Access:
             name, namespace = _context(config, context, files)
             # By name: the library keeps the KUBECONFIG of its import.
             config.load_kube_config(files, context=name, client_configuration=settings)
-    except ConfigException as error:
+    except config.ConfigException as error:
         raise ClusterError(
             f"The kubeconfig {files} cannot be used: {_first_line(error)}", HELP
         ) from None
@@ -92,15 +90,26 @@ def load(context: str | None) -> Access:
 
 def contexts() -> list[str]:
     """Returns the names of the kubeconfig's contexts; none where there is no such file. Blocks."""
-    from kubernetes import config as kubernetes_config
-    from kubernetes.config.config_exception import ConfigException
-
-    config: Any = kubernetes_config
+    config = _library()
     try:
         known, _ = config.list_kube_config_contexts(config_file=_files())
-    except ConfigException:
+    except config.ConfigException:
         return []
     return sorted(each["name"] for each in known)
+
+
+def _library() -> Any:
+    """Returns the client library's config module.
+
+    Raises:
+        ClusterError: it cannot be imported: it was removed, or another version of it is broken.
+    """
+    try:
+        from kubernetes import config
+    except ImportError as error:
+        raise ClusterError(f"The Kubernetes client library cannot be imported: {error}.",
+                           "Run %pip install -U 'kubernetes>=31,!=36.0.0', restart the kernel; --local needs none.") from None  # fmt: skip
+    return config
 
 
 def _files() -> str:

@@ -3,11 +3,14 @@
 import fcntl
 import os
 import signal
+from itertools import islice
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 
 from . import wire
 from .output import CHUNK, drain
 from .spool import scratch
+
+MOST_CHUNKS = 16  # of a descriptor at a time: more than a pipe holds; a flood would never end
 
 
 def memory_file() -> Any:
@@ -81,7 +84,7 @@ class Child:
         try:
             yield from self._emitted()
             for name, tap in self.taps.items():
-                for chunk in drain(tap):
+                for chunk in islice(drain(tap), MOST_CHUNKS):
                     yield wire.Frame(wire.STREAM, 0, {"name": name}, chunk)
         finally:
             fcntl.lockf(self.lock, fcntl.LOCK_UN)

@@ -9,6 +9,7 @@ from . import wire
 from .connection import Connection
 
 FOREVER = float("inf")
+MOST_WAITING = 32  # connections that have not shown yet that they know the key
 
 
 class Clients:
@@ -111,4 +112,7 @@ class Clients:
             sock = self._listener.accept()[0]
         except OSError:
             return  # it was gone before we came
+        waiting = [client for client in self._all if not client.trusted]
+        if len(waiting) >= MOST_WAITING:  # whoever floods us makes way for the next
+            waiting[0].close()
         self.add(sock, trusted=False)

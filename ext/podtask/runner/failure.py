@@ -47,20 +47,9 @@ def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
         stage: pip, load or run.
     """
     places = {id(error): place for place, error in enumerate(errors)}
-    error = errors[0]
-    import traceback  # takes its time, and most cells do not fail
-
-    try:
-        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    except Exception as broken:
-        text = f"<{type(broken).__name__} while it was formatted>"
     most = LONGEST_TEXT
     while True:
-        found = {
-            "errors": [_one(error, places, most) for error in errors],
-            "stage": stage,
-            "text": text[:most],
-        }
+        found = {"errors": [_one(error, places, most) for error in errors], "stage": stage}
         if not most or len(json.dumps(found)) <= LONGEST_ALL:
             return found
         most //= 2

@@ -120,6 +120,11 @@ class Spool:
                 return segment.read(seq, most)
         raise KeyError(seq)
 
+    def close(self) -> None:
+        """Closes the files: in the worker, which could write into them."""
+        for segment in self._segments:
+            segment.close()
+
 
 def _write_at(fd: int, data: bytes, offset: int) -> None:
     view = memoryview(data)

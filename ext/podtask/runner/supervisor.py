@@ -182,7 +182,7 @@ class Supervisor:
         self._keep(wire.STATE, {"step": "run", "filename": job["filename"], "source": source})
         inputs = blob.fileno() if blob is not None else None
         # In the worker they are closed: what it held too would never end for the selector here.
-        ours = [self._wake, self._wake_end, self._selector, *self._clients.sockets]
+        ours = [self._wake, self._wake_end, self._selector, self._spool, *self._clients.sockets]
         self._child = child = Child(lambda child: worker.main(job, inputs, child), ours)
         for fd in (child.events, *child.taps.values()):
             self._selector.register(fd, selectors.EVENT_READ, lambda: None)
@@ -228,8 +228,8 @@ class Supervisor:
     # -- bounds ------------------------------------------------------------------------------------
 
     def _next_bound(self) -> float:
-        bounds = [self._deadline if self.state == "running" else FOREVER, self._kill_at]
-        bounds.append(self._clients.expires())
+        bounds = [self._deadline] if self.state == "running" else []
+        bounds += [self._kill_at, self._clients.expires()]
         bounds.append(self._clients.alone_since + self._patience())
         return min(*bounds, time.monotonic() + 3600)
 
@@ -251,15 +251,14 @@ class Supervisor:
             if self._kill_at <= now:
                 self._kill_at = FOREVER
                 self._child.kill(signal.SIGKILL)
-        elif self._stopped:
+        elif self._stopped and (self._kill_at <= now or not self._clients.attached):
             self._leave(self._stopped)
         if self._clients.alone_since + self._patience() <= now:
             self._leave(96)
         elif self.state == "done" and not self._told and self._clients.alone_since != FOREVER:
-            assert self._end is not None
             self._told = True
-            self._log.say(f"podtask: ended ({self._end['status']}); waits {self._patience():g} s "
-                          "for its notebook: %podtask attach")  # fmt: skip
+            self._log.say(f"podtask: ended ({self._end and self._end['status']}); waits "
+                          f"{self._patience():g} s for its notebook: %podtask attach")  # fmt: skip
 
     def _leave(self, code: int) -> None:
         """Ends without anybody having taken the result: it goes to the log."""
@@ -289,8 +288,9 @@ class Supervisor:
                 self._child.kill(signal.SIGKILL)
                 self._exit = 128 + number
             self._stop("terminated", float(self._job["grace"]))
-        else:
+        else:  # who is fetching has as long as the cell would have had
             self._stopped = 128 + number
+            self._kill_at = time.monotonic() + float(self._job.get("grace", 0))
 
 
 def main(

@@ -146,7 +146,12 @@ def _dump(
                 break
         if failed is None:
             of = pack.versions(used)
-            return {"packed": packed, "kept": kept, "sizes": file.finish(), "versions": of}
+            try:
+                return {"packed": packed, "kept": kept, "sizes": file.finish(), "versions": of}
+            except OSError as error:  # no room: the largest stays behind, the others have it
+                about = max(packed, key=lambda each: int(each["size"]))
+                kept.append({**about, "why": _said(error)})
+                failed = [item for group in groups for item in group][packed.index(about)]
         items.remove(failed)  # its half in the memo is of no use: begin again
 
 
@@ -161,6 +166,10 @@ def _one(packer: pack.Packer, file: File, item: Item, auto: bool) -> Dict[str, A
     except TooLarge:
         about["why"] = f"over {RESULT_LIMIT >> 20} MiB"
     except Exception as error:  # whatever a __reduce__ of the user's raises
-        about["why"] = f"{type(error).__name__}: {error}"[:500]
+        about["why"] = _said(error)
     about.update(size=file.size - start, stream=file.stream, buffers=file.buffers)
     return about
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:500]

@@ -1,0 +1,35 @@
+"""What a notebook is shown of frames that were lost on the way."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from podtask import RunOptions, submit
+from podtask.display import View
+from podtask.feed import Update
+from podtask.runner import wire
+from podtask.screens import Terminal
+
+
+def test_display_whose_first_pieces_were_dropped_is_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The frames behind a gap are shown; half a display is not, and how much is missing is said."""
+    task = submit("1", options=RunOptions.of(local=True))
+    task.wait()
+    view = View(task, Terminal())
+    whole = json.dumps({"data": {"text/plain": "whole"}, "metadata": {}}).encode()
+    for frame in (
+        wire.Frame(wire.DISPLAY, 1, {"more": True}, whole[:9]),
+        wire.Frame(wire.GAP, 7, {"from": 2, "to": 7}, b""),
+        wire.Frame(wire.DISPLAY, 8, {}, whole[9:]),
+        wire.Frame(wire.GAP, 10, {"from": 9, "to": 10}, b""),
+        wire.Frame(wire.DISPLAY, 11, {}, whole),
+    ):
+        view.take(Update("frame", frame=frame))
+    view.end()
+    out, err = capsys.readouterr()
+    assert out == "whole\n"
+    assert err.count("output was dropped here") == 1
+    assert "[podtask: 8 pieces of output were dropped" in err
