@@ -2,7 +2,8 @@
 
     python notebooks/run.py notebooks/quickstart.ipynb [--cluster]
 
-Runs on the local backend unless --cluster is given.
+Runs on the local backend unless --cluster is given. What a cell tagged "raises-exception" raises is
+meant; any other error ends the run.
 """
 
 from __future__ import annotations
@@ -28,11 +29,14 @@ def main() -> int:
     words.add_argument("--cluster", action="store_true", help="in pods, not on this machine")
     words.add_argument("--output", type=Path, help="where the executed notebook goes")
     given = words.parse_args()
+    notebook = nbformat.read(given.notebook, as_version=4)
     if not given.cluster:
+        if notebook.metadata.get("podtask", {}).get("needs") == "cluster":
+            print(f"{given.notebook} needs a cluster: add --cluster.", file=sys.stderr)
+            return 2
         os.environ["PODTASK_BACKEND"] = "local"
     output = given.output or given.notebook.parent / "executed" / given.notebook.name
     output.parent.mkdir(exist_ok=True)
-    notebook = nbformat.read(given.notebook, as_version=4)
     client = NotebookClient(
         notebook,
         timeout=300,

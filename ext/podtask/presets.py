@@ -142,7 +142,7 @@ def sidecar(name: str, image: str, **fields: Any) -> Preset:
         name: of the container.
         image: its image; nothing is built.
         fields: ``command``, ``args``, ``env`` and ``mounts`` (mappings; a mount is volume: path),
-            ``ports`` (numbers), ``cpu`` and ``memory`` (limits), or any field of a container.
+            ``ports`` (numbers, or mappings), ``cpu`` and ``memory`` (limits), or any field of a container.
     """
     return _container("containers", name, image, fields)
 
@@ -267,7 +267,7 @@ def _container(kind: str, name: str, image: str, fields: dict[str, Any]) -> Pres
     if mounts:
         made["volumeMounts"] = [{"name": key, "mountPath": path} for key, path in mounts.items()]
     if ports:
-        made["ports"] = [{"containerPort": number} for number in ports]
+        made["ports"] = [dict(p) if isinstance(p, Mapping) else {"containerPort": p} for p in ports]
     if limits:
         made["resources"] = {"requests": limits, "limits": limits}
     return _preset(lambda spec, primary: _append(spec, kind, made))

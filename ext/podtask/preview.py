@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import difflib
 from dataclasses import dataclass
 from typing import Any
@@ -98,7 +99,11 @@ class Preview:
 
     def __repr__(self) -> str:
         said = [*self.notices, *self.verdict]
-        return "".join(f"# {line}\n" for line in said) + self.to_yaml()
+        return "".join(f"# {line}\n" for line in said) + self._readable()
+
+    def _readable(self) -> str:
+        """The YAML without the text of our program: forty lines that nobody asked for."""
+        return dataclasses.replace(self, pod=_without_program(self.pod)).to_yaml()
 
     def _repr_html_(self) -> str:
         metadata, spec = self.pod["metadata"], self.pod["spec"]
@@ -107,7 +112,7 @@ class Preview:
         folds = {
             "Overwritten by a rule": "\n".join(self.notices),
             "The API server": "\n".join(self.verdict),
-            "YAML": self.to_yaml(),
+            "YAML": self._readable(),
             "Difference to the template": self.diff_to_template(),
             "Difference to the last run": changed or ("none" if self.last else ""),
             "Python": self.to_python(),
@@ -142,18 +147,24 @@ def _diff(one: dict[str, Any], other: dict[str, Any], first: str, second: str) -
 
 
 def _comparable(pod: dict[str, Any]) -> dict[str, Any]:
-    """Returns a copy without what differs from run to run, our program shortened."""
-    made = copy.deepcopy(pod)
+    """Returns a copy without what differs from run to run, and without our program."""
+    made = _without_program(pod)
     made.get("metadata", {}).pop("name", None)
     for label in (TASK_LABEL, "podtask/kernel", "podtask/user"):
         made.get("metadata", {}).get("labels", {}).pop(label, None)
+    for container in made.get("spec", {}).get("containers", []):
+        if "env" in container:
+            container["env"] = [
+                entry for entry in container["env"] if entry["name"] not in OF_A_RUN
+            ]
+    return made
+
+
+def _without_program(pod: dict[str, Any]) -> dict[str, Any]:
+    made = copy.deepcopy(pod)
     for container in made.get("spec", {}).get("containers", []):
         for part in ("command", "args"):
             if boot_program() in container.get(part, []):
                 place = container[part].index(boot_program())
                 container[part][place] = "(podtask's first program)"
-        if "env" in container:
-            container["env"] = [
-                entry for entry in container["env"] if entry["name"] not in OF_A_RUN
-            ]
     return made

@@ -115,6 +115,11 @@ RECIPES = (
         ),
     ),
     Recipe(
+        ("docker.io/prom/pushgateway:v1.5.1",),  # Debian's package is of just that version
+        packages="prometheus-pushgateway",
+        command=("prometheus-pushgateway",),
+    ),
+    Recipe(
         ("docker.io/library/science:1",),
         packages="python3",
         command=("python3",),

@@ -69,13 +69,13 @@ CASES: dict[str, tuple[Preset, dict[str, Any]]] = {
         primary(envFrom=[{"configMapRef": {"name": "c", "optional": True}}]),
     ),
     "sidecar": (
-        presets.sidecar("db", "redis:7", args=["x"], env={"A": 1}, mounts={"v": "/v"}, ports=[6379],
+        presets.sidecar("db", "redis:7", args=["x"], env={"A": 1}, mounts={"v": "/v"}, ports=[6379, {"containerPort": 6380, "name": "more"}],
                         memory="1Gi", workingDir="/w"),
         {"containers": [
             {"name": "primary"},
             {"name": "db", "image": "redis:7", "args": ["x"], "workingDir": "/w",
              "env": [{"name": "A", "value": "1"}], "volumeMounts": [{"name": "v", "mountPath": "/v"}],
-             "ports": [{"containerPort": 6379}],
+             "ports": [{"containerPort": 6379}, {"containerPort": 6380, "name": "more"}],
              "resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1Gi"}}}]},
     ),
     "native sidecar": (
