@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs the system packages of the tests' own Kubernetes where that is possible: Debian, root.
+# Installs the system packages of the tests' own Kubernetes and browser where that is possible:
+# Debian, root.
 # Elsewhere it says nothing: the tests themselves say what they leave out, for want of what.
 set -euo pipefail
-[ -n "${PODTASK_TEST_KUBECONFIG:-}" ] && exit 0
 command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || exit 0
-wanted="containerd runc containernetworking-plugins iproute2 iptables openssl debootstrap gcc libc6-dev"
+wanted="chromium"
+[ -n "${PODTASK_TEST_KUBECONFIG:-}" ] || wanted="$wanted containerd runc containernetworking-plugins iproute2 iptables openssl debootstrap gcc libc6-dev"
 missing=""
 for package in $wanted; do
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"

@@ -148,6 +148,11 @@ def save(name: str, template: PodTemplate, for_user: bool = False, replace: bool
     return path
 
 
+def for_user() -> bool:
+    """Returns whether templates are saved for the user: there is no project here."""
+    return _project() is None
+
+
 def _project() -> Path | None:
     root = project_folder()
     return root / ".podtask" / "templates" if root else None

@@ -21,6 +21,8 @@ PATHS = {
     "config map": "/api/v1/namespaces/{}/configmaps",
     "service account": "/api/v1/namespaces/{}/serviceaccounts",
     "pod template": "/api/v1/namespaces/{}/podtemplates",
+    "priority class": "/apis/scheduling.k8s.io/v1/priorityclasses",
+    "runtime class": "/apis/node.k8s.io/v1/runtimeclasses",
     "queue": "/apis/kueue.x-k8s.io/v1beta1/namespaces/{}/localqueues",
 }
 OLD_SECONDS = 20.0  # until they are asked for again
@@ -41,14 +43,26 @@ def names(kind: str, options: RunOptions) -> list[str]:
     Returns:
         None of them where they may not be read, there is no cluster, or it has not answered yet.
     """
+    key, asking = _asking(kind, options)
+    if key not in _known:
+        wait([asking], PATIENCE)
+    return _known.get(key, [])
+
+
+def answered(kind: str, options: RunOptions) -> list[str]:
+    """Returns the same when the server has answered; not from the thread that shows things."""
+    key, asking = _asking(kind, options)
+    asking.result()
+    return _known[key]
+
+
+def _asking(kind: str, options: RunOptions) -> tuple[Key, Future[None]]:
     key = (kind, os.environ.get("KUBECONFIG"), options.context, options.namespace)
     when, asking = _asked.get(key, (-OLD_SECONDS, None))
     if asking is None or (asking.done() and time.monotonic() - when >= OLD_SECONDS):
         asking = loop().start(_ask(key, options))
         _asked[key] = time.monotonic(), asking
-    if key not in _known:
-        wait([asking], PATIENCE)
-    return _known.get(key, [])
+    return key, asking
 
 
 async def _ask(key: Key, options: RunOptions) -> None:

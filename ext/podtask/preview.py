@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +12,13 @@ import yaml
 
 from .errors import PodtaskError
 from .manifest import TASK_LABEL
+from .marks import marks, short
 from .options import RunOptions
 from .pretty import call, card, spec_rows
 from .program import boot_program
 from .submission import preview as render_preview
 from .template import PodTemplate
 
-LONGEST_MARK = 60
 OF_A_RUN = ("PODTASK_KEY", "PODTASK_PORT")
 
 
@@ -62,12 +60,16 @@ class Preview:
         text = str(yaml.safe_dump(self.pod, sort_keys=False))
         lines = text.splitlines()
         above: dict[int, list[str]] = {}
-        for line, inline, mark in _marks(yaml.compose(text), self.pod, self.template.to_dict()):
-            if inline:
-                lines[line] += f"  # {mark}"
+        for mark in marks(yaml.compose(text), self.pod, self.template.to_dict()):
+            if mark.there is None:  # added by a rule: not the user's, so nothing is lost
+                continue
+            line = lines[mark.line]
+            if mark.one_line:
+                lines[mark.line] = f"{line}  # was: {short(mark.there)}"
             else:
-                indent = " " * (len(lines[line]) - len(lines[line].lstrip()))
-                above.setdefault(line, []).append(f"{indent}# {mark}")
+                key = f"{mark.key} " if mark.here is None else ""
+                indent = " " * (len(line) - len(line.lstrip()))
+                above.setdefault(mark.line, []).append(f"{indent}# {key}was: {short(mark.there)}")
         return "".join(f"{each}\n" for number, line in enumerate(lines)
                        for each in [*above.get(number, []), line])  # fmt: skip
 
@@ -135,40 +137,6 @@ def _verdict(pod: dict[str, Any], options: RunOptions) -> tuple[str, ...]:
     if lost:
         return (f"{where}, but drops: {', '.join(lost)}.", "These features are off in the cluster.")
     return (f"{where}.",)
-
-
-def _marks(node: Any, value: Any, given: Any) -> Iterator[tuple[int, bool, str]]:
-    """Yields (line, whether behind it, text) where a value is another than the template's."""
-    if isinstance(value, dict) and isinstance(given, dict):
-        for key_node, value_node in node.value:
-            key = key_node.value
-            if key in given and value[key] != given[key]:
-                yield from _change(key_node, value_node, value[key], given[key])
-        for key in given:
-            if key not in value:
-                yield node.start_mark.line, False, f"{key} was: {_short(given[key])}"
-    elif isinstance(value, list) and isinstance(given, list):
-        named = {item.get("name"): item for item in given if isinstance(item, dict)}
-        for item_node, item in zip(node.value, value, strict=True):
-            if isinstance(item, dict) and item.get("name") in named:
-                yield from _marks(item_node, item, named[item.get("name")])
-
-
-def _change(
-    key_node: Any, value_node: Any, value: Any, given: Any
-) -> Iterator[tuple[int, bool, str]]:
-    named = isinstance(value, list) and all(isinstance(item, dict) for item in value)
-    if type(value) is type(given) and (isinstance(value, dict) or named):
-        yield from _marks(value_node, value, given)
-        return
-    line = key_node.start_mark.line
-    one_line = value_node.start_mark.line == line == value_node.end_mark.line
-    yield line, one_line, f"was: {_short(given)}"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= LONGEST_MARK else text[: LONGEST_MARK - 1] + "…"
 
 
 def _diff(one: dict[str, Any], other: dict[str, Any], first: str, second: str) -> str:

@@ -27,7 +27,7 @@ def dry_run(pod: dict[str, Any], options: RunOptions) -> dict[str, Any]:
     Raises:
         PodtaskError: the server refuses it, and why; or there is no cluster, or no right to ask.
     """
-    return loop().start(_dry_run(pod, options)).result()
+    return loop().start(asked_dry_run(pod, options)).result()
 
 
 def dropped(asked: Any, stored: Any, path: str = "") -> list[str]:
@@ -72,7 +72,8 @@ async def _pod_template(name: str, options: RunOptions) -> PodTemplate:
     return PodTemplate.of(found)
 
 
-async def _dry_run(pod: dict[str, Any], options: RunOptions) -> dict[str, Any]:
+async def asked_dry_run(pod: dict[str, Any], options: RunOptions) -> dict[str, Any]:
+    """Does what :func:`dry_run` does; from the background loop."""
     api, namespace, _ = await place(options)
     path = f"/api/v1/namespaces/{namespace}/pods"
     try:

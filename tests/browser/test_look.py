@@ -1,0 +1,106 @@
+"""The form in light and dark, wide and narrow: nothing serious for axe-core, and pictures to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import NARROW, WIDE
+from tests.browser.form import Form
+
+OPEN = """\
+from podtask import PodTemplate
+from podtask.presets import config_map, env_from_secret, gcs_fuse, gpu, init, pvc, sidecar
+from podtask_widgets import TemplateBuilder
+
+template = PodTemplate(labels={"team": "ml"}).with_(
+    gpu(1), pvc("imagenet", "/data", read_only=True), gcs_fuse("my-bucket", "/mnt/gcs"),
+    config_map("settings", "/etc/app", items={"train.yaml": "train.yaml"}),
+    env_from_secret("hugging-face", HF_TOKEN="token"),
+    sidecar("redis", "redis:7", memory="1Gi", ports=[6379], env={"LEVEL": "warning"}),
+    init("fetch", "alpine/git", command=["git", "clone", "https://example.org/data.git"]),
+)
+spec = {**template.pod_spec, "restartPolicy": "Always", "somethingNewer": True}
+b = TemplateBuilder(template.replace(pod_spec=spec), "gpu-train")
+b"""
+TITLES = ("Basics", "Resources", "Environment", "Volumes", "Sidecars", "Scheduling", "Security",
+          "Metadata", "YAML")  # fmt: skip
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+# The page around the form is JupyterLab's, and so is what it does to all widgets.
+FINDINGS = """async () => {
+  const found = await axe.run('.pt', {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']});
+  return found.violations.flatMap(v => v.nodes.map(n =>
+    `${v.impact} ${v.id}: ${n.html.slice(0, 160)} ${n.failureSummary.replace(/\\s+/g, ' ').slice(0, 260)}`));
+}"""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_every_page(open_notebook: Callable[..., Any], dark: bool, width: int) -> None:
+    """All is reached by the keyboard, has a label and enough contrast, and fits the window."""
+    notebook = open_notebook(OPEN, dark=dark, width=width)
+    notebook.run(0)
+    form, page = Form(notebook.page), notebook.page
+    page.evaluate(AXE)
+    found: dict[str, list[str]] = {}
+    look = f"{'dark' if dark else 'light'}-{'wide' if width == WIDE else 'narrow'}"
+    for title in TITLES:
+        form.open(title)
+        notebook.shot(f"form-{look}-{title.lower()}", form.root)
+        found |= {f"{title}: {line}": [] for line in page.evaluate(FINDINGS)}
+        assert page.evaluate("(() => { const e = document.querySelector('.pt .widget-tab-contents');"
+                             " return e.scrollWidth - e.clientWidth })()") <= 1, f"{title} is too wide"  # fmt: skip
+    assert not found, "\n".join(found)
+    assert "← becomes" in form.text
+    form.open("Resources")
+    form.write("Memory limit", "16GB")
+    page.wait_for_selector(".pt-state.pt-bad")
+    notebook.shot(f"form-{look}-problem", form.root)
+    assert page.evaluate(FINDINGS) == []
+
+
+def test_keyboard_reaches_everything(open_notebook: Callable[..., Any]) -> None:
+    """Tab goes from the name over the buttons and tabs to the fields; arrows change the page."""
+    notebook = open_notebook(OPEN)
+    notebook.run(0)
+    form, page = Form(notebook.page), notebook.page
+    form.input("Name of the template").focus()
+    seen = []
+    for _ in range(7):
+        page.keyboard.press("Tab")
+        seen.append(
+            page.evaluate("document.activeElement.innerText || document.activeElement.type")
+        )
+    assert [each.strip() for each in seen[:6]] == [
+        "✓ valid",
+        "Copy",
+        "Check",
+        "Save",
+        "Use",
+        "Basics",
+    ]
+    assert seen[6] == "text"
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "document.querySelector('.pt .lm-mod-current').innerText === 'Resources'"
+    )
+
+
+@pytest.mark.feature("N14")
+def test_copy(open_notebook: Callable[..., Any]) -> None:
+    """Copy puts the template into the clipboard, without the kernel."""
+    notebook = open_notebook(OPEN)
+    notebook.run(0)
+    form, page = Form(notebook.page), notebook.page
+    for words, begins in (("YAML", "metadata:"), ("Python", "from podtask import"),
+                          ("kubectl", "kubectl apply"), ("Flyte", "from flytekit import")):  # fmt: skip
+        form.root.locator(".pt-copy summary").click()
+        form.click(words)
+        page.wait_for_function("document.querySelector('.pt-copy summary').innerText === 'Copied'")
+        assert page.evaluate("navigator.clipboard.readText()").startswith(begins)
+        page.wait_for_function("document.querySelector('.pt-copy summary').innerText === 'Copy'")

@@ -1,0 +1,30 @@
+"""Names of the cluster's objects, offered where one is typed: asked for beside it, never waited for."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from podtask.errors import PodtaskError
+
+
+def offer(kind: str, widget: Any) -> None:
+    """Offers the names of a kind's objects in a Combobox as soon as they are known.
+
+    Where they may not be read, or there is no cluster, nothing is offered; free text is possible
+    always.
+    """
+    threading.Thread(target=_fill, args=(kind, widget), name="podtask names", daemon=True).start()
+
+
+def _fill(kind: str, widget: Any) -> None:
+    from podtask import listing  # the client library comes with it
+    from podtask.library import options
+
+    try:
+        chosen = options({})
+        found = [] if chosen.local else listing.answered(kind, chosen)
+    except PodtaskError:  # settings that are wrong; the run will say so
+        return
+    if found and widget.comm is not None:
+        widget.options = tuple(found)

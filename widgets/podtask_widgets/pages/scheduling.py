@@ -1,0 +1,60 @@
+"""The page of where and when a pod runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from podtask.manifest import QUEUE_LABEL
+
+from ..codecs import WHOLE, YAML
+from ..entries import Entry, Items, Pairs
+from ..page import Page
+from ..places import at
+
+CLAIMS = ("spec.nodeSelector", "spec.tolerations", "spec.affinity", "spec.priorityClassName",
+          "spec.runtimeClassName", "spec.schedulerName", "spec.activeDeadlineSeconds",
+          "spec.terminationGracePeriodSeconds", f"metadata.labels.{QUEUE_LABEL}")  # fmt: skip
+OPERATORS = (("exists", "Exists"), ("equals", "Equal"), ("equals (not set)", None))
+EFFECTS = (("every effect", None), ("NoSchedule", "NoSchedule"), ("NoExecute", "NoExecute"),
+           ("PreferNoSchedule", "PreferNoSchedule"))  # fmt: skip
+
+
+def build(page: Page) -> list[Any]:
+    """Returns the page's widgets."""
+    draft = page.draft
+    columns = "minmax(0,1.2fr) minmax(0,.8fr) minmax(0,.7fr) minmax(0,1.15fr)"
+    affinity = page.text(draft.field("affinity"), "Affinity, in YAML", YAML, lines=5,
+                         hint="nodeAffinity:\n  requiredDuringSchedulingIgnoredDuringExecution: ...")  # fmt: skip
+    return [
+        page.head("Node selector", "labels that the node must have"),
+        Pairs(page, draft.field("nodeSelector"), "selector").box,
+        page.head("Tolerations", "of taints that keep others away"),
+        Items(page, draft.field("tolerations"), "toleration", lambda entry: _toleration(page, entry),
+              columns, new=lambda: {"operator": "Exists"}).box,
+        page.head("Rank"),
+        page.grid(
+            page.field(page.text(draft.field("priorityClassName"), "Priority class", kind="priority class")),
+            page.field(page.text(at(draft.metadata, "labels", QUEUE_LABEL), "Queue", kind="queue"),
+                       "Kueue's, by its label"),
+            page.field(page.text(draft.field("runtimeClassName"), "Runtime class", kind="runtime class")),
+            page.field(page.text(draft.field("schedulerName"), "Scheduler", hint="default-scheduler")),
+        ),
+        page.head("Bounds"),
+        page.grid(
+            page.field(page.text(draft.field("activeDeadlineSeconds"), "Deadline, in seconds", WHOLE,
+                                 hint="by the options of the run")),
+            page.field(page.text(draft.field("terminationGracePeriodSeconds"), "Grace at the end, in seconds",
+                                 WHOLE, hint="5")),
+        ),
+        page.field(affinity, wide=True),
+    ]  # fmt: skip
+
+
+def _toleration(page: Page, entry: Entry) -> list[Any]:
+    said, place = f"Toleration {entry.number}", entry.place
+    return [
+        page.text(at(place, "key"), f"{said}, key", hint="every key", after=entry.write).widget,
+        page.choice(at(place, "operator"), f"{said}, operator", OPERATORS, entry.write).widget,
+        page.text(at(place, "value"), f"{said}, value", hint="value", after=entry.write).widget,
+        page.choice(at(place, "effect"), f"{said}, effect", EFFECTS, entry.write).widget,
+    ]
