@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from .backend import ByteStream, Ending, OnPhase
-from .manifest import Identity, Rendered, env_of
+from .manifest import MANAGED_BY, Identity, Rendered, env_of
 from .program import boot_program
+from .template import DEFAULT_CONTAINER
 
 T = TypeVar("T")
 LAST_SECONDS = 1.0  # for a runner that was told to end at once
@@ -29,6 +30,11 @@ LEFT_OUT = {
     "tolerations": "tolerations",
     "securityContext": "security context",
 }
+# What every pod has, and what has its meaning here too.
+HERE = {"containers", "restartPolicy", "enableServiceLinks", "automountServiceAccountToken",
+        "activeDeadlineSeconds", "terminationGracePeriodSeconds"}  # fmt: skip
+HERE_TOO = {"name", "image", "command", "args", "env", "envFrom", "resources", "volumeMounts",
+            "terminationMessagePolicy"}  # fmt: skip
 
 
 class SocketStream:
@@ -171,16 +177,15 @@ def ignored(rendered: Rendered) -> list[str]:
     if sidecars:
         found.append(f"sidecar{'s' if len(sidecars) > 1 else ''} {', '.join(sidecars)}")
     found += [words for key, words in LEFT_OUT.items() if spec.get(key)]
+    found += [key for key in spec if spec[key] and key not in LEFT_OUT.keys() | HERE]
     primary = next(c for c in spec["containers"] if c["name"] == rendered.primary)
     if primary.get("resources"):
         found.append("resources")
     if any("valueFrom" in entry for entry in primary["env"]) or primary.get("envFrom"):
         found.append("environment from secrets and config maps")
-    if rendered.pod["metadata"].get("labels", {}).keys() - _ours(rendered):
-        found.append("labels")
+    found += [f"{key} of the container" for key in primary if key not in HERE_TOO]
+    ours = ("podtask/", MANAGED_BY, DEFAULT_CONTAINER)
+    for kind in ("labels", "annotations"):
+        if not all(key.startswith(ours) for key in rendered.pod["metadata"][kind]):
+            found.append(kind)
     return found
-
-
-def _ours(rendered: Rendered) -> set[str]:
-    return {key for key in rendered.pod["metadata"]["labels"]
-            if key.startswith(("podtask/", "app.kubernetes.io/managed-by"))}  # fmt: skip

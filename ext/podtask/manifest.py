@@ -102,6 +102,9 @@ def render(
     if options.restricted and not options.local:
         restrict(primary, spec.get("securityContext", {}), notices)
         give_scratch(spec, primary, "podtask-tmp")
+    over = [each["name"] for each in primary.get("env", []) if each["name"] in dict(options.env)]
+    for variable in dict.fromkeys(over):
+        notices.append(f"env {variable} of container {name!r} is replaced in the cell by --env")
     primary["env"] = _env(primary, identity, options.wait)
     _set_resources(spec, primary, options)
     primary.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import podtask
 import pytest
-import yaml
 from IPython.core.completer import provisionalcompleter
 from podtask import PodTemplate, listing
 from podtask.options import RunOptions
@@ -47,22 +46,13 @@ def test_tab_offers_options_and_their_values(
 
 @pytest.mark.feature("N13")
 def test_tab_answers_at_once_where_no_cluster_does(
-    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, silent_cluster: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that takes connections and says nothing does not hold Tab up."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        server = {"server": f"http://127.0.0.1:{silent.getsockname()[1]}"}
-        config = {"apiVersion": "v1", "kind": "Config", "current-context": "x", "users": [],
-                  "clusters": [{"name": "c", "cluster": server}],
-                  "contexts": [{"name": "x", "context": {"cluster": "c", "user": ""}}]}  # fmt: skip
-        (tmp_path / "config").write_text(yaml.safe_dump(config))
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
-        monkeypatch.delenv("PODTASK_BACKEND", raising=False)
-        assert "team" not in offered(shell, "%%podtask -n ")
-        ((_, asking),) = [
-            asked for key, asked in listing._asked.items() if str(tmp_path) in str(key)
-        ]
-        assert not asking.done()  # Tab has answered before the server
+    monkeypatch.delenv("PODTASK_BACKEND", raising=False)
+    assert "team" not in offered(shell, "%%podtask -n ")
+    ((_, asking),) = [asked for key, asked in listing._asked.items() if str(tmp_path) in str(key)]
+    assert not asking.done()  # Tab has answered before the server
 
 
 @pytest.mark.feature("N13")

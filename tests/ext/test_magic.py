@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sys
 from pathlib import Path
 
 import pytest
+from podtask import PodTemplate
 
 from tests.notebook import Kernel, Shell, plain
 
@@ -114,6 +116,29 @@ def test_local_run_touches_no_cluster(shell: Shell, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.feature("A25")
+@pytest.mark.parametrize("way", ["--local", "PODTASK_BACKEND", "PODTASK_LOCAL", "pyproject.toml"])
+def test_local_run_leaves_a_configured_cluster_alone(
+    shell: Shell,
+    silent_cluster: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    way: str,
+) -> None:
+    """By the option, the environment or the settings: the same result, and no connection."""
+    monkeypatch.delenv("PODTASK_BACKEND")
+    if way.startswith("PODTASK"):
+        monkeypatch.setenv(way, "local" if way == "PODTASK_BACKEND" else "yes")
+    elif way == "pyproject.toml":
+        (tmp_path / way).write_text("[tool.podtask]\nlocal = true\n")
+        monkeypatch.chdir(tmp_path)
+    shell.output(f"%%podtask -o found {'--local' if way == '--local' else ''}\nfound = 6 * 7")
+    assert shell["found"] == 42
+    silent_cluster.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        silent_cluster.accept()
+
+
+@pytest.mark.feature("A25")
 def test_local_is_never_chosen_silently(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a cluster and without --local the error names both ways."""
     monkeypatch.delenv("PODTASK_BACKEND")
@@ -153,6 +178,61 @@ def test_local_run_names_what_it_ignores(shell: Shell) -> None:
     )
     _, err = shell.output("%%podtask -t t\n1")
     assert err.count("Runs on this machine: sidecar redis, volumes of the template ignored.") == 1
+
+
+@pytest.mark.feature("A26")
+@pytest.mark.parametrize(
+    ("template", "named"),
+    [
+        (PodTemplate(), []),
+        (PodTemplate(labels={"a": "b"}, annotations={"c": "d"}), ["labels", "annotations"]),
+        (
+            PodTemplate(
+                {
+                    "containers": [{"name": "one", "image": "x"}, {"name": "two", "image": "x"}],
+                    "initContainers": [{"name": "first", "image": "x"}],
+                    "volumes": [{"name": "v", "emptyDir": {}}],
+                    "imagePullSecrets": [{"name": "s"}],
+                    "serviceAccountName": "robot",
+                    "nodeSelector": {"a": "b"},
+                    "affinity": {"nodeAffinity": {}},
+                    "tolerations": [{"key": "k"}],
+                    "securityContext": {"runAsUser": 1},
+                    "runtimeClassName": "gvisor",
+                    "hostNetwork": True,
+                }
+            ),
+            ["sidecars one, two", "init containers", "volumes", "image pull secrets",
+             "service account", "node selector", "affinity", "tolerations", "security context",
+             "runtimeClassName", "hostNetwork"],
+        ),
+        (
+            PodTemplate(
+                {
+                    "containers": [
+                        {
+                            "name": "primary",
+                            "env": [{"name": "PLAIN", "value": "is set here too"}],
+                            "envFrom": [{"secretRef": {"name": "s"}}],
+                            "resources": {"limits": {"cpu": "1"}},
+                            "workingDir": "/w",
+                        }
+                    ]
+                }
+            ),
+            ["resources", "environment from secrets and config maps", "workingDir of the container"],
+        ),
+    ],
+)  # fmt: skip
+def test_each_part_that_has_no_meaning_here_is_named(
+    shell: Shell, template: PodTemplate, named: list[str]
+) -> None:
+    """Exactly what is ignored is in the line, and there is none where nothing is."""
+    shell["t"] = template
+    _, err = shell.output("%%podtask -t t\n1")
+    said = [line for line in err.splitlines() if line.startswith("Runs on this machine")]
+    line = f"Runs on this machine: {', '.join(named)} of the template ignored."
+    assert said == ([line] if named else [])
 
 
 @pytest.mark.parametrize(

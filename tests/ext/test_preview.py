@@ -35,7 +35,7 @@ def preview(template: Any = GIVEN, last: dict[str, Any] | None = None, **options
     return Preview.of(chosen, last or {})
 
 
-@pytest.mark.feature("B03", "B04", "B05", "B06")
+@pytest.mark.feature("B03", "B04", "B05")
 def test_yaml_is_marked_where_a_rule_overwrote() -> None:
     """Behind each line the template's value, above the mapping what was taken away."""
     text = preview(image="new:2", memory="8Gi").to_yaml()
@@ -51,6 +51,24 @@ def test_yaml_is_marked_where_a_rule_overwrote() -> None:
     assert "was:" not in preview(PodTemplate({"containers": [{"name": "primary"}]})).to_yaml()
 
 
+@pytest.mark.feature("B06")
+def test_order_of_variables_is_shown() -> None:
+    """The template's last value of each name, then ours; what --env sets over them, by its name."""
+    env = [{"name": "A", "value": "1"}, {"name": "B", "value": "3"}, {"name": "A", "value": "2"}]
+    found = preview(
+        PodTemplate({"containers": [{"name": "primary", "env": env}]}),
+        env={"A": "hunter2", "C": "hunter3"},
+    )
+    (primary,) = yaml.safe_load(found.to_yaml())["spec"]["containers"]
+    assert primary["env"][:2] == env[1:]
+    assert [each["name"] for each in primary["env"][2:]] == [
+        "PODTASK_KEY", "PODTASK_PORT", "PODTASK_WAIT"
+    ]  # fmt: skip
+    assert "# env A of container 'primary' is replaced in the cell by --env\n" in repr(found)
+    assert "hunter" not in repr(found) + found._repr_html_()
+
+
+@pytest.mark.feature("N14")
 def test_diff_to_the_template_shows_each_change() -> None:
     """What is taken away and what is put in, without the text of our program."""
     found = preview(image="new:2").diff_to_template().splitlines()
@@ -58,6 +76,7 @@ def test_diff_to_the_template_shows_each_change() -> None:
     assert not any("hashlib" in line for line in found)
 
 
+@pytest.mark.feature("N14")
 def test_diff_to_the_last_run_is_of_what_was_asked() -> None:
     """The names, ports and keys of runs are no difference."""
     before = preview(memory="4Gi")
@@ -73,6 +92,7 @@ def test_diff_to_the_last_run_is_of_what_was_asked() -> None:
     assert preview().diff_to_last() == ""
 
 
+@pytest.mark.feature("N14")
 def test_python_makes_the_same_pod() -> None:
     """The copy as Python, executed, renders the same pod; values of --env are not in it."""
     found = preview(image="new", gpu=2, timeout="1h", env={"TOKEN": "hunter2"})
@@ -85,6 +105,7 @@ def test_python_makes_the_same_pod() -> None:
         assert "hunter2" not in shown
 
 
+@pytest.mark.feature("N14")
 def test_kubectl_line_has_the_whole_pod() -> None:
     """The shell line names context and namespace and carries the pod, without a task's key."""
     found = preview(namespace="team", context="prod").kubectl()
@@ -96,12 +117,20 @@ def test_kubectl_line_has_the_whole_pod() -> None:
     assert pod == preview(namespace="team").pod
 
 
+@pytest.mark.feature("N14")
 def test_html_has_every_copy_and_escapes_it() -> None:
     """All copies unfold; nothing of the template is markup."""
     template = PodTemplate({"containers": [{"name": "primary", "workingDir": HOSTILE}]})
     shown = preview(template)._repr_html_()
     assert "<script>" not in shown
-    for head in ("YAML", "Python", "kubectl", "Difference to the template", "The API server"):
+    for head in (
+        "YAML",
+        "Python",
+        "kubectl",
+        "Flyte",
+        "Difference to the template",
+        "The API server",
+    ):
         assert f"<summary>{head}</summary>" in shown
 
 

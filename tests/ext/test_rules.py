@@ -120,6 +120,12 @@ ROWS = {
         primary={"env": [{"name": "A", "value": "2"}, *OUR_ENV]},
     ),
     "env of the call": Row(options={"env": {"TOKEN": "t"}}),
+    "env of both": Row(
+        one(env=[{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]),
+        options={"env": {"TOKEN": "t", "B": "b"}},
+        primary={"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}, *OUR_ENV]},
+        notices=("env B of container 'primary' is replaced in the cell by --env",),
+    ),
     "cpu, memory": Row(
         one(resources={"limits": {"cpu": "4"}, "requests": {"x/y": "1"}}),
         options={"cpu": 2, "memory": "8Gi"},

@@ -14,7 +14,6 @@ BARE = "python:3.11-slim"
 START = Callable[..., Kernel]
 
 
-@pytest.mark.feature("A02", "A08", "S01")
 def test_output_comes_as_it_is_printed(start_kernel: START) -> None:
     """A line is in the notebook while the cell still waits for what comes after it."""
     kernel = start_kernel()
@@ -62,6 +61,7 @@ def test_status_line_names_pod_and_phase(start_kernel: START) -> None:
     assert "✓" in [line for line in ran.lines if line[0] in "✓✗"][-1]
 
 
+@pytest.mark.feature("S01")
 def test_error_is_raised_as_its_own_type_with_the_cells_line(start_kernel: START) -> None:
     """An exception keeps type, message and line; the last line names pod and container."""
     kernel = start_kernel()
@@ -101,7 +101,7 @@ def test_quickstarts_cell_runs_under_each_python(pods: Shell, minor: str) -> Non
     assert pods["found"] == 18.0
 
 
-@pytest.mark.feature("B02", "B13", "B21", "A01", "A04", "A05", "A06", "A08", "A17", "A23", "B08")
+@pytest.mark.feature("B02", "B13", "B21", "A01", "A05", "A06", "A08", "A17", "A23", "B08")
 def test_template_with_sidecar_init_container_and_volume(
     pods: Shell, cluster: Any, namespace: str
 ) -> None:

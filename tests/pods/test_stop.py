@@ -55,6 +55,26 @@ def test_queued_cells_do_not_run_after_an_interrupt(start_kernel: START) -> None
     assert kernel.run("1 + 1").error is None
 
 
+@pytest.mark.feature("A50")
+def test_deleted_pod_interrupts_its_cell(start_kernel: START, cluster: Any, namespace: str) -> None:
+    """SIGTERM is a KeyboardInterrupt in the cell: in the grace period it cleans up and is heard."""
+    kernel = start_kernel()
+    kernel.start(
+        "%%podtask -o done\ntry:\n"
+        + "".join(f"    {line}\n" for line in COUNTING.splitlines())
+        + "except KeyboardInterrupt:\n    time.sleep(2)\n    print('cleaned up')\n    done = n\n    raise\n"
+    )
+    before = kernel.until("tick 3\n")
+    cluster.kubectl("delete", "pod", "--all", "-n", namespace, "--wait=false")
+    after = kernel.finish()
+    assert after.error is not None
+    assert "the pod was deleted" in after.error[1]
+    text = before.stdout + after.stdout
+    assert text.endswith("cleaned up\n")
+    ticks = text.count("tick")
+    assert kernel.run("print(done)").stdout == f"{ticks - 1}\n"
+
+
 @pytest.mark.feature("S05")
 def test_second_interrupt_deletes_the_pod(
     start_kernel: START, cluster: Any, namespace: str
@@ -118,6 +138,7 @@ def test_pod_of_a_killed_notebook_ends_by_its_bounds(
     assert ('"status": "timeout"' if phase == "running" else '"status": "ok"') in state["message"]
 
 
+@pytest.mark.feature("S09")
 def test_cell_over_its_timeout_ends_with_its_output(pods: Shell) -> None:
     """A timeout interrupts the cell; the error says which bound it was."""
     shown = pods.shown_error("%%podtask --timeout 2s -o n\n" + COUNTING)

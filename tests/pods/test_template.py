@@ -9,6 +9,7 @@ import podtask
 import pytest
 from kubernetes.client import V1Container, V1PodSpec
 from podtask import PodTemplate, RunOptions, Task
+from podtask.feed import Update
 
 from tests.notebook import Shell
 
@@ -195,8 +196,8 @@ def test_url_names_context_namespace_pod_and_the_kubectl_line(
     assert rest == f"{task.name} (kubectl -n {namespace} get pod {task.name})"
 
 
-@pytest.mark.feature("A01", "A48")
-def test_session_default_applies_to_every_run(pods: Shell, cluster: Any, namespace: str) -> None:
+@pytest.mark.feature("A48")
+def test_session_default_applies_to_every_run(pods: Shell) -> None:
     """``%podtask use NAME`` makes a template the default; the template stays as it is."""
     pods.run(
         "import copy, podtask\n"
@@ -211,6 +212,46 @@ def test_session_default_applies_to_every_run(pods: Shell, cluster: Any, namespa
     pods.run("%podtask use none\n")
     with pytest.raises(KeyError):
         pods.run(f"%%podtask --image {IMAGE}\nimport os\nos.environ['hello']")
+
+
+@pytest.mark.feature("A01")
+@pytest.mark.parametrize("flags", ["-t team", ""], ids=["named", "session's"])
+def test_pod_of_the_magic_has_the_template(
+    pods: Shell, cluster: Any, namespace: str, flags: str
+) -> None:
+    """Named with -t, or by ``%podtask use``: the created pod, read back, contains the template."""
+    env = [{"name": "hello", "value": "world"}]
+    spec = {"containers": [{"name": "main", "image": IMAGE, "env": env, "workingDir": "/srv"}]}
+    pods["team"] = PodTemplate(spec, "main", {"team": "one"}, {"note": "two words"})
+    pods.run("%podtask use none" if flags else "%podtask use team")
+    pods.run(f"%%podtask -d --as job {flags}\nimport time\nprint('up')\ntime.sleep(600)")
+    task = pods["job"]
+    try:
+        while "up" not in task.logs():
+            assert task.updates.get(timeout=60).kind != "done", task.error
+        pod = cluster.kubectl_json("get", "pod", task.name, "-n", namespace)
+    finally:
+        pods.run("%podtask use none")
+        task.cancel()
+    (container,) = pod["spec"]["containers"]
+    assert (container["name"], container["image"]) == ("main", IMAGE)
+    assert (container["env"][0], container["workingDir"]) == (env[0], "/srv")
+    assert pod["metadata"]["labels"]["team"] == "one"
+    assert pod["metadata"]["annotations"]["note"] == "two words"
+
+
+@pytest.mark.feature("A09", "B06")
+def test_variables_have_one_order(read_back: ReadBack) -> None:
+    """In the pod a name stands once, with the template's last value; in the cell --env wins."""
+    pairs = [("A", "1"), ("A", "2"), ("C", "template's"), ("C", "template's last")]
+    given = [{"name": name, "value": value} for name, value in pairs]
+    template = {"containers": [{"name": "primary", "env": given}]}
+    source = "import os\nos.environ['A'], os.environ['C'], os.environ['D']"
+    pod, task = read_back(template, source, env={"C": "call's", "D": "new"})
+    assert task.result() == ("2", "call's", "new")
+    names = [entry["name"] for entry in primary(pod)["env"]]
+    assert names == ["A", "C", "PODTASK_KEY", "PODTASK_PORT", "PODTASK_WAIT"]
+    assert [entry["value"] for entry in primary(pod)["env"][:2]] == ["2", "template's last"]
 
 
 @pytest.mark.feature("A37")
@@ -229,6 +270,8 @@ def test_several_kubeconfigs_and_a_named_context(
     task = podtask.submit("6 * 7", options=options)
     assert task.result(60) == 42
     assert task.url.startswith(f"{name}/{namespace}/")
+    phases = [update.text for update in iter(task.updates.get, Update("done"))]
+    assert phases.count(f"Creating: in {name}/{namespace}") == 1
     shown = pods.shown_error("%%podtask --context nope\n1")
     assert "has no context 'nope'" in shown
     assert name in shown
