@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LONGEST = 300  # characters of a message; its end is kept, where the cause stands
+WAITS = " (Waits until --start-timeout.)"
 LOST = {"preempted", "evicted", "node lost", "disrupted", "rejected by its node"}
 Pod = dict[str, Any]
 Events = list[dict[str, Any]]
@@ -58,8 +59,7 @@ class Diagnosis:
             return say
         if self.phase == "Running":
             return f"{say}."
-        until = "until --start-timeout" if self.limit is None else f"for {self.limit:g} s"
-        return f"{say} (Waits {until}.)"
+        return f"{say}{WAITS if self.limit is None else f' (Waits for {self.limit:g} s.)'}"
 
 
 def one_line(text: Any) -> str:

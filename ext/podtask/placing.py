@@ -44,6 +44,7 @@ def unplaced(pod: Pod) -> Diagnosis:
     # What preemption would bring is of no use to who waits.
     whole = str(placed.get("message", "")).partition("preemption: ")[0]
     message = one_line(whole.replace("no new claims to deallocate,", ""))
+    message = message.removesuffix(". not found")  # of a claim, the scheduler says it twice
     # Nodes differ: all that is named is advised, and the first is the category.
     found = [(category, f"{do.format(**match.groupdict())}{field and ': spec.'}{field}", field)
              for pattern, category, do, field in SCHEDULER

@@ -12,6 +12,7 @@ from .channel import Channel, TakenOver
 from .course import Begun, Course, Ears
 from .errors import StartError, TaskTimeout
 from .feed import Feed, Update
+from .findings import WAITS
 from .job import Verdict, step
 from .loop import Loop, loop
 from .outcome import Outcome, decode, lost
@@ -125,8 +126,9 @@ class Pursuit:
         left = (options := self.course.options).start_timeout
         while self.status == "Pending":
             if left <= 0:
-                raise StartError(f"{self.name} has not started in {options.start_timeout:g} s ({self.phase}).",
-                                 "Raise --start-timeout, or see why with kubectl describe pod.")  # fmt: skip
+                why = self.phase.removesuffix(WAITS)
+                raise StartError(f"{self.name} has not started in {options.start_timeout:g} s (--start-timeout): {why}",
+                                 "Raise --start-timeout, or see more with kubectl describe pod.")  # fmt: skip
             await asyncio.sleep(pause := min(left, 1.0))
             if not self.phase.startswith("Gated"):  # in a queue the clock stands still
                 left -= pause
