@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import cells, memory, raw
+from tests.bench import cells, form, memory, raw
 from tests.bench.table import Row, text
 from tests.cluster import provider
 from tests.cluster.handle import Cluster
@@ -25,7 +25,7 @@ def main() -> int:
     words = argparse.ArgumentParser(prog="python -m tests.bench")
     words.add_argument("--rounds", type=int, default=9, help="samples of each kind")
     rounds = words.parse_args().rounds
-    rows = [cells.load_ext(rounds), *memory.measure()]
+    rows = [cells.load_ext(rounds), *memory.measure(), *form.measure(max(2, rounds // 3))]
     reason = provider.unavailable()
     if reason is not None:
         print(text(rows))

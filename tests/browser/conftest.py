@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.browser.chromium import NONE, WIDE, launched, path, window
 from tests.browser.lab import Lab
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update"]  # fmt: skip
-WIDE, NARROW = 1280, 900
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """Debian's Chromium, driven by Playwright."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium here: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    """A browser."""
+    if path() is None:
+        pytest.skip(NONE)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +40,7 @@ def open_notebook(
     contexts: list[Any] = []
 
     def start(*cells: str, dark: bool = False, width: int = WIDE, lab: Lab = lab) -> Any:
-        context = chromium.new_context(viewport={"width": width, "height": 900})
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
-        contexts.append(context)
+        contexts.append(context := window(chromium, width))
         name = f"{Path(request.node.name).stem}-{len(contexts)}"
         return Notebook(context.new_page(), lab, name, list(cells), dark)
 

@@ -31,15 +31,18 @@ class Lab:
     Args:
         folder: where its notebooks are, and whatever it writes.
         env: more environment for it, and so for its kernels.
+        settings: more than the tests' own, by the name of their plugin.
     """
 
-    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, env: dict[str, str], settings: dict[str, Any] | None = None
+    ) -> None:
         self.folder = folder / "work"
         self.folder.mkdir(parents=True)
         state = {name: str(folder / name.lower()) for name in
                  ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR",
                   "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")}  # fmt: skip
-        for name, value in SETTINGS.items():
+        for name, value in {**SETTINGS, **(settings or {})}.items():
             plugin, _, file = name.rpartition("/")
             kept = Path(state["JUPYTERLAB_SETTINGS_DIR"]) / plugin / f"{file}.jupyterlab-settings"
             kept.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import NARROW, WIDE
+from tests.browser.chromium import NARROW, WIDE
 from tests.browser.form import Form
 
 OPEN = """\

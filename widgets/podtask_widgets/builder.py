@@ -19,7 +19,7 @@ from .draft import Draft
 from .entries import focus
 from .header import Header
 from .opinion import Opinion, judge
-from .page import Page, styled
+from .page import Looks, Page, styled
 from .pages import PARTS, page_of
 
 STYLE = Path(__file__).with_name("form.css").read_text(encoding="utf-8")
@@ -85,6 +85,7 @@ class _Form:
 
     def __init__(self, builder: TemplateBuilder, draft: Draft) -> None:
         self._builder, self._draft = builder, draft
+        self._looks = Looks()
         self._version = 0  # of the draft: a page that has seen another one is built anew when shown
         self._seen: dict[int, int] = {}
         self._pages: dict[int, Page] = {}
@@ -121,7 +122,7 @@ class _Form:
         number = self._tabs.selected_index or 0
         if self._seen.get(number) == self._version:
             return
-        page = Page(self._draft, lambda: self._changed(number), self._replace)
+        page = Page(self._looks, self._draft, lambda: self._changed(number), self._replace)
         for old in self._boxes[number].children:
             page.forget(old)
         self._pages[number] = page

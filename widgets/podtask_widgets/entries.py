@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
-import ipywidgets as w
-
 from .codecs import EXACT
-from .page import Page, styled
+from .page import Page
 from .places import Item, Place
 
 Make = Callable[["Entry"], list[Any]]
@@ -54,10 +51,10 @@ class Items:
         self._page, self._place, self._noun = page, items, noun
         self._make, self._columns, self._new = make, columns, new
         self._count = 0
-        self._rows = styled(w.VBox([]), "pt-rows")
+        self._rows = page.column([], "pt-rows")
         self._rows.children = tuple(self._entry(item) for item in self._listed() if only(item))
         self.add_button = page.button(f"Add {noun}", self.add)
-        self.box = styled(w.VBox([self._rows, self.add_button]), "pt-items")
+        self.box = page.column([self._rows, self.add_button], "pt-items")
 
     def add(self) -> None:
         """Adds an entry, and puts the cursor into it."""
@@ -69,7 +66,8 @@ class Items:
 
     def _entry(self, item: dict[str, Any]) -> Any:
         self._count += 1
-        box = styled(w.Box([]), "pt-row" if self._columns else "pt-card")
+        columns = f"{self._columns} 28px" if self._columns else ""
+        box = self._page.box([], "pt-row" if columns else "pt-card", columns=columns)
 
         def remove() -> None:
             self._rows.children = tuple(each for each in self._rows.children if each is not box)
@@ -81,12 +79,11 @@ class Items:
 
         entry = Entry(Item(self._place, item), self._count, lambda: self._write(item), remove)
         cells = self._make(entry)
-        if self._columns:
-            box.layout.grid_template_columns = f"{self._columns} 28px"
-            note = self._page.note()
-            cells = [*cells, cross(f"Remove {self._noun} {entry.number}", remove), note]
-            share(self._page, cells, note)
+        if columns:
+            cells = [*cells, self._page.cross(f"Remove {self._noun} {entry.number}", remove)]
         box.children = cells
+        if columns:
+            share(self._page, box)
         return box
 
     def _write(self, item: dict[str, Any]) -> None:
@@ -123,10 +120,10 @@ class Pairs:
         given = place.get()
         mapping = given if isinstance(given, dict) else {}
         self._pairs = [Pair(place, key, value) for key, value in mapping.items() if only(key)]
-        self._rows = styled(w.VBox([]), "pt-rows")
+        self._rows = page.column([], "pt-rows")
         self._rows.children = tuple(self._row(n, pair) for n, pair in enumerate(self._pairs, 1))
         self.add_button = page.button(f"Add {noun}", self.add)
-        self.box = styled(w.VBox([self._rows, self.add_button]), "pt-items")
+        self.box = page.column([self._rows, self.add_button], "pt-items")
 
     def add(self) -> None:
         """Adds a pair, and puts the cursor into it."""
@@ -135,8 +132,7 @@ class Pairs:
         focus(self._rows.children[-1])
 
     def _row(self, number: int, pair: Pair) -> Any:
-        box = styled(w.Box([]), "pt-row")
-        box.layout.grid_template_columns = "minmax(0,1.2fr) minmax(0,1fr) 28px"
+        box = self._page.box([], "pt-row", columns="minmax(0,1.2fr) minmax(0,1fr) 28px")
 
         def remove() -> None:
             self._pairs = [each for each in self._pairs if each is not pair]
@@ -152,10 +148,12 @@ class Pairs:
         text = self._page.text(Half(pair, "value"), f"{self._noun} {number}, {value}", EXACT,
                                hint=value, after=self._write)  # fmt: skip
         pair.twice = lambda wrong: setattr(key, "wrong", wrong)
-        note = self._page.note()
-        cells = [key.widget, text.widget, cross(f"Remove {self._noun} {number}", remove), note]
-        share(self._page, cells, note)
-        box.children = cells
+        box.children = [
+            key.widget,
+            text.widget,
+            self._page.cross(f"Remove {self._noun} {number}", remove),
+        ]
+        share(self._page, box)
         return box
 
     def _write(self) -> None:
@@ -199,23 +197,16 @@ class Half:
         setattr(self._pair, self._part, value)
 
 
-def cross(label: str, remove: Callable[[], None]) -> Any:
-    """Returns a small button that takes an entry away."""
-    made = styled(w.Button(description=label, tooltip=label), "pt-x")
-    made.on_click(lambda _: remove())
-    return made
-
-
-def share(page: Page, cells: list[Any], note: Any) -> None:
+def share(page: Page, row: Any) -> None:
     """Lets the inputs of a row say what is wrong with them in one line under it."""
-    mine = [each for each in page.inputs if any(each.widget is cell for cell in cells)]
+    mine = [each for each in page.inputs if any(each.widget is cell for cell in row.children)]
     said: dict[int, str] = {}
+    show = page.teller(row)
 
     def teller(place: int) -> Callable[[str], None]:
         def tell(text: str) -> None:
             said[place] = text
-            (note.add_class if any(said.values()) else note.remove_class)("pt-bad")
-            note.value = escape(next((each for each in said.values() if each), ""))
+            show(next((each for each in said.values() if each), ""))
 
         return tell
 

@@ -16,25 +16,43 @@ from .names import offer
 from .places import Place
 
 
+class Looks:
+    """Layouts and styles that all widgets of a form share: what a form costs is its models."""
+
+    def __init__(self) -> None:
+        self.plain = w.Layout()
+        self.wide = w.Layout(width="100%")
+        self.note, self.text, self.choice = w.HTML().style, w.Text().style, w.Dropdown().style
+        self.button = w.Button().style
+        self._columns: dict[str, Any] = {}
+
+    def columns(self, columns: str) -> Any:
+        """Returns the layout of a grid; an empty text for that of anything else."""
+        if not columns:
+            return self.plain
+        made = self._columns.get(columns) or w.Layout(grid_template_columns=columns)
+        return self._columns.setdefault(columns, made)
+
+
 class Page:
     """What a page's parts are made with.
 
     Args:
+        looks: of the form.
         draft: that it shows.
         changed: called after each change by its user.
         replace: called with a template that is to take the draft's place.
     """
 
     def __init__(
-        self, draft: Draft, changed: Callable[[], None], replace: Callable[[Any], None]
-    ) -> None:
+        self, looks: Looks, draft: Draft, changed: Callable[[], None],
+        replace: Callable[[Any], None],
+    ) -> None:  # fmt: skip
+        self._looks = looks
         self.draft = draft
         self.changed = changed
         self.replace = replace
         self.inputs: list[Input] = []
-        self._wide = w.Layout(width="100%")  # one model for all: what a page costs is its models
-        self._plain = w.Layout()
-        self._note = w.HTML().style
 
     # -- inputs ---------------------------------------------------------------------------------
 
@@ -54,7 +72,12 @@ class Page:
             lines: shown at once; 0 for an input of one line.
             after: called when it has written, before the page hears of it.
         """
-        more = {"description": label, "placeholder": hint, "layout": self._wide}
+        more = {
+            "description": label,
+            "placeholder": hint,
+            "layout": self._looks.wide,
+            "style": self._looks.text,
+        }
         widget: Any
         if lines:
             widget = w.Textarea(rows=lines, **more)
@@ -70,7 +93,7 @@ class Page:
         self, place: Place, label: str, options: Options, after: Callable[[], None] | None = None
     ) -> Input:
         """Returns an input of one of a few values."""
-        widget = w.Dropdown(description=label, layout=self._wide)
+        widget = w.Dropdown(description=label, layout=self._looks.wide, style=self._looks.choice)
         return self._own(Choice(place, widget, options, self._after(after)))
 
     def _after(self, after: Callable[[], None] | None) -> Callable[[], None]:
@@ -89,35 +112,61 @@ class Page:
 
     def note(self, text: str = "") -> Any:
         """Returns a line of small text."""
-        return styled(w.HTML(escape(text), layout=self._plain, style=self._note), "pt-h")
+        return styled(self._html(escape(text)), "pt-h")
+
+    def teller(self, box: Any, hint: str = "") -> Callable[[str], None]:
+        """Returns what shows a text at the end of a box, or the hint; a line is made when needed."""
+        notes: list[Any] = []
+
+        def tell(text: str) -> None:
+            if not notes and (text or hint):
+                notes.append(self.note())
+                box.children += (notes[0],)
+            for note in notes:
+                (note.add_class if text else note.remove_class)("pt-bad")
+                note.value = escape(text or hint)
+
+        tell("")
+        return tell
 
     def field(self, made: Input, hint: str = "", wide: bool = False) -> Any:
         """Returns an input with its label above and a line under it: a hint, or what is wrong."""
-        note = self.note(hint)
-
-        def tell(text: str) -> None:
-            (note.add_class if text else note.remove_class)("pt-bad")
-            note.value = escape(text or hint)
-
-        made.tell = tell
-        return styled(w.VBox([made.widget, note], layout=self._plain),
-                      "pt-f", *(["pt-wide"] if wide else []))  # fmt: skip
+        box = self.column([made.widget], "pt-f", *(["pt-wide"] if wide else []))
+        made.tell = self.teller(box, hint)
+        return box
 
     def grid(self, *fields: Any) -> Any:
         """Returns fields, two in a line where there is room."""
-        return styled(w.Box(list(fields), layout=self._plain), "pt-grid")
+        return self.box(fields, "pt-grid")
+
+    def column(self, parts: Iterable[Any], *classes: str) -> Any:
+        """Returns parts below one another."""
+        return styled(w.VBox(list(parts), layout=self._looks.plain), *classes)
+
+    def box(self, parts: Iterable[Any], *classes: str, columns: str = "") -> Any:
+        """Returns parts that the style sheet lays out; ``columns``: of CSS, for those of a row."""
+        return styled(w.Box(list(parts), layout=self._looks.columns(columns)), *classes)
 
     def head(self, text: str, small: str = "") -> Any:
         """Returns a heading."""
         more = f"<small>{escape(small)}</small>" if small else ""
-        made = w.HTML(f"<div>{escape(text)}{more}</div>", layout=self._plain, style=self._note)
-        return styled(made, "pt-sec")
+        return styled(self._html(f"<div>{escape(text)}{more}</div>"), "pt-sec")
 
     def button(self, text: str, click: Callable[[], None]) -> Any:
         """Returns a quiet button."""
-        made = styled(w.Button(description=text), "pt-add")
+        return self._button("pt-add", click, description=text)
+
+    def cross(self, label: str, remove: Callable[[], None]) -> Any:
+        """Returns a small button that takes an entry away."""
+        return self._button("pt-x", remove, description=label, tooltip=label)
+
+    def _button(self, name: str, click: Callable[[], None], **words: str) -> Any:
+        made = w.Button(layout=self._looks.plain, style=self._looks.button, **words)
         made.on_click(lambda _: click())
-        return made
+        return styled(made, name)
+
+    def _html(self, value: str) -> Any:
+        return w.HTML(value, layout=self._looks.plain, style=self._looks.note)
 
     # -- what is wrong --------------------------------------------------------------------------
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import ipywidgets as w
-
 from ..codecs import WORDS
 from ..draft import Draft
-from ..entries import Entry, Items, cross
-from ..page import Page, styled
+from ..entries import Entry, Items
+from ..page import Page
 from ..places import at
 from . import container as parts
 
@@ -62,8 +60,8 @@ def _card(page: Page, entry: Entry) -> list[Any]:
     def bound(name: str, label: str, hint: str) -> Any:
         return page.field(page.text(at(place, "resources", "limits", name), label, hint=hint, after=after))  # fmt: skip
 
-    top = styled(w.Box([text("name", f"{noun} {entry.number}"), text("image", "Image", "redis:7"),
-                        cross(f"Remove {noun.lower()} {entry.number}", entry.remove)]), "pt-top")  # fmt: skip
+    top = page.box([text("name", f"{noun} {entry.number}"), text("image", "Image", "redis:7"),
+                    page.cross(f"Remove {noun.lower()} {entry.number}", entry.remove)], "pt-top")  # fmt: skip
     role = [page.field(page.choice(at(place, "restartPolicy"), "Kind", ROLES, after))] if is_init else []  # fmt: skip
     grid = page.grid(
         text("command", "Command", "the image's", WORDS),
@@ -77,4 +75,4 @@ def _card(page: Page, entry: Entry) -> list[Any]:
     ]
     boxes = [Items(page, at(place, name), noun, make, columns).box
              for name, noun, make, columns in lists]  # fmt: skip
-    return [top, grid, styled(w.Box(boxes), "pt-lists")]
+    return [top, grid, page.box(boxes, "pt-lists")]

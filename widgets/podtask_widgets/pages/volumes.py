@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import ipywidgets as w
-
 from ..codecs import MODE, TEXT, YAML
 from ..draft import Draft
-from ..entries import Entry, Items, Pairs, cross
+from ..entries import Entry, Items, Pairs
 from ..inputs import YES_NO, Options
-from ..page import Page, styled
+from ..page import Page
 from ..places import Key, at
 from .container import columns_of_mounts, mounts
 
@@ -73,7 +71,7 @@ class Kind:
 
 def _card(page: Page, entry: Entry) -> list[Any]:
     kind = Kind(entry)
-    body = styled(w.Box([]), "pt-grid")
+    body = page.grid()
 
     def fill() -> None:
         for each in body.children:
@@ -89,8 +87,8 @@ def _card(page: Page, entry: Entry) -> list[Any]:
     options = [(label, key) for key, label in KINDS.items()] + [(each, each) for each in OTHERS]
     kinds = page.choice(kind, "Kind", options, changed)
     fill()
-    top = styled(w.Box([page.field(name), page.field(kinds),
-                        cross(f"Remove volume {entry.number}", entry.remove)]), "pt-top")  # fmt: skip
+    top = page.box([page.field(name), page.field(kinds),
+                    page.cross(f"Remove volume {entry.number}", entry.remove)], "pt-top")  # fmt: skip
     return [top, body]
 
 
@@ -128,12 +126,17 @@ class Fields:
             self.page, at(self.place, "items"), "key", self._key, "minmax(0,1fr) minmax(0,1fr)"
         )
         return [self.choice("optional", "May be missing"), self.page.field(mode),
-                wide(self.page.head("Only these keys", "without any: all of them"), keys.box)]  # fmt: skip
+                self._wide(self.page.head("Only these keys", "without any: all of them"), keys.box)]  # fmt: skip
 
     def attributes(self) -> Any:
         """Returns what a CSI driver wants to know."""
         pairs = Pairs(self.page, at(self.place, "volumeAttributes"), "attribute")
-        return wide(self.page.head("Volume attributes", "what the driver wants to know"), pairs.box)
+        return self._wide(
+            self.page.head("Volume attributes", "what the driver wants to know"), pairs.box
+        )
+
+    def _wide(self, *parts: Any) -> Any:
+        return self.page.column(parts, "pt-wide")
 
     def _key(self, entry: Entry) -> list[Any]:
         said = f"Key {entry.number}"
@@ -153,8 +156,3 @@ FIELDS: dict[str, Callable[[Fields], list[Any]]] = {
     "hostPath": lambda of: [of.text("path", "Path", "/var/data"), of.choice("type", "Type", PATH_TYPES)],
     "nfs": lambda of: [of.text("server", "Server"), of.text("path", "Path"), of.choice("readOnly", "Read only")],
 }  # fmt: skip
-
-
-def wide(*parts: Any) -> Any:
-    """Returns parts over the whole width, one below the other."""
-    return styled(w.VBox(list(parts)), "pt-wide")
