@@ -44,6 +44,19 @@ class Ending:
     lost: bool = False
 
 
+@dataclass(frozen=True)
+class Glimpse:
+    """What is seen of a task without asking for much.
+
+    Args:
+        events: of the cluster, a line each, oldest first.
+        tails: the last lines of the containers beside the cell's, by name.
+    """
+
+    events: tuple[str, ...] = ()
+    tails: tuple[tuple[str, str], ...] = ()
+
+
 class Placement(Protocol):
     """One started runner: a pod, or a process on this machine."""
 
@@ -73,6 +86,9 @@ class Placement(Protocol):
 
     async def events(self) -> list[dict[str, Any]]:
         """Returns what the cluster reported of it, oldest first."""
+
+    async def glimpse(self) -> Glimpse:
+        """Returns what is known of its events, and what its sidecars wrote last; never fails."""
 
     def leave(self) -> None:
         """Forgets it without ending it: somebody else follows it."""

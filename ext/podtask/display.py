@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from .bounds import Tally, bounded
+from .details import Details
 from .feed import Update
 from .handle import Task
 from .outcome import Outcome
@@ -35,6 +36,7 @@ class View:
         self.bundle: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._task = task
         self._screen = screen
+        self._details = Details(task, screen)
         self._text: list[tuple[str, bytes]] = []
         self._written = 0.0
         self._decoders = {
@@ -172,6 +174,7 @@ class View:
             seconds = task.phase_seconds
             text = f"{mark} {task.name or 'podtask'} · {task.phase} · {seconds:.0f} s"
         self._screen.status(text)
+        self._details.show()
 
 
 def closing(task: Task, outcome: Outcome) -> str:

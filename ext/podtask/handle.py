@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
+from .backend import Glimpse
 from .course import Course
 from .errors import InputError, TaskTimeout
 from .feed import Feed, Update
@@ -93,6 +94,19 @@ class Task:
     def seconds(self) -> float:
         """Its age, or how long it took."""
         return (self._pursuit.ended or time.monotonic()) - self._pursuit.began
+
+    @property
+    def local(self) -> bool:
+        """Whether it runs on this machine."""
+        return self._pursuit.course.options.local
+
+    @property
+    def steps(self) -> list[tuple[str, float, float]]:
+        """What the cluster said of it: phase, when that began (seconds of its age), how long it was."""
+        begun = [(text, since - self._pursuit.began) for text, since in self._pursuit.steps]
+        ends = [*(since for _, since in begun[1:]), self.seconds]
+        return [(text, since, max(0.0, end - since))
+                for (text, since), end in zip(begun, ends, strict=True)]  # fmt: skip
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
@@ -187,6 +201,11 @@ class Task:
             if self._pursuit.placement
             else []
         )
+
+    def glimpse(self) -> concurrent.futures.Future[Glimpse] | None:
+        """Asks for its events so far and its sidecars' last lines; None before there is a pod."""
+        placement = self._pursuit.placement
+        return self._pursuit.loop.start(placement.glimpse()) if placement else None
 
     def interrupt(self) -> None:
         """Raises KeyboardInterrupt in the cell; a task that has not begun is deleted."""

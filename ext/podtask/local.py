@@ -13,7 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from .backend import ByteStream, Ending, OnPhase
+from .backend import ByteStream, Ending, Glimpse, OnPhase
 from .manifest import MANAGED_BY, Identity, Rendered, env_of
 from .program import boot_program
 from .template import DEFAULT_CONTAINER
@@ -149,6 +149,10 @@ class LocalProcess:
     async def events(self) -> list[dict[str, Any]]:
         """Returns nothing: there is no cluster."""
         return []
+
+    async def glimpse(self) -> Glimpse:
+        """Returns nothing: a local runner has no company."""
+        return Glimpse()
 
     async def logs(self, container: str | None) -> str:
         """Returns what the runner has written, the cell's first 3 MiB among it."""

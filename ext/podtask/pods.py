@@ -47,6 +47,7 @@ class Pod:
         self.farewell = self._status.farewell
         self.why = self._status.why
         self.events = self._status.events
+        self.glimpse = self._status.glimpse
         self.logs = self._status.logs
         self.whole_log = self._status.whole_log
         self._deleting: asyncio.Task[None] | None = None

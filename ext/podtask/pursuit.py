@@ -33,6 +33,7 @@ class Pursuit:
         name: of the pod.
         status: Pending, Running, ok, error, ... in the words of Kubernetes and of the runner.
         phase: what the backend last said; ``phase_since``: when (monotonic).
+        steps: each phase with its sentence, and when it began (monotonic).
         where: pod and container, in words.
         pod: as it was sent, or found; empty before that.
         done: has the outcome when it has ended.
@@ -44,6 +45,7 @@ class Pursuit:
         self.status = "Pending"
         self.phase = "Pending"
         self.began = self.phase_since = time.monotonic()
+        self.steps: list[tuple[str, float]] = [("Pending", self.began)]
         self.ended: float | None = None
         self.where = ""
         self.url = ""
@@ -140,6 +142,7 @@ class Pursuit:
         text = f"{phase}: {say}" if say else phase
         if text != self.phase:
             self.phase, self.phase_since = text, time.monotonic()
+            self.steps.append((text, self.phase_since))
             self.feed.put(Update("phase", text))
 
     def _on_frame(self, frame: wire.Frame) -> None:

@@ -27,6 +27,9 @@ class Screen(Protocol):
     def status(self, text: str) -> None:
         """Shows, or replaces, the status line."""
 
+    def details(self, text: str, unfolded: str) -> None:
+        """Shows, or replaces, what unfolds under the status line: words, and them as HTML."""
+
     def close(self, text: str) -> None:
         """Shows the closing line."""
 
@@ -61,6 +64,9 @@ class Terminal:
             print(text, file=sys.stderr, flush=True)
         self._status = text
 
+    def details(self, text: str, unfolded: str) -> None:
+        """Nothing: a terminal does not unfold."""
+
     def close(self, text: str) -> None:
         """Prints the closing line."""
         print(text, file=sys.stderr, flush=True)
@@ -84,6 +90,7 @@ class Notebook(Terminal):
         self._shell = shell
         self._id = uuid.uuid4().hex
         self._shown = False
+        self._details: dict[str, Any] = {}
         self._clear_next = False
 
     def write(self, name: str, text: str) -> None:
@@ -112,6 +119,17 @@ class Notebook(Terminal):
         self._publish(_line(text), {}, self._id, self._shown)
         self._shown = True
 
+    def details(self, text: str, unfolded: str) -> None:
+        """Shows, or replaces, what unfolds under the status line."""
+        shown, self._details = (
+            bool(self._details),
+            {
+                "text/plain": text,
+                "text/html": f'<div style="{STYLE}">{unfolded}</div>',
+            },
+        )
+        self._publish(self._details, {}, f"{self._id}-details", shown)
+
     def close(self, text: str) -> None:
         """Shows the closing line, below the output."""
         self._publish(_line(text), {}, None, False)
@@ -132,6 +150,8 @@ class Notebook(Terminal):
             self._clear_next = False
             self._empty()
             self._publish(_line(self._status), {}, self._id, False)
+            if self._details:
+                self._publish(self._details, {}, f"{self._id}-details", False)
 
 
 class Submitter(Notebook):

@@ -7,14 +7,14 @@ import contextlib
 import time
 from typing import Any
 
-from .backend import Ending, OnNote, OnPhase
+from .backend import Ending, Glimpse, OnNote, OnPhase
 from .cluster.api import Api, ApiError
 from .cluster.events import PodEvents
 from .containers import all_held_up
 from .diagnosis import diagnose
 from .endings import dead_sidecars, stop
 from .errors import ClusterError, InputError
-from .findings import Diagnosis
+from .findings import Diagnosis, one_line
 from .manifest import Rendered
 from .runner.record import MARK
 
@@ -137,6 +137,17 @@ class PodStatus:
             raise InputError(f"The events of {self._name} cannot be read: {error.message}",
                              "Ask for a Role with verb list, resource events.") from None  # fmt: skip
 
+    async def glimpse(self) -> Glimpse:
+        """Returns the events that were seen, and the last lines of all containers but the cell's."""
+        status = self._pod.get("status", {})
+        listed = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+        names = [each["name"] for each in listed
+                 if each["name"] != self._primary and "waiting" not in each.get("state", {})]  # fmt: skip
+        tails = await asyncio.gather(*(self._tail(name) for name in names))
+        events = [f"{each.get('reason', '')}: {one_line(each.get('message'))}"
+                  for each in self._events.seen or []]  # fmt: skip
+        return Glimpse(tuple(events), tuple(zip(names, tails, strict=True)))
+
     async def logs(self, container: str | None) -> str:
         """Returns a container's log.
 
@@ -198,12 +209,15 @@ class PodStatus:
 
     async def _last_lines(self, container: str) -> str:
         """Returns what a container said last, as the rest of a line; empty where it is not known."""
+        lines = (await self._tail(container)).splitlines()
+        return f" Its last lines: {' | '.join(lines).strip(' |')}" if any(lines) else ""
+
+    async def _tail(self, container: str) -> str:
         try:
             text = await self._log(container, tailLines=str(LAST_LINES))
         except (ApiError, ClusterError):
             return ""
-        lines = [line for line in text.splitlines() if not line.startswith(MARK)]
-        return f" Its last lines: {' | '.join(lines).strip(' |')}" if any(lines) else ""
+        return "\n".join(line for line in text.splitlines() if not line.startswith(MARK))
 
     async def _log(self, container: str, **params: str) -> str:
         return await self._api.text(f"{self._path}/log", container=container, **params)

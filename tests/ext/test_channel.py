@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import pytest
-from podtask.backend import ByteStream, Ending, Placement
+from podtask.backend import ByteStream, Ending, Glimpse, Placement
 from podtask.channel import Channel
 from podtask.greeting import Refused
 from podtask.job import Job, Verdict
@@ -88,6 +88,9 @@ class Unreliable:
 
     async def events(self) -> list[dict[str, Any]]:
         return await self._placement.events()
+
+    async def glimpse(self) -> Glimpse:
+        return await self._placement.glimpse()
 
     async def delete(self, grace: float | None = None) -> None:
         await self._placement.delete(grace)

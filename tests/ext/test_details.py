@@ -1,0 +1,45 @@
+"""What unfolds under the status line: words and HTML of a task's course."""
+
+from __future__ import annotations
+
+from podtask.backend import Glimpse
+from podtask.details import merged, pod_text, unfolded, words
+
+STEPS = [
+    ("Pending", 0.0, 0.01),
+    ("Creating: in kind/default", 0.01, 0.09),
+    ("Pending: no node has a GPU", 0.1, 4.0),
+    ("Pending: pulling <image>", 4.1, 1.0),
+    ("Running", 5.1, 2.0),
+]
+
+
+def test_phase_said_in_several_ways_is_one() -> None:
+    """A phase has one bar, with what was said of it last; what took no time is left out."""
+    steps = list(merged(STEPS))
+    assert [(phase, round(seconds, 2)) for phase, _, _, seconds in steps] == [
+        ("Pending", 0.01), ("Creating", 0.09), ("Pending", 5.0), ("Running", 2.0),
+    ]  # fmt: skip
+    assert words(steps) == "podtask · Creating 0.1 s · Pending 5.0 s · Running 2.0 s"
+
+
+def test_html_is_escaped_and_names_the_slowest() -> None:
+    """What the cluster and sidecars say is text; the longest phase stands out."""
+    shown = unfolded("podtask-1", list(merged(STEPS)), Glimpse(("Failed: <b>",), (("side", "a < b"),)), "spec: <x>")  # fmt: skip
+    for text in ("pulling &lt;image&gt;", "Failed: &lt;b&gt;", "a &lt; b", "spec: &lt;x&gt;",
+                 "last lines of side", '<span style="font-weight:600">Pending</span>'):  # fmt: skip
+        assert text in shown
+    assert "<b>" not in shown
+
+
+def test_pod_is_shown_without_values_of_variables() -> None:
+    """A notebook that is saved and shared keeps no secret of a template's."""
+    env = [{"name": "TOKEN", "value": "swordfish"}, {"name": "PODTASK_PORT", "value": "1"}]
+    pod = {"metadata": {"name": "a", "managedFields": [1]}, "status": {"phase": "Running"},
+           "spec": {"containers": [{"name": "primary", "env": env}]}}  # fmt: skip
+    text = pod_text(pod)
+    assert "swordfish" not in text
+    assert "TOKEN" in text
+    assert "managedFields" not in text
+    assert "status" not in text
+    assert pod_text({}) == ""

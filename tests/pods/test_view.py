@@ -1,0 +1,34 @@
+"""What is shown under a cell that runs in a pod, and stays in a saved notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.notebook import Kernel
+
+pytestmark = pytest.mark.cluster
+SIDE = """\
+t = {"containers": [{"name": "side", "image": "python:3.11-slim", "command":
+     ["python3", "-c", "import time; print('<' + 'up>', flush=True); time.sleep(600)"]}]}"""
+WAIT = "import signal\ntry:\n    signal.pause()\nexcept KeyboardInterrupt:\n    print('enough')"
+
+
+@pytest.mark.feature("N09", "N15")
+def test_details_of_a_task(start_kernel: Callable[..., Kernel]) -> None:
+    """Phases with their seconds, the sidecar's last lines and the pod, one display all the time."""
+    kernel = start_kernel()
+    kernel.run(SIDE)
+    kernel.start(f"%%podtask -t t --image python:3.11-slim\n{WAIT}")
+    shown: list[tuple[str, str]] = []
+    for message in kernel.messages(60):
+        content = message["content"]
+        html = content.get("data", {}).get("text/html", "")
+        if "<details" in html:
+            shown.append((content["transient"]["display_id"], html))
+            if "&lt;up&gt;" in html and "&lt;up&gt;" not in "".join(each for _, each in shown[:-1]):
+                kernel.interrupt()
+    assert len({number for number, _ in shown}) == 1
+    for text in ("&lt;up&gt;", "last lines of side", "kind: Pod", "Running"):
+        assert text in shown[-1][1]
