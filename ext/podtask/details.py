@@ -23,11 +23,10 @@ HIDDEN = "(not shown: it may be a secret)"
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 # What was unfolded stays so when a newer version takes its place; without scripts nothing is lost.
 KEEP = "(window.podtaskOpen=window.podtaskOpen||{})"
-FADED = "opacity:.7"
 BAR = "height:.6em;border-radius:2px;background:currentColor;align-self:center;min-width:2px"
 FOLD = "margin-left:1em"
 TEXT = "margin:.2em 0 .4em;padding:.4em .8em;overflow:auto;max-height:22em;white-space:pre;\
-background:rgba(128,128,128,.12);color:inherit;border-radius:4px;font:inherit"
+background:rgba(128,128,128,.12);color:var(--jp-ui-font-color1,inherit);border-radius:4px;font:inherit"
 
 
 class Details:
@@ -132,7 +131,7 @@ def unfolded(name: str, steps: list[Step], glimpse: Glimpse, pod: str) -> str:
     parts += [_fold(name, f"last lines of {each}", text) for each, text in glimpse.tails if text]
     if pod:
         parts.append(_fold(name, "pod, in YAML", pod))
-    return _details(name, f'<span style="{FADED}">{escape(line)}</span>', "".join(parts))
+    return _details(name, escape(line), "".join(parts))
 
 
 def _waterfall(steps: list[Step]) -> str:
@@ -150,7 +149,7 @@ def _waterfall(steps: list[Step]) -> str:
             f'<span style="{BAR};opacity:.55;margin-left:{left:.1f}%;width:{wide:.1f}%"></span>'
         )
         if say:
-            rows.append(f'<span style="grid-column:1/-1;{FADED};padding-left:1em">{escape(say)}</span>')  # fmt: skip
+            rows.append(f'<span style="grid-column:1/-1;padding-left:1em">{escape(say)}</span>')  # fmt: skip
     return ('<div style="display:grid;grid-template-columns:max-content max-content minmax(6em,24em);'
             f'column-gap:1em;white-space:normal;{FOLD}">{"".join(rows)}</div>')  # fmt: skip
 

@@ -11,9 +11,11 @@ import pytest
 
 from tests.browser.chromium import NONE, WIDE, launched, path, window
 from tests.browser.lab import Lab
+from tests.pods.conftest import in_namespace
 
 
-@pytest.fixture(scope="session")
+# Not of the session: where Playwright is open, this thread has a running event loop.
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     """A browser."""
     if path() is None:
@@ -22,12 +24,28 @@ def chromium() -> Iterator[Any]:
         yield browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A JupyterLab whose cells run on this machine."""
     made = Lab(tmp_path_factory.mktemp("lab"), {"PODTASK_BACKEND": "local", "KUBECONFIG": os.devnull})  # fmt: skip
     yield made
     made.close()
+
+
+@pytest.fixture(scope="package")
+def cluster_lab(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A JupyterLab whose cells run in pods; where, its kubeconfig says when a kernel starts."""
+    folder = tmp_path_factory.mktemp("cluster-lab")
+    made = Lab(folder, {"PODTASK_BACKEND": "", "KUBECONFIG": str(folder / "config")})
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def in_pods(cluster: Any, namespace: str, cluster_lab: Lab) -> Lab:
+    """That JupyterLab; cells of kernels that start now run in the test's namespace."""
+    in_namespace(cluster.kubeconfig, namespace, cluster_lab.folder.parent / "config")
+    return cluster_lab
 
 
 @pytest.fixture(scope="module")

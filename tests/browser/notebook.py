@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,19 @@ ENDED = """([n, before]) => {
   return cell && cell.model.executionState !== 'running' && cell.model.executionCount !== null
     && cell.model.executionCount !== before
     && !cell.node.querySelector('.jp-InputPrompt').textContent.includes('*');
+}"""
+
+READY = (
+    "window.jupyterapp && window.jupyterapp.shell.currentWidget"
+    " && window.jupyterapp.shell.currentWidget.context"
+    " && window.jupyterapp.shell.currentWidget.context.isReady"
+)
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+# The page around is JupyterLab's, and so is what it does to all widgets.
+FINDINGS = """async where => {
+  const found = await axe.run(where, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']});
+  return found.violations.flatMap(v => v.nodes.map(n =>
+    `${v.impact} ${v.id}: ${n.html.slice(0, 160)} ${n.failureSummary.replace(/\\s+/g, ' ').slice(0, 260)}`));
 }"""
 
 
@@ -54,16 +68,22 @@ class Notebook:
     def open(self) -> None:
         """Opens its page, or opens it again."""
         self.page.goto(self._url)
-        self.page.wait_for_function(
-            "window.jupyterapp && window.jupyterapp.shell.currentWidget"
-            " && window.jupyterapp.shell.currentWidget.context"
-            " && window.jupyterapp.shell.currentWidget.context.isReady"
-        )
+        self.page.wait_for_function(READY)
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
         self.page.wait_for_function(
             "(() => { const s = window.jupyterapp.shell.currentWidget.sessionContext;"
             " return s.isReady && s.session && s.session.kernel.status === 'idle' })()"
         )
+
+    def reload(self) -> None:
+        """Loads its page again; does not wait for a kernel, which may be busy or ended."""
+        self.page.goto(self._url)  # F5 would bring what other pages have open in the workspace
+        self.page.wait_for_function(READY)
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell")
+
+    def end_kernel(self) -> None:
+        """Ends its kernel."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
     def command(self, name: str, **arguments: Any) -> None:
         """Runs a command of JupyterLab; does not wait for its end."""
@@ -93,6 +113,29 @@ class Notebook:
     def output(self, number: int) -> str:
         """Returns the text under a cell, as the page shows it."""
         return self.cell(number).locator(".jp-OutputArea").first.inner_text()
+
+    def shows(self, number: int, text: str) -> None:
+        """Waits until a text is under a cell."""
+        self.cell(number).locator(".jp-OutputArea").get_by_text(text).first.wait_for()
+
+    def count(self, number: int) -> int | None:
+        """Returns which of the kernel's executions a cell's last one was."""
+        found: int | None = self.page.evaluate(
+            "n => window.jupyterapp.shell.currentWidget.content.widgets[n].model.executionCount", number)  # fmt: skip
+        return found
+
+    def unfold(self, number: int, title: str) -> None:
+        """Opens the details under a cell's status line, and one part of them."""
+        details = self.cell(number).locator(".jp-OutputArea details")
+        details.first.locator("summary").first.click()
+        details.get_by_text(title, exact=True).click()
+
+    def findings(self, where: str) -> list[str]:
+        """Returns what axe-core has to say of a part of the page."""
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE)
+        found: list[str] = self.page.evaluate(FINDINGS, where)
+        return found
 
     def save(self) -> dict[str, Any]:
         """Saves it; returns its file."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -28,13 +27,6 @@ b = TemplateBuilder(template.replace(pod_spec=spec), "gpu-train")
 b"""
 TITLES = ("Basics", "Resources", "Environment", "Volumes", "Sidecars", "Scheduling", "Security",
           "Metadata", "YAML")  # fmt: skip
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-# The page around the form is JupyterLab's, and so is what it does to all widgets.
-FINDINGS = """async () => {
-  const found = await axe.run('.pt', {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']});
-  return found.violations.flatMap(v => v.nodes.map(n =>
-    `${v.impact} ${v.id}: ${n.html.slice(0, 160)} ${n.failureSummary.replace(/\\s+/g, ' ').slice(0, 260)}`));
-}"""
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -44,13 +36,12 @@ def test_every_page(open_notebook: Callable[..., Any], dark: bool, width: int) -
     notebook = open_notebook(OPEN, dark=dark, width=width)
     notebook.run(0)
     form, page = Form(notebook.page), notebook.page
-    page.evaluate(AXE)
     found: dict[str, list[str]] = {}
     look = f"{'dark' if dark else 'light'}-{'wide' if width == WIDE else 'narrow'}"
     for title in TITLES:
         form.open(title)
         notebook.shot(f"form-{look}-{title.lower()}", form.root)
-        found |= {f"{title}: {line}": [] for line in page.evaluate(FINDINGS)}
+        found |= {f"{title}: {line}": [] for line in notebook.findings(".pt")}
         assert page.evaluate("(() => { const e = document.querySelector('.pt .widget-tab-contents');"
                              " return e.scrollWidth - e.clientWidth })()") <= 1, f"{title} is too wide"  # fmt: skip
     assert not found, "\n".join(found)
@@ -59,7 +50,7 @@ def test_every_page(open_notebook: Callable[..., Any], dark: bool, width: int) -
     form.write("Memory limit", "16GB")
     page.wait_for_selector(".pt-state.pt-bad")
     notebook.shot(f"form-{look}-problem", form.root)
-    assert page.evaluate(FINDINGS) == []
+    assert notebook.findings(".pt") == []
 
 
 def test_keyboard_reaches_everything(open_notebook: Callable[..., Any]) -> None:

@@ -1,0 +1,124 @@
+"""Cells in pods, run from a real page: the form's template, stop, rerun, run all, reload, reopen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.browser.chromium import NARROW
+from tests.browser.form import Form
+from tests.browser.lab import Lab
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+LOAD = "%load_ext podtask"
+FORM = "from podtask_widgets import TemplateBuilder\nb = TemplateBuilder()\nb"
+IMAGE = "python:3.11-slim"
+GO = "import pathlib, time\nwhile not pathlib.Path('/tmp/go').exists():\n    time.sleep(0.05)"
+
+
+def tell_to_go(cluster: Any, namespace: str) -> None:
+    """Lets the cell that waits for a file go on."""
+    (pod,) = cluster.kubectl_json("get", "pods", "-n", namespace)["items"]
+    cluster.kubectl("exec", "-n", namespace, pod["metadata"]["name"], "-c", "primary", "--",
+                    "touch", "/tmp/go")  # fmt: skip
+
+
+@pytest.mark.feature("A01", "N09", "N15")
+def test_cell_with_the_forms_template(open_notebook: Callable[..., Any], in_pods: Lab) -> None:
+    """Filled by typing, used by a click: the next cell runs in it; its details open by a click."""
+    cell = "%%podtask\nimport os, sys\nprint(os.environ['GREETING'], sys.version_info[:2])"
+    notebook = open_notebook(LOAD, FORM, cell, lab=in_pods)
+    notebook.run(0)
+    notebook.run(1)
+    form = Form(notebook.page)
+    form.open("Basics")
+    form.write("Image", IMAGE)
+    form.open("Environment")
+    form.click("Add variable")
+    form.write("Variable 1, name", "GREETING")
+    form.write("Variable 1, value", "hello from the form")
+    form.click("Use")
+    notebook.page.wait_for_selector("text=Cells of this session run in this template")
+    notebook.shot("cells-form-used", form.root)
+    notebook.run(2)
+    shown = notebook.output(2)
+    assert "hello from the form (3, 11)" in shown
+    assert "✓ podtask-" in shown
+    notebook.unfold(2, "pod, in YAML")
+    assert "GREETING" in notebook.output(2)
+    notebook.shot("cells-details", notebook.cell(2))
+
+
+@pytest.mark.feature("A03")
+def test_stop_and_rerun(open_notebook: Callable[..., Any], in_pods: Lab) -> None:
+    """The stop button ends the cell in its pod as it ends one in the kernel; it can be run again."""
+    cell = (
+        f"%%podtask --image {IMAGE} -o n\nimport os, time\nprint('begun', flush=True)\nn = 1\n{GO}"
+    )
+    notebook = open_notebook(LOAD, cell, "%%podtask --image python:3.11-slim\nprint(6 * 7)", lab=in_pods)  # fmt: skip
+    notebook.run(0)
+    for _ in range(2):
+        notebook.start(1)
+        notebook.shows(1, "begun")
+        notebook.shot("cells-running")
+        notebook.page.get_by_role("button", name="Interrupt the kernel").click()
+        notebook.ended(1)
+        assert "KeyboardInterrupt" in notebook.output(1)
+    notebook.run(2)
+    assert "42" in notebook.output(2)
+
+
+def test_run_all(open_notebook: Callable[..., Any], in_pods: Lab) -> None:
+    """Cells run in their order; an error in a pod stops those behind it."""
+    first = f"%%podtask --image {IMAGE} -o x\nx = 20"
+    second = f"%%podtask --image {IMAGE} -o y\ny = 2 * x + 2\nprint(y)"
+    fails = f"%%podtask --image {IMAGE}\nraise ValueError('stops here')"
+    notebook = open_notebook(LOAD, first, second, "print('all', y)", fails, "print('never')", lab=in_pods)  # fmt: skip
+    notebook.command("notebook:run-all-cells")
+    notebook.shows(4, "ValueError: stops here")
+    notebook.ended(4)
+    assert "42" in notebook.output(2)
+    assert "all 42" in notebook.output(3)
+    assert notebook.count(5) is None
+    notebook.shot("cells-run-all")
+
+
+def test_reload_in_the_middle(
+    open_notebook: Callable[..., Any], in_pods: Lab, cluster: Any, namespace: str
+) -> None:
+    """The cell goes on while its page is loaded again, and its values are in the kernel then."""
+    cell = f"%%podtask --image {IMAGE} -o n\nprint('begun', flush=True)\n{GO}\nn = 7"
+    notebook = open_notebook(LOAD, cell, "print('came back:', n)", lab=in_pods)
+    notebook.run(0)
+    notebook.start(1)
+    notebook.shows(1, "begun")
+    notebook.save()
+    notebook.reload()
+    notebook.shows(1, "begun")
+    notebook.start(2)
+    tell_to_go(cluster, namespace)
+    notebook.shows(2, "came back: 7")
+    notebook.shot("cells-reloaded")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_saved_and_opened_again(
+    open_notebook: Callable[..., Any], in_pods: Lab, dark: bool
+) -> None:
+    """A saved notebook shows how its cells ended, and the template of its form."""
+    cell = f"%%podtask --image {IMAGE} -o x\nprint('some output')\nx = 1\nx"
+    notebook = open_notebook(LOAD, FORM, cell, lab=in_pods, dark=dark, width=NARROW)
+    for number in range(3):
+        notebook.run(number)
+    before = notebook.output(2)
+    notebook.save()
+    notebook.end_kernel()
+    notebook.reload()
+    notebook.shows(2, "back: x (int")
+    assert notebook.output(2) == before
+    assert "✓ podtask-" in before
+    notebook.unfold(2, "pod, in YAML")
+    notebook.shot(f"cells-reopened-{'dark' if dark else 'light'}")
+    assert notebook.findings(".jp-OutputArea-output") == []
