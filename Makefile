@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 STAMP_ALL := $(VENV)/.installed-all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint fuzz differential bench cluster-up cluster-down cluster-env system
+.PHONY: help demo lab test lint fuzz differential bench pictures cluster-up cluster-down cluster-env system
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ differential: system $(STAMP_ALL) ## compare cells in pods with the kernel (IMAG
 
 bench: system $(STAMP_ALL) ## measure against kubectl and raw port-forward
 	@$(BIN)/python -m tests.bench
+
+pictures: system $(STAMP_ALL) ## take the pictures of the documentation anew
+	@$(BIN)/python -m tests.browser.pictures
 
 cluster-up: system $(STAMP_ALL) ## start the tests' own Kubernetes
 	@$(BIN)/python -m tests.cluster up

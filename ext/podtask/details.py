@@ -57,7 +57,10 @@ class Details:
             self._shown, self._made = state, now
             steps = list(merged(self._task.steps))
             text, name = pod_text(self._task.manifest), self._task.name
-            self._screen.details(words(steps), unfolded(name, steps, self._glimpse, text))
+            line = words(steps, done)
+            self._screen.details(
+                f"podtask · {line}", unfolded(name, line, steps, self._glimpse, text)
+            )
 
     def _look(self) -> None:
         """Takes in the last glimpse, and asks for another when it is time."""
@@ -107,24 +110,23 @@ def merged(steps: Iterable[tuple[str, float, float]]) -> Iterable[Step]:
         yield last
 
 
-def words(steps: Iterable[Step]) -> str:
-    """Returns the phases that took time, in a line."""
-    steps = list(steps)
-    parts = [f"{phase} {seconds:.1f} s" for phase, _, _, seconds in steps
-             if seconds >= SHORT or phase == steps[-1][0]]  # fmt: skip
-    return " · ".join(["podtask", *parts])
+def words(steps: list[Step], done: bool) -> str:
+    """Returns the phases that took time, in a line; one that goes on has no end yet."""
+    parts = [f"{phase} {seconds:.1f} s" for phase, _, _, seconds in steps[:-1] if seconds >= SHORT]
+    last, _, _, seconds = steps[-1]
+    return " · ".join([*parts, f"{last} {seconds:.1f} s" if done else f"{last} …"])
 
 
-def unfolded(name: str, steps: list[Step], glimpse: Glimpse, pod: str) -> str:
+def unfolded(name: str, line: str, steps: list[Step], glimpse: Glimpse, pod: str) -> str:
     """Returns the details as HTML.
 
     Args:
         name: of the task, under which the page keeps whether they are unfolded.
+        line: its phases in words.
         steps: its phases.
         glimpse: its events, and what its sidecars wrote.
         pod: in YAML; may be empty.
     """
-    line = words(steps).removeprefix("podtask · ")
     parts = [_waterfall(steps)]
     if glimpse.events:
         parts.append(_fold(name, "events", "\n".join(glimpse.events[-EVENTS:])))

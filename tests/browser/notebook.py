@@ -124,11 +124,12 @@ class Notebook:
             "n => window.jupyterapp.shell.currentWidget.content.widgets[n].model.executionCount", number)  # fmt: skip
         return found
 
-    def unfold(self, number: int, title: str) -> None:
+    def unfold(self, number: int, title: str = "") -> None:
         """Opens the details under a cell's status line, and one part of them."""
         details = self.cell(number).locator(".jp-OutputArea details")
         details.first.locator("summary").first.click()
-        details.get_by_text(title, exact=True).click()
+        if title:
+            details.get_by_text(title, exact=True).click()
 
     def findings(self, where: str) -> list[str]:
         """Returns what axe-core has to say of a part of the page."""

@@ -20,12 +20,13 @@ def test_phase_said_in_several_ways_is_one() -> None:
     assert [(phase, round(seconds, 2)) for phase, _, _, seconds in steps] == [
         ("Pending", 0.01), ("Creating", 0.09), ("Pending", 5.0), ("Running", 2.0),
     ]  # fmt: skip
-    assert words(steps) == "podtask · Creating 0.1 s · Pending 5.0 s · Running 2.0 s"
+    assert words(steps, done=True) == "Creating 0.1 s · Pending 5.0 s · Running 2.0 s"
+    assert words(steps, done=False) == "Creating 0.1 s · Pending 5.0 s · Running …"
 
 
 def test_html_is_escaped_and_names_the_slowest() -> None:
     """What the cluster and sidecars say is text; the longest phase stands out."""
-    shown = unfolded("podtask-1", list(merged(STEPS)), Glimpse(("Failed: <b>",), (("side", "a < b"),)), "spec: <x>")  # fmt: skip
+    shown = unfolded("podtask-1", "words", list(merged(STEPS)), Glimpse(("Failed: <b>",), (("side", "a < b"),)), "spec: <x>")  # fmt: skip
     for text in ("pulling &lt;image&gt;", "Failed: &lt;b&gt;", "a &lt; b", "spec: &lt;x&gt;",
                  "last lines of side", '<span style="font-weight:600">Pending</span>'):  # fmt: skip
         assert text in shown
