@@ -25,7 +25,9 @@ DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 KEEP = "(window.podtaskOpen=window.podtaskOpen||{})"
 BAR = "height:.6em;border-radius:2px;background:currentColor;align-self:center;min-width:2px"
 FOLD = "margin-left:1em"
-TEXT = "margin:.2em 0 .4em;padding:.4em .8em;overflow:auto;max-height:22em;white-space:pre;\
+# A long sentence is as wide as the rows, which are as wide as their phases and bars.
+SAY = "grid-column:1/-1;width:0;min-width:100%;padding-left:1em;box-sizing:border-box"
+TEXT = "margin:.2em 0 .4em;padding:.4em .8em;overflow:auto;max-height:22em;white-space:pre-wrap;overflow-wrap:anywhere;\
 background:rgba(128,128,128,.12);color:var(--jp-ui-font-color1,inherit);border-radius:4px;font:inherit"
 
 
@@ -57,10 +59,8 @@ class Details:
             self._shown, self._made = state, now
             steps = list(merged(self._task.steps))
             text, name = pod_text(self._task.manifest), self._task.name
-            line = words(steps, done)
-            self._screen.details(
-                f"podtask · {line}", unfolded(name, line, steps, self._glimpse, text)
-            )
+            shown = unfolded(name, steps, done, self._glimpse, text)
+            self._screen.details(f"podtask · {words(steps, done)}", shown)
 
     def _look(self) -> None:
         """Takes in the last glimpse, and asks for another when it is time."""
@@ -117,41 +117,42 @@ def words(steps: list[Step], done: bool) -> str:
     return " · ".join([*parts, f"{last} {seconds:.1f} s" if done else f"{last} …"])
 
 
-def unfolded(name: str, line: str, steps: list[Step], glimpse: Glimpse, pod: str) -> str:
+def unfolded(name: str, steps: list[Step], done: bool, glimpse: Glimpse, pod: str) -> str:
     """Returns the details as HTML.
 
     Args:
         name: of the task, under which the page keeps whether they are unfolded.
-        line: its phases in words.
         steps: its phases.
+        done: whether the last one has ended.
         glimpse: its events, and what its sidecars wrote.
         pod: in YAML; may be empty.
     """
-    parts = [_waterfall(steps)]
+    parts = [_waterfall(steps, done)]
     if glimpse.events:
         parts.append(_fold(name, "events", "\n".join(glimpse.events[-EVENTS:])))
     parts += [_fold(name, f"last lines of {each}", text) for each, text in glimpse.tails if text]
     if pod:
         parts.append(_fold(name, "pod, in YAML", pod))
-    return _details(name, escape(line), "".join(parts))
+    return _details(name, escape(words(steps, done)), "".join(parts))
 
 
-def _waterfall(steps: list[Step]) -> str:
+def _waterfall(steps: list[Step], done: bool) -> str:
     total = max((since + seconds for _, _, since, seconds in steps), default=0.0) or 1.0
     slowest = max((seconds for *_, seconds in steps), default=0.0)
     rows = []
-    for phase, say, since, seconds in steps:
-        if seconds < SHORT and not say and phase != steps[-1][0]:
+    for number, (phase, say, since, seconds) in enumerate(steps, 1):
+        last = number == len(steps)
+        if seconds < SHORT and not say and not last:
             continue
         strong = "font-weight:600" if seconds == slowest else ""
         left, wide = 100 * since / total, 100 * seconds / total
         rows.append(
             f'<span style="{strong}">{escape(phase)}</span>'
-            f'<span style="text-align:right;{strong}">{seconds:.1f} s</span>'
+            f'<span style="text-align:right;{strong}">{f"{seconds:.1f} s" if done or not last else "…"}</span>'
             f'<span style="{BAR};opacity:.55;margin-left:{left:.1f}%;width:{wide:.1f}%"></span>'
         )
         if say:
-            rows.append(f'<span style="grid-column:1/-1;padding-left:1em">{escape(say)}</span>')  # fmt: skip
+            rows.append(f'<span style="{SAY}">{escape(say)}</span>')  # fmt: skip
     return ('<div style="display:grid;grid-template-columns:max-content max-content minmax(6em,24em);'
             f'column-gap:1em;white-space:normal;{FOLD}">{"".join(rows)}</div>')  # fmt: skip
 

@@ -112,7 +112,7 @@ def _taken(browser: Any, lab: Lab, dark: bool, folder: Path) -> list[Path]:
     Form(form.page).open("Volumes")
     form.page.evaluate("document.querySelector('.pt').scrollIntoView({block: 'end'})")
     made.append(shot(form, "form"))
-    waits = opened("waits", 560, "%load_ext podtask", NEEDS, WAITS)
+    waits = opened("waits", 620, "%load_ext podtask", NEEDS, WAITS)
     waits.run(0)
     waits.run(1)
     waits.start(2)

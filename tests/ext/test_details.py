@@ -26,7 +26,7 @@ def test_phase_said_in_several_ways_is_one() -> None:
 
 def test_html_is_escaped_and_names_the_slowest() -> None:
     """What the cluster and sidecars say is text; the longest phase stands out."""
-    shown = unfolded("podtask-1", "words", list(merged(STEPS)), Glimpse(("Failed: <b>",), (("side", "a < b"),)), "spec: <x>")  # fmt: skip
+    shown = unfolded("podtask-1", list(merged(STEPS)), True, Glimpse(("Failed: <b>",), (("side", "a < b"),)), "spec: <x>")  # fmt: skip
     for text in ("pulling &lt;image&gt;", "Failed: &lt;b&gt;", "a &lt; b", "spec: &lt;x&gt;",
                  "last lines of side", '<span style="font-weight:600">Pending</span>'):  # fmt: skip
         assert text in shown
