@@ -1,22 +1,23 @@
-"""The pod template's form, for notebooks with ipywidgets; loaded at its first use."""
+"""The pod template's form and the list of tasks, for notebooks with ipywidgets; loaded at its first use."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .builder import TemplateBuilder as TemplateBuilder
+    from .task_list import TaskList as TaskList
 
 __version__ = "0.1.0"
+MODULES = {"TemplateBuilder": "builder", "TaskList": "task_list"}
 
 
 def __getattr__(name: str) -> Any:
-    if name != "TemplateBuilder":
+    if name not in MODULES:
         raise AttributeError(f"module 'podtask_widgets' has no attribute {name!r}")
-    from .builder import TemplateBuilder
-
-    return TemplateBuilder
+    return getattr(import_module(f".{MODULES[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), "TemplateBuilder"]
+    return [*globals(), *MODULES]

@@ -1,0 +1,60 @@
+"""The list of tasks in a real page: rows, logs, attach, cancel, the keyboard, both themes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.browser.chromium import NARROW, WIDE
+from tests.browser.lab import Lab
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+LOAD = """\
+%load_ext podtask
+t = {"containers": [{"name": "side", "image": "python:3.11-slim", "command":
+     ["python3", "-c", "import time; print('side ' + 'speaks', flush=True); time.sleep(600)"]}]}"""
+TRAIN = """\
+%%podtask -d --as train -t t --image python:3.11-slim
+import pathlib, time
+print('step 1', flush=True)
+while not pathlib.Path('/tmp/go').exists():
+    time.sleep(0.05)"""
+SHOW = "from podtask_widgets import TaskList\ntasks = TaskList()\ntasks"
+
+
+@pytest.mark.feature("N08", "N09", "P03")
+@pytest.mark.parametrize(
+    ("dark", "width"), [(False, WIDE), (True, NARROW)], ids=["light", "dark-narrow"]
+)
+def test_list_of_tasks(
+    open_notebook: Callable[..., Any], in_pods: Lab, dark: bool, width: int,
+    cluster: Any, namespace: str,
+) -> None:  # fmt: skip
+    """A detached task is listed; its containers' logs are read; it is attached to, and ended."""
+    notebook = open_notebook(LOAD, TRAIN, SHOW, lab=in_pods, dark=dark, width=width)
+    notebook.run(0)
+    notebook.run(1)
+    notebook.shows(1, "step 1")
+    notebook.run(2)
+    page, shown = notebook.page, notebook.cell(2).locator(".pt")
+    shown.get_by_text("1 task").wait_for()
+    shown.get_by_text("Running", exact=True).wait_for()
+    shown.get_by_role("button", name="Refresh").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.title") == "Logs train"
+    page.keyboard.press("Enter")
+    shown.get_by_role("region", name="Log of primary of train").get_by_text("step 1").wait_for()
+    shown.get_by_role("tab").filter(has_text="side").click()
+    shown.get_by_role("region", name="Log of side of train").get_by_text("side speaks").wait_for()
+    notebook.shot(f"tasks-{'dark' if dark else 'light'}", shown)
+    assert notebook.findings(".pt") == []
+    page.keyboard.press("Escape")
+    shown.locator("button[title='Attach train']").click()
+    shown.get_by_text("Attached to train").wait_for()
+    shown.locator("button[title='Cancel train']").click()
+    shown.get_by_text("train is cancelled.").wait_for()
+    cluster.kubectl("wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=60s")
+    shown.get_by_role("button", name="Refresh").click()
+    shown.get_by_text("No tasks").wait_for()

@@ -1,0 +1,207 @@
+"""``TaskList``: the tasks of a namespace, each with its logs and what can be done with it."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+from podtask.detached import detached
+from podtask.errors import InputError
+from podtask.handle import Task
+from podtask.library import options
+from podtask.roster import Roster, Row, roster
+from podtask.tasks import attach
+
+from .page import styled
+from .there import after, ask, containers, delete, log
+
+STYLE = "".join(
+    Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("form.css", "tasks.css")
+)
+AGAIN = 3.0  # seconds until a list is asked for again, while a task of it goes on
+HEADS = ("Task", "State", "Age", "Pod", "Last line", "")
+
+
+class TaskList:
+    """The tasks there are, also those of other kernels. Show it as a cell's last expression.
+
+    Args:
+        namespace: of the tasks; the context's without.
+        context: of the kubeconfig; the current one without.
+
+    Raises:
+        InputError: cells run on this machine: there is no list; or a setting is wrong.
+
+    Attributes:
+        attached: handles of those that were attached to, by name.
+        widget: the list, to be put into other widgets.
+    """
+
+    def __init__(self, namespace: str | None = None, context: str | None = None) -> None:
+        self._where = {"namespace": namespace, "context": context}
+        self._options = options({key: value for key, value in self._where.items() if value})
+        if self._options.local:
+            raise InputError("Cells run on this machine (local): there is no list of tasks.",
+                             "Give a context, or end PODTASK_BACKEND=local.")  # fmt: skip
+        self.attached: dict[str, Task] = {}
+        self._roster: Roster | None = None
+        self._known: dict[str, Row] = {}  # by the pod
+        self._texts: dict[str, list[Any]] = {}  # of a row, by the pod
+        self._chosen: Row | None = None
+        self._asked = 0  # lists asked for: an older answer is not shown
+        self._sure = ""  # the pod whose result a second click deletes
+        self._title = styled(w.HTML("Tasks"), "pt-state")
+        refresh = self._button("Refresh", "pt-do", self.refresh)
+        self._said = styled(w.HTML(), "pt-said", "pt-hidden")
+        self._rows = styled(w.VBox([]), "pt-tasks")
+        self._tabs = styled(w.Tab([]), "pt-logs", "pt-hidden")
+        self._tabs.observe(lambda _: self._read(), "selected_index")
+        self.widget = styled(w.VBox([
+            styled(w.HTML(f"<style>{STYLE}</style>"), "pt-hidden"),
+            styled(w.VBox([styled(w.Box([self._title, refresh]), "pt-head"), self._said]), "pt-heading"),
+            self._rows, self._tabs,
+        ]), "pt")  # fmt: skip
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Asks for the list anew, and for the log that is shown."""
+        self._ask(0.0)
+        self._read()
+
+    def _ask(self, pause: float) -> None:
+        self._asked += 1
+        number = self._asked
+
+        def show(found: Roster) -> None:
+            if number == self._asked and self.widget.comm is not None:
+                self._show(found)
+
+        ask(after(pause, roster(self._options)), show, self._wrong)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        shown = self.widget._repr_mimebundle_(**kwargs)
+        data, metadata = shown if isinstance(shown, tuple) else (shown, {})
+        if self._roster is not None:  # a file without a kernel shows what was there
+            data = {
+                **data,
+                "text/plain": repr(self._roster),
+                "text/html": self._roster._repr_html_(),
+            }
+        return data, metadata
+
+    # -- the list -------------------------------------------------------------------------------
+
+    def _show(self, found: Roster) -> None:
+        before = [(each.found.name, each.found.over) for each in self._known.values()]
+        self._roster = found
+        self._known = {row.found.name: row for row in found}
+        if before != [(row.found.name, row.found.over) for row in found]:
+            self._build(found)
+        else:  # in place: the cursor stays where it is
+            for row in found:
+                for text, cell in zip(self._texts[row.found.name], row.cells, strict=True):
+                    text.value = _cell(cell)
+        if any(not row.found.over for row in found):
+            self._ask(AGAIN)
+
+    def _build(self, found: Roster) -> None:
+        count = f"{len(found)} task{'s' * (len(found) != 1)}" if len(found) else "No tasks"
+        heads = styled(w.Box([w.HTML(escape(each)) for each in HEADS]), "pt-task", "pt-heads")
+        self._rows.children = [heads, *map(self._row, found)] if len(found) else []
+        self._title.value = f'<div role="status">{count}</div>'
+
+    def _row(self, row: Row) -> Any:
+        name, pod = row.found.called, row.found.name
+        end = "Delete" if row.found.over else "Cancel"
+        buttons = [self._button("Logs", "pt-do", lambda: self._choose(self._known[pod]), name),
+                   self._button("Attach", "pt-do", lambda: self._attach(self._known[pod]), name),
+                   self._button(end, "pt-do", lambda: self._end(self._known[pod]), name)]  # fmt: skip
+        texts = self._texts[pod] = [w.HTML(_cell(each)) for each in row.cells]
+        return styled(w.Box([*texts, styled(w.Box(buttons), "pt-acts")]), "pt-task")
+
+    def _button(self, words: str, kind: str, click: Any, name: str = "") -> Any:
+        made = styled(w.Button(description=words, tooltip=f"{words} {name}".strip()), kind)
+        made.on_click(lambda _: click())
+        return made
+
+    def _say(self, text: str, good: bool = True) -> None:
+        (self._said.remove_class if text else self._said.add_class)("pt-hidden")
+        (self._said.remove_class if good else self._said.add_class)("pt-bad")
+        lines = "<br>".join(escape(line) for line in text.splitlines())
+        self._said.value = f'<div role="status">{lines}</div>'
+
+    def _wrong(self, text: str) -> None:
+        self._say(text, good=False)
+
+    # -- one of them ----------------------------------------------------------------------------
+
+    def _choose(self, row: Row) -> None:
+        names = containers(row.found)
+        self._chosen = None  # while the tabs change
+        self._tabs.children = [styled(w.HTML(), "pt-log") for _ in names]
+        self._tabs.titles = names
+        self._tabs.selected_index = 0
+        self._tabs.remove_class("pt-hidden")
+        self._chosen = row
+        self._read()
+
+    def _read(self) -> None:
+        """Asks for the log of the tab that is open."""
+        row, number = self._chosen, self._tabs.selected_index
+        if row is None or number is None:
+            return
+        box, name = self._tabs.children[number], self._tabs.titles[number]
+
+        def show(text: str) -> None:
+            words = escape(text) or "<i>nothing yet</i>"
+            label = escape(f"Log of {name} of {row.found.called}")
+            box.value = (
+                f'<pre class="pt-pre" tabindex="0" role="region" aria-label="{label}">{words}</pre>'
+            )
+
+        ask(log(row.found, name, self._options), show, show)
+
+    def _attach(self, row: Row) -> None:
+        name = row.found.called
+        try:
+            task = _own(row) or attach(row.found.name, **self._where)
+        except InputError as error:
+            self._wrong(str(error))
+            return
+        self.attached[name] = task
+        self._say(f"Attached to {name}: .attached[{name!r}] is its handle, .result() its value.")
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: Task) -> None:
+        self._say(f"{task.called} has ended: {task.status}.", good=task.status == "ok")
+        self.refresh()
+
+    def _end(self, row: Row) -> None:
+        found = row.found
+        if found.waits and self._sure != found.name:
+            self._sure = found.name
+            self._say(f"Nobody has taken the result of {found.called}. Delete again to lose it, "
+                      "or attach to have it.", good=False)  # fmt: skip
+            return
+
+        def gone(_: object) -> None:
+            self._say(f"{found.called} is {'deleted' if found.over else 'cancelled'}.")
+            self.refresh()
+
+        task = _own(row)
+        if task is not None and not task.done():
+            task.add_done_callback(gone)
+            task.abandon()  # its own cell says so too
+        else:
+            ask(delete(found, self._options), gone, self._wrong)
+
+
+def _cell(text: str) -> str:
+    return f'<span class="pt-cell" title="{escape(text)}">{escape(text)}</span>'
+
+
+def _own(row: Row) -> Task | None:
+    """Returns the handle that this kernel has already."""
+    return next((each for each in detached().tasks if each.name == row.found.name), None)
