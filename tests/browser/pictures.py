@@ -43,6 +43,15 @@ from podtask import PodTemplate
 from podtask.presets import gpu
 
 train = PodTemplate().with_(gpu(1))"""
+DETACHED = """\
+%%podtask -d --as train --image python:3.11-slim
+import time
+for epoch in range(1, 1000):
+    print("epoch", epoch, "loss", round(1 / epoch, 3))
+    time.sleep(1)"""
+TASKS = """\
+from podtask_widgets import TaskList
+TaskList()"""
 WAITS = """\
 %%podtask -t train --image python:3.11-slim
 print("a GPU is needed here")"""
@@ -73,9 +82,11 @@ def take(folder: Path) -> list[Path]:
             config = in_namespace(cluster.kubeconfig, NAMESPACE, Path(made) / "config")
             lab = Lab(Path(made) / "lab", {"PODTASK_BACKEND": "", "KUBECONFIG": str(config)})
             try:
-                return [
-                    path for dark in (False, True) for path in _taken(browser, lab, dark, folder)
-                ]
+                taken = []
+                for dark in (False, True):
+                    taken += _taken(browser, lab, dark, folder)
+                    cluster.kubectl("delete", "pod", "--all", "-n", NAMESPACE)  # what is detached
+                return taken
             finally:
                 lab.close()
     finally:
@@ -99,6 +110,7 @@ def _taken(browser: Any, lab: Lab, dark: bool, folder: Path) -> list[Path]:
         with Image.open(path) as picture:  # 256 colours are enough for a page of text
             small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
         small.save(path, optimize=True)
+        notebook.end_kernel()
         notebook.page.context.close()
         return path
 
@@ -112,13 +124,21 @@ def _taken(browser: Any, lab: Lab, dark: bool, folder: Path) -> list[Path]:
     Form(form.page).open("Volumes")
     form.page.evaluate("document.querySelector('.pt').scrollIntoView({block: 'end'})")
     made.append(shot(form, "form"))
-    waits = opened("waits", 620, "%load_ext podtask", NEEDS, WAITS)
+    waits = opened("waits", 690, "%load_ext podtask", NEEDS, WAITS)
     waits.run(0)
     waits.run(1)
     waits.start(2)
     waits.shows(2, "nvidia.com/gpu")
     waits.unfold(2, "events")
     made.append(shot(waits, "waits"))
+    tasks = opened("tasks", 640, "%load_ext podtask", DETACHED, TASKS)
+    tasks.run(0)
+    tasks.run(1)
+    tasks.shows(1, "epoch 3")
+    tasks.run(2)
+    tasks.page.locator("button[title='Logs train']").click()
+    tasks.page.get_by_role("region", name="Log of primary of train").wait_for()
+    made.append(shot(tasks, "tasks"))
     return made
 
 

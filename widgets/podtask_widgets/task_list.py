@@ -52,7 +52,7 @@ class TaskList:
         self._chosen: Row | None = None
         self._asked = 0  # lists asked for: an older answer is not shown
         self._sure = ""  # the pod whose result a second click deletes
-        self._title = styled(w.HTML("Tasks"), "pt-state")
+        self._title = styled(w.HTML("Tasks"), "pt-count")
         refresh = self._button("Refresh", "pt-do", self.refresh)
         self._said = styled(w.HTML(), "pt-said", "pt-hidden")
         self._rows = styled(w.VBox([]), "pt-tasks")
