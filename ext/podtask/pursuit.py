@@ -21,6 +21,7 @@ from .record import read
 from .runner import wire
 
 UNHEARD_SECONDS = 10
+BEFORE = ("Pending", "Starting")  # phases of a pod whose cell has not begun
 
 
 class Pursuit:
@@ -139,6 +140,8 @@ class Pursuit:
                           "The pod was deleted; raise --timeout, or let the cell do less.")  # fmt: skip
 
     def _on_phase(self, phase: str, say: str) -> None:
+        if self.status == "Running" and phase in BEFORE:
+            return  # the runner has spoken; the API may say so a second later
         text = f"{phase}: {say}" if say else phase
         if text != self.phase:
             self.phase, self.phase_since = text, time.monotonic()

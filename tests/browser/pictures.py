@@ -131,7 +131,7 @@ def _taken(browser: Any, lab: Lab, dark: bool, folder: Path) -> list[Path]:
     waits.shows(2, "nvidia.com/gpu")
     waits.unfold(2, "events")
     made.append(shot(waits, "waits"))
-    tasks = opened("tasks", 640, "%load_ext podtask", DETACHED, TASKS)
+    tasks = opened("tasks", 720, "%load_ext podtask", DETACHED, TASKS)
     tasks.run(0)
     tasks.run(1)
     tasks.shows(1, "epoch 3")

@@ -32,3 +32,4 @@ def test_details_of_a_task(start_kernel: Callable[..., Kernel]) -> None:
     assert len({number for number, _ in shown}) == 1
     for text in ("&lt;up&gt;", "last lines of side", "kind: Pod", "Running"):
         assert text in shown[-1][1]
+    assert shown[-1][1].count(">Running<") == 1
