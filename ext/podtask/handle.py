@@ -9,6 +9,7 @@ import queue
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping
+from html import escape
 from typing import Any
 
 from .backend import Glimpse
@@ -17,7 +18,10 @@ from .errors import InputError, TaskTimeout
 from .feed import Feed, Update
 from .manifest import without_key
 from .outcome import Outcome, Raw
+from .pretty import card
 from .pursuit import Pursuit
+
+LAST_LINES = 20
 
 
 class Task:
@@ -33,6 +37,14 @@ class Task:
     def __repr__(self) -> str:
         name = self.name if self.called == self.name else f"{self.called} ({self.name})"
         return f"<Task {name}: {self.status}>"
+
+    def _repr_html_(self) -> str:
+        """A line that also stands where nothing runs, and the end of the output to unfold."""
+        phase = self.status if self.done() else self.phase
+        line = f"{self.called} · {phase} · {self.seconds:.0f} s"
+        lines = self.logs().splitlines()[-LAST_LINES:]
+        rows = [("pod", escape(self.url)), ("error", escape(str(self.error or "")))]
+        return card(line, rows, {"output": "\n".join(lines)} if lines else {})
 
     def __await__(self) -> Generator[Any, None, Any]:
         yield from asyncio.wrap_future(self._pursuit.done).__await__()

@@ -33,3 +33,13 @@ def test_display_whose_first_pieces_were_dropped_is_left_out(
     assert out == "whole\n"
     assert err.count("output was dropped here") == 1
     assert "[podtask: 8 pieces of output were dropped" in err
+
+
+def test_task_shows_itself_as_html() -> None:
+    """A handle that is displayed says where it is, in escaped HTML, with the end of its output."""
+    task = submit("print('<b>')\n1 / 0", options=RunOptions.of(local=True, name="my-task"))
+    task.wait()
+    shown = task._repr_html_()
+    for text in ("my-task · error", "&lt;b&gt;", "division by zero"):
+        assert text in shown
+    assert "<b>" not in shown
