@@ -106,12 +106,12 @@ def test_csi_volume_is_the_pods(cluster: Any, namespace: str) -> None:
 @pytest.mark.feature("B13", "B14", "B15")
 def test_volumes_are_as_they_were_asked_for(cluster: Any, namespace: str) -> None:
     """Chosen items with their modes, what is optional and absent, memory of a size, all shared."""
-    for kind, of in (("secret", ["generic"]), ("configmap", [])):
-        cluster.kubectl("create", kind, *of, "made", "--from-literal=one=1", "--from-literal=two=2",
+    for kind, name, *of in (("secret", "hidden", "generic"), ("configmap", "made")):
+        cluster.kubectl("create", kind, *of, name, "--from-literal=one=1", "--from-literal=two=2",
                         "-n", namespace)  # fmt: skip
     template = PodTemplate().with_(
         config_map("made", "/config", items={"one": "deep/first"}, mode=0o440),
-        secret("made", "/secret", items={"two": "second"}, mode=0o400),
+        secret("hidden", "/secret", items={"two": "second"}, mode=0o400),
         config_map("absent", "/none", optional=True),
         secret("missing", "/nothing", optional=True),
         empty_dir("/shared", memory=True, size="8Mi"),
