@@ -87,10 +87,11 @@ def test_exec_does_where_ports_may_not_be_forwarded(
     relay = {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]}
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig([{**RULES, "verbs": verbs}, relay])))
     pods.run("data = bytes(range(256)) * 20_000")
-    out, _ = pods.output(
+    out, shown = pods.output(
         "%%podtask -o x,back --image python:3.11-slim\nx = 6 * 7\nback = data[::-1]\nprint('seen')"
     )
     assert "seen" in out
+    assert "by exec" in f"{out}{shown}"
     assert pods["x"] == 42
     assert pods["back"] == pods["data"][::-1]
 
