@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 STAMP_ALL := $(VENV)/.installed-all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint fuzz differential bench pictures cluster-up cluster-down cluster-env system
+.PHONY: help demo lab test lint docs fuzz differential bench pictures cluster-up cluster-down cluster-env system
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,9 @@ test: system $(STAMP_ALL) ## run all tests, on a real Kubernetes where one can b
 
 lint: $(STAMP_ALL) ## check style, types and imports only
 	@$(BIN)/python -m pytest tests/test_style.py
+
+docs: $(STAMP_ALL) ## build the docs site into docs/_build
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build && echo docs/_build/index.html
 
 fuzz: $(STAMP_ALL) ## try fifty times as many random inputs as `make test`, each time others
 	@PODTASK_FUZZ=50 $(BIN)/python -m pytest --timeout 3600 tests/differential/test_fuzz.py tests/differential/test_graphs.py
@@ -57,7 +60,7 @@ $(STAMP): pyproject.toml | $(BIN)/python
 
 $(STAMP_ALL): pyproject.toml | $(BIN)/python
 	@echo "installing podtask and what its tests need into $(VENV) ..." >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,test]' && touch $@ $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,docs,test]' && touch $@ $(STAMP)
 
 $(VENV)/.installed-lab: pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab]' && touch $@

@@ -11,6 +11,7 @@ from IPython.core.error import UsageError
 from .errors import nearest
 
 if TYPE_CHECKING:
+    from .handle import Task
     from .options import RunOptions
 
 
@@ -20,10 +21,12 @@ class Session:
 
     Args:
         names: the notebook's variables.
+        follow: shows a task in the cell that runs, and puts its values into the notebook.
         last: the pod of the last cell that ran, without its key.
     """
 
     names: dict[str, Any]
+    follow: Callable[[Task], None]
     last: dict[str, Any] = field(default_factory=dict)
 
 
@@ -116,6 +119,56 @@ def config(session: Session, words: list[str]) -> None:
     _table(rows)
 
 
+def list_tasks(session: Session, words: list[str]) -> None:
+    """%podtask list [-n NAMESPACE]: list the tasks there are, with state, age and last line."""
+    from IPython.display import display
+
+    from .loop import loop
+    from .roster import roster
+
+    display(loop().start(roster(_options(session, words))).result())
+
+
+def attach(session: Session, words: list[str]) -> None:
+    """%podtask attach NAME [-n NAMESPACE]: come back to a task: what was missed, then live, then its values."""
+    name, rest = _named(words, attach)
+    from .tasks import attach as attached
+
+    chosen = _options(session, rest)
+    session.follow(attached(name, namespace=chosen.namespace, context=chosen.context))
+
+
+def logs(session: Session, words: list[str]) -> None:
+    """%podtask logs NAME [CONTAINER] [-n NAMESPACE]: print a container's log; the cell's without one."""
+    name, rest = _named(words, logs)
+    container, rest = (rest[0], rest[1:]) if rest and not rest[0].startswith("-") else (None, rest)
+    from . import errands
+    from .loop import loop
+
+    print(loop().start(errands.log(name, container, _options(session, rest))).result())
+
+
+def cancel(session: Session, words: list[str]) -> None:
+    """%podtask cancel NAME [-n NAMESPACE]: end a task that runs, and delete its pod."""
+    _end(session, words, cancel, "Cancelled", finished=False)
+
+
+def delete(session: Session, words: list[str]) -> None:
+    """%podtask delete NAME [-n NAMESPACE]: delete a task's pod, a finished one's with its result."""
+    _end(session, words, delete, "Deleted", finished=True)
+
+
+def gc(session: Session, words: list[str]) -> None:
+    """%podtask gc [-n NAMESPACE]: delete your finished pods but for those whose result waits."""
+    from . import errands
+    from .loop import loop
+
+    swept = loop().start(errands.sweep(_options(session, words))).result()
+    print(f"Deleted: {', '.join(swept.deleted) or 'nothing was left'}")
+    if swept.kept:
+        print(f"Kept, as their results wait: {', '.join(swept.kept)} (%podtask attach NAME)")
+
+
 def why(session: Session, words: list[str]) -> None:
     """%podtask why [NAME]: say where a task is and what to change; the last cell's without a name."""
     if len(words) > 1:
@@ -151,6 +204,22 @@ def rbac(session: Session, words: list[str]) -> None:
     print(yaml.safe_dump(role(namespace or "default"), sort_keys=False), end="")
 
 
+def _end(
+    session: Session, words: list[str], command: Callable[..., None], done: str, finished: bool
+) -> None:
+    name, rest = _named(words, command)
+    from . import errands
+    from .loop import loop
+
+    print(f"{done}: {loop().start(errands.end(name, _options(session, rest), finished)).result()}")
+
+
+def _named(words: list[str], command: Callable[..., None]) -> tuple[str, list[str]]:
+    if not words or words[0].startswith("-"):
+        raise UsageError(_usage(command))
+    return words[0], words[1:]
+
+
 def _options(session: Session, words: list[str]) -> RunOptions:
     from .flags import read
     from .library import options
@@ -181,7 +250,13 @@ COMMANDS: dict[str, Callable[[Session, list[str]], None]] = {
     "save": save,
     "templates": templates,
     "config": config,
+    "list": list_tasks,
+    "attach": attach,
+    "logs": logs,
     "why": why,
+    "cancel": cancel,
+    "delete": delete,
+    "gc": gc,
     "doctor": doctor,
     "rbac": rbac,
 }

@@ -10,6 +10,7 @@ from typing import Any
 from .bounds import Tally, bounded
 from .details import Details
 from .feed import Update
+from .findings import WAITS
 from .handle import Task
 from .outcome import Outcome
 from .runner import wire
@@ -171,8 +172,10 @@ class View:
             text = f"{mark} {task.name or 'podtask'} · {task.status} · {task.seconds:.1f} s"
         else:
             mark = MARKS.get(task.status, "○")
-            seconds = task.phase_seconds
-            text = f"{mark} {task.name or 'podtask'} · {task.phase} · {seconds:.0f} s"
+            phase = task.phase.removesuffix(WAITS)
+            text = f"{mark} {task.name or 'podtask'} · {phase} · {task.phase_seconds:.0f} s"
+            if phase != task.phase:
+                text += f" · given up in {_left(task.patience)}"
         self._screen.status(text)
         self._details.show()
 
@@ -199,6 +202,10 @@ def closing(task: Task, outcome: Outcome) -> str:
     if outcome.running:
         parts.append(f"left running and ended: {', '.join(outcome.running)}")
     return " · ".join([*parts, *outcome.notes])
+
+
+def _left(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _listed(word: str, values: list[tuple[str, str, int]]) -> list[str]:

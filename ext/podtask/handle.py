@@ -64,6 +64,11 @@ class Task:
         return time.monotonic() - self._pursuit.phase_since
 
     @property
+    def patience(self) -> float:
+        """Seconds until it is given up where its pod waits (``--start-timeout``)."""
+        return self._pursuit.patience
+
+    @property
     def where(self) -> str:
         """Pod and container, in words."""
         return self._pursuit.where

@@ -26,7 +26,7 @@ class PodtaskMagics(Magics):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._session = Session(shell.user_ns)
+        self._session = Session(shell.user_ns, self._follow)
 
     @cell_magic
     def podtask(self, line: str, cell: str) -> Preview | Task | None:
@@ -39,10 +39,7 @@ class PodtaskMagics(Magics):
 
             return Preview.of(options, self._session.last)
         from .course import Fresh
-        from .display import show_result
-        from .foreground import Foreground
         from .handle import Task
-        from .screens import screen
         from .work import prepare
 
         task = Task(Fresh(prepare(made, options, shell.user_ns)))
@@ -54,13 +51,7 @@ class PodtaskMagics(Magics):
 
             detached().show(task, options.name or "_task")
             return task
-        view = Foreground(task, screen(), "_task")
-        outcome = view.follow()
-        self._session.last = task.manifest
-        shell.user_ns.update(outcome.values)
-        _raise_error(shell, task, made, outcome)
-        if view.bundle is not None:
-            show_result(shell, view.bundle, outcome)
+        self._follow(task, made)
         return None
 
     @line_magic("podtask")
@@ -70,6 +61,21 @@ class PodtaskMagics(Magics):
 
     command.__doc__ = usage()
     podtask.__doc__ = parser().format_help()
+
+    def _follow(self, task: Task, made: Cell | None = None) -> None:
+        from .display import show_result
+        from .foreground import Foreground
+        from .screens import screen
+
+        shell: Any = self.shell
+        shell.user_ns["_task"] = task
+        view = Foreground(task, screen(), "_task")
+        outcome = view.follow()
+        self._session.last = task.manifest
+        shell.user_ns.update(outcome.values)
+        _raise_error(shell, task, made, outcome)
+        if view.bundle is not None:
+            show_result(shell, view.bundle, outcome)
 
     def _options(self, line: str) -> RunOptions:
         try:
@@ -96,7 +102,7 @@ def _cell(shell: Any, cell: str) -> Cell:
         raise
 
 
-def _raise_error(shell: Any, task: Task, made: Cell, outcome: Outcome) -> None:
+def _raise_error(shell: Any, task: Task, made: Cell | None, outcome: Outcome) -> None:
     from .tracebacks import render_in
 
     if outcome.error is not None:
@@ -106,7 +112,7 @@ def _raise_error(shell: Any, task: Task, made: Cell, outcome: Outcome) -> None:
     if outcome.missing:
         raise InputError(
             f"-o {', '.join(outcome.missing)}: the cell never set it.",
-            f"Names it set: {', '.join(made.writes) or 'none'}.",
+            f"Names it set: {', '.join(made.writes) or 'none'}." if made else "",
         )
 
 

@@ -34,6 +34,7 @@ class Pursuit:
         status: Pending, Running, ok, error, ... in the words of Kubernetes and of the runner.
         phase: what the backend last said; ``phase_since``: when (monotonic).
         steps: each phase with its sentence, and when it began (monotonic).
+        patience: seconds until a pod that waits is given up.
         where: pod and container, in words.
         pod: as it was sent, or found; empty before that.
         done: has the outcome when it has ended.
@@ -47,6 +48,7 @@ class Pursuit:
         self.began = self.phase_since = time.monotonic()
         self.steps: list[tuple[str, float]] = [("Pending", self.began)]
         self.ended: float | None = None
+        self.patience = course.options.start_timeout
         self.where = ""
         self.url = ""
         self.pod: dict[str, Any] = {}
@@ -125,15 +127,15 @@ class Pursuit:
 
     async def _deadline(self) -> None:
         """Raises when the cell has not begun in time, or has not ended long after its timeout."""
-        left = (options := self.course.options).start_timeout
+        options = self.course.options
         while self.status == "Pending":
-            if left <= 0:
+            if self.patience <= 0:
                 why = self.phase.removesuffix(WAITS)
                 raise StartError(f"{self.name} has not started in {options.start_timeout:g} s (--start-timeout): {why}",
                                  "Raise --start-timeout, or see more with kubectl describe pod.")  # fmt: skip
-            await asyncio.sleep(pause := min(left, 1.0))
+            await asyncio.sleep(pause := min(self.patience, 1.0))
             if not self.phase.startswith("Gated"):  # in a queue the clock stands still
-                left -= pause
+                self.patience -= pause
         await asyncio.sleep(options.timeout + options.grace + 60)
         raise TaskTimeout(f"{self.name} ran past its --timeout, and nothing was heard of it.",
                           "The pod was deleted; raise --timeout, or let the cell do less.")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import getpass
 import hashlib
 import os
 import re
@@ -164,7 +165,10 @@ def _with_script(cell: Cell, options: RunOptions, template: PodTemplate) -> RunO
 
 def user() -> str:
     """Returns who we are, as a label's value; empty where that is not known."""
-    return label_value(os.environ.get("JUPYTERHUB_USER") or os.environ.get("USER") or "")
+    try:
+        return label_value(os.environ.get("JUPYTERHUB_USER") or getpass.getuser())
+    except (KeyError, OSError):  # a container's number without a name
+        return ""
 
 
 def notebook_mark(namespace: Mapping[str, Any]) -> str:

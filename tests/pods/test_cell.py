@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.notebook import Kernel, Shell
+from tests.pods.waiting import asked
 
 pytestmark = pytest.mark.cluster
 BARE = "python:3.11-slim"
@@ -130,10 +131,7 @@ def test_template_with_sidecar_init_container_and_volume(
         "    template=template, options=podtask.RunOptions.of(outputs='hello,text,name'))\n"
     )
     task = pods["task"]
-    while task.updates.get(timeout=60).kind != "frame":
-        continue
-    while "up" not in task.logs():
-        task.updates.get(timeout=60)
+    asked(task)
     pod = cluster.kubectl_json("get", "pod", task.name, "-n", namespace, "-o", "json")
     task.reply({"eof": True})
     with pytest.raises(EOFError):

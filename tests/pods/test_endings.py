@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from podtask import Task
 
-from tests.pods.waiting import HOLD, failure, notes, submit
+from tests.pods.waiting import HOLD, asked, failure, notes, submit
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 LONG = "import time\nprint('up')\ntime.sleep(600)"
@@ -61,11 +61,11 @@ def evict(cluster: Any, namespace: str, name: str) -> None:
 def test_evicted_cell_is_repeated_on_request(cluster: Any, namespace: str) -> None:
     """With --retry-on lost the cell runs again in another pod, to its result."""
     source = "import os\n" + HOLD + "os.environ['HOSTNAME']"
-    task = up(submit(None, source, retries=1, retry_on="lost"))
+    task = submit(None, source, retries=1, retry_on="lost")
+    asked(task)
     first = task.name
     evict(cluster, namespace, first)
-    while task.name == first or task.logs().count("up") < 2:
-        assert task.updates.get(timeout=60).kind != "done", task.error
+    asked(task)
     task.reply({"eof": True})
     assert task.result(60) == task.name != first
 

@@ -52,6 +52,24 @@ def test_taint_is_named(tainted: str) -> None:
         task.cancel()
 
 
+@pytest.mark.feature("B17")
+def test_cell_runs_on_the_tainted_node_that_it_tolerates(cluster: Any) -> None:
+    """The same cell waits without the toleration, and runs with it."""
+    assert cluster.node
+    (node,) = [each["metadata"]["name"] for each in cluster.kubectl_json("get", "nodes")["items"]
+               if "taints" not in each["spec"]]  # fmt: skip
+    key = f"podtask.test/{uuid.uuid4().hex[:8]}"
+    cluster.kubectl("taint", "node", node, f"{key}=gpu:NoSchedule")
+    try:
+        waits = submit({"containers": []})
+        assert "untolerated taint" in until(waits, key)
+        waits.cancel()
+        toleration = {"key": key, "operator": "Equal", "value": "gpu", "effect": "NoSchedule"}
+        assert submit({"tolerations": [toleration], "containers": []}, "6 * 7").result(60) == 42
+    finally:
+        cluster.kubectl("taint", "node", node, f"{key}-")
+
+
 @pytest.mark.feature("S03", "N04", "B17")
 def test_silent_kubelet_is_told(tainted: str, cluster: Any, namespace: str) -> None:
     """A pod that has a node, of which nobody reports, says so with the node's name."""

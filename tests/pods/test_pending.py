@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -196,91 +193,3 @@ def test_hopeless_pod_fails_within_seconds(
         assert part in shown
     assert len(shown.splitlines()) <= 3
     assert "hidden-value" not in shown
-
-
-@contextmanager
-def registry(status: int, hold: threading.Event | None = None) -> Iterator[str]:
-    """A registry on loopback that answers everything with one status; its address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if hold is not None:
-                hold.wait()
-            self.send_response(status)
-            if status == 401:
-                self.send_header("WWW-Authenticate", 'Basic realm="registry"')
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        do_HEAD = do_GET  # noqa: N815 -- the server looks for this name
-
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever).start()
-    try:
-        yield f"127.0.0.1:{server.server_address[1]}"
-    finally:
-        if hold is not None:
-            hold.set()
-        server.shutdown()
-        server.server_close()
-
-
-PULL_SECRET = {"imagePullSecrets": [{"name": "regcred"}], "containers": []}
-PULLS: dict[str, tuple[int, dict[str, Any], list[str]]] = {
-    "not found": (404, {"containers": []}, ["not found", "image's name, tag"]),
-    "no right": (401, {"containers": []}, ["wants a login", "spec.imagePullSecrets"]),
-    "secret missing": (401, PULL_SECRET, ["pull secret regcred is missing", "spec.imagePullSecrets"]),
-}  # fmt: skip
-
-
-@pytest.fixture
-def own_node(cluster: Any) -> None:
-    """Skips where the node is not on this machine: it cannot pull from here."""
-    assert cluster.node
-
-
-@pytest.mark.feature("S04", "A11")
-@pytest.mark.usefixtures("own_node")
-@pytest.mark.parametrize(("status", "template", "said"), PULLS.values(), ids=PULLS)
-def test_hopeless_image_fails_within_seconds(
-    status: int, template: dict[str, Any], said: list[str]
-) -> None:
-    """What the registry refuses for good is an error, with its cause and the field to change."""
-    with registry(status) as address:
-        image = f"{address}/team/app:7"
-        shown = failure(submit(template, image=image))
-    assert shown.startswith("StartError")
-    assert image in shown
-    for part in said:
-        assert part in shown
-    assert len(shown.splitlines()) <= 3
-
-
-@pytest.mark.feature("S04", "S03")
-@pytest.mark.usefixtures("own_node")
-@pytest.mark.parametrize("status", [429, 503])
-def test_registry_that_may_recover_is_waited_for(status: int) -> None:
-    """A rate limit, or a registry that fails, waits until --start-timeout and says so."""
-    text = "Rate limited" if status == 429 else "503"
-    with registry(status) as address:
-        task = submit({"containers": []}, image=f"{address}/team/app:7")
-        try:
-            assert "--start-timeout" in until(task, text)
-        finally:
-            task.cancel()
-
-
-@pytest.mark.feature("S03")
-@pytest.mark.usefixtures("own_node")
-def test_slow_pull_is_shown() -> None:
-    """An image on its way is named."""
-    with registry(404, threading.Event()) as address:
-        task = submit({"containers": []}, image=f"{address}/team/app:7")
-        try:
-            line = until(task, "Pulling")
-            assert f'pulling image "{address}/team/app:7"' in line
-        finally:
-            task.cancel()

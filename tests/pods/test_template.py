@@ -10,12 +10,13 @@ import pytest
 from kubernetes.client import V1Container, V1PodSpec
 from podtask import PodTemplate, RunOptions, Task
 from podtask.feed import Update
+from podtask.presets import image_pull_secret
 
 from tests.notebook import Shell
+from tests.pods.waiting import HOLD, asked
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 IMAGE = "python:3.11-slim"
-HOLD = "print('up')\ntry:\n    input()\nexcept EOFError:\n    pass\n"
 ReadBack = Callable[..., tuple[dict[str, Any], Task]]
 
 
@@ -26,9 +27,7 @@ def read_back(cluster: Any, namespace: str) -> ReadBack:
     def run(template: Any, source: str = "1", **options: Any) -> tuple[dict[str, Any], Task]:
         chosen = RunOptions.of(**{"image": IMAGE, **options})
         task = podtask.submit(HOLD + source, template=template, options=chosen)
-        while "up" not in task.logs() and not task.done():
-            task.updates.get(timeout=60)
-        task.logs() or task.result()
+        asked(task)
         pod = cluster.kubectl_json("get", "pod", task.name, "-n", namespace)
         task.reply({"eof": True})
         task.wait(60)
@@ -275,3 +274,12 @@ def test_several_kubeconfigs_and_a_named_context(
     shown = pods.shown_error("%%podtask --context nope\n1")
     assert "has no context 'nope'" in shown
     assert name in shown
+
+
+@pytest.mark.feature("A11")
+def test_pull_secrets_are_kept(read_back: ReadBack) -> None:
+    """Those of the template and those of presets are the pod's, in their order."""
+    template = PodTemplate({"imagePullSecrets": [{"name": "first"}]})
+    pod, task = read_back(template.with_(image_pull_secret("second")))
+    assert pod["spec"]["imagePullSecrets"] == [{"name": "first"}, {"name": "second"}]
+    assert task.result() == 1

@@ -10,10 +10,31 @@ from typing import Any
 import podtask
 import pytest
 from podtask import PodTemplate, RunOptions
-from podtask.presets import host_path, pvc
+from podtask.presets import config_map, empty_dir, host_path, init, pvc, secret, sidecar
 
 from tests.pods.test_nodes import created
-from tests.pods.waiting import IMAGE
+from tests.pods.waiting import IMAGE, submit, until
+
+# The sidecar may be later than the cell.
+LOOK = """
+import os, time
+while not (os.path.exists("/shared/b") and open("/shared/b").read()):
+    time.sleep(0.05)
+found = {}
+for top in ("/config", "/secret", "/none", "/nothing", "/shared"):
+    found[top] = {}
+    for folder, folders, files in os.walk(top):
+        folders[:] = [each for each in folders if not each.startswith("..")]
+        for name in files:
+            path = os.path.join(folder, name)
+            mode = oct(os.stat(path).st_mode & 0o777)
+            found[top][os.path.relpath(path, top)] = mode, open(path).read()
+kinds = {line.split()[1]: line.split()[2] for line in open("/proc/mounts")}
+assert kinds["/shared"] == "tmpfs"
+about = os.statvfs("/shared")
+found["memory"] = about.f_blocks * about.f_frsize
+found
+"""
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 
@@ -51,3 +72,58 @@ def test_folder_of_the_node(cluster: Any, tmp_path: Path) -> None:
     assert run("open('/mnt/data/input.txt').read()", template) == "from the node"
     with pytest.raises(OSError, match="Read-only file system"):
         run("open('/mnt/data/x', 'w')", template)
+
+
+@pytest.mark.feature("A12")
+def test_csi_volume_is_the_pods(cluster: Any, namespace: str) -> None:
+    """Driver, attributes and mount are read back as they were given; a missing driver is named."""
+    source = {
+        "driver": "demo.podtask.test",
+        "readOnly": True,
+        "volumeAttributes": {"bucketName": "weights", "mountOptions": "implicit-dirs"},
+    }
+    mount = {"name": "bucket", "mountPath": "/mnt/bucket", "readOnly": True, "subPath": "a"}
+    template = PodTemplate(
+        {
+            "containers": [{"name": "primary", "volumeMounts": [mount]}],
+            "volumes": [{"name": "bucket", "csi": source}],
+        }
+    )
+    task = submit(template)
+    try:
+        line = until(task, "demo.podtask.test")
+        pod = cluster.kubectl_json("get", "pod", task.name, "-n", namespace)
+    finally:
+        task.cancel()
+    assert "spec.volumes" in line
+    (volume,) = [each for each in pod["spec"]["volumes"] if each["name"] == "bucket"]
+    assert volume["csi"] == source
+    (primary,) = pod["spec"]["containers"]
+    (mounted,) = [each for each in primary["volumeMounts"] if each["name"] == "bucket"]
+    assert mounted == mount
+
+
+@pytest.mark.feature("B13", "B14", "B15")
+def test_volumes_are_as_they_were_asked_for(cluster: Any, namespace: str) -> None:
+    """Chosen items with their modes, what is optional and absent, memory of a size, all shared."""
+    for kind, of in (("secret", ["generic"]), ("configmap", [])):
+        cluster.kubectl("create", kind, *of, "made", "--from-literal=one=1", "--from-literal=two=2",
+                        "-n", namespace)  # fmt: skip
+    template = PodTemplate().with_(
+        config_map("made", "/config", items={"one": "deep/first"}, mode=0o440),
+        secret("made", "/secret", items={"two": "second"}, mode=0o400),
+        config_map("absent", "/none", optional=True),
+        secret("missing", "/nothing", optional=True),
+        empty_dir("/shared", memory=True, size="8Mi"),
+        init("first", IMAGE, command=["sh", "-c", "echo init > /s/a"], mounts={"shared": "/s"}),
+        sidecar("second", IMAGE, command=["sh", "-c", "echo side > /s/b; sleep 60"],
+                mounts={"shared": "/s"}),
+    )  # fmt: skip
+    assert run(LOOK, template) == {
+        "/config": {"deep/first": ("0o440", "1")},
+        "/secret": {"second": ("0o400", "2")},
+        "/none": {},
+        "/nothing": {},
+        "/shared": {"a": ("0o644", "init\n"), "b": ("0o644", "side\n")},
+        "memory": 8 << 20,
+    }

@@ -6,6 +6,7 @@ from typing import Any
 
 import podtask
 from podtask import RunOptions, Task
+from podtask.runner import wire
 
 IMAGE = "python:3.11-slim"
 
@@ -38,6 +39,14 @@ def failure(task: Task) -> str:
 HOLD = "print('up')\ntry:\n    input()\nexcept EOFError:\n    pass\n"  # until notes() has them
 
 
+def asked(task: Task) -> None:
+    """Returns when a held cell asks: an answer before that is of no question."""
+    while (update := task.updates.get(timeout=60)).kind != "done":
+        if update.frame is not None and update.frame.kind == wire.ASK:
+            return
+    raise AssertionError("the cell has asked nothing") from task.error
+
+
 def notes(task: Task, count: int = 0) -> list[str]:
     """Returns the notes on the pod's containers, up to the task's end; a held cell ends with them.
 
@@ -46,11 +55,12 @@ def notes(task: Task, count: int = 0) -> list[str]:
         count: so many are waited for.
     """
     found: list[str] = []
-    held = bool(count)
+    held, asks = bool(count), False
     while (update := task.updates.get(timeout=60)).kind != "done":
         told = update.kind == "note" and "the cell goes on" in update.text
         found += [update.text] if told else []
-        if held and len(found) >= count and "up" in task.logs():
+        asks = asks or (update.frame is not None and update.frame.kind == wire.ASK)
+        if held and len(found) >= count and asks:
             task.reply({"eof": True})
             held = False
     return found

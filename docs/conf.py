@@ -1,0 +1,31 @@
+"""The docs site: MyST pages, the notebooks as they are, and a reference made from the code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the directive beside this file
+
+import podtask
+
+project = "podtask"
+author = "The podtask developers"
+copyright = "The podtask developers"  # noqa: A001  # Sphinx wants the name
+release = podtask.__version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "options"]
+exclude_patterns = ["_build", "notebooks/executed"]
+html_theme = "furo"
+html_title = f"podtask {release}"
+html_show_sourcelink = False
+
+# The tests execute the notebooks, in pods where they need them; a build of the pages does not.
+nb_execution_mode = "off"
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autodoc_typehints = "description"
+autodoc_member_order = "bysource"
+# Types of the kernel and the client library have no pages here.
+nitpicky = False

@@ -1,0 +1,68 @@
+"""The docs site is built without a warning, and its examples are examples that work."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+from podtask.commands import COMMANDS
+from podtask.doctor import role
+from podtask.options import RunOptions
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*/*.md"))]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site; a warning is an error."""
+    built = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", str(DOCS), str(built)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    return built
+
+
+def test_options_and_commands_are_all_in_the_reference(site: Path) -> None:
+    """The tables are made from the lists that the magics use."""
+    options = (site / "reference" / "options.html").read_text()
+    for field in fields(RunOptions):
+        assert f'<span class="pre">{field.metadata["flags"][-1]}</span>' in options  # fmt: skip
+    commands = (site / "reference" / "commands.html").read_text()
+    for name in COMMANDS:
+        assert f'<span class="pre">{name}</span>' in commands
+
+
+def test_every_page_and_notebook_is_reached(site: Path) -> None:
+    """The first page's tables of contents name all pages and all notebooks."""
+    index = (site / "index.html").read_text()
+    for page in DOCS.glob("*/*"):
+        if page.suffix in (".md", ".ipynb"):
+            assert f"{page.parent.name}/{page.stem}.html" in index
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.stem}")
+def test_flags_that_pages_name_exist(page: Path) -> None:
+    """No page tells of an option that is gone, and none of another project's."""
+    known = {flag for field in fields(RunOptions) for flag in field.metadata["flags"]}
+    text = page.read_text()
+    for cell in re.findall(r"%%podtask([^\n`]*)", text):
+        for flag in re.findall(r"(?<!\S)--?[a-z][-a-z]*", cell):
+            assert flag in known, flag
+    for command in re.findall(r"%podtask ([a-z]+)", text.replace("%%podtask", "")):
+        assert command in COMMANDS, command
+
+
+@pytest.mark.parametrize("page", ["rights", "jupyterhub"])
+def test_roles_of_the_pages_are_the_least_role(page: str) -> None:
+    """What a page tells people to apply is what `%podtask rbac` prints."""
+    text = (DOCS / "howto" / f"{page}.md").read_text()
+    (block,) = [each for each in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "kind: Role\n" in each]  # fmt: skip
+    (written,) = [each for each in yaml.safe_load_all(block) if each["kind"] == "Role"]
+    assert written == role(written["metadata"]["namespace"])

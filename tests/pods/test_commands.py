@@ -1,0 +1,78 @@
+"""``%podtask list`` and what is done to a task by its name, from any kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.notebook import Kernel, Shell
+from tests.pods.waiting import IMAGE
+
+pytestmark = pytest.mark.cluster
+UNTIL = "while {!r} not in _task.logs(): _task.updates.get(timeout=60)"
+HELD = f"%%podtask -d --as held --image {IMAGE}\nprint('line one')\nimport time; time.sleep(300)"
+
+
+@pytest.mark.feature("P03", "N09")
+def test_task_is_listed_read_and_cancelled(pods: Shell, cluster: Any, namespace: str) -> None:
+    """Its name, state and last line; the log of each of its containers; its end."""
+    side = [
+        {"name": "side", "image": "nopython:1", "command": ["sh", "-c", "echo beside; sleep 300"]}
+    ]
+    pods["t"] = {"containers": side}
+    pods.run(HELD.replace("-d ", "-d -t t "))
+    task = pods["held"]
+    while "line one" not in task.logs():
+        task.updates.get(timeout=60)
+    cluster.kubectl("wait", "--for=condition=Ready", f"pod/{task.name}", "-n", namespace)
+    out, _ = pods.output("%podtask list")
+    heads, row = out.splitlines()
+    assert heads.split() == ["name", "state", "age", "pod", "last", "line"]
+    assert row.split()[0] == "held"
+    assert task.name in row
+    assert "line one" in row
+    assert "line one" in pods.output("%podtask logs held")[0]
+    assert pods.output("%podtask logs held side")[0] == "beside\n"
+    assert "Containers: side, primary." in pods.shown_error("%podtask logs held nobody")
+    assert pods.output("%podtask cancel held")[0] == f"Cancelled: {task.name}\n"
+    assert task.wait(60)
+    assert "There is no task 'nobody'" in pods.shown_error("%podtask cancel nobody")
+
+
+@pytest.mark.feature("P03", "N02")
+def test_attach_brings_output_and_values(start_kernel: Callable[..., Kernel]) -> None:
+    """A kernel is killed; another gets every line and the values, by the task's name."""
+    first = start_kernel()
+    first.run(f"%%podtask -d --as mine -o found --image {IMAGE} --linger 60s\n"
+              "import time\nfor n in range(5): print('line', n)\ntime.sleep(3)\nfound = 6 * 7\nfound + 1")  # fmt: skip
+    first.run(UNTIL.format("line 4"))
+    first.kill()
+    ran = start_kernel().run("%podtask attach mine\nfound")
+    assert [line for line in ran.stdout.splitlines() if line.startswith("line")] == [
+        f"line {n}" for n in range(5)
+    ]
+    assert ran.result == {"text/plain": "42"}
+
+
+@pytest.mark.feature("P03", "N03")
+def test_what_is_left_is_cleaned_up(
+    start_kernel: Callable[..., Kernel], cluster: Any, namespace: str
+) -> None:
+    """A result that waits is kept for its time; then its pod goes, and only this user's."""
+    first = start_kernel()
+    first.run(
+        f"%%podtask -d --as left --image {IMAGE} --linger 1s\nprint('begun')\nimport time; time.sleep(2)"
+    )
+    pod = first.run("print(_task.name)").stdout.strip()
+    first.run(UNTIL.format("begun"))
+    first.kill()
+    ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}=96"
+    cluster.kubectl("wait", ended, f"pod/{pod}", "-n", namespace, "--timeout=60s")
+    second = start_kernel()
+    assert "results wait: left" in second.run("%podtask gc").stdout
+    assert second.run("%podtask gc --keep 1s").stdout == f"Deleted: {pod}\n"
+    cluster.kubectl(
+        "wait", "--for=delete", f"pod/{pod}", "-n", namespace, "--timeout=60s", check=False
+    )

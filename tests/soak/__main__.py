@@ -1,0 +1,51 @@
+"""``python -m tests.soak``: thousands of small tasks, while everything about them goes wrong."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.cluster import provider
+from tests.cluster.handle import Cluster
+from tests.cluster.node import Node
+from tests.soak.chaos import Soak
+
+
+def main() -> int:
+    """Runs it, prints the figures and what must not be; returns the exit code."""
+    words = argparse.ArgumentParser(prog="python -m tests.soak")
+    words.add_argument("--local", type=int, default=1500, help="tasks on this machine")
+    words.add_argument("--pods", type=int, default=500, help="tasks in pods")
+    words.add_argument("--at-once", type=int, default=40)
+    words.add_argument("--pause", type=float, default=120, help="seconds of a stopped client")
+    given = words.parse_args()
+    reason = provider.unavailable()
+    if reason is None and provider.given_kubeconfig():
+        reason = "it restarts the API server, which is not done to PODTASK_TEST_KUBECONFIG's"
+    if reason is not None:
+        print(f"no soak: {reason}", file=sys.stderr)
+        return 2
+    node = Node()
+    node.up()
+    cluster = Cluster(node.layout.kubeconfig, node)
+    namespace = f"podtask-soak-{os.getpid()}"
+    cluster.kubectl("create", "namespace", namespace)
+    try:
+        cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace)
+        with tempfile.TemporaryDirectory() as folder:
+            soak = Soak(cluster, namespace, Path(folder), given.pause)
+            report = soak.run(given.local, given.pods, given.at_once)
+    finally:
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+    print(report.text())
+    faults = report.faults(given.local + given.pods)
+    for fault in faults:
+        print(f"FAULT          {fault}")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

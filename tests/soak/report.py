@@ -1,0 +1,88 @@
+"""What a soak found: counted, judged, and printed."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+from typing import Any
+
+MIB = 1 << 20
+# A run's second half may hold so much more than its first: what grows by the task is far more.
+MORE_MEMORY = 16 * MIB
+MORE_HANDLES = 40  # threads or descriptors, of tasks that happen to run when a sample is taken
+
+
+@dataclass
+class Report:
+    """Counts and samples.
+
+    Args:
+        killed: pods that were killed.
+        ended: what the client said of each task.
+        samples: what the client held, in order of time.
+        disturbances: kind -> how often.
+        left: what was left at the end, in words.
+        seconds: how long it took.
+    """
+
+    killed: set[str] = field(default_factory=set)
+    ended: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[dict[str, int]] = field(default_factory=list)
+    disturbances: dict[str, int] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, kind: str, count: int = 1) -> None:
+        """Counts a disturbance."""
+        self.disturbances[kind] = self.disturbances.get(kind, 0) + count
+
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        """Tasks that ended in an error."""
+        return [each for each in self.ended if each["error"]]
+
+    def faults(self, expected: int) -> list[str]:
+        """Returns what must not be, a line each; ``expected`` is the number of tasks."""
+        found = [f"task {each['ended']} ({each['pod']}): {each['wrong']}"
+                 for each in self.ended if each["wrong"]]  # fmt: skip
+        found += [f"task {each['ended']} ({each['pod']}), which nobody killed: {each['error']}"
+                  for each in self.failures if each["pod"] not in self.killed]  # fmt: skip
+        found += [f"task {each['ended']}: an error that is none of ours: {each['error']}"
+                  for each in self.failures if each["pod"] in self.killed and not each["named"]]  # fmt: skip
+        if len({each["ended"] for each in self.ended}) != expected:
+            found.append(f"{len(self.ended)} of {expected} tasks ended")
+        found += self.left
+        first, last = self._halves("memory")
+        if last - first > MORE_MEMORY:
+            found.append(f"memory grew from {first / MIB:.0f} to {last / MIB:.0f} MiB")
+        for what in ("threads", "descriptors"):
+            first, last = self._halves(what)
+            if last - first > MORE_HANDLES:
+                found.append(f"{what} grew from {first} to {last}")
+        return found
+
+    def text(self) -> str:
+        """Returns the figures."""
+        good = sum(not each["error"] and not each["wrong"] for each in self.ended)
+        local = sum(each["local"] for each in self.ended)
+        memory, descriptors = self._halves("memory"), self._halves("descriptors")
+        threads, end = self._halves("threads"), self.samples[-1]
+        done = ", ".join(f"{kind} {count}" for kind, count in self.disturbances.items())
+        return "\n".join(
+            [
+                f"tasks          {len(self.ended)} ({local} local, {len(self.ended) - local} in pods) in {self.seconds:.0f} s",
+                f"right results  {good}; the others: {len(self.failures)} named failures of {len(self.killed)} killed pods",
+                f"disturbances   {done}",
+                f"memory         {memory[0] / MIB:.0f} MiB in the first half (highest), {memory[1] / MIB:.0f} in the second",
+                f"threads        {threads[0]} and {threads[1]}; at the end {end['threads']}",
+                f"descriptors    {descriptors[0]} and {descriptors[1]}; at the end {end['descriptors']}",
+                f"left           {'; '.join(self.left) or 'nothing: no pod, process or file'}",
+            ]
+        )
+
+    def _halves(self, what: str) -> tuple[int, int]:
+        """The highest of each half of the samples; of memory a high percentile, for peaks pass."""
+        values = [each[what] for each in self.samples]
+        middle = max(1, len(values) // 2)
+        return tuple(int(statistics.quantiles(half * 2, n=4)[-1]) if what == "memory" else max(half)  # type: ignore[return-value]
+                     for half in (values[:middle], values[middle:]))  # fmt: skip
