@@ -62,6 +62,7 @@ class Placement(Protocol):
 
     name: str
     url: str
+    way: str  # "port-forward", "exec", or "local"; the last one tried
 
     async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
         """Tries to reach the runner until ``greet`` has succeeded on a stream; returns its value."""

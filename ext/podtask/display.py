@@ -183,6 +183,8 @@ class View:
 def closing(task: Task, outcome: Outcome) -> str:
     """Returns the one line at the end: pod, duration, what came back, what stayed."""
     parts = [f"{task.name or 'podtask'}", f"{task.seconds:.1f} s"]
+    if task.channel == "exec":  # slower than what is usual
+        parts.append("by exec")
     sent = [
         (name, kind, size)
         for name, (kind, size) in task.inputs.items()

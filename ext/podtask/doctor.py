@@ -24,6 +24,7 @@ NEEDED = {
     "pods": ("create", "get", "list", "watch", "delete"),
     "pods/portforward": ("get", "create"),
 }
+INSTEAD: dict[str, tuple[str, ...]] = {"pods/exec": ("get", "create")}  # of pods/portforward
 WISHED = {"events": ("list", "watch"), "pods/log": ("get",)}
 LEVEL = "pod-security.kubernetes.io/enforce"
 START_SECONDS = 120.0
@@ -117,6 +118,10 @@ async def _rights(options: RunOptions) -> Finding:
 
     try:
         missing, less = await lacking(NEEDED), await lacking(WISHED)
+        forward = [each for each in missing if each.endswith("pods/portforward")]
+        by_exec = bool(forward) and not await lacking(INSTEAD)
+        if by_exec:
+            missing = [each for each in missing if each not in forward]
     except (ApiError, ClusterError) as error:
         return Finding("rights", f"the API server does not tell: {error}", "Try a cell.")
     do = "Ask for a Role with that; `%podtask rbac` prints the least one."
@@ -126,7 +131,8 @@ async def _rights(options: RunOptions) -> Finding:
         )
     if less:
         return Finding("rights", f"cells run; why they do not start is said in part: you may not {', '.join(less)} in {where}", do)  # fmt: skip
-    return Finding("rights", f"all that cells need in {where}")
+    way = ", by exec in place of port-forward" if by_exec else ""
+    return Finding("rights", f"all that cells need in {where}{way}")
 
 
 async def _may(api: Any, namespace: str, verb: str, resource: str) -> bool:

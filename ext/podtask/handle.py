@@ -91,6 +91,12 @@ class Task:
         return self._pursuit.url
 
     @property
+    def channel(self) -> str:
+        """How its runner is reached: port-forward, exec or local; empty before there is one."""
+        placement = self._pursuit.placement
+        return placement.way if placement is not None else ""
+
+    @property
     def feed(self) -> Feed:
         """All that happened to it, for any number of followers."""
         return self._pursuit.feed

@@ -65,6 +65,7 @@ class LocalProcess:
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, log: Any) -> None:
         self.name = name
+        self.way = "local"
         self.url = f"process {process.pid} on this machine"
         self._process = process
         self._port = port

@@ -151,6 +151,14 @@ def env_of(rendered: Rendered) -> dict[str, str]:
     return {}
 
 
+def python_of(rendered: Rendered) -> str:
+    """Returns the Python that the primary container's runner is started with."""
+    for container in rendered.pod["spec"]["containers"]:
+        if container["name"] == rendered.primary:
+            return str((container.get("command") or container.get("args") or ["python3"])[0])
+    return "python3"
+
+
 def grace_of(pod: dict[str, Any]) -> int:
     """Returns the seconds that a finished pod's containers get to end: the template's, else 5.
 

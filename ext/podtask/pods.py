@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from .backend import ByteStream, OnNote, OnPhase
 from .cluster.api import Api, ApiError
+from .cluster.exec import RELAY
 from .errors import ClusterError
 from .loop import loop
-from .manifest import KERNEL_LABEL, TASK_LABEL, Rendered, env_of, grace_of
+from .manifest import KERNEL_LABEL, TASK_LABEL, Rendered, env_of, grace_of, python_of
 from .options import RunOptions
 from .refusals import refusal
 from .status import PodStatus
@@ -24,6 +25,7 @@ GROWTH = 1.1
 FAR = 0.02  # seconds of round trip from which connections are opened ahead
 AHEAD = 4
 CREATE_TRIES = 4
+FORWARD, EXEC = "port-forward", "exec"
 
 
 class Pod:
@@ -41,6 +43,8 @@ class Pod:
         self._rendered = rendered
         self._on_phase = on_phase
         self._port = int(env_of(rendered)["PODTASK_PORT"])
+        self.way = FORWARD
+        self._relay = (rendered.primary, [python_of(rendered), "-c", RELAY, str(self._port)])
         self._status = PodStatus(api, namespace, rendered, on_phase, on_note)
         self.ended = self._status.ended
         self.stopped = self._status.stopped
@@ -111,7 +115,7 @@ class Pod:
         tries: set[asyncio.Task[tuple[ByteStream, T]]] = set()
         try:
             while True:
-                if len(tries) < overlap:
+                if len(tries) < (overlap if self.way == FORWARD else 1):  # a try is a process
                     tries.add(asyncio.ensure_future(self._try(greet)))
                 await asyncio.wait(tries, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 for each in [each for each in tries if each.done()]:
@@ -187,19 +191,33 @@ class Pod:
             self._on_phase("Left", f"{self.name} could not be deleted: {error.what}")
 
     async def _try(self, greet: Callable[[ByteStream], Awaitable[T]]) -> tuple[ByteStream, T]:
-        try:
-            stream = await self._api.forward(self._namespace, self.name, self._port)
-        except ApiError as error:
-            raise ClusterError(
-                f"You may not forward ports of pods in {self._namespace} "
-                "(verbs get and create, resource pods/portforward).",
-                f"Ask for a Role with them: {error.message}",
-            ) from None
+        stream = await self._open()
         try:
             return stream, await greet(stream)
         except BaseException:
             await asyncio.shield(stream.close())
             raise
+
+    async def _open(self) -> ByteStream:
+        """Returns a stream by port-forward; where that is forbidden, from then on by exec."""
+        if self.way == FORWARD:
+            try:
+                return await self._api.forward(self._namespace, self.name, self._port)
+            except ApiError as error:
+                if error.code == 401:
+                    raise self._forbidden(error) from None
+                self.way = EXEC
+        try:
+            return await self._api.relay(self._namespace, self.name, *self._relay)
+        except ApiError as error:
+            raise self._forbidden(error) from None
+
+    def _forbidden(self, error: ApiError) -> ClusterError:
+        return ClusterError(
+            f"You may neither forward ports of pods in {self._namespace} nor run a relay in them "
+            "(verbs get and create, resource pods/portforward or pods/exec).",
+            f"Ask for a Role with one of them: {error.message}",
+        )
 
     async def _pause(self, seconds: float) -> None:
         """Sleeps, but wakes when the pod changes."""

@@ -61,6 +61,7 @@ class Unreliable:
     def __init__(self, placement: LocalProcess, budgets: list[int]) -> None:
         self.name = placement.name
         self.url = placement.url
+        self.way = placement.way
         self._placement = placement
         self._budgets = budgets
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from podtask import listing
-from podtask.doctor import NEEDED, WISHED
+from podtask.doctor import INSTEAD, NEEDED, WISHED
 
 from tests.ext.test_completion import offered
 from tests.notebook import Shell
@@ -72,6 +72,22 @@ def test_doctor_names_each_fault_with_its_fix(
     assert found["rights"].startswith("✗ you may not watch pods, delete pods, get pods/portforward")
     assert "→ Ask for a Role with that; `%podtask rbac`" in found["rights"]
     assert "pod" not in found
+
+
+@pytest.mark.feature("P06")
+def test_doctor_takes_exec_in_place_of_port_forward(
+    pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may exec but not forward ports has what cells need; the line says by which way."""
+    rights = {**NEEDED, **WISHED, **INSTEAD}
+    del rights["pods/portforward"]
+    rules = [{"apiGroups": [""], "resources": [kind], "verbs": list(verbs)}
+             for kind, verbs in rights.items()]  # fmt: skip
+    monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
+    found = lines(pods, f"%podtask doctor --image {IMAGE}")
+    assert found["rights"].startswith("✓")
+    assert "by exec in place of port-forward" in found["rights"]
+    assert found["image"].startswith("✓")
 
 
 @pytest.mark.feature("P06")

@@ -67,16 +67,33 @@ def test_right_to_forward_ports_is_named(
     cluster: Any,
     namespace: str,
 ) -> None:
-    """Without pods/portforward the verbs are named, and the pod is deleted."""
+    """Without pods/portforward and pods/exec the verbs are named, and the pod is deleted."""
     verbs = ["create", "get", "list", "watch", "delete"]
     config = restricted_kubeconfig([{**RULES, "verbs": verbs}])
     monkeypatch.setenv("KUBECONFIG", str(config))
     shown = pods.shown_error("%%podtask --image python:3.11-slim\n1")
-    assert "resource pods/portforward" in shown
+    assert "resource pods/portforward or pods/exec" in shown
     cluster.kubectl(
         "wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=20s", check=False
     )
     assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
+
+
+def test_exec_does_where_ports_may_not_be_forwarded(
+    pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With pods/exec in place of pods/portforward inputs, output and values, small and large, pass."""
+    verbs = ["create", "get", "list", "watch", "delete"]
+    relay = {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]}
+    monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig([{**RULES, "verbs": verbs}, relay])))
+    pods.run("data = bytes(range(256)) * 20_000")
+    out, shown = pods.output(
+        "%%podtask -o x,back --image python:3.11-slim\nx = 6 * 7\nback = data[::-1]\nprint('seen')"
+    )
+    assert "seen" in out
+    assert "by exec" in f"{out}{shown}"
+    assert pods["x"] == 42
+    assert pods["back"] == pods["data"][::-1]
 
 
 def test_least_rights_are_enough(

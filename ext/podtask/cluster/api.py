@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from ..errors import ClusterError
 from .credentials import Access, load
+from .exec import PROTOCOLS, Exec, query
 from .portforward import PortForward
 
 CONNECT_SECONDS = 10
@@ -121,23 +123,33 @@ class Api:
             OSError: not possible (yet).
             ApiError: forbidden.
         """
-        url = (
-            f"{self.access.host}/api/v1/namespaces/{namespace}/pods/{pod}/portforward?ports={port}"
-        )
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward?ports={port}"
+        return PortForward(await self._socket(path, ("v4.channel.k8s.io",)))
+
+    async def relay(self, namespace: str, pod: str, container: str, command: list[str]) -> Exec:
+        """Returns the standard streams of a new process in a container.
+
+        Raises:
+            OSError: not possible (yet).
+            ApiError: forbidden.
+        """
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec?{query(container, command)}"
+        return Exec(await self._socket(path, PROTOCOLS))
+
+    async def _socket(self, path: str, protocols: tuple[str, ...]) -> Any:
         headers = await self._headers()
         try:
-            socket = await self._session.ws_connect(
-                url, headers=headers, protocols=("v4.channel.k8s.io",), max_msg_size=0,
-                proxy=self.access.proxy, server_hostname=self.access.server_name,
+            return await self._session.ws_connect(
+                URL(self.access.host + path, encoded=True), headers=headers, protocols=protocols,
+                max_msg_size=0, proxy=self.access.proxy, server_hostname=self.access.server_name,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
             )  # fmt: skip
         except aiohttp.WSServerHandshakeError as error:
             if error.status in (401, 403):
                 raise ApiError(error.status, {"message": error.message}) from None
-            raise ConnectionError(f"port-forward refused: {error.status}") from None
+            raise ConnectionError(f"refused: {error.status}") from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ConnectionError(str(error)) from None
-        return PortForward(socket)
 
     async def warm(self, count: int) -> None:
         """Opens connections that the next requests find ready: worth it when round trips are long."""
