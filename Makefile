@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 STAMP_ALL := $(VENV)/.installed-all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint docs fuzz differential bench pictures cluster-up cluster-down cluster-env system
+.PHONY: help demo lab test lint docs fuzz differential soak bench pictures cluster-up cluster-down cluster-env system
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ fuzz: $(STAMP_ALL) ## try fifty times as many random inputs as `make test`, each
 
 differential: system $(STAMP_ALL) ## compare cells in pods with the kernel (IMAGE=3.13 for one image)
 	@PODTASK_DIFFERENTIAL=$(IMAGE) $(BIN)/python -m pytest tests/differential -k test_pod
+
+soak: system $(STAMP_ALL) ## run 2,000 small tasks while all about them goes wrong
+	@$(BIN)/python -m tests.soak
 
 bench: system $(STAMP_ALL) ## measure against kubectl and raw port-forward
 	@$(BIN)/python -m tests.bench

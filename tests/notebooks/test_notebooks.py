@@ -26,7 +26,7 @@ def execute(notebook: Path, output: Path, *more: str, **env: str) -> subprocess.
 SHOWN = {
     "sidecars": ("[':1', ':2', ':3']", "pushed: 200", 'loss{instance="",job="training"} 0.25', "+PONG",
                  "the value of the cell", "ended with exit code 3", "no licence found"),
-    "detached": ("15 ok False", "result: done", "begun", "another"),
+    "detached": ("15 ok False", "result: done", "begun", "was taken over by"),
     "volumes": ("6", "(0.1, 6)", "persistentvolumeclaim", "results"),
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ while not (os.path.exists("/shared/b") and open("/shared/b").read()):
 found = {}
 for top in ("/config", "/secret", "/none", "/nothing", "/shared"):
     found[top] = {}
-    for folder, folders, files in os.walk(top):
+    for folder, folders, files in os.walk(top, followlinks=True):
         folders[:] = [each for each in folders if not each.startswith("..")]
         for name in files:
             path = os.path.join(folder, name)
