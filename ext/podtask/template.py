@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .documents import documents
 from .errors import InputError
 from .pretty import call, card, spec_rows
 from .schema import distance, fields
@@ -99,20 +100,19 @@ class PodTemplate:
 
     @classmethod
     def _of_yaml(cls, text: str, where: str) -> PodTemplate:
-        import yaml
-
         try:
-            documents = [each for each in yaml.safe_load_all(text) if each is not None]
-        except yaml.YAMLError as error:
-            say = " ".join(str(error).split())[:200]
-            raise InputError(f"{where} is no YAML: {say}", "Mend the file and run again.") from None
-        if len(documents) != 1:
-            raise InputError(f"{where} has {len(documents)} documents, not one.",
+            found = documents(text)
+        except ValueError as error:
+            raise InputError(
+                f"{where} is no YAML: {error}", "Mend the file and run again."
+            ) from None
+        if len(found) != 1:
+            raise InputError(f"{where} has {len(found)} documents, not one.",
                              "Keep the pod, or the pod template, alone in it.")  # fmt: skip
-        if not isinstance(documents[0], dict):
-            raise InputError(f"{where} is no pod spec but a {type(documents[0]).__name__}.",
+        if not isinstance(found[0], dict):
+            raise InputError(f"{where} is no pod spec but a {type(found[0]).__name__}.",
                              "Give the YAML of a Pod, a PodSpec or a PodTemplate.")  # fmt: skip
-        return cls._of_dict(wire(documents[0]), where)
+        return cls._of_dict(wire(found[0]), where)
 
     @classmethod
     def _of_dict(cls, found: dict[str, Any], where: str) -> PodTemplate:

@@ -126,3 +126,25 @@ def test_service_account_is_the_one_named_or_none(cluster: Any, namespace: str) 
     assert account(PodTemplate()) is None
     named = PodTemplate().with_(service_account("least"))
     assert account(named) == f"system:serviceaccount:{namespace}:least"
+
+
+@pytest.mark.usefixtures("pods")
+def test_process_list_and_children_have_no_secret() -> None:
+    """Neither the key of the task nor a value of --env is in a command line; children lack the key."""
+    token = f"hunter2-{uuid.uuid4().hex}"
+    source = (
+        "import os, pathlib, subprocess\n"
+        "lines = [path.read_bytes() for path in pathlib.Path('/proc').glob('[0-9]*/cmdline')]\n"
+        "child = subprocess.run(['env'], capture_output=True, text=True).stdout\n"
+        "mine = sorted(name for name in os.environ if name.startswith('PODTASK_'))\n"
+        "len(lines), os.environ['TOKEN'].encode() in b''.join(lines), 'PODTASK_KEY' in child, mine\n"
+    )
+    options = RunOptions.of(image=IMAGE, env={"TOKEN": token})
+    task = podtask.submit(source, options=options)
+    count, listed, inherited, mine = task.result(60)
+    assert count > 1
+    assert (listed, inherited, mine) == (False, False, [])
+    (key,) = [each["value"] for each in task._pursuit.pod["spec"]["containers"][0]["env"]
+              if each["name"] == "PODTASK_KEY"]  # fmt: skip
+    pod = task.manifest["spec"]["containers"][0]
+    assert key not in str([pod["command"], pod.get("args")])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from podtask.documents import documents
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,9 @@ def _show_yaml(value: Any) -> str:
 
 def _read_yaml(text: str) -> Any:
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"No YAML: {' '.join(str(error).split())[:160]}") from None
+        value = next(iter(documents(text)), None)
+    except ValueError as error:
+        raise ValueError(f"No YAML: {error}") from None
     if value is not None and not isinstance(value, (dict, list)):
         raise ValueError("Not a mapping: write key: value.")
     return value
