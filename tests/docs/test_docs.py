@@ -66,3 +66,12 @@ def test_roles_of_the_pages_are_the_least_role(page: str) -> None:
     (block,) = [each for each in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "kind: Role\n" in each]  # fmt: skip
     (written,) = [each for each in yaml.safe_load_all(block) if each["kind"] == "Role"]
     assert written == role(written["metadata"]["namespace"])
+
+
+def test_tests_that_the_threat_table_names_exist() -> None:
+    """Each row of SECURITY.md that tells what happens names a test that there is."""
+    named = re.findall(r"`(tests/[^`:]+)(?:::([^`]+))?`", (ROOT / "SECURITY.md").read_text())
+    assert len(named) > 10
+    for path, test in named:
+        assert (ROOT / path).is_file(), path
+        assert f"def {test}(" in (ROOT / path).read_text() if test else True, test
