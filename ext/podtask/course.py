@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from .attempts import Attempts
@@ -11,7 +11,7 @@ from .backend import Ending, Placement
 from .channel import Channel
 from .job import Job, Verdict
 from .local import LocalProcess, ignored
-from .manifest import render
+from .manifest import Identity, render
 from .options import RunOptions
 from .pickles import MINOR
 from .runner import wire
@@ -115,6 +115,8 @@ class Fresh:
             PodtaskError: it cannot be had; says why.
         """
         options, identity = self.options, self._identity
+        if not options.local:
+            identity = await self._arrive(identity, ears)
         rendered = render(self._work.template, options, identity, MINOR)
         ears.planned(identity.name, rendered.pod)
         for notice in rendered.notices:
@@ -137,3 +139,16 @@ class Fresh:
 
         channel = Channel(placement, identity.key, job_for, ears.on_frame)
         return Begun(placement, channel, identity.key, where)
+
+    async def _arrive(self, identity: Identity, ears: Ears) -> Identity:
+        """Has a look at what is there of this notebook; returns the identity with its owner."""
+        from .earlier import look
+        from .owner import notebook_pod
+
+        await look(self.options, identity.notebook, ears.note)
+        # What is detached is to outlive its notebook.
+        return (
+            identity
+            if self.options.detach
+            else replace(identity, owner=await notebook_pod(self.options))
+        )

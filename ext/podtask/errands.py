@@ -6,13 +6,12 @@ import asyncio
 import datetime as dt
 from dataclasses import dataclass
 
-from .cluster.api import Api, ApiError
+from .cluster.api import ApiError
 from .errors import InputError
-from .found import Found
 from .options import RunOptions
 from .reattached import look_up
 from .refusals import denied
-from .remote import place
+from .remote import delete_pod, place
 from .roster import all_tasks
 from .runner.record import MARK
 from .work import user
@@ -70,7 +69,7 @@ async def end(name: str, options: RunOptions, finished: bool) -> str:
     if found.over and not finished:
         raise InputError(f"{found.name} has ended: {found.state}.",
                          f"%podtask attach {name} takes its result, %podtask delete {name} removes it.")  # fmt: skip
-    await _delete(api, namespace, found)
+    await delete_pod(api, namespace, found.name)
     return found.name
 
 
@@ -89,13 +88,5 @@ async def sweep(options: RunOptions) -> Swept:
             if each.over and each.user == user()]  # fmt: skip
     kept = [each for each in mine if each.waits and each.idle(now) <= options.keep]
     gone = [each for each in mine if each not in kept]
-    await asyncio.gather(*(_delete(api, namespace, each) for each in gone))
+    await asyncio.gather(*(delete_pod(api, namespace, each.name) for each in gone))
     return Swept([each.name for each in gone], [each.called for each in kept])
-
-
-async def _delete(api: Api, namespace: str, found: Found) -> None:
-    try:
-        await api.request("DELETE", f"/api/v1/namespaces/{namespace}/pods/{found.name}")
-    except ApiError as error:
-        if error.code != 404:
-            raise denied(error.code, error.message, "delete", "pods", namespace) from None

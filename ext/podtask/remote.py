@@ -60,6 +60,20 @@ async def place(options: RunOptions) -> tuple[Api, str, str]:
     return api, namespace, f"{api.access.context}/{namespace}"
 
 
+async def delete_pod(api: Api, namespace: str, name: str) -> None:
+    """Deletes a pod with the grace that it has; gone already is fine.
+
+    Raises:
+        ClusterError: it may not be deleted, or the API server is not reached.
+    """
+    try:
+        await api.request("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}")
+    except ApiError as error:
+        if error.code != 404:
+            where = f"{api.access.context}/{namespace}"
+            raise denied(error.code, error.message, "delete", "pods", where) from None
+
+
 async def _pod_template(name: str, options: RunOptions) -> PodTemplate:
     api, namespace, where = await place(options)
     try:

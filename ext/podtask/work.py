@@ -182,13 +182,12 @@ def notebook_mark(namespace: Mapping[str, Any]) -> str:
     return hashlib.sha256(str(path).encode()).hexdigest()[:16] if path else ""
 
 
-def new_identity(port: int | None, work: Work, owner: dict[str, Any] | None = None) -> Identity:
+def new_identity(port: int | None, work: Work) -> Identity:
     """Returns a fresh name, key and port (a random one, unless it is given) for a run.
 
     Args:
         port: of the runner.
         work: what runs.
-        owner: reference to the pod with which the new one goes.
     """
     return Identity(
         name=f"podtask-{secrets.token_hex(5)}",
@@ -198,5 +197,4 @@ def new_identity(port: int | None, work: Work, owner: dict[str, Any] | None = No
         user=user(),
         called=work.options.name or "",
         notebook=notebook_mark(work.namespace),
-        owner=owner,
     )

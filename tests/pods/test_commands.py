@@ -76,3 +76,38 @@ def test_what_is_left_is_cleaned_up(
     cluster.kubectl(
         "wait", "--for=delete", f"pod/{pod}", "-n", namespace, "--timeout=60s", check=False
     )
+
+
+@pytest.mark.feature("N02", "N03")
+def test_next_kernel_of_a_notebook_is_told_and_cleans_up(
+    start_kernel: Callable[..., Kernel],
+    cluster: Any,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its first cell names what still runs and what waits; pods past their time go."""
+    monkeypatch.setenv("JPY_SESSION_NAME", "/work/training.ipynb")
+    first = start_kernel()
+    first.run(HELD)
+    first.run(UNTIL.format("line one"))
+    first.run(
+        f"%%podtask -d --as done --image {IMAGE} --linger 1s\nprint('end')\nimport time; time.sleep(2)"
+    )
+    first.run(UNTIL.format("end"))
+    pod = first.run("print(_task.name)").stdout.strip()
+    first.kill()
+    ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}=96"
+    cluster.kubectl("wait", ended, f"pod/{pod}", "-n", namespace, "--timeout=60s")
+    second = start_kernel()
+    said = str(second.run(f"%%podtask --image {IMAGE}\nimport time; time.sleep(1)").displays)
+    assert "1 task of this notebook still runs: held (%podtask attach NAME, or cancel NAME)" in said
+    assert "ended, the result not taken: done (%podtask attach NAME)" in said
+    assert "still runs" not in str(second.run(f"%%podtask --image {IMAGE}\n1").displays)
+    monkeypatch.setenv("JPY_SESSION_NAME", "/work/other.ipynb")
+    third = start_kernel()
+    other = str(
+        third.run(f"%%podtask --image {IMAGE} --keep 1s\nimport time; time.sleep(1)").displays
+    )
+    assert "still runs" not in other
+    cluster.kubectl("wait", "--for=delete", f"pod/{pod}", "-n", namespace, "--timeout=60s")
+    assert third.run("%podtask cancel held").stdout.startswith("Cancelled: ")

@@ -16,12 +16,18 @@ PROGRAM = """
 import podtask
 task = podtask.submit("6 * 7", options=podtask.RunOptions.of(image="python:3.11-slim"))
 print(task.result(60), task.url)
+print(task.manifest["metadata"]["ownerReferences"])
+detached = podtask.submit("1", options=podtask.RunOptions.of(image="python:3.11-slim", detach=True))
+print(detached.result(60), "ownerReferences" in detached.manifest["metadata"])
 """
 
 
 @pytest.mark.feature("A37")
 def test_service_account_is_used_without_a_kubeconfig(cluster: Any, namespace: str) -> None:
-    """In a pod, podtask takes the token, the namespace and the API server it finds there."""
+    """In a pod, podtask takes the token, the namespace and the API server it finds there.
+
+    What it starts goes with the notebook's pod, but for what is detached.
+    """
     if sys.version_info[:2] != (3, 11) or not cluster.own:
         pytest.skip("runs this Python's packages in the node's image of Python 3.11")
     host, port = cluster.server
@@ -43,6 +49,7 @@ def test_service_account_is_used_without_a_kubeconfig(cluster: Any, namespace: s
                 "command": ["python3", "-c", PROGRAM],
                 "env": [
                     {"name": "PYTHONPATH", "value": "/ext:/site"},
+                    {"name": "HOSTNAME", "value": "notebook"},  # as it is without hostNetwork
                     {"name": "KUBERNETES_SERVICE_HOST", "value": host},
                     {"name": "KUBERNETES_SERVICE_PORT", "value": str(port)},
                 ],
@@ -54,5 +61,8 @@ def test_service_account_is_used_without_a_kubeconfig(cluster: Any, namespace: s
     cluster.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(pod))
     ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.reason}"
     cluster.kubectl("wait", ended, "pod/notebook", "-n", namespace, "--timeout=90s")
+    uid = cluster.kubectl_json("get", "pod", "notebook", "-n", namespace)["metadata"]["uid"]
     said = cluster.kubectl("logs", "notebook", "-n", namespace)
     assert said.startswith(f"42 in-cluster/{namespace}/podtask-"), said
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "notebook", "uid": uid}
+    assert said.splitlines()[1:] == [str([owner]), "1 False"]

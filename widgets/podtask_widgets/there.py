@@ -13,7 +13,7 @@ from podtask.found import Found
 from podtask.loop import loop
 from podtask.options import RunOptions
 from podtask.refusals import denied
-from podtask.remote import place
+from podtask.remote import delete_pod, place
 from podtask.runner.record import MARK
 
 T = TypeVar("T")
@@ -77,12 +77,8 @@ async def delete(found: Found, options: RunOptions) -> None:
     Raises:
         PodtaskError: it may not be deleted, or there is no cluster.
     """
-    api, namespace, where = await place(options)
-    try:
-        await api.request("DELETE", f"/api/v1/namespaces/{namespace}/pods/{found.name}")
-    except ApiError as error:
-        if error.code != 404:
-            raise denied(error.code, error.message, "delete", "pods", where) from None
+    api, namespace, _ = await place(options)
+    await delete_pod(api, namespace, found.name)
 
 
 def containers(found: Found) -> list[str]:

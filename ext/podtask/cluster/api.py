@@ -1,13 +1,15 @@
-"""One API server: REST in raw JSON, and one watch for all tasks of this kernel in a namespace."""
+"""One API server: REST in raw JSON, streams to pods, and its watches."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import re
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from yarl import URL
@@ -17,17 +19,15 @@ from .credentials import Access, load
 from .exec import PROTOCOLS, Exec, query
 from .portforward import PortForward
 
+if TYPE_CHECKING:
+    from .watch import Watch
+
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 30
 CLOSE_SECONDS = 0.5
 BOOKMARK_SECONDS = 90  # the server sends a bookmark every minute: silence means a dead connection
-WATCH_RETRY = (0.2, 10.0)  # seconds, first and longest
-POLL_SECONDS = 1.0  # where watching is forbidden
 # Names and labels of objects without what is in them: a secret's values stay where they are.
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-
-OnPod = Callable[[dict[str, Any] | None], None]
-"""Called with each new state of a pod; None when it is gone."""
 
 
 class ApiError(Exception):
@@ -81,8 +81,8 @@ class Api:
             ClusterError: it is not reached.
         """
         start = time.monotonic()
-        async with await self._open(method, path, body, params, ANSWER_SECONDS) as answer:
-            found: dict[str, Any] = json.loads(await answer.read())
+        async with self._answer(method, path, body, params, ANSWER_SECONDS) as answer:
+            found = self._json(await answer.read())
         self.round_trip = min(self.round_trip, time.monotonic() - start)
         return found
 
@@ -93,9 +93,9 @@ class Api:
             ApiError: the server refuses.
             ClusterError: it is not reached.
         """
-        answer = await self._open("GET", path, None, {"limit": "500"}, ANSWER_SECONDS, METADATA)
-        async with answer:
-            found = json.loads(await answer.read())
+        params = {"limit": "500"}
+        async with self._answer("GET", path, None, params, ANSWER_SECONDS, METADATA) as answer:
+            found = self._json(await answer.read())
         return sorted(item["metadata"]["name"] for item in found["items"])
 
     async def text(self, path: str, **params: str) -> str:
@@ -104,12 +104,17 @@ class Api:
 
     async def content(self, path: str, **params: str) -> bytes:
         """Returns the bytes of an answer."""
-        async with await self._open("GET", path, None, params, ANSWER_SECONDS) as answer:
+        async with self._answer("GET", path, None, params, ANSWER_SECONDS) as answer:
             return await answer.read()
 
-    async def lines(self, path: str, **params: str) -> AsyncIterator[bytes]:
-        """Yields the lines of an endless answer; TimeoutError after 90 s of silence."""
-        async with await self._open("GET", path, None, params, None) as answer:
+    async def lines(self, path: str, **params: str) -> AsyncGenerator[bytes, None]:
+        """Yields the lines of an endless answer.
+
+        Raises:
+            ApiError: the server refuses.
+            ClusterError: it is not reached, it broke off, or was silent for 90 s.
+        """
+        async with self._answer("GET", path, None, params, None) as answer:
             rest = b""
             async for chunk in answer.content.iter_any():
                 *whole, rest = (rest + chunk).split(b"\n")
@@ -157,6 +162,8 @@ class Api:
 
     def watch(self, namespace: str, selector: str) -> Watch:
         """Returns the watch of the pods that a label selector finds; one for all who ask."""
+        from .watch import Watch  # which needs this module
+
         key = (namespace, selector)
         if key not in self._watches:
             self._watches[key] = Watch(self, namespace, selector)
@@ -176,117 +183,41 @@ class Api:
         except RuntimeError:  # the interpreter ends, and has no threads for a last deletion
             return self.access.headers()
 
-    async def _open(
+    @contextlib.asynccontextmanager
+    async def _answer(
         self, method: str, path: str, body: Any, params: dict[str, str], seconds: float | None,
         accept: str = "*/*",
-    ) -> aiohttp.ClientResponse:  # fmt: skip
+    ) -> AsyncIterator[aiohttp.ClientResponse]:  # fmt: skip
         timeout = aiohttp.ClientTimeout(
             total=seconds, sock_connect=CONNECT_SECONDS, sock_read=BOOKMARK_SECONDS
         )
         try:
-            answer = await self._session.request(
+            async with self._session.request(
                 method, self.access.host + path, json=body, params=params, timeout=timeout,
                 headers={"Accept": accept, **await self._headers()}, proxy=self.access.proxy,
                 server_hostname=self.access.server_name,
-            )  # fmt: skip
-            if answer.status < 300:
-                return answer
-            raw = await answer.read()
+            ) as answer:  # fmt: skip
+                if answer.status >= 300:
+                    raise ApiError(answer.status, _status(await answer.read()))
+                yield answer  # an answer that breaks off is as good as none
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             say = str(error) or type(error).__name__
             raise ClusterError(
                 f"The API server of context {self.access.context!r} is not reached: {say}",
                 "Is the cluster up, and the VPN? `kubectl get --raw /readyz` tells; --local needs none.",
             ) from error
-        answer.release()
-        raise ApiError(answer.status, _status(raw))
 
-
-class Watch:
-    """The pods of this kernel, by one list and one watch; a hint, with the list as the truth."""
-
-    def __init__(self, api: Api, namespace: str, selector: str) -> None:
-        self._api = api
-        self._path = f"/api/v1/namespaces/{namespace}/pods"
-        self._selector = selector
-        self._pods: dict[str, OnPod] = {}
-        self._seen: set[str] = set()
-        self._runner: asyncio.Task[None] | None = None
-
-    def subscribe(self, name: str, on_pod: OnPod) -> None:
-        """Calls ``on_pod`` with each state of a pod from now on."""
-        self._pods[name] = on_pod
-        if self._runner is None or self._runner.done():
-            self._runner = asyncio.ensure_future(self._run())
-
-    def unsubscribe(self, name: str) -> None:
-        """Ends that."""
-        self._pods.pop(name, None)
-        self._seen.discard(name)
-
-    def stop(self) -> None:
-        """Ends the watch."""
-        if self._runner is not None:
-            self._runner.cancel()
-
-    async def _run(self) -> None:
-        version = ""  # no list first: the watch begins with what there is
-        pause, longest = WATCH_RETRY
-        while True:
-            try:
-                if version == "again":
-                    version = await self._list()
-                version = await self._follow(version)
-                pause = WATCH_RETRY[0]
-            except ApiError as error:
-                if error.code == 403:
-                    await self._poll()
-                version = "again"
-            except (ClusterError, aiohttp.ClientError, OSError, TimeoutError):
-                version = "again"
-            await asyncio.sleep(pause)
-            pause = min(longest, pause * 2)
-
-    async def _follow(self, version: str) -> str:
-        params = {"watch": "1", "allowWatchBookmarks": "true", "labelSelector": self._selector}
-        if version:
-            params["resourceVersion"] = version
-        async for line in self._api.lines(self._path, **params):
-            event = json.loads(line)
-            if event["type"] == "ERROR":  # 410: too old
-                return "again"
-            pod = event["object"]
-            version = pod["metadata"]["resourceVersion"]
-            if event["type"] != "BOOKMARK":
-                self._tell(pod["metadata"]["name"], pod if event["type"] != "DELETED" else None)
-        return version or "again"
-
-    async def _list(self) -> str:
-        found = await self._api.request("GET", self._path, labelSelector=self._selector)
-        names = set()
-        for pod in found["items"]:
-            names.add(pod["metadata"]["name"])
-            self._tell(pod["metadata"]["name"], pod)
-        for name in self._seen - names:
-            self._tell(name, None)
-        return str(found["metadata"]["resourceVersion"])
-
-    async def _poll(self) -> None:
-        """Asks for each pod by name, for who may get but not watch."""
-        while True:
-            for name in list(self._pods):
-                try:
-                    self._tell(name, await self._api.request("GET", f"{self._path}/{name}"))
-                except ApiError as error:
-                    if error.code == 404 and name in self._seen:
-                        self._tell(name, None)
-            await asyncio.sleep(POLL_SECONDS)
-
-    def _tell(self, name: str, pod: dict[str, Any] | None) -> None:
-        on_pod = self._pods.get(name)
-        if on_pod is not None:
-            self._seen.add(name)
-            on_pod(pod)
+    def _json(self, raw: bytes) -> dict[str, Any]:
+        try:
+            found = json.loads(raw)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise ClusterError(
+                f"What answers for context {self.access.context!r} is no API server: {_words(raw)}",
+                "Is it a proxy's page, a login say? `kubectl get --raw /readyz` shows what it says.",
+            )
+        return found
 
 
 _known: dict[tuple[asyncio.AbstractEventLoop, str | None, str | None], asyncio.Future[Api]] = {}
@@ -296,5 +227,13 @@ def _status(raw: bytes) -> dict[str, Any]:
     try:
         found = json.loads(raw)
     except ValueError:
-        return {"message": raw.decode("utf-8", "replace")}
+        return {"message": _words(raw)}
     return found if isinstance(found, dict) else {}
+
+
+def _words(raw: bytes) -> str:
+    """Returns the words of what is no JSON: of a page, those between its tags."""
+    text = re.sub(
+        r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", raw[:20_000].decode("utf-8", "replace")
+    )
+    return " ".join(text.split())[:200]
