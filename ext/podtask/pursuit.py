@@ -10,7 +10,7 @@ from typing import Any
 from .backend import Placement
 from .channel import Channel, TakenOver
 from .course import Begun, Course, Ears
-from .errors import StartError, TaskTimeout
+from .errors import PodtaskError, StartError, TaskTimeout
 from .feed import Feed, Update
 from .findings import WAITS
 from .job import Verdict, step
@@ -86,7 +86,7 @@ class Pursuit:
     async def _follow(self) -> Outcome:
         ears = Ears(self._planned, self._on_phase, self._on_frame, self._note)
         while True:
-            begun = await self.course.begin(ears)
+            begun = await self._begin(ears)
             self.placement, self.channel = begun.placement, begun.channel
             self.where, self.url = begun.where, begun.placement.url
             found = await self._race(begun)
@@ -94,6 +94,22 @@ class Pursuit:
                 return await asyncio.to_thread(decode, found, self.where, self.course.hint)
             self._note(found)
             self.status = "Pending"
+
+    async def _begin(self, ears: Ears) -> Begun:
+        """Starts the runner; cancelled meanwhile, it does not wait for a server or a login that hangs."""
+        beginning = asyncio.ensure_future(self.course.begin(ears))
+        stopping = asyncio.ensure_future(self.cancelled.wait())
+        try:
+            await asyncio.wait({beginning, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            beginning.cancel()
+            raise
+        finally:
+            stopping.cancel()
+        if beginning.done():
+            return beginning.result()
+        self.loop.background(_undo(beginning))
+        raise KeyboardInterrupt(f"{self.name} was cancelled before its pod was there.")
 
     async def _race(self, begun: Begun) -> Verdict | str:
         """Returns the verdict, or why there is another try; what was not taken over is deleted."""
@@ -158,3 +174,12 @@ class Pursuit:
 
     def _note(self, text: str) -> None:
         self.feed.put(Update("note", text))
+
+
+async def _undo(beginning: asyncio.Future[Begun]) -> None:
+    """Deletes what was begun for nobody, when it is there."""
+    try:
+        begun = await beginning
+    except PodtaskError:
+        return  # it never was
+    await begun.placement.delete()

@@ -1,0 +1,24 @@
+"""Stopping a cell before its pod is there."""
+
+from __future__ import annotations
+
+import socket
+
+import podtask
+import pytest
+
+
+@pytest.mark.feature("S05")
+@pytest.mark.parametrize("way", ["interrupt", "cancel"])
+def test_cell_is_stopped_while_the_api_server_says_nothing(
+    silent_cluster: socket.socket, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """A server that takes the connection and never answers does not hold up the stop button."""
+    monkeypatch.delenv("PODTASK_BACKEND", raising=False)
+    task = podtask.submit("1", options=podtask.RunOptions())
+    connection, _ = silent_cluster.accept()
+    with connection:
+        getattr(task, way)()
+        assert task.wait(20)
+    assert task.cancelled()
+    assert isinstance(task.error, KeyboardInterrupt)
