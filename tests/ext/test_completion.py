@@ -39,7 +39,7 @@ def test_tab_offers_options_and_their_values(
     assert offered(shell, "%%podtask --template tr") == ["training"]
     assert offered(shell, "%podtask use p") == ["prod"]
     assert offered(shell, "@podtask.task(template='tr") == ["training"]
-    assert offered(shell, "%podtask d") == ["doctor"]
+    assert offered(shell, "%podtask d") == ["delete", "doctor"]
     assert "--memory" not in offered(shell, "%%podtask\n--me")
     assert "prod" not in offered(shell, "use p")
 
