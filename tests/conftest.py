@@ -1,56 +1,55 @@
-"""What all tests share: the shell, the kernel, and the table of features."""
+"""What all tests share: the shell, the kernel, and the tables of features and faults."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.notebook import Kernel, Shell
+from tests.rows import Rows
 
 pytest_plugins = ["tests.cluster.fixtures"]
-ROWS = Path(__file__).parent / "features.txt"
+TABLES: pytest.StashKey[list[Rows]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--features",
-        action="store_true",
-        help="print which rows of the feature table have a passing test",
-    )
+    for option in ("features", "faults"):
+        parser.addoption(
+            f"--{option}",
+            action="store_true",
+            help=f"print which rows of the table of {option} have a passing test",
+        )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[SHOWN] = {}
+    config.stash[TABLES] = [Rows("feature", "features"), Rows("fault", "faults")]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse a mark of no row before the tests take their time."""
+    for table in session.config.stash[TABLES]:
+        for item in session.items:
+            table.named(item)
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     outcome: Any = yield
     report = outcome.get_result()
-    if report.when == "call":
-        for marker in item.iter_markers("feature"):
-            for row in marker.args:
-                item.config.stash[SHOWN].setdefault(row, []).append(report.passed)
+    if report.failed or (report.when == "call" and report.passed):
+        for table in item.config.stash[TABLES]:
+            table.add(item, report.passed)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    if not config.getoption("--features"):
-        return
-    shown = config.stash[SHOWN]
-    passed = {row for row, results in shown.items() if results and all(results)}
-    rows = [line.split(maxsplit=1) for line in ROWS.read_text().splitlines() if line]
-    terminalreporter.section("features")
-    for row, words in rows:
-        mark = "shown" if row in passed else "FAILED" if row in shown else "-"
-        terminalreporter.write_line(f"{row}  {mark:7}{words}")
-    terminalreporter.write_line(f"{len(passed)} of {len(rows)} rows have a passing test")
-
-
-SHOWN: pytest.StashKey[dict[str, list[bool]]] = pytest.StashKey()
+    for table in config.stash[TABLES]:
+        if config.getoption(f"--{table.option}"):
+            terminalreporter.section(table.option)
+            for line in table.lines():
+                terminalreporter.write_line(line)
 
 
 @pytest.fixture

@@ -1,0 +1,40 @@
+"""The tables of rows: what is counted, and as what."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.rows import FOLDER, Rows
+
+
+def item(*rows: Any, fixtures: tuple[str, ...] = (), folder: str = "ext") -> Any:
+    """A test with marks."""
+    marks = [SimpleNamespace(args=(row,)) for row in rows]
+    path = FOLDER / folder / "test_it.py"
+    return SimpleNamespace(
+        nodeid="test_it", path=path, fixturenames=fixtures, iter_markers=lambda _: marks
+    )
+
+
+def test_row_counts_with_the_best_that_shows_it() -> None:
+    """The real cluster before the scripted server; one failure among passes is a failure."""
+    table = Rows("fault", "faults")
+    table.add(item(1, 2), True)
+    table.add(item(1, folder="faults"), True)
+    table.add(item(2, 3, fixtures=("cluster",)), True)
+    table.add(item(3, folder="faults"), False)
+    lines = list(table.lines())
+    assert lines[0].startswith("  1  shown  server  create stored")
+    assert lines[1].startswith("  2  shown  cluster ")
+    assert lines[2].startswith("  3  FAILED server  ")
+    assert lines[3].startswith("  4  -              ")
+    assert lines[-1] == "2 of 83 rows have a passing test, 1 on the real cluster"
+
+
+def test_row_of_no_table_is_refused() -> None:
+    """A mark that the table does not have is named with its test."""
+    with pytest.raises(pytest.UsageError, match=r"test_it is marked fault\(84\)"):
+        Rows("fault", "faults").named(item(84))
