@@ -62,7 +62,10 @@ class Placement(Protocol):
 
     name: str
     url: str
-    way: str  # "port-forward", "exec", or "local"; the last one tried
+
+    @property
+    def way(self) -> str:
+        """How the runner is reached: "port-forward", "exec", "batch" or "local"; the last one tried."""
 
     async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
         """Tries to reach the runner until ``greet`` has succeeded on a stream; returns its value."""

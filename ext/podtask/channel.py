@@ -13,16 +13,16 @@ import hashlib
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from .backend import ByteStream, Placement
 from .errors import TaskError
 from .greeting import Greeting
-from .job import Job, Verdict
+from .job import Job, Verdict, frames
 from .program import runner_program
-from .record import Record
+from .record import read
 from .runner import wire
 
 PING_SECONDS = 15
@@ -59,8 +59,11 @@ class Channel:
         key: the task's key, hex.
         job_for: returns the job for a runner of the given Python version; None for a task that has
             its job from somebody else.
-        on_frame: called in the loop with each spooled frame, once, in order.
+        on_frame: called in the loop with each spooled frame, once, in order; with the last only
+            where values have to be fetched then.
     """
+
+    one_way = False
 
     def __init__(
         self,
@@ -72,7 +75,8 @@ class Channel:
         self.reconnects = -1
         self.python = ""
         self._placement = placement
-        self._greeting = Greeting(bytes.fromhex(key))
+        self._key = bytes.fromhex(key)
+        self._greeting = Greeting(self._key)
         self._job_for = job_for
         self._on_frame = on_frame
         self._job: Job | None = None
@@ -105,8 +109,15 @@ class Channel:
                 self._link = None
                 await link.stream.close()
 
-    def replay(self, record: Record) -> Verdict:
-        """Gives out what of a record was not seen yet; returns its verdict."""
+    def last(self, log: bytes) -> Verdict | None:
+        """Gives out what was not seen yet of the record in a log; returns its verdict.
+
+        Raises:
+            TaskError: the record is torn or forged.
+        """
+        record = read(log, self._key)
+        if record is None:
+            return None  # somebody has taken the result, or there never was one
         for frame in record.frames:
             if frame.kind == wire.ASK or (frame.seq <= self._last and self._last):
                 continue  # nobody waits for an answer any more
@@ -154,7 +165,7 @@ class Channel:
             self._job = self._job_for(python)
         if fresh and self._job is not None:
             if self._job.size <= SEND:
-                out += self._work(self._job, 0)
+                out += frames(self._job, 0)
             else:
                 fresh = False  # sent after hello, as after a break
         await stream.send(b"".join(out))
@@ -164,18 +175,6 @@ class Channel:
         meta = {"proto": wire.PROTO, "client": self._name, "who": _who(), "after_seq": self._last,
                 "job": self._job_for is not None}  # fmt: skip
         return wire.encode(wire.ATTACH, meta)
-
-    def _work(self, job: Job, offset: int) -> Iterator[bytes]:
-        """Yields the frames that bring inputs from an offset on, then the run frame."""
-        here = 0
-        for piece in job.inputs:
-            with memoryview(piece) as view:
-                for start in range(max(0, offset - here), len(view), wire.MAX_DATA):
-                    meta = {"id": "inputs", "offset": here + start}
-                    yield wire.encode(wire.BLOB, meta, view[start : start + wire.MAX_DATA])
-            here += len(piece)
-        meta = {**job.meta, "inputs": "inputs" if here else None, "inputs_size": here}
-        yield wire.encode(wire.RUN, meta)
 
     # -- conversation -----------------------------------------------------------------------------
 
@@ -213,7 +212,7 @@ class Channel:
     async def _upload(self, link: _Link, offset: int) -> None:
         assert self._job is not None
         try:
-            for frame in self._work(self._job, offset):
+            for frame in frames(self._job, offset):
                 await link.stream.send(frame)
         except OSError:
             await link.stream.close()  # the reader sees the end, and connects again
@@ -250,6 +249,7 @@ class Channel:
                 sizes = frame.meta["sizes"] if frame.meta["size"] else []
                 self._verdict = Verdict(frame.meta, [bytearray(size) for size in sizes])
                 if frame.meta["size"] > len(frame.data):
+                    self._on_frame(frame)
                     await self._fetch(link)
                     return None
                 self._verdict.put(0, frame.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -37,10 +38,17 @@ def run(session: Session, line: str) -> None:
         UsageError: there is no such command, or its words are wrong.
         InputError: what it is to do cannot be done.
     """
+    line, dashes, behind = line.partition(" -- ")
     name, *words = line.split() or [""]
     if name not in COMMANDS:
         raise UsageError(f"%podtask: there is no command {name!r}.{nearest(name, COMMANDS)}\n{usage()}"
                          if name else usage())  # fmt: skip
+    try:
+        words += (
+            ["--", *shlex.split(behind)] if dashes else []
+        )  # a command for a pod: as in a terminal
+    except ValueError as error:
+        raise UsageError(f"%podtask {name}: {error}, in {behind!r}") from None
     COMMANDS[name](session, words)
 
 
@@ -169,6 +177,25 @@ def gc(session: Session, words: list[str]) -> None:
         print(f"Kept, as their results wait: {', '.join(swept.kept)} (%podtask attach NAME)")
 
 
+def shell(session: Session, words: list[str]) -> None:
+    """%podtask shell NAME [-c CONTAINER] [-n NAMESPACE] [-- COMMAND]: run a command beside a task's cell; say how a terminal gets there without one."""
+    name, rest = _named(words, shell)
+    place = rest.index("--") if "--" in rest else len(rest)
+    rest, command = rest[:place], rest[place + 1 :]
+    container = None
+    if "-c" in rest[:-1]:
+        place = rest.index("-c")
+        container, rest = rest[place + 1], rest[:place] + rest[place + 2 :]
+    options = _options(session, rest)
+    from . import process
+    from .loop import loop
+
+    if command:
+        print(f"exit code {process.run(name, container, command, options)}")
+    else:
+        print(loop().start(process.terminal(name, container, options)).result())
+
+
 def why(session: Session, words: list[str]) -> None:
     """%podtask why [NAME]: say where a task is and what to change; the last cell's without a name."""
     if len(words) > 1:
@@ -253,6 +280,7 @@ COMMANDS: dict[str, Callable[[Session, list[str]], None]] = {
     "list": list_tasks,
     "attach": attach,
     "logs": logs,
+    "shell": shell,
     "why": why,
     "cancel": cancel,
     "delete": delete,

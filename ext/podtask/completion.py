@@ -33,6 +33,7 @@ QUOTED = {
 IN_PYTHON = [(kind, re.compile(rf"(?:{before})\s*[\"'](?P<begun>[^\"'\s]*)$"))
              for kind, before in QUOTED.items()]  # fmt: skip
 WITH_TEMPLATE = ("use", "save")
+WITH_TASK = ("attach", "logs", "shell", "cancel", "delete")
 
 
 def matcher(names: Mapping[str, Any]) -> Callable[[CompletionContext], dict[str, Any]]:
@@ -48,7 +49,9 @@ def matcher(names: Mapping[str, Any]) -> Callable[[CompletionContext], dict[str,
             begun, found = _candidates(context, names)
         except PodtaskError:  # settings that are wrong, say
             begun, found = "", []
-        made = [SimpleCompletion(text=each) for each in found if each.startswith(begun)]
+        made = [
+            SimpleCompletion(text=each, type="param") for each in found if each.startswith(begun)
+        ]
         # Files and Python's names have no place here, where there is something of ours.
         return {"completions": made, "matched_fragment": begun, "suppress": bool(made)}
 
@@ -81,6 +84,8 @@ def _of_command(words: list[str], names: Mapping[str, Any]) -> Iterable[str]:
         return COMMANDS
     if words[0] in WITH_TEMPLATE and len(words) == 1:
         return _values("template", names, [])
+    if words[0] in WITH_TASK and len(words) == 1:
+        return _values("task", names, [])
     if words[0] == "why":
         return [name for name, value in names.items() if _is_task(value)]
     return []
@@ -115,7 +120,9 @@ def _values(kind: str, names: Mapping[str, Any], words: list[str]) -> Iterable[s
 def _listed(kind: str, options: RunOptions) -> list[str]:
     from . import listing  # the client library comes with it: not before a name is asked for
 
-    return listing.names(kind, options) if kind in (*listing.PATHS, "context") else []
+    return (
+        listing.names(kind, options) if kind in (*listing.PATHS, "context", listing.TASKS) else []
+    )
 
 
 def _is_task(value: Any) -> bool:

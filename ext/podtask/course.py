@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from .attempts import Attempts
 from .backend import Ending, Placement
+from .batch import enclosed
 from .channel import Channel
+from .errors import InputError, NameTaken, NoStream
 from .job import Job, Verdict
 from .local import LocalProcess, ignored
-from .manifest import Identity, render
-from .options import RunOptions
+from .manifest import Identity, Rendered, render
+from .options import AUTO, BATCH, RunOptions
 from .pickles import MINOR
+from .race import Talk
+from .readout import Readout
 from .runner import wire
 from .work import Work, new_identity
 
@@ -25,7 +32,7 @@ class Ears:
     Args:
         planned: called with the task's name, and its pod in wire form.
         on_phase: called with a phase and a sentence.
-        on_frame: called with each spooled frame, once, in order.
+        on_frame: called with each spooled frame, once, in order; see :class:`Channel`.
         note: called with a line for the user.
     """
 
@@ -41,15 +48,22 @@ class Begun:
 
     Args:
         placement: where it is.
-        channel: to it.
-        key: the task's, hex.
+        channel: to it, or what is heard of it.
         where: in words, for the last line of an error.
     """
 
     placement: Placement
-    channel: Channel
-    key: str
+    channel: Talk
     where: str
+
+
+ONE_WAY = (
+    "Neither port-forward nor exec is allowed there: in batch mode the cell travels with another "
+    "pod, and what it says with the log. Ctrl-C deletes the pod; input() gets no answer."
+)
+_one_way: set[tuple[str | None, ...]] = (
+    set()
+)  # kubeconfigs, contexts and namespaces, of this kernel
 
 
 class Course(Protocol):
@@ -57,6 +71,8 @@ class Course(Protocol):
 
     options: RunOptions
     name: str
+    resumed: bool  # its cell may have begun long ago
+    packing: float  # seconds that the inputs took before it set out
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
@@ -69,7 +85,7 @@ class Course(Protocol):
             PodtaskError: it cannot be had; says why.
         """
 
-    def again(self, found: Ending | Verdict) -> str:
+    def again(self, found: Ending | Verdict | NoStream) -> str:
         """Returns why there is another try, as a line for the user; empty where there is none."""
 
     def hint(self, error: BaseException) -> str:
@@ -84,24 +100,40 @@ class Fresh:
         port: of the runner; a random one by default.
     """
 
+    resumed = False
+
     def __init__(self, work: Work, port: int | None = None) -> None:
         self.options = work.options
         self._work = work
         self._identity = new_identity(port, work)
         self.name = self._identity.name
+        self.packing = time.monotonic() - work.began
         self._attempts = Attempts(work.options)
+        self._place = (
+            os.environ.get("KUBECONFIG"), work.options.context, work.options.namespace
+        )  # fmt: skip
+
+    @property
+    def _batch(self) -> bool:
+        chosen = self.options.channel
+        return not self.options.local and (
+            chosen == BATCH or (chosen == AUTO and self._place in _one_way)
+        )
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
         """What was sent: name -> (type's name, bytes)."""
         return self._work.inputs.sizes
 
-    def again(self, found: Ending | Verdict) -> str:
+    def again(self, found: Ending | Verdict | NoStream) -> str:
         """Returns why there is another try, as a line for the user; empty where there is none."""
-        why = self._attempts.next(found)
+        if isinstance(found, NoStream):
+            why = "" if self._batch else ONE_WAY
+            _one_way.add(self._place)
+        else:
+            why = self._attempts.next(found)
         if why:
-            self._identity = new_identity(None, self._work)
-            self.name = self._identity.name
+            self._rename()
         return why
 
     def hint(self, error: BaseException) -> str:
@@ -118,6 +150,12 @@ class Fresh:
         if not options.local:
             identity = await self._arrive(identity, ears)
         rendered = render(self._work.template, options, identity, MINOR)
+
+        def job_for(python: str) -> Job:
+            return self._work.job_for(python, identity.name, rendered.linger, ears.note)
+
+        if self._batch:
+            rendered = self._enclosed(rendered, job_for(platform.python_version()), ears)
         ears.planned(identity.name, rendered.pod)
         for notice in rendered.notices:
             ears.note(notice)
@@ -131,14 +169,16 @@ class Fresh:
         else:
             from .pods import Pod  # only here: a local run needs no client library
 
-            placement = await Pod.create(rendered, options, ears.on_phase, ears.note)
             where = f"pod {identity.name}, container {rendered.primary}"
-
-        def job_for(python: str) -> Job:
-            return self._work.job_for(python, identity.name, rendered.linger, ears.note)
-
+            try:
+                placement = pod = await Pod.create(rendered, options, ears.on_phase, ears.note)
+            except NameTaken:
+                self._rename()
+                return await self.begin(ears)
+            if self._batch:
+                return Begun(pod, Readout(pod, identity.key, ears.on_frame), where)
         channel = Channel(placement, identity.key, job_for, ears.on_frame)
-        return Begun(placement, channel, identity.key, where)
+        return Begun(placement, channel, where)
 
     async def _arrive(self, identity: Identity, ears: Ears) -> Identity:
         """Has a look at what is there of this notebook; returns the identity with its owner."""
@@ -152,3 +192,18 @@ class Fresh:
             if self.options.detach
             else replace(identity, owner=await notebook_pod(self.options))
         )
+
+    def _enclosed(self, rendered: Rendered, job: Job, ears: Ears) -> Rendered:
+        options = self.options
+        if options.no_log_result:
+            raise InputError("In batch mode the result comes with the log, which --no-log-result forbids.",
+                             "Leave that out, or ask for a Role with pods/portforward or pods/exec (get and create).")  # fmt: skip
+        if options.env or options.index_url or options.extra_index_url:
+            ears.note(
+                "What --env has lies in an annotation in batch mode: who may get the pod can read it."
+            )
+        return enclosed(rendered, job)
+
+    def _rename(self) -> None:
+        self._identity = new_identity(None, self._work)
+        self.name = self._identity.name

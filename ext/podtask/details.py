@@ -13,6 +13,7 @@ import yaml
 from .backend import Glimpse
 from .handle import Task
 from .screens import Screen
+from .template import DEFAULT_CONTAINER
 
 SETTLE = 0.5  # seconds between two versions, so that a quick start is one
 GLIMPSE = 1.0  # seconds until sidecars are looked at; doubled each time
@@ -58,8 +59,9 @@ class Details:
         if state != self._shown and (done or now - self._made >= SETTLE):
             self._shown, self._made = state, now
             steps = list(merged(self._task.steps))
-            text, name = pod_text(self._task.manifest), self._task.name
-            shown = unfolded(name, steps, done, self._glimpse, text)
+            pod, name = self._task.manifest, self._task.name
+            used = amounts(pod, self._task.usage)
+            shown = unfolded(name, steps, done, self._glimpse, pod_text(pod), used)
             self._screen.details(f"podtask · {words(steps, done)}", shown)
 
     def _look(self) -> None:
@@ -91,6 +93,37 @@ def pod_text(pod: dict[str, Any]) -> str:
     return str(yaml.dump(pod, Dumper=DUMPER, sort_keys=False))
 
 
+def amounts(pod: dict[str, Any], usage: dict[str, float]) -> list[tuple[str, str, str, str]]:
+    """Returns what the cell used of what: resource, used, asked for, limit; as text.
+
+    Args:
+        pod: in wire form; may be empty.
+        usage: of the task; empty where nobody knows.
+    """
+    if not pod or not usage:
+        return []
+    name = pod["metadata"]["annotations"][DEFAULT_CONTAINER]
+    own = next(each for each in pod["spec"]["containers"] if each["name"] == name)
+    given = own.get("resources", {})
+    asked, limits = given.get("requests", {}), given.get("limits", {})
+    cpu = f"{usage['cpu']:.1f} s"
+    if usage["seconds"] >= SHORT:
+        cpu += f", {usage['cpu'] / usage['seconds']:.1f} on average"
+    memory = f"{_size(usage['process'])} at most"
+    if (
+        usage.get("container", 0) > usage["process"]
+    ):  # else it says nothing: shared pages count once
+        memory += f", {_size(usage['container'])} with its files"
+    return [
+        (key, used, str(asked.get(key, "–")), str(limits.get(key, "–")))
+        for key, used in (("cpu", cpu), ("memory", memory))
+    ]
+
+
+def _size(size: float) -> str:
+    return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
+
+
 Step = tuple[str, str, float, float]
 """Phase, its last sentence, when it began and how long it was, in seconds."""
 
@@ -117,7 +150,10 @@ def words(steps: list[Step], done: bool) -> str:
     return " · ".join([*parts, f"{last} {seconds:.1f} s" if done else f"{last} …"])
 
 
-def unfolded(name: str, steps: list[Step], done: bool, glimpse: Glimpse, pod: str) -> str:
+def unfolded(
+    name: str, steps: list[Step], done: bool, glimpse: Glimpse, pod: str,
+    used: list[tuple[str, str, str, str]],
+) -> str:  # fmt: skip
     """Returns the details as HTML.
 
     Args:
@@ -126,8 +162,9 @@ def unfolded(name: str, steps: list[Step], done: bool, glimpse: Glimpse, pod: st
         done: whether the last one has ended.
         glimpse: its events, and what its sidecars wrote.
         pod: in YAML; may be empty.
+        used: as of :func:`amounts`.
     """
-    parts = [_waterfall(steps, done)]
+    parts = [_waterfall(steps, done), _table(used)]
     if glimpse.events:
         parts.append(_fold(name, "events", "\n".join(glimpse.events[-EVENTS:])))
     parts += [_fold(name, f"last lines of {each}", text) for each, text in glimpse.tails if text]
@@ -155,6 +192,15 @@ def _waterfall(steps: list[Step], done: bool) -> str:
             rows.append(f'<span style="{SAY}">{escape(say)}</span>')  # fmt: skip
     return ('<div style="display:grid;grid-template-columns:max-content max-content minmax(6em,24em);'
             f'column-gap:1em;white-space:normal;{FOLD}">{"".join(rows)}</div>')  # fmt: skip
+
+
+def _table(used: list[tuple[str, str, str, str]]) -> str:
+    if not used:
+        return ""
+    rows = [("", "used", "asked for", "limit"), *used]
+    cells = "".join(f"<span>{escape(text)}</span>" for row in rows for text in row)
+    return (f'<div style="display:grid;grid-template-columns:repeat(4,auto);width:max-content;max-width:100%;'
+            f'column-gap:1em;white-space:normal;margin-top:.4em;{FOLD}">{cells}</div>')  # fmt: skip
 
 
 def _fold(name: str, title: str, text: str) -> str:

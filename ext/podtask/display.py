@@ -12,7 +12,9 @@ from .details import Details
 from .feed import Update
 from .findings import WAITS
 from .handle import Task
+from .options import BATCH, EXEC
 from .outcome import Outcome
+from .quantities import byte_size
 from .runner import wire
 from .screens import Screen
 
@@ -183,8 +185,8 @@ class View:
 def closing(task: Task, outcome: Outcome) -> str:
     """Returns the one line at the end: pod, duration, what came back, what stayed."""
     parts = [f"{task.name or 'podtask'}", f"{task.seconds:.1f} s"]
-    if task.channel == "exec":  # slower than what is usual
-        parts.append("by exec")
+    if task.channel in (EXEC, BATCH):  # not what is usual
+        parts.append(f"by {task.channel}")
     sent = [
         (name, kind, size)
         for name, (kind, size) in task.inputs.items()
@@ -213,7 +215,7 @@ def _listed(word: str, values: list[tuple[str, str, int]]) -> list[str]:
     if not values:
         return []
     ordered = sorted(values, key=lambda value: -value[2])
-    shown = [f"{name} ({kind}, {_size(size)})" for name, kind, size in ordered[:LISTED]]
+    shown = [f"{name} ({kind}, {byte_size(size)})" for name, kind, size in ordered[:LISTED]]
     if len(values) > LISTED:
         shown.append(f"{len(values) - LISTED} more")
     return [f"{word}: {', '.join(shown)}"]
@@ -246,11 +248,3 @@ def show_result(
         hook.update_user_ns(outcome.result)
         hook.fill_exec_result(outcome.result)
     hook.finish_displayhook()
-
-
-def _size(size: int) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}"
-        size //= 1024
-    return f"{size} GiB"

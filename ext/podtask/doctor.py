@@ -9,22 +9,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .batch import MOST
 from .cluster.api import ApiError
 from .errors import ClusterError, PodtaskError
 from .loop import loop
-from .options import RunOptions
+from .options import BATCH, EXEC, FORWARD, RunOptions
 from .pickles import MINOR
 from .remote import dry_run, place
 from .submission import preview, submit
 
 LIBRARIES = ("podtask", "ipython", "kubernetes", "aiohttp", "cloudpickle")
 BROKEN = {"kubernetes": "36.0.0"}  # sends no token
-# Resource -> verbs. Without the first a cell does not run; the others say more of why it does not.
-NEEDED = {
-    "pods": ("create", "get", "list", "watch", "delete"),
-    "pods/portforward": ("get", "create"),
+# Resource -> verbs. Without the first, and one of the ways, a cell does not run; the wished ones say
+# more of why it does not.
+NEEDED: dict[str, tuple[str, ...]] = {"pods": ("create", "get", "list", "watch", "delete")}
+WAYS: dict[str, dict[str, tuple[str, ...]]] = {
+    FORWARD: {"pods/portforward": ("get", "create")},
+    EXEC: {"pods/exec": ("get", "create")},
+    BATCH: {"pods/log": ("get",)},
 }
-INSTEAD: dict[str, tuple[str, ...]] = {"pods/exec": ("get", "create")}  # of pods/portforward
+INSTEAD = {
+    EXEC: ", by exec in place of port-forward",
+    BATCH: ", in batch mode (neither port-forward nor exec is allowed): inputs up to "
+           f"{MOST // 1000} kB, no input()",
+}  # fmt: skip
 WISHED = {"events": ("list", "watch"), "pods/log": ("get",)}
 LEVEL = "pod-security.kubernetes.io/enforce"
 START_SECONDS = 120.0
@@ -81,7 +89,7 @@ def examine(options: RunOptions) -> Iterator[Finding]:
 def role(namespace: str) -> dict[str, Any]:
     """Returns the least Role with which all works, as a Kubernetes object."""
     rules = [{"apiGroups": [""], "resources": [resource], "verbs": list(verbs)}
-             for resource, verbs in {**NEEDED, **WISHED}.items()]  # fmt: skip
+             for resource, verbs in {**NEEDED, **WAYS[FORWARD], **WISHED}.items()]  # fmt: skip
     return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
             "metadata": {"name": "podtask", "namespace": namespace}, "rules": rules}  # fmt: skip
 
@@ -118,12 +126,11 @@ async def _rights(options: RunOptions) -> Finding:
 
     try:
         missing, less = await lacking(NEEDED), await lacking(WISHED)
-        forward = [each for each in missing if each.endswith("pods/portforward")]
-        by_exec = bool(forward) and not await lacking(INSTEAD)
-        if by_exec:
-            missing = [each for each in missing if each not in forward]
+        closed = {way: await lacking(wanted) for way, wanted in WAYS.items()}
     except (ApiError, ClusterError) as error:
         return Finding("rights", f"the API server does not tell: {error}", "Try a cell.")
+    way = next((way for way in WAYS if not closed[way]), FORWARD)
+    missing += closed[way]
     do = "Ask for a Role with that; `%podtask rbac` prints the least one."
     if missing:
         return Finding(
@@ -131,8 +138,7 @@ async def _rights(options: RunOptions) -> Finding:
         )
     if less:
         return Finding("rights", f"cells run; why they do not start is said in part: you may not {', '.join(less)} in {where}", do)  # fmt: skip
-    way = ", by exec in place of port-forward" if by_exec else ""
-    return Finding("rights", f"all that cells need in {where}{way}")
+    return Finding("rights", f"all that cells need in {where}{INSTEAD.get(way, '')}")
 
 
 async def _may(api: Any, namespace: str, verb: str, resource: str) -> bool:

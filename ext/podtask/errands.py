@@ -7,6 +7,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from .cluster.api import ApiError
+from .cluster.logs import log as log_of
 from .errors import InputError
 from .options import RunOptions
 from .reattached import look_up
@@ -37,15 +38,10 @@ async def log(name: str, container: str | None, options: RunOptions) -> str:
         PodtaskError: there is no such task or container, or its log may not be read.
     """
     api, namespace, found, _ = await look_up(name, options)
-    chosen = container or found.primary
-    spec = found.pod["spec"]
-    names = [each["name"] for each in [*spec["containers"], *spec.get("initContainers", [])]]
-    if chosen not in names:
-        raise InputError(f"{found.name} has no container {chosen!r}.",
-                         f"Containers: {', '.join(names)}.")  # fmt: skip
-    path = f"/api/v1/namespaces/{namespace}/pods/{found.name}/log"
+    chosen = found.container(container)
+    path = f"/api/v1/namespaces/{namespace}/pods/{found.name}"
     try:
-        text = await api.text(path, container=chosen)
+        text = await log_of(api, path, chosen)
     except ApiError as error:
         if error.code in (400, 404):
             raise InputError(f"Container {chosen!r} of {found.name} has no log yet.",

@@ -40,6 +40,14 @@ class ClusterError(PodtaskError):
     """The API server cannot be reached, or refuses."""
 
 
+class NoStream(ClusterError):
+    """No stream to the pod is allowed, by any way."""
+
+
+class NameTaken(ClusterError):
+    """The name of the new pod is another's."""
+
+
 class StartError(PodtaskError):
     """The pod was created and its cell cannot start."""
 

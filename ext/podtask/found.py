@@ -67,6 +67,20 @@ class Found:
         """Name of the container with the runner."""
         return str(self.pod["metadata"].get("annotations", {}).get(DEFAULT_CONTAINER, "primary"))
 
+    def container(self, named: str | None) -> str:
+        """Returns the name of a container; the primary one's where none is named.
+
+        Raises:
+            InputError: there is no such container.
+        """
+        chosen = named or self.primary
+        spec = self.pod["spec"]
+        names = [each["name"] for each in [*spec["containers"], *spec.get("initContainers", [])]]
+        if chosen not in names:
+            raise InputError(f"{self.name} has no container {chosen!r}.",
+                             f"Containers: {', '.join(names)}.")  # fmt: skip
+        return chosen
+
     @property
     def rendered(self) -> Rendered:
         """The pod as if we had made it."""

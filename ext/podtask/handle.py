@@ -20,6 +20,7 @@ from .manifest import without_key
 from .outcome import Outcome, Raw
 from .pretty import card
 from .pursuit import Pursuit
+from .screens import stand
 
 LAST_LINES = 20
 
@@ -40,11 +41,18 @@ class Task:
 
     def _repr_html_(self) -> str:
         """A line that also stands where nothing runs, and the end of the output to unfold."""
-        phase = self.status if self.done() else self.phase
-        line = f"{self.called} · {phase} · {self.seconds:.0f} s"
+        state = f"{self.status} · {self.seconds:.1f} s" if self.done() else self.phase
+        line = f"{self.called} · {state}"
         lines = self.logs().splitlines()[-LAST_LINES:]
         rows = [("pod", escape(self.url)), ("error", escape(str(self.error or "")))]
         return card(line, rows, {"output": "\n".join(lines)} if lines else {})
+
+    def _ipython_display_(self) -> None:
+        """Shows that; in its cell it becomes the new state, and stays the last."""
+        again = stand(lambda: {"text/plain": repr(self), "text/html": self._repr_html_()})
+        if again is not None and not self.done():
+            soon = self._pursuit.loop.asyncio.call_soon_threadsafe  # who is told must not wait
+            self.feed.follow(lambda new: soon(again) if new.kind in ("phase", "done") else None)
 
     def __await__(self) -> Generator[Any, None, Any]:
         yield from asyncio.wrap_future(self._pursuit.done).__await__()
@@ -92,7 +100,7 @@ class Task:
 
     @property
     def channel(self) -> str:
-        """How its runner is reached: port-forward, exec or local; empty before there is one."""
+        """How its runner is reached: port-forward, exec, batch or local; empty before there is one."""
         placement = self._pursuit.placement
         return placement.way if placement is not None else ""
 
@@ -105,6 +113,16 @@ class Task:
     def manifest(self) -> dict[str, Any]:
         """The pod as it was sent, but for the task's key; empty before that."""
         return without_key(self._pursuit.pod) if self._pursuit.pod else {}
+
+    @property
+    def usage(self) -> dict[str, float]:
+        """What the cell used; empty before its end.
+
+        "seconds" and "cpu" seconds; bytes of memory at most of its largest "process", and of the
+        whole "container", with the files it read.
+        """
+        outcome = self._pursuit.done.result() if self.done() else None
+        return {"seconds": outcome.seconds, **outcome.usage} if outcome and outcome.usage else {}
 
     @functools.cached_property
     def updates(self) -> queue.SimpleQueue[Update]:
@@ -219,11 +237,8 @@ class Task:
 
     def events(self) -> list[dict[str, Any]]:
         """Returns the pod's events as the API has them, oldest first."""
-        return (
-            self._pursuit.loop.start(self._pursuit.placement.events()).result()
-            if self._pursuit.placement
-            else []
-        )
+        placement = self._pursuit.placement
+        return self._pursuit.loop.start(placement.events()).result() if placement else []
 
     def glimpse(self) -> concurrent.futures.Future[Glimpse] | None:
         """Asks for its events so far and its sidecars' last lines; None before there is a pod."""

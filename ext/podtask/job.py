@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from .runner import wire
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,19 @@ class Job:
     def size(self) -> int:
         """Bytes of the inputs."""
         return sum(map(len, self.inputs))
+
+
+def frames(job: Job, offset: int) -> Iterator[bytes]:
+    """Yields the frames that bring a job's inputs from an offset on, then the one that runs it."""
+    here = 0
+    for piece in job.inputs:
+        with memoryview(piece) as view:
+            for start in range(max(0, offset - here), len(view), wire.MAX_DATA):
+                meta = {"id": "inputs", "offset": here + start}
+                yield wire.encode(wire.BLOB, meta, view[start : start + wire.MAX_DATA])
+        here += len(piece)
+    meta = {**job.meta, "inputs": "inputs" if here else None, "inputs_size": here}
+    yield wire.encode(wire.RUN, meta)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from concurrent.futures import Future, wait
 from .cluster.api import ApiError
 from .cluster.credentials import contexts
 from .errors import PodtaskError
+from .found import SELECTOR, Found
 from .loop import loop
 from .options import RunOptions
 from .remote import place
@@ -27,6 +28,7 @@ PATHS = {
 }
 OLD_SECONDS = 20.0  # until they are asked for again
 PATIENCE = 0.1  # seconds that a first question may take
+TASKS = "task"  # which have a name beside the pod's
 Key = tuple[str, str | None, str | None, str | None]  # kind, kubeconfig, context, namespace
 
 _known: dict[Key, list[str]] = {}
@@ -37,7 +39,7 @@ def names(kind: str, options: RunOptions) -> list[str]:
     """Returns the names that are known of a kind's objects; asks for newer ones beside it.
 
     Args:
-        kind: one of PATHS, or "context".
+        kind: one of PATHS, "context" or TASKS.
         options: say which cluster and namespace.
 
     Returns:
@@ -72,6 +74,11 @@ async def _ask(key: Key, options: RunOptions) -> None:
             _known[key] = await asyncio.to_thread(contexts)
             return
         api, namespace, _ = await place(options)
+        if kind == TASKS:
+            path = f"/api/v1/namespaces/{namespace}/pods"
+            listed = await api.request("GET", path, labelSelector=SELECTOR)
+            _known[key] = sorted({Found(pod).called for pod in listed["items"]})
+            return
         _known[key] = await api.names(PATHS[kind].format(namespace))
     except (ApiError, PodtaskError):
         _known[key] = []  # completion is never in the way

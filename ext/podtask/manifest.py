@@ -20,6 +20,7 @@ from .template import DEFAULT_CONTAINER, PodTemplate, primary_container
 
 LINGER_SECONDS = 3600.0  # of a finished pod, for its notebook
 GPU_LINGER_SECONDS = 600.0  # where it holds what others wait for
+LOCAL_LINGER_SECONDS = 600.0  # of a process, which only the notebook that began it finds
 DEADLINE_SECONDS = 3600  # on top of the cell's bounds: for images to be pulled, say
 MANAGED_BY = "app.kubernetes.io/managed-by"
 TASK_LABEL = "podtask/task"
@@ -28,8 +29,11 @@ USER_LABEL = "podtask/user"
 NAME_LABEL = "podtask/name"
 NOTEBOOK_LABEL = "podtask/notebook"
 BOUNDS = "podtask/bounds"
+CELL = "podtask/cell"  # in batch mode: the cell, with what --env has
 PORT_TAKEN = 98
+HIDDEN_CELL = "(the cell and its inputs)"
 HIDDEN_KEY = "(made when the cell is submitted)"
+OTHER_PYTHON = 95
 NO_CLIENT = 96
 OLD_PYTHON = 97
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -170,6 +174,8 @@ def grace_of(pod: dict[str, Any]) -> int:
 def without_key(pod: dict[str, Any]) -> dict[str, Any]:
     """Returns a copy of a pod that may be shown: the task's key is left out."""
     shown = copy.deepcopy(pod)
+    if CELL in shown["metadata"].get("annotations", {}):
+        shown["metadata"]["annotations"][CELL] = HIDDEN_CELL
     for container in shown["spec"]["containers"]:
         for entry in container.get("env", []):
             if entry["name"] == "PODTASK_KEY":
@@ -196,6 +202,8 @@ def _set_command(primary: dict[str, Any], options: RunOptions, notices: list[str
 def _linger(primary: dict[str, Any], options: RunOptions) -> float:
     if options.linger is not None:
         return options.linger
+    if options.local:
+        return LOCAL_LINGER_SECONDS
     asked = {**primary.get("resources", {}).get("requests", {}),
              **primary.get("resources", {}).get("limits", {})}  # fmt: skip
     # Extended resources are those with a domain; others may wait for what this pod holds.

@@ -52,6 +52,28 @@ def marks(node: Any, here: Any, there: Any) -> Iterator[Mark]:
                 yield from marks(item_node, item, named[item.get("name")])
 
 
+def dropped(asked: Any, stored: Any, path: str = "") -> list[str]:
+    """Returns the paths of what was asked for and is not in the answer.
+
+    A server drops fields of features that are off without a word. Items of a list are compared by
+    their names, as the cluster may add some in front of them.
+    """
+    if isinstance(asked, dict):
+        if not isinstance(stored, dict):
+            return [path] if asked else []
+        return [lost for key, value in asked.items()
+                for lost in dropped(value, stored.get(key), f"{path}.{key}" if path else key)]  # fmt: skip
+    if isinstance(asked, list):
+        found = stored if isinstance(stored, list) else []
+        named = {item["name"]: item for item in found if isinstance(item, dict) and "name" in item}
+        missing = [*found, *[None] * (len(asked) - len(found))]
+        return [lost for place, value in enumerate(asked)
+                for lost in dropped(value, named.get(value["name"])
+                                    if isinstance(value, dict) and "name" in value else missing[place],
+                                    f"{path}[{place}]")]  # fmt: skip
+    return [path] if stored is None and asked not in (None, False, "", 0) else []
+
+
 def short(value: Any) -> str:
     """Returns a value in at most 60 characters."""
     text = json.dumps(value, default=str, ensure_ascii=False)

@@ -13,6 +13,7 @@ from .kinds import lines, one_of, task_name, texts, yes
 from .quantities import quantity
 
 DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
+AUTO, FORWARD, EXEC, BATCH = "auto", "port-forward", "exec", "batch"
 DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 
 
@@ -191,6 +192,13 @@ class RunOptions:
     )
     namespace: str | None = option(None, "-n --namespace", "namespace of the pod", label, "NAME")
     context: str | None = option(None, "--context", "context of the kubeconfig", str, "NAME")
+    channel: str = option(
+        AUTO,
+        "--channel",
+        "how the pod is reached; auto: what is allowed, in this order",
+        one_of(AUTO, FORWARD, EXEC, BATCH),
+        f"{AUTO}|{FORWARD}|{EXEC}|{BATCH}",
+    )
     max_input: str = option(
         "256Mi", "--max-input", "most bytes of inputs to send (256Mi)", quantity, "QUANTITY"
     )
@@ -217,7 +225,7 @@ class RunOptions:
     linger: float | None = option(
         None,
         "--linger",
-        "a finished pod waits this long for its notebook (1h; 10m with a GPU or the like)",
+        "a finished pod waits this long for its notebook (1h; 10m with a GPU or the like, or locally)",
         seconds,
         "TIME",
     )

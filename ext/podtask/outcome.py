@@ -9,7 +9,8 @@ from typing import Any
 from .backend import Ending
 from .errors import StartError, TaskError, TaskTimeout
 from .job import Verdict
-from .manifest import NO_CLIENT, OLD_PYTHON
+from .manifest import NO_CLIENT, OLD_PYTHON, OTHER_PYTHON
+from .pickles import MINOR
 from .runner.pack import mismatches
 from .tracebacks import add_note, rebuild
 from .unpack import Undecoded, unpack
@@ -61,6 +62,7 @@ class Outcome:
         running: what the cell left running, which was ended: threads, processes, asyncio tasks.
         missing: names of ``-o`` that the cell never set.
         seconds: run time of the cell in the pod.
+        usage: what it used: "cpu" in seconds, "process" and "container" in bytes of memory at most.
         raw: the pickles, where one could not be decoded here.
         notes: further lines for the user.
     """
@@ -75,6 +77,7 @@ class Outcome:
     running: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    usage: dict[str, float] = field(default_factory=dict)
     raw: Raw | None = None
     notes: list[str] = field(default_factory=list)
     has_result: bool = False
@@ -98,9 +101,15 @@ def decode(verdict: Verdict, where: str, hint: Callable[[BaseException], str]) -
         running=end.get("running", []),
         missing=end.get("missing", []),
         seconds=end.get("seconds", 0.0),
+        usage=end.get("usage", {}),
     )  # fmt: skip
     for root, version in end.get("versions", {}).items():
         outcome.notes += _mismatch(root, version)
+    if "oom" in end and end["status"] != "crashed":
+        limit = f"{end['oom'] / 2**20:.0f} Mi"
+        outcome.notes.append(
+            f"a child process was OOMKilled at the limit of {limit}: raise --memory"
+        )
     errors: dict[int, Any] = {}
     for item, value in zip(packed, unpack(verdict.parts, packed), strict=True):
         if item["role"] == "error":
@@ -126,6 +135,9 @@ def lost(name: str, ending: Ending) -> BaseException:
     if ending.code == OLD_PYTHON:
         return StartError("The image's Python is older than 3.9, which podtask needs.",
                           "Choose another image with --image.")  # fmt: skip
+    if ending.code == OTHER_PYTHON:
+        return StartError(f"The image has not Python {MINOR}, which batch mode needs: the notebook's.",
+                          f"Choose another with --image: python:{MINOR}-slim, say.")  # fmt: skip
     if ending.code == NO_CLIENT:
         return TaskError(f"{name} ended because no notebook was connected.", "Run the cell again.")
     return (TaskError if ending.started else StartError)(ending.say, ending.do)

@@ -5,35 +5,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncGenerator
+from typing import Any
 
-from .backend import ByteStream, OnNote, OnPhase
-from .cluster.api import Api, ApiError
-from .cluster.exec import RELAY
-from .errors import ClusterError
+from .backend import OnNote, OnPhase
+from .batch import is_batch
+from .cluster.api import Api, ApiError, Broken
+from .errors import ClusterError, NameTaken
 from .loop import loop
-from .manifest import KERNEL_LABEL, TASK_LABEL, Rendered, env_of, grace_of, python_of
-from .options import RunOptions
-from .refusals import refusal
+from .manifest import KERNEL_LABEL, TASK_LABEL, Rendered, grace_of
+from .marks import dropped
+from .options import AUTO, BATCH, EXEC, FORWARD, RunOptions
+from .reach import Reach
+from .refusals import denied, refusal
 from .status import PodStatus
 
-T = TypeVar("T")
-QUICK = 0.025  # seconds between two tries to connect, at first
-SLOW = 1.0
-GROWTH = 1.1
+LOG_PAUSE = 1.0  # seconds, before a log that ended or broke off is read on
 FAR = 0.02  # seconds of round trip from which connections are opened ahead
 AHEAD = 4
 CREATE_TRIES = 4
-FORWARD, EXEC = "port-forward", "exec"
+DELETE_SECONDS = 60  # an API server that restarts is back by then
 
 
 class Pod:
     """One pod with the runner in its primary container."""
 
     def __init__(
-        self, api: Api, namespace: str, rendered: Rendered, on_phase: OnPhase, on_note: OnNote
-    ) -> None:
+        self, api: Api, namespace: str, rendered: Rendered, on_phase: OnPhase, on_note: OnNote,
+        chosen: str = AUTO,
+    ) -> None:  # fmt: skip
         self.name: str = rendered.pod["metadata"]["name"]
         self.url = (f"{api.access.context}/{namespace}/{self.name} "
                     f"(kubectl -n {namespace} get pod {self.name})")  # fmt: skip
@@ -42,10 +42,10 @@ class Pod:
         self._path = f"/api/v1/namespaces/{namespace}/pods"
         self._rendered = rendered
         self._on_phase = on_phase
-        self._port = int(env_of(rendered)["PODTASK_PORT"])
-        self.way = FORWARD
-        self._relay = (rendered.primary, [python_of(rendered), "-c", RELAY, str(self._port)])
+        self._on_note = on_note
         self._status = PodStatus(api, namespace, rendered, on_phase, on_note)
+        self._reach = Reach(api, namespace, rendered, self._status, chosen, on_note)
+        self.connect = self._reach.connect
         self.ended = self._status.ended
         self.stopped = self._status.stopped
         self.farewell = self._status.farewell
@@ -65,13 +65,15 @@ class Pod:
         """Creates the pod.
 
         Raises:
+            NameTaken: by somebody's pod.
             PodtaskError: there is no cluster, it is not reached, or it refuses; says why.
         """
         on_phase("Connecting", "")
         api = await Api.of(options.context)
         loop().at_exit(api.close)
         namespace = options.namespace or api.access.namespace
-        pod = cls(api, namespace, rendered, on_phase, on_note)
+        chosen = options.channel if options.channel in (FORWARD, EXEC) else AUTO
+        pod = cls(api, namespace, rendered, on_phase, on_note, chosen)
         on_phase("Creating", f"in {api.access.context}/{namespace}")
         pod._watch.subscribe(pod.name, pod._status.take)
         try:
@@ -102,36 +104,34 @@ class Pod:
         """Forgets the pod, which stays."""
         self._watch.unsubscribe(self.name)
 
-    async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
-        """Tries from the moment the pod has a node: its port may answer long before "Running".
+    @property
+    def way(self) -> str:
+        """How its runner is reached: FORWARD, EXEC or BATCH."""
+        return BATCH if is_batch(self._rendered) else self._reach.way
 
-        Up to Kubernetes 1.35 the API shows a container running as much as a second late.
+    async def follow_log(self) -> AsyncGenerator[bytes, None]:
+        """Yields the lines of the primary container's log, as it grows, until it ends or breaks off.
+
+        Raises:
+            ClusterError: it may not be read.
         """
-        while not self._status.placed:
+        while not (found := self._status.found()).ended and found.phase != "Running":
             await self._status.changed.wait()
-        pause = QUICK
-        running = False
-        overlap = 1 + int(self._api.round_trip / QUICK)
-        tries: set[asyncio.Task[tuple[ByteStream, T]]] = set()
+        log = f"{self._path}/{self.name}/log"
         try:
-            while True:
-                if len(tries) < (overlap if self.way == FORWARD else 1):  # a try is a process
-                    tries.add(asyncio.ensure_future(self._try(greet)))
-                await asyncio.wait(tries, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-                for each in [each for each in tries if each.done()]:
-                    tries.discard(each)
-                    if each.exception() is None:
-                        return each.result()[1]
-                    if not isinstance(each.exception(), (OSError, asyncio.TimeoutError)):
-                        each.result()
-                await self._pause(pause)
-                pause = min(SLOW, pause * GROWTH)
-                if not running and self._status.found().phase == "Running":
-                    running, pause = True, QUICK
-        finally:
-            for each in tries:
-                if not each.cancel() and each.exception() is None:
-                    loop().background(each.result()[0].close())  # came second
+            async with contextlib.aclosing(
+                self._api.lines(log, container=self._rendered.primary, follow="true")
+            ) as lines:
+                async for line in lines:
+                    yield line
+        except ClusterError:
+            pass  # the next one begins anew
+        except ApiError as error:  # others pass: it is not there yet, or not any more
+            if error.code in (401, 403):
+                raise denied(
+                    error.code, error.message, "get", "pods/log", self._namespace
+                ) from None
+        await self._reach.pause(LOG_PAUSE)
 
     async def delete(self, grace: float | None = None) -> None:
         """Deletes the pod; gone already is fine."""
@@ -150,30 +150,48 @@ class Pod:
                     "POST", self._path, self._rendered.pod, fieldValidation="Strict"
                 )
                 if self._api.round_trip < FAR:
-                    self._status.take(await post)
+                    created = await post
                 else:  # by the time the pod has a node, connections are there for the tries
                     created, _ = await asyncio.gather(post, self._api.warm(AHEAD))
-                    self._status.take(created)
+                self._status.take(created)
+                self._tell_of_dropped(created)
                 return
             except ApiError as error:
                 if error.code == 409 and await self._is_ours():
                     return
-                if not (error.code >= 500 or error.code == 429) or not rest:
+                if error.reason == "AlreadyExists":
+                    raise NameTaken(
+                        f"A pod {self.name} already exists in {self._namespace}."
+                    ) from None
+                # A quota that another pod has changed meanwhile is 409 too, and says Conflict.
+                again = error.code >= 500 or error.code == 429 or error.reason == "Conflict"
+                if not again or not rest:
                     raise refusal(
                         error.code, error.message, error.details,
                         self._api.access.context, self._namespace,
                     ) from None  # fmt: skip
-            except ClusterError:
-                if (
-                    not rest or self._api.round_trip == 1.0
-                ):  # never reached: do not keep them waiting
+                pause = max(pause, error.wait)
+            except ClusterError as error:
+                reached = isinstance(error, Broken) or self._api.round_trip < 1.0
+                if not rest or not reached:  # never reached: do not keep them waiting
                     raise
             await asyncio.sleep(pause)
             pause *= 2
 
+    def _tell_of_dropped(self, created: dict[str, Any]) -> None:
+        """Names what the server has left out: a sidecar without its restartPolicy is another pod."""
+        lost = dropped(self._rendered.pod["spec"], created["spec"], "spec")
+        if lost:
+            self._on_note(f"The cluster drops {', '.join(lost)}: these features are off in it.")
+
     async def _is_ours(self) -> bool:
         """Whether the pod of our name is this task's: the reply to an earlier try was lost."""
-        pod = await self._api.request("GET", f"{self._path}/{self.name}")
+        try:
+            pod = await self._api.request("GET", f"{self._path}/{self.name}")
+        except (
+            ApiError
+        ):  # none of that name, or it may not be read: the first error is the one told
+            return False
         if pod["metadata"].get("labels", {}).get(TASK_LABEL) != self.name:
             return False
         self._status.take(pod)
@@ -182,46 +200,20 @@ class Pod:
     async def _delete(self, grace: float | None) -> None:
         seconds = grace_of(self._rendered.pod) if grace is None else max(1, int(grace))
         body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": seconds}
-        try:
-            await self._api.request("DELETE", f"{self._path}/{self.name}", body)
-        except ApiError as error:
-            if error.code != 404:
-                self._on_phase("Left", f"{self.name} could not be deleted: {error.message}")
-        except ClusterError as error:
-            self._on_phase("Left", f"{self.name} could not be deleted: {error.what}")
-
-    async def _try(self, greet: Callable[[ByteStream], Awaitable[T]]) -> tuple[ByteStream, T]:
-        stream = await self._open()
-        try:
-            return stream, await greet(stream)
-        except BaseException:
-            await asyncio.shield(stream.close())
-            raise
-
-    async def _open(self) -> ByteStream:
-        """Returns a stream by port-forward; where that is forbidden, from then on by exec."""
-        if self.way == FORWARD:
+        end, pause = time.monotonic() + DELETE_SECONDS, 0.2
+        while True:
             try:
-                return await self._api.forward(self._namespace, self.name, self._port)
+                await self._api.request("DELETE", f"{self._path}/{self.name}", body)
+                return
             except ApiError as error:
-                if error.code == 401:
-                    raise self._forbidden(error) from None
-                self.way = EXEC
-        try:
-            return await self._api.relay(self._namespace, self.name, *self._relay)
-        except ApiError as error:
-            raise self._forbidden(error) from None
-
-    def _forbidden(self, error: ApiError) -> ClusterError:
-        return ClusterError(
-            f"You may neither forward ports of pods in {self._namespace} nor run a relay in them "
-            "(verbs get and create, resource pods/portforward or pods/exec).",
-            f"Ask for a Role with one of them: {error.message}",
-        )
-
-    async def _pause(self, seconds: float) -> None:
-        """Sleeps, but wakes when the pod changes."""
-        started = time.monotonic()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._status.changed.wait(), seconds)
-        await asyncio.sleep(max(0.0, min(QUICK, seconds) - (time.monotonic() - started)))
+                if error.code == 404:
+                    return
+                why, again = error.message, error.code >= 500 or error.code == 429
+                pause = max(pause, error.wait)
+            except ClusterError as error:
+                why, again = error.what, True
+            if not again or time.monotonic() + pause > end:
+                self._on_phase("Left", f"{self.name} could not be deleted: {why}")
+                return
+            await asyncio.sleep(pause)
+            pause = min(5.0, pause * 2)

@@ -6,6 +6,7 @@ Example:
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -237,8 +238,12 @@ def _volume(
     more = {**_true(readOnly=read_only), **({"subPath": sub_path} if sub_path else {})}
 
     def edit(spec: dict[str, Any], primary: dict[str, Any]) -> None:
-        _append(spec, "volumes", {"name": volume, **source})
-        _append(primary, "volumeMounts", {"name": volume, "mountPath": mount, **more})
+        named = {each.get("name"): each for each in spec.get("volumes", [])}
+        other = (f"{volume[:60]}-{number}" for number in itertools.count(2))
+        name = next(each for each in itertools.chain([volume], other)
+                    if named.get(each, {"name": each, **source}) == {"name": each, **source})  # fmt: skip
+        _append(spec, "volumes", {"name": name, **source})
+        _append(primary, "volumeMounts", {"name": name, "mountPath": mount, **more})
 
     return _preset(edit)
 

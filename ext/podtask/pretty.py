@@ -7,15 +7,17 @@ from html import escape
 from typing import Any
 
 WIDTH = 88
-# Only greys of half opacity and the notebook's own colours: right on any background.
+# Only greys of half opacity and the notebook's own colours: right on any background. JupyterLab
+# aligns tables of outputs to the right and stripes them.
 STYLE = """
 .podtask-card { border: 1px solid rgba(128,128,128,.35); border-radius: 6px; padding: .7em 1em;
   max-width: 52em; color: inherit; font-size: .92em; line-height: 1.5; }
 .podtask-card .podtask-title { font-weight: 600; margin-bottom: .4em; }
 .podtask-card table { border-collapse: collapse; margin: 0; color: inherit; }
-.podtask-card th, .podtask-card td { text-align: left; vertical-align: top; border: 0;
+.podtask-card table tr { background: none !important; }
+.podtask-card table tr > th, .podtask-card table tr > td { text-align: left !important; vertical-align: top; border: 0;
   padding: .15em 1.2em .15em 0; background: transparent; }
-.podtask-card th { font-weight: normal; opacity: .65; white-space: nowrap; }
+.podtask-card table tr > th { font-weight: normal; opacity: .65; white-space: nowrap; }
 .podtask-card code { background: rgba(128,128,128,.14); color: inherit; padding: .05em .35em;
   border-radius: 3px; overflow-wrap: anywhere; }
 .podtask-card .podtask-badge { border: 1px solid rgba(128,128,128,.5); border-radius: 9px;

@@ -12,7 +12,7 @@ import yaml
 
 from .errors import PodtaskError
 from .manifest import TASK_LABEL
-from .marks import marks, short
+from .marks import dropped, marks, short
 from .options import RunOptions
 from .pretty import call, card, spec_rows
 from .program import boot_program
@@ -126,7 +126,7 @@ class Preview:
 def _verdict(pod: dict[str, Any], options: RunOptions) -> tuple[str, ...]:
     if options.local:
         return ("No API server was asked: the cell would run on this machine.",)
-    from .remote import dropped, dry_run  # only here: the client library comes with it
+    from .remote import dry_run  # only here: the client library comes with it
 
     try:
         stored = dry_run(pod, options)

@@ -17,15 +17,17 @@ MODULES = (
     "pack",
     "shims",
     "child",
+    "blobs",
     "connection",
     "clients",
     "results",
-    "ending",
     "log",
+    "batch",
     "failure",
     "inputs",
     "values",
     "imports",
+    "ending",
     "left",
     "steps",
     "worker",
@@ -71,7 +73,7 @@ for name, made in SOURCES.items():
     sys.modules[module.__name__] = module
     setattr(package, name, module)
     exec(code(made, name), module.__dict__)
-package.supervisor.main(listener, sock, prove, wait)
+package.supervisor.main(listener, sock, prove, wait, given)
 """
 
 

@@ -8,20 +8,20 @@ import time
 from typing import Any
 
 from .backend import Placement
-from .channel import Channel, TakenOver
+from .channel import TakenOver
 from .course import Begun, Course, Ears
-from .errors import PodtaskError, StartError, TaskTimeout
+from .errors import NoStream, PodtaskError, StartError, TaskTimeout
 from .feed import Feed, Update
 from .findings import WAITS
 from .job import Verdict, step
 from .loop import Loop, loop
 from .outcome import Outcome, decode, lost
-from .race import race
-from .record import read
+from .race import Talk, left, race
 from .runner import wire
 
 UNHEARD_SECONDS = 10
 BEFORE = ("Pending", "Starting")  # phases of a pod whose cell has not begun
+FETCHING = "Fetching"
 
 
 class Pursuit:
@@ -34,6 +34,7 @@ class Pursuit:
         name: of the pod.
         status: Pending, Running, ok, error, ... in the words of Kubernetes and of the runner.
         phase: what the backend last said; ``phase_since``: when (monotonic).
+        began: when its cell was taken (monotonic).
         steps: each phase with its sentence, and when it began (monotonic).
         patience: seconds until a pod that waits is given up.
         where: pod and container, in words.
@@ -46,8 +47,12 @@ class Pursuit:
         self.name = course.name
         self.status = "Pending"
         self.phase = "Pending"
-        self.began = self.phase_since = time.monotonic()
-        self.steps: list[tuple[str, float]] = [("Pending", self.began)]
+        self.phase_since = time.monotonic()
+        self.began = self.phase_since - course.packing
+        self.steps: list[tuple[str, float]] = [
+            ("Packing", self.began),
+            ("Pending", self.phase_since),
+        ]
         self.ended: float | None = None
         self.patience = course.options.start_timeout
         self.where = ""
@@ -55,15 +60,24 @@ class Pursuit:
         self.pod: dict[str, Any] = {}
         self.feed = Feed()
         self.placement: Placement | None = None
-        self.channel: Channel | None = None
+        self.channel: Talk | None = None
         self.done: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
         self.cancelled = asyncio.Event()
+        self._early = False  # interrupted before there was a channel
         self.loop: Loop = loop()
         self.loop.start(self._run())
 
     async def interrupt(self) -> None:
-        """Raises KeyboardInterrupt in the cell; ends a task that has not begun."""
-        if self.status == "Pending" or self.channel is None:
+        """Raises KeyboardInterrupt in the cell; ends a task that has not begun, or cannot be told."""
+        resumed = self.course.resumed
+        if self.channel is None and resumed:
+            self._early = True  # another kernel's cell is not deleted for being slow to find
+            return
+        if (
+            self.channel is None
+            or self.channel.one_way
+            or (self.status == "Pending" and not resumed)
+        ):
             self.cancelled.set()
             return
         await self.channel.interrupt()
@@ -89,6 +103,8 @@ class Pursuit:
             begun = await self._begin(ears)
             self.placement, self.channel = begun.placement, begun.channel
             self.where, self.url = begun.where, begun.placement.url
+            if self._early:
+                await begun.channel.interrupt()  # sent when it is connected
             found = await self._race(begun)
             if isinstance(found, Verdict):
                 return await asyncio.to_thread(decode, found, self.where, self.course.hint)
@@ -108,7 +124,7 @@ class Pursuit:
             stopping.cancel()
         if beginning.done():
             return beginning.result()
-        self.loop.background(_undo(beginning))
+        self.loop.background(_undo(beginning, self.course.resumed))
         raise KeyboardInterrupt(f"{self.name} was cancelled before its pod was there.")
 
     async def _race(self, begun: Begun) -> Verdict | str:
@@ -125,13 +141,20 @@ class Pursuit:
                 return found
             if found.started:
                 ours = False  # until it is read: the log may hold the only copy
-                record = read(await begun.placement.whole_log(), bytes.fromhex(begun.key))
+                verdict = await left(begun.placement, begun.channel)
                 ours = True
-                if record is not None:  # nobody had come for the result in time
-                    return begun.channel.replay(record)
+                if verdict is not None:
+                    return verdict
             raise lost(self.name, found)
-        except (TakenOver, asyncio.CancelledError):
-            ours = False  # somebody else follows it, or will: this kernel ends
+        except NoStream as error:
+            again = self.course.again(error)
+            if again:
+                return again
+            raise
+        except (TakenOver, StartError, asyncio.CancelledError) as error:
+            # Somebody else follows it, or will: this kernel ends. And what another has started may
+            # well run, and not be reached.
+            ours = isinstance(error, StartError) and not self.course.resumed
             raise
         finally:
             if ours:
@@ -160,6 +183,8 @@ class Pursuit:
     def _on_phase(self, phase: str, say: str) -> None:
         if self.status == "Running" and phase in BEFORE:
             return  # the runner has spoken; the API may say so a second later
+        if self.phase == FETCHING and phase == "Running":
+            return  # so is the pod, but not the cell
         text = f"{phase}: {say}" if say else phase
         if text != self.phase:
             self.phase, self.phase_since = text, time.monotonic()
@@ -170,16 +195,22 @@ class Pursuit:
         if frame.kind == wire.STATE:
             self.status = "Running"
             self._on_phase(*step(frame.meta))
+        elif frame.kind == wire.END:
+            self._on_phase(FETCHING, "")
+            return
         self.feed.put(Update("frame", frame=frame))
 
     def _note(self, text: str) -> None:
         self.feed.put(Update("note", text))
 
 
-async def _undo(beginning: asyncio.Future[Begun]) -> None:
-    """Deletes what was begun for nobody, when it is there."""
+async def _undo(beginning: asyncio.Future[Begun], resumed: bool) -> None:
+    """Deletes what was begun for nobody, when it is there; what was there before stays."""
     try:
         begun = await beginning
     except PodtaskError:
         return  # it never was
-    await begun.placement.delete()
+    if resumed:
+        begun.placement.leave()
+    else:
+        await begun.placement.delete()

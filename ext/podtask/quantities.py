@@ -60,3 +60,12 @@ def _hint(value: str) -> str:
             return ""
         unit = BYTES[unit[0].lower()]
     return f" Did you mean {number}{unit}?" if FORM.fullmatch(number) else ""
+
+
+def byte_size(size: int) -> str:
+    """Returns a number of bytes as people say it: ``12 MiB``."""
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size //= 1024
+    return f"{size} GiB"

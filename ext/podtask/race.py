@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from .backend import Ending, Placement
-from .channel import Channel
 from .job import Verdict
 
 LAST_WORDS_SECONDS = 2.0  # for frames under way when the status says "ended"
 
 
+class Talk(Protocol):
+    """What comes of a runner, by a channel or by its log."""
+
+    one_way: bool  # nothing can be said to it
+    reconnects: int  # -1 before the first connection
+
+    async def run(self) -> Verdict:
+        """Returns when the verdict and all values are here."""
+
+    def last(self, log: bytes) -> Verdict | None:
+        """Takes what a whole log has, after the runner's end; returns its verdict, None for none."""
+
+    async def interrupt(self) -> None:
+        """Interrupts the cell."""
+
+    async def reply(self, answer: dict[str, Any]) -> None:
+        """Answers the cell's question."""
+
+
 async def race(
     placement: Placement,
-    channel: Channel,
+    channel: Talk,
     cancelled: asyncio.Event,
     deadline: Coroutine[Any, Any, None],
 ) -> Verdict | Ending | None:
@@ -43,9 +61,7 @@ async def race(
             # A local runner that nobody answers at has ended, and its status says how.
             await asyncio.wait(loops - {talk}, return_when=asyncio.FIRST_COMPLETED)
         elif talk.done():
-            verdict = talk.result()
-            if verdict.end["status"] == "terminated":
-                verdict.stopped = await placement.stopped()
+            verdict = await _explained(talk.result(), placement)
             await placement.farewell()
             return verdict
         if stop.done():
@@ -57,3 +73,16 @@ async def race(
     finally:
         for each in loops:
             each.cancel()
+
+
+async def left(placement: Placement, channel: Talk) -> Verdict | None:
+    """Returns the verdict that a runner has left in its log, as nobody came for it in time."""
+    verdict = channel.last(await placement.whole_log())
+    return verdict and await _explained(verdict, placement)
+
+
+async def _explained(verdict: Verdict, placement: Placement) -> Verdict:
+    """Adds who has stopped the pod."""
+    if verdict.end["status"] == "terminated":
+        verdict.stopped = await placement.stopped()
+    return verdict

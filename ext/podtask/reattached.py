@@ -6,16 +6,18 @@ import linecache
 from collections.abc import Mapping
 
 from .backend import Ending
+from .batch import is_batch
 from .channel import Channel
 from .cluster.api import Api, ApiError
 from .course import Begun, Ears
-from .errors import InputError, TaskError
+from .errors import InputError, NoStream, TaskError
 from .found import SELECTOR, Found
 from .job import Verdict
 from .kinds import task_name
 from .manifest import NAME_LABEL
 from .options import RunOptions
 from .pods import Pod
+from .readout import Readout
 from .refusals import denied
 from .remote import place
 from .runner import wire
@@ -56,16 +58,19 @@ class Reattached:
         options: say which cluster and namespace.
     """
 
+    resumed = True
+
     def __init__(self, name: str, options: RunOptions) -> None:
         self.options = options
         self.name = task_name(name)
+        self.packing = 0.0
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
         """Nothing: it was sent by another kernel."""
         return {}
 
-    def again(self, found: Ending | Verdict) -> str:
+    def again(self, found: Ending | Verdict | NoStream) -> str:
         """Returns nothing: what would be run again is not here."""
         return ""
 
@@ -96,9 +101,10 @@ class Reattached:
                 _remember(str(frame.meta["filename"]), str(frame.meta["source"]))
             ears.on_frame(frame)
 
-        channel = Channel(placement, key, None, on_frame)
         where = f"pod {found.name}, container {found.primary}"
-        return Begun(placement, channel, key, where)
+        if is_batch(found.rendered):
+            return Begun(placement, Readout(placement, key, on_frame), where)
+        return Begun(placement, Channel(placement, key, None, on_frame), where)
 
 
 def _remember(filename: str, source: str) -> None:

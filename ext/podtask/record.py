@@ -15,11 +15,12 @@ from typing import Any
 
 from .errors import TaskError
 from .job import Verdict
+from .quantities import byte_size
 from .runner import wire
 
 LINE = re.compile(rb"^podtask-record (\d+)/(\d+) ([0-9a-f]{8}) (.+)$", re.MULTILINE)
 MOST = 128 << 20  # bytes of what is unpacked: the log may be anybody's
-TOO_LARGE = "it was too large for the pod's log, or was not to go there"
+NOT_LOGGED = "too large for the pod's log, or was not to go there"
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,10 @@ def _verdict(data: bytes, whole: bool) -> Verdict:
     meta = end.meta
     if not whole:
         lost = [item for item in meta.get("packed", []) if item["role"] != "error"]
-        kept = [*meta.get("kept", []), *({**item, "why": TOO_LARGE} for item in lost)]
+        kept = [
+            *meta.get("kept", []),
+            *({**item, "why": f"{byte_size(item['size'])}, {NOT_LOGGED}"} for item in lost),
+        ]
         return Verdict({**meta, "packed": [], "kept": kept, "size": 0}, [])
     verdict = Verdict(meta, [bytearray(size) for size in meta["sizes"]] if meta["size"] else [])
     verdict.put(0, end.data)

@@ -30,24 +30,6 @@ def dry_run(pod: dict[str, Any], options: RunOptions) -> dict[str, Any]:
     return loop().start(asked_dry_run(pod, options)).result()
 
 
-def dropped(asked: Any, stored: Any, path: str = "") -> list[str]:
-    """Returns the paths of what was asked for and is not in the answer.
-
-    A server drops fields of features that are off without a word.
-    """
-    if isinstance(asked, dict):
-        if not isinstance(stored, dict):
-            return [path] if asked else []
-        return [lost for key, value in asked.items()
-                for lost in dropped(value, stored.get(key), f"{path}.{key}" if path else key)]  # fmt: skip
-    if isinstance(asked, list):
-        found = stored if isinstance(stored, list) else []
-        missing = [*found, *[None] * (len(asked) - len(found))]
-        return [lost for place, value in enumerate(asked)
-                for lost in dropped(value, missing[place], f"{path}[{place}]")]  # fmt: skip
-    return [path] if stored is None and asked not in (None, False, "", 0) else []
-
-
 async def place(options: RunOptions) -> tuple[Api, str, str]:
     """Returns the session, the namespace, and both in words; from the background loop.
 

@@ -18,6 +18,7 @@ from .runner.record import MARK
 
 AT_ONCE = 16  # logs that are read at the same time
 LONGEST = 60  # characters of a last line
+WAITING = ", waits"  # behind the state of a cell that has ended, whose runner is there
 COLUMNS = ("name", "state", "age", "pod", "last line")
 CELL = "padding:2px 12px 2px 0;text-align:left;vertical-align:top;white-space:nowrap"
 TABLE = "font:12px/1.5 var(--jp-code-font-family,monospace);border-collapse:collapse"
@@ -38,6 +39,16 @@ class Row:
     state: str
     age: float
     last: str
+
+    @property
+    def untaken(self) -> bool:
+        """Whether its cell has ended, and the result is still for who comes."""
+        return self.found.waits or self.state.endswith(WAITING)
+
+    @property
+    def over(self) -> bool:
+        """Whether its cell runs no more."""
+        return self.found.over or self.untaken
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
@@ -109,8 +120,8 @@ async def roster(options: RunOptions) -> Roster:
             last = await _last_line(api, namespace, found)
         state = found.state
         if last.startswith(WAITS) and not found.over:
-            state, last = f"{last.removeprefix(WAITS).partition(')')[0]}, waits", ""
-        return Row(found, state, found.age(now), last)
+            state, last = f"{last.removeprefix(WAITS).partition(')')[0]}{WAITING}", ""
+        return Row(found, state, found.age(now), last[-LONGEST:])
 
     return Roster(list(await asyncio.gather(*map(row, pods))), where)
 
@@ -151,7 +162,7 @@ async def _last_line(api: Api, namespace: str, found: Found) -> str:
     except (ApiError, ClusterError):  # none yet, or not allowed: the list is worth having without
         return ""
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith(MARK)]
-    return lines[-1][-LONGEST:] if lines else ""
+    return lines[-1] if lines else ""
 
 
 def _line(tag: str, cells: Sequence[str]) -> str:

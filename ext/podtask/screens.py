@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import sys
 import uuid
+from collections.abc import Callable
 from typing import Any, Protocol
 
 STYLE = "font:12px/1.6 var(--jp-code-font-family,monospace);white-space:pre-wrap;color:var(--jp-ui-font-color2,#616161)"
@@ -204,6 +205,29 @@ def screen(later: bool = False) -> Screen:
     if shell is None or not hasattr(shell, "kernel"):
         return Terminal()
     return Submitter(shell) if later else Notebook(shell)
+
+
+def stand(bundle: Callable[[], dict[str, str]]) -> Callable[[], None] | None:
+    """Shows something in the cell that runs.
+
+    Args:
+        bundle: returns it as it is now: texts by their mime types.
+
+    Returns:
+        What replaces it there by what it has become, also from other threads and when other cells
+        run; None in a terminal.
+    """
+    place, shown = screen(later=True), bundle()
+    name = uuid.uuid4().hex
+    place.publish(shown, {}, name, update=False)
+
+    def again() -> None:
+        nonlocal shown
+        before, shown = shown, bundle()
+        if shown != before:
+            place.publish(shown, {}, name, update=True)
+
+    return again if isinstance(place, Notebook) else None
 
 
 def _line(text: str) -> dict[str, Any]:

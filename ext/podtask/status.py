@@ -10,6 +10,7 @@ from typing import Any
 from .backend import Ending, Glimpse, OnNote, OnPhase
 from .cluster.api import Api, ApiError
 from .cluster.events import PodEvents
+from .cluster.logs import log
 from .containers import all_held_up
 from .diagnosis import diagnose
 from .endings import dead_sidecars, stop
@@ -22,6 +23,10 @@ EVENTS_AFTER = 1.0  # seconds without a running pod: the quick path asks for no 
 STOP_SECONDS = 3.0  # for the status to say why the pod was told to stop
 FAREWELL_SECONDS = 1.0
 LAST_LINES = 5
+REASON_SECONDS = 3.0  # for the status to say why a container was killed
+KILLED = (137, 143)
+LOG_PAUSES = (0.2, 0.5, 1.0, 2.0)
+NO_LOG = b"unable to retrieve container logs for "  # with status 200, where the runtime has none
 
 
 class PodStatus:
@@ -50,7 +55,7 @@ class PodStatus:
         self._on_note = on_note
         self._pod = rendered.pod
         self._gone = False
-        self._events = PodEvents(api, namespace, self._tell)
+        self._events = PodEvents(api.events(namespace), self._tell)
         self._mourned: set[tuple[str, str]] = set()  # sidecars, and what was told of each
         self._mourning: set[asyncio.Task[None]] = set()
 
@@ -91,6 +96,7 @@ class PodStatus:
                     category, since = found.category, time.monotonic()
                 left = None if found.limit is None else since + found.limit - time.monotonic()
                 if found.ended or (left is not None and left <= 0):
+                    found = await self._settled(found)
                     return await self._ending(found, started or found.ended)
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(changed.wait(), left)
@@ -156,7 +162,7 @@ class PodStatus:
         """
         name = container or self._primary
         try:
-            return await self._log(name)
+            return await log(self._api, self._path, name)
         except ApiError as error:
             raise InputError(f"No log of container {name!r} of {self._name}: {error.message}",
                              "A deleted pod has none; a waiting container not yet.") from None  # fmt: skip
@@ -167,10 +173,29 @@ class PodStatus:
         Raises:
             ClusterError: the API server is not reached.
         """
-        try:
-            return await self._api.content(f"{self._path}/log", container=self._primary)
-        except ApiError:
-            return b""
+        for pause in LOG_PAUSES:  # it may hold the only copy of the result
+            try:
+                found = await self._api.content(f"{self._path}/log", container=self._primary)
+            except ApiError as error:
+                if error.code < 500 and error.code != 429:
+                    return b""
+            else:
+                if not found.startswith(NO_LOG):
+                    return found
+            await asyncio.sleep(pause)
+        return b""
+
+    async def _settled(self, found: Diagnosis) -> Diagnosis:
+        """Returns how the pod ended; of one that was killed, once the status says by what."""
+        end = time.monotonic() + REASON_SECONDS
+        while found.ended and found.category == "ended" and found.code in KILLED:
+            changed, left = self.changed, end - time.monotonic()
+            if left <= 0:
+                break
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(changed.wait(), left)
+            found = self.found()
+        return found
 
     # -- inside -------------------------------------------------------------------------------------
 
@@ -183,11 +208,13 @@ class PodStatus:
             self._events.follow(self._uid)
 
     async def _ending(self, found: Diagnosis, started: bool) -> Ending:
-        started = started and found.category != "rejected by its node"
+        # Without a node nobody has connected, so no cell was sent.
+        started = started and found.category != "rejected by its node" and self.placed
         verb = "ended before its result was here" if started else "cannot start"
         say = f"{self._name} {verb}: {found.say}."
         lines = await self._last_lines(found.log) if found.log else ""
-        return Ending(say + lines, found.do, found.code, started, found.lost)
+        lost = found.lost or (found.category == "deleted" and not self.placed)
+        return Ending(say + lines, found.do, found.code, started, lost)
 
     def _tell_of_sidecars(self) -> None:
         told = self._mourned

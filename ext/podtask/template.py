@@ -154,7 +154,8 @@ class PodTemplate:
         """Returns the YAML of :meth:`to_dict`."""
         import yaml
 
-        return str(yaml.safe_dump(self.to_dict(), sort_keys=False))
+        found = {name: part for name, part in self.to_dict().items() if part or name == "spec"}
+        return str(yaml.safe_dump(found, sort_keys=False))
 
     def to_python(self) -> str:
         """Returns an expression that makes an equal template; ``PodTemplate`` is its only name."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import getpass
 import hashlib
+import json
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .cell import Cell
@@ -24,6 +26,7 @@ from .script import Script
 from .template import PodTemplate, primary_container
 from .unpicklable import Unsendable
 
+MOST_SOURCE = 768 << 10  # bytes as JSON: it goes in the head of one frame, of 1 MiB at most
 OLDEST = (3, 9)
 LOCAL_SECONDS = 60.0  # a process on this machine outlives its kernel no longer
 LACKS = (
@@ -41,6 +44,7 @@ class Work:
     options: RunOptions
     values: dict[str, Any]
     namespace: dict[str, Any]
+    began: float = field(default_factory=time.monotonic)  # when it was begun to be made ready
 
     @functools.cached_property
     def inputs(self) -> Inputs:
@@ -138,12 +142,17 @@ def prepare(
     Raises:
         InputError: an option, the template or an input is wrong.
     """
+    began = time.monotonic()
     template = PodTemplate.of(options.template) if options.template is not None else PodTemplate()
     if values is None:
         values = select(cell.reads, options.inputs, namespace)
     options = _with_script(cell, options, template)
+    size = len(json.dumps(cell.source))
+    if size > MOST_SOURCE:
+        raise InputError(f"The cell has {size >> 10} KiB of code; {MOST_SOURCE >> 10} KiB can be sent.",
+                         "Put its data into a variable or a file; inputs may be larger (--max-input).")  # fmt: skip
     render(template, options, Identity("podtask-check", "", 1), MINOR)
-    work = Work(cell, template, options, values, namespace)
+    work = Work(cell, template, options, values, namespace, began)
     _ = work.inputs  # packed now: the notebook may change them later
     return work
 

@@ -14,40 +14,58 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from yarl import URL
 
-from ..errors import ClusterError
+from ..errors import ClusterError, PodtaskError
 from .credentials import Access, load
 from .exec import PROTOCOLS, Exec, query
 from .portforward import PortForward
 
 if TYPE_CHECKING:
+    from .events import Events
     from .watch import Watch
 
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 30
 CLOSE_SECONDS = 0.5
+LONGEST_WAIT = 30.0
+RENEW_SECONDS = 5.0  # between two looks for new credentials: an exec plugin may ask a person
 BOOKMARK_SECONDS = 90  # the server sends a bookmark every minute: silence means a dead connection
 # Names and labels of objects without what is in them: a secret's values stay where they are.
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+AT_ONCE = 32  # requests: a hundred tasks are to leave no hundred idle connections
 
 
 class ApiError(Exception):
-    """The API server answered with a Status that is no success."""
+    """The API server answered with a Status that is no success.
 
-    def __init__(self, code: int, status: dict[str, Any]) -> None:
+    Attributes:
+        wait: seconds until it wants to be asked again (Retry-After), 0 where it does not say.
+    """
+
+    def __init__(self, code: int, status: dict[str, Any], wait: str = "") -> None:
         super().__init__(code, status.get("message", ""))
         self.code = code
         self.reason = str(status.get("reason", ""))
         self.message = str(status.get("message", ""))[:2000]
         self.details: dict[str, Any] = status.get("details") or {}
+        self.wait = min(LONGEST_WAIT, float(wait)) if wait.isdecimal() else 0.0
+
+
+class Broken(ClusterError):
+    """The connection broke before the answer: whether the request was done is not known."""
 
 
 class Api:
     """A session with one API server; lives in the event loop that made it."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, context: str | None = None) -> None:
         self.access = access
+        self._context = context
+        self._renewing = asyncio.Lock()
+        self._renewed = -RENEW_SECONDS
         self.round_trip = 1.0  # seconds; the quickest answer so far
         self._watches: dict[tuple[str, str], Watch] = {}
+        self._events: dict[str, Events] = {}
+        self._turn = asyncio.Semaphore(AT_ONCE)
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=300, ssl=access.tls or True)
         self._session = aiohttp.ClientSession(connector=connector)
 
@@ -63,7 +81,7 @@ class Api:
         if key not in _known:
             waiting = _known[key] = loop.create_future()
             try:
-                waiting.set_result(cls(await asyncio.to_thread(load, context)))
+                waiting.set_result(cls(await asyncio.to_thread(load, context), context))
             except BaseException as error:
                 del _known[key]
                 waiting.set_exception(error)
@@ -81,7 +99,7 @@ class Api:
             ClusterError: it is not reached.
         """
         start = time.monotonic()
-        async with self._answer(method, path, body, params, ANSWER_SECONDS) as answer:
+        async with self._turn, self._answer(method, path, body, params, ANSWER_SECONDS) as answer:
             found = self._json(await answer.read())
         self.round_trip = min(self.round_trip, time.monotonic() - start)
         return found
@@ -94,7 +112,10 @@ class Api:
             ClusterError: it is not reached.
         """
         params = {"limit": "500"}
-        async with self._answer("GET", path, None, params, ANSWER_SECONDS, METADATA) as answer:
+        async with (
+            self._turn,
+            self._answer("GET", path, None, params, ANSWER_SECONDS, METADATA) as answer,
+        ):
             found = self._json(await answer.read())
         return sorted(item["metadata"]["name"] for item in found["items"])
 
@@ -104,7 +125,7 @@ class Api:
 
     async def content(self, path: str, **params: str) -> bytes:
         """Returns the bytes of an answer."""
-        async with self._answer("GET", path, None, params, ANSWER_SECONDS) as answer:
+        async with self._turn, self._answer("GET", path, None, params, ANSWER_SECONDS) as answer:
             return await answer.read()
 
     async def lines(self, path: str, **params: str) -> AsyncGenerator[bytes, None]:
@@ -142,6 +163,7 @@ class Api:
         return Exec(await self._socket(path, PROTOCOLS))
 
     async def _socket(self, path: str, protocols: tuple[str, ...]) -> Any:
+        access = self.access
         headers = await self._headers()
         try:
             return await self._session.ws_connect(
@@ -150,6 +172,8 @@ class Api:
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
             )  # fmt: skip
         except aiohttp.WSServerHandshakeError as error:
+            if error.status == 401 and await self._renew(access):
+                raise ConnectionError("new credentials are there") from None
             if error.status in (401, 403):
                 raise ApiError(error.status, {"message": error.message}) from None
             raise ConnectionError(f"refused: {error.status}") from None
@@ -169,6 +193,12 @@ class Api:
             self._watches[key] = Watch(self, namespace, selector)
         return self._watches[key]
 
+    def events(self, namespace: str) -> Events:
+        """Returns the events about the pods of a namespace; one watch for all who ask."""
+        from .events import Events  # which needs this module
+
+        return self._events.setdefault(namespace, Events(self, namespace))
+
     async def close(self) -> None:
         """Ends all connections."""
         for watch in self._watches.values():
@@ -183,6 +213,27 @@ class Api:
         except RuntimeError:  # the interpreter ends, and has no threads for a last deletion
             return self.access.headers()
 
+    async def _renew(self, refused: Access) -> bool:
+        """Reads the credentials anew after a 401; returns whether others are there than were refused.
+
+        They are somebody's who has logged in again, or whose token was rotated.
+        """
+        async with self._renewing:
+            if self.access is not refused:
+                return True  # done for another request
+            if time.monotonic() - self._renewed < RENEW_SECONDS:
+                return False
+            try:
+                found = await asyncio.to_thread(load, self._context)
+                same = await asyncio.to_thread(lambda: found.headers() == refused.headers())
+            except (PodtaskError, OSError):
+                same = True
+            self._renewed = time.monotonic()
+            if same or found.host != refused.host:
+                return False
+            self.access = found
+            return True
+
     @contextlib.asynccontextmanager
     async def _answer(
         self, method: str, path: str, body: Any, params: dict[str, str], seconds: float | None,
@@ -192,17 +243,24 @@ class Api:
             total=seconds, sock_connect=CONNECT_SECONDS, sock_read=BOOKMARK_SECONDS
         )
         try:
-            async with self._session.request(
-                method, self.access.host + path, json=body, params=params, timeout=timeout,
-                headers={"Accept": accept, **await self._headers()}, proxy=self.access.proxy,
-                server_hostname=self.access.server_name,
-            ) as answer:  # fmt: skip
-                if answer.status >= 300:
-                    raise ApiError(answer.status, _status(await answer.read()))
-                yield answer  # an answer that breaks off is as good as none
+            for again in (True, False):
+                access = self.access
+                async with self._session.request(
+                    method, access.host + path, json=body, params=params, timeout=timeout,
+                    headers={"Accept": accept, **await self._headers()}, proxy=access.proxy,
+                    server_hostname=access.server_name,
+                ) as answer:  # fmt: skip
+                    if answer.status == 401 and again and await self._renew(access):
+                        continue
+                    if answer.status >= 300:
+                        wait = answer.headers.get("Retry-After", "")
+                        raise ApiError(answer.status, _status(await answer.read()), wait)
+                    yield answer  # an answer that breaks off is as good as none
+                    return
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             say = str(error) or type(error).__name__
-            raise ClusterError(
+            broke = isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError))
+            raise (Broken if broke else ClusterError)(
                 f"The API server of context {self.access.context!r} is not reached: {say}",
                 "Is the cluster up, and the VPN? `kubectl get --raw /readyz` tells; --local needs none.",
             ) from error

@@ -5,14 +5,16 @@ Raw frames of v5.channel.k8s.io: each begins with its channel's number in one by
 
 from __future__ import annotations
 
+import json
 import urllib.parse
+from collections.abc import AsyncIterator
 
 import aiohttp
 
 from .portforward import PortForward
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-STDOUT, STATUS = 1, 3
+STDOUT, STDERR, STATUS, CLOSE = 1, 2, 3, 255
 # Runs in the image's Python. The runner may listen a moment later than the container runs; when
 # the exec's connection breaks, standard input ends, and the relay with it.
 RELAY = """
@@ -59,12 +61,45 @@ class Exec(PortForward):
         Raises:
             OSError: the connection broke, or the relay ended.
         """
+        async for channel, data in self._messages():
+            if channel == STATUS:
+                raise ConnectionResetError(data.decode("utf-8", "replace")[:500])
+            if channel == STDOUT:
+                return data
+        return b""
+
+    async def written(self) -> AsyncIterator[tuple[int, bytes]]:
+        """Yields what a process writes that nobody has input for: (STDOUT or STDERR, bytes).
+
+        Last comes STATUS with the exit code in digits, or with why it was not started, in words.
+
+        Raises:
+            OSError: the connection broke.
+        """
+        if self._socket.protocol == PROTOCOLS[0]:  # the older one cannot say that there is no more
+            await self._socket.send_bytes(bytes([CLOSE, 0]))
+        async for channel, data in self._messages():
+            if channel == STATUS:
+                yield STATUS, _exit(data).encode()
+                return
+            yield channel, data
+        raise ConnectionResetError("the connection to the process broke")
+
+    async def _messages(self) -> AsyncIterator[tuple[int, bytes]]:
+        """Yields each message that has something in it: channel, bytes."""
         while True:
             message = await self._socket.receive()
             if message.type is not aiohttp.WSMsgType.BINARY:
-                return b""
-            data: bytes = message.data
-            if data[:1] == bytes([STATUS]):
-                raise ConnectionResetError(data[1:].decode("utf-8", "replace")[:500])
-            if data[:1] == bytes([STDOUT]) and len(data) > 1:
-                return data[1:]
+                return
+            if len(message.data) > 1:
+                yield message.data[0], message.data[1:]
+
+
+def _exit(raw: bytes) -> str:
+    """Returns the exit code of a Status in digits, or its message."""
+    status = json.loads(raw)
+    if status.get("status") == "Success":
+        return "0"
+    causes = (status.get("details") or {}).get("causes") or []
+    codes = [each["message"] for each in causes if each.get("reason") == "ExitCode"]
+    return str(codes[0] if codes else status.get("message", ""))

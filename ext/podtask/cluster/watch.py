@@ -58,6 +58,7 @@ class Watch:
                 if error.code == 403:
                     await self._poll()
                 version = "again"
+                pause = max(pause, error.wait)
             except (ClusterError, ValueError, KeyError, TypeError):  # among them a proxy's page
                 version = "again"
             await asyncio.sleep(pause)

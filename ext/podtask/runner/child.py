@@ -3,8 +3,9 @@
 import fcntl
 import os
 import signal
+import socket
 from itertools import islice
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from . import wire
 from .output import CHUNK, drain
@@ -119,6 +120,16 @@ class Child:
         for fd in (*fds, *self.taps.values(), *self._ends.values()):
             os.close(fd)
         self.lock.close()
+
+
+def wakeup() -> Tuple[socket.socket, socket.socket]:
+    """Returns a pair of sockets of which the first has something to read after each signal."""
+    wake, end = socket.socketpair()
+    wake.setblocking(False)
+    end.setblocking(False)
+    signal.set_wakeup_fd(end.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    return wake, end
 
 
 def reap() -> Dict[int, int]:

@@ -2,7 +2,10 @@
 
 import os
 import select
-from typing import Iterable
+import selectors
+from typing import Any, Iterable
+
+from . import wire
 
 LIMIT = 3 << 20  # bytes in the node's file; what comes later is in the spool only
 LINE = 44  # bytes that a container runtime puts before each line
@@ -46,6 +49,19 @@ class LogCopy:
             data = data[: max(0, room - LINE * data.count(b"\n"))]
         self.copied += len(data)
         self._append(data)
+
+    def take(self, kind: int, seq: int, frame: bytes, data: bytes) -> None:
+        """Takes a spooled frame in: what it has of output."""
+        if kind == wire.STREAM:
+            self.add(data)
+
+    def watch(self, selector: Any) -> None:
+        """Has the main loop's selector write what could not be written yet."""
+        watched = any(key.fileobj == self.fd for key in selector.get_map().values())
+        if self.pending and not watched:
+            selector.register(self.fd, selectors.EVENT_WRITE, self.flush)
+        elif watched and not self.pending:
+            selector.unregister(self.fd)
 
     def say(self, text: str) -> None:
         """Adds a line of our own."""

@@ -19,6 +19,7 @@ LINE = 12 << 10  # characters of base64
 FILE = 10 << 20  # a node's log file is rotated beyond that, and what was before cannot be read
 SPARE = 256 << 10
 MOST = 6 << 20  # bytes of the two parts
+LEAST = 1 << 20
 PIECE = 256 << 10
 
 
@@ -34,7 +35,8 @@ def lines(
         prove: the HMAC of the task's key.
         values: whether the values may go to the log.
     """
-    room = min(MOST, int((FILE - SPARE - log.size) * 0.74))
+    # Of a log that was rotated nobody knows how full its newest file is.
+    room = max(LEAST, min(MOST, int((FILE - SPARE - log.size) * 0.74)))
     end = spool.read(spool.last)[0]
     verdict = _packed(_verdict(end, results), room) if values else None
     whole = verdict is not None

@@ -13,11 +13,12 @@ import sys
 import time
 from typing import Any, Callable, Dict, Optional
 
-from . import imports, wire, worker
-from .child import Child, memory_file, merged, reap
+from . import batch, wire, worker
+from .blobs import Blobs
+from .child import Child, merged, reap, wakeup
 from .clients import FOREVER, Clients
 from .connection import Connection
-from .ending import leave_note, verdict
+from .ending import leave_note, leave_record, verdict
 from .log import LogCopy
 from .results import Results
 from .spool import Spool
@@ -25,6 +26,7 @@ from .spool import Spool
 ORPHAN_SECONDS = 1  # for what the worker leaves running
 STOPPED_SECONDS = 2  # for a client to connect again, where the pod itself is being ended
 LONGEST_SOURCE = 256 << 10
+NOBODY = 96  # exit code: nobody came, for the cell or for its result
 
 
 class Supervisor:
@@ -43,7 +45,8 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._clients = Clients(self._selector, listener, prove)
         self._spool = Spool()
-        self._blobs: Dict[str, Any] = {}
+        self._blobs = Blobs()
+        self._batch = False  # nobody comes: all goes to the log
         self._job: Dict[str, Any] = {}
         self._child: Optional[Child] = None
         self._end: Optional[Dict[str, Any]] = None
@@ -55,24 +58,32 @@ class Supervisor:
         self._why = ""  # what ends the worker, other than itself
         self._deadline = FOREVER
         self._kill_at = FOREVER
-        self._log = LogCopy(1)
-        self._told = False  # the log says that the result waits
-        self._wake, self._wake_end = socket.socketpair()
-        for each in (self._wake, self._wake_end, listener):
-            each.setblocking(False)
-        signal.set_wakeup_fd(self._wake_end.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        self._log: Any = LogCopy(1)
+        self._told = False  # the log says that the result waits, or has it
+        self._wake, self._wake_end = wakeup()
+        listener.setblocking(False)
         signal.signal(signal.SIGTERM, self._on_terminate)
         signal.signal(signal.SIGINT, self._on_terminate)
 
-    def serve(self, sock: socket.socket) -> int:
-        """Runs until the task is released or a bound ends it; returns the exit code."""
-        self._clients.add(sock, trusted=True)
-        watched = self._selector
-        watched.register(self._wake, selectors.EVENT_READ, self._woken)
+    def serve(self, sock: Optional[socket.socket], given: bytes) -> int:
+        """Runs until the task is released or a bound ends it; returns the exit code.
+
+        Args:
+            sock: of the first client; None in batch mode, where ``given`` frames bring the cell.
+            given: else nothing.
+        """
+        if sock is not None:
+            self._clients.add(sock, trusted=True)
+        else:
+            self._batch, self._log = True, batch.FrameLog(1, self._prove)
+        for frame in wire.Decoder().feed(given):
+            self._work(frame)
+        self._selector.register(self._wake, selectors.EVENT_READ, self._woken)
         while self._exit is None:
-            self._register()
-            for key, mask in watched.select(max(0.0, self._next_bound() - time.monotonic())):
+            self._log.watch(self._selector)
+            self._clients.watch()
+            left = max(0.0, self._next_bound() - time.monotonic())
+            for key, mask in self._selector.select(left):
                 if isinstance(key.data, Connection):
                     if mask & selectors.EVENT_READ:
                         for frame in key.data.receive():
@@ -86,14 +97,6 @@ class Supervisor:
         return self._exit
 
     # -- sockets -------------------------------------------------------------------------------
-
-    def _register(self) -> None:
-        known = {key.fileobj for key in self._selector.get_map().values()}
-        if self._log.pending and self._log.fd not in known:
-            self._selector.register(self._log.fd, selectors.EVENT_WRITE, self._log.flush)
-        elif not self._log.pending and self._log.fd in known:
-            self._selector.unregister(self._log.fd)
-        self._clients.watch()
 
     def _woken(self) -> None:
         self._wake.recv(4096)
@@ -111,10 +114,10 @@ class Supervisor:
             client.send(wire.encode(wire.PONG, {"t": meta.get("t")}))
         elif client.cursor is None:
             client.finish(wire.encode(wire.FAIL, {"code": "order", "text": "attach comes first"}))
-        elif frame.kind == wire.BLOB:
-            self._store(client, meta, frame.data)
-        elif frame.kind == wire.RUN and self.state == "waiting":
-            self._run(client, meta)
+        elif frame.kind in (wire.BLOB, wire.RUN):
+            wrong = self._work(frame)
+            if wrong:
+                client.finish(wire.encode(wire.FAIL, {"code": "blob", "text": wrong}))
         elif frame.kind == wire.FETCH and self.state == "done":
             client.upload = int(meta["offset"])
         elif frame.kind == wire.INTERRUPT:
@@ -148,7 +151,7 @@ class Supervisor:
             "proto": wire.PROTO,
             "python": sys.version.split()[0],
             "state": self.state,
-            "have": {name: blob.tell() for name, blob in self._blobs.items()},
+            "have": self._blobs.have(),
             "first_seq": self._spool.first,
             "last_seq": self._spool.last,
             "answered": self._answered,
@@ -159,28 +162,26 @@ class Supervisor:
             return
         client.cursor = int(meta.get("after_seq", 0)) + 1
 
-    def _store(self, client: Connection, meta: Dict[str, Any], data: bytes) -> None:
-        name = str(meta["id"])
-        blob = self._blobs.setdefault(name, memory_file())
-        if int(meta["offset"]) == blob.tell():
-            blob.write(data)
-        elif int(meta["offset"]) > blob.tell():
-            text = f"blob {name} continues at {meta['offset']}, {blob.tell()} bytes are here"
-            client.finish(wire.encode(wire.FAIL, {"code": "blob", "text": text}))
+    def _work(self, frame: wire.Frame) -> str:
+        """Takes inputs, or the cell; returns what is wrong, empty where nothing is."""
+        meta = frame.meta
+        if frame.kind == wire.BLOB:
+            return self._blobs.put(str(meta["id"]), int(meta["offset"]), frame.data)
+        if self.state != "waiting":
+            return ""  # a client that connects again says it again
+        wrong = self._blobs.lacks(str(meta["inputs"]), meta["inputs_size"])
+        if not wrong:
+            self._run(meta)
+        return wrong
 
-    def _run(self, client: Connection, job: Dict[str, Any]) -> None:
-        blob = self._blobs.get(str(job.get("inputs")))
-        if blob is not None and blob.tell() != job["inputs_size"]:
-            text = f"inputs have {blob.tell()} bytes, not {job['inputs_size']}"
-            client.finish(wire.encode(wire.FAIL, {"code": "blob", "text": text}))
-            return
+    def _run(self, job: Dict[str, Any]) -> None:
         self._job = job
         self.state = "running"
         self._deadline = time.monotonic() + job["timeout"]
         source = job["source"] if len(job["source"]) <= LONGEST_SOURCE else ""
         # For a notebook that comes later: it has no such cell, whose lines an error may show.
         self._keep(wire.STATE, {"step": "run", "filename": job["filename"], "source": source})
-        inputs = blob.fileno() if blob is not None else None
+        inputs = self._blobs.fileno(str(job["inputs"]))
         # In the worker they are closed: what it held too would never end for the selector here.
         ours = [self._wake, self._wake_end, self._selector, self._spool, *self._clients.sockets]
         self._child = child = Child(lambda child: worker.main(job, inputs, child), ours)
@@ -205,9 +206,12 @@ class Supervisor:
 
     def _keep(self, kind: int, meta: Dict[str, Any], data: bytes = b"") -> None:
         meta = {**meta, "t": round(time.time(), 3)}
-        self._spool.append(wire.encode(kind, meta, data, self._spool.last + 1))
-        if kind == wire.STREAM:
-            self._log.add(data)
+        seq = self._spool.last + 1
+        frame = wire.encode(kind, meta, data, seq)
+        self._spool.append(frame)
+        self._log.take(kind, seq, frame, data)
+        if self._batch and kind == wire.ASK:
+            self._reply({"to": seq, "eof": True})
 
     def _finish(self, child: Child) -> None:
         child.kill(signal.SIGKILL)  # what the worker left running
@@ -216,7 +220,7 @@ class Supervisor:
                 self._selector.unregister(key.fileobj)
         child.close()
         self._results = Results(child.results)
-        self._end, data = verdict(child, self._end, self._why, self._job["exec"], self._results)
+        self._end, data = verdict(child, self._end, self._why, self._job, self._results)
         self._end["text"] = self._log.total
         self._keep(wire.END, self._end, data)
         self.state = "done"
@@ -224,6 +228,9 @@ class Supervisor:
         if not self._clients.attached:
             self._clients.alone_since = time.monotonic()
         leave_note(self._end)
+        if self._batch:
+            self._told = True
+            self._leave(NOBODY)
 
     # -- bounds ------------------------------------------------------------------------------------
 
@@ -254,7 +261,7 @@ class Supervisor:
         elif self._stopped and (self._kill_at <= now or not self._clients.attached):
             self._leave(self._stopped)
         if self._clients.alone_since + self._patience() <= now:
-            self._leave(96)
+            self._leave(NOBODY)
         elif self.state == "done" and not self._told and self._clients.alone_since != FOREVER:
             self._told = True
             self._log.say(f"podtask: ended ({self._end and self._end['status']}); waits "
@@ -265,13 +272,8 @@ class Supervisor:
         if self._child and self.state == "running":
             self._child.kill(signal.SIGKILL)
         if self.state == "done" and self._exit is None:
-            imports.install(None)
-            sys.path[:] = [path for path in sys.path if path]  # no file of the cell's
-            from . import record  # most tasks never need it
-
             values = bool(self._job.get("log_result", True))
-            found = record.lines(self._spool, self._results, self._log, self._prove, values)
-            self._log.finish(found)
+            leave_record(self._spool, self._results, self._log, self._prove, values)
         self._exit = code
 
     def _stop(self, why: str, seconds: float) -> None:
@@ -293,8 +295,6 @@ class Supervisor:
             self._kill_at = time.monotonic() + float(self._job.get("grace", 0))
 
 
-def main(
-    listener: socket.socket, sock: socket.socket, prove: Callable[..., str], wait: float
-) -> None:
+def main(listener: Any, sock: Any, prove: Callable[..., str], wait: float, given: bytes) -> None:
     """Serves the task, then ends the process whatever threads there are."""
-    os._exit(Supervisor(listener, prove, wait).serve(sock))
+    os._exit(Supervisor(listener, prove, wait).serve(sock, given))
