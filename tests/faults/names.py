@@ -1,0 +1,36 @@
+"""The scripts by the names that a person gives."""
+
+from __future__ import annotations
+
+from . import scripts, scripts_end, scripts_many, scripts_watch
+from .scripts import Script
+
+SCRIPTS: dict[str, type[Script]] = {
+    "plain": Script,
+    "lost-reply": scripts.LostReply,
+    "stranger": scripts.Stranger,
+    "quota-conflict": scripts.QuotaConflict,
+    "webhook": scripts.Webhook,
+    "busy": scripts.Busy,
+    "invisible": scripts_watch.Invisible,
+    "muddled": scripts_watch.Muddled,
+    "deaf": scripts_watch.Deaf,
+    "slow": scripts_watch.Slow,
+    "sandboxed": scripts_watch.Sandboxed,
+    "silent": scripts_watch.Silent,
+    "unready": scripts_watch.Unready,
+    "idle": scripts_end.Idle,
+    "away": scripts_end.Away,
+    "log-refused": scripts_end.LogRefused,
+    "log-excuse": scripts_end.LogExcuse,
+    "rotated": scripts_end.Rotated,
+    "late-reason": scripts_end.LateReason,
+    "evicted": scripts_end.Evicted,
+    "false-success": scripts_end.FalseSuccess,
+    "node-lost": scripts_end.NodeLost,
+    "rejected": scripts_end.Rejected,
+    "phase-unknown": scripts_end.PhaseUnknown,
+    "pretend": scripts_many.Pretend,
+    "crawls": scripts_end.Crawls,
+    "hangs": scripts_end.Hangs,
+}

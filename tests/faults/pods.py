@@ -1,0 +1,161 @@
+"""The pods of a scripted cluster: kept in memory; a plain one really runs our runner here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import os
+import signal
+import sys
+import uuid
+from collections import deque
+from typing import Any
+
+STAMP = "2026-01-01T00:00:00Z"
+Object = dict[str, Any]
+
+
+class Pods:
+    """The pods of one namespace, their versions, and all that happened to them.
+
+    Attributes:
+        found: the pods that there are, by name.
+        history: (version, type of event, pod) of all that happened.
+        events: what the cluster reported, as core/v1 Events.
+        peak: the most pods that were there at once.
+    """
+
+    def __init__(self) -> None:
+        self.found: dict[str, Object] = {}
+        self.history: list[tuple[int, str, Object]] = []
+        self.events: list[Object] = []
+        self.logs: dict[str, bytes] = {}
+        self.changed = asyncio.Condition()
+        self.version = 100
+        self.peak = 0
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._ended: dict[str, asyncio.Event] = {}
+
+    async def add(self, sent: Object) -> Object:
+        """Keeps a new pod; returns it as the server has it."""
+        pod = copy.deepcopy(sent)
+        pod["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": STAMP}
+        pod["status"] = {"phase": "Pending"}
+        name = pod["metadata"]["name"]
+        self.found[name] = pod
+        self._ended[name] = asyncio.Event()
+        self.peak = max(self.peak, len(self.found))
+        await self._happened("ADDED", pod)
+        return copy.deepcopy(pod)
+
+    async def set(self, name: str, **status: Any) -> None:
+        """Changes a pod's status, where it is still there."""
+        pod = self.found.get(name)
+        if pod is not None:
+            pod["status"] |= status
+            await self._happened("MODIFIED", pod)
+
+    async def place(self, name: str) -> None:
+        """Gives a pod a node."""
+        self.found[name]["spec"]["nodeName"] = "node"
+        await self._happened("MODIFIED", self.found[name])
+
+    async def delete(self, name: str, grace: float = 5) -> None:
+        """Marks a pod, ends its process as the kubelet does, then removes it."""
+        pod = self.found[name]
+        if "deletionTimestamp" in pod["metadata"]:
+            return
+        pod["metadata"]["deletionTimestamp"] = STAMP
+        await self._happened("MODIFIED", pod)
+        process = self._processes.get(name)
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._ended[name].wait(), grace)
+        await self.remove(name)
+
+    async def remove(self, name: str) -> None:
+        """Removes a pod at once; what runs in it is killed."""
+        self.kill(name)
+        pod = self.found.pop(name, None)
+        if pod is not None:
+            await self._happened("DELETED", pod)
+
+    def kill(self, name: str) -> None:
+        """Kills what runs in a pod."""
+        process = self._processes.get(name)
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    async def run(self, name: str) -> int:
+        """Runs the primary container's command to its end; returns its exit code."""
+        primary = primary_of(self.found[name])
+        env = {each["name"]: each.get("value", "") for each in primary["env"]}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *primary["command"][1:],
+            env={"PATH": os.environ["PATH"], "HOME": "/tmp", **env}, start_new_session=True,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        self._processes[name] = process
+        await self.set(name, **running(primary["name"]))
+        assert process.stdout is not None
+        last: deque[bytes] = deque(maxlen=1000)
+        async for line in process.stdout:
+            last.append(line)
+            self.logs[name] = self.logs.get(name, b"") + line
+            async with self.changed:
+                self.changed.notify_all()
+        code = await process.wait()
+        self._ended[name].set()
+        return code
+
+    async def report(self, name: str, reason: str, message: str, **more: Any) -> None:
+        """Adds an event about a pod."""
+        meta = self.found[name]["metadata"]
+        self.version += 1
+        about = {"kind": "Pod", "name": name, "uid": meta["uid"]}
+        event = {"metadata": {"uid": str(uuid.uuid4()), "name": f"{name}.{self.version}",
+                              "resourceVersion": str(self.version), "creationTimestamp": STAMP},
+                 "involvedObject": about, "reason": reason, "message": message,
+                 "type": "Warning", "lastTimestamp": STAMP}  # fmt: skip
+        self.events.append({**event, **more})
+
+    async def close(self) -> None:
+        """Kills all that runs."""
+        for name in self._processes:
+            self.kill(name)
+        for process in self._processes.values():
+            await process.wait()
+
+    async def _happened(self, kind: str, pod: Object) -> None:
+        self.version += 1
+        pod["metadata"]["resourceVersion"] = str(self.version)
+        self.history.append((self.version, kind, copy.deepcopy(pod)))
+        async with self.changed:
+            self.changed.notify_all()
+
+
+def primary_of(pod: Object) -> Object:
+    """Returns the container that has the task's key."""
+    for container in pod["spec"]["containers"]:
+        if any(each["name"] == "PODTASK_KEY" for each in container.get("env", [])):
+            return dict(container)
+    raise LookupError("no container is ours")
+
+
+def running(name: str) -> Object:
+    """Returns the status of a pod whose primary container runs."""
+    return {"phase": "Running",
+            "conditions": [{"type": "ContainersReady", "status": "True"}, {"type": "Ready", "status": "True"}],
+            "containerStatuses": [{"name": name, "restartCount": 0,
+                                   "state": {"running": {"startedAt": STAMP}}}]}  # fmt: skip
+
+
+def ended(name: str, code: int, reason: str = "") -> Object:
+    """Returns the status of a pod whose primary container has ended."""
+    done = {"exitCode": code, "reason": reason or ("Error" if code else "Completed")}
+    return {"phase": "Failed" if code else "Succeeded",
+            "containerStatuses": [{"name": name, "restartCount": 0, "state": {"terminated": done}}]}  # fmt: skip

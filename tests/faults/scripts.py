@@ -1,0 +1,132 @@
+"""What goes wrong, a class each: a script sees every request and leads the life of every pod."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from .pods import Object, Pods, ended, primary_of
+from .streams import Forwards
+
+Proceed = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def refused(code: int, message: str, reason: str = "", **headers: str) -> web.Response:
+    """Returns a Status that is no success."""
+    status = {
+        "kind": "Status",
+        "status": "Failure",
+        "code": code,
+        "message": message,
+        "reason": reason,
+    }
+    return web.json_response(status, status=code, headers=headers)
+
+
+def is_create(request: web.Request) -> bool:
+    """Whether a request makes a pod."""
+    return request.method == "POST" and request.path.endswith("/pods")
+
+
+class Script:
+    """Nothing goes wrong."""
+
+    pods: Pods
+    forwards: Forwards
+
+    def __init__(self) -> None:
+        self.times = 0  # that it went wrong
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        """Answers a request; ``proceed`` does what a healthy server does."""
+        return await proceed(request)
+
+    async def live(self, name: str) -> None:
+        """Leads a new pod's life to its end."""
+        await self.pods.place(name)
+        primary = primary_of(self.pods.found[name])["name"]
+        await self.pods.set(name, **ended(primary, await self.pods.run(name)))
+
+    async def reach(
+        self, name: str, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connects to a port of a pod.
+
+        Raises:
+            OSError: nobody listens there.
+        """
+        return await asyncio.open_connection("127.0.0.1", port)
+
+    def changes(self, event: Object) -> list[Object] | None:
+        """Returns what a watch sends in place of an event; None: the watch ends."""
+        return [event]
+
+    def on_data(self, data: bytes) -> None:
+        """Sees what a runner has sent."""
+
+
+class LostReply(Script):
+    """Stores the pod, and the connection breaks before the answer (fault 1)."""
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        answer = await proceed(request)
+        if is_create(request) and not self.times:
+            self.times += 1
+            assert request.transport is not None
+            request.transport.close()
+        return answer
+
+
+class Stranger(Script):
+    """Somebody else has a pod of the same name (fault 1)."""
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if is_create(request) and not self.times:
+            self.times += 1
+            sent = await request.json()
+            theirs = {
+                **sent,
+                "metadata": {"name": sent["metadata"]["name"], "labels": {"of": "others"}},
+            }
+            await self.pods.add(theirs)
+        return await proceed(request)
+
+
+class Refuses(Script):
+    """Refuses the first creations with a code and a text."""
+
+    code, message, reason, wanted = 500, "", "", 1
+    headers: dict[str, str] = {}  # noqa: RUF012  # read only
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if is_create(request) and self.times < self.wanted:
+            self.times += 1
+            return refused(self.code, self.message, self.reason, **self.headers)
+        return await proceed(request)
+
+
+class QuotaConflict(Refuses):
+    """409 about a quota that changed meanwhile, then fine (fault 4)."""
+
+    code, reason = 409, "Conflict"
+    message = (
+        'Operation cannot be fulfilled on resourcequotas "q": the object has been modified; please '
+        "apply your changes to the latest version and try again"
+    )
+
+
+class Webhook(Refuses):
+    """A webhook that does not answer in time, twice, then fine (fault 6)."""
+
+    code, wanted, reason = 500, 2, "InternalError"
+    message = 'Internal error occurred: failed calling webhook "w": context deadline exceeded'
+
+
+class Busy(Refuses):
+    """429 with Retry-After, then fine (fault 9)."""
+
+    code, reason = 429, "TooManyRequests"
+    message = "Too many requests, please try again later."
+    headers = {"Retry-After": "1"}  # noqa: RUF012  # read only

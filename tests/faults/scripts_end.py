@@ -1,0 +1,171 @@
+"""What goes wrong at a pod's end, and with what a runner leaves in its log."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from .pods import STAMP, ended, primary_of
+from .scripts import Proceed, Script, refused
+
+CUT = b"cut here"
+MISSING = b"unable to retrieve container logs for containerd://5b3c"
+
+
+class Idle(Script):
+    """The connection is closed under the running cell when it prints "cut here" (fault 29)."""
+
+    def on_data(self, data: bytes) -> None:
+        if CUT in data and not self.times:
+            self.times += 1
+            self.closing = asyncio.ensure_future(self.forwards.cut())
+
+
+class Away(Idle):
+    """From "cut here" on no connection to the pod is to be had: its log has the result."""
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.path.endswith("/portforward") and self.times:
+            return refused(503, "error dialing backend")
+        if request.path.endswith("/log"):
+            return await self.log(request, proceed)
+        return await proceed(request)
+
+    async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        """Answers who reads the log."""
+        return await proceed(request)
+
+
+class LogRefused(Away):
+    """As "away", and the log is refused twice with 500 (fault 28)."""
+
+    async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        self.times += 1
+        if self.times <= 3:
+            return refused(
+                500, "Get https://node:10250/containerLogs: remote error: tls: internal error"
+            )
+        return await proceed(request)
+
+
+class LogExcuse(Away):
+    """As "away", and the log is at first an excuse with status 200 (fault 40)."""
+
+    async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        self.times += 1
+        return web.Response(body=MISSING) if self.times <= 3 else await proceed(request)
+
+
+class Rotated(Away):
+    """As "away", and the log's first half was rotated away (fault 32)."""
+
+    async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        name = request.path.split("/")[-2]
+        whole = self.pods.logs[name]
+        return web.Response(body=whole[whole.index(b"50\n") :])
+
+
+class Dies(Script):
+    """The pod's process is killed at "cut here", and its status says so in a way of its own."""
+
+    def on_data(self, data: bytes) -> None:
+        if CUT in data:
+            for name in self.pods.found:
+                self.pods.kill(name)
+
+    async def live(self, name: str) -> None:
+        await self.pods.place(name)
+        await self.pods.run(name)
+        await self.tell(name, primary_of(self.pods.found[name])["name"])
+
+    async def tell(self, name: str, primary: str) -> None:
+        """Sets the pod's last status."""
+        await self.pods.set(name, **ended(primary, 137))
+
+
+class LateReason(Dies):
+    """Exit code 137 at first, OOMKilled a second later (fault 50)."""
+
+    async def tell(self, name: str, primary: str) -> None:
+        await self.pods.set(name, **ended(primary, 137))
+        await asyncio.sleep(1)
+        await self.pods.set(name, **ended(primary, 137, "OOMKilled"))
+
+
+class Evicted(Dies):
+    """Failed as Evicted, without a word on its containers (fault 51)."""
+
+    async def tell(self, name: str, primary: str) -> None:
+        status = self.pods.found[name]["status"]
+        status.pop("containerStatuses")
+        message = "The node was low on resource: memory."
+        await self.pods.set(name, phase="Failed", reason="Evicted", message=message)
+
+
+class FalseSuccess(Dies):
+    """Succeeded with exit code 0, and no result anywhere (faults 52, 71)."""
+
+    async def tell(self, name: str, primary: str) -> None:
+        await self.pods.set(name, **ended(primary, 0))
+
+
+class NodeLost(Dies):
+    """Nothing is heard of its node: it stays Running, and is then being deleted (fault 53)."""
+
+    async def tell(self, name: str, primary: str) -> None:
+        ready = [
+            {"type": "Ready", "status": "False"},
+            {"type": "ContainersReady", "status": "True"},
+        ]
+        await self.pods.set(name, conditions=ready)
+        taint = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"}
+        self.pods.found[name]["metadata"]["deletionTimestamp"] = STAMP
+        await self.pods.set(name, conditions=[*ready, taint])
+
+
+class Rejected(Script):
+    """The kubelet does not take it: Failed, OutOfmemory, nothing on its containers (fault 24)."""
+
+    async def live(self, name: str) -> None:
+        await self.pods.place(name)
+        message = "Pod was rejected: Node didn't have enough resource: memory"
+        await self.pods.set(name, phase="Failed", reason="OutOfmemory", message=message)
+
+
+class PhaseUnknown(Script):
+    """The phase is Unknown for a moment while the cell runs (fault 26)."""
+
+    async def live(self, name: str) -> None:
+        unknown = asyncio.ensure_future(self._later(name))
+        await super().live(name)
+        await unknown
+
+    async def _later(self, name: str) -> None:
+        await asyncio.sleep(0.5)
+        await self.pods.set(name, phase="Unknown")
+
+
+class Hangs(Script):
+    """From "cut here" on nothing passes through the connection, and nobody hangs up (fault 30)."""
+
+    def on_data(self, data: bytes) -> None:
+        if CUT in data and not self.times:
+            self.times += 1
+            self.forwards.hold()
+
+
+class Crawls(Hangs):
+    """From "cut here" on nothing comes until the cell has printed its last line, then all (42)."""
+
+    def on_data(self, data: bytes) -> None:
+        super().on_data(data)
+        if CUT in data:
+            self.waiting = asyncio.ensure_future(self._last_line())
+
+    async def _last_line(self) -> None:
+        async with self.pods.changed:
+            await self.pods.changed.wait_for(
+                lambda: any(b"the last\n" in log for log in self.pods.logs.values())
+            )
+        self.forwards.let_go()

@@ -1,0 +1,193 @@
+"""A scripted API server: real HTTP and WebSocket, and what a real one does not do on command.
+
+``python -m tests.faults.server SCRIPT`` serves until it is interrupted and prints the path of a
+kubeconfig; ``--list`` names the scripts. Cells then run as processes of this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import functools
+import re
+import signal
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from aiohttp import web
+
+from .names import SCRIPTS
+from .pods import Pods
+from .scripts import Script, is_create, refused
+from .streams import Forwards, execute, selector, watch
+
+POD = re.compile(r"/api/v1/namespaces/[^/]+/pods/(?P<name>[^/]+)(?:/(?P<part>\w+))?$")
+
+
+class Server:
+    """Serves in a thread of its own until it is closed.
+
+    Args:
+        script: what goes wrong.
+        folder: where the kubeconfig is written.
+
+    Attributes:
+        asked: (method, path, query) of each request, in order.
+        created: when pods were to be made (monotonic).
+    """
+
+    def __init__(self, script: Script, folder: Path) -> None:
+        self.script = script
+        self.kubeconfig = folder / "kubeconfig"
+        self.asked: list[tuple[str, str, dict[str, str]]] = []
+        self.created: list[float] = []
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="api-server", daemon=True)
+        self._ready = threading.Event()
+        self._stop = asyncio.Event()
+        self._thread.start()
+        assert self._ready.wait(30)
+
+    def close(self) -> None:
+        """Ends the server, and what runs in its pods."""
+        self.loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
+
+    def count(self, method: str, end: str, **query: str) -> int:
+        """Returns how many requests there were by method, end of the path, and parts of the query."""
+        return sum(
+            verb == method and path.endswith(end) and query.items() <= given.items()
+            for verb, path, given in self.asked
+        )
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_until_complete(self._serve())
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+    async def _serve(self) -> None:
+        self.pods, self.forwards = Pods(), Forwards()
+        self.script.pods, self.script.forwards = self.pods, self.forwards
+        self._lives: set[asyncio.Task[None]] = set()
+        app = web.Application(client_max_size=8 << 20)
+        app.router.add_route("*", "/{any:.*}", self._take)
+        runner = web.AppRunner(app, shutdown_timeout=0)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self._write(runner.addresses[0][1])
+        self._ready.set()
+        await self._stop.wait()
+        for life in self._lives:
+            life.cancel()
+        await asyncio.gather(*self._lives, return_exceptions=True)
+        await self.pods.close()
+        await runner.cleanup()
+
+    def _write(self, port: int) -> None:
+        config = {"apiVersion": "v1", "kind": "Config", "current-context": "scripted",
+                  "users": [{"name": "u", "user": {"token": "t"}}],
+                  "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+                  "contexts": [{"name": "scripted",
+                                "context": {"cluster": "c", "user": "u", "namespace": "n"}}]}  # fmt: skip
+        self.kubeconfig.write_text(yaml.safe_dump(config))
+
+    async def _take(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append((request.method, request.path, dict(request.query)))
+        if is_create(request):
+            self.created.append(time.monotonic())
+        task = asyncio.current_task()
+        assert task is not None
+        self._lives.add(task)  # a watch ends by nothing else
+        task.add_done_callback(self._lives.discard)
+        return await self.script.answer(request, self._answer)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        """What a healthy server does."""
+        path, method = request.path, request.method
+        if path.endswith("/pods"):
+            return await (self._create(request) if method == "POST" else self._list(request))
+        if path.endswith("/events"):
+            return await self._events(request)
+        found = POD.match(path)
+        if found is None:
+            return web.json_response({"gitVersion": "v1.35.0"})
+        name = found["name"]
+        if name not in self.pods.found:
+            return refused(404, f'pods "{name}" not found', "NotFound")
+        if found["part"] == "portforward":
+            reach = functools.partial(self.script.reach, name)
+            return await self.forwards.serve(request, reach, self.script.on_data)
+        if found["part"] == "exec":
+            return await execute(request)
+        if found["part"] == "log":
+            return self._log(request, name)
+        if method == "DELETE":
+            self._live(self.pods.delete(name, (await request.json()).get("gracePeriodSeconds", 5)))
+        return web.json_response(self.pods.found[name])
+
+    async def _create(self, request: web.Request) -> web.StreamResponse:
+        sent = await request.json()
+        name = sent["metadata"]["name"]
+        if name in self.pods.found:
+            return refused(409, f'pods "{name}" already exists', "AlreadyExists")
+        pod = await self.pods.add(sent)
+        self._live(self.script.live(name))
+        return web.json_response(pod, status=201)
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        if request.query.get("watch"):
+            return await watch(request, self.pods, self.script.changes)
+        selects = selector(request.query.get("labelSelector", ""))
+        items = [pod for pod in self.pods.found.values() if selects(pod)]
+        version = str(self.pods.version)
+        return web.json_response({"metadata": {"resourceVersion": version}, "items": items})
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        field, _, value = request.query.get("fieldSelector", "").partition("=")
+        part = field.rpartition(".")[2]
+        items = [
+            each for each in self.pods.events if not field or each["involvedObject"][part] == value
+        ]
+        if request.query.get("watch"):
+            items = []
+            await self._stop.wait()
+        return web.json_response({"metadata": {"resourceVersion": "1"}, "items": items})
+
+    def _log(self, request: web.Request, name: str) -> web.Response:
+        lines = self.pods.logs.get(name, b"").splitlines(keepends=True)
+        tail = int(request.query.get("tailLines", len(lines)))
+        return web.Response(body=b"".join(lines[len(lines) - tail :]), content_type="text/plain")
+
+    def _live(self, coroutine: Any) -> None:
+        task = asyncio.ensure_future(coroutine)
+        self._lives.add(task)
+        task.add_done_callback(self._lives.discard)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.server", description=__doc__)
+    parser.add_argument("script", nargs="?", default="plain", choices=SCRIPTS)
+    parser.add_argument("--list", action="store_true", help="name the scripts")
+    chosen = parser.parse_args()
+    if chosen.list:
+        for name, made in SCRIPTS.items():
+            print(f"{name:20}{(made.__doc__ or '').splitlines()[0]}")
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs in pods is ended
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.closing(Server(SCRIPTS[chosen.script](), Path(folder))) as server,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
+        print(f"export KUBECONFIG={server.kubeconfig}", flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""The endless answers of a scripted API server: watches, and connections to ports."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import struct
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from .pods import Object, Pods
+
+Selects = Callable[[Object], bool]
+Reach = Callable[[int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+
+
+def selector(query: str) -> Selects:
+    """Returns whether labels are as a selector wants them: only ``a=b`` and ``a``."""
+    wanted = [part.split("=", 1) for part in query.split(",") if part]
+
+    def selects(pod: Object) -> bool:
+        labels = pod["metadata"].get("labels", {})
+        return all(
+            labels.get(each[0]) == each[1] if each[1:] else each[0] in labels for each in wanted
+        )
+
+    return selects
+
+
+async def watch(
+    request: web.Request, pods: Pods, changes: Callable[[Object], list[Object] | None]
+) -> web.StreamResponse:
+    """Answers with what happened since a version, then with what happens, until somebody hangs up.
+
+    Args:
+        request: of the client.
+        pods: what is watched.
+        changes: returns what is sent in place of an event; None: the watch ends here.
+    """
+    answer = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await answer.prepare(request)
+    selects = selector(request.query.get("labelSelector", ""))
+    version = int(request.query.get("resourceVersion") or 0)
+    if not version:
+        version = pods.version
+        backlog: list[Object] = [{"type": "ADDED", "object": pod} for pod in pods.found.values()]
+    else:
+        backlog = []
+    while True:
+        for seen, kind, pod in pods.history:
+            if seen > version:
+                backlog.append({"type": kind, "object": pod})
+        version = max(version, pods.version)
+        for event in backlog:
+            if selects(event["object"]):
+                told = changes(event)
+                if told is None:
+                    return answer
+                for each in told:
+                    await answer.write(json.dumps(each).encode() + b"\n")
+        backlog = []
+        async with pods.changed:
+            if pods.version == version:
+                await pods.changed.wait()
+
+
+class Forwards:
+    """Connections to ports of pods, which are ports of this machine.
+
+    Attributes:
+        opened: how many there were.
+    """
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self._held: set[int] = set()
+        self._let_go = asyncio.Event()
+        self._open: set[web.WebSocketResponse] = set()
+
+    async def cut(self) -> None:
+        """Closes all, as a proxy does with idle ones."""
+        for socket in list(self._open):
+            await socket.close()
+
+    def hold(self) -> None:
+        """From now on nothing passes through the connections that are open, and nobody says so."""
+        self._let_go.clear()
+        self._held |= {id(socket) for socket in self._open}
+
+    def let_go(self) -> None:
+        """Ends that; what was held comes."""
+        self._held.clear()
+        self._let_go.set()
+
+    async def serve(
+        self, request: web.Request, reach: Reach, on_data: Callable[[bytes], Any]
+    ) -> web.StreamResponse:
+        """Carries bytes between a client and a port.
+
+        Args:
+            request: of the client.
+            reach: connects to the port.
+            on_data: called with what the runner has sent.
+        """
+        port = int(request.query["ports"])
+        socket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",), max_msg_size=0)
+        await socket.prepare(request)
+        for channel in (0, 1):
+            await socket.send_bytes(bytes([channel]) + struct.pack("<H", port))
+        try:
+            reader, writer = await reach(port)
+        except OSError as error:
+            await socket.send_bytes(b"\1" + f"connection refused: {error}".encode())
+            await socket.close()
+            return socket
+        self._open.add(socket)
+        self.opened += 1
+        down = asyncio.ensure_future(self._down(socket, reader, on_data))
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.BINARY and message.data[:1] == b"\0":
+                    if id(socket) in self._held:
+                        await self._let_go.wait()
+                    writer.write(message.data[1:])
+                    await writer.drain()
+        except OSError:
+            pass  # the runner went
+        finally:
+            self._open.discard(socket)
+            down.cancel()
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        return socket
+
+    async def _down(
+        self,
+        socket: web.WebSocketResponse,
+        reader: asyncio.StreamReader,
+        on_data: Callable[[bytes], Any],
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if id(socket) in self._held:
+                    await self._let_go.wait()
+                await socket.send_bytes(b"\0" + data)
+                on_data(data)
+        await socket.close()
+
+
+async def execute(request: web.Request) -> web.StreamResponse:
+    """Runs a Python program here, as the command of an exec; its standard streams are the answer."""
+    socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io",), max_msg_size=0)
+    await socket.prepare(request)
+    command = request.query.getall("command")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command[1:], stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    up = asyncio.ensure_future(_up(socket, process.stdin))
+    try:
+        while data := await process.stdout.read(65536):
+            await socket.send_bytes(b"\1" + data)
+        await socket.close()
+    except OSError:
+        pass  # the client went
+    finally:
+        up.cancel()
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    return socket
+
+
+async def _up(socket: web.WebSocketResponse, into: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        async for message in socket:
+            if message.type is WSMsgType.BINARY and message.data[:1] == b"\0":
+                into.write(message.data[1:])
+                await into.drain()
+    into.close()

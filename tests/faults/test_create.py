@@ -1,0 +1,67 @@
+"""Creation: what an API server says, and what a pod comes of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from .scripts import Busy, LostReply, QuotaConflict, Script, Stranger, Webhook
+from .user import Play, submit
+
+
+def test_plain_cell_runs_to_its_end(play: Play) -> None:
+    """Output and value come back, one pod is made and deleted, by one watch."""
+    server = play(Script())
+    task = submit()
+    assert task.result(60) == 42
+    assert task.logs() == "here\n"
+    assert server.count("POST", "/pods") == 1
+    assert server.count("GET", "/pods", watch="1") == 1
+
+
+@pytest.mark.fault(1, 2)
+def test_pod_whose_reply_was_lost_is_adopted(play: Play) -> None:
+    """The second POST meets 409; the pod has our label, so it is ours: one pod, named by us."""
+    server = play(LostReply())
+    task = submit()
+    assert task.result(60) == 42
+    assert server.pods.peak == 1
+    assert server.count("POST", "/pods") == 2
+    assert task.name in {pod["metadata"]["name"] for _, _, pod in server.pods.history}
+
+
+@pytest.mark.fault(1)
+def test_pod_of_others_is_left_alone(play: Play) -> None:
+    """A pod of our name without our label is neither taken nor deleted: ours gets a new name."""
+    server = play(Stranger())
+    assert submit().result(60) == 42
+    made = {pod["metadata"]["name"] for _, _, pod in server.pods.history}
+    assert len(made) == 2
+    strangers = [pod["metadata"]["labels"] for pod in server.pods.found.values()
+                 if pod["metadata"]["labels"] == {"of": "others"}]  # fmt: skip
+    assert len(strangers) == 1
+
+
+@pytest.mark.fault(4)
+def test_conflict_of_a_quota_is_tried_again(play: Play) -> None:
+    """409 that is about a quota's own update is no refusal."""
+    server = play(QuotaConflict())
+    assert submit().result(60) == 42
+    assert server.count("POST", "/pods") == 2
+
+
+@pytest.mark.fault(6)
+def test_webhook_that_is_late_is_tried_again(play: Play) -> None:
+    """5xx with a pause in between."""
+    server = play(Webhook())
+    assert submit().result(60) == 42
+    assert server.count("POST", "/pods") == 3
+
+
+@pytest.mark.fault(9)
+def test_busy_server_says_when(play: Play) -> None:
+    """429: the next try comes no sooner than Retry-After says."""
+    server = play(Busy())
+    assert submit().result(60) == 42
+    assert server.count("POST", "/pods") == 2
+    first, second = server.created
+    assert second - first >= 1

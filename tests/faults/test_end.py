@@ -1,0 +1,61 @@
+"""How a pod ends, told by what its status says, and when; success needs a result."""
+
+from __future__ import annotations
+
+import podtask
+import pytest
+
+from .scripts import Script
+from .scripts_end import Evicted, FalseSuccess, LateReason, NodeLost, PhaseUnknown, Rejected
+from .user import SECONDS, Play, submit
+
+DIES = "import time\nprint('cut here', flush=True)\ntime.sleep(600)"
+
+
+def error_of(play: Play, script: Script) -> str:
+    """Returns what is said of a task that a script ends."""
+    play(script)
+    with pytest.raises(podtask.PodtaskError) as raised:
+        submit(DIES).result(SECONDS)
+    return str(raised.value)
+
+
+@pytest.mark.fault(50)
+def test_reason_that_comes_late_is_waited_for(play: Play) -> None:
+    """Exit code 137 alone says little: the status is given a moment to say OOMKilled."""
+    assert "OOMKilled" in error_of(play, LateReason())
+
+
+@pytest.mark.fault(51)
+def test_eviction_without_statuses(play: Play) -> None:
+    """The pod's own reason and message are told."""
+    assert "evicted it: The node was low on resource: memory" in error_of(play, Evicted())
+
+
+@pytest.mark.fault(52, 71)
+def test_success_without_a_result_is_none(play: Play) -> None:
+    """Succeeded and exit code 0, but no end frame and no record: an error that says so."""
+    assert "ended before its result was here" in error_of(play, FalseSuccess())
+
+
+@pytest.mark.fault(53)
+def test_lost_node_ends_the_cell(play: Play) -> None:
+    """A pod that stays Running on a node that is lost, with a deletion that never ends."""
+    assert "its node was lost" in error_of(play, NodeLost())
+
+
+@pytest.mark.fault(24)
+def test_pod_that_its_node_does_not_take(play: Play) -> None:
+    """No statuses: no log is read, and another pod is safe, which --retries shows."""
+    server = play(Rejected())
+    with pytest.raises(podtask.StartError, match="no room left"):
+        submit(retries=1).result(SECONDS)
+    assert server.count("POST", "/pods") == 2
+    assert server.count("GET", "/log") == 0
+
+
+@pytest.mark.fault(26)
+def test_phase_unknown_is_no_end(play: Play) -> None:
+    """The cell goes on, and its result comes."""
+    play(PhaseUnknown())
+    assert submit("import time\ntime.sleep(1)\n42").result(SECONDS) == 42

@@ -1,0 +1,64 @@
+"""Output and result, over connections that break and a log that is all that is left."""
+
+from __future__ import annotations
+
+import pytest
+
+from .scripts import Script
+from .scripts_end import Away, Crawls, Hangs, Idle, LogExcuse, LogRefused, Rotated
+from .user import SECONDS, Play, submit
+
+LINES = "".join(f"{number}\n" for number in range(100))
+CELL = (
+    "for number in range(50):\n    print(number)\nprint('cut here', flush=True)\n"
+    "for number in range(50, 100):\n    print(number)\n42"
+)
+WHOLE = LINES.replace("50\n", "cut here\n50\n")
+
+
+@pytest.mark.fault(29)
+def test_idle_connection_that_is_closed(play: Play) -> None:
+    """The next one goes on where it was: each line once, and nothing is said of it."""
+    server = play(Idle())
+    task = submit(CELL)
+    assert task.result(SECONDS) == 42
+    assert task.logs() == WHOLE
+    assert server.script.times == 1
+
+
+@pytest.mark.fault(28, 31, 32, 33, 34, 37, 40)
+@pytest.mark.parametrize("script", [Away, LogRefused, LogExcuse, Rotated])
+def test_log_of_an_ended_pod_has_the_rest(play: Play, script: type[Script]) -> None:
+    """Refused, excused or rotated: read whole at the end, no line twice or missing.
+
+    Lines are numbered by the runner: no time is asked for, so none can be wrong.
+    """
+    server = play(script())
+    task = submit(CELL, linger=0.1)
+    assert task.result(SECONDS) == 42
+    assert task.logs() == WHOLE
+    asked = [query for _, path, query in server.asked if path.endswith("/log")]
+    assert asked
+    assert not {"follow", "timestamps", "sinceSeconds", "sinceTime"} & {
+        word for query in asked for word in query
+    }
+
+
+@pytest.mark.fault(42)
+def test_reader_that_is_slower_than_the_cell(play: Play) -> None:
+    """The cell does not wait for who reads, and the reader gets all, by the same connection."""
+    server = play(Crawls())
+    task = submit(CELL.removesuffix("42") + "print('the last')\n42")
+    assert task.result(SECONDS) == 42
+    assert task.logs() == WHOLE + "the last\n"
+    assert server.forwards.opened == 1
+
+
+@pytest.mark.fault(30)
+def test_connection_that_hangs_is_given_up(play: Play) -> None:
+    """Nothing passes and nobody hangs up: 45 s of silence are the end of that connection."""
+    server = play(Hangs())
+    task = submit(CELL)
+    assert task.result(120) == 42
+    assert task.logs() == WHOLE
+    assert server.forwards.opened > 1

@@ -1,0 +1,19 @@
+"""What a user does with a scripted cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import podtask
+
+from .scripts import Script
+from .server import Server
+
+Play = Callable[[Script], Server]
+SECONDS = 60
+
+
+def submit(source: str = "print('here')\n40 + 2", **options: Any) -> podtask.Task:
+    """Submits a cell."""
+    return podtask.submit(source, options=podtask.RunOptions(**options))
