@@ -107,6 +107,17 @@ class Kernel:
         self._running = self._client.execute(source)
         return self._running
 
+    def queue(self, source: str) -> str:
+        """Sends a cell behind the running one; returns what marks it."""
+        return str(self._client.execute(source))
+
+    def reply(self, mark: str) -> str:
+        """Returns how a cell ended: ok, error or aborted."""
+        while True:
+            message = self._client.get_shell_msg(timeout=CELL_SECONDS)
+            if message["parent_header"].get("msg_id") == mark:
+                return str(message["content"]["status"])
+
     def cells(self, until: Callable[[dict[str, Ran]], bool]) -> dict[str, Ran]:
         """Takes in the messages of all cells until something is so; returns them by cell."""
         found: dict[str, Ran] = {}

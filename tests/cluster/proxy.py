@@ -69,6 +69,10 @@ class Proxy:
         """End the hold; what was sent meanwhile arrives now."""
         self._call(self._set_passing(True))
 
+    def freeze(self) -> None:
+        """Pass nothing more on over what is open, without an end; new connections work."""
+        self._call(self._freeze())
+
     def close(self) -> None:
         """Reset what is open and stop listening."""
         self._call(self._close())
@@ -114,6 +118,11 @@ class Proxy:
         else:
             self._passing.clear()
 
+    async def _freeze(self) -> None:
+        self._passing.clear()
+        self._passing = asyncio.Event()
+        self._passing.set()
+
     def _accept(self) -> None:
         try:
             connection, _ = self._listener.accept()
@@ -143,7 +152,7 @@ class Proxy:
 
     async def _pump(self, source: socket.socket, target: socket.socket) -> None:
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_CHUNKS_IN_FLIGHT)
-        clock = self._loop.time
+        clock, passing = self._loop.time, self._passing
 
         async def take() -> None:
             data = b"-"
@@ -156,7 +165,7 @@ class Proxy:
                 due, data = await queue.get()
                 if (early := due - clock()) > 0:
                     await asyncio.sleep(early)
-                await self._passing.wait()
+                await passing.wait()
                 if not data:
                     target.shutdown(socket.SHUT_WR)
                     return

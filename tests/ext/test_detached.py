@@ -21,8 +21,7 @@ def test_output_goes_on_under_its_own_cell(kernel: Kernel, tmp_path: object) -> 
     )  # fmt: skip
     first = kernel.finish()
     assert first.error is None
-    assert first.result is not None
-    assert first.result["text/plain"].startswith("<Task train (podtask-")
+    assert any(shown["text/plain"].startswith("<Task train (podtask-") for shown in first.displays)
     assert "released" not in first.stdout
     other = kernel.start(
         f"print('in between')\nopen({gate!r}, 'w').close()\ntrain.wait(60)\nprint('after')"
@@ -75,3 +74,24 @@ def test_terminal_prints_as_it_comes(shell: Shell, capsys: pytest.CaptureFixture
     shell.run("%%podtask --local -d --as job\nprint('hello')\n6 * 7")
     assert shell["job"].result(60) == 42
     assert shell["job"] is shell["_task"]
+
+
+@pytest.mark.feature("N08")
+def test_handle_that_is_shown_becomes_its_last_state(kernel: Kernel, tmp_path: object) -> None:
+    """A handle's card is one display in its own cell, and says in the end how the task ended."""
+    gate = f"{tmp_path}/gate"
+    kernel.run("%%podtask --local -d --as train\nprint('begun')\n" + GATE.format(gate))
+    own = kernel.start("display(train)")
+    before = kernel.finish()
+    assert ["podtask-card" in each["text/html"] for each in before.displays] == [True]
+    kernel.start(f"open({gate!r}, 'w').close()")
+    found = kernel.cells(
+        lambda cells: any(
+            "train · ok" in each["text/html"] for each in cells.get(own, Ran()).displays
+        )
+    )
+    last = found[own].displays[-1]
+    assert last["text/plain"].endswith(": ok>")
+    assert "begun" in last["text/html"]
+    assert "Pending" not in last["text/html"]
+    assert "train · ok" in kernel.run("train").displays[0]["text/html"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 from podtask.backend import Glimpse
-from podtask.details import merged, pod_text, unfolded, words
+from podtask.details import amounts, merged, pod_text, unfolded, words
 
 STEPS = [
     ("Pending", 0.0, 0.01),
@@ -26,8 +27,8 @@ def test_phase_said_in_several_ways_is_one() -> None:
 
 def test_html_is_escaped_and_names_the_slowest() -> None:
     """What the cluster and sidecars say is text; the longest phase stands out."""
-    shown = unfolded("podtask-1", list(merged(STEPS)), True, Glimpse(("Failed: <b>",), (("side", "a < b"),)), "spec: <x>")  # fmt: skip
-    for text in ("pulling &lt;image&gt;", "Failed: &lt;b&gt;", "a &lt; b", "spec: &lt;x&gt;",
+    shown = unfolded("podtask-1", list(merged(STEPS)), True, Glimpse(("Failed: <b>",), (("side", "a < b"),)), "spec: <x>", [("cpu", "1.0 s", "<2>", "–")])  # fmt: skip
+    for text in ("pulling &lt;image&gt;", "Failed: &lt;b&gt;", "a &lt; b", "spec: &lt;x&gt;", "&lt;2&gt;",
                  "last lines of side", '<span style="font-weight:600">Pending</span>'):  # fmt: skip
         assert text in shown
     assert "<b>" not in shown
@@ -44,3 +45,21 @@ def test_pod_is_shown_without_values_of_variables() -> None:
     assert "managedFields" not in text
     assert "status" not in text
     assert pod_text({}) == ""
+
+
+@pytest.mark.feature("N15")
+def test_what_was_used_of_what_was_asked_for() -> None:
+    """CPU and memory stand beside the requests and limits of the cell's own container."""
+    resources = {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"memory": "8Gi"}}
+    own = {"name": "own", "resources": resources}
+    pod = {"metadata": {"annotations": {"kubectl.kubernetes.io/default-container": "own"}},
+           "spec": {"containers": [{"name": "side"}, own]}}  # fmt: skip
+    usage = {"seconds": 4.0, "cpu": 6.0, "process": 2.5 * 2**30, "container": 3 * 2**30}
+    assert amounts(pod, usage) == [
+        ("cpu", "6.0 s, 1.5 on average", "2", "–"),
+        ("memory", "2.5 GiB at most, 3.0 GiB with its files", "1Gi", "8Gi"),
+    ]
+    del own["resources"]
+    assert amounts(pod, {"seconds": 0.0, "cpu": 0.0, "process": 2**20}) == [
+        ("cpu", "0.0 s", "–", "–"), ("memory", "1 MiB at most", "–", "–")]  # fmt: skip
+    assert amounts({}, usage) == amounts(pod, {}) == []

@@ -141,6 +141,20 @@ def test_presets_may_come_in_any_order(pair: tuple[str, str]) -> None:
     }
 
 
+def test_objects_of_one_name_are_two_volumes() -> None:
+    """A secret and a config map of the same name, as Helm makes them, are both mounted."""
+    found = PodTemplate().with_(
+        presets.secret("app", "/secret"), presets.config_map("app", "/config"),
+        presets.config_map("app", "/again"),
+    )  # fmt: skip
+    assert [each["name"] for each in found.pod_spec["volumes"]] == ["app", "app-2"]
+    mounts = found.pod_spec["containers"][0]["volumeMounts"]
+    assert [(each["name"], each["mountPath"]) for each in mounts] == [
+        ("app", "/secret"), ("app-2", "/config"), ("app-2", "/again"),
+    ]  # fmt: skip
+    assert rendered(found)
+
+
 def test_same_preset_twice_is_one() -> None:
     """Applying a preset again changes nothing."""
     for preset, _ in CASES.values():

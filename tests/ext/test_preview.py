@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 from podtask import PodTemplate, RunOptions
+from podtask.marks import dropped
 from podtask.preview import Preview
-from podtask.remote import dropped
 
 from tests.ext.test_pretty import HOSTILE
 from tests.notebook import Shell

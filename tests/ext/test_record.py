@@ -73,6 +73,7 @@ def swapped(log: bytes) -> bytes:
     ],
     ids=["another key", "other data", "torn", "cut", "no header", "no mapping"],
 )
+@pytest.mark.fault(70)
 def test_forged_or_torn_record_is_refused(log: bytes, says: str) -> None:
     """An error that says why; a forger's pickle is not looked at."""
     with pytest.raises(TaskError, match=says):

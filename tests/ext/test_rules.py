@@ -225,5 +225,5 @@ def test_every_option_is_known_here() -> None:
     rows = {name for row in ROWS.values() for name in row.options}
     elsewhere = {"template", "inputs", "outputs", "namespace", "context", "local", "dry_run",
                  "detach", "keep", "name", "no_log_result", "max_input", "pip", "index_url", "extra_index_url", "pre",
-                 "constraint", "retries", "retry_on"}  # fmt: skip
+                 "constraint", "retries", "retry_on", "channel"}  # fmt: skip
     assert rows | elsewhere == set(RunOptions.__dataclass_fields__)

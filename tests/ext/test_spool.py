@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import multiprocessing
 import resource
 import socket
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 
 import pytest
 from podtask.runner import wire
@@ -14,17 +15,6 @@ from podtask.runner.spool import IN_MEMORY, SEGMENT, Spool, scratch
 
 PIECE = 512 << 10
 IN_SEGMENT = SEGMENT // PIECE
-
-
-@contextmanager
-def limited(kind: int, value: int) -> Iterator[None]:
-    """Makes the operating system refuse more of a resource for a while."""
-    soft, hard = resource.getrlimit(kind)
-    resource.setrlimit(kind, (value, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(kind, (soft, hard))
 
 
 def piece(number: int) -> bytes:
@@ -168,31 +158,42 @@ def test_scratch_file_is_written_and_read() -> None:
         assert file.read() == b"kept"
 
 
-def test_without_files_frames_are_kept_in_memory(make: Make) -> None:
+def kept_with(kind: int, value: int, last: int) -> tuple[int, int, bytes]:
+    """Returns first, last and all frames of a spool that was filled with less of a resource.
+
+    In a process of its own: other threads of this one cannot do without.
+    """
+    alone = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=alone) as process:
+        return process.submit(_kept_with, kind, value, last).result()
+
+
+def _kept_with(kind: int, value: int, last: int) -> tuple[int, int, bytes]:
+    soft, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (value, hard))
+    spool = Spool(256 << 20)
+    for frame in pieces(1, last):
+        spool.append(frame)
+    resource.setrlimit(kind, (soft, hard))
+    return spool.first, spool.last, everything(spool, spool.first)
+
+
+def test_without_files_frames_are_kept_in_memory() -> None:
     """Where no file can be made, the spool works just so."""
-    with limited(resource.RLIMIT_NOFILE, 0):
-        found = scratch()
-        spool = make(pieces(1, 3))
-    assert found is None
-    assert everything(spool, 1) == b"".join(pieces(1, 3))
+    assert kept_with(resource.RLIMIT_NOFILE, 0, 3) == (1, 3, b"".join(pieces(1, 3)))
 
 
-def test_in_memory_the_limit_is_lower(make: Make) -> None:
+def test_in_memory_the_limit_is_lower() -> None:
     """Memory is the user's: few frames are kept there, and the oldest go earlier."""
-    last = 2 * IN_MEMORY // PIECE
-    with limited(resource.RLIMIT_NOFILE, 0):
-        spool = make(pieces(1, last))
-    kept = everything(spool, spool.first)
+    first, last, kept = kept_with(resource.RLIMIT_NOFILE, 0, 2 * IN_MEMORY // PIECE)
     assert 0 < len(kept) <= IN_MEMORY
-    assert kept == b"".join(pieces(spool.first, last))
+    assert kept == b"".join(pieces(first, last))
 
 
-def test_full_disk_loses_no_frame(make: Make) -> None:
+def test_full_disk_loses_no_frame() -> None:
     """When the file can grow no more, in the middle of a frame too, all frames stay readable."""
-    with limited(resource.RLIMIT_FSIZE, 3 * PIECE + 10):
-        spool = make(pieces(1, 6))
-    assert (spool.first, spool.last) == (1, 6)
-    assert everything(spool, 1) == b"".join(pieces(1, 6))
+    frames = b"".join(pieces(1, 6))
+    assert kept_with(resource.RLIMIT_FSIZE, 3 * PIECE + 10, 6) == (1, 6, frames)
 
 
 def test_client_slower_than_the_output_is_told_what_it_lost(make: Make) -> None:

@@ -13,7 +13,7 @@ import pytest
 from podtask.backend import ByteStream
 from podtask.channel import Channel
 from podtask.local import LocalProcess
-from podtask.manifest import Identity, render
+from podtask.manifest import NO_CLIENT, Identity, render
 from podtask.options import RunOptions
 from podtask.runner import wire
 from podtask.unpack import unpack
@@ -202,3 +202,50 @@ def test_cell_cannot_write_into_what_the_runner_keeps() -> None:
 
     frames = asyncio.run(scene())
     assert [(frame.seq, frame.kind) for frame in frames] == [(1, wire.STATE), (2, wire.STREAM)]
+
+
+def test_runner_whose_cell_never_comes_ends() -> None:
+    """--wait holds too where the notebook dies while it sends the inputs."""
+
+    async def scene() -> int | None:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions.of(wait="1s"), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        came: list[ByteStream] = []
+
+        class Dying(Unreliable):
+            async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
+                if came:
+                    await asyncio.Event().wait()
+                return await placement.connect(lambda stream: greet(dying(stream)))
+
+        def dying(stream: ByteStream) -> ByteStream:
+            came.append(Cut(stream, 1 << 20))
+            return came[0]
+
+        work = job("len(big)", [], {"big": bytes(50 << 20)})
+        channel = Channel(Dying(placement, []), KEY, lambda python: work, lambda frame: None)
+        talk = asyncio.ensure_future(channel.run())
+        try:
+            return (await asyncio.wait_for(placement.ended(), 30)).code
+        finally:
+            talk.cancel()
+            await placement.delete()
+
+    assert asyncio.run(scene()) == NO_CLIENT
+
+
+@pytest.mark.feature("N15")
+def test_verdict_says_what_was_used() -> None:
+    """CPU seconds and the largest process, those that the cell started among it."""
+    source = """
+import subprocess, sys, time
+burn = "import time\\nwhile time.process_time() < 0.3: pass"
+subprocess.run([sys.executable, "-c", burn], check=True)
+exec(burn)
+held = b"x" * (150 << 20)
+"""
+    verdict, _, _ = asyncio.run(run(job(source, []), []))
+    used = verdict.end["usage"]
+    assert used["cpu"] >= 0.6
+    assert used["process"] >= 150 << 20

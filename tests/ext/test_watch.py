@@ -159,6 +159,7 @@ async def expired(request: web.Request) -> web.StreamResponse:
 @pytest.mark.parametrize(
     "first", [a_page, nonsense, cut, expired], ids=["page", "nonsense", "cut", "410"]
 )
+@pytest.mark.fault(81)
 def test_watch_goes_on_after_what_is_none(first: Handler) -> None:
     """It lists anew and watches from there."""
     follow([first, listed, changed], 7)

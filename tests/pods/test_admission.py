@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import socketserver
+import threading
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -22,6 +27,7 @@ def refused(template: Any, **options: Any) -> str:
 
 
 @pytest.mark.feature("N04")
+@pytest.mark.fault(3)
 def test_quota_is_named(cluster: Any, namespace: str) -> None:
     """What a quota leaves no room for, and what it wants set, is said with its name."""
     quota = ("create", "quota", "-n", namespace)
@@ -35,6 +41,7 @@ def test_quota_is_named(cluster: Any, namespace: str) -> None:
 
 
 @pytest.mark.feature("N04")
+@pytest.mark.fault(6)
 def test_limit_range_is_named(cluster: Any, namespace: str) -> None:
     """A LimitRange says its own limit and what to change."""
     limits = [{"type": "Container", "max": {"memory": "64Mi"}}]
@@ -46,6 +53,7 @@ def test_limit_range_is_named(cluster: Any, namespace: str) -> None:
 
 
 @pytest.mark.feature("B12", "N04")
+@pytest.mark.fault(6)
 def test_policy_against_host_paths_is_said_in_words(cluster: Any, namespace: str) -> None:
     """Pod Security's refusal names the volume."""
     label = "pod-security.kubernetes.io/enforce=baseline"
@@ -72,9 +80,9 @@ def test_missing_priority_class_is_named() -> None:
     assert "spec.priorityClassName" in said
 
 
-@pytest.mark.feature("N04")
-def test_webhook_that_does_not_answer_is_named(cluster: Any, namespace: str) -> None:
-    """A webhook that nobody answers for is named, and that it is not the pod's fault."""
+@contextmanager
+def webhook(cluster: Any, namespace: str, url: str, seconds: int) -> Iterator[Callable[[], None]]:
+    """The API server asks there before it takes a pod of the namespace; yields what ends that."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
     rule = {
         "apiGroups": [""],
@@ -86,33 +94,85 @@ def test_webhook_that_does_not_answer_is_named(cluster: Any, namespace: str) -> 
         "name": "team.podtask.test",
         "admissionReviewVersions": ["v1"],
         "sideEffects": "None",
-        "clientConfig": {"url": "https://127.0.0.1:1/nobody"},
+        "clientConfig": {"url": url},
         "rules": [rule],
-        "timeoutSeconds": 1,
+        "timeoutSeconds": seconds,
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
     }
     made = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
             "metadata": {"name": name}, "webhooks": [hook]}  # fmt: skip
     cluster.kubectl("create", "--filename=-", input=json.dumps(made))
+
+    def end() -> None:
+        kind = "validatingwebhookconfigurations"
+        cluster.kubectl("delete", kind, name, "--ignore-not-found")
+
     try:
         wait_for_refusal(cluster, namespace)
-        said = failure(submit(None))
+        yield end
     finally:
-        cluster.kubectl("delete", "validatingwebhookconfigurations", name)
+        end()
+
+
+@pytest.mark.feature("N04")
+@pytest.mark.fault(6)
+def test_webhook_that_does_not_answer_is_named(cluster: Any, namespace: str) -> None:
+    """A webhook that nobody answers for is named, and that it is not the pod's fault."""
+    with webhook(cluster, namespace, "https://127.0.0.1:1/nobody", 1):
+        said = failure(submit(None))
     assert "Webhook 'team.podtask.test' does not answer" in said
     assert len(said.splitlines()) <= 3
 
 
-def wait_for_refusal(cluster: Any, namespace: str) -> None:
-    """Returns when the API server, which learns of a policy a moment later, obeys it."""
+@pytest.mark.fault(6)
+def test_creation_is_tried_again_while_a_webhook_fails(cluster: Any, namespace: str) -> None:
+    """One that breaks off the first question, and is away at the next, costs a moment."""
+    assert cluster.node
+    armed, held, away = threading.Event(), threading.Event(), threading.Event()
+    asked = itertools.count()
+
+    class Hook(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            if armed.is_set() and next(asked) == 1:
+                held.set()
+                away.wait(20)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            url = f"https://127.0.0.1:{server.server_address[1]}/hook"
+            with webhook(cluster, namespace, url, 15) as end:
+                armed.set()
+                task = submit(None, "6 * 7")
+                assert held.wait(60), task.error
+                end()
+                while not accepted(cluster, namespace):
+                    pass
+                away.set()
+                assert task.result(60) == 42
+        finally:
+            away.set()
+            server.shutdown()
+    pods = cluster.kubectl_json("get", "pods", "-n", namespace)["items"]
+    assert {each["metadata"]["name"] for each in pods} <= {task.name}
+
+
+def accepted(cluster: Any, namespace: str) -> bool:
+    """Returns whether the API server would take a pod of the namespace."""
     probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"},
              "spec": {"containers": [{"name": "x", "image": "x"}]}}  # fmt: skip
     dry = ("create", "-n", namespace, "--dry-run=server", "--filename=-")
-    while "created" in cluster.kubectl(*dry, input=json.dumps(probe), check=False):
+    return "created" in cluster.kubectl(*dry, input=json.dumps(probe), check=False)
+
+
+def wait_for_refusal(cluster: Any, namespace: str) -> None:
+    """Returns when the API server, which learns of a policy a moment later, obeys it."""
+    while accepted(cluster, namespace):
         pass
 
 
 @pytest.mark.feature("N04")
+@pytest.mark.fault(6)
 def test_policy_of_the_cluster_is_quoted(cluster: Any, namespace: str) -> None:
     """A ValidatingAdmissionPolicy's own message is shown."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"

@@ -83,6 +83,7 @@ def test_error_is_raised_as_its_own_type_with_the_cells_line(start_kernel: START
 
 
 @pytest.mark.parametrize("minor", ["3.9", "3.11", "3.13"])
+@pytest.mark.fault(14)
 def test_quickstarts_cell_runs_under_each_python(pods: Shell, minor: str) -> None:
     """The same notebook's cell and function run in pods of other minor versions, without a crash."""
     pods.run("points = 1000\nscale = 1.0\ndef area(radius):\n    return scale * radius ** 2")
@@ -103,6 +104,7 @@ def test_quickstarts_cell_runs_under_each_python(pods: Shell, minor: str) -> Non
 
 
 @pytest.mark.feature("B02", "B13", "B21", "A01", "A05", "A06", "A08", "A17", "A23", "B08")
+@pytest.mark.fault(57, 58)
 def test_template_with_sidecar_init_container_and_volume(
     pods: Shell, cluster: Any, namespace: str
 ) -> None:

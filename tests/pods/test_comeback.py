@@ -56,6 +56,17 @@ def ended(cluster: Any, namespace: str, name: str) -> None:
     cluster.kubectl("wait", path, f"pod/{name}", "-n", namespace, "--timeout=30s")
 
 
+@pytest.mark.feature("N02", "N03")
+def test_interrupt_right_after_coming_back_reaches_the_cell(pods: Shell, kubeconfig: Path) -> None:
+    """What is not found or connected yet is not deleted for that: the cell is told when it can be."""
+    source = ("import time\nprint('line 0')\ntry:\n    time.sleep(600)\n"
+              "except KeyboardInterrupt:\n    value = 'told'\nvalue")  # fmt: skip
+    task = podtask.attach(start_and_kill(kubeconfig, source))
+    task.interrupt()
+    assert task.result(60) == "told"
+    assert task.values == {"value": "told"}
+
+
 @pytest.mark.feature("N02")
 def test_another_process_gets_every_line_and_the_value(pods: Shell, kubeconfig: Path) -> None:
     """The process that submitted a cell is killed; one that attaches has all of it, once."""
@@ -68,6 +79,7 @@ def test_another_process_gets_every_line_and_the_value(pods: Shell, kubeconfig: 
 
 
 @pytest.mark.feature("N02")
+@pytest.mark.fault(77)
 def test_finished_pod_is_read_from_its_log(
     pods: Shell, kubeconfig: Path, cluster: Any, namespace: str
 ) -> None:
@@ -80,7 +92,7 @@ def test_finished_pod_is_read_from_its_log(
     assert task.values == {"value": {"rows": list(range(1000))}}
     gone = cluster.kubectl("wait", "--for=delete", f"pod/{name}", "-n", namespace, "--timeout=20s")
     assert name in gone
-    with pytest.raises(podtask.InputError, match="There is no task"):
+    with pytest.raises(podtask.InputError, match=r"There is no task[^\n]*\nIts result was taken"):
         podtask.attach(name).result(30)
 
 

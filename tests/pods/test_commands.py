@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.notebook import Kernel, Shell
-from tests.pods.waiting import IMAGE
+from tests.pods.waiting import HOLD, IMAGE, asked, submit
 
 pytestmark = pytest.mark.cluster
 UNTIL = "while {!r} not in _task.logs(): _task.updates.get(timeout=60)"
@@ -16,6 +16,7 @@ HELD = f"%%podtask -d --as held --image {IMAGE}\nprint('line one')\nimport time;
 
 
 @pytest.mark.feature("P03", "N09")
+@pytest.mark.fault(44, 61)
 def test_task_is_listed_read_and_cancelled(pods: Shell, cluster: Any, namespace: str) -> None:
     """Its name, state and last line; the log of each of its containers; its end."""
     side = [
@@ -56,6 +57,16 @@ def test_attach_brings_output_and_values(start_kernel: Callable[..., Kernel]) ->
     assert ran.result == {"text/plain": "42"}
 
 
+@pytest.mark.fault(28)
+def test_log_is_there_as_soon_as_the_cell_speaks(pods: Shell) -> None:
+    """The kubelet hears of a container as much as a second after that has begun to write."""
+    task = submit(None, HOLD)
+    asked(task)
+    assert "up\n" in task.logs("primary")
+    task.reply({"eof": True})
+    assert task.exception(60) is None
+
+
 @pytest.mark.feature("P03", "N03")
 def test_what_is_left_is_cleaned_up(
     start_kernel: Callable[..., Kernel], cluster: Any, namespace: str
@@ -79,6 +90,7 @@ def test_what_is_left_is_cleaned_up(
 
 
 @pytest.mark.feature("N02", "N03")
+@pytest.mark.fault(76)
 def test_next_kernel_of_a_notebook_is_told_and_cleans_up(
     start_kernel: Callable[..., Kernel],
     cluster: Any,

@@ -11,12 +11,21 @@ from typing import Any
 import pytest
 
 from tests.notebook import Shell
+from tests.pods.waiting import asked, submit
 
 from .conftest import in_namespace
 
 pytestmark = pytest.mark.cluster
 LINES = 100_000
 MIB = 50
+RULES = [
+    {
+        "apiGroups": [""],
+        "resources": ["pods"],
+        "verbs": ["create", "get", "list", "watch", "delete"],
+    },
+    {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]},
+]
 
 
 @pytest.fixture
@@ -34,7 +43,9 @@ def cut(
     return proxy
 
 
-def test_five_cuts_lose_nothing(shell: Shell, cut: Any) -> None:
+@pytest.mark.fault(29, 33, 34, 70)
+@pytest.mark.parametrize("channel", ["port-forward", "exec"])
+def test_five_cuts_lose_nothing(shell: Shell, cut: Any, channel: str) -> None:
     """100,000 lines and 50 MB arrive whole and once, over five cut connections."""
     import podtask
 
@@ -46,7 +57,9 @@ def test_five_cuts_lose_nothing(shell: Shell, cut: Any) -> None:
         f"value = os.urandom({MIB} << 20)\n"
         "digest = hashlib.sha256(value).hexdigest()\n"
     )
-    task = podtask.submit(source, options=podtask.RunOptions.of(outputs="value,digest"))
+    task = podtask.submit(
+        source, options=podtask.RunOptions.of(outputs="value,digest", channel=channel)
+    )
     cuts = 0
     seen = 0
     while not task.done() and cuts < 4:
@@ -60,6 +73,7 @@ def test_five_cuts_lose_nothing(shell: Shell, cut: Any) -> None:
     cut.cut_after(MIB // 2 << 20)
     outcome = task.outcome(120)
     assert outcome.error is None
+    assert task.channel == channel
     assert cuts == 4
     assert cut.cuts >= 5
     assert task._pursuit.channel is not None
@@ -68,6 +82,7 @@ def test_five_cuts_lose_nothing(shell: Shell, cut: Any) -> None:
     assert hashlib.sha256(task.values["value"]).hexdigest() == task.values["digest"]
 
 
+@pytest.mark.fault(12)
 def test_inputs_survive_a_cut(shell: Shell, cut: Any) -> None:
     """A cut while 50 MB of input are on their way: the upload goes on where it was."""
     shell["big"] = bytes(range(256)) * (MIB << 12)
@@ -91,3 +106,46 @@ def test_interrupt_during_an_outage_is_delivered(shell: Shell, cut: Any) -> None
     started = time.monotonic()
     assert isinstance(task.outcome(60).error, KeyboardInterrupt)
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.fault(30)
+def test_connections_that_fall_silent_are_replaced(shell: Shell, cut: Any) -> None:
+    """Neither data nor an end comes any more: the task connects anew by its own clock."""
+    task = submit(None, "print('up')\ngiven = input()\nprint('after')\ngiven")
+    asked(task)
+    cut.freeze()
+    task.reply({"value": "told"})
+    assert task.result(120) == "told"
+    assert task.logs() == "up\nafter\n"
+    assert cut.cuts == 0
+
+
+@pytest.mark.fault(10)
+def test_credentials_that_expire_end_nothing(
+    shell: Shell,
+    cluster: Any,
+    namespace: str,
+    api_proxy: Callable[..., Any],
+    restricted_kubeconfig: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A token that is refused in the middle is told; with a new one the task goes on to its end."""
+    first, second = (restricted_kubeconfig(RULES) for _ in range(2))
+    proxy = api_proxy(first)
+    config = in_namespace(proxy.kubeconfig, namespace, tmp_path / "rotated.yaml")
+    monkeypatch.setenv("KUBECONFIG", str(config))
+    task = submit(None, "print('up')\ngiven = input()\ngiven")
+    asked(task)
+    cluster.kubectl("delete", "serviceaccount", first.stem, "-n", namespace)
+    while "Unauthorized" not in cluster.kubectl("get", "pods", kubeconfig=first, check=False):
+        pass
+    proxy.cut()
+    while (update := task.updates.get(timeout=60)).kind != "note":
+        assert update.kind != "done", task.error
+    assert "expired or wrong: log in again" in update.text
+    new = cluster.write_kubeconfig(tmp_path / "new", source=second, port=proxy.port)
+    in_namespace(new, namespace, config)
+    task.reply({"value": "told"})
+    assert task.result(60) == "told"
+    assert task.logs() == "up\n"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 from podtask import listing
-from podtask.doctor import INSTEAD, NEEDED, WISHED
+from podtask.doctor import NEEDED, WAYS, WISHED
+from podtask.options import BATCH, EXEC, FORWARD
 
 from tests.ext.test_completion import offered
 from tests.notebook import Shell
@@ -75,18 +76,25 @@ def test_doctor_names_each_fault_with_its_fix(
 
 
 @pytest.mark.feature("P06")
-def test_doctor_takes_exec_in_place_of_port_forward(
-    pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("way", "say"),
+    [(EXEC, "by exec in place of port-forward"), (BATCH, "in batch mode (neither port-forward")],
+)
+def test_doctor_takes_another_way_than_port_forward(
+    pods: Shell,
+    restricted_kubeconfig: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    say: str,
 ) -> None:
-    """Who may exec but not forward ports has what cells need; the line says by which way."""
-    rights = {**NEEDED, **WISHED, **INSTEAD}
-    del rights["pods/portforward"]
+    """Who may exec, or only read logs, has what cells need; the line says by which way."""
+    rights = {**NEEDED, **WISHED, **WAYS[way]}
     rules = [{"apiGroups": [""], "resources": [kind], "verbs": list(verbs)}
              for kind, verbs in rights.items()]  # fmt: skip
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
     found = lines(pods, f"%podtask doctor --image {IMAGE}")
     assert found["rights"].startswith("✓")
-    assert "by exec in place of port-forward" in found["rights"]
+    assert say in found["rights"]
     assert found["image"].startswith("✓")
 
 
@@ -98,7 +106,7 @@ def test_printed_role_is_the_least_that_the_doctor_wants(
     out, _ = pods.output("%podtask rbac -n team")
     printed = yaml.safe_load(out)
     assert printed["metadata"]["namespace"] == "team"
-    assert {rule["resources"][0] for rule in printed["rules"]} == {*NEEDED, *WISHED}
+    assert {rule["resources"][0] for rule in printed["rules"]} == {*NEEDED, *WAYS[FORWARD], *WISHED}
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(printed["rules"])))
     found = lines(pods, f"%podtask doctor --image {IMAGE}")
     assert found["rights"].startswith("✓")

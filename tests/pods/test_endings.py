@@ -22,6 +22,7 @@ def up(task: Task) -> Task:
 
 
 @pytest.mark.feature("S02")
+@pytest.mark.fault(54)
 def test_deletion_by_somebody_is_told(cluster: Any, namespace: str) -> None:
     """A pod that somebody deletes says so."""
     task = up(submit(None, LONG))
@@ -32,6 +33,7 @@ def test_deletion_by_somebody_is_told(cluster: Any, namespace: str) -> None:
 
 
 @pytest.mark.feature("S02")
+@pytest.mark.fault(54, 78)
 def test_deletion_without_grace_is_told(cluster: Any, namespace: str) -> None:
     """A pod that is gone at once says so too."""
     task = up(submit(None, LONG))
@@ -40,6 +42,7 @@ def test_deletion_without_grace_is_told(cluster: Any, namespace: str) -> None:
 
 
 @pytest.mark.feature("S02")
+@pytest.mark.fault(52)
 def test_eviction_is_told(cluster: Any, namespace: str) -> None:
     """A pod that the eviction API removes says that it was evicted, and what prevents it."""
     task = up(submit(None, LONG))
@@ -71,6 +74,7 @@ def test_evicted_cell_is_repeated_on_request(cluster: Any, namespace: str) -> No
 
 
 @pytest.mark.feature("S02")
+@pytest.mark.fault(56)
 def test_deadline_is_told() -> None:
     """A pod past its activeDeadlineSeconds names it."""
     said = failure(submit({"activeDeadlineSeconds": 4, "containers": []}, LONG))
@@ -93,6 +97,7 @@ def test_preemption_is_told(cluster: Any, namespace: str, slot: tuple[str, str])
 
 
 @pytest.mark.feature("S02")
+@pytest.mark.fault(48)
 def test_memory_limit_of_the_cell_is_told() -> None:
     """A cell that the kernel kills for its memory names the limit."""
     said = failure(submit(None, "x = bytearray(b'1') * (300 << 20)", memory="64Mi"))
@@ -105,6 +110,7 @@ SIDE = {"name": "side", "image": "nopython:1"}
 
 
 @pytest.mark.feature("A24", "N09", "S02")
+@pytest.mark.fault(44)
 def test_sidecar_that_fails_is_told_and_the_result_comes_back() -> None:
     """Its name, exit code and last lines in one line; the cell goes on to its result."""
     side = {**SIDE, "command": ["sh", "-c", "echo starting; echo no licence; exit 7"]}

@@ -101,6 +101,7 @@ def test_error_of_a_pod_is_the_cells_own(pods: Shell) -> None:
 
 @pytest.mark.feature("S06", "N05")
 @pytest.mark.parametrize("minor", ["3.9", "3.13"])
+@pytest.mark.fault(14)
 def test_what_another_python_cannot_take_is_named(pods: Shell, minor: str) -> None:
     """Definitions go as source and values as data; a closure is refused with both versions."""
     pods.run(
@@ -143,6 +144,7 @@ def test_figures_tables_and_bars_from_a_pod(start_kernel: START) -> None:
 
 
 @pytest.mark.feature("N01")
+@pytest.mark.fault(47)
 def test_flood_from_a_pod(start_kernel: START) -> None:
     """Of 50 MB the notebook gets head and tail, and task.logs() has all."""
     kernel = start_kernel()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from podtask import InputError
 from podtask.feed import Update
 
 from tests.pods.waiting import failure, submit, until
@@ -88,6 +89,7 @@ def test_silent_kubelet_is_told(tainted: str, cluster: Any, namespace: str) -> N
 
 
 @pytest.mark.feature("S02")
+@pytest.mark.fault(53)
 def test_lost_node_is_told(tainted: str, cluster: Any, namespace: str) -> None:
     """A node that falls silent under a running cell is named; given up, it ends the task.
 
@@ -127,6 +129,50 @@ def test_lost_node_is_told(tainted: str, cluster: Any, namespace: str) -> None:
                         "--ignore-not-found")  # fmt: skip
 
 
+@pytest.mark.fault(26, 45)
+def test_pod_of_unknown_phase_is_followed_on(tainted: str, cluster: Any, namespace: str) -> None:
+    """Phase Unknown ends nothing; a log that its node does not give is an error of its own."""
+    spec = {"nodeSelector": {"podtask.test": tainted}, "tolerations": [{"operator": "Exists"}],
+            "containers": []}  # fmt: skip
+    task = submit(spec)
+    patch = ("patch", "pod", "--subresource=status", "--type=merge", "-n", namespace, "--patch")
+    try:
+        until(task, tainted)
+        cluster.kubectl(*patch, json.dumps({"status": {"phase": "Unknown"}}), task.name)
+        now = "2026-01-01T00:00:00Z"
+        state = {"name": "primary", "ready": True, "started": True, "restartCount": 0, "image": "x",
+                 "imageID": "x", "state": {"running": {"startedAt": now}}}  # fmt: skip
+        status = {"phase": "Running", "startTime": now, "containerStatuses": [state]}
+        cluster.kubectl(*patch, json.dumps({"status": status}), task.name)
+        until(task, "Running")
+        with pytest.raises(InputError, match="No log of container 'primary'"):
+            task.logs("primary")
+        assert not task.done()
+    finally:
+        task.cancel()
+        cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0",
+                        "--ignore-not-found")  # fmt: skip
+
+
+@pytest.mark.fault(51)
+def test_eviction_without_container_states_is_told(
+    tainted: str, cluster: Any, namespace: str
+) -> None:
+    """A kubelet that evicts may report no container: reason and message of the pod are enough."""
+    spec = {"nodeSelector": {"podtask.test": tainted}, "tolerations": [{"operator": "Exists"}],
+            "containers": []}  # fmt: skip
+    task = submit(spec)
+    try:
+        until(task, tainted)
+        status = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."}
+        cluster.kubectl("patch", "pod", task.name, "--subresource=status", "--type=merge",
+                        "-n", namespace, "--patch", json.dumps({"status": status}))  # fmt: skip
+        assert "its node evicted it: The node was low on memory" in failure(task)
+    finally:
+        cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0",
+                        "--ignore-not-found")  # fmt: skip
+
+
 REJECTED: dict[str, tuple[dict[str, Any], str, str]] = {
     "affinity": ({"nodeSelector": {"disk": "none"}}, "has not the labels", "spec.nodeSelector"),
     "resources": (
@@ -139,6 +185,7 @@ REJECTED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.feature("S03", "N04")
 @pytest.mark.parametrize(("template", "say", "do"), REJECTED.values(), ids=REJECTED)
+@pytest.mark.fault(24)
 def test_pod_that_its_kubelet_refuses_is_told(
     cluster: Any, template: dict[str, Any], say: str, do: str
 ) -> None:
@@ -157,6 +204,7 @@ def test_pod_that_its_kubelet_refuses_is_told(
 
 
 @pytest.mark.feature("S03", "N04")
+@pytest.mark.fault(21)
 def test_sandbox_that_fails_is_told(cluster: Any) -> None:
     """A runtime that the node does not have is named, with the field."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
@@ -172,6 +220,7 @@ def test_sandbox_that_fails_is_told(cluster: Any) -> None:
 
 
 @pytest.mark.feature("S03", "N04")
+@pytest.mark.fault(21)
 def test_volume_that_is_not_mounted_is_told(cluster: Any, namespace: str) -> None:
     """A claim whose volume cannot be mounted shows the kubelet's words."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
@@ -207,6 +256,7 @@ def test_volume_that_is_not_mounted_is_told(cluster: Any, namespace: str) -> Non
 
 
 @pytest.mark.feature("N04")
+@pytest.mark.fault(5)
 def test_events_that_may_not_be_read_cost_nothing(
     restricted_kubeconfig: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

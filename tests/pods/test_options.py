@@ -10,6 +10,7 @@ from typing import Any
 import podtask
 import pytest
 from podtask import PodTemplate, RunOptions
+from podtask.feed import Update
 from podtask.presets import config_map, empty_dir, env_from_secret, init, secret, sidecar
 
 from tests.notebook import Shell
@@ -99,6 +100,16 @@ def test_dry_run_names_fields_that_the_cluster_drops(pods: Shell) -> None:
     out, _ = pods.output(f"%%podtask -t t --image {IMAGE} --dry-run\n1")
     assert "but drops: spec.workloadRef" in out
     assert "These features are off in the cluster." in out
+
+
+@pytest.mark.fault(8)
+def test_cell_names_fields_that_the_cluster_drops() -> None:
+    """A field that vanishes at the creation is named beside the cell, which runs."""
+    spec = {"containers": [], "workloadRef": {"name": "w", "podGroup": "g"}}
+    task = podtask.submit("6 * 7", template=spec, options=RunOptions.of(image=IMAGE))
+    assert task.result(60) == 42
+    told = [update.text for update in iter(task.updates.get_nowait, Update("done"))]
+    assert "The cluster drops spec.workloadRef: these features are off in it." in told
 
 
 @pytest.mark.feature("B19")

@@ -53,6 +53,7 @@ def test_ipython_display_without_ipython(start_kernel: START, minor: str) -> Non
 
 
 @pytest.mark.feature("A33")
+@pytest.mark.fault(74)
 def test_await_and_what_is_left_in_a_pod(pods: Shell) -> None:
     """Top-level await works under another minor version; what is left running is named."""
     out, err = pods.output(

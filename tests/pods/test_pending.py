@@ -79,6 +79,7 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.feature("S03", "N04", "B16", "A41")
 @pytest.mark.parametrize(("template", "theirs", "ours"), WAITING.values(), ids=WAITING)
+@pytest.mark.fault(15)
 def test_waiting_pod_says_why(template: dict[str, Any], theirs: str, ours: str) -> None:
     """A state that may pass is one line, with the cluster's words and the field to change."""
     task = submit(template)
@@ -92,6 +93,7 @@ def test_waiting_pod_says_why(template: dict[str, Any], theirs: str, ours: str) 
 
 
 @pytest.mark.feature("N04")
+@pytest.mark.fault(15)
 def test_start_timeout_says_what_it_waited_for() -> None:
     """When --start-timeout is over, the error has the sentence too."""
     said = failure(submit({"nodeSelector": {"disk": "none"}, "containers": []}, start_timeout=4))
@@ -180,6 +182,7 @@ FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 @pytest.mark.feature("S03", "N04", "A43", "N09")
 @pytest.mark.parametrize(("template", "said"), FAILING.values(), ids=FAILING)
+@pytest.mark.fault(18, 19, 20, 22, 60)
 def test_hopeless_pod_fails_within_seconds(
     apply: Apply, template: dict[str, Any], said: list[str]
 ) -> None:
@@ -193,3 +196,24 @@ def test_hopeless_pod_fails_within_seconds(
         assert part in shown
     assert len(shown.splitlines()) <= 3
     assert "hidden-value" not in shown
+
+
+@pytest.mark.fault(82)
+def test_events_are_the_pods_own(apply: Apply, namespace: str) -> None:
+    """One of an older pod of that name is left out; one with nothing but an eventTime is in."""
+    task = submit({"nodeSelector": {"disk": "none"}, "containers": []})
+    try:
+        until(task, "node affinity/selector")
+        (own,) = task.events()
+        pod = own["involvedObject"]
+        common = {"kind": "Event", "type": "Warning", "action": "Try", "reportingComponent": "test.io/x",
+                  "reportingInstance": "x", "eventTime": "2126-01-01T00:00:00.000000Z"}  # fmt: skip
+        apply(
+            {**common, "metadata": {"name": "older"}, "reason": "Older", "message": "old",
+             "involvedObject": {**pod, "uid": "00000000-0000-0000-0000-000000000000"}},
+            {**common, "metadata": {"name": "newer"}, "reason": "Newer", "message": "new",
+             "involvedObject": pod},
+        )  # fmt: skip
+        assert [event["reason"] for event in task.events()] == ["FailedScheduling", "Newer"]
+    finally:
+        task.cancel()

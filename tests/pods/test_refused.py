@@ -27,6 +27,7 @@ def test_missing_namespace_is_named(pods: Shell) -> None:
     assert len(lines(shown)) <= 3
 
 
+@pytest.mark.fault(7)
 def test_refusal_is_shown_field_by_field(pods: Shell) -> None:
     """What the API server finds wrong is listed by field."""
     pods.run(
@@ -49,6 +50,7 @@ def test_unknown_field_is_refused_by_name(pods: Shell) -> None:
     assert len(lines(shown)) <= 3
 
 
+@pytest.mark.fault(5)
 def test_right_to_create_is_named(
     pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,25 +62,28 @@ def test_right_to_create_is_named(
     assert len(lines(shown)) <= 3
 
 
-def test_right_to_forward_ports_is_named(
+@pytest.mark.fault(5)
+def test_rights_to_reach_a_pod_are_named(
     pods: Shell,
     restricted_kubeconfig: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
     cluster: Any,
     namespace: str,
 ) -> None:
-    """Without pods/portforward and pods/exec the verbs are named, and the pod is deleted."""
+    """Without pods/portforward, pods/exec and pods/log the last is named, and no pod is left."""
     verbs = ["create", "get", "list", "watch", "delete"]
     config = restricted_kubeconfig([{**RULES, "verbs": verbs}])
     monkeypatch.setenv("KUBECONFIG", str(config))
     shown = pods.shown_error("%%podtask --image python:3.11-slim\n1")
-    assert "resource pods/portforward or pods/exec" in shown
+    assert "Neither port-forward nor exec is allowed" in shown
+    assert "verb get, resource pods/log" in shown
     cluster.kubectl(
         "wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=20s", check=False
     )
     assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
 
 
+@pytest.mark.fault(63, 64, 65, 66)
 def test_exec_does_where_ports_may_not_be_forwarded(
     pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +113,7 @@ def test_least_rights_are_enough(
     assert pods["x"] == 42
 
 
+@pytest.mark.fault(81)
 def test_without_the_right_to_watch_pods_are_asked_for(
     pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +139,7 @@ def test_unreachable_api_server_is_named(
     assert len(lines(shown)) <= 3
 
 
+@pytest.mark.fault(14)
 def test_image_without_python_is_named(pods: Shell) -> None:
     """An image without python3 fails within seconds, with what to choose instead."""
     shown = pods.shown_error("%%podtask --image nopython:1\n1")

@@ -66,6 +66,7 @@ def own_node(cluster: Any) -> None:
 
 @pytest.mark.feature("S04", "A11")
 @pytest.mark.parametrize(("status", "template", "said"), PULLS.values(), ids=PULLS)
+@pytest.mark.fault(16)
 def test_hopeless_image_fails_within_seconds(
     status: int, template: dict[str, Any], said: list[str]
 ) -> None:
@@ -82,6 +83,7 @@ def test_hopeless_image_fails_within_seconds(
 
 @pytest.mark.feature("S04", "S03")
 @pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.fault(16)
 def test_registry_that_may_recover_is_waited_for(status: int) -> None:
     """A rate limit, or a registry that fails, waits until --start-timeout and says so."""
     text = "Rate limited" if status == 429 else "503"

@@ -15,7 +15,9 @@ START = Callable[..., Kernel]
 COUNTING = "import time\nfor n in range(10_000):\n    print('tick', n)\n    time.sleep(0.05)\n"
 
 
+@pytest.mark.feature("N03")
 @pytest.mark.feature("S05", "A50")
+@pytest.mark.fault(75)
 def test_first_interrupt_reaches_the_cell(
     start_kernel: START, cluster: Any, namespace: str
 ) -> None:
@@ -45,17 +47,20 @@ def test_first_interrupt_reaches_the_cell(
     assert cluster.kubectl_json("get", "pods", "-n", namespace, "-o", "json")["items"] == []
 
 
+@pytest.mark.feature("N03")
 def test_queued_cells_do_not_run_after_an_interrupt(start_kernel: START) -> None:
     """An interrupt stops "run all": it leaves the magic as an exception."""
     kernel = start_kernel()
     kernel.start("%%podtask\n" + COUNTING)
     kernel.until("tick 1\n")
+    queued = kernel.queue("after = 1")
     kernel.interrupt()
     assert kernel.finish().error is not None
-    assert kernel.run("1 + 1").error is None
+    assert kernel.reply(queued) == "aborted"
 
 
 @pytest.mark.feature("A50")
+@pytest.mark.fault(55)
 def test_deleted_pod_interrupts_its_cell(start_kernel: START, cluster: Any, namespace: str) -> None:
     """SIGTERM is a KeyboardInterrupt in the cell: in the grace period it cleans up and is heard."""
     kernel = start_kernel()
@@ -75,7 +80,9 @@ def test_deleted_pod_interrupts_its_cell(start_kernel: START, cluster: Any, name
     assert kernel.run("print(done)").stdout == f"{ticks - 1}\n"
 
 
+@pytest.mark.feature("N03")
 @pytest.mark.feature("S05")
+@pytest.mark.fault(75)
 def test_second_interrupt_deletes_the_pod(
     start_kernel: START, cluster: Any, namespace: str
 ) -> None:
@@ -99,6 +106,7 @@ def test_second_interrupt_deletes_the_pod(
     assert cluster.kubectl_json("get", "pods", "-n", namespace, "-o", "json")["items"] == []
 
 
+@pytest.mark.fault(75)
 def test_interrupt_of_a_waiting_pod_deletes_it(
     start_kernel: START, cluster: Any, namespace: str
 ) -> None:
@@ -120,6 +128,7 @@ def test_interrupt_of_a_waiting_pod_deletes_it(
 
 
 @pytest.mark.parametrize("phase", ["running", "done"])
+@pytest.mark.fault(76)
 def test_pod_of_a_killed_notebook_ends_by_its_bounds(
     start_kernel: START, cluster: Any, namespace: str, phase: str
 ) -> None:

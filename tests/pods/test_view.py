@@ -33,3 +33,26 @@ def test_details_of_a_task(start_kernel: Callable[..., Kernel]) -> None:
     for text in ("&lt;up&gt;", "last lines of side", "kind: Pod", "Running"):
         assert text in shown[-1][1]
     assert shown[-1][1].count(">Running<") == 1
+
+
+USES = """\
+%%podtask -d --as uses --image python:3.11-slim --cpu 500m --memory 400Mi -o held
+import time
+held = bytearray(100 << 20)
+held[:: 4096] = b"x" * len(held[:: 4096])
+while time.process_time() < 0.3:
+    pass"""
+
+
+@pytest.mark.feature("N15")
+def test_what_a_task_used(start_kernel: Callable[..., Kernel]) -> None:
+    """CPU and memory of a pod beside what was asked for; what was fetched has its own bar."""
+    kernel = start_kernel()
+    kernel.run(USES)
+    kernel.run("uses.assign()")
+    said = kernel.run("print(uses.error, sorted(uses.usage), uses.usage['cpu'] >= 0.3, "
+                      "100 << 20 <= uses.usage['process'] <= 400 << 20, "
+                      "uses.usage['container'] >= 100 << 20)").stdout  # fmt: skip
+    assert "None ['container', 'cpu', 'process', 'seconds'] True True True" in said
+    said = kernel.run("print([text for text, *_ in uses.steps])").stdout
+    assert said.index("Packing") < said.index("Creating") < said.index("Running") < said.index("Fetching")  # fmt: skip

@@ -1,0 +1,128 @@
+"""Batch mode: cells with no more rights than to make pods and to read their logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import podtask
+import pytest
+from podtask.manifest import CELL
+
+from tests.notebook import Kernel, Shell
+from tests.pods.test_commands import UNTIL
+
+pytestmark = pytest.mark.cluster
+RULES: list[dict[str, Any]] = [
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "list", "watch", "delete"]},
+    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+]  # fmt: skip
+
+
+@pytest.fixture
+def least(
+    restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> Path:  # fmt: skip
+    """No stream to a pod is allowed."""
+    config = restricted_kubeconfig(RULES)
+    monkeypatch.setenv("KUBECONFIG", str(config))
+    return config
+
+
+def gone(cluster: Any, namespace: str) -> None:
+    """No pod is left."""
+    cluster.kubectl(
+        "wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=20s", check=False
+    )
+    assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
+
+
+def test_cell_works_without_any_stream(
+    pods: Shell, least: Path, cluster: Any, namespace: str
+) -> None:
+    """Inputs, output, errors and values pass; it is said once, and in each closing line."""
+    pods.run("data = list(range(1000))")
+    out, shown = pods.output("%%podtask -o x,y\nprint('seen', len(data))\nx, y = sum(data), 'ö'")
+    assert "seen 1000" in out
+    assert "Neither port-forward nor exec is allowed" in f"{out}{shown}"
+    assert "by batch" in f"{out}{shown}"
+    assert (pods["x"], pods["y"]) == (499_500, "ö")
+    out, shown = pods.output("%%podtask\nprint('again')")
+    assert "again" in out
+    assert "by batch" in f"{out}{shown}"
+    assert "Neither port-forward" not in f"{out}{shown}"  # known by now: no pod is made in vain
+    assert "ZeroDivisionError" in pods.shown_error("%%podtask\n1 / 0")
+    gone(cluster, namespace)
+
+
+def test_output_comes_while_the_cell_runs(start_kernel: Callable[..., Kernel], least: Path, cluster: Any, namespace: str) -> None:  # fmt: skip
+    """Lines are there before the cell's end; an interrupt deletes the pod, and what came stays."""
+    kernel = start_kernel(least)
+    kernel.start("%%podtask --channel batch\nimport time\nfor n in range(1000):\n    print('tick', n)\n    time.sleep(0.1)")  # fmt: skip
+    kernel.until("tick 3\n")
+    kernel.interrupt()
+    ended = kernel.finish()
+    assert ended.error is not None
+    assert ended.error[0] == "KeyboardInterrupt"
+    gone(cluster, namespace)
+
+
+def test_what_does_not_fit_is_refused(pods: Shell, least: Path, cluster: Any, namespace: str) -> None:  # fmt: skip
+    """Inputs of 200 kB are refused with their size and the right that is missing."""
+    pods.run("data = bytes(200_000)")
+    shown = pods.shown_error("%%podtask --channel batch\nlen(data)")
+    assert "in batch mode 160 kB travel at most" in shown
+    assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
+
+
+def test_result_that_may_not_be_logged_is_refused(pods: Shell, least: Path) -> None:
+    """--no-log-result leaves no way for a result, and no pod is made."""
+    shown = pods.shown_error("%%podtask --channel batch --no-log-result\n1")
+    assert "which --no-log-result forbids" in shown
+
+
+def test_another_python_is_refused(pods: Shell, least: Path) -> None:
+    """An image with another minor version cannot take the cell, and the error says which can."""
+    shown = pods.shown_error("%%podtask --channel batch --image python:3.9-slim\n1")
+    assert "which batch mode needs" in shown
+    assert "--image: python:" in shown
+
+
+def test_log_that_may_not_be_read_is_named(
+    pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without pods/log there is no way at all: verb and resource are named."""
+    monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(RULES[:1])))
+    assert "verb get, resource pods/log" in pods.shown_error("%%podtask --channel batch\n1")
+
+
+def test_chosen_way_is_the_only_one(pods: Shell, least: Path) -> None:
+    """``--channel exec`` tries nothing else, and names the right that it lacks."""
+    assert "resource pods/exec" in pods.shown_error("%%podtask --channel exec\n1")
+    assert "resource pods/portforward" in pods.shown_error("%%podtask --channel port-forward\n1")
+
+
+def test_batch_task_is_followed_by_another_kernel(
+    start_kernel: Callable[..., Kernel], pods: Shell, least: Path
+) -> None:
+    """What a killed kernel's task said and found is in its log, for who comes later."""
+    kernel = start_kernel(least)
+    kernel.run("%%podtask -d --as far --channel batch -o x\nprint('from the log')\nx = 42")
+    kernel.run(UNTIL.format("from the log"))
+    kernel.kill()
+    task = podtask.attach("far")
+    assert task.result(120) is None
+    assert task.values == {"x": 42}
+    assert "from the log" in task.logs()
+
+
+def test_manifest_does_not_show_the_cell(pods: Shell, least: Path) -> None:
+    """What --env has, and the cell, are in no manifest that is shown."""
+    task = podtask.submit(
+        "import os\nos.environ['TOKEN'][::-1]",
+        options=podtask.options.RunOptions.of(channel="batch", env={"TOKEN": "hunter2"}),
+    )
+    assert task.result(120) == "2retnuh"
+    assert task.manifest["metadata"]["annotations"][CELL] == "(the cell and its inputs)"
+    assert "hunter2" not in str(task.manifest)

@@ -1,0 +1,105 @@
+"""Many detached tasks of one kernel: one watch, one loop, and nothing of them afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.errors import wait_until
+from tests.notebook import Shell
+from tests.pods.tap import Tap
+from tests.pods.waiting import IMAGE, until
+
+pytestmark = pytest.mark.cluster
+COUNT = 100
+AT_ONCE = 20  # that the node bears; the others wait for it
+IDLE = 32  # connections that may wait for the next request
+
+
+@pytest.fixture
+def room(cluster: Any) -> Iterator[Any]:
+    """Gives the node so many of an extended resource; its name is the attribute ``name``."""
+    assert cluster.node
+    nodes = cluster.kubectl_json("get", "nodes")["items"]
+    node = next(each["metadata"]["name"] for each in nodes if "taints" not in each["spec"])
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    path = f"/status/capacity/podtask.test~1{name}"
+
+    def give(count: int | None) -> None:
+        change = {"op": "remove", "path": path} if count is None else {"op": "add", "path": path, "value": str(count)}  # fmt: skip
+        cluster.kubectl("patch", "node", node, "--subresource=status", "--type=json",
+                        "--patch", json.dumps([change]))  # fmt: skip
+
+    give.name = f"podtask.test/{name}"  # type: ignore[attr-defined]
+    give(0)
+    yield give
+    give(None)
+
+
+@pytest.fixture
+def tap(
+    cluster: Any, namespace: str, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Tap]:
+    """The way of the shell's cells to the API server, which sees what they ask."""
+    made = Tap(cluster.kubeconfig, tmp_path / "tapped.yaml", namespace)
+    monkeypatch.setenv("KUBECONFIG", str(made.kubeconfig))
+    monkeypatch.delenv("PODTASK_BACKEND", raising=False)
+    yield made
+    made.close()
+
+
+def threads() -> list[str]:
+    """Names of the threads there are, without the loop's pool, which has a bound of its own."""
+    return sorted(each.name for each in threading.enumerate() if not each.name.startswith("asyncio_"))  # fmt: skip
+
+
+def held(tap: Tap) -> tuple[list[str], int]:
+    """Threads and descriptors of this process; connections, of which the tap has both ends, apart."""
+    wait_until(lambda: not any("portforward" in each for each in list(tap.asked.values())),
+               "the end of the tasks' connections", seconds=30)  # fmt: skip
+    return threads(), len(os.listdir("/proc/self/fd")) - 3 * tap.connections
+
+
+def no_more(now: tuple[list[str], int], before: tuple[list[str], int]) -> bool:
+    """Whether nothing was added; what earlier tests had left may have gone meanwhile."""
+    return not Counter(now[0]) - Counter(before[0]) and now[1] <= before[1]
+
+
+@pytest.mark.feature("A38", "N08")
+def test_hundred_detached_tasks_use_one_watch_and_one_loop(
+    shell: Shell, tap: Tap, room: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They wait together, run as there is room, and each has its own result."""
+    limits = {"resources": {"limits": {room.name: "1"}}}
+    shell["t"] = {"containers": [{"name": "primary", **limits}]}
+    shell.run(
+        f"%%podtask -d --image {IMAGE}\n'the first makes loop, watch and the thread that shows'"
+    )
+    assert shell["_task"].result(60).startswith("the first")
+    before = held(tap)
+    tasks = []
+    for number in range(COUNT):
+        shell["number"] = number
+        shell.run(f"%%podtask -d -t t --image {IMAGE}\nprint('line', number)\nnumber ** 2")
+        tasks.append(shell["_task"])
+    for task in tasks:
+        until(task, "Insufficient")
+    assert len(tap.watches("pods")) == 1
+    assert len(tap.watches("events")) == 1
+    assert threads().count("podtask") == 1
+    assert not Counter(threads()) - Counter(before[0])
+    room(AT_ONCE)
+    assert [task.result(300) for task in tasks] == [number**2 for number in range(COUNT)]
+    assert [task.logs() for task in tasks] == [f"line {number}\n" for number in range(COUNT)]
+    wait_until(lambda: no_more(held(tap), before), f"no more than {before}", seconds=30)
+    assert len(tap.watches("pods")) == 1
+    assert tap.watches("events") == []
+    assert len(tap.asked) <= IDLE + 1

@@ -1,0 +1,123 @@
+"""``%podtask shell``: a process beside a task's cell, in its container or in a sidecar's."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from podtask import Task
+
+from tests.ext.test_completion import offered
+from tests.notebook import Kernel, Shell
+from tests.pods.waiting import HOLD, IMAGE, asked, submit
+
+pytestmark = pytest.mark.cluster
+SIDE = {"name": "side", "image": "nopython:1", "command": ["sleep", "300"],
+        "env": [{"name": "WHERE", "value": "aside"}]}  # fmt: skip
+
+
+@pytest.fixture
+def held(pods: Shell, cluster: Any, namespace: str) -> Any:
+    """A task called ``held`` whose cell waits, with a sidecar that runs."""
+    task = submit({"containers": [SIDE]}, HOLD, name="held")
+    asked(task)
+    cluster.kubectl("wait", "--for=condition=Ready", f"pod/{task.name}", "-n", namespace)
+    yield task
+    task.cancel()
+
+
+@pytest.mark.feature("P07")
+def test_command_runs_beside_the_cell(pods: Shell, held: Task) -> None:
+    """Its streams apart, its words as in a terminal, its exit code; it has no input to wait for."""
+    out, err = pods.output(
+        "%podtask shell held -- sh -c 'echo \"one  two\"; echo apart >&2; exit 3'"
+    )
+    assert (out, err) == ("one  two\nexit code 3\n", "apart\n")
+    assert pods.output("%podtask shell held -- cat")[0] == "exit code 0\n"
+    out, _ = pods.output("%podtask shell held -- python3 -c 'print(\"ä\" * 200_000)'")
+    assert out == "ä" * 200_000 + "\nexit code 0\n"
+    out, _ = pods.output(
+        f"%podtask shell {held.name} -- python3 -c 'import os; print(os.getpid())'"
+    )
+    assert int(out.split()[0]) > 1
+    assert held.running()
+
+
+@pytest.mark.feature("P07", "N09")
+def test_command_runs_in_a_sidecar(pods: Shell, held: Task) -> None:
+    """-c names the container; one that there is not is told with those that there are."""
+    out, _ = pods.output("%podtask shell held -c side -- sh -c 'printf $WHERE'")
+    assert out == "aside\nexit code 0\n"
+    shown = pods.shown_error("%podtask shell held -c sid -- ls")
+    assert "Containers: side, primary." in shown
+
+
+@pytest.mark.feature("P07")
+def test_terminal_gets_a_line_that_works(
+    pods: Shell, held: Task, cluster: Any, namespace: str
+) -> None:
+    """Without a command: kubectl's line, which opens a shell in the container."""
+    line = shlex.split(pods.output("%podtask shell held")[0])
+    assert line[:3] == ["kubectl", "--context", line[2]]
+    assert line[3:9] == ["-n", namespace, "exec", "-it", held.name, "-c"]
+    assert line[9] == "primary"
+    words = [word if word != "-it" else "-i" for word in line[1:]]  # no terminal here
+    assert cluster.kubectl(*words, input="echo $((6 * 7))\n") == "42\n"
+    side = shlex.split(pods.output("%podtask shell held -c side")[0])
+    assert side[9] == "side"
+
+
+@pytest.mark.feature("P07")
+def test_command_that_cannot_run_is_told(pods: Shell, held: Task) -> None:
+    """A program that the image lacks, a quote that is open, a task that there is not."""
+    shown = pods.shown_error("%podtask shell held -- nosuchprogram")
+    assert "'nosuchprogram' was not run in container 'primary'" in shown
+    assert "Traceback" not in shown
+    assert "No closing quotation" in pods.shown_error("%podtask shell held -- sh -c 'x")
+    assert "There is no task 'nobody'" in pods.shown_error("%podtask shell nobody -- ls")
+    assert "%podtask shell NAME" in pods.shown_error("%podtask shell")
+    waits = submit({"nodeSelector": {"no": "such"}, "containers": []}, name="waits")
+    while "affinity" not in waits.phase:
+        waits.updates.get(timeout=60)
+    shown = pods.shown_error("%podtask shell waits -- ls")
+    waits.cancel()
+    assert "No command can be run in container 'primary'" in shown
+    assert "%podtask why waits" in shown
+
+
+@pytest.mark.feature("P07")
+def test_right_that_is_missing_is_named(
+    pods: Shell, held: Task, restricted_kubeconfig: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verbs and resource, in two lines."""
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]
+    monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
+    shown = pods.shown_error("%podtask shell held -- ls")
+    assert "verbs get and create, resource pods/exec" in shown
+    assert "Traceback" not in shown
+
+
+@pytest.mark.feature("N13")
+def test_tab_offers_tasks(pods: Shell, held: Task) -> None:
+    """Where a command wants a task's name, those of the namespace are offered."""
+    pods.run("%podtask list")
+    for command in ("shell", "attach", "logs", "cancel", "delete"):
+        assert offered(pods, f"%podtask {command} he") == ["held"]
+    assert "held" not in offered(pods, "%podtask gc he")
+
+
+@pytest.mark.feature("P07", "S05")
+def test_command_is_left_by_an_interrupt(start_kernel: Callable[..., Kernel]) -> None:
+    """The stop button gives the notebook back; the cell beside it goes on."""
+    kernel = start_kernel()
+    kernel.run(f"%%podtask -d --as held --image {IMAGE}\nprint('up')\nimport time; time.sleep(300)")
+    kernel.run("while 'up' not in held.logs(): held.updates.get(timeout=60)")
+    kernel.start("%podtask shell held -- sh -c 'echo begun; sleep 300'")
+    kernel.until("begun\n")
+    kernel.interrupt()
+    ran = kernel.finish(10)
+    assert ran.error is not None
+    assert ran.error[0] == "KeyboardInterrupt"
+    assert kernel.run("print(held.status); held.cancel()").stdout == "Running\n"

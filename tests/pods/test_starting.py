@@ -1,0 +1,163 @@
+"""What a pod may meet before its cell begins: it starts all the same, or the reason is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from podtask import InputError
+
+from tests.notebook import Shell
+from tests.pods.test_registry import registry
+from tests.pods.waiting import HOLD, IMAGE, asked, failure, notes, submit, until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
+NOWHERE = {"nodeSelector": {"disk": "none"}, "containers": []}
+
+
+@pytest.mark.fault(11, 12)
+def test_large_code_and_inputs_arrive(pods: Shell, cluster: Any, namespace: str) -> None:
+    """Code of 384 KiB and 4 MB of inputs are not in the pod's object, and run."""
+    pods["data"] = bytes(range(256)) * (4 << 12)
+    words = "words " * (1 << 16)
+    pods.run(
+        f"%%podtask -d --as job --image {IMAGE}\nimport os, time\nwords = '{words}'\nprint('up')\n"
+        "while not os.path.exists('/tmp/go'): time.sleep(0.01)\nlen(words), data"
+    )
+    while "up" not in pods["job"].logs():
+        assert pods["job"].updates.get(timeout=60).kind != "done", pods["job"].error
+    pod = cluster.kubectl("get", "pod", pods["job"].name, "-n", namespace, "-o", "json")
+    assert len(pod) < 32 << 10
+    assert "words" not in pod
+    cluster.kubectl("exec", pods["job"].name, "-n", namespace, "--", "touch", "/tmp/go")
+    assert pods["job"].result(60) == (len(words), pods["data"])
+
+
+@pytest.mark.fault(12)
+def test_code_over_the_limit_is_refused_with_its_size() -> None:
+    """Nothing is started; the error has both sizes and another way."""
+    with pytest.raises(InputError, match=r"has 1024 KiB of code; 768 KiB can be sent"):
+        submit(None, "'" + "x" * (1 << 20) + "'")
+
+
+@pytest.mark.fault(13)
+def test_odd_names_of_user_and_notebook_make_a_valid_pod(
+    pods: Shell, cluster: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a label cannot hold is made to fit: the pod is taken and runs."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "Ärger & Söhne / " * 8)
+    monkeypatch.setenv("JPY_SESSION_NAME", "/Mine/" + "ein sehr langer Name, " * 10 + ".ipynb")
+    task = submit(None, HOLD + "6 * 7", name="n" * 63)
+    asked(task)
+    pod = cluster.kubectl_json("get", "pod", task.name, "-n", namespace)
+    assert "n" * 63 in pod["metadata"]["labels"].values()
+    task.reply({"eof": True})
+    assert task.result(60) == 42
+
+
+@pytest.mark.fault(17)
+@pytest.mark.parametrize("native", [False, True], ids=["init", "native sidecar"])
+def test_image_of_an_init_container_that_is_not_there(cluster: Any, native: bool) -> None:
+    """It fails within seconds and names the container, though the primary's image is fine."""
+    assert cluster.node
+    with registry(404) as address:
+        first = {"name": "fetch", "image": f"{address}/team/fetch:1"}
+        spec = {"initContainers": [{**first, **({"restartPolicy": "Always"} if native else {})}],
+                "containers": []}  # fmt: skip
+        said = failure(submit(spec))
+    assert said.startswith("StartError")
+    assert "'fetch'" in said
+    assert f"{address}/team/fetch:1" in said
+    assert "not found" in said
+
+
+@pytest.mark.fault(17)
+def test_image_of_a_sidecar_that_is_not_there(cluster: Any) -> None:
+    """It is said with the sidecar's name; the cell, which runs without it, has its result."""
+    assert cluster.node
+    with registry(404) as address:
+        side = {"name": "side", "image": f"{address}/team/side:1"}
+        task = submit({"containers": [side]}, HOLD + "6 * 7")
+        (note,) = notes(task, 1)
+    assert "sidecar 'side'" in note
+    assert "not found" in note
+    assert task.result() == 42
+
+
+@pytest.mark.fault(18)
+def test_image_that_is_never_pulled() -> None:
+    """With imagePullPolicy Never a missing image fails at once and says so."""
+    own = {"name": "primary", "image": "team/app:7", "imagePullPolicy": "Never"}
+    said = failure(submit({"containers": [own]}, image=None))
+    assert said.startswith("StartError")
+    assert "ErrImageNeverPull" in said or "pull policy of Never" in said
+    assert len(said.splitlines()) <= 3
+
+
+@pytest.mark.fault(20)
+def test_mount_that_the_runtime_refuses() -> None:
+    """A directory mounted over a file: the runtime's words, and what to check."""
+    mounts = [{"name": "data", "mountPath": "/etc/passwd"}]
+    said = failure(submit({"volumes": [{"name": "data", "emptyDir": {}}],
+                           "containers": [{"name": "primary", "volumeMounts": mounts}]}))  # fmt: skip
+    assert said.startswith("StartError")
+    assert "/etc/passwd" in said
+    assert "mounts" in said
+    assert len(said.splitlines()) <= 3
+
+
+@pytest.mark.fault(23)
+def test_init_container_that_does_not_end_meets_the_start_timeout() -> None:
+    """While an init container runs, and prints, the timeout goes on."""
+    loop = ["sh", "-c", "while true; do echo still fetching; sleep 1; done"]
+    first = {"name": "fetch", "image": "nopython:1", "command": loop}
+    said = failure(submit({"initContainers": [first], "containers": []}, start_timeout=5))
+    assert said.startswith("StartError")
+    assert "--start-timeout" in said
+
+
+@pytest.mark.fault(25)
+def test_pod_deleted_before_its_start(cluster: Any, namespace: str) -> None:
+    """With retries the task waits on in another pod; without, it says that nothing has run."""
+    for retries in (True, False):
+        task = submit(NOWHERE, "1", **({"retries": 1} if retries else {}))
+        until(task, "node affinity/selector")
+        first = task.name
+        cluster.kubectl("delete", "pod", first, "-n", namespace)
+        if retries:
+            until(task, "node affinity/selector")
+            assert task.name != first
+            task.cancel()
+        else:
+            said = failure(task)
+            assert "cannot start" in said
+            assert "deleted" in said
+
+
+@pytest.mark.fault(62)
+def test_pod_without_a_network() -> None:
+    """The way to the cell needs nothing of the pod's network but its loopback."""
+    down = {"name": "down", "image": "nopython:1", "command": ["ip", "link", "set", "eth0", "down"],
+            "securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}  # fmt: skip
+    source = "open('/sys/class/net/eth0/operstate').read().strip()"
+    assert submit({"initContainers": [down], "containers": []}, source).result(60) == "down"
+
+
+@pytest.mark.fault(61)
+def test_container_in_front_of_the_primary(cluster: Any, namespace: str) -> None:
+    """The primary is found by its name: output, value, log and end are its own."""
+    first = {
+        "name": "first",
+        "image": "nopython:1",
+        "command": ["sh", "-c", "echo first; sleep 600"],
+    }
+    task = submit({"containers": [first, {"name": "primary"}]}, HOLD + "6 * 7")
+    asked(task)
+    cluster.kubectl("wait", "--for=condition=Ready", f"pod/{task.name}", "-n", namespace)
+    pod = cluster.kubectl_json("get", "pod", task.name, "-n", namespace)
+    log = task.logs("primary")
+    task.reply({"eof": True})
+    assert [each["name"] for each in pod["spec"]["containers"]] == ["first", "primary"]
+    assert task.result(60) == 42
+    assert log == task.logs() == "up\n"

@@ -1,0 +1,128 @@
+"""The list of tasks and those of other kernels, which are not there any more."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from podtask_widgets import TaskList
+
+from tests.notebook import Shell
+from tests.pods.test_comeback import COUNTS, ended, start_and_kill
+
+pytestmark = pytest.mark.cluster
+
+
+class Listed:
+    """A list of tasks and its user."""
+
+    def __init__(self) -> None:
+        self.tasks = TaskList()
+
+    def until(self, so: Callable[[], object]) -> None:
+        """Waits until something is so in the list."""
+        come = threading.Event()
+
+        def look(*_: object) -> None:
+            if so():
+                come.set()
+
+        def follow(*_: object) -> None:  # rows are made anew when a task ends
+            for cell in self._cells():
+                cell.observe(look, "value")
+            look()
+
+        for widget in (self.tasks._title, self.tasks._said):
+            widget.observe(look, "value")
+        self.tasks._rows.observe(follow, "children")
+        follow()
+        assert come.wait(60), (self.said, self.shown)
+
+    def _cells(self) -> list[Any]:
+        return [cell for texts in self.tasks._texts.values() for cell in texts]
+
+    @property
+    def said(self) -> str:
+        """What stands above the list."""
+        return str(self.tasks._said.value)
+
+    @property
+    def shown(self) -> str:
+        """What stands in it."""
+        return str(self.tasks._title.value) + " ".join(cell.value for cell in self._cells())
+
+    def click(self, words: str) -> None:
+        """Clicks the button with this tooltip."""
+        for row in self.tasks._rows.children[1:]:
+            for button in row.children[-1].children:
+                if button.tooltip == words:
+                    button.click()
+                    return
+        raise AssertionError(f"no button {words!r}")
+
+
+@pytest.fixture
+def listed(pods: Shell) -> Iterator[Callable[[], Listed]]:
+    """Opens lists."""
+    made: list[Listed] = []
+
+    def show() -> Listed:
+        made.append(Listed())
+        return made[-1]
+
+    yield show
+    for each in made:
+        each.tasks.widget.close()
+
+
+@pytest.mark.feature("N08", "N02")
+def test_attach_to_a_task_of_another_kernel(listed: Callable[[], Listed], kubeconfig: Path) -> None:
+    """Its kernel is gone; the list has it, a click brings its value, and then it is not listed."""
+    start_and_kill(kubeconfig, COUNTS, name="night")
+    shown = listed()
+    shown.until(lambda: "1 task" in shown.shown)
+    shown.click("Attach night")
+    assert "Attached to night" in shown.said
+    task = shown.tasks.attached["night"]
+    assert task.result(60) == 999
+    shown.until(lambda: "night has ended: ok." in shown.said)
+    task.delete()
+    shown.tasks.refresh()
+    shown.until(lambda: "No tasks" in shown.shown)
+
+
+@pytest.mark.feature("N08")
+@pytest.mark.parametrize(("linger", "state"), [("1s", "ok, in its log"), ("60s", "ok, waits")])
+def test_a_result_that_nobody_took_is_deleted_by_a_second_click(
+    listed: Callable[[], Listed], kubeconfig: Path, cluster: Any, namespace: str, linger: str, state: str,
+) -> None:  # fmt: skip
+    """The first click says what would be lost, whether it is in the pod or already in its log."""
+    name = start_and_kill(kubeconfig, COUNTS, name="night", linger=linger)
+    if linger == "1s":
+        ended(cluster, namespace, name)
+    shown = listed()
+    shown.until(lambda: "1 task" in shown.shown)
+    shown.until(lambda: state in shown.shown)
+    shown.click("Delete night")
+    assert "Nobody has taken the result of night" in shown.said
+    shown.click("Delete night")
+    shown.until(lambda: "night is deleted." in shown.said)
+    cluster.kubectl("wait", "--for=delete", f"pod/{name}", "-n", namespace, "--timeout=60s")
+    shown.tasks.refresh()
+    shown.until(lambda: "No tasks" in shown.shown)
+
+
+@pytest.mark.feature("N08")
+def test_cancel_a_task_of_another_kernel(
+    listed: Callable[[], Listed], kubeconfig: Path, cluster: Any, namespace: str
+) -> None:
+    """One click ends it: it has no result yet."""
+    name = start_and_kill(kubeconfig, "print('line 0', flush=True)\nimport time\ntime.sleep(600)", name="long")  # fmt: skip
+    shown = listed()
+    shown.until(lambda: "1 task" in shown.shown)
+    shown.click("Cancel long")
+    shown.until(lambda: "long is cancelled." in shown.said)
+    cluster.kubectl("wait", "--for=delete", f"pod/{name}", "-n", namespace, "--timeout=60s")

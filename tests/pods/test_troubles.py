@@ -1,0 +1,89 @@
+"""What befalls a pod or its client in the middle of a cell: memory, disk, clocks, webhooks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import podtask
+import pytest
+from podtask import InputError
+
+from tests.notebook import Shell
+from tests.pods.test_comeback import COUNTS, LINES, start_and_kill
+from tests.pods.waiting import HOLD, asked, submit
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
+
+
+@pytest.mark.fault(35)
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_clock_of_the_client_is_wrong(
+    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """Who attaches with another time gets every line once; nothing is taken for old."""
+    name = start_and_kill(kubeconfig, COUNTS)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 3600 * hours)
+
+    class Wrong(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> Wrong:
+            return cls.fromtimestamp(real() + 3600 * hours, tz)
+
+    monkeypatch.setattr(dt, "datetime", Wrong)
+    task = podtask.attach(name)
+    assert task.result(60) == 999
+    assert task.logs() == LINES
+    assert submit(None, "6 * 7").result(60) == 42
+
+
+@pytest.mark.fault(41)
+def test_pod_gone_before_its_log_was_read(cluster: Any, namespace: str) -> None:
+    """The result decides; the output that came is there, the pod's own log an error of its own."""
+    task = submit(None, HOLD + "6 * 7")
+    asked(task)
+    task.reply({"eof": True})
+    assert task.result(60) == 42
+    cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0",
+                    "--ignore-not-found")  # fmt: skip
+    assert task.logs() == "up\n"
+    with pytest.raises(InputError, match="No log of container 'primary'"):
+        task.logs("primary")
+    assert task.result() == 42
+
+
+@pytest.mark.fault(79)
+def test_pod_that_stays_in_terminating(pods: Shell, cluster: Any, namespace: str) -> None:
+    """A finalizer keeps the pod: the cell returns with its result, the list names the state."""
+    task = submit(None, HOLD + "6 * 7", name="stuck")
+    asked(task)
+    patch = ("patch", "pod", task.name, "-n", namespace, "--type=merge", "--patch")
+    keep = {"metadata": {"finalizers": ["podtask.test/keep"]}}
+    cluster.kubectl(*patch, json.dumps(keep))
+    try:
+        task.reply({"eof": True})
+        assert task.result(60) == 42
+        gone = ("wait", "--for=jsonpath={.metadata.deletionTimestamp}", f"pod/{task.name}")
+        cluster.kubectl(*gone, "-n", namespace, "--timeout=60s")
+        (row,) = [
+            line for line in pods.output("%podtask list")[0].splitlines() if task.name in line
+        ]
+        assert "Terminating" in row
+    finally:
+        cluster.kubectl(*patch, json.dumps({"metadata": {"finalizers": None}}))
+
+
+@pytest.mark.fault(49)
+def test_child_that_is_killed_for_its_memory(pods: Shell) -> None:
+    """The record decides where the cell outlives its child, and a line names the limit."""
+    shown = "".join(pods.output(
+        "%%podtask --memory 96Mi --image python:3.11-slim -o code\n"
+        "import subprocess, sys\n"
+        "code = subprocess.run([sys.executable, '-c', \"x = bytearray(b'1') * (300 << 20)\"]).returncode"
+    ))  # fmt: skip
+    assert pods["code"] == -9
+    assert "a child process was OOMKilled at the limit of 96 Mi: raise --memory" in shown
