@@ -114,7 +114,7 @@ def _taken(browser: Any, lab: Lab, dark: bool, folder: Path) -> list[Path]:
         notebook.page.context.close()
         return path
 
-    cell = opened("train", 620, "%load_ext podtask", "steps = range(10_000_000)", CELL)
+    cell = opened("train", 690, "%load_ext podtask", "steps = range(10_000_000)", CELL)
     for number in range(3):
         cell.run(number)
     cell.unfold(2)
@@ -131,7 +131,7 @@ def _taken(browser: Any, lab: Lab, dark: bool, folder: Path) -> list[Path]:
     waits.shows(2, "nvidia.com/gpu")
     waits.unfold(2, "events")
     made.append(shot(waits, "waits"))
-    tasks = opened("tasks", 720, "%load_ext podtask", DETACHED, TASKS)
+    tasks = opened("tasks", 800, "%load_ext podtask", DETACHED, TASKS)
     tasks.run(0)
     tasks.run(1)
     tasks.shows(1, "epoch 3")

@@ -95,3 +95,28 @@ def test_copy(open_notebook: Callable[..., Any]) -> None:
         page.wait_for_function("document.querySelector('.pt-copy summary').innerText === 'Copied'")
         assert page.evaluate("navigator.clipboard.readText()").startswith(begins)
         page.wait_for_function("document.querySelector('.pt-copy summary').innerText === 'Copy'")
+
+
+@pytest.mark.feature("N14")
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_opened_without_a_kernel(open_notebook: Callable[..., Any], dark: bool) -> None:
+    """A saved form is small, and shows its template in place of a widget that never comes."""
+    notebook = open_notebook(OPEN, dark=dark, width=NARROW)
+    before = notebook.file.stat().st_size
+    notebook.run(0)
+    form, page = Form(notebook.page), notebook.page
+    form.open("Metadata")
+    form.write("label 1, value", "vision-team")
+    kept = page.locator(".podtask-card")
+    page.wait_for_function(
+        "document.querySelector('.podtask-card').textContent.includes('vision-team')"
+    )
+    assert not kept.is_visible()
+    notebook.save()
+    assert notebook.file.stat().st_size - before < 300_000
+    notebook.end_kernel()
+    notebook.reload()
+    kept.wait_for()
+    assert "vision-team" in kept.inner_text()
+    assert not page.get_by_text("Loading widget").is_visible()
+    notebook.shot(f"form-kept-{'dark' if dark else 'light'}")

@@ -249,10 +249,3 @@ def test_not_a_template() -> None:
         TemplateBuilder(3)
     with pytest.raises(InputError, match="no pod template 'nobody'"):
         TemplateBuilder("nobody")
-
-
-def test_saved_file_shows_the_template() -> None:
-    """Without a kernel the template is there as HTML and text."""
-    data, _ = TemplateBuilder(BASIC)._repr_mimebundle_()
-    assert "regcred-test" in data["text/html"]
-    assert data["text/plain"].startswith("TemplateBuilder(PodTemplate(")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -99,7 +100,10 @@ def test_any_template_comes_back(template: PodTemplate) -> None:
 
 PRESETS = {
     "gpu": presets.gpu(2), "pvc": presets.pvc("claim", "/data", read_only=True),
-    "gcs_fuse": presets.gcs_fuse("bucket", "/gcs"), "empty_dir": presets.empty_dir("/scratch"),
+    "gcs_fuse": presets.gcs_fuse("bucket", "/gcs"),
+    "s3": presets.s3("bucket", "/s3", driver="s3.csi.example"),
+    "s3 by claim": presets.s3("bucket", "/s3", claim="bucket"),
+    "empty_dir": presets.empty_dir("/scratch"),
     "host_path": presets.host_path("/var/data", "/data"),
     "config_map": presets.config_map("settings", "/etc/app", items={"a": "b"}),
     "secret": presets.secret("keys", "/keys"),
@@ -112,6 +116,13 @@ PRESETS = {
     "image_pull_secret": presets.image_pull_secret("regcred"),
     "service_account": presets.service_account("runner"),
 }  # fmt: skip
+
+
+def test_presets_are_all_here() -> None:
+    """None is left out."""
+    made = {name for name, each in vars(presets).items() if inspect.isfunction(each)
+            and not name.startswith("_") and each.__annotations__.get("return") == "Preset"}  # fmt: skip
+    assert made == {name.partition(" ")[0] for name in PRESETS}
 
 
 @pytest.mark.parametrize("name", PRESETS)

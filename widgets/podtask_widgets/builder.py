@@ -18,6 +18,7 @@ from .coloured import coloured
 from .draft import Draft
 from .entries import focus
 from .header import Header
+from .kept import Kept
 from .opinion import Opinion, judge
 from .page import Looks, Page, styled
 from .pages import PARTS, page_of
@@ -49,6 +50,7 @@ class TemplateBuilder(traitlets.HasTraits):
         given, called = _given(template)
         super().__init__(template=given, name=name or called)
         self._draft = Draft(given)
+        self._kept = Kept(self._bundle)
         self._form: _Form | None = None
         self.observe(self._set, "template")
 
@@ -56,10 +58,11 @@ class TemplateBuilder(traitlets.HasTraits):
     def widget(self) -> Any:
         """The form."""
         if self._form is None:
-            self._form = _Form(self, self._draft)
+            self._form = _Form(self, self._draft, self._kept.style)
         return self._form.widget
 
     def _set(self, change: Any) -> None:
+        self._kept.renew()
         if self._draft_is(change["new"]):  # typed into the form
             return
         self._draft.become(change["new"])
@@ -72,18 +75,18 @@ class TemplateBuilder(traitlets.HasTraits):
     def __repr__(self) -> str:
         return f"TemplateBuilder({self.template.to_python()})"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        shown = self.widget._repr_mimebundle_(**kwargs)
-        data, metadata = shown if isinstance(shown, tuple) else (shown, {})
-        # A file without a kernel, and pages that know no widgets, show the template.
-        data = {**data, "text/plain": repr(self), "text/html": self.template._repr_html_()}
-        return data, metadata
+    def _ipython_display_(self) -> None:
+        """Shows the form; a file without a kernel, and pages that know no widgets, the template."""
+        self._kept.show(self.widget)
+
+    def _bundle(self) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self.template._repr_html_()}
 
 
 class _Form:
     """The widgets of a builder."""
 
-    def __init__(self, builder: TemplateBuilder, draft: Draft) -> None:
+    def __init__(self, builder: TemplateBuilder, draft: Draft, style: str) -> None:
         self._builder, self._draft = builder, draft
         self._looks = Looks()
         self._version = 0  # of the draft: a page that has seen another one is built anew when shown
@@ -102,7 +105,7 @@ class _Form:
         self._tabs.observe(lambda _: self._show(), "selected_index")
         self._code = styled(w.HTML(), "pt-code")
         self.widget = styled(w.VBox([
-            styled(w.HTML(f"<style>{STYLE}</style>"), "pt-hidden"), self._header.widget,
+            styled(w.HTML(f"<style>{STYLE}{style}</style>"), "pt-hidden"), self._header.widget,
             styled(w.Box([self._tabs, styled(w.Box([self._code]), "pt-side")]), "pt-body"),
         ]), "pt")  # fmt: skip
         self._tabs.selected_index = 0

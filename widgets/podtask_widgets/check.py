@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from podtask.errors import InputError, PodtaskError, Problem
 from podtask.library import options
 from podtask.loop import loop
+from podtask.marks import dropped
 from podtask.submission import preview
 from podtask.template import PodTemplate
 
@@ -55,7 +56,7 @@ def check(template: PodTemplate, done: Callable[[Verdict], None]) -> None:
             found = tuple(Problem(each["path"], each["what"], "") for each in FIELD.finditer(str(error)))  # fmt: skip
             done(Verdict(str(error), good=False, problems=found))
             return
-        lost = remote.dropped(pod["spec"], stored["spec"], "spec")
+        lost = dropped(pod["spec"], stored["spec"], "spec")
         where = f"The API server accepts this pod in namespace {stored['metadata']['namespace']}"
         if lost:
             done(Verdict(f"{where}, but drops: {', '.join(lost)}.", good=False,

@@ -14,6 +14,7 @@ from podtask.library import options
 from podtask.roster import Roster, Row, roster
 from podtask.tasks import attach
 
+from .kept import Kept
 from .page import styled
 from .there import after, ask, containers, delete, log
 
@@ -50,6 +51,7 @@ class TaskList:
         self._known: dict[str, Row] = {}  # by the pod
         self._texts: dict[str, list[Any]] = {}  # of a row, by the pod
         self._chosen: Row | None = None
+        self._kept = Kept(self._bundle)
         self._asked = 0  # lists asked for: an older answer is not shown
         self._sure = ""  # the pod whose result a second click deletes
         self._title = styled(w.HTML("Tasks"), "pt-count")
@@ -59,7 +61,7 @@ class TaskList:
         self._tabs = styled(w.Tab([]), "pt-logs", "pt-hidden")
         self._tabs.observe(lambda _: self._read(), "selected_index")
         self.widget = styled(w.VBox([
-            styled(w.HTML(f"<style>{STYLE}</style>"), "pt-hidden"),
+            styled(w.HTML(f"<style>{STYLE}{self._kept.style}</style>"), "pt-hidden"),
             styled(w.VBox([styled(w.Box([self._title, refresh]), "pt-head"), self._said]), "pt-heading"),
             self._rows, self._tabs,
         ]), "pt")  # fmt: skip
@@ -80,24 +82,24 @@ class TaskList:
 
         ask(after(pause, roster(self._options)), show, self._wrong)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        shown = self.widget._repr_mimebundle_(**kwargs)
-        data, metadata = shown if isinstance(shown, tuple) else (shown, {})
-        if self._roster is not None:  # a file without a kernel shows what was there
-            data = {
-                **data,
-                "text/plain": repr(self._roster),
-                "text/html": self._roster._repr_html_(),
-            }
-        return data, metadata
+    def _ipython_display_(self) -> None:
+        """Shows the list; a file without a kernel shows what was there."""
+        self._kept.show(self.widget)
+
+    def _bundle(self) -> dict[str, str]:
+        found = self._roster
+        if found is None:
+            return {"text/plain": "Tasks", "text/html": "Tasks"}
+        return {"text/plain": repr(found), "text/html": found._repr_html_()}
 
     # -- the list -------------------------------------------------------------------------------
 
     def _show(self, found: Roster) -> None:
-        before = [(each.found.name, each.found.over) for each in self._known.values()]
+        before = [(each.found.name, each.over) for each in self._known.values()]
         self._roster = found
+        self._kept.renew()
         self._known = {row.found.name: row for row in found}
-        if before != [(row.found.name, row.found.over) for row in found]:
+        if before != [(row.found.name, row.over) for row in found]:
             self._build(found)
         else:  # in place: the cursor stays where it is
             for row in found:
@@ -114,7 +116,7 @@ class TaskList:
 
     def _row(self, row: Row) -> Any:
         name, pod = row.found.called, row.found.name
-        end = "Delete" if row.found.over else "Cancel"
+        end = "Delete" if row.over else "Cancel"
         buttons = [self._button("Logs", "pt-do", lambda: self._choose(self._known[pod]), name),
                    self._button("Attach", "pt-do", lambda: self._attach(self._known[pod]), name),
                    self._button(end, "pt-do", lambda: self._end(self._known[pod]), name)]  # fmt: skip
@@ -172,22 +174,22 @@ class TaskList:
             return
         self.attached[name] = task
         self._say(f"Attached to {name}: .attached[{name!r}] is its handle, .result() its value.")
-        task.add_done_callback(self._ended)
+        task.add_done_callback(lambda task: self._ended(name, task))
 
-    def _ended(self, task: Task) -> None:
-        self._say(f"{task.called} has ended: {task.status}.", good=task.status == "ok")
+    def _ended(self, name: str, task: Task) -> None:
+        self._say(f"{name} has ended: {task.status}.", good=task.status == "ok")
         self.refresh()
 
     def _end(self, row: Row) -> None:
         found = row.found
-        if found.waits and self._sure != found.name:
+        if row.untaken and self._sure != found.name:
             self._sure = found.name
             self._say(f"Nobody has taken the result of {found.called}. Delete again to lose it, "
                       "or attach to have it.", good=False)  # fmt: skip
             return
 
         def gone(_: object) -> None:
-            self._say(f"{found.called} is {'deleted' if found.over else 'cancelled'}.")
+            self._say(f"{found.called} is {'deleted' if row.over else 'cancelled'}.")
             self.refresh()
 
         task = _own(row)

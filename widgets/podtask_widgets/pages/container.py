@@ -14,7 +14,7 @@ columns_of_ports = "minmax(0,1fr) minmax(0,1.4fr) minmax(0,1fr)"
 columns_of_mounts = "minmax(0,1fr) minmax(0,1.3fr) minmax(0,1fr) minmax(0,.9fr)"
 columns_of_env = "minmax(0,1.1fr) 104px minmax(0,1.1fr) minmax(0,.8fr)"
 columns_of_env_from = "104px minmax(0,1.2fr) minmax(0,.8fr) minmax(0,.9fr)"
-ACCESS = (("as the volume", None), ("read and write", False), ("read only", True))
+ACCESS = (("as volume", None), ("read and write", False), ("read only", True))
 MISSING = (("not set", None), ("may be missing", True), ("must exist", False))
 Make = Callable[[Entry], list[Any]]
 # How a variable gets its value: its key in the entry, the label, and the kind of object.
@@ -48,7 +48,7 @@ def mounts(page: Page) -> Make:
             page.text(at(place, "name"), f"{said}, volume", hint="volume", offers=names or ["-"],
                       after=entry.write).widget,
             page.text(at(place, "mountPath"), f"{said}, path", hint="/path", after=entry.write).widget,
-            page.text(at(place, "subPath"), f"{said}, path in the volume", hint="whole volume",
+            page.text(at(place, "subPath"), f"{said}, path in the volume", hint="sub path",
                       after=entry.write).widget,
             page.choice(at(place, "readOnly"), f"{said}, access", ACCESS, entry.write).widget,
         ]  # fmt: skip
