@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import cells, form, memory, raw
+from tests.bench import cells, form, many, memory, raw
 from tests.bench.table import Row, text
 from tests.cluster import provider
 from tests.cluster.handle import Cluster
@@ -25,7 +25,12 @@ def main() -> int:
     words = argparse.ArgumentParser(prog="python -m tests.bench")
     words.add_argument("--rounds", type=int, default=9, help="samples of each kind")
     rounds = words.parse_args().rounds
-    rows = [cells.load_ext(rounds), *memory.measure(), *form.measure(max(2, rounds // 3))]
+    rows = [
+        cells.load_ext(rounds),
+        *memory.measure(),
+        *form.measure(max(2, rounds // 3)),
+        many.running(rounds),
+    ]
     reason = provider.unavailable()
     if reason is not None:
         print(text(rows))
@@ -46,7 +51,7 @@ def main() -> int:
     print(text(rows))
     print(f"\nPython {platform.python_version()}, {os.cpu_count()} CPUs, {rounds} rounds; the peer "
           "of the cells is `kubectl run --rm --attach` of the same print, of the transfers a raw "
-          "port-forward, of %load_ext IPython alone.")  # fmt: skip
+          "port-forward, of %load_ext IPython alone, of 100 tasks the same cell without them.")  # fmt: skip
     return 0
 
 
@@ -68,6 +73,7 @@ def on_cluster(cluster: Cluster, folder: Path, rounds: int) -> list[Row]:
     rows += cells.transfer(bench, rates, max(3, rounds // 2))
     rows.append(cells.latency(bench))
     bench.close()
+    rows.append(many.waiting(near, rounds))
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -19,7 +20,7 @@ from tests.cluster.handle import Cluster
 from tests.cluster.proxy import Proxy
 from tests.soak.report import Report
 
-CUTS, KILLS = 25, 40  # a cut in so many tasks that end; a kill in so many pods that begin
+CUTS, KILLS = 25, 20  # a cut in so many tasks that end; a kill in so many pods that begin
 END_SECONDS = 90.0
 ROOT = Path(__file__).parent.parent.parent
 
@@ -53,15 +54,18 @@ class Soak:
         env = {**os.environ, "KUBECONFIG": str(self._config), "TMPDIR": str(self._scratch)}
         command = [sys.executable, "-m", "tests.soak.client", f"--local={local}", f"--pods={pods}",
                    f"--at-once={at_once}"]  # fmt: skip
-        client = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        try:
-            self._follow(client, local + pods)
-            if client.wait(END_SECONDS) != 0:
-                self.report.left.append(f"the client ended with exit code {client.returncode}")
-        finally:
-            client.kill()
-            client.wait()
-            self._proxy.close()
+        with (
+            contextlib.closing(self._proxy),
+            subprocess.Popen(
+                command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True
+            ) as client,
+        ):
+            try:
+                self._follow(client, local + pods)
+                if client.wait(END_SECONDS) != 0:
+                    self.report.left.append(f"the client ended with exit code {client.returncode}")
+            finally:
+                client.kill()
         self.report.seconds = time.monotonic() - begin
         self._look()
         return self.report
