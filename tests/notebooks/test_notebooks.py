@@ -25,9 +25,10 @@ def execute(notebook: Path, output: Path, *more: str, **env: str) -> subprocess.
 # What is seen in a notebook that needs a cluster, beside cells that run.
 SHOWN = {
     "sidecars": ("[':1', ':2', ':3']", "pushed: 200", 'loss{instance="",job="training"} 0.25', "+PONG",
-                 "the value of the cell", "ended with exit code 3", "no licence found"),
-    "detached": ("15 ok False", "result: done", "begun", "was taken over by"),
-    "volumes": ("6", "(0.1, 6)", "persistentvolumeclaim", "results"),
+                 "the value of the cell", "ended with exit code 3", "no licence found", "the database is up"),
+    "detached": ("15 ok False", "result: done", "begun", "was taken over by", "KeyboardInterrupt True",
+                 "cleaning up", "last line", "s  Packing", "'cpu': "),
+    "volumes": ("6", "(0.1, 6)", "persistentvolumeclaim", "results", "✓ cluster"),
 }  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def check(done: subprocess.CompletedProcess[str], output: Path) -> Any:
     return shown
 
 
-@pytest.mark.feature("P05", "A47")
+@pytest.mark.feature("P05", "A47", "A14", "A15", "A44", "N13", "N14")
 @pytest.mark.parametrize(
     "notebook", [each for each in NOTEBOOKS if not needs_cluster(each)], ids=lambda path: path.stem
 )
@@ -65,7 +66,7 @@ def test_notebook_runs_on_this_machine(notebook: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.feature("A21", "A22")
+@pytest.mark.feature("A21", "A22", "N04", "N08", "N09", "N15", "P03", "P06")
 @pytest.mark.parametrize(
     "notebook", [each for each in NOTEBOOKS if needs_cluster(each)], ids=lambda path: path.stem
 )
