@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pytest
 
 from tests.cluster import provider
-from tests.cluster.errors import wait_until
+from tests.cluster.errors import ClusterError, wait_until
 from tests.cluster.handle import Cluster
 from tests.cluster.node import Node
 from tests.cluster.proxy import Proxy
@@ -64,20 +64,43 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the cluster before the first test: on an empty machine no test's time is enough."""
+    config = session.config
+    wanted = any("cluster" in getattr(item, "fixturenames", ()) for item in session.items)
+    if config.option.collectonly or not wanted or provider.unavailable():
+        return
+    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        config.stash[STARTED] = _start()
+
+
+STARTED: pytest.StashKey[Cluster | ClusterError] = pytest.StashKey()
+
+
+def _start() -> Cluster | ClusterError:
+    given = provider.given_kubeconfig()
+    if given is not None:
+        return Cluster(given, None)
+    node = Node()
+    try:
+        node.up()
+    except ClusterError as error:
+        return error
+    return Cluster(node.layout.kubeconfig, node)
+
+
 @pytest.fixture(scope="session")
-def cluster() -> Cluster:
-    """The cluster; started if it is not up, and left running for the next run."""
+def cluster(pytestconfig: pytest.Config) -> Cluster:
+    """The cluster; started if it was not up, and left running for the next run."""
     reason = provider.unavailable()
     if reason is not None:
         if os.environ.get("PODTASK_TEST_CLUSTER") == "required":
             pytest.fail(f"PODTASK_TEST_CLUSTER=required, but no cluster: {reason}")
         pytest.skip(f"no cluster: {reason}")
-    given = provider.given_kubeconfig()
-    if given is not None:
-        return Cluster(given, None)
-    node = Node()
-    node.up()
-    return Cluster(node.layout.kubeconfig, node)
+    started = pytestconfig.stash[STARTED]
+    if isinstance(started, ClusterError):
+        raise started
+    return started
 
 
 @pytest.fixture

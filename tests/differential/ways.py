@@ -7,6 +7,7 @@ import re
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -196,12 +197,18 @@ def _json(ran: Ran) -> Any:
 
 
 def frames(traceback: str) -> list[str]:
-    """Returns the cells' frames of a shown traceback as ``line function``, and its joints."""
+    """Returns the frames of a shown traceback, and its joints.
+
+    A cell's frame is ``line function``; one of a file is its name alone, as libraries may be of
+    other versions in a pod.
+    """
     found = []
     for line in traceback.splitlines():
         frame = re.match(r"\s*(?:\|\s*)?Cell In\[\d+\], line (\d+)(?:, in (.*))?", line)
         if frame:
             found.append(f"{frame[1]} {frame[2] or '<module>'}")
+        elif file := re.match(r"\s*(?:\|\s*)?File (\S+?):\d+, in ", line):
+            found.append(Path(file[1]).name)
         elif "direct cause" in line or "During handling" in line:
             found.append(line.strip())
     return found

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any, Callable, Dict, List
 
 OWN = "<podtask runner>"  # file names of the runner's modules in a pod begin so
+STEPS = f"{OWN}/steps.py"  # what executes the cell: up to here frames are not the user's
 LONGEST_TEXT = 64 << 10
 LONGEST_ALL = 512 << 10  # characters of it all as JSON: a frame's meta has a megabyte at the most
 MOST_FRAMES = 100
@@ -76,7 +77,9 @@ def _one(error: BaseException, places: Dict[int, int], most: int) -> Dict[str, A
     step = error.__traceback__
     while step is not None:
         code = step.tb_frame.f_code
-        if not code.co_filename.startswith(OWN):
+        if code.co_filename == STEPS:
+            frames.clear()  # asyncio's, where the cell awaits
+        elif not code.co_filename.startswith(OWN):
             qualname = getattr(code, "co_qualname", code.co_name)
             place = [code.co_filename, step.tb_lineno, code.co_name, qualname, code.co_firstlineno]
             frames.append([*place, _parameters(code), *_columns(step)])

@@ -17,6 +17,7 @@ from typing import Any, Dict, Iterator, List, Optional, Set
 PROTOCOL = 5  # of the oldest Python in an image, 3.8+
 APART = 64 << 10  # bytes from which on a buffer goes apart
 ALIGN = 64  # so that arrays can lie where they arrive
+FILENAME = 10  # its place among the arguments of types.CodeType, since Python 3.8
 
 
 class _Main(dict):  # type: ignore[type-arg]
@@ -133,6 +134,8 @@ def _carrying(notes: _Notes, file: Any, namespace: Dict[str, Any]) -> Any:
                 # In the pod a call of another task is a plain call.
                 reduced = super().reducer_override(obj.__wrapped__)
                 return obj.__qualname__ if reduced is NotImplemented else reduced
+            if type(obj) is types.CodeType:
+                return _filed(self.dispatch_table[types.CodeType](obj), obj)
             return _completed(super().reducer_override(obj), obj, parts)
 
         def _dynamic_function_reduce(self, func: Any) -> Any:
@@ -158,6 +161,15 @@ def _carrying(notes: _Notes, file: Any, namespace: Dict[str, Any]) -> Any:
 def _numbered(obj: Any, made: _Made, parts: Any) -> Any:
     """Returns how an object is made under its number, as cloudpickle does with classes."""
     return parts._lookup_class_or_track, (parts._get_or_create_tracker_id(obj), made)  # noqa: SLF001
+
+
+def _filed(reduced: Any, code: types.CodeType) -> Any:
+    """Returns what cloudpickle made of code, with the name of its file: tracebacks show its lines.
+
+    From 3.1.3 on it leaves that out: https://github.com/cloudpipe/cloudpickle/blob/master/CHANGES.md
+    """
+    make, args = reduced
+    return make, (*args[:FILENAME], code.co_filename, *args[FILENAME + 1 :])
 
 
 CACHED = type(functools.lru_cache(len))
