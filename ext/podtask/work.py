@@ -124,8 +124,10 @@ class Work:
         """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
         if isinstance(error, ModuleNotFoundError):
             return "" if self.options.local else LACKS
+        if type(error) is not NameError:  # the words of the user's own classes are theirs
+            return ""
         unknown = re.match(r"name '(\w+)' is not defined", str(error))
-        if isinstance(error, NameError) and unknown and unknown[1] in self.namespace:
+        if unknown and unknown[1] in self.namespace:
             return (f"The notebook has {unknown[1]}, but the cell's text does not show that it reads it: "
                     f"send it with -i {','.join([*self.values, unknown[1]])}.")  # fmt: skip
         return ""
