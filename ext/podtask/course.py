@@ -57,6 +57,7 @@ class Begun:
     where: str
 
 
+CONNECTING = "Connecting"
 ONE_WAY = (
     "Neither port-forward nor exec is allowed there: in batch mode the cell travels with another "
     "pod, and what it says with the log. Ctrl-C deletes the pod; input() gets no answer."
@@ -148,6 +149,7 @@ class Fresh:
         """
         options, identity = self.options, self._identity
         if not options.local:
+            ears.on_phase(CONNECTING, "")
             identity = await self._arrive(identity, ears)
         rendered = render(self._work.template, options, identity, MINOR)
 

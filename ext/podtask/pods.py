@@ -68,7 +68,6 @@ class Pod:
             NameTaken: by somebody's pod.
             PodtaskError: there is no cluster, it is not reached, or it refuses; says why.
         """
-        on_phase("Connecting", "")
         api = await Api.of(options.context)
         loop().at_exit(api.close)
         namespace = options.namespace or api.access.namespace
