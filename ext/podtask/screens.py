@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 # Its left edge is that of JupyterLab's own text.
-STYLE = "padding-left:var(--jp-code-padding,0);font:12px/1.6 var(--jp-code-font-family,monospace);white-space:pre-wrap;color:var(--jp-ui-font-color2,#616161)"
+STYLE = "padding-left:1ch;font:12px/1.6 var(--jp-code-font-family,monospace);white-space:pre-wrap;color:var(--jp-ui-font-color2,#616161)"
 
 
 class Screen(Protocol):

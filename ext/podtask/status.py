@@ -153,7 +153,9 @@ class PodStatus:
         tails = await asyncio.gather(*(self._tail(name) for name in names))
         events = Counter(f"{each.get('reason', '')}: {one_line(each.get('message'))}"
                          for each in self._events.seen or [])  # fmt: skip
-        lines = (line if times == 1 else f"{line} ({times} times)" for line, times in events.items())
+        lines = (
+            line if times == 1 else f"{line} ({times} times)" for line, times in events.items()
+        )
         return Glimpse(tuple(lines), tuple(zip(names, tails, strict=True)))
 
     async def logs(self, container: str | None) -> str:

@@ -124,6 +124,19 @@ class Notebook:
             "n => window.jupyterapp.shell.currentWidget.content.widgets[n].model.executionCount", number)  # fmt: skip
         return found
 
+    def watch(self, number: int) -> None:
+        """Keeps the heights that the output under a cell has from now on, one for each that is drawn."""
+        self.page.evaluate(
+            "area => { window.heights = []; new ResizeObserver(([e]) =>"
+            " window.heights.push(e.contentRect.height)).observe(area) }",
+            self.cell(number).locator(".jp-OutputArea").first.element_handle())  # fmt: skip
+
+    @property
+    def heights(self) -> list[float]:
+        """Those heights so far."""
+        found: list[float] = self.page.evaluate("window.heights")
+        return found
+
     def unfold(self, number: int, title: str = "") -> None:
         """Opens the details under a cell's status line, and one part of them."""
         details = self.cell(number).locator(".jp-OutputArea details")

@@ -16,7 +16,7 @@ from ..page import Page
 from ..places import Key, Place, at
 
 columns_of_ports = "minmax(0,1fr) minmax(0,1.4fr) minmax(0,1fr)"
-columns_of_mounts = "minmax(0,1fr) minmax(0,1.3fr) minmax(0,1fr) minmax(0,.9fr)"
+columns_of_mounts = "minmax(0,1fr) minmax(0,1.1fr) minmax(0,.95fr) 124px"
 columns_of_env = "minmax(0,1.1fr) 104px minmax(0,1.1fr) minmax(0,.8fr)"
 columns_of_env_from = "104px minmax(0,1.2fr) minmax(0,.8fr) minmax(0,.9fr)"
 ACCESS = (("as volume", None), ("read and write", False), ("read only", True))

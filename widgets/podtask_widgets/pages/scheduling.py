@@ -16,7 +16,7 @@ LISTS = ("nodeSelector", "tolerations")
 SINGLE = ("affinity", "priorityClassName", "runtimeClassName", "schedulerName", "activeDeadlineSeconds",
           "terminationGracePeriodSeconds")  # fmt: skip
 CLAIMS = (*(f"spec.{name}" for name in (*LISTS, *SINGLE)), f"metadata.labels.{QUEUE_LABEL}")
-OPERATORS = (("exists", "Exists"), ("equals", "Equal"), ("equals (not set)", None))
+OPERATORS = (("exists", "Exists"), ("equals", "Equal"), ("not set", None))
 EFFECTS = (("every effect", None), ("NoSchedule", "NoSchedule"), ("NoExecute", "NoExecute"),
            ("PreferNoSchedule", "PreferNoSchedule"))  # fmt: skip
 
