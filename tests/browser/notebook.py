@@ -106,6 +106,12 @@ class Notebook:
         self.start(number)
         self.ended(number)
 
+    def run_unseen(self, source: str) -> None:
+        """Runs what is in no cell, and waits for its end; nothing is shown or counted."""
+        self.page.evaluate(
+            "async code => { const s = window.jupyterapp.shell.currentWidget.sessionContext.session;"
+            " await s.kernel.requestExecute({code, silent: true, store_history: false}).done }", source)  # fmt: skip
+
     def ended(self, number: int) -> None:
         """Waits until a cell has run."""
         self.page.wait_for_function(ENDED, arg=[number, self._before.get(number)])
