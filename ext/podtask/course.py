@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from .attempts import Attempts
-from .backend import Ending, Placement
+from .backend import CONNECTING, Ending, Placement
 from .batch import enclosed
 from .channel import Channel
 from .errors import InputError, NameTaken, NoStream
@@ -57,7 +57,6 @@ class Begun:
     where: str
 
 
-CONNECTING = "Connecting"
 ONE_WAY = (
     "Neither port-forward nor exec is allowed there: in batch mode the cell travels with another "
     "pod, and what it says with the log. Ctrl-C deletes the pod; input() gets no answer."

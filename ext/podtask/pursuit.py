@@ -7,9 +7,9 @@ import concurrent.futures
 import time
 from typing import Any
 
-from .backend import Placement
+from .backend import CONNECTING, Placement
 from .channel import TakenOver
-from .course import CONNECTING, Begun, Course, Ears
+from .course import Begun, Course, Ears
 from .errors import NoStream, PodtaskError, StartError, TaskTimeout
 from .feed import Feed, Update
 from .findings import WAITS
