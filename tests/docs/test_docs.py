@@ -18,7 +18,11 @@ from podtask.options import RunOptions
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*/*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md")),
+    DOCS / "index.md",
+    *sorted(DOCS.glob("*/*.md")),
+]
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
 # Of nbconvert and of %podtask save; and one of which Tab is to make more.
 OTHERS = {"--execute", "--user", "--me"}
@@ -79,7 +83,7 @@ def test_flags_that_pages_name_exist(page: Path) -> None:
 
 def test_every_picture_is_shown() -> None:
     """Each picture is on a page, or in the README."""
-    text = "".join(page.read_text() for page in [*PAGES, DOCS / "index.md"])
+    text = "".join(page.read_text() for page in PAGES)
     for picture in DOCS.glob("pictures/*.png"):
         assert f"pictures/{picture.name}" in text
 

@@ -51,7 +51,7 @@ SHOWN = {
     "sidecars": (("A21", "A22", "N09"), (
         "[':1', ':2', ':3']", "pushed: 200", 'loss{instance="",job="training"} 0.25', "+PONG",
         "the value of the cell", "ended with exit code 3", "no licence found", "the database is up")),
-    "templates": (("A14", "A15", "A44", "N14"), (
+    "templates": (("A14", "A15", "A44", "N14", "P03"), (
         "gke-gcsfuse/volumes: 'true'", "gke-gcsfuse/memory-limit: 1Gi", "driver: ru.yandex.s3.csi",
         "claimName: my-bucket-claim", "stage: prod", ".podtask/templates/prod.yaml",
         "Difference to the last run", "--- last run", "kubectl create --dry-run=server",
