@@ -21,6 +21,9 @@ from .refusals import denied, refusal
 from .status import PodStatus
 
 LOG_PAUSE = 1.0  # seconds, before a log that ended or broke off is read on
+# A cell may print nothing for long, and a connection that died costs lines no more than their
+# hour: the pod's status tells of its end, and the log is then read whole.
+SILENT_LOG = 1800.0
 FAR = 0.02  # seconds of round trip from which connections are opened ahead
 AHEAD = 4
 CREATE_TRIES = 4
@@ -55,6 +58,7 @@ class Pod:
         self.logs = self._status.logs
         self.whole_log = self._status.whole_log
         self._deleting: asyncio.Task[None] | None = None
+        self._read = False  # a line of its log: it was allowed once
         kernel = rendered.pod["metadata"]["labels"][KERNEL_LABEL]
         self._watch = api.watch(namespace, f"{KERNEL_LABEL}={kernel}")
 
@@ -113,24 +117,28 @@ class Pod:
         """Yields the lines of the primary container's log, as it grows, until it ends or breaks off.
 
         Raises:
-            ClusterError: it may not be read.
+            ClusterError: it may not be read, and never was.
         """
         while not (found := self._status.found()).ended and found.phase != "Running":
             await self._status.changed.wait()
         log = f"{self._path}/{self.name}/log"
         try:
             async with contextlib.aclosing(
-                self._api.lines(log, container=self._rendered.primary, follow="true")
+                self._api.lines(
+                    log, silence=SILENT_LOG, container=self._rendered.primary, follow="true"
+                )
             ) as lines:
                 async for line in lines:
+                    self._read = True
                     yield line
         except ClusterError:
             pass  # the next one begins anew
         except ApiError as error:  # others pass: it is not there yet, or not any more
+            if error.code == 403 and not self._read:
+                where = f"{self._api.access.context}/{self._namespace}"
+                raise denied(error.code, error.message, "get", "pods/log", where) from None
             if error.code in (401, 403):
-                raise denied(
-                    error.code, error.message, "get", "pods/log", self._namespace
-                ) from None
+                self._reach.tell(error.code)
         await self._reach.pause(LOG_PAUSE)
 
     async def delete(self, grace: float | None = None) -> None:

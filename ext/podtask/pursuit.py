@@ -10,7 +10,7 @@ from typing import Any
 from .backend import Placement
 from .channel import TakenOver
 from .course import Begun, Course, Ears
-from .errors import NoStream, PodtaskError, StartError, TaskTimeout
+from .errors import ClusterError, NoStream, PodtaskError, StartError, TaskTimeout
 from .feed import Feed, Update
 from .findings import WAITS
 from .job import Verdict, step
@@ -146,10 +146,12 @@ class Pursuit:
                 if verdict is not None:
                     return verdict
             raise lost(self.name, found)
-        except NoStream as error:
-            again = self.course.again(error)
+        except ClusterError as error:
+            again = self.course.again(error) if isinstance(error, NoStream) else ""
             if again:
                 return again
+            # What has begun may have its result yet; and what another has started is not ours.
+            ours = ours and self.status == "Pending" and not self.course.resumed
             raise
         except (TakenOver, StartError, asyncio.CancelledError) as error:
             # Somebody else follows it, or will: this kernel ends. And what another has started may

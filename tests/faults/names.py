@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import scripts, scripts_end, scripts_many, scripts_watch
+from . import scripts, scripts_access, scripts_end, scripts_many, scripts_watch
 from .scripts import Script
 
 SCRIPTS: dict[str, type[Script]] = {
@@ -33,4 +33,7 @@ SCRIPTS: dict[str, type[Script]] = {
     "pretend": scripts_many.Pretend,
     "crawls": scripts_end.Crawls,
     "hangs": scripts_end.Hangs,
+    "taken-away": scripts_access.TakenAway,
+    "no-new-streams": scripts_access.NoNewStreams,
+    "log-away": scripts_access.LogAway,
 }

@@ -128,14 +128,16 @@ class Api:
         async with self._turn, self._answer("GET", path, None, params, ANSWER_SECONDS) as answer:
             return await answer.read()
 
-    async def lines(self, path: str, **params: str) -> AsyncGenerator[bytes, None]:
+    async def lines(
+        self, path: str, silence: float = BOOKMARK_SECONDS, **params: str
+    ) -> AsyncGenerator[bytes, None]:
         """Yields the lines of an endless answer.
 
         Raises:
             ApiError: the server refuses.
-            ClusterError: it is not reached, it broke off, or was silent for 90 s.
+            ClusterError: it is not reached, it broke off, or was silent for so many seconds.
         """
-        async with self._answer("GET", path, None, params, None) as answer:
+        async with self._answer("GET", path, None, params, None, silence=silence) as answer:
             rest = b""
             async for chunk in answer.content.iter_any():
                 *whole, rest = (rest + chunk).split(b"\n")
@@ -237,10 +239,10 @@ class Api:
     @contextlib.asynccontextmanager
     async def _answer(
         self, method: str, path: str, body: Any, params: dict[str, str], seconds: float | None,
-        accept: str = "*/*",
+        accept: str = "*/*", silence: float = BOOKMARK_SECONDS,
     ) -> AsyncIterator[aiohttp.ClientResponse]:  # fmt: skip
         timeout = aiohttp.ClientTimeout(
-            total=seconds, sock_connect=CONNECT_SECONDS, sock_read=BOOKMARK_SECONDS
+            total=seconds, sock_connect=CONNECT_SECONDS, sock_read=silence
         )
         try:
             for again in (True, False):
