@@ -21,9 +21,6 @@ from .refusals import denied, refusal
 from .status import PodStatus
 
 LOG_PAUSE = 1.0  # seconds, before a log that ended or broke off is read on
-# A cell may print nothing for long, and a connection that died costs lines no more than their
-# hour: the pod's status tells of its end, and the log is then read whole.
-SILENT_LOG = 1800.0
 FAR = 0.02  # seconds of round trip from which connections are opened ahead
 AHEAD = 4
 CREATE_TRIES = 4
@@ -124,9 +121,7 @@ class Pod:
         log = f"{self._path}/{self.name}/log"
         try:
             async with contextlib.aclosing(
-                self._api.lines(
-                    log, silence=SILENT_LOG, container=self._rendered.primary, follow="true"
-                )
+                self._api.lines(log, container=self._rendered.primary, follow="true")
             ) as lines:
                 async for line in lines:
                     self._read = True

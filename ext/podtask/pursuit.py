@@ -10,12 +10,13 @@ from typing import Any
 from .backend import Placement
 from .channel import TakenOver
 from .course import Begun, Course, Ears
-from .errors import ClusterError, NoStream, PodtaskError, StartError, TaskTimeout
+from .errors import ClusterError, NoStream, PodtaskError, StartError
 from .feed import Feed, Update
 from .findings import WAITS
 from .job import Verdict, step
 from .loop import Loop, loop
 from .outcome import Outcome, decode, lost
+from .overdue import Unheard, overdue
 from .race import Talk, left, race
 from .runner import wire
 
@@ -153,7 +154,7 @@ class Pursuit:
             # What has begun may have its result yet; and what another has started is not ours.
             ours = ours and self.status == "Pending" and not self.course.resumed
             raise
-        except (TakenOver, StartError, asyncio.CancelledError) as error:
+        except (TakenOver, StartError, Unheard, asyncio.CancelledError) as error:
             # Somebody else follows it, or will: this kernel ends. And what another has started may
             # well run, and not be reached.
             ours = isinstance(error, StartError) and not self.course.resumed
@@ -178,9 +179,7 @@ class Pursuit:
             await asyncio.sleep(pause := min(self.patience, 1.0))
             if not self.phase.startswith("Gated"):  # in a queue the clock stands still
                 self.patience -= pause
-        await asyncio.sleep(options.timeout + options.grace + 60)
-        raise TaskTimeout(f"{self.name} ran past its --timeout, and nothing was heard of it.",
-                          "The pod was deleted; raise --timeout, or let the cell do less.")  # fmt: skip
+        await overdue(self.name, options, lambda: bool(self.channel and self.channel.connected))
 
     def _on_phase(self, phase: str, say: str) -> None:
         if self.status == "Running" and phase in BEFORE:

@@ -47,6 +47,7 @@ class Readout:
     python = ""
 
     def __init__(self, log: Log, key: str, on_frame: Callable[[wire.Frame], None]) -> None:
+        self.connected = False
         self._log = log
         self._key = bytes.fromhex(key)
         self._on_frame = on_frame
@@ -58,8 +59,10 @@ class Readout:
         while True:
             recorded = False
             async for line in self._log.follow_log():
+                self.connected = True
                 self._take(line)
                 recorded = recorded or line.startswith(RECORD.encode())
+            self.connected = False
             if not recorded:
                 continue  # it broke off; of a pod that has ended the whole log is read by its status
             # Half of it: the rest is being written. Or the server is away: it is asked again.

@@ -101,7 +101,7 @@ class Pods:
         command = primary["command"][1:]
         brought = self.found[name]["metadata"].get("annotations", {}).get(CELL)
         if brought:  # in batch mode, as a file of the downward API
-            file = tempfile.NamedTemporaryFile("w", prefix="podtask-", delete=False)  # noqa: SIM115
+            file = tempfile.NamedTemporaryFile("w", prefix="podtask-", delete=False)
             self._files.append(file.name)
             with file:
                 file.write(brought)

@@ -45,7 +45,7 @@ def test_stream_that_is_forbidden_after_the_first(play: Play, channel: str, tmp_
 def test_attach_that_is_forbidden_deletes_nothing(play: Play, tmp_path: Path) -> None:
     """The error names the rights; the pod, which another follows, goes on."""
     script = NoNewStreams()
-    server = play(script)
+    play(script)
     gate = tmp_path / "gate"
     task = submit(WAITS.format(str(gate)))
     while "begun" not in task.logs():
