@@ -203,7 +203,7 @@ def new_identity(port: int | None, work: Work) -> Identity:
     return Identity(
         name=f"podtask-{secrets.token_hex(5)}",
         key=secrets.token_hex(32),
-        port=port or 20000 + secrets.randbelow(40000),
+        port=port or 20000 + secrets.randbelow(12000),  # beyond are those of outgoing connections
         kernel=KERNEL,
         user=user(),
         called=work.options.name or "",
