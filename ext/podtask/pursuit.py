@@ -7,7 +7,7 @@ import concurrent.futures
 import time
 from typing import Any
 
-from .backend import Placement
+from .backend import Ending, Placement
 from .channel import TakenOver
 from .course import Begun, Course, Ears
 from .errors import ClusterError, NoStream, PodtaskError, StartError
@@ -135,17 +135,15 @@ class Pursuit:
             found = await race(begun.placement, begun.channel, self.cancelled, self._deadline())
             if found is None:
                 raise KeyboardInterrupt(f"{self.name} was cancelled and its pod deleted.")
+            if isinstance(found, Ending) and found.started:
+                ours = False  # until it is read: the log may hold the only copy
+                found = await left(begun.placement, begun.channel) or found
+                ours = True
             again = self.course.again(found)
             if again:
                 return again
             if isinstance(found, Verdict):
                 return found
-            if found.started:
-                ours = False  # until it is read: the log may hold the only copy
-                verdict = await left(begun.placement, begun.channel)
-                ours = True
-                if verdict is not None:
-                    return verdict
             raise lost(self.name, found)
         except ClusterError as error:
             again = self.course.again(error) if isinstance(error, NoStream) else ""

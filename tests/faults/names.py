@@ -21,6 +21,7 @@ SCRIPTS: dict[str, type[Script]] = {
     "unready": scripts_watch.Unready,
     "idle": scripts_end.Idle,
     "away": scripts_end.Away,
+    "evicted-away": scripts_end.EvictedAway,
     "log-refused": scripts_end.LogRefused,
     "log-excuse": scripts_end.LogExcuse,
     "rotated": scripts_end.Rotated,
