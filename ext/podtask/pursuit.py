@@ -137,7 +137,7 @@ class Pursuit:
                 raise KeyboardInterrupt(f"{self.name} was cancelled and its pod deleted.")
             if isinstance(found, Ending) and found.started:
                 ours = False  # until it is read: the log may hold the only copy
-                found = await left(begun.placement, begun.channel) or found
+                found = await left(begun.placement, begun.channel, self.cancelled) or found
                 ours = True
             again = self.course.again(found)
             if again:
