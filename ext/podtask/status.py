@@ -218,7 +218,9 @@ class PodStatus:
         say = f"{self._name} {verb}: {found.say}."
         lines = await self._last_lines(found.log) if found.log else ""
         lost = found.lost or (found.category == "deleted" and not self.placed)
-        return Ending(say + lines, found.do, found.code, started, lost)
+        # What told it to stop says more than the code that it then ended with.
+        code = found.code if found.category == "ended" else None
+        return Ending(say + lines, found.do, code, started, lost)
 
     def _tell_of_sidecars(self) -> None:
         told = self._mourned
