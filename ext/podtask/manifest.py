@@ -251,6 +251,8 @@ def _set_resources(spec: dict[str, Any], primary: dict[str, Any], options: RunOp
         requests["memory"] = limits["memory"] = options.memory
     if options.gpu:
         limits[options.gpu_key] = str(options.gpu)
+        if options.gpu_key in requests:  # an extended resource's must be its limit
+            requests[options.gpu_key] = str(options.gpu)
         _tolerate(spec, options.gpu_key)
     if options.gpu or options.shm:
         _set_shared_memory(spec, primary, options.shm)
