@@ -148,7 +148,7 @@ def prepare(
     template = PodTemplate.of(options.template) if options.template is not None else PodTemplate()
     if values is None:
         values = select(cell.reads, options.inputs, namespace)
-    options = _with_script(cell, options, template)
+    options = with_script(cell.source, options, template)
     size = len(json.dumps(cell.source))
     if size > MOST_SOURCE:
         raise InputError(f"The cell has {size >> 10} KiB of code; {MOST_SOURCE >> 10} KiB can be sent.",
@@ -159,9 +159,13 @@ def prepare(
     return work
 
 
-def _with_script(cell: Cell, options: RunOptions, template: PodTemplate) -> RunOptions:
-    """Returns options with what the cell's script metadata asks for."""
-    script = Script.of(cell.source)
+def with_script(source: str, options: RunOptions, template: PodTemplate) -> RunOptions:
+    """Returns options with what a source's script metadata asks for.
+
+    Raises:
+        InputError: the metadata is wrong, or there is no such Python.
+    """
+    script = Script.of(source)
     if script.packages:
         options = options.changed(pip=(*script.packages, *options.pip))
     if script.python and not options.image and not options.local:
