@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from .errors import PodtaskError
 from .batch import VOLUME
+from .errors import PodtaskError
 from .manifest import CELL, KERNEL_LABEL, NAME_LABEL, NOTEBOOK_LABEL, TASK_LABEL, USER_LABEL
 from .marks import dropped, marks, short
 from .options import RunOptions
@@ -91,7 +92,7 @@ class Preview:
 
     def kubectl(self) -> str:
         """Returns the shell line that has the API server check this pod; it creates nothing."""
-        where = "".join(f" {flag} {value}" for flag, value in
+        where = "".join(f" {flag} {shlex.quote(value)}" for flag, value in
                         (("--context", self.options.context), ("-n", self.options.namespace)) if value)  # fmt: skip
         text = yaml.safe_dump(self.pod, sort_keys=False)
         return f"kubectl{where} create --dry-run=server --validate=strict -o yaml -f - <<'EOF'\n{text}EOF"

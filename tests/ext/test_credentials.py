@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from podtask.cluster.credentials import NO_CONTEXT, load
 
 from tests.ext.clients import VERSIONS, run_with
 
@@ -85,6 +87,18 @@ def test_each_client_reads_the_same(version: str) -> None:
         _access("unchecked", tls=["CERT_NONE", False]),
         _access("http", host="http://cluster.example:8080", tls=None),
     ]
+
+
+@pytest.mark.feature("A39")
+@pytest.mark.usefixtures("files")
+def test_kubectl_lines_name_the_context() -> None:
+    """They reach the task's cluster whichever context is current, and are words for a shell."""
+    access = load("token")
+    assert access.kubectl("team", "get", "pod", "x") == "kubectl --context token -n team get pod x"
+    odd = dataclasses.replace(access, context="a b")
+    assert odd.kubectl("team", "version") == "kubectl --context 'a b' -n team version"
+    inside = dataclasses.replace(access, context=NO_CONTEXT)
+    assert inside.kubectl("team", "version") == "kubectl -n team version"
 
 
 @pytest.mark.usefixtures("files")

@@ -120,10 +120,10 @@ def test_python_makes_the_same_pod() -> None:
 @pytest.mark.feature("N14")
 def test_kubectl_line_has_the_whole_pod() -> None:
     """The shell line names context and namespace and carries the pod, without a task's key."""
-    found = preview(namespace="team", context="prod").kubectl()
+    found = preview(namespace="team", context="the prod").kubectl()
     head, _, rest = found.partition("\n")
     assert head.startswith(
-        "kubectl --context prod -n team create --dry-run=server --validate=strict"
+        "kubectl --context 'the prod' -n team create --dry-run=server --validate=strict"
     )
     pod = yaml.safe_load(rest.removesuffix("EOF"))
     assert pod == preview(namespace="team").pod
@@ -195,7 +195,7 @@ def test_same_run_again_is_no_difference(
 def test_run_in_batch_mode_is_compared_without_its_cell() -> None:
     """What carries a cell in batch mode is no difference to a pod without a cell."""
     rendered = Rendered(preview().pod, "primary", ())
-    last = without_key(enclosed(rendered, Job({"exec": "x", "source": "1"}, [])).pod)
+    last = without_key(enclosed(rendered, Job({"exec": "x", "source": "1"}, ())).pod)
     assert last["spec"]["volumes"]
     assert preview(last=last).diff_to_last() == ""
 

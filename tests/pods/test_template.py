@@ -205,7 +205,7 @@ def test_url_names_context_namespace_pod_and_the_kubectl_line(
     context, found, rest = task.url.split("/")
     assert context
     assert found == namespace
-    assert rest == f"{task.name} (kubectl -n {namespace} get pod {task.name})"
+    assert rest == f"{task.name} (kubectl --context {context} -n {namespace} get pod {task.name})"
 
 
 @pytest.mark.feature("A48")

@@ -6,6 +6,7 @@ The official library reads the files and runs exec plugins; nothing else of it i
 from __future__ import annotations
 
 import os
+import shlex
 import ssl
 import urllib.parse
 import urllib.request
@@ -17,6 +18,7 @@ from typing import Any
 from ..errors import ClusterError, InputError, nearest
 
 IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+NO_CONTEXT = "in-cluster"  # what is shown in its place where there is no kubeconfig
 HELP = "Set KUBECONFIG or run `kubectl config use-context`; or run on this machine with --local."
 
 
@@ -26,7 +28,7 @@ class Access:
 
     Args:
         host: URL of the API server.
-        context: name of the kubeconfig's context, or "in-cluster".
+        context: name of the kubeconfig's context, or NO_CONTEXT.
         namespace: the context's.
         tls: for https.
         server_name: what the certificate must be for, where it is not the host.
@@ -43,6 +45,11 @@ class Access:
     proxy: str | None
     headers: Callable[[], dict[str, str]]
     slow: bool
+
+    def kubectl(self, namespace: str, *words: str) -> str:
+        """Returns a shell line of kubectl for this server, whichever context is current there."""
+        context = [] if self.context == NO_CONTEXT else ["--context", self.context]
+        return shlex.join(["kubectl", *context, "-n", namespace, *words])
 
 
 def load(context: str | None) -> Access:
@@ -61,7 +68,7 @@ def load(context: str | None) -> Access:
     try:
         if not there and (IN_CLUSTER / "token").exists() and context is None:
             config.load_incluster_config(client_configuration=settings)
-            name, namespace = "in-cluster", (IN_CLUSTER / "namespace").read_text().strip()
+            name, namespace = NO_CONTEXT, (IN_CLUSTER / "namespace").read_text().strip()
         elif not there:
             raise InputError(f"No cluster is configured: {files} does not exist.", HELP)
         else:
