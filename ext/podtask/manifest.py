@@ -140,7 +140,7 @@ def render(
     }
     if identity.owner:
         metadata["ownerReferences"] = [identity.owner]
-    refuse(pod_problems(spec))
+    refuse(pod_problems(spec, name, {"cpu": "--cpu"} if options.cpu else {}))
     notices += _advice(spec, name)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
     return Rendered(pod, name, tuple(notices), linger)
