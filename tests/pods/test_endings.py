@@ -7,7 +7,8 @@ import re
 from typing import Any
 
 import pytest
-from podtask import Task
+from podtask import PodTemplate, Task
+from podtask.presets import native_sidecar
 
 from tests.pods.waiting import HOLD, asked, failure, notes, submit
 
@@ -173,10 +174,10 @@ def test_native_sidecar_is_up_before_the_cell() -> None:
     """An init container that restarts always stays one; its startupProbe delays the cell."""
     source = ("import socket, time\ntime.sleep(2)\ns = socket.create_server(('0.0.0.0', 5432))\n"
               "while True: s.accept()[0].sendall(b'hi')")  # fmt: skip
-    native = {"name": "db", "image": "python:3.11-slim", "restartPolicy": "Always",
-              "command": ["python3", "-c", source],
-              "startupProbe": {"tcpSocket": {"port": 5432}, "periodSeconds": 1, "failureThreshold": 30}}  # fmt: skip
-    task = submit({"initContainers": [native], "containers": []},
+    probe = {"tcpSocket": {"port": 5432}, "periodSeconds": 1, "failureThreshold": 30}
+    command = ["python3", "-c", source]
+    native = native_sidecar("db", "python:3.11-slim", command=command, startupProbe=probe)
+    task = submit(PodTemplate().with_(native),
                   "import socket\nsocket.create_connection(('localhost', 5432)).recv(2)")  # fmt: skip
     assert task.result(60) == b"hi"
 
