@@ -35,8 +35,8 @@ class Pod:
         chosen: str = AUTO,
     ) -> None:  # fmt: skip
         self.name: str = rendered.pod["metadata"]["name"]
-        self.url = (f"{api.access.context}/{namespace}/{self.name} "
-                    f"(kubectl -n {namespace} get pod {self.name})")  # fmt: skip
+        shows = api.access.kubectl(namespace, "get", "pod", self.name)
+        self.url = f"{api.access.context}/{namespace}/{self.name} ({shows})"
         self._api = api
         self._namespace = namespace
         self._path = f"/api/v1/namespaces/{namespace}/pods"
