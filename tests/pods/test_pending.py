@@ -42,7 +42,7 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
     "resources": (
         primary(resources={"limits": {"podtask.test/none": "1"}}),
         "1 Insufficient podtask.test/none",
-        "spec.containers[].resources.requests",
+        "spec.containers[].resources.limits",
     ),
     "memory": (primary(resources={"requests": {"memory": "9Ti"}}), "Insufficient memory", "--memory"),
     "selector": (
@@ -79,7 +79,7 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
     "gated": (
         {"schedulingGates": [{"name": "team/queue"}], "containers": []},
         "Gated: waits for team/queue",
-        "",
+        "waits for team/queue to admit it",
     ),
 }  # fmt: skip
 
