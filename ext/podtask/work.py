@@ -224,7 +224,8 @@ def new_identity(port: int | None, work: Work) -> Identity:
     return Identity(
         name=f"podtask-{secrets.token_hex(5)}",
         key=secrets.token_hex(32),
-        port=port or 20000 + secrets.randbelow(12000),  # beyond are those of outgoing connections
+        port=port
+        or 20000 + secrets.randbelow(10000),  # beyond are nodes' and outgoing connections'
         kernel=KERNEL,
         user=user(),
         called=work.options.name or "",
