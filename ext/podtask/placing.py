@@ -34,7 +34,7 @@ SCHEDULER = (
 MOUNT_REASONS = ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
 MISSING = re.compile(r'(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found', re.IGNORECASE)
 KEYS = re.compile(r"references? non-existent (?P<kind>secret|config) key: (?P<name>\S+)")
-MISSING_SECONDS = 8  # for who creates it beside the pod
+MISSING_SECONDS = 6  # for who creates it beside the pod
 
 
 def unplaced(pod: Pod) -> Diagnosis:

@@ -49,6 +49,17 @@ class LogRefused(Away):
         return await proceed(request)
 
 
+class LogAway(Away):
+    """As "away", and who reads the log is hung up on at first: the server restarts."""
+
+    async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        self.times += 1
+        if self.times <= 4:
+            assert request.transport is not None
+            request.transport.close()
+        return await proceed(request)
+
+
 class LogExcuse(Away):
     """As "away", and the log is at first an excuse with status 200 (fault 40)."""
 
@@ -64,6 +75,18 @@ class Rotated(Away):
         name = request.path.split("/")[-2]
         whole = self.pods.logs[name]
         return web.Response(body=whole[whole.index(b"50\n") :])
+
+
+class EvictedAway(Away):
+    """As "away", and the first pod ends as Evicted, with its result in its log."""
+
+    async def live(self, name: str) -> None:
+        await self.pods.place(name)
+        code = await self.pods.run(name)
+        status = ended(primary_of(self.pods.found[name])["name"], code)
+        if len(self.pods.logs) == 1:
+            status |= {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
+        await self.pods.set(name, **status)
 
 
 class Dies(Script):
