@@ -15,7 +15,7 @@ from .errors import ClusterError, NoStream
 from .loop import loop
 from .manifest import Rendered, env_of, python_of
 from .options import AUTO, EXEC, FORWARD
-from .refusals import denied
+from .refusals import denied, expired
 from .status import PodStatus
 
 T = TypeVar("T")
@@ -145,8 +145,8 @@ class Reach:
         if error.code == 401:  # no end of the task, whose cell goes on
             if not self._told_of_login:
                 self._told_of_login = True
-                self._on_note(f"The credentials of context {self._api.access.context!r} are expired or wrong: "
-                              f"log in again; {self._name} keeps running.")  # fmt: skip
+                say = expired(self._api.access.context, error.message)
+                self._on_note(f"{say}: log in again; {self._name} keeps running.")
             return
         if way in self._ways:  # another try has said so already
             self._ways.remove(way)

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from podtask.cluster.api import Api, ApiError
 from podtask.cluster.credentials import Access
+from podtask.cluster.login import Login
 from podtask.errors import ClusterError
 
 PAGE = "<html><head><style>b {}</style></head><body><b>Log in</b> to the proxy</body></html>"
@@ -61,7 +62,7 @@ def scene(handler: Handler, play: Callable[[Api], Awaitable[None]]) -> None:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        api = Api(Access(host, "far", "n", None, None, None, dict, slow=False))
+        api = Api(Login(Access(host, "far", "n", None, None, None, dict, slow=False)))
         try:
             await asyncio.wait_for(play(api), 30)
         finally:
