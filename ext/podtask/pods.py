@@ -81,6 +81,7 @@ class Pod:
         except BaseException:
             pod._watch.unsubscribe(pod.name)
             raise
+        pod._watch.created(pod.name)
         return pod
 
     @classmethod
@@ -98,6 +99,7 @@ class Pod:
         """
         pod = cls(api, namespace, found, on_phase, on_note)
         pod._watch.subscribe(pod.name, pod._status.take)
+        pod._watch.was_there(pod.name)
         return pod
 
     def leave(self) -> None:
