@@ -53,7 +53,7 @@ def test_hook_that_fails_is_an_error_of_the_cluster(
             raised.value
         )
         assert JWT not in str(raised.value)
-        assert isinstance(raised.value, ClusterError) or raised.value.code == 401
+        assert getattr(raised.value, "code", 401) == 401
         await api.close()
 
     asyncio.run(play())

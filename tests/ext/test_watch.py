@@ -199,7 +199,11 @@ def test_watch_is_tried_again_after_a_while_of_polling(monkeypatch: pytest.Monke
     """One 403 may be a server's that starts: it lists and watches again a minute later."""
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(watch, "POLLED_SECONDS", 0.05)
-    asked = {"watch": [forbidden, changed], "list": [listed], "get": [found]}
+    asked: dict[str, list[Handler]] = {
+        "watch": [forbidden, changed],
+        "list": [listed],
+        "get": [found],
+    }
 
     async def answer(request: web.Request) -> web.StreamResponse:
         kind = "watch" if "watch" in request.query else "list" if request.path == PATH else "get"
@@ -222,7 +226,11 @@ def told_gone(say: Callable[[watch.Watch, str], None], *answers: Handler) -> Non
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if "watch" in request.query:
-            return await rest.pop(0)(request) if rest[0] in (cut, forbidden) else await nothing(request)
+            return (
+                await rest.pop(0)(request)
+                if rest[0] in (cut, forbidden)
+                else await nothing(request)
+            )
         return await (rest.pop(0) if len(rest) > 1 else rest[0])(request)
 
     async def play(api: Api) -> None:
