@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import hashlib
 import secrets
-import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +17,7 @@ from typing import Any
 
 from .backend import ByteStream, Placement
 from .errors import TaskError
-from .greeting import Greeting
+from .greeting import Greeting, who
 from .job import Job, Verdict, frames
 from .program import runner_program
 from .record import read
@@ -91,6 +89,11 @@ class Channel:
         self._answered = 0  # number of the last question that was answered before we came
         self._asked = 0  # number of the last question's frame
         self._answer: dict[str, Any] = {}
+
+    @property
+    def connected(self) -> bool:
+        """Whether the runner is heard, and its cell has not ended: what comes then may take long."""
+        return self._link is not None and self._verdict is None
 
     async def run(self) -> Verdict:
         """Returns when the verdict and all values are here and the runner knows it."""
@@ -172,7 +175,7 @@ class Channel:
         return _Link(stream, python, fresh, heard.rest)
 
     def _attach(self) -> bytes:
-        meta = {"proto": wire.PROTO, "client": self._name, "who": _who(), "after_seq": self._last,
+        meta = {"proto": wire.PROTO, "client": self._name, "who": who(), "after_seq": self._last,
                 "job": self._job_for is not None}  # fmt: skip
         return wire.encode(wire.ATTACH, meta)
 
@@ -288,11 +291,3 @@ class Channel:
         except OSError:
             pass  # everything is here; the pod is deleted next, whether it knows or not
         return verdict
-
-
-def _who() -> str:
-    """Returns who we are, for the person whose notebook loses the task."""
-    try:
-        return f"{getpass.getuser()} on {socket.gethostname()}"
-    except (OSError, KeyError):  # a user id without a name
-        return f"somebody on {socket.gethostname()}"

@@ -6,9 +6,11 @@ What answers at the runner's port may be a sidecar: it is told nothing but a non
 from __future__ import annotations
 
 import asyncio
+import getpass
 import hashlib
 import hmac
 import os
+import socket
 from dataclasses import dataclass
 
 from .backend import ByteStream
@@ -85,3 +87,11 @@ async def _line(stream: ByteStream) -> tuple[str, bytes]:
             raise Refused("what answers at the runner's port is no runner")
     line, rest = data.split(b"\n", 1)
     return line.decode("ascii", "replace"), rest
+
+
+def who() -> str:
+    """Returns who we are, for the person whose notebook loses the task."""
+    try:
+        return f"{getpass.getuser()} on {socket.gethostname()}"
+    except (OSError, KeyError):  # a user id without a name
+        return f"somebody on {socket.gethostname()}"

@@ -54,6 +54,7 @@ class Pod:
         self.logs = self._status.logs
         self.whole_log = self._status.whole_log
         self._deleting: asyncio.Task[None] | None = None
+        self._read = False  # a line of its log: it was allowed once
         kernel = rendered.pod["metadata"]["labels"][KERNEL_LABEL]
         self._watch = api.watch(namespace, f"{KERNEL_LABEL}={kernel}")
         self._removal = Removal(api, namespace, rendered.pod, self._watch, on_phase)
@@ -115,7 +116,7 @@ class Pod:
         """Yields the lines of the primary container's log, as it grows, until it ends or breaks off.
 
         Raises:
-            ClusterError: it may not be read.
+            ClusterError: it may not be read, and never was.
         """
         while not (found := self._status.found()).ended and found.phase != "Running":
             await self._status.changed.wait()
@@ -125,14 +126,16 @@ class Pod:
                 self._api.lines(log, container=self._rendered.primary, follow="true")
             ) as lines:
                 async for line in lines:
+                    self._read = True
                     yield line
         except ClusterError:
             pass  # the next one begins anew
         except ApiError as error:  # others pass: it is not there yet, or not any more
+            if error.code == 403 and not self._read:
+                where = f"{self._api.access.context}/{self._namespace}"
+                raise denied(error.code, error.message, "get", "pods/log", where) from None
             if error.code in (401, 403):
-                raise denied(
-                    error.code, error.message, "get", "pods/log", self._namespace
-                ) from None
+                self._reach.tell(error.code)
         await self._reach.pause(LOG_PAUSE)
 
     async def delete(self, grace: float | None = None) -> None:

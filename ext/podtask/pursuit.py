@@ -7,15 +7,16 @@ import concurrent.futures
 import time
 from typing import Any
 
-from .backend import Placement
+from .backend import Ending, Placement
 from .channel import TakenOver
 from .course import Begun, Course, Ears
-from .errors import NoStream, PodtaskError, StartError, TaskTimeout
+from .errors import ClusterError, NoStream, PodtaskError, StartError
 from .feed import Feed, Update
 from .findings import WAITS
 from .job import Verdict, step
 from .loop import Loop, loop
 from .outcome import Outcome, decode, lost
+from .overdue import Unheard, overdue
 from .race import Talk, left, race
 from .runner import wire
 
@@ -137,24 +138,24 @@ class Pursuit:
             found = await race(begun.placement, begun.channel, self.cancelled, self._deadline())
             if found is None:
                 raise KeyboardInterrupt(f"{self.name} was cancelled and its pod deleted.")
+            if isinstance(found, Ending) and found.started:
+                ours = False  # until it is read: the log may hold the only copy
+                found = await left(begun.placement, begun.channel) or found
+                ours = True
             again = self.course.again(found)
             if again:
                 return again
             if isinstance(found, Verdict):
                 return found
-            if found.started:
-                ours = False  # until it is read: the log may hold the only copy
-                verdict = await left(begun.placement, begun.channel)
-                ours = True
-                if verdict is not None:
-                    return verdict
             raise lost(self.name, found)
-        except NoStream as error:
-            again = self.course.again(error)
+        except ClusterError as error:
+            again = self.course.again(error) if isinstance(error, NoStream) else ""
             if again:
                 return again
+            # What has begun may have its result yet; and what another has started is not ours.
+            ours = ours and self.status == "Pending" and not self.course.resumed
             raise
-        except (TakenOver, StartError, asyncio.CancelledError) as error:
+        except (TakenOver, StartError, Unheard, asyncio.CancelledError) as error:
             # Somebody else follows it, or will: this kernel ends. And what another has started may
             # well run, and not be reached.
             ours = isinstance(error, StartError) and not self.course.resumed
@@ -177,9 +178,7 @@ class Pursuit:
             await asyncio.sleep(pause := min(self.patience, 1.0))
             if not self.phase.startswith("Gated"):  # in a queue the clock stands still
                 self.patience -= pause
-        await asyncio.sleep(options.timeout + options.grace + 60)
-        raise TaskTimeout(f"{self.name} ran past its --timeout, and nothing was heard of it.",
-                          "The pod was deleted; raise --timeout, or let the cell do less.")  # fmt: skip
+        await overdue(self.name, options, lambda: bool(self.channel and self.channel.connected))
 
     def _late(self) -> StartError:
         seconds, why = self.course.options.start_timeout, self.phase.removesuffix(WAITS)

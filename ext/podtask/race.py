@@ -18,6 +18,10 @@ class Talk(Protocol):
     one_way: bool  # nothing can be said to it
     reconnects: int  # -1 before the first connection
 
+    @property
+    def connected(self) -> bool:
+        """Whether its runner is heard, and has not said that the cell has ended."""
+
     async def run(self) -> Verdict:
         """Returns when the verdict and all values are here."""
 

@@ -57,8 +57,9 @@ class Reach:
         self._status = status
         self._chosen = chosen
         self._on_note = on_note
-        self._told_of_login = False
-        self._ways = [FORWARD, EXEC] if chosen == AUTO else [chosen]
+        self._told: set[int] = set()  # codes of refusals
+        self._opened = False  # streams were allowed once: a cell may have begun
+        self._ways = self._all_ways()
         self._mute: float | None = None  # since when streams open that nobody answers on
         self.way = self._ways[0]
 
@@ -71,8 +72,8 @@ class Reach:
             greet: says what a stream is good for; raises OSError where it is not.
 
         Raises:
-            NoStream: neither port-forward nor exec is allowed.
-            ClusterError: the chosen one is not.
+            NoStream: neither port-forward nor exec is allowed, and neither ever was.
+            ClusterError: the same of the chosen one.
         """
         while not self._status.placed:
             await self._status.changed.wait()
@@ -114,6 +115,9 @@ class Reach:
                 return found
         return None
 
+    def _all_ways(self) -> list[str]:
+        return [FORWARD, EXEC] if self._chosen == AUTO else [self._chosen]
+
     def _due(self, running: bool) -> list[str]:
         """Returns the ways to try: the first; the other, too, when the first leads nowhere."""
         mute = self._mute is not None and time.monotonic() - self._mute > MUTE_SECONDS
@@ -127,6 +131,7 @@ class Reach:
         except (OSError, asyncio.TimeoutError):
             self._mute = None  # nobody is there to forward
             raise
+        self._opened = True
         if self._mute is None:
             self._mute = time.monotonic()
         try:
@@ -141,20 +146,32 @@ class Reach:
         return await self._api.relay(self._namespace, self._name, *self._relay)
 
     def _refused(self, way: str, error: ApiError) -> None:
-        """Goes on without a way that is forbidden; raises where none is left."""
+        """Goes on without a way that is forbidden; raises where none is left and none ever was."""
         if error.code == 401:  # no end of the task, whose cell goes on
-            if not self._told_of_login:
-                self._told_of_login = True
-                say = expired(self._api.access.context, error.message)
-                self._on_note(f"{say}: log in again; {self._name} keeps running.")
+            self.tell(error.code, error.message)
             return
         if way in self._ways:  # another try has said so already
             self._ways.remove(way)
+        if not self._ways and self._opened:  # a right that was taken away may come back
+            self.tell(error.code)
+            self._ways = self._all_ways()
         if self._ways:
             self.way = self._ways[0]
             return
         self._ways = [way]  # what is asked again is answered again
         raise self._forbidden(way, error)
+
+    def tell(self, code: int, message: str = "") -> None:
+        """Says once that a task which may run is refused to us, by the code of the answer."""
+        if code in self._told:
+            return
+        self._told.add(code)
+        if code == 401:
+            say = expired(self._api.access.context, message)
+            self._on_note(f"{say}: log in again; {self._name} keeps running.")
+        else:
+            self._on_note(f"Access to {self._name} was taken away (verbs get and create, resource "
+                          "pods/portforward, pods/exec or pods/log); it keeps running, and is tried again.")  # fmt: skip
 
     def _forbidden(self, way: str, error: ApiError) -> ClusterError:
         if self._chosen != AUTO:

@@ -13,11 +13,12 @@ import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
-from .errors import TaskError
+from .errors import ClusterError, TaskError
 from .job import Verdict
 from .record import read
 from .runner import wire
 from .runner.batch import MARK, PROOF
+from .runner.record import MARK as RECORD
 
 LINE = re.compile(rb"%s (\d+) (\d+)/(\d+) ([0-9a-f]+) (\S+)" % MARK.encode())
 
@@ -46,6 +47,7 @@ class Readout:
     python = ""
 
     def __init__(self, log: Log, key: str, on_frame: Callable[[wire.Frame], None]) -> None:
+        self.connected = False
         self._log = log
         self._key = bytes.fromhex(key)
         self._on_frame = on_frame
@@ -55,9 +57,16 @@ class Readout:
     async def run(self) -> Verdict:
         """Returns when the log has the verdict."""
         while True:
+            recorded = False
             async for line in self._log.follow_log():
+                self.connected = True
                 self._take(line)
-            with contextlib.suppress(TaskError):  # half of it: the rest is being written
+                recorded = recorded or line.startswith(RECORD.encode())
+            self.connected = False
+            if not recorded:
+                continue  # it broke off; of a pod that has ended the whole log is read by its status
+            # Half of it: the rest is being written. Or the server is away: it is asked again.
+            with contextlib.suppress(TaskError, ClusterError):
                 verdict = self.last(await self._log.whole_log())
                 if verdict is not None:
                     return verdict

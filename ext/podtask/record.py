@@ -109,8 +109,11 @@ def _before(header: dict[str, Any], log: bytes, end: dict[str, Any]) -> Iterator
     if first <= 1:
         return
     missing = int(end["text"]) - int(header["bytes"])  # bytes of text before the first frame
-    copied = min(missing, int(header["copied"]), len(log))
-    text = log[:copied]
+    text = log[: int(header["copied"])]
+    if hashlib.sha256(text).hexdigest() != header.get("copied_sha256"):
+        text = b""  # it was rotated, or begins with the words of an entrypoint
+    text = text[:missing]
+    copied = len(text)
     for start in range(0, len(text), wire.MAX_DATA):
         piece = text[start : start + wire.MAX_DATA]
         yield wire.Frame(wire.STREAM, 0, {"name": "stdout"}, piece)

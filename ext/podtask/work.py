@@ -27,6 +27,7 @@ from .template import PodTemplate, primary_container
 from .unpicklable import Unsendable
 
 MOST_SOURCE = 768 << 10  # bytes as JSON: it goes in the head of one frame, of 1 MiB at most
+MOST_WORDS = 128 << 10  # of options, in the same head; a longer variable would start no process
 OLDEST = (3, 9)
 LOCAL_SECONDS = 60.0  # a process on this machine outlives its kernel no longer
 LACKS = (
@@ -153,6 +154,12 @@ def prepare(
     if size > MOST_SOURCE:
         raise InputError(f"The cell has {size >> 10} KiB of code; {MOST_SOURCE >> 10} KiB can be sent.",
                          "Put its data into a variable or a file; inputs may be larger (--max-input).")  # fmt: skip
+    words = [dict(options.env), options.pip, options.constraint, options.outputs]
+    size = len(json.dumps(words))
+    if size > MOST_WORDS:
+        raise InputError(f"The options have {size >> 10} KiB (--env, --pip, --constraint, -o); "
+                         f"{MOST_WORDS >> 10} KiB can be sent.",
+                         "Put what is long into a variable or a file of the cell.")  # fmt: skip
     render(template, options, Identity("podtask-check", "", 1), MINOR)
     work = Work(cell, template, options, values, namespace, began)
     _ = work.inputs  # packed now: the notebook may change them later
@@ -203,7 +210,7 @@ def new_identity(port: int | None, work: Work) -> Identity:
     return Identity(
         name=f"podtask-{secrets.token_hex(5)}",
         key=secrets.token_hex(32),
-        port=port or 20000 + secrets.randbelow(40000),
+        port=port or 20000 + secrets.randbelow(12000),  # beyond are those of outgoing connections
         kernel=KERNEL,
         user=user(),
         called=work.options.name or "",

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from podtask.batch import enclosed
 from podtask.cell import Cell
-from podtask.errors import InputError, TaskError
+from podtask.errors import ClusterError, InputError, TaskError
 from podtask.job import Verdict
 from podtask.manifest import CELL, Identity, Rendered, env_of, render
 from podtask.options import RunOptions
@@ -150,3 +150,30 @@ def test_inputs_beyond_an_annotation_are_refused() -> None:
     with pytest.raises(InputError, match="in batch mode 160 kB travel at most") as found:
         made("len(data)", {"data": bytes(200_000)})
     assert "pods/portforward or pods/exec" in found.value.do
+
+
+class Away(Text):
+    """A log that cannot be read whole at first.
+
+    Attributes:
+        asked: how often it was to be.
+    """
+
+    asked = 0
+
+    async def whole_log(self) -> bytes:
+        """Raises twice."""
+        self.asked += 1
+        if self.asked < 3:
+            raise ClusterError("not reached")
+        return await super().whole_log()
+
+
+def test_log_is_read_whole_once_its_record_is_there(tmp_path: Path) -> None:
+    """Not for a log that breaks off before; and a server that is away then is asked again."""
+    data, _ = log_of(made(CELL_SOURCE, {"a": 20}), tmp_path)
+    log = Away(data, 1, 2, 3, 3)
+    frames, verdict = heard(log)
+    assert log.asked == 3
+    assert text(frames) == "a 20\n0\n1\n2\n3\n4\n"
+    assert verdict.end["status"] == "ok"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import os
 import pickle
+import random
 import zlib
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from podtask.errors import TaskError
 from podtask.record import Record, read
 from podtask.runner import record, wire
+from podtask.runner.log import LogCopy
 from podtask.runner.spool import Spool
 
 KEY = b"k" * 32
@@ -18,18 +24,21 @@ VALUE = pickle.dumps({"found": 42})
 META = {"status": "ok", "size": len(VALUE), "sizes": [len(VALUE)], "packed": [], "text": 6}
 
 
-def written(key: bytes = KEY) -> bytes:
-    """A container's log: what a cell printed, and the record of a runner that knows a key."""
-
+def prover(key: bytes) -> Callable[..., str]:
     def prove(who: str, *parts: str) -> str:
         return hmac.new(key, " ".join((who, *parts)).encode(), "sha256").hexdigest()
 
+    return prove
+
+
+def written(key: bytes = KEY) -> bytes:
+    """A container's log: what a cell printed, and the record of a runner that knows a key."""
     spool = Spool()
     try:
         spool.append(wire.encode(wire.STREAM, {"name": "stdout"}, b"hello\n", 1))
         spool.append(wire.encode(wire.END, META, VALUE, 2))
-        log = SimpleNamespace(size=6, copied=6)
-        lines = record.lines(spool, SimpleNamespace(size=0), log, prove, values=True)
+        log = SimpleNamespace(size=6, copied=6, sha256=hashlib.sha256(b"hello\n").hexdigest())
+        lines = record.lines(spool, SimpleNamespace(size=0), log, prover(key), values=True)
         return b"hello\n" + "\n".join(lines).encode() + b"\n"
     finally:
         spool.close()
@@ -78,3 +87,57 @@ def test_forged_or_torn_record_is_refused(log: bytes, says: str) -> None:
     """An error that says why; a forger's pickle is not looked at."""
     with pytest.raises(TaskError, match=says):
         read(log, KEY)
+
+
+@pytest.fixture(scope="module")
+def long_log(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    """What a cell printed, 10 MiB that no one compresses, and the log that has two parts of it."""
+    draw = random.Random(1)
+    pieces = [draw.randbytes(256 << 10).hex().encode() for _ in range(20)]
+    path: Path = tmp_path_factory.mktemp("log") / "log"
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY)
+    spool = Spool()
+    try:
+        log = LogCopy(fd)
+        for number, piece in enumerate(pieces, 1):
+            spool.append(wire.encode(wire.STREAM, {"name": "stdout"}, piece, number))
+            log.add(piece)
+        meta = {**META, "text": sum(map(len, pieces))}
+        spool.append(wire.encode(wire.END, meta, VALUE, len(pieces) + 1))
+        log.finish(record.lines(spool, SimpleNamespace(size=0), log, prover(KEY), values=True))
+    finally:
+        os.close(fd)
+        spool.close()
+    return b"".join(pieces), path.read_bytes()
+
+
+def streamed(frames: list[wire.Frame]) -> bytes:
+    return b"".join(frame.data for frame in frames if frame.kind == wire.STREAM)
+
+
+@pytest.mark.fault(32)
+def test_beginning_of_a_long_output_is_the_logs(long_log: tuple[bytes, bytes]) -> None:
+    """What the log begins with, a gap that says how much is nowhere, and the newest."""
+    text, log = long_log
+    frames = taken(log).frames
+    (gap,) = [frame for frame in frames if frame.kind == wire.GAP]
+    place = frames.index(gap)
+    head, tail = streamed(frames[:place]), streamed(frames[place:])
+    assert len(head) > 2 << 20
+    assert text.startswith(head)
+    assert text.endswith(tail)
+    assert gap.meta["bytes"] == len(text) - len(head) - len(tail) > 0
+
+
+@pytest.mark.fault(32)
+@pytest.mark.parametrize("cut", [True, False], ids=["rotated", "banner"])
+def test_other_bytes_at_the_start_of_a_log_are_not_shown(
+    long_log: tuple[bytes, bytes], cut: bool
+) -> None:
+    """Of a log that was rotated, or that an entrypoint wrote to first: a gap in their place."""
+    text, log = long_log
+    frames = taken(log[1_000_000:] if cut else b"welcome to this image\n" + log).frames
+    assert frames[0].kind == wire.GAP
+    tail = streamed(frames)
+    assert text.endswith(tail)
+    assert frames[0].meta["bytes"] == len(text) - len(tail)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import scripts, scripts_end, scripts_many, scripts_watch
+from . import scripts, scripts_access, scripts_end, scripts_many, scripts_watch
 from .scripts import Script
 
 SCRIPTS: dict[str, type[Script]] = {
@@ -21,6 +21,7 @@ SCRIPTS: dict[str, type[Script]] = {
     "unready": scripts_watch.Unready,
     "idle": scripts_end.Idle,
     "away": scripts_end.Away,
+    "evicted-away": scripts_end.EvictedAway,
     "log-refused": scripts_end.LogRefused,
     "log-excuse": scripts_end.LogExcuse,
     "rotated": scripts_end.Rotated,
@@ -33,4 +34,7 @@ SCRIPTS: dict[str, type[Script]] = {
     "pretend": scripts_many.Pretend,
     "crawls": scripts_end.Crawls,
     "hangs": scripts_end.Hangs,
+    "taken-away": scripts_access.TakenAway,
+    "no-new-streams": scripts_access.NoNewStreams,
+    "log-away": scripts_access.LogAway,
 }

@@ -8,9 +8,12 @@ import copy
 import os
 import signal
 import sys
+import tempfile
 import uuid
 from collections import deque
 from typing import Any
+
+from podtask.manifest import CELL
 
 STAMP = "2026-01-01T00:00:00Z"
 Object = dict[str, Any]
@@ -36,6 +39,7 @@ class Pods:
         self.peak = 0
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._ended: dict[str, asyncio.Event] = {}
+        self._files: list[str] = []
 
     async def add(self, sent: Object) -> Object:
         """Keeps a new pod; returns it as the server has it."""
@@ -94,8 +98,16 @@ class Pods:
         """Runs the primary container's command to its end; returns its exit code."""
         primary = primary_of(self.found[name])
         env = {each["name"]: each.get("value", "") for each in primary["env"]}
+        command = primary["command"][1:]
+        brought = self.found[name]["metadata"].get("annotations", {}).get(CELL)
+        if brought:  # in batch mode, as a file of the downward API
+            file = tempfile.NamedTemporaryFile("w", prefix="podtask-", delete=False)
+            self._files.append(file.name)
+            with file:
+                file.write(brought)
+            command = [*command[:-1], file.name]
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *primary["command"][1:],
+            sys.executable, *command,
             env={"PATH": os.environ["PATH"], "HOME": "/tmp", **env}, start_new_session=True,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
@@ -129,6 +141,8 @@ class Pods:
             self.kill(name)
         for process in self._processes.values():
             await process.wait()
+        for file in self._files:
+            os.unlink(file)
 
     async def _happened(self, kind: str, pod: Object) -> None:
         self.version += 1

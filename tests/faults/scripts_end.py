@@ -66,6 +66,18 @@ class Rotated(Away):
         return web.Response(body=whole[whole.index(b"50\n") :])
 
 
+class EvictedAway(Away):
+    """As "away", and the first pod ends as Evicted, with its result in its log."""
+
+    async def live(self, name: str) -> None:
+        await self.pods.place(name)
+        code = await self.pods.run(name)
+        status = ended(primary_of(self.pods.found[name])["name"], code)
+        if len(self.pods.logs) == 1:
+            status |= {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
+        await self.pods.set(name, **status)
+
+
 class Dies(Script):
     """The pod's process is killed at "cut here", and its status says so in a way of its own."""
 

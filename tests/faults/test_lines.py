@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .scripts import Script
-from .scripts_end import Away, Crawls, Hangs, Idle, LogExcuse, LogRefused, Rotated
+from .scripts_end import Away, Crawls, EvictedAway, Hangs, Idle, LogExcuse, LogRefused, Rotated
 from .user import SECONDS, Play, submit
 
 LINES = "".join(f"{number}\n" for number in range(100))
@@ -42,6 +42,15 @@ def test_log_of_an_ended_pod_has_the_rest(play: Play, script: type[Script]) -> N
     assert not {"follow", "timestamps", "sinceSeconds", "sinceTime"} & {
         word for query in asked for word in query
     }
+
+
+def test_result_in_a_log_is_not_run_for_again(play: Play) -> None:
+    """--retry-on lost repeats a cell whose place was lost with its result, no other."""
+    server = play(EvictedAway())
+    task = submit(CELL, linger=0.1, retries=1, retry_on="lost")
+    assert task.result(SECONDS) == 42
+    assert task.logs() == WHOLE
+    assert server.count("POST", "/pods") == 1
 
 
 @pytest.mark.fault(42)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
+import podtask
 import pytest
+from podtask.cell import Cell
+from podtask.course import Fresh
+from podtask.handle import Task
+from podtask.work import prepare
 
 from tests.notebook import Shell
 
@@ -30,50 +36,93 @@ while True:
 """
 
 
-def test_squatter_gets_no_code_and_is_not_believed(
-    pods: Shell, cluster: Any, namespace: str
-) -> None:
-    """A sidecar that takes the port first sees nonces only; the cell runs in another pod."""
-    import podtask
-    from podtask.cell import Cell
-    from podtask.course import Fresh
-    from podtask.handle import Task
-    from podtask.work import prepare
+# Accepts the notebook's early connection, gives the port back, and passes all on to the runner.
+RELAY = """
+import pathlib, socket, threading, time
+l = socket.socket()
+l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+l.bind(("127.0.0.1", {port}))
+l.listen()
+client = l.accept()[0]
+l.close()
+pathlib.Path("/tmp/ready").touch()
+while True:
+    try:
+        runner = socket.create_connection(("127.0.0.1", {port}))
+        break
+    except OSError:
+        time.sleep(0.01)
+print("connected", flush=True)
+def pump(a, b):
+    while True:
+        d = a.recv(65536)
+        if not d: break
+        b.sendall(d.replace(b"honest", b"FORGED"))
+threading.Thread(target=pump, args=(client, runner), daemon=True).start()
+pump(runner, client)
+"""
+PORT = 23456
 
-    port = 23456
-    program = base64.b64encode(SQUATTER.format(port=port).encode()).decode()
-    squatter = ["python3", "-c", f"import base64; exec(base64.b64decode('{program}'))"]
-    ready = {
-        "exec": {
-            "command": [
-                "python3",
-                "-c",
-                f"import socket; socket.create_connection(('127.0.0.1', {port}))",
-            ]
-        }
-    }
-    template = {
+
+def sidecar(program: str, probe: str) -> dict[str, Any]:
+    """A pod whose native sidecar runs a program; its primary starts once the probe succeeds."""
+    encoded = base64.b64encode(program.format(port=PORT).encode()).decode()
+    command = ["python3", "-c", f"import base64; exec(base64.b64decode('{encoded}'))"]
+    ready = {"exec": {"command": ["python3", "-c", probe]}, "periodSeconds": 1, "failureThreshold": 60}  # fmt: skip
+    return {
         "initContainers": [
             {
-                "name": "squatter", "image": "python:3.11-slim", "command": squatter,
-                "restartPolicy": "Always", "startupProbe": {**ready, "periodSeconds": 1},
+                "name": "stranger", "image": "python:3.11-slim", "command": command,
+                "restartPolicy": "Always", "startupProbe": ready,
             }
         ],
         "containers": [],
     }  # fmt: skip
+
+
+def attacked(template: dict[str, Any], source: str, on_phase: Callable[[str], None]) -> Task:
+    """Runs a cell beside it, at first on its port; returns the ended task, which took another pod.
+
+    Args:
+        template: with the sidecar.
+        source: of the cell.
+        on_phase: called with the task's name at each new phase of it.
+    """
     options = podtask.RunOptions.of(template=template)
-    task = Task(Fresh(prepare(Cell.of("secret = 'the code'\n6 * 7"), options, {}), port=port))
-    told = ""
+    task = Task(Fresh(prepare(Cell.of(source), options, {}), port=PORT))
     notes = []
     while True:
         update = task.updates.get(timeout=90)
         if update.kind == "note":
             notes.append(update.text)
-        if update.kind == "phase" and task.name and not told:
-            first = task.name
-            told = cluster.kubectl("logs", first, "-c", "squatter", "-n", namespace, check=False)
+        if update.kind == "phase" and task.name:
+            on_phase(task.name)
         if update.kind == "done":
             break
-    assert task.result() == 42
     assert any("port was taken by another container" in note for note in notes)
-    assert b"the code".hex() not in told
+    return task
+
+
+def test_squatter_gets_no_code_and_is_not_believed(
+    pods: Shell, cluster: Any, namespace: str
+) -> None:
+    """A sidecar that takes the port first sees nonces only; the cell runs in another pod."""
+    told: list[str] = []
+
+    def look(name: str) -> None:
+        if not any(told):
+            words = ("logs", name, "-c", "stranger", "-n", namespace)
+            told.append(cluster.kubectl(*words, check=False))
+
+    probe = f"import socket; socket.create_connection(('127.0.0.1', {PORT}))"
+    task = attacked(sidecar(SQUATTER, probe), "secret = 'the code'\n6 * 7", look)
+    assert task.result() == 42
+    assert b"the code".hex() not in "".join(told)
+
+
+def test_relay_is_left_without_a_runner(pods: Shell) -> None:
+    """A sidecar that holds our first connection, and would pass it on, finds nobody on the port."""
+    probe = "import pathlib; pathlib.Path('/tmp/ready').stat()"
+    task = attacked(sidecar(RELAY, probe), "print('honest')\n6 * 7", lambda name: None)
+    assert task.result() == 42
+    assert task.logs() == "honest\n"

@@ -29,6 +29,7 @@ ANSWER_SECONDS = 30
 CLOSE_SECONDS = 0.5
 LONGEST_WAIT = 30.0
 BOOKMARK_SECONDS = 90  # the server sends a bookmark every minute: silence means a dead connection
+SILENT_LOG = 1800  # a cell may print nothing for long; the pod's status tells of its end
 # Names and labels of objects without what is in them: a secret's values stay where they are.
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 AT_ONCE = 32  # requests: a hundred tasks are to leave no hundred idle connections
@@ -135,9 +136,10 @@ class Api:
 
         Raises:
             ApiError: the server refuses.
-            ClusterError: it is not reached, it broke off, or was silent for 90 s.
+            ClusterError: it is not reached, it broke off, or was silent for 90 s (a log: half an hour).
         """
-        async with self._answer("GET", path, None, params, None) as answer:
+        silence = SILENT_LOG if "follow" in params else BOOKMARK_SECONDS
+        async with self._answer("GET", path, None, params, None, silence=silence) as answer:
             rest = b""
             async for chunk in answer.content.iter_any():
                 *whole, rest = (rest + chunk).split(b"\n")
@@ -216,10 +218,10 @@ class Api:
     @contextlib.asynccontextmanager
     async def _answer(
         self, method: str, path: str, body: Any, params: dict[str, str], seconds: float | None,
-        accept: str = "*/*",
+        accept: str = "*/*", silence: float = BOOKMARK_SECONDS,
     ) -> AsyncIterator[aiohttp.ClientResponse]:  # fmt: skip
         timeout = aiohttp.ClientTimeout(
-            total=seconds, sock_connect=CONNECT_SECONDS, sock_read=BOOKMARK_SECONDS
+            total=seconds, sock_connect=CONNECT_SECONDS, sock_read=silence
         )
         try:
             for again in (True, False):

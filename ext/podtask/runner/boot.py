@@ -3,10 +3,14 @@
 Travels as ``python3 -c`` text, so it is short and needs nothing. The port is on the pod's
 loopback, which every sidecar shares: neither side believes the other before it has shown that
 it knows the task's key (HMAC-SHA256 over both nonces). What is executed is what the client's
-proof covers. In batch mode nobody comes: the runner is the first argument, and a file has the cell.
+proof covers. A port is not taken while anybody has a socket of it, and not shared afterwards: who
+had accepted our client before could else pass the proof on and change what follows it. Its twin
+of IPv6 is held too, as a port-forward may turn to that. In batch mode nobody comes: the runner is
+the first argument, and a file has the cell.
 """
 
 import binascii
+import errno
 import hashlib
 import hmac
 import os
@@ -31,7 +35,15 @@ try:
     if port.startswith("fd:"):
         listener = socket.socket(fileno=int(port[3:]))
     else:
-        listener = socket.create_server(("127.0.0.1", int(port)))
+        listener = socket.socket()  # create_server would set SO_REUSEADDR
+        listener.bind(("127.0.0.1", int(port)))
+        try:
+            twin = socket.socket(socket.AF_INET6)
+            twin.bind(("::1", int(port)))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise  # other errors: there is no IPv6
+        listener.listen()
 except OSError as error:
     print("podtask: port", port, "is taken:", error)
     sys.exit(98)

@@ -3,12 +3,13 @@
 import selectors
 import socket
 import time
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Set
 
 from . import wire
 from .connection import Connection
 
 FOREVER = float("inf")
+TAKEN = "another client took over"
 MOST_WAITING = 32  # connections that have not shown yet that they know the key
 
 
@@ -31,6 +32,8 @@ class Clients:
         self._prove = prove
         self._all: List[Connection] = []
         self._name = ""
+        self._who: Any = ""
+        self._displaced: Set[str] = set()  # names of clients that others took over from
         selector.register(listener, selectors.EVENT_READ, self._accept)
 
     @property
@@ -47,6 +50,16 @@ class Clients:
         """Takes in a connection; a trusted one is authenticated."""
         self._all.append(Connection(sock, self._prove, trusted))
 
+    def displaced(self, client: Connection, name: str) -> bool:
+        """Sends a client away that another took over from, as it may not know yet; else False.
+
+        One that slept, or whose connection hung, would take back what it does not know that it lost.
+        """
+        if name not in self._displaced:
+            return False
+        client.finish(wire.encode(wire.BYE, {"reason": TAKEN, "by": self._who}))
+        return True
+
     def take_over(self, client: Connection, name: str, who: Any) -> bool:
         """Ends all other attached connections; returns whether another client had the task before.
 
@@ -56,7 +69,10 @@ class Clients:
             who: says so to a person.
         """
         other = name != self._name
-        reason = "another client took over" if other else "connected again"
+        self._who = who
+        if other and self._name:
+            self._displaced.add(self._name)
+        reason = TAKEN if other else "connected again"
         for each in self._all:
             if each is not client and each.attached:
                 each.finish(wire.encode(wire.BYE, {"reason": reason, "by": who}))

@@ -11,6 +11,13 @@ SECONDS = 1.0
 TICK = 0.02  # between two looks at processes, for whose end there is no event over all systems
 HELPERS = ("resource_tracker", "forkserver", "semaphore_tracker")  # they end with the worker
 LONGEST = 60
+MOST, LONGEST_NAME = 50, 500
+
+
+def few(names: List[str]) -> List[str]:
+    """Returns names for a person: the first, not too long, and how many more there are."""
+    found = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…" for name in names]
+    return [*found[:MOST], f"{len(names) - MOST} more"] if len(names) > MOST else found
 
 
 def settle(seconds: float) -> List[str]:

@@ -1,5 +1,6 @@
 """The container's own log: a copy of the output for ``kubectl logs``, and at last the record."""
 
+import hashlib
 import os
 import select
 import selectors
@@ -28,10 +29,16 @@ class LogCopy:
         self.fd = fd
         self.total = self.copied = 0
         self.size = 0
+        self._digest = hashlib.sha256()
         self._full = False
         self._backlog = b""
         self._newline = True
         os.set_blocking(fd, False)
+
+    @property
+    def sha256(self) -> str:
+        """Of what was taken in, hex."""
+        return self._digest.hexdigest()
 
     @property
     def pending(self) -> bool:
@@ -48,6 +55,7 @@ class LogCopy:
             data = data[: max(0, room)]
             data = data[: max(0, room - LINE * data.count(b"\n"))]
         self.copied += len(data)
+        self._digest.update(data)
         self._append(data)
 
     def take(self, kind: int, seq: int, frame: bytes, data: bytes) -> None:

@@ -52,7 +52,8 @@ def lines(
         "output": len(output),
         "first": first,  # number of the first frame of the output
         "bytes": kept,  # of text in it
-        "copied": log.copied,  # bytes of text before it in this log
+        "copied": log.copied,  # bytes of text that this log begins with, unless it was rotated
+        "copied_sha256": log.sha256,
         "sha256": hashlib.sha256(data).hexdigest(),
     }
     text = json.dumps(header)

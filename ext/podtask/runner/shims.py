@@ -26,6 +26,7 @@ METHODS = {
     "_repr_javascript_": "application/javascript",
     "_repr_pdf_": "application/pdf",
 }
+LONGEST_PROMPT = 32 << 10  # characters: it goes in the head of a frame
 ATOMS = {int, float, complex, bool, str, bytes, type(None)}  # their repr is how they are shown
 
 
@@ -199,6 +200,8 @@ class Front:
 
     def ask(self, prompt: str, password: bool) -> str:
         """Asks for a line of text; a password is not echoed."""
+        if len(prompt) > LONGEST_PROMPT:
+            prompt = f"{prompt[:LONGEST_PROMPT]}…"
         self._emitter.emit(wire.ASK, {"prompt": prompt, "password": password})
         while b"\n" not in self._rest:
             part = os.read(self._replies, 65536)

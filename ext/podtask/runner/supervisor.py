@@ -144,18 +144,15 @@ class Supervisor:
             text = f"the runner speaks protocol {wire.PROTO}, the client {meta.get('proto')}"
             client.finish(wire.encode(wire.FAIL, {"code": "proto", "text": text}))
             return
+        name = str(meta.get("client"))
+        if self._clients.displaced(client, name):
+            return
         bare = self.state == "waiting" and not meta.get("job", True)  # has no cell to give us
-        if not bare and self._clients.take_over(client, str(meta.get("client")), meta.get("who")):
+        if not bare and self._clients.take_over(client, name, meta.get("who")):
             self._interrupts = 0
-        hello = {
-            "proto": wire.PROTO,
-            "python": sys.version.split()[0],
-            "state": self.state,
-            "have": self._blobs.have(),
-            "first_seq": self._spool.first,
-            "last_seq": self._spool.last,
-            "answered": self._answered,
-        }
+        hello = {"proto": wire.PROTO, "python": sys.version.split()[0], "state": self.state,
+                 "have": self._blobs.have(), "first_seq": self._spool.first,
+                 "last_seq": self._spool.last, "answered": self._answered}  # fmt: skip
         client.send(wire.encode(wire.HELLO, hello))
         if bare:
             client.finish(wire.encode(wire.BYE, {"reason": "not begun"}))
@@ -274,6 +271,7 @@ class Supervisor:
         if self.state == "done" and self._exit is None:
             values = bool(self._job.get("log_result", True))
             leave_record(self._spool, self._results, self._log, self._prove, values)
+            code = NOBODY  # by which others know that it is there, whatever ended us
         self._exit = code
 
     def _stop(self, why: str, seconds: float) -> None:

@@ -4,9 +4,11 @@ import types
 from typing import IO, Any, Dict, List, Tuple
 
 from . import pack
+from .left import few
 
 RESULT_LIMIT = 64 << 20  # bytes of a value that is not asked for by name
-MOST_LEFT = 50
+MOST_BACK = 1000  # names: what is said of each goes in the head of one frame, of 1 MiB at most
+MOST_TOLD = 50  # of those that stay
 PLAIN = {bool, int, float, complex, str, bytes, type(None)}  # need no cloudpickle
 Item = Tuple[str, str, Any]  # role, name, value
 
@@ -88,15 +90,32 @@ def pack_values(
     auto = job.get("outputs") == "auto"
     wanted = own if auto else job.get("outputs") or []
     items = [("value", name, namespace[name]) for name in wanted if name in namespace]
+    beyond = {name for _, name, _ in items[MOST_BACK:]}
+    del items[MOST_BACK:]
     end = _dump(File(file), namespace, [*items, *last], job["mode"] == "data", auto)
     back = {item["name"] for item in end["packed"]}
     left = [
         [name, type(namespace[name]).__name__]
         for name in own
-        if name not in back and not _imported(namespace[name])
+        if name not in back and name not in beyond and not _imported(namespace[name])
     ]
-    missing = [name for name in wanted if name not in namespace]
-    return {**end, "missing": missing, "left": left[:MOST_LEFT]}
+    if len(left) > MOST_TOLD:
+        left[MOST_TOLD:] = [[f"{len(left) - MOST_TOLD} more", "names"]]
+    missing = few([name for name in wanted if name not in namespace])
+    return {**end, "kept": _few_kept(end["kept"], len(beyond)), "missing": missing, "left": left}
+
+
+def _few_kept(kept: List[Dict[str, Any]], beyond: int) -> List[Dict[str, Any]]:
+    """Returns the first of what was to go back and stays; of the others, how many there are."""
+    about = {"role": "value", "type": "names"}
+    found = kept[:MOST_TOLD]
+    if len(kept) > MOST_TOLD:
+        more = f"{len(kept) - MOST_TOLD} more"
+        found.append({**about, "name": more, "why": "for reasons of their own"})
+    if beyond:
+        why = f"{MOST_BACK} come back at most; put them into a dict, say"
+        found.append({**about, "name": f"{beyond} more", "why": why})
+    return found
 
 
 def sends(value: Any, namespace: Dict[str, Any], plain: bool) -> bool:

@@ -13,7 +13,7 @@ import types
 from typing import IO, TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from . import failure, imports, inputs, values, wire
-from .left import SECONDS, settle
+from .left import SECONDS, few, settle
 from .output import Emitter, Shield, streams
 from .shims import Front, bundle
 from .steps import Steps
@@ -51,7 +51,7 @@ def main(job: Dict[str, Any], given: Optional[int], child: "Child") -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     end = cell.pack(child.results, value, error)
-    end.update(seconds=seconds, running=running)
+    end.update(seconds=seconds, running=few(running))
     emitter.emit(wire.END, end)
     return 0 if error is None else 1
 

@@ -1,0 +1,68 @@
+"""Rights and servers that are away while a cell runs, and are then there again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiohttp import web
+
+from .scripts import Proceed, Script, refused
+from .scripts_end import Idle
+
+STREAMS = ("/portforward", "/exec")
+FORBIDDEN = 'pods "x" is forbidden: User "u" cannot create resource "pods/portforward"'
+TRIES = 4  # that are refused
+
+
+class TakenAway(Idle):
+    """The connection is closed at "cut here", and the next streams are forbidden."""
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.path.endswith(STREAMS) and 0 < self.times <= TRIES:
+            self.times += 1
+            return refused(403, FORBIDDEN, "Forbidden")
+        return await proceed(request)
+
+
+class NoNewStreams(Script):
+    """Streams are forbidden from the time that ``forbidden`` is set; those that are open stay.
+
+    Attributes:
+        forbidden: whether they are.
+    """
+
+    forbidden = False
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.path.endswith(STREAMS) and self.forbidden:
+            return refused(403, FORBIDDEN, "Forbidden")
+        return await proceed(request)
+
+
+class LogAway(Script):
+    """A batch task's log, of which a line was read, is refused; then comes its cell's end.
+
+    Args:
+        code: of the answers; 0: the connection is closed.
+        gate: a file that lets the cell end.
+    """
+
+    def __init__(self, code: int = 401, gate: Path = Path("/nonexistent/gate")) -> None:
+        super().__init__()
+        self._code, self._gate = code, gate
+        self._read = False
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if not request.path.endswith("/log"):
+            return await proceed(request)
+        if not self._read or self.times == TRIES:
+            self._read = any(self.pods.logs.values())
+            return await proceed(request)
+        self.times += 1
+        if self.times == TRIES:
+            self._gate.touch()
+        if self._code:
+            return refused(self._code, "no")
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()

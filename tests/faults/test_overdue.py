@@ -1,0 +1,26 @@
+"""A task past its time that is not reached: nobody knows what its pod has."""
+
+from __future__ import annotations
+
+import podtask
+import pytest
+from podtask import overdue
+
+from .scripts_end import Away
+from .user import SECONDS, Play, submit
+
+CELL = "import time\nprint('cut here', flush=True)\ntime.sleep(600)"
+
+
+@pytest.mark.fault(46, 76)
+def test_pod_that_is_not_reached_is_left(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not deleted, and the one who comes back gets its end from the runner."""
+    monkeypatch.setattr(overdue, "LATE_SECONDS", 0.0)
+    server = play(Away())
+    task = submit(CELL, timeout=1, grace=1)
+    with pytest.raises(podtask.TaskTimeout, match=f"attach {task.name}"):
+        task.result(SECONDS)
+    assert server.count("DELETE", task.name) == 0
+    server.script.times = 0  # connections are to be had again
+    with pytest.raises(podtask.TaskTimeout, match="ran longer than its --timeout"):
+        podtask.attach(task.name).result(SECONDS)
