@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import scripts, scripts_access, scripts_end, scripts_many, scripts_watch
+from . import scripts, scripts_access, scripts_end, scripts_log, scripts_many, scripts_watch
 from .scripts import Script
 
 SCRIPTS: dict[str, type[Script]] = {
@@ -31,6 +31,9 @@ SCRIPTS: dict[str, type[Script]] = {
     "node-lost": scripts_end.NodeLost,
     "rejected": scripts_end.Rejected,
     "phase-unknown": scripts_end.PhaseUnknown,
+    "follow-cut": scripts_log.FollowCut,
+    "follow-hangs": scripts_log.FollowHangs,
+    "follow-rotates": scripts_log.FollowRotates,
     "pretend": scripts_many.Pretend,
     "crawls": scripts_end.Crawls,
     "hangs": scripts_end.Hangs,
