@@ -104,8 +104,8 @@ class Removal:
         else:
             node = pod["spec"].get("nodeName")
             _tell(f"{what} its node {node} has not ended it.",
-                  f"See kubectl describe node {node}; of a node that is lost for good its name is freed by "
-                  f"{kubectl} delete pod {self._name} --force --grace-period=0")  # fmt: skip
+                  f"See kubectl describe node {node}; of a dead node: %podtask delete {self._name} --force "
+                  f"-n {self._namespace}")  # fmt: skip
 
 
 def _tell(what: str, do: str) -> None:

@@ -69,6 +69,9 @@ class Pods:
     async def delete(self, name: str, grace: float = 5) -> None:
         """Marks a pod, ends its process as the kubelet does, then removes it."""
         pod = self.found[name]
+        if not grace:
+            await self.remove(name)
+            return
         if "deletionTimestamp" in pod["metadata"]:
             return
         pod["metadata"]["deletionTimestamp"] = STAMP

@@ -45,3 +45,14 @@ class FollowRotates(FollowHangs):
         if self.told == 5:
             self.pods.rotate(name, line)
         return await super().tell(name, line)
+
+
+class FollowEnds(FollowHangs):
+    """After its fifth line the pod is gone, and its log with it (fault 41)."""
+
+    async def tell(self, name: str, line: bytes) -> bytes | None:
+        self.told += 1
+        if self.told == 6:
+            await self.pods.remove(name)
+            return b""
+        return line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from podtask.cluster import api
 
-from .scripts_log import FollowCut, FollowHangs, FollowRotates
+from .scripts_log import FollowCut, FollowEnds, FollowHangs, FollowRotates
 from .user import SECONDS, Play, submit
 
 LINES = "".join(f"{number}\n" for number in range(40))
@@ -51,3 +51,14 @@ def test_log_that_is_silent_is_followed_anew(
     assert task.result(SECONDS) == 42
     assert task.logs() == LINES
     assert server.count("GET", "/log", follow="true") > 1
+
+
+@pytest.mark.fault(41, 54)
+def test_pod_that_is_removed_while_its_log_is_followed(play: Play) -> None:
+    """A log that ends so is no success: the deletion is told, and what was read is there."""
+    server = play(FollowEnds())
+    task = submit(CELL, channel="batch")
+    assert "the pod was deleted" in str(task.exception(SECONDS))
+    assert LINES.startswith(task.logs())
+    assert task.logs()
+    assert server.count("POST", "/pods") == 1

@@ -72,7 +72,7 @@ def test_deletion_with_expired_credentials_is_tried_again(play: Play) -> None:
     ("script", "why"),
     [
         (Stuck("team/keep"), "still there: held by finalizer team/keep."),
-        (Stuck(), "--force --grace-period=0"),
+        (Stuck(), "See kubectl describe node node; of a dead node: %podtask delete "),
     ],
     ids=["finalizer", "node"],
 )
