@@ -53,7 +53,7 @@ class Pod:
         self.glimpse = self._status.glimpse
         self.logs = self._status.logs
         self.whole_log = self._status.whole_log
-        self._deleting: asyncio.Task[None] | None = None
+        self._deleting: asyncio.Task[bool] | None = None
         self._read = False  # a line of its log: it was allowed once
         kernel = rendered.pod["metadata"]["labels"][KERNEL_LABEL]
         self._watch = api.watch(namespace, f"{KERNEL_LABEL}={kernel}")
@@ -139,8 +139,8 @@ class Pod:
         await self._reach.pause(LOG_PAUSE)
 
     async def delete(self, grace: float | None = None) -> None:
-        """Deletes the pod; gone already is fine."""
-        if self._deleting is None:
+        """Deletes the pod; gone already is fine, and what was refused is asked for again."""
+        if self._deleting is None or (self._deleting.done() and not self._deleting.result()):
             self._deleting = asyncio.ensure_future(self._removal.run(grace))
         await self._deleting
 

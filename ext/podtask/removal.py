@@ -45,21 +45,21 @@ class Removal:
         self._on_phase = on_phase
         self._leaving: asyncio.Task[None] | None = None
 
-    async def run(self, grace: float | None) -> None:
-        """Returns when the API server has taken the deletion, or never will; gone already is fine."""
+    async def run(self, grace: float | None) -> bool:
+        """Returns whether the API server has taken the deletion; gone already is fine."""
         seconds = self._grace if grace is None else max(1, int(grace))
         body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": seconds}
         gone = asyncio.Event()
         self._watch.subscribe(self._name, lambda pod: None if pod else gone.set())
-        why = await self._ask(body)
-        if why:
+        if why := await self._ask(body):
             self._watch.unsubscribe(self._name)
             self._on_phase("Left", f"{self._name} could not be deleted: {why}")
             _tell(f"{self._name} could not be deleted: {why}",
                   "It ends by its activeDeadlineSeconds at the latest; by hand: "
                   f"kubectl -n {self._namespace} delete pod {self._name}")  # fmt: skip
-        else:
-            self._leaving = asyncio.ensure_future(self._see_off(gone, seconds))
+            return False
+        self._leaving = asyncio.ensure_future(self._see_off(gone, seconds))
+        return True
 
     async def _ask(self, body: dict[str, Any]) -> str:
         """Returns why the pod cannot be deleted, empty where it is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import threading
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ from podtask.cluster import login
 from podtask.cluster.api import Api, ApiError
 from podtask.cluster.credentials import Access
 from podtask.cluster.login import Login
+from podtask.cluster.plugins import listening
 from podtask.errors import ClusterError
 
 from tests.cluster.certificates import kubeconfig, make_all
@@ -57,6 +59,18 @@ def test_hook_that_fails_is_an_error_of_the_cluster(
         await api.close()
 
     asyncio.run(play())
+
+
+def test_what_the_library_logs_is_heard_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login's failure comes that way; the notebook's own logging is as it was, and others' words pass."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    with listening() as heard:
+        logging.error("exec: process returned 1")  # noqa: LOG015  # as the library does
+        assert root.filter(root.makeRecord("kubernetes", 40, "", 0, "other", (), None))
+    assert heard == ["exec: process returned 1"]
+    assert root.handlers == []
+    assert root.filters == []
 
 
 def test_hook_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,15 +45,17 @@ class Stuck(Script):
 
 @pytest.mark.fault(78)
 def test_deletion_that_is_refused_is_told(play: Play, listen: Listen) -> None:
-    """The result stands, and what is left is named."""
+    """The result stands, and what is left is named; who has the right later deletes it then."""
     said = listen()
-    server = play(Refused(403, "pods is forbidden", 99))
+    server = play(Refused(403, "pods is forbidden", 1))
     task = submit()
     assert task.result(SECONDS) == 42
     told = said.get(timeout=SECONDS)
     assert f"{task.name} could not be deleted: You may not delete pods in scripted/n" in told
     assert f"kubectl -n n delete pod {task.name}" in told
-    assert server.script.times == 1
+    assert server.count("DELETE", task.name) == 1
+    task.delete()
+    assert server.count("DELETE", task.name) == 2
 
 
 @pytest.mark.fault(10, 78)

@@ -64,17 +64,19 @@ def _do(
 def listening() -> Iterator[list[str]]:
     """Collects what the client library logs in this thread: of a program that fails it says no more.
 
-    What is collected is not shown by the logging of the notebook.
+    What is collected is not shown by the logging of the notebook, nor sets that up.
     """
     ear = _Ear()
     root = logging.getLogger()
+    before = list(root.handlers)
     root.addFilter(ear)
-    root.addHandler(ear)  # without any the library's first word would set the logging up
     try:
         yield ear.words
     finally:
-        root.removeHandler(ear)
         root.removeFilter(ear)
+        if ear.words and not before:  # the first word makes one, which is the notebook's to do
+            for made in list(root.handlers):
+                root.removeHandler(made)
 
 
 def said(words: object) -> str:
@@ -83,7 +85,7 @@ def said(words: object) -> str:
     return SECRET.sub("...", text)[:300]
 
 
-class _Ear(logging.Handler):
+class _Ear(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self.words: list[str] = []
@@ -94,6 +96,3 @@ class _Ear(logging.Handler):
             return True
         self.words.append(record.getMessage())
         return False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Shows nothing: the other handlers do."""
