@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import queue
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.listening import Ear, Listen
 from tests.notebook import Kernel, Shell
 from tests.rows import Rows
 
@@ -73,3 +75,15 @@ def kernel() -> Iterator[Kernel]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def listen(monkeypatch: pytest.MonkeyPatch) -> Listen:
+    """Listens to standard error from when the test says so: the capture's own comes before that."""
+
+    def start() -> queue.Queue[str]:
+        ear = Ear()
+        monkeypatch.setattr(sys, "stderr", ear)
+        return ear.said
+
+    return start

@@ -167,8 +167,9 @@ def cancel(session: Session, words: list[str]) -> None:
 
 
 def delete(session: Session, words: list[str]) -> None:
-    """%podtask delete NAME [-n NAMESPACE]: delete a task's pod, a finished one's with its result."""
-    _end(session, words, delete, "Deleted", finished=True)
+    """%podtask delete NAME [--force] [-n NAMESPACE]: delete a task's pod, a finished one's with its result; by force when its node is lost for good."""
+    rest = [word for word in words if word != "--force"]
+    _end(session, rest, delete, "Deleted", finished=True, force=rest != words)
 
 
 def gc(session: Session, words: list[str]) -> None:
@@ -237,13 +238,13 @@ def rbac(session: Session, words: list[str]) -> None:
 
 
 def _end(
-    session: Session, words: list[str], command: Callable[..., None], done: str, finished: bool
+    session: Session, words: list[str], command: Callable[..., None], done: str, **how: bool
 ) -> None:
     name, rest = _named(words, command)
     from . import errands
     from .loop import loop
 
-    print(f"{done}: {loop().start(errands.end(name, _options(session, rest), finished)).result()}")
+    print(f"{done}: {loop().start(errands.end(name, _options(session, rest), **how)).result()}")
 
 
 def _named(words: list[str], command: Callable[..., None]) -> tuple[str, list[str]]:

@@ -16,6 +16,7 @@ from .loop import loop
 from .manifest import image_of
 from .options import BATCH, EXEC, FORWARD, RunOptions
 from .pickles import MINOR
+from .refusals import denied
 from .remote import dry_run, place
 from .submission import preview, submit
 
@@ -112,7 +113,7 @@ async def _cluster(options: RunOptions) -> Finding:
         version = (await api.request("GET", "/version"))["gitVersion"]
     except ApiError as error:  # who may not ask may still run cells
         if error.code == 401:
-            raise ClusterError(f"The credentials of {where} are expired or wrong.", "Log in again.") from None  # fmt: skip
+            raise denied(401, error.message, "get", "/version", where) from None
         version = "of unknown version"
     milliseconds = (time.monotonic() - start) * 1000
     return Finding("cluster", f"{where}, Kubernetes {version}, answers in {milliseconds:.0f} ms")

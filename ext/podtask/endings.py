@@ -73,9 +73,10 @@ def running(pod: Pod) -> Diagnosis:
     told = stop(pod, "")
     if told is not None:  # given up by the cluster: should its node come back, it ends there
         return told
-    node = pod["spec"].get("nodeName")
+    node, name = pod["spec"].get("nodeName"), pod.get("metadata", {}).get("name", "NAME")
     return Diagnosis("Running", f"nothing is heard of its node {node}; the cluster gives it up in some minutes",
-                     f"See kubectl describe node {node}; what the cell does goes on, if it lives",
+                     f"See kubectl describe node {node}; the cell goes on, if it lives; of a dead node: "
+                     f"%podtask delete {name} --force",
                      "node lost", "tolerations")  # fmt: skip
 
 

@@ -50,13 +50,14 @@ async def log(name: str, container: str | None, options: RunOptions) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith(MARK))
 
 
-async def end(name: str, options: RunOptions, finished: bool) -> str:
+async def end(name: str, options: RunOptions, finished: bool, force: bool = False) -> str:
     """Deletes a task's pod, with the grace that it has; returns the pod's name.
 
     Args:
         name: of the task, or of its pod.
         options: say which cluster and namespace.
         finished: whether one that has ended is meant too.
+        force: whether without its grace, and without a word of its node.
 
     Raises:
         PodtaskError: there is none, it has ended, or it may not be deleted.
@@ -65,7 +66,7 @@ async def end(name: str, options: RunOptions, finished: bool) -> str:
     if found.over and not finished:
         raise InputError(f"{found.name} has ended: {found.state}.",
                          f"%podtask attach {name} takes its result, %podtask delete {name} removes it.")  # fmt: skip
-    await delete_pod(api, namespace, found.name)
+    await delete_pod(api, namespace, found.name, force)
     return found.name
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -13,18 +12,18 @@ from .batch import is_batch
 from .cluster.api import Api, ApiError, Broken
 from .errors import ClusterError, NameTaken
 from .loop import loop
-from .manifest import KERNEL_LABEL, TASK_LABEL, Rendered, grace_of
+from .manifest import KERNEL_LABEL, TASK_LABEL, Rendered
 from .marks import dropped
 from .options import AUTO, BATCH, EXEC, FORWARD, RunOptions
 from .reach import Reach
 from .refusals import denied, refusal
+from .removal import Removal
 from .status import PodStatus
 
 LOG_PAUSE = 1.0  # seconds, before a log that ended or broke off is read on
 FAR = 0.02  # seconds of round trip from which connections are opened ahead
 AHEAD = 4
 CREATE_TRIES = 4
-DELETE_SECONDS = 60  # an API server that restarts is back by then
 
 
 class Pod:
@@ -54,10 +53,11 @@ class Pod:
         self.glimpse = self._status.glimpse
         self.logs = self._status.logs
         self.whole_log = self._status.whole_log
-        self._deleting: asyncio.Task[None] | None = None
+        self._deleting: asyncio.Task[bool] | None = None
         self._read = False  # a line of its log: it was allowed once
         kernel = rendered.pod["metadata"]["labels"][KERNEL_LABEL]
         self._watch = api.watch(namespace, f"{KERNEL_LABEL}={kernel}")
+        self._removal = Removal(api, namespace, rendered.pod, self._watch, on_phase)
 
     @classmethod
     async def create(
@@ -81,6 +81,7 @@ class Pod:
         except BaseException:
             pod._watch.unsubscribe(pod.name)
             raise
+        pod._watch.created(pod.name)
         return pod
 
     @classmethod
@@ -98,6 +99,7 @@ class Pod:
         """
         pod = cls(api, namespace, found, on_phase, on_note)
         pod._watch.subscribe(pod.name, pod._status.take)
+        pod._watch.was_there(pod.name)
         return pod
 
     def leave(self) -> None:
@@ -136,10 +138,9 @@ class Pod:
         await self._reach.pause(LOG_PAUSE)
 
     async def delete(self, grace: float | None = None) -> None:
-        """Deletes the pod; gone already is fine."""
-        self._watch.unsubscribe(self.name)
-        if self._deleting is None:
-            self._deleting = asyncio.ensure_future(self._delete(grace))
+        """Deletes the pod; gone already is fine, and what was refused is asked for again."""
+        if self._deleting is None or (self._deleting.done() and not self._deleting.result()):
+            self._deleting = asyncio.ensure_future(self._removal.run(grace))
         await self._deleting
 
     # -- inside -------------------------------------------------------------------------------------
@@ -198,24 +199,3 @@ class Pod:
             return False
         self._status.take(pod)
         return True
-
-    async def _delete(self, grace: float | None) -> None:
-        seconds = grace_of(self._rendered.pod) if grace is None else max(1, int(grace))
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": seconds}
-        end, pause = time.monotonic() + DELETE_SECONDS, 0.2
-        while True:
-            try:
-                await self._api.request("DELETE", f"{self._path}/{self.name}", body)
-                return
-            except ApiError as error:
-                if error.code == 404:
-                    return
-                why, again = error.message, error.code >= 500 or error.code == 429
-                pause = max(pause, error.wait)
-            except ClusterError as error:
-                why, again = error.what, True
-            if not again or time.monotonic() + pause > end:
-                self._on_phase("Left", f"{self.name} could not be deleted: {why}")
-                return
-            await asyncio.sleep(pause)
-            pause = min(5.0, pause * 2)

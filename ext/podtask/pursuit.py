@@ -113,11 +113,12 @@ class Pursuit:
             self.status = "Pending"
 
     async def _begin(self, ears: Ears) -> Begun:
-        """Starts the runner; cancelled meanwhile, it does not wait for a server or a login that hangs."""
+        """Starts the runner; cancelled or late meanwhile, it waits for no server or login that hangs."""
         beginning = asyncio.ensure_future(self.course.begin(ears))
         stopping = asyncio.ensure_future(self.cancelled.wait())
         try:
-            await asyncio.wait({beginning, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({beginning, stopping}, timeout=max(0.0, self.patience),
+                               return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
         except asyncio.CancelledError:
             beginning.cancel()
             raise
@@ -126,6 +127,8 @@ class Pursuit:
         if beginning.done():
             return beginning.result()
         self.loop.background(_undo(beginning, self.course.resumed))
+        if not self.cancelled.is_set():
+            raise self._late()
         raise KeyboardInterrupt(f"{self.name} was cancelled before its pod was there.")
 
     async def _race(self, begun: Begun) -> Verdict | str:
@@ -171,13 +174,16 @@ class Pursuit:
         options = self.course.options
         while self.status == "Pending":
             if self.patience <= 0:
-                why = self.phase.removesuffix(WAITS)
-                raise StartError(f"{self.name} has not started in {options.start_timeout:g} s (--start-timeout): {why}",
-                                 "Raise --start-timeout, or see more with kubectl describe pod.")  # fmt: skip
+                raise self._late()
             await asyncio.sleep(pause := min(self.patience, 1.0))
             if not self.phase.startswith("Gated"):  # in a queue the clock stands still
                 self.patience -= pause
         await overdue(self.name, options, lambda: bool(self.channel and self.channel.connected))
+
+    def _late(self) -> StartError:
+        seconds, why = self.course.options.start_timeout, self.phase.removesuffix(WAITS)
+        return StartError(f"{self.name} has not started in {seconds:g} s (--start-timeout): {why}",
+                          "Raise --start-timeout, or see more with kubectl describe pod.")  # fmt: skip
 
     def _on_phase(self, phase: str, say: str) -> None:
         if self.status == "Running" and phase in BEFORE:

@@ -15,7 +15,7 @@ from .errors import ClusterError, NoStream
 from .loop import loop
 from .manifest import Rendered, env_of, python_of
 from .options import AUTO, EXEC, FORWARD
-from .refusals import denied
+from .refusals import denied, expired
 from .status import PodStatus
 
 T = TypeVar("T")
@@ -148,7 +148,7 @@ class Reach:
     def _refused(self, way: str, error: ApiError) -> None:
         """Goes on without a way that is forbidden; raises where none is left and none ever was."""
         if error.code == 401:  # no end of the task, whose cell goes on
-            self.tell(error.code)
+            self.tell(error.code, error.message)
             return
         if way in self._ways:  # another try has said so already
             self._ways.remove(way)
@@ -161,14 +161,14 @@ class Reach:
         self._ways = [way]  # what is asked again is answered again
         raise self._forbidden(way, error)
 
-    def tell(self, code: int) -> None:
+    def tell(self, code: int, message: str = "") -> None:
         """Says once that a task which may run is refused to us, by the code of the answer."""
         if code in self._told:
             return
         self._told.add(code)
         if code == 401:
-            self._on_note(f"The credentials of context {self._api.access.context!r} are expired or wrong: "
-                          f"log in again; {self._name} keeps running.")  # fmt: skip
+            say = expired(self._api.access.context, message)
+            self._on_note(f"{say}: log in again; {self._name} keeps running.")
         else:
             self._on_note(f"Access to {self._name} was taken away (verbs get and create, resource "
                           "pods/portforward, pods/exec or pods/log); it keeps running, and is tried again.")  # fmt: skip

@@ -79,9 +79,19 @@ def denied(code: int, message: str, verb: str, resource: str, where: str) -> Clu
         where: context/namespace.
     """
     if code == 401:
-        return ClusterError(f"The credentials of context {where.partition('/')[0]!r} are expired or wrong.",
-                            "Log in again.")  # fmt: skip
+        return ClusterError(f"{expired(where.partition('/')[0], message)}.", "Log in again.")
     if code == 403:
         return ClusterError(f"You may not {verb} {resource} in {where} (verb {verb}, resource {resource}).",
                             "Ask for a Role with it, or name another namespace with -n.")  # fmt: skip
     return ClusterError(f"The API server of {where} answers {code}: {message}", "Try again later.")
+
+
+def expired(context: str, message: str) -> str:
+    """Returns what a 401 means, as a sentence without its full stop.
+
+    Args:
+        context: of the kubeconfig.
+        message: of the refusal; more than "Unauthorized" where the login itself fails.
+    """
+    more = "" if message in ("", "Unauthorized") else f" ({message.rstrip('.')})"
+    return f"The credentials of context {context!r} are expired or wrong{more}"

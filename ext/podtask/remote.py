@@ -42,14 +42,21 @@ async def place(options: RunOptions) -> tuple[Api, str, str]:
     return api, namespace, f"{api.access.context}/{namespace}"
 
 
-async def delete_pod(api: Api, namespace: str, name: str) -> None:
+async def delete_pod(api: Api, namespace: str, name: str, force: bool = False) -> None:
     """Deletes a pod with the grace that it has; gone already is fine.
+
+    Args:
+        api: the session.
+        namespace: of the pod.
+        name: of the pod.
+        force: at once, without a word of its node: for one that is lost for good.
 
     Raises:
         ClusterError: it may not be deleted, or the API server is not reached.
     """
+    body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0} if force else None
     try:
-        await api.request("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}")
+        await api.request("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}", body)
     except ApiError as error:
         if error.code != 404:
             where = f"{api.access.context}/{namespace}"

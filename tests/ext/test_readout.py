@@ -124,6 +124,7 @@ def test_lines_that_are_not_the_runners_are_not_shown(tmp_path: Path) -> None:
     assert found == []
 
 
+@pytest.mark.fault(32)
 def test_what_was_rotated_away_is_told(tmp_path: Path) -> None:
     """Lines of output that nobody has any more are a gap, at their place."""
     found: list[wire.Frame] = []

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from podtask.cluster import watch
 from podtask.cluster.api import Api, ApiError
 from podtask.cluster.credentials import Access
+from podtask.cluster.login import Login
 from podtask.errors import ClusterError
 
 PAGE = "<html><head><style>b {}</style></head><body><b>Log in</b> to the proxy</body></html>"
@@ -61,7 +63,7 @@ def scene(handler: Handler, play: Callable[[Api], Awaitable[None]]) -> None:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        api = Api(Access(host, "far", "n", None, None, None, dict, slow=False))
+        api = Api(Login(Access(host, "far", "n", None, None, None, dict, slow=False)))
         try:
             await asyncio.wait_for(play(api), 30)
         finally:
@@ -131,6 +133,22 @@ async def listed(_: web.Request) -> web.StreamResponse:
     return web.json_response({"metadata": {"resourceVersion": "6"}, "items": [pod(5)]})
 
 
+async def other_json(_: web.Request) -> web.StreamResponse:
+    return web.json_response({"login": "please"})
+
+
+async def gone(_: web.Request) -> web.StreamResponse:
+    return web.json_response({"message": "not found"}, status=404)
+
+
+async def nothing(request: web.Request) -> web.StreamResponse:
+    return await stream(request)
+
+
+async def empty(_: web.Request) -> web.StreamResponse:
+    return web.json_response({"metadata": {"resourceVersion": "6"}, "items": []})
+
+
 async def a_page(_: web.Request) -> web.StreamResponse:
     return page()
 
@@ -171,7 +189,96 @@ def test_list_that_fails_is_asked_again(second: Handler) -> None:
     follow([cut, second, listed, changed], 7)
 
 
-@pytest.mark.parametrize("second", [a_page, cut], ids=["page", "cut"])
+@pytest.mark.parametrize("second", [a_page, cut, other_json], ids=["page", "cut", "json"])
 def test_poll_outlives_an_outage(second: Handler) -> None:
     """Where watching is forbidden pods are asked for, also after an answer that is none."""
     follow([forbidden, second, found], 9)
+
+
+def test_watch_is_tried_again_after_a_while_of_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One 403 may be a server's that starts: it lists and watches again a minute later."""
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(watch, "POLLED_SECONDS", 0.05)
+    asked: dict[str, list[Handler]] = {
+        "watch": [forbidden, changed],
+        "list": [listed],
+        "get": [found],
+    }
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        kind = "watch" if "watch" in request.query else "list" if request.path == PATH else "get"
+        return await (asked[kind].pop(0) if len(asked[kind]) > 1 else asked[kind][0])(request)
+
+    async def play(api: Api) -> None:
+        seen: asyncio.Queue[Any] = asyncio.Queue()
+        api.watch("n", "a=b").subscribe("p", seen.put_nowait)
+        while int((await seen.get())["metadata"]["resourceVersion"]) != 9:
+            pass
+        while int((await seen.get())["metadata"]["resourceVersion"]) != 7:
+            pass
+
+    scene(answer, play)
+
+
+def told_gone(say: Callable[[watch.Watch, str], None], *answers: Handler) -> None:
+    """Passes when a pod is told as gone; the requests but for watches are answered in this order."""
+    rest = list(answers)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query:
+            return (
+                await rest.pop(0)(request)
+                if rest[0] in (cut, forbidden)
+                else await nothing(request)
+            )
+        return await (rest.pop(0) if len(rest) > 1 else rest[0])(request)
+
+    async def play(api: Api) -> None:
+        seen: asyncio.Queue[Any] = asyncio.Queue()
+        watched = api.watch("n", "a=b")
+        watched.subscribe("p", seen.put_nowait)
+        say(watched, "p")
+        assert await seen.get() is None
+
+    scene(answer, play)
+
+
+def test_pod_that_was_gone_before_the_watch_began_is_told() -> None:
+    """Who takes over a pod that vanishes meanwhile is told, though no watch has an event of it."""
+    told_gone(watch.Watch.was_there, a_page, gone)
+
+
+@pytest.mark.parametrize("down", [cut, forbidden], ids=["cut", "forbidden"])
+def test_new_pod_that_went_while_the_watch_was_down_is_told(
+    down: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was made, and is not found a moment later: that is its end, although nobody has seen it."""
+    monkeypatch.setattr(watch, "NEW_SECONDS", 0.1)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.05)
+    told_gone(watch.Watch.created, down, *([empty] if down is cut else []), gone)
+
+
+def test_watch_ends_after_its_last_pod_and_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's pods are watched for ever; the next pod's watch begins with what there is."""
+    monkeypatch.setattr(watch, "IDLE_SECONDS", 0.05)
+    begun: asyncio.Queue[str] = asyncio.Queue()
+    ended: asyncio.Queue[str] = asyncio.Queue()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        begun.put_nowait(request.query["watch"])
+        answer = await changed(request)
+        ended.put_nowait("hung up")
+        return answer
+
+    async def play(api: Api) -> None:
+        seen: asyncio.Queue[Any] = asyncio.Queue()
+        watched = api.watch("n", "a=b")
+        watched.subscribe("p", seen.put_nowait)
+        await seen.get()
+        watched.unsubscribe("p")
+        await ended.get()
+        watched.subscribe("q", seen.put_nowait)
+        await begun.get()
+        await begun.get()
+
+    scene(answer, play)

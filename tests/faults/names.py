@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import scripts, scripts_access, scripts_end, scripts_many, scripts_watch
+from . import scripts, scripts_access, scripts_end, scripts_log, scripts_many, scripts_watch
 from .scripts import Script
 
 SCRIPTS: dict[str, type[Script]] = {
@@ -29,9 +29,16 @@ SCRIPTS: dict[str, type[Script]] = {
     "late-reason": scripts_end.LateReason,
     "evicted": scripts_end.Evicted,
     "false-success": scripts_end.FalseSuccess,
+    "exec-early": scripts_end.ExecEarly,
+    "exec-late": scripts_end.ExecLate,
+    "node-silent": scripts_end.NodeSilent,
     "node-lost": scripts_end.NodeLost,
     "rejected": scripts_end.Rejected,
     "phase-unknown": scripts_end.PhaseUnknown,
+    "follow-cut": scripts_log.FollowCut,
+    "follow-hangs": scripts_log.FollowHangs,
+    "follow-ends": scripts_log.FollowEnds,
+    "follow-rotates": scripts_log.FollowRotates,
     "pretend": scripts_many.Pretend,
     "crawls": scripts_end.Crawls,
     "hangs": scripts_end.Hangs,

@@ -34,6 +34,7 @@ class Pods:
         self.history: list[tuple[int, str, Object]] = []
         self.events: list[Object] = []
         self.logs: dict[str, bytes] = {}
+        self.rotated: dict[str, int] = {}  # bytes of a log that are nowhere any more
         self.changed = asyncio.Condition()
         self.version = 100
         self.peak = 0
@@ -68,6 +69,9 @@ class Pods:
     async def delete(self, name: str, grace: float = 5) -> None:
         """Marks a pod, ends its process as the kubelet does, then removes it."""
         pod = self.found[name]
+        if not grace:
+            await self.remove(name)
+            return
         if "deletionTimestamp" in pod["metadata"]:
             return
         pod["metadata"]["deletionTimestamp"] = STAMP
@@ -122,7 +126,19 @@ class Pods:
                 self.changed.notify_all()
         code = await process.wait()
         self._ended[name].set()
+        async with self.changed:
+            self.changed.notify_all()
         return code
+
+    def has_ended(self, name: str) -> bool:
+        """Whether what ran in a pod has ended."""
+        return self._ended[name].is_set()
+
+    def rotate(self, name: str, line: bytes) -> None:
+        """Forgets what a log has before a line."""
+        lost = self.logs[name].index(line)
+        self.logs[name] = self.logs[name][lost:]
+        self.rotated[name] = self.rotated.get(name, 0) + lost
 
     async def report(self, name: str, reason: str, message: str, **more: Any) -> None:
         """Adds an event about a pod."""

@@ -63,6 +63,10 @@ class Script:
         """Returns what a watch sends in place of an event; None: the watch ends."""
         return [event]
 
+    async def tell(self, name: str, line: bytes) -> bytes | None:
+        """Returns what who follows a pod's log gets for a line; nothing: it ends; None: it breaks."""
+        return line
+
     def on_data(self, data: bytes) -> None:
         """Sees what a runner has sent."""
 

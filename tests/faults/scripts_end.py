@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from .pods import STAMP, ended, primary_of
+from .pods import STAMP, ended, primary_of, running
 from .scripts import Proceed, Script, refused
 
 CUT = b"cut here"
@@ -89,6 +89,49 @@ class EvictedAway(Away):
         await self.pods.set(name, **status)
 
 
+class ExecEarly(Script):
+    """Exec is refused until the container runs, and its program listens later still (fault 63)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = asyncio.Event()
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.path.endswith("/exec"):
+            self.times += 1
+            if self.times <= 2:
+                return refused(500, 'unable to upgrade connection: container not found ("primary")')
+            self._asked.set()
+        return await proceed(request)
+
+    async def live(self, name: str) -> None:
+        await self.pods.place(name)
+        await self.pods.set(name, **running(primary_of(self.pods.found[name])["name"]))
+        await self._asked.wait()
+        await super().live(name)
+
+
+class ExecLate(Script):
+    """The runner was killed, and exec is tried before the status says so (fault 63)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._dead, self._asked = False, asyncio.Event()
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.path.endswith("/exec") and self._dead:
+            self.times += 1
+            self._asked.set()
+        return await proceed(request)
+
+    async def live(self, name: str) -> None:
+        await self.pods.place(name)
+        await self.pods.run(name)
+        self._dead = True
+        await self._asked.wait()
+        await self.pods.set(name, **ended(primary_of(self.pods.found[name])["name"], 137))
+
+
 class Dies(Script):
     """The pod's process is killed at "cut here", and its status says so in a way of its own."""
 
@@ -100,9 +143,9 @@ class Dies(Script):
     async def live(self, name: str) -> None:
         await self.pods.place(name)
         await self.pods.run(name)
-        await self.tell(name, primary_of(self.pods.found[name])["name"])
+        await self.last(name, primary_of(self.pods.found[name])["name"])
 
-    async def tell(self, name: str, primary: str) -> None:
+    async def last(self, name: str, primary: str) -> None:
         """Sets the pod's last status."""
         await self.pods.set(name, **ended(primary, 137))
 
@@ -110,7 +153,7 @@ class Dies(Script):
 class LateReason(Dies):
     """Exit code 137 at first, OOMKilled a second later (fault 50)."""
 
-    async def tell(self, name: str, primary: str) -> None:
+    async def last(self, name: str, primary: str) -> None:
         await self.pods.set(name, **ended(primary, 137))
         await asyncio.sleep(1)
         await self.pods.set(name, **ended(primary, 137, "OOMKilled"))
@@ -119,7 +162,7 @@ class LateReason(Dies):
 class Evicted(Dies):
     """Failed as Evicted, without a word on its containers (fault 51)."""
 
-    async def tell(self, name: str, primary: str) -> None:
+    async def last(self, name: str, primary: str) -> None:
         status = self.pods.found[name]["status"]
         status.pop("containerStatuses")
         message = "The node was low on resource: memory."
@@ -129,14 +172,14 @@ class Evicted(Dies):
 class FalseSuccess(Dies):
     """Succeeded with exit code 0, and no result anywhere (faults 52, 71)."""
 
-    async def tell(self, name: str, primary: str) -> None:
+    async def last(self, name: str, primary: str) -> None:
         await self.pods.set(name, **ended(primary, 0))
 
 
 class NodeLost(Dies):
     """Nothing is heard of its node: it stays Running, and is then being deleted (fault 53)."""
 
-    async def tell(self, name: str, primary: str) -> None:
+    async def last(self, name: str, primary: str) -> None:
         ready = [
             {"type": "Ready", "status": "False"},
             {"type": "ContainersReady", "status": "True"},
@@ -145,6 +188,23 @@ class NodeLost(Dies):
         taint = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"}
         self.pods.found[name]["metadata"]["deletionTimestamp"] = STAMP
         await self.pods.set(name, conditions=[*ready, taint])
+
+
+class NodeSilent(Dies):
+    """Nothing is heard of its node, and nobody gives it up: what is deleted stays (fault 53)."""
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.path.endswith("/portforward") and self.times:
+            return refused(500, "error dialing backend: no route to host")
+        return await proceed(request)
+
+    async def last(self, name: str, primary: str) -> None:
+        self.times += 1
+        ready = [
+            {"type": "Ready", "status": "False"},
+            {"type": "ContainersReady", "status": "True"},
+        ]
+        await self.pods.set(name, conditions=ready)
 
 
 class Rejected(Script):

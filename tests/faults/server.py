@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from . import logs
 from .names import SCRIPTS
 from .pods import Pods
 from .scripts import Script, is_create, refused
@@ -126,7 +127,10 @@ class Server:
         if found["part"] == "exec":
             return await execute(request)
         if found["part"] == "log":
-            return self._log(request, name)
+            if request.query.get("follow") == "true":
+                tell = functools.partial(self.script.tell, name)
+                return await logs.follow(request, self.pods, name, tell)
+            return logs.whole(request, self.pods, name)
         if method == "DELETE":
             self._live(self.pods.delete(name, (await request.json()).get("gracePeriodSeconds", 5)))
         return web.json_response(self.pods.found[name])
@@ -158,11 +162,6 @@ class Server:
             items = []
             await self._stop.wait()
         return web.json_response({"metadata": {"resourceVersion": "1"}, "items": items})
-
-    def _log(self, request: web.Request, name: str) -> web.Response:
-        lines = self.pods.logs.get(name, b"").splitlines(keepends=True)
-        tail = int(request.query.get("tailLines", len(lines)))
-        return web.Response(body=b"".join(lines[len(lines) - tail :]), content_type="text/plain")
 
     def _live(self, coroutine: Any) -> None:
         task = asyncio.ensure_future(coroutine)

@@ -5,8 +5,21 @@ from __future__ import annotations
 import podtask
 import pytest
 
+from tests.notebook import Shell
+from tests.pods.waiting import until
+
 from .scripts import Script
-from .scripts_end import Evicted, FalseSuccess, LateReason, NodeLost, PhaseUnknown, Rejected
+from .scripts_end import (
+    Evicted,
+    ExecEarly,
+    ExecLate,
+    FalseSuccess,
+    LateReason,
+    NodeLost,
+    NodeSilent,
+    PhaseUnknown,
+    Rejected,
+)
 from .user import SECONDS, Play, submit
 
 DIES = "import time\nprint('cut here', flush=True)\ntime.sleep(600)"
@@ -42,6 +55,37 @@ def test_success_without_a_result_is_none(play: Play) -> None:
 def test_lost_node_ends_the_cell(play: Play) -> None:
     """A pod that stays Running on a node that is lost, with a deletion that never ends."""
     assert "its node was lost" in error_of(play, NodeLost())
+
+
+@pytest.mark.fault(53)
+def test_pod_of_a_dead_node_is_deleted_by_force(play: Play, shell: Shell) -> None:
+    """What is said of a silent node names the command that ends it, at once and for good."""
+    server = play(NodeSilent())
+    task = submit(DIES)
+    said = until(task, "nothing is heard of its node")
+    command = f"%podtask delete {task.name} --force"
+    assert command in said
+    assert shell.output(command)[0] == f"Deleted: {task.name}\n"
+    assert "the pod was deleted" in str(task.exception(SECONDS))
+    assert server.pods.found == {}
+
+
+@pytest.mark.fault(63)
+def test_exec_before_the_runner_is_up(play: Play) -> None:
+    """It is tried until there is a container, and its relay waits for the port."""
+    server = play(ExecEarly())
+    task = submit(channel="exec")
+    assert task.result(SECONDS) == 42
+    assert server.script.times > 2
+
+
+@pytest.mark.fault(63)
+def test_exec_after_the_runner_died(play: Play) -> None:
+    """It leads nowhere, and hides nothing: the status says how the pod ended."""
+    server = play(ExecLate())
+    task = submit("import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(600)", channel="exec")
+    assert "exit code 137" in str(task.exception(SECONDS))
+    assert server.script.times > 0
 
 
 @pytest.mark.fault(24)

@@ -12,6 +12,9 @@ from podtask.manifest import CELL
 
 from tests.notebook import Kernel, Shell
 from tests.pods.test_commands import UNTIL
+from tests.pods.waiting import submit
+
+from .conftest import in_namespace
 
 pytestmark = pytest.mark.cluster
 RULES: list[dict[str, Any]] = [
@@ -66,6 +69,47 @@ def test_output_comes_while_the_cell_runs(start_kernel: Callable[..., Kernel], l
     assert ended.error is not None
     assert ended.error[0] == "KeyboardInterrupt"
     gone(cluster, namespace)
+
+
+COUNTS = "import time\nfor n in range(200):\n    print(n, flush=True)\n    time.sleep(0.05)\nn"
+COUNTED = "".join(f"{n}\n" for n in range(200))
+
+
+@pytest.mark.fault(29, 33, 34)
+def test_log_that_is_cut_loses_nothing(
+    least: Path, api_proxy: Callable[..., Any], namespace: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Connections that break under the log: each line once, and the value."""
+    proxy = api_proxy(least)
+    config = in_namespace(proxy.kubeconfig, namespace, tmp_path / "proxied.yaml")
+    monkeypatch.setenv("KUBECONFIG", str(config))
+    task = submit(None, COUNTS, channel="batch")
+    for line in (b"20\n", b"60\n", b"120\n"):
+        printed(task, line)
+        proxy.cut()
+    assert task.result(120) == 199
+    assert task.logs() == COUNTED
+    assert proxy.cuts >= 3
+
+
+@pytest.mark.fault(29)
+def test_api_server_that_is_away_ends_no_batch_task(pods: Shell, least: Path, cluster: Any) -> None:
+    """It is stopped for a moment while the log is followed: the rest comes when it is back."""
+    task = submit(None, COUNTS, channel="batch")
+    printed(task, b"20\n")
+    with cluster.api_server_down():
+        pass
+    assert task.result(180) == 199
+    assert task.logs() == COUNTED
+
+
+def printed(task: podtask.Task, line: bytes) -> None:
+    """Returns when a task has printed a line."""
+    while (update := task.updates.get(timeout=60)).kind != "done":
+        if update.frame is not None and line in update.frame.data:
+            return
+    raise AssertionError(f"{line!r} was not printed") from task.error
 
 
 def test_what_does_not_fit_is_refused(pods: Shell, least: Path, cluster: Any, namespace: str) -> None:  # fmt: skip

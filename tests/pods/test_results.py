@@ -11,6 +11,7 @@ import pytest
 from podtask import TaskError
 from podtask.feed import Update
 
+from tests.listening import Listen
 from tests.notebook import Shell
 from tests.pods.conftest import in_namespace
 from tests.pods.test_comeback import ended, start_and_kill
@@ -110,15 +111,18 @@ def test_pod_never_restarts_its_containers() -> None:
 
 @pytest.mark.fault(68, 78)
 def test_result_stands_where_the_pod_may_not_be_deleted(
-    restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, listen: Listen
 ) -> None:
     """A deletion that is refused is said, and hides neither the value nor the cell's error."""
     verbs = ["create", "get", "list", "watch"]
     rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": verbs},
              {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]}]  # fmt: skip
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
+    said = listen()
     task = submit(None, "6 * 7")
     assert task.result(60) == 42
+    told = said.get(timeout=60)
+    assert f"{task.name} could not be deleted: You may not delete pods" in told
     assert "ValueError: the first" in failure(submit(None, "raise ValueError('the first')"))
 
 

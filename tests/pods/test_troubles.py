@@ -12,6 +12,7 @@ import podtask
 import pytest
 from podtask import InputError
 
+from tests.listening import Listen
 from tests.notebook import Shell
 from tests.pods.test_comeback import COUNTS, LINES, start_and_kill
 from tests.pods.waiting import HOLD, asked, submit
@@ -57,8 +58,11 @@ def test_pod_gone_before_its_log_was_read(cluster: Any, namespace: str) -> None:
 
 
 @pytest.mark.fault(79)
-def test_pod_that_stays_in_terminating(pods: Shell, cluster: Any, namespace: str) -> None:
-    """A finalizer keeps the pod: the cell returns with its result, the list names the state."""
+def test_pod_that_stays_in_terminating(
+    pods: Shell, cluster: Any, namespace: str, listen: Listen
+) -> None:
+    """A finalizer keeps the pod: the cell returns with its result, list and a line tell of it."""
+    said = listen()
     task = submit(None, HOLD + "6 * 7", name="stuck")
     asked(task)
     patch = ("patch", "pod", task.name, "-n", namespace, "--type=merge", "--patch")
@@ -73,6 +77,8 @@ def test_pod_that_stays_in_terminating(pods: Shell, cluster: Any, namespace: str
             line for line in pods.output("%podtask list")[0].splitlines() if task.name in line
         ]
         assert "Terminating" in row
+        assert f"{task.name} was deleted" in (told := said.get(timeout=60))
+        assert "held by finalizer podtask.test/keep" in told
     finally:
         cluster.kubectl(*patch, json.dumps({"metadata": {"finalizers": None}}))
 

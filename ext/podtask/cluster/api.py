@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from yarl import URL
 
-from ..errors import ClusterError, PodtaskError
-from .credentials import Access, load
+from ..errors import ClusterError
+from .credentials import Access
 from .exec import PROTOCOLS, Exec, query
+from .login import Login
 from .portforward import PortForward
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ CONNECT_SECONDS = 10
 ANSWER_SECONDS = 30
 CLOSE_SECONDS = 0.5
 LONGEST_WAIT = 30.0
-RENEW_SECONDS = 5.0  # between two looks for new credentials: an exec plugin may ask a person
 BOOKMARK_SECONDS = 90  # the server sends a bookmark every minute: silence means a dead connection
 SILENT_LOG = 1800  # a cell may print nothing for long; the pod's status tells of its end
 # Names and labels of objects without what is in them: a secret's values stay where they are.
@@ -58,17 +58,19 @@ class Broken(ClusterError):
 class Api:
     """A session with one API server; lives in the event loop that made it."""
 
-    def __init__(self, access: Access, context: str | None = None) -> None:
-        self.access = access
-        self._context = context
-        self._renewing = asyncio.Lock()
-        self._renewed = -RENEW_SECONDS
+    def __init__(self, login: Login) -> None:
+        self._login = login
         self.round_trip = 1.0  # seconds; the quickest answer so far
         self._watches: dict[tuple[str, str], Watch] = {}
         self._events: dict[str, Events] = {}
         self._turn = asyncio.Semaphore(AT_ONCE)
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=300, ssl=access.tls or True)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=300)
         self._session = aiohttp.ClientSession(connector=connector)
+
+    @property
+    def access(self) -> Access:
+        """The API server, and the credentials that are used now."""
+        return self._login.access
 
     @classmethod
     async def of(cls, context: str | None) -> Api:
@@ -82,7 +84,7 @@ class Api:
         if key not in _known:
             waiting = _known[key] = loop.create_future()
             try:
-                waiting.set_result(cls(await asyncio.to_thread(load, context), context))
+                waiting.set_result(cls(await Login.of(context)))
             except BaseException as error:
                 del _known[key]
                 waiting.set_exception(error)
@@ -166,20 +168,26 @@ class Api:
 
     async def _socket(self, path: str, protocols: tuple[str, ...]) -> Any:
         access = self.access
-        headers = await self._headers()
+        try:
+            headers = await self._login.headers()
+        except ClusterError as error:  # as good as expired: others may be there later
+            raise ApiError(401, {"message": error.what}) from error
         try:
             return await self._session.ws_connect(
-                URL(self.access.host + path, encoded=True), headers=headers, protocols=protocols,
-                max_msg_size=0, proxy=self.access.proxy, server_hostname=self.access.server_name,
+                URL(access.host + path, encoded=True), headers=headers, protocols=protocols,
+                max_msg_size=0, proxy=access.proxy, server_hostname=access.server_name,
+                ssl=access.tls or True,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
             )  # fmt: skip
         except aiohttp.WSServerHandshakeError as error:
-            if error.status == 401 and await self._renew(access):
-                raise ConnectionError("new credentials are there") from None
-            if error.status in (401, 403):
-                raise ApiError(error.status, {"message": error.message}) from None
+            if error.status == 401:
+                if await self._login.renew(access):
+                    raise ConnectionError("new credentials are there") from None
+                raise ApiError(401, self._login.refused()) from None
+            if error.status == 403:
+                raise ApiError(403, {"message": error.message}) from None
             raise ConnectionError(f"refused: {error.status}") from None
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             raise ConnectionError(str(error)) from None
 
     async def warm(self, count: int) -> None:
@@ -207,35 +215,6 @@ class Api:
             watch.stop()
         await self._session.close()
 
-    async def _headers(self) -> dict[str, str]:
-        if not self.access.slow:
-            return self.access.headers()
-        try:
-            return await asyncio.to_thread(self.access.headers)
-        except RuntimeError:  # the interpreter ends, and has no threads for a last deletion
-            return self.access.headers()
-
-    async def _renew(self, refused: Access) -> bool:
-        """Reads the credentials anew after a 401; returns whether others are there than were refused.
-
-        They are somebody's who has logged in again, or whose token was rotated.
-        """
-        async with self._renewing:
-            if self.access is not refused:
-                return True  # done for another request
-            if time.monotonic() - self._renewed < RENEW_SECONDS:
-                return False
-            try:
-                found = await asyncio.to_thread(load, self._context)
-                same = await asyncio.to_thread(lambda: found.headers() == refused.headers())
-            except (PodtaskError, OSError):
-                same = True
-            self._renewed = time.monotonic()
-            if same or found.host != refused.host:
-                return False
-            self.access = found
-            return True
-
     @contextlib.asynccontextmanager
     async def _answer(
         self, method: str, path: str, body: Any, params: dict[str, str], seconds: float | None,
@@ -249,17 +228,19 @@ class Api:
                 access = self.access
                 async with self._session.request(
                     method, access.host + path, json=body, params=params, timeout=timeout,
-                    headers={"Accept": accept, **await self._headers()}, proxy=access.proxy,
-                    server_hostname=access.server_name,
+                    headers={"Accept": accept, **await self._login.headers()}, proxy=access.proxy,
+                    server_hostname=access.server_name, ssl=access.tls or True,
                 ) as answer:  # fmt: skip
-                    if answer.status == 401 and again and await self._renew(access):
-                        continue
+                    if answer.status == 401:
+                        if again and await self._login.renew(access):
+                            continue
+                        raise ApiError(401, self._login.refused())
                     if answer.status >= 300:
                         wait = answer.headers.get("Retry-After", "")
                         raise ApiError(answer.status, _status(await answer.read()), wait)
                     yield answer  # an answer that breaks off is as good as none
                     return
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             say = str(error) or type(error).__name__
             broke = isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError))
             raise (Broken if broke else ClusterError)(

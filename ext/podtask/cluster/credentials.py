@@ -5,6 +5,7 @@ The official library reads the files and runs exec plugins; nothing else of it i
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import ssl
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ClusterError, InputError, nearest
+from .plugins import listening, said
 
 IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 NO_CONTEXT = "in-cluster"  # what is shown in its place where there is no kubeconfig
+LOGIN = "`kubectl get pods` in a terminal runs the same login: see what it says, and log in again."
 HELP = "Set KUBECONFIG or run `kubectl config use-context`; or run on this machine with --local."
 
 
@@ -35,6 +38,7 @@ class Access:
         proxy: URL of a proxy, or None.
         headers: returns the headers of a request.
         slow: ``headers`` may run a program or ask a server for a new token, so it may block.
+        certificate: a digest of the client's certificate and key; empty where there is none.
     """
 
     host: str
@@ -45,6 +49,7 @@ class Access:
     proxy: str | None
     headers: Callable[[], dict[str, str]]
     slow: bool
+    certificate: str = ""
 
     def kubectl(self, namespace: str, *words: str) -> str:
         """Returns a shell line of kubectl for this server, whichever context is current there."""
@@ -73,17 +78,21 @@ def load(context: str | None) -> Access:
             raise InputError(f"No cluster is configured: {files} does not exist.", HELP)
         else:
             name, namespace = _context(config, context, files)
-            # By name: the library keeps the KUBECONFIG of its import.
-            config.load_kube_config(files, context=name, client_configuration=settings)
+            with listening() as heard:
+                # By name: the library keeps the KUBECONFIG of its import.
+                config.load_kube_config(files, context=name, client_configuration=settings)
+            if heard:  # the login program's failure, which the library goes on without
+                raise ClusterError(f"The credentials of context {name!r} cannot be had: {said(heard[-1])}", LOGIN)  # fmt: skip
             proxy = _proxy_url(config, files, name)
     except config.ConfigException as error:
         raise ClusterError(
-            f"The kubeconfig {files} cannot be used: {_first_line(error)}", HELP
+            f"The kubeconfig {files} cannot be used: {said(_first_line(error))}", HELP
         ) from None
 
     def headers() -> dict[str, str]:
         found = {}
-        known: Any = settings.auth_settings()
+        with listening():  # a token that is soon to expire is still good; a refused one is told of
+            known: Any = settings.auth_settings()
         for setting in known.values():
             if setting["in"] == "header" and setting["value"]:
                 found[setting["key"]] = setting["value"]
@@ -92,7 +101,7 @@ def load(context: str | None) -> Access:
     return Access(
         settings.host.rstrip("/"), name, namespace, _tls(settings),
         getattr(settings, "tls_server_name", None), proxy or _proxy(settings.host), headers,
-        settings.refresh_api_key_hook is not None,
+        settings.refresh_api_key_hook is not None, _digest(settings),
     )  # fmt: skip
 
 
@@ -165,6 +174,13 @@ def _tls(settings: Any) -> ssl.SSLContext | None:
     if settings.cert_file:
         found.load_cert_chain(settings.cert_file, settings.key_file)
     return found
+
+
+def _digest(settings: Any) -> str:
+    if not settings.cert_file:
+        return ""
+    files = [Path(file) for file in (settings.cert_file, settings.key_file) if file]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _first_line(error: Exception) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,9 @@ from .api import Api, ApiError
 
 RETRY = (0.2, 10.0)  # seconds, first and longest
 POLL_SECONDS = 1.0  # where watching is forbidden
+POLLED_SECONDS = 60.0  # then it is tried again: a server that starts forbids all for a moment
+NEW_SECONDS = 5.0  # in which a new pod may not be found yet
+IDLE_SECONDS = 30.0  # without a pod; to begin again costs the next cell no round trip
 
 OnPod = Callable[[dict[str, Any] | None], None]
 """Called with each new state of a pod; None when it is gone."""
@@ -26,24 +31,46 @@ class Watch:
         self._path = f"/api/v1/namespaces/{namespace}/pods"
         self._selector = selector
         self._pods: dict[str, OnPod] = {}
-        self._seen: set[str] = set()
+        self._sure: dict[str, float] = {}  # from when a pod that is not found is gone (monotonic)
+        self._looks: dict[str, asyncio.Task[None]] = {}
         self._runner: asyncio.Task[None] | None = None
+        self._idle: asyncio.TimerHandle | None = None
 
     def subscribe(self, name: str, on_pod: OnPod) -> None:
-        """Calls ``on_pod`` with each state of a pod from now on."""
+        """Calls ``on_pod`` with each state of a pod from now on; it may not be there yet."""
         self._pods[name] = on_pod
+        if self._idle is not None:
+            self._idle.cancel()
         if self._runner is None or self._runner.done():
             self._runner = asyncio.ensure_future(self._run())
 
+    def created(self, name: str) -> None:
+        """Says that a pod was made just now: one that is not found after a moment is gone."""
+        self._sure.setdefault(name, time.monotonic() + NEW_SECONDS)
+
+    def was_there(self, name: str) -> None:
+        """Says that a pod was there: it may be gone by now, of which no watch tells who comes late."""
+        self._sure[name] = 0.0
+        self._look(name)
+
     def unsubscribe(self, name: str) -> None:
-        """Ends that."""
+        """Ends that; a while after the last one the watch ends too."""
         self._pods.pop(name, None)
-        self._seen.discard(name)
+        self._sure.pop(name, None)
+        if name in self._looks:
+            self._looks.pop(name).cancel()
+        if not self._pods and self._runner is not None:
+            if self._idle is not None:
+                self._idle.cancel()
+            self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.stop)
 
     def stop(self) -> None:
         """Ends the watch."""
-        if self._runner is not None:
-            self._runner.cancel()
+        for task in (self._runner, *self._looks.values()):
+            if task is not None:
+                task.cancel()
+        self._runner = None
+        self._looks.clear()
 
     async def _run(self) -> None:
         version = ""  # no list first: the watch begins with what there is
@@ -55,10 +82,11 @@ class Watch:
                 version = await self._follow(version)
                 pause = RETRY[0]
             except ApiError as error:
-                if error.code == 403:
-                    await self._poll()
                 version = "again"
                 pause = max(pause, error.wait)
+                if error.code == 403:
+                    await self._poll()
+                    continue
             except (ClusterError, ValueError, KeyError, TypeError):  # among them a proxy's page
                 version = "again"
             await asyncio.sleep(pause)
@@ -85,25 +113,55 @@ class Watch:
         for pod in found["items"]:
             names.add(pod["metadata"]["name"])
             self._tell(pod["metadata"]["name"], pod)
-        for name in self._seen - names:
-            self._tell(name, None)
+        for name in self._pods.keys() - names:
+            if self._gone(name):
+                self._tell(name, None)
+            elif name in self._sure:
+                self._look(name)
         return str(found["metadata"]["resourceVersion"])
 
     async def _poll(self) -> None:
-        """Asks for each pod by name, for who may get but not watch."""
-        while True:
+        """Asks for each pod by name for a while, for who may get but not watch."""
+        end = time.monotonic() + POLLED_SECONDS
+        while time.monotonic() < end:
             for name in list(self._pods):
-                try:
-                    self._tell(name, await self._api.request("GET", f"{self._path}/{name}"))
-                except ApiError as error:
-                    if error.code == 404 and name in self._seen:
-                        self._tell(name, None)
-                except ClusterError:
-                    continue  # the next round may reach it
+                await self._ask(name)
             await asyncio.sleep(POLL_SECONDS)
+
+    def _look(self, name: str) -> None:
+        if name not in self._looks:
+            self._looks[name] = asyncio.ensure_future(self._find(name))
+
+    async def _find(self, name: str) -> None:
+        """Asks for a pod until it is known whether it is there."""
+        pause, longest = RETRY
+        while not await self._ask(name):
+            await asyncio.sleep(pause)
+            pause = min(longest, pause * 2)
+        self._looks.pop(name, None)
+
+    async def _ask(self, name: str) -> bool:
+        """Asks for a pod once; returns whether there is no more to ask."""
+        try:
+            pod = await self._api.request("GET", f"{self._path}/{name}")
+            self._tell(pod["metadata"]["name"], pod)
+        except ApiError as error:
+            if error.code != 404:
+                return error.code == 403
+            if self._gone(name):
+                self._tell(name, None)
+                return True
+            return False
+        except (ClusterError, ValueError, KeyError, TypeError):  # among them a proxy's JSON
+            return False  # the next one may reach it
+        return True
+
+    def _gone(self, name: str) -> bool:
+        """Whether a pod that is not found was there."""
+        return time.monotonic() >= self._sure.get(name, math.inf)
 
     def _tell(self, name: str, pod: dict[str, Any] | None) -> None:
         on_pod = self._pods.get(name)
         if on_pod is not None:
-            self._seen.add(name)
+            self._sure[name] = 0.0
             on_pod(pod)

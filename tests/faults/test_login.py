@@ -1,0 +1,114 @@
+"""Credentials that a program gives: it hangs, it fails, and what it gave expires."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import podtask
+import pytest
+import yaml
+from aiohttp import web
+
+from tests.pods.waiting import asked
+
+from .scripts import Proceed, Script, refused
+from .user import SECONDS, Play, submit
+
+HANGS = 'echo $$ > "{folder}/pid"\nexec sleep 600\n'
+FAILS = "echo your session has ended, run sso login >&2\nexit 1\n"
+GIVES = 'cat "{folder}/credential"\n'
+OLD = "2020-01-01T00:00:00Z"
+
+
+class Guarded(Script):
+    """Who comes without the token that is good now gets 401."""
+
+    token = "first"
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            return refused(401, "Unauthorized", "Unauthorized")
+        return await proceed(request)
+
+
+@pytest.fixture
+def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Makes a program the user of a kubeconfig, whatever server that names."""
+    folder = tmp_path / "login"
+    folder.mkdir()
+    program, config = folder / "program", folder / "config"
+
+    def write(body: str, server: Path | None = None, token: str = "") -> None:
+        given = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+                 "status": {"token": token, "expirationTimestamp": OLD}}  # fmt: skip
+        (folder / "credential").write_text(json.dumps(given))
+        program.write_text(f"#!/bin/sh\n{body.format(folder=folder)}")
+        program.chmod(0o755)
+        known: dict[str, Any] = {
+            "apiVersion": "v1", "kind": "Config", "current-context": "scripted",
+            "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
+            "contexts": [{"name": "scripted", "context": {"cluster": "c", "user": "u", "namespace": "n"}}],
+        }  # fmt: skip
+        if server is not None:
+            known = yaml.safe_load(server.read_text())
+        user = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(program),
+                "interactiveMode": "Never"}  # fmt: skip
+        known["users"] = [{"name": "u", "user": {"exec": user}}]
+        config.write_text(yaml.safe_dump(known))
+        monkeypatch.setenv("KUBECONFIG", str(config))
+
+    monkeypatch.delenv("PODTASK_BACKEND", raising=False)
+    yield write
+    if (folder / "pid").exists():
+        os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+
+
+def test_login_that_hangs_holds_up_neither_the_deadline_nor_the_end(
+    login: Callable[..., None],
+) -> None:
+    """--start-timeout counts from the first moment, and the interpreter ends beside the program."""
+    login(HANGS)
+    cell = ("import podtask\ntask = podtask.submit('1', options=podtask.RunOptions(start_timeout=1))\n"
+            "print(task.exception(30))\n")  # fmt: skip
+    command = [sys.executable, "-c", cell]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "has not started in 1 s (--start-timeout)" in ran.stdout, ran.stderr
+
+
+def test_login_that_fails_is_told_in_its_words(
+    login: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What the program wrote is in the error, and nowhere else."""
+    login(FAILS)
+    with pytest.raises(
+        podtask.ClusterError, match="your session has ended, run sso login"
+    ) as raised:
+        submit().result(SECONDS)
+    assert "log in again" in raised.value.do
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.fault(10)
+def test_login_that_fails_later_ends_nothing(play: Play, login: Callable[..., None]) -> None:
+    """A token is refused, and its program fails: told in its words; mended, the task goes on."""
+    server = play(script := Guarded())
+    login(GIVES, server.kubeconfig, "first")
+    task = submit("print('up')\ngiven = input()\ngiven")
+    asked(task)
+    login(FAILS, server.kubeconfig)
+    script.token = "second"
+    server.loop.call_soon_threadsafe(lambda: server.loop.create_task(server.forwards.cut()))
+    while (update := task.updates.get(timeout=SECONDS)).kind != "note":
+        assert update.kind != "done", task.error
+    assert "run sso login): log in again" in update.text
+    login(GIVES, server.kubeconfig, "second")
+    task.reply({"value": "told"})
+    assert task.result(SECONDS) == "told"
+    assert task.logs() == "up\n"

@@ -1,0 +1,92 @@
+"""The end of a pod: what goes wrong with its deletion hides no result, and is told."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+from podtask import removal
+
+from tests.listening import Listen
+
+from .scripts import Proceed, Script, refused
+from .user import SECONDS, Play, submit
+
+
+class Refused(Script):
+    """Deletions are refused with a code, at first or always."""
+
+    def __init__(self, code: int, message: str, wanted: int) -> None:
+        super().__init__()
+        self._refusal, self._wanted = (code, message), wanted
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.method == "DELETE" and self.times < self._wanted:
+            self.times += 1
+            return refused(*self._refusal)
+        return await proceed(request)
+
+
+class Stuck(Script):
+    """A deleted pod stays: with a finalizer, or on a node that says nothing (fault 79)."""
+
+    def __init__(self, *finalizers: str) -> None:
+        super().__init__()
+        self._finalizers = list(finalizers)
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.method != "DELETE":
+            return await proceed(request)
+        pod = self.pods.found[request.path.rpartition("/")[2]]
+        pod["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:05Z"}
+        if self._finalizers:
+            pod["metadata"]["finalizers"] = self._finalizers
+        return web.json_response(pod)
+
+
+@pytest.mark.fault(78)
+def test_deletion_that_is_refused_is_told(play: Play, listen: Listen) -> None:
+    """The result stands, and what is left is named; who has the right later deletes it then."""
+    said = listen()
+    server = play(Refused(403, "pods is forbidden", 1))
+    task = submit()
+    assert task.result(SECONDS) == 42
+    told = said.get(timeout=SECONDS)
+    assert f"{task.name} could not be deleted: You may not delete pods in scripted/n" in told
+    assert f"kubectl -n n delete pod {task.name}" in told
+    assert server.count("DELETE", task.name) == 1
+    task.delete()
+    assert server.count("DELETE", task.name) == 2
+
+
+@pytest.mark.fault(10, 78)
+def test_deletion_with_expired_credentials_is_tried_again(play: Play) -> None:
+    """Who logs in again within a minute leaves nothing behind."""
+    server = play(Refused(401, "Unauthorized", 2))
+    task = submit()
+    assert task.result(SECONDS) == 42
+    task.delete()
+    assert server.script.times == 2
+    assert server.count("DELETE", task.name) == 3
+
+
+@pytest.mark.fault(79)
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        (Stuck("team/keep"), "still there: held by finalizer team/keep."),
+        (Stuck(), "See kubectl describe node node; of a dead node: %podtask delete "),
+    ],
+    ids=["finalizer", "node"],
+)
+def test_pod_that_does_not_go_is_told(
+    play: Play, listen: Listen, monkeypatch: pytest.MonkeyPatch, script: Script, why: str
+) -> None:
+    """The cell returns, and what keeps the pod is named after its grace and a while."""
+    monkeypatch.setattr(removal, "STUCK_SECONDS", -4.5)
+    said = listen()
+    play(script)
+    task = submit()
+    assert task.result(SECONDS) == 42
+    told = said.get(timeout=SECONDS)
+    assert f"{task.name} was deleted " in told
+    assert why in told

@@ -1,0 +1,150 @@
+"""The runner is killed at each step, its disk is full, its node falls silent: what is said and kept."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import podtask
+import pytest
+from podtask import RunOptions, TaskError
+from podtask.manifest import Identity, render
+from podtask.pickles import MINOR
+
+from tests.notebook import Shell
+from tests.pods.test_comeback import start_and_kill
+from tests.pods.waiting import IMAGE, submit, until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
+SHARED = {"shareProcessNamespace": True, "containers": []}  # where the runner is not process 1
+KILL = "os.kill(os.getppid(), 9)"
+# Run beside the runner: all that have the task's key, but this, are its processes.
+KILLER = """
+import os
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    if int(pid) != os.getpid():
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as environ:
+                ours = b"PODTASK_KEY=" in environ.read()
+        except OSError:
+            continue
+        if ours:
+            os.kill(int(pid), 9)
+"""
+RUNNING = f"import os, time\nprint('line 0', flush=True)\ntime.sleep(0.5)\n{KILL}\ntime.sleep(600)"
+SAVING = f"""
+class Last:
+    def __reduce__(self):
+        import os, time
+        {KILL}
+        time.sleep(600)
+print("line 0", flush=True)
+Last()
+"""
+
+
+def kill(cluster: Any, namespace: str, name: str) -> None:
+    """Kills the runner, and waits until the pod's status says so."""
+    inside = ("exec", name, "-n", namespace, "-c", "primary", "--", "python", "-c", KILLER)
+    cluster.kubectl(*inside, check=False)  # the command may be killed with the container
+    path = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}=137"
+    cluster.kubectl("wait", path, f"pod/{name}", "-n", namespace, "--timeout=60s")
+
+
+def lost(task: podtask.Task) -> None:
+    """The task has no result, and the error says how its container ended."""
+    error = task.exception(60)
+    assert isinstance(error, TaskError), error
+    assert "before its result was here" in str(error)
+    assert "exit code 137" in str(error)
+
+
+@pytest.mark.fault(71)
+def test_runner_killed_before_anybody_came(cluster: Any, namespace: str) -> None:
+    """It listens, and is killed before the first word: who comes then is told of its exit code."""
+    identity = Identity("podtask-killed", uuid.uuid4().hex, 40124, kernel="gone")
+    rendered = render(podtask.PodTemplate.of(SHARED), RunOptions.of(image=IMAGE), identity, MINOR)
+    cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(rendered.pod))
+    ready = ("wait", "--for=condition=Ready", f"pod/{identity.name}", "-n", namespace)
+    cluster.kubectl(*ready, "--timeout=60s")
+    kill(cluster, namespace, identity.name)
+    error = podtask.attach(identity.name).exception(60)
+    assert isinstance(error, TaskError)
+    assert "exit code 137" in str(error)
+
+
+@pytest.mark.fault(71)
+def test_runner_killed_while_inputs_are_loaded(pods: Shell) -> None:
+    """An input whose unpickling ends the runner: no result, and how it ended."""
+    pods.run(
+        f"import podtask\nshared = podtask.PodTemplate.of({SHARED})\n"
+        "class Bomb:\n    def __reduce__(self):\n"
+        '        return exec, ("import os, time\\nos.kill(os.getppid(), 9)\\ntime.sleep(600)",)\n'
+        "bomb = Bomb()"
+    )  # fmt: skip
+    shown = pods.shown_error("%%podtask -t shared -i bomb\nprint('begun')\nbomb")
+    assert "before its result was here" in shown
+    assert "exit code 137" in shown
+    assert "begun" not in shown
+
+
+@pytest.mark.fault(71, 73)
+@pytest.mark.parametrize("source", [RUNNING, SAVING], ids=["running", "saving"])
+def test_runner_killed_in_its_cell(source: str) -> None:
+    """While it runs, and while its value is pickled: what was printed is there."""
+    task = submit(SHARED, source)
+    lost(task)
+    assert task.logs() == "line 0\n"
+
+
+@pytest.mark.fault(71)
+def test_runner_killed_while_it_keeps_its_result(
+    kubeconfig: Path, cluster: Any, namespace: str
+) -> None:
+    """Nobody has come for the result yet: it is lost, which is said, not run again."""
+    name = start_and_kill(kubeconfig, "print('line 0')\nvalue = 42", template=SHARED)
+    kill(cluster, namespace, name)
+    lost(podtask.attach(name))
+
+
+def test_full_disk_loses_no_line() -> None:
+    """The spool's place is full: lines are kept in memory, a value that finds no room is named."""
+    template = {
+        "containers": [{"name": "primary", "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}]}],
+        "volumes": [{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}}],
+    }
+    source = """
+import os
+fd = os.open("/tmp/full", os.O_CREAT | os.O_WRONLY)
+try:
+    while True:
+        os.write(fd, b"x" * 65536)
+except OSError as error:
+    print(error.strerror)
+for n in range(20_000):
+    print("line", n)
+value = os.urandom(300_000)
+"""
+    task = submit(template, source, outputs="value")
+    outcome = task.outcome(120)
+    assert outcome.error is None
+    assert task.logs() == "No space left on device\n" + "".join(
+        f"line {n}\n" for n in range(20_000)
+    )
+    ((name, kind, why),) = outcome.kept
+    assert (name, kind) == ("value", "bytes")
+    assert "No space left on device" in why
+
+
+@pytest.mark.fault(45, 53)
+def test_node_that_comes_back_ends_nothing(cluster: Any) -> None:
+    """The kubelet stops under a running cell: that is told, and with it back all lines and the value."""
+    source = "import time\nfor n in range(300):\n    print('line', n, flush=True)\n    time.sleep(0.1)\nn"
+    task = submit(None, source)
+    until(task, "Running")
+    with cluster.kubelet_paused():
+        until(task, "nothing is heard of its node")
+    assert task.result(150) == 299
+    assert task.logs() == "".join(f"line {n}\n" for n in range(300))
