@@ -33,8 +33,11 @@ class View:
         called: how the user gets at the task.
     """
 
+    shows_result = False  # where the last expression is shown, figures left open come below it
+
     def __init__(self, task: Task, screen: Screen, called: str = "task") -> None:
         self._called = called
+        self._late: list[tuple[dict[str, Any], dict[str, Any], str | None, bool]] = []
         self._tally = Tally()
         self.bundle: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._task = task
@@ -78,6 +81,12 @@ class View:
         self._finish(outcome)
         self._screen.close(closing(self._task, outcome))
         return outcome
+
+    def show_late(self) -> None:
+        """Shows what the cell displayed after its last expression."""
+        late, self._late = self._late, []
+        for display in late:
+            self._screen.publish(*display)
 
     def _finish(self, outcome: Outcome) -> None:
         """Shows what is to stand above the closing line; here nothing."""
@@ -123,7 +132,11 @@ class View:
         if meta.get("result"):
             self.bundle = data, shown["metadata"]
         elif data:
-            self._screen.publish(data, shown["metadata"], meta.get("id"), bool(meta.get("update")))
+            display = data, shown["metadata"], meta.get("id"), bool(meta.get("update"))
+            if self.shows_result and self.bundle is not None:
+                self._late.append(display)
+            else:
+                self._screen.publish(*display)
 
     def _ask(self, meta: dict[str, Any]) -> None:
         self._task.answer_soon({"eof": True})  # nobody sits here
