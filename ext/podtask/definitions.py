@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from .cell import HIDDEN
 from .errors import InputError
-from .flow import free_names
+from .scopes import free_names
 from .runner.pack import Nowhere, Packer
 
 Source = tuple[str, str]  # text, filename

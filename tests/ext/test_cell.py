@@ -9,7 +9,7 @@ import sys
 import pytest
 from podtask.cell import Cell
 from podtask.errors import InputError
-from podtask.flow import free_names
+from podtask.scopes import free_names
 
 TABLE = [
     # source, reads, writes
@@ -50,8 +50,34 @@ TABLE = [
     ("x = 1\ndel x\nx", "x", "x"),
     ("(n := y)\nn", "y", "n"),
     ("if (n := len(a)) > 3:\n    n", "a len", "n"),
-    ("[y := f(v) for v in d]\ny", "d f", "y"),
-    ("with a as b, c(b) as (d, e):\n    x = d\nx", "a c", "b d e x"),
+    ("[y := f(v) for v in d]\ny", "d f y", "y"),
+    ("if a and (y := 7):\n    y", "a", "y"),
+    ("if a and (y := 7):\n    pass\ny", "a y", "y"),
+    ("if (y := a) and b:\n    pass\ny", "a b", "y"),
+    ("if a or (y := 7):\n    y", "a y", "y"),
+    ("z = (y := 7) if a else 0\ny", "a y", "y z"),
+    ("y = a and (y := 7)\ny", "a", "y"),
+    ("a < (y := 1) < (z := 2)\ny, z", "a z", "y z"),
+    ("f = lambda: (y := 1)\ny", "y", "f"),
+    ("with a as b, c(b) as (d, e):\n    x = d\nx", "a c x", "b d e x"),
+    ("with a as b, c as d:\n    x = d\nb, d", "a c d", "b d x"),
+    ("with open(a) as b, c.open() as d:\n    x = d\nx, d", "a c open", "b d x"),
+    ("for i in n:\n    if i:\n        x = 1\n        break\nelse:\n    x = 2\nx", "n", "i x"),
+    ("for i in n:\n    if i:\n        break\nelse:\n    x = 2\nx", "n x", "i x"),
+    ("while True:\n    x = f()\n    if x:\n        break\nx", "f", "x"),
+    ("while True:\n    if a:\n        break\n    x = 1\nx", "a x", "x"),
+    ("while a:\n    x = 1\n    break\nx", "a x", "x"),
+    ("while (x := f()):\n    pass\nx", "f", "x"),
+    ("if a:\n    x = 1\nelse:\n    raise E\nx", "E a", "x"),
+    ("for i in n:\n    if i:\n        continue\n    else:\n        x = 1\n    x", "n", "i x"),
+    ("try:\n    x = 1\nexcept E:\n    raise\nx", "E", "x"),
+    ("try:\n    x = 1\nexcept E:\n    x = 2\nx", "E", "x"),
+    ("try:\n    x = 1\nfinally:\n    y = 2\nx, y", "", "x y"),
+    ("try:\n    x = 1\nfinally:\n    x", "x", "x"),
+    ("x = 1\ntry:\n    del x\nexcept E:\n    x", "E x", "x"),
+    ("try:\n    f()\nexcept E as e:\n    pass\ne", "E e f", ""),
+    ("match v:\n    case 1:\n        r = h\n    case _:\n        r = 2\nr", "h v", "r"),
+    ("match v:\n    case 1:\n        r = h\nr", "h r v", "r"),
     ("with a:\n    b", "a b", ""),
     ("try:\n    x = f()\nexcept E as e:\n    print(e)", "E f print", "x"),
     ("try:\n    x = 1\nexcept E:\n    pass\nx", "E x", "x"),
