@@ -14,10 +14,10 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
-from .cell import HIDDEN
 from .errors import InputError
-from .scopes import free_names
+from .hidden import is_hidden
 from .runner.pack import Nowhere, Packer
+from .scopes import free_names
 
 Source = tuple[str, str]  # text, filename
 
@@ -109,7 +109,7 @@ class _Order:
         source, filename = self._source_of(name, value)
         at_once, names = _at_definition(source), free_names(source)
         for used in sorted(names - {own}):
-            if used in self._namespace and used not in HIDDEN:
+            if used in self._namespace and not is_hidden(used, self._namespace):
                 self._uses[name].add(used)
                 if used in at_once:
                     self._before[name].add(used)

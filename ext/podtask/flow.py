@@ -16,15 +16,16 @@ class Flow:
     Attributes:
         reads: the names that may be read before the code itself has set them.
         writes: those that it sets.
-        certain: those of ``reads`` that it reads at once, where it cannot have set them yet.
         settled: name -> the names that are set whenever that one is read.
+        possible: name -> the names that may be set whenever that one is read at once; it has
+            none of those that only the bodies of functions read.
     """
 
     def __init__(self) -> None:
         self.reads: set[str] = set()
         self.writes: set[str] = set()
-        self.certain: set[str] = set()
         self.settled: dict[str, frozenset[str]] = {}
+        self.possible: dict[str, frozenset[str]] = {}
         self._set: set[str] = set()
         self._bound: set[str] = set()  # on some way at least
         self._gone = False  # nothing comes here: the way has left by ``raise``, ``break``, ...
@@ -117,7 +118,8 @@ class Flow:
             self._read(each)
         body = Flow()  # a scope of its own, which falls back to the module's names
         body.run(node.body)
-        self._note(body.reads, body.certain)
+        self._note(body.reads, {name for name in body.reads & body.possible.keys()
+                                if name not in body.possible[name]})  # fmt: skip
         for inner in scopes(node.body):  # do not see the names of the class's body
             self._note(names(inner)[0], set())
         self._bind(ast.Name(node.name, ast.Store()))
@@ -170,7 +172,8 @@ class Flow:
             at_once = used & early
         if isinstance(node, ast.AugAssign):
             used |= bound
-        self._note(used, at_once - walruses(node))
+        self._bound |= walruses(node)
+        self._note(used, at_once)
         if isinstance(node, ast.Delete):
             self._note(bound, bound)
             self._set -= bound
@@ -188,9 +191,10 @@ class Flow:
     def _note(self, used: set[str], at_once: set[str]) -> None:
         fresh = used - self._set
         self.reads |= fresh
-        self.certain |= (fresh & at_once) - self._bound
         for name in fresh:
             self.settled[name] = self.settled.get(name, frozenset(self._set)) & self._set
+        for name in fresh & at_once:
+            self.possible[name] = self.possible.get(name, frozenset(self._bound)) & self._bound
 
 
 def _opens(context: ast.expr) -> bool:

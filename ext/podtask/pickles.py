@@ -16,15 +16,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .cell import HIDDEN
+from .cell import Cell
 from .definitions import Source, in_order
 from .errors import InputError
-from .modules import local_sources
+from .hidden import is_hidden
+from .modules import imported, local_sources
 from .runner.pack import ALIGN, PROTOCOL, Packer, module_of, versions
 from .unpicklable import culprit
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 LIMIT = 256 << 20
+EMPTY = Cell("", "<podtask cell>")
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,18 @@ class Inputs:
         about: what the runner must know of it: ``mode``, ``steps``, ``buffers``, ``versions``.
         sizes: name -> (type's name, bytes), of values.
         notes: lines for the user.
+        left_out: name -> why it cannot be sent, of values that the cell may set itself.
     """
 
     parts: tuple[Any, ...]
     about: dict[str, Any]
     sizes: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+class _LeftOut(Exception):
+    """A value cannot be pickled, and the cell may do without it."""
 
 
 def select(
@@ -65,27 +73,46 @@ def pack_inputs(
     values: dict[str, Any],
     namespace: dict[str, Any],
     python: str = MINOR,
-    settled: Mapping[str, frozenset[str]] | None = None,
-    imports: Iterable[str] = (),
+    cell: Cell = EMPTY,
     limit: int = LIMIT,
 ) -> Inputs:
     """Returns the pickled inputs.
+
+    What the cell may set before each use, and cannot be sent, is left out: a cell that makes a
+    connection can run again.
 
     Args:
         values: what :func:`select` gave.
         namespace: the notebook's globals, which functions live in.
         python: minor version of the pod's Python.
-        settled: name -> the names that the cell has set whenever it uses that one.
-        imports: modules that the cell imports.
+        cell: what uses them.
         limit: bytes.
 
     Raises:
         InputError: a value cannot be pickled, or all are over the limit; names it.
     """
+    left: dict[str, str] = {}
+    while True:
+        try:
+            return _packed(values, namespace, python, cell, limit, left)
+        except _LeftOut as error:
+            name, why = error.args
+            left[name] = why  # its half in the memo is of no use: begin again
+
+
+def _packed(
+    values: dict[str, Any],
+    namespace: dict[str, Any],
+    python: str,
+    cell: Cell,
+    limit: int,
+    left: dict[str, str],
+) -> Inputs:
     same = python == MINOR
     todo: list[tuple[str, Source | None]] = (
         [(name, None) for name in values] if same else in_order(values, namespace, python)
     )
+    todo = [(name, source) for name, source in todo if name not in left]
     sink = _Sink(limit)
     steps: list[Any] = []
     sizes: dict[str, tuple[str, int]] = {}
@@ -100,22 +127,23 @@ def pack_inputs(
             try:
                 packer.dump(value)
             except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
-                raise culprit(
-                    name, value, namespace, not same, error, roots.get(name, name)
-                ) from None
+                root = roots.get(name, name)
+                if cell.may_set(name, root):
+                    raise _LeftOut(name, f"{type(error).__name__}: {error}"[:200]) from None
+                raise culprit(name, value, namespace, not same, error, root) from None
             steps.append(name)
             sizes[name] = (type(value).__name__, sink.size - before)
             if same:
                 root = roots[name]
                 for new in sorted(
-                    packer.needs - roots.keys() - (settled or {}).get(root, frozenset())
+                    packer.needs - roots.keys() - left.keys() - cell.settled.get(root, frozenset())
                 ):
                     if _may_travel(new, namespace):
                         roots[new] = root
                         todo.append((new, None))
     if sink.size > limit:
         raise _too_large(sizes, sink.size, limit)
-    local, notes = local_sources({*imports, *_modules_of(packer.types)})
+    local, notes = local_sources({*imported(cell.source), *_modules_of(packer.types)})
     places = {source[1] for _, source in todo if source is not None}
     beside = local, _cells_of(packer.types, places)
     parts, buffers = sink.parts(pickle.dumps(beside, PROTOCOL) if any(beside) else b"")
@@ -127,7 +155,7 @@ def pack_inputs(
         "buffers": buffers,
         "versions": used,
     }
-    return Inputs(parts, about, sizes, notes)
+    return Inputs(parts, about, sizes, notes, left)
 
 
 def _modules_of(used: Iterable[Any]) -> Iterator[str]:
@@ -152,7 +180,7 @@ def _cells_of(used: Iterable[Any], names: set[str]) -> dict[str, str]:
 
 
 def _may_travel(name: str, namespace: Mapping[str, Any]) -> bool:
-    return name in namespace and name not in HIDDEN and not name.startswith("__")
+    return name in namespace and not is_hidden(name, namespace)
 
 
 def _too_large(sizes: Mapping[str, tuple[str, int]], size: int, limit: int) -> InputError:

@@ -51,9 +51,8 @@ def names(node: ast.stmt) -> tuple[set[str], set[str]]:
     bound = {
         each.get_name() for each in table.get_symbols() if each.is_assigned() or each.is_imported()
     }
-    if not isinstance(node, DEFINITION):
-        # The table of the module does not show that a comprehension's walrus binds there.
-        bound |= walruses(node)
+    # The table of the module does not show that a comprehension's walrus binds there.
+    bound |= walruses(node)
     return _used(table, augmented, inlined), bound - inlined
 
 
@@ -65,7 +64,7 @@ def walruses(node: ast.AST, sure: bool = False, true: bool = False) -> set[str]:
         sure: only those that are bound whenever it has been evaluated.
         true: only those that are bound whenever it has turned out true.
     """
-    if isinstance(node, ast.Lambda):
+    if isinstance(node, (ast.Lambda, *DEFINITION)):
         return set()
     found = {node.target.id} if isinstance(node, ast.NamedExpr) else set()
     parts: Iterable[ast.AST] = ast.iter_child_nodes(node)
@@ -88,8 +87,6 @@ def walruses(node: ast.AST, sure: bool = False, true: bool = False) -> set[str]:
 
 def unsure(node: ast.stmt) -> set[str]:
     """Returns the names that a statement binds, but not whenever it is executed."""
-    if isinstance(node, DEFINITION):
-        return set()
     targets = {id(each.target) for each in ast.walk(node) if isinstance(each, ast.NamedExpr)}
     if not targets:
         return set()

@@ -7,7 +7,6 @@ import getpass
 import hashlib
 import json
 import os
-import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -16,9 +15,9 @@ from typing import Any
 
 from .cell import Cell
 from .errors import InputError, StartError
+from .hints import LACKS, missing_name, of_name
 from .job import Job
 from .manifest import Identity, label_value, render
-from .modules import imported
 from .options import RunOptions
 from .pickles import MINOR, Inputs, pack_inputs, select
 from .quantities import amount
@@ -29,9 +28,6 @@ from .unpicklable import Unsendable
 MOST_SOURCE = 768 << 10  # bytes as JSON: it goes in the head of one frame, of 1 MiB at most
 OLDEST = (3, 9)
 LOCAL_SECONDS = 60.0  # a process on this machine outlives its kernel no longer
-LACKS = (
-    "The image lacks this module: install it with --pip, or name an image that has it with --image."
-)
 KERNEL = secrets.token_hex(6)  # marks the pods of this process
 
 
@@ -59,10 +55,8 @@ class Work:
         """
         cell = self.cell
         try:
-            return pack_inputs(
-                self.values, self.namespace, python, cell.settled, imported(cell.source),
-                int(amount(self.options.max_input)),
-            )  # fmt: skip
+            limit = int(amount(self.options.max_input))
+            return pack_inputs(self.values, self.namespace, python, cell, limit)
         except Unsendable as error:
             line = cell.line_of(error.root)
             if line is not None:
@@ -124,13 +118,10 @@ class Work:
         """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
         if isinstance(error, ModuleNotFoundError):
             return "" if self.options.local else LACKS
-        if type(error) is not NameError:  # the words of the user's own classes are theirs
+        name = missing_name(error, self.cell.source)
+        if not name:
             return ""
-        unknown = re.match(r"name '(\w+)' is not defined", str(error))
-        if unknown and unknown[1] in self.namespace:
-            return (f"The notebook has {unknown[1]}, but the cell's text does not show that it reads it: "
-                    f"send it with -i {','.join([*self.values, unknown[1]])}.")  # fmt: skip
-        return ""
+        return of_name(name, self.namespace, self.values, self.inputs.left_out)
 
 
 def prepare(

@@ -111,6 +111,11 @@ TABLE = [
     ("eval('a + b')", "a b eval", ""),
     ("exec(text)\neval('no python here')", "eval exec text", ""),
     ("globals()['a']\nglobals()['b'] = 1", "a globals", ""),
+    ("df.query('a > @k and b == @m.x')", "df k m", ""),
+    ("df.eval(f'c = a * @k + {n}')", "df k n", ""),
+    ("mail('a@b')", "mail", ""),
+    ("def f(x: 'T', y: list['U']) -> 'V': pass", "T U V list", "f"),
+    ("x: 'T | no python'\ny: 'T'", "T", ""),
     ("@f.register\ndef f(n):\n    return f", "f", "f"),
 ]  # fmt: skip
 
@@ -120,6 +125,29 @@ def test_reads_and_writes(source: str, reads: str, writes: str) -> None:
     """Read is what the cell may look up before it surely set it; written, what it sets."""
     cell = Cell.of(source)
     assert (" ".join(cell.reads), " ".join(cell.writes)) == (reads, writes)
+
+
+@pytest.mark.parametrize(
+    ("source", "may"),
+    [
+        ("for n in range(2):\n    con = f()\ncon", True),
+        ("if a:\n    con = f()\ncon", True),
+        ("def g():\n    return con\ncon = f()\ng()", True),
+        ("if a and (con := f()):\n    pass\ncon", True),
+        ("con = con.again()", False),
+        ("con.close()\ncon = f()", False),
+        ("con += 1", False),
+        ("class A:\n    x = con\ncon = f()", False),
+        ("del con\ncon = f()", False),
+        ("def g(x=con):\n    return x\ncon = f()", False),
+        ("con", False),
+    ],
+)
+def test_what_the_cell_may_have_set_is_told(source: str, may: bool) -> None:
+    """A name that is bound on some way to each of its uses may be the cell's own."""
+    cell = Cell.of(source)
+    assert "con" in cell.reads
+    assert cell.may_set("con", "con") is may
 
 
 def test_future_of_earlier_cells_holds() -> None:
