@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from .flow import Flow
-from .syntax import Spelled, refuse_magics, take_time
+from .syntax import Spelled, dotted, refuse_magics, take_time
 
 FUTURE = functools.reduce(
     operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
@@ -32,6 +32,7 @@ class Cell:
         quiet: it ends with ``;``: the last value is not shown.
         settled: name -> the names that the cell has set whenever it reads that one.
         possible: name -> the names that it may have set whenever it reads that one at once.
+        dotted: names with attributes in it, ``xml.dom.minidom``.
         timed: it begins with ``%%time``.
         flags: of the compiler: what earlier cells have imported from ``__future__``.
     """
@@ -43,6 +44,7 @@ class Cell:
     quiet: bool = False
     settled: Mapping[str, frozenset[str]] = field(default_factory=dict)
     possible: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    dotted: tuple[str, ...] = ()
     timed: bool = False
     flags: int = 0
 
@@ -80,10 +82,12 @@ class Cell:
         compile(tree, filename, "exec", how, dont_inherit=True)
         refuse_magics(tree)
         flow = Flow()
-        flow.run(Spelled().visit(tree).body)
+        tree = Spelled().visit(tree)
+        flow.run(tree.body)
         reads, writes = tuple(sorted(flow.reads)), tuple(sorted(flow.writes))
         return cls(
-            source, filename, reads, writes, _is_quiet(text), flow.settled, flow.possible, timed, flags
+            source, filename, reads, writes, _is_quiet(text), flow.settled, flow.possible,
+            dotted(tree), timed, flags,
         )  # fmt: skip
 
     def may_set(self, name: str, root: str) -> bool:

@@ -7,6 +7,7 @@ and the rest as plain data.
 
 from __future__ import annotations
 
+import ast
 import dis
 import linecache
 import pickle
@@ -20,8 +21,9 @@ from .cell import Cell
 from .definitions import Source, in_order
 from .errors import InputError
 from .hidden import is_hidden
-from .modules import imported, local_sources
+from .modules import imported, local_sources, submodules
 from .runner.pack import ALIGN, PROTOCOL, Packer, module_of, versions
+from .syntax import dotted
 from .unpicklable import culprit
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -35,7 +37,8 @@ class Inputs:
 
     Args:
         parts: the pickle in pieces, then the buffers that go apart.
-        about: what the runner must know of it: ``mode``, ``steps``, ``buffers``, ``versions``.
+        about: what the runner must know of it: ``mode``, ``steps``, ``buffers``, ``versions``,
+            ``modules``.
         sizes: name -> (type's name, bytes), of values.
         notes: lines for the user.
         left_out: name -> why it cannot be sent, of values that the cell may set itself.
@@ -143,6 +146,7 @@ def _packed(
                         todo.append((new, None))
     if sink.size > limit:
         raise _too_large(sizes, sink.size, limit)
+    below = _below(cell, todo, namespace)
     local, notes = local_sources({*imported(cell.source), *_modules_of(packer.types)})
     places = {source[1] for _, source in todo if source is not None}
     beside = local, _cells_of(packer.types, places)
@@ -154,8 +158,22 @@ def _packed(
         "beside": any(beside),
         "buffers": buffers,
         "versions": used,
+        "modules": below,
     }
     return Inputs(parts, about, sizes, notes, left)
+
+
+def _below(
+    cell: Cell, sent: Iterable[tuple[str, Source | None]], namespace: Mapping[str, Any]
+) -> list[str]:
+    """Returns the modules below others that the cell uses, and what travels as source."""
+    sent = list(sent)
+    given = {name: namespace[name] for name, _ in sent if name in namespace}
+    found = {*submodules(cell.dotted, given, cell.source)}
+    for _, source in sent:
+        if source is not None:
+            found |= {*submodules(dotted(ast.parse(source[0])), given)}
+    return sorted(found)
 
 
 def _modules_of(used: Iterable[Any]) -> Iterator[str]:

@@ -70,6 +70,21 @@ def refuse_magics(tree: ast.Module) -> None:
         )
 
 
+def dotted(tree: ast.AST) -> tuple[str, ...]:
+    """Returns the names with attributes in a piece of code, ``xml.dom.minidom``, the longest."""
+    found, inner = set(), set()
+    for node in ast.walk(tree):  # from the outside in
+        words: list[str] = []
+        part = node
+        while isinstance(part, ast.Attribute) and part not in inner:
+            inner.add(part)
+            words.append(part.attr)
+            part = part.value
+        if words and isinstance(part, ast.Name):
+            found.add(".".join([part.id, *reversed(words)]))
+    return tuple(sorted(found))
+
+
 class Spelled(ast.NodeTransformer):
     """Spells out in a tree, for who looks for names, what IPython's syntax hides in strings."""
 

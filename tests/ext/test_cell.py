@@ -253,6 +253,12 @@ def test_names_in_commands_are_read(source: str, reads: str) -> None:
     assert " ".join(name for name in Cell.of(source).reads if name != "get_ipython") == reads
 
 
+def test_names_with_attributes_are_told() -> None:
+    """The longest of each place, also in functions and commands."""
+    cell = Cell.of("a.b.c(d.e)[f.g].h\ndef k():\n    return a.b\nget_ipython().system('{m.n}')")
+    assert cell.dotted == ("a.b", "a.b.c", "d.e", "f.g", "m.n")
+
+
 def test_word_in_a_string_is_no_magic() -> None:
     """Text that only mentions get_ipython is fine."""
     assert Cell.of("x = 'get_ipython()'  # get_ipython()").writes == ("x",)
