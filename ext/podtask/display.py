@@ -214,6 +214,10 @@ def closing(task: Task, outcome: Outcome) -> str:
         parts.append(
             "left in the pod: " + ", ".join(f"{name} ({kind})" for name, kind in outcome.left)
         )
+    if outcome.changed:
+        names = [*outcome.changed[:LISTED], *(["..."] if outcome.changed[LISTED:] else [])]
+        them = "it" if len(names) == 1 else "them"
+        parts.append(f"changed in the pod: {', '.join(names)}; -o brings {them} back")
     if outcome.running:
         parts.append(f"left running and ended: {', '.join(outcome.running)}")
     return " · ".join([*parts, *outcome.notes])

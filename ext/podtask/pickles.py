@@ -22,12 +22,15 @@ from .definitions import Source, in_order
 from .errors import InputError
 from .hidden import is_hidden
 from .modules import imported, local_sources, submodules
+from .runner.changes import MOST as WATCHED
 from .runner.pack import ALIGN, PROTOCOL, Packer, module_of, versions
 from .syntax import dotted
 from .unpicklable import culprit
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 LIMIT = 256 << 20
+FIXED = (bool, int, float, complex, str, bytes, range, type(None), type, types.ModuleType,
+         types.FunctionType, types.BuiltinFunctionType)  # fmt: skip
 EMPTY = Cell("", "<podtask cell>")
 
 
@@ -38,7 +41,7 @@ class Inputs:
     Args:
         parts: the pickle in pieces, then the buffers that go apart.
         about: what the runner must know of it: ``mode``, ``steps``, ``buffers``, ``versions``,
-            ``modules``.
+            ``modules``, ``watched``.
         sizes: name -> (type's name, bytes), of values.
         notes: lines for the user.
         left_out: name -> why it cannot be sent, of values that the cell may set itself.
@@ -159,8 +162,21 @@ def _packed(
         "buffers": buffers,
         "versions": used,
         "modules": below,
+        "watched": _watched(sizes, namespace | values),
     }
     return Inputs(parts, about, sizes, notes, left)
+
+
+def _watched(sizes: Mapping[str, tuple[str, int]], values: Mapping[str, Any]) -> list[str]:
+    """Returns names of values that may change in place, the smallest, up to a megabyte in all."""
+    found, room = [], WATCHED
+    for name, (_, size) in sorted(sizes.items(), key=lambda item: item[1][1]):
+        room -= size
+        if room < 0:
+            break
+        if not isinstance(values[name], FIXED):
+            found.append(name)
+    return found
 
 
 def _below(

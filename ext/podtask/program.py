@@ -25,6 +25,7 @@ MODULES = (
     "batch",
     "failure",
     "inputs",
+    "changes",
     "values",
     "imports",
     "ending",

@@ -3,7 +3,7 @@
 import types
 from typing import IO, Any, Dict, List, Tuple
 
-from . import pack
+from . import changes, pack
 
 RESULT_LIMIT = 64 << 20  # bytes of a value that is not asked for by name
 MOST_LEFT = 50
@@ -70,7 +70,7 @@ def pack_values(
     job: Dict[str, Any],
     file: IO[bytes],
     namespace: Dict[str, Any],
-    given: Dict[str, int],
+    given: changes.Given,
     last: List[Item],
 ) -> Dict[str, Any]:
     """Pickles what goes back; returns its part of the end frame's meta.
@@ -79,14 +79,15 @@ def pack_values(
         job: the meta of the run frame.
         file: takes the pickles.
         namespace: of the cell.
-        given: name -> id of what was there before the cell ran.
+        given: what was there before the cell ran.
         last: the last expression, or the errors.
     """
-    new = [name for name, value in namespace.items() if given.get(name) != id(value)]
+    new = [name for name, value in namespace.items() if given.is_new(name, value)]
     new = [name for name in new if not name.startswith("_")]
+    changed = [name for name in sorted(given.changed(namespace)) if not name.startswith("_")]
     own = [name for name in new if not isinstance(namespace[name], types.ModuleType)]
     auto = job.get("outputs") == "auto"
-    wanted = own if auto else job.get("outputs") or []
+    wanted = [*own, *changed] if auto else job.get("outputs") or []
     items = [("value", name, namespace[name]) for name in wanted if name in namespace]
     end = _dump(File(file), namespace, [*items, *last], job["mode"] == "data", auto)
     back = {item["name"] for item in end["packed"]}
@@ -96,7 +97,8 @@ def pack_values(
         if name not in back and not _imported(namespace[name])
     ]
     missing = [name for name in wanted if name not in namespace]
-    return {**end, "missing": missing, "left": left[:MOST_LEFT]}
+    changed = [name for name in changed if name not in wanted]
+    return {**end, "missing": missing, "left": left[:MOST_LEFT], "changed": changed[:MOST_LEFT]}
 
 
 def sends(value: Any, namespace: Dict[str, Any], plain: bool) -> bool:
