@@ -47,6 +47,10 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
                 ["text", {"stdout": "", "stderr": "Traceback (most recent call last):\n"
                           '  File "<cell>", line 2, in _repr_html_\n    def _repr_html_(self): raise ValueError("no html")\nValueError: no html\n'}],
                 ["result", {"text/plain": "plain B"}, {}]]}),
+    "errors-error-whose-parts-say-something-else-in-the-notebook": (
+        "a class below the error's own, of its name, keeps the words; parts are as they unpickle", {
+            "last error.bases": ["RuntimeError", "RuntimeError", "Exception", "BaseException", "object"],
+            "last error.args": [["str", "''"]]}),
     "errors-error-with-attributes-and-unpicklable-parts": (
         "attributes that cannot be pickled stay in the pod",
         {"last error.dict": {"n": ["int", "3"]}}),
