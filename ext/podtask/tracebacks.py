@@ -145,14 +145,15 @@ def _saying(error: BaseException, message: str) -> BaseException:
     kind = type(error)
 
     def reduced(self: BaseException) -> Any:
-        made, *rest = kind.__reduce__(self)
-        return (kind if made is type(self) else made, *rest)
+        made: Any = kind.__reduce__(self)
+        return (kind if made[0] is type(self) else made[0], *made[1:])
 
     names = {"__str__": lambda _: message, "__reduce__": reduced, "__doc__": kind.__doc__,
              "__module__": kind.__module__, "__qualname__": kind.__qualname__}  # fmt: skip
     try:
         # Words are looked up in the class. To who catches it this is the original one.
-        spoken: Any = type(kind)(kind.__name__, (kind,), names)
+        meta: Any = type(kind)
+        spoken: Any = meta(kind.__name__, (kind,), names)
         try:
             error.__class__ = spoken
         except TypeError:  # a class in C

@@ -156,6 +156,17 @@ def test_what_the_cell_sets_first_is_not_sent(notebook: Notebook) -> None:
     assert set(inputs.sizes) == {"f", "k", "data"}
 
 
+def test_function_by_the_type_of_its_argument_travels(notebook: Notebook) -> None:
+    """What was registered goes along, and more can be in the pod."""
+    namespace = notebook(
+        "from functools import singledispatch\n@singledispatch\ndef kind(x): return 'any'\n"
+        "@kind.register\ndef _(x: str): return 'str'\nkind('')\n"
+    )
+    cell = "kind.register(int)(lambda x: 'int')\nprint(kind([]), kind(''), kind(1), len(kind.registry))"
+    inputs = pack_inputs({"kind": namespace["kind"]}, namespace)
+    assert remote(inputs, cell) == "any str int 3\n"
+
+
 @pytest.mark.parametrize("python", [MINOR, OTHER])
 def test_what_cannot_be_sent_and_the_cell_may_set_is_left_out(python: str) -> None:
     """It stands in the way only of a cell that reads it for certain."""
