@@ -12,7 +12,7 @@ import linecache
 import sys
 import types
 from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NewType, ParamSpec, TypeVar
 
 from .errors import InputError
 from .hidden import is_hidden
@@ -20,6 +20,7 @@ from .runner.pack import Nowhere, Packer
 from .scopes import free_names
 
 Source = tuple[str, str]  # text, filename
+NAMED = (types.FunctionType, types.BuiltinFunctionType, type, TypeVar, ParamSpec, NewType)
 
 
 def in_order(
@@ -143,7 +144,7 @@ def _defined(value: Any) -> Any:
 
     A variable of types is known by its name, too: to pickle it is no data.
     """
-    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type, TypeVar, ParamSpec)):
+    if isinstance(value, NAMED):
         return value
     wrapped = getattr(value, "__wrapped__", None)
     return value if isinstance(wrapped, types.FunctionType) else None
@@ -183,7 +184,7 @@ def _function_source(value: Any) -> Source | None:
     return "\n" * (start - 1) + inspect.cleandoc("\n" + "".join(lines)), filename
 
 
-def _class_source(value: type | TypeVar | ParamSpec) -> Source | None:
+def _class_source(value: type | TypeVar | ParamSpec | NewType) -> Source | None:
     """Returns the newest cell's definition of a class; ``inspect`` knows modules only.
 
     A statement, or a call that makes one (``P = namedtuple("P", "x y")``).

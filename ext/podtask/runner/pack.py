@@ -13,6 +13,7 @@ import gc
 import pickle
 import sys
 import types
+import typing
 import weakref
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 
@@ -175,6 +176,7 @@ def _filed(reduced: Any, code: types.CodeType) -> Any:
 
 
 CACHED = type(functools.lru_cache(len))
+NEW_TYPE: Any = typing.NewType  # a class since Python 3.10
 
 
 def _property(obj: Any) -> Any:
@@ -198,6 +200,9 @@ def _completed(reduced: Any, obj: Any, parts: Any) -> Any:
         info = functools._CacheInfo  # noqa: SLF001 -- lru_cache's own
         bare = _Made(CACHED, obj.__wrapped__, about["maxsize"], about["typed"], info)
         return (*_numbered(obj, bare, parts), vars(obj))
+    if type(obj) is NEW_TYPE and parts._lookup_module_and_qualname(obj) is None:  # noqa: SLF001
+        made = _Made(NEW_TYPE, obj.__name__, obj.__supertype__)
+        return (*_numbered(obj, made, parts), {"__module__": obj.__module__})
     if type(obj) in UNPICKLABLE and reduced is NotImplemented:
         return UNPICKLABLE[type(obj)](obj)
     if isinstance(reduced, tuple) and reduced[0] is parts._make_skeleton_class:  # noqa: SLF001
