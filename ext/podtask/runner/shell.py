@@ -92,8 +92,10 @@ class ZMQInteractiveShell:
                 f"%{name} does not run in a pod; "
                 + ", ".join(f"%{each}" for each in MAGICS) + " and !commands do."
             )  # fmt: skip
-        if name != "time":
-            line = self.var_expand(line, depth=_stack_depth)
+        if name == "time":
+            caller = sys._getframe(_stack_depth)  # noqa: SLF001 -- documented, in spite of its name
+            return self._time(line.strip(), caller.f_locals)
+        line = self.var_expand(line, depth=_stack_depth)
         return getattr(self, f"_{name}")(line.strip())
 
     def run_cell_magic(self, name: str, line: str, cell: str) -> NoReturn:
@@ -150,7 +152,7 @@ class ZMQInteractiveShell:
         if site.ENABLE_USER_SITE and os.path.isdir(site.getusersitepackages()):
             site.addsitedir(site.getusersitepackages())
 
-    def _time(self, line: str) -> Any:
+    def _time(self, line: str, names: Dict[str, Any]) -> Any:
         import ast
 
         tree = ast.parse(line, "<timed>")
@@ -158,9 +160,10 @@ class ZMQInteractiveShell:
         body = compile(tree, "<timed>", "exec", dont_inherit=True)
         value = None
         with Timed():
-            exec(body, self.user_ns)
+            exec(body, self.user_ns, names)
             if isinstance(last, ast.Expr):
-                value = eval(compile(ast.Expression(last.value), "<timed>", "eval"), self.user_ns)
+                code = compile(ast.Expression(last.value), "<timed>", "eval")
+                value = eval(code, self.user_ns, names)
         return value
 
 
