@@ -26,6 +26,8 @@ METHODS = {
     "_repr_javascript_": "application/javascript",
     "_repr_pdf_": "application/pdf",
 }
+# A widget's model lives in the kernel of its page; the notebook has none of the pod's.
+WIDGET = "application/vnd.jupyter.widget-view+json"
 ATOMS = {int, float, complex, bool, str, bytes, type(None)}  # their repr is how they are shown
 
 
@@ -177,6 +179,9 @@ class Front:
         result: bool = False,
     ) -> None:
         """Sends a mime bundle."""
+        data = {mime: value for mime, value in data.items() if mime != WIDGET}
+        if not data and not result:
+            return
         meta = {"id": display_id, "update": update, "result": result}
         text = json.dumps({"data": data, "metadata": metadata}, default=str).encode()
         self._emitter.emit(wire.DISPLAY, meta, text)
