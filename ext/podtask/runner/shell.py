@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any, Callable, Dict, List, NoReturn, Optional
 
+from . import shims
 from .command import Expander, SList, run
 
 MAGICS = ("cd", "env", "matplotlib", "pip", "pwd", "set_env", "time")
@@ -40,6 +41,22 @@ class Events:
         self.callbacks[event].remove(function)
 
 
+class Publisher:
+    """What a shell shows things with."""
+
+    def publish(
+        self,
+        data: Any,
+        metadata: Any = None,
+        *,
+        transient: Any = None,
+        update: bool = False,
+        **_: Any,
+    ) -> None:
+        """Shows a mime bundle."""
+        shims.installed[0].show(data, metadata or {}, (transient or {}).get("display_id"), update)
+
+
 class ZMQInteractiveShell:
     """Stands for the notebook's shell; named as that, which libraries ask for."""
 
@@ -47,6 +64,16 @@ class ZMQInteractiveShell:
         self.config: Dict[str, Any] = {}
         self.events = Events()
         self._before: Optional[str] = None
+        self._publisher = Publisher()
+
+    @property
+    def display_pub(self) -> Any:
+        """What shows a mime bundle; IPython's ``capture_output`` puts its own there."""
+        return shims.installed[0].capture or self._publisher
+
+    @display_pub.setter
+    def display_pub(self, publisher: Any) -> None:
+        shims.installed[0].capture = None if publisher is self._publisher else publisher
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(

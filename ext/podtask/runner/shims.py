@@ -10,7 +10,7 @@ import io
 import json
 import os
 import sys
-from typing import Any, Dict, Iterable, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from . import wire
 from .output import Emitter
@@ -122,12 +122,16 @@ class Front:
 
     def __init__(self, emitter: Emitter, replies: int) -> None:
         self.shield = emitter.shield
+        self.capture: Any = (
+            None  # IPython's publisher that keeps what is shown, where one is at work
+        )
         self._emitter = emitter
         self._replies = replies
         self._rest = b""
 
     def install(self) -> None:
         """Puts display, clear_output, input where a cell looks for them."""
+        installed[:] = [self]
         for name in ("display", "clear_output", "input", "get_ipython"):
             setattr(builtins, name, getattr(self, name))
         import getpass
@@ -182,6 +186,10 @@ class Front:
         data = {mime: value for mime, value in data.items() if mime != WIDGET}
         if not data and not result:
             return
+        if self.capture is not None and not result:
+            transient = {"display_id": display_id} if display_id else {}
+            self.capture.publish(data=data, metadata=metadata, transient=transient, update=update)
+            return
         meta = {"id": display_id, "update": update, "result": result}
         text = json.dumps({"data": data, "metadata": metadata}, default=str).encode()
         self._emitter.emit(wire.DISPLAY, meta, text)
@@ -215,6 +223,9 @@ class Front:
         if answer.get("eof"):
             raise EOFError("nobody is there to answer")
         return str(answer["value"])
+
+
+installed: List[Front] = []  # the one of this process
 
 
 class DisplayHandle:
