@@ -66,6 +66,8 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
                   "'_contextvars.ContextVar' object\n"
                   "Make it in the cell instead, or name with -i what the cell really needs.", []],
         "last error": ["podtask", "InputError"], "events": [], "result": None}),
+    "data-numpy-view-of-an-array": ("a view arrives as an array of its own", {
+        "events": [["text", {"stdout": "0.0 False\n", "stderr": ""}]]}),
     "classes-generic-class": ("a pickled alias is made anew, with a tuple of its own", {
         "result": [5, "builtins.tuple", ["int", "3"], [6, "builtins.tuple", ["same", 3]]]}),
 }  # fmt: skip
