@@ -180,3 +180,34 @@ def test_error_whose_words_are_the_same_is_the_original(shell: Shell) -> None:
     """Where words differ by an address only, the class is untouched."""
     assert type(raised(shell, "raise RuntimeError(object())")) is RuntimeError
     assert type(raised(shell, "raise ValueError('x' * 100_000)")) is ValueError
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "import __main__\n__main__.hidden",
+        "print('{hidden}'.format(**globals()))",
+        "name = 'hid' + 'den'\neval(name)",
+    ],
+)
+def test_name_that_the_text_hides_is_hinted(shell: Shell, cell: str) -> None:
+    """Where the notebook has what is missing, the error says how it is sent."""
+    shell.run("hidden = 5")
+    shown = shell.shown_error(LOCAL + cell)
+    assert "The notebook has hidden, but the cell's text does not show" in shown
+    assert "send it with -i hidden." in shown
+
+
+def test_name_left_out_is_hinted(shell: Shell) -> None:
+    """What cannot be sent and was not set after all is named with the reason."""
+    shell.run("import threading\nlock = threading.Lock()")
+    shown = shell.shown_error(f"{LOCAL}for n in range(0):\n    lock = n\nlock")
+    assert "The notebook's lock cannot be sent (TypeError: cannot pickle '_thread.lock'" in shown
+    assert "had not yet set its own" in shown
+
+
+def test_query_with_a_hidden_name_is_hinted(shell: Shell) -> None:
+    """pandas' own error for an unknown variable, too."""
+    pytest.importorskip("pandas")
+    shell.run("import pandas as pd\ndf, limit, text = pd.DataFrame({'a': [1]}), 1, 'a > @limit'")
+    assert "send it with -i df,text,limit." in shell.shown_error(f"{LOCAL}df.query(text)")
