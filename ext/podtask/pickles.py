@@ -148,7 +148,8 @@ def _packed(
                         roots[new] = root
                         todo.append((new, None))
     if sink.size > limit:
-        raise _too_large(sizes, sink.size, limit)
+        mine = [name for name in sizes if cell.may_set(name, roots.get(name, name))]
+        raise _over_limit(sizes, sink.size, limit, mine)
     below = _below(cell, todo, namespace)
     local, notes = local_sources({*imported(cell.source), *_modules_of(packer.types)})
     places = {source[1] for _, source in todo if source is not None}
@@ -217,7 +218,13 @@ def _may_travel(name: str, namespace: Mapping[str, Any]) -> bool:
     return name in namespace and not is_hidden(name, namespace)
 
 
-def _too_large(sizes: Mapping[str, tuple[str, int]], size: int, limit: int) -> InputError:
+def _over_limit(
+    sizes: Mapping[str, tuple[str, int]], size: int, limit: int, mine: list[str]
+) -> Exception:
+    """Returns what is wrong with too large inputs: one to leave out of those the cell may set."""
+    if mine:
+        name = max(mine, key=lambda each: sizes[each][1])
+        return _LeftOut(name, f"{sizes[name][1] >> 20} MiB; the limit is {limit >> 20}")
     ordered = sorted(sizes.items(), key=lambda item: -item[1][1])
     largest = ", ".join(
         f"{name} ({kind}, {size >> 20} MiB)" for name, (kind, size) in ordered[:3] if size >> 20

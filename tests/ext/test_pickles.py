@@ -198,6 +198,17 @@ def test_inputs_over_the_limit_are_refused(python: str) -> None:
     assert "--max-input" in caught.value.do
 
 
+def test_what_is_too_large_and_the_cell_may_set_is_left_out() -> None:
+    """A cell that makes something large can run again."""
+    values = {"model": 1, "out": bytes(5 << 20), "less": bytes(1 << 20)}
+    cell = Cell.of("with model:\n    out = less = 2\nprint(out, less)")
+    inputs = pack_inputs(values, values, cell=cell, limit=4 << 20)
+    assert (set(inputs.sizes), dict(inputs.left_out)) == (
+        {"model", "less"},
+        {"out": "5 MiB; the limit is 4"},
+    )
+
+
 @pytest.mark.parametrize("big", ["b'x' * (4 << 20)", "Apart(bytearray(4 << 20))"])
 def test_value_the_disk_has_no_room_for_costs_no_other(shell: Shell, big: str) -> None:
     """What cannot be written stays behind by name, whether it goes in the pickle or apart."""

@@ -207,7 +207,7 @@ def test_name_left_out_is_hinted(shell: Shell) -> None:
 
 
 def test_query_with_a_hidden_name_is_hinted(shell: Shell) -> None:
-    """pandas' own error for an unknown variable, too."""
+    """The error that pandas has for an unknown variable is one, too."""
     pytest.importorskip("pandas")
     shell.run("import pandas as pd\ndf, limit, text = pd.DataFrame({'a': [1]}), 1, 'a > @limit'")
     assert "send it with -i df,text,limit." in shell.shown_error(f"{LOCAL}df.query(text)")
