@@ -13,12 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from .flow import Flow
-from .syntax import Spelled, refuse_magics, take_time
+from .syntax import Spelled, dotted, refuse_magics, take_time
 
 FUTURE = functools.reduce(
     operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 )
-HIDDEN = {"In", "Out", "get_ipython", "exit", "quit", "display", "open"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,8 @@ class Cell:
         writes: names it sets at its top level.
         quiet: it ends with ``;``: the last value is not shown.
         settled: name -> the names that the cell has set whenever it reads that one.
+        possible: name -> the names that it may have set whenever it reads that one at once.
+        dotted: names with attributes in it, ``xml.dom.minidom``.
         timed: it begins with ``%%time``.
         flags: of the compiler: what earlier cells have imported from ``__future__``.
     """
@@ -42,6 +43,8 @@ class Cell:
     writes: tuple[str, ...] = ()
     quiet: bool = False
     settled: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    possible: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    dotted: tuple[str, ...] = ()
     timed: bool = False
     flags: int = 0
 
@@ -79,9 +82,17 @@ class Cell:
         compile(tree, filename, "exec", how, dont_inherit=True)
         refuse_magics(tree)
         flow = Flow()
-        flow.run(Spelled().visit(tree).body)
+        tree = Spelled().visit(tree)
+        flow.run(tree.body)
         reads, writes = tuple(sorted(flow.reads)), tuple(sorted(flow.writes))
-        return cls(source, filename, reads, writes, _is_quiet(text), flow.settled, timed, flags)
+        return cls(
+            source, filename, reads, writes, _is_quiet(text), flow.settled, flow.possible,
+            dotted(tree), timed, flags,
+        )  # fmt: skip
+
+    def may_set(self, name: str, root: str) -> bool:
+        """Whether the cell may have set a name wherever it reads it, or another that needs it."""
+        return name in self.writes and name in self.possible.get(root, self.writes)
 
     def line_of(self, name: str) -> int | None:
         """Returns the first line that has a name."""

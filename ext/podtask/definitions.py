@@ -12,14 +12,15 @@ import linecache
 import sys
 import types
 from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NewType, ParamSpec, TypeVar
 
-from .cell import HIDDEN
 from .errors import InputError
-from .flow import free_names
+from .hidden import is_hidden
 from .runner.pack import Nowhere, Packer
+from .scopes import free_names
 
 Source = tuple[str, str]  # text, filename
+NAMED = (types.FunctionType, types.BuiltinFunctionType, type, TypeVar, ParamSpec, NewType)
 
 
 def in_order(
@@ -109,7 +110,7 @@ class _Order:
         source, filename = self._source_of(name, value)
         at_once, names = _at_definition(source), free_names(source)
         for used in sorted(names - {own}):
-            if used in self._namespace and used not in HIDDEN:
+            if used in self._namespace and not is_hidden(used, self._namespace):
                 self._uses[name].add(used)
                 if used in at_once:
                     self._before[name].add(used)
@@ -143,7 +144,7 @@ def _defined(value: Any) -> Any:
 
     A variable of types is known by its name, too: to pickle it is no data.
     """
-    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type, TypeVar, ParamSpec)):
+    if isinstance(value, NAMED):
         return value
     wrapped = getattr(value, "__wrapped__", None)
     return value if isinstance(wrapped, types.FunctionType) else None
@@ -183,7 +184,7 @@ def _function_source(value: Any) -> Source | None:
     return "\n" * (start - 1) + inspect.cleandoc("\n" + "".join(lines)), filename
 
 
-def _class_source(value: type | TypeVar | ParamSpec) -> Source | None:
+def _class_source(value: type | TypeVar | ParamSpec | NewType) -> Source | None:
     """Returns the newest cell's definition of a class; ``inspect`` knows modules only.
 
     A statement, or a call that makes one (``P = namedtuple("P", "x y")``).

@@ -32,15 +32,18 @@ class Background(View):
         called: how the user gets at the task.
     """
 
+    shows_result = True
+
     def __init__(self, task: Task, screen: Screen, called: str) -> None:
         super().__init__(task, screen, called)
         self.counted = time.monotonic()  # when its status line was last shown
 
     def _finish(self, outcome: Outcome) -> None:
+        if self.bundle is not None and self.bundle[0]:
+            self._screen.publish(*self.bundle, None, update=False)
+        self.show_late()
         if outcome.error is not None:
             self._screen.write("stderr", _text(outcome.error))
-        elif self.bundle is not None and self.bundle[0]:
-            self._screen.publish(*self.bundle, None, update=False)
 
 
 class Detached:

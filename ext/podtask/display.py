@@ -33,8 +33,11 @@ class View:
         called: how the user gets at the task.
     """
 
+    shows_result = False  # where the last expression is shown, figures left open come below it
+
     def __init__(self, task: Task, screen: Screen, called: str = "task") -> None:
         self._called = called
+        self._late: list[tuple[dict[str, Any], dict[str, Any], str | None, bool]] = []
         self._tally = Tally()
         self.bundle: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._task = task
@@ -81,6 +84,12 @@ class View:
             self._screen.close(text)
         return outcome
 
+    def show_late(self) -> None:
+        """Shows what the cell displayed after its last expression."""
+        late, self._late = self._late, []
+        for display in late:
+            self._screen.publish(*display)
+
     def _finish(self, outcome: Outcome) -> None:
         """Shows what is to stand above the closing line; here nothing."""
 
@@ -125,7 +134,11 @@ class View:
         if meta.get("result"):
             self.bundle = data, shown["metadata"]
         elif data:
-            self._screen.publish(data, shown["metadata"], meta.get("id"), bool(meta.get("update")))
+            display = data, shown["metadata"], meta.get("id"), bool(meta.get("update"))
+            if self.shows_result and self.bundle is not None:
+                self._late.append(display)
+            else:
+                self._screen.publish(*display)
 
     def _ask(self, meta: dict[str, Any]) -> None:
         self._task.answer_soon({"eof": True})  # nobody sits here
@@ -209,6 +222,10 @@ def closing(task: Task, outcome: Outcome, named: bool) -> str:
         parts.append(
             "left in the pod: " + ", ".join(f"{name} ({kind})" for name, kind in outcome.left)
         )
+    if outcome.changed:
+        names = [*outcome.changed[:LISTED], *(["..."] if outcome.changed[LISTED:] else [])]
+        them = "it" if len(names) == 1 else "them"
+        parts.append(f"changed in the pod: {', '.join(names)}; -o brings {them} back")
     if outcome.running:
         parts.append(f"left running and ended: {', '.join(outcome.running)}")
     return " · ".join([*parts, *outcome.notes])

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import ast
-import symtable
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable
 
-INNER = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+from .scopes import DEFINITION, names, pattern, scopes, unsure, walruses
+
+LEAVES = (ast.Raise, ast.Return, ast.Break, ast.Continue)
 
 
 class Flow:
-    """Follows statements in order: which names are read before they are surely set."""
+    """Follows statements in order: which names are read before they are surely set.
+
+    Attributes:
+        reads: the names that may be read before the code itself has set them.
+        writes: those that it sets.
+        settled: name -> the names that are set whenever that one is read.
+        possible: name -> the names that may be set whenever that one is read at once; it has
+            none of those that only the bodies of functions read.
+    """
 
     def __init__(self) -> None:
         self.reads: set[str] = set()
         self.writes: set[str] = set()
         self.settled: dict[str, frozenset[str]] = {}
+        self.possible: dict[str, frozenset[str]] = {}
         self._set: set[str] = set()
+        self._bound: set[str] = set()  # on some way at least
+        self._gone = False  # nothing comes here: the way has left by ``raise``, ``break``, ...
+        self._breaks: list[set[str]] = []  # what is set where the innermost loop is left
 
     def run(self, body: Iterable[ast.stmt]) -> None:
         """Takes in a block of statements."""
@@ -26,90 +39,147 @@ class Flow:
     def _statement(self, node: ast.stmt) -> None:
         if isinstance(node, ast.If):
             self._read(node.test)
-            self._branches(node.body, node.orelse)
+            before = set(self._set)
+            self._set |= walruses(node.test, true=True)
+            self.run(node.body)
+            self._join(*self._ends(), *self._ends_of(before, node.orelse))
         elif isinstance(node, (ast.For, ast.AsyncFor)):
             self._read(node.iter)
             before = set(self._set)
             self._bind(node.target)
-            self.run(node.body)
-            self._set = set(before)
-            self.run(node.orelse)
-            self._set = before
+            self._loop(node, before)
         elif isinstance(node, ast.While):
             self._read(node.test)
-            self._branches(node.body, node.orelse, [])
+            before = set(self._set)
+            self._set |= walruses(node.test, true=True)
+            for_ever = isinstance(node.test, ast.Constant) and bool(node.test.value)
+            self._loop(node, None if for_ever else before)
         elif isinstance(node, (ast.With, ast.AsyncWith)):
-            for item in node.items:
-                self._read(item.context_expr)
-                if item.optional_vars:
-                    self._bind(item.optional_vars)
-            self.run(node.body)
+            self._with(node)
         elif isinstance(node, ast.Try) or type(node).__name__ == "TryStar":
             self._try(node)  # type: ignore[arg-type]
         elif isinstance(node, ast.ClassDef):
             self._class(node)
         elif isinstance(node, ast.Match):
-            self._read(node.subject)
-            self._branches(*([*_pattern(case), *case.body] for case in node.cases), [])
+            self._match(node)
         else:
             self._simple(node)
+            if isinstance(node, LEAVES):
+                if isinstance(node, ast.Break):
+                    self._breaks.append(set(self._set))
+                self._gone = True
+
+    def _ends(self) -> list[set[str]]:
+        """Returns what is set on the way that has been followed; nothing where that has left."""
+        return [] if self._gone else [self._set]
+
+    def _ends_of(self, before: set[str], body: Iterable[ast.stmt]) -> list[set[str]]:
+        """Follows a block that begins with those names set."""
+        self._set, self._gone = set(before), False
+        self.run(body)
+        return self._ends()
+
+    def _join(self, *ends: set[str]) -> None:
+        """Goes on where several ways meet."""
+        self._gone = not ends
+        if ends:
+            self._set = set.intersection(*ends)
+
+    def _loop(self, node: ast.For | ast.AsyncFor | ast.While, before: set[str] | None) -> None:
+        """Follows a loop's body from here on.
+
+        Args:
+            node: the loop.
+            before: what is set where it ends without a turn; None where it ends by ``break`` only.
+        """
+        outer, self._breaks = self._breaks, []
+        self.run(node.body)
+        done = [] if before is None else [before, *self._ends()]
+        breaks, self._breaks = self._breaks, outer
+        if done:
+            breaks += self._ends_of(set.intersection(*done), node.orelse)
+        self._join(*breaks)
+
+    def _with(self, node: ast.With | ast.AsyncWith) -> None:
+        after = set(self._set)
+        for place, item in enumerate(node.items):
+            self._read(item.context_expr)
+            if item.optional_vars:
+                self._bind(item.optional_vars)
+            if place == 0 or all(_opens(each.context_expr) for each in node.items[:place]):
+                after = set(self._set)
+        self.run(node.body)
+        if not all(_opens(item.context_expr) for item in node.items):
+            # It may have held back an error, as ``suppress`` does.
+            self._join(after, *self._ends())
 
     def _class(self, node: ast.ClassDef) -> None:
         for each in (*node.decorator_list, *node.bases, *(word.value for word in node.keywords)):
             self._read(each)
         body = Flow()  # a scope of its own, which falls back to the module's names
         body.run(node.body)
-        self._note(body.reads)
-        for inner in _scopes(node.body):  # do not see the names of the class's body
-            self._note(_names(inner)[0])
+        self._note(body.reads, {name for name in body.reads & body.possible.keys()
+                                if name not in body.possible[name]})  # fmt: skip
+        for inner in scopes(node.body):  # do not see the names of the class's body
+            self._note(names(inner)[0], set())
         self._bind(ast.Name(node.name, ast.Store()))
 
-    def _try(self, node: ast.Try) -> None:
+    def _match(self, node: ast.Match) -> None:
+        self._read(node.subject)
         before = set(self._set)
-        self.run(node.body)
-        self.run(node.orelse)
+        ends = []
+        for case in node.cases:
+            ends += self._ends_of(before, [*pattern(case), *case.body])
+        last = node.cases[-1]
+        if last.guard or not isinstance(last.pattern, ast.MatchAs) or last.pattern.pattern:
+            ends.append(before)  # no case may fit
+        self._join(*ends)
+
+    def _try(self, node: ast.Try) -> None:
+        deleted = {name.id for each in node.body for name in ast.walk(each)
+                   if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Del)}  # fmt: skip
+        before = self._set - deleted
+        self.run([*node.body, *node.orelse])
+        ends = self._ends()
         for handler in node.handlers:
-            self._set = set(before)
+            self._set, self._gone = set(before), False
             if handler.type:
                 self._read(handler.type)
             if handler.name:
                 self._set.add(handler.name)
+                self._bound.add(handler.name)
             self.run(handler.body)
-        self._set = before
-        self.run(node.finalbody)
-
-    def _branches(self, *bodies: list[ast.stmt]) -> None:
-        before = set(self._set)
-        ends = []
-        for body in bodies:
-            self._set = set(before)
-            self.run(body)
-            ends.append(self._set)
-        self._set = set.intersection(*ends)
+            ends += [end - {handler.name or ""} for end in self._ends()]  # it is unset there
+        always = self._ends_of(before, node.finalbody)
+        self._join(*((end | always[0]) - (before - always[0]) for end in ends if always))
 
     def _simple(self, node: ast.stmt) -> None:
         if isinstance(node, ast.AnnAssign) and node.value is None:
             self._read(node.annotation)  # binds nothing
             return
-        used, bound = _names(node)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            at_once = [
+        used, bound = names(node)
+        at_once = used
+        if isinstance(node, DEFINITION):
+            parts = [
                 *node.decorator_list,
                 *node.args.defaults,
                 *filter(None, node.args.kw_defaults),
             ]
             early = {
-                each.id for part in at_once for each in ast.walk(part) if isinstance(each, ast.Name)
+                each.id for part in parts for each in ast.walk(part) if isinstance(each, ast.Name)
             }
             used -= {node.name} - early  # what calls itself finds itself
+            at_once = used & early
         if isinstance(node, ast.AugAssign):
             used |= bound
-        self._note(used)
+        self._bound |= walruses(node)
+        self._note(used, at_once)
         if isinstance(node, ast.Delete):
-            self._note(bound)
+            self._note(bound, bound)
             self._set -= bound
         else:
-            self._set |= bound
+            self._set |= bound - unsure(node)
+            self._bound |= bound
             self.writes |= bound
 
     def _bind(self, target: ast.expr) -> None:
@@ -118,114 +188,18 @@ class Flow:
     def _read(self, node: ast.expr) -> None:
         self._simple(ast.Expr(node))
 
-    def _note(self, used: set[str]) -> None:
+    def _note(self, used: set[str], at_once: set[str]) -> None:
         fresh = used - self._set
         self.reads |= fresh
         for name in fresh:
             self.settled[name] = self.settled.get(name, frozenset(self._set)) & self._set
+        for name in fresh & at_once:
+            self.possible[name] = self.possible.get(name, frozenset(self._bound)) & self._bound
 
 
-def free_names(source: str) -> set[str]:
-    """Returns the global names that a piece of code and the functions in it read."""
-    return _used(symtable.symtable(source, "<names>", "exec"))
-
-
-def _pattern(case: ast.match_case) -> list[ast.stmt]:
-    """Returns statements that read and bind what a case's pattern and guard do."""
-    made: list[ast.stmt] = []
-    for node in ast.walk(case.pattern):
-        if isinstance(node, (ast.MatchValue, ast.MatchClass)):
-            made.append(ast.Expr(node.value if isinstance(node, ast.MatchValue) else node.cls))
-        name = getattr(node, "name", None) or getattr(node, "rest", None)
-        if name:
-            made.append(ast.Assign([ast.Name(name, ast.Store())], ast.Constant(None)))
-    return [*made, ast.Expr(case.guard)] if case.guard else made
-
-
-def _names(node: ast.stmt) -> tuple[set[str], set[str]]:
-    """Returns (names used, names bound at the top) of a statement."""
-    text = ast.unparse(ast.fix_missing_locations(node))
-    inlined = _inlined(node)
-    augmented = {
-        each.target.id
-        for each in ast.walk(node)
-        if isinstance(each, ast.AugAssign) and isinstance(each.target, ast.Name)
-    }
-    if any(
-        isinstance(each, (ast.Await, ast.AsyncFor, ast.AsyncWith))
-        or (isinstance(each, ast.comprehension) and each.is_async)
-        for each in ast.walk(node)
-    ):
-        # symtable has no flag for top-level await: look from inside a coroutine instead.
-        wrapped = "async def _():\n " + text.replace("\n", "\n ")
-        inner = symtable.symtable(wrapped, "<names>", "exec").get_children()[0]
-        bound = {each.get_name() for each in inner.get_symbols() if each.is_assigned()}
-        top = {each.get_name() for each in inner.get_symbols() if each.is_referenced()}
-        return (top - inlined) | _used(inner, augmented, inlined, free=True), bound - inlined
-    table = symtable.symtable(text, "<names>", "exec")
-    bound = {
-        each.get_name() for each in table.get_symbols() if each.is_assigned() or each.is_imported()
-    }
-    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        # The table of the module does not show that a comprehension's walrus binds there.
-        bound |= {each.target.id for each in ast.walk(node) if isinstance(each, ast.NamedExpr)}
-    return _used(table, augmented, inlined), bound - inlined
-
-
-def _scopes(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
-    """Yields, as statements, the outermost functions and comprehensions of a class's body."""
-    for node in body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield node
-        elif isinstance(node, INNER):
-            yield ast.Expr(node)
-        elif not isinstance(node, ast.ClassDef):
-            yield from _scopes(ast.iter_child_nodes(node))
-
-
-def _inlined(node: ast.AST) -> set[str]:
-    """Returns the targets of comprehensions whose names stand nowhere outside of these."""
-    targets: set[str] = set()
-    outside: set[str] = set()
-    todo: list[ast.AST] = [node]
-    while todo:
-        each = todo.pop()
-        if isinstance(each, ast.Name):
-            outside.add(each.id)
-        if isinstance(each, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-            todo.append(each.generators[0].iter)
-            for inner in ast.walk(each):
-                if isinstance(inner, ast.comprehension):
-                    names = (name for name in ast.walk(inner.target) if isinstance(name, ast.Name))
-                    targets |= {name.id for name in names}
-        else:
-            todo += ast.iter_child_nodes(each)
-    return targets - outside
-
-
-def _used(
-    table: symtable.SymbolTable,
-    augmented: Container[str] = (),
-    inlined: Container[str] = (),
-    free: bool = False,
-) -> set[str]:
-    """Returns the names that a scope and those in it take from the module.
-
-    Args:
-        table: of the scope.
-        augmented: targets of augmented assignments in it.
-        inlined: targets of comprehensions, which from Python 3.12 on show in its own table.
-        free: count free names too: the scope stands for a module.
-    """
-    used = set()
-    for symbol in table.get_symbols():
-        outer = table.get_type() == "module" or symbol.is_global()
-        if (outer or (free and symbol.is_free())) and symbol.is_referenced():
-            if symbol.get_name() in inlined and not symbol.is_declared_global():
-                continue
-            used.add(symbol.get_name())
-        if symbol.is_declared_global() and symbol.get_name() in augmented:
-            used.add(symbol.get_name())  # ``global c; c += 1`` counts as no reference
-    for child in table.get_children():
-        used |= _used(child, augmented, free=free)
-    return used
+def _opens(context: ast.expr) -> bool:
+    """Whether a context manager is a file, by its call: none that holds back an error."""
+    if not isinstance(context, ast.Call):
+        return False
+    called = context.func
+    return "open" in (getattr(called, "id", ""), getattr(called, "attr", ""))

@@ -70,11 +70,13 @@ class PodtaskMagics(Magics):
         shell: Any = self.shell
         shell.user_ns["_task"] = task
         view = Foreground(task, screen(), "_task")
+        view.shows_result = True
         outcome = view.follow()
         shell.user_ns.update(outcome.values)
-        _raise_error(shell, task, made, outcome)
         if view.bundle is not None:
             show_result(shell, view.bundle, outcome)
+        view.show_late()
+        _raise_error(shell, task, made, outcome)
 
     def _options(self, line: str) -> RunOptions:
         try:

@@ -9,9 +9,10 @@ import ast
 import sys
 import sysconfig
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from typing import Any
 
 from .errors import InputError
 
@@ -71,6 +72,43 @@ def imported(source: str) -> set[str]:
             found |= {each.name.partition(".")[0] for each in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.partition(".")[0])
+    return found
+
+
+def submodules(
+    dotted: Iterable[str], namespace: Mapping[str, Any], source: str = ""
+) -> tuple[str, ...]:
+    """Returns the modules below others that code uses and that something has imported here.
+
+    In a kernel a package has as attributes whatever any cell, or module, has imported of it.
+
+    Args:
+        dotted: names with attributes, ``xml.dom.minidom``.
+        namespace: what the names are.
+        source: of the code; the modules that it imports itself are known by their names in it.
+    """
+    known = {**_modules_in(source), **namespace}
+    found = set()
+    for each in dotted:
+        root, *attributes = each.split(".")
+        module = known.get(root)
+        for attribute in attributes:
+            if not isinstance(module, types.ModuleType):
+                break
+            below = f"{module.__name__}.{attribute}"
+            module = vars(module).get(attribute)  # what is made when it is asked for, is there too
+            if isinstance(module, types.ModuleType) and sys.modules.get(below) is module:
+                found.add(below)
+    return tuple(sorted(found))
+
+
+def _modules_in(source: str) -> dict[str, Any]:
+    """Returns name -> module, of those that a source imports and that are loaded here."""
+    found = {}
+    for node in ast.walk(ast.parse(source)) if "import" in source else ():
+        for each in node.names if isinstance(node, ast.Import) else ():
+            root = each.name.partition(".")[0]
+            found[each.asname or root] = sys.modules.get(each.name if each.asname else root)
     return found
 
 

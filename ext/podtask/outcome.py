@@ -59,6 +59,7 @@ class Outcome:
         back: (name, type, bytes) of what came back.
         kept: (name, type, why) of what was asked for and did not come.
         left: (name, type) of new names that stayed in the pod.
+        changed: names of inputs that the cell changed in place, and that did not come back.
         running: what the cell left running, which was ended: threads, processes, asyncio tasks.
         missing: names of ``-o`` that the cell never set.
         seconds: run time of the cell in the pod.
@@ -74,6 +75,7 @@ class Outcome:
     back: list[tuple[str, str, int]] = field(default_factory=list)
     kept: list[tuple[str, str, str]] = field(default_factory=list)
     left: list[tuple[str, str]] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     running: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -98,6 +100,7 @@ def decode(verdict: Verdict, where: str, hint: Callable[[BaseException], str]) -
         kept=[(item["name"] or "the last value", item["type"], item["why"])
               for item in end.get("kept", []) if item["role"] != "error"],
         left=[(name, kind) for name, kind in end.get("left", [])],
+        changed=end.get("changed", []),
         running=end.get("running", []),
         missing=end.get("missing", []),
         seconds=end.get("seconds", 0.0),

@@ -7,6 +7,7 @@ and the rest as plain data.
 
 from __future__ import annotations
 
+import ast
 import dis
 import linecache
 import pickle
@@ -16,15 +17,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .cell import HIDDEN
+from .cell import Cell
 from .definitions import Source, in_order
 from .errors import InputError
-from .modules import local_sources
+from .hidden import is_hidden
+from .modules import imported, local_sources, submodules
+from .runner.changes import MOST as WATCHED
 from .runner.pack import ALIGN, PROTOCOL, Packer, module_of, versions
+from .syntax import dotted
 from .unpicklable import culprit
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 LIMIT = 256 << 20
+FIXED = (bool, int, float, complex, str, bytes, range, type(None), type, types.ModuleType,
+         types.FunctionType, types.BuiltinFunctionType)  # fmt: skip
+EMPTY = Cell("", "<podtask cell>")
 
 
 @dataclass(frozen=True)
@@ -33,15 +40,22 @@ class Inputs:
 
     Args:
         parts: the pickle in pieces, then the buffers that go apart.
-        about: what the runner must know of it: ``mode``, ``steps``, ``buffers``, ``versions``.
+        about: what the runner must know of it: ``mode``, ``steps``, ``buffers``, ``versions``,
+            ``modules``, ``watched``.
         sizes: name -> (type's name, bytes), of values.
         notes: lines for the user.
+        left_out: name -> why it cannot be sent, of values that the cell may set itself.
     """
 
     parts: tuple[Any, ...]
     about: dict[str, Any]
     sizes: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+class _LeftOut(Exception):
+    """A value cannot be pickled, and the cell may do without it."""
 
 
 def select(
@@ -65,27 +79,46 @@ def pack_inputs(
     values: dict[str, Any],
     namespace: dict[str, Any],
     python: str = MINOR,
-    settled: Mapping[str, frozenset[str]] | None = None,
-    imports: Iterable[str] = (),
+    cell: Cell = EMPTY,
     limit: int = LIMIT,
 ) -> Inputs:
     """Returns the pickled inputs.
+
+    What the cell may set before each use, and cannot be sent, is left out: a cell that makes a
+    connection can run again.
 
     Args:
         values: what :func:`select` gave.
         namespace: the notebook's globals, which functions live in.
         python: minor version of the pod's Python.
-        settled: name -> the names that the cell has set whenever it uses that one.
-        imports: modules that the cell imports.
+        cell: what uses them.
         limit: bytes.
 
     Raises:
         InputError: a value cannot be pickled, or all are over the limit; names it.
     """
+    left: dict[str, str] = {}
+    while True:
+        try:
+            return _packed(values, namespace, python, cell, limit, left)
+        except _LeftOut as error:
+            name, why = error.args
+            left[name] = why  # its half in the memo is of no use: begin again
+
+
+def _packed(
+    values: dict[str, Any],
+    namespace: dict[str, Any],
+    python: str,
+    cell: Cell,
+    limit: int,
+    left: dict[str, str],
+) -> Inputs:
     same = python == MINOR
     todo: list[tuple[str, Source | None]] = (
         [(name, None) for name in values] if same else in_order(values, namespace, python)
     )
+    todo = [(name, source) for name, source in todo if name not in left]
     sink = _Sink(limit)
     steps: list[Any] = []
     sizes: dict[str, tuple[str, int]] = {}
@@ -100,22 +133,25 @@ def pack_inputs(
             try:
                 packer.dump(value)
             except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
-                raise culprit(
-                    name, value, namespace, not same, error, roots.get(name, name)
-                ) from None
+                root = roots.get(name, name)
+                if cell.may_set(name, root):
+                    raise _LeftOut(name, f"{type(error).__name__}: {error}"[:200]) from None
+                raise culprit(name, value, namespace, not same, error, root) from None
             steps.append(name)
             sizes[name] = (type(value).__name__, sink.size - before)
             if same:
                 root = roots[name]
                 for new in sorted(
-                    packer.needs - roots.keys() - (settled or {}).get(root, frozenset())
+                    packer.needs - roots.keys() - left.keys() - cell.settled.get(root, frozenset())
                 ):
                     if _may_travel(new, namespace):
                         roots[new] = root
                         todo.append((new, None))
     if sink.size > limit:
-        raise _too_large(sizes, sink.size, limit)
-    local, notes = local_sources({*imports, *_modules_of(packer.types)})
+        mine = [name for name in sizes if cell.may_set(name, roots.get(name, name))]
+        raise _over_limit(sizes, sink.size, limit, mine)
+    below = _below(cell, todo, namespace)
+    local, notes = local_sources({*imported(cell.source), *_modules_of(packer.types)})
     places = {source[1] for _, source in todo if source is not None}
     beside = local, _cells_of(packer.types, places)
     parts, buffers = sink.parts(pickle.dumps(beside, PROTOCOL) if any(beside) else b"")
@@ -126,8 +162,35 @@ def pack_inputs(
         "beside": any(beside),
         "buffers": buffers,
         "versions": used,
+        "modules": below,
+        "watched": _watched(sizes, namespace | values),
     }
-    return Inputs(parts, about, sizes, notes)
+    return Inputs(parts, about, sizes, notes, left)
+
+
+def _watched(sizes: Mapping[str, tuple[str, int]], values: Mapping[str, Any]) -> list[str]:
+    """Returns names of values that may change in place, the smallest, up to a megabyte in all."""
+    found, room = [], WATCHED
+    for name, (_, size) in sorted(sizes.items(), key=lambda item: item[1][1]):
+        room -= size
+        if room < 0:
+            break
+        if not isinstance(values[name], FIXED):
+            found.append(name)
+    return found
+
+
+def _below(
+    cell: Cell, sent: Iterable[tuple[str, Source | None]], namespace: Mapping[str, Any]
+) -> list[str]:
+    """Returns the modules below others that the cell uses, and what travels as source."""
+    sent = list(sent)
+    given = {name: namespace[name] for name, _ in sent if name in namespace}
+    found = {*submodules(cell.dotted, given, cell.source)}
+    for _, source in sent:
+        if source is not None:
+            found |= {*submodules(dotted(ast.parse(source[0])), given)}
+    return sorted(found)
 
 
 def _modules_of(used: Iterable[Any]) -> Iterator[str]:
@@ -152,10 +215,16 @@ def _cells_of(used: Iterable[Any], names: set[str]) -> dict[str, str]:
 
 
 def _may_travel(name: str, namespace: Mapping[str, Any]) -> bool:
-    return name in namespace and name not in HIDDEN and not name.startswith("__")
+    return name in namespace and not is_hidden(name, namespace)
 
 
-def _too_large(sizes: Mapping[str, tuple[str, int]], size: int, limit: int) -> InputError:
+def _over_limit(
+    sizes: Mapping[str, tuple[str, int]], size: int, limit: int, mine: list[str]
+) -> Exception:
+    """Returns what is wrong with too large inputs: one to leave out of those the cell may set."""
+    if mine:
+        name = max(mine, key=lambda each: sizes[each][1])
+        return _LeftOut(name, f"{sizes[name][1] >> 20} MiB; the limit is {limit >> 20}")
     ordered = sorted(sizes.items(), key=lambda item: -item[1][1])
     largest = ", ".join(
         f"{name} ({kind}, {size >> 20} MiB)" for name, (kind, size) in ordered[:3] if size >> 20

@@ -26,6 +26,7 @@ MODULES = (
     "failure",
     "inputs",
     "left",
+    "changes",
     "values",
     "imports",
     "ending",

@@ -12,6 +12,7 @@ from .cluster.api import Api, ApiError
 from .course import Begun, Ears
 from .errors import InputError, NoStream, TaskError
 from .found import SELECTOR, Found
+from .hints import lacks
 from .job import Verdict
 from .kinds import task_name
 from .manifest import NAME_LABEL
@@ -21,7 +22,6 @@ from .readout import Readout
 from .refusals import denied
 from .remote import place
 from .runner import wire
-from .work import lacks
 
 
 async def look_up(name: str, options: RunOptions) -> tuple[Api, str, Found, list[str]]:

@@ -6,6 +6,7 @@ IPython's transformation has made calls of it: ``get_ipython().system('ls')`` of
 from __future__ import annotations
 
 import ast
+import re
 import string
 from collections.abc import Iterator
 
@@ -31,6 +32,8 @@ ADVICE = {
     "capture": "Use contextlib.redirect_stdout, or x = !command.",
     "writefile": "Use pathlib.Path(...).write_text(...).",
 }
+QUERIES = {"query", "eval"}  # pandas'
+AT = re.compile(r"@([^\W\d]\w*)")
 
 
 def take_time(text: str) -> tuple[str, bool]:
@@ -67,6 +70,21 @@ def refuse_magics(tree: ast.Module) -> None:
         )
 
 
+def dotted(tree: ast.AST) -> tuple[str, ...]:
+    """Returns the names with attributes in a piece of code, ``xml.dom.minidom``, the longest."""
+    found, inner = set(), set()
+    for node in ast.walk(tree):  # from the outside in
+        words: list[str] = []
+        part = node
+        while isinstance(part, ast.Attribute) and part not in inner:
+            inner.add(part)
+            words.append(part.attr)
+            part = part.value
+        if words and isinstance(part, ast.Name):
+            found.add(".".join([part.id, *reversed(words)]))
+    return tuple(sorted(found))
+
+
 class Spelled(ast.NodeTransformer):
     """Spells out in a tree, for who looks for names, what IPython's syntax hides in strings."""
 
@@ -85,6 +103,8 @@ class Spelled(ast.NodeTransformer):
         """Gives calls the expressions of their strings as more arguments."""
         if isinstance(node.func, ast.Name) and node.func.id in ("exec", "eval") and node.args:
             node.args += _executed(node.args[0])
+        if {getattr(node.func, "attr", ""), getattr(node.func, "id", "")} & QUERIES:
+            node.args += _queried(node)
         method, words = _call(node)
         if method in ("system", "getoutput") and words:
             node.args += _expressions(words[0])
@@ -94,6 +114,21 @@ class Spelled(ast.NodeTransformer):
                               if isinstance(statement, ast.Expr)]  # fmt: skip
             else:
                 node.args += _expressions(words[1])
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        """Puts what a parameter's annotation means in the place of its text."""
+        node.annotation = _annotation(node.annotation)
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """The same of a variable's."""
+        node.annotation = _annotation(node.annotation) or node.annotation
+        return self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """The same of what a function returns."""
+        node.returns = _annotation(node.returns)
         return self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
@@ -110,6 +145,27 @@ class Spelled(ast.NodeTransformer):
         ):
             of.args.append(ast.Name(str(key.value), ast.Load()))
         return self.generic_visit(node)
+
+
+def _annotation(node: ast.expr | None) -> ast.expr | None:
+    """Returns an annotation with the code of its text, ``"Table"`` or ``list["Table"]``."""
+    for part in ast.walk(node) if node else ():
+        if isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Constant):
+            part.slice = _annotation(part.slice) or part.slice
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+        return node
+    try:
+        return ast.parse(node.value, mode="eval").body
+    except SyntaxError:
+        return node
+
+
+def _queried(call: ast.Call) -> list[ast.expr]:
+    """Returns the names behind ``@`` in a call's texts, as in ``df.query("a > @limit")``."""
+    texts = [part.value for word in (*call.args, *(each.value for each in call.keywords))
+             for part in ast.walk(word) if isinstance(part, ast.Constant)]  # fmt: skip
+    names = {name for text in texts if isinstance(text, str) for name in AT.findall(text)}
+    return [ast.Name(name, ast.Load()) for name in sorted(names)]
 
 
 def _executed(text: ast.expr) -> list[ast.expr]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import ast
 import builtins
 import linecache
+import re
 import sys
 import types
 from typing import Any
+
+ADDRESS = re.compile(r"0x[0-9a-fA-F]+")  # an object's place is another one here
+SURELY_WHOLE = 1000  # characters; a longer message may have been cut
+BROKEN = re.compile(r"<\w+ in __str__>$")
 
 
 class RemoteError(Exception):
@@ -28,7 +33,9 @@ def rebuild(described: list[dict[str, Any]], instances: dict[int, Any]) -> BaseE
             return made[place]
         about = described[place]
         error = _revived(instances.get(place))
-        if error is None:
+        if error is not None:
+            error = _saying(error, about["message"])
+        else:
             error = _stand_in(about, [make(member) for member in about["members"] if member])
         fill(place, error)
         return error
@@ -116,6 +123,47 @@ def _revived(found: Any) -> BaseException | None:
         error.__dict__.update(attributes)
         return error
     return found if isinstance(found, BaseException) else None
+
+
+def _saying(error: BaseException, message: str) -> BaseException:
+    """Returns an error with the words that it had in the pod: its parts may say others here.
+
+    Args:
+        error: as it was unpickled.
+        message: what it said, cut where it was long.
+    """
+    if isinstance(error, (SyntaxError, BaseExceptionGroup_)) or BROKEN.match(message):
+        return error
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 -- a __str__ of the user's: it did say something there
+        said = ""
+    if len(message) > SURELY_WHOLE:
+        said = said[: len(message)]
+    if ADDRESS.sub("", said) == ADDRESS.sub("", message):
+        return error
+    kind = type(error)
+
+    def reduced(self: BaseException) -> Any:
+        made: Any = kind.__reduce__(self)
+        return (kind if made[0] is type(self) else made[0], *made[1:])
+
+    names = {"__str__": lambda _: message, "__reduce__": reduced, "__doc__": kind.__doc__,
+             "__module__": kind.__module__, "__qualname__": kind.__qualname__}  # fmt: skip
+    try:
+        # Words are looked up in the class. To who catches it this is the original one.
+        meta: Any = type(kind)
+        spoken: Any = meta(kind.__name__, (kind,), names)
+        try:
+            error.__class__ = spoken
+        except TypeError:  # a class in C
+            made: BaseException = kind.__new__(spoken, *error.args)
+            made.args = error.args
+            made.__dict__.update(vars(error))
+            return made
+    except Exception:  # noqa: BLE001 -- a class of the user's that takes no subclass
+        add_note(error, f"It said in the pod: {message}")
+    return error
 
 
 def _stand_in(described: dict[str, Any], members: list[BaseException]) -> BaseException:

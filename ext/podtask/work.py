@@ -7,9 +7,7 @@ import getpass
 import hashlib
 import json
 import os
-import re
 import secrets
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,9 +15,9 @@ from typing import Any
 
 from .cell import Cell
 from .errors import InputError, StartError
+from .hints import lacks, missing_name, of_name
 from .job import Job
 from .manifest import Identity, label_value, render
-from .modules import imported
 from .options import RunOptions
 from .pickles import MINOR, Inputs, pack_inputs, select
 from .quantities import amount
@@ -58,10 +56,8 @@ class Work:
         """
         cell = self.cell
         try:
-            return pack_inputs(
-                self.values, self.namespace, python, cell.settled, imported(cell.source),
-                int(amount(self.options.max_input)),
-            )  # fmt: skip
+            limit = int(amount(self.options.max_input))
+            return pack_inputs(self.values, self.namespace, python, cell, limit)
         except Unsendable as error:
             line = cell.line_of(error.root)
             if line is not None:
@@ -123,13 +119,10 @@ class Work:
         """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
         if isinstance(error, ModuleNotFoundError):
             return "" if self.options.local else lacks(error)
-        if type(error) is not NameError:  # the words of the user's own classes are theirs
+        name = missing_name(error, self.cell.source)
+        if not name:
             return ""
-        unknown = re.match(r"name '(\w+)' is not defined", str(error))
-        if unknown and unknown[1] in self.namespace:
-            return (f"The notebook has {unknown[1]}, but the cell's text does not show that it reads it: "
-                    f"send it with -i {','.join([*self.values, unknown[1]])}.")  # fmt: skip
-        return ""
+        return of_name(name, self.namespace, self.values, self.inputs.left_out)
 
 
 def prepare(
@@ -181,18 +174,6 @@ def with_script(source: str, options: RunOptions, template: PodTemplate) -> RunO
         if not image and minor != MINOR:
             return options.changed(image=f"python:{minor}-slim")
     return options
-
-
-def lacks(error: ModuleNotFoundError) -> str:
-    """Returns what may mend it that the image lacks a module, in a line."""
-    root, inner, _ = (error.name or "").partition(".")
-    version = getattr(sys.modules.get(root), "__version__", None)
-    of = of_it = ""
-    # A package of another version is there, as numpy 1 is for the arrays of numpy 2.
-    if inner and isinstance(version, str):
-        of, of_it = f" of {root}, which is {version} in the notebook", " in that version"
-    return (f"The image lacks this module{of}: install it{of_it} with --pip, or name an image that "
-            "has it with --image.")  # fmt: skip
 
 
 def user() -> str:

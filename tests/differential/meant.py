@@ -31,6 +31,7 @@ MEANT = {
     "clear": "the status line is shown anew, so the output is always replaced at the next thing",
     "order of streams": "the kernel gathers stdout and stderr apart; podtask keeps their true order",
     "library frames": "paths and lines of libraries are the image's",
+    "views": "arrays share memory in a pickle only where they are the same object: a view arrives apart",
     "pictures": "of the pixels only that there are some: fonts are the image's",
 }
 

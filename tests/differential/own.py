@@ -47,6 +47,10 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
                 ["text", {"stdout": "", "stderr": "Traceback (most recent call last):\n"
                           '  File "<cell>", line 2, in _repr_html_\n    def _repr_html_(self): raise ValueError("no html")\nValueError: no html\n'}],
                 ["result", {"text/plain": "plain B"}, {}]]}),
+    "errors-error-whose-parts-say-something-else-in-the-notebook": (
+        "a class below the error's own, of its name, keeps the words; parts are as they unpickle", {
+            "last error.bases": ["RuntimeError", "RuntimeError", "Exception", "BaseException", "object"],
+            "last error.args": [["str", "''"]]}),
     "errors-error-with-attributes-and-unpicklable-parts": (
         "attributes that cannot be pickled stay in the pod",
         {"last error.dict": {"n": ["int", "3"]}}),
@@ -62,6 +66,8 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
                   "'_contextvars.ContextVar' object\n"
                   "Make it in the cell instead, or name with -i what the cell really needs.", []],
         "last error": ["podtask", "InputError"], "events": [], "result": None}),
+    "data-numpy-view-of-an-array": ("a view arrives as an array of its own", {
+        "events": [["text", {"stdout": "0.0 False\n", "stderr": ""}]]}),
     "classes-generic-class": ("a pickled alias is made anew, with a tuple of its own", {
         "result": [5, "builtins.tuple", ["int", "3"], [6, "builtins.tuple", ["same", 3]]]}),
 }  # fmt: skip

@@ -14,6 +14,7 @@ from cloudpickle import cloudpickle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from podtask.pickles import Inputs, pack_inputs
+from podtask.runner.changes import Given
 from podtask.runner.inputs import load
 from podtask.runner.values import pack_values
 from podtask.unpack import unpack
@@ -89,7 +90,7 @@ def there_and_back(values: dict[str, Any]) -> dict[str, Any]:
     """Returns what comes back when all that was sent is asked for."""
     remote = vars(loaded(pack_inputs(values, dict(values))))
     file = io.BytesIO()
-    end = pack_values({"outputs": list(values), "mode": "pickle"}, file, remote, {}, [])
+    end = pack_values({"outputs": list(values), "mode": "pickle"}, file, remote, Given({}, ()), [])
     whole = memoryview(file.getvalue())
     parts = []
     for size in end["sizes"]:

@@ -9,7 +9,7 @@ import sys
 import pytest
 from podtask.cell import Cell
 from podtask.errors import InputError
-from podtask.flow import free_names
+from podtask.scopes import free_names
 
 TABLE = [
     # source, reads, writes
@@ -50,8 +50,34 @@ TABLE = [
     ("x = 1\ndel x\nx", "x", "x"),
     ("(n := y)\nn", "y", "n"),
     ("if (n := len(a)) > 3:\n    n", "a len", "n"),
-    ("[y := f(v) for v in d]\ny", "d f", "y"),
-    ("with a as b, c(b) as (d, e):\n    x = d\nx", "a c", "b d e x"),
+    ("[y := f(v) for v in d]\ny", "d f y", "y"),
+    ("if a and (y := 7):\n    y", "a", "y"),
+    ("if a and (y := 7):\n    pass\ny", "a y", "y"),
+    ("if (y := a) and b:\n    pass\ny", "a b", "y"),
+    ("if a or (y := 7):\n    y", "a y", "y"),
+    ("z = (y := 7) if a else 0\ny", "a y", "y z"),
+    ("y = a and (y := 7)\ny", "a", "y"),
+    ("a < (y := 1) < (z := 2)\ny, z", "a z", "y z"),
+    ("f = lambda: (y := 1)\ny", "y", "f"),
+    ("with a as b, c(b) as (d, e):\n    x = d\nx", "a c x", "b d e x"),
+    ("with a as b, c as d:\n    x = d\nb, d", "a c d", "b d x"),
+    ("with open(a) as b, c.open() as d:\n    x = d\nx, d", "a c open", "b d x"),
+    ("for i in n:\n    if i:\n        x = 1\n        break\nelse:\n    x = 2\nx", "n", "i x"),
+    ("for i in n:\n    if i:\n        break\nelse:\n    x = 2\nx", "n x", "i x"),
+    ("while True:\n    x = f()\n    if x:\n        break\nx", "f", "x"),
+    ("while True:\n    if a:\n        break\n    x = 1\nx", "a x", "x"),
+    ("while a:\n    x = 1\n    break\nx", "a x", "x"),
+    ("while (x := f()):\n    pass\nx", "f", "x"),
+    ("if a:\n    x = 1\nelse:\n    raise E\nx", "E a", "x"),
+    ("for i in n:\n    if i:\n        continue\n    else:\n        x = 1\n    x", "n", "i x"),
+    ("try:\n    x = 1\nexcept E:\n    raise\nx", "E", "x"),
+    ("try:\n    x = 1\nexcept E:\n    x = 2\nx", "E", "x"),
+    ("try:\n    x = 1\nfinally:\n    y = 2\nx, y", "", "x y"),
+    ("try:\n    x = 1\nfinally:\n    x", "x", "x"),
+    ("x = 1\ntry:\n    del x\nexcept E:\n    x", "E x", "x"),
+    ("try:\n    f()\nexcept E as e:\n    pass\ne", "E e f", ""),
+    ("match v:\n    case 1:\n        r = h\n    case _:\n        r = 2\nr", "h v", "r"),
+    ("match v:\n    case 1:\n        r = h\nr", "h r v", "r"),
     ("with a:\n    b", "a b", ""),
     ("try:\n    x = f()\nexcept E as e:\n    print(e)", "E f print", "x"),
     ("try:\n    x = 1\nexcept E:\n    pass\nx", "E x", "x"),
@@ -85,6 +111,11 @@ TABLE = [
     ("eval('a + b')", "a b eval", ""),
     ("exec(text)\neval('no python here')", "eval exec text", ""),
     ("globals()['a']\nglobals()['b'] = 1", "a globals", ""),
+    ("df.query('a > @k and b == @m.x')", "df k m", ""),
+    ("df.eval(f'c = a * @k + {n}')", "df k n", ""),
+    ("mail('a@b')", "mail", ""),
+    ("def f(x: 'T', y: list['U']) -> 'V': pass", "T U V list", "f"),
+    ("x: 'T | no python'\ny: 'T'", "T", ""),
     ("@f.register\ndef f(n):\n    return f", "f", "f"),
 ]  # fmt: skip
 
@@ -94,6 +125,29 @@ def test_reads_and_writes(source: str, reads: str, writes: str) -> None:
     """Read is what the cell may look up before it surely set it; written, what it sets."""
     cell = Cell.of(source)
     assert (" ".join(cell.reads), " ".join(cell.writes)) == (reads, writes)
+
+
+@pytest.mark.parametrize(
+    ("source", "may"),
+    [
+        ("for n in range(2):\n    con = f()\ncon", True),
+        ("if a:\n    con = f()\ncon", True),
+        ("def g():\n    return con\ncon = f()\ng()", True),
+        ("if a and (con := f()):\n    pass\ncon", True),
+        ("con = con.again()", False),
+        ("con.close()\ncon = f()", False),
+        ("con += 1", False),
+        ("class A:\n    x = con\ncon = f()", False),
+        ("del con\ncon = f()", False),
+        ("def g(x=con):\n    return x\ncon = f()", False),
+        ("con", False),
+    ],
+)
+def test_what_the_cell_may_have_set_is_told(source: str, may: bool) -> None:
+    """A name that is bound on some way to each of its uses may be the cell's own."""
+    cell = Cell.of(source)
+    assert "con" in cell.reads
+    assert cell.may_set("con", "con") is may
 
 
 def test_future_of_earlier_cells_holds() -> None:
@@ -197,6 +251,12 @@ def test_ipythons_syntax_is_refused(line: str, skip: int) -> None:
 def test_names_in_commands_are_read(source: str, reads: str) -> None:
     """What stands in a command's braces, behind its dollars, and in %time is read by the cell."""
     assert " ".join(name for name in Cell.of(source).reads if name != "get_ipython") == reads
+
+
+def test_names_with_attributes_are_told() -> None:
+    """The longest of each place, also in functions and commands."""
+    cell = Cell.of("a.b.c(d.e)[f.g].h\ndef k():\n    return a.b\nget_ipython().system('{m.n}')")
+    assert cell.dotted == ("a.b", "a.b.c", "d.e", "f.g", "m.n")
 
 
 def test_word_in_a_string_is_no_magic() -> None:

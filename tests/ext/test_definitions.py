@@ -67,8 +67,9 @@ def both():
         ("class P:\n    def m(self):\n        return h(2)\ndef h(v):\n    return v * 3", "P", "P().m()"),
         ("class A:\n    a = 1\nclass B(A):\n    b = 2", "B", "B.a + B.b"),
         (DECORATED, "both", "both()"),
+        ("from typing import NewType\nU = NewType('U', int)", "U", "U(4)"),
     ],
-    ids=["recursive", "mutual", "lambda", "docstring", "class", "base class", "nested"],
+    ids=["recursive", "mutual", "lambda", "docstring", "class", "base class", "nested", "new type"],
 )  # fmt: skip
 def test_definition_works_on_the_other_side(
     notebook: Notebook, source: str, name: str, cell: str

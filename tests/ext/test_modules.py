@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from podtask.errors import InputError
-from podtask.modules import LIMIT, imported, local_sources
+from podtask.modules import LIMIT, imported, local_sources, submodules
 
 from tests.notebook import Kernel, Shell
 
@@ -30,6 +31,21 @@ def test_imports_are_found_wherever_they_are() -> None:
     )
     assert imported(source) == {"a", "c", "e"}
     assert imported("no python") == set()
+
+
+def test_modules_below_others_are_found(project: Path) -> None:
+    """Of a name with attributes those that are loaded modules, under whatever name the cell has."""
+    (project / "delta_pack").mkdir()
+    (project / "delta_pack" / "__init__.py").write_text("x = 1\n")
+    (project / "delta_pack" / "inner.py").write_text("y = 2\n")
+    import xml.dom.minidom
+
+    importlib.import_module("delta_pack.inner")
+    here = {"xml": xml, "d": sys.modules["delta_pack"], "n": 1}
+    used = ["xml.dom.minidom.parseString", "d.inner.y", "d.x", "n.real", "os.path.join", "xml.sax"]
+    assert submodules(used, here) == ("delta_pack.inner", "xml.dom", "xml.dom.minidom")
+    source = "import os\nimport delta_pack as p\np.inner.y"
+    assert submodules(["p.inner.y", "os.path.join"], {}, source) == ("delta_pack.inner", "os.path")
 
 
 def test_what_is_installed_stays() -> None:

@@ -183,6 +183,30 @@ def test_progress_bar_stays_in_its_line(here: Kernel) -> None:
     assert "left running" not in ran.lines[-1]
 
 
+def test_widgets_bar_is_text(here: Kernel) -> None:
+    """tqdm.notebook draws a bar of text: a widget of the pod has no model in the notebook."""
+    pytest.importorskip("tqdm")
+    ran = here.run(
+        HEAD + "from tqdm.notebook import tqdm, trange\n"
+        "for _ in tqdm([1, 2], display=True, ncols='50%'): pass\nfor _ in trange(3, desc='bar'): pass"
+    )
+    assert ran.error is None
+    assert "2/2" in ran.stderr
+    assert "bar: 100%" in ran.stderr
+    assert "arning" not in ran.stderr
+
+
+def test_widget_is_shown_as_text(here: Kernel) -> None:
+    """Of a widget's bundle the view is left out, as a value and as a display."""
+    pytest.importorskip("ipywidgets")
+    ran = here.run(HEAD + "import ipywidgets\nw = ipywidgets.IntSlider(3)\ndisplay(w)\nw")
+    assert ran.error is None
+    every = [*ran.displays, ran.result or {}]
+    shown = [data for data in every if data.get("text/plain", "").startswith("IntSlider")]
+    assert len(shown) == 2
+    assert not any("widget-view" in mime for data in shown for mime in data)
+
+
 def test_unfinished_lines_colours_logging_and_warnings(here: Kernel) -> None:
     """Text without an end of line, ANSI colours, logging on stderr, a warning at its cell's line."""
     here.start(

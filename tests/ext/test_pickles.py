@@ -31,12 +31,6 @@ def test_what_the_cell_reads_is_selected() -> None:
     assert list(select(["a", "b", "missing"], None, namespace).items()) == [("a", 1), ("b", 2)]
 
 
-def test_what_belongs_to_the_notebook_never_travels() -> None:
-    """History, the shell and special names stay, though the cell reads them."""
-    names = ["In", "Out", "get_ipython", "exit", "quit", "display", "__name__", "__file__", "x"]
-    assert select(names, None, dict.fromkeys(names, 1)) == {"x": 1}
-
-
 def test_wanted_names_narrow_the_selection() -> None:
     """With -i just those names are sent, read or not."""
     assert select(["a"], ("b", "c"), {"a": 1, "b": 2, "c": None}) == {"b": 2, "c": None}
@@ -155,11 +149,43 @@ def test_what_the_cell_sets_first_is_not_sent(notebook: Notebook) -> None:
     """A function's global that the cell has set before each use of it stays here."""
     namespace = notebook("data = 1\nk = 2\ndef f():\n    return data * k\n")
     cell = Cell.of("data = 5\nprint(f())")
-    inputs = pack_inputs({"f": namespace["f"]}, namespace, settled=cell.settled)
+    inputs = pack_inputs({"f": namespace["f"]}, namespace, cell=cell)
     assert set(inputs.sizes) == {"f", "k"}
     early = Cell.of("f()\ndata = 5\nprint(f())")
-    inputs = pack_inputs({"f": namespace["f"]}, namespace, settled=early.settled)
+    inputs = pack_inputs({"f": namespace["f"]}, namespace, cell=early)
     assert set(inputs.sizes) == {"f", "k", "data"}
+
+
+def test_function_by_the_type_of_its_argument_travels(notebook: Notebook) -> None:
+    """What was registered goes along, and more can be in the pod."""
+    namespace = notebook(
+        "from functools import singledispatch\n@singledispatch\ndef kind(x): return 'any'\n"
+        "@kind.register\ndef _(x: str): return 'str'\nkind('')\n"
+    )
+    cell = "kind.register(int)(lambda x: 'int')\nprint(kind([]), kind(''), kind(1), len(kind.registry))"
+    inputs = pack_inputs({"kind": namespace["kind"]}, namespace)
+    assert remote(inputs, cell) == "any str int 3\n"
+
+
+@pytest.mark.parametrize("python", [MINOR, OTHER])
+def test_what_cannot_be_sent_and_the_cell_may_set_is_left_out(python: str) -> None:
+    """It stands in the way only of a cell that reads it for certain."""
+    values = {"a": [1], "con": [LOCK], "b": 2}
+    cell = Cell.of("for n in range(2):\n    con = n\nprint(a, b, con)")
+    inputs = pack_inputs(values, values, python, cell)
+    assert list(inputs.left_out) == ["con"]
+    assert "lock" in inputs.left_out["con"]
+    assert remote(inputs, "print(a, b, 'con' in globals())") == "[1] 2 False\n"
+    with pytest.raises(InputError, match="con"):
+        pack_inputs(values, values, python, Cell.of("con = con[0]"))
+
+
+def test_what_a_function_reads_and_the_cell_may_set_is_left_out(notebook: Notebook) -> None:
+    """A function of an earlier cell finds the new one."""
+    namespace = notebook("import threading\nlock = threading.Lock()\ndef f():\n    return lock\n")
+    cell = Cell.of("for n in range(2):\n    lock = n\nprint(f())")
+    inputs = pack_inputs({"f": namespace["f"]}, namespace, cell=cell)
+    assert (set(inputs.sizes), list(inputs.left_out)) == ({"f"}, ["lock"])
 
 
 @pytest.mark.parametrize("python", [MINOR, OTHER])
@@ -170,6 +196,17 @@ def test_inputs_over_the_limit_are_refused(python: str) -> None:
     with pytest.raises(InputError, match=told) as caught:
         pack_inputs(values, {}, python, limit=4 << 20)
     assert "--max-input" in caught.value.do
+
+
+def test_what_is_too_large_and_the_cell_may_set_is_left_out() -> None:
+    """A cell that makes something large can run again."""
+    values = {"model": 1, "out": bytes(5 << 20), "less": bytes(1 << 20)}
+    cell = Cell.of("with model:\n    out = less = 2\nprint(out, less)")
+    inputs = pack_inputs(values, values, cell=cell, limit=4 << 20)
+    assert (set(inputs.sizes), dict(inputs.left_out)) == (
+        {"model", "less"},
+        {"out": "5 MiB; the limit is 4"},
+    )
 
 
 @pytest.mark.parametrize("big", ["b'x' * (4 << 20)", "Apart(bytearray(4 << 20))"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 
 import pytest
@@ -156,3 +157,57 @@ def test_closed_descriptors_lose_nothing(shell: Shell) -> None:
     out, _ = shell.output(LOCAL + "import os\nos.close(1)\nos.close(2)\nprint('still')\n5")
     assert "still" in out
     assert shell["_"] == 5
+
+
+def test_error_keeps_its_words(shell: Shell) -> None:
+    """An error whose parts say something else in the notebook says what it said in the pod."""
+    cell = (
+        "class Pool:\n    def __str__(self): return 'pool-a'\n    def __reduce__(self): return str, ('',)\n"
+        "class Refused(OSError):\n    def __init__(self, pool): super().__init__(pool)\n"
+        "try:\n    raise RuntimeError(Pool())\nexcept RuntimeError as error:\n    raise Refused(Pool()) from error"
+    )
+    error = raised(shell, cell)
+    cause = error.__cause__
+    assert isinstance(error, OSError)
+    assert isinstance(cause, RuntimeError)
+    assert (type(error).__name__, str(error), error.args) == ("Refused", "pool-a", ("",))
+    assert (type(cause).__name__, str(cause), cause.args) == ("RuntimeError", "pool-a", ("",))
+    assert "RuntimeError: pool-a" in shell.shown_error(LOCAL + cell)
+    assert type(pickle.loads(pickle.dumps(cause))) is RuntimeError
+
+
+def test_error_whose_words_are_the_same_is_the_original(shell: Shell) -> None:
+    """Where words differ by an address only, the class is untouched."""
+    assert type(raised(shell, "raise RuntimeError(object())")) is RuntimeError
+    assert type(raised(shell, "raise ValueError('x' * 100_000)")) is ValueError
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "import __main__\n__main__.hidden",
+        "print('{hidden}'.format(**globals()))",
+        "name = 'hid' + 'den'\neval(name)",
+    ],
+)
+def test_name_that_the_text_hides_is_hinted(shell: Shell, cell: str) -> None:
+    """Where the notebook has what is missing, the error says how it is sent."""
+    shell.run("hidden = 5")
+    shown = shell.shown_error(LOCAL + cell)
+    assert "The notebook has hidden, but the cell's text does not show" in shown
+    assert "send it with -i hidden." in shown
+
+
+def test_name_left_out_is_hinted(shell: Shell) -> None:
+    """What cannot be sent and was not set after all is named with the reason."""
+    shell.run("import threading\nlock = threading.Lock()")
+    shown = shell.shown_error(f"{LOCAL}for n in range(0):\n    lock = n\nlock")
+    assert "The notebook's lock cannot be sent (TypeError: cannot pickle '_thread.lock'" in shown
+    assert "had not yet set its own" in shown
+
+
+def test_query_with_a_hidden_name_is_hinted(shell: Shell) -> None:
+    """The error that pandas has for an unknown variable is one, too."""
+    pytest.importorskip("pandas")
+    shell.run("import pandas as pd\ndf, limit, text = pd.DataFrame({'a': [1]}), 1, 'a > @limit'")
+    assert "send it with -i df,text,limit." in shell.shown_error(f"{LOCAL}df.query(text)")

@@ -8,6 +8,7 @@ import types
 from typing import Any
 
 import pytest
+from podtask.runner.changes import Given
 from podtask.runner.values import pack_values
 from podtask.unpack import Undecoded, unpack
 
@@ -22,7 +23,7 @@ def packed(values: list[Any], plain: bool = False) -> tuple[list[bytearray], lis
         "mode": "data" if plain else "pickle",
     }
     namespace = {f"v{place}": value for place, value in enumerate(values)}
-    end = pack_values(job, file, namespace, {}, [])
+    end = pack_values(job, file, namespace, Given({}, ()), [])
     view = memoryview(file.getvalue())
     parts = []
     for size in end["sizes"]:

@@ -2,7 +2,7 @@
 
 In front of them: cloudpickle and the parts of the runner that are loaded late, both as they
 travelled. Behind them: a stand-in for IPython, where there is none. And where there is one, or
-matplotlib, it is told that what it shows is shown by us.
+matplotlib, it is told that what it shows is shown by us; tqdm, that no widgets move.
 """
 
 import os
@@ -127,9 +127,28 @@ def _shell(load: Callable[[Any], None], module: Any, front: Any) -> None:
     module.get_ipython = shell.get_ipython
 
 
+def _bars(load: Callable[[Any], None], module: Any, front: Any) -> None:
+    """Gives who asks for tqdm's bars that are widgets those that are text: no widget moves here."""
+    load(module)
+    std = sys.modules["tqdm.std"]
+
+    class tqdm(std.tqdm):  # type: ignore[misc,name-defined]  # noqa: N801 -- tqdm's name
+        __doc__ = std.tqdm.__doc__
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            options.pop("display", None)  # of widgets only
+            if isinstance(options.get("ncols"), str):
+                del options["ncols"]  # a width in CSS
+            super().__init__(*args, **options)
+
+    module.tqdm = module.tqdm_notebook = tqdm
+    module.trange = module.tnrange = lambda *args, **options: tqdm(range(*args), **options)
+
+
 WRAPPED: Dict[str, Callable[..., None]] = {
     "matplotlib": _matplotlib,
     "IPython.core.display_functions": _display,
     "IPython.core.display": _display,
     "IPython.core.getipython": _shell,
+    "tqdm.notebook": _bars,
 }

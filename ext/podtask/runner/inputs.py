@@ -17,7 +17,8 @@ def load(job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any]) -> N
     Args:
         job: the meta of the run frame; its ``steps`` are names, whose values come one after
             another in the pickle, and [source, filename] of definitions. With ``beside`` the
-            first pickle is the notebook's local modules, and the cells that functions come from.
+            first pickle is the notebook's local modules, and the cells that functions come from;
+            ``modules`` are imported for the packages that hold them.
         fd: of the file with the pickle, and behind it the buffers that ``buffers`` lists; None
             where there are definitions only.
         namespace: of the cell.
@@ -40,6 +41,8 @@ def load(job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any]) -> N
             sys.meta_path.insert(0, Local(local))
             for filename, source in cells.items():
                 remember(filename, source)
+        for name in job["modules"]:
+            __import__(name)
         unpickler = pickle.Unpickler(file, buffers=buffers)
         for step in job["steps"]:
             if isinstance(step, str):

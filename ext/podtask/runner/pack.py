@@ -9,10 +9,13 @@ the first use only.
 """
 
 import functools
+import gc
 import pickle
 import sys
 import types
-from typing import Any, Dict, Iterator, List, Optional, Set
+import typing
+import weakref
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 
 PROTOCOL = 5  # of the oldest Python in an image, 3.8+
 APART = 64 << 10  # bytes from which on a buffer goes apart
@@ -173,6 +176,21 @@ def _filed(reduced: Any, code: types.CodeType) -> Any:
 
 
 CACHED = type(functools.lru_cache(len))
+NEW_TYPE: Any = typing.NewType  # a class since Python 3.10
+
+
+def _property(obj: Any) -> Any:
+    state = {name: value for name, value in vars(obj).items() if name not in ("func", "lock")}
+    return functools.cached_property, (obj.func,), state  # Python before 3.12 gives it a lock
+
+
+# What the standard library makes of a user's class or function, and forgot to make fit for pickle.
+UNPICKLABLE: Dict[type, Callable[[Any], Any]] = {
+    functools.cached_property: _property,
+    # Of functools.singledispatch.
+    types.MappingProxyType: lambda obj: (types.MappingProxyType, (gc.get_referents(obj)[0],)),
+    weakref.WeakKeyDictionary: lambda obj: (type(obj), (), None, None, iter([*obj.items()])),
+}
 
 
 def _completed(reduced: Any, obj: Any, parts: Any) -> Any:
@@ -182,6 +200,11 @@ def _completed(reduced: Any, obj: Any, parts: Any) -> Any:
         info = functools._CacheInfo  # noqa: SLF001 -- lru_cache's own
         bare = _Made(CACHED, obj.__wrapped__, about["maxsize"], about["typed"], info)
         return (*_numbered(obj, bare, parts), vars(obj))
+    if type(obj) is NEW_TYPE and parts._lookup_module_and_qualname(obj) is None:  # noqa: SLF001
+        made = _Made(NEW_TYPE, obj.__name__, obj.__supertype__)
+        return (*_numbered(obj, made, parts), {"__module__": obj.__module__})
+    if type(obj) in UNPICKLABLE and reduced is NotImplemented:
+        return UNPICKLABLE[type(obj)](obj)
     if isinstance(reduced, tuple) and reduced[0] is parts._make_skeleton_class:  # noqa: SLF001
         return (reduced[0], _body(obj, *reduced[1]), *reduced[2:])
     return reduced

@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any, Callable, Dict, List, NoReturn, Optional
 
+from . import shims
 from .command import Expander, SList, run
 
 MAGICS = ("cd", "env", "matplotlib", "pip", "pwd", "set_env", "time")
@@ -40,6 +41,22 @@ class Events:
         self.callbacks[event].remove(function)
 
 
+class Publisher:
+    """What a shell shows things with."""
+
+    def publish(
+        self,
+        data: Any,
+        metadata: Any = None,
+        *,
+        transient: Any = None,
+        update: bool = False,
+        **_: Any,
+    ) -> None:
+        """Shows a mime bundle."""
+        shims.installed[0].show(data, metadata or {}, (transient or {}).get("display_id"), update)
+
+
 class ZMQInteractiveShell:
     """Stands for the notebook's shell; named as that, which libraries ask for."""
 
@@ -47,6 +64,16 @@ class ZMQInteractiveShell:
         self.config: Dict[str, Any] = {}
         self.events = Events()
         self._before: Optional[str] = None
+        self._publisher = Publisher()
+
+    @property
+    def display_pub(self) -> Any:
+        """What shows a mime bundle; IPython's ``capture_output`` puts its own there."""
+        return shims.installed[0].capture or self._publisher
+
+    @display_pub.setter
+    def display_pub(self, publisher: Any) -> None:
+        shims.installed[0].capture = None if publisher is self._publisher else publisher
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
@@ -92,8 +119,10 @@ class ZMQInteractiveShell:
                 f"%{name} does not run in a pod; "
                 + ", ".join(f"%{each}" for each in MAGICS) + " and !commands do."
             )  # fmt: skip
-        if name != "time":
-            line = self.var_expand(line, depth=_stack_depth)
+        if name == "time":
+            caller = sys._getframe(_stack_depth)  # noqa: SLF001 -- documented, in spite of its name
+            return self._time(line.strip(), caller.f_locals)
+        line = self.var_expand(line, depth=_stack_depth)
         return getattr(self, f"_{name}")(line.strip())
 
     def run_cell_magic(self, name: str, line: str, cell: str) -> NoReturn:
@@ -150,7 +179,7 @@ class ZMQInteractiveShell:
         if site.ENABLE_USER_SITE and os.path.isdir(site.getusersitepackages()):
             site.addsitedir(site.getusersitepackages())
 
-    def _time(self, line: str) -> Any:
+    def _time(self, line: str, names: Dict[str, Any]) -> Any:
         import ast
 
         tree = ast.parse(line, "<timed>")
@@ -158,9 +187,10 @@ class ZMQInteractiveShell:
         body = compile(tree, "<timed>", "exec", dont_inherit=True)
         value = None
         with Timed():
-            exec(body, self.user_ns)
+            exec(body, self.user_ns, names)
             if isinstance(last, ast.Expr):
-                value = eval(compile(ast.Expression(last.value), "<timed>", "eval"), self.user_ns)
+                code = compile(ast.Expression(last.value), "<timed>", "eval")
+                value = eval(code, self.user_ns, names)
         return value
 
 

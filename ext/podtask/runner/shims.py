@@ -10,7 +10,7 @@ import io
 import json
 import os
 import sys
-from typing import Any, Dict, Iterable, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from . import wire
 from .output import Emitter
@@ -27,6 +27,8 @@ METHODS = {
     "_repr_pdf_": "application/pdf",
 }
 LONGEST_PROMPT = 32 << 10  # characters: it goes in the head of a frame
+# A widget's model lives in the kernel of its page; the notebook has none of the pod's.
+WIDGET = "application/vnd.jupyter.widget-view+json"
 ATOMS = {int, float, complex, bool, str, bytes, type(None)}  # their repr is how they are shown
 
 
@@ -121,12 +123,16 @@ class Front:
 
     def __init__(self, emitter: Emitter, replies: int) -> None:
         self.shield = emitter.shield
+        self.capture: Any = (
+            None  # IPython's publisher that keeps what is shown, where one is at work
+        )
         self._emitter = emitter
         self._replies = replies
         self._rest = b""
 
     def install(self) -> None:
         """Puts display, clear_output, input where a cell looks for them."""
+        installed[:] = [self]
         for name in ("display", "clear_output", "input", "get_ipython"):
             setattr(builtins, name, getattr(self, name))
         import getpass
@@ -178,6 +184,13 @@ class Front:
         result: bool = False,
     ) -> None:
         """Sends a mime bundle."""
+        data = {mime: value for mime, value in data.items() if mime != WIDGET}
+        if not data and not result:
+            return
+        if self.capture is not None and not result:
+            transient = {"display_id": display_id} if display_id else {}
+            self.capture.publish(data=data, metadata=metadata, transient=transient, update=update)
+            return
         meta = {"id": display_id, "update": update, "result": result}
         text = json.dumps({"data": data, "metadata": metadata}, default=str).encode()
         self._emitter.emit(wire.DISPLAY, meta, text)
@@ -213,6 +226,9 @@ class Front:
         if answer.get("eof"):
             raise EOFError("nobody is there to answer")
         return str(answer["value"])
+
+
+installed: List[Front] = []  # the one of this process
 
 
 class DisplayHandle:

@@ -3,7 +3,7 @@
 import types
 from typing import IO, Any, Dict, List, Tuple
 
-from . import pack
+from . import changes, pack
 from .left import few
 
 RESULT_LIMIT = 64 << 20  # bytes of a value that is not asked for by name
@@ -72,7 +72,7 @@ def pack_values(
     job: Dict[str, Any],
     file: IO[bytes],
     namespace: Dict[str, Any],
-    given: Dict[str, int],
+    given: changes.Given,
     last: List[Item],
 ) -> Dict[str, Any]:
     """Pickles what goes back; returns its part of the end frame's meta.
@@ -81,14 +81,15 @@ def pack_values(
         job: the meta of the run frame.
         file: takes the pickles.
         namespace: of the cell.
-        given: name -> id of what was there before the cell ran.
+        given: what was there before the cell ran.
         last: the last expression, or the errors.
     """
-    new = [name for name, value in namespace.items() if given.get(name) != id(value)]
+    new = [name for name, value in namespace.items() if given.is_new(name, value)]
     new = [name for name in new if not name.startswith("_")]
+    changed = [name for name in sorted(given.changed(namespace)) if not name.startswith("_")]
     own = [name for name in new if not isinstance(namespace[name], types.ModuleType)]
     auto = job.get("outputs") == "auto"
-    wanted = own if auto else job.get("outputs") or []
+    wanted = [*own, *changed] if auto else job.get("outputs") or []
     items = [("value", name, namespace[name]) for name in wanted if name in namespace]
     beyond = {name for _, name, _ in items[MOST_BACK:]}
     del items[MOST_BACK:]
@@ -102,7 +103,9 @@ def pack_values(
     if len(left) > MOST_TOLD:
         left[MOST_TOLD:] = [[f"{len(left) - MOST_TOLD} more", "names"]]
     missing = few([name for name in wanted if name not in namespace])
-    return {**end, "kept": _few_kept(end["kept"], len(beyond)), "missing": missing, "left": left}
+    changed = few([name for name in changed if name not in wanted])
+    kept = _few_kept(end["kept"], len(beyond))
+    return {**end, "kept": kept, "missing": missing, "left": left, "changed": changed}
 
 
 def _few_kept(kept: List[Dict[str, Any]], beyond: int) -> List[Dict[str, Any]]:

@@ -12,7 +12,7 @@ import time
 import types
 from typing import IO, TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
-from . import failure, imports, inputs, values, wire
+from . import changes, failure, imports, inputs, values, wire
 from .left import SECONDS, few, settle
 from .output import Emitter, Shield, streams
 from .shims import Front, bundle
@@ -93,7 +93,7 @@ class Cell:
         self._inputs = given
         self._module = types.ModuleType("__main__")
         self._stage = "load"
-        self._given: Dict[str, int] = {}  # name -> id of what came in
+        self._given = changes.Given({}, ())
         self.running: List[str] = []  # asyncio tasks that the cell left
         self.namespace = self._module.__dict__
         self.namespace["__builtins__"] = sys.modules["builtins"]
@@ -132,7 +132,7 @@ class Cell:
             self._emitter.emit(wire.STATE, {"step": "run", "pip": specs, "seconds": seconds})
             self._stage = "load"
         inputs.load(self._job, self._inputs, self.namespace)
-        self._given = {name: id(value) for name, value in self.namespace.items()}
+        self._given = changes.Given(self.namespace, self._job["watched"])
 
     def _execute(self) -> Any:
         job = self._job
