@@ -1,7 +1,7 @@
 """Packs what a cell leaves: the values asked for, the last expression's, its errors."""
 
 import types
-from typing import IO, Any, Dict, List, Tuple
+from typing import IO, Any, Dict, List, Set, Tuple
 
 from . import pack
 
@@ -86,17 +86,18 @@ def pack_values(
     new = [name for name in new if not name.startswith("_")]
     own = [name for name in new if not isinstance(namespace[name], types.ModuleType)]
     auto = job.get("outputs") == "auto"
+    limited = {"error", *(["value"] if auto else []), *([] if job.get("call") else ["result"])}
     wanted = own if auto else job.get("outputs") or []
     items = [("value", name, namespace[name]) for name in wanted if name in namespace]
-    end = _dump(File(file), namespace, [*items, *last], job["mode"] == "data", auto)
-    back = {item["name"] for item in end["packed"]}
+    end = _dump(File(file), namespace, [*items, *last], job["mode"] == "data", limited)
+    told = {item["name"] for item in [*end["packed"], *end["kept"]]}
     left = [
         [name, type(namespace[name]).__name__]
         for name in own
-        if name not in back and not _imported(namespace[name])
+        if name not in told and not _imported(namespace[name])
     ]
     missing = [name for name in wanted if name not in namespace]
-    return {**end, "missing": missing, "left": left[:MOST_LEFT]}
+    return {**end, "missing": missing, "left": left[:MOST_LEFT], "call": job.get("call", "")}
 
 
 def sends(value: Any, namespace: Dict[str, Any], plain: bool) -> bool:
@@ -118,9 +119,9 @@ def _imported(value: Any) -> bool:
 
 
 def _dump(
-    file: File, namespace: Dict[str, Any], items: List[Item], plain: bool, auto: bool
+    file: File, namespace: Dict[str, Any], items: List[Item], plain: bool, limited: Set[str]
 ) -> Dict[str, Any]:
-    """Pickles items; those that fail are named and left out."""
+    """Pickles items; those that fail, and those over the limit of their role, are left out."""
     kept: List[Dict[str, Any]] = []
     while True:
         file.restart()
@@ -134,7 +135,7 @@ def _dump(
         for group in groups:
             with pack.Packer(file, namespace, plain or simple) as packer:
                 for item in group:
-                    about = _one(packer, file, item, auto)
+                    about = _one(packer, file, item, limited)
                     about["apart"] = item is group[0]
                     if "why" in about:
                         kept.append(about)
@@ -155,12 +156,12 @@ def _dump(
         items.remove(failed)  # its half in the memo is of no use: begin again
 
 
-def _one(packer: pack.Packer, file: File, item: Item, auto: bool) -> Dict[str, Any]:
+def _one(packer: pack.Packer, file: File, item: Item, limited: Set[str]) -> Dict[str, Any]:
     """Pickles one item; returns what is said of it, ``why`` where that failed."""
     role, name, value = item
     about: Dict[str, Any] = {"role": role, "name": name, "type": type(value).__name__}
     start = file.size
-    file.limit = start + RESULT_LIMIT if auto or role != "value" else float("inf")
+    file.limit = start + RESULT_LIMIT if role in limited else float("inf")
     try:
         packer.dump(value)
     except TooLarge:
