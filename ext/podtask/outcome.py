@@ -13,10 +13,12 @@ from .job import Verdict
 from .manifest import NO_CLIENT, OLD_PYTHON, OTHER_PYTHON
 from .pickles import MINOR
 from .runner.pack import mismatches
+from .runner.wire import CLOSED
 from .tracebacks import add_note, rebuild
 from .unpack import Undecoded, unpack
 
 LAST = "the last value"
+SEE_RAW = "; see task.raw"
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def decode(verdict: Verdict, where: str, hint: Callable[[BaseException], str]) -
             errors[int(item["name"])] = value
         elif isinstance(value, Undecoded):
             outcome.raw = Raw(verdict.parts, packed)
-            why = f"cannot be decoded here ({type(value.error).__name__}: {value.error}); see task.raw"
+            why = f"cannot be decoded here ({type(value.error).__name__}: {value.error}){SEE_RAW}"
             outcome.kept.append((item["name"] or LAST, item["type"], why))
         elif item["role"] == "result":
             outcome.result, outcome.has_result = value, True
@@ -193,7 +195,7 @@ def _absent(outcome: Outcome, kind: str, why: str) -> TaskError:
         do = "Return what can be pickled (list(...) of a generator), or write it to a volume."
     else:
         do = "Let the cell end with what can be pickled, or write it to a volume."
-    return TaskError(f"{what} ({kind}) did not come back: {why}", do)
+    return TaskError(f"{what} ({kind}) did not come back: {why.removesuffix(SEE_RAW)}", do)
 
 
 def _error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) -> BaseException | None:
@@ -210,6 +212,9 @@ def _error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) -> B
     if "oom" in end:
         return TaskError(f"The cell used more memory than the limit of {end['oom'] / 2**20:.0f} Mi of its "
                          f"container, and was killed (OOMKilled), in {where}.", "Raise --memory.")  # fmt: skip
+    if end.get("exit") == CLOSED:
+        return TaskError(f"The cell closed descriptors that are not its own, in {where}: what it leaves "
+                         "cannot be sent.", "Let it close only what it has opened.")  # fmt: skip
     if "signal" not in end:
         return TaskError(f"The cell's process ended itself with exit code {end.get('exit')}, in {where}.",
                          "os._exit does that, or code in C; its last output is above.")  # fmt: skip

@@ -25,6 +25,7 @@ from .unpicklable import culprit
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 LIMIT = 256 << 20
+STAYS = {"In", "Out", "get_ipython", "exit", "quit"}  # of the notebook itself
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,13 @@ def select(
     """Returns the values to send: those of ``wanted``, else those the cell reads.
 
     Raises:
-        InputError: a wanted name does not exist.
+        InputError: a wanted name does not exist, or is the notebook's own.
     """
     if wanted is not None:
+        own = [name for name in wanted if name in STAYS]
+        if own:
+            raise InputError(f"-i {own[0]}: this is the notebook's own, and stays there.",
+                             "Give what the cell needs of it a name: answer = Out[3], and -i answer.")  # fmt: skip
         missing = [name for name in wanted if name not in namespace]
         if missing:
             raise InputError(f"-i {missing[0]}: there is no such name in the notebook.",

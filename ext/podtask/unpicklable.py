@@ -135,7 +135,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _of_class(kind: type) -> Iterator[tuple[str, Any]]:
-    if kind.__module__ == "__main__":  # others travel by name
+    if _by_value(kind):
         for attribute, part in list(vars(kind).items()):
             yield f".{attribute}", getattr(part, "__func__", part)
 
@@ -158,8 +158,13 @@ def _of_object(value: Any) -> Iterator[tuple[str, Any]]:
         for name, slot in list(vars(kind).items()) if "__slots__" in vars(kind) else ():
             if isinstance(slot, types.MemberDescriptorType) and hasattr(value, name):
                 yield f".{name}", getattr(value, name)
-    if type(value).__module__ == "__main__":
+    if _by_value(type(value)):
         yield "'s class", type(value)
+
+
+def _by_value(kind: type) -> bool:
+    """Whether a class travels with its attributes: others are known by their name there."""
+    return kind.__module__ == "__main__" or "<locals>" in kind.__qualname__
 
 
 def _short(key: Any) -> str:
