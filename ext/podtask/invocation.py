@@ -16,7 +16,7 @@ from .unpicklable import Unsendable
 
 CALL = "__podtask_call__"
 DO = "Make it in the function instead, or give it just what it needs."
-PART = re.compile(rf"{CALL}(?:\[0\]|\[1\]\[(\d+)\]|\[2\]\['(\w+)'\])(.*)", re.DOTALL)
+PART = re.compile(rf"{CALL}(?:\[0\]|\[1\]\[(\d+)\]|\[2\]\['(\w+)(?:'|\.\.\.)\])(.*)", re.DOTALL)
 ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 
 
@@ -63,19 +63,22 @@ class Invocation:
             InputError: there are such; says what Python would.
         """
         try:
-            signature = inspect.signature(self.function)
+            # Not what a decorator has wrapped: it may take other arguments.
+            signature = inspect.signature(self.function, follow_wrapped=False)
         except (TypeError, ValueError):
             return  # of code in C, which may not say it
         try:
             signature.bind(*self.args, **self.kwargs)
         except TypeError as error:
             raise InputError(f"{self.name} cannot be called so: {error}.",
-                             f"It is {self.name}{signature}.") from None  # fmt: skip
+                             f"It is {self.name}{_plain(signature)}.") from None  # fmt: skip
 
-    def worded(self, error: Unsendable) -> InputError:
-        """Returns the error of a part that cannot be sent, in the caller's words for it."""
-        path = error.found.path
-        part = PART.fullmatch(path)
+    def worded(self, error: InputError) -> InputError:
+        """Returns an error of what is sent, in the caller's words for that."""
+        if not isinstance(error, Unsendable):
+            return InputError(error.what.replace(CALL, f"arguments of {self.name}"), error.do)
+        part = PART.fullmatch(error.found.path)
+        path = error.found.path.replace(CALL, f"arguments of {self.name}")
         if part is not None:
             number, name, inside = part.groups()
             place = f"{_nth(int(number) + 1)} argument" if number else f"argument {name}"
@@ -86,6 +89,17 @@ class Invocation:
             else:
                 path = f"The {place} of {self.name}"
         return replace(error.found, path=path).error(error.reader and self.name, DO)
+
+
+def _plain(signature: inspect.Signature) -> str:
+    """Returns it without annotations and values, which may be long or fail to say what they are."""
+    empty = inspect.Parameter.empty
+    bare = [
+        each.replace(annotation=empty, default=empty if each.default is empty else ...)
+        for each in signature.parameters.values()
+    ]
+    made = signature.replace(parameters=bare, return_annotation=empty)
+    return str(made).replace("=Ellipsis", "=...")
 
 
 def _nth(number: int) -> str:

@@ -65,10 +65,10 @@ class Work:
                 self.values, self.namespace, python, cell.settled, imported(cell.source),
                 int(amount(self.options.max_input)),
             )  # fmt: skip
-        except Unsendable as error:
+        except InputError as error:
             if self.call is not None:
                 raise self.call.worded(error) from None
-            line = cell.line_of(error.root)
+            line = cell.line_of(error.root) if isinstance(error, Unsendable) else None
             if line is not None:
                 raise InputError(f"Line {line} of the cell: {error.what}", error.do) from None
             raise

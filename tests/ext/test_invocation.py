@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -59,7 +60,41 @@ def test_call_that_cannot_work_starts_nothing(call: Callable[[], Any], says: str
     with pytest.raises(InputError, match=says) as caught:
         call()
     assert str(caught.value).startswith("pair cannot be called so: ")
-    assert caught.value.do == "It is pair(a: 'int', b: 'int') -> 'int'."
+    assert caught.value.do == "It is pair(a, b)."
+
+
+def injected(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a function its first argument."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function("given", *args, **kwargs)
+
+    return call
+
+
+def test_arguments_are_those_of_the_decorator() -> None:
+    """What wraps a function, and takes other arguments, is asked; a default's text is not."""
+
+    class Silent:
+        def __repr__(self) -> str:
+            raise LookupError("no text")
+
+    silent = Silent()
+
+    def plain(value: Any, more: Any = silent) -> Any:
+        return value, more
+
+    Invocation(injected(plain), (), {}).check()
+    with pytest.raises(InputError) as caught:
+        Invocation(plain, (), {}).check()
+    assert caught.value.do == "It is plain(value, more=...)."
+
+
+def test_arguments_that_are_too_large_are_called_so() -> None:
+    """The limit of the inputs names a call's arguments, not a name of ours."""
+    with pytest.raises(InputError, match=r"over the limit of 1: arguments of add \(tuple, 2 MiB\)"):
+        add.with_options(max_input="1Mi")(bytes(2 << 20))
 
 
 def test_function_that_does_not_say_what_it_takes_is_called() -> None:
@@ -77,9 +112,10 @@ def test_function_that_does_not_say_what_it_takes_is_called() -> None:
         (lambda: add(1, 2, *[3] * 8, LOCK), "The 11th argument of add (lock)"),
         (lambda: add({"a b": [LOCK]}), "The 1st argument of add: ['a b'][0] (lock)"),
         (lambda: add(1, key=LOCK), "The argument key of add (lock)"),
+        (lambda: podtask.run(dict, **{"k" * 60: LOCK}), f"The argument {'k' * 36} of dict (lock)"),
         (guarded, "LOCK (lock, read by guarded)"),
     ],
-    ids=["first", "second", "eleventh", "inside", "by name", "global"],
+    ids=["first", "second", "eleventh", "inside", "by name", "by a long name", "global"],
 )
 def test_what_cannot_be_sent_is_named_as_its_caller_does(
     call: Callable[[], Any], says: str, monkeypatch: pytest.MonkeyPatch
