@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from .handle import Task
+from .invocation import Invocation
 from .library import options as chosen_options
 from .options import RunOptions
 from .rows import Rows
 from .submission import call, follow
+from .template import PodTemplate
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,8 +38,17 @@ class TaskFunction(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<podtask.task {self.__wrapped__.__qualname__}>"
 
+    def __get__(self, instance: object, owner: type | None = None) -> TaskFunction[..., R]:
+        """Makes it a method: of an object, which goes along."""
+        if instance is None:
+            return self
+        return TaskFunction(types.MethodType(self.__wrapped__, instance), self._given)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs in a pod, shows its output as it comes, and returns what the function returns.
+
+        An ``async def`` is awaited there: the call gives its result, and ``await task.submit(...)``
+        does without blocking. Called by another task, in the pod, it is itself: a coroutine.
 
         Raises:
             BaseException: the function's own error, or a PodtaskError.
@@ -67,9 +79,13 @@ class TaskFunction(Generic[P, R]):
             return_exceptions: put an error in its result's place; else the first one ends all.
 
         Raises:
+            InputError: before anything is sent; the function does not take such arguments.
             BaseException: the first error of a call.
         """
-        calls = [functools.partial(self.submit, *args) for args in zip(*iterables, strict=False)]
+        rows = list(zip(*iterables, strict=False))
+        for args in rows:
+            Invocation(self.__wrapped__, args, {}).check()
+        calls = [functools.partial(self.submit, *args) for args in rows]
         return Rows(calls, max_parallel).follow(return_exceptions)
 
     def with_options(self, **options: Any) -> TaskFunction[P, R]:
@@ -78,7 +94,7 @@ class TaskFunction(Generic[P, R]):
         Raises:
             InputError: an option is unknown or wrong.
         """
-        RunOptions.of(**options)
+        _check(options)
         return TaskFunction(self.__wrapped__, {**self._given, **options})
 
 
@@ -102,8 +118,15 @@ def task(template: Any = None, **options: Any) -> Any:
         return TaskFunction(template, {})
     if template is not None:
         options = {"template": template, **options}
-    RunOptions.of(**options)  # a wrong one is told here; settings may yet change
+    _check(options)
     return lambda function: TaskFunction(function, options)
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Tells of a wrong option where it is written; settings, and what a name means, may yet change."""
+    template = RunOptions.of(**options).template
+    if template is not None and not isinstance(template, str):
+        PodTemplate.of(template)
 
 
 task.__module__ = __package__ or ""  # in a pod, where there is no podtask.function, too

@@ -1,39 +1,34 @@
-"""The handle of a task, for its user: plain calls, none of them asynchronous."""
+"""The handle of a task, for its user: what is known of it, and what else can be done to it."""
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import functools
 import queue
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
 from .backend import Glimpse
-from .course import Course
-from .errors import InputError, TaskTimeout
+from .errors import InputError
 from .feed import Feed, Update
+from .future import TaskFuture
 from .manifest import without_key
-from .outcome import Outcome, Raw
+from .outcome import Raw
 from .pretty import card
-from .pursuit import Pursuit
 from .screens import stand
 
 LAST_LINES = 20
 
 
-class Task:
-    """The handle of a submitted cell, shaped as a ``concurrent.futures.Future``, and awaitable.
+class Task(TaskFuture):
+    """The handle of a submitted cell: a ``concurrent.futures.Future``, and awaitable.
 
     Args:
         course: how it gets at its runner; it sets out at once.
     """
-
-    def __init__(self, course: Course) -> None:
-        self._pursuit = Pursuit(course)
 
     def __repr__(self) -> str:
         name = self.name if self.called == self.name else f"{self.called} ({self.name})"
@@ -53,10 +48,6 @@ class Task:
         if again is not None and not self.done():
             soon = self._pursuit.loop.asyncio.call_soon_threadsafe  # who is told must not wait
             self.feed.follow(lambda new: soon(again) if new.kind in ("phase", "done") else None)
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        yield from asyncio.wrap_future(self._pursuit.done).__await__()
-        return self.result()
 
     @property
     def name(self) -> str:
@@ -162,64 +153,16 @@ class Task:
     @property
     def error(self) -> BaseException | None:
         """What :meth:`result` would raise; None while it runs."""
-        return self._pursuit.done.result().error if self.done() else None
+        return self._failure(self.outcome()) if self.done() else None
 
     @property
     def raw(self) -> Raw | None:
         """The values that could not be decoded here; ``load()`` tries again."""
         return self.outcome().raw
 
-    def done(self) -> bool:
-        """Whether the task has ended."""
-        return self._pursuit.done.done()
-
-    def running(self) -> bool:
-        """Whether the cell has begun and not ended."""
-        return self.status == "Running"
-
-    def cancelled(self) -> bool:
-        """Whether it was ended by :meth:`cancel`."""
-        return self.status == "cancelled"
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Returns what :meth:`result` would raise; waits for the end.
-
-        Raises:
-            TaskTimeout: not ended within ``timeout`` seconds.
-        """
-        return self.outcome(timeout).error
-
     def add_done_callback(self, call: Callable[[Task], object]) -> None:
         """Calls ``call(task)`` from the background thread when the task has ended."""
         self._pursuit.done.add_done_callback(lambda _: call(self))
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Waits for the end, at most ``timeout`` seconds; returns whether it has come."""
-        concurrent.futures.wait([self._pursuit.done], timeout)
-        return self._pursuit.done.done()
-
-    def outcome(self, timeout: float | None = None) -> Outcome:
-        """Returns what came of the task, an error of the cell among it; waits for it.
-
-        Raises:
-            TaskTimeout: it has not ended within ``timeout`` seconds; it goes on.
-        """
-        if not self.wait(timeout):
-            raise TaskTimeout(f"{self.name} has not ended in {timeout} s; it goes on.",
-                              "Wait again, or cancel() it.")  # fmt: skip
-        return self._pursuit.done.result()
-
-    def result(self, timeout: float | None = None) -> Any:
-        """Returns the value of the last expression (of a function, what it returned).
-
-        Raises:
-            TaskTimeout: not ended within ``timeout`` seconds.
-            BaseException: the cell's own error, or a PodtaskError.
-        """
-        outcome = self.outcome(timeout)
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome.result
 
     def logs(self, container: str | None = None) -> str:
         """Returns the output so far; with a container's name, that container's log in the pod."""
@@ -244,20 +187,6 @@ class Task:
         """Asks for its events so far and its sidecars' last lines; None before there is a pod."""
         placement = self._pursuit.placement
         return self._pursuit.loop.start(placement.glimpse()) if placement else None
-
-    def interrupt(self) -> None:
-        """Raises KeyboardInterrupt in the cell; a task that has not begun is deleted."""
-        self._pursuit.loop.start(self._pursuit.interrupt())
-
-    def abandon(self) -> None:
-        """Ends the task, as :meth:`cancel` does, without waiting."""
-        self._pursuit.loop.asyncio.call_soon_threadsafe(self._pursuit.cancelled.set)
-
-    def cancel(self) -> None:
-        """Ends the task and deletes its pod; waits until the API server has taken that."""
-        self.abandon()
-        self._pursuit.done.exception()
-        self._delete()
 
     def delete(self) -> None:
         """Deletes the pod, of a finished task too."""
@@ -293,7 +222,3 @@ class Task:
         """Answers as :meth:`reply`, without waiting until that is sent."""
         if self._pursuit.channel is not None:
             self._pursuit.loop.start(self._pursuit.channel.reply(answer))
-
-    def _delete(self) -> None:
-        if self._pursuit.placement is not None:
-            self._pursuit.loop.start(self._pursuit.placement.delete()).result()

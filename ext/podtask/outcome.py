@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +13,12 @@ from .job import Verdict
 from .manifest import NO_CLIENT, OLD_PYTHON, OTHER_PYTHON
 from .pickles import MINOR
 from .runner.pack import mismatches
+from .runner.wire import CLOSED
 from .tracebacks import add_note, rebuild
 from .unpack import Undecoded, unpack
+
+LAST = "the last value"
+SEE_RAW = "; see task.raw"
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ class Outcome:
         usage: what it used: "cpu" in seconds, "process" and "container" in bytes of memory at most.
         raw: the pickles, where one could not be decoded here.
         notes: further lines for the user.
+        has_result: whether the last value came back.
+        call: name of the function whose call it was; empty for a cell.
     """
 
     status: str
@@ -83,6 +90,13 @@ class Outcome:
     raw: Raw | None = None
     notes: list[str] = field(default_factory=list)
     has_result: bool = False
+    call: str = ""
+
+    @functools.cached_property
+    def failure(self) -> BaseException | None:
+        """What to raise for who asks for the result: the error, or why there is none."""
+        stayed = [(kind, why) for name, kind, why in self.kept if name == LAST]
+        return _absent(self, *stayed[0]) if stayed and self.error is None else self.error
 
 
 def decode(verdict: Verdict, where: str, hint: Callable[[BaseException], str]) -> Outcome:
@@ -97,7 +111,7 @@ def decode(verdict: Verdict, where: str, hint: Callable[[BaseException], str]) -
     packed = end.get("packed", [])
     outcome = Outcome(
         end["status"],
-        kept=[(item["name"] or "the last value", item["type"], item["why"])
+        kept=[(item["name"] or LAST, item["type"], item["why"])
               for item in end.get("kept", []) if item["role"] != "error"],
         left=[(name, kind) for name, kind in end.get("left", [])],
         changed=end.get("changed", []),
@@ -105,6 +119,7 @@ def decode(verdict: Verdict, where: str, hint: Callable[[BaseException], str]) -
         missing=end.get("missing", []),
         seconds=end.get("seconds", 0.0),
         usage=end.get("usage", {}),
+        call=end.get("call", ""),
     )  # fmt: skip
     for root, version in end.get("versions", {}).items():
         outcome.notes += _mismatch(root, version)
@@ -119,8 +134,8 @@ def decode(verdict: Verdict, where: str, hint: Callable[[BaseException], str]) -
             errors[int(item["name"])] = value
         elif isinstance(value, Undecoded):
             outcome.raw = Raw(verdict.parts, packed)
-            why = f"cannot be decoded here ({type(value.error).__name__}: {value.error}); see task.raw"
-            outcome.kept.append((item["name"] or "the last value", item["type"], why))
+            why = f"cannot be decoded here ({type(value.error).__name__}: {value.error}){SEE_RAW}"
+            outcome.kept.append((item["name"] or LAST, item["type"], why))
         elif item["role"] == "result":
             outcome.result, outcome.has_result = value, True
         else:
@@ -172,6 +187,20 @@ def _raised(
     return error
 
 
+def _absent(outcome: Outcome, kind: str, why: str) -> TaskError:
+    """Returns what to raise for a last value that is not None and is not here."""
+    what = f"What {outcome.call} returned" if outcome.call else "The last value"
+    if outcome.raw is not None:
+        do = "Install here what it needs and call load() of the task's raw, or return plain data."
+    elif why.startswith("over "):
+        do = "Give it a name in the cell, and ask for that with -o (outputs=)."
+    elif outcome.call:
+        do = "Return what can be pickled (list(...) of a generator), or write it to a volume."
+    else:
+        do = "Let the cell end with what can be pickled, or write it to a volume."
+    return TaskError(f"{what} ({kind}) did not come back: {why.removesuffix(SEE_RAW)}", do)
+
+
 def _error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) -> BaseException | None:
     status = end["status"]
     if status == "ok":
@@ -188,6 +217,9 @@ def _error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) -> B
         held = f" when its largest process held {most / 2**20:.0f} Mi" if most else ""
         return TaskError(f"The cell used more memory than the limit of {end['oom'] / 2**20:.0f} Mi of its "
                          f"container, and was killed (OOMKilled){held}, in {where}.", "Raise --memory.")  # fmt: skip
+    if end.get("exit") == CLOSED:
+        return TaskError(f"The cell closed descriptors that are not its own, in {where}: what it leaves "
+                         "cannot be sent.", "Let it close only what it has opened.")  # fmt: skip
     if "signal" not in end:
         return TaskError(f"The cell's process ended itself with exit code {end.get('exit')}, in {where}.",
                          "os._exit does that, or code in C; its last output is above.")  # fmt: skip

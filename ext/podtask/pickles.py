@@ -64,9 +64,13 @@ def select(
     """Returns the values to send: those of ``wanted``, else those the cell reads.
 
     Raises:
-        InputError: a wanted name does not exist.
+        InputError: a wanted name does not exist, or is the notebook's own.
     """
     if wanted is not None:
+        own = [name for name in wanted if name in namespace and is_hidden(name, namespace)]
+        if own:
+            raise InputError(f"-i {own[0]}: this is the notebook's own, and stays there.",
+                             "Give what the cell needs of it a name: answer = Out[3], and -i answer.")  # fmt: skip
         missing = [name for name in wanted if name not in namespace]
         if missing:
             raise InputError(f"-i {missing[0]}: there is no such name in the notebook.",

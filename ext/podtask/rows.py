@@ -23,12 +23,13 @@ class Rows:
         max_parallel: so many at once.
 
     Raises:
-        InputError: ``max_parallel`` is not above zero.
+        InputError: ``max_parallel`` is not a whole number above zero.
     """
 
     def __init__(self, calls: Sequence[Callable[[], Task]], max_parallel: int) -> None:
-        if max_parallel < 1:
-            raise InputError(f"max_parallel={max_parallel} is not above zero.", "Give 1 or more.")
+        if not hasattr(max_parallel, "__index__") or max_parallel < 1:
+            raise InputError(f"max_parallel={max_parallel!r} is not a whole number above zero.",
+                             "Give 1 or more.")  # fmt: skip
         self._waiting = list(reversed(calls))
         self._most = max_parallel
         self._total = len(calls)
@@ -59,7 +60,7 @@ class Rows:
             raise KeyboardInterrupt
         if first is not None:
             raise first
-        return [task.error or task.result() for task in self._tasks]
+        return [task.result() if task.error is None else task.error for task in self._tasks]
 
     def _start(self) -> None:
         while self._waiting and sum(not task.done() for task in self._tasks) < self._most:

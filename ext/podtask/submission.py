@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ from .course import Fresh
 from .errors import InputError
 from .foreground import Foreground
 from .handle import Task
+from .invocation import Invocation
 from .library import options as chosen_options
 from .library import settled
 from .manifest import HIDDEN_KEY, Identity, Rendered
@@ -21,8 +21,6 @@ from .pickles import MINOR
 from .screens import screen
 from .template import PodTemplate
 from .work import prepare, with_script
-
-CALL = "__podtask_call__"
 
 
 def submit(
@@ -45,9 +43,10 @@ def submit(
     if callable(work):
         return call(work, args, kwargs, options)
     if args or kwargs:
-        raise InputError(
-            "Arguments go with a function only.", "Submit a callable, or no arguments."
-        )
+        meant = [name for name in kwargs if name in vars(RunOptions())]
+        does = f"For an option give options=RunOptions.of({meant[0]}=...)." if meant else ""
+        raise InputError("Arguments go with a function only.",
+                         does or "Submit a callable, or no arguments.")  # fmt: skip
     cell = Cell.of(work) if isinstance(work, str) else work
     if not isinstance(cell, Cell):
         raise InputError(f"An object of type {type(work).__name__} cannot be submitted.", "Submit a function or source text.")  # fmt: skip
@@ -62,11 +61,9 @@ def call(
     Raises:
         InputError: before anything is sent; says what is wrong.
     """
-    inner = inspect.unwrap(function)
-    namespace = getattr(inner, "__globals__", None) or sys.modules["__main__"].__dict__
-    wait = "await " if inspect.iscoroutinefunction(inner) else ""
-    cell = Cell(f"{wait}{CALL}[0](*{CALL}[1], **{CALL}[2])", "<podtask call>")
-    return Task(Fresh(prepare(cell, options, namespace, {CALL: (function, args, kwargs)})))
+    made = Invocation(function, args, kwargs)
+    made.check()
+    return Task(Fresh(prepare(made.cell, options, made.namespace, made)))
 
 
 def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:
@@ -85,8 +82,8 @@ def follow(task: Task) -> Any:
         BaseException: the task's own error, or a PodtaskError.
     """
     outcome = Foreground(task, screen()).follow()
-    if outcome.error is not None:
-        raise outcome.error
+    if outcome.failure is not None:
+        raise outcome.failure
     return outcome.result
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from .cell import Cell
 from .errors import InputError, StartError
 from .hints import lacks, missing_name, of_name
+from .invocation import Invocation
 from .job import Job
 from .manifest import Identity, label_value, render
 from .options import RunOptions
@@ -42,6 +43,7 @@ class Work:
     values: dict[str, Any]
     namespace: dict[str, Any]
     began: float = field(default_factory=time.monotonic)  # when it was begun to be made ready
+    call: Invocation | None = None  # what the cell stands for
 
     @functools.cached_property
     def inputs(self) -> Inputs:
@@ -58,8 +60,10 @@ class Work:
         try:
             limit = int(amount(self.options.max_input))
             return pack_inputs(self.values, self.namespace, python, cell, limit)
-        except Unsendable as error:
-            line = cell.line_of(error.root)
+        except InputError as error:
+            if self.call is not None:
+                raise self.call.worded(error) from None
+            line = cell.line_of(error.root) if isinstance(error, Unsendable) else None
             if line is not None:
                 raise InputError(f"Line {line} of the cell: {error.what}", error.do) from None
             raise
@@ -112,6 +116,7 @@ class Work:
             "log_result": not options.no_log_result,
             "local": options.local,
             "grace": options.grace,
+            "call": self.call.name if self.call is not None else "",
         }
         return Job(meta, inputs.parts)
 
@@ -129,17 +134,22 @@ def prepare(
     cell: Cell,
     options: RunOptions,
     namespace: dict[str, Any],
-    values: dict[str, Any] | None = None,
+    call: Invocation | None = None,
 ) -> Work:
     """Packs a cell's inputs and checks everything that can be checked here.
+
+    Args:
+        cell: it.
+        options: how to run it.
+        namespace: the notebook's.
+        call: what the cell stands for; it has the inputs then.
 
     Raises:
         InputError: an option, the template or an input is wrong.
     """
     began = time.monotonic()
     template = PodTemplate.of(options.template) if options.template is not None else PodTemplate()
-    if values is None:
-        values = select(cell.reads, options.inputs, namespace)
+    values = call.values if call else select(cell.reads, options.inputs, namespace)
     options = with_script(cell.source, options, template)
     size = len(json.dumps(cell.source))
     if size > MOST_SOURCE:
@@ -152,7 +162,7 @@ def prepare(
                          f"{MOST_WORDS >> 10} KiB can be sent.",
                          "Put what is long into a variable or a file of the cell.")  # fmt: skip
     render(template, options, Identity("podtask-check", "", 1), MINOR)
-    work = Work(cell, template, options, values, namespace, began)
+    work = Work(cell, template, options, values, namespace, began, call)
     _ = work.inputs  # packed now: the notebook may change them later
     return work
 

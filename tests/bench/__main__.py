@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import cells, form, many, memory, raw
+from tests.bench import capture, cells, form, many, memory, raw
 from tests.bench.table import Row, text
 from tests.cluster import provider
 from tests.cluster.handle import Cluster
@@ -27,6 +27,7 @@ def main() -> int:
     rounds = words.parse_args().rounds
     rows = [
         cells.load_ext(rounds),
+        capture.measure(rounds),
         *memory.measure(),
         *form.measure(max(2, rounds // 3)),
         many.running(rounds),

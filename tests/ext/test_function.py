@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import queue
+from concurrent.futures import CancelledError
 from typing import Any
 
 import podtask
@@ -60,6 +61,44 @@ def test_nested_call_runs_in_the_same_place(shell: Shell) -> None:
     assert (shell["d"], out) == (40, "in 1\nin 1\n")
 
 
+NESTED = """
+@podtask.task(local=True)
+def outer(x):
+    return times.local(x), times.map([x, 2]), submitted(x)
+def submitted(x):
+    try:
+        times.submit(x)
+    except RuntimeError as error:
+        return str(error).splitlines()
+"""
+
+
+def test_other_task_has_its_methods_in_the_pod(shell: Shell) -> None:
+    """Where one task uses another, local and map run in the same place; submit says what does."""
+    shell.run(SETUP)
+    shell.output(NESTED + "e = outer(1)")
+    local, mapped, said = shell["e"]
+    assert (local, mapped) == (20, [20, 40])
+    assert said[0] == "times.submit works in the notebook only: a pod starts no other."
+    assert "times(...), times.map(...) and times.local(...)" in said[1]
+    assert vars(shell["times"].__wrapped__) == {}
+
+
+def test_task_may_be_a_method(shell: Shell) -> None:
+    """Called, submitted, mapped over and called here, of the object that it is taken from."""
+    shell.run(
+        "import podtask\n"
+        "class Scale:\n    def __init__(self, by): self.by = by\n"
+        "    @podtask.task(local=True)\n    def times(self, x): return self.by * x\n"
+        "    @podtask.task(local=True)\n    def more(self, x): return self.times(x) + 1\n"
+        "s = Scale(3)"
+    )
+    shell.output("a = s.times(2), s.more(2), s.more.submit(3).result(), s.times.map([1, 2])")
+    assert shell["a"] == (6, 7, 10, [3, 6])
+    assert shell.run("s.more.local(1)") == 4
+    assert shell.run("Scale.times").__wrapped__ is shell.run("vars(Scale)['times'].__wrapped__")
+
+
 @pytest.mark.feature("A33")
 def test_coroutine_function_is_awaited_there() -> None:
     """The result of an ``async def`` task is what it returns, in .map too."""
@@ -112,9 +151,12 @@ def test_waiting_has_a_limit_and_cancelling_an_end() -> None:
         task.result(0.1)
     with pytest.raises(TimeoutError):
         task.exception(0.1)
-    task.cancel()
+    assert task.cancel()
     assert task.cancelled()
-    assert isinstance(task.exception(), KeyboardInterrupt)
+    for ask in (task.result, task.exception):
+        with pytest.raises(CancelledError, match="was cancelled"):
+            ask()
+    assert isinstance(task.error, CancelledError)
 
 
 @pytest.mark.feature("P01")
@@ -151,8 +193,14 @@ def test_options_are_checked_when_it_is_made() -> None:
         podtask.task(memory="lots")
     with pytest.raises(InputError, match="no option 'memry'"):
         square.with_options(memry="1Gi")
-    with pytest.raises(InputError, match="max_parallel=0"):
-        square.map([1], max_parallel=0)
+    wrong: Any
+    for wrong in (0, "x", 1.5):
+        with pytest.raises(InputError, match=f"max_parallel={wrong!r} is not a whole number"):
+            square.map([1], max_parallel=wrong)
+    with pytest.raises(InputError, match="A int is no pod template"):
+        podtask.task(3)
+    with pytest.raises(InputError, match="A int is no pod template"):
+        square.with_options(template=3)
     timed = square.with_options(timeout="5s")
     assert timed(3) == 9
     assert square(3) == 9

@@ -22,6 +22,33 @@ def _closure(lock: Any) -> Callable[[], Any]:
     return lambda: lock
 
 
+def _slotted(lock: Any) -> Any:
+    class Slotted:
+        __slots__ = ("guard",)
+
+    made: Any = Slotted()
+    made.guard = lock
+    return made
+
+
+def _defaults(lock: Any) -> Callable[..., Any]:
+    def locked(name: str, guard: Any = lock) -> Any:
+        return name, guard
+
+    return locked
+
+
+def _keyword(lock: Any) -> Callable[..., Any]:
+    def locked(*, guard: Any = lock) -> Any:
+        return guard
+
+    return locked
+
+
+def _class_with(lock: Any) -> Any:
+    return type("Model", (), {"guard": lock, "__module__": "__main__"})
+
+
 LOCK = threading.Lock()
 
 
@@ -126,8 +153,23 @@ def test_value_that_cannot_travel_is_named(python: str, value: Any, kind: str) -
         (types.SimpleNamespace(inner=types.SimpleNamespace(guard=LOCK)), "bad.inner.guard (lock)"),
         ({LOCK: 1}, "bad's key <unlocked"),
         (_closure(LOCK), "bad's lock (lock)"),
+        (_slotted(LOCK), "bad.guard (lock)"),
+        (_defaults(LOCK), "bad's default of guard (lock)"),
+        (_keyword(LOCK), "bad's default of guard (lock)"),
+        (_class_with(LOCK), "bad.guard (lock)"),
+        (_class_with(LOCK)(), "bad's class.guard (lock)"),
     ],
-    ids=["containers", "attributes", "key", "closure"],
+    ids=[
+        "containers",
+        "attributes",
+        "key",
+        "closure",
+        "slot",
+        "default",
+        "keyword",
+        "class",
+        "of its class",
+    ],
 )
 def test_place_inside_a_value_is_named(value: Any, path: str) -> None:
     """What cannot be pickled is named with the way to it."""

@@ -152,6 +152,13 @@ def test_death_of_the_worker_is_named(shell: Shell, source: str, says: str) -> N
     assert f"process {says}" in shown
 
 
+def test_closed_pipes_of_the_runner_are_named(shell: Shell) -> None:
+    """A cell that closes what is not its own is told so, without a traceback of ours."""
+    shown = shell.shown_error(LOCAL + "import os\nos.closerange(3, 64)\nprint('lost')")
+    assert "The cell closed descriptors that are not its own" in shown
+    assert "Traceback" not in shown
+
+
 def test_closed_descriptors_lose_nothing(shell: Shell) -> None:
     """A cell that closes its own streams goes on printing, and its value comes back."""
     out, _ = shell.output(LOCAL + "import os\nos.close(1)\nos.close(2)\nprint('still')\n5")

@@ -53,15 +53,32 @@ def test_address_without_a_port_is_refused(address: str) -> None:
 
 
 def test_task_gives_the_function_back() -> None:
-    """With and without options a decorated function is itself; it cannot submit."""
+    """With and without options a decorated function is itself; what a task has runs here."""
 
     def double(x: int) -> int:
         return 2 * x
 
-    for made in (standin.task(double), standin.task({"containers": []}, cpu="2")(double)):
+    ways: list[Any] = [standin.task(double), standin.task({"containers": []}, cpu="2")(double)]
+    for made in ways:
+        assert made.local(4) == 8
+        assert made.map([1, 2], max_parallel=2) == [2, 4]
+        with pytest.raises(RuntimeError, match=r"double\.submit works in the notebook only"):
+            made.submit(4)
         assert made is double
-        assert made.local(4) == 8  # type: ignore[attr-defined]
-        assert not hasattr(made, "submit")
+
+
+def test_map_in_a_pod_gives_errors_as_the_notebooks_does() -> None:
+    """The first one ends it, or it stands in its result's place."""
+
+    @standin.task
+    def half(x: int) -> float:
+        return 1 / x
+
+    with pytest.raises(ZeroDivisionError):
+        half.map([0, 1])
+    one, error = half.map([1, 0], return_exceptions=True)
+    assert one == 1.0
+    assert isinstance(error, ZeroDivisionError)
 
 
 def test_other_names_are_of_the_notebook() -> None:

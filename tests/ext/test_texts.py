@@ -16,6 +16,7 @@ SHOWS = "#: shows\n"
 VARIES = (
     (r"(?m)^[○●✓✗]? ?podtask-[0-9a-f]{10} · .*\n", ""),  # the status line
     (r"0x[0-9a-f]{6,}", "0xADDRESS"),
+    (r"podtask-[0-9a-f]{10}", "podtask-NAME"),
     (r"/tmp/\S+?/", "/tmp/"),
     (r"Cell In\[\d+\]", "Cell In[1]"),
     (r'File "<ipython-input-[^"]*"', 'File "<cell>"'),

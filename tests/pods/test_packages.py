@@ -47,7 +47,7 @@ def test_packages_are_installed_at_start(pods: Shell, address: str, index: int) 
                          f" --index-url http://{address}:{index}/one/ --env PIP_TRUSTED_HOST={address}\n{VERSION}")  # fmt: skip
     assert re.search(r"Installed podtasktest in \d+(\.\d+)? s\.", err)
     unreached = options.changed(index_url=f"http://{address}:1/one/")
-    with pytest.raises(StartError, match="No package index is reached from the pod"):
+    with pytest.raises(StartError, match="No package index is reached where the cell runs"):
         podtask.submit(VERSION, options=unreached).result(60)
     block = "# /// script\n# dependencies = ['podtasktest==1.0']\n# ///\n"
     assert podtask.submit(block + VERSION, options=options.changed(pip=())).result(60) == "1.0"

@@ -1,5 +1,6 @@
 """The worker as the supervisor sees it: a forked process, its pipes and its end."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -68,10 +69,13 @@ class Child:
             for fd in (nothing, self.events, self.replies, *ends.values()):
                 os.close(fd)
             code = work(self)
-        except BaseException:
-            import traceback
+        except BaseException as error:
+            if isinstance(error, OSError) and error.errno == errno.EBADF:
+                code = wire.CLOSED  # the cell has closed what is ours
+            else:
+                import traceback
 
-            os.write(2, traceback.format_exc().encode())
+                os.write(2, traceback.format_exc().encode())
         finally:
             os._exit(code)
 

@@ -20,6 +20,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 PROTOCOL = 5  # of the oldest Python in an image, 3.8+
 APART = 64 << 10  # bytes from which on a buffer goes apart
 ALIGN = 64  # so that arrays can lie where they arrive
+# Evaluated in the pod: makes of a function what a task is there.
+PLAIN = "__import__('_podtask_runner.standin', fromlist=['plain']).plain(function)"
 FILENAME = 10  # its place among the arguments of types.CodeType, since Python 3.8
 
 
@@ -134,24 +136,22 @@ def _carrying(notes: _Notes, file: Any, namespace: Dict[str, Any]) -> Any:
                 return obj.reduced
             notes.used(obj)
             if getattr(type(obj), "travels_as_its_function", False):
-                # In the pod a call of another task is a plain call.
-                reduced = super().reducer_override(obj.__wrapped__)
-                return obj.__qualname__ if reduced is NotImplemented else reduced
+                return _undecorated(obj, super().reducer_override(obj.__wrapped__))
             if type(obj) is types.CodeType:
                 return _filed(self.dispatch_table[types.CodeType](obj), obj)
             return _completed(super().reducer_override(obj), obj, parts)
 
         def _dynamic_function_reduce(self, func: Any) -> Any:
-            make, args, state, *how = super()._dynamic_function_reduce(func)
+            make, args, (attributes, slots), *how = super()._dynamic_function_reduce(func)
             if func.__globals__ is namespace:
                 # They travel by name, if at all: a value that comes back with a function must
                 # not change the notebook's behind the user's back.
-                found = state[1]["__globals__"]
+                found = slots["__globals__"]
                 notes.needs.update(found)
                 found.clear()
             if func.__closure__:  # each would get cells of its own, that none else sees change
                 args = (*args[:-1], tuple(map(shared, func.__closure__)))
-            return (*_numbered(func, _Made(make, *args), parts), state, *how)
+            return (*_numbered(func, _Made(make, *args), parts), (_own(attributes), slots), *how)
 
     def shared(cell: Any) -> _Made:
         return cells.setdefault(id(cell), _Made(parts._make_empty_cell))  # noqa: SLF001
@@ -159,6 +159,22 @@ def _carrying(notes: _Notes, file: Any, namespace: Dict[str, Any]) -> Any:
     made: Any = Pickler(file, protocol=PROTOCOL, buffer_callback=notes.apart)
     made.globals_ref[id(namespace)] = main
     return made
+
+
+def _undecorated(task: Any, reduced: Any) -> Any:
+    """Returns how a task travels: in the pod a call of another task is a plain call."""
+    if reduced is NotImplemented:
+        return task.__qualname__
+    return eval, (PLAIN, {"function": task.__wrapped__})
+
+
+def _own(attributes: Dict[str, Any]) -> Dict[str, Any]:
+    """Returns a function's attributes without those that make a task of it in a pod."""
+    return {
+        name: value
+        for name, value in attributes.items()
+        if type(value) is not types.FunctionType or "in_place" not in vars(value)
+    }
 
 
 def _numbered(obj: Any, made: _Made, parts: Any) -> Any:

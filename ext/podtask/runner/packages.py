@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -73,8 +74,6 @@ def _words(wanted: Dict[str, Any]) -> List[str]:
 
 
 def _failed(specs: List[str], said: str) -> InstallError:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    last = " | ".join(lines[-LAST_LINES:])
     names = ", ".join(specs)
     if "No module named pip" in said:
         return InstallError(f"The image has no pip, so {names} cannot be installed.",
@@ -85,7 +84,15 @@ def _failed(specs: List[str], said: str) -> InstallError:
         or "Name or service" in said
         or "name resolution" in said
     ):
-        return InstallError(f"No package index is reached from the pod, so {names} cannot be installed: {last}",
+        # pip's own last word is that there is no such package.
+        reason = re.search(r"\[Errno -?\d+\] ([^'\n]+)", said)
+        why = reason[1] if reason else "it does not answer"
+        return InstallError(f"No package index is reached where the cell runs, so {names} cannot be installed: {why}",
                             "Name one that is reached with --index-url, or an image that has the packages.")  # fmt: skip
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line.partition(":")[2].strip() for line in lines if line.startswith("ERROR:")]
+    # The last one of a conflict is only the address of a page about conflicts.
+    errors = [line for line in errors if not line.startswith("ResolutionImpossible")]
+    last = errors[-1] if errors else " | ".join(lines[-LAST_LINES:])
     return InstallError(f"pip cannot install {names}: {last}",
                         "Check the names and versions, and --index-url, --pre, --constraint.")  # fmt: skip

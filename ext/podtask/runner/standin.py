@@ -7,7 +7,7 @@ the notebook's own.
 
 import socket
 import time
-from typing import Any, Callable, Tuple
+from typing import Any, Iterable, List, Tuple
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5  # seconds between two tries
 
@@ -44,12 +44,39 @@ def wait_for(address: str, timeout: float = 30) -> None:
 def task(template: Any = None, **options: Any) -> Any:
     """Gives the function back: in a pod the call of a task is a plain call."""
     if callable(template) and not options:
-        return _plain(template)
-    return _plain
+        return plain(template)
+    return plain
 
 
-def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    function.local = function  # type: ignore[attr-defined] # as in the notebook
+def plain(function: Any) -> Any:
+    """Gives a function what a task has in the notebook; here all of it runs in the same pod."""
+
+    def local(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    def calls(
+        *iterables: Iterable[Any], max_parallel: int = 1, return_exceptions: bool = False
+    ) -> List[Any]:
+        results: List[Any] = []
+        for args in zip(*iterables):  # noqa: B905 -- Python 3.9 has no strict
+            try:
+                results.append(function(*args))
+            except Exception as error:
+                if not return_exceptions:
+                    raise
+                results.append(error)
+        return results
+
+    def submit(*args: Any, **kwargs: Any) -> None:
+        name = function.__name__
+        raise RuntimeError(
+            f"{name}.submit works in the notebook only: a pod starts no other.\n"
+            f"Here {name}(...), {name}.map(...) and {name}.local(...) run in the same pod."
+        )
+
+    function.local, function.map, function.submit = local, calls, submit
+    for made in (function.local, function.map, function.submit):
+        made.in_place = True  # by which the pickler leaves it here
     return function
 
 

@@ -1,7 +1,7 @@
 """Packs what a cell leaves: the values asked for, the last expression's, its errors."""
 
 import types
-from typing import IO, Any, Dict, List, Tuple
+from typing import IO, Any, Dict, List, Set, Tuple
 
 from . import changes, pack
 from .left import few
@@ -89,23 +89,25 @@ def pack_values(
     changed = [name for name in sorted(given.changed(namespace)) if not name.startswith("_")]
     own = [name for name in new if not isinstance(namespace[name], types.ModuleType)]
     auto = job.get("outputs") == "auto"
+    limited = {"error", *(["value"] if auto else []), *([] if job.get("call") else ["result"])}
     wanted = [*own, *changed] if auto else job.get("outputs") or []
     items = [("value", name, namespace[name]) for name in wanted if name in namespace]
     beyond = {name for _, name, _ in items[MOST_BACK:]}
     del items[MOST_BACK:]
-    end = _dump(File(file), namespace, [*items, *last], job["mode"] == "data", auto)
-    back = {item["name"] for item in end["packed"]}
+    end = _dump(File(file), namespace, [*items, *last], job["mode"] == "data", limited)
+    told = {item["name"] for item in [*end["packed"], *end["kept"]]}
     left = [
         [name, type(namespace[name]).__name__]
         for name in own
-        if name not in back and name not in beyond and not _imported(namespace[name])
+        if name not in told and name not in beyond and not _imported(namespace[name])
     ]
     if len(left) > MOST_TOLD:
         left[MOST_TOLD:] = [[f"{len(left) - MOST_TOLD} more", "names"]]
     missing = few([name for name in wanted if name not in namespace])
     changed = few([name for name in changed if name not in wanted])
     kept = _few_kept(end["kept"], len(beyond))
-    return {**end, "kept": kept, "missing": missing, "left": left, "changed": changed}
+    return {**end, "kept": kept, "missing": missing, "left": left, "changed": changed,
+            "call": job.get("call", "")}  # fmt: skip
 
 
 def _few_kept(kept: List[Dict[str, Any]], beyond: int) -> List[Dict[str, Any]]:
@@ -140,9 +142,9 @@ def _imported(value: Any) -> bool:
 
 
 def _dump(
-    file: File, namespace: Dict[str, Any], items: List[Item], plain: bool, auto: bool
+    file: File, namespace: Dict[str, Any], items: List[Item], plain: bool, limited: Set[str]
 ) -> Dict[str, Any]:
-    """Pickles items; those that fail are named and left out."""
+    """Pickles items; those that fail, and those over the limit of their role, are left out."""
     kept: List[Dict[str, Any]] = []
     while True:
         file.restart()
@@ -156,7 +158,7 @@ def _dump(
         for group in groups:
             with pack.Packer(file, namespace, plain or simple) as packer:
                 for item in group:
-                    about = _one(packer, file, item, auto)
+                    about = _one(packer, file, item, limited)
                     about["apart"] = item is group[0]
                     if "why" in about:
                         kept.append(about)
@@ -177,12 +179,12 @@ def _dump(
         items.remove(failed)  # its half in the memo is of no use: begin again
 
 
-def _one(packer: pack.Packer, file: File, item: Item, auto: bool) -> Dict[str, Any]:
+def _one(packer: pack.Packer, file: File, item: Item, limited: Set[str]) -> Dict[str, Any]:
     """Pickles one item; returns what is said of it, ``why`` where that failed."""
     role, name, value = item
     about: Dict[str, Any] = {"role": role, "name": name, "type": type(value).__name__}
     start = file.size
-    file.limit = start + RESULT_LIMIT if auto or role != "value" else float("inf")
+    file.limit = start + RESULT_LIMIT if role in limited else float("inf")
     try:
         packer.dump(value)
     except TooLarge:

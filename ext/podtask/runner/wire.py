@@ -13,6 +13,7 @@ PROTO = 1
 HEADER = struct.Struct("!BQII")
 MAX_META = 1 << 20
 MAX_DATA = 512 << 10
+CLOSED = 117  # exit code of a worker whose cell has closed the pipes to it
 
 _json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps makes one for each call
 

@@ -45,7 +45,8 @@ def main(job: Dict[str, Any], given: Optional[int], child: "Child") -> int:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     start = time.perf_counter()
     value, error = cell.run(shield)
-    error = cell.show(front, value if error is None else None) or error
+    shown = error is None and not job.get("call")  # what a function returns its caller may show
+    error = cell.show(front, value if shown else None) or error
     seconds = round(time.perf_counter() - start, 6)
     running = cell.running + settle(0 if isinstance(error, KeyboardInterrupt) else SECONDS)
     sys.stdout.flush()

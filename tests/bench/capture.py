@@ -1,0 +1,30 @@
+"""What a cell's inputs take before anything is sent: found in its code, and pickled."""
+
+from __future__ import annotations
+
+import time
+
+from podtask.cell import Cell
+from podtask.options import RunOptions
+from podtask.work import prepare
+
+from tests.bench.table import Row
+
+COUNT = 30
+SIZE = 1 << 10
+SAMPLES = 20
+
+
+def measure(rounds: int) -> Row:
+    """Returns the row of many small inputs; a kernel's first cell, which imports, is not counted."""
+    namespace = {f"name{place}": bytes([place]) * SIZE for place in range(COUNT)}
+    source = "\n".join(f"print(len({name}))" for name in namespace)
+    options = RunOptions.of(local=True)
+    samples = []
+    for _ in range(SAMPLES * rounds + 1):
+        start = time.perf_counter()
+        work = prepare(Cell.of(source), options, namespace)
+        samples.append((time.perf_counter() - start) * 1000)
+        if set(work.inputs.sizes) != set(namespace):
+            raise RuntimeError("not all inputs were found")
+    return Row(f"{COUNT} inputs of a kilobyte: capture and pickling", "ms", samples[1:], [], None, "<= 10 ms")  # fmt: skip
