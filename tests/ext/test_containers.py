@@ -44,7 +44,7 @@ def test_what_the_kubelet_tries_again_is_waited_for(reason: str, message: str) -
 def test_what_it_meets_at_each_try_is_given_up_within_ten_seconds() -> None:
     """An error that stays is not final at its first sight."""
     found = diagnose(waiting("CreateContainerError", 'no such device "/dev/x"'), "primary")
-    assert found.limit == 8
+    assert found.limit == 6
 
 
 PROGRAMS = {
