@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the directive beside this file
+sys.path.insert(0, str(Path(__file__).parent))  # for what is beside this file
 
 import podtask
 
@@ -20,8 +20,10 @@ html_theme = "furo"
 html_title = f"podtask {release}"
 html_show_sourcelink = False
 
-# The tests execute the notebooks, in pods where they need them; a build of the pages does not.
+# Executed as they are read, on this machine; those that need pods are shown without outputs.
+nb_custom_formats = {".ipynb": ["executed.executed", {}, False]}
 nb_execution_mode = "off"
+nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+CONNECTING = "Connecting"  # the phase of a task until its pod can be asked for
 
 
 class ByteStream(Protocol):

@@ -6,11 +6,12 @@ Only what every API server refuses or what cannot have been meant; the rest is t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import schema
 from .errors import InputError, Problem
+from .kinds import variable
 from .quantities import amount
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -26,6 +27,7 @@ VALUE_RULE = (
 ANNOTATIONS_BYTES = 256 * 1024
 OURS = "podtask-"
 SHOWN = 3
+NO_FLAGS: Mapping[str, str] = {}
 
 
 def refuse(found: Iterator[Problem]) -> None:
@@ -57,12 +59,21 @@ def template_problems(whole: dict[str, Any]) -> Iterator[Problem]:
                               f"Names that begin with {OURS} are ours: choose another.")  # fmt: skip
 
 
-def pod_problems(spec: dict[str, Any]) -> Iterator[Problem]:
-    """Yields what contradicts itself in a whole pod's spec, whose values are of their kinds."""
+def pod_problems(
+    spec: dict[str, Any], primary: str = "", flags: Mapping[str, str] = NO_FLAGS
+) -> Iterator[Problem]:
+    """Yields what contradicts itself in a whole pod's spec, whose values are of their kinds.
+
+    Args:
+        spec: the pod's.
+        primary: name of its primary container.
+        flags: resource -> the flag that has set the primary container's request for it.
+    """
     volumes = spec.get("volumes", [])
     yield from _names(volumes, "spec.volumes", {})
     for place, volume in enumerate(volumes):
         yield from _sources(volume, f"spec.volumes[{place}]")
+        yield from _sizes(volume, f"spec.volumes[{place}]")
     mountable = {volume["name"] for volume in volumes}
     seen: dict[str, str] = {}
     for kind in ("initContainers", "containers"):
@@ -75,7 +86,9 @@ def pod_problems(spec: dict[str, Any]) -> Iterator[Problem]:
                               "Give it one: only the primary container has a default.")  # fmt: skip
             yield from _ports(container.get("ports", []), f"{path}.ports")
             yield from _mounts(container.get("volumeMounts", []), f"{path}.volumeMounts", mountable)
-            yield from _resources(container.get("resources", {}), f"{path}.resources")
+            yield from _variables(container.get("env", []), f"{path}.env")
+            known = flags if container["name"] == primary else NO_FLAGS
+            yield from _resources(container.get("resources", {}), f"{path}.resources", known)
     yield from _labels(spec.get("nodeSelector", {}), "spec.nodeSelector")
 
 
@@ -97,6 +110,32 @@ def _sources(volume: dict[str, Any], path: str) -> Iterator[Problem]:
     if len(sources) > 1:
         yield Problem(path, f"({volume['name']}) has {len(sources)} sources: {', '.join(sources)}.",
                       "Keep one, and make a volume of the other.")  # fmt: skip
+
+
+def _sizes(volume: dict[str, Any], path: str) -> Iterator[Problem]:
+    limit = volume.get("emptyDir", {}).get("sizeLimit")
+    if limit is not None:
+        yield from _quantity(limit, f"{path}.emptyDir.sizeLimit")
+    claim = "ephemeral.volumeClaimTemplate.spec.resources"
+    found = volume
+    for key in claim.split("."):
+        found = found.get(key, {})
+    yield from _resources(found, f"{path}.{claim}")
+
+
+def _quantity(value: Any, path: str) -> Iterator[Problem]:
+    try:
+        amount(value)
+    except InputError as error:
+        yield Problem(path, f": {error.what}", error.do)
+
+
+def _variables(env: list[dict[str, Any]], path: str) -> Iterator[Problem]:
+    for place, entry in enumerate(env):
+        try:
+            variable(entry["name"])
+        except InputError as error:
+            yield Problem(f"{path}[{place}].name", f": {error.what}", error.do)
 
 
 def _ports(ports: list[dict[str, Any]], path: str) -> Iterator[Problem]:
@@ -137,21 +176,21 @@ def _mounts(mounts: list[dict[str, Any]], path: str, volumes: set[str]) -> Itera
         paths.add(where)
 
 
-def _resources(resources: dict[str, Any], path: str) -> Iterator[Problem]:
-    wrong = False
-    for part in ("requests", "limits"):
-        for key, value in resources.get(part, {}).items():
-            try:
-                amount(value)
-            except InputError as error:
-                wrong = True
-                yield Problem(f"{path}.{part}.{key}", f": {error.what}", error.do)
+def _resources(
+    resources: dict[str, Any], path: str, flags: Mapping[str, str] = NO_FLAGS
+) -> Iterator[Problem]:
+    wrong = [problem for part in ("requests", "limits")
+             for key, value in resources.get(part, {}).items()
+             for problem in _quantity(value, f"{path}.{part}.{key}")]  # fmt: skip
+    yield from wrong
     requests, limits = resources.get("requests", {}), resources.get("limits", {})
     for key in [] if wrong else [key for key in requests if key in limits]:
         if amount(requests[key]) > amount(limits[key]):
-            yield Problem(f"{path}.requests.{key}",
+            # What a flag has set stands nowhere in the user's template.
+            here = flags.get(key, f"{path}.requests.{key}")
+            yield Problem(here,
                           f"asks for {requests[key]} of {key}, over its limit of {limits[key]}.",
-                          f"Lower {path}.requests.{key}, or raise {path}.limits.{key}.")  # fmt: skip
+                          f"Lower {here}, or raise {path}.limits.{key}.")  # fmt: skip
 
 
 def _key(key: Any) -> bool:

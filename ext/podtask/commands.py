@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -23,12 +23,17 @@ class Session:
     Args:
         names: the notebook's variables.
         follow: shows a task in the cell that runs, and puts its values into the notebook.
-        last: the pod of the last cell that ran, without its key.
+        ran: the task of the last cell, detached or not.
     """
 
     names: dict[str, Any]
     follow: Callable[[Task], None]
-    last: dict[str, Any] = field(default_factory=dict)
+    ran: Task | None = None
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The pod of the last cell that ran, without its key; empty before there is one."""
+        return self.ran.manifest if self.ran is not None else {}
 
 
 def run(session: Session, line: str) -> None:

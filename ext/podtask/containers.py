@@ -25,9 +25,9 @@ NO_PROGRAM = re.compile(
 # A busy node's runtime answers late, and the kubelet asks again.
 BUSY = ("context deadline exceeded", "failed to reserve container name", "DeadlineExceeded")
 SUB_PATH = re.compile(r"subPath", re.IGNORECASE)
-START_SECONDS = 8  # for an error that the kubelet meets again at each try
+START_SECONDS = 6  # for an error that the kubelet meets again at each try
 PULL_SECONDS = 5  # a registry may answer wrongly once
-SIDECAR_SECONDS = 10  # a native sidecar is restarted
+SIDECAR_SECONDS = 6  # a native sidecar is restarted
 KEY_MISSING = re.compile(r"couldn't find key (?P<name>\S+) in (?P<kind>Secret|ConfigMap)")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from .attempts import Attempts
-from .backend import Ending, Placement
+from .backend import CONNECTING, Ending, Placement
 from .batch import enclosed
 from .channel import Channel
 from .errors import InputError, NameTaken, NoStream
@@ -148,6 +148,7 @@ class Fresh:
         """
         options, identity = self.options, self._identity
         if not options.local:
+            ears.on_phase(CONNECTING, "")
             identity = await self._arrive(identity, ears)
         rendered = render(self._work.template, options, identity, MINOR)
 

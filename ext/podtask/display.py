@@ -76,7 +76,9 @@ class View:
         outcome = self._task.outcome()
         self.show_status()
         self._finish(outcome)
-        self._screen.close(closing(self._task, outcome))
+        text = closing(self._task, outcome, self._screen.keeps_status)
+        if text:
+            self._screen.close(text)
         return outcome
 
     def _finish(self, outcome: Outcome) -> None:
@@ -182,9 +184,15 @@ class View:
         self._details.show()
 
 
-def closing(task: Task, outcome: Outcome) -> str:
-    """Returns the one line at the end: pod, duration, what came back, what stayed."""
-    parts = [f"{task.name or 'podtask'}", f"{task.seconds:.1f} s"]
+def closing(task: Task, outcome: Outcome, named: bool) -> str:
+    """Returns the one line at the end: pod, duration, what came back, what stayed.
+
+    Args:
+        task: the task.
+        outcome: its.
+        named: pod and duration stand elsewhere; without anything else the line is empty.
+    """
+    parts = [] if named else [f"{task.name or 'podtask'}", f"{task.seconds:.1f} s"]
     if task.channel in (EXEC, BATCH):  # not what is usual
         parts.append(f"by {task.channel}")
     sent = [

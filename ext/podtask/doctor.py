@@ -13,6 +13,7 @@ from .batch import MOST
 from .cluster.api import ApiError
 from .errors import ClusterError, PodtaskError
 from .loop import loop
+from .manifest import image_of
 from .options import BATCH, EXEC, FORWARD, RunOptions
 from .pickles import MINOR
 from .refusals import denied
@@ -176,8 +177,7 @@ def _started(options: RunOptions) -> Iterator[Finding]:
     """Runs a cell: whether the image is to be had, and which Python it has."""
     limit = min(options.start_timeout, START_SECONDS)
     task = submit(PROBE, options=options.changed(start_timeout=limit))
-    image = next((each["image"] for each in preview(options.template, options).pod["spec"]["containers"]
-                  if each["image"] and each.get("env")), "")  # fmt: skip
+    image = image_of(preview(options.template, options))
     try:
         python = task.result()
     except PodtaskError as error:

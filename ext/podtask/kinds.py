@@ -12,6 +12,9 @@ from .errors import InputError, nearest
 # Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
 TASK_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
+# Source: https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/
+VARIABLE = re.compile("[ -<>-~]+")
+
 
 def yes(given: Any) -> bool:
     """Returns a truth from one, or from the words for it.
@@ -46,6 +49,18 @@ def task_name(given: Any) -> str:
     if not TASK_NAME.fullmatch(str(given)):
         raise InputError(f"{given!r} is no name for a task.",
                          "Letters, digits, '_', '-' and '.', at most 63.")  # fmt: skip
+    return str(given)
+
+
+def variable(given: Any) -> str:
+    """Returns a name for an environment variable, of those that Kubernetes takes from 1.30 on.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not VARIABLE.fullmatch(str(given)):
+        raise InputError(f"{str(given)!r} is no name for an environment variable.",
+                         "One or more printable ASCII characters, no '=' among them.")  # fmt: skip
     return str(given)
 
 

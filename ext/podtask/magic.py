@@ -37,13 +37,13 @@ class PodtaskMagics(Magics):
         if options.dry_run:
             from .preview import Preview
 
-            return Preview.of(options, self._session.last)
+            return Preview.of(options, self._session.last, made.source)
         from .course import Fresh
         from .handle import Task
         from .work import prepare
 
         task = Task(Fresh(prepare(made, options, shell.user_ns)))
-        shell.user_ns["_task"] = task
+        self._session.ran = shell.user_ns["_task"] = task
         if options.name and options.name.isidentifier():
             shell.user_ns[options.name] = task
         if options.detach:
@@ -71,7 +71,6 @@ class PodtaskMagics(Magics):
         shell.user_ns["_task"] = task
         view = Foreground(task, screen(), "_task")
         outcome = view.follow()
-        self._session.last = task.manifest
         shell.user_ns.update(outcome.values)
         _raise_error(shell, task, made, outcome)
         if view.bundle is not None:

@@ -140,7 +140,7 @@ def render(
     }
     if identity.owner:
         metadata["ownerReferences"] = [identity.owner]
-    refuse(pod_problems(spec))
+    refuse(pod_problems(spec, name, {"cpu": "--cpu"} if options.cpu else {}))
     notices += _advice(spec, name)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
     return Rendered(pod, name, tuple(notices), linger)
@@ -148,19 +148,19 @@ def render(
 
 def env_of(rendered: Rendered) -> dict[str, str]:
     """Returns the plain environment variables of the primary container."""
-    for container in rendered.pod["spec"]["containers"]:
-        if container["name"] == rendered.primary:
-            return {entry["name"]: str(entry["value"])
-                    for entry in container.get("env", []) if "value" in entry}  # fmt: skip
-    return {}
+    env = _primary(rendered).get("env", [])
+    return {entry["name"]: str(entry["value"]) for entry in env if "value" in entry}
 
 
 def python_of(rendered: Rendered) -> str:
     """Returns the Python that the primary container's runner is started with."""
-    for container in rendered.pod["spec"]["containers"]:
-        if container["name"] == rendered.primary:
-            return str((container.get("command") or container.get("args") or ["python3"])[0])
-    return "python3"
+    primary = _primary(rendered)
+    return str((primary.get("command") or primary.get("args") or ["python3"])[0])
+
+
+def image_of(rendered: Rendered) -> str:
+    """Returns the image of the primary container."""
+    return str(_primary(rendered).get("image", ""))
 
 
 def grace_of(pod: dict[str, Any]) -> int:
@@ -189,6 +189,11 @@ def label_value(text: str) -> str:
     Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
     """
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:63].strip("-_.")
+
+
+def _primary(rendered: Rendered) -> dict[str, Any]:
+    containers = rendered.pod["spec"]["containers"]
+    return next((each for each in containers if each["name"] == rendered.primary), {})
 
 
 def _set_command(primary: dict[str, Any], options: RunOptions, notices: list[str]) -> None:
@@ -251,6 +256,8 @@ def _set_resources(spec: dict[str, Any], primary: dict[str, Any], options: RunOp
         requests["memory"] = limits["memory"] = options.memory
     if options.gpu:
         limits[options.gpu_key] = str(options.gpu)
+        if options.gpu_key in requests:  # an extended resource's must be its limit
+            requests[options.gpu_key] = str(options.gpu)
         _tolerate(spec, options.gpu_key)
     if options.gpu or options.shm:
         _set_shared_memory(spec, primary, options.shm)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import InputError, nearest
-from .kinds import lines, one_of, task_name, texts, yes
+from .kinds import lines, one_of, task_name, texts, variable, yes
 from .quantities import quantity
 
 DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
@@ -57,13 +57,14 @@ def pairs(given: Any) -> tuple[tuple[str, str], ...]:
     """Returns (name, value) pairs from ``NAME=VALUE`` texts or a mapping.
 
     Raises:
-        InputError: there is no ``=``, the name is reserved, or it is nothing of the kind.
+        InputError: there is no ``=``, the name is reserved or none, or it is nothing of the kind.
     """
     if isinstance(given, Mapping):
         found = [(str(name), str(value)) for name, value in given.items()]
     else:
         found = [_pair(item) for item in ([given] if isinstance(given, str) else _items(given))]
     for name, _ in found:
+        variable(name)
         if name.startswith("PODTASK_"):
             raise InputError(f"{name}: names that begin with PODTASK_ are reserved.",
                              "Choose another name.")  # fmt: skip

@@ -181,8 +181,10 @@ def _error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) -> B
         return TaskError(f"The pod was told to stop while the cell ran, in {where}{say and ': '}{say}.",
                          do or "A drained node or a deletion does that: run the cell again.")  # fmt: skip
     if "oom" in end:
+        most = end.get("usage", {}).get("process", 0)
+        held = f" when its largest process held {most / 2**20:.0f} Mi" if most else ""
         return TaskError(f"The cell used more memory than the limit of {end['oom'] / 2**20:.0f} Mi of its "
-                         f"container, and was killed (OOMKilled), in {where}.", "Raise --memory.")  # fmt: skip
+                         f"container, and was killed (OOMKilled){held}, in {where}.", "Raise --memory.")  # fmt: skip
     if "signal" not in end:
         return TaskError(f"The cell's process ended itself with exit code {end.get('exit')}, in {where}.",
                          "os._exit does that, or code in C; its last output is above.")  # fmt: skip

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from .cluster.api import ApiError
+from .cluster.credentials import NO_CONTEXT
 from .errors import ClusterError
 from .options import RunOptions
 from .remote import place
@@ -24,7 +25,7 @@ async def notebook_pod(options: RunOptions) -> dict[str, Any] | None:
     """
     api, namespace, _ = await place(options)
     name = os.environ.get("HOSTNAME", "")
-    if api.access.context != "in-cluster" or namespace != api.access.namespace or not name:
+    if api.access.context != NO_CONTEXT or namespace != api.access.namespace or not name:
         return None
     try:
         pod = await api.request("GET", f"/api/v1/namespaces/{namespace}/pods/{name}")

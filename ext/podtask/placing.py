@@ -6,30 +6,35 @@ import re
 
 from .findings import Diagnosis, Events, Pod, conditions, one_line
 
+# Taints of a node that is not well: who tolerates them gets a pod that does not start.
+AILING = r"\{node\.kubernetes\.io/(?:not-ready|unreachable|network-unavailable|\w+-pressure)\b"
 # Part of the scheduler's message -> category, what to do, field of the pod spec. The first that
 # is found; more than one may hold, as nodes differ: the scheduler's own words are shown.
 # Source: pkg/scheduler/framework/plugins/*, of Kubernetes 1.29 to 1.35.
 SCHEDULER = (
     (r'persistentvolumeclaim "[^"]+" (not found|is being deleted)', "volume",
      "Create the claim in the pod's namespace, or name another one", "volumes[].persistentVolumeClaim.claimName"),
-    (r"PersistentVolumeClaim|persistent volume|volume node affinity|volume count|CSI", "volume",
+    (r"PersistentVolume|persistent volume|volume node affinity|volume count|CSI", "volume",
      "See kubectl describe pvc; choose another claim", "volumes[].persistentVolumeClaim"),
-    (r"Insufficient (?P<what>\S+?)[,.]?(?:\s|$)", "resources",
-     "Ask for less {what} (--cpu, --memory, --gpu), or wait until some is free", "containers[].resources.requests"),
+    (r"Insufficient (?P<what>[^\s/]+/\S+?)[,.]?(?:\s|$)", "resources",
+     "Ask for less {what} (--gpu), or wait until some is free", "containers[].resources.limits"),
+    (r"Insufficient (?P<what>[^\s/]+?)[,.]?(?:\s|$)", "resources",
+     "Ask for less {what} (--cpu, --memory), or wait until some is free", "containers[].resources.requests"),
     (r"Too many pods", "resources", "Wait until other pods end", ""),
-    (r"node affinity/selector|node affinity|node selector", "selector or affinity",
+    (r"(?<!volume )(?<!PersistentVolume's )node affinity|node selector", "selector or affinity",
      "Choose labels that a node has (kubectl get nodes --show-labels)", "nodeSelector, affinity.nodeAffinity"),
     (r"pod (anti-)?affinity|anti-affinity", "selector or affinity",
      "Loosen the rules about other pods", "affinity.podAffinity, affinity.podAntiAffinity"),
     (r"topology spread", "selector or affinity", "Loosen the constraints", "topologySpreadConstraints"),
-    (r"untolerated taint", "taint", "Tolerate the taint of a node you may use", "tolerations"),
+    (rf"untolerated taint {AILING}", "node not ready", "Wait for the node, or ask who runs the cluster", ""),
+    (rf"untolerated taint(?! {AILING})", "taint", "Tolerate the taint of a node you may use", "tolerations"),
     (r"free ports", "resources", "Choose another host port, or none", "containers[].ports[].hostPort"),
     (r"were unschedulable", "taint", "Nodes are cordoned: wait, or ask who runs the cluster", ""),
 )  # fmt: skip
 MOUNT_REASONS = ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
 MISSING = re.compile(r'(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found', re.IGNORECASE)
 KEYS = re.compile(r"references? non-existent (?P<kind>secret|config) key: (?P<name>\S+)")
-MISSING_SECONDS = 8  # for who creates it beside the pod
+MISSING_SECONDS = 6  # for who creates it beside the pod
 
 
 def unplaced(pod: Pod) -> Diagnosis:

@@ -34,8 +34,8 @@ class Pod:
         chosen: str = AUTO,
     ) -> None:  # fmt: skip
         self.name: str = rendered.pod["metadata"]["name"]
-        self.url = (f"{api.access.context}/{namespace}/{self.name} "
-                    f"(kubectl -n {namespace} get pod {self.name})")  # fmt: skip
+        shows = api.access.kubectl(namespace, "get", "pod", self.name)
+        self.url = f"{api.access.context}/{namespace}/{self.name} ({shows})"
         self._api = api
         self._namespace = namespace
         self._path = f"/api/v1/namespaces/{namespace}/pods"
@@ -69,7 +69,6 @@ class Pod:
             NameTaken: by somebody's pod.
             PodtaskError: there is no cluster, it is not reached, or it refuses; says why.
         """
-        on_phase("Connecting", "")
         api = await Api.of(options.context)
         loop().at_exit(api.close)
         namespace = options.namespace or api.access.namespace

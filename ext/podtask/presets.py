@@ -165,8 +165,10 @@ def gpu(count: int = 1, key: str = "nvidia.com/gpu") -> Preset:
     """Gives the cell GPUs: the limit, a toleration of their nodes, shared memory for frameworks."""
 
     def edit(spec: dict[str, Any], primary: dict[str, Any]) -> None:
-        limits = primary.setdefault("resources", {}).setdefault("limits", {})
-        limits[key] = str(count)
+        resources = primary.setdefault("resources", {})
+        resources.setdefault("limits", {})[key] = str(count)
+        if key in resources.get("requests", {}):  # an extended resource's must be its limit
+            resources["requests"][key] = str(count)
         _append(spec, "tolerations", {"key": key, "operator": "Exists", "effect": "NoSchedule"})
         if not any(
             mount.get("mountPath") == "/dev/shm" for mount in primary.get("volumeMounts", [])

@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from .batch import VOLUME
 from .errors import PodtaskError
-from .manifest import TASK_LABEL
+from .manifest import CELL, KERNEL_LABEL, NAME_LABEL, NOTEBOOK_LABEL, TASK_LABEL, USER_LABEL
 from .marks import dropped, marks, short
 from .options import RunOptions
 from .pretty import call, card, spec_rows
@@ -20,6 +22,7 @@ from .submission import preview as render_preview
 from .template import PodTemplate
 
 OF_A_RUN = ("PODTASK_KEY", "PODTASK_PORT")
+LABELS_OF_A_RUN = (TASK_LABEL, KERNEL_LABEL, USER_LABEL, NAME_LABEL, NOTEBOOK_LABEL)
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,18 @@ class Preview:
     last: dict[str, Any]
 
     @classmethod
-    def of(cls, options: RunOptions, last: dict[str, Any]) -> Preview:
+    def of(cls, options: RunOptions, last: dict[str, Any], source: str = "") -> Preview:
         """Renders a pod and asks the API server for its opinion, where there is one.
+
+        Args:
+            options: of the cell.
+            last: the pod of the last run, without its key; empty before the first.
+            source: of the cell, whose script metadata may ask for a Python.
 
         Raises:
             InputError: the template or an option is wrong.
         """
-        rendered = render_preview(options.template, options)
+        rendered = render_preview(options.template, options, source)
         given = options.template
         template = PodTemplate.of(given) if given is not None else PodTemplate()
         verdict = _verdict(rendered.pod, options)
@@ -84,7 +92,7 @@ class Preview:
 
     def kubectl(self) -> str:
         """Returns the shell line that has the API server check this pod; it creates nothing."""
-        where = "".join(f" {flag} {value}" for flag, value in
+        where = "".join(f" {flag} {shlex.quote(value)}" for flag, value in
                         (("--context", self.options.context), ("-n", self.options.namespace)) if value)  # fmt: skip
         text = yaml.safe_dump(self.pod, sort_keys=False)
         return f"kubectl{where} create --dry-run=server --validate=strict -o yaml -f - <<'EOF'\n{text}EOF"
@@ -149,15 +157,24 @@ def _diff(one: dict[str, Any], other: dict[str, Any], first: str, second: str) -
 def _comparable(pod: dict[str, Any]) -> dict[str, Any]:
     """Returns a copy without what differs from run to run, and without our program."""
     made = _without_program(pod)
-    made.get("metadata", {}).pop("name", None)
-    for label in (TASK_LABEL, "podtask/kernel", "podtask/user"):
-        made.get("metadata", {}).get("labels", {}).pop(label, None)
-    for container in made.get("spec", {}).get("containers", []):
-        if "env" in container:
-            container["env"] = [
-                entry for entry in container["env"] if entry["name"] not in OF_A_RUN
-            ]
+    metadata, spec = made.get("metadata", {}), made.get("spec", {})
+    metadata.pop("name", None)
+    metadata.pop("ownerReferences", None)
+    metadata.get("annotations", {}).pop(CELL, None)
+    for label in LABELS_OF_A_RUN:
+        metadata.get("labels", {}).pop(label, None)
+    _leave_out(spec, "volumes", (VOLUME,))
+    for container in spec.get("containers", []):
+        _leave_out(container, "env", OF_A_RUN)
+        _leave_out(container, "volumeMounts", (VOLUME,))
     return made
+
+
+def _leave_out(there: dict[str, Any], part: str, names: tuple[str, ...]) -> None:
+    if part in there:
+        there[part] = [each for each in there[part] if each["name"] not in names]
+        if not there[part]:
+            del there[part]
 
 
 def _without_program(pod: dict[str, Any]) -> dict[str, Any]:
@@ -166,5 +183,6 @@ def _without_program(pod: dict[str, Any]) -> dict[str, Any]:
         for part in ("command", "args"):
             if boot_program() in container.get(part, []):
                 place = container[part].index(boot_program())
-                container[part][place] = "(podtask's first program)"
+                # In batch mode more of it follows.
+                container[part][place:] = ["(podtask's first program)"]
     return made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import queue
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 
@@ -61,8 +60,10 @@ async def terminal(name: str, container: str | None, options: RunOptions) -> str
         PodtaskError: there is no such task or container, or it has ended.
     """
     api, namespace, found = await _running(name, options)
-    return shlex.join(["kubectl", "--context", api.access.context, "-n", namespace, "exec", "-it", found.name,
-                       "-c", found.container(container), "--", "sh", "-c", LOGIN])  # fmt: skip
+    return api.access.kubectl(
+        namespace, "exec", "-it", found.name, "-c", found.container(container),
+        "--", "sh", "-c", LOGIN,
+    )  # fmt: skip
 
 
 async def _execute(

@@ -7,7 +7,7 @@ import concurrent.futures
 import time
 from typing import Any
 
-from .backend import Ending, Placement
+from .backend import CONNECTING, Ending, Placement
 from .channel import TakenOver
 from .course import Begun, Course, Ears
 from .errors import ClusterError, NoStream, PodtaskError, StartError
@@ -47,12 +47,12 @@ class Pursuit:
         self.course = course
         self.name = course.name
         self.status = "Pending"
-        self.phase = "Pending"
+        self.phase = "Pending" if course.options.local else CONNECTING
         self.phase_since = time.monotonic()
         self.began = self.phase_since - course.packing
         self.steps: list[tuple[str, float]] = [
             ("Packing", self.began),
-            ("Pending", self.phase_since),
+            (self.phase, self.phase_since),
         ]
         self.ended: float | None = None
         self.patience = course.options.start_timeout
@@ -140,7 +140,7 @@ class Pursuit:
                 raise KeyboardInterrupt(f"{self.name} was cancelled and its pod deleted.")
             if isinstance(found, Ending) and found.started:
                 ours = False  # until it is read: the log may hold the only copy
-                found = await left(begun.placement, begun.channel) or found
+                found = await left(begun.placement, begun.channel, self.cancelled) or found
                 ours = True
             again = self.course.again(found)
             if again:

@@ -44,7 +44,8 @@ def amount(given: Any) -> Decimal:
     """
     match = FORM.fullmatch(str(given))
     if not match:
-        raise InputError(f"{given!r} is not a quantity.", "Write 500m, 2, 512Mi or 8Gi.")
+        raise InputError(f"{given!r} is not a quantity.{_hint(str(given))}",
+                         "Write 500m, 2, 512Mi or 8Gi.")  # fmt: skip
     if match[3]:
         return Decimal(f"{match[1]}e{match[3]}")
     return Decimal(match[1]) * Decimal(str(FACTORS[match[2] or ""]))

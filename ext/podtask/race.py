@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from .backend import Ending, Placement
+from .errors import ClusterError
 from .job import Verdict
 
+AWAY_SECONDS, AGAIN_SECONDS = 60.0, 1.0
 LAST_WORDS_SECONDS = 2.0  # for frames under way when the status says "ended"
 
 
@@ -79,10 +83,28 @@ async def race(
             each.cancel()
 
 
-async def left(placement: Placement, channel: Talk) -> Verdict | None:
-    """Returns the verdict that a runner has left in its log, as nobody came for it in time."""
-    verdict = channel.last(await placement.whole_log())
-    return verdict and await _explained(verdict, placement)
+async def left(placement: Placement, channel: Talk, cancelled: asyncio.Event) -> Verdict | None:
+    """Returns the verdict that a runner has left in its log, as nobody came for it in time.
+
+    Args:
+        placement: of the runner.
+        channel: what was heard of it so far.
+        cancelled: set by the user.
+
+    Raises:
+        ClusterError: the log is not reached, for as long as an API server takes to restart.
+    """
+    end = time.monotonic() + AWAY_SECONDS
+    while True:
+        try:
+            verdict = channel.last(await placement.whole_log())
+        except ClusterError:
+            if cancelled.is_set() or time.monotonic() > end:
+                raise
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(cancelled.wait(), AGAIN_SECONDS)
+        else:
+            return verdict and await _explained(verdict, placement)
 
 
 async def _explained(verdict: Verdict, placement: Placement) -> Verdict:

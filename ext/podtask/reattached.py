@@ -21,7 +21,7 @@ from .readout import Readout
 from .refusals import denied
 from .remote import place
 from .runner import wire
-from .work import LACKS
+from .work import lacks
 
 
 async def look_up(name: str, options: RunOptions) -> tuple[Api, str, Found, list[str]]:
@@ -76,7 +76,7 @@ class Reattached:
 
     def hint(self, error: BaseException) -> str:
         """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
-        return LACKS if isinstance(error, ModuleNotFoundError) else ""
+        return lacks(error) if isinstance(error, ModuleNotFoundError) else ""
 
     async def begin(self, ears: Ears) -> Begun:
         """Finds the pod.

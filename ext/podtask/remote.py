@@ -69,8 +69,10 @@ async def _pod_template(name: str, options: RunOptions) -> PodTemplate:
         found = await api.request("GET", f"/api/v1/namespaces/{namespace}/podtemplates/{name}")
     except ApiError as error:
         if error.code == 404:
-            raise InputError(f"There is no pod template {name!r} in {where}.",
-                             f"`kubectl -n {namespace} get podtemplates` lists them.") from None  # fmt: skip
+            lists = api.access.kubectl(namespace, "get", "podtemplates")
+            raise InputError(
+                f"There is no pod template {name!r} in {where}.", f"`{lists}` lists them."
+            ) from None
         raise denied(error.code, error.message, "get", "podtemplates", where) from None
     return PodTemplate.of(found)
 

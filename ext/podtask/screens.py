@@ -8,11 +8,18 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
-STYLE = "font:12px/1.6 var(--jp-code-font-family,monospace);white-space:pre-wrap;color:var(--jp-ui-font-color2,#616161)"
+# Its left edge is that of JupyterLab's own text.
+STYLE = "padding-left:1ch;font:12px/1.6 var(--jp-code-font-family,monospace);white-space:pre-wrap;color:var(--jp-ui-font-color2,#616161)"
 
 
 class Screen(Protocol):
-    """Where things are shown."""
+    """Where things are shown.
+
+    Attributes:
+        keeps_status: the last status stays there to be read, so that nobody needs to say it again.
+    """
+
+    keeps_status: bool
 
     def write(self, name: str, text: str) -> None:
         """Writes to stdout or stderr."""
@@ -32,7 +39,7 @@ class Screen(Protocol):
         """Shows, or replaces, what unfolds under the status line: words, and them as HTML."""
 
     def close(self, text: str) -> None:
-        """Shows the closing line."""
+        """Shows a line of its own: the closing line, or a note."""
 
     def ask(self, prompt: str, password: bool) -> str:
         """Asks the person."""
@@ -40,6 +47,8 @@ class Screen(Protocol):
 
 class Terminal:
     """A plain terminal or a script: output as it is, status and notes to stderr."""
+
+    keeps_status = False
 
     def __init__(self) -> None:
         self._status = ""
@@ -69,7 +78,7 @@ class Terminal:
         """Nothing: a terminal does not unfold."""
 
     def close(self, text: str) -> None:
-        """Prints the closing line."""
+        """Prints it."""
         print(text, file=sys.stderr, flush=True)
 
     def ask(self, prompt: str, password: bool) -> str:
@@ -85,6 +94,8 @@ class Notebook(Terminal):
     Args:
         shell: the kernel's IPython shell.
     """
+
+    keeps_status = True
 
     def __init__(self, shell: Any) -> None:
         super().__init__()
@@ -132,7 +143,7 @@ class Notebook(Terminal):
         self._publish(self._details, {}, f"{self._id}-details", shown)
 
     def close(self, text: str) -> None:
-        """Shows the closing line, below the output."""
+        """Shows it below the output."""
         self._publish(_line(text), {}, None, False)
 
     def _publish(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from typing import Any
 
 from .backend import Ending, Glimpse, OnNote, OnPhase
@@ -150,9 +151,12 @@ class PodStatus:
         names = [each["name"] for each in listed
                  if each["name"] != self._primary and "waiting" not in each.get("state", {})]  # fmt: skip
         tails = await asyncio.gather(*(self._tail(name) for name in names))
-        events = [f"{each.get('reason', '')}: {one_line(each.get('message'))}"
-                  for each in self._events.seen or []]  # fmt: skip
-        return Glimpse(tuple(events), tuple(zip(names, tails, strict=True)))
+        events = Counter(f"{each.get('reason', '')}: {one_line(each.get('message'))}"
+                         for each in self._events.seen or [])  # fmt: skip
+        lines = (
+            line if times == 1 else f"{line} ({times} times)" for line, times in events.items()
+        )
+        return Glimpse(tuple(lines), tuple(zip(names, tails, strict=True)))
 
     async def logs(self, container: str | None) -> str:
         """Returns a container's log.
@@ -214,7 +218,9 @@ class PodStatus:
         say = f"{self._name} {verb}: {found.say}."
         lines = await self._last_lines(found.log) if found.log else ""
         lost = found.lost or (found.category == "deleted" and not self.placed)
-        return Ending(say + lines, found.do, found.code, started, lost)
+        # What told it to stop says more than the code that it then ended with.
+        code = found.code if found.category == "ended" else None
+        return Ending(say + lines, found.do, code, started, lost)
 
     def _tell_of_sidecars(self) -> None:
         told = self._mourned

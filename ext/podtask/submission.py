@@ -20,7 +20,7 @@ from .options import RunOptions
 from .pickles import MINOR
 from .screens import screen
 from .template import PodTemplate
-from .work import prepare
+from .work import prepare, with_script
 
 CALL = "__podtask_call__"
 
@@ -94,7 +94,7 @@ def render(work: Any = None, template: Any = None, **options: Any) -> dict[str, 
     """Returns the pod that a cell would get, in wire form; nothing is sent.
 
     Args:
-        work: the cell; what it does has no influence on the pod.
+        work: the cell; of what it says only its script metadata has an influence on the pod.
         template: pod template, by its name or in any form that ``PodTemplate.of`` takes.
         options: as of the magic; the settings beneath them.
 
@@ -103,10 +103,12 @@ def render(work: Any = None, template: Any = None, **options: Any) -> dict[str, 
     """
     given = {"template": template} if template is not None else {}
     chosen = chosen_options({**given, **options})
-    return preview(chosen.template, chosen).pod
+    source = work.source if isinstance(work, Cell) else work if isinstance(work, str) else ""
+    return preview(chosen.template, chosen, source).pod
 
 
-def preview(template: Any, options: RunOptions) -> Rendered:
+def preview(template: Any, options: RunOptions, source: str = "") -> Rendered:
     """Returns what :func:`render` does, with the notices of what the rules overwrote."""
-    chosen = PodTemplate.of(template) if template is not None else None
+    chosen = PodTemplate.of(template) if template is not None else PodTemplate()
+    options = with_script(source, options, chosen)
     return render_pod(chosen, options, Identity("podtask-preview", HIDDEN_KEY, 1), MINOR)

@@ -25,7 +25,7 @@ class PodTemplate:
     """A pod to run cells in: Flyte's four fields, under the same names.
 
     Args:
-        pod_spec: V1PodSpec, dict (wire form or snake_case) or None.
+        pod_spec: V1PodSpec, dict (wire form or snake_case), YAML text of one, or None.
         primary_container_name: the container whose process is the cell.
         labels: labels of the pod.
         annotations: annotations of the pod.
@@ -44,7 +44,8 @@ class PodTemplate:
     def __post_init__(self) -> None:
         if not isinstance(self.primary_container_name, str) or not self.primary_container_name:
             raise InputError("primary_container_name is empty.", "Name a container: primary, say.")
-        spec = wire(self.pod_spec) if self.pod_spec is not None else {}
+        given = self.pod_spec if self.pod_spec is not None else {}
+        spec = wire(_yaml(given, "pod_spec") if isinstance(given, str) else given)
         _check_spec(spec)
         object.__setattr__(self, "pod_spec", spec)
         for name in ("labels", "annotations"):
@@ -82,7 +83,7 @@ class PodTemplate:
         if isinstance(given, Path) or (isinstance(given, str) and "\n" not in given):
             return cls._of_file(Path(given))
         if isinstance(given, str):
-            return cls._of_yaml(given, "the YAML text")
+            return cls._of_dict(wire(_yaml(given, "the YAML text")), "the YAML text")
         found = wire(given)
         if not isinstance(found, dict):
             raise InputError(f"A {type(given).__name__} is no pod template.",
@@ -96,23 +97,7 @@ class PodTemplate:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"Cannot read the pod template {path}: {error}",
                              "Name a variable of this notebook, or a YAML file.") from None  # fmt: skip
-        return cls._of_yaml(text, str(path))
-
-    @classmethod
-    def _of_yaml(cls, text: str, where: str) -> PodTemplate:
-        try:
-            found = documents(text)
-        except ValueError as error:
-            raise InputError(
-                f"{where} is no YAML: {error}", "Mend the file and run again."
-            ) from None
-        if len(found) != 1:
-            raise InputError(f"{where} has {len(found)} documents, not one.",
-                             "Keep the pod, or the pod template, alone in it.")  # fmt: skip
-        if not isinstance(found[0], dict):
-            raise InputError(f"{where} is no pod spec but a {type(found[0]).__name__}.",
-                             "Give the YAML of a Pod, a PodSpec or a PodTemplate.")  # fmt: skip
-        return cls._of_dict(wire(found[0]), where)
+        return cls._of_dict(wire(_yaml(text, str(path))), str(path))
 
     @classmethod
     def _of_dict(cls, found: dict[str, Any], where: str) -> PodTemplate:
@@ -200,6 +185,21 @@ def primary_container(spec: dict[str, Any], name: str) -> dict[str, Any]:
             )
     containers.append({"name": name})
     return containers[-1]  # type: ignore[no-any-return]
+
+
+def _yaml(text: str, where: str) -> dict[str, Any]:
+    try:
+        found = documents(text)
+    except ValueError as error:
+        raise InputError(f"{where} is no YAML: {error}", "Mend it and run again.") from None
+    if len(found) != 1:
+        raise InputError(f"{where} has {len(found)} documents, not one.",
+                         "Keep the pod, or the pod template, alone in it.")  # fmt: skip
+    if not isinstance(found[0], dict):
+        raise InputError(f"{where} is no pod spec but a {type(found[0]).__name__}.",
+                         "Give YAML of a Pod, a PodSpec or a PodTemplate; PodTemplate.of reads a file.")  # fmt: skip
+    made: dict[str, Any] = found[0]
+    return made
 
 
 def _check_spec(spec: Any) -> None:

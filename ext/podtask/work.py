@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,9 +31,6 @@ MOST_SOURCE = 768 << 10  # bytes as JSON: it goes in the head of one frame, of 1
 MOST_WORDS = 128 << 10  # of options, in the same head; a longer variable would start no process
 OLDEST = (3, 9)
 LOCAL_SECONDS = 60.0  # a process on this machine outlives its kernel no longer
-LACKS = (
-    "The image lacks this module: install it with --pip, or name an image that has it with --image."
-)
 KERNEL = secrets.token_hex(6)  # marks the pods of this process
 
 
@@ -124,7 +122,7 @@ class Work:
     def hint(self, error: BaseException) -> str:
         """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
         if isinstance(error, ModuleNotFoundError):
-            return "" if self.options.local else LACKS
+            return "" if self.options.local else lacks(error)
         if type(error) is not NameError:  # the words of the user's own classes are theirs
             return ""
         unknown = re.match(r"name '(\w+)' is not defined", str(error))
@@ -149,7 +147,7 @@ def prepare(
     template = PodTemplate.of(options.template) if options.template is not None else PodTemplate()
     if values is None:
         values = select(cell.reads, options.inputs, namespace)
-    options = _with_script(cell, options, template)
+    options = with_script(cell.source, options, template)
     size = len(json.dumps(cell.source))
     if size > MOST_SOURCE:
         raise InputError(f"The cell has {size >> 10} KiB of code; {MOST_SOURCE >> 10} KiB can be sent.",
@@ -166,9 +164,13 @@ def prepare(
     return work
 
 
-def _with_script(cell: Cell, options: RunOptions, template: PodTemplate) -> RunOptions:
-    """Returns options with what the cell's script metadata asks for."""
-    script = Script.of(cell.source)
+def with_script(source: str, options: RunOptions, template: PodTemplate) -> RunOptions:
+    """Returns options with what a source's script metadata asks for.
+
+    Raises:
+        InputError: the metadata is wrong, or there is no such Python.
+    """
+    script = Script.of(source)
     if script.packages:
         options = options.changed(pip=(*script.packages, *options.pip))
     if script.python and not options.image and not options.local:
@@ -179,6 +181,18 @@ def _with_script(cell: Cell, options: RunOptions, template: PodTemplate) -> RunO
         if not image and minor != MINOR:
             return options.changed(image=f"python:{minor}-slim")
     return options
+
+
+def lacks(error: ModuleNotFoundError) -> str:
+    """Returns what may mend it that the image lacks a module, in a line."""
+    root, inner, _ = (error.name or "").partition(".")
+    version = getattr(sys.modules.get(root), "__version__", None)
+    of = of_it = ""
+    # A package of another version is there, as numpy 1 is for the arrays of numpy 2.
+    if inner and isinstance(version, str):
+        of, of_it = f" of {root}, which is {version} in the notebook", " in that version"
+    return (f"The image lacks this module{of}: install it{of_it} with --pip, or name an image that "
+            "has it with --image.")  # fmt: skip
 
 
 def user() -> str:

@@ -55,7 +55,12 @@ class Form:
 
     def shows(self, expected: dict[str, Any]) -> None:
         """Waits until the YAML is that of a template's wire form; fails with the difference."""
-        while (text := self.text) and (shown := PodTemplate.of(text + "\n").to_dict()) != expected:
+        while True:
+            text = self.text
+            assert text, "the YAML is empty"
+            shown = PodTemplate.of(f"{text}\n").to_dict()
+            if shown == expected:
+                return
             try:
                 self.page.wait_for_function(
                     f"text => ({TEXT})() !== text", arg=text, timeout=10_000

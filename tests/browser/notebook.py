@@ -106,6 +106,12 @@ class Notebook:
         self.start(number)
         self.ended(number)
 
+    def run_unseen(self, source: str) -> None:
+        """Runs what is in no cell, and waits for its end; nothing is shown or counted."""
+        self.page.evaluate(
+            "async code => { const s = window.jupyterapp.shell.currentWidget.sessionContext.session;"
+            " await s.kernel.requestExecute({code, silent: true, store_history: false}).done }", source)  # fmt: skip
+
     def ended(self, number: int) -> None:
         """Waits until a cell has run."""
         self.page.wait_for_function(ENDED, arg=[number, self._before.get(number)])
@@ -122,6 +128,19 @@ class Notebook:
         """Returns which of the kernel's executions a cell's last one was."""
         found: int | None = self.page.evaluate(
             "n => window.jupyterapp.shell.currentWidget.content.widgets[n].model.executionCount", number)  # fmt: skip
+        return found
+
+    def watch(self, number: int) -> None:
+        """Keeps the heights that the output under a cell has from now on, one for each that is drawn."""
+        self.page.evaluate(
+            "area => { window.heights = []; new ResizeObserver(([e]) =>"
+            " window.heights.push(e.contentRect.height)).observe(area) }",
+            self.cell(number).locator(".jp-OutputArea").first.element_handle())  # fmt: skip
+
+    @property
+    def heights(self) -> list[float]:
+        """Those heights so far."""
+        found: list[float] = self.page.evaluate("window.heights")
         return found
 
     def unfold(self, number: int, title: str = "") -> None:

@@ -103,6 +103,19 @@ def test_reload_in_the_middle(
     notebook.shot("cells-reloaded")
 
 
+def test_nothing_flickers(open_notebook: Callable[..., Any], in_pods: Lab) -> None:
+    """From the first phase to the value the output grows, with its details, and is never lower."""
+    lines = "import time\nfor n in range(8):\n    print(n, flush=True)\n    time.sleep(0.3)"
+    notebook = open_notebook(LOAD, f"%%podtask --image {IMAGE} -o n\n{lines}\nn", lab=in_pods)
+    notebook.run(0)
+    notebook.watch(1)
+    notebook.run(1)
+    notebook.shows(1, "back: n")
+    heights = notebook.heights
+    assert len(set(heights)) > 5
+    assert heights == sorted(heights)
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_saved_and_opened_again(
     open_notebook: Callable[..., Any], in_pods: Lab, dark: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,11 +13,19 @@ import pytest
 import yaml
 from podtask.commands import COMMANDS
 from podtask.doctor import role
+from podtask.handle import Task
 from podtask.options import RunOptions
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*/*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md")),
+    DOCS / "index.md",
+    *sorted(DOCS.glob("*/*.md")),
+]
+NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
+# Of nbconvert and of %podtask save; and one of which Tab is to make more.
+OTHERS = {"--execute", "--user", "--me"}
 
 
 @pytest.fixture(scope="module")
@@ -47,16 +56,60 @@ def test_every_page_and_notebook_is_reached(site: Path) -> None:
             assert f"{page.parent.name}/{page.stem}.html" in index
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.stem}")
+def text_of(page: Path) -> str:
+    """Returns the text of a page; of a notebook all cells but those that are to fail."""
+    if page.suffix != ".ipynb":
+        return page.read_text()
+    cells = json.loads(page.read_text())["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells
+                       if "raises-exception" not in cell["metadata"].get("tags", ()))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, *NOTEBOOKS], ids=lambda page: f"{page.parent.name}/{page.stem}"
+)
 def test_flags_that_pages_name_exist(page: Path) -> None:
-    """No page tells of an option that is gone, and none of another project's."""
+    """No page and no notebook tells of an option that is gone, and none of another project's."""
     known = {flag for field in fields(RunOptions) for flag in field.metadata["flags"]}
-    text = page.read_text()
+    text = text_of(page)
     for cell in re.findall(r"%%podtask([^\n`]*)", text):
         for flag in re.findall(r"(?<!\S)--?[a-z][-a-z]*", cell):
-            assert flag in known, flag
+            assert flag in known | OTHERS, flag
+    for flag in re.findall(r"`(--[a-z][-a-z]*)", text):
+        assert flag in known | OTHERS, flag
     for command in re.findall(r"%podtask ([a-z]+)", text.replace("%%podtask", "")):
         assert command in COMMANDS, command
+
+
+def test_every_picture_is_shown() -> None:
+    """Each picture is on a page, or in the README."""
+    text = "".join(page.read_text() for page in PAGES)
+    for picture in DOCS.glob("pictures/*.png"):
+        assert f"pictures/{picture.name}" in text
+
+
+def test_notebooks_of_the_site_have_outputs(site: Path) -> None:
+    """What a notebook shows is on its page, where it needs no cluster; the form as in a file."""
+    for name, shown in (("quickstart", "12.56636"), ("errors", "Did you mean"), ("form", "podtask-card")):  # fmt: skip
+        assert shown in (site / "notebooks" / f"{name}.html").read_text()
+
+
+def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
+    """The members are listed by name: those that podtask itself uses are left out, and no other."""
+    page = (site / "reference" / "python.html").read_text()
+    listed = set(re.findall(r'id="podtask\.Task\.([a-z_]+)"', page))
+    own = {"abandon", "answer_soon", "feed", "glimpse", "outcome", "patience", "reply", "updates"}
+    assert listed == {name for name in vars(Task) if not name.startswith("_")} - own
+
+
+def test_map_of_the_code_names_every_module() -> None:
+    """CONTRIBUTING.md has a word on each module of the package, its runner and the form."""
+    text = (ROOT / "CONTRIBUTING.md").read_text().partition("notebooks/ ")[0]
+    columns = re.findall(r"^ {2,8}([a-z_/ ]+?)(?: {2,}|$)", text, re.MULTILINE)
+    named = {word for names in columns for word in names.split()}
+    for folder in ("ext/podtask", "ext/podtask/runner", "widgets/podtask_widgets"):
+        there = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}
+        assert there <= named, there - named
 
 
 @pytest.mark.parametrize("page", ["rights", "jupyterhub"])

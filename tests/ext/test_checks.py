@@ -27,6 +27,11 @@ def volumes(*given: dict[str, Any]) -> dict[str, Any]:
     return {"containers": [{"name": "primary"}], "volumes": list(given)}
 
 
+def ephemeral(resources: dict[str, Any]) -> dict[str, Any]:
+    claim = {"spec": {"accessModes": ["ReadWriteOnce"], "resources": resources}}
+    return {"name": "v", "ephemeral": {"volumeClaimTemplate": claim}}
+
+
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
@@ -44,6 +49,9 @@ def volumes(*given: dict[str, Any]) -> dict[str, Any]:
         (side(resources={"limits": {"cpu": "2 cores"}}), "spec.containers[1].resources.limits.cpu"),
         (side(resources={"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}}),
          "spec.containers[1].resources.requests.cpu asks for 2 of cpu, over its limit of 1500m"),
+        (side(env=[{"name": "A=B", "value": "1"}]), "spec.containers[1].env[0].name : 'A=B' is no name for an"),
+        (side(env=[{"name": "A"}, {"name": "", "value": "1"}]), "spec.containers[1].env[1].name : '' is no name"),
+        (side(env=[{"name": "Ä", "value": "1"}]), "spec.containers[1].env[0].name : 'Ä' is no name"),
         (side(env=[{"name": "A", "value": 1}]), "spec.containers[1].env[0].value is a number, not text"),
         (side(name="Side_Car"), "spec.containers[1].name 'Side_Car' is not a valid name"),
         (side(image=None), "spec.containers[1].image of container 'side' is not given"),
@@ -54,6 +62,12 @@ def volumes(*given: dict[str, Any]) -> dict[str, Any]:
          "spec.volumes[1].name 'v' is the name of spec.volumes[0] too"),
         (volumes({"name": "v", "emptyDir": {}, "hostPath": {"path": "/"}}),
          "spec.volumes[0] (v) has 2 sources: emptyDir, hostPath"),
+        (volumes({"name": "v", "emptyDir": {"sizeLimit": "8GB"}}),
+         "spec.volumes[0].emptyDir.sizeLimit : '8GB' is not a quantity. Did you mean 8Gi?"),
+        (volumes(ephemeral({"requests": {"storage": "1 Gi"}})),
+         "spec.volumes[0].ephemeral.volumeClaimTemplate.spec.resources.requests.storage : '1 Gi' is not"),
+        (volumes(ephemeral({"requests": {"storage": "2Gi"}, "limits": {"storage": "1Gi"}})),
+         "requests.storage asks for 2Gi of storage, over its limit of 1Gi"),
         (volumes({"name": "v"}), "spec.volumes[0] (v) has no source"),
         (volumes({"name": "v", "emptydir": {}}), "spec.volumes[0].emptydir is no field. Did you mean 'emptyDir'?"),
         (volumes({"name": "podtask-shm", "emptyDir": {}}), "spec.volumes[0].name 'podtask-shm' is reserved"),
@@ -98,6 +112,29 @@ def test_good_keys_pass(key: str) -> None:
     """Whatever Kubernetes takes is taken."""
     metadata = {key: "v", "empty": ""}
     assert rendered(PodTemplate(labels=metadata, annotations={key: "any\ntext ü"}))
+
+
+def test_good_names_and_sizes_pass() -> None:
+    """Names of variables that newer servers take, and sizes in any form of a quantity."""
+    env = [{"name": name, "value": "x"} for name in ("A", "a.b-c", "1", "my key", "~!")]
+    assert rendered({**side(env=env), "volumes": [
+        {"name": "a", "emptyDir": {"sizeLimit": 1024}},
+        {"name": "b", "emptyDir": {"medium": "Memory"}},
+        {**ephemeral({"requests": {"storage": "1Gi"}}), "name": "c"},
+    ]})  # fmt: skip
+
+
+def test_flag_over_a_limit_of_the_template_is_named() -> None:
+    """What the call has set is to be lowered there: the template has no request."""
+    limits = {"limits": {"cpu": 1}}
+    found = refused({"containers": [SIDE, {"name": "primary", "resources": limits}]}, cpu=2)
+    assert found.splitlines() == [
+        "--cpu asks for 2 of cpu, over its limit of 1.",
+        "Lower --cpu, or raise spec.containers[1].resources.limits.cpu.",
+    ]
+    own = {"requests": {"cpu": 3}, **limits}
+    found = refused({"containers": [{**SIDE, "resources": own}, {"name": "primary"}]}, cpu=2)
+    assert found.startswith("spec.containers[0].resources.requests.cpu asks for 3")
 
 
 def test_other_mistakes_are_named_too() -> None:

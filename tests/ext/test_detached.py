@@ -95,3 +95,12 @@ def test_handle_that_is_shown_becomes_its_last_state(kernel: Kernel, tmp_path: o
     assert "begun" in last["text/html"]
     assert "Pending" not in last["text/html"]
     assert "train · ok" in kernel.run("train").displays[0]["text/html"]
+
+
+def test_what_the_status_line_says_is_said_once(kernel: Kernel) -> None:
+    """Name and seconds stand above the output; below is what came back, and no line for nothing."""
+    ran = kernel.run("%%podtask --local -o total\nprint('out')\ntotal = 42")
+    status, closing = ran.lines[-2:]
+    assert status.startswith("✓ podtask-")
+    assert closing.startswith("back: total (int, ")
+    assert [line[0] for line in kernel.run("%%podtask --local\nprint('out')").lines][-1] == "✓"

@@ -71,7 +71,7 @@ CURABLE: dict[str, tuple[dict[str, Any], str, str, str]] = {
         unplaced("Unschedulable", "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."),
         "Unschedulable",
         "0/3 nodes are available: 3 Insufficient nvidia.com/gpu",
-        "less nvidia.com/gpu (--cpu, --memory, --gpu), or wait until some is free: spec.containers[].resources",
+        "less nvidia.com/gpu (--gpu), or wait until some is free: spec.containers[].resources.limits",
     ),
     "gated": (
         unplaced(

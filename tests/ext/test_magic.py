@@ -274,9 +274,9 @@ def test_killed_worker_is_named_by_its_signal(shell: Shell) -> None:
 
 
 def test_closing_line_says_what_came_and_what_stayed(shell: Shell) -> None:
-    """One line at the end: what came back, what is left."""
+    """One line at the end: pod and duration, what came back, what is left."""
     _, err = shell.output("%%podtask -o a\na = 1\nb = 'x'")
-    assert "back: a (int, " in err
+    assert " s · back: a (int, " in err
     assert "left in the pod: b (str)" in err
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from podtask.errors import InputError
-from podtask.manifest import Identity, Rendered, grace_of, label_value, render
+from podtask.manifest import Identity, Rendered, grace_of, image_of, label_value, render
 from podtask.options import RunOptions
 from podtask.program import boot_program
 from podtask.template import PodTemplate
@@ -38,6 +38,12 @@ def primary_of(fields: dict[str, Any], **options: Any) -> dict[str, Any]:
     spec = spec_of({"containers": [{"name": "primary", **fields}]}, **options)
     primary: dict[str, Any] = spec["containers"][0]
     return primary
+
+
+def test_image_of_the_cell() -> None:
+    """It is the primary container's, whatever stands before it."""
+    side = {"name": "redis", "image": "redis:7", "env": [{"name": "A", "value": "1"}]}
+    assert image_of(rendered({"containers": [side]}, image="team/app:7")) == "team/app:7"
 
 
 def test_whole_pod() -> None:

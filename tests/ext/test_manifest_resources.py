@@ -21,7 +21,7 @@ from tests.ext.test_manifest import primary_of, spec_of
         ({"memory": "4Gi"}, {"cpu": "1", "memory": "4Gi", "x/y": "1"}, {"memory": "4Gi", "x/y": "1"}),
         (
             {"gpu": 2, "gpu_key": "x/y"},
-            {"cpu": "1", "memory": "1Gi", "x/y": "1"},
+            {"cpu": "1", "memory": "1Gi", "x/y": "2"},
             {"memory": "2Gi", "x/y": "2"},
         ),
     ],
@@ -30,7 +30,7 @@ from tests.ext.test_manifest import primary_of, spec_of
 def test_resources_are_merged_per_key(
     options: dict[str, Any], requests: dict[str, str], limits: dict[str, str]
 ) -> None:
-    """The CPU is a request, memory both, GPUs a limit; other keys stay the template's."""
+    """CPU is a request, memory both, GPUs a limit and the template's request; other keys stay."""
     given = {
         "requests": {"cpu": "1", "memory": "1Gi", "x/y": "1"},
         "limits": {"memory": "2Gi", "x/y": "1"},
@@ -45,7 +45,7 @@ def test_resources_are_merged_per_key(
     [
         ({"requests": {"memory": "3Gi"}, "limits": {"memory": "3000Mi"}}, {}, "3Gi of memory"),
         ({"limits": {"cpu": "1500m"}}, {"cpu": "2"}, "2 of cpu, over its limit of 1500m"),
-        ({"requests": {"x/y": 5}}, {"gpu": 4, "gpu_key": "x/y"}, "5 of x/y"),
+        ({"requests": {"x/y": 5}, "limits": {"x/y": 4}}, {}, "5 of x/y"),
     ],
 )
 def test_request_above_its_limit_is_an_error(

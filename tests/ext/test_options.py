@@ -211,7 +211,7 @@ def test_unknown_option_lists_the_known_ones() -> None:
     ("flag", "given"),
     [
         ("--inputs", {"inputs": "a.b"}), ("--outputs", {"outputs": "1"}), ("--env", {"env": "A"}),
-        ("--env", {"env": {"PODTASK_KEY": "x"}}), ("--cpu", {"cpu": "two"}),
+        ("--env", {"env": {"PODTASK_KEY": "x"}}), ("--env", {"env": {"A=B": "x"}}), ("--env", {"env": "=x"}), ("--cpu", {"cpu": "two"}),
         ("--memory", {"memory": "8GB"}), ("--gpu", {"gpu": 0}), ("--namespace", {"namespace": "A"}),
         ("--timeout", {"timeout": "soon"}), ("--start-timeout", {"start_timeout": 0}),
         ("--linger", {"linger": "1:00"}), ("--grace", {"grace": "x\ny"}),

@@ -115,6 +115,18 @@ def test_preset_makes_exactly_this(name: str) -> None:
     assert empty == PodTemplate()
 
 
+@pytest.mark.feature("B22")
+def test_request_of_the_template_follows_its_gpus() -> None:
+    """A request for GPUs becomes the new number too: Kubernetes takes no other than the limit."""
+    resources = {"requests": {"nvidia.com/gpu": "4", "cpu": "1"}, "limits": {"nvidia.com/gpu": "4"}}
+    given = PodTemplate({"containers": [{"name": "primary", "resources": resources}]})
+    (primary,) = given.with_(presets.gpu(8)).pod_spec["containers"]
+    assert primary["resources"] == {
+        "requests": {"nvidia.com/gpu": "8", "cpu": "1"},
+        "limits": {"nvidia.com/gpu": "8"},
+    }
+
+
 @pytest.mark.feature("A14")
 def test_bucket_of_the_documents_is_the_preset() -> None:
     """gcs_fuse fills both halves, the volume and the annotations, as the documents do by hand."""

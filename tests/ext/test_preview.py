@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import podtask
 import pytest
 import yaml
-from podtask import PodTemplate, RunOptions
+from podtask import Cell, PodTemplate, RunOptions
+from podtask.batch import enclosed
+from podtask.job import Job
+from podtask.manifest import Rendered, without_key
 from podtask.marks import dropped
+from podtask.pickles import MINOR
 from podtask.preview import Preview
 
 from tests.ext.test_pretty import HOSTILE
@@ -78,11 +83,18 @@ def test_diff_to_the_template_shows_each_change() -> None:
 
 @pytest.mark.feature("N14")
 def test_diff_to_the_last_run_is_of_what_was_asked() -> None:
-    """The names, ports and keys of runs are no difference."""
+    """Names, ports, keys, the notebook and its pod are no difference."""
     before = preview(memory="4Gi")
     last = yaml.safe_load(yaml.safe_dump(before.pod))
-    last["metadata"]["name"] = last["metadata"]["labels"]["podtask/task"] = "podtask-other"
-    last["metadata"]["labels"]["podtask/user"] = "ada"
+    last["metadata"]["name"] = "podtask-other"
+    last["metadata"]["labels"] |= {
+        "podtask/task": "podtask-other",
+        "podtask/user": "ada",
+        "podtask/name": "named",
+        "podtask/notebook": "0123",
+        "podtask/kernel": "4567",
+    }
+    last["metadata"]["ownerReferences"] = [{"kind": "Pod", "name": "jupyter-ada", "uid": "1"}]
     assert preview(memory="4Gi", last=last).diff_to_last() == ""
     changed = preview(memory="8Gi", last=last).diff_to_last()
     assert sorted(line for line in changed.splitlines()[2:] if line[0] in "+-") == [
@@ -108,10 +120,10 @@ def test_python_makes_the_same_pod() -> None:
 @pytest.mark.feature("N14")
 def test_kubectl_line_has_the_whole_pod() -> None:
     """The shell line names context and namespace and carries the pod, without a task's key."""
-    found = preview(namespace="team", context="prod").kubectl()
+    found = preview(namespace="team", context="the prod").kubectl()
     head, _, rest = found.partition("\n")
     assert head.startswith(
-        "kubectl --context prod -n team create --dry-run=server --validate=strict"
+        "kubectl --context 'the prod' -n team create --dry-run=server --validate=strict"
     )
     pod = yaml.safe_load(rest.removesuffix("EOF"))
     assert pod == preview(namespace="team").pod
@@ -160,6 +172,49 @@ def test_dry_run_is_the_cells_value(shell: Shell, monkeypatch: pytest.MonkeyPatc
     found = shell["_"]
     assert isinstance(found, Preview)
     assert "+    image: old:1" in found.diff_to_last().splitlines()
+
+
+@pytest.mark.feature("N14")
+@pytest.mark.parametrize("flags", ["--as again", "-d --as again"])
+def test_same_run_again_is_no_difference(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, flags: str
+) -> None:
+    """In Jupyter, by name or detached: the same cell once more differs in nothing."""
+    monkeypatch.setenv("PODTASK_BACKEND", "local")
+    monkeypatch.setenv("JPY_SESSION_NAME", "/home/ada/work.ipynb")
+    shell.output(f"%%podtask {flags}\n1")
+    shell["again"].result(60)
+    shell.output("%%podtask --dry-run\n1")
+    assert "podtask/notebook" in shell["_"].last["metadata"]["labels"]
+    assert shell["_"].diff_to_last() == ""
+    shell.output("%%podtask --dry-run --cpu 2\n1")
+    assert "+        cpu: '2'" in shell["_"].diff_to_last()
+
+
+@pytest.mark.feature("N14")
+def test_run_in_batch_mode_is_compared_without_its_cell() -> None:
+    """What carries a cell in batch mode is no difference to a pod without a cell."""
+    rendered = Rendered(preview().pod, "primary", ())
+    last = without_key(enclosed(rendered, Job({"exec": "x", "source": "1"}, ())).pod)
+    assert last["spec"]["volumes"]
+    assert preview(last=last).diff_to_last() == ""
+
+
+@pytest.mark.feature("N14")
+def test_script_metadata_is_rendered(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """The Python that a cell's script metadata asks for is in the pod that is only looked at."""
+    monkeypatch.delenv("PODTASK_BACKEND", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    asked = "3.12" if MINOR != "3.12" else "3.11"
+    block = f'# /// script\n# requires-python = "=={asked}"\n# ///\n1'
+    shell.output(f"%%podtask --dry-run\n{block}")
+    looked_at = shell["_"].pod
+    for pod in (looked_at, podtask.render(block), podtask.render(Cell.of(block))):
+        assert pod["spec"]["containers"][0]["image"] == f"python:{asked}-slim"
+    named = podtask.render(block, image="mine")
+    assert named["spec"]["containers"][0]["image"] == "mine"
 
 
 def test_dry_run_without_a_cluster_says_so(

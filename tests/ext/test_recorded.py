@@ -29,7 +29,7 @@ FOUND = {
     "claim": ("volume", "volumes[].persistentVolumeClaim", None),
     "gated": ("gated", "schedulingGates", None),
     "memory": ("resources", "resources.requests", None),
-    "extended resource": ("resources", "resources.requests", None),
+    "extended resource": ("resources", "resources.limits", None),
     "selector": ("selector or affinity", "nodeSelector", None),
 }
 STOPPED = {

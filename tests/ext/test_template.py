@@ -113,6 +113,22 @@ def test_yaml_of_a_pod(
         assert (found.pod_spec, found.primary_container_name, found.labels) == (spec, name, labels)
 
 
+@pytest.mark.feature("B01")
+def test_yaml_of_a_pod_spec_is_a_pod_spec() -> None:
+    """The field takes YAML text too; of a whole pod, or the name of a file, it says what does."""
+    text = "containers:\n- {name: main, image_pull_policy: Always}\n"
+    found = PodTemplate(text, "main", labels={"a": "b"})
+    assert found == PodTemplate(
+        {"containers": [{"name": "main", "imagePullPolicy": "Always"}]}, "main", {"a": "b"}
+    )
+    assert PodTemplate().replace(pod_spec=text) == PodTemplate(found.pod_spec)
+    for given in (POD, "pod.yaml"):
+        with pytest.raises(InputError, match=r"Use PodTemplate\.of|PodTemplate\.of reads a file"):
+            PodTemplate(given)
+    with pytest.raises(InputError, match="pod_spec is no YAML"):
+        PodTemplate("a: [1\n")
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -139,7 +155,7 @@ def test_what_is_no_pod_is_refused(given: Any, words: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"pod_spec": "busybox"}, "pod_spec is a str"),
+        ({"pod_spec": "busybox"}, "pod_spec is no pod spec but a str"),
         ({"pod_spec": {"spec": SPEC}}, "'spec'"),
         ({"pod_spec": {"containers": {"name": "a"}}}, "containers is no list"),
         ({"pod_spec": {"volumes": ["a"]}}, "volumes is no list"),

@@ -23,6 +23,7 @@ SCRIPTS: dict[str, type[Script]] = {
     "away": scripts_end.Away,
     "evicted-away": scripts_end.EvictedAway,
     "log-refused": scripts_end.LogRefused,
+    "log-away": scripts_end.LogAway,
     "log-excuse": scripts_end.LogExcuse,
     "rotated": scripts_end.Rotated,
     "late-reason": scripts_end.LateReason,
@@ -43,5 +44,5 @@ SCRIPTS: dict[str, type[Script]] = {
     "hangs": scripts_end.Hangs,
     "taken-away": scripts_access.TakenAway,
     "no-new-streams": scripts_access.NoNewStreams,
-    "log-away": scripts_access.LogAway,
+    "batch-log-away": scripts_access.BatchLogAway,
 }

@@ -39,7 +39,7 @@ class NoNewStreams(Script):
         return await proceed(request)
 
 
-class LogAway(Script):
+class BatchLogAway(Script):
     """A batch task's log, of which a line was read, is refused; then comes its cell's end.
 
     Args:

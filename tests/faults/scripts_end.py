@@ -49,6 +49,17 @@ class LogRefused(Away):
         return await proceed(request)
 
 
+class LogAway(Away):
+    """As "away", and who reads the log is hung up on at first: the server restarts."""
+
+    async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        self.times += 1
+        if self.times <= 4:
+            assert request.transport is not None
+            request.transport.close()
+        return await proceed(request)
+
+
 class LogExcuse(Away):
     """As "away", and the log is at first an excuse with status 200 (fault 40)."""
 

@@ -60,9 +60,10 @@ class Slow(Script):
         return await proceed(request)
 
     async def live(self, name: str) -> None:
-        await self.pods.report(
-            name, "FailedScheduling", "0/1 nodes are available: 1 Too many pods."
-        )
+        for _ in range(2):
+            await self.pods.report(
+                name, "FailedScheduling", "0/1 nodes are available: 1 Too many pods."
+            )
         await self._watched.wait()
         await self._read.wait()
         await super().live(name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import podtask
 import pytest
 
-from .scripts_access import TRIES, LogAway, NoNewStreams, TakenAway
+from .scripts_access import TRIES, BatchLogAway, NoNewStreams, TakenAway
 from .user import SECONDS, Play, submit
 
 WAITS = "import pathlib, time\nprint('begun', flush=True)\nwhile not pathlib.Path({!r}).exists():\n    time.sleep(0.01)\n42"
@@ -62,7 +62,7 @@ def test_attach_that_is_forbidden_deletes_nothing(play: Play, tmp_path: Path) ->
 def test_batch_task_outlives_a_log_that_is_away(play: Play, code: int, tmp_path: Path) -> None:
     """An outage, expired credentials, a right that is gone for a while: its result comes."""
     gate = tmp_path / "gate"
-    server = play(LogAway(code, gate))
+    server = play(BatchLogAway(code, gate))
     task = submit(WAITS.format(str(gate)), channel="batch")
     assert task.result(SECONDS) == 42
     assert task.logs() == "begun\n"

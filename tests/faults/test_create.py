@@ -18,6 +18,17 @@ def test_plain_cell_runs_to_its_end(play: Play) -> None:
     assert server.count("GET", "/pods", watch="1") == 1
 
 
+@pytest.mark.feature("N15")
+def test_phases_from_the_first_moment_on(play: Play) -> None:
+    """What takes time before there is a pod has its name, and no phase is Pending before that."""
+    play(Script())
+    task = submit()
+    assert task.result(60) == 42
+    phases = [text.partition(":")[0] for text, *_ in task.steps]
+    assert phases[:3] == ["Packing", "Connecting", "Creating"]
+    assert phases[-1] == "Running"
+
+
 @pytest.mark.fault(1, 2)
 def test_pod_whose_reply_was_lost_is_adopted(play: Play) -> None:
     """The second POST meets 409; the pod has our label, so it is ours: one pod, named by us."""

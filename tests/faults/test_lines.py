@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from .scripts import Script
-from .scripts_end import Away, Crawls, EvictedAway, Hangs, Idle, LogExcuse, LogRefused, Rotated
+from .scripts_end import (
+    Away,
+    Crawls,
+    EvictedAway,
+    Hangs,
+    Idle,
+    LogAway,
+    LogExcuse,
+    LogRefused,
+    Rotated,
+)
 from .user import SECONDS, Play, submit
 
 LINES = "".join(f"{number}\n" for number in range(100))
@@ -27,7 +37,7 @@ def test_idle_connection_that_is_closed(play: Play) -> None:
 
 
 @pytest.mark.fault(28, 31, 32, 33, 34, 37, 40)
-@pytest.mark.parametrize("script", [Away, LogRefused, LogExcuse, Rotated])
+@pytest.mark.parametrize("script", [Away, LogRefused, LogAway, LogExcuse, Rotated])
 def test_log_of_an_ended_pod_has_the_rest(play: Play, script: type[Script]) -> None:
     """Refused, excused or rotated: read whole at the end, no line twice or missing.
 

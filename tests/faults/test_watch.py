@@ -73,3 +73,15 @@ def test_events_are_asked_for_while_a_pod_waits_and_not_longer(play: Play) -> No
     assert about in [query.get("fieldSelector") for query in listed]
     first = next(place for place, (_, path, _) in enumerate(server.asked) if "/portforward" in path)
     assert not any(path.endswith("/events") for _, path, _ in server.asked[first:])
+
+
+def test_event_that_comes_again_is_one_line(play: Play) -> None:
+    """What unfolds under the status line says how often it came."""
+    play(Slow())
+    task = submit()
+    assert task.result(SECONDS) == 42
+    glimpse = task.glimpse()
+    assert glimpse is not None
+    assert glimpse.result().events == (
+        "FailedScheduling: 0/1 nodes are available: 1 Too many pods (2 times)",
+    )

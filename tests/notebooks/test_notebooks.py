@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +19,68 @@ ROOT = Path(__file__).parent.parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def execute(notebook: Path, output: Path, *more: str, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "notebooks" / "run.py"), str(notebook), "--output", str(output)]
-    return subprocess.run([*command, *more], env={**os.environ, **env}, capture_output=True, text=True)
+def execute(
+    notebook: Path, output: Path, *more: str, **env: str
+) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        str(ROOT / "notebooks" / "run.py"),
+        str(notebook),
+        "--output",
+        str(output),
+    ]
+    return subprocess.run(
+        [*command, *more], env={**os.environ, **env}, capture_output=True, text=True
+    )
 
 
-# What is seen in a notebook that needs a cluster, beside cells that run.
+# What is seen in a notebook, beside cells that run: the rows that it shows, and words that are there.
 SHOWN = {
-    "sidecars": ("[':1', ':2', ':3']", "pushed: 200", 'loss{instance="",job="training"} 0.25', "+PONG",
-                 "the value of the cell", "ended with exit code 3", "no licence found", "the database is up"),
-    "detached": ("15 ok False", "result: done", "begun", "was taken over by", "KeyboardInterrupt True",
-                 "cleaning up", "last line", "s  Packing", "'cpu': "),
-    "volumes": ("6", "(0.1, 6)", "persistentvolumeclaim", "results", "✓ cluster"),
+    "detached": (("N08", "N15", "P03"), (
+        "15 ok False", "result: done", "begun", "was taken over by", "KeyboardInterrupt True", "cleaning up",
+        "4.0 s of laps", "last line", "s  Packing", "'cpu': ")),
+    "errors": (("N13",), (
+        "ZeroDivisionError: division by zero", "job['guard'] (lock) cannot be sent", "is not a label's value",
+        "there is no option '--memroy'. Did you mean '--memory'?", "was killed by SIGKILL")),
+    "flyte": ((), ("Hello hello world",)),
+    "form": ((), ("[['stage', 'team']]", "{'kept': True}", "sidecar redis, volumes", '"name": "HF_TOKEN"')),
+    "functions": ((), ("[2, 2, 0]", "ZeroDivisionError('division by zero')", "3 of 3 done")),
+    "gpu": ((), ("nvidia.com/gpu: '1'", "sizeLimit: 2Gi", "cloud.google.com/gke-spot: 'true'")),
+    "plots": ((), ("190", "<b>100 %</b>", "image/png", "True")),
+    "quickstart": (("N13",), ("['--memory']", "pi is about 3.1", "12.56636", "'localhost:6379'")),
+    "sidecars": (("A21", "A22", "N09"), (
+        "[':1', ':2', ':3']", "pushed: 200", 'loss{instance="",job="training"} 0.25', "+PONG",
+        "the value of the cell", "ended with exit code 3", "no licence found", "the database is up")),
+    "templates": (("A14", "A15", "A44", "N14", "P03"), (
+        "gke-gcsfuse/volumes: 'true'", "gke-gcsfuse/memory-limit: 1Gi", "driver: ru.yandex.s3.csi",
+        "claimName: my-bucket-claim", "stage: prod", ".podtask/templates/prod.yaml",
+        "Difference to the last run", "--- last run", "kubectl create --dry-run=server",
+        "from flytekit import PodTemplate", "from podtask import PodTemplate, RunOptions")),
+    "volumes": (("N04", "P06"), ("6", "(0.1, 6)", "persistentvolumeclaim", "results", "✓ cluster")),
 }  # fmt: skip
 
 
 def needs_cluster(notebook: Path) -> bool:
     read = nbformat.read(notebook, as_version=4)
     return bool(read.metadata.get("podtask", {}).get("needs") == "cluster")
+
+
+def examples(*, in_pods: bool) -> list[Any]:
+    """Returns the notebooks that need a cluster, or the others, each with the rows that it shows."""
+    return [
+        pytest.param(each, marks=pytest.mark.feature(*SHOWN[each.stem][0]), id=each.stem)
+        for each in NOTEBOOKS
+        if needs_cluster(each) == in_pods
+    ]
+
+
+def words(cells: list[Any]) -> str:
+    """Returns all that cells show, without colours."""
+    said = []
+    for output in (output for cell in cells for output in cell.get("outputs", ())):
+        said += [output.get("text", ""), *output.get("traceback", ())]
+        said += [f"{kind}: {data}" for kind, data in output.get("data", {}).items()]
+    return plain("\n".join(said))
 
 
 def check(done: subprocess.CompletedProcess[str], output: Path) -> Any:
@@ -54,22 +100,20 @@ def check(done: subprocess.CompletedProcess[str], output: Path) -> Any:
     return shown
 
 
-@pytest.mark.feature("P05", "A47", "A14", "A15", "A44", "N13", "N14")
-@pytest.mark.parametrize(
-    "notebook", [each for each in NOTEBOOKS if not needs_cluster(each)], ids=lambda path: path.stem
-)
+@pytest.mark.feature("P05", "A47")
+@pytest.mark.parametrize("notebook", examples(in_pods=False))
 def test_notebook_runs_on_this_machine(notebook: Path, tmp_path: Path) -> None:
-    """An example runs without a cluster, and its runner prints what each cell shows."""
+    """An example runs without a cluster, and shows what it tells of."""
     shown = check(execute(notebook, tmp_path / "out.ipynb"), tmp_path / "out.ipynb")
-    assert [cell for cell in shown.cells if cell.cell_type == "code" and cell.outputs]
+    seen = words(shown.cells)
+    for expected in SHOWN[notebook.stem][1]:
+        assert expected in seen
     assert "Purpose: " in shown.cells[0].source
 
 
 @pytest.mark.cluster
-@pytest.mark.feature("A21", "A22", "N04", "N08", "N09", "N15", "P03", "P06")
-@pytest.mark.parametrize(
-    "notebook", [each for each in NOTEBOOKS if needs_cluster(each)], ids=lambda path: path.stem
-)
+@pytest.mark.feature("P05")
+@pytest.mark.parametrize("notebook", examples(in_pods=True))
 def test_notebook_runs_in_pods(
     notebook: Path, cluster: Any, namespace: str, tmp_path: Path
 ) -> None:
@@ -77,11 +121,14 @@ def test_notebook_runs_in_pods(
     config = cluster.write_kubeconfig(tmp_path / "config", namespace=namespace)
     done = execute(notebook, tmp_path / "out.ipynb", "--cluster", KUBECONFIG=str(config))
     shown = check(done, tmp_path / "out.ipynb")
-    text = " ".join(str(cell.get("outputs", "")) for cell in shown.cells)
-    for expected in SHOWN[notebook.stem]:
-        assert expected in text
+    seen = words(shown.cells)
+    for expected in SHOWN[notebook.stem][1]:
+        assert expected in seen
     without = execute(notebook, tmp_path / "none.ipynb")
-    assert (without.returncode, without.stderr) == (2, f"{notebook} needs a cluster: add --cluster.\n")
+    assert (without.returncode, without.stderr) == (
+        2,
+        f"{notebook} needs a cluster: add --cluster.\n",
+    )
 
 
 @pytest.mark.cluster
@@ -95,6 +142,35 @@ def test_quickstart_runs_in_pods(cluster: Any, namespace: str, tmp_path: Path) -
     assert "pi is about 3.1" in done.stdout
     assert "12.56636" in done.stdout
     assert "'localhost:6379'" in done.stdout
+
+
+@pytest.fixture
+def accelerator(cluster: Any) -> Iterator[None]:
+    """One nvidia.com/gpu on the node, in name."""
+    assert cluster.node
+    (node,) = [each["metadata"]["name"] for each in cluster.kubectl_json("get", "nodes")["items"]
+               if "taints" not in each["spec"]][:1]  # fmt: skip
+    path = "/status/capacity/nvidia.com~1gpu"
+    patch = ("patch", "node", node, "--subresource=status", "--type=json", "--patch")
+    cluster.kubectl(*patch, json.dumps([{"op": "add", "path": path, "value": "1"}]))
+    yield
+    cluster.kubectl(*patch, json.dumps([{"op": "remove", "path": path}]))
+
+
+@pytest.mark.cluster
+@pytest.mark.feature("B22")
+@pytest.mark.usefixtures("accelerator")
+def test_last_cell_on_gpus_runs_in_a_pod_that_has_one(
+    cluster: Any, namespace: str, tmp_path: Path
+) -> None:
+    """On a cluster with an accelerator the API server takes the pod, and the last cell has its GPU."""
+    config = cluster.write_kubeconfig(tmp_path / "config", namespace=namespace)
+    notebook, output = ROOT / "notebooks" / "gpu.ipynb", tmp_path / "out.ipynb"
+    shown = check(execute(notebook, output, "--cluster", KUBECONFIG=str(config)), output)
+    assert "The API server accepts this pod" in words(shown.cells)
+    last = words(shown.cells[-1:])
+    assert "· ok ·" in last
+    assert "nvidia.com/gpu" in last  # the pod, under the status line
 
 
 @pytest.mark.feature("P05")
@@ -114,14 +190,16 @@ def test_failing_notebook_ends_with_an_exit_code(tmp_path: Path) -> None:
 @pytest.mark.feature("P05")
 @pytest.mark.parametrize("tool", ["papermill", "nbconvert"])
 def test_tools_run_a_notebook_and_fail_with_it(tool: str, tmp_path: Path) -> None:
-    """papermill and nbconvert execute cells, end with 0 where all are done and not where one fails."""
+    """Both execute cells, end with 0 where all are done and not where one fails."""
     pytest.importorskip(tool)
     command = {
         "papermill": ["papermill", "in.ipynb", "out.ipynb"],
         "nbconvert": ["nbconvert", "--to=notebook", "--execute", "in.ipynb", "--output=out.ipynb"],
     }[tool]
     for source, code in (("print(40 + 2)", 0), ("{}['gone']", 1)):
-        made = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": ""}})
+        made = nbformat.v4.new_notebook(
+            metadata={"kernelspec": {"name": "python3", "display_name": ""}}
+        )
         cells = ("%load_ext podtask", f"%%podtask --local\n{source}")
         made.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
         nbformat.write(made, tmp_path / "in.ipynb")

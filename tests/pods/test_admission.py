@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import socketserver
+import ssl
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cluster.errors import run
 from tests.pods.waiting import failure, submit
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
@@ -80,8 +85,18 @@ def test_missing_priority_class_is_named() -> None:
     assert "spec.priorityClassName" in said
 
 
+@pytest.mark.feature("N04")
+def test_missing_runtime_class_is_named() -> None:
+    """A runtime class that is not there is named, with the field."""
+    said = refused({"runtimeClassName": "absent", "containers": []})
+    assert 'RuntimeClass "absent" not found' in said
+    assert "spec.runtimeClassName" in said
+
+
 @contextmanager
-def webhook(cluster: Any, namespace: str, url: str, seconds: int) -> Iterator[Callable[[], None]]:
+def webhook(
+    cluster: Any, namespace: str, url: str, seconds: int, authority: bytes = b""
+) -> Iterator[Callable[[], None]]:
     """The API server asks there before it takes a pod of the namespace; yields what ends that."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
     rule = {
@@ -94,7 +109,7 @@ def webhook(cluster: Any, namespace: str, url: str, seconds: int) -> Iterator[Ca
         "name": "team.podtask.test",
         "admissionReviewVersions": ["v1"],
         "sideEffects": "None",
-        "clientConfig": {"url": url},
+        "clientConfig": {"url": url, "caBundle": base64.b64encode(authority).decode()},
         "rules": [rule],
         "timeoutSeconds": seconds,
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
@@ -122,6 +137,47 @@ def test_webhook_that_does_not_answer_is_named(cluster: Any, namespace: str) -> 
         said = failure(submit(None))
     assert "Webhook 'team.podtask.test' does not answer" in said
     assert len(said.splitlines()) <= 3
+
+
+@pytest.mark.feature("N04")
+@pytest.mark.fault(6)
+def test_webhook_that_denies_is_quoted(cluster: Any, namespace: str, tmp_path: Path) -> None:
+    """What a webhook says against the pod is shown, and that it is the cluster's policy."""
+    assert cluster.node  # its API server reaches this machine's loopback
+    files = [tmp_path / "hook.key", tmp_path / "hook.crt"]
+    run(["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-days", "1", "-subj", "/CN=hook", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", files[0], "-out", files[1]])  # fmt: skip
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            answer = {"uid": asked["request"]["uid"], "allowed": False,
+                      "status": {"message": "pods need a cost centre"}}  # fmt: skip
+            said = json.dumps({**asked, "request": None, "response": answer}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files[1], files[0])
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            url = f"https://127.0.0.1:{server.server_address[1]}/hook"
+            with webhook(cluster, namespace, url, 5, files[1].read_bytes()):
+                said = refused(None)
+        finally:
+            server.shutdown()
+    assert (
+        'admission webhook "team.podtask.test" denied the request: pods need a cost centre' in said
+    )
+    assert "A policy of the cluster" in said
 
 
 @pytest.mark.fault(6)

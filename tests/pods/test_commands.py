@@ -84,9 +84,7 @@ def test_what_is_left_is_cleaned_up(
     second = start_kernel()
     assert "results wait: left" in second.run("%podtask gc").stdout
     assert second.run("%podtask gc --keep 1s").stdout == f"Deleted: {pod}\n"
-    cluster.kubectl(
-        "wait", "--for=delete", f"pod/{pod}", "-n", namespace, "--timeout=60s", check=False
-    )
+    cluster.kubectl("wait", "--for=delete", f"pod/{pod}", "-n", namespace, "--timeout=60s")
 
 
 @pytest.mark.feature("N02", "N03")

@@ -45,6 +45,16 @@ def test_doctor_finds_a_cluster_in_order(pods: Shell, namespace: str) -> None:
 
 
 @pytest.mark.feature("P06")
+def test_doctor_names_the_image_of_the_cell(pods: Shell) -> None:
+    """A sidecar with variables of its own before the primary container is not taken for it."""
+    env = [{"name": "A", "value": "1"}]
+    side = {"name": "side", "image": "nopython:1", "command": ["sleep", "3600"], "env": env}
+    pods["beside"] = {"containers": [side]}
+    found = lines(pods, f"%podtask doctor -t beside --image {IMAGE}")
+    assert found["image"].startswith(f"✓ {IMAGE}: a cell ran in it")
+
+
+@pytest.mark.feature("P06")
 def test_doctor_names_each_fault_with_its_fix(
     pods: Shell,
     cluster: Any,

@@ -53,6 +53,18 @@ def test_taint_is_named(tainted: str) -> None:
         task.cancel()
 
 
+@pytest.mark.feature("S03", "N04")
+def test_cordoned_node_is_said_to_be(cluster: Any) -> None:
+    """A node that takes no new pods is named so, and what to do."""
+    name = f"podtask-test-{uuid.uuid4().hex[:8]}"
+    with created(cluster, "Node", name, spec={"unschedulable": True}):
+        task = submit({"nodeSelector": {"podtask.test": name}, "containers": []})
+        try:
+            assert "Nodes are cordoned" in until(task, "were unschedulable")
+        finally:
+            task.cancel()
+
+
 @pytest.mark.feature("B17")
 def test_cell_runs_on_the_tainted_node_that_it_tolerates(cluster: Any) -> None:
     """The same cell waits without the toleration, and runs with it."""

@@ -14,6 +14,7 @@ from podtask.feed import Update
 from podtask.presets import config_map, empty_dir, env_from_secret, init, secret, sidecar
 
 from tests.notebook import Shell
+from tests.pods.waiting import HOLD, asked, submit
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 IMAGE = "python:3.11-slim"
@@ -56,14 +57,25 @@ def test_options_of_the_container_work(options: dict[str, Any]) -> None:
 
 @pytest.mark.feature("A49")
 def test_template_of_the_cluster(pods: Shell, cluster: Any, namespace: str) -> None:
-    """-t pod-template/NAME takes a PodTemplate object of the namespace; a missing one is named."""
+    """-t pod-template/NAME takes a PodTemplate of the namespace, under the call's options; a missing one is named."""
     spec = {"containers": [{"name": "main", "image": IMAGE, "env": [{"name": "A", "value": "b"}]}]}
     annotations = {"kubectl.kubernetes.io/default-container": "main"}
     whole = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "prod"},
-             "template": {"metadata": {"annotations": annotations}, "spec": spec}}  # fmt: skip
+             "template": {"metadata": {"annotations": annotations, "labels": {"team": "one"}},
+                          "spec": spec}}  # fmt: skip
     cluster.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(whole))
     pods.run("%%podtask -t pod-template/prod -o a\nimport os\na = os.environ['A']")
     assert pods["a"] == "b"
+    source = f"{HOLD}import os\nos.environ['A'], os.environ['B']"
+    task = submit("pod-template/prod", source, memory="128Mi", env={"B": "c"})
+    asked(task)
+    pod = cluster.kubectl_json("get", "pod", task.name, "-n", namespace)
+    task.reply({"eof": True})
+    assert task.result(60) == ("b", "c")
+    (main,) = pod["spec"]["containers"]
+    assert pod["metadata"]["labels"]["team"] == "one"
+    assert main["resources"] == {"requests": {"memory": "128Mi"}, "limits": {"memory": "128Mi"}}
+    assert [each["name"] for each in main["env"] if "PODTASK" not in each["name"]] == ["A"]
     shown = pods.shown_error("%%podtask -t pod-template/nope\n1")
     assert "There is no pod template 'nope' in" in shown
     assert "get podtemplates" in shown

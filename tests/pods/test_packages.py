@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ def address(cluster: Any) -> str:
 
 
 @pytest.mark.feature("A28", "A29", "A31")
-def test_packages_are_installed_at_start(address: str, index: int) -> None:
-    """From a plain-HTTP index, with an image that has pip; others of its variables by --env."""
+def test_packages_are_installed_at_start(pods: Shell, address: str, index: int) -> None:
+    """From a plain-HTTP index, with an image that has pip; how long it took is told."""
     # The tests' images have no pip, unlike those of the same names in the registry.
     with_pip = PodTemplate().with_(host_path(str(Path(pip.__file__).parent), "/pip/pip"))
     options = RunOptions.of(
@@ -41,6 +42,10 @@ def test_packages_are_installed_at_start(address: str, index: int) -> None:
     )  # fmt: skip
     task = podtask.submit(VERSION, options=options)
     assert task.result(60) == "1.5"
+    pods["with_pip"] = with_pip
+    _, err = pods.output(f"%%podtask -t with_pip --image {IMAGE} --env PYTHONPATH=/pip --pip podtasktest"
+                         f" --index-url http://{address}:{index}/one/ --env PIP_TRUSTED_HOST={address}\n{VERSION}")  # fmt: skip
+    assert re.search(r"Installed podtasktest in \d+(\.\d+)? s\.", err)
     unreached = options.changed(index_url=f"http://{address}:1/one/")
     with pytest.raises(StartError, match="No package index is reached from the pod"):
         podtask.submit(VERSION, options=unreached).result(60)

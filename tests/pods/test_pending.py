@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.pods.waiting import IMAGE, failure, submit, until
+from tests.pods.waiting import IMAGE, failure, hopeless, submit, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 Apply = Callable[..., None]
@@ -42,7 +42,7 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
     "resources": (
         primary(resources={"limits": {"podtask.test/none": "1"}}),
         "1 Insufficient podtask.test/none",
-        "spec.containers[].resources.requests",
+        "spec.containers[].resources.limits",
     ),
     "memory": (primary(resources={"requests": {"memory": "9Ti"}}), "Insufficient memory", "--memory"),
     "selector": (
@@ -69,10 +69,17 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
         'persistentvolumeclaim "absent" not found',
         "spec.volumes[].persistentVolumeClaim.claimName",
     ),
+    "topology": (
+        {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "podtask.test/none",
+         "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": {"app": "none"}}}],
+         "containers": []},
+        "didn't match pod topology spread constraints",
+        "spec.topologySpreadConstraints",
+    ),
     "gated": (
         {"schedulingGates": [{"name": "team/queue"}], "containers": []},
         "Gated: waits for team/queue",
-        "",
+        "waits for team/queue to admit it",
     ),
 }  # fmt: skip
 
@@ -90,6 +97,34 @@ def test_waiting_pod_says_why(template: dict[str, Any], theirs: str, ours: str) 
         assert theirs in task.why()
     finally:
         task.cancel()
+
+
+@pytest.mark.feature("S03", "N04")
+@pytest.mark.fault(15)
+def test_neighbour_that_is_in_the_way(cluster: Any, namespace: str) -> None:
+    """A host port that is taken, and a pod that is not to be beside: both with their field."""
+    port = {"containerPort": 1, "hostPort": 45_671, "protocol": "UDP"}
+    there = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "there", "labels": {"app": "there"}},
+             "spec": {"containers": [{"name": "it", "image": "nopython:1", "command": ["sleep", "600"],
+                                      "ports": [port]}]}}  # fmt: skip
+    cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(there))
+    cluster.kubectl("wait", "pod/there", "-n", namespace, "--for=condition=PodScheduled")
+    apart = [
+        {
+            "labelSelector": {"matchLabels": {"app": "there"}},
+            "topologyKey": "kubernetes.io/hostname",
+        }
+    ]
+    rule = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": apart}}
+    for template, theirs, ours in (
+        (primary(ports=[port]), "didn't have free ports", "spec.containers[].ports[].hostPort"),
+        ({"affinity": rule, "containers": []}, "didn't match pod anti-affinity rules", "spec.affinity.podAffinity"),
+    ):  # fmt: skip
+        task = submit(template)
+        try:
+            assert ours in until(task, theirs)
+        finally:
+            task.cancel()
 
 
 @pytest.mark.feature("N04")
@@ -188,7 +223,7 @@ def test_hopeless_pod_fails_within_seconds(
 ) -> None:
     """What waiting does not cure is an error with the cluster's words and the field to change."""
     apply({"kind": "Secret", "metadata": {"name": "there"}, "stringData": {"k": "hidden-value"}})
-    shown = failure(
+    shown = hopeless(
         submit(template, image=None if "image" in str(template["containers"]) else IMAGE)
     )
     assert shown.startswith("StartError")

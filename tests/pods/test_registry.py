@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.notebook import Kernel
-from tests.pods.waiting import failure, submit, until
+from tests.pods.waiting import hopeless, submit, until
 
 pytestmark = [
     pytest.mark.cluster,
@@ -73,7 +73,7 @@ def test_hopeless_image_fails_within_seconds(
     """What the registry refuses for good is an error, with its cause and the field to change."""
     with registry(status) as address:
         image = f"{address}/team/app:7"
-        shown = failure(submit(template, image=image))
+        shown = hopeless(submit(template, image=image))
     assert shown.startswith("StartError")
     assert image in shown
     for part in said:

@@ -82,7 +82,7 @@ def test_no_secret_value_gets_out(
     run("print(t, t.to_yaml(), t.to_python(), t._repr_html_(), pickle.dumps(t), t.to_dict())")
     run(f"o = podtask.RunOptions.of(template=t, env={{'OTHER': '{other}'}})\nprint(o)\no")
     run(
-        f"task = podtask.submit({HOLD + READ + '1'!r}, options=o)\nwhile 'up' not in task.logs(): task.updates.get()"
+        f"task = podtask.submit({READ + HOLD + '1'!r}, options=o)\nwhile 'up' not in task.logs(): task.updates.get()"
     )
     name = run("print(task.name)").stdout.strip()
     # The API shows a container running up to a second late; before that there is no log.
@@ -90,8 +90,10 @@ def test_no_secret_value_gets_out(
     said.append(cluster.kubectl("get", "pod", name, "-n", namespace, "-o", "yaml"))
     said.append(cluster.kubectl("logs", name, "-n", namespace))
     run(
-        "print(task, task.manifest, task.url, task.why(), task.events(), task.logs(), task.logs('primary'))"
+        "print(task, task.manifest, task.url, task.why(), task.events(), task.logs(), task.logs('primary'),"
+        " task._repr_html_())"
     )
+    run("%podtask list")
     run("task.reply({'eof': True}); print(task.wait(60), task.error, task.inputs, task.values)")
     # What fails to start names the key, not what the others have.
     run(

@@ -37,15 +37,23 @@ while True:
 
 
 # Accepts the notebook's early connection, gives the port back, and passes all on to the runner.
+# To a pod with another port nobody comes on this one.
 RELAY = """
 import pathlib, socket, threading, time
 l = socket.socket()
 l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 l.bind(("127.0.0.1", {port}))
 l.listen()
-client = l.accept()[0]
+l.settimeout(5)
+try:
+    client = l.accept()[0]
+except TimeoutError:
+    client = None
 l.close()
 pathlib.Path("/tmp/ready").touch()
+if client is None:
+    time.sleep(600)
+client.settimeout(None)
 while True:
     try:
         runner = socket.create_connection(("127.0.0.1", {port}))

@@ -9,7 +9,7 @@ from podtask import InputError
 
 from tests.notebook import Shell
 from tests.pods.test_registry import registry
-from tests.pods.waiting import HOLD, IMAGE, asked, failure, notes, submit, until
+from tests.pods.waiting import HOLD, IMAGE, asked, failure, hopeless, notes, submit, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 NOWHERE = {"nodeSelector": {"disk": "none"}, "containers": []}
@@ -65,7 +65,7 @@ def test_image_of_an_init_container_that_is_not_there(cluster: Any, native: bool
         first = {"name": "fetch", "image": f"{address}/team/fetch:1"}
         spec = {"initContainers": [{**first, **({"restartPolicy": "Always"} if native else {})}],
                 "containers": []}  # fmt: skip
-        said = failure(submit(spec))
+        said = hopeless(submit(spec))
     assert said.startswith("StartError")
     assert "'fetch'" in said
     assert f"{address}/team/fetch:1" in said
@@ -89,7 +89,7 @@ def test_image_of_a_sidecar_that_is_not_there(cluster: Any) -> None:
 def test_image_that_is_never_pulled() -> None:
     """With imagePullPolicy Never a missing image fails at once and says so."""
     own = {"name": "primary", "image": "team/app:7", "imagePullPolicy": "Never"}
-    said = failure(submit({"containers": [own]}, image=None))
+    said = hopeless(submit({"containers": [own]}, image=None))
     assert said.startswith("StartError")
     assert "ErrImageNeverPull" in said or "pull policy of Never" in said
     assert len(said.splitlines()) <= 3
@@ -99,7 +99,7 @@ def test_image_that_is_never_pulled() -> None:
 def test_mount_that_the_runtime_refuses() -> None:
     """A directory mounted over a file: the runtime's words, and what to check."""
     mounts = [{"name": "data", "mountPath": "/etc/passwd"}]
-    said = failure(submit({"volumes": [{"name": "data", "emptyDir": {}}],
+    said = hopeless(submit({"volumes": [{"name": "data", "emptyDir": {}}],
                            "containers": [{"name": "primary", "volumeMounts": mounts}]}))  # fmt: skip
     assert said.startswith("StartError")
     assert "/etc/passwd" in said

@@ -130,21 +130,6 @@ def test_resources_of_template_and_call_are_merged(read_back: ReadBack) -> None:
     }
 
 
-@pytest.mark.feature("B22", "A40")
-def test_cell_gets_an_accelerator(pods: Shell, read_back: ReadBack, slot: tuple[str, str]) -> None:
-    """--gpu with the node's own resource name: limit, toleration and shared memory, and it runs."""
-    resource, _ = slot
-    source = "import os\ns = os.statvfs('/dev/shm')\ns.f_frsize * s.f_blocks"
-    pod, task = read_back(None, source, gpu=1, gpu_key=resource, shm="96Mi")
-    assert task.result() == 96 << 20
-    assert primary(pod)["resources"]["limits"] == {resource: "1"}
-    assert {"key": resource, "operator": "Exists", "effect": "NoSchedule"} in pod["spec"][
-        "tolerations"
-    ]
-    pods.run(f"%%podtask --image {IMAGE} --gpu 1 --gpu-key {resource} -o x\nx = 1")
-    assert pods["x"] == 1
-
-
 @pytest.mark.feature("B04")
 def test_command_of_the_template_does_not_run(read_back: ReadBack, cluster: Any) -> None:
     """A command on the primary is replaced, which one line says; the cell runs instead."""
@@ -192,7 +177,7 @@ def test_url_names_context_namespace_pod_and_the_kubectl_line(
     context, found, rest = task.url.split("/")
     assert context
     assert found == namespace
-    assert rest == f"{task.name} (kubectl -n {namespace} get pod {task.name})"
+    assert rest == f"{task.name} (kubectl --context {context} -n {namespace} get pod {task.name})"
 
 
 @pytest.mark.feature("A48")

@@ -12,6 +12,7 @@ import pytest
 from podtask import PodTemplate, RunOptions
 from podtask.presets import config_map, empty_dir, host_path, init, pvc, secret, sidecar
 
+from tests.cluster.errors import wait_until
 from tests.pods.test_nodes import created
 from tests.pods.waiting import IMAGE, submit, until
 
@@ -127,3 +128,54 @@ def test_volumes_are_as_they_were_asked_for(cluster: Any, namespace: str) -> Non
         "/shared": {"a": ("0o644", "init\n"), "b": ("0o644", "side\n")},
         "memory": 8 << 20,
     }
+
+
+@pytest.mark.feature("S03", "N04")
+def test_claim_without_a_volume_is_named(cluster: Any, namespace: str) -> None:
+    """A claim that nothing has bound is said to be unbound, with the field."""
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
+             "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "",
+                      "resources": {"requests": {"storage": "1Gi"}}}}  # fmt: skip
+    cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(claim))
+    task = submit(PodTemplate().with_(pvc("data", "/data")))
+    try:
+        line = until(task, "unbound immediate PersistentVolumeClaims")
+        assert "spec.volumes[].persistentVolumeClaim" in line
+    finally:
+        task.cancel()
+
+
+@pytest.mark.feature("S03", "N04")
+@pytest.mark.fault(21)
+def test_volume_that_cannot_be_attached_is_named(cluster: Any, namespace: str) -> None:
+    """What a driver's attacher says of a volume is the line; the test answers in its place."""
+    name = f"podtask-test-{uuid.uuid4().hex[:8]}"
+    common = {"accessModes": ["ReadWriteOnce"], "storageClassName": name}
+    volume = {
+        **common,
+        "capacity": {"storage": "1Gi"},
+        "csi": {"driver": name, "volumeHandle": "x"},
+    }
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
+             "spec": {**common, "resources": {"requests": {"storage": "1Gi"}}}}  # fmt: skip
+    said = {"message": "disk x is in use by another machine", "time": "2026-01-01T00:00:00Z"}
+
+    def asked() -> list[str]:
+        listed = cluster.kubectl_json("get", "volumeattachments")["items"]
+        return [each["metadata"]["name"] for each in listed if each["spec"]["attacher"] == name]
+
+    with created(cluster, "PersistentVolume", name, spec=volume):
+        cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(claim))
+        task = submit(PodTemplate().with_(pvc("data", "/data")))
+        try:
+            wait_until(lambda: bool(asked()), "a question to the attacher", seconds=60)
+            (attachment,) = asked()
+            cluster.kubectl("patch", "volumeattachment", attachment, "--subresource=status", "--type=merge",
+                            "--patch", json.dumps({"status": {"attached": False, "attachError": said}}))  # fmt: skip
+            line = until(task, "FailedAttachVolume")
+            assert "disk x is in use by another machine" in line
+            assert "spec.volumes" in line
+        finally:
+            task.cancel()
+            for each in asked():
+                cluster.kubectl("delete", "volumeattachment", each, "--wait=false")

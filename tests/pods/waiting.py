@@ -36,6 +36,14 @@ def failure(task: Task) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def hopeless(task: Task) -> str:
+    """Returns what a task raises that cannot start, within 10 s of the cluster's first report."""
+    said = failure(task)
+    first = next((since for text, since, _ in task.steps if "(Waits for" in text), task.seconds)
+    assert task.seconds - first < 10, task.steps
+    return said
+
+
 HOLD = "print('up')\ntry:\n    input()\nexcept EOFError:\n    pass\n"  # until notes() has them
 
 

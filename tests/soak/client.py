@@ -17,11 +17,15 @@ from typing import Any
 
 import podtask
 from podtask import PodtaskError, RunOptions, Task
+from podtask.options import AUTO, BATCH, EXEC
+from podtask.pickles import MINOR
 
 from tests.soak import work
 
 OUTPUTS = "value,digest"
 SAMPLES = 20
+IMAGE_MINOR = "3.11"
+CHANNELS = (AUTO, AUTO, AUTO, EXEC, AUTO, BATCH)
 
 
 def main() -> None:
@@ -42,16 +46,34 @@ def main() -> None:
             finished += finish(ended.get(), running)
             if finished % every == 0:
                 sample(finished)
-        options = RunOptions.of(local=local, outputs=OUTPUTS, image="python:3.11-slim")
-        task = podtask.submit(work.source(number), options=options)
+        task = podtask.submit(work.source(number), options=chosen(number, local))
         running[task] = (number, local)
         say(began=number, local=local, pod=task.name)
         task.add_done_callback(ended.put)
+        if number + 1 == given.at_once:  # the pools are full now, and connections open
+            finished = rest(ended, running, finished, every)
+    rest(ended, running, finished, every)
+
+
+def chosen(number: int, local: bool) -> RunOptions:
+    """Returns the options of a task: some go by exec, some by the log."""
+    channel = CHANNELS[number % len(CHANNELS)]
+    if channel == BATCH and MINOR != IMAGE_MINOR:
+        channel = AUTO  # it takes the notebook's Python
+    return RunOptions.of(local=local, outputs=OUTPUTS, image=f"python:{IMAGE_MINOR}-slim",
+                         channel=AUTO if local else channel)  # fmt: skip
+
+
+def rest(
+    ended: queue.SimpleQueue[Task], running: dict[Task, tuple[int, bool]], finished: int, every: int
+) -> int:
+    """Waits until nothing runs, and says what the process holds then; returns how many ended."""
     while running:
         finished += finish(ended.get(), running)
         if finished % every == 0:
             sample(finished)
-    sample(finished)
+    sample(finished, rests=True)
+    return finished
 
 
 def finish(task: Task, running: dict[Task, tuple[int, bool]]) -> int:
@@ -65,12 +87,22 @@ def finish(task: Task, running: dict[Task, tuple[int, bool]]) -> int:
     return 1
 
 
-def sample(finished: int) -> None:
-    """Says what the process holds."""
+def sample(finished: int, rests: bool = False) -> None:
+    """Says what the process holds, and whether no task runs."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    say(finished=finished, memory=pages * os.sysconf("SC_PAGE_SIZE"), threads=threading.active_count(),
-        descriptors=len(os.listdir("/proc/self/fd")))  # fmt: skip
+    # Those of asyncio's pool stay, as many as were ever wanted at once.
+    threads = [each for each in threading.enumerate() if not each.name.startswith("asyncio_")]
+    held = [_target(name) for name in os.listdir("/proc/self/fd")]
+    say(finished=finished, rests=rests, memory=pages * os.sysconf("SC_PAGE_SIZE"), threads=len(threads),
+        descriptors=len(held), sockets=sum(each.startswith("socket:") for each in held))  # fmt: skip
+
+
+def _target(descriptor: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return ""  # the listing's own
 
 
 def say(**what: Any) -> None:

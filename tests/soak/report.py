@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,13 @@ MIB = 1 << 20
 # A run's second half may hold so much more than its first: what grows by the task is far more.
 MORE_MEMORY = 16 * MIB
 MORE_HANDLES = 40  # threads or descriptors, of tasks that happen to run when a sample is taken
+# While no task runs, so many more than when the first had ended. Connections to the API server
+# that may be of use again are kept for minutes.
+MORE_AT_REST = {"threads": 3, "files": 3, "sockets": 40}
+# How an error says that its pod was killed.
+KILLED = re.compile(
+    r"(TaskError|StartError): .*(deleted|told to stop|killed by|exit code 137)", re.DOTALL
+)
 
 
 @dataclass
@@ -47,8 +55,9 @@ class Report:
                  for each in self.ended if each["wrong"]]  # fmt: skip
         found += [f"task {each['ended']} ({each['pod']}), which nobody killed: {each['error']}"
                   for each in self.failures if each["pod"] not in self.killed]  # fmt: skip
-        found += [f"task {each['ended']}: an error that is none of ours: {each['error']}"
-                  for each in self.failures if each["pod"] in self.killed and not each["named"]]  # fmt: skip
+        found += [f"task {each['ended']}: an error that is not its kill's: {each['error']}"
+                  for each in self.failures if each["pod"] in self.killed
+                  and not (each["named"] and KILLED.match(each["error"]))]  # fmt: skip
         if len({each["ended"] for each in self.ended}) != expected:
             found.append(f"{len(self.ended)} of {expected} tasks ended")
         found += self.left
@@ -59,7 +68,14 @@ class Report:
             first, last = self._halves(what)
             if last - first > MORE_HANDLES:
                 found.append(f"{what} grew from {first} to {last}")
-        return found
+        return found + self._kept()
+
+    def _kept(self) -> list[str]:
+        """What is held when all tasks have ended, over what was when the first had."""
+        first, *_, last = [{**each, "files": each["descriptors"] - each["sockets"]}
+                           for each in self.samples if each["rests"]]  # fmt: skip
+        return [f"{what} at rest grew from {first[what]} to {last[what]}"
+                for what, more in MORE_AT_REST.items() if last[what] - first[what] > more]  # fmt: skip
 
     def text(self) -> str:
         """Returns the figures."""
@@ -67,6 +83,7 @@ class Report:
         local = sum(each["local"] for each in self.ended)
         memory, descriptors = self._halves("memory"), self._halves("descriptors")
         threads, end = self._halves("threads"), self.samples[-1]
+        begin = next(each for each in self.samples if each["rests"])
         done = ", ".join(f"{kind} {count}" for kind, count in self.disturbances.items())
         return "\n".join(
             [
@@ -74,8 +91,8 @@ class Report:
                 f"right results  {good}; the others: {len(self.failures)} named failures of {len(self.killed)} killed pods",
                 f"disturbances   {done}",
                 f"memory         {memory[0] / MIB:.0f} MiB in the first half (highest), {memory[1] / MIB:.0f} in the second",
-                f"threads        {threads[0]} and {threads[1]}; at the end {end['threads']}",
-                f"descriptors    {descriptors[0]} and {descriptors[1]}; at the end {end['descriptors']}",
+                f"threads        {threads[0]} and {threads[1]}; at rest {begin['threads']}, at the end {end['threads']}",
+                f"descriptors    {descriptors[0]} and {descriptors[1]}; at rest {begin['descriptors']}, at the end {end['descriptors']}",
                 f"left           {'; '.join(self.left) or 'nothing: no pod, process or file'}",
             ]
         )

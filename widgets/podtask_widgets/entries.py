@@ -109,11 +109,12 @@ class Pairs:
         noun: of one, ``label``.
         hints: shown in an empty name and an empty value.
         only: which names are its own; the others stay as they are.
+        offers: names that are offered.
     """
 
     def __init__(
         self, page: Page, place: Place, noun: str, hints: tuple[str, str] = ("key", "value"),
-        only: Callable[[str], bool] = lambda name: True, offers: tuple[str, ...] = (),
+        only: Callable[[str], bool] = lambda name: True, offers: tuple[str, ...] | None = None,
     ) -> None:  # fmt: skip
         self._page, self._place, self._noun = page, place, noun
         self._hints, self._only, self._offers = hints, only, offers

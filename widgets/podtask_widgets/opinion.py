@@ -19,6 +19,7 @@ from .draft import Draft
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 PRIMARY_NAME = "primary_container_name"
+RESERVED = "PODTASK_"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def judge(draft: Draft) -> Opinion:
         return Opinion(template, problems, (), text, {})
     try:
         rendered = preview(template, RunOptions())
-    except InputError as error:  # what only the rules know: reserved names, say
+    except InputError as error:  # what only the rules know
         return Opinion(template, (_problem(error),), (), text, {})
     return Opinion(template, (), rendered.notices, text, _marks(text, draft.to_dict(), rendered.pod))  # fmt: skip
 
@@ -88,6 +89,11 @@ def _problems(template: PodTemplate) -> Iterator[Problem]:
         return
     primary.setdefault("image", "default")
     yield from pod_problems(spec)
+    place = next(number for number, each in enumerate(spec["containers"]) if each is primary)
+    for number, entry in enumerate(_mappings(primary.get("env"))):
+        if str(entry.get("name")).startswith(RESERVED):
+            yield Problem(f"spec.containers[{place}].env[{number}].name", "is reserved.",
+                          f"Names that begin with {RESERVED} are podtask's: choose another.")  # fmt: skip
 
 
 def _problem(error: InputError) -> Problem:

@@ -58,7 +58,7 @@ class Page:
 
     def text(
         self, place: Place, label: str, codec: Codec = TEXT, *, hint: str = "", kind: str = "",
-        offers: Iterable[str] = (), lines: int = 0, after: Callable[[], None] | None = None,
+        offers: Iterable[str] | None = None, lines: int = 0, after: Callable[[], None] | None = None,
     ) -> Input:  # fmt: skip
         """Returns an input of text.
 
@@ -68,7 +68,7 @@ class Page:
             codec: reads it.
             hint: shown in it while it is empty.
             kind: of the cluster's objects whose names are offered.
-            offers: other texts that are offered.
+            offers: other texts that are offered; those of an empty one may come later.
             lines: shown at once; 0 for an input of one line.
             after: called when it has written, before the page hears of it.
         """
@@ -81,8 +81,8 @@ class Page:
         widget: Any
         if lines:
             widget = w.Textarea(rows=lines, **more)
-        elif kind or offers:
-            widget = w.Combobox(options=tuple(offers), ensure_option=False, **more)
+        elif kind or offers is not None:
+            widget = w.Combobox(options=tuple(offers or ()), ensure_option=False, **more)
         else:
             widget = w.Text(**more)
         if kind:

@@ -80,6 +80,17 @@ def at(parent: Place, *names: str) -> Key:
     return at(place, *names[1:]) if len(names) > 1 else place
 
 
+def entries(*places: Place) -> int:
+    """Returns how many entries the lists and mappings of places have, all together."""
+    found = [place.get() for place in places]
+    return sum(len(each) for each in found if isinstance(each, (list, dict)))
+
+
+def filled(*places: Place) -> int:
+    """Returns how many of the places have a value."""
+    return sum(place.get() is not None for place in places)
+
+
 class Item:
     """A mapping in a list, by its identity: its number changes when others go."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import ssl
 import urllib.parse
 import urllib.request
@@ -20,6 +21,7 @@ from .plugins import listening, said
 
 IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 LOGIN = "`kubectl get pods` in a terminal runs the same login: see what it says, and log in again."
+NO_CONTEXT = "in-cluster"  # what is shown in its place where there is no kubeconfig
 HELP = "Set KUBECONFIG or run `kubectl config use-context`; or run on this machine with --local."
 
 
@@ -29,7 +31,7 @@ class Access:
 
     Args:
         host: URL of the API server.
-        context: name of the kubeconfig's context, or "in-cluster".
+        context: name of the kubeconfig's context, or NO_CONTEXT.
         namespace: the context's.
         tls: for https.
         server_name: what the certificate must be for, where it is not the host.
@@ -49,6 +51,11 @@ class Access:
     slow: bool
     certificate: str = ""
 
+    def kubectl(self, namespace: str, *words: str) -> str:
+        """Returns a shell line of kubectl for this server, whichever context is current there."""
+        context = [] if self.context == NO_CONTEXT else ["--context", self.context]
+        return shlex.join(["kubectl", *context, "-n", namespace, *words])
+
 
 def load(context: str | None) -> Access:
     """Returns the access of a context (None: the current one, else in-cluster). Blocks.
@@ -61,12 +68,12 @@ def load(context: str | None) -> Access:
     from kubernetes.client import Configuration
 
     settings = Configuration()
-    files = _files()
+    files, proxy = _files(), None
     there = any(Path(file).expanduser().exists() for file in files.split(os.pathsep) if file)
     try:
         if not there and (IN_CLUSTER / "token").exists() and context is None:
             config.load_incluster_config(client_configuration=settings)
-            name, namespace = "in-cluster", (IN_CLUSTER / "namespace").read_text().strip()
+            name, namespace = NO_CONTEXT, (IN_CLUSTER / "namespace").read_text().strip()
         elif not there:
             raise InputError(f"No cluster is configured: {files} does not exist.", HELP)
         else:
@@ -76,6 +83,7 @@ def load(context: str | None) -> Access:
                 config.load_kube_config(files, context=name, client_configuration=settings)
             if heard:  # the login program's failure, which the library goes on without
                 raise ClusterError(f"The credentials of context {name!r} cannot be had: {said(heard[-1])}", LOGIN)  # fmt: skip
+            proxy = _proxy_url(config, files, name)
     except config.ConfigException as error:
         raise ClusterError(
             f"The kubeconfig {files} cannot be used: {said(_first_line(error))}", HELP
@@ -92,7 +100,7 @@ def load(context: str | None) -> Access:
 
     return Access(
         settings.host.rstrip("/"), name, namespace, _tls(settings),
-        getattr(settings, "tls_server_name", None), _proxy(settings), headers,
+        getattr(settings, "tls_server_name", None), proxy or _proxy(settings.host), headers,
         settings.refresh_api_key_hook is not None, _digest(settings),
     )  # fmt: skip
 
@@ -137,14 +145,23 @@ def _context(config: Any, wanted: str | None, files: str) -> tuple[str, str]:
     return name, known[name].get("namespace") or "default"
 
 
-def _proxy(settings: Any) -> str | None:
-    """Returns the kubeconfig's proxy, else the environment's, unless NO_PROXY names the host."""
-    url = urllib.parse.urlsplit(settings.host)
-    from_environment = urllib.request.getproxies()
-    chosen: str | None = settings.proxy or from_environment.get(url.scheme)
-    if chosen in from_environment.values() and urllib.request.proxy_bypass(url.netloc):
+def _proxy_url(config: Any, files: str, context: str) -> str | None:
+    """Returns the proxy that the kubeconfig names for a context's cluster: the library reads it from 37 on."""
+    merged = config.kube_config.KubeConfigMerger(files).config
+    cluster = merged["contexts"].get_with_name(context)["context"]["cluster"]
+    found: str | None = merged["clusters"].get_with_name(cluster)["cluster"].safe_get("proxy-url")
+    return found
+
+
+def _proxy(host: str) -> str | None:
+    """Returns the environment's proxy for a host, unless NO_PROXY names it.
+
+    The library's own choice is no help: some of its versions take HTTP_PROXY for https.
+    """
+    url = urllib.parse.urlsplit(host)
+    if urllib.request.proxy_bypass(url.netloc):
         return None
-    return chosen
+    return urllib.request.getproxies().get(url.scheme)
 
 
 def _tls(settings: Any) -> ssl.SSLContext | None:

@@ -73,7 +73,7 @@ def _parameters(code: Any) -> List[Any]:
 
 
 def _one(error: BaseException, places: Dict[int, int], most: int) -> Dict[str, Any]:
-    frames: List[Any] = []
+    frames: List[List[Any]] = []
     step = error.__traceback__
     while step is not None:
         code = step.tb_frame.f_code

@@ -41,12 +41,12 @@ class Part:
 PARTS = (
     Part("Basics", basics.build, None,
          ("primary_container_name", "@.name", "@.image", "@.workingDir", "@.ports", "@.command", "@.args")),
-    Part("Resources", resources.build, None, ("@.resources",)),
+    Part("Resources", resources.build, resources.count, ("@.resources",)),
     Part("Environment", environment.build, environment.count, ("@.env", "@.envFrom")),
     Part("Volumes", volumes.build, volumes.count, ("spec.volumes", "@.volumeMounts")),
     Part("Sidecars", containers.build, containers.count, ("spec.containers", "spec.initContainers")),
-    Part("Scheduling", scheduling.build, None, scheduling.CLAIMS),
-    Part("Security", security.build, None, security.CLAIMS),
+    Part("Scheduling", scheduling.build, scheduling.count, scheduling.CLAIMS),
+    Part("Security", security.build, security.count, security.CLAIMS),
     Part("Metadata", metadata.build, metadata.count, ("metadata",)),
     Part("YAML", text.build, None, ("",)),
 )  # fmt: skip

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
+from podtask.marks import short
+
 from ..codecs import EXACT, WHOLE
 from ..entries import Entry
+from ..inputs import NOT_HERE
+from ..names import offer
 from ..page import Page
 from ..places import Key, Place, at
 
 columns_of_ports = "minmax(0,1fr) minmax(0,1.4fr) minmax(0,1fr)"
-columns_of_mounts = "minmax(0,1fr) minmax(0,1.3fr) minmax(0,1fr) minmax(0,.9fr)"
+columns_of_mounts = "minmax(0,1fr) minmax(0,1.1fr) minmax(0,.95fr) 124px"
 columns_of_env = "minmax(0,1.1fr) 104px minmax(0,1.1fr) minmax(0,.8fr)"
 columns_of_env_from = "104px minmax(0,1.2fr) minmax(0,.8fr) minmax(0,.9fr)"
 ACCESS = (("as volume", None), ("read and write", False), ("read only", True))
@@ -21,6 +26,7 @@ Make = Callable[[Entry], list[Any]]
 FROM = {"value": "value", "secretKeyRef": "secret", "configMapKeyRef": "config map",
         "fieldRef": "pod's field"}  # fmt: skip
 NAMED = {"secretKeyRef": "secret", "configMapKeyRef": "config map"}
+REFERRED = {"secretRef": "secret", "configMapRef": "config map"}
 
 
 def ports(page: Page) -> Make:
@@ -45,7 +51,7 @@ def mounts(page: Page) -> Make:
         said, place = f"Mount {entry.number}", entry.place
         names = [each.get("name", "") for each in page.draft.field("volumes").get() or []]
         return [
-            page.text(at(place, "name"), f"{said}, volume", hint="volume", offers=names or ["-"],
+            page.text(at(place, "name"), f"{said}, volume", hint="volume", offers=names,
                       after=entry.write).widget,
             page.text(at(place, "mountPath"), f"{said}, path", hint="/path", after=entry.write).widget,
             page.text(at(place, "subPath"), f"{said}, path in the volume", hint="sub path",
@@ -62,26 +68,33 @@ def env(page: Page) -> Make:
     def make(entry: Entry) -> list[Any]:
         said = f"Variable {entry.number}"
         source = Source(entry.place)
-        value = page.text(Value(source), f"{said}, value", EXACT, hint="value", after=entry.write)
+        value = page.text(Value(source), f"{said}, value", EXACT, offers=(), after=entry.write)
         key = page.text(SourceKey(source), f"{said}, key", hint="key", after=entry.write)
 
         def chosen() -> None:
-            _dress(value.widget, key.widget, source.get())
+            value.widget.disabled = False
+            value.widget.value = EXACT.show(value.place.get()) or ""
+            _dress(value.widget, key.widget, source)
             entry.write()
 
         options = [(label, kind) for kind, label in FROM.items()]
         kinds = page.choice(source, f"{said}, from", options, chosen)
-        _dress(value.widget, key.widget, source.get())
+        _dress(value.widget, key.widget, source)
         name = page.text(at(entry.place, "name"), f"{said}, name", hint="NAME", after=entry.write)
         return [name.widget, kinds.widget, value.widget, key.widget]
 
     return make
 
 
-def _dress(value: Any, key: Any, kind: str) -> None:
-    hints = {"value": "value", "secretKeyRef": "secret", "configMapKeyRef": "config map",
-             "fieldRef": "status.podIP"}  # fmt: skip
-    value.placeholder = hints.get(kind, "see YAML")
+def _dress(value: Any, key: Any, source: Source) -> None:
+    kind = source.get()
+    hints = {"value": "value", **NAMED, "fieldRef": "status.podIP"}
+    value.placeholder = hints.get(kind, NOT_HERE)
+    if kind not in FROM:
+        value.disabled = True
+    value.options = ()
+    if kind in NAMED:
+        offer(NAMED[kind], value, lambda: source.get() == kind)
     (key.remove_class if kind in NAMED else key.add_class)("pt-hidden")
     (value.remove_class if kind in NAMED else value.add_class)("pt-two")
 
@@ -91,6 +104,7 @@ class Source:
 
     def __init__(self, entry: Place) -> None:
         self.entry = entry
+        self._first = copy.deepcopy(entry.get().get("valueFrom"))
 
     @property
     def path(self) -> str:
@@ -104,9 +118,12 @@ class Source:
 
     def set(self, kind: str) -> None:
         """Changes the kind; the name of what it comes from, or its text, stays."""
-        item, text = self.entry.get(), Value(self).get()
+        item, text = self.entry.get(), Value(self).get() if self.get() in FROM else None
         item.pop("value", None)
         item.pop("valueFrom", None)
+        if kind not in FROM:  # one that it had: only such are offered
+            item["valueFrom"] = copy.deepcopy(self._first)
+            return
         if kind != "value":
             item["valueFrom"] = {kind: {}}
         if kind == "value" or text:
@@ -114,7 +131,10 @@ class Source:
 
 
 class Value:
-    """The place of a variable's value, or of the name of what it comes from."""
+    """The place of a variable's value, or of the name of what it comes from.
+
+    Of a kind that YAML alone has, it is shown and stays as it is.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -130,15 +150,23 @@ class Value:
     @property
     def path(self) -> str:
         """As problems name it."""
-        return self._key().path
+        kind = self._source.get()
+        return self._key().path if kind in FROM else f"{self._source.path}.{kind}"
 
     def get(self) -> Any:
         """Returns it."""
-        return self._key().get()
+        kind = self._source.get()
+        if kind in FROM:
+            return self._key().get()
+        given = at(self._source.entry, "valueFrom", kind).get()
+        return short(given) if given else None
 
     def set(self, value: Any) -> None:
         """Changes it; a variable that has a name keeps an empty value."""
-        if self._source.get() != "value":
+        kind = self._source.get()
+        if kind not in FROM:
+            return
+        if kind != "value":
             self._key().set(value or None)
         elif value or self._source.entry.get().get("name"):
             self._key().set(value or "")
@@ -176,10 +204,23 @@ def env_from(page: Page) -> Make:
     def make(entry: Entry) -> list[Any]:
         said = f"Source {entry.number}"
         source = Reference(entry.place)
-        options = [("secret", "secretRef"), ("config map", "configMapRef")]
+        name = page.text(Referred(source, "name"), f"{said}, name", hint="name", offers=(),
+                         after=entry.write).widget  # fmt: skip
+
+        def names() -> None:
+            kind = source.get()
+            name.options = ()
+            offer(REFERRED[kind], name, lambda: source.get() == kind)
+
+        def chosen() -> None:
+            names()
+            entry.write()
+
+        names()
+        options = [(label, kind) for kind, label in REFERRED.items()]
         return [
-            page.choice(source, said, options, entry.write).widget,
-            page.text(Referred(source, "name"), f"{said}, name", hint="name", after=entry.write).widget,
+            page.choice(source, said, options, chosen).widget,
+            name,
             page.text(at(entry.place, "prefix"), f"{said}, prefix", hint="prefix", after=entry.write).widget,
             page.choice(Referred(source, "optional"), f"{said}, when missing", MISSING, entry.write).widget,
         ]  # fmt: skip

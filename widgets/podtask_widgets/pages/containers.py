@@ -57,8 +57,8 @@ def _card(page: Page, entry: Entry) -> list[Any]:
         more = {"codec": codec} if codec else {}
         return page.field(page.text(at(place, name), label, hint=hint, after=after, **more))
 
-    def bound(name: str, label: str, hint: str) -> Any:
-        return page.field(page.text(at(place, "resources", "limits", name), label, hint=hint, after=after))  # fmt: skip
+    def bound(part: str, name: str, label: str, hint: str) -> Any:
+        return page.field(page.text(at(place, "resources", part, name), label, hint=hint, after=after))  # fmt: skip
 
     top = page.box([text("name", f"{noun} {entry.number}"), text("image", "Image", "redis:7"),
                     page.cross(f"Remove {noun.lower()} {entry.number}", entry.remove)], "pt-top")  # fmt: skip
@@ -66,7 +66,9 @@ def _card(page: Page, entry: Entry) -> list[Any]:
     grid = page.grid(
         text("command", "Command", "the image's", WORDS),
         text("args", "Arguments", "none", WORDS),
-        bound("cpu", "CPU limit", "500m"), bound("memory", "Memory limit", "512Mi"), *role,
+        bound("requests", "cpu", "CPU request", "100m"), bound("limits", "cpu", "CPU limit", "500m"),
+        bound("requests", "memory", "Memory request", "256Mi"),
+        bound("limits", "memory", "Memory limit", "512Mi"), *role,
     )  # fmt: skip
     lists = [
         ("ports", "port", parts.ports(page), parts.columns_of_ports),

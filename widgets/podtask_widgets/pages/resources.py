@@ -6,12 +6,19 @@ from typing import Any
 
 from podtask.presets import gpu
 
+from ..draft import Draft
 from ..entries import Pairs
 from ..page import Page
-from ..places import at
+from ..places import at, entries, filled
 from ..shared_memory import SharedMemory
 
 ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "google.com/tpu")
+
+
+def count(draft: Draft) -> int:
+    """Returns how many requests, limits and sizes are set."""
+    resources = at(draft.container, "resources")
+    return entries(at(resources, "requests"), at(resources, "limits")) + filled(SharedMemory(draft))
 
 
 def build(page: Page) -> list[Any]:

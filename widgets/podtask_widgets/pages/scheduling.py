@@ -7,16 +7,25 @@ from typing import Any
 from podtask.manifest import QUEUE_LABEL
 
 from ..codecs import WHOLE, YAML
+from ..draft import Draft
 from ..entries import Entry, Items, Pairs
 from ..page import Page
-from ..places import at
+from ..places import at, entries, filled
 
-CLAIMS = ("spec.nodeSelector", "spec.tolerations", "spec.affinity", "spec.priorityClassName",
-          "spec.runtimeClassName", "spec.schedulerName", "spec.activeDeadlineSeconds",
-          "spec.terminationGracePeriodSeconds", f"metadata.labels.{QUEUE_LABEL}")  # fmt: skip
-OPERATORS = (("exists", "Exists"), ("equals", "Equal"), ("equals (not set)", None))
+LISTS = ("nodeSelector", "tolerations")
+SINGLE = ("affinity", "priorityClassName", "runtimeClassName", "schedulerName", "activeDeadlineSeconds",
+          "terminationGracePeriodSeconds")  # fmt: skip
+CLAIMS = (*(f"spec.{name}" for name in (*LISTS, *SINGLE)), f"metadata.labels.{QUEUE_LABEL}")
+OPERATORS = (("exists", "Exists"), ("equals", "Equal"), ("not set", None))
 EFFECTS = (("every effect", None), ("NoSchedule", "NoSchedule"), ("NoExecute", "NoExecute"),
            ("PreferNoSchedule", "PreferNoSchedule"))  # fmt: skip
+
+
+def count(draft: Draft) -> int:
+    """Returns how many selectors and tolerations there are, and other fields set."""
+    single = [draft.field(name) for name in SINGLE]
+    queue = at(draft.metadata, "labels", QUEUE_LABEL)
+    return entries(*(draft.field(name) for name in LISTS)) + filled(*single, queue)
 
 
 def build(page: Page) -> list[Any]:

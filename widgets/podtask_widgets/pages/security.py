@@ -7,13 +7,23 @@ from typing import Any
 from podtask.presets import restricted
 
 from ..codecs import WHOLE
+from ..draft import Draft
 from ..entries import Entry, Items
 from ..inputs import YES_NO
 from ..page import Page
-from ..places import Place, at
+from ..places import Place, at, entries, filled
 
 CLAIMS = ("spec.serviceAccountName", "spec.automountServiceAccountToken", "spec.imagePullSecrets",
           "spec.securityContext", "@.securityContext")  # fmt: skip
+
+
+def count(draft: Draft) -> int:
+    """Returns how many pull secrets there are, and settings of the pod and its primary container."""
+    identity = [
+        draft.field(name) for name in ("serviceAccountName", "automountServiceAccountToken")
+    ]
+    contexts = draft.field("securityContext"), at(draft.container, "securityContext")
+    return entries(draft.field("imagePullSecrets"), *contexts) + filled(*identity)
 
 
 def build(page: Page) -> list[Any]:

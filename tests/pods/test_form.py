@@ -1,0 +1,53 @@
+"""What the form knows of the cluster."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from podtask_widgets import TemplateBuilder
+
+from tests.notebook import Shell
+from tests.widgets.user import User
+
+pytestmark = pytest.mark.cluster
+
+
+def offered(widget: Any, name: str) -> bool:
+    """Waits until a name is among those that an input offers."""
+    come = threading.Event()
+
+    def look(*_: object) -> None:
+        if name in widget.options:
+            come.set()
+
+    widget.observe(look, "options")
+    look()
+    return come.wait(30)
+
+
+@pytest.mark.feature("A42", "A43")
+def test_names_are_offered_where_a_variable_comes_from(
+    pods: Shell, cluster: Any, namespace: str
+) -> None:
+    """The namespace's secrets and config maps: those of the kind that is chosen, and no others."""
+    cluster.kubectl("create", "secret", "generic", "hugging-face", "-n", namespace)
+    cluster.kubectl("create", "configmap", "settings", "-n", namespace)
+    user = User(TemplateBuilder())
+    user.open("Environment")
+    user.click("Add variable")
+    user.write("Variable 1, name", "TOKEN")
+    value = user.input("Variable 1, value")
+    user.choose("Variable 1, from", "secret")
+    assert offered(value, "hugging-face")
+    user.choose("Variable 1, from", "config map")
+    assert offered(value, "settings")
+    assert "hugging-face" not in value.options
+    user.choose("Variable 1, from", "value")
+    assert value.options == ()
+    user.click("Add source")
+    assert offered(user.input("Source 1, name"), "hugging-face")
+    user.choose("Source 1", "config map")
+    assert offered(user.input("Source 1, name"), "settings")
+    assert "hugging-face" not in user.input("Source 1, name").options

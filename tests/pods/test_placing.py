@@ -1,0 +1,64 @@
+"""What a node must have: accelerators and labels, asked for, read back, and got."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.notebook import Shell
+from tests.pods.test_template import ReadBack, primary, read_back
+from tests.pods.waiting import IMAGE
+
+__all__ = ["read_back"]  # the fixture
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
+
+
+@pytest.mark.feature("B22", "A40")
+def test_cell_gets_an_accelerator(pods: Shell, read_back: ReadBack, slot: tuple[str, str]) -> None:
+    """--gpu with the node's own resource name: limit, toleration and shared memory, and it runs."""
+    resource, _ = slot
+    source = "import os\ns = os.statvfs('/dev/shm')\ns.f_frsize * s.f_blocks"
+    pod, task = read_back(None, source, gpu=1, gpu_key=resource, shm="96Mi")
+    assert task.result() == 96 << 20
+    assert primary(pod)["resources"]["limits"] == {resource: "1"}
+    assert {"key": resource, "operator": "Exists", "effect": "NoSchedule"} in pod["spec"][
+        "tolerations"
+    ]
+    pods.run(f"%%podtask --image {IMAGE} --gpu 1 --gpu-key {resource} -o x\nx = 1")
+    assert pods["x"] == 1
+
+
+@pytest.mark.feature("B22", "A40")
+def test_accelerators_of_the_call_replace_those_of_the_template(
+    read_back: ReadBack, slot: tuple[str, str]
+) -> None:
+    """A template's request and limit both become the number of --gpu, which the server takes."""
+    resource, _ = slot
+    asked_for = {"requests": {resource: "4"}, "limits": {resource: "4"}}
+    template = {"containers": [{"name": "primary", "resources": asked_for}]}
+    pod, task = read_back(template, gpu=1, gpu_key=resource)
+    assert task.result() == 1
+    assert primary(pod)["resources"] == {"requests": {resource: "1"}, "limits": {resource: "1"}}
+
+
+@pytest.mark.feature("A41")
+def test_cell_runs_where_its_affinity_leads(read_back: ReadBack) -> None:
+    """Rules about nodes and pods that can be met: the pod has them as they were given, and runs."""
+    linux = {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}
+    other = {
+        "labelSelector": {"matchLabels": {"app": "none"}},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    given = {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [{"matchExpressions": [linux]}]
+            },
+            "preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 1, "preference": {"matchExpressions": [linux]}}
+            ],
+        },
+        "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [other]},
+    }
+    pod, task = read_back({"containers": [{"name": "primary"}], "affinity": given})
+    assert task.result() == 1
+    assert pod["spec"]["affinity"] == given

@@ -1,0 +1,60 @@
+"""What the soak calls a fault, without a soak."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.soak.report import MIB, Report
+
+DELETED = "TaskError: podtask-x ended before its result was here: the pod was deleted, by somebody."
+
+
+def report(
+    error: str = "", killed: bool = False, named: bool = True, more: dict[str, int] | None = None
+) -> Report:
+    """A run of one task, at whose end so much more is held than at its begin."""
+    task: dict[str, Any] = {"ended": 0, "pod": "podtask-x", "local": False, "error": error,
+                            "wrong": "", "named": named}  # fmt: skip
+    held = {"finished": 1, "rests": True, "memory": 40 * MIB, "threads": 2, "descriptors": 20,
+            "sockets": 5}  # fmt: skip
+    after = {what: count + (more or {}).get(what, 0) for what, count in held.items()}
+    return Report({"podtask-x"} if killed else set(), [task], [held, after])
+
+
+@pytest.mark.parametrize("error", [
+    DELETED,
+    "TaskError: The pod was told to stop while the cell ran, in pod podtask-x: it was deleted.",
+    "StartError: podtask-x cannot start: the pod was deleted, by somebody or by a clean-up job.",
+])  # fmt: skip
+def test_failure_of_a_kill_is_none(error: str) -> None:
+    """It is a named one that says so."""
+    assert report(error, killed=True).faults(1) == []
+    assert len(report(error).faults(1)) == 1, "nobody killed it"
+
+
+@pytest.mark.parametrize(("error", "named"), [
+    ("ClusterError: The API server of context 'x' is not reached", True),
+    ("InputError: The pod podtask-x was deleted", True),
+    ("TaskError: podtask-x ended because no notebook was connected.", True),
+    (DELETED, False),
+])  # fmt: skip
+def test_other_failure_of_a_killed_pod_is_a_fault(error: str, named: bool) -> None:
+    """A kill excuses no error that is not its own."""
+    (fault,) = report(error, killed=True, named=named).faults(1)
+    assert "not its kill's" in fault
+
+
+@pytest.mark.parametrize(
+    ("more", "grows"),
+    [
+        ({"threads": 4}, ["threads"]),
+        ({"descriptors": 4}, ["files"]),
+        ({"descriptors": 30, "sockets": 30}, []),
+        ({"descriptors": 45, "sockets": 41}, ["descriptors", "files", "sockets"]),
+    ],
+)
+def test_what_is_held_at_rest_does_not_grow(more: dict[str, int], grows: list[str]) -> None:
+    """With no task running, a few more threads or files are a leak; kept connections are none."""
+    assert [fault.split()[0] for fault in report(more=more).faults(1)] == grows
