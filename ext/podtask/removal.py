@@ -56,7 +56,7 @@ class Removal:
             self._on_phase("Left", f"{self._name} could not be deleted: {why}")
             _tell(f"{self._name} could not be deleted: {why}",
                   "It ends by its activeDeadlineSeconds at the latest; by hand: "
-                  f"kubectl -n {self._namespace} delete pod {self._name}")  # fmt: skip
+                  f"{self._kubectl('delete', 'pod', self._name)}")  # fmt: skip
             return False
         self._leaving = asyncio.ensure_future(self._see_off(gone, seconds))
         return True
@@ -97,15 +97,18 @@ class Removal:
         what = (
             f"{self._name} was deleted {time.monotonic() - started:.0f} s ago and is still there:"
         )
-        kubectl = f"kubectl -n {self._namespace}"
         if finalizers := pod["metadata"].get("finalizers"):
             _tell(f"{what} held by finalizer {', '.join(finalizers)}.",
-                  f"Who has set it takes it away; see {kubectl} get pod {self._name} -o yaml")  # fmt: skip
+                  "Who has set it takes it away; see "
+                  f"{self._kubectl('get', 'pod', self._name, '-o', 'yaml')}")  # fmt: skip
         else:
             node = pod["spec"].get("nodeName")
             _tell(f"{what} its node {node} has not ended it.",
                   f"See kubectl describe node {node}; of a dead node: %podtask delete {self._name} --force "
                   f"-n {self._namespace}")  # fmt: skip
+
+    def _kubectl(self, *words: str) -> str:
+        return self._api.access.kubectl(self._namespace, *words)
 
 
 def _tell(what: str, do: str) -> None:

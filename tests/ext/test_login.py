@@ -15,7 +15,7 @@ from podtask.cluster import login
 from podtask.cluster.api import Api, ApiError
 from podtask.cluster.credentials import Access
 from podtask.cluster.login import Login
-from podtask.cluster.plugins import listening
+from podtask.cluster.plugins import aside, listening
 from podtask.errors import ClusterError
 
 from tests.cluster.certificates import kubeconfig, make_all
@@ -71,6 +71,23 @@ def test_what_the_library_logs_is_heard_and_not_shown(monkeypatch: pytest.Monkey
     assert heard == ["exec: process returned 1"]
     assert root.handlers == []
     assert root.filters == []
+
+
+def test_who_is_cancelled_as_the_answer_comes_is_cancelled() -> None:
+    """Else a try to connect that came second would go on, and leave its connection open."""
+    released = threading.Event()
+
+    async def play() -> None:
+        asking = asyncio.ensure_future(aside("key", lambda: released.wait(30), 30))
+        await asyncio.sleep(0)
+        (thread,) = [each for each in threading.enumerate() if each.name == "podtask-login"]
+        released.set()
+        thread.join(30)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(play())
 
 
 def test_hook_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def test_deletion_that_is_refused_is_told(play: Play, listen: Listen) -> None:
     assert task.result(SECONDS) == 42
     told = said.get(timeout=SECONDS)
     assert f"{task.name} could not be deleted: You may not delete pods in scripted/n" in told
-    assert f"kubectl -n n delete pod {task.name}" in told
+    assert f"kubectl --context scripted -n n delete pod {task.name}" in told
     assert server.count("DELETE", task.name) == 1
     task.delete()
     assert server.count("DELETE", task.name) == 2

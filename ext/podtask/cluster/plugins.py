@@ -44,7 +44,15 @@ async def aside(key: Hashable, work: Callable[[], T], seconds: float) -> T:
             doing.start()
         except RuntimeError:  # the interpreter ends, and has no threads for a last deletion
             _do(ours, found, work)
-    return await asyncio.wait_for(asyncio.wrap_future(found), seconds)
+    future = asyncio.wrap_future(found)
+    try:
+        # No wait_for, which on Python 3.10 and 3.11 may swallow that its caller is cancelled.
+        done, _ = await asyncio.wait({future}, timeout=seconds)
+    finally:
+        future.cancel()
+    if not done:
+        raise asyncio.TimeoutError
+    return future.result()
 
 
 def _do(
