@@ -48,6 +48,32 @@ def test_tasks_are_plain_functions_in_a_pod(pods: Shell) -> None:
     assert pods["got"] == 12
 
 
+def test_other_task_has_its_methods_in_a_bare_image(pods: Shell) -> None:
+    """Its local and map run in the same pod, submit says so; a result that cannot come back is an error."""
+    pods.run(
+        f"""
+import os, podtask
+@podtask.task(image="{BARE}")
+def there(x):
+    return os.uname().nodename, x
+@podtask.task(image="{BARE}")
+def asks(x):
+    try:
+        there.submit(x)
+    except RuntimeError as error:
+        return os.uname().nodename, there.local(x), there.map([1, 2]), str(error)
+@podtask.task(image="{BARE}")
+def counting(last):
+    return (number for number in range(last))
+here, local, mapped, said = asks(7)
+"""
+    )
+    pod = pods["here"]
+    assert (pods["local"], pods["mapped"]) == ((pod, 7), [(pod, 1), (pod, 2)])
+    assert pods["said"].startswith("there.submit works in the notebook only")
+    assert "What counting returned (generator) did not come back" in pods.shown_error("counting(3)")
+
+
 @pytest.mark.feature("A36", "S07", "N06")
 def test_values_go_and_come_with_a_manifest(pods: Shell) -> None:
     """Results are shown and assigned; one line says by name, type and size what went, came, stayed."""
