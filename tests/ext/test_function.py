@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import queue
+import traceback
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -131,6 +132,13 @@ def test_handle_is_shaped_as_a_future() -> None:
     assert isinstance(bad.exception(30), ValueError)
     with pytest.raises(ValueError, match="-1 is negative"):
         bad.result()
+
+
+def test_error_of_a_call_has_the_functions_frames_only() -> None:
+    """No frame of what calls it there, whose source nobody has."""
+    error = square.submit(-1).exception(30)
+    assert error is not None
+    assert [step.name for step in traceback.extract_tb(error.__traceback__)] == ["square"]
 
 
 @pytest.mark.feature("P02")

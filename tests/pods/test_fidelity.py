@@ -49,7 +49,7 @@ def test_tasks_are_plain_functions_in_a_pod(pods: Shell) -> None:
 
 
 def test_other_task_has_its_methods_in_a_bare_image(pods: Shell) -> None:
-    """local and map run in the same pod, submit says so; a result that cannot come back is an error."""
+    """Its local and map run in the same pod, submit says so; a result that cannot come back is an error."""
     pods.run(
         f"""
 import os, podtask
