@@ -11,10 +11,10 @@ import numpy as np
 import podtask
 import pytest
 from podtask import RunOptions, Task
+from podtask.hints import lacks
 from podtask.job import Verdict
 from podtask.outcome import decode
 from podtask.runner.pack import mismatches
-from podtask.work import lacks
 
 from tests.cluster import cache
 
