@@ -26,15 +26,16 @@ IMAGES = {
 }
 
 
+def fits(case: Case, image: str) -> bool:
+    """Whether an image (none: this machine) has a cell's modules and its syntax."""
+    python, modules = IMAGES.get(image, (sys.version_info[:2], case.needs))
+    return set(case.needs) <= set(modules) and min(python, sys.version_info[:2]) >= case.python
+
+
 def marks(case: Case, where: str, image: str = "") -> list[Any]:
     """Returns the marks of a cell's test: skipped, expected to fail, or none."""
-    python, modules = IMAGES.get(image, (sys.version_info[:2], case.needs))
     if missing := [word for word in case.needs if importlib.util.find_spec(word) is None]:
         return [pytest.mark.skip(reason=f"the notebook lacks {', '.join(missing)}")]
-    if missing := [word for word in case.needs if word not in modules]:
-        return [pytest.mark.skip(reason=f"the image lacks {', '.join(missing)}")]
-    if min(python, sys.version_info[:2]) < case.python:
-        return [pytest.mark.skip(reason="newer syntax than this Python's")]
     place, reason = DEFECTS.get(case.id, ("", ""))
     if place and place in (where, "both", image):
         return [pytest.mark.xfail(strict=True, reason=reason)]
@@ -42,7 +43,11 @@ def marks(case: Case, where: str, image: str = "") -> list[Any]:
 
 
 def each(where: str, image: str = "") -> list[Any]:
-    return [pytest.param(case, marks=marks(case, where, image), id=case.id) for case in CASES]
+    return [
+        pytest.param(case, marks=marks(case, where, image), id=case.id)
+        for case in CASES
+        if fits(case, image)
+    ]
 
 
 def check(case: Case, reference: Seen, seen: Seen, other: bool = False) -> None:
