@@ -133,7 +133,12 @@ class RunOptions:
         None, "-i --inputs", "send just these names", names, "NAMES", many=True
     )
     outputs: tuple[str, ...] = option(
-        (), "-o --outputs", "bring these names back; auto: all new ones", names, "NAMES", many=True
+        (),
+        "-o --outputs",
+        "bring these names back; auto: all new and changed ones",
+        names,
+        "NAMES",
+        many=True,
     )
     image: str | None = option(
         None, "--image", "image of the primary container (any with Python 3.9 or newer)", str, "REF"
