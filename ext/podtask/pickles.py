@@ -179,7 +179,7 @@ def _watched(sizes: Mapping[str, tuple[str, int]], values: Mapping[str, Any]) ->
         room -= size
         if room < 0:
             break
-        if not isinstance(values[name], FIXED):
+        if not name.startswith("_") and not isinstance(values[name], FIXED):  # nor told, nor sent
             found.append(name)
     return found
 

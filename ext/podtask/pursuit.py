@@ -140,8 +140,7 @@ class Pursuit:
                 raise KeyboardInterrupt(f"{self.name} was cancelled and its pod deleted.")
             if isinstance(found, Ending) and found.started:
                 ours = False  # until it is read: the log may hold the only copy
-                found = await left(begun.placement, begun.channel, self.cancelled) or found
-                ours = True
+                found, ours = await self._read(begun, found)
             again = self.course.again(found)
             if again:
                 return again
@@ -165,6 +164,19 @@ class Pursuit:
                 self.loop.background(begun.placement.delete())
             else:
                 begun.placement.leave()
+
+    async def _read(self, begun: Begun, ending: Ending) -> tuple[Verdict | Ending, bool]:
+        """Returns what the log says of an ended runner, else how that ended; whether it was read.
+
+        Raises:
+            ClusterError: it is not reached, and may hold the result.
+        """
+        try:
+            return await left(begun.placement, begun.channel, self.cancelled) or ending, True
+        except ClusterError:
+            if not ending.lost:
+                raise
+            return ending, False  # the log is as far away as its node
 
     def _planned(self, name: str, pod: dict[str, Any]) -> None:
         self.name, self.pod = name, pod

@@ -11,7 +11,6 @@ import types
 from typing import Any
 
 ADDRESS = re.compile(r"0x[0-9a-fA-F]+")  # an object's place is another one here
-SURELY_WHOLE = 1000  # characters; a longer message may have been cut
 BROKEN = re.compile(r"<\w+ in __str__>$")
 
 
@@ -138,9 +137,7 @@ def _saying(error: BaseException, message: str) -> BaseException:
         said = str(error)
     except Exception:  # noqa: BLE001 -- a __str__ of the user's: it did say something there
         said = ""
-    if len(message) > SURELY_WHOLE:
-        said = said[: len(message)]
-    if ADDRESS.sub("", said) == ADDRESS.sub("", message):
+    if ADDRESS.sub("", said).startswith(ADDRESS.sub("", message)):  # it may have been cut
         return error
     kind = type(error)
 

@@ -54,6 +54,16 @@ def test_many_that_cannot_be_pickled_are_counted() -> None:
     assert end["kept"][-1]["name"] == f"{900 - MOST_TOLD} more"
 
 
+def test_last_value_that_stays_is_told_before_many_names() -> None:
+    """It is what a result is asked for: it must not be one of those that are counted only."""
+    source = (
+        "def made():\n    yield\nfor n in range(90): globals()[f'n{n}'] = made()\ndel n\nmade()"
+    )
+    end, _ = end_of(source, "auto")
+    assert end["kept"][0]["role"] == "result"
+    assert len(end["kept"]) == MOST_TOLD + 1
+
+
 def test_names_for_a_person_are_few_and_short() -> None:
     """What a cell left running may be much, and called as it likes."""
     assert few(["a", "b"]) == ["a", "b"]

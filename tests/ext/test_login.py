@@ -102,7 +102,7 @@ def test_hook_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def play() -> None:
         api = api_of(hangs)
-        asked = [api.request("GET", "/") for _ in range(50)]
+        asked = [api.request("GET", "/") for _ in range(20)]
         for error in await asyncio.gather(*asked, return_exceptions=True):
             assert "has not ended" in str(error)
         assert [thread.daemon for thread in calls] == [True]
@@ -159,3 +159,18 @@ def test_certificate_that_is_rotated_is_used(
 
     asyncio.run(play())
     assert seen == ["podtask-admin"] * 2 + ["system:kube-scheduler"] * 2
+
+
+def test_login_that_hung_is_begun_anew() -> None:
+    """Who asks after the time is over does not join the one that hangs: it may have been mended."""
+    released = threading.Event()
+
+    async def play() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await aside("login", released.wait, 0.01)
+        assert await aside("login", lambda: "mended", 60) == "mended"
+
+    try:
+        asyncio.run(play())
+    finally:
+        released.set()

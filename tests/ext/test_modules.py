@@ -112,3 +112,16 @@ def test_function_of_the_notebook_finds_its_modules(project: Path, shell: Shell)
     assert (shell["got"], shell["kind"]) == (45, "shape_mod")
     shown = shell.shown_error("%%podtask --local\nimport shape_mod\nshape_mod.fail()")
     assert "raise ValueError('no')" in shown
+
+
+def test_package_is_imported_where_the_cell_does(project: Path, kernel: Kernel) -> None:
+    """With what is below it, as the notebook has that; what the cell sets before holds."""
+    (project / "late_pack").mkdir()
+    (project / "late_pack" / "__init__.py").write_text("import os\nmode = os.environ.get('LATE')\n")
+    (project / "late_pack" / "part.py").write_text("y = 2\n")
+    kernel.run(f"import sys; sys.path.insert(0, {str(project)!r}); import late_pack.part")
+    ran = kernel.run(
+        "%%podtask --local\nimport os, sys\nbefore = 'late_pack' in sys.modules\n"
+        "os.environ['LATE'] = 'set'\nimport late_pack\nprint(before, late_pack.mode, late_pack.part.y)"
+    )
+    assert ran.stdout == "False set 2\n"

@@ -6,6 +6,7 @@ import pickle
 import sys
 
 import pytest
+from podtask.tracebacks import rebuild
 
 from tests.notebook import Shell
 
@@ -218,3 +219,13 @@ def test_query_with_a_hidden_name_is_hinted(shell: Shell) -> None:
     pytest.importorskip("pandas")
     shell.run("import pandas as pd\ndf, limit, text = pd.DataFrame({'a': [1]}), 1, 'a > @limit'")
     assert "send it with -i df,text,limit." in shell.shown_error(f"{LOCAL}df.query(text)")
+
+
+def test_words_that_were_cut_are_not_taken_for_others() -> None:
+    """Of a long chain the runner sends the beginnings of messages, or none; the errors have theirs."""
+    about = {"frames": [], "members": [], "cause": None, "context": None, "suppress": False,
+             "type": "ValueError", "module": "builtins", "notes": []}  # fmt: skip
+    for message in ("", "the real"):
+        error = rebuild([{**about, "message": message}], {0: ValueError("the real message")})
+        assert type(error) is ValueError
+        assert str(error) == "the real message"

@@ -51,6 +51,8 @@ async def aside(key: Hashable, work: Callable[[], T], seconds: float) -> T:
     finally:
         future.cancel()
     if not done:
+        if _asked.get(ours) is found:  # who asks next asks anew: the login may have been mended
+            del _asked[ours]
         raise asyncio.TimeoutError
     return future.result()
 
@@ -61,11 +63,16 @@ def _do(
     try:
         value = work()
     except BaseException as error:  # noqa: BLE001 -- it ends up at who waits
-        _asked.pop(key, None)
+        _forget(key, into)
         into.set_exception(error)
     else:
-        _asked.pop(key, None)
+        _forget(key, into)
         into.set_result(value)
+
+
+def _forget(key: tuple[int, Hashable], asked: concurrent.futures.Future[Any]) -> None:
+    if _asked.get(key) is asked:
+        del _asked[key]
 
 
 @contextlib.contextmanager

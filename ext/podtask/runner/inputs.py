@@ -41,8 +41,8 @@ def load(job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any]) -> N
             sys.meta_path.insert(0, Local(local))
             for filename, source in cells.items():
                 remember(filename, source)
-        for name in job["modules"]:
-            __import__(name)
+        if job["modules"]:
+            sys.meta_path.insert(0, Below(job["modules"]))
         unpickler = pickle.Unpickler(file, buffers=buffers)
         for step in job["steps"]:
             if isinstance(step, str):
@@ -57,6 +57,59 @@ def load(job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any]) -> N
 def remember(filename: str, source: str) -> None:
     """Makes tracebacks and ``inspect`` find a source that is in no file."""
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+
+
+class Below:
+    """Has modules imported right after the package that holds them: not before the cell does that.
+
+    What the cell sets first, in ``os.environ`` say, and its own ``except ImportError`` hold then.
+
+    Args:
+        names: of the modules.
+    """
+
+    def __init__(self, names: List[str]) -> None:
+        self._names: Dict[str, List[str]] = {}
+        for name in names:
+            root = name.partition(".")[0]
+            if root in sys.modules:
+                _import(name)
+            else:
+                self._names.setdefault(root, []).append(name)
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """Returns another finder's spec of a package, None for any other module."""
+        names = self._names.pop(name, None)
+        for finder in sys.meta_path if names else ():
+            spec: Any = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None:
+                if hasattr(spec.loader, "exec_module"):
+                    spec.loader = Then(spec.loader, names or [])
+                return spec
+        return None
+
+
+class Then:
+    """A loader that imports modules when it has loaded a package; else it is the other one."""
+
+    def __init__(self, loader: Any, names: List[str]) -> None:
+        self._loader, self._names = loader, names
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def exec_module(self, module: Any) -> None:
+        """Loads the package."""
+        self._loader.exec_module(module)
+        for name in self._names:
+            _import(name)
+
+
+def _import(name: str) -> None:
+    try:
+        __import__(name)
+    except ImportError:
+        pass  # the cell, or the value that needs it, says what is missing
 
 
 class Local:

@@ -54,7 +54,7 @@ class Publisher:
         **_: Any,
     ) -> None:
         """Shows a mime bundle."""
-        shims.installed[0].show(data, metadata or {}, (transient or {}).get("display_id"), update)
+        shims.installed[0].send(data, metadata or {}, (transient or {}).get("display_id"), update)
 
 
 class ZMQInteractiveShell:

@@ -191,6 +191,17 @@ class Front:
             transient = {"display_id": display_id} if display_id else {}
             self.capture.publish(data=data, metadata=metadata, transient=transient, update=update)
             return
+        self.send(data, metadata, display_id, update, result)
+
+    def send(
+        self,
+        data: Any,
+        metadata: Any,
+        display_id: Optional[str],
+        update: bool,
+        result: bool = False,
+    ) -> None:
+        """Sends a mime bundle, whoever captures what is shown."""
         meta = {"id": display_id, "update": update, "result": result}
         text = json.dumps({"data": data, "metadata": metadata}, default=str).encode()
         self._emitter.emit(wire.DISPLAY, meta, text)

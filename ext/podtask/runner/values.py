@@ -113,6 +113,7 @@ def pack_values(
 def _few_kept(kept: List[Dict[str, Any]], beyond: int) -> List[Dict[str, Any]]:
     """Returns the first of what was to go back and stays; of the others, how many there are."""
     about = {"role": "value", "type": "names"}
+    kept = sorted(kept, key=lambda item: item["role"] == "value")  # the last value is always told
     found = kept[:MOST_TOLD]
     if len(kept) > MOST_TOLD:
         more = f"{len(kept) - MOST_TOLD} more"
