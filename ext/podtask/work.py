@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .cell import Cell
@@ -57,6 +57,8 @@ class Work:
             InputError: something cannot be sent; names it, and the line that uses it.
         """
         cell = self.cell
+        if self.options.inputs is not None:
+            cell = replace(cell, writes=())  # what is asked for by name is not left out
         try:
             limit = int(amount(self.options.max_input))
             return pack_inputs(self.values, self.namespace, python, cell, limit)

@@ -229,3 +229,10 @@ def test_words_that_were_cut_are_not_taken_for_others() -> None:
         error = rebuild([{**about, "message": message}], {0: ValueError("the real message")})
         assert type(error) is ValueError
         assert str(error) == "the real message"
+
+
+def test_name_asked_for_is_not_left_out(shell: Shell) -> None:
+    """What -i names and cannot be sent is an error, whatever the cell sets."""
+    shell.run("import threading\nlock = threading.Lock()")
+    shown = shell.shown_error("%%podtask --local -i lock\nlock = 1\nlock")
+    assert "lock (lock) cannot be sent" in shown

@@ -69,7 +69,7 @@ def load(context: str | None) -> Access:
 
     settings = Configuration()
     files, proxy = _files(), None
-    there = any(Path(file).expanduser().exists() for file in files.split(os.pathsep) if file)
+    there = any(_home(file).exists() for file in files.split(os.pathsep) if file)
     try:
         if not there and (IN_CLUSTER / "token").exists() and context is None:
             config.load_incluster_config(client_configuration=settings)
@@ -133,6 +133,10 @@ def _files() -> str:
     return os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
 
 
+def _home(file: str) -> Path:
+    return Path(file).expanduser()
+
+
 def _context(config: Any, wanted: str | None, files: str) -> tuple[str, str]:
     contexts, current = config.list_kube_config_contexts(config_file=files)
     known = {each["name"]: each["context"] for each in contexts or []}
@@ -147,6 +151,9 @@ def _context(config: Any, wanted: str | None, files: str) -> tuple[str, str]:
 
 def _proxy_url(config: Any, files: str, context: str) -> str | None:
     """Returns the proxy that the kubeconfig names for a context's cluster: the library reads it from 37 on."""
+    there = [path for path in map(_home, files.split(os.pathsep)) if path.is_file()]
+    if not any("proxy-url" in path.read_text(errors="replace") for path in there):
+        return None  # to merge them is to read them all once more
     merged = config.kube_config.KubeConfigMerger(files).config
     cluster = merged["contexts"].get_with_name(context)["context"]["cluster"]
     found: str | None = merged["clusters"].get_with_name(cluster)["cluster"].safe_get("proxy-url")
