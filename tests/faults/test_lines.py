@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from podtask import channel
 
 from .scripts import Script
 from .scripts_end import (
@@ -74,8 +75,10 @@ def test_reader_that_is_slower_than_the_cell(play: Play) -> None:
 
 
 @pytest.mark.fault(30)
-def test_connection_that_hangs_is_given_up(play: Play) -> None:
-    """Nothing passes and nobody hangs up: 45 s of silence are the end of that connection."""
+def test_connection_that_hangs_is_given_up(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing passes and nobody hangs up: some silence is the end of that connection."""
+    monkeypatch.setattr(channel, "PING_SECONDS", 1)
+    monkeypatch.setattr(channel, "DEAD_SECONDS", 3)
     server = play(Hangs())
     task = submit(CELL)
     assert task.result(120) == 42

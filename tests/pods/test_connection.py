@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from podtask import channel
 
 from tests.notebook import Shell
 from tests.pods.waiting import asked, submit
@@ -109,8 +110,12 @@ def test_interrupt_during_an_outage_is_delivered(shell: Shell, cut: Any) -> None
 
 
 @pytest.mark.fault(30)
-def test_connections_that_fall_silent_are_replaced(shell: Shell, cut: Any) -> None:
+def test_connections_that_fall_silent_are_replaced(
+    shell: Shell, cut: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither data nor an end comes any more: the task connects anew by its own clock."""
+    monkeypatch.setattr(channel, "PING_SECONDS", 1)
+    monkeypatch.setattr(channel, "DEAD_SECONDS", 3)
     task = submit(None, "print('up')\ngiven = input()\nprint('after')\ngiven")
     asked(task)
     cut.freeze()
