@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import uuid
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,16 @@ def lost(task: podtask.Task) -> None:
     assert isinstance(error, TaskError), error
     assert "before its result was here" in str(error)
     assert "exit code 137" in str(error)
+
+
+def silent(task: podtask.Task) -> bool:
+    """Waits until nothing has come of a task for 5 s; False where it has ended instead."""
+    try:
+        while task.updates.get(timeout=5).kind != "done":
+            pass
+    except queue.Empty:
+        return True
+    return False
 
 
 @pytest.mark.fault(71)
@@ -138,13 +149,13 @@ value = os.urandom(300_000)
     assert "No space left on device" in why
 
 
-@pytest.mark.fault(45, 53)
+@pytest.mark.fault(45)
 def test_node_that_comes_back_ends_nothing(cluster: Any) -> None:
-    """The kubelet stops under a running cell: that is told, and with it back all lines and the value."""
-    source = "import time\nfor n in range(300):\n    print('line', n, flush=True)\n    time.sleep(0.1)\nn"
+    """The kubelet stops under a running cell, and nothing comes; with it back come all lines and the value."""
+    source = "import time\nfor n in range(150):\n    print('line', n, flush=True)\n    time.sleep(0.1)\nn"
     task = submit(None, source)
     until(task, "Running")
     with cluster.kubelet_paused():
-        until(task, "nothing is heard of its node")
-    assert task.result(150) == 299
-    assert task.logs() == "".join(f"line {n}\n" for n in range(300))
+        assert silent(task)
+    assert task.result(150) == 149
+    assert task.logs() == "".join(f"line {n}\n" for n in range(150))

@@ -92,6 +92,8 @@ def test_hundred_detached_tasks_use_one_watch_and_one_loop(
         tasks.append(shell["_task"])
     for task in tasks:
         until(task, "Insufficient")
+    # Pods say so before events are asked for.
+    wait_until(lambda: bool(tap.watches("events")), "a watch of the events", seconds=30)
     assert len(tap.watches("pods")) == 1
     assert len(tap.watches("events")) == 1
     assert threads().count("podtask") == 1
