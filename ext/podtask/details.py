@@ -28,7 +28,7 @@ BAR = "height:.6em;border-radius:2px;background:currentColor;align-self:center;m
 FOLD = "margin-left:1em"
 # A long sentence is as wide as the rows, which are as wide as their phases and bars.
 SAY = "grid-column:1/-1;width:0;min-width:100%;padding-left:1em;box-sizing:border-box"
-TEXT = "margin:.2em 0 .4em;padding:.4em .8em;overflow:auto;max-height:22em;white-space:pre-wrap;overflow-wrap:anywhere;\
+TEXT = "margin:.2em 0 .4em;padding:.4em .8em;overflow:auto;max-height:22em;white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;\
 background:rgba(128,128,128,.12);color:var(--jp-ui-font-color1,inherit);border-radius:4px;font:inherit"
 
 
