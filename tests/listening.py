@@ -22,3 +22,10 @@ class Ear(io.StringIO):
         if text.strip():
             self.said.put(text)
         return len(text)
+
+
+def heard(said: queue.Queue[str], name: str) -> str:
+    """Returns what is told of a pod; of an earlier test's, whose server is gone, more may come."""
+    while name not in (told := said.get(timeout=60)):
+        pass
+    return told

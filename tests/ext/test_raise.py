@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from typing import Any
 
 import pytest
 from podtask.tracebacks import rebuild
@@ -223,7 +224,7 @@ def test_query_with_a_hidden_name_is_hinted(shell: Shell) -> None:
 
 def test_words_that_were_cut_are_not_taken_for_others() -> None:
     """Of a long chain the runner sends the beginnings of messages, or none; the errors have theirs."""
-    about = {"frames": [], "members": [], "cause": None, "context": None, "suppress": False,
+    about: dict[str, Any] = {"frames": [], "members": [], "cause": None, "context": None, "suppress": False,
              "type": "ValueError", "module": "builtins", "notes": []}  # fmt: skip
     for message in ("", "the real"):
         error = rebuild([{**about, "message": message}], {0: ValueError("the real message")})

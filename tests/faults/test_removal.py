@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from podtask import removal
 
-from tests.listening import Listen
+from tests.listening import Listen, heard
 
 from .scripts import Proceed, Script, refused
 from .user import SECONDS, Play, submit
@@ -50,7 +50,7 @@ def test_deletion_that_is_refused_is_told(play: Play, listen: Listen) -> None:
     server = play(Refused(403, "pods is forbidden", 1))
     task = submit()
     assert task.result(SECONDS) == 42
-    told = said.get(timeout=SECONDS)
+    told = heard(said, task.name)
     assert f"{task.name} could not be deleted: You may not delete pods in scripted/n" in told
     assert f"kubectl --context scripted -n n delete pod {task.name}" in told
     assert server.count("DELETE", task.name) == 1
@@ -87,6 +87,6 @@ def test_pod_that_does_not_go_is_told(
     play(script)
     task = submit()
     assert task.result(SECONDS) == 42
-    told = said.get(timeout=SECONDS)
+    told = heard(said, task.name)
     assert f"{task.name} was deleted " in told
     assert why in told

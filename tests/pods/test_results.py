@@ -11,7 +11,7 @@ import pytest
 from podtask import TaskError
 from podtask.feed import Update
 
-from tests.listening import Listen
+from tests.listening import Listen, heard
 from tests.notebook import Shell
 from tests.pods.conftest import in_namespace
 from tests.pods.test_comeback import ended, start_and_kill
@@ -121,7 +121,7 @@ def test_result_stands_where_the_pod_may_not_be_deleted(
     said = listen()
     task = submit(None, "6 * 7")
     assert task.result(60) == 42
-    told = said.get(timeout=60)
+    told = heard(said, task.name)
     assert f"{task.name} could not be deleted: You may not delete pods" in told
     assert "ValueError: the first" in failure(submit(None, "raise ValueError('the first')"))
 

@@ -12,7 +12,7 @@ import podtask
 import pytest
 from podtask import InputError
 
-from tests.listening import Listen
+from tests.listening import Listen, heard
 from tests.notebook import Shell
 from tests.pods.test_comeback import COUNTS, LINES, start_and_kill
 from tests.pods.waiting import HOLD, asked, submit
@@ -77,7 +77,7 @@ def test_pod_that_stays_in_terminating(
             line for line in pods.output("%podtask list")[0].splitlines() if task.name in line
         ]
         assert "Terminating" in row
-        assert f"{task.name} was deleted" in (told := said.get(timeout=60))
+        assert f"{task.name} was deleted" in (told := heard(said, task.name))
         assert "held by finalizer podtask.test/keep" in told
     finally:
         cluster.kubectl(*patch, json.dumps({"metadata": {"finalizers": None}}))
