@@ -136,7 +136,7 @@ class Reach:
             self._mute = time.monotonic()
         try:
             return stream, await asyncio.wait_for(greet(stream), GREET_SECONDS)
-        except BaseException:
+        except BaseException:  # cancelled too: nobody else knows of this stream
             await asyncio.shield(stream.close())
             raise
 

@@ -39,7 +39,9 @@ def failure(task: Task) -> str:
 def hopeless(task: Task) -> str:
     """Returns what a task raises that cannot start, within 10 s of the cluster's first report."""
     said = failure(task)
-    first = next((since for text, since, _ in task.steps if "(Waits for" in text), task.seconds)
+    # What is given up at once is said once, last.
+    said_at = [since for text, since, _ in task.steps if "(Waits for" in text]
+    first = said_at[0] if said_at else task.steps[-1][1]
     assert task.seconds - first < 10, task.steps
     return said
 
