@@ -35,7 +35,10 @@ class Process:
             fields = _stat_fields(Path(f"/proc/{self.pid}/stat").read_text())
         except (FileNotFoundError, ProcessLookupError):
             return None
-        if int(fields[19]) != self.started or fields[0] in "ZX":
+        if int(fields[19]) != self.started:
+            return None
+        # Its first thread may be a zombie while others still hold its sockets.
+        if fields[0] in "ZX" and int(fields[17]) <= 1:
             return None
         return fields[0]
 
