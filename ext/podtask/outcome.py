@@ -142,7 +142,7 @@ def decode(verdict: Verdict, where: str, hint: Callable[[BaseException], str]) -
             outcome.values[item["name"]] = value
             outcome.back.append((item["name"], item["type"], item["size"]))
     if "error" in end and end["status"] == "error":
-        outcome.error = _raised(end["error"], errors, where, hint)
+        outcome.error = _raised(end, errors, where, hint)
     else:
         outcome.error = _error(end, where, verdict.stopped)
     return outcome
@@ -169,20 +169,26 @@ def _mismatch(root: str, version: str) -> list[str]:
 
 
 def _raised(
-    described: dict[str, Any],
+    end: dict[str, Any],
     instances: dict[int, Any],
     where: str,
     hint: Callable[[BaseException], str],
 ) -> BaseException:
+    described = end["error"]
     if described["stage"] == "pip" and described["errors"][0]["type"] == "InstallError":
         return StartError(*described["errors"][0]["message"].split("\n"))
     error = rebuild(described["errors"], instances)
     if described["stage"] == "load":
-        add_note(
-            error, "This happened while the cell's inputs were unpacked, before its first line."
-        )
-    if hint(error):
-        add_note(error, hint(error))
+        what = f"{described['input']} was" if described.get("input") else "the cell's inputs were"
+        add_note(error, f"This happened while {what} unpacked, before the cell's first line.")
+    mend = hint(error)
+    if mend:
+        add_note(error, mend)
+    elif described["stage"] == "load":
+        for root, version in end.get("versions", {}).items():
+            for unlike in _mismatch(root, version):
+                add_note(error, f"{unlike.partition(':')[0]}: name an image that has the "
+                                "notebook's with --image.")  # fmt: skip
     add_note(error, f"in {where}")
     return error
 

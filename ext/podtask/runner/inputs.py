@@ -6,12 +6,14 @@ import os
 import pickle
 import sys
 import types
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from . import pack
 
 
-def load(job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any]) -> None:
+def load(
+    job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any], at: Callable[[str], None]
+) -> None:
     """Fills a namespace.
 
     Args:
@@ -22,6 +24,7 @@ def load(job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any]) -> N
         fd: of the file with the pickle, and behind it the buffers that ``buffers`` lists; None
             where there are definitions only.
         namespace: of the cell.
+        at: is told the name of each value before it is unpickled.
 
     Raises:
         ImportError: a module that a value needs is not in the image.
@@ -46,8 +49,10 @@ def load(job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any]) -> N
         unpickler = pickle.Unpickler(file, buffers=buffers)
         for step in job["steps"]:
             if isinstance(step, str):
+                at(step)
                 namespace[step] = unpickler.load()
             else:
+                at("")
                 source, filename = step
                 if filename not in linecache.cache:
                     remember(filename, source)

@@ -94,6 +94,7 @@ class Cell:
         self._inputs = given
         self._module = types.ModuleType("__main__")
         self._stage = "load"
+        self._input = ""  # what is unpickled
         self._given = changes.Given({}, ())
         self.running: List[str] = []  # asyncio tasks that the cell left
         self.namespace = self._module.__dict__
@@ -132,8 +133,11 @@ class Cell:
             seconds = packages.install(self._job["pip"])
             self._emitter.emit(wire.STATE, {"step": "run", "pip": specs, "seconds": seconds})
             self._stage = "load"
-        inputs.load(self._job, self._inputs, self.namespace)
+        inputs.load(self._job, self._inputs, self.namespace, self._unpacks)
         self._given = changes.Given(self.namespace, self._job["watched"])
+
+    def _unpacks(self, name: str) -> None:
+        self._input = name
 
     def _execute(self) -> Any:
         job = self._job
@@ -156,7 +160,7 @@ class Cell:
         last: List[values.Item] = []
         if error is not None:
             errors = failure.chain(error)
-            end["error"] = failure.describe(errors, self._stage)
+            end["error"] = {**failure.describe(errors, self._stage), "input": self._input}
             plain = self._job["mode"] == "data"
 
             def sends(part: Any) -> bool:
