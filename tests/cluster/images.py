@@ -81,6 +81,19 @@ def _python(version: str, suite: str) -> Recipe:
     )
 
 
+def _science(version: str, suite: str, *wheels: str) -> Recipe:
+    return Recipe(
+        (f"docker.io/library/science:{version}",),
+        suite=suite,
+        packages="python3",
+        command=("python3",),
+        wheels=(*wheels, "jinja2==3.1.6", "tqdm==4.70.1"),
+    )
+
+
+# What they need on Python 3.9 alone, which pip on another Python does not ask for.
+_FOR_3_9 = ("exceptiongroup==1.3.1", "importlib-resources==6.5.2")
+
 # The order of building: what most tests need comes first.
 RECIPES = (
     Recipe((PAUSE,), kind="pause", suite="", command=("/pause",)),
@@ -119,19 +132,11 @@ RECIPES = (
         packages="prometheus-pushgateway",
         command=("prometheus-pushgateway",),
     ),
-    Recipe(
-        ("docker.io/library/science:1",),
-        packages="python3",
-        command=("python3",),
-        wheels=(
-            "ipython==9.18.1",
-            "matplotlib==3.11.2",
-            "numpy==2.4.6",
-            "pandas==3.1.1",
-            "tqdm==4.70.1",
-        ),
-    ),
-)
+    _science("3.11", "bookworm", "ipython==9.18.1", "matplotlib==3.11.2", "numpy==2.4.6", "pandas==3.1.1"),
+    _science("3.13", "trixie", "ipython==9.18.1", "matplotlib==3.11.2", "numpy==2.5.5", "pandas==3.1.1"),
+    _science("3.9", "bullseye", "ipython==8.18.1", "matplotlib==3.9.4", "numpy==2.0.2", "pandas==2.3.3",
+             *_FOR_3_9),
+)  # fmt: skip
 
 
 def obtain_all() -> Iterator[tuple[Recipe, Path]]:
@@ -163,17 +168,20 @@ def _build_debian(recipe: Recipe, tree: Path, work: Path) -> None:
         for name in ("python", "python3"):
             (tree / "usr/local/bin" / name).symlink_to("/usr/bin/python3")
     if recipe.wheels:
-        _install_wheels(recipe.wheels, tree)
+        _install_wheels(recipe.wheels, tree, work)
 
 
-def _install_wheels(wheels: Sequence[str], tree: Path) -> None:
+def _install_wheels(wheels: Sequence[str], tree: Path, work: Path) -> None:
     target = next((tree / "usr/local/lib").glob("python3.*")) / "dist-packages"
-    command: list[str | Path] = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
-    command += ["--disable-pip-version-check", "--only-binary=:all:", "--target", target]
-    command += ["--python-version", target.parent.name.removeprefix("python")]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    chosen: list[str | Path] = ["--only-binary=:all:"]
+    chosen += ["--python-version", target.parent.name.removeprefix("python")]
     for tag in ("manylinux_2_28", "manylinux_2_17", "manylinux2014"):
-        command += ["--platform", f"{tag}_{platform.machine()}"]
-    run([*command, *wheels], timeout=1200)
+        chosen += ["--platform", f"{tag}_{platform.machine()}"]
+    # In two steps: `install` alone asks of each wheel that it be for the Python that runs pip.
+    run([*pip, "download", *chosen, "--dest", work / "wheels", *wheels], timeout=1200)
+    command = [*pip, "install", *chosen, "--ignore-requires-python", "--no-deps", "--no-index"]
+    run([*command, "--no-compile", "--target", target, *(work / "wheels").iterdir()], timeout=1200)
     for name in _UNWANTED_OF_WHEELS:
         for found in sorted(target.rglob(name)):
             shutil.rmtree(found) if found.is_dir() else found.unlink()

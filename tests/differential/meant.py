@@ -19,12 +19,23 @@ TEXTS = (
     (r"\((?:unknown location|/[^)]*)\)", "(where)", "a module's place is the image's"),
     (r"\(\d+\.py, line", "(<cell>, line", "the same, in a SyntaxError"),
     (r"Cell In\[\d+\]", "Cell In[]", "kernels have run unlike numbers of cells"),
+    (r"[^\n]*: UserWarning: This figure was saved with matplotlib[^\n]*\n[^\n]*\n", "",
+     "matplotlib says that the image has another version of it"),
     (r"[^\n]*: UserWarning: To exit: use 'exit'[^\n]*\n[^\n]*stacklevel=1\)\n", "",
      "IPython says this once a kernel"),
     (r"(?m)^ +[~^]+\n", "", "Python marks places in a line of a traceback from 3.11 on"),
     (r"\r\n", "\n", "the kernel's own terminal for !commands ends lines so"),
     (r"(?m)^(?:CPU times|Wall time): .*$", "times", "times differ"),
 )  # fmt: skip
+# image -> (a module, what of the notebook's set-up makes a value that the image's version of that
+# module cannot unpickle, why, what the error says)
+UNREADABLE = {
+    "science:3.9": (
+        "pandas", r"pd\.(?:DataFrame|Series)\(",
+        "pandas 2, the last for Python 3.9, cannot unpickle the tables of pandas 3",
+        r"This happened while \w+ was unpacked, before the cell's first line\.\n"
+        r"pandas is 3\S* in the notebook and 2\S* in the pod: name an image"),
+}  # fmt: skip
 NOTHING = {"stdout": "", "stderr": ""}
 MEANT = {
     "own displays": "the status line and the closing line are podtask's",
@@ -51,6 +62,12 @@ def comparable(seen: Seen) -> dict[str, Any]:
     for key in ("events", "afterwards"):  # what was taken out leaves no trace
         clean[key] = [event for event in clean[key] if event[1:] != [NOTHING]]
     return clean
+
+
+def refused(case: Case, image: str) -> str:
+    """Returns a pattern of what a cell's error says where an image cannot unpickle its inputs."""
+    module, makes, _, says = UNREADABLE.get(image, ("", "", "", ""))
+    return says if module in case.needs and re.search(makes, case.setup) else ""
 
 
 def elsewhere(compared: dict[str, Any], case: Case) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,17 +13,21 @@ import pytest
 
 from tests.differential.cases import Case, read_all
 from tests.differential.defects import DEFECTS
-from tests.differential.meant import comparable, elsewhere
+from tests.differential.meant import comparable, elsewhere, refused
 from tests.differential.own import OWN, instead
 from tests.differential.ways import Seen, Way
+from tests.notebook import plain
 
 CASES = read_all()
 # image -> its Python, and the modules that it has
+SCIENCE = ("IPython", "jinja2", "matplotlib", "numpy", "pandas", "tqdm")
 IMAGES = {
     "python:3.11-slim": ((3, 11), ()),
-    "science:1": ((3, 11), ("IPython", "matplotlib", "numpy", "pandas", "tqdm")),
+    "science:3.11": ((3, 11), SCIENCE),
     "python:3.9-slim": ((3, 9), ()),
+    "science:3.9": ((3, 9), SCIENCE),
     "python:3.13-slim": ((3, 13), ()),
+    "science:3.13": ((3, 13), SCIENCE),
 }
 
 
@@ -50,10 +55,15 @@ def each(where: str, image: str = "") -> list[Any]:
     ]
 
 
-def check(case: Case, reference: Seen, seen: Seen, other: bool = False) -> None:
+def check(case: Case, reference: Seen, seen: Seen, image: str = "") -> None:
     """Raises AssertionError where a way differs from the plain kernel."""
+    other = bool(image) and IMAGES[image][0] != sys.version_info[:2]
     assert reference.left == []
     assert seen.left == []
+    if says := refused(case, image):
+        assert seen.error is not None
+        assert re.search(says, plain(seen.error[2]))
+        return
     if other and case.other == "refused":
         assert seen.error is not None
         assert seen.error[0] == "InputError"
@@ -100,8 +110,7 @@ def in_pod(image: str) -> list[Any]:
 def test_pod(image: str, case: Case, plain_kernel: Way, in_pods: Callable[[str], Way]) -> None:
     """In a pod a cell behaves as in the kernel."""
     reference = plain_kernel.seen(case)
-    other = IMAGES[image][0] != sys.version_info[:2]
-    check(case, reference, in_pods(image).seen(case), other)
+    check(case, reference, in_pods(image).seen(case), image)
 
 
 def test_meant_differences_are_of_cells() -> None:

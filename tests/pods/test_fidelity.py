@@ -157,7 +157,7 @@ def test_figures_tables_and_bars_from_a_pod(start_kernel: START) -> None:
     """matplotlib, pandas and tqdm in place look as in the kernel."""
     kernel = start_kernel()
     ran = kernel.run(
-        "%%podtask --image science:1\nimport matplotlib.pyplot as plt, pandas as pd\n"
+        "%%podtask --image science:3.11\nimport matplotlib.pyplot as plt, pandas as pd\n"
         "from tqdm.auto import tqdm\nfor n in tqdm(range(3)):\n    pass\n"
         "plt.plot([1, 2])\nprint('between')\npd.DataFrame({'a': [1]})"
     )
