@@ -79,7 +79,7 @@ def loaded(inputs: Inputs) -> types.ModuleType:
         with tempfile.TemporaryFile() as file:
             file.write(b"".join(inputs.parts))
             file.flush()
-            load(inputs.about, file.fileno(), there.__dict__)
+            load(inputs.about, file.fileno(), there.__dict__, lambda name: None)
     finally:
         sys.modules["__main__"] = before
         NUMBERS.update(ours)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -104,14 +105,16 @@ def test_only_another_major_version_is_told() -> None:
 @pytest.mark.feature("S06")
 def test_value_that_another_version_cannot_unpickle_is_named() -> None:
     """As a table of pandas 3 in an image with pandas 2: which value, and whose versions."""
-    about = {"type": "NotImplementedError", "module": "builtins", "message": "(<StringDtype>, ...)",
-             "notes": [], "frames": [], "cause": None, "context": None, "suppress": False,
-             "members": []}  # fmt: skip
+    about: dict[str, Any] = {
+        "type": "NotImplementedError", "module": "builtins", "message": "(<StringDtype>, ...)",
+        "notes": [], "frames": [], "cause": None, "context": None, "suppress": False,
+        "members": [],
+    }  # fmt: skip
     end = {"status": "error", "versions": {"cloudpickle": "1.0"},
            "error": {"errors": [about], "stage": "load", "input": "table"}}  # fmt: skip
     error = decode(Verdict(end, []), "pod x", lambda _: "").error
     assert error is not None
-    assert error.__notes__ == [  # type: ignore[attr-defined]
+    assert error.__notes__ == [
         "This happened while table was unpacked, before the cell's first line.",
         f"cloudpickle is {cloudpickle.__version__} in the notebook and 1.0 in the pod: "
         "name an image that has the notebook's with --image.",
