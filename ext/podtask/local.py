@@ -101,14 +101,23 @@ class LocalProcess:
         return cls(identity.name, process, port, log)
 
     async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
-        """Connects; the socket listens since before the process started."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
-        stream = SocketStream(reader, writer)
-        try:
-            return await greet(stream)
-        except BaseException:
-            await stream.close()
-            raise
+        """Connects; the socket listens since before the process started.
+
+        Raises:
+            OSError: nobody listens any more, or it is not our runner that does.
+        """
+        while True:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
+            stream = SocketStream(reader, writer)
+            try:
+                return await greet(stream)
+            except (ConnectionResetError, BrokenPipeError, asyncio.TimeoutError):
+                # The runner waits for who begins to greet it only for so long, and for the next
+                # one then; this process may have been stopped meanwhile, as a closed laptop is.
+                await stream.close()
+            except BaseException:
+                await stream.close()
+                raise
 
     async def ended(self) -> Ending:
         """Waits for the process."""

@@ -66,14 +66,10 @@ class Unreliable:
         self._budgets = budgets
 
     async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
-        while True:
-            if not self._budgets:
-                return await self._placement.connect(greet)
-            budget = self._budgets.pop(0)
-            try:
-                return await self._placement.connect(functools.partial(_cut_and, greet, budget))
-            except OSError:
-                continue
+        return await self._placement.connect(functools.partial(self._cut_and, greet))
+
+    async def _cut_and(self, greet: Callable[[ByteStream], Awaitable[T]], stream: ByteStream) -> T:
+        return await greet(Cut(stream, self._budgets.pop(0)) if self._budgets else stream)
 
     async def ended(self) -> Ending:
         return await self._placement.ended()
@@ -104,12 +100,6 @@ class Unreliable:
 
     async def logs(self, container: str | None) -> str:
         return await self._placement.logs(container)
-
-
-async def _cut_and(
-    greet: Callable[[ByteStream], Awaitable[T]], budget: int, stream: ByteStream
-) -> T:
-    return await greet(Cut(stream, budget))
 
 
 def job(source: str, outputs: list[str], values: dict[str, Any] | None = None) -> Job:
