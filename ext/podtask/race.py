@@ -81,6 +81,8 @@ async def race(
     finally:
         for each in loops:
             each.cancel()
+            # The first to end has decided: how another ends, cancelled or by itself, is no news.
+            each.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
 
 async def left(placement: Placement, channel: Talk, cancelled: asyncio.Event) -> Verdict | None:

@@ -97,8 +97,8 @@ class Reach:
                     running, pause = True, QUICK
         finally:
             for each in tries:
-                if not each.cancel() and each.exception() is None:
-                    loop().background(each.result()[0].close())  # came second
+                each.cancel()
+                each.add_done_callback(_leave)
 
     def _first(self, tries: Tries[T]) -> tuple[ByteStream, T] | None:
         """Takes tries out that are done; returns what a good one has come to."""
@@ -189,3 +189,9 @@ class Reach:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._status.changed.wait(), seconds)
         await asyncio.sleep(max(0.0, min(QUICK, seconds) - (time.monotonic() - started)))
+
+
+def _leave(late: asyncio.Task[tuple[ByteStream, T]]) -> None:
+    """Closes the stream of a try that came second; cancelled, one may still come to an end of its own."""
+    if not late.cancelled() and late.exception() is None:
+        loop().background(late.result()[0].close())

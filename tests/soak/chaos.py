@@ -38,6 +38,7 @@ class Soak:
     def __init__(self, cluster: Cluster, namespace: str, folder: Path, pause: float) -> None:
         self.report = Report()
         self._cluster, self._namespace, self._pause = cluster, namespace, pause
+        self._said = folder / "stderr"
         self._scratch = folder / "scratch"
         self._scratch.mkdir()
         self._proxy = Proxy(*cluster.server)
@@ -56,8 +57,9 @@ class Soak:
                    f"--at-once={at_once}"]  # fmt: skip
         with (
             contextlib.closing(self._proxy),
+            self._said.open("w") as errors,
             subprocess.Popen(
-                command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True
+                command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True
             ) as client,
         ):
             try:
@@ -116,6 +118,10 @@ class Soak:
 
     def _look(self) -> None:
         """Looks for what is left when the client has gone."""
+        told = self._said.read_text()
+        sys.stderr.write(told)
+        if "Traceback" in told:  # its user would find it under some other cell
+            self.report.left.append(f"a traceback: {told.rstrip().splitlines()[-1]}")
         left: list[str] = []
 
         def gone() -> bool:
