@@ -61,9 +61,10 @@ class Notebook:
         page.set_default_timeout(PATIENCE)
         self._url = f"{lab.url}lab/tree/{name}.ipynb?token={TOKEN}&reset"
         self.open()
-        if dark:
-            self.command("apputils:change-theme", theme="JupyterLab Dark")
-            page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached")
+        # Always: JupyterLab keeps what the notebook before has chosen.
+        self.command("apputils:change-theme", theme=f"JupyterLab {'Dark' if dark else 'Light'}")
+        light = str(not dark).lower()
+        page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached")
 
     def open(self) -> None:
         """Opens its page, or opens it again."""
