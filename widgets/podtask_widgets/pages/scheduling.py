@@ -55,6 +55,7 @@ def build(page: Page) -> list[Any]:
             page.field(page.text(draft.field("terminationGracePeriodSeconds"), "Grace at the end, in seconds",
                                  WHOLE, hint="5")),
         ),
+        page.head("Affinity", "to nodes and to other pods"),
         page.field(affinity, wide=True),
     ]  # fmt: skip
 
