@@ -71,6 +71,15 @@ class Loop:
         await asyncio.gather(*rest, return_exceptions=True)
 
 
+def unheard(task: asyncio.Future[T]) -> asyncio.Future[T]:
+    """Has nobody told of what a task raises where nobody awaits it any more; returns the task.
+
+    Up to Python 3.11 ``wait_for`` is such a place: cancelled itself, it forgets what it waited for.
+    """
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    return task
+
+
 _current: Loop | None = None
 _lock = threading.Lock()
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from .backend import Ending, Placement
 from .errors import ClusterError
 from .job import Verdict
+from .loop import unheard
 
 AWAY_SECONDS, AGAIN_SECONDS = 60.0, 1.0
 LAST_WORDS_SECONDS = 2.0  # for frames under way when the status says "ended"
@@ -81,8 +82,7 @@ async def race(
     finally:
         for each in loops:
             each.cancel()
-            # The first to end has decided: how another ends, cancelled or by itself, is no news.
-            each.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            unheard(each)  # the first to end has decided
 
 
 async def left(placement: Placement, channel: Talk, cancelled: asyncio.Event) -> Verdict | None:

@@ -12,7 +12,7 @@ from .backend import ByteStream, OnNote
 from .cluster.api import Api, ApiError
 from .cluster.exec import RELAY
 from .errors import ClusterError, NoStream
-from .loop import loop
+from .loop import loop, unheard
 from .manifest import Rendered, env_of, python_of
 from .options import AUTO, EXEC, FORWARD
 from .refusals import denied, expired
@@ -127,7 +127,8 @@ class Reach:
         self, greet: Callable[[ByteStream], Awaitable[T]], way: str
     ) -> tuple[ByteStream, T]:
         try:
-            stream = await asyncio.wait_for(self._open(way), OPEN_SECONDS)
+            opening = unheard(asyncio.ensure_future(self._open(way)))
+            stream = await asyncio.wait_for(opening, OPEN_SECONDS)
         except (OSError, asyncio.TimeoutError):
             self._mute = None  # nobody is there to forward
             raise
@@ -135,7 +136,8 @@ class Reach:
         if self._mute is None:
             self._mute = time.monotonic()
         try:
-            return stream, await asyncio.wait_for(greet(stream), GREET_SECONDS)
+            greeting = unheard(asyncio.ensure_future(greet(stream)))
+            return stream, await asyncio.wait_for(greeting, GREET_SECONDS)
         except BaseException:  # cancelled too: nobody else knows of this stream
             await asyncio.shield(stream.close())
             raise
