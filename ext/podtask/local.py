@@ -115,7 +115,7 @@ class LocalProcess:
                 # The runner waits for who begins to greet it only for so long, and for the next
                 # one then; this process may have been stopped meanwhile, as a closed laptop is.
                 await stream.close()
-            except BaseException:
+            except BaseException:  # cancelled too: nobody else knows of this stream
                 await stream.close()
                 raise
 
