@@ -1,5 +1,6 @@
 # Two commands are all the set-up there is: `make demo` and `make test`.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +8,7 @@ STAMP := $(VENV)/.installed
 STAMP_ALL := $(VENV)/.installed-all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint docs fuzz differential soak bench pictures cluster-up cluster-down cluster-env system
+.PHONY: help demo lab test test-fast lint docs fuzz differential soak bench pictures cluster-up cluster-down cluster-env system
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,11 +19,18 @@ demo: $(STAMP) ## run the quickstart notebook on this machine, no cluster needed
 lab: $(VENV)/.installed-lab ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
-test: system $(STAMP_ALL) ## run all tests, on a real Kubernetes where one can be had
+test: system lint ## run all tests, on a real Kubernetes where one can be had
 	@$(BIN)/python -m pytest $(TESTS)
 
-lint: $(STAMP_ALL) ## check style, types and imports only
-	@$(BIN)/python -m pytest tests/test_style.py
+test-fast: lint ## check style and run the unit tests: under a minute, no cluster
+	@$(BIN)/python -m pytest -q tests/unit
+
+lint: $(STAMP_ALL) ## check style, types, imports and names
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports | tail -n 1
+	@$(BIN)/python -m tests.lint
 
 docs: $(STAMP_ALL) ## build the docs site into docs/_build
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build && echo docs/_build/index.html

@@ -6,9 +6,9 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from docutils.statemachine import StringList
-from podtask.commands import COMMANDS
-from podtask.options import RunOptions
-from podtask.settings import SETTABLE
+from podtask.config.options import RunOptions
+from podtask.config.settings import SETTABLE
+from podtask.magics.commands import COMMANDS
 from sphinx.util.docutils import SphinxDirective
 
 if TYPE_CHECKING:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import linecache
 import queue
+import socket
 import sys
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.listening import Ear, Listen
 from tests.notebook import Kernel, Shell
 from tests.rows import Rows
+from tests.unit.packing import FILE
 
 pytest_plugins = ["tests.cluster.fixtures"]
 TABLES: pytest.StashKey[list[Rows]] = pytest.StashKey()
@@ -87,3 +93,41 @@ def listen(monkeypatch: pytest.MonkeyPatch) -> Listen:
         return ear.said
 
     return start
+
+
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], dict[str, Any]]]:
+    """Runs cells as IPython does, in ``__main__`` and with their source in linecache."""
+    main = types.ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    namespace = main.__dict__
+    names: list[str] = []
+
+    def run(source: str) -> dict[str, Any]:
+        name = FILE.format(len(names) + 1)
+        names.append(name)
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        exec(compile(source, name, "exec"), namespace)
+        return namespace
+
+    yield run
+    for name in names:
+        linecache.cache.pop(name, None)
+
+
+@pytest.fixture
+def silent_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """The listener of an API server that KUBECONFIG names: it answers nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = {"server": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "x",
+            "users": [],
+            "clusters": [{"name": "c", "cluster": server}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": ""}}],
+        }
+        (tmp_path / "config").write_text(yaml.safe_dump(config))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+        yield silent

@@ -64,9 +64,7 @@ class Rows:
         if not results:
             return "-", ""
         if not all(passed for _, passed in results):
-            return "FAILED", min(
-                (where for where, passed in results if not passed), key=KINDS.index
-            )
+            return "FAILED", min((where for where, passed in results if not passed), key=KINDS.index)
         return "shown", min((where for where, _ in results), key=KINDS.index)
 
 

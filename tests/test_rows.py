@@ -14,9 +14,7 @@ def item(*rows: Any, fixtures: tuple[str, ...] = (), folder: str = "ext") -> Any
     """A test with marks."""
     marks = [SimpleNamespace(args=(row,)) for row in rows]
     path = FOLDER / folder / "test_it.py"
-    return SimpleNamespace(
-        nodeid="test_it", path=path, fixturenames=fixtures, iter_markers=lambda _: marks
-    )
+    return SimpleNamespace(nodeid="test_it", path=path, fixturenames=fixtures, iter_markers=lambda _: marks)
 
 
 def test_row_counts_with_the_best_that_shows_it() -> None:

@@ -9,44 +9,44 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cell import Cell as Cell
-    from .errors import (
-        ClusterError as ClusterError,
-    )
-    from .errors import (
-        InputError as InputError,
-    )
-    from .errors import (
-        PodtaskError as PodtaskError,
-    )
-    from .errors import (
-        StartError as StartError,
-    )
-    from .errors import (
-        TaskError as TaskError,
-    )
-    from .errors import (
-        TaskTimeout as TaskTimeout,
-    )
-    from .function import TaskFunction as TaskFunction
-    from .function import task as task
-    from .handle import Task as Task
-    from .options import RunOptions as RunOptions
-    from .runner.standin import wait_for as wait_for
-    from .submission import render as render
-    from .submission import run as run
-    from .submission import submit as submit
-    from .tasks import attach as attach
-    from .template import PodTemplate as PodTemplate
+    from .api.attach import attach as attach
+    from .api.decorator import TaskFunction as TaskFunction
+    from .api.decorator import task as task
+    from .api.submit import render as render
+    from .api.submit import run as run
+    from .api.submit import submit as submit
+    from .cell.cell import Cell as Cell
+    from .config.options import RunOptions as RunOptions
+    from .errors import ClusterError as ClusterError
+    from .errors import InputError as InputError
+    from .errors import PodtaskError as PodtaskError
+    from .errors import StartError as StartError
+    from .errors import TaskError as TaskError
+    from .errors import TaskTimeout as TaskTimeout
+    from .lifecycle.task import Task as Task
+    from .runner.podtask_stub import wait_for as wait_for
+    from .template.template import PodTemplate as PodTemplate
 
 __version__ = "0.1.0"
 PUBLIC = {
-    "Cell": "cell", "RunOptions": "options", "PodTemplate": "template", "Task": "handle", "attach": "tasks",
-    "render": "submission", "run": "submission", "submit": "submission",
-    "TaskFunction": "function", "task": "function", "wait_for": "runner.standin",
-    "PodtaskError": "errors", "InputError": "errors", "ClusterError": "errors",
-    "StartError": "errors", "TaskError": "errors", "TaskTimeout": "errors",
-}  # fmt: skip
+    "Cell": "cell.cell",
+    "RunOptions": "config.options",
+    "PodTemplate": "template.template",
+    "Task": "lifecycle.task",
+    "attach": "api.attach",
+    "render": "api.submit",
+    "run": "api.submit",
+    "submit": "api.submit",
+    "TaskFunction": "api.decorator",
+    "task": "api.decorator",
+    "wait_for": "runner.podtask_stub",
+    "PodtaskError": "errors",
+    "InputError": "errors",
+    "ClusterError": "errors",
+    "StartError": "errors",
+    "TaskError": "errors",
+    "TaskTimeout": "errors",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -61,8 +61,8 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(ipython: Any) -> None:
     """Registers the magics and their completion (``%load_ext podtask``)."""
-    from .completion import matcher
-    from .magic import PodtaskMagics
+    from .magics.completion import matcher
+    from .magics.magic import PodtaskMagics
 
     unload_ipython_extension(ipython)  # loaded again: one matcher is enough
     ipython.register_magics(PodtaskMagics)
@@ -75,6 +75,9 @@ def unload_ipython_extension(ipython: Any) -> None:
     for kind in ("cell", "line"):
         ipython.magics_manager.magics[kind].pop("podtask", None)
     if ipython.Completer is not None:
-        kept = [each for each in ipython.Completer.custom_matchers
-                if getattr(each, "matcher_identifier", "") != "podtask"]  # fmt: skip
+        kept = [
+            each
+            for each in ipython.Completer.custom_matchers
+            if getattr(each, "matcher_identifier", "") != "podtask"
+        ]
         ipython.Completer.custom_matchers[:] = kept

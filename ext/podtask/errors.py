@@ -28,8 +28,10 @@ class PodtaskError(Exception):
         return f"{self.what}\n{self.do}" if self.do else self.what
 
     def _render_traceback_(self) -> list[str]:
-        return [f"{type(self).__name__}: {line}" if n == 0 else f"  {line}"
-                for n, line in enumerate(str(self).splitlines())]  # fmt: skip
+        return [
+            f"{type(self).__name__}: {line}" if n == 0 else f"  {line}"
+            for n, line in enumerate(str(self).splitlines())
+        ]
 
 
 class InputError(PodtaskError):

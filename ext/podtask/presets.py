@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .errors import InputError, nearest
-from .security import give_scratch, restrict
-from .template import PodTemplate, primary_container
+from .template.restricted import give_scratch, restrict
+from .template.template import PodTemplate, primary_container
 
 Preset = Callable[[PodTemplate], PodTemplate]
 Edit = Callable[[dict[str, Any], dict[str, Any]], None]  # of the spec and its primary container
@@ -36,17 +36,24 @@ def pvc(claim: str, mount: str, *, read_only: bool = False, sub_path: str | None
 
 
 def gcs_fuse(
-    bucket: str, mount: str, *, read_only: bool = False, cpu_limit: str | None = None,
+    bucket: str,
+    mount: str,
+    *,
+    read_only: bool = False,
+    cpu_limit: str | None = None,
     memory_limit: str | None = None,
-) -> Preset:  # fmt: skip
+) -> Preset:
     """Mounts a Cloud Storage bucket on GKE: the CSI volume, and the annotations it needs.
 
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/cloud-storage-fuse-csi-driver-ephemeral
     """
     limits = {"gke-gcsfuse/cpu-limit": cpu_limit, "gke-gcsfuse/memory-limit": memory_limit}
     annotations = {"gke-gcsfuse/volumes": "true", **{k: v for k, v in limits.items() if v}}
-    csi = {"driver": "gcsfuse.csi.storage.gke.io", **_true(readOnly=read_only),
-           "volumeAttributes": {"bucketName": bucket}}  # fmt: skip
+    csi = {
+        "driver": "gcsfuse.csi.storage.gke.io",
+        **_true(readOnly=read_only),
+        "volumeAttributes": {"bucketName": bucket},
+    }
     volume = _volume(bucket, {"csi": csi}, mount, read_only)
 
     def change(template: PodTemplate) -> PodTemplate:
@@ -56,9 +63,14 @@ def gcs_fuse(
 
 
 def s3(
-    bucket: str, mount: str, *, claim: str | None = None, driver: str | None = None,
-    read_only: bool = False, **attributes: str,
-) -> Preset:  # fmt: skip
+    bucket: str,
+    mount: str,
+    *,
+    claim: str | None = None,
+    driver: str | None = None,
+    read_only: bool = False,
+    **attributes: str,
+) -> Preset:
     """Mounts an S3 bucket, by a claim or by a CSI driver that takes volumes in a pod.
 
     Args:
@@ -73,12 +85,17 @@ def s3(
         InputError: neither a claim nor a driver is named, or both.
     """
     if (claim is None) == (driver is None):
-        raise InputError(f"s3({bucket!r}) needs either a claim or a driver.",
-                         "With AWS' driver make a claim of the bucket's volume: claim='NAME'.")  # fmt: skip
+        raise InputError(
+            f"s3({bucket!r}) needs either a claim or a driver.",
+            "With AWS' driver make a claim of the bucket's volume: claim='NAME'.",
+        )
     if claim is not None:
         return pvc(claim, mount, read_only=read_only)
-    csi = {"driver": driver, **_true(readOnly=read_only),
-           "volumeAttributes": {"bucketName": bucket, **attributes}}  # fmt: skip
+    csi = {
+        "driver": driver,
+        **_true(readOnly=read_only),
+        "volumeAttributes": {"bucketName": bucket, **attributes},
+    }
     return _volume(bucket, {"csi": csi}, mount, read_only)
 
 
@@ -104,17 +121,25 @@ def host_path(path: str, mount: str, *, read_only: bool = True, kind: str = "") 
 
 
 def config_map(
-    name: str, mount: str, *, items: Mapping[str, str] | None = None, mode: int | None = None,
+    name: str,
+    mount: str,
+    *,
+    items: Mapping[str, str] | None = None,
+    mode: int | None = None,
     optional: bool = False,
-) -> Preset:  # fmt: skip
+) -> Preset:
     """Mounts a config map; ``items`` maps its keys to file names, ``mode`` is 0o400, say."""
     return _volume(name, {"configMap": {"name": name, **_files(items, mode, optional)}}, mount)
 
 
 def secret(
-    name: str, mount: str, *, items: Mapping[str, str] | None = None, mode: int | None = None,
+    name: str,
+    mount: str,
+    *,
+    items: Mapping[str, str] | None = None,
+    mode: int | None = None,
     optional: bool = False,
-) -> Preset:  # fmt: skip
+) -> Preset:
     """Mounts a secret; as :func:`config_map`. Its values are never part of the template."""
     source = {"secretName": name, **_files(items, mode, optional)}
     return _volume(name, {"secret": source}, mount)
@@ -170,9 +195,7 @@ def gpu(count: int = 1, key: str = "nvidia.com/gpu") -> Preset:
         if key in resources.get("requests", {}):  # an extended resource's must be its limit
             resources["requests"][key] = str(count)
         _append(spec, "tolerations", {"key": key, "operator": "Exists", "effect": "NoSchedule"})
-        if not any(
-            mount.get("mountPath") == "/dev/shm" for mount in primary.get("volumeMounts", [])
-        ):
+        if not any(mount.get("mountPath") == "/dev/shm" for mount in primary.get("volumeMounts", [])):
             _append(spec, "volumes", {"name": "shm", "emptyDir": {"medium": "Memory"}})
             _append(primary, "volumeMounts", {"name": "shm", "mountPath": "/dev/shm"})
 
@@ -186,8 +209,10 @@ def spot(provider: str) -> Preset:
         InputError: the provider is none of these.
     """
     if provider not in SPOT:
-        raise InputError(f"spot: {provider!r} is not known.{nearest(provider, SPOT)}",
-                         f"Known: {', '.join(SPOT)}. For others set nodeSelector and tolerations.")  # fmt: skip
+        raise InputError(
+            f"spot: {provider!r} is not known.{nearest(provider, SPOT)}",
+            f"Known: {', '.join(SPOT)}. For others set nodeSelector and tolerations.",
+        )
     key, value, tainted = SPOT[provider]
 
     def edit(spec: dict[str, Any], primary: dict[str, Any]) -> None:
@@ -235,15 +260,18 @@ def _preset(edit: Edit) -> Preset:
 
 def _volume(
     name: str, source: dict[str, Any], mount: str, read_only: bool = False, sub_path: str | None = None
-) -> Preset:  # fmt: skip
+) -> Preset:
     volume = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].rstrip("-") or "volume"
     more = {**_true(readOnly=read_only), **({"subPath": sub_path} if sub_path else {})}
 
     def edit(spec: dict[str, Any], primary: dict[str, Any]) -> None:
         named = {each.get("name"): each for each in spec.get("volumes", [])}
         other = (f"{volume[:60]}-{number}" for number in itertools.count(2))
-        name = next(each for each in itertools.chain([volume], other)
-                    if named.get(each, {"name": each, **source}) == {"name": each, **source})  # fmt: skip
+        name = next(
+            each
+            for each in itertools.chain([volume], other)
+            if named.get(each, {"name": each, **source}) == {"name": each, **source}
+        )
         _append(spec, "volumes", {"name": name, **source})
         _append(primary, "volumeMounts", {"name": name, "mountPath": mount, **more})
 
@@ -252,8 +280,10 @@ def _volume(
 
 def _environment(kind: str, name: str, optional: bool, variables: Mapping[str, str]) -> Preset:
     reference = {"name": name, **_true(optional=optional)}
-    entries = [{"name": variable, "valueFrom": {f"{kind}KeyRef": {**reference, "key": key}}}
-               for variable, key in variables.items()]  # fmt: skip
+    entries = [
+        {"name": variable, "valueFrom": {f"{kind}KeyRef": {**reference, "key": key}}}
+        for variable, key in variables.items()
+    ]
 
     def edit(spec: dict[str, Any], primary: dict[str, Any]) -> None:
         for entry in entries:
@@ -288,8 +318,11 @@ def _append(owner: dict[str, Any], field: str, item: dict[str, Any]) -> None:
 
 def _files(items: Mapping[str, str] | None, mode: int | None, optional: bool) -> dict[str, Any]:
     listed: Sequence[Any] = [{"key": key, "path": path} for key, path in (items or {}).items()]
-    return {**({"items": listed} if listed else {}),
-            **({"defaultMode": mode} if mode is not None else {}), **_true(optional=optional)}  # fmt: skip
+    return {
+        **({"items": listed} if listed else {}),
+        **({"defaultMode": mode} if mode is not None else {}),
+        **_true(optional=optional),
+    }
 
 
 def _true(**given: bool) -> dict[str, bool]:

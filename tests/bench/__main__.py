@@ -50,9 +50,11 @@ def main() -> int:
     finally:
         cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
     print(text(rows))
-    print(f"\nPython {platform.python_version()}, {os.cpu_count()} CPUs, {rounds} rounds; the peer "
-          "of the cells is `kubectl run --rm --attach` of the same print, of the transfers a raw "
-          "port-forward, of %load_ext IPython alone, of 100 tasks the same cell without them.")  # fmt: skip
+    print(
+        f"\nPython {platform.python_version()}, {os.cpu_count()} CPUs, {rounds} rounds; the peer "
+        "of the cells is `kubectl run --rm --attach` of the same print, of the transfers a raw "
+        "port-forward, of %load_ext IPython alone, of 100 tasks the same cell without them."
+    )
     return 0
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from podtask.cell import Cell
-from podtask.options import RunOptions
-from podtask.work import prepare
+from podtask.cell.cell import Cell
+from podtask.config.options import RunOptions
+from podtask.lifecycle.prepare import prepare
 
 from tests.bench.table import Row
 
@@ -27,4 +27,4 @@ def measure(rounds: int) -> Row:
         samples.append((time.perf_counter() - start) * 1000)
         if set(work.inputs.sizes) != set(namespace):
             raise RuntimeError("not all inputs were found")
-    return Row(f"{COUNT} inputs of a kilobyte: capture and pickling", "ms", samples[1:], [], None, "<= 10 ms")  # fmt: skip
+    return Row(f"{COUNT} inputs of a kilobyte: capture and pickling", "ms", samples[1:], [], None, "<= 10 ms")

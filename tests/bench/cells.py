@@ -47,10 +47,21 @@ class Bench:
         name = f"bench-{os.getpid()}-{number}"
         start = time.perf_counter()
         self._cluster.kubectl(
-            "run", name, f"--image={IMAGE}", "--image-pull-policy=IfNotPresent", "--rm",
-            "--attach", "--restart=Never", "--quiet", "--", "python3", "-c", "print('hello')",
-            kubeconfig=self._kubeconfig, check=False,
-        )  # fmt: skip
+            "run",
+            name,
+            f"--image={IMAGE}",
+            "--image-pull-policy=IfNotPresent",
+            "--rm",
+            "--attach",
+            "--restart=Never",
+            "--quiet",
+            "--",
+            "python3",
+            "-c",
+            "print('hello')",
+            kubeconfig=self._kubeconfig,
+            check=False,
+        )
         return time.perf_counter() - start
 
     def close(self) -> None:

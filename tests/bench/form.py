@@ -47,8 +47,17 @@ LISTEN = """() => {
   };
   requestAnimationFrame(look);
 }"""
-PAGES = ("Basics", "Resources", "Environment", "Volumes", "Sidecars", "Scheduling", "Security",
-         "Metadata", "YAML")  # fmt: skip
+PAGES = (
+    "Basics",
+    "Resources",
+    "Environment",
+    "Volumes",
+    "Sidecars",
+    "Scheduling",
+    "Security",
+    "Metadata",
+    "YAML",
+)
 # Off by default; with it a saved notebook grows most.
 STATE_TOO = {"@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True}}
 
@@ -88,9 +97,15 @@ def measure(rounds: int) -> list[Row]:
         Row(f"{what} opens, first in its kernel", "s", first, [], None, "< 1.5"),
         Row(f"{what} opens again", "s", again, [], None, "< 1.5"),
         Row("a key until its letter is in the YAML", "ms", keys, [], None, "< 150"),
-        Row("a notebook saved with all its pages, widgets' state too, grows by", "kB", sizes, [], None,
-            "< 300"),
-    ]  # fmt: skip
+        Row(
+            "a notebook saved with all its pages, widgets' state too, grows by",
+            "kB",
+            sizes,
+            [],
+            None,
+            "< 300",
+        ),
+    ]
 
 
 def _typed(notebook: Notebook) -> list[float]:

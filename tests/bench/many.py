@@ -36,8 +36,9 @@ def waiting(kubeconfig: Path, rounds: int) -> Row:
 def _measure(env: dict[str, str], cell: str, ready: str, what: str, rounds: int) -> Row:
     kernel = Kernel(env)
     try:
-        kernel.run("%load_ext podtask\ntasks = []\n"
-                   "nowhere = {'nodeSelector': {'no': 'such'}, 'containers': []}")  # fmt: skip
+        kernel.run(
+            "%load_ext podtask\ntasks = []\nnowhere = {'nodeSelector': {'no': 'such'}, 'containers': []}"
+        )
         alone = _cells(kernel, rounds)
         for _ in range(COUNT):
             kernel.run(cell)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from podtask.cluster.api import Api
+from podtask.cluster.client import Api
 
 from tests.bench.cells import IMAGE, MIB
 

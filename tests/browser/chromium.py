@@ -7,8 +7,15 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update"]  # fmt: skip
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 WIDE, NARROW, HEIGHT = 1280, 900, 900
 NONE = "no Chromium here: apt-get install chromium"
 
@@ -40,8 +47,6 @@ def window(browser: Any, width: int = WIDE, height: int = HEIGHT, scale: int = 1
         height: in CSS pixels.
         scale: the screen's pixels in one of the page.
     """
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, device_scale_factor=scale
-    )
+    context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     return context

@@ -27,7 +27,7 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A JupyterLab whose cells run on this machine."""
-    made = Lab(tmp_path_factory.mktemp("lab"), {"PODTASK_BACKEND": "local", "KUBECONFIG": os.devnull})  # fmt: skip
+    made = Lab(tmp_path_factory.mktemp("lab"), {"PODTASK_BACKEND": "local", "KUBECONFIG": os.devnull})
     yield made
     made.close()
 
@@ -49,9 +49,7 @@ def in_pods(cluster: Any, namespace: str, cluster_lab: Lab) -> Lab:
 
 
 @pytest.fixture(scope="module")
-def open_notebook(
-    chromium: Any, lab: Lab, request: pytest.FixtureRequest
-) -> Iterator[Callable[..., Any]]:
+def open_notebook(chromium: Any, lab: Lab, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     """Opens notebooks, each with a page and a kernel of its own."""
     from tests.browser.notebook import Notebook
 

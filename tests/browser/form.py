@@ -44,9 +44,7 @@ class Form:
 
     def click(self, words: str) -> None:
         """Clicks a button."""
-        self.root.get_by_role("button", name=words, exact=True).locator(
-            "visible=true"
-        ).first.click()
+        self.root.get_by_role("button", name=words, exact=True).locator("visible=true").first.click()
 
     @property
     def text(self) -> str:
@@ -62,9 +60,7 @@ class Form:
             if shown == expected:
                 return
             try:
-                self.page.wait_for_function(
-                    f"text => ({TEXT})() !== text", arg=text, timeout=10_000
-                )
+                self.page.wait_for_function(f"text => ({TEXT})() !== text", arg=text, timeout=10_000)
             except Exception:
                 assert shown == expected  # with pytest's difference
                 raise

@@ -14,10 +14,17 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = "of-the-tests"
 SERVES = re.compile(r"http://127\.0\.0\.1:\d+/")
-OPTIONS = ("--no-browser", "--allow-root", "--ip=127.0.0.1", "--ServerApp.port=0",
-           "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None",
-           "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-           "--LabApp.extension_manager=readonly", "--ServerApp.terminals_enabled=False")  # fmt: skip
+OPTIONS = (
+    "--no-browser",
+    "--allow-root",
+    "--ip=127.0.0.1",
+    "--ServerApp.port=0",
+    "--LabApp.expose_app_in_browser=True",
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.extension_manager=readonly",
+    "--ServerApp.terminals_enabled=False",
+)
 SETTINGS: dict[str, Any] = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
@@ -34,14 +41,20 @@ class Lab:
         settings: more than the tests' own, by the name of their plugin.
     """
 
-    def __init__(
-        self, folder: Path, env: dict[str, str], settings: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, env: dict[str, str], settings: dict[str, Any] | None = None) -> None:
         self.folder = folder / "work"
         self.folder.mkdir(parents=True)
-        state = {name: str(folder / name.lower()) for name in
-                 ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR",
-                  "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")}  # fmt: skip
+        state = {
+            name: str(folder / name.lower())
+            for name in (
+                "JUPYTER_CONFIG_DIR",
+                "JUPYTER_DATA_DIR",
+                "JUPYTER_RUNTIME_DIR",
+                "JUPYTERLAB_SETTINGS_DIR",
+                "JUPYTERLAB_WORKSPACES_DIR",
+                "IPYTHONDIR",
+            )
+        }
         for name, value in {**SETTINGS, **(settings or {})}.items():
             plugin, _, file = name.rpartition("/")
             kept = Path(state["JUPYTERLAB_SETTINGS_DIR"]) / plugin / f"{file}.jupyterlab-settings"

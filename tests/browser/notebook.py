@@ -46,17 +46,31 @@ class Notebook:
         dark: the dark theme.
     """
 
-    def __init__(
-        self, page: Page, lab: Lab, name: str, cells: list[str], dark: bool = False
-    ) -> None:
+    def __init__(self, page: Page, lab: Lab, name: str, cells: list[str], dark: bool = False) -> None:
         self.page = page
         self.file = lab.folder / f"{name}.ipynb"
-        self.file.write_text(json.dumps({
-            "cells": [{"cell_type": "code", "id": f"cell-{n}", "metadata": {}, "outputs": [],
-                       "execution_count": None, "source": source} for n, source in enumerate(cells)],
-            "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-            "nbformat": 4, "nbformat_minor": 5,
-        }))  # fmt: skip
+        self.file.write_text(
+            json.dumps(
+                {
+                    "cells": [
+                        {
+                            "cell_type": "code",
+                            "id": f"cell-{n}",
+                            "metadata": {},
+                            "outputs": [],
+                            "execution_count": None,
+                            "source": source,
+                        }
+                        for n, source in enumerate(cells)
+                    ],
+                    "metadata": {
+                        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+                    },
+                    "nbformat": 4,
+                    "nbformat_minor": 5,
+                }
+            )
+        )
         self._before: dict[int, Any] = {}  # the count of a cell before it was started
         page.set_default_timeout(PATIENCE)
         self._url = f"{lab.url}lab/tree/{name}.ipynb?token={TOKEN}&reset"
@@ -88,8 +102,9 @@ class Notebook:
 
     def command(self, name: str, **arguments: Any) -> None:
         """Runs a command of JupyterLab; does not wait for its end."""
-        self.page.evaluate("([name, args]) => { window.jupyterapp.commands.execute(name, args) }",
-                           [name, arguments])  # fmt: skip
+        self.page.evaluate(
+            "([name, args]) => { window.jupyterapp.commands.execute(name, args) }", [name, arguments]
+        )
 
     def cell(self, number: int) -> Locator:
         """Returns a cell."""
@@ -99,7 +114,9 @@ class Notebook:
         """Runs a cell."""
         self._before[number] = self.page.evaluate(
             "n => { const c = window.jupyterapp.shell.currentWidget.content; c.activeCellIndex = n;"
-            " return c.widgets[n].model.executionCount }", number)  # fmt: skip
+            " return c.widgets[n].model.executionCount }",
+            number,
+        )
         self.command("notebook:run-cell")
 
     def run(self, number: int) -> None:
@@ -111,7 +128,9 @@ class Notebook:
         """Runs what is in no cell, and waits for its end; nothing is shown or counted."""
         self.page.evaluate(
             "async code => { const s = window.jupyterapp.shell.currentWidget.sessionContext.session;"
-            " await s.kernel.requestExecute({code, silent: true, store_history: false}).done }", source)  # fmt: skip
+            " await s.kernel.requestExecute({code, silent: true, store_history: false}).done }",
+            source,
+        )
 
     def ended(self, number: int) -> None:
         """Waits until a cell has run."""
@@ -128,7 +147,8 @@ class Notebook:
     def count(self, number: int) -> int | None:
         """Returns which of the kernel's executions a cell's last one was."""
         found: int | None = self.page.evaluate(
-            "n => window.jupyterapp.shell.currentWidget.content.widgets[n].model.executionCount", number)  # fmt: skip
+            "n => window.jupyterapp.shell.currentWidget.content.widgets[n].model.executionCount", number
+        )
         return found
 
     def watch(self, number: int) -> None:
@@ -136,7 +156,8 @@ class Notebook:
         self.page.evaluate(
             "area => { window.heights = []; new ResizeObserver(([e]) =>"
             " window.heights.push(e.contentRect.height)).observe(area) }",
-            self.cell(number).locator(".jp-OutputArea").first.element_handle())  # fmt: skip
+            self.cell(number).locator(".jp-OutputArea").first.element_handle(),
+        )
 
     @property
     def heights(self) -> list[float]:

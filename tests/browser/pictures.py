@@ -25,9 +25,7 @@ FOLDER = Path(__file__).parent.parent.parent / "docs" / "pictures"
 NAMESPACE = "team-a"
 LARGEST = 200_000  # bytes of a picture
 TRIES = 5
-WARM = (
-    "%%podtask --image python:3.11-slim\npass"  # a kernel's first task imports the client library
-)
+WARM = "%%podtask --image python:3.11-slim\npass"  # a kernel's first task imports the client library
 LOAD = "%load_ext podtask"
 CELL = """\
 %%podtask --image python:3.11-slim --cpu 2 --memory 4Gi -o total
@@ -122,7 +120,7 @@ def _taken(browser: Any, lab: Lab, dark: bool, folder: Path) -> list[Path]:
             if not notebook.cell(2).get_by_text("events", exact=True).count():
                 return notebook
             closed(notebook)
-        raise RuntimeError(f"no pod started within a second, in {TRIES} tries: take them on a quiet machine")  # fmt: skip
+        raise RuntimeError(f"no pod started within a second, in {TRIES} tries: take them on a quiet machine")
 
     def closed(notebook: Notebook) -> None:
         notebook.end_kernel()

@@ -21,8 +21,9 @@ GO = "import pathlib, time\nwhile not pathlib.Path('/tmp/go').exists():\n    tim
 def tell_to_go(cluster: Any, namespace: str) -> None:
     """Lets the cell that waits for a file go on."""
     (pod,) = cluster.kubectl_json("get", "pods", "-n", namespace)["items"]
-    cluster.kubectl("exec", "-n", namespace, pod["metadata"]["name"], "-c", "primary", "--",
-                    "touch", "/tmp/go")  # fmt: skip
+    cluster.kubectl(
+        "exec", "-n", namespace, pod["metadata"]["name"], "-c", "primary", "--", "touch", "/tmp/go"
+    )
 
 
 @pytest.mark.feature("A01", "N09", "N15")
@@ -54,10 +55,8 @@ def test_cell_with_the_forms_template(open_notebook: Callable[..., Any], in_pods
 @pytest.mark.feature("A03")
 def test_stop_and_rerun(open_notebook: Callable[..., Any], in_pods: Lab) -> None:
     """The stop button ends the cell in its pod as it ends one in the kernel; it can be run again."""
-    cell = (
-        f"%%podtask --image {IMAGE} -o n\nimport os, time\nprint('begun', flush=True)\nn = 1\n{GO}"
-    )
-    notebook = open_notebook(LOAD, cell, "%%podtask --image python:3.11-slim\nprint(6 * 7)", lab=in_pods)  # fmt: skip
+    cell = f"%%podtask --image {IMAGE} -o n\nimport os, time\nprint('begun', flush=True)\nn = 1\n{GO}"
+    notebook = open_notebook(LOAD, cell, "%%podtask --image python:3.11-slim\nprint(6 * 7)", lab=in_pods)
     notebook.run(0)
     for _ in range(2):
         notebook.start(1)
@@ -75,7 +74,7 @@ def test_run_all(open_notebook: Callable[..., Any], in_pods: Lab) -> None:
     first = f"%%podtask --image {IMAGE} -o x\nx = 20"
     second = f"%%podtask --image {IMAGE} -o y\ny = 2 * x + 2\nprint(y)"
     fails = f"%%podtask --image {IMAGE}\nraise ValueError('stops here')"
-    notebook = open_notebook(LOAD, first, second, "print('all', y)", fails, "print('never')", lab=in_pods)  # fmt: skip
+    notebook = open_notebook(LOAD, first, second, "print('all', y)", fails, "print('never')", lab=in_pods)
     notebook.command("notebook:run-all-cells")
     notebook.shows(4, "ValueError: stops here")
     notebook.ended(4)
@@ -117,9 +116,7 @@ def test_nothing_flickers(open_notebook: Callable[..., Any], in_pods: Lab) -> No
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_saved_and_opened_again(
-    open_notebook: Callable[..., Any], in_pods: Lab, dark: bool
-) -> None:
+def test_saved_and_opened_again(open_notebook: Callable[..., Any], in_pods: Lab, dark: bool) -> None:
     """A saved notebook shows how its cells ended, in both themes and in a narrow window."""
     cell = f"%%podtask --image {IMAGE} -o x\nprint('some output')\nx = 1\nx"
     notebook = open_notebook(LOAD, cell, lab=in_pods, dark=dark, width=NARROW)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.form import Form
-from tests.ext.seeds import BASIC, BUCKET, METADATA_ONLY, METRICS, REGISTRY, VOLUME
+from tests.unit.seeds import BASIC, BUCKET, METADATA_ONLY, METRICS, REGISTRY, VOLUME
 
 OPEN = "from podtask_widgets import TemplateBuilder\nb = TemplateBuilder()\nb"
 

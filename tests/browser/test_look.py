@@ -40,8 +40,17 @@ REACHABLE = """() => { const all = [...document.querySelectorAll('.pt *')].filte
   all.forEach((e, n) => e.dataset.tab = n);
   return all.map(e => e.outerHTML.slice(0, 160)) }"""
 REACHED = "() => document.activeElement.closest('.pt') && document.activeElement.dataset.tab"
-TITLES = ("Basics", "Resources", "Environment", "Volumes", "Sidecars", "Scheduling", "Security",
-          "Metadata", "YAML")  # fmt: skip
+TITLES = (
+    "Basics",
+    "Resources",
+    "Environment",
+    "Volumes",
+    "Sidecars",
+    "Scheduling",
+    "Security",
+    "Metadata",
+    "YAML",
+)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -57,8 +66,13 @@ def test_every_page(open_notebook: Callable[..., Any], dark: bool, width: int) -
         form.open(title)
         notebook.shot(f"form-{look}-{title.lower()}", form.root)
         found |= {f"{title}: {line}": [] for line in notebook.findings(".pt")}
-        assert page.evaluate("(() => { const e = document.querySelector('.pt .widget-tab-contents');"
-                             " return e.scrollWidth - e.clientWidth })()") <= 1, f"{title} is too wide"  # fmt: skip
+        assert (
+            page.evaluate(
+                "(() => { const e = document.querySelector('.pt .widget-tab-contents');"
+                " return e.scrollWidth - e.clientWidth })()"
+            )
+            <= 1
+        ), f"{title} is too wide"
         assert page.evaluate(CUT) == [], title
     assert not found, "\n".join(found)
     assert "← becomes" in form.text
@@ -89,9 +103,7 @@ def test_keyboard_reaches_everything(open_notebook: Callable[..., Any]) -> None:
     form.root.locator(".lm-mod-current").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    page.wait_for_function(
-        "document.querySelector('.pt .lm-mod-current').innerText.startsWith('Resources')"
-    )
+    page.wait_for_function("document.querySelector('.pt .lm-mod-current').innerText.startsWith('Resources')")
 
 
 @pytest.mark.feature("N14")
@@ -103,8 +115,12 @@ def test_copy(open_notebook: Callable[..., Any]) -> None:
     form.root.locator(".pt-copy summary").click()
     assert notebook.findings(".pt") == []
     page.keyboard.press("Enter")
-    for words, begins in (("YAML", "metadata:"), ("Python", "from podtask import"),
-                          ("kubectl", "kubectl apply"), ("Flyte", "from flytekit import")):  # fmt: skip
+    for words, begins in (
+        ("YAML", "metadata:"),
+        ("Python", "from podtask import"),
+        ("kubectl", "kubectl apply"),
+        ("Flyte", "from flytekit import"),
+    ):
         form.root.locator(".pt-copy summary").click()
         form.click(words)
         page.wait_for_function("document.querySelector('.pt-copy summary').innerText === 'Copied'")
@@ -123,9 +139,7 @@ def test_opened_without_a_kernel(open_notebook: Callable[..., Any], dark: bool) 
     form.open("Metadata")
     form.write("label 1, value", "vision-team")
     kept = page.locator(".podtask-card")
-    page.wait_for_function(
-        "document.querySelector('.podtask-card').textContent.includes('vision-team')"
-    )
+    page.wait_for_function("document.querySelector('.podtask-card').textContent.includes('vision-team')")
     assert not kept.is_visible()
     notebook.save()
     assert notebook.file.stat().st_size - before < 300_000

@@ -25,13 +25,15 @@ SHOW = "from podtask_widgets import TaskList\ntasks = TaskList()\ntasks"
 
 
 @pytest.mark.feature("N08", "N09", "P03")
-@pytest.mark.parametrize(
-    ("dark", "width"), [(False, WIDE), (True, NARROW)], ids=["light", "dark-narrow"]
-)
+@pytest.mark.parametrize(("dark", "width"), [(False, WIDE), (True, NARROW)], ids=["light", "dark-narrow"])
 def test_list_of_tasks(
-    open_notebook: Callable[..., Any], in_pods: Lab, dark: bool, width: int,
-    cluster: Any, namespace: str,
-) -> None:  # fmt: skip
+    open_notebook: Callable[..., Any],
+    in_pods: Lab,
+    dark: bool,
+    width: int,
+    cluster: Any,
+    namespace: str,
+) -> None:
     """A detached task is listed; its containers' logs are read; it is attached to, and ended."""
     notebook = open_notebook(LOAD, TRAIN, SHOW, lab=in_pods, dark=dark, width=width)
     notebook.run(0)

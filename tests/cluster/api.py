@@ -21,9 +21,7 @@ class Api:
 
     def get(self, path: str) -> Any:
         """Return the decoded answer, or None where there is none (yet)."""
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", self._port, context=self._tls, timeout=5
-        )
+        connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=self._tls, timeout=5)
         try:
             connection.request("GET", path, headers={"Accept": "application/json"})
             answer = connection.getresponse()
@@ -48,8 +46,7 @@ class Api:
             return False
         conditions = node["status"].get("conditions", [])
         ready = any(
-            condition["type"] == "Ready" and condition["status"] == "True"
-            for condition in conditions
+            condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions
         )
         # Without that account no pod is admitted.
         account = "/api/v1/namespaces/default/serviceaccounts/default"

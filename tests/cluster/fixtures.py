@@ -54,9 +54,7 @@ class MakeApiProxy(Protocol):
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
     config.addinivalue_line("markers", "cluster: needs a real Kubernetes")
-    config.addinivalue_line(
-        "markers", "first: restarts the cluster, so it runs before all that use it"
-    )
+    config.addinivalue_line("markers", "first: restarts the cluster, so it runs before all that use it")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -128,9 +126,7 @@ def restricted_kubeconfig(cluster: Cluster, namespace: str, tmp_path: Path) -> R
         name = f"restricted-{uuid.uuid4().hex[:8]}"
         objects = {"kind": "List", "apiVersion": "v1", "items": _account(name, where, rules)}
         cluster.kubectl("create", "--filename=-", input=json.dumps(objects))
-        token = cluster.kubectl(
-            "create", "token", name, f"--namespace={where}", f"--duration={seconds}s"
-        )
+        token = cluster.kubectl("create", "token", name, f"--namespace={where}", f"--duration={seconds}s")
         target = tmp_path / f"{name}.kubeconfig"
         cluster.write_kubeconfig(target, token=token.strip(), namespace=where)
         if rules:

@@ -135,9 +135,7 @@ class Cluster:
         """Stop the kubelet as a node's loss does; after 20 s the node counts as lost."""
         self.node.part("kubelet").signal(signal.SIGSTOP)
         # Its threads stop one by one.
-        wait_until(
-            lambda: self.node.status()["kubelet"] == "paused", "the kubelet's pause", seconds=10
-        )
+        wait_until(lambda: self.node.status()["kubelet"] == "paused", "the kubelet's pause", seconds=10)
 
     def resume_kubelet(self) -> None:
         """Let the kubelet go on, and wait until pods can be placed."""

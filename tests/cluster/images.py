@@ -134,9 +134,10 @@ RECIPES = (
     ),
     _science("3.11", "bookworm", "ipython==9.18.1", "matplotlib==3.11.2", "numpy==2.4.6", "pandas==3.1.1"),
     _science("3.13", "trixie", "ipython==9.18.1", "matplotlib==3.11.2", "numpy==2.5.5", "pandas==3.1.1"),
-    _science("3.9", "bullseye", "ipython==8.18.1", "matplotlib==3.9.4", "numpy==2.0.2", "pandas==2.3.3",
-             *_FOR_3_9),
-)  # fmt: skip
+    _science(
+        "3.9", "bullseye", "ipython==8.18.1", "matplotlib==3.9.4", "numpy==2.0.2", "pandas==2.3.3", *_FOR_3_9
+    ),
+)
 
 
 def obtain_all() -> Iterator[tuple[Recipe, Path]]:
@@ -192,9 +193,7 @@ def _install_wheels(wheels: Sequence[str], tree: Path, work: Path) -> None:
 
 def _build_busybox(recipe: Recipe, tree: Path, work: Path) -> None:
     debian.unpack(recipe.suite, recipe.packages, tree, work)
-    busybox = next(
-        path for path in (tree / "bin/busybox", tree / "usr/bin/busybox") if path.exists()
-    )
+    busybox = next(path for path in (tree / "bin/busybox", tree / "usr/bin/busybox") if path.exists())
     bin_directory = tree / "bin"
     bin_directory.mkdir(exist_ok=True)
     for applet in run([busybox, "--list"]).split():

@@ -138,9 +138,7 @@ class Node:
         known = self._facts()
         _make_bridge()
         keys = layout.certificates
-        certificates.make_all(
-            keys, node=NODE, address=NODE_ADDRESS, service_address=SERVICE_ADDRESS
-        )
+        certificates.make_all(keys, node=NODE, address=NODE_ADDRESS, service_address=SERVICE_ADDRESS)
         configuration.write_all(layout, known.ports.api)
         self._spawn("etcd", known)
         self._spawn("api-server", known)

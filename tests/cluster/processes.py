@@ -17,9 +17,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 # The process writes its own record before it becomes the program, so that none can run
 # unrecorded, however suddenly its starter ends. Its stdin is the starter's pipe, whose
 # end says that the record is there.
-_RECORD_AND_BECOME = (
-    'cat /proc/$$/stat /proc/sys/kernel/random/boot_id > "$0" && exec "$@" < /dev/null'
-)
+_RECORD_AND_BECOME = 'cat /proc/$$/stat /proc/sys/kernel/random/boot_id > "$0" && exec "$@" < /dev/null'
 
 
 @dataclass(frozen=True)
@@ -156,11 +154,7 @@ def end(processes: Iterable[Process]) -> None:
     """
     ending = [process for process in processes if process.signal(signal.SIGKILL)]
     deadline = time.monotonic() + 10
-    left = [
-        str(process.pid)
-        for process in ending
-        if not process.wait(max(0.0, deadline - time.monotonic()))
-    ]
+    left = [str(process.pid) for process in ending if not process.wait(max(0.0, deadline - time.monotonic()))]
     if left:
         shown = run(["ps", "-o", "pid,stat,wchan:20,args", "-p", ",".join(left)])
         raise ClusterError(f"these do not end, not even by SIGKILL:\n{shown}")

@@ -63,9 +63,7 @@ def _has_capabilities() -> bool:
 
 
 def _missing_packages() -> str | None:
-    missing = {
-        command: package for command, package in _COMMANDS.items() if shutil.which(command) is None
-    }
+    missing = {command: package for command, package in _COMMANDS.items() if shutil.which(command) is None}
     if configuration.cni_directory() is None:
         missing["the network plugins"] = "containernetworking-plugins"
     if not _ARCHIVE_KEYS.exists():
@@ -73,7 +71,4 @@ def _missing_packages() -> str | None:
     if not missing:
         return None
     packages = " ".join(sorted(set(missing.values())))
-    return (
-        f"not found (/usr/sbin must be on PATH): {', '.join(missing)};"
-        f" try: apt-get install {packages}"
-    )
+    return f"not found (/usr/sbin must be on PATH): {', '.join(missing)}; try: apt-get install {packages}"

@@ -146,9 +146,7 @@ def test_env_is_for_sh(cluster: Cluster) -> None:
     script = f'lines="$({sys.executable} -m tests.cluster env 2>/dev/null)" && eval "$lines"'
     script += ' && printf "%s\\n%s" "$KUBECONFIG" "$(kubectl get --raw /readyz)"'
     root = Path(__file__).parents[2]
-    shell = subprocess.run(
-        ["sh", "-c", script], check=True, capture_output=True, text=True, cwd=root
-    )
+    shell = subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True, cwd=root)
     assert shell.stdout == f"{cluster.kubeconfig}\nok"
     assert shell.stderr == ""
 

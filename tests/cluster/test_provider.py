@@ -12,9 +12,7 @@ from tests.cluster import provider
 def test_a_given_kubeconfig_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kubeconfig that is named but missing is said, instead of building a node."""
     monkeypatch.setenv("PODTASK_TEST_KUBECONFIG", "/nowhere/config")
-    assert provider.unavailable() == (
-        "PODTASK_TEST_KUBECONFIG names /nowhere/config, which does not exist"
-    )
+    assert provider.unavailable() == ("PODTASK_TEST_KUBECONFIG names /nowhere/config, which does not exist")
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

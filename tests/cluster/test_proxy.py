@@ -163,9 +163,7 @@ def test_closing_while_it_accepts_forgets_no_socket(echo: int) -> None:
 def test_command_line(echo: int) -> None:
     """By hand it prints its port, obeys lines on stdin, and ends when asked to."""
     command = [sys.executable, "-m", "tests.cluster.proxy", f"127.0.0.1:{echo}"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         port = int(process.stdout.readline())

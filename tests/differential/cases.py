@@ -90,8 +90,13 @@ def _case(theme: str, header: str, text: str) -> Case:
         raise ValueError(f"{theme}: {header}: {unknown or 'no cell, or an unknown word'}")
     major, minor = words.get("python", "3.9").split(".")
     return Case(
-        theme, name, setup.strip("\n"), cell.strip("\n"), then.strip("\n"),
+        theme,
+        name,
+        setup.strip("\n"),
+        cell.strip("\n"),
+        then.strip("\n"),
         tuple(re.findall(r"\w+", words.get("out", ""))),
         tuple(words.get("needs", "").replace(",", " ").split()),
-        (int(major), int(minor)), words.get("other", ""),
-    )  # fmt: skip
+        (int(major), int(minor)),
+        words.get("other", ""),
+    )

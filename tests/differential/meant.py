@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from podtask.screens import STYLE
+from podtask.frontend import STYLE
 
 from tests.differential.cases import Case
 from tests.differential.ways import Event, Seen, frames
@@ -13,29 +13,40 @@ from tests.differential.ways import Event, Seen, frames
 # pattern, what it is replaced by on both sides, why
 TEXTS = (
     (r"0x[0-9a-f]{6,}", "0x", "an address in another process"),
-    (r"(?:/tmp/ipykernel_\d+/\d+\.py|<ipython-input-[^>]*>)", "<cell>",
-     "a cell is named after its source, and the magic's line is part of that"),
+    (
+        r"(?:/tmp/ipykernel_\d+/\d+\.py|<ipython-input-[^>]*>)",
+        "<cell>",
+        "a cell is named after its source, and the magic's line is part of that",
+    ),
     (r"\n?in (?:pod podtask-|process \d)[^\n]*", "", "an error's last line says where it was raised"),
     (r"\((?:unknown location|/[^)]*)\)", "(where)", "a module's place is the image's"),
     (r"\(\d+\.py, line", "(<cell>, line", "the same, in a SyntaxError"),
     (r"Cell In\[\d+\]", "Cell In[]", "kernels have run unlike numbers of cells"),
-    (r"[^\n]*: UserWarning: This figure was saved with matplotlib[^\n]*\n[^\n]*\n", "",
-     "matplotlib says that the image has another version of it"),
-    (r"[^\n]*: UserWarning: To exit: use 'exit'[^\n]*\n[^\n]*stacklevel=1\)\n", "",
-     "IPython says this once a kernel"),
+    (
+        r"[^\n]*: UserWarning: This figure was saved with matplotlib[^\n]*\n[^\n]*\n",
+        "",
+        "matplotlib says that the image has another version of it",
+    ),
+    (
+        r"[^\n]*: UserWarning: To exit: use 'exit'[^\n]*\n[^\n]*stacklevel=1\)\n",
+        "",
+        "IPython says this once a kernel",
+    ),
     (r"(?m)^ +[~^]+\n", "", "Python marks places in a line of a traceback from 3.11 on"),
     (r"\r\n", "\n", "the kernel's own terminal for !commands ends lines so"),
     (r"(?m)^(?:CPU times|Wall time): .*$", "times", "times differ"),
-)  # fmt: skip
+)
 # image -> (a module, what of the notebook's set-up makes a value that the image's version of that
 # module cannot unpickle, why, what the error says)
 UNREADABLE = {
     "science:3.9": (
-        "pandas", r"pd\.(?:DataFrame|Series)\(",
+        "pandas",
+        r"pd\.(?:DataFrame|Series)\(",
         "pandas 2, the last for Python 3.9, cannot unpickle the tables of pandas 3",
         r"This happened while \w+ was unpacked, before the cell's first line\.\n"
-        r"pandas is 3\S* in the notebook and 2\S* in the pod: name an image"),
-}  # fmt: skip
+        r"pandas is 3\S* in the notebook and 2\S* in the pod: name an image",
+    ),
+}
 NOTHING = {"stdout": "", "stderr": ""}
 MEANT = {
     "own displays": "the status line and the closing line are podtask's",
@@ -107,8 +118,10 @@ def _events(events: list[Event]) -> list[Any]:
 
 
 def _data(bundle: dict[str, Any]) -> dict[str, Any]:
-    return {mime: "a picture" if mime == "image/png" and len(text) > 400 else text
-            for mime, text in bundle.items()}  # fmt: skip
+    return {
+        mime: "a picture" if mime == "image/png" and len(text) > 400 else text
+        for mime, text in bundle.items()
+    }
 
 
 def _clean(value: Any) -> Any:

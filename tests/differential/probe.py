@@ -81,15 +81,16 @@ def reset(shell: Any) -> None:
 def report(shell: Any, names: list[str], result: bool) -> None:
     """Prints what the names are now, and the last error and result."""
     found = Describer(shell.user_ns)
-    values = {
-        name: found.value(shell.user_ns[name]) if name in shell.user_ns else "unset"
-        for name in names
-    }
-    print(json.dumps({
-        "values": values,
-        "_": found.value(shell.user_ns["_"]) if result else None,
-        "error": found.error(getattr(sys, "last_value", None)),
-    }))  # fmt: skip
+    values = {name: found.value(shell.user_ns[name]) if name in shell.user_ns else "unset" for name in names}
+    print(
+        json.dumps(
+            {
+                "values": values,
+                "_": found.value(shell.user_ns["_"]) if result else None,
+                "error": found.error(getattr(sys, "last_value", None)),
+            }
+        )
+    )
 
 
 class Describer:
@@ -130,14 +131,17 @@ class Describer:
             "type": self._kind(type(error)),
             "bases": [each.__name__ for each in type(error).__mro__],
             "args": [self.value(each) for each in error.args],
-            "dict": {k: self.value(v) for k, v in sorted(vars(error).items())
-                     if k not in ("_render_traceback_", "__notes__")},
+            "dict": {
+                k: self.value(v)
+                for k, v in sorted(vars(error).items())
+                if k not in ("_render_traceback_", "__notes__")
+            },
             "notes": notes,
             "cause": self.error(error.__cause__),
             "context": self.error(error.__context__),
             "suppress": error.__suppress_context__,
             "group": [self.error(each) for each in getattr(error, "exceptions", ())],
-        }  # fmt: skip
+        }
 
     def _kind(self, kind: type) -> str:
         known = _before["classes"].get(kind.__name__) is kind
@@ -193,10 +197,14 @@ class Describer:
             except ValueError:
                 cells.append("empty")
         return [
-            value.__qualname__, value.__doc__, self.value(value.__defaults__),
-            self.value(value.__kwdefaults__), cells, sorted(vars(value)),
+            value.__qualname__,
+            value.__doc__,
+            self.value(value.__defaults__),
+            self.value(value.__kwdefaults__),
+            cells,
+            sorted(vars(value)),
             "the notebook's globals" if value.__globals__ is self._namespace else "others",
-        ]  # fmt: skip
+        ]
 
     def _class(self, value: type) -> list[Any]:
         if value.__module__ != "__main__":

@@ -49,9 +49,7 @@ def marks(case: Case, where: str, image: str = "") -> list[Any]:
 
 def each(where: str, image: str = "") -> list[Any]:
     return [
-        pytest.param(case, marks=marks(case, where, image), id=case.id)
-        for case in CASES
-        if fits(case, image)
+        pytest.param(case, marks=marks(case, where, image), id=case.id) for case in CASES if fits(case, image)
     ]
 
 

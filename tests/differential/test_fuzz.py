@@ -17,14 +17,14 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from podtask.program import boot_program
-from podtask.runner import wire
+from podtask.runner import protocol
+from podtask.runner.bundle import boot_program
 
 MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
 BOUNDED = settings(max_examples=200 * MANY, deadline=None, derandomize=MANY == 1, database=None)
 KEY = bytes(range(32))
 FRAME = st.builds(
-    wire.encode,
+    protocol.encode,
     st.integers(0, 255),
     st.dictionaries(st.text(max_size=8), st.integers() | st.text(max_size=20), max_size=4),
     st.binary(max_size=200),
@@ -32,11 +32,11 @@ FRAME = st.builds(
 )
 
 
-def decode(stream: bytes, cuts: list[int]) -> list[wire.Frame]:
+def decode(stream: bytes, cuts: list[int]) -> list[protocol.Frame]:
     """Returns the frames of a stream that comes in pieces."""
     places = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
-    decoder = wire.Decoder()
-    found: list[wire.Frame] = []
+    decoder = protocol.Decoder()
+    found: list[protocol.Frame] = []
     for start, stop in zip(places, [*places[1:], len(stream)], strict=True):
         found += decoder.feed(stream[start:stop])
     return found
@@ -46,7 +46,7 @@ def decode(stream: bytes, cuts: list[int]) -> list[wire.Frame]:
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=5))
 def test_random_bytes_are_frames_or_an_error(stream: bytes, cuts: list[int]) -> None:
     """Nonsense gives frames or a WireError, however it is cut."""
-    with contextlib.suppress(wire.WireError):
+    with contextlib.suppress(protocol.WireError):
         decode(stream, cuts)
 
 
@@ -59,7 +59,7 @@ def test_damaged_frames_are_frames_or_an_error(
     stream = bytearray(b"".join(frames))
     if stream:
         stream[place % len(stream)] = byte
-    with contextlib.suppress(wire.WireError):
+    with contextlib.suppress(protocol.WireError):
         decode(bytes(stream), data.draw(st.lists(st.integers(0, 2000), max_size=3)))
 
 
@@ -73,16 +73,16 @@ def test_cut_frames_are_the_same(frames: list[bytes], cuts: list[int]) -> None:
 
 def test_memory_is_one_frame_and_one_chunk() -> None:
     """A sender that never ends a frame gets no more than the largest frame and one chunk."""
-    head = wire.HEADER.pack(wire.STREAM, 1, wire.MAX_META, wire.MAX_DATA)
+    head = protocol.HEADER.pack(protocol.STREAM, 1, protocol.MAX_META, protocol.MAX_DATA)
     chunk = b" " * (64 << 10)
-    frame = wire.HEADER.size + wire.MAX_META + wire.MAX_DATA
-    decoder = wire.Decoder()
+    frame = protocol.HEADER.size + protocol.MAX_META + protocol.MAX_DATA
+    decoder = protocol.Decoder()
     tracemalloc.start()
     try:
         list(decoder.feed(head))
-        for _ in range((wire.MAX_META + wire.MAX_DATA) // len(chunk) - 1):
+        for _ in range((protocol.MAX_META + protocol.MAX_DATA) // len(chunk) - 1):
             assert list(decoder.feed(chunk)) == []
-        with pytest.raises(wire.WireError):  # a megabyte of blanks is no JSON
+        with pytest.raises(protocol.WireError):  # a megabyte of blanks is no JSON
             list(decoder.feed(chunk))
         # The buffer, its growth by an eighth, and the copies of meta and data.
         assert tracemalloc.get_traced_memory()[1] < 4 * (frame + len(chunk))
@@ -95,7 +95,7 @@ def runner() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A boot program that listens; it prints what it was given to execute."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         fd = listener.fileno()
-        env = {**os.environ, "PODTASK_KEY": KEY.hex(), "PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": "60"}  # fmt: skip
+        env = {**os.environ, "PODTASK_KEY": KEY.hex(), "PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": "60"}
         process = subprocess.Popen(
             [sys.executable, "-c", boot_program()], env=env, pass_fds=[fd], stdout=subprocess.PIPE
         )
@@ -126,20 +126,22 @@ def hostile(generator: random.Random) -> list[bytes]:
     """Returns pieces that an enemy sends, one after the other."""
     noise = generator.randbytes(generator.randrange(1, 300))
     proof = "0" * 64
-    return generator.choice([
-        [],
-        [noise],
-        [b"\n" * 5],
-        [b"nonce\n", noise],
-        [b"nonce\n", f"{proof} 5\nhello".encode()],
-        [b"nonce\n", f"{proof} -1\n".encode()],
-        [b"nonce\n", f"{proof} 99999999999999999999\n".encode(), noise],
-        [b"nonce\n", f"{proof} {'9' * 60}\n".encode()],
-        [b"nonce\n", f"{proof}\n".encode()],
-        [b"nonce\n", b"\xff\xfe 5\n"],
-        [b"x" * 5000],
-        [b"nonce\n", f"{proof} {1 << 22}\n".encode(), b"x" * (1 << 20)],
-    ])  # fmt: skip
+    return generator.choice(
+        [
+            [],
+            [noise],
+            [b"\n" * 5],
+            [b"nonce\n", noise],
+            [b"nonce\n", f"{proof} 5\nhello".encode()],
+            [b"nonce\n", f"{proof} -1\n".encode()],
+            [b"nonce\n", f"{proof} 99999999999999999999\n".encode(), noise],
+            [b"nonce\n", f"{proof} {'9' * 60}\n".encode()],
+            [b"nonce\n", f"{proof}\n".encode()],
+            [b"nonce\n", b"\xff\xfe 5\n"],
+            [b"x" * 5000],
+            [b"nonce\n", f"{proof} {1 << 22}\n".encode(), b"x" * (1 << 20)],
+        ]
+    )
 
 
 def visit(port: int, pieces: list[bytes]) -> None:

@@ -13,11 +13,11 @@ import pytest
 from cloudpickle import cloudpickle
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from podtask.pickles import Inputs, pack_inputs
-from podtask.runner.changes import Given
-from podtask.runner.inputs import load
-from podtask.runner.values import pack_values
-from podtask.unpack import unpack
+from podtask.pickling.inputs import Inputs, pack_inputs
+from podtask.pickling.outputs import unpack
+from podtask.runner.worker.changes import Given
+from podtask.runner.worker.inputs import load
+from podtask.runner.worker.outputs import pack_values
 
 NUMBERS = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID
 MANY = int(os.environ.get("PODTASK_FUZZ", "1"))

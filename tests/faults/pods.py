@@ -13,7 +13,7 @@ import uuid
 from collections import deque
 from typing import Any
 
-from podtask.manifest import CELL
+from podtask.manifest.labels import CELL
 
 STAMP = "2026-01-01T00:00:00Z"
 Object = dict[str, Any]
@@ -111,10 +111,13 @@ class Pods:
                 file.write(brought)
             command = [*command[:-1], file.name]
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *command,
-            env={"PATH": os.environ["PATH"], "HOME": "/tmp", **env}, start_new_session=True,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
+            sys.executable,
+            *command,
+            env={"PATH": os.environ["PATH"], "HOME": "/tmp", **env},
+            start_new_session=True,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
         self._processes[name] = process
         await self.set(name, **running(primary["name"]))
         assert process.stdout is not None
@@ -145,10 +148,19 @@ class Pods:
         meta = self.found[name]["metadata"]
         self.version += 1
         about = {"kind": "Pod", "name": name, "uid": meta["uid"]}
-        event = {"metadata": {"uid": str(uuid.uuid4()), "name": f"{name}.{self.version}",
-                              "resourceVersion": str(self.version), "creationTimestamp": STAMP},
-                 "involvedObject": about, "reason": reason, "message": message,
-                 "type": "Warning", "lastTimestamp": STAMP}  # fmt: skip
+        event = {
+            "metadata": {
+                "uid": str(uuid.uuid4()),
+                "name": f"{name}.{self.version}",
+                "resourceVersion": str(self.version),
+                "creationTimestamp": STAMP,
+            },
+            "involvedObject": about,
+            "reason": reason,
+            "message": message,
+            "type": "Warning",
+            "lastTimestamp": STAMP,
+        }
         self.events.append({**event, **more})
 
     async def close(self) -> None:
@@ -178,14 +190,17 @@ def primary_of(pod: Object) -> Object:
 
 def running(name: str) -> Object:
     """Returns the status of a pod whose primary container runs."""
-    return {"phase": "Running",
-            "conditions": [{"type": "ContainersReady", "status": "True"}, {"type": "Ready", "status": "True"}],
-            "containerStatuses": [{"name": name, "restartCount": 0,
-                                   "state": {"running": {"startedAt": STAMP}}}]}  # fmt: skip
+    return {
+        "phase": "Running",
+        "conditions": [{"type": "ContainersReady", "status": "True"}, {"type": "Ready", "status": "True"}],
+        "containerStatuses": [{"name": name, "restartCount": 0, "state": {"running": {"startedAt": STAMP}}}],
+    }
 
 
 def ended(name: str, code: int, reason: str = "") -> Object:
     """Returns the status of a pod whose primary container has ended."""
     done = {"exitCode": code, "reason": reason or ("Error" if code else "Completed")}
-    return {"phase": "Failed" if code else "Succeeded",
-            "containerStatuses": [{"name": name, "restartCount": 0, "state": {"terminated": done}}]}  # fmt: skip
+    return {
+        "phase": "Failed" if code else "Succeeded",
+        "containerStatuses": [{"name": name, "restartCount": 0, "state": {"terminated": done}}],
+    }

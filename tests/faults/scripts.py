@@ -49,9 +49,7 @@ class Script:
         primary = primary_of(self.pods.found[name])["name"]
         await self.pods.set(name, **ended(primary, await self.pods.run(name)))
 
-    async def reach(
-        self, name: str, port: int
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def reach(self, name: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connects to a port of a pod.
 
         Raises:

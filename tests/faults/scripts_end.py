@@ -43,9 +43,7 @@ class LogRefused(Away):
     async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         self.times += 1
         if self.times <= 3:
-            return refused(
-                500, "Get https://node:10250/containerLogs: remote error: tls: internal error"
-            )
+            return refused(500, "Get https://node:10250/containerLogs: remote error: tls: internal error")
         return await proceed(request)
 
 

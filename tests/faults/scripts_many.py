@@ -9,7 +9,7 @@ import re
 import socket
 import sys
 
-from podtask.runner import wire
+from podtask.runner import protocol
 
 from .pods import ended, primary_of, running
 from .scripts import Script
@@ -48,22 +48,20 @@ class Pretend(Script):
         talk.add_done_callback(self._talks.discard)
         return await asyncio.open_connection(sock=ours)
 
-    async def _talk(
-        self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _talk(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         primary = primary_of(self.pods.found[name])
         key = next(each["value"] for each in primary["env"] if each["name"] == "PODTASK_KEY")
         try:
             await _greet(bytes.fromhex(key), reader, writer)
-            decoder = wire.Decoder()
+            decoder = protocol.Decoder()
             while data := await reader.read(65536):
                 for frame in decoder.feed(data):
-                    if frame.kind == wire.ATTACH:
-                        hello = {"proto": wire.PROTO, "state": "waiting", "have": {}, "answered": 0}
-                        writer.write(wire.encode(wire.HELLO, hello))
-                    elif frame.kind == wire.RUN:
+                    if frame.kind == protocol.ATTACH:
+                        hello = {"proto": protocol.PROTO, "state": "waiting", "have": {}, "answered": 0}
+                        writer.write(protocol.encode(protocol.HELLO, hello))
+                    elif frame.kind == protocol.RUN:
                         await self._run(name, frame.meta, writer)
-                    elif frame.kind == wire.ACK:
+                    elif frame.kind == protocol.ACK:
                         await self.pods.set(name, **ended(primary["name"], 0))
                         return
         except (OSError, asyncio.IncompleteReadError):
@@ -72,7 +70,7 @@ class Pretend(Script):
             writer.close()
 
     async def _run(self, name: str, job: dict[str, str], writer: asyncio.StreamWriter) -> None:
-        writer.write(wire.encode(wire.STATE, {"step": "run", "filename": "", "t": 0}, seq=1))
+        writer.write(protocol.encode(protocol.STATE, {"step": "run", "filename": "", "t": 0}, seq=1))
         self._begun.add(name)
         if len(self._begun) >= self._wanted:
             self._all_begun.set()
@@ -80,8 +78,8 @@ class Pretend(Script):
         number = re.search(r"\d+", job["source"])
         text = f"{number[0] if number else ''}\n".encode()
         end = {"status": "ok", "exec": job["exec"], "size": 0, "text": len(text), "seconds": 0.0}
-        writer.write(wire.encode(wire.STREAM, {"name": "stdout", "t": 0}, text, 2))
-        writer.write(wire.encode(wire.END, end, seq=3))
+        writer.write(protocol.encode(protocol.STREAM, {"name": "stdout", "t": 0}, text, 2))
+        writer.write(protocol.encode(protocol.END, end, seq=3))
         await writer.drain()
 
 

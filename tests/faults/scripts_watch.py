@@ -29,11 +29,12 @@ class Muddled(Script):
     def changes(self, event: Object) -> list[Object] | None:
         self.times += 1
         if self.times == 1:
-            return [
-                {"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}}
-            ]
-        old = [each for _, _, each in self.pods.history
-               if each["metadata"]["name"] == event["object"]["metadata"]["name"]]  # fmt: skip
+            return [{"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}}]
+        old = [
+            each
+            for _, _, each in self.pods.history
+            if each["metadata"]["name"] == event["object"]["metadata"]["name"]
+        ]
         return [event, {"type": "MODIFIED", "object": old[0]}]
 
 
@@ -61,9 +62,7 @@ class Slow(Script):
 
     async def live(self, name: str) -> None:
         for _ in range(2):
-            await self.pods.report(
-                name, "FailedScheduling", "0/1 nodes are available: 1 Too many pods."
-            )
+            await self.pods.report(name, "FailedScheduling", "0/1 nodes are available: 1 Too many pods.")
         await self._watched.wait()
         await self._read.wait()
         await super().live(name)
@@ -72,9 +71,7 @@ class Slow(Script):
 class Sandboxed(Script):
     """Forwarded ports lead to a loopback that is not the runner's, as in gVisor and Kata."""
 
-    async def reach(
-        self, name: str, port: int
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def reach(self, name: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         self.times += 1
         raise ConnectionRefusedError(f"connect to 127.0.0.1:{port}")
 

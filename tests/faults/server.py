@@ -91,11 +91,14 @@ class Server:
         await runner.cleanup()
 
     def _write(self, port: int) -> None:
-        config = {"apiVersion": "v1", "kind": "Config", "current-context": "scripted",
-                  "users": [{"name": "u", "user": {"token": "t"}}],
-                  "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-                  "contexts": [{"name": "scripted",
-                                "context": {"cluster": "c", "user": "u", "namespace": "n"}}]}  # fmt: skip
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "scripted",
+            "users": [{"name": "u", "user": {"token": "t"}}],
+            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+            "contexts": [{"name": "scripted", "context": {"cluster": "c", "user": "u", "namespace": "n"}}],
+        }
         self.kubeconfig.write_text(yaml.safe_dump(config))
 
     async def _take(self, request: web.Request) -> web.StreamResponse:
@@ -155,9 +158,7 @@ class Server:
     async def _events(self, request: web.Request) -> web.StreamResponse:
         field, _, value = request.query.get("fieldSelector", "").partition("=")
         part = field.rpartition(".")[2]
-        items = [
-            each for each in self.pods.events if not field or each["involvedObject"][part] == value
-        ]
+        items = [each for each in self.pods.events if not field or each["involvedObject"][part] == value]
         if request.query.get("watch"):
             items = []
             await self._stop.wait()

@@ -24,9 +24,7 @@ def selector(query: str) -> Selects:
 
     def selects(pod: Object) -> bool:
         labels = pod["metadata"].get("labels", {})
-        return all(
-            labels.get(each[0]) == each[1] if each[1:] else each[0] in labels for each in wanted
-        )
+        return all(labels.get(each[0]) == each[1] if each[1:] else each[0] in labels for each in wanted)
 
     return selects
 
@@ -158,9 +156,12 @@ async def execute(request: web.Request) -> web.StreamResponse:
     await socket.prepare(request)
     command = request.query.getall("command")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *command[1:], stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        sys.executable,
+        *command[1:],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     assert process.stdin is not None
     assert process.stdout is not None
     up = asyncio.ensure_future(_up(socket, process.stdin))

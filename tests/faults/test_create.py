@@ -47,8 +47,11 @@ def test_pod_of_others_is_left_alone(play: Play) -> None:
     assert submit().result(60) == 42
     made = {pod["metadata"]["name"] for _, _, pod in server.pods.history}
     assert len(made) == 2
-    strangers = [pod["metadata"]["labels"] for pod in server.pods.found.values()
-                 if pod["metadata"]["labels"] == {"of": "others"}]  # fmt: skip
+    strangers = [
+        pod["metadata"]["labels"]
+        for pod in server.pods.found.values()
+        if pod["metadata"]["labels"] == {"of": "others"}
+    ]
     assert len(strangers) == 1
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from podtask.cluster import api
+from podtask.cluster import client
 
 from .scripts_log import FollowCut, FollowEnds, FollowHangs, FollowRotates
 from .user import SECONDS, Play, submit
 
 LINES = "".join(f"{number}\n" for number in range(40))
-CELL = (
-    "import time\nfor number in range(40):\n    print(number, flush=True)\n    time.sleep(0.1)\n42"
-)
+CELL = "import time\nfor number in range(40):\n    print(number, flush=True)\n    time.sleep(0.1)\n42"
 
 
 @pytest.mark.fault(29, 33, 34, 37)
@@ -24,9 +22,7 @@ def test_log_that_breaks_off_is_read_on(play: Play) -> None:
     assert server.script.times == 3
     asked = [query for _, path, query in server.asked if path.endswith("/log")]
     assert sum(query.get("follow") == "true" for query in asked) > 3
-    assert not {"timestamps", "sinceSeconds", "sinceTime"} & {
-        word for query in asked for word in query
-    }
+    assert not {"timestamps", "sinceSeconds", "sinceTime"} & {word for query in asked for word in query}
 
 
 @pytest.mark.fault(30)
@@ -45,7 +41,7 @@ def test_log_that_is_silent_is_followed_anew(
     play: Play, monkeypatch: pytest.MonkeyPatch, script: type[FollowHangs]
 ) -> None:
     """While the cell goes on; rotated or not, what was read is not shown again, and the rest is."""
-    monkeypatch.setattr(api, "SILENT_LOG", 0.5)
+    monkeypatch.setattr(client, "SILENT_LOG", 0.5)
     server = play(script())
     task = submit(CELL, channel="batch")
     assert task.result(SECONDS) == 42

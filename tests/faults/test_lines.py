@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from podtask import channel
+from podtask.channel import channel
 
 from .scripts import Script
 from .scripts_end import (

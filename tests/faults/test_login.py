@@ -46,20 +46,28 @@ def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     program, config = folder / "program", folder / "config"
 
     def write(body: str, server: Path | None = None, token: str = "") -> None:
-        given = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
-                 "status": {"token": token, "expirationTimestamp": OLD}}  # fmt: skip
+        given = {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "kind": "ExecCredential",
+            "status": {"token": token, "expirationTimestamp": OLD},
+        }
         (folder / "credential").write_text(json.dumps(given))
         program.write_text(f"#!/bin/sh\n{body.format(folder=folder)}")
         program.chmod(0o755)
         known: dict[str, Any] = {
-            "apiVersion": "v1", "kind": "Config", "current-context": "scripted",
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "scripted",
             "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
             "contexts": [{"name": "scripted", "context": {"cluster": "c", "user": "u", "namespace": "n"}}],
-        }  # fmt: skip
+        }
         if server is not None:
             known = yaml.safe_load(server.read_text())
-        user = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(program),
-                "interactiveMode": "Never"}  # fmt: skip
+        user = {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": str(program),
+            "interactiveMode": "Never",
+        }
         known["users"] = [{"name": "u", "user": {"exec": user}}]
         config.write_text(yaml.safe_dump(known))
         monkeypatch.setenv("KUBECONFIG", str(config))
@@ -75,8 +83,10 @@ def test_login_that_hangs_holds_up_neither_the_deadline_nor_the_end(
 ) -> None:
     """--start-timeout counts from the first moment, and the interpreter ends beside the program."""
     login(HANGS)
-    cell = ("import podtask\ntask = podtask.submit('1', options=podtask.RunOptions(start_timeout=1))\n"
-            "print(task.exception(30))\n")  # fmt: skip
+    cell = (
+        "import podtask\ntask = podtask.submit('1', options=podtask.RunOptions(start_timeout=1))\n"
+        "print(task.exception(30))\n"
+    )
     command = [sys.executable, "-c", cell]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert "has not started in 1 s (--start-timeout)" in ran.stdout, ran.stderr
@@ -87,9 +97,7 @@ def test_login_that_fails_is_told_in_its_words(
 ) -> None:
     """What the program wrote is in the error, and nowhere else."""
     login(FAILS)
-    with pytest.raises(
-        podtask.ClusterError, match="your session has ended, run sso login"
-    ) as raised:
+    with pytest.raises(podtask.ClusterError, match="your session has ended, run sso login") as raised:
         submit().result(SECONDS)
     assert "log in again" in raised.value.do
     assert capfd.readouterr().err == ""

@@ -54,6 +54,4 @@ def test_five_hundred_tasks_share_a_watch_and_a_loop(play: Play) -> None:
     assert len(found["threads"]) < 60, "threads do not grow with tasks"
     assert found["figures"][2] < LONGEST_PAUSE
     print("submitted, all ended, longest pause of the main thread (s):", *found["figures"])
-    print(
-        "tries to connect:", server.count("GET", "/portforward"), "opened:", server.forwards.opened
-    )
+    print("tries to connect:", server.count("GET", "/portforward"), "opened:", server.forwards.opened)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import podtask
 import pytest
-from podtask import overdue
+from podtask.lifecycle import overdue
 
 from .scripts_end import Away
 from .user import SECONDS, Play, submit

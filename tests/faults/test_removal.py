@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from aiohttp import web
-from podtask import removal
+from podtask.backends import pod_delete
 
 from tests.listening import Listen, heard
 
@@ -82,7 +82,7 @@ def test_pod_that_does_not_go_is_told(
     play: Play, listen: Listen, monkeypatch: pytest.MonkeyPatch, script: Script, why: str
 ) -> None:
     """The cell returns, and what keeps the pod is named after its grace and a while."""
-    monkeypatch.setattr(removal, "STUCK_SECONDS", -4.5)
+    monkeypatch.setattr(pod_delete, "STUCK_SECONDS", -4.5)
     said = listen()
     play(script)
     task = submit()

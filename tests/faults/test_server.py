@@ -28,9 +28,7 @@ def test_it_serves_who_takes_its_kubeconfig() -> None:
             name, _, path = server.stdout.readline().strip().removeprefix("export ").partition("=")
             env = {**os.environ, name: path}
             env.pop("PODTASK_BACKEND", None)
-            ran = subprocess.run(
-                [sys.executable, "-c", cell], env=env, capture_output=True, text=True
-            )
+            ran = subprocess.run([sys.executable, "-c", cell], env=env, capture_output=True, text=True)
         finally:
             server.terminate()
     assert server.returncode == 0

@@ -19,9 +19,7 @@ ROOT = Path(__file__).parent.parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def execute(
-    notebook: Path, output: Path, *more: str, **env: str
-) -> subprocess.CompletedProcess[str]:
+def execute(notebook: Path, output: Path, *more: str, **env: str) -> subprocess.CompletedProcess[str]:
     command = [
         sys.executable,
         str(ROOT / "notebooks" / "run.py"),
@@ -29,35 +27,73 @@ def execute(
         "--output",
         str(output),
     ]
-    return subprocess.run(
-        [*command, *more], env={**os.environ, **env}, capture_output=True, text=True
-    )
+    return subprocess.run([*command, *more], env={**os.environ, **env}, capture_output=True, text=True)
 
 
 # What is seen in a notebook, beside cells that run: the rows that it shows, and words that are there.
 SHOWN = {
-    "detached": (("N08", "N15", "P03"), (
-        "15 ok False", "result: done", "begun", "was taken over by", "KeyboardInterrupt True", "cleaning up",
-        "4.0 s of laps", "last line", "s  Packing", "'cpu': ")),
-    "errors": (("N13",), (
-        "ZeroDivisionError: division by zero", "job['guard'] (lock) cannot be sent", "is not a label's value",
-        "there is no option '--memroy'. Did you mean '--memory'?", "was killed by SIGKILL")),
+    "detached": (
+        ("N08", "N15", "P03"),
+        (
+            "15 ok False",
+            "result: done",
+            "begun",
+            "was taken over by",
+            "KeyboardInterrupt True",
+            "cleaning up",
+            "4.0 s of laps",
+            "last line",
+            "s  Packing",
+            "'cpu': ",
+        ),
+    ),
+    "errors": (
+        ("N13",),
+        (
+            "ZeroDivisionError: division by zero",
+            "job['guard'] (lock) cannot be sent",
+            "is not a label's value",
+            "there is no option '--memroy'. Did you mean '--memory'?",
+            "was killed by SIGKILL",
+        ),
+    ),
     "flyte": ((), ("Hello hello world",)),
     "form": ((), ("[['stage', 'team']]", "{'kept': True}", "sidecar redis, volumes", '"name": "HF_TOKEN"')),
     "functions": ((), ("[2, 2, 0]", "ZeroDivisionError('division by zero')", "3 of 3 done")),
     "gpu": ((), ("nvidia.com/gpu: '1'", "sizeLimit: 2Gi", "cloud.google.com/gke-spot: 'true'")),
     "plots": ((), ("190", "<b>100 %</b>", "image/png", "True")),
     "quickstart": (("N13",), ("['--memory']", "pi is about 3.1", "12.56636", "'localhost:6379'")),
-    "sidecars": (("A21", "A22", "N09"), (
-        "[':1', ':2', ':3']", "pushed: 200", 'loss{instance="",job="training"} 0.25', "+PONG",
-        "the value of the cell", "ended with exit code 3", "no licence found", "the database is up")),
-    "templates": (("A14", "A15", "A44", "N14", "P03"), (
-        "gke-gcsfuse/volumes: 'true'", "gke-gcsfuse/memory-limit: 1Gi", "driver: ru.yandex.s3.csi",
-        "claimName: my-bucket-claim", "stage: prod", ".podtask/templates/prod.yaml",
-        "Difference to the last run", "--- last run", "kubectl create --dry-run=server",
-        "from flytekit import PodTemplate", "from podtask import PodTemplate, RunOptions")),
+    "sidecars": (
+        ("A21", "A22", "N09"),
+        (
+            "[':1', ':2', ':3']",
+            "pushed: 200",
+            'loss{instance="",job="training"} 0.25',
+            "+PONG",
+            "the value of the cell",
+            "ended with exit code 3",
+            "no licence found",
+            "the database is up",
+        ),
+    ),
+    "templates": (
+        ("A14", "A15", "A44", "N14", "P03"),
+        (
+            "gke-gcsfuse/volumes: 'true'",
+            "gke-gcsfuse/memory-limit: 1Gi",
+            "driver: ru.yandex.s3.csi",
+            "claimName: my-bucket-claim",
+            "stage: prod",
+            ".podtask/templates/prod.yaml",
+            "Difference to the last run",
+            "--- last run",
+            "kubectl create --dry-run=server",
+            "from flytekit import PodTemplate",
+            "from podtask import PodTemplate, RunOptions",
+        ),
+    ),
     "volumes": (("N04", "P06"), ("6", "(0.1, 6)", "persistentvolumeclaim", "results", "✓ cluster")),
-}  # fmt: skip
+}
 
 
 def needs_cluster(notebook: Path) -> bool:
@@ -114,9 +150,7 @@ def test_notebook_runs_on_this_machine(notebook: Path, tmp_path: Path) -> None:
 @pytest.mark.cluster
 @pytest.mark.feature("P05")
 @pytest.mark.parametrize("notebook", examples(in_pods=True))
-def test_notebook_runs_in_pods(
-    notebook: Path, cluster: Any, namespace: str, tmp_path: Path
-) -> None:
+def test_notebook_runs_in_pods(notebook: Path, cluster: Any, namespace: str, tmp_path: Path) -> None:
     """An example that needs a cluster runs in its pods, and says so without one."""
     config = cluster.write_kubeconfig(tmp_path / "config", namespace=namespace)
     done = execute(notebook, tmp_path / "out.ipynb", "--cluster", KUBECONFIG=str(config))
@@ -148,8 +182,11 @@ def test_quickstart_runs_in_pods(cluster: Any, namespace: str, tmp_path: Path) -
 def accelerator(cluster: Any) -> Iterator[None]:
     """One nvidia.com/gpu on the node, in name."""
     assert cluster.node
-    (node,) = [each["metadata"]["name"] for each in cluster.kubectl_json("get", "nodes")["items"]
-               if "taints" not in each["spec"]][:1]  # fmt: skip
+    (node,) = [
+        each["metadata"]["name"]
+        for each in cluster.kubectl_json("get", "nodes")["items"]
+        if "taints" not in each["spec"]
+    ][:1]
     path = "/status/capacity/nvidia.com~1gpu"
     patch = ("patch", "node", node, "--subresource=status", "--type=json", "--patch")
     cluster.kubectl(*patch, json.dumps([{"op": "add", "path": path, "value": "1"}]))
@@ -160,9 +197,7 @@ def accelerator(cluster: Any) -> Iterator[None]:
 @pytest.mark.cluster
 @pytest.mark.feature("B22")
 @pytest.mark.usefixtures("accelerator")
-def test_last_cell_on_gpus_runs_in_a_pod_that_has_one(
-    cluster: Any, namespace: str, tmp_path: Path
-) -> None:
+def test_last_cell_on_gpus_runs_in_a_pod_that_has_one(cluster: Any, namespace: str, tmp_path: Path) -> None:
     """On a cluster with an accelerator the API server takes the pod, and the last cell has its GPU."""
     config = cluster.write_kubeconfig(tmp_path / "config", namespace=namespace)
     notebook, output = ROOT / "notebooks" / "gpu.ipynb", tmp_path / "out.ipynb"
@@ -197,13 +232,11 @@ def test_tools_run_a_notebook_and_fail_with_it(tool: str, tmp_path: Path) -> Non
         "nbconvert": ["nbconvert", "--to=notebook", "--execute", "in.ipynb", "--output=out.ipynb"],
     }[tool]
     for source, code in (("print(40 + 2)", 0), ("{}['gone']", 1)):
-        made = nbformat.v4.new_notebook(
-            metadata={"kernelspec": {"name": "python3", "display_name": ""}}
-        )
+        made = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": ""}})
         cells = ("%load_ext podtask", f"%%podtask --local\n{source}")
         made.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
         nbformat.write(made, tmp_path / "in.ipynb")
-        done = subprocess.run([sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True)  # fmt: skip
+        done = subprocess.run([sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == code, done.stderr
         if code:
             assert "KeyError: 'gone'" in plain(done.stderr)

@@ -50,8 +50,11 @@ def slot(cluster: Any) -> Iterator[tuple[str, str]]:
     """An extended resource of which the node has one, and a high priority class."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     assert cluster.node
-    (node,) = [each["metadata"]["name"] for each in cluster.kubectl_json("get", "nodes")["items"]
-               if "taints" not in each["spec"]][:1]  # fmt: skip
+    (node,) = [
+        each["metadata"]["name"]
+        for each in cluster.kubectl_json("get", "nodes")["items"]
+        if "taints" not in each["spec"]
+    ][:1]
     path = f"/status/capacity/podtask.test~1{name}"
     patch = ("patch", "node", node, "--subresource=status", "--type=json", "--patch")
     cluster.kubectl(*patch, json.dumps([{"op": "add", "path": path, "value": "1"}]))

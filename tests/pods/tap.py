@@ -45,15 +45,23 @@ class Tap:
         port = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result(10)
         cluster = {"server": f"http://127.0.0.1:{port}"}
         context = {"cluster": "c", "user": "", "namespace": namespace}
-        target.write_text(yaml.safe_dump({
-            "apiVersion": "v1", "kind": "Config", "current-context": "tapped", "users": [],
-            "clusters": [{"name": "c", "cluster": cluster}],
-            "contexts": [{"name": "tapped", "context": context}]}))  # fmt: skip
+        target.write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "tapped",
+                    "users": [],
+                    "clusters": [{"name": "c", "cluster": cluster}],
+                    "contexts": [{"name": "tapped", "context": context}],
+                }
+            )
+        )
         self.kubeconfig = target
 
     def watches(self, what: str) -> list[str]:
         """Returns the requests of the watches of a resource that are open."""
-        return [line for line in list(self.asked.values()) if f"/{what}?" in line and "watch=1" in line]  # fmt: skip
+        return [line for line in list(self.asked.values()) if f"/{what}?" in line and "watch=1" in line]
 
     @property
     def connections(self) -> int:
@@ -87,8 +95,10 @@ class Tap:
         there = None
         try:
             back, there = await asyncio.open_connection(*self._server, ssl=self._tls)
-            ways = [asyncio.ensure_future(self._pass(reader, there, writer)),
-                    asyncio.ensure_future(self._pass(back, writer, None))]  # fmt: skip
+            ways = [
+                asyncio.ensure_future(self._pass(reader, there, writer)),
+                asyncio.ensure_future(self._pass(back, writer, None)),
+            ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
                 way.cancel()
@@ -104,9 +114,7 @@ class Tap:
         with contextlib.suppress(OSError):
             while data := await source.read(1 << 16):
                 line = data.split(b"\r\n", 1)[0]
-                if notes is not None and line.endswith(
-                    b" HTTP/1.1"
-                ):  # a client sends no other line so
+                if notes is not None and line.endswith(b" HTTP/1.1"):  # a client sends no other line so
                     self.asked[notes] = line.decode()
                 sink.write(data)
                 await sink.drain()

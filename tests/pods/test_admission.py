@@ -50,7 +50,12 @@ def test_quota_is_named(cluster: Any, namespace: str) -> None:
 def test_limit_range_is_named(cluster: Any, namespace: str) -> None:
     """A LimitRange says its own limit and what to change."""
     limits = [{"type": "Container", "max": {"memory": "64Mi"}}]
-    made = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": {"limits": limits}}  # fmt: skip
+    made = {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": {"name": "small"},
+        "spec": {"limits": limits},
+    }
     cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(made))
     said = refused(None, memory="128Mi")
     assert "maximum memory usage per Container is 64Mi" in said
@@ -114,8 +119,12 @@ def webhook(
         "timeoutSeconds": seconds,
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
     }
-    made = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
-            "metadata": {"name": name}, "webhooks": [hook]}  # fmt: skip
+    made = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": name},
+        "webhooks": [hook],
+    }
     cluster.kubectl("create", "--filename=-", input=json.dumps(made))
 
     def end() -> None:
@@ -145,15 +154,37 @@ def test_webhook_that_denies_is_quoted(cluster: Any, namespace: str, tmp_path: P
     """What a webhook says against the pod is shown, and that it is the cluster's policy."""
     assert cluster.node  # its API server reaches this machine's loopback
     files = [tmp_path / "hook.key", tmp_path / "hook.crt"]
-    run(["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-days", "1", "-subj", "/CN=hook", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", files[0], "-out", files[1]])  # fmt: skip
+    run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-nodes",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=hook",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            files[0],
+            "-out",
+            files[1],
+        ]
+    )
 
     class Hook(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            answer = {"uid": asked["request"]["uid"], "allowed": False,
-                      "status": {"message": "pods need a cost centre"}}  # fmt: skip
+            answer = {
+                "uid": asked["request"]["uid"],
+                "allowed": False,
+                "status": {"message": "pods need a cost centre"},
+            }
             said = json.dumps({**asked, "request": None, "response": answer}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(said)))
@@ -174,9 +205,7 @@ def test_webhook_that_denies_is_quoted(cluster: Any, namespace: str, tmp_path: P
                 said = refused(None)
         finally:
             server.shutdown()
-    assert (
-        'admission webhook "team.podtask.test" denied the request: pods need a cost centre' in said
-    )
+    assert 'admission webhook "team.podtask.test" denied the request: pods need a cost centre' in said
     assert "A policy of the cluster" in said
 
 
@@ -215,8 +244,12 @@ def test_creation_is_tried_again_while_a_webhook_fails(cluster: Any, namespace: 
 
 def accepted(cluster: Any, namespace: str) -> bool:
     """Returns whether the API server would take a pod of the namespace."""
-    probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"},
-             "spec": {"containers": [{"name": "x", "image": "x"}]}}  # fmt: skip
+    probe = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "probe"},
+        "spec": {"containers": [{"name": "x", "image": "x"}]},
+    }
     dry = ("create", "-n", namespace, "--dry-run=server", "--filename=-")
     return "created" in cluster.kubectl(*dry, input=json.dumps(probe), check=False)
 
@@ -233,9 +266,7 @@ def test_policy_of_the_cluster_is_quoted(cluster: Any, namespace: str) -> None:
     """A ValidatingAdmissionPolicy's own message is shown."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
     group = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": name}}
-    rules = [
-        {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-    ]
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]
     validations = [
         {
             "expression": "has(object.metadata.labels.team)",
@@ -243,17 +274,25 @@ def test_policy_of_the_cluster_is_quoted(cluster: Any, namespace: str) -> None:
         }
     ]
     selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
-    policy = {**group, "kind": "ValidatingAdmissionPolicy", "spec": {
-        "matchConstraints": {"resourceRules": rules, "namespaceSelector": selector}, "validations": validations}}  # fmt: skip
-    binding = {**group, "kind": "ValidatingAdmissionPolicyBinding", "spec": {"policyName": name, "validationActions": ["Deny"]}}  # fmt: skip
+    policy = {
+        **group,
+        "kind": "ValidatingAdmissionPolicy",
+        "spec": {
+            "matchConstraints": {"resourceRules": rules, "namespaceSelector": selector},
+            "validations": validations,
+        },
+    }
+    binding = {
+        **group,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    }
     listed = {"apiVersion": "v1", "kind": "List", "items": [policy, binding]}
     cluster.kubectl("create", "--filename=-", input=json.dumps(listed))
     try:
         wait_for_refusal(cluster, namespace)
         said = refused(None)
     finally:
-        cluster.kubectl(
-            "delete", "validatingadmissionpolicies,validatingadmissionpolicybindings", name
-        )
+        cluster.kubectl("delete", "validatingadmissionpolicies,validatingadmissionpolicybindings", name)
     assert "every pod needs a label team" in said
     assert "A policy of the cluster" in said

@@ -8,7 +8,7 @@ from typing import Any
 
 import podtask
 import pytest
-from podtask.manifest import CELL
+from podtask.manifest.labels import CELL
 
 from tests.notebook import Kernel, Shell
 from tests.pods.test_commands import UNTIL
@@ -20,13 +20,11 @@ pytestmark = pytest.mark.cluster
 RULES: list[dict[str, Any]] = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "list", "watch", "delete"]},
     {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
-]  # fmt: skip
+]
 
 
 @pytest.fixture
-def least(
-    restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> Path:  # fmt: skip
+def least(restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """No stream to a pod is allowed."""
     config = restricted_kubeconfig(RULES)
     monkeypatch.setenv("KUBECONFIG", str(config))
@@ -35,15 +33,11 @@ def least(
 
 def gone(cluster: Any, namespace: str) -> None:
     """No pod is left."""
-    cluster.kubectl(
-        "wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=20s", check=False
-    )
+    cluster.kubectl("wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=20s", check=False)
     assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
 
 
-def test_cell_works_without_any_stream(
-    pods: Shell, least: Path, cluster: Any, namespace: str
-) -> None:
+def test_cell_works_without_any_stream(pods: Shell, least: Path, cluster: Any, namespace: str) -> None:
     """Inputs, output, errors and values pass; it is said once, and in each closing line."""
     pods.run("data = list(range(1000))")
     out, shown = pods.output("%%podtask -o x,y\nprint('seen', len(data))\nx, y = sum(data), 'ö'")
@@ -59,10 +53,14 @@ def test_cell_works_without_any_stream(
     gone(cluster, namespace)
 
 
-def test_output_comes_while_the_cell_runs(start_kernel: Callable[..., Kernel], least: Path, cluster: Any, namespace: str) -> None:  # fmt: skip
+def test_output_comes_while_the_cell_runs(
+    start_kernel: Callable[..., Kernel], least: Path, cluster: Any, namespace: str
+) -> None:
     """Lines are there before the cell's end; an interrupt deletes the pod, and what came stays."""
     kernel = start_kernel(least)
-    kernel.start("%%podtask --channel batch\nimport time\nfor n in range(1000):\n    print('tick', n)\n    time.sleep(0.1)")  # fmt: skip
+    kernel.start(
+        "%%podtask --channel batch\nimport time\nfor n in range(1000):\n    print('tick', n)\n    time.sleep(0.1)"
+    )
     kernel.until("tick 3\n")
     kernel.interrupt()
     ended = kernel.finish()
@@ -77,9 +75,12 @@ COUNTED = "".join(f"{n}\n" for n in range(200))
 
 @pytest.mark.fault(29, 33, 34)
 def test_log_that_is_cut_loses_nothing(
-    least: Path, api_proxy: Callable[..., Any], namespace: str, tmp_path: Path,
+    least: Path,
+    api_proxy: Callable[..., Any],
+    namespace: str,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """Connections that break under the log: each line once, and the value."""
     proxy = api_proxy(least)
     config = in_namespace(proxy.kubeconfig, namespace, tmp_path / "proxied.yaml")
@@ -112,7 +113,7 @@ def printed(task: podtask.Task, line: bytes) -> None:
     raise AssertionError(f"{line!r} was not printed") from task.error
 
 
-def test_what_does_not_fit_is_refused(pods: Shell, least: Path, cluster: Any, namespace: str) -> None:  # fmt: skip
+def test_what_does_not_fit_is_refused(pods: Shell, least: Path, cluster: Any, namespace: str) -> None:
     """Inputs of 200 kB are refused with their size and the right that is missing."""
     pods.run("data = bytes(200_000)")
     shown = pods.shown_error("%%podtask --channel batch\nlen(data)")

@@ -105,9 +105,7 @@ def test_quickstarts_cell_runs_under_each_python(pods: Shell, minor: str) -> Non
 
 @pytest.mark.feature("B02", "B13", "B21", "A01", "A05", "A06", "A08", "A17", "A23", "B08")
 @pytest.mark.fault(57, 58)
-def test_template_with_sidecar_init_container_and_volume(
-    pods: Shell, cluster: Any, namespace: str
-) -> None:
+def test_template_with_sidecar_init_container_and_volume(pods: Shell, cluster: Any, namespace: str) -> None:
     """A whole template works, its pod shows it, it is unchanged, and it is gone within 8 s."""
     pods.run(
         "import copy, podtask\n"
@@ -143,9 +141,7 @@ def test_template_with_sidecar_init_container_and_volume(
     )
     assert "error" not in gone
     assert pod["metadata"]["labels"]["cost-center"] == "ml-team"
-    assert (
-        pod["metadata"]["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
-    )
+    assert pod["metadata"]["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
     assert [each["name"] for each in pod["spec"]["containers"]] == ["primary", "side"]
     assert pod["spec"]["containers"][1]["image"] == "nopython:1"
     assert pod["spec"]["containers"][1]["command"] == ["sleep", "infinity"]

@@ -42,7 +42,7 @@ def start_and_kill(kubeconfig: Path, source: str, **options: Any) -> str:
     """Submits a cell in another process, kills that once the cell prints; returns the pod's name."""
     env = {**os.environ, "KUBECONFIG": str(kubeconfig)}
     command = [sys.executable, "-c", SUBMITS, source, repr(options)]
-    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # fmt: skip
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         name = process.stdout.readline().decode().strip()
         process.send_signal(signal.SIGKILL)
@@ -59,8 +59,10 @@ def ended(cluster: Any, namespace: str, name: str) -> None:
 @pytest.mark.feature("N02", "N03")
 def test_interrupt_right_after_coming_back_reaches_the_cell(pods: Shell, kubeconfig: Path) -> None:
     """What is not found or connected yet is not deleted for that: the cell is told when it can be."""
-    source = ("import time\nprint('line 0')\ntry:\n    time.sleep(600)\n"
-              "except KeyboardInterrupt:\n    value = 'told'\nvalue")  # fmt: skip
+    source = (
+        "import time\nprint('line 0')\ntry:\n    time.sleep(600)\n"
+        "except KeyboardInterrupt:\n    value = 'told'\nvalue"
+    )
     task = podtask.attach(start_and_kill(kubeconfig, source))
     task.interrupt()
     assert task.result(60) == "told"

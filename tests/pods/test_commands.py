@@ -19,9 +19,7 @@ HELD = f"%%podtask -d --as held --image {IMAGE}\nprint('line one')\nimport time;
 @pytest.mark.fault(44, 61)
 def test_task_is_listed_read_and_cancelled(pods: Shell, cluster: Any, namespace: str) -> None:
     """Its name, state and last line; the log of each of its containers; its end."""
-    side = [
-        {"name": "side", "image": "nopython:1", "command": ["sh", "-c", "echo beside; sleep 300"]}
-    ]
+    side = [{"name": "side", "image": "nopython:1", "command": ["sh", "-c", "echo beside; sleep 300"]}]
     pods["t"] = {"containers": side}
     pods.run(HELD.replace("-d ", "-d -t t "))
     task = pods["held"]
@@ -46,8 +44,10 @@ def test_task_is_listed_read_and_cancelled(pods: Shell, cluster: Any, namespace:
 def test_attach_brings_output_and_values(start_kernel: Callable[..., Kernel]) -> None:
     """A kernel is killed; another gets every line and the values, by the task's name."""
     first = start_kernel()
-    first.run(f"%%podtask -d --as mine -o found --image {IMAGE} --linger 60s\n"
-              "import time\nfor n in range(5): print('line', n)\ntime.sleep(3)\nfound = 6 * 7\nfound + 1")  # fmt: skip
+    first.run(
+        f"%%podtask -d --as mine -o found --image {IMAGE} --linger 60s\n"
+        "import time\nfor n in range(5): print('line', n)\ntime.sleep(3)\nfound = 6 * 7\nfound + 1"
+    )
     first.run(UNTIL.format("line 4"))
     first.kill()
     ran = start_kernel().run("%podtask attach mine\nfound")
@@ -100,9 +100,7 @@ def test_next_kernel_of_a_notebook_is_told_and_cleans_up(
     first = start_kernel()
     first.run(HELD)
     first.run(UNTIL.format("line one"))
-    first.run(
-        f"%%podtask -d --as done --image {IMAGE} --linger 1s\nprint('end')\nimport time; time.sleep(2)"
-    )
+    first.run(f"%%podtask -d --as done --image {IMAGE} --linger 1s\nprint('end')\nimport time; time.sleep(2)")
     first.run(UNTIL.format("end"))
     pod = first.run("print(_task.name)").stdout.strip()
     first.kill()
@@ -115,9 +113,7 @@ def test_next_kernel_of_a_notebook_is_told_and_cleans_up(
     assert "still runs" not in str(second.run(f"%%podtask --image {IMAGE}\n1").displays)
     monkeypatch.setenv("JPY_SESSION_NAME", "/work/other.ipynb")
     third = start_kernel()
-    other = str(
-        third.run(f"%%podtask --image {IMAGE} --keep 1s\nimport time; time.sleep(1)").displays
-    )
+    other = str(third.run(f"%%podtask --image {IMAGE} --keep 1s\nimport time; time.sleep(1)").displays)
     assert "still runs" not in other
     cluster.kubectl("wait", "--for=delete", f"pod/{pod}", "-n", namespace, "--timeout=60s")
     assert third.run("%podtask cancel held").stdout.startswith("Cancelled: ")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from podtask import channel
+from podtask.channel import channel
 
 from tests.notebook import Shell
 from tests.pods.waiting import asked, submit
@@ -58,9 +58,7 @@ def test_five_cuts_lose_nothing(shell: Shell, cut: Any, channel: str) -> None:
         f"value = os.urandom({MIB} << 20)\n"
         "digest = hashlib.sha256(value).hexdigest()\n"
     )
-    task = podtask.submit(
-        source, options=podtask.RunOptions.of(outputs="value,digest", channel=channel)
-    )
+    task = podtask.submit(source, options=podtask.RunOptions.of(outputs="value,digest", channel=channel))
     cuts = 0
     seen = 0
     while not task.done() and cuts < 4:

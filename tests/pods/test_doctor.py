@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
-from podtask import listing
-from podtask.doctor import NEEDED, WAYS, WISHED
-from podtask.options import BATCH, EXEC, FORWARD
+from podtask.cluster import object_names
+from podtask.config.options import BATCH, EXEC, FORWARD
+from podtask.magics.doctor import NEEDED, WAYS, WISHED
 
-from tests.ext.test_completion import offered
+from tests.local.test_completion import offered
 from tests.notebook import Shell
 from tests.pods.waiting import submit, until
 
@@ -99,8 +99,7 @@ def test_doctor_takes_another_way_than_port_forward(
 ) -> None:
     """Who may exec, or only read logs, has what cells need; the line says by which way."""
     rights = {**NEEDED, **WISHED, **WAYS[way]}
-    rules = [{"apiGroups": [""], "resources": [kind], "verbs": list(verbs)}
-             for kind, verbs in rights.items()]  # fmt: skip
+    rules = [{"apiGroups": [""], "resources": [kind], "verbs": list(verbs)} for kind, verbs in rights.items()]
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
     found = lines(pods, f"%podtask doctor --image {IMAGE}")
     assert found["rights"].startswith("✓")
@@ -154,11 +153,22 @@ def test_tab_offers_names_of_the_cluster(
     make = ("create", "-n", namespace)
     cluster.kubectl(*make, "secret", "generic", "s-regcred", "--from-literal=k=hidden-value")
     cluster.kubectl(*make, "configmap", "c-settings", "--from-literal=k=v")
-    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "p-data"},
-             "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}},
-                      "storageClassName": ""}}  # fmt: skip
-    template = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "t-prod"},
-                "template": {"spec": {"containers": [{"name": "primary", "image": IMAGE}]}}}  # fmt: skip
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "p-data"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Mi"}},
+            "storageClassName": "",
+        },
+    }
+    template = {
+        "apiVersion": "v1",
+        "kind": "PodTemplate",
+        "metadata": {"name": "t-prod"},
+        "template": {"spec": {"containers": [{"name": "primary", "image": IMAGE}]}},
+    }
     for each in (claim, template):
         cluster.kubectl(*make, "--filename=-", input=yaml.safe_dump(each))
     context = cluster.kubectl("config", "current-context").strip()
@@ -186,5 +196,5 @@ def test_tab_offers_names_of_the_cluster(
 
 def answered() -> None:
     """Waits until the API server has answered what was asked so far."""
-    for _, asking in list(listing._asked.values()):
+    for _, asking in list(object_names._asked.values()):
         asking.result(30)

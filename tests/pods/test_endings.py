@@ -56,8 +56,11 @@ def test_eviction_is_told(cluster: Any, namespace: str) -> None:
 
 def evict(cluster: Any, namespace: str, name: str) -> None:
     """Evicts a pod as a drained node does."""
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction",
-                "metadata": {"name": name, "namespace": namespace}}  # fmt: skip
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": name, "namespace": namespace},
+    }
     path = f"/api/v1/namespaces/{namespace}/pods/{name}/eviction"
     cluster.kubectl("create", f"--raw={path}", "--filename=-", input=json.dumps(eviction))
 
@@ -90,9 +93,17 @@ def test_preemption_is_told(cluster: Any, namespace: str, slot: tuple[str, str])
     resource, priority = slot
     resources = {"limits": {resource: "1"}}
     task = up(submit({"containers": [{"name": "primary", "resources": resources}]}, LONG))
-    other = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "important"},
-             "spec": {"priorityClassName": priority, "containers": [
-                 {"name": "main", "image": "nopython:1", "command": ["sleep", "600"], "resources": resources}]}}  # fmt: skip
+    other = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "important"},
+        "spec": {
+            "priorityClassName": priority,
+            "containers": [
+                {"name": "main", "image": "nopython:1", "command": ["sleep", "600"], "resources": resources}
+            ],
+        },
+    }
     cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(other))
     said = failure(task)
     assert "the scheduler took its place for a pod of higher priority" in said
@@ -133,9 +144,7 @@ def test_each_sidecar_that_fails_is_told() -> None:
     said = notes(task, 2)
     assert len(said) == 2
     for name in ("one", "two"):
-        assert any(
-            f"image of sidecar '{name}' has no program '/bin/no-{name}'" in each for each in said
-        )
+        assert any(f"image of sidecar '{name}' has no program '/bin/no-{name}'" in each for each in said)
     assert task.result() == 42
 
 
@@ -160,9 +169,12 @@ def test_sidecar_that_has_done_its_work_is_no_news() -> None:
 @pytest.mark.feature("S02")
 def test_sidecar_out_of_memory_is_told_with_its_limit() -> None:
     """A sidecar that the kernel kills is named with its limit; the result comes back."""
-    side = {"name": "side", "image": "python:3.11-slim",
-            "command": ["python3", "-c", "x = bytearray(b'1') * (200 << 20)"],
-            "resources": {"limits": {"memory": "32Mi"}}}  # fmt: skip
+    side = {
+        "name": "side",
+        "image": "python:3.11-slim",
+        "command": ["python3", "-c", "x = bytearray(b'1') * (200 << 20)"],
+        "resources": {"limits": {"memory": "32Mi"}},
+    }
     task = submit({"containers": [side]}, HOLD + "1")
     (note,) = notes(task, 1)
     assert "sidecar 'side' ended with exit code 137, OOMKilled at the limit of 32Mi" in note
@@ -172,13 +184,16 @@ def test_sidecar_out_of_memory_is_told_with_its_limit() -> None:
 @pytest.mark.feature("A20", "N09")
 def test_native_sidecar_is_up_before_the_cell() -> None:
     """An init container that restarts always stays one; its startupProbe delays the cell."""
-    source = ("import socket, time\ntime.sleep(2)\ns = socket.create_server(('0.0.0.0', 5432))\n"
-              "while True: s.accept()[0].sendall(b'hi')")  # fmt: skip
+    source = (
+        "import socket, time\ntime.sleep(2)\ns = socket.create_server(('0.0.0.0', 5432))\n"
+        "while True: s.accept()[0].sendall(b'hi')"
+    )
     probe = {"tcpSocket": {"port": 5432}, "periodSeconds": 1, "failureThreshold": 30}
     command = ["python3", "-c", source]
     native = native_sidecar("db", "python:3.11-slim", command=command, startupProbe=probe)
-    task = submit(PodTemplate().with_(native),
-                  "import socket\nsocket.create_connection(('localhost', 5432)).recv(2)")  # fmt: skip
+    task = submit(
+        PodTemplate().with_(native), "import socket\nsocket.create_connection(('localhost', 5432)).recv(2)"
+    )
     assert task.result(60) == b"hi"
 
 

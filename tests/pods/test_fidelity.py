@@ -37,9 +37,7 @@ def test_tasks_are_plain_functions_in_a_pod(pods: Shell) -> None:
     pods.run("first, none, more = scaled(1, word='x')")
     assert pods["first"].startswith("podtask-")
     assert (pods["none"], pods["more"]) == (None, {"word": "x"})
-    pods.run(
-        "task = outer.submit(2)\nhere, (there, value, _) = task.result(60)\nstate = task.done()"
-    )
+    pods.run("task = outer.submit(2)\nhere, (there, value, _) = task.result(60)\nstate = task.done()")
     assert pods["here"] == pods["there"] != pods["first"]
     assert (pods["value"], pods["state"]) == (3.0, True)
     pods.run("many = later.map([3, [4], None], max_parallel=3)")
@@ -99,19 +97,17 @@ def test_values_go_and_come_with_a_manifest(pods: Shell) -> None:
     assert "point (Point, " in err.partition("back: ")[2]
     assert "left in the pod: factor (int), aside (str), lock (lock)" in err
     pods.run(f"%%podtask --image {BARE}\nNone")
-    with pytest.raises(
-        InputError, match=r"Line 3 of the cell: held\['l'\] \(lock\) cannot be sent"
-    ):
-        pods.run(f"import threading\nheld = {{'l': threading.Lock()}}\nget_ipython().run_cell_magic("
-                 f"'podtask', '--image {BARE}', 'x = 1\\nheld')")  # fmt: skip
+    with pytest.raises(InputError, match=r"Line 3 of the cell: held\['l'\] \(lock\) cannot be sent"):
+        pods.run(
+            f"import threading\nheld = {{'l': threading.Lock()}}\nget_ipython().run_cell_magic("
+            f"'podtask', '--image {BARE}', 'x = 1\\nheld')"
+        )
 
 
 @pytest.mark.feature("N07", "S01")
 def test_error_of_a_pod_is_the_cells_own(pods: Shell) -> None:
     """Type, cause, lines of cell and notebook function; the last line names pod and container."""
-    pods.run(
-        "class Bad(ValueError):\n    pass\ndef check(n):\n    if n:\n        raise Bad('no', n)"
-    )
+    pods.run("class Bad(ValueError):\n    pass\ndef check(n):\n    if n:\n        raise Bad('no', n)")
     shown = pods.shown_error(
         f"%%podtask --image {BARE}\ntry:\n    check(1)\nexcept Bad as error:\n    raise KeyError('k') from error"
     )

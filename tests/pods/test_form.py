@@ -28,9 +28,7 @@ def offered(widget: Any, name: str) -> bool:
 
 
 @pytest.mark.feature("A42", "A43")
-def test_names_are_offered_where_a_variable_comes_from(
-    pods: Shell, cluster: Any, namespace: str
-) -> None:
+def test_names_are_offered_where_a_variable_comes_from(pods: Shell, cluster: Any, namespace: str) -> None:
     """The namespace's secrets and config maps: those of the kind that is chosen, and no others."""
     cluster.kubectl("create", "secret", "generic", "hugging-face", "-n", namespace)
     cluster.kubectl("create", "configmap", "settings", "-n", namespace)

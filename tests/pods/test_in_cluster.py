@@ -32,32 +32,44 @@ def test_service_account_is_used_without_a_kubeconfig(cluster: Any, namespace: s
         pytest.skip("runs this Python's packages in the node's image of Python 3.11")
     host, port = cluster.server
     account = f"--serviceaccount={namespace}:default"
-    cluster.kubectl("create", "role", "run", "-n", namespace, "--verb=create,get,list,watch,delete",
-                    "--resource=pods,pods/portforward")  # fmt: skip
+    cluster.kubectl(
+        "create",
+        "role",
+        "run",
+        "-n",
+        namespace,
+        "--verb=create,get,list,watch,delete",
+        "--resource=pods,pods/portforward",
+    )
     cluster.kubectl("create", "rolebinding", "run", "-n", namespace, "--role=run", account)
     folders = {
         "site": sysconfig.get_path("purelib"),
         "ext": str(Path(podtask.__file__).parent.parent),
     }
     pod = {
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "notebook"},
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "notebook"},
         "spec": {
             "restartPolicy": "Never",
             "hostNetwork": True,  # the API server listens on the node's loopback
-            "containers": [{
-                "name": "notebook", "image": "python:3.11-slim",
-                "command": ["python3", "-c", PROGRAM],
-                "env": [
-                    {"name": "PYTHONPATH", "value": "/ext:/site"},
-                    {"name": "HOSTNAME", "value": "notebook"},  # as it is without hostNetwork
-                    {"name": "KUBERNETES_SERVICE_HOST", "value": host},
-                    {"name": "KUBERNETES_SERVICE_PORT", "value": str(port)},
-                ],
-                "volumeMounts": [{"name": name, "mountPath": f"/{name}"} for name in folders],
-            }],
+            "containers": [
+                {
+                    "name": "notebook",
+                    "image": "python:3.11-slim",
+                    "command": ["python3", "-c", PROGRAM],
+                    "env": [
+                        {"name": "PYTHONPATH", "value": "/ext:/site"},
+                        {"name": "HOSTNAME", "value": "notebook"},  # as it is without hostNetwork
+                        {"name": "KUBERNETES_SERVICE_HOST", "value": host},
+                        {"name": "KUBERNETES_SERVICE_PORT", "value": str(port)},
+                    ],
+                    "volumeMounts": [{"name": name, "mountPath": f"/{name}"} for name in folders],
+                }
+            ],
             "volumes": [{"name": name, "hostPath": {"path": path}} for name, path in folders.items()],
         },
-    }  # fmt: skip
+    }
     cluster.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(pod))
     ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.reason}"
     cluster.kubectl("wait", ended, "pod/notebook", "-n", namespace, "--timeout=90s")

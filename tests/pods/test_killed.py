@@ -11,8 +11,9 @@ from typing import Any
 import podtask
 import pytest
 from podtask import RunOptions, TaskError
-from podtask.manifest import Identity, render
-from podtask.pickles import MINOR
+from podtask.manifest.identity import Identity
+from podtask.manifest.render import render
+from podtask.runner.bundle import MINOR
 
 from tests.notebook import Shell
 from tests.pods.test_comeback import start_and_kill
@@ -94,7 +95,7 @@ def test_runner_killed_while_inputs_are_loaded(pods: Shell) -> None:
         "class Bomb:\n    def __reduce__(self):\n"
         '        return exec, ("import os, time\\nos.kill(os.getppid(), 9)\\ntime.sleep(600)",)\n'
         "bomb = Bomb()"
-    )  # fmt: skip
+    )
     shown = pods.shown_error("%%podtask -t shared -i bomb\nprint('begun')\nbomb")
     assert "before its result was here" in shown
     assert "exit code 137" in shown
@@ -111,9 +112,7 @@ def test_runner_killed_in_its_cell(source: str) -> None:
 
 
 @pytest.mark.fault(71)
-def test_runner_killed_while_it_keeps_its_result(
-    kubeconfig: Path, cluster: Any, namespace: str
-) -> None:
+def test_runner_killed_while_it_keeps_its_result(kubeconfig: Path, cluster: Any, namespace: str) -> None:
     """Nobody has come for the result yet: it is lost, which is said, not run again."""
     name = start_and_kill(kubeconfig, "print('line 0')\nvalue = 42", template=SHARED)
     kill(cluster, namespace, name)
@@ -141,9 +140,7 @@ value = os.urandom(300_000)
     task = submit(template, source, outputs="value")
     outcome = task.outcome(120)
     assert outcome.error is None
-    assert task.logs() == "No space left on device\n" + "".join(
-        f"line {n}\n" for n in range(20_000)
-    )
+    assert task.logs() == "No space left on device\n" + "".join(f"line {n}\n" for n in range(20_000))
     ((name, kind, why),) = outcome.kept
     assert (name, kind) == ("value", "bytes")
     assert "No space left on device" in why

@@ -13,9 +13,10 @@ from typing import Any
 import podtask
 import pytest
 from podtask import RunOptions, TaskError, TaskTimeout
-from podtask.loop import loop
-from podtask.manifest import Identity, render
-from podtask.pickles import MINOR
+from podtask.event_loop import loop
+from podtask.manifest.identity import Identity
+from podtask.manifest.render import render
+from podtask.runner.bundle import MINOR
 
 from tests.notebook import Kernel, Shell
 from tests.pods.test_comeback import ended, start_and_kill
@@ -112,9 +113,14 @@ def test_pod_that_waits_in_vain_gives_its_gpu_back(
     ids=["small", "large", "not to be logged"],
 )
 def test_values_in_the_log(
-    pods: Shell, kubeconfig: Path, cluster: Any, namespace: str, size: int,
-    options: dict[str, Any], there: bool,
-) -> None:  # fmt: skip
+    pods: Shell,
+    kubeconfig: Path,
+    cluster: Any,
+    namespace: str,
+    size: int,
+    options: dict[str, Any],
+    there: bool,
+) -> None:
     """Up to 6 MiB they are in it; else, and with --no-log-result, one is told which are lost."""
     name = start_and_kill(kubeconfig, RANDOM.format(size), linger="1s", **options)
     ended(cluster, namespace, name)
@@ -158,8 +164,9 @@ def test_pods_of_others_are_let_alone(
 def test_kernels_take_a_task_from_each_other(start_kernel: Callable[..., Kernel]) -> None:
     """The newer has it, the older's cell says who; it may take it back."""
     first, second = start_kernel(), start_kernel()
-    first.start(f"%%podtask --as shared -o answer --image {IMAGE}\n"
-                "import time\nprint('begun')\ntime.sleep(600)")  # fmt: skip
+    first.start(
+        f"%%podtask --as shared -o answer --image {IMAGE}\nimport time\nprint('begun')\ntime.sleep(600)"
+    )
     first.until("begun\n")
     second.start("%podtask attach shared")
     second.until("begun\n")
@@ -186,9 +193,12 @@ RULES = [
 
 @pytest.mark.feature("N02")
 def test_result_that_was_taken_is_not_there_twice(
-    pods: Shell, restricted_kubeconfig: Any, monkeypatch: pytest.MonkeyPatch, cluster: Any,
+    pods: Shell,
+    restricted_kubeconfig: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    cluster: Any,
     namespace: str,
-) -> None:  # fmt: skip
+) -> None:
     """A finished pod that could not be deleted says so to who attaches; the cell is not run again."""
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(RULES)))
     task = submit(None, "print('end')\n6 * 7")

@@ -34,9 +34,14 @@ def room(cluster: Any) -> Iterator[Any]:
     path = f"/status/capacity/podtask.test~1{name}"
 
     def give(count: int | None) -> None:
-        change = {"op": "remove", "path": path} if count is None else {"op": "add", "path": path, "value": str(count)}  # fmt: skip
-        cluster.kubectl("patch", "node", node, "--subresource=status", "--type=json",
-                        "--patch", json.dumps([change]))  # fmt: skip
+        change = (
+            {"op": "remove", "path": path}
+            if count is None
+            else {"op": "add", "path": path, "value": str(count)}
+        )
+        cluster.kubectl(
+            "patch", "node", node, "--subresource=status", "--type=json", "--patch", json.dumps([change])
+        )
 
     give.name = f"podtask.test/{name}"  # type: ignore[attr-defined]
     give(0)
@@ -58,13 +63,16 @@ def tap(
 
 def threads() -> list[str]:
     """Names of the threads there are, without the loop's pool, which has a bound of its own."""
-    return sorted(each.name for each in threading.enumerate() if not each.name.startswith("asyncio_"))  # fmt: skip
+    return sorted(each.name for each in threading.enumerate() if not each.name.startswith("asyncio_"))
 
 
 def held(tap: Tap) -> tuple[list[str], int]:
     """Threads and descriptors of this process; connections, of which the tap has both ends, apart."""
-    wait_until(lambda: not any("portforward" in each for each in list(tap.asked.values())),
-               "the end of the tasks' connections", seconds=30)  # fmt: skip
+    wait_until(
+        lambda: not any("portforward" in each for each in list(tap.asked.values())),
+        "the end of the tasks' connections",
+        seconds=30,
+    )
     return threads(), len(os.listdir("/proc/self/fd")) - 3 * tap.connections
 
 
@@ -80,9 +88,7 @@ def test_hundred_detached_tasks_use_one_watch_and_one_loop(
     """They wait together, run as there is room, and each has its own result."""
     limits = {"resources": {"limits": {room.name: "1"}}}
     shell["t"] = {"containers": [{"name": "primary", **limits}]}
-    shell.run(
-        f"%%podtask -d --image {IMAGE}\n'the first makes loop, watch and the thread that shows'"
-    )
+    shell.run(f"%%podtask -d --image {IMAGE}\n'the first makes loop, watch and the thread that shows'")
     assert shell["_task"].result(60).startswith("the first")
     before = held(tap)
     tasks = []

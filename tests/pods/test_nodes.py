@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from podtask import InputError
-from podtask.feed import Update
+from podtask.lifecycle.updates import Update
 
 from tests.pods.waiting import failure, submit, until
 
@@ -37,7 +37,9 @@ def tainted(cluster: Any) -> Iterator[str]:
     with created(cluster, "Node", name, spec={"taints": taints}):
         size = {"cpu": "4", "memory": "8Gi", "pods": "10"}
         status = {"status": {"capacity": size, "allocatable": size}}
-        cluster.kubectl("patch", "node", name, "--subresource=status", "--type=merge", "--patch", json.dumps(status))  # fmt: skip
+        cluster.kubectl(
+            "patch", "node", name, "--subresource=status", "--type=merge", "--patch", json.dumps(status)
+        )
         yield name
 
 
@@ -69,8 +71,11 @@ def test_cordoned_node_is_said_to_be(cluster: Any) -> None:
 def test_cell_runs_on_the_tainted_node_that_it_tolerates(cluster: Any) -> None:
     """The same cell waits without the toleration, and runs with it."""
     assert cluster.node
-    (node,) = [each["metadata"]["name"] for each in cluster.kubectl_json("get", "nodes")["items"]
-               if "taints" not in each["spec"]]  # fmt: skip
+    (node,) = [
+        each["metadata"]["name"]
+        for each in cluster.kubectl_json("get", "nodes")["items"]
+        if "taints" not in each["spec"]
+    ]
     key = f"podtask.test/{uuid.uuid4().hex[:8]}"
     cluster.kubectl("taint", "node", node, f"{key}=gpu:NoSchedule")
     try:
@@ -120,8 +125,15 @@ def test_lost_node_is_told(tainted: str, cluster: Any, namespace: str) -> None:
         ready = [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]
         cluster.kubectl(*patch, json.dumps({"status": {"conditions": ready}}), "node", tainted)
         now = "2026-01-01T00:00:00Z"
-        state = {"name": "primary", "ready": True, "started": True, "restartCount": 0, "image": "x",
-                 "imageID": "x", "state": {"running": {"startedAt": now}}}  # fmt: skip
+        state = {
+            "name": "primary",
+            "ready": True,
+            "started": True,
+            "restartCount": 0,
+            "image": "x",
+            "imageID": "x",
+            "state": {"running": {"startedAt": now}},
+        }
         up = [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")]
         status = {
             "phase": "Running",
@@ -137,23 +149,34 @@ def test_lost_node_is_told(tainted: str, cluster: Any, namespace: str) -> None:
         assert "its node was lost" in said
     finally:
         task.cancel()
-        cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0",
-                        "--ignore-not-found")  # fmt: skip
+        cluster.kubectl(
+            "delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0", "--ignore-not-found"
+        )
 
 
 @pytest.mark.fault(26, 45)
 def test_pod_of_unknown_phase_is_followed_on(tainted: str, cluster: Any, namespace: str) -> None:
     """Phase Unknown ends nothing; a log that its node does not give is an error of its own."""
-    spec = {"nodeSelector": {"podtask.test": tainted}, "tolerations": [{"operator": "Exists"}],
-            "containers": []}  # fmt: skip
+    spec = {
+        "nodeSelector": {"podtask.test": tainted},
+        "tolerations": [{"operator": "Exists"}],
+        "containers": [],
+    }
     task = submit(spec)
     patch = ("patch", "pod", "--subresource=status", "--type=merge", "-n", namespace, "--patch")
     try:
         until(task, tainted)
         cluster.kubectl(*patch, json.dumps({"status": {"phase": "Unknown"}}), task.name)
         now = "2026-01-01T00:00:00Z"
-        state = {"name": "primary", "ready": True, "started": True, "restartCount": 0, "image": "x",
-                 "imageID": "x", "state": {"running": {"startedAt": now}}}  # fmt: skip
+        state = {
+            "name": "primary",
+            "ready": True,
+            "started": True,
+            "restartCount": 0,
+            "image": "x",
+            "imageID": "x",
+            "state": {"running": {"startedAt": now}},
+        }
         status = {"phase": "Running", "startTime": now, "containerStatuses": [state]}
         cluster.kubectl(*patch, json.dumps({"status": status}), task.name)
         until(task, "Running")
@@ -162,27 +185,39 @@ def test_pod_of_unknown_phase_is_followed_on(tainted: str, cluster: Any, namespa
         assert not task.done()
     finally:
         task.cancel()
-        cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0",
-                        "--ignore-not-found")  # fmt: skip
+        cluster.kubectl(
+            "delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0", "--ignore-not-found"
+        )
 
 
 @pytest.mark.fault(51)
-def test_eviction_without_container_states_is_told(
-    tainted: str, cluster: Any, namespace: str
-) -> None:
+def test_eviction_without_container_states_is_told(tainted: str, cluster: Any, namespace: str) -> None:
     """A kubelet that evicts may report no container: reason and message of the pod are enough."""
-    spec = {"nodeSelector": {"podtask.test": tainted}, "tolerations": [{"operator": "Exists"}],
-            "containers": []}  # fmt: skip
+    spec = {
+        "nodeSelector": {"podtask.test": tainted},
+        "tolerations": [{"operator": "Exists"}],
+        "containers": [],
+    }
     task = submit(spec)
     try:
         until(task, tainted)
         status = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."}
-        cluster.kubectl("patch", "pod", task.name, "--subresource=status", "--type=merge",
-                        "-n", namespace, "--patch", json.dumps({"status": status}))  # fmt: skip
+        cluster.kubectl(
+            "patch",
+            "pod",
+            task.name,
+            "--subresource=status",
+            "--type=merge",
+            "-n",
+            namespace,
+            "--patch",
+            json.dumps({"status": status}),
+        )
         assert "its node evicted it: The node was low on memory" in failure(task)
     finally:
-        cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0",
-                        "--ignore-not-found")  # fmt: skip
+        cluster.kubectl(
+            "delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0", "--ignore-not-found"
+        )
 
 
 REJECTED: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -254,9 +289,7 @@ def test_volume_that_is_not_mounted_is_told(cluster: Any, namespace: str) -> Non
         cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(claim))
         spec = {
             "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
-            "containers": [
-                {"name": "primary", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
-            ],
+            "containers": [{"name": "primary", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}],
         }
         task = submit(spec)
         try:
@@ -274,8 +307,10 @@ def test_events_that_may_not_be_read_cost_nothing(
 ) -> None:
     """Without the right to list events the status alone explains the pod."""
     verbs = ["create", "get", "list", "watch", "delete"]
-    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": verbs},
-             {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]}]  # fmt: skip
+    rules = [
+        {"apiGroups": [""], "resources": ["pods"], "verbs": verbs},
+        {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]},
+    ]
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
     said = failure(submit({"nodeSelector": {"disk": "none"}, "containers": []}, start_timeout=4))
     assert "node affinity/selector" in said

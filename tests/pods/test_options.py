@@ -10,7 +10,7 @@ from typing import Any
 import podtask
 import pytest
 from podtask import PodTemplate, RunOptions
-from podtask.feed import Update
+from podtask.lifecycle.updates import Update
 from podtask.presets import config_map, empty_dir, env_from_secret, init, secret, sidecar
 
 from tests.notebook import Shell
@@ -37,14 +37,13 @@ def test_restricted_cell_runs_where_only_that_is_allowed(cluster: Any, namespace
     with pytest.raises(podtask.PodtaskError, match="violates PodSecurity"):
         run(source)
     assert run(source, restricted=True) == (65532, "/tmp", "/tmp")
-    template = PodTemplate({"containers": [{"name": "primary", "securityContext":
-                                            {"readOnlyRootFilesystem": True}}]})  # fmt: skip
+    template = PodTemplate(
+        {"containers": [{"name": "primary", "securityContext": {"readOnlyRootFilesystem": True}}]}
+    )
     assert run(source, template, restricted=True) == (65532, "/tmp", "/tmp")
 
 
-@pytest.mark.parametrize(
-    "options", [{"entrypoint": "keep"}, {"python": "/usr/bin/python3"}, {"shm": "8Mi"}]
-)
+@pytest.mark.parametrize("options", [{"entrypoint": "keep"}, {"python": "/usr/bin/python3"}, {"shm": "8Mi"}])
 def test_options_of_the_container_work(options: dict[str, Any]) -> None:
     """Ours as arguments, another Python, shared memory of a size: the cell runs."""
     source = "import os, sys\ns = os.statvfs('/dev/shm')\n(sys.executable, s.f_frsize * s.f_blocks)"
@@ -60,9 +59,12 @@ def test_template_of_the_cluster(pods: Shell, cluster: Any, namespace: str) -> N
     """-t pod-template/NAME takes a PodTemplate of the namespace, under the call's options; a missing one is named."""
     spec = {"containers": [{"name": "main", "image": IMAGE, "env": [{"name": "A", "value": "b"}]}]}
     annotations = {"kubectl.kubernetes.io/default-container": "main"}
-    whole = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "prod"},
-             "template": {"metadata": {"annotations": annotations, "labels": {"team": "one"}},
-                          "spec": spec}}  # fmt: skip
+    whole = {
+        "apiVersion": "v1",
+        "kind": "PodTemplate",
+        "metadata": {"name": "prod"},
+        "template": {"metadata": {"annotations": annotations, "labels": {"team": "one"}}, "spec": spec},
+    }
     cluster.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(whole))
     pods.run("%%podtask -t pod-template/prod -o a\nimport os\na = os.environ['A']")
     assert pods["a"] == "b"
@@ -130,12 +132,14 @@ def test_security_contexts_of_the_template_work() -> None:
     spec = {
         "securityContext": {"runAsUser": 12345, "runAsGroup": 12346, "fsGroup": 4321, "runAsNonRoot": True},
         "volumes": [{"name": "out", "emptyDir": {}}],
-        "containers": [{
-            "name": "primary",
-            "securityContext": {"readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False},
-            "volumeMounts": [{"name": "out", "mountPath": "/out"}],
-        }],
-    }  # fmt: skip
+        "containers": [
+            {
+                "name": "primary",
+                "securityContext": {"readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False},
+                "volumeMounts": [{"name": "out", "mountPath": "/out"}],
+            }
+        ],
+    }
     source = (
         "import errno, os, pwd\n"
         "def refused(path):\n"

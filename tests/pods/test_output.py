@@ -44,8 +44,11 @@ def test_ipython_display_without_ipython(start_kernel: START, minor: str) -> Non
     assert ran.error is None
     shown = [each for each in ran.displays if "<div style" not in each.get("text/html", "")]
     assert [next(mime for mime in each if mime != "text/plain") for each in shown] == [
-        "text/html", "text/markdown", "image/png", "application/json"
-    ]  # fmt: skip
+        "text/html",
+        "text/markdown",
+        "image/png",
+        "application/json",
+    ]
     assert ran.stdout.startswith("ZMQInteractiveShell\n")
     assert "this image has no IPython" in ran.stdout or "cannot import name" in ran.stdout
     assert ran.result is not None

@@ -13,7 +13,7 @@ from podtask import PodTemplate, RunOptions
 from podtask.errors import StartError
 from podtask.presets import host_path
 
-from tests.ext.test_packages import VERSION, index
+from tests.local.test_pip_install import VERSION, index
 from tests.notebook import Shell
 from tests.pods.waiting import IMAGE
 
@@ -37,14 +37,19 @@ def test_packages_are_installed_at_start(pods: Shell, address: str, index: int) 
     # The tests' images have no pip, unlike those of the same names in the registry.
     with_pip = PodTemplate().with_(host_path(str(Path(pip.__file__).parent), "/pip/pip"))
     options = RunOptions.of(
-        template=with_pip, image=IMAGE, pip="podtasktest<2", index_url=f"http://{address}:{index}/one/",
+        template=with_pip,
+        image=IMAGE,
+        pip="podtasktest<2",
+        index_url=f"http://{address}:{index}/one/",
         env={"PYTHONPATH": "/pip", "PIP_TRUSTED_HOST": address},
-    )  # fmt: skip
+    )
     task = podtask.submit(VERSION, options=options)
     assert task.result(60) == "1.5"
     pods["with_pip"] = with_pip
-    _, err = pods.output(f"%%podtask -t with_pip --image {IMAGE} --env PYTHONPATH=/pip --pip podtasktest"
-                         f" --index-url http://{address}:{index}/one/ --env PIP_TRUSTED_HOST={address}\n{VERSION}")  # fmt: skip
+    _, err = pods.output(
+        f"%%podtask -t with_pip --image {IMAGE} --env PYTHONPATH=/pip --pip podtasktest"
+        f" --index-url http://{address}:{index}/one/ --env PIP_TRUSTED_HOST={address}\n{VERSION}"
+    )
     assert re.search(r"Installed podtasktest in \d+(\.\d+)? s\.", err)
     unreached = options.changed(index_url=f"http://{address}:1/one/")
     with pytest.raises(StartError, match="No package index is reached where the cell runs"):

@@ -51,16 +51,33 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.nodeSelector",
     ),
     "affinity to nodes": (
-        {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
-            "nodeSelectorTerms": [{"matchExpressions": [{"key": "gpu", "operator": "Exists"}]}]}}},
-         "containers": []},
+        {
+            "affinity": {
+                "nodeAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": {
+                        "nodeSelectorTerms": [{"matchExpressions": [{"key": "gpu", "operator": "Exists"}]}]
+                    }
+                }
+            },
+            "containers": [],
+        },
         "didn't match Pod's node affinity/selector",
         "affinity.nodeAffinity",
     ),
     "affinity to pods": (
-        {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
-            {"labelSelector": {"matchLabels": {"app": "none"}}, "topologyKey": "kubernetes.io/hostname"}]}},
-         "containers": []},
+        {
+            "affinity": {
+                "podAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": [
+                        {
+                            "labelSelector": {"matchLabels": {"app": "none"}},
+                            "topologyKey": "kubernetes.io/hostname",
+                        }
+                    ]
+                }
+            },
+            "containers": [],
+        },
         "didn't match pod affinity rules",
         "spec.affinity.podAffinity",
     ),
@@ -70,9 +87,17 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.volumes[].persistentVolumeClaim.claimName",
     ),
     "topology": (
-        {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "podtask.test/none",
-         "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": {"app": "none"}}}],
-         "containers": []},
+        {
+            "topologySpreadConstraints": [
+                {
+                    "maxSkew": 1,
+                    "topologyKey": "podtask.test/none",
+                    "whenUnsatisfiable": "DoNotSchedule",
+                    "labelSelector": {"matchLabels": {"app": "none"}},
+                }
+            ],
+            "containers": [],
+        },
         "didn't match pod topology spread constraints",
         "spec.topologySpreadConstraints",
     ),
@@ -81,7 +106,7 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
         "Gated: waits for team/queue",
         "waits for team/queue to admit it",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.feature("S03", "N04", "B16", "A41")
@@ -104,9 +129,16 @@ def test_waiting_pod_says_why(template: dict[str, Any], theirs: str, ours: str) 
 def test_neighbour_that_is_in_the_way(cluster: Any, namespace: str) -> None:
     """A host port that is taken, and a pod that is not to be beside: both with their field."""
     port = {"containerPort": 1, "hostPort": 45_671, "protocol": "UDP"}
-    there = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "there", "labels": {"app": "there"}},
-             "spec": {"containers": [{"name": "it", "image": "nopython:1", "command": ["sleep", "600"],
-                                      "ports": [port]}]}}  # fmt: skip
+    there = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "there", "labels": {"app": "there"}},
+        "spec": {
+            "containers": [
+                {"name": "it", "image": "nopython:1", "command": ["sleep", "600"], "ports": [port]}
+            ]
+        },
+    }
     cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(there))
     cluster.kubectl("wait", "pod/there", "-n", namespace, "--for=condition=PodScheduled")
     apart = [
@@ -118,8 +150,12 @@ def test_neighbour_that_is_in_the_way(cluster: Any, namespace: str) -> None:
     rule = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": apart}}
     for template, theirs, ours in (
         (primary(ports=[port]), "didn't have free ports", "spec.containers[].ports[].hostPort"),
-        ({"affinity": rule, "containers": []}, "didn't match pod anti-affinity rules", "spec.affinity.podAffinity"),
-    ):  # fmt: skip
+        (
+            {"affinity": rule, "containers": []},
+            "didn't match pod anti-affinity rules",
+            "spec.affinity.podAffinity",
+        ),
+    ):
         task = submit(template)
         try:
             assert ours in until(task, theirs)
@@ -184,24 +220,50 @@ FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["is not valid", "registry/name:tag"],
     ),
     "init": (
-        {"initContainers": [{"name": "fetch", "image": "nopython:1", "command": ["sh", "-c",
-         "echo starting; echo no such bucket; exit 3"]}], "containers": []},
-        ["init container 'fetch' failed with exit code 3", "starting | no such bucket",
-         "spec.initContainers[fetch]"],
+        {
+            "initContainers": [
+                {
+                    "name": "fetch",
+                    "image": "nopython:1",
+                    "command": ["sh", "-c", "echo starting; echo no such bucket; exit 3"],
+                }
+            ],
+            "containers": [],
+        },
+        [
+            "init container 'fetch' failed with exit code 3",
+            "starting | no such bucket",
+            "spec.initContainers[fetch]",
+        ],
     ),
     "native sidecar": (
-        {"initContainers": [{"name": "proxy", "image": "nopython:1", "restartPolicy": "Always",
-         "command": ["sh", "-c", "echo no certificate; exit 4"],
-         "startupProbe": {"tcpSocket": {"port": 9}}}], "containers": []},
+        {
+            "initContainers": [
+                {
+                    "name": "proxy",
+                    "image": "nopython:1",
+                    "restartPolicy": "Always",
+                    "command": ["sh", "-c", "echo no certificate; exit 4"],
+                    "startupProbe": {"tcpSocket": {"port": 9}},
+                }
+            ],
+            "containers": [],
+        },
         ["sidecar 'proxy' keeps ending, with exit code 4", "no certificate", "spec.initContainers[proxy]"],
     ),
     "native sidecar without its program": (
-        {"initContainers": [{"name": "proxy", "image": "nopython:1", "restartPolicy": "Always",
-         "command": ["python3"]}], "containers": []},
+        {
+            "initContainers": [
+                {"name": "proxy", "image": "nopython:1", "restartPolicy": "Always", "command": ["python3"]}
+            ],
+            "containers": [],
+        },
         ["image of sidecar 'proxy' has no program 'python3'", "spec.initContainers[proxy]"],
     ),
     "config map's key in env": (
-        primary(env=[{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "kube-root-ca.crt", "key": "k"}}}]),
+        primary(
+            env=[{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "kube-root-ca.crt", "key": "k"}}}]
+        ),
         ["couldn't find key k in ConfigMap", "Create configmap key 'k'", ".env"],
     ),
     "secret in envFrom": (
@@ -212,7 +274,7 @@ FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
         mounted(secret={"secretName": "absent"}),
         ['secret "absent" not found', "Create secret 'absent'", "spec.volumes[].secret"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.feature("S03", "N04", "A43", "N09")
@@ -242,14 +304,30 @@ def test_events_are_the_pods_own(apply: Apply, namespace: str) -> None:
         until(task, "node affinity/selector")
         (own,) = task.events()
         pod = own["involvedObject"]
-        common = {"kind": "Event", "type": "Warning", "action": "Try", "reportingComponent": "test.io/x",
-                  "reportingInstance": "x", "eventTime": "2126-01-01T00:00:00.000000Z"}  # fmt: skip
+        common = {
+            "kind": "Event",
+            "type": "Warning",
+            "action": "Try",
+            "reportingComponent": "test.io/x",
+            "reportingInstance": "x",
+            "eventTime": "2126-01-01T00:00:00.000000Z",
+        }
         apply(
-            {**common, "metadata": {"name": "older"}, "reason": "Older", "message": "old",
-             "involvedObject": {**pod, "uid": "00000000-0000-0000-0000-000000000000"}},
-            {**common, "metadata": {"name": "newer"}, "reason": "Newer", "message": "new",
-             "involvedObject": pod},
-        )  # fmt: skip
+            {
+                **common,
+                "metadata": {"name": "older"},
+                "reason": "Older",
+                "message": "old",
+                "involvedObject": {**pod, "uid": "00000000-0000-0000-0000-000000000000"},
+            },
+            {
+                **common,
+                "metadata": {"name": "newer"},
+                "reason": "Newer",
+                "message": "new",
+                "involvedObject": pod,
+            },
+        )
         assert [event["reason"] for event in task.events()] == ["FailedScheduling", "Newer"]
     finally:
         task.cancel()

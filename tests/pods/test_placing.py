@@ -20,9 +20,7 @@ def test_cell_gets_an_accelerator(pods: Shell, read_back: ReadBack, slot: tuple[
     pod, task = read_back(None, source, gpu=1, gpu_key=resource, shm="96Mi")
     assert task.result() == 96 << 20
     assert primary(pod)["resources"]["limits"] == {resource: "1"}
-    assert {"key": resource, "operator": "Exists", "effect": "NoSchedule"} in pod["spec"][
-        "tolerations"
-    ]
+    assert {"key": resource, "operator": "Exists", "effect": "NoSchedule"} in pod["spec"]["tolerations"]
     pods.run(f"%%podtask --image {IMAGE} --gpu 1 --gpu-key {resource} -o x\nx = 1")
     assert pods["x"] == 1
 

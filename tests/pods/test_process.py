@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 from podtask import Task
 
-from tests.ext.test_completion import offered
+from tests.local.test_completion import offered
 from tests.notebook import Kernel, Shell
 from tests.pods.waiting import HOLD, IMAGE, asked, submit
 
 pytestmark = pytest.mark.cluster
-SIDE = {"name": "side", "image": "nopython:1", "command": ["sleep", "300"],
-        "env": [{"name": "WHERE", "value": "aside"}]}  # fmt: skip
+SIDE = {
+    "name": "side",
+    "image": "nopython:1",
+    "command": ["sleep", "300"],
+    "env": [{"name": "WHERE", "value": "aside"}],
+}
 
 
 @pytest.fixture
@@ -31,16 +35,12 @@ def held(pods: Shell, cluster: Any, namespace: str) -> Any:
 @pytest.mark.feature("P07")
 def test_command_runs_beside_the_cell(pods: Shell, held: Task) -> None:
     """Its streams apart, its words as in a terminal, its exit code; it has no input to wait for."""
-    out, err = pods.output(
-        "%podtask shell held -- sh -c 'echo \"one  two\"; echo apart >&2; exit 3'"
-    )
+    out, err = pods.output("%podtask shell held -- sh -c 'echo \"one  two\"; echo apart >&2; exit 3'")
     assert (out, err) == ("one  two\nexit code 3\n", "apart\n")
     assert pods.output("%podtask shell held -- cat")[0] == "exit code 0\n"
     out, _ = pods.output("%podtask shell held -- python3 -c 'print(\"ä\" * 200_000)'")
     assert out == "ä" * 200_000 + "\nexit code 0\n"
-    out, _ = pods.output(
-        f"%podtask shell {held.name} -- python3 -c 'import os; print(os.getpid())'"
-    )
+    out, _ = pods.output(f"%podtask shell {held.name} -- python3 -c 'import os; print(os.getpid())'")
     assert int(out.split()[0]) > 1
     assert held.running()
 
@@ -55,9 +55,7 @@ def test_command_runs_in_a_sidecar(pods: Shell, held: Task) -> None:
 
 
 @pytest.mark.feature("P07")
-def test_terminal_gets_a_line_that_works(
-    pods: Shell, held: Task, cluster: Any, namespace: str
-) -> None:
+def test_terminal_gets_a_line_that_works(pods: Shell, held: Task, cluster: Any, namespace: str) -> None:
     """Without a command: kubectl's line, which opens a shell in the container."""
     line = shlex.split(pods.output("%podtask shell held")[0])
     assert line[:3] == ["kubectl", "--context", line[2]]

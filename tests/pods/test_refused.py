@@ -77,9 +77,7 @@ def test_rights_to_reach_a_pod_are_named(
     shown = pods.shown_error("%%podtask --image python:3.11-slim\n1")
     assert "Neither port-forward nor exec is allowed" in shown
     assert "verb get, resource pods/log" in shown
-    cluster.kubectl(
-        "wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=20s", check=False
-    )
+    cluster.kubectl("wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=20s", check=False)
     assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
 
 

@@ -55,7 +55,7 @@ PULLS: dict[str, tuple[int, dict[str, Any], list[str]]] = {
     "not found": (404, {"containers": []}, ["not found", "image's name, tag"]),
     "no right": (401, {"containers": []}, ["wants a login", "spec.imagePullSecrets"]),
     "secret missing": (401, PULL_SECRET, ["pull secret regcred is missing", "spec.imagePullSecrets"]),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -67,9 +67,7 @@ def own_node(cluster: Any) -> None:
 @pytest.mark.feature("S04", "A11")
 @pytest.mark.parametrize(("status", "template", "said"), PULLS.values(), ids=PULLS)
 @pytest.mark.fault(16)
-def test_hopeless_image_fails_within_seconds(
-    status: int, template: dict[str, Any], said: list[str]
-) -> None:
+def test_hopeless_image_fails_within_seconds(status: int, template: dict[str, Any], said: list[str]) -> None:
     """What the registry refuses for good is an error, with its cause and the field to change."""
     with registry(status) as address:
         image = f"{address}/team/app:7"

@@ -9,7 +9,7 @@ from typing import Any
 import podtask
 import pytest
 from podtask import TaskError
-from podtask.feed import Update
+from podtask.lifecycle.updates import Update
 
 from tests.listening import Listen, heard
 from tests.notebook import Shell
@@ -39,9 +39,7 @@ def test_odd_output_arrives_as_it_is() -> None:
 
 
 @pytest.mark.fault(36, 38)
-def test_odd_output_is_read_from_a_finished_pod(
-    kubeconfig: Path, cluster: Any, namespace: str
-) -> None:
+def test_odd_output_is_read_from_a_finished_pod(kubeconfig: Path, cluster: Any, namespace: str) -> None:
     """The same from the log, where the node has split lines of more than 16 KiB."""
     name = start_and_kill(kubeconfig, "print('line 0')" + ODD, linger="1s")
     ended(cluster, namespace, name)
@@ -92,8 +90,12 @@ def test_result_that_cannot_be_pickled() -> None:
 @pytest.mark.fault(59)
 def test_native_sidecar_that_is_killed_at_the_end_is_no_news() -> None:
     """One that ignores SIGTERM is killed after the cell: the result stands, nothing is told."""
-    deaf = {"name": "deaf", "image": "nopython:1", "restartPolicy": "Always",
-            "command": ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"]}  # fmt: skip
+    deaf = {
+        "name": "deaf",
+        "image": "nopython:1",
+        "restartPolicy": "Always",
+        "command": ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"],
+    }
     task = submit({"initContainers": [deaf], "containers": []}, "6 * 7")
     assert notes(task) == []
     assert task.result() == 42
@@ -115,8 +117,10 @@ def test_result_stands_where_the_pod_may_not_be_deleted(
 ) -> None:
     """A deletion that is refused is said, and hides neither the value nor the cell's error."""
     verbs = ["create", "get", "list", "watch"]
-    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": verbs},
-             {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]}]  # fmt: skip
+    rules = [
+        {"apiGroups": [""], "resources": ["pods"], "verbs": verbs},
+        {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]},
+    ]
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
     said = listen()
     task = submit(None, "6 * 7")
@@ -136,13 +140,16 @@ def test_exec_that_breaks_is_started_again(
 ) -> None:
     """Where exec is the way, one that ends without a word is no end of the task."""
     verbs = ["create", "get", "list", "watch", "delete"]
-    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": verbs},
-             {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]}]  # fmt: skip
+    rules = [
+        {"apiGroups": [""], "resources": ["pods"], "verbs": verbs},
+        {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]},
+    ]
     proxy = api_proxy(restricted_kubeconfig(rules))
     config = in_namespace(proxy.kubeconfig, namespace, tmp_path / "proxied.yaml")
     monkeypatch.setenv("KUBECONFIG", str(config))
-    task = submit(None, "import os\nprint('up')\ninput()\nvalue = os.urandom(3 << 20)\nlen(value)",
-                  outputs="value")  # fmt: skip
+    task = submit(
+        None, "import os\nprint('up')\ninput()\nvalue = os.urandom(3 << 20)\nlen(value)", outputs="value"
+    )
     asked(task)
     assert task.channel == "exec"
     proxy.cut()
@@ -155,9 +162,7 @@ def test_exec_that_breaks_is_started_again(
 
 
 @pytest.mark.fault(56)
-def test_deadline_of_a_pod_that_nobody_followed(
-    kubeconfig: Path, cluster: Any, namespace: str
-) -> None:
+def test_deadline_of_a_pod_that_nobody_followed(kubeconfig: Path, cluster: Any, namespace: str) -> None:
     """Who attaches afterwards is told which bound it was."""
     template = {"activeDeadlineSeconds": 6, "containers": []}
     source = "print('line 0')\nimport time; time.sleep(600)"
@@ -172,9 +177,7 @@ def test_deadline_of_a_pod_that_nobody_followed(
 
 
 @pytest.mark.fault(71)
-def test_pod_that_died_without_a_result_says_how(
-    kubeconfig: Path, cluster: Any, namespace: str
-) -> None:
+def test_pod_that_died_without_a_result_says_how(kubeconfig: Path, cluster: Any, namespace: str) -> None:
     """Nobody followed, and the runner was killed: the result is lost, its end is told."""
     source = "print('line 0')\nimport os, time; time.sleep(1); os.kill(os.getppid(), 9)"
     template = {
@@ -191,9 +194,7 @@ def test_pod_that_died_without_a_result_says_how(
 
 
 @pytest.mark.fault(69)
-def test_value_that_the_log_cannot_hold_is_named(
-    kubeconfig: Path, cluster: Any, namespace: str
-) -> None:
+def test_value_that_the_log_cannot_hold_is_named(kubeconfig: Path, cluster: Any, namespace: str) -> None:
     """Nobody came for a value of 8 MiB: the rest is there, and the value is named as left."""
     source = "print('line 0')\nimport os\nbig = os.urandom(8 << 20)\nvalue = big"
     name = start_and_kill(kubeconfig, source, linger="1s")

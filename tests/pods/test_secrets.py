@@ -19,9 +19,7 @@ pytestmark = pytest.mark.cluster
 
 def three_forms(kind: str) -> dict[str, Any]:
     """A pod spec that has an object's key as env, by envFrom and as a file."""
-    ref, field = (
-        ("secretKeyRef", "secret") if kind == "secret" else ("configMapKeyRef", "configMap")
-    )
+    ref, field = ("secretKeyRef", "secret") if kind == "secret" else ("configMapKeyRef", "configMap")
     source = {"secretName": "made"} if kind == "secret" else {"name": "made"}
     container = {
         "name": "primary",
@@ -46,14 +44,10 @@ def test_config_map_in_three_forms(cluster: Any, namespace: str) -> None:
 
 
 @pytest.mark.feature("A42", "B15")
-def test_no_secret_value_gets_out(
-    start_kernel: Callable[..., Kernel], cluster: Any, namespace: str
-) -> None:
+def test_no_secret_value_gets_out(start_kernel: Callable[..., Kernel], cluster: Any, namespace: str) -> None:
     """Outputs, YAML, code, pickles, reprs, logs, events, errors and the pod itself have none of it."""
     value, other = f"hunter2-{uuid.uuid4().hex}", f"swordfish-{uuid.uuid4().hex}"
-    cluster.kubectl(
-        "create", "secret", "generic", "made", f"--from-literal=token={value}", "-n", namespace
-    )
+    cluster.kubectl("create", "secret", "generic", "made", f"--from-literal=token={value}", "-n", namespace)
     kernel = start_kernel()
     said: list[str] = []
 
@@ -66,13 +60,13 @@ def test_no_secret_value_gets_out(
     # A token that the settings give, not the cell's own first line, which a traceback may show.
     run(f"import os\nos.environ['PODTASK_ENV'] = 'OTHER={other}'")
     # The cell has them; only their lengths come back.
-    run(f"%%podtask -t t -o lengths\n{READ}"
-        "lengths = [*map(len, found), len(os.environ['OTHER'])]\ndel found\nlengths")  # fmt: skip
+    run(
+        f"%%podtask -t t -o lengths\n{READ}"
+        "lengths = [*map(len, found), len(os.environ['OTHER'])]\ndel found\nlengths"
+    )
     ran = run("lengths")
     assert ran.result["text/plain"] == str([len(value)] * 3 + [len(other)])
-    run(
-        "%%podtask -t t\nimport os\ndef use(token):\n    raise ValueError('refused')\nuse(os.environ['ONE'])"
-    )
+    run("%%podtask -t t\nimport os\ndef use(token):\n    raise ValueError('refused')\nuse(os.environ['ONE'])")
     assert "ValueError: refused" in said[-1]
     run("%%podtask -t t\nimport os\nfound = os.environ['ONE']")  # stays in the pod
     run("%podtask why")
@@ -146,7 +140,10 @@ def test_process_list_and_children_have_no_secret() -> None:
     count, listed, inherited, mine = task.result(60)
     assert count > 1
     assert (listed, inherited, mine) == (False, False, [])
-    (key,) = [each["value"] for each in task._pursuit.pod["spec"]["containers"][0]["env"]
-              if each["name"] == "PODTASK_KEY"]  # fmt: skip
+    (key,) = [
+        each["value"]
+        for each in task._pursuit.pod["spec"]["containers"][0]["env"]
+        if each["name"] == "PODTASK_KEY"
+    ]
     pod = task.manifest["spec"]["containers"][0]
     assert key not in str([pod["command"], pod.get("args")])

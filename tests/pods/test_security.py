@@ -8,10 +8,10 @@ from typing import Any
 
 import podtask
 import pytest
-from podtask.cell import Cell
-from podtask.course import Fresh
-from podtask.handle import Task
-from podtask.work import prepare
+from podtask.cell.cell import Cell
+from podtask.lifecycle.prepare import prepare
+from podtask.lifecycle.start import Fresh
+from podtask.lifecycle.task import Task
 
 from tests.notebook import Shell
 
@@ -76,16 +76,19 @@ def sidecar(program: str, probe: str) -> dict[str, Any]:
     """A pod whose native sidecar runs a program; its primary starts once the probe succeeds."""
     encoded = base64.b64encode(program.format(port=PORT).encode()).decode()
     command = ["python3", "-c", f"import base64; exec(base64.b64decode('{encoded}'))"]
-    ready = {"exec": {"command": ["python3", "-c", probe]}, "periodSeconds": 1, "failureThreshold": 60}  # fmt: skip
+    ready = {"exec": {"command": ["python3", "-c", probe]}, "periodSeconds": 1, "failureThreshold": 60}
     return {
         "initContainers": [
             {
-                "name": "stranger", "image": "python:3.11-slim", "command": command,
-                "restartPolicy": "Always", "startupProbe": ready,
+                "name": "stranger",
+                "image": "python:3.11-slim",
+                "command": command,
+                "restartPolicy": "Always",
+                "startupProbe": ready,
             }
         ],
         "containers": [],
-    }  # fmt: skip
+    }
 
 
 def attacked(template: dict[str, Any], source: str, on_phase: Callable[[str], None]) -> Task:
@@ -111,9 +114,7 @@ def attacked(template: dict[str, Any], source: str, on_phase: Callable[[str], No
     return task
 
 
-def test_squatter_gets_no_code_and_is_not_believed(
-    pods: Shell, cluster: Any, namespace: str
-) -> None:
+def test_squatter_gets_no_code_and_is_not_believed(pods: Shell, cluster: Any, namespace: str) -> None:
     """A sidecar that takes the port first sees nonces only; the cell runs in another pod."""
     told: list[str] = []
 

@@ -63,8 +63,10 @@ def test_image_of_an_init_container_that_is_not_there(cluster: Any, native: bool
     assert cluster.node
     with registry(404) as address:
         first = {"name": "fetch", "image": f"{address}/team/fetch:1"}
-        spec = {"initContainers": [{**first, **({"restartPolicy": "Always"} if native else {})}],
-                "containers": []}  # fmt: skip
+        spec = {
+            "initContainers": [{**first, **({"restartPolicy": "Always"} if native else {})}],
+            "containers": [],
+        }
         said = hopeless(submit(spec))
     assert said.startswith("StartError")
     assert "'fetch'" in said
@@ -99,8 +101,14 @@ def test_image_that_is_never_pulled() -> None:
 def test_mount_that_the_runtime_refuses() -> None:
     """A directory mounted over a file: the runtime's words, and what to check."""
     mounts = [{"name": "data", "mountPath": "/etc/passwd"}]
-    said = hopeless(submit({"volumes": [{"name": "data", "emptyDir": {}}],
-                           "containers": [{"name": "primary", "volumeMounts": mounts}]}))  # fmt: skip
+    said = hopeless(
+        submit(
+            {
+                "volumes": [{"name": "data", "emptyDir": {}}],
+                "containers": [{"name": "primary", "volumeMounts": mounts}],
+            }
+        )
+    )
     assert said.startswith("StartError")
     assert "/etc/passwd" in said
     assert "mounts" in said
@@ -138,8 +146,12 @@ def test_pod_deleted_before_its_start(cluster: Any, namespace: str) -> None:
 @pytest.mark.fault(62)
 def test_pod_without_a_network() -> None:
     """The way to the cell needs nothing of the pod's network but its loopback."""
-    down = {"name": "down", "image": "nopython:1", "command": ["ip", "link", "set", "eth0", "down"],
-            "securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}  # fmt: skip
+    down = {
+        "name": "down",
+        "image": "nopython:1",
+        "command": ["ip", "link", "set", "eth0", "down"],
+        "securityContext": {"capabilities": {"add": ["NET_ADMIN"]}},
+    }
     source = "open('/sys/class/net/eth0/operstate').read().strip()"
     assert submit({"initContainers": [down], "containers": []}, source).result(60) == "down"
 

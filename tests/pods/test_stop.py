@@ -18,9 +18,7 @@ COUNTING = "import time\nfor n in range(10_000):\n    print('tick', n)\n    time
 @pytest.mark.feature("N03")
 @pytest.mark.feature("S05", "A50")
 @pytest.mark.fault(75)
-def test_first_interrupt_reaches_the_cell(
-    start_kernel: START, cluster: Any, namespace: str
-) -> None:
+def test_first_interrupt_reaches_the_cell(start_kernel: START, cluster: Any, namespace: str) -> None:
     """The stop button raises KeyboardInterrupt in the pod; what was printed is there within 1 s."""
     kernel = start_kernel()
     kernel.start(
@@ -41,9 +39,7 @@ def test_first_interrupt_reaches_the_cell(
     assert ticks == [f"tick {n}" for n in range(len(ticks))]
     assert text.endswith("cleaning up\n")
     assert kernel.run("print(done)").stdout == f"{len(ticks) - 1}\n"
-    cluster.kubectl(
-        "wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=10s", check=False
-    )
+    cluster.kubectl("wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=10s", check=False)
     assert cluster.kubectl_json("get", "pods", "-n", namespace, "-o", "json")["items"] == []
 
 
@@ -83,9 +79,7 @@ def test_deleted_pod_interrupts_its_cell(start_kernel: START, cluster: Any, name
 @pytest.mark.feature("N03")
 @pytest.mark.feature("S05")
 @pytest.mark.fault(75)
-def test_second_interrupt_deletes_the_pod(
-    start_kernel: START, cluster: Any, namespace: str
-) -> None:
+def test_second_interrupt_deletes_the_pod(start_kernel: START, cluster: Any, namespace: str) -> None:
     """A cell that ignores the first interrupt is ended by the second, with its pod."""
     kernel = start_kernel()
     kernel.start(
@@ -100,16 +94,12 @@ def test_second_interrupt_deletes_the_pod(
     ran = kernel.finish(10)
     assert ran.error is not None
     assert ran.error[0] == "KeyboardInterrupt"
-    cluster.kubectl(
-        "wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=20s", check=False
-    )
+    cluster.kubectl("wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=20s", check=False)
     assert cluster.kubectl_json("get", "pods", "-n", namespace, "-o", "json")["items"] == []
 
 
 @pytest.mark.fault(75)
-def test_interrupt_of_a_waiting_pod_deletes_it(
-    start_kernel: START, cluster: Any, namespace: str
-) -> None:
+def test_interrupt_of_a_waiting_pod_deletes_it(start_kernel: START, cluster: Any, namespace: str) -> None:
     """Stop while the pod cannot be scheduled deletes it at once."""
     kernel = start_kernel()
     kernel.run("template = {'nodeSelector': {'no': 'such'}, 'containers': []}")
@@ -121,9 +111,7 @@ def test_interrupt_of_a_waiting_pod_deletes_it(
     ran = kernel.finish(10)
     assert ran.error is not None
     assert ran.error[0] == "KeyboardInterrupt"
-    cluster.kubectl(
-        "wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=10s", check=False
-    )
+    cluster.kubectl("wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=10s", check=False)
     assert cluster.kubectl_json("get", "pods", "-n", namespace, "-o", "json")["items"] == []
 
 

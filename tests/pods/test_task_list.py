@@ -97,8 +97,13 @@ def test_attach_to_a_task_of_another_kernel(listed: Callable[[], Listed], kubeco
 @pytest.mark.feature("N08")
 @pytest.mark.parametrize(("linger", "state"), [("1s", "ok, in its log"), ("60s", "ok, waits")])
 def test_a_result_that_nobody_took_is_deleted_by_a_second_click(
-    listed: Callable[[], Listed], kubeconfig: Path, cluster: Any, namespace: str, linger: str, state: str,
-) -> None:  # fmt: skip
+    listed: Callable[[], Listed],
+    kubeconfig: Path,
+    cluster: Any,
+    namespace: str,
+    linger: str,
+    state: str,
+) -> None:
     """The first click says what would be lost, whether it is in the pod or already in its log."""
     name = start_and_kill(kubeconfig, COUNTS, name="night", linger=linger)
     if linger == "1s":
@@ -120,7 +125,9 @@ def test_cancel_a_task_of_another_kernel(
     listed: Callable[[], Listed], kubeconfig: Path, cluster: Any, namespace: str
 ) -> None:
     """One click ends it: it has no result yet."""
-    name = start_and_kill(kubeconfig, "print('line 0', flush=True)\nimport time\ntime.sleep(600)", name="long")  # fmt: skip
+    name = start_and_kill(
+        kubeconfig, "print('line 0', flush=True)\nimport time\ntime.sleep(600)", name="long"
+    )
     shown = listed()
     shown.until(lambda: "1 task" in shown.shown)
     shown.click("Cancel long")

@@ -9,7 +9,7 @@ import podtask
 import pytest
 from kubernetes.client import V1Container, V1PodSpec
 from podtask import PodTemplate, RunOptions, Task
-from podtask.feed import Update
+from podtask.lifecycle.updates import Update
 from podtask.presets import image_pull_secret
 
 from tests.notebook import Shell
@@ -144,9 +144,7 @@ def test_command_of_the_template_does_not_run(read_back: ReadBack, cluster: Any)
 
 
 @pytest.mark.feature("B07", "B08", "A23")
-def test_template_of_sidecars_alone_runs_the_cell(
-    read_back: ReadBack, cluster: Any, namespace: str
-) -> None:
+def test_template_of_sidecars_alone_runs_the_cell(read_back: ReadBack, cluster: Any, namespace: str) -> None:
     """The primary is appended last; a sidecar that sleeps is ended with the pod, within 8 s."""
     side = {"name": "side", "image": "nopython:1", "command": ["sleep", "3600"]}
     pod, task = read_back({"containers": [side]}, "2 + 2")
@@ -169,9 +167,7 @@ def test_image_of_the_call_wins_and_sidecars_keep_theirs(read_back: ReadBack) ->
 
 
 @pytest.mark.feature("A39")
-def test_url_names_context_namespace_pod_and_the_kubectl_line(
-    read_back: ReadBack, namespace: str
-) -> None:
+def test_url_names_context_namespace_pod_and_the_kubectl_line(read_back: ReadBack, namespace: str) -> None:
     """``task.url`` says where the pod is, and how to see it."""
     _, task = read_back(None)
     context, found, rest = task.url.split("/")
@@ -200,9 +196,7 @@ def test_session_default_applies_to_every_run(pods: Shell) -> None:
 
 @pytest.mark.feature("A01")
 @pytest.mark.parametrize("flags", ["-t team", ""], ids=["named", "session's"])
-def test_pod_of_the_magic_has_the_template(
-    pods: Shell, cluster: Any, namespace: str, flags: str
-) -> None:
+def test_pod_of_the_magic_has_the_template(pods: Shell, cluster: Any, namespace: str, flags: str) -> None:
     """Named with -t, or by ``%podtask use``: the created pod, read back, contains the template."""
     env = [{"name": "hello", "value": "world"}]
     spec = {"containers": [{"name": "main", "image": IMAGE, "env": env, "workingDir": "/srv"}]}

@@ -22,9 +22,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 
 @pytest.mark.fault(35)
 @pytest.mark.parametrize("hours", [-3, 3])
-def test_clock_of_the_client_is_wrong(
-    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch, hours: int
-) -> None:
+def test_clock_of_the_client_is_wrong(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
     """Who attaches with another time gets every line once; nothing is taken for old."""
     name = start_and_kill(kubeconfig, COUNTS)
     real = time.time
@@ -49,8 +47,9 @@ def test_pod_gone_before_its_log_was_read(cluster: Any, namespace: str) -> None:
     asked(task)
     task.reply({"eof": True})
     assert task.result(60) == 42
-    cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0",
-                    "--ignore-not-found")  # fmt: skip
+    cluster.kubectl(
+        "delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0", "--ignore-not-found"
+    )
     assert task.logs() == "up\n"
     with pytest.raises(InputError, match="No log of container 'primary'"):
         task.logs("primary")
@@ -58,9 +57,7 @@ def test_pod_gone_before_its_log_was_read(cluster: Any, namespace: str) -> None:
 
 
 @pytest.mark.fault(79)
-def test_pod_that_stays_in_terminating(
-    pods: Shell, cluster: Any, namespace: str, listen: Listen
-) -> None:
+def test_pod_that_stays_in_terminating(pods: Shell, cluster: Any, namespace: str, listen: Listen) -> None:
     """A finalizer keeps the pod: the cell returns with its result, list and a line tell of it."""
     said = listen()
     task = submit(None, HOLD + "6 * 7", name="stuck")
@@ -73,9 +70,7 @@ def test_pod_that_stays_in_terminating(
         assert task.result(60) == 42
         gone = ("wait", "--for=jsonpath={.metadata.deletionTimestamp}", f"pod/{task.name}")
         cluster.kubectl(*gone, "-n", namespace, "--timeout=60s")
-        (row,) = [
-            line for line in pods.output("%podtask list")[0].splitlines() if task.name in line
-        ]
+        (row,) = [line for line in pods.output("%podtask list")[0].splitlines() if task.name in line]
         assert "Terminating" in row
         assert f"{task.name} was deleted" in (told := heard(said, task.name))
         assert "held by finalizer podtask.test/keep" in told
@@ -86,10 +81,12 @@ def test_pod_that_stays_in_terminating(
 @pytest.mark.fault(49)
 def test_child_that_is_killed_for_its_memory(pods: Shell) -> None:
     """The record decides where the cell outlives its child, and a line names the limit."""
-    shown = "".join(pods.output(
-        "%%podtask --memory 96Mi --image python:3.11-slim -o code\n"
-        "import subprocess, sys\n"
-        "code = subprocess.run([sys.executable, '-c', \"x = bytearray(b'1') * (300 << 20)\"]).returncode"
-    ))  # fmt: skip
+    shown = "".join(
+        pods.output(
+            "%%podtask --memory 96Mi --image python:3.11-slim -o code\n"
+            "import subprocess, sys\n"
+            "code = subprocess.run([sys.executable, '-c', \"x = bytearray(b'1') * (300 << 20)\"]).returncode"
+        )
+    )
     assert pods["code"] == -9
     assert "a child process was OOMKilled at the limit of 96 Mi: raise --memory" in shown

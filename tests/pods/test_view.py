@@ -50,9 +50,11 @@ def test_what_a_task_used(start_kernel: Callable[..., Kernel]) -> None:
     kernel = start_kernel()
     kernel.run(USES)
     kernel.run("uses.assign()")
-    said = kernel.run("print(uses.error, sorted(uses.usage), uses.usage['cpu'] >= 0.3, "
-                      "100 << 20 <= uses.usage['process'] <= 400 << 20, "
-                      "uses.usage['container'] >= 100 << 20)").stdout  # fmt: skip
+    said = kernel.run(
+        "print(uses.error, sorted(uses.usage), uses.usage['cpu'] >= 0.3, "
+        "100 << 20 <= uses.usage['process'] <= 400 << 20, "
+        "uses.usage['container'] >= 100 << 20)"
+    ).stdout
     assert "None ['container', 'cpu', 'process', 'seconds'] True True True" in said
     said = kernel.run("print([text for text, *_ in uses.steps])").stdout
-    assert said.index("Packing") < said.index("Creating") < said.index("Running") < said.index("Fetching")  # fmt: skip
+    assert said.index("Packing") < said.index("Creating") < said.index("Running") < said.index("Fetching")

@@ -51,8 +51,12 @@ def test_what_one_cell_writes_the_next_reads(cluster: Any, namespace: str, tmp_p
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
     common = {"accessModes": ["ReadWriteOnce"], "storageClassName": name}
     volume = {**common, "capacity": {"storage": "1Gi"}, "hostPath": {"path": str(tmp_path)}}
-    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
-             "spec": {**common, "resources": {"requests": {"storage": "1Gi"}}}}  # fmt: skip
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data"},
+        "spec": {**common, "resources": {"requests": {"storage": "1Gi"}}},
+    }
     template = PodTemplate().with_(pvc("data", "/data"))
     with created(cluster, "PersistentVolume", name, spec=volume):
         cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(claim))
@@ -108,8 +112,9 @@ def test_csi_volume_is_the_pods(cluster: Any, namespace: str) -> None:
 def test_volumes_are_as_they_were_asked_for(cluster: Any, namespace: str) -> None:
     """Chosen items with their modes, what is optional and absent, memory of a size, all shared."""
     for kind, name, *of in (("secret", "hidden", "generic"), ("configmap", "made")):
-        cluster.kubectl("create", kind, *of, name, "--from-literal=one=1", "--from-literal=two=2",
-                        "-n", namespace)  # fmt: skip
+        cluster.kubectl(
+            "create", kind, *of, name, "--from-literal=one=1", "--from-literal=two=2", "-n", namespace
+        )
     template = PodTemplate().with_(
         config_map("made", "/config", items={"one": "deep/first"}, mode=0o440),
         secret("hidden", "/secret", items={"two": "second"}, mode=0o400),
@@ -117,9 +122,8 @@ def test_volumes_are_as_they_were_asked_for(cluster: Any, namespace: str) -> Non
         secret("missing", "/nothing", optional=True),
         empty_dir("/shared", memory=True, size="8Mi"),
         init("first", IMAGE, command=["sh", "-c", "echo init > /s/a"], mounts={"shared": "/s"}),
-        sidecar("second", IMAGE, command=["sh", "-c", "echo side > /s/b; sleep 60"],
-                mounts={"shared": "/s"}),
-    )  # fmt: skip
+        sidecar("second", IMAGE, command=["sh", "-c", "echo side > /s/b; sleep 60"], mounts={"shared": "/s"}),
+    )
     assert run(LOOK, template) == {
         "/config": {"deep/first": ("0o440", "1")},
         "/secret": {"second": ("0o400", "2")},
@@ -133,9 +137,16 @@ def test_volumes_are_as_they_were_asked_for(cluster: Any, namespace: str) -> Non
 @pytest.mark.feature("S03", "N04")
 def test_claim_without_a_volume_is_named(cluster: Any, namespace: str) -> None:
     """A claim that nothing has bound is said to be unbound, with the field."""
-    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
-             "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "",
-                      "resources": {"requests": {"storage": "1Gi"}}}}  # fmt: skip
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "",
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
     cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(claim))
     task = submit(PodTemplate().with_(pvc("data", "/data")))
     try:
@@ -156,8 +167,12 @@ def test_volume_that_cannot_be_attached_is_named(cluster: Any, namespace: str) -
         "capacity": {"storage": "1Gi"},
         "csi": {"driver": name, "volumeHandle": "x"},
     }
-    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
-             "spec": {**common, "resources": {"requests": {"storage": "1Gi"}}}}  # fmt: skip
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data"},
+        "spec": {**common, "resources": {"requests": {"storage": "1Gi"}}},
+    }
     said = {"message": "disk x is in use by another machine", "time": "2026-01-01T00:00:00Z"}
 
     def asked() -> list[str]:
@@ -170,8 +185,15 @@ def test_volume_that_cannot_be_attached_is_named(cluster: Any, namespace: str) -
         try:
             wait_until(lambda: bool(asked()), "a question to the attacher", seconds=60)
             (attachment,) = asked()
-            cluster.kubectl("patch", "volumeattachment", attachment, "--subresource=status", "--type=merge",
-                            "--patch", json.dumps({"status": {"attached": False, "attachError": said}}))  # fmt: skip
+            cluster.kubectl(
+                "patch",
+                "volumeattachment",
+                attachment,
+                "--subresource=status",
+                "--type=merge",
+                "--patch",
+                json.dumps({"status": {"attached": False, "attachError": said}}),
+            )
             line = until(task, "FailedAttachVolume")
             assert "disk x is in use by another machine" in line
             assert "spec.volumes" in line

@@ -6,16 +6,14 @@ from typing import Any
 
 import podtask
 from podtask import RunOptions, Task
-from podtask.runner import wire
+from podtask.runner import protocol
 
 IMAGE = "python:3.11-slim"
 
 
 def submit(template: Any, source: str = "1", **options: Any) -> Task:
     """Submits a cell in a bare image."""
-    return podtask.submit(
-        source, template=template, options=RunOptions.of(**{"image": IMAGE, **options})
-    )
+    return podtask.submit(source, template=template, options=RunOptions.of(**{"image": IMAGE, **options}))
 
 
 def until(task: Task, text: str) -> str:
@@ -52,7 +50,7 @@ HOLD = "print('up')\ntry:\n    input()\nexcept EOFError:\n    pass\n"  # until n
 def asked(task: Task) -> None:
     """Returns when a held cell asks: an answer before that is of no question."""
     while (update := task.updates.get(timeout=60)).kind != "done":
-        if update.frame is not None and update.frame.kind == wire.ASK:
+        if update.frame is not None and update.frame.kind == protocol.ASK:
             return
     raise AssertionError("the cell has asked nothing") from task.error
 
@@ -69,7 +67,7 @@ def notes(task: Task, count: int = 0) -> list[str]:
     while (update := task.updates.get(timeout=60)).kind != "done":
         told = update.kind == "note" and "the cell goes on" in update.text
         found += [update.text] if told else []
-        asks = asks or (update.frame is not None and update.frame.kind == wire.ASK)
+        asks = asks or (update.frame is not None and update.frame.kind == protocol.ASK)
         if held and len(found) >= count and asks:
             task.reply({"eof": True})
             held = False

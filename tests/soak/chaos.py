@@ -42,9 +42,7 @@ class Soak:
         self._scratch = folder / "scratch"
         self._scratch.mkdir()
         self._proxy = Proxy(*cluster.server)
-        self._config = cluster.write_kubeconfig(
-            folder / "config", port=self._proxy.port, namespace=namespace
-        )
+        self._config = cluster.write_kubeconfig(folder / "config", port=self._proxy.port, namespace=namespace)
         self._alive: set[str] = set()  # pods of tasks that run
         self._draw = random.Random(2)  # the same in each run
         self._pods = 0
@@ -53,8 +51,14 @@ class Soak:
         """Runs so many tasks and returns what was found."""
         begin = time.monotonic()
         env = {**os.environ, "KUBECONFIG": str(self._config), "TMPDIR": str(self._scratch)}
-        command = [sys.executable, "-m", "tests.soak.client", f"--local={local}", f"--pods={pods}",
-                   f"--at-once={at_once}"]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "tests.soak.client",
+            f"--local={local}",
+            f"--pods={pods}",
+            f"--at-once={at_once}",
+        ]
         with (
             contextlib.closing(self._proxy),
             self._said.open("w") as errors,
@@ -112,8 +116,18 @@ class Soak:
         self.report.killed.add(pod)
         grace = self._draw.choice(("0", "1"))
         force = ["--force"] if grace == "0" else []
-        self._cluster.kubectl("delete", "pod", pod, "-n", self._namespace, f"--grace-period={grace}",
-                              *force, "--wait=false", "--ignore-not-found", check=False)  # fmt: skip
+        self._cluster.kubectl(
+            "delete",
+            "pod",
+            pod,
+            "-n",
+            self._namespace,
+            f"--grace-period={grace}",
+            *force,
+            "--wait=false",
+            "--ignore-not-found",
+            check=False,
+        )
         self.report.add("pods killed")
 
     def _look(self) -> None:

@@ -17,8 +17,8 @@ from typing import Any
 
 import podtask
 from podtask import PodtaskError, RunOptions, Task
-from podtask.options import AUTO, BATCH, EXEC
-from podtask.pickles import MINOR
+from podtask.config.options import AUTO, BATCH, EXEC
+from podtask.runner.bundle import MINOR
 
 from tests.soak import work
 
@@ -60,8 +60,9 @@ def chosen(number: int, local: bool) -> RunOptions:
     channel = CHANNELS[number % len(CHANNELS)]
     if channel == BATCH and MINOR != IMAGE_MINOR:
         channel = AUTO  # it takes the notebook's Python
-    return RunOptions.of(local=local, outputs=OUTPUTS, image=f"python:{IMAGE_MINOR}-slim",
-                         channel=AUTO if local else channel)  # fmt: skip
+    return RunOptions.of(
+        local=local, outputs=OUTPUTS, image=f"python:{IMAGE_MINOR}-slim", channel=AUTO if local else channel
+    )
 
 
 def rest(
@@ -82,8 +83,14 @@ def finish(task: Task, running: dict[Task, tuple[int, bool]]) -> int:
     error = task.error
     text = "" if error is None else f"{type(error).__name__}: {error}"
     wrong = "" if error else work.wrong(number, task.logs(), task.values)
-    say(ended=number, local=local, pod=task.name, error=text, wrong=wrong,
-        named=isinstance(error, PodtaskError))  # fmt: skip
+    say(
+        ended=number,
+        local=local,
+        pod=task.name,
+        error=text,
+        wrong=wrong,
+        named=isinstance(error, PodtaskError),
+    )
     return 1
 
 
@@ -94,8 +101,14 @@ def sample(finished: int, rests: bool = False) -> None:
     # Those of asyncio's pool stay, as many as were ever wanted at once.
     threads = [each for each in threading.enumerate() if not each.name.startswith("asyncio_")]
     held = [_target(name) for name in os.listdir("/proc/self/fd")]
-    say(finished=finished, rests=rests, memory=pages * os.sysconf("SC_PAGE_SIZE"), threads=len(threads),
-        descriptors=len(held), sockets=sum(each.startswith("socket:") for each in held))  # fmt: skip
+    say(
+        finished=finished,
+        rests=rests,
+        memory=pages * os.sysconf("SC_PAGE_SIZE"),
+        threads=len(threads),
+        descriptors=len(held),
+        sockets=sum(each.startswith("socket:") for each in held),
+    )
 
 
 def _target(descriptor: str) -> str:

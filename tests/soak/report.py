@@ -15,9 +15,7 @@ MORE_HANDLES = 40  # threads or descriptors, of tasks that happen to run when a 
 # that may be of use again are kept for minutes.
 MORE_AT_REST = {"threads": 3, "files": 3, "sockets": 40}
 # How an error says that its pod was killed.
-KILLED = re.compile(
-    r"(TaskError|StartError): .*(deleted|told to stop|killed by|exit code 137)", re.DOTALL
-)
+KILLED = re.compile(r"(TaskError|StartError): .*(deleted|told to stop|killed by|exit code 137)", re.DOTALL)
 
 
 @dataclass
@@ -51,13 +49,19 @@ class Report:
 
     def faults(self, expected: int) -> list[str]:
         """Returns what must not be, a line each; ``expected`` is the number of tasks."""
-        found = [f"task {each['ended']} ({each['pod']}): {each['wrong']}"
-                 for each in self.ended if each["wrong"]]  # fmt: skip
-        found += [f"task {each['ended']} ({each['pod']}), which nobody killed: {each['error']}"
-                  for each in self.failures if each["pod"] not in self.killed]  # fmt: skip
-        found += [f"task {each['ended']}: an error that is not its kill's: {each['error']}"
-                  for each in self.failures if each["pod"] in self.killed
-                  and not (each["named"] and KILLED.match(each["error"]))]  # fmt: skip
+        found = [
+            f"task {each['ended']} ({each['pod']}): {each['wrong']}" for each in self.ended if each["wrong"]
+        ]
+        found += [
+            f"task {each['ended']} ({each['pod']}), which nobody killed: {each['error']}"
+            for each in self.failures
+            if each["pod"] not in self.killed
+        ]
+        found += [
+            f"task {each['ended']}: an error that is not its kill's: {each['error']}"
+            for each in self.failures
+            if each["pod"] in self.killed and not (each["named"] and KILLED.match(each["error"]))
+        ]
         if len({each["ended"] for each in self.ended}) != expected:
             found.append(f"{len(self.ended)} of {expected} tasks ended")
         found += self.left
@@ -72,10 +76,14 @@ class Report:
 
     def _kept(self) -> list[str]:
         """What is held when all tasks have ended, over what was when the first had."""
-        first, *_, last = [{**each, "files": each["descriptors"] - each["sockets"]}
-                           for each in self.samples if each["rests"]]  # fmt: skip
-        return [f"{what} at rest grew from {first[what]} to {last[what]}"
-                for what, more in MORE_AT_REST.items() if last[what] - first[what] > more]  # fmt: skip
+        first, *_, last = [
+            {**each, "files": each["descriptors"] - each["sockets"]} for each in self.samples if each["rests"]
+        ]
+        return [
+            f"{what} at rest grew from {first[what]} to {last[what]}"
+            for what, more in MORE_AT_REST.items()
+            if last[what] - first[what] > more
+        ]
 
     def text(self) -> str:
         """Returns the figures."""
@@ -101,5 +109,7 @@ class Report:
         """The highest of each half of the samples; of memory a high percentile, for peaks pass."""
         values = [each[what] for each in self.samples]
         middle = max(1, len(values) // 2)
-        return tuple(int(statistics.quantiles(half * 2, n=4)[-1]) if what == "memory" else max(half)  # type: ignore[return-value]
-                     for half in (values[:middle], values[middle:]))  # fmt: skip
+        return tuple(
+            int(statistics.quantiles(half * 2, n=4)[-1]) if what == "memory" else max(half)  # type: ignore[return-value]
+            for half in (values[:middle], values[middle:])
+        )

@@ -20,5 +20,8 @@ def test_short_soak(cluster: Any, namespace: str, tmp_path: Path) -> None:
     report = Soak(cluster, namespace, tmp_path, pause=10).run(LOCAL, PODS, at_once=15)
     assert report.faults(LOCAL + PODS) == []
     assert report.disturbances.keys() == {
-        "cuts of all connections", "pods killed", "restarts of the API server", "stops of the client"
-    }  # fmt: skip
+        "cuts of all connections",
+        "pods killed",
+        "restarts of the API server",
+        "stops of the client",
+    }

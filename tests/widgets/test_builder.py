@@ -9,7 +9,7 @@ from podtask import InputError, PodTemplate
 from podtask.presets import pvc
 from podtask_widgets import TemplateBuilder
 
-from tests.ext.seeds import ALL, BASIC, BUCKET, METADATA_ONLY, METRICS, REGISTRY, VOLUME
+from tests.unit.seeds import ALL, BASIC, BUCKET, METADATA_ONLY, METRICS, REGISTRY, VOLUME
 from tests.widgets.user import TITLES, User
 
 
@@ -127,16 +127,12 @@ def test_variable_of_a_secret(user: User) -> None:
     assert user.builder.template.pod_spec["containers"] == [
         {
             "name": "primary",
-            "env": [
-                {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "hf", "key": "token"}}}
-            ],
+            "env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "hf", "key": "token"}}}],
             "envFrom": [{"configMapRef": {"name": "settings"}}],
         }
     ]
     user.choose("Variable 1, from", "value")
-    assert user.builder.template.pod_spec["containers"][0]["env"] == [
-        {"name": "TOKEN", "value": "hf"}
-    ]
+    assert user.builder.template.pod_spec["containers"][0]["env"] == [{"name": "TOKEN", "value": "hf"}]
 
 
 def test_template_is_set_and_observed(user: User) -> None:
@@ -179,14 +175,17 @@ def test_unreadable_text_is_a_problem_of_its_field(user: User) -> None:
 def test_whole_template_in_yaml(user: User) -> None:
     """The last page takes any pod; the other pages show it, and what they do not know is kept."""
     user.open("YAML")
-    user.write("The whole template", "kind: Pod\nspec:\n  newField: 1\n  containers:\n"
-               "  - {name: primary, image: a, newer: [1]}\n")  # fmt: skip
+    user.write(
+        "The whole template",
+        "kind: Pod\nspec:\n  newField: 1\n  containers:\n  - {name: primary, image: a, newer: [1]}\n",
+    )
     user.open("Basics")
     assert user.input("Image").value == "a"
     user.write("Image", "b")
     assert user.builder.template.pod_spec == {
-        "newField": 1, "containers": [{"name": "primary", "image": "b", "newer": [1]}],
-    }  # fmt: skip
+        "newField": 1,
+        "containers": [{"name": "primary", "image": "b", "newer": [1]}],
+    }
     user.open("YAML")
     assert "newer" in user.input("The whole template").value
     user.write("The whole template", "- a list")

@@ -7,10 +7,10 @@ import copy
 import pytest
 from podtask import PodTemplate
 from podtask_widgets.draft import Draft
-from podtask_widgets.opinion import judge
-from podtask_widgets.places import Item, Key, at
+from podtask_widgets.field_refs import Item, Key, at
+from podtask_widgets.validation import judge
 
-from tests.ext.seeds import ALL
+from tests.unit.seeds import ALL
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -49,8 +49,10 @@ def test_cleared_field_leaves_nothing_behind() -> None:
     limit.set("1Gi")
     assert limit.path == "spec.containers[0].resources.limits.memory"
     assert draft.container.get() == {
-        "name": "primary", "newField": 1, "resources": {"limits": {"memory": "1Gi"}},
-    }  # fmt: skip
+        "name": "primary",
+        "newField": 1,
+        "resources": {"limits": {"memory": "1Gi"}},
+    }
     limit.set(None)
     assert draft.container.get() == {"name": "primary", "newField": 1}
 
@@ -81,8 +83,9 @@ def test_problems_have_the_paths_of_their_fields() -> None:
     at(draft.container, "resources", "limits", "memory").set("16GB")
     found = judge(draft)
     assert [each.path for each in found.problems] == [
-        "spec.containers[0].resources.limits.memory", "spec.containers[1].image",
-    ]  # fmt: skip
+        "spec.containers[0].resources.limits.memory",
+        "spec.containers[1].image",
+    ]
     draft.whole["spec"]["containers"][1]["name"] = ""
     assert [each.path for each in judge(draft).problems] == ["spec.containers[1].name"]
     assert judge(draft).template is None

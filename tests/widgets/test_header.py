@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from podtask import PodTemplate, library
+from podtask import PodTemplate
+from podtask.api import resolve
+from podtask.template import store
 from podtask_widgets import TemplateBuilder
 
-from tests.ext.seeds import METRICS
+from tests.unit.seeds import METRICS
 from tests.widgets.user import User
 
 
@@ -20,7 +22,7 @@ def test_saved_by_name(user: User) -> None:
     user.write("Image", "a")
     user.click("Save")
     assert "-t prod" in user.html("pt-said")
-    assert PodTemplate.of(library.saved()["prod"]) == user.builder.template
+    assert PodTemplate.of(store.saved()["prod"]) == user.builder.template
     user.write("Image", "b")
     user.click("Save")
     assert "Save again to replace it" in user.html("pt-said")
@@ -36,9 +38,9 @@ def test_used_for_the_session(user: User) -> None:
         user.click("Use")
         user.open("Basics")
         user.write("Image", "later")
-        assert PodTemplate.of(library.default()).pod_spec["containers"][0]["image"] == "later"
+        assert PodTemplate.of(resolve.default()).pod_spec["containers"][0]["image"] == "later"
     finally:
-        library.use(None)
+        resolve.use(None)
 
 
 def test_problem_stops_saving(user: User) -> None:
@@ -62,6 +64,13 @@ def test_copies(user: User) -> None:
     """The template is offered as YAML, Python, kubectl and Flyte."""
     user.builder.template = METRICS
     shown = user.html("pt-menu")
-    for words in (">YAML<", ">Python<", ">kubectl<", ">Flyte<", "kubectl apply -f -",
-                  "V1ContainerPort", "from flytekit import"):  # fmt: skip
+    for words in (
+        ">YAML<",
+        ">Python<",
+        ">kubectl<",
+        ">Flyte<",
+        "kubectl apply -f -",
+        "V1ContainerPort",
+        "from flytekit import",
+    ):
         assert words in shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from podtask_widgets.kept import VIEW
+from podtask_widgets.static_view import VIEW
 
 from tests.notebook import Kernel
 

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from podtask import PodTemplate, presets
-from podtask.schema import fields
+from podtask.template.schema import fields
 from podtask_widgets import TemplateBuilder
 
 from tests.widgets.user import TITLES, User
@@ -20,10 +20,13 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_s
 QUANTITY = st.sampled_from(["1", "500m", "2Gi"])
 NEWER = st.dictionaries(st.just("aFieldOfTomorrow"), st.lists(TEXT, max_size=2), max_size=1)
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
-    "": TEXT, "int": st.integers(0, 9999), "bool": st.booleans(), "quantity": QUANTITY,
+    "": TEXT,
+    "int": st.integers(0, 9999),
+    "bool": st.booleans(),
+    "quantity": QUANTITY,
     "map": st.dictionaries(WORD, TEXT, min_size=1, max_size=2),
     "quantities": st.dictionaries(st.sampled_from(["cpu", "memory", "nvidia.com/gpu"]), QUANTITY, min_size=1),
-}  # fmt: skip
+}
 DEPTH, MOST = 4, 5
 NAMED = ("Volume", "EnvVar")  # and containers: without a name it is no template
 
@@ -41,11 +44,7 @@ def values(kind: str, depth: int) -> st.SearchStrategy[Any]:
 def _objects(draw: st.DrawFn, kind: str, depth: int) -> dict[str, Any]:
     listed = fields(kind)
     names = [name for name, each in listed.items() if depth or each.rstrip("*") in SCALARS]
-    chosen = (
-        draw(st.lists(st.sampled_from(names), min_size=1, max_size=MOST, unique=True))
-        if names
-        else []
-    )
+    chosen = draw(st.lists(st.sampled_from(names), min_size=1, max_size=MOST, unique=True)) if names else []
     made = {name: draw(values(listed[name], depth - 1)) for name in chosen}
     if kind in NAMED:
         made["name"] = draw(WORD)
@@ -79,9 +78,7 @@ def ways(template: PodTemplate) -> None:
     builder.template = PodTemplate()
     user.write("The whole template", text)
     assert builder.template.to_dict() == wire
-    written = eval(
-        builder.template.to_python(), {"PodTemplate": PodTemplate}
-    )  # form -> code -> form
+    written = eval(builder.template.to_python(), {"PodTemplate": PodTemplate})  # form -> code -> form
     assert TemplateBuilder(written).template.to_dict() == wire
     assert TemplateBuilder(yaml.safe_dump(wire)).template.to_dict() == wire
 
@@ -99,7 +96,8 @@ def test_any_template_comes_back(template: PodTemplate) -> None:
 
 
 PRESETS = {
-    "gpu": presets.gpu(2), "pvc": presets.pvc("claim", "/data", read_only=True),
+    "gpu": presets.gpu(2),
+    "pvc": presets.pvc("claim", "/data", read_only=True),
     "gcs_fuse": presets.gcs_fuse("bucket", "/gcs"),
     "s3": presets.s3("bucket", "/s3", driver="s3.csi.example"),
     "s3 by claim": presets.s3("bucket", "/s3", claim="bucket"),
@@ -112,16 +110,22 @@ PRESETS = {
     "sidecar": presets.sidecar("redis", "redis:7", memory="1Gi", ports=[6379], env={"A": "b"}),
     "native_sidecar": presets.native_sidecar("proxy", "envoy"),
     "init": presets.init("fetch", "alpine/git", command=["git", "clone"]),
-    "spot": presets.spot("gke"), "restricted": presets.restricted(),
+    "spot": presets.spot("gke"),
+    "restricted": presets.restricted(),
     "image_pull_secret": presets.image_pull_secret("regcred"),
     "service_account": presets.service_account("runner"),
-}  # fmt: skip
+}
 
 
 def test_presets_are_all_here() -> None:
     """None is left out."""
-    made = {name for name, each in vars(presets).items() if inspect.isfunction(each)
-            and not name.startswith("_") and each.__annotations__.get("return") == "Preset"}  # fmt: skip
+    made = {
+        name
+        for name, each in vars(presets).items()
+        if inspect.isfunction(each)
+        and not name.startswith("_")
+        and each.__annotations__.get("return") == "Preset"
+    }
     assert made == {name.partition(" ")[0] for name in PRESETS}
 
 

@@ -57,9 +57,7 @@ class User:
     @property
     def state(self) -> str:
         """What stands beside the name."""
-        return str(
-            next(each.description for each in self._visible() if "pt-state" in each._dom_classes)
-        )
+        return str(next(each.description for each in self._visible() if "pt-state" in each._dom_classes))
 
     def html(self, name: str) -> str:
         """Returns the HTML of the first widget with a class."""
@@ -67,24 +65,26 @@ class User:
 
     def notes(self) -> list[str]:
         """Returns what is said to be wrong on the page that is open."""
-        return [each.value for each in self._visible()
-                if {"pt-h", "pt-bad"} <= set(each._dom_classes) and each.value]  # fmt: skip
+        return [
+            each.value
+            for each in self._visible()
+            if {"pt-h", "pt-bad"} <= set(each._dom_classes) and each.value
+        ]
 
     @property
     def _tabs(self) -> Any:
         return next(each for each in _within(self._root) if "pt-tabs" in each._dom_classes)
 
     def _visible(self) -> Iterator[Any]:
-        hidden = {id(box) for place, box in enumerate(self._tabs.children)
-                  if place != self._tabs.selected_index}  # fmt: skip
+        hidden = {
+            id(box) for place, box in enumerate(self._tabs.children) if place != self._tabs.selected_index
+        }
         return _within(self._root, hidden)
 
     def _one(self, name: str, value: str) -> Any:
         found = [each for each in self._visible() if getattr(each, name, None) == value]
         if len(found) != 1:
-            there = sorted(
-                {each.description for each in self._visible() if hasattr(each, "description")}
-            )
+            there = sorted({each.description for each in self._visible() if hasattr(each, "description")})
             raise AssertionError(f"{len(found)} of {value!r}; there: {there}")
         return found[0]
 

@@ -7,21 +7,22 @@ from typing import Any
 
 import ipywidgets as w
 import traitlets
-from podtask import library
+from podtask.api import resolve
+from podtask.config.options import RunOptions
+from podtask.config.settings import merged
 from podtask.errors import InputError, Problem
-from podtask.options import RunOptions
-from podtask.settings import merged
-from podtask.template import PodTemplate
+from podtask.template import store
+from podtask.template.template import PodTemplate
 
-from .check import Verdict, check
-from .coloured import coloured
 from .draft import Draft
-from .entries import focus
 from .header import Header
-from .kept import Kept
-from .opinion import Opinion, judge
+from .list_editors import focus
 from .page import Looks, Page, styled
 from .pages import PARTS, page_of
+from .server_check import Verdict, check
+from .static_view import Kept
+from .validation import Opinion, judge
+from .yaml_view import coloured
 
 STYLE = Path(__file__).with_name("form.css").read_text(encoding="utf-8")
 
@@ -104,10 +105,16 @@ class _Form:
         self._tabs = styled(w.Tab(self._boxes, titles=self._titles()), "pt-tabs")
         self._tabs.observe(lambda _: self._show(), "selected_index")
         self._code = styled(w.HTML(), "pt-code")
-        self.widget = styled(w.VBox([
-            styled(w.HTML(f"<style>{STYLE}{style}</style>"), "pt-hidden"), self._header.widget,
-            styled(w.Box([self._tabs, styled(w.Box([self._code]), "pt-side")]), "pt-body"),
-        ]), "pt")  # fmt: skip
+        self.widget = styled(
+            w.VBox(
+                [
+                    styled(w.HTML(f"<style>{STYLE}{style}</style>"), "pt-hidden"),
+                    self._header.widget,
+                    styled(w.Box([self._tabs, styled(w.Box([self._code]), "pt-side")]), "pt-body"),
+                ]
+            ),
+            "pt",
+        )
         self._tabs.selected_index = 0
         self._show()
         self._refresh()
@@ -167,9 +174,13 @@ class _Form:
             current.judge(self._found())
 
     def _problems(self) -> list[Problem]:
-        unread = [Problem(each.place.path, each.wrong, "")
-                  for number, page in self._pages.items() if self._seen[number] == self._version
-                  for each in page.inputs if each.wrong]  # fmt: skip
+        unread = [
+            Problem(each.place.path, each.wrong, "")
+            for number, page in self._pages.items()
+            if self._seen[number] == self._version
+            for each in page.inputs
+            if each.wrong
+        ]
         return [*unread, *self._found()]
 
     def _found(self) -> list[Problem]:
@@ -177,8 +188,10 @@ class _Form:
 
     def _titles(self) -> tuple[str, ...]:
         counts = [part.count(self._draft) if part.count else 0 for part in PARTS]
-        return tuple(f"{part.title} {count}" if count else part.title
-                     for part, count in zip(PARTS, counts, strict=True))  # fmt: skip
+        return tuple(
+            f"{part.title} {count}" if count else part.title
+            for part, count in zip(PARTS, counts, strict=True)
+        )
 
     def _lead(self) -> None:
         problems = self._problems()
@@ -227,9 +240,9 @@ class _Form:
             return
         replace = self._confirmed == name
         try:
-            path = library.save(name, self._builder.template, library.for_user(), replace)
+            path = store.save(name, self._builder.template, store.for_user(), replace)
         except InputError as error:
-            self._confirmed = name if name in library.saved() else ""
+            self._confirmed = name if name in store.saved() else ""
             more = "Save again to replace it." if self._confirmed else error.do
             self._header.say(f"{error.what}\n{more}", good=False)
             return
@@ -238,9 +251,11 @@ class _Form:
 
     def _use(self) -> None:
         if self._sound("used"):
-            library.use(self._builder)
-            self._header.say("Cells of this session run in this template from now on, with what you "
-                             "still change here.\n%podtask use none ends that.")  # fmt: skip
+            resolve.use(self._builder)
+            self._header.say(
+                "Cells of this session run in this template from now on, with what you "
+                "still change here.\n%podtask use none ends that."
+            )
 
 
 def _given(template: Any) -> tuple[PodTemplate, str]:
@@ -250,8 +265,8 @@ def _given(template: Any) -> tuple[PodTemplate, str]:
     if isinstance(template, str) and "\n" not in template:
         import __main__
 
-        found = library.find(template, vars(__main__), RunOptions.of(**merged({})))
-        return PodTemplate.of(found), Path(template).stem.removeprefix(library.IN_CLUSTER)
+        found = resolve.find(template, vars(__main__), RunOptions.of(**merged({})))
+        return PodTemplate.of(found), Path(template).stem.removeprefix(resolve.IN_CLUSTER)
     return PodTemplate.of(template), ""
 
 

@@ -30,5 +30,7 @@ def menu(texts: Mapping[str, str]) -> str:
         f'<button type="button" data-text="{escape(text)}" onclick="{escape(COPY)}">{escape(words)}</button>'
         for words, text in texts.items()
     )
-    return (f'<details class="pt-copy" onkeydown="{escape(CLOSE)}" onfocusout="{escape(LEFT)}"><summary>Copy</summary>'
-            f"<div>{entries}</div></details>")  # fmt: skip
+    return (
+        f'<details class="pt-copy" onkeydown="{escape(CLOSE)}" onfocusout="{escape(LEFT)}"><summary>Copy</summary>'
+        f"<div>{entries}</div></details>"
+    )

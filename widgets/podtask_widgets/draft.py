@@ -6,9 +6,9 @@ import copy
 from typing import Any
 
 import yaml
-from podtask.template import DEFAULT_CONTAINER, PodTemplate
+from podtask.template.template import DEFAULT_CONTAINER, PodTemplate
 
-from .places import Item, Key, Root, at
+from .field_refs import Item, Key, Root, at
 
 Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where it is built
 
@@ -32,10 +32,9 @@ class Draft:
         """Takes a template's place."""
         self.primary = template.primary_container_name
         self.whole.update(
-            metadata={"labels": dict(template.labels or {}),
-                      "annotations": dict(template.annotations or {})},
+            metadata={"labels": dict(template.labels or {}), "annotations": dict(template.annotations or {})},
             spec=copy.deepcopy(template.pod_spec),
-        )  # fmt: skip
+        )
 
     def field(self, *names: str) -> Key:
         """Returns the place of a field of the pod's spec."""
@@ -48,8 +47,12 @@ class Draft:
             InputError: it is none.
         """
         metadata = self.whole["metadata"]
-        return PodTemplate(copy.deepcopy(self.whole["spec"]), self.primary,
-                           metadata.get("labels"), metadata.get("annotations"))  # fmt: skip
+        return PodTemplate(
+            copy.deepcopy(self.whole["spec"]),
+            self.primary,
+            metadata.get("labels"),
+            metadata.get("annotations"),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what :meth:`PodTemplate.to_dict` would, also where it is no template yet."""
@@ -104,8 +107,11 @@ class Primary:
     def get(self) -> dict[str, Any] | None:
         """Returns the container of that name."""
         listed = self._draft.field("containers").get()
-        named = [each for each in (listed if isinstance(listed, list) else [])
-                 if isinstance(each, dict) and each.get("name") == self._draft.primary]  # fmt: skip
+        named = [
+            each
+            for each in (listed if isinstance(listed, list) else [])
+            if isinstance(each, dict) and each.get("name") == self._draft.primary
+        ]
         if not any(each is self._last for each in named):
             self._last = named[0] if named else None
         return self._last

@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets as w
 import yaml
-from podtask.template import PodTemplate
+from podtask.template.template import PodTemplate
 
 from .clipboard import menu
 from .page import styled
@@ -25,22 +25,31 @@ class Header:
     """
 
     def __init__(
-        self, first: Callable[[], None], check: Callable[[], None], save: Callable[[], None],
+        self,
+        first: Callable[[], None],
+        check: Callable[[], None],
+        save: Callable[[], None],
         use: Callable[[], None],
-    ) -> None:  # fmt: skip
-        self.name = styled(
-            w.Text(description="Name of the template", placeholder="name"), "pt-name"
-        )
+    ) -> None:
+        self.name = styled(w.Text(description="Name of the template", placeholder="name"), "pt-name")
         self._state = styled(w.Button(), "pt-state")
         self._state.on_click(lambda _: first())
         self._copy = styled(w.HTML(), "pt-menu")
         self._said = styled(w.HTML(), "pt-said", "pt-hidden")
-        buttons = [self._button("Check", "Ask the cluster what it thinks of this pod; nothing is created", check),
-                   self._button("Save", "Keep the template under its name", save),
-                   self._button("Use", "Run the cells of this session in it", use, "primary")]  # fmt: skip
-        self.widget = styled(w.VBox([
-            styled(w.Box([self.name, self._state, self._copy, *buttons]), "pt-head"), self._said,
-        ]), "pt-heading")  # fmt: skip
+        buttons = [
+            self._button("Check", "Ask the cluster what it thinks of this pod; nothing is created", check),
+            self._button("Save", "Keep the template under its name", save),
+            self._button("Use", "Run the cells of this session in it", use, "primary"),
+        ]
+        self.widget = styled(
+            w.VBox(
+                [
+                    styled(w.Box([self.name, self._state, self._copy, *buttons]), "pt-head"),
+                    self._said,
+                ]
+            ),
+            "pt-heading",
+        )
 
     def show(self, problems: int, first: str) -> None:
         """Shows the state.
@@ -62,12 +71,17 @@ class Header:
             template: it.
             text: its YAML.
         """
-        whole = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": self.name.value or "pod-template"},
-                 "template": yaml.safe_load(text)}  # fmt: skip
+        whole = {
+            "apiVersion": "v1",
+            "kind": "PodTemplate",
+            "metadata": {"name": self.name.value or "pod-template"},
+            "template": yaml.safe_load(text),
+        }
         kubectl = f"kubectl apply -f - <<'EOF'\n{yaml.safe_dump(whole, sort_keys=False)}EOF\n"
         python = f"from podtask import PodTemplate\n\ntemplate = {template.to_python()}\n"
-        self._copy.value = menu({"YAML": text, "Python": python, "kubectl": kubectl,
-                                 "Flyte": template.to_flyte()})  # fmt: skip
+        self._copy.value = menu(
+            {"YAML": text, "Python": python, "kubectl": kubectl, "Flyte": template.to_flyte()}
+        )
 
     def say(self, text: str, good: bool = True) -> None:
         """Says what came of something, below the head; an empty text takes it away."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .codecs import Codec
-from .places import Place
+from .converters import Codec
+from .field_refs import Place
 
 NOT_HERE = "not for this field: see YAML"
 Options = Sequence[tuple[str, Any]]
@@ -63,9 +63,7 @@ class Text(Input):
 class Choice(Input):
     """One of a few values; another one that the draft has is among them too."""
 
-    def __init__(
-        self, place: Place, widget: Any, options: Options, after: Callable[[], None]
-    ) -> None:
+    def __init__(self, place: Place, widget: Any, options: Options, after: Callable[[], None]) -> None:
         super().__init__(place, widget, after)
         value = place.get()
         self._values = [each for _, each in options]

@@ -9,11 +9,11 @@ from typing import Any
 import ipywidgets as w
 from podtask.errors import Problem
 
-from .codecs import TEXT, Codec
+from .converters import TEXT, Codec
 from .draft import Draft
+from .field_refs import Place
 from .inputs import Choice, Input, Options, Text
-from .names import offer
-from .places import Place
+from .name_suggestions import offer
 
 
 class Looks:
@@ -45,9 +45,12 @@ class Page:
     """
 
     def __init__(
-        self, looks: Looks, draft: Draft, changed: Callable[[], None],
+        self,
+        looks: Looks,
+        draft: Draft,
+        changed: Callable[[], None],
         replace: Callable[[Any], None],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._looks = looks
         self.draft = draft
         self.changed = changed
@@ -57,9 +60,17 @@ class Page:
     # -- inputs ---------------------------------------------------------------------------------
 
     def text(
-        self, place: Place, label: str, codec: Codec = TEXT, *, hint: str = "", kind: str = "",
-        offers: Iterable[str] | None = None, lines: int = 0, after: Callable[[], None] | None = None,
-    ) -> Input:  # fmt: skip
+        self,
+        place: Place,
+        label: str,
+        codec: Codec = TEXT,
+        *,
+        hint: str = "",
+        kind: str = "",
+        offers: Iterable[str] | None = None,
+        lines: int = 0,
+        after: Callable[[], None] | None = None,
+    ) -> Input:
         """Returns an input of text.
 
         Args:

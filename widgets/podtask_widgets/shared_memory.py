@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .draft import Draft
-from .places import Key, at
+from .field_refs import Key, at
 
 WHERE = "/dev/shm"  # noqa: S108  of the pod
 NAME = "shm"

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
-from podtask.detached import detached
+from podtask.api.attach import attach
+from podtask.api.resolve import options
+from podtask.display.background import detached
 from podtask.errors import InputError
-from podtask.handle import Task
-from podtask.library import options
-from podtask.roster import Roster, Row, roster
-from podtask.tasks import attach
+from podtask.lifecycle.task import Task
+from podtask.manage.task_list import Roster, Row, roster
 
-from .kept import Kept
+from .cluster_tasks import after, ask, containers, delete, log
 from .page import styled
-from .there import after, ask, containers, delete, log
+from .static_view import Kept
 
 STYLE = "".join(
     Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("form.css", "tasks.css")
@@ -44,8 +44,10 @@ class TaskList:
         self._where = {"namespace": namespace, "context": context}
         self._options = options({key: value for key, value in self._where.items() if value})
         if self._options.local:
-            raise InputError("Cells run on this machine (local): there is no list of tasks.",
-                             "Give a context, or end PODTASK_BACKEND=local.")  # fmt: skip
+            raise InputError(
+                "Cells run on this machine (local): there is no list of tasks.",
+                "Give a context, or end PODTASK_BACKEND=local.",
+            )
         self.attached: dict[str, Task] = {}
         self._roster: Roster | None = None
         self._known: dict[str, Row] = {}  # by the pod
@@ -60,11 +62,19 @@ class TaskList:
         self._rows = styled(w.VBox([]), "pt-tasks")
         self._tabs = styled(w.Tab([]), "pt-logs", "pt-hidden")
         self._tabs.observe(lambda _: self._read(), "selected_index")
-        self.widget = styled(w.VBox([
-            styled(w.HTML(f"<style>{STYLE}{self._kept.style}</style>"), "pt-hidden"),
-            styled(w.VBox([styled(w.Box([self._title, refresh]), "pt-head"), self._said]), "pt-heading"),
-            self._rows, self._tabs,
-        ]), "pt")  # fmt: skip
+        self.widget = styled(
+            w.VBox(
+                [
+                    styled(w.HTML(f"<style>{STYLE}{self._kept.style}</style>"), "pt-hidden"),
+                    styled(
+                        w.VBox([styled(w.Box([self._title, refresh]), "pt-head"), self._said]), "pt-heading"
+                    ),
+                    self._rows,
+                    self._tabs,
+                ]
+            ),
+            "pt",
+        )
         self.refresh()
 
     def refresh(self) -> None:
@@ -117,9 +127,11 @@ class TaskList:
     def _row(self, row: Row) -> Any:
         name, pod = row.found.called, row.found.name
         end = "Delete" if row.over else "Cancel"
-        buttons = [self._button("Logs", "pt-do", lambda: self._choose(self._known[pod]), name),
-                   self._button("Attach", "pt-do", lambda: self._attach(self._known[pod]), name),
-                   self._button(end, "pt-do", lambda: self._end(self._known[pod]), name)]  # fmt: skip
+        buttons = [
+            self._button("Logs", "pt-do", lambda: self._choose(self._known[pod]), name),
+            self._button("Attach", "pt-do", lambda: self._attach(self._known[pod]), name),
+            self._button(end, "pt-do", lambda: self._end(self._known[pod]), name),
+        ]
         texts = self._texts[pod] = [w.HTML(_cell(each)) for each in row.cells]
         return styled(w.Box([*texts, styled(w.Box(buttons), "pt-acts")]), "pt-task")
 
@@ -159,9 +171,7 @@ class TaskList:
         def show(text: str) -> None:
             words = escape(text) or "<i>nothing yet</i>"
             label = escape(f"Log of {name} of {row.found.called}")
-            box.value = (
-                f'<pre class="pt-pre" tabindex="0" role="region" aria-label="{label}">{words}</pre>'
-            )
+            box.value = f'<pre class="pt-pre" tabindex="0" role="region" aria-label="{label}">{words}</pre>'
 
         ask(log(row.found, name, self._options), show, show)
 
@@ -184,8 +194,11 @@ class TaskList:
         found = row.found
         if row.untaken and self._sure != found.name:
             self._sure = found.name
-            self._say(f"Nobody has taken the result of {found.called}. Delete again to lose it, "
-                      "or attach to have it.", good=False)  # fmt: skip
+            self._say(
+                f"Nobody has taken the result of {found.called}. Delete again to lose it, "
+                "or attach to have it.",
+                good=False,
+            )
             return
 
         def gone(_: object) -> None:

@@ -1,1 +1,6 @@
-"""The only user of the client library and of the network: credentials, REST, watch, streams."""
+"""The Kubernetes API: credentials, requests, watches, events, logs, port-forward and exec.
+
+Only this package imports ``kubernetes`` and ``aiohttp``. It never knows what a task is.
+"""
+
+__all__ = ["client", "events", "exec", "logs", "namespace", "object_names", "own_pod", "refusals", "watch"]

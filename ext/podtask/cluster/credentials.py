@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ClusterError, InputError, nearest
-from .plugins import listening, said
+from .login_program import listening, said
 
 IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 NO_CONTEXT = "in-cluster"  # what is shown in its place where there is no kubeconfig
@@ -82,7 +82,9 @@ def load(context: str | None) -> Access:
                 # By name: the library keeps the KUBECONFIG of its import.
                 config.load_kube_config(files, context=name, client_configuration=settings)
             if heard:  # the login program's failure, which the library goes on without
-                raise ClusterError(f"The credentials of context {name!r} cannot be had: {said(heard[-1])}", LOGIN)  # fmt: skip
+                raise ClusterError(
+                    f"The credentials of context {name!r} cannot be had: {said(heard[-1])}", LOGIN
+                )
             proxy = _proxy_url(config, files, name)
     except config.ConfigException as error:
         raise ClusterError(
@@ -99,10 +101,16 @@ def load(context: str | None) -> Access:
         return found
 
     return Access(
-        settings.host.rstrip("/"), name, namespace, _tls(settings),
-        getattr(settings, "tls_server_name", None), proxy or _proxy(settings.host), headers,
-        settings.refresh_api_key_hook is not None, _digest(settings),
-    )  # fmt: skip
+        settings.host.rstrip("/"),
+        name,
+        namespace,
+        _tls(settings),
+        getattr(settings, "tls_server_name", None),
+        proxy or _proxy(settings.host),
+        headers,
+        settings.refresh_api_key_hook is not None,
+        _digest(settings),
+    )
 
 
 def contexts() -> list[str]:
@@ -124,8 +132,10 @@ def _library() -> Any:
     try:
         from kubernetes import config
     except ImportError as error:
-        raise ClusterError(f"The Kubernetes client library cannot be imported: {error}.",
-                           "Run %pip install -U 'kubernetes>=31,!=36.0.0', restart the kernel; --local needs none.") from None  # fmt: skip
+        raise ClusterError(
+            f"The Kubernetes client library cannot be imported: {error}.",
+            "Run %pip install -U 'kubernetes>=31,!=36.0.0', restart the kernel; --local needs none.",
+        ) from None
     return config
 
 
@@ -141,8 +151,10 @@ def _context(config: Any, wanted: str | None, files: str) -> tuple[str, str]:
     contexts, current = config.list_kube_config_contexts(config_file=files)
     known = {each["name"]: each["context"] for each in contexts or []}
     if wanted is not None and wanted not in known:
-        raise InputError(f"--context: {files} has no context {wanted!r}.{nearest(wanted, known)}",
-                         f"It has: {', '.join(sorted(known))}.")  # fmt: skip
+        raise InputError(
+            f"--context: {files} has no context {wanted!r}.{nearest(wanted, known)}",
+            f"It has: {', '.join(sorted(known))}.",
+        )
     if wanted is None and not current:
         raise InputError(f"No cluster is configured: {files} has no current context.", HELP)
     name = wanted or current["name"]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ClusterError
-from .api import Api, ApiError
+from .client import Api, ApiError
 
 AGAIN_SECONDS = 2.0
 
@@ -31,6 +31,12 @@ class Events:
         self._followers: dict[str, OnEvent] = {}
         self._version = ""  # what the watch has come to; empty where it has not begun
         self._runner: asyncio.Task[None] | None = None
+
+    @classmethod
+    def shared(cls, api: Api, namespace: str) -> Events:
+        """Return the events about the pods of a namespace; one watch for all who ask."""
+        found: Events = api.shared.setdefault(("events", namespace), cls(api, namespace))
+        return found
 
     async def of(self, uid: str) -> list[dict[str, Any]]:
         """Returns all events of a pod, oldest first.
@@ -79,8 +85,12 @@ class Events:
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _follow(self) -> None:
-        params = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": self._version,
-                  "fieldSelector": "involvedObject.kind=Pod"}  # fmt: skip
+        params = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "fieldSelector": "involvedObject.kind=Pod",
+        }
         async with contextlib.aclosing(self._api.lines(self._path, **params)) as lines:
             async for line in lines:
                 change = json.loads(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from .api import Api, ApiError
+from .client import Api, ApiError
 
 STARTING = ("waiting to start: ContainerCreating", "waiting to start: PodInitializing")
 LAGS = (0.2, 0.4, 0.6, 0.8)  # seconds; a kubelet looks at its containers once a second

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ClusterError
-from .api import Api, ApiError
+from .client import Api, ApiError
 
 RETRY = (0.2, 10.0)  # seconds, first and longest
 POLL_SECONDS = 1.0  # where watching is forbidden
@@ -35,6 +35,16 @@ class Watch:
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._runner: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def shared(cls, api: Api, namespace: str, selector: str) -> Watch:
+        """Return the watch of the pods that a label selector finds; one for all who ask."""
+        key = ("pods", namespace, selector)
+        if key not in api.shared:
+            api.shared[key] = watch = cls(api, namespace, selector)
+            api.at_close(watch.stop)
+        found: Watch = api.shared[key]
+        return found
 
     def subscribe(self, name: str, on_pod: OnPod) -> None:
         """Calls ``on_pod`` with each state of a pod from now on; it may not be there yet."""

@@ -1,5 +1,8 @@
-"""The program that runs a cell: standard library only, Python >= 3.9, travels as text.
+"""The program that runs a cell in the pod: a supervisor and a worker.
 
-Nothing in this folder imports anything of podtask outside it: the notebook sends these files to
-the pod, where the image has nothing but Python.
+``bundle.py`` sends these files as text; the image needs nothing but Python 3.9 or later. The
+other modules import the standard library only, and never import anything from outside this
+package.
 """
+
+__all__ = ["bundle", "ipython", "pickler", "podtask_stub", "protocol", "supervisor", "worker"]

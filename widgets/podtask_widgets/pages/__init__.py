@@ -16,8 +16,8 @@ from . import (
     resources,
     scheduling,
     security,
-    text,
     volumes,
+    yaml,
 )
 
 
@@ -39,8 +39,12 @@ class Part:
 
 
 PARTS = (
-    Part("Basics", basics.build, None,
-         ("primary_container_name", "@.name", "@.image", "@.workingDir", "@.ports", "@.command", "@.args")),
+    Part(
+        "Basics",
+        basics.build,
+        None,
+        ("primary_container_name", "@.name", "@.image", "@.workingDir", "@.ports", "@.command", "@.args"),
+    ),
     Part("Resources", resources.build, resources.count, ("@.resources",)),
     Part("Environment", environment.build, environment.count, ("@.env", "@.envFrom")),
     Part("Volumes", volumes.build, volumes.count, ("spec.volumes", "@.volumeMounts")),
@@ -48,8 +52,8 @@ PARTS = (
     Part("Scheduling", scheduling.build, scheduling.count, scheduling.CLAIMS),
     Part("Security", security.build, security.count, security.CLAIMS),
     Part("Metadata", metadata.build, metadata.count, ("metadata",)),
-    Part("YAML", text.build, None, ("",)),
-)  # fmt: skip
+    Part("YAML", yaml.build, None, ("",)),
+)
 
 
 def page_of(path: str, primary: str) -> int:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from podtask.pickles import MINOR
+from podtask.runner.bundle import MINOR
 
-from ..codecs import TEXT
+from ..converters import TEXT
 from ..draft import Draft
-from ..entries import Items
-from ..opinion import PRIMARY_NAME
+from ..field_refs import at
+from ..list_editors import Items
 from ..page import Page
-from ..places import at
+from ..validation import PRIMARY_NAME
 from .container import columns_of_ports, ports
 
-IMAGES = (f"python:{MINOR}-slim", f"python:{MINOR}", "quay.io/jupyter/scipy-notebook:latest",
-          "pytorch/pytorch:latest")  # fmt: skip
+IMAGES = (
+    f"python:{MINOR}-slim",
+    f"python:{MINOR}",
+    "quay.io/jupyter/scipy-notebook:latest",
+    "pytorch/pytorch:latest",
+)
 PULL = (
     ("not set", None),
     ("IfNotPresent", "IfNotPresent"),
@@ -55,4 +59,4 @@ def build(page: Page) -> list[Any]:
         ),
         page.head("Ports", "what the cell itself serves"),
         Items(page, at(container, "ports"), "port", ports(page), columns_of_ports).box,
-    ]  # fmt: skip
+    ]

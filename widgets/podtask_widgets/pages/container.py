@@ -6,14 +6,14 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from podtask.marks import short
+from podtask.manifest.diff import short
 
-from ..codecs import EXACT, WHOLE
-from ..entries import Entry
+from ..converters import EXACT, WHOLE
+from ..field_refs import Key, Place, at
 from ..inputs import NOT_HERE
-from ..names import offer
+from ..list_editors import Entry
+from ..name_suggestions import offer
 from ..page import Page
-from ..places import Key, Place, at
 
 columns_of_ports = "minmax(0,1fr) minmax(0,1.4fr) minmax(0,1fr)"
 columns_of_mounts = "minmax(0,1fr) minmax(0,1.1fr) minmax(0,.95fr) 124px"
@@ -23,8 +23,12 @@ ACCESS = (("as volume", None), ("read and write", False), ("read only", True))
 MISSING = (("not set", None), ("may be missing", True), ("must exist", False))
 Make = Callable[[Entry], list[Any]]
 # How a variable gets its value: its key in the entry, the label, and the kind of object.
-FROM = {"value": "value", "secretKeyRef": "secret", "configMapKeyRef": "config map",
-        "fieldRef": "pod's field"}  # fmt: skip
+FROM = {
+    "value": "value",
+    "secretKeyRef": "secret",
+    "configMapKeyRef": "config map",
+    "fieldRef": "pod's field",
+}
 NAMED = {"secretKeyRef": "secret", "configMapKeyRef": "config map"}
 REFERRED = {"secretRef": "secret", "configMapRef": "config map"}
 
@@ -39,7 +43,7 @@ def ports(page: Page) -> Make:
             page.text(at(entry.place, "containerPort"), said, WHOLE, hint="8080", after=entry.write).widget,
             page.text(at(entry.place, "name"), f"{said}, name", hint="name", after=entry.write).widget,
             page.choice(at(entry.place, "protocol"), f"{said}, protocol", protocols, entry.write).widget,
-        ]  # fmt: skip
+        ]
 
     return make
 
@@ -51,13 +55,15 @@ def mounts(page: Page) -> Make:
         said, place = f"Mount {entry.number}", entry.place
         names = [each.get("name", "") for each in page.draft.field("volumes").get() or []]
         return [
-            page.text(at(place, "name"), f"{said}, volume", hint="volume", offers=names,
-                      after=entry.write).widget,
+            page.text(
+                at(place, "name"), f"{said}, volume", hint="volume", offers=names, after=entry.write
+            ).widget,
             page.text(at(place, "mountPath"), f"{said}, path", hint="/path", after=entry.write).widget,
-            page.text(at(place, "subPath"), f"{said}, path in the volume", hint="sub path",
-                      after=entry.write).widget,
+            page.text(
+                at(place, "subPath"), f"{said}, path in the volume", hint="sub path", after=entry.write
+            ).widget,
             page.choice(at(place, "readOnly"), f"{said}, access", ACCESS, entry.write).widget,
-        ]  # fmt: skip
+        ]
 
     return make
 
@@ -143,9 +149,7 @@ class Value:
         kind = self._source.get()
         if kind == "value":
             return at(self._source.entry, "value")
-        return at(
-            self._source.entry, "valueFrom", kind, "fieldPath" if kind == "fieldRef" else "name"
-        )
+        return at(self._source.entry, "valueFrom", kind, "fieldPath" if kind == "fieldRef" else "name")
 
     @property
     def path(self) -> str:
@@ -204,8 +208,9 @@ def env_from(page: Page) -> Make:
     def make(entry: Entry) -> list[Any]:
         said = f"Source {entry.number}"
         source = Reference(entry.place)
-        name = page.text(Referred(source, "name"), f"{said}, name", hint="name", offers=(),
-                         after=entry.write).widget  # fmt: skip
+        name = page.text(
+            Referred(source, "name"), f"{said}, name", hint="name", offers=(), after=entry.write
+        ).widget
 
         def names() -> None:
             kind = source.get()
@@ -223,7 +228,7 @@ def env_from(page: Page) -> Make:
             name,
             page.text(at(entry.place, "prefix"), f"{said}, prefix", hint="prefix", after=entry.write).widget,
             page.choice(Referred(source, "optional"), f"{said}, when missing", MISSING, entry.write).widget,
-        ]  # fmt: skip
+        ]
 
     return make
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..codecs import WORDS
+from ..converters import WORDS
 from ..draft import Draft
-from ..entries import Entry, Items
+from ..field_refs import at
+from ..list_editors import Entry, Items
 from ..page import Page
-from ..places import at
 from . import container as parts
 
 ROLES = (("runs to its end", None), ("native sidecar", "Always"))
@@ -28,8 +28,7 @@ def build(page: Page) -> list[Any]:
         return item is not draft.container.get()
 
     def new(role: str) -> dict[str, Any]:
-        listed = [each for kind in ("containers", "initContainers")
-                  for each in draft.field(kind).get() or []]  # fmt: skip
+        listed = [each for kind in ("containers", "initContainers") for each in draft.field(kind).get() or []]
         names = {each.get("name") for each in listed}
         name = next(f"{role}-{n}" for n in range(1, 999) if f"{role}-{n}" not in names)
         return {"name": name}
@@ -40,12 +39,23 @@ def build(page: Page) -> list[Any]:
 
     return [
         page.head("Sidecars", "run beside the cell, and are ended with it"),
-        Items(page, draft.field("containers"), "sidecar", lambda entry: _card(page, entry),
-              new=new_sidecar, only=others).box,
+        Items(
+            page,
+            draft.field("containers"),
+            "sidecar",
+            lambda entry: _card(page, entry),
+            new=new_sidecar,
+            only=others,
+        ).box,
         page.head("Init containers", "run before the cell; native sidecars stay up beside it"),
-        Items(page, draft.field("initContainers"), "init container",
-              lambda entry: _card(page, entry), new=lambda: new("init")).box,
-    ]  # fmt: skip
+        Items(
+            page,
+            draft.field("initContainers"),
+            "init container",
+            lambda entry: _card(page, entry),
+            new=lambda: new("init"),
+        ).box,
+    ]
 
 
 def _card(page: Page, entry: Entry) -> list[Any]:
@@ -58,23 +68,30 @@ def _card(page: Page, entry: Entry) -> list[Any]:
         return page.field(page.text(at(place, name), label, hint=hint, after=after, **more))
 
     def bound(part: str, name: str, label: str, hint: str) -> Any:
-        return page.field(page.text(at(place, "resources", part, name), label, hint=hint, after=after))  # fmt: skip
+        return page.field(page.text(at(place, "resources", part, name), label, hint=hint, after=after))
 
-    top = page.box([text("name", f"{noun} {entry.number}"), text("image", "Image", "redis:7"),
-                    page.cross(f"Remove {noun.lower()} {entry.number}", entry.remove)], "pt-top")  # fmt: skip
-    role = [page.field(page.choice(at(place, "restartPolicy"), "Kind", ROLES, after))] if is_init else []  # fmt: skip
+    top = page.box(
+        [
+            text("name", f"{noun} {entry.number}"),
+            text("image", "Image", "redis:7"),
+            page.cross(f"Remove {noun.lower()} {entry.number}", entry.remove),
+        ],
+        "pt-top",
+    )
+    role = [page.field(page.choice(at(place, "restartPolicy"), "Kind", ROLES, after))] if is_init else []
     grid = page.grid(
         text("command", "Command", "the image's", WORDS),
         text("args", "Arguments", "none", WORDS),
-        bound("requests", "cpu", "CPU request", "100m"), bound("limits", "cpu", "CPU limit", "500m"),
+        bound("requests", "cpu", "CPU request", "100m"),
+        bound("limits", "cpu", "CPU limit", "500m"),
         bound("requests", "memory", "Memory request", "256Mi"),
-        bound("limits", "memory", "Memory limit", "512Mi"), *role,
-    )  # fmt: skip
+        bound("limits", "memory", "Memory limit", "512Mi"),
+        *role,
+    )
     lists = [
         ("ports", "port", parts.ports(page), parts.columns_of_ports),
         ("env", "variable", parts.env(page), parts.columns_of_env),
         ("volumeMounts", "mount", parts.mounts(page), parts.columns_of_mounts),
     ]
-    boxes = [Items(page, at(place, name), noun, make, columns).box
-             for name, noun, make, columns in lists]  # fmt: skip
+    boxes = [Items(page, at(place, name), noun, make, columns).box for name, noun, make, columns in lists]
     return [top, grid, page.box(boxes, "pt-lists")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..draft import Draft
-from ..entries import Items
+from ..field_refs import at
+from ..list_editors import Items
 from ..page import Page
-from ..places import at
 from .container import columns_of_env, columns_of_env_from, env, env_from
 
 
@@ -24,6 +24,12 @@ def build(page: Page) -> list[Any]:
         page.head("Variables", "of the primary container"),
         Items(page, at(container, "env"), "variable", env(page), columns_of_env).box,
         page.head("From whole secrets and config maps", "each key becomes a variable"),
-        Items(page, at(container, "envFrom"), "source", env_from(page), columns_of_env_from,
-              new=lambda: {"secretRef": {}}).box,
-    ]  # fmt: skip
+        Items(
+            page,
+            at(container, "envFrom"),
+            "source",
+            env_from(page),
+            columns_of_env_from,
+            new=lambda: {"secretRef": {}},
+        ).box,
+    ]

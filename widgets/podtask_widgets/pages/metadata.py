@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..draft import Draft
-from ..entries import Pairs
+from ..field_refs import at
+from ..list_editors import Pairs
 from ..page import Page
-from ..places import at
 
 
 def count(draft: Draft) -> int:

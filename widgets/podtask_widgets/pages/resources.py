@@ -7,9 +7,9 @@ from typing import Any
 from podtask.presets import gpu
 
 from ..draft import Draft
-from ..entries import Pairs
+from ..field_refs import at, entries, filled
+from ..list_editors import Pairs
 from ..page import Page
-from ..places import at, entries, filled
 from ..shared_memory import SharedMemory
 
 ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "google.com/tpu")
@@ -42,10 +42,20 @@ def build(page: Page) -> list[Any]:
             bound("limits", "ephemeral-storage", "Disk limit", "20Gi"),
         ),
         page.head("Accelerators", "limits of other resources, by name"),
-        Pairs(page, at(resources, "limits"), "resource", ("nvidia.com/gpu", "1"),
-              only=lambda name: "/" in name, offers=ACCELERATORS).box,
+        Pairs(
+            page,
+            at(resources, "limits"),
+            "resource",
+            ("nvidia.com/gpu", "1"),
+            only=lambda name: "/" in name,
+            offers=ACCELERATORS,
+        ).box,
         page.button("Add an NVIDIA GPU, with its toleration and shared memory", add_gpu),
         page.head("Shared memory"),
-        page.grid(page.field(page.text(SharedMemory(page.draft), "Size of /dev/shm", hint="64Mi"),
-                             "Data loaders of frameworks need more than the default 64Mi")),
-    ]  # fmt: skip
+        page.grid(
+            page.field(
+                page.text(SharedMemory(page.draft), "Size of /dev/shm", hint="64Mi"),
+                "Data loaders of frameworks need more than the default 64Mi",
+            )
+        ),
+    ]

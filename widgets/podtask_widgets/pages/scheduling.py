@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from podtask.manifest import QUEUE_LABEL
+from podtask.manifest.labels import QUEUE_LABEL
 
-from ..codecs import WHOLE, YAML
+from ..converters import WHOLE, YAML
 from ..draft import Draft
-from ..entries import Entry, Items, Pairs
+from ..field_refs import at, entries, filled
+from ..list_editors import Entry, Items, Pairs
 from ..page import Page
-from ..places import at, entries, filled
 
 LISTS = ("nodeSelector", "tolerations")
-SINGLE = ("affinity", "priorityClassName", "runtimeClassName", "schedulerName", "activeDeadlineSeconds",
-          "terminationGracePeriodSeconds")  # fmt: skip
+SINGLE = (
+    "affinity",
+    "priorityClassName",
+    "runtimeClassName",
+    "schedulerName",
+    "activeDeadlineSeconds",
+    "terminationGracePeriodSeconds",
+)
 CLAIMS = (*(f"spec.{name}" for name in (*LISTS, *SINGLE)), f"metadata.labels.{QUEUE_LABEL}")
 OPERATORS = (("exists", "Exists"), ("equals", "Equal"), ("not set", None))
-EFFECTS = (("every effect", None), ("NoSchedule", "NoSchedule"), ("NoExecute", "NoExecute"),
-           ("PreferNoSchedule", "PreferNoSchedule"))  # fmt: skip
+EFFECTS = (
+    ("every effect", None),
+    ("NoSchedule", "NoSchedule"),
+    ("NoExecute", "NoExecute"),
+    ("PreferNoSchedule", "PreferNoSchedule"),
+)
 
 
 def count(draft: Draft) -> int:
@@ -32,32 +42,57 @@ def build(page: Page) -> list[Any]:
     """Returns the page's widgets."""
     draft = page.draft
     columns = "minmax(0,1.2fr) minmax(0,.8fr) minmax(0,.7fr) minmax(0,1.15fr)"
-    affinity = page.text(draft.field("affinity"), "Affinity, in YAML", YAML, lines=5,
-                         hint="nodeAffinity:\n  requiredDuringSchedulingIgnoredDuringExecution: ...")  # fmt: skip
+    affinity = page.text(
+        draft.field("affinity"),
+        "Affinity, in YAML",
+        YAML,
+        lines=5,
+        hint="nodeAffinity:\n  requiredDuringSchedulingIgnoredDuringExecution: ...",
+    )
     return [
         page.head("Node selector", "labels that the node must have"),
         Pairs(page, draft.field("nodeSelector"), "selector").box,
         page.head("Tolerations", "of taints that keep others away"),
-        Items(page, draft.field("tolerations"), "toleration", lambda entry: _toleration(page, entry),
-              columns, new=lambda: {"operator": "Exists"}).box,
+        Items(
+            page,
+            draft.field("tolerations"),
+            "toleration",
+            lambda entry: _toleration(page, entry),
+            columns,
+            new=lambda: {"operator": "Exists"},
+        ).box,
         page.head("Rank"),
         page.grid(
             page.field(page.text(draft.field("priorityClassName"), "Priority class", kind="priority class")),
-            page.field(page.text(at(draft.metadata, "labels", QUEUE_LABEL), "Queue", kind="queue"),
-                       "Kueue's, by its label"),
+            page.field(
+                page.text(at(draft.metadata, "labels", QUEUE_LABEL), "Queue", kind="queue"),
+                "Kueue's, by its label",
+            ),
             page.field(page.text(draft.field("runtimeClassName"), "Runtime class", kind="runtime class")),
             page.field(page.text(draft.field("schedulerName"), "Scheduler", hint="default-scheduler")),
         ),
         page.head("Bounds"),
         page.grid(
-            page.field(page.text(draft.field("activeDeadlineSeconds"), "Deadline, in seconds", WHOLE,
-                                 hint="by the options of the run")),
-            page.field(page.text(draft.field("terminationGracePeriodSeconds"), "Grace at the end, in seconds",
-                                 WHOLE, hint="5")),
+            page.field(
+                page.text(
+                    draft.field("activeDeadlineSeconds"),
+                    "Deadline, in seconds",
+                    WHOLE,
+                    hint="by the options of the run",
+                )
+            ),
+            page.field(
+                page.text(
+                    draft.field("terminationGracePeriodSeconds"),
+                    "Grace at the end, in seconds",
+                    WHOLE,
+                    hint="5",
+                )
+            ),
         ),
         page.head("Affinity", "to nodes and to other pods"),
         page.field(affinity, wide=True),
-    ]  # fmt: skip
+    ]
 
 
 def _toleration(page: Page, entry: Entry) -> list[Any]:

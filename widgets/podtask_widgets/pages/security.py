@@ -6,22 +6,25 @@ from typing import Any
 
 from podtask.presets import restricted
 
-from ..codecs import WHOLE
+from ..converters import WHOLE
 from ..draft import Draft
-from ..entries import Entry, Items
+from ..field_refs import Place, at, entries, filled
 from ..inputs import YES_NO
+from ..list_editors import Entry, Items
 from ..page import Page
-from ..places import Place, at, entries, filled
 
-CLAIMS = ("spec.serviceAccountName", "spec.automountServiceAccountToken", "spec.imagePullSecrets",
-          "spec.securityContext", "@.securityContext")  # fmt: skip
+CLAIMS = (
+    "spec.serviceAccountName",
+    "spec.automountServiceAccountToken",
+    "spec.imagePullSecrets",
+    "spec.securityContext",
+    "@.securityContext",
+)
 
 
 def count(draft: Draft) -> int:
     """Returns how many pull secrets there are, and settings of the pod and its primary container."""
-    identity = [
-        draft.field(name) for name in ("serviceAccountName", "automountServiceAccountToken")
-    ]
+    identity = [draft.field(name) for name in ("serviceAccountName", "automountServiceAccountToken")]
     contexts = draft.field("securityContext"), at(draft.container, "securityContext")
     return entries(draft.field("imagePullSecrets"), *contexts) + filled(*identity)
 
@@ -41,10 +44,19 @@ def build(page: Page) -> list[Any]:
         page.replace(draft.template().with_(restricted()))
 
     def secret(entry: Entry) -> list[Any]:
-        return [page.text(at(entry.place, "name"), f"Pull secret {entry.number}", hint="secret",
-                          kind="secret", after=entry.write).widget]  # fmt: skip
+        return [
+            page.text(
+                at(entry.place, "name"),
+                f"Pull secret {entry.number}",
+                hint="secret",
+                kind="secret",
+                after=entry.write,
+            ).widget
+        ]
 
-    account = page.text(draft.field("serviceAccountName"), "Service account", kind="service account", hint="default")  # fmt: skip
+    account = page.text(
+        draft.field("serviceAccountName"), "Service account", kind="service account", hint="default"
+    )
     return [
         page.head("Identity in the cluster"),
         page.grid(

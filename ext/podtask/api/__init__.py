@@ -1,0 +1,7 @@
+"""The Python interface: submit, run, render, ``@podtask.task`` and attach.
+
+This package resolves templates and options, then hands a prepared cell to ``lifecycle``. It never
+parses a command line and never talks to a runner.
+"""
+
+__all__ = ["attach", "decorator", "resolve", "submit"]

@@ -1,0 +1,231 @@
+"""The local backend: the same runner and frames in a process on this machine, no cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from ..manifest.identity import Identity
+from ..manifest.labels import MANAGED_BY
+from ..manifest.render import Rendered, env_of
+from ..runner.bundle import boot_program
+from ..template.template import DEFAULT_CONTAINER
+from .base import ByteStream, Ending, Glimpse, OnPhase
+
+T = TypeVar("T")
+LAST_SECONDS = 1.0  # for a runner that was told to end at once
+LEFT_OUT = {
+    "initContainers": "init containers",
+    "volumes": "volumes",
+    "imagePullSecrets": "image pull secrets",
+    "serviceAccountName": "service account",
+    "nodeSelector": "node selector",
+    "affinity": "affinity",
+    "tolerations": "tolerations",
+    "securityContext": "security context",
+}
+# What every pod has, and what has its meaning here too.
+HERE = {
+    "containers",
+    "restartPolicy",
+    "enableServiceLinks",
+    "automountServiceAccountToken",
+    "activeDeadlineSeconds",
+    "terminationGracePeriodSeconds",
+}
+HERE_TOO = {
+    "name",
+    "image",
+    "command",
+    "args",
+    "env",
+    "envFrom",
+    "resources",
+    "volumeMounts",
+    "terminationMessagePolicy",
+}
+
+
+class SocketStream:
+    """A TCP connection as a ByteStream."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, data: bytes) -> None:
+        """Sends bytes."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def receive(self) -> bytes:
+        """Returns the next bytes, empty at the end."""
+        return await self._reader.read(1 << 20)
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        self._writer.close()
+        with contextlib.suppress(OSError):  # closing a broken connection says so: we know
+            await self._writer.wait_closed()
+
+
+class LocalProcess:
+    """One runner in a child process."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, log: Any) -> None:
+        self.name = name
+        self.way = "local"
+        self.url = f"process {process.pid} on this machine"
+        self._process = process
+        self._port = port
+        self._log = log
+        self._text = b""
+        self._loop = asyncio.get_running_loop()
+        self._exit: asyncio.Future[int] = self._loop.create_future()
+        # Not asyncio's subprocess: its terminate() may take the exit code from its own watcher.
+        threading.Thread(target=self._wait, name=name, daemon=True).start()
+
+    def _wait(self) -> None:
+        code = self._process.wait()
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody asks any more
+            self._loop.call_soon_threadsafe(self._exit.set_result, code)
+
+    @classmethod
+    async def start(cls, rendered: Rendered, identity: Identity, on_phase: OnPhase) -> LocalProcess:
+        """Starts the runner on an inherited listening socket."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        log = tempfile.TemporaryFile()
+        with listener:
+            fd = listener.fileno()
+            env = {
+                **os.environ,
+                **template_env(rendered),
+                "PODTASK_KEY": identity.key,
+                "PODTASK_PORT": f"fd:{fd}",
+                "PODTASK_WAIT": env_of(rendered)["PODTASK_WAIT"],
+            }
+            command = [sys.executable, "-c", boot_program()]
+            process = await asyncio.to_thread(
+                subprocess.Popen,
+                command,
+                env=env,
+                pass_fds=[fd],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            port = listener.getsockname()[1]
+        on_phase("Running", "on this machine")
+        return cls(identity.name, process, port, log)
+
+    async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
+        """Connects; the socket listens since before the process started.
+
+        Raises:
+            OSError: nobody listens any more, or it is not our runner that does.
+        """
+        while True:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
+            stream = SocketStream(reader, writer)
+            try:
+                return await greet(stream)
+            except (ConnectionResetError, BrokenPipeError, asyncio.TimeoutError):
+                # The runner waits for who begins to greet it only for so long, and for the next
+                # one then; this process may have been stopped meanwhile, as a closed laptop is.
+                await stream.close()
+            except BaseException:  # cancelled too: nobody else knows of this stream
+                await stream.close()
+                raise
+
+    async def ended(self) -> Ending:
+        """Waits for the process."""
+        code = await asyncio.shield(self._exit)
+        lines = (await self.logs(None)).strip().splitlines()[-3:]
+        last = f" Its last lines: {' | '.join(lines)}" if lines else ""
+        return Ending(f"The local runner ended with exit code {code}.{last}", "Run the cell again.", code)
+
+    async def delete(self, grace: float | None = None) -> None:
+        """Ends the process: asked twice, so that it ends the cell's, then killed."""
+        for seconds in (5 if grace is None else grace, LAST_SECONDS):
+            if not self._exit.done():
+                self._process.terminate()
+                await asyncio.wait([self._exit], timeout=seconds)
+        if not self._exit.done():
+            self._process.kill()
+            await self._exit
+        if not self._log.closed:
+            self._text = self._read()
+            self._log.close()
+
+    def leave(self) -> None:
+        """Ends the process too: no other kernel finds it."""
+        if not self._exit.done():
+            self._process.terminate()
+
+    async def stopped(self) -> tuple[str, str, bool]:
+        """Returns nothing: whoever ended the process left no word."""
+        return "", "", False
+
+    async def farewell(self) -> None:
+        """Nothing: a local runner has no company."""
+
+    async def why(self) -> str:
+        """Returns whether the process runs."""
+        code = self._process.poll()
+        return "Running on this machine" if code is None else f"ended with exit code {code}"
+
+    async def events(self) -> list[dict[str, Any]]:
+        """Returns nothing: there is no cluster."""
+        return []
+
+    async def glimpse(self) -> Glimpse:
+        """Returns nothing: a local runner has no company."""
+        return Glimpse()
+
+    async def logs(self, container: str | None) -> str:
+        """Returns what the runner has written, the cell's first 3 MiB among it."""
+        return (await self.whole_log()).decode("utf-8", "replace")
+
+    async def whole_log(self) -> bytes:
+        """Returns the same as bytes."""
+        return self._text if self._log.closed else self._read()
+
+    def _read(self) -> bytes:
+        self._log.seek(0)
+        return bytes(self._log.read())
+
+
+def template_env(rendered: Rendered) -> dict[str, str]:
+    """Returns the plain environment variables of the primary container."""
+    return {name: value for name, value in env_of(rendered).items() if not name.startswith("PODTASK_")}
+
+
+def ignored(rendered: Rendered) -> list[str]:
+    """Returns what of the template has no meaning on this machine, in words."""
+    spec = rendered.pod["spec"]
+    found = []
+    sidecars = [c["name"] for c in spec["containers"] if c["name"] != rendered.primary]
+    if sidecars:
+        found.append(f"sidecar{'s' if len(sidecars) > 1 else ''} {', '.join(sidecars)}")
+    found += [words for key, words in LEFT_OUT.items() if spec.get(key)]
+    found += [key for key in spec if spec[key] and key not in LEFT_OUT.keys() | HERE]
+    primary = next(c for c in spec["containers"] if c["name"] == rendered.primary)
+    if primary.get("resources"):
+        found.append("resources")
+    if any("valueFrom" in entry for entry in primary["env"]) or primary.get("envFrom"):
+        found.append("environment from secrets and config maps")
+    found += [f"{key} of the container" for key in primary if key not in HERE_TOO]
+    ours = ("podtask/", MANAGED_BY, DEFAULT_CONTAINER)
+    for kind in ("labels", "annotations"):
+        if not all(key.startswith(ours) for key in rendered.pod["metadata"][kind]):
+            found.append(kind)
+    return found

@@ -1,0 +1,200 @@
+"""The Kubernetes backend: one pod from its creation to its deletion."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from ..cluster.client import Api, ApiError, Broken
+from ..cluster.refusals import denied, refusal
+from ..cluster.watch import Watch
+from ..config.options import AUTO, BATCH, EXEC, FORWARD, RunOptions
+from ..errors import ClusterError, NameTaken
+from ..event_loop import loop
+from ..manifest.diff import dropped
+from ..manifest.labels import KERNEL_LABEL, TASK_LABEL
+from ..manifest.render import Rendered, is_batch
+from .base import OnNote, OnPhase
+from .pod_connect import Reach
+from .pod_delete import Removal
+from .pod_status import PodStatus
+
+LOG_PAUSE = 1.0  # seconds, before a log that ended or broke off is read on
+FAR = 0.02  # seconds of round trip from which connections are opened ahead
+AHEAD = 4
+CREATE_TRIES = 4
+
+
+class Pod:
+    """One pod with the runner in its primary container."""
+
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        rendered: Rendered,
+        on_phase: OnPhase,
+        on_note: OnNote,
+        chosen: str = AUTO,
+    ) -> None:
+        self.name: str = rendered.pod["metadata"]["name"]
+        shows = api.access.kubectl(namespace, "get", "pod", self.name)
+        self.url = f"{api.access.context}/{namespace}/{self.name} ({shows})"
+        self._api = api
+        self._namespace = namespace
+        self._path = f"/api/v1/namespaces/{namespace}/pods"
+        self._rendered = rendered
+        self._on_phase = on_phase
+        self._on_note = on_note
+        self._status = PodStatus(api, namespace, rendered, on_phase, on_note)
+        self._reach = Reach(api, namespace, rendered, self._status, chosen, on_note)
+        self.connect = self._reach.connect
+        self.ended = self._status.ended
+        self.stopped = self._status.stopped
+        self.farewell = self._status.farewell
+        self.why = self._status.why
+        self.events = self._status.events
+        self.glimpse = self._status.glimpse
+        self.logs = self._status.logs
+        self.whole_log = self._status.whole_log
+        self._deleting: asyncio.Task[bool] | None = None
+        self._read = False  # a line of its log: it was allowed once
+        kernel = rendered.pod["metadata"]["labels"][KERNEL_LABEL]
+        self._watch = Watch.shared(api, namespace, f"{KERNEL_LABEL}={kernel}")
+        self._removal = Removal(api, namespace, rendered.pod, self._watch, on_phase)
+
+    @classmethod
+    async def create(cls, rendered: Rendered, options: RunOptions, on_phase: OnPhase, on_note: OnNote) -> Pod:
+        """Creates the pod.
+
+        Raises:
+            NameTaken: by somebody's pod.
+            PodtaskError: there is no cluster, it is not reached, or it refuses; says why.
+        """
+        api = await Api.of(options.context)
+        loop().at_exit(api.close)
+        namespace = options.namespace or api.access.namespace
+        chosen = options.channel if options.channel in (FORWARD, EXEC) else AUTO
+        pod = cls(api, namespace, rendered, on_phase, on_note, chosen)
+        on_phase("Creating", f"in {api.access.context}/{namespace}")
+        pod._watch.subscribe(pod.name, pod._status.take)
+        try:
+            await pod._create()
+        except BaseException:
+            pod._watch.unsubscribe(pod.name)
+            raise
+        pod._watch.created(pod.name)
+        return pod
+
+    @classmethod
+    def adopt(cls, api: Api, namespace: str, found: Rendered, on_phase: OnPhase, on_note: OnNote) -> Pod:
+        """Follows a pod that is there.
+
+        Args:
+            api: the session.
+            namespace: of the pod.
+            found: the pod as it was read.
+            on_phase: called with each phase and sentence.
+            on_note: called with a line for the user.
+        """
+        pod = cls(api, namespace, found, on_phase, on_note)
+        pod._watch.subscribe(pod.name, pod._status.take)
+        pod._watch.was_there(pod.name)
+        return pod
+
+    def leave(self) -> None:
+        """Forgets the pod, which stays."""
+        self._watch.unsubscribe(self.name)
+
+    @property
+    def way(self) -> str:
+        """How its runner is reached: FORWARD, EXEC or BATCH."""
+        return BATCH if is_batch(self._rendered) else self._reach.way
+
+    async def follow_log(self) -> AsyncGenerator[bytes, None]:
+        """Yields the lines of the primary container's log, as it grows, until it ends or breaks off.
+
+        Raises:
+            ClusterError: it may not be read, and never was.
+        """
+        while not (found := self._status.found()).ended and found.phase != "Running":
+            await self._status.changed.wait()
+        log = f"{self._path}/{self.name}/log"
+        try:
+            async with contextlib.aclosing(
+                self._api.lines(log, container=self._rendered.primary, follow="true")
+            ) as lines:
+                async for line in lines:
+                    self._read = True
+                    yield line
+        except ClusterError:
+            pass  # the next one begins anew
+        except ApiError as error:  # others pass: it is not there yet, or not any more
+            if error.code == 403 and not self._read:
+                where = f"{self._api.access.context}/{self._namespace}"
+                raise denied(error.code, error.message, "get", "pods/log", where) from None
+            if error.code in (401, 403):
+                self._reach.tell(error.code)
+        await self._reach.pause(LOG_PAUSE)
+
+    async def delete(self, grace: float | None = None) -> None:
+        """Deletes the pod; gone already is fine, and what was refused is asked for again."""
+        if self._deleting is None or (self._deleting.done() and not self._deleting.result()):
+            self._deleting = asyncio.ensure_future(self._removal.run(grace))
+        await self._deleting
+
+    # -- inside -------------------------------------------------------------------------------------
+
+    async def _create(self) -> None:
+        pause = 0.2
+        for rest in reversed(range(CREATE_TRIES)):
+            try:
+                post = self._api.request("POST", self._path, self._rendered.pod, fieldValidation="Strict")
+                if self._api.round_trip < FAR:
+                    created = await post
+                else:  # by the time the pod has a node, connections are there for the tries
+                    created, _ = await asyncio.gather(post, self._api.warm(AHEAD))
+                self._status.take(created)
+                self._tell_of_dropped(created)
+                return
+            except ApiError as error:
+                if error.code == 409 and await self._is_ours():
+                    return
+                if error.reason == "AlreadyExists":
+                    raise NameTaken(f"A pod {self.name} already exists in {self._namespace}.") from None
+                # A quota that another pod has changed meanwhile is 409 too, and says Conflict.
+                again = error.code >= 500 or error.code == 429 or error.reason == "Conflict"
+                if not again or not rest:
+                    raise refusal(
+                        error.code,
+                        error.message,
+                        error.details,
+                        self._api.access.context,
+                        self._namespace,
+                    ) from None
+                pause = max(pause, error.wait)
+            except ClusterError as error:
+                reached = isinstance(error, Broken) or self._api.round_trip < 1.0
+                if not rest or not reached:  # never reached: do not keep them waiting
+                    raise
+            await asyncio.sleep(pause)
+            pause *= 2
+
+    def _tell_of_dropped(self, created: dict[str, Any]) -> None:
+        """Names what the server has left out: a sidecar without its restartPolicy is another pod."""
+        lost = dropped(self._rendered.pod["spec"], created["spec"], "spec")
+        if lost:
+            self._on_note(f"The cluster drops {', '.join(lost)}: these features are off in it.")
+
+    async def _is_ours(self) -> bool:
+        """Whether the pod of our name is this task's: the reply to an earlier try was lost."""
+        try:
+            pod = await self._api.request("GET", f"{self._path}/{self.name}")
+        except ApiError:  # none of that name, or it may not be read: the first error is the one told
+            return False
+        if pod["metadata"].get("labels", {}).get(TASK_LABEL) != self.name:
+            return False
+        self._status.take(pod)
+        return True

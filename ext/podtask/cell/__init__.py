@@ -1,0 +1,6 @@
+"""The source of a cell: which names it reads and sets, and its IPython syntax.
+
+This package analyzes source text. It never runs it.
+"""
+
+__all__ = ["cell", "ipython_syntax", "scopes", "script_metadata"]

@@ -1,0 +1,155 @@
+"""Which names a statement uses and binds, by the scopes that the compiler sees. Pure."""
+
+from __future__ import annotations
+
+import ast
+import symtable
+from collections.abc import Container, Iterable, Iterator
+
+INNER = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def free_names(source: str) -> set[str]:
+    """Returns the global names that a piece of code and the functions in it read."""
+    return _used(symtable.symtable(source, "<names>", "exec"))
+
+
+def pattern(case: ast.match_case) -> list[ast.stmt]:
+    """Returns statements that read and bind what a case's pattern and guard do."""
+    made: list[ast.stmt] = []
+    for node in ast.walk(case.pattern):
+        if isinstance(node, (ast.MatchValue, ast.MatchClass)):
+            made.append(ast.Expr(node.value if isinstance(node, ast.MatchValue) else node.cls))
+        name = getattr(node, "name", None) or getattr(node, "rest", None)
+        if name:
+            made.append(ast.Assign([ast.Name(name, ast.Store())], ast.Constant(None)))
+    return [*made, ast.Expr(case.guard)] if case.guard else made
+
+
+def names(node: ast.stmt) -> tuple[set[str], set[str]]:
+    """Returns (names used, names bound at the top) of a statement."""
+    text = ast.unparse(ast.fix_missing_locations(node))
+    inlined = _inlined(node)
+    augmented = {
+        each.target.id
+        for each in ast.walk(node)
+        if isinstance(each, ast.AugAssign) and isinstance(each.target, ast.Name)
+    }
+    if any(
+        isinstance(each, (ast.Await, ast.AsyncFor, ast.AsyncWith))
+        or (isinstance(each, ast.comprehension) and each.is_async)
+        for each in ast.walk(node)
+    ):
+        # symtable has no flag for top-level await: look from inside a coroutine instead.
+        wrapped = "async def _():\n " + text.replace("\n", "\n ")
+        inner = symtable.symtable(wrapped, "<names>", "exec").get_children()[0]
+        bound = {each.get_name() for each in inner.get_symbols() if each.is_assigned()}
+        top = {each.get_name() for each in inner.get_symbols() if each.is_referenced()}
+        return (top - inlined) | _used(inner, augmented, inlined, free=True), bound - inlined
+    table = symtable.symtable(text, "<names>", "exec")
+    bound = {each.get_name() for each in table.get_symbols() if each.is_assigned() or each.is_imported()}
+    # The table of the module does not show that a comprehension's walrus binds there.
+    bound |= walruses(node)
+    return _used(table, augmented, inlined), bound - inlined
+
+
+def walruses(node: ast.AST, sure: bool = False, true: bool = False) -> set[str]:
+    """Returns the names that ``:=`` binds in a piece of code.
+
+    Args:
+        node: the piece.
+        sure: only those that are bound whenever it has been evaluated.
+        true: only those that are bound whenever it has turned out true.
+    """
+    if isinstance(node, (ast.Lambda, *DEFINITION)):
+        return set()
+    found = {node.target.id} if isinstance(node, ast.NamedExpr) else set()
+    parts: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    both = true and isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And)
+    if (sure or true) and not both:
+        if isinstance(node, ast.BoolOp):
+            parts = node.values[:1]
+        elif isinstance(node, ast.IfExp):
+            parts = [node.test]
+        elif isinstance(node, ast.Compare):
+            parts = [node.left, node.comparators[0]]
+        elif isinstance(node, ast.Assert):
+            parts = [node.test]
+        elif isinstance(node, INNER):
+            parts = ()  # none may stand in what it goes over
+    for part in parts:
+        found |= walruses(part, sure or (true and not both), both)
+    return found
+
+
+def unsure(node: ast.stmt) -> set[str]:
+    """Returns the names that a statement binds, but not whenever it is executed."""
+    targets = {id(each.target) for each in ast.walk(node) if isinstance(each, ast.NamedExpr)}
+    if not targets:
+        return set()
+    plain = {
+        each.id
+        for each in ast.walk(node)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store) and id(each) not in targets
+    }
+    return walruses(node) - walruses(node, sure=True) - plain
+
+
+def scopes(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
+    """Yields, as statements, the outermost functions and comprehensions of a class's body."""
+    for node in body:
+        if isinstance(node, DEFINITION):
+            yield node
+        elif isinstance(node, INNER):
+            yield ast.Expr(node)
+        elif not isinstance(node, ast.ClassDef):
+            yield from scopes(ast.iter_child_nodes(node))
+
+
+def _inlined(node: ast.AST) -> set[str]:
+    """Returns the targets of comprehensions whose names stand nowhere outside of these."""
+    targets: set[str] = set()
+    outside: set[str] = set()
+    todo: list[ast.AST] = [node]
+    while todo:
+        each = todo.pop()
+        if isinstance(each, ast.Name):
+            outside.add(each.id)
+        if isinstance(each, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+            todo.append(each.generators[0].iter)
+            for inner in ast.walk(each):
+                if isinstance(inner, ast.comprehension):
+                    found = (name for name in ast.walk(inner.target) if isinstance(name, ast.Name))
+                    targets |= {name.id for name in found}
+        else:
+            todo += ast.iter_child_nodes(each)
+    return targets - outside
+
+
+def _used(
+    table: symtable.SymbolTable,
+    augmented: Container[str] = (),
+    inlined: Container[str] = (),
+    free: bool = False,
+) -> set[str]:
+    """Returns the names that a scope and those in it take from the module.
+
+    Args:
+        table: of the scope.
+        augmented: targets of augmented assignments in it.
+        inlined: targets of comprehensions, which from Python 3.12 on show in its own table.
+        free: count free names too: the scope stands for a module.
+    """
+    used = set()
+    for symbol in table.get_symbols():
+        outer = table.get_type() == "module" or symbol.is_global()
+        if (outer or (free and symbol.is_free())) and symbol.is_referenced():
+            if symbol.get_name() in inlined and not symbol.is_declared_global():
+                continue
+            used.add(symbol.get_name())
+        if symbol.is_declared_global() and symbol.get_name() in augmented:
+            used.add(symbol.get_name())  # ``global c; c += 1`` counts as no reference
+    for child in table.get_children():
+        used |= _used(child, augmented, free=free)
+    return used

@@ -1,0 +1,7 @@
+"""The connection between the notebook and a runner: authenticated, resumable frames.
+
+``channel.py`` reads a live stream, ``log_channel.py`` reads a pod's log. This package never opens
+a connection itself (a backend does) and never decodes a pickled value.
+"""
+
+__all__ = ["batch", "channel", "job", "log_channel"]

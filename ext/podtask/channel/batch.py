@@ -1,0 +1,51 @@
+"""Batch mode: where no stream to a pod is allowed, the cell travels with it. Pure.
+
+The runner's program is an argument of the command, the cell and its inputs are an annotation that
+the kubelet writes to a file (downward API). What comes back: see ``readout.py``.
+Sources: https://kubernetes.io/docs/concepts/storage/volumes/#downwardapi; all annotations of an
+object have room for 256 KiB (TotalAnnotationSizeLimitB of the API server).
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+from dataclasses import replace
+
+from ..errors import InputError
+from ..manifest.labels import CELL, MOST, VOLUME
+from ..manifest.render import Rendered
+from ..runner.bundle import MINOR, runner_program
+from .job import Job, frames
+
+FOLDER, FILE = "/var/podtask", "cell"
+
+
+def enclosed(rendered: Rendered, job: Job) -> Rendered:
+    """Returns a pod that brings its cell along.
+
+    Args:
+        rendered: without it.
+        job: the cell.
+
+    Raises:
+        InputError: cell and inputs are too large to travel so.
+    """
+    data = b"".join(frames(job, 0))
+    if len(data) > MOST:
+        raise InputError(
+            f"Cell and inputs have {len(data) / 1e3:,.0f} kB; in batch mode {MOST / 1e3:.0f} kB travel at most.",
+            "Load the data in the cell, or ask for a Role with pods/portforward or pods/exec "
+            "(get and create).",
+        )
+    pod = copy.deepcopy(rendered.pod)
+    pod["metadata"]["annotations"][CELL] = base64.b64encode(data).decode()
+    about = {"path": FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{CELL}']"}}
+    pod["spec"].setdefault("volumes", []).append({"name": VOLUME, "downwardAPI": {"items": [about]}})
+    primary = next(each for each in pod["spec"]["containers"] if each["name"] == rendered.primary)
+    mount = {"name": VOLUME, "mountPath": FOLDER, "readOnly": True}
+    primary.setdefault("volumeMounts", []).append(mount)
+    program = base64.b64encode(runner_program(compiled=False)).decode()
+    part = "command" if "command" in primary else "args"
+    primary[part] = [*primary[part], program, MINOR, f"{FOLDER}/{FILE}"]
+    return replace(rendered, pod=pod)

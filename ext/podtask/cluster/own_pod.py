@@ -1,0 +1,34 @@
+"""The pod in which the notebook itself runs: what its cells start goes with it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ..errors import ClusterError
+from .client import ApiError
+from .credentials import NO_CONTEXT
+from .namespace import place
+
+
+async def notebook_pod(context: str | None, namespace: str | None) -> dict[str, Any] | None:
+    """Returns a reference to the notebook's pod; None outside a cluster, or in another namespace.
+
+    An owner in another namespace is none to Kubernetes: the new pod would be collected at once.
+
+    Args:
+        context: of the kubeconfig, where the new pod goes; None for the current one.
+        namespace: where the new pod goes; None for the context's.
+
+    Raises:
+        PodtaskError: there is no cluster, or its credentials cannot be had.
+    """
+    api, namespace, _ = await place(context, namespace)
+    name = os.environ.get("HOSTNAME", "")
+    if api.access.context != NO_CONTEXT or namespace != api.access.namespace or not name:
+        return None
+    try:
+        pod = await api.request("GET", f"/api/v1/namespaces/{namespace}/pods/{name}")
+    except (ApiError, ClusterError):  # may not be read, or the host's name is not the pod's
+        return None
+    return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": pod["metadata"]["uid"]}

@@ -1,0 +1,6 @@
+"""The options of a run, the types of their values, and the settings beneath them.
+
+This package never reads a template and never makes a request.
+"""
+
+__all__ = ["option_types", "options", "quantities", "settings"]

@@ -1,0 +1,119 @@
+"""Settings: defaults of the options from files and the environment, and where each came from.
+
+Later ones win: the user's file, the project's ``pyproject.toml``, ``PODTASK_*``, the call.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, nearest
+from .options import RunOptions
+
+PREFIX = "PODTASK_"
+OF_A_CALL = {"inputs", "outputs", "dry_run"}  # what belongs to one cell is no setting
+SETTABLE = [field.name for field in fields(RunOptions) if field.name not in OF_A_CALL]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value as the options take it, and where it is from."""
+
+    value: Any
+    origin: str
+
+
+def user_folder() -> Path:
+    """Returns the folder of the user's settings and templates, as the platform has it."""
+    from platformdirs import user_config_path
+
+    return user_config_path("podtask", appauthor=False)
+
+
+def project_folder(start: Path | None = None) -> Path | None:
+    """Returns the nearest folder upwards that has a pyproject.toml or a git repository."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "pyproject.toml").is_file() or (folder / ".git").exists():
+            return folder
+    return None
+
+
+def read(environ: Mapping[str, str] | None = None) -> dict[str, Setting]:
+    """Returns what is set, by the name of its option.
+
+    Raises:
+        InputError: a file is no TOML, or a value is wrong; names the file or the variable.
+    """
+    found: dict[str, Setting] = {}
+    layers: list[tuple[Path, tuple[str, ...]]] = [(user_folder() / "config.toml", ())]
+    project = project_folder()
+    if project is not None:
+        layers.append((project / "pyproject.toml", ("tool", "podtask")))
+    for path, table in layers:
+        for name, value in _table(path, table).items():
+            found[_known(name, str(path))] = Setting(value, str(path))
+    for name, variable, value in _variables(os.environ if environ is None else environ):
+        found[name] = Setting(value, variable)
+    for name, setting in found.items():
+        _check(name, setting)
+    return found
+
+
+def merged(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns options with the settings beneath them."""
+    return {**{name: setting.value for name, setting in read().items()}, **given}
+
+
+def everything() -> dict[str, Setting]:
+    """Returns each option that may be set with its value and where that came from."""
+    defaults = {name: Setting(getattr(RunOptions(), name), "default") for name in SETTABLE}
+    return {**defaults, **read()}
+
+
+def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str, Any]]:
+    if environ.get("PODTASK_BACKEND") == "local":
+        yield "local", "PODTASK_BACKEND", True
+    for name in SETTABLE:
+        variable = PREFIX + name.upper()
+        if environ.get(variable):
+            yield name, variable, environ[variable]
+
+
+def _table(path: Path, table: tuple[str, ...]) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    try:
+        found: Any = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"Cannot read the settings in {path}: {error}", "Mend the file.") from None
+    for part in table:
+        found = found.get(part, {})
+    if not isinstance(found, dict):
+        raise InputError(f"{'.'.join(table)} in {path} is no table.", "Write [tool.podtask].")
+    return found
+
+
+def _known(name: str, origin: str) -> str:
+    option = name.replace("-", "_")
+    if option not in SETTABLE:
+        why = " It belongs to one cell." if option in OF_A_CALL else nearest(option, SETTABLE)
+        raise InputError(f"{origin}: there is no setting {name!r}.{why}", f"Settings: {', '.join(SETTABLE)}.")
+    return option
+
+
+def _check(name: str, setting: Setting) -> None:
+    try:
+        RunOptions.of(**{name: setting.value})
+    except InputError as error:
+        raise InputError(f"{setting.origin}: {error.what}", error.do) from None

@@ -1,0 +1,228 @@
+"""What unfolds under a task's status line, without the kernel: phases, events, sidecars, the pod."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+
+import yaml
+
+from ..backends.base import Glimpse
+from ..frontend import Screen
+from ..lifecycle.task import Task
+from ..template.template import DEFAULT_CONTAINER
+
+SETTLE = 0.5  # seconds between two versions, so that a quick start is one
+GLIMPSE = 1.0  # seconds until sidecars are looked at; doubled each time
+SELDOM = 60.0
+SHORT = 0.05  # a phase below this is not worth a bar
+EVENTS = 20
+HIDDEN = "(not shown: it may be a secret)"
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+# What was unfolded stays so when a newer version takes its place; without scripts nothing is lost.
+KEEP = "(window.podtaskOpen=window.podtaskOpen||{})"
+BAR = "height:.6em;border-radius:2px;background:currentColor;align-self:center;min-width:2px"
+FOLD = "margin-left:1em"
+# A long sentence is as wide as the rows, which are as wide as their phases and bars.
+SAY = "grid-column:1/-1;width:0;min-width:100%;padding-left:1em;box-sizing:border-box"
+TEXT = (
+    "margin:.2em 0 .4em;padding:.4em .8em;overflow:auto;max-height:22em;white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;\
+background:rgba(128,128,128,.12);color:var(--jp-ui-font-color1,inherit);border-radius:4px;font:inherit"
+)
+
+
+class Details:
+    """Keeps them as new as need be.
+
+    Args:
+        task: the task.
+        screen: where it is shown.
+    """
+
+    def __init__(self, task: Task, screen: Screen) -> None:
+        self._task = task
+        self._screen = screen
+        self._made = 0.0
+        self._shown: tuple[int, Glimpse, bool] | None = None
+        self._glimpse = Glimpse()
+        self._asked: concurrent.futures.Future[Glimpse] | None = None
+        self._pause, self._next = GLIMPSE, time.monotonic() + GLIMPSE
+
+    def show(self) -> None:
+        """Shows them where they have changed; called often."""
+        if self._task.local:
+            return  # a process has one phase and no company
+        self._look()
+        done, now = self._task.done(), time.monotonic()
+        state = len(self._task.steps), self._glimpse, done
+        if state != self._shown and (done or now - self._made >= SETTLE):
+            self._shown, self._made = state, now
+            steps = list(merged(self._task.steps))
+            pod, name = self._task.manifest, self._task.name
+            used = amounts(pod, self._task.usage)
+            shown = unfolded(name, steps, done, self._glimpse, pod_text(pod), used)
+            self._screen.details(f"podtask · {words(steps, done)}", shown)
+
+    def _look(self) -> None:
+        """Takes in the last glimpse, and asks for another when it is time."""
+        if self._asked is not None and self._asked.done():
+            if not self._asked.cancelled() and self._asked.exception() is None:
+                self._glimpse = self._asked.result()
+            self._asked = None
+        if self._asked is None and not self._task.done() and time.monotonic() >= self._next:
+            self._asked = self._task.glimpse()
+            self._pause = min(SELDOM, 2 * self._pause)
+            self._next = time.monotonic() + self._pause
+
+
+def pod_text(pod: dict[str, Any]) -> str:
+    """Returns a pod in YAML for a notebook that is saved: without the values of variables.
+
+    Args:
+        pod: a copy, in wire form; may be empty.
+    """
+    if not pod:
+        return ""
+    pod["metadata"].pop("managedFields", None)
+    pod.pop("status", None)
+    for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]:
+        for entry in container.get("env", []):
+            if entry.get("value") and not entry["name"].startswith("PODTASK_"):
+                entry["value"] = HIDDEN
+    return str(yaml.dump(pod, Dumper=DUMPER, sort_keys=False))
+
+
+def amounts(pod: dict[str, Any], usage: dict[str, float]) -> list[tuple[str, str, str, str]]:
+    """Returns what the cell used of what: resource, used, asked for, limit; as text.
+
+    Args:
+        pod: in wire form; may be empty.
+        usage: of the task; empty where nobody knows.
+    """
+    if not pod or not usage:
+        return []
+    name = pod["metadata"]["annotations"][DEFAULT_CONTAINER]
+    own = next(each for each in pod["spec"]["containers"] if each["name"] == name)
+    given = own.get("resources", {})
+    asked, limits = given.get("requests", {}), given.get("limits", {})
+    cpu = f"{usage['cpu']:.1f} s"
+    if usage["seconds"] >= SHORT:
+        cpu += f", {usage['cpu'] / usage['seconds']:.1f} on average"
+    memory = f"{_size(usage['process'])} at most"
+    if usage.get("container", 0) > usage["process"]:  # else it says nothing: shared pages count once
+        memory += f", {_size(usage['container'])} with its files"
+    return [
+        (key, used, str(asked.get(key, "–")), str(limits.get(key, "–")))
+        for key, used in (("cpu", cpu), ("memory", memory))
+    ]
+
+
+def _size(size: float) -> str:
+    return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
+
+
+Step = tuple[str, str, float, float]
+"""Phase, its last sentence, when it began and how long it was, in seconds."""
+
+
+def merged(steps: Iterable[tuple[str, float, float]]) -> Iterable[Step]:
+    """Yields steps: a phase that is said in several ways is one."""
+    last: Step | None = None
+    for text, since, seconds in steps:
+        phase, _, say = text.partition(": ")
+        if last is not None and phase == last[0]:
+            last = phase, say or last[1], last[2], last[3] + seconds
+            continue
+        if last is not None:
+            yield last
+        last = phase, say, since, seconds
+    if last is not None:
+        yield last
+
+
+def words(steps: list[Step], done: bool) -> str:
+    """Returns the phases that took time, in a line; one that goes on has no end yet."""
+    parts = [f"{phase} {seconds:.1f} s" for phase, _, _, seconds in steps[:-1] if seconds >= SHORT]
+    last, _, _, seconds = steps[-1]
+    return " · ".join([*parts, f"{last} {seconds:.1f} s" if done else f"{last} …"])
+
+
+def unfolded(
+    name: str,
+    steps: list[Step],
+    done: bool,
+    glimpse: Glimpse,
+    pod: str,
+    used: list[tuple[str, str, str, str]],
+) -> str:
+    """Returns the details as HTML.
+
+    Args:
+        name: of the task, under which the page keeps whether they are unfolded.
+        steps: its phases.
+        done: whether the last one has ended.
+        glimpse: its events, and what its sidecars wrote.
+        pod: in YAML; may be empty.
+        used: as of :func:`amounts`.
+    """
+    parts = [_waterfall(steps, done), _table(used)]
+    if glimpse.events:
+        parts.append(_fold(name, "events", "\n".join(glimpse.events[-EVENTS:])))
+    parts += [_fold(name, f"last lines of {each}", text) for each, text in glimpse.tails if text]
+    if pod:
+        parts.append(_fold(name, "pod, in YAML", pod))
+    return _details(name, escape(words(steps, done)), "".join(parts))
+
+
+def _waterfall(steps: list[Step], done: bool) -> str:
+    total = max((since + seconds for _, _, since, seconds in steps), default=0.0) or 1.0
+    slowest = max((seconds for *_, seconds in steps), default=0.0)
+    rows = []
+    for number, (phase, say, since, seconds) in enumerate(steps, 1):
+        last = number == len(steps)
+        if seconds < SHORT and not say and not last:
+            continue
+        strong = "font-weight:600" if seconds == slowest else ""
+        left, wide = 100 * since / total, 100 * seconds / total
+        rows.append(
+            f'<span style="{strong}">{escape(phase)}</span>'
+            f'<span style="text-align:right;{strong}">{f"{seconds:.1f} s" if done or not last else "…"}</span>'
+            f'<span style="{BAR};opacity:.55;margin-left:{left:.1f}%;width:{wide:.1f}%"></span>'
+        )
+        if say:
+            rows.append(f'<span style="{SAY}">{escape(say)}</span>')
+    return (
+        '<div style="display:grid;grid-template-columns:max-content max-content minmax(6em,24em);'
+        f'column-gap:1em;white-space:normal;{FOLD}">{"".join(rows)}</div>'
+    )
+
+
+def _table(used: list[tuple[str, str, str, str]]) -> str:
+    if not used:
+        return ""
+    rows = [("", "used", "asked for", "limit"), *used]
+    cells = "".join(f"<span>{escape(text)}</span>" for row in rows for text in row)
+    return (
+        f'<div style="display:grid;grid-template-columns:repeat(4,auto);width:max-content;max-width:100%;'
+        f'column-gap:1em;white-space:normal;margin-top:.4em;{FOLD}">{cells}</div>'
+    )
+
+
+def _fold(name: str, title: str, text: str) -> str:
+    return f'<div style="{FOLD}">{_details(f"{name} {title}", escape(title), _pre(title, text))}</div>'
+
+
+def _pre(title: str, text: str) -> str:
+    return f'<pre tabindex="0" role="region" aria-label="{escape(title)}" style="{TEXT}">{escape(text)}</pre>'
+
+
+def _details(key: str, summary: str, inside: str) -> str:
+    again = f"const d=this.parentNode;d.open=!!{KEEP}[d.dataset.key];this.remove()"
+    return (
+        f'<details style="white-space:normal" data-key="{escape(key)}" '
+        f'ontoggle="{KEEP}[this.dataset.key]=this.open"><summary style="cursor:pointer">{summary}</summary>'
+        f'{inside}<img src="data:," alt="" hidden onerror="{again}"></details>'
+    )

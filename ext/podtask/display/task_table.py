@@ -1,0 +1,96 @@
+"""Many tasks at once: one line each, results in their order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import InputError
+from ..frontend import screen
+from ..lifecycle.task import Task
+from .foreground import interrupts
+from .view import MARKS, TICK
+
+MOST_LINES = 40
+
+
+class Rows:
+    """Starts calls, so many at once, and shows a line for each.
+
+    Args:
+        calls: each submits a task.
+        max_parallel: so many at once.
+
+    Raises:
+        InputError: ``max_parallel`` is not a whole number above zero.
+    """
+
+    def __init__(self, calls: Sequence[Callable[[], Task]], max_parallel: int) -> None:
+        if not hasattr(max_parallel, "__index__") or max_parallel < 1:
+            raise InputError(
+                f"max_parallel={max_parallel!r} is not a whole number above zero.", "Give 1 or more."
+            )
+        self._waiting = list(reversed(calls))
+        self._most = max_parallel
+        self._total = len(calls)
+        self._tasks: list[Task] = []
+        self._screen = screen()
+        self._changed = threading.Event()
+        self._interrupted = False
+
+    def follow(self, return_exceptions: bool) -> list[Any]:
+        """Waits for all; returns their results.
+
+        Raises:
+            BaseException: the first error, unless errors are returned; the others are ended.
+        """
+        first: BaseException | None = None
+        with interrupts(self._on_interrupt):
+            while self._waiting or not all(task.done() for task in self._tasks):
+                self._start()
+                self._show()
+                self._changed.wait(TICK)
+                self._changed.clear()
+                failed = [task.error for task in self._tasks if task.error is not None]
+                if failed and first is None and not return_exceptions:
+                    first = failed[0]
+                    self._stop()
+        self._show()
+        if self._interrupted:
+            raise KeyboardInterrupt
+        if first is not None:
+            raise first
+        return [task.result() if task.error is None else task.error for task in self._tasks]
+
+    def _start(self) -> None:
+        while self._waiting and sum(not task.done() for task in self._tasks) < self._most:
+            task = self._waiting.pop()()
+            task.add_done_callback(lambda _: self._changed.set())
+            self._tasks.append(task)
+
+    def _stop(self) -> None:
+        self._waiting.clear()
+        for task in self._tasks:
+            task.abandon()
+
+    def _on_interrupt(self, number: int) -> None:
+        self._interrupted = True
+        self._waiting.clear()
+        for task in self._tasks:
+            if not task.done():
+                (task.interrupt if number == 1 else task.abandon)()
+
+    def _show(self) -> None:
+        lines = [_line(place, task) for place, task in enumerate(self._tasks)]
+        if len(lines) > MOST_LINES:  # those that still run, and how many have ended
+            lines = [line for line, task in zip(lines, self._tasks, strict=True) if not task.done()]
+        done = sum(task.done() for task in self._tasks)
+        self._screen.status("\n".join([*lines[:MOST_LINES], f"{done} of {self._total} done"]))
+
+
+def _line(place: int, task: Task) -> str:
+    mark = MARKS.get(task.status, "✗" if task.done() else "○")
+    if task.done():
+        return f"{mark} {place} · {task.name} · {task.status} · {task.seconds:.1f} s"
+    return f"{mark} {place} · {task.name} · {task.phase} · {task.phase_seconds:.0f} s"

@@ -1,0 +1,53 @@
+"""Errors of a cell as IPython shows them: the cell's frames only, in its own colours."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ..pickling.exceptions import BaseExceptionGroup_
+
+
+def render_in(shell: Any, error: BaseException, note: str) -> None:
+    """Makes IPython show just the cell's frames of an error, in its own colours and form."""
+    shown = error.__traceback__
+
+    def render() -> list[str]:
+        lines = shell.InteractiveTB.structured_traceback(type(error), error, shown, tb_offset=0)
+        if not hasattr(error, "add_note"):
+            lines.append(note)
+        return list(lines)
+
+    if isinstance(error, (SyntaxError, BaseExceptionGroup_)):
+        _show_once(shell, error, note)
+        return
+    try:
+        error._render_traceback_ = render  # type: ignore[attr-defined]
+    except AttributeError:
+        pass  # an exception with __slots__: the longer traceback is shown
+
+
+def _show_once(shell: Any, error: BaseException, note: str) -> None:
+    """Shows the next error of this class ourselves: IPython asks no ``_render_traceback_`` there."""
+    import traceback
+
+    shown = error.__traceback__
+    before = shell.custom_exceptions, shell.CustomTB
+
+    def show(shell: Any, kind: Any, value: Any, found: Any, tb_offset: Any = None) -> list[str]:
+        shell.custom_exceptions, shell.CustomTB = before
+        value.with_traceback(shown)
+        # For %tb and %debug, as after any other error.
+        sys.last_type, sys.last_value, sys.last_traceback = kind, value, shown
+        setattr(sys, "last_exc", value)  # noqa: B010 -- Python 3.12's name
+        if isinstance(value, SyntaxError):
+            frames = traceback.extract_tb(shown)
+            lines = shell.SyntaxTB.structured_traceback(kind, value, frames)
+        else:
+            lines = "".join(traceback.format_exception(value)).splitlines()
+        if note and not hasattr(value, "add_note"):
+            lines.append(note)
+        shell._showtraceback(kind, value, lines)  # noqa: SLF001 -- IPython's one way, a kernel's too
+        return list(lines)
+
+    shell.set_custom_exc((type(error),), show)

@@ -1,0 +1,94 @@
+"""The three loops that follow a task (status, channel, deadline): the first to end decides."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from ..backends.base import Ending, Placement
+from ..channel.job import Verdict
+from ..errors import ClusterError
+from ..event_loop import unheard
+from .interfaces import Talk
+
+AWAY_SECONDS, AGAIN_SECONDS = 60.0, 1.0
+LAST_WORDS_SECONDS = 2.0  # for frames under way when the status says "ended"
+
+
+async def race(
+    placement: Placement,
+    channel: Talk,
+    cancelled: asyncio.Event,
+    deadline: Coroutine[Any, Any, None],
+) -> Verdict | Ending | None:
+    """Returns the verdict, how the runner ended without one, or None: it was cancelled.
+
+    Args:
+        placement: its status is one loop.
+        channel: the other one.
+        cancelled: set by the user.
+        deadline: raises when the time is over, and ends with nothing else.
+
+    Raises:
+        PodtaskError: the deadline's, or the channel's.
+    """
+    talk = asyncio.ensure_future(channel.run())
+    status = asyncio.ensure_future(placement.ended())
+    stop = asyncio.ensure_future(cancelled.wait())
+    loops = {talk, status, stop, late := asyncio.ensure_future(deadline)}
+    try:
+        await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+        if status.done() and not talk.done() and channel.reconnects >= 0:
+            # Frames may still be on their way; the verdict is what they say.
+            await asyncio.wait({talk}, timeout=LAST_WORDS_SECONDS)
+        if talk.done() and isinstance(talk.exception(), OSError):
+            # A local runner that nobody answers at has ended, and its status says how.
+            await asyncio.wait(loops - {talk}, return_when=asyncio.FIRST_COMPLETED)
+        elif talk.done():
+            verdict = await _explained(talk.result(), placement)
+            await placement.farewell()
+            return verdict
+        if stop.done():
+            return None
+        if status.done():
+            return status.result()
+        late.result()
+        raise AssertionError("a deadline ends with an error")
+    finally:
+        for each in loops:
+            each.cancel()
+            unheard(each)  # the first to end has decided
+
+
+async def left(placement: Placement, channel: Talk, cancelled: asyncio.Event) -> Verdict | None:
+    """Returns the verdict that a runner has left in its log, as nobody came for it in time.
+
+    Args:
+        placement: of the runner.
+        channel: what was heard of it so far.
+        cancelled: set by the user.
+
+    Raises:
+        ClusterError: the log is not reached, for as long as an API server takes to restart.
+    """
+    end = time.monotonic() + AWAY_SECONDS
+    while True:
+        try:
+            verdict = channel.last(await placement.whole_log())
+        except ClusterError:
+            if cancelled.is_set() or time.monotonic() > end:
+                raise
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(cancelled.wait(), AGAIN_SECONDS)
+        else:
+            return verdict and await _explained(verdict, placement)
+
+
+async def _explained(verdict: Verdict, placement: Placement) -> Verdict:
+    """Adds who has stopped the pod."""
+    if verdict.end["status"] == "terminated":
+        verdict.stopped = await placement.stopped()
+    return verdict

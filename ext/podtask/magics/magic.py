@@ -1,0 +1,128 @@
+"""``%%podtask``: a cell runs in a pod."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+
+from ..errors import InputError, PodtaskError
+from .arguments import parser, read
+from .commands import Session, run, usage
+
+if TYPE_CHECKING:  # %load_ext stays cheap: the rest comes with the first cell
+    from ..cell.cell import Cell
+    from ..config.options import RunOptions
+    from ..lifecycle.outcome import Outcome
+    from ..lifecycle.task import Task
+    from .dry_run import Preview
+
+
+@magics_class
+class PodtaskMagics(Magics):
+    """The magics of podtask."""
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._session = Session(shell.user_ns, self._follow)
+
+    @cell_magic
+    def podtask(self, line: str, cell: str) -> Preview | Task | None:
+        """Runs the cell; the help text below is made of the list of options."""
+        shell: Any = self.shell
+        options = self._options(line)
+        made = _cell(shell, cell)
+        if options.dry_run:
+            from .dry_run import Preview
+
+            return Preview.of(options, self._session.last, made.source)
+        from ..lifecycle.prepare import prepare
+        from ..lifecycle.start import Fresh
+        from ..lifecycle.task import Task
+
+        task = Task(Fresh(prepare(made, options, shell.user_ns)))
+        self._session.ran = shell.user_ns["_task"] = task
+        if options.name and options.name.isidentifier():
+            shell.user_ns[options.name] = task
+        if options.detach:
+            from ..display.background import detached
+
+            detached().show(task, options.name or "_task")
+            return task
+        self._follow(task, made)
+        return None
+
+    @line_magic("podtask")
+    def command(self, line: str) -> None:
+        """Runs a command; the help text below is made of the list of commands."""
+        run(self._session, line)
+
+    command.__doc__ = usage()
+    podtask.__doc__ = parser().format_help()
+
+    def _follow(self, task: Task, made: Cell | None = None) -> None:
+        from ..display.foreground import Foreground
+        from ..display.view import show_result
+        from ..frontend import screen
+
+        shell: Any = self.shell
+        shell.user_ns["_task"] = task
+        view = Foreground(task, screen(), "_task")
+        view.shows_result = True
+        outcome = view.follow()
+        shell.user_ns.update(outcome.values)
+        if view.bundle is not None:
+            show_result(shell, view.bundle, outcome)
+        view.show_late()
+        _raise_error(shell, task, made, outcome)
+
+    def _options(self, line: str) -> RunOptions:
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError as error:
+            raise UsageError(
+                f"%%podtask: {error} in: {line}\nQuotes come in pairs here, as in a shell."
+            ) from None
+        from ..api.resolve import options
+
+        return options(read(words), self._session.names)
+
+
+def _cell(shell: Any, cell: str) -> Cell:
+    from ..cell.cell import Cell
+
+    raw, skip = _place(shell, cell)
+    filename = shell.compile.cache(raw, shell.displayhook.prompt_count)
+    try:
+        return Cell.of(cell, filename, skip, shell.transform_cell, shell.compile.flags)
+    except SyntaxError as error:
+        from ..display.tracebacks import render_in
+
+        render_in(shell, error.with_traceback(None), "")
+        raise
+
+
+def _raise_error(shell: Any, task: Task, made: Cell | None, outcome: Outcome) -> None:
+    from ..display.tracebacks import render_in
+
+    if outcome.error is not None:
+        if not isinstance(outcome.error, PodtaskError):
+            render_in(shell, outcome.error, f"in {task.where}")
+        raise outcome.error
+    if outcome.missing:
+        raise InputError(
+            f"-o {', '.join(outcome.missing)}: the cell never set it.",
+            f"Names it set: {', '.join(made.writes) or 'none'}." if made else "",
+        )
+
+
+def _place(shell: Any, cell: str) -> tuple[str, int]:
+    """Returns the notebook's whole cell and how many lines stand above this magic's body."""
+    history = shell.history_manager.input_hist_raw
+    raw = str(history[-1]) if history else ""
+    body = cell.rstrip("\n")
+    if body and raw.rstrip("\n").endswith(body):
+        return raw, raw.rstrip("\n")[: -len(body)].count("\n")
+    return "%%podtask\n" + cell, 1

@@ -1,0 +1,125 @@
+"""A process beside a task's cell, in one of its containers."""
+
+from __future__ import annotations
+
+import codecs
+import queue
+import sys
+from collections.abc import Callable, Sequence
+
+from ..cluster.client import Api, ApiError
+from ..cluster.exec import STATUS, STDERR
+from ..cluster.refusals import denied
+from ..config.options import RunOptions
+from ..errors import ClusterError, InputError
+from ..event_loop import loop
+from ..manifest.task_pod import Found
+from .lookup import look_up
+
+LOGIN = "command -v bash >/dev/null && exec bash; exec sh"
+END = ("", b"")
+
+
+def run(name: str, container: str | None, command: Sequence[str], options: RunOptions) -> int:
+    """Runs a command without input, prints what it writes as it comes; returns its exit code.
+
+    Args:
+        name: of the task, or of its pod.
+        container: the primary one where none is named.
+        command: its words.
+        options: say which cluster and namespace.
+
+    Raises:
+        PodtaskError: there is no such task, container or program, the container does not run, or
+            commands may not be run in it.
+    """
+    told: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
+    done = loop().start(_execute(name, container, command, options, lambda *out: told.put(out)))
+    done.add_done_callback(lambda _: told.put(END))
+    texts = {each: codecs.getincrementaldecoder("utf-8")("replace") for each in ("stdout", "stderr")}
+    try:
+        last = "\n"
+        # Printed by the caller's thread, so that it lands in its cell.
+        for stream, data in iter(told.get, END):
+            text = texts[stream].decode(data)
+            getattr(sys, stream).write(text)
+            last = text[-1:] or last
+        if last != "\n":
+            print()
+    finally:
+        done.cancel()  # where an interrupt came
+    return done.result()
+
+
+async def terminal(name: str, container: str | None, options: RunOptions) -> str:
+    """Returns the line of kubectl that opens a shell in a task's container, for a terminal.
+
+    Raises:
+        PodtaskError: there is no such task or container, or it has ended.
+    """
+    api, namespace, found = await _running(name, options)
+    return api.access.kubectl(
+        namespace,
+        "exec",
+        "-it",
+        found.name,
+        "-c",
+        found.container(container),
+        "--",
+        "sh",
+        "-c",
+        LOGIN,
+    )
+
+
+async def _execute(
+    name: str,
+    container: str | None,
+    command: Sequence[str],
+    options: RunOptions,
+    on_output: Callable[[str, bytes], None],
+) -> int:
+    api, namespace, found = await _running(name, options)
+    chosen = found.container(container)
+    try:
+        process = await api.relay(namespace, found.name, chosen, list(command))
+    except ApiError as error:
+        where = f"{api.access.context}/{namespace}"
+        if error.code != 403:
+            raise denied(error.code, error.message, "create", "pods/exec", where) from None
+        raise ClusterError(
+            f"You may not run commands in the pods of {where} (verbs get and create, resource pods/exec).",
+            "Ask for a Role with them, or name another namespace with -n.",
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"No command can be run in container {chosen!r} of {found.name}: {error}",
+            f"It does not run, it seems: %podtask why {name}",
+        ) from None
+    say = ""
+    try:
+        async for channel, data in process.written():
+            if channel == STATUS:
+                say = data.decode("utf-8", "replace")
+            else:
+                on_output("stderr" if channel == STDERR else "stdout", data)
+    except OSError as error:
+        raise ClusterError(
+            f"The connection to {command[0]!r} in {found.name} broke: {error}",
+            "It may go on there: look, and run it again.",
+        ) from None
+    finally:
+        await process.close()
+    if not say.isdecimal():
+        raise InputError(
+            f"{command[0]!r} was not run in container {chosen!r} of {found.name}: {say}",
+            "Has the image such a program? Its path may help.",
+        )
+    return int(say)
+
+
+async def _running(name: str, options: RunOptions) -> tuple[Api, str, Found]:
+    api, namespace, found, _ = await look_up(name, options)
+    if found.over:
+        raise InputError(f"{found.name} has ended: {found.state}.", f"%podtask logs {name} shows its output.")
+    return api, namespace, found

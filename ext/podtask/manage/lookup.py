@@ -1,0 +1,39 @@
+"""A task of the cluster, found by its name."""
+
+from __future__ import annotations
+
+from ..cluster.client import Api, ApiError
+from ..cluster.namespace import place
+from ..cluster.refusals import denied
+from ..config.options import RunOptions
+from ..errors import InputError
+from ..manifest.labels import NAME_LABEL
+from ..manifest.task_pod import SELECTOR, Found
+
+
+async def look_up(name: str, options: RunOptions) -> tuple[Api, str, Found, list[str]]:
+    """Returns the session, the namespace, the task of that name, and others of the same name.
+
+    Args:
+        name: of a pod, or the user's for the task; of several, the newest is meant.
+        options: say which cluster and namespace.
+
+    Raises:
+        PodtaskError: there is none, or it may not be read.
+    """
+    api, namespace, where = await place(options.context, options.namespace)
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    try:
+        listed = await api.request("GET", path, labelSelector=f"{SELECTOR},{NAME_LABEL}={name}")
+        pods = [Found(pod) for pod in listed["items"]]
+        if not pods:
+            pods = [Found(await api.request("GET", f"{path}/{name}"))]
+    except ApiError as error:
+        if error.code in (400, 404):
+            raise InputError(
+                f"There is no task {name!r} in {where}.",
+                "Its result was taken, or it was deleted; %podtask list shows what is there.",
+            ) from None
+        raise denied(error.code, error.message, "list", "pods", where) from None
+    pods.sort(key=lambda each: each.pod["metadata"]["creationTimestamp"], reverse=True)
+    return api, namespace, pods[0], [each.name for each in pods[1:]]

@@ -1,0 +1,41 @@
+"""Names of the objects in the cluster and namespace that options name: for Tab and the form."""
+
+from __future__ import annotations
+
+from ..cluster import object_names
+from ..cluster.client import Api
+from ..config.options import RunOptions
+from ..manifest.task_pod import SELECTOR, Found
+
+TASK = "task"  # tasks have a name beside that of the pod
+
+
+def known_names(kind: str, options: RunOptions) -> list[str]:
+    """Return the names that are known now; ask for newer ones in the background.
+
+    Args:
+        kind: of ``object_names.PATHS``, "context" or "task"; any other kind has no names.
+        options: say which cluster and namespace.
+    """
+    where = options.context, options.namespace
+    if kind == TASK:
+        return object_names.names(kind, *where, _read_tasks)
+    if kind == "context" or kind in object_names.PATHS:
+        return object_names.names(kind, *where)
+    return []
+
+
+def read_names(kind: str, options: RunOptions) -> list[str]:
+    """Return the names of a kind when the API server has answered.
+
+    Args:
+        kind: of ``object_names.PATHS``.
+        options: say which cluster and namespace.
+    """
+    return object_names.answered(kind, options.context, options.namespace)
+
+
+async def _read_tasks(api: Api, namespace: str) -> list[str]:
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    listed = await api.request("GET", path, labelSelector=SELECTOR)
+    return sorted({Found(pod).called for pod in listed["items"]})

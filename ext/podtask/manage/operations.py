@@ -1,0 +1,94 @@
+"""What commands ask of the cluster about tasks: the list, a log, the end of one, a clean-up."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from dataclasses import dataclass
+
+from ..cluster.client import ApiError
+from ..cluster.logs import log as log_of
+from ..cluster.namespace import delete_pod, place
+from ..cluster.refusals import denied
+from ..config.options import RunOptions
+from ..errors import InputError
+from ..manifest.identity import user
+from ..runner.supervisor.log_record import MARK
+from .lookup import look_up
+from .task_list import all_tasks
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What was removed, and what was not.
+
+    Args:
+        deleted: names of pods.
+        kept: tasks with a result that nobody has taken.
+    """
+
+    deleted: list[str]
+    kept: list[str]
+
+
+async def log(name: str, container: str | None, options: RunOptions) -> str:
+    """Returns the log of a task's container, of the primary one where none is named.
+
+    Raises:
+        PodtaskError: there is no such task or container, or its log may not be read.
+    """
+    api, namespace, found, _ = await look_up(name, options)
+    chosen = found.container(container)
+    path = f"/api/v1/namespaces/{namespace}/pods/{found.name}"
+    try:
+        text = await log_of(api, path, chosen)
+    except ApiError as error:
+        if error.code in (400, 404):
+            raise InputError(
+                f"Container {chosen!r} of {found.name} has no log yet.",
+                f"%podtask why {name} says what it waits for.",
+            ) from None
+        raise denied(error.code, error.message, "get", "pods/log", namespace) from None
+    return "\n".join(line for line in text.splitlines() if not line.startswith(MARK))
+
+
+async def end(name: str, options: RunOptions, finished: bool, force: bool = False) -> str:
+    """Deletes a task's pod, with the grace that it has; returns the pod's name.
+
+    Args:
+        name: of the task, or of its pod.
+        options: say which cluster and namespace.
+        finished: whether one that has ended is meant too.
+        force: whether without its grace, and without a word of its node.
+
+    Raises:
+        PodtaskError: there is none, it has ended, or it may not be deleted.
+    """
+    api, namespace, found, _ = await look_up(name, options)
+    if found.over and not finished:
+        raise InputError(
+            f"{found.name} has ended: {found.state}.",
+            f"%podtask attach {name} takes its result, %podtask delete {name} removes it.",
+        )
+    await delete_pod(api, namespace, found.name, force)
+    return found.name
+
+
+async def sweep(options: RunOptions) -> Swept:
+    """Removes this user's finished pods but for those whose result waits, which have their time.
+
+    Raises:
+        PodtaskError: nobody knows who asks, there is no cluster, or pods may not be listed or deleted.
+    """
+    if not user():
+        raise InputError(
+            "Which tasks are yours is not known: this process has no user's name.",
+            "Set USER, here and where tasks are submitted.",
+        )
+    api, namespace, where = await place(options.context, options.namespace)
+    now = dt.datetime.now(dt.timezone.utc)
+    mine = [each for each in await all_tasks(api, namespace, where) if each.over and each.user == user()]
+    kept = [each for each in mine if each.waits and each.idle(now) <= options.keep]
+    gone = [each for each in mine if each not in kept]
+    await asyncio.gather(*(delete_pod(api, namespace, each.name) for each in gone))
+    return Swept([each.name for each in gone], [each.called for each in kept])

@@ -1,0 +1,68 @@
+"""What earlier kernels left: told to who comes back, and removed when nobody does."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable
+
+from ..cluster.namespace import delete_pod, place
+from ..config.options import RunOptions
+from ..errors import PodtaskError
+from ..event_loop import loop
+from ..manifest.identity import KERNEL, user
+from ..manifest.task_pod import Found
+from .task_list import all_tasks
+
+_looked: set[tuple[object, str, str]] = set()
+
+
+async def look(options: RunOptions, notebook: str, note: Callable[[str], None]) -> None:
+    """Names what is there of this notebook, and removes what is past its time; once a kernel.
+
+    Beside the cell, which does not wait for it.
+
+    Args:
+        options: say which cluster and namespace, and how long finished pods are kept.
+        notebook: marks the notebook's pods; empty for no notebook.
+        note: called with a line for the user.
+
+    Raises:
+        PodtaskError: there is no cluster, or its credentials cannot be had.
+    """
+    api, namespace, _ = await place(options.context, options.namespace)
+    once = (asyncio.get_running_loop(), api.access.context, namespace)
+    if once not in _looked:
+        _looked.add(once)
+        loop().background(_look(options, notebook, note))
+
+
+async def _look(options: RunOptions, notebook: str, note: Callable[[str], None]) -> None:
+    api, namespace, where = await place(options.context, options.namespace)
+    try:
+        pods = await all_tasks(api, namespace, where)
+        for line in news(pods, notebook):
+            note(line)
+        now = dt.datetime.now(dt.timezone.utc)
+        for each in pods:
+            if each.over and user() and each.user == user() and each.idle(now) > options.keep:
+                await delete_pod(api, namespace, each.name)
+    except PodtaskError:
+        return  # news of others are worth no error; the next kernel tries again
+
+
+def news(pods: list[Found], notebook: str) -> list[str]:
+    """Returns what to tell of a notebook's earlier tasks, a line each."""
+    ours = [each for each in pods if notebook and each.notebook == notebook and each.kernel != KERNEL]
+    run, wait = [each for each in ours if not each.over], [each for each in ours if each.waits]
+    found = []
+    if run:
+        what = "tasks of this notebook still run" if len(run) > 1 else "task of this notebook still runs"
+        found.append(f"{len(run)} {what}: {_names(run)} (%podtask attach NAME, or cancel NAME)")
+    if wait:
+        found.append(f"ended, the result not taken: {_names(wait)} (%podtask attach NAME)")
+    return found
+
+
+def _names(tasks: list[Found]) -> str:
+    return ", ".join(each.called for each in tasks)

@@ -1,0 +1,172 @@
+"""The list of tasks in a namespace, as text and as HTML that needs no widgets and no kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..cluster.client import Api, ApiError
+from ..cluster.namespace import place
+from ..cluster.refusals import denied
+from ..config.options import RunOptions
+from ..errors import ClusterError
+from ..manifest.task_pod import SELECTOR, WAITS, Found
+from ..runner.supervisor.log_record import MARK
+
+AT_ONCE = 16  # logs that are read at the same time
+LONGEST = 60  # characters of a last line
+WAITING = ", waits"  # behind the state of a cell that has ended, whose runner is there
+COLUMNS = ("name", "state", "age", "pod", "last line")
+CELL = "padding:2px 12px 2px 0;text-align:left;vertical-align:top;white-space:nowrap"
+TABLE = "font:12px/1.5 var(--jp-code-font-family,monospace);border-collapse:collapse"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task.
+
+    Args:
+        found: its pod.
+        state: in a word or three.
+        age: seconds since it was submitted.
+        last: the last line of its output.
+    """
+
+    found: Found
+    state: str
+    age: float
+    last: str
+
+    @property
+    def untaken(self) -> bool:
+        """Whether its cell has ended, and the result is still for who comes."""
+        return self.found.waits or self.state.endswith(WAITING)
+
+    @property
+    def over(self) -> bool:
+        """Whether its cell runs no more."""
+        return self.found.over or self.untaken
+
+    @property
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """What the columns show."""
+        return (self.found.called, self.state, duration(self.age), self.found.name, self.last)
+
+
+class Roster(Sequence[Row]):
+    """The tasks of a namespace, the newest first.
+
+    Args:
+        rows: a task each.
+        where: context/namespace.
+    """
+
+    def __init__(self, rows: list[Row], where: str) -> None:
+        self._rows = rows
+        self._where = where
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: int) -> Row:  # type: ignore[override]  # of slices nobody has need
+        return self._rows[place]
+
+    def __repr__(self) -> str:
+        if not self._rows:
+            return self._none
+        table = [self._heads, *self._lines()]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in table
+        )
+
+    def _repr_html_(self) -> str:
+        if not self._rows:
+            return f"<div>{html.escape(self._none)}</div>"
+        lines = [_line("th", self._heads), *(_line("td", line) for line in self._lines())]
+        return f'<table style="{TABLE}">{"".join(lines)}</table>'
+
+    @property
+    def _none(self) -> str:
+        return f"No tasks in {self._where}."
+
+    @property
+    def _several(self) -> bool:
+        return len({row.found.user for row in self._rows}) > 1
+
+    @property
+    def _heads(self) -> tuple[str, ...]:
+        return ("user", *COLUMNS) if self._several else COLUMNS
+
+    def _lines(self) -> Iterator[tuple[str, ...]]:
+        for row in self._rows:
+            yield (row.found.user or "-", *row.cells) if self._several else row.cells
+
+
+async def roster(options: RunOptions) -> Roster:
+    """Returns the tasks of a namespace; from the background loop.
+
+    Raises:
+        PodtaskError: there is no cluster, or pods may not be listed.
+    """
+    api, namespace, where = await place(options.context, options.namespace)
+    pods = await all_tasks(api, namespace, where)
+    now, few = dt.datetime.now(dt.timezone.utc), asyncio.Semaphore(AT_ONCE)
+
+    async def row(found: Found) -> Row:
+        async with few:
+            last = await _last_line(api, namespace, found)
+        state = found.state
+        if last.startswith(WAITS) and not found.over:
+            state, last = f"{last.removeprefix(WAITS).partition(')')[0]}{WAITING}", ""
+        return Row(found, state, found.age(now), last[-LONGEST:])
+
+    return Roster(list(await asyncio.gather(*map(row, pods))), where)
+
+
+async def all_tasks(api: Api, namespace: str, where: str) -> list[Found]:
+    """Returns the tasks' pods, the newest first.
+
+    Raises:
+        ClusterError: they may not be listed, or the API server is not reached.
+    """
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    try:
+        listed = await api.request("GET", path, labelSelector=SELECTOR)
+    except ApiError as error:
+        raise denied(error.code, error.message, "list", "pods", where) from None
+    pods = [Found({"apiVersion": "v1", "kind": "Pod", **pod}) for pod in listed["items"]]
+    return sorted(pods, key=lambda each: str(each.pod["metadata"]["creationTimestamp"]), reverse=True)
+
+
+def duration(seconds: float) -> str:
+    """Returns a duration in one unit or two: ``42s``, ``5m``, ``3h10m``, ``2d``."""
+    minutes = int(seconds) // 60
+    if minutes < 1:
+        return f"{max(0, int(seconds))}s"
+    if minutes < 60:
+        return f"{minutes}m"
+    if minutes < 24 * 60:
+        return f"{minutes // 60}h{minutes % 60}m" if minutes % 60 else f"{minutes // 60}h"
+    return f"{minutes // (24 * 60)}d"
+
+
+async def _last_line(api: Api, namespace: str, found: Found) -> str:
+    if found.waits:
+        return ""  # the record is behind it
+    path = f"/api/v1/namespaces/{namespace}/pods/{found.name}/log"
+    try:
+        text = await api.text(path, container=found.primary, tailLines="3", limitBytes="65536")
+    except (ApiError, ClusterError):  # none yet, or not allowed: the list is worth having without
+        return ""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(MARK)]
+    return lines[-1] if lines else ""
+
+
+def _line(tag: str, cells: Sequence[str]) -> str:
+    shown = "".join(f'<{tag} style="{CELL}">{html.escape(cell)}</{tag}>' for cell in cells)
+    return f"<tr>{shown}</tr>"

@@ -1,0 +1,220 @@
+"""The source of a notebook's functions and classes, for a pod with another minor version.
+
+Byte code of another minor version crashes the interpreter, so there definitions travel as the
+text that the cells had, each before what needs it.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+import sys
+import types
+from collections.abc import Callable, Iterable
+from typing import Any, NewType, ParamSpec, TypeVar
+
+from ..cell.scopes import free_names
+from ..errors import InputError
+from ..runner.pickler import Nowhere, Packer
+from .ipython_names import is_hidden
+
+Source = tuple[str, str]  # text, filename
+NAMED = (types.FunctionType, types.BuiltinFunctionType, type, TypeVar, ParamSpec, NewType)
+
+
+def in_order(
+    values: dict[str, Any], namespace: dict[str, Any], python: str
+) -> list[tuple[str, Source | None]]:
+    """Returns (name, source) of all that must be sent, each after what it needs.
+
+    Args:
+        values: name -> value of what the cell reads.
+        namespace: the notebook's globals.
+        python: minor version of the pod.
+
+    Raises:
+        InputError: a definition's source cannot be had, or is not enough.
+    """
+    order = _Order(namespace, python)
+    for name, value in values.items():
+        order.take(name, value)
+    return order.sorted()
+
+
+class _Order:
+    def __init__(self, namespace: dict[str, Any], python: str) -> None:
+        self._namespace = namespace
+        self._python = python
+        self._sources: dict[str, Source | None] = {}
+        self._before: dict[str, set[str]] = {}
+        self._uses: dict[str, set[str]] = {}
+
+    def take(self, name: str, value: Any) -> None:
+        if name in self._sources:
+            return
+        self._sources[name] = None
+        self._before[name], self._uses[name] = set(), set()
+        defined = _defined(value)
+        if isinstance(value, types.ModuleType):
+            self._sources[name] = _imported(name, value.__name__, "")
+        elif defined is None:
+            self._data(name, value)
+        elif defined.__module__ != "__main__":
+            self._sources[name] = _imported(name, defined.__module__, defined.__qualname__)
+        else:
+            self._definition(name, defined)
+
+    def sorted(self) -> list[tuple[str, Source | None]]:
+        found: dict[str, Source | None] = {}
+        entered: set[str] = set()
+        called: set[str] = set()
+
+        def visit(name: str) -> None:
+            if name in entered:
+                return  # a circle: the first one met goes last
+            entered.add(name)
+            for other in sorted(self._before[name]):
+                call(other)
+            found[name] = self._sources[name]
+
+        def call(name: str) -> None:
+            """Visits what a definition reads, and what that needs when it runs: a decorator does."""
+            if name in called:
+                return
+            called.add(name)
+            for other in sorted(self._uses[name]):
+                call(other)
+            visit(name)
+
+        for name in self._sources:
+            visit(name)
+        return list(found.items())
+
+    def _data(self, name: str, value: Any) -> None:
+        """Notes the notebook's classes and functions that a value refers to."""
+        try:
+            with Packer(Nowhere(), self._namespace, plain=True) as packer:
+                packer.dump(value)
+        except Exception:  # noqa: BLE001 -- said with its place when it is packed in earnest
+            return
+        for each in packer.types:
+            if getattr(each, "__module__", None) == "__main__" and not inspect.ismodule(each):
+                root = each.__qualname__.partition(".")[0]
+                if root in self._namespace:
+                    self._before[name].add(root)
+                    self.take(root, self._namespace[root])
+
+    def _definition(self, name: str, value: Any) -> None:
+        own = value.__name__
+        source, filename = self._source_of(name, value)
+        at_once, names = _at_definition(source), free_names(source)
+        for used in sorted(names - {own}):
+            if used in self._namespace and not is_hidden(used, self._namespace):
+                self._uses[name].add(used)
+                if used in at_once:
+                    self._before[name].add(used)
+                self.take(used, self._namespace[used])
+        if name != own and own != "<lambda>":
+            source += f"\n{name} = {own}"
+        self._sources[name] = (source, filename)
+
+    def _source_of(self, name: str, value: Any) -> Source:
+        """Returns the source of a function or class, at its own line numbers."""
+        function = isinstance(inspect.unwrap(value), types.FunctionType)
+        found = _function_source(value) if function else _class_source(value)
+        ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        if found is None:
+            raise InputError(
+                f"{name} cannot be sent from Python {ours} to {self._python}: its source was not found.",
+                "Define it in a cell of this notebook, or use an image with the notebook's Python.",
+            )
+        closure = getattr(inspect.unwrap(value), "__closure__", None)
+        if closure and value.__code__.co_freevars != ("__class__",):
+            raise InputError(
+                f"{name} cannot be sent from Python {ours} to {self._python}: it was made inside "
+                f"another function and keeps its {', '.join(value.__code__.co_freevars)}.",
+                "Make it in the cell, or use an image with the notebook's Python.",
+            )
+        return found
+
+
+def _defined(value: Any) -> Any:
+    """Returns the function or class that a value is, or wraps (``lru_cache``); None for data.
+
+    A variable of types is known by its name, too: to pickle it is no data.
+    """
+    if isinstance(value, NAMED):
+        return value
+    wrapped = getattr(value, "__wrapped__", None)
+    return value if isinstance(wrapped, types.FunctionType) else None
+
+
+def _imported(name: str, module: str, attribute: str) -> Source:
+    path = f".{attribute}" if attribute else ""
+    text = f"import importlib; {name} = importlib.import_module({module!r}){path}"
+    return text, "<podtask imports>"
+
+
+def _at_definition(source: str) -> set[str]:
+    """Returns the names that a definition reads while it is made: defaults, decorators, bases."""
+    found: set[str] = set()
+
+    def visit(nodes: Iterable[ast.AST | None]) -> None:
+        for node in nodes:
+            if isinstance(node, ast.Name):
+                found.add(node.id)
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                visit([*node.decorator_list, node.args, node.returns])
+            elif isinstance(node, ast.Lambda):
+                visit([node.args])
+            elif node is not None:
+                visit(ast.iter_child_nodes(node))
+
+    visit([ast.parse(source)])
+    return found
+
+
+def _function_source(value: Any) -> Source | None:
+    try:
+        lines, start = inspect.getsourcelines(value)
+    except (OSError, TypeError):
+        return None
+    filename = inspect.unwrap(value).__code__.co_filename
+    return "\n" * (start - 1) + inspect.cleandoc("\n" + "".join(lines)), filename
+
+
+def _class_source(value: type | TypeVar | ParamSpec | NewType) -> Source | None:
+    """Returns the newest cell's definition of a class; ``inspect`` knows modules only.
+
+    A statement, or a call that makes one (``P = namedtuple("P", "x y")``).
+    """
+    own = value.__name__
+
+    def of_name(node: ast.stmt) -> bool:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            return any(isinstance(each, ast.Name) and each.id == own for each in node.targets)
+        return isinstance(node, ast.ClassDef) and node.name == own
+
+    for filename, entry in reversed(list(linecache.cache.items())):
+        text = "".join(entry[2]) if len(entry) == 4 else ""
+        found = _statement(text, of_name) if own in text else None
+        if found is not None:
+            return found, filename
+    return None
+
+
+def _statement(text: str, wanted: Callable[[ast.stmt], bool]) -> str | None:
+    if text.startswith("%%"):  # a cell of ours, whose first line is no Python
+        text = "\n" + text.partition("\n")[2]
+    try:
+        body = ast.parse(text).body
+    except SyntaxError:
+        return None
+    for node in reversed(body):
+        if wanted(node):
+            decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+            first = min([node.lineno, *(each.lineno for each in decorators)])
+            lines: list[str] = text.splitlines(keepends=True)[first - 1 : node.end_lineno]
+            return "\n" * (first - 1) + "".join(lines).rstrip("\n")
+    return None

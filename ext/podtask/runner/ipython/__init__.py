@@ -1,0 +1,6 @@
+"""Replacements for IPython in an image that has none: display, ``get_ipython``, shell commands.
+
+This package never imports the real IPython.
+"""
+
+__all__ = ["display", "modules", "shell", "shell_command"]

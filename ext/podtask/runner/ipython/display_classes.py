@@ -1,0 +1,240 @@
+"""The classes of ``IPython.display`` that cells use, for an image that has no IPython.
+
+Loaded when something imports IPython and there is none.
+"""
+
+import base64
+import functools
+import importlib
+import json
+import mimetypes
+import os
+from typing import Any, Dict, Optional, Tuple, Type
+
+Options = Dict[str, Any]
+
+
+def fetched(source: str) -> bytes:
+    """Returns the bytes of a file or of an address."""
+    if source.startswith(("http://", "https://")):
+        from urllib.request import urlopen
+
+        with urlopen(source) as answer:  # noqa: S310 -- an address that the user gave
+            return bytes(answer.read())
+    with open(os.path.expanduser(source), "rb") as file:
+        return file.read()
+
+
+class DisplayObject:
+    """Data with the way it is shown.
+
+    Args:
+        data: the text or bytes; a text that names an address is fetched.
+        url: where the data is.
+        filename: a file in the pod.
+        metadata: for the notebook.
+    """
+
+    mime = "text/plain"
+
+    def __init__(
+        self,
+        data: Any = None,
+        url: Optional[str] = None,
+        filename: Any = None,
+        metadata: Optional[Options] = None,
+    ) -> None:
+        if url is None and isinstance(data, str) and data.startswith(("http://", "https://")):
+            url, data = data, None
+        if data is None and (url or filename):
+            raw = fetched(os.fspath(url or filename))
+            data = raw if isinstance(self, Image) else raw.decode()
+        self.data = data
+        self.url = url
+        self.filename = filename
+        self.metadata = metadata or {}
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Tuple[Options, Options]:
+        return {self.mime: self.data}, {self.mime: self.metadata} if self.metadata else {}
+
+    def __repr__(self) -> str:
+        return f"<IPython.core.display.{type(self).__name__} object>"
+
+    def __reduce__(self) -> Any:
+        # In the notebook it is IPython's own, made of what this one was made of. cloudpickle
+        # takes a class by its name only where its module was imported.
+        importlib.import_module(type(self).__module__)
+        return functools.partial(type(self), **self.made_of()), ()
+
+    def made_of(self) -> Options:
+        """Returns the arguments of IPython's class of this name that give the same."""
+        return {"data": self.data, "metadata": self.metadata or None}
+
+
+class Pretty(DisplayObject):
+    """Plain text."""
+
+    def __repr__(self) -> str:
+        return str(self.data)
+
+
+class HTML(DisplayObject):
+    """HTML."""
+
+    mime = "text/html"
+
+    def _repr_html_(self) -> Any:
+        return self.data
+
+    def __html__(self) -> Any:
+        return self.data
+
+
+class Markdown(DisplayObject):
+    """Markdown."""
+
+    mime = "text/markdown"
+
+
+class Latex(DisplayObject):
+    """LaTeX with its dollars."""
+
+    mime = "text/latex"
+
+
+class Math(Latex):
+    """LaTeX that is set as a formula."""
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Tuple[Options, Options]:
+        return {self.mime: "$\\displaystyle %s$" % str(self.data).strip("$")}, {}
+
+
+class SVG(DisplayObject):
+    """A drawing; of a document, the element of the drawing."""
+
+    mime = "image/svg+xml"
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        if self.data is not None:
+            from xml.dom import minidom
+
+            found = minidom.parseString(self.data).getElementsByTagName("svg")  # noqa: S318 -- the user's own
+            self.data = found[0].toxml() if found else self.data
+
+
+class JSON(DisplayObject):
+    """A value that JSON can say, or its text."""
+
+    mime = "application/json"
+
+    def __init__(
+        self, data: Any = None, *args: Any, expanded: bool = False, root: str = "root", **more: Any
+    ) -> None:
+        super().__init__(data, *args, **more)
+        if isinstance(self.data, str):
+            self.data = json.loads(self.data)
+        self._given = {"expanded": expanded, "root": root}
+        self.metadata = {**self._given, **self.metadata}
+
+    def made_of(self) -> Options:
+        return {**super().made_of(), **self._given}
+
+
+class Javascript(DisplayObject):
+    """A script for the notebook's page."""
+
+    mime = "application/javascript"
+
+
+class Code(DisplayObject):
+    """Source; shown as it is, for there may be nothing here to colour it."""
+
+    def __init__(self, data: Any = None, *args: Any, language: Any = None, **more: Any) -> None:
+        super().__init__(data, *args, **more)
+        self.language = language
+
+    def made_of(self) -> Options:
+        return {**super().made_of(), "language": self.language}
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Tuple[Options, Options]:
+        import html
+
+        return {"text/html": f"<pre><code>{html.escape(str(self.data))}</code></pre>"}, {}
+
+    def __repr__(self) -> str:
+        return str(self.data)
+
+
+class Image(DisplayObject):
+    """A picture: bytes, a file of the pod, or an address (kept as one unless ``embed``)."""
+
+    def __init__(
+        self,
+        data: Any = None,
+        url: Optional[str] = None,
+        filename: Any = None,
+        format: Optional[str] = None,  # noqa: A002 -- IPython's name
+        embed: Optional[bool] = None,
+        width: Optional[int] = None,
+        height: Optional[int] = None,
+        metadata: Optional[Options] = None,
+        alt: Optional[str] = None,
+    ) -> None:
+        if isinstance(data, (str, os.PathLike)):
+            text = os.fspath(data)
+            url, filename = (text, filename) if text.startswith("http") else (url, text)
+            data = None
+        sizes = {"width": width, "height": height, "alt": alt}
+        more = {name: value for name, value in sizes.items() if value is not None}
+        linked = url is not None and not embed and data is None
+        super().__init__(b"" if linked else data, url, filename, {**more, **(metadata or {})})
+        self.embed = not linked
+        self._sizes = more
+        guess = mimetypes.guess_type(str(url or filename or ""))[0]
+        if guess is None or not guess.startswith("image/"):
+            guess = f"image/{kind_of(self.data)}"
+        self.mime = f"image/{format.lower().replace('jpg', 'jpeg')}" if format else guess
+
+    def made_of(self) -> Options:
+        given = {"data": self.data} if self.embed else {"url": self.url}
+        return {**given, **self._sizes, "format": self.mime.partition("/")[2]}
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Tuple[Options, Options]:
+        if not self.embed:
+            import html
+
+            words = {"src": self.url, **self._sizes}
+            said = " ".join(f'{name}="{html.escape(str(value))}"' for name, value in words.items())
+            return {"text/html": f"<img {said}/>"}, {}
+        return {self.mime: base64.b64encode(self.data).decode("ascii")}, (
+            {self.mime: self.metadata} if self.metadata else {}
+        )
+
+
+def kind_of(data: bytes) -> str:
+    """Returns what kind of picture some bytes are, by how they begin."""
+    if data[:3] == b"\xff\xd8\xff":
+        return "jpeg"
+    if data[:4] == b"GIF8":
+        return "gif"
+    return "webp" if data[8:12] == b"WEBP" else "png"
+
+
+SHOWN: Tuple[Type[DisplayObject], ...] = (
+    DisplayObject,
+    Pretty,
+    HTML,
+    Markdown,
+    Latex,
+    Math,
+    SVG,
+    JSON,
+    Javascript,
+    Code,
+    Image,
+)
+
+
+for each in SHOWN:
+    each.__module__ = "IPython.core.display"

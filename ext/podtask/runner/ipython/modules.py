@@ -1,0 +1,85 @@
+"""The stand-in modules of IPython, for an image that has none, and the functions that show things.
+
+What is not here says so by name.
+"""
+
+import types
+from typing import Any, Dict, Optional
+
+from .display import DisplayHandle, Front
+from .display_classes import SHOWN, DisplayObject
+from .shell import get_ipython
+from .shell_command import SList
+
+Options = Dict[str, Any]
+
+
+def module(name: str, front: Front) -> types.ModuleType:
+    """Returns the stand-in of one of IPython's modules."""
+    made = types.ModuleType(name)
+    made.__path__ = []  # a package: what is missing below it is missing by name
+    names: Options = {"get_ipython": get_ipython}
+    if name.startswith(("IPython.display", "IPython.core.display")):
+        names = {each.__name__: each for each in SHOWN}
+        names.update(display_functions(front), TextDisplayObject=DisplayObject)
+    elif name == "IPython":
+        names.update(version_info=(9, 0, 0), __version__="9.0.0", display=front.display)
+    elif name == "IPython.utils.text":
+        names = {"SList": SList}
+    made.__dict__.update(names)
+
+    def missing(wanted: str) -> Any:
+        if wanted.startswith("__"):
+            raise AttributeError(wanted)
+        raise ImportError(
+            f"{name}.{wanted}: this image has no IPython; what stands there for it knows "
+            f"{', '.join(sorted(names))}. Choose an image with IPython, or --pip ipython."
+        )
+
+    made.__dict__["__getattr__"] = missing
+    return made
+
+
+def display_functions(front: Front) -> Options:
+    """Returns the functions of ``IPython.display`` that show something."""
+
+    def update_display(obj: Any, *, display_id: str, **options: Any) -> None:
+        front.display(obj, display_id=display_id, update=True, **options)
+
+    def publish_display_data(
+        data: Options, metadata: Optional[Options] = None, *, transient: Any = None, **options: Any
+    ) -> None:
+        front.show(data, metadata or {}, (transient or {}).get("display_id"), options.get("update", False))
+
+    def made_handle(display_id: Optional[str] = None) -> DisplayHandle:
+        return DisplayHandle(front, display_id)
+
+    def one_of(mime: str) -> Any:
+        def shown(*objects: Any, raw: bool = False, metadata: Optional[Options] = None) -> None:
+            for obj in objects:
+                if raw:
+                    front.show({mime: obj}, {mime: metadata} if metadata else {})
+                else:
+                    front.display(obj, include=[mime, "text/plain"])
+
+        return shown
+
+    singles = {
+        "display_html": "text/html",
+        "display_markdown": "text/markdown",
+        "display_svg": "image/svg+xml",
+        "display_png": "image/png",
+        "display_jpeg": "image/jpeg",
+        "display_latex": "text/latex",
+        "display_json": "application/json",
+        "display_javascript": "application/javascript",
+        "display_pretty": "text/plain",
+    }
+    return {
+        "display": front.display,
+        "clear_output": front.clear_output,
+        "update_display": update_display,
+        "publish_display_data": publish_display_data,
+        "DisplayHandle": made_handle,
+        **{name: one_of(mime) for name, mime in singles.items()},
+    }

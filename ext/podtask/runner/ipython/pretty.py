@@ -1,0 +1,206 @@
+"""The text of a value as a notebook shows it: in lines, sets in order, elements counted.
+
+Does what IPython's pretty printer does, which an image may lack. Loaded when the first value
+with parts is shown.
+"""
+
+import contextlib
+import os
+import re
+import types
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+
+from .pretty_printer import Printer, Show
+
+
+def laid_out(obj: Any) -> str:
+    """Returns the text/plain of an object."""
+    printer = Printer(_show)
+    printer.pretty(obj)
+    return printer.result()
+
+
+def _show(obj: Any, p: Printer, cycle: bool) -> None:
+    _of(obj)(obj, p, cycle)
+
+
+def _of(obj: Any) -> Show:
+    """Returns what shows an object: by its class and those above it, nearest first."""
+    kind = getattr(obj, "__class__", None) or type(obj)
+    each: Any
+    shown: Show
+    for each in kind.__mro__:
+        known = BY_TYPE.get(each) or BY_NAME.get((each.__module__, each.__name__))
+        if known is not None:
+            return known
+        own = each.__dict__
+        if "_repr_pretty_" in own and callable(each._repr_pretty_):
+            shown = each._repr_pretty_
+            return shown
+        if each is not object and "__repr__" in own and callable(each.__repr__):
+            return _repr
+    return _plain_object if kind.__repr__ is object.__repr__ else _repr
+
+
+def _repr(obj: Any, p: Printer, cycle: bool) -> None:
+    with p.group():
+        for place, line in enumerate(repr(obj).splitlines()):
+            if place:
+                p.break_()
+            p.text(line)
+
+
+def _plain_object(obj: Any, p: Printer, cycle: bool) -> None:
+    with p.group(1, "<", ">"):
+        p.pretty(type(obj))
+        p.text(f" at {id(obj):#x}" + (" ..." if cycle else ""))
+
+
+def _some(items: Iterable[Any], p: Printer) -> Iterator[Any]:
+    """Yields the items, with commas between them; no more than can be read."""
+    for place, item in enumerate(items):
+        if place:
+            p.text(",")
+            p.breakable()
+        if place >= p.max_seq_length:
+            p.text("...")
+            return
+        yield item
+
+
+def _sequence(start: str, end: str) -> Show:
+    def show(obj: Any, p: Printer, cycle: bool) -> None:
+        if cycle:
+            p.text(f"{start}...{end}")
+            return
+        with p.group(len(start), start, end):
+            for item in _some(obj, p):
+                p.pretty(item)
+            if len(obj) == 1 and isinstance(obj, tuple):
+                p.text(",")
+
+    return show
+
+
+def _set(start: str, end: str) -> Show:
+    inner = _sequence(start, end)
+
+    def show(obj: Any, p: Printer, cycle: bool) -> None:
+        if not obj and not cycle:
+            p.text(f"{type(obj).__name__}()")
+        else:
+            inner(_sorted(obj) if len(obj) < p.max_seq_length else obj, p, cycle)
+
+    return show
+
+
+def _sorted(items: Any) -> List[Any]:
+    for key in (None, str):
+        with contextlib.suppress(Exception):  # what cannot be compared, or has a broken __str__
+            return sorted(items, key=key)
+    return list(items)
+
+
+def _mapping(start: str, end: str) -> Show:
+    def show(obj: Any, p: Printer, cycle: bool) -> None:
+        if cycle:
+            p.text("{...}")
+            return
+        with p.group(len(start), start, end):
+            for key in _some(obj.keys(), p):
+                p.pretty(key)
+                p.text(": ")
+                p.pretty(obj[key])
+
+    return show
+
+
+class _Raw:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def _repr_pretty_(self, p: Printer, cycle: bool) -> None:
+        p.text(self.text)
+
+
+def _call(p: Printer, name: str, *args: Any, **kwargs: Any) -> None:
+    with p.group(len(name) + 1, f"{name}(", ")"):
+        for word, arg in _some([*(("", arg) for arg in args), *kwargs.items()], p):
+            with p.group(len(word) + 1, f"{word}=") if word else p.group():
+                p.pretty(arg)
+
+
+def _called(arguments: Callable[[Any], Tuple[Tuple[Any, ...], Dict[str, Any]]]) -> Show:
+    """Returns what shows an object as a call of its class."""
+
+    def show(obj: Any, p: Printer, cycle: bool) -> None:
+        args, kwargs = ((_Raw("..."),), {}) if cycle else arguments(obj)
+        _call(p, type(obj).__name__, *args, **kwargs)
+
+    return show
+
+
+def _namespace(obj: Any, p: Printer, cycle: bool) -> None:
+    _call(p, "namespace", *([_Raw("...")] if cycle else []), **({} if cycle else vars(obj)))
+
+
+def _error(obj: Any, p: Printer, cycle: bool) -> None:
+    _call(p, _name(type(obj)), *obj.args)
+
+
+def _class(obj: Any, p: Printer, cycle: bool) -> None:
+    own = next(each for each in type(obj).__mro__ if "__repr__" in vars(each))
+    if own is type:
+        p.text(_name(obj))
+    else:
+        _repr(obj, p, cycle)
+
+
+def _function(obj: Any, p: Printer, cycle: bool) -> None:
+    import inspect  # takes its time
+
+    try:
+        words = str(inspect.signature(obj))
+    except ValueError:
+        words = ""
+    p.text(f"<function {_name(obj)}{words}>")
+
+
+def _pattern(obj: Any, p: Printer, cycle: bool) -> None:
+    text = "r" + repr(obj.pattern).replace("\\\\", "\\")
+    names = ("IGNORECASE", "LOCALE", "MULTILINE", "DOTALL", "UNICODE", "VERBOSE", "DEBUG")
+    flags = [f"re.{name}" for name in names if obj.flags & getattr(re, name)]
+    _call(p, "re.compile", _Raw(text), *([_Raw("|".join(flags))] if flags else []))
+
+
+def _name(obj: Any) -> str:
+    module: Optional[str] = obj.__module__
+    name: str = getattr(obj, "__qualname__", obj.__name__)
+    return name if module in (None, "builtins") else f"{module}.{name}"
+
+
+BY_TYPE: Dict[Any, Show] = {
+    tuple: _sequence("(", ")"),
+    list: _sequence("[", "]"),
+    dict: _mapping("{", "}"),
+    set: _set("{", "}"),
+    frozenset: _set("frozenset({", "})"),
+    type(os.environ): _mapping("environ{", "}"),
+    types.MappingProxyType: _mapping("mappingproxy({", "})"),
+    types.SimpleNamespace: _namespace,
+    types.FunctionType: _function,
+    types.BuiltinFunctionType: _function,
+    type: _class,
+    re.Pattern: _pattern,
+    BaseException: _error,
+}
+# Not imported for it: these may be unknown to the cell.
+BY_NAME: Dict[Tuple[str, str], Show] = {
+    ("collections", "defaultdict"): _called(lambda obj: ((obj.default_factory, dict(obj)), {})),
+    ("collections", "OrderedDict"): _called(lambda obj: ((list(obj.items()),) if obj else (), {})),
+    ("collections", "Counter"): _called(lambda obj: ((dict(obj.most_common()),) if obj else (), {})),
+    ("collections", "UserList"): _called(lambda obj: ((obj.data,), {})),
+    ("collections", "deque"): _called(
+        lambda obj: ((list(obj),), {} if obj.maxlen is None else {"maxlen": obj.maxlen})
+    ),
+}

@@ -1,0 +1,179 @@
+"""Text in lines of 79 columns: the printer that a class's ``_repr_pretty_`` is given.
+
+Behaves as IPython's does, so that a value looks in a pod as it does in the notebook.
+"""
+
+import contextlib
+from typing import Any, Callable, Iterator, List, Union
+
+Show = Callable[[Any, "Printer", bool], None]
+WIDTH = 79
+MOST = 1000  # elements of one container
+
+
+class _Group:
+    """What is broken together: either all its breaks are line ends, or none."""
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+        self.broken = False
+        self.settled = False  # one of its breaks was no line end: the others are none either
+
+
+class _Break:
+    """A place where a line may end; else ``text`` stands there."""
+
+    def __init__(self, text: str, indentation: int, group: _Group) -> None:
+        self.text = text
+        self.indentation = indentation
+        self.group = group
+
+
+class Printer:
+    """Puts text and breaks into lines; the outermost groups that are too long are broken first.
+
+    Attributes:
+        verbose: False, as in a notebook.
+        max_seq_length: elements of a container that are shown.
+        indentation: of the next line.
+
+    Args:
+        show: adds a value: (value, printer, whether it is inside of itself).
+    """
+
+    def __init__(self, show: "Show") -> None:
+        self._show = show
+        self.verbose = False
+        self.max_seq_length = MOST
+        self.max_width = WIDTH
+        self.indentation = 0
+        self._lines: List[str] = []
+        self._column = 0
+        self._pending: List[Union[str, _Break]] = []
+        self._size = 0  # of what is pending, in one line
+        self._groups = [_Group(0)]
+        self._inside: List[int] = []  # ids of the values that are being shown
+
+    def text(self, text: str) -> None:
+        """Adds text."""
+        if self._pending:
+            self._add(text)
+        else:
+            self._write(text)
+
+    def breakable(self, sep: str = " ") -> None:
+        """Adds a place where the line may end; else ``sep`` is there."""
+        if self._groups[-1].broken:
+            self._new_line()
+        else:
+            self._add(_Break(sep, self.indentation, self._groups[-1]))
+
+    def break_(self) -> None:
+        """Ends the line."""
+        self._break_outermost()
+        self._new_line()
+
+    def begin_group(self, indent: int = 0, open: str = "") -> None:  # noqa: A002 -- IPython's name
+        """Begins what is broken together."""
+        if open:
+            self.text(open)
+        self._groups.append(_Group(self._groups[-1].depth + 1))
+        self.indentation += indent
+
+    def end_group(self, dedent: int = 0, close: str = "") -> None:
+        """Ends what is broken together."""
+        self.indentation -= dedent
+        self._groups.pop()
+        if close:
+            self.text(close)
+
+    @contextlib.contextmanager
+    def group(self, indent: int = 0, open: str = "", close: str = "") -> Iterator[None]:  # noqa: A002 -- IPython's name
+        """Holds what is broken together."""
+        self.begin_group(indent, open)
+        try:
+            yield
+        finally:
+            self.end_group(indent, close)
+
+    @contextlib.contextmanager
+    def indent(self, indent: int) -> Iterator[None]:
+        """Indents further lines."""
+        self.indentation += indent
+        try:
+            yield
+        finally:
+            self.indentation -= indent
+
+    def pretty(self, obj: Any) -> None:
+        """Adds a value."""
+        cycle = id(obj) in self._inside
+        self._inside.append(id(obj))
+        self.begin_group()
+        try:
+            self._show(obj, self, cycle)
+        finally:
+            self.end_group()
+            self._inside.pop()
+
+    def flush(self) -> None:
+        """Writes what is pending."""
+        self._output(len(self._pending))
+
+    def result(self) -> str:
+        """Returns all the text."""
+        self.flush()
+        return "".join(self._lines)
+
+    def _write(self, text: str) -> None:
+        self._lines.append(text)
+        self._column += len(text)
+
+    def _new_line(self) -> None:
+        self.flush()
+        self._end_line(self.indentation)
+
+    def _end_line(self, indentation: int) -> None:
+        self._lines.append("\n" + " " * indentation)
+        self._column = indentation
+
+    def _add(self, item: Union[str, _Break]) -> None:
+        self._pending.append(item)
+        self._size += len(item if isinstance(item, str) else item.text)
+        while self._column + self._size > WIDTH and self._break_outermost():
+            pass
+
+    def _break_outermost(self) -> bool:
+        """Breaks the outermost group that can be, and those around it from here on."""
+        groups = [item.group for item in self._pending if isinstance(item, _Break)]
+        groups = [group for group in groups if not group.settled]
+        depth = min((group.depth for group in groups), default=len(self._groups))
+        for group in self._groups:
+            group.broken |= group.depth < depth and not group.settled
+        if not groups:
+            return False
+        chosen = [group for group in groups if group.depth == depth][-1]
+        chosen.broken = True
+        places = [
+            place
+            for place, item in enumerate(self._pending)
+            if isinstance(item, _Break) and item.group is chosen
+        ]
+        count = places[-1] + 1
+        while count < len(self._pending) and isinstance(self._pending[count], str):
+            count += 1
+        self._output(count)
+        return True
+
+    def _output(self, count: int) -> None:
+        later = {item.group for item in self._pending[count:] if isinstance(item, _Break)}
+        for item in self._pending[:count]:
+            text = item if isinstance(item, str) else item.text
+            self._size -= len(text)
+            if isinstance(item, _Break):
+                if item.group.broken:
+                    self._end_line(item.indentation)
+                    continue
+                item.group.settled |= item.group not in later
+            self._write(text)
+        del self._pending[:count]

@@ -1,0 +1,244 @@
+"""What ``get_ipython()`` gives a cell: shell lines and the few magics that make sense in a pod.
+
+A stand-in for IPython's shell, loaded when a cell first asks for it. The notebook has refused
+other magics before it submitted the cell; what comes here all the same (from code that makes
+its own calls) gets an error that says so.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from typing import Any, Callable, Dict, List, NoReturn, Optional
+
+from . import display
+from .shell_command import Expander, SList, run
+
+MAGICS = ("cd", "env", "matplotlib", "pip", "pwd", "set_env", "time")
+SECRET = ("key", "token", "secret")
+
+
+class UsageError(Exception):
+    """A magic got an argument that it has no use for."""
+
+    def __reduce__(self) -> Any:
+        # In the notebook it is IPython's own, of which the message is shown and nothing else.
+        made = "__import__('IPython.core.error', fromlist=['UsageError']).UsageError"
+        return eval, (f"{made}({str(self)!r})",)
+
+
+class Events:
+    """IPython's hooks; figures are shown by the worker, so a registration is only noted."""
+
+    def __init__(self) -> None:
+        self.callbacks: Dict[str, List[Callable[..., Any]]] = {}
+
+    def register(self, event: str, function: Callable[..., Any]) -> None:
+        self.callbacks.setdefault(event, []).append(function)
+
+    def unregister(self, event: str, function: Callable[..., Any]) -> None:
+        self.callbacks[event].remove(function)
+
+
+class Publisher:
+    """What a shell shows things with."""
+
+    def publish(
+        self,
+        data: Any,
+        metadata: Any = None,
+        *,
+        transient: Any = None,
+        update: bool = False,
+        **_: Any,
+    ) -> None:
+        """Shows a mime bundle."""
+        display.installed[0].send(data, metadata or {}, (transient or {}).get("display_id"), update)
+
+
+class ZMQInteractiveShell:
+    """Stands for the notebook's shell; named as that, which libraries ask for."""
+
+    def __init__(self) -> None:
+        self.config: Dict[str, Any] = {}
+        self.events = Events()
+        self._before: Optional[str] = None
+        self._publisher = Publisher()
+
+    @property
+    def display_pub(self) -> Any:
+        """What shows a mime bundle; IPython's ``capture_output`` puts its own there."""
+        return display.installed[0].capture or self._publisher
+
+    @display_pub.setter
+    def display_pub(self, publisher: Any) -> None:
+        display.installed[0].capture = None if publisher is self._publisher else publisher
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"get_ipython().{name} is not to be had in a pod. There it knows !commands and "
+            + ", ".join(f"%{each}" for each in MAGICS)
+        )
+
+    @property
+    def user_ns(self) -> Dict[str, Any]:
+        """The cell's namespace."""
+        return vars(sys.modules["__main__"])
+
+    def var_expand(self, cmd: str, depth: int = 0) -> str:
+        """Returns a command with values put in; as it is where that fails, as IPython does."""
+        caller = sys._getframe(depth + 1)  # noqa: SLF001 -- documented, in spite of its name
+        names = {**self.user_ns, **caller.f_locals}
+        try:
+            return Expander().vformat(cmd, (), names)
+        except Exception:
+            return cmd
+
+    def system(self, cmd: str) -> None:
+        """``!cmd``: its output as it comes, its exit status in ``_exit_code``."""
+        self.user_ns["_exit_code"] = run(self.var_expand(cmd, depth=1))
+
+    def getoutput(self, cmd: str, split: bool = True, depth: int = 0) -> Any:
+        """``x = !cmd``: what it wrote, stderr too, in lines."""
+        done = subprocess.run(
+            ["/bin/sh", "-c", self.var_expand(cmd, depth=depth + 1)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        text = done.stdout.decode("utf-8", "replace")
+        return SList(text.splitlines()) if split else text
+
+    def run_line_magic(self, name: str, line: str, _stack_depth: int = 1) -> Any:
+        """``%name line``.
+
+        Raises:
+            UsageError: there is no such magic here, or it has no use for the line.
+        """
+        if name not in MAGICS:
+            raise UsageError(
+                f"%{name} does not run in a pod; "
+                + ", ".join(f"%{each}" for each in MAGICS)
+                + " and !commands do."
+            )
+        if name == "time":
+            caller = sys._getframe(_stack_depth)  # noqa: SLF001 -- documented, in spite of its name
+            return self._time(line.strip(), caller.f_locals)
+        line = self.var_expand(line, depth=_stack_depth)
+        return getattr(self, f"_{name}")(line.strip())
+
+    def run_cell_magic(self, name: str, line: str, cell: str) -> NoReturn:
+        raise UsageError(f"%%{name} does not run in a pod: only %%time as a cell's first line does.")
+
+    def _matplotlib(self, line: str) -> None:
+        """Figures are shown under the cell whatever the line says."""
+
+    def _pwd(self, line: str) -> str:
+        return os.getcwd()
+
+    def _cd(self, line: str) -> None:
+        quiet = line.startswith("-q")
+        where = line[2:].strip() if quiet else line
+        if where == "-":
+            if self._before is None:
+                raise UsageError("%cd -: there is no directory before this one.")
+            where = self._before
+        here = os.getcwd()
+        os.chdir(os.path.expanduser(where.strip("'\"") or "~"))
+        self._before = here
+        if not quiet:
+            print(os.getcwd())
+
+    def _env(self, line: str) -> Any:
+        if not line:
+            return {
+                name: "<hidden>" if any(word in name.lower() for word in SECRET) else value
+                for name, value in os.environ.items()
+            }
+        if "=" in line or " " in line:
+            return self._set_env(line)
+        if line not in os.environ:
+            raise UsageError(f"Environment does not have key: {line}")
+        return os.environ[line]
+
+    def _set_env(self, line: str) -> None:
+        name, mark, value = line.partition("=" if "=" in line else " ")
+        name, value = name.strip(), value.strip()
+        if not mark or not name or len(name.split()) > 1:
+            raise UsageError("usage is %env NAME=VALUE")
+        os.environ[name] = value
+        print(f"env: {name}={value}")
+
+    def _pip(self, line: str) -> None:
+        self.user_ns["_exit_code"] = run(f"{_quoted(sys.executable)} -m pip {line}")
+        import importlib
+        import site
+
+        importlib.invalidate_caches()
+        # pip goes there where the image's own folder is not writable; Python looked too early.
+        if site.ENABLE_USER_SITE and os.path.isdir(site.getusersitepackages()):
+            site.addsitedir(site.getusersitepackages())
+
+    def _time(self, line: str, names: Dict[str, Any]) -> Any:
+        import ast
+
+        tree = ast.parse(line, "<timed>")
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        body = compile(tree, "<timed>", "exec", dont_inherit=True)
+        value = None
+        with Timed():
+            exec(body, self.user_ns, names)
+            if isinstance(last, ast.Expr):
+                code = compile(ast.Expression(last.value), "<timed>", "eval")
+                value = eval(code, self.user_ns, names)
+        return value
+
+
+class Timed:
+    """Prints how long its block took, as %time and %%time do, unless an error ends it."""
+
+    def __enter__(self) -> None:
+        self._cpu = resource.getrusage(resource.RUSAGE_SELF)
+        self._wall = time.perf_counter()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        wall = time.perf_counter() - self._wall
+        cpu = resource.getrusage(resource.RUSAGE_SELF)
+        user, system = cpu.ru_utime - self._cpu.ru_utime, cpu.ru_stime - self._cpu.ru_stime
+        if kind is None:
+            total = span(user + system)
+            print(f"CPU times: user {span(user)}, sys: {span(system)}, total: {total}")
+            print(f"Wall time: {span(wall)}")
+
+
+def span(seconds: float) -> str:
+    """Returns a time as IPython writes it: three digits, or days to seconds."""
+    if seconds >= 60:
+        words = []
+        left = int(seconds)
+        for suffix, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+            if left >= length:
+                words.append(f"{left // length}{suffix}")
+                left %= length
+        return " ".join(words)
+    for unit, scale in (("s", 1.0), ("ms", 1e3), ("μs", 1e6)):
+        if seconds * scale >= 1:
+            return f"{seconds * scale:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
+def _quoted(word: str) -> str:
+    import shlex
+
+    return shlex.quote(word)
+
+
+_made: List[ZMQInteractiveShell] = []
+
+
+def get_ipython() -> ZMQInteractiveShell:
+    """Returns the one stand-in of this process."""
+    if not _made:
+        _made.append(ZMQInteractiveShell())
+    return _made[0]

@@ -1,0 +1,133 @@
+"""Commands of the shell: values put in, run on a terminal of their own, the lines they wrote."""
+
+import os
+import re
+import string
+import subprocess
+import sys
+from typing import Any, Iterator, List, Mapping, Sequence
+
+from ..streams import CHUNK
+
+SHELL_ENV = {"TERM": "xterm-color", "CLICOLOR": "1", "PAGER": "cat", "GIT_PAGER": "cat"}
+DOLLAR = re.compile(r"(.*?)\$(\$?[\w\.]+)(?=([^']*'[^']*')*[^']*$)")
+END_SECONDS = 2  # for a command after an interrupt
+
+
+class SList(List[str]):
+    """The lines of a command's output, as in IPython: ``.l`` list, ``.n`` lines, ``.s`` words."""
+
+    @property
+    def l(self) -> List[str]:  # noqa: E743 -- IPython's name
+        return self
+
+    list = l
+
+    @property
+    def n(self) -> str:
+        return "\n".join(self)
+
+    nlstr = n
+
+    @property
+    def s(self) -> str:
+        return " ".join(self)
+
+    spstr = s
+
+    def __reduce__(self) -> Any:
+        # In the notebook it is IPython's own; here that class cannot be named, it is not there.
+        made = "__import__('IPython.utils.text', fromlist=['SList']).SList()"
+        return eval, (made,), None, iter(self)
+
+    def grep(self, pattern: str, prune: bool = False) -> "SList":
+        """Returns the lines that a regular expression is found in; with ``prune`` the others."""
+        found = re.compile(pattern, re.IGNORECASE)
+        return SList(line for line in self if bool(found.search(line)) != prune)
+
+    def fields(self, *numbers: int) -> Any:
+        """Returns the lines' words; with numbers, only those of each line, joined."""
+        words = [line.split() for line in self]
+        if not numbers:
+            return words
+        return SList(" ".join(row[n] for n in numbers if -len(row) <= n < len(row)) for row in words)
+
+
+class Expander(string.Formatter):
+    """Puts values into a command: ``{expression}``, ``$name``; ``$$`` is a dollar."""
+
+    def parse(self, format_string: str) -> Iterator[Any]:
+        for literal, name, spec, conversion in super().parse(format_string):
+            done, text = 0, ""
+            for found in DOLLAR.finditer(literal):
+                before, word = found.group(1, 2)
+                if word.startswith("$"):
+                    text += before + word
+                else:
+                    yield text + before, word, "", None
+                    text = ""
+                done = found.end()
+            yield text + literal[done:], name, spec, conversion
+
+    def vformat(self, format_string: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        made = []
+        for literal, name, spec, conversion in self.parse(format_string):
+            made.append(literal)
+            if name is not None:
+                expression = f"{name}:{spec}" if spec else name  # a slice, not a format
+                value = self.convert_field(eval(expression, dict(kwargs)), conversion)
+                made.append(format(value, ""))
+        return "".join(made)
+
+
+def run(cmd: str) -> int:
+    """Runs a command of the shell, passes its output on; returns its status, -signal if killed.
+
+    It writes to a terminal, as under IPython: programs then send each line as it ends, and their
+    progress bars. Its two streams are one there.
+    """
+    if cmd.rstrip().endswith("&"):
+        raise OSError("Background processes not supported: use subprocess.Popen.")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    command = ["/bin/sh", "-c", cmd]
+    env = {**os.environ, **SHELL_ENV}
+    try:
+        ours, theirs = _terminal()
+    except OSError:  # no /dev/pts in this container: then without
+        return subprocess.run(command, env=env, check=False).returncode
+    with os.fdopen(ours, "rb", buffering=0) as reader:
+        with os.fdopen(theirs, "wb", buffering=0) as writer:
+            child = subprocess.Popen(command, env=env, stdout=writer, stderr=writer)
+        try:
+            for chunk in iter(lambda: _read(reader), b""):
+                sys.stdout.buffer.write(chunk)
+            return child.wait()
+        except BaseException:  # an interrupt, which the child has got too
+            try:
+                child.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            raise
+
+
+def _terminal() -> Any:
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    mode = termios.tcgetattr(theirs)
+    mode[1] &= ~termios.OPOST  # a line ends with \n, not with \r\n
+    termios.tcsetattr(theirs, termios.TCSANOW, mode)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    return ours, theirs
+
+
+def _read(reader: Any) -> bytes:
+    try:
+        return bytes(reader.read(CHUNK) or b"")
+    except OSError:  # EIO: the last process that had the terminal open has ended
+        return b""

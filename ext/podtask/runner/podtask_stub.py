@@ -1,0 +1,95 @@
+"""What a cell finds as ``podtask`` in an image that has none: what is of use inside a pod.
+
+A notebook's source may say ``import podtask`` and decorate functions: in the pod these are plain
+functions. Loaded at the first import only; an installed podtask goes first. ``wait_for`` is also
+the notebook's own.
+"""
+
+import socket
+import time
+from typing import Any, Iterable, List, Tuple
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5  # seconds between two tries
+
+
+def wait_for(address: str, timeout: float = 30) -> None:
+    """Waits until something listens at an address, such as a sidecar that needs a while.
+
+    Args:
+        address: ``localhost:5432``, ``[::1]:80``.
+        timeout: seconds.
+
+    Raises:
+        ValueError: the address has no port.
+        TimeoutError: nothing listens there in time; says what the last try met.
+    """
+    host, port = _split(address)
+    end = time.monotonic() + timeout
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            socket.create_connection((host, port), max(0.1, end - time.monotonic())).close()
+            return
+        except OSError as error:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(
+                    f"Nothing listens at {address} after {timeout:g} s ({error}).\n"
+                    "See what its container says: task.logs(NAME), or --logs NAME."
+                ) from None
+        time.sleep(min(pause, left))
+        pause = min(LONGEST_PAUSE, pause * 1.5)
+
+
+def task(template: Any = None, **options: Any) -> Any:
+    """Gives the function back: in a pod the call of a task is a plain call."""
+    if callable(template) and not options:
+        return plain(template)
+    return plain
+
+
+def plain(function: Any) -> Any:
+    """Gives a function what a task has in the notebook; here all of it runs in the same pod."""
+
+    def local(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    def calls(*iterables: Iterable[Any], max_parallel: int = 1, return_exceptions: bool = False) -> List[Any]:
+        results: List[Any] = []
+        for args in zip(*iterables):  # noqa: B905 -- Python 3.9 has no strict
+            try:
+                results.append(function(*args))
+            except Exception as error:
+                if not return_exceptions:
+                    raise
+                results.append(error)
+        return results
+
+    def submit(*args: Any, **kwargs: Any) -> None:
+        name = function.__name__
+        raise RuntimeError(
+            f"{name}.submit works in the notebook only: a pod starts no other.\n"
+            f"Here {name}(...), {name}.map(...) and {name}.local(...) run in the same pod."
+        )
+
+    function.local, function.map, function.submit = local, calls, submit
+    for made in (function.local, function.map, function.submit):
+        made.in_place = True  # by which the pickler leaves it here
+    return function
+
+
+def _split(address: str) -> Tuple[str, int]:
+    host, _, port = str(address).rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"{address!r} is no address. Write host:port, as in localhost:5432.")
+    return host.strip("[]"), int(port)
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)  # asked for by the import system
+    raise AttributeError(f"podtask.{name} works in the notebook only: in a pod there are wait_for and task.")
+
+
+# Where both sides find it, so that a cell may read the name ``wait_for``, too.
+wait_for.__module__ = "podtask"

@@ -1,0 +1,244 @@
+"""What a cell writes and shows, as frames in one true order.
+
+``sys.stdout``, ``sys.stderr`` and displays of the worker become frames in one pipe. What C code
+and child processes write to descriptors 1 and 2 lands in two more pipes (taps). Whoever puts
+something into the order, worker or supervisor, holds one lock over processes meanwhile, and the
+worker empties the taps before each frame of its own: so a frame stands behind everything that
+was written before it, and before everything that came later.
+"""
+
+import contextlib
+import fcntl
+import io
+import os
+import select
+import threading
+from typing import Any, Dict, Iterator, List, Tuple
+
+from . import protocol
+
+CHUNK = 64 << 10
+META = 128  # bytes at the most of the header and meta of a stream's frame
+PARTIAL_SECONDS = 0.02
+
+
+def drain(fd: int) -> Iterator[bytes]:
+    """Yields what is in a non-blocking pipe now; stops where it is empty or at its end."""
+    while True:
+        try:
+            data = os.read(fd, CHUNK)
+        except BlockingIOError:
+            return
+        if not data:
+            return
+        yield data
+        if len(data) < CHUNK:
+            return
+
+
+class Shield:
+    """Holds KeyboardInterrupt back while a frame is under way, so that none is torn or doubled.
+
+    Up from the start; the user's code runs while it is ``lifted()``.
+
+    A signal mask does not do: another thread may take the signal, and Python still raises in
+    the main one.
+    """
+
+    def __init__(self) -> None:
+        self._main = threading.get_ident()
+        self._depth = 1
+        self._held = False
+
+    def on_interrupt(self, number: int, frame: Any) -> None:
+        """The handler of SIGINT in the worker."""
+        if self._depth:
+            self._held = True
+        else:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def lifted(self) -> Iterator[None]:
+        """Lets interrupts through: the user's code runs inside."""
+        try:
+            self._depth = 0
+            self._raise_held()
+            yield
+        finally:
+            self._depth = 1
+
+    def __enter__(self) -> None:
+        if threading.get_ident() == self._main:
+            self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        if threading.get_ident() == self._main:
+            self._depth -= 1
+            self._raise_held()
+
+    def _raise_held(self) -> None:
+        if self._held and not self._depth:
+            self._held = False
+            raise KeyboardInterrupt
+
+
+class Emitter:
+    """The worker's end of the frame pipe; safe over threads and forked children.
+
+    Args:
+        shield: keeps interrupts out of a frame.
+        events: write end of the frame pipe.
+        lock: descriptor of the file whose lock orders the writers.
+        taps: stream name -> read end of its pipe.
+    """
+
+    def __init__(self, shield: Shield, events: int, lock: int, taps: Dict[str, int]) -> None:
+        self.shield = shield
+        self._events = events
+        self._lock = lock
+        self._names = {tap: name for name, tap in taps.items()}
+        self._ready = select.poll()  # cheaper for each line than to read in vain
+        for tap in self._names:
+            self._ready.register(tap, select.POLLIN)
+        self._threads = threading.RLock()
+        self._pending: List[Tuple[str, bytes]] = []  # of both streams, in their order
+        self._most = protocol.MAX_DATA  # bytes of data in a frame
+        self._flusher = Flusher(self)
+        os.register_at_fork(before=self.flush, after_in_child=self._after_fork)
+
+    def emit(self, kind: int, meta: Dict[str, Any], data: bytes = b"") -> None:
+        """Puts one frame into the order; long data in several, all but the last with "more"."""
+        with self.shield, self._threads:
+            fcntl.lockf(self._lock, fcntl.LOCK_EX)
+            try:
+                for tap, _ in self._ready.poll(0):
+                    for chunk in drain(tap):
+                        self._put(protocol.STREAM, {"name": self._names[tap]}, chunk)
+                pending, self._pending = self._pending, []
+                for name, text in pending:
+                    self._put(protocol.STREAM, {"name": name}, text)
+                if kind:
+                    self._put(kind, meta, data)
+            finally:
+                fcntl.lockf(self._lock, fcntl.LOCK_UN)
+
+    def text(self, name: str, data: bytes) -> None:
+        """Takes in a stream's text; a line goes out as it ends, the rest 20 ms later."""
+        with self.shield, self._threads:
+            if self._pending and self._pending[-1][0] == name:
+                data = self._pending.pop()[1] + data
+            self._pending.append((name, data))
+            if b"\n" in data or len(data) > CHUNK:
+                self.emit(0, {})
+                return
+        self._flusher.start()
+
+    def flush(self) -> None:
+        """Sends unfinished lines on."""
+        if self._pending:
+            self.emit(0, {})
+
+    def _put(self, kind: int, meta: Dict[str, Any], data: bytes) -> None:
+        while len(data) > self._most:
+            part, data = data[: self._most], data[self._most :]
+            self._write(protocol.encode(kind, {**meta, "more": True}, part))
+        self._write(protocol.encode(kind, meta, data))
+
+    def _write(self, frame: bytes) -> None:
+        view = memoryview(frame)
+        while view:
+            view = view[os.write(self._events, view) :]
+
+    def _after_fork(self) -> None:
+        self._threads = threading.RLock()
+        self._pending = []  # the parent sends it
+        # A pipe takes as much whole or not at all: whoever is killed leaves no torn frame.
+        self._most = select.PIPE_BUF - META
+
+
+class Stream(io.TextIOBase):
+    """``sys.stdout`` or ``sys.stderr`` of a cell."""
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, emitter: Emitter, name: str, fd: int) -> None:
+        super().__init__()
+        self.name = f"<{name}>"
+        self.buffer = Raw(self, fd)
+        self._emitter = emitter
+        self._name = name
+        self._fd = fd
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if text:
+            self.write_bytes(text.encode("utf-8", "backslashreplace"))
+        return len(text)
+
+    def write_bytes(self, data: bytes) -> None:
+        self._emitter.text(self._name, data)
+
+    def flush(self) -> None:
+        self._emitter.flush()
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return False
+
+
+class Raw(io.RawIOBase):
+    """``sys.stdout.buffer``: bytes into the same order."""
+
+    def __init__(self, stream: Stream, fd: int) -> None:
+        super().__init__()
+        self._stream = stream
+        self._fd = fd
+
+    def write(self, data: Any) -> int:
+        view = bytes(data)
+        self._stream.write_bytes(view)
+        return len(view)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def writable(self) -> bool:
+        return True
+
+
+class Flusher:
+    """A thread, made at the first unfinished line of a process, that sends such lines on."""
+
+    def __init__(self, emitter: Emitter) -> None:
+        self._emitter = emitter
+        self._wanted = threading.Event()
+        self._pid = 0
+
+    def start(self) -> None:
+        if self._pid != os.getpid():  # threads do not survive a fork
+            self._pid = os.getpid()
+            self._wanted = threading.Event()
+            threading.Thread(target=self._run, args=(self._wanted,), daemon=True).start()
+        self._wanted.set()
+
+    def _run(self, wanted: threading.Event) -> None:
+        pause = threading.Event()
+        while wanted.wait():
+            wanted.clear()
+            pause.wait(PARTIAL_SECONDS)
+            self._emitter.flush()
+
+
+def streams(emitter: Emitter) -> Tuple[Stream, Stream]:
+    """Returns ``sys.stdout`` and ``sys.stderr`` for the cell."""
+    return Stream(emitter, "stdout", 1), Stream(emitter, "stderr", 2)

@@ -1,0 +1,134 @@
+"""The clients of a runner: those that wait to be authenticated, and the one that is attached."""
+
+import selectors
+import socket
+import time
+from typing import Any, Callable, List, Set
+
+from .. import protocol
+from .connection import Connection
+
+FOREVER = float("inf")
+TAKEN = "another client took over"
+MOST_WAITING = 32  # connections that have not shown yet that they know the key
+
+
+class Clients:
+    """The connections, watched by the main loop's selector.
+
+    Args:
+        selector: of the main loop.
+        listener: the listening socket of the pod's loopback.
+        prove: the HMAC of the task's key.
+
+    Attributes:
+        alone_since: when the last attached client went (monotonic); infinite while there is one.
+    """
+
+    def __init__(self, selector: Any, listener: socket.socket, prove: Callable[..., str]) -> None:
+        self.alone_since = time.monotonic()
+        self._selector = selector
+        self._listener = listener
+        self._prove = prove
+        self._all: List[Connection] = []
+        self._name = ""
+        self._who: Any = ""
+        self._displaced: Set[str] = set()  # names of clients that others took over from
+        selector.register(listener, selectors.EVENT_READ, self._accept)
+
+    @property
+    def attached(self) -> bool:
+        """Whether a client is attached."""
+        return any(client.attached for client in self._all)
+
+    @property
+    def sockets(self) -> List[Any]:
+        """What a forked worker must close."""
+        return [self._listener, *(client.sock for client in self._all)]
+
+    def add(self, sock: socket.socket, trusted: bool) -> None:
+        """Takes in a connection; a trusted one is authenticated."""
+        self._all.append(Connection(sock, self._prove, trusted))
+
+    def displaced(self, client: Connection, name: str) -> bool:
+        """Sends a client away that another took over from, as it may not know yet; else False.
+
+        One that slept, or whose connection hung, would take back what it does not know that it lost.
+        """
+        if name not in self._displaced:
+            return False
+        client.finish(protocol.encode(protocol.BYE, {"reason": TAKEN, "by": self._who}))
+        return True
+
+    def take_over(self, client: Connection, name: str, who: Any) -> bool:
+        """Ends all other attached connections; returns whether another client had the task before.
+
+        Args:
+            client: the connection that attaches.
+            name: of its client, which it keeps when it connects again.
+            who: says so to a person.
+        """
+        other = name != self._name
+        self._who = who
+        if other and self._name:
+            self._displaced.add(self._name)
+        reason = TAKEN if other else "connected again"
+        for each in self._all:
+            if each is not client and each.attached:
+                each.finish(protocol.encode(protocol.BYE, {"reason": reason, "by": who}))
+        self._name = name
+        return other
+
+    def watch(self) -> None:
+        """Has the selector watch each connection for what it waits for."""
+        known = {key.fileobj: key.events for key in self._selector.get_map().values()}
+        for client in self._all:
+            if client.closed:
+                continue
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.pending else 0)
+            if client.sock not in known:
+                self._selector.register(client.sock, events, client)
+            elif known[client.sock] != events:
+                self._selector.modify(client.sock, events, client)
+
+    def fill(self, spool: Any, results: Any) -> None:
+        """Gives each client what its socket has room for, and forgets the closed ones."""
+        for client in self._all:
+            # Until the socket takes no more: it says when it does. Or there is no more.
+            client.flush()
+            while client.attached and client.room and client.give(spool, results):
+                client.flush()
+        for client in [client for client in self._all if client.closed]:
+            self._all.remove(client)
+            for key in list(self._selector.get_map().values()):
+                if key.data is client:
+                    self._selector.unregister(key.fileobj)
+        if self.attached:
+            self.alone_since = FOREVER
+        elif self.alone_since == FOREVER:
+            self.alone_since = time.monotonic()
+
+    def expires(self) -> float:
+        """When the next connection counts as dead (monotonic)."""
+        return min((client.expires() for client in self._all), default=FOREVER)
+
+    def expire(self, now: float) -> None:
+        """Closes the dead ones."""
+        for client in self._all:
+            if client.expires() <= now:
+                client.close()
+
+    def finish(self, frame: bytes) -> None:
+        """Sends all a last frame."""
+        for client in self._all:
+            client.finish(frame)
+
+    def _accept(self) -> None:
+        try:
+            sock = self._listener.accept()[0]
+        except OSError:
+            return  # it was gone before we came
+        waiting = [client for client in self._all if not client.trusted]
+        if len(waiting) >= MOST_WAITING:  # whoever floods us makes way for the next
+            waiting[0].close()
+        self.add(sock, trusted=False)

@@ -1,0 +1,188 @@
+"""One client of the runner: authenticated first, then frames both ways, never blocking.
+
+Several sockets may wait to be authenticated (a sidecar shares the loopback); a silent or wrong
+one costs nothing but its slot.
+"""
+
+import hashlib
+import hmac
+import os
+import socket
+import sys
+import time
+from typing import Any, Callable, List, Optional, Tuple, Union
+
+from .. import protocol
+
+READ = 1 << 20
+FILL = 1 << 20
+GREETING_SECONDS = 5
+LONGEST_LINE = 200
+Part = Union[memoryview, Tuple[int, int, int]]  # bytes, or (descriptor, offset, size) of a file
+SILENT_SECONDS = 45  # the client pings every 15 s
+
+
+class Connection:
+    """A socket that speaks to us; ``attached`` once it is authenticated and has asked to.
+
+    Args:
+        sock: an accepted socket.
+        prove: the HMAC of the task's key, from boot.
+        trusted: True for the socket that boot has authenticated already.
+    """
+
+    def __init__(self, sock: socket.socket, prove: Callable[..., str], trusted: bool) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = sock
+        self.trusted = trusted
+        self.closed = False
+        self.closing = False
+        self.cursor: Optional[int] = None  # the next spooled frame to send; None: not attached
+        self.upload: Optional[int] = None  # the offset in the results to send next
+        self.heard = time.monotonic()
+        self._prove = prove
+        self._decoder = protocol.Decoder()
+        self._greeting = b""
+        self._challenge = ""
+        self._out: List[Part] = []
+        self._out_size = 0
+
+    @property
+    def attached(self) -> bool:
+        return self.cursor is not None and not self.closed
+
+    @property
+    def room(self) -> bool:
+        """True while more may be queued for sending."""
+        return self._out_size < FILL and not self.closing
+
+    @property
+    def pending(self) -> bool:
+        return self._out_size > 0
+
+    def expires(self) -> float:
+        """When this connection counts as dead, unless something is heard (monotonic)."""
+        return self.heard + (SILENT_SECONDS if self.trusted else GREETING_SECONDS)
+
+    def give(self, spool: Any, results: Any) -> bool:
+        """Queues the next piece of what this client lacks; returns whether there was one.
+
+        Args:
+            spool: the frames.
+            results: the values; None before the end.
+        """
+        if self.cursor is not None and self.cursor <= spool.last:
+            if self.cursor < spool.first:  # it was away, or is slower than the output
+                lost = {"from": self.cursor, "to": spool.first - 1}
+                self.send(protocol.encode(protocol.GAP, lost, seq=spool.first - 1))
+                self.cursor = spool.first
+            data, self.cursor = spool.read(self.cursor)
+            self.send(data)
+        elif self.upload is not None and results is not None:
+            next_offset = results.send(self, self.upload)
+            self.upload = next_offset if next_offset < results.size else None
+        else:
+            return False
+        return True
+
+    def send(self, frame: bytes) -> None:
+        """Queues encoded frames."""
+        if frame and not self.closed:
+            self._out.append(memoryview(frame))
+            self._out_size += len(frame)
+
+    def send_file(self, fd: int, offset: int, size: int) -> None:
+        """Queues a piece of a file, which goes from the page cache to the socket."""
+        if size and not self.closed:
+            self._out.append((fd, offset, size))
+            self._out_size += size
+
+    def flush(self) -> None:
+        """Writes what the socket takes."""
+        while self._out and not self.closed:
+            part = self._out[0]
+            try:
+                if isinstance(part, tuple):
+                    sent = os.sendfile(self.sock.fileno(), *part)
+                else:
+                    sent = self.sock.send(part)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.close()
+                return
+            self._out_size -= sent
+            if isinstance(part, tuple):
+                rest: Part = (part[0], part[1] + sent, part[2] - sent)
+                left = part[2] - sent
+            else:
+                rest = part[sent:]
+                left = len(rest)
+            if left:
+                self._out[0] = rest
+            else:
+                self._out.pop(0)
+        if self.closing:
+            self.close()
+
+    def receive(self) -> List[protocol.Frame]:
+        """Returns the frames that have come; closes on the end, an error or a wrong proof."""
+        try:
+            chunk = self.sock.recv(READ)
+        except BlockingIOError:
+            return []
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self.close()
+            return []
+        if not self.trusted:
+            chunk = self._greet(chunk)
+            if not self.trusted:
+                return []
+        self.heard = time.monotonic()
+        try:
+            return list(self._decoder.feed(chunk))
+        except protocol.WireError as error:
+            self.finish(protocol.encode(protocol.FAIL, {"code": "wire", "text": str(error)}))
+            return []
+
+    def finish(self, frame: bytes) -> None:
+        """Sends a last frame, then closes."""
+        self.send(frame)
+        self.closing = True
+        self.flush()
+
+    def close(self) -> None:
+        self.closed = True
+        self.cursor = None
+        self._out.clear()
+        self._out_size = 0
+        self.sock.close()
+
+    def _greet(self, chunk: bytes) -> bytes:
+        """Takes the two lines of a client; returns what came behind them."""
+        self._greeting += chunk
+        while b"\n" in self._greeting:
+            line, self._greeting = self._greeting.split(b"\n", 1)
+            words = line.decode("ascii", "replace").split()
+            if not self._challenge and len(words) == 1:
+                about = f"{os.urandom(16).hex()} {sys.version.split()[0]} 0"
+                self._challenge = f"{words[0]} {about}"
+                self.send(f"{about} {self._prove('runner', words[0], about)}\n".encode())
+                self.flush()
+            elif self._challenge and len(words) == 2 and self._proven(*words):
+                self.trusted = True
+                return self._greeting
+            else:
+                self.close()
+                return b""
+        if len(self._greeting) > LONGEST_LINE:
+            self.close()
+        return b""
+
+    def _proven(self, proof: str, size: str) -> bool:
+        nothing = hashlib.sha256(b"").hexdigest()
+        expected = self._prove("client", self._challenge, nothing)
+        return size == "0" and hmac.compare_digest(proof.encode(), expected.encode())

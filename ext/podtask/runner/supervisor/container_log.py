@@ -1,0 +1,102 @@
+"""The container's own log: a copy of the output for ``kubectl logs``, and at last the record."""
+
+import hashlib
+import os
+import select
+import selectors
+from typing import Any, Iterable
+
+from .. import protocol
+
+LIMIT = 3 << 20  # bytes in the node's file; what comes later is in the spool only
+LINE = 44  # bytes that a container runtime puts before each line
+PATIENCE = 30.0  # seconds without anything read until the last lines are given up
+
+
+class LogCopy:
+    """Writes what the descriptor takes, keeps the rest for later, never blocks.
+
+    Args:
+        fd: the container's stdout.
+
+    Attributes:
+        total: bytes of the output.
+        copied: those of them that were taken in.
+        size: about what the node's file has of it.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.total = self.copied = 0
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._full = False
+        self._backlog = b""
+        self._newline = True
+        os.set_blocking(fd, False)
+
+    @property
+    def sha256(self) -> str:
+        """Of what was taken in, hex."""
+        return self._digest.hexdigest()
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._backlog)
+
+    def add(self, data: bytes) -> None:
+        """Takes output in; over the limit it is not copied."""
+        self.total += len(data)
+        room = LIMIT - self.size
+        if self._full or not data:
+            return
+        if len(data) + LINE * data.count(b"\n") > room:
+            self._full = True  # the copy is a beginning, without holes
+            data = data[: max(0, room)]
+            data = data[: max(0, room - LINE * data.count(b"\n"))]
+        self.copied += len(data)
+        self._digest.update(data)
+        self._append(data)
+
+    def take(self, kind: int, seq: int, frame: bytes, data: bytes) -> None:
+        """Takes a spooled frame in: what it has of output."""
+        if kind == protocol.STREAM:
+            self.add(data)
+
+    def watch(self, selector: Any) -> None:
+        """Has the main loop's selector write what could not be written yet."""
+        watched = any(key.fileobj == self.fd for key in selector.get_map().values())
+        if self.pending and not watched:
+            selector.register(self.fd, selectors.EVENT_WRITE, self.flush)
+        elif watched and not self.pending:
+            selector.unregister(self.fd)
+
+    def say(self, text: str) -> None:
+        """Adds a line of our own."""
+        self._append((b"" if self._newline else b"\n") + text.encode() + b"\n")
+
+    def flush(self) -> None:
+        """Writes what there is room for."""
+        try:
+            while self._backlog:
+                self._backlog = self._backlog[os.write(self.fd, self._backlog) :]
+        except BlockingIOError:
+            return
+        except OSError:  # nobody reads the log any more
+            self._backlog = b""
+            self._full = True
+
+    def finish(self, lines: Iterable[str]) -> None:
+        """Writes last lines, and waits until they are taken."""
+        for line in lines:
+            self.say(line)
+            while self.pending:
+                if not select.select([], [self.fd], [], PATIENCE)[1]:
+                    return
+                self.flush()
+
+    def _append(self, data: bytes) -> None:
+        self.size += len(data) + LINE * data.count(b"\n")
+        self._newline = data.endswith(b"\n") if data else self._newline
+        self._backlog += data
+        self.flush()

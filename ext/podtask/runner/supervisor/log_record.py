@@ -1,0 +1,109 @@
+"""The record that a runner leaves in its container's log when nobody came for the result.
+
+Lines, numbered and with a checksum each, of which the first is a header in JSON and the others are
+two compressed parts in base64: the verdict with its values, and the output. Both are frames of the
+wire. The header carries a proof of the task's key: what is in there is unpickled in a notebook.
+Loaded when it is needed.
+"""
+
+import base64
+import hashlib
+import json
+import zlib
+from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Tuple
+
+from .. import protocol
+
+MARK = "podtask-record"
+LINE = 12 << 10  # characters of base64
+FILE = 10 << 20  # a node's log file is rotated beyond that, and what was before cannot be read
+SPARE = 256 << 10
+MOST = 6 << 20  # bytes of the two parts
+LEAST = 1 << 20
+PIECE = 256 << 10
+
+
+def lines(spool: Any, results: Any, log: Any, prove: Callable[..., str], values: bool) -> Iterator[str]:
+    """Yields the lines of the record.
+
+    Args:
+        spool: the frames, the end frame last.
+        results: the file of the values.
+        log: the container's log so far.
+        prove: the HMAC of the task's key.
+        values: whether the values may go to the log.
+    """
+    # Of a log that was rotated nobody knows how full its newest file is.
+    room = max(LEAST, min(MOST, int((FILE - SPARE - log.size) * 0.74)))
+    end = spool.read(spool.last)[0]
+    verdict = _packed(_verdict(end, results), room) if values else None
+    whole = verdict is not None
+    if verdict is None:
+        frame = next(protocol.Decoder().feed(end))
+        verdict = zlib.compress(protocol.encode(protocol.END, frame.meta, b"", frame.seq))
+    first, output, kept = _output(spool, room - len(verdict))
+    data = verdict + output
+    header: Dict[str, Any] = {
+        "version": 1,
+        "values": whole,
+        "verdict": len(verdict),
+        "output": len(output),
+        "first": first,  # number of the first frame of the output
+        "bytes": kept,  # of text in it
+        "copied": log.copied,  # bytes of text that this log begins with, unless it was rotated
+        "copied_sha256": log.sha256,
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    text = json.dumps(header)
+    header["proof"] = prove("record", hashlib.sha256(text.encode()).hexdigest())
+    encoded = base64.b64encode(data).decode()
+    parts = [json.dumps(header)]
+    parts += [encoded[start : start + LINE] for start in range(0, len(encoded), LINE)]
+    for number, part in enumerate(parts):
+        yield f"{MARK} {number}/{len(parts)} {zlib.crc32(part.encode()):08x} {part}"
+
+
+def _verdict(end: bytes, results: Any) -> Iterator[bytes]:
+    yield end
+    if next(protocol.Decoder().feed(end)).data:
+        return  # small values travel in it
+    offset = 0
+    while offset < results.size:
+        part = results.read(offset, protocol.MAX_DATA)
+        yield protocol.encode(protocol.BLOB, {"offset": offset}, part)
+        offset += len(part)
+
+
+def _output(spool: Any, room: int) -> Tuple[int, bytes, int]:
+    """Returns the newest frames that fit: number of the first, packed, bytes of text."""
+    first = spool.first
+    while first < spool.last:
+        counted = [0]
+        packed = _packed(_frames(spool, first, counted), room)
+        if packed is not None:
+            return first, packed, counted[0]
+        first += max(1, (spool.last - first) // 2)
+    return spool.last, b"", 0
+
+
+def _frames(spool: Any, first: int, counted: Any) -> Iterator[bytes]:
+    decoder = protocol.Decoder()
+    while first < spool.last:  # the last one is the verdict
+        chunk, first = spool.read(first, PIECE)
+        for frame in decoder.feed(chunk):
+            if frame.kind == protocol.STREAM:
+                counted[0] += len(frame.data)
+            if frame.kind != protocol.END:
+                yield protocol.encode(frame.kind, frame.meta, frame.data, frame.seq)
+
+
+def _packed(parts: Iterable[bytes], room: int) -> Optional[bytes]:
+    """Returns parts compressed, None where that is more than there is room for."""
+    press = zlib.compressobj(6)
+    out = b""
+    for part in parts:
+        out += press.compress(part)
+        if len(out) > room:
+            return None
+    out += press.flush()
+    return out if len(out) <= room else None

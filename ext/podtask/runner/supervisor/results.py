@@ -1,0 +1,50 @@
+"""The file of a finished worker's values, as it goes to clients: in blob frames, with its hash.
+
+The hash is taken while the network is waited for, and travels with the last frame.
+"""
+
+import hashlib
+import os
+from typing import Any, Dict
+
+from .. import protocol
+from .connection import Connection
+
+
+class Results:
+    """Pickled values in a file.
+
+    Args:
+        file: the worker's, kept open.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self.size = os.fstat(file.fileno()).st_size
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._hashed = 0
+
+    def head(self, most: int) -> bytes:
+        """Returns all of it where it is small, else nothing."""
+        return os.pread(self._file.fileno(), self.size, 0) if self.size <= most else b""
+
+    def read(self, offset: int, most: int) -> bytes:
+        """Returns a piece."""
+        return os.pread(self._file.fileno(), most, offset)
+
+    def send(self, client: Connection, offset: int) -> int:
+        """Queues the frame at an offset; returns the next offset, ``size`` at the end."""
+        count = min(protocol.MAX_DATA, self.size - offset)
+        meta: Dict[str, Any] = {"id": "results", "size": self.size, "offset": offset}
+        self._hash_to(offset + count)
+        if offset + count == self.size:
+            meta["sha256"] = self._digest.hexdigest()
+        client.send(protocol.head(protocol.BLOB, meta, count))
+        client.send_file(self._file.fileno(), offset, count)
+        return offset + count
+
+    def _hash_to(self, end: int) -> None:
+        while self._hashed < end:
+            part = os.pread(self._file.fileno(), min(protocol.MAX_DATA, end - self._hashed), self._hashed)
+            self._digest.update(part)
+            self._hashed += len(part)

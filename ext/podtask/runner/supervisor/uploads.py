@@ -1,0 +1,34 @@
+"""What a client brings before the cell begins, in pieces that go on where the last one ended."""
+
+from typing import Any, Dict, Optional
+
+from .worker_process import memory_file
+
+
+class Blobs:
+    """Named bytes in memory files."""
+
+    def __init__(self) -> None:
+        self._files: Dict[str, Any] = {}
+
+    def have(self) -> Dict[str, int]:
+        """Returns name -> bytes that are here."""
+        return {name: file.tell() for name, file in self._files.items()}
+
+    def put(self, name: str, offset: int, data: bytes) -> str:
+        """Takes a piece, once; returns what is wrong, empty where nothing is."""
+        file = self._files.setdefault(name, memory_file())
+        if offset > file.tell():
+            return f"blob {name} continues at {offset}, {file.tell()} bytes are here"
+        if offset == file.tell():
+            file.write(data)
+        return ""
+
+    def lacks(self, name: str, size: int) -> str:
+        """Returns what is wrong where a blob has not this size, empty where it has."""
+        here = self.have().get(name, size)
+        return "" if here == size else f"{name} have {here} bytes, not {size}"
+
+    def fileno(self, name: str) -> Optional[int]:
+        """Returns the descriptor of a blob, None where there is none."""
+        return self._files[name].fileno() if name in self._files else None

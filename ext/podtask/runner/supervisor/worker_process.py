@@ -1,0 +1,165 @@
+"""The worker as the supervisor sees it: a forked process, its pipes and its end."""
+
+import errno
+import fcntl
+import os
+import signal
+import socket
+from itertools import islice
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+
+from .. import protocol
+from ..streams import CHUNK, drain
+from .spool import scratch
+
+MOST_CHUNKS = 16  # of a descriptor at a time: more than a pipe holds; a flood would never end
+
+
+def memory_file() -> Any:
+    """Returns an unlinked file, in memory where no place is writable."""
+    found = scratch()
+    return found if found is not None else os.fdopen(os.memfd_create("podtask"), "w+b", buffering=0)
+
+
+class Child:
+    """One worker process, in a process group of its own.
+
+    Args:
+        work: called in the child with this object; its return value is the exit code.
+        leave: what the child closes: the parent's alone.
+    """
+
+    def __init__(self, work: Callable[["Child"], int], leave: Iterable[Any]) -> None:
+        self.results = memory_file()
+        self.lock = memory_file()
+        self.events, self.events_end = os.pipe()
+        self.replies_end, self.replies = os.pipe()
+        self.taps: Dict[str, int] = {}
+        # The write ends stay open here too: a worker that closes its own brings no end of file.
+        self._ends: Dict[str, int] = {}
+        ends = self._ends
+        for name in ("stdout", "stderr"):
+            self.taps[name], ends[name] = os.pipe()
+        for fd in (self.events, *self.taps.values()):
+            os.set_blocking(fd, False)
+        self.status: Optional[int] = None
+        self._decoder = protocol.Decoder()
+        # SIGINT must not find the supervisor's handler in the child.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._become(ends, work, leave)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+
+    def _become(self, ends: Dict[str, int], work: Callable[["Child"], int], leave: Iterable[Any]) -> None:
+        code = 70
+        try:
+            os.setsid()
+            signal.set_wakeup_fd(-1)
+            for each in leave:
+                each.close()
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
+                signal.signal(number, signal.SIG_DFL)
+            os.dup2(ends["stdout"], 1)
+            os.dup2(ends["stderr"], 2)
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(nothing, 0)
+            for fd in (nothing, self.events, self.replies, *ends.values()):
+                os.close(fd)
+            code = work(self)
+        except BaseException as error:
+            if isinstance(error, OSError) and error.errno == errno.EBADF:
+                code = protocol.CLOSED  # the cell has closed what is ours
+            else:
+                import traceback
+
+                os.write(2, traceback.format_exc().encode())
+        finally:
+            os._exit(code)
+
+    def frames(self) -> Iterator[protocol.Frame]:
+        """Yields what the worker has emitted and, in order, what came out of its descriptors."""
+        yield from self._emitted()
+        try:
+            fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return  # the worker is at it, and will say so in the pipe
+        try:
+            yield from self._emitted()
+            for name, tap in self.taps.items():
+                for chunk in islice(drain(tap), MOST_CHUNKS):
+                    yield protocol.Frame(protocol.STREAM, 0, {"name": name}, chunk)
+        finally:
+            fcntl.lockf(self.lock, fcntl.LOCK_UN)
+
+    def _emitted(self) -> Iterator[protocol.Frame]:
+        while True:
+            try:
+                chunk = os.read(self.events, CHUNK)
+            except BlockingIOError:
+                return
+            try:
+                yield from self._decoder.feed(chunk)
+            except protocol.WireError:  # someone was killed in the middle of a frame, and others went on
+                self.kill(signal.SIGKILL)
+
+    def reply(self, text: bytes) -> None:
+        """Answers the worker's question (a line of JSON)."""
+        os.write(self.replies, text + b"\n")
+
+    def kill(self, number: int) -> None:
+        """Sends a signal to the worker and to what it started; gone already is fine."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            pass  # all have ended
+
+    def close(self) -> None:
+        """Gives the descriptors back; the results stay readable."""
+        fds = (self.events, self.events_end, self.replies, self.replies_end)
+        for fd in (*fds, *self.taps.values(), *self._ends.values()):
+            os.close(fd)
+        self.lock.close()
+
+
+def wakeup() -> Tuple[socket.socket, socket.socket]:
+    """Returns a pair of sockets of which the first has something to read after each signal."""
+    wake, end = socket.socketpair()
+    wake.setblocking(False)
+    end.setblocking(False)
+    signal.set_wakeup_fd(end.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    return wake, end
+
+
+def reap() -> Dict[int, int]:
+    """Returns pid -> wait status of the children that have ended (as PID 1, of any orphan)."""
+    ended: Dict[int, int] = {}
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if not pid:
+            return ended
+        ended[pid] = status
+
+
+def merged(frames: List[protocol.Frame]) -> Iterator[protocol.Frame]:
+    """Joins neighbouring pieces of one stream: a line each is too many frames on the wire."""
+    parts: List[bytes] = []
+    size = 0
+    name = None
+    for frame in frames:
+        same = frame.kind == protocol.STREAM and frame.meta["name"] == name
+        if parts and (not same or size + len(frame.data) > CHUNK):
+            yield protocol.Frame(protocol.STREAM, 0, {"name": name}, b"".join(parts))
+            parts, size = [], 0
+        if frame.kind == protocol.STREAM:
+            name = frame.meta["name"]
+            parts.append(frame.data)
+            size += len(frame.data)
+        else:
+            yield frame
+    if parts:
+        yield protocol.Frame(protocol.STREAM, 0, {"name": name}, b"".join(parts))

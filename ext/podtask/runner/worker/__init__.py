@@ -1,0 +1,6 @@
+"""The process that executes the cell: inputs, statements, outputs and errors.
+
+This package never opens a socket; it writes frames to the supervisor.
+"""
+
+__all__ = ["changes", "describe_error", "import_hooks", "main"]

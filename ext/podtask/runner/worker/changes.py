@@ -1,0 +1,106 @@
+"""Tells what a cell did to its inputs: which names it bound anew, which values it changed in place.
+
+A changed value shows in its pickle, of which a hash is kept: the value itself may be freed.
+"""
+
+import hashlib
+import sys
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+from .. import pickler
+
+MOST = 1 << 20  # bytes of pickles that are compared, all values together
+Mark = Tuple[bool, bytes]  # whether plain pickle did, the hash
+
+
+class Given:
+    """A namespace as it was before the cell.
+
+    Args:
+        namespace: of the cell.
+        watched: names of values that are small enough to be compared.
+    """
+
+    def __init__(self, namespace: Dict[str, Any], watched: Iterable[str]) -> None:
+        self._ids = {name: id(value) for name, value in namespace.items()}
+        self._marks: Dict[str, Mark] = {}
+        room = MOST
+        for name in watched:
+            mark, size = _marked(namespace[name], namespace, room)
+            room -= size
+            if mark is not None:
+                self._marks[name] = mark
+
+    def is_new(self, name: str, value: Any) -> bool:
+        """Whether a name was not there, or stood for another object."""
+        return self._ids.get(name) != id(value)
+
+    def changed(self, namespace: Dict[str, Any]) -> List[str]:
+        """Returns the names whose values are no longer what they were, though they may be the same.
+
+        A new object may also have come to lie where the old one was.
+        """
+        return [
+            name
+            for name, before in self._marks.items()
+            if name in namespace
+            and not self.is_new(name, namespace[name])
+            and _hashed(namespace[name], namespace, before[0]) != before[1]
+        ]
+
+
+class _TooLarge(Exception):
+    """A pickle has outgrown its room."""
+
+
+class _Hash:
+    """A file that keeps a hash of what is written, and its size."""
+
+    def __init__(self, room: int) -> None:
+        self.size = 0
+        self.hash = hashlib.sha256()
+        self._room = room
+
+    def write(self, data: Any) -> int:
+        with memoryview(data) as view:
+            size = view.nbytes
+            self.size += size
+            if self.size > self._room:
+                raise _TooLarge
+            self.hash.update(view)
+        return size
+
+    def take_apart(self, view: Any) -> None:
+        self.write(view)
+
+
+def _marked(value: Any, namespace: Dict[str, Any], room: int) -> Tuple[Optional[Mark], int]:
+    """Returns the mark of a value, None where it has none, and the bytes that it took."""
+    used = 0
+    # cloudpickle only where the inputs have needed it: it takes longer to import than most cells.
+    for plain in (True, False) if "cloudpickle" in sys.modules else (True,):
+        file = _Hash(room)
+        try:
+            _pickle(value, namespace, plain, file)
+        except _TooLarge:
+            return None, room
+        except Exception:  # whatever a __reduce__ of the user's raises
+            used += file.size
+        else:
+            return (plain, file.hash.digest()), used + file.size
+    return None, used
+
+
+def _hashed(value: Any, namespace: Dict[str, Any], plain: bool) -> bytes:
+    """Returns the hash of a value; empty where it can no longer be had: then something has changed."""
+    file = _Hash(2 * MOST)
+    try:
+        _pickle(value, namespace, plain, file)
+    except Exception:  # too large now, or whatever a __reduce__ of the user's raises
+        return b""
+    return file.hash.digest()
+
+
+def _pickle(value: Any, namespace: Dict[str, Any], plain: bool, file: _Hash) -> None:
+    with pickler.Packer(file, namespace, plain) as packer:
+        packer.dump(value)

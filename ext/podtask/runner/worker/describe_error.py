@@ -1,0 +1,104 @@
+"""A cell's error in words and places: what the notebook shows where it cannot unpickle it."""
+
+import json
+from itertools import islice
+from typing import Any, Callable, Dict, List
+
+OWN = "<podtask runner>"  # file names of the runner's modules in a pod begin so
+STEPS = f"{OWN}/worker/execute.py"  # what executes the cell: up to here frames are not the user's
+LONGEST_TEXT = 64 << 10
+LONGEST_ALL = 512 << 10  # characters of it all as JSON: a frame's meta has a megabyte at the most
+MOST_FRAMES = 100
+MOST_ERRORS = 20
+CO_VARARGS, CO_VARKEYWORDS = 0x4, 0x8
+
+
+def chain(error: BaseException) -> List[BaseException]:
+    """Returns an error with its causes, contexts and the members of its group, itself first."""
+    found: List[BaseException] = [error]
+    for each in found:
+        others = [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
+        for other in others:
+            if isinstance(other, BaseException) and not any(other is known for known in found):
+                found.append(other)
+    return found[:MOST_ERRORS]
+
+
+def portable(error: BaseException, sends: Callable[[Any], bool]) -> Any:
+    """Returns an error as it is pickled: itself, or (class, arguments, attributes).
+
+    A class of the user's with an ``__init__`` of its own cannot be unpickled from ``args``.
+
+    Args:
+        error: it.
+        sends: says whether a value can be pickled; attributes that cannot be stay here.
+    """
+    kind = type(error)
+    if kind.__module__ == "builtins" or kind.__reduce__ is not BaseException.__reduce__:
+        return error.with_traceback(None)
+    attributes = {name: value for name, value in vars(error).items() if sends(value)}
+    return kind, error.args, attributes
+
+
+def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
+    """Returns what is said of an error and those behind it.
+
+    Args:
+        errors: as :func:`chain` gives them.
+        stage: pip, load or run.
+    """
+    places = {id(error): place for place, error in enumerate(errors)}
+    most = LONGEST_TEXT
+    while True:
+        found = {"errors": [_one(error, places, most) for error in errors], "stage": stage}
+        if not most or len(json.dumps(found)) <= LONGEST_ALL:
+            return found
+        most //= 2
+
+
+def _columns(step: Any) -> List[Any]:
+    """Returns [first column, last line, last column]; none before Python 3.11."""
+    code = step.tb_frame.f_code
+    if not hasattr(code, "co_positions"):
+        return []
+    _, end, first, last = next(islice(code.co_positions(), step.tb_lasti // 2, None))
+    return [first, end, last] if first is not None and last is not None else []
+
+
+def _parameters(code: Any) -> List[Any]:
+    """Returns [how many have a value each, whether there is a *, a **, all names]."""
+    count = code.co_argcount + code.co_kwonlyargcount
+    rest, words = bool(code.co_flags & CO_VARARGS), bool(code.co_flags & CO_VARKEYWORDS)
+    return [count, rest, words, list(code.co_varnames[: count + rest + words])]
+
+
+def _one(error: BaseException, places: Dict[int, int], most: int) -> Dict[str, Any]:
+    frames: List[List[Any]] = []
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        if code.co_filename == STEPS:
+            frames.clear()  # asyncio's, where the cell awaits
+        elif not code.co_filename.startswith(OWN):
+            qualname = getattr(code, "co_qualname", code.co_name)
+            place = [code.co_filename, step.tb_lineno, code.co_name, qualname, code.co_firstlineno]
+            frames.append([*place, _parameters(code), *_columns(step)])
+        step = step.tb_next
+    if len(frames) > MOST_FRAMES:  # a recursion: how it began, and how it ended
+        frames = frames[: MOST_FRAMES // 2] + frames[-MOST_FRAMES // 2 :]
+    try:
+        message = str(error)
+    except Exception as broken:
+        message = f"<{type(broken).__name__} in __str__>"
+    kind = type(error)
+    return {
+        "type": kind.__name__,
+        "module": kind.__module__,
+        "message": message[:most],
+        "notes": [str(note)[: min(most, 1000)] for note in getattr(error, "__notes__", ())][:20],
+        "frames": frames,
+        "cause": places.get(id(error.__cause__)),
+        "context": places.get(id(error.__context__)),
+        "suppress": error.__suppress_context__,
+        "members": [places.get(id(each)) for each in getattr(error, "exceptions", ())],
+    }

@@ -1,0 +1,78 @@
+"""Executes the source of a cell: its statements, then its last expression, for its value.
+
+In one event loop for all of it where there is a top-level ``await``, and where the code needs the
+loop that runs in a kernel all the time.
+"""
+
+import ast
+import types
+from typing import Any, Dict, List, Optional
+
+from .leftovers import SECONDS
+
+CO_COROUTINE = 0x80  # inspect.CO_COROUTINE
+NEEDS_LOOP = {"create_task", "ensure_future", "get_running_loop"}
+
+
+class Steps:
+    """A compiled cell.
+
+    Args:
+        source: of the cell.
+        filename: what tracebacks call it.
+        quiet: the value of a last expression is not wanted.
+        flags: the compiler's, of ``__future__``.
+
+    Raises:
+        SyntaxError: it does not compile in this version of Python.
+    """
+
+    def __init__(self, source: str, filename: str, quiet: bool, flags: int = 0) -> None:
+        self.running: List[str] = []  # asyncio tasks that the cell leaves
+        tree = ast.parse(source, filename)
+        self._needs_loop = needs_loop(tree)
+        last: Optional[ast.Expr] = None
+        if tree.body and isinstance(tree.body[-1], ast.Expr) and not quiet:
+            last = tree.body.pop()  # type: ignore[assignment]
+        flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        self._parts = [compile(tree, filename, "exec", flags, dont_inherit=True)]
+        if last is not None:
+            value = ast.Expression(last.value)
+            self._parts.append(compile(value, filename, "eval", flags, dont_inherit=True))
+
+    def run(self, namespace: Dict[str, Any]) -> Any:
+        """Returns the value of the last expression, None where there is none."""
+        if self._needs_loop or any(_awaits(part) for part in self._parts):
+            import asyncio  # not before it is needed: that takes longer than most cells
+
+            return asyncio.run(self._run_in_loop(namespace))
+        value = None
+        for part in self._parts:
+            value = eval(part, namespace)
+        return value
+
+    async def _run_in_loop(self, namespace: Dict[str, Any]) -> Any:
+        """Executes the parts; what they leave in the loop gets a second."""
+        import asyncio
+
+        value = None
+        for part in self._parts:
+            value = eval(part, namespace)
+            if _awaits(part):
+                value = await value
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if left:
+            left = (await asyncio.wait(left, timeout=SECONDS))[1]
+        self.running = [f"asyncio task {task.get_name()!r}" for task in left]
+        return value
+
+
+def needs_loop(tree: ast.Module) -> bool:
+    """Whether code that may have no ``await`` asks for the running loop."""
+    names = {getattr(node, "attr", getattr(node, "id", None)) for node in ast.walk(tree)}
+    # A loop of the cell's own cannot run inside ours.
+    return bool(names & NEEDS_LOOP) and not names & {"run", "run_until_complete"}
+
+
+def _awaits(code: types.CodeType) -> bool:
+    return bool(code.co_flags & CO_COROUTINE)

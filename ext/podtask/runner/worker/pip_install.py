@@ -1,0 +1,102 @@
+"""``--pip``: packages are installed beside the image's own, in a folder that ends with the pod."""
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any, Dict, List
+
+LAST_LINES = 6
+QUIET = (
+    "--quiet",
+    "--no-input",
+    "--no-cache-dir",
+    "--disable-pip-version-check",
+    "--no-warn-script-location",
+    "--retries=1",
+)
+
+
+class InstallError(Exception):
+    """Packages cannot be had: what pip said, and what to do.
+
+    Args:
+        say: one sentence, and pip's last lines.
+        do: what to do next.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
+
+
+def install(wanted: Dict[str, Any]) -> float:
+    """Installs what is wanted, puts it first on the path, and returns the seconds that it took.
+
+    Args:
+        wanted: specs and options of pip, as the notebook gave them.
+
+    Raises:
+        InstallError: there is no pip, no index is reached, or it has no such package.
+    """
+    start = time.monotonic()
+    try:
+        target = tempfile.mkdtemp(prefix="podtask-pip-")
+    except OSError as error:
+        raise InstallError(f"There is no place for packages: {error}.", "Mount an emptyDir at /tmp.")
+    command = [sys.executable, "-m", "pip", "install", "--target", target, *QUIET]
+    limits = os.path.join(target, "constraints.txt")
+    if wanted["constraints"]:
+        with open(limits, "w") as file:
+            file.write("\n".join(wanted["constraints"]) + "\n")
+        command += ["--constraint", limits]
+    command += _words(wanted)
+    done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        raise _failed(wanted["specs"], done.stderr)
+    sys.path.insert(0, target)
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = target + (os.pathsep + before if before else "")  # for !python, too
+    os.environ["PATH"] = os.path.join(target, "bin") + os.pathsep + os.environ.get("PATH", os.defpath)
+    importlib.invalidate_caches()
+    return round(time.monotonic() - start, 1)
+
+
+def _words(wanted: Dict[str, Any]) -> List[str]:
+    words = ["--index-url", wanted["index"]] if wanted["index"] else []
+    for url in wanted["extra"]:
+        words += ["--extra-index-url", url]
+    return [*words, *(["--pre"] if wanted["pre"] else []), "--", *wanted["specs"]]
+
+
+def _failed(specs: List[str], said: str) -> InstallError:
+    names = ", ".join(specs)
+    if "No module named pip" in said:
+        return InstallError(
+            f"The image has no pip, so {names} cannot be installed.",
+            "Choose an image that has pip (python:3.12-slim), or has the packages.",
+        )
+    if (
+        "NewConnectionError" in said
+        or "ConnectTimeout" in said
+        or "Name or service" in said
+        or "name resolution" in said
+    ):
+        # pip's own last word is that there is no such package.
+        reason = re.search(r"\[Errno -?\d+\] ([^'\n]+)", said)
+        why = reason[1] if reason else "it does not answer"
+        return InstallError(
+            f"No package index is reached where the cell runs, so {names} cannot be installed: {why}",
+            "Name one that is reached with --index-url, or an image that has the packages.",
+        )
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line.partition(":")[2].strip() for line in lines if line.startswith("ERROR:")]
+    # The last one of a conflict is only the address of a page about conflicts.
+    errors = [line for line in errors if not line.startswith("ResolutionImpossible")]
+    last = errors[-1] if errors else " | ".join(lines[-LAST_LINES:])
+    return InstallError(
+        f"pip cannot install {names}: {last}",
+        "Check the names and versions, and --index-url, --pre, --constraint.",
+    )

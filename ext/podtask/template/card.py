@@ -1,0 +1,45 @@
+"""The rows of a pod's card. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from ..formatting import _code
+
+
+def spec_rows(
+    spec: Mapping[str, Any], primary: str, labels: Mapping[str, Any], annotations: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """Returns the rows of a pod's card: what one wants to see of it at once."""
+    containers = [_container(each, primary) for each in spec.get("containers", [])]
+    volumes = [
+        _code(each["name"]) + " " + ", ".join(escape(kind) for kind in each if kind != "name")
+        for each in spec.get("volumes", [])
+    ]
+    known = {"containers", "initContainers", "volumes"}
+    return [
+        ("containers", "<br>".join(containers)),
+        ("init containers", "<br>".join(_container(e, "") for e in spec.get("initContainers", []))),
+        ("volumes", "<br>".join(volumes)),
+        ("labels", "<br>".join(_code(f"{key}: {value}") for key, value in labels.items())),
+        ("annotations", "<br>".join(_code(f"{k}: {v}") for k, v in annotations.items())),
+        ("also", ", ".join(escape(field) for field in spec if field not in known)),
+    ]
+
+
+def _container(container: Mapping[str, Any], primary: str) -> str:
+    shown = _code(container["name"])
+    if container["name"] == primary:
+        shown += '<span class="podtask-badge">the cell runs here</span>'
+    if container.get("image"):
+        shown += f" {escape(str(container['image']))}"
+    resources = container.get("resources") or {}
+    bounds = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
+    if bounds:
+        shown += " · " + escape(", ".join(f"{key} {value}" for key, value in bounds.items()))
+    mounts = [mount.get("mountPath", "") for mount in container.get("volumeMounts") or []]
+    if mounts:
+        shown += " · mounts " + " ".join(map(_code, mounts))
+    return shown

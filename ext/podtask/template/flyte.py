@@ -1,0 +1,85 @@
+"""A pod template as Python for Flyte, whose ``PodTemplate`` takes the client library's models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..formatting import WIDTH, python
+from .schema import fields
+
+
+def source(
+    spec: dict[str, Any], primary: str, labels: Mapping[str, str], annotations: Mapping[str, str]
+) -> str:
+    """Returns a program that makes ``template``, a ``flytekit.PodTemplate``.
+
+    What the installed client library has no field for is told in a comment: its models would drop
+    it.
+
+    Args:
+        spec: in wire form.
+        primary: name of the primary container.
+        labels: of the pod.
+        annotations: of the pod.
+    """
+    models, missing = _Models(), list[str]()
+    arguments = {
+        "pod_spec": models.source({"containers": [], **spec}, "PodSpec", "spec", 4, 9, missing),
+        "primary_container_name": python(primary) if primary != "primary" else "",
+        "labels": python(dict(labels), 4, 7) if labels else "",
+        "annotations": python(dict(annotations), 4, 12) if annotations else "",
+    }
+    body = "".join(f"    {name}={value},\n" for name, value in arguments.items() if value)
+    left = [f"# Not in this version of the client library: {path}\n" for path in missing]
+    names = "".join(f"    {name},\n" for name in sorted(models.used))
+    return (
+        f"from flytekit import PodTemplate\nfrom kubernetes.client import (\n{names})\n\n"
+        f"{''.join(left)}template = PodTemplate(\n{body})\n"
+    )
+
+
+class _Models:
+    """The constructors of the client library's models, as far as they are used."""
+
+    def __init__(self) -> None:
+        from kubernetes import client  # takes a second; only here
+
+        self._client: Any = client
+        self.used: set[str] = set()
+
+    def source(self, value: Any, kind: str, path: str, indent: int, used: int, missing: list[str]) -> str:
+        """Returns the source of a value; ``used`` columns of its first line are taken."""
+        inner = " " * (indent + 4)
+        if kind.endswith("*") and fields(kind[:-1]) and isinstance(value, list):
+            items = [
+                self.source(item, kind[:-1], f"{path}[{place}]", indent + 4, 1, missing)
+                for place, item in enumerate(value)
+            ]
+            return _laid_out("[", items, "]", inner, indent, used)
+        model = self._model(kind) if fields(kind) and isinstance(value, dict) else None
+        if model is None:
+            return python(value, indent, used)
+        self.used.add(model.__name__)
+        attributes = {wire: name for name, wire in model.attribute_map.items()}
+        parts = []
+        for name, item in value.items():
+            if name not in attributes:
+                missing.append(f"{path}.{name}")
+                continue
+            attribute = attributes[name]
+            kind_of = fields(kind).get(name, "")
+            made = self.source(item, kind_of, f"{path}.{name}", indent + 4, len(attribute) + 2, missing)
+            parts.append(f"{attribute}={made}")
+        return _laid_out(f"{model.__name__}(", parts, ")", inner, indent, used)
+
+    def _model(self, kind: str) -> Any:
+        # Two models of the core group are told apart from others of their name.
+        return getattr(self._client, f"V1{kind}", getattr(self._client, f"CoreV1{kind}", None))
+
+
+def _laid_out(first: str, parts: list[str], last: str, inner: str, indent: int, used: int) -> str:
+    flat = f"{first}{', '.join(parts)}{last}"
+    if indent + used + len(flat) < WIDTH and "\n" not in flat:
+        return flat
+    return f"{first}\n" + "".join(f"{inner}{part},\n" for part in parts) + f"{' ' * indent}{last}"

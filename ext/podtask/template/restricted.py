@@ -1,0 +1,57 @@
+"""What Pod Security's level "restricted" wants of a container. Pure.
+
+Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+NOBODY = 65532  # a user without an entry anywhere: what distroless images call nonroot
+WANTED = {
+    "allowPrivilegeEscalation": False,
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+PROFILES = ("RuntimeDefault", "Localhost")
+
+
+def restrict(container: dict[str, Any], pod: dict[str, Any], notices: list[str]) -> None:
+    """Makes a container fulfil the level; what it overwrites becomes a notice.
+
+    Args:
+        container: changed in place.
+        pod: the pod's own security context, which holds where the container says nothing.
+        notices: added to.
+    """
+    context = container.setdefault("securityContext", {})
+    before = dict(context)
+    for field, value in WANTED.items():
+        context[field] = value
+    if before.get("seccompProfile", {}).get("type") in PROFILES:
+        context["seccompProfile"] = before["seccompProfile"]
+    if context.get("privileged"):
+        context["privileged"] = False
+    if context.get("runAsUser", pod.get("runAsUser", 0)) == 0:
+        context["runAsUser"] = NOBODY
+    added = before.get("capabilities", {}).get("add", [])
+    kept = [name for name in added if name == "NET_BIND_SERVICE"]
+    context["capabilities"] = {"drop": ["ALL"], **({"add": kept} if kept else {})}
+    changed = [field for field, value in before.items() if context[field] != value]
+    if changed:
+        notices.append(
+            f"securityContext {', '.join(changed)} of container "
+            f"{container['name']!r} is replaced: --restricted"
+        )
+
+
+def give_scratch(spec: dict[str, Any], container: dict[str, Any], volume: str) -> None:
+    """Gives a container that runs as nobody a home and a ``/tmp`` it can write, unless it has."""
+    env = container.setdefault("env", [])
+    if not any(entry["name"] == "HOME" for entry in env):
+        env.append({"name": "HOME", "value": "/tmp"})
+    mounts = container.setdefault("volumeMounts", [])
+    if not any(mount.get("mountPath") == "/tmp" for mount in mounts):
+        mounts.append({"name": volume, "mountPath": "/tmp"})
+        if not any(each["name"] == volume for each in spec.setdefault("volumes", [])):
+            spec["volumes"].append({"name": volume, "emptyDir": {}})

@@ -1,0 +1,248 @@
+"""What is wrong with a pod, found before any call, each with its field's path. Pure.
+
+Only what every API server refuses or what cannot have been meant; the rest is the server's say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..config.option_types import variable
+from ..config.quantities import amount
+from ..errors import InputError, Problem
+from . import schema
+
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
+WORD = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+PREFIX = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+NAME_RULE = "Lower case letters, digits and dashes, at most 63, no dash at an end."
+KEY_RULE = (
+    "At most 63 letters, digits, '-', '_' and '.' that begin and end with a letter or digit; "
+    "before them, at most, a domain and '/'."
+)
+VALUE_RULE = "At most 63 letters, digits, '-', '_' and '.' that begin and end with a letter or digit."
+ANNOTATIONS_BYTES = 256 * 1024
+OURS = "podtask-"
+SHOWN = 3
+NO_FLAGS: Mapping[str, str] = {}
+
+
+def refuse(found: Iterator[Problem]) -> None:
+    """Raises what was found; nothing where nothing was.
+
+    Raises:
+        InputError: the first problem whole, the paths of others.
+    """
+    problems = list(found)
+    if not problems:
+        return
+    first, rest = problems[0], problems[1:]
+    also = ", ".join(each.path for each in rest[:SHOWN])
+    more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
+    raise InputError(
+        f"{first.path} {first.what}", first.do + (f"\nAlso wrong: {also}{more}." if rest else "")
+    )
+
+
+def template_problems(whole: dict[str, Any]) -> Iterator[Problem]:
+    """Yields what is wrong with a template: kinds of values, misspelt fields, names, metadata."""
+    yield from schema.problems(whole["spec"], "PodSpec", "spec")
+    metadata = whole["metadata"]
+    yield from _labels(metadata.get("labels", {}), "metadata.labels")
+    yield from _annotations(metadata.get("annotations", {}))
+    for kind in ("containers", "initContainers", "volumes"):
+        for place, item in enumerate(whole["spec"].get(kind, [])):
+            if str(item["name"]).startswith(OURS):
+                yield Problem(
+                    f"spec.{kind}[{place}].name",
+                    f"{item['name']!r} is reserved.",
+                    f"Names that begin with {OURS} are ours: choose another.",
+                )
+
+
+def pod_problems(
+    spec: dict[str, Any], primary: str = "", flags: Mapping[str, str] = NO_FLAGS
+) -> Iterator[Problem]:
+    """Yields what contradicts itself in a whole pod's spec, whose values are of their kinds.
+
+    Args:
+        spec: the pod's.
+        primary: name of its primary container.
+        flags: resource -> the flag that has set the primary container's request for it.
+    """
+    volumes = spec.get("volumes", [])
+    yield from _names(volumes, "spec.volumes", {})
+    for place, volume in enumerate(volumes):
+        yield from _sources(volume, f"spec.volumes[{place}]")
+        yield from _sizes(volume, f"spec.volumes[{place}]")
+    mountable = {volume["name"] for volume in volumes}
+    seen: dict[str, str] = {}
+    for kind in ("initContainers", "containers"):
+        containers = spec.get(kind, [])
+        yield from _names(containers, f"spec.{kind}", seen)
+        for place, container in enumerate(containers):
+            path = f"spec.{kind}[{place}]"
+            if not container.get("image"):
+                yield Problem(
+                    f"{path}.image",
+                    f"of container {container['name']!r} is not given.",
+                    "Give it one: only the primary container has a default.",
+                )
+            yield from _ports(container.get("ports", []), f"{path}.ports")
+            yield from _mounts(container.get("volumeMounts", []), f"{path}.volumeMounts", mountable)
+            yield from _variables(container.get("env", []), f"{path}.env")
+            known = flags if container["name"] == primary else NO_FLAGS
+            yield from _resources(container.get("resources", {}), f"{path}.resources", known)
+    yield from _labels(spec.get("nodeSelector", {}), "spec.nodeSelector")
+
+
+def _names(items: list[dict[str, Any]], path: str, seen: dict[str, str]) -> Iterator[Problem]:
+    for place, item in enumerate(items):
+        name, here = item["name"], f"{path}[{place}].name"
+        if not NAME.fullmatch(name):
+            yield Problem(here, f"{name!r} is not a valid name.", NAME_RULE)
+        if name in seen:
+            yield Problem(here, f"{name!r} is the name of {seen[name]} too.", "Rename one of them.")
+        seen.setdefault(name, f"{path}[{place}]")
+
+
+def _sources(volume: dict[str, Any], path: str) -> Iterator[Problem]:
+    sources = [key for key in volume if key != "name"]
+    if not sources:
+        yield Problem(
+            path,
+            f"({volume['name']}) has no source.",
+            "Say what it is: emptyDir, persistentVolumeClaim, configMap, secret, csi.",
+        )
+    if len(sources) > 1:
+        yield Problem(
+            path,
+            f"({volume['name']}) has {len(sources)} sources: {', '.join(sources)}.",
+            "Keep one, and make a volume of the other.",
+        )
+
+
+def _sizes(volume: dict[str, Any], path: str) -> Iterator[Problem]:
+    limit = volume.get("emptyDir", {}).get("sizeLimit")
+    if limit is not None:
+        yield from _quantity(limit, f"{path}.emptyDir.sizeLimit")
+    claim = "ephemeral.volumeClaimTemplate.spec.resources"
+    found = volume
+    for key in claim.split("."):
+        found = found.get(key, {})
+    yield from _resources(found, f"{path}.{claim}")
+
+
+def _quantity(value: Any, path: str) -> Iterator[Problem]:
+    try:
+        amount(value)
+    except InputError as error:
+        yield Problem(path, f": {error.what}", error.do)
+
+
+def _variables(env: list[dict[str, Any]], path: str) -> Iterator[Problem]:
+    for place, entry in enumerate(env):
+        try:
+            variable(entry["name"])
+        except InputError as error:
+            yield Problem(f"{path}[{place}].name", f": {error.what}", error.do)
+
+
+def _ports(ports: list[dict[str, Any]], path: str) -> Iterator[Problem]:
+    numbers: set[tuple[Any, str]] = set()
+    names: set[str] = set()
+    for place, port in enumerate(ports):
+        here = f"{path}[{place}]"
+        if "containerPort" not in port:
+            yield Problem(f"{here}.containerPort", "is not given.", "Write its number.")
+            continue
+        number, name = port["containerPort"], port.get("name")
+        if not 1 <= number <= 65535:
+            yield Problem(f"{here}.containerPort", f"{number} is no port.", "Ports are 1 to 65535.")
+        if (number, port.get("protocol", "TCP")) in numbers:
+            yield Problem(f"{here}.containerPort", f"{number} is there twice.", "Keep one of them.")
+        if name in names:
+            yield Problem(f"{here}.name", f"{name!r} is there twice.", "Rename one of them.")
+        if name and not PORT_NAME.fullmatch(name):
+            yield Problem(
+                f"{here}.name",
+                f"{name!r} is not a port's name.",
+                "Lower case letters, digits and dashes, at most 15, a letter among them.",
+            )
+        numbers.add((number, port.get("protocol", "TCP")))
+        names |= {name} if name else set()
+
+
+def _mounts(mounts: list[dict[str, Any]], path: str, volumes: set[str]) -> Iterator[Problem]:
+    paths: set[str] = set()
+    for place, mount in enumerate(mounts):
+        here = f"{path}[{place}]"
+        name, where = mount.get("name", ""), mount.get("mountPath", "")
+        if name not in volumes:
+            known = ", ".join(sorted(volumes)) or "none"
+            yield Problem(
+                f"{here}.name",
+                f"{name!r} is no volume of the pod.",
+                f"Add it to spec.volumes; there: {known}.",
+            )
+        if not where:
+            yield Problem(f"{here}.mountPath", "is not given.", "Write a path: /data, say.")
+        elif where in paths:
+            yield Problem(f"{here}.mountPath", f"{where} is there twice.", "Mount one elsewhere.")
+        paths.add(where)
+
+
+def _resources(
+    resources: dict[str, Any], path: str, flags: Mapping[str, str] = NO_FLAGS
+) -> Iterator[Problem]:
+    wrong = [
+        problem
+        for part in ("requests", "limits")
+        for key, value in resources.get(part, {}).items()
+        for problem in _quantity(value, f"{path}.{part}.{key}")
+    ]
+    yield from wrong
+    requests, limits = resources.get("requests", {}), resources.get("limits", {})
+    for key in [] if wrong else [key for key in requests if key in limits]:
+        if amount(requests[key]) > amount(limits[key]):
+            # What a flag has set stands nowhere in the user's template.
+            here = flags.get(key, f"{path}.requests.{key}")
+            yield Problem(
+                here,
+                f"asks for {requests[key]} of {key}, over its limit of {limits[key]}.",
+                f"Lower {here}, or raise {path}.limits.{key}.",
+            )
+
+
+def _key(key: Any) -> bool:
+    prefix, slash, name = str(key).rpartition("/")
+    return bool(WORD.fullmatch(name)) and (not slash or bool(PREFIX.fullmatch(prefix)))
+
+
+def _labels(labels: dict[str, Any], path: str) -> Iterator[Problem]:
+    for key, value in labels.items():
+        if not _key(key):
+            yield Problem(f"{path}: {key!r}", "is not a label's key.", KEY_RULE)
+        elif not isinstance(value, str):
+            yield Problem(f"{path}.{key}", "is not text.", "Put it in quotes.")
+        elif value and not WORD.fullmatch(value):
+            yield Problem(f"{path}.{key}", f"{value[:70]!r} is not a label's value.", VALUE_RULE)
+
+
+def _annotations(annotations: dict[str, Any]) -> Iterator[Problem]:
+    size = 0
+    for key, value in annotations.items():
+        if not _key(str(key).lower()):
+            yield Problem(f"metadata.annotations: {key!r}", "is not an annotation's key.", KEY_RULE)
+        elif not isinstance(value, str):
+            yield Problem(f"metadata.annotations.{key}", "is not text.", "Put it in quotes.")
+        size += len(str(key).encode()) + len(str(value).encode())
+    if size > ANNOTATIONS_BYTES:
+        yield Problem(
+            "metadata.annotations",
+            f"have {size} bytes, over the {ANNOTATIONS_BYTES} allowed.",
+            "Put the larger ones into a config map.",
+        )

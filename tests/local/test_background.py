@@ -1,0 +1,92 @@
+"""Detached cells: a handle at once, output under their own cell, values only when asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.notebook import Kernel, Ran, Shell
+
+GATE = "import pathlib, time\nwhile not pathlib.Path({!r}).exists():\n    time.sleep(0.01)\n"
+
+
+@pytest.mark.feature("A38", "N08")
+def test_output_goes_on_under_its_own_cell(kernel: Kernel, tmp_path: object) -> None:
+    """Streams, displays, clearing and the result land in the submitting cell while others run."""
+    gate = f"{tmp_path}/gate"
+    own = kernel.start(
+        "%%podtask --local -d --as train -o total\n"
+        "import sys\nfrom IPython.display import display, HTML\nprint('begun')\n"
+        + GATE.format(gate)
+        + "print('released')\nprint('apart', file=sys.stderr)\ndisplay(HTML('<b>bold</b>'))\n"
+        "total = 42\n'the result'\n"
+    )
+    first = kernel.finish()
+    assert first.error is None
+    assert any(shown["text/plain"].startswith("<Task train (podtask-") for shown in first.displays)
+    assert "released" not in first.stdout
+    other = kernel.start(f"print('in between')\nopen({gate!r}, 'w').close()\ntrain.wait(60)\nprint('after')")
+    found = kernel.cells(lambda cells: any("back: total" in line for line in cells.get(own, Ran()).lines))
+    theirs, mine = found[other], found[own]
+    assert "released\n" in first.stdout + mine.stdout
+    assert mine.stderr == "apart\n"
+    assert any(shown.get("text/html") == "<b>bold</b>" for shown in mine.displays)
+    assert mine.displays[-2]["text/plain"] == "'the result'"
+    assert "released" not in theirs.stdout
+    assert theirs.error is None
+    kernel.cells(
+        lambda cells: any("after" in each.stdout for each in cells.values()) or "after" in theirs.stdout
+    )
+    assert "NameError" in str(kernel.run("total").error)
+    assert kernel.run("print(train.assign(), total, train.result())").stdout == "['total'] 42 the result\n"
+
+
+def test_error_is_shown_in_its_cell_and_raised_on_request(kernel: Kernel) -> None:
+    """A detached cell that fails says so in its cell; its handle raises the original type."""
+    own = kernel.start("%%podtask --local -d\n1 / 0")
+    found = kernel.cells(lambda cells: "by zero" in cells.get(own, Ran()).stderr)
+    assert "ZeroDivisionError: division by zero" in found[own].stderr
+    assert "    1 / 0\n" in found[own].stderr
+    assert found[own].error is None
+    caught = kernel.run("try:\n    _task.result()\nexcept ZeroDivisionError as error:\n    print(error)")
+    assert caught.stdout == "division by zero\n"
+
+
+def test_nobody_is_asked(kernel: Kernel) -> None:
+    """A question in a detached cell has no person: the cell sees the end of its input."""
+    kernel.run("%%podtask --local -d\ntry:\n    input('?')\nexcept EOFError:\n    print('nobody')\n")
+    assert kernel.run("_task.wait(60); print(_task.logs())").stdout == "nobody\n\n"
+
+
+def test_terminal_prints_as_it_comes(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    """Outside a notebook a detached cell prints, and its handle is a variable too."""
+    shell.run("%%podtask --local -d --as job\nprint('hello')\n6 * 7")
+    assert shell["job"].result(60) == 42
+    assert shell["job"] is shell["_task"]
+
+
+@pytest.mark.feature("N08")
+def test_handle_that_is_shown_becomes_its_last_state(kernel: Kernel, tmp_path: object) -> None:
+    """A handle's card is one display in its own cell, and says in the end how the task ended."""
+    gate = f"{tmp_path}/gate"
+    kernel.run("%%podtask --local -d --as train\nprint('begun')\n" + GATE.format(gate))
+    own = kernel.start("display(train)")
+    before = kernel.finish()
+    assert ["podtask-card" in each["text/html"] for each in before.displays] == [True]
+    kernel.start(f"open({gate!r}, 'w').close()")
+    found = kernel.cells(
+        lambda cells: any("train · ok" in each["text/html"] for each in cells.get(own, Ran()).displays)
+    )
+    last = found[own].displays[-1]
+    assert last["text/plain"].endswith(": ok>")
+    assert "begun" in last["text/html"]
+    assert "Pending" not in last["text/html"]
+    assert "train · ok" in kernel.run("train").displays[0]["text/html"]
+
+
+def test_what_the_status_line_says_is_said_once(kernel: Kernel) -> None:
+    """Name and seconds stand above the output; below is what came back, and no line for nothing."""
+    ran = kernel.run("%%podtask --local -o total\nprint('out')\ntotal = 42")
+    status, closing = ran.lines[-2:]
+    assert status.startswith("✓ podtask-")
+    assert closing.startswith("back: total (int, ")
+    assert [line[0] for line in kernel.run("%%podtask --local\nprint('out')").lines][-1] == "✓"

@@ -1,0 +1,295 @@
+"""The channel against a real runner on this machine: cuts, impostors, big values."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import os
+import random
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import pytest
+from podtask.backends.base import ByteStream, Ending, Glimpse, Placement
+from podtask.backends.local import LocalProcess, SocketStream
+from podtask.channel.channel import Channel
+from podtask.channel.handshake import Refused
+from podtask.channel.job import Job, Verdict
+from podtask.config.options import RunOptions
+from podtask.manifest.identity import Identity
+from podtask.manifest.render import render
+from podtask.pickling.inputs import pack_inputs
+from podtask.pickling.outputs import unpack
+from podtask.runner import protocol
+from podtask.runner.bundle import runner_program
+
+T = TypeVar("T")
+KEY = "ab" * 32
+
+
+class Cut:
+    """A stream that breaks after so many bytes, counted both ways."""
+
+    def __init__(self, stream: ByteStream, budget: int) -> None:
+        self._stream = stream
+        self._budget = budget
+
+    async def send(self, data: bytes) -> None:
+        if len(data) > self._budget:
+            await self._stream.send(data[: self._budget])
+            self._budget = 0
+            raise ConnectionResetError("cut")
+        self._budget -= len(data)
+        await self._stream.send(data)
+
+    async def receive(self) -> bytes:
+        data = await self._stream.receive()
+        if len(data) > self._budget:
+            raise ConnectionResetError("cut")
+        self._budget -= len(data)
+        return data
+
+    async def close(self) -> None:
+        await self._stream.close()
+
+
+class Unreliable:
+    """A placement whose first connections break after given numbers of bytes."""
+
+    def __init__(self, placement: LocalProcess, budgets: list[int]) -> None:
+        self.name = placement.name
+        self.url = placement.url
+        self.way = placement.way
+        self._placement = placement
+        self._budgets = budgets
+
+    async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
+        return await self._placement.connect(functools.partial(self._cut_and, greet))
+
+    async def _cut_and(self, greet: Callable[[ByteStream], Awaitable[T]], stream: ByteStream) -> T:
+        return await greet(Cut(stream, self._budgets.pop(0)) if self._budgets else stream)
+
+    async def ended(self) -> Ending:
+        return await self._placement.ended()
+
+    async def farewell(self) -> None:
+        """Nothing."""
+
+    async def stopped(self) -> tuple[str, str, bool]:
+        return await self._placement.stopped()
+
+    async def why(self) -> str:
+        return await self._placement.why()
+
+    async def events(self) -> list[dict[str, Any]]:
+        return await self._placement.events()
+
+    async def glimpse(self) -> Glimpse:
+        return await self._placement.glimpse()
+
+    async def delete(self, grace: float | None = None) -> None:
+        await self._placement.delete(grace)
+
+    def leave(self) -> None:
+        self._placement.leave()
+
+    async def whole_log(self) -> bytes:
+        return await self._placement.whole_log()
+
+    async def logs(self, container: str | None) -> str:
+        return await self._placement.logs(container)
+
+
+def job(source: str, outputs: list[str], values: dict[str, Any] | None = None) -> Job:
+    inputs = pack_inputs(values or {}, {})
+    meta: dict[str, Any] = {
+        "exec": "x",
+        "source": source,
+        "filename": "<cell>",
+        "quiet": False,
+        **inputs.about,
+        "outputs": outputs,
+        "env": {},
+        "timeout": 60,
+        "linger": 60,
+        "grace": 5,
+    }
+    return Job(meta, inputs.parts)
+
+
+async def run(work: Job, budgets: list[int]) -> tuple[Verdict, bytes, Channel]:
+    identity = Identity("podtask-test", KEY, 1)
+    rendered = render(None, RunOptions(), identity, "3.11")
+    placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+    frames: list[protocol.Frame] = []
+    wrapped: Placement = Unreliable(placement, budgets)
+    channel = Channel(wrapped, KEY, lambda python: work, frames.append)
+    try:
+        verdict = await asyncio.wait_for(channel.run(), 60)
+    finally:
+        await placement.delete()
+    assert [frame.seq for frame in frames] == list(range(1, len(frames) + 1))
+    text = b"".join(frame.data for frame in frames if frame.kind == protocol.STREAM)
+    return verdict, text, channel
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cuts_at_any_byte_lose_and_double_nothing(seed: int) -> None:
+    """Every line once, in order, and the value intact, wherever the connection breaks."""
+    chance = random.Random(seed)
+    budgets = [
+        chance.choice([chance.randrange(200), chance.randrange(40_000), chance.randrange(2_000_000)])
+        for _ in range(8)
+    ]
+    source = "for n in range(20_000): print(n)\nvalue = bytes(range(256)) * 8000\n"
+    verdict, text, _ = asyncio.run(run(job(source, ["value"]), budgets))
+    assert text == b"".join(b"%d\n" % n for n in range(20_000))
+    assert verdict.end["status"] == "ok"
+    assert sum(map(len, verdict.parts)) == verdict.end["size"]
+    assert unpack(verdict.parts, verdict.end["packed"]) == [bytes(range(256)) * 8000]
+
+
+def test_upload_goes_on_where_it_was_cut() -> None:
+    """Inputs of several MiB arrive whole over cuts in the middle of them."""
+    value = random.Random(1).randbytes(5 << 20)
+    source = "import hashlib\ndigest = hashlib.sha256(value).hexdigest()\n"
+    work = job(source, ["digest"], {"value": value})
+    verdict, _, channel = asyncio.run(run(work, [1_000_000, 2_000_000, 300]))
+    assert verdict.end["status"] == "ok"
+    assert hashlib.sha256(value).hexdigest().encode() in bytes(verdict.parts[0])
+    assert channel.reconnects >= 1
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"hello\n", b"a 3.11.2 1 " + b"b" * 64 + b"\n", b"x" * 10_000, b"\0\xff\n"]
+)
+def test_impostor_is_told_nothing_but_a_nonce(answer: bytes) -> None:
+    """Who answers without knowing the key is refused, and has seen one line of 32 hex digits."""
+
+    async def scene() -> bytes:
+        heard = bytearray()
+        done = asyncio.Event()
+
+        async def impostor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heard.extend(await reader.readline())
+            writer.write(answer)
+            if not answer:
+                writer.close()
+            heard.extend(await reader.read())
+            writer.close()
+            done.set()
+
+        server = await asyncio.start_server(impostor, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        stream = SocketStream(*await asyncio.open_connection("127.0.0.1", port))
+        placement: Any = None
+        channel = Channel(placement, KEY, lambda python: job("secret", []), lambda frame: None)
+        with pytest.raises((Refused, ConnectionResetError)):
+            await channel._greet(stream)
+        await stream.close()
+        await asyncio.wait_for(done.wait(), 10)
+        server.close()
+        return bytes(heard)
+
+    heard = asyncio.run(scene())
+    assert len(heard) == 33
+    assert bytes.fromhex(heard.decode().strip())
+
+
+@pytest.mark.parametrize("proof", ["f" * 64 + " 5\nhello", "é 5\nhello", "no\n"])
+def test_runner_refuses_a_client_without_the_key(proof: str) -> None:
+    """A wrong proof is hung up on, and the right client is served afterwards."""
+
+    async def scene() -> bytes:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions(), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        sock = socket.create_connection(("127.0.0.1", placement._port))
+        sock.settimeout(10)
+        sock.sendall(b"0" * 32 + b"\n")
+        challenge = await asyncio.to_thread(sock.recv, 4096)
+        assert len(challenge.split()) == 4
+        sock.sendall(proof.encode())
+        assert await asyncio.to_thread(sock.recv, 4096) == b""
+        sock.close()
+        frames: list[protocol.Frame] = []
+        work = job("print('served')", [])
+        channel = Channel(placement, KEY, lambda python: work, frames.append)
+        await asyncio.wait_for(channel.run(), 30)
+        await placement.delete()
+        return b"".join(frame.data for frame in frames)
+
+    assert asyncio.run(scene()) == b"served\n"
+
+
+IDLE = """
+import os, time
+def ticks():
+    with open(f"/proc/{os.getppid()}/stat") as stat:
+        return sum(map(int, stat.read().rpartition(")")[2].split()[11:13]))
+print("x" * 100_000)
+before = ticks()
+time.sleep(1)
+used = ticks() - before
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("cuts", [0, 1, 2])
+def test_runner_rests_while_the_cell_does(cuts: int) -> None:
+    """A second of sleep costs the supervisor no time of a processor, with old connections too."""
+    budgets = [len(runner_program(True)) + 20_000, 40_000][:cuts]  # in the middle of the output
+    verdict, text, channel = asyncio.run(run(job(IDLE, ["used"]), budgets))
+    assert (len(text), channel.reconnects) == (100_001, cuts)
+    [used] = unpack(verdict.parts, verdict.end["packed"])
+    assert used <= 0.1 * os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("size", [300_000, 2_000_000, 40_000_000])
+def test_large_value_flows_to_its_end(size: int) -> None:
+    """Whatever the socket takes at once, the rest follows: nothing else wakes the runner."""
+    verdict, _, channel = asyncio.run(run(job(f"value = bytes({size})", ["value"]), []))
+    assert [len(each) for each in unpack(verdict.parts, verdict.end["packed"])] == [size]
+    assert channel.reconnects == 0
+
+
+KILLED = """
+import os, signal, time
+for turn in range(10):
+    pid = os.fork()
+    if not pid:
+        while True:
+            print("y" * 400_000)
+    time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+print("end of the cell")
+value = 1
+"""
+
+
+def test_forked_process_killed_while_it_prints_tears_no_frame() -> None:
+    """The cell goes on, its output and its value arrive."""
+    verdict, text, _ = asyncio.run(run(job(KILLED, ["value"]), []))
+    assert unpack(verdict.parts, verdict.end["packed"]) == [1]
+    assert text.endswith(b"end of the cell\n")
+
+
+DESTROYED = """
+import os
+for fd in range(3, 64):
+    try:
+        os.write(fd, b"x" * 100)
+    except OSError:
+        pass
+os._exit(3)
+"""
+
+
+def test_garbage_among_the_frames_ends_the_cell_not_the_runner() -> None:
+    """The verdict is that of a process that died; nothing is lost but what it did."""
+    verdict, _, _ = asyncio.run(run(job(DESTROYED, []), []))
+    assert verdict.end["status"] == "crashed"

@@ -1,0 +1,220 @@
+"""--dry-run: the pod, what became of the template, and how to take it elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import podtask
+import pytest
+import yaml
+from podtask import Cell, PodTemplate, RunOptions
+from podtask.channel.batch import enclosed
+from podtask.channel.job import Job
+from podtask.magics.dry_run import Preview
+from podtask.manifest.diff import dropped
+from podtask.manifest.render import Rendered, without_key
+from podtask.runner.bundle import MINOR
+
+from tests.notebook import Shell
+from tests.unit.test_formatting import HOSTILE
+
+GIVEN = PodTemplate(
+    {
+        "containers": [
+            {
+                "name": "primary",
+                "image": "old:1",
+                "command": ["echo", "hello"],
+                "args": ["x"],
+                "env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}],
+                "resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1Gi"}},
+            }
+        ],
+        "restartPolicy": "Always",
+    }
+)
+
+
+def preview(template: Any = GIVEN, last: dict[str, Any] | None = None, **options: Any) -> Preview:
+    chosen = RunOptions.of(template=template, local=True, **options)
+    return Preview.of(chosen, last or {})
+
+
+@pytest.mark.feature("B03", "B04", "B05")
+def test_yaml_is_marked_where_a_rule_overwrote() -> None:
+    """Behind each line the template's value, above the mapping what was taken away."""
+    text = preview(image="new:2", memory="8Gi").to_yaml()
+    for line in (
+        '    image: new:2  # was: "old:1"',
+        '        memory: 8Gi  # was: "1Gi"',
+        '  restartPolicy: Never  # was: "Always"',
+        '    # was: ["echo", "hello"]\n    command:',
+        '# args was: ["x"]\n',
+    ):
+        assert line in text
+    assert yaml.safe_load(text) == preview(image="new:2", memory="8Gi").pod
+    assert "was:" not in preview(PodTemplate({"containers": [{"name": "primary"}]})).to_yaml()
+
+
+@pytest.mark.feature("B06")
+def test_order_of_variables_is_shown() -> None:
+    """The template's last value of each name, then ours; what --env sets over them, by its name."""
+    env = [{"name": "A", "value": "1"}, {"name": "B", "value": "3"}, {"name": "A", "value": "2"}]
+    found = preview(
+        PodTemplate({"containers": [{"name": "primary", "env": env}]}),
+        env={"A": "hunter2", "C": "hunter3"},
+    )
+    (primary,) = yaml.safe_load(found.to_yaml())["spec"]["containers"]
+    assert primary["env"][:2] == env[1:]
+    assert [each["name"] for each in primary["env"][2:]] == ["PODTASK_KEY", "PODTASK_PORT", "PODTASK_WAIT"]
+    assert "# env A of container 'primary' is replaced in the cell by --env\n" in repr(found)
+    assert "hunter" not in repr(found) + found._repr_html_()
+
+
+@pytest.mark.feature("N14")
+def test_diff_to_the_template_shows_each_change() -> None:
+    """What is taken away and what is put in, without the text of our program."""
+    found = preview(image="new:2").diff_to_template().splitlines()
+    assert {"-    image: old:1", "+    image: new:2", "-  restartPolicy: Always"} <= set(found)
+    assert not any("hashlib" in line for line in found)
+
+
+@pytest.mark.feature("N14")
+def test_diff_to_the_last_run_is_of_what_was_asked() -> None:
+    """Names, ports, keys, the notebook and its pod are no difference."""
+    before = preview(memory="4Gi")
+    last = yaml.safe_load(yaml.safe_dump(before.pod))
+    last["metadata"]["name"] = "podtask-other"
+    last["metadata"]["labels"] |= {
+        "podtask/task": "podtask-other",
+        "podtask/user": "ada",
+        "podtask/name": "named",
+        "podtask/notebook": "0123",
+        "podtask/kernel": "4567",
+    }
+    last["metadata"]["ownerReferences"] = [{"kind": "Pod", "name": "jupyter-ada", "uid": "1"}]
+    assert preview(memory="4Gi", last=last).diff_to_last() == ""
+    changed = preview(memory="8Gi", last=last).diff_to_last()
+    assert sorted(line for line in changed.splitlines()[2:] if line[0] in "+-") == [
+        *["+        memory: 8Gi"] * 2,
+        *["-        memory: 4Gi"] * 2,
+    ]
+    assert preview().diff_to_last() == ""
+
+
+@pytest.mark.feature("N14")
+def test_python_makes_the_same_pod() -> None:
+    """The copy as Python, executed, renders the same pod; values of --env are not in it."""
+    found = preview(image="new", gpu=2, timeout="1h", env={"TOKEN": "hunter2"})
+    names: dict[str, Any] = {}
+    exec(found.to_python(), names)
+    again = preview(names["template"], image="new", gpu=2, timeout="1h")
+    assert names["options"].gpu == 2
+    assert again.pod == found.pod
+    for shown in (found.to_python(), repr(found), found.kubectl(), found._repr_html_()):
+        assert "hunter2" not in shown
+
+
+@pytest.mark.feature("N14")
+def test_kubectl_line_has_the_whole_pod() -> None:
+    """The shell line names context and namespace and carries the pod, without a task's key."""
+    found = preview(namespace="team", context="the prod").kubectl()
+    head, _, rest = found.partition("\n")
+    assert head.startswith("kubectl --context 'the prod' -n team create --dry-run=server --validate=strict")
+    pod = yaml.safe_load(rest.removesuffix("EOF"))
+    assert pod == preview(namespace="team").pod
+
+
+@pytest.mark.feature("N14")
+def test_html_has_every_copy_and_escapes_it() -> None:
+    """All copies unfold; nothing of the template is markup."""
+    template = PodTemplate({"containers": [{"name": "primary", "workingDir": HOSTILE}]})
+    shown = preview(template)._repr_html_()
+    assert "<script>" not in shown
+    for head in (
+        "YAML",
+        "Python",
+        "kubectl",
+        "Flyte",
+        "Difference to the template",
+        "The API server",
+    ):
+        assert f"<summary>{head}</summary>" in shown
+
+
+@pytest.mark.parametrize(
+    ("asked", "stored", "lost"),
+    [
+        ({"a": 1, "b": {"c": "x"}}, {"a": 1, "b": {"c": "x", "d": 1}}, []),
+        ({"a": [{"b": 1, "c": 2}]}, {"a": [{"b": 1}]}, ["spec.a[0].c"]),
+        ({"a": {"b": {"c": 1}}}, {}, ["spec.a"]),
+        ({"a": [1, 2]}, {"a": [1]}, ["spec.a[1]"]),
+        ({"a": False, "b": "", "c": {}}, {}, []),
+    ],
+)
+def test_dropped_fields_are_found(asked: Any, stored: Any, lost: list[str]) -> None:
+    """What was asked for and is not stored, by path; what is stored besides is no matter."""
+    assert dropped(asked, stored, "spec") == lost
+
+
+@pytest.mark.feature("A47")
+def test_dry_run_is_the_cells_value(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The preview is shown, kept in _, and says that no server was asked; nothing runs."""
+    monkeypatch.setenv("PODTASK_BACKEND", "local")
+    shell["t"] = GIVEN
+    shell.run("%%podtask --memory 1Gi\n1")
+    out, _ = shell.output("%%podtask -t t --dry-run\nraise SystemExit")
+    assert "# No API server was asked" in out
+    found = shell["_"]
+    assert isinstance(found, Preview)
+    assert "+    image: old:1" in found.diff_to_last().splitlines()
+
+
+@pytest.mark.feature("N14")
+@pytest.mark.parametrize("flags", ["--as again", "-d --as again"])
+def test_same_run_again_is_no_difference(shell: Shell, monkeypatch: pytest.MonkeyPatch, flags: str) -> None:
+    """In Jupyter, by name or detached: the same cell once more differs in nothing."""
+    monkeypatch.setenv("PODTASK_BACKEND", "local")
+    monkeypatch.setenv("JPY_SESSION_NAME", "/home/ada/work.ipynb")
+    shell.output(f"%%podtask {flags}\n1")
+    shell["again"].result(60)
+    shell.output("%%podtask --dry-run\n1")
+    assert "podtask/notebook" in shell["_"].last["metadata"]["labels"]
+    assert shell["_"].diff_to_last() == ""
+    shell.output("%%podtask --dry-run --cpu 2\n1")
+    assert "+        cpu: '2'" in shell["_"].diff_to_last()
+
+
+@pytest.mark.feature("N14")
+def test_run_in_batch_mode_is_compared_without_its_cell() -> None:
+    """What carries a cell in batch mode is no difference to a pod without a cell."""
+    rendered = Rendered(preview().pod, "primary", ())
+    last = without_key(enclosed(rendered, Job({"exec": "x", "source": "1"}, ())).pod)
+    assert last["spec"]["volumes"]
+    assert preview(last=last).diff_to_last() == ""
+
+
+@pytest.mark.feature("N14")
+def test_script_metadata_is_rendered(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """The Python that a cell's script metadata asks for is in the pod that is only looked at."""
+    monkeypatch.delenv("PODTASK_BACKEND", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    asked = "3.12" if MINOR != "3.12" else "3.11"
+    block = f'# /// script\n# requires-python = "=={asked}"\n# ///\n1'
+    shell.output(f"%%podtask --dry-run\n{block}")
+    looked_at = shell["_"].pod
+    for pod in (looked_at, podtask.render(block), podtask.render(Cell.of(block))):
+        assert pod["spec"]["containers"][0]["image"] == f"python:{asked}-slim"
+    named = podtask.render(block, image="mine")
+    assert named["spec"]["containers"][0]["image"] == "mine"
+
+
+def test_dry_run_without_a_cluster_says_so(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """Without a cluster the pod is shown all the same."""
+    monkeypatch.delenv("PODTASK_BACKEND", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    out, _ = shell.output("%%podtask --dry-run\n1")
+    assert "# No cluster is configured" in out
+    assert "kind: Pod" in out

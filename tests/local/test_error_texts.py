@@ -1,0 +1,57 @@
+"""Every error text that a cell can give, in one file that can be read from top to bottom."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import warnings
+from pathlib import Path
+
+from tests.notebook import Shell
+
+FILE = Path(__file__).parent / "error_texts.txt"
+SHOWS = "#: shows\n"
+# What is another each time, and what stands there for it.
+VARIES = (
+    (r"(?m)^[○●✓✗]? ?podtask-[0-9a-f]{10} · .*\n", ""),  # the status line
+    (r"0x[0-9a-f]{6,}", "0xADDRESS"),
+    (r"podtask-[0-9a-f]{10}", "podtask-NAME"),
+    (r"/tmp/\S+?/", "/tmp/"),
+    (r"Cell In\[\d+\]", "Cell In[1]"),
+    (r'File "<ipython-input-[^"]*"', 'File "<cell>"'),
+    (r"\(<ipython-input-[^,]*, line", "(<cell>, line"),
+    (r"-{40,}", "-" * 40),
+    (r"(\w+)  +Traceback", r"\1  Traceback"),
+    (r"(?ms)^File (?:/|~).*?\n\n", ""),  # a library's frame
+    (r"[ \t]+\n", "\n"),
+)
+
+
+def shown(shell: Shell, cells: list[str]) -> str:
+    """Runs cells, of which the last one fails; returns what the notebook shows of that."""
+    for cell in cells[:-1]:
+        shell.run(cell)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # IPython's, at sys.exit
+        text = shell.shown_error(cells[-1]).strip("\n") + "\n"
+    for pattern, word in VARIES:
+        text = re.sub(pattern, word, text)
+    return text
+
+
+def test_errors_say_what_where_and_what_next(shell: Shell) -> None:
+    """What is shown is what the file has; PODTASK_WRITE=1 writes it anew, for its reader."""
+    head, *sections = re.split(r"^(?=---- )", FILE.read_text(), flags=re.MULTILINE)
+    found = []
+    for section in sections:
+        title, _, rest = section.partition("\n")
+        code = rest.partition(SHOWS)[0]
+        said = shown(shell, [cell.strip("\n") for cell in code.split("\n#:\n")])
+        print(f"{title}\n{said}")
+        found.append(f"{title}\n{code.rstrip()}\n{SHOWS}{said}")
+    text = head + "".join(found)
+    if "PODTASK_WRITE" in os.environ:
+        FILE.write_text(text)
+    if sys.version_info[:2] == (3, 11):  # others word and mark their own errors otherwise
+        assert text == FILE.read_text()

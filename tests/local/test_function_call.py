@@ -1,0 +1,129 @@
+"""A function's call: arguments that it does not take, and the caller's words for what cannot go."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import podtask
+import pytest
+from podtask.errors import InputError
+from podtask.pickling.function_call import Invocation
+
+LOCK = threading.Lock()
+
+
+@podtask.task(local=True)
+def add(a: Any, b: Any = 1, *more: Any, key: Any = None) -> Any:
+    """Adds."""
+    return a + b
+
+
+@podtask.task(local=True)
+def pair(a: int, b: int) -> int:
+    """Adds."""
+    return a + b
+
+
+@podtask.task(local=True)
+def guarded() -> bool:
+    """Reads what cannot be sent."""
+    return LOCK.locked()
+
+
+@pytest.fixture
+def no_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a call fail that would start something."""
+
+    def refuse(*args: object, **more: object) -> None:
+        raise AssertionError("a task was started")
+
+    monkeypatch.setattr("podtask.api.submit.Task", refuse)
+
+
+@pytest.mark.usefixtures("no_pod")
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: pair(1), "missing a required argument: 'b'"),  # type: ignore[call-arg]
+        (lambda: pair.submit(1, 2, 3), "too many positional arguments"),  # type: ignore[call-arg]
+        (lambda: pair(1, c=2), "missing a required argument: 'b'"),  # type: ignore[call-arg]
+        (lambda: pair.map([1, 2], [3, 4], [5, 6]), "too many positional arguments"),
+        (lambda: podtask.run(pair.__wrapped__, 1), "missing a required argument: 'b'"),
+    ],
+    ids=["missing", "many", "unknown", "map", "run"],
+)
+def test_call_that_cannot_work_starts_nothing(call: Callable[[], Any], says: str) -> None:
+    """Arguments that the function does not take are refused before anything is sent."""
+    with pytest.raises(InputError, match=says) as caught:
+        call()
+    assert str(caught.value).startswith("pair cannot be called so: ")
+    assert caught.value.do == "It is pair(a, b)."
+
+
+def injected(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a function its first argument."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function("given", *args, **kwargs)
+
+    return call
+
+
+def test_arguments_are_those_of_the_decorator() -> None:
+    """What wraps a function, and takes other arguments, is asked; a default's text is not."""
+
+    class Silent:
+        def __repr__(self) -> str:
+            raise LookupError("no text")
+
+    silent = Silent()
+
+    def plain(value: Any, more: Any = silent) -> Any:
+        return value, more
+
+    Invocation(injected(plain), (), {}).check()
+    with pytest.raises(InputError) as caught:
+        Invocation(plain, (), {}).check()
+    assert caught.value.do == "It is plain(value, more=...)."
+
+
+def test_arguments_that_are_too_large_are_called_so() -> None:
+    """The limit of the inputs names a call's arguments, not a name of ours."""
+    with pytest.raises(InputError, match=r"over the limit of 1: arguments of add \(tuple, 2 MiB\)"):
+        add.with_options(max_input="1Mi")(bytes(2 << 20))
+
+
+def test_function_that_does_not_say_what_it_takes_is_called() -> None:
+    """What has no signature, as some code in C, is not refused."""
+    Invocation(max, (1, 2), {}).check()
+    Invocation(dict.fromkeys, ("ab",), {}).check()
+
+
+@pytest.mark.usefixtures("no_pod")
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: add(LOCK), "The 1st argument of add (lock)"),
+        (lambda: add(1, LOCK), "The 2nd argument of add (lock)"),
+        (lambda: add(1, 2, *[3] * 8, LOCK), "The 11th argument of add (lock)"),
+        (lambda: add({"a b": [LOCK]}), "The 1st argument of add: ['a b'][0] (lock)"),
+        (lambda: add(1, key=LOCK), "The argument key of add (lock)"),
+        (lambda: podtask.run(dict, **{"k" * 60: LOCK}), f"The argument {'k' * 36} of dict (lock)"),
+        (guarded, "LOCK (lock, read by guarded)"),
+    ],
+    ids=["first", "second", "eleventh", "inside", "by name", "by a long name", "global"],
+)
+def test_what_cannot_be_sent_is_named_as_its_caller_does(
+    call: Callable[[], Any], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The argument by its place or name, a global by the function that reads it."""
+    monkeypatch.setattr(guarded.__wrapped__, "__module__", "__main__")
+    monkeypatch.setattr(add.__wrapped__, "__module__", "__main__")
+    with pytest.raises(InputError) as caught:
+        call()
+    assert caught.value.what.startswith(f"{says} cannot be sent: "), caught.value.what
+    assert caught.value.do == "Make it in the function instead, or give it just what it needs."

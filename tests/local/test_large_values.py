@@ -1,0 +1,105 @@
+"""More than a frame's head has room for: names, prompts, options."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import podtask
+import pytest
+from podtask.backends.local import LocalProcess
+from podtask.channel.channel import Channel
+from podtask.config.options import RunOptions
+from podtask.manifest.identity import Identity
+from podtask.manifest.render import render
+from podtask.pickling.outputs import unpack
+from podtask.runner import protocol
+from podtask.runner.worker.leftovers import few
+from podtask.runner.worker.outputs import MOST_BACK, MOST_TOLD
+
+from tests.local.test_channel import KEY, job, run
+
+MANY = 30_000
+NAMES = f"for n in range({MANY}): globals()[f'a_rather_long_variable_name_number_{{n}}'] = n\ndel n"
+
+
+def end_of(source: str, outputs: Any) -> tuple[dict[str, Any], list[Any]]:
+    """Returns what is said at a cell's end, and its values."""
+    verdict, _, _ = asyncio.run(run(job(source, outputs), []))
+    return verdict.end, list(unpack(verdict.parts, verdict.end["packed"]))
+
+
+def test_many_new_names_are_counted() -> None:
+    """The first are named, of the others it is said how many there are."""
+    end, _ = end_of(NAMES, [])
+    assert end["status"] == "ok"
+    assert len(end["left"]) == MOST_TOLD + 1
+    assert end["left"][-1] == [f"{MANY - MOST_TOLD} more", "names"]
+
+
+def test_auto_brings_a_thousand_names() -> None:
+    """So many come back with their values; the others stay, which is told."""
+    end, found = end_of(NAMES, "auto")
+    assert end["status"] == "ok"
+    assert found == list(range(MOST_BACK))
+    assert [each["name"] for each in end["kept"]] == [f"{MANY - MOST_BACK} more"]
+    assert end["left"] == []
+
+
+def test_many_that_cannot_be_pickled_are_counted() -> None:
+    """Each with its long reason would be more than the frame has room for."""
+    source = "def made():\n    yield\nfor n in range(900): globals()[f'n{n}'] = made()\ndel n, made"
+    end, found = end_of(source, "auto")
+    assert found == []
+    assert len(end["kept"]) == MOST_TOLD + 1
+    assert end["kept"][-1]["name"] == f"{900 - MOST_TOLD} more"
+
+
+def test_last_value_that_stays_is_told_before_many_names() -> None:
+    """It is what a result is asked for: it must not be one of those that are counted only."""
+    source = "def made():\n    yield\nfor n in range(90): globals()[f'n{n}'] = made()\ndel n\nmade()"
+    end, _ = end_of(source, "auto")
+    assert end["kept"][0]["role"] == "result"
+    assert len(end["kept"]) == MOST_TOLD + 1
+
+
+def test_names_for_a_person_are_few_and_short() -> None:
+    """What a cell left running may be much, and called as it likes."""
+    assert few(["a", "b"]) == ["a", "b"]
+    assert few(["x" * 10_000] * 51) == ["x" * 500 + "…"] * 50 + ["1 more"]
+
+
+def test_prompt_of_megabytes_is_shortened() -> None:
+    """The question is asked, and answered."""
+
+    async def scene() -> tuple[str, list[Any]]:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions(), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        prompts: list[str] = []
+        answers: list[asyncio.Task[None]] = []
+
+        def on_frame(frame: protocol.Frame) -> None:
+            if frame.kind == protocol.ASK:
+                prompts.append(frame.meta["prompt"])
+                answers.append(asyncio.ensure_future(channel.reply({"value": "here"})))
+
+        work = job("found = input('\\U0001f600' * 2_000_000)", ["found"])
+        channel = Channel(placement, KEY, lambda _: work, on_frame)
+        try:
+            verdict = await asyncio.wait_for(channel.run(), 30)
+        finally:
+            await placement.delete()
+        return prompts[0], list(unpack(verdict.parts, verdict.end["packed"]))
+
+    prompt, found = asyncio.run(scene())
+    assert prompt.startswith("\U0001f600" * 1000)
+    assert prompt.endswith("…")
+    assert found == ["here"]
+
+
+def test_options_of_megabytes_are_refused() -> None:
+    """Before anything is started, with the size; the same as the environment of a process may have."""
+    with pytest.raises(podtask.InputError, match=r"--env.* 128 KiB can be sent") as raised:
+        podtask.submit("1", options=RunOptions.of(local=True, env={"A": "x" * 1_200_000}))
+    assert "1171 KiB" in str(raised.value)

@@ -1,0 +1,181 @@
+"""Batch mode without a cluster: a real runner writes a log, and what it says is read from that."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from podtask.cell.cell import Cell
+from podtask.channel.batch import enclosed
+from podtask.channel.job import Verdict
+from podtask.channel.log_channel import Readout
+from podtask.config.options import RunOptions
+from podtask.errors import ClusterError, InputError, TaskError
+from podtask.lifecycle.outcome import decode
+from podtask.lifecycle.prepare import Work, prepare
+from podtask.manifest.identity import Identity
+from podtask.manifest.labels import CELL
+from podtask.manifest.render import Rendered, env_of, render
+from podtask.runner import protocol
+from podtask.runner.bundle import MINOR
+from podtask.runner.supervisor.batch_log import MARK
+
+KEY = "ab" * 32
+
+
+def made(source: str, namespace: dict[str, Any] | None = None, **options: Any) -> Rendered:
+    """The pod that brings a cell along."""
+    chosen = RunOptions.of(**options)
+    work: Work = prepare(Cell.of(source), chosen, namespace or {})
+    rendered = render(None, chosen, Identity("podtask-x", KEY, 0), MINOR)
+    return enclosed(rendered, work.job_for(f"{MINOR}.0", "podtask-x", 1.0, print))
+
+
+def log_of(rendered: Rendered, folder: Path) -> tuple[bytes, int]:
+    """What the pod's primary container writes to its log, and its exit code."""
+    primary = rendered.pod["spec"]["containers"][0]
+    file = folder / "cell"  # as the kubelet writes it
+    file.write_text(rendered.pod["metadata"]["annotations"][CELL])
+    command = [sys.executable, *primary["command"][1:-1], str(file)]
+    ran = subprocess.run(command, env=env_of(rendered), capture_output=True, timeout=60)
+    assert ran.stderr.decode() == ""
+    return ran.stdout, ran.returncode
+
+
+class Text:
+    """A log that is there; it breaks off after each of the given numbers of lines, then is whole."""
+
+    def __init__(self, data: bytes, *breaks: int) -> None:
+        self._data = data
+        self._breaks = list(breaks)
+
+    async def follow_log(self) -> AsyncGenerator[bytes, None]:
+        """Yields lines."""
+        stop = self._breaks.pop(0) if self._breaks else None
+        for line in self._data.splitlines()[:stop]:
+            yield line
+
+    async def whole_log(self) -> bytes:
+        """Returns all of it, unless it is still to break off."""
+        if self._breaks:
+            return b"\n".join(self._data.splitlines()[: self._breaks[0]])
+        return self._data
+
+
+def heard(log: Text, key: str = KEY) -> tuple[list[protocol.Frame], Verdict]:
+    frames: list[protocol.Frame] = []
+    verdict = asyncio.run(asyncio.wait_for(Readout(log, key, frames.append).run(), 30))
+    return frames, verdict
+
+
+def text(frames: list[protocol.Frame]) -> str:
+    return b"".join(each.data for each in frames if each.kind == protocol.STREAM).decode()
+
+
+CELL_SOURCE = "print('a', a)\nfor n in range(5):\n    print(n, flush=True)\nx = a * 2\nx + 1"
+
+
+def test_cell_travels_with_its_pod_and_comes_back_by_the_log(tmp_path: Path) -> None:
+    """Inputs go in, output, value and names come out; the log breaking off loses and doubles nothing."""
+    data, code = log_of(made(CELL_SOURCE, {"a": 20}, outputs="x"), tmp_path)
+    assert code == 96
+    count = len(data.splitlines())
+    for breaks in [(), (1, 2), (count - 1, 0, 3), tuple(range(count))]:
+        frames, verdict = heard(Text(data, *breaks))
+        assert text(frames) == "a 20\n0\n1\n2\n3\n4\n"
+        assert [each.seq for each in frames] == sorted({each.seq for each in frames})
+        outcome = decode(verdict, "here", lambda error: "")
+        assert (outcome.result, outcome.values) == (41, {"x": 40})
+
+
+def test_output_beyond_a_line_is_whole(tmp_path: Path) -> None:
+    """A display of 360 kB takes many lines of the log."""
+    source = "from IPython.display import HTML, display\ndisplay(HTML('<p>' + 'é' * 60_000))"
+    frames, _ = heard(Text(log_of(made(source), tmp_path)[0]))
+    (shown,) = [each for each in frames if each.kind == protocol.DISPLAY]
+    assert json.loads(shown.data)["data"]["text/html"] == "<p>" + "é" * 60_000
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    """``input()`` is at its end, and the cell's error comes back as of any cell."""
+    data, _ = log_of(made("print('before')\ninput('name? ')"), tmp_path)
+    frames, verdict = heard(Text(data))
+    assert text(frames) == "before\n"
+    error = decode(verdict, "here", lambda error: "").error
+    assert isinstance(error, EOFError)
+
+
+def test_lines_that_are_not_the_runners_are_not_shown(tmp_path: Path) -> None:
+    """What is forged, changed or of another key is passed over; what is missing is told of."""
+    data, _ = log_of(made(CELL_SOURCE, {"a": 20}), tmp_path)
+    lines = data.splitlines()
+    frame = protocol.encode(protocol.STREAM, {"name": "stdout"}, b"forged\n", 2)
+    forged = f"{MARK} 2 0/1 {'0' * 32} {base64.b64encode(frame).decode()}".encode()
+    frames, _ = heard(Text(b"\n".join([b"noise", forged, *lines]) + b"\n"))
+    assert text(frames) == "a 20\n0\n1\n2\n3\n4\n"
+    found: list[protocol.Frame] = []
+    with pytest.raises(TaskError, match="does not know the task's key"):
+        Readout(Text(b""), "cd" * 32, found.append).last(data)
+    assert found == []
+
+
+@pytest.mark.fault(32)
+def test_what_was_rotated_away_is_told(tmp_path: Path) -> None:
+    """Lines of output that nobody has any more are a gap, at their place."""
+    found: list[protocol.Frame] = []
+    data, _ = log_of(made(CELL_SOURCE, {"a": 20}), tmp_path)
+    frames = [line for line in data.splitlines() if line.startswith(MARK.encode())]
+    assert Readout(Text(b""), KEY, found.append).last(b"\n".join(frames[2:])) is None
+    assert found[0].kind == protocol.GAP
+    assert found[0].meta == {"from": 1, "to": 2}
+    assert len(found) == len(frames) - 1
+
+
+def test_another_python_is_refused_by_the_pod(tmp_path: Path) -> None:
+    """Byte code and pickles are of the notebook's minor version; nothing of them is touched."""
+    rendered = made("1")
+    rendered.pod["spec"]["containers"][0]["command"][-2] = "3.1"
+    data, code = log_of(rendered, tmp_path)
+    assert code == 95
+    assert b"batch mode needs Python 3.1" in data
+
+
+def test_inputs_beyond_an_annotation_are_refused() -> None:
+    """More than 160 kB does not go; the error says how much it is and what to do."""
+    with pytest.raises(InputError, match="in batch mode 160 kB travel at most") as found:
+        made("len(data)", {"data": bytes(200_000)})
+    assert "pods/portforward or pods/exec" in found.value.do
+
+
+class Away(Text):
+    """A log that cannot be read whole at first.
+
+    Attributes:
+        asked: how often it was to be.
+    """
+
+    asked = 0
+
+    async def whole_log(self) -> bytes:
+        """Raises twice."""
+        self.asked += 1
+        if self.asked < 3:
+            raise ClusterError("not reached")
+        return await super().whole_log()
+
+
+def test_log_is_read_whole_once_its_record_is_there(tmp_path: Path) -> None:
+    """Not for a log that breaks off before; and a server that is away then is asked again."""
+    data, _ = log_of(made(CELL_SOURCE, {"a": 20}), tmp_path)
+    log = Away(data, 1, 2, 3, 3)
+    frames, verdict = heard(log)
+    assert log.asked == 3
+    assert text(frames) == "a 20\n0\n1\n2\n3\n4\n"
+    assert verdict.end["status"] == "ok"

@@ -1,0 +1,302 @@
+"""The magic on the local backend: a cell behaves as if the kernel had run it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from podtask import PodTemplate
+
+from tests.notebook import Kernel, Shell, plain
+
+
+@pytest.fixture(autouse=True)
+def _local(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.setenv("PODTASK_BACKEND", "local")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none")
+
+
+def test_value_of_the_last_expression_is_shown_and_kept(shell: Shell) -> None:
+    """The last expression is displayed, and becomes _ and Out[n]."""
+    out, _ = shell.output("%%podtask\n[1, 2, 3]")
+    assert "[1, 2, 3]" in out
+    assert shell.run("_") == [1, 2, 3]
+
+
+@pytest.mark.feature("A36")
+@pytest.mark.parametrize("source", ["None", "{'a': [1.5, b'x']}", "(x for x in ()).__class__"])
+def test_any_picklable_value_comes_back(shell: Shell, source: str) -> None:
+    """A value named with -o is assigned in the notebook, None among them."""
+    shell.output(f"%%podtask -o value\nvalue = {source}")
+    assert shell["value"] == eval(source)
+
+
+def test_output_goes_to_the_stream_it_was_written_to(shell: Shell) -> None:
+    """Stdout and stderr stay apart."""
+    out, err = shell.output("%%podtask\nimport sys\nprint('out')\nprint('err', file=sys.stderr)")
+    assert out == "out\n"
+    assert "err\n" in err
+    assert "out" not in err.replace("stdout", "")
+
+
+def test_child_processes_and_prints_keep_their_order(shell: Shell) -> None:
+    """What a child process prints stands between the prints around it."""
+    source = "import os\nfor n in range(5):\n    print('py', n)\n    os.system(f'echo sh {n}')\n"
+    out, _ = shell.output("%%podtask\n" + source)
+    assert out == "".join(f"py {n}\nsh {n}\n" for n in range(5))
+
+
+@pytest.mark.feature("S01")
+def test_error_has_its_own_type_and_the_cells_line(shell: Shell) -> None:
+    """An error is raised as its type; what is shown is the cell's own lines, no frame of ours."""
+    source = "%%podtask\ndef half(x):\n    return x / 0\nhalf(4)\n"
+    with pytest.raises(ZeroDivisionError):
+        shell.run(source)
+    shown = shell.shown_error(source)
+    assert f"In[{len(shell['In']) - 1}], line 4" in shown
+    assert "----> 3     return x / 0" in shown
+    assert "ZeroDivisionError: division by zero" in shown
+    assert "run_cell_magic" not in shown
+    assert "site-packages" not in shown
+
+
+def test_error_class_of_the_notebook_keeps_its_identity(shell: Shell) -> None:
+    """An exception class defined in the notebook is caught as that class."""
+    shell.run("class Broken(Exception):\n    pass")
+    with pytest.raises(shell["Broken"], match="here"):
+        shell.run("%%podtask\nraise Broken('here')")
+
+
+def test_functions_see_the_cells_variables(shell: Shell) -> None:
+    """A function of the notebook reads the variables of the cell that calls it."""
+    shell.run("def scaled(x):\n    return x * factor\nfactor = 2")
+    shell.run("%%podtask -o a,b\na = scaled(10)\nfactor = 3\nb = scaled(10)")
+    assert (shell["a"], shell["b"]) == (20, 30)
+    assert shell["factor"] == 2
+
+
+def test_shared_objects_stay_shared(shell: Shell) -> None:
+    """Two names of one object are one object in the pod, and on the way back."""
+    shell.run("one = [1]\ntwo = one")
+    shell.run("%%podtask -o one,two\none.append(2)\nassert two is one")
+    assert shell["one"] is shell["two"]
+    assert shell["two"] == [1, 2]
+
+
+def test_env_option_reaches_the_cell_and_not_the_pod_spec(shell: Shell) -> None:
+    """--env sets an environment variable of the cell."""
+    assert shell.run("%%podtask --env TOKEN=abc -o t\nimport os\nt = os.environ['TOKEN']") is None
+    assert shell["t"] == "abc"
+    out, _ = shell.output("%%podtask --env TOKEN=abc --dry-run\n1")
+    assert "TOKEN" not in out
+
+
+@pytest.mark.feature("B03", "B04")
+def test_preview_marks_what_is_overwritten(shell: Shell) -> None:
+    """--dry-run prints the pod, headed by a line for each thing of the template that it lost."""
+    shell.run("t = {'containers': [{'name': 'primary', 'image': 'old', 'args': ['x']}]}")
+    out, _ = shell.output("%%podtask -t t --image new --dry-run\n1")
+    assert "# image old of container 'primary' is replaced by new\n" in out
+    assert "# args of container 'primary' is replaced" in out
+    assert "image: new" in out
+
+
+@pytest.mark.feature("A25", "N16")
+def test_local_run_touches_no_cluster(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--local works without any cluster, by the same runner and frames."""
+    monkeypatch.delenv("PODTASK_BACKEND")
+    shell.output(
+        "%%podtask --local -o where\nimport sys\nwhere = '_podtask_runner.worker.main' in sys.modules"
+    )
+    assert shell["where"] is True
+
+
+@pytest.mark.feature("A25")
+@pytest.mark.parametrize("way", ["--local", "PODTASK_BACKEND", "PODTASK_LOCAL", "pyproject.toml"])
+def test_local_run_leaves_a_configured_cluster_alone(
+    shell: Shell,
+    silent_cluster: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    way: str,
+) -> None:
+    """By the option, the environment or the settings: the same result, and no connection."""
+    monkeypatch.delenv("PODTASK_BACKEND")
+    if way.startswith("PODTASK"):
+        monkeypatch.setenv(way, "local" if way == "PODTASK_BACKEND" else "yes")
+    elif way == "pyproject.toml":
+        (tmp_path / way).write_text("[tool.podtask]\nlocal = true\n")
+        monkeypatch.chdir(tmp_path)
+    shell.output(f"%%podtask -o found {'--local' if way == '--local' else ''}\nfound = 6 * 7")
+    assert shell["found"] == 42
+    silent_cluster.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        silent_cluster.accept()
+
+
+@pytest.mark.feature("A25")
+def test_local_is_never_chosen_silently(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a cluster and without --local the error names both ways."""
+    monkeypatch.delenv("PODTASK_BACKEND")
+    shown = shell.shown_error("%%podtask\n1")
+    assert "No cluster is configured" in shown
+    assert "KUBECONFIG" in shown
+    assert "--local" in shown
+
+
+@pytest.mark.feature("A27")
+def test_missing_client_library_is_one_line(tmp_path: Path) -> None:
+    """A client library that cannot be imported is told with what to do; --local needs none."""
+    broken = tmp_path / "broken" / "kubernetes"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('cannot import name six')\n")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(broken.parent), *sys.path])}
+    del env["PODTASK_BACKEND"]
+    kernel = Kernel(env)
+    with contextlib.closing(kernel):
+        kernel.run("%load_ext podtask")
+        error = kernel.run("%%podtask\n1").error
+        assert error is not None
+        assert plain(error[2]).splitlines() == [
+            "ClusterError: The Kubernetes client library cannot be imported: cannot import name six.",
+            "  Run %pip install -U 'kubernetes>=31,!=36.0.0', restart the kernel; --local needs none.",
+        ]
+        assert kernel.run("%%podtask --local\n6 * 7").result == {"text/plain": "42"}
+
+
+@pytest.mark.feature("A26", "B11")
+def test_local_run_names_what_it_ignores(shell: Shell) -> None:
+    """One line says which parts of the template have no meaning here."""
+    shell.run(
+        "from podtask import PodTemplate\n"
+        "t = PodTemplate({'containers': [{'name': 'primary'}, {'name': 'redis', 'image': 'r'}],"
+        " 'volumes': [{'name': 'd', 'emptyDir': {}}]})"
+    )
+    _, err = shell.output("%%podtask -t t\n1")
+    assert err.count("Runs on this machine: sidecar redis, volumes of the template ignored.") == 1
+
+
+@pytest.mark.feature("A26")
+@pytest.mark.parametrize(
+    ("template", "named"),
+    [
+        (PodTemplate(), []),
+        (PodTemplate(labels={"a": "b"}, annotations={"c": "d"}), ["labels", "annotations"]),
+        (
+            PodTemplate(
+                {
+                    "containers": [{"name": "one", "image": "x"}, {"name": "two", "image": "x"}],
+                    "initContainers": [{"name": "first", "image": "x"}],
+                    "volumes": [{"name": "v", "emptyDir": {}}],
+                    "imagePullSecrets": [{"name": "s"}],
+                    "serviceAccountName": "robot",
+                    "nodeSelector": {"a": "b"},
+                    "affinity": {"nodeAffinity": {}},
+                    "tolerations": [{"key": "k"}],
+                    "securityContext": {"runAsUser": 1},
+                    "runtimeClassName": "gvisor",
+                    "hostNetwork": True,
+                }
+            ),
+            [
+                "sidecars one, two",
+                "init containers",
+                "volumes",
+                "image pull secrets",
+                "service account",
+                "node selector",
+                "affinity",
+                "tolerations",
+                "security context",
+                "runtimeClassName",
+                "hostNetwork",
+            ],
+        ),
+        (
+            PodTemplate(
+                {
+                    "containers": [
+                        {
+                            "name": "primary",
+                            "env": [{"name": "PLAIN", "value": "is set here too"}],
+                            "envFrom": [{"secretRef": {"name": "s"}}],
+                            "resources": {"limits": {"cpu": "1"}},
+                            "workingDir": "/w",
+                        }
+                    ]
+                }
+            ),
+            ["resources", "environment from secrets and config maps", "workingDir of the container"],
+        ),
+    ],
+)
+def test_each_part_that_has_no_meaning_here_is_named(
+    shell: Shell, template: PodTemplate, named: list[str]
+) -> None:
+    """Exactly what is ignored is in the line, and there is none where nothing is."""
+    shell["t"] = template
+    _, err = shell.output("%%podtask -t t\n1")
+    said = [line for line in err.splitlines() if line.startswith("Runs on this machine")]
+    line = f"Runs on this machine: {', '.join(named)} of the template ignored."
+    assert said == ([line] if named else [])
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("--memroy 1Gi", "Did you mean '--memory'?"),
+        ("--memory 16GB", "Did you mean 16Gi?"),
+        ("--cpu lots", "not a quantity"),
+        ("--timeout soon", "not a duration"),
+        ("-t nothing", "no pod template 'nothing'"),
+        ("-t number", "no pod template"),
+        ("-o never", "never set it"),
+        ("-i never", "no such name"),
+        ("--env TOKEN", "has no value"),
+        ("-n Bad_Name", "not a namespace's name"),
+    ],
+)
+def test_bad_option_is_a_short_clear_error(shell: Shell, line: str, says: str) -> None:
+    """A mistake in the line gets two or three lines that say what to do, and no traceback."""
+    shell["number"] = 5
+    shown = shell.shown_error(f"%%podtask {line}\nx = 1")
+    assert says in shown
+    assert "Traceback" not in shown
+    assert len([row for row in shown.splitlines() if not row.startswith("podtask-")]) <= 3
+
+
+def test_cell_that_does_not_compile_is_a_syntax_error(shell: Shell) -> None:
+    """A syntax error is shown as IPython shows its own, at the notebook's line."""
+    shown = shell.shown_error("%%podtask\nx = 1\ny = (")
+    assert "SyntaxError: '(' was never closed" in shown
+    assert "line 3" in shown
+    assert "cell.py" not in shown
+
+
+def test_killed_worker_is_named_by_its_signal(shell: Shell) -> None:
+    """A cell whose process is killed says by which signal."""
+    shown = shell.shown_error("%%podtask\nimport os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
+    assert "SIGSEGV" in shown
+
+
+def test_closing_line_says_what_came_and_what_stayed(shell: Shell) -> None:
+    """One line at the end: pod and duration, what came back, what is left."""
+    _, err = shell.output("%%podtask -o a\na = 1\nb = 'x'")
+    assert " s · back: a (int, " in err
+    assert "left in the pod: b (str)" in err
+
+
+def test_timeout_stops_the_cell(shell: Shell) -> None:
+    """A cell over its --timeout is interrupted, and the error says so."""
+    shown = shell.shown_error("%%podtask --timeout 0.5s\nimport time\ntime.sleep(60)")
+    assert "ran longer than its --timeout" in shown
+
+
+def test_display_shows_mime_bundles(shell: Shell) -> None:
+    """display() of an object with an HTML form shows its text in a terminal."""
+    out, _ = shell.output("%%podtask\nclass A:\n    def __repr__(self): return 'an A'\ndisplay(A())")
+    assert out == "an A\n"

@@ -1,0 +1,245 @@
+"""Settings from files and the environment, templates by name, and the commands that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import podtask
+import pytest
+import yaml
+from podtask import PodTemplate
+from podtask.api.resolve import find, options, use
+from podtask.config.options import RunOptions
+from podtask.config.settings import everything, merged, project_folder, read
+from podtask.errors import InputError
+from podtask.template.store import save, saved
+
+from tests.notebook import Shell
+
+TEMPLATE = PodTemplate({"containers": [{"name": "main", "image": "team/image:1"}]}, "main", {"team": "one"})
+Places = tuple[Path, Path]
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
+    """A project to be in and a user's folder, both empty; returns (project, user)."""
+    project, config = tmp_path / "project", tmp_path / "config"
+    (project / "notebooks").mkdir(parents=True)
+    (project / "pyproject.toml").write_text("")
+    monkeypatch.chdir(project / "notebooks")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
+    monkeypatch.delenv("PODTASK_BACKEND", raising=False)
+    yield project, config / "podtask"
+    use(None)
+
+
+@pytest.mark.feature("P04")
+def test_later_layers_win(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's file, then the project's, then the environment, then the call."""
+    project, user = places
+    user.mkdir(parents=True)
+    (user / "config.toml").write_text("image = 'u'\nmemory = '1Gi'\ncpu = 1\ngpu = 1\n")
+    (project / "pyproject.toml").write_text(
+        "[tool.podtask]\nmemory = '2Gi'\ncpu = 2\ngpu = 2\nstart-timeout = '5m'\n"
+    )
+    monkeypatch.setenv("PODTASK_CPU", "3")
+    monkeypatch.setenv("PODTASK_GPU", "3")
+    found = RunOptions.of(**merged({"gpu": 4}))
+    assert (found.image, found.memory, found.cpu, found.gpu) == ("u", "2Gi", "3", 4)
+    assert found.start_timeout == 300
+    assert {name: Path(setting.origin).name for name, setting in read().items()} == {
+        "image": "config.toml",
+        "memory": "pyproject.toml",
+        "cpu": "PODTASK_CPU",
+        "gpu": "PODTASK_GPU",
+        "start_timeout": "pyproject.toml",
+    }
+    assert everything()["timeout"].origin == "default"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[tool.podtask]\nmemroy = '1Gi'", "no setting 'memroy'. Did you mean 'memory'?"),
+        (
+            "[tool.podtask]\nmemory = '16GB'",
+            "--memory: '16GB' is not a quantity. Did you mean 16Gi?",
+        ),
+        ("[tool.podtask]\noutputs = 'a'", "It belongs to one cell."),
+        ("[tool]\npodtask = 5", "tool.podtask in"),
+        ("[tool", "Cannot read the settings"),
+    ],
+)
+def test_wrong_setting_names_its_file(places: Places, text: str, says: str) -> None:
+    """A mistake in a file is told with the file's name."""
+    (places[0] / "pyproject.toml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        read()
+    assert says in str(caught.value)
+    assert "pyproject.toml" in str(caught.value)
+
+
+def test_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake in the environment is told with the variable's name."""
+    monkeypatch.setenv("PODTASK_TIMEOUT", "soon")
+    with pytest.raises(InputError, match=r"^PODTASK_TIMEOUT: --timeout: 'soon'"):
+        read()
+
+
+def test_project_is_the_nearest_folder_that_is_one(places: Places) -> None:
+    """A pyproject.toml or a git repository makes a project; the nearest counts."""
+    inner = places[0] / "notebooks" / "inner"
+    (inner / ".git").mkdir(parents=True)
+    assert project_folder(inner) == inner
+    assert project_folder() == places[0]
+    assert project_folder(Path("/")) is None
+
+
+@pytest.mark.feature("A44")
+def test_saved_template_is_found_by_its_name(places: Places) -> None:
+    """One saved for the project is found before the user's own; kubectl takes the file too."""
+    mine = TEMPLATE.replace(labels={"whose": "mine"})
+    assert save("prod", mine, for_user=True) == places[1] / "templates" / "prod.yaml"
+    assert PodTemplate.of(find("prod", {}, RunOptions())) == mine
+    path = save("prod", TEMPLATE)
+    assert path == places[0] / ".podtask" / "templates" / "prod.yaml"
+    assert saved() == {"prod": path}
+    found = yaml.safe_load(path.read_text())
+    assert (found["kind"], found["apiVersion"], found["metadata"]) == (
+        "PodTemplate",
+        "v1",
+        {"name": "prod"},
+    )
+    assert PodTemplate.of(path).primary_container_name == "main"
+    assert [each.name for each in path.parent.iterdir()] == ["prod.yaml"]
+
+
+def test_saved_template_is_not_replaced_unasked() -> None:
+    """The same again is fine, another one is refused."""
+    save("prod", TEMPLATE)
+    save("prod", TEMPLATE)
+    with pytest.raises(InputError, match="There is a template 'prod' already"):
+        save("prod", PodTemplate())
+    save("prod", PodTemplate(), replace=True)
+
+
+def test_without_a_project_there_is_the_users_folder(monkeypatch: pytest.MonkeyPatch, places: Places) -> None:
+    """Outside of any project saving says so; settings and templates of the user still hold."""
+    monkeypatch.chdir("/")
+    with pytest.raises(InputError, match="no project"):
+        save("prod", TEMPLATE)
+    save("prod", TEMPLATE, for_user=True)
+    assert list(saved()) == ["prod"]
+
+
+def test_session_default_is_over_settings_and_under_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """-t wins over %podtask use, that over PODTASK_TEMPLATE."""
+    one, two, three = (PodTemplate(labels={"n": n}) for n in "123")
+    names = {"one": one, "two": two}
+    monkeypatch.setenv("PODTASK_TEMPLATE", "one")
+    assert options({}, names).template is one
+    use(three)
+    assert options({}, names).template is three
+    assert options({"template": "two"}, names).template is two
+
+
+def test_unknown_template_lists_those_there_are() -> None:
+    """A near miss is suggested, of the notebook's and the saved ones alike."""
+    save("production", TEMPLATE)
+    with pytest.raises(InputError) as caught:
+        find("prodution", {"dev": TEMPLATE, "_x": TEMPLATE}, RunOptions())
+    assert "Did you mean 'production'?" in caught.value.what
+    assert "Templates: dev, production." in caught.value.do
+
+
+@pytest.mark.feature("A44", "A47")
+def test_commands_save_list_use_and_show(
+    shell: Shell, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a variable to a file to a cell: save, templates, -t, use, config."""
+    monkeypatch.setenv("PODTASK_ENV", "TOKEN=hunter2")
+    monkeypatch.setenv("PODTASK_LOCAL", "yes")
+    shell["t"] = TEMPLATE
+    out, _ = shell.output("%podtask save prod t")
+    assert str(places[0] / ".podtask" / "templates" / "prod.yaml") in out
+    out, _ = shell.output("%podtask templates")
+    assert [line.split()[0] for line in out.splitlines()[:2]] == ["t", "prod"]
+    assert "this notebook" in out
+    out, _ = shell.output("%%podtask -t prod --dry-run\n1")
+    assert "image: team/image:1" in out
+    shell.output("%podtask use prod")
+    out, _ = shell.output("%%podtask --dry-run\n1")
+    assert "image: team/image:1" in out
+    out, _ = shell.output("%podtask config")
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
+    assert rows["local"] == ["yes", "PODTASK_LOCAL"]
+    assert rows["env"] == ["TOKEN", "PODTASK_ENV"]
+    assert rows["template"][-1] == "use"
+    assert "hunter2" not in out
+    shell.output("%podtask use none")
+    out, _ = shell.output("%%podtask --dry-run\n1")
+    assert "team/image" not in out
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("%podtask", "%podtask use NAME"),
+        ("%podtask sav x", "Did you mean 'save'?"),
+        ("%podtask use", "%podtask use NAME"),
+        ("%podtask save a b c", "%podtask save NAME"),
+        ("%podtask save a --usr", "%podtask save NAME"),
+        ("%podtask save ../x t", "is not a name for a template"),
+        ("%podtask save nothing", "There is no pod template 'nothing'"),
+        ("%podtask use number", "no pod template"),
+    ],
+)
+def test_wrong_command_says_the_right_one(shell: Shell, line: str, says: str) -> None:
+    """A few lines that say how the command goes, and no traceback."""
+    shell["number"], shell["t"] = 5, TEMPLATE
+    shown = shell.shown_error(line)
+    assert says in shown
+    assert "Traceback" not in shown
+
+
+def test_settings_hold_for_functions_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """What is submitted from Python without options has the settings."""
+    monkeypatch.setenv("PODTASK_BACKEND", "local")
+    monkeypatch.setenv("PODTASK_ENV", "A=from settings")
+    assert podtask.submit("import os\nos.environ['A']").result(30) == "from settings"
+
+
+@pytest.mark.feature("A44", "P01", "P04")
+def test_python_face_reads_settings_and_library_as_the_magic_does(
+    monkeypatch: pytest.MonkeyPatch, places: Places
+) -> None:
+    """A decorated function, submit, run and render find saved templates, defaults and settings."""
+    save("prod", TEMPLATE)
+
+    def image(pod: dict[str, Any]) -> Any:
+        return pod["spec"]["containers"][0]["image"]
+
+    @podtask.task(template="prod", timeout="1h")
+    def work() -> str:
+        return str(__import__("os").environ["A"])
+
+    assert image(podtask.render(template="prod")) == "team/image:1"
+    monkeypatch.setenv("PODTASK_IMAGE", "settings:1")
+    assert image(podtask.render(template="prod")) == "settings:1"
+    assert image(podtask.render(template="prod", image="call:1")) == "call:1"
+    monkeypatch.setenv("PODTASK_BACKEND", "local")
+    monkeypatch.setenv("PODTASK_ENV", "A=from settings")
+    task = work.submit()  # settings of now, not of when it was made
+    assert task.result(30) == "from settings"
+    assert image(task.manifest) == "settings:1"
+    assert podtask.run("1 + 1", options=RunOptions.of(template="prod", local=True)) == 2
+    use(TEMPLATE.replace(labels={"from": "session"}))
+    other = podtask.submit("1", template=None)
+    other.result(30)
+    assert other.manifest["metadata"]["labels"]["from"] == "session"
+    with pytest.raises(InputError, match="Did you mean 'prod'"):
+        podtask.task(template="prd")(work.__wrapped__).submit()

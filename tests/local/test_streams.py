@@ -1,0 +1,258 @@
+"""What a cell shows, in a real kernel on the local backend: as the kernel itself would."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.notebook import Kernel, Ran
+
+HEAD = "%%podtask\n"
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Kernel]:
+    """A kernel whose cells run on this machine."""
+    kernel = Kernel({**os.environ, "PODTASK_BACKEND": "local", "KUBECONFIG": "/nonexistent"})
+    try:
+        kernel.run("%load_ext podtask")
+        yield kernel
+    finally:
+        kernel.close()
+
+
+def shown(ran: Ran) -> list[dict[str, object]]:
+    """Returns what the cell displayed, without podtask's own lines."""
+    assert ran.error is None, ran.error
+    return [each for each in ran.displays if "<div style" not in str(each.get("text/html"))]
+
+
+FORMS = [
+    ("_repr_html_", "'<b>x</b>'", "text/html", "<b>x</b>"),
+    ("_repr_markdown_", "'*x*'", "text/markdown", "*x*"),
+    ("_repr_svg_", "'<svg/>'", "image/svg+xml", "<svg/>"),
+    ("_repr_png_", "b'\\x89PNG'", "image/png", "iVBORw=="),
+    ("_repr_latex_", "'$x$'", "text/latex", "$x$"),
+    ("_repr_json_", "{'a': [1]}", "application/json", {"a": [1]}),
+    (
+        "_repr_mimebundle_",
+        "{'application/vnd.plotly.v1+json': {'data': []}}",
+        "application/vnd.plotly.v1+json",
+        {"data": []},
+    ),
+]
+
+
+@pytest.mark.feature("N01")
+@pytest.mark.parametrize(("method", "value", "mime", "expected"), FORMS, ids=[f[0] for f in FORMS])
+def test_every_form_of_an_object_is_shown(
+    here: Kernel, method: str, value: str, mime: str, expected: object
+) -> None:
+    """An object's forms arrive as their mime types, displayed and as the cell's result."""
+    source = f"class A:\n    def {method}(self, **_): return {value}\n    def __repr__(self): return 'A'\n"
+    ran = here.run(HEAD + source + "display(A())\nA()")
+    assert shown(ran) == [{mime: expected, "text/plain": "A"}]
+    assert ran.result == {mime: expected, "text/plain": "A"}
+
+
+def test_object_that_shows_itself(here: Kernel) -> None:
+    """_ipython_display_ is called instead of the other forms; the value is still the result."""
+    ran = here.run(
+        HEAD + "class A:\n    def _ipython_display_(self): print('mine')\n"
+        "    def _repr_html_(self): return 'not this'\ndisplay(A())\nA()"
+    )
+    assert (ran.stdout, shown(ran), ran.result) == ("mine\nmine\n", [], None)
+    assert here.run("print(type(_).__name__)").stdout == "A\n"
+
+
+def test_form_that_fails_leaves_the_others(here: Kernel) -> None:
+    """An error in one form is reported on stderr and the others are shown; "not here" is silent."""
+    ran = here.run(
+        HEAD + "class A:\n    def _repr_html_(self): return 1 / 0\n"
+        "    def _repr_svg_(self): raise NotImplementedError\n"
+        "    def _repr_latex_(self): return '$x$'\n    def __repr__(self): return 'A'\ndisplay(A())"
+    )
+    assert shown(ran) == [{"text/latex": "$x$", "text/plain": "A"}]
+    assert "ZeroDivisionError" in ran.stderr
+    assert "NotImplementedError" not in ran.stderr
+
+
+def test_handle_updates_what_it_showed(here: Kernel) -> None:
+    """display(display_id=True) gives a handle, whose updates change that display."""
+    here.start(HEAD + "h = display('one', display_id=True)\nh.update('two')\nprint(type(h).__name__)")
+    seen = []
+    text = ""
+    for message in here.messages(60):
+        content = message["content"]
+        text += content.get("text", "")
+        if message["msg_type"] in ("display_data", "update_display_data"):
+            seen.append((message["msg_type"], content["data"]["text/plain"], content["transient"]))
+    ours = [each for each in seen if each[1] in ("'one'", "'two'")]
+    assert [each[:2] for each in ours] == [
+        ("display_data", "'one'"),
+        ("update_display_data", "'two'"),
+    ]
+    assert ours[0][2] == ours[1][2]
+    assert text == "DisplayHandle\n"
+
+
+def test_clear_output_waits_for_what_comes_next(here: Kernel) -> None:
+    """clear_output(wait=True) empties the cell when the next thing is shown."""
+    here.start(HEAD + "print('old')\nclear_output(wait=True)\nprint('new')")
+    kinds = [
+        message["content"].get("text") or message["msg_type"]
+        for message in here.messages(60)
+        if message["msg_type"] in ("stream", "clear_output")
+    ]
+    assert kinds == ["old\n", "clear_output", "new\n"]
+
+
+@pytest.mark.feature("N01")
+def test_imports_of_the_real_ipython_show_through_us(here: Kernel) -> None:
+    """Where IPython is installed, its own display, clear_output and update_display work too."""
+    ran = here.run(
+        HEAD + "import IPython\nfrom IPython.display import HTML, display, update_display\n"
+        "from IPython.core.display import Markdown\n"
+        "h = display(HTML('<b>one</b>'), display_id='here')\n"
+        "update_display(Markdown('*two*'), display_id='here')\n"
+        "h.update(HTML('<i>three</i>'))\n"
+        "print(IPython.get_ipython() is get_ipython())"
+    )
+    assert ran.stdout == "True\n"
+    forms = [next(each[mime] for mime in each if mime != "text/plain") for each in shown(ran)]
+    assert forms == ["<b>one</b>", "*two*", "<i>three</i>"]
+
+
+@pytest.mark.feature("N01")
+def test_figures_are_shown_at_the_end_and_by_show(here: Kernel) -> None:
+    """Open figures become PNG at plt.show() and at the cell's end, once each, and are closed."""
+    pytest.importorskip("matplotlib")
+    ran = here.run(
+        HEAD + "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nprint('between')\n"
+        "plt.figure()\nplt.plot([2, 1])\nimport os\nprint(os.environ.get('MPLBACKEND'), plt.get_fignums())"
+    )
+    figures = [each for each in shown(ran) if "image/png" in each]
+    assert [each["text/plain"] for each in figures] == ["<Figure size 640x480 with 1 Axes>"] * 2
+    assert all(str(each["image/png"]).startswith("iVBOR") for each in figures)
+    assert ran.stdout == "between\nNone [1]\n"
+
+
+def test_figure_is_shown_when_the_cell_fails(here: Kernel) -> None:
+    """What was drawn before an error is shown, as in the kernel."""
+    pytest.importorskip("matplotlib")
+    ran = here.run(HEAD + "import matplotlib.pyplot as plt\nplt.plot([1, 2])\n1 / 0")
+    assert any("image/png" in each for each in ran.displays)
+    assert ran.error is not None
+    assert ran.error[0] == "ZeroDivisionError"
+
+
+def test_users_own_backend_is_left_alone(here: Kernel) -> None:
+    """A backend that the user chose stays; a figure as the last expression is still a picture."""
+    pytest.importorskip("matplotlib")
+    ran = here.run(
+        "%%podtask --env MPLBACKEND=svg\nimport matplotlib.pyplot as plt\nfig = plt.figure()\n"
+        "fig.add_subplot()\nprint(plt.get_backend())\nplt.close()\nfig"
+    )
+    assert ran.stdout == "svg\n"
+    assert shown(ran) == []
+    assert ran.result is not None
+    assert ran.result["image/png"].startswith("iVBOR")
+
+
+def test_table_of_pandas(here: Kernel) -> None:
+    """A data frame comes as HTML and as text."""
+    pytest.importorskip("pandas")
+    ran = here.run(HEAD + "import pandas\npandas.DataFrame({'a': [1, 2]})")
+    assert ran.result is not None
+    assert "<table" in ran.result["text/html"]
+    assert "0  1" in ran.result["text/plain"]
+
+
+def test_progress_bar_stays_in_its_line(here: Kernel) -> None:
+    """tqdm, and tqdm.auto without a warning, draw one line over and over on stderr."""
+    pytest.importorskip("tqdm")
+    ran = here.run(
+        HEAD + "from tqdm import tqdm\nfrom tqdm.auto import trange\n"
+        "for _ in tqdm(range(3), mininterval=0): pass\nfor _ in trange(3): pass"
+    )
+    assert ran.error is None
+    assert ran.stderr.count("\n") == 2
+    assert ran.stderr.count("\r") >= 4
+    assert "100%" in ran.stderr
+    assert "arning" not in ran.stderr
+    assert "left running" not in ran.lines[-1]
+
+
+def test_widgets_bar_is_text(here: Kernel) -> None:
+    """tqdm.notebook draws a bar of text: a widget of the pod has no model in the notebook."""
+    pytest.importorskip("tqdm")
+    ran = here.run(
+        HEAD + "from tqdm.notebook import tqdm, trange\n"
+        "for _ in tqdm([1, 2], display=True, ncols='50%'): pass\nfor _ in trange(3, desc='bar'): pass"
+    )
+    assert ran.error is None
+    assert "2/2" in ran.stderr
+    assert "bar: 100%" in ran.stderr
+    assert "arning" not in ran.stderr
+
+
+def test_widget_is_shown_as_text(here: Kernel) -> None:
+    """Of a widget's bundle the view is left out, as a value and as a display."""
+    pytest.importorskip("ipywidgets")
+    ran = here.run(HEAD + "import ipywidgets\nw = ipywidgets.IntSlider(3)\ndisplay(w)\nw")
+    assert ran.error is None
+    every = [*ran.displays, ran.result or {}]
+    shown = [data for data in every if data.get("text/plain", "").startswith("IntSlider")]
+    assert len(shown) == 2
+    assert not any("widget-view" in mime for data in shown for mime in data)
+
+
+def test_unfinished_lines_colours_logging_and_warnings(here: Kernel) -> None:
+    """Text without an end of line, ANSI colours, logging on stderr, a warning at its cell's line."""
+    here.start(
+        HEAD + "import logging, warnings\nprint('\\x1b[31mred\\x1b[0m', end='')\n"
+        "logging.getLogger('mine').warning('logged')\nwarnings.warn('look')\ninput()"
+    )
+    seen = here.until("red\x1b[0m")
+    assert here.answer("") == ("", False)
+    rest = here.finish()
+    assert seen.stdout == "\x1b[31mred\x1b[0m"
+    err = seen.stderr + rest.stderr
+    assert "logged\n" in err
+    assert ":5: UserWarning: look\n" in err
+    assert "warnings.warn('look')" in err
+
+
+@pytest.mark.feature("N01")
+def test_flood_is_cut_in_the_notebook_and_whole_in_the_logs(here: Kernel) -> None:
+    """Of 50 MB the notebook gets head and tail with a line between; task.logs() has everything."""
+    ran = here.run(HEAD + "for n in range(50_000):\n    print(f'{n:0999d}')\nprint('last')")
+    assert ran.error is None
+    assert len(ran.stdout) == (1 << 20) + (64 << 10)
+    assert ran.stdout.startswith(f"{0:0999d}\n{1:0999d}\n")
+    assert ran.stdout.endswith(f"{49_999:0999d}\nlast\n")
+    assert "46.6 MiB of output left out; _task.logs() has all" in ran.stderr
+    whole = "''.join(f'{n:0999d}\\n' for n in range(50_000)) + 'last\\n'"
+    assert here.run(f"print(_task.logs() == {whole})").stdout == "True\n"
+
+
+def test_giant_display_is_named_instead_of_shown(here: Kernel) -> None:
+    """A form over 8 MiB is left out by name, the others are shown."""
+    ran = here.run(HEAD + "class A:\n    def _repr_html_(self): return 'x' * (9 << 20)\ndisplay(A())")
+    assert "too large to show: text/html (9.0 MiB)" in ran.stderr
+    assert [list(each) for each in shown(ran)] == [["text/plain"]]
+
+
+def test_questions_are_asked_in_the_notebook(here: Kernel) -> None:
+    """input() and getpass() ask the user, the latter without echo, and get the answer."""
+    here.start(
+        HEAD + "import getpass\nname = input('Name? ')\nword = getpass.getpass('Word? ')\n"
+        "print(name, word[::-1])"
+    )
+    assert here.answer("Ada") == ("Name? ", False)
+    assert here.answer("secret") == ("Word? ", True)
+    ran = here.finish()
+    assert ran.error is None
+    assert ran.stdout == "Ada terces\n"

@@ -1,0 +1,251 @@
+"""The runner's supervisor: what a client may ask of it at an awkward time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from podtask.backends.base import ByteStream
+from podtask.backends.local import LocalProcess
+from podtask.channel.channel import Channel
+from podtask.config.options import RunOptions
+from podtask.manifest.identity import Identity
+from podtask.manifest.labels import NO_CLIENT
+from podtask.manifest.render import render
+from podtask.pickling.outputs import unpack
+from podtask.runner import protocol
+
+from tests.local.test_channel import KEY, Cut, T, Unreliable, job, run
+
+
+@pytest.mark.parametrize("cut_after", [False, True])
+def test_answer_given_while_the_connection_is_down_arrives_once(cut_after: bool) -> None:
+    """The next connection brings the answer; the next question does not get it again."""
+
+    async def scene() -> list[Any]:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions(), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        answers = ["one", "two"]
+        under_way: list[asyncio.Task[None]] = []
+
+        async def answer() -> None:
+            assert channel._link is not None
+            link = channel._link
+            if not cut_after:
+                await link.stream.close()
+            await channel.reply({"value": answers.pop(0)})
+            if cut_after:
+                await link.stream.close()
+
+        def on_frame(frame: protocol.Frame) -> None:
+            if frame.kind == protocol.ASK:
+                under_way.append(asyncio.ensure_future(answer()))
+
+        work = job("found = [input(), input()]", ["found"])
+        channel = Channel(placement, KEY, lambda python: work, on_frame)
+        try:
+            verdict = await asyncio.wait_for(channel.run(), 30)
+        finally:
+            await placement.delete()
+        [found] = unpack(verdict.parts, verdict.end["packed"])
+        return list(found)
+
+    assert asyncio.run(scene()) == ["one", "two"]
+
+
+STUBBORN = """
+import socket, time
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1])
+while True:
+    try:
+        time.sleep(1000)
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+def test_deleted_local_runner_takes_a_stubborn_cell_along() -> None:
+    """A cell that ignores interrupts does not outlive its runner."""
+
+    async def scene() -> None:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions(), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        begun: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def on_frame(frame: protocol.Frame) -> None:
+            if frame.kind == protocol.STREAM:
+                begun.set_result(int(frame.data))
+
+        channel = Channel(placement, KEY, lambda python: job(STUBBORN, []), on_frame)
+        talk = asyncio.ensure_future(channel.run())
+        reader, writer = await asyncio.open_connection("127.0.0.1", await asyncio.wait_for(begun, 30))
+        talk.cancel()
+        await asyncio.wait([talk])
+        await placement.delete(grace=0.1)
+        with contextlib.suppress(ConnectionResetError):  # how the cell's process ends, too
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+    asyncio.run(scene())
+
+
+LONG = """
+error = ValueError("\U0001f600" * 70_000)
+try:
+    raise error
+except ValueError as first:
+    raise KeyError("\u65e5" * 70_000) from first
+"""
+
+
+def test_errors_with_long_messages_fit_into_the_verdict() -> None:
+    """A chain of them is the cell's error, not the death of its process."""
+    verdict, _, _ = asyncio.run(run(job(LONG, []), []))
+    assert verdict.end["status"] == "error"
+    assert [each["type"] for each in verdict.end["error"]["errors"]] == ["KeyError", "ValueError"]
+    assert all(len(each["message"]) > 1000 for each in verdict.end["error"]["errors"])
+
+
+class Stopping(Cut):
+    """A stream in whose middle the runner is told to stop."""
+
+    def __init__(self, stream: ByteStream, stop: Callable[[], None]) -> None:
+        super().__init__(stream, 1 << 30)
+        self._room = 10 << 20
+        self._stop = stop
+
+    async def receive(self) -> bytes:
+        data = await super().receive()
+        if 0 < self._room <= len(data):
+            self._stop()
+        self._room -= len(data)
+        return data
+
+
+def test_runner_told_to_stop_lets_the_values_go_out() -> None:
+    """Who is fetching the values when the pod is ended gets them whole, on the same connection."""
+
+    async def scene() -> Any:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions(), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+
+        class Watched(Unreliable):
+            async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
+                stop = functools.partial(placement._process.send_signal, signal.SIGTERM)
+                return await placement.connect(lambda stream: greet(Stopping(stream, stop)))
+
+        work = job("value = bytes(100 << 20)", ["value"])
+        channel = Channel(Watched(placement, []), KEY, lambda python: work, lambda frame: None)
+        try:
+            verdict = await asyncio.wait_for(channel.run(), 30)
+        finally:
+            await placement.delete()
+        assert channel.reconnects == 0
+        [value] = unpack(verdict.parts, verdict.end["packed"])
+        return value
+
+    assert asyncio.run(scene()) == bytes(100 << 20)
+
+
+SCRIBBLED = """
+import os, stat, time
+for fd in range(3, 64):
+    try:
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            os.pwrite(fd, b"x" * 100, 0)
+    except OSError:
+        pass
+try:
+    print("done", flush=True)
+    while True:  # a signal just before one long wait would not end it
+        time.sleep(0.05)
+except KeyboardInterrupt:
+    pass
+"""
+
+
+def test_cell_cannot_write_into_what_the_runner_keeps() -> None:
+    """A client that comes after a cell wrote into all open files gets every frame."""
+
+    async def scene() -> list[protocol.Frame]:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions(), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        scribbled = asyncio.Event()
+
+        def on_frame(frame: protocol.Frame) -> None:
+            if frame.kind == protocol.STREAM:
+                scribbled.set()
+
+        work = job(SCRIBBLED, [])
+        first = asyncio.ensure_future(Channel(placement, KEY, lambda _: work, on_frame).run())
+        await asyncio.wait_for(scribbled.wait(), 30)
+        first.cancel()
+        frames: list[protocol.Frame] = []
+        second = Channel(placement, KEY, None, frames.append)
+        await second.interrupt()
+        try:
+            verdict = await asyncio.wait_for(second.run(), 30)
+        finally:
+            await placement.delete()
+        assert verdict.end["status"] == "ok"
+        return frames
+
+    frames = asyncio.run(scene())
+    assert [(frame.seq, frame.kind) for frame in frames] == [(1, protocol.STATE), (2, protocol.STREAM)]
+
+
+def test_runner_whose_cell_never_comes_ends() -> None:
+    """--wait holds too where the notebook dies while it sends the inputs."""
+
+    async def scene() -> int | None:
+        identity = Identity("podtask-test", KEY, 1)
+        rendered = render(None, RunOptions.of(wait="1s"), identity, "3.11")
+        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        came: list[ByteStream] = []
+
+        class Dying(Unreliable):
+            async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
+                if came:
+                    await asyncio.Event().wait()
+                return await placement.connect(lambda stream: greet(dying(stream)))
+
+        def dying(stream: ByteStream) -> ByteStream:
+            came.append(Cut(stream, 1 << 20))
+            return came[0]
+
+        work = job("len(big)", [], {"big": bytes(50 << 20)})
+        channel = Channel(Dying(placement, []), KEY, lambda python: work, lambda frame: None)
+        talk = asyncio.ensure_future(channel.run())
+        try:
+            return (await asyncio.wait_for(placement.ended(), 30)).code
+        finally:
+            talk.cancel()
+            await placement.delete()
+
+    assert asyncio.run(scene()) == NO_CLIENT
+
+
+@pytest.mark.feature("N15")
+def test_verdict_says_what_was_used() -> None:
+    """CPU seconds and the largest process, those that the cell started among it."""
+    source = """
+import subprocess, sys, time
+burn = "import time\\nwhile time.process_time() < 0.3: pass"
+subprocess.run([sys.executable, "-c", burn], check=True)
+exec(burn)
+held = b"x" * (150 << 20)
+"""
+    verdict, _, _ = asyncio.run(run(job(source, []), []))
+    used = verdict.end["usage"]
+    assert used["cpu"] >= 0.6
+    assert used["process"] >= 150 << 20

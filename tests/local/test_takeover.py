@@ -1,0 +1,143 @@
+"""Several clients of one runner, and a runner that is told to stop with a result that nobody has."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from podtask.backends.base import ByteStream
+from podtask.backends.local import LocalProcess
+from podtask.channel.channel import Channel, TakenOver
+from podtask.channel.log_record import read
+from podtask.config.options import RunOptions
+from podtask.manifest.identity import Identity
+from podtask.manifest.labels import NO_CLIENT
+from podtask.manifest.render import render
+from podtask.pickling.outputs import unpack
+from podtask.runner import protocol
+
+from tests.local.test_channel import KEY, T, Unreliable, job
+
+GATED = """
+import pathlib, time
+print("begun", flush=True)
+while not pathlib.Path({!r}).exists():
+    time.sleep(0.01)
+value = 42
+"""
+
+
+async def started() -> LocalProcess:
+    identity = Identity("podtask-test", KEY, 1)
+    rendered = render(None, RunOptions(), identity, "3.11")
+    return await LocalProcess.start(rendered, identity, lambda phase, say: None)
+
+
+class Asleep(Unreliable):
+    """A placement whose streams, but for the first, come when ``awake`` is set."""
+
+    def __init__(self, placement: LocalProcess) -> None:
+        super().__init__(placement, [])
+        self.awake = asyncio.Event()
+        self.streams: list[ByteStream] = []
+
+    async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
+        async def kept(stream: ByteStream) -> T:
+            self.streams.append(stream)
+            return await greet(stream)
+
+        if self.streams:
+            await self.awake.wait()
+        return await super().connect(kept)
+
+
+def test_client_that_slept_does_not_take_a_task_back(tmp_path: Any) -> None:
+    """Its connection ended unheard; connecting again it is told, and the newer one has the result."""
+    gate = tmp_path / "gate"
+
+    async def scene() -> list[Any]:
+        placement = await started()
+        asleep = Asleep(placement)
+        work = job(GATED.format(str(gate)), ["value"])
+        begun, followed = asyncio.Event(), asyncio.Event()
+        older = Channel(asleep, KEY, lambda _: work, lambda frame: begun.set())
+        newer = Channel(placement, KEY, None, lambda frame: followed.set())
+        talks = [asyncio.ensure_future(older.run())]
+        try:
+            await asyncio.wait_for(begun.wait(), 30)
+            await asleep.streams[0].close()
+            talks.append(asyncio.ensure_future(newer.run()))
+            await asyncio.wait_for(followed.wait(), 30)
+            asleep.awake.set()
+            with pytest.raises(TakenOver, match=r"was taken over by .*it goes on"):
+                await asyncio.wait_for(talks[0], 30)
+            gate.touch()
+            verdict = await asyncio.wait_for(talks[1], 30)
+        finally:
+            await placement.delete()
+        return list(unpack(verdict.parts, verdict.end["packed"]))
+
+    assert asyncio.run(scene()) == [42]
+
+
+def test_task_that_was_taken_is_taken_back_by_a_new_client(tmp_path: Any) -> None:
+    """Who attaches once more is another client, and the one before is told."""
+    gate = tmp_path / "gate"
+
+    async def scene() -> list[Any]:
+        placement = await started()
+        work = job(GATED.format(str(gate)), ["value"])
+        talks: list[asyncio.Task[Any]] = []
+        try:
+            for job_for in (lambda _: work, None, None):
+                followed = asyncio.Event()
+
+                def on_frame(frame: protocol.Frame, heard: asyncio.Event = followed) -> None:
+                    heard.set()
+
+                channel = Channel(placement, KEY, job_for, on_frame)
+                talks.append(asyncio.ensure_future(channel.run()))
+                await asyncio.wait_for(followed.wait(), 30)
+            gate.touch()
+            for talk in talks[:2]:
+                with pytest.raises(TakenOver):
+                    await asyncio.wait_for(talk, 30)
+            verdict = await asyncio.wait_for(talks[2], 30)
+        finally:
+            await placement.delete()
+        return list(unpack(verdict.parts, verdict.end["packed"]))
+
+    assert asyncio.run(scene()) == [42]
+
+
+def test_runner_told_to_stop_while_it_waits_says_that_its_log_has_the_result() -> None:
+    """It leaves with the exit code by which `gc` and `list` know an untaken result."""
+
+    async def scene() -> tuple[int | None, bytes]:
+        placement = await started()
+        # Values that do not travel in the end frame: that is here before they are fetched.
+        work = job("value = bytes(1 << 20)", ["value"])
+
+        def on_frame(frame: protocol.Frame) -> None:
+            if frame.kind == protocol.END:
+                talk.cancel()
+
+        talk = asyncio.ensure_future(Channel(placement, KEY, lambda _: work, on_frame).run())
+        try:
+            await asyncio.wait([talk], timeout=30)
+            assert talk.cancelled()
+            placement._process.send_signal(signal.SIGTERM)
+            found = await asyncio.wait_for(placement.ended(), 30)
+            return found.code, await placement.whole_log()
+        finally:
+            await placement.delete()
+
+    code, log = asyncio.run(scene())
+    assert code == NO_CLIENT
+    record = read(log, bytes.fromhex(KEY))
+    assert record is not None
+    [value] = unpack(record.verdict.parts, record.verdict.end["packed"])
+    assert value == bytes(1 << 20)

@@ -1,0 +1,145 @@
+"""A handle as a future: with what waits for futures, cancelled, and where the result stayed there."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, as_completed, wait
+from typing import Any
+
+import podtask
+import pytest
+from podtask.errors import InputError, TaskError
+
+LOCAL = podtask.RunOptions.of(local=True)
+LARGE = "class Large:\n    def __init__(self): self.data = bytes((64 << 20) + 1)\nLarge()"
+FOREVER = "import signal\nsignal.pause()"
+
+
+@podtask.task(local=True)
+def large(size: int) -> bytes:
+    """Returns more than is sent unasked."""
+    return bytes(size)
+
+
+@podtask.task(local=True)
+def counting(last: int) -> Any:
+    """Returns what cannot be pickled."""
+    return (number for number in range(last))
+
+
+@podtask.task(local=True)
+def nothing() -> None:
+    """Returns None."""
+
+
+@pytest.mark.feature("P02")
+def test_what_waits_for_futures_takes_handles() -> None:
+    """as_completed and wait of concurrent.futures, among other futures, before the end and after."""
+    tasks = [podtask.submit(f"{number}", options=LOCAL) for number in range(3)]
+    assert isinstance(tasks[0], Future)
+    assert sorted(task.result() for task in as_completed(tasks, timeout=30)) == [0, 1, 2]
+    waits = podtask.submit(FOREVER, options=LOCAL)
+    done, others = wait([*tasks, waits], return_when=FIRST_COMPLETED)
+    assert (done, others) == (set(tasks), {waits})
+    assert waits.cancel()
+    assert wait([waits], timeout=30).done == {waits}
+
+
+@pytest.mark.feature("P02")
+def test_waiting_that_is_given_up_leaves_the_task() -> None:
+    """A coroutine that stops awaiting ends no task; of one that was cancelled it is told."""
+    task = podtask.submit(FOREVER, options=LOCAL)
+
+    async def impatient() -> None:
+        await asyncio.wait_for(task, 0.01)
+
+    async def patient() -> None:
+        await task
+
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(impatient())
+    assert not task.done()
+    assert task.cancel()
+    with pytest.raises(CancelledError, match="was cancelled"):
+        asyncio.run(patient())
+
+
+def test_cancel_says_whether_it_ended_the_task() -> None:
+    """True for one that ran, and again; False for one that had its result, which stays."""
+    task, over = podtask.submit(FOREVER, options=LOCAL), podtask.submit("7", options=LOCAL)
+    assert over.result(30) == 7
+    assert [task.cancel(), task.cancel(), over.cancel()] == [True, True, False]
+    assert over.result() == 7
+
+
+@pytest.mark.feature("P02")
+def test_result_of_a_call_has_no_limit() -> None:
+    """What a function returns comes back by every way, over what a cell's last value may have."""
+    size = (64 << 20) + 1
+    assert len(large(size)) == size
+    assert len(large.submit(size).result()) == size
+    assert [len(each) for each in large.map([size])] == [size]
+
+
+def test_result_that_cannot_be_pickled_is_an_error() -> None:
+    """Never None: by every way it is said what was returned, why it stayed, and what to do."""
+    told = r"What counting returned \(generator\) did not come back: .*cannot pickle"
+    task = counting.submit(3)
+    for ask in (lambda: counting(3), task.result, lambda: counting.map([1, 2])):
+        with pytest.raises(TaskError, match=told) as caught:
+            ask()
+        assert "list(...) of a generator" in caught.value.do
+    assert isinstance(task.exception(), TaskError)
+    assert str(task.error) == str(task.exception())
+    (error,) = counting.map([1], return_exceptions=True)
+    assert isinstance(error, TaskError)
+
+
+@pytest.mark.parametrize(
+    ("source", "told", "do"),
+    [
+        (LARGE, r"\(Large\) did not come back: over 64 MiB", "-o"),
+        ("(n for n in [])", r"\(generator\) did not come back: TypeError", "can be pickled"),
+    ],
+    ids=["large", "generator"],
+)
+def test_last_value_of_a_text_that_stayed_is_an_error(source: str, told: str, do: str) -> None:
+    """Who asks for the result of a source text is told why there is none; the cell itself is ok."""
+    task = podtask.submit(source, options=LOCAL)
+    with pytest.raises(TaskError, match=told) as caught:
+        task.result()
+    assert do in caught.value.do
+    assert task.status == "ok"
+    assert task.assign({}) == []
+
+
+def test_result_that_cannot_be_decoded_is_an_error() -> None:
+    """A class that only the pod has: the error names it, and the task keeps the bytes."""
+    task = podtask.submit(
+        "import sys, types\nmodule = sys.modules['far'] = types.ModuleType('far')\n"
+        "exec('class Thing: pass', module.__dict__)\nmodule.Thing()",
+        options=LOCAL,
+    )
+    with pytest.raises(TaskError, match=r"\(Thing\) did not come back: .*No module named 'far'") as caught:
+        task.result()
+    assert "load()" in caught.value.do
+    assert task.raw is not None
+
+
+def test_none_stays_none() -> None:
+    """A function that returns nothing, and a text that ends with nothing, give None."""
+    assert nothing.submit().result() is None
+    assert podtask.submit("x = 1", options=LOCAL).result() is None
+
+
+def test_handle_does_not_travel() -> None:
+    """A cell that reads a handle, or a list of them, is told to take its result first."""
+    task = nothing.submit()
+    for given, place in (([task], ": [0]"), (task, "")):
+        with pytest.raises(InputError) as caught:
+            large(given)  # type: ignore[arg-type]
+        assert caught.value.what == (
+            f"The 1st argument of large{place} (Task) cannot be sent: "
+            "the handle of a task is of use in the notebook only."
+        )
+        assert caught.value.do == "Take its result() there, and read that."

@@ -1,0 +1,245 @@
+"""Errors of a cell as the notebook raises them: type, chain, places, and nothing of ours."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from typing import Any
+
+import pytest
+from podtask.pickling.exceptions import rebuild
+
+from tests.notebook import Shell
+
+LOCAL = "%%podtask --local\n"
+CHAIN = "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise KeyError('k') {}"
+
+
+def raised(shell: Shell, source: str) -> BaseException:
+    """Returns what a cell raises in the notebook."""
+    done = shell.ip.run_cell(LOCAL + source, store_history=True)
+    error = done.error_in_exec
+    assert isinstance(error, BaseException)
+    return error
+
+
+def lines_of(error: BaseException) -> list[int]:
+    """Returns the line of each of the cell's frames, outermost first."""
+    found, step = [], error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code.co_filename.startswith("<ipython-input"):
+            found.append(step.tb_lineno)
+        step = step.tb_next
+    return found
+
+
+@pytest.mark.feature("N07")
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("from error", "direct cause of the following"),
+        ("", "During handling of the above"),
+        ("from None", ""),
+    ],
+)
+def test_chain_is_that_of_the_cell(shell: Shell, how: str, says: str) -> None:
+    """Cause and context come back as errors, each with its own line."""
+    shown = shell.shown_error(LOCAL + CHAIN.format(how))
+    assert ("division by zero" in shown) == bool(says)
+    assert says in shown
+    error = raised(shell, CHAIN.format(how))
+    assert isinstance(error.__cause__, ZeroDivisionError) == (how == "from error")
+    assert isinstance(error.__context__, ZeroDivisionError)
+    assert error.__context__.__traceback__ is not None
+    assert error.__context__.__traceback__.tb_lineno == 3
+    assert error.__suppress_context__ == (how != "")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup is newer")
+def test_group_has_its_members_with_their_lines(shell: Shell) -> None:
+    """A group is shown without a frame of ours, and its members keep their places."""
+    source = "def part():\n    raise ValueError('a')\ntry:\n    part()\nexcept ValueError as error:\n    one = error\nraise ExceptionGroup('several', [one, TypeError('b')])"
+    shown = shell.shown_error(LOCAL + source)
+    assert "podtask/magic.py" not in shown
+    assert "interactiveshell.py" not in shown
+    assert shown.index("several (2 sub-exceptions)") < shown.index("ValueError: a")
+    error = raised(shell, source)
+    first, second = error.exceptions  # type: ignore[attr-defined]
+    assert (type(first), type(second)) == (ValueError, TypeError)
+    assert lines_of(first) == [5, 3]
+
+
+def test_syntax_error_of_an_exec_shows_its_text(shell: Shell) -> None:
+    """A SyntaxError at run time points at the text, without a frame of ours."""
+    shown = shell.shown_error(LOCAL + "x = 1\nexec('a b')")
+    assert "exec('a b')" in shown
+    assert "SyntaxError: invalid syntax" in shown
+    assert "podtask/magic.py" not in shown
+
+
+def test_own_handler_of_the_shell_is_put_back(shell: Shell) -> None:
+    """A handler for errors that the user has set is there again after such an error."""
+    seen = []
+    shell.ip.set_custom_exc((KeyError,), lambda *args, **more: seen.append(args[1]))
+    shell.shown_error(LOCAL + "exec('a b')")
+    shell.ip.run_cell("{}['missing']")
+    assert seen == [KeyError]
+    shell.ip.set_custom_exc((), None)
+
+
+def test_class_of_the_notebook_is_caught_by_it(shell: Shell) -> None:
+    """An error with arguments of its own comes back as the notebook's class, attributes and all."""
+    shell.run(
+        "class Odd(Exception):\n    def __init__(self, code, *, hint):\n"
+        "        super().__init__(f'odd {code}')\n        self.hint = hint\n"
+    )
+    error = raised(shell, "raise Odd(3, hint='look')")
+    assert type(error) is shell["Odd"]
+    assert (str(error), error.hint) == ("odd 3", "look")  # type: ignore[attr-defined]
+
+
+def test_class_that_is_nowhere_here_has_a_stand_in(shell: Shell) -> None:
+    """The name stays, and a line says that it is not the class itself."""
+    source = (
+        "import sys, types\nmodule = types.ModuleType('far')\nsys.modules['far'] = module\n"
+        "exec('class Away(Exception): pass', module.__dict__)\nraise module.Away('gone')"
+    )
+    shown = shell.shown_error(LOCAL + source)
+    assert "Away: gone" in shown
+    assert "a stand-in: far.Away itself cannot be had" in shown
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "says"),
+    [
+        ("import sys\nsys.exit(3)", SystemExit, "3"),
+        ("def f(n):\n    return f(n + 1)\nf(0)", RecursionError, "maximum recursion depth"),
+        ("raise StopIteration(7)", StopIteration, "7"),
+        ("b'\\xff'.decode()", UnicodeDecodeError, "invalid start byte"),
+        (
+            "class A:\n    def __repr__(self):\n        raise LookupError('r')\nA()",
+            LookupError,
+            "r",
+        ),
+    ],
+    ids=["exit", "recursion", "stop", "decode", "repr"],
+)
+def test_error_keeps_its_type(shell: Shell, source: str, kind: type[BaseException], says: str) -> None:
+    """Whatever a cell raises is raised here, at the cell's line."""
+    error = raised(shell, source)
+    assert type(error) is kind
+    assert says in str(error)
+    assert lines_of(error)[1] > 1  # the first one is the magic's own
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (
+            "import os\nprint('last words', flush=True)\nos._exit(3)",
+            "ended itself with exit code 3",
+        ),
+        (
+            "import os, signal\nprint('last words')\nos.kill(os.getpid(), signal.SIGSEGV)",
+            "was killed by SIGSEGV",
+        ),
+    ],
+)
+def test_death_of_the_worker_is_named(shell: Shell, source: str, says: str) -> None:
+    """A process that ends without a word is explained, with its output before it."""
+    shown = shell.shown_error(LOCAL + source)
+    assert "last words" in shown
+    assert f"process {says}" in shown
+
+
+def test_closed_pipes_of_the_runner_are_named(shell: Shell) -> None:
+    """A cell that closes what is not its own is told so, without a traceback of ours."""
+    shown = shell.shown_error(LOCAL + "import os\nos.closerange(3, 64)\nprint('lost')")
+    assert "The cell closed descriptors that are not its own" in shown
+    assert "Traceback" not in shown
+
+
+def test_closed_descriptors_lose_nothing(shell: Shell) -> None:
+    """A cell that closes its own streams goes on printing, and its value comes back."""
+    out, _ = shell.output(LOCAL + "import os\nos.close(1)\nos.close(2)\nprint('still')\n5")
+    assert "still" in out
+    assert shell["_"] == 5
+
+
+def test_error_keeps_its_words(shell: Shell) -> None:
+    """An error whose parts say something else in the notebook says what it said in the pod."""
+    cell = (
+        "class Pool:\n    def __str__(self): return 'pool-a'\n    def __reduce__(self): return str, ('',)\n"
+        "class Refused(OSError):\n    def __init__(self, pool): super().__init__(pool)\n"
+        "try:\n    raise RuntimeError(Pool())\nexcept RuntimeError as error:\n    raise Refused(Pool()) from error"
+    )
+    error = raised(shell, cell)
+    cause = error.__cause__
+    assert isinstance(error, OSError)
+    assert isinstance(cause, RuntimeError)
+    assert (type(error).__name__, str(error), error.args) == ("Refused", "pool-a", ("",))
+    assert (type(cause).__name__, str(cause), cause.args) == ("RuntimeError", "pool-a", ("",))
+    assert "RuntimeError: pool-a" in shell.shown_error(LOCAL + cell)
+    assert type(pickle.loads(pickle.dumps(cause))) is RuntimeError
+
+
+def test_error_whose_words_are_the_same_is_the_original(shell: Shell) -> None:
+    """Where words differ by an address only, the class is untouched."""
+    assert type(raised(shell, "raise RuntimeError(object())")) is RuntimeError
+    assert type(raised(shell, "raise ValueError('x' * 100_000)")) is ValueError
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "import __main__\n__main__.hidden",
+        "print('{hidden}'.format(**globals()))",
+        "name = 'hid' + 'den'\neval(name)",
+    ],
+)
+def test_name_that_the_text_hides_is_hinted(shell: Shell, cell: str) -> None:
+    """Where the notebook has what is missing, the error says how it is sent."""
+    shell.run("hidden = 5")
+    shown = shell.shown_error(LOCAL + cell)
+    assert "The notebook has hidden, but the cell's text does not show" in shown
+    assert "send it with -i hidden." in shown
+
+
+def test_name_left_out_is_hinted(shell: Shell) -> None:
+    """What cannot be sent and was not set after all is named with the reason."""
+    shell.run("import threading\nlock = threading.Lock()")
+    shown = shell.shown_error(f"{LOCAL}for n in range(0):\n    lock = n\nlock")
+    assert "The notebook's lock cannot be sent (TypeError: cannot pickle '_thread.lock'" in shown
+    assert "had not yet set its own" in shown
+
+
+def test_query_with_a_hidden_name_is_hinted(shell: Shell) -> None:
+    """The error that pandas has for an unknown variable is one, too."""
+    pytest.importorskip("pandas")
+    shell.run("import pandas as pd\ndf, limit, text = pd.DataFrame({'a': [1]}), 1, 'a > @limit'")
+    assert "send it with -i df,text,limit." in shell.shown_error(f"{LOCAL}df.query(text)")
+
+
+def test_words_that_were_cut_are_not_taken_for_others() -> None:
+    """Of a long chain the runner sends the beginnings of messages, or none; the errors have theirs."""
+    about: dict[str, Any] = {
+        "frames": [],
+        "members": [],
+        "cause": None,
+        "context": None,
+        "suppress": False,
+        "type": "ValueError",
+        "module": "builtins",
+        "notes": [],
+    }
+    for message in ("", "the real"):
+        error = rebuild([{**about, "message": message}], {0: ValueError("the real message")})
+        assert type(error) is ValueError
+        assert str(error) == "the real message"
+
+
+def test_name_asked_for_is_not_left_out(shell: Shell) -> None:
+    """What -i names and cannot be sent is an error, whatever the cell sets."""
+    shell.run("import threading\nlock = threading.Lock()")
+    shown = shell.shown_error("%%podtask --local -i lock\nlock = 1\nlock")
+    assert "lock (lock) cannot be sent" in shown

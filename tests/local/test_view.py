@@ -1,0 +1,45 @@
+"""What a notebook is shown of frames that were lost on the way."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from podtask import RunOptions, submit
+from podtask.display.view import View
+from podtask.frontend import Terminal
+from podtask.lifecycle.updates import Update
+from podtask.runner import protocol
+
+
+def test_display_whose_first_pieces_were_dropped_is_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The frames behind a gap are shown; half a display is not, and how much is missing is said."""
+    task = submit("1", options=RunOptions.of(local=True))
+    task.wait()
+    view = View(task, Terminal())
+    whole = json.dumps({"data": {"text/plain": "whole"}, "metadata": {}}).encode()
+    for frame in (
+        protocol.Frame(protocol.DISPLAY, 1, {"more": True}, whole[:9]),
+        protocol.Frame(protocol.GAP, 7, {"from": 2, "to": 7}, b""),
+        protocol.Frame(protocol.DISPLAY, 8, {}, whole[9:]),
+        protocol.Frame(protocol.GAP, 10, {"from": 9, "to": 10}, b""),
+        protocol.Frame(protocol.DISPLAY, 11, {}, whole),
+    ):
+        view.take(Update("frame", frame=frame))
+    view.end()
+    out, err = capsys.readouterr()
+    assert out == "whole\n"
+    assert err.count("output was dropped here") == 1
+    assert "[podtask: 8 pieces of output were dropped" in err
+
+
+def test_task_shows_itself_as_html() -> None:
+    """A handle that is displayed says where it is, in escaped HTML, with the end of its output."""
+    task = submit("print('<b>')\n1 / 0", options=RunOptions.of(local=True, name="my-task"))
+    task.wait()
+    shown = task._repr_html_()
+    for text in ("my-task · error", "&lt;b&gt;", "division by zero"):
+        assert text in shown
+    assert "<b>" not in shown

@@ -1,0 +1,142 @@
+"""The record in a pod's log: whole, or nothing of it is believed."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import pickle
+import random
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from podtask.channel.log_record import Record, read
+from podtask.errors import TaskError
+from podtask.runner import protocol
+from podtask.runner.supervisor import log_record
+from podtask.runner.supervisor.container_log import LogCopy
+from podtask.runner.supervisor.spool import Spool
+
+KEY = b"k" * 32
+VALUE = pickle.dumps({"found": 42})
+META = {"status": "ok", "size": len(VALUE), "sizes": [len(VALUE)], "packed": [], "text": 6}
+
+
+def prover(key: bytes) -> Callable[..., str]:
+    def prove(who: str, *parts: str) -> str:
+        return hmac.new(key, " ".join((who, *parts)).encode(), "sha256").hexdigest()
+
+    return prove
+
+
+def written(key: bytes = KEY) -> bytes:
+    """A container's log: what a cell printed, and the record of a runner that knows a key."""
+    spool = Spool()
+    try:
+        spool.append(protocol.encode(protocol.STREAM, {"name": "stdout"}, b"hello\n", 1))
+        spool.append(protocol.encode(protocol.END, META, VALUE, 2))
+        log = SimpleNamespace(size=6, copied=6, sha256=hashlib.sha256(b"hello\n").hexdigest())
+        lines = log_record.lines(spool, SimpleNamespace(size=0), log, prover(key), values=True)
+        return b"hello\n" + "\n".join(lines).encode() + b"\n"
+    finally:
+        spool.close()
+
+
+def taken(log: bytes) -> Record:
+    found = read(log, KEY)
+    assert found is not None
+    return found
+
+
+def test_record_has_output_and_values() -> None:
+    """What was printed and what came of it, once."""
+    found = taken(written())
+    assert b"".join(frame.data for frame in found.frames) == b"hello\n"
+    assert bytes(found.verdict.parts[0]) == VALUE
+    assert read(b"hello\n", KEY) is None
+
+
+def line(number: str, body: bytes) -> bytes:
+    return f"{log_record.MARK} {number} {zlib.crc32(body):08x} ".encode() + body
+
+
+def swapped(log: bytes) -> bytes:
+    """The header of one record over the data of another, with right checksums."""
+    head, data = log.splitlines()[1:]
+    body = bytearray(data.split()[-1])
+    body[10:12] = b"AA" if body[10:12] != b"AA" else b"BB"
+    return head + b"\n" + line("1/2", bytes(body)) + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        (written(b"x" * 32), "does not know the task's key"),
+        (swapped(written()), "is not what was written"),
+        (written()[:-20] + b"\n", "missing or changed"),
+        (b"\n".join(written().splitlines()[:-1]) + b"\n", "missing or changed"),
+        (line("0/1", b'{"proof": 1}'), "cannot be read"),
+        (line("0/1", b"[]"), "cannot be read"),
+    ],
+    ids=["another key", "other data", "torn", "cut", "no header", "no mapping"],
+)
+@pytest.mark.fault(70)
+def test_forged_or_torn_record_is_refused(log: bytes, says: str) -> None:
+    """An error that says why; a forger's pickle is not looked at."""
+    with pytest.raises(TaskError, match=says):
+        read(log, KEY)
+
+
+@pytest.fixture(scope="module")
+def long_log(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    """What a cell printed, 10 MiB that no one compresses, and the log that has two parts of it."""
+    draw = random.Random(1)
+    pieces = [draw.randbytes(256 << 10).hex().encode() for _ in range(20)]
+    path: Path = tmp_path_factory.mktemp("log") / "log"
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY)
+    spool = Spool()
+    try:
+        log = LogCopy(fd)
+        for number, piece in enumerate(pieces, 1):
+            spool.append(protocol.encode(protocol.STREAM, {"name": "stdout"}, piece, number))
+            log.add(piece)
+        meta = {**META, "text": sum(map(len, pieces))}
+        spool.append(protocol.encode(protocol.END, meta, VALUE, len(pieces) + 1))
+        log.finish(log_record.lines(spool, SimpleNamespace(size=0), log, prover(KEY), values=True))
+    finally:
+        os.close(fd)
+        spool.close()
+    return b"".join(pieces), path.read_bytes()
+
+
+def streamed(frames: list[protocol.Frame]) -> bytes:
+    return b"".join(frame.data for frame in frames if frame.kind == protocol.STREAM)
+
+
+@pytest.mark.fault(32)
+def test_beginning_of_a_long_output_is_the_logs(long_log: tuple[bytes, bytes]) -> None:
+    """What the log begins with, a gap that says how much is nowhere, and the newest."""
+    text, log = long_log
+    frames = taken(log).frames
+    (gap,) = [frame for frame in frames if frame.kind == protocol.GAP]
+    place = frames.index(gap)
+    head, tail = streamed(frames[:place]), streamed(frames[place:])
+    assert len(head) > 2 << 20
+    assert text.startswith(head)
+    assert text.endswith(tail)
+    assert gap.meta["bytes"] == len(text) - len(head) - len(tail) > 0
+
+
+@pytest.mark.fault(32)
+@pytest.mark.parametrize("cut", [True, False], ids=["rotated", "banner"])
+def test_other_bytes_at_the_start_of_a_log_are_not_shown(long_log: tuple[bytes, bytes], cut: bool) -> None:
+    """Of a log that was rotated, or that an entrypoint wrote to first: a gap in their place."""
+    text, log = long_log
+    frames = taken(log[1_000_000:] if cut else b"welcome to this image\n" + log).frames
+    assert frames[0].kind == protocol.GAP
+    tail = streamed(frames)
+    assert text.endswith(tail)
+    assert frames[0].meta["bytes"] == len(text) - len(tail)

@@ -1,0 +1,170 @@
+"""Credentials of a session: a hook that fails, a program that hangs, certificates that are rotated."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from podtask.cluster import authentication
+from podtask.cluster.authentication import Login
+from podtask.cluster.client import Api, ApiError
+from podtask.cluster.credentials import Access
+from podtask.cluster.login_program import aside, listening
+from podtask.errors import ClusterError
+
+from tests.cluster.certificates import kubeconfig, make_all
+
+JWT = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJl"
+
+
+def api_of(headers: Callable[[], dict[str, str]]) -> Api:
+    """Returns a session whose headers come from a hook."""
+    return Api(Login(Access("http://127.0.0.1:1", "far", "n", None, None, None, headers, slow=True)))
+
+
+def empty_file() -> dict[str, str]:
+    raise ValueError(f"Token file\nexists but empty, {JWT} was there.")
+
+
+@pytest.mark.parametrize(
+    ("ask", "kind"),
+    [
+        (lambda api: api.request("GET", "/"), ClusterError),
+        (lambda api: api.forward("n", "p", 1), ApiError),
+        (lambda api: api.relay("n", "p", "c", ["x"]), ApiError),
+    ],
+)
+def test_hook_that_fails_is_an_error_of_the_cluster(
+    ask: Callable[[Api], Awaitable[object]], kind: type[Exception]
+) -> None:
+    """It has the hook's words without what may be a token; of a stream it is as good as a 401."""
+
+    async def play() -> None:
+        api = api_of(empty_file)
+        with pytest.raises(kind) as raised:
+            await ask(api)
+        assert "of context 'far' cannot be had: Token file exists but empty, ..." in str(raised.value)
+        assert JWT not in str(raised.value)
+        assert getattr(raised.value, "code", 401) == 401
+        await api.close()
+
+    asyncio.run(play())
+
+
+def test_what_the_library_logs_is_heard_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login's failure comes that way; the notebook's own logging is as it was, and others' words pass."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    with listening() as heard:
+        logging.error("exec: process returned 1")  # noqa: LOG015  # as the library does
+        assert root.filter(root.makeRecord("kubernetes", 40, "", 0, "other", (), None))
+    assert heard == ["exec: process returned 1"]
+    assert root.handlers == []
+    assert root.filters == []
+
+
+def test_who_is_cancelled_as_the_answer_comes_is_cancelled() -> None:
+    """Else a try to connect that came second would go on, and leave its connection open."""
+    released = threading.Event()
+
+    async def play() -> None:
+        asking = asyncio.ensure_future(aside("key", lambda: released.wait(30), 30))
+        await asyncio.sleep(0)
+        (thread,) = [each for each in threading.enumerate() if each.name == "podtask-login"]
+        released.set()
+        thread.join(30)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(play())
+
+
+def test_hook_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said after a while; who asks meanwhile waits for the same call, and none of the pool's."""
+    monkeypatch.setattr(authentication, "LOGIN_SECONDS", 0.05)
+    released, calls = threading.Event(), []
+
+    def hangs() -> dict[str, str]:
+        calls.append(threading.current_thread())
+        released.wait(30)
+        return {}
+
+    async def play() -> None:
+        api = api_of(hangs)
+        asked = [api.request("GET", "/") for _ in range(20)]
+        for error in await asyncio.gather(*asked, return_exceptions=True):
+            assert "has not ended" in str(error)
+        assert [thread.daemon for thread in calls] == [True]
+        await api.close()
+
+    try:
+        asyncio.run(play())
+    finally:
+        released.set()
+
+
+def test_certificate_that_is_rotated_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a 401 the kubeconfig's new client certificate is shown, on new connections of both kinds."""
+    files = tmp_path / "certificates"
+    make_all(files, node="n", address="127.0.0.1", service_address="127.0.0.1")
+    config = tmp_path / "config"
+    monkeypatch.setenv("KUBECONFIG", str(config))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=files / "ca.crt")
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_cert_chain(files / "api-server.crt", files / "api-server.key")
+    good = ["podtask-admin"]
+    seen = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        subject = request.transport.get_extra_info("peercert")["subject"]
+        seen.append(dict(part[0] for part in subject)["commonName"])
+        if seen[-1] not in good:
+            return web.json_response({"message": "Unauthorized"}, status=401)
+        if "portforward" in request.path:
+            socket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",))
+            await socket.prepare(request)
+            return socket
+        return web.json_response({})
+
+    async def play() -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{any:.*}", answer)
+        runner = web.AppRunner(app, shutdown_timeout=0)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        server = f"https://127.0.0.1:{runner.addresses[0][1]}"
+        config.write_text(kubeconfig(files, "admin", server))
+        api = Api(await Login.of(None))
+        await api.request("GET", "/")
+        config.write_text(kubeconfig(files, "scheduler", server))
+        good[:] = ["system:kube-scheduler"]
+        await api.request("GET", "/")
+        await (await api.forward("n", "p", 1)).close()
+        await api.close()
+        await runner.cleanup()
+
+    asyncio.run(play())
+    assert seen == ["podtask-admin"] * 2 + ["system:kube-scheduler"] * 2
+
+
+def test_login_that_hung_is_begun_anew() -> None:
+    """Who asks after the time is over does not join the one that hangs: it may have been mended."""
+    released = threading.Event()
+
+    async def play() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await aside("login", released.wait, 0.01)
+        assert await aside("login", lambda: "mended", 60) == "mended"
+
+    try:
+        asyncio.run(play())
+    finally:
+        released.set()

@@ -1,0 +1,119 @@
+"""The events of pods that wait: one watch for all, and none missed when it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from aiohttp import web
+from podtask.cluster.client import Api
+from podtask.cluster.events import Events, PodEvents
+
+from tests.unit.cluster.test_watch import page, scene, stream
+
+
+def event(pod: str, version: int, uid: str = "") -> dict[str, Any]:
+    """An event about a pod, told first or last by its version."""
+    return {
+        "metadata": {"uid": uid or f"{pod}-{version}", "resourceVersion": str(version)},
+        "involvedObject": {"uid": pod},
+        "message": f"{pod} {version}",
+        "lastTimestamp": "2026-01-01T00:00:00Z",
+    }
+
+
+def line(kind: str, about: dict[str, Any]) -> bytes:
+    return json.dumps({"type": kind, "object": about}).encode()
+
+
+class Server:
+    """Answers as an API server with events does.
+
+    Args:
+        watches: what each watch says; the last does not end.
+        later: events that happen once the first watch is asked for.
+    """
+
+    def __init__(self, *watches: list[bytes], later: tuple[dict[str, Any], ...] = ()) -> None:
+        self.stored = [event("a", 1), event("b", 2)]
+        self.asked: list[str] = []  # the version that each watch began with
+        self._watches = list(watches)
+        self._later = later
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query:
+            self.asked.append(request.query["resourceVersion"])
+            self.stored, self._later = [*self.stored, *self._later], ()
+            if len(self._watches) == 1:
+                return await stream(request, *self._watches[0])
+            body = b"".join(each + b"\n" for each in self._watches.pop(0))
+            return web.Response(body=body)
+        selector = request.query.get("fieldSelector", "")
+        found = [
+            each for each in self.stored if selector == f"involvedObject.uid={each['involvedObject']['uid']}"
+        ]
+        version = max(int(each["metadata"]["resourceVersion"]) for each in self.stored)
+        return web.json_response({"metadata": {"resourceVersion": str(version)}, "items": found})
+
+
+async def seen(api: Api, pods: str, wanted: int) -> dict[str, list[str]]:
+    """Follows pods until each has so many events; returns their messages."""
+    changed = asyncio.Event()
+    followed = {each: PodEvents(Events.shared(api, "n"), changed.set) for each in pods}
+    for uid, events in followed.items():
+        events.follow(uid)
+    while any(len(each.seen or []) < wanted for each in followed.values()):
+        changed.clear()
+        await changed.wait()
+    for each in followed.values():
+        each.stop()
+    return {uid: [told["message"] for told in each.seen or []] for uid, each in followed.items()}
+
+
+def test_pods_share_a_watch() -> None:
+    """Each has what was before, and of what comes its own; one watch, closed with the last."""
+    server = Server([line("ADDED", event("b", 4)), line("ADDED", event("a", 5))])
+
+    async def play(api: Api) -> None:
+        assert await seen(api, "ab", 2) == {"a": ["a 1", "a 5"], "b": ["b 2", "b 4"]}
+        assert server.asked == ["2"]
+        assert Events.shared(api, "n")._runner is None
+
+    scene(server.answer, play)
+
+
+@pytest.mark.parametrize("ends", [[], [line("ERROR", {"code": 410})]], ids=["cut", "too old"])
+def test_events_during_a_break_are_not_missed(ends: list[bytes]) -> None:
+    """A watch that ends goes on where it was; one that may not reads all again."""
+    told, missed = event("a", 4), event("a", 7)
+    second = [] if ends else [line("ADDED", missed)]
+    server = Server([line("ADDED", told), *ends], second, later=(told, missed) if ends else ())
+
+    async def play(api: Api) -> None:
+        assert await seen(api, "a", 3) == {"a": ["a 1", "a 4", "a 7"]}
+        if not ends:
+            assert server.asked == ["2", "4"]
+
+    scene(server.answer, play)
+
+
+def test_refused_events_cost_nothing() -> None:
+    """Where they may not be read nobody asks for ever."""
+    asked = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return page(403)
+
+    async def play(api: Api) -> None:
+        events = PodEvents(Events.shared(api, "n"), lambda: None)
+        events.follow("a")
+        runner = Events.shared(api, "n")._runner
+        assert runner is not None
+        await runner
+        assert events.seen is None
+        assert len(asked) == 1
+
+    scene(answer, play)

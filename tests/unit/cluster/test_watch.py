@@ -1,0 +1,277 @@
+"""Requests and the watch, against a server that answers as proxies and outages do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from podtask.cluster import watch
+from podtask.cluster.authentication import Login
+from podtask.cluster.client import Api, ApiError
+from podtask.cluster.credentials import Access
+from podtask.cluster.watch import Watch
+from podtask.errors import ClusterError
+
+PAGE = "<html><head><style>b {}</style></head><body><b>Log in</b> to the proxy</body></html>"
+PATH = "/api/v1/namespaces/n/pods"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def pod(version: int) -> dict[str, Any]:
+    return {"metadata": {"name": "p", "resourceVersion": str(version)}}
+
+
+def page(status: int = 200) -> web.Response:
+    return web.Response(text=PAGE, content_type="text/html", status=status)
+
+
+async def cut(request: web.Request) -> web.StreamResponse:
+    """Begins an answer and hangs up."""
+    answer = web.StreamResponse(headers={"Content-Length": "1000"})
+    await answer.prepare(request)
+    await answer.write(b"{")
+    assert request.transport is not None
+    request.transport.close()
+    return answer
+
+
+async def stream(request: web.Request, *lines: bytes) -> web.StreamResponse:
+    """Answers with lines, then stays open until the client hangs up."""
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    for line in lines:
+        await answer.write(line + b"\n")
+    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110  # no event tells of it
+        await asyncio.sleep(0.02)
+    return answer
+
+
+def event(version: int) -> bytes:
+    return json.dumps({"type": "MODIFIED", "object": pod(version)}).encode()
+
+
+def scene(handler: Handler, play: Callable[[Api], Awaitable[None]]) -> None:
+    """Plays with a session whose server answers by a handler."""
+
+    async def run() -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{any:.*}", handler)
+        runner = web.AppRunner(app, shutdown_timeout=0)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        api = Api(Login(Access(host, "far", "n", None, None, None, dict, slow=False)))
+        try:
+            await asyncio.wait_for(play(api), 30)
+        finally:
+            await api.close()
+            await runner.cleanup()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("read", [lambda api: api.request("GET", PATH), lambda api: api.names(PATH)])
+def test_page_of_a_proxy_is_no_answer(read: Callable[[Api], Awaitable[Any]]) -> None:
+    """HTML with status 200: an error that shows its words, and what to look at."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return page()
+
+    async def play(api: Api) -> None:
+        with pytest.raises(ClusterError, match="no API server: Log in to the proxy"):
+            await read(api)
+
+    scene(answer, play)
+
+
+def test_refusal_as_a_page_shows_its_words() -> None:
+    """A proxy's 502 has no tags in its message."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return page(502)
+
+    async def play(api: Api) -> None:
+        with pytest.raises(ApiError) as raised:
+            await api.request("GET", PATH)
+        assert (raised.value.code, raised.value.message) == (502, "Log in to the proxy")
+
+    scene(answer, play)
+
+
+@pytest.mark.parametrize("read", [lambda api: api.request("GET", PATH), lambda api: api.text(PATH)])
+def test_answer_that_breaks_off_is_not_reached(read: Callable[[Api], Awaitable[Any]]) -> None:
+    """Half an answer is an error of the cluster, not of the HTTP library."""
+
+    async def play(api: Api) -> None:
+        with pytest.raises(ClusterError, match="of context 'far' is not reached"):
+            await read(api)
+
+    scene(cut, play)
+
+
+def follow(answers: list[Handler], wanted: int) -> None:
+    """Watches while a server answers once with each; passes when the wanted version is seen."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await (answers.pop(0) if len(answers) > 1 else answers[0])(request)
+
+    async def play(api: Api) -> None:
+        seen: asyncio.Queue[Any] = asyncio.Queue()
+        Watch.shared(api, "n", "a=b").subscribe("p", seen.put_nowait)
+        while int((await seen.get())["metadata"]["resourceVersion"]) != wanted:
+            pass
+
+    scene(answer, play)
+
+
+async def listed(_: web.Request) -> web.StreamResponse:
+    return web.json_response({"metadata": {"resourceVersion": "6"}, "items": [pod(5)]})
+
+
+async def other_json(_: web.Request) -> web.StreamResponse:
+    return web.json_response({"login": "please"})
+
+
+async def gone(_: web.Request) -> web.StreamResponse:
+    return web.json_response({"message": "not found"}, status=404)
+
+
+async def nothing(request: web.Request) -> web.StreamResponse:
+    return await stream(request)
+
+
+async def empty(_: web.Request) -> web.StreamResponse:
+    return web.json_response({"metadata": {"resourceVersion": "6"}, "items": []})
+
+
+async def a_page(_: web.Request) -> web.StreamResponse:
+    return page()
+
+
+async def forbidden(_: web.Request) -> web.StreamResponse:
+    return web.json_response({"message": "no"}, status=403)
+
+
+async def found(_: web.Request) -> web.StreamResponse:
+    return web.json_response(pod(9))
+
+
+async def changed(request: web.Request) -> web.StreamResponse:
+    return await stream(request, event(7))
+
+
+async def nonsense(request: web.Request) -> web.StreamResponse:
+    return await stream(request, b"[1]")
+
+
+async def expired(request: web.Request) -> web.StreamResponse:
+    gone = {"type": "ERROR", "object": {"code": 410, "message": "too old"}}
+    return await stream(request, json.dumps(gone).encode())
+
+
+@pytest.mark.parametrize("first", [a_page, nonsense, cut, expired], ids=["page", "nonsense", "cut", "410"])
+@pytest.mark.fault(81)
+def test_watch_goes_on_after_what_is_none(first: Handler) -> None:
+    """It lists anew and watches from there."""
+    follow([first, listed, changed], 7)
+
+
+@pytest.mark.parametrize("second", [a_page, cut], ids=["page", "cut"])
+def test_list_that_fails_is_asked_again(second: Handler) -> None:
+    """Neither a page nor a cut in place of the list ends the watch."""
+    follow([cut, second, listed, changed], 7)
+
+
+@pytest.mark.parametrize("second", [a_page, cut, other_json], ids=["page", "cut", "json"])
+def test_poll_outlives_an_outage(second: Handler) -> None:
+    """Where watching is forbidden pods are asked for, also after an answer that is none."""
+    follow([forbidden, second, found], 9)
+
+
+def test_watch_is_tried_again_after_a_while_of_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One 403 may be a server's that starts: it lists and watches again a minute later."""
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(watch, "POLLED_SECONDS", 0.05)
+    asked: dict[str, list[Handler]] = {
+        "watch": [forbidden, changed],
+        "list": [listed],
+        "get": [found],
+    }
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        kind = "watch" if "watch" in request.query else "list" if request.path == PATH else "get"
+        return await (asked[kind].pop(0) if len(asked[kind]) > 1 else asked[kind][0])(request)
+
+    async def play(api: Api) -> None:
+        seen: asyncio.Queue[Any] = asyncio.Queue()
+        Watch.shared(api, "n", "a=b").subscribe("p", seen.put_nowait)
+        while int((await seen.get())["metadata"]["resourceVersion"]) != 9:
+            pass
+        while int((await seen.get())["metadata"]["resourceVersion"]) != 7:
+            pass
+
+    scene(answer, play)
+
+
+def told_gone(say: Callable[[watch.Watch, str], None], *answers: Handler) -> None:
+    """Passes when a pod is told as gone; the requests but for watches are answered in this order."""
+    rest = list(answers)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query:
+            return await rest.pop(0)(request) if rest[0] in (cut, forbidden) else await nothing(request)
+        return await (rest.pop(0) if len(rest) > 1 else rest[0])(request)
+
+    async def play(api: Api) -> None:
+        seen: asyncio.Queue[Any] = asyncio.Queue()
+        watched = Watch.shared(api, "n", "a=b")
+        watched.subscribe("p", seen.put_nowait)
+        say(watched, "p")
+        assert await seen.get() is None
+
+    scene(answer, play)
+
+
+def test_pod_that_was_gone_before_the_watch_began_is_told() -> None:
+    """Who takes over a pod that vanishes meanwhile is told, though no watch has an event of it."""
+    told_gone(watch.Watch.was_there, a_page, gone)
+
+
+@pytest.mark.parametrize("down", [cut, forbidden], ids=["cut", "forbidden"])
+def test_new_pod_that_went_while_the_watch_was_down_is_told(
+    down: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was made, and is not found a moment later: that is its end, although nobody has seen it."""
+    monkeypatch.setattr(watch, "NEW_SECONDS", 0.1)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.05)
+    told_gone(watch.Watch.created, down, *([empty] if down is cut else []), gone)
+
+
+def test_watch_ends_after_its_last_pod_and_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's pods are watched for ever; the next pod's watch begins with what there is."""
+    monkeypatch.setattr(watch, "IDLE_SECONDS", 0.05)
+    begun: asyncio.Queue[str] = asyncio.Queue()
+    ended: asyncio.Queue[str] = asyncio.Queue()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        begun.put_nowait(request.query["watch"])
+        answer = await changed(request)
+        ended.put_nowait("hung up")
+        return answer
+
+    async def play(api: Api) -> None:
+        seen: asyncio.Queue[Any] = asyncio.Queue()
+        watched = Watch.shared(api, "n", "a=b")
+        watched.subscribe("p", seen.put_nowait)
+        await seen.get()
+        watched.unsubscribe("p")
+        await ended.get()
+        watched.subscribe("q", seen.put_nowait)
+        await begun.get()
+        await begun.get()
+
+    scene(answer, play)

@@ -1,0 +1,280 @@
+"""The options: each value is parsed by its own rule, and a wrong one is named with its flag."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from podtask.config.options import RunOptions, count, label, names, pairs, seconds
+from podtask.config.quantities import quantity
+from podtask.errors import InputError
+
+
+@pytest.mark.parametrize(
+    "text", ["2", "0.5", ".5", "2.", "500m", "8Gi", "512Mi", "1e3", "1E3", "100k", "5n", "1E", "7u"]
+)
+def test_quantity_is_kept_as_written(text: str) -> None:
+    """A quantity of Kubernetes stays the text it was."""
+    assert quantity(text) == text
+
+
+@pytest.mark.parametrize(("given", "text"), [(2, "2"), (1.5, "1.5"), (" 8Gi\n", "8Gi")])
+def test_quantity_may_be_a_number(given: Any, text: str) -> None:
+    """Numbers become text, blanks around it go."""
+    assert quantity(given) == text
+
+
+@pytest.mark.parametrize("text", ["", "Gi", "8gib", "8 Gi", "1.2.3", "a lot", "8GiB", "2,5", "None"])
+def test_what_is_no_quantity_is_refused(text: str) -> None:
+    """Anything else is an error that quotes it."""
+    with pytest.raises(InputError, match="not a quantity") as caught:
+        quantity(text)
+    assert repr(text) in caught.value.what
+    assert "8Gi" in caught.value.do
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("8GB", "8Gi"), ("500MB", "500Mi"), ("1.5TB", "1.5Ti"), ("8gb", "8Gi")]
+)
+def test_quantity_suggests_the_unit_meant(text: str, meant: str) -> None:
+    """A unit of daily life is answered with that of Kubernetes."""
+    with pytest.raises(InputError, match=f"Did you mean {meant}\\?"):
+        quantity(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "total"),
+    [
+        ("90", 90),
+        (90, 90),
+        (0.5, 0.5),
+        ("90s", 90),
+        ("30m", 1800),
+        ("2h", 7200),
+        ("1d", 86400),
+        ("1h30m", 5400),
+        ("1d2h3m4.5s", 93784.5),
+        (" 5s ", 5),
+    ],
+)
+def test_duration_in_seconds(text: Any, total: float) -> None:
+    """Units add up, a bare number is seconds."""
+    assert seconds(text) == total
+
+
+@pytest.mark.parametrize("text", ["", "m", "1x", "30m1h", "1h 30m", "-5", "1:30", "nan", "inf", "5S"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    """Anything else is an error that quotes it."""
+    with pytest.raises(InputError, match="not a duration") as caught:
+        seconds(text)
+    assert repr(text) in caught.value.what
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "0h0m", 0])
+def test_duration_of_nothing_is_refused(text: Any) -> None:
+    """No time at all is no duration."""
+    with pytest.raises(InputError, match="not above zero"):
+        seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("a", ("a",)),
+        ("a,b", ("a", "b")),
+        (" a , b c ", ("a", "b", "c")),
+        (["a,b", "c"], ("a", "b", "c")),
+        ("a,b,a", ("a", "b")),
+        ("é,_x1", ("é", "_x1")),
+        ("", ()),
+        ([], ()),
+    ],
+)
+def test_names_apart_by_commas(given: Any, found: tuple[str, ...]) -> None:
+    """Names come in the order given, each once."""
+    assert names(given) == found
+
+
+@pytest.mark.parametrize(("given", "bad"), [("a.b", "a.b"), ("a,1b", "1b"), (["a", "b-c"], "b-c")])
+def test_what_is_no_name_is_refused(given: Any, bad: str) -> None:
+    """The one that is wrong is quoted."""
+    with pytest.raises(InputError, match="not a Python name") as caught:
+        names(given)
+    assert repr(bad) in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("A=1", (("A", "1"),)),
+        (["A=1", "B=2=3", "C="], (("A", "1"), ("B", "2=3"), ("C", ""))),
+        ({"A": 1, "B": "x y"}, (("A", "1"), ("B", "x y"))),
+        ((("A", "1"),), (("A", "1"),)),
+        ([], ()),
+    ],
+)
+def test_pairs_of_name_and_value(given: Any, found: tuple[tuple[str, str], ...]) -> None:
+    """Texts and mappings give the same pairs; only the first equals sign divides."""
+    assert pairs(given) == found
+
+
+@pytest.mark.parametrize("given", ["A", ["A=1", "A"], "=1"])
+def test_pair_without_name_or_value_is_refused(given: Any) -> None:
+    """A text without a name and an equals sign is an error."""
+    with pytest.raises(InputError, match="has no value") as caught:
+        pairs(given)
+    assert "NAME=VALUE" in caught.value.do
+
+
+def test_refused_pair_does_not_show_a_value() -> None:
+    """What may be a secret is not repeated."""
+    with pytest.raises(InputError) as caught:
+        pairs("=hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["PODTASK_KEY=x", {"PODTASK_": "x"}, [("PODTASK_PORT", "1")]])
+def test_reserved_name_is_refused(given: Any) -> None:
+    """Names that begin with PODTASK_ are ours, however they are given."""
+    with pytest.raises(InputError, match=r"PODTASK_.*reserved"):
+        pairs(given)
+
+
+@pytest.mark.parametrize("text", ["a", "team-a", "0x1", "a" * 63])
+def test_namespace_name(text: str) -> None:
+    """A DNS label is taken as it is."""
+    assert label(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "Prod", "a_b", "-a", "a-", "a.b", "a b", "a" * 64, "é"])
+def test_what_is_no_namespace_name_is_refused(text: str) -> None:
+    """Anything else is an error that quotes it."""
+    with pytest.raises(InputError, match="not a namespace's name") as caught:
+        label(text)
+    assert repr(text) in caught.value.what
+
+
+@pytest.mark.parametrize(("given", "found"), [("1", 1), (8, 8), ("16", 16)])
+def test_count(given: Any, found: int) -> None:
+    """A whole number from one on."""
+    assert count(given) == found
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "1.5", "", "one", "01", True, 1.0])
+def test_what_is_no_count_is_refused(given: Any) -> None:
+    """Anything else is an error that quotes it."""
+    with pytest.raises(InputError, match="not a whole number above zero") as caught:
+        count(given)
+    assert repr(given) in caught.value.what
+
+
+def test_options_are_parsed_by_their_rules() -> None:
+    """Each value of a keyword goes through its own parser."""
+    given = RunOptions.of(
+        inputs="a,b", env={"A": 1}, cpu=2, memory="8Gi", gpu="1", namespace="team", timeout="2h"
+    )
+    assert given == RunOptions(
+        inputs=("a", "b"),
+        env=(("A", "1"),),
+        cpu="2",
+        memory="8Gi",
+        gpu=1,
+        namespace="team",
+        timeout=7200.0,
+    )
+
+
+def test_none_is_the_default() -> None:
+    """An option that is None is as if it had not been given."""
+    nothing = {field.name: None for field in dataclasses.fields(RunOptions)}
+    assert RunOptions.of(**nothing) == RunOptions()
+
+
+def test_options_do_not_change() -> None:
+    """A field cannot be set."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RunOptions().image = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("tiemout", "timeout"), ("imag", "image"), ("start_timout", "start_timeout")],
+)
+def test_unknown_option_suggests_the_nearest(name: str, meant: str) -> None:
+    """A misspelt option is named together with the one meant."""
+    with pytest.raises(InputError) as caught:
+        RunOptions.of(**{name: "1"})
+    assert caught.value.what == f"There is no option {name!r}. Did you mean {meant!r}?"
+
+
+def test_unknown_option_lists_the_known_ones() -> None:
+    """An option that resembles none is answered with the list."""
+    with pytest.raises(InputError) as caught:
+        RunOptions.of(zzz=1)
+    assert caught.value.what == "There is no option 'zzz'."
+    assert all(field.name in caught.value.do for field in dataclasses.fields(RunOptions))
+
+
+@pytest.mark.parametrize(
+    ("flag", "given"),
+    [
+        ("--inputs", {"inputs": "a.b"}),
+        ("--outputs", {"outputs": "1"}),
+        ("--env", {"env": "A"}),
+        ("--env", {"env": {"PODTASK_KEY": "x"}}),
+        ("--env", {"env": {"A=B": "x"}}),
+        ("--env", {"env": "=x"}),
+        ("--cpu", {"cpu": "two"}),
+        ("--memory", {"memory": "8GB"}),
+        ("--gpu", {"gpu": 0}),
+        ("--namespace", {"namespace": "A"}),
+        ("--timeout", {"timeout": "soon"}),
+        ("--start-timeout", {"start_timeout": 0}),
+        ("--linger", {"linger": "1:00"}),
+        ("--grace", {"grace": "x\ny"}),
+    ],
+    ids=lambda part: part if isinstance(part, str) else "",
+)
+def test_wrong_value_names_its_flag_in_two_lines(flag: str, given: dict[str, Any]) -> None:
+    """The message begins with the flag, and has two lines at most."""
+    with pytest.raises(InputError) as caught:
+        RunOptions.of(**given)
+    assert str(caught.value).startswith(f"{flag}:")
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("500 m", "500m"), ("8 Gi", "8Gi"), ("8 GB", "8Gi"), ("8GiB", "8Gi"), ("8g", "8Gi")],
+)
+def test_quantity_with_a_blank_or_another_unit_suggests_the_right_one(text: str, meant: str) -> None:
+    """A blank before the unit, or a unit of daily life, is answered with what was meant."""
+    with pytest.raises(InputError, match=f"Did you mean {meant}\\?"):
+        quantity(text)
+
+
+@pytest.mark.parametrize(
+    "given", [{"inputs": 5}, {"outputs": [1]}, {"env": 5}, {"env": [5]}, {"env": [("a",)]}]
+)
+def test_value_of_another_type_is_refused_in_words(given: dict[str, Any]) -> None:
+    """A number where a list of names belongs is no raw error of ours."""
+    with pytest.raises(InputError) as caught:
+        RunOptions.of(**given)
+    assert str(caught.value).startswith(f"--{next(iter(given))}:")
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [(True, True), (False, False), ("no", False), ("Yes", True), ("0", False), (1, True)],
+)
+def test_flag_is_yes_or_no(given: Any, found: bool) -> None:
+    """The word no is no, whatever Python thinks of a text that is not empty."""
+    assert RunOptions.of(local=given).local is found
+
+
+@pytest.mark.parametrize("given", [{"local": "maybe"}, {"entrypoint": "kep"}])
+def test_word_that_is_not_known_is_refused(given: dict[str, Any]) -> None:
+    """Any other word is an error that says which there are."""
+    with pytest.raises(InputError, match=f"^--{next(iter(given))}: "):
+        RunOptions.of(**given)

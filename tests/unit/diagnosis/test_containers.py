@@ -1,0 +1,129 @@
+"""What holds up a container: what passes by itself, what does not, and whose fault it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from podtask.diagnosis.containers import all_held_up
+from podtask.diagnosis.diagnose import diagnose
+
+from tests.unit.diagnosis.test_diagnose import NO_PYTHON, SPEC, container, placed, waiting
+
+RUNC = "failed to create containerd task: OCI runtime create failed: unable to start container process: "
+BUSY = {
+    "late": ("CreateContainerError", "context deadline exceeded"),
+    "name": (
+        "CreateContainerError",
+        'failed to reserve container name "primary_x_0": name is reserved for "4ab"',
+    ),
+    "run": ("RunContainerError", "context deadline exceeded"),
+    "sub path": (
+        "CreateContainerConfigError",
+        'failed to prepare subPath for volumeMount "data" of container "primary"',
+    ),
+    "sub path, created": (
+        "CreateContainerError",
+        'failed to create subPath directory for volumeMount "data" of container "primary"',
+    ),
+}
+
+
+@pytest.mark.feature("N04")
+@pytest.mark.parametrize(("reason", "message"), BUSY.values(), ids=BUSY)
+def test_what_the_kubelet_tries_again_is_waited_for(reason: str, message: str) -> None:
+    """A busy runtime, or a path that may yet come, is told and not given up."""
+    found = diagnose(waiting(reason, message), "primary")
+    assert not found.hopeless
+    assert "container 'primary'" in found.say
+    assert message in found.say
+    assert ("subPath" in found.field) == ("subPath" in message)
+
+
+@pytest.mark.feature("N04")
+def test_what_it_meets_at_each_try_is_given_up_within_ten_seconds() -> None:
+    """An error that stays is not final at its first sight."""
+    found = diagnose(waiting("CreateContainerError", 'no such device "/dev/x"'), "primary")
+    assert found.limit == 6
+
+
+PROGRAMS = {
+    # pod, part of the sentence, part of the advice
+    "native sidecar": (
+        {
+            "spec": {**SPEC, "initContainers": [{"name": "proxy", "restartPolicy": "Always"}]},
+            "status": {
+                "initContainerStatuses": [
+                    container("proxy", waiting={"reason": "RunContainerError", "message": NO_PYTHON})
+                ]
+            },
+        },
+        "image of sidecar 'proxy' has no program 'python3'",
+        "spec.initContainers[proxy]",
+    ),
+    "native sidecar, again": (
+        {
+            "spec": {**SPEC, "initContainers": [{"name": "proxy", "restartPolicy": "Always"}]},
+            "status": {
+                "initContainerStatuses": [
+                    {
+                        **container("proxy", waiting={"reason": "CrashLoopBackOff"}),
+                        "restartCount": 1,
+                        "lastState": {
+                            "terminated": {"reason": "StartError", "exitCode": 128, "message": NO_PYTHON}
+                        },
+                    }
+                ]
+            },
+        },
+        "image of sidecar 'proxy' has no program 'python3'",
+        "spec.initContainers[proxy]",
+    ),
+    "sidecar": (
+        placed(
+            container(
+                "side",
+                terminated={
+                    "reason": "StartError",
+                    "exitCode": 128,
+                    "message": RUNC + 'exec: "serve": executable file not found in $PATH: unknown',
+                },
+            )
+        ),
+        "image of sidecar 'side' has no program 'serve'",
+        "spec.containers[side]",
+    ),
+    "primary": (
+        placed(
+            container(
+                "primary",
+                terminated={
+                    "reason": "StartError",
+                    "exitCode": 128,
+                    "message": RUNC + 'exec: "/opt/py": stat /opt/py: no such file or directory: unknown',
+                },
+            )
+        ),
+        "image of container 'primary' has no /opt/py",
+        "--python",
+    ),
+}
+
+
+@pytest.mark.feature("N09", "N04")
+@pytest.mark.parametrize(("pod", "say", "do"), PROGRAMS.values(), ids=PROGRAMS)
+def test_missing_program_is_told_for_whose_it_is(pod: dict[str, Any], say: str, do: str) -> None:
+    """Only the primary's image has to have a Python; a sidecar's own program is named."""
+    found = diagnose(pod, "primary")
+    assert say in found.say
+    assert do in found.do
+    assert ("--image" in found.do) == ("'primary'" in say)
+    assert found.limit == 0
+
+
+@pytest.mark.feature("N09")
+def test_each_held_up_container_is_told() -> None:
+    """Two sidecars with the same trouble are two."""
+    trouble = {"reason": "InvalidImageName", "message": "bad"}
+    pod = placed(container("one", waiting=trouble), container("two", waiting=trouble))
+    assert [name for name, _ in all_held_up(pod, "primary", [])] == ["one", "two"]

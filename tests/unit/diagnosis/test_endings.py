@@ -1,0 +1,94 @@
+"""Ends that the container's state alone does not tell: silent nodes, pods that a node refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from podtask.diagnosis.diagnose import diagnose
+
+from tests.unit.diagnosis.test_diagnose import SPEC, container, placed
+
+UP = container("primary", running={"startedAt": "now"})
+
+
+def condition(kind: str, status: str, reason: str = "", message: str = "") -> dict[str, str]:
+    return {"type": kind, "status": status, "reason": reason, "message": message}
+
+
+SILENT = [condition("Ready", "False"), condition("ContainersReady", "True")]
+GIVEN_UP = condition("DisruptionTarget", "True", "DeletionByTaintManager", "Taint manager: deleting")
+
+
+@pytest.mark.feature("S02")
+def test_node_that_falls_silent_is_told_while_the_cell_may_live() -> None:
+    """The container still "runs", as nobody says otherwise: the node is named, nothing is given up."""
+    found = diagnose(placed(UP, phase="Running", conditions=SILENT), "primary")
+    assert (found.phase, found.ended, found.hopeless) == ("Running", False, False)
+    assert "nothing is heard of its node node-1" in found.line
+    assert "\n" not in found.line
+
+
+@pytest.mark.feature("S02")
+def test_node_that_the_cluster_gives_up_is_an_end() -> None:
+    """Once the cluster deletes the pod for it, the task has ended, with a sentence of its own."""
+    pod = placed(UP, phase="Running", conditions=[*SILENT, GIVEN_UP])
+    found = diagnose(pod, "primary")
+    assert (found.category, found.ended) == ("node lost", True)
+    assert "its node was lost" in found.say
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        [],
+        [condition("Ready", "True"), condition("ContainersReady", "True")],
+        [condition("Ready", "False", "ContainersNotReady"), condition("ContainersReady", "False")],
+        [
+            condition("Ready", "False", "ReadinessGatesNotReady"),
+            condition("ContainersReady", "True"),
+        ],
+    ],
+)
+def test_pod_that_is_not_ready_by_itself_just_runs(conditions: list[Any]) -> None:
+    """A sidecar's probe, or a gate, is no lost node."""
+    found = diagnose(placed(UP, phase="Running", conditions=conditions), "primary")
+    assert (found.phase, found.line) == ("Running", "")
+
+
+REJECTIONS = {
+    # reason, message, part of the sentence, part of the advice
+    "cpu": (
+        "OutOfcpu",
+        "Node didn't have enough resource: cpu, requested: 2000, used: 1, capacity: 2000",
+        "no room left",
+        "--cpu",
+    ),
+    "pods": ("OutOfpods", "Node didn't have enough resource: pods", "no room left", "again"),
+    "affinity": ("NodeAffinity", "Predicate NodeAffinity failed", "has not the labels", "nodeSelector"),
+    "device": (
+        "UnexpectedAdmissionError",
+        "Allocate failed due to no healthy devices present",
+        "could not give it a device",
+        "device plugin",
+    ),
+    "topology": (
+        "TopologyAffinityError",
+        "Resources cannot be allocated with Topology locality",
+        "side by side",
+        "Ask for fewer",
+    ),
+    "taint": ("TaintToleration", "Predicate TaintToleration failed", "taint", "spec.tolerations"),
+}
+
+
+@pytest.mark.feature("N04", "S03")
+@pytest.mark.parametrize(("reason", "message", "say", "do"), REJECTIONS.values(), ids=REJECTIONS)
+def test_pod_that_its_kubelet_refuses(reason: str, message: str, say: str, do: str) -> None:
+    """The scheduler chose a node, and the node said no: why, and what to change."""
+    status = {"phase": "Failed", "reason": reason, "message": f"Pod was rejected: {message}"}
+    found = diagnose({"spec": SPEC, "status": status}, "primary")
+    assert (found.category, found.phase, found.ended) == ("rejected by its node", reason, True)
+    assert say in found.say
+    assert message in found.say
+    assert do in found.do

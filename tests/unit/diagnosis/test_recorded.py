@@ -1,0 +1,69 @@
+"""Pods and events as a Kubernetes 1.35 wrote them (recorded.json): category, field and limit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from podtask.diagnosis.diagnose import diagnose
+from podtask.diagnosis.endings import stop
+
+RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "recorded.json").read_text())
+FOUND = {
+    # recorded state: category, part of the field to change, seconds until it is given up
+    "no right to pull": ("no right to pull", "imagePullSecrets", 5),
+    "image not found": ("image not found", "containers[primary].image", 5),
+    "pull secret missing": ("pull secret missing", "imagePullSecrets", 5),
+    "config map of a volume": ("missing secret or config map", "volumes[].configMap", 6),
+    "key of a volume": ("missing secret or config map", "volumes[].items[].key", 6),
+    "secret in env": ("missing secret or config map", "containers[primary].env", 6),
+    "host path": ("mount", "volumes[].hostPath", 6),
+    "init container": ("init failing", "initContainers[fetch]", 0),
+    "image name": ("invalid name", "containers[primary].image", 0),
+    "native sidecar": ("sidecar failing", "initContainers", 6),
+    "rate limit": ("rate limited", "imagePullSecrets", None),
+    "registry fails": ("registry not reached", "containers[primary].image", None),
+    "pulling": ("", "", None),
+    "claim": ("volume", "volumes[].persistentVolumeClaim", None),
+    "gated": ("gated", "schedulingGates", None),
+    "memory": ("resources", "resources.requests", None),
+    "extended resource": ("resources", "resources.limits", None),
+    "selector": ("selector or affinity", "nodeSelector", None),
+}
+STOPPED = {
+    # recorded state: category, part of the sentence
+    "stopped: deleted": ("deleted", "by somebody or by a clean-up job"),
+    "stopped: evicted": ("evicted", "drained"),
+    "stopped: deadline": ("deadline", "activeDeadlineSeconds of 4"),
+    "stopped: preempted": ("preempted", "pod of higher priority"),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_recorded_state_has_its_category(name: str) -> None:
+    """Each state is told from the others; those that waiting does not cure have a limit."""
+    category, field, limit = FOUND[name]
+    found = diagnose(RECORDED[name]["pod"], "primary", RECORDED[name]["events"])
+    assert (found.category, found.limit) == (category, limit)
+    assert field in found.field
+    assert found.say
+    assert not found.ended
+    assert "\n" not in found.line
+
+
+@pytest.mark.parametrize("name", STOPPED)
+def test_recorded_end_has_its_sentence(name: str) -> None:
+    """Whatever ended the pod from outside is told from the others."""
+    category, say = STOPPED[name]
+    found = stop(RECORDED[name]["pod"], "primary")
+    assert found is not None
+    assert found.category == category
+    assert say in found.say
+    assert found.do
+
+
+def test_every_recorded_state_is_in_the_table() -> None:
+    """The table and the file name the same states."""
+    assert {*FOUND, *STOPPED} == set(RECORDED)

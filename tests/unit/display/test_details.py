@@ -1,0 +1,89 @@
+"""What unfolds under the status line: words and HTML of a task's course."""
+
+from __future__ import annotations
+
+import pytest
+from podtask.backends.base import Glimpse
+from podtask.display.details import amounts, merged, pod_text, unfolded, words
+
+STEPS = [
+    ("Pending", 0.0, 0.01),
+    ("Creating: in kind/default", 0.01, 0.09),
+    ("Pending: no node has a GPU", 0.1, 4.0),
+    ("Pending: pulling <image>", 4.1, 1.0),
+    ("Running", 5.1, 2.0),
+]
+
+
+def test_phase_said_in_several_ways_is_one() -> None:
+    """A phase has one bar, with what was said of it last; what took no time is left out."""
+    steps = list(merged(STEPS))
+    assert [(phase, round(seconds, 2)) for phase, _, _, seconds in steps] == [
+        ("Pending", 0.01),
+        ("Creating", 0.09),
+        ("Pending", 5.0),
+        ("Running", 2.0),
+    ]
+    assert words(steps, done=True) == "Creating 0.1 s · Pending 5.0 s · Running 2.0 s"
+    assert words(steps, done=False) == "Creating 0.1 s · Pending 5.0 s · Running …"
+
+
+def test_html_is_escaped_and_names_the_slowest() -> None:
+    """What the cluster and sidecars say is text; the longest phase stands out."""
+    shown = unfolded(
+        "podtask-1",
+        list(merged(STEPS)),
+        True,
+        Glimpse(("Failed: <b>",), (("side", "a < b"),)),
+        "spec: <x>",
+        [("cpu", "1.0 s", "<2>", "–")],
+    )
+    for text in (
+        "pulling &lt;image&gt;",
+        "Failed: &lt;b&gt;",
+        "a &lt; b",
+        "spec: &lt;x&gt;",
+        "&lt;2&gt;",
+        "last lines of side",
+        '<span style="font-weight:600">Pending</span>',
+    ):
+        assert text in shown
+    assert "<b>" not in shown
+
+
+def test_pod_is_shown_without_values_of_variables() -> None:
+    """A notebook that is saved and shared keeps no secret of a template's."""
+    env = [{"name": "TOKEN", "value": "swordfish"}, {"name": "PODTASK_PORT", "value": "1"}]
+    pod = {
+        "metadata": {"name": "a", "managedFields": [1]},
+        "status": {"phase": "Running"},
+        "spec": {"containers": [{"name": "primary", "env": env}]},
+    }
+    text = pod_text(pod)
+    assert "swordfish" not in text
+    assert "TOKEN" in text
+    assert "managedFields" not in text
+    assert "status" not in text
+    assert pod_text({}) == ""
+
+
+@pytest.mark.feature("N15")
+def test_what_was_used_of_what_was_asked_for() -> None:
+    """CPU and memory stand beside the requests and limits of the cell's own container."""
+    resources = {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"memory": "8Gi"}}
+    own = {"name": "own", "resources": resources}
+    pod = {
+        "metadata": {"annotations": {"kubectl.kubernetes.io/default-container": "own"}},
+        "spec": {"containers": [{"name": "side"}, own]},
+    }
+    usage = {"seconds": 4.0, "cpu": 6.0, "process": 2.5 * 2**30, "container": 3 * 2**30}
+    assert amounts(pod, usage) == [
+        ("cpu", "6.0 s, 1.5 on average", "2", "–"),
+        ("memory", "2.5 GiB at most, 3.0 GiB with its files", "1Gi", "8Gi"),
+    ]
+    del own["resources"]
+    assert amounts(pod, {"seconds": 0.0, "cpu": 0.0, "process": 2**20}) == [
+        ("cpu", "0.0 s", "–", "–"),
+        ("memory", "1 MiB at most", "–", "–"),
+    ]
+    assert amounts({}, usage) == amounts(pod, {}) == []

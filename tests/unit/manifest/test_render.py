@@ -1,0 +1,308 @@
+"""A rendered pod: each rule of the one table, and nothing else, changes the user's template."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from podtask.config.options import RunOptions
+from podtask.errors import InputError
+from podtask.manifest.identity import Identity, label_value
+from podtask.manifest.render import Rendered, grace_of, image_of, render
+from podtask.runner.bundle import boot_program
+from podtask.template.template import PodTemplate
+
+from tests.unit import seeds
+
+IDENTITY = Identity("podtask-0a1b2c3d4e", "ab" * 32, 23456, kernel="k1", user="ada")
+OUR_ENV = [
+    {"name": "PODTASK_KEY", "value": "ab" * 32},
+    {"name": "PODTASK_PORT", "value": "23456"},
+    {"name": "PODTASK_WAIT", "value": "300"},
+]
+WITHOUT = {"containers": [{"name": "primary"}]}
+
+
+def rendered(template: PodTemplate | dict[str, Any] | None = None, **options: Any) -> Rendered:
+    given = PodTemplate(template) if isinstance(template, dict) else template
+    return render(given, RunOptions.of(**options), IDENTITY, "3.11")
+
+
+def spec_of(template: PodTemplate | dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = rendered(template, **options).pod["spec"]
+    return spec
+
+
+def primary_of(fields: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """Returns the rendered primary container of a template that has just these fields in it."""
+    spec = spec_of({"containers": [{"name": "primary", **fields}]}, **options)
+    primary: dict[str, Any] = spec["containers"][0]
+    return primary
+
+
+def test_image_of_the_cell() -> None:
+    """It is the primary container's, whatever stands before it."""
+    side = {"name": "redis", "image": "redis:7", "env": [{"name": "A", "value": "1"}]}
+    assert image_of(rendered({"containers": [side]}, image="team/app:7")) == "team/app:7"
+
+
+def test_whole_pod() -> None:
+    """A rendered pod is exactly this."""
+    template = PodTemplate(
+        {
+            "containers": [
+                {"name": "logger", "image": "fluentd:1"},
+                {
+                    "name": "main",
+                    "image": "team/image:3",
+                    "args": ["serve"],
+                    "env": [{"name": "hello", "value": "world"}],
+                    "ports": [{"containerPort": 8080}],
+                    "resources": {"limits": {"cpu": 4}, "claims": [{"name": "c"}]},
+                },
+            ],
+            "nodeSelector": {"disk": "ssd"},
+            "restartPolicy": "Always",
+        },
+        primary_container_name="main",
+        labels={"team": "one"},
+        annotations={"a": "b"},
+    )
+    found = rendered(template, cpu="2", memory="8Gi", gpu=1)
+    assert found.pod == {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "podtask-0a1b2c3d4e",
+            "labels": {
+                "team": "one",
+                "app.kubernetes.io/managed-by": "podtask",
+                "podtask/task": "podtask-0a1b2c3d4e",
+                "podtask/kernel": "k1",
+                "podtask/user": "ada",
+            },
+            "annotations": {
+                "a": "b",
+                "kubectl.kubernetes.io/default-container": "main",
+                "podtask/bounds": "start_timeout=1800 timeout=86400 linger=600 grace=10 end=5",
+            },
+        },
+        "spec": {
+            "containers": [
+                {"name": "logger", "image": "fluentd:1"},
+                {
+                    "name": "main",
+                    "image": "team/image:3",
+                    "command": ["python3", "-c", boot_program()],
+                    "env": [{"name": "hello", "value": "world"}, *OUR_ENV],
+                    "ports": [{"containerPort": 8080}],
+                    "resources": {
+                        "requests": {"cpu": "2", "memory": "8Gi"},
+                        "limits": {"cpu": 4, "memory": "8Gi", "nvidia.com/gpu": "1"},
+                        "claims": [{"name": "c"}],
+                    },
+                    "volumeMounts": [{"name": "podtask-shm", "mountPath": "/dev/shm"}],
+                    "terminationMessagePolicy": "FallbackToLogsOnError",
+                },
+            ],
+            "nodeSelector": {"disk": "ssd"},
+            "restartPolicy": "Never",
+            "enableServiceLinks": False,
+            "automountServiceAccountToken": False,
+            "activeDeadlineSeconds": 86400 + 600 + 3600,
+            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+            "volumes": [{"name": "podtask-shm", "emptyDir": {"medium": "Memory"}}],
+        },
+    }
+    assert found.primary == "main"
+    assert found.notices == (
+        "args of container 'main' is replaced: the cell runs there",
+        "restartPolicy Always becomes Never: a cell runs once",
+        "no limits on logger: what a sidecar takes, the cell may lack (set resources.limits)",
+    )
+
+
+def test_nothing_given_is_a_pod_with_the_notebooks_python() -> None:
+    """Without a template there is one container, and nothing to say."""
+    found = rendered()
+    assert [each["image"] for each in found.pod["spec"]["containers"]] == ["python:3.11-slim"]
+    assert (found.primary, found.notices) == ("primary", ())
+
+
+@pytest.mark.feature("A48")
+@pytest.mark.parametrize("name", seeds.ALL)
+@pytest.mark.parametrize("options", [{}, {"cpu": "1", "memory": "1Gi", "gpu": 2, "image": "x"}])
+def test_template_is_never_changed(name: str, options: dict[str, Any]) -> None:
+    """A template rendered twice gives the same pod twice, and is what it was."""
+    template = seeds.ALL[name]
+    before = copy.deepcopy(template)
+    first = rendered(template, **options)
+    kept = copy.deepcopy(first)
+    second = rendered(template, **options)
+    assert first == second
+    second.pod["spec"]["containers"].clear()
+    assert (template, first) == (before, kept)
+
+
+@pytest.mark.feature("A03")
+@pytest.mark.parametrize("near", ["primry", "Primary", "primary1", "pr1mary-"])
+def test_near_miss_of_the_primarys_name_is_an_error(near: str) -> None:
+    """A name two edits away is an error that names the containers there are."""
+    with pytest.raises(InputError) as caught:
+        rendered({"containers": [{"name": "database"}, {"name": near}]})
+    assert "'primary'" in caught.value.what
+    assert f"'database', {near!r}" in caught.value.what
+    assert f"primary_container_name={near!r}" in caught.value.do
+
+
+@pytest.mark.feature("A03")
+@pytest.mark.parametrize("others", [[], ["database"], ["my-sidecar", "proxy"]])
+def test_primary_is_injected_last(others: list[str]) -> None:
+    """Where no container resembles it, the primary is added after the others."""
+    spec = spec_of({"containers": [{"name": name, "image": "x"} for name in others]})
+    assert [each["name"] for each in spec["containers"]] == [*others, "primary"]
+    assert spec["containers"][-1]["image"] == "python:3.11-slim"
+
+
+def test_sidecar_only_template_of_the_documents() -> None:
+    """The documents' template without its primary gets it, and the sidecar is as it was."""
+    containers = spec_of(seeds.SIDECAR_ONLY)["containers"]
+    assert containers[0] == seeds.SIDECAR_ONLY.pod_spec["containers"][0]
+    assert containers[1]["name"] == "flyte-container"
+
+
+@pytest.mark.parametrize(
+    ("given", "option", "image"),
+    [
+        ("team:1", "call:2", "call:2"),
+        ("team:1", None, "team:1"),
+        (None, "call:2", "call:2"),
+        (None, None, "python:3.11-slim"),
+    ],
+)
+def test_image_of_the_call_then_of_the_template_then_the_default(
+    given: str | None, option: str | None, image: str
+) -> None:
+    """The image is the call's, else the template's, else Python in the notebook's version."""
+    assert primary_of({"image": given}, image=option)["image"] == image
+
+
+@pytest.mark.feature("B04")
+def test_command_of_the_primary_is_ours_and_said_so() -> None:
+    """The documents' echo does not run: the command is ours, and one line says so."""
+    found = rendered(seeds.OVERRIDE)
+    container = found.pod["spec"]["containers"][0]
+    assert container["command"] == ["python3", "-c", boot_program()]
+    assert "args" not in container
+    assert found.notices == ("command of container 'my-primary-container' is replaced: the cell runs there",)
+
+
+@pytest.mark.feature("A09")
+def test_last_of_two_variables_wins() -> None:
+    """A name stands once in the list, with the template's last value; ours come after."""
+    env = [
+        {"name": "A", "value": "1"},
+        {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+        {"name": "A", "value": "2"},
+    ]
+    assert primary_of({"env": env})["env"] == [env[1], env[2], *OUR_ENV]
+
+
+def test_variables_of_the_call_are_not_in_the_pod() -> None:
+    """What --env sets may be a secret: it is not in the spec."""
+    assert "hunter2" not in str(rendered(env="TOKEN=hunter2").pod)
+
+
+@pytest.mark.feature("A10")
+def test_reserved_variable_is_an_error() -> None:
+    """A template that sets a PODTASK_ variable is refused by its name and its container's."""
+    with pytest.raises(InputError, match="PODTASK_KEY of container 'primary' is reserved"):
+        primary_of({"env": [{"name": "PODTASK_KEY", "value": "x"}]})
+
+
+def test_other_fields_of_the_primary_are_kept() -> None:
+    """Ports, probes, mounts, pull policy and the like are the user's."""
+    fields = {
+        "ports": [{"containerPort": 1}],
+        "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+        "envFrom": [{"secretRef": {"name": "s"}}],
+        "workingDir": "/w",
+        "imagePullPolicy": "Always",
+        "readinessProbe": {"exec": {"command": ["true"]}},
+        "securityContext": {"runAsUser": 7},
+        "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
+        "terminationMessagePolicy": "File",
+    }
+    volumes = [{"name": "v", "emptyDir": {}}]
+    found = spec_of({"containers": [{"name": "primary", **fields}], "volumes": volumes})["containers"][0]
+    assert {name: found[name] for name in fields} == fields
+
+
+@pytest.mark.feature("B23")
+def test_sidecars_and_init_containers_are_untouched() -> None:
+    """Options and rules of the primary change no other container, its resources neither."""
+    other = {
+        "image": "x",
+        "command": ["a"],
+        "args": ["b"],
+        "env": [{"name": "PODTASK_X", "value": "1"}],
+        "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2", "nvidia.com/gpu": "1"}},
+    }
+    containers = [{"name": "side", **other}, {"name": "primary"}]
+    inits = [{"name": "init", **other}]
+    spec = spec_of(
+        {"containers": containers, "initContainers": inits}, image="y", cpu="8", memory="9Gi", gpu=3
+    )
+    assert (spec["containers"][0], spec["initContainers"]) == (containers[0], inits)
+
+
+@pytest.mark.parametrize(
+    ("given", "token"),
+    [
+        ({}, False),
+        ({"serviceAccountName": "robot"}, None),
+        ({"automountServiceAccountToken": True}, True),
+    ],
+)
+def test_token_only_for_a_named_service_account(given: dict[str, Any], token: bool | None) -> None:
+    """No token is mounted, unless the template names an account or asks for it."""
+    assert spec_of({**WITHOUT, **given}).get("automountServiceAccountToken") is token
+
+
+def test_bounds_of_the_template_win() -> None:
+    """What the template says about deadline, service links and grace stays."""
+    given = {"activeDeadlineSeconds": 60, "enableServiceLinks": True, "restartPolicy": "Never"}
+    found = rendered({**WITHOUT, **given})
+    assert found.pod["spec"].items() >= given.items()
+    assert found.notices == ()
+
+
+def test_labels_that_mark_a_task_are_ours() -> None:
+    """A template cannot pose as another task; unknown kernel and user are left out."""
+    template = PodTemplate(labels={"podtask/task": "other", "a": "b"})
+    labels = render(template, RunOptions(), Identity("n", "k", 1), "3.9").pod["metadata"]["labels"]
+    assert labels == {"a": "b", "podtask/task": "n", "app.kubernetes.io/managed-by": "podtask"}
+
+
+def test_key_is_not_shown() -> None:
+    """The task's key is in no representation of its identity."""
+    assert IDENTITY.key not in repr(IDENTITY)
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [({}, 5), ({"terminationGracePeriodSeconds": 30}, 30), ({"terminationGracePeriodSeconds": 0}, 1)],
+)
+def test_grace_is_never_nothing(given: dict[str, int], seconds: int) -> None:
+    """A finished pod gets the template's seconds, else five, and at least one."""
+    assert grace_of(rendered({**WITHOUT, **given}).pod) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("ada", "ada"), ("Ada L. <a@b>", "Ada-L.-a-b"), ("-_.", ""), ("é", ""), ("x" * 62 + "--y", "x" * 62)],
+)
+def test_label_value_is_one_kubernetes_takes(text: str, value: str) -> None:
+    """Any text becomes a valid label's value of at most 63 characters."""
+    assert label_value(text) == value

@@ -1,0 +1,240 @@
+"""The rule table: for each row a whole pod."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from podtask.config.options import RunOptions
+from podtask.runner.bundle import boot_program
+from podtask.template.template import PodTemplate
+
+from tests.unit.manifest.test_render import OUR_ENV, rendered
+
+BOOT = ["python3", "-c", boot_program()]
+SHM = {"name": "podtask-shm", "mountPath": "/dev/shm"}
+SIDE = {"name": "side", "image": "s", "resources": {"limits": {"memory": "1Mi"}}}
+HELD = "start_timeout=1800 timeout=86400 linger=600 grace=10 end=5"  # with what others wait for
+SECURE = {
+    "allowPrivilegeEscalation": False,
+    "runAsNonRoot": True,
+    "runAsUser": 65532,
+    "seccompProfile": {"type": "RuntimeDefault"},
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+@dataclass
+class Row:
+    """A rule: what is given, and how the pod differs from that of an empty template."""
+
+    spec: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    primary: dict[str, Any] = field(default_factory=dict)  # None as a value: not there
+    others: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+    bounds: str = "start_timeout=1800 timeout=86400 linger=3600 grace=10 end=5"
+    before: list[Any] = field(default_factory=list)
+    notices: tuple[str, ...] = ()
+
+    def pod(self) -> dict[str, Any]:
+        """Returns the whole pod."""
+        primary = {
+            "name": "primary",
+            "image": "python:3.11-slim",
+            "command": BOOT,
+            "env": OUR_ENV,
+            "terminationMessagePolicy": "FallbackToLogsOnError",
+            **self.primary,
+        }
+        spec = {
+            "containers": [*self.before, {k: v for k, v in primary.items() if v is not None}],
+            "restartPolicy": "Never",
+            "enableServiceLinks": False,
+            "automountServiceAccountToken": False,
+            "activeDeadlineSeconds": 93600,
+            **self.others,
+        }
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": "podtask-0a1b2c3d4e",
+                "labels": {
+                    "app.kubernetes.io/managed-by": "podtask",
+                    "podtask/task": "podtask-0a1b2c3d4e",
+                    "podtask/kernel": "k1",
+                    "podtask/user": "ada",
+                    **self.labels,
+                },
+                "annotations": {
+                    "kubectl.kubernetes.io/default-container": "primary",
+                    "podtask/bounds": self.bounds,
+                    **self.annotations,
+                },
+            },
+            "spec": {name: value for name, value in spec.items() if value is not None},
+        }
+
+
+def one(**fields: Any) -> dict[str, Any]:
+    return {"containers": [{"name": "primary", **fields}]}
+
+
+def replaced(what: str, why: str = "the cell runs there") -> str:
+    return f"{what} of container 'primary' is replaced: {why}"
+
+
+ROWS = {
+    "nothing given": Row(),
+    "container missing": Row({"containers": [SIDE]}, before=[SIDE]),
+    "labels and annotations": Row(
+        metadata={"labels": {"a": "b"}, "annotations": {"c": "d"}},
+        labels={"a": "b"},
+        annotations={"c": "d"},
+    ),
+    "image of the template": Row(one(image="t"), primary={"image": "t"}),
+    "image of the call": Row(
+        one(image="t"),
+        options={"image": "c"},
+        primary={"image": "c"},
+        notices=("image t of container 'primary' is replaced by c",),
+    ),
+    "command and args": Row(
+        one(command=["echo"], args=["hello"]), notices=(replaced("command"), replaced("args"))
+    ),
+    "entrypoint kept": Row(
+        one(args=["x"]),
+        options={"entrypoint": "keep", "python": "/opt/py"},
+        primary={"command": None, "args": ["/opt/py", *BOOT[1:]]},
+        notices=(replaced("args"),),
+    ),
+    "python of the image": Row(options={"python": "/opt/py"}, primary={"command": ["/opt/py", *BOOT[1:]]}),
+    "env": Row(
+        one(env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]),
+        primary={"env": [{"name": "A", "value": "2"}, *OUR_ENV]},
+    ),
+    "env of the call": Row(options={"env": {"TOKEN": "t"}}),
+    "env of both": Row(
+        one(env=[{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]),
+        options={"env": {"TOKEN": "t", "B": "b"}},
+        primary={"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}, *OUR_ENV]},
+        notices=("env B of container 'primary' is replaced in the cell by --env",),
+    ),
+    "cpu, memory": Row(
+        one(resources={"limits": {"cpu": "4"}, "requests": {"x/y": "1"}}),
+        options={"cpu": 2, "memory": "8Gi"},
+        primary={
+            "resources": {
+                "requests": {"x/y": "1", "cpu": "2", "memory": "8Gi"},
+                "limits": {"cpu": "4", "memory": "8Gi"},
+            }
+        },
+        others={"activeDeadlineSeconds": 90600},
+        bounds=HELD,
+    ),
+    "gpu": Row(
+        options={"gpu": 2, "gpu_key": "amd.com/gpu"},
+        primary={"resources": {"limits": {"amd.com/gpu": "2"}}, "volumeMounts": [SHM]},
+        others={
+            "tolerations": [{"key": "amd.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+            "volumes": [{"name": "podtask-shm", "emptyDir": {"medium": "Memory"}}],
+            "activeDeadlineSeconds": 90600,
+        },
+        bounds=HELD,
+    ),
+    "shared memory": Row(
+        options={"shm": "2Gi"},
+        primary={"volumeMounts": [SHM]},
+        others={"volumes": [{"name": "podtask-shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}}]},
+    ),
+    "rest of the primary": Row(
+        one(workingDir="/w", tty=True, newKnob={"a": 1}, terminationMessagePolicy="File"),
+        primary={"workingDir": "/w", "tty": True, "newKnob": {"a": 1}, "terminationMessagePolicy": "File"},
+    ),
+    "restart policy": Row(
+        {"restartPolicy": "Always"}, notices=("restartPolicy Always becomes Never: a cell runs once",)
+    ),
+    "service links": Row({"enableServiceLinks": True}, others={"enableServiceLinks": True}),
+    "service account": Row(
+        {"serviceAccountName": "robot"},
+        others={"serviceAccountName": "robot", "automountServiceAccountToken": None},
+    ),
+    "deadline": Row(
+        options={"timeout": "1h", "linger": "1m"},
+        others={"activeDeadlineSeconds": 7260},
+        bounds="start_timeout=1800 timeout=3600 linger=60 grace=10 end=5",
+    ),
+    "bounds": Row(
+        {"terminationGracePeriodSeconds": 40},
+        options={"start_timeout": "1m", "grace": "2s", "wait": "7s"},
+        primary={"env": [*OUR_ENV[:2], {"name": "PODTASK_WAIT", "value": "7"}]},
+        others={"terminationGracePeriodSeconds": 40},
+        bounds="start_timeout=60 timeout=86400 linger=3600 grace=2 end=40",
+    ),
+    "queue": Row(options={"queue": "team"}, labels={"kueue.x-k8s.io/queue-name": "team"}),
+    "restricted": Row(
+        one(securityContext={"privileged": True, "readOnlyRootFilesystem": True}),
+        options={"restricted": True},
+        primary={
+            "securityContext": {**SECURE, "privileged": False, "readOnlyRootFilesystem": True},
+            "env": [{"name": "HOME", "value": "/tmp"}, *OUR_ENV],
+            "volumeMounts": [{"name": "podtask-tmp", "mountPath": "/tmp"}],
+        },
+        others={"volumes": [{"name": "podtask-tmp", "emptyDir": {}}]},
+        notices=(replaced("securityContext privileged", "--restricted"),),
+    ),
+    "sidecar without limits": Row(
+        {"containers": [{"name": "side", "image": "s"}]},
+        before=[{"name": "side", "image": "s"}],
+        notices=("no limits on side: what a sidecar takes, the cell may lack (set resources.limits)",),
+    ),
+    "node, affinity, newer fields": Row(
+        {"nodeSelector": {"a": "b"}, "affinity": {"nodeAffinity": {}}, "fromTheFuture": [1]},
+        others={"nodeSelector": {"a": "b"}, "affinity": {"nodeAffinity": {}}, "fromTheFuture": [1]},
+    ),
+}
+
+
+@pytest.mark.feature("A03", "A04", "A09", "A40", "A45", "B02", "B03", "B04", "B06", "B18")
+@pytest.mark.parametrize("name", ROWS)
+def test_rule_gives_just_this_pod(name: str) -> None:
+    """A rule changes what it says, and nothing else."""
+    row = ROWS[name]
+    found = rendered(
+        PodTemplate(row.spec, labels=row.metadata.get("labels"), annotations=row.metadata.get("annotations")),
+        **row.options,
+    )
+    assert found.pod == row.pod()
+    assert found.notices == row.notices
+
+
+def test_every_option_is_known_here() -> None:
+    """An option that changes the pod has its row above, the others are named here."""
+    rows = {name for row in ROWS.values() for name in row.options}
+    elsewhere = {
+        "template",
+        "inputs",
+        "outputs",
+        "namespace",
+        "context",
+        "local",
+        "dry_run",
+        "detach",
+        "keep",
+        "name",
+        "no_log_result",
+        "max_input",
+        "pip",
+        "index_url",
+        "extra_index_url",
+        "pre",
+        "constraint",
+        "retries",
+        "retry_on",
+        "channel",
+    }
+    assert rows | elsewhere == set(RunOptions.__dataclass_fields__)

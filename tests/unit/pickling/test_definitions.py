@@ -1,0 +1,155 @@
+"""Definitions for a pod with another minor version: they travel as source."""
+
+from __future__ import annotations
+
+import collections.abc
+import functools
+import math
+import os.path
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from podtask.errors import InputError
+from podtask.pickling.inputs import pack_inputs
+from podtask.runner.bundle import MINOR
+
+from tests.unit.packing import FILE, OTHER, definitions, remote
+
+Notebook = Callable[[str], dict[str, Any]]
+
+
+def test_function_for_another_minor_travels_as_source(notebook: Notebook) -> None:
+    """A function goes as its source, with what it uses: functions, modules and data."""
+    notebook("import math\nk = 2\n")
+    notebook("def square(x):\n    return x * x * k\n")
+    namespace = notebook("\n\ndef area(r):\n    return math.floor(math.pi * square(r))\n")
+    inputs = pack_inputs({"area": namespace["area"]}, namespace, OTHER)
+    assert inputs.about["steps"] == [
+        ("\n\ndef area(r):\n    return math.floor(math.pi * square(r))", FILE.format(3)),
+        ("import importlib; math = importlib.import_module('math')", "<podtask imports>"),
+        ("def square(x):\n    return x * x * k", FILE.format(2)),
+        "k",
+    ]
+    assert inputs.about["mode"] == "data"
+    assert remote(inputs, "print(area(2)); k = 3; print(area(2))") == "25\n37\n"
+
+
+def test_source_of_a_function_keeps_its_lines(notebook: Notebook) -> None:
+    """A traceback on the other side shows the line of the notebook's cell."""
+    namespace = notebook("a = 1\n\ndef half(x):\n    return x / 0\n")
+    inputs = pack_inputs({"half": namespace["half"]}, namespace, OTHER)
+    cell = "try:\n    half(1)\nexcept ZeroDivisionError as e:\n    t = e.__traceback__.tb_next\n"
+    cell += "    print(t.tb_frame.f_code.co_filename, t.tb_lineno)"
+    assert remote(inputs, cell) == f"{FILE.format(1)} 4\n"
+
+
+DECORATED = """
+import functools
+def keep(f):
+    @functools.wraps(f)
+    def within():
+        return f()
+    return within
+def one():
+    return 1
+def both():
+    return keep(one)() + 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "cell"),
+    [
+        ("def f(n):\n    return n * f(n - 1) if n else 1", "f", "f(5)"),
+        ("def f(n):\n    return g(n)\ndef g(n):\n    return f(n - 1) if n else 7", "f", "f(3)"),
+        ("double = lambda x: 2 * x", "double", "double(4)"),
+        ('def f():\n    """Says\n    much."""\n    return f.__doc__', "f", "f()"),
+        ("class P:\n    def m(self):\n        return h(2)\ndef h(v):\n    return v * 3", "P", "P().m()"),
+        ("class A:\n    a = 1\nclass B(A):\n    b = 2", "B", "B.a + B.b"),
+        (DECORATED, "both", "both()"),
+        ("from typing import NewType\nU = NewType('U', int)", "U", "U(4)"),
+    ],
+    ids=["recursive", "mutual", "lambda", "docstring", "class", "base class", "nested", "new type"],
+)
+def test_definition_works_on_the_other_side(notebook: Notebook, source: str, name: str, cell: str) -> None:
+    """A definition that travelled as source gives what it gives here."""
+    namespace = notebook(source)
+    inputs = pack_inputs({name: namespace[name]}, namespace, OTHER)
+    assert remote(inputs, f"print({cell})") == f"{eval(cell, namespace)}\n"
+
+
+def test_newest_definition_of_a_class_travels(notebook: Notebook) -> None:
+    """Of a class that was defined twice, the second cell's source is sent."""
+    notebook("class P:\n    x = 1\n")
+    namespace = notebook("\nclass P:\n    x = 2\n")
+    inputs = pack_inputs({"P": namespace["P"]}, namespace, OTHER)
+    assert definitions(inputs) == [("\nclass P:\n    x = 2", FILE.format(2))]
+
+
+def test_installed_things_are_imported_for_another_minor() -> None:
+    """Modules, and functions and classes of modules, go by name under the notebook's names."""
+    values = {
+        "m": math,
+        "c": collections.abc,
+        "p": os.path,
+        "root": math.sqrt,
+        "Part": functools.partial,
+    }
+    inputs = pack_inputs(values, {}, OTHER)
+    cell = "print(m.pi > 3, c.Sized.__name__, p.basename('a/b'), root(16), Part(int, base=2)('11'))"
+    assert inputs.parts == ()
+    assert remote(inputs, cell) == "True Sized b 4.0 3\n"
+
+
+@pytest.mark.parametrize("name", ["lost", "Lost"])
+def test_definition_without_source_is_refused(name: str) -> None:
+    """A definition that no cell has cannot go to another version, and is named."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    exec("def lost():\n    pass\nclass Lost:\n    pass\n", namespace)
+    with pytest.raises(InputError, match=f"{name} cannot be sent from Python {MINOR} to 3.9: its source"):
+        pack_inputs({name: namespace[name]}, namespace, OTHER)
+
+
+DATA = """
+import dataclasses, enum, functools, collections
+FACTOR = 3
+@dataclasses.dataclass
+class Point:
+    x: int = FACTOR
+    def far(self):
+        return self.x * FACTOR
+class Colour(enum.Enum):
+    RED = 1
+Pair = collections.namedtuple("Pair", "a b")
+@functools.lru_cache
+def slow(n):
+    return n * FACTOR
+def scale(x, by=FACTOR):
+    return x * by
+points = [Point(1), Point(2)]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("points", "[p.far() for p in points], type(points[0]) is Point"),
+        ("Colour", "Colour.RED.value"),
+        ("slow", "slow(4)"),
+        ("scale", "scale(5)"),
+    ],
+)
+def test_classes_and_instances_go_to_another_minor(notebook: Notebook, name: str, cell: str) -> None:
+    """Instances find their class, definitions find what they read while they are made."""
+    namespace = notebook(DATA)
+    inputs = pack_inputs({name: namespace[name]}, namespace, OTHER)
+    assert remote(inputs, f"print(({cell}))") == f"{eval(f'({cell})', namespace)}\n"
+
+
+def test_closure_is_refused_for_another_minor(notebook: Notebook) -> None:
+    """The source of a function that was made inside another one is not all of it."""
+    namespace = notebook("def make(n):\n    def add(x):\n        return x + n\n    return add\nf = make(2)\n")
+    told = f"f cannot be sent from Python {MINOR} to {OTHER}: it was made inside another function"
+    with pytest.raises(InputError, match=told):
+        pack_inputs({"f": namespace["f"]}, namespace, OTHER)

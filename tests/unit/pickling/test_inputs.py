@@ -1,0 +1,269 @@
+"""Inputs and values: what is sent, how it is read on the other side, and what is refused."""
+
+from __future__ import annotations
+
+import threading
+import types
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from podtask.cell.cell import Cell
+from podtask.errors import InputError
+from podtask.pickling.inputs import pack_inputs, select
+from podtask.runner.bundle import MINOR
+
+from tests.notebook import Shell
+from tests.unit.packing import OTHER, Array, definitions, remote
+
+Notebook = Callable[[str], dict[str, Any]]
+
+
+def _closure(lock: Any) -> Callable[[], Any]:
+    return lambda: lock
+
+
+def _slotted(lock: Any) -> Any:
+    class Slotted:
+        __slots__ = ("guard",)
+
+    made: Any = Slotted()
+    made.guard = lock
+    return made
+
+
+def _defaults(lock: Any) -> Callable[..., Any]:
+    def locked(name: str, guard: Any = lock) -> Any:
+        return name, guard
+
+    return locked
+
+
+def _keyword(lock: Any) -> Callable[..., Any]:
+    def locked(*, guard: Any = lock) -> Any:
+        return guard
+
+    return locked
+
+
+def _class_with(lock: Any) -> Any:
+    return type("Model", (), {"guard": lock, "__module__": "__main__"})
+
+
+LOCK = threading.Lock()
+
+
+def test_what_the_cell_reads_is_selected() -> None:
+    """Names that exist and are read are sent, in the order of the reads."""
+    namespace = {"b": 2, "a": 1, "c": 3}
+    assert list(select(["a", "b", "missing"], None, namespace).items()) == [("a", 1), ("b", 2)]
+
+
+def test_wanted_names_narrow_the_selection() -> None:
+    """With -i just those names are sent, read or not."""
+    assert select(["a"], ("b", "c"), {"a": 1, "b": 2, "c": None}) == {"b": 2, "c": None}
+    assert select(["a"], (), {"a": 1}) == {}
+
+
+def test_wanted_name_that_is_missing_is_an_error() -> None:
+    """The first name that does not exist is named, with the flag."""
+    with pytest.raises(InputError, match="-i nope: there is no such name"):
+        select([], ("a", "nope"), {"a": 1})
+
+
+@pytest.mark.parametrize(("python", "mode"), [(MINOR, "pickle"), (OTHER, "data")])
+def test_plain_values_come_back(python: str, mode: str) -> None:
+    """Plain values arrive as they are; what is shared stays shared."""
+    one = [1, {"a": (2.5, b"x", None)}]
+    inputs = pack_inputs({"one": one, "two": one, "text": "é"}, {}, python)
+    shown = remote(inputs, "print([one, two, text], one is two)")
+    assert shown == f"{[one, one, 'é']} True\n"
+    assert inputs.about["mode"] == mode
+    assert definitions(inputs) == []
+    types = {name: kind for name, (kind, _) in inputs.sizes.items()}
+    assert types == {"one": "list", "two": "list", "text": "str"}
+
+
+@pytest.mark.parametrize("python", [MINOR, OTHER])
+def test_no_inputs_are_no_bytes(python: str) -> None:
+    """Where nothing is read, nothing is pickled."""
+    inputs = pack_inputs({}, {}, python)
+    assert (inputs.parts, inputs.about["steps"], inputs.sizes) == ((), [], {})
+
+
+def test_sizes_are_what_travels() -> None:
+    """The sizes of the values make up all that is sent; a shared part counts where it is first."""
+    shared = list(range(1000))
+    inputs = pack_inputs({"x": shared, "y": [shared]}, {})
+    assert sum(size for _, size in inputs.sizes.values()) == sum(map(len, inputs.parts))
+    assert inputs.sizes["x"][1] > 2000 > 100 > inputs.sizes["y"][1]
+
+
+def test_large_buffers_go_apart_and_can_be_changed() -> None:
+    """An array's memory is no part of the pickle, lies aligned, and is the cell's own."""
+    big, small = Array(b"a" * 200_000), Array(b"b" * 100)
+    inputs = pack_inputs({"big": big, "small": small, "also": big}, {})
+    [(offset, size)] = inputs.about["buffers"]
+    assert (offset % 64, size) == (0, 200_000)
+    cell = "big.data[0] = 7; print(bytes(big.data[:3]), len(big.data), also is big, bytes(small.data[:2]))"
+    assert remote(inputs, cell) == "b'\\x07aa' 200000 True b'bb'\n"
+    assert big.data[0] == ord("a")
+
+
+def test_functions_share_the_one_namespace(notebook: Notebook) -> None:
+    """Functions see the cell's variables, and those that another function sets."""
+    namespace = notebook(
+        "factor = 2\n"
+        "def scaled(x):\n    return x * factor\n"
+        "def grow():\n    global factor\n    factor = factor + 1\n"
+    )
+    values = {name: namespace[name] for name in ("scaled", "grow")}
+    inputs = pack_inputs(values, namespace)
+    assert set(inputs.sizes) == {"scaled", "grow", "factor"}
+    cell = "print(scaled(10)); factor = 5; print(scaled(10)); grow(); print(scaled(10), factor)"
+    assert remote(inputs, cell) == "20\n50\n60 6\n"
+    assert namespace["factor"] == 2
+
+
+def test_class_and_instance_keep_their_identity(notebook: Notebook) -> None:
+    """An instance that travels with its class is of that class."""
+    namespace = notebook("class Point:\n    def __init__(self):\n        self.x = 3\np = Point()\n")
+    values = {name: namespace[name] for name in ("Point", "p")}
+    inputs = pack_inputs(values, namespace)
+    assert remote(inputs, "print(type(p) is Point, p.x)") == "True 3\n"
+
+
+@pytest.mark.parametrize("python", [MINOR, OTHER])
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(threading.Lock(), "lock"), (threading.local(), "_local"), ((n for n in ""), "generator")],
+    ids=["lock", "local", "generator"],
+)
+def test_value_that_cannot_travel_is_named(python: str, value: Any, kind: str) -> None:
+    """Of all values the one that cannot be pickled is named with its type."""
+    with pytest.raises(InputError) as caught:
+        pack_inputs({"fine": 1, "bad": value, "also": 2}, {}, python)
+    assert caught.value.what.startswith(f"bad ({kind}) cannot be sent: ")
+    assert "-i" in caught.value.do
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({"a": [1, {"k": LOCK}]}, "bad['a'][1]['k'] (lock)"),
+        (types.SimpleNamespace(inner=types.SimpleNamespace(guard=LOCK)), "bad.inner.guard (lock)"),
+        ({LOCK: 1}, "bad's key <unlocked"),
+        (_closure(LOCK), "bad's lock (lock)"),
+        (_slotted(LOCK), "bad.guard (lock)"),
+        (_defaults(LOCK), "bad's default of guard (lock)"),
+        (_keyword(LOCK), "bad's default of guard (lock)"),
+        (_class_with(LOCK), "bad.guard (lock)"),
+        (_class_with(LOCK)(), "bad's class.guard (lock)"),
+    ],
+    ids=[
+        "containers",
+        "attributes",
+        "key",
+        "closure",
+        "slot",
+        "default",
+        "keyword",
+        "class",
+        "of its class",
+    ],
+)
+def test_place_inside_a_value_is_named(value: Any, path: str) -> None:
+    """What cannot be pickled is named with the way to it."""
+    with pytest.raises(InputError) as caught:
+        pack_inputs({"bad": value}, {})
+    assert caught.value.what.startswith(path), caught.value.what
+
+
+def test_value_that_a_function_reads_is_named_with_it(notebook: Notebook) -> None:
+    """The cell reads the function; the function reads what cannot travel."""
+    namespace = notebook("import threading\nlock = threading.Lock()\ndef guarded():\n    lock.acquire()\n")
+    with pytest.raises(InputError, match=r"lock \(lock, read by guarded\) cannot be sent"):
+        pack_inputs({"guarded": namespace["guarded"]}, namespace)
+
+
+def test_what_the_cell_sets_first_is_not_sent(notebook: Notebook) -> None:
+    """A function's global that the cell has set before each use of it stays here."""
+    namespace = notebook("data = 1\nk = 2\ndef f():\n    return data * k\n")
+    cell = Cell.of("data = 5\nprint(f())")
+    inputs = pack_inputs({"f": namespace["f"]}, namespace, cell=cell)
+    assert set(inputs.sizes) == {"f", "k"}
+    early = Cell.of("f()\ndata = 5\nprint(f())")
+    inputs = pack_inputs({"f": namespace["f"]}, namespace, cell=early)
+    assert set(inputs.sizes) == {"f", "k", "data"}
+
+
+def test_function_by_the_type_of_its_argument_travels(notebook: Notebook) -> None:
+    """What was registered goes along, and more can be in the pod."""
+    namespace = notebook(
+        "from functools import singledispatch\n@singledispatch\ndef kind(x): return 'any'\n"
+        "@kind.register\ndef _(x: str): return 'str'\nkind('')\n"
+    )
+    cell = "kind.register(int)(lambda x: 'int')\nprint(kind([]), kind(''), kind(1), len(kind.registry))"
+    inputs = pack_inputs({"kind": namespace["kind"]}, namespace)
+    assert remote(inputs, cell) == "any str int 3\n"
+
+
+@pytest.mark.parametrize("python", [MINOR, OTHER])
+def test_what_cannot_be_sent_and_the_cell_may_set_is_left_out(python: str) -> None:
+    """It stands in the way only of a cell that reads it for certain."""
+    values = {"a": [1], "con": [LOCK], "b": 2}
+    cell = Cell.of("for n in range(2):\n    con = n\nprint(a, b, con)")
+    inputs = pack_inputs(values, values, python, cell)
+    assert list(inputs.left_out) == ["con"]
+    assert "lock" in inputs.left_out["con"]
+    assert remote(inputs, "print(a, b, 'con' in globals())") == "[1] 2 False\n"
+    with pytest.raises(InputError, match="con"):
+        pack_inputs(values, values, python, Cell.of("con = con[0]"))
+
+
+def test_what_a_function_reads_and_the_cell_may_set_is_left_out(notebook: Notebook) -> None:
+    """A function of an earlier cell finds the new one."""
+    namespace = notebook("import threading\nlock = threading.Lock()\ndef f():\n    return lock\n")
+    cell = Cell.of("for n in range(2):\n    lock = n\nprint(f())")
+    inputs = pack_inputs({"f": namespace["f"]}, namespace, cell=cell)
+    assert (set(inputs.sizes), list(inputs.left_out)) == ({"f"}, ["lock"])
+
+
+@pytest.mark.parametrize("python", [MINOR, OTHER])
+def test_inputs_over_the_limit_are_refused(python: str) -> None:
+    """Over the limit is an error that names the largest, with their sizes."""
+    values = {"small": 1, "big": bytes(3 << 20), "array": Array(b"x" * (2 << 20))}
+    told = r"5 MiB, over the limit of 4: big \(bytes, 3 MiB\), array \(Array, 2 MiB\)."
+    with pytest.raises(InputError, match=told) as caught:
+        pack_inputs(values, {}, python, limit=4 << 20)
+    assert "--max-input" in caught.value.do
+
+
+def test_what_is_too_large_and_the_cell_may_set_is_left_out() -> None:
+    """A cell that makes something large can run again."""
+    values = {"model": 1, "out": bytes(5 << 20), "less": bytes(1 << 20)}
+    cell = Cell.of("with model:\n    out = less = 2\nprint(out, less)")
+    inputs = pack_inputs(values, values, cell=cell, limit=4 << 20)
+    assert (set(inputs.sizes), dict(inputs.left_out)) == (
+        {"model", "less"},
+        {"out": "5 MiB; the limit is 4"},
+    )
+
+
+@pytest.mark.parametrize("big", ["b'x' * (4 << 20)", "Apart(bytearray(4 << 20))"])
+def test_value_the_disk_has_no_room_for_costs_no_other(shell: Shell, big: str) -> None:
+    """What cannot be written stays behind by name, whether it goes in the pickle or apart."""
+    source = (
+        "%%podtask --local -o small,big,last\n"
+        "import pickle, resource\n"
+        "class Apart:\n"
+        "    def __init__(self, data): self.data = data\n"
+        "    def __reduce_ex__(self, protocol): return Apart, (pickle.PickleBuffer(self.data),)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))\n"
+        f"small, last = 1, Apart(bytearray(9))\nbig = {big}\n"
+    )
+    _, said = shell.output(source)
+    assert shell["small"] == 1
+    assert bytes(shell["last"].data) == bytes(9)
+    assert "big" not in shell.ip.user_ns
+    assert "OSError: [Errno 27] File too large" in said

@@ -1,0 +1,29 @@
+"""What is IPython's own in a notebook stays there, and nothing else."""
+
+from __future__ import annotations
+
+import builtins
+import gzip
+
+from IPython.core.display_functions import display
+from podtask.pickling.ipython_names import is_hidden
+
+from tests.notebook import Shell
+
+OWN = ["In", "Out", "get_ipython", "exit", "quit", "open", "__name__", "__builtins__"]
+
+
+def test_what_belongs_to_the_notebook_never_travels(shell: Shell) -> None:
+    """History, the shell, its functions and special names stay, though the cell reads them."""
+    namespace = shell.ip.user_ns
+    names = [name for name in OWN if name in namespace]
+    assert {"In", "Out", "get_ipython", "exit", "open"} <= set(names)
+    assert [name for name in names if not is_hidden(name, namespace)] == []
+    assert is_hidden("display", {"display": display})
+    assert is_hidden("open", {"open": builtins.open})
+
+
+def test_the_users_own_of_that_name_travels() -> None:
+    """What stands under such a name is asked, not the name."""
+    mine = {"open": gzip.open, "display": lambda x: x, "exit": 5, "In": [1], "__secret": 3}
+    assert [name for name in mine if is_hidden(name, mine)] == []

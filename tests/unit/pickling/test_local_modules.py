@@ -1,0 +1,128 @@
+"""The user's own modules travel with the cell that imports them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from podtask.errors import InputError
+from podtask.pickling.local_modules import LIMIT, imported, local_sources, submodules
+
+from tests.notebook import Kernel, Shell
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of the user's on ``sys.path``; what is imported from it is forgotten after."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def test_imports_are_found_wherever_they_are() -> None:
+    """At the top, in functions, with aliases; relative ones belong to their package."""
+    source = "import a.b, c as d\ndef f():\n    from e.f import g\nfrom . import h\nfrom .i import j\n"
+    assert imported(source) == {"a", "c", "e"}
+    assert imported("no python") == set()
+
+
+def test_modules_below_others_are_found(project: Path) -> None:
+    """Of a name with attributes those that are loaded modules, under whatever name the cell has."""
+    (project / "delta_pack").mkdir()
+    (project / "delta_pack" / "__init__.py").write_text("x = 1\n")
+    (project / "delta_pack" / "inner.py").write_text("y = 2\n")
+    import xml.dom.minidom
+
+    importlib.import_module("delta_pack.inner")
+    here = {"xml": xml, "d": sys.modules["delta_pack"], "n": 1}
+    used = ["xml.dom.minidom.parseString", "d.inner.y", "d.x", "n.real", "os.path.join", "xml.sax"]
+    assert submodules(used, here) == ("delta_pack.inner", "xml.dom", "xml.dom.minidom")
+    source = "import os\nimport delta_pack as p\np.inner.y"
+    assert submodules(["p.inner.y", "os.path.join"], {}, source) == ("delta_pack.inner", "os.path")
+
+
+def test_what_is_installed_stays() -> None:
+    """The standard library, installed packages, podtask itself and unknown names are not sent."""
+    assert local_sources(["json", "os.path", "yaml", "podtask", "pytest", "nowhere", "sys"]) == (
+        {},
+        (),
+    )
+
+
+def test_local_module_brings_what_it_imports(project: Path) -> None:
+    """A module, a whole package with its sub-packages, and those that they import."""
+    (project / "alpha_mod.py").write_text("import beta_pack.deep.one\n")
+    deep = project / "beta_pack" / "deep"
+    deep.mkdir(parents=True)
+    (project / "beta_pack" / "__init__.py").write_text("import json\n")
+    (deep / "one.py").write_text("import gamma_mod\n")
+    (project / "gamma_mod.py").write_text("x = 1\n")
+    found, notes = local_sources(["alpha_mod"])
+    packages = {name: package for name, (package, _, _) in found.items()}
+    assert packages == {
+        "alpha_mod": False,
+        "beta_pack": True,
+        "beta_pack.deep": True,
+        "beta_pack.deep.one": False,
+        "gamma_mod": False,
+    }
+    assert found["gamma_mod"] == (False, str(project / "gamma_mod.py"), "x = 1\n")
+    assert notes == ()
+
+
+def test_too_much_source_is_refused(project: Path) -> None:
+    """Over the limit the module is named."""
+    (project / "huge_mod.py").write_text("#" * (LIMIT + 1))
+    with pytest.raises(InputError, match="over the limit of 8: huge_mod"):
+        local_sources(["huge_mod"])
+
+
+@pytest.mark.feature("N11")
+def test_changed_file_is_said(project: Path, kernel: Kernel) -> None:
+    """The pod gets the file as it is; where the notebook still runs the old one, a line says so."""
+    path = project / "helper_mod.py"
+    path.write_text("def f():\n    return 1\n\ndef same():\n    return 0\n")
+    kernel.run(f"import sys; sys.path.insert(0, {str(project)!r}); import helper_mod")
+    cell = "%%podtask --local\nimport helper_mod\nprint(helper_mod.f())"
+    ran = kernel.run(cell)
+    assert ran.stdout == "1\n"
+    assert not any("has changed" in line for line in ran.lines)
+    path.write_text("def f():\n    return 2\n\ndef same():\n    return 0\n")
+    ran = kernel.run(cell)
+    assert ran.stdout == "2\n"
+    assert any(line.startswith("helper_mod.py has changed since") for line in ran.lines)
+
+
+@pytest.mark.feature("N11")
+def test_function_of_the_notebook_finds_its_modules(project: Path, shell: Shell) -> None:
+    """Modules that only a function imports, and those whose classes a value has, come along."""
+    (project / "inner_mod.py").write_text("answer = 42\n")
+    (project / "shape_mod.py").write_text(
+        "class Shape:\n    def __init__(self, n):\n        self.n = n\n"
+        "def fail():\n    raise ValueError('no')\n"
+    )
+    shell.run(
+        "import shape_mod\nshape = shape_mod.Shape(3)\ndef ask():\n    import inner_mod\n    return inner_mod.answer"
+    )
+    shell.run("%%podtask --local -o got,kind\ngot = ask() + shape.n\nkind = type(shape).__module__")
+    assert (shell["got"], shell["kind"]) == (45, "shape_mod")
+    shown = shell.shown_error("%%podtask --local\nimport shape_mod\nshape_mod.fail()")
+    assert "raise ValueError('no')" in shown
+
+
+def test_package_is_imported_where_the_cell_does(project: Path, kernel: Kernel) -> None:
+    """With what is below it, as the notebook has that; what the cell sets before holds."""
+    (project / "late_pack").mkdir()
+    (project / "late_pack" / "__init__.py").write_text("import os\nmode = os.environ.get('LATE')\n")
+    (project / "late_pack" / "part.py").write_text("y = 2\n")
+    kernel.run(f"import sys; sys.path.insert(0, {str(project)!r}); import late_pack.part")
+    ran = kernel.run(
+        "%%podtask --local\nimport os, sys\nbefore = 'late_pack' in sys.modules\n"
+        "os.environ['LATE'] = 'set'\nimport late_pack\nprint(before, late_pack.mode, late_pack.part.y)"
+    )
+    assert ran.stdout == "False set 2\n"

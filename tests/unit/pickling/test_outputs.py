@@ -1,0 +1,64 @@
+"""Values that come back: order, sharing, and what cannot be read here."""
+
+from __future__ import annotations
+
+import io
+import sys
+import types
+from typing import Any
+
+import pytest
+from podtask.pickling.outputs import Undecoded, unpack
+from podtask.runner.worker.changes import Given
+from podtask.runner.worker.outputs import pack_values
+
+from tests.unit.packing import Array, Raising
+
+
+def packed(values: list[Any], plain: bool = False) -> tuple[list[bytearray], list[dict[str, Any]]]:
+    """Returns (parts, items) as a runner makes them."""
+    file = io.BytesIO()
+    job = {
+        "outputs": [f"v{place}" for place in range(len(values))],
+        "mode": "data" if plain else "pickle",
+    }
+    namespace = {f"v{place}": value for place, value in enumerate(values)}
+    end = pack_values(job, file, namespace, Given({}, ()), [])
+    view = memoryview(file.getvalue())
+    parts = []
+    for size in end["sizes"]:
+        parts.append(bytearray(view[:size]))
+        view = view[size:]
+    return parts, end["packed"]
+
+
+def test_values_are_unpacked_in_their_order() -> None:
+    """Values come as the runner packed them; what they share is shared."""
+    shared = [1]
+    found = unpack(*packed(["first", shared, {"third": shared}, Array(b"z" * 100_000)]))
+    assert found[:3] == ["first", [1], {"third": [1]}]
+    assert found[1] is found[2]["third"]
+    assert bytes(found[3].data) == b"z" * 100_000
+
+
+def test_value_whose_class_is_missing_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One value that cannot be read here leaves those before and behind it."""
+    gone = types.ModuleType("gone_for_good")
+    exec("class Gone:\n    def __init__(self):\n        self.x = 1\n", gone.__dict__)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "gone_for_good", gone)
+        shared = ["shared"]
+        parts, items = packed([shared, [gone.Gone(), shared], [shared, 3]], plain=True)
+    first, second, third = unpack(parts, items)
+    assert first == ["shared"]
+    assert isinstance(second, Undecoded)
+    assert isinstance(second.error, ModuleNotFoundError)
+    assert third == [["shared"], 3]
+    assert third[0] is first
+
+
+def test_constructor_that_raises_leaves_the_values_before_it() -> None:
+    """Behind an error in a class's own code nothing is certain; before it everything is."""
+    first, second, third = unpack(*packed([1, Raising(), 2]))
+    assert first == 1
+    assert all(isinstance(each, Undecoded) for each in (second, third))

@@ -1,0 +1,88 @@
+"""What a cell changes in place, or binds anew, is told, and brought back where all is wanted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from podtask.runner.worker.changes import MOST, Given
+
+from tests.notebook import Shell
+
+LOCAL = "%%podtask --local"
+
+
+@pytest.mark.feature("N06")
+def test_inputs_changed_in_place_are_named(shell: Shell) -> None:
+    """The closing line names them, and only them."""
+    shell.run("rows, d, same, n = [], {}, [1], 5\nclass A: pass\na = A()")
+    _, err = shell.output(f"{LOCAL}\nrows.append(1); d['a'] = 1; a.x = same[0] + n")
+    assert "changed in the pod: a, d, rows; -o brings them back" in err
+    assert (shell["rows"], shell["d"]) == ([], {})
+
+
+@pytest.mark.feature("N06")
+def test_auto_brings_changed_inputs_back(shell: Shell) -> None:
+    """With -o auto the notebook has what the kernel would have."""
+    shell.run("rows, d, same = [], {}, [1]\nbefore = same")
+    _, err = shell.output(f"{LOCAL} -o auto\nrows.append(same[0]); d['a'] = rows")
+    assert "changed in the pod" not in err
+    assert shell["rows"] == [1]
+    assert shell["d"]["a"] is shell["rows"]
+    assert shell["same"] is shell["before"]
+
+
+def test_auto_brings_back_what_lies_where_the_old_value_was(shell: Shell) -> None:
+    """An object whose place is used again is no reason to lose the new one."""
+    for _ in range(3):
+        shell.run("x = [1]")
+        shell.run(f"{LOCAL} -o auto\ndel x\nx = [2]")
+        assert shell["x"] == [2]
+
+
+def test_change_that_cannot_be_sent_is_told(shell: Shell) -> None:
+    """What has become unfit to travel has changed, too."""
+    shell.run("d = {}")
+    _, err = shell.output(f"{LOCAL}\nimport threading\nd['lock'] = threading.Lock()")
+    assert "changed in the pod: d; -o brings it back" in err
+
+
+@pytest.mark.parametrize("change", [list.clear, lambda x: x.append(0), lambda x: x.extend(range(10**6))])
+def test_change_shows_in_the_pickle(change: Any) -> None:
+    """Less, more and far more than before; the rest has not changed."""
+    names: dict[str, Any] = {"x": [1, 2], "same": {1, 2}, "lock": threading.Lock()}
+    given = Given(names, names)
+    assert given.changed(names) == []
+    change(names["x"])
+    assert given.changed(names) == ["x"]
+
+
+def test_large_values_are_not_compared() -> None:
+    """Neither is one over the limit, nor those after it that have no room left."""
+    names: dict[str, Any] = {"big": bytearray(MOST), "small": [1]}
+    given = Given(names, names)
+    names["big"][0] = 1
+    names["small"].append(2)
+    assert given.changed(names) == []
+
+
+def test_new_objects_are_new_names() -> None:
+    """A name that stands for another object is new, not changed."""
+    names = {"x": [1]}
+    given = Given(names, names)
+    later = {"x": [2], "y": 1}
+    assert [name for name in later if given.is_new(name, later[name])] == ["x", "y"]
+    assert given.changed(later) == []
+
+
+def test_comparing_costs_little() -> None:
+    """Thirty inputs of a kilobyte take a few milliseconds, before and after."""
+    names = {f"x{n}": list(range(n, n + 300)) for n in range(30)}
+    best = 1.0
+    for _ in range(5):
+        start = time.perf_counter()
+        Given(names, names).changed(names)
+        best = min(best, time.perf_counter() - start)
+    assert best < 0.02

@@ -1,0 +1,122 @@
+"""A value's text is laid out as IPython's pretty printer does."""
+
+from __future__ import annotations
+
+import collections
+import os
+import re
+import types
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from IPython.lib.pretty import pretty
+from podtask.runner.ipython.pretty import laid_out
+
+MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
+BOUNDED = settings(max_examples=150 * MANY, deadline=None, derandomize=MANY == 1, database=None)
+
+
+class Plain:
+    """Has the repr of object."""
+
+
+class Pretty:
+    """Shows itself in a group of its own."""
+
+    def _repr_pretty_(self, p: Any, cycle: bool) -> None:
+        with p.group(4, "Pretty(", ")"):
+            p.text("first,")
+            p.breakable()
+            with p.indent(2):
+                p.text("second" * 5)
+                p.breakable("")
+                p.pretty([1, 2])
+
+
+PLAIN, PRETTY = Plain(), Pretty()
+ATOMS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=40),
+    st.sampled_from(
+        [
+            int,
+            Plain,
+            PLAIN,
+            PRETTY,
+            len,
+            laid_out,
+            re.compile(r"a\s", re.IGNORECASE),
+            ...,
+            range(3),
+            ValueError("a", 1),
+            b"bytes",
+            slice(1, 2),
+        ]
+    ),
+)
+KEYS = st.text("abcdef", max_size=12)
+
+
+def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Returns strategies of what holds other values."""
+    lists, dicts = st.lists(inner, max_size=8), st.dictionaries(KEYS, inner, max_size=8)
+    return st.one_of(
+        lists,
+        lists.map(tuple),
+        dicts,
+        st.sets(KEYS, max_size=8),
+        st.frozensets(st.integers() | KEYS, max_size=8),
+        lists.map(collections.deque),
+        lists.map(lambda each: collections.deque(each, 9)),
+        lists.map(collections.UserList),
+        dicts.map(collections.OrderedDict),
+        dicts.map(lambda each: collections.defaultdict(list, each)),
+        dicts.map(types.MappingProxyType),
+        st.dictionaries(KEYS.map("n".__add__), inner, max_size=5).map(lambda d: types.SimpleNamespace(**d)),
+    )
+
+
+@BOUNDED
+@given(st.recursive(ATOMS, containers, max_leaves=30))
+def test_values_look_as_in_the_notebook(value: Any) -> None:
+    """Whatever containers hold, lines end where IPython ends them."""
+    assert laid_out(value) == pretty(value)
+
+
+class Table:
+    """Has a repr of two lines, as arrays and frames have."""
+
+    def __repr__(self) -> str:
+        return "one line\n and another"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        list(range(2000)),
+        set(range(2000)),
+        collections.Counter("hello"),
+        collections.Counter(),
+        os.environ,
+        Table(),
+        {"table": Table(), "x" * 40: [Table(), "y" * 40]},
+        [Table(), Table(), "z" * 90],
+    ],
+    ids=str,
+)
+def test_more_values(value: Any) -> None:
+    """Long containers are cut, counters sorted, reprs of several lines indented."""
+    assert laid_out(value) == pretty(value)
+
+
+def test_what_holds_itself_ends() -> None:
+    """A circle is shown as dots."""
+    one: list[Any] = [1]
+    two: dict[str, Any] = {"one": one}
+    one.append(two)
+    assert laid_out(one) == pretty(one) == "[1, {'one': [...]}]"

@@ -1,0 +1,125 @@
+"""The frames: what is encoded is decoded, however it is cut, and nothing else is believed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from podtask.runner import protocol
+from podtask.runner.protocol import Decoder, Frame, WireError, encode
+
+FRAMES = [
+    Frame(protocol.PING, 0, {}, b""),
+    Frame(protocol.ATTACH, 0, {"proto": protocol.PROTO, "after_seq": 0, "takeover": True}, b""),
+    Frame(protocol.STREAM, 7, {"name": "stdout", "t": 1.5}, b"plain"),
+    Frame(protocol.STREAM, 8, {"name": "stderr"}, b"\x00\xff\r\n" * 5),
+    Frame(protocol.DISPLAY, (1 << 64) - 1, {"mime": {"text/plain": "é ☃ \U0001f600"}}, b""),
+    Frame(protocol.BLOB, 0, {}, b"data without meta"),
+    Frame(protocol.END, 1 << 40, {"error": None, "values": {"a": [1, {"b": "\ud800"}]}}, b""),
+]
+NAMES = ["empty", "meta", "both", "binary", "large seq", "data", "nested"]
+
+
+def whole(frame: Frame) -> bytes:
+    return encode(frame.kind, frame.meta, frame.data, frame.seq)
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=NAMES)
+def test_frame_comes_back_as_it_went(frame: Frame) -> None:
+    """A frame keeps its kind, number, meta and data on the wire."""
+    assert list(Decoder().feed(whole(frame))) == [frame]
+
+
+def test_bytes_on_the_wire_are_these() -> None:
+    """The layout is a header of kind, number and two sizes in network order, JSON, then data."""
+    header = b"\x41" + (9).to_bytes(8, "big") + (7).to_bytes(4, "big") + (2).to_bytes(4, "big")
+    assert encode(0x41, {"a": 1}, b"xy", 9) == header + b'{"a":1}' + b"xy"
+
+
+def test_frames_in_one_chunk_come_in_order() -> None:
+    """Any number of frames may arrive in one chunk."""
+    assert list(Decoder().feed(b"".join(map(whole, FRAMES)))) == FRAMES
+
+
+def test_frames_survive_a_cut_at_every_byte() -> None:
+    """Wherever the stream is cut in two, the same frames come out."""
+    stream = b"".join(map(whole, FRAMES))
+    for cut in range(len(stream) + 1):
+        decoder = Decoder()
+        found = [*decoder.feed(stream[:cut]), *decoder.feed(stream[cut:])]
+        assert found == FRAMES, f"cut at {cut}"
+
+
+def test_frames_survive_single_bytes() -> None:
+    """A stream that arrives byte by byte gives the same frames, each with its last byte."""
+    decoder = Decoder()
+    ends = []
+    place = 0
+    for frame in FRAMES:
+        place += len(whole(frame))
+        ends.append((place, frame))
+    stream = b"".join(map(whole, FRAMES))
+    found = [(n + 1, frame) for n in range(len(stream)) for frame in decoder.feed(stream[n : n + 1])]
+    assert found == ends
+
+
+def test_unfinished_frame_is_kept_back() -> None:
+    """A frame without its last byte is not given out."""
+    decoder = Decoder()
+    assert list(decoder.feed(whole(FRAMES[2])[:-1])) == []
+    assert list(decoder.feed(whole(FRAMES[2])[-1:])) == [FRAMES[2]]
+
+
+@pytest.mark.parametrize(
+    ("meta_size", "data_size"),
+    [(protocol.MAX_META + 1, 0), (0, protocol.MAX_DATA + 1), ((1 << 32) - 1, (1 << 32) - 1)],
+    ids=["meta", "data", "both"],
+)
+def test_oversized_header_is_refused(meta_size: int, data_size: int) -> None:
+    """A header over the limits is refused at once, before any of its bytes are waited for."""
+    with pytest.raises(WireError, match=f"{meta_size} \\+ {data_size} bytes"):
+        list(Decoder().feed(protocol.HEADER.pack(protocol.STREAM, 1, meta_size, data_size)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"{", b"nonsense", b"{'a': 1}", b"\xff\xfe{}", b'{"a": 1} trailing', b"[" * 200_000],
+    ids=["cut", "word", "quotes", "no utf-8", "trailing", "deep"],
+)
+def test_meta_that_is_no_json_is_refused(text: bytes) -> None:
+    """Meta that does not parse ends the connection with a WireError and nothing else."""
+    with pytest.raises(WireError, match="no JSON"):
+        list(Decoder().feed(protocol.HEADER.pack(protocol.STREAM, 1, len(text), 0) + text))
+
+
+@pytest.mark.parametrize("value", [[], ["a"], "text", 1, None, True])
+def test_meta_that_is_no_object_is_refused(value: object) -> None:
+    """Meta is a JSON object, and no other JSON value."""
+    text = json.dumps(value).encode()
+    with pytest.raises(WireError, match="no JSON object"):
+        list(Decoder().feed(protocol.HEADER.pack(protocol.STREAM, 1, len(text), 0) + text))
+
+
+def test_frames_before_a_bad_one_are_given_out() -> None:
+    """What arrived whole before the nonsense is not lost."""
+    bad = protocol.HEADER.pack(protocol.STREAM, 1, 2, 0) + b"[]"
+    found = Decoder().feed(whole(FRAMES[2]) + bad)
+    assert next(found) == FRAMES[2]
+    with pytest.raises(WireError):
+        next(found)
+
+
+def test_largest_data_passes_and_one_byte_more_does_not() -> None:
+    """The limit of data is 512 KiB, and encode is the one to say so."""
+    data = bytes(protocol.MAX_DATA)
+    assert list(Decoder().feed(encode(protocol.BLOB, {}, data))) == [Frame(protocol.BLOB, 0, {}, data)]
+    with pytest.raises(WireError, match=f"kind {protocol.BLOB} is too large"):
+        encode(protocol.BLOB, {}, data + b"x")
+
+
+def test_largest_meta_passes_and_one_byte_more_does_not() -> None:
+    """The limit of meta is 1 MiB, as JSON."""
+    fits = {"a": "x" * (protocol.MAX_META - len('{"a":""}'))}
+    assert next(iter(Decoder().feed(encode(protocol.RUN, fits)))).meta == fits
+    with pytest.raises(WireError, match="too large"):
+        encode(protocol.RUN, {"a": fits["a"] + "x"})

@@ -1,0 +1,214 @@
+"""The spool: frames are kept in order and bounded, on disk or, where there is none, in memory."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import resource
+import socket
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+from podtask.runner import protocol
+from podtask.runner.supervisor.connection import Connection
+from podtask.runner.supervisor.spool import IN_MEMORY, SEGMENT, Spool, scratch
+
+PIECE = 512 << 10
+IN_SEGMENT = SEGMENT // PIECE
+
+
+def piece(number: int) -> bytes:
+    return number.to_bytes(4, "big") * (PIECE // 4)
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Spool]]:
+    """Makes spools with the frames given; a runner's end closes their files, here the test's."""
+    made = []
+
+    def make(frames: Iterable[bytes] = (), limit: int = 256 << 20) -> Spool:
+        spool = Spool(limit)
+        made.append(spool)
+        for frame in frames:
+            spool.append(frame)
+        return spool
+
+    yield make
+    for spool in made:
+        for segment in spool._segments:
+            segment.close()
+
+
+def pieces(first: int, last: int) -> list[bytes]:
+    return [piece(number) for number in range(first, last + 1)]
+
+
+def _connected() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        theirs = socket.create_connection(server.getsockname())
+        return server.accept()[0], theirs
+
+
+def everything(spool: Spool, seq: int, most: int = 256 << 10) -> bytes:
+    found = []
+    while seq <= spool.last:
+        data, after = spool.read(seq, most)
+        assert after > seq, "a read goes forward"
+        found.append(data)
+        seq = after
+    return b"".join(found)
+
+
+Make = Callable[..., Spool]
+
+
+def test_empty_spool_has_no_frames(make: Make) -> None:
+    """Before the first frame, first is one past last."""
+    spool = make()
+    assert (spool.first, spool.last) == (1, 0)
+    with pytest.raises(KeyError):
+        spool.read(1)
+
+
+def test_frames_are_numbered_from_one(make: Make) -> None:
+    """The first frame is 1, and each append is the next number."""
+    spool = make()
+    lasts = []
+    for frame in (b"a", b"bb", b"ccc"):
+        spool.append(frame)
+        lasts.append((spool.first, spool.last))
+    assert lasts == [(1, 1), (1, 2), (1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("seq", "most", "data", "after"),
+    [
+        (1, 100, b"abbcccdddd", 5),
+        (3, 100, b"cccdddd", 5),
+        (4, 100, b"dddd", 5),
+        (1, 1, b"a", 2),
+        (2, 1, b"bb", 3),
+        (1, 2, b"abb", 3),
+        (1, 3, b"abb", 3),
+        (1, 4, b"abbccc", 4),
+    ],
+)
+def test_read_gives_whole_frames_and_the_next_number(
+    make: Make, seq: int, most: int, data: bytes, after: int
+) -> None:
+    """A read ends with the frame that reaches the size asked for, and says where to go on."""
+    assert make([b"a", b"bb", b"ccc", b"dddd"]).read(seq, most) == (data, after)
+
+
+def test_reading_does_not_take_frames_away(make: Make) -> None:
+    """A second client reads the same frames."""
+    spool = make(pieces(1, 3))
+    assert [spool.read(2), spool.read(2)] == [(piece(2), 3)] * 2
+    assert (spool.first, spool.last) == (1, 3)
+
+
+@pytest.mark.parametrize("most", [1, PIECE, 3 * PIECE + 1, 1 << 30])
+def test_frames_are_read_across_segments(make: Make, most: int) -> None:
+    """Frames of several files come out in order, whatever the size of a read."""
+    frames = pieces(1, 2 * IN_SEGMENT + 3)
+    spool = make(frames)
+    assert everything(spool, 1, most) == b"".join(frames)
+    assert everything(spool, IN_SEGMENT, most) == b"".join(frames[IN_SEGMENT - 1 :])
+
+
+def test_over_the_limit_the_oldest_go(make: Make) -> None:
+    """Over its limit a spool forgets its oldest frames, and keeps the numbers of the rest."""
+    last = 4 * IN_SEGMENT
+    limit = 2 * SEGMENT
+    spool = make(pieces(1, last), limit)
+    assert spool.last == last
+    assert 1 < spool.first <= last - limit // PIECE + IN_SEGMENT
+    kept = everything(spool, spool.first)
+    assert len(kept) <= limit
+    assert kept == b"".join(pieces(spool.first, last))
+
+
+def test_dropped_frame_is_not_read(make: Make) -> None:
+    """A number that is gone is a KeyError, never another frame."""
+    spool = make(pieces(1, 3 * IN_SEGMENT), limit=SEGMENT)
+    with pytest.raises(KeyError):
+        spool.read(spool.first - 1)
+
+
+def test_newest_frame_stays_whatever_the_limit(make: Make) -> None:
+    """However small the limit, what was written last can be read."""
+    last = IN_SEGMENT + 1
+    spool = make(pieces(1, last), limit=1)
+    assert (spool.first, spool.last) == (last, last)
+    assert spool.read(last) == (piece(last), last + 1)
+
+
+def test_under_the_limit_nothing_goes(make: Make) -> None:
+    """At exactly its limit a spool still has all frames."""
+    assert make(pieces(1, 2 * IN_SEGMENT), limit=2 * SEGMENT).first == 1
+
+
+def test_scratch_file_is_written_and_read() -> None:
+    """The scratch file takes bytes and gives them back."""
+    file = scratch()
+    assert file is not None
+    with file:
+        file.write(b"kept")
+        file.seek(0)
+        assert file.read() == b"kept"
+
+
+def kept_with(kind: int, value: int, last: int) -> tuple[int, int, bytes]:
+    """Returns first, last and all frames of a spool that was filled with less of a resource.
+
+    In a process of its own: other threads of this one cannot do without.
+    """
+    alone = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=alone) as process:
+        return process.submit(_kept_with, kind, value, last).result()
+
+
+def _kept_with(kind: int, value: int, last: int) -> tuple[int, int, bytes]:
+    soft, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (value, hard))
+    spool = Spool(256 << 20)
+    for frame in pieces(1, last):
+        spool.append(frame)
+    resource.setrlimit(kind, (soft, hard))
+    return spool.first, spool.last, everything(spool, spool.first)
+
+
+def test_without_files_frames_are_kept_in_memory() -> None:
+    """Where no file can be made, the spool works just so."""
+    assert kept_with(resource.RLIMIT_NOFILE, 0, 3) == (1, 3, b"".join(pieces(1, 3)))
+
+
+def test_in_memory_the_limit_is_lower() -> None:
+    """Memory is the user's: few frames are kept there, and the oldest go earlier."""
+    first, last, kept = kept_with(resource.RLIMIT_NOFILE, 0, 2 * IN_MEMORY // PIECE)
+    assert 0 < len(kept) <= IN_MEMORY
+    assert kept == b"".join(pieces(first, last))
+
+
+def test_full_disk_loses_no_frame() -> None:
+    """When the file can grow no more, in the middle of a frame too, all frames stay readable."""
+    frames = b"".join(pieces(1, 6))
+    assert kept_with(resource.RLIMIT_FSIZE, 3 * PIECE + 10, 6) == (1, 6, frames)
+
+
+def test_client_slower_than_the_output_is_told_what_it_lost(make: Make) -> None:
+    """Frames that go before an attached client has them are named by a gap."""
+    spool = make(limit=2 * SEGMENT)
+    ours, theirs = _connected()
+    with ours, theirs:
+        client = Connection(ours, lambda *parts: "", trusted=True)
+        client.cursor = 1
+        for number in range(1, 4 * IN_SEGMENT + 1):
+            spool.append(protocol.encode(protocol.STREAM, {"name": "stdout"}, bytes(PIECE), number))
+        first = spool.first
+        assert first > 1
+        assert client.give(spool, None)
+        client.flush()
+        theirs.settimeout(10)
+        [gap, *_] = protocol.Decoder().feed(theirs.recv(4096, socket.MSG_WAITALL))
+        assert (gap.kind, gap.seq, gap.meta) == (protocol.GAP, first - 1, {"from": 1, "to": first - 1})

@@ -1,0 +1,98 @@
+"""The documents' own examples: every pod template in them, with nothing changed but the import."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from podtask import PodTemplate
+
+from tests.local.clients import VERSIONS, run_with
+from tests.unit import seeds
+
+TEXT = Path(__file__).with_name("documents.md").read_text()
+EXAMPLES = dict(re.findall(r"^## ([^\n]*)\n\n```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL))
+IMPORTS = {
+    "import flyte": "import podtask as flyte",
+    "from flytekitplugins.pod.task import Pod": "from podtask import PodTemplate as Pod",
+    "from flytekit import task": "",  # a decorator of tasks, which a pod template is not
+}
+# In another process, with another client: all templates, as the dicts they become.
+WHOLE = """
+import json, kubernetes, sys
+from tests.unit.template.test_documents import EXAMPLES, from_flyte, template_of
+templates = {name: template_of(source) for name, source in EXAMPLES.items()}
+assert all(from_flyte(made.to_flyte()) == made for made in templates.values())
+print(json.dumps([kubernetes.__version__, kubernetes.__file__,
+                  {name: made.to_dict() for name, made in templates.items()}]))
+"""
+
+
+def template_of(source: str) -> PodTemplate:
+    """Runs an example's imports and the call that makes its template."""
+    for theirs, ours in IMPORTS.items():
+        source = re.sub(f"^{theirs}$", ours, source, flags=re.MULTILINE)
+    names: dict[str, Any] = {}
+    made: PodTemplate | None = None
+    for node in ast.parse(source).body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            exec(ast.unparse(node), names)
+        for call in ast.walk(node):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in (
+                "flyte.PodTemplate",
+                "Pod",
+            ):
+                made = eval(ast.unparse(call), names)
+    assert isinstance(made, PodTemplate)
+    return made
+
+
+def from_flyte(source: str) -> PodTemplate:
+    """Runs a copy for Flyte, its class taken from here; containers are required there."""
+    assert source.startswith("from flytekit import PodTemplate\n")
+    names: dict[str, Any] = {}
+    exec(source.replace("from flytekit import", "from podtask import"), names)
+    made: PodTemplate = names["template"]
+    return made if made.pod_spec.get("containers") else made.replace(pod_spec=None)
+
+
+def test_all_examples_are_here() -> None:
+    """The eleven templates of the two documents are read."""
+    assert set(EXAMPLES) == set(seeds.ALL)
+
+
+@pytest.mark.feature("B01", "A12", "A14", "A17")
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example_runs_with_its_import_changed(name: str) -> None:
+    """An example's template is the one that the other tests use."""
+    assert template_of(EXAMPLES[name]) == seeds.ALL[name]
+
+
+@pytest.mark.feature("A18", "B01")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_examples_are_the_same_with_each_client(version: str) -> None:
+    """Models of every supported client become the same dicts."""
+    found, file, dicts = json.loads(run_with(version, WHOLE))
+    assert (found, f"client-{version}" in file) == (version, True)
+    assert dicts == {name: template.to_dict() for name, template in seeds.ALL.items()}
+
+
+@pytest.mark.feature("N14")
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_copy_for_flyte_makes_the_same_template(name: str) -> None:
+    """The copy for Flyte, executed with its import changed, is the template of the document."""
+    source = seeds.ALL[name].to_flyte()
+    assert from_flyte(source) == seeds.ALL[name]
+    assert max(len(line) for line in source.splitlines()) <= 100
+
+
+def test_copy_for_flyte_names_what_the_client_library_lacks() -> None:
+    """A field of a newer Kubernetes is told in a comment: the library's models would drop it."""
+    given = PodTemplate({"containers": [{"name": "primary"}], "newerThanThis": {"a": 1}})
+    source = given.to_flyte()
+    assert "# Not in this version of the client library: spec.newerThanThis\n" in source
+    assert from_flyte(source) == PodTemplate({"containers": [{"name": "primary"}]})

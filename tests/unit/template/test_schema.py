@@ -1,0 +1,102 @@
+"""The table of a pod's fields is that of Kubernetes, and names that are nearly one are found."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from kubernetes import client
+from podtask.template.schema import distance, fields, misspelt, problems
+from podtask.template.wire_form import IRREGULAR, wire
+
+
+def models() -> dict[str, Any]:
+    """Returns the newest client's models that a pod's spec is made of, by their names here."""
+    found: dict[str, Any] = {}
+    rest = ["V1PodSpec"]
+    while rest:
+        name = rest.pop()
+        if name in found or name == "V1ObjectMeta":
+            continue
+        found[name] = getattr(client, {"V1ResourceClaim": "CoreV1ResourceClaim"}.get(name, name))
+        for kind in found[name].openapi_types.values():
+            rest += re.findall(r"V1\w+", kind)
+    return {name.removeprefix("V1"): model for name, model in found.items()}
+
+
+@pytest.mark.feature("B02")
+def test_table_has_every_field_of_the_client() -> None:
+    """No field that the client knows is missing, in any type of a pod's spec."""
+    for kind, model in models().items():
+        assert set(model.attribute_map.values()) == set(fields(kind)), kind
+
+
+def test_every_field_may_be_written_in_pythons_way() -> None:
+    """The client's own snake_case names become the API's, the irregular ones too."""
+    for model in models().values():
+        for python_name, name in model.attribute_map.items():
+            assert wire({python_name: 1}) == {name: 1}
+    names = {name for model in models().values() for name in model.attribute_map.values()}
+    assert set(IRREGULAR.values()) <= names
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "meant"),
+    [
+        ("volumeMount", "Container", "volumeMounts"),
+        ("imagePullPolcy", "Container", "imagePullPolicy"),
+        ("Image", "Container", "image"),
+        ("nodeselector", "PodSpec", "nodeSelector"),
+        ("container", "PodSpec", "containers"),
+        ("fromTheFuture", "PodSpec", ""),
+        ("restartRules", "PodSpec", ""),
+        ("tos", "PodSpec", ""),
+    ],
+)
+def test_near_miss_of_a_field(name: str, kind: str, meant: str) -> None:
+    """One or two wrong letters are a misspelling, anything else may be a field of the future."""
+    assert misspelt(name, kind) == meant
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "edits"),
+    [("", "", 0), ("a", "", 1), ("kitten", "sitting", 3), ("ab", "ba", 2)],
+)
+def test_distance(one: str, other: str, edits: int) -> None:
+    """The number of letters to change, add or take away."""
+    assert distance(one, other) == distance(other, one) == edits
+
+
+@pytest.mark.parametrize(
+    ("spec", "path", "words"),
+    [
+        ({"hostNetwork": "true"}, "spec.hostNetwork", "Write true without quotes (in Python True)."),
+        (
+            {"containers": [{"name": "a"}, {"ports": [{"containerPort": "80"}]}]},
+            "spec.containers[1].ports[0].containerPort",
+            "Write it without quotes.",
+        ),
+        ({"containers": [{"ports": {"containerPort": 80}}]}, "spec.containers[0].ports", "[ ]"),
+        ({"containers": [{"args": "serve"}]}, "spec.containers[0].args", "[ ]"),
+        ({"containers": [{"args": [1]}]}, "spec.containers[0].args[0]", "quotes"),
+        ({"nodeSelector": {"gpu": True}}, "spec.nodeSelector.gpu", "quotes"),
+        ({"affinity": []}, "spec.affinity", "{key: value}"),
+        (
+            {"containers": [{"securityContext": {"runAsUsr": 1}}]},
+            "spec.containers[0].securityContext.runAsUsr",
+            "spec.containers[0].securityContext.runAsUser",
+        ),
+    ],
+)
+def test_value_of_another_kind_is_named_by_its_path(spec: Any, path: str, words: str) -> None:
+    """The path says where, the advice says what to write."""
+    (found,) = problems(spec, "PodSpec", "spec")
+    assert found.path == path
+    assert words in found.do
+
+
+def test_text_in_a_wrong_place_is_not_repeated() -> None:
+    """A text where none belongs may be a secret."""
+    (found,) = problems({"affinity": "hunter2"}, "PodSpec", "spec")
+    assert "hunter2" not in f"{found.what}{found.do}"

@@ -1,0 +1,219 @@
+"""The pod template: whatever describes a pod becomes one wire-form dict, and stays as given."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kubernetes import client
+from podtask.errors import InputError
+from podtask.template.template import PodTemplate
+
+SPEC = {"containers": [{"name": "primary", "image": "python:3.12"}], "hostNetwork": True}
+POD = """
+apiVersion: v1
+kind: Pod
+metadata:
+  name: ignored
+  labels: {team_a: one}
+  annotations: {kubectl.kubernetes.io/default-container: main}
+spec:
+  containers: [{name: main, image: busybox}]
+"""
+TEMPLATE = """
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: outer, labels: {outer: "yes"}}
+template:
+  metadata: {labels: {team_a: one}}
+  spec: {containers: [{name: primary}]}
+"""
+
+
+def test_snake_case_becomes_wire_form() -> None:
+    """A dict may be written in Python's way, at any depth; None means not given."""
+    spec = {
+        "init_containers": [{"name": "a", "image_pull_policy": "Always", "args": None}],
+        "containers": [{"name": "primary", "volume_mounts": [{"mount_path": "/x", "name": "v"}]}],
+        "termination_grace_period_seconds": 3,
+    }
+    assert PodTemplate(spec).pod_spec == {
+        "initContainers": [{"name": "a", "imagePullPolicy": "Always"}],
+        "containers": [{"name": "primary", "volumeMounts": [{"mountPath": "/x", "name": "v"}]}],
+        "terminationGracePeriodSeconds": 3,
+    }
+
+
+def test_keys_of_free_maps_are_the_users() -> None:
+    """Keys of labels, limits, selectors and volume attributes are no field names."""
+    free: dict[str, Any] = {"a_b": "1", "nvidia.com/gpu_x": "2", "snake_case_key": "3"}
+    term = {"labelSelector": {"matchLabels": free}}
+    spec = {
+        "containers": [{"name": "primary", "resources": {"limits": free, "requests": free}}],
+        "nodeSelector": free,
+        "overhead": free,
+        "topologySpreadConstraints": [term],
+        "volumes": [
+            {"name": "a", "csi": {"driver": "d", "volumeAttributes": free}},
+            {"name": "b", "flexVolume": {"driver": "d", "options": free}},
+        ],
+    }
+    template = PodTemplate(spec, labels=free, annotations=free)
+    assert template.pod_spec == spec
+    assert (template.labels, template.annotations) == (free, free)
+
+
+def test_fields_newer_than_the_client_are_kept() -> None:
+    """What this package has never heard of goes to the API server as it is."""
+    spec = {
+        "containers": [{"name": "primary", "newKnob": {"deep": [{"setting": 1}]}}],
+        "fromTheFuture": {"x": [1, 2.5, True, "y"]},
+    }
+    assert PodTemplate(spec).pod_spec == spec
+
+
+def test_number_as_a_limit_is_kept() -> None:
+    """A quantity that is a number is valid, whatever a model class says."""
+    spec = {"containers": [{"name": "primary", "resources": {"limits": {"cpu": 1}}}]}
+    assert PodTemplate(spec).pod_spec == spec
+
+
+def test_given_object_is_never_changed() -> None:
+    """The caller's dict stays as it was, also when the template's own is changed."""
+    given = copy.deepcopy(SPEC)
+    template = PodTemplate(given)
+    template.pod_spec["containers"][0]["image"] = "other"
+    template.to_dict()["spec"]["containers"].append({"name": "x"})
+    assert given == SPEC
+    assert len(template.pod_spec["containers"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "spec", "name", "labels"),
+    [
+        (POD, {"containers": [{"name": "main", "image": "busybox"}]}, "main", {"team_a": "one"}),
+        (TEMPLATE, {"containers": [{"name": "primary"}]}, "primary", {"team_a": "one"}),
+        ("containers:\n- name: primary\n", {"containers": [{"name": "primary"}]}, "primary", {}),
+        ("---\nmetadata: {labels: {a: b}}\n---\n", {}, "primary", {"a": "b"}),
+    ],
+    ids=["Pod", "PodTemplate", "PodSpec", "metadata"],
+)
+def test_yaml_of_a_pod(
+    tmp_path: Path, given: str, spec: dict[str, Any], name: str, labels: dict[str, str]
+) -> None:
+    """A Pod, a PodSpec and a PodTemplate are read alike, from text, a path or a path's name."""
+    file = tmp_path / "pod.yaml"
+    file.write_text(given)
+    for source in (given, file, str(file)):
+        found = PodTemplate.of(source)
+        assert (found.pod_spec, found.primary_container_name, found.labels) == (spec, name, labels)
+
+
+@pytest.mark.feature("B01")
+def test_yaml_of_a_pod_spec_is_a_pod_spec() -> None:
+    """The field takes YAML text too; of a whole pod, or the name of a file, it says what does."""
+    text = "containers:\n- {name: main, image_pull_policy: Always}\n"
+    found = PodTemplate(text, "main", labels={"a": "b"})
+    assert found == PodTemplate(
+        {"containers": [{"name": "main", "imagePullPolicy": "Always"}]}, "main", {"a": "b"}
+    )
+    assert PodTemplate().replace(pod_spec=text) == PodTemplate(found.pod_spec)
+    for given in (POD, "pod.yaml"):
+        with pytest.raises(InputError, match=r"Use PodTemplate\.of|PodTemplate\.of reads a file"):
+            PodTemplate(given)
+    with pytest.raises(InputError, match="pod_spec is no YAML"):
+        PodTemplate("a: [1\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (POD + "---" + POD, "2 documents"),
+        ("\n", "0 documents"),
+        ("- a\n- b\n", "list"),
+        ("just a word\n", "str"),
+        ("a: [1\n", "no YAML"),
+        ("kind: Deployment\nspec: {}\n", "is a Deployment, not a pod"),
+        ("kind: Pod\nspec: [1]\n", "no pod spec"),
+        ("!!python/object:os.system {}\n", "no YAML"),
+        ("no-such-file.yaml", "Cannot read"),
+        (5, "A int is no pod template"),
+        ([SPEC], "A list is no pod template"),
+    ],
+)
+def test_what_is_no_pod_is_refused(given: Any, words: str) -> None:
+    """What describes no pod is an error that says what it is, in two lines."""
+    with pytest.raises(InputError, match=words) as caught:
+        PodTemplate.of(given)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"pod_spec": "busybox"}, "pod_spec is no pod spec but a str"),
+        ({"pod_spec": {"spec": SPEC}}, "'spec'"),
+        ({"pod_spec": {"containers": {"name": "a"}}}, "containers is no list"),
+        ({"pod_spec": {"volumes": ["a"]}}, "volumes is no list"),
+        ({"pod_spec": {"containers": [{"name": "a"}, {"image": "b"}]}}, r"containers\[1\] has no name"),
+        ({"pod_spec": {"init_containers": [{}]}}, r"initContainers\[0\] has no name"),
+        ({"primary_container_name": ""}, "primary_container_name"),
+        ({"labels": ["a"]}, "labels"),
+        ({"annotations": "a=b"}, "annotations"),
+    ],
+)
+def test_wrong_field_is_refused(fields: dict[str, Any], words: str) -> None:
+    """A field that is not of its kind is named, in two lines."""
+    with pytest.raises(InputError, match=words) as caught:
+        PodTemplate(**fields)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_foreign_template_is_read_by_its_attributes() -> None:
+    """An object with the same four attributes is a template, whatever its class."""
+    spec = client.V1PodSpec(containers=[client.V1Container(name="main")])
+    foreign = SimpleNamespace(
+        pod_spec=spec, primary_container_name="main", labels={"a": "b"}, annotations=None
+    )
+    expected = PodTemplate({"containers": [{"name": "main"}]}, "main", {"a": "b"}, {})
+    assert PodTemplate.of(foreign) == expected
+
+
+def test_form_gives_its_template() -> None:
+    """An object with a template gives that; a template is itself."""
+    template = PodTemplate(SPEC)
+    assert PodTemplate.of(SimpleNamespace(template=template)) is template
+    assert PodTemplate.of(template) is template
+
+
+def test_replace_returns_a_copy() -> None:
+    """A change is another template; the first stays, and cannot be set."""
+    template = PodTemplate(SPEC, labels={"a": "b"})
+    other = template.replace(labels={"c": "d"})
+    assert (other.pod_spec, other.labels) == (SPEC, {"c": "d"})
+    assert other.pod_spec is not template.pod_spec
+    assert template == PodTemplate(SPEC, labels={"a": "b"})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        template.labels = {}  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"pod_spec": {}}, {"primary_container_name": "x"}, {"labels": {"a": "c"}}, {"annotations": {"a": "b"}}],
+    ids=lambda change: next(iter(change)),
+)
+def test_equal_templates_have_equal_fields(change: dict[str, Any]) -> None:
+    """Templates are equal by their four fields; equal ones are one key of a dict."""
+    template = PodTemplate(SPEC, labels={"a": "b"})
+    assert template.replace(**change) != template
+    assert {template: 1}[PodTemplate(copy.deepcopy(SPEC), labels={"a": "b"})] == 1
+
+
+def test_yaml_comes_back() -> None:
+    """What to_yaml wrote, of reads."""
+    template = PodTemplate(SPEC, labels={"a": "b"}, annotations={"c": "1"})
+    assert PodTemplate.of(template.to_yaml()) == template

@@ -1,0 +1,116 @@
+"""A template as Python and as HTML."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from podtask import PodTemplate
+from podtask.formatting import WIDTH, python
+
+from tests.unit import seeds
+
+HOSTILE = "<script>alert('x')</script>&\"\\\n"
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+VALUES = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@pytest.mark.parametrize("name", seeds.ALL)
+def test_python_makes_an_equal_template(name: str) -> None:
+    """What to_python gives evaluates to an equal template, with no other name, in narrow lines."""
+    source = seeds.ALL[name].to_python()
+    assert eval(source, {"PodTemplate": PodTemplate}) == seeds.ALL[name]
+    assert max(map(len, source.splitlines())) <= WIDTH + 2
+
+
+def test_python_is_laid_out_for_reading() -> None:
+    """Short things stand on a line, long ones an item a line, with double quotes."""
+    template = PodTemplate({"containers": [{"name": "main", "args": ["a" * 70, "b"]}]}, "main")
+    assert template.to_python() == (
+        "PodTemplate(\n"
+        "    pod_spec={\n"
+        '        "containers": [\n'
+        "            {\n"
+        '                "name": "main",\n'
+        '                "args": [\n'
+        f'                    "{"a" * 70}",\n'
+        '                    "b",\n'
+        "                ],\n"
+        "            },\n"
+        "        ],\n"
+        "    },\n"
+        '    primary_container_name="main",\n'
+        ")"
+    )
+    assert PodTemplate(labels={"a": "b"}).to_python() == 'PodTemplate(labels={"a": "b"})'
+
+
+@given(VALUES)
+def test_any_value_comes_back_from_its_source(value: Any) -> None:
+    """The source of a value evaluates to that value."""
+    assert eval(python(value), {"inf": float("inf")}) == value
+
+
+def test_html_shows_what_a_pod_is_about() -> None:
+    """Containers with their images, the primary marked, mounts, volumes, labels; YAML and Python."""
+    html = seeds.BUCKET.replace(labels={"team": "one"})._repr_html_()
+    for shown in (
+        "the cell runs here",
+        "/mnt/gcs",
+        "csi",
+        "team: one",
+        "gke-gcsfuse/volumes: true",
+        "<summary>YAML</summary>",
+        "<summary>Python</summary>",
+    ):
+        assert shown in html
+    assert "#" not in html.split("</style>")[0].replace("rgba", "")  # no colour that suits one theme
+
+
+def test_html_escapes_all_of_the_template() -> None:
+    """No text of a template is markup: names, images, values, keys."""
+
+    class Tags(HTMLParser):
+        found: set[str] = set()  # noqa: RUF012 - one parser a class
+
+        def handle_starttag(self, tag: str, attrs: Any) -> None:
+            self.found.add(tag)
+
+    container = {
+        "name": HOSTILE,
+        "image": HOSTILE,
+        "resources": {"limits": {HOSTILE: HOSTILE}},
+        "volumeMounts": [{"name": HOSTILE, "mountPath": HOSTILE}],
+        HOSTILE: HOSTILE,
+    }
+    spec = {
+        "containers": [container, container],
+        "initContainers": [container],
+        HOSTILE: HOSTILE,
+        "volumes": [{"name": HOSTILE, HOSTILE: {}}],
+    }
+    template = PodTemplate(spec, HOSTILE, {HOSTILE: HOSTILE}, {HOSTILE: HOSTILE})
+    parser = Tags()
+    parser.feed(template._repr_html_())
+    assert parser.found == {
+        "style",
+        "div",
+        "table",
+        "tr",
+        "th",
+        "td",
+        "code",
+        "span",
+        "br",
+        "details",
+        "summary",
+        "pre",
+    }
+    assert eval(template.to_python(), {"PodTemplate": PodTemplate}) == template

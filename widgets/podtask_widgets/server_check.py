@@ -1,0 +1,73 @@
+"""What the API server thinks of a template: its dry run, with problems at their fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from podtask.api.resolve import options
+from podtask.api.submit import preview
+from podtask.errors import InputError, PodtaskError, Problem
+from podtask.event_loop import loop
+from podtask.manifest.diff import dropped
+from podtask.template.template import PodTemplate
+
+FIELD = re.compile(r"^\s*(?P<path>spec[\w.\[\]/-]*|metadata[\w.\[\]/-]*): (?P<what>.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What it says.
+
+    Args:
+        text: in words.
+        good: whether it takes the pod, whole.
+        problems: with the paths of their fields in the pod, where it names them.
+    """
+
+    text: str
+    good: bool
+    problems: tuple[Problem, ...] = ()
+
+
+def check(template: PodTemplate, done: Callable[[Verdict], None]) -> None:
+    """Asks the API server; nothing is created, and nobody waits.
+
+    Args:
+        template: to be checked, with the options that this session's cells have.
+        done: called with what it says, in another thread.
+    """
+    try:
+        chosen = options({"template": template})
+        pod = preview(template, chosen).pod
+    except InputError as error:
+        done(Verdict(str(error), good=False))
+        return
+    if chosen.local:
+        done(Verdict("Cells run on this machine (local): there is no API server to ask.", good=True))
+        return
+    from podtask.cluster import namespace  # the client library comes with it
+
+    def ended() -> None:
+        try:
+            stored = asked.result()
+        except PodtaskError as error:
+            found = tuple(Problem(each["path"], each["what"], "") for each in FIELD.finditer(str(error)))
+            done(Verdict(str(error), good=False, problems=found))
+            return
+        lost = dropped(pod["spec"], stored["spec"], "spec")
+        where = f"The API server accepts this pod in namespace {stored['metadata']['namespace']}"
+        if lost:
+            done(
+                Verdict(
+                    f"{where}, but drops: {', '.join(lost)}.",
+                    good=False,
+                    problems=tuple(Problem(path, "is dropped by the API server.", "") for path in lost),
+                )
+            )
+        else:
+            done(Verdict(f"{where}.", good=True))
+
+    asked = loop().start(namespace.asked_dry_run(pod, chosen.context, chosen.namespace))
+    asked.add_done_callback(lambda _: ended())

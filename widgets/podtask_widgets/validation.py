@@ -1,0 +1,117 @@
+"""What is to be said of a draft: what is wrong, each with its field's path, and what rules change. Pure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from podtask.api.submit import preview
+from podtask.config.options import RunOptions
+from podtask.errors import InputError, Problem
+from podtask.manifest.diff import marks, short
+from podtask.template.template import PodTemplate, primary_container
+from podtask.template.validation import pod_problems, template_problems
+
+from .draft import Draft
+
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+PRIMARY_NAME = "primary_container_name"
+RESERVED = "PODTASK_"
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """A draft, judged.
+
+    Args:
+        template: the draft's; None where it is none.
+        problems: what is wrong.
+        notices: what the rules overwrite, in words.
+        text: its YAML.
+        marks: what the rules make of a line, by its number.
+    """
+
+    template: PodTemplate | None
+    problems: tuple[Problem, ...]
+    notices: tuple[str, ...]
+    text: str
+    marks: dict[int, str]
+
+
+def judge(draft: Draft) -> Opinion:
+    """Returns an opinion of a draft."""
+    text = draft.to_yaml()
+    unnamed = tuple(_unnamed(draft))
+    if unnamed:
+        return Opinion(None, unnamed, (), text, {})
+    try:
+        template = draft.template()
+    except InputError as error:
+        return Opinion(None, (_problem(error),), (), text, {})
+    problems = tuple(_problems(template))
+    if problems:
+        return Opinion(template, problems, (), text, {})
+    try:
+        rendered = preview(template, RunOptions())
+    except InputError as error:  # what only the rules know
+        return Opinion(template, (_problem(error),), (), text, {})
+    return Opinion(template, (), rendered.notices, text, _marks(text, draft.to_dict(), rendered.pod))
+
+
+def _unnamed(draft: Draft) -> Iterator[Problem]:
+    if not draft.primary:
+        yield Problem(PRIMARY_NAME, "is empty.", "Name a container: primary, say.")
+    spec = draft.whole["spec"]
+    for kind in ("containers", "initContainers", "volumes"):
+        for place, item in enumerate(_mappings(spec.get(kind))):
+            path = f"spec.{kind}[{place}]"
+            if not item.get("name"):
+                yield Problem(f"{path}.name", "is empty.", "Give it a name.")
+            for number, entry in enumerate(_mappings(item.get("env"))):
+                if not entry.get("name"):
+                    yield Problem(f"{path}.env[{number}].name", "is empty.", "Name the variable.")
+
+
+def _problems(template: PodTemplate) -> Iterator[Problem]:
+    whole = template.to_dict()
+    found = list(template_problems(whole))
+    if found:  # the checks of the whole pod take values of the right kinds for granted
+        yield from found
+        return
+    spec = copy.deepcopy(whole["spec"])
+    try:
+        primary = primary_container(spec, template.primary_container_name)
+    except InputError as error:
+        yield Problem(PRIMARY_NAME, error.what, error.do)
+        return
+    primary.setdefault("image", "default")
+    yield from pod_problems(spec)
+    place = next(number for number, each in enumerate(spec["containers"]) if each is primary)
+    for number, entry in enumerate(_mappings(primary.get("env"))):
+        if str(entry.get("name")).startswith(RESERVED):
+            yield Problem(
+                f"spec.containers[{place}].env[{number}].name",
+                "is reserved.",
+                f"Names that begin with {RESERVED} are podtask's: choose another.",
+            )
+
+
+def _problem(error: InputError) -> Problem:
+    return Problem("", error.what, error.do)
+
+
+def _marks(text: str, here: dict[str, Any], pod: dict[str, Any]) -> dict[int, str]:
+    found = {}
+    for mark in marks(yaml.compose(text, Loader=Loader), here, pod):
+        if mark.here is None:  # added by a rule; nothing of the draft is overwritten
+            continue
+        plain = mark.there is not None and not isinstance(mark.there, (dict, list))
+        found[mark.line] = f"becomes {short(mark.there)}" if plain else "replaced by podtask's"
+    return found
+
+
+def _mappings(items: Any) -> list[dict[str, Any]]:
+    return [each for each in items if isinstance(each, dict)] if isinstance(items, list) else []
