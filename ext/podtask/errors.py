@@ -15,17 +15,17 @@ class PodtaskError(Exception):
     """What podtask has to say to its user.
 
     Args:
-        what: one sentence: what is wrong, and where.
-        do: one sentence: what to do next; may be empty.
+        message: one sentence: what is wrong, and where.
+        hint: one sentence: what to do next; may be empty.
     """
 
-    def __init__(self, what: str, do: str = "") -> None:
-        super().__init__(what, do)
-        self.what = what
-        self.do = do
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.what}\n{self.do}" if self.do else self.what
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
 
     def _render_traceback_(self) -> list[str]:
         return [
@@ -67,8 +67,8 @@ class Problem:
     """One thing that is wrong with a pod: the field's path, what it is, and what to do."""
 
     path: str
-    what: str
-    do: str
+    message: str
+    hint: str
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

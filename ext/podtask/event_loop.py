@@ -73,7 +73,7 @@ class Loop:
         await asyncio.gather(*rest, return_exceptions=True)
 
 
-def unheard(task: asyncio.Future[T]) -> asyncio.Future[T]:
+def ignore_result(task: asyncio.Future[T]) -> asyncio.Future[T]:
     """Has nobody told of what a task raises where nobody awaits it any more; returns the task.
 
     Up to Python 3.11 ``wait_for`` is such a place: cancelled itself, it forgets what it waited for.

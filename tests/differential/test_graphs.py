@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from podtask.pickling.inputs import Inputs, pack_inputs
 from podtask.pickling.outputs import unpack
-from podtask.runner.worker.changes import Given
+from podtask.runner.worker.changes import InputSnapshot
 from podtask.runner.worker.inputs import load
 from podtask.runner.worker.outputs import pack_values
 
@@ -90,7 +90,7 @@ def there_and_back(values: dict[str, Any]) -> dict[str, Any]:
     """Returns what comes back when all that was sent is asked for."""
     remote = vars(loaded(pack_inputs(values, dict(values))))
     file = io.BytesIO()
-    end = pack_values({"outputs": list(values), "mode": "pickle"}, file, remote, Given({}, ()), [])
+    end = pack_values({"outputs": list(values), "mode": "pickle"}, file, remote, InputSnapshot({}, ()), [])
     whole = memoryview(file.getvalue())
     parts = []
     for size in end["sizes"]:

@@ -79,7 +79,7 @@ class Pretend(Script):
         text = f"{number[0] if number else ''}\n".encode()
         end = {"status": "ok", "exec": job["exec"], "size": 0, "text": len(text), "seconds": 0.0}
         writer.write(protocol.encode(protocol.STREAM, {"name": "stdout", "t": 0}, text, 2))
-        writer.write(protocol.encode(protocol.END, end, seq=3))
+        writer.write(protocol.encode(protocol.RESULT, end, seq=3))
         await writer.drain()
 
 

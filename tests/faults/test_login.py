@@ -99,7 +99,7 @@ def test_login_that_fails_is_told_in_its_words(
     login(FAILS)
     with pytest.raises(podtask.ClusterError, match="your session has ended, run sso login") as raised:
         submit().result(SECONDS)
-    assert "log in again" in raised.value.do
+    assert "log in again" in raised.value.hint
     assert capfd.readouterr().err == ""
 
 

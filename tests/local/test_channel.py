@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import pytest
-from podtask.backends.base import ByteStream, Ending, Glimpse, Placement
+from podtask.backends.base import Backend, ByteStream, Snapshot, Termination
 from podtask.backends.local import LocalProcess, SocketStream
 from podtask.channel.channel import Channel
-from podtask.channel.handshake import Refused
-from podtask.channel.job import Job, Verdict
+from podtask.channel.handshake import NotOurRunner
+from podtask.channel.job import Job, RunnerResult
 from podtask.config.options import RunOptions
 from podtask.manifest.identity import Identity
 from podtask.manifest.render import render
@@ -72,10 +72,10 @@ class Unreliable:
     async def _cut_and(self, greet: Callable[[ByteStream], Awaitable[T]], stream: ByteStream) -> T:
         return await greet(Cut(stream, self._budgets.pop(0)) if self._budgets else stream)
 
-    async def ended(self) -> Ending:
+    async def ended(self) -> Termination:
         return await self._placement.ended()
 
-    async def farewell(self) -> None:
+    async def drain_notes(self) -> None:
         """Nothing."""
 
     async def stopped(self) -> tuple[str, str, bool]:
@@ -87,7 +87,7 @@ class Unreliable:
     async def events(self) -> list[dict[str, Any]]:
         return await self._placement.events()
 
-    async def glimpse(self) -> Glimpse:
+    async def glimpse(self) -> Snapshot:
         return await self._placement.glimpse()
 
     async def delete(self, grace: float | None = None) -> None:
@@ -120,12 +120,12 @@ def job(source: str, outputs: list[str], values: dict[str, Any] | None = None) -
     return Job(meta, inputs.parts)
 
 
-async def run(work: Job, budgets: list[int]) -> tuple[Verdict, bytes, Channel]:
+async def run(work: Job, budgets: list[int]) -> tuple[RunnerResult, bytes, Channel]:
     identity = Identity("podtask-test", KEY, 1)
     rendered = render(None, RunOptions(), identity, "3.11")
     placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
     frames: list[protocol.Frame] = []
-    wrapped: Placement = Unreliable(placement, budgets)
+    wrapped: Backend = Unreliable(placement, budgets)
     channel = Channel(wrapped, KEY, lambda python: work, frames.append)
     try:
         verdict = await asyncio.wait_for(channel.run(), 60)
@@ -187,7 +187,7 @@ def test_impostor_is_told_nothing_but_a_nonce(answer: bytes) -> None:
         stream = SocketStream(*await asyncio.open_connection("127.0.0.1", port))
         placement: Any = None
         channel = Channel(placement, KEY, lambda python: job("secret", []), lambda frame: None)
-        with pytest.raises((Refused, ConnectionResetError)):
+        with pytest.raises((NotOurRunner, ConnectionResetError)):
             await channel._greet(stream)
         await stream.close()
         await asyncio.wait_for(done.wait(), 10)

@@ -10,7 +10,7 @@ from typing import Any
 import podtask
 import pytest
 from podtask.errors import InputError
-from podtask.pickling.function_call import Invocation
+from podtask.pickling.function_call import FunctionCall
 
 LOCK = threading.Lock()
 
@@ -60,7 +60,7 @@ def test_call_that_cannot_work_starts_nothing(call: Callable[[], Any], says: str
     with pytest.raises(InputError, match=says) as caught:
         call()
     assert str(caught.value).startswith("pair cannot be called so: ")
-    assert caught.value.do == "It is pair(a, b)."
+    assert caught.value.hint == "It is pair(a, b)."
 
 
 def injected(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,10 +85,10 @@ def test_arguments_are_those_of_the_decorator() -> None:
     def plain(value: Any, more: Any = silent) -> Any:
         return value, more
 
-    Invocation(injected(plain), (), {}).check()
+    FunctionCall(injected(plain), (), {}).check()
     with pytest.raises(InputError) as caught:
-        Invocation(plain, (), {}).check()
-    assert caught.value.do == "It is plain(value, more=...)."
+        FunctionCall(plain, (), {}).check()
+    assert caught.value.hint == "It is plain(value, more=...)."
 
 
 def test_arguments_that_are_too_large_are_called_so() -> None:
@@ -99,8 +99,8 @@ def test_arguments_that_are_too_large_are_called_so() -> None:
 
 def test_function_that_does_not_say_what_it_takes_is_called() -> None:
     """What has no signature, as some code in C, is not refused."""
-    Invocation(max, (1, 2), {}).check()
-    Invocation(dict.fromkeys, ("ab",), {}).check()
+    FunctionCall(max, (1, 2), {}).check()
+    FunctionCall(dict.fromkeys, ("ab",), {}).check()
 
 
 @pytest.mark.usefixtures("no_pod")
@@ -125,5 +125,5 @@ def test_what_cannot_be_sent_is_named_as_its_caller_does(
     monkeypatch.setattr(add.__wrapped__, "__module__", "__main__")
     with pytest.raises(InputError) as caught:
         call()
-    assert caught.value.what.startswith(f"{says} cannot be sent: "), caught.value.what
-    assert caught.value.do == "Make it in the function instead, or give it just what it needs."
+    assert caught.value.message.startswith(f"{says} cannot be sent: "), caught.value.message
+    assert caught.value.hint == "Make it in the function instead, or give it just what it needs."

@@ -14,7 +14,7 @@ from podtask.manifest.identity import Identity
 from podtask.manifest.render import render
 from podtask.pickling.outputs import unpack
 from podtask.runner import protocol
-from podtask.runner.worker.leftovers import few
+from podtask.runner.worker.leftovers import abbreviate
 from podtask.runner.worker.outputs import MOST_BACK, MOST_TOLD
 
 from tests.local.test_channel import KEY, job, run
@@ -65,8 +65,8 @@ def test_last_value_that_stays_is_told_before_many_names() -> None:
 
 def test_names_for_a_person_are_few_and_short() -> None:
     """What a cell left running may be much, and called as it likes."""
-    assert few(["a", "b"]) == ["a", "b"]
-    assert few(["x" * 10_000] * 51) == ["x" * 500 + "…"] * 50 + ["1 more"]
+    assert abbreviate(["a", "b"]) == ["a", "b"]
+    assert abbreviate(["x" * 10_000] * 51) == ["x" * 500 + "…"] * 50 + ["1 more"]
 
 
 def test_prompt_of_megabytes_is_shortened() -> None:
@@ -80,7 +80,7 @@ def test_prompt_of_megabytes_is_shortened() -> None:
         answers: list[asyncio.Task[None]] = []
 
         def on_frame(frame: protocol.Frame) -> None:
-            if frame.kind == protocol.ASK:
+            if frame.kind == protocol.INPUT_REQUEST:
                 prompts.append(frame.meta["prompt"])
                 answers.append(asyncio.ensure_future(channel.reply({"value": "here"})))
 

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from podtask.cell.cell import Cell
 from podtask.channel.batch import enclosed
-from podtask.channel.job import Verdict
-from podtask.channel.log_channel import Readout
+from podtask.channel.job import RunnerResult
+from podtask.channel.log_channel import LogChannel
 from podtask.config.options import RunOptions
 from podtask.errors import ClusterError, InputError, TaskError
 from podtask.lifecycle.outcome import decode
-from podtask.lifecycle.prepare import Work, prepare
+from podtask.lifecycle.prepare import PreparedCell, prepare
 from podtask.manifest.identity import Identity
 from podtask.manifest.labels import CELL
 from podtask.manifest.render import Rendered, env_of, render
@@ -33,7 +33,7 @@ KEY = "ab" * 32
 def made(source: str, namespace: dict[str, Any] | None = None, **options: Any) -> Rendered:
     """The pod that brings a cell along."""
     chosen = RunOptions.of(**options)
-    work: Work = prepare(Cell.of(source), chosen, namespace or {})
+    work: PreparedCell = prepare(Cell.of(source), chosen, namespace or {})
     rendered = render(None, chosen, Identity("podtask-x", KEY, 0), MINOR)
     return enclosed(rendered, work.job_for(f"{MINOR}.0", "podtask-x", 1.0, print))
 
@@ -69,9 +69,9 @@ class Text:
         return self._data
 
 
-def heard(log: Text, key: str = KEY) -> tuple[list[protocol.Frame], Verdict]:
+def heard(log: Text, key: str = KEY) -> tuple[list[protocol.Frame], RunnerResult]:
     frames: list[protocol.Frame] = []
-    verdict = asyncio.run(asyncio.wait_for(Readout(log, key, frames.append).run(), 30))
+    verdict = asyncio.run(asyncio.wait_for(LogChannel(log, key, frames.append).run(), 30))
     return frames, verdict
 
 
@@ -122,7 +122,7 @@ def test_lines_that_are_not_the_runners_are_not_shown(tmp_path: Path) -> None:
     assert text(frames) == "a 20\n0\n1\n2\n3\n4\n"
     found: list[protocol.Frame] = []
     with pytest.raises(TaskError, match="does not know the task's key"):
-        Readout(Text(b""), "cd" * 32, found.append).last(data)
+        LogChannel(Text(b""), "cd" * 32, found.append).last(data)
     assert found == []
 
 
@@ -132,7 +132,7 @@ def test_what_was_rotated_away_is_told(tmp_path: Path) -> None:
     found: list[protocol.Frame] = []
     data, _ = log_of(made(CELL_SOURCE, {"a": 20}), tmp_path)
     frames = [line for line in data.splitlines() if line.startswith(MARK.encode())]
-    assert Readout(Text(b""), KEY, found.append).last(b"\n".join(frames[2:])) is None
+    assert LogChannel(Text(b""), KEY, found.append).last(b"\n".join(frames[2:])) is None
     assert found[0].kind == protocol.GAP
     assert found[0].meta == {"from": 1, "to": 2}
     assert len(found) == len(frames) - 1
@@ -151,7 +151,7 @@ def test_inputs_beyond_an_annotation_are_refused() -> None:
     """More than 160 kB does not go; the error says how much it is and what to do."""
     with pytest.raises(InputError, match="in batch mode 160 kB travel at most") as found:
         made("len(data)", {"data": bytes(200_000)})
-    assert "pods/portforward or pods/exec" in found.value.do
+    assert "pods/portforward or pods/exec" in found.value.hint
 
 
 class Away(Text):

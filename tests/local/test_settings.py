@@ -152,8 +152,8 @@ def test_unknown_template_lists_those_there_are() -> None:
     save("production", TEMPLATE)
     with pytest.raises(InputError) as caught:
         find("prodution", {"dev": TEMPLATE, "_x": TEMPLATE}, RunOptions())
-    assert "Did you mean 'production'?" in caught.value.what
-    assert "Templates: dev, production." in caught.value.do
+    assert "Did you mean 'production'?" in caught.value.message
+    assert "Templates: dev, production." in caught.value.hint
 
 
 @pytest.mark.feature("A44", "A47")

@@ -44,7 +44,7 @@ def test_answer_given_while_the_connection_is_down_arrives_once(cut_after: bool)
                 await link.stream.close()
 
         def on_frame(frame: protocol.Frame) -> None:
-            if frame.kind == protocol.ASK:
+            if frame.kind == protocol.INPUT_REQUEST:
                 under_way.append(asyncio.ensure_future(answer()))
 
         work = job("found = [input(), input()]", ["found"])

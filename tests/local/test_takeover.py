@@ -122,7 +122,7 @@ def test_runner_told_to_stop_while_it_waits_says_that_its_log_has_the_result() -
         work = job("value = bytes(1 << 20)", ["value"])
 
         def on_frame(frame: protocol.Frame) -> None:
-            if frame.kind == protocol.END:
+            if frame.kind == protocol.RESULT:
                 talk.cancel()
 
         talk = asyncio.ensure_future(Channel(placement, KEY, lambda _: work, on_frame).run())

@@ -88,7 +88,7 @@ def test_result_that_cannot_be_pickled_is_an_error() -> None:
     for ask in (lambda: counting(3), task.result, lambda: counting.map([1, 2])):
         with pytest.raises(TaskError, match=told) as caught:
             ask()
-        assert "list(...) of a generator" in caught.value.do
+        assert "list(...) of a generator" in caught.value.hint
     assert isinstance(task.exception(), TaskError)
     assert str(task.error) == str(task.exception())
     (error,) = counting.map([1], return_exceptions=True)
@@ -108,7 +108,7 @@ def test_last_value_of_a_text_that_stayed_is_an_error(source: str, told: str, do
     task = podtask.submit(source, options=LOCAL)
     with pytest.raises(TaskError, match=told) as caught:
         task.result()
-    assert do in caught.value.do
+    assert do in caught.value.hint
     assert task.status == "ok"
     assert task.assign({}) == []
 
@@ -122,7 +122,7 @@ def test_result_that_cannot_be_decoded_is_an_error() -> None:
     )
     with pytest.raises(TaskError, match=r"\(Thing\) did not come back: .*No module named 'far'") as caught:
         task.result()
-    assert "load()" in caught.value.do
+    assert "load()" in caught.value.hint
     assert task.raw is not None
 
 
@@ -138,8 +138,8 @@ def test_handle_does_not_travel() -> None:
     for given, place in (([task], ": [0]"), (task, "")):
         with pytest.raises(InputError) as caught:
             large(given)  # type: ignore[arg-type]
-        assert caught.value.what == (
+        assert caught.value.message == (
             f"The 1st argument of large{place} (Task) cannot be sent: "
             "the handle of a task is of use in the notebook only."
         )
-        assert caught.value.do == "Take its result() there, and read that."
+        assert caught.value.hint == "Take its result() there, and read that."

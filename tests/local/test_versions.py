@@ -12,9 +12,9 @@ import numpy as np
 import podtask
 import pytest
 from podtask import RunOptions, Task
-from podtask.channel.job import Verdict
+from podtask.channel.job import RunnerResult
 from podtask.lifecycle.outcome import decode
-from podtask.pickling.hints import lacks
+from podtask.pickling.hints import missing_module_hint
 from podtask.runner.pickler import mismatches
 
 from tests.cluster import cache
@@ -94,8 +94,8 @@ def test_values_are_sent_to_another_numpy(old: Path, monkeypatch: pytest.MonkeyP
     task = beside(old, "print('begun')\narray")
     assert task.logs() == said
     assert isinstance(task.error, ModuleNotFoundError)
-    assert lacks(task.error) == (
-        f"The image lacks this module of numpy, which is {np.__version__} in the notebook: install "
+    assert missing_module_hint(task.error) == (
+        f"The image missing_module_hint this module of numpy, which is {np.__version__} in the notebook: install "
         "it in that version with --pip, or name an image that has it with --image."
     )
 
@@ -133,7 +133,7 @@ def test_value_that_another_version_cannot_unpickle_is_named() -> None:
         "versions": {"cloudpickle": "1.0"},
         "error": {"errors": [about], "stage": "load", "input": "table"},
     }
-    error = decode(Verdict(end, []), "pod x", lambda _: "").error
+    error = decode(RunnerResult(end, []), "pod x", lambda _: "").error
     assert error is not None
     assert error.__notes__ == [
         "This happened while table was unpacked, before the cell's first line.",
@@ -145,8 +145,8 @@ def test_value_that_another_version_cannot_unpickle_is_named() -> None:
 
 @pytest.mark.feature("S06")
 def test_versions_of_the_pod_are_compared_first() -> None:
-    """The verdict names the pod's versions, apart from any value; a module that lacks here is none."""
+    """The verdict names the pod's versions, apart from any value; a module that missing_module_hint here is none."""
     end = {"status": "ok", "versions": {"cloudpickle": "1.0", "nowhere_at_all": "1.0"}}
-    outcome = decode(Verdict(end, []), "pod x", lambda _: "")
+    outcome = decode(RunnerResult(end, []), "pod x", lambda _: "")
     (line,) = outcome.notes
     assert line.startswith(f"cloudpickle is {cloudpickle.__version__} in the notebook and 1.0 in the pod")

@@ -75,8 +75,8 @@ def test_five_cuts_lose_nothing(shell: Shell, cut: Any, channel: str) -> None:
     assert task.channel == channel
     assert cuts == 4
     assert cut.cuts >= 5
-    assert task._pursuit.channel is not None
-    assert task._pursuit.channel.reconnects >= 5
+    assert task._follower.channel is not None
+    assert task._follower.channel.reconnects >= 5
     assert task.logs() == "".join(f"{n}\n" for n in range(LINES))
     assert hashlib.sha256(task.values["value"]).hexdigest() == task.values["digest"]
 

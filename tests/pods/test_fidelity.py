@@ -144,7 +144,7 @@ def test_local_payload_is_the_pods(pods: Shell) -> None:
     for flags in ("--local", f"--image {BARE}"):
         pods.run(f"%%podtask {flags} -o found\nfound = total(data)")
         assert pods["found"] == 3
-        sent.append(pickle.dumps(pods["_task"]._pursuit.course._work.inputs))
+        sent.append(pickle.dumps(pods["_task"]._follower.launcher._work.inputs))
     assert sent[0] == sent[1]
 
 

@@ -51,11 +51,11 @@ def test_packages_are_installed_at_start(pods: Shell, address: str, index: int) 
         f" --index-url http://{address}:{index}/one/ --env PIP_TRUSTED_HOST={address}\n{VERSION}"
     )
     assert re.search(r"Installed podtasktest in \d+(\.\d+)? s\.", err)
-    unreached = options.changed(index_url=f"http://{address}:1/one/")
+    unreached = options.replace(index_url=f"http://{address}:1/one/")
     with pytest.raises(StartError, match="No package index is reached where the cell runs"):
         podtask.submit(VERSION, options=unreached).result(60)
     block = "# /// script\n# dependencies = ['podtasktest==1.0']\n# ///\n"
-    assert podtask.submit(block + VERSION, options=options.changed(pip=())).result(60) == "1.0"
+    assert podtask.submit(block + VERSION, options=options.replace(pip=())).result(60) == "1.0"
 
 
 def test_pip_in_a_cell_installs_for_its_next_line(pods: Shell, address: str, index: int) -> None:

@@ -142,7 +142,7 @@ def test_process_list_and_children_have_no_secret() -> None:
     assert (listed, inherited, mine) == (False, False, [])
     (key,) = [
         each["value"]
-        for each in task._pursuit.pod["spec"]["containers"][0]["env"]
+        for each in task._follower.pod["spec"]["containers"][0]["env"]
         if each["name"] == "PODTASK_KEY"
     ]
     pod = task.manifest["spec"]["containers"][0]

@@ -10,7 +10,7 @@ import podtask
 import pytest
 from podtask.cell.cell import Cell
 from podtask.lifecycle.prepare import prepare
-from podtask.lifecycle.start import Fresh
+from podtask.lifecycle.start import NewRunner
 from podtask.lifecycle.task import Task
 
 from tests.notebook import Shell
@@ -100,7 +100,7 @@ def attacked(template: dict[str, Any], source: str, on_phase: Callable[[str], No
         on_phase: called with the task's name at each new phase of it.
     """
     options = podtask.RunOptions.of(template=template)
-    task = Task(Fresh(prepare(Cell.of(source), options, {}), port=PORT))
+    task = Task(NewRunner(prepare(Cell.of(source), options, {}), port=PORT))
     notes = []
     while True:
         update = task.updates.get(timeout=90)

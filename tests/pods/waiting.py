@@ -50,7 +50,7 @@ HOLD = "print('up')\ntry:\n    input()\nexcept EOFError:\n    pass\n"  # until n
 def asked(task: Task) -> None:
     """Returns when a held cell asks: an answer before that is of no question."""
     while (update := task.updates.get(timeout=60)).kind != "done":
-        if update.frame is not None and update.frame.kind == protocol.ASK:
+        if update.frame is not None and update.frame.kind == protocol.INPUT_REQUEST:
             return
     raise AssertionError("the cell has asked nothing") from task.error
 
@@ -67,7 +67,7 @@ def notes(task: Task, count: int = 0) -> list[str]:
     while (update := task.updates.get(timeout=60)).kind != "done":
         told = update.kind == "note" and "the cell goes on" in update.text
         found += [update.text] if told else []
-        asks = asks or (update.frame is not None and update.frame.kind == protocol.ASK)
+        asks = asks or (update.frame is not None and update.frame.kind == protocol.INPUT_REQUEST)
         if held and len(found) >= count and asks:
             task.reply({"eof": True})
             held = False

@@ -46,7 +46,7 @@ def test_error_survives_pickling(kind: type[PodtaskError], do: str, protocol: in
     error = kind("It broke.", do)
     found = pickle.loads(pickle.dumps(error, protocol))
     assert type(found) is kind
-    assert (found.what, found.do, str(found)) == ("It broke.", do, str(error))
+    assert (found.message, found.hint, str(found)) == ("It broke.", do, str(error))
 
 
 @anyone

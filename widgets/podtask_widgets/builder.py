@@ -17,11 +17,11 @@ from podtask.template.template import PodTemplate
 from .draft import Draft
 from .header import Header
 from .list_editors import focus
-from .page import Looks, Page, styled
+from .page import Page, SharedStyles, styled
 from .pages import PARTS, page_of
-from .server_check import Verdict, check
-from .static_view import Kept
-from .validation import Opinion, judge
+from .server_check import ServerAnswer, check
+from .static_view import StaticView
+from .validation import Validation, judge
 from .yaml_view import coloured
 
 STYLE = Path(__file__).with_name("form.css").read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ class TemplateBuilder(traitlets.HasTraits):
         given, called = _given(template)
         super().__init__(template=given, name=name or called)
         self._draft = Draft(given)
-        self._kept = Kept(self._bundle)
+        self._kept = StaticView(self._bundle)
         self._form: _Form | None = None
         self.observe(self._set, "template")
 
@@ -89,14 +89,14 @@ class _Form:
 
     def __init__(self, builder: TemplateBuilder, draft: Draft, style: str) -> None:
         self._builder, self._draft = builder, draft
-        self._looks = Looks()
+        self._looks = SharedStyles()
         self._version = 0  # of the draft: a page that has seen another one is built anew when shown
         self._seen: dict[int, int] = {}
         self._pages: dict[int, Page] = {}
         self._server: tuple[Problem, ...] = ()  # what the last check found
         self._lines: set[str] | None = None
         self._confirmed = ""
-        self.opinion: Opinion = judge(draft)
+        self.opinion: Validation = judge(draft)
         self._header = Header(self._lead, self._check, self._save, self._use)
         self._header.name.value = builder.name
         self._header.name.observe(self._named, "value")
@@ -223,7 +223,7 @@ class _Form:
             version = self._version
             check(self._builder.template, lambda verdict: self._checked(verdict, version))
 
-    def _checked(self, verdict: Verdict, version: int) -> None:
+    def _checked(self, verdict: ServerAnswer, version: int) -> None:
         if version != self._version:  # typed on in the meantime
             return
         self._server = verdict.problems
@@ -243,8 +243,8 @@ class _Form:
             path = store.save(name, self._builder.template, store.for_user(), replace)
         except InputError as error:
             self._confirmed = name if name in store.saved() else ""
-            more = "Save again to replace it." if self._confirmed else error.do
-            self._header.say(f"{error.what}\n{more}", good=False)
+            more = "Save again to replace it." if self._confirmed else error.hint
+            self._header.say(f"{error.message}\n{more}", good=False)
             return
         self._confirmed = ""
         self._header.say(f"Saved: {path}\nUse it with %%podtask -t {name}")
@@ -271,4 +271,4 @@ def _given(template: Any) -> tuple[PodTemplate, str]:
 
 
 def _sentence(problem: Problem) -> str:
-    return " ".join(f"{problem.path} {problem.what} {problem.do}".replace(" : ", ": ").split())
+    return " ".join(f"{problem.path} {problem.message} {problem.hint}".replace(" : ", ": ").split())

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from podtask.cluster.client import ApiError
-from podtask.cluster.namespace import delete_pod, place
+from podtask.cluster.namespace import delete_pod, open_namespace
 from podtask.cluster.refusals import denied
 from podtask.config.options import RunOptions
 from podtask.errors import InputError, PodtaskError
@@ -56,7 +56,7 @@ async def log(found: Found, container: str, options: RunOptions) -> str:
     Raises:
         PodtaskError: there is none, or it may not be read.
     """
-    api, namespace, where = await place(options.context, options.namespace)
+    api, namespace, where = await open_namespace(options.context, options.namespace)
     path = f"/api/v1/namespaces/{namespace}/pods/{found.name}/log"
     try:
         text = await api.text(path, container=container, tailLines=str(LINES))
@@ -73,7 +73,7 @@ async def delete(found: Found, options: RunOptions) -> None:
     Raises:
         PodtaskError: it may not be deleted, or there is no cluster.
     """
-    api, namespace, _ = await place(options.context, options.namespace)
+    api, namespace, _ = await open_namespace(options.context, options.namespace)
     await delete_pod(api, namespace, found.name)
 
 

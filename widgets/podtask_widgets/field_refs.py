@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 
-class Place(Protocol):
+class FieldRef(Protocol):
     """A value of a draft, which may be missing."""
 
     @property
@@ -45,7 +45,7 @@ class Key:
         stays: it is kept when its last key is taken away (``emptyDir: {}`` says something).
     """
 
-    def __init__(self, parent: Place, name: str, stays: bool = False) -> None:
+    def __init__(self, parent: FieldRef, name: str, stays: bool = False) -> None:
         self._parent = parent
         self._name = name
         self.stays = stays
@@ -74,19 +74,19 @@ class Key:
                 self._parent.set(None)
 
 
-def at(parent: Place, *names: str) -> Key:
+def at(parent: FieldRef, *names: str) -> Key:
     """Returns the place of a key in a key in a parent."""
     place = Key(parent, names[0])
     return at(place, *names[1:]) if len(names) > 1 else place
 
 
-def entries(*places: Place) -> int:
+def entries(*places: FieldRef) -> int:
     """Returns how many entries the lists and mappings of places have, all together."""
     found = [place.get() for place in places]
     return sum(len(each) for each in found if isinstance(each, (list, dict)))
 
 
-def filled(*places: Place) -> int:
+def filled(*places: FieldRef) -> int:
     """Returns how many of the places have a value."""
     return sum(place.get() is not None for place in places)
 
@@ -94,7 +94,7 @@ def filled(*places: Place) -> int:
 class Item:
     """A mapping in a list, by its identity: its number changes when others go."""
 
-    def __init__(self, items: Place, item: dict[str, Any]) -> None:
+    def __init__(self, items: FieldRef, item: dict[str, Any]) -> None:
         self._items = items
         self._item = item
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .converters import Codec
-from .field_refs import Place
+from .field_refs import FieldRef
 
 NOT_HERE = "not for this field: see YAML"
 Options = Sequence[tuple[str, Any]]
@@ -22,7 +22,7 @@ class Input:
         after: called when a value was written.
     """
 
-    def __init__(self, place: Place, widget: Any, after: Callable[[], None]) -> None:
+    def __init__(self, place: FieldRef, widget: Any, after: Callable[[], None]) -> None:
         self.place = place
         self.widget = widget
         self.wrong = ""
@@ -39,7 +39,7 @@ class Input:
 class Text(Input):
     """An input of text, which a codec reads."""
 
-    def __init__(self, place: Place, widget: Any, codec: Codec, after: Callable[[], None]) -> None:
+    def __init__(self, place: FieldRef, widget: Any, codec: Codec, after: Callable[[], None]) -> None:
         super().__init__(place, widget, after)
         self._codec = codec
         value = place.get()
@@ -63,7 +63,7 @@ class Text(Input):
 class Choice(Input):
     """One of a few values; another one that the draft has is among them too."""
 
-    def __init__(self, place: Place, widget: Any, options: Options, after: Callable[[], None]) -> None:
+    def __init__(self, place: FieldRef, widget: Any, options: Options, after: Callable[[], None]) -> None:
         super().__init__(place, widget, after)
         value = place.get()
         self._values = [each for _, each in options]

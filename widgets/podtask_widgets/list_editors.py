@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .converters import EXACT
-from .field_refs import Item, Place
+from .field_refs import FieldRef, Item
 from .page import Page
 
 Make = Callable[["Entry"], list[Any]]
@@ -46,7 +46,7 @@ class Items:
     def __init__(
         self,
         page: Page,
-        items: Place,
+        items: FieldRef,
         noun: str,
         make: Make,
         columns: str = "",
@@ -120,7 +120,7 @@ class Pairs:
     def __init__(
         self,
         page: Page,
-        place: Place,
+        place: FieldRef,
         noun: str,
         hints: tuple[str, str] = ("key", "value"),
         only: Callable[[str], bool] = lambda name: True,
@@ -155,7 +155,7 @@ class Pairs:
 
         name, value = self._hints
         key = self._page.text(
-            Half(pair, "key"),
+            PairField(pair, "key"),
             f"{self._noun} {number}, {name}",
             EXACT,
             hint=name,
@@ -163,7 +163,7 @@ class Pairs:
             after=self._write,
         )
         text = self._page.text(
-            Half(pair, "value"), f"{self._noun} {number}, {value}", EXACT, hint=value, after=self._write
+            PairField(pair, "value"), f"{self._noun} {number}, {value}", EXACT, hint=value, after=self._write
         )
         pair.twice = lambda wrong: setattr(key, "wrong", wrong)
         box.children = [
@@ -192,12 +192,12 @@ class Pairs:
 class Pair:
     """A name and its value."""
 
-    def __init__(self, place: Place, key: str, value: Any) -> None:
+    def __init__(self, place: FieldRef, key: str, value: Any) -> None:
         self.place, self.key, self.value = place, key, value
         self.twice: Callable[[str], None] = lambda wrong: None
 
 
-class Half:
+class PairField:
     """The place of a pair's name, or of its value."""
 
     def __init__(self, pair: Pair, part: str) -> None:

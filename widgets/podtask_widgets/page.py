@@ -11,12 +11,12 @@ from podtask.errors import Problem
 
 from .converters import TEXT, Codec
 from .draft import Draft
-from .field_refs import Place
+from .field_refs import FieldRef
 from .inputs import Choice, Input, Options, Text
 from .name_suggestions import offer
 
 
-class Looks:
+class SharedStyles:
     """Layouts and styles that all widgets of a form share: what a form costs is its models."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Page:
 
     def __init__(
         self,
-        looks: Looks,
+        looks: SharedStyles,
         draft: Draft,
         changed: Callable[[], None],
         replace: Callable[[Any], None],
@@ -61,7 +61,7 @@ class Page:
 
     def text(
         self,
-        place: Place,
+        place: FieldRef,
         label: str,
         codec: Codec = TEXT,
         *,
@@ -101,7 +101,7 @@ class Page:
         return self._own(Text(place, widget, codec, self._after(after)))
 
     def choice(
-        self, place: Place, label: str, options: Options, after: Callable[[], None] | None = None
+        self, place: FieldRef, label: str, options: Options, after: Callable[[], None] | None = None
     ) -> Input:
         """Returns an input of one of a few values."""
         widget = w.Dropdown(description=label, layout=self._looks.wide, style=self._looks.choice)
@@ -187,7 +187,7 @@ class Page:
         for problem in problems:
             owner = self.owner(problem.path)
             if owner is not None:
-                found.setdefault(id(owner), []).append(f"{problem.what} {problem.do}".lstrip(": "))
+                found.setdefault(id(owner), []).append(f"{problem.message} {problem.hint}".lstrip(": "))
         for each in self.inputs:
             each.judge(found.get(id(each), [""])[0])
 

@@ -17,7 +17,7 @@ FIELD = re.compile(r"^\s*(?P<path>spec[\w.\[\]/-]*|metadata[\w.\[\]/-]*): (?P<wh
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ServerAnswer:
     """What it says.
 
     Args:
@@ -31,7 +31,7 @@ class Verdict:
     problems: tuple[Problem, ...] = ()
 
 
-def check(template: PodTemplate, done: Callable[[Verdict], None]) -> None:
+def check(template: PodTemplate, done: Callable[[ServerAnswer], None]) -> None:
     """Asks the API server; nothing is created, and nobody waits.
 
     Args:
@@ -42,10 +42,10 @@ def check(template: PodTemplate, done: Callable[[Verdict], None]) -> None:
         chosen = options({"template": template})
         pod = preview(template, chosen).pod
     except InputError as error:
-        done(Verdict(str(error), good=False))
+        done(ServerAnswer(str(error), good=False))
         return
     if chosen.local:
-        done(Verdict("Cells run on this machine (local): there is no API server to ask.", good=True))
+        done(ServerAnswer("Cells run on this machine (local): there is no API server to ask.", good=True))
         return
     from podtask.cluster import namespace  # the client library comes with it
 
@@ -54,20 +54,20 @@ def check(template: PodTemplate, done: Callable[[Verdict], None]) -> None:
             stored = asked.result()
         except PodtaskError as error:
             found = tuple(Problem(each["path"], each["what"], "") for each in FIELD.finditer(str(error)))
-            done(Verdict(str(error), good=False, problems=found))
+            done(ServerAnswer(str(error), good=False, problems=found))
             return
         lost = dropped(pod["spec"], stored["spec"], "spec")
         where = f"The API server accepts this pod in namespace {stored['metadata']['namespace']}"
         if lost:
             done(
-                Verdict(
+                ServerAnswer(
                     f"{where}, but drops: {', '.join(lost)}.",
                     good=False,
                     problems=tuple(Problem(path, "is dropped by the API server.", "") for path in lost),
                 )
             )
         else:
-            done(Verdict(f"{where}.", good=True))
+            done(ServerAnswer(f"{where}.", good=True))
 
     asked = loop().start(namespace.asked_dry_run(pod, chosen.context, chosen.namespace))
     asked.add_done_callback(lambda _: ended())

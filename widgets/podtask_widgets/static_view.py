@@ -23,7 +23,7 @@ LATE = """\
   display: none; }}</style>"""
 
 
-class Kept:
+class StaticView:
     """What is kept of one widget.
 
     Args:

@@ -12,11 +12,12 @@ from podtask.api.resolve import options
 from podtask.display.background import detached
 from podtask.errors import InputError
 from podtask.lifecycle.task import Task
-from podtask.manage.task_list import Roster, Row, roster
+from podtask.manage.task_list import TaskList as ListedTasks
+from podtask.manage.task_list import TaskRow, roster
 
 from .cluster_tasks import after, ask, containers, delete, log
 from .page import styled
-from .static_view import Kept
+from .static_view import StaticView
 
 STYLE = "".join(
     Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("form.css", "tasks.css")
@@ -49,11 +50,11 @@ class TaskList:
                 "Give a context, or end PODTASK_BACKEND=local.",
             )
         self.attached: dict[str, Task] = {}
-        self._roster: Roster | None = None
-        self._known: dict[str, Row] = {}  # by the pod
+        self._roster: ListedTasks | None = None
+        self._known: dict[str, TaskRow] = {}  # by the pod
         self._texts: dict[str, list[Any]] = {}  # of a row, by the pod
-        self._chosen: Row | None = None
-        self._kept = Kept(self._bundle)
+        self._chosen: TaskRow | None = None
+        self._kept = StaticView(self._bundle)
         self._asked = 0  # lists asked for: an older answer is not shown
         self._sure = ""  # the pod whose result a second click deletes
         self._title = styled(w.HTML("Tasks"), "pt-count")
@@ -86,7 +87,7 @@ class TaskList:
         self._asked += 1
         number = self._asked
 
-        def show(found: Roster) -> None:
+        def show(found: ListedTasks) -> None:
             if number == self._asked and self.widget.comm is not None:
                 self._show(found)
 
@@ -104,7 +105,7 @@ class TaskList:
 
     # -- the list -------------------------------------------------------------------------------
 
-    def _show(self, found: Roster) -> None:
+    def _show(self, found: ListedTasks) -> None:
         before = [(each.found.name, each.over) for each in self._known.values()]
         self._roster = found
         self._kept.renew()
@@ -118,13 +119,13 @@ class TaskList:
         if any(not row.found.over for row in found):
             self._ask(AGAIN)
 
-    def _build(self, found: Roster) -> None:
+    def _build(self, found: ListedTasks) -> None:
         count = f"{len(found)} task{'s' * (len(found) != 1)}" if len(found) else "No tasks"
         heads = styled(w.Box([w.HTML(escape(each)) for each in HEADS]), "pt-task", "pt-heads")
         self._rows.children = [heads, *map(self._row, found)] if len(found) else []
         self._title.value = f'<div role="status">{count}</div>'
 
-    def _row(self, row: Row) -> Any:
+    def _row(self, row: TaskRow) -> Any:
         name, pod = row.found.called, row.found.name
         end = "Delete" if row.over else "Cancel"
         buttons = [
@@ -151,7 +152,7 @@ class TaskList:
 
     # -- one of them ----------------------------------------------------------------------------
 
-    def _choose(self, row: Row) -> None:
+    def _choose(self, row: TaskRow) -> None:
         names = containers(row.found)
         self._chosen = None  # while the tabs change
         self._tabs.children = [styled(w.HTML(), "pt-log") for _ in names]
@@ -175,7 +176,7 @@ class TaskList:
 
         ask(log(row.found, name, self._options), show, show)
 
-    def _attach(self, row: Row) -> None:
+    def _attach(self, row: TaskRow) -> None:
         name = row.found.called
         try:
             task = _own(row) or attach(row.found.name, **self._where)
@@ -190,7 +191,7 @@ class TaskList:
         self._say(f"{name} has ended: {task.status}.", good=task.status == "ok")
         self.refresh()
 
-    def _end(self, row: Row) -> None:
+    def _end(self, row: TaskRow) -> None:
         found = row.found
         if row.untaken and self._sure != found.name:
             self._sure = found.name
@@ -208,7 +209,7 @@ class TaskList:
         task = _own(row)
         if task is not None and not task.done():
             task.add_done_callback(gone)
-            task.abandon()  # its own cell says so too
+            task.cancel_nowait()  # its own cell says so too
         else:
             ask(delete(found, self._options), gone, self._wrong)
 
@@ -217,6 +218,6 @@ def _cell(text: str) -> str:
     return f'<span class="pt-cell" title="{escape(text)}">{escape(text)}</span>'
 
 
-def _own(row: Row) -> Task | None:
+def _own(row: TaskRow) -> Task | None:
     """Returns the handle that this kernel has already."""
     return next((each for each in detached().tasks if each.name == row.found.name), None)

@@ -23,7 +23,7 @@ RESERVED = "PODTASK_"
 
 
 @dataclass(frozen=True)
-class Opinion:
+class Validation:
     """A draft, judged.
 
     Args:
@@ -41,24 +41,24 @@ class Opinion:
     marks: dict[int, str]
 
 
-def judge(draft: Draft) -> Opinion:
+def judge(draft: Draft) -> Validation:
     """Returns an opinion of a draft."""
     text = draft.to_yaml()
     unnamed = tuple(_unnamed(draft))
     if unnamed:
-        return Opinion(None, unnamed, (), text, {})
+        return Validation(None, unnamed, (), text, {})
     try:
         template = draft.template()
     except InputError as error:
-        return Opinion(None, (_problem(error),), (), text, {})
+        return Validation(None, (_problem(error),), (), text, {})
     problems = tuple(_problems(template))
     if problems:
-        return Opinion(template, problems, (), text, {})
+        return Validation(template, problems, (), text, {})
     try:
         rendered = preview(template, RunOptions())
     except InputError as error:  # what only the rules know
-        return Opinion(template, (_problem(error),), (), text, {})
-    return Opinion(template, (), rendered.notices, text, _marks(text, draft.to_dict(), rendered.pod))
+        return Validation(template, (_problem(error),), (), text, {})
+    return Validation(template, (), rendered.notices, text, _marks(text, draft.to_dict(), rendered.pod))
 
 
 def _unnamed(draft: Draft) -> Iterator[Problem]:
@@ -85,7 +85,7 @@ def _problems(template: PodTemplate) -> Iterator[Problem]:
     try:
         primary = primary_container(spec, template.primary_container_name)
     except InputError as error:
-        yield Problem(PRIMARY_NAME, error.what, error.do)
+        yield Problem(PRIMARY_NAME, error.message, error.hint)
         return
     primary.setdefault("image", "default")
     yield from pod_problems(spec)
@@ -100,7 +100,7 @@ def _problems(template: PodTemplate) -> Iterator[Problem]:
 
 
 def _problem(error: InputError) -> Problem:
-    return Problem("", error.what, error.do)
+    return Problem("", error.message, error.hint)
 
 
 def _marks(text: str, here: dict[str, Any], pod: dict[str, Any]) -> dict[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..lifecycle.attach import Reattached
+from ..lifecycle.attach import ExistingRunner
 from ..lifecycle.task import Task
 from .resolve import options
 
@@ -25,4 +25,4 @@ def attach(name: str, *, namespace: str | None = None, context: str | None = Non
         InputError: the name, or an option, is none.
     """
     where = {"namespace": namespace, "context": context}
-    return Task(Reattached(name, options({k: v for k, v in where.items() if v})))
+    return Task(ExistingRunner(name, options({k: v for k, v in where.items() if v})))

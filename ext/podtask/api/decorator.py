@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from ..config.options import RunOptions
-from ..display.task_table import Rows
+from ..display.task_table import ParallelCalls
 from ..lifecycle.task import Task
-from ..pickling.function_call import Invocation
+from ..pickling.function_call import FunctionCall
 from ..template.template import PodTemplate
 from .resolve import options as chosen_options
 from .submit import call, follow
@@ -84,9 +84,9 @@ class TaskFunction(Generic[P, R]):
         """
         rows = list(zip(*iterables, strict=False))
         for args in rows:
-            Invocation(self.__wrapped__, args, {}).check()
+            FunctionCall(self.__wrapped__, args, {}).check()
         calls = [functools.partial(self.submit, *args) for args in rows]
-        return Rows(calls, max_parallel).follow(return_exceptions)
+        return ParallelCalls(calls, max_parallel).follow(return_exceptions)
 
     def with_options(self, **options: Any) -> TaskFunction[P, R]:
         """Returns the same function with other options.

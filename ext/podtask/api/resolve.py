@@ -43,10 +43,10 @@ def options(given: Mapping[str, Any], namespace: Mapping[str, Any] | None = None
         InputError: a value is wrong, or there is no such template.
     """
     beneath = {"template": _default} if _default is not None else {}
-    return settled(RunOptions.of(**merged({**beneath, **given})), namespace)
+    return resolve_template(RunOptions.of(**merged({**beneath, **given})), namespace)
 
 
-def settled(chosen: RunOptions, namespace: Mapping[str, Any] | None = None) -> RunOptions:
+def resolve_template(chosen: RunOptions, namespace: Mapping[str, Any] | None = None) -> RunOptions:
     """Returns the same options with the template itself where its name stood.
 
     Raises:
@@ -55,7 +55,7 @@ def settled(chosen: RunOptions, namespace: Mapping[str, Any] | None = None) -> R
     if not isinstance(chosen.template, str):
         return chosen
     names = sys.modules["__main__"].__dict__ if namespace is None else namespace
-    return chosen.changed(template=find(chosen.template, names, chosen))
+    return chosen.replace(template=find(chosen.template, names, chosen))
 
 
 def find(name: str, namespace: Mapping[str, Any], chosen: RunOptions) -> Any:
@@ -100,10 +100,10 @@ def pod_template(name: str, options: RunOptions) -> PodTemplate:
 async def _pod_template(name: str, options: RunOptions) -> PodTemplate:
     # Start-up cost: the client library comes with it, and most templates are not in the cluster.
     from ..cluster.client import ApiError
-    from ..cluster.namespace import place
+    from ..cluster.namespace import open_namespace
     from ..cluster.refusals import denied
 
-    api, namespace, where = await place(options.context, options.namespace)
+    api, namespace, where = await open_namespace(options.context, options.namespace)
     try:
         found = await api.request("GET", f"/api/v1/namespaces/{namespace}/podtemplates/{name}")
     except ApiError as error:

@@ -12,16 +12,16 @@ from ..display.foreground import Foreground
 from ..errors import InputError
 from ..frontend import screen
 from ..lifecycle.prepare import prepare, with_script
-from ..lifecycle.start import Fresh
+from ..lifecycle.start import NewRunner
 from ..lifecycle.task import Task
 from ..manifest.identity import Identity
 from ..manifest.render import HIDDEN_KEY, Rendered
 from ..manifest.render import render as render_pod
-from ..pickling.function_call import Invocation
+from ..pickling.function_call import FunctionCall
 from ..runner.bundle import MINOR
 from ..template.template import PodTemplate
 from .resolve import options as chosen_options
-from .resolve import settled
+from .resolve import resolve_template
 
 
 def submit(
@@ -40,7 +40,7 @@ def submit(
         InputError: before anything is sent; says what is wrong.
     """
     given = {"template": template} if template is not None else {}
-    options = chosen_options(given) if options is None else settled(options.changed(**given))
+    options = chosen_options(given) if options is None else resolve_template(options.replace(**given))
     if callable(work):
         return call(work, args, kwargs, options)
     if args or kwargs:
@@ -53,7 +53,7 @@ def submit(
             f"An object of type {type(work).__name__} cannot be submitted.",
             "Submit a function or source text.",
         )
-    return Task(Fresh(prepare(cell, options, sys.modules["__main__"].__dict__)))
+    return Task(NewRunner(prepare(cell, options, sys.modules["__main__"].__dict__)))
 
 
 def call(
@@ -64,9 +64,9 @@ def call(
     Raises:
         InputError: before anything is sent; says what is wrong.
     """
-    made = Invocation(function, args, kwargs)
+    made = FunctionCall(function, args, kwargs)
     made.check()
-    return Task(Fresh(prepare(made.cell, options, made.namespace, made)))
+    return Task(NewRunner(prepare(made.cell, options, made.namespace, made)))
 
 
 def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:

@@ -27,26 +27,26 @@ class ByteStream(Protocol):
 
 
 @dataclass(frozen=True)
-class Ending:
+class Termination:
     """How the primary container ended, as far as the backend can see.
 
     Args:
-        say: one sentence for the user.
-        do: what to do next.
+        message: one sentence for the user.
+        hint: what to do next.
         code: exit code of the runner, where there is one.
         started: False where the cell provably never ran.
         lost: its place was lost, to no fault of the pod: another one may do better.
     """
 
-    say: str
-    do: str = ""
+    message: str
+    hint: str = ""
     code: int | None = None
     started: bool = True
     lost: bool = False
 
 
 @dataclass(frozen=True)
-class Glimpse:
+class Snapshot:
     """What is seen of a task without asking for much.
 
     Args:
@@ -58,7 +58,7 @@ class Glimpse:
     tails: tuple[tuple[str, str], ...] = ()
 
 
-class Placement(Protocol):
+class Backend(Protocol):
     """One started runner: a pod, or a process on this machine."""
 
     name: str
@@ -71,7 +71,7 @@ class Placement(Protocol):
     async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
         """Tries to reach the runner until ``greet`` has succeeded on a stream; returns its value."""
 
-    async def ended(self) -> Ending:
+    async def ended(self) -> Termination:
         """Waits until the runner has ended, or can never start."""
 
     async def delete(self, grace: float | None = None) -> None:
@@ -83,7 +83,7 @@ class Placement(Protocol):
         The texts are empty where nothing is known.
         """
 
-    async def farewell(self) -> None:
+    async def drain_notes(self) -> None:
         """Waits a moment for notes that are on their way, before it is deleted."""
 
     async def why(self) -> str:
@@ -92,7 +92,7 @@ class Placement(Protocol):
     async def events(self) -> list[dict[str, Any]]:
         """Returns what the cluster reported of it, oldest first."""
 
-    async def glimpse(self) -> Glimpse:
+    async def glimpse(self) -> Snapshot:
         """Returns what is known of its events, and what its sidecars wrote last; never fails."""
 
     def leave(self) -> None:

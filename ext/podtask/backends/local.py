@@ -18,7 +18,7 @@ from ..manifest.labels import MANAGED_BY
 from ..manifest.render import Rendered, env_of
 from ..runner.bundle import boot_program
 from ..template.template import DEFAULT_CONTAINER
-from .base import ByteStream, Ending, Glimpse, OnPhase
+from .base import ByteStream, OnPhase, Snapshot, Termination
 
 T = TypeVar("T")
 LAST_SECONDS = 1.0  # for a runner that was told to end at once
@@ -146,12 +146,14 @@ class LocalProcess:
                 await stream.close()
                 raise
 
-    async def ended(self) -> Ending:
+    async def ended(self) -> Termination:
         """Waits for the process."""
         code = await asyncio.shield(self._exit)
         lines = (await self.logs(None)).strip().splitlines()[-3:]
         last = f" Its last lines: {' | '.join(lines)}" if lines else ""
-        return Ending(f"The local runner ended with exit code {code}.{last}", "Run the cell again.", code)
+        return Termination(
+            f"The local runner ended with exit code {code}.{last}", "Run the cell again.", code
+        )
 
     async def delete(self, grace: float | None = None) -> None:
         """Ends the process: asked twice, so that it ends the cell's, then killed."""
@@ -175,7 +177,7 @@ class LocalProcess:
         """Returns nothing: whoever ended the process left no word."""
         return "", "", False
 
-    async def farewell(self) -> None:
+    async def drain_notes(self) -> None:
         """Nothing: a local runner has no company."""
 
     async def why(self) -> str:
@@ -187,9 +189,9 @@ class LocalProcess:
         """Returns nothing: there is no cluster."""
         return []
 
-    async def glimpse(self) -> Glimpse:
+    async def glimpse(self) -> Snapshot:
         """Returns nothing: a local runner has no company."""
-        return Glimpse()
+        return Snapshot()
 
     async def logs(self, container: str | None) -> str:
         """Returns what the runner has written, the cell's first 3 MiB among it."""

@@ -17,8 +17,8 @@ from ..manifest.diff import dropped
 from ..manifest.labels import KERNEL_LABEL, TASK_LABEL
 from ..manifest.render import Rendered, is_batch
 from .base import OnNote, OnPhase
-from .pod_connect import Reach
-from .pod_delete import Removal
+from .pod_connect import RunnerConnector
+from .pod_delete import PodDeletion
 from .pod_status import PodStatus
 
 LOG_PAUSE = 1.0  # seconds, before a log that ended or broke off is read on
@@ -49,11 +49,11 @@ class Pod:
         self._on_phase = on_phase
         self._on_note = on_note
         self._status = PodStatus(api, namespace, rendered, on_phase, on_note)
-        self._reach = Reach(api, namespace, rendered, self._status, chosen, on_note)
+        self._reach = RunnerConnector(api, namespace, rendered, self._status, chosen, on_note)
         self.connect = self._reach.connect
         self.ended = self._status.ended
         self.stopped = self._status.stopped
-        self.farewell = self._status.farewell
+        self.drain_notes = self._status.drain_notes
         self.why = self._status.why
         self.events = self._status.events
         self.glimpse = self._status.glimpse
@@ -63,7 +63,7 @@ class Pod:
         self._read = False  # a line of its log: it was allowed once
         kernel = rendered.pod["metadata"]["labels"][KERNEL_LABEL]
         self._watch = Watch.shared(api, namespace, f"{KERNEL_LABEL}={kernel}")
-        self._removal = Removal(api, namespace, rendered.pod, self._watch, on_phase)
+        self._removal = PodDeletion(api, namespace, rendered.pod, self._watch, on_phase)
 
     @classmethod
     async def create(cls, rendered: Rendered, options: RunOptions, on_phase: OnPhase, on_note: OnNote) -> Pod:

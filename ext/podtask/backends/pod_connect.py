@@ -13,7 +13,7 @@ from ..cluster.exec import RELAY
 from ..cluster.refusals import denied, expired
 from ..config.options import AUTO, EXEC, FORWARD
 from ..errors import ClusterError, NoStream
-from ..event_loop import loop, unheard
+from ..event_loop import ignore_result, loop
 from ..manifest.render import Rendered, env_of, python_of
 from .base import ByteStream, OnNote
 from .pod_status import PodStatus
@@ -30,7 +30,7 @@ MUTE_SECONDS = 1.0  # gVisor and Kata forward to a loopback that is not the runn
 RESOURCES = {FORWARD: "pods/portforward", EXEC: "pods/exec"}
 
 
-class Reach:
+class RunnerConnector:
     """Opens streams to the runner of one pod.
 
     Args:
@@ -130,7 +130,7 @@ class Reach:
 
     async def _try(self, greet: Callable[[ByteStream], Awaitable[T]], way: str) -> tuple[ByteStream, T]:
         try:
-            opening = unheard(asyncio.ensure_future(self._open(way)))
+            opening = ignore_result(asyncio.ensure_future(self._open(way)))
             stream = await asyncio.wait_for(opening, OPEN_SECONDS)
         except (OSError, asyncio.TimeoutError):
             self._mute = None  # nobody is there to forward
@@ -139,7 +139,7 @@ class Reach:
         if self._mute is None:
             self._mute = time.monotonic()
         try:
-            greeting = unheard(asyncio.ensure_future(greet(stream)))
+            greeting = ignore_result(asyncio.ensure_future(greet(stream)))
             return stream, await asyncio.wait_for(greeting, GREET_SECONDS)
         except BaseException:  # cancelled too: nobody else knows of this stream
             await asyncio.shield(stream.close())

@@ -22,7 +22,7 @@ DELETE_SECONDS = 60  # an API server that restarts is back by then, and who logs
 STUCK_SECONDS = 15  # past the grace, for volumes and networks
 
 
-class Removal:
+class PodDeletion:
     """Removes one pod.
 
     Args:
@@ -60,7 +60,7 @@ class Removal:
                 f"{self._kubectl('delete', 'pod', self._name)}",
             )
             return False
-        self._leaving = asyncio.ensure_future(self._see_off(gone, seconds))
+        self._leaving = asyncio.ensure_future(self._wait_until_gone(gone, seconds))
         return True
 
     async def _ask(self, body: dict[str, Any]) -> str:
@@ -74,17 +74,17 @@ class Removal:
                 if error.code == 404:
                     return ""
                 where = f"{self._api.access.context}/{self._namespace}"
-                why = denied(error.code, error.message, "delete", "pods", where).what
+                why = denied(error.code, error.message, "delete", "pods", where).message
                 again = error.code >= 500 or error.code in (401, 429)
                 pause = max(pause, error.wait)
             except ClusterError as error:
-                why, again = error.what, True
+                why, again = error.message, True
             if not again or time.monotonic() + pause > end:
                 return why
             await asyncio.sleep(pause)
             pause = min(5.0, pause * 2)
 
-    async def _see_off(self, gone: asyncio.Event, seconds: float) -> None:
+    async def _wait_until_gone(self, gone: asyncio.Event, seconds: float) -> None:
         """Waits until the pod is gone; tells what keeps one that does not go."""
         started = time.monotonic()
         try:

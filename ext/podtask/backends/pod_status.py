@@ -18,7 +18,7 @@ from ..diagnosis.model import Diagnosis, one_line
 from ..errors import ClusterError, InputError
 from ..manifest.render import Rendered
 from ..runner.supervisor.log_record import MARK
-from .base import Ending, Glimpse, OnNote, OnPhase
+from .base import OnNote, OnPhase, Snapshot, Termination
 
 EVENTS_AFTER = 1.0  # seconds without a running pod: the quick path asks for no events
 STOP_SECONDS = 3.0  # for the status to say why the pod was told to stop
@@ -79,7 +79,7 @@ class PodStatus:
         """Returns where the pod is."""
         return diagnose(self._pod, self._primary, self._events.seen, self._gone)
 
-    async def ended(self) -> Ending:
+    async def ended(self) -> Termination:
         """Waits until the primary container has ended, the pod is gone, or it can never start."""
         later = asyncio.get_running_loop().call_later(EVENTS_AFTER, self._follow_events)
         started = False
@@ -116,11 +116,11 @@ class PodStatus:
             found = stop(self._pod, self._primary, self._gone)
             left = end - time.monotonic()
             if found is not None or left <= 0:
-                return (found.say, found.do, found.lost) if found else ("", "", False)
+                return (found.message, found.hint, found.lost) if found else ("", "", False)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(changed.wait(), left)
 
-    async def farewell(self) -> None:
+    async def drain_notes(self) -> None:
         """Waits a moment for what is still to be told of sidecars, while their logs are there."""
         if self._mourning:
             await asyncio.wait(self._mourning, timeout=FAREWELL_SECONDS)
@@ -146,7 +146,7 @@ class PodStatus:
                 "Ask for a Role with verb list, resource events.",
             ) from None
 
-    async def glimpse(self) -> Glimpse:
+    async def glimpse(self) -> Snapshot:
         """Returns the events that were seen, and the last lines of all containers but the cell's."""
         status = self._pod.get("status", {})
         listed = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
@@ -160,7 +160,7 @@ class PodStatus:
             f"{each.get('reason', '')}: {one_line(each.get('message'))}" for each in self._events.seen or []
         )
         lines = (line if times == 1 else f"{line} ({times} times)" for line, times in events.items())
-        return Glimpse(tuple(lines), tuple(zip(names, tails, strict=True)))
+        return Snapshot(tuple(lines), tuple(zip(names, tails, strict=True)))
 
     async def logs(self, container: str | None) -> str:
         """Returns a container's log.
@@ -217,16 +217,16 @@ class PodStatus:
         if self._uid:
             self._events.follow(self._uid)
 
-    async def _ending(self, found: Diagnosis, started: bool) -> Ending:
+    async def _ending(self, found: Diagnosis, started: bool) -> Termination:
         # Without a node nobody has connected, so no cell was sent.
         started = started and found.category != "rejected by its node" and self.placed
         verb = "ended before its result was here" if started else "cannot start"
-        say = f"{self._name} {verb}: {found.say}."
+        say = f"{self._name} {verb}: {found.message}."
         lines = await self._last_lines(found.log) if found.log else ""
         lost = found.lost or (found.category == "deleted" and not self.placed)
         # What told it to stop says more than the code that it then ended with.
         code = found.code if found.category == "ended" else None
-        return Ending(say + lines, found.do, code, started, lost)
+        return Termination(say + lines, found.hint, code, started, lost)
 
     def _tell_of_sidecars(self) -> None:
         told = self._mourned
@@ -234,16 +234,16 @@ class PodStatus:
         for name, stuck in stuck_ones.items():
             if stuck.hopeless and (name, stuck.category) not in told:
                 told.add((name, stuck.category))
-                self._on_note(f"{stuck.say}; the cell goes on. {stuck.do}")
+                self._on_note(f"{stuck.message}; the cell goes on. {stuck.hint}")
         for name, say in dead_sidecars(self._pod, self._primary).items():
             if (name, "ended") not in told and name not in stuck_ones and not self._gone:
                 told.add((name, "ended"))
                 # Beside the loop: a log that does not come must not hold up the pod's end.
-                mourning = asyncio.ensure_future(self._mourn(name, say))
+                mourning = asyncio.ensure_future(self._report_dead_sidecar(name, say))
                 self._mourning.add(mourning)
                 mourning.add_done_callback(self._mourning.discard)
 
-    async def _mourn(self, name: str, say: str) -> None:
+    async def _report_dead_sidecar(self, name: str, say: str) -> None:
         self._on_note(f"{say}; the cell goes on.{await self._last_lines(name)}")
 
     async def _last_lines(self, container: str) -> str:

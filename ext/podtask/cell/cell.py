@@ -42,8 +42,8 @@ class Cell:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     quiet: bool = False
-    settled: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    possible: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    set_before: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    maybe_set_before: Mapping[str, frozenset[str]] = field(default_factory=dict)
     dotted: tuple[str, ...] = ()
     timed: bool = False
     flags: int = 0
@@ -91,8 +91,8 @@ class Cell:
             reads,
             writes,
             _is_quiet(text),
-            flow.settled,
-            flow.possible,
+            flow.set_before,
+            flow.maybe_set_before,
             dotted(tree),
             timed,
             flags,
@@ -100,7 +100,7 @@ class Cell:
 
     def may_set(self, name: str, root: str) -> bool:
         """Whether the cell may have set a name wherever it reads it, or another that needs it."""
-        return name in self.writes and name in self.possible.get(root, self.writes)
+        return name in self.writes and name in self.maybe_set_before.get(root, self.writes)
 
     def line_of(self, name: str) -> int | None:
         """Returns the first line that has a name."""

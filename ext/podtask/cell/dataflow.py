@@ -24,8 +24,8 @@ class Flow:
     def __init__(self) -> None:
         self.reads: set[str] = set()
         self.writes: set[str] = set()
-        self.settled: dict[str, frozenset[str]] = {}
-        self.possible: dict[str, frozenset[str]] = {}
+        self.set_before: dict[str, frozenset[str]] = {}
+        self.maybe_set_before: dict[str, frozenset[str]] = {}
         self._set: set[str] = set()
         self._bound: set[str] = set()  # on some way at least
         self._gone = False  # nothing comes here: the way has left by ``raise``, ``break``, ...
@@ -120,7 +120,11 @@ class Flow:
         body.run(node.body)
         self._note(
             body.reads,
-            {name for name in body.reads & body.possible.keys() if name not in body.possible[name]},
+            {
+                name
+                for name in body.reads & body.maybe_set_before.keys()
+                if name not in body.maybe_set_before[name]
+            },
         )
         for inner in scopes(node.body):  # do not see the names of the class's body
             self._note(names(inner)[0], set())
@@ -196,9 +200,11 @@ class Flow:
         fresh = used - self._set
         self.reads |= fresh
         for name in fresh:
-            self.settled[name] = self.settled.get(name, frozenset(self._set)) & self._set
+            self.set_before[name] = self.set_before.get(name, frozenset(self._set)) & self._set
         for name in fresh & at_once:
-            self.possible[name] = self.possible.get(name, frozenset(self._bound)) & self._bound
+            self.maybe_set_before[name] = (
+                self.maybe_set_before.get(name, frozenset(self._bound)) & self._bound
+            )
 
 
 def _opens(context: ast.expr) -> bool:

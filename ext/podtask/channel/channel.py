@@ -15,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..backends.base import ByteStream, Placement
+from ..backends.base import Backend, ByteStream
 from ..errors import TaskError
 from ..runner import protocol
 from ..runner.bundle import runner_program
-from .handshake import Greeting, who
-from .job import Job, Verdict, frames
+from .handshake import Handshake, who
+from .job import Job, RunnerResult, frames
 from .log_record import read
 
 PING_SECONDS = 15
@@ -65,7 +65,7 @@ class Channel:
 
     def __init__(
         self,
-        placement: Placement,
+        placement: Backend,
         key: str,
         job_for: Callable[[str], Job] | None,
         on_frame: Callable[[protocol.Frame], None],
@@ -74,12 +74,12 @@ class Channel:
         self.python = ""
         self._placement = placement
         self._key = bytes.fromhex(key)
-        self._greeting = Greeting(self._key)
+        self._greeting = Handshake(self._key)
         self._job_for = job_for
         self._on_frame = on_frame
         self._job: Job | None = None
         self._last = 0
-        self._verdict: Verdict | None = None
+        self._verdict: RunnerResult | None = None
         self._received = 0  # bytes of the values
         self._digest = hashlib.sha256()
         self._sha256 = ""
@@ -95,7 +95,7 @@ class Channel:
         """Whether the runner is heard, and its cell has not ended: what comes then may take long."""
         return self._link is not None and self._verdict is None
 
-    async def run(self) -> Verdict:
+    async def run(self) -> RunnerResult:
         """Returns when the verdict and all values are here and the runner knows it."""
         while True:
             link = await self._placement.connect(self._greet)
@@ -112,7 +112,7 @@ class Channel:
                 self._link = None
                 await link.stream.close()
 
-    def last(self, log: bytes) -> Verdict | None:
+    def last(self, log: bytes) -> RunnerResult | None:
         """Gives out what was not seen yet of the record in a log; returns its verdict.
 
         Raises:
@@ -122,7 +122,7 @@ class Channel:
         if record is None:
             return None  # somebody has taken the result, or there never was one
         for frame in record.frames:
-            if frame.kind == protocol.ASK or (frame.seq <= self._last and self._last):
+            if frame.kind == protocol.INPUT_REQUEST or (frame.seq <= self._last and self._last):
                 continue  # nobody waits for an answer any more
             self._last = max(self._last, frame.seq)
             self._on_frame(frame)
@@ -147,7 +147,7 @@ class Channel:
         if self._interrupts:
             await link.stream.send(protocol.encode(protocol.INTERRUPT, {"n": self._interrupts}))
         if self._answer:
-            await link.stream.send(protocol.encode(protocol.REPLY, self._answer))
+            await link.stream.send(protocol.encode(protocol.INPUT_REPLY, self._answer))
 
     # -- greeting ---------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class Channel:
 
     # -- conversation -----------------------------------------------------------------------------
 
-    async def _converse(self, link: _Link) -> Verdict:
+    async def _converse(self, link: _Link) -> RunnerResult:
         now = asyncio.get_running_loop().time
         link.heard = now()
         decoder = protocol.Decoder()
@@ -237,10 +237,10 @@ class Channel:
                 await link.stream.close()
                 return
 
-    async def _take(self, link: _Link, frame: protocol.Frame) -> Verdict | None:
-        if frame.kind == protocol.FAIL:
+    async def _take(self, link: _Link, frame: protocol.Frame) -> RunnerResult | None:
+        if frame.kind == protocol.ERROR:
             raise TaskError(f"The runner gave up: {frame.meta.get('text')}", "Please report this.")
-        if frame.kind == protocol.BYE:
+        if frame.kind == protocol.CLOSE:
             self._part(frame.meta)
         elif frame.kind == protocol.BLOB and self._verdict is not None:
             if frame.meta["offset"] == self._received:
@@ -251,11 +251,11 @@ class Channel:
             return await self._release(link)
         elif frame.kind in protocol.SPOOLED and frame.seq > self._last:
             self._last = frame.seq
-            if frame.kind == protocol.ASK:
+            if frame.kind == protocol.INPUT_REQUEST:
                 self._asked = frame.seq
-            if frame.kind == protocol.END:
+            if frame.kind == protocol.RESULT:
                 sizes = frame.meta["sizes"] if frame.meta["size"] else []
-                self._verdict = Verdict(frame.meta, [bytearray(size) for size in sizes])
+                self._verdict = RunnerResult(frame.meta, [bytearray(size) for size in sizes])
                 if frame.meta["size"] > len(frame.data):
                     self._on_frame(frame)
                     await self._fetch(link)
@@ -265,7 +265,7 @@ class Channel:
                 self._digest.update(frame.data)
                 self._sha256 = frame.meta.get("sha256", "")
                 return await self._release(link)
-            if frame.kind != protocol.ASK or frame.seq > self._answered:
+            if frame.kind != protocol.INPUT_REQUEST or frame.seq > self._answered:
                 self._on_frame(frame)
         return None
 
@@ -284,7 +284,7 @@ class Channel:
         meta = {"blob": "results", "offset": self._received}
         await link.stream.send(protocol.encode(protocol.FETCH, meta))
 
-    async def _release(self, link: _Link) -> Verdict | None:
+    async def _release(self, link: _Link) -> RunnerResult | None:
         """Tells the runner that it may go, once everything is here and right."""
         verdict = self._verdict
         assert verdict is not None

@@ -19,12 +19,12 @@ GREETING_SECONDS = 10
 LONGEST = 4096
 
 
-class Refused(ConnectionError):
+class NotOurRunner(ConnectionError):
     """What answers at the runner's port does not know the task's key."""
 
 
 @dataclass(frozen=True)
-class Heard:
+class RunnerHello:
     """A runner that has shown that it knows the key.
 
     Args:
@@ -40,7 +40,7 @@ class Heard:
     rest: bytes
 
 
-class Greeting:
+class Handshake:
     """The client's side.
 
     Args:
@@ -50,7 +50,7 @@ class Greeting:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    async def hear(self, stream: ByteStream) -> Heard:
+    async def hear(self, stream: ByteStream) -> RunnerHello:
         """Sends a nonce, and checks the answer.
 
         Raises:
@@ -64,10 +64,10 @@ class Greeting:
         about = " ".join(words[:3])
         expected = self._prove("runner", nonce, about)
         if len(words) != 4 or not hmac.compare_digest(words[3].encode(), expected.encode()):
-            raise Refused("what answers at the runner's port does not know the task's key")
-        return Heard(words[1], words[2] == "1", (nonce, about), rest)
+            raise NotOurRunner("what answers at the runner's port does not know the task's key")
+        return RunnerHello(words[1], words[2] == "1", (nonce, about), rest)
 
-    def answer(self, heard: Heard, program: bytes) -> bytes:
+    def answer(self, heard: RunnerHello, program: bytes) -> bytes:
         """Returns our line, whose proof covers the program, and the program."""
         proof = self._prove("client", *heard.about, hashlib.sha256(program).hexdigest())
         return f"{proof} {len(program)}\n".encode() + program
@@ -84,7 +84,7 @@ async def _line(stream: ByteStream) -> tuple[str, bytes]:
             raise ConnectionResetError("the connection ended in the greeting")
         data += part
         if len(data) > LONGEST:
-            raise Refused("what answers at the runner's port is no runner")
+            raise NotOurRunner("what answers at the runner's port is no runner")
     line, rest = data.split(b"\n", 1)
     return line.decode("ascii", "replace"), rest
 

@@ -36,7 +36,7 @@ def frames(job: Job, offset: int) -> Iterator[bytes]:
 
 
 @dataclass
-class Verdict:
+class RunnerResult:
     """The end of a task: the meta of its end frame, and the pickled values in their parts.
 
     Args:

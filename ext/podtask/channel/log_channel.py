@@ -17,7 +17,7 @@ from ..errors import ClusterError, TaskError
 from ..runner import protocol
 from ..runner.supervisor.batch_log import MARK, PROOF
 from ..runner.supervisor.log_record import MARK as RECORD
-from .job import Verdict
+from .job import RunnerResult
 from .log_record import read
 
 LINE = re.compile(rb"%s (\d+) (\d+)/(\d+) ([0-9a-f]+) (\S+)" % MARK.encode())
@@ -33,7 +33,7 @@ class Log(Protocol):
         """Returns all that is there."""
 
 
-class Readout:
+class LogChannel:
     """Takes frames and verdict from a log.
 
     Args:
@@ -54,7 +54,7 @@ class Readout:
         self._last = 0
         self._parts: list[bytes] = []  # of the frame that is under way
 
-    async def run(self) -> Verdict:
+    async def run(self) -> RunnerResult:
         """Returns when the log has the verdict."""
         while True:
             recorded = False
@@ -71,7 +71,7 @@ class Readout:
                 if verdict is not None:
                     return verdict
 
-    def last(self, log: bytes) -> Verdict | None:
+    def last(self, log: bytes) -> RunnerResult | None:
         """Gives out what of a whole log was not seen yet; returns its verdict, None for none.
 
         Raises:
@@ -122,5 +122,5 @@ class Readout:
             lost = {"from": self._last + 1, "to": frame.seq - 1}
             self._on_frame(protocol.Frame(protocol.GAP, frame.seq - 1, lost, b""))
         self._last = frame.seq
-        if frame.kind not in (protocol.ASK, protocol.GAP):
+        if frame.kind not in (protocol.INPUT_REQUEST, protocol.GAP):
             self._on_frame(frame)

@@ -16,7 +16,7 @@ from typing import Any
 from ..config.quantities import byte_size
 from ..errors import TaskError
 from ..runner import protocol
-from .job import Verdict
+from .job import RunnerResult
 
 LINE = re.compile(rb"^podtask-record (\d+)/(\d+) ([0-9a-f]{8}) (.+)$", re.MULTILINE)
 MOST = 128 << 20  # bytes of what is unpacked: the log may be anybody's
@@ -33,7 +33,7 @@ class Record:
     """
 
     frames: list[protocol.Frame]
-    verdict: Verdict
+    verdict: RunnerResult
 
 
 def read(log: bytes, key: bytes) -> Record | None:
@@ -86,7 +86,7 @@ def _unpacked(data: bytes) -> bytes:
     return found
 
 
-def _verdict(data: bytes, whole: bool) -> Verdict:
+def _verdict(data: bytes, whole: bool) -> RunnerResult:
     end, *blobs = protocol.Decoder().feed(data)
     meta = end.meta
     if not whole:
@@ -95,8 +95,8 @@ def _verdict(data: bytes, whole: bool) -> Verdict:
             *meta.get("kept", []),
             *({**item, "why": f"{byte_size(item['size'])}, {NOT_LOGGED}"} for item in lost),
         ]
-        return Verdict({**meta, "packed": [], "kept": kept, "size": 0}, [])
-    verdict = Verdict(meta, [bytearray(size) for size in meta["sizes"]] if meta["size"] else [])
+        return RunnerResult({**meta, "packed": [], "kept": kept, "size": 0}, [])
+    verdict = RunnerResult(meta, [bytearray(size) for size in meta["sizes"]] if meta["size"] else [])
     verdict.put(0, end.data)
     for blob in blobs:
         verdict.put(int(blob.meta["offset"]), blob.data)

@@ -74,7 +74,7 @@ class Login:
                     (found, refused), lambda: found.headers() == refused.headers(), LOGIN_SECONDS
                 )
             except PodtaskError as error:
-                self._trouble, same = error.what, True
+                self._trouble, same = error.message, True
             except Exception as error:  # noqa: BLE001 -- told by who was refused
                 self._trouble, same = said(error), True
             self._renewed = time.monotonic()

@@ -165,7 +165,7 @@ class Api:
         try:
             headers = await self._login.headers()
         except ClusterError as error:  # as good as expired: others may be there later
-            raise ApiError(401, {"message": error.what}) from error
+            raise ApiError(401, {"message": error.message}) from error
         try:
             return await self._session.ws_connect(
                 URL(access.host + path, encoded=True),

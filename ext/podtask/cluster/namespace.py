@@ -18,7 +18,7 @@ def dry_run(pod: dict[str, Any], context: str | None, namespace: str | None) -> 
     return loop().start(asked_dry_run(pod, context, namespace)).result()
 
 
-async def place(context: str | None, namespace: str | None) -> tuple[Api, str, str]:
+async def open_namespace(context: str | None, namespace: str | None) -> tuple[Api, str, str]:
     """Returns the session, the namespace, and both in words; from the background loop.
 
     Raises:
@@ -53,7 +53,7 @@ async def delete_pod(api: Api, namespace: str, name: str, force: bool = False) -
 
 async def asked_dry_run(pod: dict[str, Any], context: str | None, namespace: str | None) -> dict[str, Any]:
     """Does what :func:`dry_run` does; from the background loop."""
-    api, namespace, _ = await place(context, namespace)
+    api, namespace, _ = await open_namespace(context, namespace)
     path = f"/api/v1/namespaces/{namespace}/pods"
     try:
         return await api.request("POST", path, pod, fieldValidation="Strict", dryRun="All")

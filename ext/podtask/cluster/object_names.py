@@ -12,7 +12,7 @@ from ..errors import PodtaskError
 from ..event_loop import loop
 from .client import Api, ApiError
 from .credentials import contexts
-from .namespace import place
+from .namespace import open_namespace
 
 PATHS = {
     "namespace": "/api/v1/namespaces",
@@ -77,7 +77,7 @@ async def _ask(key: Key, read: Read | None) -> None:
         if kind == "context":
             _known[key] = await asyncio.to_thread(contexts)
             return
-        api, namespace, _ = await place(context, namespace)
+        api, namespace, _ = await open_namespace(context, namespace)
         if read is not None:
             _known[key] = await read(api, namespace)
             return

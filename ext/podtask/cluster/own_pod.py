@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ClusterError
 from .client import ApiError
 from .credentials import NO_CONTEXT
-from .namespace import place
+from .namespace import open_namespace
 
 
 async def notebook_pod(context: str | None, namespace: str | None) -> dict[str, Any] | None:
@@ -23,7 +23,7 @@ async def notebook_pod(context: str | None, namespace: str | None) -> dict[str, 
     Raises:
         PodtaskError: there is no cluster, or its credentials cannot be had.
     """
-    api, namespace, _ = await place(context, namespace)
+    api, namespace, _ = await open_namespace(context, namespace)
     name = os.environ.get("HOSTNAME", "")
     if api.access.context != NO_CONTEXT or namespace != api.access.namespace or not name:
         return None

@@ -16,7 +16,7 @@ TASK_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 VARIABLE = re.compile("[ -<>-~]+")
 
 
-def yes(given: Any) -> bool:
+def parse_bool(given: Any) -> bool:
     """Returns a truth from one, or from the words for it.
 
     Raises:
@@ -68,7 +68,7 @@ def variable(given: Any) -> str:
     return str(given)
 
 
-def texts(given: Any) -> tuple[str, ...]:
+def parse_strings(given: Any) -> tuple[str, ...]:
     """Returns one text, or several.
 
     Raises:
@@ -88,7 +88,7 @@ def lines(given: Any) -> tuple[str, ...]:
         InputError: it is nothing of the kind, or a file cannot be read.
     """
     found: list[str] = []
-    for each in texts(given):
+    for each in parse_strings(given):
         if not each.endswith(".txt"):
             found.append(each)
             continue

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError, nearest
-from .option_types import lines, one_of, task_name, texts, variable, yes
+from .option_types import lines, one_of, parse_bool, parse_strings, task_name, variable
 from .quantities import quantity
 
 DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
@@ -153,15 +153,15 @@ class RunOptions:
         (),
         "--pip",
         "install this when the cell starts, beside what the image has",
-        texts,
+        parse_strings,
         "SPEC",
         many=True,
     )
     index_url: str | None = option(None, "--index-url", "package index for --pip", str, "URL", hidden=True)
     extra_index_url: tuple[str, ...] = option(
-        (), "--extra-index-url", "one more index for --pip", texts, "URL", many=True, hidden=True
+        (), "--extra-index-url", "one more index for --pip", parse_strings, "URL", many=True, hidden=True
     )
-    pre: bool = option(False, "--pre", "--pip may take pre-releases", yes, flag=True)
+    pre: bool = option(False, "--pre", "--pip may take pre-releases", parse_bool, flag=True)
     constraint: tuple[str, ...] = option(
         (),
         "--constraint",
@@ -186,7 +186,9 @@ class RunOptions:
         "replace|keep",
     )
     queue: str | None = option(None, "--queue", "Kueue's queue to wait in", str, "NAME")
-    restricted: bool = option(False, "--restricted", "fulfil Pod Security 'restricted'", yes, flag=True)
+    restricted: bool = option(
+        False, "--restricted", "fulfil Pod Security 'restricted'", parse_bool, flag=True
+    )
     namespace: str | None = option(None, "-n --namespace", "namespace of the pod", label, "NAME")
     context: str | None = option(None, "--context", "context of the kubeconfig", str, "NAME")
     channel: str = option(
@@ -236,18 +238,18 @@ class RunOptions:
         False,
         "--no-log-result",
         "leave no values in the pod's log when nobody came for them",
-        yes,
+        parse_bool,
         flag=True,
     )
     grace: float = option(10.0, "--grace", "time to clean up between stop and kill (10s)", seconds, "TIME")
     detach: bool = option(
-        False, "-d --detach", "return a handle at once; output goes on coming", yes, flag=True
+        False, "-d --detach", "return a handle at once; output goes on coming", parse_bool, flag=True
     )
     name: str | None = option(
         None, "--as", "name of the task, and of the variable with its handle", task_name, "NAME"
     )
-    local: bool = option(False, "--local", "run on this machine, without a cluster", yes, flag=True)
-    dry_run: bool = option(False, "--dry-run", "print the pod's YAML, run nothing", yes, flag=True)
+    local: bool = option(False, "--local", "run on this machine, without a cluster", parse_bool, flag=True)
+    dry_run: bool = option(False, "--dry-run", "print the pod's YAML, run nothing", parse_bool, flag=True)
 
     @classmethod
     def of(cls, **given: Any) -> RunOptions:
@@ -269,10 +271,10 @@ class RunOptions:
                 values[name] = known[name].metadata["take"](value)
             except InputError as error:
                 flag = known[name].metadata["flags"][-1]
-                raise InputError(f"{flag}: {error.what}", error.do) from None
+                raise InputError(f"{flag}: {error.message}", error.hint) from None
         return cls(**values)
 
-    def changed(self, **options: Any) -> RunOptions:
+    def replace(self, **options: Any) -> RunOptions:
         """Returns the same options but for those given.
 
         Raises:

@@ -116,4 +116,4 @@ def _check(name: str, setting: Setting) -> None:
     try:
         RunOptions.of(**{name: setting.value})
     except InputError as error:
-        raise InputError(f"{setting.origin}: {error.what}", error.do) from None
+        raise InputError(f"{setting.origin}: {error.message}", error.hint) from None

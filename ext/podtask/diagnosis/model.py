@@ -19,8 +19,8 @@ class Diagnosis:
 
     Args:
         phase: Kubernetes' word, or the reason of what holds it up.
-        say: a sentence that says more; may be empty.
-        do: what to change; empty where there is nothing to do.
+        message: a sentence that says more; may be empty.
+        hint: what to change; empty where there is nothing to do.
         category: of the cause, a few words; empty where nothing is wrong.
         field: of the pod template, which to change; empty where none helps.
         limit: seconds after which it is given up; None: waiting may help.
@@ -30,8 +30,8 @@ class Diagnosis:
     """
 
     phase: str
-    say: str = ""
-    do: str = ""
+    message: str = ""
+    hint: str = ""
     category: str = ""
     field: str = ""
     limit: float | None = None
@@ -53,8 +53,8 @@ class Diagnosis:
     def line(self) -> str:
         """All of it in one line, but for the phase."""
         if not self.category or self.ended:
-            return self.say
-        say = f"{self.say}. {self.do}" if self.do else self.say
+            return self.message
+        say = f"{self.message}. {self.hint}" if self.hint else self.message
         if self.limit == 0:
             return say
         if self.phase == "Running":

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from ..backends.base import Glimpse
+from ..backends.base import Snapshot
 from ..frontend import Screen
 from ..lifecycle.task import Task
 from ..template.template import DEFAULT_CONTAINER
@@ -46,9 +46,9 @@ class Details:
         self._task = task
         self._screen = screen
         self._made = 0.0
-        self._shown: tuple[int, Glimpse, bool] | None = None
-        self._glimpse = Glimpse()
-        self._asked: concurrent.futures.Future[Glimpse] | None = None
+        self._shown: tuple[int, Snapshot, bool] | None = None
+        self._glimpse = Snapshot()
+        self._asked: concurrent.futures.Future[Snapshot] | None = None
         self._pause, self._next = GLIMPSE, time.monotonic() + GLIMPSE
 
     def show(self) -> None:
@@ -154,7 +154,7 @@ def unfolded(
     name: str,
     steps: list[Step],
     done: bool,
-    glimpse: Glimpse,
+    glimpse: Snapshot,
     pod: str,
     used: list[tuple[str, str, str, str]],
 ) -> str:

@@ -64,7 +64,7 @@ class Foreground(View):
         if self._asking and self._task.done():
             raise KeyboardInterrupt  # the question is taken back
         if number > 1:
-            self._task.abandon()
+            self._task.cancel_nowait()
             return
         self._task.interrupt()
         if self._asking:

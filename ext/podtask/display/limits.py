@@ -14,7 +14,7 @@ TAIL = 64 << 10  # and of the last ones, when it has ended
 BUNDLE = 8 << 20  # characters of one display
 
 
-class Tally:
+class OutputLimiter:
     """Counts a cell's text; past the head it keeps a tail for the end."""
 
     def __init__(self) -> None:

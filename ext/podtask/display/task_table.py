@@ -10,12 +10,12 @@ from ..errors import InputError
 from ..frontend import screen
 from ..lifecycle.task import Task
 from .foreground import interrupts
-from .view import MARKS, TICK
+from .view import STATUS_ICONS, TICK
 
 MOST_LINES = 40
 
 
-class Rows:
+class ParallelCalls:
     """Starts calls, so many at once, and shows a line for each.
 
     Args:
@@ -72,14 +72,14 @@ class Rows:
     def _stop(self) -> None:
         self._waiting.clear()
         for task in self._tasks:
-            task.abandon()
+            task.cancel_nowait()
 
     def _on_interrupt(self, number: int) -> None:
         self._interrupted = True
         self._waiting.clear()
         for task in self._tasks:
             if not task.done():
-                (task.interrupt if number == 1 else task.abandon)()
+                (task.interrupt if number == 1 else task.cancel_nowait)()
 
     def _show(self) -> None:
         lines = [_line(place, task) for place, task in enumerate(self._tasks)]
@@ -90,7 +90,7 @@ class Rows:
 
 
 def _line(place: int, task: Task) -> str:
-    mark = MARKS.get(task.status, "✗" if task.done() else "○")
+    mark = STATUS_ICONS.get(task.status, "✗" if task.done() else "○")
     if task.done():
         return f"{mark} {place} · {task.name} · {task.status} · {task.seconds:.1f} s"
     return f"{mark} {place} · {task.name} · {task.phase} · {task.phase_seconds:.0f} s"

@@ -16,12 +16,12 @@ from ..lifecycle.task import Task
 from ..lifecycle.updates import Update
 from ..runner import protocol
 from .details import Details
-from .limits import Tally, bounded
+from .limits import OutputLimiter, bounded
 
 TICK = 0.1  # seconds; a blocking get cannot be interrupted on every system
 GATHER = 0.05  # seconds between two writes of a stream, so that a flood is few messages
 LISTED = 6  # values in the closing line
-MARKS = {"Running": "●", "ok": "✓", "error": "✗"}
+STATUS_ICONS = {"Running": "●", "ok": "✓", "error": "✗"}
 
 
 class View:
@@ -38,7 +38,7 @@ class View:
     def __init__(self, task: Task, screen: Screen, called: str = "task") -> None:
         self._called = called
         self._late: list[tuple[dict[str, Any], dict[str, Any], str | None, bool]] = []
-        self._tally = Tally()
+        self._tally = OutputLimiter()
         self.bundle: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._task = task
         self._screen = screen
@@ -100,10 +100,10 @@ class View:
                 self._flush()
             return
         self._flush()
-        if frame.kind == protocol.CLEAR:
-            self._tally = Tally()
+        if frame.kind == protocol.CLEAR_OUTPUT:
+            self._tally = OutputLimiter()
             self._screen.clear(bool(frame.meta["wait"]))
-        elif frame.kind == protocol.ASK:
+        elif frame.kind == protocol.INPUT_REQUEST:
             self._ask(frame.meta)
         elif frame.kind == protocol.STATE and "seconds" in frame.meta:
             names = ", ".join(frame.meta["pip"])
@@ -181,14 +181,14 @@ class View:
         """Shows where the task is, since when."""
         task = self._task
         if task.done():
-            mark = MARKS.get(task.status, "✗")
+            mark = STATUS_ICONS.get(task.status, "✗")
             text = f"{mark} {task.name or 'podtask'} · {task.status} · {task.seconds:.1f} s"
         else:
-            mark = MARKS.get(task.status, "○")
+            mark = STATUS_ICONS.get(task.status, "○")
             phase = task.phase.removesuffix(WAITS)
             text = f"{mark} {task.name or 'podtask'} · {phase} · {task.phase_seconds:.0f} s"
             if phase != task.phase:
-                text += f" · given up in {_left(task.patience)}"
+                text += f" · given up in {_left(task.start_time_left)}"
         self._screen.status(text)
         self._details.show()
 

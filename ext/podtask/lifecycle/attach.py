@@ -5,22 +5,22 @@ from __future__ import annotations
 import linecache
 from collections.abc import Mapping
 
-from ..backends.base import Ending
+from ..backends.base import Termination
 from ..backends.pod import Pod
 from ..channel.channel import Channel
-from ..channel.job import Verdict
-from ..channel.log_channel import Readout
+from ..channel.job import RunnerResult
+from ..channel.log_channel import LogChannel
 from ..config.option_types import task_name
 from ..config.options import RunOptions
 from ..errors import NoStream, TaskError
 from ..manage.lookup import look_up
 from ..manifest.render import is_batch
-from ..pickling.hints import lacks
+from ..pickling.hints import missing_module_hint
 from ..runner import protocol
-from .interfaces import Begun, Ears
+from .interfaces import StartedRunner, TaskListener
 
 
-class Reattached:
+class ExistingRunner:
     """A task is followed on from where its runner is.
 
     Args:
@@ -33,22 +33,22 @@ class Reattached:
     def __init__(self, name: str, options: RunOptions) -> None:
         self.options = options
         self.name = task_name(name)
-        self.packing = 0.0
+        self.pack_seconds = 0.0
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
         """Nothing: it was sent by another kernel."""
         return {}
 
-    def again(self, found: Ending | Verdict | NoStream) -> str:
+    def again(self, found: Termination | RunnerResult | NoStream) -> str:
         """Returns nothing: what would be run again is not here."""
         return ""
 
     def hint(self, error: BaseException) -> str:
         """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
-        return lacks(error) if isinstance(error, ModuleNotFoundError) else ""
+        return missing_module_hint(error) if isinstance(error, ModuleNotFoundError) else ""
 
-    async def begin(self, ears: Ears) -> Begun:
+    async def begin(self, listener: TaskListener) -> StartedRunner:
         """Finds the pod.
 
         Raises:
@@ -56,9 +56,9 @@ class Reattached:
         """
         api, namespace, found, others = await look_up(self.name, self.options)
         key = found.key
-        ears.planned(found.name, found.pod)
+        listener.planned(found.name, found.pod)
         if others:
-            ears.note(
+            listener.note(
                 f"{len(others) + 1} tasks are called {self.name}; this is the newest. "
                 f"Others: {', '.join(others)}"
             )
@@ -68,17 +68,17 @@ class Reattached:
                 f"%podtask logs {found.name} shows its output, %podtask delete {found.name} removes it.",
             )
         self.options = found.options
-        placement = Pod.adopt(api, namespace, found.rendered, ears.on_phase, ears.note)
+        placement = Pod.adopt(api, namespace, found.rendered, listener.on_phase, listener.note)
 
         def on_frame(frame: protocol.Frame) -> None:
             if frame.kind == protocol.STATE and frame.meta.get("source"):
                 _remember(str(frame.meta["filename"]), str(frame.meta["source"]))
-            ears.on_frame(frame)
+            listener.on_frame(frame)
 
         where = f"pod {found.name}, container {found.primary}"
         if is_batch(found.rendered):
-            return Begun(placement, Readout(placement, key, on_frame), where)
-        return Begun(placement, Channel(placement, key, None, on_frame), where)
+            return StartedRunner(placement, LogChannel(placement, key, on_frame), where)
+        return StartedRunner(placement, Channel(placement, key, None, on_frame), where)
 
 
 def _remember(filename: str, source: str) -> None:

@@ -7,17 +7,17 @@ import concurrent.futures
 import time
 from typing import Any
 
-from ..backends.base import CONNECTING, Ending, Placement
+from ..backends.base import CONNECTING, Backend, Termination
 from ..channel.channel import TakenOver
-from ..channel.job import Verdict, step
+from ..channel.job import RunnerResult, step
 from ..diagnosis.model import WAITS
 from ..errors import ClusterError, NoStream, PodtaskError, StartError
 from ..event_loop import Loop, loop
 from ..runner import protocol
-from .interfaces import Begun, Course, Ears, Talk
+from .interfaces import Launcher, RunnerChannel, StartedRunner, TaskListener
 from .outcome import Outcome, decode, lost
-from .overdue import Unheard, overdue
-from .updates import Feed, Update
+from .overdue import ContactLost, overdue
+from .updates import Update, UpdateLog
 from .wait import left, race
 
 UNHEARD_SECONDS = 10
@@ -25,7 +25,7 @@ BEFORE = ("Pending", "Starting")  # phases of a pod whose cell has not begun
 FETCHING = "Fetching"
 
 
-class Pursuit:
+class TaskFollower:
     """Follows one task in the background loop, from when it is made.
 
     Args:
@@ -43,25 +43,25 @@ class Pursuit:
         done: has the outcome when it has ended.
     """
 
-    def __init__(self, course: Course) -> None:
-        self.course = course
-        self.name = course.name
+    def __init__(self, launcher: Launcher) -> None:
+        self.launcher = launcher
+        self.name = launcher.name
         self.status = "Pending"
-        self.phase = "Pending" if course.options.local else CONNECTING
+        self.phase = "Pending" if launcher.options.local else CONNECTING
         self.phase_since = time.monotonic()
-        self.began = self.phase_since - course.packing
+        self.began = self.phase_since - launcher.pack_seconds
         self.steps: list[tuple[str, float]] = [
             ("Packing", self.began),
             (self.phase, self.phase_since),
         ]
         self.ended: float | None = None
-        self.patience = course.options.start_timeout
+        self.start_time_left = launcher.options.start_timeout
         self.where = ""
         self.url = ""
         self.pod: dict[str, Any] = {}
-        self.feed = Feed()
-        self.placement: Placement | None = None
-        self.channel: Talk | None = None
+        self.feed = UpdateLog()
+        self.placement: Backend | None = None
+        self.channel: RunnerChannel | None = None
         self.done: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
         self.cancelled = asyncio.Event()
         self._early = False  # interrupted before there was a channel
@@ -70,7 +70,7 @@ class Pursuit:
 
     async def interrupt(self) -> None:
         """Raises KeyboardInterrupt in the cell; ends a task that has not begun, or cannot be told."""
-        resumed = self.course.resumed
+        resumed = self.launcher.resumed
         if self.channel is None and resumed:
             self._early = True  # another kernel's cell is not deleted for being slow to find
             return
@@ -94,26 +94,28 @@ class Pursuit:
         self.feed.put(Update("done"))
 
     async def _follow(self) -> Outcome:
-        ears = Ears(self._planned, self._on_phase, self._on_frame, self._note)
+        listener = TaskListener(self._planned, self._on_phase, self._on_frame, self._note)
         while True:
-            begun = await self._begin(ears)
+            begun = await self._begin(listener)
             self.placement, self.channel = begun.placement, begun.channel
             self.where, self.url = begun.where, begun.placement.url
             if self._early:
                 await begun.channel.interrupt()  # sent when it is connected
             found = await self._race(begun)
-            if isinstance(found, Verdict):
-                return await asyncio.to_thread(decode, found, self.where, self.course.hint)
+            if isinstance(found, RunnerResult):
+                return await asyncio.to_thread(decode, found, self.where, self.launcher.hint)
             self._note(found)
             self.status = "Pending"
 
-    async def _begin(self, ears: Ears) -> Begun:
+    async def _begin(self, listener: TaskListener) -> StartedRunner:
         """Starts the runner; cancelled or late meanwhile, it waits for no server or login that hangs."""
-        beginning = asyncio.ensure_future(self.course.begin(ears))
+        beginning = asyncio.ensure_future(self.launcher.begin(listener))
         stopping = asyncio.ensure_future(self.cancelled.wait())
         try:
             await asyncio.wait(
-                {beginning, stopping}, timeout=max(0.0, self.patience), return_when=asyncio.FIRST_COMPLETED
+                {beginning, stopping},
+                timeout=max(0.0, self.start_time_left),
+                return_when=asyncio.FIRST_COMPLETED,
             )
         except asyncio.CancelledError:
             beginning.cancel()
@@ -122,38 +124,38 @@ class Pursuit:
             stopping.cancel()
         if beginning.done():
             return beginning.result()
-        self.loop.background(_undo(beginning, self.course.resumed))
+        self.loop.background(_undo(beginning, self.launcher.resumed))
         if not self.cancelled.is_set():
             raise self._late()
         raise KeyboardInterrupt(f"{self.name} was cancelled before its pod was there.")
 
-    async def _race(self, begun: Begun) -> Verdict | str:
+    async def _race(self, begun: StartedRunner) -> RunnerResult | str:
         """Returns the verdict, or why there is another try; what was not taken over is deleted."""
         ours = True
         try:
             found = await race(begun.placement, begun.channel, self.cancelled, self._deadline())
             if found is None:
                 raise KeyboardInterrupt(f"{self.name} was cancelled and its pod deleted.")
-            if isinstance(found, Ending) and found.started:
+            if isinstance(found, Termination) and found.started:
                 ours = False  # until it is read: the log may hold the only copy
                 found, ours = await self._read(begun, found)
-            again = self.course.again(found)
+            again = self.launcher.again(found)
             if again:
                 return again
-            if isinstance(found, Verdict):
+            if isinstance(found, RunnerResult):
                 return found
             raise lost(self.name, found)
         except ClusterError as error:
-            again = self.course.again(error) if isinstance(error, NoStream) else ""
+            again = self.launcher.again(error) if isinstance(error, NoStream) else ""
             if again:
                 return again
             # What has begun may have its result yet; and what another has started is not ours.
-            ours = ours and self.status == "Pending" and not self.course.resumed
+            ours = ours and self.status == "Pending" and not self.launcher.resumed
             raise
-        except (TakenOver, StartError, Unheard, asyncio.CancelledError) as error:
+        except (TakenOver, StartError, ContactLost, asyncio.CancelledError) as error:
             # Somebody else follows it, or will: this kernel ends. And what another has started may
             # well run, and not be reached.
-            ours = isinstance(error, StartError) and not self.course.resumed
+            ours = isinstance(error, StartError) and not self.launcher.resumed
             raise
         finally:
             if ours:
@@ -161,7 +163,9 @@ class Pursuit:
             else:
                 begun.placement.leave()
 
-    async def _read(self, begun: Begun, ending: Ending) -> tuple[Verdict | Ending, bool]:
+    async def _read(
+        self, begun: StartedRunner, ending: Termination
+    ) -> tuple[RunnerResult | Termination, bool]:
         """Returns what the log says of an ended runner, else how that ended; whether it was read.
 
         Raises:
@@ -179,17 +183,17 @@ class Pursuit:
 
     async def _deadline(self) -> None:
         """Raises when the cell has not begun in time, or has not ended long after its timeout."""
-        options = self.course.options
+        options = self.launcher.options
         while self.status == "Pending":
-            if self.patience <= 0:
+            if self.start_time_left <= 0:
                 raise self._late()
-            await asyncio.sleep(pause := min(self.patience, 1.0))
+            await asyncio.sleep(pause := min(self.start_time_left, 1.0))
             if not self.phase.startswith("Gated"):  # in a queue the clock stands still
-                self.patience -= pause
+                self.start_time_left -= pause
         await overdue(self.name, options, lambda: bool(self.channel and self.channel.connected))
 
     def _late(self) -> StartError:
-        seconds, why = self.course.options.start_timeout, self.phase.removesuffix(WAITS)
+        seconds, why = self.launcher.options.start_timeout, self.phase.removesuffix(WAITS)
         return StartError(
             f"{self.name} has not started in {seconds:g} s (--start-timeout): {why}",
             "Raise --start-timeout, or see more with kubectl describe pod.",
@@ -210,7 +214,7 @@ class Pursuit:
         if frame.kind == protocol.STATE:
             self.status = "Running"
             self._on_phase(*step(frame.meta))
-        elif frame.kind == protocol.END:
+        elif frame.kind == protocol.RESULT:
             self._on_phase(FETCHING, "")
             return
         self.feed.put(Update("frame", frame=frame))
@@ -219,7 +223,7 @@ class Pursuit:
         self.feed.put(Update("note", text))
 
 
-async def _undo(beginning: asyncio.Future[Begun], resumed: bool) -> None:
+async def _undo(beginning: asyncio.Future[StartedRunner], resumed: bool) -> None:
     """Deletes what was begun for nobody, when it is there; what was there before stays."""
     try:
         begun = await beginning

@@ -8,8 +8,8 @@ from collections.abc import Generator
 from typing import Any, NoReturn
 
 from ..errors import InputError, TaskTimeout
-from .follow import Pursuit
-from .interfaces import Course
+from .follow import TaskFollower
+from .interfaces import Launcher
 from .outcome import Outcome
 
 
@@ -22,11 +22,11 @@ class TaskFuture(concurrent.futures.Future[Any]):
 
     stays_here = True  # what looks for the part of a value that cannot be sent looks no deeper
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, launcher: Launcher) -> None:
         super().__init__()
         self._called_off = False
-        self._pursuit = Pursuit(course)
-        self._pursuit.done.add_done_callback(self._settle)
+        self._follower = TaskFollower(launcher)
+        self._follower.done.add_done_callback(self._settle)
 
     def _settle(self, done: concurrent.futures.Future[Outcome]) -> None:
         """Tells those who wait for it as for any future: ``as_completed``, say."""
@@ -48,20 +48,20 @@ class TaskFuture(concurrent.futures.Future[Any]):
 
     def __await__(self) -> Generator[Any, None, Any]:
         # Shielded: where the waiting is cancelled, as after a time, the task goes on.
-        yield from asyncio.shield(asyncio.wrap_future(self._pursuit.done)).__await__()
+        yield from asyncio.shield(asyncio.wrap_future(self._follower.done)).__await__()
         return self.result()
 
     def done(self) -> bool:
         """Whether the task has ended."""
-        return self._pursuit.done.done()
+        return self._follower.done.done()
 
     def running(self) -> bool:
         """Whether the cell has begun and not ended."""
-        return self._pursuit.status == "Running"
+        return self._follower.status == "Running"
 
     def cancelled(self) -> bool:
         """Whether it was ended by :meth:`cancel`."""
-        return self._pursuit.status == "cancelled"
+        return self._follower.status == "cancelled"
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Returns what :meth:`result` would raise; waits for the end.
@@ -77,8 +77,8 @@ class TaskFuture(concurrent.futures.Future[Any]):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for the end, at most ``timeout`` seconds; returns whether it has come."""
-        concurrent.futures.wait([self._pursuit.done], timeout)
-        return self._pursuit.done.done()
+        concurrent.futures.wait([self._follower.done], timeout)
+        return self._follower.done.done()
 
     def outcome(self, timeout: float | None = None) -> Outcome:
         """Returns what came of the task, an error of the cell among it; waits for it.
@@ -88,10 +88,10 @@ class TaskFuture(concurrent.futures.Future[Any]):
         """
         if not self.wait(timeout):
             raise TaskTimeout(
-                f"{self._pursuit.name} has not ended in {timeout} s; it goes on.",
+                f"{self._follower.name} has not ended in {timeout} s; it goes on.",
                 "Wait again, or cancel() it.",
             )
-        return self._pursuit.done.result()
+        return self._follower.done.result()
 
     def result(self, timeout: float | None = None) -> Any:
         """Returns the value of the last expression (of a function, what it returned).
@@ -108,11 +108,11 @@ class TaskFuture(concurrent.futures.Future[Any]):
 
     def interrupt(self) -> None:
         """Raises KeyboardInterrupt in the cell; a task that has not begun is deleted."""
-        self._pursuit.loop.start(self._pursuit.interrupt())
+        self._follower.loop.start(self._follower.interrupt())
 
-    def abandon(self) -> None:
+    def cancel_nowait(self) -> None:
         """Ends the task, as :meth:`cancel` does, without waiting."""
-        self._pursuit.loop.asyncio.call_soon_threadsafe(self._pursuit.cancelled.set)
+        self._follower.loop.asyncio.call_soon_threadsafe(self._follower.cancelled.set)
 
     def cancel(self) -> bool:
         """Ends the task and deletes its pod; waits until the API server has taken that.
@@ -121,11 +121,11 @@ class TaskFuture(concurrent.futures.Future[Any]):
             Whether that ended it: not where it had ended before.
         """
         self._called_off = self._called_off or not self.done()
-        self.abandon()
-        self._pursuit.done.exception()
+        self.cancel_nowait()
+        self._follower.done.exception()
         self._delete()
         return self.cancelled()
 
     def _delete(self) -> None:
-        if self._pursuit.placement is not None:
-            self._pursuit.loop.start(self._pursuit.placement.delete()).result()
+        if self._follower.placement is not None:
+            self._follower.loop.start(self._follower.placement.delete()).result()

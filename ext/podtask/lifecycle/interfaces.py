@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..backends.base import Ending, Placement
-from ..channel.job import Verdict
+from ..backends.base import Backend, Termination
+from ..channel.job import RunnerResult
 from ..config.options import RunOptions
 from ..errors import NoStream
 from ..runner import protocol
 
 
 @dataclass(frozen=True)
-class Ears:
+class TaskListener:
     """What is told of a course.
 
     Args:
@@ -31,7 +31,7 @@ class Ears:
 
 
 @dataclass(frozen=True)
-class Begun:
+class StartedRunner:
     """A runner that is followed.
 
     Args:
@@ -40,38 +40,38 @@ class Begun:
         where: in words, for the last line of an error.
     """
 
-    placement: Placement
-    channel: Talk
+    placement: Backend
+    channel: RunnerChannel
     where: str
 
 
-class Course(Protocol):
+class Launcher(Protocol):
     """The way of one task, from the start of its runner or from where that is."""
 
     options: RunOptions
     name: str
     resumed: bool  # its cell may have begun long ago
-    packing: float  # seconds that the inputs took before it set out
+    pack_seconds: float  # seconds that the inputs took before it set out
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
         """What was sent: name -> (type's name, bytes)."""
 
-    async def begin(self, ears: Ears) -> Begun:
+    async def begin(self, listener: TaskListener) -> StartedRunner:
         """Starts, or finds, the runner.
 
         Raises:
             PodtaskError: it cannot be had; says why.
         """
 
-    def again(self, found: Ending | Verdict | NoStream) -> str:
+    def again(self, found: Termination | RunnerResult | NoStream) -> str:
         """Returns why there is another try, as a line for the user; empty where there is none."""
 
     def hint(self, error: BaseException) -> str:
         """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
 
 
-class Talk(Protocol):
+class RunnerChannel(Protocol):
     """What comes of a runner, by a channel or by its log."""
 
     one_way: bool  # nothing can be said to it
@@ -81,10 +81,10 @@ class Talk(Protocol):
     def connected(self) -> bool:
         """Whether its runner is heard, and has not said that the cell has ended."""
 
-    async def run(self) -> Verdict:
+    async def run(self) -> RunnerResult:
         """Returns when the verdict and all values are here."""
 
-    def last(self, log: bytes) -> Verdict | None:
+    def last(self, log: bytes) -> RunnerResult | None:
         """Takes what a whole log has, after the runner's end; returns its verdict, None for none."""
 
     async def interrupt(self) -> None:

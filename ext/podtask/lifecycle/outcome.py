@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..backends.base import Ending
-from ..channel.job import Verdict
+from ..backends.base import Termination
+from ..channel.job import RunnerResult
 from ..errors import StartError, TaskError, TaskTimeout
 from ..manifest.labels import NO_CLIENT, OLD_PYTHON, OTHER_PYTHON
 from ..pickling.exceptions import add_note, rebuild
@@ -22,7 +22,7 @@ SEE_RAW = "; see task.raw"
 
 
 @dataclass(frozen=True)
-class Raw:
+class UndecodedValues:
     """Values that could not be decoded: their bytes, and another try once what lacked is here.
 
     Args:
@@ -85,7 +85,7 @@ class Outcome:
     missing: list[str] = field(default_factory=list)
     seconds: float = 0.0
     usage: dict[str, float] = field(default_factory=dict)
-    raw: Raw | None = None
+    raw: UndecodedValues | None = None
     notes: list[str] = field(default_factory=list)
     has_result: bool = False
     call: str = ""
@@ -97,7 +97,7 @@ class Outcome:
         return _absent(self, *stayed[0]) if stayed and self.error is None else self.error
 
 
-def decode(verdict: Verdict, where: str, hint: Callable[[BaseException], str]) -> Outcome:
+def decode(verdict: RunnerResult, where: str, hint: Callable[[BaseException], str]) -> Outcome:
     """Returns the outcome of a verdict.
 
     Args:
@@ -132,7 +132,7 @@ def decode(verdict: Verdict, where: str, hint: Callable[[BaseException], str]) -
         if item["role"] == "error":
             errors[int(item["name"])] = value
         elif isinstance(value, Undecoded):
-            outcome.raw = Raw(verdict.parts, packed)
+            outcome.raw = UndecodedValues(verdict.parts, packed)
             why = f"cannot be decoded here ({type(value.error).__name__}: {value.error}){SEE_RAW}"
             outcome.kept.append((item["name"] or LAST, item["type"], why))
         elif item["role"] == "result":
@@ -147,7 +147,7 @@ def decode(verdict: Verdict, where: str, hint: Callable[[BaseException], str]) -
     return outcome
 
 
-def lost(name: str, ending: Ending) -> BaseException:
+def lost(name: str, ending: Termination) -> BaseException:
     """Returns the error of a task whose runner ended without a verdict."""
     if ending.code == OLD_PYTHON:
         return StartError(
@@ -160,7 +160,7 @@ def lost(name: str, ending: Ending) -> BaseException:
         )
     if ending.code == NO_CLIENT:
         return TaskError(f"{name} ended because no notebook was connected.", "Run the cell again.")
-    return (TaskError if ending.started else StartError)(ending.say, ending.do)
+    return (TaskError if ending.started else StartError)(ending.message, ending.hint)
 
 
 def _mismatch(root: str, version: str) -> list[str]:

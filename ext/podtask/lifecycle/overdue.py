@@ -13,7 +13,7 @@ LATE_SECONDS = 60.0  # that the runner may be late: it ends the cell at its --ti
 STEP_SECONDS = 1.0
 
 
-class Unheard(TaskTimeout):
+class ContactLost(TaskTimeout):
     """Nothing was heard for so long that the cell must be over; its pod may have the result."""
 
 
@@ -44,7 +44,7 @@ async def overdue(
         else:
             without -= STEP_SECONDS
     if without <= 0:
-        raise Unheard(
+        raise ContactLost(
             f"{name} must be past its --timeout, and is not reached; its pod was left.",
             f"%podtask attach {name} takes its result when the cluster is reached.",
         )

@@ -17,8 +17,8 @@ from ..config.quantities import amount
 from ..errors import InputError, StartError
 from ..manifest.identity import Identity
 from ..manifest.render import render
-from ..pickling.function_call import Invocation
-from ..pickling.hints import lacks, missing_name, of_name
+from ..pickling.function_call import FunctionCall
+from ..pickling.hints import missing_module_hint, missing_name, missing_name_hint
 from ..pickling.inputs import Inputs, pack_inputs, select
 from ..pickling.unpicklable import Unsendable
 from ..runner.bundle import MINOR
@@ -31,7 +31,7 @@ LOCAL_SECONDS = 60.0  # a process on this machine outlives its kernel no longer
 
 
 @dataclass(frozen=True)
-class Work:
+class PreparedCell:
     """A cell with all it needs, packed when it was submitted."""
 
     cell: Cell
@@ -40,7 +40,7 @@ class Work:
     values: dict[str, Any]
     namespace: dict[str, Any]
     began: float = field(default_factory=time.monotonic)  # when it was begun to be made ready
-    call: Invocation | None = None  # what the cell stands for
+    call: FunctionCall | None = None  # what the cell stands for
 
     @functools.cached_property
     def inputs(self) -> Inputs:
@@ -61,10 +61,10 @@ class Work:
             return pack_inputs(self.values, self.namespace, python, cell, limit)
         except InputError as error:
             if self.call is not None:
-                raise self.call.worded(error) from None
+                raise self.call.in_call_terms(error) from None
             line = cell.line_of(error.root) if isinstance(error, Unsendable) else None
             if line is not None:
-                raise InputError(f"Line {line} of the cell: {error.what}", error.do) from None
+                raise InputError(f"Line {line} of the cell: {error.message}", error.hint) from None
             raise
 
     def job_for(self, python: str, name: str, linger: float, note: Callable[[str], None]) -> Job:
@@ -133,19 +133,19 @@ class Work:
     def hint(self, error: BaseException) -> str:
         """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
         if isinstance(error, ModuleNotFoundError):
-            return "" if self.options.local else lacks(error)
+            return "" if self.options.local else missing_module_hint(error)
         name = missing_name(error, self.cell.source)
         if not name:
             return ""
-        return of_name(name, self.namespace, self.values, self.inputs.left_out)
+        return missing_name_hint(name, self.namespace, self.values, self.inputs.left_out)
 
 
 def prepare(
     cell: Cell,
     options: RunOptions,
     namespace: dict[str, Any],
-    call: Invocation | None = None,
-) -> Work:
+    call: FunctionCall | None = None,
+) -> PreparedCell:
     """Packs a cell's inputs and checks everything that can be checked here.
 
     Args:
@@ -176,7 +176,7 @@ def prepare(
             "Put what is long into a variable or a file of the cell.",
         )
     render(template, options, Identity("podtask-check", "", 1), MINOR)
-    work = Work(cell, template, options, values, namespace, began, call)
+    work = PreparedCell(cell, template, options, values, namespace, began, call)
     _ = work.inputs  # packed now: the notebook may change them later
     return work
 
@@ -189,10 +189,10 @@ def with_script(source: str, options: RunOptions, template: PodTemplate) -> RunO
     """
     script = Script.of(source)
     if script.packages:
-        options = options.changed(pip=(*script.packages, *options.pip))
+        options = options.replace(pip=(*script.packages, *options.pip))
     if script.python and not options.image and not options.local:
         image = primary_container(template.to_dict()["spec"], template.primary_container_name).get("image")
         minor = script.minor(MINOR)
         if not image and minor != MINOR:
-            return options.changed(image=f"python:{minor}-slim")
+            return options.replace(image=f"python:{minor}-slim")
     return options

@@ -6,8 +6,8 @@ nobody else knows whether it may run twice.
 
 from __future__ import annotations
 
-from ..backends.base import Ending
-from ..channel.job import Verdict
+from ..backends.base import Termination
+from ..channel.job import RunnerResult
 from ..config.options import RunOptions
 from ..errors import StartError
 from ..manifest.labels import PORT_TAKEN
@@ -27,13 +27,13 @@ class Attempts:
         self._left = options.retries or 0
         self._begun_too = options.retry_on == "lost"
 
-    def next(self, found: Ending | Verdict) -> str:
+    def next(self, found: Termination | RunnerResult) -> str:
         """Returns why there is another try, as a line for the user; empty where there is none.
 
         Raises:
             StartError: every port that was tried is taken.
         """
-        if isinstance(found, Ending) and found.code == PORT_TAKEN:
+        if isinstance(found, Termination) and found.code == PORT_TAKEN:
             self._ports -= 1
             if not self._ports:
                 raise StartError(
@@ -41,8 +41,8 @@ class Attempts:
                     "Look at what the sidecars listen on.",
                 )
             return "The runner's port was taken by another container; trying another one."
-        if isinstance(found, Ending):
-            say, lost, begun = found.say, found.lost, found.started
+        if isinstance(found, Termination):
+            say, lost, begun = found.message, found.lost, found.started
         else:
             say, _, lost = found.stopped
             begun = True

@@ -8,19 +8,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..backends.base import CONNECTING, Ending, Placement
+from ..backends.base import CONNECTING, Backend, Termination
 from ..backends.local import LocalProcess, ignored
 from ..channel.batch import enclosed
 from ..channel.channel import Channel
-from ..channel.job import Job, Verdict
-from ..channel.log_channel import Readout
+from ..channel.job import Job, RunnerResult
+from ..channel.log_channel import LogChannel
 from ..config.options import AUTO, BATCH
 from ..errors import InputError, NameTaken, NoStream
 from ..manifest.identity import Identity, new_identity
 from ..manifest.render import Rendered, render
 from ..runner.bundle import MINOR
-from .interfaces import Begun, Ears
-from .prepare import Work
+from .interfaces import StartedRunner, TaskListener
+from .prepare import PreparedCell
 from .retry import Attempts
 
 ONE_WAY = (
@@ -30,7 +30,7 @@ ONE_WAY = (
 _one_way: set[tuple[str | None, ...]] = set()  # kubeconfigs, contexts and namespaces, of this kernel
 
 
-class Fresh:
+class NewRunner:
     """A cell gets a runner of its own.
 
     Args:
@@ -40,12 +40,12 @@ class Fresh:
 
     resumed = False
 
-    def __init__(self, work: Work, port: int | None = None) -> None:
+    def __init__(self, work: PreparedCell, port: int | None = None) -> None:
         self.options = work.options
         self._work = work
         self._identity = new_identity(port, work.options.name or "", work.namespace)
         self.name = self._identity.name
-        self.packing = time.monotonic() - work.began
+        self.pack_seconds = time.monotonic() - work.began
         self._attempts = Attempts(work.options)
         self._place = (os.environ.get("KUBECONFIG"), work.options.context, work.options.namespace)
 
@@ -59,7 +59,7 @@ class Fresh:
         """What was sent: name -> (type's name, bytes)."""
         return self._work.inputs.sizes
 
-    def again(self, found: Ending | Verdict | NoStream) -> str:
+    def again(self, found: Termination | RunnerResult | NoStream) -> str:
         """Returns why there is another try, as a line for the user; empty where there is none."""
         if isinstance(found, NoStream):
             why = "" if self._batch else ONE_WAY
@@ -74,7 +74,7 @@ class Fresh:
         """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
         return self._work.hint(error)
 
-    async def begin(self, ears: Ears) -> Begun:
+    async def begin(self, listener: TaskListener) -> StartedRunner:
         """Creates the pod, or starts the process.
 
         Raises:
@@ -82,45 +82,45 @@ class Fresh:
         """
         options, identity = self.options, self._identity
         if not options.local:
-            ears.on_phase(CONNECTING, "")
-            identity = await self._arrive(identity, ears)
+            listener.on_phase(CONNECTING, "")
+            identity = await self._arrive(identity, listener)
         rendered = render(self._work.template, options, identity, MINOR)
 
         def job_for(python: str) -> Job:
-            return self._work.job_for(python, identity.name, rendered.linger, ears.note)
+            return self._work.job_for(python, identity.name, rendered.linger, listener.note)
 
         if self._batch:
-            rendered = self._enclosed(rendered, job_for(platform.python_version()), ears)
-        ears.planned(identity.name, rendered.pod)
+            rendered = self._enclosed(rendered, job_for(platform.python_version()), listener)
+        listener.planned(identity.name, rendered.pod)
         for notice in rendered.notices:
-            ears.note(notice)
-        placement: Placement
+            listener.note(notice)
+        placement: Backend
         if options.local:
             left_out = ignored(rendered)
             if left_out:
-                ears.note(f"Runs on this machine: {', '.join(left_out)} of the template ignored.")
-            placement = await LocalProcess.start(rendered, identity, ears.on_phase)
+                listener.note(f"Runs on this machine: {', '.join(left_out)} of the template ignored.")
+            placement = await LocalProcess.start(rendered, identity, listener.on_phase)
             where = "a process on this machine"
         else:
             from ..backends.pod import Pod  # only here: a local run needs no client library
 
             where = f"pod {identity.name}, container {rendered.primary}"
             try:
-                placement = pod = await Pod.create(rendered, options, ears.on_phase, ears.note)
+                placement = pod = await Pod.create(rendered, options, listener.on_phase, listener.note)
             except NameTaken:
                 self._rename()
-                return await self.begin(ears)
+                return await self.begin(listener)
             if self._batch:
-                return Begun(pod, Readout(pod, identity.key, ears.on_frame), where)
-        channel = Channel(placement, identity.key, job_for, ears.on_frame)
-        return Begun(placement, channel, where)
+                return StartedRunner(pod, LogChannel(pod, identity.key, listener.on_frame), where)
+        channel = Channel(placement, identity.key, job_for, listener.on_frame)
+        return StartedRunner(placement, channel, where)
 
-    async def _arrive(self, identity: Identity, ears: Ears) -> Identity:
+    async def _arrive(self, identity: Identity, listener: TaskListener) -> Identity:
         """Has a look at what is there of this notebook; returns the identity with its owner."""
         from ..cluster.own_pod import notebook_pod
         from ..manage.previous_kernels import look
 
-        await look(self.options, identity.notebook, ears.note)
+        await look(self.options, identity.notebook, listener.note)
         # What is detached is to outlive its notebook.
         return (
             identity
@@ -128,7 +128,7 @@ class Fresh:
             else replace(identity, owner=await notebook_pod(self.options.context, self.options.namespace))
         )
 
-    def _enclosed(self, rendered: Rendered, job: Job, ears: Ears) -> Rendered:
+    def _enclosed(self, rendered: Rendered, job: Job, listener: TaskListener) -> Rendered:
         options = self.options
         if options.no_log_result:
             raise InputError(
@@ -136,7 +136,9 @@ class Fresh:
                 "Leave that out, or ask for a Role with pods/portforward or pods/exec (get and create).",
             )
         if options.env or options.index_url or options.extra_index_url:
-            ears.note("What --env has lies in an annotation in batch mode: who may get the pod can read it.")
+            listener.note(
+                "What --env has lies in an annotation in batch mode: who may get the pod can read it."
+            )
         return enclosed(rendered, job)
 
     def _rename(self) -> None:

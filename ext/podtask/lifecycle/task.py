@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
-from ..backends.base import Glimpse
+from ..backends.base import Snapshot
 from ..errors import InputError
 from ..formatting import card
 from ..frontend import stand
 from ..manifest.render import without_key
 from .future import TaskFuture
-from .outcome import Raw
-from .updates import Feed, Update
+from .outcome import UndecodedValues
+from .updates import Update, UpdateLog
 
 LAST_LINES = 20
 
@@ -46,64 +46,64 @@ class Task(TaskFuture):
         """Shows that; in its cell it becomes the new state, and stays the last."""
         again = stand(lambda: {"text/plain": repr(self), "text/html": self._repr_html_()})
         if again is not None and not self.done():
-            soon = self._pursuit.loop.asyncio.call_soon_threadsafe  # who is told must not wait
+            soon = self._follower.loop.asyncio.call_soon_threadsafe  # who is told must not wait
             self.feed.follow(lambda new: soon(again) if new.kind in ("phase", "done") else None)
 
     @property
     def name(self) -> str:
         """Of the pod."""
-        return self._pursuit.name
+        return self._follower.name
 
     @property
     def called(self) -> str:
         """The name given with ``--as``; the pod's without."""
-        return self._pursuit.course.options.name or self.name
+        return self._follower.launcher.options.name or self.name
 
     @property
     def status(self) -> str:
         """Pending, Running, ok, error, ... in the words of Kubernetes and of the runner."""
-        return self._pursuit.status
+        return self._follower.status
 
     @property
     def phase(self) -> str:
         """What the cluster last said of it."""
-        return self._pursuit.phase
+        return self._follower.phase
 
     @property
     def phase_seconds(self) -> float:
         """How long that is so."""
-        return time.monotonic() - self._pursuit.phase_since
+        return time.monotonic() - self._follower.phase_since
 
     @property
-    def patience(self) -> float:
+    def start_time_left(self) -> float:
         """Seconds until it is given up where its pod waits (``--start-timeout``)."""
-        return self._pursuit.patience
+        return self._follower.start_time_left
 
     @property
     def where(self) -> str:
         """Pod and container, in words."""
-        return self._pursuit.where
+        return self._follower.where
 
     @property
     def url(self) -> str:
         """Context, namespace and pod, and the kubectl line that shows it."""
-        return self._pursuit.url
+        return self._follower.url
 
     @property
     def channel(self) -> str:
         """How its runner is reached: port-forward, exec, batch or local; empty before there is one."""
-        placement = self._pursuit.placement
+        placement = self._follower.placement
         return placement.way if placement is not None else ""
 
     @property
-    def feed(self) -> Feed:
+    def feed(self) -> UpdateLog:
         """All that happened to it, for any number of followers."""
-        return self._pursuit.feed
+        return self._follower.feed
 
     @property
     def manifest(self) -> dict[str, Any]:
         """The pod as it was sent, but for the task's key; empty before that."""
-        return without_key(self._pursuit.pod) if self._pursuit.pod else {}
+        return without_key(self._follower.pod) if self._follower.pod else {}
 
     @property
     def usage(self) -> dict[str, float]:
@@ -112,7 +112,7 @@ class Task(TaskFuture):
         "seconds" and "cpu" seconds; bytes of memory at most of its largest "process", and of the
         whole "container", with the files it read.
         """
-        outcome = self._pursuit.done.result() if self.done() else None
+        outcome = self._follower.done.result() if self.done() else None
         return {"seconds": outcome.seconds, **outcome.usage} if outcome and outcome.usage else {}
 
     @functools.cached_property
@@ -125,24 +125,24 @@ class Task(TaskFuture):
     @property
     def seconds(self) -> float:
         """Its age, or how long it took."""
-        return (self._pursuit.ended or time.monotonic()) - self._pursuit.began
+        return (self._follower.ended or time.monotonic()) - self._follower.began
 
     @property
     def local(self) -> bool:
         """Whether it runs on this machine."""
-        return self._pursuit.course.options.local
+        return self._follower.launcher.options.local
 
     @property
     def steps(self) -> list[tuple[str, float, float]]:
         """What the cluster said of it: phase, when that began (seconds of its age), how long it was."""
-        begun = [(text, since - self._pursuit.began) for text, since in self._pursuit.steps]
+        begun = [(text, since - self._follower.began) for text, since in self._follower.steps]
         ends = [*(since for _, since in begun[1:]), self.seconds]
         return [(text, since, max(0.0, end - since)) for (text, since), end in zip(begun, ends, strict=True)]
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
         """What was sent: name -> (type's name, bytes)."""
-        return self._pursuit.course.inputs
+        return self._follower.launcher.inputs
 
     @property
     def values(self) -> dict[str, Any]:
@@ -155,41 +155,41 @@ class Task(TaskFuture):
         return self._failure(self.outcome()) if self.done() else None
 
     @property
-    def raw(self) -> Raw | None:
+    def raw(self) -> UndecodedValues | None:
         """The values that could not be decoded here; ``load()`` tries again."""
         return self.outcome().raw
 
     def add_done_callback(self, call: Callable[[Task], object]) -> None:
         """Calls ``call(task)`` from the background thread when the task has ended."""
-        self._pursuit.done.add_done_callback(lambda _: call(self))
+        self._follower.done.add_done_callback(lambda _: call(self))
 
     def logs(self, container: str | None = None) -> str:
         """Returns the output so far; with a container's name, that container's log in the pod."""
         if container is None:
             return self.feed.text().decode("utf-8", "replace")
-        if self._pursuit.placement is None:
+        if self._follower.placement is None:
             raise InputError("The pod does not exist yet.", "Ask again when it does.")
-        return self._pursuit.loop.start(self._pursuit.placement.logs(container)).result()
+        return self._follower.loop.start(self._follower.placement.logs(container)).result()
 
     def why(self) -> str:
         """Returns in a line where the pod is and what to change; after the end, what came of it."""
-        if self._pursuit.placement is None or self._pursuit.done.done():
+        if self._follower.placement is None or self._follower.done.done():
             return f"{self.status}: {self.error}" if self.error else self.phase
-        return self._pursuit.loop.start(self._pursuit.placement.why()).result()
+        return self._follower.loop.start(self._follower.placement.why()).result()
 
     def events(self) -> list[dict[str, Any]]:
         """Returns the pod's events as the API has them, oldest first."""
-        placement = self._pursuit.placement
-        return self._pursuit.loop.start(placement.events()).result() if placement else []
+        placement = self._follower.placement
+        return self._follower.loop.start(placement.events()).result() if placement else []
 
-    def glimpse(self) -> concurrent.futures.Future[Glimpse] | None:
+    def glimpse(self) -> concurrent.futures.Future[Snapshot] | None:
         """Asks for its events so far and its sidecars' last lines; None before there is a pod."""
-        placement = self._pursuit.placement
-        return self._pursuit.loop.start(placement.glimpse()) if placement else None
+        placement = self._follower.placement
+        return self._follower.loop.start(placement.glimpse()) if placement else None
 
     def delete(self) -> None:
         """Deletes the pod, of a finished task too."""
-        if not self._pursuit.done.done():
+        if not self._follower.done.done():
             self.cancel()
         self._delete()
 
@@ -214,10 +214,10 @@ class Task(TaskFuture):
 
     def reply(self, answer: dict[str, Any]) -> None:
         """Answers a question of the cell: ``{"value": ...}`` or ``{"eof": True}``."""
-        if self._pursuit.channel is not None:
-            self._pursuit.loop.start(self._pursuit.channel.reply(answer)).result()
+        if self._follower.channel is not None:
+            self._follower.loop.start(self._follower.channel.reply(answer)).result()
 
     def answer_soon(self, answer: dict[str, Any]) -> None:
         """Answers as :meth:`reply`, without waiting until that is sent."""
-        if self._pursuit.channel is not None:
-            self._pursuit.loop.start(self._pursuit.channel.reply(answer))
+        if self._follower.channel is not None:
+            self._follower.loop.start(self._follower.channel.reply(answer))

@@ -17,7 +17,7 @@ class Update(NamedTuple):
     frame: protocol.Frame | None = None
 
 
-class Feed:
+class UpdateLog:
     """Keeps what came; of a display that was updated, how it began and the last state alone."""
 
     def __init__(self) -> None:

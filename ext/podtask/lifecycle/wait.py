@@ -8,22 +8,22 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from ..backends.base import Ending, Placement
-from ..channel.job import Verdict
+from ..backends.base import Backend, Termination
+from ..channel.job import RunnerResult
 from ..errors import ClusterError
-from ..event_loop import unheard
-from .interfaces import Talk
+from ..event_loop import ignore_result
+from .interfaces import RunnerChannel
 
 AWAY_SECONDS, AGAIN_SECONDS = 60.0, 1.0
 LAST_WORDS_SECONDS = 2.0  # for frames under way when the status says "ended"
 
 
 async def race(
-    placement: Placement,
-    channel: Talk,
+    placement: Backend,
+    channel: RunnerChannel,
     cancelled: asyncio.Event,
     deadline: Coroutine[Any, Any, None],
-) -> Verdict | Ending | None:
+) -> RunnerResult | Termination | None:
     """Returns the verdict, how the runner ended without one, or None: it was cancelled.
 
     Args:
@@ -49,7 +49,7 @@ async def race(
             await asyncio.wait(loops - {talk}, return_when=asyncio.FIRST_COMPLETED)
         elif talk.done():
             verdict = await _explained(talk.result(), placement)
-            await placement.farewell()
+            await placement.drain_notes()
             return verdict
         if stop.done():
             return None
@@ -60,10 +60,10 @@ async def race(
     finally:
         for each in loops:
             each.cancel()
-            unheard(each)  # the first to end has decided
+            ignore_result(each)  # the first to end has decided
 
 
-async def left(placement: Placement, channel: Talk, cancelled: asyncio.Event) -> Verdict | None:
+async def left(placement: Backend, channel: RunnerChannel, cancelled: asyncio.Event) -> RunnerResult | None:
     """Returns the verdict that a runner has left in its log, as nobody came for it in time.
 
     Args:
@@ -87,7 +87,7 @@ async def left(placement: Placement, channel: Talk, cancelled: asyncio.Event) ->
             return verdict and await _explained(verdict, placement)
 
 
-async def _explained(verdict: Verdict, placement: Placement) -> Verdict:
+async def _explained(verdict: RunnerResult, placement: Backend) -> RunnerResult:
     """Adds who has stopped the pod."""
     if verdict.end["status"] == "terminated":
         verdict.stopped = await placement.stopped()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Session:
+class ShellState:
     """What the magics of one shell share.
 
     Args:
@@ -36,7 +36,7 @@ class Session:
         return self.ran.manifest if self.ran is not None else {}
 
 
-def run(session: Session, line: str) -> None:
+def run(session: ShellState, line: str) -> None:
     """Runs a command.
 
     Raises:
@@ -64,7 +64,7 @@ def usage() -> str:
     return "\n".join([*lines, "Cells run with %%podtask; see %%podtask?"])
 
 
-def use(session: Session, words: list[str]) -> None:
+def use(session: ShellState, words: list[str]) -> None:
     """%podtask use NAME: make a template this session's default; use none ends that."""
     (name,) = _words(words, 1, use)
     from ..api import resolve
@@ -80,7 +80,7 @@ def use(session: Session, words: list[str]) -> None:
     resolve.use(found if hasattr(found, "template") else PodTemplate.of(found))
 
 
-def save(session: Session, words: list[str]) -> None:
+def save(session: ShellState, words: list[str]) -> None:
     """%podtask save NAME [TEMPLATE] [--user] [--force]: keep a template as YAML in the project."""
     flags = {word for word in words if word.startswith("--")}
     plain = [word for word in words if word not in flags]
@@ -101,7 +101,7 @@ def save(session: Session, words: list[str]) -> None:
     print(f"Saved: {path}  (use it with -t {name})")
 
 
-def templates(session: Session, words: list[str]) -> None:
+def templates(session: ShellState, words: list[str]) -> None:
     """%podtask templates: list the templates there are, and where each is from."""
     _words(words, 0, templates)
     from ..api.resolve import IN_CLUSTER
@@ -116,7 +116,7 @@ def templates(session: Session, words: list[str]) -> None:
     print(f"Those of the cluster: -t {IN_CLUSTER}NAME")
 
 
-def config(session: Session, words: list[str]) -> None:
+def config(session: ShellState, words: list[str]) -> None:
     """%podtask config: show each setting, its value and where that came from."""
     _words(words, 0, config)
     from ..api.resolve import default
@@ -136,7 +136,7 @@ def config(session: Session, words: list[str]) -> None:
     _table(rows)
 
 
-def list_tasks(session: Session, words: list[str]) -> None:
+def list_tasks(session: ShellState, words: list[str]) -> None:
     """%podtask list [-n NAMESPACE]: list the tasks there are, with state, age and last line."""
     from IPython.display import display
 
@@ -146,7 +146,7 @@ def list_tasks(session: Session, words: list[str]) -> None:
     display(loop().start(roster(_options(session, words))).result())
 
 
-def attach(session: Session, words: list[str]) -> None:
+def attach(session: ShellState, words: list[str]) -> None:
     """%podtask attach NAME [-n NAMESPACE]: come back to a task: what was missed, then live, then its values."""
     name, rest = _named(words, attach)
     from ..api.attach import attach as attached
@@ -155,7 +155,7 @@ def attach(session: Session, words: list[str]) -> None:
     session.follow(attached(name, namespace=chosen.namespace, context=chosen.context))
 
 
-def logs(session: Session, words: list[str]) -> None:
+def logs(session: ShellState, words: list[str]) -> None:
     """%podtask logs NAME [CONTAINER] [-n NAMESPACE]: print a container's log; the cell's without one."""
     name, rest = _named(words, logs)
     container, rest = (rest[0], rest[1:]) if rest and not rest[0].startswith("-") else (None, rest)
@@ -165,29 +165,29 @@ def logs(session: Session, words: list[str]) -> None:
     print(loop().start(operations.log(name, container, _options(session, rest))).result())
 
 
-def cancel(session: Session, words: list[str]) -> None:
+def cancel(session: ShellState, words: list[str]) -> None:
     """%podtask cancel NAME [-n NAMESPACE]: end a task that runs, and delete its pod."""
     _end(session, words, cancel, "Cancelled", finished=False)
 
 
-def delete(session: Session, words: list[str]) -> None:
+def delete(session: ShellState, words: list[str]) -> None:
     """%podtask delete NAME [--force] [-n NAMESPACE]: delete a task's pod, a finished one's with its result; by force when its node is lost for good."""
     rest = [word for word in words if word != "--force"]
     _end(session, rest, delete, "Deleted", finished=True, force=rest != words)
 
 
-def gc(session: Session, words: list[str]) -> None:
+def gc(session: ShellState, words: list[str]) -> None:
     """%podtask gc [-n NAMESPACE]: delete your finished pods but for those whose result waits."""
     from ..event_loop import loop
     from ..manage import operations
 
-    swept = loop().start(operations.sweep(_options(session, words))).result()
+    swept = loop().start(operations.clean_up(_options(session, words))).result()
     print(f"Deleted: {', '.join(swept.deleted) or 'nothing was left'}")
     if swept.kept:
         print(f"Kept, as their results wait: {', '.join(swept.kept)} (%podtask attach NAME)")
 
 
-def shell(session: Session, words: list[str]) -> None:
+def shell(session: ShellState, words: list[str]) -> None:
     """%podtask shell NAME [-c CONTAINER] [-n NAMESPACE] [-- COMMAND]: run a command beside a task's cell; say how a terminal gets there without one."""
     name, rest = _named(words, shell)
     place = rest.index("--") if "--" in rest else len(rest)
@@ -206,7 +206,7 @@ def shell(session: Session, words: list[str]) -> None:
         print(loop().start(exec.terminal(name, container, options)).result())
 
 
-def why(session: Session, words: list[str]) -> None:
+def why(session: ShellState, words: list[str]) -> None:
     """%podtask why [NAME]: say where a task is and what to change; the last cell's without a name."""
     if len(words) > 1:
         raise UsageError(_usage(why))
@@ -223,7 +223,7 @@ def why(session: Session, words: list[str]) -> None:
         raise UsageError("%podtask why: no cell has run in a pod yet.")
 
 
-def doctor(session: Session, words: list[str]) -> None:
+def doctor(session: ShellState, words: list[str]) -> None:
     """%podtask doctor [OPTIONS]: look at all a cell needs, and run one; options as of %%podtask."""
     from .doctor import examine
 
@@ -231,7 +231,7 @@ def doctor(session: Session, words: list[str]) -> None:
         print(finding, flush=True)
 
 
-def rbac(session: Session, words: list[str]) -> None:
+def rbac(session: ShellState, words: list[str]) -> None:
     """%podtask rbac [-n NAME]: print the least Role that cells need."""
     import yaml
 
@@ -241,7 +241,7 @@ def rbac(session: Session, words: list[str]) -> None:
     print(yaml.safe_dump(role(namespace or "default"), sort_keys=False), end="")
 
 
-def _end(session: Session, words: list[str], command: Callable[..., None], done: str, **how: bool) -> None:
+def _end(session: ShellState, words: list[str], command: Callable[..., None], done: str, **how: bool) -> None:
     name, rest = _named(words, command)
     from ..event_loop import loop
     from ..manage import operations
@@ -255,7 +255,7 @@ def _named(words: list[str], command: Callable[..., None]) -> tuple[str, list[st
     return words[0], words[1:]
 
 
-def _options(session: Session, words: list[str]) -> RunOptions:
+def _options(session: ShellState, words: list[str]) -> RunOptions:
     from ..api.resolve import options
     from .arguments import read
 
@@ -278,7 +278,7 @@ def _table(rows: Sequence[tuple[str, ...]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-COMMANDS: dict[str, Callable[[Session, list[str]], None]] = {
+COMMANDS: dict[str, Callable[[ShellState, list[str]], None]] = {
     "use": use,
     "save": save,
     "templates": templates,

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..api.submit import preview, submit
 from ..cluster.client import ApiError
-from ..cluster.namespace import dry_run, place
+from ..cluster.namespace import dry_run, open_namespace
 from ..cluster.refusals import denied
 from ..config.options import BATCH, EXEC, FORWARD, RunOptions
 from ..errors import ClusterError, PodtaskError
@@ -42,28 +42,28 @@ PROBE = "import sys\nsys.version.split()[0]"
 
 
 @dataclass(frozen=True)
-class Finding:
+class Check:
     """One thing that was looked at.
 
     Args:
-        what: a word or two.
-        say: what was found.
-        do: how to mend it; empty where all is well.
+        title: a word or two.
+        message: what was found.
+        hint: how to fix it; empty where all is well.
         bad: whether cells cannot run as it is.
     """
 
-    what: str
-    say: str
-    do: str = ""
+    title: str
+    message: str
+    hint: str = ""
     bad: bool = False
 
     def __str__(self) -> str:
-        mark = "✗" if self.bad else "!" if self.do else "✓"
-        text = f"{mark} {self.what:<9} {self.say}"
-        return f"{text}\n  {'':<9} → {self.do}" if self.do else text
+        mark = "✗" if self.bad else "!" if self.hint else "✓"
+        text = f"{mark} {self.title:<9} {self.message}"
+        return f"{text}\n  {'':<9} → {self.hint}" if self.hint else text
 
 
-def examine(options: RunOptions) -> Iterator[Finding]:
+def examine(options: RunOptions) -> Iterator[Check]:
     """Yields what is found, as it is; a pod is started at the end and deleted.
 
     Args:
@@ -71,12 +71,12 @@ def examine(options: RunOptions) -> Iterator[Finding]:
     """
     yield _versions()
     if options.local:
-        yield Finding("cluster", "none is used: cells run on this machine (local in the settings)")
+        yield Check("cluster", "none is used: cells run on this machine (local in the settings)")
         return
     try:
         yield loop().start(_cluster(options)).result()
     except PodtaskError as error:
-        yield Finding("cluster", error.what, error.do, bad=True)
+        yield Check("cluster", error.message, error.hint, bad=True)
         return
     rights = loop().start(_rights(options)).result()
     yield rights
@@ -102,21 +102,19 @@ def role(namespace: str) -> dict[str, Any]:
     }
 
 
-def _versions() -> Finding:
+def _versions() -> Check:
     found = {name: importlib.metadata.version(name) for name in LIBRARIES}
     say = ", ".join(
         [f"Python {platform.python_version()}", *(f"{name} {version}" for name, version in found.items())]
     )
     for name, version in BROKEN.items():
         if found[name] == version:
-            return Finding(
-                "versions", say, f"{name} {version} does not work: pip install -U {name}", bad=True
-            )
-    return Finding("versions", say)
+            return Check("versions", say, f"{name} {version} does not work: pip install -U {name}", bad=True)
+    return Check("versions", say)
 
 
-async def _cluster(options: RunOptions) -> Finding:
-    api, _, where = await place(options.context, options.namespace)
+async def _cluster(options: RunOptions) -> Check:
+    api, _, where = await open_namespace(options.context, options.namespace)
     start = time.monotonic()
     try:
         version = (await api.request("GET", "/version"))["gitVersion"]
@@ -125,11 +123,11 @@ async def _cluster(options: RunOptions) -> Finding:
             raise denied(401, error.message, "get", "/version", where) from None
         version = "of unknown version"
     milliseconds = (time.monotonic() - start) * 1000
-    return Finding("cluster", f"{where}, Kubernetes {version}, answers in {milliseconds:.0f} ms")
+    return Check("cluster", f"{where}, Kubernetes {version}, answers in {milliseconds:.0f} ms")
 
 
-async def _rights(options: RunOptions) -> Finding:
-    api, namespace, where = await place(options.context, options.namespace)
+async def _rights(options: RunOptions) -> Check:
+    api, namespace, where = await open_namespace(options.context, options.namespace)
 
     async def lacking(wanted: dict[str, tuple[str, ...]]) -> list[str]:
         return [
@@ -143,19 +141,19 @@ async def _rights(options: RunOptions) -> Finding:
         missing, less = await lacking(NEEDED), await lacking(WISHED)
         closed = {way: await lacking(wanted) for way, wanted in WAYS.items()}
     except (ApiError, ClusterError) as error:
-        return Finding("rights", f"the API server does not tell: {error}", "Try a cell.")
+        return Check("rights", f"the API server does not tell: {error}", "Try a cell.")
     way = next((way for way in WAYS if not closed[way]), FORWARD)
     missing += closed[way]
     do = "Ask for a Role with that; `%podtask rbac` prints the least one."
     if missing:
-        return Finding("rights", f"you may not {', '.join(missing + less)} in {where}", do, bad=True)
+        return Check("rights", f"you may not {', '.join(missing + less)} in {where}", do, bad=True)
     if less:
-        return Finding(
+        return Check(
             "rights",
             f"cells run; why they do not start is said in part: you may not {', '.join(less)} in {where}",
             do,
         )
-    return Finding("rights", f"all that cells need in {where}{INSTEAD.get(way, '')}")
+    return Check("rights", f"all that cells need in {where}{INSTEAD.get(way, '')}")
 
 
 async def _may(api: Any, namespace: str, verb: str, resource: str) -> bool:
@@ -170,19 +168,19 @@ async def _may(api: Any, namespace: str, verb: str, resource: str) -> bool:
     return bool((await api.request("POST", path, review))["status"]["allowed"])
 
 
-def _admitted(options: RunOptions) -> Finding:
+def _admitted(options: RunOptions) -> Check:
     """What the API server says of the pod: quotas, policies, Pod Security."""
     level = loop().start(_level(options)).result()
     try:
         dry_run(preview(options.template, options).pod, options.context, options.namespace)
     except PodtaskError as error:
-        return Finding("pod", f"{' '.join(error.what.split())}{level}", error.do, bad=True)
-    return Finding("pod", f"the API server takes it{level}")
+        return Check("pod", f"{' '.join(error.message.split())}{level}", error.hint, bad=True)
+    return Check("pod", f"the API server takes it{level}")
 
 
 async def _level(options: RunOptions) -> str:
     """Returns the namespace's Pod Security level in words; nothing where it may not be read."""
-    api, namespace, _ = await place(options.context, options.namespace)
+    api, namespace, _ = await open_namespace(options.context, options.namespace)
     try:
         found = await api.request("GET", f"/api/v1/namespaces/{namespace}")
     except (ApiError, ClusterError):
@@ -191,22 +189,22 @@ async def _level(options: RunOptions) -> str:
     return f" (Pod Security of the namespace: {level or 'no level set'})"
 
 
-def _started(options: RunOptions) -> Iterator[Finding]:
+def _started(options: RunOptions) -> Iterator[Check]:
     """Runs a cell: whether the image is to be had, and which Python it has."""
     limit = min(options.start_timeout, START_SECONDS)
-    task = submit(PROBE, options=options.changed(start_timeout=limit))
+    task = submit(PROBE, options=options.replace(start_timeout=limit))
     image = image_of(preview(options.template, options))
     try:
         python = task.result()
     except PodtaskError as error:
-        yield Finding("image", error.what, error.do, bad=True)
+        yield Check("image", error.message, error.hint, bad=True)
         return
-    yield Finding("image", f"{image}: a cell ran in it, {task.seconds:.1f} s from create to value")
+    yield Check("image", f"{image}: a cell ran in it, {task.seconds:.1f} s from create to value")
     minor = ".".join(python.split(".")[:2])
     if minor == MINOR:
-        yield Finding("Python", f"{python} in the image, {platform.python_version()} here")
+        yield Check("Python", f"{python} in the image, {platform.python_version()} here")
         return
-    yield Finding(
+    yield Check(
         "Python",
         f"{python} in the image, {platform.python_version()} here: functions travel as "
         "source, values as plain data",

@@ -10,7 +10,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
 from ..errors import InputError, PodtaskError
 from .arguments import parser, read
-from .commands import Session, run, usage
+from .commands import ShellState, run, usage
 
 if TYPE_CHECKING:  # %load_ext stays cheap: the rest comes with the first cell
     from ..cell.cell import Cell
@@ -26,7 +26,7 @@ class PodtaskMagics(Magics):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._session = Session(shell.user_ns, self._follow)
+        self._session = ShellState(shell.user_ns, self._follow)
 
     @cell_magic
     def podtask(self, line: str, cell: str) -> Preview | Task | None:
@@ -39,10 +39,10 @@ class PodtaskMagics(Magics):
 
             return Preview.of(options, self._session.last, made.source)
         from ..lifecycle.prepare import prepare
-        from ..lifecycle.start import Fresh
+        from ..lifecycle.start import NewRunner
         from ..lifecycle.task import Task
 
-        task = Task(Fresh(prepare(made, options, shell.user_ns)))
+        task = Task(NewRunner(prepare(made, options, shell.user_ns)))
         self._session.ran = shell.user_ns["_task"] = task
         if options.name and options.name.isidentifier():
             shell.user_ns[options.name] = task

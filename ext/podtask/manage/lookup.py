@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..cluster.client import Api, ApiError
-from ..cluster.namespace import place
+from ..cluster.namespace import open_namespace
 from ..cluster.refusals import denied
 from ..config.options import RunOptions
 from ..errors import InputError
@@ -21,7 +21,7 @@ async def look_up(name: str, options: RunOptions) -> tuple[Api, str, Found, list
     Raises:
         PodtaskError: there is none, or it may not be read.
     """
-    api, namespace, where = await place(options.context, options.namespace)
+    api, namespace, where = await open_namespace(options.context, options.namespace)
     path = f"/api/v1/namespaces/{namespace}/pods"
     try:
         listed = await api.request("GET", path, labelSelector=f"{SELECTOR},{NAME_LABEL}={name}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..cluster.client import ApiError
 from ..cluster.logs import log as log_of
-from ..cluster.namespace import delete_pod, place
+from ..cluster.namespace import delete_pod, open_namespace
 from ..cluster.refusals import denied
 from ..config.options import RunOptions
 from ..errors import InputError
@@ -19,7 +19,7 @@ from .task_list import all_tasks
 
 
 @dataclass(frozen=True)
-class Swept:
+class CleanupResult:
     """What was removed, and what was not.
 
     Args:
@@ -74,7 +74,7 @@ async def end(name: str, options: RunOptions, finished: bool, force: bool = Fals
     return found.name
 
 
-async def sweep(options: RunOptions) -> Swept:
+async def clean_up(options: RunOptions) -> CleanupResult:
     """Removes this user's finished pods but for those whose result waits, which have their time.
 
     Raises:
@@ -85,10 +85,10 @@ async def sweep(options: RunOptions) -> Swept:
             "Which tasks are yours is not known: this process has no user's name.",
             "Set USER, here and where tasks are submitted.",
         )
-    api, namespace, where = await place(options.context, options.namespace)
+    api, namespace, where = await open_namespace(options.context, options.namespace)
     now = dt.datetime.now(dt.timezone.utc)
     mine = [each for each in await all_tasks(api, namespace, where) if each.over and each.user == user()]
     kept = [each for each in mine if each.waits and each.idle(now) <= options.keep]
     gone = [each for each in mine if each not in kept]
     await asyncio.gather(*(delete_pod(api, namespace, each.name) for each in gone))
-    return Swept([each.name for each in gone], [each.called for each in kept])
+    return CleanupResult([each.name for each in gone], [each.called for each in kept])

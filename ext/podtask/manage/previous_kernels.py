@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable
 
-from ..cluster.namespace import delete_pod, place
+from ..cluster.namespace import delete_pod, open_namespace
 from ..config.options import RunOptions
 from ..errors import PodtaskError
 from ..event_loop import loop
@@ -30,7 +30,7 @@ async def look(options: RunOptions, notebook: str, note: Callable[[str], None]) 
     Raises:
         PodtaskError: there is no cluster, or its credentials cannot be had.
     """
-    api, namespace, _ = await place(options.context, options.namespace)
+    api, namespace, _ = await open_namespace(options.context, options.namespace)
     once = (asyncio.get_running_loop(), api.access.context, namespace)
     if once not in _looked:
         _looked.add(once)
@@ -38,7 +38,7 @@ async def look(options: RunOptions, notebook: str, note: Callable[[str], None]) 
 
 
 async def _look(options: RunOptions, notebook: str, note: Callable[[str], None]) -> None:
-    api, namespace, where = await place(options.context, options.namespace)
+    api, namespace, where = await open_namespace(options.context, options.namespace)
     try:
         pods = await all_tasks(api, namespace, where)
         for line in news(pods, notebook):

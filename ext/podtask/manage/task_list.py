@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..cluster.client import Api, ApiError
-from ..cluster.namespace import place
+from ..cluster.namespace import open_namespace
 from ..cluster.refusals import denied
 from ..config.options import RunOptions
 from ..errors import ClusterError
@@ -25,7 +25,7 @@ TABLE = "font:12px/1.5 var(--jp-code-font-family,monospace);border-collapse:coll
 
 
 @dataclass(frozen=True)
-class Row:
+class TaskRow:
     """One task.
 
     Args:
@@ -56,7 +56,7 @@ class Row:
         return (self.found.called, self.state, duration(self.age), self.found.name, self.last)
 
 
-class Roster(Sequence[Row]):
+class TaskList(Sequence[TaskRow]):
     """The tasks of a namespace, the newest first.
 
     Args:
@@ -64,14 +64,14 @@ class Roster(Sequence[Row]):
         where: context/namespace.
     """
 
-    def __init__(self, rows: list[Row], where: str) -> None:
+    def __init__(self, rows: list[TaskRow], where: str) -> None:
         self._rows = rows
         self._where = where
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, place: int) -> Row:  # type: ignore[override]  # of slices nobody has need
+    def __getitem__(self, place: int) -> TaskRow:  # type: ignore[override]  # of slices nobody has need
         return self._rows[place]
 
     def __repr__(self) -> str:
@@ -107,25 +107,25 @@ class Roster(Sequence[Row]):
             yield (row.found.user or "-", *row.cells) if self._several else row.cells
 
 
-async def roster(options: RunOptions) -> Roster:
+async def roster(options: RunOptions) -> TaskList:
     """Returns the tasks of a namespace; from the background loop.
 
     Raises:
         PodtaskError: there is no cluster, or pods may not be listed.
     """
-    api, namespace, where = await place(options.context, options.namespace)
+    api, namespace, where = await open_namespace(options.context, options.namespace)
     pods = await all_tasks(api, namespace, where)
     now, few = dt.datetime.now(dt.timezone.utc), asyncio.Semaphore(AT_ONCE)
 
-    async def row(found: Found) -> Row:
+    async def row(found: Found) -> TaskRow:
         async with few:
             last = await _last_line(api, namespace, found)
         state = found.state
         if last.startswith(WAITS) and not found.over:
             state, last = f"{last.removeprefix(WAITS).partition(')')[0]}{WAITING}", ""
-        return Row(found, state, found.age(now), last[-LONGEST:])
+        return TaskRow(found, state, found.age(now), last[-LONGEST:])
 
-    return Roster(list(await asyncio.gather(*map(row, pods))), where)
+    return TaskList(list(await asyncio.gather(*map(row, pods))), where)
 
 
 async def all_tasks(api: Api, namespace: str, where: str) -> list[Found]:

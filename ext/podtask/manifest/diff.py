@@ -11,7 +11,7 @@ LONGEST = 60
 
 
 @dataclass(frozen=True)
-class Mark:
+class Difference:
     """One difference.
 
     Args:
@@ -29,7 +29,7 @@ class Mark:
     there: Any
 
 
-def marks(node: Any, here: Any, there: Any) -> Iterator[Mark]:
+def marks(node: Any, here: Any, there: Any) -> Iterator[Difference]:
     """Yields the differences; items of a list are compared by their names.
 
     Args:
@@ -44,7 +44,7 @@ def marks(node: Any, here: Any, there: Any) -> Iterator[Mark]:
                 yield from _change(key_node, value_node, here[key], there.get(key))
         for key in there:
             if key not in here:
-                yield Mark(node.start_mark.line, False, key, None, there[key])
+                yield Difference(node.start_mark.line, False, key, None, there[key])
     elif isinstance(here, list) and isinstance(there, list):
         named = {item.get("name"): item for item in there if isinstance(item, dict)}
         for item_node, item in zip(node.value, here, strict=True):
@@ -88,11 +88,11 @@ def short(value: Any) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def _change(key_node: Any, value_node: Any, here: Any, there: Any) -> Iterator[Mark]:
+def _change(key_node: Any, value_node: Any, here: Any, there: Any) -> Iterator[Difference]:
     named = isinstance(here, list) and all(isinstance(item, dict) for item in here)
     if type(here) is type(there) and (isinstance(here, dict) or named):
         yield from marks(value_node, here, there)
         return
     line = key_node.start_mark.line
     one_line = value_node.start_mark.line == line == value_node.end_mark.line
-    yield Mark(line, one_line, key_node.value, here, there)
+    yield Difference(line, one_line, key_node.value, here, there)

@@ -21,7 +21,7 @@ ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 
 
 @dataclass(frozen=True)
-class Invocation:
+class FunctionCall:
     """One call of a function.
 
     Args:
@@ -74,10 +74,10 @@ class Invocation:
                 f"{self.name} cannot be called so: {error}.", f"It is {self.name}{_plain(signature)}."
             ) from None
 
-    def worded(self, error: InputError) -> InputError:
+    def in_call_terms(self, error: InputError) -> InputError:
         """Returns an error of what is sent, in the caller's words for that."""
         if not isinstance(error, Unsendable):
-            return InputError(error.what.replace(CALL, f"arguments of {self.name}"), error.do)
+            return InputError(error.message.replace(CALL, f"arguments of {self.name}"), error.hint)
         part = PART.fullmatch(error.found.path)
         path = error.found.path.replace(CALL, f"arguments of {self.name}")
         if part is not None:

@@ -11,7 +11,7 @@ NO_ATTRIBUTE = re.compile(r"module '__main__' has no attribute '(\w+)'$")
 BY_TEXT = re.compile(r"\b(?:globals|locals|vars)\(\)")
 
 
-def lacks(error: ModuleNotFoundError) -> str:
+def missing_module_hint(error: ModuleNotFoundError) -> str:
     """Returns what may mend it that the image lacks a module, in a line."""
     root, inner, _ = (error.name or "").partition(".")
     version = getattr(sys.modules.get(root), "__version__", None)
@@ -51,7 +51,7 @@ def missing_name(error: BaseException, source: str) -> str:
     return found[1] if found else ""
 
 
-def of_name(
+def missing_name_hint(
     name: str, namespace: Container[str], sent: Mapping[str, object], left_out: Mapping[str, str]
 ) -> str:
     """Returns what may mend that a name is missing, in a line; empty where nothing is known.

@@ -25,7 +25,7 @@ from ..runner.worker.changes import MOST as WATCHED
 from .definitions import Source, in_order
 from .ipython_names import is_hidden
 from .local_modules import imported, local_sources, submodules
-from .unpicklable import culprit
+from .unpicklable import find_unpicklable
 
 LIMIT = 256 << 20
 FIXED = (
@@ -155,13 +155,13 @@ def _packed(
                 root = roots.get(name, name)
                 if cell.may_set(name, root):
                     raise _LeftOut(name, f"{type(error).__name__}: {error}"[:200]) from None
-                raise culprit(name, value, namespace, not same, error, root) from None
+                raise find_unpicklable(name, value, namespace, not same, error, root) from None
             steps.append(name)
             sizes[name] = (type(value).__name__, sink.size - before)
             if same:
                 root = roots[name]
                 for new in sorted(
-                    packer.needs - roots.keys() - left.keys() - cell.settled.get(root, frozenset())
+                    packer.needs - roots.keys() - left.keys() - cell.set_before.get(root, frozenset())
                 ):
                     if _may_travel(new, namespace):
                         roots[new] = root

@@ -24,23 +24,23 @@ class Found:
         path: where it is, from the name of a value on.
         kind: the name of its type.
         why: what pickling it raised.
-        do: what to do; empty for the usual.
+        hint: what to do; empty for the usual.
     """
 
     path: str
     kind: str
     why: str
-    do: str = ""
+    hint: str = ""
 
-    def error(self, reader: str, do: str) -> InputError:
+    def error(self, reader: str, hint: str) -> InputError:
         """Returns the error that says so.
 
         Args:
             reader: the function that reads the value; empty where it is the cell.
-            do: the usual thing to do.
+            hint: the usual thing to do.
         """
         via = f", read by {reader}" if reader else ""
-        return InputError(f"{self.path} ({self.kind}{via}) cannot be sent: {self.why}", self.do or do)
+        return InputError(f"{self.path} ({self.kind}{via}) cannot be sent: {self.why}", self.hint or hint)
 
 
 class Unsendable(InputError):
@@ -54,14 +54,14 @@ class Unsendable(InputError):
 
     def __init__(self, found: Found, root: str, reader: str) -> None:
         told = found.error(reader, DO)
-        super().__init__(told.what, told.do)
+        super().__init__(told.message, told.hint)
         self.found, self.root, self.reader = found, root, reader
 
 
 Unsendable.__name__ = "InputError"  # what a notebook shows
 
 
-def culprit(
+def find_unpicklable(
     name: str, value: Any, namespace: dict[str, Any], plain: bool, error: Exception, root: str
 ) -> Unsendable:
     """Returns the error that names what cannot be sent, and where inside the value it is.
@@ -97,7 +97,7 @@ class _Search:
             else:
                 break
         if isinstance(error, InputError):  # of our own: a task's handle
-            return Found(path, type(value).__name__, error.what, error.do)
+            return Found(path, type(value).__name__, error.message, error.hint)
         return Found(path, type(value).__name__, str(error) or type(error).__name__)
 
     def _fails(self, part: Any) -> Exception | None:

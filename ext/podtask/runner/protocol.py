@@ -18,13 +18,13 @@ CLOSED = 117  # exit code of a worker whose cell has closed the pipes to it
 _json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps makes one for each call
 
 # client -> runner
-ATTACH, RUN, FETCH, ACK, INTERRUPT, REPLY, PING = range(1, 8)
+ATTACH, RUN, FETCH, ACK, INTERRUPT, INPUT_REPLY, PING = range(1, 8)
 # both ways
-BLOB, HAVE, BYE = range(16, 19)
+BLOB, HAVE, CLOSE = range(16, 19)
 # runner -> client
-HELLO, PONG, FAIL = range(32, 35)
+HELLO, PONG, ERROR = range(32, 35)
 # runner -> client, spooled
-STATE, STREAM, DISPLAY, CLEAR, ASK, GAP, END = range(64, 71)
+STATE, STREAM, DISPLAY, CLEAR_OUTPUT, INPUT_REQUEST, GAP, RESULT = range(64, 71)
 SPOOLED = range(64, 71)
 
 

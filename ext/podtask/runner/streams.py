@@ -36,7 +36,7 @@ def drain(fd: int) -> Iterator[bytes]:
             return
 
 
-class Shield:
+class InterruptGuard:
     """Holds KeyboardInterrupt back while a frame is under way, so that none is torn or doubled.
 
     Up from the start; the user's code runs while it is ``lifted()``.
@@ -82,7 +82,7 @@ class Shield:
             raise KeyboardInterrupt
 
 
-class Emitter:
+class FrameWriter:
     """The worker's end of the frame pipe; safe over threads and forked children.
 
     Args:
@@ -92,7 +92,7 @@ class Emitter:
         taps: stream name -> read end of its pipe.
     """
 
-    def __init__(self, shield: Shield, events: int, lock: int, taps: Dict[str, int]) -> None:
+    def __init__(self, shield: InterruptGuard, events: int, lock: int, taps: Dict[str, int]) -> None:
         self.shield = shield
         self._events = events
         self._lock = lock
@@ -162,10 +162,10 @@ class Stream(io.TextIOBase):
     encoding = "utf-8"
     errors = "backslashreplace"
 
-    def __init__(self, emitter: Emitter, name: str, fd: int) -> None:
+    def __init__(self, emitter: FrameWriter, name: str, fd: int) -> None:
         super().__init__()
         self.name = f"<{name}>"
-        self.buffer = Raw(self, fd)
+        self.buffer = RawStream(self, fd)
         self._emitter = emitter
         self._name = name
         self._fd = fd
@@ -193,7 +193,7 @@ class Stream(io.TextIOBase):
         return False
 
 
-class Raw(io.RawIOBase):
+class RawStream(io.RawIOBase):
     """``sys.stdout.buffer``: bytes into the same order."""
 
     def __init__(self, stream: Stream, fd: int) -> None:
@@ -219,7 +219,7 @@ class Raw(io.RawIOBase):
 class Flusher:
     """A thread, made at the first unfinished line of a process, that sends such lines on."""
 
-    def __init__(self, emitter: Emitter) -> None:
+    def __init__(self, emitter: FrameWriter) -> None:
         self._emitter = emitter
         self._wanted = threading.Event()
         self._pid = 0
@@ -239,6 +239,6 @@ class Flusher:
             self._emitter.flush()
 
 
-def streams(emitter: Emitter) -> Tuple[Stream, Stream]:
+def streams(emitter: FrameWriter) -> Tuple[Stream, Stream]:
     """Returns ``sys.stdout`` and ``sys.stderr`` for the cell."""
     return Stream(emitter, "stdout", 1), Stream(emitter, "stderr", 2)

@@ -43,7 +43,7 @@ def refuse(found: Iterator[Problem]) -> None:
     also = ", ".join(each.path for each in rest[:SHOWN])
     more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
     raise InputError(
-        f"{first.path} {first.what}", first.do + (f"\nAlso wrong: {also}{more}." if rest else "")
+        f"{first.path} {first.message}", first.hint + (f"\nAlso wrong: {also}{more}." if rest else "")
     )
 
 
@@ -140,7 +140,7 @@ def _quantity(value: Any, path: str) -> Iterator[Problem]:
     try:
         amount(value)
     except InputError as error:
-        yield Problem(path, f": {error.what}", error.do)
+        yield Problem(path, f": {error.message}", error.hint)
 
 
 def _variables(env: list[dict[str, Any]], path: str) -> Iterator[Problem]:
@@ -148,7 +148,7 @@ def _variables(env: list[dict[str, Any]], path: str) -> Iterator[Problem]:
         try:
             variable(entry["name"])
         except InputError as error:
-            yield Problem(f"{path}[{place}].name", f": {error.what}", error.do)
+            yield Problem(f"{path}[{place}].name", f": {error.message}", error.hint)
 
 
 def _ports(ports: list[dict[str, Any]], path: str) -> Iterator[Problem]:

@@ -231,8 +231,8 @@ def test_ipythons_syntax_is_refused(line: str, skip: int) -> None:
     """What the transformation made of a magic is refused with its name and the notebook's line."""
     with pytest.raises(InputError) as caught:
         Cell.of(f"a = 1\n{line}", skip=skip)
-    assert caught.value.what.startswith(f"Line {2 + skip} of the cell uses %")
-    assert caught.value.do
+    assert caught.value.message.startswith(f"Line {2 + skip} of the cell uses %")
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ def test_what_is_no_quantity_is_refused(text: str) -> None:
     """Anything else is an error that quotes it."""
     with pytest.raises(InputError, match="not a quantity") as caught:
         quantity(text)
-    assert repr(text) in caught.value.what
-    assert "8Gi" in caught.value.do
+    assert repr(text) in caught.value.message
+    assert "8Gi" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     """Anything else is an error that quotes it."""
     with pytest.raises(InputError, match="not a duration") as caught:
         seconds(text)
-    assert repr(text) in caught.value.what
+    assert repr(text) in caught.value.message
 
 
 @pytest.mark.parametrize("text", ["0", "0s", "0h0m", 0])
@@ -101,7 +101,7 @@ def test_what_is_no_name_is_refused(given: Any, bad: str) -> None:
     """The one that is wrong is quoted."""
     with pytest.raises(InputError, match="not a Python name") as caught:
         names(given)
-    assert repr(bad) in caught.value.what
+    assert repr(bad) in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_pair_without_name_or_value_is_refused(given: Any) -> None:
     """A text without a name and an equals sign is an error."""
     with pytest.raises(InputError, match="has no value") as caught:
         pairs(given)
-    assert "NAME=VALUE" in caught.value.do
+    assert "NAME=VALUE" in caught.value.hint
 
 
 def test_refused_pair_does_not_show_a_value() -> None:
@@ -152,7 +152,7 @@ def test_what_is_no_namespace_name_is_refused(text: str) -> None:
     """Anything else is an error that quotes it."""
     with pytest.raises(InputError, match="not a namespace's name") as caught:
         label(text)
-    assert repr(text) in caught.value.what
+    assert repr(text) in caught.value.message
 
 
 @pytest.mark.parametrize(("given", "found"), [("1", 1), (8, 8), ("16", 16)])
@@ -166,7 +166,7 @@ def test_what_is_no_count_is_refused(given: Any) -> None:
     """Anything else is an error that quotes it."""
     with pytest.raises(InputError, match="not a whole number above zero") as caught:
         count(given)
-    assert repr(given) in caught.value.what
+    assert repr(given) in caught.value.message
 
 
 def test_options_are_parsed_by_their_rules() -> None:
@@ -205,15 +205,15 @@ def test_unknown_option_suggests_the_nearest(name: str, meant: str) -> None:
     """A misspelt option is named together with the one meant."""
     with pytest.raises(InputError) as caught:
         RunOptions.of(**{name: "1"})
-    assert caught.value.what == f"There is no option {name!r}. Did you mean {meant!r}?"
+    assert caught.value.message == f"There is no option {name!r}. Did you mean {meant!r}?"
 
 
 def test_unknown_option_lists_the_known_ones() -> None:
     """An option that resembles none is answered with the list."""
     with pytest.raises(InputError) as caught:
         RunOptions.of(zzz=1)
-    assert caught.value.what == "There is no option 'zzz'."
-    assert all(field.name in caught.value.do for field in dataclasses.fields(RunOptions))
+    assert caught.value.message == "There is no option 'zzz'."
+    assert all(field.name in caught.value.hint for field in dataclasses.fields(RunOptions))
 
 
 @pytest.mark.parametrize(

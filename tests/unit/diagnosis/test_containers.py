@@ -35,8 +35,8 @@ def test_what_the_kubelet_tries_again_is_waited_for(reason: str, message: str) -
     """A busy runtime, or a path that may yet come, is told and not given up."""
     found = diagnose(waiting(reason, message), "primary")
     assert not found.hopeless
-    assert "container 'primary'" in found.say
-    assert message in found.say
+    assert "container 'primary'" in found.message
+    assert message in found.message
     assert ("subPath" in found.field) == ("subPath" in message)
 
 
@@ -115,9 +115,9 @@ PROGRAMS = {
 def test_missing_program_is_told_for_whose_it_is(pod: dict[str, Any], say: str, do: str) -> None:
     """Only the primary's image has to have a Python; a sidecar's own program is named."""
     found = diagnose(pod, "primary")
-    assert say in found.say
-    assert do in found.do
-    assert ("--image" in found.do) == ("'primary'" in say)
+    assert say in found.message
+    assert do in found.hint
+    assert ("--image" in found.hint) == ("'primary'" in say)
     assert found.limit == 0
 
 

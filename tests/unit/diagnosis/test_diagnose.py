@@ -255,9 +255,9 @@ ENDED: dict[str, tuple[dict[str, Any], str, str, str, int | None]] = {
 
 def check(found: Diagnosis, phase: str, say: str, do: str) -> None:
     assert found.phase == phase
-    assert say in found.say
-    assert do in found.do
-    assert "\n" not in found.say + found.do
+    assert say in found.message
+    assert do in found.hint
+    assert "\n" not in found.message + found.hint
 
 
 @pytest.mark.parametrize(("pod", "phase", "say", "do"), CURABLE.values(), ids=CURABLE)
@@ -266,7 +266,7 @@ def test_state_that_waiting_may_cure(pod: dict[str, Any], phase: str, say: str, 
     found = diagnose(pod, "primary")
     check(found, phase, say, do)
     assert (found.hopeless, found.ended, found.code) == (False, False, None)
-    assert bool(found.say) == bool(say)
+    assert bool(found.message) == bool(say)
 
 
 @pytest.mark.parametrize(("pod", "phase", "say", "do"), HOPELESS.values(), ids=HOPELESS)
@@ -289,11 +289,11 @@ def test_limit_is_named_only_where_there_is_one() -> None:
     """Without a limit of its own, the node's memory was the limit."""
     pod = placed(terminated("OOMKilled", 137), phase="Failed")
     pod["spec"] = {**SPEC, "containers": [{"name": "primary"}]}
-    assert "than the limit of container 'primary'" in diagnose(pod, "primary").say
+    assert "than the limit of container 'primary'" in diagnose(pod, "primary").message
 
 
 def test_long_message_is_cut_at_its_front() -> None:
     """Of a message of any length its end is shown, where the cause stands."""
     found = diagnose(waiting("CreateContainerError", "x" * 5000 + " the cause"), "primary")
-    assert len(found.say) < 400
-    assert found.say.endswith("the cause")
+    assert len(found.message) < 400
+    assert found.message.endswith("the cause")

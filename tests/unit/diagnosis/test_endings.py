@@ -35,7 +35,7 @@ def test_node_that_the_cluster_gives_up_is_an_end() -> None:
     pod = placed(UP, phase="Running", conditions=[*SILENT, GIVEN_UP])
     found = diagnose(pod, "primary")
     assert (found.category, found.ended) == ("node lost", True)
-    assert "its node was lost" in found.say
+    assert "its node was lost" in found.message
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,6 @@ def test_pod_that_its_kubelet_refuses(reason: str, message: str, say: str, do: s
     status = {"phase": "Failed", "reason": reason, "message": f"Pod was rejected: {message}"}
     found = diagnose({"spec": SPEC, "status": status}, "primary")
     assert (found.category, found.phase, found.ended) == ("rejected by its node", reason, True)
-    assert say in found.say
-    assert message in found.say
-    assert do in found.do
+    assert say in found.message
+    assert message in found.message
+    assert do in found.hint

@@ -48,7 +48,7 @@ def test_recorded_state_has_its_category(name: str) -> None:
     found = diagnose(RECORDED[name]["pod"], "primary", RECORDED[name]["events"])
     assert (found.category, found.limit) == (category, limit)
     assert field in found.field
-    assert found.say
+    assert found.message
     assert not found.ended
     assert "\n" not in found.line
 
@@ -60,8 +60,8 @@ def test_recorded_end_has_its_sentence(name: str) -> None:
     found = stop(RECORDED[name]["pod"], "primary")
     assert found is not None
     assert found.category == category
-    assert say in found.say
-    assert found.do
+    assert say in found.message
+    assert found.hint
 
 
 def test_every_recorded_state_is_in_the_table() -> None:

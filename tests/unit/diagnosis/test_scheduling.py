@@ -42,7 +42,7 @@ def advised(*reasons: str) -> Diagnosis:
 def test_reason_has_its_advice(reason: str, category: str, do: str) -> None:
     """One reason is one advice: nothing that would not help beside it."""
     found = advised(reason)
-    assert (found.category, found.do) == (category, do)
+    assert (found.category, found.hint) == (category, do)
 
 
 @pytest.mark.feature("S03")
@@ -52,4 +52,4 @@ def test_nodes_that_differ_are_all_advised_on() -> None:
         "1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }",
         "8 node(s) had untolerated taint {gpu: yes}",
     )
-    assert found.do == f"{WAIT[:-1]}; or: {TAINT}"
+    assert found.hint == f"{WAIT[:-1]}; or: {TAINT}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from podtask.backends.base import Glimpse
+from podtask.backends.base import Snapshot
 from podtask.display.details import amounts, merged, pod_text, unfolded, words
 
 STEPS = [
@@ -34,7 +34,7 @@ def test_html_is_escaped_and_names_the_slowest() -> None:
         "podtask-1",
         list(merged(STEPS)),
         True,
-        Glimpse(("Failed: <b>",), (("side", "a < b"),)),
+        Snapshot(("Failed: <b>",), (("side", "a < b"),)),
         "spec: <x>",
         [("cpu", "1.0 s", "<2>", "–")],
     )

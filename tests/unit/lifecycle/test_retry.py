@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from podtask.backends.base import Ending
-from podtask.channel.job import Verdict
+from podtask.backends.base import Termination
+from podtask.channel.job import RunnerResult
 from podtask.config.options import RunOptions
 from podtask.errors import StartError
 from podtask.lifecycle.retry import PORT_TRIES, Attempts
 from podtask.manifest.labels import PORT_TAKEN
 
-REJECTED = Ending("x cannot start: no room.", started=False, lost=True)
-LOST = Ending("x ended: its node is gone.", started=True, lost=True)
-FAULT = Ending("x cannot start: no such image.", started=False)
-EVICTED = Verdict({"status": "terminated"}, [], ("it was evicted", "", True))
-DELETED = Verdict({"status": "terminated"}, [], ("the pod was deleted", "", False))
-DONE = Verdict({"status": "ok"}, [])
+REJECTED = Termination("x cannot start: no room.", started=False, lost=True)
+LOST = Termination("x ended: its node is gone.", started=True, lost=True)
+FAULT = Termination("x cannot start: no such image.", started=False)
+EVICTED = RunnerResult({"status": "terminated"}, [], ("it was evicted", "", True))
+DELETED = RunnerResult({"status": "terminated"}, [], ("the pod was deleted", "", False))
+DONE = RunnerResult({"status": "ok"}, [])
 
 
 @pytest.mark.feature("S09")
@@ -35,7 +35,9 @@ DONE = Verdict({"status": "ok"}, [])
         ({"retries": 1, "retry_on": "lost"}, DONE, False),
     ],
 )
-def test_what_is_tried_again(options: dict[str, object], found: Ending | Verdict, repeated: bool) -> None:
+def test_what_is_tried_again(
+    options: dict[str, object], found: Termination | RunnerResult, repeated: bool
+) -> None:
     """A lost place, before the cell began or on request; never a fault, a deletion or a result."""
     assert bool(Attempts(RunOptions.of(**options)).next(found)) is repeated
 
@@ -48,6 +50,6 @@ def test_tries_come_to_an_end() -> None:
     assert "retries left: 0" in attempts.next(REJECTED)
     assert attempts.next(REJECTED) == ""
     for _ in range(PORT_TRIES - 1):
-        assert "another one" in attempts.next(Ending("", code=PORT_TAKEN))
+        assert "another one" in attempts.next(Termination("", code=PORT_TAKEN))
     with pytest.raises(StartError, match="takes every port"):
-        attempts.next(Ending("", code=PORT_TAKEN))
+        attempts.next(Termination("", code=PORT_TAKEN))

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from podtask.config.options import RunOptions
 from podtask.errors import TaskTimeout
-from podtask.lifecycle.overdue import LATE_SECONDS, Unheard, overdue
+from podtask.lifecycle.overdue import LATE_SECONDS, ContactLost, overdue
 
 OPTIONS = RunOptions.of(timeout="30s", grace="10s", linger="20s")
 MOST = int(30 + 10 + LATE_SECONDS)
@@ -33,7 +33,7 @@ def test_runner_that_does_not_end_its_cell() -> None:
     """The time with a connection is counted, in steps, and the error says that the pod is gone."""
     seconds, error = steps_until_raised([True])
     assert seconds == MOST
-    assert not isinstance(error, Unheard)
+    assert not isinstance(error, ContactLost)
     assert "The pod was deleted" in str(error)
 
 
@@ -41,5 +41,5 @@ def test_task_that_is_not_reached_is_left() -> None:
     """Time without a connection has a bound of its own; the error names the way back."""
     seconds, error = steps_until_raised([True] * (MOST - 1) + [False])
     assert seconds == 2 * MOST - 1 + 20
-    assert isinstance(error, Unheard)
+    assert isinstance(error, ContactLost)
     assert "%podtask attach podtask-x" in str(error)

@@ -151,9 +151,9 @@ def test_near_miss_of_the_primarys_name_is_an_error(near: str) -> None:
     """A name two edits away is an error that names the containers there are."""
     with pytest.raises(InputError) as caught:
         rendered({"containers": [{"name": "database"}, {"name": near}]})
-    assert "'primary'" in caught.value.what
-    assert f"'database', {near!r}" in caught.value.what
-    assert f"primary_container_name={near!r}" in caught.value.do
+    assert "'primary'" in caught.value.message
+    assert f"'database', {near!r}" in caught.value.message
+    assert f"primary_container_name={near!r}" in caught.value.hint
 
 
 @pytest.mark.feature("A03")

@@ -1,9 +1,9 @@
-"""What may mend an error is said where the notebook has what the pod lacks."""
+"""What may mend an error is said where the notebook has what the pod missing_module_hint."""
 
 from __future__ import annotations
 
 import pytest
-from podtask.pickling.hints import missing_name, of_name
+from podtask.pickling.hints import missing_name, missing_name_hint
 
 
 class UndefinedVariableError(NameError):
@@ -45,7 +45,7 @@ def test_what_mends_a_missing_name() -> None:
     """What was not seen can be sent by name; what was left out cannot; the rest is unknown."""
     namespace = {"x": 1, "con": 2, "a": 3}
     sent = {"a": 3}
-    assert of_name("x", namespace, sent, {}).endswith("send it with -i a,x.")
-    assert "con cannot be sent (no)" in of_name("con", namespace, sent, {"con": "no"})
-    assert of_name("a", namespace, sent, {}) == ""
-    assert of_name("new", namespace, sent, {}) == ""
+    assert missing_name_hint("x", namespace, sent, {}).endswith("send it with -i a,x.")
+    assert "con cannot be sent (no)" in missing_name_hint("con", namespace, sent, {"con": "no"})
+    assert missing_name_hint("a", namespace, sent, {}) == ""
+    assert missing_name_hint("new", namespace, sent, {}) == ""

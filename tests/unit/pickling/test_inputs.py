@@ -143,8 +143,8 @@ def test_value_that_cannot_travel_is_named(python: str, value: Any, kind: str) -
     """Of all values the one that cannot be pickled is named with its type."""
     with pytest.raises(InputError) as caught:
         pack_inputs({"fine": 1, "bad": value, "also": 2}, {}, python)
-    assert caught.value.what.startswith(f"bad ({kind}) cannot be sent: ")
-    assert "-i" in caught.value.do
+    assert caught.value.message.startswith(f"bad ({kind}) cannot be sent: ")
+    assert "-i" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_place_inside_a_value_is_named(value: Any, path: str) -> None:
     """What cannot be pickled is named with the way to it."""
     with pytest.raises(InputError) as caught:
         pack_inputs({"bad": value}, {})
-    assert caught.value.what.startswith(path), caught.value.what
+    assert caught.value.message.startswith(path), caught.value.message
 
 
 def test_value_that_a_function_reads_is_named_with_it(notebook: Notebook) -> None:
@@ -236,7 +236,7 @@ def test_inputs_over_the_limit_are_refused(python: str) -> None:
     told = r"5 MiB, over the limit of 4: big \(bytes, 3 MiB\), array \(Array, 2 MiB\)."
     with pytest.raises(InputError, match=told) as caught:
         pack_inputs(values, {}, python, limit=4 << 20)
-    assert "--max-input" in caught.value.do
+    assert "--max-input" in caught.value.hint
 
 
 def test_what_is_too_large_and_the_cell_may_set_is_left_out() -> None:

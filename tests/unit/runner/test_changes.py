@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from podtask.runner.worker.changes import MOST, Given
+from podtask.runner.worker.changes import MOST, InputSnapshot
 
 from tests.notebook import Shell
 
@@ -53,7 +53,7 @@ def test_change_that_cannot_be_sent_is_told(shell: Shell) -> None:
 def test_change_shows_in_the_pickle(change: Any) -> None:
     """Less, more and far more than before; the rest has not changed."""
     names: dict[str, Any] = {"x": [1, 2], "same": {1, 2}, "lock": threading.Lock()}
-    given = Given(names, names)
+    given = InputSnapshot(names, names)
     assert given.changed(names) == []
     change(names["x"])
     assert given.changed(names) == ["x"]
@@ -62,7 +62,7 @@ def test_change_shows_in_the_pickle(change: Any) -> None:
 def test_large_values_are_not_compared() -> None:
     """Neither is one over the limit, nor those after it that have no room left."""
     names: dict[str, Any] = {"big": bytearray(MOST), "small": [1]}
-    given = Given(names, names)
+    given = InputSnapshot(names, names)
     names["big"][0] = 1
     names["small"].append(2)
     assert given.changed(names) == []
@@ -71,7 +71,7 @@ def test_large_values_are_not_compared() -> None:
 def test_new_objects_are_new_names() -> None:
     """A name that stands for another object is new, not changed."""
     names = {"x": [1]}
-    given = Given(names, names)
+    given = InputSnapshot(names, names)
     later = {"x": [2], "y": 1}
     assert [name for name in later if given.is_new(name, later[name])] == ["x", "y"]
     assert given.changed(later) == []
@@ -83,6 +83,6 @@ def test_comparing_costs_little() -> None:
     best = 1.0
     for _ in range(5):
         start = time.perf_counter()
-        Given(names, names).changed(names)
+        InputSnapshot(names, names).changed(names)
         best = min(best, time.perf_counter() - start)
     assert best < 0.02

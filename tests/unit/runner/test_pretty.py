@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.lib.pretty import pretty
-from podtask.runner.ipython.pretty import laid_out
+from podtask.runner.ipython.pretty import pformat
 
 MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
 BOUNDED = settings(max_examples=150 * MANY, deadline=None, derandomize=MANY == 1, database=None)
@@ -49,7 +49,7 @@ ATOMS = st.one_of(
             PLAIN,
             PRETTY,
             len,
-            laid_out,
+            pformat,
             re.compile(r"a\s", re.IGNORECASE),
             ...,
             range(3),
@@ -85,7 +85,7 @@ def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 @given(st.recursive(ATOMS, containers, max_leaves=30))
 def test_values_look_as_in_the_notebook(value: Any) -> None:
     """Whatever containers hold, lines end where IPython ends them."""
-    assert laid_out(value) == pretty(value)
+    assert pformat(value) == pretty(value)
 
 
 class Table:
@@ -111,7 +111,7 @@ class Table:
 )
 def test_more_values(value: Any) -> None:
     """Long containers are cut, counters sorted, reprs of several lines indented."""
-    assert laid_out(value) == pretty(value)
+    assert pformat(value) == pretty(value)
 
 
 def test_what_holds_itself_ends() -> None:
@@ -119,4 +119,4 @@ def test_what_holds_itself_ends() -> None:
     one: list[Any] = [1]
     two: dict[str, Any] = {"one": one}
     one.append(two)
-    assert laid_out(one) == pretty(one) == "[1, {'one': [...]}]"
+    assert pformat(one) == pretty(one) == "[1, {'one': [...]}]"

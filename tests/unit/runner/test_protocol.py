@@ -15,7 +15,7 @@ FRAMES = [
     Frame(protocol.STREAM, 8, {"name": "stderr"}, b"\x00\xff\r\n" * 5),
     Frame(protocol.DISPLAY, (1 << 64) - 1, {"mime": {"text/plain": "é ☃ \U0001f600"}}, b""),
     Frame(protocol.BLOB, 0, {}, b"data without meta"),
-    Frame(protocol.END, 1 << 40, {"error": None, "values": {"a": [1, {"b": "\ud800"}]}}, b""),
+    Frame(protocol.RESULT, 1 << 40, {"error": None, "values": {"a": [1, {"b": "\ud800"}]}}, b""),
 ]
 NAMES = ["empty", "meta", "both", "binary", "large seq", "data", "nested"]
 

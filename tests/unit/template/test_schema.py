@@ -93,10 +93,10 @@ def test_value_of_another_kind_is_named_by_its_path(spec: Any, path: str, words:
     """The path says where, the advice says what to write."""
     (found,) = problems(spec, "PodSpec", "spec")
     assert found.path == path
-    assert words in found.do
+    assert words in found.hint
 
 
 def test_text_in_a_wrong_place_is_not_repeated() -> None:
     """A text where none belongs may be a secret."""
     (found,) = problems({"affinity": "hunter2"}, "PodSpec", "spec")
-    assert "hunter2" not in f"{found.what}{found.do}"
+    assert "hunter2" not in f"{found.message}{found.hint}"

@@ -9,7 +9,7 @@ from typing import Any
 from podtask.manifest.diff import short
 
 from ..converters import EXACT, WHOLE
-from ..field_refs import Key, Place, at
+from ..field_refs import FieldRef, Key, at
 from ..inputs import NOT_HERE
 from ..list_editors import Entry
 from ..name_suggestions import offer
@@ -108,7 +108,7 @@ def _dress(value: Any, key: Any, source: Source) -> None:
 class Source:
     """The place of where a variable's value comes from: a key of FROM, or one that YAML alone has."""
 
-    def __init__(self, entry: Place) -> None:
+    def __init__(self, entry: FieldRef) -> None:
         self.entry = entry
         self._first = copy.deepcopy(entry.get().get("valueFrom"))
 
@@ -236,7 +236,7 @@ def env_from(page: Page) -> Make:
 class Reference:
     """The place of the kind of object that variables come from."""
 
-    def __init__(self, entry: Place) -> None:
+    def __init__(self, entry: FieldRef) -> None:
         self.entry = entry
 
     @property

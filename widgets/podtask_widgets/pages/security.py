@@ -8,7 +8,7 @@ from podtask.presets import restricted
 
 from ..converters import WHOLE
 from ..draft import Draft
-from ..field_refs import Place, at, entries, filled
+from ..field_refs import FieldRef, at, entries, filled
 from ..inputs import YES_NO
 from ..list_editors import Entry, Items
 from ..page import Page
@@ -34,10 +34,10 @@ def build(page: Page) -> list[Any]:
     draft = page.draft
     pod, own = draft.field("securityContext"), at(draft.container, "securityContext")
 
-    def number(place: Place, name: str, label: str) -> Any:
+    def number(place: FieldRef, name: str, label: str) -> Any:
         return page.field(page.text(at(place, name), label, WHOLE, hint="the image's"))
 
-    def yes_no(place: Place, name: str, label: str) -> Any:
+    def yes_no(place: FieldRef, name: str, label: str) -> Any:
         return page.field(page.choice(at(place, name), label, YES_NO))
 
     def restrict() -> None:

@@ -13,7 +13,7 @@ import sys
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from .. import protocol
-from ..streams import Emitter
+from ..streams import FrameWriter
 
 METHODS = {
     "_repr_html_": "text/html",
@@ -67,7 +67,7 @@ def _text(obj: Any) -> str:
         return repr(obj)
     from . import pretty  # takes its time
 
-    return pretty.laid_out(obj)
+    return pretty.pformat(obj)
 
 
 def _method(obj: Any, name: str) -> Any:
@@ -111,7 +111,7 @@ def _drawn(figure: Any) -> bytes:
     return file.getvalue()
 
 
-class Front:
+class DisplayFrontend:
     """The functions that a cell calls to show and to ask.
 
     Args:
@@ -119,7 +119,7 @@ class Front:
         replies: descriptor that answers come from, a line of JSON each.
     """
 
-    def __init__(self, emitter: Emitter, replies: int) -> None:
+    def __init__(self, emitter: FrameWriter, replies: int) -> None:
         self.shield = emitter.shield
         self.capture: Any = None  # IPython's publisher that keeps what is shown, where one is at work
         self._emitter = emitter
@@ -197,7 +197,7 @@ class Front:
 
     def clear_output(self, wait: bool = False) -> None:
         """Empties the cell's output, with ``wait`` at the next thing shown."""
-        self._emitter.emit(protocol.CLEAR, {"wait": bool(wait)})
+        self._emitter.emit(protocol.CLEAR_OUTPUT, {"wait": bool(wait)})
 
     def input(self, prompt: object = "") -> str:
         """Asks the person at the notebook.
@@ -215,7 +215,7 @@ class Front:
         """Asks for a line of text; a password is not echoed."""
         if len(prompt) > LONGEST_PROMPT:
             prompt = f"{prompt[:LONGEST_PROMPT]}…"
-        self._emitter.emit(protocol.ASK, {"prompt": prompt, "password": password})
+        self._emitter.emit(protocol.INPUT_REQUEST, {"prompt": prompt, "password": password})
         while b"\n" not in self._rest:
             part = os.read(self._replies, 65536)
             if not part:
@@ -228,7 +228,7 @@ class Front:
         return str(answer["value"])
 
 
-installed: List[Front] = []  # the one of this process
+installed: List[DisplayFrontend] = []  # the one of this process
 
 
 class DisplayHandle:
@@ -239,7 +239,7 @@ class DisplayHandle:
         display_id: names it; a new name where it is None.
     """
 
-    def __init__(self, front: Front, display_id: Optional[str] = None) -> None:
+    def __init__(self, front: DisplayFrontend, display_id: Optional[str] = None) -> None:
         self.display_id = display_id or os.urandom(16).hex()
         self._front = front
 

@@ -6,7 +6,7 @@ What is not here says so by name.
 import types
 from typing import Any, Dict, Optional
 
-from .display import DisplayHandle, Front
+from .display import DisplayFrontend, DisplayHandle
 from .display_classes import SHOWN, DisplayObject
 from .shell import get_ipython
 from .shell_command import SList
@@ -14,7 +14,7 @@ from .shell_command import SList
 Options = Dict[str, Any]
 
 
-def module(name: str, front: Front) -> types.ModuleType:
+def module(name: str, front: DisplayFrontend) -> types.ModuleType:
     """Returns the stand-in of one of IPython's modules."""
     made = types.ModuleType(name)
     made.__path__ = []  # a package: what is missing below it is missing by name
@@ -40,7 +40,7 @@ def module(name: str, front: Front) -> types.ModuleType:
     return made
 
 
-def display_functions(front: Front) -> Options:
+def display_functions(front: DisplayFrontend) -> Options:
     """Returns the functions of ``IPython.display`` that show something."""
 
     def update_display(obj: Any, *, display_id: str, **options: Any) -> None:

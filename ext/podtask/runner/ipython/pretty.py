@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 from .pretty_printer import Printer, Show
 
 
-def laid_out(obj: Any) -> str:
+def pformat(obj: Any) -> str:
     """Returns the text/plain of an object."""
     printer = Printer(_show)
     printer.pretty(obj)

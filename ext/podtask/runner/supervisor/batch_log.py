@@ -29,7 +29,7 @@ class FrameLog(LogCopy):
 
     def take(self, kind: int, seq: int, frame: bytes, data: bytes) -> None:
         """Writes a frame's lines."""
-        if kind == protocol.END:
+        if kind == protocol.RESULT:
             return
         if kind == protocol.STREAM:
             self.total += len(data)

@@ -57,7 +57,7 @@ class Clients:
         """
         if name not in self._displaced:
             return False
-        client.finish(protocol.encode(protocol.BYE, {"reason": TAKEN, "by": self._who}))
+        client.finish(protocol.encode(protocol.CLOSE, {"reason": TAKEN, "by": self._who}))
         return True
 
     def take_over(self, client: Connection, name: str, who: Any) -> bool:
@@ -75,7 +75,7 @@ class Clients:
         reason = TAKEN if other else "connected again"
         for each in self._all:
             if each is not client and each.attached:
-                each.finish(protocol.encode(protocol.BYE, {"reason": reason, "by": who}))
+                each.finish(protocol.encode(protocol.CLOSE, {"reason": reason, "by": who}))
         self._name = name
         return other
 

@@ -145,7 +145,7 @@ class Connection:
         try:
             return list(self._decoder.feed(chunk))
         except protocol.WireError as error:
-            self.finish(protocol.encode(protocol.FAIL, {"code": "wire", "text": str(error)}))
+            self.finish(protocol.encode(protocol.ERROR, {"code": "wire", "text": str(error)}))
             return []
 
     def finish(self, frame: bytes) -> None:

@@ -40,7 +40,7 @@ def lines(spool: Any, results: Any, log: Any, prove: Callable[..., str], values:
     whole = verdict is not None
     if verdict is None:
         frame = next(protocol.Decoder().feed(end))
-        verdict = zlib.compress(protocol.encode(protocol.END, frame.meta, b"", frame.seq))
+        verdict = zlib.compress(protocol.encode(protocol.RESULT, frame.meta, b"", frame.seq))
     first, output, kept = _output(spool, room - len(verdict))
     data = verdict + output
     header: Dict[str, Any] = {
@@ -93,7 +93,7 @@ def _frames(spool: Any, first: int, counted: Any) -> Iterator[bytes]:
         for frame in decoder.feed(chunk):
             if frame.kind == protocol.STREAM:
                 counted[0] += len(frame.data)
-            if frame.kind != protocol.END:
+            if frame.kind != protocol.RESULT:
                 yield protocol.encode(frame.kind, frame.meta, frame.data, frame.seq)
 
 

@@ -95,7 +95,7 @@ class Supervisor:
             self._relay()
             self._clients.fill(self._spool, self._results)
             self._check_bounds()
-        self._clients.finish(protocol.encode(protocol.BYE, {"reason": "released"}))
+        self._clients.finish(protocol.encode(protocol.CLOSE, {"reason": "released"}))
         return self._exit
 
     # -- sockets -------------------------------------------------------------------------------
@@ -115,16 +115,16 @@ class Supervisor:
         elif frame.kind == protocol.PING:
             client.send(protocol.encode(protocol.PONG, {"t": meta.get("t")}))
         elif client.cursor is None:
-            client.finish(protocol.encode(protocol.FAIL, {"code": "order", "text": "attach comes first"}))
+            client.finish(protocol.encode(protocol.ERROR, {"code": "order", "text": "attach comes first"}))
         elif frame.kind in (protocol.BLOB, protocol.RUN):
             wrong = self._work(frame)
             if wrong:
-                client.finish(protocol.encode(protocol.FAIL, {"code": "blob", "text": wrong}))
+                client.finish(protocol.encode(protocol.ERROR, {"code": "blob", "text": wrong}))
         elif frame.kind == protocol.FETCH and self.state == "done":
             client.upload = int(meta["offset"])
         elif frame.kind == protocol.INTERRUPT:
             self._interrupt(int(meta["n"]))
-        elif frame.kind == protocol.REPLY:
+        elif frame.kind == protocol.INPUT_REPLY:
             self._reply(meta)
         elif frame.kind == protocol.ACK and self.state == "done" and meta.get("taken"):
             self._exit = 0 if self._end and self._end["status"] == "ok" else 1
@@ -144,7 +144,7 @@ class Supervisor:
     def _attach(self, client: Connection, meta: Dict[str, Any]) -> None:
         if meta.get("proto") != protocol.PROTO:
             text = f"the runner speaks protocol {protocol.PROTO}, the client {meta.get('proto')}"
-            client.finish(protocol.encode(protocol.FAIL, {"code": "proto", "text": text}))
+            client.finish(protocol.encode(protocol.ERROR, {"code": "proto", "text": text}))
             return
         name = str(meta.get("client"))
         if self._clients.displaced(client, name):
@@ -163,7 +163,7 @@ class Supervisor:
         }
         client.send(protocol.encode(protocol.HELLO, hello))
         if bare:
-            client.finish(protocol.encode(protocol.BYE, {"reason": "not begun"}))
+            client.finish(protocol.encode(protocol.CLOSE, {"reason": "not begun"}))
             return
         client.cursor = int(meta.get("after_seq", 0)) + 1
 
@@ -201,7 +201,7 @@ class Supervisor:
             return
         ended = child.status is not None  # known before the pipes are read, so they are complete
         for frame in merged(list(child.frames())):
-            if frame.kind == protocol.END:
+            if frame.kind == protocol.RESULT:
                 self._end = frame.meta
                 self._kill_at = min(self._kill_at, time.monotonic() + ORPHAN_SECONDS)
             else:
@@ -215,7 +215,7 @@ class Supervisor:
         frame = protocol.encode(kind, meta, data, seq)
         self._spool.append(frame)
         self._log.take(kind, seq, frame, data)
-        if self._batch and kind == protocol.ASK:
+        if self._batch and kind == protocol.INPUT_REQUEST:
             self._reply({"to": seq, "eof": True})
 
     def _finish(self, child: Child) -> None:
@@ -227,7 +227,7 @@ class Supervisor:
         self._results = Results(child.results)
         self._end, data = verdict(child, self._end, self._why, self._job, self._results)
         self._end["text"] = self._log.total
-        self._keep(protocol.END, self._end, data)
+        self._keep(protocol.RESULT, self._end, data)
         self.state = "done"
         self._kill_at = FOREVER
         if not self._clients.attached:

@@ -10,10 +10,10 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 from .. import pickler
 
 MOST = 1 << 20  # bytes of pickles that are compared, all values together
-Mark = Tuple[bool, bytes]  # whether plain pickle did, the hash
+Stamp = Tuple[bool, bytes]  # whether plain pickle did, the hash
 
 
-class Given:
+class InputSnapshot:
     """A namespace as it was before the cell.
 
     Args:
@@ -23,7 +23,7 @@ class Given:
 
     def __init__(self, namespace: Dict[str, Any], watched: Iterable[str]) -> None:
         self._ids = {name: id(value) for name, value in namespace.items()}
-        self._marks: Dict[str, Mark] = {}
+        self._marks: Dict[str, Stamp] = {}
         room = MOST
         for name in watched:
             mark, size = _marked(namespace[name], namespace, room)
@@ -74,7 +74,7 @@ class _Hash:
         self.write(view)
 
 
-def _marked(value: Any, namespace: Dict[str, Any], room: int) -> Tuple[Optional[Mark], int]:
+def _marked(value: Any, namespace: Dict[str, Any], room: int) -> Tuple[Optional[Stamp], int]:
     """Returns the mark of a value, None where it has none, and the bytes that it took."""
     used = 0
     # cloudpickle only where the inputs have needed it: it takes longer to import than most cells.

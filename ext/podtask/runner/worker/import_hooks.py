@@ -31,7 +31,7 @@ def install(front: Any) -> None:
     Args:
         front: shows things.
     """
-    sys.meta_path.insert(0, Travelled(front))
+    sys.meta_path.insert(0, BundleFinder(front))
     sys.meta_path.append(StandIn(front))
     builtins.get_ipython = get_ipython  # type: ignore[attr-defined]
 
@@ -49,7 +49,7 @@ def _spec(name: str, loader: Any, package: bool) -> Any:
     return ModuleSpec(name, loader, is_package=package)
 
 
-class Travelled:
+class BundleFinder:
     """Finds what came with the runner, before any copy of the image's.
 
     Pickles are not compatible between cloudpickle's major versions, so both ends use the

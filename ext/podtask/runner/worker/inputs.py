@@ -41,11 +41,11 @@ def load(
         file.seek(0)
         if job["beside"]:
             local, cells = pickle.load(file)
-            sys.meta_path.insert(0, Local(local))
+            sys.meta_path.insert(0, LocalModuleFinder(local))
             for filename, source in cells.items():
                 remember(filename, source)
         if job["modules"]:
-            sys.meta_path.insert(0, Below(job["modules"]))
+            sys.meta_path.insert(0, SubmoduleImporter(job["modules"]))
         unpickler = pickle.Unpickler(file, buffers=buffers)
         for step in job["steps"]:
             if isinstance(step, str):
@@ -64,7 +64,7 @@ def remember(filename: str, source: str) -> None:
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
 
 
-class Below:
+class SubmoduleImporter:
     """Has modules imported right after the package that holds them: not before the cell does that.
 
     What the cell sets first, in ``os.environ`` say, and its own ``except ImportError`` hold then.
@@ -89,12 +89,12 @@ class Below:
             spec: Any = None if finder is self else finder.find_spec(name, path, target)
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):
-                    spec.loader = Then(spec.loader, names or [])
+                    spec.loader = AfterLoader(spec.loader, names or [])
                 return spec
         return None
 
 
-class Then:
+class AfterLoader:
     """A loader that imports modules when it has loaded a package; else it is the other one."""
 
     def __init__(self, loader: Any, names: List[str]) -> None:
@@ -117,7 +117,7 @@ def _import(name: str) -> None:
         pass  # the cell, or the value that needs it, says what is missing
 
 
-class Local:
+class LocalModuleFinder:
     """Finds the notebook's own modules, which came as source, before any copy in the image.
 
     Args:

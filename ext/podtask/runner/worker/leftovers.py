@@ -14,7 +14,7 @@ LONGEST = 60
 MOST, LONGEST_NAME = 50, 500
 
 
-def few(names: List[str]) -> List[str]:
+def abbreviate(names: List[str]) -> List[str]:
     """Returns names for a person: the first, not too long, and how many more there are."""
     found = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…" for name in names]
     return [*found[:MOST], f"{len(names) - MOST} more"] if len(names) > MOST else found

@@ -13,11 +13,11 @@ import types
 from typing import IO, Any, Dict, List, Optional, Tuple
 
 from .. import protocol
-from ..ipython.display import Front, bundle
-from ..streams import Emitter, Shield, streams
+from ..ipython.display import DisplayFrontend, bundle
+from ..streams import FrameWriter, InterruptGuard, streams
 from . import changes, describe_error, import_hooks, inputs, outputs
 from .execute import Steps
-from .leftovers import SECONDS, few, settle
+from .leftovers import SECONDS, abbreviate, settle
 
 
 def main(job: Dict[str, Any], given: Optional[int], child: Any) -> int:
@@ -28,10 +28,10 @@ def main(job: Dict[str, Any], given: Optional[int], child: Any) -> int:
         given: descriptor of the pickled inputs.
         child: the pipes and the file for results.
     """
-    shield = Shield()
-    emitter = Emitter(shield, child.events_end, child.lock.fileno(), child.taps)
+    shield = InterruptGuard()
+    emitter = FrameWriter(shield, child.events_end, child.lock.fileno(), child.taps)
     sys.stdout, sys.stderr = streams(emitter)
-    front = Front(emitter, child.replies_end)
+    front = DisplayFrontend(emitter, child.replies_end)
     front.install()
     # In threads too: what a thread prints belongs to the cell.
     signal.signal(signal.SIGINT, shield.on_interrupt)
@@ -39,7 +39,7 @@ def main(job: Dict[str, Any], given: Optional[int], child: Any) -> int:
     _end_children_by_default()
     import_hooks.install(front)
     os.environ.update(job["env"])
-    cell = Cell(job, given, emitter)
+    cell = CellRun(job, given, emitter)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     start = time.perf_counter()
     value, error = cell.run(shield)
@@ -50,8 +50,8 @@ def main(job: Dict[str, Any], given: Optional[int], child: Any) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     end = cell.pack(child.results, value, error)
-    end.update(seconds=seconds, running=few(running))
-    emitter.emit(protocol.END, end)
+    end.update(seconds=seconds, running=abbreviate(running))
+    emitter.emit(protocol.RESULT, end)
     return 0 if error is None else 1
 
 
@@ -77,7 +77,7 @@ def _end_children_by_default() -> None:
     os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)
 
 
-class Cell:
+class CellRun:
     """The code of one cell with its namespace.
 
     Args:
@@ -86,19 +86,19 @@ class Cell:
         emitter: tells what it is at.
     """
 
-    def __init__(self, job: Dict[str, Any], given: Optional[int], emitter: Emitter) -> None:
+    def __init__(self, job: Dict[str, Any], given: Optional[int], emitter: FrameWriter) -> None:
         self._emitter = emitter
         self._job = job
         self._inputs = given
         self._module = types.ModuleType("__main__")
         self._stage = "load"
         self._input = ""  # what is unpickled
-        self._given = changes.Given({}, ())
+        self._given = changes.InputSnapshot({}, ())
         self.running: List[str] = []  # asyncio tasks that the cell left
         self.namespace = self._module.__dict__
         self.namespace["__builtins__"] = sys.modules["builtins"]
 
-    def run(self, shield: Shield) -> Tuple[Any, Optional[BaseException]]:
+    def run(self, shield: InterruptGuard) -> Tuple[Any, Optional[BaseException]]:
         """Returns the value of the last expression and the error, if there was one."""
         sys.modules["__main__"] = self._module
         try:
@@ -109,7 +109,7 @@ class Cell:
         except BaseException as error:  # SystemExit and KeyboardInterrupt are results too
             return None, error
 
-    def show(self, front: Front, value: Any) -> Optional[BaseException]:
+    def show(self, front: DisplayFrontend, value: Any) -> Optional[BaseException]:
         """Displays the last expression and open figures; returns the error of a broken one."""
         try:
             with front.shield.lifted():
@@ -132,7 +132,7 @@ class Cell:
             self._emitter.emit(protocol.STATE, {"step": "run", "pip": specs, "seconds": seconds})
             self._stage = "load"
         inputs.load(self._job, self._inputs, self.namespace, self._unpacks)
-        self._given = changes.Given(self.namespace, self._job["watched"])
+        self._given = changes.InputSnapshot(self.namespace, self._job["watched"])
 
     def _unpacks(self, name: str) -> None:
         self._input = name

@@ -5,7 +5,7 @@ from typing import IO, Any, Dict, List, Set, Tuple
 
 from .. import pickler
 from . import changes
-from .leftovers import few
+from .leftovers import abbreviate
 
 RESULT_LIMIT = 64 << 20  # bytes of a value that is not asked for by name
 MOST_BACK = 1000  # names: what is said of each goes in the head of one frame, of 1 MiB at most
@@ -73,7 +73,7 @@ def pack_values(
     job: Dict[str, Any],
     file: IO[bytes],
     namespace: Dict[str, Any],
-    given: changes.Given,
+    given: changes.InputSnapshot,
     last: List[Item],
 ) -> Dict[str, Any]:
     """Pickles what goes back; returns its part of the end frame's meta.
@@ -104,8 +104,8 @@ def pack_values(
     ]
     if len(left) > MOST_TOLD:
         left[MOST_TOLD:] = [[f"{len(left) - MOST_TOLD} more", "names"]]
-    missing = few([name for name in wanted if name not in namespace])
-    changed = few([name for name in changed if name not in wanted])
+    missing = abbreviate([name for name in wanted if name not in namespace])
+    changed = abbreviate([name for name in changed if name not in wanted])
     kept = _few_kept(end["kept"], len(beyond))
     return {
         **end,
