@@ -6,6 +6,8 @@ Public names are loaded at their first use: ``import podtask`` costs next to not
 from __future__ import annotations
 
 import importlib
+import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,6 +49,13 @@ PUBLIC = {
     "TaskError": "errors",
     "TaskTimeout": "errors",
 }
+
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+if os.environ.get("PODTASK_LOG"):
+    from .log import set_level_from_environment  # start-up cost: few users switch the log on
+
+    set_level_from_environment()
 
 
 def __getattr__(name: str) -> Any:

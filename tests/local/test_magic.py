@@ -300,3 +300,14 @@ def test_display_shows_mime_bundles(shell: Shell) -> None:
     """display() of an object with an HTML form shows its text in a terminal."""
     out, _ = shell.output("%%podtask\nclass A:\n    def __repr__(self): return 'an A'\ndisplay(A())")
     assert out == "an A\n"
+
+
+def test_verbose_writes_the_debug_log(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    """``%podtask verbose`` writes log lines to standard error until ``%podtask verbose off``."""
+    shell.run("%podtask verbose")
+    shell.run("import logging; logging.getLogger('podtask.test').debug('one line')")
+    assert "podtask.test: one line" in capsys.readouterr().err
+    shell.run("%podtask verbose off")
+    shell.run("logging.getLogger('podtask.test').debug('no line')")
+    assert "no line" not in capsys.readouterr().err
+    assert "verbose [off]" in shell.shown_error("%podtask verbose loud")

@@ -241,6 +241,16 @@ def rbac(session: ShellState, words: list[str]) -> None:
     print(yaml.safe_dump(role(namespace or "default"), sort_keys=False), end="")
 
 
+def verbose(session: ShellState, words: list[str]) -> None:
+    """%podtask verbose [off]: write what podtask does, line by line, to standard error."""
+    from ..log import set_level  # start-up cost: few users switch the log on
+
+    if words not in ([], ["off"]):
+        raise UsageError(_usage(verbose))
+    set_level(None if words else "debug")
+    print("The debug log is off." if words else "The debug log is on. `%podtask verbose off` ends it.")
+
+
 def _end(session: ShellState, words: list[str], command: Callable[..., None], done: str, **how: bool) -> None:
     name, rest = _named(words, command)
     from ..event_loop import loop
@@ -293,4 +303,5 @@ COMMANDS: dict[str, Callable[[ShellState, list[str]], None]] = {
     "gc": gc,
     "doctor": doctor,
     "rbac": rbac,
+    "verbose": verbose,
 }
