@@ -8,8 +8,8 @@ from aiohttp import web
 
 from .pods import STAMP, ended, primary_of, running
 from .scripts import Proceed, Script, refused
+from .streams import CUT
 
-CUT = b"cut here"
 MISSING = b"unable to retrieve container logs for containerd://5b3c"
 
 
@@ -19,7 +19,7 @@ class Idle(Script):
     def on_data(self, data: bytes) -> None:
         if CUT in data and not self.times:
             self.times += 1
-            self.closing = asyncio.ensure_future(self.forwards.cut())
+            self.closing = self.forwards.cut()
 
 
 class Away(Idle):

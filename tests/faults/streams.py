@@ -66,6 +66,9 @@ async def watch(
                 await pods.changed.wait()
 
 
+CUT = b"cut here"  # printed by a cell where a script acts
+
+
 class Forwards:
     """Connections to ports of pods, which are ports of this machine.
 
@@ -79,10 +82,15 @@ class Forwards:
         self._let_go = asyncio.Event()
         self._open: set[web.WebSocketResponse] = set()
 
-    async def cut(self) -> None:
-        """Closes all, as a proxy does with idle ones."""
-        for socket in list(self._open):
-            await socket.close()
+    def cut(self) -> asyncio.Future[Any]:
+        """Close all connections, as a proxy does with idle ones; nothing more passes from now on.
+
+        Returns:
+            A future that is done when they are closed.
+        """
+        sockets = list(self._open)
+        self._open.clear()
+        return asyncio.gather(*(socket.close() for socket in sockets))
 
     def hold(self) -> None:
         """From now on nothing passes through the connections that are open, and nobody says so."""
@@ -143,10 +151,15 @@ class Forwards:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
-                if id(socket) in self._held:
-                    await self._let_go.wait()
-                await socket.send_bytes(b"\0" + data)
-                on_data(data)
+                # A script acts at the mark, so what follows the mark in the same chunk must wait for it.
+                end = data.find(CUT) + len(CUT) if CUT in data else len(data)
+                for part in filter(None, (data[:end], data[end:])):
+                    if id(socket) in self._held:
+                        await self._let_go.wait()
+                    if socket not in self._open:
+                        break
+                    await socket.send_bytes(b"\0" + part)
+                    on_data(part)
         await socket.close()
 
 

@@ -112,7 +112,7 @@ def test_login_that_fails_later_ends_nothing(play: Play, login: Callable[..., No
     asked(task)
     login(FAILS, server.kubeconfig)
     script.token = "second"
-    server.loop.call_soon_threadsafe(lambda: server.loop.create_task(server.forwards.cut()))
+    server.loop.call_soon_threadsafe(server.forwards.cut)
     while (update := task.updates.get(timeout=SECONDS)).kind != "note":
         assert update.kind != "done", task.error
     assert "run sso login): log in again" in update.text
