@@ -18,6 +18,7 @@ from podtask.magics.doctor import role
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
+SOURCE = ROOT / "ext" / "podtask"
 PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md")),
     DOCS / "index.md",
@@ -110,19 +111,87 @@ def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
     """The members are listed by name: those that podtask itself uses are left out, and no other."""
     page = (site / "reference" / "python.html").read_text()
     listed = set(re.findall(r'id="podtask\.Task\.([a-z_]+)"', page))
-    own = {"abandon", "answer_soon", "feed", "glimpse", "outcome", "patience", "reply", "updates"}
+    own = {
+        "answer_soon",
+        "cancel_nowait",
+        "feed",
+        "glimpse",
+        "outcome",
+        "reply",
+        "start_time_left",
+        "updates",
+    }
     # For executors, and for the pickler.
     own |= {"set_exception", "set_result", "set_running_or_notify_cancel", "stays_here"}
     assert listed == {name for name in dir(Task) if not name.startswith("_")} - own
 
 
-def test_map_of_the_code_names_every_module() -> None:
-    """CONTRIBUTING.md names each package, and each module in it."""
+def mapped_files() -> dict[Path, Path]:
+    """Return each file or folder that the map in CONTRIBUTING.md names, with the heading it stands under.
+
+    The map has a folder at the start of a line, and its modules indented below.
+    """
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    listed = set(text[text.index("```\nmagics/") : text.index("In `runner/`")].replace("/", " ").split())
-    for path in (ROOT / "ext" / "podtask").glob("*/*.py"):
-        assert path.stem in listed | {"__init__"}, path
-        assert path.parent.name in listed, path
+    text = text[text.index("### What a user types") : text.index("## How to add")]
+    found: dict[Path, Path] = {}
+    for block in re.findall(r"```text\n(.*?)```", text, re.DOTALL):
+        folder = SOURCE
+        for line in block.splitlines():
+            name = re.match(r"( *)([\w/]+(?:/|\.py))(?: |$)", line)
+            if name is None:
+                continue
+            if not name[1]:
+                top = ROOT if name[2].startswith("widgets/") else SOURCE
+                folder = top / name[2]
+                found[folder] = top
+            else:
+                found[folder / name[2]] = folder
+    return found
+
+
+def test_map_of_the_code_names_every_module() -> None:
+    """CONTRIBUTING.md names each module of podtask under its package, and no module that is gone."""
+    named = {path for path in mapped_files() if path.is_relative_to(SOURCE) and path.suffix}
+    assert named == {path for path in SOURCE.rglob("*.py") if path.name != "__init__.py"}
+
+
+def test_map_of_the_widgets_names_every_module() -> None:
+    """CONTRIBUTING.md names each module of the widgets, but for the pages of the form."""
+    folder = ROOT / "widgets" / "podtask_widgets"
+    named = {path for path in mapped_files() if folder in path.parents and path.suffix}
+    assert named == {path for path in folder.glob("*.py") if path.name != "__init__.py"}
+
+
+def test_imports_of_the_map_are_the_contract() -> None:
+    """The order of imports in CONTRIBUTING.md is the one that import-linter checks."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    written = re.search(r"```text\n(magics\n.*?)```", text, re.DOTALL)
+    assert written is not None
+    contracts = (ROOT / "pyproject.toml").read_text()
+    layers = re.search(r"^exhaustive = true\nlayers = \[(.*?)^\]", contracts, re.DOTALL | re.MULTILINE)
+    assert layers is not None
+    assert written[1].splitlines() == re.findall(r'"(.*?)"', layers[1])
+
+
+def test_paths_that_contributing_names_exist() -> None:
+    """Each path in CONTRIBUTING.md exists, from the root or from ext/podtask."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`([\w./-]+(?:/|\.py|\.md|\.txt))`", text))
+    assert len(named) > 40
+    for path in named:
+        assert (SOURCE / path).exists() or (ROOT / path).exists(), path
+    for block in re.findall(r"```text\n(tests/\n.*?)```", text, re.DOTALL):
+        for path in re.findall(r"^    ([\w/]+(?:/|\.py)) ", block, re.MULTILINE):
+            assert (ROOT / "tests" / path).exists(), path
+
+
+def test_main_objects_are_where_contributing_says() -> None:
+    """Each row of "Main objects" names a class, and the file that defines it."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| `([\w/]+\.py)` \|", text, re.MULTILINE)
+    assert {name for name, _ in rows} >= {"Cell", "PodTemplate", "Task", "Backend", "Channel"}
+    for name, path in rows:
+        assert re.search(rf"^class {name}\b", (SOURCE / path).read_text(), re.MULTILINE), name
 
 
 @pytest.mark.parametrize("page", ["rights", "jupyterhub"])
