@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import podtask
 import pytest
-from podtask.lifecycle import overdue
+from podtask.lifecycle import wait
 
 from .scripts_end import Away
 from .user import SECONDS, Play, submit
@@ -15,7 +15,7 @@ CELL = "import time\nprint('cut here', flush=True)\ntime.sleep(600)"
 @pytest.mark.fault(46, 76)
 def test_pod_that_is_not_reached_is_left(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not deleted, and the one who comes back gets its end from the runner."""
-    monkeypatch.setattr(overdue, "LATE_SECONDS", 0.0)
+    monkeypatch.setattr(wait, "LATE_SECONDS", 0.0)
     server = play(Away())
     task = submit(CELL, timeout=1, grace=1)
     with pytest.raises(podtask.TaskTimeout, match=f"attach {task.name}"):

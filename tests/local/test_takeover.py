@@ -72,7 +72,7 @@ def test_client_that_slept_does_not_take_a_task_back(tmp_path: Any) -> None:
             talks.append(asyncio.ensure_future(newer.run()))
             await asyncio.wait_for(followed.wait(), 30)
             asleep.awake.set()
-            with pytest.raises(TakenOver, match=r"was taken over by .*it goes on"):
+            with pytest.raises(TakenOver, match=r"was taken over by .*It keeps running"):
                 await asyncio.wait_for(talks[0], 30)
             gate.touch()
             verdict = await asyncio.wait_for(talks[1], 30)

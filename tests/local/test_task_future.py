@@ -140,6 +140,6 @@ def test_handle_does_not_travel() -> None:
             large(given)  # type: ignore[arg-type]
         assert caught.value.message == (
             f"The 1st argument of large{place} (Task) cannot be sent: "
-            "the handle of a task is of use in the notebook only."
+            "the handle of a task can only be used in the notebook."
         )
-        assert caught.value.hint == "Take its result() there, and read that."
+        assert caught.value.hint == "Call result() in the notebook and use its value in the cell."

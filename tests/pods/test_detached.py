@@ -31,7 +31,7 @@ def test_handle_of_a_detached_cell(pods: Shell, cluster: Any, namespace: str) ->
         False,
         False,
     )
-    with pytest.raises(TaskTimeout, match="it goes on"):
+    with pytest.raises(TaskTimeout, match="It keeps running"):
         task.result(0)
     assert "total" not in pods.ip.user_ns
     cluster.kubectl("exec", task.name, "-n", namespace, "--", "touch", "/tmp/go")

@@ -273,7 +273,7 @@ class Channel:
         name, reason = self._placement.name, meta.get("reason")
         if reason == "another client took over":
             raise TakenOver(
-                f"{name} was taken over by {meta.get('by')}; it goes on.",
+                f"{name} was taken over by {meta.get('by')}. It keeps running.",
                 f"%podtask attach {name} takes it back.",
             )
         if reason == "not begun":

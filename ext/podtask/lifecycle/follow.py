@@ -16,9 +16,8 @@ from ..event_loop import Loop, loop
 from ..runner import protocol
 from .interfaces import Launcher, RunnerChannel, StartedRunner, TaskListener
 from .outcome import Outcome, decode, lost
-from .overdue import ContactLost, overdue
 from .updates import Update, UpdateLog
-from .wait import left, race
+from .wait import ContactLost, enforce_timeout, left, race
 
 UNHEARD_SECONDS = 10
 BEFORE = ("Pending", "Starting")  # phases of a pod whose cell has not begun
@@ -190,7 +189,7 @@ class TaskFollower:
             await asyncio.sleep(pause := min(self.start_time_left, 1.0))
             if not self.phase.startswith("Gated"):  # in a queue the clock stands still
                 self.start_time_left -= pause
-        await overdue(self.name, options, lambda: bool(self.channel and self.channel.connected))
+        await enforce_timeout(self.name, options, lambda: bool(self.channel and self.channel.connected))
 
     def _late(self) -> StartError:
         seconds, why = self.launcher.options.start_timeout, self.phase.removesuffix(WAITS)

@@ -1,82 +1,121 @@
-"""The handle of a task, for its user: what is known of it, and what else can be done to it."""
+"""The handle of a submitted cell: what is known of its task, and what can be done with it.
+
+Every method may be called from any thread but that of podtask's event loop.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import functools
 import queue
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from html import escape
-from typing import Any
+from typing import Any, NoReturn
 
 from ..backends.base import Snapshot
-from ..errors import InputError
+from ..errors import InputError, TaskTimeout
 from ..formatting import card
 from ..frontend import stand
 from ..manifest.render import without_key
-from .future import TaskFuture
-from .outcome import UndecodedValues
+from .follow import TaskFollower
+from .interfaces import Launcher
+from .outcome import Outcome, UndecodedValues
 from .updates import Update, UpdateLog
 
-LAST_LINES = 20
+SHOWN_LINES = 20  # of the output, in the HTML form of a task
 
 
-class Task(TaskFuture):
-    """The handle of a submitted cell: a ``concurrent.futures.Future``, and awaitable.
+class Task(concurrent.futures.Future[Any]):
+    """The handle of a submitted cell: a ``concurrent.futures.Future`` that can also be awaited.
 
     Args:
-        course: how it gets at its runner; it sets out at once.
+        launcher: Starts or finds the runner. The task starts at once.
     """
+
+    stays_here = True  # the search for a part of a value that cannot be pickled stops here
+
+    def __init__(self, launcher: Launcher) -> None:
+        super().__init__()
+        self._cancel_requested = False
+        self._follower = TaskFollower(launcher)
+        self._follower.done.add_done_callback(self._complete_future)
+
+    def _complete_future(self, done: concurrent.futures.Future[Outcome]) -> None:
+        """Set the future's result or exception, for ``as_completed`` and others that wait for futures."""
+        error = self._failure(done.result())
+        if error is not None:
+            self.set_exception(error)
+        else:
+            self.set_result(done.result().result)
+
+    def _failure(self, outcome: Outcome) -> BaseException | None:
+        if self._cancel_requested and outcome.status == "cancelled":
+            return concurrent.futures.CancelledError(str(outcome.error))
+        return outcome.failure
+
+    def __reduce__(self) -> NoReturn:
+        raise InputError(
+            "the handle of a task can only be used in the notebook.",
+            "Call result() in the notebook and use its value in the cell.",
+        )
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        # Shielded: the task goes on when the waiting is cancelled, as by asyncio.timeout().
+        yield from asyncio.shield(asyncio.wrap_future(self._follower.done)).__await__()
+        return self.result()
 
     def __repr__(self) -> str:
         name = self.name if self.called == self.name else f"{self.called} ({self.name})"
         return f"<Task {name}: {self.status}>"
 
     def _repr_html_(self) -> str:
-        """A line that also stands where nothing runs, and the end of the output to unfold."""
+        """Return a status line that needs no kernel, and the last lines of the output, folded."""
         state = f"{self.status} · {self.seconds:.1f} s" if self.done() else self.phase
         line = f"{self.called} · {state}"
-        lines = self.logs().splitlines()[-LAST_LINES:]
+        lines = self.logs().splitlines()[-SHOWN_LINES:]
         rows = [("pod", escape(self.url)), ("error", escape(str(self.error or "")))]
         return card(line, rows, {"output": "\n".join(lines)} if lines else {})
 
     def _ipython_display_(self) -> None:
-        """Shows that; in its cell it becomes the new state, and stays the last."""
-        again = stand(lambda: {"text/plain": repr(self), "text/html": self._repr_html_()})
-        if again is not None and not self.done():
-            soon = self._follower.loop.asyncio.call_soon_threadsafe  # who is told must not wait
-            self.feed.follow(lambda new: soon(again) if new.kind in ("phase", "done") else None)
+        """Show the HTML form, and replace it in the same cell whenever the state changes."""
+        refresh = stand(lambda: {"text/plain": repr(self), "text/html": self._repr_html_()})
+        if refresh is not None and not self.done():
+            call_soon = self._follower.loop.asyncio.call_soon_threadsafe  # a subscriber must not block
+            self.feed.follow(lambda new: call_soon(refresh) if new.kind in ("phase", "done") else None)
+
+    # -- what is known ------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
-        """Of the pod."""
+        """Name of the pod."""
         return self._follower.name
 
     @property
     def called(self) -> str:
-        """The name given with ``--as``; the pod's without."""
+        """The name given with ``--as``, or the pod's name."""
         return self._follower.launcher.options.name or self.name
 
     @property
     def status(self) -> str:
-        """Pending, Running, ok, error, ... in the words of Kubernetes and of the runner."""
+        """Pending or Running; after the end ok, error, crashed, timeout, terminated, cancelled or failed."""
         return self._follower.status
 
     @property
     def phase(self) -> str:
-        """What the cluster last said of it."""
+        """The current phase, and why the task is in it: ``"Pending: no node has enough memory"``."""
         return self._follower.phase
 
     @property
     def phase_seconds(self) -> float:
-        """How long that is so."""
+        """Seconds since the current phase began."""
         return time.monotonic() - self._follower.phase_since
 
     @property
     def start_time_left(self) -> float:
-        """Seconds until it is given up where its pod waits (``--start-timeout``)."""
+        """Seconds until a task that has not started fails (``--start-timeout``)."""
         return self._follower.start_time_left
 
     @property
@@ -86,124 +125,153 @@ class Task(TaskFuture):
 
     @property
     def url(self) -> str:
-        """Context, namespace and pod, and the kubectl line that shows it."""
+        """Context, namespace and pod, and the kubectl command that shows the pod."""
         return self._follower.url
 
     @property
     def channel(self) -> str:
-        """How its runner is reached: port-forward, exec, batch or local; empty before there is one."""
-        placement = self._follower.placement
-        return placement.way if placement is not None else ""
+        """How the runner is reached: port-forward, exec, batch or local; empty before the pod exists."""
+        backend = self._follower.placement
+        return backend.way if backend is not None else ""
 
     @property
     def feed(self) -> UpdateLog:
-        """All that happened to it, for any number of followers."""
+        """All updates of the task, for any number of subscribers."""
         return self._follower.feed
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """The pod as it was sent, but for the task's key; empty before that."""
+        """The pod as it was sent, without the task's key; empty before the pod is created."""
         return without_key(self._follower.pod) if self._follower.pod else {}
 
     @property
     def usage(self) -> dict[str, float]:
-        """What the cell used; empty before its end.
+        """The resources that the cell used; empty until it has ended.
 
-        "seconds" and "cpu" seconds; bytes of memory at most of its largest "process", and of the
-        whole "container", with the files it read.
+        ``seconds`` of run time and of ``cpu``; peak bytes of memory of the largest ``process``, and
+        of the whole ``container`` including its page cache.
         """
         outcome = self._follower.done.result() if self.done() else None
         return {"seconds": outcome.seconds, **outcome.usage} if outcome and outcome.usage else {}
 
     @functools.cached_property
     def updates(self) -> queue.SimpleQueue[Update]:
-        """What has happened and what happens, for who asks in a loop; the last is "done"."""
-        made: queue.SimpleQueue[Update] = queue.SimpleQueue()
-        self.feed.follow(made.put)
-        return made
+        """A queue of all past and future updates; the last one is "done"."""
+        updates: queue.SimpleQueue[Update] = queue.SimpleQueue()
+        self.feed.follow(updates.put)
+        return updates
 
     @property
     def seconds(self) -> float:
-        """Its age, or how long it took."""
+        """Age of the task, or its duration once it has ended."""
         return (self._follower.ended or time.monotonic()) - self._follower.began
 
     @property
     def local(self) -> bool:
-        """Whether it runs on this machine."""
+        """Whether the cell runs in a process on this machine."""
         return self._follower.launcher.options.local
 
     @property
     def steps(self) -> list[tuple[str, float, float]]:
-        """What the cluster said of it: phase, when that began (seconds of its age), how long it was."""
-        begun = [(text, since - self._follower.began) for text, since in self._follower.steps]
-        ends = [*(since for _, since in begun[1:]), self.seconds]
-        return [(text, since, max(0.0, end - since)) for (text, since), end in zip(begun, ends, strict=True)]
+        """All phases so far: (phase, seconds from the submission to its start, its duration)."""
+        starts = [(text, since - self._follower.began) for text, since in self._follower.steps]
+        ends = [*(since for _, since in starts[1:]), self.seconds]
+        return [(text, since, max(0.0, end - since)) for (text, since), end in zip(starts, ends, strict=True)]
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
-        """What was sent: name -> (type's name, bytes)."""
+        """The variables that were sent: name -> (name of the type, bytes)."""
         return self._follower.launcher.inputs
 
     @property
     def values(self) -> dict[str, Any]:
-        """What came back by name."""
+        """The variables that came back, by name. Wait for the end of the task."""
         return self.outcome().values
 
     @property
     def error(self) -> BaseException | None:
-        """What :meth:`result` would raise; None while it runs."""
+        """The exception that :meth:`result` would raise; None while the task runs."""
         return self._failure(self.outcome()) if self.done() else None
 
     @property
     def raw(self) -> UndecodedValues | None:
-        """The values that could not be decoded here; ``load()`` tries again."""
+        """The values that could not be decoded in this kernel; ``load()`` tries again."""
         return self.outcome().raw
 
-    def add_done_callback(self, call: Callable[[Task], object]) -> None:
-        """Calls ``call(task)`` from the background thread when the task has ended."""
-        self._follower.done.add_done_callback(lambda _: call(self))
+    # -- the future ---------------------------------------------------------------------------------
 
-    def logs(self, container: str | None = None) -> str:
-        """Returns the output so far; with a container's name, that container's log in the pod."""
-        if container is None:
-            return self.feed.text().decode("utf-8", "replace")
-        if self._follower.placement is None:
-            raise InputError("The pod does not exist yet.", "Ask again when it does.")
-        return self._follower.loop.start(self._follower.placement.logs(container)).result()
+    def done(self) -> bool:
+        """Return whether the task has ended."""
+        return self._follower.done.done()
 
-    def why(self) -> str:
-        """Returns in a line where the pod is and what to change; after the end, what came of it."""
-        if self._follower.placement is None or self._follower.done.done():
-            return f"{self.status}: {self.error}" if self.error else self.phase
-        return self._follower.loop.start(self._follower.placement.why()).result()
+    def running(self) -> bool:
+        """Return whether the cell has started and not ended."""
+        return self._follower.status == "Running"
 
-    def events(self) -> list[dict[str, Any]]:
-        """Returns the pod's events as the API has them, oldest first."""
-        placement = self._follower.placement
-        return self._follower.loop.start(placement.events()).result() if placement else []
+    def cancelled(self) -> bool:
+        """Return whether the task was ended by :meth:`cancel`."""
+        return self._follower.status == "cancelled"
 
-    def glimpse(self) -> concurrent.futures.Future[Snapshot] | None:
-        """Asks for its events so far and its sidecars' last lines; None before there is a pod."""
-        placement = self._follower.placement
-        return self._follower.loop.start(placement.glimpse()) if placement else None
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end, at most ``timeout`` seconds, and return whether the task has ended."""
+        concurrent.futures.wait([self._follower.done], timeout)
+        return self._follower.done.done()
 
-    def delete(self) -> None:
-        """Deletes the pod, of a finished task too."""
-        if not self._follower.done.done():
-            self.cancel()
-        self._delete()
-
-    def assign(self, namespace: dict[str, Any] | None = None) -> list[str]:
-        """Puts what came back by name into the notebook's variables; waits for the end.
-
-        Args:
-            namespace: where to put them instead.
-
-        Returns:
-            The names.
+    def outcome(self, timeout: float | None = None) -> Outcome:
+        """Wait for the end and return the outcome, which may hold an error of the cell.
 
         Raises:
-            BaseException: the cell's own error, or a PodtaskError; what came back is assigned.
+            TaskTimeout: The task has not ended within ``timeout`` seconds. It keeps running.
+        """
+        if not self.wait(timeout):
+            raise TaskTimeout(
+                f"{self._follower.name} has not ended in {timeout} s. It keeps running.",
+                "Wait again, or cancel() it.",
+            )
+        return self._follower.done.result()
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the end and return the value of the last expression, or what the function returned.
+
+        Raises:
+            TaskTimeout: The task has not ended within ``timeout`` seconds.
+            CancelledError: The task was ended by :meth:`cancel`.
+            BaseException: The cell's own error, or a PodtaskError. KeyboardInterrupt if the task was
+                interrupted.
+        """
+        outcome = self.outcome(timeout)
+        if (error := self._failure(outcome)) is not None:
+            raise error
+        return outcome.result
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the end and return the exception that :meth:`result` would raise.
+
+        Raises:
+            TaskTimeout: The task has not ended within ``timeout`` seconds.
+            CancelledError: The task was ended by :meth:`cancel`.
+        """
+        error = self._failure(self.outcome(timeout))
+        if isinstance(error, concurrent.futures.CancelledError):
+            raise error
+        return error
+
+    def add_done_callback(self, call: Callable[[Task], object]) -> None:
+        """Call ``call(task)`` in a background thread when the task has ended."""
+        self._follower.done.add_done_callback(lambda _: call(self))
+
+    def assign(self, namespace: dict[str, Any] | None = None) -> list[str]:
+        """Wait for the end and assign the values that came back to variables of the notebook.
+
+        Args:
+            namespace: Where to assign them instead.
+
+        Returns:
+            The names of the variables.
+
+        Raises:
+            BaseException: The cell's own error, or a PodtaskError. Values that came back are assigned
+                first.
         """
         outcome = self.outcome()
         target = sys.modules["__main__"].__dict__ if namespace is None else namespace
@@ -212,12 +280,70 @@ class Task(TaskFuture):
             raise outcome.error
         return list(outcome.values)
 
+    # -- the pod ------------------------------------------------------------------------------------
+
+    def logs(self, container: str | None = None) -> str:
+        """Return the cell's output so far, or the log of a container of the pod."""
+        if container is None:
+            return self.feed.text().decode("utf-8", "replace")
+        if self._follower.placement is None:
+            raise InputError("The pod does not exist yet.", "Try again once it does.")
+        return self._follower.loop.start(self._follower.placement.logs(container)).result()
+
+    def why(self) -> str:
+        """Return in one line what the pod waits for and what to change, or how the task ended."""
+        if self._follower.placement is None or self._follower.done.done():
+            return f"{self.status}: {self.error}" if self.error else self.phase
+        return self._follower.loop.start(self._follower.placement.why()).result()
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return the pod's events as the API server has them, oldest first."""
+        backend = self._follower.placement
+        return self._follower.loop.start(backend.events()).result() if backend else []
+
+    def glimpse(self) -> concurrent.futures.Future[Snapshot] | None:
+        """Request the events so far and the sidecars' last lines; None before the pod exists."""
+        backend = self._follower.placement
+        return self._follower.loop.start(backend.glimpse()) if backend else None
+
+    # -- control ------------------------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """Raise KeyboardInterrupt in the cell. A task whose cell has not started is cancelled."""
+        self._follower.loop.start(self._follower.interrupt())
+
+    def cancel(self) -> bool:
+        """End the task, delete its pod, and wait until the API server has accepted the deletion.
+
+        Returns:
+            Whether this call ended the task; False if it had ended before.
+        """
+        self._cancel_requested = self._cancel_requested or not self.done()
+        self.cancel_nowait()
+        self._follower.done.exception()
+        self._delete_pod()
+        return self.cancelled()
+
+    def cancel_nowait(self) -> None:
+        """End the task like :meth:`cancel`, without waiting."""
+        self._follower.loop.asyncio.call_soon_threadsafe(self._follower.cancelled.set)
+
+    def delete(self) -> None:
+        """Delete the pod, also of a finished task. A running task is cancelled first."""
+        if not self._follower.done.done():
+            self.cancel()
+        self._delete_pod()
+
+    def _delete_pod(self) -> None:
+        if self._follower.placement is not None:
+            self._follower.loop.start(self._follower.placement.delete()).result()
+
     def reply(self, answer: dict[str, Any]) -> None:
-        """Answers a question of the cell: ``{"value": ...}`` or ``{"eof": True}``."""
+        """Answer the cell's ``input()``: ``{"value": ...}`` or ``{"eof": True}``."""
         if self._follower.channel is not None:
             self._follower.loop.start(self._follower.channel.reply(answer)).result()
 
     def answer_soon(self, answer: dict[str, Any]) -> None:
-        """Answers as :meth:`reply`, without waiting until that is sent."""
+        """Answer like :meth:`reply`, without waiting until the answer is sent."""
         if self._follower.channel is not None:
             self._follower.loop.start(self._follower.channel.reply(answer))

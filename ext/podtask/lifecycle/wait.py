@@ -1,21 +1,29 @@
-"""The three loops that follow a task (status, channel, deadline): the first to end decides."""
+"""Wait for a task: its pod's status, its channel and its deadline are followed at once, and the first decides."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from ..backends.base import Backend, Termination
 from ..channel.job import RunnerResult
-from ..errors import ClusterError
+from ..config.options import RunOptions
+from ..errors import ClusterError, TaskTimeout
 from ..event_loop import ignore_result
 from .interfaces import RunnerChannel
 
 AWAY_SECONDS, AGAIN_SECONDS = 60.0, 1.0
 LAST_WORDS_SECONDS = 2.0  # for frames under way when the status says "ended"
+LATE_SECONDS = 60.0  # grace for the runner, which ends the cell at its --timeout by itself
+# The clock counts in steps: a kernel that was suspended, as a closed laptop is, counts one step only.
+STEP_SECONDS = 1.0
+
+
+class ContactLost(TaskTimeout):
+    """No contact for so long that the cell must have ended; its result may still be in the pod."""
 
 
 async def race(
@@ -92,3 +100,40 @@ async def _explained(verdict: RunnerResult, placement: Backend) -> RunnerResult:
     if verdict.end["status"] == "terminated":
         verdict.stopped = await placement.stopped()
     return verdict
+
+
+async def enforce_timeout(
+    name: str,
+    options: RunOptions,
+    is_connected: Callable[[], bool],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Raise when a started cell is far past its timeout.
+
+    Args:
+        name: Name of the task.
+        options: Options of the task: its timeout, grace and linger.
+        is_connected: Returns whether the runner is connected.
+        sleep: Waits the given number of seconds.
+
+    Raises:
+        ContactLost: The time without a connection has reached its limit.
+        TaskTimeout: The time with a connection has reached its limit: the runner does not end the cell.
+    """
+    limit = options.timeout + options.grace + LATE_SECONDS
+    connected_left, disconnected_left = limit, limit + (options.linger or 0.0)
+    while connected_left > 0 and disconnected_left > 0:
+        await sleep(STEP_SECONDS)
+        if is_connected():
+            connected_left -= STEP_SECONDS
+        else:
+            disconnected_left -= STEP_SECONDS
+    if disconnected_left <= 0:
+        raise ContactLost(
+            f"Lost contact with {name} and its --timeout has passed. The pod was left running.",
+            f"%podtask attach {name} fetches its result once the cluster can be reached.",
+        )
+    raise TaskTimeout(
+        f"{name} ran past its --timeout and its runner did not end it.",
+        "The pod was deleted. Raise --timeout, or let the cell do less.",
+    )

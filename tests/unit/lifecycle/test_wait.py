@@ -1,4 +1,4 @@
-"""A task past its time: what counts, and what then becomes of its pod; the clock is the test's."""
+"""A task past its timeout: which time counts, and what becomes of its pod. The tests drive the clock."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import asyncio
 import pytest
 from podtask.config.options import RunOptions
 from podtask.errors import TaskTimeout
-from podtask.lifecycle.overdue import LATE_SECONDS, ContactLost, overdue
+from podtask.lifecycle.wait import LATE_SECONDS, ContactLost, enforce_timeout
 
 OPTIONS = RunOptions.of(timeout="30s", grace="10s", linger="20s")
 MOST = int(30 + 10 + LATE_SECONDS)
 
 
 def steps_until_raised(connected: list[bool]) -> tuple[int, TaskTimeout]:
-    """Returns in how many seconds it raised what; the last of ``connected`` goes on."""
+    """Return the seconds until the timeout was raised, and the error; the last of ``connected`` repeats."""
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
-        assert seconds <= 1.0  # of which a stopped process counts no more than one
+        assert seconds <= 1.0  # a suspended process counts no more than one step
         slept.append(seconds)
 
-    def talks() -> bool:
+    def is_connected() -> bool:
         return connected[min(len(slept), len(connected)) - 1]
 
     with pytest.raises(TaskTimeout) as raised:
-        asyncio.run(overdue("podtask-x", OPTIONS, talks, sleep))
+        asyncio.run(enforce_timeout("podtask-x", OPTIONS, is_connected, sleep))
     return len(slept), raised.value
 
 
 def test_runner_that_does_not_end_its_cell() -> None:
-    """The time with a connection is counted, in steps, and the error says that the pod is gone."""
+    """Time with a connection is counted in steps; the error says that the pod was deleted."""
     seconds, error = steps_until_raised([True])
     assert seconds == MOST
     assert not isinstance(error, ContactLost)
@@ -38,8 +38,9 @@ def test_runner_that_does_not_end_its_cell() -> None:
 
 
 def test_task_that_is_not_reached_is_left() -> None:
-    """Time without a connection has a bound of its own; the error names the way back."""
+    """Time without a connection has a limit of its own; the error says how to fetch the result."""
     seconds, error = steps_until_raised([True] * (MOST - 1) + [False])
     assert seconds == 2 * MOST - 1 + 20
     assert isinstance(error, ContactLost)
+    assert "Lost contact with podtask-x and its --timeout has passed. The pod was left running." in str(error)
     assert "%podtask attach podtask-x" in str(error)
