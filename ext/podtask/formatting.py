@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 WIDTH = 88
+MAX_ABBREVIATED_CHARS = 60
 # Only greys of half opacity and the notebook's own colours: right on any background. JupyterLab
 # aligns tables of outputs to the right and stripes them.
 STYLE = """
@@ -58,6 +60,12 @@ def python(value: Any, indent: int = 0, used: int = 0) -> str:
         first, last = "[]"
     body = "".join(f"{inner}{line},\n" for line in lines)
     return f"{first}\n{body}{' ' * indent}{last}"
+
+
+def abbreviate(value: Any) -> str:
+    """Return a value as JSON, cut to 60 characters."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= MAX_ABBREVIATED_CHARS else text[: MAX_ABBREVIATED_CHARS - 1] + "…"
 
 
 def card(title: str, rows: Sequence[tuple[str, str]], folds: Mapping[str, str]) -> str:

@@ -106,6 +106,6 @@ def test_marks_stand_where_a_rule_overwrites() -> None:
     lines = found.text.splitlines()
     assert {lines[number].strip(): mark for number, mark in found.marks.items()} == {
         "restartPolicy: Always": 'becomes "Never"',
-        "command:": "replaced by podtask's",
+        "command:": "replaced by podtask",
     }
     assert found.problems == ()

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from podtask.api.check import server_dry_run
 from podtask.api.resolve import options
 from podtask.api.submit import preview
 from podtask.errors import InputError, PodtaskError, Problem
 from podtask.event_loop import loop
-from podtask.manifest.diff import dropped
 from podtask.template.template import PodTemplate
 
 FIELD = re.compile(r"^\s*(?P<path>spec[\w.\[\]/-]*|metadata[\w.\[\]/-]*): (?P<what>.+)$", re.MULTILINE)
@@ -47,17 +47,16 @@ def check(template: PodTemplate, done: Callable[[ServerAnswer], None]) -> None:
     if chosen.local:
         done(ServerAnswer("Cells run on this machine (local): there is no API server to ask.", good=True))
         return
-    from podtask.cluster import namespace  # the client library comes with it
 
     def ended() -> None:
         try:
-            stored = asked.result()
+            result = asked.result()
         except PodtaskError as error:
             found = tuple(Problem(each["path"], each["what"], "") for each in FIELD.finditer(str(error)))
             done(ServerAnswer(str(error), good=False, problems=found))
             return
-        lost = dropped(pod["spec"], stored["spec"], "spec")
-        where = f"The API server accepts this pod in namespace {stored['metadata']['namespace']}"
+        lost = result.dropped_fields
+        where = f"The API server accepts this pod in namespace {result.namespace}"
         if lost:
             done(
                 ServerAnswer(
@@ -69,5 +68,5 @@ def check(template: PodTemplate, done: Callable[[ServerAnswer], None]) -> None:
         else:
             done(ServerAnswer(f"{where}.", good=True))
 
-    asked = loop().start(namespace.asked_dry_run(pod, chosen.context, chosen.namespace))
+    asked = loop().start(server_dry_run(pod, chosen))
     asked.add_done_callback(lambda _: ended())

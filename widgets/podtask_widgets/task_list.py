@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
-from podtask.api.attach import attach
+from podtask import Task
+from podtask.api.attach import attach, find_detached_task
 from podtask.api.resolve import options
-from podtask.display.background import detached
 from podtask.errors import InputError
-from podtask.lifecycle.task import Task
+from podtask.manage.operations import delete_task_pod, read_log_tail
 from podtask.manage.task_list import TaskList as ListedTasks
 from podtask.manage.task_list import TaskRow, roster
 
-from .cluster_tasks import after, ask, containers, delete, log
+from .cluster_tasks import container_names, run_in_background, run_later
 from .page import styled
 from .static_view import StaticView
 
@@ -91,7 +91,7 @@ class TaskList:
             if number == self._asked and self.widget.comm is not None:
                 self._show(found)
 
-        ask(after(pause, roster(self._options)), show, self._wrong)
+        run_in_background(run_later(pause, roster(self._options)), show, self._wrong)
 
     def _ipython_display_(self) -> None:
         """Shows the list; a file without a kernel shows what was there."""
@@ -153,7 +153,7 @@ class TaskList:
     # -- one of them ----------------------------------------------------------------------------
 
     def _choose(self, row: TaskRow) -> None:
-        names = containers(row.found)
+        names = container_names(row)
         self._chosen = None  # while the tabs change
         self._tabs.children = [styled(w.HTML(), "pt-log") for _ in names]
         self._tabs.titles = names
@@ -174,12 +174,12 @@ class TaskList:
             label = escape(f"Log of {name} of {row.found.called}")
             box.value = f'<pre class="pt-pre" tabindex="0" role="region" aria-label="{label}">{words}</pre>'
 
-        ask(log(row.found, name, self._options), show, show)
+        run_in_background(read_log_tail(row.found.name, name, self._options), show, show)
 
     def _attach(self, row: TaskRow) -> None:
         name = row.found.called
         try:
-            task = _own(row) or attach(row.found.name, **self._where)
+            task = find_detached_task(row.found.name) or attach(row.found.name, **self._where)
         except InputError as error:
             self._wrong(str(error))
             return
@@ -206,18 +206,13 @@ class TaskList:
             self._say(f"{found.called} is {'deleted' if row.over else 'cancelled'}.")
             self.refresh()
 
-        task = _own(row)
+        task = find_detached_task(row.found.name)
         if task is not None and not task.done():
             task.add_done_callback(gone)
             task.cancel_nowait()  # its own cell says so too
         else:
-            ask(delete(found, self._options), gone, self._wrong)
+            run_in_background(delete_task_pod(found.name, self._options), gone, self._wrong)
 
 
 def _cell(text: str) -> str:
     return f'<span class="pt-cell" title="{escape(text)}">{escape(text)}</span>'
-
-
-def _own(row: TaskRow) -> Task | None:
-    """Returns the handle that this kernel has already."""
-    return next((each for each in detached().tasks if each.name == row.found.name), None)

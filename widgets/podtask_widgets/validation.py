@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from podtask.api.check import overwritten_fields
 from podtask.api.submit import preview
 from podtask.config.options import RunOptions
 from podtask.errors import InputError, Problem
-from podtask.manifest.diff import marks, short
+from podtask.formatting import abbreviate
 from podtask.template.template import PodTemplate, primary_container
 from podtask.template.validation import pod_problems, template_problems
 
@@ -103,14 +104,12 @@ def _problem(error: InputError) -> Problem:
     return Problem("", error.message, error.hint)
 
 
-def _marks(text: str, here: dict[str, Any], pod: dict[str, Any]) -> dict[int, str]:
-    found = {}
-    for mark in marks(yaml.compose(text, Loader=Loader), here, pod):
-        if mark.here is None:  # added by a rule; nothing of the draft is overwritten
-            continue
-        plain = mark.there is not None and not isinstance(mark.there, (dict, list))
-        found[mark.line] = f"becomes {short(mark.there)}" if plain else "replaced by podtask's"
-    return found
+def _marks(text: str, template: dict[str, Any], pod: dict[str, Any]) -> dict[int, str]:
+    marks = {}
+    for line, value in overwritten_fields(yaml.compose(text, Loader=Loader), template, pod).items():
+        is_scalar = value is not None and not isinstance(value, (dict, list))
+        marks[line] = f"becomes {abbreviate(value)}" if is_scalar else "replaced by podtask"
+    return marks
 
 
 def _mappings(items: Any) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..display.background import detached
 from ..lifecycle.attach import ExistingRunner
 from ..lifecycle.task import Task
 from .resolve import options
@@ -26,3 +27,12 @@ def attach(name: str, *, namespace: str | None = None, context: str | None = Non
     """
     where = {"namespace": namespace, "context": context}
     return Task(ExistingRunner(name, options({k: v for k, v in where.items() if v})))
+
+
+def find_detached_task(pod_name: str) -> Task | None:
+    """Return this kernel's handle of a detached task; None for a task of another kernel.
+
+    Args:
+        pod_name: Name of the task's pod.
+    """
+    return next((task for task in detached().tasks if task.name == pod_name), None)

@@ -14,6 +14,7 @@ from .quantities import quantity
 
 DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
 AUTO, FORWARD, EXEC, BATCH = "auto", "port-forward", "exec", "batch"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"  # the pod's label for --queue
 DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 
 

@@ -14,8 +14,8 @@ import yaml
 from ..api.submit import preview as render_preview
 from ..config.options import RunOptions
 from ..errors import PodtaskError
-from ..formatting import call, card
-from ..manifest.diff import dropped, marks, short
+from ..formatting import abbreviate, call, card
+from ..manifest.diff import dropped, marks
 from ..manifest.labels import (
     CELL,
     KERNEL_LABEL,
@@ -81,11 +81,11 @@ class Preview:
                 continue
             line = lines[mark.line]
             if mark.one_line:
-                lines[mark.line] = f"{line}  # was: {short(mark.there)}"
+                lines[mark.line] = f"{line}  # was: {abbreviate(mark.there)}"
             else:
                 key = f"{mark.key} " if mark.here is None else ""
                 indent = " " * (len(line) - len(line.lstrip()))
-                above.setdefault(mark.line, []).append(f"{indent}# {key}was: {short(mark.there)}")
+                above.setdefault(mark.line, []).append(f"{indent}# {key}was: {abbreviate(mark.there)}")
         return "".join(
             f"{each}\n" for number, line in enumerate(lines) for each in [*above.get(number, []), line]
         )

@@ -17,6 +17,8 @@ from ..runner.supervisor.log_record import MARK
 from .lookup import look_up
 from .task_list import all_tasks
 
+TAIL_LINES = 200
+
 
 @dataclass(frozen=True)
 class CleanupResult:
@@ -92,3 +94,41 @@ async def clean_up(options: RunOptions) -> CleanupResult:
     gone = [each for each in mine if each not in kept]
     await asyncio.gather(*(delete_pod(api, namespace, each.name) for each in gone))
     return CleanupResult([each.name for each in gone], [each.called for each in kept])
+
+
+async def read_log_tail(pod_name: str, container: str, options: RunOptions) -> str:
+    """Return the last 200 lines of a container's log, without the task's result.
+
+    Args:
+        pod_name: Name of the task's pod.
+        container: Name of the container.
+        options: Options with the kubeconfig context and the namespace to use.
+
+    Raises:
+        PodtaskError: The container has no log, or it may not be read.
+    """
+    api, namespace, where = await open_namespace(options.context, options.namespace)
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod_name}/log"
+    try:
+        text = await api.text(path, container=container, tailLines=str(TAIL_LINES))
+    except ApiError as error:
+        if error.code in (400, 404):
+            raise InputError(
+                f"Container {container!r} has no log yet, or its pod is gone.", "Refresh to try again."
+            ) from None
+        raise denied(error.code, error.message, "get", "pods/log", where) from None
+    return "\n".join(line for line in text.splitlines() if not line.startswith(MARK))
+
+
+async def delete_task_pod(pod_name: str, options: RunOptions) -> None:
+    """Delete a task's pod with its own grace period; do nothing if it is gone already.
+
+    Args:
+        pod_name: Name of the task's pod.
+        options: Options with the kubeconfig context and the namespace to use.
+
+    Raises:
+        PodtaskError: The pod may not be deleted, or the API server cannot be reached.
+    """
+    api, namespace, _ = await open_namespace(options.context, options.namespace)
+    await delete_pod(api, namespace, pod_name)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-LONGEST = 60
 
 
 @dataclass(frozen=True)
@@ -80,12 +77,6 @@ def dropped(asked: Any, stored: Any, path: str = "") -> list[str]:
             )
         ]
     return [path] if stored is None and asked not in (None, False, "", 0) else []
-
-
-def short(value: Any) -> str:
-    """Returns a value in at most 60 characters."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def _change(key_node: Any, value_node: Any, here: Any, there: Any) -> Iterator[Difference]:

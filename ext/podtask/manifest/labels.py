@@ -8,7 +8,6 @@ KERNEL_LABEL = "podtask/kernel"
 USER_LABEL = "podtask/user"
 NAME_LABEL = "podtask/name"
 NOTEBOOK_LABEL = "podtask/notebook"
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 BOUNDS = "podtask/bounds"
 CELL = "podtask/cell"  # in batch mode: the cell, with what --env has
 PORT_TAKEN = 98

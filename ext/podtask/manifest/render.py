@@ -10,7 +10,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from ..config.options import RunOptions
+from ..config.options import QUEUE_LABEL, RunOptions
 from ..errors import InputError
 from ..runner.bundle import boot_program
 from ..template.restricted import give_scratch, restrict
@@ -24,7 +24,6 @@ from .labels import (
     MANAGED_BY,
     NAME_LABEL,
     NOTEBOOK_LABEL,
-    QUEUE_LABEL,
     TASK_LABEL,
     USER_LABEL,
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any
-
-from podtask.runner.bundle import MINOR
 
 from ..converters import TEXT
 from ..draft import Draft
@@ -14,9 +13,10 @@ from ..page import Page
 from ..validation import PRIMARY_NAME
 from .container import columns_of_ports, ports
 
+PYTHON = ".".join(platform.python_version_tuple()[:2])
 IMAGES = (
-    f"python:{MINOR}-slim",
-    f"python:{MINOR}",
+    f"python:{PYTHON}-slim",
+    f"python:{PYTHON}",
     "quay.io/jupyter/scipy-notebook:latest",
     "pytorch/pytorch:latest",
 )

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from podtask.manifest.diff import short
+from podtask.formatting import abbreviate
 
 from ..converters import EXACT, WHOLE
 from ..field_refs import FieldRef, Key, at
@@ -163,7 +163,7 @@ class Value:
         if kind in FROM:
             return self._key().get()
         given = at(self._source.entry, "valueFrom", kind).get()
-        return short(given) if given else None
+        return abbreviate(given) if given else None
 
     def set(self, value: Any) -> None:
         """Changes it; a variable that has a name keeps an empty value."""

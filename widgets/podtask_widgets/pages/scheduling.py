@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from podtask.manifest.labels import QUEUE_LABEL
+from podtask.config.options import QUEUE_LABEL
 
 from ..converters import WHOLE, YAML
 from ..draft import Draft
