@@ -15,7 +15,7 @@ SAMPLES = 200
 RUNS = "%%podtask -d --local\nimport time\nfor n in range(600):\n    print('line', n)\n    time.sleep(1)"
 WAITS = "%%podtask -d -t nowhere --image python:3.11-slim\n1"
 UNTIL = "for each in tasks:\n    while {}:\n        each.updates.get()"
-END = "for each in tasks: each.abandon()\nfor each in tasks: each.cancel()"
+END = "for each in tasks: each.cancel_nowait()\nfor each in tasks: each.cancel()"
 
 
 def running(rounds: int) -> Row:

@@ -1,4 +1,4 @@
-"""What podtask leaves to others, or keeps for itself: said in the README, and so."""
+"""What the README says about images and commands is true."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import podtask
 import pytest
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
-SAID = " ".join(README.split())
+TEXT = " ".join(README.split())
 
 
 @pytest.mark.feature("A30", "A32")
-def test_images_are_taken_as_they_are_and_never_built() -> None:
-    """Any name is taken, for the cell and for sidecars; the README says that none is built."""
-    assert "podtask builds none" in SAID
+def test_images_are_used_unchanged_and_never_built() -> None:
+    """Any image name is accepted for the cell and for sidecars; the README says that none is built."""
+    assert "podtask does not build images" in TEXT
     side = {"name": "side", "image": "registry.example/team/side@sha256:" + "0" * 64}
     pod = podtask.render(template={"containers": [side]}, image="registry.example:5000/team/app:7")
     sidecar, primary = pod["spec"]["containers"]
@@ -23,9 +23,9 @@ def test_images_are_taken_as_they_are_and_never_built() -> None:
 
 
 @pytest.mark.feature("B10")
-def test_command_of_the_primary_is_ours_which_the_readme_says() -> None:
-    """A command of the template does not stay, by no option; a sidecar's does."""
-    assert "The primary container's command is always ours" in SAID
+def test_command_of_the_primary_container_is_replaced_as_the_readme_says() -> None:
+    """No option keeps the command of the primary container; a sidecar keeps its command."""
+    assert "podtask always replaces the command of the primary container" in TEXT
     template = {
         "containers": [
             {"name": "primary", "command": ["serve"]},
