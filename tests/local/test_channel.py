@@ -122,8 +122,8 @@ def job(source: str, outputs: list[str], values: dict[str, Any] | None = None) -
 
 async def run(work: Job, budgets: list[int]) -> tuple[RunnerResult, bytes, Channel]:
     identity = Identity("podtask-test", KEY, 1)
-    rendered = render(None, RunOptions(), identity, "3.11")
-    placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+    manifest = render(None, RunOptions()).stamped(identity)
+    placement = await LocalProcess.start(manifest, lambda phase, say: None)
     frames: list[protocol.Frame] = []
     wrapped: Backend = Unreliable(placement, budgets)
     channel = Channel(wrapped, KEY, lambda python: work, frames.append)
@@ -205,8 +205,8 @@ def test_runner_refuses_a_client_without_the_key(proof: str) -> None:
 
     async def scene() -> bytes:
         identity = Identity("podtask-test", KEY, 1)
-        rendered = render(None, RunOptions(), identity, "3.11")
-        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        manifest = render(None, RunOptions()).stamped(identity)
+        placement = await LocalProcess.start(manifest, lambda phase, say: None)
         sock = socket.create_connection(("127.0.0.1", placement._port))
         sock.settimeout(10)
         sock.sendall(b"0" * 32 + b"\n")

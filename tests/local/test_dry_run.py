@@ -8,11 +8,12 @@ import podtask
 import pytest
 import yaml
 from podtask import Cell, PodTemplate, RunOptions
+from podtask.api.resolve import resolve_template
 from podtask.channel.batch import enclosed
 from podtask.channel.job import Job
 from podtask.magics.dry_run import Preview
 from podtask.manifest.diff import dropped
-from podtask.manifest.render import Rendered, without_key
+from podtask.manifest.pod_manifest import PodManifest
 from podtask.runner.bundle import MINOR
 
 from tests.notebook import Shell
@@ -36,7 +37,7 @@ GIVEN = PodTemplate(
 
 
 def preview(template: Any = GIVEN, last: dict[str, Any] | None = None, **options: Any) -> Preview:
-    chosen = RunOptions.of(template=template, local=True, **options)
+    chosen = resolve_template(RunOptions.of(template=template, local=True, **options))
     return Preview.of(chosen, last or {})
 
 
@@ -188,8 +189,8 @@ def test_same_run_again_is_no_difference(shell: Shell, monkeypatch: pytest.Monke
 @pytest.mark.feature("N14")
 def test_run_in_batch_mode_is_compared_without_its_cell() -> None:
     """What carries a cell in batch mode is no difference to a pod without a cell."""
-    rendered = Rendered(preview().pod, "primary", ())
-    last = without_key(enclosed(rendered, Job({"exec": "x", "source": "1"}, ())).pod)
+    batch = enclosed(PodManifest(preview().pod), Job({"exec": "x", "source": "1"}, ()))
+    last = batch.without_secrets().pod
     assert last["spec"]["volumes"]
     assert preview(last=last).diff_to_last() == ""
 

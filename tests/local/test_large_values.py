@@ -74,8 +74,8 @@ def test_prompt_of_megabytes_is_shortened() -> None:
 
     async def scene() -> tuple[str, list[Any]]:
         identity = Identity("podtask-test", KEY, 1)
-        rendered = render(None, RunOptions(), identity, "3.11")
-        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        manifest = render(None, RunOptions()).stamped(identity)
+        placement = await LocalProcess.start(manifest, lambda phase, say: None)
         prompts: list[str] = []
         answers: list[asyncio.Task[None]] = []
 

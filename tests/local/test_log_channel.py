@@ -22,7 +22,7 @@ from podtask.lifecycle.outcome import decode
 from podtask.lifecycle.prepare import PreparedCell, prepare
 from podtask.manifest.identity import Identity
 from podtask.manifest.labels import CELL
-from podtask.manifest.render import Rendered, env_of, render
+from podtask.manifest.pod_manifest import PodManifest
 from podtask.runner import protocol
 from podtask.runner.bundle import MINOR
 from podtask.runner.supervisor.batch_log import MARK
@@ -30,21 +30,21 @@ from podtask.runner.supervisor.batch_log import MARK
 KEY = "ab" * 32
 
 
-def made(source: str, namespace: dict[str, Any] | None = None, **options: Any) -> Rendered:
+def made(source: str, namespace: dict[str, Any] | None = None, **options: Any) -> PodManifest:
     """The pod that brings a cell along."""
     chosen = RunOptions.of(**options)
     work: PreparedCell = prepare(Cell.of(source), chosen, namespace or {})
-    rendered = render(None, chosen, Identity("podtask-x", KEY, 0), MINOR)
-    return enclosed(rendered, work.job_for(f"{MINOR}.0", "podtask-x", 1.0, print))
+    manifest = work.manifest.stamped(Identity("podtask-x", KEY, 0))
+    return enclosed(manifest, work.job_for(f"{MINOR}.0", "podtask-x", 1.0, print))
 
 
-def log_of(rendered: Rendered, folder: Path) -> tuple[bytes, int]:
+def log_of(manifest: PodManifest, folder: Path) -> tuple[bytes, int]:
     """What the pod's primary container writes to its log, and its exit code."""
-    primary = rendered.pod["spec"]["containers"][0]
+    primary = manifest.pod["spec"]["containers"][0]
     file = folder / "cell"  # as the kubelet writes it
-    file.write_text(rendered.pod["metadata"]["annotations"][CELL])
+    file.write_text(manifest.pod["metadata"]["annotations"][CELL])
     command = [sys.executable, *primary["command"][1:-1], str(file)]
-    ran = subprocess.run(command, env=env_of(rendered), capture_output=True, timeout=60)
+    ran = subprocess.run(command, env=manifest.env, capture_output=True, timeout=60)
     assert ran.stderr.decode() == ""
     return ran.stdout, ran.returncode
 
@@ -140,9 +140,9 @@ def test_what_was_rotated_away_is_told(tmp_path: Path) -> None:
 
 def test_another_python_is_refused_by_the_pod(tmp_path: Path) -> None:
     """Byte code and pickles are of the notebook's minor version; nothing of them is touched."""
-    rendered = made("1")
-    rendered.pod["spec"]["containers"][0]["command"][-2] = "3.1"
-    data, code = log_of(rendered, tmp_path)
+    manifest = made("1")
+    manifest.pod["spec"]["containers"][0]["command"][-2] = "3.1"
+    data, code = log_of(manifest, tmp_path)
     assert code == 95
     assert b"batch mode needs Python 3.1" in data
 

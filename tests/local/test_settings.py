@@ -10,7 +10,7 @@ import podtask
 import pytest
 import yaml
 from podtask import PodTemplate
-from podtask.api.resolve import find, options, use
+from podtask.api.resolve import find_template, resolve_options, set_session_template
 from podtask.config.options import RunOptions
 from podtask.config.settings import everything, merged, project_folder, read
 from podtask.errors import InputError
@@ -32,7 +32,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
     monkeypatch.delenv("PODTASK_BACKEND", raising=False)
     yield project, config / "podtask"
-    use(None)
+    set_session_template(None)
 
 
 @pytest.mark.feature("P04")
@@ -102,7 +102,7 @@ def test_saved_template_is_found_by_its_name(places: Places) -> None:
     """One saved for the project is found before the user's own; kubectl takes the file too."""
     mine = TEMPLATE.replace(labels={"whose": "mine"})
     assert save("prod", mine, for_user=True) == places[1] / "templates" / "prod.yaml"
-    assert PodTemplate.of(find("prod", {}, RunOptions())) == mine
+    assert find_template("prod", {}, RunOptions()) == mine
     path = save("prod", TEMPLATE)
     assert path == places[0] / ".podtask" / "templates" / "prod.yaml"
     assert saved() == {"prod": path}
@@ -141,17 +141,17 @@ def test_session_default_is_over_settings_and_under_the_call(
     one, two, three = (PodTemplate(labels={"n": n}) for n in "123")
     names = {"one": one, "two": two}
     monkeypatch.setenv("PODTASK_TEMPLATE", "one")
-    assert options({}, names).template is one
-    use(three)
-    assert options({}, names).template is three
-    assert options({"template": "two"}, names).template is two
+    assert resolve_options({}, names).template is one
+    set_session_template(three)
+    assert resolve_options({}, names).template is three
+    assert resolve_options({"template": "two"}, names).template is two
 
 
 def test_unknown_template_lists_those_there_are() -> None:
     """A near miss is suggested, of the notebook's and the saved ones alike."""
     save("production", TEMPLATE)
     with pytest.raises(InputError) as caught:
-        find("prodution", {"dev": TEMPLATE, "_x": TEMPLATE}, RunOptions())
+        find_template("prodution", {"dev": TEMPLATE, "_x": TEMPLATE}, RunOptions())
     assert "Did you mean 'production'?" in caught.value.message
     assert "Templates: dev, production." in caught.value.hint
 
@@ -237,7 +237,7 @@ def test_python_face_reads_settings_and_library_as_the_magic_does(
     assert task.result(30) == "from settings"
     assert image(task.manifest) == "settings:1"
     assert podtask.run("1 + 1", options=RunOptions.of(template="prod", local=True)) == 2
-    use(TEMPLATE.replace(labels={"from": "session"}))
+    set_session_template(TEMPLATE.replace(labels={"from": "session"}))
     other = podtask.submit("1", template=None)
     other.result(30)
     assert other.manifest["metadata"]["labels"]["from"] == "session"

@@ -29,8 +29,8 @@ def test_answer_given_while_the_connection_is_down_arrives_once(cut_after: bool)
 
     async def scene() -> list[Any]:
         identity = Identity("podtask-test", KEY, 1)
-        rendered = render(None, RunOptions(), identity, "3.11")
-        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        manifest = render(None, RunOptions()).stamped(identity)
+        placement = await LocalProcess.start(manifest, lambda phase, say: None)
         answers = ["one", "two"]
         under_way: list[asyncio.Task[None]] = []
 
@@ -76,8 +76,8 @@ def test_deleted_local_runner_takes_a_stubborn_cell_along() -> None:
 
     async def scene() -> None:
         identity = Identity("podtask-test", KEY, 1)
-        rendered = render(None, RunOptions(), identity, "3.11")
-        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        manifest = render(None, RunOptions()).stamped(identity)
+        placement = await LocalProcess.start(manifest, lambda phase, say: None)
         begun: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
         def on_frame(frame: protocol.Frame) -> None:
@@ -135,8 +135,8 @@ def test_runner_told_to_stop_lets_the_values_go_out() -> None:
 
     async def scene() -> Any:
         identity = Identity("podtask-test", KEY, 1)
-        rendered = render(None, RunOptions(), identity, "3.11")
-        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        manifest = render(None, RunOptions()).stamped(identity)
+        placement = await LocalProcess.start(manifest, lambda phase, say: None)
 
         class Watched(Unreliable):
             async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
@@ -178,8 +178,8 @@ def test_cell_cannot_write_into_what_the_runner_keeps() -> None:
 
     async def scene() -> list[protocol.Frame]:
         identity = Identity("podtask-test", KEY, 1)
-        rendered = render(None, RunOptions(), identity, "3.11")
-        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        manifest = render(None, RunOptions()).stamped(identity)
+        placement = await LocalProcess.start(manifest, lambda phase, say: None)
         scribbled = asyncio.Event()
 
         def on_frame(frame: protocol.Frame) -> None:
@@ -209,8 +209,8 @@ def test_runner_whose_cell_never_comes_ends() -> None:
 
     async def scene() -> int | None:
         identity = Identity("podtask-test", KEY, 1)
-        rendered = render(None, RunOptions.of(wait="1s"), identity, "3.11")
-        placement = await LocalProcess.start(rendered, identity, lambda phase, say: None)
+        manifest = render(None, RunOptions.of(wait="1s")).stamped(identity)
+        placement = await LocalProcess.start(manifest, lambda phase, say: None)
         came: list[ByteStream] = []
 
         class Dying(Unreliable):

@@ -32,8 +32,8 @@ value = 42
 
 async def started() -> LocalProcess:
     identity = Identity("podtask-test", KEY, 1)
-    rendered = render(None, RunOptions(), identity, "3.11")
-    return await LocalProcess.start(rendered, identity, lambda phase, say: None)
+    manifest = render(None, RunOptions()).stamped(identity)
+    return await LocalProcess.start(manifest, lambda phase, say: None)
 
 
 class Asleep(Unreliable):

@@ -13,7 +13,6 @@ import pytest
 from podtask import RunOptions, TaskError
 from podtask.manifest.identity import Identity
 from podtask.manifest.render import render
-from podtask.runner.bundle import MINOR
 
 from tests.notebook import Shell
 from tests.pods.test_comeback import start_and_kill
@@ -77,8 +76,8 @@ def silent(task: podtask.Task) -> bool:
 def test_runner_killed_before_anybody_came(cluster: Any, namespace: str) -> None:
     """It listens, and is killed before the first word: who comes then is told of its exit code."""
     identity = Identity("podtask-killed", uuid.uuid4().hex, 40124, kernel="gone")
-    rendered = render(podtask.PodTemplate.of(SHARED), RunOptions.of(image=IMAGE), identity, MINOR)
-    cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(rendered.pod))
+    manifest = render(podtask.PodTemplate.of(SHARED), RunOptions.of(image=IMAGE)).stamped(identity)
+    cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(manifest.pod))
     ready = ("wait", "--for=condition=Ready", f"pod/{identity.name}", "-n", namespace)
     cluster.kubectl(*ready, "--timeout=60s")
     kill(cluster, namespace, identity.name)

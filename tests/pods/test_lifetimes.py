@@ -16,7 +16,6 @@ from podtask import RunOptions, TaskError, TaskTimeout
 from podtask.event_loop import loop
 from podtask.manifest.identity import Identity
 from podtask.manifest.render import render
-from podtask.runner.bundle import MINOR
 
 from tests.notebook import Kernel, Shell
 from tests.pods.test_comeback import ended, start_and_kill
@@ -49,8 +48,8 @@ print(hashlib.sha256(value).hexdigest())
 def test_runner_to_which_nobody_comes_ends(pods: Shell, cluster: Any, namespace: str) -> None:
     """--wait: a pod whose notebook died before its first word is no longer than that."""
     identity = Identity("podtask-nobody", uuid.uuid4().hex, 40123, kernel="gone")
-    rendered = render(None, RunOptions.of(image=IMAGE, wait="1s"), identity, MINOR)
-    cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(rendered.pod))
+    manifest = render(None, RunOptions.of(image=IMAGE, wait="1s")).stamped(identity)
+    cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(manifest.pod))
     ended(cluster, namespace, identity.name)
     assert cluster.kubectl("logs", identity.name, "-n", namespace) == "podtask: no client came\n"
     error = podtask.attach(identity.name).exception(60)

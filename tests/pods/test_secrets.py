@@ -140,10 +140,8 @@ def test_process_list_and_children_have_no_secret() -> None:
     count, listed, inherited, mine = task.result(60)
     assert count > 1
     assert (listed, inherited, mine) == (False, False, [])
-    (key,) = [
-        each["value"]
-        for each in task._follower.pod["spec"]["containers"][0]["env"]
-        if each["name"] == "PODTASK_KEY"
-    ]
+    sent = task._follower.manifest
+    assert sent is not None
+    key = sent.key
     pod = task.manifest["spec"]["containers"][0]
     assert key not in str([pod["command"], pod.get("args")])

@@ -38,9 +38,11 @@ def test_used_for_the_session(user: User) -> None:
         user.click("Use")
         user.open("Basics")
         user.write("Image", "later")
-        assert PodTemplate.of(resolve.default()).pod_spec["containers"][0]["image"] == "later"
+        template = resolve.session_template()
+        assert template is not None
+        assert template.pod_spec["containers"][0]["image"] == "later"
     finally:
-        resolve.use(None)
+        resolve.set_session_template(None)
 
 
 def test_problem_stops_saving(user: User) -> None:

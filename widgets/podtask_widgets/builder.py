@@ -8,8 +8,6 @@ from typing import Any
 import ipywidgets as w
 import traitlets
 from podtask.api import resolve
-from podtask.config.options import RunOptions
-from podtask.config.settings import merged
 from podtask.errors import InputError, Problem
 from podtask.template import store
 from podtask.template.template import PodTemplate
@@ -251,7 +249,7 @@ class _Form:
 
     def _use(self) -> None:
         if self._sound("used"):
-            resolve.use(self._builder)
+            resolve.set_session_template(self._builder)
             self._header.say(
                 "Cells of this session run in this template from now on, with what you "
                 "still change here.\n%podtask use none ends that."
@@ -265,8 +263,8 @@ def _given(template: Any) -> tuple[PodTemplate, str]:
     if isinstance(template, str) and "\n" not in template:
         import __main__
 
-        found = resolve.find(template, vars(__main__), RunOptions.of(**merged({})))
-        return PodTemplate.of(found), Path(template).stem.removeprefix(resolve.IN_CLUSTER)
+        found = resolve.find_template(template, vars(__main__), resolve.merge_options({}))
+        return found, Path(template).stem.removeprefix(resolve.IN_CLUSTER)
     return PodTemplate.of(template), ""
 
 

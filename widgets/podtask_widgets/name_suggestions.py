@@ -25,11 +25,11 @@ def offer(kind: str, widget: Any, wanted: Callable[[], bool] = lambda: True) -> 
 
 
 def _fill(kind: str, widget: Any, wanted: Callable[[], bool]) -> None:
-    from podtask.api.resolve import options
+    from podtask.api.resolve import merge_options
     from podtask.manage.names import read_names  # start-up cost: the client library comes with it
 
     try:
-        chosen = options({})
+        chosen = merge_options({})
         found = [] if chosen.local else read_names(kind, chosen)
     except PodtaskError:  # settings that are wrong; the run will say so
         return

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from podtask.api.check import server_dry_run
-from podtask.api.resolve import options
+from podtask.api.resolve import resolve_options
 from podtask.api.submit import preview
 from podtask.errors import InputError, PodtaskError, Problem
 from podtask.event_loop import loop
@@ -39,8 +39,8 @@ def check(template: PodTemplate, done: Callable[[ServerAnswer], None]) -> None:
         done: called with what it says, in another thread.
     """
     try:
-        chosen = options({"template": template})
-        pod = preview(template, chosen).pod
+        chosen = resolve_options({"template": template})
+        pod = preview(chosen).pod
     except InputError as error:
         done(ServerAnswer(str(error), good=False))
         return

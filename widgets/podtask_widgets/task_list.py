@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as w
 from podtask import Task
 from podtask.api.attach import attach, find_detached_task
-from podtask.api.resolve import options
+from podtask.api.resolve import merge_options
 from podtask.errors import InputError
 from podtask.manage.operations import delete_task_pod, read_log_tail
 from podtask.manage.task_list import TaskList as ListedTasks
@@ -43,7 +43,7 @@ class TaskList:
 
     def __init__(self, namespace: str | None = None, context: str | None = None) -> None:
         self._where = {"namespace": namespace, "context": context}
-        self._options = options({key: value for key, value in self._where.items() if value})
+        self._options = merge_options({key: value for key, value in self._where.items() if value})
         if self._options.local:
             raise InputError(
                 "Cells run on this machine (local): there is no list of tasks.",
@@ -126,7 +126,7 @@ class TaskList:
         self._title.value = f'<div role="status">{count}</div>'
 
     def _row(self, row: TaskRow) -> Any:
-        name, pod = row.found.called, row.found.name
+        name, pod = row.found.alias, row.found.name
         end = "Delete" if row.over else "Cancel"
         buttons = [
             self._button("Logs", "pt-do", lambda: self._choose(self._known[pod]), name),
@@ -171,13 +171,13 @@ class TaskList:
 
         def show(text: str) -> None:
             words = escape(text) or "<i>nothing yet</i>"
-            label = escape(f"Log of {name} of {row.found.called}")
+            label = escape(f"Log of {name} of {row.found.alias}")
             box.value = f'<pre class="pt-pre" tabindex="0" role="region" aria-label="{label}">{words}</pre>'
 
         run_in_background(read_log_tail(row.found.name, name, self._options), show, show)
 
     def _attach(self, row: TaskRow) -> None:
-        name = row.found.called
+        name = row.found.alias
         try:
             task = find_detached_task(row.found.name) or attach(row.found.name, **self._where)
         except InputError as error:
@@ -196,14 +196,14 @@ class TaskList:
         if row.untaken and self._sure != found.name:
             self._sure = found.name
             self._say(
-                f"Nobody has taken the result of {found.called}. Delete again to lose it, "
+                f"Nobody has taken the result of {found.alias}. Delete again to lose it, "
                 "or attach to have it.",
                 good=False,
             )
             return
 
         def gone(_: object) -> None:
-            self._say(f"{found.called} is {'deleted' if row.over else 'cancelled'}.")
+            self._say(f"{found.alias} is {'deleted' if row.over else 'cancelled'}.")
             self.refresh()
 
         task = find_detached_task(row.found.name)

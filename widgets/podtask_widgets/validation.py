@@ -56,10 +56,10 @@ def judge(draft: Draft) -> Validation:
     if problems:
         return Validation(template, problems, (), text, {})
     try:
-        rendered = preview(template, RunOptions())
+        manifest = preview(RunOptions(template=template))
     except InputError as error:  # what only the rules know
         return Validation(template, (_problem(error),), (), text, {})
-    return Validation(template, (), rendered.notices, text, _marks(text, draft.to_dict(), rendered.pod))
+    return Validation(template, (), manifest.notices, text, _marks(text, draft.to_dict(), manifest.pod))
 
 
 def _unnamed(draft: Draft) -> Iterator[Problem]:

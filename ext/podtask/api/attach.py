@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..display.background import detached
 from ..lifecycle.attach import ExistingRunner
 from ..lifecycle.task import Task
-from .resolve import options
+from .resolve import merge_options
 
 
 def attach(name: str, *, namespace: str | None = None, context: str | None = None) -> Task:
@@ -26,7 +26,7 @@ def attach(name: str, *, namespace: str | None = None, context: str | None = Non
         InputError: the name, or an option, is none.
     """
     where = {"namespace": namespace, "context": context}
-    return Task(ExistingRunner(name, options({k: v for k, v in where.items() if v})))
+    return Task(ExistingRunner(name, merge_options({k: v for k, v in where.items() if v})))
 
 
 def find_detached_task(pod_name: str) -> Task | None:

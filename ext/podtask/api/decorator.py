@@ -7,12 +7,10 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from ..config.options import RunOptions
 from ..display.task_table import ParallelCalls
 from ..lifecycle.task import Task
 from ..pickling.function_call import FunctionCall
-from ..template.template import PodTemplate
-from .resolve import options as chosen_options
+from .resolve import check_options, resolve_options
 from .submit import call, follow
 
 P = ParamSpec("P")
@@ -62,7 +60,7 @@ class TaskFunction(Generic[P, R]):
         Raises:
             InputError: before anything is sent; says what is wrong.
         """
-        return call(self.__wrapped__, args, kwargs, chosen_options(self._given))
+        return call(self.__wrapped__, args, kwargs, resolve_options(self._given))
 
     def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls the function here, in this process."""
@@ -94,7 +92,7 @@ class TaskFunction(Generic[P, R]):
         Raises:
             InputError: an option is unknown or wrong.
         """
-        _check(options)
+        check_options(options)
         return TaskFunction(self.__wrapped__, {**self._given, **options})
 
 
@@ -116,15 +114,8 @@ def task(template: Any = None, **options: Any) -> Any:
         return TaskFunction(template, {})
     if template is not None:
         options = {"template": template, **options}
-    _check(options)
+    check_options(options)
     return lambda function: TaskFunction(function, options)
-
-
-def _check(options: Mapping[str, Any]) -> None:
-    """Tells of a wrong option where it is written; settings, and what a name means, may yet change."""
-    template = RunOptions.of(**options).template
-    if template is not None and not isinstance(template, str):
-        PodTemplate.of(template)
 
 
 task.__module__ = "podtask"  # in a pod too, where there is no podtask.api

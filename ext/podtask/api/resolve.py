@@ -1,4 +1,8 @@
-"""Pod templates by name: of the notebook, saved in the project or for the user, in the cluster."""
+"""Resolve the options of a call: settings beneath them, and the pod template itself in place of its name.
+
+A template's name means a variable of the notebook, a template saved in the project or for the user, a
+YAML file, or a PodTemplate object in the cluster.
+"""
 
 from __future__ import annotations
 
@@ -17,62 +21,121 @@ from ..template.template import PodTemplate
 
 IN_CLUSTER = "pod-template/"
 
-
-_default: Any = None  # the session's template
-
-
-def use(template: Any) -> None:
-    """Makes a template the default of this session; None ends that."""
-    global _default
-    _default = template
+_session_template: Any = None  # a PodTemplate, or a form that holds one
 
 
-def default() -> Any:
-    """Returns the session's template; None where there is none."""
-    return _default
-
-
-def options(given: Mapping[str, Any], namespace: Mapping[str, Any] | None = None) -> RunOptions:
-    """Returns the options of a call: what is given, then the session's default, then settings.
+def set_session_template(template: Any) -> None:
+    """Make a template the default of this session.
 
     Args:
-        given: options of the call, as given.
-        namespace: names of the notebook, where templates are looked up; None for ``__main__``'s.
+        template: Anything that ``PodTemplate.of`` takes, or None for no default. A form stays live:
+            each cell runs in the template that the form has then.
 
     Raises:
-        InputError: a value is wrong, or there is no such template.
+        InputError: The object does not describe a pod.
     """
-    beneath = {"template": _default} if _default is not None else {}
-    return resolve_template(RunOptions.of(**merged({**beneath, **given})), namespace)
+    global _session_template
+    keep = template is None or hasattr(template, "template")
+    _session_template = template if keep else PodTemplate.of(template)
 
 
-def resolve_template(chosen: RunOptions, namespace: Mapping[str, Any] | None = None) -> RunOptions:
-    """Returns the same options with the template itself where its name stood.
-
-    Raises:
-        InputError: there is no such template.
-    """
-    if not isinstance(chosen.template, str):
-        return chosen
-    names = sys.modules["__main__"].__dict__ if namespace is None else namespace
-    return chosen.replace(template=find(chosen.template, names, chosen))
+def session_template() -> PodTemplate | None:
+    """Return the default template of this session, or None."""
+    return None if _session_template is None else PodTemplate.of(_session_template)
 
 
-def find(name: str, namespace: Mapping[str, Any], chosen: RunOptions) -> Any:
-    """Returns the template of that name, in any form that ``PodTemplate.of`` takes.
+def merge_options(given: Mapping[str, Any]) -> RunOptions:
+    """Return the options of a call, with the session's template and the settings beneath them.
+
+    The template stays as it was given: commands that start no pod never look it up.
 
     Args:
-        name: of a variable, a saved template, a file, or ``pod-template/NAME`` of the cluster.
-        namespace: names of the notebook.
-        chosen: says which cluster and namespace.
+        given: Options of the call.
 
     Raises:
-        InputError: there is none; says which there are.
+        InputError: A value is wrong.
+    """
+    beneath = {"template": _session_template} if _session_template is not None else {}
+    return RunOptions.of(**merged({**beneath, **given}))
+
+
+def resolve_options(given: Mapping[str, Any], namespace: Mapping[str, Any] | None = None) -> RunOptions:
+    """Return the options of a call; ``template`` is always a PodTemplate.
+
+    The call comes first, then the session's template, then the settings.
+
+    Args:
+        given: Options of the call.
+        namespace: Variables of the notebook, among which templates are looked up; None for those of
+            ``__main__``.
+
+    Raises:
+        InputError: A value is wrong, or the template does not exist.
+    """
+    return resolve_template(merge_options(given), namespace)
+
+
+def resolve_template(options: RunOptions, namespace: Mapping[str, Any] | None = None) -> RunOptions:
+    """Return the same options with a PodTemplate in place of whatever described it.
+
+    Args:
+        options: Options with a template in any form: a name, anything that ``PodTemplate.of`` takes,
+            or None.
+        namespace: Variables of the notebook, among which templates are looked up; None for those of
+            ``__main__``.
+
+    Raises:
+        InputError: The template does not exist, or does not describe a pod.
+    """
+    given = options.template
+    if isinstance(given, str):
+        variables = sys.modules["__main__"].__dict__ if namespace is None else namespace
+        template = find_template(given, variables, options)
+    else:
+        template = PodTemplate() if given is None else PodTemplate.of(given)
+    return options.replace(template=template)
+
+
+def check_options(given: Mapping[str, Any]) -> None:
+    """Check options where they are written; a template's name is looked up only when it is used.
+
+    Raises:
+        InputError: An option is unknown or wrong.
+    """
+    template = RunOptions.of(**given).template
+    if template is not None and not isinstance(template, str):
+        PodTemplate.of(template)
+
+
+def find_template(name: str, namespace: Mapping[str, Any], options: RunOptions) -> PodTemplate:
+    """Return the pod template of that name.
+
+    Args:
+        name: A variable, a saved template, a file, ``pod-template/NAME`` of the cluster, or YAML text.
+        namespace: Variables of the notebook.
+        options: Context and namespace of the cluster.
+
+    Raises:
+        InputError: The template does not exist, or does not describe a pod.
+    """
+    return PodTemplate.of(find_source(name, namespace, options))
+
+
+def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) -> Any:
+    """Return what a template's name stands for, in any form that ``PodTemplate.of`` takes.
+
+    Args:
+        name: A variable, a saved template, a file, ``pod-template/NAME`` of the cluster, or YAML text.
+        namespace: Variables of the notebook.
+        options: Context and namespace of the cluster.
+
+    Raises:
+        InputError: The template does not exist; lists those that do.
     """
     if name in namespace:
         return namespace[name]
     if name.startswith(IN_CLUSTER):
-        return pod_template(name.removeprefix(IN_CLUSTER), chosen)
+        return loop().start(_read_from_cluster(name.removeprefix(IN_CLUSTER), options)).result()
     if "\n" in name:
         return name
     if name.endswith((".yaml", ".yml")) or os.sep in name:
@@ -88,16 +151,12 @@ def find(name: str, namespace: Mapping[str, Any], chosen: RunOptions) -> Any:
     )
 
 
-def pod_template(name: str, options: RunOptions) -> PodTemplate:
-    """Returns a core/v1 PodTemplate of the namespace.
+async def _read_from_cluster(name: str, options: RunOptions) -> Any:
+    """Return a core/v1 PodTemplate of the namespace, as the API server has it.
 
     Raises:
-        PodtaskError: it is not there, may not be read, or there is no cluster.
+        PodtaskError: It does not exist, it may not be read, or there is no cluster.
     """
-    return loop().start(_pod_template(name, options)).result()
-
-
-async def _pod_template(name: str, options: RunOptions) -> PodTemplate:
     # Start-up cost: the client library comes with it, and most templates are not in the cluster.
     from ..cluster.client import ApiError
     from ..cluster.namespace import open_namespace
@@ -105,7 +164,7 @@ async def _pod_template(name: str, options: RunOptions) -> PodTemplate:
 
     api, namespace, where = await open_namespace(options.context, options.namespace)
     try:
-        found = await api.request("GET", f"/api/v1/namespaces/{namespace}/podtemplates/{name}")
+        return await api.request("GET", f"/api/v1/namespaces/{namespace}/podtemplates/{name}")
     except ApiError as error:
         if error.code == 404:
             lists = api.access.kubectl(namespace, "get", "podtemplates")
@@ -113,4 +172,3 @@ async def _pod_template(name: str, options: RunOptions) -> PodTemplate:
                 f"There is no pod template {name!r} in {where}.", f"`{lists}` lists them."
             ) from None
         raise denied(error.code, error.message, "get", "podtemplates", where) from None
-    return PodTemplate.of(found)

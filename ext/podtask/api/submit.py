@@ -7,21 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 from ..cell.cell import Cell
+from ..cell.script_metadata import Script
 from ..config.options import RunOptions
 from ..display.foreground import Foreground
 from ..errors import InputError
 from ..frontend import screen
-from ..lifecycle.prepare import prepare, with_script
+from ..lifecycle.prepare import prepare, render_cell
 from ..lifecycle.start import NewRunner
 from ..lifecycle.task import Task
-from ..manifest.identity import Identity
-from ..manifest.render import HIDDEN_KEY, Rendered
-from ..manifest.render import render as render_pod
+from ..manifest.pod_manifest import PodManifest
 from ..pickling.function_call import FunctionCall
-from ..runner.bundle import MINOR
-from ..template.template import PodTemplate
-from .resolve import options as chosen_options
-from .resolve import resolve_template
+from .resolve import resolve_options, resolve_template
 
 
 def submit(
@@ -40,7 +36,7 @@ def submit(
         InputError: before anything is sent; says what is wrong.
     """
     given = {"template": template} if template is not None else {}
-    options = chosen_options(given) if options is None else resolve_template(options.replace(**given))
+    options = resolve_options(given) if options is None else resolve_template(options.replace(**given))
     if callable(work):
         return call(work, args, kwargs, options)
     if args or kwargs:
@@ -102,13 +98,19 @@ def render(work: Any = None, template: Any = None, **options: Any) -> dict[str, 
         InputError: the template or an option is wrong.
     """
     given = {"template": template} if template is not None else {}
-    chosen = chosen_options({**given, **options})
+    chosen = resolve_options({**given, **options})
     source = work.source if isinstance(work, Cell) else work if isinstance(work, str) else ""
-    return preview(chosen.template, chosen, source).pod
+    return preview(chosen, source).pod
 
 
-def preview(template: Any, options: RunOptions, source: str = "") -> Rendered:
-    """Returns what :func:`render` does, with the notices of what the rules overwrote."""
-    chosen = PodTemplate.of(template) if template is not None else PodTemplate()
-    options = with_script(source, options, chosen)
-    return render_pod(chosen, options, Identity("podtask-preview", HIDDEN_KEY, 1), MINOR)
+def preview(options: RunOptions, source: str = "") -> PodManifest:
+    """Return the pod that a cell would get, as :func:`render` does, with the notices of the rules.
+
+    Args:
+        options: Options of the cell; the template is resolved.
+        source: Source of the cell, whose script metadata may require a version of Python.
+
+    Raises:
+        InputError: The template, an option or the script metadata is wrong.
+    """
+    return render_cell(Script.of(source), options)

@@ -13,9 +13,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from ..manifest.identity import Identity
 from ..manifest.labels import MANAGED_BY
-from ..manifest.render import Rendered, env_of
+from ..manifest.pod_manifest import PodManifest
 from ..runner.bundle import boot_program
 from ..template.template import DEFAULT_CONTAINER
 from .base import ByteStream, OnPhase, Snapshot, Termination
@@ -99,7 +98,7 @@ class LocalProcess:
             self._loop.call_soon_threadsafe(self._exit.set_result, code)
 
     @classmethod
-    async def start(cls, rendered: Rendered, identity: Identity, on_phase: OnPhase) -> LocalProcess:
+    async def start(cls, manifest: PodManifest, on_phase: OnPhase) -> LocalProcess:
         """Starts the runner on an inherited listening socket."""
         listener = socket.create_server(("127.0.0.1", 0))
         log = tempfile.TemporaryFile()
@@ -107,10 +106,10 @@ class LocalProcess:
             fd = listener.fileno()
             env = {
                 **os.environ,
-                **template_env(rendered),
-                "PODTASK_KEY": identity.key,
+                **template_env(manifest),
+                "PODTASK_KEY": manifest.key,
                 "PODTASK_PORT": f"fd:{fd}",
-                "PODTASK_WAIT": env_of(rendered)["PODTASK_WAIT"],
+                "PODTASK_WAIT": manifest.env["PODTASK_WAIT"],
             }
             command = [sys.executable, "-c", boot_program()]
             process = await asyncio.to_thread(
@@ -125,7 +124,7 @@ class LocalProcess:
             )
             port = listener.getsockname()[1]
         on_phase("Running", "on this machine")
-        return cls(identity.name, process, port, log)
+        return cls(manifest.name, process, port, log)
 
     async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
         """Connects; the socket listens since before the process started.
@@ -206,21 +205,21 @@ class LocalProcess:
         return bytes(self._log.read())
 
 
-def template_env(rendered: Rendered) -> dict[str, str]:
+def template_env(manifest: PodManifest) -> dict[str, str]:
     """Returns the plain environment variables of the primary container."""
-    return {name: value for name, value in env_of(rendered).items() if not name.startswith("PODTASK_")}
+    return {name: value for name, value in manifest.env.items() if not name.startswith("PODTASK_")}
 
 
-def ignored(rendered: Rendered) -> list[str]:
+def ignored(manifest: PodManifest) -> list[str]:
     """Returns what of the template has no meaning on this machine, in words."""
-    spec = rendered.pod["spec"]
+    spec = manifest.pod["spec"]
     found = []
-    sidecars = [c["name"] for c in spec["containers"] if c["name"] != rendered.primary]
+    sidecars = [c["name"] for c in spec["containers"] if c["name"] != manifest.primary]
     if sidecars:
         found.append(f"sidecar{'s' if len(sidecars) > 1 else ''} {', '.join(sidecars)}")
     found += [words for key, words in LEFT_OUT.items() if spec.get(key)]
     found += [key for key in spec if spec[key] and key not in LEFT_OUT.keys() | HERE]
-    primary = next(c for c in spec["containers"] if c["name"] == rendered.primary)
+    primary = manifest.primary_container
     if primary.get("resources"):
         found.append("resources")
     if any("valueFrom" in entry for entry in primary["env"]) or primary.get("envFrom"):
@@ -228,6 +227,6 @@ def ignored(rendered: Rendered) -> list[str]:
     found += [f"{key} of the container" for key in primary if key not in HERE_TOO]
     ours = ("podtask/", MANAGED_BY, DEFAULT_CONTAINER)
     for kind in ("labels", "annotations"):
-        if not all(key.startswith(ours) for key in rendered.pod["metadata"][kind]):
+        if not all(key.startswith(ours) for key in manifest.pod["metadata"][kind]):
             found.append(kind)
     return found

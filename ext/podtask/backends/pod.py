@@ -15,7 +15,7 @@ from ..errors import ClusterError, NameTaken
 from ..event_loop import loop
 from ..manifest.diff import dropped
 from ..manifest.labels import KERNEL_LABEL, TASK_LABEL
-from ..manifest.render import Rendered, is_batch
+from ..manifest.pod_manifest import PodManifest
 from .base import OnNote, OnPhase
 from .pod_connect import RunnerConnector
 from .pod_delete import PodDeletion
@@ -34,22 +34,22 @@ class Pod:
         self,
         api: Api,
         namespace: str,
-        rendered: Rendered,
+        manifest: PodManifest,
         on_phase: OnPhase,
         on_note: OnNote,
         chosen: str = AUTO,
     ) -> None:
-        self.name: str = rendered.pod["metadata"]["name"]
+        self.name = manifest.name
         shows = api.access.kubectl(namespace, "get", "pod", self.name)
         self.url = f"{api.access.context}/{namespace}/{self.name} ({shows})"
         self._api = api
         self._namespace = namespace
         self._path = f"/api/v1/namespaces/{namespace}/pods"
-        self._rendered = rendered
+        self._manifest = manifest
         self._on_phase = on_phase
         self._on_note = on_note
-        self._status = PodStatus(api, namespace, rendered, on_phase, on_note)
-        self._reach = RunnerConnector(api, namespace, rendered, self._status, chosen, on_note)
+        self._status = PodStatus(api, namespace, manifest, on_phase, on_note)
+        self._reach = RunnerConnector(api, namespace, manifest, self._status, chosen, on_note)
         self.connect = self._reach.connect
         self.ended = self._status.ended
         self.stopped = self._status.stopped
@@ -61,12 +61,14 @@ class Pod:
         self.whole_log = self._status.whole_log
         self._deleting: asyncio.Task[bool] | None = None
         self._read = False  # a line of its log: it was allowed once
-        kernel = rendered.pod["metadata"]["labels"][KERNEL_LABEL]
+        kernel = manifest.labels[KERNEL_LABEL]
         self._watch = Watch.shared(api, namespace, f"{KERNEL_LABEL}={kernel}")
-        self._removal = PodDeletion(api, namespace, rendered.pod, self._watch, on_phase)
+        self._removal = PodDeletion(api, namespace, manifest, self._watch, on_phase)
 
     @classmethod
-    async def create(cls, rendered: Rendered, options: RunOptions, on_phase: OnPhase, on_note: OnNote) -> Pod:
+    async def create(
+        cls, manifest: PodManifest, options: RunOptions, on_phase: OnPhase, on_note: OnNote
+    ) -> Pod:
         """Creates the pod.
 
         Raises:
@@ -77,7 +79,7 @@ class Pod:
         loop().at_exit(api.close)
         namespace = options.namespace or api.access.namespace
         chosen = options.channel if options.channel in (FORWARD, EXEC) else AUTO
-        pod = cls(api, namespace, rendered, on_phase, on_note, chosen)
+        pod = cls(api, namespace, manifest, on_phase, on_note, chosen)
         on_phase("Creating", f"in {api.access.context}/{namespace}")
         pod._watch.subscribe(pod.name, pod._status.take)
         try:
@@ -89,7 +91,7 @@ class Pod:
         return pod
 
     @classmethod
-    def adopt(cls, api: Api, namespace: str, found: Rendered, on_phase: OnPhase, on_note: OnNote) -> Pod:
+    def adopt(cls, api: Api, namespace: str, found: PodManifest, on_phase: OnPhase, on_note: OnNote) -> Pod:
         """Follows a pod that is there.
 
         Args:
@@ -111,7 +113,7 @@ class Pod:
     @property
     def way(self) -> str:
         """How its runner is reached: FORWARD, EXEC or BATCH."""
-        return BATCH if is_batch(self._rendered) else self._reach.way
+        return BATCH if self._manifest.is_batch else self._reach.way
 
     async def follow_log(self) -> AsyncGenerator[bytes, None]:
         """Yields the lines of the primary container's log, as it grows, until it ends or breaks off.
@@ -124,7 +126,7 @@ class Pod:
         log = f"{self._path}/{self.name}/log"
         try:
             async with contextlib.aclosing(
-                self._api.lines(log, container=self._rendered.primary, follow="true")
+                self._api.lines(log, container=self._manifest.primary, follow="true")
             ) as lines:
                 async for line in lines:
                     self._read = True
@@ -151,7 +153,7 @@ class Pod:
         pause = 0.2
         for rest in reversed(range(CREATE_TRIES)):
             try:
-                post = self._api.request("POST", self._path, self._rendered.pod, fieldValidation="Strict")
+                post = self._api.request("POST", self._path, self._manifest.pod, fieldValidation="Strict")
                 if self._api.round_trip < FAR:
                     created = await post
                 else:  # by the time the pod has a node, connections are there for the tries
@@ -184,7 +186,7 @@ class Pod:
 
     def _tell_of_dropped(self, created: dict[str, Any]) -> None:
         """Names what the server has left out: a sidecar without its restartPolicy is another pod."""
-        lost = dropped(self._rendered.pod["spec"], created["spec"], "spec")
+        lost = dropped(self._manifest.pod["spec"], created["spec"], "spec")
         if lost:
             self._on_note(f"The cluster drops {', '.join(lost)}: these features are off in it.")
 

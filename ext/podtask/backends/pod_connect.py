@@ -14,7 +14,7 @@ from ..cluster.refusals import denied, expired
 from ..config.options import AUTO, EXEC, FORWARD
 from ..errors import ClusterError, NoStream
 from ..event_loop import ignore_result, loop
-from ..manifest.render import Rendered, env_of, python_of
+from ..manifest.pod_manifest import PodManifest
 from .base import ByteStream, OnNote
 from .pod_status import PodStatus
 
@@ -36,7 +36,7 @@ class RunnerConnector:
     Args:
         api: the session.
         namespace: of the pod.
-        rendered: the pod.
+        manifest: the pod.
         status: of the pod, as time goes on.
         chosen: AUTO, FORWARD or EXEC.
         on_note: called with a line for the user.
@@ -49,16 +49,16 @@ class RunnerConnector:
         self,
         api: Api,
         namespace: str,
-        rendered: Rendered,
+        manifest: PodManifest,
         status: PodStatus,
         chosen: str,
         on_note: OnNote,
     ) -> None:
         self._api = api
         self._namespace = namespace
-        self._name: str = rendered.pod["metadata"]["name"]
-        self._port = int(env_of(rendered)["PODTASK_PORT"])
-        self._relay = (rendered.primary, [python_of(rendered), "-c", RELAY, str(self._port)])
+        self._name = manifest.name
+        self._port = manifest.port
+        self._relay = (manifest.primary, [manifest.python, "-c", RELAY, str(self._port)])
         self._status = status
         self._chosen = chosen
         self._on_note = on_note

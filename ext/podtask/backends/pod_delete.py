@@ -15,7 +15,7 @@ from ..cluster.client import Api, ApiError
 from ..cluster.refusals import denied
 from ..cluster.watch import Watch
 from ..errors import ClusterError
-from ..manifest.render import grace_of
+from ..manifest.pod_manifest import PodManifest
 from .base import OnPhase
 
 DELETE_SECONDS = 60  # an API server that restarts is back by then, and who logs in again
@@ -28,19 +28,19 @@ class PodDeletion:
     Args:
         api: the session.
         namespace: of the pod.
-        pod: as it was sent, or found.
+        manifest: the pod as it was sent, or found.
         watch: tells when it is gone.
         on_phase: called with "Left" where it cannot be deleted.
     """
 
     def __init__(
-        self, api: Api, namespace: str, pod: dict[str, Any], watch: Watch, on_phase: OnPhase
+        self, api: Api, namespace: str, manifest: PodManifest, watch: Watch, on_phase: OnPhase
     ) -> None:
         self._api = api
         self._namespace = namespace
-        self._name: str = pod["metadata"]["name"]
+        self._name = manifest.name
         self._path = f"/api/v1/namespaces/{namespace}/pods/{self._name}"
-        self._grace = grace_of(pod)
+        self._grace = manifest.grace_seconds
         self._watch = watch
         self._on_phase = on_phase
         self._leaving: asyncio.Task[None] | None = None

@@ -16,7 +16,7 @@ from ..diagnosis.diagnose import diagnose
 from ..diagnosis.endings import dead_sidecars, stop
 from ..diagnosis.model import Diagnosis, one_line
 from ..errors import ClusterError, InputError
-from ..manifest.render import Rendered
+from ..manifest.pod_manifest import PodManifest
 from ..runner.supervisor.log_record import MARK
 from .base import OnNote, OnPhase, Snapshot, Termination
 
@@ -36,7 +36,7 @@ class PodStatus:
     Args:
         api: the session.
         namespace: of the pod.
-        rendered: the pod as it was sent.
+        manifest: the pod as it was sent.
         on_phase: called with each new phase and sentence.
         on_note: called with a line on what else happened.
 
@@ -45,16 +45,16 @@ class PodStatus:
     """
 
     def __init__(
-        self, api: Api, namespace: str, rendered: Rendered, on_phase: OnPhase, on_note: OnNote
+        self, api: Api, namespace: str, manifest: PodManifest, on_phase: OnPhase, on_note: OnNote
     ) -> None:
         self.changed = asyncio.Event()
-        self._name = rendered.pod["metadata"]["name"]
-        self._primary = rendered.primary
+        self._name = manifest.name
+        self._primary = manifest.primary
         self._api = api
         self._path = f"/api/v1/namespaces/{namespace}/pods/{self._name}"
         self._on_phase = on_phase
         self._on_note = on_note
-        self._pod = rendered.pod
+        self._pod = manifest.pod
         self._gone = False
         self._events = PodEvents(Events.shared(api, namespace), self._tell)
         self._mourned: set[tuple[str, str]] = set()  # sidecars, and what was told of each

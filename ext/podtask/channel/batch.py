@@ -14,18 +14,18 @@ from dataclasses import replace
 
 from ..errors import InputError
 from ..manifest.labels import CELL, MOST, VOLUME
-from ..manifest.render import Rendered
+from ..manifest.pod_manifest import PodManifest
 from ..runner.bundle import MINOR, runner_program
 from .job import Job, frames
 
 FOLDER, FILE = "/var/podtask", "cell"
 
 
-def enclosed(rendered: Rendered, job: Job) -> Rendered:
+def enclosed(manifest: PodManifest, job: Job) -> PodManifest:
     """Returns a pod that brings its cell along.
 
     Args:
-        rendered: without it.
+        manifest: without it.
         job: the cell.
 
     Raises:
@@ -38,14 +38,14 @@ def enclosed(rendered: Rendered, job: Job) -> Rendered:
             "Load the data in the cell, or ask for a Role with pods/portforward or pods/exec "
             "(get and create).",
         )
-    pod = copy.deepcopy(rendered.pod)
+    pod = copy.deepcopy(manifest.pod)
     pod["metadata"]["annotations"][CELL] = base64.b64encode(data).decode()
     about = {"path": FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{CELL}']"}}
     pod["spec"].setdefault("volumes", []).append({"name": VOLUME, "downwardAPI": {"items": [about]}})
-    primary = next(each for each in pod["spec"]["containers"] if each["name"] == rendered.primary)
+    primary = next(each for each in pod["spec"]["containers"] if each["name"] == manifest.primary)
     mount = {"name": VOLUME, "mountPath": FOLDER, "readOnly": True}
     primary.setdefault("volumeMounts", []).append(mount)
     program = base64.b64encode(runner_program(compiled=False)).decode()
     part = "command" if "command" in primary else "args"
     primary[part] = [*primary[part], program, MINOR, f"{FOLDER}/{FILE}"]
-    return replace(rendered, pod=pod)
+    return replace(manifest, pod=pod)

@@ -14,7 +14,6 @@ from ..config.option_types import task_name
 from ..config.options import RunOptions
 from ..errors import NoStream, TaskError
 from ..manage.lookup import look_up
-from ..manifest.render import is_batch
 from ..pickling.hints import missing_module_hint
 from ..runner import protocol
 from .interfaces import StartedRunner, TaskListener
@@ -56,7 +55,7 @@ class ExistingRunner:
         """
         api, namespace, found, others = await look_up(self.name, self.options)
         key = found.key
-        listener.planned(found.name, found.pod)
+        listener.planned(found)
         if others:
             listener.note(
                 f"{len(others) + 1} tasks are called {self.name}; this is the newest. "
@@ -68,7 +67,7 @@ class ExistingRunner:
                 f"%podtask logs {found.name} shows its output, %podtask delete {found.name} removes it.",
             )
         self.options = found.options
-        placement = Pod.adopt(api, namespace, found.rendered, listener.on_phase, listener.note)
+        placement = Pod.adopt(api, namespace, found, listener.on_phase, listener.note)
 
         def on_frame(frame: protocol.Frame) -> None:
             if frame.kind == protocol.STATE and frame.meta.get("source"):
@@ -76,7 +75,7 @@ class ExistingRunner:
             listener.on_frame(frame)
 
         where = f"pod {found.name}, container {found.primary}"
-        if is_batch(found.rendered):
+        if found.is_batch:
             return StartedRunner(placement, LogChannel(placement, key, on_frame), where)
         return StartedRunner(placement, Channel(placement, key, None, on_frame), where)
 

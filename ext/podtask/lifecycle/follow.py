@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import time
-from typing import Any
 
 from ..backends.base import CONNECTING, Backend, Termination
 from ..channel.channel import TakenOver
@@ -13,6 +12,7 @@ from ..channel.job import RunnerResult, step
 from ..diagnosis.model import WAITS
 from ..errors import ClusterError, NoStream, PodtaskError, StartError
 from ..event_loop import Loop, loop
+from ..manifest.pod_manifest import PodManifest
 from ..runner import protocol
 from .interfaces import Launcher, RunnerChannel, StartedRunner, TaskListener
 from .outcome import Outcome, decode, lost
@@ -57,7 +57,7 @@ class TaskFollower:
         self.start_time_left = launcher.options.start_timeout
         self.where = ""
         self.url = ""
-        self.pod: dict[str, Any] = {}
+        self.manifest: PodManifest | None = None
         self.feed = UpdateLog()
         self.placement: Backend | None = None
         self.channel: RunnerChannel | None = None
@@ -177,8 +177,8 @@ class TaskFollower:
                 raise
             return ending, False  # the log is as far away as its node
 
-    def _planned(self, name: str, pod: dict[str, Any]) -> None:
-        self.name, self.pod = name, pod
+    def _planned(self, manifest: PodManifest) -> None:
+        self.name, self.manifest = manifest.name, manifest
 
     async def _deadline(self) -> None:
         """Raises when the cell has not begun in time, or has not ended long after its timeout."""

@@ -10,6 +10,7 @@ from ..backends.base import Backend, Termination
 from ..channel.job import RunnerResult
 from ..config.options import RunOptions
 from ..errors import NoStream
+from ..manifest.pod_manifest import PodManifest
 from ..runner import protocol
 
 
@@ -18,13 +19,13 @@ class TaskListener:
     """What is told of a course.
 
     Args:
-        planned: called with the task's name, and its pod in wire form.
+        planned: called with the task's pod.
         on_phase: called with a phase and a sentence.
         on_frame: called with each spooled frame, once, in order; see :class:`Channel`.
         note: called with a line for the user.
     """
 
-    planned: Callable[[str, dict[str, Any]], None]
+    planned: Callable[[PodManifest], None]
     on_phase: Callable[[str, str], None]
     on_frame: Callable[[protocol.Frame], None]
     note: Callable[[str], None]

@@ -15,14 +15,14 @@ from ..channel.job import Job
 from ..config.options import RunOptions
 from ..config.quantities import amount
 from ..errors import InputError, StartError
-from ..manifest.identity import Identity
+from ..manifest.pod_manifest import PodManifest
 from ..manifest.render import render
 from ..pickling.function_call import FunctionCall
 from ..pickling.hints import missing_module_hint, missing_name, missing_name_hint
 from ..pickling.inputs import Inputs, pack_inputs, select
 from ..pickling.unpicklable import Unsendable
 from ..runner.bundle import MINOR
-from ..template.template import PodTemplate, primary_container
+from ..template.template import PodTemplate
 
 MOST_SOURCE = 768 << 10  # bytes as JSON: it goes in the head of one frame, of 1 MiB at most
 MOST_WORDS = 128 << 10  # of options, in the same head; a longer variable would start no process
@@ -35,7 +35,8 @@ class PreparedCell:
     """A cell with all it needs, packed when it was submitted."""
 
     cell: Cell
-    template: PodTemplate
+    script: Script
+    manifest: PodManifest
     options: RunOptions
     values: dict[str, Any]
     namespace: dict[str, Any]
@@ -86,7 +87,7 @@ class PreparedCell:
                 f"The image has Python {python}; podtask needs 3.9 or newer.",
                 "Choose another image with --image.",
             )
-        script = Script.of(self.cell.source)
+        script = self.script
         if not script.takes(python):
             raise StartError(
                 f"The cell's script metadata requires Python {script.python}; the image has {python}.",
@@ -158,9 +159,10 @@ def prepare(
         InputError: an option, the template or an input is wrong.
     """
     began = time.monotonic()
-    template = PodTemplate.of(options.template) if options.template is not None else PodTemplate()
     values = call.values if call else select(cell.reads, options.inputs, namespace)
-    options = with_script(cell.source, options, template)
+    script = Script.of(cell.source)
+    if script.packages:
+        options = options.replace(pip=(*script.packages, *options.pip))
     size = len(json.dumps(cell.source))
     if size > MOST_SOURCE:
         raise InputError(
@@ -175,24 +177,22 @@ def prepare(
             f"{MOST_WORDS >> 10} KiB can be sent.",
             "Put what is long into a variable or a file of the cell.",
         )
-    render(template, options, Identity("podtask-check", "", 1), MINOR)
-    work = PreparedCell(cell, template, options, values, namespace, began, call)
+    manifest = render_cell(script, options)
+    work = PreparedCell(cell, script, manifest, options, values, namespace, began, call)
     _ = work.inputs  # packed now: the notebook may change them later
     return work
 
 
-def with_script(source: str, options: RunOptions, template: PodTemplate) -> RunOptions:
-    """Returns options with what a source's script metadata asks for.
+def render_cell(script: Script, options: RunOptions) -> PodManifest:
+    """Return the pod for a cell, with a default image of the Python that its script metadata requires.
+
+    Args:
+        script: Script metadata of the cell.
+        options: Options of the cell; the template is resolved.
 
     Raises:
-        InputError: the metadata is wrong, or there is no such Python.
+        InputError: The template or an option is wrong, or no Python satisfies the metadata.
     """
-    script = Script.of(source)
-    if script.packages:
-        options = options.replace(pip=(*script.packages, *options.pip))
-    if script.python and not options.image and not options.local:
-        image = primary_container(template.to_dict()["spec"], template.primary_container_name).get("image")
-        minor = script.minor(MINOR)
-        if not image and minor != MINOR:
-            return options.replace(image=f"python:{minor}-slim")
-    return options
+    chooses = script.python and not options.image and not options.local
+    template: PodTemplate | None = options.template
+    return render(template, options, script.minor(MINOR) if chooses else MINOR)

@@ -17,8 +17,7 @@ from ..channel.log_channel import LogChannel
 from ..config.options import AUTO, BATCH
 from ..errors import InputError, NameTaken, NoStream
 from ..manifest.identity import Identity, new_identity
-from ..manifest.render import Rendered, render
-from ..runner.bundle import MINOR
+from ..manifest.pod_manifest import PodManifest
 from .interfaces import StartedRunner, TaskListener
 from .prepare import PreparedCell
 from .retry import Attempts
@@ -84,29 +83,29 @@ class NewRunner:
         if not options.local:
             listener.on_phase(CONNECTING, "")
             identity = await self._arrive(identity, listener)
-        rendered = render(self._work.template, options, identity, MINOR)
+        manifest = self._work.manifest.stamped(identity)
 
         def job_for(python: str) -> Job:
-            return self._work.job_for(python, identity.name, rendered.linger, listener.note)
+            return self._work.job_for(python, identity.name, manifest.linger_seconds, listener.note)
 
         if self._batch:
-            rendered = self._enclosed(rendered, job_for(platform.python_version()), listener)
-        listener.planned(identity.name, rendered.pod)
-        for notice in rendered.notices:
+            manifest = self._enclosed(manifest, job_for(platform.python_version()), listener)
+        listener.planned(manifest)
+        for notice in manifest.notices:
             listener.note(notice)
         placement: Backend
         if options.local:
-            left_out = ignored(rendered)
+            left_out = ignored(manifest)
             if left_out:
                 listener.note(f"Runs on this machine: {', '.join(left_out)} of the template ignored.")
-            placement = await LocalProcess.start(rendered, identity, listener.on_phase)
+            placement = await LocalProcess.start(manifest, listener.on_phase)
             where = "a process on this machine"
         else:
             from ..backends.pod import Pod  # only here: a local run needs no client library
 
-            where = f"pod {identity.name}, container {rendered.primary}"
+            where = f"pod {identity.name}, container {manifest.primary}"
             try:
-                placement = pod = await Pod.create(rendered, options, listener.on_phase, listener.note)
+                placement = pod = await Pod.create(manifest, options, listener.on_phase, listener.note)
             except NameTaken:
                 self._rename()
                 return await self.begin(listener)
@@ -128,7 +127,7 @@ class NewRunner:
             else replace(identity, owner=await notebook_pod(self.options.context, self.options.namespace))
         )
 
-    def _enclosed(self, rendered: Rendered, job: Job, listener: TaskListener) -> Rendered:
+    def _enclosed(self, manifest: PodManifest, job: Job, listener: TaskListener) -> PodManifest:
         options = self.options
         if options.no_log_result:
             raise InputError(
@@ -139,7 +138,7 @@ class NewRunner:
             listener.note(
                 "What --env has lies in an annotation in batch mode: who may get the pod can read it."
             )
-        return enclosed(rendered, job)
+        return enclosed(manifest, job)
 
     def _rename(self) -> None:
         self._identity = new_identity(None, self._work.options.name or "", self._work.namespace)

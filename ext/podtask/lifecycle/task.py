@@ -19,7 +19,6 @@ from ..backends.base import Snapshot
 from ..errors import InputError, TaskTimeout
 from ..formatting import card
 from ..frontend import stand
-from ..manifest.render import without_key
 from .follow import TaskFollower
 from .interfaces import Launcher
 from .outcome import Outcome, UndecodedValues
@@ -142,7 +141,8 @@ class Task(concurrent.futures.Future[Any]):
     @property
     def manifest(self) -> dict[str, Any]:
         """The pod as it was sent, without the task's key; empty before the pod is created."""
-        return without_key(self._follower.pod) if self._follower.pod else {}
+        manifest = self._follower.manifest
+        return manifest.without_secrets().pod if manifest is not None else {}
 
     @property
     def usage(self) -> dict[str, float]:

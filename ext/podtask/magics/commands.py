@@ -70,14 +70,9 @@ def use(session: ShellState, words: list[str]) -> None:
     from ..api import resolve
 
     if name == "none":
-        resolve.use(None)
+        resolve.set_session_template(None)
         return
-    from ..config.options import RunOptions
-    from ..config.settings import merged
-    from ..template.template import PodTemplate
-
-    found = resolve.find(name, session.names, RunOptions.of(**merged({})))
-    resolve.use(found if hasattr(found, "template") else PodTemplate.of(found))
+    resolve.set_session_template(resolve.find_source(name, session.names, resolve.merge_options({})))
 
 
 def save(session: ShellState, words: list[str]) -> None:
@@ -87,17 +82,15 @@ def save(session: ShellState, words: list[str]) -> None:
     if flags - {"--user", "--force"} or not 1 <= len(plain) <= 2:
         raise UsageError(_usage(save))
     from ..api import resolve
-    from ..config.options import RunOptions
-    from ..config.settings import merged
     from ..template import store
-    from ..template.template import PodTemplate
 
     name, source = plain[0], plain[-1]
-    if len(plain) == 1 and name not in session.names and resolve.default() is not None:
-        found = resolve.default()
-    else:
-        found = resolve.find(source, session.names, RunOptions.of(**merged({})))
-    path = store.save(name, PodTemplate.of(found), "--user" in flags, "--force" in flags)
+    template = None
+    if len(plain) == 1 and name not in session.names:
+        template = resolve.session_template()
+    if template is None:
+        template = resolve.find_template(source, session.names, resolve.merge_options({}))
+    path = store.save(name, template, "--user" in flags, "--force" in flags)
     print(f"Saved: {path}  (use it with -t {name})")
 
 
@@ -119,7 +112,7 @@ def templates(session: ShellState, words: list[str]) -> None:
 def config(session: ShellState, words: list[str]) -> None:
     """%podtask config: show each setting, its value and where that came from."""
     _words(words, 0, config)
-    from ..api.resolve import default
+    from ..api.resolve import session_template
     from ..config.options import pairs
     from ..config.settings import everything
 
@@ -129,7 +122,7 @@ def config(session: ShellState, words: list[str]) -> None:
         if name == "env":  # values may be secrets
             value = ", ".join(key for key, _ in pairs(value))
         rows.append((name, "-" if value in (None, "", ()) else str(value), setting.origin))
-    if default() is not None:
+    if session_template() is not None:
         rows = [
             row if row[0] != "template" else ("template", "(this session's)", "%podtask use") for row in rows
         ]
@@ -143,7 +136,7 @@ def list_tasks(session: ShellState, words: list[str]) -> None:
     from ..event_loop import loop
     from ..manage.task_list import roster
 
-    display(loop().start(roster(_options(session, words))).result())
+    display(loop().start(roster(_options(words))).result())
 
 
 def attach(session: ShellState, words: list[str]) -> None:
@@ -151,7 +144,7 @@ def attach(session: ShellState, words: list[str]) -> None:
     name, rest = _named(words, attach)
     from ..api.attach import attach as attached
 
-    chosen = _options(session, rest)
+    chosen = _options(rest)
     session.follow(attached(name, namespace=chosen.namespace, context=chosen.context))
 
 
@@ -162,7 +155,7 @@ def logs(session: ShellState, words: list[str]) -> None:
     from ..event_loop import loop
     from ..manage import operations
 
-    print(loop().start(operations.log(name, container, _options(session, rest))).result())
+    print(loop().start(operations.log(name, container, _options(rest))).result())
 
 
 def cancel(session: ShellState, words: list[str]) -> None:
@@ -181,7 +174,7 @@ def gc(session: ShellState, words: list[str]) -> None:
     from ..event_loop import loop
     from ..manage import operations
 
-    swept = loop().start(operations.clean_up(_options(session, words))).result()
+    swept = loop().start(operations.clean_up(_options(words))).result()
     print(f"Deleted: {', '.join(swept.deleted) or 'nothing was left'}")
     if swept.kept:
         print(f"Kept, as their results wait: {', '.join(swept.kept)} (%podtask attach NAME)")
@@ -196,7 +189,7 @@ def shell(session: ShellState, words: list[str]) -> None:
     if "-c" in rest[:-1]:
         place = rest.index("-c")
         container, rest = rest[place + 1], rest[:place] + rest[place + 2 :]
-    options = _options(session, rest)
+    options = _options(rest)
     from ..event_loop import loop
     from ..manage import exec
 
@@ -225,9 +218,11 @@ def why(session: ShellState, words: list[str]) -> None:
 
 def doctor(session: ShellState, words: list[str]) -> None:
     """%podtask doctor [OPTIONS]: look at all a cell needs, and run one; options as of %%podtask."""
+    from ..api.resolve import resolve_options
+    from .arguments import read
     from .doctor import examine
 
-    for finding in examine(_options(session, words)):
+    for finding in examine(resolve_options(read(words), session.names)):
         print(finding, flush=True)
 
 
@@ -237,7 +232,7 @@ def rbac(session: ShellState, words: list[str]) -> None:
 
     from .doctor import role
 
-    namespace = _options(session, words).namespace
+    namespace = _options(words).namespace
     print(yaml.safe_dump(role(namespace or "default"), sort_keys=False), end="")
 
 
@@ -256,7 +251,7 @@ def _end(session: ShellState, words: list[str], command: Callable[..., None], do
     from ..event_loop import loop
     from ..manage import operations
 
-    print(f"{done}: {loop().start(operations.end(name, _options(session, rest), **how)).result()}")
+    print(f"{done}: {loop().start(operations.end(name, _options(rest), **how)).result()}")
 
 
 def _named(words: list[str], command: Callable[..., None]) -> tuple[str, list[str]]:
@@ -265,11 +260,11 @@ def _named(words: list[str], command: Callable[..., None]) -> tuple[str, list[st
     return words[0], words[1:]
 
 
-def _options(session: ShellState, words: list[str]) -> RunOptions:
-    from ..api.resolve import options
+def _options(words: list[str]) -> RunOptions:
+    from ..api.resolve import merge_options
     from .arguments import read
 
-    return options(read(words), session.names)
+    return merge_options(read(words))
 
 
 def _usage(command: Callable[..., None]) -> str:

@@ -17,7 +17,6 @@ from ..config.options import BATCH, EXEC, FORWARD, RunOptions
 from ..errors import ClusterError, PodtaskError
 from ..event_loop import loop
 from ..manifest.labels import MOST
-from ..manifest.render import image_of
 from ..runner.bundle import MINOR
 
 LIBRARIES = ("podtask", "ipython", "kubernetes", "aiohttp", "cloudpickle")
@@ -172,7 +171,7 @@ def _admitted(options: RunOptions) -> Check:
     """What the API server says of the pod: quotas, policies, Pod Security."""
     level = loop().start(_level(options)).result()
     try:
-        dry_run(preview(options.template, options).pod, options.context, options.namespace)
+        dry_run(preview(options).pod, options.context, options.namespace)
     except PodtaskError as error:
         return Check("pod", f"{' '.join(error.message.split())}{level}", error.hint, bad=True)
     return Check("pod", f"the API server takes it{level}")
@@ -193,7 +192,7 @@ def _started(options: RunOptions) -> Iterator[Check]:
     """Runs a cell: whether the image is to be had, and which Python it has."""
     limit = min(options.start_timeout, START_SECONDS)
     task = submit(PROBE, options=options.replace(start_timeout=limit))
-    image = image_of(preview(options.template, options))
+    image = preview(options).image
     try:
         python = task.result()
     except PodtaskError as error:

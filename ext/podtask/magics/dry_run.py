@@ -65,11 +65,9 @@ class Preview:
         Raises:
             InputError: the template or an option is wrong.
         """
-        rendered = render_preview(options.template, options, source)
-        given = options.template
-        template = PodTemplate.of(given) if given is not None else PodTemplate()
-        verdict = _verdict(rendered.pod, options)
-        return cls(rendered.pod, rendered.notices, template, options, verdict, last)
+        manifest = render_preview(options, source)
+        verdict = _verdict(manifest.pod, options)
+        return cls(manifest.pod, manifest.notices, options.template, options, verdict, last)
 
     def to_yaml(self) -> str:
         """Returns the pod in YAML, with a comment where a rule overwrote something."""
@@ -131,8 +129,9 @@ class Preview:
         return dataclasses.replace(self, pod=_without_program(self.pod)).to_yaml()
 
     def _repr_html_(self) -> str:
-        metadata, spec = self.pod["metadata"], self.pod["spec"]
-        rows = spec_rows(spec, self.template.primary_container_name, self.template.labels or {}, {})
+        rows = spec_rows(
+            self.pod["spec"], self.template.primary_container_name, self.template.labels or {}, {}
+        )
         changed = self.diff_to_last()
         folds = {
             "Overwritten by a rule": "\n".join(self.notices),
@@ -145,7 +144,7 @@ class Preview:
             "Flyte": self.template.to_flyte(),
         }
         kept = {head: text for head, text in folds.items() if text}
-        return card(f"Dry run: pod {metadata['name']}", rows, kept)
+        return card("Dry run", rows, kept)
 
 
 def _verdict(pod: dict[str, Any], options: RunOptions) -> tuple[str, ...]:
@@ -173,8 +172,8 @@ def _comparable(pod: dict[str, Any]) -> dict[str, Any]:
     """Returns a copy without what differs from run to run, and without our program."""
     made = _without_program(pod)
     metadata, spec = made.get("metadata", {}), made.get("spec", {})
-    metadata.pop("name", None)
-    metadata.pop("ownerReferences", None)
+    for field in ("name", "generateName", "ownerReferences"):
+        metadata.pop(field, None)
     metadata.get("annotations", {}).pop(CELL, None)
     for label in LABELS_OF_A_RUN:
         metadata.get("labels", {}).pop(label, None)

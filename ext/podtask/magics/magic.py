@@ -85,9 +85,9 @@ class PodtaskMagics(Magics):
             raise UsageError(
                 f"%%podtask: {error} in: {line}\nQuotes come in pairs here, as in a shell."
             ) from None
-        from ..api.resolve import options
+        from ..api.resolve import resolve_options
 
-        return options(read(words), self._session.names)
+        return resolve_options(read(words), self._session.names)
 
 
 def _cell(shell: Any, cell: str) -> Cell:

@@ -13,7 +13,7 @@ from ..cluster.refusals import denied
 from ..config.options import RunOptions
 from ..errors import ClusterError, InputError
 from ..event_loop import loop
-from ..manifest.task_pod import Found
+from ..manifest.task_pod import TaskPod
 from .lookup import look_up
 
 LOGIN = "command -v bash >/dev/null && exec bash; exec sh"
@@ -118,7 +118,7 @@ async def _execute(
     return int(say)
 
 
-async def _running(name: str, options: RunOptions) -> tuple[Api, str, Found]:
+async def _running(name: str, options: RunOptions) -> tuple[Api, str, TaskPod]:
     api, namespace, found, _ = await look_up(name, options)
     if found.over:
         raise InputError(f"{found.name} has ended: {found.state}.", f"%podtask logs {name} shows its output.")

@@ -8,10 +8,10 @@ from ..cluster.refusals import denied
 from ..config.options import RunOptions
 from ..errors import InputError
 from ..manifest.labels import NAME_LABEL
-from ..manifest.task_pod import SELECTOR, Found
+from ..manifest.task_pod import SELECTOR, TaskPod
 
 
-async def look_up(name: str, options: RunOptions) -> tuple[Api, str, Found, list[str]]:
+async def look_up(name: str, options: RunOptions) -> tuple[Api, str, TaskPod, list[str]]:
     """Returns the session, the namespace, the task of that name, and others of the same name.
 
     Args:
@@ -25,9 +25,9 @@ async def look_up(name: str, options: RunOptions) -> tuple[Api, str, Found, list
     path = f"/api/v1/namespaces/{namespace}/pods"
     try:
         listed = await api.request("GET", path, labelSelector=f"{SELECTOR},{NAME_LABEL}={name}")
-        pods = [Found(pod) for pod in listed["items"]]
+        pods = [TaskPod(pod) for pod in listed["items"]]
         if not pods:
-            pods = [Found(await api.request("GET", f"{path}/{name}"))]
+            pods = [TaskPod(await api.request("GET", f"{path}/{name}"))]
     except ApiError as error:
         if error.code in (400, 404):
             raise InputError(

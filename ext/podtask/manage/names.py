@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..cluster import object_names
 from ..cluster.client import Api
 from ..config.options import RunOptions
-from ..manifest.task_pod import SELECTOR, Found
+from ..manifest.task_pod import SELECTOR, TaskPod
 
 TASK = "task"  # tasks have a name beside that of the pod
 
@@ -38,4 +38,4 @@ def read_names(kind: str, options: RunOptions) -> list[str]:
 async def _read_tasks(api: Api, namespace: str) -> list[str]:
     path = f"/api/v1/namespaces/{namespace}/pods"
     listed = await api.request("GET", path, labelSelector=SELECTOR)
-    return sorted({Found(pod).called for pod in listed["items"]})
+    return sorted({TaskPod(pod).alias for pod in listed["items"]})

@@ -93,7 +93,7 @@ async def clean_up(options: RunOptions) -> CleanupResult:
     kept = [each for each in mine if each.waits and each.idle(now) <= options.keep]
     gone = [each for each in mine if each not in kept]
     await asyncio.gather(*(delete_pod(api, namespace, each.name) for each in gone))
-    return CleanupResult([each.name for each in gone], [each.called for each in kept])
+    return CleanupResult([each.name for each in gone], [each.alias for each in kept])
 
 
 async def read_log_tail(pod_name: str, container: str, options: RunOptions) -> str:

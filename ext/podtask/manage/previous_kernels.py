@@ -11,7 +11,7 @@ from ..config.options import RunOptions
 from ..errors import PodtaskError
 from ..event_loop import loop
 from ..manifest.identity import KERNEL, user
-from ..manifest.task_pod import Found
+from ..manifest.task_pod import TaskPod
 from .task_list import all_tasks
 
 _looked: set[tuple[object, str, str]] = set()
@@ -51,7 +51,7 @@ async def _look(options: RunOptions, notebook: str, note: Callable[[str], None])
         return  # news of others are worth no error; the next kernel tries again
 
 
-def news(pods: list[Found], notebook: str) -> list[str]:
+def news(pods: list[TaskPod], notebook: str) -> list[str]:
     """Returns what to tell of a notebook's earlier tasks, a line each."""
     ours = [each for each in pods if notebook and each.notebook == notebook and each.kernel != KERNEL]
     run, wait = [each for each in ours if not each.over], [each for each in ours if each.waits]
@@ -64,5 +64,5 @@ def news(pods: list[Found], notebook: str) -> list[str]:
     return found
 
 
-def _names(tasks: list[Found]) -> str:
-    return ", ".join(each.called for each in tasks)
+def _names(tasks: list[TaskPod]) -> str:
+    return ", ".join(each.alias for each in tasks)

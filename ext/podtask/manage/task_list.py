@@ -13,7 +13,7 @@ from ..cluster.namespace import open_namespace
 from ..cluster.refusals import denied
 from ..config.options import RunOptions
 from ..errors import ClusterError
-from ..manifest.task_pod import SELECTOR, WAITS, Found
+from ..manifest.task_pod import SELECTOR, WAITS, TaskPod
 from ..runner.supervisor.log_record import MARK
 
 AT_ONCE = 16  # logs that are read at the same time
@@ -35,7 +35,7 @@ class TaskRow:
         last: the last line of its output.
     """
 
-    found: Found
+    found: TaskPod
     state: str
     age: float
     last: str
@@ -53,7 +53,7 @@ class TaskRow:
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
         """What the columns show."""
-        return (self.found.called, self.state, duration(self.age), self.found.name, self.last)
+        return (self.found.alias, self.state, duration(self.age), self.found.name, self.last)
 
 
 class TaskList(Sequence[TaskRow]):
@@ -117,7 +117,7 @@ async def roster(options: RunOptions) -> TaskList:
     pods = await all_tasks(api, namespace, where)
     now, few = dt.datetime.now(dt.timezone.utc), asyncio.Semaphore(AT_ONCE)
 
-    async def row(found: Found) -> TaskRow:
+    async def row(found: TaskPod) -> TaskRow:
         async with few:
             last = await _last_line(api, namespace, found)
         state = found.state
@@ -128,7 +128,7 @@ async def roster(options: RunOptions) -> TaskList:
     return TaskList(list(await asyncio.gather(*map(row, pods))), where)
 
 
-async def all_tasks(api: Api, namespace: str, where: str) -> list[Found]:
+async def all_tasks(api: Api, namespace: str, where: str) -> list[TaskPod]:
     """Returns the tasks' pods, the newest first.
 
     Raises:
@@ -139,7 +139,7 @@ async def all_tasks(api: Api, namespace: str, where: str) -> list[Found]:
         listed = await api.request("GET", path, labelSelector=SELECTOR)
     except ApiError as error:
         raise denied(error.code, error.message, "list", "pods", where) from None
-    pods = [Found({"apiVersion": "v1", "kind": "Pod", **pod}) for pod in listed["items"]]
+    pods = [TaskPod({"apiVersion": "v1", "kind": "Pod", **pod}) for pod in listed["items"]]
     return sorted(pods, key=lambda each: str(each.pod["metadata"]["creationTimestamp"]), reverse=True)
 
 
@@ -155,7 +155,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // (24 * 60)}d"
 
 
-async def _last_line(api: Api, namespace: str, found: Found) -> str:
+async def _last_line(api: Api, namespace: str, found: TaskPod) -> str:
     if found.waits:
         return ""  # the record is behind it
     path = f"/api/v1/namespaces/{namespace}/pods/{found.name}/log"

@@ -3,4 +3,4 @@
 Rendering is pure. This package never makes a request.
 """
 
-__all__ = ["diff", "identity", "labels", "render", "task_pod"]
+__all__ = ["diff", "identity", "labels", "pod_manifest", "render", "task_pod"]

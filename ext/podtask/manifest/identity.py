@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+NAME_PREFIX = "podtask-"
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -22,7 +24,7 @@ class Identity:
         port: of the runner.
         kernel: marks the pods of one kernel.
         user: whose it is.
-        called: the user's name for the task.
+        alias: the user's name for the task.
         notebook: marks the pods of one notebook, over kernels.
         owner: reference to the pod in which the notebook runs, with which this one goes.
     """
@@ -32,7 +34,7 @@ class Identity:
     port: int
     kernel: str = ""
     user: str = ""
-    called: str = ""
+    alias: str = ""
     notebook: str = ""
     owner: dict[str, Any] | None = None
 
@@ -67,20 +69,20 @@ def notebook_mark(namespace: Mapping[str, Any]) -> str:
     return hashlib.sha256(str(path).encode()).hexdigest()[:16] if path else ""
 
 
-def new_identity(port: int | None, called: str, namespace: Mapping[str, Any]) -> Identity:
+def new_identity(port: int | None, alias: str, namespace: Mapping[str, Any]) -> Identity:
     """Returns a fresh name, key and port (a random one, unless it is given) for a run.
 
     Args:
         port: of the runner.
-        called: the user's name for the task; empty for none.
+        alias: the user's name for the task; empty for none.
         namespace: of the notebook.
     """
     return Identity(
-        name=f"podtask-{secrets.token_hex(5)}",
+        name=f"{NAME_PREFIX}{secrets.token_hex(5)}",
         key=secrets.token_hex(32),
         port=port or 20000 + secrets.randbelow(10000),  # beyond are nodes' and outgoing connections'
         kernel=KERNEL,
         user=user(),
-        called=called,
+        alias=alias,
         notebook=notebook_mark(namespace),
     )

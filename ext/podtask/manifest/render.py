@@ -6,60 +6,39 @@ said in a notice. The template is never changed.
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass
 from typing import Any
 
 from ..config.options import QUEUE_LABEL, RunOptions
 from ..errors import InputError
-from ..runner.bundle import boot_program
+from ..runner.bundle import MINOR, boot_program
 from ..template.restricted import give_scratch, restrict
 from ..template.template import DEFAULT_CONTAINER, PodTemplate, primary_container
 from ..template.validation import pod_problems, refuse, template_problems
-from .identity import Identity
-from .labels import (
-    BOUNDS,
-    CELL,
-    KERNEL_LABEL,
-    MANAGED_BY,
-    NAME_LABEL,
-    NOTEBOOK_LABEL,
-    TASK_LABEL,
-    USER_LABEL,
+from .identity import NAME_PREFIX
+from .labels import BOUNDS, MANAGED_BY
+from .pod_manifest import (
+    DEFAULT_GRACE_SECONDS,
+    HIDDEN_KEY,
+    HIDDEN_PORT,
+    LINGER_SECONDS,
+    PodManifest,
 )
 
-LINGER_SECONDS = 3600.0  # of a finished pod, for its notebook
 GPU_LINGER_SECONDS = 600.0  # where it holds what others wait for
 LOCAL_LINGER_SECONDS = 600.0  # of a process, which only the notebook that began it finds
 DEADLINE_SECONDS = 3600  # on top of the cell's bounds: for images to be pulled, say
-HIDDEN_CELL = "(the cell and its inputs)"
-HIDDEN_KEY = "(made when the cell is submitted)"
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """A pod in wire form, the name of its primary container, and what the rules overwrote.
-
-    ``linger`` is how long it waits for its notebook when the cell has ended, in seconds.
-    """
-
-    pod: dict[str, Any]
-    primary: str
-    notices: tuple[str, ...]
-    linger: float = LINGER_SECONDS
-
-
-def render(template: PodTemplate | None, options: RunOptions, identity: Identity, python: str) -> Rendered:
-    """Returns the pod for a cell.
+def render(template: PodTemplate | None, options: RunOptions, python: str = MINOR) -> PodManifest:
+    """Return the pod for a cell; it belongs to no task yet.
 
     Args:
-        template: the user's; None for an empty one.
-        options: image, resources and bounds of this run.
-        identity: name, key and port of this run.
-        python: the notebook's minor version, ``3.11``: the default image has the same.
+        template: The user's pod template; None for an empty one.
+        options: Image, resources and time limits.
+        python: Minor version of the default image, ``3.11``; the notebook's by default.
 
     Raises:
-        InputError: the template contradicts itself or the options; names the field.
+        InputError: The template contradicts itself or the options; names the field.
     """
     template = template or PodTemplate()
     whole = template.to_dict()
@@ -79,7 +58,7 @@ def render(template: PodTemplate | None, options: RunOptions, identity: Identity
     over = [each["name"] for each in primary.get("env", []) if each["name"] in dict(options.env)]
     for variable in dict.fromkeys(over):
         notices.append(f"env {variable} of container {name!r} is replaced in the cell by --env")
-    primary["env"] = _env(primary, identity, options.wait)
+    primary["env"] = _env(primary, options.wait)
     _set_resources(spec, primary, options)
     primary.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     if spec.get("restartPolicy", "Never") != "Never":
@@ -91,71 +70,24 @@ def render(template: PodTemplate | None, options: RunOptions, identity: Identity
     linger = _linger(primary, options)
     deadline = int(options.timeout + linger) + DEADLINE_SECONDS
     spec.setdefault("activeDeadlineSeconds", deadline)
-    labels = {
-        MANAGED_BY: "podtask",
-        TASK_LABEL: identity.name,
-        KERNEL_LABEL: identity.kernel,
-        USER_LABEL: identity.user,
-        NAME_LABEL: identity.called,
-        NOTEBOOK_LABEL: identity.notebook,
-        QUEUE_LABEL: options.queue,
-    }
-    metadata = whole["metadata"]
-    metadata["name"] = identity.name
-    metadata["labels"] = {**metadata.get("labels", {}), **{k: v for k, v in labels.items() if v}}
-    metadata["annotations"] = {
-        **metadata.get("annotations", {}),
-        DEFAULT_CONTAINER: name,
-        BOUNDS: _bounds(spec, options, linger),  # for who comes back to it
-    }
-    if identity.owner:
-        metadata["ownerReferences"] = [identity.owner]
+    metadata = _metadata(whole["metadata"], options)
+    metadata["annotations"] |= {DEFAULT_CONTAINER: name, BOUNDS: _bounds(spec, options, linger)}
     refuse(pod_problems(spec, name, {"cpu": "--cpu"} if options.cpu else {}))
     notices += _advice(spec, name)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-    return Rendered(pod, name, tuple(notices), linger)
+    return PodManifest(pod, tuple(notices))
 
 
-def env_of(rendered: Rendered) -> dict[str, str]:
-    """Returns the plain environment variables of the primary container."""
-    env = _primary(rendered).get("env", [])
-    return {entry["name"]: str(entry["value"]) for entry in env if "value" in entry}
-
-
-def python_of(rendered: Rendered) -> str:
-    """Returns the Python that the primary container's runner is started with."""
-    primary = _primary(rendered)
-    return str((primary.get("command") or primary.get("args") or ["python3"])[0])
-
-
-def image_of(rendered: Rendered) -> str:
-    """Returns the image of the primary container."""
-    return str(_primary(rendered).get("image", ""))
-
-
-def grace_of(pod: dict[str, Any]) -> int:
-    """Returns the seconds that a finished pod's containers get to end: the template's, else 5.
-
-    Never 0: a FUSE sidecar has to flush.
-    """
-    return max(1, int(pod["spec"].get("terminationGracePeriodSeconds", 5)))
-
-
-def without_key(pod: dict[str, Any]) -> dict[str, Any]:
-    """Returns a copy of a pod that may be shown: the task's key is left out."""
-    shown = copy.deepcopy(pod)
-    if CELL in shown["metadata"].get("annotations", {}):
-        shown["metadata"]["annotations"][CELL] = HIDDEN_CELL
-    for container in shown["spec"]["containers"]:
-        for entry in container.get("env", []):
-            if entry["name"] == "PODTASK_KEY":
-                entry["value"] = HIDDEN_KEY
-    return shown
-
-
-def _primary(rendered: Rendered) -> dict[str, Any]:
-    containers = rendered.pod["spec"]["containers"]
-    return next((each for each in containers if each["name"] == rendered.primary), {})
+def _metadata(given: dict[str, Any], options: RunOptions) -> dict[str, Any]:
+    """Return the metadata of a pod that has no name yet: labels of a template's pose as no task's."""
+    labels = {**given.get("labels", {}), MANAGED_BY: "podtask"}
+    if options.queue:
+        labels[QUEUE_LABEL] = options.queue
+    return {
+        "generateName": NAME_PREFIX,
+        "labels": labels,
+        "annotations": dict(given.get("annotations", {})),
+    }
 
 
 def _set_command(primary: dict[str, Any], options: RunOptions, notices: list[str]) -> None:
@@ -185,9 +117,9 @@ def _bounds(spec: dict[str, Any], options: RunOptions, linger: float) -> str:
         "timeout": options.timeout,
         "linger": linger,
         "grace": options.grace,
-        "end": grace_of({"spec": spec}),
+        "end": max(1, int(spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS))),
     }
-    return " ".join(f"{name}={seconds:g}" for name, seconds in bounds.items())
+    return " ".join(f"{name}={seconds:.12g}" for name, seconds in bounds.items())
 
 
 def _advice(spec: dict[str, Any], primary: str) -> list[str]:
@@ -204,7 +136,7 @@ def _advice(spec: dict[str, Any], primary: str) -> list[str]:
     ]
 
 
-def _env(primary: dict[str, Any], identity: Identity, wait: float) -> list[dict[str, Any]]:
+def _env(primary: dict[str, Any], wait: float) -> list[dict[str, Any]]:
     given: dict[str, dict[str, Any]] = {}
     for entry in primary.get("env", []):
         if str(entry.get("name", "")).startswith("PODTASK_"):
@@ -214,7 +146,7 @@ def _env(primary: dict[str, Any], identity: Identity, wait: float) -> list[dict[
             )
         given.pop(entry["name"], None)  # the last wins, at its place
         given[entry["name"]] = entry
-    ours = {"PODTASK_KEY": identity.key, "PODTASK_PORT": str(identity.port), "PODTASK_WAIT": f"{wait:g}"}
+    ours = {"PODTASK_KEY": HIDDEN_KEY, "PODTASK_PORT": HIDDEN_PORT, "PODTASK_WAIT": f"{wait:g}"}
     return [*given.values(), *({"name": name, "value": value} for name, value in ours.items())]
 
 
@@ -258,8 +190,3 @@ def _set_shared_memory(spec: dict[str, Any], primary: dict[str, Any], size: str 
     mounts.append({"name": "podtask-shm", "mountPath": "/dev/shm"})
     memory = {"medium": "Memory", **({"sizeLimit": size} if size else {})}
     spec.setdefault("volumes", []).append({"name": "podtask-shm", "emptyDir": memory})
-
-
-def is_batch(rendered: Rendered) -> bool:
-    """Whether a pod has brought its cell along."""
-    return CELL in rendered.pod["metadata"].get("annotations", {})

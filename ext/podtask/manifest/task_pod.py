@@ -10,9 +10,7 @@ from typing import Any
 from ..config.options import RunOptions
 from ..diagnosis.model import status_of
 from ..errors import InputError
-from ..template.template import DEFAULT_CONTAINER
 from .labels import (
-    BOUNDS,
     KERNEL_LABEL,
     MANAGED_BY,
     NAME_LABEL,
@@ -20,51 +18,35 @@ from .labels import (
     NOTEBOOK_LABEL,
     USER_LABEL,
 )
-from .render import Rendered, env_of
+from .pod_manifest import PodManifest
 
 SELECTOR = f"{MANAGED_BY}=podtask"
 WAITS = "podtask: ended ("  # the runner's line in its log when its result waits
 
 
 @dataclass(frozen=True)
-class Found:
-    """One pod of a task.
-
-    Args:
-        pod: as the API server has it.
-    """
-
-    pod: dict[str, Any]
+class TaskPod(PodManifest):
+    """The pod of a task, as the API server has it."""
 
     @property
-    def name(self) -> str:
-        """Of the pod."""
-        return str(self.pod["metadata"]["name"])
-
-    @property
-    def called(self) -> str:
-        """The user's name for the task; the pod's where there is none."""
-        return self._labels.get(NAME_LABEL) or self.name
+    def alias(self) -> str:
+        """The user's name for the task; the pod's if it has none."""
+        return self.labels.get(NAME_LABEL) or self.name
 
     @property
     def user(self) -> str:
         """Whose it is; empty where nobody knows."""
-        return self._labels.get(USER_LABEL, "")
+        return self.labels.get(USER_LABEL, "")
 
     @property
     def kernel(self) -> str:
         """Marks the kernel that made it."""
-        return self._labels.get(KERNEL_LABEL, "")
+        return self.labels.get(KERNEL_LABEL, "")
 
     @property
     def notebook(self) -> str:
         """Marks the notebook that made it; empty for none."""
-        return self._labels.get(NOTEBOOK_LABEL, "")
-
-    @property
-    def primary(self) -> str:
-        """Name of the container with the runner."""
-        return str(self.pod["metadata"].get("annotations", {}).get(DEFAULT_CONTAINER, "primary"))
+        return self.labels.get(NOTEBOOK_LABEL, "")
 
     def container(self, named: str | None) -> str:
         """Returns the name of a container; the primary one's where none is named.
@@ -80,20 +62,13 @@ class Found:
         return chosen
 
     @property
-    def rendered(self) -> Rendered:
-        """The pod as if we had made it."""
-        pod = {**self.pod, "spec": {**self.pod["spec"]}}
-        pod["spec"]["terminationGracePeriodSeconds"] = self._bounds().get("end", 5)
-        return Rendered(pod, self.primary, ())
-
-    @property
     def key(self) -> str:
         """The task's key, hex.
 
         Raises:
             InputError: this is no task's pod.
         """
-        env = env_of(self.rendered)
+        env = self.env
         try:
             bytes.fromhex(env["PODTASK_KEY"])
             int(env["PODTASK_PORT"])
@@ -106,7 +81,7 @@ class Found:
     @property
     def options(self) -> RunOptions:
         """The bounds that it was given."""
-        bounds = {name: value for name, value in self._bounds().items() if name != "end"}
+        bounds = {name: value for name, value in self.bounds.items() if name != "end"}
         try:
             return RunOptions.of(**bounds)
         except InputError:  # by a podtask of another version, or by hand
@@ -167,19 +142,8 @@ class Found:
         return (now - _time(ended)).total_seconds() if ended else self.age(now)
 
     @property
-    def _labels(self) -> dict[str, str]:
-        return dict(self.pod["metadata"].get("labels", {}))
-
-    @property
     def _terminated(self) -> dict[str, Any]:
         return dict(status_of(self.pod, self.primary).get("state", {}).get("terminated", {}))
-
-    def _bounds(self) -> dict[str, float]:
-        text = self.pod["metadata"].get("annotations", {}).get(BOUNDS, "")
-        try:
-            return {name: float(value) for name, value in (part.split("=") for part in text.split())}
-        except ValueError:
-            return {}
 
 
 def _time(text: str) -> dt.datetime:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from podtask.config.options import RunOptions
 from podtask.errors import InputError
 from podtask.manifest.identity import Identity, label_value
-from podtask.manifest.render import Rendered, grace_of, image_of, render
+from podtask.manifest.pod_manifest import PodManifest
+from podtask.manifest.render import render
 from podtask.runner.bundle import boot_program
 from podtask.template.template import PodTemplate
 
@@ -24,9 +26,9 @@ OUR_ENV = [
 WITHOUT = {"containers": [{"name": "primary"}]}
 
 
-def rendered(template: PodTemplate | dict[str, Any] | None = None, **options: Any) -> Rendered:
+def rendered(template: PodTemplate | dict[str, Any] | None = None, **options: Any) -> PodManifest:
     given = PodTemplate(template) if isinstance(template, dict) else template
-    return render(given, RunOptions.of(**options), IDENTITY, "3.11")
+    return render(given, RunOptions.of(**options), "3.11").stamped(IDENTITY)
 
 
 def spec_of(template: PodTemplate | dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def primary_of(fields: dict[str, Any], **options: Any) -> dict[str, Any]:
 def test_image_of_the_cell() -> None:
     """It is the primary container's, whatever stands before it."""
     side = {"name": "redis", "image": "redis:7", "env": [{"name": "A", "value": "1"}]}
-    assert image_of(rendered({"containers": [side]}, image="team/app:7")) == "team/app:7"
+    assert rendered({"containers": [side]}, image="team/app:7").image == "team/app:7"
 
 
 def test_whole_pod() -> None:
@@ -281,8 +283,42 @@ def test_bounds_of_the_template_win() -> None:
 def test_labels_that_mark_a_task_are_ours() -> None:
     """A template cannot pose as another task; unknown kernel and user are left out."""
     template = PodTemplate(labels={"podtask/task": "other", "a": "b"})
-    labels = render(template, RunOptions(), Identity("n", "k", 1), "3.9").pod["metadata"]["labels"]
+    labels = render(template, RunOptions()).stamped(Identity("n", "k", 1)).labels
     assert labels == {"a": "b", "podtask/task": "n", "app.kubernetes.io/managed-by": "podtask"}
+
+
+def test_rendered_pod_belongs_to_no_task_until_it_is_stamped() -> None:
+    """A stamp gives name, key, port, labels and owner to a copy; the rendered pod stays without them."""
+    manifest = render(PodTemplate(labels={"a": "b"}), RunOptions())
+    before = copy.deepcopy(manifest.pod)
+    assert before["metadata"]["generateName"] == "podtask-"
+    assert manifest.labels == {"a": "b", "app.kubernetes.io/managed-by": "podtask"}
+    assert manifest.env["PODTASK_KEY"] == "(made when the cell is submitted)"
+    owner = {"kind": "Pod", "name": "jupyter-ada", "uid": "1"}
+    stamped = manifest.stamped(replace(IDENTITY, alias="train", notebook="n1", owner=owner))
+    assert (stamped.name, stamped.key, stamped.port) == (IDENTITY.name, IDENTITY.key, IDENTITY.port)
+    assert "generateName" not in stamped.pod["metadata"]
+    assert stamped.pod["metadata"]["ownerReferences"] == [owner]
+    assert stamped.labels == {
+        **manifest.labels,
+        "podtask/task": IDENTITY.name,
+        "podtask/kernel": "k1",
+        "podtask/user": "ada",
+        "podtask/name": "train",
+        "podtask/notebook": "n1",
+    }
+    assert manifest.pod == before
+    assert stamped.stamped(replace(IDENTITY, name="podtask-again")).name == "podtask-again"
+
+
+def test_manifest_that_may_be_shown_has_no_key() -> None:
+    """Neither the task's key nor a batch task's cell is in the copy to show; the manifest keeps them."""
+    manifest = rendered()
+    manifest.pod["metadata"]["annotations"]["podtask/cell"] = "c2VjcmV0"
+    shown = str(manifest.without_secrets().pod)
+    assert IDENTITY.key not in shown
+    assert "c2VjcmV0" not in shown
+    assert manifest.key == IDENTITY.key
 
 
 def test_key_is_not_shown() -> None:
@@ -296,7 +332,7 @@ def test_key_is_not_shown() -> None:
 )
 def test_grace_is_never_nothing(given: dict[str, int], seconds: int) -> None:
     """A finished pod gets the template's seconds, else five, and at least one."""
-    assert grace_of(rendered({**WITHOUT, **given}).pod) == seconds
+    assert rendered({**WITHOUT, **given}).grace_seconds == seconds
 
 
 @pytest.mark.parametrize(

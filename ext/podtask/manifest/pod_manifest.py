@@ -1,0 +1,165 @@
+"""The pod of a task in wire form, and what podtask reads from it. Pure."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from ..template.template import DEFAULT_CONTAINER
+from .identity import Identity
+from .labels import (
+    BOUNDS,
+    CELL,
+    KERNEL_LABEL,
+    NAME_LABEL,
+    NOTEBOOK_LABEL,
+    TASK_LABEL,
+    USER_LABEL,
+)
+
+DEFAULT_GRACE_SECONDS = 5
+LINGER_SECONDS = 3600.0
+HIDDEN_CELL = "(the cell and its inputs)"
+HIDDEN_KEY = "(made when the cell is submitted)"
+HIDDEN_PORT = "(chosen when the cell is submitted)"
+
+
+@dataclass(frozen=True)
+class PodManifest:
+    """The pod of a task.
+
+    A rendered manifest belongs to no task yet: :meth:`stamped` gives it the name, key, port, labels
+    and owner of one.
+
+    Args:
+        pod: The pod in wire form (camelCase).
+        notices: One line for each field of the template that a rule has overwritten.
+    """
+
+    pod: dict[str, Any]
+    notices: tuple[str, ...] = ()
+
+    def stamped(self, identity: Identity) -> PodManifest:
+        """Return a copy that belongs to one task.
+
+        Args:
+            identity: Name, key, port, labels and owner of the task.
+        """
+        pod = copy.deepcopy(self.pod)
+        metadata: dict[str, Any] = pod["metadata"]
+        labels = {
+            TASK_LABEL: identity.name,
+            KERNEL_LABEL: identity.kernel,
+            USER_LABEL: identity.user,
+            NAME_LABEL: identity.alias,
+            NOTEBOOK_LABEL: identity.notebook,
+        }
+        for field in ("name", "generateName"):
+            metadata.pop(field, None)
+        metadata["labels"] = {
+            **metadata.get("labels", {}),
+            **{label: value for label, value in labels.items() if value},
+        }
+        if identity.owner:
+            metadata["ownerReferences"] = [identity.owner]
+        pod["metadata"] = {"name": identity.name, **metadata}
+        stamped = dataclasses.replace(self, pod=pod)
+        values = {"PODTASK_KEY": identity.key, "PODTASK_PORT": str(identity.port)}
+        for entry in stamped.primary_container["env"]:
+            if entry["name"] in values:
+                entry["value"] = values[entry["name"]]
+        return stamped
+
+    @property
+    def name(self) -> str:
+        """Name of the pod."""
+        return str(self.pod["metadata"]["name"])
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels of the pod."""
+        return dict(self.pod["metadata"].get("labels", {}))
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Annotations of the pod."""
+        return dict(self.pod["metadata"].get("annotations", {}))
+
+    @property
+    def primary(self) -> str:
+        """Name of the container that runs the cell."""
+        return self.annotations.get(DEFAULT_CONTAINER, "primary")
+
+    @property
+    def primary_container(self) -> dict[str, Any]:
+        """The container that runs the cell; empty if the pod has none of that name."""
+        containers = self.pod["spec"]["containers"]
+        return next((each for each in containers if each["name"] == self.primary), {})
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Plain environment variables of the primary container."""
+        entries = self.primary_container.get("env", [])
+        return {entry["name"]: str(entry["value"]) for entry in entries if "value" in entry}
+
+    @property
+    def key(self) -> str:
+        """Key of the task, in hexadecimal digits."""
+        return self.env["PODTASK_KEY"]
+
+    @property
+    def port(self) -> int:
+        """Port on which the runner listens."""
+        return int(self.env["PODTASK_PORT"])
+
+    @property
+    def python(self) -> str:
+        """Python that starts the runner in the primary container."""
+        container = self.primary_container
+        return str((container.get("command") or container.get("args") or ["python3"])[0])
+
+    @property
+    def image(self) -> str:
+        """Image of the primary container."""
+        return str(self.primary_container.get("image", ""))
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """Time limits of the task in seconds, by name; empty if the annotation is missing or damaged."""
+        text = self.annotations.get(BOUNDS, "")
+        try:
+            return {name: float(value) for name, value in (part.split("=") for part in text.split())}
+        except ValueError:
+            return {}
+
+    @property
+    def linger_seconds(self) -> float:
+        """Seconds that the runner waits for its notebook after the cell has ended."""
+        return self.bounds.get("linger", LINGER_SECONDS)
+
+    @property
+    def grace_seconds(self) -> int:
+        """Seconds that the containers of a finished pod get to terminate.
+
+        Never 0: a FUSE sidecar has to flush. The annotation is read rather than the spec, because
+        the API server sets the spec's default to 30.
+        """
+        return max(1, int(self.bounds.get("end", DEFAULT_GRACE_SECONDS)))
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether the pod carries its cell in an annotation."""
+        return CELL in self.annotations
+
+    def without_secrets(self) -> PodManifest:
+        """Return a copy that may be shown: without the task's key, the cell and its inputs."""
+        pod = copy.deepcopy(self.pod)
+        if self.is_batch:
+            pod["metadata"]["annotations"][CELL] = HIDDEN_CELL
+        for container in pod["spec"]["containers"]:
+            for entry in container.get("env", []):
+                if entry["name"] == "PODTASK_KEY":
+                    entry["value"] = HIDDEN_KEY
+        return dataclasses.replace(self, pod=pod)
