@@ -1,11 +1,11 @@
-"""The docs site: MyST pages, the notebooks as they are, and a reference made from the code."""
+"""Configure the documentation site: MyST pages, the notebooks, and a reference generated from the code."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # for what is beside this file
+sys.path.insert(0, str(Path(__file__).parent))  # for the extension options.py in this folder
 
 import podtask
 
@@ -20,7 +20,7 @@ html_theme = "furo"
 html_title = f"podtask {release}"
 html_show_sourcelink = False
 
-# Executed as they are read, on this machine; those that need pods are shown without outputs.
+# Notebooks are executed on this machine as they are read; those that need a cluster have no outputs.
 nb_custom_formats = {".ipynb": ["executed.executed", {}, False]}
 nb_execution_mode = "off"
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
@@ -29,5 +29,5 @@ myst_heading_anchors = 3
 
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
-# Types of the kernel and the client library have no pages here.
+# The types of IPython and of the Kubernetes client have no pages on this site.
 nitpicky = False

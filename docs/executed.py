@@ -1,4 +1,4 @@
-"""The notebooks with their outputs, which are not stored: those that need no cluster are executed."""
+"""Execute the notebooks for the site: their outputs are not stored in the repository."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 
-# A library of the theme's has all loggers print what is no warning.
+# A library of the theme sets all loggers to print messages below the level of a warning.
 logging.getLogger("traitlets").setLevel(logging.WARNING)
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
 def executed(text: str) -> Any:
-    """Returns a notebook from its text, executed on this machine; one for a cluster as it is.
+    """Return a notebook with its outputs; a notebook that needs a cluster is returned without.
+
+    Args:
+        text: The notebook as JSON.
 
     Raises:
-        CellExecutionError: a cell fails that is not tagged to.
+        CellExecutionError: A cell without the tag "raises-exception" fails.
     """
     notebook = nbformat.reads(text, as_version=4)
     if notebook.metadata.get("podtask", {}).get("needs") != "cluster":
@@ -27,8 +30,8 @@ def executed(text: str) -> Any:
             notebook,
             timeout=120,
             coalesce_streams=True,
-            store_widget_state=False,  # no page has a kernel: of a form it shows what a file shows
-            extra_arguments=["--log-level=ERROR"],  # no warning of its own beside Sphinx's
+            store_widget_state=False,  # a page has no kernel: it shows a form as a saved notebook does
+            extra_arguments=["--log-level=ERROR"],  # keeps IPython's warnings out of Sphinx's output
             resources={"metadata": {"path": str(NOTEBOOKS)}},
         ).execute(env={**os.environ, "PODTASK_BACKEND": "local"})
     return notebook

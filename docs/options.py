@@ -1,4 +1,4 @@
-"""A directive that makes the table of options from the one list that there is."""
+"""Sphinx directives that generate the tables of options and commands from the code."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 class Table(SphinxDirective):
-    """Base of a directive that writes a Markdown table."""
+    """Base class of directives that write a Markdown table."""
 
     def lines(self) -> Iterator[str]:
-        """Yields the table's lines."""
+        """Yield the lines of the table."""
         raise NotImplementedError
 
     def run(self) -> list[nodes.Node]:
-        """Returns the table as nodes."""
+        """Return the table as nodes."""
         return self.parse_text_to_nodes(StringList(list(self.lines()), "options"))
 
 
 class Options(Table):
-    """``podtask-options``: flags, what each does, its default and its name in settings and Python."""
+    """``podtask-options``: the flags, help text, default and keyword of each option."""
 
     def lines(self) -> Iterator[str]:
-        """Yields a line an option."""
+        """Yield one line for each option."""
         yield "| option | what it does | default | keyword, setting |"
         yield "|---|---|---|---|"
         for field in fields(RunOptions):
@@ -49,7 +49,7 @@ class Commands(Table):
     """``podtask-commands``: the commands of ``%podtask``."""
 
     def lines(self) -> Iterator[str]:
-        """Yields a line a command."""
+        """Yield one line for each command."""
         yield "| command | what it does |"
         yield "|---|---|"
         for command in COMMANDS.values():
@@ -64,7 +64,7 @@ def _default(value: Any) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Registers the directives."""
+    """Register the directives."""
     app.add_directive("podtask-options", Options)
     app.add_directive("podtask-commands", Commands)
     return {"parallel_read_safe": True}
