@@ -1,9 +1,9 @@
-"""Executes an example notebook, prints what each cell shows, and says where the result is.
+"""Execute an example notebook, print the output of each cell, and print where the result is saved.
 
     python notebooks/run.py notebooks/quickstart.ipynb [--cluster]
 
-Runs on the local backend unless --cluster is given. What a cell tagged "raises-exception" raises is
-meant; any other error ends the run.
+The notebook runs on this machine unless --cluster is arguments. An error in a cell with the tag "raises-exception"
+is expected. Any other error ends the run.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ END = "\033[0m" if sys.stdout.isatty() else ""
 
 
 def main() -> int:
-    """Runs the notebook that the command line names; returns the exit code."""
-    words = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    words.add_argument("notebook", type=Path)
-    words.add_argument("--cluster", action="store_true", help="in pods, not on this machine")
-    words.add_argument("--output", type=Path, help="where the executed notebook goes")
-    given = words.parse_args()
-    notebook = nbformat.read(given.notebook, as_version=4)
-    if not given.cluster:
+    """Run the notebook that the command line names; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("--cluster", action="store_true", help="run cells in pods instead of on this machine")
+    parser.add_argument("--output", type=Path, help="path of the executed notebook")
+    arguments = parser.parse_args()
+    notebook = nbformat.read(arguments.notebook, as_version=4)
+    if not arguments.cluster:
         if notebook.metadata.get("podtask", {}).get("needs") == "cluster":
-            print(f"{given.notebook} needs a cluster: add --cluster.", file=sys.stderr)
+            print(f"{arguments.notebook} needs a cluster: add --cluster.", file=sys.stderr)
             return 2
         os.environ["PODTASK_BACKEND"] = "local"
-    output = given.output or given.notebook.parent / "executed" / given.notebook.name
+    output = arguments.output or arguments.notebook.parent / "executed" / arguments.notebook.name
     output.parent.mkdir(exist_ok=True)
     client = NotebookClient(
         notebook,
         timeout=300,
         coalesce_streams=True,
-        extra_arguments=["--log-level=ERROR"],  # no warning of its own in the output
-        resources={"metadata": {"path": str(given.notebook.parent)}},
+        extra_arguments=["--log-level=ERROR"],  # keeps IPython's warnings out of the output
+        resources={"metadata": {"path": str(arguments.notebook.parent)}},
     )
     code = 0
     try:
@@ -52,14 +52,14 @@ def main() -> int:
     nbformat.write(notebook, output)
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            show(cell)
+            print_cell(cell)
     print(f"executed notebook: {output}")
     print("open it: make lab")
     return code
 
 
-def show(cell: Any) -> None:
-    """Prints a cell and what it shows."""
+def print_cell(cell: Any) -> None:
+    """Print a cell and its output."""
     for line in cell.source.splitlines():
         print(f"{RULE}│ {line}{END}")
     for output in cell.outputs:
