@@ -13,7 +13,7 @@ import uuid
 from collections import deque
 from typing import Any
 
-from podtask.manifest.labels import CELL
+from podtask.manifest.labels import CELL_ANNOTATION
 
 STAMP = "2026-01-01T00:00:00Z"
 Object = dict[str, Any]
@@ -103,7 +103,7 @@ class Pods:
         primary = primary_of(self.found[name])
         env = {each["name"]: each.get("value", "") for each in primary["env"]}
         command = primary["command"][1:]
-        brought = self.found[name]["metadata"].get("annotations", {}).get(CELL)
+        brought = self.found[name]["metadata"].get("annotations", {}).get(CELL_ANNOTATION)
         if brought:  # in batch mode, as a file of the downward API
             file = tempfile.NamedTemporaryFile("w", prefix="podtask-", delete=False)
             self._files.append(file.name)

@@ -12,7 +12,7 @@ from podtask.api.resolve import resolve_template
 from podtask.channel.batch import enclosed
 from podtask.channel.job import Job
 from podtask.magics.dry_run import Preview
-from podtask.manifest.diff import dropped
+from podtask.manifest.diff import dropped_fields
 from podtask.manifest.pod_manifest import PodManifest
 from podtask.runner.bundle import MINOR
 
@@ -38,7 +38,7 @@ GIVEN = PodTemplate(
 
 def preview(template: Any = GIVEN, last: dict[str, Any] | None = None, **options: Any) -> Preview:
     chosen = resolve_template(RunOptions.of(template=template, local=True, **options))
-    return Preview.of(chosen, last or {})
+    return Preview.from_options(chosen, last or {})
 
 
 @pytest.mark.feature("B03", "B04", "B05")
@@ -155,7 +155,7 @@ def test_html_has_every_copy_and_escapes_it() -> None:
 )
 def test_dropped_fields_are_found(asked: Any, stored: Any, lost: list[str]) -> None:
     """What was asked for and is not stored, by path; what is stored besides is no matter."""
-    assert dropped(asked, stored, "spec") == lost
+    assert dropped_fields(asked, stored, "spec") == lost
 
 
 @pytest.mark.feature("A47")
@@ -165,7 +165,7 @@ def test_dry_run_is_the_cells_value(shell: Shell, monkeypatch: pytest.MonkeyPatc
     shell["t"] = GIVEN
     shell.run("%%podtask --memory 1Gi\n1")
     out, _ = shell.output("%%podtask -t t --dry-run\nraise SystemExit")
-    assert "# No API server was asked" in out
+    assert "no API server was asked" in out
     found = shell["_"]
     assert isinstance(found, Preview)
     assert "+    image: old:1" in found.diff_to_last().splitlines()

@@ -21,7 +21,7 @@ from podtask.errors import ClusterError, InputError, TaskError
 from podtask.lifecycle.outcome import decode
 from podtask.lifecycle.prepare import PreparedCell, prepare
 from podtask.manifest.identity import Identity
-from podtask.manifest.labels import CELL
+from podtask.manifest.labels import CELL_ANNOTATION
 from podtask.manifest.pod_manifest import PodManifest
 from podtask.runner import protocol
 from podtask.runner.bundle import MINOR
@@ -42,7 +42,7 @@ def log_of(manifest: PodManifest, folder: Path) -> tuple[bytes, int]:
     """What the pod's primary container writes to its log, and its exit code."""
     primary = manifest.pod["spec"]["containers"][0]
     file = folder / "cell"  # as the kubelet writes it
-    file.write_text(manifest.pod["metadata"]["annotations"][CELL])
+    file.write_text(manifest.pod["metadata"]["annotations"][CELL_ANNOTATION])
     command = [sys.executable, *primary["command"][1:-1], str(file)]
     ran = subprocess.run(command, env=manifest.env, capture_output=True, timeout=60)
     assert ran.stderr.decode() == ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import podtask
 import pytest
-from podtask.manifest.labels import CELL
+from podtask.manifest.labels import CELL_ANNOTATION
 
 from tests.notebook import Kernel, Shell
 from tests.pods.test_commands import UNTIL
@@ -169,5 +169,5 @@ def test_manifest_does_not_show_the_cell(pods: Shell, least: Path) -> None:
         options=podtask.options.RunOptions.of(channel="batch", env={"TOKEN": "hunter2"}),
     )
     assert task.result(120) == "2retnuh"
-    assert task.manifest["metadata"]["annotations"][CELL] == "(the cell and its inputs)"
+    assert task.manifest["metadata"]["annotations"][CELL_ANNOTATION] == "(the cell and its inputs)"
     assert "hunter2" not in str(task.manifest)

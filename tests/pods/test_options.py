@@ -113,7 +113,7 @@ def test_dry_run_names_fields_that_the_cluster_drops(pods: Shell) -> None:
     pods["t"] = {"containers": [], "workloadRef": {"name": "w", "podGroup": "g"}}
     out, _ = pods.output(f"%%podtask -t t --image {IMAGE} --dry-run\n1")
     assert "but drops: spec.workloadRef" in out
-    assert "These features are off in the cluster." in out
+    assert "The features of these fields are disabled in the cluster." in out
 
 
 @pytest.mark.fault(8)

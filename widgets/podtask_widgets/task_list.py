@@ -116,7 +116,7 @@ class TaskList:
             for row in found:
                 for text, cell in zip(self._texts[row.found.name], row.cells, strict=True):
                     text.value = _cell(cell)
-        if any(not row.found.over for row in found):
+        if any(not row.found.is_finished for row in found):
             self._ask(AGAIN)
 
     def _build(self, found: ListedTasks) -> None:

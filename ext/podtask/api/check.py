@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ..config.options import RunOptions
-from ..manifest.diff import dropped, marks
+from ..manifest.diff import differences, dropped_fields
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ async def server_dry_run(pod: dict[str, Any], options: RunOptions) -> ServerDryR
     from ..cluster.namespace import asked_dry_run  # start-up cost: loads the Kubernetes client
 
     stored = await asked_dry_run(pod, options.context, options.namespace)
-    return ServerDryRun(stored["metadata"]["namespace"], tuple(dropped(pod["spec"], stored["spec"], "spec")))
+    return ServerDryRun(
+        stored["metadata"]["namespace"], tuple(dropped_fields(pod["spec"], stored["spec"], "spec"))
+    )
 
 
 def overwritten_fields(
@@ -50,6 +52,6 @@ def overwritten_fields(
         template: The template, in wire form.
         pod: The pod that was rendered from the template.
     """
-    changes = marks(node, template, pod)
+    changes = differences(node, template, pod)
     # A field that the template does not have was added by podtask: nothing is overwritten.
-    return {change.line: change.there for change in changes if change.here is not None}
+    return {change.line: change.other_value for change in changes if change.yaml_value is not None}

@@ -13,7 +13,7 @@ from ..cluster.watch import Watch
 from ..config.options import AUTO, BATCH, EXEC, FORWARD, RunOptions
 from ..errors import ClusterError, NameTaken
 from ..event_loop import loop
-from ..manifest.diff import dropped
+from ..manifest.diff import dropped_fields
 from ..manifest.labels import KERNEL_LABEL, TASK_LABEL
 from ..manifest.pod_manifest import PodManifest
 from .base import OnNote, OnPhase
@@ -186,7 +186,7 @@ class Pod:
 
     def _tell_of_dropped(self, created: dict[str, Any]) -> None:
         """Names what the server has left out: a sidecar without its restartPolicy is another pod."""
-        lost = dropped(self._manifest.pod["spec"], created["spec"], "spec")
+        lost = dropped_fields(self._manifest.pod["spec"], created["spec"], "spec")
         if lost:
             self._on_note(f"The cluster drops {', '.join(lost)}: these features are off in it.")
 

@@ -13,7 +13,7 @@ import copy
 from dataclasses import replace
 
 from ..errors import InputError
-from ..manifest.labels import CELL, MOST, VOLUME
+from ..manifest.labels import CELL_ANNOTATION, CELL_VOLUME, MAX_CELL_BYTES
 from ..manifest.pod_manifest import PodManifest
 from ..runner.bundle import MINOR, runner_program
 from .job import Job, frames
@@ -32,18 +32,18 @@ def enclosed(manifest: PodManifest, job: Job) -> PodManifest:
         InputError: cell and inputs are too large to travel so.
     """
     data = b"".join(frames(job, 0))
-    if len(data) > MOST:
+    if len(data) > MAX_CELL_BYTES:
         raise InputError(
-            f"Cell and inputs have {len(data) / 1e3:,.0f} kB; in batch mode {MOST / 1e3:.0f} kB travel at most.",
+            f"Cell and inputs have {len(data) / 1e3:,.0f} kB; in batch mode {MAX_CELL_BYTES / 1e3:.0f} kB travel at most.",
             "Load the data in the cell, or ask for a Role with pods/portforward or pods/exec "
             "(get and create).",
         )
     pod = copy.deepcopy(manifest.pod)
-    pod["metadata"]["annotations"][CELL] = base64.b64encode(data).decode()
-    about = {"path": FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{CELL}']"}}
-    pod["spec"].setdefault("volumes", []).append({"name": VOLUME, "downwardAPI": {"items": [about]}})
+    pod["metadata"]["annotations"][CELL_ANNOTATION] = base64.b64encode(data).decode()
+    about = {"path": FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{CELL_ANNOTATION}']"}}
+    pod["spec"].setdefault("volumes", []).append({"name": CELL_VOLUME, "downwardAPI": {"items": [about]}})
     primary = next(each for each in pod["spec"]["containers"] if each["name"] == manifest.primary)
-    mount = {"name": VOLUME, "mountPath": FOLDER, "readOnly": True}
+    mount = {"name": CELL_VOLUME, "mountPath": FOLDER, "readOnly": True}
     primary.setdefault("volumeMounts", []).append(mount)
     program = base64.b64encode(runner_program(compiled=False)).decode()
     part = "command" if "command" in primary else "args"

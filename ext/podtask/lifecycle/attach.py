@@ -61,9 +61,9 @@ class ExistingRunner:
                 f"{len(others) + 1} tasks are called {self.name}; this is the newest. "
                 f"Others: {', '.join(others)}"
             )
-        if found.taken:
+        if found.is_result_taken:
             raise TaskError(
-                f"The result of {found.name} was taken already ({found.note}); it is not run again.",
+                f"The result of {found.name} was taken already ({found.cell_status}); it is not run again.",
                 f"%podtask logs {found.name} shows its output, %podtask delete {found.name} removes it.",
             )
         self.options = found.options

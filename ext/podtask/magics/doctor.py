@@ -16,7 +16,7 @@ from ..cluster.refusals import denied
 from ..config.options import BATCH, EXEC, FORWARD, RunOptions
 from ..errors import ClusterError, PodtaskError
 from ..event_loop import loop
-from ..manifest.labels import MOST
+from ..manifest.labels import MAX_CELL_BYTES
 from ..runner.bundle import MINOR
 
 LIBRARIES = ("podtask", "ipython", "kubernetes", "aiohttp", "cloudpickle")
@@ -32,7 +32,7 @@ WAYS: dict[str, dict[str, tuple[str, ...]]] = {
 INSTEAD = {
     EXEC: ", by exec in place of port-forward",
     BATCH: ", in batch mode (neither port-forward nor exec is allowed): inputs up to "
-    f"{MOST // 1000} kB, no input()",
+    f"{MAX_CELL_BYTES // 1000} kB, no input()",
 }
 WISHED = {"events": ("list", "watch"), "pods/log": ("get",)}
 LEVEL = "pod-security.kubernetes.io/enforce"

@@ -1,4 +1,4 @@
-"""``--dry-run``: the pod a cell would get, what the rules overwrote, and what the server says."""
+"""``--dry-run``: the pod that a cell would get, what podtask changes in the template, and the server's answer."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ from typing import Any
 
 import yaml
 
-from ..api.submit import preview as render_preview
+from ..api.submit import preview
 from ..config.options import RunOptions
 from ..errors import PodtaskError
 from ..formatting import abbreviate, call, card
-from ..manifest.diff import dropped, marks
+from ..manifest.diff import differences, dropped_fields
 from ..manifest.labels import (
-    CELL,
+    CELL_ANNOTATION,
+    CELL_VOLUME,
     KERNEL_LABEL,
     NAME_LABEL,
     NOTEBOOK_LABEL,
     TASK_LABEL,
     USER_LABEL,
-    VOLUME,
 )
 from ..runner.bundle import boot_program
 from ..template.card import spec_rows
 from ..template.template import PodTemplate
 
-OF_A_RUN = ("PODTASK_KEY", "PODTASK_PORT")
+# What belongs to one run, and is left out of the comparison with the last run.
+METADATA_OF_A_RUN = ("name", "generateName", "ownerReferences")
 LABELS_OF_A_RUN = (TASK_LABEL, KERNEL_LABEL, USER_LABEL, NAME_LABEL, NOTEBOOK_LABEL)
+VARIABLES_OF_A_RUN = ("PODTASK_KEY", "PODTASK_PORT")
+NOT_IN_PYTHON = ("template", "env", "dry_run", "inputs", "outputs")
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,12 @@ class Preview:
     """A pod that was rendered and not created.
 
     Args:
-        pod: in wire form, without the task's key.
-        notices: what the rules overwrote, in words.
-        template: the user's.
-        options: of the cell.
-        verdict: what the API server says, a line each.
-        last: the pod of the last run, without its key; empty before the first.
+        pod: The pod in wire form, without the name and key of a task.
+        notices: One line for each field of the template that podtask overwrites.
+        template: The user's pod template.
+        options: Options of the cell.
+        verdict: What the API server says about the pod, in lines.
+        last: The pod of the last run, without its key; empty before the first run.
     """
 
     pod: dict[str, Any]
@@ -54,149 +57,155 @@ class Preview:
     last: dict[str, Any]
 
     @classmethod
-    def of(cls, options: RunOptions, last: dict[str, Any], source: str = "") -> Preview:
-        """Renders a pod and asks the API server for its opinion, where there is one.
+    def from_options(cls, options: RunOptions, last: dict[str, Any], source: str = "") -> Preview:
+        """Render a pod, and ask the API server about it unless the cell would run locally.
 
         Args:
-            options: of the cell.
-            last: the pod of the last run, without its key; empty before the first.
-            source: of the cell, whose script metadata may ask for a Python.
+            options: Options of the cell; the template is resolved.
+            last: The pod of the last run, without its key; empty before the first run.
+            source: Source of the cell, whose script metadata may require a version of Python.
 
         Raises:
-            InputError: the template or an option is wrong.
+            InputError: The template or an option is wrong.
         """
-        manifest = render_preview(options, source)
-        verdict = _verdict(manifest.pod, options)
+        manifest = preview(options, source)
+        verdict = _ask_api_server(manifest.pod, options)
         return cls(manifest.pod, manifest.notices, options.template, options, verdict, last)
 
     def to_yaml(self) -> str:
-        """Returns the pod in YAML, with a comment where a rule overwrote something."""
+        """Return the pod in YAML, with a comment at each value of the template that podtask overwrites."""
         text = str(yaml.safe_dump(self.pod, sort_keys=False))
         lines = text.splitlines()
-        above: dict[int, list[str]] = {}
-        for mark in marks(yaml.compose(text), self.pod, self.template.to_dict()):
-            if mark.there is None:  # added by a rule: not the user's, so nothing is lost
+        comments_above: dict[int, list[str]] = {}
+        for change in differences(yaml.compose(text), self.pod, self.template.to_dict()):
+            if change.other_value is None:  # added by podtask: nothing of the template is lost
                 continue
-            line = lines[mark.line]
-            if mark.one_line:
-                lines[mark.line] = f"{line}  # was: {abbreviate(mark.there)}"
+            line = lines[change.line]
+            if change.one_line:
+                lines[change.line] = f"{line}  # was: {abbreviate(change.other_value)}"
             else:
-                key = f"{mark.key} " if mark.here is None else ""
+                key = f"{change.key} " if change.yaml_value is None else ""
                 indent = " " * (len(line) - len(line.lstrip()))
-                above.setdefault(mark.line, []).append(f"{indent}# {key}was: {abbreviate(mark.there)}")
+                comment = f"{indent}# {key}was: {abbreviate(change.other_value)}"
+                comments_above.setdefault(change.line, []).append(comment)
         return "".join(
-            f"{each}\n" for number, line in enumerate(lines) for each in [*above.get(number, []), line]
+            f"{each}\n"
+            for number, line in enumerate(lines)
+            for each in [*comments_above.get(number, []), line]
         )
 
     def to_python(self) -> str:
-        """Returns the template and the options as Python; values of ``--env`` are left out."""
-        asked = {
+        """Return the template and the options as Python, without the values of ``--env``."""
+        defaults = vars(RunOptions())
+        changed = {
             name: getattr(self.options, name)
-            for name in vars(RunOptions())
-            if name not in ("template", "env", "dry_run", "inputs", "outputs")
-            and getattr(self.options, name) != getattr(RunOptions(), name)
+            for name, default in defaults.items()
+            if name not in NOT_IN_PYTHON and getattr(self.options, name) != default
         }
         return (
             "from podtask import PodTemplate, RunOptions\n\n"
             f"template = {self.template.to_python()}\n"
-            f"options = {call('RunOptions.of', asked)}\n"
+            f"options = {call('RunOptions.of', changed)}\n"
         )
 
     def kubectl(self) -> str:
-        """Returns the shell line that has the API server check this pod; it creates nothing."""
-        where = "".join(
+        """Return a shell command that has the API server check this pod; it creates nothing."""
+        flags = "".join(
             f" {flag} {shlex.quote(value)}"
             for flag, value in (("--context", self.options.context), ("-n", self.options.namespace))
             if value
         )
         text = yaml.safe_dump(self.pod, sort_keys=False)
-        return f"kubectl{where} create --dry-run=server --validate=strict -o yaml -f - <<'EOF'\n{text}EOF"
+        return f"kubectl{flags} create --dry-run=server --validate=strict -o yaml -f - <<'EOF'\n{text}EOF"
 
     def diff_to_template(self) -> str:
-        """Returns what the rules made of the template, as a unified diff; empty for nothing."""
+        """Return the difference from the template to the pod, as a unified diff; empty for none."""
         return _diff(self.template.to_dict(), self.pod, "template", "pod")
 
     def diff_to_last(self) -> str:
-        """Returns what is another than in the last run, as a unified diff; empty for nothing."""
+        """Return the difference from the last run to this one, as a unified diff; empty for none."""
         return _diff(self.last, self.pod, "last run", "this one") if self.last else ""
 
     def __repr__(self) -> str:
-        said = [*self.notices, *self.verdict]
-        return "".join(f"# {line}\n" for line in said) + self._readable()
+        comments = [*self.notices, *self.verdict]
+        return "".join(f"# {line}\n" for line in comments) + self._short_yaml()
 
-    def _readable(self) -> str:
-        """The YAML without the text of our program: forty lines that nobody asked for."""
+    def _short_yaml(self) -> str:
+        """Return the YAML without the text of podtask's first program, which has forty lines."""
         return dataclasses.replace(self, pod=_without_program(self.pod)).to_yaml()
 
     def _repr_html_(self) -> str:
-        rows = spec_rows(
-            self.pod["spec"], self.template.primary_container_name, self.template.labels or {}, {}
-        )
-        changed = self.diff_to_last()
-        folds = {
-            "Overwritten by a rule": "\n".join(self.notices),
+        primary, labels = self.template.primary_container_name, self.template.labels or {}
+        rows = spec_rows(self.pod["spec"], primary, labels, {})
+        sections = {
+            "Overwritten by podtask": "\n".join(self.notices),
             "The API server": "\n".join(self.verdict),
-            "YAML": self._readable(),
+            "YAML": self._short_yaml(),
             "Difference to the template": self.diff_to_template(),
-            "Difference to the last run": changed or ("none" if self.last else ""),
+            "Difference to the last run": self.diff_to_last() or ("none" if self.last else ""),
             "Python": self.to_python(),
             "kubectl": self.kubectl(),
             "Flyte": self.template.to_flyte(),
         }
-        kept = {head: text for head, text in folds.items() if text}
-        return card("Dry run", rows, kept)
+        return card("Dry run", rows, {head: text for head, text in sections.items() if text})
 
 
-def _verdict(pod: dict[str, Any], options: RunOptions) -> tuple[str, ...]:
+def _ask_api_server(pod: dict[str, Any], options: RunOptions) -> tuple[str, ...]:
     if options.local:
-        return ("No API server was asked: the cell would run on this machine.",)
-    from ..cluster.namespace import dry_run  # only here: the client library comes with it
+        return ("The cell would run on this machine: no API server was asked.",)
+    from ..cluster.namespace import dry_run  # start-up cost: loads the Kubernetes client
 
     try:
         stored = dry_run(pod, options.context, options.namespace)
     except PodtaskError as error:
         return tuple(str(error).splitlines())
-    lost = dropped(pod["spec"], stored["spec"], "spec")
-    where = f"The API server accepts this pod in namespace {stored['metadata']['namespace']}"
-    if lost:
-        return (f"{where}, but drops: {', '.join(lost)}.", "These features are off in the cluster.")
-    return (f"{where}.",)
+    dropped = dropped_fields(pod["spec"], stored["spec"], "spec")
+    message = f"The API server accepts this pod in namespace {stored['metadata']['namespace']}"
+    if dropped:
+        return (
+            f"{message}, but drops: {', '.join(dropped)}.",
+            "The features of these fields are disabled in the cluster.",
+        )
+    return (f"{message}.",)
 
 
-def _diff(one: dict[str, Any], other: dict[str, Any], first: str, second: str) -> str:
-    before, after = (yaml.safe_dump(_comparable(pod), sort_keys=True).splitlines() for pod in (one, other))
-    return "\n".join(difflib.unified_diff(before, after, first, second, lineterm=""))
+def _diff(old_pod: dict[str, Any], new_pod: dict[str, Any], old_name: str, new_name: str) -> str:
+    old, new = (
+        yaml.safe_dump(_without_parts_of_a_run(pod), sort_keys=True).splitlines()
+        for pod in (old_pod, new_pod)
+    )
+    return "\n".join(difflib.unified_diff(old, new, old_name, new_name, lineterm=""))
 
 
-def _comparable(pod: dict[str, Any]) -> dict[str, Any]:
-    """Returns a copy without what differs from run to run, and without our program."""
-    made = _without_program(pod)
-    metadata, spec = made.get("metadata", {}), made.get("spec", {})
-    for field in ("name", "generateName", "ownerReferences"):
+def _without_parts_of_a_run(pod: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy without what differs from run to run, and without podtask's program."""
+    shown = _without_program(pod)
+    metadata, spec = shown.get("metadata", {}), shown.get("spec", {})
+    for field in METADATA_OF_A_RUN:
         metadata.pop(field, None)
-    metadata.get("annotations", {}).pop(CELL, None)
+    metadata.get("annotations", {}).pop(CELL_ANNOTATION, None)
     for label in LABELS_OF_A_RUN:
         metadata.get("labels", {}).pop(label, None)
-    _leave_out(spec, "volumes", (VOLUME,))
+    _remove_items(spec, "volumes", (CELL_VOLUME,))
     for container in spec.get("containers", []):
-        _leave_out(container, "env", OF_A_RUN)
-        _leave_out(container, "volumeMounts", (VOLUME,))
-    return made
+        _remove_items(container, "env", VARIABLES_OF_A_RUN)
+        _remove_items(container, "volumeMounts", (CELL_VOLUME,))
+    return shown
 
 
-def _leave_out(there: dict[str, Any], part: str, names: tuple[str, ...]) -> None:
-    if part in there:
-        there[part] = [each for each in there[part] if each["name"] not in names]
-        if not there[part]:
-            del there[part]
+def _remove_items(owner: dict[str, Any], field: str, names: tuple[str, ...]) -> None:
+    if field in owner:
+        owner[field] = [each for each in owner[field] if each["name"] not in names]
+        if not owner[field]:
+            del owner[field]
 
 
 def _without_program(pod: dict[str, Any]) -> dict[str, Any]:
-    made = copy.deepcopy(pod)
-    for container in made.get("spec", {}).get("containers", []):
-        for part in ("command", "args"):
-            if boot_program() in container.get(part, []):
-                place = container[part].index(boot_program())
-                # In batch mode more of it follows.
-                container[part][place:] = ["(podtask's first program)"]
-    return made
+    shown = copy.deepcopy(pod)
+    for container in shown.get("spec", {}).get("containers", []):
+        for field in ("command", "args"):
+            if boot_program() in container.get(field, []):
+                start = container[field].index(boot_program())
+                # In batch mode, more of the program follows.
+                container[field][start:] = ["(podtask's first program)"]
+    return shown

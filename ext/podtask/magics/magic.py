@@ -37,7 +37,7 @@ class PodtaskMagics(Magics):
         if options.dry_run:
             from .dry_run import Preview
 
-            return Preview.of(options, self._session.last, made.source)
+            return Preview.from_options(options, self._session.last, made.source)
         from ..lifecycle.prepare import prepare
         from ..lifecycle.start import NewRunner
         from ..lifecycle.task import Task

@@ -64,7 +64,7 @@ async def terminal(name: str, container: str | None, options: RunOptions) -> str
         "-it",
         found.name,
         "-c",
-        found.container(container),
+        found.container_name(container),
         "--",
         "sh",
         "-c",
@@ -80,7 +80,7 @@ async def _execute(
     on_output: Callable[[str, bytes], None],
 ) -> int:
     api, namespace, found = await _running(name, options)
-    chosen = found.container(container)
+    chosen = found.container_name(container)
     try:
         process = await api.relay(namespace, found.name, chosen, list(command))
     except ApiError as error:
@@ -120,6 +120,6 @@ async def _execute(
 
 async def _running(name: str, options: RunOptions) -> tuple[Api, str, TaskPod]:
     api, namespace, found, _ = await look_up(name, options)
-    if found.over:
+    if found.is_finished:
         raise InputError(f"{found.name} has ended: {found.state}.", f"%podtask logs {name} shows its output.")
     return api, namespace, found

@@ -12,7 +12,7 @@ from ..cluster.namespace import delete_pod, open_namespace
 from ..cluster.refusals import denied
 from ..config.options import RunOptions
 from ..errors import InputError
-from ..manifest.identity import user
+from ..manifest.identity import current_user
 from ..runner.supervisor.log_record import MARK
 from .lookup import look_up
 from .task_list import all_tasks
@@ -40,7 +40,7 @@ async def log(name: str, container: str | None, options: RunOptions) -> str:
         PodtaskError: there is no such task or container, or its log may not be read.
     """
     api, namespace, found, _ = await look_up(name, options)
-    chosen = found.container(container)
+    chosen = found.container_name(container)
     path = f"/api/v1/namespaces/{namespace}/pods/{found.name}"
     try:
         text = await log_of(api, path, chosen)
@@ -67,7 +67,7 @@ async def end(name: str, options: RunOptions, finished: bool, force: bool = Fals
         PodtaskError: there is none, it has ended, or it may not be deleted.
     """
     api, namespace, found, _ = await look_up(name, options)
-    if found.over and not finished:
+    if found.is_finished and not finished:
         raise InputError(
             f"{found.name} has ended: {found.state}.",
             f"%podtask attach {name} takes its result, %podtask delete {name} removes it.",
@@ -82,15 +82,19 @@ async def clean_up(options: RunOptions) -> CleanupResult:
     Raises:
         PodtaskError: nobody knows who asks, there is no cluster, or pods may not be listed or deleted.
     """
-    if not user():
+    if not current_user():
         raise InputError(
             "Which tasks are yours is not known: this process has no user's name.",
             "Set USER, here and where tasks are submitted.",
         )
     api, namespace, where = await open_namespace(options.context, options.namespace)
     now = dt.datetime.now(dt.timezone.utc)
-    mine = [each for each in await all_tasks(api, namespace, where) if each.over and each.user == user()]
-    kept = [each for each in mine if each.waits and each.idle(now) <= options.keep]
+    mine = [
+        each
+        for each in await all_tasks(api, namespace, where)
+        if each.is_finished and each.user == current_user()
+    ]
+    kept = [each for each in mine if each.is_result_in_log and each.finished_seconds(now) <= options.keep]
     gone = [each for each in mine if each not in kept]
     await asyncio.gather(*(delete_pod(api, namespace, each.name) for each in gone))
     return CleanupResult([each.name for each in gone], [each.alias for each in kept])

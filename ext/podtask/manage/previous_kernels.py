@@ -10,7 +10,7 @@ from ..cluster.namespace import delete_pod, open_namespace
 from ..config.options import RunOptions
 from ..errors import PodtaskError
 from ..event_loop import loop
-from ..manifest.identity import KERNEL, user
+from ..manifest.identity import KERNEL_ID, current_user
 from ..manifest.task_pod import TaskPod
 from .task_list import all_tasks
 
@@ -45,7 +45,12 @@ async def _look(options: RunOptions, notebook: str, note: Callable[[str], None])
             note(line)
         now = dt.datetime.now(dt.timezone.utc)
         for each in pods:
-            if each.over and user() and each.user == user() and each.idle(now) > options.keep:
+            if (
+                each.is_finished
+                and current_user()
+                and each.user == current_user()
+                and each.finished_seconds(now) > options.keep
+            ):
                 await delete_pod(api, namespace, each.name)
     except PodtaskError:
         return  # news of others are worth no error; the next kernel tries again
@@ -53,8 +58,11 @@ async def _look(options: RunOptions, notebook: str, note: Callable[[str], None])
 
 def news(pods: list[TaskPod], notebook: str) -> list[str]:
     """Returns what to tell of a notebook's earlier tasks, a line each."""
-    ours = [each for each in pods if notebook and each.notebook == notebook and each.kernel != KERNEL]
-    run, wait = [each for each in ours if not each.over], [each for each in ours if each.waits]
+    ours = [each for each in pods if notebook and each.notebook == notebook and each.kernel != KERNEL_ID]
+    run, wait = (
+        [each for each in ours if not each.is_finished],
+        [each for each in ours if each.is_result_in_log],
+    )
     found = []
     if run:
         what = "tasks of this notebook still run" if len(run) > 1 else "task of this notebook still runs"

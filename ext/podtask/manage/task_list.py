@@ -13,7 +13,7 @@ from ..cluster.namespace import open_namespace
 from ..cluster.refusals import denied
 from ..config.options import RunOptions
 from ..errors import ClusterError
-from ..manifest.task_pod import SELECTOR, WAITS, TaskPod
+from ..manifest.task_pod import RESULT_WAITS, SELECTOR, TaskPod
 from ..runner.supervisor.log_record import MARK
 
 AT_ONCE = 16  # logs that are read at the same time
@@ -43,12 +43,12 @@ class TaskRow:
     @property
     def untaken(self) -> bool:
         """Whether its cell has ended, and the result is still for who comes."""
-        return self.found.waits or self.state.endswith(WAITING)
+        return self.found.is_result_in_log or self.state.endswith(WAITING)
 
     @property
     def over(self) -> bool:
         """Whether its cell runs no more."""
-        return self.found.over or self.untaken
+        return self.found.is_finished or self.untaken
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
@@ -121,9 +121,9 @@ async def roster(options: RunOptions) -> TaskList:
         async with few:
             last = await _last_line(api, namespace, found)
         state = found.state
-        if last.startswith(WAITS) and not found.over:
-            state, last = f"{last.removeprefix(WAITS).partition(')')[0]}{WAITING}", ""
-        return TaskRow(found, state, found.age(now), last[-LONGEST:])
+        if last.startswith(RESULT_WAITS) and not found.is_finished:
+            state, last = f"{last.removeprefix(RESULT_WAITS).partition(')')[0]}{WAITING}", ""
+        return TaskRow(found, state, found.age_seconds(now), last[-LONGEST:])
 
     return TaskList(list(await asyncio.gather(*map(row, pods))), where)
 
@@ -156,7 +156,7 @@ def duration(seconds: float) -> str:
 
 
 async def _last_line(api: Api, namespace: str, found: TaskPod) -> str:
-    if found.waits:
+    if found.is_result_in_log:
         return ""  # the record is behind it
     path = f"/api/v1/namespaces/{namespace}/pods/{found.name}/log"
     try:

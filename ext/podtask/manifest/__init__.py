@@ -1,6 +1,6 @@
-"""The pod of a task: as it is rendered from a template, and as it is read back from a cluster.
+"""The pod of a task: rendered from a template, or read back from the cluster.
 
-Rendering is pure. This package never makes a request.
+This package is pure: it never makes a request.
 """
 
 __all__ = ["diff", "identity", "labels", "pod_manifest", "render", "task_pod"]

@@ -1,4 +1,4 @@
-"""Where two wire forms of a pod differ, by the lines of the YAML of one of them. Pure."""
+"""Differences between two pods in wire form, each at its line of the YAML. Pure."""
 
 from __future__ import annotations
 
@@ -9,81 +9,88 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference.
+    """One difference between a YAML text and another value.
 
     Args:
-        line: of the YAML, from 0.
-        one_line: the value stands on this line, behind its key.
-        key: that differs.
-        here: the value in the YAML; None where it has none.
-        there: the other one; None where there is none.
+        line: Line of the YAML, from 0.
+        one_line: Whether the value stands on the line of its key.
+        key: The key whose values differ.
+        yaml_value: The value in the YAML; None if the key is missing there.
+        other_value: The value that it is compared with; None if the key is missing there.
     """
 
     line: int
     one_line: bool
     key: str
-    here: Any
-    there: Any
+    yaml_value: Any
+    other_value: Any
 
 
-def marks(node: Any, here: Any, there: Any) -> Iterator[Difference]:
-    """Yields the differences; items of a list are compared by their names.
+def differences(node: Any, yaml_value: Any, other_value: Any) -> Iterator[Difference]:
+    """Yield the differences between two values; items of a list are matched by their names.
 
     Args:
-        node: of PyYAML, of the text of ``here``.
-        here: what the text says.
-        there: what it is compared with.
+        node: The node that PyYAML composes from the YAML text.
+        yaml_value: The value of that text.
+        other_value: The value to compare it with.
     """
-    if isinstance(here, dict) and isinstance(there, dict):
+    if isinstance(yaml_value, dict) and isinstance(other_value, dict):
         for key_node, value_node in node.value:
             key = key_node.value
-            if here[key] != there.get(key):
-                yield from _change(key_node, value_node, here[key], there.get(key))
-        for key in there:
-            if key not in here:
-                yield Difference(node.start_mark.line, False, key, None, there[key])
-    elif isinstance(here, list) and isinstance(there, list):
-        named = {item.get("name"): item for item in there if isinstance(item, dict)}
-        for item_node, item in zip(node.value, here, strict=True):
-            if isinstance(item, dict) and item.get("name") in named:
-                yield from marks(item_node, item, named[item.get("name")])
+            if yaml_value[key] != other_value.get(key):
+                yield from _differences_of_key(key_node, value_node, yaml_value[key], other_value.get(key))
+        for key in other_value:
+            if key not in yaml_value:
+                yield Difference(node.start_mark.line, False, key, None, other_value[key])
+    elif isinstance(yaml_value, list) and isinstance(other_value, list):
+        by_name = {item.get("name"): item for item in other_value if isinstance(item, dict)}
+        for item_node, item in zip(node.value, yaml_value, strict=True):
+            if isinstance(item, dict) and item.get("name") in by_name:
+                yield from differences(item_node, item, by_name[item.get("name")])
 
 
-def dropped(asked: Any, stored: Any, path: str = "") -> list[str]:
-    """Returns the paths of what was asked for and is not in the answer.
+def dropped_fields(sent: Any, stored: Any, path: str = "") -> list[str]:
+    """Return the paths of the fields that were sent to the API server and are not in its answer.
 
-    A server drops fields of features that are off without a word. Items of a list are compared by
-    their names, as the cluster may add some in front of them.
+    The API server drops fields whose feature gate is off without a message. Items of a list are
+    matched by their names, because the cluster may insert items before them.
+
+    Args:
+        sent: The value that was sent.
+        stored: The value that the API server has stored.
+        path: Path of the value.
     """
-    if isinstance(asked, dict):
+    if isinstance(sent, dict):
         if not isinstance(stored, dict):
-            return [path] if asked else []
+            return [path] if sent else []
         return [
-            lost
-            for key, value in asked.items()
-            for lost in dropped(value, stored.get(key), f"{path}.{key}" if path else key)
+            dropped
+            for key, value in sent.items()
+            for dropped in dropped_fields(value, stored.get(key), f"{path}.{key}" if path else key)
         ]
-    if isinstance(asked, list):
-        found = stored if isinstance(stored, list) else []
-        named = {item["name"]: item for item in found if isinstance(item, dict) and "name" in item}
-        missing = [*found, *[None] * (len(asked) - len(found))]
+    if isinstance(sent, list):
+        items = stored if isinstance(stored, list) else []
+        by_name = {item["name"]: item for item in items if isinstance(item, dict) and "name" in item}
+        padded = [*items, *[None] * (len(sent) - len(items))]
         return [
-            lost
-            for place, value in enumerate(asked)
-            for lost in dropped(
+            dropped
+            for index, value in enumerate(sent)
+            for dropped in dropped_fields(
                 value,
-                named.get(value["name"]) if isinstance(value, dict) and "name" in value else missing[place],
-                f"{path}[{place}]",
+                by_name.get(value["name"]) if isinstance(value, dict) and "name" in value else padded[index],
+                f"{path}[{index}]",
             )
         ]
-    return [path] if stored is None and asked not in (None, False, "", 0) else []
+    return [path] if stored is None and sent not in (None, False, "", 0) else []
 
 
-def _change(key_node: Any, value_node: Any, here: Any, there: Any) -> Iterator[Difference]:
-    named = isinstance(here, list) and all(isinstance(item, dict) for item in here)
-    if type(here) is type(there) and (isinstance(here, dict) or named):
-        yield from marks(value_node, here, there)
+def _differences_of_key(
+    key_node: Any, value_node: Any, yaml_value: Any, other_value: Any
+) -> Iterator[Difference]:
+    has_names = isinstance(yaml_value, list) and all(isinstance(item, dict) for item in yaml_value)
+    if type(yaml_value) is type(other_value) and (isinstance(yaml_value, dict) or has_names):
+        yield from differences(value_node, yaml_value, other_value)
         return
     line = key_node.start_mark.line
     one_line = value_node.start_mark.line == line == value_node.end_mark.line
-    yield Difference(line, one_line, key_node.value, here, there)
+    yield Difference(line, one_line, key_node.value, yaml_value, other_value)

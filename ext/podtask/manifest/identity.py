@@ -1,4 +1,4 @@
-"""What makes a task's pod its own: its name, key, port and labels."""
+"""What belongs to one task alone: the name, key, port, labels and owner of its pod."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NAME_PREFIX = "podtask-"
+KERNEL_ID = secrets.token_hex(6)  # labels the pods of this process
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What makes a task's pod its own: chosen by us, so that a lost reply can be looked up.
+    """What belongs to one task alone.
+
+    The notebook chooses it, so that it can look up the pod when the API server's reply is lost.
 
     Args:
-        name: of the pod.
-        key: proves who may talk to the runner.
-        port: of the runner.
-        kernel: marks the pods of one kernel.
-        user: whose it is.
-        alias: the user's name for the task.
-        notebook: marks the pods of one notebook, over kernels.
-        owner: reference to the pod in which the notebook runs, with which this one goes.
+        name: Name of the pod.
+        key: Secret shared with the runner; authenticates both sides.
+        port: Port on which the runner listens.
+        kernel: Identifies the kernel that submits the task.
+        user: Name of the user.
+        alias: The user's name for the task; empty if it has none.
+        notebook: Identifies the notebook, whichever kernel it has; empty if it is unknown.
+        owner: Owner reference to the notebook's own pod: Kubernetes deletes the task's pod with it.
     """
 
     name: str
@@ -40,49 +43,46 @@ class Identity:
 
 
 def label_value(text: str) -> str:
-    """Returns text as a label's value: at most 63 characters of those allowed.
+    """Return a text as the value of a label: at most 63 of the characters that are allowed.
 
     Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
     """
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:63].strip("-_.")
 
 
-KERNEL = secrets.token_hex(6)  # marks the pods of this process
-
-
-def user() -> str:
-    """Returns who we are, as a label's value; empty where that is not known."""
+def current_user() -> str:
+    """Return the name of the user as the value of a label; empty if it is unknown."""
     try:
         return label_value(os.environ.get("JUPYTERHUB_USER") or getpass.getuser())
-    except (KeyError, OSError):  # a container's number without a name
+    except (KeyError, OSError):  # in a container, a user ID may have no name
         return ""
 
 
-def notebook_mark(namespace: Mapping[str, Any]) -> str:
-    """Returns what marks a notebook over its kernels, as a label's value; empty for no notebook.
+def notebook_id(namespace: Mapping[str, Any]) -> str:
+    """Return the value of a label that identifies a notebook, whichever kernel it has; empty for none.
 
     Args:
-        namespace: of the notebook.
+        namespace: Variables of the notebook.
     """
-    # The one is Jupyter Server's, the other VS Code's.
+    # Jupyter Server sets the environment variable, VS Code the variable of the notebook.
     path = os.environ.get("JPY_SESSION_NAME") or namespace.get("__vsc_ipynb_file__")
     return hashlib.sha256(str(path).encode()).hexdigest()[:16] if path else ""
 
 
 def new_identity(port: int | None, alias: str, namespace: Mapping[str, Any]) -> Identity:
-    """Returns a fresh name, key and port (a random one, unless it is given) for a run.
+    """Return the identity of a new task, with a random name and key.
 
     Args:
-        port: of the runner.
-        alias: the user's name for the task; empty for none.
-        namespace: of the notebook.
+        port: Port on which the runner listens; None for a random one.
+        alias: The user's name for the task; empty for none.
+        namespace: Variables of the notebook.
     """
     return Identity(
         name=f"{NAME_PREFIX}{secrets.token_hex(5)}",
         key=secrets.token_hex(32),
-        port=port or 20000 + secrets.randbelow(10000),  # beyond are nodes' and outgoing connections'
-        kernel=KERNEL,
-        user=user(),
+        port=port or 20000 + secrets.randbelow(10000),  # below node ports (30000) and outgoing connections
+        kernel=KERNEL_ID,
+        user=current_user(),
         alias=alias,
-        notebook=notebook_mark(namespace),
+        notebook=notebook_id(namespace),
     )

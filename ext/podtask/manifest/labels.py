@@ -1,4 +1,4 @@
-"""Labels and annotations of a task's pod, and the exit codes of its runner. Pure."""
+"""Names of the labels, annotations and volumes that podtask puts on a pod, and the runner's exit codes. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ KERNEL_LABEL = "podtask/kernel"
 USER_LABEL = "podtask/user"
 NAME_LABEL = "podtask/name"
 NOTEBOOK_LABEL = "podtask/notebook"
-BOUNDS = "podtask/bounds"
-CELL = "podtask/cell"  # in batch mode: the cell, with what --env has
+BOUNDS_ANNOTATION = "podtask/bounds"  # the time limits of the task
+CELL_ANNOTATION = "podtask/cell"  # in batch mode: the cell, its inputs and the values of --env
+CELL_VOLUME = "podtask-cell"  # in batch mode: that annotation as a file
+MAX_CELL_BYTES = 160_000  # in batch mode; base64 makes it a third more
 PORT_TAKEN = 98
 OTHER_PYTHON = 95
 NO_CLIENT = 96
 OLD_PYTHON = 97
-MOST = 160_000  # bytes; in base64 a third more
-VOLUME = "podtask-cell"

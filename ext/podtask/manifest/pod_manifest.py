@@ -10,8 +10,8 @@ from typing import Any
 from ..template.template import DEFAULT_CONTAINER
 from .identity import Identity
 from .labels import (
-    BOUNDS,
-    CELL,
+    BOUNDS_ANNOTATION,
+    CELL_ANNOTATION,
     KERNEL_LABEL,
     NAME_LABEL,
     NOTEBOOK_LABEL,
@@ -128,7 +128,7 @@ class PodManifest:
     @property
     def bounds(self) -> dict[str, float]:
         """Time limits of the task in seconds, by name; empty if the annotation is missing or damaged."""
-        text = self.annotations.get(BOUNDS, "")
+        text = self.annotations.get(BOUNDS_ANNOTATION, "")
         try:
             return {name: float(value) for name, value in (part.split("=") for part in text.split())}
         except ValueError:
@@ -151,13 +151,13 @@ class PodManifest:
     @property
     def is_batch(self) -> bool:
         """Whether the pod carries its cell in an annotation."""
-        return CELL in self.annotations
+        return CELL_ANNOTATION in self.annotations
 
     def without_secrets(self) -> PodManifest:
         """Return a copy that may be shown: without the task's key, the cell and its inputs."""
         pod = copy.deepcopy(self.pod)
         if self.is_batch:
-            pod["metadata"]["annotations"][CELL] = HIDDEN_CELL
+            pod["metadata"]["annotations"][CELL_ANNOTATION] = HIDDEN_CELL
         for container in pod["spec"]["containers"]:
             for entry in container.get("env", []):
                 if entry["name"] == "PODTASK_KEY":

@@ -1,7 +1,7 @@
-"""Template and options become a pod: one pure function, one rule table.
+"""Render the pod of a cell from a pod template and the options. Pure.
 
-The rules are those of design section 4 and of Flyte's pod templates; whatever they overwrite is
-said in a notice. The template is never changed.
+The rules follow Flyte's pod templates. Each field of the template that a rule overwrites is named in a
+notice. The template itself is never changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..template.restricted import give_scratch, restrict
 from ..template.template import DEFAULT_CONTAINER, PodTemplate, primary_container
 from ..template.validation import pod_problems, refuse, template_problems
 from .identity import NAME_PREFIX
-from .labels import BOUNDS, MANAGED_BY
+from .labels import BOUNDS_ANNOTATION, MANAGED_BY
 from .pod_manifest import (
     DEFAULT_GRACE_SECONDS,
     HIDDEN_KEY,
@@ -24,9 +24,9 @@ from .pod_manifest import (
     PodManifest,
 )
 
-GPU_LINGER_SECONDS = 600.0  # where it holds what others wait for
-LOCAL_LINGER_SECONDS = 600.0  # of a process, which only the notebook that began it finds
-DEADLINE_SECONDS = 3600  # on top of the cell's bounds: for images to be pulled, say
+GPU_LINGER_SECONDS = 600.0  # for a pod that holds an extended resource: other pods may wait for it
+LOCAL_LINGER_SECONDS = 600.0  # for a local process: only the notebook that started it can find it
+START_SECONDS = 3600  # added to the deadline of the pod: images have to be pulled, for example
 
 
 def render(template: PodTemplate | None, options: RunOptions, python: str = MINOR) -> PodManifest:
@@ -47,18 +47,18 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
     notices: list[str] = []
     name = template.primary_container_name
     primary = primary_container(spec, name)
-    theirs = primary.get("image")
-    if options.image and theirs and theirs != options.image:
-        notices.append(f"image {theirs} of container {name!r} is replaced by {options.image}")
-    primary["image"] = options.image or primary.get("image") or f"python:{python}-slim"
+    template_image = primary.get("image")
+    if options.image and template_image and template_image != options.image:
+        notices.append(f"image {template_image} of container {name!r} is replaced by {options.image}")
+    primary["image"] = options.image or template_image or f"python:{python}-slim"
     _set_command(primary, options, notices)
     if options.restricted and not options.local:
         restrict(primary, spec.get("securityContext", {}), notices)
         give_scratch(spec, primary, "podtask-tmp")
-    over = [each["name"] for each in primary.get("env", []) if each["name"] in dict(options.env)]
-    for variable in dict.fromkeys(over):
+    variables = [each["name"] for each in primary.get("env", [])]
+    for variable in dict.fromkeys(each for each in variables if each in dict(options.env)):
         notices.append(f"env {variable} of container {name!r} is replaced in the cell by --env")
-    primary["env"] = _env(primary, options.wait)
+    primary["env"] = _merge_env(primary, options.wait)
     _set_resources(spec, primary, options)
     primary.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     if spec.get("restartPolicy", "Never") != "Never":
@@ -67,19 +67,26 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
     spec.setdefault("enableServiceLinks", False)
     if not {"serviceAccountName", "serviceAccount"} & set(spec):
         spec.setdefault("automountServiceAccountToken", False)
-    linger = _linger(primary, options)
-    deadline = int(options.timeout + linger) + DEADLINE_SECONDS
-    spec.setdefault("activeDeadlineSeconds", deadline)
+    linger = _linger_seconds(primary, options)
+    spec.setdefault("activeDeadlineSeconds", int(options.timeout + linger) + START_SECONDS)
     metadata = _metadata(whole["metadata"], options)
-    metadata["annotations"] |= {DEFAULT_CONTAINER: name, BOUNDS: _bounds(spec, options, linger)}
+    metadata["annotations"] |= {
+        DEFAULT_CONTAINER: name,
+        BOUNDS_ANNOTATION: _format_bounds(spec, options, linger),
+    }
     refuse(pod_problems(spec, name, {"cpu": "--cpu"} if options.cpu else {}))
-    notices += _advice(spec, name)
+    notices += _notices_about_limits(spec, name)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
     return PodManifest(pod, tuple(notices))
 
 
 def _metadata(given: dict[str, Any], options: RunOptions) -> dict[str, Any]:
-    """Return the metadata of a pod that has no name yet: labels of a template's pose as no task's."""
+    """Return the metadata of a pod that belongs to no task yet.
+
+    Args:
+        given: Metadata of the template.
+        options: Options of the cell.
+    """
     labels = {**given.get("labels", {}), MANAGED_BY: "podtask"}
     if options.queue:
         labels[QUEUE_LABEL] = options.queue
@@ -98,53 +105,54 @@ def _set_command(primary: dict[str, Any], options: RunOptions, notices: list[str
     primary[part] = [options.python, "-c", boot_program()]
 
 
-def _linger(primary: dict[str, Any], options: RunOptions) -> float:
+def _linger_seconds(primary: dict[str, Any], options: RunOptions) -> float:
     if options.linger is not None:
         return options.linger
     if options.local:
         return LOCAL_LINGER_SECONDS
-    asked = {
+    resources = {
         **primary.get("resources", {}).get("requests", {}),
         **primary.get("resources", {}).get("limits", {}),
     }
-    # Extended resources are those with a domain; others may wait for what this pod holds.
-    return GPU_LINGER_SECONDS if any("/" in name for name in asked) else LINGER_SECONDS
+    # The name of an extended resource has a domain: nvidia.com/gpu.
+    return GPU_LINGER_SECONDS if any("/" in name for name in resources) else LINGER_SECONDS
 
 
-def _bounds(spec: dict[str, Any], options: RunOptions, linger: float) -> str:
-    bounds = {
+def _format_bounds(spec: dict[str, Any], options: RunOptions, linger: float) -> str:
+    seconds_by_name = {
         "start_timeout": options.start_timeout,
         "timeout": options.timeout,
         "linger": linger,
         "grace": options.grace,
         "end": max(1, int(spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS))),
     }
-    return " ".join(f"{name}={seconds:.12g}" for name, seconds in bounds.items())
+    return " ".join(f"{name}={seconds:.12g}" for name, seconds in seconds_by_name.items())
 
 
-def _advice(spec: dict[str, Any], primary: str) -> list[str]:
-    """A sidecar without limits can starve the cell: said, and left to the user."""
-    without = [
+def _notices_about_limits(spec: dict[str, Any], primary: str) -> list[str]:
+    """Return a notice about the sidecars without resource limits: they can starve the cell."""
+    unlimited = [
         each["name"]
         for each in spec["containers"]
         if each["name"] != primary and not each.get("resources", {}).get("limits")
     ]
-    if not without:
+    if not unlimited:
         return []
     return [
-        f"no limits on {', '.join(without)}: what a sidecar takes, the cell may lack (set resources.limits)"
+        f"no resource limits on {', '.join(unlimited)}: a sidecar can starve the cell (set resources.limits)"
     ]
 
 
-def _env(primary: dict[str, Any], wait: float) -> list[dict[str, Any]]:
+def _merge_env(primary: dict[str, Any], wait: float) -> list[dict[str, Any]]:
+    """Return the environment variables of the primary container, followed by podtask's own."""
     given: dict[str, dict[str, Any]] = {}
     for entry in primary.get("env", []):
         if str(entry.get("name", "")).startswith("PODTASK_"):
             raise InputError(
                 f"env {entry['name']} of container {primary['name']!r} is reserved.",
-                "Names that begin with PODTASK_ are ours: choose another.",
+                "podtask sets the variables whose names begin with PODTASK_. Choose another name.",
             )
-        given.pop(entry["name"], None)  # the last wins, at its place
+        given.pop(entry["name"], None)  # the last entry of a name wins, and keeps its place
         given[entry["name"]] = entry
     ours = {"PODTASK_KEY": HIDDEN_KEY, "PODTASK_PORT": HIDDEN_PORT, "PODTASK_WAIT": f"{wait:g}"}
     return [*given.values(), *({"name": name, "value": value} for name, value in ours.items())]
@@ -159,7 +167,7 @@ def _set_resources(spec: dict[str, Any], primary: dict[str, Any], options: RunOp
         requests["memory"] = limits["memory"] = options.memory
     if options.gpu:
         limits[options.gpu_key] = str(options.gpu)
-        if options.gpu_key in requests:  # an extended resource's must be its limit
+        if options.gpu_key in requests:  # the request of an extended resource must equal its limit
             requests[options.gpu_key] = str(options.gpu)
         _tolerate(spec, options.gpu_key)
     if options.gpu or options.shm:
@@ -171,20 +179,20 @@ def _set_resources(spec: dict[str, Any], primary: dict[str, Any], options: RunOp
 
 
 def _tolerate(spec: dict[str, Any], key: str) -> None:
-    """A GPU's node is tainted as a rule."""
+    """Tolerate the taint that nodes with GPUs usually have."""
     tolerations = spec.setdefault("tolerations", [])
     if not any(toleration.get("key") == key for toleration in tolerations):
         tolerations.append({"key": key, "operator": "Exists", "effect": "NoSchedule"})
 
 
 def _set_shared_memory(spec: dict[str, Any], primary: dict[str, Any], size: str | None) -> None:
-    """Frameworks need more than the 64 MiB of shared memory that a container has."""
+    """Mount shared memory: frameworks need more than the 64 MiB that a container has by default."""
     mounts = primary.setdefault("volumeMounts", [])
     if any(mount.get("mountPath") == "/dev/shm" for mount in mounts):
         if size:
             raise InputError(
-                "--shm: the template mounts a volume of its own at /dev/shm.",
-                "Leave the option out, or the mount.",
+                "--shm: the template already mounts a volume at /dev/shm.",
+                "Remove the option or the mount.",
             )
         return
     mounts.append({"name": "podtask-shm", "mountPath": "/dev/shm"})

@@ -1,4 +1,4 @@
-"""A task's pod as somebody finds it who has not made it: what its labels and status say. Pure."""
+"""The pod of a task as it is read back from the cluster: what its labels and its status say. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .labels import (
 from .pod_manifest import PodManifest
 
 SELECTOR = f"{MANAGED_BY}=podtask"
-WAITS = "podtask: ended ("  # the runner's line in its log when its result waits
+RESULT_WAITS = "podtask: ended ("  # the runner's log line while its result waits for the notebook
 
 
 @dataclass(frozen=True)
@@ -35,38 +35,41 @@ class TaskPod(PodManifest):
 
     @property
     def user(self) -> str:
-        """Whose it is; empty where nobody knows."""
+        """Name of the user who submitted the task; empty if it is unknown."""
         return self.labels.get(USER_LABEL, "")
 
     @property
     def kernel(self) -> str:
-        """Marks the kernel that made it."""
+        """Identifies the kernel that submitted the task."""
         return self.labels.get(KERNEL_LABEL, "")
 
     @property
     def notebook(self) -> str:
-        """Marks the notebook that made it; empty for none."""
+        """Identifies the notebook that submitted the task; empty if it is unknown."""
         return self.labels.get(NOTEBOOK_LABEL, "")
 
-    def container(self, named: str | None) -> str:
-        """Returns the name of a container; the primary one's where none is named.
+    def container_name(self, requested: str | None) -> str:
+        """Return the name of a container of the pod.
+
+        Args:
+            requested: Name of the container; None for the primary one.
 
         Raises:
-            InputError: there is no such container.
+            InputError: The pod has no such container.
         """
-        chosen = named or self.primary
+        name = requested or self.primary
         spec = self.pod["spec"]
         names = [each["name"] for each in [*spec["containers"], *spec.get("initContainers", [])]]
-        if chosen not in names:
-            raise InputError(f"{self.name} has no container {chosen!r}.", f"Containers: {', '.join(names)}.")
-        return chosen
+        if name not in names:
+            raise InputError(f"{self.name} has no container {name!r}.", f"Containers: {', '.join(names)}.")
+        return name
 
     @property
     def key(self) -> str:
-        """The task's key, hex.
+        """Key of the task, in hexadecimal digits.
 
         Raises:
-            InputError: this is no task's pod.
+            InputError: The pod does not run a task.
         """
         env = self.env
         try:
@@ -74,43 +77,43 @@ class TaskPod(PodManifest):
             int(env["PODTASK_PORT"])
         except (KeyError, ValueError):
             raise InputError(
-                f"The pod {self.name} runs no task of podtask.", "%podtask list shows those that do."
+                f"The pod {self.name} does not run a podtask task.", "%podtask list shows the pods that do."
             ) from None
         return env["PODTASK_KEY"]
 
     @property
     def options(self) -> RunOptions:
-        """The bounds that it was given."""
-        bounds = {name: value for name, value in self.bounds.items() if name != "end"}
+        """Options with the time limits of the task; the defaults if the annotation is not readable."""
+        limits = {name: value for name, value in self.bounds.items() if name != "end"}
         try:
-            return RunOptions.of(**bounds)
-        except InputError:  # by a podtask of another version, or by hand
+            return RunOptions.of(**limits)
+        except InputError:  # written by another version of podtask, or by hand
             return RunOptions()
 
     @property
-    def exit(self) -> int | None:
-        """Exit code of the primary container; None while it has not ended."""
+    def exit_code(self) -> int | None:
+        """Exit code of the primary container; None until it terminates."""
         code = self._terminated.get("exitCode")
         return None if code is None else int(code)
 
     @property
-    def over(self) -> bool:
-        """Whether the cell can run no more."""
-        return self.exit is not None or self.pod["status"].get("phase") in ("Failed", "Succeeded")
+    def is_finished(self) -> bool:
+        """Whether the cell has ended, or can never start."""
+        return self.exit_code is not None or self.pod["status"].get("phase") in ("Failed", "Succeeded")
 
     @property
-    def taken(self) -> bool:
-        """Whether its result was taken: the runner leaves with 0 or 1 only then."""
-        return self.exit in (0, 1) and bool(self.note)
+    def is_result_taken(self) -> bool:
+        """Whether a notebook has taken the result: only then does the runner exit with 0 or 1."""
+        return self.exit_code in (0, 1) and bool(self.cell_status)
 
     @property
-    def waits(self) -> bool:
-        """Whether the runner ended and nobody had come: its log has the result."""
-        return self.exit == NO_CLIENT and bool(self.note)
+    def is_result_in_log(self) -> bool:
+        """Whether the runner has left the result in its log, because no notebook came for it in time."""
+        return self.exit_code == NO_CLIENT and bool(self.cell_status)
 
     @property
-    def note(self) -> str:
-        """The status that the runner noted at the end of the cell; empty where it has not."""
+    def cell_status(self) -> str:
+        """How the cell ended, as the runner wrote it to its termination message; empty if it did not."""
         try:
             return str(json.loads(self._terminated.get("message", ""))["status"])
         except (ValueError, KeyError, TypeError):
@@ -118,33 +121,33 @@ class TaskPod(PodManifest):
 
     @property
     def state(self) -> str:
-        """In a word or three."""
+        """The state of the task in one to three words."""
         if self.pod["metadata"].get("deletionTimestamp"):
             return "Terminating"
-        if self.waits:
-            return f"{self.note}, in its log"
-        if self.taken:
-            return f"{self.note}, taken"
-        if self.exit is not None:
+        if self.is_result_in_log:
+            return f"{self.cell_status}, in its log"
+        if self.is_result_taken:
+            return f"{self.cell_status}, taken"
+        if self.exit_code is not None:
             return str(self._terminated.get("reason") or "Error")
         status = self.pod.get("status", {})
         return str(status.get("reason") or status.get("phase", "Unknown"))
 
-    def age(self, now: dt.datetime) -> float:
-        """Returns seconds since it was created."""
-        return (now - _time(self.pod["metadata"]["creationTimestamp"])).total_seconds()
+    def age_seconds(self, now: dt.datetime) -> float:
+        """Return the seconds since the pod was created."""
+        return (now - _parse_time(self.pod["metadata"]["creationTimestamp"])).total_seconds()
 
-    def idle(self, now: dt.datetime) -> float:
-        """Returns seconds since it ended; 0 where it has not."""
-        ended = self._terminated.get("finishedAt")
-        if not self.over:
+    def finished_seconds(self, now: dt.datetime) -> float:
+        """Return the seconds since the task finished; 0 if it has not."""
+        if not self.is_finished:
             return 0.0
-        return (now - _time(ended)).total_seconds() if ended else self.age(now)
+        finished_at = self._terminated.get("finishedAt")
+        return (now - _parse_time(finished_at)).total_seconds() if finished_at else self.age_seconds(now)
 
     @property
     def _terminated(self) -> dict[str, Any]:
         return dict(status_of(self.pod, self.primary).get("state", {}).get("terminated", {}))
 
 
-def _time(text: str) -> dt.datetime:
+def _parse_time(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text.replace("Z", "+00:00"))

@@ -121,7 +121,7 @@ def test_whole_pod() -> None:
     assert found.notices == (
         "args of container 'main' is replaced: the cell runs there",
         "restartPolicy Always becomes Never: a cell runs once",
-        "no limits on logger: what a sidecar takes, the cell may lack (set resources.limits)",
+        "no resource limits on logger: a sidecar can starve the cell (set resources.limits)",
     )
 
 

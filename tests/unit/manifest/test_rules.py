@@ -190,7 +190,7 @@ ROWS = {
     "sidecar without limits": Row(
         {"containers": [{"name": "side", "image": "s"}]},
         before=[{"name": "side", "image": "s"}],
-        notices=("no limits on side: what a sidecar takes, the cell may lack (set resources.limits)",),
+        notices=("no resource limits on side: a sidecar can starve the cell (set resources.limits)",),
     ),
     "node, affinity, newer fields": Row(
         {"nodeSelector": {"a": "b"}, "affinity": {"nodeAffinity": {}}, "fromTheFuture": [1]},
