@@ -1,4 +1,4 @@
-"""The docs site is built without a warning, and its examples are examples that work."""
+"""The documentation site builds without warnings, and everything that its pages name exists."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ PAGES = [
     *sorted(DOCS.glob("*/*.md")),
 ]
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
-# Of nbconvert and of %podtask save; and one of which Tab is to make more.
+# Flags of nbconvert and of %podtask save, and the beginning of a flag that Tab completes.
 OTHERS = {"--execute", "--user", "--me"}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built site; a warning is an error."""
+    """Return the folder of the built site; a warning is an error."""
     built = tmp_path_factory.mktemp("site")
     command = [
         sys.executable,
@@ -51,7 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_options_and_commands_are_all_in_the_reference(site: Path) -> None:
-    """The tables are made from the lists that the magics use."""
+    """The tables of options and commands contain every option and command of the magics."""
     options = (site / "reference" / "options.html").read_text()
     for field in fields(RunOptions):
         assert f'<span class="pre">{field.metadata["flags"][-1]}</span>' in options
@@ -61,7 +61,7 @@ def test_options_and_commands_are_all_in_the_reference(site: Path) -> None:
 
 
 def test_every_page_and_notebook_is_reached(site: Path) -> None:
-    """The first page's tables of contents name all pages and all notebooks."""
+    """The tables of contents on the first page link to every page and notebook."""
     index = (site / "index.html").read_text()
     for page in DOCS.glob("*/*"):
         if page.suffix in (".md", ".ipynb"):
@@ -69,7 +69,7 @@ def test_every_page_and_notebook_is_reached(site: Path) -> None:
 
 
 def text_of(page: Path) -> str:
-    """Returns the text of a page; of a notebook all cells but those that are to fail."""
+    """Return the text of a page, or the text of a notebook without the cells that are meant to fail."""
     if page.suffix != ".ipynb":
         return page.read_text()
     cells = json.loads(page.read_text())["cells"]
@@ -82,7 +82,7 @@ def text_of(page: Path) -> str:
 
 @pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: f"{page.parent.name}/{page.stem}")
 def test_flags_that_pages_name_exist(page: Path) -> None:
-    """No page and no notebook tells of an option that is gone, and none of another project's."""
+    """Every flag and command that a page or a notebook names is one of podtask."""
     known = {flag for field in fields(RunOptions) for flag in field.metadata["flags"]}
     text = text_of(page)
     for cell in re.findall(r"%%podtask([^\n`]*)", text):
@@ -95,20 +95,20 @@ def test_flags_that_pages_name_exist(page: Path) -> None:
 
 
 def test_every_picture_is_shown() -> None:
-    """Each picture is on a page, or in the README."""
+    """Each picture is shown on a page or in the README."""
     text = "".join(page.read_text() for page in PAGES)
     for picture in DOCS.glob("pictures/*.png"):
         assert f"pictures/{picture.name}" in text
 
 
 def test_notebooks_of_the_site_have_outputs(site: Path) -> None:
-    """What a notebook shows is on its page, where it needs no cluster; the form as in a file."""
+    """The page of a notebook that needs no cluster shows its outputs; a form appears as in a saved notebook."""
     for name, shown in (("quickstart", "12.56636"), ("errors", "Did you mean"), ("form", "podtask-card")):
         assert shown in (site / "notebooks" / f"{name}.html").read_text()
 
 
 def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
-    """The members are listed by name: those that podtask itself uses are left out, and no other."""
+    """The reference lists every public member of Task except those that only podtask uses."""
     page = (site / "reference" / "python.html").read_text()
     listed = set(re.findall(r'id="podtask\.Task\.([a-z_]+)"', page))
     own = {
@@ -121,7 +121,7 @@ def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
         "start_time_left",
         "updates",
     }
-    # For executors, and for the pickler.
+    # Called by executors, or by the pickler.
     own |= {"set_exception", "set_result", "set_running_or_notify_cancel", "stays_here"}
     assert listed == {name for name in dir(Task) if not name.startswith("_")} - own
 
@@ -196,7 +196,7 @@ def test_main_objects_are_where_contributing_says() -> None:
 
 @pytest.mark.parametrize("page", ["rights", "jupyterhub"])
 def test_roles_of_the_pages_are_the_least_role(page: str) -> None:
-    """What a page tells people to apply is what `%podtask rbac` prints."""
+    """The Role that a page shows is the one that `%podtask rbac` prints."""
     text = (DOCS / "howto" / f"{page}.md").read_text()
     (block,) = [each for each in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "kind: Role\n" in each]
     (written,) = [each for each in yaml.safe_load_all(block) if each["kind"] == "Role"]
@@ -204,7 +204,7 @@ def test_roles_of_the_pages_are_the_least_role(page: str) -> None:
 
 
 def test_tests_that_the_threat_table_names_exist() -> None:
-    """Each row of SECURITY.md that tells what happens names a test that there is."""
+    """Each test that SECURITY.md names exists."""
     named = re.findall(r"`(tests/[^`:]+)(?:::([^`]+))?`", (ROOT / "SECURITY.md").read_text())
     assert len(named) > 10
     for path, test in named:
