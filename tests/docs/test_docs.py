@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -192,6 +193,23 @@ def test_main_objects_are_where_contributing_says() -> None:
     assert {name for name, _ in rows} >= {"Cell", "PodTemplate", "Task", "Backend", "Channel"}
     for name, path in rows:
         assert re.search(rf"^class {name}\b", (SOURCE / path).read_text(), re.MULTILINE), name
+
+
+def test_names_that_contributing_uses_are_defined() -> None:
+    """Each class, function, field and constant that CONTRIBUTING.md names is defined in podtask."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = {
+        name for found in re.findall(r"`(\w+(?:\.(?!py)\w+)?)(?:\(\))?`", text) for name in found.split(".")
+    }
+    defined = {"import", "PODTASK_TEST_KUBECONFIG"}
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+                defined.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                defined.add(node.id)
+    assert len(named) > 20
+    assert named <= defined
 
 
 @pytest.mark.parametrize("page", ["rights", "jupyterhub"])
