@@ -32,8 +32,13 @@ class Screen(Protocol):
     def clear(self, wait: bool) -> None:
         """Empties the output."""
 
-    def status(self, text: str) -> None:
-        """Shows, or replaces, the status line."""
+    def status(self, text: str, key: str) -> None:
+        """Show or replace the status line.
+
+        Args:
+            text: The whole line.
+            key: What matters of it: a terminal prints the line again only when the key changes.
+        """
 
     def details(self, text: str, unfolded: str) -> None:
         """Shows, or replaces, what unfolds under the status line: words, and them as HTML."""
@@ -51,7 +56,7 @@ class Terminal:
     keeps_status = False
 
     def __init__(self) -> None:
-        self._status = ""
+        self._status_key = ""
 
     def write(self, name: str, text: str) -> None:
         """Writes to stdout or stderr."""
@@ -68,11 +73,11 @@ class Terminal:
     def clear(self, wait: bool) -> None:
         """Nothing: what stands in a terminal stays."""
 
-    def status(self, text: str) -> None:
-        """Prints a changed status to a terminal; a file gets none."""
-        if sys.stderr.isatty() and text.split(" · ")[:2] != self._status.split(" · ")[:2]:
+    def status(self, text: str, key: str) -> None:
+        """Print the status line to a terminal when its key changes; print nothing to a file."""
+        if sys.stderr.isatty() and key != self._status_key:
             print(text, file=sys.stderr, flush=True)
-        self._status = text
+        self._status_key = key
 
     def details(self, text: str, unfolded: str) -> None:
         """Nothing: a terminal does not unfold."""
@@ -101,6 +106,7 @@ class Notebook(Terminal):
         super().__init__()
         self._shell = shell
         self._id = uuid.uuid4().hex
+        self._status = ""
         self._shown = False
         self._details: dict[str, Any] = {}
         self._clear_next = False
@@ -123,8 +129,8 @@ class Notebook(Terminal):
         if not wait:
             self._cleared()
 
-    def status(self, text: str) -> None:
-        """Shows the status line, above the output."""
+    def status(self, text: str, key: str) -> None:
+        """Show the status line, above the output."""
         if text == self._status:
             return
         self._status = text

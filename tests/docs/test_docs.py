@@ -113,13 +113,14 @@ def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
     page = (site / "reference" / "python.html").read_text()
     listed = set(re.findall(r'id="podtask\.Task\.([a-z_]+)"', page))
     own = {
-        "answer_soon",
         "cancel_nowait",
-        "feed",
-        "glimpse",
         "outcome",
+        "phases",
         "reply",
+        "reply_nowait",
+        "request_snapshot",
         "start_time_left",
+        "update_log",
         "updates",
     }
     # Called by executors, or by the pickler.

@@ -80,7 +80,7 @@ def test_event_that_comes_again_is_one_line(play: Play) -> None:
     play(Slow())
     task = submit()
     assert task.result(SECONDS) == 42
-    glimpse = task.glimpse()
+    glimpse = task.request_snapshot()
     assert glimpse is not None
     assert glimpse.result().events == (
         "FailedScheduling: 0/1 nodes are available: 1 Too many pods (2 times)",

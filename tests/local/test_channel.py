@@ -26,6 +26,8 @@ from podtask.pickling.outputs import unpack
 from podtask.runner import protocol
 from podtask.runner.bundle import runner_program
 
+from tests.local.listener import Listener
+
 T = TypeVar("T")
 KEY = "ab" * 32
 
@@ -123,10 +125,10 @@ def job(source: str, outputs: list[str], values: dict[str, Any] | None = None) -
 async def run(work: Job, budgets: list[int]) -> tuple[RunnerResult, bytes, Channel]:
     identity = Identity("podtask-test", KEY, 1)
     manifest = render(None, RunOptions()).stamped(identity)
-    placement = await LocalProcess.start(manifest, lambda phase, say: None)
+    placement = await LocalProcess.start(manifest, Listener())
     frames: list[protocol.Frame] = []
     wrapped: Backend = Unreliable(placement, budgets)
-    channel = Channel(wrapped, KEY, lambda python: work, frames.append)
+    channel = Channel(wrapped, KEY, lambda python: work, Listener(frames.append))
     try:
         verdict = await asyncio.wait_for(channel.run(), 60)
     finally:
@@ -186,7 +188,7 @@ def test_impostor_is_told_nothing_but_a_nonce(answer: bytes) -> None:
         port = server.sockets[0].getsockname()[1]
         stream = SocketStream(*await asyncio.open_connection("127.0.0.1", port))
         placement: Any = None
-        channel = Channel(placement, KEY, lambda python: job("secret", []), lambda frame: None)
+        channel = Channel(placement, KEY, lambda python: job("secret", []), Listener())
         with pytest.raises((NotOurRunner, ConnectionResetError)):
             await channel._greet(stream)
         await stream.close()
@@ -206,7 +208,7 @@ def test_runner_refuses_a_client_without_the_key(proof: str) -> None:
     async def scene() -> bytes:
         identity = Identity("podtask-test", KEY, 1)
         manifest = render(None, RunOptions()).stamped(identity)
-        placement = await LocalProcess.start(manifest, lambda phase, say: None)
+        placement = await LocalProcess.start(manifest, Listener())
         sock = socket.create_connection(("127.0.0.1", placement._port))
         sock.settimeout(10)
         sock.sendall(b"0" * 32 + b"\n")
@@ -217,7 +219,7 @@ def test_runner_refuses_a_client_without_the_key(proof: str) -> None:
         sock.close()
         frames: list[protocol.Frame] = []
         work = job("print('served')", [])
-        channel = Channel(placement, KEY, lambda python: work, frames.append)
+        channel = Channel(placement, KEY, lambda python: work, Listener(frames.append))
         await asyncio.wait_for(channel.run(), 30)
         await placement.delete()
         return b"".join(frame.data for frame in frames)

@@ -17,6 +17,7 @@ from podtask.runner import protocol
 from podtask.runner.worker.leftovers import abbreviate
 from podtask.runner.worker.outputs import MOST_BACK, MOST_TOLD
 
+from tests.local.listener import Listener
 from tests.local.test_channel import KEY, job, run
 
 MANY = 30_000
@@ -75,7 +76,7 @@ def test_prompt_of_megabytes_is_shortened() -> None:
     async def scene() -> tuple[str, list[Any]]:
         identity = Identity("podtask-test", KEY, 1)
         manifest = render(None, RunOptions()).stamped(identity)
-        placement = await LocalProcess.start(manifest, lambda phase, say: None)
+        placement = await LocalProcess.start(manifest, Listener())
         prompts: list[str] = []
         answers: list[asyncio.Task[None]] = []
 
@@ -85,7 +86,7 @@ def test_prompt_of_megabytes_is_shortened() -> None:
                 answers.append(asyncio.ensure_future(channel.reply({"value": "here"})))
 
         work = job("found = input('\\U0001f600' * 2_000_000)", ["found"])
-        channel = Channel(placement, KEY, lambda _: work, on_frame)
+        channel = Channel(placement, KEY, lambda _: work, Listener(on_frame))
         try:
             verdict = await asyncio.wait_for(channel.run(), 30)
         finally:

@@ -27,6 +27,8 @@ from podtask.runner import protocol
 from podtask.runner.bundle import MINOR
 from podtask.runner.supervisor.batch_log import MARK
 
+from tests.local.listener import Listener
+
 KEY = "ab" * 32
 
 
@@ -71,7 +73,7 @@ class Text:
 
 def heard(log: Text, key: str = KEY) -> tuple[list[protocol.Frame], RunnerResult]:
     frames: list[protocol.Frame] = []
-    verdict = asyncio.run(asyncio.wait_for(LogChannel(log, key, frames.append).run(), 30))
+    verdict = asyncio.run(asyncio.wait_for(LogChannel(log, key, Listener(frames.append)).run(), 30))
     return frames, verdict
 
 
@@ -122,7 +124,7 @@ def test_lines_that_are_not_the_runners_are_not_shown(tmp_path: Path) -> None:
     assert text(frames) == "a 20\n0\n1\n2\n3\n4\n"
     found: list[protocol.Frame] = []
     with pytest.raises(TaskError, match="does not know the task's key"):
-        LogChannel(Text(b""), "cd" * 32, found.append).last(data)
+        LogChannel(Text(b""), "cd" * 32, Listener(found.append)).read_result(data)
     assert found == []
 
 
@@ -132,7 +134,7 @@ def test_what_was_rotated_away_is_told(tmp_path: Path) -> None:
     found: list[protocol.Frame] = []
     data, _ = log_of(made(CELL_SOURCE, {"a": 20}), tmp_path)
     frames = [line for line in data.splitlines() if line.startswith(MARK.encode())]
-    assert LogChannel(Text(b""), KEY, found.append).last(b"\n".join(frames[2:])) is None
+    assert LogChannel(Text(b""), KEY, Listener(found.append)).read_result(b"\n".join(frames[2:])) is None
     assert found[0].kind == protocol.GAP
     assert found[0].meta == {"from": 1, "to": 2}
     assert len(found) == len(frames) - 1

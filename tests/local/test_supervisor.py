@@ -20,6 +20,7 @@ from podtask.manifest.render import render
 from podtask.pickling.outputs import unpack
 from podtask.runner import protocol
 
+from tests.local.listener import Listener
 from tests.local.test_channel import KEY, Cut, T, Unreliable, job, run
 
 
@@ -30,7 +31,7 @@ def test_answer_given_while_the_connection_is_down_arrives_once(cut_after: bool)
     async def scene() -> list[Any]:
         identity = Identity("podtask-test", KEY, 1)
         manifest = render(None, RunOptions()).stamped(identity)
-        placement = await LocalProcess.start(manifest, lambda phase, say: None)
+        placement = await LocalProcess.start(manifest, Listener())
         answers = ["one", "two"]
         under_way: list[asyncio.Task[None]] = []
 
@@ -48,7 +49,7 @@ def test_answer_given_while_the_connection_is_down_arrives_once(cut_after: bool)
                 under_way.append(asyncio.ensure_future(answer()))
 
         work = job("found = [input(), input()]", ["found"])
-        channel = Channel(placement, KEY, lambda python: work, on_frame)
+        channel = Channel(placement, KEY, lambda python: work, Listener(on_frame))
         try:
             verdict = await asyncio.wait_for(channel.run(), 30)
         finally:
@@ -77,14 +78,14 @@ def test_deleted_local_runner_takes_a_stubborn_cell_along() -> None:
     async def scene() -> None:
         identity = Identity("podtask-test", KEY, 1)
         manifest = render(None, RunOptions()).stamped(identity)
-        placement = await LocalProcess.start(manifest, lambda phase, say: None)
+        placement = await LocalProcess.start(manifest, Listener())
         begun: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
         def on_frame(frame: protocol.Frame) -> None:
             if frame.kind == protocol.STREAM:
                 begun.set_result(int(frame.data))
 
-        channel = Channel(placement, KEY, lambda python: job(STUBBORN, []), on_frame)
+        channel = Channel(placement, KEY, lambda python: job(STUBBORN, []), Listener(on_frame))
         talk = asyncio.ensure_future(channel.run())
         reader, writer = await asyncio.open_connection("127.0.0.1", await asyncio.wait_for(begun, 30))
         talk.cancel()
@@ -136,7 +137,7 @@ def test_runner_told_to_stop_lets_the_values_go_out() -> None:
     async def scene() -> Any:
         identity = Identity("podtask-test", KEY, 1)
         manifest = render(None, RunOptions()).stamped(identity)
-        placement = await LocalProcess.start(manifest, lambda phase, say: None)
+        placement = await LocalProcess.start(manifest, Listener())
 
         class Watched(Unreliable):
             async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
@@ -144,7 +145,7 @@ def test_runner_told_to_stop_lets_the_values_go_out() -> None:
                 return await placement.connect(lambda stream: greet(Stopping(stream, stop)))
 
         work = job("value = bytes(100 << 20)", ["value"])
-        channel = Channel(Watched(placement, []), KEY, lambda python: work, lambda frame: None)
+        channel = Channel(Watched(placement, []), KEY, lambda python: work, Listener())
         try:
             verdict = await asyncio.wait_for(channel.run(), 30)
         finally:
@@ -179,7 +180,7 @@ def test_cell_cannot_write_into_what_the_runner_keeps() -> None:
     async def scene() -> list[protocol.Frame]:
         identity = Identity("podtask-test", KEY, 1)
         manifest = render(None, RunOptions()).stamped(identity)
-        placement = await LocalProcess.start(manifest, lambda phase, say: None)
+        placement = await LocalProcess.start(manifest, Listener())
         scribbled = asyncio.Event()
 
         def on_frame(frame: protocol.Frame) -> None:
@@ -187,11 +188,11 @@ def test_cell_cannot_write_into_what_the_runner_keeps() -> None:
                 scribbled.set()
 
         work = job(SCRIBBLED, [])
-        first = asyncio.ensure_future(Channel(placement, KEY, lambda _: work, on_frame).run())
+        first = asyncio.ensure_future(Channel(placement, KEY, lambda _: work, Listener(on_frame)).run())
         await asyncio.wait_for(scribbled.wait(), 30)
         first.cancel()
         frames: list[protocol.Frame] = []
-        second = Channel(placement, KEY, None, frames.append)
+        second = Channel(placement, KEY, None, Listener(frames.append))
         await second.interrupt()
         try:
             verdict = await asyncio.wait_for(second.run(), 30)
@@ -210,7 +211,7 @@ def test_runner_whose_cell_never_comes_ends() -> None:
     async def scene() -> int | None:
         identity = Identity("podtask-test", KEY, 1)
         manifest = render(None, RunOptions.of(wait="1s")).stamped(identity)
-        placement = await LocalProcess.start(manifest, lambda phase, say: None)
+        placement = await LocalProcess.start(manifest, Listener())
         came: list[ByteStream] = []
 
         class Dying(Unreliable):
@@ -224,7 +225,7 @@ def test_runner_whose_cell_never_comes_ends() -> None:
             return came[0]
 
         work = job("len(big)", [], {"big": bytes(50 << 20)})
-        channel = Channel(Dying(placement, []), KEY, lambda python: work, lambda frame: None)
+        channel = Channel(Dying(placement, []), KEY, lambda python: work, Listener())
         talk = asyncio.ensure_future(channel.run())
         try:
             return (await asyncio.wait_for(placement.ended(), 30)).code

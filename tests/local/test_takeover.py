@@ -19,6 +19,7 @@ from podtask.manifest.render import render
 from podtask.pickling.outputs import unpack
 from podtask.runner import protocol
 
+from tests.local.listener import Listener
 from tests.local.test_channel import KEY, T, Unreliable, job
 
 GATED = """
@@ -33,7 +34,7 @@ value = 42
 async def started() -> LocalProcess:
     identity = Identity("podtask-test", KEY, 1)
     manifest = render(None, RunOptions()).stamped(identity)
-    return await LocalProcess.start(manifest, lambda phase, say: None)
+    return await LocalProcess.start(manifest, Listener())
 
 
 class Asleep(Unreliable):
@@ -63,8 +64,8 @@ def test_client_that_slept_does_not_take_a_task_back(tmp_path: Any) -> None:
         asleep = Asleep(placement)
         work = job(GATED.format(str(gate)), ["value"])
         begun, followed = asyncio.Event(), asyncio.Event()
-        older = Channel(asleep, KEY, lambda _: work, lambda frame: begun.set())
-        newer = Channel(placement, KEY, None, lambda frame: followed.set())
+        older = Channel(asleep, KEY, lambda _: work, Listener(lambda frame: begun.set()))
+        newer = Channel(placement, KEY, None, Listener(lambda frame: followed.set()))
         talks = [asyncio.ensure_future(older.run())]
         try:
             await asyncio.wait_for(begun.wait(), 30)
@@ -98,7 +99,7 @@ def test_task_that_was_taken_is_taken_back_by_a_new_client(tmp_path: Any) -> Non
                 def on_frame(frame: protocol.Frame, heard: asyncio.Event = followed) -> None:
                     heard.set()
 
-                channel = Channel(placement, KEY, job_for, on_frame)
+                channel = Channel(placement, KEY, job_for, Listener(on_frame))
                 talks.append(asyncio.ensure_future(channel.run()))
                 await asyncio.wait_for(followed.wait(), 30)
             gate.touch()
@@ -125,7 +126,7 @@ def test_runner_told_to_stop_while_it_waits_says_that_its_log_has_the_result() -
             if frame.kind == protocol.RESULT:
                 talk.cancel()
 
-        talk = asyncio.ensure_future(Channel(placement, KEY, lambda _: work, on_frame).run())
+        talk = asyncio.ensure_future(Channel(placement, KEY, lambda _: work, Listener(on_frame)).run())
         try:
             await asyncio.wait([talk], timeout=30)
             assert talk.cancelled()

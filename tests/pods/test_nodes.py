@@ -243,7 +243,7 @@ def test_pod_that_its_kubelet_refuses_is_told(
     task = submit({"containers": [], **template, "nodeName": name}, retries=2)
     said = failure(task)
     told = [update.text for update in iter(task.updates.get_nowait, Update("done"))]
-    assert [text[-2:] for text in told if "Once more in another pod" in text] == ["1.", "0."]
+    assert [text[-2:] for text in told if "Retrying in another pod" in text] == ["1.", "0."]
     assert said.startswith("StartError")
     assert re.search(say, said)
     assert do in said

@@ -110,7 +110,7 @@ def attacked(template: dict[str, Any], source: str, on_phase: Callable[[str], No
             on_phase(task.name)
         if update.kind == "done":
             break
-    assert any("port was taken by another container" in note for note in notes)
+    assert any("port is in use by another container" in note for note in notes)
     return task
 
 

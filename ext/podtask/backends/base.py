@@ -9,8 +9,54 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from ..diagnosis.model import WAITS
+from ..runner import protocol
+
 T = TypeVar("T")
-CONNECTING = "Connecting"  # the phase of a task until its pod can be asked for
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase of a task.
+
+    Args:
+        name: "Pending", "Running", ..., or the reason why the pod does not start.
+        text: A sentence that says more; may be empty.
+        waiting: Whether the task waits, until its start timeout, for something that may still change.
+    """
+
+    name: str
+    text: str = ""
+    waiting: bool = False
+
+    @property
+    def line(self) -> str:
+        """Name and text in one line."""
+        return ": ".join(part for part in (self.name, self.text) if part)
+
+    @property
+    def full_text(self) -> str:
+        """The text, and whether the task waits."""
+        return f"{self.text}{WAITS}" if self.waiting else self.text
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.name, self.full_text) if part)
+
+
+CONNECTING = Phase("Connecting")  # until the pod can be created
+
+
+class RunnerListener(Protocol):
+    """Receives what a backend and a channel report of one runner, in the event loop."""
+
+    def on_phase(self, phase: Phase) -> None:
+        """Receive the current phase; it may be the same as before."""
+
+    def on_note(self, text: str) -> None:
+        """Receive a line for the user."""
+
+    def on_frame(self, frame: protocol.Frame) -> None:
+        """Receive a spooled frame of the runner; each comes once, in order."""
 
 
 class ByteStream(Protocol):
@@ -103,10 +149,3 @@ class Backend(Protocol):
 
     async def logs(self, container: str | None) -> str:
         """Returns what a container has written to its log."""
-
-
-OnPhase = Callable[[str, str], None]
-"""Called with a phase ("Pending", "Running", ...) and a sentence that says more, or ""."""
-
-OnNote = Callable[[str], None]
-"""Called with a line for the user."""

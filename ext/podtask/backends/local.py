@@ -17,7 +17,7 @@ from ..manifest.labels import MANAGED_BY
 from ..manifest.pod_manifest import PodManifest
 from ..runner.bundle import boot_program
 from ..template.template import DEFAULT_CONTAINER
-from .base import ByteStream, OnPhase, Snapshot, Termination
+from .base import ByteStream, Phase, RunnerListener, Snapshot, Termination
 
 T = TypeVar("T")
 LAST_SECONDS = 1.0  # for a runner that was told to end at once
@@ -98,12 +98,12 @@ class LocalProcess:
             self._loop.call_soon_threadsafe(self._exit.set_result, code)
 
     @classmethod
-    async def start(cls, manifest: PodManifest, on_phase: OnPhase) -> LocalProcess:
+    async def start(cls, manifest: PodManifest, listener: RunnerListener) -> LocalProcess:
         """Starts the runner on an inherited listening socket."""
-        listener = socket.create_server(("127.0.0.1", 0))
+        server = socket.create_server(("127.0.0.1", 0))
         log = tempfile.TemporaryFile()
-        with listener:
-            fd = listener.fileno()
+        with server:
+            fd = server.fileno()
             env = {
                 **os.environ,
                 **template_env(manifest),
@@ -122,8 +122,8 @@ class LocalProcess:
                 stderr=log,
                 start_new_session=True,
             )
-            port = listener.getsockname()[1]
-        on_phase("Running", "on this machine")
+            port = server.getsockname()[1]
+        listener.on_phase(Phase("Running", "on this machine"))
         return cls(manifest.name, process, port, log)
 
     async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, TypeVar
 
 from ..cluster.client import Api, ApiError, Broken
 from ..cluster.refusals import denied, refusal
@@ -16,11 +16,12 @@ from ..event_loop import loop
 from ..manifest.diff import dropped_fields
 from ..manifest.labels import KERNEL_LABEL, TASK_LABEL
 from ..manifest.pod_manifest import PodManifest
-from .base import OnNote, OnPhase
+from .base import ByteStream, Phase, RunnerListener, Snapshot, Termination
 from .pod_connect import RunnerConnector
 from .pod_delete import PodDeletion
 from .pod_status import PodStatus
 
+T = TypeVar("T")
 LOG_PAUSE = 1.0  # seconds, before a log that ended or broke off is read on
 FAR = 0.02  # seconds of round trip from which connections are opened ahead
 AHEAD = 4
@@ -35,8 +36,7 @@ class Pod:
         api: Api,
         namespace: str,
         manifest: PodManifest,
-        on_phase: OnPhase,
-        on_note: OnNote,
+        listener: RunnerListener,
         chosen: str = AUTO,
     ) -> None:
         self.name = manifest.name
@@ -46,29 +46,17 @@ class Pod:
         self._namespace = namespace
         self._path = f"/api/v1/namespaces/{namespace}/pods"
         self._manifest = manifest
-        self._on_phase = on_phase
-        self._on_note = on_note
-        self._status = PodStatus(api, namespace, manifest, on_phase, on_note)
-        self._reach = RunnerConnector(api, namespace, manifest, self._status, chosen, on_note)
-        self.connect = self._reach.connect
-        self.ended = self._status.ended
-        self.stopped = self._status.stopped
-        self.drain_notes = self._status.drain_notes
-        self.why = self._status.why
-        self.events = self._status.events
-        self.glimpse = self._status.glimpse
-        self.logs = self._status.logs
-        self.whole_log = self._status.whole_log
+        self._listener = listener
+        self._status = PodStatus(api, namespace, manifest, listener)
+        self._connector = RunnerConnector(api, namespace, manifest, self._status, chosen, listener)
         self._deleting: asyncio.Task[bool] | None = None
         self._read = False  # a line of its log: it was allowed once
         kernel = manifest.labels[KERNEL_LABEL]
         self._watch = Watch.shared(api, namespace, f"{KERNEL_LABEL}={kernel}")
-        self._removal = PodDeletion(api, namespace, manifest, self._watch, on_phase)
+        self._removal = PodDeletion(api, namespace, manifest, self._watch, listener)
 
     @classmethod
-    async def create(
-        cls, manifest: PodManifest, options: RunOptions, on_phase: OnPhase, on_note: OnNote
-    ) -> Pod:
+    async def create(cls, manifest: PodManifest, options: RunOptions, listener: RunnerListener) -> Pod:
         """Creates the pod.
 
         Raises:
@@ -79,8 +67,8 @@ class Pod:
         loop().at_exit(api.close)
         namespace = options.namespace or api.access.namespace
         chosen = options.channel if options.channel in (FORWARD, EXEC) else AUTO
-        pod = cls(api, namespace, manifest, on_phase, on_note, chosen)
-        on_phase("Creating", f"in {api.access.context}/{namespace}")
+        pod = cls(api, namespace, manifest, listener, chosen)
+        listener.on_phase(Phase("Creating", f"in {api.access.context}/{namespace}"))
         pod._watch.subscribe(pod.name, pod._status.take)
         try:
             await pod._create()
@@ -91,17 +79,16 @@ class Pod:
         return pod
 
     @classmethod
-    def adopt(cls, api: Api, namespace: str, found: PodManifest, on_phase: OnPhase, on_note: OnNote) -> Pod:
+    def adopt(cls, api: Api, namespace: str, found: PodManifest, listener: RunnerListener) -> Pod:
         """Follows a pod that is there.
 
         Args:
             api: the session.
             namespace: of the pod.
             found: the pod as it was read.
-            on_phase: called with each phase and sentence.
-            on_note: called with a line for the user.
+            listener: Receives phases and notes.
         """
-        pod = cls(api, namespace, found, on_phase, on_note)
+        pod = cls(api, namespace, found, listener)
         pod._watch.subscribe(pod.name, pod._status.take)
         pod._watch.was_there(pod.name)
         return pod
@@ -110,10 +97,46 @@ class Pod:
         """Forgets the pod, which stays."""
         self._watch.unsubscribe(self.name)
 
+    async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
+        """Connect to the runner; see :meth:`RunnerConnector.connect`."""
+        return await self._connector.connect(greet)
+
+    async def ended(self) -> Termination:
+        """Wait until the runner has ended, or can never start."""
+        return await self._status.ended()
+
+    async def stopped(self) -> tuple[str, str, bool]:
+        """Return why the pod was terminated, what to do, and whether its place was lost."""
+        return await self._status.stopped()
+
+    async def drain_notes(self) -> None:
+        """Wait a moment for notes on sidecars that have ended."""
+        await self._status.drain_notes()
+
+    async def why(self) -> str:
+        """Return in one line what the pod waits for and what to change."""
+        return await self._status.why()
+
+    async def events(self) -> list[dict[str, Any]]:
+        """Return the pod's events, oldest first."""
+        return await self._status.events()
+
+    async def glimpse(self) -> Snapshot:
+        """Return the events seen so far and the last lines of the sidecars."""
+        return await self._status.glimpse()
+
+    async def logs(self, container: str | None) -> str:
+        """Return the log of a container, by default of the primary one."""
+        return await self._status.logs(container)
+
+    async def whole_log(self) -> bytes:
+        """Return the log of the primary container."""
+        return await self._status.whole_log()
+
     @property
     def way(self) -> str:
         """How its runner is reached: FORWARD, EXEC or BATCH."""
-        return BATCH if self._manifest.is_batch else self._reach.way
+        return BATCH if self._manifest.is_batch else self._connector.way
 
     async def follow_log(self) -> AsyncGenerator[bytes, None]:
         """Yields the lines of the primary container's log, as it grows, until it ends or breaks off.
@@ -138,8 +161,8 @@ class Pod:
                 where = f"{self._api.access.context}/{self._namespace}"
                 raise denied(error.code, error.message, "get", "pods/log", where) from None
             if error.code in (401, 403):
-                self._reach.tell(error.code)
-        await self._reach.pause(LOG_PAUSE)
+                self._connector.tell(error.code)
+        await self._connector.pause(LOG_PAUSE)
 
     async def delete(self, grace: float | None = None) -> None:
         """Deletes the pod; gone already is fine, and what was refused is asked for again."""
@@ -188,7 +211,7 @@ class Pod:
         """Names what the server has left out: a sidecar without its restartPolicy is another pod."""
         lost = dropped_fields(self._manifest.pod["spec"], created["spec"], "spec")
         if lost:
-            self._on_note(f"The cluster drops {', '.join(lost)}: these features are off in it.")
+            self._listener.on_note(f"The cluster drops {', '.join(lost)}: these features are off in it.")
 
     async def _is_ours(self) -> bool:
         """Whether the pod of our name is this task's: the reply to an earlier try was lost."""

@@ -15,7 +15,7 @@ from ..config.options import AUTO, EXEC, FORWARD
 from ..errors import ClusterError, NoStream
 from ..event_loop import ignore_result, loop
 from ..manifest.pod_manifest import PodManifest
-from .base import ByteStream, OnNote
+from .base import ByteStream, RunnerListener
 from .pod_status import PodStatus
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class RunnerConnector:
         manifest: the pod.
         status: of the pod, as time goes on.
         chosen: AUTO, FORWARD or EXEC.
-        on_note: called with a line for the user.
+        listener: Receives notes.
 
     Attributes:
         way: FORWARD or EXEC, the one that connected last or is tried.
@@ -52,7 +52,7 @@ class RunnerConnector:
         manifest: PodManifest,
         status: PodStatus,
         chosen: str,
-        on_note: OnNote,
+        listener: RunnerListener,
     ) -> None:
         self._api = api
         self._namespace = namespace
@@ -61,7 +61,7 @@ class RunnerConnector:
         self._relay = (manifest.primary, [manifest.python, "-c", RELAY, str(self._port)])
         self._status = status
         self._chosen = chosen
-        self._on_note = on_note
+        self._listener = listener
         self._told: set[int] = set()  # codes of refusals
         self._opened = False  # streams were allowed once: a cell may have begun
         self._ways = self._all_ways()
@@ -173,9 +173,9 @@ class RunnerConnector:
         self._told.add(code)
         if code == 401:
             say = expired(self._api.access.context, message)
-            self._on_note(f"{say}: log in again; {self._name} keeps running.")
+            self._listener.on_note(f"{say}: log in again; {self._name} keeps running.")
         else:
-            self._on_note(
+            self._listener.on_note(
                 f"Access to {self._name} was taken away (verbs get and create, resource "
                 "pods/portforward, pods/exec or pods/log); it keeps running, and is tried again."
             )

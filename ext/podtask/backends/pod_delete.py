@@ -16,7 +16,7 @@ from ..cluster.refusals import denied
 from ..cluster.watch import Watch
 from ..errors import ClusterError
 from ..manifest.pod_manifest import PodManifest
-from .base import OnPhase
+from .base import Phase, RunnerListener
 
 DELETE_SECONDS = 60  # an API server that restarts is back by then, and who logs in again
 STUCK_SECONDS = 15  # past the grace, for volumes and networks
@@ -30,11 +30,11 @@ class PodDeletion:
         namespace: of the pod.
         manifest: the pod as it was sent, or found.
         watch: tells when it is gone.
-        on_phase: called with "Left" where it cannot be deleted.
+        listener: Receives the phase "Left" if the pod cannot be deleted.
     """
 
     def __init__(
-        self, api: Api, namespace: str, manifest: PodManifest, watch: Watch, on_phase: OnPhase
+        self, api: Api, namespace: str, manifest: PodManifest, watch: Watch, listener: RunnerListener
     ) -> None:
         self._api = api
         self._namespace = namespace
@@ -42,7 +42,7 @@ class PodDeletion:
         self._path = f"/api/v1/namespaces/{namespace}/pods/{self._name}"
         self._grace = manifest.grace_seconds
         self._watch = watch
-        self._on_phase = on_phase
+        self._listener = listener
         self._leaving: asyncio.Task[None] | None = None
 
     async def run(self, grace: float | None) -> bool:
@@ -53,7 +53,7 @@ class PodDeletion:
         self._watch.subscribe(self._name, lambda pod: None if pod else gone.set())
         if why := await self._ask(body):
             self._watch.unsubscribe(self._name)
-            self._on_phase("Left", f"{self._name} could not be deleted: {why}")
+            self._listener.on_phase(Phase("Left", f"{self._name} could not be deleted: {why}"))
             _tell(
                 f"{self._name} could not be deleted: {why}",
                 "It ends by its activeDeadlineSeconds at the latest; by hand: "

@@ -18,7 +18,7 @@ from ..diagnosis.model import Diagnosis, one_line
 from ..errors import ClusterError, InputError
 from ..manifest.pod_manifest import PodManifest
 from ..runner.supervisor.log_record import MARK
-from .base import OnNote, OnPhase, Snapshot, Termination
+from .base import Phase, RunnerListener, Snapshot, Termination
 
 EVENTS_AFTER = 1.0  # seconds without a running pod: the quick path asks for no events
 STOP_SECONDS = 3.0  # for the status to say why the pod was told to stop
@@ -37,23 +37,19 @@ class PodStatus:
         api: the session.
         namespace: of the pod.
         manifest: the pod as it was sent.
-        on_phase: called with each new phase and sentence.
-        on_note: called with a line on what else happened.
+        listener: Receives phases and notes.
 
     Attributes:
         changed: set at the next change; another event then takes its place.
     """
 
-    def __init__(
-        self, api: Api, namespace: str, manifest: PodManifest, on_phase: OnPhase, on_note: OnNote
-    ) -> None:
+    def __init__(self, api: Api, namespace: str, manifest: PodManifest, listener: RunnerListener) -> None:
         self.changed = asyncio.Event()
         self._name = manifest.name
         self._primary = manifest.primary
         self._api = api
         self._path = f"/api/v1/namespaces/{namespace}/pods/{self._name}"
-        self._on_phase = on_phase
-        self._on_note = on_note
+        self._listener = listener
         self._pod = manifest.pod
         self._gone = False
         self._events = PodEvents(Events.shared(api, namespace), self._tell)
@@ -92,7 +88,7 @@ class PodStatus:
                     later.cancel()
                     self._events.stop()
                     self._tell_of_sidecars()
-                self._on_phase(found.phase, found.line)
+                self._listener.on_phase(_phase(found))
                 if found.category != category:
                     category, since = found.category, time.monotonic()
                 left = None if found.limit is None else since + found.limit - time.monotonic()
@@ -129,8 +125,7 @@ class PodStatus:
         """Returns where the pod is, and what to change, in one line."""
         with contextlib.suppress(ApiError, ClusterError):  # the status alone must do
             self._events.seen = await self._events.all(self._uid)
-        found = self.found()
-        return ": ".join(part for part in (found.phase, found.line) if part)
+        return str(_phase(self.found()))
 
     async def events(self) -> list[dict[str, Any]]:
         """Returns the pod's events, oldest first.
@@ -234,7 +229,7 @@ class PodStatus:
         for name, stuck in stuck_ones.items():
             if stuck.hopeless and (name, stuck.category) not in told:
                 told.add((name, stuck.category))
-                self._on_note(f"{stuck.message}; the cell goes on. {stuck.hint}")
+                self._listener.on_note(f"{stuck.message}; the cell goes on. {stuck.hint}")
         for name, say in dead_sidecars(self._pod, self._primary).items():
             if (name, "ended") not in told and name not in stuck_ones and not self._gone:
                 told.add((name, "ended"))
@@ -244,7 +239,7 @@ class PodStatus:
                 mourning.add_done_callback(self._mourning.discard)
 
     async def _report_dead_sidecar(self, name: str, say: str) -> None:
-        self._on_note(f"{say}; the cell goes on.{await self._last_lines(name)}")
+        self._listener.on_note(f"{say}; the cell goes on.{await self._last_lines(name)}")
 
     async def _last_lines(self, container: str) -> str:
         """Returns what a container said last, as the rest of a line; empty where it is not known."""
@@ -264,6 +259,10 @@ class PodStatus:
     def _tell(self) -> None:
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
+
+
+def _phase(found: Diagnosis) -> Phase:
+    return Phase(found.phase, found.sentence, found.waiting)
 
 
 def _version(pod: dict[str, Any]) -> int:

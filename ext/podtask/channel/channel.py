@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..backends.base import Backend, ByteStream
+from ..backends.base import Backend, ByteStream, RunnerListener
 from ..errors import TaskError
 from ..runner import protocol
 from ..runner.bundle import runner_program
@@ -57,8 +57,8 @@ class Channel:
         key: the task's key, hex.
         job_for: returns the job for a runner of the given Python version; None for a task that has
             its job from somebody else.
-        on_frame: called in the loop with each spooled frame, once, in order; with the last only
-            where values have to be fetched then.
+        listener: Receives each spooled frame once, in order; the last one, the result, only if its
+            values have to be fetched.
     """
 
     one_way = False
@@ -68,7 +68,7 @@ class Channel:
         placement: Backend,
         key: str,
         job_for: Callable[[str], Job] | None,
-        on_frame: Callable[[protocol.Frame], None],
+        listener: RunnerListener,
     ) -> None:
         self.reconnects = -1
         self.python = ""
@@ -76,7 +76,7 @@ class Channel:
         self._key = bytes.fromhex(key)
         self._greeting = Handshake(self._key)
         self._job_for = job_for
-        self._on_frame = on_frame
+        self._listener = listener
         self._job: Job | None = None
         self._last = 0
         self._verdict: RunnerResult | None = None
@@ -112,7 +112,7 @@ class Channel:
                 self._link = None
                 await link.stream.close()
 
-    def last(self, log: bytes) -> RunnerResult | None:
+    def read_result(self, log: bytes) -> RunnerResult | None:
         """Gives out what was not seen yet of the record in a log; returns its verdict.
 
         Raises:
@@ -125,7 +125,7 @@ class Channel:
             if frame.kind == protocol.INPUT_REQUEST or (frame.seq <= self._last and self._last):
                 continue  # nobody waits for an answer any more
             self._last = max(self._last, frame.seq)
-            self._on_frame(frame)
+            self._listener.on_frame(frame)
         return record.verdict
 
     async def interrupt(self) -> None:
@@ -257,7 +257,7 @@ class Channel:
                 sizes = frame.meta["sizes"] if frame.meta["size"] else []
                 self._verdict = RunnerResult(frame.meta, [bytearray(size) for size in sizes])
                 if frame.meta["size"] > len(frame.data):
-                    self._on_frame(frame)
+                    self._listener.on_frame(frame)
                     await self._fetch(link)
                     return None
                 self._verdict.put(0, frame.data)
@@ -266,7 +266,7 @@ class Channel:
                 self._sha256 = frame.meta.get("sha256", "")
                 return await self._release(link)
             if frame.kind != protocol.INPUT_REQUEST or frame.seq > self._answered:
-                self._on_frame(frame)
+                self._listener.on_frame(frame)
         return None
 
     def _part(self, meta: dict[str, Any]) -> None:

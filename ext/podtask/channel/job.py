@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..backends.base import Phase
 from ..runner import protocol
 
 
@@ -62,8 +63,8 @@ class RunnerResult:
                 offset -= len(part)
 
 
-def step(meta: dict[str, Any]) -> tuple[str, str]:
-    """Returns phase and sentence for what a runner says that it is at (meta of a state frame)."""
+def phase_of_state(meta: dict[str, Any]) -> Phase:
+    """Return the phase that a runner reports in the meta of a state frame."""
     if meta["step"] == "pip":
-        return "Installing", ", ".join(meta["specs"])
-    return "Running", ""
+        return Phase("Installing", ", ".join(meta["specs"]))
+    return Phase("Running")

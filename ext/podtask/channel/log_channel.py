@@ -10,9 +10,10 @@ import binascii
 import contextlib
 import hmac
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
+from ..backends.base import RunnerListener
 from ..errors import ClusterError, TaskError
 from ..runner import protocol
 from ..runner.supervisor.batch_log import MARK, PROOF
@@ -39,18 +40,18 @@ class LogChannel:
     Args:
         log: of the runner's container.
         key: the task's key, hex.
-        on_frame: called in the loop with each spooled frame, once, in order.
+        listener: Receives each spooled frame once, in order.
     """
 
     one_way = True
     reconnects = 0  # a log is there from the start: what it says may be under way at the end
     python = ""
 
-    def __init__(self, log: Log, key: str, on_frame: Callable[[protocol.Frame], None]) -> None:
+    def __init__(self, log: Log, key: str, listener: RunnerListener) -> None:
         self.connected = False
         self._log = log
         self._key = bytes.fromhex(key)
-        self._on_frame = on_frame
+        self._listener = listener
         self._last = 0
         self._parts: list[bytes] = []  # of the frame that is under way
 
@@ -67,11 +68,11 @@ class LogChannel:
                 continue  # it broke off; of a pod that has ended the whole log is read by its status
             # Half of it: the rest is being written. Or the server is away: it is asked again.
             with contextlib.suppress(TaskError, ClusterError):
-                verdict = self.last(await self._log.whole_log())
+                verdict = self.read_result(await self._log.whole_log())
                 if verdict is not None:
                     return verdict
 
-    def last(self, log: bytes) -> RunnerResult | None:
+    def read_result(self, log: bytes) -> RunnerResult | None:
         """Gives out what of a whole log was not seen yet; returns its verdict, None for none.
 
         Raises:
@@ -120,7 +121,7 @@ class LogChannel:
             return
         if frame.seq > self._last + 1:
             lost = {"from": self._last + 1, "to": frame.seq - 1}
-            self._on_frame(protocol.Frame(protocol.GAP, frame.seq - 1, lost, b""))
+            self._listener.on_frame(protocol.Frame(protocol.GAP, frame.seq - 1, lost, b""))
         self._last = frame.seq
         if frame.kind not in (protocol.INPUT_REQUEST, protocol.GAP):
-            self._on_frame(frame)
+            self._listener.on_frame(frame)

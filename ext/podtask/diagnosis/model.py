@@ -50,16 +50,24 @@ class Diagnosis:
         return self.limit is not None
 
     @property
-    def line(self) -> str:
-        """All of it in one line, but for the phase."""
+    def waiting(self) -> bool:
+        """Whether the pod waits, until its start timeout, for something that may still change."""
+        return bool(self.category) and not self.ended and self.limit is None and self.phase != "Running"
+
+    @property
+    def sentence(self) -> str:
+        """Message, hint and limit in one line."""
         if not self.category or self.ended:
             return self.message
-        say = f"{self.message}. {self.hint}" if self.hint else self.message
-        if self.limit == 0:
-            return say
-        if self.phase == "Running":
-            return f"{say}."
-        return f"{say}{WAITS if self.limit is None else f' (Waits for {self.limit:g} s.)'}"
+        sentence = f"{self.message}. {self.hint}" if self.hint else self.message
+        if self.limit == 0 or self.waiting:
+            return sentence
+        return f"{sentence}." if self.phase == "Running" else f"{sentence} (Waits for {self.limit:g} s.)"
+
+    @property
+    def line(self) -> str:
+        """The sentence, and whether the pod waits."""
+        return f"{self.sentence}{WAITS}" if self.waiting else self.sentence
 
 
 def one_line(text: Any) -> str:

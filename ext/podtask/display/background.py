@@ -61,7 +61,7 @@ class Detached:
         self.tasks.append(task)
         view = Background(task, screen(later=True), called)
         view.show_status()
-        task.feed.follow(lambda update: self._updates.put((view, update)))
+        task.update_log.subscribe(lambda update: self._updates.put((view, update)))
 
     def _run(self) -> None:
         ticked = time.monotonic()

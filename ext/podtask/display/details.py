@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
@@ -13,6 +13,7 @@ import yaml
 from ..backends.base import Snapshot
 from ..frontend import Screen
 from ..lifecycle.task import Task
+from ..lifecycle.updates import PhaseSpan
 from ..template.template import DEFAULT_CONTAINER
 
 SETTLE = 0.5  # seconds between two versions, so that a quick start is one
@@ -27,7 +28,7 @@ KEEP = "(window.podtaskOpen=window.podtaskOpen||{})"
 BAR = "height:.6em;border-radius:2px;background:currentColor;align-self:center;min-width:2px"
 FOLD = "margin-left:1em"
 # A long sentence is as wide as the rows, which are as wide as their phases and bars.
-SAY = "grid-column:1/-1;width:0;min-width:100%;padding-left:1em;box-sizing:border-box"
+TEXT_ROW = "grid-column:1/-1;width:0;min-width:100%;padding-left:1em;box-sizing:border-box"
 TEXT = (
     "margin:.2em 0 .4em;padding:.4em .8em;overflow:auto;max-height:22em;white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;\
 background:rgba(128,128,128,.12);color:var(--jp-ui-font-color1,inherit);border-radius:4px;font:inherit"
@@ -57,14 +58,14 @@ class Details:
             return  # a process has one phase and no company
         self._look()
         done, now = self._task.done(), time.monotonic()
-        state = len(self._task.steps), self._glimpse, done
+        state = len(self._task.phases), self._glimpse, done
         if state != self._shown and (done or now - self._made >= SETTLE):
             self._shown, self._made = state, now
-            steps = list(merged(self._task.steps))
+            spans = list(merge_phases(self._task.phases))
             pod, name = self._task.manifest, self._task.name
             used = amounts(pod, self._task.usage)
-            shown = unfolded(name, steps, done, self._glimpse, pod_text(pod), used)
-            self._screen.details(f"podtask · {words(steps, done)}", shown)
+            shown = unfolded(name, spans, done, self._glimpse, pod_text(pod), used)
+            self._screen.details(f"podtask · {summary_line(spans, done)}", shown)
 
     def _look(self) -> None:
         """Takes in the last glimpse, and asks for another when it is time."""
@@ -73,7 +74,7 @@ class Details:
                 self._glimpse = self._asked.result()
             self._asked = None
         if self._asked is None and not self._task.done() and time.monotonic() >= self._next:
-            self._asked = self._task.glimpse()
+            self._asked = self._task.request_snapshot()
             self._pause = min(SELDOM, 2 * self._pause)
             self._next = time.monotonic() + self._pause
 
@@ -124,35 +125,31 @@ def _size(size: float) -> str:
     return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
 
 
-Step = tuple[str, str, float, float]
-"""Phase, its last sentence, when it began and how long it was, in seconds."""
-
-
-def merged(steps: Iterable[tuple[str, float, float]]) -> Iterable[Step]:
-    """Yields steps: a phase that is said in several ways is one."""
-    last: Step | None = None
-    for text, since, seconds in steps:
-        phase, _, say = text.partition(": ")
-        if last is not None and phase == last[0]:
-            last = phase, say or last[1], last[2], last[3] + seconds
+def merge_phases(spans: Iterable[PhaseSpan]) -> Iterator[PhaseSpan]:
+    """Yield the spans with neighbors of the same phase merged; the last text of the phase remains."""
+    last: PhaseSpan | None = None
+    for span in spans:
+        if last is not None and span.phase.name == last.phase.name:
+            phase = span.phase if span.phase.text else last.phase
+            last = PhaseSpan(phase, last.start, last.seconds + span.seconds)
             continue
         if last is not None:
             yield last
-        last = phase, say, since, seconds
+        last = span
     if last is not None:
         yield last
 
 
-def words(steps: list[Step], done: bool) -> str:
-    """Returns the phases that took time, in a line; one that goes on has no end yet."""
-    parts = [f"{phase} {seconds:.1f} s" for phase, _, _, seconds in steps[:-1] if seconds >= SHORT]
-    last, _, _, seconds = steps[-1]
-    return " · ".join([*parts, f"{last} {seconds:.1f} s" if done else f"{last} …"])
+def summary_line(spans: list[PhaseSpan], done: bool) -> str:
+    """Return the phases that took time in one line; the current one without a duration."""
+    parts = [f"{each.phase.name} {each.seconds:.1f} s" for each in spans[:-1] if each.seconds >= SHORT]
+    last = spans[-1]
+    return " · ".join([*parts, f"{last.phase.name} {last.seconds:.1f} s" if done else f"{last.phase.name} …"])
 
 
 def unfolded(
     name: str,
-    steps: list[Step],
+    spans: list[PhaseSpan],
     done: bool,
     glimpse: Snapshot,
     pod: str,
@@ -162,38 +159,38 @@ def unfolded(
 
     Args:
         name: of the task, under which the page keeps whether they are unfolded.
-        steps: its phases.
+        spans: Its phases.
         done: whether the last one has ended.
         glimpse: its events, and what its sidecars wrote.
         pod: in YAML; may be empty.
         used: as of :func:`amounts`.
     """
-    parts = [_waterfall(steps, done), _table(used)]
+    parts = [_waterfall(spans, done), _table(used)]
     if glimpse.events:
         parts.append(_fold(name, "events", "\n".join(glimpse.events[-EVENTS:])))
     parts += [_fold(name, f"last lines of {each}", text) for each, text in glimpse.tails if text]
     if pod:
         parts.append(_fold(name, "pod, in YAML", pod))
-    return _details(name, escape(words(steps, done)), "".join(parts))
+    return _details(name, escape(summary_line(spans, done)), "".join(parts))
 
 
-def _waterfall(steps: list[Step], done: bool) -> str:
-    total = max((since + seconds for _, _, since, seconds in steps), default=0.0) or 1.0
-    slowest = max((seconds for *_, seconds in steps), default=0.0)
+def _waterfall(spans: list[PhaseSpan], done: bool) -> str:
+    total = max((start + seconds for _, start, seconds in spans), default=0.0) or 1.0
+    slowest = max((seconds for *_, seconds in spans), default=0.0)
     rows = []
-    for number, (phase, say, since, seconds) in enumerate(steps, 1):
-        last = number == len(steps)
-        if seconds < SHORT and not say and not last:
+    for number, (phase, start, seconds) in enumerate(spans, 1):
+        last = number == len(spans)
+        if seconds < SHORT and not phase.text and not last:
             continue
         strong = "font-weight:600" if seconds == slowest else ""
-        left, wide = 100 * since / total, 100 * seconds / total
+        left, wide = 100 * start / total, 100 * seconds / total
         rows.append(
-            f'<span style="{strong}">{escape(phase)}</span>'
+            f'<span style="{strong}">{escape(phase.name)}</span>'
             f'<span style="text-align:right;{strong}">{f"{seconds:.1f} s" if done or not last else "…"}</span>'
             f'<span style="{BAR};opacity:.55;margin-left:{left:.1f}%;width:{wide:.1f}%"></span>'
         )
-        if say:
-            rows.append(f'<span style="{SAY}">{escape(say)}</span>')
+        if phase.text:
+            rows.append(f'<span style="{TEXT_ROW}">{escape(phase.full_text)}</span>')
     return (
         '<div style="display:grid;grid-template-columns:max-content max-content minmax(6em,24em);'
         f'column-gap:1em;white-space:normal;{FOLD}">{"".join(rows)}</div>'

@@ -40,11 +40,11 @@ class Foreground(View):
         """
         updates: queue.SimpleQueue[Update] = queue.SimpleQueue()
         with interrupts(self._on_interrupt):
-            self._task.feed.follow(updates.put)
+            self._task.update_log.subscribe(updates.put)
             try:
                 return self._follow(updates)
             finally:
-                self._task.feed.leave(updates.put)
+                self._task.update_log.unsubscribe(updates.put)
 
     def _follow(self, updates: queue.SimpleQueue[Update]) -> Outcome:
         self.show_status()

@@ -86,7 +86,8 @@ class ParallelCalls:
         if len(lines) > MOST_LINES:  # those that still run, and how many have ended
             lines = [line for line, task in zip(lines, self._tasks, strict=True) if not task.done()]
         done = sum(task.done() for task in self._tasks)
-        self._screen.status("\n".join([*lines[:MOST_LINES], f"{done} of {self._total} done"]))
+        summary = f"{done} of {self._total} done"
+        self._screen.status("\n".join([*lines[:MOST_LINES], summary]), summary)
 
 
 def _line(place: int, task: Task) -> str:

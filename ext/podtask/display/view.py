@@ -9,7 +9,6 @@ from typing import Any
 
 from ..config.options import BATCH, EXEC
 from ..config.quantities import byte_size
-from ..diagnosis.model import WAITS
 from ..frontend import Screen
 from ..lifecycle.outcome import Outcome
 from ..lifecycle.task import Task
@@ -139,7 +138,7 @@ class View:
                 self._screen.publish(*display)
 
     def _ask(self, meta: dict[str, Any]) -> None:
-        self._task.answer_soon({"eof": True})  # nobody sits here
+        self._task.reply_nowait({"eof": True})  # nobody sits here
 
     def _flush(self) -> None:
         """Writes what has gathered, neighbouring pieces of one stream at once."""
@@ -182,14 +181,16 @@ class View:
         task = self._task
         if task.done():
             mark = STATUS_ICONS.get(task.status, "✗")
-            text = f"{mark} {task.name or 'podtask'} · {task.status} · {task.seconds:.1f} s"
+            headline = f"{mark} {task.name or 'podtask'} · {task.status}"
+            progress = f"{task.seconds:.1f} s"
         else:
             mark = STATUS_ICONS.get(task.status, "○")
-            phase = task.phase.removesuffix(WAITS)
-            text = f"{mark} {task.name or 'podtask'} · {phase} · {task.phase_seconds:.0f} s"
-            if phase != task.phase:
-                text += f" · given up in {_left(task.start_time_left)}"
-        self._screen.status(text)
+            phase = task.phases[-1].phase
+            headline = f"{mark} {task.name or 'podtask'} · {phase.line}"
+            progress = f"{task.phase_seconds:.0f} s"
+            if phase.waiting:
+                progress += f" · given up in {_duration(task.start_time_left)}"
+        self._screen.status(f"{headline} · {progress}", headline)
         self._details.show()
 
 
@@ -221,7 +222,7 @@ def closing(task: Task, outcome: Outcome, named: bool) -> str:
     return " · ".join([*parts, *outcome.notes])
 
 
-def _left(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Mapping
 
 from ..backends.base import Termination
@@ -15,7 +14,6 @@ from ..config.options import RunOptions
 from ..errors import NoStream, TaskError
 from ..manage.lookup import look_up
 from ..pickling.hints import missing_module_hint
-from ..runner import protocol
 from .interfaces import StartedRunner, TaskListener
 
 
@@ -39,15 +37,15 @@ class ExistingRunner:
         """Nothing: it was sent by another kernel."""
         return {}
 
-    def again(self, found: Termination | RunnerResult | NoStream) -> str:
-        """Returns nothing: what would be run again is not here."""
+    def retry_reason(self, end: Termination | RunnerResult | NoStream) -> str:
+        """Return nothing: this kernel does not have the cell."""
         return ""
 
-    def hint(self, error: BaseException) -> str:
-        """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
+    def hint_for(self, error: BaseException) -> str:
+        """Return a one-line hint for an error of the cell; empty if there is none."""
         return missing_module_hint(error) if isinstance(error, ModuleNotFoundError) else ""
 
-    async def begin(self, listener: TaskListener) -> StartedRunner:
+    async def start_runner(self, listener: TaskListener) -> StartedRunner:
         """Finds the pod.
 
         Raises:
@@ -55,9 +53,9 @@ class ExistingRunner:
         """
         api, namespace, found, others = await look_up(self.name, self.options)
         key = found.key
-        listener.planned(found)
+        listener.on_manifest(found)
         if others:
-            listener.note(
+            listener.on_note(
                 f"{len(others) + 1} tasks are called {self.name}; this is the newest. "
                 f"Others: {', '.join(others)}"
             )
@@ -67,21 +65,8 @@ class ExistingRunner:
                 f"%podtask logs {found.name} shows its output, %podtask delete {found.name} removes it.",
             )
         self.options = found.options
-        placement = Pod.adopt(api, namespace, found, listener.on_phase, listener.note)
-
-        def on_frame(frame: protocol.Frame) -> None:
-            if frame.kind == protocol.STATE and frame.meta.get("source"):
-                _remember(str(frame.meta["filename"]), str(frame.meta["source"]))
-            listener.on_frame(frame)
-
+        backend = Pod.adopt(api, namespace, found, listener)
         where = f"pod {found.name}, container {found.primary}"
         if found.is_batch:
-            return StartedRunner(placement, LogChannel(placement, key, on_frame), where)
-        return StartedRunner(placement, Channel(placement, key, None, on_frame), where)
-
-
-def _remember(filename: str, source: str) -> None:
-    """Keeps a cell's lines for tracebacks, where this kernel has none of that name."""
-    if not linecache.getlines(filename):
-        lines = source.splitlines(keepends=True)
-        linecache.cache[filename] = (len(source), None, lines, filename)
+            return StartedRunner(backend, LogChannel(backend, key, listener), where)
+        return StartedRunner(backend, Channel(backend, key, None, listener), where)

@@ -1,234 +1,260 @@
-"""A task as it goes: three loops follow it (status, channel, deadline) until its end is known."""
+"""Follow one task in the background loop: start its runner, receive what it reports, retry, clean up."""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import linecache
+import logging
 import time
 
-from ..backends.base import CONNECTING, Backend, Termination
+from ..backends.base import CONNECTING, Backend, Phase, Termination
 from ..channel.channel import TakenOver
-from ..channel.job import RunnerResult, step
-from ..diagnosis.model import WAITS
+from ..channel.job import RunnerResult, phase_of_state
 from ..errors import ClusterError, NoStream, PodtaskError, StartError
 from ..event_loop import Loop, loop
 from ..manifest.pod_manifest import PodManifest
 from ..runner import protocol
-from .interfaces import Launcher, RunnerChannel, StartedRunner, TaskListener
-from .outcome import Outcome, decode, lost
+from .interfaces import Launcher, RunnerChannel, StartedRunner
+from .outcome import Outcome, decode, termination_error
 from .updates import Update, UpdateLog
-from .wait import ContactLost, enforce_timeout, left, race
+from .wait import ContactLost, enforce_timeout, first_end, read_result_from_log
 
-UNHEARD_SECONDS = 10
-BEFORE = ("Pending", "Starting")  # phases of a pod whose cell has not begun
-FETCHING = "Fetching"
+log = logging.getLogger(__name__)
+NO_REACTION_SECONDS = 10  # after an interrupt, until the user is told how to delete the pod
+NOT_STARTED = ("Pending", "Starting")  # phases of a pod whose cell has not started
+FETCHING = Phase("Fetching")
 
 
 class TaskFollower:
-    """Follows one task in the background loop, from when it is made.
+    """Follows one task in the background loop, from its creation on. It is the task's listener.
 
     Args:
-        course: how it gets at its runner.
+        launcher: Starts or finds the runner.
 
     Attributes:
-        name: of the pod.
-        status: Pending, Running, ok, error, ... in the words of Kubernetes and of the runner.
-        phase: what the backend last said; ``phase_since``: when (monotonic).
-        began: when its cell was taken (monotonic).
-        steps: each phase with its sentence, and when it began (monotonic).
-        patience: seconds until a pod that waits is given up.
-        where: pod and container, in words.
-        pod: as it was sent, or found; empty before that.
-        done: has the outcome when it has ended.
+        name: Name of the pod.
+        status: Pending or Running; after the end the status of the outcome.
+        phase: The current phase; it began at ``phase_since`` (monotonic).
+        began: When the task was submitted (monotonic).
+        ended: When it ended (monotonic); None while it runs.
+        phases: All phases so far, each with its start (monotonic).
+        start_time_left: Seconds until a task that has not started fails.
+        where: Pod and container in words.
+        manifest: The pod as it was sent or found; None before that.
+        backend: The backend that runs the runner; None before it is started.
+        channel: The channel to the runner; None before it is started.
+        done: Holds the outcome once the task has ended.
     """
 
     def __init__(self, launcher: Launcher) -> None:
         self.launcher = launcher
         self.name = launcher.name
         self.status = "Pending"
-        self.phase = "Pending" if launcher.options.local else CONNECTING
+        self.phase = Phase("Pending") if launcher.options.local else CONNECTING
         self.phase_since = time.monotonic()
         self.began = self.phase_since - launcher.pack_seconds
-        self.steps: list[tuple[str, float]] = [
-            ("Packing", self.began),
-            (self.phase, self.phase_since),
-        ]
+        self.phases = [(Phase("Packing"), self.began), (self.phase, self.phase_since)]
         self.ended: float | None = None
         self.start_time_left = launcher.options.start_timeout
         self.where = ""
         self.url = ""
         self.manifest: PodManifest | None = None
-        self.feed = UpdateLog()
-        self.placement: Backend | None = None
+        self.update_log = UpdateLog()
+        self.backend: Backend | None = None
         self.channel: RunnerChannel | None = None
         self.done: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
         self.cancelled = asyncio.Event()
-        self._early = False  # interrupted before there was a channel
+        self._interrupted_early = False  # before there was a channel
         self.loop: Loop = loop()
         self.loop.start(self._run())
 
     async def interrupt(self) -> None:
-        """Raises KeyboardInterrupt in the cell; ends a task that has not begun, or cannot be told."""
+        """Interrupt the cell. Cancel the task if the cell has not started or cannot be interrupted."""
         resumed = self.launcher.resumed
         if self.channel is None and resumed:
-            self._early = True  # another kernel's cell is not deleted for being slow to find
+            self._interrupted_early = True  # never delete another kernel's cell because it is slow to find
             return
         if self.channel is None or self.channel.one_way or (self.status == "Pending" and not resumed):
             self.cancelled.set()
             return
         await self.channel.interrupt()
-        await asyncio.sleep(UNHEARD_SECONDS)
+        await asyncio.sleep(NO_REACTION_SECONDS)
         if not self.done.done():
-            self._note(f"The cell has not reacted in {UNHEARD_SECONDS} s; interrupt again to delete the pod.")
+            self.on_note(
+                f"The cell has not reacted for {NO_REACTION_SECONDS} s. Interrupt again to delete the pod."
+            )
+
+    # -- what the runner, its backend and its channel report -------------------------------------------
+
+    def on_manifest(self, manifest: PodManifest) -> None:
+        """Receive the pod, before it is created or when it is found."""
+        self.name, self.manifest = manifest.name, manifest
+
+    def on_phase(self, phase: Phase) -> None:
+        """Receive a phase, and ignore one that is older than what the runner has reported."""
+        if self.status == "Running" and phase.name in NOT_STARTED:
+            return  # the API server shows a running container up to a second late
+        if self.phase == FETCHING and phase.name == "Running":
+            return  # the pod runs on, but the cell has ended
+        if phase != self.phase:
+            self.phase, self.phase_since = phase, time.monotonic()
+            self.phases.append((phase, self.phase_since))
+            self.update_log.append(Update("phase", str(phase)))
+
+    def on_note(self, text: str) -> None:
+        """Receive a line for the user."""
+        self.update_log.append(Update("note", text))
+
+    def on_frame(self, frame: protocol.Frame) -> None:
+        """Receive a frame of the runner."""
+        if frame.kind == protocol.STATE:
+            if self.launcher.resumed and frame.meta.get("source"):
+                _cache_source(str(frame.meta["filename"]), str(frame.meta["source"]))
+            self.status = "Running"
+            self.on_phase(phase_of_state(frame.meta))
+        elif frame.kind == protocol.RESULT:
+            self.on_phase(FETCHING)
+            return
+        self.update_log.append(Update("frame", frame=frame))
+
+    # -- the life of the task ----------------------------------------------------------------------
 
     async def _run(self) -> None:
         try:
             outcome = await self._follow()
-        except BaseException as error:  # noqa: BLE001 -- everything ends up at who waits
+        except BaseException as error:  # noqa: BLE001 -- every error is raised where the user waits
+            log.debug("%s: %s", self.name, type(error).__name__)
             status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
             outcome = Outcome(status, error=error)
         self.ended = time.monotonic()
         self.status = outcome.status
+        log.debug("%s has ended: %s", self.name, outcome.status)
         self.done.set_result(outcome)
-        self.feed.put(Update("done"))
+        self.update_log.append(Update("done"))
 
     async def _follow(self) -> Outcome:
-        listener = TaskListener(self._planned, self._on_phase, self._on_frame, self._note)
         while True:
-            begun = await self._begin(listener)
-            self.placement, self.channel = begun.placement, begun.channel
-            self.where, self.url = begun.where, begun.placement.url
-            if self._early:
-                await begun.channel.interrupt()  # sent when it is connected
-            found = await self._race(begun)
-            if isinstance(found, RunnerResult):
-                return await asyncio.to_thread(decode, found, self.where, self.launcher.hint)
-            self._note(found)
+            started = await self._start_runner()
+            self.backend, self.channel = started.backend, started.channel
+            self.where, self.url = started.where, started.backend.url
+            if self._interrupted_early:
+                await started.channel.interrupt()  # sent once the channel is connected
+            result = await self._follow_runner(started)
+            if isinstance(result, RunnerResult):
+                return await asyncio.to_thread(decode, result, self.where, self.launcher.hint_for)
+            log.debug("%s: retry: %s", self.name, result)
+            self.on_note(result)
             self.status = "Pending"
 
-    async def _begin(self, listener: TaskListener) -> StartedRunner:
-        """Starts the runner; cancelled or late meanwhile, it waits for no server or login that hangs."""
-        beginning = asyncio.ensure_future(self.launcher.begin(listener))
-        stopping = asyncio.ensure_future(self.cancelled.wait())
+    async def _start_runner(self) -> StartedRunner:
+        """Start the runner. A cancelled or late task does not wait for a server or login that hangs."""
+        starting = asyncio.ensure_future(self.launcher.start_runner(self))
+        cancelling = asyncio.ensure_future(self.cancelled.wait())
         try:
             await asyncio.wait(
-                {beginning, stopping},
+                {starting, cancelling},
                 timeout=max(0.0, self.start_time_left),
                 return_when=asyncio.FIRST_COMPLETED,
             )
         except asyncio.CancelledError:
-            beginning.cancel()
+            starting.cancel()
             raise
         finally:
-            stopping.cancel()
-        if beginning.done():
-            return beginning.result()
-        self.loop.background(_undo(beginning, self.launcher.resumed))
+            cancelling.cancel()
+        if starting.done():
+            return starting.result()
+        self.loop.background(_discard(starting, self.launcher.resumed))
         if not self.cancelled.is_set():
-            raise self._late()
-        raise KeyboardInterrupt(f"{self.name} was cancelled before its pod was there.")
+            raise self._start_timeout_error()
+        raise KeyboardInterrupt(f"{self.name} was cancelled before its pod was created.")
 
-    async def _race(self, begun: StartedRunner) -> RunnerResult | str:
-        """Returns the verdict, or why there is another try; what was not taken over is deleted."""
-        ours = True
+    async def _follow_runner(self, started: StartedRunner) -> RunnerResult | str:
+        """Return the result, or why the cell is sent again. Delete the pod unless it must be kept."""
+        delete = True
         try:
-            found = await race(begun.placement, begun.channel, self.cancelled, self._deadline())
-            if found is None:
+            end = await first_end(started.backend, started.channel, self.cancelled, self._enforce_deadlines())
+            if end is None:
                 raise KeyboardInterrupt(f"{self.name} was cancelled and its pod deleted.")
-            if isinstance(found, Termination) and found.started:
-                ours = False  # until it is read: the log may hold the only copy
-                found, ours = await self._read(begun, found)
-            again = self.launcher.again(found)
-            if again:
-                return again
-            if isinstance(found, RunnerResult):
-                return found
-            raise lost(self.name, found)
+            if isinstance(end, Termination) and end.started:
+                delete = False  # until the log is read: it may hold the only copy of the result
+                end, delete = await self._read_result(started, end)
+            reason = self.launcher.retry_reason(end)
+            if reason:
+                return reason
+            if isinstance(end, RunnerResult):
+                return end
+            raise termination_error(self.name, end)
         except ClusterError as error:
-            again = self.launcher.again(error) if isinstance(error, NoStream) else ""
-            if again:
-                return again
-            # What has begun may have its result yet; and what another has started is not ours.
-            ours = ours and self.status == "Pending" and not self.launcher.resumed
+            reason = self.launcher.retry_reason(error) if isinstance(error, NoStream) else ""
+            if reason:
+                return reason
+            # A cell that has started may still have its result; another kernel's pod is not ours.
+            delete = delete and self.status == "Pending" and not self.launcher.resumed
             raise
         except (TakenOver, StartError, ContactLost, asyncio.CancelledError) as error:
-            # Somebody else follows it, or will: this kernel ends. And what another has started may
-            # well run, and not be reached.
-            ours = isinstance(error, StartError) and not self.launcher.resumed
+            # Another kernel follows the task, or this kernel ends. Another kernel's pod may also be
+            # running without being reachable from here.
+            delete = isinstance(error, StartError) and not self.launcher.resumed
             raise
         finally:
-            if ours:
-                self.loop.background(begun.placement.delete())
+            if delete:
+                self.loop.background(started.backend.delete())
             else:
-                begun.placement.leave()
+                log.debug("%s: its pod is kept", self.name)
+                started.backend.leave()
 
-    async def _read(
-        self, begun: StartedRunner, ending: Termination
+    async def _read_result(
+        self, started: StartedRunner, termination: Termination
     ) -> tuple[RunnerResult | Termination, bool]:
-        """Returns what the log says of an ended runner, else how that ended; whether it was read.
+        """Return the result in the log of an ended runner, else its termination; and whether it was read.
 
         Raises:
-            ClusterError: it is not reached, and may hold the result.
+            ClusterError: The log cannot be read, and may hold the result.
         """
         try:
-            return await left(begun.placement, begun.channel, self.cancelled) or ending, True
-        except ClusterError:
-            if not ending.lost:
+            found = await read_result_from_log(started.backend, started.channel, self.cancelled)
+        except ClusterError as error:
+            if not termination.lost:
                 raise
-            return ending, False  # the log is as far away as its node
+            log.debug("%s: its log cannot be read: %s", self.name, error)
+            return termination, False  # the log was lost with its node
+        return found or termination, True
 
-    def _planned(self, manifest: PodManifest) -> None:
-        self.name, self.manifest = manifest.name, manifest
-
-    async def _deadline(self) -> None:
-        """Raises when the cell has not begun in time, or has not ended long after its timeout."""
+    async def _enforce_deadlines(self) -> None:
+        """Raise when the cell has not started in time, or has not ended long after its timeout."""
         options = self.launcher.options
         while self.status == "Pending":
             if self.start_time_left <= 0:
-                raise self._late()
+                raise self._start_timeout_error()
             await asyncio.sleep(pause := min(self.start_time_left, 1.0))
-            if not self.phase.startswith("Gated"):  # in a queue the clock stands still
+            if self.phase.name != "Gated":  # time in an admission queue does not count
                 self.start_time_left -= pause
         await enforce_timeout(self.name, options, lambda: bool(self.channel and self.channel.connected))
 
-    def _late(self) -> StartError:
-        seconds, why = self.launcher.options.start_timeout, self.phase.removesuffix(WAITS)
+    def _start_timeout_error(self) -> StartError:
+        seconds = self.launcher.options.start_timeout
         return StartError(
-            f"{self.name} has not started in {seconds:g} s (--start-timeout): {why}",
+            f"{self.name} has not started in {seconds:g} s (--start-timeout): {self.phase.line}",
             "Raise --start-timeout, or see more with kubectl describe pod.",
         )
 
-    def _on_phase(self, phase: str, say: str) -> None:
-        if self.status == "Running" and phase in BEFORE:
-            return  # the runner has spoken; the API may say so a second later
-        if self.phase == FETCHING and phase == "Running":
-            return  # so is the pod, but not the cell
-        text = f"{phase}: {say}" if say else phase
-        if text != self.phase:
-            self.phase, self.phase_since = text, time.monotonic()
-            self.steps.append((text, self.phase_since))
-            self.feed.put(Update("phase", text))
 
-    def _on_frame(self, frame: protocol.Frame) -> None:
-        if frame.kind == protocol.STATE:
-            self.status = "Running"
-            self._on_phase(*step(frame.meta))
-        elif frame.kind == protocol.RESULT:
-            self._on_phase(FETCHING, "")
-            return
-        self.feed.put(Update("frame", frame=frame))
-
-    def _note(self, text: str) -> None:
-        self.feed.put(Update("note", text))
-
-
-async def _undo(beginning: asyncio.Future[StartedRunner], resumed: bool) -> None:
-    """Deletes what was begun for nobody, when it is there; what was there before stays."""
+async def _discard(starting: asyncio.Future[StartedRunner], resumed: bool) -> None:
+    """Delete a runner that nobody waits for any more, once it has started; keep another kernel's."""
     try:
-        begun = await beginning
-    except PodtaskError:
-        return  # it never was
+        started = await starting
+    except PodtaskError as error:
+        log.debug("A runner that is no longer needed did not start: %s", error)
+        return
     if resumed:
-        begun.placement.leave()
+        started.backend.leave()
     else:
-        await begun.placement.delete()
+        await started.backend.delete()
+
+
+def _cache_source(filename: str, source: str) -> None:
+    """Keep a cell's lines for tracebacks, unless this kernel has a cell with that file name."""
+    if not linecache.getlines(filename):
+        lines = source.splitlines(keepends=True)
+        linecache.cache[filename] = (len(source), None, lines, filename)

@@ -2,94 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..backends.base import Backend, Termination
+from ..backends.base import Backend, RunnerListener, Termination
 from ..channel.job import RunnerResult
 from ..config.options import RunOptions
 from ..errors import NoStream
 from ..manifest.pod_manifest import PodManifest
-from ..runner import protocol
 
 
-@dataclass(frozen=True)
-class TaskListener:
-    """What is told of a course.
+class TaskListener(RunnerListener, Protocol):
+    """Receives what happens to one task, in the event loop."""
 
-    Args:
-        planned: called with the task's pod.
-        on_phase: called with a phase and a sentence.
-        on_frame: called with each spooled frame, once, in order; see :class:`Channel`.
-        note: called with a line for the user.
-    """
-
-    planned: Callable[[PodManifest], None]
-    on_phase: Callable[[str, str], None]
-    on_frame: Callable[[protocol.Frame], None]
-    note: Callable[[str], None]
+    def on_manifest(self, manifest: PodManifest) -> None:
+        """Receive the pod, before it is created or when it is found."""
 
 
 @dataclass(frozen=True)
 class StartedRunner:
-    """A runner that is followed.
+    """A runner that has been started or found.
 
     Args:
-        placement: where it is.
-        channel: to it, or what is heard of it.
-        where: in words, for the last line of an error.
+        backend: Where it runs.
+        channel: Its channel.
+        where: Pod and container in words, for the last line of an error.
     """
 
-    placement: Backend
+    backend: Backend
     channel: RunnerChannel
     where: str
 
 
 class Launcher(Protocol):
-    """The way of one task, from the start of its runner or from where that is."""
+    """Gets one task its runner: starts a new one, or finds one that another kernel has started."""
 
     options: RunOptions
     name: str
-    resumed: bool  # its cell may have begun long ago
-    pack_seconds: float  # seconds that the inputs took before it set out
+    resumed: bool  # whether the cell may have started long ago
+    pack_seconds: float  # seconds that packing the inputs took
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
-        """What was sent: name -> (type's name, bytes)."""
+        """The variables that were sent: name -> (name of the type, bytes)."""
 
-    async def begin(self, listener: TaskListener) -> StartedRunner:
-        """Starts, or finds, the runner.
+    async def start_runner(self, listener: TaskListener) -> StartedRunner:
+        """Start or find the runner.
 
         Raises:
-            PodtaskError: it cannot be had; says why.
+            PodtaskError: The runner cannot be started or found.
         """
 
-    def again(self, found: Termination | RunnerResult | NoStream) -> str:
-        """Returns why there is another try, as a line for the user; empty where there is none."""
+    def retry_reason(self, end: Termination | RunnerResult | NoStream) -> str:
+        """Return why the cell is sent again, as a line for the user; empty if it is not."""
 
-    def hint(self, error: BaseException) -> str:
-        """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
+    def hint_for(self, error: BaseException) -> str:
+        """Return a one-line hint for an error of the cell; empty if there is none."""
 
 
 class RunnerChannel(Protocol):
-    """What comes of a runner, by a channel or by its log."""
+    """Receives the frames and the result of a runner, over a connection or from its log."""
 
-    one_way: bool  # nothing can be said to it
+    one_way: bool  # whether nothing can be sent to the runner
     reconnects: int  # -1 before the first connection
 
     @property
     def connected(self) -> bool:
-        """Whether its runner is heard, and has not said that the cell has ended."""
+        """Whether the runner is connected and has not reported the end of the cell."""
 
     async def run(self) -> RunnerResult:
-        """Returns when the verdict and all values are here."""
+        """Receive frames until the result and all values have arrived; return the result."""
 
-    def last(self, log: bytes) -> RunnerResult | None:
-        """Takes what a whole log has, after the runner's end; returns its verdict, None for none."""
+    def read_result(self, log: bytes) -> RunnerResult | None:
+        """Return the result that an ended runner left in its log, None if there is none."""
 
     async def interrupt(self) -> None:
-        """Interrupts the cell."""
+        """Interrupt the cell."""
 
     async def reply(self, answer: dict[str, Any]) -> None:
-        """Answers the cell's question."""
+        """Answer the cell's ``input()``."""

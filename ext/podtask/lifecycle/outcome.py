@@ -147,20 +147,20 @@ def decode(verdict: RunnerResult, where: str, hint: Callable[[BaseException], st
     return outcome
 
 
-def lost(name: str, ending: Termination) -> BaseException:
-    """Returns the error of a task whose runner ended without a verdict."""
-    if ending.code == OLD_PYTHON:
+def termination_error(name: str, termination: Termination) -> BaseException:
+    """Return the error of a task whose runner ended without a result."""
+    if termination.code == OLD_PYTHON:
         return StartError(
             "The image's Python is older than 3.9, which podtask needs.", "Choose another image with --image."
         )
-    if ending.code == OTHER_PYTHON:
+    if termination.code == OTHER_PYTHON:
         return StartError(
             f"The image has not Python {MINOR}, which batch mode needs: the notebook's.",
             f"Choose another with --image: python:{MINOR}-slim, say.",
         )
-    if ending.code == NO_CLIENT:
+    if termination.code == NO_CLIENT:
         return TaskError(f"{name} ended because no notebook was connected.", "Run the cell again.")
-    return (TaskError if ending.started else StartError)(ending.message, ending.hint)
+    return (TaskError if termination.started else StartError)(termination.message, termination.hint)
 
 
 def _mismatch(root: str, version: str) -> list[str]:

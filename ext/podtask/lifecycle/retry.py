@@ -1,7 +1,7 @@
-"""Whether a task is tried once more in another pod, and why. Pure.
+"""Whether a task is retried in another pod, and why. Pure.
 
-By itself only where the cell provably never ran; what has begun is repeated on request alone, as
-nobody else knows whether it may run twice.
+A task is retried by default only if its cell provably never ran. A cell that has started is retried
+only on request, because only its author knows whether it may run twice.
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ from ..manifest.labels import PORT_TAKEN
 PORT_TRIES = 3
 
 
-class Attempts:
-    """What is left of the tries of one task.
+class RetryPolicy:
+    """Decides whether a task is retried, and counts its retries.
 
     Args:
-        options: of the task: how often, and whether a cell that had begun is repeated.
+        options: Options of the task: ``retries`` and ``retry_on``.
     """
 
     def __init__(self, options: RunOptions) -> None:
-        self._ports = PORT_TRIES
-        self._left = options.retries or 0
-        self._begun_too = options.retry_on == "lost"
+        self._port_tries_left = PORT_TRIES
+        self._retries_left = options.retries or 0
+        self._retry_started = options.retry_on == "lost"
 
-    def next(self, found: Termination | RunnerResult) -> str:
-        """Returns why there is another try, as a line for the user; empty where there is none.
+    def retry_reason(self, end: Termination | RunnerResult) -> str:
+        """Return why the task is retried, as a line for the user; empty if it is not.
 
         Raises:
-            StartError: every port that was tried is taken.
+            StartError: Every port that was tried is in use.
         """
-        if isinstance(found, Termination) and found.code == PORT_TAKEN:
-            self._ports -= 1
-            if not self._ports:
+        if isinstance(end, Termination) and end.code == PORT_TAKEN:
+            self._port_tries_left -= 1
+            if not self._port_tries_left:
                 raise StartError(
-                    "Another container of the pod takes every port the runner chooses.",
-                    "Look at what the sidecars listen on.",
+                    "Another container of the pod uses every port that the runner chooses.",
+                    "Check which ports the sidecars listen on.",
                 )
-            return "The runner's port was taken by another container; trying another one."
-        if isinstance(found, Termination):
-            say, lost, begun = found.message, found.lost, found.started
+            return "The runner's port is in use by another container. Trying another port."
+        if isinstance(end, Termination):
+            message, lost, started = end.message, end.lost, end.started
         else:
-            say, _, lost = found.stopped
-            begun = True
-        if not self._left or not lost or (begun and not self._begun_too):
+            message, _, lost = end.stopped
+            started = True
+        if not self._retries_left or not lost or (started and not self._retry_started):
             return ""
-        self._left -= 1
-        return f"{say.rstrip('.')}. Once more in another pod; retries left: {self._left}."
+        self._retries_left -= 1
+        return f"{message.rstrip('.')}. Retrying in another pod; retries left: {self._retries_left}."

@@ -20,7 +20,7 @@ from ..manifest.identity import Identity, new_identity
 from ..manifest.pod_manifest import PodManifest
 from .interfaces import StartedRunner, TaskListener
 from .prepare import PreparedCell
-from .retry import Attempts
+from .retry import RetryPolicy
 
 ONE_WAY = (
     "Neither port-forward nor exec is allowed there: in batch mode the cell travels with another "
@@ -45,7 +45,7 @@ class NewRunner:
         self._identity = new_identity(port, work.options.name or "", work.namespace)
         self.name = self._identity.name
         self.pack_seconds = time.monotonic() - work.began
-        self._attempts = Attempts(work.options)
+        self._retries = RetryPolicy(work.options)
         self._place = (os.environ.get("KUBECONFIG"), work.options.context, work.options.namespace)
 
     @property
@@ -58,22 +58,22 @@ class NewRunner:
         """What was sent: name -> (type's name, bytes)."""
         return self._work.inputs.sizes
 
-    def again(self, found: Termination | RunnerResult | NoStream) -> str:
-        """Returns why there is another try, as a line for the user; empty where there is none."""
-        if isinstance(found, NoStream):
-            why = "" if self._batch else ONE_WAY
+    def retry_reason(self, end: Termination | RunnerResult | NoStream) -> str:
+        """Return why the cell is sent again, as a line for the user; empty if it is not."""
+        if isinstance(end, NoStream):
+            reason = "" if self._batch else ONE_WAY
             _one_way.add(self._place)
         else:
-            why = self._attempts.next(found)
-        if why:
+            reason = self._retries.retry_reason(end)
+        if reason:
             self._rename()
-        return why
+        return reason
 
-    def hint(self, error: BaseException) -> str:
-        """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
+    def hint_for(self, error: BaseException) -> str:
+        """Return a one-line hint for an error of the cell; empty if there is none."""
         return self._work.hint(error)
 
-    async def begin(self, listener: TaskListener) -> StartedRunner:
+    async def start_runner(self, listener: TaskListener) -> StartedRunner:
         """Creates the pod, or starts the process.
 
         Raises:
@@ -81,45 +81,45 @@ class NewRunner:
         """
         options, identity = self.options, self._identity
         if not options.local:
-            listener.on_phase(CONNECTING, "")
+            listener.on_phase(CONNECTING)
             identity = await self._arrive(identity, listener)
         manifest = self._work.manifest.stamped(identity)
 
         def job_for(python: str) -> Job:
-            return self._work.job_for(python, identity.name, manifest.linger_seconds, listener.note)
+            return self._work.job_for(python, identity.name, manifest.linger_seconds, listener.on_note)
 
         if self._batch:
             manifest = self._enclosed(manifest, job_for(platform.python_version()), listener)
-        listener.planned(manifest)
+        listener.on_manifest(manifest)
         for notice in manifest.notices:
-            listener.note(notice)
-        placement: Backend
+            listener.on_note(notice)
+        backend: Backend
         if options.local:
             left_out = ignored(manifest)
             if left_out:
-                listener.note(f"Runs on this machine: {', '.join(left_out)} of the template ignored.")
-            placement = await LocalProcess.start(manifest, listener.on_phase)
+                listener.on_note(f"Runs on this machine: {', '.join(left_out)} of the template ignored.")
+            backend = await LocalProcess.start(manifest, listener)
             where = "a process on this machine"
         else:
             from ..backends.pod import Pod  # only here: a local run needs no client library
 
             where = f"pod {identity.name}, container {manifest.primary}"
             try:
-                placement = pod = await Pod.create(manifest, options, listener.on_phase, listener.note)
+                backend = pod = await Pod.create(manifest, options, listener)
             except NameTaken:
                 self._rename()
-                return await self.begin(listener)
+                return await self.start_runner(listener)
             if self._batch:
-                return StartedRunner(pod, LogChannel(pod, identity.key, listener.on_frame), where)
-        channel = Channel(placement, identity.key, job_for, listener.on_frame)
-        return StartedRunner(placement, channel, where)
+                return StartedRunner(pod, LogChannel(pod, identity.key, listener), where)
+        channel = Channel(backend, identity.key, job_for, listener)
+        return StartedRunner(backend, channel, where)
 
     async def _arrive(self, identity: Identity, listener: TaskListener) -> Identity:
         """Has a look at what is there of this notebook; returns the identity with its owner."""
         from ..cluster.own_pod import notebook_pod
         from ..manage.previous_kernels import look
 
-        await look(self.options, identity.notebook, listener.note)
+        await look(self.options, identity.notebook, listener.on_note)
         # What is detached is to outlive its notebook.
         return (
             identity
@@ -135,7 +135,7 @@ class NewRunner:
                 "Leave that out, or ask for a Role with pods/portforward or pods/exec (get and create).",
             )
         if options.env or options.index_url or options.extra_index_url:
-            listener.note(
+            listener.on_note(
                 "What --env has lies in an annotation in batch mode: who may get the pod can read it."
             )
         return enclosed(manifest, job)

@@ -22,7 +22,7 @@ from ..frontend import stand
 from .follow import TaskFollower
 from .interfaces import Launcher
 from .outcome import Outcome, UndecodedValues
-from .updates import Update, UpdateLog
+from .updates import PhaseSpan, Update, UpdateLog
 
 SHOWN_LINES = 20  # of the output, in the HTML form of a task
 
@@ -83,7 +83,9 @@ class Task(concurrent.futures.Future[Any]):
         refresh = stand(lambda: {"text/plain": repr(self), "text/html": self._repr_html_()})
         if refresh is not None and not self.done():
             call_soon = self._follower.loop.asyncio.call_soon_threadsafe  # a subscriber must not block
-            self.feed.follow(lambda new: call_soon(refresh) if new.kind in ("phase", "done") else None)
+            self.update_log.subscribe(
+                lambda new: call_soon(refresh) if new.kind in ("phase", "done") else None
+            )
 
     # -- what is known ------------------------------------------------------------------------------
 
@@ -105,7 +107,7 @@ class Task(concurrent.futures.Future[Any]):
     @property
     def phase(self) -> str:
         """The current phase, and why the task is in it: ``"Pending: no node has enough memory"``."""
-        return self._follower.phase
+        return str(self._follower.phase)
 
     @property
     def phase_seconds(self) -> float:
@@ -130,13 +132,13 @@ class Task(concurrent.futures.Future[Any]):
     @property
     def channel(self) -> str:
         """How the runner is reached: port-forward, exec, batch or local; empty before the pod exists."""
-        backend = self._follower.placement
+        backend = self._follower.backend
         return backend.way if backend is not None else ""
 
     @property
-    def feed(self) -> UpdateLog:
+    def update_log(self) -> UpdateLog:
         """All updates of the task, for any number of subscribers."""
-        return self._follower.feed
+        return self._follower.update_log
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -158,7 +160,7 @@ class Task(concurrent.futures.Future[Any]):
     def updates(self) -> queue.SimpleQueue[Update]:
         """A queue of all past and future updates; the last one is "done"."""
         updates: queue.SimpleQueue[Update] = queue.SimpleQueue()
-        self.feed.follow(updates.put)
+        self.update_log.subscribe(updates.put)
         return updates
 
     @property
@@ -174,9 +176,17 @@ class Task(concurrent.futures.Future[Any]):
     @property
     def steps(self) -> list[tuple[str, float, float]]:
         """All phases so far: (phase, seconds from the submission to its start, its duration)."""
-        starts = [(text, since - self._follower.began) for text, since in self._follower.steps]
-        ends = [*(since for _, since in starts[1:]), self.seconds]
-        return [(text, since, max(0.0, end - since)) for (text, since), end in zip(starts, ends, strict=True)]
+        return [(str(each.phase), each.start, each.seconds) for each in self.phases]
+
+    @property
+    def phases(self) -> list[PhaseSpan]:
+        """All phases so far, as values; the last one is the current phase."""
+        starts = [(phase, since - self._follower.began) for phase, since in self._follower.phases]
+        ends = [*(start for _, start in starts[1:]), self.seconds]
+        return [
+            PhaseSpan(phase, start, max(0.0, end - start))
+            for (phase, start), end in zip(starts, ends, strict=True)
+        ]
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
@@ -285,25 +295,25 @@ class Task(concurrent.futures.Future[Any]):
     def logs(self, container: str | None = None) -> str:
         """Return the cell's output so far, or the log of a container of the pod."""
         if container is None:
-            return self.feed.text().decode("utf-8", "replace")
-        if self._follower.placement is None:
+            return self.update_log.output().decode("utf-8", "replace")
+        if self._follower.backend is None:
             raise InputError("The pod does not exist yet.", "Try again once it does.")
-        return self._follower.loop.start(self._follower.placement.logs(container)).result()
+        return self._follower.loop.start(self._follower.backend.logs(container)).result()
 
     def why(self) -> str:
         """Return in one line what the pod waits for and what to change, or how the task ended."""
-        if self._follower.placement is None or self._follower.done.done():
+        if self._follower.backend is None or self._follower.done.done():
             return f"{self.status}: {self.error}" if self.error else self.phase
-        return self._follower.loop.start(self._follower.placement.why()).result()
+        return self._follower.loop.start(self._follower.backend.why()).result()
 
     def events(self) -> list[dict[str, Any]]:
         """Return the pod's events as the API server has them, oldest first."""
-        backend = self._follower.placement
+        backend = self._follower.backend
         return self._follower.loop.start(backend.events()).result() if backend else []
 
-    def glimpse(self) -> concurrent.futures.Future[Snapshot] | None:
+    def request_snapshot(self) -> concurrent.futures.Future[Snapshot] | None:
         """Request the events so far and the sidecars' last lines; None before the pod exists."""
-        backend = self._follower.placement
+        backend = self._follower.backend
         return self._follower.loop.start(backend.glimpse()) if backend else None
 
     # -- control ------------------------------------------------------------------------------------
@@ -335,15 +345,15 @@ class Task(concurrent.futures.Future[Any]):
         self._delete_pod()
 
     def _delete_pod(self) -> None:
-        if self._follower.placement is not None:
-            self._follower.loop.start(self._follower.placement.delete()).result()
+        if self._follower.backend is not None:
+            self._follower.loop.start(self._follower.backend.delete()).result()
 
     def reply(self, answer: dict[str, Any]) -> None:
         """Answer the cell's ``input()``: ``{"value": ...}`` or ``{"eof": True}``."""
         if self._follower.channel is not None:
             self._follower.loop.start(self._follower.channel.reply(answer)).result()
 
-    def answer_soon(self, answer: dict[str, Any]) -> None:
+    def reply_nowait(self, answer: dict[str, Any]) -> None:
         """Answer like :meth:`reply`, without waiting until the answer is sent."""
         if self._follower.channel is not None:
             self._follower.loop.start(self._follower.channel.reply(answer))

@@ -1,4 +1,4 @@
-"""What has happened to a task so far, and what happens next, for any number of followers."""
+"""The updates of a task, past and future, for any number of subscribers."""
 
 from __future__ import annotations
 
@@ -6,51 +6,60 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..backends.base import Phase
 from ..runner import protocol
 
 
 class Update(NamedTuple):
-    """Something to show: kind is phase, frame, note or done."""
+    """Something to show; its kind is phase, frame, note or done."""
 
     kind: str
     text: str = ""
     frame: protocol.Frame | None = None
 
 
+class PhaseSpan(NamedTuple):
+    """A phase, when it began (seconds since the submission of the task) and its duration in seconds."""
+
+    phase: Phase
+    start: float
+    seconds: float
+
+
 class UpdateLog:
-    """Keeps what came; of a display that was updated, how it began and the last state alone."""
+    """Keep every update; of an updated display only the first and the latest state."""
 
     def __init__(self) -> None:
         self._kept: list[Update | None] = []
-        self._newest: dict[str, int] = {}  # display id -> place of its last update
-        self._takers: list[Callable[[Update], object]] = []
-        self._in_pieces = False
+        self._latest: dict[str, int] = {}  # display id -> index of its latest update
+        self._subscribers: list[Callable[[Update], object]] = []
+        self._in_parts = False
         self._lock = threading.Lock()
 
-    def put(self, update: Update) -> None:
-        """Keeps an update, and gives it to who follows."""
+    def append(self, update: Update) -> None:
+        """Keep an update, and pass it to every subscriber."""
         with self._lock:
-            self._forget_older(update)
+            self._drop_superseded(update)
             self._kept.append(update)
-            for take in self._takers:
-                take(update)
+            for callback in self._subscribers:
+                callback(update)
 
-    def follow(self, take: Callable[[Update], object]) -> None:
-        """Calls ``take`` with all so far, in order, and from now on; it must not wait."""
+    def subscribe(self, callback: Callable[[Update], object]) -> None:
+        """Call ``callback`` with all updates so far, in order, and with each new one; it must not block."""
         with self._lock:
             for update in self._kept:
                 if update is not None:
-                    take(update)
-            self._takers.append(take)
+                    callback(update)
+            self._subscribers.append(callback)
 
-    def leave(self, take: Callable[[Update], object]) -> None:
-        """Ends that; done already is fine."""
+    def unsubscribe(self, callback: Callable[[Update], object]) -> None:
+        """Stop calling ``callback``; do nothing if it is not subscribed."""
         with self._lock:
-            if take in self._takers:
-                self._takers.remove(take)
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
 
-    def text(self) -> bytes:
-        """Returns the output so far, both streams in their order."""
+    def output(self) -> bytes:
+        """Return the output so far, stdout and stderr in their true order."""
         with self._lock:
             return b"".join(
                 each.frame.data
@@ -58,14 +67,14 @@ class UpdateLog:
                 if each and each.frame and each.frame.kind == protocol.STREAM
             )
 
-    def _forget_older(self, update: Update) -> None:
+    def _drop_superseded(self, update: Update) -> None:
         frame = update.frame
         if frame is None or frame.kind != protocol.DISPLAY:
             return
-        piece, self._in_pieces = self._in_pieces, bool(frame.meta.get("more"))
-        if piece or self._in_pieces or not frame.meta.get("update"):
+        in_parts, self._in_parts = self._in_parts, bool(frame.meta.get("more"))
+        if in_parts or self._in_parts or not frame.meta.get("update"):
             return
-        name = str(frame.meta.get("id"))
-        if name in self._newest:
-            self._kept[self._newest[name]] = None
-        self._newest[name] = len(self._kept)
+        display_id = str(frame.meta.get("id"))
+        if display_id in self._latest:
+            self._kept[self._latest[display_id]] = None
+        self._latest[display_id] = len(self._kept)

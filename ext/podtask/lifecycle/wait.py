@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -15,8 +16,10 @@ from ..errors import ClusterError, TaskTimeout
 from ..event_loop import ignore_result
 from .interfaces import RunnerChannel
 
-AWAY_SECONDS, AGAIN_SECONDS = 60.0, 1.0
-LAST_WORDS_SECONDS = 2.0  # for frames under way when the status says "ended"
+log = logging.getLogger(__name__)
+LOG_SECONDS = 60.0  # in which an API server that restarts is back
+LOG_PAUSE_SECONDS = 1.0
+LAST_FRAMES_SECONDS = 2.0  # for frames that are in transit when the status shows the end
 LATE_SECONDS = 60.0  # grace for the runner, which ends the cell at its --timeout by itself
 # The clock counts in steps: a kernel that was suspended, as a closed laptop is, counts one step only.
 STEP_SECONDS = 1.0
@@ -26,80 +29,83 @@ class ContactLost(TaskTimeout):
     """No contact for so long that the cell must have ended; its result may still be in the pod."""
 
 
-async def race(
-    placement: Backend,
+async def first_end(
+    backend: Backend,
     channel: RunnerChannel,
     cancelled: asyncio.Event,
     deadline: Coroutine[Any, Any, None],
 ) -> RunnerResult | Termination | None:
-    """Returns the verdict, how the runner ended without one, or None: it was cancelled.
+    """Wait for the first of result, termination and cancellation; return it, None for a cancellation.
 
     Args:
-        placement: its status is one loop.
-        channel: the other one.
-        cancelled: set by the user.
-        deadline: raises when the time is over, and ends with nothing else.
+        backend: Reports the termination.
+        channel: Receives the result.
+        cancelled: Is set when the user cancels the task.
+        deadline: Raises when a deadline has passed; never returns before.
 
     Raises:
-        PodtaskError: the deadline's, or the channel's.
+        PodtaskError: A deadline has passed, or the channel has failed.
     """
-    talk = asyncio.ensure_future(channel.run())
-    status = asyncio.ensure_future(placement.ended())
-    stop = asyncio.ensure_future(cancelled.wait())
-    loops = {talk, status, stop, late := asyncio.ensure_future(deadline)}
+    result = asyncio.ensure_future(channel.run())
+    termination = asyncio.ensure_future(backend.ended())
+    cancellation = asyncio.ensure_future(cancelled.wait())
+    waits = {result, termination, cancellation, late := asyncio.ensure_future(deadline)}
     try:
-        await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
-        if status.done() and not talk.done() and channel.reconnects >= 0:
-            # Frames may still be on their way; the verdict is what they say.
-            await asyncio.wait({talk}, timeout=LAST_WORDS_SECONDS)
-        if talk.done() and isinstance(talk.exception(), OSError):
-            # A local runner that nobody answers at has ended, and its status says how.
-            await asyncio.wait(loops - {talk}, return_when=asyncio.FIRST_COMPLETED)
-        elif talk.done():
-            verdict = await _explained(talk.result(), placement)
-            await placement.drain_notes()
-            return verdict
-        if stop.done():
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if termination.done() and not result.done() and channel.reconnects >= 0:
+            # Frames may still be in transit, and the result is among them.
+            await asyncio.wait({result}, timeout=LAST_FRAMES_SECONDS)
+        if result.done() and isinstance(result.exception(), OSError):
+            # A local runner that nothing listens for has ended; its status says how.
+            await asyncio.wait(waits - {result}, return_when=asyncio.FIRST_COMPLETED)
+        elif result.done():
+            found = await _with_stop_reason(result.result(), backend)
+            await backend.drain_notes()
+            return found
+        if cancellation.done():
             return None
-        if status.done():
-            return status.result()
+        if termination.done():
+            return termination.result()
         late.result()
         raise AssertionError("a deadline ends with an error")
     finally:
-        for each in loops:
+        for each in waits:
             each.cancel()
             ignore_result(each)  # the first to end has decided
 
 
-async def left(placement: Backend, channel: RunnerChannel, cancelled: asyncio.Event) -> RunnerResult | None:
-    """Returns the verdict that a runner has left in its log, as nobody came for it in time.
+async def read_result_from_log(
+    backend: Backend, channel: RunnerChannel, cancelled: asyncio.Event
+) -> RunnerResult | None:
+    """Return the result that an ended runner left in its log, None if there is none.
 
     Args:
-        placement: of the runner.
-        channel: what was heard of it so far.
-        cancelled: set by the user.
+        backend: Backend of the runner.
+        channel: Channel that has received the earlier frames.
+        cancelled: Is set when the user cancels the task.
 
     Raises:
-        ClusterError: the log is not reached, for as long as an API server takes to restart.
+        ClusterError: The log could not be read for as long as an API server takes to restart.
     """
-    end = time.monotonic() + AWAY_SECONDS
+    end = time.monotonic() + LOG_SECONDS
     while True:
         try:
-            verdict = channel.last(await placement.whole_log())
-        except ClusterError:
+            result = channel.read_result(await backend.whole_log())
+        except ClusterError as error:
             if cancelled.is_set() or time.monotonic() > end:
                 raise
+            log.debug("%s: reading the log failed, retrying: %s", backend.name, error)
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(cancelled.wait(), AGAIN_SECONDS)
+                await asyncio.wait_for(cancelled.wait(), LOG_PAUSE_SECONDS)
         else:
-            return verdict and await _explained(verdict, placement)
+            return result and await _with_stop_reason(result, backend)
 
 
-async def _explained(verdict: RunnerResult, placement: Backend) -> RunnerResult:
-    """Adds who has stopped the pod."""
-    if verdict.end["status"] == "terminated":
-        verdict.stopped = await placement.stopped()
-    return verdict
+async def _with_stop_reason(result: RunnerResult, backend: Backend) -> RunnerResult:
+    """Add to the result of a terminated runner why its pod was terminated."""
+    if result.end["status"] == "terminated":
+        result.stopped = await backend.stopped()
+    return result
 
 
 async def enforce_timeout(

@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import pytest
-from podtask.backends.base import Snapshot
-from podtask.display.details import amounts, merged, pod_text, unfolded, words
+from podtask.backends.base import Phase, Snapshot
+from podtask.display.details import amounts, merge_phases, pod_text, summary_line, unfolded
+from podtask.lifecycle.updates import PhaseSpan
 
-STEPS = [
-    ("Pending", 0.0, 0.01),
-    ("Creating: in kind/default", 0.01, 0.09),
-    ("Pending: no node has a GPU", 0.1, 4.0),
-    ("Pending: pulling <image>", 4.1, 1.0),
-    ("Running", 5.1, 2.0),
+SPANS = [
+    PhaseSpan(Phase("Pending"), 0.0, 0.01),
+    PhaseSpan(Phase("Creating", "in kind/default"), 0.01, 0.09),
+    PhaseSpan(Phase("Pending", "no node has a GPU", waiting=True), 0.1, 4.0),
+    PhaseSpan(Phase("Pending", "pulling <image>"), 4.1, 1.0),
+    PhaseSpan(Phase("Running"), 5.1, 2.0),
 ]
 
 
 def test_phase_said_in_several_ways_is_one() -> None:
-    """A phase has one bar, with what was said of it last; what took no time is left out."""
-    steps = list(merged(STEPS))
-    assert [(phase, round(seconds, 2)) for phase, _, _, seconds in steps] == [
+    """Each phase has one bar with its latest text; phases that took no time are left out of the line."""
+    spans = list(merge_phases(SPANS))
+    assert [(phase.name, round(seconds, 2)) for phase, _, seconds in spans] == [
         ("Pending", 0.01),
         ("Creating", 0.09),
         ("Pending", 5.0),
         ("Running", 2.0),
     ]
-    assert words(steps, done=True) == "Creating 0.1 s · Pending 5.0 s · Running 2.0 s"
-    assert words(steps, done=False) == "Creating 0.1 s · Pending 5.0 s · Running …"
+    assert summary_line(spans, done=True) == "Creating 0.1 s · Pending 5.0 s · Running 2.0 s"
+    assert summary_line(spans, done=False) == "Creating 0.1 s · Pending 5.0 s · Running …"
 
 
 def test_html_is_escaped_and_names_the_slowest() -> None:
     """What the cluster and sidecars say is text; the longest phase stands out."""
     shown = unfolded(
         "podtask-1",
-        list(merged(STEPS)),
+        list(merge_phases(SPANS)),
         True,
         Snapshot(("Failed: <b>",), (("side", "a < b"),)),
         "spec: <x>",

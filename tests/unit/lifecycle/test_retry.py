@@ -1,4 +1,4 @@
-"""Another try: only where the cell never ran, unless a repetition is asked for."""
+"""A task is retried only if its cell never ran, unless the user asks for more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from podtask.backends.base import Termination
 from podtask.channel.job import RunnerResult
 from podtask.config.options import RunOptions
 from podtask.errors import StartError
-from podtask.lifecycle.retry import PORT_TRIES, Attempts
+from podtask.lifecycle.retry import PORT_TRIES, RetryPolicy
 from podtask.manifest.labels import PORT_TAKEN
 
 REJECTED = Termination("x cannot start: no room.", started=False, lost=True)
@@ -20,7 +20,7 @@ DONE = RunnerResult({"status": "ok"}, [])
 
 @pytest.mark.feature("S09")
 @pytest.mark.parametrize(
-    ("options", "found", "repeated"),
+    ("options", "end", "retried"),
     [
         ({}, REJECTED, False),
         ({"retries": 1}, REJECTED, True),
@@ -36,20 +36,20 @@ DONE = RunnerResult({"status": "ok"}, [])
     ],
 )
 def test_what_is_tried_again(
-    options: dict[str, object], found: Termination | RunnerResult, repeated: bool
+    options: dict[str, object], end: Termination | RunnerResult, retried: bool
 ) -> None:
-    """A lost place, before the cell began or on request; never a fault, a deletion or a result."""
-    assert bool(Attempts(RunOptions.of(**options)).next(found)) is repeated
+    """A pod lost before the cell started is retried; a started cell on request; never a fault, a deletion or a result."""
+    assert bool(RetryPolicy(RunOptions.of(**options)).retry_reason(end)) is retried
 
 
 @pytest.mark.feature("S09")
 def test_tries_come_to_an_end() -> None:
-    """So many as were asked for, each told; ports have a number of their own."""
-    attempts = Attempts(RunOptions.of(retries=2))
-    assert attempts.next(REJECTED).endswith("no room. Once more in another pod; retries left: 1.")
-    assert "retries left: 0" in attempts.next(REJECTED)
-    assert attempts.next(REJECTED) == ""
+    """The number of retries is limited and told each time; ports have a limit of their own."""
+    policy = RetryPolicy(RunOptions.of(retries=2))
+    assert policy.retry_reason(REJECTED).endswith("no room. Retrying in another pod; retries left: 1.")
+    assert "retries left: 0" in policy.retry_reason(REJECTED)
+    assert policy.retry_reason(REJECTED) == ""
     for _ in range(PORT_TRIES - 1):
-        assert "another one" in attempts.next(Termination("", code=PORT_TAKEN))
-    with pytest.raises(StartError, match="takes every port"):
-        attempts.next(Termination("", code=PORT_TAKEN))
+        assert "Trying another port" in policy.retry_reason(Termination("", code=PORT_TAKEN))
+    with pytest.raises(StartError, match="uses every port"):
+        policy.retry_reason(Termination("", code=PORT_TAKEN))

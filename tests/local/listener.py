@@ -1,0 +1,29 @@
+"""A listener for tests that run a backend or a channel without a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from podtask.backends.base import Phase
+from podtask.runner import protocol
+
+
+class Listener:
+    """Passes each frame to a function, and ignores phases and notes.
+
+    Args:
+        receive_frame: Called with each frame; by default frames are ignored, too.
+    """
+
+    def __init__(self, receive_frame: Callable[[protocol.Frame], object] = lambda frame: None) -> None:
+        self._receive_frame = receive_frame
+
+    def on_phase(self, phase: Phase) -> None:
+        """Ignore a phase."""
+
+    def on_note(self, text: str) -> None:
+        """Ignore a note."""
+
+    def on_frame(self, frame: protocol.Frame) -> None:
+        """Pass a frame on."""
+        self._receive_frame(frame)
