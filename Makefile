@@ -7,8 +7,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 STAMP_ALL := $(VENV)/.installed-all
 
+# One worker has the tests that use the cluster; the others share the rest.
+WORKERS ?= 2
+PARALLEL := --numprocesses $(WORKERS)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-fast lint docs fuzz differential soak bench pictures cluster-up cluster-down cluster-env system
+.PHONY: help demo lab test test-fast matrix lint docs fuzz differential soak bench pictures cluster-up cluster-down cluster-env system
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,11 +23,14 @@ demo: $(STAMP) ## run the quickstart notebook on this machine, no cluster needed
 lab: $(VENV)/.installed-lab ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
-test: system lint ## run all tests, on a real Kubernetes where one can be had
-	@$(BIN)/python -m pytest $(TESTS)
+test: system lint ## run all tests, on a real Kubernetes where one can be had (WORKERS=0: one by one)
+	@$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
 test-fast: lint ## check style and run the unit tests: under a minute, no cluster
-	@$(BIN)/python -m pytest -q tests/unit
+	@$(BIN)/python -m pytest -q $(PARALLEL) tests/unit
+
+matrix: system $(STAMP_ALL) ## run the tests that `make test` leaves out: other versions, other images
+	@$(BIN)/python -m pytest --matrix $(TESTS)
 
 lint: $(STAMP_ALL) ## check style, types, imports and names
 	@$(BIN)/ruff check --quiet .

@@ -1,4 +1,4 @@
-"""What all tests share: the shell, the kernel, and the tables of features and faults."""
+"""What all tests share: fixtures, the selection of tests, and the tables printed at the end of a run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ import pytest
 import yaml
 
 from tests.listening import Ear, Listen
+from tests.minutes import TABLE, TestMinutes
 from tests.notebook import Kernel, Shell
-from tests.rows import Rows
+from tests.requirement_table import RequirementTable, target_of
 from tests.unit.packing import FILE
 
 pytest_plugins = ["tests.cluster.fixtures"]
-TABLES: pytest.StashKey[list[Rows]] = pytest.StashKey()
+TABLES: pytest.StashKey[list[RequirementTable]] = pytest.StashKey()
+MINUTES: pytest.StashKey[TestMinutes] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,29 +32,80 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             action="store_true",
             help=f"print which rows of the table of {option} have a passing test",
         )
+    parser.addoption(
+        "--matrix",
+        action="store_true",
+        help="run the tests of the matrix over versions and images, which are left out otherwise",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[TABLES] = [Rows("feature", "features"), Rows("fault", "faults")]
+    config.stash[TABLES] = [RequirementTable("feature", "features"), RequirementTable("fault", "faults")]
+    config.stash[MINUTES] = TestMinutes(TABLE.read_text())
+    config.pluginmanager.register(Results(config))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the matrix, or with ``--matrix`` all other tests."""
+    wanted = config.getoption("--matrix")
+    left_out = {item for item in items if (item.get_closest_marker("matrix") is not None) != wanted}
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Run the tests that use the cluster in one worker, whatever ``--dist`` says."""
+    from tests.scheduling import Scheduler  # needs pytest-xdist, which a run in one process does not
+
+    return Scheduler(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse a mark of no row before the tests take their time."""
+    """Refuse a mark that names no row, and a test in the wrong group, before the first test runs."""
+    if session.config.pluginmanager.has_plugin("xdist"):
+        from tests.scheduling import check_groups  # needs pytest-xdist
+
+        check_groups(session.items)
     for table in session.config.stash[TABLES]:
         for item in session.items:
-            table.named(item)
+            table.rows_of(item)
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Write the rows of a test into its report, which a worker sends to the process that prints them."""
     outcome: Any = yield
     report = outcome.get_result()
-    if report.failed or (report.when == "call" and report.passed):
-        for table in item.config.stash[TABLES]:
-            table.add(item, report.passed)
+    for table in item.config.stash[TABLES]:
+        if rows := table.rows_of(item):
+            report.user_properties.append((table.marker, [target_of(item), *rows]))
+
+
+class Results:
+    """A plugin that gathers the results of a run, also those that workers send."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._tables = config.stash[TABLES]
+        self._minutes = config.stash[MINUTES]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Record a report's time and the rows that it shows."""
+        self._minutes.add(report.nodeid, report.duration)
+        if report.failed or (report.when == "call" and report.passed):
+            properties: dict[str, Any] = dict(report.user_properties)
+            for table in self._tables:
+                if table.marker in properties:
+                    target, *rows = properties[table.marker]
+                    table.add_result(rows, target, report.passed)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if lines := list(config.stash[MINUTES].lines()):
+        terminalreporter.section("minutes (tests/minutes.txt)")
+        for line in lines:
+            terminalreporter.write_line(line)
     for table in config.stash[TABLES]:
         if config.getoption(f"--{table.option}"):
             terminalreporter.section(table.option)

@@ -62,17 +62,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the cluster before the first test: on an empty machine no test's time is enough."""
-    config = session.config
-    wanted = any("cluster" in getattr(item, "fixturenames", ()) for item in session.items)
-    if config.option.collectonly or not wanted or provider.unavailable():
-        return
-    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        config.stash[STARTED] = _start()
-
-
 STARTED: pytest.StashKey[Cluster | ClusterError] = pytest.StashKey()
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Start the cluster before the first test that uses it: building it takes longer than any test may."""
+    config = item.config
+    wanted = "cluster" in getattr(item, "fixturenames", ())
+    if wanted and STARTED not in config.stash and not provider.unavailable():
+        with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            config.stash[STARTED] = _start()
+    yield
 
 
 def _start() -> Cluster | ClusterError:

@@ -140,11 +140,11 @@ RECIPES = (
 )
 
 
-def obtain_all() -> Iterator[tuple[Recipe, Path]]:
-    """Yield each image's tar as soon as it is there, building what is missing."""
+def obtain_all(recipes: Sequence[Recipe] = RECIPES) -> Iterator[tuple[Recipe, Path]]:
+    """Yield the tar of each image as soon as it is there; build those that the cache lacks."""
     # More than two at a time only fight for the disk and the mirror.
     with ThreadPoolExecutor(2) as pool:
-        waiting = {pool.submit(_obtain, recipe): recipe for recipe in RECIPES}
+        waiting = {pool.submit(_obtain, recipe): recipe for recipe in recipes}
         for done in as_completed(waiting):
             yield waiting[done], done.result()
 

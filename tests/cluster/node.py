@@ -40,16 +40,20 @@ class Node:
         """The API server's port on loopback."""
         return self._facts().ports.api
 
-    def up(self) -> None:
-        """Start the node with all images, unless it is up and healthy already."""
+    def up(self, recipes: Sequence[images.Recipe] = images.RECIPES) -> None:
+        """Start the node unless it is up and healthy already.
+
+        Args:
+            recipes: The images to import; by default all.
+        """
         with cache.locked(self.layout.lock):
             if self._recovers():
-                self._import_images()
+                self._import_images(recipes)
                 return
             self._prepare()
-            # Beside each other: images take longer than all the rest.
+            # Side by side: images take longer than all the rest.
             with ThreadPoolExecutor(1) as pool:
-                importing = pool.submit(self._import_images)
+                importing = pool.submit(self._import_images, recipes)
                 self._start()
                 importing.result()
 
@@ -150,21 +154,20 @@ class Node:
         self._wait(api.node_ready, "a ready node")
         tell("the node is ready")
 
-    def _import_images(self) -> None:
+    def _import_images(self, recipes: Sequence[images.Recipe]) -> None:
         known = self._facts()
-        wanted = tuple(recipe.file for recipe in images.RECIPES)
-        if set(wanted) <= set(known.images):
+        missing = [recipe for recipe in recipes if recipe.file not in known.images]
+        if not missing:
             return
         # Not more at once: on two cores they would only slow each other.
         with ThreadPoolExecutor(2) as pool:
             pending = [
-                pool.submit(self._import_image, recipe, path)
-                for recipe, path in images.obtain_all()
-                if recipe.file not in known.images
+                pool.submit(self._import_image, recipe, path) for recipe, path in images.obtain_all(missing)
             ]
             for done in pending:
                 done.result()
-        replace(known, images=wanted).write(self.layout.facts)
+        have = (*known.images, *(recipe.file for recipe in missing))
+        replace(known, images=have).write(self.layout.facts)
 
     def _import_image(self, recipe: images.Recipe, path: Path) -> None:
         command: list[str | Path] = ["ctr", "--address", self.layout.cri_socket]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cluster import cgroups, leftovers, processes
+from tests.cluster import cgroups, images, leftovers, processes
 from tests.cluster.errors import wait_until
 from tests.cluster.handle import Cluster
 from tests.cluster.layout import NODE_BRIDGE
@@ -17,13 +17,24 @@ from tests.cluster.mounts import unmount_below
 from tests.cluster.node import Node
 
 pytestmark = [pytest.mark.cluster, pytest.mark.first]
+# The images that these tests run; the rest would be imported again at each start.
+FEW_IMAGES = [
+    recipe
+    for recipe in images.RECIPES
+    if recipe.kind in ("pause", "busybox") or "3.11-slim" in recipe.names[0]
+]
+
+
+@pytest.fixture(scope="module")
+def restored(cluster: Cluster) -> Iterator[None]:
+    """Import all images again after the last test."""
+    yield
+    cluster.node.up()
 
 
 @pytest.fixture
-def node(cluster: Cluster) -> Node:
+def node(cluster: Cluster, restored: None) -> Node:
     """The node built here, with a pod that runs."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        pytest.skip("restarts the node below the tests of other workers")
     node = cluster.node
     cluster.kubectl("run", "runs", "--image=nopython:1", "--restart=Never", "--", "sleep", "600")
     cluster.kubectl("wait", "pod/runs", "--for=condition=Ready", "--timeout=60s")
@@ -54,7 +65,7 @@ def test_every_process_killed(cluster: Cluster, node: Node) -> None:
     assert all(process.state() for process in survivors)
     assert not node.healthy()
 
-    node.up()
+    node.up(FEW_IMAGES)
 
     assert not any(process.state() for process in survivors)
     _assert_works(cluster)
@@ -76,7 +87,7 @@ def test_power_cut(cluster: Cluster, node: Node) -> None:
         stat = Path(f"/proc/{bystander.pid}/stat").read_text()
         layout.record("etcd").write_text(f"{stat}00000000-0000-0000-0000-000000000000\n")
 
-        node.up()
+        node.up(FEW_IMAGES)
 
         assert bystander.poll() is None
         bystander.kill()
@@ -92,5 +103,5 @@ def test_down_leaves_nothing(cluster: Cluster, node: Node) -> None:
     assert not any(process.state() for process in everything)
     assert not leftovers.exist(node.layout)
     assert list(node.layout.home.iterdir()) == [node.layout.lock]
-    node.up()
+    node.up(FEW_IMAGES)
     _assert_works(cluster)

@@ -27,12 +27,9 @@ def chosen(request: pytest.FixtureRequest, test: str, **wanted: Any) -> list[Cas
 
 
 @pytest.fixture(scope="session")
-def plain_kernel(request: pytest.FixtureRequest) -> Iterator[Way]:
-    """The reference: the cells in a kernel that does not use podtask."""
+def plain_kernel() -> Iterator[Way]:
+    """The reference: cells in a kernel that does not use podtask. Whoever compares with it queues its cells."""
     made = Way("# here the magic's line would stand", 1, dict(os.environ))
-    names = ("test_local", "test_pod")
-    cases = {case.id: case for name in names for case in chosen(request, name)}
-    made.start(list(cases.values()))
     yield made
     made.close()
 
@@ -41,14 +38,19 @@ def plain_kernel(request: pytest.FixtureRequest) -> Iterator[Way]:
 def local(request: pytest.FixtureRequest, plain_kernel: Way) -> Iterator[Way]:
     """The cells in processes on this machine."""
     made = Way("%%podtask --local {out}", 2, dict(os.environ))
-    made.start(chosen(request, "test_local"))
+    cases = chosen(request, "test_local")
+    plain_kernel.start(cases)
+    made.start(cases)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="session")
 def in_pods(
-    request: pytest.FixtureRequest, cluster: Any, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    cluster: Any,
+    plain_kernel: Way,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[str], Way]]:
     """The cells in pods of an image, in a namespace for all of them; one image at a time."""
     name = f"podtask-test-{uuid.uuid4().hex[:10]}"
@@ -64,7 +66,9 @@ def in_pods(
             for before in ways.values():
                 before.close()
             made = Way(f"%%podtask --image {image} {{out}}", 3, {**env, "KUBECONFIG": str(config)})
-            made.start(chosen(request, "test_pod", image=image))
+            cases = chosen(request, "test_pod", image=image)
+            plain_kernel.start(cases)
+            made.start(cases)
             ways[image] = made
         return ways[image]
 

@@ -23,12 +23,12 @@ TEXTS = (
     (r"\(\d+\.py, line", "(<cell>, line", "the same, in a SyntaxError"),
     (r"Cell In\[\d+\]", "Cell In[]", "kernels have run unlike numbers of cells"),
     (
-        r"[^\n]*: UserWarning: This figure was saved with matplotlib[^\n]*\n[^\n]*\n",
+        r"(?m)^[^\n]*: UserWarning: This figure was saved with matplotlib[^\n]*\n[^\n]*\n",
         "",
         "matplotlib says that the image has another version of it",
     ),
     (
-        r"[^\n]*: UserWarning: To exit: use 'exit'[^\n]*\n[^\n]*stacklevel=1\)\n",
+        r"(?m)^[^\n]*: UserWarning: To exit: use 'exit'[^\n]*\n[^\n]*stacklevel=1\)\n",
         "",
         "IPython says this once a kernel",
     ),

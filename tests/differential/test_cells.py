@@ -78,8 +78,11 @@ def test_local(case: Case, plain_kernel: Way, local: Way) -> None:
     check(case, plain_kernel.seen(case), local.seen(case))
 
 
+MATRIX = pytest.mark.matrix
 WHOLE = os.environ.get("PODTASK_DIFFERENTIAL")  # `make differential`: of the images with this name
 SHARE = 16  # else one cell in so many for each image, others in each
+# The notebook's own Python, and another one; the rest is for `make matrix`.
+IMAGES_IN_EVERY_RUN = ("python:3.11-slim", "science:3.11", "python:3.9-slim")
 
 
 def in_pod(image: str) -> list[Any]:
@@ -100,7 +103,12 @@ def in_pod(image: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("image", "case"),
     [
-        pytest.param(image, *param.values, marks=param.marks, id=f"{image}-{param.id}")
+        pytest.param(
+            image,
+            *param.values,
+            marks=[*param.marks, *([] if WHOLE is not None or image in IMAGES_IN_EVERY_RUN else [MATRIX])],
+            id=f"{image}-{param.id}",
+        )
         for image in IMAGES
         for param in in_pod(image)
     ],

@@ -62,8 +62,10 @@ class Way:
         self._done: dict[str, Seen | AssertionError] = {}
 
     def start(self, cases: list[Case]) -> None:
-        """Puts cells in the queue."""
-        self._waiting.extend(cases)
+        """Queue the cells that are neither queued nor done."""
+        known = {*self._done, *(case.id for case in self._waiting)}
+        known |= {bench.case.id for bench in self._benches if bench.case}
+        self._waiting.extend(case for case in cases if case.id not in known)
 
     def seen(self, case: Case) -> Seen:
         """Returns what a cell gave, when it has run.

@@ -8,10 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cluster import cache
 
 # The oldest supported, the last of the old generator, the one with a token again, the strict one.
 VERSIONS = ("31.0.0", "35.0.0", "36.0.3", "37.0.2")
+# The other tests use the newest; the oldest is in every run, those between are for `make matrix`.
+EACH_VERSION = [
+    pytest.param(version, marks=[] if version == VERSIONS[0] else [pytest.mark.matrix])
+    for version in VERSIONS
+]
 ROOT = Path(__file__).parent.parent.parent
 
 

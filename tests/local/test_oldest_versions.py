@@ -1,4 +1,7 @@
-"""The oldest versions that pyproject.toml states, of every dependency: these tests pass with them."""
+"""The tests pass with the oldest version of each dependency that pyproject.toml allows.
+
+Every run tries the unit tests; `make matrix` tries all tests that need no cluster.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,23 +19,24 @@ from tests.cluster import cache
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDERS = ("tests/unit", "tests/local", "tests/widgets", "tests/faults")
-RUNS = 2  # at a time: much of it waits
-# The table of a pod's fields is compared with the newest client; the clients have a matrix of
-# their own; around the texts of errors stands what the newest IPython says; a run in a run is enough.
-APART = (
-    "test_schema.py",
-    "test_template_models.py",
-    "test_credentials.py",
-    "test_error_texts.py",
-    Path(__file__).name,
+RUNS = 2  # at a time: these tests wait much
+EXCLUDED = (
+    "test_schema.py",  # compares the table of a pod's fields with the newest client
+    "test_template_models.py",  # the same
+    "test_credentials.py",  # repeats its tests over client versions itself
+    "test_error_texts.py",  # contains messages of the newest IPython
+    Path(__file__).name,  # would start itself
 )
-# ipywidgets 8.0 makes its comms by a class that newer versions of ipykernel would rather lose.
-THEIRS = "ignore:The `ipykernel.comm.Comm` class has been deprecated:DeprecationWarning"
+# ipywidgets 8.0 uses a class that newer versions of ipykernel deprecate.
+IGNORED_WARNING = "ignore:The `ipykernel.comm.Comm` class has been deprecated:DeprecationWarning"
+NEEDS_WHEELS = pytest.mark.skipif(
+    sys.version_info >= (3, 12), reason="PyYAML 6.0 has no wheel for newer Pythons"
+)
 BOUND = re.compile(r"^([A-Za-z][\w.-]*)>=([\d.]+)(.*)$")
 
 
-def oldest() -> list[str]:
-    """Returns each dependency in its oldest stated version, as pip takes it."""
+def oldest_requirements() -> list[str]:
+    """Return each dependency at its oldest allowed version, as an argument for pip."""
     text = (ROOT / "pyproject.toml").read_text()
     block = text[text.index("\ndependencies = [") : text.index("\n]", text.index("\ndependencies = ["))]
     found = []
@@ -43,46 +48,64 @@ def oldest() -> list[str]:
     return found
 
 
-@pytest.mark.timeout(2400)
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="PyYAML 6.0 has no wheel for newer Pythons")
-def test_oldest_stated_versions_do() -> None:
-    """All tests of package and form, without a cluster, pass with each dependency at its lower bound."""
-    wanted = oldest()
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """The environment of a process that finds the oldest versions before any other."""
+    requirements = oldest_requirements()
 
     def make(work: Path, made: Path) -> None:
         del work
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        # The name makes them installed packages, not the user's own modules.
-        subprocess.run([*command, "--target", made / "site-packages", *wanted], check=True)
+        # podtask takes modules in a folder of this name for installed ones, not for the user's own.
+        subprocess.run([*command, "--target", made / "site-packages", *requirements], check=True)
 
-    folder = cache.obtain(f"oldest-{cache.key(*wanted, sys.version)}", make) / "site-packages"
+    folder = cache.obtain(f"oldest-{cache.key(*requirements, sys.version)}", make) / "site-packages"
     path = [str(folder), str(ROOT / "ext"), str(ROOT / "widgets"), str(ROOT)]
-    # Plugins of pytest that came with newer versions of what is old here cannot be loaded.
-    env = {
+    return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path),
         "PYTHONNOUSERSITE": "1",
+        # Plugins that came with newer versions of these dependencies cannot be loaded.
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", THEIRS]
+
+
+def run_tests(environment: dict[str, str], folders: Iterable[str], runs: int = 1) -> None:
+    """Run the tests in folders, spread over several runs of pytest at the same time; all must pass."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", IGNORED_WARNING]
     command += ["-p", "pytest_timeout", "-p", "_hypothesis_pytestplugin"]
     files = [
         str(path)
-        for top in FOLDERS
-        for path in sorted((ROOT / top).rglob("test_*.py"))
-        if path.name not in APART
+        for folder in folders
+        for path in sorted((ROOT / folder).rglob("test_*.py"))
+        if path.name not in EXCLUDED
     ]
-    runs = [
+    processes = [
         subprocess.Popen(
-            [*command, *files[start::RUNS]],
-            env=env,
+            [*command, *files[start::runs]],
+            env=environment,
             cwd=ROOT,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        for start in range(RUNS)
+        for start in range(runs)
     ]
-    with ThreadPoolExecutor(RUNS) as readers:
-        said = list(readers.map(lambda run: run.communicate()[0], runs))
-    assert [run.returncode for run in runs] == [0] * RUNS, "\n".join(text[-8000:] for text in said)
+    with ThreadPoolExecutor(runs) as readers:
+        outputs = list(readers.map(lambda process: process.communicate()[0], processes))
+    failed = [process.returncode for process in processes] != [0] * runs
+    assert not failed, "\n".join(text[-8000:] for text in outputs)
+
+
+@NEEDS_WHEELS
+def test_unit_tests_pass_with_the_oldest_versions(environment: dict[str, str]) -> None:
+    """The unit tests pass with each dependency at its lower bound."""
+    run_tests(environment, FOLDERS[:1])
+
+
+@NEEDS_WHEELS
+@pytest.mark.matrix
+@pytest.mark.timeout(2400)
+def test_all_tests_pass_with_the_oldest_versions(environment: dict[str, str]) -> None:
+    """All tests of the package and the form that need no cluster pass with each dependency at its lower bound."""
+    run_tests(environment, FOLDERS, RUNS)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from podtask.cluster.credentials import NO_CONTEXT, load
 
-from tests.local.clients import VERSIONS, run_with
+from tests.local.clients import EACH_VERSION, run_with
 
 # A context each: its cluster, its user, and what comes of both.
 HOST = "https://cluster.example:6443"
@@ -83,7 +83,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("files")
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EACH_VERSION)
 def test_each_client_reads_the_same(version: str) -> None:
     """Tokens, a plugin, a proxy and the ways of TLS are the same with every client; the first file wins."""
     assert _loaded(version, list(CONTEXTS)) == [
@@ -110,7 +110,7 @@ def test_kubectl_lines_name_the_context() -> None:
 
 
 @pytest.mark.usefixtures("files")
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EACH_VERSION)
 def test_proxy_of_the_environment(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kubeconfig's proxy stands before the environment's, of which the host's scheme chooses."""
     monkeypatch.setenv("HTTPS_PROXY", "http://secure.example:1")

@@ -107,7 +107,7 @@ class Table:
         {"table": Table(), "x" * 40: [Table(), "y" * 40]},
         [Table(), Table(), "z" * 90],
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,  # the environment differs between processes of pytest
 )
 def test_more_values(value: Any) -> None:
     """Long containers are cut, counters sorted, reprs of several lines indented."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from podtask import PodTemplate
 
-from tests.local.clients import VERSIONS, run_with
+from tests.local.clients import EACH_VERSION, run_with
 from tests.unit import seeds
 
 TEXT = Path(__file__).with_name("documents.md").read_text()
@@ -73,7 +73,7 @@ def test_example_runs_with_its_import_changed(name: str) -> None:
 
 
 @pytest.mark.feature("A18", "B01")
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EACH_VERSION)
 def test_examples_are_the_same_with_each_client(version: str) -> None:
     """Models of every supported client become the same dicts."""
     found, file, dicts = json.loads(run_with(version, WHOLE))
