@@ -154,7 +154,7 @@ def _taken(browser: Any, lab: Lab, dark: bool, folder: Path) -> list[Path]:
     tasks.shows(1, "epoch 3")
     tasks.run(2)
     tasks.page.locator("button[title='Logs train']").click()
-    tasks.page.get_by_role("region", name="Log of primary of train").wait_for()
+    tasks.page.get_by_role("region", name="Log of train, container primary").wait_for()
     made.append(shot(tasks, "tasks"))
     return made
 

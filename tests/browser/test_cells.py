@@ -41,7 +41,7 @@ def test_cell_with_the_forms_template(open_notebook: Callable[..., Any], in_pods
     form.write("Variable 1, name", "GREETING")
     form.write("Variable 1, value", "hello from the form")
     form.click("Use")
-    notebook.page.wait_for_selector("text=Cells of this session run in this template")
+    notebook.page.wait_for_selector("text=All cells of this session use this template now")
     notebook.shot("cells-form-used", form.root)
     notebook.run(2)
     shown = notebook.output(2)

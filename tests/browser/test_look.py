@@ -90,7 +90,7 @@ def test_keyboard_reaches_everything(open_notebook: Callable[..., Any]) -> None:
     form, page = Form(notebook.page), notebook.page
     for title in TITLES:
         form.open(title)
-        form.input("Name of the template").focus()
+        form.input("Template name").focus()
         known = page.evaluate(REACHABLE)
         reached = [page.evaluate(REACHED)]
         while reached[-1] is not None and len(reached) <= len(known):

@@ -37,15 +37,15 @@ def test_names_are_offered_where_a_variable_comes_from(pods: Shell, cluster: Any
     user.click("Add variable")
     user.write("Variable 1, name", "TOKEN")
     value = user.input("Variable 1, value")
-    user.choose("Variable 1, from", "secret")
+    user.choose("Variable 1, from", "Secret")
     assert offered(value, "hugging-face")
-    user.choose("Variable 1, from", "config map")
+    user.choose("Variable 1, from", "ConfigMap")
     assert offered(value, "settings")
     assert "hugging-face" not in value.options
     user.choose("Variable 1, from", "value")
     assert value.options == ()
     user.click("Add source")
     assert offered(user.input("Source 1, name"), "hugging-face")
-    user.choose("Source 1", "config map")
+    user.choose("Source 1", "ConfigMap")
     assert offered(user.input("Source 1, name"), "settings")
     assert "hugging-face" not in user.input("Source 1, name").options

@@ -35,19 +35,19 @@ class Listed:
                 cell.observe(look, "value")
             look()
 
-        for widget in (self.tasks._title, self.tasks._said):
+        for widget in (self.tasks._title, self.tasks._message):
             widget.observe(look, "value")
         self.tasks._rows.observe(follow, "children")
         follow()
         assert come.wait(60), (self.said, self.shown)
 
     def _cells(self) -> list[Any]:
-        return [cell for texts in self.tasks._texts.values() for cell in texts]
+        return [cell for texts in self.tasks._cells_by_pod.values() for cell in texts]
 
     @property
     def said(self) -> str:
         """What stands above the list."""
-        return str(self.tasks._said.value)
+        return str(self.tasks._message.value)
 
     @property
     def shown(self) -> str:
@@ -112,9 +112,9 @@ def test_a_result_that_nobody_took_is_deleted_by_a_second_click(
     shown.until(lambda: "1 task" in shown.shown)
     shown.until(lambda: state in shown.shown)
     shown.click("Delete night")
-    assert "Nobody has taken the result of night" in shown.said
+    assert "The result of night has not been fetched" in shown.said
     shown.click("Delete night")
-    shown.until(lambda: "night is deleted." in shown.said)
+    shown.until(lambda: "night was deleted." in shown.said)
     cluster.kubectl("wait", "--for=delete", f"pod/{name}", "-n", namespace, "--timeout=60s")
     shown.tasks.refresh()
     shown.until(lambda: "No tasks" in shown.shown)
@@ -131,5 +131,5 @@ def test_cancel_a_task_of_another_kernel(
     shown = listed()
     shown.until(lambda: "1 task" in shown.shown)
     shown.click("Cancel long")
-    shown.until(lambda: "long is cancelled." in shown.said)
+    shown.until(lambda: "long was cancelled." in shown.said)
     cluster.kubectl("wait", "--for=delete", f"pod/{name}", "-n", namespace, "--timeout=60s")

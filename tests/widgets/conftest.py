@@ -1,4 +1,4 @@
-"""What tests of the form share."""
+"""Fixtures for tests of the form."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.widgets.user import User
 
 
 @pytest.fixture(autouse=True)
-def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No cluster, no project and no settings of the one who runs the tests."""
+def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run without a cluster, and without the project and settings of whoever runs the tests."""
     monkeypatch.setenv("PODTASK_BACKEND", "local")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)
@@ -20,5 +20,5 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def user() -> User:
-    """A user of a form that begins with nothing."""
+    """A user of an empty form."""
     return User(TemplateBuilder())

@@ -1,4 +1,4 @@
-"""The form is a view over its template: what is set in one is in the other."""
+"""The form and its template show the same: a change of one changes the other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.widgets.user import TITLES, User
 
 @pytest.mark.parametrize("name", ALL)
 def test_looking_at_a_template_changes_nothing(name: str) -> None:
-    """All pages shown, the template is the one given."""
+    """Opening every page leaves the template as it was given."""
     user = User(TemplateBuilder(ALL[name]))
     for title in TITLES:
         user.open(title)
@@ -25,7 +25,7 @@ def test_looking_at_a_template_changes_nothing(name: str) -> None:
 
 @pytest.mark.feature("A08", "A11")
 def test_first_example(user: User) -> None:
-    """Labels, annotations, a variable and a pull secret give the template of their code."""
+    """Labels, annotations, a variable and a pull secret, entered in the form, give the template of the code."""
     user.open("Metadata")
     user.click("Add label")
     user.write("label 1, key", "lKeyA")
@@ -46,7 +46,7 @@ def test_first_example(user: User) -> None:
 
 
 def add_volume(user: User, name: str, driver: str, key: str, value: str) -> None:
-    """Adds a CSI volume."""
+    """Add a CSI volume with an attribute, and a mount."""
     user.open("Volumes")
     user.click("Add volume")
     user.write("Volume 1", name)
@@ -61,7 +61,7 @@ def add_volume(user: User, name: str, driver: str, key: str, value: str) -> None
 
 @pytest.mark.feature("A12")
 def test_volume_example(user: User) -> None:
-    """A CSI volume and its mount, which says that it may be written."""
+    """A CSI volume and its writable mount give the template of the code."""
     add_volume(user, "data-volume", "your-csi-driver", "key", "value")
     user.write("Mount 1, path", "/mnt/data")
     user.choose("Mount 1, access", "read and write")
@@ -71,7 +71,7 @@ def test_volume_example(user: User) -> None:
 
 @pytest.mark.feature("A14")
 def test_bucket_example(user: User) -> None:
-    """A bucket: the volume, and the annotations that its driver needs."""
+    """A bucket's volume, and the annotations that its driver needs, give the template of the code."""
     add_volume(user, "gcs", "gcsfuse.csi.storage.gke.io", "bucketName", "my-bucket")
     user.write("Mount 1, path", "/mnt/gcs")
     user.open("Metadata")
@@ -84,7 +84,7 @@ def test_bucket_example(user: User) -> None:
 
 @pytest.mark.feature("A17")
 def test_sidecar_example(user: User) -> None:
-    """A sidecar with a port."""
+    """A sidecar with a port gives the template of the code."""
     user.open("Sidecars")
     user.click("Add sidecar")
     user.write("Sidecar 1", "metrics-sidecar")
@@ -95,7 +95,7 @@ def test_sidecar_example(user: User) -> None:
 
 
 def test_registry_and_metadata_examples(user: User) -> None:
-    """A pull secret alone; labels and annotations alone."""
+    """A pull secret alone, and labels and annotations alone, give the templates of the code."""
     user.open("Security")
     user.click("Add pull secret")
     user.write("Pull secret 1", "my-registry-secret")
@@ -113,16 +113,16 @@ def test_registry_and_metadata_examples(user: User) -> None:
 
 @pytest.mark.feature("A21", "A22")
 def test_variable_of_a_secret(user: User) -> None:
-    """Where a variable's value comes from may be changed; its name stays."""
+    """The source of a variable's value can be changed; the name of the object is kept as the value."""
     user.open("Environment")
     user.click("Add variable")
     user.write("Variable 1, name", "TOKEN")
     user.write("Variable 1, value", "plain")
-    user.choose("Variable 1, from", "secret")
+    user.choose("Variable 1, from", "Secret")
     user.write("Variable 1, value", "hf")
     user.write("Variable 1, key", "token")
     user.click("Add source")
-    user.choose("Source 1", "config map")
+    user.choose("Source 1", "ConfigMap")
     user.write("Source 1, name", "settings")
     assert user.builder.template.pod_spec["containers"] == [
         {
@@ -136,21 +136,21 @@ def test_variable_of_a_secret(user: User) -> None:
 
 
 def test_template_is_set_and_observed(user: User) -> None:
-    """Code sets the template and the form shows it; code hears of what is typed."""
-    heard: list[Any] = []
-    user.builder.observe(lambda change: heard.append(change["new"]), "template")
+    """The form shows a template that code sets, and code can observe what is typed."""
+    observed: list[Any] = []
+    user.builder.observe(lambda change: observed.append(change["new"]), "template")
     user.builder.template = PodTemplate().with_(pvc("data", "/data"))
     user.open("Volumes")
     assert user.input("Claim").value == "data"
     user.write("Claim", "other")
-    assert heard[-1].pod_spec["volumes"][0]["persistentVolumeClaim"]["claimName"] == "other"
+    assert observed[-1].pod_spec["volumes"][0]["persistentVolumeClaim"]["claimName"] == "other"
     user.builder.template = PodTemplate().with_(pvc("third", "/data"))
     assert user.input("Claim").value == "third"
     assert user.titles["Volumes"] == "Volumes 1"
 
 
-def test_problem_is_shown_at_its_field_and_led_to(user: User) -> None:
-    """A field says what is wrong with it; the head counts, and leads there from another page."""
+def test_problem_is_shown_at_its_field_and_reached_by_a_click(user: User) -> None:
+    """A problem is shown at its field and counted in the header; a click there opens the field's page."""
     user.open("Resources")
     user.write("Memory limit", "16GB")
     assert user.state.startswith("● 1 problem: spec.containers[0].resources.limits.memory")
@@ -162,21 +162,21 @@ def test_problem_is_shown_at_its_field_and_led_to(user: User) -> None:
     assert (user.state, user.notes()) == ("✓ valid", [])
 
 
-def test_unreadable_text_is_a_problem_of_its_field(user: User) -> None:
-    """What cannot be read is said at the field and changes nothing."""
+def test_text_that_cannot_be_parsed_is_a_problem_of_its_field(user: User) -> None:
+    """Text that cannot be parsed is reported at its field and does not change the template."""
     user.open("Scheduling")
-    user.write("Affinity, in YAML", "nodeAffinity: [")
-    assert user.notes()[0].startswith("No YAML")
+    user.write("Affinity (YAML)", "nodeAffinity: [")
+    assert user.notes()[0].startswith("Not valid YAML")
     assert user.state.startswith("● 1 problem")
-    user.write("Affinity, in YAML", "nodeAffinity: {}")
+    user.write("Affinity (YAML)", "nodeAffinity: {}")
     assert user.builder.template.pod_spec["affinity"] == {"nodeAffinity": {}}
 
 
 def test_whole_template_in_yaml(user: User) -> None:
-    """The last page takes any pod; the other pages show it, and what they do not know is kept."""
+    """The YAML page accepts any pod; the other pages show it and keep the fields they do not know."""
     user.open("YAML")
     user.write(
-        "The whole template",
+        "Template (YAML)",
         "kind: Pod\nspec:\n  newField: 1\n  containers:\n  - {name: primary, image: a, newer: [1]}\n",
     )
     user.open("Basics")
@@ -187,14 +187,14 @@ def test_whole_template_in_yaml(user: User) -> None:
         "containers": [{"name": "primary", "image": "b", "newer": [1]}],
     }
     user.open("YAML")
-    assert "newer" in user.input("The whole template").value
-    user.write("The whole template", "- a list")
+    assert "newer" in user.input("Template (YAML)").value
+    user.write("Template (YAML)", "- a list")
     assert "is no pod spec" in user.notes()[0]
     assert user.builder.template.pod_spec["containers"][0]["image"] == "b"
 
 
-def test_removed_entries_leave_nothing(user: User) -> None:
-    """What was added and removed again is not in the template."""
+def test_removed_entries_leave_no_trace(user: User) -> None:
+    """Entries that were added and removed again are not in the template."""
     user.open("Volumes")
     user.click("Add volume")
     user.click("Add mount")
@@ -208,18 +208,18 @@ def test_removed_entries_leave_nothing(user: User) -> None:
     assert user.builder.template.labels == {}
 
 
-def test_name_twice_is_a_problem(user: User) -> None:
-    """Two labels of one name: the second is said to be wrong."""
+def test_duplicate_key_is_a_problem(user: User) -> None:
+    """Of two labels with the same key, the second one is reported."""
     user.builder.template = PodTemplate(labels={"a": "b"})
     user.open("Metadata")
     user.click("Add label")
     user.write("label 2, key", "a")
-    assert user.notes() == ["&#x27;a&#x27; is there twice."]
+    assert user.notes() == ["Duplicate key &#x27;a&#x27;."]
     assert user.state.startswith("● 1 problem")
 
 
 def test_shared_memory_and_gpu(user: User) -> None:
-    """Shared memory is a volume in memory with its mount; a GPU brings what it needs."""
+    """The size of shared memory sets an in-memory volume; the GPU button adds all fields that a GPU needs."""
     user.open("Resources")
     user.write("Size of /dev/shm", "2Gi")
     assert user.builder.template.pod_spec["volumes"] == [
@@ -227,7 +227,7 @@ def test_shared_memory_and_gpu(user: User) -> None:
     ]
     user.write("Size of /dev/shm", "")
     assert "volumes" not in user.builder.template.pod_spec
-    user.click("Add an NVIDIA GPU, with its toleration and shared memory")
+    user.click("Add an NVIDIA GPU with toleration and shared memory")
     spec = user.builder.template.pod_spec
     assert spec["containers"][0]["resources"] == {"limits": {"nvidia.com/gpu": "1"}}
     assert spec["tolerations"][0]["key"] == "nvidia.com/gpu"
@@ -235,15 +235,15 @@ def test_shared_memory_and_gpu(user: User) -> None:
 
 
 @pytest.mark.feature("B03")
-def test_marks_beside_the_form(user: User) -> None:
-    """The YAML says what the rules make of a line."""
+def test_overwritten_fields_are_noted_in_the_yaml(user: User) -> None:
+    """The YAML notes the value that podtask replaces a field by."""
     user.open("Scheduling")
     user.builder.template = PodTemplate({"restartPolicy": "Always"})
     assert "← becomes" in user.html("pt-code")
 
 
 def test_not_a_template() -> None:
-    """What is no template, and a name that nobody has, are refused in words."""
+    """An object that is not a template, and an unknown name, are rejected with a message."""
     with pytest.raises(InputError, match="is no pod template"):
         TemplateBuilder(3)
     with pytest.raises(InputError, match="no pod template 'nobody'"):

@@ -1,4 +1,4 @@
-"""A draft is edited in place and stays the template that it is."""
+"""A draft is edited in place; everything that is not edited stays the same."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import copy
 import pytest
 from podtask import PodTemplate
 from podtask_widgets.draft import Draft
-from podtask_widgets.field_refs import Item, Key, at
-from podtask_widgets.validation import judge
+from podtask_widgets.field_refs import Item, Key, field_ref
+from podtask_widgets.validation import validate
 
 from tests.unit.seeds import ALL
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_untouched_draft_is_its_template(name: str) -> None:
-    """A template goes in and comes out the same, in wire form and in YAML."""
+def test_unchanged_draft_equals_its_template(name: str) -> None:
+    """A draft that is not changed gives the same template, as a dict and as YAML."""
     template = ALL[name]
     draft = Draft(template)
     assert draft.template() == template
@@ -24,28 +24,28 @@ def test_untouched_draft_is_its_template(name: str) -> None:
 
 
 def test_draft_is_a_copy() -> None:
-    """What is changed in a draft leaves the template it began with alone."""
+    """Changes of a draft do not change the template it started with."""
     template = PodTemplate({"containers": [{"name": "primary", "image": "a"}]})
     before = copy.deepcopy(template.to_dict())
-    at(Draft(template).container, "image").set("b")
+    field_ref(Draft(template).container, "image").set("b")
     assert template.to_dict() == before
 
 
-def test_first_field_brings_the_primary_container() -> None:
-    """The API requires containers; labels alone need none."""
+def test_first_field_adds_the_primary_container() -> None:
+    """A pod spec gets its primary container with the first field; labels alone need no container."""
     draft = Draft(PodTemplate())
     Key(draft.metadata, "labels").set({"a": "b"})
-    draft.settle()
+    draft.add_required_fields()
     assert draft.to_dict() == {"metadata": {"labels": {"a": "b"}}, "spec": {}}
     draft.field("priorityClassName").set("low")
-    draft.settle()
-    assert draft.whole["spec"] == {"containers": [{"name": "primary"}], "priorityClassName": "low"}
+    draft.add_required_fields()
+    assert draft.data["spec"] == {"containers": [{"name": "primary"}], "priorityClassName": "low"}
 
 
-def test_cleared_field_leaves_nothing_behind() -> None:
-    """A mapping goes with its last key; what stands beside it stays."""
+def test_cleared_field_removes_empty_mappings() -> None:
+    """A mapping is removed with its last key; other fields are kept."""
     draft = Draft(PodTemplate({"containers": [{"name": "primary", "newField": 1}]}))
-    limit = at(draft.container, "resources", "limits", "memory")
+    limit = field_ref(draft.container, "resources", "limits", "memory")
     limit.set("1Gi")
     assert limit.path == "spec.containers[0].resources.limits.memory"
     assert draft.container.get() == {
@@ -57,18 +57,18 @@ def test_cleared_field_leaves_nothing_behind() -> None:
     assert draft.container.get() == {"name": "primary", "newField": 1}
 
 
-def test_primary_keeps_its_identity_while_its_name_is_typed() -> None:
-    """A name that is for a moment a sidecar's does not turn the sidecar into the primary."""
+def test_primary_container_stays_the_same_while_its_name_is_typed() -> None:
+    """A sidecar does not become the primary container while the typed name equals the sidecar's."""
     sidecar = {"name": "main", "image": "x"}
     draft = Draft(PodTemplate({"containers": [sidecar, {"name": "primary", "image": "y"}]}))
     for name in ("m", "ma", "mai", "main", "main2"):
-        draft.rename(name)
-    assert draft.whole["spec"]["containers"] == [sidecar, {"name": "main2", "image": "y"}]
+        draft.rename_primary(name)
+    assert draft.data["spec"]["containers"] == [sidecar, {"name": "main2", "image": "y"}]
     assert draft.container.path == "spec.containers[1]"
 
 
-def test_item_knows_its_number() -> None:
-    """An item's path follows it when others before it go."""
+def test_path_of_an_item_follows_its_index() -> None:
+    """The path of an item changes when items before it are removed."""
     draft = Draft(PodTemplate({"volumes": [{"name": "a"}, {"name": "b"}]}))
     volumes = draft.field("volumes")
     second = Item(volumes, volumes.get()[1])
@@ -78,22 +78,22 @@ def test_item_knows_its_number() -> None:
 
 
 def test_problems_have_the_paths_of_their_fields() -> None:
-    """Names that are missing, kinds of values and contradictions: all are found, each at its field."""
+    """Missing names, wrong types and contradictions are validation, each with the path of its field."""
     draft = Draft(PodTemplate({"containers": [{"name": "primary"}, {"name": "side"}]}))
-    at(draft.container, "resources", "limits", "memory").set("16GB")
-    found = judge(draft)
-    assert [each.path for each in found.problems] == [
+    field_ref(draft.container, "resources", "limits", "memory").set("16GB")
+    validation = validate(draft)
+    assert [each.path for each in validation.problems] == [
         "spec.containers[0].resources.limits.memory",
         "spec.containers[1].image",
     ]
-    draft.whole["spec"]["containers"][1]["name"] = ""
-    assert [each.path for each in judge(draft).problems] == ["spec.containers[1].name"]
-    assert judge(draft).template is None
+    draft.data["spec"]["containers"][1]["name"] = ""
+    assert [each.path for each in validate(draft).problems] == ["spec.containers[1].name"]
+    assert validate(draft).template is None
 
 
 @pytest.mark.feature("B03")
-def test_marks_stand_where_a_rule_overwrites() -> None:
-    """The line of a field that the rules replace says what becomes of it; others have none."""
+def test_overwritten_lines_have_a_note() -> None:
+    """Lines of fields that podtask overwrites have a note with the new value; other lines have none."""
     draft = Draft(
         PodTemplate(
             {
@@ -102,10 +102,10 @@ def test_marks_stand_where_a_rule_overwrites() -> None:
             }
         )
     )
-    found = judge(draft)
-    lines = found.text.splitlines()
-    assert {lines[number].strip(): mark for number, mark in found.marks.items()} == {
+    validation = validate(draft)
+    lines = validation.text.splitlines()
+    assert {lines[number].strip(): note for number, note in validation.notes.items()} == {
         "restartPolicy: Always": 'becomes "Never"',
         "command:": "replaced by podtask",
     }
-    assert found.problems == ()
+    assert validation.problems == ()

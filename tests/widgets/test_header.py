@@ -1,4 +1,4 @@
-"""What can be done with a template from the head of its form."""
+"""The buttons in the header of the form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.widgets.user import User
 
 @pytest.mark.feature("A44")
 def test_saved_by_name(user: User) -> None:
-    """Save keeps it under its name; one that is there is replaced at the second click only."""
+    """Save stores the template under its name; the second click replaces a template of the same name."""
     user.click("Save")
     assert "name first" in user.html("pt-said")
     user.builder.name = "prod"
@@ -32,8 +32,8 @@ def test_saved_by_name(user: User) -> None:
 
 
 @pytest.mark.feature("A01")
-def test_used_for_the_session(user: User) -> None:
-    """Use makes it the session's template, with what is typed afterwards."""
+def test_use_sets_the_template_of_the_session(user: User) -> None:
+    """Use makes the form's template the one of the session, including later changes."""
     try:
         user.click("Use")
         user.open("Basics")
@@ -45,8 +45,8 @@ def test_used_for_the_session(user: User) -> None:
         resolve.set_session_template(None)
 
 
-def test_problem_stops_saving(user: User) -> None:
-    """What is wrong is neither saved nor used nor sent to be checked."""
+def test_invalid_template_is_not_saved(user: User) -> None:
+    """An invalid template is not saved, used or checked."""
     user.open("Basics")
     user.write("Container name", "")
     for button, word in (("Save", "saved"), ("Use", "used"), ("Check", "checked")):
@@ -55,18 +55,18 @@ def test_problem_stops_saving(user: User) -> None:
     assert user.builder.template.primary_container_name == "primary"
 
 
-def test_check_without_a_cluster_says_so(user: User) -> None:
-    """Where cells run on this machine there is nobody to ask."""
+def test_check_without_a_cluster_shows_a_message(user: User) -> None:
+    """When cells run on this machine, Check shows that there is no API server."""
     user.click("Check")
-    assert "no API server to ask" in user.html("pt-said")
+    assert "no API server to check with" in user.html("pt-said")
 
 
 @pytest.mark.feature("N14")
-def test_copies(user: User) -> None:
-    """The template is offered as YAML, Python, kubectl and Flyte."""
+def test_copy_menu(user: User) -> None:
+    """The Copy menu offers the template as YAML, Python, a kubectl command and a Flyte template."""
     user.builder.template = METRICS
-    shown = user.html("pt-menu")
-    for words in (
+    menu = user.html("pt-menu")
+    for text in (
         ">YAML<",
         ">Python<",
         ">kubectl<",
@@ -75,4 +75,4 @@ def test_copies(user: User) -> None:
         "V1ContainerPort",
         "from flytekit import",
     ):
-        assert words in shown
+        assert text in menu

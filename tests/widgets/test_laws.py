@@ -1,4 +1,4 @@
-"""Nothing is lost on any way through the form: random pods by the API's own table, and the presets."""
+"""No way through the form loses a field: random pods, generated from the API's schema, and the presets."""
 
 from __future__ import annotations
 
@@ -15,28 +15,30 @@ from podtask_widgets import TemplateBuilder
 
 from tests.widgets.user import TITLES, User
 
-WORD = st.from_regex(r"[a-z][a-z0-9]{0,6}", fullmatch=True)
-TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
-QUANTITY = st.sampled_from(["1", "500m", "2Gi"])
-NEWER = st.dictionaries(st.just("aFieldOfTomorrow"), st.lists(TEXT, max_size=2), max_size=1)
+NAMES = st.from_regex(r"[a-z][a-z0-9]{0,6}", fullmatch=True)
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
+QUANTITIES = st.sampled_from(["1", "500m", "2Gi"])
+UNKNOWN_FIELDS = st.dictionaries(st.just("aFieldOfTomorrow"), st.lists(TEXTS, max_size=2), max_size=1)
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
-    "": TEXT,
+    "": TEXTS,
     "int": st.integers(0, 9999),
     "bool": st.booleans(),
-    "quantity": QUANTITY,
-    "map": st.dictionaries(WORD, TEXT, min_size=1, max_size=2),
-    "quantities": st.dictionaries(st.sampled_from(["cpu", "memory", "nvidia.com/gpu"]), QUANTITY, min_size=1),
+    "quantity": QUANTITIES,
+    "map": st.dictionaries(NAMES, TEXTS, min_size=1, max_size=2),
+    "quantities": st.dictionaries(
+        st.sampled_from(["cpu", "memory", "nvidia.com/gpu"]), QUANTITIES, min_size=1
+    ),
 }
-DEPTH, MOST = 4, 5
-NAMED = ("Volume", "EnvVar")  # and containers: without a name it is no template
+MAX_DEPTH, MAX_FIELDS = 4, 5
+NAMED_KINDS = ("Volume", "EnvVar")  # they need a name, as containers do
 
 
 def values(kind: str, depth: int) -> st.SearchStrategy[Any]:
-    """Values of a kind of the table, a field that it does not have among them."""
+    """Generate values of a kind of the schema, including fields that the schema does not know."""
     if kind.endswith("*"):
         return st.lists(values(kind[:-1], depth), min_size=1, max_size=2)
     if kind in SCALARS or not fields(kind):
-        return SCALARS.get(kind, TEXT)
+        return SCALARS.get(kind, TEXTS)
     return st.deferred(lambda: _objects(kind, depth))
 
 
@@ -44,39 +46,41 @@ def values(kind: str, depth: int) -> st.SearchStrategy[Any]:
 def _objects(draw: st.DrawFn, kind: str, depth: int) -> dict[str, Any]:
     listed = fields(kind)
     names = [name for name, each in listed.items() if depth or each.rstrip("*") in SCALARS]
-    chosen = draw(st.lists(st.sampled_from(names), min_size=1, max_size=MOST, unique=True)) if names else []
+    chosen = (
+        draw(st.lists(st.sampled_from(names), min_size=1, max_size=MAX_FIELDS, unique=True)) if names else []
+    )
     made = {name: draw(values(listed[name], depth - 1)) for name in chosen}
-    if kind in NAMED:
-        made["name"] = draw(WORD)
-    return {**made, **draw(NEWER)}
+    if kind in NAMED_KINDS:
+        made["name"] = draw(NAMES)
+    return {**made, **draw(UNKNOWN_FIELDS)}
 
 
 @st.composite
 def templates(draw: st.DrawFn) -> PodTemplate:
-    """Any template that there may be: the containers' names are all that it has to have."""
-    spec = draw(_objects("PodSpec", DEPTH))
+    """Generate any template; only the names of its containers are given."""
+    spec = draw(_objects("PodSpec", MAX_DEPTH))
     count = draw(st.integers(0, 2))
-    others = [{**draw(_objects("Container", DEPTH - 1)), "name": f"side-{n}"} for n in range(count)]
-    spec["containers"] = [{**draw(_objects("Container", DEPTH - 1)), "name": "primary"}, *others]
+    others = [{**draw(_objects("Container", MAX_DEPTH - 1)), "name": f"side-{n}"} for n in range(count)]
+    spec["containers"] = [{**draw(_objects("Container", MAX_DEPTH - 1)), "name": "primary"}, *others]
     if "initContainers" in spec:
         spec["initContainers"] = [
             {**each, "name": f"init-{n}"} for n, each in enumerate(spec["initContainers"])
         ]
-    metadata = st.dictionaries(WORD, TEXT, max_size=2)
+    metadata = st.dictionaries(NAMES, TEXTS, max_size=2)
     return PodTemplate(spec, labels=draw(metadata), annotations=draw(metadata))
 
 
-def ways(template: PodTemplate) -> None:
-    """Takes a template over all ways; fails where one loses something."""
+def check_all_ways(template: PodTemplate) -> None:
+    """Convert a template in all ways, and fail if one of them changes it."""
     wire = template.to_dict()
     builder = TemplateBuilder(template)
     user = User(builder)
-    for title in TITLES:  # a page that is shown changes nothing
+    for title in TITLES:  # showing a page changes nothing
         user.open(title)
     assert builder.template.to_dict() == wire
-    text = user.input("The whole template").value  # form -> YAML -> form
+    text = user.input("Template (YAML)").value  # form -> YAML -> form
     builder.template = PodTemplate()
-    user.write("The whole template", text)
+    user.write("Template (YAML)", text)
     assert builder.template.to_dict() == wire
     written = eval(builder.template.to_python(), {"PodTemplate": PodTemplate})  # form -> code -> form
     assert TemplateBuilder(written).template.to_dict() == wire
@@ -90,9 +94,9 @@ def ways(template: PodTemplate) -> None:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(templates())
-def test_any_template_comes_back(template: PodTemplate) -> None:
-    """Form to YAML to form, code to form to code: whatever the API knows, and what it does not."""
-    ways(template)
+def test_any_template_is_kept(template: PodTemplate) -> None:
+    """Fields are kept from form to YAML to form and from code to form to code, known to the API or not."""
+    check_all_ways(template)
 
 
 PRESETS = {
@@ -118,7 +122,7 @@ PRESETS = {
 
 
 def test_presets_are_all_here() -> None:
-    """None is left out."""
+    """The table above contains every preset."""
     made = {
         name
         for name, each in vars(presets).items()
@@ -130,6 +134,6 @@ def test_presets_are_all_here() -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_any_preset_comes_back(name: str) -> None:
-    """The same of each preset."""
-    ways(PodTemplate(labels={"a": "b"}).with_(PRESETS[name]))
+def test_any_preset_is_kept(name: str) -> None:
+    """Templates with a preset are kept in all ways, too."""
+    check_all_ways(PodTemplate(labels={"a": "b"}).with_(PRESETS[name]))

@@ -1,4 +1,4 @@
-"""What single pages of the form do: what they count, what they leave alone, where they say what is wrong."""
+"""Single pages of the form: what they count, which values they keep, and where they show problems."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tests.widgets.user import User
 CORES = {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1"}}
 
 
-def variables(*entries: object, before: int = 0) -> PodTemplate:
-    """A template with variables, behind other containers."""
-    others = [{"name": f"side-{n}", "image": "redis:7"} for n in range(before)]
-    return PodTemplate({"containers": [*others, {"name": "primary", "env": list(entries)}]})
+def template_with_variables(*variables: object, sidecars: int = 0) -> PodTemplate:
+    """Return a template whose primary container has variables and comes after the sidecars."""
+    others = [{"name": f"side-{n}", "image": "redis:7"} for n in range(sidecars)]
+    return PodTemplate({"containers": [*others, {"name": "primary", "env": list(variables)}]})
 
 
-def test_variable_of_a_kind_without_a_field_is_kept() -> None:
-    """It is shown and cannot be typed into; another kind can be chosen, and it again."""
-    template = variables({"name": "CORES", "valueFrom": CORES})
+def test_variable_with_another_source_is_kept() -> None:
+    """A source that the form does not know is read-only; it can be replaced and chosen again."""
+    template = template_with_variables({"name": "CORES", "valueFrom": CORES})
     user = User(TemplateBuilder(template))
     user.open("Environment")
     value = user.input("Variable 1, value")
@@ -29,17 +29,19 @@ def test_variable_of_a_kind_without_a_field_is_kept() -> None:
     user.choose("Variable 1, from", "value")
     assert (value.disabled, value.value) == (False, "")
     user.write("Variable 1, value", "4")
-    assert user.builder.template == variables({"name": "CORES", "value": "4"})
+    assert user.builder.template == template_with_variables({"name": "CORES", "value": "4"})
     user.choose("Variable 1, from", "resourceFieldRef")
     assert value.disabled
     assert user.builder.template == template
     assert user.state == "✓ valid"
 
 
-def test_reserved_variable_is_told_at_its_field() -> None:
-    """A name that podtask needs for itself is wrong where it is typed, and is led to."""
+def test_reserved_variable_is_reported_at_its_field() -> None:
+    """A name that is reserved for podtask is reported at its field, and a click on the state opens it."""
     plain = {"name": "A", "value": "b"}
-    user = User(TemplateBuilder(variables(plain, {"name": "PODTASK_X", "value": "y"}, before=1)))
+    user = User(
+        TemplateBuilder(template_with_variables(plain, {"name": "PODTASK_X", "value": "y"}, sidecars=1))
+    )
     assert user.state.startswith("● 1 problem: spec.containers[1].env[1].name is reserved.")
     user.click(user.state)
     assert user.opened == "Environment"
@@ -50,7 +52,7 @@ def test_reserved_variable_is_told_at_its_field() -> None:
 
 @pytest.mark.feature("A22")
 def test_sidecar_has_requests_and_limits() -> None:
-    """A limit below its request is told at the request, which has a field too."""
+    """Requests and limits of a sidecar can be set; a limit below its request is reported at the request."""
     user = User(TemplateBuilder(PodTemplate().with_(sidecar("redis", "redis:7", memory="1Gi"))))
     user.open("Sidecars")
     assert user.input("Memory request").value == "1Gi"
@@ -67,8 +69,8 @@ def test_sidecar_has_requests_and_limits() -> None:
     }
 
 
-def test_tabs_count_what_is_set(user: User) -> None:
-    """Amounts, rules of placement and settings of security are counted; without any, no number."""
+def test_tabs_count_the_fields_that_are_set(user: User) -> None:
+    """Tabs count resources, scheduling and security settings; a tab without any shows no number."""
     assert list(user.titles.values()) == list(user.titles)
     user.builder.template = PodTemplate().with_(gpu(1), restricted())
     user.open("Scheduling")

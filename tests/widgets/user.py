@@ -1,4 +1,4 @@
-"""A user of the form, without a browser: finds inputs by their labels and buttons by their words."""
+"""A user of the form, without a browser: finds inputs and buttons by their labels."""
 
 from __future__ import annotations
 
@@ -6,65 +6,65 @@ from collections.abc import Iterator
 from typing import Any
 
 from podtask_widgets import TemplateBuilder
-from podtask_widgets.pages import PARTS
+from podtask_widgets.pages import PAGES
 
-TITLES = [part.title for part in PARTS]
+TITLES = [page.title for page in PAGES]
 
 
 class User:
-    """Works on the form of a builder."""
+    """Use the form of a builder."""
 
     def __init__(self, builder: TemplateBuilder) -> None:
         self.builder = builder
         self._root = builder.widget
 
     def open(self, title: str) -> None:
-        """Opens a page."""
+        """Open a page."""
         self._tabs.selected_index = TITLES.index(title)
 
     def input(self, label: str) -> Any:
-        """Returns the input with a label, of the page that is open."""
-        return self._one("description", label)
+        """Return the input with a label on the open page."""
+        return self._find(label)
 
     def write(self, label: str, text: str) -> None:
-        """Types into an input."""
+        """Type into an input."""
         self.input(label).value = text
 
     def choose(self, label: str, option: str) -> None:
-        """Chooses one of an input's options."""
+        """Choose an option of a dropdown."""
         widget = self.input(label)
         widget.index = [each for each, _ in widget.options].index(option)
 
-    def click(self, words: str) -> None:
-        """Clicks the first button with these words, or this tooltip."""
+    def click(self, label: str) -> None:
+        """Click the first button with this label or tooltip."""
         for each in self._visible():
-            said = getattr(each, "icon", None) is not None
-            if said and words in (each.description, each.tooltip):
+            is_button = getattr(each, "icon", None) is not None
+            if is_button and label in (each.description, each.tooltip):
                 each.click()
                 return
-        raise AssertionError(f"no button {words!r}")
+        raise AssertionError(f"no button {label!r}")
 
     @property
     def titles(self) -> dict[str, str]:
-        """What the tabs say, by the page."""
+        """Titles of the tabs with their numbers, by page."""
         return dict(zip(TITLES, self._tabs.titles, strict=True))
 
     @property
     def opened(self) -> str:
-        """The page that is open."""
+        """Title of the open page."""
         return TITLES[int(self._tabs.selected_index)]
 
     @property
     def state(self) -> str:
-        """What stands beside the name."""
+        """Text next to the name: valid, or the first problem."""
         return str(next(each.description for each in self._visible() if "pt-state" in each._dom_classes))
 
-    def html(self, name: str) -> str:
-        """Returns the HTML of the first widget with a class."""
-        return str(next(each.value for each in self._visible() if name in each._dom_classes))
+    def html(self, css_class: str) -> str:
+        """Return the HTML of the first widget with a CSS class."""
+        return str(next(each.value for each in self._visible() if css_class in each._dom_classes))
 
     def notes(self) -> list[str]:
-        """Returns what is said to be wrong on the page that is open."""
+        """Return the problems that the open page shows."""
         return [
             each.value
             for each in self._visible()
@@ -77,16 +77,16 @@ class User:
 
     def _visible(self) -> Iterator[Any]:
         hidden = {
-            id(box) for place, box in enumerate(self._tabs.children) if place != self._tabs.selected_index
+            id(box) for index, box in enumerate(self._tabs.children) if index != self._tabs.selected_index
         }
         return _within(self._root, hidden)
 
-    def _one(self, name: str, value: str) -> Any:
-        found = [each for each in self._visible() if getattr(each, name, None) == value]
-        if len(found) != 1:
-            there = sorted({each.description for each in self._visible() if hasattr(each, "description")})
-            raise AssertionError(f"{len(found)} of {value!r}; there: {there}")
-        return found[0]
+    def _find(self, label: str) -> Any:
+        matches = [each for each in self._visible() if getattr(each, "description", None) == label]
+        if len(matches) != 1:
+            labels = sorted({each.description for each in self._visible() if hasattr(each, "description")})
+            raise AssertionError(f"{len(matches)} inputs are called {label!r}; labels: {labels}")
+        return matches[0]
 
 
 def _within(widget: Any, hidden: set[int] | None = None) -> Iterator[Any]:

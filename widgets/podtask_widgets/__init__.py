@@ -1,4 +1,4 @@
-"""The pod template's form and the list of tasks, for notebooks with ipywidgets; loaded at its first use."""
+"""ipywidgets for podtask: the form for pod templates and the list of tasks, loaded when first used."""
 
 from __future__ import annotations
 

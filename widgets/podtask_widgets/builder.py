@@ -1,4 +1,4 @@
-"""``TemplateBuilder``: a form for a pod template, a view over its ``template``."""
+"""``TemplateBuilder``: a form that shows and edits a pod template."""
 
 from __future__ import annotations
 
@@ -16,256 +16,259 @@ from .draft import Draft
 from .header import Header
 from .list_editors import focus
 from .page import Page, SharedStyles, styled
-from .pages import PARTS, page_of
-from .server_check import ServerAnswer, check
+from .pages import PAGES, find_page
+from .server_check import ServerAnswer, check_on_server
 from .static_view import StaticView
-from .validation import Validation, judge
-from .yaml_view import coloured
+from .validation import Validation, validate
+from .yaml_view import highlight
 
 STYLE = Path(__file__).with_name("form.css").read_text(encoding="utf-8")
 
 
 class TemplateBuilder(traitlets.HasTraits):
-    """A form for a pod template. Show it as a cell's last expression.
+    """A form for a pod template. Make it the last expression of a cell to show it.
 
     Args:
-        template: what to begin with: a PodTemplate or anything ``PodTemplate.of`` takes, the name
-            of one (of this notebook, saved, or ``pod-template/NAME``), or nothing.
-        name: under which it is saved; by default the name it was given by.
+        template: Template to start with: a PodTemplate, anything that ``PodTemplate.of`` takes, or
+            the name of a template (of this notebook, saved, or ``pod-template/NAME``). Without one,
+            the form is empty.
+        name: Name to save the template under; by default the name that ``template`` gives.
 
     Raises:
-        InputError: it is no template, or there is none of that name.
+        InputError: ``template`` is not a template, or there is no template with that name.
 
     Attributes:
-        template: the PodTemplate as it is now; may be set, and observed. While a draft is none (a
-            container without a name, say) it is the last one that was.
-        widget: the form, to be put into other widgets.
+        template: The current PodTemplate; can be set and observed. While the form contains an
+            invalid template, such as a container without a name, it is the last valid one.
+        widget: The form, to be placed into other widgets.
     """
 
     template = traitlets.Instance(PodTemplate)
     name = traitlets.Unicode("")
 
     def __init__(self, template: Any = None, name: str = "") -> None:
-        given, called = _given(template)
-        super().__init__(template=given, name=name or called)
-        self._draft = Draft(given)
-        self._kept = StaticView(self._bundle)
+        initial, default_name = _load_template(template)
+        super().__init__(template=initial, name=name or default_name)
+        self._draft = Draft(initial)
+        self._static_view = StaticView(self._mimebundle)
         self._form: _Form | None = None
-        self.observe(self._set, "template")
+        self.observe(self._on_template_change, "template")
 
     @property
     def widget(self) -> Any:
         """The form."""
         if self._form is None:
-            self._form = _Form(self, self._draft, self._kept.style)
+            self._form = _Form(self, self._draft, self._static_view.style)
         return self._form.widget
 
-    def _set(self, change: Any) -> None:
-        self._kept.renew()
-        if self._draft_is(change["new"]):  # typed into the form
+    def _on_template_change(self, change: Any) -> None:
+        self._static_view.update()
+        if self._draft.to_dict() == change["new"].to_dict():  # the change comes from the form
             return
-        self._draft.become(change["new"])
+        self._draft.load(change["new"])
         if self._form is not None:
-            self._form.renew()
-
-    def _draft_is(self, template: PodTemplate) -> bool:
-        return self._draft.to_dict() == template.to_dict()
+            self._form.reload()
 
     def __repr__(self) -> str:
         return f"TemplateBuilder({self.template.to_python()})"
 
     def _ipython_display_(self) -> None:
-        """Shows the form; a file without a kernel, and pages that know no widgets, the template."""
-        self._kept.show(self.widget)
+        """Display the form, and the template as HTML for front ends that do not run widgets."""
+        self._static_view.display_with(self.widget)
 
-    def _bundle(self) -> dict[str, str]:
+    def _mimebundle(self) -> dict[str, str]:
         return {"text/plain": repr(self), "text/html": self.template._repr_html_()}
 
 
 class _Form:
     """The widgets of a builder."""
 
-    def __init__(self, builder: TemplateBuilder, draft: Draft, style: str) -> None:
+    def __init__(self, builder: TemplateBuilder, draft: Draft, hiding_style: str) -> None:
         self._builder, self._draft = builder, draft
-        self._looks = SharedStyles()
-        self._version = 0  # of the draft: a page that has seen another one is built anew when shown
-        self._seen: dict[int, int] = {}
+        self._styles = SharedStyles()
+        self._version = 0  # of the draft: a page built for an older version is built again when shown
+        self._built_versions: dict[int, int] = {}  # by the page's index
         self._pages: dict[int, Page] = {}
-        self._server: tuple[Problem, ...] = ()  # what the last check found
-        self._lines: set[str] | None = None
-        self._confirmed = ""
-        self.opinion: Validation = judge(draft)
-        self._header = Header(self._lead, self._check, self._save, self._use)
+        self._server_problems: tuple[Problem, ...] = ()  # of the last check
+        self._previous_lines: set[str] | None = None
+        self._name_to_replace = ""  # a saved template that the next click on Save replaces
+        self._validation: Validation = validate(draft)
+        self._header = Header(self._show_first_problem, self._check, self._save, self._use)
         self._header.name.value = builder.name
-        self._header.name.observe(self._named, "value")
+        self._header.name.observe(self._name_changed, "value")
         traitlets.link((builder, "name"), (self._header.name, "value"))
-        self._boxes = [styled(w.VBox([]), "pt-page") for _ in PARTS]
+        self._boxes = [styled(w.VBox([]), "pt-page") for _ in PAGES]
         self._tabs = styled(w.Tab(self._boxes, titles=self._titles()), "pt-tabs")
-        self._tabs.observe(lambda _: self._show(), "selected_index")
-        self._code = styled(w.HTML(), "pt-code")
+        self._tabs.observe(lambda _: self._show_page(), "selected_index")
+        self._yaml = styled(w.HTML(), "pt-code")
         self.widget = styled(
             w.VBox(
                 [
-                    styled(w.HTML(f"<style>{STYLE}{style}</style>"), "pt-hidden"),
+                    styled(w.HTML(f"<style>{STYLE}{hiding_style}</style>"), "pt-hidden"),
                     self._header.widget,
-                    styled(w.Box([self._tabs, styled(w.Box([self._code]), "pt-side")]), "pt-body"),
+                    styled(w.Box([self._tabs, styled(w.Box([self._yaml]), "pt-side")]), "pt-body"),
                 ]
             ),
             "pt",
         )
         self._tabs.selected_index = 0
-        self._show()
+        self._show_page()
         self._refresh()
 
-    def renew(self) -> None:
-        """Shows a draft that somebody else has changed."""
+    def reload(self) -> None:
+        """Show the draft again after it was changed by code."""
         self._version += 1
-        self._server = ()
-        self._show()
+        self._server_problems = ()
+        self._show_page()
         self._refresh()
 
     # -- pages ----------------------------------------------------------------------------------
 
-    def _show(self) -> None:
-        number = self._tabs.selected_index or 0
-        if self._seen.get(number) == self._version:
+    def _show_page(self) -> None:
+        index = self._tabs.selected_index or 0
+        if self._built_versions.get(index) == self._version:
             return
-        page = Page(self._looks, self._draft, lambda: self._changed(number), self._replace)
-        for old in self._boxes[number].children:
-            page.forget(old)
-        self._pages[number] = page
-        self._seen[number] = self._version
-        self._boxes[number].children = PARTS[number].build(page)
-        page.judge(self._found())
+        page = Page(self._styles, self._draft, lambda: self._draft_changed(index), self._replace_template)
+        for widget in self._boxes[index].children:
+            page.close(widget)
+        self._pages[index] = page
+        self._built_versions[index] = self._version
+        self._boxes[index].children = PAGES[index].build(page)
+        page.show_problems(self._template_problems())
 
-    def _changed(self, number: int) -> None:
-        self._draft.settle()
+    def _draft_changed(self, index: int) -> None:
+        self._draft.add_required_fields()
         self._version += 1
-        self._seen[number] = self._version
-        self._server = ()
-        self._confirmed = ""
+        self._built_versions[index] = self._version
+        self._server_problems = ()
+        self._name_to_replace = ""
         self._refresh()
 
-    def _replace(self, template: PodTemplate) -> None:
+    def _replace_template(self, template: PodTemplate) -> None:
         self._builder.template = template
 
-    # -- what is said of it ---------------------------------------------------------------------
+    # -- state ----------------------------------------------------------------------------------
 
     def _refresh(self) -> None:
-        self.opinion = judge(self._draft)
-        if self.opinion.template is not None:
-            self._builder.template = self.opinion.template
-        lines = set(self.opinion.text.splitlines())
-        new = lines - self._lines if self._lines is not None else set()
-        self._lines = lines
-        self._code.value = coloured(self.opinion.text, self.opinion.marks, new)
+        self._validation = validate(self._draft)
+        if self._validation.template is not None:
+            self._builder.template = self._validation.template
+        lines = set(self._validation.text.splitlines())
+        changed = lines - self._previous_lines if self._previous_lines is not None else set()
+        self._previous_lines = lines
+        self._yaml.value = highlight(self._validation.text, self._validation.notes, changed)
         titles = self._titles()
         if self._tabs.titles != titles:
             self._tabs.titles = titles
         problems = self._problems()
-        self._header.show(len(problems), _sentence(problems[0]) if problems else "")
-        self._header.offer(self._builder.template, self.opinion.text)
-        if not self._server:
-            self._header.say("")
-        current = self._pages.get(self._tabs.selected_index or 0)
-        if current:
-            current.judge(self._found())
+        self._header.show_state(len(problems), _sentence(problems[0]) if problems else "")
+        self._header.update_copy_menu(self._builder.template, self._validation.text)
+        if not self._server_problems:
+            self._header.show_message("")
+        page = self._pages.get(self._tabs.selected_index or 0)
+        if page:
+            page.show_problems(self._template_problems())
 
     def _problems(self) -> list[Problem]:
-        unread = [
-            Problem(each.place.path, each.wrong, "")
-            for number, page in self._pages.items()
-            if self._seen[number] == self._version
+        input_problems = [
+            Problem(each.ref.path, each.error, "")
+            for index, page in self._pages.items()
+            if self._built_versions[index] == self._version
             for each in page.inputs
-            if each.wrong
+            if each.error
         ]
-        return [*unread, *self._found()]
+        return [*input_problems, *self._template_problems()]
 
-    def _found(self) -> list[Problem]:
-        return [*self.opinion.problems, *self._server]
+    def _template_problems(self) -> list[Problem]:
+        return [*self._validation.problems, *self._server_problems]
 
     def _titles(self) -> tuple[str, ...]:
-        counts = [part.count(self._draft) if part.count else 0 for part in PARTS]
+        counts = [page.count(self._draft) if page.count else 0 for page in PAGES]
         return tuple(
-            f"{part.title} {count}" if count else part.title
-            for part, count in zip(PARTS, counts, strict=True)
+            f"{page.title} {count}" if count else page.title
+            for page, count in zip(PAGES, counts, strict=True)
         )
 
-    def _lead(self) -> None:
+    def _show_first_problem(self) -> None:
         problems = self._problems()
         if not problems:
             return
         path = problems[0].path
-        self._tabs.selected_index = page_of(path, self._draft.container.path)
-        self._header.say(_sentence(problems[0]), good=False)
+        self._tabs.selected_index = find_page(path, self._draft.container.path)
+        self._header.show_message(_sentence(problems[0]), is_error=True)
         page = self._pages[self._tabs.selected_index]
-        owner = next((each for each in page.inputs if each.wrong), None) or page.owner(path)
-        if owner is not None:
-            focus(owner.widget)
+        field_input = next((each for each in page.inputs if each.error), None) or page.find_input(path)
+        if field_input is not None:
+            focus(field_input.widget)
 
-    # -- what is done with it -------------------------------------------------------------------
+    # -- buttons --------------------------------------------------------------------------------
 
-    def _named(self, change: Any) -> None:
-        self._confirmed = ""
-        self._header.offer(self._builder.template, self.opinion.text)
+    def _name_changed(self, change: Any) -> None:
+        self._name_to_replace = ""
+        self._header.update_copy_menu(self._builder.template, self._validation.text)
 
-    def _sound(self, what: str) -> bool:
+    def _is_valid(self, action: str) -> bool:
+        """Return whether there are no problems; otherwise show the first one.
+
+        Args:
+            action: What is not done because of a problem: "saved", for example.
+        """
         problems = self._problems()
         if problems:
-            self._header.say(f"Not {what}: {_sentence(problems[0])}", good=False)
+            self._header.show_message(f"Not {action}: {_sentence(problems[0])}", is_error=True)
         return not problems
 
     def _check(self) -> None:
-        if self._sound("checked"):
-            self._header.say("Asking the cluster …")
+        if self._is_valid("checked"):
+            self._header.show_message("Checking with the API server …")
             version = self._version
-            check(self._builder.template, lambda verdict: self._checked(verdict, version))
+            check_on_server(self._builder.template, lambda answer: self._show_answer(answer, version))
 
-    def _checked(self, verdict: ServerAnswer, version: int) -> None:
-        if version != self._version:  # typed on in the meantime
+    def _show_answer(self, answer: ServerAnswer, version: int) -> None:
+        if version != self._version:  # the template was changed since then
             return
-        self._server = verdict.problems
+        self._server_problems = answer.problems
         self._refresh()
-        self._header.say(verdict.text, verdict.good)
+        self._header.show_message(answer.message, is_error=not answer.accepted)
 
     def _save(self) -> None:
         name = self._header.name.value.strip()
-        if not self._sound("saved"):
+        if not self._is_valid("saved"):
             return
         if not name:
-            self._header.say("Give it a name first.", good=False)
+            self._header.show_message("Enter a name first.", is_error=True)
             focus(self._header.name)
             return
-        replace = self._confirmed == name
+        replace = self._name_to_replace == name
         try:
             path = store.save(name, self._builder.template, store.for_user(), replace)
         except InputError as error:
-            self._confirmed = name if name in store.saved() else ""
-            more = "Save again to replace it." if self._confirmed else error.hint
-            self._header.say(f"{error.message}\n{more}", good=False)
+            self._name_to_replace = name if name in store.saved() else ""
+            hint = "Click Save again to replace it." if self._name_to_replace else error.hint
+            self._header.show_message(f"{error.message}\n{hint}", is_error=True)
             return
-        self._confirmed = ""
-        self._header.say(f"Saved: {path}\nUse it with %%podtask -t {name}")
+        self._name_to_replace = ""
+        self._header.show_message(f"Saved to {path}\nUse it with %%podtask -t {name}")
 
     def _use(self) -> None:
-        if self._sound("used"):
+        if self._is_valid("used"):
             resolve.set_session_template(self._builder)
-            self._header.say(
-                "Cells of this session run in this template from now on, with what you "
-                "still change here.\n%podtask use none ends that."
+            self._header.show_message(
+                "All cells of this session use this template now, including later changes in this form.\n"
+                "Run %podtask use none to stop using it."
             )
 
 
-def _given(template: Any) -> tuple[PodTemplate, str]:
-    """Returns a template from what there is of it, and its name."""
-    if template is None:
+def _load_template(source: Any) -> tuple[PodTemplate, str]:
+    """Return a template from any form that the builder takes, and its name."""
+    if source is None:
         return PodTemplate(), ""
-    if isinstance(template, str) and "\n" not in template:
-        import __main__
+    if isinstance(source, str) and "\n" not in source:
+        import __main__  # the notebook's variables, where templates are looked up
 
-        found = resolve.find_template(template, vars(__main__), resolve.merge_options({}))
-        return found, Path(template).stem.removeprefix(resolve.IN_CLUSTER)
-    return PodTemplate.of(template), ""
+        template = resolve.find_template(source, vars(__main__), resolve.merge_options({}))
+        return template, Path(source).stem.removeprefix(resolve.IN_CLUSTER)
+    return PodTemplate.of(source), ""
 
 
 def _sentence(problem: Problem) -> str:

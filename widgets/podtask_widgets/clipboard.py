@@ -1,12 +1,12 @@
-"""The menu that copies the template, as HTML: copying is the browser's, without the kernel. Pure."""
+"""The Copy menu, as HTML: the browser copies the text without the kernel. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
 
-# Outside https and localhost browsers have no clipboard: there the text is selected and copied.
-COPY = (
+# Browsers have a clipboard only for https and localhost; elsewhere the text is selected and copied.
+COPY_SCRIPT = (
     "const b=this,t=b.dataset.text,m=b.closest('details'),"
     "old=()=>{const a=document.createElement('textarea');a.value=t;document.body.append(a);"
     "a.select();document.execCommand('copy');a.remove()},"
@@ -14,23 +14,21 @@ COPY = (
     "setTimeout(()=>s.textContent='Copy',1200)};"
     "navigator.clipboard?navigator.clipboard.writeText(t).then(done,()=>{old();done()}):(old(),done())"
 )
-CLOSE = "if(event.key==='Escape'){this.open=false;this.querySelector('summary').focus()}"
+CLOSE_ON_ESCAPE = "if(event.key==='Escape'){this.open=false;this.querySelector('summary').focus()}"
+CLOSE_ON_FOCUS_OUT = "if(event.relatedTarget&&!this.contains(event.relatedTarget))this.open=false"
 
 
-LEFT = "if(event.relatedTarget&&!this.contains(event.relatedTarget))this.open=false"
-
-
-def menu(texts: Mapping[str, str]) -> str:
-    """Returns the menu.
+def copy_menu(texts: Mapping[str, str]) -> str:
+    """Return the menu.
 
     Args:
-        texts: what is copied, by the words of its entry.
+        texts: The text to copy for each entry, by the entry's label.
     """
     entries = "".join(
-        f'<button type="button" data-text="{escape(text)}" onclick="{escape(COPY)}">{escape(words)}</button>'
-        for words, text in texts.items()
+        f'<button type="button" data-text="{escape(text)}" onclick="{escape(COPY_SCRIPT)}">{escape(label)}</button>'
+        for label, text in texts.items()
     )
     return (
-        f'<details class="pt-copy" onkeydown="{escape(CLOSE)}" onfocusout="{escape(LEFT)}"><summary>Copy</summary>'
-        f"<div>{entries}</div></details>"
+        f'<details class="pt-copy" onkeydown="{escape(CLOSE_ON_ESCAPE)}" '
+        f'onfocusout="{escape(CLOSE_ON_FOCUS_OUT)}"><summary>Copy</summary><div>{entries}</div></details>'
     )

@@ -1,4 +1,4 @@
-"""How a value of a pod is shown as text, and read back from what is typed. Pure."""
+"""Conversions between a field's value and the text in its input. Pure."""
 
 from __future__ import annotations
 
@@ -12,76 +12,73 @@ from podtask.template.safe_yaml import documents
 
 
 @dataclass(frozen=True)
-class Codec:
-    """A way between values and text.
+class Converter:
+    """Convert a value to text and back.
 
     Args:
-        show: a value as text; None where the text could not say it.
-        read: the value of a text; raises ValueError with what is wrong. None means no value.
+        to_text: Returns the text of a value, or None if text cannot represent it.
+        from_text: Returns the value of a text, or None for no value; raises ValueError with a
+            message for the user.
     """
 
-    show: Callable[[Any], str | None]
-    read: Callable[[str], Any]
+    to_text: Callable[[Any], str | None]
+    from_text: Callable[[str], Any]
 
 
-def _show_scalar(value: Any) -> str | None:
-    return (
-        str(value)
-        if isinstance(value, (str, int, float)) and value is not True and value is not False
-        else None
-    )
+def _scalar_to_text(value: Any) -> str | None:
+    return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
 
 
-def _show_words(value: Any) -> str | None:
+def _words_to_text(value: Any) -> str | None:
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         return None
     return shlex.join(value)
 
 
-def _read_words(text: str) -> list[str] | None:
+def _words_from_text(text: str) -> list[str] | None:
     try:
         return shlex.split(text) or None
     except ValueError as error:
-        raise ValueError(f"{error}: words as in a shell, quotes around blanks.") from None
+        raise ValueError(f"{error}. Write words as in a shell, with quotes around spaces.") from None
 
 
-def _read_whole(text: str) -> Any:
+def _integer_from_text(text: str) -> Any:
     try:
         return int(text) if text.strip() else None
     except ValueError:
-        return text  # the checks say what is wrong with it
+        return text  # the validation of the template reports it
 
 
-def _show_mode(value: Any) -> str | None:
+def _file_mode_to_text(value: Any) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:04o}"
-    return _show_scalar(value)
+    return _scalar_to_text(value)
 
 
-def _read_mode(text: str) -> int | None:
+def _file_mode_from_text(text: str) -> int | None:
     try:
         return int(text, 8) if text.strip() else None
     except ValueError:
-        raise ValueError(f"{text!r} is no file mode: 0400, say.") from None
+        raise ValueError(f"{text!r} is not a file mode. Enter an octal number, for example 0400.") from None
 
 
-def _show_yaml(value: Any) -> str:
+def _yaml_to_text(value: Any) -> str:
     return str(yaml.safe_dump(value, sort_keys=False)) if value not in ({}, []) else ""
 
 
-def _read_yaml(text: str) -> Any:
+def _yaml_from_text(text: str) -> Any:
     try:
         value = next(iter(documents(text)), None)
     except ValueError as error:
-        raise ValueError(f"No YAML: {error}") from None
+        raise ValueError(f"Not valid YAML: {error}") from None
     if value is not None and not isinstance(value, (dict, list)):
-        raise ValueError("Not a mapping: write key: value.")
+        raise ValueError("Not a mapping or a list. Write key: value.")
     return value
 
 
-TEXT = Codec(_show_scalar, lambda text: text or None)
-EXACT = Codec(_show_scalar, lambda text: text)  # an empty text is a value
-WHOLE = Codec(_show_scalar, _read_whole)
-WORDS = Codec(_show_words, _read_words)
-MODE = Codec(_show_mode, _read_mode)
-YAML = Codec(_show_yaml, _read_yaml)
+TEXT = Converter(_scalar_to_text, lambda text: text or None)
+TEXT_OR_EMPTY = Converter(_scalar_to_text, lambda text: text)  # an empty text is a value
+INTEGER = Converter(_scalar_to_text, _integer_from_text)
+SHELL_WORDS = Converter(_words_to_text, _words_from_text)
+FILE_MODE = Converter(_file_mode_to_text, _file_mode_from_text)
+YAML = Converter(_yaml_to_text, _yaml_from_text)

@@ -1,4 +1,4 @@
-"""A template under work: one mapping in wire form, which a form's fields edit in place. Pure."""
+"""The template being edited: one mapping in wire form, which the form's inputs change in place. Pure."""
 
 from __future__ import annotations
 
@@ -8,116 +8,117 @@ from typing import Any
 import yaml
 from podtask.template.template import DEFAULT_CONTAINER, PodTemplate
 
-from .field_refs import Item, Key, Root, at
+from .field_refs import Item, Key, Root, field_ref
 
-Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where it is built
+Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the C version is ten times as fast
 
 
 class Draft:
-    """What a form shows. Fields that no part of the form knows stay as they are.
+    """The template that a form shows. Fields that the form does not know are kept.
 
     Args:
-        template: where it begins.
+        template: Template to start with.
     """
 
     def __init__(self, template: PodTemplate) -> None:
         self.primary = ""
-        self.whole: dict[str, Any] = {}
-        self.become(template)
-        self.spec = Key(Root(self.whole), "spec", stays=True)
-        self.metadata = Key(Root(self.whole), "metadata", stays=True)
-        self.container = Primary(self)
+        self.data: dict[str, Any] = {}
+        self.load(template)
+        self.spec = Key(Root(self.data), "spec", keep_empty=True)
+        self.metadata = Key(Root(self.data), "metadata", keep_empty=True)
+        self.container = PrimaryContainer(self)
 
-    def become(self, template: PodTemplate) -> None:
-        """Takes a template's place."""
+    def load(self, template: PodTemplate) -> None:
+        """Replace the draft by a template."""
         self.primary = template.primary_container_name
-        self.whole.update(
+        self.data.update(
             metadata={"labels": dict(template.labels or {}), "annotations": dict(template.annotations or {})},
             spec=copy.deepcopy(template.pod_spec),
         )
 
     def field(self, *names: str) -> Key:
-        """Returns the place of a field of the pod's spec."""
-        return at(self.spec, *names)
+        """Return a reference to a field of the pod spec."""
+        return field_ref(self.spec, *names)
 
     def template(self) -> PodTemplate:
-        """Returns the template that it is.
+        """Return the draft as a template.
 
         Raises:
-            InputError: it is none.
+            InputError: The draft is not a valid template.
         """
-        metadata = self.whole["metadata"]
+        metadata = self.data["metadata"]
         return PodTemplate(
-            copy.deepcopy(self.whole["spec"]),
+            copy.deepcopy(self.data["spec"]),
             self.primary,
             metadata.get("labels"),
             metadata.get("annotations"),
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns what :meth:`PodTemplate.to_dict` would, also where it is no template yet."""
-        metadata = {name: dict(value) for name, value in self.whole["metadata"].items() if value}
+        """Return what :meth:`PodTemplate.to_dict` would; works for invalid drafts, too."""
+        metadata = {name: dict(value) for name, value in self.data["metadata"].items() if value}
         if self.primary != "primary":
             metadata.setdefault("annotations", {})[DEFAULT_CONTAINER] = self.primary
-        return {"metadata": metadata, "spec": self.whole["spec"]}
+        return {"metadata": metadata, "spec": self.data["spec"]}
 
     def to_yaml(self) -> str:
-        """Returns the YAML of :meth:`to_dict`."""
-        # A copy has no object twice, so that the YAML has no anchors.
+        """Return :meth:`to_dict` as YAML."""
+        # The copy contains no object twice, so the YAML has no anchors.
         return str(yaml.dump(copy.deepcopy(self.to_dict()), Dumper=Dumper, sort_keys=False))
 
-    def rename(self, name: str) -> None:
-        """Gives the primary container another name, where it is listed as well as in the spec."""
+    def rename_primary(self, name: str) -> None:
+        """Rename the primary container, in the template and in the pod spec."""
         container = self.container.get()
         self.primary = name
         if container is not None:
             container["name"] = name
 
-    def settle(self) -> None:
-        """Makes it a pod: what was put into an empty spec brings the primary container along.
+    def add_required_fields(self) -> None:
+        """Add the primary container to a spec without containers, because the API requires one.
 
-        The API requires ``containers``; a template of labels alone has no spec.
+        An empty spec stays empty: a template may consist of labels alone.
         """
-        if self.whole["spec"] and not self.whole["spec"].get("containers"):
-            self.bring_primary()
+        if self.data["spec"] and not self.data["spec"].get("containers"):
+            self.add_primary_container()
 
-    def bring_primary(self) -> None:
-        """Lists the primary container, first, where no container is listed yet."""
-        spec = self.whole["spec"]
+    def add_primary_container(self) -> None:
+        """Add the primary container if the spec has no containers yet."""
+        spec = self.data["spec"]
         if not spec.get("containers"):
-            rest = {key: value for key, value in spec.items() if key != "containers"}
+            other_fields = {key: value for key, value in spec.items() if key != "containers"}
             spec.clear()
-            spec.update(containers=[{"name": self.primary}], **rest)
+            spec.update(containers=[{"name": self.primary}], **other_fields)
 
 
-class Primary:
-    """The place of the primary container; it is made when something is put into it."""
+class PrimaryContainer:
+    """Refer to the primary container; it is created when a field of it is set."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._last: dict[str, Any] | None = None  # while a name is typed, another may have the same
+        # While a user types a name, another container may have the same name for a moment.
+        self._last: dict[str, Any] | None = None
 
     @property
     def path(self) -> str:
-        """Its own, or that of the container to come."""
-        found = self.get()
+        """Path of the container, or the path it will have."""
+        container = self.get()
         items = self._draft.field("containers")
-        return Item(items, {} if found is None else found).path
+        return Item(items, {} if container is None else container).path
 
     def get(self) -> dict[str, Any] | None:
-        """Returns the container of that name."""
-        listed = self._draft.field("containers").get()
-        named = [
+        """Return the container, or None if the spec does not list it."""
+        containers = self._draft.field("containers").get()
+        candidates = [
             each
-            for each in (listed if isinstance(listed, list) else [])
+            for each in (containers if isinstance(containers, list) else [])
             if isinstance(each, dict) and each.get("name") == self._draft.primary
         ]
-        if not any(each is self._last for each in named):
-            self._last = named[0] if named else None
+        if not any(each is self._last for each in candidates):
+            self._last = candidates[0] if candidates else None
         return self._last
 
     def set(self, value: dict[str, Any]) -> None:
-        """Puts a container there, last."""
+        """Append a container to the spec as the primary one."""
         value["name"] = self._draft.primary
         containers = self._draft.field("containers")
         containers.set([*(containers.get() or []), value])

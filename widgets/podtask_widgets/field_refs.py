@@ -1,4 +1,4 @@
-"""Where a value is in a draft: read and written in place, so that nothing beside it is touched. Pure."""
+"""References to fields of a draft, which read and write one value and keep everything else as it is. Pure."""
 
 from __future__ import annotations
 
@@ -6,62 +6,63 @@ from typing import Any, Protocol
 
 
 class FieldRef(Protocol):
-    """A value of a draft, which may be missing."""
+    """Refer to one field of a draft; the field may be missing."""
 
     @property
     def path(self) -> str:
-        """As problems name it: ``spec.containers[0].image``."""
+        """Path of the field, as problems name it: ``spec.containers[0].image``."""
 
     def get(self) -> Any:
-        """Returns the value; None where there is none."""
+        """Return the value, or None if the field is missing."""
 
     def set(self, value: Any) -> None:
-        """Puts a value there; None takes it away."""
+        """Set the value; None removes the field."""
 
 
 class Root:
-    """The whole of a draft."""
+    """Refer to the whole draft."""
 
     path = ""
 
-    def __init__(self, whole: dict[str, Any]) -> None:
-        self._whole = whole
+    def __init__(self, data: dict[str, Any]) -> None:
+        self._data = data
 
     def get(self) -> dict[str, Any]:
-        """Returns it."""
-        return self._whole
+        """Return the draft's mapping."""
+        return self._data
 
     def set(self, value: Any) -> None:
-        """Never: a draft has a whole."""
+        """Raise NotImplementedError: the whole draft cannot be replaced."""
         raise NotImplementedError
 
 
 class Key:
-    """The value of a key of a mapping.
+    """Refer to a key of a mapping.
 
     Args:
-        parent: the mapping; made when something is put into it.
-        name: the key.
-        stays: it is kept when its last key is taken away (``emptyDir: {}`` says something).
+        parent: The mapping; it is created when a value is set.
+        name: The key.
+        keep_empty: Keep the mapping at this key when its last key is removed, because an empty
+            mapping has a meaning (``emptyDir: {}``).
     """
 
-    def __init__(self, parent: FieldRef, name: str, stays: bool = False) -> None:
+    def __init__(self, parent: FieldRef, name: str, keep_empty: bool = False) -> None:
         self._parent = parent
         self._name = name
-        self.stays = stays
+        self.keep_empty = keep_empty
 
     @property
     def path(self) -> str:
-        """Its parent's and its name."""
+        """Path of the parent and the key."""
         return f"{self._parent.path}.{self._name}" if self._parent.path else self._name
 
     def get(self) -> Any:
-        """Returns the value."""
+        """Return the value, or None if the key is missing."""
         owner = self._parent.get()
         return owner.get(self._name) if isinstance(owner, dict) else None
 
     def set(self, value: Any) -> None:
-        """Puts it there; a mapping whose last key goes, goes too."""
+        """Set the value; None removes the key, and the mapping too if it is empty then."""
         owner = self._parent.get()
         if value is not None:
             if not isinstance(owner, dict):
@@ -70,29 +71,29 @@ class Key:
             owner[self._name] = value
         elif isinstance(owner, dict):
             owner.pop(self._name, None)
-            if not owner and isinstance(self._parent, Key) and not self._parent.stays:
+            if not owner and isinstance(self._parent, Key) and not self._parent.keep_empty:
                 self._parent.set(None)
 
 
-def at(parent: FieldRef, *names: str) -> Key:
-    """Returns the place of a key in a key in a parent."""
-    place = Key(parent, names[0])
-    return at(place, *names[1:]) if len(names) > 1 else place
+def field_ref(parent: FieldRef, *names: str) -> Key:
+    """Return a reference to a nested key: ``field_ref(container, "resources", "limits")``."""
+    ref = Key(parent, names[0])
+    return field_ref(ref, *names[1:]) if len(names) > 1 else ref
 
 
-def entries(*places: FieldRef) -> int:
-    """Returns how many entries the lists and mappings of places have, all together."""
-    found = [place.get() for place in places]
-    return sum(len(each) for each in found if isinstance(each, (list, dict)))
+def count_entries(*refs: FieldRef) -> int:
+    """Return the total number of entries in lists and mappings."""
+    values = [ref.get() for ref in refs]
+    return sum(len(value) for value in values if isinstance(value, (list, dict)))
 
 
-def filled(*places: FieldRef) -> int:
-    """Returns how many of the places have a value."""
-    return sum(place.get() is not None for place in places)
+def count_set(*refs: FieldRef) -> int:
+    """Return how many of the fields have a value."""
+    return sum(ref.get() is not None for ref in refs)
 
 
 class Item:
-    """A mapping in a list, by its identity: its number changes when others go."""
+    """Refer to a mapping in a list by its identity, because its index changes when others are removed."""
 
     def __init__(self, items: FieldRef, item: dict[str, Any]) -> None:
         self._items = items
@@ -100,15 +101,15 @@ class Item:
 
     @property
     def path(self) -> str:
-        """The list's and its number; that of a next one where it is not in there yet."""
-        listed = self._items.get() or []
-        number = next((n for n, item in enumerate(listed) if item is self._item), len(listed))
-        return f"{self._items.path}[{number}]"
+        """Path of the list and the index; an item that is not in the list yet has the next index."""
+        items = self._items.get() or []
+        index = next((n for n, item in enumerate(items) if item is self._item), len(items))
+        return f"{self._items.path}[{index}]"
 
     def get(self) -> dict[str, Any]:
-        """Returns it."""
+        """Return the mapping."""
         return self._item
 
     def set(self, value: Any) -> None:
-        """Never: a list's owner puts items in and takes them out."""
+        """Raise NotImplementedError: items are added and removed by the editor of the list."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The head of the form: name, state, and what can be done with the template."""
+"""The header of the form: the template's name, its state, and the buttons."""
 
 from __future__ import annotations
 
@@ -10,87 +10,99 @@ import ipywidgets as w
 import yaml
 from podtask.template.template import PodTemplate
 
-from .clipboard import menu
+from .clipboard import copy_menu
 from .page import styled
 
-LONGEST = 70  # characters of a problem beside the name
+MAX_STATE_CHARS = 70
 
 
 class Header:
-    """Its widgets.
+    """The header's widgets.
 
     Args:
-        first: leads to the first problem.
-        check, save, use: what the buttons do.
+        show_first_problem: Called when the state is clicked.
+        check: Called when Check is clicked.
+        save: Called when Save is clicked.
+        use: Called when Use is clicked.
     """
 
     def __init__(
         self,
-        first: Callable[[], None],
+        show_first_problem: Callable[[], None],
         check: Callable[[], None],
         save: Callable[[], None],
         use: Callable[[], None],
     ) -> None:
-        self.name = styled(w.Text(description="Name of the template", placeholder="name"), "pt-name")
+        self.name = styled(w.Text(description="Template name", placeholder="name"), "pt-name")
         self._state = styled(w.Button(), "pt-state")
-        self._state.on_click(lambda _: first())
-        self._copy = styled(w.HTML(), "pt-menu")
-        self._said = styled(w.HTML(), "pt-said", "pt-hidden")
+        self._state.on_click(lambda _: show_first_problem())
+        self._copy_menu = styled(w.HTML(), "pt-menu")
+        self._message = message_box()
         buttons = [
-            self._button("Check", "Ask the cluster what it thinks of this pod; nothing is created", check),
-            self._button("Save", "Keep the template under its name", save),
-            self._button("Use", "Run the cells of this session in it", use, "primary"),
+            self._button("Check", "Check the pod with the API server; nothing is created", check),
+            self._button("Save", "Save the template under this name", save),
+            self._button("Use", "Use this template for all cells of this session", use, "primary"),
         ]
         self.widget = styled(
             w.VBox(
                 [
-                    styled(w.Box([self.name, self._state, self._copy, *buttons]), "pt-head"),
-                    self._said,
+                    styled(w.Box([self.name, self._state, self._copy_menu, *buttons]), "pt-head"),
+                    self._message,
                 ]
             ),
             "pt-heading",
         )
 
-    def show(self, problems: int, first: str) -> None:
-        """Shows the state.
+    def show_state(self, problem_count: int, first_problem: str) -> None:
+        """Show whether the template is valid.
 
         Args:
-            problems: how many there are.
-            first: what the first one is.
+            problem_count: Number of problems.
+            first_problem: The first problem as a sentence.
         """
-        text = f"{problems} problem{'s' * (problems > 1)}: {first}"
-        short = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-        self._state.description = f"● {short}" if problems else "✓ valid"
-        self._state.tooltip = "Go to the first problem" if problems else "Nothing is wrong with it"
-        (self._state.add_class if problems else self._state.remove_class)("pt-bad")
+        text = f"{problem_count} problem{'s' * (problem_count > 1)}: {first_problem}"
+        short = text if len(text) <= MAX_STATE_CHARS else text[: MAX_STATE_CHARS - 1] + "…"
+        self._state.description = f"● {short}" if problem_count else "✓ valid"
+        self._state.tooltip = "Go to the first problem" if problem_count else "No problems found"
+        (self._state.add_class if problem_count else self._state.remove_class)("pt-bad")
 
-    def offer(self, template: PodTemplate, text: str) -> None:
-        """Offers a template for copying.
+    def update_copy_menu(self, template: PodTemplate, text: str) -> None:
+        """Put a template into the Copy menu.
 
         Args:
-            template: it.
-            text: its YAML.
+            template: The template.
+            text: The template as YAML.
         """
-        whole = {
+        manifest = {
             "apiVersion": "v1",
             "kind": "PodTemplate",
             "metadata": {"name": self.name.value or "pod-template"},
             "template": yaml.safe_load(text),
         }
-        kubectl = f"kubectl apply -f - <<'EOF'\n{yaml.safe_dump(whole, sort_keys=False)}EOF\n"
+        kubectl = f"kubectl apply -f - <<'EOF'\n{yaml.safe_dump(manifest, sort_keys=False)}EOF\n"
         python = f"from podtask import PodTemplate\n\ntemplate = {template.to_python()}\n"
-        self._copy.value = menu(
+        self._copy_menu.value = copy_menu(
             {"YAML": text, "Python": python, "kubectl": kubectl, "Flyte": template.to_flyte()}
         )
 
-    def say(self, text: str, good: bool = True) -> None:
-        """Says what came of something, below the head; an empty text takes it away."""
-        (self._said.remove_class if text else self._said.add_class)("pt-hidden")
-        (self._said.remove_class if good else self._said.add_class)("pt-bad")
-        lines = "<br>".join(escape(line) for line in text.splitlines())
-        self._said.value = f'<div role="status">{lines}</div>' if text else ""
+    def show_message(self, text: str, is_error: bool = False) -> None:
+        """Show a message below the header; an empty text hides it."""
+        show_message(self._message, text, is_error)
 
-    def _button(self, text: str, tip: str, click: Callable[[], None], style: str = "") -> Any:
-        made = styled(w.Button(description=text, tooltip=tip, button_style=style), "pt-do")
-        made.on_click(lambda _: click())
-        return made
+    def _button(self, label: str, tooltip: str, on_click: Callable[[], None], style: str = "") -> Any:
+        button = styled(w.Button(description=label, tooltip=tooltip, button_style=style), "pt-do")
+        button.on_click(lambda _: on_click())
+        return button
+
+
+def message_box() -> Any:
+    """Create the widget for :func:`show_message`, hidden."""
+    return styled(w.HTML(), "pt-said", "pt-hidden")
+
+
+def show_message(box: Any, text: str, is_error: bool = False) -> None:
+    """Show a message in a message box; an empty text hides the box."""
+    (box.remove_class if text else box.add_class)("pt-hidden")
+    (box.add_class if is_error else box.remove_class)("pt-bad")
+    lines = "<br>".join(escape(line) for line in text.splitlines())
+    box.value = f'<div role="status">{lines}</div>' if text else ""

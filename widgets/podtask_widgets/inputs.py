@@ -1,71 +1,73 @@
-"""Inputs of the form, each bound to a place in the draft."""
+"""Inputs of the form, each bound to a field of the draft."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .converters import Codec
+from .converters import Converter
 from .field_refs import FieldRef
 
-NOT_HERE = "not for this field: see YAML"
+EDIT_IN_YAML = "edit this field in YAML"
 Options = Sequence[tuple[str, Any]]
 YES_NO: Options = (("not set", None), ("yes", True), ("no", False))
 
 
 class Input:
-    """What all inputs do: they mark what is wrong, and say it where they are told to.
+    """Base class of all inputs.
 
     Args:
-        place: of the value.
-        widget: that is typed into.
-        after: called when a value was written.
+        ref: The field that the input edits.
+        widget: The widget that the user types into.
+        on_change: Called after the field was set.
     """
 
-    def __init__(self, place: FieldRef, widget: Any, after: Callable[[], None]) -> None:
-        self.place = place
+    def __init__(self, ref: FieldRef, widget: Any, on_change: Callable[[], None]) -> None:
+        self.ref = ref
         self.widget = widget
-        self.wrong = ""
-        self.tell: Callable[[str], None] = lambda text: None
-        self._after = after
+        self.error = ""  # why the text cannot be read; empty if it can
+        self.show_message: Callable[[str], None] = lambda text: None
+        self._on_change = on_change
 
-    def judge(self, text: str) -> None:
-        """Shows what is wrong with it; an empty text for nothing."""
-        text = self.wrong or text
+    def show_problem(self, text: str) -> None:
+        """Mark the input as wrong and show why; an empty text clears the mark."""
+        text = self.error or text
         (self.widget.add_class if text else self.widget.remove_class)("pt-err")
-        self.tell(text)
+        self.show_message(text)
 
 
-class Text(Input):
-    """An input of text, which a codec reads."""
+class TextInput(Input):
+    """An input for text, which a converter turns into the field's value."""
 
-    def __init__(self, place: FieldRef, widget: Any, codec: Codec, after: Callable[[], None]) -> None:
-        super().__init__(place, widget, after)
-        self._codec = codec
-        value = place.get()
+    def __init__(
+        self, ref: FieldRef, widget: Any, converter: Converter, on_change: Callable[[], None]
+    ) -> None:
+        super().__init__(ref, widget, on_change)
+        self._converter = converter
+        value = ref.get()
         if value is not None:
-            shown = codec.show(value)
-            widget.value = shown or ""
-            if shown is None:
+            text = converter.to_text(value)
+            widget.value = text or ""
+            if text is None:
                 widget.disabled = True
-                widget.placeholder = NOT_HERE
-        widget.observe(self._typed, "value")
+                widget.placeholder = EDIT_IN_YAML
+        widget.observe(self._text_changed, "value")
 
-    def _typed(self, change: Any) -> None:
-        self.wrong = ""
+    def _text_changed(self, change: Any) -> None:
+        self.error = ""
         try:
-            self.place.set(self._codec.read(change["new"]))
+            self.ref.set(self._converter.from_text(change["new"]))
         except ValueError as error:
-            self.wrong = str(error)
-        self._after()
+            self.error = str(error)
+        self._on_change()
 
 
-class Choice(Input):
-    """One of a few values; another one that the draft has is among them too."""
+class Dropdown(Input):
+    """An input that offers a few values, and the draft's own value if it is a different one."""
 
-    def __init__(self, place: FieldRef, widget: Any, options: Options, after: Callable[[], None]) -> None:
-        super().__init__(place, widget, after)
-        value = place.get()
+    def __init__(self, ref: FieldRef, widget: Any, options: Options, on_change: Callable[[], None]) -> None:
+        super().__init__(ref, widget, on_change)
+        value = ref.get()
         self._values = [each for _, each in options]
         labels = [label for label, _ in options]
         if not any(value == each and type(value) is type(each) for each in self._values):
@@ -73,9 +75,9 @@ class Choice(Input):
             self._values.append(value)
         widget.options = list(zip(labels, range(len(labels)), strict=True))
         widget.index = self._values.index(value)
-        widget.observe(self._chosen, "index")
+        widget.observe(self._option_chosen, "index")
 
-    def _chosen(self, change: Any) -> None:
+    def _option_chosen(self, change: Any) -> None:
         if change["new"] is not None:
-            self.place.set(self._values[change["new"]])
-            self._after()
+            self.ref.set(self._values[change["new"]])
+            self._on_change()

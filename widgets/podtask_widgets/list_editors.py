@@ -1,4 +1,4 @@
-"""Editors of lists and mappings: entries to add, change and remove."""
+"""Editors for lists and mappings, whose entries can be added, changed and removed."""
 
 from __future__ import annotations
 
@@ -6,41 +6,42 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .converters import EXACT
+from .converters import TEXT_OR_EMPTY
 from .field_refs import FieldRef, Item
 from .page import Page
-
-Make = Callable[["Entry"], list[Any]]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One item of a list on the page.
+    """One item of a list, as the page shows it.
 
     Args:
-        place: of the item.
-        number: of the entry, from 1, for labels.
-        write: puts the item into the list; called after each change of it.
-        remove: takes the entry away.
+        ref: Refers to the item.
+        number: Number of the entry in labels, from 1.
+        save: Puts the item into the list; called after each change of the item.
+        remove: Removes the entry.
     """
 
-    place: Item
+    ref: Item
     number: int
-    write: Callable[[], None]
+    save: Callable[[], None]
     remove: Callable[[], None]
 
 
-class Items:
-    """Edits a list of mappings; an empty mapping is one that is not filled in yet.
+MakeWidgets = Callable[[Entry], list[Any]]
+
+
+class ListEditor:
+    """Edit a list of mappings. A new, empty mapping is not part of the list until a key is set.
 
     Args:
-        page: it is on.
-        items: the list's place.
-        noun: of one, ``variable``.
-        make: the widgets of an entry.
-        columns: of CSS, for the entry's grid; empty for a card.
-        new: what a new entry begins with.
-        only: which items are its own.
+        page: Page of the editor.
+        items: Refers to the list.
+        noun: What an entry is called in labels: ``variable``.
+        make_widgets: Returns the widgets of an entry.
+        columns: CSS grid columns of an entry; an entry without columns is a card.
+        new_item: Returns the item of a new entry.
+        includes: Returns whether an item is edited here; other items are kept.
     """
 
     def __init__(
@@ -48,195 +49,194 @@ class Items:
         page: Page,
         items: FieldRef,
         noun: str,
-        make: Make,
+        make_widgets: MakeWidgets,
         columns: str = "",
-        new: Callable[[], dict[str, Any]] = dict,
-        only: Callable[[dict[str, Any]], bool] = lambda item: True,
+        new_item: Callable[[], dict[str, Any]] = dict,
+        includes: Callable[[dict[str, Any]], bool] = lambda item: True,
     ) -> None:
-        self._page, self._place, self._noun = page, items, noun
-        self._make, self._columns, self._new = make, columns, new
+        self._page, self._ref, self._noun = page, items, noun
+        self._make_widgets, self._columns, self._new_item = make_widgets, columns, new_item
         self._count = 0
         self._rows = page.column([], "pt-rows")
-        self._rows.children = tuple(self._entry(item) for item in self._listed() if only(item))
-        self.add_button = page.button(f"Add {noun}", self.add)
-        self.box = page.column([self._rows, self.add_button], "pt-items")
+        self._rows.children = tuple(self._make_entry(item) for item in self._items() if includes(item))
+        self._add_button = page.button(f"Add {noun}", self._add)
+        self.box = page.column([self._rows, self._add_button], "pt-items")
 
-    def add(self) -> None:
-        """Adds an entry, and puts the cursor into it."""
-        item = self._new()
-        self._rows.children += (self._entry(item),)
-        self._write(item)
-        self._page.changed()
+    def _add(self) -> None:
+        item = self._new_item()
+        self._rows.children += (self._make_entry(item),)
+        self._save(item)
+        self._page.on_change()
         focus(self._rows.children[-1])
 
-    def _entry(self, item: dict[str, Any]) -> Any:
+    def _make_entry(self, item: dict[str, Any]) -> Any:
         self._count += 1
         columns = f"{self._columns} 28px" if self._columns else ""
         box = self._page.box([], "pt-row" if columns else "pt-card", columns=columns)
 
         def remove() -> None:
             self._rows.children = tuple(each for each in self._rows.children if each is not box)
-            self._page.forget(box)
+            self._page.close(box)
             item.clear()
-            self._write(item)
-            self._page.changed()
-            focus(self.add_button)
+            self._save(item)
+            self._page.on_change()
+            focus(self._add_button)
 
-        entry = Entry(Item(self._place, item), self._count, lambda: self._write(item), remove)
-        cells = self._make(entry)
+        entry = Entry(Item(self._ref, item), self._count, lambda: self._save(item), remove)
+        widgets = self._make_widgets(entry)
         if columns:
-            cells = [*cells, self._page.cross(f"Remove {self._noun} {entry.number}", remove)]
-        box.children = cells
+            widgets = [*widgets, self._page.remove_button(f"Remove {self._noun} {entry.number}", remove)]
+        box.children = widgets
         if columns:
-            share(self._page, box)
+            share_message_line(self._page, box)
         return box
 
-    def _write(self, item: dict[str, Any]) -> None:
-        """Puts an item into the list, or takes it out when nothing is left of it."""
-        given = self._place.get()
-        others = [each for each in (given if isinstance(given, list) else []) if each is not item]
-        if len(others) == len(given or []) and item:
-            self._place.set([*others, item])
+    def _save(self, item: dict[str, Any]) -> None:
+        """Add an item to the list, or remove it if it is empty."""
+        value = self._ref.get()
+        others = [each for each in (value if isinstance(value, list) else []) if each is not item]
+        if len(others) == len(value or []) and item:
+            self._ref.set([*others, item])
         elif not item:
-            self._place.set(others or None)
+            self._ref.set(others or None)
 
-    def _listed(self) -> list[dict[str, Any]]:
-        given = self._place.get()
-        return [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []
+    def _items(self) -> list[dict[str, Any]]:
+        value = self._ref.get()
+        return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-class Pairs:
-    """Edits a mapping of names to texts.
+class MappingEditor:
+    """Edit a mapping of keys to texts.
 
     Args:
-        page: it is on.
-        place: of the mapping.
-        noun: of one, ``label``.
-        hints: shown in an empty name and an empty value.
-        only: which names are its own; the others stay as they are.
-        offers: names that are offered.
+        page: Page of the editor.
+        ref: Refers to the mapping.
+        noun: What an entry is called in labels: ``label``.
+        placeholders: Texts that are shown in an empty key and in an empty value.
+        includes: Returns whether a key is edited here; other keys are kept.
+        suggestions: Keys to suggest.
     """
 
     def __init__(
         self,
         page: Page,
-        place: FieldRef,
+        ref: FieldRef,
         noun: str,
-        hints: tuple[str, str] = ("key", "value"),
-        only: Callable[[str], bool] = lambda name: True,
-        offers: tuple[str, ...] | None = None,
+        placeholders: tuple[str, str] = ("key", "value"),
+        includes: Callable[[str], bool] = lambda key: True,
+        suggestions: tuple[str, ...] | None = None,
     ) -> None:
-        self._page, self._place, self._noun = page, place, noun
-        self._hints, self._only, self._offers = hints, only, offers
-        given = place.get()
-        mapping = given if isinstance(given, dict) else {}
-        self._pairs = [Pair(place, key, value) for key, value in mapping.items() if only(key)]
+        self._page, self._ref, self._noun = page, ref, noun
+        self._placeholders, self._includes, self._suggestions = placeholders, includes, suggestions
+        self._pairs = [Pair(ref, key, value) for key, value in self._mapping().items() if includes(key)]
         self._rows = page.column([], "pt-rows")
-        self._rows.children = tuple(self._row(n, pair) for n, pair in enumerate(self._pairs, 1))
-        self.add_button = page.button(f"Add {noun}", self.add)
-        self.box = page.column([self._rows, self.add_button], "pt-items")
+        self._rows.children = tuple(self._make_row(n, pair) for n, pair in enumerate(self._pairs, 1))
+        self._add_button = page.button(f"Add {noun}", self._add)
+        self.box = page.column([self._rows, self._add_button], "pt-items")
 
-    def add(self) -> None:
-        """Adds a pair, and puts the cursor into it."""
-        self._pairs.append(Pair(self._place, "", ""))
-        self._rows.children += (self._row(len(self._pairs), self._pairs[-1]),)
+    def _add(self) -> None:
+        self._pairs.append(Pair(self._ref, "", ""))
+        self._rows.children += (self._make_row(len(self._pairs), self._pairs[-1]),)
         focus(self._rows.children[-1])
 
-    def _row(self, number: int, pair: Pair) -> Any:
+    def _make_row(self, number: int, pair: Pair) -> Any:
         box = self._page.box([], "pt-row", columns="minmax(0,1.2fr) minmax(0,1fr) 28px")
 
         def remove() -> None:
             self._pairs = [each for each in self._pairs if each is not pair]
             self._rows.children = tuple(each for each in self._rows.children if each is not box)
-            self._page.forget(box)
-            self._write()
-            self._page.changed()
-            focus(self.add_button)
+            self._page.close(box)
+            self._save()
+            self._page.on_change()
+            focus(self._add_button)
 
-        name, value = self._hints
-        key = self._page.text(
+        key_placeholder, value_placeholder = self._placeholders
+        key_input = self._page.text_input(
             PairField(pair, "key"),
-            f"{self._noun} {number}, {name}",
-            EXACT,
-            hint=name,
-            offers=self._offers,
-            after=self._write,
+            f"{self._noun} {number}, {key_placeholder}",
+            TEXT_OR_EMPTY,
+            placeholder=key_placeholder,
+            suggestions=self._suggestions,
+            on_change=self._save,
         )
-        text = self._page.text(
-            PairField(pair, "value"), f"{self._noun} {number}, {value}", EXACT, hint=value, after=self._write
+        value_input = self._page.text_input(
+            PairField(pair, "value"),
+            f"{self._noun} {number}, {value_placeholder}",
+            TEXT_OR_EMPTY,
+            placeholder=value_placeholder,
+            on_change=self._save,
         )
-        pair.twice = lambda wrong: setattr(key, "wrong", wrong)
+        pair.set_key_error = lambda error: setattr(key_input, "error", error)
         box.children = [
-            key.widget,
-            text.widget,
-            self._page.cross(f"Remove {self._noun} {number}", remove),
+            key_input.widget,
+            value_input.widget,
+            self._page.remove_button(f"Remove {self._noun} {number}", remove),
         ]
-        share(self._page, box)
+        share_message_line(self._page, box)
         return box
 
-    def _write(self) -> None:
-        given = self._place.get()
-        rest = {
-            key: value
-            for key, value in (given if isinstance(given, dict) else {}).items()
-            if not self._only(key)
-        }
-        made: dict[str, Any] = {}
+    def _save(self) -> None:
+        others = {key: value for key, value in self._mapping().items() if not self._includes(key)}
+        mapping: dict[str, Any] = {}
         for pair in self._pairs:
-            pair.twice(f"{pair.key!r} is there twice." if pair.key and pair.key in made else "")
+            pair.set_key_error(f"Duplicate key {pair.key!r}." if pair.key and pair.key in mapping else "")
             if pair.key:
-                made.setdefault(pair.key, pair.value)
-        self._place.set({**rest, **made} or None)
+                mapping.setdefault(pair.key, pair.value)
+        self._ref.set({**others, **mapping} or None)
+
+    def _mapping(self) -> dict[str, Any]:
+        value = self._ref.get()
+        return value if isinstance(value, dict) else {}
 
 
 class Pair:
-    """A name and its value."""
+    """A key and its value, as the user typed them."""
 
-    def __init__(self, place: FieldRef, key: str, value: Any) -> None:
-        self.place, self.key, self.value = place, key, value
-        self.twice: Callable[[str], None] = lambda wrong: None
+    def __init__(self, mapping: FieldRef, key: str, value: Any) -> None:
+        self.mapping, self.key, self.value = mapping, key, value
+        self.set_key_error: Callable[[str], None] = lambda error: None
 
 
 class PairField:
-    """The place of a pair's name, or of its value."""
+    """Refer to a pair's key or to its value; ``part`` is "key" or "value"."""
 
     def __init__(self, pair: Pair, part: str) -> None:
         self._pair, self._part = pair, part
 
     @property
     def path(self) -> str:
-        """As problems name it."""
-        where, key = self._pair.place.path, self._pair.key
-        return f"{where}.{key}" if self._part == "value" else f"{where}: {key!r}"
+        """Path of the value, or the mapping's path and the key."""
+        parent, key = self._pair.mapping.path, self._pair.key
+        return f"{parent}.{key}" if self._part == "value" else f"{parent}: {key!r}"
 
     def get(self) -> Any:
-        """Returns it."""
+        """Return the key or the value."""
         return getattr(self._pair, self._part)
 
     def set(self, value: Any) -> None:
-        """Changes it; the mapping is written by its editor."""
+        """Set the key or the value; the editor saves the mapping."""
         setattr(self._pair, self._part, value)
 
 
-def share(page: Page, row: Any) -> None:
-    """Lets the inputs of a row say what is wrong with them in one line under it."""
-    mine = [each for each in page.inputs if any(each.widget is cell for cell in row.children)]
-    said: dict[int, str] = {}
-    show = page.teller(row)
+def share_message_line(page: Page, row: Any) -> None:
+    """Show the problems of all inputs of a row in one line below it; the first one is shown."""
+    inputs = [each for each in page.inputs if any(each.widget is child for child in row.children)]
+    messages: dict[int, str] = {}
+    show_in_row = page.message_line(row)
 
-    def teller(place: int) -> Callable[[str], None]:
-        def tell(text: str) -> None:
-            said[place] = text
-            show(next((each for each in said.values() if each), ""))
+    def show_message_of(number: int) -> Callable[[str], None]:
+        def show_message(text: str) -> None:
+            messages[number] = text
+            show_in_row(next((each for each in messages.values() if each), ""))
 
-        return tell
+        return show_message
 
-    for place, each in enumerate(mine):
-        each.tell = teller(place)
+    for number, each in enumerate(inputs):
+        each.show_message = show_message_of(number)
 
 
 def focus(widget: Any) -> None:
-    """Puts the cursor into a widget, or into the first input within it."""
+    """Move the focus to a widget, or to the first input inside it."""
     while getattr(widget, "children", ()):
         widget = widget.children[0]
     widget.focus()

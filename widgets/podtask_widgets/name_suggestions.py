@@ -1,4 +1,4 @@
-"""Names of the cluster's objects, offered where one is typed: asked for beside it, never waited for."""
+"""Suggest the names of objects in the cluster; they are read in a thread, so that the form never waits."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 from podtask.errors import PodtaskError
 
 
-def offer(kind: str, widget: Any, wanted: Callable[[], bool] = lambda: True) -> None:
-    """Offers the names of a kind's objects in a Combobox as soon as they are known.
+def suggest_names(kind: str, combobox: Any, is_current: Callable[[], bool] = lambda: True) -> None:
+    """Suggest the names of all objects of a kind, as soon as they are known.
 
-    Where they may not be read, or there is no cluster, nothing is offered; free text is possible
-    always.
+    Without a cluster, or without permission to list the objects, there are no suggestions. Any
+    other text can be entered, too.
 
     Args:
-        kind: of PATHS.
-        widget: the Combobox.
-        wanted: whether they still are, when they are known.
+        kind: Kind of object, as ``manage.names`` knows it: "secret", for example.
+        combobox: Combobox that shows the suggestions.
+        is_current: Returns whether the combobox still asks for this kind when the names are known.
     """
-    told = (kind, widget, wanted)
-    threading.Thread(target=_fill, args=told, name="podtask names", daemon=True).start()
+    arguments = (kind, combobox, is_current)
+    threading.Thread(target=_set_options, args=arguments, name="podtask names", daemon=True).start()
 
 
-def _fill(kind: str, widget: Any, wanted: Callable[[], bool]) -> None:
+def _set_options(kind: str, combobox: Any, is_current: Callable[[], bool]) -> None:
     from podtask.api.resolve import merge_options
-    from podtask.manage.names import read_names  # start-up cost: the client library comes with it
+    from podtask.manage.names import read_names  # start-up cost: loads the Kubernetes client
 
     try:
         chosen = merge_options({})
-        found = [] if chosen.local else read_names(kind, chosen)
-    except PodtaskError:  # settings that are wrong; the run will say so
+        names = [] if chosen.local else read_names(kind, chosen)
+    except PodtaskError:  # the settings are wrong: running a cell reports it
         return
-    if found and widget.comm is not None and wanted():
-        widget.options = tuple(found)
+    if names and combobox.comm is not None and is_current():
+        combobox.options = tuple(names)

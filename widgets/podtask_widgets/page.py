@@ -1,4 +1,4 @@
-"""One page of the form: its inputs, and which of them a problem belongs to."""
+"""One page of the form: creates inputs and their layout, and assigns problems to inputs."""
 
 from __future__ import annotations
 
@@ -9,207 +9,218 @@ from typing import Any
 import ipywidgets as w
 from podtask.errors import Problem
 
-from .converters import TEXT, Codec
+from .converters import TEXT, Converter
 from .draft import Draft
 from .field_refs import FieldRef
-from .inputs import Choice, Input, Options, Text
-from .name_suggestions import offer
+from .inputs import Dropdown, Input, Options, TextInput
+from .name_suggestions import suggest_names
 
 
 class SharedStyles:
-    """Layouts and styles that all widgets of a form share: what a form costs is its models."""
+    """Layouts and styles that all widgets of a form share, because each widget model costs time."""
 
     def __init__(self) -> None:
-        self.plain = w.Layout()
-        self.wide = w.Layout(width="100%")
-        self.note, self.text, self.choice = w.HTML().style, w.Text().style, w.Dropdown().style
+        self.default_layout = w.Layout()
+        self.full_width = w.Layout(width="100%")
+        self.html, self.text, self.dropdown = w.HTML().style, w.Text().style, w.Dropdown().style
         self.button = w.Button().style
-        self._columns: dict[str, Any] = {}
+        self._grid_layouts: dict[str, Any] = {}
 
-    def columns(self, columns: str) -> Any:
-        """Returns the layout of a grid; an empty text for that of anything else."""
+    def grid_layout(self, columns: str) -> Any:
+        """Return the layout for CSS grid columns; the default layout if there are none."""
         if not columns:
-            return self.plain
-        made = self._columns.get(columns) or w.Layout(grid_template_columns=columns)
-        return self._columns.setdefault(columns, made)
+            return self.default_layout
+        layout = self._grid_layouts.get(columns) or w.Layout(grid_template_columns=columns)
+        return self._grid_layouts.setdefault(columns, layout)
 
 
 class Page:
-    """What a page's parts are made with.
+    """Create the widgets of one page.
 
     Args:
-        looks: of the form.
-        draft: that it shows.
-        changed: called after each change by its user.
-        replace: called with a template that is to take the draft's place.
+        styles: Styles of the form.
+        draft: Draft that the page edits.
+        on_change: Called after each change by the user.
+        replace_template: Called with a template that replaces the draft.
     """
 
     def __init__(
         self,
-        looks: SharedStyles,
+        styles: SharedStyles,
         draft: Draft,
-        changed: Callable[[], None],
-        replace: Callable[[Any], None],
+        on_change: Callable[[], None],
+        replace_template: Callable[[Any], None],
     ) -> None:
-        self._looks = looks
+        self._styles = styles
         self.draft = draft
-        self.changed = changed
-        self.replace = replace
+        self.on_change = on_change
+        self.replace_template = replace_template
         self.inputs: list[Input] = []
 
     # -- inputs ---------------------------------------------------------------------------------
 
-    def text(
+    def text_input(
         self,
-        place: FieldRef,
+        ref: FieldRef,
         label: str,
-        codec: Codec = TEXT,
+        converter: Converter = TEXT,
         *,
-        hint: str = "",
+        placeholder: str = "",
         kind: str = "",
-        offers: Iterable[str] | None = None,
-        lines: int = 0,
-        after: Callable[[], None] | None = None,
+        suggestions: Iterable[str] | None = None,
+        rows: int = 0,
+        on_change: Callable[[], None] | None = None,
     ) -> Input:
-        """Returns an input of text.
+        """Create an input for text.
 
         Args:
-            place: of its value.
-            label: bound to it.
-            codec: reads it.
-            hint: shown in it while it is empty.
-            kind: of the cluster's objects whose names are offered.
-            offers: other texts that are offered; those of an empty one may come later.
-            lines: shown at once; 0 for an input of one line.
-            after: called when it has written, before the page hears of it.
+            ref: The field to edit.
+            label: Label of the input.
+            converter: Converts the text to the field's value.
+            placeholder: Text that is shown while the input is empty.
+            kind: Kind of cluster object whose names are suggested.
+            suggestions: Texts to suggest; pass an empty list if they are set later.
+            rows: Number of visible rows; 0 for a single-line input.
+            on_change: Called after the field was set, before the page's own ``on_change``.
         """
-        more = {
+        options = {
             "description": label,
-            "placeholder": hint,
-            "layout": self._looks.wide,
-            "style": self._looks.text,
+            "placeholder": placeholder,
+            "layout": self._styles.full_width,
+            "style": self._styles.text,
         }
         widget: Any
-        if lines:
-            widget = w.Textarea(rows=lines, **more)
-        elif kind or offers is not None:
-            widget = w.Combobox(options=tuple(offers or ()), ensure_option=False, **more)
+        if rows:
+            widget = w.Textarea(rows=rows, **options)
+        elif kind or suggestions is not None:
+            widget = w.Combobox(options=tuple(suggestions or ()), ensure_option=False, **options)
         else:
-            widget = w.Text(**more)
+            widget = w.Text(**options)
         if kind:
-            offer(kind, widget)
-        return self._own(Text(place, widget, codec, self._after(after)))
+            suggest_names(kind, widget)
+        return self._register(TextInput(ref, widget, converter, self._then_notify(on_change)))
 
-    def choice(
-        self, place: FieldRef, label: str, options: Options, after: Callable[[], None] | None = None
+    def dropdown(
+        self, ref: FieldRef, label: str, options: Options, on_change: Callable[[], None] | None = None
     ) -> Input:
-        """Returns an input of one of a few values."""
-        widget = w.Dropdown(description=label, layout=self._looks.wide, style=self._looks.choice)
-        return self._own(Choice(place, widget, options, self._after(after)))
+        """Create a dropdown.
 
-    def _after(self, after: Callable[[], None] | None) -> Callable[[], None]:
-        def both() -> None:
-            if after:
-                after()
-            self.changed()
+        Args:
+            ref: The field to edit.
+            label: Label of the dropdown.
+            options: Pairs of a label and a value.
+            on_change: Called after the field was set, before the page's own ``on_change``.
+        """
+        widget = w.Dropdown(description=label, layout=self._styles.full_width, style=self._styles.dropdown)
+        return self._register(Dropdown(ref, widget, options, self._then_notify(on_change)))
 
-        return both
+    def _then_notify(self, on_change: Callable[[], None] | None) -> Callable[[], None]:
+        def notify() -> None:
+            if on_change:
+                on_change()
+            self.on_change()
 
-    def _own(self, made: Input) -> Input:
-        self.inputs.append(made)
-        return made
+        return notify
 
-    # -- what they stand in ---------------------------------------------------------------------
+    def _register(self, new_input: Input) -> Input:
+        self.inputs.append(new_input)
+        return new_input
 
-    def note(self, text: str = "") -> Any:
-        """Returns a line of small text."""
+    # -- layout ---------------------------------------------------------------------------------
+
+    def help_line(self, text: str = "") -> Any:
+        """Create a line of small text."""
         return styled(self._html(escape(text)), "pt-h")
 
-    def teller(self, box: Any, hint: str = "") -> Callable[[str], None]:
-        """Returns what shows a text at the end of a box, or the hint; a line is made when needed."""
-        notes: list[Any] = []
+    def message_line(self, box: Any, help_text: str = "") -> Callable[[str], None]:
+        """Return a function that shows a message at the end of a box, or the help text for none.
 
-        def tell(text: str) -> None:
-            if not notes and (text or hint):
-                notes.append(self.note())
-                box.children += (notes[0],)
-            for note in notes:
-                (note.add_class if text else note.remove_class)("pt-bad")
-                note.value = escape(text or hint)
+        The line is added to the box when there is a text to show.
+        """
+        lines: list[Any] = []
 
-        tell("")
-        return tell
+        def show_message(text: str) -> None:
+            if not lines and (text or help_text):
+                lines.append(self.help_line())
+                box.children += (lines[0],)
+            for line in lines:
+                (line.add_class if text else line.remove_class)("pt-bad")
+                line.value = escape(text or help_text)
 
-    def field(self, made: Input, hint: str = "", wide: bool = False) -> Any:
-        """Returns an input with its label above and a line under it: a hint, or what is wrong."""
-        box = self.column([made.widget], "pt-f", *(["pt-wide"] if wide else []))
-        made.tell = self.teller(box, hint)
+        show_message("")
+        return show_message
+
+    def field(self, field_input: Input, help_text: str = "", wide: bool = False) -> Any:
+        """Lay out an input with its label above, and its help text or problem below."""
+        box = self.column([field_input.widget], "pt-f", *(["pt-wide"] if wide else []))
+        field_input.show_message = self.message_line(box, help_text)
         return box
 
     def grid(self, *fields: Any) -> Any:
-        """Returns fields, two in a line where there is room."""
+        """Lay out fields in two columns if there is enough room."""
         return self.box(fields, "pt-grid")
 
-    def column(self, parts: Iterable[Any], *classes: str) -> Any:
-        """Returns parts below one another."""
-        return styled(w.VBox(list(parts), layout=self._looks.plain), *classes)
+    def column(self, children: Iterable[Any], *classes: str) -> Any:
+        """Lay out widgets below one another."""
+        return styled(w.VBox(list(children), layout=self._styles.default_layout), *classes)
 
-    def box(self, parts: Iterable[Any], *classes: str, columns: str = "") -> Any:
-        """Returns parts that the style sheet lays out; ``columns``: of CSS, for those of a row."""
-        return styled(w.Box(list(parts), layout=self._looks.columns(columns)), *classes)
+    def box(self, children: Iterable[Any], *classes: str, columns: str = "") -> Any:
+        """Create a box that the style sheet lays out, with CSS grid columns if any are given."""
+        return styled(w.Box(list(children), layout=self._styles.grid_layout(columns)), *classes)
 
-    def head(self, text: str, small: str = "") -> Any:
-        """Returns a heading."""
-        more = f"<small>{escape(small)}</small>" if small else ""
-        return styled(self._html(f"<div>{escape(text)}{more}</div>"), "pt-sec")
+    def heading(self, text: str, subtitle: str = "") -> Any:
+        """Create a heading."""
+        small = f"<small>{escape(subtitle)}</small>" if subtitle else ""
+        return styled(self._html(f"<div>{escape(text)}{small}</div>"), "pt-sec")
 
-    def button(self, text: str, click: Callable[[], None]) -> Any:
-        """Returns a quiet button."""
-        return self._button("pt-add", click, description=text)
+    def button(self, label: str, on_click: Callable[[], None]) -> Any:
+        """Create a button without a border."""
+        return self._button("pt-add", on_click, description=label)
 
-    def cross(self, label: str, remove: Callable[[], None]) -> Any:
-        """Returns a small button that takes an entry away."""
-        return self._button("pt-x", remove, description=label, tooltip=label)
+    def remove_button(self, label: str, on_click: Callable[[], None]) -> Any:
+        """Create the small button that removes an entry."""
+        return self._button("pt-x", on_click, description=label, tooltip=label)
 
-    def _button(self, name: str, click: Callable[[], None], **words: str) -> Any:
-        made = w.Button(layout=self._looks.plain, style=self._looks.button, **words)
-        made.on_click(lambda _: click())
-        return styled(made, name)
+    def _button(self, css_class: str, on_click: Callable[[], None], **texts: str) -> Any:
+        button = w.Button(layout=self._styles.default_layout, style=self._styles.button, **texts)
+        button.on_click(lambda _: on_click())
+        return styled(button, css_class)
 
     def _html(self, value: str) -> Any:
-        return w.HTML(value, layout=self._looks.plain, style=self._looks.note)
+        return w.HTML(value, layout=self._styles.default_layout, style=self._styles.html)
 
-    # -- what is wrong --------------------------------------------------------------------------
+    # -- problems -------------------------------------------------------------------------------
 
-    def judge(self, problems: Iterable[Problem]) -> None:
-        """Shows problems at their inputs."""
-        found: dict[int, list[str]] = {}
+    def show_problems(self, problems: Iterable[Problem]) -> None:
+        """Show each problem at its input."""
+        messages: dict[int, list[str]] = {}
         for problem in problems:
-            owner = self.owner(problem.path)
-            if owner is not None:
-                found.setdefault(id(owner), []).append(f"{problem.message} {problem.hint}".lstrip(": "))
+            field_input = self.find_input(problem.path)
+            if field_input is not None:
+                text = f"{problem.message} {problem.hint}".lstrip(": ")
+                messages.setdefault(id(field_input), []).append(text)
         for each in self.inputs:
-            each.judge(found.get(id(each), [""])[0])
+            each.show_problem(messages.get(id(each), [""])[0])
 
-    def owner(self, path: str) -> Input | None:
-        """Returns the input that a problem belongs to: that of the longest path it begins with."""
-        mine = [each for each in self.inputs if _within(path, each.place.path)]
-        return max(mine, key=lambda each: len(each.place.path), default=None)
+    def find_input(self, path: str) -> Input | None:
+        """Return the input for a problem's path: the one with the longest matching path."""
+        candidates = [each for each in self.inputs if _is_within(path, each.ref.path)]
+        return max(candidates, key=lambda each: len(each.ref.path), default=None)
 
-    def forget(self, widget: Any) -> None:
-        """Closes a widget and all within it, and knows its inputs no more."""
+    def close(self, widget: Any) -> None:
+        """Close a widget and its children, and remove their inputs from the page."""
         for child in getattr(widget, "children", ()):
-            self.forget(child)
+            self.close(child)
         self.inputs = [each for each in self.inputs if each.widget is not widget]
         widget.close()
 
 
 def styled(widget: Any, *classes: str) -> Any:
-    """Returns a widget with classes of the style sheet."""
+    """Return the widget after adding CSS classes to it."""
     for name in classes:
         widget.add_class(name)
     return widget
 
 
-def _within(path: str, place: str) -> bool:
-    return path == place or (path.startswith(place) and path[len(place)] in ".[:")
+def _is_within(path: str, parent: str) -> bool:
+    return path == parent or (path.startswith(parent) and path[len(parent)] in ".[:")

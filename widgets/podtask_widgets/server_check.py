@@ -1,72 +1,73 @@
-"""What the API server thinks of a template: its dry run, with problems at their fields."""
+"""Check a template with the API server: a dry run, whose errors are assigned to fields."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
-from podtask.api.check import server_dry_run
+from podtask.api.check import ServerDryRun, server_dry_run
 from podtask.api.resolve import resolve_options
 from podtask.api.submit import preview
 from podtask.errors import InputError, PodtaskError, Problem
 from podtask.event_loop import loop
 from podtask.template.template import PodTemplate
 
-FIELD = re.compile(r"^\s*(?P<path>spec[\w.\[\]/-]*|metadata[\w.\[\]/-]*): (?P<what>.+)$", re.MULTILINE)
+FIELD_ERROR = re.compile(
+    r"^\s*(?P<path>spec[\w.\[\]/-]*|metadata[\w.\[\]/-]*): (?P<message>.+)$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
 class ServerAnswer:
-    """What it says.
+    """The API server's answer.
 
     Args:
-        text: in words.
-        good: whether it takes the pod, whole.
-        problems: with the paths of their fields in the pod, where it names them.
+        message: The answer as a sentence for the user.
+        accepted: Whether the server accepts the pod with all its fields.
+        problems: Problems with their fields' paths in the pod, where the server names fields.
     """
 
-    text: str
-    good: bool
+    message: str
+    accepted: bool
     problems: tuple[Problem, ...] = ()
 
 
-def check(template: PodTemplate, done: Callable[[ServerAnswer], None]) -> None:
-    """Asks the API server; nothing is created, and nobody waits.
+def check_on_server(template: PodTemplate, on_answer: Callable[[ServerAnswer], None]) -> None:
+    """Start a dry run of a template's pod and return at once; nothing is created.
 
     Args:
-        template: to be checked, with the options that this session's cells have.
-        done: called with what it says, in another thread.
+        template: Template to check, with the options that cells of this session have.
+        on_answer: Called with the answer, in another thread.
     """
     try:
         chosen = resolve_options({"template": template})
         pod = preview(chosen).pod
     except InputError as error:
-        done(ServerAnswer(str(error), good=False))
+        on_answer(ServerAnswer(str(error), accepted=False))
         return
     if chosen.local:
-        done(ServerAnswer("Cells run on this machine (local): there is no API server to ask.", good=True))
+        message = "Cells run locally: there is no API server to check with."
+        on_answer(ServerAnswer(message, accepted=True))
         return
+    loop().start(server_dry_run(pod, chosen)).add_done_callback(lambda future: on_answer(_answer(future)))
 
-    def ended() -> None:
-        try:
-            result = asked.result()
-        except PodtaskError as error:
-            found = tuple(Problem(each["path"], each["what"], "") for each in FIELD.finditer(str(error)))
-            done(ServerAnswer(str(error), good=False, problems=found))
-            return
-        lost = result.dropped_fields
-        where = f"The API server accepts this pod in namespace {result.namespace}"
-        if lost:
-            done(
-                ServerAnswer(
-                    f"{where}, but drops: {', '.join(lost)}.",
-                    good=False,
-                    problems=tuple(Problem(path, "is dropped by the API server.", "") for path in lost),
-                )
-            )
-        else:
-            done(ServerAnswer(f"{where}.", good=True))
 
-    asked = loop().start(server_dry_run(pod, chosen))
-    asked.add_done_callback(lambda _: ended())
+def _answer(future: Future[ServerDryRun]) -> ServerAnswer:
+    try:
+        result = future.result()
+    except PodtaskError as error:
+        matches = FIELD_ERROR.finditer(str(error))
+        problems = tuple(Problem(match["path"], match["message"], "") for match in matches)
+        return ServerAnswer(str(error), accepted=False, problems=problems)
+    message = f"The API server accepts this pod in namespace {result.namespace}"
+    if result.dropped_fields:
+        return ServerAnswer(
+            f"{message}, but drops: {', '.join(result.dropped_fields)}.",
+            accepted=False,
+            problems=tuple(
+                Problem(path, "is dropped by the API server.", "") for path in result.dropped_fields
+            ),
+        )
+    return ServerAnswer(f"{message}.", accepted=True)

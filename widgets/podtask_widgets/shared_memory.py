@@ -1,69 +1,70 @@
-"""The place of the primary container's shared memory: a volume in memory, and its mount. Pure."""
+"""The size of the primary container's shared memory: an in-memory volume and its mount. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .draft import Draft
-from .field_refs import Key, at
+from .field_refs import Key, field_ref
 
-WHERE = "/dev/shm"  # noqa: S108  of the pod
-NAME = "shm"
+MOUNT_PATH = "/dev/shm"  # noqa: S108  in the pod
+VOLUME_NAME = "shm"
 
 
 class SharedMemory:
-    """The size of /dev/shm."""
+    """Refer to the size of /dev/shm."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
 
     @property
     def path(self) -> str:
-        """Of its limit, where there is one."""
-        found = self._source()
-        if found is None:
-            return "shared memory"  # nothing can be wrong with what is not there
-        number = next(n for n, each in enumerate(self._volumes) if each.get("emptyDir") is found)
-        return f"spec.volumes[{number}].emptyDir.sizeLimit"
+        """Path of the volume's size limit."""
+        source = self._source()
+        if source is None:
+            return "shared memory"  # matches no problem, since there is no volume
+        index = next(n for n, each in enumerate(self._volumes) if each.get("emptyDir") is source)
+        return f"spec.volumes[{index}].emptyDir.sizeLimit"
 
     def get(self) -> Any:
-        """Returns it."""
+        """Return the size, or None if none is set."""
         return (self._source() or {}).get("sizeLimit")
 
     def set(self, value: Any) -> None:
-        """Changes it; without a size the volume and its mount go."""
-        found = self._source()
-        if value and found is not None:
-            found["sizeLimit"] = value
+        """Set the size; None removes the volume and its mount."""
+        source = self._source()
+        if value and source is not None:
+            source["sizeLimit"] = value
         elif value:
             names = {each.get("name") for each in self._volumes}
-            name = next(f"{NAME}{n or ''}" for n in range(99) if f"{NAME}{n or ''}" not in names)
+            candidates = (f"{VOLUME_NAME}{n or ''}" for n in range(99))
+            name = next(each for each in candidates if each not in names)
             memory = {"medium": "Memory", "sizeLimit": value}
             self._draft.field("volumes").set([*self._volumes, {"name": name, "emptyDir": memory}])
-            self._key.set([*self._mounts, {"name": name, "mountPath": WHERE}])
-        elif found is not None:
-            volumes = [each for each in self._volumes if each.get("emptyDir") is not found]
+            self._mounts_ref.set([*self._mounts, {"name": name, "mountPath": MOUNT_PATH}])
+        elif source is not None:
+            volumes = [each for each in self._volumes if each.get("emptyDir") is not source]
             self._draft.field("volumes").set(volumes or None)
-            mounts = [each for each in self._mounts if each.get("mountPath") != WHERE]
-            self._key.set(mounts or None)
+            mounts = [each for each in self._mounts if each.get("mountPath") != MOUNT_PATH]
+            self._mounts_ref.set(mounts or None)
 
     @property
-    def _key(self) -> Key:
-        return at(self._draft.container, "volumeMounts")
+    def _mounts_ref(self) -> Key:
+        return field_ref(self._draft.container, "volumeMounts")
 
     @property
     def _mounts(self) -> list[dict[str, Any]]:
-        return list(self._key.get() or [])
+        return list(self._mounts_ref.get() or [])
 
     @property
     def _volumes(self) -> list[dict[str, Any]]:
         return list(self._draft.field("volumes").get() or [])
 
     def _source(self) -> dict[str, Any] | None:
-        """Returns the emptyDir that is mounted at /dev/shm."""
-        named = [each.get("name") for each in self._mounts if each.get("mountPath") == WHERE]
+        """Return the emptyDir that is mounted at /dev/shm, or None."""
+        mounted = [each.get("name") for each in self._mounts if each.get("mountPath") == MOUNT_PATH]
         for volume in self._volumes:
             source = volume.get("emptyDir")
-            if volume.get("name") in named and isinstance(source, dict):
+            if volume.get("name") in mounted and isinstance(source, dict):
                 return source
         return None

@@ -1,7 +1,7 @@
-"""What stands for a widget where it does not run: in a saved file, in an editor without ipywidgets.
+"""Show HTML in place of a widget where the widget does not run: in a saved file, or without ipywidgets.
 
-JupyterLab shows "Loading widget..." there, whatever else an output has to offer. So what is kept is
-an output of its own behind the widget's, hidden by the widget where that is alive.
+JupyterLab shows "Loading widget..." there, even if the output contains HTML, too. So the HTML is a
+second output below the widget's, and the widget's style sheet hides it while the widget is alive.
 """
 
 from __future__ import annotations
@@ -13,48 +13,52 @@ from typing import Any
 from IPython.display import display
 from podtask.frontend import stand
 
-VIEW = "application/vnd.jupyter.widget-view+json"
-# It comes late, so that it is not seen for a moment while a living widget is drawn; and with it
-# goes the line of a widget that is not: an output with text and no element.
-LATE = """\
+WIDGET_MIMETYPE = "application/vnd.jupyter.widget-view+json"
+# The HTML appears after a delay, so that it does not flash up before a live widget hides it. The
+# second rule hides the output of a dead widget: one that contains text, but no element.
+DELAYED_STYLE = """\
 <style>@keyframes podtask-late {{ from {{ max-height: 0; overflow: hidden; visibility: hidden; }} }}
-.{mark} {{ animation: podtask-late 1ms 2s backwards; }}
-.jp-OutputArea-child:has(+ .jp-OutputArea-child .{mark}):not(:has(> .jp-OutputArea-output *)) {{
+.{css_class} {{ animation: podtask-late 1ms 2s backwards; }}
+.jp-OutputArea-child:has(+ .jp-OutputArea-child .{css_class}):not(:has(> .jp-OutputArea-output *)) {{
   display: none; }}</style>"""
 
 
 class StaticView:
-    """What is kept of one widget.
+    """The HTML output of one widget.
 
     Args:
-        bundle: returns it as it is now, as text/plain and text/html.
+        mimebundle: Returns the current text/plain and text/html.
 
     Attributes:
-        style: rules that hide it; to be part of the widget.
+        style: CSS rules that hide the HTML; the widget has to contain them.
     """
 
-    def __init__(self, bundle: Callable[[], dict[str, str]]) -> None:
-        self._bundle = bundle
-        self._mark = f"pt-kept-{uuid.uuid4().hex[:8]}"
-        self._shown: list[Callable[[], None]] = []
-        self.style = f".{self._mark}, .jp-OutputArea-child:has(.{self._mark}) {{ display: none; }}"
+    def __init__(self, mimebundle: Callable[[], dict[str, str]]) -> None:
+        self._mimebundle = mimebundle
+        self._css_class = f"pt-kept-{uuid.uuid4().hex[:8]}"
+        self._updates: list[Callable[[], None]] = []
+        self.style = f".{self._css_class}, .jp-OutputArea-child:has(.{self._css_class}) {{ display: none; }}"
 
-    def show(self, widget: Any) -> None:
-        """Shows the widget, and behind it what is kept."""
-        shown = widget._repr_mimebundle_()
-        data, _ = shown if isinstance(shown, tuple) else (shown, {})
-        if VIEW in data:
-            display({VIEW: data[VIEW], "text/plain": "", "text/html": ""}, raw=True)
-        again = stand(self._marked)
-        if again is not None:
-            self._shown.append(again)
+    def display_with(self, widget: Any) -> None:
+        """Display the widget, and the HTML below it."""
+        bundle = widget._repr_mimebundle_()
+        data, _ = bundle if isinstance(bundle, tuple) else (bundle, {})
+        if WIDGET_MIMETYPE in data:
+            widget_only = {WIDGET_MIMETYPE: data[WIDGET_MIMETYPE], "text/plain": "", "text/html": ""}
+            display(widget_only, raw=True)
+        update = stand(self._hidden_mimebundle)
+        if update is not None:
+            self._updates.append(update)
 
-    def renew(self) -> None:
-        """Keeps what it has become."""
-        for again in self._shown:
-            again()
+    def update(self) -> None:
+        """Replace the HTML in all outputs by the current one."""
+        for update in self._updates:
+            update()
 
-    def _marked(self) -> dict[str, str]:
-        now = self._bundle()
-        late = LATE.format(mark=self._mark)
-        return {**now, "text/html": f'{late}<div class="{self._mark}">{now["text/html"]}</div>'}
+    def _hidden_mimebundle(self) -> dict[str, str]:
+        bundle = self._mimebundle()
+        style = DELAYED_STYLE.format(css_class=self._css_class)
+        return {
+            **bundle,
+            "text/html": f'{style}<div class="{self._css_class}">{bundle["text/html"]}</div>',
+        }

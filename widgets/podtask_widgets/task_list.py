@@ -1,7 +1,8 @@
-"""``TaskList``: the tasks of a namespace, each with its logs and what can be done with it."""
+"""``TaskList``: the tasks of a namespace, with their logs and buttons to attach, cancel and delete."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,62 +17,64 @@ from podtask.manage.task_list import TaskList as ListedTasks
 from podtask.manage.task_list import TaskRow, roster
 
 from .cluster_tasks import container_names, run_in_background, run_later
+from .header import message_box, show_message
 from .page import styled
 from .static_view import StaticView
 
 STYLE = "".join(
     Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("form.css", "tasks.css")
 )
-AGAIN = 3.0  # seconds until a list is asked for again, while a task of it goes on
-HEADS = ("Task", "State", "Age", "Pod", "Last line", "")
+REFRESH_SECONDS = 3.0  # while a task of the list is running
+HEADINGS = ("Task", "State", "Age", "Pod", "Last line", "")
 
 
 class TaskList:
-    """The tasks there are, also those of other kernels. Show it as a cell's last expression.
+    """A list of tasks, including those of other kernels. Make it the last expression of a cell to show it.
 
     Args:
-        namespace: of the tasks; the context's without.
-        context: of the kubeconfig; the current one without.
+        namespace: Namespace of the tasks; by default the one of the kubeconfig context.
+        context: Context of the kubeconfig; by default the current one.
 
     Raises:
-        InputError: cells run on this machine: there is no list; or a setting is wrong.
+        InputError: Cells run on this machine, so there are no tasks to list; or a setting is wrong.
 
     Attributes:
-        attached: handles of those that were attached to, by name.
-        widget: the list, to be put into other widgets.
+        attached: Handles of the tasks that were attached to, by name.
+        widget: The list, to be placed into other widgets.
     """
 
     def __init__(self, namespace: str | None = None, context: str | None = None) -> None:
-        self._where = {"namespace": namespace, "context": context}
-        self._options = merge_options({key: value for key, value in self._where.items() if value})
+        self._location = {"namespace": namespace, "context": context}
+        self._options = merge_options({key: value for key, value in self._location.items() if value})
         if self._options.local:
             raise InputError(
                 "Cells run on this machine (local): there is no list of tasks.",
-                "Give a context, or end PODTASK_BACKEND=local.",
+                "Pass a context, or unset PODTASK_BACKEND=local.",
             )
         self.attached: dict[str, Task] = {}
-        self._roster: ListedTasks | None = None
-        self._known: dict[str, TaskRow] = {}  # by the pod
-        self._texts: dict[str, list[Any]] = {}  # of a row, by the pod
-        self._chosen: TaskRow | None = None
-        self._kept = StaticView(self._bundle)
-        self._asked = 0  # lists asked for: an older answer is not shown
-        self._sure = ""  # the pod whose result a second click deletes
+        self._tasks: ListedTasks | None = None
+        self._rows_by_pod: dict[str, TaskRow] = {}
+        self._cells_by_pod: dict[str, list[Any]] = {}
+        self._selected: TaskRow | None = None  # the task whose logs are shown
+        self._static_view = StaticView(self._mimebundle)
+        self._request_number = 0  # of the newest request: answers to older ones are ignored
+        self._pod_to_delete = ""  # a pod with a result, which the next click on Delete deletes
         self._title = styled(w.HTML("Tasks"), "pt-count")
-        refresh = self._button("Refresh", "pt-do", self.refresh)
-        self._said = styled(w.HTML(), "pt-said", "pt-hidden")
+        refresh = self._button("Refresh", self.refresh)
+        self._message = message_box()
         self._rows = styled(w.VBox([]), "pt-tasks")
-        self._tabs = styled(w.Tab([]), "pt-logs", "pt-hidden")
-        self._tabs.observe(lambda _: self._read(), "selected_index")
+        self._log_tabs = styled(w.Tab([]), "pt-logs", "pt-hidden")
+        self._log_tabs.observe(lambda _: self._read_log(), "selected_index")
         self.widget = styled(
             w.VBox(
                 [
-                    styled(w.HTML(f"<style>{STYLE}{self._kept.style}</style>"), "pt-hidden"),
+                    styled(w.HTML(f"<style>{STYLE}{self._static_view.style}</style>"), "pt-hidden"),
                     styled(
-                        w.VBox([styled(w.Box([self._title, refresh]), "pt-head"), self._said]), "pt-heading"
+                        w.VBox([styled(w.Box([self._title, refresh]), "pt-head"), self._message]),
+                        "pt-heading",
                     ),
                     self._rows,
-                    self._tabs,
+                    self._log_tabs,
                 ]
             ),
             "pt",
@@ -79,140 +82,139 @@ class TaskList:
         self.refresh()
 
     def refresh(self) -> None:
-        """Asks for the list anew, and for the log that is shown."""
-        self._ask(0.0)
-        self._read()
-
-    def _ask(self, pause: float) -> None:
-        self._asked += 1
-        number = self._asked
-
-        def show(found: ListedTasks) -> None:
-            if number == self._asked and self.widget.comm is not None:
-                self._show(found)
-
-        run_in_background(run_later(pause, roster(self._options)), show, self._wrong)
+        """Reload the list, and the log that is shown."""
+        self._read_tasks(0.0)
+        self._read_log()
 
     def _ipython_display_(self) -> None:
-        """Shows the list; a file without a kernel shows what was there."""
-        self._kept.show(self.widget)
+        """Display the list, and its HTML for front ends that do not run widgets."""
+        self._static_view.display_with(self.widget)
 
-    def _bundle(self) -> dict[str, str]:
-        found = self._roster
-        if found is None:
+    def _mimebundle(self) -> dict[str, str]:
+        if self._tasks is None:
             return {"text/plain": "Tasks", "text/html": "Tasks"}
-        return {"text/plain": repr(found), "text/html": found._repr_html_()}
+        return {"text/plain": repr(self._tasks), "text/html": self._tasks._repr_html_()}
 
-    # -- the list -------------------------------------------------------------------------------
+    # -- list -----------------------------------------------------------------------------------
 
-    def _show(self, found: ListedTasks) -> None:
-        before = [(each.found.name, each.over) for each in self._known.values()]
-        self._roster = found
-        self._kept.renew()
-        self._known = {row.found.name: row for row in found}
-        if before != [(row.found.name, row.over) for row in found]:
-            self._build(found)
-        else:  # in place: the cursor stays where it is
-            for row in found:
-                for text, cell in zip(self._texts[row.found.name], row.cells, strict=True):
-                    text.value = _cell(cell)
-        if any(not row.found.is_finished for row in found):
-            self._ask(AGAIN)
+    def _read_tasks(self, delay: float) -> None:
+        self._request_number += 1
+        number = self._request_number
 
-    def _build(self, found: ListedTasks) -> None:
-        count = f"{len(found)} task{'s' * (len(found) != 1)}" if len(found) else "No tasks"
-        heads = styled(w.Box([w.HTML(escape(each)) for each in HEADS]), "pt-task", "pt-heads")
-        self._rows.children = [heads, *map(self._row, found)] if len(found) else []
+        def show_if_newest(tasks: ListedTasks) -> None:
+            if number == self._request_number and self.widget.comm is not None:
+                self._show_tasks(tasks)
+
+        run_in_background(run_later(delay, roster(self._options)), show_if_newest, self._show_error)
+
+    def _show_tasks(self, tasks: ListedTasks) -> None:
+        before = [(row.found.name, row.over) for row in self._rows_by_pod.values()]
+        self._tasks = tasks
+        self._static_view.update()
+        self._rows_by_pod = {row.found.name: row for row in tasks}
+        if before != [(row.found.name, row.over) for row in tasks]:
+            self._build_rows(tasks)
+        else:  # update the cells in place, so that the focus does not move
+            for row in tasks:
+                for cell, text in zip(self._cells_by_pod[row.found.name], row.cells, strict=True):
+                    cell.value = _cell_html(text)
+        if any(not row.found.is_finished for row in tasks):
+            self._read_tasks(REFRESH_SECONDS)
+
+    def _build_rows(self, tasks: ListedTasks) -> None:
+        count = f"{len(tasks)} task{'s' * (len(tasks) != 1)}" if len(tasks) else "No tasks"
+        headings = styled(w.Box([w.HTML(escape(each)) for each in HEADINGS]), "pt-task", "pt-heads")
+        self._rows.children = [headings, *map(self._build_row, tasks)] if len(tasks) else []
         self._title.value = f'<div role="status">{count}</div>'
 
-    def _row(self, row: TaskRow) -> Any:
-        name, pod = row.found.alias, row.found.name
-        end = "Delete" if row.over else "Cancel"
+    def _build_row(self, row: TaskRow) -> Any:
+        name, pod_name = row.found.alias, row.found.name
+
+        def with_current_row(action: Callable[[TaskRow], None]) -> Callable[[], None]:
+            return lambda: action(self._rows_by_pod[pod_name])
+
         buttons = [
-            self._button("Logs", "pt-do", lambda: self._choose(self._known[pod]), name),
-            self._button("Attach", "pt-do", lambda: self._attach(self._known[pod]), name),
-            self._button(end, "pt-do", lambda: self._end(self._known[pod]), name),
+            self._button("Logs", with_current_row(self._show_logs), name),
+            self._button("Attach", with_current_row(self._attach), name),
+            self._button("Delete" if row.over else "Cancel", with_current_row(self._delete), name),
         ]
-        texts = self._texts[pod] = [w.HTML(_cell(each)) for each in row.cells]
-        return styled(w.Box([*texts, styled(w.Box(buttons), "pt-acts")]), "pt-task")
+        cells = self._cells_by_pod[pod_name] = [w.HTML(_cell_html(text)) for text in row.cells]
+        return styled(w.Box([*cells, styled(w.Box(buttons), "pt-acts")]), "pt-task")
 
-    def _button(self, words: str, kind: str, click: Any, name: str = "") -> Any:
-        made = styled(w.Button(description=words, tooltip=f"{words} {name}".strip()), kind)
-        made.on_click(lambda _: click())
-        return made
+    def _button(self, label: str, on_click: Callable[[], None], task_name: str = "") -> Any:
+        button = styled(w.Button(description=label, tooltip=f"{label} {task_name}".strip()), "pt-do")
+        button.on_click(lambda _: on_click())
+        return button
 
-    def _say(self, text: str, good: bool = True) -> None:
-        (self._said.remove_class if text else self._said.add_class)("pt-hidden")
-        (self._said.remove_class if good else self._said.add_class)("pt-bad")
-        lines = "<br>".join(escape(line) for line in text.splitlines())
-        self._said.value = f'<div role="status">{lines}</div>'
+    def _show_message(self, text: str, is_error: bool = False) -> None:
+        show_message(self._message, text, is_error)
 
-    def _wrong(self, text: str) -> None:
-        self._say(text, good=False)
+    def _show_error(self, text: str) -> None:
+        self._show_message(text, is_error=True)
 
-    # -- one of them ----------------------------------------------------------------------------
+    # -- one task -------------------------------------------------------------------------------
 
-    def _choose(self, row: TaskRow) -> None:
+    def _show_logs(self, row: TaskRow) -> None:
         names = container_names(row)
-        self._chosen = None  # while the tabs change
-        self._tabs.children = [styled(w.HTML(), "pt-log") for _ in names]
-        self._tabs.titles = names
-        self._tabs.selected_index = 0
-        self._tabs.remove_class("pt-hidden")
-        self._chosen = row
-        self._read()
+        self._selected = None  # while the tabs change, no log is read
+        self._log_tabs.children = [styled(w.HTML(), "pt-log") for _ in names]
+        self._log_tabs.titles = names
+        self._log_tabs.selected_index = 0
+        self._log_tabs.remove_class("pt-hidden")
+        self._selected = row
+        self._read_log()
 
-    def _read(self) -> None:
-        """Asks for the log of the tab that is open."""
-        row, number = self._chosen, self._tabs.selected_index
-        if row is None or number is None:
+    def _read_log(self) -> None:
+        """Read the log of the selected tab."""
+        row, index = self._selected, self._log_tabs.selected_index
+        if row is None or index is None:
             return
-        box, name = self._tabs.children[number], self._tabs.titles[number]
+        box, container = self._log_tabs.children[index], self._log_tabs.titles[index]
 
-        def show(text: str) -> None:
-            words = escape(text) or "<i>nothing yet</i>"
-            label = escape(f"Log of {name} of {row.found.alias}")
-            box.value = f'<pre class="pt-pre" tabindex="0" role="region" aria-label="{label}">{words}</pre>'
+        def show_log(text: str) -> None:
+            body = escape(text) or "<i>no output yet</i>"
+            label = escape(f"Log of {row.found.alias}, container {container}")
+            box.value = f'<pre class="pt-pre" tabindex="0" role="region" aria-label="{label}">{body}</pre>'
 
-        run_in_background(read_log_tail(row.found.name, name, self._options), show, show)
+        run_in_background(read_log_tail(row.found.name, container, self._options), show_log, show_log)
 
     def _attach(self, row: TaskRow) -> None:
         name = row.found.alias
         try:
-            task = find_detached_task(row.found.name) or attach(row.found.name, **self._where)
+            task = find_detached_task(row.found.name) or attach(row.found.name, **self._location)
         except InputError as error:
-            self._wrong(str(error))
+            self._show_error(str(error))
             return
         self.attached[name] = task
-        self._say(f"Attached to {name}: .attached[{name!r}] is its handle, .result() its value.")
-        task.add_done_callback(lambda task: self._ended(name, task))
+        self._show_message(f"Attached to {name}. Get its result with .attached[{name!r}].result().")
+        task.add_done_callback(lambda task: self._task_ended(name, task))
 
-    def _ended(self, name: str, task: Task) -> None:
-        self._say(f"{name} has ended: {task.status}.", good=task.status == "ok")
+    def _task_ended(self, name: str, task: Task) -> None:
+        self._show_message(f"{name} has ended: {task.status}.", is_error=task.status != "ok")
         self.refresh()
 
-    def _end(self, row: TaskRow) -> None:
-        found = row.found
-        if row.untaken and self._sure != found.name:
-            self._sure = found.name
-            self._say(
-                f"Nobody has taken the result of {found.alias}. Delete again to lose it, "
-                "or attach to have it.",
-                good=False,
+    def _delete(self, row: TaskRow) -> None:
+        name, pod_name = row.found.alias, row.found.name
+        if row.untaken and self._pod_to_delete != pod_name:
+            self._pod_to_delete = pod_name
+            self._show_message(
+                f"The result of {name} has not been fetched. Click Delete again to discard it, "
+                "or Attach to fetch it.",
+                is_error=True,
             )
             return
 
-        def gone(_: object) -> None:
-            self._say(f"{found.alias} is {'deleted' if row.over else 'cancelled'}.")
+        def show_deleted(_: object) -> None:
+            self._show_message(f"{name} was {'deleted' if row.over else 'cancelled'}.")
             self.refresh()
 
-        task = find_detached_task(row.found.name)
+        task = find_detached_task(pod_name)
         if task is not None and not task.done():
-            task.add_done_callback(gone)
-            task.cancel_nowait()  # its own cell says so too
+            task.add_done_callback(show_deleted)
+            task.cancel_nowait()  # so that the cell that submitted it shows the cancellation
         else:
-            run_in_background(delete_task_pod(found.name, self._options), gone, self._wrong)
+            run_in_background(delete_task_pod(pod_name, self._options), show_deleted, self._show_error)
 
 
-def _cell(text: str) -> str:
+def _cell_html(text: str) -> str:
     return f'<span class="pt-cell" title="{escape(text)}">{escape(text)}</span>'

@@ -1,4 +1,4 @@
-"""What is to be said of a draft: what is wrong, each with its field's path, and what rules change. Pure."""
+"""Validate a draft: find problems with the paths of their fields, and fields that podtask overwrites. Pure."""
 
 from __future__ import annotations
 
@@ -20,69 +20,67 @@ from .draft import Draft
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 PRIMARY_NAME = "primary_container_name"
-RESERVED = "PODTASK_"
+RESERVED_PREFIX = "PODTASK_"
 
 
 @dataclass(frozen=True)
 class Validation:
-    """A draft, judged.
+    """The result of validating a draft.
 
     Args:
-        template: the draft's; None where it is none.
-        problems: what is wrong.
-        notices: what the rules overwrite, in words.
-        text: its YAML.
-        marks: what the rules make of a line, by its number.
+        template: The draft as a template; None if it is not one.
+        problems: The problems that were found.
+        text: The draft as YAML.
+        notes: Notes about fields that podtask overwrites, by line number of the YAML from 0.
     """
 
     template: PodTemplate | None
     problems: tuple[Problem, ...]
-    notices: tuple[str, ...]
     text: str
-    marks: dict[int, str]
+    notes: dict[int, str]
 
 
-def judge(draft: Draft) -> Validation:
-    """Returns an opinion of a draft."""
+def validate(draft: Draft) -> Validation:
+    """Validate a draft."""
     text = draft.to_yaml()
-    unnamed = tuple(_unnamed(draft))
-    if unnamed:
-        return Validation(None, unnamed, (), text, {})
+    missing_names = tuple(_missing_names(draft))
+    if missing_names:
+        return Validation(None, missing_names, text, {})
     try:
         template = draft.template()
     except InputError as error:
-        return Validation(None, (_problem(error),), (), text, {})
+        return Validation(None, (_to_problem(error),), text, {})
     problems = tuple(_problems(template))
     if problems:
-        return Validation(template, problems, (), text, {})
+        return Validation(template, problems, text, {})
     try:
-        manifest = preview(RunOptions(template=template))
-    except InputError as error:  # what only the rules know
-        return Validation(template, (_problem(error),), (), text, {})
-    return Validation(template, (), manifest.notices, text, _marks(text, draft.to_dict(), manifest.pod))
+        pod = preview(RunOptions(template=template)).pod
+    except InputError as error:  # found by the rendering alone
+        return Validation(template, (_to_problem(error),), text, {})
+    return Validation(template, (), text, _notes(text, draft.to_dict(), pod))
 
 
-def _unnamed(draft: Draft) -> Iterator[Problem]:
+def _missing_names(draft: Draft) -> Iterator[Problem]:
     if not draft.primary:
-        yield Problem(PRIMARY_NAME, "is empty.", "Name a container: primary, say.")
-    spec = draft.whole["spec"]
+        yield Problem(PRIMARY_NAME, "is empty.", "Enter a name, for example primary.")
+    spec = draft.data["spec"]
     for kind in ("containers", "initContainers", "volumes"):
-        for place, item in enumerate(_mappings(spec.get(kind))):
-            path = f"spec.{kind}[{place}]"
+        for index, item in enumerate(_mappings(spec.get(kind))):
+            path = f"spec.{kind}[{index}]"
             if not item.get("name"):
-                yield Problem(f"{path}.name", "is empty.", "Give it a name.")
-            for number, entry in enumerate(_mappings(item.get("env"))):
-                if not entry.get("name"):
-                    yield Problem(f"{path}.env[{number}].name", "is empty.", "Name the variable.")
+                yield Problem(f"{path}.name", "is empty.", "Enter a name.")
+            for env_index, variable in enumerate(_mappings(item.get("env"))):
+                if not variable.get("name"):
+                    yield Problem(f"{path}.env[{env_index}].name", "is empty.", "Enter a name.")
 
 
 def _problems(template: PodTemplate) -> Iterator[Problem]:
-    whole = template.to_dict()
-    found = list(template_problems(whole))
-    if found:  # the checks of the whole pod take values of the right kinds for granted
-        yield from found
+    data = template.to_dict()
+    type_problems = list(template_problems(data))
+    if type_problems:  # the checks below need values of the right types
+        yield from type_problems
         return
-    spec = copy.deepcopy(whole["spec"])
+    spec = copy.deepcopy(data["spec"])
     try:
         primary = primary_container(spec, template.primary_container_name)
     except InputError as error:
@@ -90,26 +88,26 @@ def _problems(template: PodTemplate) -> Iterator[Problem]:
         return
     primary.setdefault("image", "default")
     yield from pod_problems(spec)
-    place = next(number for number, each in enumerate(spec["containers"]) if each is primary)
-    for number, entry in enumerate(_mappings(primary.get("env"))):
-        if str(entry.get("name")).startswith(RESERVED):
+    index = next(n for n, each in enumerate(spec["containers"]) if each is primary)
+    for env_index, variable in enumerate(_mappings(primary.get("env"))):
+        if str(variable.get("name")).startswith(RESERVED_PREFIX):
             yield Problem(
-                f"spec.containers[{place}].env[{number}].name",
+                f"spec.containers[{index}].env[{env_index}].name",
                 "is reserved.",
-                f"Names that begin with {RESERVED} are podtask's: choose another.",
+                f"podtask uses names that start with {RESERVED_PREFIX}. Choose another name.",
             )
 
 
-def _problem(error: InputError) -> Problem:
+def _to_problem(error: InputError) -> Problem:
     return Problem("", error.message, error.hint)
 
 
-def _marks(text: str, template: dict[str, Any], pod: dict[str, Any]) -> dict[int, str]:
-    marks = {}
+def _notes(text: str, template: dict[str, Any], pod: dict[str, Any]) -> dict[int, str]:
+    notes = {}
     for line, value in overwritten_fields(yaml.compose(text, Loader=Loader), template, pod).items():
         is_scalar = value is not None and not isinstance(value, (dict, list))
-        marks[line] = f"becomes {abbreviate(value)}" if is_scalar else "replaced by podtask"
-    return marks
+        notes[line] = f"becomes {abbreviate(value)}" if is_scalar else "replaced by podtask"
+    return notes
 
 
 def _mappings(items: Any) -> list[dict[str, Any]]:

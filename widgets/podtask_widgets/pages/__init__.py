@@ -1,4 +1,4 @@
-"""The pages of the form, in their order: each built when it is first shown."""
+"""The pages of the form, in their order. A page's widgets are created when it is shown first."""
 
 from __future__ import annotations
 
@@ -10,62 +10,63 @@ from ..draft import Draft
 from ..page import Page
 from . import (
     basics,
-    containers,
     environment,
     metadata,
     resources,
     scheduling,
     security,
+    sidecars,
     volumes,
     yaml,
 )
 
 
 @dataclass(frozen=True)
-class Part:
-    """One page.
+class PageSpec:
+    """How to build one page.
 
     Args:
-        title: of its tab.
-        build: returns its widgets.
-        count: of what is on it, for its tab; None for none.
-        claims: beginnings of the paths that are on it; ``@`` stands for the primary container's.
+        title: Title of the tab.
+        build: Returns the page's widgets.
+        count: Returns the number that the tab shows; None for no number.
+        paths: Prefixes of the field paths that the page edits; ``@`` stands for the path of the
+            primary container.
     """
 
     title: str
     build: Callable[[Page], list[Any]]
     count: Callable[[Draft], int] | None
-    claims: tuple[str, ...]
+    paths: tuple[str, ...]
 
 
-PARTS = (
-    Part(
+PAGES = (
+    PageSpec(
         "Basics",
         basics.build,
         None,
         ("primary_container_name", "@.name", "@.image", "@.workingDir", "@.ports", "@.command", "@.args"),
     ),
-    Part("Resources", resources.build, resources.count, ("@.resources",)),
-    Part("Environment", environment.build, environment.count, ("@.env", "@.envFrom")),
-    Part("Volumes", volumes.build, volumes.count, ("spec.volumes", "@.volumeMounts")),
-    Part("Sidecars", containers.build, containers.count, ("spec.containers", "spec.initContainers")),
-    Part("Scheduling", scheduling.build, scheduling.count, scheduling.CLAIMS),
-    Part("Security", security.build, security.count, security.CLAIMS),
-    Part("Metadata", metadata.build, metadata.count, ("metadata",)),
-    Part("YAML", yaml.build, None, ("",)),
+    PageSpec("Resources", resources.build, resources.count, ("@.resources",)),
+    PageSpec("Environment", environment.build, environment.count, ("@.env", "@.envFrom")),
+    PageSpec("Volumes", volumes.build, volumes.count, ("spec.volumes", "@.volumeMounts")),
+    PageSpec("Sidecars", sidecars.build, sidecars.count, ("spec.containers", "spec.initContainers")),
+    PageSpec("Scheduling", scheduling.build, scheduling.count, scheduling.PATHS),
+    PageSpec("Security", security.build, security.count, security.PATHS),
+    PageSpec("Metadata", metadata.build, metadata.count, ("metadata",)),
+    PageSpec("YAML", yaml.build, None, ("",)),
 )
 
 
-def page_of(path: str, primary: str) -> int:
-    """Returns the number of the page that a problem is on: that with the longest claim.
+def find_page(path: str, primary_path: str) -> int:
+    """Return the index of the page for a problem's path: the one with the longest matching prefix.
 
     Args:
-        path: of the problem.
-        primary: path of the primary container.
+        path: Path of the problem's field.
+        primary_path: Path of the primary container.
     """
 
-    def claimed(part: Part) -> int:
-        claims = [claim.replace("@", primary) for claim in part.claims]
-        return max((len(claim) for claim in claims if path.startswith(claim)), default=-1)
+    def match_length(page: PageSpec) -> int:
+        prefixes = [prefix.replace("@", primary_path) for prefix in page.paths]
+        return max((len(prefix) for prefix in prefixes if path.startswith(prefix)), default=-1)
 
-    return max(range(len(PARTS)), key=lambda number: claimed(PARTS[number]))
+    return max(range(len(PAGES)), key=lambda index: match_length(PAGES[index]))

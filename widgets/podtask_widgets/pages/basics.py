@@ -1,4 +1,4 @@
-"""The page of the primary container: its name, image and ports."""
+"""The Basics page: name, image and ports of the primary container."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from ..converters import TEXT
 from ..draft import Draft
-from ..field_refs import at
-from ..list_editors import Items
+from ..field_refs import field_ref
+from ..list_editors import ListEditor
 from ..page import Page
 from ..validation import PRIMARY_NAME
-from .container import columns_of_ports, ports
+from .container_fields import PORT_COLUMNS, port_widgets
 
 PYTHON = ".".join(platform.python_version_tuple()[:2])
 IMAGES = (
@@ -20,7 +20,7 @@ IMAGES = (
     "quay.io/jupyter/scipy-notebook:latest",
     "pytorch/pytorch:latest",
 )
-PULL = (
+PULL_POLICIES = (
     ("not set", None),
     ("IfNotPresent", "IfNotPresent"),
     ("Always", "Always"),
@@ -28,8 +28,8 @@ PULL = (
 )
 
 
-class Name:
-    """The place of the primary container's name."""
+class PrimaryName:
+    """Refer to the name of the primary container."""
 
     path = PRIMARY_NAME
 
@@ -37,26 +37,35 @@ class Name:
         self._draft = draft
 
     def get(self) -> str:
-        """Returns it."""
+        """Return the name."""
         return self._draft.primary
 
     def set(self, value: Any) -> None:
-        """Renames the container."""
-        self._draft.rename(value or "")
+        """Rename the container."""
+        self._draft.rename_primary(value or "")
 
 
 def build(page: Page) -> list[Any]:
-    """Returns the page's widgets."""
+    """Return the page's widgets."""
     container = page.draft.container
-    image = page.text(at(container, "image"), "Image", TEXT, hint=IMAGES[0], offers=IMAGES)
+    image = page.text_input(
+        field_ref(container, "image"), "Image", TEXT, placeholder=IMAGES[0], suggestions=IMAGES
+    )
+    name = page.text_input(PrimaryName(page.draft), "Container name")
+    pull_policy = page.dropdown(field_ref(container, "imagePullPolicy"), "Pull policy", PULL_POLICIES)
+    working_directory = page.text_input(
+        field_ref(container, "workingDir"), "Working directory", placeholder="from image"
+    )
     return [
-        page.head("Primary container", "the cell runs here"),
+        page.heading("Primary container", "runs the cell"),
         page.grid(
-            page.field(image, "Any image with Python 3.9 or newer; podtask need not be in it", wide=True),
-            page.field(page.text(Name(page.draft), "Container name")),
-            page.field(page.choice(at(container, "imagePullPolicy"), "Pull policy", PULL)),
-            page.field(page.text(at(container, "workingDir"), "Working directory", hint="the image's")),
+            page.field(
+                image, "Any image with Python 3.9 or later. podtask does not have to be installed.", wide=True
+            ),
+            page.field(name),
+            page.field(pull_policy),
+            page.field(working_directory),
         ),
-        page.head("Ports", "what the cell itself serves"),
-        Items(page, at(container, "ports"), "port", ports(page), columns_of_ports).box,
+        page.heading("Ports", "ports that the cell serves"),
+        ListEditor(page, field_ref(container, "ports"), "port", port_widgets(page), PORT_COLUMNS).box,
     ]

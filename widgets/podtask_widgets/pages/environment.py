@@ -1,35 +1,35 @@
-"""The page of the primary container's environment."""
+"""The Environment page: environment variables of the primary container."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..draft import Draft
-from ..field_refs import at
-from ..list_editors import Items
+from ..field_refs import field_ref
+from ..list_editors import ListEditor
 from ..page import Page
-from .container import columns_of_env, columns_of_env_from, env, env_from
+from .container_fields import ENV_COLUMNS, ENV_FROM_COLUMNS, env_from_widgets, env_widgets
 
 
 def count(draft: Draft) -> int:
-    """Returns how many variables and sources there are."""
+    """Return the number of variables and sources."""
     container = draft.container
-    return len(at(container, "env").get() or []) + len(at(container, "envFrom").get() or [])
+    return len(field_ref(container, "env").get() or []) + len(field_ref(container, "envFrom").get() or [])
 
 
 def build(page: Page) -> list[Any]:
-    """Returns the page's widgets."""
+    """Return the page's widgets."""
     container = page.draft.container
     return [
-        page.head("Variables", "of the primary container"),
-        Items(page, at(container, "env"), "variable", env(page), columns_of_env).box,
-        page.head("From whole secrets and config maps", "each key becomes a variable"),
-        Items(
+        page.heading("Variables", "in the primary container"),
+        ListEditor(page, field_ref(container, "env"), "variable", env_widgets(page), ENV_COLUMNS).box,
+        page.heading("From Secrets and ConfigMaps", "each key becomes a variable"),
+        ListEditor(
             page,
-            at(container, "envFrom"),
+            field_ref(container, "envFrom"),
             "source",
-            env_from(page),
-            columns_of_env_from,
-            new=lambda: {"secretRef": {}},
+            env_from_widgets(page),
+            ENV_FROM_COLUMNS,
+            new_item=lambda: {"secretRef": {}},
         ).box,
     ]

@@ -1,26 +1,26 @@
-"""The page of labels and annotations."""
+"""The Metadata page: labels and annotations of the pod."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..draft import Draft
-from ..field_refs import at
-from ..list_editors import Pairs
+from ..field_refs import field_ref
+from ..list_editors import MappingEditor
 from ..page import Page
 
 
 def count(draft: Draft) -> int:
-    """Returns how many labels and annotations there are."""
-    return sum(len(part or {}) for part in draft.whole["metadata"].values())
+    """Return the number of labels and annotations."""
+    return sum(len(mapping or {}) for mapping in draft.data["metadata"].values())
 
 
 def build(page: Page) -> list[Any]:
-    """Returns the page's widgets."""
+    """Return the page's widgets."""
     metadata = page.draft.metadata
     return [
-        page.head("Labels", "find, group and bill pods"),
-        Pairs(page, at(metadata, "labels"), "label").box,
-        page.head("Annotations", "for controllers and tools"),
-        Pairs(page, at(metadata, "annotations"), "annotation").box,
+        page.heading("Labels", "to select and group pods"),
+        MappingEditor(page, field_ref(metadata, "labels"), "label").box,
+        page.heading("Annotations", "for controllers and tools"),
+        MappingEditor(page, field_ref(metadata, "annotations"), "annotation").box,
     ]

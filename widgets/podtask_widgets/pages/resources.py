@@ -1,4 +1,4 @@
-"""The page of what the primary container asks for and may use."""
+"""The Resources page: requests and limits of the primary container, and shared memory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 from podtask.presets import gpu
 
 from ..draft import Draft
-from ..field_refs import at, entries, filled
-from ..list_editors import Pairs
+from ..field_refs import count_entries, count_set, field_ref
+from ..list_editors import MappingEditor
 from ..page import Page
 from ..shared_memory import SharedMemory
 
@@ -16,46 +16,48 @@ ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "google.c
 
 
 def count(draft: Draft) -> int:
-    """Returns how many requests, limits and sizes are set."""
-    resources = at(draft.container, "resources")
-    return entries(at(resources, "requests"), at(resources, "limits")) + filled(SharedMemory(draft))
+    """Return the number of requests, limits and sizes that are set."""
+    requests = field_ref(draft.container, "resources", "requests")
+    limits = field_ref(draft.container, "resources", "limits")
+    return count_entries(requests, limits) + count_set(SharedMemory(draft))
 
 
 def build(page: Page) -> list[Any]:
-    """Returns the page's widgets."""
-    resources = at(page.draft.container, "resources")
+    """Return the page's widgets."""
+    resources = field_ref(page.draft.container, "resources")
 
-    def bound(part: str, name: str, label: str, hint: str, below: str = "") -> Any:
-        return page.field(page.text(at(resources, part, name), label, hint=hint), below)
+    def quantity(section: str, name: str, label: str, placeholder: str, help_text: str = "") -> Any:
+        ref = field_ref(resources, section, name)
+        return page.field(page.text_input(ref, label, placeholder=placeholder), help_text)
 
     def add_gpu() -> None:
-        page.replace(page.draft.template().with_(gpu(1)))
+        page.replace_template(page.draft.template().with_(gpu(1)))
 
     return [
-        page.head("CPU and memory", "a request is reserved, a limit is not exceeded"),
+        page.heading("CPU and memory", "requests are reserved, limits are the maximum"),
         page.grid(
-            bound("requests", "cpu", "CPU request", "500m", "cores, or thousandths: 500m"),
-            bound("limits", "cpu", "CPU limit", "2"),
-            bound("requests", "memory", "Memory request", "4Gi", "Mi, Gi"),
-            bound("limits", "memory", "Memory limit", "8Gi", "beyond it the cell is killed"),
-            bound("requests", "ephemeral-storage", "Disk request", "10Gi"),
-            bound("limits", "ephemeral-storage", "Disk limit", "20Gi"),
+            quantity("requests", "cpu", "CPU request", "500m", "Cores, or millicores: 500m"),
+            quantity("limits", "cpu", "CPU limit", "2"),
+            quantity("requests", "memory", "Memory request", "4Gi", "Mi, Gi"),
+            quantity("limits", "memory", "Memory limit", "8Gi", "The cell is killed above this limit"),
+            quantity("requests", "ephemeral-storage", "Disk request", "10Gi"),
+            quantity("limits", "ephemeral-storage", "Disk limit", "20Gi"),
         ),
-        page.head("Accelerators", "limits of other resources, by name"),
-        Pairs(
+        page.heading("Accelerators", "limits of other resources, by name"),
+        MappingEditor(
             page,
-            at(resources, "limits"),
+            field_ref(resources, "limits"),
             "resource",
             ("nvidia.com/gpu", "1"),
-            only=lambda name: "/" in name,
-            offers=ACCELERATORS,
+            includes=lambda name: "/" in name,
+            suggestions=ACCELERATORS,
         ).box,
-        page.button("Add an NVIDIA GPU, with its toleration and shared memory", add_gpu),
-        page.head("Shared memory"),
+        page.button("Add an NVIDIA GPU with toleration and shared memory", add_gpu),
+        page.heading("Shared memory"),
         page.grid(
             page.field(
-                page.text(SharedMemory(page.draft), "Size of /dev/shm", hint="64Mi"),
-                "Data loaders of frameworks need more than the default 64Mi",
+                page.text_input(SharedMemory(page.draft), "Size of /dev/shm", placeholder="64Mi"),
+                "Data loaders often need more than the default of 64Mi",
             )
         ),
     ]

@@ -1,4 +1,4 @@
-"""The page of where and when a pod runs."""
+"""The Scheduling page: on which nodes a pod runs, in which order, and for how long."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 from podtask.config.options import QUEUE_LABEL
 
-from ..converters import WHOLE, YAML
+from ..converters import INTEGER, YAML
 from ..draft import Draft
-from ..field_refs import at, entries, filled
-from ..list_editors import Entry, Items, Pairs
+from ..field_refs import count_entries, count_set, field_ref
+from ..list_editors import Entry, ListEditor, MappingEditor
 from ..page import Page
 
 LISTS = ("nodeSelector", "tolerations")
-SINGLE = (
+SINGLE_FIELDS = (
     "affinity",
     "priorityClassName",
     "runtimeClassName",
@@ -21,85 +21,87 @@ SINGLE = (
     "activeDeadlineSeconds",
     "terminationGracePeriodSeconds",
 )
-CLAIMS = (*(f"spec.{name}" for name in (*LISTS, *SINGLE)), f"metadata.labels.{QUEUE_LABEL}")
+PATHS = (*(f"spec.{name}" for name in (*LISTS, *SINGLE_FIELDS)), f"metadata.labels.{QUEUE_LABEL}")
 OPERATORS = (("exists", "Exists"), ("equals", "Equal"), ("not set", None))
 EFFECTS = (
-    ("every effect", None),
+    ("all effects", None),
     ("NoSchedule", "NoSchedule"),
     ("NoExecute", "NoExecute"),
     ("PreferNoSchedule", "PreferNoSchedule"),
 )
+TOLERATION_COLUMNS = "minmax(0,1.2fr) minmax(0,.8fr) minmax(0,.7fr) minmax(0,1.15fr)"
 
 
 def count(draft: Draft) -> int:
-    """Returns how many selectors and tolerations there are, and other fields set."""
-    single = [draft.field(name) for name in SINGLE]
-    queue = at(draft.metadata, "labels", QUEUE_LABEL)
-    return entries(*(draft.field(name) for name in LISTS)) + filled(*single, queue)
+    """Return the number of selectors and tolerations, and of the other fields that are set."""
+    single_fields = [draft.field(name) for name in SINGLE_FIELDS]
+    queue = field_ref(draft.metadata, "labels", QUEUE_LABEL)
+    return count_entries(*(draft.field(name) for name in LISTS)) + count_set(*single_fields, queue)
 
 
 def build(page: Page) -> list[Any]:
-    """Returns the page's widgets."""
+    """Return the page's widgets."""
     draft = page.draft
-    columns = "minmax(0,1.2fr) minmax(0,.8fr) minmax(0,.7fr) minmax(0,1.15fr)"
-    affinity = page.text(
+    affinity = page.text_input(
         draft.field("affinity"),
-        "Affinity, in YAML",
+        "Affinity (YAML)",
         YAML,
-        lines=5,
-        hint="nodeAffinity:\n  requiredDuringSchedulingIgnoredDuringExecution: ...",
+        rows=5,
+        placeholder="nodeAffinity:\n  requiredDuringSchedulingIgnoredDuringExecution: ...",
+    )
+    priority_class = page.text_input(
+        draft.field("priorityClassName"), "Priority class", kind="priority class"
+    )
+    queue = page.text_input(field_ref(draft.metadata, "labels", QUEUE_LABEL), "Queue", kind="queue")
+    runtime_class = page.text_input(draft.field("runtimeClassName"), "Runtime class", kind="runtime class")
+    scheduler = page.text_input(draft.field("schedulerName"), "Scheduler", placeholder="default-scheduler")
+    deadline = page.text_input(
+        draft.field("activeDeadlineSeconds"),
+        "Deadline (seconds)",
+        INTEGER,
+        placeholder="from the run options",
+    )
+    grace_period = page.text_input(
+        draft.field("terminationGracePeriodSeconds"),
+        "Termination grace period (seconds)",
+        INTEGER,
+        placeholder="5",
     )
     return [
-        page.head("Node selector", "labels that the node must have"),
-        Pairs(page, draft.field("nodeSelector"), "selector").box,
-        page.head("Tolerations", "of taints that keep others away"),
-        Items(
+        page.heading("Node selector", "labels that the node must have"),
+        MappingEditor(page, draft.field("nodeSelector"), "selector").box,
+        page.heading("Tolerations", "to run on tainted nodes"),
+        ListEditor(
             page,
             draft.field("tolerations"),
             "toleration",
-            lambda entry: _toleration(page, entry),
-            columns,
-            new=lambda: {"operator": "Exists"},
+            lambda entry: _toleration_widgets(page, entry),
+            TOLERATION_COLUMNS,
+            new_item=lambda: {"operator": "Exists"},
         ).box,
-        page.head("Rank"),
+        page.heading("Priority and scheduler"),
         page.grid(
-            page.field(page.text(draft.field("priorityClassName"), "Priority class", kind="priority class")),
-            page.field(
-                page.text(at(draft.metadata, "labels", QUEUE_LABEL), "Queue", kind="queue"),
-                "Kueue's, by its label",
-            ),
-            page.field(page.text(draft.field("runtimeClassName"), "Runtime class", kind="runtime class")),
-            page.field(page.text(draft.field("schedulerName"), "Scheduler", hint="default-scheduler")),
+            page.field(priority_class),
+            page.field(queue, "Local queue of Kueue, set as a label"),
+            page.field(runtime_class),
+            page.field(scheduler),
         ),
-        page.head("Bounds"),
-        page.grid(
-            page.field(
-                page.text(
-                    draft.field("activeDeadlineSeconds"),
-                    "Deadline, in seconds",
-                    WHOLE,
-                    hint="by the options of the run",
-                )
-            ),
-            page.field(
-                page.text(
-                    draft.field("terminationGracePeriodSeconds"),
-                    "Grace at the end, in seconds",
-                    WHOLE,
-                    hint="5",
-                )
-            ),
-        ),
-        page.head("Affinity", "to nodes and to other pods"),
+        page.heading("Time limits"),
+        page.grid(page.field(deadline), page.field(grace_period)),
+        page.heading("Affinity", "to nodes and to other pods"),
         page.field(affinity, wide=True),
     ]
 
 
-def _toleration(page: Page, entry: Entry) -> list[Any]:
-    said, place = f"Toleration {entry.number}", entry.place
+def _toleration_widgets(page: Page, entry: Entry) -> list[Any]:
+    label, ref, save = f"Toleration {entry.number}", entry.ref, entry.save
     return [
-        page.text(at(place, "key"), f"{said}, key", hint="every key", after=entry.write).widget,
-        page.choice(at(place, "operator"), f"{said}, operator", OPERATORS, entry.write).widget,
-        page.text(at(place, "value"), f"{said}, value", hint="value", after=entry.write).widget,
-        page.choice(at(place, "effect"), f"{said}, effect", EFFECTS, entry.write).widget,
+        page.text_input(
+            field_ref(ref, "key"), f"{label}, key", placeholder="all keys", on_change=save
+        ).widget,
+        page.dropdown(field_ref(ref, "operator"), f"{label}, operator", OPERATORS, save).widget,
+        page.text_input(
+            field_ref(ref, "value"), f"{label}, value", placeholder="value", on_change=save
+        ).widget,
+        page.dropdown(field_ref(ref, "effect"), f"{label}, effect", EFFECTS, save).widget,
     ]

@@ -1,4 +1,4 @@
-"""The page of as whom a pod runs, and what it may."""
+"""The Security page: service account, pull secrets and security contexts."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 from podtask.presets import restricted
 
-from ..converters import WHOLE
+from ..converters import INTEGER
 from ..draft import Draft
-from ..field_refs import FieldRef, at, entries, filled
+from ..field_refs import FieldRef, count_entries, count_set, field_ref
 from ..inputs import YES_NO
-from ..list_editors import Entry, Items
+from ..list_editors import Entry, ListEditor
 from ..page import Page
 
-CLAIMS = (
+PATHS = (
     "spec.serviceAccountName",
     "spec.automountServiceAccountToken",
     "spec.imagePullSecrets",
@@ -23,59 +23,62 @@ CLAIMS = (
 
 
 def count(draft: Draft) -> int:
-    """Returns how many pull secrets there are, and settings of the pod and its primary container."""
+    """Return the number of pull secrets, and of the settings of the pod and its primary container."""
     identity = [draft.field(name) for name in ("serviceAccountName", "automountServiceAccountToken")]
-    contexts = draft.field("securityContext"), at(draft.container, "securityContext")
-    return entries(draft.field("imagePullSecrets"), *contexts) + filled(*identity)
+    contexts = draft.field("securityContext"), field_ref(draft.container, "securityContext")
+    return count_entries(draft.field("imagePullSecrets"), *contexts) + count_set(*identity)
 
 
 def build(page: Page) -> list[Any]:
-    """Returns the page's widgets."""
+    """Return the page's widgets."""
     draft = page.draft
-    pod, own = draft.field("securityContext"), at(draft.container, "securityContext")
+    pod_context = draft.field("securityContext")
+    container_context = field_ref(draft.container, "securityContext")
 
-    def number(place: FieldRef, name: str, label: str) -> Any:
-        return page.field(page.text(at(place, name), label, WHOLE, hint="the image's"))
+    def integer(context: FieldRef, name: str, label: str) -> Any:
+        return page.field(page.text_input(field_ref(context, name), label, INTEGER, placeholder="from image"))
 
-    def yes_no(place: FieldRef, name: str, label: str) -> Any:
-        return page.field(page.choice(at(place, name), label, YES_NO))
+    def yes_no(parent: FieldRef, name: str, label: str) -> Any:
+        return page.field(page.dropdown(field_ref(parent, name), label, YES_NO))
 
-    def restrict() -> None:
-        page.replace(draft.template().with_(restricted()))
+    def apply_restricted() -> None:
+        page.replace_template(draft.template().with_(restricted()))
 
-    def secret(entry: Entry) -> list[Any]:
+    def pull_secret_widgets(entry: Entry) -> list[Any]:
         return [
-            page.text(
-                at(entry.place, "name"),
+            page.text_input(
+                field_ref(entry.ref, "name"),
                 f"Pull secret {entry.number}",
-                hint="secret",
+                placeholder="secret",
                 kind="secret",
-                after=entry.write,
+                on_change=entry.save,
             ).widget
         ]
 
-    account = page.text(
-        draft.field("serviceAccountName"), "Service account", kind="service account", hint="default"
+    account = page.text_input(
+        draft.field("serviceAccountName"), "Service account", kind="service account", placeholder="default"
     )
     return [
-        page.head("Identity in the cluster"),
+        page.heading("Identity in the cluster"),
         page.grid(
-            page.field(account, "Its token is mounted only where one is named"),
+            page.field(account, "Its token is mounted only if an account is named"),
             yes_no(draft.spec, "automountServiceAccountToken", "Mount its token"),
         ),
-        page.head("Image pull secrets", "for private registries"),
-        Items(page, draft.field("imagePullSecrets"), "pull secret", secret, "minmax(0,1fr)").box,
-        page.head("All containers"),
+        page.heading("Image pull secrets", "for private registries"),
+        ListEditor(
+            page, draft.field("imagePullSecrets"), "pull secret", pull_secret_widgets, "minmax(0,1fr)"
+        ).box,
+        page.heading("All containers"),
         page.grid(
-            number(pod, "runAsUser", "Run as user (number)"),
-            number(pod, "runAsGroup", "Run as group (number)"),
-            number(pod, "fsGroup", "Group of volumes (number)"),
-            yes_no(pod, "runAsNonRoot", "Must not be root"),
+            integer(pod_context, "runAsUser", "Run as user (UID)"),
+            integer(pod_context, "runAsGroup", "Run as group (GID)"),
+            integer(pod_context, "fsGroup", "Group of volumes (GID)"),
+            yes_no(pod_context, "runAsNonRoot", "Require non-root user"),
         ),
-        page.head("Primary container"),
+        page.heading("Primary container"),
         page.grid(
-            yes_no(own, "readOnlyRootFilesystem", "Root file system is read only"),
-            yes_no(own, "allowPrivilegeEscalation", "May gain privileges"),
+            yes_no(container_context, "readOnlyRootFilesystem", "Read-only root file system"),
+            yes_no(container_context, "allowPrivilegeEscalation", "Allow privilege escalation"),
         ),
-        page.button("Set all that Pod Security “restricted” wants", restrict),
+        page.button("Apply the “restricted” Pod Security Standard", apply_restricted),
     ]

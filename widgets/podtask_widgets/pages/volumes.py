@@ -1,176 +1,216 @@
-"""The page of volumes, and of where the primary container has them."""
+"""The Volumes page: the pod's volumes, and their mounts in the primary container."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from ..converters import MODE, TEXT, YAML
+from ..converters import FILE_MODE, TEXT, YAML
 from ..draft import Draft
-from ..field_refs import Key, at
+from ..field_refs import FieldRef, Key, field_ref
 from ..inputs import YES_NO, Options
-from ..list_editors import Entry, Items, Pairs
+from ..list_editors import Entry, ListEditor, MappingEditor
 from ..page import Page
-from .container import columns_of_mounts, mounts
+from .container_fields import MOUNT_COLUMNS, mount_widgets
 
-# Sources that have fields of their own here: their key, and what they are called.
-KINDS = {
+# Volume sources with inputs of their own: the key of the source, and its label.
+SOURCES = {
     "persistentVolumeClaim": "claim (PVC)",
     "emptyDir": "empty directory",
-    "configMap": "config map",
-    "secret": "secret",
+    "configMap": "ConfigMap",
+    "secret": "Secret",
     "csi": "CSI driver",
-    "hostPath": "path of the node",
+    "hostPath": "host path",
     "nfs": "NFS",
 }
-OTHERS = ("projected", "downwardAPI", "ephemeral", "image")
-MEDIUM = (("disk", None), ("memory", "Memory"), ("huge pages", "HugePages"))
-TYPES = ("Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket", "CharDevice", "BlockDevice")
-PATH_TYPES = (("not checked", None), *((each, each) for each in TYPES))
+YAML_SOURCES = ("projected", "downwardAPI", "ephemeral", "image")
+MEDIA = (("disk", None), ("memory", "Memory"), ("huge pages", "HugePages"))
+PATH_TYPES = (
+    ("not checked", None),
+    *(
+        (each, each)
+        for each in (
+            "Directory",
+            "DirectoryOrCreate",
+            "File",
+            "FileOrCreate",
+            "Socket",
+            "CharDevice",
+            "BlockDevice",
+        )
+    ),
+)
 
 
 def count(draft: Draft) -> int:
-    """Returns how many volumes there are."""
+    """Return the number of volumes."""
     return len(draft.field("volumes").get() or [])
 
 
 def build(page: Page) -> list[Any]:
-    """Returns the page's widgets."""
+    """Return the page's widgets."""
     volumes = page.draft.field("volumes")
+    mounts = field_ref(page.draft.container, "volumeMounts")
 
-    def new() -> dict[str, Any]:
+    def new_volume() -> dict[str, Any]:
         names = {each.get("name") for each in volumes.get() or []}
         name = next(f"volume-{n}" for n in range(1, 999) if f"volume-{n}" not in names)
         return {"name": name, "persistentVolumeClaim": {}}
 
     return [
-        page.head("Volumes", "of the pod: all containers may mount them"),
-        Items(page, volumes, "volume", lambda entry: _card(page, entry), new=new).box,
-        page.head("Mounts", "in the primary container"),
-        Items(page, at(page.draft.container, "volumeMounts"), "mount", mounts(page), columns_of_mounts).box,
+        page.heading("Volumes", "of the pod; every container can mount them"),
+        ListEditor(page, volumes, "volume", lambda entry: _volume_card(page, entry), new_item=new_volume).box,
+        page.heading("Mounts", "in the primary container"),
+        ListEditor(page, mounts, "mount", mount_widgets(page), MOUNT_COLUMNS).box,
     ]
 
 
-class Kind:
-    """The place of a volume's kind: the key of its source."""
+class VolumeSource:
+    """Refer to the kind of a volume: the key of its source."""
 
-    def __init__(self, entry: Entry) -> None:
-        self._place = entry.place
+    def __init__(self, volume: FieldRef) -> None:
+        self._volume = volume
 
     @property
     def path(self) -> str:
-        """As problems name it: what is said of the volume as a whole."""
-        return self._place.path
+        """Path of the volume, because the kind belongs to the volume as a whole."""
+        return self._volume.path
 
     def get(self) -> str | None:
-        """Returns it; the first one where there are several."""
-        return next((key for key in self._place.get() if key != "name"), None)
+        """Return the key of the source; the first one if the volume has several."""
+        return next((key for key in self._volume.get() if key != "name"), None)
 
     def set(self, kind: Any) -> None:
-        """Makes it a volume of another kind, of which nothing is known yet."""
-        item = self._place.get()
+        """Replace the source by an empty one of another kind."""
+        item = self._volume.get()
         for key in [key for key in item if key != "name"]:
             del item[key]
         item[kind] = {}
 
 
-def _card(page: Page, entry: Entry) -> list[Any]:
-    kind = Kind(entry)
-    body = page.grid()
+def _volume_card(page: Page, entry: Entry) -> list[Any]:
+    source = VolumeSource(entry.ref)
+    fields = page.grid()
 
-    def fill() -> None:
-        for each in body.children:
-            page.forget(each)
-        chosen = kind.get()
-        body.children = _fields(page, entry, chosen) if chosen else []
+    def show_fields() -> None:
+        for each in fields.children:
+            page.close(each)
+        kind = source.get()
+        fields.children = _source_fields(page, entry, kind) if kind else []
 
-    def changed() -> None:
-        fill()
-        entry.write()
+    def source_changed() -> None:
+        show_fields()
+        entry.save()
 
-    name = page.text(at(entry.place, "name"), f"Volume {entry.number}", after=entry.write)
-    options = [(label, key) for key, label in KINDS.items()] + [(each, each) for each in OTHERS]
-    kinds = page.choice(kind, "Kind", options, changed)
-    fill()
-    top = page.box(
-        [page.field(name), page.field(kinds), page.cross(f"Remove volume {entry.number}", entry.remove)],
+    name = page.text_input(field_ref(entry.ref, "name"), f"Volume {entry.number}", on_change=entry.save)
+    options = [(label, key) for key, label in SOURCES.items()] + [(each, each) for each in YAML_SOURCES]
+    source_dropdown = page.dropdown(source, "Kind", options, source_changed)
+    show_fields()
+    header = page.box(
+        [
+            page.field(name),
+            page.field(source_dropdown),
+            page.remove_button(f"Remove volume {entry.number}", entry.remove),
+        ],
         "pt-top",
     )
-    return [top, body]
+    return [header, fields]
 
 
-def _fields(page: Page, entry: Entry, kind: str) -> list[Any]:
-    place = Key(entry.place, kind, stays=True)
+def _source_fields(page: Page, entry: Entry, kind: str) -> list[Any]:
+    ref = Key(entry.ref, kind, keep_empty=True)
     if kind in FIELDS:
-        return FIELDS[kind](Fields(page, place, entry.write))
-    return [page.field(page.text(place, f"{kind}, in YAML", YAML, lines=6, after=entry.write), wide=True)]
+        return FIELDS[kind](SourceFields(page, ref, entry.save))
+    return [page.field(page.text_input(ref, f"{kind} (YAML)", YAML, rows=6, on_change=entry.save), wide=True)]
 
 
-class Fields:
-    """Makes the fields of a volume's source."""
+class SourceFields:
+    """Create the fields of a volume source."""
 
-    def __init__(self, page: Page, place: Key, after: Callable[[], None]) -> None:
-        self.page, self.place, self._after = page, place, after
+    def __init__(self, page: Page, ref: Key, save: Callable[[], None]) -> None:
+        self._page, self._ref, self._save = page, ref, save
 
-    def text(self, name: str, label: str, hint: str = "", *, kind: str = "", wide: bool = False) -> Any:
-        """Returns a field of text, with the names of a kind of the cluster's objects."""
-        made = self.page.text(at(self.place, name), label, TEXT, hint=hint, kind=kind, after=self._after)
-        return self.page.field(made, wide=wide)
-
-    def choice(self, name: str, label: str, options: Options = YES_NO) -> Any:
-        """Returns a field of a few values."""
-        return self.page.field(self.page.choice(at(self.place, name), label, options, self._after))
-
-    def files(self) -> list[Any]:
-        """Returns what config maps and secrets have: which keys become which files."""
-        mode = self.page.text(
-            at(self.place, "defaultMode"), "File mode", MODE, hint="0644", after=self._after
+    def text(
+        self, name: str, label: str, placeholder: str = "", *, kind: str = "", wide: bool = False
+    ) -> Any:
+        """Create a text field; ``kind`` is the kind of cluster object whose names are suggested."""
+        field_input = self._page.text_input(
+            field_ref(self._ref, name), label, TEXT, placeholder=placeholder, kind=kind, on_change=self._save
         )
-        keys = Items(self.page, at(self.place, "items"), "key", self._key, "minmax(0,1fr) minmax(0,1fr)")
+        return self._page.field(field_input, wide=wide)
+
+    def dropdown(self, name: str, label: str, options: Options = YES_NO) -> Any:
+        """Create a dropdown field."""
+        return self._page.field(self._page.dropdown(field_ref(self._ref, name), label, options, self._save))
+
+    def file_fields(self) -> list[Any]:
+        """Create the fields that ConfigMaps and Secrets share: which keys become which files."""
+        mode = self._page.text_input(
+            field_ref(self._ref, "defaultMode"),
+            "File mode",
+            FILE_MODE,
+            placeholder="0644",
+            on_change=self._save,
+        )
+        keys = ListEditor(
+            self._page,
+            field_ref(self._ref, "items"),
+            "key",
+            self._key_widgets,
+            "minmax(0,1fr) minmax(0,1fr)",
+        )
         return [
-            self.choice("optional", "May be missing"),
-            self.page.field(mode),
-            self._wide(self.page.head("Only these keys", "without any: all of them"), keys.box),
+            self.dropdown("optional", "Optional"),
+            self._page.field(mode),
+            self._wide(self._page.heading("Only these keys", "all keys if there are none here"), keys.box),
         ]
 
-    def attributes(self) -> Any:
-        """Returns what a CSI driver wants to know."""
-        pairs = Pairs(self.page, at(self.place, "volumeAttributes"), "attribute")
-        return self._wide(self.page.head("Volume attributes", "what the driver wants to know"), pairs.box)
+    def volume_attributes(self) -> Any:
+        """Create the editor for the attributes of a CSI volume."""
+        attributes = MappingEditor(self._page, field_ref(self._ref, "volumeAttributes"), "attribute")
+        return self._wide(self._page.heading("Volume attributes", "passed to the CSI driver"), attributes.box)
 
-    def _wide(self, *parts: Any) -> Any:
-        return self.page.column(parts, "pt-wide")
+    def _wide(self, *children: Any) -> Any:
+        return self._page.column(children, "pt-wide")
 
-    def _key(self, entry: Entry) -> list[Any]:
-        said = f"Key {entry.number}"
-        made = (("key", said, "key"), ("path", f"{said}, file", "file"))
+    def _key_widgets(self, entry: Entry) -> list[Any]:
+        label = f"Key {entry.number}"
+        fields = (("key", label, "key"), ("path", f"{label}, file", "file"))
         return [
-            self.page.text(at(entry.place, name), label, hint=hint, after=entry.write).widget
-            for name, label, hint in made
+            self._page.text_input(
+                field_ref(entry.ref, name), text, placeholder=placeholder, on_change=entry.save
+            ).widget
+            for name, text, placeholder in fields
         ]
 
 
-FIELDS: dict[str, Callable[[Fields], list[Any]]] = {
-    "persistentVolumeClaim": lambda of: [
-        of.text("claimName", "Claim", kind="claim"),
-        of.choice("readOnly", "Read only"),
+FIELDS: dict[str, Callable[[SourceFields], list[Any]]] = {
+    "persistentVolumeClaim": lambda source: [
+        source.text("claimName", "Claim", kind="claim"),
+        source.dropdown("readOnly", "Read only"),
     ],
-    "emptyDir": lambda of: [
-        of.choice("medium", "Kept in", MEDIUM),
-        of.text("sizeLimit", "Size limit", "none"),
+    "emptyDir": lambda source: [
+        source.dropdown("medium", "Medium", MEDIA),
+        source.text("sizeLimit", "Size limit", "none"),
     ],
-    "configMap": lambda of: [of.text("name", "Config map", kind="config map"), *of.files()],
-    "secret": lambda of: [of.text("secretName", "Secret", kind="secret"), *of.files()],
-    "csi": lambda of: [
-        of.text("driver", "Driver", "gcsfuse.csi.storage.gke.io", wide=True),
-        of.text("fsType", "File system"),
-        of.choice("readOnly", "Read only"),
-        of.attributes(),
+    "configMap": lambda source: [
+        source.text("name", "ConfigMap", kind="config map"),
+        *source.file_fields(),
     ],
-    "hostPath": lambda of: [of.text("path", "Path", "/var/data"), of.choice("type", "Type", PATH_TYPES)],
-    "nfs": lambda of: [
-        of.text("server", "Server"),
-        of.text("path", "Path"),
-        of.choice("readOnly", "Read only"),
+    "secret": lambda source: [source.text("secretName", "Secret", kind="secret"), *source.file_fields()],
+    "csi": lambda source: [
+        source.text("driver", "Driver", "gcsfuse.csi.storage.gke.io", wide=True),
+        source.text("fsType", "File system"),
+        source.dropdown("readOnly", "Read only"),
+        source.volume_attributes(),
+    ],
+    "hostPath": lambda source: [
+        source.text("path", "Path", "/var/data"),
+        source.dropdown("type", "Type", PATH_TYPES),
+    ],
+    "nfs": lambda source: [
+        source.text("server", "Server"),
+        source.text("path", "Path"),
+        source.dropdown("readOnly", "Read only"),
     ],
 }

@@ -1,4 +1,4 @@
-"""The page of the whole template as YAML, to be edited."""
+"""The YAML page: the whole template as text."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from podtask.template.template import PodTemplate
 from ..page import Page
 
 
-class Whole:
-    """The place of the draft as a whole."""
+class WholeTemplate:
+    """Refer to the whole draft as YAML."""
 
     path = ""
 
@@ -19,30 +19,29 @@ class Whole:
         self._page = page
 
     def get(self) -> str:
-        """Returns its YAML."""
+        """Return the draft as YAML."""
         return self._page.draft.to_yaml()
 
     def set(self, text: Any) -> None:
-        """Makes it what the text says.
+        """Replace the draft by the template in a text.
 
         Raises:
-            ValueError: it says no template.
+            ValueError: The text is not a template.
         """
         try:
-            self._page.draft.become(PodTemplate.of(f"{text or '{}'}\n"))
+            self._page.draft.load(PodTemplate.of(f"{text or '{}'}\n"))
         except InputError as error:
             raise ValueError(str(error).replace("\n", " ")) from None
 
 
 def build(page: Page) -> list[Any]:
-    """Returns the page's widgets."""
-    text = page.text(Whole(page), "The whole template", lines=22)
+    """Return the page's widgets."""
+    text = page.text_input(WholeTemplate(page), "Template (YAML)", rows=22)
     text.widget.add_class("pt-yaml")
     return [
         page.field(
             text,
-            "A Pod, a PodTemplate or a pod's spec may be pasted here. "
-            "What the other pages have no field for is kept.",
+            "Paste a Pod, a PodTemplate or a pod spec. Fields without an input on the other pages are kept.",
             wide=True,
         ),
     ]
