@@ -70,13 +70,13 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(ipython: Any) -> None:
     """Registers the magics and their completion (``%load_ext podtask``)."""
-    from .magics.completion import matcher
+    from .magics.completion import make_matcher
     from .magics.magic import PodtaskMagics
 
     unload_ipython_extension(ipython)  # loaded again: one matcher is enough
     ipython.register_magics(PodtaskMagics)
     if ipython.Completer is not None:
-        ipython.Completer.custom_matchers.append(matcher(ipython.user_ns))
+        ipython.Completer.custom_matchers.append(make_matcher(ipython.user_ns))
 
 
 def unload_ipython_extension(ipython: Any) -> None:

@@ -254,7 +254,7 @@ def test_each_part_that_has_no_meaning_here_is_named(
         ("--timeout soon", "not a duration"),
         ("-t nothing", "no pod template 'nothing'"),
         ("-t number", "no pod template"),
-        ("-o never", "never set it"),
+        ("-o never", "the cell did not set it"),
         ("-i never", "no such name"),
         ("--env TOKEN", "has no value"),
         ("-n Bad_Name", "not a namespace's name"),

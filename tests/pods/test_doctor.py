@@ -65,7 +65,7 @@ def test_doctor_names_each_fault_with_its_fix(
     """Another Python, an image without one, Pod Security, missing rights, no such context."""
     found = lines(pods, "%podtask doctor --image python:3.9-slim")
     assert found["Python"].startswith("! 3.9")
-    assert "→ Take an image with Python" in found["Python"]
+    assert "→ Use an image with Python" in found["Python"]
     found = lines(pods, "%podtask doctor --image nopython:1")
     assert found["image"].startswith("✗")
     assert "→ Choose an image with Python 3.9 or newer" in found["image"]
@@ -81,14 +81,14 @@ def test_doctor_names_each_fault_with_its_fix(
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
     found = lines(pods, "%podtask doctor")
     assert found["rights"].startswith("✗ you may not watch pods, delete pods, get pods/portforward")
-    assert "→ Ask for a Role with that; `%podtask rbac`" in found["rights"]
+    assert "→ Ask for a Role with these rights; `%podtask rbac`" in found["rights"]
     assert "pod" not in found
 
 
 @pytest.mark.feature("P06")
 @pytest.mark.parametrize(
     ("way", "say"),
-    [(EXEC, "by exec in place of port-forward"), (BATCH, "in batch mode (neither port-forward")],
+    [(EXEC, "by exec instead of port-forward"), (BATCH, "in batch mode (neither port-forward")],
 )
 def test_doctor_takes_another_way_than_port_forward(
     pods: Shell,

@@ -148,7 +148,7 @@ def test_pods_of_others_are_let_alone(
     with monkeypatch.context() as other:
         other.setenv("JUPYTERHUB_USER", "somebody-else")
         pods.run(f"%%podtask --image {IMAGE} --keep 0.01s\n1")
-        assert pods.output("%podtask gc --keep 0.01s")[0] == "Deleted: nothing was left\n"
+        assert pods.output("%podtask gc --keep 0.01s")[0] == "Deleted: nothing\n"
 
         async def looked() -> None:
             await asyncio.gather(*loop()._background)

@@ -1,4 +1,4 @@
-"""The words of a magic's line become options, by the one list of them."""
+"""Parse the line of ``%%podtask`` into options; the flags are made from the fields of RunOptions."""
 
 from __future__ import annotations
 
@@ -13,75 +13,83 @@ from IPython.core.magic_arguments import MagicArgumentParser
 from ..config.options import RunOptions
 from ..errors import nearest
 
-EXAMPLE = """\
-Run this cell in a Kubernetes pod; its output and result come back as if the kernel had run it.
+DESCRIPTION = """\
+Run this cell in a Kubernetes pod. Output and results come back as if the kernel had run the cell.
 
     %%podtask -t template -o model --memory 8Gi
     model = train(data)
 
-Defaults come from [tool.podtask] in pyproject.toml, from PODTASK_* and from `%podtask use`;
-`%podtask config` shows them, `%podtask` alone lists the commands.
+Defaults come from [tool.podtask] in pyproject.toml, from PODTASK_* variables and from `%podtask use`.
+`%podtask config` shows them. `%podtask` lists the commands.
 """
-ABOUT_FLAG = re.compile(r"argument (\S+): (?:expected one|ignored explicit) argument.*")  # argparse's
+# A message of argparse about one flag.
+ABOUT_FLAG = re.compile(r"argument (\S+): (?:expected one|ignored explicit) argument.*")
 
 
-def parser() -> MagicArgumentParser:
-    """Returns the parser of the magic's line."""
-    made = _Parser(
-        "%%podtask", description=EXAMPLE, add_help=False, formatter_class=argparse.RawDescriptionHelpFormatter
+def make_parser() -> MagicArgumentParser:
+    """Return the parser of the line of ``%%podtask``."""
+    parser = _Parser(
+        "%%podtask",
+        description=DESCRIPTION,
+        add_help=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for field in dataclasses.fields(RunOptions):
         about = field.metadata
-        more: dict[str, Any] = {"dest": field.name, "help": about["say"], "default": None}
+        settings: dict[str, Any] = {"dest": field.name, "help": about["say"], "default": None}
         if about.get("flag"):
-            more["action"] = "store_true"
+            settings["action"] = "store_true"
         else:
-            more["metavar"] = about["metavar"]
+            settings["metavar"] = about["metavar"]
         if about.get("many"):
-            more["action"] = "append"
-        made.add_argument(*about["flags"], **more)
-    return made
+            settings["action"] = "append"
+        parser.add_argument(*about["flags"], **settings)
+    return parser
 
 
-def flags() -> dict[str, dataclasses.Field[Any]]:
-    """Returns each flag with its option."""
+def fields_by_flag() -> dict[str, dataclasses.Field[Any]]:
+    """Return the field of RunOptions that each flag sets."""
     return {flag: field for field in dataclasses.fields(RunOptions) for flag in field.metadata["flags"]}
 
 
-def read(words: list[str]) -> dict[str, Any]:
-    """Returns the options that words give, as they were given.
+def parse_options(words: list[str]) -> dict[str, Any]:
+    """Return the options that words set; their values are not parsed yet.
+
+    Args:
+        words: The words of a line.
 
     Raises:
-        UsageError: there is no such option, or its value is missing.
+        UsageError: A word is not an option, or an option has no value.
     """
-    known, unknown = parser().parse_known_args(words)
+    known, unknown = make_parser().parse_known_args(words)
     if unknown:
-        raise UsageError(f"%%podtask: {_strange(unknown[0], words)}")
+        raise UsageError(f"%%podtask: {_describe_unknown(unknown[0], words)}")
     return {name: value for name, value in vars(known).items() if value is not None}
 
 
-def _strange(word: str, words: list[str]) -> str:
-    """Returns what is said of a word that no option takes."""
+def _describe_unknown(word: str, words: list[str]) -> str:
+    """Return the message about a word that no option takes."""
+    fields = fields_by_flag()
     before = words[: words.index(word)] if word in words else []
-    last = next((each for each in reversed(before) if each in flags()), "")
-    if not word.startswith("-") and last and flags()[last].metadata["metavar"] == "NAMES":
-        names = ",".join(part.strip(",") for part in [*before[before.index(last) + 1 :], word])
-        return f"{word!r} stands apart from the names of {last}.\nWrite them without spaces: {last} {names}"
-    return f"there is no option {word!r}.{nearest(word, flags())}\nSee %%podtask? for all of them."
+    last_flag = next((each for each in reversed(before) if each in fields), "")
+    if not word.startswith("-") and last_flag and fields[last_flag].metadata["metavar"] == "NAMES":
+        names = ",".join(part.strip(",") for part in [*before[before.index(last_flag) + 1 :], word])
+        return f"{word!r} is separated from the names of {last_flag}.\nWrite them without spaces: {last_flag} {names}"
+    return f"there is no option {word!r}.{nearest(word, fields)}\nRun %%podtask? to list all options."
 
 
 class _Parser(MagicArgumentParser):
-    """Says in our words what is wrong with a line."""
+    """Replace the messages of argparse by messages that say what to write."""
 
     def error(self, message: str) -> NoReturn:
-        found = ABOUT_FLAG.fullmatch(message)
-        if found is None:
-            raise UsageError(f"%%podtask: {message}\nSee %%podtask? for all options.")
-        flag = found[1].partition("/")[0]
-        metavar = flags()[flag].metadata["metavar"]
+        match = ABOUT_FLAG.fullmatch(message)
+        if match is None:
+            raise UsageError(f"%%podtask: {message}\nRun %%podtask? to list all options.")
+        flag = match[1].partition("/")[0]
+        metavar = fields_by_flag()[flag].metadata["metavar"]
         if not metavar:
-            raise UsageError(f"%%podtask: {flag} takes no value.\nWrite just {flag}.")
+            raise UsageError(f"%%podtask: {flag} takes no value.\nWrite only {flag}.")
         raise UsageError(
             f"%%podtask: {flag} has no value.\n"
-            f"Write {flag} {metavar}, or {flag}={metavar} where that begins with a dash."
+            f"Write {flag} {metavar}, or {flag}={metavar} if the value begins with a dash."
         )

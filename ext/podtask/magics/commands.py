@@ -1,4 +1,4 @@
-"""``%podtask ...``: what is done beside running cells, a function a command."""
+"""The commands of ``%podtask``, one function each. The first line of a docstring is the command's help."""
 
 from __future__ import annotations
 
@@ -18,32 +18,36 @@ if TYPE_CHECKING:
 
 @dataclass
 class ShellState:
-    """What the magics of one shell share.
+    """The state that the magics of one IPython shell share.
 
     Args:
-        names: the notebook's variables.
-        follow: shows a task in the cell that runs, and puts its values into the notebook.
-        ran: the task of the last cell, detached or not.
+        variables: Variables of the notebook.
+        follow_task: Shows a task in the running cell, and assigns its values in the notebook.
+        last_task: The task of the last cell; None before the first.
     """
 
-    names: dict[str, Any]
-    follow: Callable[[Task], None]
-    ran: Task | None = None
+    variables: dict[str, Any]
+    follow_task: Callable[[Task], None]
+    last_task: Task | None = None
 
     @property
-    def last(self) -> dict[str, Any]:
-        """The pod of the last cell that ran, without its key; empty before there is one."""
-        return self.ran.manifest if self.ran is not None else {}
+    def last_pod(self) -> dict[str, Any]:
+        """The pod of the last cell, without its key; empty before the first."""
+        return self.last_task.manifest if self.last_task is not None else {}
 
 
-def run(session: ShellState, line: str) -> None:
-    """Runs a command.
+def run(state: ShellState, line: str) -> None:
+    """Run a command.
+
+    Args:
+        state: State of the shell.
+        line: The line after ``%podtask``.
 
     Raises:
-        UsageError: there is no such command, or its words are wrong.
-        InputError: what it is to do cannot be done.
+        UsageError: The command does not exist, or its arguments are wrong.
+        PodtaskError: The command fails.
     """
-    line, dashes, behind = line.partition(" -- ")
+    line, separator, pod_command = line.partition(" -- ")
     name, *words = line.split() or [""]
     if name not in COMMANDS:
         raise UsageError(
@@ -52,67 +56,69 @@ def run(session: ShellState, line: str) -> None:
             else usage()
         )
     try:
-        words += ["--", *shlex.split(behind)] if dashes else []  # a command for a pod: as in a terminal
+        words += ["--", *shlex.split(pod_command)] if separator else []
     except ValueError as error:
-        raise UsageError(f"%podtask {name}: {error}, in {behind!r}") from None
-    COMMANDS[name](session, words)
+        raise UsageError(f"%podtask {name}: {error} in {pod_command!r}") from None
+    COMMANDS[name](state, words)
 
 
 def usage() -> str:
-    """Returns the commands, a line each."""
-    lines = [_usage(command) for command in COMMANDS.values()]
-    return "\n".join([*lines, "Cells run with %%podtask; see %%podtask?"])
+    """Return the help of all commands, one line each."""
+    lines = [_usage_of(command) for command in COMMANDS.values()]
+    return "\n".join([*lines, "%%podtask runs a cell; %%podtask? shows its options."])
 
 
-def use(session: ShellState, words: list[str]) -> None:
-    """%podtask use NAME: make a template this session's default; use none ends that."""
-    (name,) = _words(words, 1, use)
-    from ..api import resolve
+def use(state: ShellState, words: list[str]) -> None:
+    """%podtask use NAME: make a template the default of this session; 'use none' removes it."""
+    _check_count(words, 1, use)
+    (name,) = words
+    from ..api import resolve  # start-up cost
 
     if name == "none":
         resolve.set_session_template(None)
         return
-    resolve.set_session_template(resolve.find_source(name, session.names, resolve.merge_options({})))
+    source = resolve.find_source(name, state.variables, resolve.merge_options({}))
+    resolve.set_session_template(source)
 
 
-def save(session: ShellState, words: list[str]) -> None:
-    """%podtask save NAME [TEMPLATE] [--user] [--force]: keep a template as YAML in the project."""
+def save(state: ShellState, words: list[str]) -> None:
+    """%podtask save NAME [TEMPLATE] [--user] [--force]: save a template as YAML in the project, or for yourself."""
     flags = {word for word in words if word.startswith("--")}
     plain = [word for word in words if word not in flags]
     if flags - {"--user", "--force"} or not 1 <= len(plain) <= 2:
-        raise UsageError(_usage(save))
-    from ..api import resolve
+        raise UsageError(_usage_of(save))
+    from ..api import resolve  # start-up cost
     from ..template import store
 
     name, source = plain[0], plain[-1]
     template = None
-    if len(plain) == 1 and name not in session.names:
+    if len(plain) == 1 and name not in state.variables:
         template = resolve.session_template()
     if template is None:
-        template = resolve.find_template(source, session.names, resolve.merge_options({}))
+        template = resolve.find_template(source, state.variables, resolve.merge_options({}))
     path = store.save(name, template, "--user" in flags, "--force" in flags)
-    print(f"Saved: {path}  (use it with -t {name})")
+    print(f"Saved: {path} (use it with -t {name})")
 
 
-def templates(session: ShellState, words: list[str]) -> None:
-    """%podtask templates: list the templates there are, and where each is from."""
-    _words(words, 0, templates)
-    from ..api.resolve import IN_CLUSTER
+def templates(state: ShellState, words: list[str]) -> None:
+    """%podtask templates: list the templates of the notebook and the saved ones, and where each is from."""
+    _check_count(words, 0, templates)
+    from ..api.resolve import IN_CLUSTER  # start-up cost
     from ..template.store import of_notebook, saved
 
-    rows = [(name, "this notebook") for name in sorted(of_notebook(session.names))]
+    rows = [(name, "this notebook") for name in sorted(of_notebook(state.variables))]
     rows += [(name, str(path)) for name, path in saved().items()]
     if rows:
-        _table(rows)
+        _print_table(rows)
     else:
-        print("No templates yet: make a PodTemplate, and keep it with %podtask save NAME.")
-    print(f"Those of the cluster: -t {IN_CLUSTER}NAME")
+        print("No templates yet. Create a PodTemplate and save it with %podtask save NAME.")
+    print(f"For a PodTemplate of the cluster, use -t {IN_CLUSTER}NAME.")
 
 
-def config(session: ShellState, words: list[str]) -> None:
-    """%podtask config: show each setting, its value and where that came from."""
-    _words(words, 0, config)
-    from ..api.resolve import session_template
+def config(state: ShellState, words: list[str]) -> None:
+    """%podtask config: show each setting, its value and where the value comes from."""
+    _check_count(words, 0, config)
+    from ..api.resolve import session_template  # start-up cost
     from ..config.options import pairs
     from ..config.settings import everything
 
@@ -126,71 +132,71 @@ def config(session: ShellState, words: list[str]) -> None:
         rows = [
             row if row[0] != "template" else ("template", "(this session's)", "%podtask use") for row in rows
         ]
-    _table(rows)
+    _print_table(rows)
 
 
-def list_tasks(session: ShellState, words: list[str]) -> None:
-    """%podtask list [-n NAMESPACE]: list the tasks there are, with state, age and last line."""
-    from IPython.display import display
+def list_tasks(state: ShellState, words: list[str]) -> None:
+    """%podtask list [-n NAMESPACE]: list the tasks of the namespace, with state, age and last line."""
+    from IPython.display import display  # start-up cost, as the others
 
     from ..event_loop import loop
     from ..manage.task_list import roster
 
-    display(loop().start(roster(_options(words))).result())
+    display(loop().start(roster(_parse_options(words))).result())
 
 
-def attach(session: ShellState, words: list[str]) -> None:
-    """%podtask attach NAME [-n NAMESPACE]: come back to a task: what was missed, then live, then its values."""
-    name, rest = _named(words, attach)
-    from ..api.attach import attach as attached
+def attach(state: ShellState, words: list[str]) -> None:
+    """%podtask attach NAME [-n NAMESPACE]: follow a task again: its output so far, then live output, then its values."""
+    name, rest = _split_name(words, attach)
+    from ..api.attach import attach as attach_task  # start-up cost
 
-    chosen = _options(rest)
-    session.follow(attached(name, namespace=chosen.namespace, context=chosen.context))
+    chosen = _parse_options(rest)
+    state.follow_task(attach_task(name, namespace=chosen.namespace, context=chosen.context))
 
 
-def logs(session: ShellState, words: list[str]) -> None:
-    """%podtask logs NAME [CONTAINER] [-n NAMESPACE]: print a container's log; the cell's without one."""
-    name, rest = _named(words, logs)
+def logs(state: ShellState, words: list[str]) -> None:
+    """%podtask logs NAME [CONTAINER] [-n NAMESPACE]: print the log of a container, by default of the cell's."""
+    name, rest = _split_name(words, logs)
     container, rest = (rest[0], rest[1:]) if rest and not rest[0].startswith("-") else (None, rest)
-    from ..event_loop import loop
+    from ..event_loop import loop  # start-up cost
     from ..manage import operations
 
-    print(loop().start(operations.log(name, container, _options(rest))).result())
+    print(loop().start(operations.log(name, container, _parse_options(rest))).result())
 
 
-def cancel(session: ShellState, words: list[str]) -> None:
-    """%podtask cancel NAME [-n NAMESPACE]: end a task that runs, and delete its pod."""
-    _end(session, words, cancel, "Cancelled", finished=False)
+def cancel(state: ShellState, words: list[str]) -> None:
+    """%podtask cancel NAME [-n NAMESPACE]: stop a running task and delete its pod."""
+    _end_task(words, cancel, "Cancelled", finished=False)
 
 
-def delete(session: ShellState, words: list[str]) -> None:
-    """%podtask delete NAME [--force] [-n NAMESPACE]: delete a task's pod, a finished one's with its result; by force when its node is lost for good."""
+def delete(state: ShellState, words: list[str]) -> None:
+    """%podtask delete NAME [--force] [-n NAMESPACE]: delete a task's pod, with its result if the task has finished; --force if the pod's node is lost for good."""
     rest = [word for word in words if word != "--force"]
-    _end(session, rest, delete, "Deleted", finished=True, force=rest != words)
+    _end_task(rest, delete, "Deleted", finished=True, force=rest != words)
 
 
-def gc(session: ShellState, words: list[str]) -> None:
-    """%podtask gc [-n NAMESPACE]: delete your finished pods but for those whose result waits."""
-    from ..event_loop import loop
+def gc(state: ShellState, words: list[str]) -> None:
+    """%podtask gc [-n NAMESPACE]: delete your finished pods, except those whose result waits for you."""
+    from ..event_loop import loop  # start-up cost
     from ..manage import operations
 
-    swept = loop().start(operations.clean_up(_options(words))).result()
-    print(f"Deleted: {', '.join(swept.deleted) or 'nothing was left'}")
-    if swept.kept:
-        print(f"Kept, as their results wait: {', '.join(swept.kept)} (%podtask attach NAME)")
+    result = loop().start(operations.clean_up(_parse_options(words))).result()
+    print(f"Deleted: {', '.join(result.deleted) or 'nothing'}")
+    if result.kept:
+        print(f"Kept, because their results wait: {', '.join(result.kept)} (%podtask attach NAME)")
 
 
-def shell(session: ShellState, words: list[str]) -> None:
-    """%podtask shell NAME [-c CONTAINER] [-n NAMESPACE] [-- COMMAND]: run a command beside a task's cell; say how a terminal gets there without one."""
-    name, rest = _named(words, shell)
-    place = rest.index("--") if "--" in rest else len(rest)
-    rest, command = rest[:place], rest[place + 1 :]
+def shell(state: ShellState, words: list[str]) -> None:
+    """%podtask shell NAME [-c CONTAINER] [-n NAMESPACE] [-- COMMAND]: run a command in a task's container; without a command, print the kubectl line that opens a shell."""
+    name, rest = _split_name(words, shell)
+    index = rest.index("--") if "--" in rest else len(rest)
+    rest, command = rest[:index], rest[index + 1 :]
     container = None
     if "-c" in rest[:-1]:
-        place = rest.index("-c")
-        container, rest = rest[place + 1], rest[:place] + rest[place + 2 :]
-    options = _options(rest)
-    from ..event_loop import loop
+        index = rest.index("-c")
+        container, rest = rest[index + 1], rest[:index] + rest[index + 2 :]
+    options = _parse_options(rest)
+    from ..event_loop import loop  # start-up cost
     from ..manage import exec
 
     if command:
@@ -199,13 +205,13 @@ def shell(session: ShellState, words: list[str]) -> None:
         print(loop().start(exec.terminal(name, container, options)).result())
 
 
-def why(session: ShellState, words: list[str]) -> None:
-    """%podtask why [NAME]: say where a task is and what to change; the last cell's without a name."""
+def why(state: ShellState, words: list[str]) -> None:
+    """%podtask why [NAME]: explain what a task waits for and what to change; by default the last cell's."""
     if len(words) > 1:
-        raise UsageError(_usage(why))
-    from ..lifecycle.task import Task
+        raise UsageError(_usage_of(why))
+    from ..lifecycle.task import Task  # start-up cost
 
-    tasks = {name: each for name, each in session.names.items() if isinstance(each, Task)}
+    tasks = {name: each for name, each in state.variables.items() if isinstance(each, Task)}
     tasks.update({each.name: each for each in tasks.values()})
     name = words[0] if words else "_task"
     if name in tasks:
@@ -213,71 +219,76 @@ def why(session: ShellState, words: list[str]) -> None:
     elif words:
         raise UsageError(f"%podtask why: there is no task {name!r} in this notebook.{nearest(name, tasks)}")
     else:
-        raise UsageError("%podtask why: no cell has run in a pod yet.")
+        raise UsageError("%podtask why: no cell has run in a pod yet. Run one with %%podtask.")
 
 
-def doctor(session: ShellState, words: list[str]) -> None:
-    """%podtask doctor [OPTIONS]: look at all a cell needs, and run one; options as of %%podtask."""
-    from ..api.resolve import resolve_options
-    from .arguments import read
-    from .doctor import examine
+def doctor(state: ShellState, words: list[str]) -> None:
+    """%podtask doctor [OPTIONS]: check everything that a cell needs, and run one; takes the options of %%podtask."""
+    from ..api.resolve import resolve_options  # start-up cost
+    from .arguments import parse_options
+    from .doctor import run_checks
 
-    for finding in examine(resolve_options(read(words), session.names)):
-        print(finding, flush=True)
+    for check in run_checks(resolve_options(parse_options(words), state.variables)):
+        print(check, flush=True)
 
 
-def rbac(session: ShellState, words: list[str]) -> None:
-    """%podtask rbac [-n NAME]: print the least Role that cells need."""
-    import yaml
+def rbac(state: ShellState, words: list[str]) -> None:
+    """%podtask rbac [-n NAME]: print the smallest Role that cells need."""
+    import yaml  # start-up cost
 
     from .doctor import role
 
-    namespace = _options(words).namespace
+    namespace = _parse_options(words).namespace
     print(yaml.safe_dump(role(namespace or "default"), sort_keys=False), end="")
 
 
-def verbose(session: ShellState, words: list[str]) -> None:
-    """%podtask verbose [off]: write what podtask does, line by line, to standard error."""
+def verbose(state: ShellState, words: list[str]) -> None:
+    """%podtask verbose [off]: write a debug log to standard error, until 'verbose off'."""
     from ..log import set_level  # start-up cost: few users switch the log on
 
     if words not in ([], ["off"]):
-        raise UsageError(_usage(verbose))
+        raise UsageError(_usage_of(verbose))
     set_level(None if words else "debug")
-    print("The debug log is off." if words else "The debug log is on. `%podtask verbose off` ends it.")
+    print(
+        "The debug log is off." if words else "The debug log is on. `%podtask verbose off` switches it off."
+    )
 
 
-def _end(session: ShellState, words: list[str], command: Callable[..., None], done: str, **how: bool) -> None:
-    name, rest = _named(words, command)
-    from ..event_loop import loop
+def _end_task(
+    words: list[str], command: Callable[..., None], past_tense: str, *, finished: bool, force: bool = False
+) -> None:
+    name, rest = _split_name(words, command)
+    from ..event_loop import loop  # start-up cost
     from ..manage import operations
 
-    print(f"{done}: {loop().start(operations.end(name, _options(rest), **how)).result()}")
+    pod_name = loop().start(operations.end(name, _parse_options(rest), finished, force)).result()
+    print(f"{past_tense}: {pod_name}")
 
 
-def _named(words: list[str], command: Callable[..., None]) -> tuple[str, list[str]]:
+def _split_name(words: list[str], command: Callable[..., None]) -> tuple[str, list[str]]:
+    """Return the name of a task, which comes first, and the other words."""
     if not words or words[0].startswith("-"):
-        raise UsageError(_usage(command))
+        raise UsageError(_usage_of(command))
     return words[0], words[1:]
 
 
-def _options(words: list[str]) -> RunOptions:
-    from ..api.resolve import merge_options
-    from .arguments import read
+def _parse_options(words: list[str]) -> RunOptions:
+    from ..api.resolve import merge_options  # start-up cost
+    from .arguments import parse_options
 
-    return merge_options(read(words))
+    return merge_options(parse_options(words))
 
 
-def _usage(command: Callable[..., None]) -> str:
+def _usage_of(command: Callable[..., None]) -> str:
     return (command.__doc__ or "").splitlines()[0]
 
 
-def _words(words: list[str], count: int, command: Callable[..., None]) -> list[str]:
+def _check_count(words: list[str], count: int, command: Callable[..., None]) -> None:
     if len(words) != count:
-        raise UsageError(_usage(command))
-    return words
+        raise UsageError(_usage_of(command))
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> None:
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

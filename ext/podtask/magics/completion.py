@@ -1,7 +1,7 @@
-"""Tab: options and their values, commands, templates, and names of the cluster's objects.
+"""Tab completion: flags and their values, commands, templates, and names of objects in the cluster.
 
-A matcher of IPython's completer (its API of version 2, which 8.6 brought). It answers at once from
-what is known, and is silent where something is wrong: the run will say so.
+A matcher for IPython's completer (matcher API version 2, since IPython 8.6). It answers at once from
+what is known by then, and offers nothing on an error: running the cell reports it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, context_
 
 from ..config.options import RunOptions
 from ..errors import PodtaskError
-from .arguments import flags
+from .arguments import fields_by_flag
 from .commands import COMMANDS
 
 LINE = re.compile(r"^\s*(?P<magic>%%?)podtask(?P<rest>\s.*)$")
-# What stands before the quote, in Python: a preset's first argument, a keyword or a key of a dict.
-QUOTED = {
+# Python before the quote of a name: the first argument of a preset, a keyword, or a key of a dict.
+BEFORE_QUOTE = {
     "claim": r"pvc\(|claim\s*=|claim_?[nN]ame[\"']?\s*[:=]",
     "secret": r"(?:env_from_secret|image_pull_secret|secret)\(|secret_?[nN]ame[\"']?\s*[:=]",
     "config map": r"config_map\(|config_?[mM]ap_?[nN]ame[\"']?\s*[:=]",
@@ -30,98 +30,109 @@ QUOTED = {
     "queue": r"\bqueue\s*=",
     "template": r"\btemplate\s*=|podtask\.task\(",
 }
-IN_PYTHON = [
-    (kind, re.compile(rf"(?:{before})\s*[\"'](?P<begun>[^\"'\s]*)$")) for kind, before in QUOTED.items()
+QUOTED_NAMES = [
+    (kind, re.compile(rf"(?:{before})\s*[\"'](?P<prefix>[^\"'\s]*)$"))
+    for kind, before in BEFORE_QUOTE.items()
 ]
-WITH_TEMPLATE = ("use", "save")
-WITH_TASK = ("attach", "logs", "shell", "cancel", "delete")
+TEMPLATE_COMMANDS = ("use", "save")
+TASK_COMMANDS = ("attach", "logs", "shell", "cancel", "delete")
 
 
-def matcher(names: Mapping[str, Any]) -> Callable[[CompletionContext], dict[str, Any]]:
-    """Returns the matcher of a shell.
+def make_matcher(variables: Mapping[str, Any]) -> Callable[[CompletionContext], dict[str, Any]]:
+    """Return the matcher for a shell.
 
     Args:
-        names: the notebook's variables.
+        variables: Variables of the notebook.
     """
 
     @context_matcher(identifier="podtask", priority=100)
     def complete(context: CompletionContext) -> dict[str, Any]:
         try:
-            begun, found = _candidates(context, names)
-        except PodtaskError:  # settings that are wrong, say
-            begun, found = "", []
-        made = [SimpleCompletion(text=each, type="param") for each in found if each.startswith(begun)]
-        # Files and Python's names have no place here, where there is something of ours.
-        return {"completions": made, "matched_fragment": begun, "suppress": bool(made)}
+            prefix, candidates = _candidates(context, variables)
+        except PodtaskError:  # for example, a setting is wrong
+            prefix, candidates = "", []
+        offered = [
+            SimpleCompletion(text=each, type="param") for each in candidates if each.startswith(prefix)
+        ]
+        # Suppress the files and Python names of other matchers if there is something to offer.
+        return {"completions": offered, "matched_fragment": prefix, "suppress": bool(offered)}
 
     return complete  # type: ignore[no-any-return]  # IPython's decorator is not typed
 
 
-def _candidates(context: CompletionContext, names: Mapping[str, Any]) -> tuple[str, Iterable[str]]:
-    """Returns what is begun, and what it may become."""
+def _candidates(context: CompletionContext, variables: Mapping[str, Any]) -> tuple[str, Iterable[str]]:
+    """Return the typed prefix, and the words that it may be completed to."""
     line = context.line_with_cursor[: context.cursor_position]
     magic = LINE.match(line)
     if magic is None:
-        for kind, before in IN_PYTHON:
-            if found := before.search(line):
-                return found["begun"], _values(kind, names, [])
+        for kind, pattern in QUOTED_NAMES:
+            if match := pattern.search(line):
+                return match["prefix"], _names_of(kind, variables, [])
         return "", []
-    *words, begun = re.split(r"\s+", magic["rest"])
+    *words, prefix = re.split(r"\s+", magic["rest"])
     words = [word for word in words if word]
     if magic["magic"] == "%":
-        return begun, _of_command(words, names)
-    if begun.startswith("--") and "=" in begun:
-        flag, _, begun = begun.partition("=")
-        return begun, _of_option(flag, names, words)
-    if words and words[-1] in flags() and not flags()[words[-1]].metadata.get("flag"):
-        return begun, _of_option(words[-1], names, words)
-    return begun, [flag for flag in flags() if flag.startswith("--") or begun == flag]
+        return prefix, _words_of_command(words, variables)
+    fields = fields_by_flag()
+    if prefix.startswith("--") and "=" in prefix:
+        flag, _, prefix = prefix.partition("=")
+        return prefix, _values_of_flag(flag, variables, words)
+    if words and words[-1] in fields and not fields[words[-1]].metadata.get("flag"):
+        return prefix, _values_of_flag(words[-1], variables, words)
+    return prefix, [flag for flag in fields if flag.startswith("--") or prefix == flag]
 
 
-def _of_command(words: list[str], names: Mapping[str, Any]) -> Iterable[str]:
+def _words_of_command(words: list[str], variables: Mapping[str, Any]) -> Iterable[str]:
     if not words:
         return COMMANDS
-    if words[0] in WITH_TEMPLATE and len(words) == 1:
-        return _values("template", names, [])
-    if words[0] in WITH_TASK and len(words) == 1:
-        return _values("task", names, [])
+    if words[0] in TEMPLATE_COMMANDS and len(words) == 1:
+        return _names_of("template", variables, [])
+    if words[0] in TASK_COMMANDS and len(words) == 1:
+        return _names_of("task", variables, [])
     if words[0] == "why":
-        return [name for name, value in names.items() if _is_task(value)]
+        return [name for name, value in variables.items() if _is_task(value)]
     return []
 
 
-def _of_option(flag: str, names: Mapping[str, Any], words: list[str]) -> Iterable[str]:
-    field = flags().get(flag)
+def _values_of_flag(flag: str, variables: Mapping[str, Any], words: list[str]) -> Iterable[str]:
+    field = fields_by_flag().get(flag)
     if field is None:
         return []
     metavar = str(field.metadata["metavar"])
     if "|" in metavar:
         return metavar.split("|")
-    return _values(field.name, names, words)
+    return _names_of(field.name, variables, words)
 
 
-def _values(kind: str, names: Mapping[str, Any], words: list[str]) -> Iterable[str]:
-    """Returns the names of templates, or of a kind's objects in the cluster and namespace meant."""
-    from ..api.resolve import IN_CLUSTER
+def _names_of(kind: str, variables: Mapping[str, Any], words: list[str]) -> Iterable[str]:
+    """Return the names of templates, or of objects in the cluster.
+
+    Args:
+        kind: Kind of the objects: "template", "task", or a kind that ``known_names`` takes.
+        variables: Variables of the notebook.
+        words: Words of the line, which may name the context and the namespace.
+    """
+    from ..api.resolve import IN_CLUSTER  # start-up cost
     from ..config.settings import merged
     from ..template.store import of_notebook, saved
 
+    fields = fields_by_flag()
     given = {
-        flags()[flag].name: word
+        fields[flag].name: word
         for flag, word in itertools.pairwise(words)
         if flag in ("-n", "--namespace", "--context")
     }
     options = RunOptions.of(**merged(given))
     if kind == "template":
-        own = [*of_notebook(names), *saved()]
+        names = [*of_notebook(variables), *saved()]
         if options.local:
-            return own
-        return [*own, *(IN_CLUSTER + name for name in _listed("pod template", options))]
-    return _listed(kind, options)
+            return names
+        return [*names, *(IN_CLUSTER + name for name in _names_in_cluster("pod template", options))]
+    return _names_in_cluster(kind, options)
 
 
-def _listed(kind: str, options: RunOptions) -> list[str]:
-    from ..manage.names import known_names  # start-up cost: the client library comes with it
+def _names_in_cluster(kind: str, options: RunOptions) -> list[str]:
+    from ..manage.names import known_names  # start-up cost: loads the Kubernetes client
 
     return known_names(kind, options)
 

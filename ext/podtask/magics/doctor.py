@@ -1,4 +1,4 @@
-"""``%podtask doctor``: what a cell needs, looked at one after the other, each with its fix."""
+"""``%podtask doctor``: check what a cell needs, one thing after the other, each with its fix."""
 
 from __future__ import annotations
 
@@ -20,75 +20,78 @@ from ..manifest.labels import MAX_CELL_BYTES
 from ..runner.bundle import MINOR
 
 LIBRARIES = ("podtask", "ipython", "kubernetes", "aiohttp", "cloudpickle")
-BROKEN = {"kubernetes": "36.0.0"}  # sends no token
-# Resource -> verbs. Without the first, and one of the ways, a cell does not run; the wished ones say
-# more of why it does not.
+BROKEN_VERSIONS = {"kubernetes": "36.0.0"}  # sends no token
+# Resource -> verbs. A cell needs NEEDED and one of WAYS; with WISHED, podtask explains why a pod waits.
 NEEDED: dict[str, tuple[str, ...]] = {"pods": ("create", "get", "list", "watch", "delete")}
 WAYS: dict[str, dict[str, tuple[str, ...]]] = {
     FORWARD: {"pods/portforward": ("get", "create")},
     EXEC: {"pods/exec": ("get", "create")},
     BATCH: {"pods/log": ("get",)},
 }
-INSTEAD = {
-    EXEC: ", by exec in place of port-forward",
+NOTES_ON_WAYS = {
+    EXEC: ", by exec instead of port-forward",
     BATCH: ", in batch mode (neither port-forward nor exec is allowed): inputs up to "
     f"{MAX_CELL_BYTES // 1000} kB, no input()",
 }
 WISHED = {"events": ("list", "watch"), "pods/log": ("get",)}
-LEVEL = "pod-security.kubernetes.io/enforce"
-START_SECONDS = 120.0
-PROBE = "import sys\nsys.version.split()[0]"
+POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
+MAX_START_SECONDS = 120.0
+PROBE_CELL = "import sys\nsys.version.split()[0]"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Args:
-        title: a word or two.
-        message: what was found.
-        hint: how to fix it; empty where all is well.
-        bad: whether cells cannot run as it is.
+        title: What was checked, in one word.
+        message: What was found.
+        hint: How to fix it; empty if nothing is wrong.
+        failed: Whether cells cannot run until it is fixed.
     """
 
     title: str
     message: str
     hint: str = ""
-    bad: bool = False
+    failed: bool = False
 
     def __str__(self) -> str:
-        mark = "✗" if self.bad else "!" if self.hint else "✓"
-        text = f"{mark} {self.title:<9} {self.message}"
+        icon = "✗" if self.failed else "!" if self.hint else "✓"
+        text = f"{icon} {self.title:<9} {self.message}"
         return f"{text}\n  {'':<9} → {self.hint}" if self.hint else text
 
 
-def examine(options: RunOptions) -> Iterator[Check]:
-    """Yields what is found, as it is; a pod is started at the end and deleted.
+def run_checks(options: RunOptions) -> Iterator[Check]:
+    """Yield the result of each check; the last one runs a cell in a pod and deletes the pod.
 
     Args:
-        options: of the cells that are to run: template, image, namespace, context.
+        options: Options of the cells that are to run; the template is resolved.
     """
-    yield _versions()
+    yield _check_versions()
     if options.local:
-        yield Check("cluster", "none is used: cells run on this machine (local in the settings)")
+        yield Check("cluster", "not used: cells run on this machine (local in the settings)")
         return
     try:
-        yield loop().start(_cluster(options)).result()
+        yield loop().start(_check_cluster(options)).result()
     except PodtaskError as error:
-        yield Check("cluster", error.message, error.hint, bad=True)
+        yield Check("cluster", error.message, error.hint, failed=True)
         return
-    rights = loop().start(_rights(options)).result()
+    rights = loop().start(_check_rights(options)).result()
     yield rights
-    if rights.bad:
+    if rights.failed:
         return
-    admitted = _admitted(options)
-    yield admitted
-    if not admitted.bad:
-        yield from _started(options)
+    admission = _check_admission(options)
+    yield admission
+    if not admission.failed:
+        yield from _check_image(options)
 
 
 def role(namespace: str) -> dict[str, Any]:
-    """Returns the least Role with which all works, as a Kubernetes object."""
+    """Return the smallest Role that podtask needs, as a Kubernetes object.
+
+    Args:
+        namespace: Namespace of the Role.
+    """
     rules = [
         {"apiGroups": [""], "resources": [resource], "verbs": list(verbs)}
         for resource, verbs in {**NEEDED, **WAYS[FORWARD], **WISHED}.items()
@@ -101,111 +104,115 @@ def role(namespace: str) -> dict[str, Any]:
     }
 
 
-def _versions() -> Check:
-    found = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    say = ", ".join(
-        [f"Python {platform.python_version()}", *(f"{name} {version}" for name, version in found.items())]
+def _check_versions() -> Check:
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    message = ", ".join(
+        [f"Python {platform.python_version()}", *(f"{name} {version}" for name, version in versions.items())]
     )
-    for name, version in BROKEN.items():
-        if found[name] == version:
-            return Check("versions", say, f"{name} {version} does not work: pip install -U {name}", bad=True)
-    return Check("versions", say)
+    for name, version in BROKEN_VERSIONS.items():
+        if versions[name] == version:
+            hint = f"{name} {version} does not work: pip install -U {name}"
+            return Check("versions", message, hint, failed=True)
+    return Check("versions", message)
 
 
-async def _cluster(options: RunOptions) -> Check:
+async def _check_cluster(options: RunOptions) -> Check:
     api, _, where = await open_namespace(options.context, options.namespace)
     start = time.monotonic()
     try:
         version = (await api.request("GET", "/version"))["gitVersion"]
-    except ApiError as error:  # who may not ask may still run cells
+    except ApiError as error:  # a user who may not read the version may still run cells
         if error.code == 401:
             raise denied(401, error.message, "get", "/version", where) from None
-        version = "of unknown version"
+        version = "(unknown version)"
     milliseconds = (time.monotonic() - start) * 1000
     return Check("cluster", f"{where}, Kubernetes {version}, answers in {milliseconds:.0f} ms")
 
 
-async def _rights(options: RunOptions) -> Check:
+async def _check_rights(options: RunOptions) -> Check:
     api, namespace, where = await open_namespace(options.context, options.namespace)
 
-    async def lacking(wanted: dict[str, tuple[str, ...]]) -> list[str]:
+    async def missing_rights(wanted: dict[str, tuple[str, ...]]) -> list[str]:
         return [
             f"{verb} {resource}"
             for resource, verbs in wanted.items()
             for verb in verbs
-            if not await _may(api, namespace, verb, resource)
+            if not await _is_allowed(api, namespace, verb, resource)
         ]
 
     try:
-        missing, less = await lacking(NEEDED), await lacking(WISHED)
-        closed = {way: await lacking(wanted) for way, wanted in WAYS.items()}
+        missing, missing_wished = await missing_rights(NEEDED), await missing_rights(WISHED)
+        missing_by_way = {way: await missing_rights(wanted) for way, wanted in WAYS.items()}
     except (ApiError, ClusterError) as error:
-        return Check("rights", f"the API server does not tell: {error}", "Try a cell.")
-    way = next((way for way in WAYS if not closed[way]), FORWARD)
-    missing += closed[way]
-    do = "Ask for a Role with that; `%podtask rbac` prints the least one."
+        return Check("rights", f"cannot ask the API server: {error}", "Run a cell to find out.")
+    way = next((way for way in WAYS if not missing_by_way[way]), FORWARD)
+    missing += missing_by_way[way]
+    hint = "Ask for a Role with these rights; `%podtask rbac` prints the smallest one."
     if missing:
-        return Check("rights", f"you may not {', '.join(missing + less)} in {where}", do, bad=True)
-    if less:
+        return Check(
+            "rights", f"you may not {', '.join(missing + missing_wished)} in {where}", hint, failed=True
+        )
+    if missing_wished:
         return Check(
             "rights",
-            f"cells run; why they do not start is said in part: you may not {', '.join(less)} in {where}",
-            do,
+            f"cells run, but podtask cannot fully explain why a pod waits: "
+            f"you may not {', '.join(missing_wished)} in {where}",
+            hint,
         )
-    return Check("rights", f"all that cells need in {where}{INSTEAD.get(way, '')}")
+    return Check("rights", f"you have all rights that cells need in {where}{NOTES_ON_WAYS.get(way, '')}")
 
 
-async def _may(api: Any, namespace: str, verb: str, resource: str) -> bool:
+async def _is_allowed(api: Any, namespace: str, verb: str, resource: str) -> bool:
     kind, _, sub = resource.partition("/")
-    asked = {"namespace": namespace, "verb": verb, "resource": kind, "subresource": sub}
+    attributes = {"namespace": namespace, "verb": verb, "resource": kind, "subresource": sub}
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": asked},
+        "spec": {"resourceAttributes": attributes},
     }
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
     return bool((await api.request("POST", path, review))["status"]["allowed"])
 
 
-def _admitted(options: RunOptions) -> Check:
-    """What the API server says of the pod: quotas, policies, Pod Security."""
-    level = loop().start(_level(options)).result()
+def _check_admission(options: RunOptions) -> Check:
+    """Ask the API server whether it accepts the pod: quotas, policies, Pod Security."""
+    level = loop().start(_pod_security_level(options)).result()
     try:
         dry_run(preview(options).pod, options.context, options.namespace)
     except PodtaskError as error:
-        return Check("pod", f"{' '.join(error.message.split())}{level}", error.hint, bad=True)
-    return Check("pod", f"the API server takes it{level}")
+        return Check("pod", f"{' '.join(error.message.split())}{level}", error.hint, failed=True)
+    return Check("pod", f"the API server accepts it{level}")
 
 
-async def _level(options: RunOptions) -> str:
-    """Returns the namespace's Pod Security level in words; nothing where it may not be read."""
+async def _pod_security_level(options: RunOptions) -> str:
+    """Return the Pod Security level of the namespace, in words; empty if it may not be read."""
     api, namespace, _ = await open_namespace(options.context, options.namespace)
     try:
         found = await api.request("GET", f"/api/v1/namespaces/{namespace}")
     except (ApiError, ClusterError):
         return ""
-    level = found["metadata"].get("labels", {}).get(LEVEL)
+    level = found["metadata"].get("labels", {}).get(POD_SECURITY_LABEL)
     return f" (Pod Security of the namespace: {level or 'no level set'})"
 
 
-def _started(options: RunOptions) -> Iterator[Check]:
-    """Runs a cell: whether the image is to be had, and which Python it has."""
-    limit = min(options.start_timeout, START_SECONDS)
-    task = submit(PROBE, options=options.replace(start_timeout=limit))
+def _check_image(options: RunOptions) -> Iterator[Check]:
+    """Run a cell: check that the image can be pulled, and which Python it has."""
+    start_timeout = min(options.start_timeout, MAX_START_SECONDS)
+    task = submit(PROBE_CELL, options=options.replace(start_timeout=start_timeout))
     image = preview(options).image
     try:
         python = task.result()
     except PodtaskError as error:
-        yield Check("image", error.message, error.hint, bad=True)
+        yield Check("image", error.message, error.hint, failed=True)
         return
-    yield Check("image", f"{image}: a cell ran in it, {task.seconds:.1f} s from create to value")
+    yield Check("image", f"{image}: a cell ran in it, {task.seconds:.1f} s from creation to result")
     minor = ".".join(python.split(".")[:2])
     if minor == MINOR:
         yield Check("Python", f"{python} in the image, {platform.python_version()} here")
         return
     yield Check(
         "Python",
-        f"{python} in the image, {platform.python_version()} here: functions travel as "
+        f"{python} in the image, {platform.python_version()} here: functions are sent as "
         "source, values as plain data",
-        f"Take an image with Python {MINOR}: --image python:{MINOR}-slim.",
+        f"Use an image with Python {MINOR}: --image python:{MINOR}-slim.",
     )

@@ -1,4 +1,4 @@
-"""``%%podtask``: a cell runs in a pod."""
+"""The magics: ``%%podtask`` runs a cell in a pod, ``%podtask`` runs a command."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
 from ..errors import InputError, PodtaskError
-from .arguments import parser, read
+from .arguments import make_parser, parse_options
 from .commands import ShellState, run, usage
 
-if TYPE_CHECKING:  # %load_ext stays cheap: the rest comes with the first cell
+if TYPE_CHECKING:  # start-up cost: %load_ext loads little, the first cell loads the rest
     from ..cell.cell import Cell
     from ..config.options import RunOptions
     from ..lifecycle.outcome import Outcome
@@ -22,28 +22,28 @@ if TYPE_CHECKING:  # %load_ext stays cheap: the rest comes with the first cell
 
 @magics_class
 class PodtaskMagics(Magics):
-    """The magics of podtask."""
+    """The magics of podtask in one IPython shell."""
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._session = ShellState(shell.user_ns, self._follow)
+        self._state = ShellState(shell.user_ns, self._follow)
 
     @cell_magic
     def podtask(self, line: str, cell: str) -> Preview | Task | None:
-        """Runs the cell; the help text below is made of the list of options."""
+        """Run the cell. The help text is replaced below: it is made from the list of options."""
         shell: Any = self.shell
         options = self._options(line)
-        made = _cell(shell, cell)
+        parsed = _parse_cell(shell, cell)
         if options.dry_run:
-            from .dry_run import Preview
+            from .dry_run import Preview  # start-up cost, as below
 
-            return Preview.from_options(options, self._session.last, made.source)
+            return Preview.from_options(options, self._state.last_pod, parsed.source)
         from ..lifecycle.prepare import prepare
         from ..lifecycle.start import NewRunner
         from ..lifecycle.task import Task
 
-        task = Task(NewRunner(prepare(made, options, shell.user_ns)))
-        self._session.ran = shell.user_ns["_task"] = task
+        task = Task(NewRunner(prepare(parsed, options, shell.user_ns)))
+        self._state.last_task = shell.user_ns["_task"] = task
         if options.name and options.name.isidentifier():
             shell.user_ns[options.name] = task
         if options.detach:
@@ -51,19 +51,19 @@ class PodtaskMagics(Magics):
 
             detached().show(task, options.name or "_task")
             return task
-        self._follow(task, made)
+        self._follow(task, parsed)
         return None
 
     @line_magic("podtask")
     def command(self, line: str) -> None:
-        """Runs a command; the help text below is made of the list of commands."""
-        run(self._session, line)
+        """Run a command. The help text is replaced below: it is made from the list of commands."""
+        run(self._state, line)
 
     command.__doc__ = usage()
-    podtask.__doc__ = parser().format_help()
+    podtask.__doc__ = make_parser().format_help()
 
-    def _follow(self, task: Task, made: Cell | None = None) -> None:
-        from ..display.foreground import Foreground
+    def _follow(self, task: Task, cell: Cell | None = None) -> None:
+        from ..display.foreground import Foreground  # start-up cost
         from ..display.view import show_result
         from ..frontend import screen
 
@@ -76,24 +76,22 @@ class PodtaskMagics(Magics):
         if view.bundle is not None:
             show_result(shell, view.bundle, outcome)
         view.show_late()
-        _raise_error(shell, task, made, outcome)
+        _raise_error(shell, task, cell, outcome)
 
     def _options(self, line: str) -> RunOptions:
         try:
             words = shlex.split(line, comments=True)
         except ValueError as error:
-            raise UsageError(
-                f"%%podtask: {error} in: {line}\nQuotes come in pairs here, as in a shell."
-            ) from None
-        from ..api.resolve import resolve_options
+            raise UsageError(f"%%podtask: {error} in: {line}\nClose the quotes, as in a shell.") from None
+        from ..api.resolve import resolve_options  # start-up cost
 
-        return resolve_options(read(words), self._session.names)
+        return resolve_options(parse_options(words), self._state.variables)
 
 
-def _cell(shell: Any, cell: str) -> Cell:
-    from ..cell.cell import Cell
+def _parse_cell(shell: Any, cell: str) -> Cell:
+    from ..cell.cell import Cell  # start-up cost
 
-    raw, skip = _place(shell, cell)
+    raw, skip = _whole_cell(shell, cell)
     filename = shell.compile.cache(raw, shell.displayhook.prompt_count)
     try:
         return Cell.of(cell, filename, skip, shell.transform_cell, shell.compile.flags)
@@ -104,8 +102,8 @@ def _cell(shell: Any, cell: str) -> Cell:
         raise
 
 
-def _raise_error(shell: Any, task: Task, made: Cell | None, outcome: Outcome) -> None:
-    from ..display.tracebacks import render_in
+def _raise_error(shell: Any, task: Task, cell: Cell | None, outcome: Outcome) -> None:
+    from ..display.tracebacks import render_in  # start-up cost
 
     if outcome.error is not None:
         if not isinstance(outcome.error, PodtaskError):
@@ -113,13 +111,13 @@ def _raise_error(shell: Any, task: Task, made: Cell | None, outcome: Outcome) ->
         raise outcome.error
     if outcome.missing:
         raise InputError(
-            f"-o {', '.join(outcome.missing)}: the cell never set it.",
-            f"Names it set: {', '.join(made.writes) or 'none'}." if made else "",
+            f"-o {', '.join(outcome.missing)}: the cell did not set it.",
+            f"Names that it sets: {', '.join(cell.writes) or 'none'}." if cell else "",
         )
 
 
-def _place(shell: Any, cell: str) -> tuple[str, int]:
-    """Returns the notebook's whole cell and how many lines stand above this magic's body."""
+def _whole_cell(shell: Any, cell: str) -> tuple[str, int]:
+    """Return the whole text of the notebook's cell, and the number of lines above the magic's body."""
     history = shell.history_manager.input_hist_raw
     raw = str(history[-1]) if history else ""
     body = cell.rstrip("\n")
