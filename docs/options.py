@@ -42,7 +42,7 @@ class Options(Table):
             flags = ", ".join(f"`{flag}`" for flag in about["flags"])
             metavar = f" *{about['metavar']}*".replace("|", " or ") if about["metavar"] else ""
             setting = f"`{field.name}`" + ("" if field.name in SETTABLE else " (no setting)")
-            yield f"| {flags}{metavar} | {about['say']} | {_default(field.default)} | {setting} |"
+            yield f"| {flags}{metavar} | {about['help']} | {_default(field.default)} | {setting} |"
 
 
 class Commands(Table):

@@ -31,7 +31,7 @@ STYLE = """
 
 
 def call(name: str, arguments: Mapping[str, Any]) -> str:
-    """Returns the source of a call: on one line where it fits, else an argument a line."""
+    """Return the source of a call: on one line where it fits, else an argument a line."""
     parts = [f"{key}={python(value, 4, len(key) + 6)}" for key, value in arguments.items()]
     flat = f"{name}({', '.join(parts)})"
     if len(flat) <= WIDTH and "\n" not in flat:
@@ -40,7 +40,7 @@ def call(name: str, arguments: Mapping[str, Any]) -> str:
 
 
 def python(value: Any, indent: int = 0, used: int = 0) -> str:
-    """Returns the source of a value as a formatter would lay it out.
+    """Return the source of a value as a formatter would lay it out.
 
     Args:
         value: dicts, lists and plain values.
@@ -69,7 +69,7 @@ def abbreviate(value: Any) -> str:
 
 
 def card(title: str, rows: Sequence[tuple[str, str]], folds: Mapping[str, str]) -> str:
-    """Returns a card.
+    """Return a card.
 
     Args:
         title: text.

@@ -29,7 +29,7 @@ VARIES = (
 
 
 def shown(shell: Shell, cells: list[str]) -> str:
-    """Runs cells, of which the last one fails; returns what the notebook shows of that."""
+    """Run cells, of which the last one fails; returns what the notebook shows of that."""
     for cell in cells[:-1]:
         shell.run(cell)
     with warnings.catch_warnings():

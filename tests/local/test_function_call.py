@@ -17,13 +17,13 @@ LOCK = threading.Lock()
 
 @podtask.task(local=True)
 def add(a: Any, b: Any = 1, *more: Any, key: Any = None) -> Any:
-    """Adds."""
+    """Add."""
     return a + b
 
 
 @podtask.task(local=True)
 def pair(a: int, b: int) -> int:
-    """Adds."""
+    """Add."""
     return a + b
 
 
@@ -35,7 +35,7 @@ def guarded() -> bool:
 
 @pytest.fixture
 def no_pod(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes a call fail that would start something."""
+    """Make a call fail that would start something."""
 
     def refuse(*args: object, **more: object) -> None:
         raise AssertionError("a task was started")
@@ -64,7 +64,7 @@ def test_call_that_cannot_work_starts_nothing(call: Callable[[], Any], says: str
 
 
 def injected(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a function its first argument."""
+    """Give a function its first argument."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

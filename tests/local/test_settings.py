@@ -12,7 +12,7 @@ import yaml
 from podtask import PodTemplate
 from podtask.api.resolve import find_template, resolve_options, set_session_template
 from podtask.config.options import RunOptions
-from podtask.config.settings import everything, merged, project_folder, read
+from podtask.config.settings import all_settings, project_folder, read_settings, with_settings
 from podtask.errors import InputError
 from podtask.template.store import save, saved
 
@@ -46,17 +46,17 @@ def test_later_layers_win(places: Places, monkeypatch: pytest.MonkeyPatch) -> No
     )
     monkeypatch.setenv("PODTASK_CPU", "3")
     monkeypatch.setenv("PODTASK_GPU", "3")
-    found = RunOptions.of(**merged({"gpu": 4}))
+    found = RunOptions.of(**with_settings({"gpu": 4}))
     assert (found.image, found.memory, found.cpu, found.gpu) == ("u", "2Gi", "3", 4)
     assert found.start_timeout == 300
-    assert {name: Path(setting.origin).name for name, setting in read().items()} == {
+    assert {name: Path(setting.origin).name for name, setting in read_settings().items()} == {
         "image": "config.toml",
         "memory": "pyproject.toml",
         "cpu": "PODTASK_CPU",
         "gpu": "PODTASK_GPU",
         "start_timeout": "pyproject.toml",
     }
-    assert everything()["timeout"].origin == "default"
+    assert all_settings()["timeout"].origin == "default"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_later_layers_win(places: Places, monkeypatch: pytest.MonkeyPatch) -> No
             "[tool.podtask]\nmemory = '16GB'",
             "--memory: '16GB' is not a quantity. Did you mean 16Gi?",
         ),
-        ("[tool.podtask]\noutputs = 'a'", "It belongs to one cell."),
+        ("[tool.podtask]\noutputs = 'a'", "It belongs to a single cell."),
         ("[tool]\npodtask = 5", "tool.podtask in"),
         ("[tool", "Cannot read the settings"),
     ],
@@ -76,7 +76,7 @@ def test_wrong_setting_names_its_file(places: Places, text: str, says: str) -> N
     """A mistake in a file is told with the file's name."""
     (places[0] / "pyproject.toml").write_text(text)
     with pytest.raises(InputError) as caught:
-        read()
+        read_settings()
     assert says in str(caught.value)
     assert "pyproject.toml" in str(caught.value)
 
@@ -85,7 +85,7 @@ def test_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistake in the environment is told with the variable's name."""
     monkeypatch.setenv("PODTASK_TIMEOUT", "soon")
     with pytest.raises(InputError, match=r"^PODTASK_TIMEOUT: --timeout: 'soon'"):
-        read()
+        read_settings()
 
 
 def test_project_is_the_nearest_folder_that_is_one(places: Places) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.options import RunOptions
-from ..config.settings import merged
+from ..config.settings import with_settings
 from ..errors import InputError, nearest
 from ..event_loop import loop
 from ..template.store import of_notebook, saved
@@ -56,7 +56,7 @@ def merge_options(given: Mapping[str, Any]) -> RunOptions:
         InputError: A value is wrong.
     """
     beneath = {"template": _session_template} if _session_template is not None else {}
-    return RunOptions.of(**merged({**beneath, **given}))
+    return RunOptions.of(**with_settings({**beneath, **given}))
 
 
 def resolve_options(given: Mapping[str, Any], namespace: Mapping[str, Any] | None = None) -> RunOptions:

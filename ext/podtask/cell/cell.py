@@ -57,7 +57,7 @@ class Cell:
         transform: Callable[[str], str] | None = None,
         flags: int = 0,
     ) -> Cell:
-        """Returns the cell of a text.
+        """Return the cell of a text.
 
         Args:
             text: the source as typed.
@@ -99,11 +99,11 @@ class Cell:
         )
 
     def may_set(self, name: str, root: str) -> bool:
-        """Whether the cell may have set a name wherever it reads it, or another that needs it."""
+        """Return whether the cell may have set a name wherever it reads it, or another that needs it."""
         return name in self.writes and name in self.maybe_set_before.get(root, self.writes)
 
     def line_of(self, name: str) -> int | None:
-        """Returns the first line that has a name."""
+        """Return the first line that has a name."""
         for number, line in enumerate(self.source.splitlines(), 1):
             if re.search(rf"\b{re.escape(name)}\b", line):
                 return number
@@ -111,7 +111,7 @@ class Cell:
 
 
 def _is_quiet(text: str) -> bool:
-    """Whether the last thing in a cell but comments is ``;``, as IPython's display hook asks."""
+    """Return whether the last thing in a cell but comments is ``;``, as IPython's display hook asks."""
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
     except (tokenize.TokenError, SyntaxError):

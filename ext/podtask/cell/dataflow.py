@@ -11,7 +11,7 @@ LEAVES = (ast.Raise, ast.Return, ast.Break, ast.Continue)
 
 
 class Flow:
-    """Follows statements in order: which names are read before they are surely set.
+    """Follow statements in order: which names are read before they are surely set.
 
     Attributes:
         reads: the names that may be read before the code itself has set them.
@@ -32,7 +32,7 @@ class Flow:
         self._breaks: list[set[str]] = []  # what is set where the innermost loop is left
 
     def run(self, body: Iterable[ast.stmt]) -> None:
-        """Takes in a block of statements."""
+        """Take in a block of statements."""
         for statement in body:
             self._statement(statement)
 
@@ -70,11 +70,11 @@ class Flow:
                 self._gone = True
 
     def _ends(self) -> list[set[str]]:
-        """Returns what is set on the way that has been followed; nothing where that has left."""
+        """Return what is set on the way that has been followed; nothing where that has left."""
         return [] if self._gone else [self._set]
 
     def _ends_of(self, before: set[str], body: Iterable[ast.stmt]) -> list[set[str]]:
-        """Follows a block that begins with those names set."""
+        """Follow a block that begins with those names set."""
         self._set, self._gone = set(before), False
         self.run(body)
         return self._ends()
@@ -86,7 +86,7 @@ class Flow:
             self._set = set.intersection(*ends)
 
     def _loop(self, node: ast.For | ast.AsyncFor | ast.While, before: set[str] | None) -> None:
-        """Follows a loop's body from here on.
+        """Follow a loop's body from here on.
 
         Args:
             node: the loop.
@@ -208,7 +208,7 @@ class Flow:
 
 
 def _opens(context: ast.expr) -> bool:
-    """Whether a context manager is a file, by its call: none that holds back an error."""
+    """Return whether a context manager is a file, by its call: none that holds back an error."""
     if not isinstance(context, ast.Call):
         return False
     called = context.func

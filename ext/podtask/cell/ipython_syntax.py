@@ -37,13 +37,13 @@ AT = re.compile(r"@([^\W\d]\w*)")
 
 
 def take_time(text: str) -> tuple[str, bool]:
-    """Returns a cell's text without ``%%time`` as its first line, and whether that was there."""
+    """Return a cell's text without ``%%time`` as its first line, and whether that was there."""
     first, newline, rest = text.partition("\n")
     return (newline + rest, True) if first.strip() == "%%time" else (text, False)
 
 
 def refuse_magics(tree: ast.Module) -> None:
-    """Looks for magics that have no meaning in a pod.
+    """Look for magics that have no meaning in a pod.
 
     Raises:
         InputError: there is one; names it and its line.
@@ -71,7 +71,7 @@ def refuse_magics(tree: ast.Module) -> None:
 
 
 def dotted(tree: ast.AST) -> tuple[str, ...]:
-    """Returns the names with attributes in a piece of code, ``xml.dom.minidom``, the longest."""
+    """Return the names with attributes in a piece of code, ``xml.dom.minidom``, the longest."""
     found, inner = set(), set()
     for node in ast.walk(tree):  # from the outside in
         words: list[str] = []
@@ -86,10 +86,10 @@ def dotted(tree: ast.AST) -> tuple[str, ...]:
 
 
 class Spelled(ast.NodeTransformer):
-    """Spells out in a tree, for who looks for names, what IPython's syntax hides in strings."""
+    """Spell out in a tree, for who looks for names, what IPython's syntax hides in strings."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
-        """Puts the statements of ``%time`` in its place."""
+        """Put the statements of ``%time`` in its place."""
         method, words = _call(node.value)
         if method == "run_line_magic" and words[0] == "time":
             try:
@@ -100,7 +100,7 @@ class Spelled(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Gives calls the expressions of their strings as more arguments."""
+        """Give calls the expressions of their strings as more arguments."""
         if isinstance(node.func, ast.Name) and node.func.id in ("exec", "eval") and node.args:
             node.args += _executed(node.args[0])
         if {getattr(node.func, "attr", ""), getattr(node.func, "id", "")} & QUERIES:
@@ -120,7 +120,7 @@ class Spelled(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
-        """Puts what a parameter's annotation means in the place of its text."""
+        """Put what a parameter's annotation means in the place of its text."""
         node.annotation = _annotation(node.annotation)
         return self.generic_visit(node)
 
@@ -135,7 +135,7 @@ class Spelled(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        """Puts the name that ``globals()["name"]`` reads beside its text."""
+        """Put the name that ``globals()["name"]`` reads beside its text."""
         key, of = node.slice, node.value
         if (
             isinstance(of, ast.Call)
@@ -151,7 +151,7 @@ class Spelled(ast.NodeTransformer):
 
 
 def _annotation(node: ast.expr | None) -> ast.expr | None:
-    """Returns an annotation with the code of its text, ``"Table"`` or ``list["Table"]``."""
+    """Return an annotation with the code of its text, ``"Table"`` or ``list["Table"]``."""
     for part in ast.walk(node) if node else ():
         if isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Constant):
             part.slice = _annotation(part.slice) or part.slice
@@ -164,7 +164,7 @@ def _annotation(node: ast.expr | None) -> ast.expr | None:
 
 
 def _queried(call: ast.Call) -> list[ast.expr]:
-    """Returns the names behind ``@`` in a call's texts, as in ``df.query("a > @limit")``."""
+    """Return the names behind ``@`` in a call's texts, as in ``df.query("a > @limit")``."""
     texts = [
         part.value
         for word in (*call.args, *(each.value for each in call.keywords))
@@ -176,7 +176,7 @@ def _queried(call: ast.Call) -> list[ast.expr]:
 
 
 def _executed(text: ast.expr) -> list[ast.expr]:
-    """Returns the names that a text reads which exec or eval is given; none where it is no text."""
+    """Return the names that a text reads which exec or eval is given; none where it is no text."""
     if not isinstance(text, ast.Constant) or not isinstance(text.value, str):
         return []
     flow = Flow()
@@ -188,7 +188,7 @@ def _executed(text: ast.expr) -> list[ast.expr]:
 
 
 def _call(node: ast.AST) -> tuple[str, list[str]]:
-    """Returns method and words of ``get_ipython().method('word', ...)``; of others an empty name."""
+    """Return method and words of ``get_ipython().method('word', ...)``; of others an empty name."""
     if (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
@@ -208,7 +208,7 @@ def _line(node: ast.AST) -> int:
 
 
 def _expressions(text: str) -> Iterator[ast.expr]:
-    """Yields what stands in ``{...}`` and behind ``$``; nothing from there on where it is no Python.
+    """Yield what stands in ``{...}`` and behind ``$``; nothing from there on where it is no Python.
 
     IPython leaves such a text as it is.
     """

@@ -11,12 +11,12 @@ DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def free_names(source: str) -> set[str]:
-    """Returns the global names that a piece of code and the functions in it read."""
+    """Return the global names that a piece of code and the functions in it read."""
     return _used(symtable.symtable(source, "<names>", "exec"))
 
 
 def pattern(case: ast.match_case) -> list[ast.stmt]:
-    """Returns statements that read and bind what a case's pattern and guard do."""
+    """Return statements that read and bind what a case's pattern and guard do."""
     made: list[ast.stmt] = []
     for node in ast.walk(case.pattern):
         if isinstance(node, (ast.MatchValue, ast.MatchClass)):
@@ -28,7 +28,7 @@ def pattern(case: ast.match_case) -> list[ast.stmt]:
 
 
 def names(node: ast.stmt) -> tuple[set[str], set[str]]:
-    """Returns (names used, names bound at the top) of a statement."""
+    """Return (names used, names bound at the top) of a statement."""
     text = ast.unparse(ast.fix_missing_locations(node))
     inlined = _inlined(node)
     augmented = {
@@ -55,7 +55,7 @@ def names(node: ast.stmt) -> tuple[set[str], set[str]]:
 
 
 def walruses(node: ast.AST, sure: bool = False, true: bool = False) -> set[str]:
-    """Returns the names that ``:=`` binds in a piece of code.
+    """Return the names that ``:=`` binds in a piece of code.
 
     Args:
         node: the piece.
@@ -84,7 +84,7 @@ def walruses(node: ast.AST, sure: bool = False, true: bool = False) -> set[str]:
 
 
 def unsure(node: ast.stmt) -> set[str]:
-    """Returns the names that a statement binds, but not whenever it is executed."""
+    """Return the names that a statement binds, but not whenever it is executed."""
     targets = {id(each.target) for each in ast.walk(node) if isinstance(each, ast.NamedExpr)}
     if not targets:
         return set()
@@ -97,7 +97,7 @@ def unsure(node: ast.stmt) -> set[str]:
 
 
 def scopes(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
-    """Yields, as statements, the outermost functions and comprehensions of a class's body."""
+    """Yield, as statements, the outermost functions and comprehensions of a class's body."""
     for node in body:
         if isinstance(node, DEFINITION):
             yield node
@@ -108,7 +108,7 @@ def scopes(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
 
 
 def _inlined(node: ast.AST) -> set[str]:
-    """Returns the targets of comprehensions whose names stand nowhere outside of these."""
+    """Return the targets of comprehensions whose names stand nowhere outside of these."""
     targets: set[str] = set()
     outside: set[str] = set()
     todo: list[ast.AST] = [node]
@@ -133,7 +133,7 @@ def _used(
     inlined: Container[str] = (),
     free: bool = False,
 ) -> set[str]:
-    """Returns the names that a scope and those in it take from the module.
+    """Return the names that a scope and those in it take from the module.
 
     Args:
         table: of the scope.

@@ -30,7 +30,7 @@ class Script:
 
     @classmethod
     def of(cls, source: str) -> Script:
-        """Returns the metadata of a source; an empty one where there is no block.
+        """Return the metadata of a source; an empty one where there is no block.
 
         Raises:
             InputError: there are two blocks, or the block is none.
@@ -62,7 +62,7 @@ class Script:
         return made
 
     def takes(self, python: str) -> bool:
-        """Whether a version of Python, ``3.11.2``, is one that the cell may have.
+        """Return whether a version of Python, ``3.11.2``, is one that the cell may have.
 
         Raises:
             InputError: ``requires-python`` is no version specifier.
@@ -92,7 +92,7 @@ class Script:
         return True
 
     def minor(self, preferred: str) -> str:
-        """Returns the minor version of Python to take, the preferred one where it may be.
+        """Return the minor version of Python to take, the preferred one where it may be.
 
         Raises:
             InputError: there is none.

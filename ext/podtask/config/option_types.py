@@ -1,4 +1,4 @@
-"""Kinds of values that options take, each with its own words for a wrong one."""
+"""Parsers for the values of options, each with its own error message."""
 
 from __future__ import annotations
 
@@ -17,75 +17,77 @@ VARIABLE = re.compile("[ -<>-~]+")
 
 
 def parse_bool(given: Any) -> bool:
-    """Returns a truth from one, or from the words for it.
+    """Return a bool from a bool, or from a word for one.
 
     Raises:
-        InputError: it is none.
+        InputError: The value is not a bool.
     """
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if str(given).strip().lower() not in words:
-        raise InputError(f"{given!r} is neither yes nor no.", "Write true or false.")
+        raise InputError(f"{given!r} is not a boolean.", "Write true or false.")
     return words[str(given).strip().lower()]
 
 
 def one_of(*known: str) -> Callable[[Any], str]:
-    """Returns a parser that takes just these words."""
+    """Return a parser that accepts only the given words."""
 
-    def take(given: Any) -> str:
+    def parse(given: Any) -> str:
         if given not in known:
             raise InputError(
-                f"{given!r} is not known.{nearest(str(given), known)}", f"Choose {' or '.join(known)}."
+                f"Unknown value {given!r}.{nearest(str(given), known)}", f"Choose {' or '.join(known)}."
             )
         return str(given)
 
-    return take
+    return parse
 
 
-def task_name(given: Any) -> str:
-    """Returns a name for a task, which is a label's value too.
+def parse_task_name(given: Any) -> str:
+    """Return the name of a task, which must be a valid label value.
 
     Raises:
-        InputError: it is none.
+        InputError: The name is invalid.
     """
     if not TASK_NAME.fullmatch(str(given)):
         raise InputError(
-            f"{given!r} is no name for a task.", "Letters, digits, '_', '-' and '.', at most 63."
+            f"{given!r} is not a valid task name.", "Use at most 63 letters, digits, '_', '-' and '.'."
         )
     return str(given)
 
 
-def variable(given: Any) -> str:
-    """Returns a name for an environment variable, of those that Kubernetes takes from 1.30 on.
+def parse_variable_name(given: Any) -> str:
+    """Return the name of an environment variable, by the rule of Kubernetes 1.30 and newer.
 
     Raises:
-        InputError: it is none.
+        InputError: The name is invalid.
     """
     if not VARIABLE.fullmatch(str(given)):
         raise InputError(
-            f"{str(given)!r} is no name for an environment variable.",
-            "One or more printable ASCII characters, no '=' among them.",
+            f"{str(given)!r} is not a valid name for an environment variable.",
+            "Use printable ASCII characters other than '='.",
         )
     return str(given)
 
 
 def parse_strings(given: Any) -> tuple[str, ...]:
-    """Returns one text, or several.
+    """Return a tuple of strings from one string or from a list of strings.
 
     Raises:
-        InputError: it is nothing of the kind, or one is empty.
+        InputError: The value is not a string or a list of strings, or a string is empty.
     """
     found = (given,) if isinstance(given, str) else tuple(_several(given))
     for each in found:
         if not isinstance(each, str) or not each.strip():
-            raise InputError(f"{each!r} is no text.", "Write one, or a list of such.")
+            raise InputError(
+                f"Expected a non-empty string, got {each!r}.", "Write a string or a list of strings."
+            )
     return found
 
 
-def lines(given: Any) -> tuple[str, ...]:
-    """Returns texts; the name of a file stands for its lines, comments left out.
+def parse_lines(given: Any) -> tuple[str, ...]:
+    """Return strings; replace the name of a ``.txt`` file by its lines without comments.
 
     Raises:
-        InputError: it is nothing of the kind, or a file cannot be read.
+        InputError: The value is not a string or a list of strings, or a file cannot be read.
     """
     found: list[str] = []
     for each in parse_strings(given):
@@ -95,7 +97,10 @@ def lines(given: Any) -> tuple[str, ...]:
         try:
             read = Path(each).expanduser().read_text().splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{each} cannot be read: {error}", "Name a file, or write numpy<2.") from None
+            raise InputError(
+                f"Cannot read {each}: {error}",
+                "Give the path of a text file, or a constraint such as numpy<2.",
+            ) from None
         found += [line for line in (part.partition("#")[0].strip() for part in read) if line]
     return tuple(found)
 
@@ -103,4 +108,6 @@ def lines(given: Any) -> tuple[str, ...]:
 def _several(given: Any) -> Iterable[Any]:
     if isinstance(given, Iterable):
         return given
-    raise InputError(f"A {type(given).__name__} is no text.", "Write one, or a list of such.")
+    raise InputError(
+        f"Expected a string, got {type(given).__name__}.", "Write a string or a list of strings."
+    )

@@ -1,16 +1,23 @@
-"""The one list of options: flags of the magic, keyword arguments and settings derive from it."""
+"""The list of all options. The magic's flags, the keyword arguments and the settings derive from it."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError, nearest
-from .option_types import lines, one_of, parse_bool, parse_strings, task_name, variable
-from .quantities import quantity
+from .option_types import (
+    one_of,
+    parse_bool,
+    parse_lines,
+    parse_strings,
+    parse_task_name,
+    parse_variable_name,
+)
+from .quantities import parse_quantity
 
 DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
 AUTO, FORWARD, EXEC, BATCH = "auto", "port-forward", "exec", "batch"
@@ -18,11 +25,11 @@ QUEUE_LABEL = "kueue.x-k8s.io/queue-name"  # the pod's label for --queue
 DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 
 
-def seconds(text: Any) -> float:
-    """Returns a duration in seconds; ``90``, ``90s``, ``30m``, ``2h``, ``1h30m``, ``1d``.
+def parse_seconds(text: Any) -> float:
+    """Return a duration in seconds from ``90``, ``90s``, ``30m``, ``2h``, ``1h30m`` or ``1d``.
 
     Raises:
-        InputError: it is none, or not above zero.
+        InputError: The text is not a duration, or the duration is not positive.
     """
     value = str(text).strip()
     parts = DURATION.match(value)
@@ -34,38 +41,38 @@ def seconds(text: Any) -> float:
     else:
         raise InputError(f"{value!r} is not a duration.", "Write 90s, 30m, 2h or 1h30m.")
     if total <= 0:
-        raise InputError(f"{value!r} is not above zero.", "Write 90s, 30m, 2h or 1h30m.")
+        raise InputError(f"{value!r} is not a positive duration.", "Write 90s, 30m, 2h or 1h30m.")
     return total
 
 
-def names(text: Any) -> tuple[str, ...]:
-    """Returns Python names from ``a,b`` or a list of such.
+def parse_names(text: Any) -> tuple[str, ...]:
+    """Return Python names from a text like ``a,b`` or from a list of such texts.
 
     Raises:
-        InputError: a name is none.
+        InputError: The value is not a list of names.
     """
     given = [text] if isinstance(text, str) else text
     if not isinstance(given, Iterable) or not all(isinstance(each, str) for each in given):
-        raise InputError(f"{text!r} is no list of names.", "Write names apart by commas: x,y")
+        raise InputError(f"Expected a list of names, got {text!r}.", "Separate names with commas: x,y")
     found = [name for part in given for name in re.split(r"[,\s]+", part) if name]
     for name in found:
         if not name.isidentifier():
-            raise InputError(f"{name!r} is not a Python name.", "Write names apart by commas: x,y")
+            raise InputError(f"{name!r} is not a valid Python name.", "Separate names with commas: x,y")
     return tuple(dict.fromkeys(found))
 
 
-def pairs(given: Any) -> tuple[tuple[str, str], ...]:
-    """Returns (name, value) pairs from ``NAME=VALUE`` texts or a mapping.
+def parse_env(given: Any) -> tuple[tuple[str, str], ...]:
+    """Return (name, value) pairs from ``NAME=VALUE`` texts or a mapping.
 
     Raises:
-        InputError: there is no ``=``, the name is reserved or none, or it is nothing of the kind.
+        InputError: A text has no ``=``, a name is reserved or invalid, or a value has another type.
     """
     if isinstance(given, Mapping):
         found = [(str(name), str(value)) for name, value in given.items()]
     else:
-        found = [_pair(item) for item in ([given] if isinstance(given, str) else _items(given))]
+        found = [_parse_pair(item) for item in ([given] if isinstance(given, str) else _items(given))]
     for name, _ in found:
-        variable(name)
+        parse_variable_name(name)
         if name.startswith("PODTASK_"):
             raise InputError(f"{name}: names that begin with PODTASK_ are reserved.", "Choose another name.")
     return tuple(found)
@@ -74,46 +81,65 @@ def pairs(given: Any) -> tuple[tuple[str, str], ...]:
 def _items(given: Any) -> Iterable[Any]:
     if isinstance(given, Iterable):
         return given
-    raise InputError(f"A {type(given).__name__} is no list of variables.", "Write NAME=VALUE.")
+    raise InputError(f"Expected a list of variables, got {type(given).__name__}.", "Write NAME=VALUE.")
 
 
-def _pair(item: Any) -> tuple[str, str]:
+def _parse_pair(item: Any) -> tuple[str, str]:
     if isinstance(item, tuple) and len(item) == 2:
         return str(item[0]), str(item[1])
     if not isinstance(item, str):
-        raise InputError(f"A {type(item).__name__} is no variable.", "Write NAME=VALUE.")
+        raise InputError(f"Expected a variable, got {type(item).__name__}.", "Write NAME=VALUE.")
     name, sign, value = item.partition("=")
     if not sign or not name:
         raise InputError(f"{name!r} has no value.", "Write NAME=VALUE.")
     return name, value
 
 
-def label(text: Any) -> str:
-    """Returns a DNS label (RFC 1123), as namespaces have.
+def parse_namespace(text: Any) -> str:
+    """Return the name of a namespace, which is a DNS label (RFC 1123).
 
     Raises:
-        InputError: it is none.
+        InputError: The text is not a DNS label.
     """
     if not DNS_LABEL.fullmatch(str(text)):
-        raise InputError(f"{text!r} is not a namespace's name.", "Lower case, digits and dashes, at most 63.")
+        raise InputError(
+            f"{text!r} is not a valid namespace.",
+            "Use at most 63 lower case letters, digits and dashes.",
+        )
     return str(text)
 
 
-def count(text: Any) -> int:
-    """Returns a whole number from 1 on.
+def parse_count(text: Any) -> int:
+    """Return a positive whole number.
 
     Raises:
-        InputError: it is none.
+        InputError: The text is not a positive whole number.
     """
     if not re.fullmatch(r"[1-9]\d*", str(text)):
-        raise InputError(f"{text!r} is not a whole number above zero.")
+        raise InputError(f"{text!r} is not a positive whole number.")
     return int(text)
 
 
-def option(default: Any, flags: str, say: str, take: Any = str, metavar: str = "", **more: Any) -> Any:
-    """A field of RunOptions with its flags, help, parser and metavar; ``hidden`` keeps its value out of ``repr``."""
-    about = {"flags": flags.split(), "say": say, "take": take, "metavar": metavar, **more}
-    return dataclasses.field(default=default, metadata=about, repr=not more.get("hidden"))
+def option(
+    default: Any,
+    flags: str,
+    help: str,  # noqa: A002 -- the name that argparse has for it
+    parse: Callable[[Any], Any] = str,
+    metavar: str = "",
+    **more: Any,
+) -> Any:
+    """Return a field of RunOptions.
+
+    Args:
+        default: Value if the option is not given.
+        flags: Flags of the magic, separated by spaces; the last one is the long form.
+        help: Text for ``%%podtask?`` and the documentation.
+        parse: Function that parses and checks a value.
+        metavar: Name of the value in the help; empty if the flag takes no value.
+        **more: ``flag`` (takes no value), ``many`` (may be repeated), ``secret`` (not in ``repr``).
+    """
+    metadata = {"flags": flags.split(), "help": help, "parse": parse, "metavar": metavar, **more}
+    return dataclasses.field(default=default, metadata=metadata, repr=not more.get("secret"))
 
 
 @dataclass(frozen=True)
@@ -123,18 +149,18 @@ class RunOptions:
     template: Any = option(
         None,
         "-t --template",
-        "pod template: a name (of this notebook, saved, or pod-template/NAME), or a YAML file",
+        "pod template: a name (a variable, a saved template or pod-template/NAME) or a YAML file",
         lambda v: v,
         "TEMPLATE",
     )
     inputs: tuple[str, ...] | None = option(
-        None, "-i --inputs", "send just these names", names, "NAMES", many=True
+        None, "-i --inputs", "send only these variables", parse_names, "NAMES", many=True
     )
     outputs: tuple[str, ...] = option(
         (),
         "-o --outputs",
-        "bring these names back; auto: all new and changed ones",
-        names,
+        "bring these variables back; auto: all new and changed ones",
+        parse_names,
         "NAMES",
         many=True,
     )
@@ -145,119 +171,141 @@ class RunOptions:
         (),
         "--env",
         "environment variable of the cell; not stored in the pod spec",
-        pairs,
+        parse_env,
         "NAME=VALUE",
         many=True,
-        hidden=True,  # tokens travel so
+        secret=True,
     )
     pip: tuple[str, ...] = option(
         (),
         "--pip",
-        "install this when the cell starts, beside what the image has",
+        "package to install before the cell starts, in addition to those in the image",
         parse_strings,
         "SPEC",
         many=True,
     )
-    index_url: str | None = option(None, "--index-url", "package index for --pip", str, "URL", hidden=True)
+    index_url: str | None = option(None, "--index-url", "package index for --pip", str, "URL", secret=True)
     extra_index_url: tuple[str, ...] = option(
-        (), "--extra-index-url", "one more index for --pip", parse_strings, "URL", many=True, hidden=True
+        (),
+        "--extra-index-url",
+        "additional package index for --pip",
+        parse_strings,
+        "URL",
+        many=True,
+        secret=True,
     )
-    pre: bool = option(False, "--pre", "--pip may take pre-releases", parse_bool, flag=True)
+    pre: bool = option(False, "--pre", "let --pip install pre-releases", parse_bool, flag=True)
     constraint: tuple[str, ...] = option(
         (),
         "--constraint",
-        "bound of what --pip installs (numpy<2), or a file of such",
-        lines,
+        "version constraint for --pip (numpy<2), or a constraints file",
+        parse_lines,
         "SPEC|FILE",
         many=True,
     )
-    cpu: str | None = option(None, "--cpu", "CPUs to request", quantity, "QUANTITY")
-    memory: str | None = option(None, "--memory", "memory, as request and limit", quantity, "QUANTITY")
-    gpu: int | None = option(None, "--gpu", "number of GPUs", count, "N")
-    gpu_key: str = option("nvidia.com/gpu", "--gpu-key", "resource name of the GPU", str, "KEY")
-    shm: str | None = option(
-        None, "--shm", "shared memory (/dev/shm); it counts as memory", quantity, "QUANTITY"
+    cpu: str | None = option(None, "--cpu", "CPUs to request", parse_quantity, "QUANTITY")
+    memory: str | None = option(
+        None, "--memory", "memory to request; also set as the limit", parse_quantity, "QUANTITY"
     )
-    python: str = option("python3", "--python", "the image's Python", str, "PATH")
+    gpu: int | None = option(None, "--gpu", "number of GPUs", parse_count, "N")
+    gpu_key: str = option("nvidia.com/gpu", "--gpu-key", "resource name of the GPUs", str, "KEY")
+    shm: str | None = option(
+        None, "--shm", "size of the shared memory (/dev/shm); it counts as memory", parse_quantity, "QUANTITY"
+    )
+    python: str = option("python3", "--python", "Python executable in the image", str, "PATH")
     entrypoint: str = option(
         "replace",
         "--entrypoint",
-        "keep: the image's entrypoint starts the cell, as its arguments",
+        "keep: start the cell through the image's entrypoint",
         one_of("replace", "keep"),
         "replace|keep",
     )
-    queue: str | None = option(None, "--queue", "Kueue's queue to wait in", str, "NAME")
+    queue: str | None = option(None, "--queue", "Kueue queue to submit the pod to", str, "NAME")
     restricted: bool = option(
-        False, "--restricted", "fulfil Pod Security 'restricted'", parse_bool, flag=True
+        False, "--restricted", "comply with the Pod Security level 'restricted'", parse_bool, flag=True
     )
-    namespace: str | None = option(None, "-n --namespace", "namespace of the pod", label, "NAME")
+    namespace: str | None = option(None, "-n --namespace", "namespace of the pod", parse_namespace, "NAME")
     context: str | None = option(None, "--context", "context of the kubeconfig", str, "NAME")
     channel: str = option(
         AUTO,
         "--channel",
-        "how the pod is reached; auto: what is allowed, in this order",
+        "how to connect to the pod; auto: the first of the others that is allowed",
         one_of(AUTO, FORWARD, EXEC, BATCH),
         f"{AUTO}|{FORWARD}|{EXEC}|{BATCH}",
     )
     max_input: str = option(
-        "256Mi", "--max-input", "most bytes of inputs to send (256Mi)", quantity, "QUANTITY"
+        "256Mi", "--max-input", "maximum size of all inputs together (256Mi)", parse_quantity, "QUANTITY"
     )
-    timeout: float = option(86400.0, "--timeout", "the cell may run this long (24h)", seconds, "TIME")
+    timeout: float = option(86400.0, "--timeout", "maximum run time of the cell (24h)", parse_seconds, "TIME")
     start_timeout: float = option(
-        1800.0, "--start-timeout", "the pod may take this long to start (30m)", seconds, "TIME"
+        1800.0, "--start-timeout", "maximum time for the pod to start (30m)", parse_seconds, "TIME"
     )
     retries: int | None = option(
         None,
         "--retries",
-        "another pod, so often, where one is lost before the cell began",
-        count,
+        "how many new pods to try if a pod is lost before the cell starts",
+        parse_count,
         "N",
     )
     retry_on: str = option(
         "start",
         "--retry-on",
-        "lost: cells that had begun are run again too, from their start",
+        "lost: also rerun a cell from its beginning if its pod is lost while it runs",
         one_of("start", "lost"),
         "start|lost",
     )
     linger: float | None = option(
         None,
         "--linger",
-        "a finished pod waits this long for its notebook (1h; 10m with a GPU or the like, or locally)",
-        seconds,
+        "how long a finished pod waits for its notebook (1h; 10m with a GPU or the like, or locally)",
+        parse_seconds,
         "TIME",
     )
-    wait: float = option(300.0, "--wait", "a started pod waits this long for its cell (5m)", seconds, "TIME")
+    wait: float = option(
+        300.0, "--wait", "how long a started pod waits for its cell (5m)", parse_seconds, "TIME"
+    )
     keep: float = option(
         604800.0,
         "--keep",
-        "finished pods that nobody came back to are deleted after this (7d)",
-        seconds,
+        "how long to keep finished pods whose result was never fetched (7d)",
+        parse_seconds,
         "TIME",
     )
     no_log_result: bool = option(
         False,
         "--no-log-result",
-        "leave no values in the pod's log when nobody came for them",
+        "do not write values to the pod's log if no notebook fetches them",
         parse_bool,
         flag=True,
     )
-    grace: float = option(10.0, "--grace", "time to clean up between stop and kill (10s)", seconds, "TIME")
+    grace: float = option(
+        10.0,
+        "--grace",
+        "time to clean up between the request to stop and the kill (10s)",
+        parse_seconds,
+        "TIME",
+    )
     detach: bool = option(
-        False, "-d --detach", "return a handle at once; output goes on coming", parse_bool, flag=True
+        False,
+        "-d --detach",
+        "run in the background: return a handle at once; output keeps arriving",
+        parse_bool,
+        flag=True,
     )
     name: str | None = option(
-        None, "--as", "name of the task, and of the variable with its handle", task_name, "NAME"
+        None, "--as", "name of the task and of the variable that holds its handle", parse_task_name, "NAME"
     )
     local: bool = option(False, "--local", "run on this machine, without a cluster", parse_bool, flag=True)
-    dry_run: bool = option(False, "--dry-run", "print the pod's YAML, run nothing", parse_bool, flag=True)
+    dry_run: bool = option(
+        False, "--dry-run", "print the pod's YAML without running anything", parse_bool, flag=True
+    )
 
     @classmethod
     def of(cls, **given: Any) -> RunOptions:
-        """Returns options from keyword arguments, each parsed and checked.
+        """Return options from keyword arguments, each parsed and checked.
 
         Raises:
-            InputError: an unknown option, or a value that is wrong; names the option.
+            InputError: An option is unknown or its value is invalid. The message names the option.
         """
         known = {field.name: field for field in dataclasses.fields(cls)}
         values = {}
@@ -269,16 +317,16 @@ class RunOptions:
             if value is None:
                 continue
             try:
-                values[name] = known[name].metadata["take"](value)
+                values[name] = known[name].metadata["parse"](value)
             except InputError as error:
                 flag = known[name].metadata["flags"][-1]
                 raise InputError(f"{flag}: {error.message}", error.hint) from None
         return cls(**values)
 
     def replace(self, **options: Any) -> RunOptions:
-        """Returns the same options but for those given.
+        """Return a copy with the given options changed.
 
         Raises:
-            InputError: as of :meth:`of`.
+            InputError: An option is unknown or its value is invalid, as in :meth:`of`.
         """
         return RunOptions.of(**{**vars(self), **options})

@@ -1,4 +1,4 @@
-"""Quantities of Kubernetes: text that stays as written, and the number it means. Pure.
+"""Kubernetes quantities, as text and as numbers. Pure.
 
 Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 """
@@ -30,30 +30,30 @@ FACTORS = {
     "Ei": 2**60,
 }
 FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)|[eE]([+-]?\d+))?")
-# What people write for bytes, by its first letter: GB, gb, g, GiB.
+# The Kubernetes unit for the first letter of GB, gb, g or GiB.
 BYTES = {"k": "Ki", "m": "Mi", "g": "Gi", "t": "Ti"}
 
 
-def quantity(given: Any) -> str:
-    """Returns a quantity as text.
+def parse_quantity(given: Any) -> str:
+    """Return a quantity as the text that was given.
 
     Raises:
-        InputError: it is none, or below zero.
+        InputError: The value is not a quantity, or it is negative.
     """
     value = str(given).strip()
     if FORM.fullmatch(value) and not value.startswith("-") and not isinstance(given, bool):
         return value
     raise InputError(
         f"{value!r} is not a quantity.{_hint(value)}",
-        "Write a number with a unit of Kubernetes: 500m or 2 (CPUs), 512Mi or 8Gi (bytes).",
+        "Write a number with a Kubernetes unit: 500m or 2 (CPUs), 512Mi or 8Gi (bytes).",
     )
 
 
-def amount(given: Any) -> Decimal:
-    """Returns a quantity as a number.
+def to_decimal(given: Any) -> Decimal:
+    """Return the number that a quantity stands for.
 
     Raises:
-        InputError: it is none.
+        InputError: The value is not a quantity.
     """
     match = FORM.fullmatch(str(given))
     if not match:
@@ -76,7 +76,7 @@ def _hint(value: str) -> str:
 
 
 def byte_size(size: int) -> str:
-    """Returns a number of bytes as people say it: ``12 MiB``."""
+    """Return a number of bytes in a readable form: ``12 MiB``."""
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
             return f"{size:.0f} {unit}"

@@ -1,6 +1,7 @@
-"""Settings: defaults of the options from files and the environment, and where each came from.
+"""Settings: defaults for the options, read from files and the environment, with their origin.
 
-Later ones win: the user's file, the project's ``pyproject.toml``, ``PODTASK_*``, the call.
+A later source overrides an earlier one: the user's file, the project's ``pyproject.toml``,
+``PODTASK_*`` variables, the call itself.
 """
 
 from __future__ import annotations
@@ -16,27 +17,27 @@ from ..errors import InputError, nearest
 from .options import RunOptions
 
 PREFIX = "PODTASK_"
-OF_A_CALL = {"inputs", "outputs", "dry_run"}  # what belongs to one cell is no setting
-SETTABLE = [field.name for field in fields(RunOptions) if field.name not in OF_A_CALL]
+CELL_OPTIONS = {"inputs", "outputs", "dry_run"}  # belong to one cell: cannot be settings
+SETTABLE = [field.name for field in fields(RunOptions) if field.name not in CELL_OPTIONS]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A value as the options take it, and where it is from."""
+    """The value of an option and its origin: a file, a variable or ``default``."""
 
     value: Any
     origin: str
 
 
 def user_folder() -> Path:
-    """Returns the folder of the user's settings and templates, as the platform has it."""
+    """Return the folder of the user's settings and templates on this platform."""
     from platformdirs import user_config_path
 
     return user_config_path("podtask", appauthor=False)
 
 
 def project_folder(start: Path | None = None) -> Path | None:
-    """Returns the nearest folder upwards that has a pyproject.toml or a git repository."""
+    """Return the nearest enclosing folder with a pyproject.toml or a git repository."""
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if (folder / "pyproject.toml").is_file() or (folder / ".git").exists():
@@ -44,11 +45,12 @@ def project_folder(start: Path | None = None) -> Path | None:
     return None
 
 
-def read(environ: Mapping[str, str] | None = None) -> dict[str, Setting]:
-    """Returns what is set, by the name of its option.
+def read_settings(environ: Mapping[str, str] | None = None) -> dict[str, Setting]:
+    """Return the settings by the name of their option.
 
     Raises:
-        InputError: a file is no TOML, or a value is wrong; names the file or the variable.
+        InputError: A file is not valid TOML, or a value is invalid. The message names the file or
+            the variable.
     """
     found: dict[str, Setting] = {}
     layers: list[tuple[Path, tuple[str, ...]]] = [(user_folder() / "config.toml", ())]
@@ -65,15 +67,15 @@ def read(environ: Mapping[str, str] | None = None) -> dict[str, Setting]:
     return found
 
 
-def merged(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options with the settings beneath them."""
-    return {**{name: setting.value for name, setting in read().items()}, **given}
+def with_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given options, with the settings for those that are not given."""
+    return {**{name: setting.value for name, setting in read_settings().items()}, **given}
 
 
-def everything() -> dict[str, Setting]:
-    """Returns each option that may be set with its value and where that came from."""
+def all_settings() -> dict[str, Setting]:
+    """Return the value and the origin of every option that can be a setting."""
     defaults = {name: Setting(getattr(RunOptions(), name), "default") for name in SETTABLE}
-    return {**defaults, **read()}
+    return {**defaults, **read_settings()}
 
 
 def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str, Any]]:
@@ -96,18 +98,18 @@ def _table(path: Path, table: tuple[str, ...]) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"Cannot read the settings in {path}: {error}", "Mend the file.") from None
+        raise InputError(f"Cannot read the settings in {path}: {error}", "Fix the file.") from None
     for part in table:
         found = found.get(part, {})
     if not isinstance(found, dict):
-        raise InputError(f"{'.'.join(table)} in {path} is no table.", "Write [tool.podtask].")
+        raise InputError(f"{'.'.join(table)} in {path} is not a table.", "Write [tool.podtask].")
     return found
 
 
 def _known(name: str, origin: str) -> str:
     option = name.replace("-", "_")
     if option not in SETTABLE:
-        why = " It belongs to one cell." if option in OF_A_CALL else nearest(option, SETTABLE)
+        why = " It belongs to a single cell." if option in CELL_OPTIONS else nearest(option, SETTABLE)
         raise InputError(f"{origin}: there is no setting {name!r}.{why}", f"Settings: {', '.join(SETTABLE)}.")
     return option
 

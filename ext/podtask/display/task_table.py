@@ -23,13 +23,13 @@ class ParallelCalls:
         max_parallel: so many at once.
 
     Raises:
-        InputError: ``max_parallel`` is not a whole number above zero.
+        InputError: ``max_parallel`` is not a positive whole number.
     """
 
     def __init__(self, calls: Sequence[Callable[[], Task]], max_parallel: int) -> None:
         if not hasattr(max_parallel, "__index__") or max_parallel < 1:
             raise InputError(
-                f"max_parallel={max_parallel!r} is not a whole number above zero.", "Give 1 or more."
+                f"max_parallel={max_parallel!r} is not a positive whole number.", "Give 1 or more."
             )
         self._waiting = list(reversed(calls))
         self._most = max_parallel

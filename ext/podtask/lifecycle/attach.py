@@ -9,7 +9,7 @@ from ..backends.pod import Pod
 from ..channel.channel import Channel
 from ..channel.job import RunnerResult
 from ..channel.log_channel import LogChannel
-from ..config.option_types import task_name
+from ..config.option_types import parse_task_name
 from ..config.options import RunOptions
 from ..errors import NoStream, TaskError
 from ..manage.lookup import look_up
@@ -29,7 +29,7 @@ class ExistingRunner:
 
     def __init__(self, name: str, options: RunOptions) -> None:
         self.options = options
-        self.name = task_name(name)
+        self.name = parse_task_name(name)
         self.pack_seconds = 0.0
 
     @property

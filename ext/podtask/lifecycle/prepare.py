@@ -13,7 +13,7 @@ from ..cell.cell import Cell
 from ..cell.script_metadata import Script
 from ..channel.job import Job
 from ..config.options import RunOptions
-from ..config.quantities import amount
+from ..config.quantities import to_decimal
 from ..errors import InputError, StartError
 from ..manifest.pod_manifest import PodManifest
 from ..manifest.render import render
@@ -58,7 +58,7 @@ class PreparedCell:
         if self.options.inputs is not None:
             cell = replace(cell, writes=())  # what is asked for by name is not left out
         try:
-            limit = int(amount(self.options.max_input))
+            limit = int(to_decimal(self.options.max_input))
             return pack_inputs(self.values, self.namespace, python, cell, limit)
         except InputError as error:
             if self.call is not None:

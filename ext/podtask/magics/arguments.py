@@ -36,7 +36,7 @@ def make_parser() -> MagicArgumentParser:
     )
     for field in dataclasses.fields(RunOptions):
         about = field.metadata
-        settings: dict[str, Any] = {"dest": field.name, "help": about["say"], "default": None}
+        settings: dict[str, Any] = {"dest": field.name, "help": about["help"], "default": None}
         if about.get("flag"):
             settings["action"] = "store_true"
         else:

@@ -119,14 +119,14 @@ def config(state: ShellState, words: list[str]) -> None:
     """%podtask config: show each setting, its value and where the value comes from."""
     _check_count(words, 0, config)
     from ..api.resolve import session_template  # start-up cost
-    from ..config.options import pairs
-    from ..config.settings import everything
+    from ..config.options import parse_env
+    from ..config.settings import all_settings
 
     rows = []
-    for name, setting in everything().items():
+    for name, setting in all_settings().items():
         value = setting.value
         if name == "env":  # values may be secrets
-            value = ", ".join(key for key, _ in pairs(value))
+            value = ", ".join(key for key, _ in parse_env(value))
         rows.append((name, "-" if value in (None, "", ()) else str(value), setting.origin))
     if session_template() is not None:
         rows = [
@@ -223,7 +223,7 @@ def why(state: ShellState, words: list[str]) -> None:
 
 
 def doctor(state: ShellState, words: list[str]) -> None:
-    """%podtask doctor [OPTIONS]: check everything that a cell needs, and run one; takes the options of %%podtask."""
+    """%podtask doctor [OPTIONS]: check all_settings that a cell needs, and run one; takes the options of %%podtask."""
     from ..api.resolve import resolve_options  # start-up cost
     from .arguments import parse_options
     from .doctor import run_checks

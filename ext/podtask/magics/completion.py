@@ -113,7 +113,7 @@ def _names_of(kind: str, variables: Mapping[str, Any], words: list[str]) -> Iter
         words: Words of the line, which may name the context and the namespace.
     """
     from ..api.resolve import IN_CLUSTER  # start-up cost
-    from ..config.settings import merged
+    from ..config.settings import with_settings
     from ..template.store import of_notebook, saved
 
     fields = fields_by_flag()
@@ -122,7 +122,7 @@ def _names_of(kind: str, variables: Mapping[str, Any], words: list[str]) -> Iter
         for flag, word in itertools.pairwise(words)
         if flag in ("-n", "--namespace", "--context")
     }
-    options = RunOptions.of(**merged(given))
+    options = RunOptions.of(**with_settings(given))
     if kind == "template":
         names = [*of_notebook(variables), *saved()]
         if options.local:

@@ -26,7 +26,7 @@ NAMED = (types.FunctionType, types.BuiltinFunctionType, type, TypeVar, ParamSpec
 def in_order(
     values: dict[str, Any], namespace: dict[str, Any], python: str
 ) -> list[tuple[str, Source | None]]:
-    """Returns (name, source) of all that must be sent, each after what it needs.
+    """Return (name, source) of all that must be sent, each after what it needs.
 
     Args:
         values: name -> value of what the cell reads.
@@ -79,7 +79,7 @@ class _Order:
             found[name] = self._sources[name]
 
         def call(name: str) -> None:
-            """Visits what a definition reads, and what that needs when it runs: a decorator does."""
+            """Visit what a definition reads, and what that needs when it runs: a decorator does."""
             if name in called:
                 return
             called.add(name)
@@ -92,7 +92,7 @@ class _Order:
         return list(found.items())
 
     def _data(self, name: str, value: Any) -> None:
-        """Notes the notebook's classes and functions that a value refers to."""
+        """Note the notebook's classes and functions that a value refers to."""
         try:
             with Packer(Nowhere(), self._namespace, plain=True) as packer:
                 packer.dump(value)
@@ -120,7 +120,7 @@ class _Order:
         self._sources[name] = (source, filename)
 
     def _source_of(self, name: str, value: Any) -> Source:
-        """Returns the source of a function or class, at its own line numbers."""
+        """Return the source of a function or class, at its own line numbers."""
         function = isinstance(inspect.unwrap(value), types.FunctionType)
         found = _function_source(value) if function else _class_source(value)
         ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -140,7 +140,7 @@ class _Order:
 
 
 def _defined(value: Any) -> Any:
-    """Returns the function or class that a value is, or wraps (``lru_cache``); None for data.
+    """Return the function or class that a value is, or wraps (``lru_cache``); None for data.
 
     A variable of types is known by its name, too: to pickle it is no data.
     """
@@ -157,7 +157,7 @@ def _imported(name: str, module: str, attribute: str) -> Source:
 
 
 def _at_definition(source: str) -> set[str]:
-    """Returns the names that a definition reads while it is made: defaults, decorators, bases."""
+    """Return the names that a definition reads while it is made: defaults, decorators, bases."""
     found: set[str] = set()
 
     def visit(nodes: Iterable[ast.AST | None]) -> None:
@@ -185,7 +185,7 @@ def _function_source(value: Any) -> Source | None:
 
 
 def _class_source(value: type | TypeVar | ParamSpec | NewType) -> Source | None:
-    """Returns the newest cell's definition of a class; ``inspect`` knows modules only.
+    """Return the newest cell's definition of a class; ``inspect`` knows modules only.
 
     A statement, or a call that makes one (``P = namedtuple("P", "x y")``).
     """

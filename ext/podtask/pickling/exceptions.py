@@ -18,7 +18,7 @@ class RemoteError(Exception):
 
 
 def rebuild(described: list[dict[str, Any]], instances: dict[int, Any]) -> BaseException:
-    """Returns the exception to raise, with a traceback made of the cell's frames.
+    """Return the exception to raise, with a traceback made of the cell's frames.
 
     Args:
         described: the error first, then those behind it, as the runner describes them.
@@ -55,7 +55,7 @@ def rebuild(described: list[dict[str, Any]], instances: dict[int, Any]) -> BaseE
 
 
 def add_note(error: BaseException, note: str) -> None:
-    """Adds a last line to an error, on Python 3.10 too."""
+    """Add a last line to an error, on Python 3.10 too."""
     if hasattr(error, "add_note"):
         error.add_note(note)
 
@@ -77,7 +77,7 @@ def _revived(found: Any) -> BaseException | None:
 
 
 def _saying(error: BaseException, message: str) -> BaseException:
-    """Returns an error with the words that it had in the pod: its parts may say others here.
+    """Return an error with the words that it had in the pod: its parts may say others here.
 
     Args:
         error: as it was unpickled.
@@ -143,7 +143,7 @@ def _stand_in(described: dict[str, Any], members: list[BaseException]) -> BaseEx
 
 
 def _traceback(frames: list[list[Any]]) -> types.TracebackType | None:
-    """Returns a traceback of frames, outermost first.
+    """Return a traceback of frames, outermost first.
 
     Args:
         frames: [file, line, function, its qualified name, its first line, its parameters, columns].
@@ -178,7 +178,7 @@ def _qualified(name: str) -> dict[str, Any]:
 def _raising(
     parameters: list[Any], line: int, first: int = -1, end: int | None = None, last: int = -1
 ) -> ast.Module:
-    """Returns a program of a function that raises at a place.
+    """Return a program of a function that raises at a place.
 
     Args:
         parameters: how many have a value each, whether there is a *, a **, all names.

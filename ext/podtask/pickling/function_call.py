@@ -57,7 +57,7 @@ class FunctionCall:
         return sys.modules["__main__"].__dict__ if found is None else found
 
     def check(self) -> None:
-        """Finds arguments that the function does not take, before a pod is started for them.
+        """Find arguments that the function does not take, before a pod is started for them.
 
         Raises:
             InputError: there are such; says what Python would.
@@ -75,7 +75,7 @@ class FunctionCall:
             ) from None
 
     def in_call_terms(self, error: InputError) -> InputError:
-        """Returns an error of what is sent, in the caller's words for that."""
+        """Return an error of what is sent, in the caller's words for that."""
         if not isinstance(error, Unsendable):
             return InputError(error.message.replace(CALL, f"arguments of {self.name}"), error.hint)
         part = PART.fullmatch(error.found.path)
@@ -93,7 +93,7 @@ class FunctionCall:
 
 
 def _plain(signature: inspect.Signature) -> str:
-    """Returns it without annotations and values, which may be long or fail to say what they are."""
+    """Return it without annotations and values, which may be long or fail to say what they are."""
     empty = inspect.Parameter.empty
     bare = [
         each.replace(annotation=empty, default=empty if each.default is empty else ...)

@@ -12,7 +12,7 @@ BY_TEXT = re.compile(r"\b(?:globals|locals|vars)\(\)")
 
 
 def missing_module_hint(error: ModuleNotFoundError) -> str:
-    """Returns what may mend it that the image lacks a module, in a line."""
+    """Return what may mend it that the image lacks a module, in a line."""
     root, inner, _ = (error.name or "").partition(".")
     version = getattr(sys.modules.get(root), "__version__", None)
     of = of_it = ""
@@ -26,7 +26,7 @@ def missing_module_hint(error: ModuleNotFoundError) -> str:
 
 
 def missing_name(error: BaseException, source: str) -> str:
-    """Returns the name that an error says is not there; empty for another error.
+    """Return the name that an error says is not there; empty for another error.
 
     Args:
         error: of the cell.
@@ -54,7 +54,7 @@ def missing_name(error: BaseException, source: str) -> str:
 def missing_name_hint(
     name: str, namespace: Container[str], sent: Mapping[str, object], left_out: Mapping[str, str]
 ) -> str:
-    """Returns what may mend that a name is missing, in a line; empty where nothing is known.
+    """Return what may mend that a name is missing, in a line; empty where nothing is known.
 
     Args:
         name: of the value.

@@ -72,7 +72,7 @@ class _LeftOut(Exception):
 def select(
     reads: Iterable[str], wanted: tuple[str, ...] | None, namespace: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Returns the values to send: those of ``wanted``, else those the cell reads.
+    """Return the values to send: those of ``wanted``, else those the cell reads.
 
     Raises:
         InputError: a wanted name does not exist, or is the notebook's own.
@@ -101,7 +101,7 @@ def pack_inputs(
     cell: Cell = EMPTY,
     limit: int = LIMIT,
 ) -> Inputs:
-    """Returns the pickled inputs.
+    """Return the pickled inputs.
 
     What the cell may set before each use, and cannot be sent, is left out: a cell that makes a
     connection can run again.
@@ -188,7 +188,7 @@ def _packed(
 
 
 def _watched(sizes: Mapping[str, tuple[str, int]], values: Mapping[str, Any]) -> list[str]:
-    """Returns names of values that may change in place, the smallest, up to a megabyte in all."""
+    """Return names of values that may change in place, the smallest, up to a megabyte in all."""
     found, room = [], WATCHED
     for name, (_, size) in sorted(sizes.items(), key=lambda item: item[1][1]):
         room -= size
@@ -200,7 +200,7 @@ def _watched(sizes: Mapping[str, tuple[str, int]], values: Mapping[str, Any]) ->
 
 
 def _below(cell: Cell, sent: Iterable[tuple[str, Source | None]], namespace: Mapping[str, Any]) -> list[str]:
-    """Returns the modules below others that the cell uses, and what travels as source."""
+    """Return the modules below others that the cell uses, and what travels as source."""
     sent = list(sent)
     given = {name: namespace[name] for name, _ in sent if name in namespace}
     found = {*submodules(cell.dotted, given, cell.source)}
@@ -211,7 +211,7 @@ def _below(cell: Cell, sent: Iterable[tuple[str, Source | None]], namespace: Map
 
 
 def _modules_of(used: Iterable[Any]) -> Iterator[str]:
-    """Yields the modules of what values refer to, and those that the notebook's functions import."""
+    """Yield the modules of what values refer to, and those that the notebook's functions import."""
     for each in used:
         yield module_of(each)
         if isinstance(each, types.FunctionType) and each.__module__ == "__main__":
@@ -224,7 +224,7 @@ def _modules_of(used: Iterable[Any]) -> Iterator[str]:
 
 
 def _cells_of(used: Iterable[Any], names: set[str]) -> dict[str, str]:
-    """Returns filename -> source of the cells of these names, and of those functions come from."""
+    """Return filename -> source of the cells of these names, and of those functions come from."""
     names |= {each.__code__.co_filename for each in used if isinstance(each, types.FunctionType)}
     found = {name: linecache.cache[name] for name in names if name in linecache.cache}
     return {
@@ -237,7 +237,7 @@ def _may_travel(name: str, namespace: Mapping[str, Any]) -> bool:
 
 
 def _over_limit(sizes: Mapping[str, tuple[str, int]], size: int, limit: int, mine: list[str]) -> Exception:
-    """Returns what is wrong with too large inputs: one to leave out of those the cell may set."""
+    """Return what is wrong with too large inputs: one to leave out of those the cell may set."""
     if mine:
         name = max(mine, key=lambda each: sizes[each][1])
         return _LeftOut(name, f"{sizes[name][1] >> 20} MiB; the limit is {limit >> 20}")
@@ -252,7 +252,7 @@ def _over_limit(sizes: Mapping[str, tuple[str, int]], size: int, limit: int, min
 
 
 class _Sink:
-    """Takes pickles; past the limit it only counts, so that the error can name the sizes."""
+    """Take pickles; past the limit it only counts, so that the error can name the sizes."""
 
     def __init__(self, limit: int) -> None:
         self.size = 0
@@ -268,7 +268,7 @@ class _Sink:
         self._take(self._apart, view)
 
     def parts(self, head: bytes) -> tuple[tuple[Any, ...], list[tuple[int, int]]]:
-        """Returns all pieces, buffers aligned at the end; and (offset, size) of each buffer."""
+        """Return all pieces, buffers aligned at the end; and (offset, size) of each buffer."""
         pieces: list[bytes] = [head, *self._stream]
         offset = sum(map(len, pieces))
         places = []

@@ -12,7 +12,7 @@ THEIRS = {"IPython", "ipykernel"}
 
 
 def is_hidden(name: str, namespace: Mapping[str, Any]) -> bool:
-    """Whether a name of the notebook does not travel; the user's own of the same name does."""
+    """Return whether a name of the notebook does not travel; the user's own of the same name does."""
     if name in HISTORY:
         return namespace[name] is namespace.get(HISTORY[name])
     if name in NAMES:
@@ -22,7 +22,7 @@ def is_hidden(name: str, namespace: Mapping[str, Any]) -> bool:
 
 
 def _root(value: Any) -> str:
-    """Returns the package of a function's code, or of an object's class."""
+    """Return the package of a function's code, or of an object's class."""
     # Not __module__: IPython's open is wrapped, and has the builtin's.
     place = getattr(getattr(value, "__func__", value), "__globals__", None)
     module = place.get("__name__") if isinstance(place, dict) else type(value).__module__

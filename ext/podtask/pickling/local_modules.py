@@ -23,7 +23,7 @@ Sources = dict[str, tuple[bool, str, str]]
 
 
 def local_sources(names: Iterable[str]) -> tuple[Sources, tuple[str, ...]]:
-    """Returns the local modules among names, with those that they import, and notes.
+    """Return the local modules among names, with those that they import, and notes.
 
     Args:
         names: of modules.
@@ -64,7 +64,7 @@ def local_sources(names: Iterable[str]) -> tuple[Sources, tuple[str, ...]]:
 
 
 def imported(source: str) -> set[str]:
-    """Returns the top-level modules that a source imports, wherever it does."""
+    """Return the top-level modules that a source imports, wherever it does."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -79,7 +79,7 @@ def imported(source: str) -> set[str]:
 
 
 def submodules(dotted: Iterable[str], namespace: Mapping[str, Any], source: str = "") -> tuple[str, ...]:
-    """Returns the modules below others that code uses and that something has imported here.
+    """Return the modules below others that code uses and that something has imported here.
 
     In a kernel a package has as attributes whatever any cell, or module, has imported of it.
 
@@ -104,7 +104,7 @@ def submodules(dotted: Iterable[str], namespace: Mapping[str, Any], source: str 
 
 
 def _modules_in(source: str) -> dict[str, Any]:
-    """Returns name -> module, of those that a source imports and that are loaded here."""
+    """Return name -> module, of those that a source imports and that are loaded here."""
     found = {}
     for node in ast.walk(ast.parse(source)) if "import" in source else ():
         for each in node.names if isinstance(node, ast.Import) else ():
@@ -114,7 +114,7 @@ def _modules_in(source: str) -> dict[str, Any]:
 
 
 def _files(root: str) -> list[tuple[str, Path, bool]]:
-    """Returns (module, file, is a package) of a local module, or of all in a local package."""
+    """Return (module, file, is a package) of a local module, or of all in a local package."""
     spec = _spec(root)
     if spec is None:
         return []
@@ -132,7 +132,7 @@ def _files(root: str) -> list[tuple[str, Path, bool]]:
 
 
 def _with_parents(found: Sources) -> Sources:
-    """Adds the packages that are folders without an ``__init__.py``."""
+    """Add the packages that are folders without an ``__init__.py``."""
     for name in list(found):
         parts = name.split(".")
         for count in range(1, len(parts)):
@@ -156,7 +156,7 @@ def _is_local(path: Path) -> bool:
 
 
 def _stale(name: str, source: str) -> bool:
-    """Whether functions of a loaded module are not those that its file has now."""
+    """Return whether functions of a loaded module are not those that its file has now."""
     module = sys.modules.get(name)
     if module is None:
         return False

@@ -24,7 +24,7 @@ class Undecoded:
 
 
 def unpack(parts: Sequence[Any], packed: Iterable[Mapping[str, Any]]) -> list[Any]:
-    """Returns the values of the items that the runner packed, in their order.
+    """Return the values of the items that the runner packed, in their order.
 
     Args:
         parts: the pickles, then the buffers that went apart; arrays stay in these.
@@ -97,7 +97,7 @@ class _Unpickler(pickle.Unpickler):
         return found
 
     def _state(self, fill: Callable[..., None], function: Any, state: Any) -> None:
-        """Fills a function; of the notebook's own only what a cell may have changed is taken."""
+        """Fill a function; of the notebook's own only what a cell may have changed is taken."""
         if id(function) not in self._own:
             fill(function, state)
             return
@@ -110,7 +110,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _Missing:
-    """Takes whatever a pickle does with an object."""
+    """Take whatever a pickle does with an object."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -132,7 +132,7 @@ class _Missing:
 
 
 def _holds_missing(value: Any) -> bool:
-    """Whether somewhere in a value there is what stands for something missing."""
+    """Return whether somewhere in a value there is what stands for something missing."""
     seen: set[int] = set()
     todo = [value]
     while todo:

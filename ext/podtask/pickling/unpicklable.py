@@ -1,4 +1,4 @@
-"""Finds what in a value cannot be pickled, and says where it is."""
+"""Find what in a value cannot be pickled, and says where it is."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Found:
     hint: str = ""
 
     def error(self, reader: str, hint: str) -> InputError:
-        """Returns the error that says so.
+        """Return the error that says so.
 
         Args:
             reader: the function that reads the value; empty where it is the cell.
@@ -64,7 +64,7 @@ Unsendable.__name__ = "InputError"  # what a notebook shows
 def find_unpicklable(
     name: str, value: Any, namespace: dict[str, Any], plain: bool, error: Exception, root: str
 ) -> Unsendable:
-    """Returns the error that names what cannot be sent, and where inside the value it is.
+    """Return the error that names what cannot be sent, and where inside the value it is.
 
     Args:
         name: of the value.
@@ -86,7 +86,7 @@ class _Search:
         self._seen: set[int] = set()
 
     def down(self, path: str, value: Any, error: Exception) -> Found:
-        """Follows the first part that fails, to the innermost one."""
+        """Follow the first part that fails, to the innermost one."""
         for _ in range(DEEPEST):
             self._seen.add(id(value))
             for place, part in _parts(value):
@@ -113,7 +113,7 @@ class _Search:
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yields (place, part) of what a value holds."""
+    """Yield (place, part) of what a value holds."""
     if isinstance(value, dict):
         for key, part in value.items():
             yield f"[{_short(key)}]", part
@@ -161,7 +161,7 @@ def _of_object(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _by_value(kind: type) -> bool:
-    """Whether a class travels with its attributes: others are known by their name there."""
+    """Return whether a class travels with its attributes: others are known by their name there."""
     return kind.__module__ == "__main__" or "<locals>" in kind.__qualname__
 
 

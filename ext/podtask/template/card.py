@@ -12,7 +12,7 @@ from ..formatting import _code
 def spec_rows(
     spec: Mapping[str, Any], primary: str, labels: Mapping[str, Any], annotations: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
-    """Returns the rows of a pod's card: what one wants to see of it at once."""
+    """Return the rows of a pod's card: what one wants to see of it at once."""
     containers = [_container(each, primary) for each in spec.get("containers", [])]
     volumes = [
         _code(each["name"]) + " " + ", ".join(escape(kind) for kind in each if kind != "name")

@@ -12,7 +12,7 @@ from .schema import fields
 def source(
     spec: dict[str, Any], primary: str, labels: Mapping[str, str], annotations: Mapping[str, str]
 ) -> str:
-    """Returns a program that makes ``template``, a ``flytekit.PodTemplate``.
+    """Return a program that makes ``template``, a ``flytekit.PodTemplate``.
 
     What the installed client library has no field for is told in a comment: its models would drop
     it.
@@ -49,7 +49,7 @@ class _Models:
         self.used: set[str] = set()
 
     def source(self, value: Any, kind: str, path: str, indent: int, used: int, missing: list[str]) -> str:
-        """Returns the source of a value; ``used`` columns of its first line are taken."""
+        """Return the source of a value; ``used`` columns of its first line are taken."""
         inner = " " * (indent + 4)
         if kind.endswith("*") and fields(kind[:-1]) and isinstance(value, list):
             items = [

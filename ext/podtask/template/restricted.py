@@ -17,7 +17,7 @@ PROFILES = ("RuntimeDefault", "Localhost")
 
 
 def restrict(container: dict[str, Any], pod: dict[str, Any], notices: list[str]) -> None:
-    """Makes a container fulfil the level; what it overwrites becomes a notice.
+    """Make a container fulfil the level; what it overwrites becomes a notice.
 
     Args:
         container: changed in place.
@@ -46,7 +46,7 @@ def restrict(container: dict[str, Any], pod: dict[str, Any], notices: list[str])
 
 
 def give_scratch(spec: dict[str, Any], container: dict[str, Any], volume: str) -> None:
-    """Gives a container that runs as nobody a home and a ``/tmp`` it can write, unless it has."""
+    """Give a container that runs as nobody a home and a ``/tmp`` it can write, unless it has."""
     env = container.setdefault("env", [])
     if not any(entry["name"] == "HOME" for entry in env):
         env.append({"name": "HOME", "value": "/tmp"})

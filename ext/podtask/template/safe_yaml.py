@@ -8,7 +8,7 @@ MOST = 100_000  # values; the largest pod that etcd takes (1.5 MiB) has fewer
 
 
 def documents(text: str) -> list[Any]:
-    """Returns the documents of a YAML text that are not empty, as plain dicts, lists and scalars.
+    """Return the documents of a YAML text that are not empty, as plain dicts, lists and scalars.
 
     Tags of Python objects are refused, as are aliases that make much of little ("billion laughs")
     or hold themselves: a copy of those would never end.
@@ -30,7 +30,7 @@ def documents(text: str) -> list[Any]:
 
 
 def _size(value: Any, sizes: dict[int, int]) -> int:
-    """Counts values with aliases unfolded; a value that holds itself is as good as endless."""
+    """Count values with aliases unfolded; a value that holds itself is as good as endless."""
     if not isinstance(value, (dict, list)):
         return 1
     if id(value) not in sizes:

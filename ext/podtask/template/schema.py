@@ -19,12 +19,12 @@ SCALARS = {"": "text", "int": "a whole number", "bool": "true or false"}
 
 @functools.cache
 def fields(kind: str) -> dict[str, str]:
-    """Returns the fields of a type, ``PodSpec`` say, each with its kind."""
+    """Return the fields of a type, ``PodSpec`` say, each with its kind."""
     return _table().get(kind, {})
 
 
 def problems(value: Any, kind: str, path: str) -> Iterator[Problem]:
-    """Yields what is no value of its kind, down to the last field.
+    """Yield what is no value of its kind, down to the last field.
 
     Args:
         value: in wire form.
@@ -51,7 +51,7 @@ def problems(value: Any, kind: str, path: str) -> Iterator[Problem]:
 
 
 def misspelt(name: str, kind: str) -> str:
-    """Returns the field of a type that a name is a misspelling of, else an empty text.
+    """Return the field of a type that a name is a misspelling of, else an empty text.
 
     At most two edits, and fewer in a short name: ``os`` is not ``tos``, and a newer Kubernetes may
     well have a field whose name resembles an older one's.
@@ -63,7 +63,7 @@ def misspelt(name: str, kind: str) -> str:
 
 
 def distance(one: str, other: str) -> int:
-    """Returns the edit distance (Levenshtein)."""
+    """Return the edit distance (Levenshtein)."""
     row = list(range(len(other) + 1))
     for i, left in enumerate(one, 1):
         before, row[0] = row[0], i

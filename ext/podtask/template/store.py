@@ -16,7 +16,7 @@ NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
 def of_notebook(namespace: Mapping[str, Any]) -> dict[str, PodTemplate]:
-    """Returns the templates among a notebook's variables."""
+    """Return the templates among a notebook's variables."""
     return {
         name: value
         for name, value in namespace.items()
@@ -25,7 +25,7 @@ def of_notebook(namespace: Mapping[str, Any]) -> dict[str, PodTemplate]:
 
 
 def saved() -> dict[str, Path]:
-    """Returns the files of saved templates by name; the project's come before the user's."""
+    """Return the files of saved templates by name; the project's come before the user's."""
     found: dict[str, Path] = {}
     for folder in (_project(), _user()):
         for path in sorted(folder.glob("*.y*ml")) if folder else []:
@@ -34,7 +34,7 @@ def saved() -> dict[str, Path]:
 
 
 def save(name: str, template: PodTemplate, for_user: bool = False, replace: bool = False) -> Path:
-    """Saves a template as a core/v1 PodTemplate in YAML, which kubectl takes too.
+    """Save a template as a core/v1 PodTemplate in YAML, which kubectl takes too.
 
     Args:
         name: of the template.
@@ -87,7 +87,7 @@ def save(name: str, template: PodTemplate, for_user: bool = False, replace: bool
 
 
 def for_user() -> bool:
-    """Returns whether templates are saved for the user: there is no project here."""
+    """Return whether templates are saved for the user: there is no project here."""
     return _project() is None
 
 

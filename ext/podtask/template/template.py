@@ -64,7 +64,7 @@ class PodTemplate:
 
     @classmethod
     def of(cls, given: Any) -> PodTemplate:
-        """Returns a template from anything that describes a pod.
+        """Return a template from anything that describes a pod.
 
         Args:
             given: a PodTemplate (also Flyte's), an object with ``.template`` (a form), a V1Pod,
@@ -120,18 +120,18 @@ class PodTemplate:
         return cls(spec, name, meta.get("labels"), annotations)
 
     def replace(self, **changes: Any) -> PodTemplate:
-        """Returns a copy with other fields."""
+        """Return a copy with other fields."""
         return dataclasses.replace(self, **changes)
 
     def with_(self, *presets: Callable[[PodTemplate], PodTemplate]) -> PodTemplate:
-        """Returns a copy with presets applied in their order; see :mod:`podtask.presets`."""
+        """Return a copy with presets applied in their order; see :mod:`podtask.presets`."""
         made = self
         for preset in presets:
             made = preset(made)
         return made
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns a new core/v1 ``template`` mapping: metadata and spec, in wire form."""
+        """Return a new core/v1 ``template`` mapping: metadata and spec, in wire form."""
         meta = {name: dict(getattr(self, name)) for name in ("labels", "annotations")}
         if self.primary_container_name != "primary":
             meta["annotations"][DEFAULT_CONTAINER] = self.primary_container_name
@@ -141,21 +141,21 @@ class PodTemplate:
         }
 
     def to_yaml(self) -> str:
-        """Returns the YAML of :meth:`to_dict`."""
+        """Return the YAML of :meth:`to_dict`."""
         import yaml
 
         found = {name: part for name, part in self.to_dict().items() if part or name == "spec"}
         return str(yaml.safe_dump(found, sort_keys=False))
 
     def to_python(self) -> str:
-        """Returns an expression that makes an equal template; ``PodTemplate`` is its only name."""
+        """Return an expression that makes an equal template; ``PodTemplate`` is its only name."""
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if self.primary_container_name == "primary":
             del given["primary_container_name"]
         return call("PodTemplate", {name: value for name, value in given.items() if value})
 
     def to_flyte(self) -> str:
-        """Returns a program that makes the same template for Flyte, a ``flytekit.PodTemplate``."""
+        """Return a program that makes the same template for Flyte, a ``flytekit.PodTemplate``."""
         from .flyte import source
 
         return source(self.pod_spec, self.primary_container_name, self.labels or {}, self.annotations or {})
@@ -171,7 +171,7 @@ class PodTemplate:
 
 
 def primary_container(spec: dict[str, Any], name: str) -> dict[str, Any]:
-    """Returns the primary container of a spec, as it is in there; appends one where there is none.
+    """Return the primary container of a spec, as it is in there; appends one where there is none.
 
     Raises:
         InputError: there is none, but one with nearly its name.

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..config.option_types import variable
-from ..config.quantities import amount
+from ..config.option_types import parse_variable_name
+from ..config.quantities import to_decimal
 from ..errors import InputError, Problem
 from . import schema
 
@@ -31,7 +31,7 @@ NO_FLAGS: Mapping[str, str] = {}
 
 
 def refuse(found: Iterator[Problem]) -> None:
-    """Raises what was found; nothing where nothing was.
+    """Raise what was found; nothing where nothing was.
 
     Raises:
         InputError: the first problem whole, the paths of others.
@@ -48,7 +48,7 @@ def refuse(found: Iterator[Problem]) -> None:
 
 
 def template_problems(whole: dict[str, Any]) -> Iterator[Problem]:
-    """Yields what is wrong with a template: kinds of values, misspelt fields, names, metadata."""
+    """Yield what is wrong with a template: kinds of values, misspelt fields, names, metadata."""
     yield from schema.problems(whole["spec"], "PodSpec", "spec")
     metadata = whole["metadata"]
     yield from _labels(metadata.get("labels", {}), "metadata.labels")
@@ -66,7 +66,7 @@ def template_problems(whole: dict[str, Any]) -> Iterator[Problem]:
 def pod_problems(
     spec: dict[str, Any], primary: str = "", flags: Mapping[str, str] = NO_FLAGS
 ) -> Iterator[Problem]:
-    """Yields what contradicts itself in a whole pod's spec, whose values are of their kinds.
+    """Yield what contradicts itself in a whole pod's spec, whose values are of their kinds.
 
     Args:
         spec: the pod's.
@@ -138,17 +138,17 @@ def _sizes(volume: dict[str, Any], path: str) -> Iterator[Problem]:
 
 def _quantity(value: Any, path: str) -> Iterator[Problem]:
     try:
-        amount(value)
+        to_decimal(value)
     except InputError as error:
-        yield Problem(path, f": {error.message}", error.hint)
+        yield Problem(path, f"is invalid: {error.message}", error.hint)
 
 
 def _variables(env: list[dict[str, Any]], path: str) -> Iterator[Problem]:
     for place, entry in enumerate(env):
         try:
-            variable(entry["name"])
+            parse_variable_name(entry["name"])
         except InputError as error:
-            yield Problem(f"{path}[{place}].name", f": {error.message}", error.hint)
+            yield Problem(f"{path}[{place}].name", f"is invalid: {error.message}", error.hint)
 
 
 def _ports(ports: list[dict[str, Any]], path: str) -> Iterator[Problem]:
@@ -207,7 +207,7 @@ def _resources(
     yield from wrong
     requests, limits = resources.get("requests", {}), resources.get("limits", {})
     for key in [] if wrong else [key for key in requests if key in limits]:
-        if amount(requests[key]) > amount(limits[key]):
+        if to_decimal(requests[key]) > to_decimal(limits[key]):
             # What a flag has set stands nowhere in the user's template.
             here = flags.get(key, f"{path}.requests.{key}")
             yield Problem(

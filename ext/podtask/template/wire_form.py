@@ -44,7 +44,7 @@ IRREGULAR = {
 
 
 def wire(given: Any) -> Any:
-    """Returns a value in the form the API takes: models become camelCase dicts, ``None`` goes.
+    """Return a value in the form the API takes: models become camelCase dicts, ``None`` goes.
 
     Works for the models of every client since 31 by their shape, without importing the client.
     """

@@ -22,7 +22,7 @@ class Writer:
         self._random = random.Random(seed)
 
     def block(self, depth: int, loop: bool = False) -> str:
-        """Returns a few statements."""
+        """Return a few statements."""
         count = self._random.randint(1, 3)
         return "\n".join(self._statement(depth, loop) for _ in range(count))
 
@@ -87,7 +87,7 @@ class Enough(BaseException):
 
 
 def outcome(source: str, given: set[str], seed: int) -> Any:
-    """Returns how a program ends that is given some of the names; its coins fall by the seed."""
+    """Return how a program ends that is given some of the names; its coins fall by the seed."""
     coins, turns = random.Random(seed), [TURNS]
     seen: list[Any] = []
 

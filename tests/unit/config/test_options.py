@@ -6,8 +6,15 @@ import dataclasses
 from typing import Any
 
 import pytest
-from podtask.config.options import RunOptions, count, label, names, pairs, seconds
-from podtask.config.quantities import quantity
+from podtask.config.options import (
+    RunOptions,
+    parse_count,
+    parse_env,
+    parse_names,
+    parse_namespace,
+    parse_seconds,
+)
+from podtask.config.quantities import parse_quantity
 from podtask.errors import InputError
 
 
@@ -16,20 +23,20 @@ from podtask.errors import InputError
 )
 def test_quantity_is_kept_as_written(text: str) -> None:
     """A quantity of Kubernetes stays the text it was."""
-    assert quantity(text) == text
+    assert parse_quantity(text) == text
 
 
 @pytest.mark.parametrize(("given", "text"), [(2, "2"), (1.5, "1.5"), (" 8Gi\n", "8Gi")])
 def test_quantity_may_be_a_number(given: Any, text: str) -> None:
     """Numbers become text, blanks around it go."""
-    assert quantity(given) == text
+    assert parse_quantity(given) == text
 
 
 @pytest.mark.parametrize("text", ["", "Gi", "8gib", "8 Gi", "1.2.3", "a lot", "8GiB", "2,5", "None"])
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     """Anything else is an error that quotes it."""
     with pytest.raises(InputError, match="not a quantity") as caught:
-        quantity(text)
+        parse_quantity(text)
     assert repr(text) in caught.value.message
     assert "8Gi" in caught.value.hint
 
@@ -40,7 +47,7 @@ def test_what_is_no_quantity_is_refused(text: str) -> None:
 def test_quantity_suggests_the_unit_meant(text: str, meant: str) -> None:
     """A unit of daily life is answered with that of Kubernetes."""
     with pytest.raises(InputError, match=f"Did you mean {meant}\\?"):
-        quantity(text)
+        parse_quantity(text)
 
 
 @pytest.mark.parametrize(
@@ -60,22 +67,22 @@ def test_quantity_suggests_the_unit_meant(text: str, meant: str) -> None:
 )
 def test_duration_in_seconds(text: Any, total: float) -> None:
     """Units add up, a bare number is seconds."""
-    assert seconds(text) == total
+    assert parse_seconds(text) == total
 
 
 @pytest.mark.parametrize("text", ["", "m", "1x", "30m1h", "1h 30m", "-5", "1:30", "nan", "inf", "5S"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     """Anything else is an error that quotes it."""
     with pytest.raises(InputError, match="not a duration") as caught:
-        seconds(text)
+        parse_seconds(text)
     assert repr(text) in caught.value.message
 
 
 @pytest.mark.parametrize("text", ["0", "0s", "0h0m", 0])
 def test_duration_of_nothing_is_refused(text: Any) -> None:
     """No time at all is no duration."""
-    with pytest.raises(InputError, match="not above zero"):
-        seconds(text)
+    with pytest.raises(InputError, match="not a positive duration"):
+        parse_seconds(text)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +100,14 @@ def test_duration_of_nothing_is_refused(text: Any) -> None:
 )
 def test_names_apart_by_commas(given: Any, found: tuple[str, ...]) -> None:
     """Names come in the order given, each once."""
-    assert names(given) == found
+    assert parse_names(given) == found
 
 
 @pytest.mark.parametrize(("given", "bad"), [("a.b", "a.b"), ("a,1b", "1b"), (["a", "b-c"], "b-c")])
 def test_what_is_no_name_is_refused(given: Any, bad: str) -> None:
     """The one that is wrong is quoted."""
-    with pytest.raises(InputError, match="not a Python name") as caught:
-        names(given)
+    with pytest.raises(InputError, match="not a valid Python name") as caught:
+        parse_names(given)
     assert repr(bad) in caught.value.message
 
 
@@ -116,21 +123,21 @@ def test_what_is_no_name_is_refused(given: Any, bad: str) -> None:
 )
 def test_pairs_of_name_and_value(given: Any, found: tuple[tuple[str, str], ...]) -> None:
     """Texts and mappings give the same pairs; only the first equals sign divides."""
-    assert pairs(given) == found
+    assert parse_env(given) == found
 
 
 @pytest.mark.parametrize("given", ["A", ["A=1", "A"], "=1"])
 def test_pair_without_name_or_value_is_refused(given: Any) -> None:
     """A text without a name and an equals sign is an error."""
     with pytest.raises(InputError, match="has no value") as caught:
-        pairs(given)
+        parse_env(given)
     assert "NAME=VALUE" in caught.value.hint
 
 
 def test_refused_pair_does_not_show_a_value() -> None:
     """What may be a secret is not repeated."""
     with pytest.raises(InputError) as caught:
-        pairs("=hunter2")
+        parse_env("=hunter2")
     assert "hunter2" not in str(caught.value)
 
 
@@ -138,34 +145,34 @@ def test_refused_pair_does_not_show_a_value() -> None:
 def test_reserved_name_is_refused(given: Any) -> None:
     """Names that begin with PODTASK_ are ours, however they are given."""
     with pytest.raises(InputError, match=r"PODTASK_.*reserved"):
-        pairs(given)
+        parse_env(given)
 
 
 @pytest.mark.parametrize("text", ["a", "team-a", "0x1", "a" * 63])
 def test_namespace_name(text: str) -> None:
     """A DNS label is taken as it is."""
-    assert label(text) == text
+    assert parse_namespace(text) == text
 
 
 @pytest.mark.parametrize("text", ["", "Prod", "a_b", "-a", "a-", "a.b", "a b", "a" * 64, "é"])
 def test_what_is_no_namespace_name_is_refused(text: str) -> None:
     """Anything else is an error that quotes it."""
-    with pytest.raises(InputError, match="not a namespace's name") as caught:
-        label(text)
+    with pytest.raises(InputError, match="not a valid namespace") as caught:
+        parse_namespace(text)
     assert repr(text) in caught.value.message
 
 
 @pytest.mark.parametrize(("given", "found"), [("1", 1), (8, 8), ("16", 16)])
 def test_count(given: Any, found: int) -> None:
     """A whole number from one on."""
-    assert count(given) == found
+    assert parse_count(given) == found
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "1.5", "", "one", "01", True, 1.0])
 def test_what_is_no_count_is_refused(given: Any) -> None:
     """Anything else is an error that quotes it."""
-    with pytest.raises(InputError, match="not a whole number above zero") as caught:
-        count(given)
+    with pytest.raises(InputError, match="not a positive whole number") as caught:
+        parse_count(given)
     assert repr(given) in caught.value.message
 
 
@@ -251,7 +258,7 @@ def test_wrong_value_names_its_flag_in_two_lines(flag: str, given: dict[str, Any
 def test_quantity_with_a_blank_or_another_unit_suggests_the_right_one(text: str, meant: str) -> None:
     """A blank before the unit, or a unit of daily life, is answered with what was meant."""
     with pytest.raises(InputError, match=f"Did you mean {meant}\\?"):
-        quantity(text)
+        parse_quantity(text)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from podtask.config.quantities import amount
+from podtask.config.quantities import to_decimal
 from podtask.errors import InputError
 
 from tests.unit.manifest.test_render import primary_of, spec_of
@@ -58,7 +58,7 @@ def test_request_above_its_limit_is_an_error(
 
 
 def test_request_of_its_limit_is_fine() -> None:
-    """The same amount in other units is not above."""
+    """The same to_decimal in other units is not above."""
     given = {
         "requests": {"memory": "1024Mi", "cpu": 1},
         "limits": {"memory": "1Gi", "cpu": "1000m"},
@@ -98,11 +98,11 @@ def test_toleration_and_shared_memory_of_the_template_stay() -> None:
 )
 def test_amount_of_a_quantity(text: Any, number: str) -> None:
     """A quantity is a number, exactly."""
-    assert amount(text) == Decimal(number)
+    assert to_decimal(text) == Decimal(number)
 
 
 @pytest.mark.parametrize("text", ["", "8GB", "Gi", "one", None])
 def test_what_is_no_quantity_has_no_amount(text: Any) -> None:
     """Anything else is an error that quotes it."""
     with pytest.raises(InputError, match="not a quantity"):
-        amount(text)
+        to_decimal(text)

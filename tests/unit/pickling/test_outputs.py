@@ -16,7 +16,7 @@ from tests.unit.packing import Array, Raising
 
 
 def packed(values: list[Any], plain: bool = False) -> tuple[list[bytearray], list[dict[str, Any]]]:
-    """Returns (parts, items) as a runner makes them."""
+    """Return (parts, items) as a runner makes them."""
     file = io.BytesIO()
     job = {
         "outputs": [f"v{place}" for place in range(len(values))],

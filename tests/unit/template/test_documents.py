@@ -33,7 +33,7 @@ print(json.dumps([kubernetes.__version__, kubernetes.__file__,
 
 
 def template_of(source: str) -> PodTemplate:
-    """Runs an example's imports and the call that makes its template."""
+    """Run an example's imports and the call that makes its template."""
     for theirs, ours in IMPORTS.items():
         source = re.sub(f"^{theirs}$", ours, source, flags=re.MULTILINE)
     names: dict[str, Any] = {}
@@ -52,7 +52,7 @@ def template_of(source: str) -> PodTemplate:
 
 
 def from_flyte(source: str) -> PodTemplate:
-    """Runs a copy for Flyte, its class taken from here; containers are required there."""
+    """Run a copy for Flyte, its class taken from here; containers are required there."""
     assert source.startswith("from flytekit import PodTemplate\n")
     names: dict[str, Any] = {}
     exec(source.replace("from flytekit import", "from podtask import"), names)

@@ -12,7 +12,7 @@ from podtask.template.wire_form import IRREGULAR, wire
 
 
 def models() -> dict[str, Any]:
-    """Returns the newest client's models that a pod's spec is made of, by their names here."""
+    """Return the newest client's models that a pod's spec is made of, by their names here."""
     found: dict[str, Any] = {}
     rest = ["V1PodSpec"]
     while rest:

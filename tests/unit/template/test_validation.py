@@ -60,13 +60,16 @@ def ephemeral(resources: dict[str, Any]) -> dict[str, Any]:
         ),
         (
             side(env=[{"name": "A=B", "value": "1"}]),
-            "spec.containers[1].env[0].name : 'A=B' is no name for an",
+            "spec.containers[1].env[0].name is invalid: 'A=B' is not a valid name for an",
         ),
         (
             side(env=[{"name": "A"}, {"name": "", "value": "1"}]),
-            "spec.containers[1].env[1].name : '' is no name",
+            "spec.containers[1].env[1].name is invalid: '' is not a valid name",
         ),
-        (side(env=[{"name": "Ä", "value": "1"}]), "spec.containers[1].env[0].name : 'Ä' is no name"),
+        (
+            side(env=[{"name": "Ä", "value": "1"}]),
+            "spec.containers[1].env[0].name is invalid: 'Ä' is not a valid name",
+        ),
         (side(env=[{"name": "A", "value": 1}]), "spec.containers[1].env[0].value is a number, not text"),
         (side(name="Side_Car"), "spec.containers[1].name 'Side_Car' is not a valid name"),
         (side(image=None), "spec.containers[1].image of container 'side' is not given"),
@@ -89,11 +92,11 @@ def ephemeral(resources: dict[str, Any]) -> dict[str, Any]:
         ),
         (
             volumes({"name": "v", "emptyDir": {"sizeLimit": "8GB"}}),
-            "spec.volumes[0].emptyDir.sizeLimit : '8GB' is not a quantity. Did you mean 8Gi?",
+            "spec.volumes[0].emptyDir.sizeLimit is invalid: '8GB' is not a quantity. Did you mean 8Gi?",
         ),
         (
             volumes(ephemeral({"requests": {"storage": "1 Gi"}})),
-            "spec.volumes[0].ephemeral.volumeClaimTemplate.spec.resources.requests.storage : '1 Gi' is not",
+            "spec.volumes[0].ephemeral.volumeClaimTemplate.spec.resources.requests.storage is invalid: '1 Gi' is not",
         ),
         (
             volumes(ephemeral({"requests": {"storage": "2Gi"}, "limits": {"storage": "1Gi"}})),
