@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 from tests.listening import Ear, Listen
 from tests.minutes import TABLE, TestMinutes
@@ -21,6 +22,9 @@ from tests.requirement_table import RequirementTable, target_of
 from tests.unit.packing import FILE
 
 pytest_plugins = ["tests.cluster.fixtures"]
+# How long an example takes depends on what else the machine does.
+settings.register_profile("podtask", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("podtask")
 TABLES: pytest.StashKey[list[RequirementTable]] = pytest.StashKey()
 MINUTES: pytest.StashKey[TestMinutes] = pytest.StashKey()
 
