@@ -23,7 +23,7 @@ USES_CLUSTER = (
     "tests/differential/test_cells.py::test_pod",
     "tests/notebooks/test_notebooks.py::test_notebook_runs_in_pods",
     "tests/notebooks/test_notebooks.py::test_quickstart_runs_in_pods",
-    "tests/notebooks/test_notebooks.py::test_last_cell_on_gpus_runs_in_a_pod_that_has_one",
+    "tests/notebooks/test_notebooks.py::test_gpu_notebook_runs_in_a_pod_with_a_gpu",
     "tests/pods/",
     "tests/soak/test_soak.py",
 )

@@ -64,17 +64,17 @@ STATE_TOO = {"@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True}}
 
 def measure(rounds: int) -> list[Row]:
     """Returns the rows of the form; none without a browser."""
-    if chromium.path() is None:
+    if chromium.find_executable() is None:
         return []
     first: list[float] = []
     again: list[float] = []
     keys: list[float] = []
     sizes: list[float] = []
-    with tempfile.TemporaryDirectory() as folder, chromium.launched() as browser:
+    with tempfile.TemporaryDirectory() as folder, chromium.launch() as browser:
         lab = Lab(Path(folder), {"PODTASK_BACKEND": "local", "KUBECONFIG": os.devnull}, STATE_TOO)
         try:
             for number in range(rounds):
-                context = chromium.window(browser)
+                context = chromium.new_context(browser)
                 cells = [LARGE, "b = TemplateBuilder(template)\nb"]
                 notebook = Notebook(context.new_page(), lab, f"form-{number}", cells)
                 notebook.run(0)

@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright."""
+"""Start Debian's Chromium with Playwright."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ FLAGS = [
     "--disable-component-update",
 ]
 WIDE, NARROW, HEIGHT = 1280, 900, 900
-NONE = "no Chromium here: apt-get install chromium"
+NOT_INSTALLED = "Chromium is not installed: apt-get install chromium"
 
 
-def path() -> str | None:
-    """Returns where it is, None where it is not."""
+def find_executable() -> str | None:
+    """Return the path of Chromium or Chrome, or None if neither is installed."""
     return shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @contextlib.contextmanager
-def launched() -> Iterator[Any]:
-    """A browser, without a window."""
+def launch() -> Iterator[Any]:
+    """Start a headless browser, and close it at the end."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_executable(), args=FLAGS)
         try:
             yield browser
         finally:
             browser.close()
 
 
-def window(browser: Any, width: int = WIDE, height: int = HEIGHT, scale: int = 1) -> Any:
-    """Returns a new window of it, which may use the clipboard.
+def new_context(browser: Any, width: int = WIDE, height: int = HEIGHT, scale: int = 1) -> Any:
+    """Return a new browser context, which may use the clipboard.
 
     Args:
-        browser: that is launched.
-        width: of the page, as its height.
-        height: in CSS pixels.
-        scale: the screen's pixels in one of the page.
+        browser: The browser, as started by :func:`launch`.
+        width: Width of the page in CSS pixels.
+        height: Height of the page in CSS pixels.
+        scale: Device pixels per CSS pixel.
     """
     context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale)
     context.grant_permissions(["clipboard-read", "clipboard-write"])

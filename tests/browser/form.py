@@ -1,4 +1,4 @@
-"""The form in the browser, used as its user does: by labels, words of buttons, and the keyboard."""
+"""Use the form in the browser as a user does: by labels, buttons and the keyboard."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from playwright.sync_api import Locator, Page
 from podtask import PodTemplate
 
-TEXT = "() => document.querySelector('.pt-pre').innerText"
+YAML_TEXT = "() => document.querySelector('.pt-pre').innerText"
 
 
 class Form:
-    """The form on a page."""
+    """The form on a browser page."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -19,7 +19,7 @@ class Form:
         page.wait_for_selector(".pt-pre")
 
     def open(self, title: str) -> None:
-        """Opens a page of the form."""
+        """Open a page of the form."""
         self.root.get_by_role("tab").filter(has_text=title).click()
         self.page.wait_for_function(
             "title => document.querySelector('.pt .lm-mod-current').innerText.startsWith(title)"
@@ -28,39 +28,43 @@ class Form:
         )
 
     def input(self, label: str) -> Locator:
-        """Returns the visible input with a label."""
+        """Return the visible input with a label."""
         return self.root.get_by_label(label, exact=True).locator("visible=true")
 
     def write(self, label: str, text: str) -> None:
-        """Types into an input, and waits until the YAML has it."""
+        """Type into an input, and wait until the YAML contains the text."""
         self.input(label).click()
         self.page.keyboard.press("Control+A")
         self.page.keyboard.type(text)
-        self.page.wait_for_function(f"text => ({TEXT})().includes(text)", arg=text)
+        self.page.wait_for_function(f"text => ({YAML_TEXT})().includes(text)", arg=text)
 
     def choose(self, label: str, option: str) -> None:
-        """Chooses one of an input's options."""
+        """Choose an option of a dropdown."""
         self.input(label).select_option(option)
 
-    def click(self, words: str) -> None:
-        """Clicks a button."""
-        self.root.get_by_role("button", name=words, exact=True).locator("visible=true").first.click()
+    def click(self, label: str) -> None:
+        """Click a button."""
+        self.root.get_by_role("button", name=label, exact=True).locator("visible=true").first.click()
 
     @property
-    def text(self) -> str:
-        """The YAML beside the form."""
-        return str(self.page.evaluate(TEXT))
+    def yaml(self) -> str:
+        """The YAML next to the form."""
+        return str(self.page.evaluate(YAML_TEXT))
 
-    def shows(self, expected: dict[str, Any]) -> None:
-        """Waits until the YAML is that of a template's wire form; fails with the difference."""
+    def wait_for_template(self, expected: dict[str, Any]) -> None:
+        """Wait until the YAML describes the expected template; fail with the difference.
+
+        Args:
+            expected: The template in wire form.
+        """
         while True:
-            text = self.text
+            text = self.yaml
             assert text, "the YAML is empty"
             shown = PodTemplate.of(f"{text}\n").to_dict()
             if shown == expected:
                 return
             try:
-                self.page.wait_for_function(f"text => ({TEXT})() !== text", arg=text, timeout=10_000)
+                self.page.wait_for_function(f"text => ({YAML_TEXT})() !== text", arg=text, timeout=10_000)
             except Exception:
-                assert shown == expected  # with pytest's difference
+                assert shown == expected  # pytest shows the difference
                 raise

@@ -1,4 +1,4 @@
-"""A JupyterLab of the tests' own: a process with its own folders, and nothing of the user's."""
+"""A JupyterLab for tests: a process with its own folders, independent of the user's configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = "of-the-tests"
-SERVES = re.compile(r"http://127\.0\.0\.1:\d+/")
+SERVER_URL = re.compile(r"http://127\.0\.0\.1:\d+/")
 OPTIONS = (
     "--no-browser",
     "--allow-root",
@@ -36,15 +36,15 @@ class Lab:
     """A running JupyterLab.
 
     Args:
-        folder: where its notebooks are, and whatever it writes.
-        env: more environment for it, and so for its kernels.
-        settings: more than the tests' own, by the name of their plugin.
+        folder: Folder for the notebooks and all files that JupyterLab writes.
+        env: Additional environment variables for JupyterLab and its kernels.
+        settings: Additional settings, by the name of the plugin.
     """
 
     def __init__(self, folder: Path, env: dict[str, str], settings: dict[str, Any] | None = None) -> None:
         self.folder = folder / "work"
         self.folder.mkdir(parents=True)
-        state = {
+        folders = {
             name: str(folder / name.lower())
             for name in (
                 "JUPYTER_CONFIG_DIR",
@@ -56,15 +56,15 @@ class Lab:
             )
         }
         for name, value in {**SETTINGS, **(settings or {})}.items():
-            plugin, _, file = name.rpartition("/")
-            kept = Path(state["JUPYTERLAB_SETTINGS_DIR"]) / plugin / f"{file}.jupyterlab-settings"
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(value))
+            plugin, _, stem = name.rpartition("/")
+            file = Path(folders["JUPYTERLAB_SETTINGS_DIR"]) / plugin / f"{stem}.jupyterlab-settings"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(value))
         path = os.pathsep.join(str(ROOT / each) for each in ("ext", "widgets", "."))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *OPTIONS],
             cwd=self.folder,
-            env={**os.environ, **state, "JUPYTER_TOKEN": TOKEN, "PYTHONPATH": path, **env},
+            env={**os.environ, **folders, "JUPYTER_TOKEN": TOKEN, "PYTHONPATH": path, **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -74,20 +74,20 @@ class Lab:
         self.url = ""
         for line in self._process.stdout:
             self._lines.append(line)
-            if found := SERVES.search(line):
-                self.url = found[0]
+            if match := SERVER_URL.search(line):
+                self.url = match[0]
                 break
         assert self.url, "".join(self._lines)
         self._reader = threading.Thread(target=self._drain, daemon=True)
         self._reader.start()
 
     def _drain(self) -> None:
-        """Reads what it says, so that it never waits for a reader."""
+        """Read the output, so that JupyterLab never blocks on a full pipe."""
         assert self._process.stdout
         self._lines.extend(self._process.stdout)
 
     def close(self) -> None:
-        """Ends it, with its kernels."""
+        """Stop JupyterLab and its kernels."""
         self._process.terminate()
         self._process.wait(30)
         self._reader.join(30)

@@ -1,4 +1,4 @@
-"""A notebook in the browser: its cells are run as its user runs them, and its page is read."""
+"""A notebook in the browser: run its cells as a user does, and read the page."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from playwright.sync_api import Locator, Page
 
 from tests.browser.lab import TOKEN, Lab
 
-SHOTS = Path(__file__).parent.parent.parent / "build" / "screenshots"
-PATIENCE = 60_000  # ms, until something that must come is missing
-# With subshells a kernel is said to be idle while a cell runs: the cell's own prompt tells.
-ENDED = """([n, before]) => {
+SCREENSHOTS = Path(__file__).parent.parent.parent / "build" / "screenshots"
+TIMEOUT_MS = 60_000
+# With subshells, a kernel is idle while a cell runs, so the prompt of the cell is read, too.
+HAS_RUN = """([n, before]) => {
   const cell = window.jupyterapp.shell.currentWidget.content.widgets[n];
   return cell && cell.model.executionState !== 'running' && cell.model.executionCount !== null
     && cell.model.executionCount !== before
@@ -27,8 +27,8 @@ READY = (
     " && window.jupyterapp.shell.currentWidget.context.isReady"
 )
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-# The page around is JupyterLab's, and so is what it does to all widgets.
-FINDINGS = """async where => {
+# Only our own part of the page is checked; the rest belongs to JupyterLab.
+FIND_VIOLATIONS = """async where => {
   const found = await axe.run(where, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']});
   return found.violations.flatMap(v => v.nodes.map(n =>
     `${v.impact} ${v.id}: ${n.html.slice(0, 160)} ${n.failureSummary.replace(/\\s+/g, ' ').slice(0, 260)}`));
@@ -39,11 +39,11 @@ class Notebook:
     """A notebook that is open in JupyterLab.
 
     Args:
-        page: of the browser.
-        lab: that serves it.
-        name: of its file.
-        cells: sources, of code.
-        dark: the dark theme.
+        page: The browser page.
+        lab: The JupyterLab that serves the notebook.
+        name: Name of the file, without its suffix.
+        cells: Sources of the code cells.
+        dark: Whether to use the dark theme.
     """
 
     def __init__(self, page: Page, lab: Lab, name: str, cells: list[str], dark: bool = False) -> None:
@@ -71,17 +71,17 @@ class Notebook:
                 }
             )
         )
-        self._before: dict[int, Any] = {}  # the count of a cell before it was started
-        page.set_default_timeout(PATIENCE)
+        self._counts_before: dict[int, Any] = {}  # execution counts of cells before they were started
+        page.set_default_timeout(TIMEOUT_MS)
         self._url = f"{lab.url}lab/tree/{name}.ipynb?token={TOKEN}&reset"
         self.open()
-        # Always: JupyterLab keeps what the notebook before has chosen.
+        # The light theme is set, too, because JupyterLab keeps the theme of the previous notebook.
         self.command("apputils:change-theme", theme=f"JupyterLab {'Dark' if dark else 'Light'}")
         light = str(not dark).lower()
         page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached")
 
     def open(self) -> None:
-        """Opens its page, or opens it again."""
+        """Open the page, and wait until the kernel is idle."""
         self.page.goto(self._url)
         self.page.wait_for_function(READY)
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
@@ -91,28 +91,28 @@ class Notebook:
         )
 
     def reload(self) -> None:
-        """Loads its page again; does not wait for a kernel, which may be busy or ended."""
-        self.page.goto(self._url)  # F5 would bring what other pages have open in the workspace
+        """Reload the page without waiting for the kernel, which may be busy or dead."""
+        self.page.goto(self._url)  # F5 would open the workspace's other pages, too
         self.page.wait_for_function(READY)
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
 
-    def end_kernel(self) -> None:
-        """Ends its kernel."""
+    def shut_down_kernel(self) -> None:
+        """Shut the kernel down."""
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
     def command(self, name: str, **arguments: Any) -> None:
-        """Runs a command of JupyterLab; does not wait for its end."""
+        """Start a JupyterLab command, and do not wait for it."""
         self.page.evaluate(
             "([name, args]) => { window.jupyterapp.commands.execute(name, args) }", [name, arguments]
         )
 
     def cell(self, number: int) -> Locator:
-        """Returns a cell."""
+        """Return a cell."""
         return self.page.locator(".jp-Notebook .jp-Cell").nth(number)
 
     def start(self, number: int) -> None:
-        """Runs a cell."""
-        self._before[number] = self.page.evaluate(
+        """Start a cell."""
+        self._counts_before[number] = self.page.evaluate(
             "n => { const c = window.jupyterapp.shell.currentWidget.content; c.activeCellIndex = n;"
             " return c.widgets[n].model.executionCount }",
             number,
@@ -120,39 +120,39 @@ class Notebook:
         self.command("notebook:run-cell")
 
     def run(self, number: int) -> None:
-        """Runs a cell, and waits for its end."""
+        """Run a cell, and wait until it has run."""
         self.start(number)
-        self.ended(number)
+        self.wait_for_cell(number)
 
-    def run_unseen(self, source: str) -> None:
-        """Runs what is in no cell, and waits for its end; nothing is shown or counted."""
+    def run_hidden(self, source: str) -> None:
+        """Run code without a cell and without output, and wait until it has run."""
         self.page.evaluate(
             "async code => { const s = window.jupyterapp.shell.currentWidget.sessionContext.session;"
             " await s.kernel.requestExecute({code, silent: true, store_history: false}).done }",
             source,
         )
 
-    def ended(self, number: int) -> None:
-        """Waits until a cell has run."""
-        self.page.wait_for_function(ENDED, arg=[number, self._before.get(number)])
+    def wait_for_cell(self, number: int) -> None:
+        """Wait until a cell has run."""
+        self.page.wait_for_function(HAS_RUN, arg=[number, self._counts_before.get(number)])
 
     def output(self, number: int) -> str:
-        """Returns the text under a cell, as the page shows it."""
+        """Return the output of a cell as text, as the page shows it."""
         return self.cell(number).locator(".jp-OutputArea").first.inner_text()
 
-    def shows(self, number: int, text: str) -> None:
-        """Waits until a text is under a cell."""
+    def wait_for_text(self, number: int, text: str) -> None:
+        """Wait until the output of a cell contains a text."""
         self.cell(number).locator(".jp-OutputArea").get_by_text(text).first.wait_for()
 
-    def count(self, number: int) -> int | None:
-        """Returns which of the kernel's executions a cell's last one was."""
-        found: int | None = self.page.evaluate(
+    def execution_count(self, number: int) -> int | None:
+        """Return the execution count of a cell."""
+        count: int | None = self.page.evaluate(
             "n => window.jupyterapp.shell.currentWidget.content.widgets[n].model.executionCount", number
         )
-        return found
+        return count
 
-    def watch(self, number: int) -> None:
-        """Keeps the heights that the output under a cell has from now on, one for each that is drawn."""
+    def record_heights(self, number: int) -> None:
+        """Record the height of a cell's output each time that it is drawn."""
         self.page.evaluate(
             "area => { window.heights = []; new ResizeObserver(([e]) =>"
             " window.heights.push(e.contentRect.height)).observe(area) }",
@@ -160,32 +160,32 @@ class Notebook:
         )
 
     @property
-    def heights(self) -> list[float]:
-        """Those heights so far."""
-        found: list[float] = self.page.evaluate("window.heights")
-        return found
+    def recorded_heights(self) -> list[float]:
+        """The heights that were recorded so far."""
+        heights: list[float] = self.page.evaluate("window.heights")
+        return heights
 
-    def unfold(self, number: int, title: str = "") -> None:
-        """Opens the details under a cell's status line, and one part of them."""
+    def open_details(self, number: int, title: str = "") -> None:
+        """Open the details below a cell's status line, and the section with a title."""
         details = self.cell(number).locator(".jp-OutputArea details")
         details.first.locator("summary").first.click()
         if title:
             details.get_by_text(title, exact=True).click()
 
-    def findings(self, where: str) -> list[str]:
-        """Returns what axe-core has to say of a part of the page."""
+    def accessibility_violations(self, selector: str) -> list[str]:
+        """Return the violations that axe-core finds in a part of the page."""
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE)
-        found: list[str] = self.page.evaluate(FINDINGS, where)
-        return found
+        violations: list[str] = self.page.evaluate(FIND_VIOLATIONS, selector)
+        return violations
 
     def save(self) -> dict[str, Any]:
-        """Saves it; returns its file."""
+        """Save the notebook, and return its content."""
         self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
         saved: dict[str, Any] = json.loads(self.file.read_text())
         return saved
 
-    def shot(self, name: str, of: Locator | None = None) -> None:
-        """Keeps a picture."""
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        (of or self.page).screenshot(path=SHOTS / f"{name}.png")
+    def screenshot(self, name: str, element: Locator | None = None) -> None:
+        """Save a screenshot of the page or of an element."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        (element or self.page).screenshot(path=SCREENSHOTS / f"{name}.png")

@@ -1,6 +1,6 @@
-"""``python -m tests.browser.pictures``: takes the pictures of the README and the documentation anew.
+"""Take the pictures of the README and the documentation: ``python -m tests.browser.pictures``.
 
-They are of a real JupyterLab, with cells that ran in pods of the tests' cluster.
+They show a real JupyterLab, with cells that run in pods of the tests' cluster.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from tests.pods.conftest import in_namespace
 
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "pictures"
 NAMESPACE = "team-a"
-LARGEST = 200_000  # bytes of a picture
-TRIES = 5
+MAX_PICTURE_BYTES = 200_000
+MAX_TRIES = 5
 WARM = "%%podtask --image python:3.11-slim\npass"  # a kernel's first task imports the client library
 LOAD = "%load_ext podtask"
 CELL = """\
@@ -60,16 +60,16 @@ WAITS = """\
 print("a GPU is needed here")"""
 
 
-def take(folder: Path) -> list[Path]:
-    """Takes all pictures, light and dark; returns their files.
+def take_pictures(folder: Path) -> list[Path]:
+    """Take all pictures in the light and the dark theme, and return their paths.
 
     Args:
-        folder: where to put them.
+        folder: Folder for the pictures.
 
     Raises:
-        RuntimeError: there is no browser or no cluster; says why.
+        RuntimeError: There is no browser or no cluster.
     """
-    reason = provider.unavailable() or (None if chromium.path() else chromium.NONE)
+    reason = provider.unavailable() or (None if chromium.find_executable() else chromium.NOT_INSTALLED)
     if reason is not None:
         raise RuntimeError(reason)
     given = provider.given_kubeconfig()
@@ -81,14 +81,14 @@ def take(folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", NAMESPACE)
-        with tempfile.TemporaryDirectory() as made, chromium.launched() as browser:
-            config = in_namespace(cluster.kubeconfig, NAMESPACE, Path(made) / "config")
-            lab = Lab(Path(made) / "lab", {"PODTASK_BACKEND": "", "KUBECONFIG": str(config)})
+        with tempfile.TemporaryDirectory() as temporary, chromium.launch() as browser:
+            config = in_namespace(cluster.kubeconfig, NAMESPACE, Path(temporary) / "config")
+            lab = Lab(Path(temporary) / "lab", {"PODTASK_BACKEND": "", "KUBECONFIG": str(config)})
             try:
                 taken = []
                 for dark in (False, True):
-                    taken += _taken(browser, lab, dark, folder)
-                    cluster.kubectl("delete", "pod", "--all", "-n", NAMESPACE)  # what is detached
+                    taken += _take_in_theme(browser, lab, dark, folder)
+                    cluster.kubectl("delete", "pod", "--all", "-n", NAMESPACE)  # of the detached cell
                 return taken
             finally:
                 lab.close()
@@ -96,81 +96,83 @@ def take(folder: Path) -> list[Path]:
         cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
-def _taken(browser: Any, lab: Lab, dark: bool, folder: Path) -> list[Path]:
+def _take_in_theme(browser: Any, lab: Lab, dark: bool, folder: Path) -> list[Path]:
     look = "dark" if dark else "light"
 
-    def opened(name: str, height: int, *cells: str, warm: bool = False) -> Notebook:
-        page = chromium.window(browser, 1060, height, scale=2).new_page()
+    def open_notebook(name: str, height: int, *cells: str, warm: bool = False) -> Notebook:
+        page = chromium.new_context(browser, 1060, height, scale=2).new_page()
         notebook = Notebook(page, lab, f"{name}-{look}", list(cells), dark)
         notebook.command("application:toggle-left-area")
         page.wait_for_selector("#jp-left-stack", state="hidden")
         if warm:
             notebook.run(0)
-            notebook.run_unseen(WARM)
+            notebook.run_hidden(WARM)
         return notebook
 
-    def quick() -> Notebook:
-        for _ in range(TRIES):
-            notebook = opened("train", 690, LOAD, "steps = range(10_000_000)", CELL, warm=True)
+    def run_cell() -> Notebook:
+        for _ in range(MAX_TRIES):
+            notebook = open_notebook("train", 690, LOAD, "steps = range(10_000_000)", CELL, warm=True)
             notebook.run(1)
             notebook.run(2)
-            notebook.unfold(2)
-            notebook.shows(2, "pod, in YAML")
-            # Events are asked for where a pod takes a second to start: light and dark are to agree.
+            notebook.open_details(2)
+            notebook.wait_for_text(2, "pod, in YAML")
+            # Events are read only if a pod takes a second to start: the light and dark pictures should agree.
             if not notebook.cell(2).get_by_text("events", exact=True).count():
                 return notebook
-            closed(notebook)
-        raise RuntimeError(f"no pod started within a second, in {TRIES} tries: take them on a quiet machine")
+            close(notebook)
+        raise RuntimeError(
+            f"no pod started within a second in {MAX_TRIES} tries: try again on an idle machine"
+        )
 
-    def closed(notebook: Notebook) -> None:
-        notebook.end_kernel()
+    def close(notebook: Notebook) -> None:
+        notebook.shut_down_kernel()
         notebook.page.context.close()
 
-    def shot(notebook: Notebook, name: str) -> Path:
+    def save(notebook: Notebook, name: str) -> Path:
         path = folder / f"{name}-{look}.png"
         notebook.page.mouse.move(0, 0)
         notebook.page.screenshot(path=path)
-        with Image.open(path) as picture:  # 256 colours are enough for a page of text
+        with Image.open(path) as picture:  # 256 colors are enough for a page of text
             small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
         small.save(path, optimize=True)
-        closed(notebook)
+        close(notebook)
         return path
 
-    made = [shot(quick(), "cell")]
-    form = opened("template", 900, FORM)
+    made = [save(run_cell(), "cell")]
+    form = open_notebook("template", 900, FORM)
     form.run(0)
     Form(form.page).open("Volumes")
     form.page.evaluate("document.querySelector('.pt').scrollIntoView({block: 'end'})")
-    made.append(shot(form, "form"))
-    waits = opened("waits", 760, LOAD, NEEDS, WAITS, warm=True)
+    made.append(save(form, "form"))
+    waits = open_notebook("waits", 760, LOAD, NEEDS, WAITS, warm=True)
     waits.run(1)
     waits.start(2)
-    waits.shows(2, "nvidia.com/gpu")
-    waits.unfold(2, "events")
-    waits.shows(2, "FailedScheduling")
-    made.append(shot(waits, "waits"))
-    tasks = opened("tasks", 800, LOAD, DETACHED, TASKS, warm=True)
+    waits.wait_for_text(2, "nvidia.com/gpu")
+    waits.open_details(2, "events")
+    waits.wait_for_text(2, "FailedScheduling")
+    made.append(save(waits, "waits"))
+    tasks = open_notebook("tasks", 800, LOAD, DETACHED, TASKS, warm=True)
     tasks.run(1)
-    tasks.shows(1, "epoch 3")
+    tasks.wait_for_text(1, "epoch 3")
     tasks.run(2)
     tasks.page.locator("button[title='Logs train']").click()
     tasks.page.get_by_role("region", name="Log of train, container primary").wait_for()
-    made.append(shot(tasks, "tasks"))
+    made.append(save(tasks, "tasks"))
     return made
 
 
 def main() -> int:
-    """Takes them; returns the exit code."""
+    """Take the pictures, and return the exit code."""
     try:
-        made = take(FOLDER)
+        made = take_pictures(FOLDER)
     except RuntimeError as error:
         print(f"no pictures: {error}", file=sys.stderr)
         return 1
     for path in made:
         size = path.stat().st_size
         print(f"{path.relative_to(Path.cwd())}  {size / 1000:.0f} kB")
-        if size > LARGEST:
-            print(f"{path.name} is larger than {LARGEST / 1000:.0f} kB", file=sys.stderr)
+        if size > MAX_PICTURE_BYTES:
+            print(f"{path.name} is larger than {MAX_PICTURE_BYTES / 1000:.0f} kB", file=sys.stderr)
             return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""Tab in a real page: options of the magic and names of templates."""
+"""Tab completion in a real page: options of the magic and names of templates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.mark.feature("N13")
 def test_options_and_templates_by_tab(open_notebook: Callable[..., Any]) -> None:
-    """Tab offers the options that begin so, and the templates of this notebook."""
+    """Tab completes options by their prefix, and the templates of this notebook."""
     before = "%load_ext podtask\nfrom podtask import PodTemplate\ngpu_train = PodTemplate()"
     notebook = open_notebook(before, "%%podtask --start")
     notebook.run(0)
@@ -27,7 +27,7 @@ def test_options_and_templates_by_tab(open_notebook: Callable[..., Any]) -> None
         page.keyboard.press("Tab")
         popup = page.locator(".jp-Completer")
         popup.get_by_text(offered).first.wait_for()
-        notebook.shot(f"completion-{offered.strip('-')}")
+        notebook.screenshot(f"completion-{offered.strip('-')}")
         page.keyboard.press("Enter")
         popup.wait_for(state="hidden")
     assert editor.inner_text() == "%%podtask --start-timeout 5m -t gpu_train --memory"

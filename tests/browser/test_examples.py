@@ -1,4 +1,4 @@
-"""Every example of the first document is built by clicking and typing, and is its code's template."""
+"""Each example template, built by clicking and typing, equals the template of the code."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ def notebook(open_notebook: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def form(notebook: Any) -> Form:
-    """A form that begins with nothing."""
+    """An empty form."""
     notebook.run(0)
     return Form(notebook.page)
 
 
-def pairs(form: Form, noun: str, given: Any) -> None:
-    """Adds labels, annotations or attributes."""
-    for number, (key, value) in enumerate((given or {}).items(), 1):
+def add_pairs(form: Form, noun: str, pairs: Any) -> None:
+    """Add labels, annotations or attributes."""
+    for number, (key, value) in enumerate((pairs or {}).items(), 1):
         form.click(f"Add {noun}")
         form.write(f"{noun} {number}, key", key)
         form.write(f"{noun} {number}, value", value)
 
 
-def csi(form: Form, name: str, driver: str, attributes: dict[str, str], path: str) -> None:
-    """Adds a CSI volume and its mount."""
+def add_csi_volume(form: Form, name: str, driver: str, attributes: dict[str, str], path: str) -> None:
+    """Add a CSI volume and its mount."""
     form.open("Volumes")
     form.click("Add volume")
     form.write("Volume 1", name)
     form.choose("Kind", "CSI driver")
     form.write("Driver", driver)
-    pairs(form, "attribute", attributes)
+    add_pairs(form, "attribute", attributes)
     form.click("Add mount")
     form.write("Mount 1, volume", name)
     form.write("Mount 1, path", path)
@@ -49,10 +49,10 @@ def csi(form: Form, name: str, driver: str, attributes: dict[str, str], path: st
 
 @pytest.mark.feature("B01")
 def test_basic_usage(form: Form) -> None:
-    """Labels, annotations, a variable and a pull secret."""
+    """Labels, annotations, a variable and a pull secret can be entered."""
     form.open("Metadata")
-    pairs(form, "label", BASIC.labels)
-    pairs(form, "annotation", BASIC.annotations)
+    add_pairs(form, "label", BASIC.labels)
+    add_pairs(form, "annotation", BASIC.annotations)
     form.open("Environment")
     form.click("Add variable")
     form.write("Variable 1, name", "hello")
@@ -60,46 +60,46 @@ def test_basic_usage(form: Form) -> None:
     form.open("Security")
     form.click("Add pull secret")
     form.write("Pull secret 1", "regcred-test")
-    form.shows(BASIC.to_dict())
+    form.wait_for_template(BASIC.to_dict())
 
 
 def test_volume_mounts(form: Form) -> None:
-    """A CSI volume, mounted for reading and writing."""
-    csi(form, "data-volume", "your-csi-driver", {"key": "value"}, "/mnt/data")
+    """A CSI volume with a writable mount can be entered."""
+    add_csi_volume(form, "data-volume", "your-csi-driver", {"key": "value"}, "/mnt/data")
     form.choose("Mount 1, access", "read and write")
-    form.shows(VOLUME.to_dict())
+    form.wait_for_template(VOLUME.to_dict())
 
 
 def test_bucket(form: Form) -> None:
-    """A bucket of Cloud Storage: volume and annotations."""
-    csi(form, "gcs", "gcsfuse.csi.storage.gke.io", {"bucketName": "my-bucket"}, "/mnt/gcs")
+    """The volume and annotations of a Cloud Storage bucket can be entered."""
+    add_csi_volume(form, "gcs", "gcsfuse.csi.storage.gke.io", {"bucketName": "my-bucket"}, "/mnt/gcs")
     form.open("Metadata")
-    pairs(form, "annotation", BUCKET.annotations)
-    form.shows(BUCKET.to_dict())
+    add_pairs(form, "annotation", BUCKET.annotations)
+    form.wait_for_template(BUCKET.to_dict())
 
 
 def test_sidecar(form: Form) -> None:
-    """A metrics gateway beside the cell."""
+    """A metrics gateway can be entered as a sidecar."""
     form.open("Sidecars")
     form.click("Add sidecar")
     form.write("Sidecar 1", "metrics-sidecar")
     form.write("Image", "prom/pushgateway:latest")
     form.click("Add port")
     form.write("Port 1", "9091")
-    form.shows(METRICS.to_dict())
+    form.wait_for_template(METRICS.to_dict())
 
 
 def test_pull_secret(form: Form) -> None:
-    """A private registry."""
+    """The pull secret of a private registry can be entered."""
     form.open("Security")
     form.click("Add pull secret")
     form.write("Pull secret 1", "my-registry-secret")
-    form.shows(REGISTRY.to_dict())
+    form.wait_for_template(REGISTRY.to_dict())
 
 
 def test_metadata_alone(form: Form) -> None:
-    """Labels and annotations of the cluster's, and no pod spec."""
+    """Labels and annotations can be entered without a pod spec."""
     form.open("Metadata")
-    pairs(form, "label", METADATA_ONLY.labels)
-    pairs(form, "annotation", METADATA_ONLY.annotations)
-    form.shows(METADATA_ONLY.to_dict())
+    add_pairs(form, "label", METADATA_ONLY.labels)
+    add_pairs(form, "annotation", METADATA_ONLY.annotations)
+    form.wait_for_template(METADATA_ONLY.to_dict())

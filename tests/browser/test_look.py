@@ -1,4 +1,4 @@
-"""The form in light and dark, wide and narrow: nothing serious for axe-core, and pictures to look at."""
+"""The form in both themes and two widths: accessibility, layout, keyboard, and screenshots to look at."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ template = PodTemplate(labels={"team": "ml"}).with_(
 spec = {**template.pod_spec, "restartPolicy": "Always", "somethingNewer": True}
 b = TemplateBuilder(template.replace(pod_spec=spec), "gpu-train")
 b"""
-# Hints and chosen words that are wider than their fields; some room is the arrow's.
-CUT = """() => [...document.querySelectorAll('.pt input, .pt select')].filter(e => e.checkVisibility()).map(e => {
+# Placeholders and chosen options that are wider than their inputs; a dropdown's arrow needs some room.
+FIND_CUT_TEXTS = """() => [...document.querySelectorAll('.pt input, .pt select')].filter(e => e.checkVisibility()).map(e => {
   const style = getComputedStyle(e), chosen = e.tagName === 'SELECT';
   const text = chosen ? e.selectedOptions[0].text : e.value ? '' : e.placeholder;
   const pen = document.createElement('canvas').getContext('2d');
@@ -34,12 +34,12 @@ CUT = """() => [...document.querySelectorAll('.pt input, .pt select')].filter(e 
   const room = e.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - (chosen ? 20 : 0);
   return [text, pen.measureText(text).width - room];
 }).filter(([, over]) => over > 0)"""
-# What Tab is to come to; each is numbered.
-REACHABLE = """() => { const all = [...document.querySelectorAll('.pt *')].filter(
+# Numbers all elements that Tab should reach, and returns them.
+NUMBER_FOCUSABLE = """() => { const all = [...document.querySelectorAll('.pt *')].filter(
     e => e.tabIndex >= 0 && !e.disabled && e.checkVisibility({visibilityProperty: true}));
   all.forEach((e, n) => e.dataset.tab = n);
   return all.map(e => e.outerHTML.slice(0, 160)) }"""
-REACHED = "() => document.activeElement.closest('.pt') && document.activeElement.dataset.tab"
+FOCUSED_NUMBER = "() => document.activeElement.closest('.pt') && document.activeElement.dataset.tab"
 TITLES = (
     "Basics",
     "Resources",
@@ -56,16 +56,16 @@ TITLES = (
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_every_page(open_notebook: Callable[..., Any], dark: bool, width: int) -> None:
-    """All is reached by the keyboard, has a label and enough contrast, and fits the window."""
+    """Every page passes axe-core, fits the window and cuts no text."""
     notebook = open_notebook(OPEN, dark=dark, width=width)
     notebook.run(0)
     form, page = Form(notebook.page), notebook.page
-    found: dict[str, list[str]] = {}
+    violations: list[str] = []
     look = f"{'dark' if dark else 'light'}-{'wide' if width == WIDE else 'narrow'}"
     for title in TITLES:
         form.open(title)
-        notebook.shot(f"form-{look}-{title.lower()}", form.root)
-        found |= {f"{title}: {line}": [] for line in notebook.findings(".pt")}
+        notebook.screenshot(f"form-{look}-{title.lower()}", form.root)
+        violations += [f"{title}: {line}" for line in notebook.accessibility_violations(".pt")]
         assert (
             page.evaluate(
                 "(() => { const e = document.querySelector('.pt .widget-tab-contents');"
@@ -73,32 +73,32 @@ def test_every_page(open_notebook: Callable[..., Any], dark: bool, width: int) -
             )
             <= 1
         ), f"{title} is too wide"
-        assert page.evaluate(CUT) == [], title
-    assert not found, "\n".join(found)
-    assert "← becomes" in form.text
+        assert page.evaluate(FIND_CUT_TEXTS) == [], title
+    assert not violations, "\n".join(violations)
+    assert "← becomes" in form.yaml
     form.open("Resources")
     form.write("Memory limit", "16GB")
     page.wait_for_selector(".pt-state.pt-bad")
-    notebook.shot(f"form-{look}-problem", form.root)
-    assert notebook.findings(".pt") == []
+    notebook.screenshot(f"form-{look}-problem", form.root)
+    assert notebook.accessibility_violations(".pt") == []
 
 
 def test_keyboard_reaches_everything(open_notebook: Callable[..., Any]) -> None:
-    """On each page Tab comes to all that can be used, in its order; arrows change the page."""
+    """On each page, Tab reaches every input and button in order; arrow keys change the page."""
     notebook = open_notebook(OPEN)
     notebook.run(0)
     form, page = Form(notebook.page), notebook.page
     for title in TITLES:
         form.open(title)
         form.input("Template name").focus()
-        known = page.evaluate(REACHABLE)
-        reached = [page.evaluate(REACHED)]
-        while reached[-1] is not None and len(reached) <= len(known):
+        elements = page.evaluate(NUMBER_FOCUSABLE)
+        reached = [page.evaluate(FOCUSED_NUMBER)]
+        while reached[-1] is not None and len(reached) <= len(elements):
             page.keyboard.press("Tab")
-            reached.append(page.evaluate(REACHED))
-        missed = [known[n] for n in range(len(known)) if str(n) not in reached]
+            reached.append(page.evaluate(FOCUSED_NUMBER))
+        missed = [elements[n] for n in range(len(elements)) if str(n) not in reached]
         assert not missed, f"{title}: {missed}"
-        assert reached == [*map(str, range(len(known))), None], title
+        assert reached == [*map(str, range(len(elements))), None], title
     form.open("Basics")
     form.root.locator(".lm-mod-current").focus()
     page.keyboard.press("ArrowRight")
@@ -113,39 +113,39 @@ def test_copy(open_notebook: Callable[..., Any]) -> None:
     notebook.run(0)
     form, page = Form(notebook.page), notebook.page
     form.root.locator(".pt-copy summary").click()
-    assert notebook.findings(".pt") == []
+    assert notebook.accessibility_violations(".pt") == []
     page.keyboard.press("Enter")
-    for words, begins in (
+    for label, beginning in (
         ("YAML", "metadata:"),
         ("Python", "from podtask import"),
         ("kubectl", "kubectl apply"),
         ("Flyte", "from flytekit import"),
     ):
         form.root.locator(".pt-copy summary").click()
-        form.click(words)
+        form.click(label)
         page.wait_for_function("document.querySelector('.pt-copy summary').innerText === 'Copied'")
-        assert page.evaluate("navigator.clipboard.readText()").startswith(begins)
+        assert page.evaluate("navigator.clipboard.readText()").startswith(beginning)
         page.wait_for_function("document.querySelector('.pt-copy summary').innerText === 'Copy'")
 
 
 @pytest.mark.feature("N14")
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_opened_without_a_kernel(open_notebook: Callable[..., Any], dark: bool) -> None:
-    """A saved form is small, and shows its template in place of a widget that never comes."""
+    """A saved form is small, and without a kernel it shows its template in place of the widget."""
     notebook = open_notebook(OPEN, dark=dark, width=NARROW)
     before = notebook.file.stat().st_size
     notebook.run(0)
     form, page = Form(notebook.page), notebook.page
     form.open("Metadata")
     form.write("label 1, value", "vision-team")
-    kept = page.locator(".podtask-card")
+    card = page.locator(".podtask-card")
     page.wait_for_function("document.querySelector('.podtask-card').textContent.includes('vision-team')")
-    assert not kept.is_visible()
+    assert not card.is_visible()
     notebook.save()
     assert notebook.file.stat().st_size - before < 300_000
-    notebook.end_kernel()
+    notebook.shut_down_kernel()
     notebook.reload()
-    kept.wait_for()
-    assert "vision-team" in kept.inner_text()
+    card.wait_for()
+    assert "vision-team" in card.inner_text()
     assert not page.get_by_text("Loading widget").is_visible()
-    notebook.shot(f"form-kept-{'dark' if dark else 'light'}")
+    notebook.screenshot(f"form-kept-{'dark' if dark else 'light'}")

@@ -1,4 +1,4 @@
-"""The lines under a cell that runs on this machine."""
+"""The status lines of a cell that runs on this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ for n in range(8):
     total += n
     time.sleep(0.3)
 total"""
-EDGES = """cell => [...cell.querySelectorAll('.jp-OutputArea-output')].map(output => {
+FIND_LEFT_EDGES = """cell => [...cell.querySelectorAll('.jp-OutputArea-output')].map(output => {
   const texts = document.createTreeWalker(output, NodeFilter.SHOW_TEXT);
   while (texts.nextNode() && !texts.currentNode.textContent.trim());
   const range = document.createRange();
@@ -25,22 +25,22 @@ EDGES = """cell => [...cell.querySelectorAll('.jp-OutputArea-output')].map(outpu
 
 
 def test_nothing_flickers(open_notebook: Callable[..., Any]) -> None:
-    """While seconds are counted and lines come, the output grows and is never lower than before."""
+    """While the seconds count and lines are printed, the output only grows."""
     notebook = open_notebook(LOAD, CELL)
     notebook.run(0)
-    notebook.watch(1)
+    notebook.record_heights(1)
     notebook.run(1)
-    notebook.shows(1, "back: total")
-    heights = notebook.heights
+    notebook.wait_for_text(1, "back: total")
+    heights = notebook.recorded_heights
     assert len(set(heights)) > 5
     assert heights == sorted(heights)
 
 
-def test_lines_stand_where_the_output_does(open_notebook: Callable[..., Any]) -> None:
-    """Status and closing line begin at the left edge of what the cell printed."""
+def test_status_lines_are_aligned_with_the_output(open_notebook: Callable[..., Any]) -> None:
+    """The status lines start at the same left edge as the cell's output."""
     notebook = open_notebook(LOAD, CELL)
     notebook.run(0)
     notebook.run(1)
-    edges = notebook.page.evaluate(EDGES, notebook.cell(1).element_handle())
+    edges = notebook.page.evaluate(FIND_LEFT_EDGES, notebook.cell(1).element_handle())
     assert len(edges) == 4
     assert max(edges) - min(edges) < 1

@@ -1,4 +1,4 @@
-"""The list of tasks in a real page: rows, logs, attach, cancel, the keyboard, both themes."""
+"""The task list in a real page: rows, logs, attach, cancel, the keyboard, both themes."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ def test_list_of_tasks(
     cluster: Any,
     namespace: str,
 ) -> None:
-    """A detached task is listed; its containers' logs are read; it is attached to, and ended."""
+    """A detached task is listed, its containers' logs are shown, and it can be attached to and cancelled."""
     notebook = open_notebook(LOAD, TRAIN, SHOW, lab=in_pods, dark=dark, width=width)
     notebook.run(0)
     notebook.run(1)
-    notebook.shows(1, "step 1")
+    notebook.wait_for_text(1, "step 1")
     notebook.run(2)
-    page, shown = notebook.page, notebook.cell(2).locator(".pt")
-    shown.get_by_text("1 task").wait_for()
-    shown.get_by_text("Running", exact=True).wait_for()
-    shown.get_by_role("button", name="Refresh").focus()
+    page, task_list = notebook.page, notebook.cell(2).locator(".pt")
+    task_list.get_by_text("1 task").wait_for()
+    task_list.get_by_text("Running", exact=True).wait_for()
+    task_list.get_by_role("button", name="Refresh").focus()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.title") == "Logs train"
     page.keyboard.press("Enter")
-    shown.get_by_role("region", name="Log of train, container primary").get_by_text("step 1").wait_for()
-    shown.get_by_role("tab").filter(has_text="side").click()
-    shown.get_by_role("region", name="Log of train, container side").get_by_text("side speaks").wait_for()
-    notebook.shot(f"tasks-{'dark' if dark else 'light'}", shown)
-    assert notebook.findings(".pt") == []
+    task_list.get_by_role("region", name="Log of train, container primary").get_by_text("step 1").wait_for()
+    task_list.get_by_role("tab").filter(has_text="side").click()
+    task_list.get_by_role("region", name="Log of train, container side").get_by_text("side speaks").wait_for()
+    notebook.screenshot(f"tasks-{'dark' if dark else 'light'}", task_list)
+    assert notebook.accessibility_violations(".pt") == []
     page.keyboard.press("Escape")
-    shown.locator("button[title='Attach train']").click()
-    shown.get_by_text("Attached to train").wait_for()
-    shown.locator("button[title='Cancel train']").click()
-    shown.get_by_text("train was cancelled.").wait_for()
+    task_list.locator("button[title='Attach train']").click()
+    task_list.get_by_text("Attached to train").wait_for()
+    task_list.locator("button[title='Cancel train']").click()
+    task_list.get_by_text("train was cancelled.").wait_for()
     cluster.kubectl("wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=60s")
-    shown.get_by_role("button", name="Refresh").click()
-    shown.get_by_text("No tasks").wait_for()
+    task_list.get_by_role("button", name="Refresh").click()
+    task_list.get_by_text("No tasks").wait_for()

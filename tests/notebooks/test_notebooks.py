@@ -1,4 +1,4 @@
-"""The example notebooks run, on this machine and in pods; papermill's way of failing works."""
+"""The example notebooks run on this machine and in pods; papermill, nbconvert and scripts work, too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ ROOT = Path(__file__).parent.parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def execute(notebook: Path, output: Path, *more: str, **env: str) -> subprocess.CompletedProcess[str]:
+def execute(notebook: Path, output: Path, *flags: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Execute a notebook with ``notebooks/run.py``.
+
+    Args:
+        notebook: The notebook.
+        output: File for the executed notebook.
+        flags: Additional flags.
+        env: Additional environment variables.
+    """
     command = [
         sys.executable,
         str(ROOT / "notebooks" / "run.py"),
@@ -27,11 +35,11 @@ def execute(notebook: Path, output: Path, *more: str, **env: str) -> subprocess.
         "--output",
         str(output),
     ]
-    return subprocess.run([*command, *more], env={**os.environ, **env}, capture_output=True, text=True)
+    return subprocess.run([*command, *flags], env={**os.environ, **env}, capture_output=True, text=True)
 
 
-# What is seen in a notebook, beside cells that run: the rows that it shows, and words that are there.
-SHOWN = {
+# For each notebook: the rows of the feature table that it shows, and texts that its output contains.
+EXPECTED = {
     "detached": (
         ("N08", "N15", "P03"),
         (
@@ -97,67 +105,68 @@ SHOWN = {
 
 
 def needs_cluster(notebook: Path) -> bool:
-    read = nbformat.read(notebook, as_version=4)
-    return bool(read.metadata.get("podtask", {}).get("needs") == "cluster")
+    """Return whether the metadata of a notebook asks for a cluster."""
+    content = nbformat.read(notebook, as_version=4)
+    return bool(content.metadata.get("podtask", {}).get("needs") == "cluster")
 
 
 def examples(*, in_pods: bool) -> list[Any]:
-    """Returns the notebooks that need a cluster, or the others, each with the rows that it shows."""
+    """Return the notebooks that need a cluster, or the others, marked with the rows that they show."""
     return [
-        pytest.param(each, marks=pytest.mark.feature(*SHOWN[each.stem][0]), id=each.stem)
+        pytest.param(each, marks=pytest.mark.feature(*EXPECTED[each.stem][0]), id=each.stem)
         for each in NOTEBOOKS
         if needs_cluster(each) == in_pods
     ]
 
 
-def words(cells: list[Any]) -> str:
-    """Returns all that cells show, without colours."""
-    said = []
+def output_text(cells: list[Any]) -> str:
+    """Return the output of cells as text, without colors."""
+    texts = []
     for output in (output for cell in cells for output in cell.get("outputs", ())):
-        said += [output.get("text", ""), *output.get("traceback", ())]
-        said += [f"{kind}: {data}" for kind, data in output.get("data", {}).items()]
-    return plain("\n".join(said))
+        texts += [output.get("text", ""), *output.get("traceback", ())]
+        texts += [f"{kind}: {data}" for kind, data in output.get("data", {}).items()]
+    return plain("\n".join(texts))
 
 
-def check(done: subprocess.CompletedProcess[str], output: Path) -> Any:
-    """Fails where a cell ended in another way than its tags say; returns the executed notebook."""
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert str(output) in done.stdout
-    shown = nbformat.read(output, as_version=4)
-    for cell in (cell for cell in shown.cells if cell.cell_type == "code"):
+def check(process: subprocess.CompletedProcess[str], output: Path) -> Any:
+    """Check that the cells tagged ``raises-exception`` failed and no others; return the executed notebook."""
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert str(output) in process.stdout
+    executed = nbformat.read(output, as_version=4)
+    for cell in (cell for cell in executed.cells if cell.cell_type == "code"):
         errors = [
             each
             for each in cell.outputs
             if each.output_type == "error"
-            or "UsageError: " in each.get("text", "")  # IPython prints one that a magic raises
+            or "UsageError: " in each.get("text", "")  # IPython prints the UsageError of a magic
         ]
-        meant = "raises-exception" in cell.metadata.get("tags", ())
-        assert bool(errors) == meant, f"{cell.source}\n{errors}"
-    return shown
+        expects_error = "raises-exception" in cell.metadata.get("tags", ())
+        assert bool(errors) == expects_error, f"{cell.source}\n{errors}"
+    return executed
 
 
 @pytest.mark.feature("P05", "A47")
 @pytest.mark.parametrize("notebook", examples(in_pods=False))
 def test_notebook_runs_on_this_machine(notebook: Path, tmp_path: Path) -> None:
-    """An example runs without a cluster, and shows what it tells of."""
-    shown = check(execute(notebook, tmp_path / "out.ipynb"), tmp_path / "out.ipynb")
-    seen = words(shown.cells)
-    for expected in SHOWN[notebook.stem][1]:
-        assert expected in seen
-    assert "Purpose: " in shown.cells[0].source
+    """A notebook that needs no cluster runs without one, and shows the expected output."""
+    executed = check(execute(notebook, tmp_path / "out.ipynb"), tmp_path / "out.ipynb")
+    text = output_text(executed.cells)
+    for expected in EXPECTED[notebook.stem][1]:
+        assert expected in text
+    assert "Purpose: " in executed.cells[0].source
 
 
 @pytest.mark.cluster
 @pytest.mark.feature("P05")
 @pytest.mark.parametrize("notebook", examples(in_pods=True))
 def test_notebook_runs_in_pods(notebook: Path, cluster: Any, namespace: str, tmp_path: Path) -> None:
-    """An example that needs a cluster runs in its pods, and says so without one."""
+    """A notebook that needs a cluster runs in pods; without a cluster, run.py reports that one is needed."""
     config = cluster.write_kubeconfig(tmp_path / "config", namespace=namespace)
     done = execute(notebook, tmp_path / "out.ipynb", "--cluster", KUBECONFIG=str(config))
-    shown = check(done, tmp_path / "out.ipynb")
-    seen = words(shown.cells)
-    for expected in SHOWN[notebook.stem][1]:
-        assert expected in seen
+    executed = check(done, tmp_path / "out.ipynb")
+    text = output_text(executed.cells)
+    for expected in EXPECTED[notebook.stem][1]:
+        assert expected in text
     without = execute(notebook, tmp_path / "none.ipynb")
     assert (without.returncode, without.stderr) == (
         2,
@@ -168,7 +177,7 @@ def test_notebook_runs_in_pods(notebook: Path, cluster: Any, namespace: str, tmp
 @pytest.mark.cluster
 @pytest.mark.feature("P05", "A37")
 def test_quickstart_runs_in_pods(cluster: Any, namespace: str, tmp_path: Path) -> None:
-    """The quickstart runs in pods of a real cluster, sidecar and all."""
+    """The quickstart runs in pods of a real cluster, including its sidecar."""
     config = cluster.write_kubeconfig(tmp_path / "config", namespace=namespace)
     notebook = ROOT / "notebooks" / "quickstart.ipynb"
     done = execute(notebook, tmp_path / "out.ipynb", "--cluster", KUBECONFIG=str(config))
@@ -180,7 +189,7 @@ def test_quickstart_runs_in_pods(cluster: Any, namespace: str, tmp_path: Path) -
 
 @pytest.fixture
 def accelerator(cluster: Any) -> Iterator[None]:
-    """One nvidia.com/gpu on the node, in name."""
+    """Add one nvidia.com/gpu to the node's capacity, without a real device."""
     assert cluster.node
     (node,) = [
         each["metadata"]["name"]
@@ -197,26 +206,26 @@ def accelerator(cluster: Any) -> Iterator[None]:
 @pytest.mark.cluster
 @pytest.mark.feature("B22")
 @pytest.mark.usefixtures("accelerator")
-def test_last_cell_on_gpus_runs_in_a_pod_that_has_one(cluster: Any, namespace: str, tmp_path: Path) -> None:
-    """On a cluster with an accelerator the API server takes the pod, and the last cell has its GPU."""
+def test_gpu_notebook_runs_in_a_pod_with_a_gpu(cluster: Any, namespace: str, tmp_path: Path) -> None:
+    """On a cluster with a GPU, the API server accepts the pod and the last cell gets the GPU."""
     config = cluster.write_kubeconfig(tmp_path / "config", namespace=namespace)
     notebook, output = ROOT / "notebooks" / "gpu.ipynb", tmp_path / "out.ipynb"
-    shown = check(execute(notebook, output, "--cluster", KUBECONFIG=str(config)), output)
-    assert "The API server accepts this pod" in words(shown.cells)
-    last = words(shown.cells[-1:])
+    executed = check(execute(notebook, output, "--cluster", KUBECONFIG=str(config)), output)
+    assert "The API server accepts this pod" in output_text(executed.cells)
+    last = output_text(executed.cells[-1:])
     assert "· ok ·" in last
     assert "nvidia.com/gpu" in last  # the pod, under the status line
 
 
 @pytest.mark.feature("P05")
-def test_failing_notebook_ends_with_an_exit_code(tmp_path: Path) -> None:
-    """A cell that fails in the runner fails the execution of the notebook."""
-    made = nbformat.v4.new_notebook()
-    made.cells = [
+def test_failing_notebook_sets_the_exit_code(tmp_path: Path) -> None:
+    """A cell that fails in its runner makes the execution of the notebook fail."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [
         nbformat.v4.new_code_cell("%load_ext podtask"),
         nbformat.v4.new_code_cell("%%podtask\n1 / 0"),
     ]
-    nbformat.write(made, tmp_path / "bad.ipynb")
+    nbformat.write(notebook, tmp_path / "bad.ipynb")
     done = execute(tmp_path / "bad.ipynb", tmp_path / "out.ipynb")
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stdout
@@ -224,18 +233,18 @@ def test_failing_notebook_ends_with_an_exit_code(tmp_path: Path) -> None:
 
 @pytest.mark.feature("P05")
 @pytest.mark.parametrize("tool", ["papermill", "nbconvert"])
-def test_tools_run_a_notebook_and_fail_with_it(tool: str, tmp_path: Path) -> None:
-    """Both execute cells, end with 0 where all are done and not where one fails."""
+def test_tools_run_a_notebook_and_report_its_failure(tool: str, tmp_path: Path) -> None:
+    """Both tools exit with 0 if all cells succeed, and with another code if one fails."""
     pytest.importorskip(tool)
     command = {
         "papermill": ["papermill", "in.ipynb", "out.ipynb"],
         "nbconvert": ["nbconvert", "--to=notebook", "--execute", "in.ipynb", "--output=out.ipynb"],
     }[tool]
     for source, code in (("print(40 + 2)", 0), ("{}['gone']", 1)):
-        made = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": ""}})
+        notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": ""}})
         cells = ("%load_ext podtask", f"%%podtask --local\n{source}")
-        made.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
-        nbformat.write(made, tmp_path / "in.ipynb")
+        notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+        nbformat.write(notebook, tmp_path / "in.ipynb")
         done = subprocess.run([sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == code, done.stderr
         if code:
@@ -247,7 +256,7 @@ def test_tools_run_a_notebook_and_fail_with_it(tool: str, tmp_path: Path) -> Non
 
 @pytest.mark.feature("P05")
 def test_plain_script_runs_a_function(tmp_path: Path) -> None:
-    """Outside of IPython, podtask.run sends a function of the script and returns its value."""
+    """Outside of IPython, podtask.run sends a function of a script and returns its value."""
     script = tmp_path / "script.py"
     script.write_text(
         "import podtask\n"
@@ -262,7 +271,7 @@ def test_plain_script_runs_a_function(tmp_path: Path) -> None:
 
 @pytest.mark.feature("P05")
 def test_ipython_terminal_runs_a_cell(tmp_path: Path) -> None:
-    """The magic works in the IPython terminal: output to stdout, podtask's lines to stderr."""
+    """In the IPython terminal, the magic writes output to stdout and status lines to stderr."""
     script = tmp_path / "session.py"
     script.write_text(
         "from IPython.terminal.interactiveshell import TerminalInteractiveShell\n"
