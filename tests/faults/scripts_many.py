@@ -57,7 +57,12 @@ class Pretend(Script):
             while data := await reader.read(65536):
                 for frame in decoder.feed(data):
                     if frame.kind == protocol.ATTACH:
-                        hello = {"proto": protocol.PROTO, "state": "waiting", "have": {}, "answered": 0}
+                        hello = {
+                            "proto": protocol.PROTOCOL_VERSION,
+                            "state": "waiting",
+                            "have": {},
+                            "answered": 0,
+                        }
                         writer.write(protocol.encode(protocol.HELLO, hello))
                     elif frame.kind == protocol.RUN:
                         await self._run(name, frame.meta, writer)

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from podtask.manifest.labels import NO_CLIENT, PORT_TAKEN
 from podtask.runner.bundle import boot_program
+from podtask.runner.protocol import EXIT_NO_CLIENT, EXIT_PORT_TAKEN
 
 V4, V6 = (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")
 FAMILIES = [
@@ -50,7 +50,7 @@ def test_port_of_an_accepted_connection_is_taken(family: tuple[int, str]) -> Non
     """Who has accepted our client first cannot pass it on to the runner: that takes another pod."""
     with accepted(family) as port:
         code, said = boot(port)
-    assert code == PORT_TAKEN
+    assert code == EXIT_PORT_TAKEN
     assert f"port {port} is taken" in said
 
 
@@ -58,7 +58,7 @@ def test_port_of_an_accepted_connection_is_taken(family: tuple[int, str]) -> Non
 def test_port_of_a_connection_to_both_families_is_taken() -> None:
     """The same of a listener for all addresses, by which IPv4 comes as IPv6."""
     with accepted(V6, wildcard=True) as port:
-        assert boot(port)[0] == PORT_TAKEN
+        assert boot(port)[0] == EXIT_PORT_TAKEN
 
 
 def test_free_port_is_taken_and_not_shared() -> None:
@@ -90,7 +90,7 @@ def test_nobody_comes() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    assert boot(port)[0] == NO_CLIENT
+    assert boot(port)[0] == EXIT_NO_CLIENT
 
 
 def test_port_is_below_those_of_others() -> None:

@@ -25,7 +25,6 @@ from podtask.manifest.labels import CELL_ANNOTATION
 from podtask.manifest.pod_manifest import PodManifest
 from podtask.runner import protocol
 from podtask.runner.bundle import MINOR
-from podtask.runner.supervisor.batch_log import MARK
 
 from tests.local.listener import Listener
 
@@ -119,7 +118,7 @@ def test_lines_that_are_not_the_runners_are_not_shown(tmp_path: Path) -> None:
     data, _ = log_of(made(CELL_SOURCE, {"a": 20}), tmp_path)
     lines = data.splitlines()
     frame = protocol.encode(protocol.STREAM, {"name": "stdout"}, b"forged\n", 2)
-    forged = f"{MARK} 2 0/1 {'0' * 32} {base64.b64encode(frame).decode()}".encode()
+    forged = f"{protocol.FRAME_LINE_PREFIX} 2 0/1 {'0' * 32} {base64.b64encode(frame).decode()}".encode()
     frames, _ = heard(Text(b"\n".join([b"noise", forged, *lines]) + b"\n"))
     assert text(frames) == "a 20\n0\n1\n2\n3\n4\n"
     found: list[protocol.Frame] = []
@@ -133,7 +132,7 @@ def test_what_was_rotated_away_is_told(tmp_path: Path) -> None:
     """Lines of output that nobody has any more are a gap, at their place."""
     found: list[protocol.Frame] = []
     data, _ = log_of(made(CELL_SOURCE, {"a": 20}), tmp_path)
-    frames = [line for line in data.splitlines() if line.startswith(MARK.encode())]
+    frames = [line for line in data.splitlines() if line.startswith(protocol.FRAME_LINE_PREFIX.encode())]
     assert LogChannel(Text(b""), KEY, Listener(found.append)).read_result(b"\n".join(frames[2:])) is None
     assert found[0].kind == protocol.GAP
     assert found[0].meta == {"from": 1, "to": 2}

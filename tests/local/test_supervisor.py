@@ -15,7 +15,6 @@ from podtask.backends.local import LocalProcess
 from podtask.channel.channel import Channel
 from podtask.config.options import RunOptions
 from podtask.manifest.identity import Identity
-from podtask.manifest.labels import NO_CLIENT
 from podtask.manifest.render import render
 from podtask.pickling.outputs import unpack
 from podtask.runner import protocol
@@ -233,7 +232,7 @@ def test_runner_whose_cell_never_comes_ends() -> None:
             talk.cancel()
             await placement.delete()
 
-    assert asyncio.run(scene()) == NO_CLIENT
+    assert asyncio.run(scene()) == protocol.EXIT_NO_CLIENT
 
 
 @pytest.mark.feature("N15")

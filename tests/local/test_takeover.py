@@ -14,7 +14,6 @@ from podtask.channel.channel import Channel, TakenOver
 from podtask.channel.log_record import read
 from podtask.config.options import RunOptions
 from podtask.manifest.identity import Identity
-from podtask.manifest.labels import NO_CLIENT
 from podtask.manifest.render import render
 from podtask.pickling.outputs import unpack
 from podtask.runner import protocol
@@ -137,7 +136,7 @@ def test_runner_told_to_stop_while_it_waits_says_that_its_log_has_the_result() -
             await placement.delete()
 
     code, log = asyncio.run(scene())
-    assert code == NO_CLIENT
+    assert code == protocol.EXIT_NO_CLIENT
     record = read(log, bytes.fromhex(KEY))
     assert record is not None
     [value] = unpack(record.verdict.parts, record.verdict.end["packed"])

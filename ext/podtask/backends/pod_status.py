@@ -17,7 +17,7 @@ from ..diagnosis.endings import dead_sidecars, stop
 from ..diagnosis.model import Diagnosis, one_line
 from ..errors import ClusterError, InputError
 from ..manifest.pod_manifest import PodManifest
-from ..runner.supervisor.log_record import MARK
+from ..runner.protocol import RECORD_LINE_PREFIX
 from .base import Phase, RunnerListener, Snapshot, Termination
 
 EVENTS_AFTER = 1.0  # seconds without a running pod: the quick path asks for no events
@@ -251,7 +251,7 @@ class PodStatus:
             text = await self._log(container, tailLines=str(LAST_LINES))
         except (ApiError, ClusterError):
             return ""
-        return "\n".join(line for line in text.splitlines() if not line.startswith(MARK))
+        return "\n".join(line for line in text.splitlines() if not line.startswith(RECORD_LINE_PREFIX))
 
     async def _log(self, container: str, **params: str) -> str:
         return await self._api.text(f"{self._path}/log", container=container, **params)

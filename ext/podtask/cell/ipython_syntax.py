@@ -11,8 +11,8 @@ import string
 from collections.abc import Iterator
 
 from ..errors import InputError, nearest
-from ..runner.ipython.shell import MAGICS
 from ..runner.ipython.shell_command import DOLLAR
+from ..runner.protocol import POD_MAGICS
 from .dataflow import Flow
 
 HERE = "Run it in another cell, without %%podtask."
@@ -52,7 +52,7 @@ def refuse_magics(tree: ast.Module) -> None:
         method, words = _call(node)
         if method not in ("run_line_magic", "run_cell_magic") or not words:
             continue
-        if method == "run_line_magic" and words[0] in MAGICS:
+        if method == "run_line_magic" and words[0] in POD_MAGICS:
             continue
         mark = "%" if method == "run_line_magic" else "%%"
         # ``x?`` has become pinfo.
@@ -62,10 +62,10 @@ def refuse_magics(tree: ast.Module) -> None:
                 f"Line {_line(node)} of the cell has %%time with something beside or above it.",
                 "It works alone in its line, right below %%podtask; %time is for one statement.",
             )
-        known = f"{', '.join(f'%{name}' for name in MAGICS)}, %%time and !commands do."
+        known = f"{', '.join(f'%{name}' for name in POD_MAGICS)}, %%time and !commands do."
         raise InputError(
             f"Line {_line(node)} of the cell uses {said}, which does not run in a pod."
-            + ("" if words[0] in ADVICE else nearest(words[0], MAGICS)),
+            + ("" if words[0] in ADVICE else nearest(words[0], POD_MAGICS)),
             ADVICE.get(words[0], known),
         )
 

@@ -176,7 +176,7 @@ class Channel:
 
     def _attach(self) -> bytes:
         meta = {
-            "proto": protocol.PROTO,
+            "proto": protocol.PROTOCOL_VERSION,
             "client": self._name,
             "who": who(),
             "after_seq": self._last,
@@ -271,12 +271,12 @@ class Channel:
 
     def _part(self, meta: dict[str, Any]) -> None:
         name, reason = self._placement.name, meta.get("reason")
-        if reason == "another client took over":
+        if reason == protocol.CLOSE_TAKEN_OVER:
             raise TakenOver(
                 f"{name} was taken over by {meta.get('by')}. It keeps running.",
                 f"%podtask attach {name} takes it back.",
             )
-        if reason == "not begun":
+        if reason == protocol.CLOSE_NO_JOB:
             raise NotBegun("the runner waits for the notebook that has its cell")
 
     async def _fetch(self, link: _Link) -> None:

@@ -16,12 +16,10 @@ from typing import Any, Protocol
 from ..backends.base import RunnerListener
 from ..errors import ClusterError, TaskError
 from ..runner import protocol
-from ..runner.supervisor.batch_log import MARK, PROOF
-from ..runner.supervisor.log_record import MARK as RECORD
 from .job import RunnerResult
 from .log_record import read
 
-LINE = re.compile(rb"%s (\d+) (\d+)/(\d+) ([0-9a-f]+) (\S+)" % MARK.encode())
+LINE = re.compile(rb"%s (\d+) (\d+)/(\d+) ([0-9a-f]+) (\S+)" % protocol.FRAME_LINE_PREFIX.encode())
 
 
 class Log(Protocol):
@@ -62,7 +60,7 @@ class LogChannel:
             async for line in self._log.follow_log():
                 self.connected = True
                 self._take(line)
-                recorded = recorded or line.startswith(RECORD.encode())
+                recorded = recorded or line.startswith(protocol.RECORD_LINE_PREFIX.encode())
             self.connected = False
             if not recorded:
                 continue  # it broke off; of a pod that has ended the whole log is read by its status
@@ -101,7 +99,7 @@ class LogChannel:
             return
         about = f"{found[1].decode()} {found[2].decode()}/{found[3].decode()}"
         text = f"frame {about} {found[5].decode()}".encode()
-        proof = hmac.new(self._key, text, "sha256").hexdigest()[:PROOF]
+        proof = hmac.new(self._key, text, "sha256").hexdigest()[: protocol.FRAME_PROOF_CHARS]
         if not hmac.compare_digest(proof.encode(), found[4]):
             return
         number, count = int(found[2]), int(found[3])

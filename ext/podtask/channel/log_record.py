@@ -18,7 +18,9 @@ from ..errors import TaskError
 from ..runner import protocol
 from .job import RunnerResult
 
-LINE = re.compile(rb"^podtask-record (\d+)/(\d+) ([0-9a-f]{8}) (.+)$", re.MULTILINE)
+LINE = re.compile(
+    rb"^%s (\d+)/(\d+) ([0-9a-f]{8}) (.+)$" % protocol.RECORD_LINE_PREFIX.encode(), re.MULTILINE
+)
 MOST = 128 << 20  # bytes of what is unpacked: the log may be anybody's
 NOT_LOGGED = "too large for the pod's log, or was not to go there"
 

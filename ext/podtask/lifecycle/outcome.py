@@ -10,12 +10,11 @@ from typing import Any
 from ..backends.base import Termination
 from ..channel.job import RunnerResult
 from ..errors import StartError, TaskError, TaskTimeout
-from ..manifest.labels import NO_CLIENT, OLD_PYTHON, OTHER_PYTHON
 from ..pickling.exceptions import add_note, rebuild
 from ..pickling.outputs import Undecoded, unpack
 from ..runner.bundle import MINOR
 from ..runner.pickler import mismatches
-from ..runner.protocol import CLOSED
+from ..runner.protocol import EXIT_NO_CLIENT, EXIT_OLD_PYTHON, EXIT_OTHER_PYTHON, EXIT_PIPES_CLOSED
 
 LAST = "the last value"
 SEE_RAW = "; see task.raw"
@@ -149,16 +148,16 @@ def decode(verdict: RunnerResult, where: str, hint: Callable[[BaseException], st
 
 def termination_error(name: str, termination: Termination) -> BaseException:
     """Return the error of a task whose runner ended without a result."""
-    if termination.code == OLD_PYTHON:
+    if termination.code == EXIT_OLD_PYTHON:
         return StartError(
             "The image's Python is older than 3.9, which podtask needs.", "Choose another image with --image."
         )
-    if termination.code == OTHER_PYTHON:
+    if termination.code == EXIT_OTHER_PYTHON:
         return StartError(
             f"The image has not Python {MINOR}, which batch mode needs: the notebook's.",
             f"Choose another with --image: python:{MINOR}-slim, say.",
         )
-    if termination.code == NO_CLIENT:
+    if termination.code == EXIT_NO_CLIENT:
         return TaskError(f"{name} ended because no notebook was connected.", "Run the cell again.")
     return (TaskError if termination.started else StartError)(termination.message, termination.hint)
 
@@ -233,7 +232,7 @@ def _error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) -> B
             f"container, and was killed (OOMKilled){held}, in {where}.",
             "Raise --memory.",
         )
-    if end.get("exit") == CLOSED:
+    if end.get("exit") == EXIT_PIPES_CLOSED:
         return TaskError(
             f"The cell closed descriptors that are not its own, in {where}: what it leaves cannot be sent.",
             "Let it close only what it has opened.",

@@ -10,7 +10,7 @@ from ..backends.base import Termination
 from ..channel.job import RunnerResult
 from ..config.options import RunOptions
 from ..errors import StartError
-from ..manifest.labels import PORT_TAKEN
+from ..runner.protocol import EXIT_PORT_TAKEN
 
 PORT_TRIES = 3
 
@@ -33,7 +33,7 @@ class RetryPolicy:
         Raises:
             StartError: Every port that was tried is in use.
         """
-        if isinstance(end, Termination) and end.code == PORT_TAKEN:
+        if isinstance(end, Termination) and end.code == EXIT_PORT_TAKEN:
             self._port_tries_left -= 1
             if not self._port_tries_left:
                 raise StartError(

@@ -13,7 +13,7 @@ from ..cluster.refusals import denied
 from ..config.options import RunOptions
 from ..errors import InputError
 from ..manifest.identity import current_user
-from ..runner.supervisor.log_record import MARK
+from ..runner.protocol import RECORD_LINE_PREFIX
 from .lookup import look_up
 from .task_list import all_tasks
 
@@ -51,7 +51,7 @@ async def log(name: str, container: str | None, options: RunOptions) -> str:
                 f"%podtask why {name} says what it waits for.",
             ) from None
         raise denied(error.code, error.message, "get", "pods/log", namespace) from None
-    return "\n".join(line for line in text.splitlines() if not line.startswith(MARK))
+    return "\n".join(line for line in text.splitlines() if not line.startswith(RECORD_LINE_PREFIX))
 
 
 async def end(name: str, options: RunOptions, finished: bool, force: bool = False) -> str:
@@ -121,7 +121,7 @@ async def read_log_tail(pod_name: str, container: str, options: RunOptions) -> s
                 f"Container {container!r} has no log yet, or its pod is gone.", "Refresh to try again."
             ) from None
         raise denied(error.code, error.message, "get", "pods/log", where) from None
-    return "\n".join(line for line in text.splitlines() if not line.startswith(MARK))
+    return "\n".join(line for line in text.splitlines() if not line.startswith(RECORD_LINE_PREFIX))
 
 
 async def delete_task_pod(pod_name: str, options: RunOptions) -> None:

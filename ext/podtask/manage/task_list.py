@@ -13,8 +13,8 @@ from ..cluster.namespace import open_namespace
 from ..cluster.refusals import denied
 from ..config.options import RunOptions
 from ..errors import ClusterError
-from ..manifest.task_pod import RESULT_WAITS, SELECTOR, TaskPod
-from ..runner.supervisor.log_record import MARK
+from ..manifest.task_pod import SELECTOR, TaskPod
+from ..runner.protocol import RECORD_LINE_PREFIX, RESULT_WAITS_PREFIX
 
 AT_ONCE = 16  # logs that are read at the same time
 LONGEST = 60  # characters of a last line
@@ -121,8 +121,8 @@ async def roster(options: RunOptions) -> TaskList:
         async with few:
             last = await _last_line(api, namespace, found)
         state = found.state
-        if last.startswith(RESULT_WAITS) and not found.is_finished:
-            state, last = f"{last.removeprefix(RESULT_WAITS).partition(')')[0]}{WAITING}", ""
+        if last.startswith(RESULT_WAITS_PREFIX) and not found.is_finished:
+            state, last = f"{last.removeprefix(RESULT_WAITS_PREFIX).partition(')')[0]}{WAITING}", ""
         return TaskRow(found, state, found.age_seconds(now), last[-LONGEST:])
 
     return TaskList(list(await asyncio.gather(*map(row, pods))), where)
@@ -163,7 +163,7 @@ async def _last_line(api: Api, namespace: str, found: TaskPod) -> str:
         text = await api.text(path, container=found.primary, tailLines="3", limitBytes="65536")
     except (ApiError, ClusterError):  # none yet, or not allowed: the list is worth having without
         return ""
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(MARK)]
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(RECORD_LINE_PREFIX)]
     return lines[-1] if lines else ""
 
 

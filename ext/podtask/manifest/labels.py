@@ -1,4 +1,4 @@
-"""Names of the labels, annotations and volumes that podtask puts on a pod, and the runner's exit codes. Pure."""
+"""Names of the labels, annotations and volumes that podtask puts on a pod. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,3 @@ BOUNDS_ANNOTATION = "podtask/bounds"  # the time limits of the task
 CELL_ANNOTATION = "podtask/cell"  # in batch mode: the cell, its inputs and the values of --env
 CELL_VOLUME = "podtask-cell"  # in batch mode: that annotation as a file
 MAX_CELL_BYTES = 160_000  # in batch mode; base64 makes it a third more
-PORT_TAKEN = 98
-OTHER_PYTHON = 95
-NO_CLIENT = 96
-OLD_PYTHON = 97

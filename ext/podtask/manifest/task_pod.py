@@ -10,18 +10,17 @@ from typing import Any
 from ..config.options import RunOptions
 from ..diagnosis.model import status_of
 from ..errors import InputError
+from ..runner.protocol import EXIT_NO_CLIENT
 from .labels import (
     KERNEL_LABEL,
     MANAGED_BY,
     NAME_LABEL,
-    NO_CLIENT,
     NOTEBOOK_LABEL,
     USER_LABEL,
 )
 from .pod_manifest import PodManifest
 
 SELECTOR = f"{MANAGED_BY}=podtask"
-RESULT_WAITS = "podtask: ended ("  # the runner's log line while its result waits for the notebook
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class TaskPod(PodManifest):
     @property
     def is_result_in_log(self) -> bool:
         """Whether the runner has left the result in its log, because no notebook came for it in time."""
-        return self.exit_code == NO_CLIENT and bool(self.cell_status)
+        return self.exit_code == EXIT_NO_CLIENT and bool(self.cell_status)
 
     @property
     def cell_status(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..cell.cell import Cell
 from ..errors import InputError
-from ..runner.worker.describe_error import OWN
+from ..runner.protocol import RUNNER_FILENAME
 from .unpicklable import Unsendable
 
 CALL = "__podtask_call__"
@@ -43,7 +43,7 @@ class FunctionCall:
     def cell(self) -> Cell:
         """The cell that does it; in a traceback its line is not one of the user's."""
         wait = "await " if inspect.iscoroutinefunction(inspect.unwrap(self.function)) else ""
-        return Cell(f"{wait}{CALL}[0](*{CALL}[1], **{CALL}[2])", f"{OWN}/call.py")
+        return Cell(f"{wait}{CALL}[0](*{CALL}[1], **{CALL}[2])", f"{RUNNER_FILENAME}/call.py")
 
     @property
     def values(self) -> dict[str, Any]:

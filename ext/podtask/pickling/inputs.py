@@ -21,7 +21,7 @@ from ..cell.ipython_syntax import dotted
 from ..errors import InputError
 from ..runner.bundle import MINOR
 from ..runner.pickler import ALIGN, PROTOCOL, Packer, module_of, versions
-from ..runner.worker.changes import MOST as WATCHED
+from ..runner.protocol import MAX_WATCHED_BYTES
 from .definitions import Source, in_order
 from .ipython_names import is_hidden
 from .local_modules import imported, local_sources, submodules
@@ -189,7 +189,7 @@ def _packed(
 
 def _watched(sizes: Mapping[str, tuple[str, int]], values: Mapping[str, Any]) -> list[str]:
     """Return names of values that may change in place, the smallest, up to a megabyte in all."""
-    found, room = [], WATCHED
+    found, room = [], MAX_WATCHED_BYTES
     for name, (_, size) in sorted(sizes.items(), key=lambda item: item[1][1]):
         room -= size
         if room < 0:

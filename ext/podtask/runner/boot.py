@@ -20,9 +20,11 @@ import sys
 import time
 import zlib
 
+from .protocol import EXIT_NO_CLIENT, EXIT_OLD_PYTHON, EXIT_OTHER_PYTHON, EXIT_PORT_TAKEN
+
 if sys.version_info < (3, 9):
     print("podtask needs Python >= 3.9 in the image, found", sys.version.split()[0])
-    sys.exit(97)
+    sys.exit(EXIT_OLD_PYTHON)
 # The kernel drops signals that PID 1 has no handler for.
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda number, frame: os._exit(128 + number))
@@ -46,7 +48,7 @@ try:
         listener.listen()
 except OSError as error:
     print("podtask: port", port, "is taken:", error)
-    sys.exit(98)
+    sys.exit(EXIT_PORT_TAKEN)
 
 
 def prove(who: str, *parts: str) -> str:
@@ -58,7 +60,7 @@ if len(sys.argv) > 1:
     program = binascii.a2b_base64(sys.argv[1])
     if sys.version.split(".")[:2] != sys.argv[2].split("."):
         print("podtask: batch mode needs Python", sys.argv[2], "- found", sys.version.split()[0])
-        sys.exit(95)
+        sys.exit(EXIT_OTHER_PYTHON)
     with open(sys.argv[3], "rb") as file:
         given = binascii.a2b_base64(file.read())
     del sys.argv[1:]
@@ -68,7 +70,7 @@ while not given:
         sock = listener.accept()[0]
     except socket.timeout:
         print("podtask: no client came")
-        sys.exit(96)
+        sys.exit(EXIT_NO_CLIENT)
     sock.settimeout(5)
     lines = sock.makefile("rb", 0)
     try:

@@ -9,6 +9,8 @@ import sys
 import zlib
 from pathlib import Path
 
+from . import protocol
+
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"  # the notebook's version of Python
 FOLDER = Path(__file__).parent
 # The modules that every cell needs, in the order of their imports.
@@ -51,21 +53,39 @@ LATE_MODULES = (
 )
 
 
+class _InlineProtocol(ast.NodeTransformer):
+    """Replace the names that a module imports from ``protocol`` by their values."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, int] = {}
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
+        """Drop the import from ``protocol``; keep any other."""
+        if (node.level, node.module) != (1, "protocol"):
+            return node
+        self._values.update({alias.name: getattr(protocol, alias.name) for alias in node.names})
+        return None
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Replace an imported name."""
+        return ast.Constant(self._values[node.id]) if node.id in self._values else node
+
+
 @functools.cache
 def boot_program() -> str:
-    """Returns the first program of the primary container, without its comments."""
+    """Return the first program of the primary container: ``boot.py`` without comments and imports of ours."""
     tree = ast.parse((FOLDER / "boot.py").read_text())
     tree.body.pop(0)  # the docstring
-    return ast.unparse(tree)
+    return ast.unparse(_InlineProtocol().visit(tree))
 
 
 # Makes the packages and modules, which are on no disk; the supervisor takes over at the end.
-LOADER = """
+LOADER = f"""
 import marshal, sys, types
 def code(made, name):
     if isinstance(made, bytes):
         return marshal.loads(made)
-    return compile(made, '<podtask runner>/' + name.replace('.', '/') + '.py', 'exec')
+    return compile(made, '{protocol.RUNNER_FILENAME}/' + name.replace('.', '/') + '.py', 'exec')
 def add(name, package):
     module = types.ModuleType(name)
     parent, _, last = name.rpartition('.')
@@ -99,7 +119,7 @@ def runner_program(compiled: bool) -> bytes:
         text = path.read_text()
         if not compiled:
             return text
-        return marshal.dumps(compile(text, f"<podtask runner>/{name}.py", "exec"))
+        return marshal.dumps(compile(text, f"{protocol.RUNNER_FILENAME}/{name}.py", "exec"))
 
     def own(name: str) -> str | bytes:
         path = name.replace(".", "/")

@@ -1,19 +1,41 @@
-"""Frames between notebook and runner: encode and decode, no I/O.
+"""Frames between notebook and runner, and every literal that both sides must agree on. No I/O.
 
-A frame is a fixed header, a JSON object (meta) and bytes (data). Shared by both sides, so that
-there is one description of the wire. Kinds marked "spooled" carry a sequence number and are
-kept by the runner until the task is released.
+A frame is a fixed header, a JSON object (meta) and bytes (data). Frames of the spooled kinds carry
+a sequence number, and the runner keeps them until the task is released.
 """
 
 import json
 import struct
 from typing import Any, Dict, Iterator, NamedTuple, Optional, Union
 
-PROTO = 1
+PROTOCOL_VERSION = 1
 HEADER = struct.Struct("!BQII")
 MAX_META = 1 << 20
 MAX_DATA = 512 << 10
-CLOSED = 117  # exit code of a worker whose cell has closed the pipes to it
+
+# Exit codes of the runner. ``bundle.boot_program`` puts them into the text of ``boot.py``.
+EXIT_OTHER_PYTHON = 95  # batch mode needs the notebook's version of Python
+EXIT_NO_CLIENT = 96  # no client brought the cell, or took its result
+EXIT_OLD_PYTHON = 97  # Python in the image is older than 3.9
+EXIT_PORT_TAKEN = 98  # another process of the pod has the runner's port
+# Exit code of a worker whose cell closed the pipes to the supervisor.
+EXIT_PIPES_CLOSED = 117
+
+# Reasons in a CLOSE frame.
+CLOSE_TAKEN_OVER = "another client took over"
+CLOSE_RECONNECTED = "connected again"
+CLOSE_NO_JOB = "not begun"  # the runner waits for the client that has the cell
+CLOSE_RELEASED = "released"
+
+# Starts of the runner's own lines in the log of its container.
+FRAME_LINE_PREFIX = "podtask-frame"
+RECORD_LINE_PREFIX = "podtask-record"
+RESULT_WAITS_PREFIX = "podtask: ended ("
+FRAME_PROOF_CHARS = 32  # length of the proof in a line of a frame
+
+RUNNER_FILENAME = "<podtask runner>"  # file names of the runner's modules start with it
+POD_MAGICS = ("cd", "env", "matplotlib", "pip", "pwd", "set_env", "time")  # line magics of the pod's shell
+MAX_WATCHED_BYTES = 1 << 20  # pickles of inputs that are compared before and after the cell, in all
 
 _json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps makes one for each call
 

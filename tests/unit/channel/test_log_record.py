@@ -60,7 +60,7 @@ def test_record_has_output_and_values() -> None:
 
 
 def line(number: str, body: bytes) -> bytes:
-    return f"{log_record.MARK} {number} {zlib.crc32(body):08x} ".encode() + body
+    return f"{protocol.RECORD_LINE_PREFIX} {number} {zlib.crc32(body):08x} ".encode() + body
 
 
 def swapped(log: bytes) -> bytes:

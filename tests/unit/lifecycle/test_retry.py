@@ -8,7 +8,7 @@ from podtask.channel.job import RunnerResult
 from podtask.config.options import RunOptions
 from podtask.errors import StartError
 from podtask.lifecycle.retry import PORT_TRIES, RetryPolicy
-from podtask.manifest.labels import PORT_TAKEN
+from podtask.runner.protocol import EXIT_PORT_TAKEN
 
 REJECTED = Termination("x cannot start: no room.", started=False, lost=True)
 LOST = Termination("x ended: its node is gone.", started=True, lost=True)
@@ -50,6 +50,6 @@ def test_tries_come_to_an_end() -> None:
     assert "retries left: 0" in policy.retry_reason(REJECTED)
     assert policy.retry_reason(REJECTED) == ""
     for _ in range(PORT_TRIES - 1):
-        assert "Trying another port" in policy.retry_reason(Termination("", code=PORT_TAKEN))
+        assert "Trying another port" in policy.retry_reason(Termination("", code=EXIT_PORT_TAKEN))
     with pytest.raises(StartError, match="uses every port"):
-        policy.retry_reason(Termination("", code=PORT_TAKEN))
+        policy.retry_reason(Termination("", code=EXIT_PORT_TAKEN))

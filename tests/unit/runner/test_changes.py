@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 import pytest
-from podtask.runner.worker.changes import MOST, InputSnapshot
+from podtask.runner.protocol import MAX_WATCHED_BYTES
+from podtask.runner.worker.changes import InputSnapshot
 
 from tests.notebook import Shell
 
@@ -61,7 +62,7 @@ def test_change_shows_in_the_pickle(change: Any) -> None:
 
 def test_large_values_are_not_compared() -> None:
     """Neither is one over the limit, nor those after it that have no room left."""
-    names: dict[str, Any] = {"big": bytearray(MOST), "small": [1]}
+    names: dict[str, Any] = {"big": bytearray(MAX_WATCHED_BYTES), "small": [1]}
     given = InputSnapshot(names, names)
     names["big"][0] = 1
     names["small"].append(2)

@@ -10,7 +10,7 @@ from podtask.runner.protocol import Decoder, Frame, WireError, encode
 
 FRAMES = [
     Frame(protocol.PING, 0, {}, b""),
-    Frame(protocol.ATTACH, 0, {"proto": protocol.PROTO, "after_seq": 0, "takeover": True}, b""),
+    Frame(protocol.ATTACH, 0, {"proto": protocol.PROTOCOL_VERSION, "after_seq": 0, "takeover": True}, b""),
     Frame(protocol.STREAM, 7, {"name": "stdout", "t": 1.5}, b"plain"),
     Frame(protocol.STREAM, 8, {"name": "stderr"}, b"\x00\xff\r\n" * 5),
     Frame(protocol.DISPLAY, (1 << 64) - 1, {"mime": {"text/plain": "é ☃ \U0001f600"}}, b""),

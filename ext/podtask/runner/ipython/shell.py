@@ -12,10 +12,10 @@ import sys
 import time
 from typing import Any, Callable, Dict, List, NoReturn, Optional
 
+from ..protocol import POD_MAGICS
 from . import display
 from .shell_command import Expander, SList, run
 
-MAGICS = ("cd", "env", "matplotlib", "pip", "pwd", "set_env", "time")
 SECRET = ("key", "token", "secret")
 
 
@@ -78,7 +78,7 @@ class ZMQInteractiveShell:
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
             f"get_ipython().{name} is not to be had in a pod. There it knows !commands and "
-            + ", ".join(f"%{each}" for each in MAGICS)
+            + ", ".join(f"%{each}" for each in POD_MAGICS)
         )
 
     @property
@@ -116,10 +116,10 @@ class ZMQInteractiveShell:
         Raises:
             UsageError: there is no such magic here, or it has no use for the line.
         """
-        if name not in MAGICS:
+        if name not in POD_MAGICS:
             raise UsageError(
                 f"%{name} does not run in a pod; "
-                + ", ".join(f"%{each}" for each in MAGICS)
+                + ", ".join(f"%{each}" for each in POD_MAGICS)
                 + " and !commands do."
             )
         if name == "time":

@@ -3,4 +3,4 @@
 This package never executes the user's code.
 """
 
-__all__ = ["batch_log", "log_record"]
+__all__ = ["main"]

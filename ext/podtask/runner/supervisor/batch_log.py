@@ -10,9 +10,7 @@ from typing import Callable
 from .. import protocol
 from .container_log import LogCopy
 
-MARK = "podtask-frame"
 LINE = 12 << 10  # characters of base64; a container runtime cuts lines at 16 KiB
-PROOF = 32  # characters of the proof
 
 
 class FrameLog(LogCopy):
@@ -37,4 +35,5 @@ class FrameLog(LogCopy):
         parts = [text[start : start + LINE] for start in range(0, len(text), LINE)]
         for number, part in enumerate(parts):
             about = f"{seq} {number}/{len(parts)}"
-            self.say(f"{MARK} {about} {self._prove('frame', about, part)[:PROOF]} {part}")
+            proof = self._prove("frame", about, part)[: protocol.FRAME_PROOF_CHARS]
+            self.say(f"{protocol.FRAME_LINE_PREFIX} {about} {proof} {part}")

@@ -9,7 +9,6 @@ from .. import protocol
 from .connection import Connection
 
 FOREVER = float("inf")
-TAKEN = "another client took over"
 MOST_WAITING = 32  # connections that have not shown yet that they know the key
 
 
@@ -57,7 +56,7 @@ class Clients:
         """
         if name not in self._displaced:
             return False
-        client.finish(protocol.encode(protocol.CLOSE, {"reason": TAKEN, "by": self._who}))
+        client.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_TAKEN_OVER, "by": self._who}))
         return True
 
     def take_over(self, client: Connection, name: str, who: Any) -> bool:
@@ -72,7 +71,7 @@ class Clients:
         self._who = who
         if other and self._name:
             self._displaced.add(self._name)
-        reason = TAKEN if other else "connected again"
+        reason = protocol.CLOSE_TAKEN_OVER if other else protocol.CLOSE_RECONNECTED
         for each in self._all:
             if each is not client and each.attached:
                 each.finish(protocol.encode(protocol.CLOSE, {"reason": reason, "by": who}))

@@ -14,7 +14,6 @@ from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Tuple
 
 from .. import protocol
 
-MARK = "podtask-record"
 LINE = 12 << 10  # characters of base64
 FILE = 10 << 20  # a node's log file is rotated beyond that, and what was before cannot be read
 SPARE = 256 << 10
@@ -60,7 +59,8 @@ def lines(spool: Any, results: Any, log: Any, prove: Callable[..., str], values:
     parts = [json.dumps(header)]
     parts += [encoded[start : start + LINE] for start in range(0, len(encoded), LINE)]
     for number, part in enumerate(parts):
-        yield f"{MARK} {number}/{len(parts)} {zlib.crc32(part.encode()):08x} {part}"
+        checksum = f"{zlib.crc32(part.encode()):08x}"
+        yield f"{protocol.RECORD_LINE_PREFIX} {number}/{len(parts)} {checksum} {part}"
 
 
 def _verdict(end: bytes, results: Any) -> Iterator[bytes]:

@@ -28,7 +28,6 @@ from .worker_process import Child, merged, reap, wakeup
 ORPHAN_SECONDS = 1  # for what the worker leaves running
 STOPPED_SECONDS = 2  # for a client to connect again, where the pod itself is being ended
 LONGEST_SOURCE = 256 << 10
-NOBODY = 96  # exit code: nobody came, for the cell or for its result
 
 
 class Supervisor:
@@ -95,7 +94,7 @@ class Supervisor:
             self._relay()
             self._clients.fill(self._spool, self._results)
             self._check_bounds()
-        self._clients.finish(protocol.encode(protocol.CLOSE, {"reason": "released"}))
+        self._clients.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_RELEASED}))
         return self._exit
 
     # -- sockets -------------------------------------------------------------------------------
@@ -142,8 +141,8 @@ class Supervisor:
             self._child.reply(json.dumps(meta).encode())
 
     def _attach(self, client: Connection, meta: Dict[str, Any]) -> None:
-        if meta.get("proto") != protocol.PROTO:
-            text = f"the runner speaks protocol {protocol.PROTO}, the client {meta.get('proto')}"
+        if meta.get("proto") != protocol.PROTOCOL_VERSION:
+            text = f"the runner speaks protocol {protocol.PROTOCOL_VERSION}, the client {meta.get('proto')}"
             client.finish(protocol.encode(protocol.ERROR, {"code": "proto", "text": text}))
             return
         name = str(meta.get("client"))
@@ -153,7 +152,7 @@ class Supervisor:
         if not bare and self._clients.take_over(client, name, meta.get("who")):
             self._interrupts = 0
         hello = {
-            "proto": protocol.PROTO,
+            "proto": protocol.PROTOCOL_VERSION,
             "python": sys.version.split()[0],
             "state": self.state,
             "have": self._blobs.have(),
@@ -163,7 +162,7 @@ class Supervisor:
         }
         client.send(protocol.encode(protocol.HELLO, hello))
         if bare:
-            client.finish(protocol.encode(protocol.CLOSE, {"reason": "not begun"}))
+            client.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_NO_JOB}))
             return
         client.cursor = int(meta.get("after_seq", 0)) + 1
 
@@ -235,7 +234,7 @@ class Supervisor:
         leave_note(self._end)
         if self._batch:
             self._told = True
-            self._leave(NOBODY)
+            self._leave(protocol.EXIT_NO_CLIENT)
 
     # -- bounds ------------------------------------------------------------------------------------
 
@@ -266,11 +265,11 @@ class Supervisor:
         elif self._stopped and (self._kill_at <= now or not self._clients.attached):
             self._leave(self._stopped)
         if self._clients.alone_since + self._patience() <= now:
-            self._leave(NOBODY)
+            self._leave(protocol.EXIT_NO_CLIENT)
         elif self.state == "done" and not self._told and self._clients.alone_since != FOREVER:
             self._told = True
             self._log.say(
-                f"podtask: ended ({self._end and self._end['status']}); waits "
+                f"{protocol.RESULT_WAITS_PREFIX}{self._end and self._end['status']}); waits "
                 f"{self._patience():g} s for its notebook: %podtask attach"
             )
 
@@ -281,7 +280,7 @@ class Supervisor:
         if self.state == "done" and self._exit is None:
             values = bool(self._job.get("log_result", True))
             leave_record(self._spool, self._results, self._log, self._prove, values)
-            code = NOBODY  # by which others know that it is there, whatever ended us
+            code = protocol.EXIT_NO_CLIENT  # by which others know that it is there, whatever ended us
         self._exit = code
 
     def _stop(self, why: str, seconds: float) -> None:

@@ -69,7 +69,7 @@ class Child:
             code = work(self)
         except BaseException as error:
             if isinstance(error, OSError) and error.errno == errno.EBADF:
-                code = protocol.CLOSED  # the cell has closed what is ours
+                code = protocol.EXIT_PIPES_CLOSED  # the cell has closed what is ours
             else:
                 import traceback
 

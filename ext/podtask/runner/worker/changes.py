@@ -8,8 +8,8 @@ import sys
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from .. import pickler
+from ..protocol import MAX_WATCHED_BYTES
 
-MOST = 1 << 20  # bytes of pickles that are compared, all values together
 Stamp = Tuple[bool, bytes]  # whether plain pickle did, the hash
 
 
@@ -24,7 +24,7 @@ class InputSnapshot:
     def __init__(self, namespace: Dict[str, Any], watched: Iterable[str]) -> None:
         self._ids = {name: id(value) for name, value in namespace.items()}
         self._marks: Dict[str, Stamp] = {}
-        room = MOST
+        room = MAX_WATCHED_BYTES
         for name in watched:
             mark, size = _marked(namespace[name], namespace, room)
             room -= size
@@ -93,7 +93,7 @@ def _marked(value: Any, namespace: Dict[str, Any], room: int) -> Tuple[Optional[
 
 def _hashed(value: Any, namespace: Dict[str, Any], plain: bool) -> bytes:
     """Returns the hash of a value; empty where it can no longer be had: then something has changed."""
-    file = _Hash(2 * MOST)
+    file = _Hash(2 * MAX_WATCHED_BYTES)
     try:
         _pickle(value, namespace, plain, file)
     except Exception:  # too large now, or whatever a __reduce__ of the user's raises

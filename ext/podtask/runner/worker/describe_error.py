@@ -4,8 +4,9 @@ import json
 from itertools import islice
 from typing import Any, Callable, Dict, List
 
-OWN = "<podtask runner>"  # file names of the runner's modules in a pod begin so
-STEPS = f"{OWN}/worker/execute.py"  # what executes the cell: up to here frames are not the user's
+from .. import protocol
+
+EXECUTE_FILENAME = f"{protocol.RUNNER_FILENAME}/worker/execute.py"  # what executes the cell: up to here frames are not the user's
 LONGEST_TEXT = 64 << 10
 LONGEST_ALL = 512 << 10  # characters of it all as JSON: a frame's meta has a megabyte at the most
 MOST_FRAMES = 100
@@ -77,9 +78,9 @@ def _one(error: BaseException, places: Dict[int, int], most: int) -> Dict[str, A
     step = error.__traceback__
     while step is not None:
         code = step.tb_frame.f_code
-        if code.co_filename == STEPS:
+        if code.co_filename == EXECUTE_FILENAME:
             frames.clear()  # asyncio's, where the cell awaits
-        elif not code.co_filename.startswith(OWN):
+        elif not code.co_filename.startswith(protocol.RUNNER_FILENAME):
             qualname = getattr(code, "co_qualname", code.co_name)
             place = [code.co_filename, step.tb_lineno, code.co_name, qualname, code.co_firstlineno]
             frames.append([*place, _parameters(code), *_columns(step)])
