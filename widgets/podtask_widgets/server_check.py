@@ -48,7 +48,7 @@ def check_on_server(template: PodTemplate, on_answer: Callable[[ServerAnswer], N
         on_answer(ServerAnswer(str(error), accepted=False))
         return
     if chosen.local:
-        message = "Cells run locally: there is no API server to check with."
+        message = "Cells run on this machine, so there is no API server to check with."
         on_answer(ServerAnswer(message, accepted=True))
         return
     loop().start(server_dry_run(pod, chosen)).add_done_callback(lambda future: on_answer(_answer(future)))

@@ -48,7 +48,7 @@ class TaskList:
         self._options = merge_options({key: value for key, value in self._location.items() if value})
         if self._options.local:
             raise InputError(
-                "Cells run on this machine (local): there is no list of tasks.",
+                "Cells run on this machine, so there is no list of tasks.",
                 "Pass a context, or unset PODTASK_BACKEND=local.",
             )
         self.attached: dict[str, Task] = {}

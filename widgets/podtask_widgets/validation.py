@@ -55,7 +55,7 @@ def validate(draft: Draft) -> Validation:
         return Validation(template, problems, text, {})
     try:
         pod = preview(RunOptions(template=template)).pod
-    except InputError as error:  # found by the rendering alone
+    except InputError as error:  # only rendering the pod finds this error
         return Validation(template, (_to_problem(error),), text, {})
     return Validation(template, (), text, _notes(text, draft.to_dict(), pod))
 

@@ -44,15 +44,15 @@ def values(kind: str, depth: int) -> st.SearchStrategy[Any]:
 
 @st.composite
 def _objects(draw: st.DrawFn, kind: str, depth: int) -> dict[str, Any]:
-    listed = fields(kind)
-    names = [name for name, each in listed.items() if depth or each.rstrip("*") in SCALARS]
+    schema = fields(kind)
+    names = [name for name, each in schema.items() if depth or each.rstrip("*") in SCALARS]
     chosen = (
         draw(st.lists(st.sampled_from(names), min_size=1, max_size=MAX_FIELDS, unique=True)) if names else []
     )
-    made = {name: draw(values(listed[name], depth - 1)) for name in chosen}
+    generated = {name: draw(values(schema[name], depth - 1)) for name in chosen}
     if kind in NAMED_KINDS:
-        made["name"] = draw(NAMES)
-    return {**made, **draw(UNKNOWN_FIELDS)}
+        generated["name"] = draw(NAMES)
+    return {**generated, **draw(UNKNOWN_FIELDS)}
 
 
 @st.composite
@@ -70,8 +70,8 @@ def templates(draw: st.DrawFn) -> PodTemplate:
     return PodTemplate(spec, labels=draw(metadata), annotations=draw(metadata))
 
 
-def check_all_ways(template: PodTemplate) -> None:
-    """Convert a template in all ways, and fail if one of them changes it."""
+def check_round_trips(template: PodTemplate) -> None:
+    """Convert a template to each form and back; fail if it changes."""
     wire = template.to_dict()
     builder = TemplateBuilder(template)
     user = User(builder)
@@ -94,9 +94,9 @@ def check_all_ways(template: PodTemplate) -> None:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(templates())
-def test_any_template_is_kept(template: PodTemplate) -> None:
-    """Fields are kept from form to YAML to form and from code to form to code, known to the API or not."""
-    check_all_ways(template)
+def test_any_template_survives_round_trips(template: PodTemplate) -> None:
+    """No field is lost from form to YAML to form or from code to form to code, known to the API or not."""
+    check_round_trips(template)
 
 
 PRESETS = {
@@ -121,19 +121,19 @@ PRESETS = {
 }
 
 
-def test_presets_are_all_here() -> None:
+def test_every_preset_is_tested() -> None:
     """The table above contains every preset."""
-    made = {
+    functions = {
         name
         for name, each in vars(presets).items()
         if inspect.isfunction(each)
         and not name.startswith("_")
         and each.__annotations__.get("return") == "Preset"
     }
-    assert made == {name.partition(" ")[0] for name in PRESETS}
+    assert functions == {name.partition(" ")[0] for name in PRESETS}
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_any_preset_is_kept(name: str) -> None:
-    """Templates with a preset are kept in all ways, too."""
-    check_all_ways(PodTemplate(labels={"a": "b"}).with_(PRESETS[name]))
+def test_any_preset_survives_round_trips(name: str) -> None:
+    """A template with a preset is the same after each round trip."""
+    check_round_trips(PodTemplate(labels={"a": "b"}).with_(PRESETS[name]))
