@@ -15,10 +15,10 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
-from tests.listening import Ear, Listen
 from tests.minutes import TABLE, TestMinutes
 from tests.notebook import Kernel, Shell
 from tests.requirement_table import RequirementTable, target_of
+from tests.stderr_queue import QueueStderr, StderrQueue
 from tests.unit.packing import FILE
 
 pytest_plugins = ["tests.cluster.fixtures"]
@@ -141,13 +141,13 @@ def kernel() -> Iterator[Kernel]:
 
 
 @pytest.fixture
-def listen(monkeypatch: pytest.MonkeyPatch) -> Listen:
-    """Listens to standard error from when the test says so: the capture's own comes before that."""
+def queue_stderr(monkeypatch: pytest.MonkeyPatch) -> QueueStderr:
+    """Return a function that redirects standard error to a queue, after pytest has set up its own capture."""
 
     def start() -> queue.Queue[str]:
-        ear = Ear()
-        monkeypatch.setattr(sys, "stderr", ear)
-        return ear.said
+        stream = StderrQueue()
+        monkeypatch.setattr(sys, "stderr", stream)
+        return stream.texts
 
     return start
 

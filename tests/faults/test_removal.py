@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from podtask.backends import pod_delete
 
-from tests.listening import Listen, heard
+from tests.stderr_queue import QueueStderr, next_text_with
 
 from .scripts import Proceed, Script, refused
 from .user import SECONDS, Play, submit
@@ -44,13 +44,13 @@ class Stuck(Script):
 
 
 @pytest.mark.fault(78)
-def test_deletion_that_is_refused_is_told(play: Play, listen: Listen) -> None:
+def test_deletion_that_is_refused_is_told(play: Play, queue_stderr: QueueStderr) -> None:
     """The result stands, and what is left is named; who has the right later deletes it then."""
-    said = listen()
+    messages = queue_stderr()
     server = play(Refused(403, "pods is forbidden", 1))
     task = submit()
     assert task.result(SECONDS) == 42
-    told = heard(said, task.name)
+    told = next_text_with(messages, task.name)
     assert f"{task.name} could not be deleted: You may not delete pods in scripted/n" in told
     assert f"kubectl --context scripted -n n delete pod {task.name}" in told
     assert server.count("DELETE", task.name) == 1
@@ -79,14 +79,14 @@ def test_deletion_with_expired_credentials_is_tried_again(play: Play) -> None:
     ids=["finalizer", "node"],
 )
 def test_pod_that_does_not_go_is_told(
-    play: Play, listen: Listen, monkeypatch: pytest.MonkeyPatch, script: Script, why: str
+    play: Play, queue_stderr: QueueStderr, monkeypatch: pytest.MonkeyPatch, script: Script, why: str
 ) -> None:
     """The cell returns, and what keeps the pod is named after its grace and a while."""
     monkeypatch.setattr(pod_delete, "STUCK_SECONDS", -4.5)
-    said = listen()
+    messages = queue_stderr()
     play(script)
     task = submit()
     assert task.result(SECONDS) == 42
-    told = heard(said, task.name)
+    told = next_text_with(messages, task.name)
     assert f"{task.name} was deleted " in told
     assert why in told

@@ -15,7 +15,7 @@ import pytest
 
 from tests.cluster.errors import wait_until
 from tests.notebook import Shell
-from tests.pods.tap import Tap
+from tests.pods.recording_proxy import RecordingProxy
 from tests.pods.waiting import IMAGE, until
 
 pytestmark = pytest.mark.cluster
@@ -50,11 +50,11 @@ def room(cluster: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def tap(
+def proxy(
     cluster: Any, namespace: str, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Tap]:
-    """The way of the shell's cells to the API server, which sees what they ask."""
-    made = Tap(cluster.kubeconfig, tmp_path / "tapped.yaml", namespace)
+) -> Iterator[RecordingProxy]:
+    """A proxy through which the cells of the shell reach the API server; it records their requests."""
+    made = RecordingProxy(cluster.kubeconfig, tmp_path / "recorded.yaml", namespace)
     monkeypatch.setenv("KUBECONFIG", str(made.kubeconfig))
     monkeypatch.delenv("PODTASK_BACKEND", raising=False)
     yield made
@@ -62,18 +62,18 @@ def tap(
 
 
 def threads() -> list[str]:
-    """Names of the threads there are, without the loop's pool, which has a bound of its own."""
+    """Return the names of all threads except those of the event loop's pool, which is limited by itself."""
     return sorted(each.name for each in threading.enumerate() if not each.name.startswith("asyncio_"))
 
 
-def held(tap: Tap) -> tuple[list[str], int]:
-    """Threads and descriptors of this process; connections, of which the tap has both ends, apart."""
+def held(proxy: RecordingProxy) -> tuple[list[str], int]:
+    """Return the threads and the number of descriptors of this process, without those of the proxy."""
     wait_until(
-        lambda: not any("portforward" in each for each in list(tap.asked.values())),
+        lambda: not any("portforward" in each for each in list(proxy.requests.values())),
         "the end of the tasks' connections",
         seconds=30,
     )
-    return threads(), len(os.listdir("/proc/self/fd")) - 3 * tap.connections
+    return threads(), len(os.listdir("/proc/self/fd")) - 3 * proxy.connections
 
 
 def no_more(now: tuple[list[str], int], before: tuple[list[str], int]) -> bool:
@@ -83,14 +83,14 @@ def no_more(now: tuple[list[str], int], before: tuple[list[str], int]) -> bool:
 
 @pytest.mark.feature("A38", "N08")
 def test_hundred_detached_tasks_use_one_watch_and_one_loop(
-    shell: Shell, tap: Tap, room: Any, capsys: pytest.CaptureFixture[str]
+    shell: Shell, proxy: RecordingProxy, room: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They wait together, run as there is room, and each has its own result."""
     limits = {"resources": {"limits": {room.name: "1"}}}
     shell["t"] = {"containers": [{"name": "primary", **limits}]}
     shell.run(f"%%podtask -d --image {IMAGE}\n'the first makes loop, watch and the thread that shows'")
     assert shell["_task"].result(60).startswith("the first")
-    before = held(tap)
+    before = held(proxy)
     tasks = []
     for number in range(COUNT):
         shell["number"] = number
@@ -99,15 +99,15 @@ def test_hundred_detached_tasks_use_one_watch_and_one_loop(
     for task in tasks:
         until(task, "Insufficient")
     # Pods say so before events are asked for.
-    wait_until(lambda: bool(tap.watches("events")), "a watch of the events", seconds=30)
-    assert len(tap.watches("pods")) == 1
-    assert len(tap.watches("events")) == 1
+    wait_until(lambda: bool(proxy.watches("events")), "a watch of the events", seconds=30)
+    assert len(proxy.watches("pods")) == 1
+    assert len(proxy.watches("events")) == 1
     assert threads().count("podtask") == 1
     assert not Counter(threads()) - Counter(before[0])
     room(AT_ONCE)
     assert [task.result(300) for task in tasks] == [number**2 for number in range(COUNT)]
     assert [task.logs() for task in tasks] == [f"line {number}\n" for number in range(COUNT)]
-    wait_until(lambda: no_more(held(tap), before), f"no more than {before}", seconds=30)
-    assert len(tap.watches("pods")) == 1
-    assert tap.watches("events") == []
-    assert len(tap.asked) <= IDLE + 1
+    wait_until(lambda: no_more(held(proxy), before), f"no more than {before}", seconds=30)
+    assert len(proxy.watches("pods")) == 1
+    assert proxy.watches("events") == []
+    assert len(proxy.requests) <= IDLE + 1

@@ -11,11 +11,11 @@ import pytest
 from podtask import TaskError
 from podtask.lifecycle.updates import Update
 
-from tests.listening import Listen, heard
 from tests.notebook import Shell
 from tests.pods.conftest import in_namespace
 from tests.pods.test_comeback import ended, start_and_kill
 from tests.pods.waiting import HOLD, asked, failure, notes, submit
+from tests.stderr_queue import QueueStderr, next_text_with
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 # A word split in the middle of a character, bytes that are no text, a line of 1 MiB, empty lines.
@@ -113,7 +113,7 @@ def test_pod_never_restarts_its_containers() -> None:
 
 @pytest.mark.fault(68, 78)
 def test_result_stands_where_the_pod_may_not_be_deleted(
-    restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, listen: Listen
+    restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, queue_stderr: QueueStderr
 ) -> None:
     """A deletion that is refused is said, and hides neither the value nor the cell's error."""
     verbs = ["create", "get", "list", "watch"]
@@ -122,10 +122,10 @@ def test_result_stands_where_the_pod_may_not_be_deleted(
         {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]},
     ]
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
-    said = listen()
+    messages = queue_stderr()
     task = submit(None, "6 * 7")
     assert task.result(60) == 42
-    told = heard(said, task.name)
+    told = next_text_with(messages, task.name)
     assert f"{task.name} could not be deleted: You may not delete pods" in told
     assert "ValueError: the first" in failure(submit(None, "raise ValueError('the first')"))
 

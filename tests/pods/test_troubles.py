@@ -12,10 +12,10 @@ import podtask
 import pytest
 from podtask import InputError
 
-from tests.listening import Listen, heard
 from tests.notebook import Shell
 from tests.pods.test_comeback import COUNTS, LINES, start_and_kill
 from tests.pods.waiting import HOLD, asked, submit
+from tests.stderr_queue import QueueStderr, next_text_with
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 
@@ -57,9 +57,11 @@ def test_pod_gone_before_its_log_was_read(cluster: Any, namespace: str) -> None:
 
 
 @pytest.mark.fault(79)
-def test_pod_that_stays_in_terminating(pods: Shell, cluster: Any, namespace: str, listen: Listen) -> None:
+def test_pod_that_stays_in_terminating(
+    pods: Shell, cluster: Any, namespace: str, queue_stderr: QueueStderr
+) -> None:
     """A finalizer keeps the pod: the cell returns with its result, list and a line tell of it."""
-    said = listen()
+    messages = queue_stderr()
     task = submit(None, HOLD + "6 * 7", name="stuck")
     asked(task)
     patch = ("patch", "pod", task.name, "-n", namespace, "--type=merge", "--patch")
@@ -72,7 +74,7 @@ def test_pod_that_stays_in_terminating(pods: Shell, cluster: Any, namespace: str
         cluster.kubectl(*gone, "-n", namespace, "--timeout=60s")
         (row,) = [line for line in pods.output("%podtask list")[0].splitlines() if task.name in line]
         assert "Terminating" in row
-        assert f"{task.name} was deleted" in (told := heard(said, task.name))
+        assert f"{task.name} was deleted" in (told := next_text_with(messages, task.name))
         assert "held by finalizer podtask.test/keep" in told
     finally:
         cluster.kubectl(*patch, json.dumps({"metadata": {"finalizers": None}}))

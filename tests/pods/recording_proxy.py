@@ -1,4 +1,4 @@
-"""A plain way to the API server that sees what is asked on each connection."""
+"""A proxy without TLS in front of the API server that records the requests on each connection."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from urllib.parse import urlsplit
 import yaml
 
 
-class Tap:
-    """Passes connections on to a kubeconfig's API server, with its credentials.
+class RecordingProxy:
+    """Forward connections to the API server of a kubeconfig, with its credentials.
 
     Args:
-        kubeconfig: of the administrator, with a certificate; its first cluster and user.
-        target: where the kubeconfig of the way through is written.
-        namespace: that one's namespace.
+        kubeconfig: Kubeconfig of the administrator, with a certificate; the first cluster and user are used.
+        target: File that receives the proxy's kubeconfig.
+        namespace: Namespace of that kubeconfig.
 
     Attributes:
-        kubeconfig: the way through.
-        asked: the last request line of each connection that is open.
+        kubeconfig: Kubeconfig that goes through the proxy.
+        requests: The last request line of each open connection.
     """
 
     def __init__(self, kubeconfig: Path, target: Path, namespace: str) -> None:
@@ -38,9 +38,9 @@ class Tap:
             file.write(_text(user, "client-certificate") + "\n" + _text(user, "client-key"))
             file.flush()
             self._tls.load_cert_chain(file.name)
-        self.asked: dict[object, str] = {}
+        self.requests: dict[object, str] = {}
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="tap")
+        self._thread = threading.Thread(target=self._loop.run_forever, name="recording-proxy")
         self._thread.start()
         port = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result(10)
         cluster = {"server": f"http://127.0.0.1:{port}"}
@@ -50,26 +50,28 @@ class Tap:
                 {
                     "apiVersion": "v1",
                     "kind": "Config",
-                    "current-context": "tapped",
+                    "current-context": "recorded",
                     "users": [],
                     "clusters": [{"name": "c", "cluster": cluster}],
-                    "contexts": [{"name": "tapped", "context": context}],
+                    "contexts": [{"name": "recorded", "context": context}],
                 }
             )
         )
         self.kubeconfig = target
 
-    def watches(self, what: str) -> list[str]:
-        """Returns the requests of the watches of a resource that are open."""
-        return [line for line in list(self.asked.values()) if f"/{what}?" in line and "watch=1" in line]
+    def watches(self, resource: str) -> list[str]:
+        """Return the requests of the open watches of a resource."""
+        return [
+            line for line in list(self.requests.values()) if f"/{resource}?" in line and "watch=1" in line
+        ]
 
     @property
     def connections(self) -> int:
-        """How many are open; those that ended before are closed here too by then."""
+        """Number of open connections, without those that ended before the call."""
         return asyncio.run_coroutine_threadsafe(self._count(), self._loop).result(10)
 
     def close(self) -> None:
-        """Ends all connections."""
+        """Close all connections."""
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -81,7 +83,7 @@ class Tap:
 
     async def _count(self) -> int:
         await asyncio.sleep(0)  # a transport is closed a turn after its abort
-        return len(self.asked)
+        return len(self.requests)
 
     async def _end(self) -> None:
         self._listener.close()
@@ -91,36 +93,38 @@ class Tap:
         await asyncio.gather(*rest, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.asked[writer] = ""
-        there = None
+        self.requests[writer] = ""
+        upstream: asyncio.StreamWriter | None = None
         try:
-            back, there = await asyncio.open_connection(*self._server, ssl=self._tls)
-            ways = [
-                asyncio.ensure_future(self._pass(reader, there, writer)),
-                asyncio.ensure_future(self._pass(back, writer, None)),
+            answers, upstream = await asyncio.open_connection(*self._server, ssl=self._tls)
+            directions = [
+                asyncio.ensure_future(self._forward(reader, upstream, writer)),
+                asyncio.ensure_future(self._forward(answers, writer, None)),
             ]
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for way in ways:
-                way.cancel()
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+            for direction in directions:
+                direction.cancel()
         finally:
-            del self.asked[writer]
-            for each in (writer, there):
+            del self.requests[writer]
+            for each in (writer, upstream):
                 if each is not None:
                     each.transport.abort()
 
-    async def _pass(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, notes: object | None
+    async def _forward(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, connection: object | None
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(1 << 16):
                 line = data.split(b"\r\n", 1)[0]
-                if notes is not None and line.endswith(b" HTTP/1.1"):  # a client sends no other line so
-                    self.asked[notes] = line.decode()
+                if connection is not None and line.endswith(
+                    b" HTTP/1.1"
+                ):  # no other line of a client ends so
+                    self.requests[connection] = line.decode()
                 sink.write(data)
                 await sink.drain()
 
 
 def _text(entry: dict[str, Any], name: str) -> str:
-    """Returns a kubeconfig's PEM, which is in it or in a file."""
+    """Return PEM data of a kubeconfig, either inline or from the file that it names."""
     inside = entry.get(f"{name}-data")
     return base64.b64decode(inside).decode() if inside else Path(entry[name]).read_text()
