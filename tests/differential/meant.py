@@ -44,7 +44,7 @@ UNREADABLE = {
         r"pd\.(?:DataFrame|Series)\(",
         "pandas 2, the last for Python 3.9, cannot unpickle the tables of pandas 3",
         r"This happened while \w+ was unpacked, before the cell's first line\.\n"
-        r"pandas is 3\S* in the notebook and 2\S* in the pod: name an image",
+        r"pandas is 3\S* in the notebook and 2\S* in the pod: choose an image",
     ),
 }
 NOTHING = {"stdout": "", "stderr": ""}

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from podtask import Cell, PodTemplate, RunOptions
 from podtask.api.resolve import resolve_template
-from podtask.channel.batch import enclosed
+from podtask.channel.batch import embed_job
 from podtask.channel.job import Job
 from podtask.magics.dry_run import Preview
 from podtask.manifest.diff import dropped_fields
@@ -189,7 +189,7 @@ def test_same_run_again_is_no_difference(shell: Shell, monkeypatch: pytest.Monke
 @pytest.mark.feature("N14")
 def test_run_in_batch_mode_is_compared_without_its_cell() -> None:
     """What carries a cell in batch mode is no difference to a pod without a cell."""
-    batch = enclosed(PodManifest(preview().pod), Job({"exec": "x", "source": "1"}, ()))
+    batch = embed_job(PodManifest(preview().pod), Job({"exec": "x", "source": "1"}, ()))
     last = batch.without_secrets().pod
     assert last["spec"]["volumes"]
     assert preview(last=last).diff_to_last() == ""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from podtask.cell.cell import Cell
-from podtask.channel.batch import enclosed
+from podtask.channel.batch import embed_job
 from podtask.channel.job import RunnerResult
 from podtask.channel.log_channel import LogChannel
 from podtask.config.options import RunOptions
@@ -36,7 +36,7 @@ def made(source: str, namespace: dict[str, Any] | None = None, **options: Any) -
     chosen = RunOptions.of(**options)
     work: PreparedCell = prepare(Cell.of(source), chosen, namespace or {})
     manifest = work.manifest.stamped(Identity("podtask-x", KEY, 0))
-    return enclosed(manifest, work.job_for(f"{MINOR}.0", "podtask-x", 1.0, print))
+    return embed_job(manifest, work.job_for(f"{MINOR}.0", "podtask-x", 1.0, print))
 
 
 def log_of(manifest: PodManifest, folder: Path) -> tuple[bytes, int]:

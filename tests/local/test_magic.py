@@ -177,7 +177,7 @@ def test_local_run_names_what_it_ignores(shell: Shell) -> None:
         " 'volumes': [{'name': 'd', 'emptyDir': {}}]})"
     )
     _, err = shell.output("%%podtask -t t\n1")
-    assert err.count("Runs on this machine: sidecar redis, volumes of the template ignored.") == 1
+    assert err.count("Runs on this machine. Ignored parts of the template: sidecar redis, volumes.") == 1
 
 
 @pytest.mark.feature("A26")
@@ -241,7 +241,7 @@ def test_each_part_that_has_no_meaning_here_is_named(
     shell["t"] = template
     _, err = shell.output("%%podtask -t t\n1")
     said = [line for line in err.splitlines() if line.startswith("Runs on this machine")]
-    line = f"Runs on this machine: {', '.join(named)} of the template ignored."
+    line = f"Runs on this machine. Ignored parts of the template: {', '.join(named)}."
     assert said == ([line] if named else [])
 
 

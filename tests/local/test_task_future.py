@@ -83,7 +83,7 @@ def test_result_of_a_call_has_no_limit() -> None:
 
 def test_result_that_cannot_be_pickled_is_an_error() -> None:
     """Never None: by every way it is said what was returned, why it stayed, and what to do."""
-    told = r"What counting returned \(generator\) did not come back: .*cannot pickle"
+    told = r"The return value of counting \(generator\) did not come back: .*cannot pickle"
     task = counting.submit(3)
     for ask in (lambda: counting(3), task.result, lambda: counting.map([1, 2])):
         with pytest.raises(TaskError, match=told) as caught:
@@ -99,7 +99,7 @@ def test_result_that_cannot_be_pickled_is_an_error() -> None:
     ("source", "told", "do"),
     [
         (LARGE, r"\(Large\) did not come back: over 64 MiB", "-o"),
-        ("(n for n in [])", r"\(generator\) did not come back: TypeError", "can be pickled"),
+        ("(n for n in [])", r"\(generator\) did not come back: TypeError", "picklable value"),
     ],
     ids=["large", "generator"],
 )

@@ -137,7 +137,7 @@ def test_error_keeps_its_type(shell: Shell, source: str, kind: type[BaseExceptio
     [
         (
             "import os\nprint('last words', flush=True)\nos._exit(3)",
-            "ended itself with exit code 3",
+            "exited with code 3",
         ),
         (
             "import os, signal\nprint('last words')\nos.kill(os.getpid(), signal.SIGSEGV)",
@@ -155,7 +155,7 @@ def test_death_of_the_worker_is_named(shell: Shell, source: str, says: str) -> N
 def test_closed_pipes_of_the_runner_are_named(shell: Shell) -> None:
     """A cell that closes what is not its own is told so, without a traceback of ours."""
     shown = shell.shown_error(LOCAL + "import os\nos.closerange(3, 64)\nprint('lost')")
-    assert "The cell closed descriptors that are not its own" in shown
+    assert "The cell closed file descriptors that it had not opened" in shown
     assert "Traceback" not in shown
 
 

@@ -138,7 +138,7 @@ def test_value_that_another_version_cannot_unpickle_is_named() -> None:
     assert error.__notes__ == [
         "This happened while table was unpacked, before the cell's first line.",
         f"cloudpickle is {cloudpickle.__version__} in the notebook and 1.0 in the pod: "
-        "name an image that has the notebook's with --image.",
+        "choose an image with the notebook's version with --image.",
         "in pod x",
     ]
 

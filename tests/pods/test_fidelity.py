@@ -69,7 +69,7 @@ here, local, mapped, said = asks(7)
     pod = pods["here"]
     assert (pods["local"], pods["mapped"]) == ((pod, 7), [(pod, 1), (pod, 2)])
     assert pods["said"].startswith("there.submit works in the notebook only")
-    assert "What counting returned (generator) did not come back" in pods.shown_error("counting(3)")
+    assert "The return value of counting (generator) did not come back" in pods.shown_error("counting(3)")
 
 
 @pytest.mark.feature("A36", "S07", "N06")
@@ -144,7 +144,7 @@ def test_local_payload_is_the_pods(pods: Shell) -> None:
     for flags in ("--local", f"--image {BARE}"):
         pods.run(f"%%podtask {flags} -o found\nfound = total(data)")
         assert pods["found"] == 3
-        sent.append(pickle.dumps(pods["_task"]._follower.launcher._work.inputs))
+        sent.append(pickle.dumps(pods["_task"]._follower.launcher._prepared.inputs))
     assert sent[0] == sent[1]
 
 

@@ -140,7 +140,7 @@ value = os.urandom(300_000)
     outcome = task.outcome(120)
     assert outcome.error is None
     assert task.logs() == "No space left on device\n" + "".join(f"line {n}\n" for n in range(20_000))
-    ((name, kind, why),) = outcome.kept
+    ((name, kind, why),) = outcome.not_returned
     assert (name, kind) == ("value", "bytes")
     assert "No space left on device" in why
 

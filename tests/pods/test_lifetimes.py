@@ -132,7 +132,7 @@ def test_values_in_the_log(
         assert hashlib.sha256(outcome.values["value"]).hexdigest() == digest
     else:
         assert outcome.values == {}
-        [(lost, kind, why)] = outcome.kept
+        [(lost, kind, why)] = outcome.not_returned
         assert (lost, kind) == ("value", "bytes")
         assert why.startswith(f"{size} MiB, ")
         assert "too large for the pod's log, or was not to go there" in why
@@ -206,5 +206,5 @@ def test_result_that_was_taken_is_not_there_twice(
     cluster.kubectl("wait", left, f"pod/{task.name}", "-n", namespace, "--timeout=30s")
     error = podtask.attach(task.name).exception(60)
     assert isinstance(error, TaskError)
-    assert f"The result of {task.name} was taken already (ok)" in str(error)
+    assert f"The result of {task.name} was already fetched (ok)" in str(error)
     assert f"%podtask logs {task.name}" in str(error)

@@ -82,7 +82,7 @@ def test_result_that_cannot_be_pickled() -> None:
     task = submit(None, "import threading\nlock, n = threading.Lock(), 7", outputs="lock,n")
     outcome = task.outcome(60)
     assert task.values == {"n": 7}
-    ((name, kind, why),) = outcome.kept
+    ((name, kind, why),) = outcome.not_returned
     assert (name, kind) == ("lock", "lock")
     assert "pickle" in why
 
@@ -203,7 +203,7 @@ def test_value_that_the_log_cannot_hold_is_named(kubeconfig: Path, cluster: Any,
     outcome = task.outcome(60)
     assert task.logs() == "line 0\n"
     assert task.values == {}
-    ((left, kind, why),) = outcome.kept
+    ((left, kind, why),) = outcome.not_returned
     assert (left, kind) == ("value", "bytes")
     assert "too large" in why
 

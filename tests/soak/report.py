@@ -15,7 +15,9 @@ MORE_HANDLES = 40  # threads or descriptors, of tasks that happen to run when a 
 # that may be of use again are kept for minutes.
 MORE_AT_REST = {"threads": 3, "files": 3, "sockets": 40}
 # How an error says that its pod was killed.
-KILLED = re.compile(r"(TaskError|StartError): .*(deleted|told to stop|killed by|exit code 137)", re.DOTALL)
+KILLED = re.compile(
+    r"(TaskError|StartError): .*(deleted|terminated while|killed by|exit code 137)", re.DOTALL
+)
 
 
 @dataclass

@@ -32,7 +32,7 @@ def report(
     "error",
     [
         DELETED,
-        "TaskError: The pod was told to stop while the cell ran, in pod podtask-x: it was deleted.",
+        "TaskError: The pod was terminated while the cell was running, in pod podtask-x: it was deleted.",
         "StartError: podtask-x cannot start: the pod was deleted, by somebody or by a clean-up job.",
     ],
 )

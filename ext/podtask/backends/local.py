@@ -210,7 +210,7 @@ def template_env(manifest: PodManifest) -> dict[str, str]:
     return {name: value for name, value in manifest.env.items() if not name.startswith("PODTASK_")}
 
 
-def ignored(manifest: PodManifest) -> list[str]:
+def ignored_parts(manifest: PodManifest) -> list[str]:
     """Returns what of the template has no meaning on this machine, in words."""
     spec = manifest.pod["spec"]
     found = []

@@ -21,7 +21,7 @@ from .job import Job, frames
 FOLDER, FILE = "/var/podtask", "cell"
 
 
-def enclosed(manifest: PodManifest, job: Job) -> PodManifest:
+def embed_job(manifest: PodManifest, job: Job) -> PodManifest:
     """Returns a pod that brings its cell along.
 
     Args:

@@ -206,19 +206,21 @@ def closing(task: Task, outcome: Outcome, named: bool) -> str:
     if task.channel in (EXEC, BATCH):  # not what is usual
         parts.append(f"by {task.channel}")
     sent = [(name, kind, size) for name, (kind, size) in task.inputs.items() if not name.startswith("__")]
-    parts += _listed("in", sent) + _listed("back", outcome.back)
-    for name, kind, why in outcome.kept:
+    parts += _listed("in", sent) + _listed("back", outcome.returned)
+    for name, kind, why in outcome.not_returned:
         parts.append(f"{name} ({kind}) stayed: {why}")
-    if outcome.missing:
-        parts.append(f"never set: {', '.join(outcome.missing)}")
-    if outcome.left:
-        parts.append("left in the pod: " + ", ".join(f"{name} ({kind})" for name, kind in outcome.left))
-    if outcome.changed:
-        names = [*outcome.changed[:LISTED], *(["..."] if outcome.changed[LISTED:] else [])]
+    if outcome.never_set:
+        parts.append(f"never set: {', '.join(outcome.never_set)}")
+    if outcome.left_in_pod:
+        parts.append(
+            "left in the pod: " + ", ".join(f"{name} ({kind})" for name, kind in outcome.left_in_pod)
+        )
+    if outcome.changed_inputs:
+        names = [*outcome.changed_inputs[:LISTED], *(["..."] if outcome.changed_inputs[LISTED:] else [])]
         them = "it" if len(names) == 1 else "them"
         parts.append(f"changed in the pod: {', '.join(names)}; -o brings {them} back")
-    if outcome.running:
-        parts.append(f"left running and ended: {', '.join(outcome.running)}")
+    if outcome.left_running:
+        parts.append(f"left running and ended: {', '.join(outcome.left_running)}")
     return " · ".join([*parts, *outcome.notes])
 
 

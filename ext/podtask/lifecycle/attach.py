@@ -1,4 +1,4 @@
-"""How a task gets at its runner when another kernel, or an earlier one, has started that."""
+"""Find the runner of a task that another kernel has started."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .interfaces import StartedRunner, TaskListener
 
 
 class ExistingRunner:
-    """A task is followed on from where its runner is.
+    """The launcher of a task whose runner exists already.
 
     Args:
-        name: of the pod, or the user's for the task.
-        options: say which cluster and namespace.
+        name: Name of the pod, or the user's name for the task.
+        options: Name the cluster and the namespace.
     """
 
     resumed = True
@@ -34,7 +34,7 @@ class ExistingRunner:
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
-        """Nothing: it was sent by another kernel."""
+        """Nothing: another kernel has sent the inputs."""
         return {}
 
     def retry_reason(self, end: Termination | RunnerResult | NoStream) -> str:
@@ -46,22 +46,22 @@ class ExistingRunner:
         return missing_module_hint(error) if isinstance(error, ModuleNotFoundError) else ""
 
     async def start_runner(self, listener: TaskListener) -> StartedRunner:
-        """Finds the pod.
+        """Find the pod.
 
         Raises:
-            PodtaskError: there is none, it is not a task's, or its result was taken.
+            PodtaskError: There is no such pod, it is not a task's, or its result was already fetched.
         """
         api, namespace, found, others = await look_up(self.name, self.options)
         key = found.key
         listener.on_manifest(found)
         if others:
             listener.on_note(
-                f"{len(others) + 1} tasks are called {self.name}; this is the newest. "
-                f"Others: {', '.join(others)}"
+                f"{len(others) + 1} tasks are named {self.name}. Attaching to the newest; "
+                f"the others: {', '.join(others)}"
             )
         if found.is_result_taken:
             raise TaskError(
-                f"The result of {found.name} was taken already ({found.cell_status}); it is not run again.",
+                f"The result of {found.name} was already fetched ({found.cell_status}). The cell is not run again.",
                 f"%podtask logs {found.name} shows its output, %podtask delete {found.name} removes it.",
             )
         self.options = found.options

@@ -1,4 +1,4 @@
-"""What came of a task: values, the last expression, or the error to raise."""
+"""The outcome of an ended task: its values, the value of the last expression, or the error to raise."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ..runner.bundle import MINOR
 from ..runner.pickler import mismatches
 from ..runner.protocol import EXIT_NO_CLIENT, EXIT_OLD_PYTHON, EXIT_OTHER_PYTHON, EXIT_PIPES_CLOSED
 
-LAST = "the last value"
+LAST_VALUE = "the last value"
 SEE_RAW = "; see task.raw"
 
 
 @dataclass(frozen=True)
 class UndecodedValues:
-    """Values that could not be decoded: their bytes, and another try once what lacked is here.
+    """Values that could not be decoded in this kernel.
 
     Args:
-        parts: the pickles, then the buffers that went apart.
-        packed: where each item is.
+        parts: The pickles, then the buffers that were sent separately.
+        packed: Where each value is in the parts.
     """
 
     parts: list[bytearray]
@@ -36,52 +36,52 @@ class UndecodedValues:
         return b"".join(self.parts)
 
     def load(self) -> dict[str, Any]:
-        """Returns name -> value of all that can be decoded now; the last expression is ``_``.
+        """Decode again, and return name -> value of all that can be decoded; the last expression is ``_``.
 
         Raises:
-            Exception: what unpickling raised, where still nothing can be decoded.
+            Exception: The error of unpickling, if no value can be decoded.
         """
         values = unpack(self.parts, self.packed)
-        found = {item["name"] or "_": value for item, value in zip(self.packed, values, strict=True)}
-        good = {name: value for name, value in found.items() if not isinstance(value, Undecoded)}
-        if not good:
+        named = {item["name"] or "_": value for item, value in zip(self.packed, values, strict=True)}
+        decoded = {name: value for name, value in named.items() if not isinstance(value, Undecoded)}
+        if not decoded:
             raise next(value.error for value in values if isinstance(value, Undecoded))
-        return good
+        return decoded
 
 
 @dataclass
 class Outcome:
-    """The end of a task, decoded.
+    """The outcome of an ended task.
 
     Args:
         status: ok, error, crashed, timeout, terminated, cancelled or failed.
-        values: name -> value of what was asked for with ``-o``.
-        result: the last expression's value, None where it stayed in the pod.
-        error: what to raise.
-        back: (name, type, bytes) of what came back.
-        kept: (name, type, why) of what was asked for and did not come.
-        left: (name, type) of new names that stayed in the pod.
-        changed: names of inputs that the cell changed in place, and that did not come back.
-        running: what the cell left running, which was ended: threads, processes, asyncio tasks.
-        missing: names of ``-o`` that the cell never set.
-        seconds: run time of the cell in the pod.
-        usage: what it used: "cpu" in seconds, "process" and "container" in bytes of memory at most.
-        raw: the pickles, where one could not be decoded here.
-        notes: further lines for the user.
-        has_result: whether the last value came back.
-        call: name of the function whose call it was; empty for a cell.
+        values: The variables named with ``-o``, by name.
+        result: Value of the last expression; None if it did not come back.
+        error: The error to raise; None if there is none.
+        returned: (name, type, bytes) of each variable that came back.
+        not_returned: (name, type, reason) of each requested value that did not come back.
+        left_in_pod: (name, type) of each new variable that was not requested.
+        changed_inputs: Names of inputs that the cell changed in place and that did not come back.
+        left_running: Threads, processes and asyncio tasks that the cell left running; they were ended.
+        never_set: Names of ``-o`` that the cell never set.
+        seconds: Run time of the cell in the pod.
+        usage: Used resources: "cpu" in seconds, peak "process" and "container" memory in bytes.
+        raw: The pickles, if a value could not be decoded.
+        notes: Further lines for the user.
+        has_result: Whether the value of the last expression came back.
+        call: Name of the called function; empty for a cell.
     """
 
     status: str
     values: dict[str, Any] = field(default_factory=dict)
     result: Any = None
     error: BaseException | None = None
-    back: list[tuple[str, str, int]] = field(default_factory=list)
-    kept: list[tuple[str, str, str]] = field(default_factory=list)
-    left: list[tuple[str, str]] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    running: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
+    returned: list[tuple[str, str, int]] = field(default_factory=list)
+    not_returned: list[tuple[str, str, str]] = field(default_factory=list)
+    left_in_pod: list[tuple[str, str]] = field(default_factory=list)
+    changed_inputs: list[str] = field(default_factory=list)
+    left_running: list[str] = field(default_factory=list)
+    never_set: list[str] = field(default_factory=list)
     seconds: float = 0.0
     usage: dict[str, float] = field(default_factory=dict)
     raw: UndecodedValues | None = None
@@ -91,58 +91,58 @@ class Outcome:
 
     @functools.cached_property
     def failure(self) -> BaseException | None:
-        """What to raise for who asks for the result: the error, or why there is none."""
-        stayed = [(kind, why) for name, kind, why in self.kept if name == LAST]
-        return _absent(self, *stayed[0]) if stayed and self.error is None else self.error
+        """What ``result()`` raises: the error, or an error that says why there is no result."""
+        stayed = [(kind, why) for name, kind, why in self.not_returned if name == LAST_VALUE]
+        return _no_result_error(self, *stayed[0]) if stayed and self.error is None else self.error
 
 
-def decode(verdict: RunnerResult, where: str, hint: Callable[[BaseException], str]) -> Outcome:
-    """Returns the outcome of a verdict.
+def decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException], str]) -> Outcome:
+    """Decode the result of a runner.
 
     Args:
-        verdict: of the channel.
-        where: pod and container, for the last line of an error.
-        hint: says in a line what may mend an error; empty where nothing is known.
+        result: The result, as the channel received it.
+        where: Pod and container in words, for the last line of an error.
+        hint_for: Returns a one-line hint for an error, empty if there is none.
     """
-    end = verdict.end
+    end = result.end
     packed = end.get("packed", [])
     outcome = Outcome(
         end["status"],
-        kept=[
-            (item["name"] or LAST, item["type"], item["why"])
+        not_returned=[
+            (item["name"] or LAST_VALUE, item["type"], item["why"])
             for item in end.get("kept", [])
             if item["role"] != "error"
         ],
-        left=[(name, kind) for name, kind in end.get("left", [])],
-        changed=end.get("changed", []),
-        running=end.get("running", []),
-        missing=end.get("missing", []),
+        left_in_pod=[(name, kind) for name, kind in end.get("left", [])],
+        changed_inputs=end.get("changed", []),
+        left_running=end.get("running", []),
+        never_set=end.get("missing", []),
         seconds=end.get("seconds", 0.0),
         usage=end.get("usage", {}),
         call=end.get("call", ""),
     )
     for root, version in end.get("versions", {}).items():
-        outcome.notes += _mismatch(root, version)
+        outcome.notes += _version_mismatches(root, version)
     if "oom" in end and end["status"] != "crashed":
         limit = f"{end['oom'] / 2**20:.0f} Mi"
         outcome.notes.append(f"a child process was OOMKilled at the limit of {limit}: raise --memory")
     errors: dict[int, Any] = {}
-    for item, value in zip(packed, unpack(verdict.parts, packed), strict=True):
+    for item, value in zip(packed, unpack(result.parts, packed), strict=True):
         if item["role"] == "error":
             errors[int(item["name"])] = value
         elif isinstance(value, Undecoded):
-            outcome.raw = UndecodedValues(verdict.parts, packed)
+            outcome.raw = UndecodedValues(result.parts, packed)
             why = f"cannot be decoded here ({type(value.error).__name__}: {value.error}){SEE_RAW}"
-            outcome.kept.append((item["name"] or LAST, item["type"], why))
+            outcome.not_returned.append((item["name"] or LAST_VALUE, item["type"], why))
         elif item["role"] == "result":
             outcome.result, outcome.has_result = value, True
         else:
             outcome.values[item["name"]] = value
-            outcome.back.append((item["name"], item["type"], item["size"]))
+            outcome.returned.append((item["name"], item["type"], item["size"]))
     if "error" in end and end["status"] == "error":
-        outcome.error = _raised(end, errors, where, hint)
+        outcome.error = _cell_error(end, errors, where, hint_for)
     else:
-        outcome.error = _error(end, where, verdict.stopped)
+        outcome.error = _end_error(end, where, result.stopped)
     return outcome
 
 
@@ -150,66 +150,66 @@ def termination_error(name: str, termination: Termination) -> BaseException:
     """Return the error of a task whose runner ended without a result."""
     if termination.code == EXIT_OLD_PYTHON:
         return StartError(
-            "The image's Python is older than 3.9, which podtask needs.", "Choose another image with --image."
+            "The Python of the image is older than 3.9, the oldest version that podtask supports.",
+            "Choose another image with --image.",
         )
     if termination.code == EXIT_OTHER_PYTHON:
         return StartError(
-            f"The image has not Python {MINOR}, which batch mode needs: the notebook's.",
-            f"Choose another with --image: python:{MINOR}-slim, say.",
+            f"Batch mode needs the notebook's Python ({MINOR}) in the image.",
+            f"Choose another image with --image, for example python:{MINOR}-slim.",
         )
     if termination.code == EXIT_NO_CLIENT:
         return TaskError(f"{name} ended because no notebook was connected.", "Run the cell again.")
     return (TaskError if termination.started else StartError)(termination.message, termination.hint)
 
 
-def _mismatch(root: str, version: str) -> list[str]:
+def _version_mismatches(root: str, version: str) -> list[str]:
     try:
         return list(mismatches({root: version}, "in the pod", "in the notebook"))
     except ImportError:
-        return []  # what needs it says so
+        return []  # the value that needs the module fails to decode, and names it
 
 
-def _raised(
+def _cell_error(
     end: dict[str, Any],
     instances: dict[int, Any],
     where: str,
-    hint: Callable[[BaseException], str],
+    hint_for: Callable[[BaseException], str],
 ) -> BaseException:
     described = end["error"]
     if described["stage"] == "pip" and described["errors"][0]["type"] == "InstallError":
         return StartError(*described["errors"][0]["message"].split("\n"))
     error = rebuild(described["errors"], instances)
     if described["stage"] == "load":
-        what = f"{described['input']} was" if described.get("input") else "the cell's inputs were"
-        add_note(error, f"This happened while {what} unpacked, before the cell's first line.")
-    mend = hint(error)
-    if mend:
-        add_note(error, mend)
+        subject = f"{described['input']} was" if described.get("input") else "the cell's inputs were"
+        add_note(error, f"This happened while {subject} unpacked, before the cell's first line.")
+    hint = hint_for(error)
+    if hint:
+        add_note(error, hint)
     elif described["stage"] == "load":
         for root, version in end.get("versions", {}).items():
-            for unlike in _mismatch(root, version):
-                add_note(
-                    error, f"{unlike.partition(':')[0]}: name an image that has the notebook's with --image."
-                )
+            for mismatch in _version_mismatches(root, version):
+                versions = mismatch.partition(":")[0]
+                add_note(error, f"{versions}: choose an image with the notebook's version with --image.")
     add_note(error, f"in {where}")
     return error
 
 
-def _absent(outcome: Outcome, kind: str, why: str) -> TaskError:
-    """Returns what to raise for a last value that is not None and is not here."""
-    what = f"What {outcome.call} returned" if outcome.call else "The last value"
+def _no_result_error(outcome: Outcome, kind: str, reason: str) -> TaskError:
+    """Return the error for a last value that is not None and did not come back."""
+    value = f"The return value of {outcome.call}" if outcome.call else "The last value"
     if outcome.raw is not None:
-        do = "Install here what it needs and call load() of the task's raw, or return plain data."
-    elif why.startswith("over "):
-        do = "Give it a name in the cell, and ask for that with -o (outputs=)."
+        hint = "Install what it needs in the notebook and call task.raw.load(), or return plain data."
+    elif reason.startswith("over "):
+        hint = "Assign it to a variable in the cell, and name that variable with -o (outputs=)."
     elif outcome.call:
-        do = "Return what can be pickled (list(...) of a generator), or write it to a volume."
+        hint = "Return a picklable value (list(...) of a generator), or write it to a volume."
     else:
-        do = "Let the cell end with what can be pickled, or write it to a volume."
-    return TaskError(f"{what} ({kind}) did not come back: {why.removesuffix(SEE_RAW)}", do)
+        hint = "End the cell with a picklable value, or write the value to a volume."
+    return TaskError(f"{value} ({kind}) did not come back: {reason.removesuffix(SEE_RAW)}", hint)
 
 
-def _error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) -> BaseException | None:
+def _end_error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) -> BaseException | None:
     status = end["status"]
     if status == "ok":
         return None
@@ -219,14 +219,14 @@ def _error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) -> B
             "Raise --timeout, or let the cell do less.",
         )
     if status == "terminated":
-        say, do, _ = stopped
+        message, hint, _ = stopped
         return TaskError(
-            f"The pod was told to stop while the cell ran, in {where}{say and ': '}{say}.",
-            do or "A drained node or a deletion does that: run the cell again.",
+            f"The pod was terminated while the cell was running, in {where}{message and ': '}{message}.",
+            hint or "This happens when a node is drained or the pod is deleted. Run the cell again.",
         )
     if "oom" in end:
-        most = end.get("usage", {}).get("process", 0)
-        held = f" when its largest process held {most / 2**20:.0f} Mi" if most else ""
+        peak = end.get("usage", {}).get("process", 0)
+        held = f" when its largest process held {peak / 2**20:.0f} Mi" if peak else ""
         return TaskError(
             f"The cell used more memory than the limit of {end['oom'] / 2**20:.0f} Mi of its "
             f"container, and was killed (OOMKilled){held}, in {where}.",
@@ -234,15 +234,15 @@ def _error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) -> B
         )
     if end.get("exit") == EXIT_PIPES_CLOSED:
         return TaskError(
-            f"The cell closed descriptors that are not its own, in {where}: what it leaves cannot be sent.",
-            "Let it close only what it has opened.",
+            f"The cell closed file descriptors that it had not opened, in {where}. Its values cannot be sent.",
+            "Close only what the cell has opened.",
         )
     if "signal" not in end:
         return TaskError(
-            f"The cell's process ended itself with exit code {end.get('exit')}, in {where}.",
-            "os._exit does that, or code in C; its last output is above.",
+            f"The cell's process exited with code {end.get('exit')}, in {where}.",
+            "os._exit or C code does that. Its last output is above.",
         )
-    say = f"The cell's process was killed by {end['signal']}, in {where}."
+    message = f"The cell's process was killed by {end['signal']}, in {where}."
     if end["signal"] == "SIGKILL":
-        return TaskError(say, "Often that is the memory limit: raise it with --memory.")
-    return TaskError(say, "A crash of code in C does that; its last output is above.")
+        return TaskError(message, "The usual cause is the memory limit: raise it with --memory.")
+    return TaskError(message, "A crash in C code does that. Its last output is above.")

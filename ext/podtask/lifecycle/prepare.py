@@ -1,4 +1,4 @@
-"""A cell made ready to be sent: checked, its inputs packed; becomes a job for a runner."""
+"""Prepare a cell: check it, pack its inputs, render its pod, and make the job for a runner."""
 
 from __future__ import annotations
 
@@ -24,15 +24,26 @@ from ..pickling.unpicklable import Unsendable
 from ..runner.bundle import MINOR
 from ..template.template import PodTemplate
 
-MOST_SOURCE = 768 << 10  # bytes as JSON: it goes in the head of one frame, of 1 MiB at most
-MOST_WORDS = 128 << 10  # of options, in the same head; a longer variable would start no process
-OLDEST = (3, 9)
-LOCAL_SECONDS = 60.0  # a process on this machine outlives its kernel no longer
+MAX_SOURCE_BYTES = 768 << 10  # as JSON; the source is part of a frame's head, of 1 MiB at most
+MAX_OPTIONS_BYTES = 128 << 10  # as JSON, in the same head; Linux allows no longer environment variable
+OLDEST_PYTHON = (3, 9)
+LOCAL_LINGER_SECONDS = 60.0  # how long a process on this machine outlives its kernel
 
 
 @dataclass(frozen=True)
 class PreparedCell:
-    """A cell with all it needs, packed when it was submitted."""
+    """A cell with everything that its runner needs, packed when the cell was submitted.
+
+    Args:
+        cell: The cell.
+        script: Its script metadata.
+        manifest: The rendered pod, which belongs to no task yet.
+        options: How to run the cell.
+        values: The variables to send, by name.
+        namespace: The notebook's namespace.
+        began: When the preparation began (monotonic).
+        call: The function call that the cell stands for, if any.
+    """
 
     cell: Cell
     script: Script
@@ -40,23 +51,23 @@ class PreparedCell:
     options: RunOptions
     values: dict[str, Any]
     namespace: dict[str, Any]
-    began: float = field(default_factory=time.monotonic)  # when it was begun to be made ready
-    call: FunctionCall | None = None  # what the cell stands for
+    began: float = field(default_factory=time.monotonic)
+    call: FunctionCall | None = None
 
     @functools.cached_property
     def inputs(self) -> Inputs:
-        """What the cell is given, for a pod with the notebook's minor version."""
+        """The packed inputs, for a pod with the notebook's minor version of Python."""
         return self.pack(MINOR)
 
     def pack(self, python: str) -> Inputs:
-        """Packs the inputs for a minor version of Python.
+        """Pack the inputs for a minor version of Python.
 
         Raises:
-            InputError: something cannot be sent; names it, and the line that uses it.
+            InputError: A value cannot be sent; the message names it and the line that uses it.
         """
         cell = self.cell
         if self.options.inputs is not None:
-            cell = replace(cell, writes=())  # what is asked for by name is not left out
+            cell = replace(cell, writes=())  # an input that is named with -i is always sent
         try:
             limit = int(to_decimal(self.options.max_input))
             return pack_inputs(self.values, self.namespace, python, cell, limit)
@@ -69,20 +80,20 @@ class PreparedCell:
             raise
 
     def job_for(self, python: str, name: str, linger: float, note: Callable[[str], None]) -> Job:
-        """Returns the job for a runner of the given Python version.
+        """Return the job for a runner of the given Python version.
 
         Args:
-            python: as the runner says, ``3.11.2``.
-            name: of the task.
-            linger: seconds that the runner waits for us when the cell has ended.
-            note: called with a line for the user.
+            python: Version of the runner's Python, such as ``3.11.2``.
+            name: Name of the task.
+            linger: Seconds that the runner waits for the notebook once the cell has ended.
+            note: Called with each line for the user.
 
         Raises:
-            StartError: that Python is too old.
-            InputError: the inputs cannot be had for another minor version.
+            StartError: The runner's Python is too old.
+            InputError: The inputs cannot be packed for another minor version.
         """
         version = tuple(int(part) for part in python.split(".")[:2])
-        if version < OLDEST:
+        if version < OLDEST_PYTHON:
             raise StartError(
                 f"The image has Python {python}; podtask needs 3.9 or newer.",
                 "Choose another image with --image.",
@@ -99,12 +110,12 @@ class PreparedCell:
             inputs = self.pack(minor)
             note(
                 f"The pod has Python {python}, the notebook {MINOR}: "
-                "functions travel as source, values as plain data."
+                "functions are sent as source, values as plain data."
             )
         for line in inputs.notes:
             note(line)
         options = self.options
-        wanted = {
+        pip = {
             "specs": options.pip,
             "index": options.index_url,
             "extra": options.extra_index_url,
@@ -121,9 +132,9 @@ class PreparedCell:
             **inputs.about,
             "outputs": "auto" if options.outputs == ("auto",) else list(options.outputs),
             "env": dict(options.env),
-            "pip": wanted if options.pip else None,
+            "pip": pip if options.pip else None,
             "timeout": options.timeout,
-            "linger": min(linger, LOCAL_SECONDS) if options.local else linger,
+            "linger": min(linger, LOCAL_LINGER_SECONDS) if options.local else linger,
             "log_result": not options.no_log_result,
             "local": options.local,
             "grace": options.grace,
@@ -131,8 +142,8 @@ class PreparedCell:
         }
         return Job(meta, inputs.parts)
 
-    def hint(self, error: BaseException) -> str:
-        """Returns what may mend an error of the cell, in a line; empty where nothing is known."""
+    def hint_for(self, error: BaseException) -> str:
+        """Return a one-line hint for an error of the cell; empty if there is none."""
         if isinstance(error, ModuleNotFoundError):
             return "" if self.options.local else missing_module_hint(error)
         name = missing_name(error, self.cell.source)
@@ -147,16 +158,16 @@ def prepare(
     namespace: dict[str, Any],
     call: FunctionCall | None = None,
 ) -> PreparedCell:
-    """Packs a cell's inputs and checks everything that can be checked here.
+    """Pack a cell's inputs, and check everything that can be checked in the notebook.
 
     Args:
-        cell: it.
-        options: how to run it.
-        namespace: the notebook's.
-        call: what the cell stands for; it has the inputs then.
+        cell: The cell.
+        options: How to run it.
+        namespace: The notebook's namespace.
+        call: The function call that the cell stands for; its arguments are the inputs then.
 
     Raises:
-        InputError: an option, the template or an input is wrong.
+        InputError: An option, the template or an input is wrong.
     """
     began = time.monotonic()
     values = call.values if call else select(cell.reads, options.inputs, namespace)
@@ -164,23 +175,23 @@ def prepare(
     if script.packages:
         options = options.replace(pip=(*script.packages, *options.pip))
     size = len(json.dumps(cell.source))
-    if size > MOST_SOURCE:
+    if size > MAX_SOURCE_BYTES:
         raise InputError(
-            f"The cell has {size >> 10} KiB of code; {MOST_SOURCE >> 10} KiB can be sent.",
+            f"The cell has {size >> 10} KiB of code; {MAX_SOURCE_BYTES >> 10} KiB can be sent.",
             "Put its data into a variable or a file; inputs may be larger (--max-input).",
         )
-    words = [dict(options.env), options.pip, options.constraint, options.outputs]
-    size = len(json.dumps(words))
-    if size > MOST_WORDS:
+    listed = [dict(options.env), options.pip, options.constraint, options.outputs]
+    size = len(json.dumps(listed))
+    if size > MAX_OPTIONS_BYTES:
         raise InputError(
             f"The options have {size >> 10} KiB (--env, --pip, --constraint, -o); "
-            f"{MOST_WORDS >> 10} KiB can be sent.",
-            "Put what is long into a variable or a file of the cell.",
+            f"{MAX_OPTIONS_BYTES >> 10} KiB can be sent.",
+            "Put long values into a variable or a file of the cell.",
         )
     manifest = render_cell(script, options)
-    work = PreparedCell(cell, script, manifest, options, values, namespace, began, call)
-    _ = work.inputs  # packed now: the notebook may change them later
-    return work
+    prepared = PreparedCell(cell, script, manifest, options, values, namespace, began, call)
+    _ = prepared.inputs  # pack now: the notebook may change them later
+    return prepared
 
 
 def render_cell(script: Script, options: RunOptions) -> PodManifest:

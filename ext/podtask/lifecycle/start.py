@@ -1,7 +1,8 @@
-"""How a task gets at its runner: a new pod or process for a cell."""
+"""Start a runner for a cell: a new pod, or a process on this machine."""
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import time
@@ -9,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..backends.base import CONNECTING, Backend, Termination
-from ..backends.local import LocalProcess, ignored
-from ..channel.batch import enclosed
+from ..backends.local import LocalProcess, ignored_parts
+from ..channel.batch import embed_job
 from ..channel.channel import Channel
 from ..channel.job import Job, RunnerResult
 from ..channel.log_channel import LogChannel
@@ -22,82 +23,88 @@ from .interfaces import StartedRunner, TaskListener
 from .prepare import PreparedCell
 from .retry import RetryPolicy
 
-ONE_WAY = (
-    "Neither port-forward nor exec is allowed there: in batch mode the cell travels with another "
-    "pod, and what it says with the log. Ctrl-C deletes the pod; input() gets no answer."
+log = logging.getLogger(__name__)
+FALLBACK = (
+    "Neither port-forward nor exec is allowed there. Falling back to batch mode: the cell is embedded in "
+    "a new pod and its output is read from the pod log. Ctrl-C deletes the pod; input() gets no answer."
 )
-_one_way: set[tuple[str | None, ...]] = set()  # kubeconfigs, contexts and namespaces, of this kernel
+# Kubeconfig, context and namespace of each place where this kernel has fallen back to batch mode.
+_batch_places: set[tuple[str | None, ...]] = set()
 
 
 class NewRunner:
-    """A cell gets a runner of its own.
+    """The launcher of a task that gets a new runner.
 
     Args:
-        work: the cell.
-        port: of the runner; a random one by default.
+        prepared: The cell.
+        port: Port of the runner; a random one by default.
     """
 
     resumed = False
 
-    def __init__(self, work: PreparedCell, port: int | None = None) -> None:
-        self.options = work.options
-        self._work = work
-        self._identity = new_identity(port, work.options.name or "", work.namespace)
+    def __init__(self, prepared: PreparedCell, port: int | None = None) -> None:
+        self.options = prepared.options
+        self._prepared = prepared
+        self._identity = new_identity(port, prepared.options.name or "", prepared.namespace)
         self.name = self._identity.name
-        self.pack_seconds = time.monotonic() - work.began
-        self._retries = RetryPolicy(work.options)
-        self._place = (os.environ.get("KUBECONFIG"), work.options.context, work.options.namespace)
+        self.pack_seconds = time.monotonic() - prepared.began
+        self._retries = RetryPolicy(prepared.options)
+        self._place = (os.environ.get("KUBECONFIG"), prepared.options.context, prepared.options.namespace)
 
     @property
-    def _batch(self) -> bool:
+    def _is_batch(self) -> bool:
         chosen = self.options.channel
-        return not self.options.local and (chosen == BATCH or (chosen == AUTO and self._place in _one_way))
+        return not self.options.local and (
+            chosen == BATCH or (chosen == AUTO and self._place in _batch_places)
+        )
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
-        """What was sent: name -> (type's name, bytes)."""
-        return self._work.inputs.sizes
+        """The variables that were sent: name -> (name of the type, bytes)."""
+        return self._prepared.inputs.sizes
 
     def retry_reason(self, end: Termination | RunnerResult | NoStream) -> str:
         """Return why the cell is sent again, as a line for the user; empty if it is not."""
         if isinstance(end, NoStream):
-            reason = "" if self._batch else ONE_WAY
-            _one_way.add(self._place)
+            reason = "" if self._is_batch else FALLBACK
+            _batch_places.add(self._place)
         else:
             reason = self._retries.retry_reason(end)
         if reason:
-            self._rename()
+            self._new_identity()
         return reason
 
     def hint_for(self, error: BaseException) -> str:
         """Return a one-line hint for an error of the cell; empty if there is none."""
-        return self._work.hint(error)
+        return self._prepared.hint_for(error)
 
     async def start_runner(self, listener: TaskListener) -> StartedRunner:
-        """Creates the pod, or starts the process.
+        """Create the pod, or start the process.
 
         Raises:
-            PodtaskError: it cannot be had; says why.
+            PodtaskError: The runner cannot be started.
         """
         options, identity = self.options, self._identity
         if not options.local:
             listener.on_phase(CONNECTING)
-            identity = await self._arrive(identity, listener)
-        manifest = self._work.manifest.stamped(identity)
+            identity = await self._with_owner(identity, listener)
+        manifest = self._prepared.manifest.stamped(identity)
 
         def job_for(python: str) -> Job:
-            return self._work.job_for(python, identity.name, manifest.linger_seconds, listener.on_note)
+            return self._prepared.job_for(python, identity.name, manifest.linger_seconds, listener.on_note)
 
-        if self._batch:
-            manifest = self._enclosed(manifest, job_for(platform.python_version()), listener)
+        if self._is_batch:
+            manifest = self._embed(manifest, job_for(platform.python_version()), listener)
         listener.on_manifest(manifest)
         for notice in manifest.notices:
             listener.on_note(notice)
         backend: Backend
         if options.local:
-            left_out = ignored(manifest)
+            left_out = ignored_parts(manifest)
             if left_out:
-                listener.on_note(f"Runs on this machine: {', '.join(left_out)} of the template ignored.")
+                listener.on_note(
+                    f"Runs on this machine. Ignored parts of the template: {', '.join(left_out)}."
+                )
             backend = await LocalProcess.start(manifest, listener)
             where = "a process on this machine"
         else:
@@ -106,40 +113,39 @@ class NewRunner:
             where = f"pod {identity.name}, container {manifest.primary}"
             try:
                 backend = pod = await Pod.create(manifest, options, listener)
-            except NameTaken:
-                self._rename()
+            except NameTaken as error:
+                log.debug("%s Creating the pod with another name.", error)
+                self._new_identity()
                 return await self.start_runner(listener)
-            if self._batch:
+            if self._is_batch:
                 return StartedRunner(pod, LogChannel(pod, identity.key, listener), where)
         channel = Channel(backend, identity.key, job_for, listener)
         return StartedRunner(backend, channel, where)
 
-    async def _arrive(self, identity: Identity, listener: TaskListener) -> Identity:
-        """Has a look at what is there of this notebook; returns the identity with its owner."""
+    async def _with_owner(self, identity: Identity, listener: TaskListener) -> Identity:
+        """Report earlier tasks of this notebook, and return the identity with the notebook's pod as owner."""
         from ..cluster.own_pod import notebook_pod
         from ..manage.previous_kernels import look
 
         await look(self.options, identity.notebook, listener.on_note)
-        # What is detached is to outlive its notebook.
-        return (
-            identity
-            if self.options.detach
-            else replace(identity, owner=await notebook_pod(self.options.context, self.options.namespace))
-        )
+        if self.options.detach:
+            return identity  # a detached task outlives its notebook
+        owner = await notebook_pod(self.options.context, self.options.namespace)
+        return replace(identity, owner=owner)
 
-    def _enclosed(self, manifest: PodManifest, job: Job, listener: TaskListener) -> PodManifest:
+    def _embed(self, manifest: PodManifest, job: Job, listener: TaskListener) -> PodManifest:
         options = self.options
         if options.no_log_result:
             raise InputError(
-                "In batch mode the result comes with the log, which --no-log-result forbids.",
-                "Leave that out, or ask for a Role with pods/portforward or pods/exec (get and create).",
+                "Batch mode reads the result from the pod log, but --no-log-result forbids that.",
+                "Remove --no-log-result, or ask for a Role with pods/portforward or pods/exec (get and create).",
             )
         if options.env or options.index_url or options.extra_index_url:
             listener.on_note(
-                "What --env has lies in an annotation in batch mode: who may get the pod can read it."
+                "In batch mode the values of --env are in an annotation: everyone who may get the pod can read them."
             )
-        return enclosed(manifest, job)
+        return embed_job(manifest, job)
 
-    def _rename(self) -> None:
-        self._identity = new_identity(None, self._work.options.name or "", self._work.namespace)
+    def _new_identity(self) -> None:
+        self._identity = new_identity(None, self._prepared.options.name or "", self._prepared.namespace)
         self.name = self._identity.name

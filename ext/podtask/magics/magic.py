@@ -109,9 +109,9 @@ def _raise_error(shell: Any, task: Task, cell: Cell | None, outcome: Outcome) ->
         if not isinstance(outcome.error, PodtaskError):
             render_in(shell, outcome.error, f"in {task.where}")
         raise outcome.error
-    if outcome.missing:
+    if outcome.never_set:
         raise InputError(
-            f"-o {', '.join(outcome.missing)}: the cell did not set it.",
+            f"-o {', '.join(outcome.never_set)}: the cell did not set it.",
             f"Names that it sets: {', '.join(cell.writes) or 'none'}." if cell else "",
         )
 
