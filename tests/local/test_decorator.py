@@ -205,9 +205,9 @@ def test_options_are_checked_when_it_is_made() -> None:
     for wrong in (0, "x", 1.5):
         with pytest.raises(InputError, match=f"max_parallel={wrong!r} is not a whole number"):
             square.map([1], max_parallel=wrong)
-    with pytest.raises(InputError, match="A int is no pod template"):
+    with pytest.raises(InputError, match="Expected a pod template, got int"):
         podtask.task(3)
-    with pytest.raises(InputError, match="A int is no pod template"):
+    with pytest.raises(InputError, match="Expected a pod template, got int"):
         square.with_options(template=3)
     timed = square.with_options(timeout="5s")
     assert timed(3) == 9

@@ -14,7 +14,7 @@ from podtask.api.resolve import find_template, resolve_options, set_session_temp
 from podtask.config.options import RunOptions
 from podtask.config.settings import all_settings, project_folder, read_settings, with_settings
 from podtask.errors import InputError
-from podtask.template.store import save, saved
+from podtask.template.store import save_template, saved_templates
 
 from tests.notebook import Shell
 
@@ -101,11 +101,11 @@ def test_project_is_the_nearest_folder_that_is_one(places: Places) -> None:
 def test_saved_template_is_found_by_its_name(places: Places) -> None:
     """One saved for the project is found before the user's own; kubectl takes the file too."""
     mine = TEMPLATE.replace(labels={"whose": "mine"})
-    assert save("prod", mine, for_user=True) == places[1] / "templates" / "prod.yaml"
+    assert save_template("prod", mine, for_user=True) == places[1] / "templates" / "prod.yaml"
     assert find_template("prod", {}, RunOptions()) == mine
-    path = save("prod", TEMPLATE)
+    path = save_template("prod", TEMPLATE)
     assert path == places[0] / ".podtask" / "templates" / "prod.yaml"
-    assert saved() == {"prod": path}
+    assert saved_templates() == {"prod": path}
     found = yaml.safe_load(path.read_text())
     assert (found["kind"], found["apiVersion"], found["metadata"]) == (
         "PodTemplate",
@@ -118,20 +118,20 @@ def test_saved_template_is_found_by_its_name(places: Places) -> None:
 
 def test_saved_template_is_not_replaced_unasked() -> None:
     """The same again is fine, another one is refused."""
-    save("prod", TEMPLATE)
-    save("prod", TEMPLATE)
-    with pytest.raises(InputError, match="There is a template 'prod' already"):
-        save("prod", PodTemplate())
-    save("prod", PodTemplate(), replace=True)
+    save_template("prod", TEMPLATE)
+    save_template("prod", TEMPLATE)
+    with pytest.raises(InputError, match="A template named 'prod' already exists"):
+        save_template("prod", PodTemplate())
+    save_template("prod", PodTemplate(), replace=True)
 
 
 def test_without_a_project_there_is_the_users_folder(monkeypatch: pytest.MonkeyPatch, places: Places) -> None:
     """Outside of any project saving says so; settings and templates of the user still hold."""
     monkeypatch.chdir("/")
-    with pytest.raises(InputError, match="no project"):
-        save("prod", TEMPLATE)
-    save("prod", TEMPLATE, for_user=True)
-    assert list(saved()) == ["prod"]
+    with pytest.raises(InputError, match="not in a project"):
+        save_template("prod", TEMPLATE)
+    save_template("prod", TEMPLATE, for_user=True)
+    assert list(saved_templates()) == ["prod"]
 
 
 def test_session_default_is_over_settings_and_under_the_call(
@@ -149,7 +149,7 @@ def test_session_default_is_over_settings_and_under_the_call(
 
 def test_unknown_template_lists_those_there_are() -> None:
     """A near miss is suggested, of the notebook's and the saved ones alike."""
-    save("production", TEMPLATE)
+    save_template("production", TEMPLATE)
     with pytest.raises(InputError) as caught:
         find_template("prodution", {"dev": TEMPLATE, "_x": TEMPLATE}, RunOptions())
     assert "Did you mean 'production'?" in caught.value.message
@@ -193,9 +193,9 @@ def test_commands_save_list_use_and_show(
         ("%podtask use", "%podtask use NAME"),
         ("%podtask save a b c", "%podtask save NAME"),
         ("%podtask save a --usr", "%podtask save NAME"),
-        ("%podtask save ../x t", "is not a name for a template"),
+        ("%podtask save ../x t", "is not a valid template name"),
         ("%podtask save nothing", "There is no pod template 'nothing'"),
-        ("%podtask use number", "no pod template"),
+        ("%podtask use number", "Expected a pod template, got int"),
     ],
 )
 def test_wrong_command_says_the_right_one(shell: Shell, line: str, says: str) -> None:
@@ -218,7 +218,7 @@ def test_python_face_reads_settings_and_library_as_the_magic_does(
     monkeypatch: pytest.MonkeyPatch, places: Places
 ) -> None:
     """A decorated function, submit, run and render find saved templates, defaults and settings."""
-    save("prod", TEMPLATE)
+    save_template("prod", TEMPLATE)
 
     def image(pod: dict[str, Any]) -> Any:
         return pod["spec"]["containers"][0]["image"]

@@ -60,7 +60,7 @@ EXPECTED = {
         (
             "ZeroDivisionError: division by zero",
             "job['guard'] (lock) cannot be sent",
-            "is not a label's value",
+            "is not a valid label value",
             "there is no option '--memroy'. Did you mean '--memory'?",
             "was killed by SIGKILL",
         ),

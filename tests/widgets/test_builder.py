@@ -189,7 +189,7 @@ def test_whole_template_in_yaml(user: User) -> None:
     user.open("YAML")
     assert "newer" in user.input("Template (YAML)").value
     user.write("Template (YAML)", "- a list")
-    assert "is no pod spec" in user.notes()[0]
+    assert "must be a mapping, got list" in user.notes()[0]
     assert user.builder.template.pod_spec["containers"][0]["image"] == "b"
 
 
@@ -244,7 +244,7 @@ def test_overwritten_fields_are_noted_in_the_yaml(user: User) -> None:
 
 def test_not_a_template() -> None:
     """An object that is not a template, and an unknown name, are rejected with a message."""
-    with pytest.raises(InputError, match="is no pod template"):
+    with pytest.raises(InputError, match="Expected a pod template"):
         TemplateBuilder(3)
     with pytest.raises(InputError, match="no pod template 'nobody'"):
         TemplateBuilder("nobody")

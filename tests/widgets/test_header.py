@@ -22,7 +22,7 @@ def test_saved_by_name(user: User) -> None:
     user.write("Image", "a")
     user.click("Save")
     assert "-t prod" in user.html("pt-said")
-    assert PodTemplate.of(store.saved()["prod"]) == user.builder.template
+    assert PodTemplate.of(store.saved_templates()["prod"]) == user.builder.template
     user.write("Image", "b")
     user.click("Save")
     assert "Save again to replace it" in user.html("pt-said")

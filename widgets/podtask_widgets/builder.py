@@ -241,9 +241,9 @@ class _Form:
             return
         replace = self._name_to_replace == name
         try:
-            path = store.save(name, self._builder.template, store.for_user(), replace)
+            path = store.save_template(name, self._builder.template, store.saves_for_user(), replace)
         except InputError as error:
-            self._name_to_replace = name if name in store.saved() else ""
+            self._name_to_replace = name if name in store.saved_templates() else ""
             hint = "Click Save again to replace it." if self._name_to_replace else error.hint
             self._header.show_message(f"{error.message}\n{hint}", is_error=True)
             return

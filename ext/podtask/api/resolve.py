@@ -16,7 +16,7 @@ from ..config.options import RunOptions
 from ..config.settings import with_settings
 from ..errors import InputError, nearest
 from ..event_loop import loop
-from ..template.store import of_notebook, saved
+from ..template.store import notebook_templates, saved_templates
 from ..template.template import PodTemplate
 
 IN_CLUSTER = "pod-template/"
@@ -140,10 +140,10 @@ def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) ->
         return name
     if name.endswith((".yaml", ".yml")) or os.sep in name:
         return Path(name)
-    kept = saved()
+    kept = saved_templates()
     if name in kept:
         return kept[name]
-    known = [*of_notebook(namespace), *kept]
+    known = [*notebook_templates(namespace), *kept]
     raise InputError(
         f"There is no pod template {name!r} in this notebook, nor a saved one.{nearest(name, known)}",
         f"Templates: {', '.join(sorted(known)) or 'none'}. A file's name ends in .yaml; "

@@ -96,7 +96,7 @@ def save(state: ShellState, words: list[str]) -> None:
         template = resolve.session_template()
     if template is None:
         template = resolve.find_template(source, state.variables, resolve.merge_options({}))
-    path = store.save(name, template, "--user" in flags, "--force" in flags)
+    path = store.save_template(name, template, "--user" in flags, "--force" in flags)
     print(f"Saved: {path} (use it with -t {name})")
 
 
@@ -104,10 +104,10 @@ def templates(state: ShellState, words: list[str]) -> None:
     """%podtask templates: list the templates of the notebook and the saved ones, and where each is from."""
     _check_count(words, 0, templates)
     from ..api.resolve import IN_CLUSTER  # start-up cost
-    from ..template.store import of_notebook, saved
+    from ..template.store import notebook_templates, saved_templates
 
-    rows = [(name, "this notebook") for name in sorted(of_notebook(state.variables))]
-    rows += [(name, str(path)) for name, path in saved().items()]
+    rows = [(name, "this notebook") for name in sorted(notebook_templates(state.variables))]
+    rows += [(name, str(path)) for name, path in saved_templates().items()]
     if rows:
         _print_table(rows)
     else:

@@ -114,7 +114,7 @@ def _names_of(kind: str, variables: Mapping[str, Any], words: list[str]) -> Iter
     """
     from ..api.resolve import IN_CLUSTER  # start-up cost
     from ..config.settings import with_settings
-    from ..template.store import of_notebook, saved
+    from ..template.store import notebook_templates, saved_templates
 
     fields = fields_by_flag()
     given = {
@@ -124,7 +124,7 @@ def _names_of(kind: str, variables: Mapping[str, Any], words: list[str]) -> Iter
     }
     options = RunOptions.of(**with_settings(given))
     if kind == "template":
-        names = [*of_notebook(variables), *saved()]
+        names = [*notebook_templates(variables), *saved_templates()]
         if options.local:
             return names
         return [*names, *(IN_CLUSTER + name for name in _names_in_cluster("pod template", options))]

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..runner.bundle import MINOR, boot_program
 from ..template.restricted import give_scratch, restrict
 from ..template.template import DEFAULT_CONTAINER, PodTemplate, primary_container
-from ..template.validation import pod_problems, refuse, template_problems
+from ..template.validation import pod_problems, raise_problems, template_problems
 from .identity import NAME_PREFIX
 from .labels import BOUNDS_ANNOTATION, MANAGED_BY
 from .pod_manifest import (
@@ -42,7 +42,7 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
     """
     template = template or PodTemplate()
     whole = template.to_dict()
-    refuse(template_problems(whole))
+    raise_problems(template_problems(whole))
     spec = whole["spec"]
     notices: list[str] = []
     name = template.primary_container_name
@@ -74,7 +74,7 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
         DEFAULT_CONTAINER: name,
         BOUNDS_ANNOTATION: _format_bounds(spec, options, linger),
     }
-    refuse(pod_problems(spec, name, {"cpu": "--cpu"} if options.cpu else {}))
+    raise_problems(pod_problems(spec, name, {"cpu": "--cpu"} if options.cpu else {}))
     notices += _notices_about_limits(spec, name)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
     return PodManifest(pod, tuple(notices))

@@ -1,4 +1,4 @@
-"""The rows of a pod's card. Pure."""
+"""The rows of the HTML card that shows a pod spec. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..formatting import _code
 def spec_rows(
     spec: Mapping[str, Any], primary: str, labels: Mapping[str, Any], annotations: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
-    """Return the rows of a pod's card: what one wants to see of it at once."""
+    """Return the rows of a card that summarizes a pod spec."""
     containers = [_container(each, primary) for each in spec.get("containers", [])]
     volumes = [
         _code(each["name"]) + " " + ", ".join(escape(kind) for kind in each if kind != "name")
@@ -36,9 +36,9 @@ def _container(container: Mapping[str, Any], primary: str) -> str:
     if container.get("image"):
         shown += f" {escape(str(container['image']))}"
     resources = container.get("resources") or {}
-    bounds = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
-    if bounds:
-        shown += " · " + escape(", ".join(f"{key} {value}" for key, value in bounds.items()))
+    resources_by_name = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
+    if resources_by_name:
+        shown += " · " + escape(", ".join(f"{key} {value}" for key, value in resources_by_name.items()))
     mounts = [mount.get("mountPath", "") for mount in container.get("volumeMounts") or []]
     if mounts:
         shown += " · mounts " + " ".join(map(_code, mounts))

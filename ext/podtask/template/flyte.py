@@ -1,4 +1,4 @@
-"""A pod template as Python for Flyte, whose ``PodTemplate`` takes the client library's models."""
+"""Python source of a pod template for Flyte, made of the Kubernetes client's model classes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .schema import fields
 def source(
     spec: dict[str, Any], primary: str, labels: Mapping[str, str], annotations: Mapping[str, str]
 ) -> str:
-    """Return a program that makes ``template``, a ``flytekit.PodTemplate``.
+    """Return a program that defines ``template``, a ``flytekit.PodTemplate``.
 
-    What the installed client library has no field for is told in a comment: its models would drop
-    it.
+    A field that the installed client library does not know is listed in a comment, since the
+    library's models would drop it.
 
     Args:
-        spec: in wire form.
-        primary: name of the primary container.
-        labels: of the pod.
-        annotations: of the pod.
+        spec: Pod spec in wire form.
+        primary: Name of the primary container.
+        labels: Labels of the pod.
+        annotations: Annotations of the pod.
     """
     models, missing = _Models(), list[str]()
     arguments = {
@@ -31,32 +31,32 @@ def source(
         "annotations": python(dict(annotations), 4, 12) if annotations else "",
     }
     body = "".join(f"    {name}={value},\n" for name, value in arguments.items() if value)
-    left = [f"# Not in this version of the client library: {path}\n" for path in missing]
+    comments = [f"# Not in this version of the client library: {path}\n" for path in missing]
     names = "".join(f"    {name},\n" for name in sorted(models.used))
     return (
         f"from flytekit import PodTemplate\nfrom kubernetes.client import (\n{names})\n\n"
-        f"{''.join(left)}template = PodTemplate(\n{body})\n"
+        f"{''.join(comments)}template = PodTemplate(\n{body})\n"
     )
 
 
 class _Models:
-    """The constructors of the client library's models, as far as they are used."""
+    """Write constructor calls of the client library's models, and collect the models used."""
 
     def __init__(self) -> None:
-        from kubernetes import client  # takes a second; only here
+        from kubernetes import client  # here: importing it takes a second
 
         self._client: Any = client
         self.used: set[str] = set()
 
     def source(self, value: Any, kind: str, path: str, indent: int, used: int, missing: list[str]) -> str:
-        """Return the source of a value; ``used`` columns of its first line are taken."""
+        """Return the source of a value whose first line starts at column ``indent + used``."""
         inner = " " * (indent + 4)
         if kind.endswith("*") and fields(kind[:-1]) and isinstance(value, list):
             items = [
                 self.source(item, kind[:-1], f"{path}[{place}]", indent + 4, 1, missing)
                 for place, item in enumerate(value)
             ]
-            return _laid_out("[", items, "]", inner, indent, used)
+            return _format_call("[", items, "]", inner, indent, used)
         model = self._model(kind) if fields(kind) and isinstance(value, dict) else None
         if model is None:
             return python(value, indent, used)
@@ -71,14 +71,14 @@ class _Models:
             kind_of = fields(kind).get(name, "")
             made = self.source(item, kind_of, f"{path}.{name}", indent + 4, len(attribute) + 2, missing)
             parts.append(f"{attribute}={made}")
-        return _laid_out(f"{model.__name__}(", parts, ")", inner, indent, used)
+        return _format_call(f"{model.__name__}(", parts, ")", inner, indent, used)
 
     def _model(self, kind: str) -> Any:
-        # Two models of the core group are told apart from others of their name.
+        # Two models of the core group have a prefix, since other groups have the same names.
         return getattr(self._client, f"V1{kind}", getattr(self._client, f"CoreV1{kind}", None))
 
 
-def _laid_out(first: str, parts: list[str], last: str, inner: str, indent: int, used: int) -> str:
+def _format_call(first: str, parts: list[str], last: str, inner: str, indent: int, used: int) -> str:
     flat = f"{first}{', '.join(parts)}{last}"
     if indent + used + len(flat) < WIDTH and "\n" not in flat:
         return flat

@@ -1,4 +1,4 @@
-"""What Pod Security's level "restricted" wants of a container. Pure.
+"""Changes that make a container comply with the Pod Security level "restricted". Pure.
 
 Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-NOBODY = 65532  # a user without an entry anywhere: what distroless images call nonroot
-WANTED = {
+NOBODY = 65532  # the user that distroless images call nonroot
+REQUIRED_FIELDS = {
     "allowPrivilegeEscalation": False,
     "runAsNonRoot": True,
     "seccompProfile": {"type": "RuntimeDefault"},
@@ -17,16 +17,16 @@ PROFILES = ("RuntimeDefault", "Localhost")
 
 
 def restrict(container: dict[str, Any], pod: dict[str, Any], notices: list[str]) -> None:
-    """Make a container fulfil the level; what it overwrites becomes a notice.
+    """Make a container comply with the level, and add a notice about overwritten fields.
 
     Args:
-        container: changed in place.
-        pod: the pod's own security context, which holds where the container says nothing.
-        notices: added to.
+        container: Container to change in place.
+        pod: Security context of the pod, which applies where the container sets nothing.
+        notices: List that the notice is appended to.
     """
     context = container.setdefault("securityContext", {})
     before = dict(context)
-    for field, value in WANTED.items():
+    for field, value in REQUIRED_FIELDS.items():
         context[field] = value
     if before.get("seccompProfile", {}).get("type") in PROFILES:
         context["seccompProfile"] = before["seccompProfile"]
@@ -46,7 +46,7 @@ def restrict(container: dict[str, Any], pod: dict[str, Any], notices: list[str])
 
 
 def give_scratch(spec: dict[str, Any], container: dict[str, Any], volume: str) -> None:
-    """Give a container that runs as nobody a home and a ``/tmp`` it can write, unless it has."""
+    """Give a container that runs as nobody a writable home and ``/tmp`` unless it has them."""
     env = container.setdefault("env", [])
     if not any(entry["name"] == "HOME" for entry in env):
         env.append({"name": "HOME", "value": "/tmp"})

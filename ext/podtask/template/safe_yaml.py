@@ -1,20 +1,20 @@
-"""YAML that may be anybody's: plain values of a size that one can work with. Pure."""
+"""Read YAML from untrusted sources: plain values only, of a limited size. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
-MOST = 100_000  # values; the largest pod that etcd takes (1.5 MiB) has fewer
+MAX_VALUES = 100_000  # the largest pod that fits in etcd (1.5 MiB) has fewer
 
 
 def documents(text: str) -> list[Any]:
-    """Return the documents of a YAML text that are not empty, as plain dicts, lists and scalars.
+    """Return the documents of a YAML text as plain dicts, lists and scalars, without empty ones.
 
-    Tags of Python objects are refused, as are aliases that make much of little ("billion laughs")
-    or hold themselves: a copy of those would never end.
+    Refuse tags of Python objects, and aliases that expand to too many values ("billion laughs")
+    or that contain themselves.
 
     Raises:
-        ValueError: it is no YAML, or none of this kind; says what.
+        ValueError: The text is not valid YAML, or it contains something refused.
     """
     import yaml
 
@@ -24,17 +24,17 @@ def documents(text: str) -> list[Any]:
         raise ValueError(" ".join(str(error).split())[:200]) from None
     sizes: dict[int, int] = {}
     for each in found:
-        if _size(each, sizes) > MOST:
-            raise ValueError(f"its aliases unfold to more than {MOST:,} values")
+        if _size(each, sizes) > MAX_VALUES:
+            raise ValueError(f"its aliases expand to more than {MAX_VALUES:,} values")
     return found
 
 
 def _size(value: Any, sizes: dict[int, int]) -> int:
-    """Count values with aliases unfolded; a value that holds itself is as good as endless."""
+    """Count values with aliases expanded; a value that contains itself exceeds the maximum."""
     if not isinstance(value, (dict, list)):
         return 1
     if id(value) not in sizes:
-        sizes[id(value)] = MOST + 1  # while its parts are counted
+        sizes[id(value)] = MAX_VALUES + 1  # while its parts are counted
         parts = [*value, *value.values()] if isinstance(value, dict) else value
         sizes[id(value)] = 1 + sum(_size(part, sizes) for part in parts)
     return sizes[id(value)]

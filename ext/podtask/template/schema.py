@@ -1,7 +1,7 @@
-"""The fields of a pod: what Kubernetes calls them, and what kind of value each takes. Pure.
+"""The fields of a pod spec and the kind of value that each takes. Pure.
 
-The table is of the newest Kubernetes known here. A field that is not in it goes to the API server
-as it is, unless it is a known one misspelt: clusters may be newer than this package.
+The table comes from a recent Kubernetes version. A cluster may be newer, so a field that is not in
+the table is passed to the API server unchanged, unless it looks like a misspelled known field.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from typing import Any
 
 from ..errors import Problem
 
-LISTED = Path(__file__).with_name("schema.txt")
+SCHEMA_FILE = Path(__file__).with_name("schema.txt")
 SCALARS = {"": "text", "int": "a whole number", "bool": "true or false"}
 
 
 @functools.cache
 def fields(kind: str) -> dict[str, str]:
-    """Return the fields of a type, ``PodSpec`` say, each with its kind."""
+    """Return the fields of a type such as ``PodSpec``, each with the kind of its value."""
     return _table().get(kind, {})
 
 
 def problems(value: Any, kind: str, path: str) -> Iterator[Problem]:
-    """Yield what is no value of its kind, down to the last field.
+    """Yield a problem for each value of the wrong kind, at any depth.
 
     Args:
-        value: in wire form.
-        kind: a type of the table, or a scalar; ``*`` behind it for a list.
-        path: of the value, ``spec``.
+        value: Value in wire form.
+        kind: Name of a type in the table, or of a scalar; a trailing ``*`` marks a list.
+        path: Path of the value, such as ``spec``.
     """
     if kind.endswith("*"):
         if not isinstance(value, list):
-            yield Problem(path, f"is {_kind_of(value)}, not a list.", "Write it in [ ].")
+            yield Problem(path, f"is {_kind_of(value)}, not a list.", "Write it as a list, in [ ].")
             return
         for place, item in enumerate(value):
             yield from problems(item, kind[:-1], f"{path}[{place}]")
@@ -50,11 +50,11 @@ def problems(value: Any, kind: str, path: str) -> Iterator[Problem]:
                 yield from _field(str(name), item, kind, path)
 
 
-def misspelt(name: str, kind: str) -> str:
-    """Return the field of a type that a name is a misspelling of, else an empty text.
+def closest_field(name: str, kind: str) -> str:
+    """Return the known field that a name probably misspells, or an empty string.
 
-    At most two edits, and fewer in a short name: ``os`` is not ``tos``, and a newer Kubernetes may
-    well have a field whose name resembles an older one's.
+    Allow two edits, and one in a short name: a newer Kubernetes may have a new field whose name
+    resembles an existing one.
     """
     allowed = 2 if len(name) > 5 else 1
     near = {field: distance(name.lower(), field.lower()) for field in fields(kind) if len(field) > 3}
@@ -76,8 +76,12 @@ def distance(one: str, other: str) -> int:
 def _field(name: str, value: Any, kind: str, path: str) -> Iterator[Problem]:
     if name in fields(kind):
         yield from problems(value, fields(kind)[name], f"{path}.{name}")
-    elif meant := misspelt(name, kind):
-        yield Problem(f"{path}.{name}", f"is no field. Did you mean {meant!r}?", f"Write {path}.{meant}.")
+    elif suggestion := closest_field(name, kind):
+        yield Problem(
+            f"{path}.{name}",
+            f"is not a known field. Did you mean {suggestion!r}?",
+            f"Write {path}.{suggestion}.",
+        )
 
 
 def _scalar(value: Any, kind: str, path: str) -> Iterator[Problem]:
@@ -101,7 +105,7 @@ def _advice(value: Any, kind: str) -> str:
 
 
 def _kind_of(value: Any) -> str:
-    """What a value is, in words; it is not repeated: it may be a secret."""
+    """Describe the kind of a value without repeating the value, which may be a secret."""
     words = {
         type(None): "nothing",
         str: "text",
@@ -116,8 +120,8 @@ def _kind_of(value: Any) -> str:
 
 @functools.cache
 def _table() -> dict[str, dict[str, str]]:
-    lines = [line.split() for line in LISTED.read_text().splitlines() if not line.startswith("#")]
+    lines = [line.split() for line in SCHEMA_FILE.read_text().splitlines() if not line.startswith("#")]
     return {
-        kind: {name: what for name, _, what in (entry.partition(":") for entry in entries)}
+        kind: {name: value_kind for name, _, value_kind in (entry.partition(":") for entry in entries)}
         for kind, *entries in lines
     }

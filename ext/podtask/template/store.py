@@ -1,4 +1,4 @@
-"""Pod templates by name: those of the notebook, and those saved for the project or the user."""
+"""Pod templates by name: variables of the notebook, and templates saved for the project or the user."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .template import PodTemplate
 NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
-def of_notebook(namespace: Mapping[str, Any]) -> dict[str, PodTemplate]:
-    """Return the templates among a notebook's variables."""
+def notebook_templates(namespace: Mapping[str, Any]) -> dict[str, PodTemplate]:
+    """Return the pod templates among the notebook's variables, by name."""
     return {
         name: value
         for name, value in namespace.items()
@@ -24,8 +24,8 @@ def of_notebook(namespace: Mapping[str, Any]) -> dict[str, PodTemplate]:
     }
 
 
-def saved() -> dict[str, Path]:
-    """Return the files of saved templates by name; the project's come before the user's."""
+def saved_templates() -> dict[str, Path]:
+    """Return the files of saved templates by name; a project template hides a user template."""
     found: dict[str, Path] = {}
     for folder in (_project(), _user()):
         for path in sorted(folder.glob("*.y*ml")) if folder else []:
@@ -33,32 +33,32 @@ def saved() -> dict[str, Path]:
     return found
 
 
-def save(name: str, template: PodTemplate, for_user: bool = False, replace: bool = False) -> Path:
-    """Save a template as a core/v1 PodTemplate in YAML, which kubectl takes too.
+def save_template(name: str, template: PodTemplate, for_user: bool = False, replace: bool = False) -> Path:
+    """Save a template as YAML of a core/v1 PodTemplate, which kubectl accepts too.
 
     Args:
-        name: of the template.
-        template: what to save.
-        for_user: in the user's folder instead of the project's.
-        replace: whether one of that name may be replaced.
+        name: Name of the template.
+        template: Template to save.
+        for_user: Save it in the user's folder instead of the project's.
+        replace: Overwrite another template with the same name.
 
     Returns:
-        The file.
+        The path of the file.
 
     Raises:
-        InputError: the name is none, it is taken, or the folder cannot be written.
+        InputError: The name is invalid or taken, or the folder is not writable.
     """
     import yaml
 
     if not NAME.fullmatch(name):
         raise InputError(
-            f"{name!r} is not a name for a template.", "Letters, digits, '-', '_' and '.', at most 63."
+            f"{name!r} is not a valid template name.", "Use at most 63 letters, digits, '-', '_' and '.'."
         )
     folder = _user() if for_user else _project()
     if folder is None:
         raise InputError(
-            "This notebook is in no project: no pyproject.toml, no git repository above.",
-            "Save it for yourself with --user.",
+            "This notebook is not in a project: no enclosing folder has a pyproject.toml or a git repository.",
+            "Save the template for yourself with --user.",
         )
     path = folder / f"{name}.yaml"
     whole = {
@@ -67,10 +67,10 @@ def save(name: str, template: PodTemplate, for_user: bool = False, replace: bool
         "metadata": {"name": name},
         "template": template.to_dict(),
     }
-    # The name of the primary is part of the pod's metadata, so that it comes back.
+    # The name of the primary container is kept as an annotation in the pod's metadata.
     if path.exists() and not replace and PodTemplate.of(path) != PodTemplate.of(whole):
         raise InputError(
-            f"There is a template {name!r} already: {path}",
+            f"A template named {name!r} already exists: {path}",
             "Choose another name, or replace it with --force.",
         )
     try:
@@ -81,13 +81,13 @@ def save(name: str, template: PodTemplate, for_user: bool = False, replace: bool
     except OSError as error:
         raise InputError(
             f"Cannot save the template in {folder}: {error.strerror}",
-            "Save it for yourself with --user, or elsewhere with to_yaml().",
+            "Save it for yourself with --user, or write its to_yaml() to another place.",
         ) from None
     return path
 
 
-def for_user() -> bool:
-    """Return whether templates are saved for the user: there is no project here."""
+def saves_for_user() -> bool:
+    """Return whether templates are saved for the user because the notebook is not in a project."""
     return _project() is None
 
 

@@ -1,4 +1,4 @@
-"""The pod template: what a user gives, as one wire-form (camelCase) dict. No I/O but reading YAML."""
+"""The pod template: the user's pod as one dict in wire form (camelCase). No I/O except reading YAML."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from .schema import distance, fields
 from .wire_form import wire
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-WHOLE = {"spec", "metadata", "template"}  # parts of a whole pod, not of its spec
+POD_FIELDS = {"spec", "metadata", "template"}  # fields of a whole pod, not of its spec
 
 
 @dataclass(frozen=True)
 class PodTemplate:
-    """A pod to run cells in: Flyte's four fields, under the same names.
+    """A pod to run cells in, with the four fields of Flyte's PodTemplate.
 
     Args:
-        pod_spec: V1PodSpec, dict (wire form or snake_case), YAML text of one, or None.
-        primary_container_name: the container whose process is the cell.
-        labels: labels of the pod.
-        annotations: annotations of the pod.
+        pod_spec: V1PodSpec, dict (camelCase or snake_case), YAML text of a pod spec, or None.
+        primary_container_name: Name of the container that runs the cell.
+        labels: Labels of the pod.
+        annotations: Annotations of the pod.
 
     Raises:
-        InputError: a field is not of its kind.
+        InputError: A field has a value of the wrong kind.
 
     Source: https://www.union.ai/docs/flyte/user-guide/task-configuration/pod-templates/
     """
@@ -44,7 +44,7 @@ class PodTemplate:
 
     def __post_init__(self) -> None:
         if not isinstance(self.primary_container_name, str) or not self.primary_container_name:
-            raise InputError("primary_container_name is empty.", "Name a container: primary, say.")
+            raise InputError("primary_container_name is empty.", "Name a container, such as primary.")
         given = self.pod_spec if self.pod_spec is not None else {}
         spec = wire(_yaml(given, "pod_spec") if isinstance(given, str) else given)
         _check_spec(spec)
@@ -53,9 +53,9 @@ class PodTemplate:
             given = getattr(self, name)
             if given is not None and not isinstance(given, Mapping):
                 raise InputError(
-                    f"{name} of the pod template is no mapping.", f'Write {name}={{"key": "value"}}.'
+                    f"{name} of the pod template must be a mapping.", f'Write {name}={{"key": "value"}}.'
                 )
-            # Which container is the default follows from primary_container_name.
+            # The default container is derived from primary_container_name.
             kept = {key: value for key, value in (given or {}).items() if key != DEFAULT_CONTAINER}
             object.__setattr__(self, name, kept)
 
@@ -64,18 +64,19 @@ class PodTemplate:
 
     @classmethod
     def of(cls, given: Any) -> PodTemplate:
-        """Return a template from anything that describes a pod.
+        """Return a template from any object that describes a pod.
 
         Args:
-            given: a PodTemplate (also Flyte's), an object with ``.template`` (a form), a V1Pod,
-                V1PodSpec or V1PodTemplate, a dict or YAML text of one, or a path to such a file.
+            given: A PodTemplate (ours or Flyte's), a form (any object with a ``.template``), a V1Pod,
+                V1PodSpec or V1PodTemplate, a dict or YAML text of one of these, or the path of a
+                YAML file.
 
         Raises:
-            InputError: it describes no pod; says what it is.
+            InputError: The object does not describe a pod.
         """
         if isinstance(given, cls):
             return given
-        if hasattr(given, "primary_container_name"):  # a foreign template, Flyte's say
+        if hasattr(given, "primary_container_name"):  # another library's template, such as Flyte's
             taken = {field.name: getattr(given, field.name, None) for field in dataclasses.fields(cls)}
             return cls(**{name: value for name, value in taken.items() if value is not None})
         if hasattr(given, "template") and isinstance(given.template, cls):
@@ -87,8 +88,8 @@ class PodTemplate:
         found = wire(given)
         if not isinstance(found, dict):
             raise InputError(
-                f"A {type(given).__name__} is no pod template.",
-                "Give a PodTemplate, a V1PodSpec, a dict or YAML of a Pod.",
+                f"Expected a pod template, got {type(given).__name__}.",
+                "Give a PodTemplate, a V1PodSpec, or a dict or YAML of a Pod.",
             )
         return cls._of_dict(found, f"the {type(given).__name__}")
 
@@ -99,7 +100,7 @@ class PodTemplate:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(
                 f"Cannot read the pod template {path}: {error}",
-                "Name a variable of this notebook, or a YAML file.",
+                "Give the name of a variable in this notebook, or the path of a YAML file.",
             ) from None
         return cls._of_dict(wire(_yaml(text, str(path))), str(path))
 
@@ -114,24 +115,24 @@ class PodTemplate:
         meta = found.get("metadata") or {}
         spec = found.get("spec", None if meta or found.get("kind") else found)
         if spec is not None and not isinstance(spec, dict):
-            raise InputError(f"{where} is no pod spec.", "Its spec must be a mapping.")
+            raise InputError(f"The spec in {where} is not a mapping.", "Write it as {key: value}.")
         annotations = dict(meta.get("annotations") or {})
         name = annotations.get(DEFAULT_CONTAINER, "primary")
         return cls(spec, name, meta.get("labels"), annotations)
 
     def replace(self, **changes: Any) -> PodTemplate:
-        """Return a copy with other fields."""
+        """Return a copy with the given fields changed."""
         return dataclasses.replace(self, **changes)
 
     def with_(self, *presets: Callable[[PodTemplate], PodTemplate]) -> PodTemplate:
-        """Return a copy with presets applied in their order; see :mod:`podtask.presets`."""
+        """Return a copy with presets applied in order; see :mod:`podtask.presets`."""
         made = self
         for preset in presets:
             made = preset(made)
         return made
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a new core/v1 ``template`` mapping: metadata and spec, in wire form."""
+        """Return the template as a new dict with metadata and spec, as in a core/v1 PodTemplate."""
         meta = {name: dict(getattr(self, name)) for name in ("labels", "annotations")}
         if self.primary_container_name != "primary":
             meta["annotations"][DEFAULT_CONTAINER] = self.primary_container_name
@@ -148,14 +149,14 @@ class PodTemplate:
         return str(yaml.safe_dump(found, sort_keys=False))
 
     def to_python(self) -> str:
-        """Return an expression that makes an equal template; ``PodTemplate`` is its only name."""
+        """Return a Python expression that creates an equal template; it needs only ``PodTemplate``."""
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if self.primary_container_name == "primary":
             del given["primary_container_name"]
         return call("PodTemplate", {name: value for name, value in given.items() if value})
 
     def to_flyte(self) -> str:
-        """Return a program that makes the same template for Flyte, a ``flytekit.PodTemplate``."""
+        """Return a Python program that creates the same template as a ``flytekit.PodTemplate``."""
         from .flyte import source
 
         return source(self.pod_spec, self.primary_container_name, self.labels or {}, self.annotations or {})
@@ -171,10 +172,10 @@ class PodTemplate:
 
 
 def primary_container(spec: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the primary container of a spec, as it is in there; appends one where there is none.
+    """Return the primary container of a spec, appending one if it is missing.
 
     Raises:
-        InputError: there is none, but one with nearly its name.
+        InputError: It is missing, but another container has nearly the same name.
     """
     containers = spec.setdefault("containers", [])
     for container in containers:
@@ -196,15 +197,16 @@ def _yaml(text: str, where: str) -> dict[str, Any]:
     try:
         found = documents(text)
     except ValueError as error:
-        raise InputError(f"{where} is no YAML: {error}", "Mend it and run again.") from None
+        raise InputError(f"{where} is not valid YAML: {error}", "Fix it and run again.") from None
     if len(found) != 1:
         raise InputError(
-            f"{where} has {len(found)} documents, not one.", "Keep the pod, or the pod template, alone in it."
+            f"{where} has {len(found)} documents, expected one.",
+            "Keep only the pod or the pod template in it.",
         )
     if not isinstance(found[0], dict):
         raise InputError(
-            f"{where} is no pod spec but a {type(found[0]).__name__}.",
-            "Give YAML of a Pod, a PodSpec or a PodTemplate; PodTemplate.of reads a file.",
+            f"{where} must be a mapping, got {type(found[0]).__name__}.",
+            "Give YAML of a Pod, a PodSpec or a PodTemplate. PodTemplate.of reads a file.",
         )
     made: dict[str, Any] = found[0]
     return made
@@ -213,32 +215,32 @@ def _yaml(text: str, where: str) -> dict[str, Any]:
 def _check_spec(spec: Any) -> None:
     if not isinstance(spec, dict):
         raise InputError(
-            f"pod_spec is a {type(spec).__name__}, not a pod spec.",
+            f"pod_spec must be a pod spec, got {type(spec).__name__}.",
             "Give a V1PodSpec, or a dict with containers.",
         )
     for kind in ("containers", "initContainers", "volumes"):
         items = spec.get(kind, [])
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise InputError(f"pod_spec.{kind} is no list of mappings.", "See kubectl explain pod.spec.")
+            raise InputError(f"pod_spec.{kind} must be a list of mappings.", "See kubectl explain pod.spec.")
         for place, item in enumerate(items):
             env = item.get("env", [])
             if not isinstance(env, list) or not all(
                 isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in env
             ):
                 raise InputError(
-                    f"pod_spec.{kind}[{place}].env is no list of names with values.",
+                    f"pod_spec.{kind}[{place}].env must be a list of names with values.",
                     "Write [{'name': 'KEY', 'value': 'value'}].",
                 )
             if not isinstance(item.get("name"), str) or not item["name"]:
                 raise InputError(f"pod_spec.{kind}[{place}] has no name.", "Give it one.")
-    if spec and not {*fields("PodSpec"), *WHOLE} & set(spec):
+    if spec and not {*fields("PodSpec"), *POD_FIELDS} & set(spec):
         raise InputError(
-            f"This is no pod spec: it has {', '.join(map(repr, list(spec)[:3]))}.",
-            "A pod spec has containers, volumes, nodeSelector and the like.",
+            f"This is not a pod spec: it has {', '.join(map(repr, list(spec)[:3]))}.",
+            "A pod spec has fields such as containers, volumes and nodeSelector.",
         )
-    unknown = WHOLE & set(spec)
+    unknown = POD_FIELDS & set(spec)
     if unknown:
         raise InputError(
-            f"pod_spec has a field {unknown.pop()!r}: it is a whole pod, not its spec.",
-            "Use PodTemplate.of(...), or give what stands under spec.",
+            f"pod_spec has the field {unknown.pop()!r}: this is a whole pod, not a pod spec.",
+            "Use PodTemplate.of(...), or give only the value of spec.",
         )

@@ -1,6 +1,6 @@
-"""What is wrong with a pod, found before any call, each with its field's path. Pure.
+"""Validation of a pod before any request; each problem has the path of its field. Pure.
 
-Only what every API server refuses or what cannot have been meant; the rest is the server's say.
+Only reports what every API server refuses or what is clearly a mistake. The rest is left to the server.
 """
 
 from __future__ import annotations
@@ -18,60 +18,60 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 WORD = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 PREFIX = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-NAME_RULE = "Lower case letters, digits and dashes, at most 63, no dash at an end."
+NAME_RULE = "Use at most 63 lower case letters, digits and dashes, with no dash at either end."
 KEY_RULE = (
-    "At most 63 letters, digits, '-', '_' and '.' that begin and end with a letter or digit; "
-    "before them, at most, a domain and '/'."
+    "Use at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit. "
+    "A domain and '/' may come first."
 )
-VALUE_RULE = "At most 63 letters, digits, '-', '_' and '.' that begin and end with a letter or digit."
-ANNOTATIONS_BYTES = 256 * 1024
-OURS = "podtask-"
-SHOWN = 3
+VALUE_RULE = "Use at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit."
+MAX_ANNOTATIONS_BYTES = 256 * 1024
+RESERVED_PREFIX = "podtask-"
+MAX_OTHER_PATHS = 3
 NO_FLAGS: Mapping[str, str] = {}
 
 
-def refuse(found: Iterator[Problem]) -> None:
-    """Raise what was found; nothing where nothing was.
+def raise_problems(found: Iterator[Problem]) -> None:
+    """Raise an error if there are any problems.
 
     Raises:
-        InputError: the first problem whole, the paths of others.
+        InputError: The first problem in full, and the paths of the others.
     """
     problems = list(found)
     if not problems:
         return
     first, rest = problems[0], problems[1:]
-    also = ", ".join(each.path for each in rest[:SHOWN])
-    more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
+    also = ", ".join(each.path for each in rest[:MAX_OTHER_PATHS])
+    more = f" and {len(rest) - MAX_OTHER_PATHS} more" if len(rest) > MAX_OTHER_PATHS else ""
     raise InputError(
         f"{first.path} {first.message}", first.hint + (f"\nAlso wrong: {also}{more}." if rest else "")
     )
 
 
 def template_problems(whole: dict[str, Any]) -> Iterator[Problem]:
-    """Yield what is wrong with a template: kinds of values, misspelt fields, names, metadata."""
+    """Yield the problems of a template: wrong kinds of values, misspelled fields, bad names and metadata."""
     yield from schema.problems(whole["spec"], "PodSpec", "spec")
     metadata = whole["metadata"]
     yield from _labels(metadata.get("labels", {}), "metadata.labels")
     yield from _annotations(metadata.get("annotations", {}))
     for kind in ("containers", "initContainers", "volumes"):
         for place, item in enumerate(whole["spec"].get(kind, [])):
-            if str(item["name"]).startswith(OURS):
+            if str(item["name"]).startswith(RESERVED_PREFIX):
                 yield Problem(
                     f"spec.{kind}[{place}].name",
                     f"{item['name']!r} is reserved.",
-                    f"Names that begin with {OURS} are ours: choose another.",
+                    f"Names that begin with {RESERVED_PREFIX} are reserved for podtask. Choose another name.",
                 )
 
 
 def pod_problems(
     spec: dict[str, Any], primary: str = "", flags: Mapping[str, str] = NO_FLAGS
 ) -> Iterator[Problem]:
-    """Yield what contradicts itself in a whole pod's spec, whose values are of their kinds.
+    """Yield the contradictions in a complete pod spec whose values have the right kinds.
 
     Args:
-        spec: the pod's.
-        primary: name of its primary container.
-        flags: resource -> the flag that has set the primary container's request for it.
+        spec: Spec of the pod.
+        primary: Name of its primary container.
+        flags: Maps a resource to the flag that set the primary container's request for it.
     """
     volumes = spec.get("volumes", [])
     yield from _names(volumes, "spec.volumes", {})
@@ -88,8 +88,8 @@ def pod_problems(
             if not container.get("image"):
                 yield Problem(
                     f"{path}.image",
-                    f"of container {container['name']!r} is not given.",
-                    "Give it one: only the primary container has a default.",
+                    f"of container {container['name']!r} is missing.",
+                    "Give it an image: only the primary container has a default.",
                 )
             yield from _ports(container.get("ports", []), f"{path}.ports")
             yield from _mounts(container.get("volumeMounts", []), f"{path}.volumeMounts", mountable)
@@ -105,7 +105,7 @@ def _names(items: list[dict[str, Any]], path: str, seen: dict[str, str]) -> Iter
         if not NAME.fullmatch(name):
             yield Problem(here, f"{name!r} is not a valid name.", NAME_RULE)
         if name in seen:
-            yield Problem(here, f"{name!r} is the name of {seen[name]} too.", "Rename one of them.")
+            yield Problem(here, f"{name!r} is also the name of {seen[name]}.", "Rename one of them.")
         seen.setdefault(name, f"{path}[{place}]")
 
 
@@ -115,13 +115,13 @@ def _sources(volume: dict[str, Any], path: str) -> Iterator[Problem]:
         yield Problem(
             path,
             f"({volume['name']}) has no source.",
-            "Say what it is: emptyDir, persistentVolumeClaim, configMap, secret, csi.",
+            "Give it a source: emptyDir, persistentVolumeClaim, configMap, secret or csi.",
         )
     if len(sources) > 1:
         yield Problem(
             path,
             f"({volume['name']}) has {len(sources)} sources: {', '.join(sources)}.",
-            "Keep one, and make a volume of the other.",
+            "Keep one, and make another volume for the other.",
         )
 
 
@@ -157,20 +157,22 @@ def _ports(ports: list[dict[str, Any]], path: str) -> Iterator[Problem]:
     for place, port in enumerate(ports):
         here = f"{path}[{place}]"
         if "containerPort" not in port:
-            yield Problem(f"{here}.containerPort", "is not given.", "Write its number.")
+            yield Problem(f"{here}.containerPort", "is missing.", "Write the port number.")
             continue
         number, name = port["containerPort"], port.get("name")
         if not 1 <= number <= 65535:
-            yield Problem(f"{here}.containerPort", f"{number} is no port.", "Ports are 1 to 65535.")
+            yield Problem(
+                f"{here}.containerPort", f"{number} is not a valid port.", "Use a port from 1 to 65535."
+            )
         if (number, port.get("protocol", "TCP")) in numbers:
-            yield Problem(f"{here}.containerPort", f"{number} is there twice.", "Keep one of them.")
+            yield Problem(f"{here}.containerPort", f"{number} is used twice.", "Keep one of them.")
         if name in names:
-            yield Problem(f"{here}.name", f"{name!r} is there twice.", "Rename one of them.")
+            yield Problem(f"{here}.name", f"{name!r} is used twice.", "Rename one of them.")
         if name and not PORT_NAME.fullmatch(name):
             yield Problem(
                 f"{here}.name",
-                f"{name!r} is not a port's name.",
-                "Lower case letters, digits and dashes, at most 15, a letter among them.",
+                f"{name!r} is not a valid port name.",
+                "Use at most 15 lower case letters, digits and dashes, with at least one letter.",
             )
         numbers.add((number, port.get("protocol", "TCP")))
         names |= {name} if name else set()
@@ -185,13 +187,15 @@ def _mounts(mounts: list[dict[str, Any]], path: str, volumes: set[str]) -> Itera
             known = ", ".join(sorted(volumes)) or "none"
             yield Problem(
                 f"{here}.name",
-                f"{name!r} is no volume of the pod.",
-                f"Add it to spec.volumes; there: {known}.",
+                f"{name!r} is not a volume of the pod.",
+                f"Add it to spec.volumes, which has: {known}.",
             )
         if not where:
-            yield Problem(f"{here}.mountPath", "is not given.", "Write a path: /data, say.")
+            yield Problem(f"{here}.mountPath", "is missing.", "Write a path, such as /data.")
         elif where in paths:
-            yield Problem(f"{here}.mountPath", f"{where} is there twice.", "Mount one elsewhere.")
+            yield Problem(
+                f"{here}.mountPath", f"{where} is used twice.", "Mount one of the volumes elsewhere."
+            )
         paths.add(where)
 
 
@@ -208,11 +212,11 @@ def _resources(
     requests, limits = resources.get("requests", {}), resources.get("limits", {})
     for key in [] if wrong else [key for key in requests if key in limits]:
         if to_decimal(requests[key]) > to_decimal(limits[key]):
-            # What a flag has set stands nowhere in the user's template.
+            # A value set by a flag has no place in the user's template.
             here = flags.get(key, f"{path}.requests.{key}")
             yield Problem(
                 here,
-                f"asks for {requests[key]} of {key}, over its limit of {limits[key]}.",
+                f"requests {requests[key]} of {key}, which is over the limit of {limits[key]}.",
                 f"Lower {here}, or raise {path}.limits.{key}.",
             )
 
@@ -225,24 +229,24 @@ def _key(key: Any) -> bool:
 def _labels(labels: dict[str, Any], path: str) -> Iterator[Problem]:
     for key, value in labels.items():
         if not _key(key):
-            yield Problem(f"{path}: {key!r}", "is not a label's key.", KEY_RULE)
+            yield Problem(f"{path}: {key!r}", "is not a valid label key.", KEY_RULE)
         elif not isinstance(value, str):
-            yield Problem(f"{path}.{key}", "is not text.", "Put it in quotes.")
+            yield Problem(f"{path}.{key}", "is not text.", "Put the value in quotes.")
         elif value and not WORD.fullmatch(value):
-            yield Problem(f"{path}.{key}", f"{value[:70]!r} is not a label's value.", VALUE_RULE)
+            yield Problem(f"{path}.{key}", f"{value[:70]!r} is not a valid label value.", VALUE_RULE)
 
 
 def _annotations(annotations: dict[str, Any]) -> Iterator[Problem]:
     size = 0
     for key, value in annotations.items():
         if not _key(str(key).lower()):
-            yield Problem(f"metadata.annotations: {key!r}", "is not an annotation's key.", KEY_RULE)
+            yield Problem(f"metadata.annotations: {key!r}", "is not a valid annotation key.", KEY_RULE)
         elif not isinstance(value, str):
-            yield Problem(f"metadata.annotations.{key}", "is not text.", "Put it in quotes.")
+            yield Problem(f"metadata.annotations.{key}", "is not text.", "Put the value in quotes.")
         size += len(str(key).encode()) + len(str(value).encode())
-    if size > ANNOTATIONS_BYTES:
+    if size > MAX_ANNOTATIONS_BYTES:
         yield Problem(
             "metadata.annotations",
-            f"have {size} bytes, over the {ANNOTATIONS_BYTES} allowed.",
-            "Put the larger ones into a config map.",
+            f"have {size} bytes, more than the {MAX_ANNOTATIONS_BYTES} allowed.",
+            "Move the larger ones to a ConfigMap.",
         )

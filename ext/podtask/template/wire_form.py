@@ -1,7 +1,7 @@
-"""Models and dicts become wire form: camelCase dicts, as the API takes them. Pure.
+"""Convert models and dicts to wire form: the camelCase dicts of the Kubernetes API. Pure.
 
-Model classes of the client library drop fields newer than themselves, and from version 37 on
-reject valid input (``limits={"cpu": 1}``); so models are accepted at the edge and left there.
+The client library's model classes drop fields that they do not know, and from version 37 on they
+reject valid input (``limits={"cpu": 1}``). So models are accepted as input and not used further.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# Maps whose keys are the user's own and never names of fields.
-FREE = {
+# Maps whose keys are chosen by the user and are not field names.
+FREE_KEY_MAPS = {
     "labels",
     "annotations",
     "nodeSelector",
@@ -25,7 +25,7 @@ FREE = {
     "stringData",
     "userAnnotations",
 }
-# Fields whose wire form is not what their snake_case form gives.
+# Fields whose camelCase form does not follow from their snake_case form.
 IRREGULAR = {
     "Exec": "exec",
     "datasetUuid": "datasetUUID",
@@ -44,17 +44,17 @@ IRREGULAR = {
 
 
 def wire(given: Any) -> Any:
-    """Return a value in the form the API takes: models become camelCase dicts, ``None`` goes.
+    """Return a value in wire form: models become camelCase dicts, and ``None`` values are dropped.
 
-    Works for the models of every client since 31 by their shape, without importing the client.
+    Models of client 31 and newer are recognized by their attributes, without importing the client.
     """
     if isinstance(given, Mapping):
         return _mapping(given)
     if isinstance(given, (list, tuple)):
         return [wire(item) for item in given]
     attributes = getattr(type(given), "attribute_map", None)
-    if isinstance(attributes, dict):  # a model: its own table of names
-        names = sorted(attributes, key="name".__ne__)  # a name first, for those who read it
+    if isinstance(attributes, dict):  # a model of the client library
+        names = sorted(attributes, key="name".__ne__)  # name first, for readers
         return _mapping({attributes[name]: getattr(given, name) for name in names})
     return given
 
@@ -66,5 +66,5 @@ def _mapping(given: Mapping[Any, Any]) -> dict[str, Any]:
             continue
         name = re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), str(key))
         name = IRREGULAR.get(name, name) if "_" in str(key) else name
-        found[name] = dict(value) if name in FREE and isinstance(value, Mapping) else wire(value)
+        found[name] = dict(value) if name in FREE_KEY_MAPS and isinstance(value, Mapping) else wire(value)
     return found

@@ -44,7 +44,7 @@ def test_resources_are_merged_per_key(
     ("resources", "options", "words"),
     [
         ({"requests": {"memory": "3Gi"}, "limits": {"memory": "3000Mi"}}, {}, "3Gi of memory"),
-        ({"limits": {"cpu": "1500m"}}, {"cpu": "2"}, "2 of cpu, over its limit of 1500m"),
+        ({"limits": {"cpu": "1500m"}}, {"cpu": "2"}, "2 of cpu, which is over the limit of 1500m"),
         ({"requests": {"x/y": 5}, "limits": {"x/y": 4}}, {}, "5 of x/y"),
     ],
 )

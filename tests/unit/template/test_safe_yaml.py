@@ -20,8 +20,8 @@ LAUGHS = "\n".join(
     [
         ("spec: !!python/object/apply:os.mkdir ['made']\n", "could not determine a constructor"),
         ("spec: !!python/name:os.system ''\n", "could not determine a constructor"),
-        (LAUGHS, "unfold to more than 100,000 values"),
-        ("spec: &me\n  containers: []\n  volumes: [*me]\n", "unfold to more than"),
+        (LAUGHS, "expand to more than 100,000 values"),
+        ("spec: &me\n  containers: []\n  volumes: [*me]\n", "expand to more than"),
         ("spec: " + "[" * 5000 + "]" * 5000 + "\n", "recursion"),
     ],
     ids=["object", "name", "billion laughs", "holds itself", "deep"],
@@ -32,7 +32,7 @@ def test_hostile_file_is_refused(
     """A short error that names the file; nothing was made."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pod.yaml").write_text(text)
-    with pytest.raises(InputError, match=r"pod\.yaml is no YAML") as raised:
+    with pytest.raises(InputError, match=r"pod\.yaml is not valid YAML") as raised:
         PodTemplate.of(tmp_path / "pod.yaml")
     assert says in str(raised.value)
     assert len(str(raised.value)) < 500

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from kubernetes import client
-from podtask.template.schema import distance, fields, misspelt, problems
+from podtask.template.schema import closest_field, distance, fields, problems
 from podtask.template.wire_form import IRREGULAR, wire
 
 
@@ -56,7 +56,7 @@ def test_every_field_may_be_written_in_pythons_way() -> None:
 )
 def test_near_miss_of_a_field(name: str, kind: str, meant: str) -> None:
     """One or two wrong letters are a misspelling, anything else may be a field of the future."""
-    assert misspelt(name, kind) == meant
+    assert closest_field(name, kind) == meant
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_yaml_of_a_pod_spec_is_a_pod_spec() -> None:
     for given in (POD, "pod.yaml"):
         with pytest.raises(InputError, match=r"Use PodTemplate\.of|PodTemplate\.of reads a file"):
             PodTemplate(given)
-    with pytest.raises(InputError, match="pod_spec is no YAML"):
+    with pytest.raises(InputError, match="pod_spec is not valid YAML"):
         PodTemplate("a: [1\n")
 
 
@@ -136,13 +136,13 @@ def test_yaml_of_a_pod_spec_is_a_pod_spec() -> None:
         ("\n", "0 documents"),
         ("- a\n- b\n", "list"),
         ("just a word\n", "str"),
-        ("a: [1\n", "no YAML"),
+        ("a: [1\n", "not valid YAML"),
         ("kind: Deployment\nspec: {}\n", "is a Deployment, not a pod"),
-        ("kind: Pod\nspec: [1]\n", "no pod spec"),
-        ("!!python/object:os.system {}\n", "no YAML"),
+        ("kind: Pod\nspec: [1]\n", "The spec in .* is not a mapping"),
+        ("!!python/object:os.system {}\n", "not valid YAML"),
         ("no-such-file.yaml", "Cannot read"),
-        (5, "A int is no pod template"),
-        ([SPEC], "A list is no pod template"),
+        (5, "Expected a pod template, got int"),
+        ([SPEC], "Expected a pod template, got list"),
     ],
 )
 def test_what_is_no_pod_is_refused(given: Any, words: str) -> None:
@@ -155,10 +155,10 @@ def test_what_is_no_pod_is_refused(given: Any, words: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"pod_spec": "busybox"}, "pod_spec is no pod spec but a str"),
+        ({"pod_spec": "busybox"}, "pod_spec must be a mapping, got str"),
         ({"pod_spec": {"spec": SPEC}}, "'spec'"),
-        ({"pod_spec": {"containers": {"name": "a"}}}, "containers is no list"),
-        ({"pod_spec": {"volumes": ["a"]}}, "volumes is no list"),
+        ({"pod_spec": {"containers": {"name": "a"}}}, "containers must be a list"),
+        ({"pod_spec": {"volumes": ["a"]}}, "volumes must be a list"),
         ({"pod_spec": {"containers": [{"name": "a"}, {"image": "b"}]}}, r"containers\[1\] has no name"),
         ({"pod_spec": {"init_containers": [{}]}}, r"initContainers\[0\] has no name"),
         ({"primary_container_name": ""}, "primary_container_name"),

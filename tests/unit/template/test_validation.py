@@ -36,27 +36,33 @@ def ephemeral(resources: dict[str, Any]) -> dict[str, Any]:
     ("spec", "says"),
     [
         (side(ports=[{"containerPort": "80"}]), "spec.containers[1].ports[0].containerPort is text"),
-        (side(ports=[{"containerPort": 0}]), "spec.containers[1].ports[0].containerPort 0 is no port"),
+        (
+            side(ports=[{"containerPort": 0}]),
+            "spec.containers[1].ports[0].containerPort 0 is not a valid port",
+        ),
         (
             side(ports=[{"containerPort": 1}] * 2),
-            "spec.containers[1].ports[1].containerPort 1 is there twice",
+            "spec.containers[1].ports[1].containerPort 1 is used twice",
         ),
-        (side(ports=[{"name": "a"}]), "spec.containers[1].ports[0].containerPort is not given"),
+        (side(ports=[{"name": "a"}]), "spec.containers[1].ports[0].containerPort is missing"),
         (
             side(ports=[{"containerPort": 1, "name": "a"}, {"containerPort": 2, "name": "a"}]),
-            "spec.containers[1].ports[1].name 'a' is there twice",
+            "spec.containers[1].ports[1].name 'a' is used twice",
         ),
         (side(ports=[{"containerPort": 1, "name": "A_b"}]), "spec.containers[1].ports[0].name 'A_b'"),
         (
             side(volumeMounts=[{"name": "v", "mountPath": "/v"}]),
-            "spec.containers[1].volumeMounts[0].name 'v' is no volume of the pod.\nAdd it to spec.volumes",
+            "spec.containers[1].volumeMounts[0].name 'v' is not a volume of the pod.\nAdd it to spec.volumes",
         ),
-        (side(volumeMount=[]), "spec.containers[1].volumeMount is no field. Did you mean 'volumeMounts'?"),
-        (side(resources={"request": {}}), "spec.containers[1].resources.request is no field"),
+        (
+            side(volumeMount=[]),
+            "spec.containers[1].volumeMount is not a known field. Did you mean 'volumeMounts'?",
+        ),
+        (side(resources={"request": {}}), "spec.containers[1].resources.request is not a known field"),
         (side(resources={"limits": {"cpu": "2 cores"}}), "spec.containers[1].resources.limits.cpu"),
         (
             side(resources={"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}}),
-            "spec.containers[1].resources.requests.cpu asks for 2 of cpu, over its limit of 1500m",
+            "spec.containers[1].resources.requests.cpu requests 2 of cpu, which is over the limit of 1500m",
         ),
         (
             side(env=[{"name": "A=B", "value": "1"}]),
@@ -72,19 +78,19 @@ def ephemeral(resources: dict[str, Any]) -> dict[str, Any]:
         ),
         (side(env=[{"name": "A", "value": 1}]), "spec.containers[1].env[0].value is a number, not text"),
         (side(name="Side_Car"), "spec.containers[1].name 'Side_Car' is not a valid name"),
-        (side(image=None), "spec.containers[1].image of container 'side' is not given"),
+        (side(image=None), "spec.containers[1].image of container 'side' is missing"),
         (
             {"containers": [SIDE, SIDE]},
-            "spec.containers[1].name 'side' is the name of spec.containers[0] too",
+            "spec.containers[1].name 'side' is also the name of spec.containers[0]",
         ),
         (
             {"containers": [SIDE], "initContainers": [SIDE]},
-            "spec.containers[0].name 'side' is the name of spec.initContainers[0]",
+            "spec.containers[0].name 'side' is also the name of spec.initContainers[0]",
         ),
         (side(name="podtask-x"), "spec.containers[1].name 'podtask-x' is reserved"),
         (
             volumes({"name": "v", "emptyDir": {}}, {"name": "v", "emptyDir": {}}),
-            "spec.volumes[1].name 'v' is the name of spec.volumes[0] too",
+            "spec.volumes[1].name 'v' is also the name of spec.volumes[0]",
         ),
         (
             volumes({"name": "v", "emptyDir": {}, "hostPath": {"path": "/"}}),
@@ -100,18 +106,18 @@ def ephemeral(resources: dict[str, Any]) -> dict[str, Any]:
         ),
         (
             volumes(ephemeral({"requests": {"storage": "2Gi"}, "limits": {"storage": "1Gi"}})),
-            "requests.storage asks for 2Gi of storage, over its limit of 1Gi",
+            "requests.storage requests 2Gi of storage, which is over the limit of 1Gi",
         ),
         (volumes({"name": "v"}), "spec.volumes[0] (v) has no source"),
         (
             volumes({"name": "v", "emptydir": {}}),
-            "spec.volumes[0].emptydir is no field. Did you mean 'emptyDir'?",
+            "spec.volumes[0].emptydir is not a known field. Did you mean 'emptyDir'?",
         ),
         (volumes({"name": "podtask-shm", "emptyDir": {}}), "spec.volumes[0].name 'podtask-shm' is reserved"),
         ({"nodeSelector": {"gpu": True}}, "spec.nodeSelector.gpu is true or false, not text"),
         (
             {"nodeSelectr": {"gpu": "x"}, "containers": []},
-            "spec.nodeSelectr is no field. Did you mean 'nodeSelector'?",
+            "spec.nodeSelectr is not a known field. Did you mean 'nodeSelector'?",
         ),
     ],
     ids=lambda part: part.split(" ")[0] if isinstance(part, str) else "",
@@ -127,15 +133,15 @@ def test_mistake_is_named_by_its_path(spec: dict[str, Any], says: str) -> None:
 @pytest.mark.parametrize(
     ("metadata", "says"),
     [
-        ({"labels": {"a b": "c"}}, "metadata.labels: 'a b' is not a label's key"),
-        ({"labels": {"x" * 64: "c"}}, "is not a label's key"),
-        ({"labels": {"Bad.Prefix/a": "c"}}, "metadata.labels: 'Bad.Prefix/a' is not a label's key"),
+        ({"labels": {"a b": "c"}}, "metadata.labels: 'a b' is not a valid label key"),
+        ({"labels": {"x" * 64: "c"}}, "is not a valid label key"),
+        ({"labels": {"Bad.Prefix/a": "c"}}, "metadata.labels: 'Bad.Prefix/a' is not a valid label key"),
         ({"labels": {"a": "x" * 64}}, "metadata.labels.a 'xxx"),
-        ({"labels": {"a": "b c"}}, "metadata.labels.a 'b c' is not a label's value"),
+        ({"labels": {"a": "b c"}}, "metadata.labels.a 'b c' is not a valid label value"),
         ({"labels": {"a": 1}}, "metadata.labels.a is not text"),
-        ({"annotations": {"a/b/c": "d"}}, "'a/b/c' is not an annotation's key"),
+        ({"annotations": {"a/b/c": "d"}}, "'a/b/c' is not a valid annotation key"),
         ({"annotations": {"a": True}}, "metadata.annotations.a is not text"),
-        ({"annotations": {"a": "x" * 2**18}}, "over the 262144 allowed"),
+        ({"annotations": {"a": "x" * 2**18}}, "more than the 262144 allowed"),
     ],
 )
 def test_bad_label_or_annotation_is_named_with_its_rule(metadata: dict[str, Any], says: str) -> None:
@@ -170,12 +176,12 @@ def test_flag_over_a_limit_of_the_template_is_named() -> None:
     limits = {"limits": {"cpu": 1}}
     found = refused({"containers": [SIDE, {"name": "primary", "resources": limits}]}, cpu=2)
     assert found.splitlines() == [
-        "--cpu asks for 2 of cpu, over its limit of 1.",
+        "--cpu requests 2 of cpu, which is over the limit of 1.",
         "Lower --cpu, or raise spec.containers[1].resources.limits.cpu.",
     ]
     own = {"requests": {"cpu": 3}, **limits}
     found = refused({"containers": [{**SIDE, "resources": own}, {"name": "primary"}]}, cpu=2)
-    assert found.startswith("spec.containers[0].resources.requests.cpu asks for 3")
+    assert found.startswith("spec.containers[0].resources.requests.cpu requests 3")
 
 
 def test_other_mistakes_are_named_too() -> None:
