@@ -203,7 +203,7 @@ def test_options_are_checked_when_it_is_made() -> None:
         square.with_options(memry="1Gi")
     wrong: Any
     for wrong in (0, "x", 1.5):
-        with pytest.raises(InputError, match=f"max_parallel={wrong!r} is not a whole number"):
+        with pytest.raises(InputError, match=f"max_parallel={wrong!r} is not a positive whole number"):
             square.map([1], max_parallel=wrong)
     with pytest.raises(InputError, match="Expected a pod template, got int"):
         podtask.task(3)
