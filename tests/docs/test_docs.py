@@ -182,6 +182,8 @@ def test_paths_that_contributing_names_exist() -> None:
     assert len(named) > 40
     for path in named:
         assert (SOURCE / path).exists() or (ROOT / path).exists(), path
+    for module in re.findall(r"python -m (tests[\w.]+)", text):
+        assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
     for block in re.findall(r"```text\n(tests/\n.*?)```", text, re.DOTALL):
         for path in re.findall(r"^    ([\w/]+(?:/|\.py)) ", block, re.MULTILINE):
             assert (ROOT / "tests" / path).exists(), path
