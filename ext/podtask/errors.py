@@ -1,7 +1,16 @@
-"""The errors of podtask: one root, and a class only where somebody would catch it.
+"""The errors of podtask. There is a class only where a caller would catch it.
 
-A message says what happened, where, and what to do next, in two or three lines. In a notebook
-just that is shown: the way through our code is of no use to who made the mistake.
+* PodtaskError
+  · InputError                what the user gave is wrong; nothing was submitted
+  · ClusterError              the API server cannot be reached, or refuses the request
+    - NoStream                neither port-forward nor exec is allowed
+    - NameTaken               another pod has the name of the new pod
+  · StartError                the pod was created, but the cell cannot start
+  · TaskError                 the task ended without a result of its cell: killed, deleted, lost
+    - TaskTimeout             the task, or waiting for it, took longer than allowed
+
+A message says what is wrong and where; the hint says what to do next. A notebook shows these lines
+without a traceback: frames of podtask do not help the user to fix the mistake.
 """
 
 from __future__ import annotations
@@ -12,11 +21,11 @@ from dataclasses import dataclass
 
 
 class PodtaskError(Exception):
-    """What podtask has to say to its user.
+    """The root of podtask's errors.
 
     Args:
-        message: one sentence: what is wrong, and where.
-        hint: one sentence: what to do next; may be empty.
+        message: One sentence: what is wrong, and where.
+        hint: One sentence: what to do next; may be empty.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -29,42 +38,48 @@ class PodtaskError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         return [
-            f"{type(self).__name__}: {line}" if n == 0 else f"  {line}"
-            for n, line in enumerate(str(self).splitlines())
+            f"{type(self).__name__}: {line}" if number == 0 else f"  {line}"
+            for number, line in enumerate(str(self).splitlines())
         ]
 
 
 class InputError(PodtaskError):
-    """Something given to podtask is wrong; nothing was submitted."""
+    """An input of the user is wrong; nothing was submitted."""
 
 
 class ClusterError(PodtaskError):
-    """The API server cannot be reached, or refuses."""
+    """The API server cannot be reached, or refuses the request."""
 
 
 class NoStream(ClusterError):
-    """No stream to the pod is allowed, by any way."""
+    """No stream to the pod is allowed: neither port-forward nor exec."""
 
 
 class NameTaken(ClusterError):
-    """The name of the new pod is another's."""
+    """Another pod has the name of the new pod."""
 
 
 class StartError(PodtaskError):
-    """The pod was created and its cell cannot start."""
+    """The pod was created, but its cell cannot start."""
 
 
 class TaskError(PodtaskError):
-    """The task ended without a verdict of its cell: killed, deleted, out of time."""
+    """The task ended without a result of its cell: killed, deleted or lost."""
 
 
 class TaskTimeout(TaskError, TimeoutError):
-    """The task, or the waiting for it, took longer than allowed."""
+    """The task, or waiting for it, took longer than allowed."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a pod: the field's path, what it is, and what to do."""
+    """One mistake in a pod.
+
+    Args:
+        path: Path of the field, ``spec.containers[0].image``.
+        message: What is wrong with it.
+        hint: What to do about it.
+    """
 
     path: str
     message: str
@@ -72,6 +87,11 @@ class Problem:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Returns `` Did you mean 'x'?`` for a near miss, else an empty string."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" Did you mean {found[0]!r}?" if found else ""
+    """Return `` Did you mean 'x'?`` for the known word that is nearest, or an empty string.
+
+    Args:
+        word: The unknown word.
+        known: The words to choose from.
+    """
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {matches[0]!r}?" if matches else ""

@@ -1,4 +1,4 @@
-"""Presets: parts of a pod in Kubernetes' words, each a function for ``PodTemplate.with_``. Pure.
+"""Presets: functions for ``PodTemplate.with_`` that each add one part to a pod. Pure.
 
 Example:
     PodTemplate().with_(pvc("data", "/data"), gpu(1), sidecar("redis", "redis:7", memory="1Gi"))
@@ -16,9 +16,9 @@ from .template.restricted import give_scratch, restrict
 from .template.template import PodTemplate, primary_container
 
 Preset = Callable[[PodTemplate], PodTemplate]
-Edit = Callable[[dict[str, Any], dict[str, Any]], None]  # of the spec and its primary container
-# Label of the node, and whether the node is tainted with it too.
-SPOT = {
+Edit = Callable[[dict[str, Any], dict[str, Any]], None]  # changes a pod spec and its primary container
+# Provider -> key and value of the label of spot nodes, and whether the nodes have a taint of that name.
+SPOT_LABELS = {
     "gke": ("cloud.google.com/gke-spot", "true", True),
     "aks": ("kubernetes.azure.com/scalesetpriority", "spot", True),
     "eks": ("eks.amazonaws.com/capacityType", "SPOT", False),
@@ -30,7 +30,14 @@ SPOT = {
 
 
 def pvc(claim: str, mount: str, *, read_only: bool = False, sub_path: str | None = None) -> Preset:
-    """Mounts a PersistentVolumeClaim: what one cell writes, the next reads."""
+    """Mount a PersistentVolumeClaim: later cells can read what a cell writes.
+
+    Args:
+        claim: Name of the claim.
+        mount: Path in the primary container.
+        read_only: Whether the volume is mounted read-only.
+        sub_path: Path in the volume that is mounted; by default its root.
+    """
     source = {"claimName": claim, **_true(readOnly=read_only)}
     return _volume(claim, {"persistentVolumeClaim": source}, mount, read_only, sub_path)
 
@@ -43,7 +50,14 @@ def gcs_fuse(
     cpu_limit: str | None = None,
     memory_limit: str | None = None,
 ) -> Preset:
-    """Mounts a Cloud Storage bucket on GKE: the CSI volume, and the annotations it needs.
+    """Mount a Cloud Storage bucket on GKE: add the CSI volume and the annotations that it needs.
+
+    Args:
+        bucket: Name of the bucket.
+        mount: Path in the primary container.
+        read_only: Whether the volume is mounted read-only.
+        cpu_limit: CPU limit of the sidecar that GKE adds.
+        memory_limit: Memory limit of the sidecar that GKE adds.
 
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/cloud-storage-fuse-csi-driver-ephemeral
     """
@@ -71,23 +85,23 @@ def s3(
     read_only: bool = False,
     **attributes: str,
 ) -> Preset:
-    """Mounts an S3 bucket, by a claim or by a CSI driver that takes volumes in a pod.
+    """Mount an S3 bucket, through a claim or through a CSI driver that supports inline volumes.
 
     Args:
-        bucket: its name.
-        mount: where.
-        claim: the claim of the bucket's volume: the one way with AWS' driver, ``s3.csi.aws.com``.
-        driver: the CSI driver, where it takes volumes in a pod.
-        read_only: whether it is.
-        attributes: of the CSI volume; ``bucketName`` is given.
+        bucket: Name of the bucket.
+        mount: Path in the primary container.
+        claim: Name of the claim of the bucket's volume. AWS' driver, ``s3.csi.aws.com``, needs one.
+        driver: Name of a CSI driver that supports inline volumes.
+        read_only: Whether the volume is mounted read-only.
+        attributes: Attributes of the CSI volume, in addition to ``bucketName``.
 
     Raises:
-        InputError: neither a claim nor a driver is named, or both.
+        InputError: Both the claim and the driver are given, or neither.
     """
     if (claim is None) == (driver is None):
         raise InputError(
             f"s3({bucket!r}) needs either a claim or a driver.",
-            "With AWS' driver make a claim of the bucket's volume: claim='NAME'.",
+            "With AWS' driver, create a claim for the bucket's volume and pass claim='NAME'.",
         )
     if claim is not None:
         return pvc(claim, mount, read_only=read_only)
@@ -102,20 +116,27 @@ def s3(
 def empty_dir(
     mount: str, *, name: str | None = None, memory: bool = False, size: str | None = None
 ) -> Preset:
-    """Mounts an empty directory that all containers may share by its name.
+    """Mount an empty directory; other containers can mount the same volume by its name.
 
     Args:
-        mount: where, in the primary container.
-        name: of the volume; by default made of the path.
-        memory: whether it is kept in memory, which it counts as.
-        size: its limit, ``2Gi``.
+        mount: Path in the primary container.
+        name: Name of the volume; by default made from the path.
+        memory: Whether the directory is kept in memory, where it counts towards the memory limit.
+        size: Size limit, ``2Gi``.
     """
     source = {**({"medium": "Memory"} if memory else {}), **({"sizeLimit": size} if size else {})}
     return _volume(name or mount, {"emptyDir": source}, mount)
 
 
 def host_path(path: str, mount: str, *, read_only: bool = True, kind: str = "") -> Preset:
-    """Mounts a path of the node; ``kind`` is its type: Directory, File, Socket and so on."""
+    """Mount a path of the node.
+
+    Args:
+        path: Path on the node.
+        mount: Path in the primary container.
+        read_only: Whether the volume is mounted read-only.
+        kind: Type of the path that Kubernetes checks: Directory, File, Socket and so on.
+    """
     source = {"path": path, **({"type": kind} if kind else {})}
     return _volume(f"host-{path}", {"hostPath": source}, mount, read_only)
 
@@ -128,7 +149,15 @@ def config_map(
     mode: int | None = None,
     optional: bool = False,
 ) -> Preset:
-    """Mounts a config map; ``items`` maps its keys to file names, ``mode`` is 0o400, say."""
+    """Mount a config map.
+
+    Args:
+        name: Name of the config map.
+        mount: Path in the primary container.
+        items: Key -> file name; by default each key is a file.
+        mode: Permissions of the files, ``0o400``.
+        optional: Whether the pod starts even if the config map does not exist.
+    """
     return _volume(name, {"configMap": {"name": name, **_files(items, mode, optional)}}, mount)
 
 
@@ -140,7 +169,15 @@ def secret(
     mode: int | None = None,
     optional: bool = False,
 ) -> Preset:
-    """Mounts a secret; as :func:`config_map`. Its values are never part of the template."""
+    """Mount a secret. Its values are never part of the template.
+
+    Args:
+        name: Name of the secret.
+        mount: Path in the primary container.
+        items: Key -> file name; by default each key is a file.
+        mode: Permissions of the files, ``0o400``.
+        optional: Whether the pod starts even if the secret does not exist.
+    """
     source = {"secretName": name, **_files(items, mode, optional)}
     return _volume(name, {"secret": source}, mount)
 
@@ -149,12 +186,24 @@ def secret(
 
 
 def env_from_secret(name: str, *, optional: bool = False, **variables: str) -> Preset:
-    """Sets variables from a secret: all its keys, or ``VARIABLE="key"`` just these."""
+    """Set environment variables from a secret.
+
+    Args:
+        name: Name of the secret.
+        optional: Whether the pod starts even if the secret does not exist.
+        variables: Variable -> key of the secret; by default each key becomes a variable.
+    """
     return _environment("secret", name, optional, variables)
 
 
 def env_from_config_map(name: str, *, optional: bool = False, **variables: str) -> Preset:
-    """Sets variables from a config map; as :func:`env_from_secret`."""
+    """Set environment variables from a config map.
+
+    Args:
+        name: Name of the config map.
+        optional: Whether the pod starts even if the config map does not exist.
+        variables: Variable -> key of the config map; by default each key becomes a variable.
+    """
     return _environment("configMap", name, optional, variables)
 
 
@@ -162,37 +211,55 @@ def env_from_config_map(name: str, *, optional: bool = False, **variables: str) 
 
 
 def sidecar(name: str, image: str, **fields: Any) -> Preset:
-    """Runs a container beside the cell; it is ended when the cell is done.
+    """Run a container alongside the cell; it is terminated when the cell has ended.
 
     Args:
-        name: of the container.
-        image: its image; nothing is built.
-        fields: ``command``, ``args``, ``env`` and ``mounts`` (mappings; a mount is volume: path),
-            ``ports`` (numbers, or mappings), ``cpu`` and ``memory`` (limits), or any field of a container.
+        name: Name of the container.
+        image: Image of the container; podtask builds nothing.
+        fields: Any field of a container, and these short forms: ``env`` (variable -> value),
+            ``mounts`` (volume -> path), ``ports`` (numbers, or mappings), and ``cpu`` and ``memory``
+            (both request and limit).
     """
     return _container("containers", name, image, fields)
 
 
 def native_sidecar(name: str, image: str, **fields: Any) -> Preset:
-    """Runs a container that is up before the cell starts (Kubernetes 1.29); as :func:`sidecar`."""
+    """Run a sidecar that is up before the cell starts; needs Kubernetes 1.29.
+
+    Args:
+        name: Name of the container.
+        image: Image of the container.
+        fields: Fields of the container, as of :func:`sidecar`.
+    """
     return _container("initContainers", name, image, {**fields, "restartPolicy": "Always"})
 
 
 def init(name: str, image: str, **fields: Any) -> Preset:
-    """Runs a container to its end before the cell starts; as :func:`sidecar`."""
+    """Run an init container: it ends before the cell starts.
+
+    Args:
+        name: Name of the container.
+        image: Image of the container.
+        fields: Fields of the container, as of :func:`sidecar`.
+    """
     return _container("initContainers", name, image, fields)
 
 
-# -- where and as whom ------------------------------------------------------------------------------
+# -- nodes and accounts -----------------------------------------------------------------------------
 
 
 def gpu(count: int = 1, key: str = "nvidia.com/gpu") -> Preset:
-    """Gives the cell GPUs: the limit, a toleration of their nodes, shared memory for frameworks."""
+    """Give the cell GPUs: a limit, a toleration for their nodes, and shared memory for frameworks.
+
+    Args:
+        count: Number of GPUs.
+        key: Resource name of the GPU.
+    """
 
     def edit(spec: dict[str, Any], primary: dict[str, Any]) -> None:
         resources = primary.setdefault("resources", {})
         resources.setdefault("limits", {})[key] = str(count)
-        if key in resources.get("requests", {}):  # an extended resource's must be its limit
+        if key in resources.get("requests", {}):  # the request of an extended resource must equal its limit
             resources["requests"][key] = str(count)
         _append(spec, "tolerations", {"key": key, "operator": "Exists", "effect": "NoSchedule"})
         if not any(mount.get("mountPath") == "/dev/shm" for mount in primary.get("volumeMounts", [])):
@@ -203,29 +270,32 @@ def gpu(count: int = 1, key: str = "nvidia.com/gpu") -> Preset:
 
 
 def spot(provider: str) -> Preset:
-    """Runs on cheap nodes that may be taken away: of ``gke``, ``aks``, ``eks`` or ``karpenter``.
+    """Run on spot nodes, which are cheap and may be reclaimed.
+
+    Args:
+        provider: ``gke``, ``aks``, ``eks`` or ``karpenter``.
 
     Raises:
-        InputError: the provider is none of these.
+        InputError: The provider is not one of these.
     """
-    if provider not in SPOT:
+    if provider not in SPOT_LABELS:
         raise InputError(
-            f"spot: {provider!r} is not known.{nearest(provider, SPOT)}",
-            f"Known: {', '.join(SPOT)}. For others set nodeSelector and tolerations.",
+            f"spot: there is no provider {provider!r}.{nearest(provider, SPOT_LABELS)}",
+            f"Providers: {', '.join(SPOT_LABELS)}. For others, set nodeSelector and tolerations.",
         )
-    key, value, tainted = SPOT[provider]
+    key, value, tainted = SPOT_LABELS[provider]
 
     def edit(spec: dict[str, Any], primary: dict[str, Any]) -> None:
         spec.setdefault("nodeSelector", {})[key] = value
         if tainted:
-            wanted = {"key": key, "operator": "Equal", "value": value, "effect": "NoSchedule"}
-            _append(spec, "tolerations", wanted)
+            toleration = {"key": key, "operator": "Equal", "value": value, "effect": "NoSchedule"}
+            _append(spec, "tolerations", toleration)
 
     return _preset(edit)
 
 
 def restricted() -> Preset:
-    """Makes all containers fulfil Pod Security's level "restricted"; the cell has a writable /tmp."""
+    """Make all containers comply with the Pod Security level "restricted"; the cell has a writable /tmp."""
 
     def edit(spec: dict[str, Any], primary: dict[str, Any]) -> None:
         for kind in ("initContainers", "containers"):
@@ -237,16 +307,24 @@ def restricted() -> Preset:
 
 
 def image_pull_secret(name: str) -> Preset:
-    """Pulls images with the credentials of a secret."""
+    """Pull images with the credentials of a secret.
+
+    Args:
+        name: Name of the secret.
+    """
     return _preset(lambda spec, primary: _append(spec, "imagePullSecrets", {"name": name}))
 
 
 def service_account(name: str) -> Preset:
-    """Runs as a service account, whose token is then mounted."""
+    """Run as a service account and mount its token.
+
+    Args:
+        name: Name of the service account.
+    """
     return _preset(lambda spec, primary: spec.update(serviceAccountName=name))
 
 
-# -- inside -----------------------------------------------------------------------------------------
+# -- helpers ----------------------------------------------------------------------------------------
 
 
 def _preset(edit: Edit) -> Preset:
@@ -262,18 +340,19 @@ def _volume(
     name: str, source: dict[str, Any], mount: str, read_only: bool = False, sub_path: str | None = None
 ) -> Preset:
     volume = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].rstrip("-") or "volume"
-    more = {**_true(readOnly=read_only), **({"subPath": sub_path} if sub_path else {})}
+    fields = {**_true(readOnly=read_only), **({"subPath": sub_path} if sub_path else {})}
 
     def edit(spec: dict[str, Any], primary: dict[str, Any]) -> None:
-        named = {each.get("name"): each for each in spec.get("volumes", [])}
-        other = (f"{volume[:60]}-{number}" for number in itertools.count(2))
+        by_name = {each.get("name"): each for each in spec.get("volumes", [])}
+        numbered = (f"{volume[:60]}-{number}" for number in itertools.count(2))
+        # The first name that is free, or that has the same volume already.
         name = next(
             each
-            for each in itertools.chain([volume], other)
-            if named.get(each, {"name": each, **source}) == {"name": each, **source}
+            for each in itertools.chain([volume], numbered)
+            if by_name.get(each, {"name": each, **source}) == {"name": each, **source}
         )
         _append(spec, "volumes", {"name": name, **source})
-        _append(primary, "volumeMounts", {"name": name, "mountPath": mount, **more})
+        _append(primary, "volumeMounts", {"name": name, "mountPath": mount, **fields})
 
     return _preset(edit)
 
@@ -298,16 +377,16 @@ def _container(kind: str, name: str, image: str, fields: dict[str, Any]) -> Pres
     rest = dict(fields)
     env, mounts, ports = rest.pop("env", {}), rest.pop("mounts", {}), rest.pop("ports", [])
     limits = {key: str(rest.pop(key)) for key in ("cpu", "memory") if rest.get(key) is not None}
-    made: dict[str, Any] = {"name": name, "image": image, **rest}
+    container: dict[str, Any] = {"name": name, "image": image, **rest}
     if env:
-        made["env"] = [{"name": key, "value": str(value)} for key, value in env.items()]
+        container["env"] = [{"name": key, "value": str(value)} for key, value in env.items()]
     if mounts:
-        made["volumeMounts"] = [{"name": key, "mountPath": path} for key, path in mounts.items()]
+        container["volumeMounts"] = [{"name": key, "mountPath": path} for key, path in mounts.items()]
     if ports:
-        made["ports"] = [dict(p) if isinstance(p, Mapping) else {"containerPort": p} for p in ports]
+        container["ports"] = [dict(p) if isinstance(p, Mapping) else {"containerPort": p} for p in ports]
     if limits:
-        made["resources"] = {"requests": limits, "limits": limits}
-    return _preset(lambda spec, primary: _append(spec, kind, made))
+        container["resources"] = {"requests": limits, "limits": limits}
+    return _preset(lambda spec, primary: _append(spec, kind, container))
 
 
 def _append(owner: dict[str, Any], field: str, item: dict[str, Any]) -> None:

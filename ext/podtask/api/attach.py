@@ -1,4 +1,4 @@
-"""The tasks there are: those of this kernel, and those in the cluster."""
+"""Follow a task again by its name, from this kernel or another one."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from .resolve import merge_options
 
 
 def attach(name: str, *, namespace: str | None = None, context: str | None = None) -> Task:
-    """Returns the handle of a task that this kernel, an earlier or another one has submitted.
+    """Return the handle of a task that any kernel has submitted.
 
-    What was printed so far is replayed, then it goes on live. A pod that has ended is read from
-    its log. Who else follows the task is told that it was taken over.
+    The handle replays the output so far, then follows the task live. If the pod has ended, the output
+    and the result are read from its log. Another kernel that follows the task loses it to this one.
+
+    The function returns at once. If the task does not exist, :meth:`Task.result` raises the error.
 
     Args:
-        name: of the pod, or the one given with ``--as``.
-        namespace: of the pod; the context's without.
-        context: of the kubeconfig; the current one without.
-
-    Returns:
-        At once; what cannot be found is told by :meth:`Task.result`.
+        name: Name of the pod, or the name given with ``--as``.
+        namespace: Namespace of the pod; by default the context's.
+        context: Context of the kubeconfig; by default the current one.
 
     Raises:
-        InputError: the name, or an option, is none.
+        InputError: The name or an option is not valid.
     """
-    where = {"namespace": namespace, "context": context}
-    return Task(ExistingRunner(name, merge_options({k: v for k, v in where.items() if v})))
+    given = {"namespace": namespace, "context": context}
+    return Task(ExistingRunner(name, merge_options({key: value for key, value in given.items() if value})))
 
 
 def find_detached_task(pod_name: str) -> Task | None:

@@ -18,15 +18,16 @@ R = TypeVar("R")
 
 
 class TaskFunction(Generic[P, R]):
-    """A function with how it runs; made by :func:`task`.
+    """A function whose calls run in pods; :func:`task` makes it.
+
+    In the pod it is the plain function: a task that calls another task runs it in the same pod.
 
     Args:
-        function: what runs in the pod. There it is just itself: a task that calls another one
-            runs it in the same pod.
-        given: options of its own; the settings are beneath them at each call.
+        function: The function to run.
+        given: Options of the function. Each call adds the settings of that moment.
     """
 
-    travels_as_its_function = True  # what the pickler asks for
+    travels_as_its_function = True  # read by the pickler
 
     def __init__(self, function: Callable[P, R], given: Mapping[str, Any]) -> None:
         functools.update_wrapper(self, function)
@@ -37,60 +38,67 @@ class TaskFunction(Generic[P, R]):
         return f"<podtask.task {self.__wrapped__.__qualname__}>"
 
     def __get__(self, instance: object, owner: type | None = None) -> TaskFunction[..., R]:
-        """Makes it a method: of an object, which goes along."""
+        """Bind the function to an object, which is sent along as its first argument."""
         if instance is None:
             return self
         return TaskFunction(types.MethodType(self.__wrapped__, instance), self._given)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Runs in a pod, shows its output as it comes, and returns what the function returns.
+        """Run the function in a pod, show its output live, and return its result.
 
-        An ``async def`` is awaited there: the call gives its result, and ``await task.submit(...)``
-        does without blocking. Called by another task, in the pod, it is itself: a coroutine.
+        An ``async def`` function is awaited in the pod, so that the call returns its result; to avoid
+        blocking, use ``await task.submit(...)``. Inside another task, the call returns a coroutine.
 
         Raises:
-            BaseException: the function's own error, or a PodtaskError.
+            BaseException: The function's own error, or a PodtaskError.
         """
         result: R = follow(self.submit(*args, **kwargs))
         return result
 
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Task:
-        """Runs in a pod; returns the handle at once.
+        """Run the function in a pod, and return the task's handle at once.
 
         Raises:
-            InputError: before anything is sent; says what is wrong.
+            InputError: An option, the template or an argument is wrong; nothing was sent.
         """
         return call(self.__wrapped__, args, kwargs, resolve_options(self._given))
 
     def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Calls the function here, in this process."""
+        """Call the function in this process."""
         return self.__wrapped__(*args, **kwargs)
 
     def map(
         self, *iterables: Iterable[Any], max_parallel: int = 32, return_exceptions: bool = False
     ) -> list[Any]:
-        """Runs once for each tuple of arguments, a pod each; returns the results in their order.
+        """Run the function once for each tuple of arguments, each in its own pod.
 
         Args:
-            iterables: as of ``map``; ends with the shortest.
-            max_parallel: so many pods at once.
-            return_exceptions: put an error in its result's place; else the first one ends all.
+            iterables: Arguments, as of the built-in ``map``; the shortest ends it.
+            max_parallel: Number of pods at the same time.
+            return_exceptions: Whether an error takes the place of its result. If not, the first error
+                cancels all other calls.
+
+        Returns:
+            The results, in the order of the arguments.
 
         Raises:
-            InputError: before anything is sent; the function does not take such arguments.
-            BaseException: the first error of a call.
+            InputError: The function does not take such arguments; nothing was sent.
+            BaseException: The first error of a call.
         """
-        rows = list(zip(*iterables, strict=False))
-        for args in rows:
+        all_args = list(zip(*iterables, strict=False))
+        for args in all_args:
             FunctionCall(self.__wrapped__, args, {}).check()
-        calls = [functools.partial(self.submit, *args) for args in rows]
+        calls = [functools.partial(self.submit, *args) for args in all_args]
         return ParallelCalls(calls, max_parallel).follow(return_exceptions)
 
     def with_options(self, **options: Any) -> TaskFunction[P, R]:
-        """Returns the same function with other options.
+        """Return the same function with other options.
+
+        Args:
+            options: Options that replace those of the function.
 
         Raises:
-            InputError: an option is unknown or wrong.
+            InputError: An option is unknown or wrong.
         """
         check_options(options)
         return TaskFunction(self.__wrapped__, {**self._given, **options})
@@ -101,14 +109,14 @@ def task(template: Callable[P, R], /) -> TaskFunction[P, R]: ...
 @overload
 def task(template: Any = None, **options: Any) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
 def task(template: Any = None, **options: Any) -> Any:
-    """Makes a function run in pods: ``@task``, or ``@task(template, memory="8Gi", ...)``.
+    """Make the calls of a function run in pods: ``@task``, or ``@task(template, memory="8Gi", ...)``.
 
     Args:
-        template: pod template, by its name or in any form that ``PodTemplate.of`` takes.
-        options: as of the magic; settings and the session's default hold for the others.
+        template: Pod template: its name, or any form that ``PodTemplate.of`` takes.
+        options: Options as of ``%%podtask``. The session's template and the settings apply to the others.
 
     Raises:
-        InputError: an option is unknown or wrong.
+        InputError: An option is unknown or wrong.
     """
     if callable(template) and not options and not hasattr(template, "pod_spec"):
         return TaskFunction(template, {})
@@ -118,4 +126,4 @@ def task(template: Any = None, **options: Any) -> Any:
     return lambda function: TaskFunction(function, options)
 
 
-task.__module__ = "podtask"  # in a pod too, where there is no podtask.api
+task.__module__ = "podtask"  # it is pickled by this name: a pod has no podtask.api

@@ -1,4 +1,4 @@
-"""From Python: a cell, a source text or a function is submitted, run, or only rendered."""
+"""Submit, run or render a cell, a source text or a function from Python."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from .resolve import resolve_options, resolve_template
 def submit(
     work: Any, *args: Any, template: Any = None, options: RunOptions | None = None, **kwargs: Any
 ) -> Task:
-    """Submits a function (with its arguments), a Cell or a source text; returns its handle at once.
+    """Run a function, a Cell or a source text in a pod, and return the task's handle at once.
 
     Args:
-        work: a callable, a :class:`Cell`, or Python source.
-        args: positional arguments of a callable.
-        template: pod template, by its name or in any form that ``PodTemplate.of`` takes.
-        options: how to run it; None for the settings.
-        kwargs: keyword arguments of a callable.
+        work: A callable, a :class:`Cell`, or Python source.
+        args: Positional arguments of the callable.
+        template: Pod template: its name, or any form that ``PodTemplate.of`` takes.
+        options: Options of the run; None for the session's template and the settings.
+        kwargs: Keyword arguments of the callable.
 
     Raises:
-        InputError: before anything is sent; says what is wrong.
+        InputError: The work, an option or the template is wrong; nothing was sent.
     """
     given = {"template": template} if template is not None else {}
     options = resolve_options(given) if options is None else resolve_template(options.replace(**given))
@@ -41,13 +41,13 @@ def submit(
         return call(work, args, kwargs, options)
     if args or kwargs:
         meant = [name for name in kwargs if name in vars(RunOptions())]
-        does = f"For an option give options=RunOptions.of({meant[0]}=...)." if meant else ""
-        raise InputError("Arguments go with a function only.", does or "Submit a callable, or no arguments.")
+        hint = f"To set an option, use options=RunOptions.of({meant[0]}=...)." if meant else ""
+        raise InputError("Only a function takes arguments.", hint or "Submit a callable, or no arguments.")
     cell = Cell.of(work) if isinstance(work, str) else work
     if not isinstance(cell, Cell):
         raise InputError(
             f"An object of type {type(work).__name__} cannot be submitted.",
-            "Submit a function or source text.",
+            "Submit a function, a Cell or source text.",
         )
     return Task(NewRunner(prepare(cell, options, sys.modules["__main__"].__dict__)))
 
@@ -55,30 +55,44 @@ def submit(
 def call(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: RunOptions
 ) -> Task:
-    """Submits one call of a function.
+    """Submit one call of a function.
+
+    Args:
+        function: The function to call in a pod.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
+        options: Options of the run; the template is resolved.
 
     Raises:
-        InputError: before anything is sent; says what is wrong.
+        InputError: An option, the template or an argument is wrong; nothing was sent.
     """
-    made = FunctionCall(function, args, kwargs)
-    made.check()
-    return Task(NewRunner(prepare(made.cell, options, made.namespace, made)))
+    function_call = FunctionCall(function, args, kwargs)
+    function_call.check()
+    return Task(NewRunner(prepare(function_call.cell, options, function_call.namespace, function_call)))
 
 
 def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:
-    """Submits work, shows its output as it comes, and returns its result; see :func:`submit`.
+    """Run a function, a Cell or a source text in a pod, show its output live, and return its result.
+
+    Args:
+        work: A callable, a :class:`Cell`, or Python source.
+        args: Positional arguments of the callable.
+        more: The other arguments of :func:`submit`.
 
     Raises:
-        BaseException: the work's own error, or a PodtaskError.
+        BaseException: The work's own error, or a PodtaskError.
     """
     return follow(submit(work, *args, **more))
 
 
 def follow(task: Task) -> Any:
-    """Shows a task's output as it comes, and returns its result.
+    """Show the output of a task live, and return its result.
+
+    Args:
+        task: The task to follow.
 
     Raises:
-        BaseException: the task's own error, or a PodtaskError.
+        BaseException: The task's own error, or a PodtaskError.
     """
     outcome = Foreground(task, screen()).follow()
     if outcome.failure is not None:
@@ -87,20 +101,20 @@ def follow(task: Task) -> Any:
 
 
 def render(work: Any = None, template: Any = None, **options: Any) -> dict[str, Any]:
-    """Returns the pod that a cell would get, in wire form; nothing is sent.
+    """Return the pod that a cell would get, in wire form; nothing is sent.
 
     Args:
-        work: the cell; of what it says only its script metadata has an influence on the pod.
-        template: pod template, by its name or in any form that ``PodTemplate.of`` takes.
-        options: as of the magic; the settings beneath them.
+        work: The cell, as a :class:`Cell` or source text. Only its script metadata affects the pod.
+        template: Pod template: its name, or any form that ``PodTemplate.of`` takes.
+        options: Options as of ``%%podtask``. The session's template and the settings apply to the others.
 
     Raises:
-        InputError: the template or an option is wrong.
+        InputError: The template or an option is wrong.
     """
     given = {"template": template} if template is not None else {}
-    chosen = resolve_options({**given, **options})
+    resolved = resolve_options({**given, **options})
     source = work.source if isinstance(work, Cell) else work if isinstance(work, str) else ""
-    return preview(chosen, source).pod
+    return preview(resolved, source).pod
 
 
 def preview(options: RunOptions, source: str = "") -> PodManifest:
