@@ -190,7 +190,7 @@ def test_impostor_is_told_nothing_but_a_nonce(answer: bytes) -> None:
         placement: Any = None
         channel = Channel(placement, KEY, lambda python: job("secret", []), Listener())
         with pytest.raises((NotOurRunner, ConnectionResetError)):
-            await channel._greet(stream)
+            await channel._handshake(stream)
         await stream.close()
         await asyncio.wait_for(done.wait(), 10)
         server.close()

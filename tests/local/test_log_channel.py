@@ -122,7 +122,7 @@ def test_lines_that_are_not_the_runners_are_not_shown(tmp_path: Path) -> None:
     frames, _ = heard(Text(b"\n".join([b"noise", forged, *lines]) + b"\n"))
     assert text(frames) == "a 20\n0\n1\n2\n3\n4\n"
     found: list[protocol.Frame] = []
-    with pytest.raises(TaskError, match="does not know the task's key"):
+    with pytest.raises(TaskError, match="was not written with the task's key"):
         LogChannel(Text(b""), "cd" * 32, Listener(found.append)).read_result(data)
     assert found == []
 
@@ -150,7 +150,7 @@ def test_another_python_is_refused_by_the_pod(tmp_path: Path) -> None:
 
 def test_inputs_beyond_an_annotation_are_refused() -> None:
     """More than 160 kB does not go; the error says how much it is and what to do."""
-    with pytest.raises(InputError, match="in batch mode 160 kB travel at most") as found:
+    with pytest.raises(InputError, match="the limit of batch mode is 160 kB") as found:
         made("len(data)", {"data": bytes(200_000)})
     assert "pods/portforward or pods/exec" in found.value.hint
 

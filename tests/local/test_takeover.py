@@ -11,7 +11,7 @@ import pytest
 from podtask.backends.base import ByteStream
 from podtask.backends.local import LocalProcess
 from podtask.channel.channel import Channel, TakenOver
-from podtask.channel.log_record import read
+from podtask.channel.log_record import read_record
 from podtask.config.options import RunOptions
 from podtask.manifest.identity import Identity
 from podtask.manifest.render import render
@@ -137,7 +137,7 @@ def test_runner_told_to_stop_while_it_waits_says_that_its_log_has_the_result() -
 
     code, log = asyncio.run(scene())
     assert code == protocol.EXIT_NO_CLIENT
-    record = read(log, bytes.fromhex(KEY))
+    record = read_record(log, bytes.fromhex(KEY))
     assert record is not None
-    [value] = unpack(record.verdict.parts, record.verdict.end["packed"])
+    [value] = unpack(record.result.parts, record.result.end["packed"])
     assert value == bytes(1 << 20)

@@ -117,7 +117,7 @@ def test_what_does_not_fit_is_refused(pods: Shell, least: Path, cluster: Any, na
     """Inputs of 200 kB are refused with their size and the right that is missing."""
     pods.run("data = bytes(200_000)")
     shown = pods.shown_error("%%podtask --channel batch\nlen(data)")
-    assert "in batch mode 160 kB travel at most" in shown
+    assert "the limit of batch mode is 160 kB" in shown
     assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
 
 

@@ -1,9 +1,9 @@
-"""Batch mode: where no stream to a pod is allowed, the cell travels with it. Pure.
+"""Batch mode: the cell is embedded in the pod, because no stream to the pod is allowed. Pure.
 
-The runner's program is an argument of the command, the cell and its inputs are an annotation that
-the kubelet writes to a file (downward API). What comes back: see ``readout.py``.
-Sources: https://kubernetes.io/docs/concepts/storage/volumes/#downwardapi; all annotations of an
-object have room for 256 KiB (TotalAnnotationSizeLimitB of the API server).
+The runner's program is an argument of the command. The cell and its inputs are an annotation, which
+the kubelet writes to a file (downward API). ``log_channel.py`` reads the output.
+Sources: https://kubernetes.io/docs/concepts/storage/volumes/#downwardapi; the annotations of an
+object may have 256 KiB in all (TotalAnnotationSizeLimitB of the API server).
 """
 
 from __future__ import annotations
@@ -16,36 +16,37 @@ from ..errors import InputError
 from ..manifest.labels import CELL_ANNOTATION, CELL_VOLUME, MAX_CELL_BYTES
 from ..manifest.pod_manifest import PodManifest
 from ..runner.bundle import MINOR, runner_program
-from .job import Job, frames
+from .job import Job, job_frames
 
 FOLDER, FILE = "/var/podtask", "cell"
 
 
 def embed_job(manifest: PodManifest, job: Job) -> PodManifest:
-    """Returns a pod that brings its cell along.
+    """Return a copy of a pod with a job embedded.
 
     Args:
-        manifest: without it.
-        job: the cell.
+        manifest: The pod.
+        job: The job of the cell.
 
     Raises:
-        InputError: cell and inputs are too large to travel so.
+        InputError: The cell and its inputs are too large for an annotation.
     """
-    data = b"".join(frames(job, 0))
+    data = b"".join(job_frames(job, 0))
     if len(data) > MAX_CELL_BYTES:
         raise InputError(
-            f"Cell and inputs have {len(data) / 1e3:,.0f} kB; in batch mode {MAX_CELL_BYTES / 1e3:.0f} kB travel at most.",
+            f"The cell and its inputs have {len(data) / 1e3:,.0f} kB; the limit of batch mode is "
+            f"{MAX_CELL_BYTES / 1e3:.0f} kB.",
             "Load the data in the cell, or ask for a Role with pods/portforward or pods/exec "
             "(get and create).",
         )
     pod = copy.deepcopy(manifest.pod)
     pod["metadata"]["annotations"][CELL_ANNOTATION] = base64.b64encode(data).decode()
-    about = {"path": FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{CELL_ANNOTATION}']"}}
-    pod["spec"].setdefault("volumes", []).append({"name": CELL_VOLUME, "downwardAPI": {"items": [about]}})
+    item = {"path": FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{CELL_ANNOTATION}']"}}
+    pod["spec"].setdefault("volumes", []).append({"name": CELL_VOLUME, "downwardAPI": {"items": [item]}})
     primary = next(each for each in pod["spec"]["containers"] if each["name"] == manifest.primary)
     mount = {"name": CELL_VOLUME, "mountPath": FOLDER, "readOnly": True}
     primary.setdefault("volumeMounts", []).append(mount)
     program = base64.b64encode(runner_program(compiled=False)).decode()
-    part = "command" if "command" in primary else "args"
-    primary[part] = [*primary[part], program, MINOR, f"{FOLDER}/{FILE}"]
+    field = "command" if "command" in primary else "args"
+    primary[field] = [*primary[field], program, MINOR, f"{FOLDER}/{FILE}"]
     return replace(manifest, pod=pod)

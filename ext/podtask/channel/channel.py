@@ -1,7 +1,7 @@
 """The authenticated, resumable channel to a runner: byte streams become frames.
 
-A connection may break at any byte. The next one goes on where this one was: output by its
-sequence number, inputs and values by their offset.
+A connection may break at any byte. The next one resumes: output by its sequence number, inputs and
+values by their offset.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import secrets
 import sys
 from collections.abc import Callable
@@ -19,23 +20,24 @@ from ..backends.base import Backend, ByteStream, RunnerListener
 from ..errors import TaskError
 from ..runner import protocol
 from ..runner.bundle import runner_program
-from .handshake import Handshake, who
-from .job import Job, RunnerResult, frames
-from .log_record import read
+from .handshake import Handshake, user_and_host
+from .job import Job, RunnerResult, job_frames
+from .log_record import read_record
 
+log = logging.getLogger(__name__)
 PING_SECONDS = 15
 DEAD_SECONDS = 45
-BEGIN_SECONDS = 1.0  # between two looks at a task that waits for its cell
-SEND = 512 << 10
+NO_JOB_SECONDS = 1.0  # between two connections to a runner that waits for its job
+MAX_EAGER_BYTES = 512 << 10  # of inputs that are sent with the handshake, before the runner's hello
 MINOR = [str(part) for part in sys.version_info[:2]]
 
 
-class NotBegun(ConnectionError):
-    """The runner has not been given its cell, and we have none to give."""
+class NoJob(ConnectionError):
+    """The runner waits for its job, and this notebook does not have it."""
 
 
 class TakenOver(TaskError):
-    """Another notebook follows the task now; it goes on."""
+    """Another notebook follows the task now. The task keeps running."""
 
 
 @dataclass
@@ -44,19 +46,19 @@ class _Link:
 
     stream: ByteStream
     python: str
-    fresh: bool  # the runner has just been given its program
-    rest: bytes
-    heard: float = field(default=0.0)
+    fresh: bool  # whether this handshake has sent the job, too
+    rest: bytes  # received after the handshake
+    last_received: float = field(default=0.0)
 
 
 class Channel:
-    """Gives a job to the runner of a placement, and takes everything that comes of it.
+    """Sends a job to the runner of a backend, and receives its frames, result and values.
 
     Args:
-        placement: where the runner is.
-        key: the task's key, hex.
-        job_for: returns the job for a runner of the given Python version; None for a task that has
-            its job from somebody else.
+        backend: Connects to the runner.
+        key: Key of the task, in hexadecimal digits.
+        job_for: Returns the job for a runner of the given Python version; None for a task whose job
+            another notebook sends.
         listener: Receives each spooled frame once, in order; the last one, the result, only if its
             values have to be fetched.
     """
@@ -65,236 +67,241 @@ class Channel:
 
     def __init__(
         self,
-        placement: Backend,
+        backend: Backend,
         key: str,
         job_for: Callable[[str], Job] | None,
         listener: RunnerListener,
     ) -> None:
         self.reconnects = -1
         self.python = ""
-        self._placement = placement
+        self._backend = backend
         self._key = bytes.fromhex(key)
-        self._greeting = Handshake(self._key)
+        self._handshake_client = Handshake(self._key)
         self._job_for = job_for
         self._listener = listener
         self._job: Job | None = None
-        self._last = 0
-        self._verdict: RunnerResult | None = None
-        self._received = 0  # bytes of the values
+        self._last_seq = 0
+        self._result: RunnerResult | None = None
+        self._received = 0  # bytes of the values so far
         self._digest = hashlib.sha256()
         self._sha256 = ""
         self._link: _Link | None = None
         self._interrupts = 0
-        self._name = secrets.token_hex(8)
-        self._answered = 0  # number of the last question that was answered before we came
-        self._asked = 0  # number of the last question's frame
+        self._client_id = secrets.token_hex(8)
+        self._answered_seq = 0  # of the last question that was answered before this channel connected
+        self._asked_seq = 0  # of the last question
         self._answer: dict[str, Any] = {}
 
     @property
     def connected(self) -> bool:
-        """Whether the runner is heard, and its cell has not ended: what comes then may take long."""
-        return self._link is not None and self._verdict is None
+        """Whether the runner is connected and its cell has not ended; fetching large values may take long."""
+        return self._link is not None and self._result is None
 
     async def run(self) -> RunnerResult:
-        """Returns when the verdict and all values are here and the runner knows it."""
+        """Receive frames until the result and all values are here, acknowledge them, and return the result."""
         while True:
-            link = await self._placement.connect(self._greet)
+            link = await self._backend.connect(self._handshake)
             self.reconnects += 1
             self._link = link
             self.python = link.python
             try:
-                return await self._converse(link)
-            except NotBegun:
-                await asyncio.sleep(BEGIN_SECONDS)
-            except OSError:
-                pass  # the connection broke: the next one resumes
+                return await self._receive_frames(link)
+            except NoJob:
+                await asyncio.sleep(NO_JOB_SECONDS)
+            except OSError as error:
+                log.debug("%s: the connection broke, reconnecting: %s", self._backend.name, error)
             finally:
                 self._link = None
                 await link.stream.close()
 
     def read_result(self, log: bytes) -> RunnerResult | None:
-        """Gives out what was not seen yet of the record in a log; returns its verdict.
+        """Pass on the frames of the record in a log that are new, and return its result.
 
         Raises:
-            TaskError: the record is torn or forged.
+            TaskError: The record is damaged or forged.
         """
-        record = read(log, self._key)
+        record = read_record(log, self._key)
         if record is None:
-            return None  # somebody has taken the result, or there never was one
+            return None  # another notebook has fetched the result, or there never was one
         for frame in record.frames:
-            if frame.kind == protocol.INPUT_REQUEST or (frame.seq <= self._last and self._last):
-                continue  # nobody waits for an answer any more
-            self._last = max(self._last, frame.seq)
+            if frame.kind == protocol.INPUT_REQUEST or (frame.seq <= self._last_seq and self._last_seq):
+                continue  # it was received before, or asks a question that needs no answer any more
+            self._last_seq = max(self._last_seq, frame.seq)
             self._listener.on_frame(frame)
-        return record.verdict
+        return record.result
 
     async def interrupt(self) -> None:
-        """Interrupts the cell; where the connection is down, as soon as it is up again."""
+        """Interrupt the cell; without a connection, as soon as there is one."""
         self._interrupts += 1
         if self._link is not None:
-            with contextlib.suppress(OSError):  # the next connection begins with it
+            with contextlib.suppress(OSError):  # the next connection sends it
                 await self._send_commands(self._link)
 
     async def reply(self, answer: dict[str, Any]) -> None:
-        """Answers the cell's question; where the connection is down, as :meth:`interrupt`."""
-        self._answer = {**answer, "to": self._asked}
+        """Answer the cell's ``input()``; without a connection, as soon as there is one."""
+        self._answer = {**answer, "to": self._asked_seq}
         if self._link is not None:
             with contextlib.suppress(OSError):
                 await self._send_commands(self._link)
 
     async def _send_commands(self, link: _Link) -> None:
-        """Sends interrupts and the last answer; the runner acts once on each number."""
+        """Send interrupts and the last answer; the runner acts on each number once."""
         if self._interrupts:
             await link.stream.send(protocol.encode(protocol.INTERRUPT, {"n": self._interrupts}))
         if self._answer:
             await link.stream.send(protocol.encode(protocol.INPUT_REPLY, self._answer))
 
-    # -- greeting ---------------------------------------------------------------------------------
+    # -- handshake --------------------------------------------------------------------------------
 
-    async def _greet(self, stream: ByteStream) -> _Link:
-        """Authenticates both ways and, at a new runner, sends program and job in one go.
+    async def _handshake(self, stream: ByteStream) -> _Link:
+        """Authenticate both sides; send a new runner its program and small jobs at once.
 
         Raises:
-            Refused: the other side does not know the key; it was told nothing.
-            OSError: the connection broke.
+            NotOurRunner: The other side does not know the key. Nothing but a nonce was sent to it.
+            OSError: The connection broke.
         """
-        heard = await self._greeting.hear(stream)
-        python, fresh = heard.python, heard.fresh
+        hello = await self._handshake_client.receive_hello(stream)
+        python, fresh = hello.python, hello.fresh
         if fresh and self._job_for is None:
-            raise NotBegun("the runner waits for the notebook that has its cell")
+            raise NoJob("the runner waits for the notebook that has its job")
         program = runner_program(python.split(".")[:2] == MINOR) if fresh else b""
-        out = [self._greeting.answer(heard, program), self._attach()]
+        out = [self._handshake_client.reply_to(hello, program), self._attach_frame()]
         if self._job is None and self._job_for is not None:
             self._job = self._job_for(python)
         if fresh and self._job is not None:
-            if self._job.size <= SEND:
-                out += frames(self._job, 0)
+            if self._job.size <= MAX_EAGER_BYTES:
+                out += job_frames(self._job, 0)
             else:
-                fresh = False  # sent after hello, as after a break
+                fresh = False  # the job is uploaded after the runner's hello, as after a reconnect
         await stream.send(b"".join(out))
-        return _Link(stream, python, fresh, heard.rest)
+        return _Link(stream, python, fresh, hello.rest)
 
-    def _attach(self) -> bytes:
+    def _attach_frame(self) -> bytes:
         meta = {
             "proto": protocol.PROTOCOL_VERSION,
-            "client": self._name,
-            "who": who(),
-            "after_seq": self._last,
+            "client": self._client_id,
+            "who": user_and_host(),
+            "after_seq": self._last_seq,
             "job": self._job_for is not None,
         }
         return protocol.encode(protocol.ATTACH, meta)
 
-    # -- conversation -----------------------------------------------------------------------------
+    # -- frames -----------------------------------------------------------------------------------
 
-    async def _converse(self, link: _Link) -> RunnerResult:
+    async def _receive_frames(self, link: _Link) -> RunnerResult:
         now = asyncio.get_running_loop().time
-        link.heard = now()
+        link.last_received = now()
         decoder = protocol.Decoder()
-        sender = asyncio.ensure_future(self._pings(link))
+        pings = asyncio.ensure_future(self._send_pings(link))
         uploads: list[asyncio.Task[None]] = []
         try:
             chunk = link.rest
             while True:
                 for frame in decoder.feed(chunk):
                     if frame.kind == protocol.HELLO and not link.fresh:
-                        self._answered = int(frame.meta["answered"])
+                        self._answered_seq = int(frame.meta["answered"])
                         if frame.meta["state"] == "waiting" and self._job is not None:
                             offset = int(frame.meta["have"].get("inputs", 0))
                             uploads.append(asyncio.ensure_future(self._upload(link, offset)))
-                        elif self._verdict is not None:
-                            await self._fetch(link)
+                        elif self._result is not None:
+                            await self._request_values(link)
                         await self._send_commands(link)
-                    done = await self._take(link, frame)
-                    if done is not None:
-                        return done
+                    result = await self._handle_frame(link, frame)
+                    if result is not None:
+                        return result
                 chunk = await link.stream.receive()
                 if not chunk:
                     raise ConnectionResetError("the runner's connection ended")
-                link.heard = now()
+                link.last_received = now()
         except protocol.WireError as error:
             raise ConnectionError(str(error)) from error
         finally:
-            for task in (sender, *uploads):
+            for task in (pings, *uploads):
                 task.cancel()
 
     async def _upload(self, link: _Link, offset: int) -> None:
         assert self._job is not None
         try:
-            for frame in frames(self._job, offset):
+            for frame in job_frames(self._job, offset):
                 await link.stream.send(frame)
-        except OSError:
-            await link.stream.close()  # the reader sees the end, and connects again
+        except OSError as error:
+            log.debug("%s: the upload broke off: %s", self._backend.name, error)
+            await link.stream.close()  # the reader sees the end, and reconnects
 
-    async def _pings(self, link: _Link) -> None:
+    async def _send_pings(self, link: _Link) -> None:
         while True:
             await asyncio.sleep(PING_SECONDS)
-            silent = asyncio.get_running_loop().time() - link.heard
+            silent = asyncio.get_running_loop().time() - link.last_received
             try:
                 if silent > DEAD_SECONDS:
-                    raise ConnectionAbortedError("the runner is silent")
+                    raise ConnectionAbortedError(f"the runner has been silent for {silent:.0f} s")
                 await link.stream.send(protocol.encode(protocol.PING, {"t": round(silent, 1)}))
-            except OSError:
+            except OSError as error:
+                log.debug("%s: closing the connection: %s", self._backend.name, error)
                 await link.stream.close()
                 return
 
-    async def _take(self, link: _Link, frame: protocol.Frame) -> RunnerResult | None:
+    async def _handle_frame(self, link: _Link, frame: protocol.Frame) -> RunnerResult | None:
         if frame.kind == protocol.ERROR:
-            raise TaskError(f"The runner gave up: {frame.meta.get('text')}", "Please report this.")
+            raise TaskError(
+                f"The runner reported an internal error: {frame.meta.get('text')}", "Please report this."
+            )
         if frame.kind == protocol.CLOSE:
-            self._part(frame.meta)
-        elif frame.kind == protocol.BLOB and self._verdict is not None:
+            self._handle_close(frame.meta)
+        elif frame.kind == protocol.BLOB and self._result is not None:
             if frame.meta["offset"] == self._received:
-                self._verdict.put(self._received, frame.data)
+                self._result.put(self._received, frame.data)
                 self._received += len(frame.data)
                 self._digest.update(frame.data)
                 self._sha256 = frame.meta.get("sha256", "")
-            return await self._release(link)
-        elif frame.kind in protocol.SPOOLED and frame.seq > self._last:
-            self._last = frame.seq
+            return await self._acknowledge(link)
+        elif frame.kind in protocol.SPOOLED and frame.seq > self._last_seq:
+            self._last_seq = frame.seq
             if frame.kind == protocol.INPUT_REQUEST:
-                self._asked = frame.seq
+                self._asked_seq = frame.seq
             if frame.kind == protocol.RESULT:
                 sizes = frame.meta["sizes"] if frame.meta["size"] else []
-                self._verdict = RunnerResult(frame.meta, [bytearray(size) for size in sizes])
+                self._result = RunnerResult(frame.meta, [bytearray(size) for size in sizes])
                 if frame.meta["size"] > len(frame.data):
                     self._listener.on_frame(frame)
-                    await self._fetch(link)
+                    await self._request_values(link)
                     return None
-                self._verdict.put(0, frame.data)
+                self._result.put(0, frame.data)
                 self._received = len(frame.data)
                 self._digest.update(frame.data)
                 self._sha256 = frame.meta.get("sha256", "")
-                return await self._release(link)
-            if frame.kind != protocol.INPUT_REQUEST or frame.seq > self._answered:
+                return await self._acknowledge(link)
+            if frame.kind != protocol.INPUT_REQUEST or frame.seq > self._answered_seq:
                 self._listener.on_frame(frame)
         return None
 
-    def _part(self, meta: dict[str, Any]) -> None:
-        name, reason = self._placement.name, meta.get("reason")
+    def _handle_close(self, meta: dict[str, Any]) -> None:
+        name, reason = self._backend.name, meta.get("reason")
+        log.debug("%s: the runner closed the connection: %s", name, reason)
         if reason == protocol.CLOSE_TAKEN_OVER:
             raise TakenOver(
                 f"{name} was taken over by {meta.get('by')}. It keeps running.",
-                f"%podtask attach {name} takes it back.",
+                f"%podtask attach {name} takes it over again.",
             )
         if reason == protocol.CLOSE_NO_JOB:
-            raise NotBegun("the runner waits for the notebook that has its cell")
+            raise NoJob("the runner waits for the notebook that has its job")
 
-    async def _fetch(self, link: _Link) -> None:
-        assert self._verdict is not None
+    async def _request_values(self, link: _Link) -> None:
+        assert self._result is not None
         meta = {"blob": "results", "offset": self._received}
         await link.stream.send(protocol.encode(protocol.FETCH, meta))
 
-    async def _release(self, link: _Link) -> RunnerResult | None:
-        """Tells the runner that it may go, once everything is here and right."""
-        verdict = self._verdict
-        assert verdict is not None
-        if self._received < verdict.end["size"]:
+    async def _acknowledge(self, link: _Link) -> RunnerResult | None:
+        """Acknowledge the result once it is complete and undamaged, so that the runner can exit."""
+        result = self._result
+        assert result is not None
+        if self._received < result.end["size"]:
             return None
-        if verdict.end["size"] and self._digest.hexdigest() != self._sha256:
+        if result.end["size"] and self._digest.hexdigest() != self._sha256:
             self._received, self._digest = 0, hashlib.sha256()
-            raise ConnectionError("the values came damaged")
+            raise ConnectionError("the values were damaged in transit")
         try:
-            await link.stream.send(protocol.encode(protocol.ACK, {"seq": self._last, "taken": True}))
+            await link.stream.send(protocol.encode(protocol.ACK, {"seq": self._last_seq, "taken": True}))
         except OSError:
-            pass  # everything is here; the pod is deleted next, whether it knows or not
-        return verdict
+            pass  # everything is here, and the pod is deleted next in any case
+        return result

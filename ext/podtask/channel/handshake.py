@@ -1,6 +1,6 @@
-"""How notebook and runner convince each other that they know the task's key (HMAC over both nonces).
+"""Notebook and runner prove to each other that they know the task's key (HMAC over both nonces).
 
-What answers at the runner's port may be a sidecar: it is told nothing but a nonce.
+A sidecar may listen on the runner's port. It receives nothing but a nonce.
 """
 
 from __future__ import annotations
@@ -15,83 +15,83 @@ from dataclasses import dataclass
 
 from ..backends.base import ByteStream
 
-GREETING_SECONDS = 10
-LONGEST = 4096
+HANDSHAKE_SECONDS = 10
+MAX_LINE_BYTES = 4096
 
 
 class NotOurRunner(ConnectionError):
-    """What answers at the runner's port does not know the task's key."""
+    """The process that answers on the runner's port does not know the task's key."""
 
 
 @dataclass(frozen=True)
 class RunnerHello:
-    """A runner that has shown that it knows the key.
+    """The hello of a runner that has proven that it knows the key.
 
     Args:
-        python: its version.
-        fresh: it has no program yet.
-        about: what both nonces are part of.
-        rest: what came behind its line.
+        python: Version of the runner's Python.
+        fresh: Whether the runner has no program yet.
+        signed: What both proofs sign: the notebook's nonce, and the runner's line with its nonce.
+        rest: Bytes received after the hello.
     """
 
     python: str
     fresh: bool
-    about: tuple[str, str]
+    signed: tuple[str, str]
     rest: bytes
 
 
 class Handshake:
-    """The client's side.
+    """The notebook's side of the handshake.
 
     Args:
-        key: the task's.
+        key: Key of the task.
     """
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    async def hear(self, stream: ByteStream) -> RunnerHello:
-        """Sends a nonce, and checks the answer.
+    async def receive_hello(self, stream: ByteStream) -> RunnerHello:
+        """Send a nonce, and check the proof in the answer.
 
         Raises:
-            Refused: the other side does not know the key.
-            OSError: the connection broke.
+            NotOurRunner: The other side does not know the key.
+            OSError: The connection broke.
         """
         nonce = os.urandom(16).hex()
         await stream.send(nonce.encode() + b"\n")
-        line, rest = await asyncio.wait_for(_line(stream), GREETING_SECONDS)
+        line, rest = await asyncio.wait_for(_receive_line(stream), HANDSHAKE_SECONDS)
         words = line.split()
-        about = " ".join(words[:3])
-        expected = self._prove("runner", nonce, about)
+        signed = " ".join(words[:3])
+        expected = self._prove("runner", nonce, signed)
         if len(words) != 4 or not hmac.compare_digest(words[3].encode(), expected.encode()):
-            raise NotOurRunner("what answers at the runner's port does not know the task's key")
-        return RunnerHello(words[1], words[2] == "1", (nonce, about), rest)
+            raise NotOurRunner("the process that answers on the runner's port does not know the task's key")
+        return RunnerHello(words[1], words[2] == "1", (nonce, signed), rest)
 
-    def answer(self, heard: RunnerHello, program: bytes) -> bytes:
-        """Returns our line, whose proof covers the program, and the program."""
-        proof = self._prove("client", *heard.about, hashlib.sha256(program).hexdigest())
+    def reply_to(self, hello: RunnerHello, program: bytes) -> bytes:
+        """Return the notebook's line, whose proof covers the program, followed by the program."""
+        proof = self._prove("client", *hello.signed, hashlib.sha256(program).hexdigest())
         return f"{proof} {len(program)}\n".encode() + program
 
-    def _prove(self, who: str, *parts: str) -> str:
-        return hmac.new(self._key, " ".join((who, *parts)).encode(), "sha256").hexdigest()
+    def _prove(self, role: str, *parts: str) -> str:
+        return hmac.new(self._key, " ".join((role, *parts)).encode(), "sha256").hexdigest()
 
 
-async def _line(stream: ByteStream) -> tuple[str, bytes]:
+async def _receive_line(stream: ByteStream) -> tuple[str, bytes]:
     data = b""
     while b"\n" not in data:
         part = await stream.receive()
         if not part:
-            raise ConnectionResetError("the connection ended in the greeting")
+            raise ConnectionResetError("the connection ended during the handshake")
         data += part
-        if len(data) > LONGEST:
-            raise NotOurRunner("what answers at the runner's port is no runner")
+        if len(data) > MAX_LINE_BYTES:
+            raise NotOurRunner("the process that answers on the runner's port is not a runner")
     line, rest = data.split(b"\n", 1)
     return line.decode("ascii", "replace"), rest
 
 
-def who() -> str:
-    """Returns who we are, for the person whose notebook loses the task."""
+def user_and_host() -> str:
+    """Return user and host of this notebook, for the user of a notebook that loses the task."""
     try:
         return f"{getpass.getuser()} on {socket.gethostname()}"
-    except (OSError, KeyError):  # a user id without a name
-        return f"somebody on {socket.gethostname()}"
+    except (OSError, KeyError):  # the user id has no name
+        return f"an unknown user on {socket.gethostname()}"

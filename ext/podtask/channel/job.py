@@ -1,4 +1,4 @@
-"""What a runner is given, and what it gives: plain values between task and channel."""
+"""A runner's job and its result: plain values between task and channel."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from ..runner import protocol
 
 @dataclass(frozen=True)
 class Job:
-    """The work for a runner: the meta of the run frame, and the pickled inputs in pieces."""
+    """A job for a runner: the meta of the run frame, and the pickled inputs in pieces."""
 
     meta: dict[str, Any]
     inputs: tuple[Any, ...]
 
     @property
     def size(self) -> int:
-        """Bytes of the inputs."""
+        """Size of the inputs in bytes."""
         return sum(map(len, self.inputs))
 
 
-def frames(job: Job, offset: int) -> Iterator[bytes]:
-    """Yields the frames that bring a job's inputs from an offset on, then the one that runs it."""
-    here = 0
+def job_frames(job: Job, offset: int) -> Iterator[bytes]:
+    """Yield the frames with the job's inputs from an offset on, then the frame that runs it."""
+    position = 0
     for piece in job.inputs:
         with memoryview(piece) as view:
-            for start in range(max(0, offset - here), len(view), protocol.MAX_DATA):
-                meta = {"id": "inputs", "offset": here + start}
+            for start in range(max(0, offset - position), len(view), protocol.MAX_DATA):
+                meta = {"id": "inputs", "offset": position + start}
                 yield protocol.encode(protocol.BLOB, meta, view[start : start + protocol.MAX_DATA])
-        here += len(piece)
-    meta = {**job.meta, "inputs": "inputs" if here else None, "inputs_size": here}
+        position += len(piece)
+    meta = {**job.meta, "inputs": "inputs" if position else None, "inputs_size": position}
     yield protocol.encode(protocol.RUN, meta)
 
 
 @dataclass
 class RunnerResult:
-    """The end of a task: the meta of its end frame, and the pickled values in their parts.
+    """The result of a runner: the meta of its result frame, and the pickled values.
 
     Args:
-        end: the meta.
-        parts: the pickles, then each buffer.
-        stopped: why the runner was told to stop from outside, what to do, and whether its place
-            was lost, to no fault of the cell.
+        end: The meta.
+        parts: The pickles, then the buffers.
+        stopped: Why the pod was terminated, a hint, and whether another pod may succeed, since the
+            cell was not at fault.
     """
 
     end: dict[str, Any]
@@ -52,7 +52,7 @@ class RunnerResult:
     stopped: tuple[str, str, bool] = ("", "", False)
 
     def put(self, offset: int, data: bytes) -> None:
-        """Writes data where it belongs; the parts lie one behind the other."""
+        """Write data at an offset of all parts taken together."""
         for part in self.parts:
             if data and offset < len(part):
                 end = min(len(part), offset + len(data))

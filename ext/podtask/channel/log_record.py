@@ -1,4 +1,4 @@
-"""The record that a runner left in its container's log, read: see ``runner/record.py``. Pure."""
+"""Read the record that a runner has left in its log (``runner/supervisor/log_record.py``). Pure."""
 
 from __future__ import annotations
 
@@ -21,99 +21,99 @@ from .job import RunnerResult
 LINE = re.compile(
     rb"^%s (\d+)/(\d+) ([0-9a-f]{8}) (.+)$" % protocol.RECORD_LINE_PREFIX.encode(), re.MULTILINE
 )
-MOST = 128 << 20  # bytes of what is unpacked: the log may be anybody's
-NOT_LOGGED = "too large for the pod's log, or was not to go there"
+MAX_UNPACKED_BYTES = 128 << 20  # the log may be forged
+NOT_LOGGED = "too large for the pod log, or not allowed there"
 
 
 @dataclass(frozen=True)
 class Record:
-    """A task's output and verdict.
+    """A task's output and result.
 
     Args:
-        frames: of the output, in order; what came before them in the log is the first.
-        verdict: with the values, where they are there.
+        frames: The output in order. The first one may be text that precedes the record in the log.
+        result: The result, with its values if the record has them.
     """
 
     frames: list[protocol.Frame]
-    verdict: RunnerResult
+    result: RunnerResult
 
 
-def read(log: bytes, key: bytes) -> Record | None:
-    """Returns the record at the end of a log, None where there is none.
+def read_record(log: bytes, key: bytes) -> Record | None:
+    """Return the record at the end of a log, None if there is none.
 
     Args:
-        log: of the primary container.
-        key: the task's.
+        log: Log of the primary container.
+        key: Key of the task.
 
     Raises:
-        TaskError: it is torn or forged; nothing of it was unpickled.
+        TaskError: The record is damaged or forged. Nothing of it was unpickled.
     """
-    found = list(LINE.finditer(log))
-    starts = [place for place, line in enumerate(found) if line[1] == b"0"]
+    lines = list(LINE.finditer(log))
+    starts = [index for index, line in enumerate(lines) if line[1] == b"0"]
     if not starts:
         return None
-    parts = [line for line in found[starts[-1] :] if line[2] == found[starts[-1]][2]]
-    whole = [int(line[1]) for line in parts] == list(range(int(parts[0][2])))
-    if not whole or any(int(line[3], 16) != zlib.crc32(line[4]) for line in parts):
-        raise _damaged("lines of it are missing or changed")
+    parts = [line for line in lines[starts[-1] :] if line[2] == lines[starts[-1]][2]]
+    complete = [int(line[1]) for line in parts] == list(range(int(parts[0][2])))
+    if not complete or any(int(line[3], 16) != zlib.crc32(line[4]) for line in parts):
+        raise _damaged("lines are missing or changed")
     try:
         header = json.loads(parts[0][4])
         data = base64.b64decode(b"".join(line[4] for line in parts[1:]), validate=True)
-        _check(header, data, key)
+        _check_proof(header, data, key)
         size = int(header["verdict"])
-        output = list(protocol.Decoder().feed(_unpacked(data[size:])))
-        verdict = _verdict(_unpacked(data[:size]), bool(header["values"]))
+        output = list(protocol.Decoder().feed(_decompress(data[size:])))
+        result = _decode_result(_decompress(data[:size]), bool(header["values"]))
     except (ValueError, KeyError, TypeError, zlib.error, binascii.Error, protocol.WireError) as error:
         raise _damaged(str(error)) from None
-    return Record([*_before(header, log, verdict.end), *output], verdict)
+    return Record([*_earlier_output(header, log, result.end), *output], result)
 
 
-def _check(header: dict[str, Any], data: bytes, key: bytes) -> None:
+def _check_proof(header: dict[str, Any], data: bytes, key: bytes) -> None:
     given = str(header.pop("proof"))
     about = hashlib.sha256(json.dumps(header).encode()).hexdigest()
     proof = hmac.new(key, f"record {about}".encode(), "sha256").hexdigest()
     if not hmac.compare_digest(given.encode(), proof.encode()):
-        raise ValueError("it does not know the task's key")
+        raise ValueError("it was not written with the task's key")
     if hashlib.sha256(data).hexdigest() != header["sha256"]:
         raise ValueError("it is not what was written")
 
 
-def _unpacked(data: bytes) -> bytes:
+def _decompress(data: bytes) -> bytes:
     if not data:
         return b""
-    press = zlib.decompressobj()
-    found = press.decompress(data, MOST)
-    if press.unconsumed_tail:
+    decompressor = zlib.decompressobj()
+    unpacked = decompressor.decompress(data, MAX_UNPACKED_BYTES)
+    if decompressor.unconsumed_tail:
         raise ValueError("it is too large")
-    return found
+    return unpacked
 
 
-def _verdict(data: bytes, whole: bool) -> RunnerResult:
+def _decode_result(data: bytes, has_values: bool) -> RunnerResult:
     end, *blobs = protocol.Decoder().feed(data)
     meta = end.meta
-    if not whole:
+    if not has_values:
         lost = [item for item in meta.get("packed", []) if item["role"] != "error"]
         kept = [
             *meta.get("kept", []),
             *({**item, "why": f"{byte_size(item['size'])}, {NOT_LOGGED}"} for item in lost),
         ]
         return RunnerResult({**meta, "packed": [], "kept": kept, "size": 0}, [])
-    verdict = RunnerResult(meta, [bytearray(size) for size in meta["sizes"]] if meta["size"] else [])
-    verdict.put(0, end.data)
+    result = RunnerResult(meta, [bytearray(size) for size in meta["sizes"]] if meta["size"] else [])
+    result.put(0, end.data)
     for blob in blobs:
-        verdict.put(int(blob.meta["offset"]), blob.data)
-    return verdict
+        result.put(int(blob.meta["offset"]), blob.data)
+    return result
 
 
-def _before(header: dict[str, Any], log: bytes, end: dict[str, Any]) -> Iterator[protocol.Frame]:
-    """Yields what the log has of the output that is in no frame, and what nobody has."""
+def _earlier_output(header: dict[str, Any], log: bytes, end: dict[str, Any]) -> Iterator[protocol.Frame]:
+    """Yield the output before the first frame: the text that the log still has, and a gap for the rest."""
     first = int(header["first"])
     if first <= 1:
         return
     missing = int(end["text"]) - int(header["bytes"])  # bytes of text before the first frame
     text = log[: int(header["copied"])]
     if hashlib.sha256(text).hexdigest() != header.get("copied_sha256"):
-        text = b""  # it was rotated, or begins with the words of an entrypoint
+        text = b""  # the log was rotated, or begins with the output of an entrypoint
     text = text[:missing]
     copied = len(text)
     for start in range(0, len(text), protocol.MAX_DATA):
@@ -127,6 +127,6 @@ def _before(header: dict[str, Any], log: bytes, end: dict[str, Any]) -> Iterator
 
 def _damaged(why: str) -> TaskError:
     return TaskError(
-        f"The result in the pod's log cannot be read: {why}.",
-        "The log may have been rotated; `kubectl logs` shows what is there.",
+        f"The result in the pod log cannot be read: {why}.",
+        "The log may have been rotated. `kubectl logs` shows what is left of it.",
     )

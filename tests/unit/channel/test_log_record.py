@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from podtask.channel.log_record import Record, read
+from podtask.channel.log_record import Record, read_record
 from podtask.errors import TaskError
 from podtask.runner import protocol
 from podtask.runner.supervisor import log_record
@@ -46,7 +46,7 @@ def written(key: bytes = KEY) -> bytes:
 
 
 def taken(log: bytes) -> Record:
-    found = read(log, KEY)
+    found = read_record(log, KEY)
     assert found is not None
     return found
 
@@ -55,8 +55,8 @@ def test_record_has_output_and_values() -> None:
     """What was printed and what came of it, once."""
     found = taken(written())
     assert b"".join(frame.data for frame in found.frames) == b"hello\n"
-    assert bytes(found.verdict.parts[0]) == VALUE
-    assert read(b"hello\n", KEY) is None
+    assert bytes(found.result.parts[0]) == VALUE
+    assert read_record(b"hello\n", KEY) is None
 
 
 def line(number: str, body: bytes) -> bytes:
@@ -74,7 +74,7 @@ def swapped(log: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("log", "says"),
     [
-        (written(b"x" * 32), "does not know the task's key"),
+        (written(b"x" * 32), "was not written with the task's key"),
         (swapped(written()), "is not what was written"),
         (written()[:-20] + b"\n", "missing or changed"),
         (b"\n".join(written().splitlines()[:-1]) + b"\n", "missing or changed"),
@@ -87,7 +87,7 @@ def swapped(log: bytes) -> bytes:
 def test_forged_or_torn_record_is_refused(log: bytes, says: str) -> None:
     """An error that says why; a forger's pickle is not looked at."""
     with pytest.raises(TaskError, match=says):
-        read(log, KEY)
+        read_record(log, KEY)
 
 
 @pytest.fixture(scope="module")
