@@ -12,7 +12,7 @@ from typing import Any
 
 import podtask
 import pytest
-from podtask.cell.script_metadata import Script
+from podtask.cell.script_metadata import ScriptMetadata
 from podtask.config.options import RunOptions
 from podtask.errors import InputError, StartError
 
@@ -140,17 +140,17 @@ def block(python: str) -> str:
 )
 def test_required_python(python: str, version: str, fits: bool) -> None:
     """Version specifiers as such scripts have them."""
-    assert Script.of(block(python)).takes(version) is fits
+    assert ScriptMetadata.parse(block(python)).accepts(version) is fits
 
 
 @pytest.mark.feature("A31")
 def test_required_python_chooses_the_default_image() -> None:
     """The notebook's minor where it may be, else the newest that may; a contradiction is an error."""
-    assert Script.of(block(">=3.9")).minor("3.11") == "3.11"
-    assert Script.of(block("==3.12")).minor("3.11") == "3.12"
-    assert Script.of(block("<3.11")).minor("3.13") == "3.10"
-    with pytest.raises(InputError, match="No Python from"):
-        Script.of(block(">=4")).minor("3.11")
+    assert ScriptMetadata.parse(block(">=3.9")).choose_minor("3.11") == "3.11"
+    assert ScriptMetadata.parse(block("==3.12")).choose_minor("3.11") == "3.12"
+    assert ScriptMetadata.parse(block("<3.11")).choose_minor("3.13") == "3.10"
+    with pytest.raises(InputError, match="No Python version from"):
+        ScriptMetadata.parse(block(">=4")).choose_minor("3.11")
     task = podtask.submit(block("==2.7"), options=RunOptions.of(local=True))
     with pytest.raises(StartError, match=r"requires Python ==2\.7"):
         task.result(60)
@@ -159,9 +159,9 @@ def test_required_python_chooses_the_default_image() -> None:
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("# /// script\n# dependencies = [\n# ///\n1", "is no TOML"),
-        ("# /// script\n# dependencies = 'requests'\n# ///\n1", "of another kind"),
-        (block("latest"), "is no version specifier"),
+        ("# /// script\n# dependencies = [\n# ///\n1", "is not valid TOML"),
+        ("# /// script\n# dependencies = 'requests'\n# ///\n1", "of the wrong type"),
+        (block("latest"), "is not a valid version specifier"),
         (block(">=3.9") + "\n" + block(">=3.9"), "2 blocks"),
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..cell.cell import Cell
-from ..cell.script_metadata import Script
+from ..cell.script_metadata import ScriptMetadata
 from ..config.options import RunOptions
 from ..display.foreground import Foreground
 from ..errors import InputError
@@ -127,4 +127,4 @@ def preview(options: RunOptions, source: str = "") -> PodManifest:
     Raises:
         InputError: The template, an option or the script metadata is wrong.
     """
-    return render_cell(Script.of(source), options)
+    return render_cell(ScriptMetadata.parse(source), options)

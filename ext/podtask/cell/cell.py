@@ -1,4 +1,4 @@
-"""The source of a cell and what it reads and writes. Pure: nothing is executed here."""
+"""The source of a cell, with the names that it reads and writes. Pure: executes nothing."""
 
 from __future__ import annotations
 import __future__
@@ -12,10 +12,10 @@ import tokenize
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from .dataflow import Flow
-from .ipython_syntax import Spelled, dotted, refuse_magics, take_time
+from .dataflow import NameFlow
+from .ipython_syntax import EmbeddedNames, dotted, refuse_magics, strip_time_magic
 
-FUTURE = functools.reduce(
+FUTURE_FLAGS = functools.reduce(
     operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 )
 
@@ -25,16 +25,17 @@ class Cell:
     """One cell, ready to be compiled elsewhere.
 
     Args:
-        source: Python source; empty lines in front make its line numbers those of the notebook.
-        filename: what tracebacks call it.
-        reads: names that may be read before the cell itself sets them.
-        writes: names it sets at its top level.
-        quiet: it ends with ``;``: the last value is not shown.
-        settled: name -> the names that the cell has set whenever it reads that one.
-        possible: name -> the names that it may have set whenever it reads that one at once.
-        dotted: names with attributes in it, ``xml.dom.minidom``.
-        timed: it begins with ``%%time``.
-        flags: of the compiler: what earlier cells have imported from ``__future__``.
+        source: Python source. Leading empty lines make its line numbers match the notebook's cell.
+        filename: Name of the cell in tracebacks.
+        reads: Names that may be read before the cell itself sets them.
+        writes: Names that the cell sets at its top level.
+        quiet: True if the cell ends with ``;``, so that the last value is not shown.
+        set_before: Maps a name to the names that are always set when the cell reads it.
+        maybe_set_before: Maps a name to the names that may be set when the cell's own statements
+            read it.
+        dotted: Names with attributes, such as ``xml.dom.minidom``.
+        timed: True if the cell begins with ``%%time``.
+        flags: Compiler flags for what earlier cells imported from ``__future__``.
     """
 
     source: str
@@ -57,32 +58,32 @@ class Cell:
         transform: Callable[[str], str] | None = None,
         flags: int = 0,
     ) -> Cell:
-        """Return the cell of a text.
+        """Return the cell for a source text.
 
         Args:
-            text: the source as typed.
-            filename: what tracebacks call it.
-            skip: lines that stand above it in the notebook's cell.
-            transform: IPython's, which turns its own syntax into Python.
-            flags: of the notebook's compiler; of these, those of ``__future__`` count.
+            text: Source as typed.
+            filename: Name of the cell in tracebacks.
+            skip: Number of lines above the text in the notebook's cell.
+            transform: IPython's function that turns its own syntax into Python.
+            flags: Flags of the notebook's compiler; only those of ``__future__`` are used.
 
         Raises:
-            SyntaxError: it does not compile, with the notebook's line.
-            InputError: it uses a magic that has no meaning in the pod.
+            SyntaxError: The text does not compile. The error has the notebook's line number.
+            InputError: The text uses a magic that does not run in a pod.
         """
-        text, timed = take_time(text)
-        below = text.lstrip("\n")  # IPython would take such lines away
-        skip, text = skip + len(text) - len(below), below
+        text, timed = strip_time_magic(text)
+        stripped = text.lstrip("\n")  # IPython would remove these lines
+        skip, text = skip + len(text) - len(stripped), stripped
         source = "\n" * skip + (transform(text) if transform else text)
-        flags &= FUTURE
-        how = flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        tree = compile(source, filename, "exec", how | ast.PyCF_ONLY_AST, dont_inherit=True)
+        flags &= FUTURE_FLAGS
+        compile_flags = flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        tree = compile(source, filename, "exec", compile_flags | ast.PyCF_ONLY_AST, dont_inherit=True)
         if not isinstance(tree, ast.Module):
-            raise TypeError("compile gave no module")
-        compile(tree, filename, "exec", how, dont_inherit=True)
+            raise TypeError("compile did not return a module")
+        compile(tree, filename, "exec", compile_flags, dont_inherit=True)
         refuse_magics(tree)
-        flow = Flow()
-        tree = Spelled().visit(tree)
+        flow = NameFlow()
+        tree = EmbeddedNames().visit(tree)
         flow.run(tree.body)
         reads, writes = tuple(sorted(flow.reads)), tuple(sorted(flow.writes))
         return cls(
@@ -99,11 +100,11 @@ class Cell:
         )
 
     def may_set(self, name: str, root: str) -> bool:
-        """Return whether the cell may have set a name wherever it reads it, or another that needs it."""
+        """Return whether the cell may have set a name before it reads ``root``, which needs that name."""
         return name in self.writes and name in self.maybe_set_before.get(root, self.writes)
 
     def line_of(self, name: str) -> int | None:
-        """Return the first line that has a name."""
+        """Return the number of the first line that contains a name."""
         for number, line in enumerate(self.source.splitlines(), 1):
             if re.search(rf"\b{re.escape(name)}\b", line):
                 return number
@@ -111,7 +112,7 @@ class Cell:
 
 
 def _is_quiet(text: str) -> bool:
-    """Return whether the last thing in a cell but comments is ``;``, as IPython's display hook asks."""
+    """Return whether a cell ends with ``;``, ignoring comments, as IPython's display hook does."""
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
     except (tokenize.TokenError, SyntaxError):

@@ -1,24 +1,24 @@
-"""Which names a piece of code reads before it sets them, and which it sets. Pure."""
+"""The names that code reads before it sets them, and the names that it sets. Pure."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
 
-from .scopes import DEFINITION, names, pattern, scopes, unsure, walruses
+from .scopes import DEFINITION, case_statements, class_scopes, maybe_bound, used_and_bound, walrus_targets
 
-LEAVES = (ast.Raise, ast.Return, ast.Break, ast.Continue)
+JUMPS = (ast.Raise, ast.Return, ast.Break, ast.Continue)
 
 
-class Flow:
-    """Follow statements in order: which names are read before they are surely set.
+class NameFlow:
+    """Follow statements in order, and record the names that are read before they are certainly set.
 
     Attributes:
-        reads: the names that may be read before the code itself has set them.
-        writes: those that it sets.
-        settled: name -> the names that are set whenever that one is read.
-        possible: name -> the names that may be set whenever that one is read at once; it has
-            none of those that only the bodies of functions read.
+        reads: Names that may be read before the code itself has set them.
+        writes: Names that the code sets.
+        set_before: Maps a name to the names that are always set when it is read.
+        maybe_set_before: Maps a name to the names that may be set when it is read. Names that
+            are read only inside function bodies are not in it.
     """
 
     def __init__(self) -> None:
@@ -27,12 +27,12 @@ class Flow:
         self.set_before: dict[str, frozenset[str]] = {}
         self.maybe_set_before: dict[str, frozenset[str]] = {}
         self._set: set[str] = set()
-        self._bound: set[str] = set()  # on some way at least
-        self._gone = False  # nothing comes here: the way has left by ``raise``, ``break``, ...
-        self._breaks: list[set[str]] = []  # what is set where the innermost loop is left
+        self._bound: set[str] = set()  # set on at least one path
+        self._unreachable = False  # after ``raise``, ``break``, ...
+        self._breaks: list[set[str]] = []  # names set at each ``break`` of the innermost loop
 
     def run(self, body: Iterable[ast.stmt]) -> None:
-        """Take in a block of statements."""
+        """Follow a block of statements."""
         for statement in body:
             self._statement(statement)
 
@@ -40,7 +40,7 @@ class Flow:
         if isinstance(node, ast.If):
             self._read(node.test)
             before = set(self._set)
-            self._set |= walruses(node.test, true=True)
+            self._set |= walrus_targets(node.test, true=True)
             self.run(node.body)
             self._join(*self._ends(), *self._ends_of(before, node.orelse))
         elif isinstance(node, (ast.For, ast.AsyncFor)):
@@ -51,7 +51,7 @@ class Flow:
         elif isinstance(node, ast.While):
             self._read(node.test)
             before = set(self._set)
-            self._set |= walruses(node.test, true=True)
+            self._set |= walrus_targets(node.test, true=True)
             for_ever = isinstance(node.test, ast.Constant) and bool(node.test.value)
             self._loop(node, None if for_ever else before)
         elif isinstance(node, (ast.With, ast.AsyncWith)):
@@ -64,33 +64,33 @@ class Flow:
             self._match(node)
         else:
             self._simple(node)
-            if isinstance(node, LEAVES):
+            if isinstance(node, JUMPS):
                 if isinstance(node, ast.Break):
                     self._breaks.append(set(self._set))
-                self._gone = True
+                self._unreachable = True
 
     def _ends(self) -> list[set[str]]:
-        """Return what is set on the way that has been followed; nothing where that has left."""
-        return [] if self._gone else [self._set]
+        """Return the names set on the current path, or nothing if its end is unreachable."""
+        return [] if self._unreachable else [self._set]
 
     def _ends_of(self, before: set[str], body: Iterable[ast.stmt]) -> list[set[str]]:
-        """Follow a block that begins with those names set."""
-        self._set, self._gone = set(before), False
+        """Follow a block that starts with the given names set, and return the names set at its end."""
+        self._set, self._unreachable = set(before), False
         self.run(body)
         return self._ends()
 
     def _join(self, *ends: set[str]) -> None:
-        """Goes on where several ways meet."""
-        self._gone = not ends
+        """Continue where several paths meet, each with its own set of names."""
+        self._unreachable = not ends
         if ends:
             self._set = set.intersection(*ends)
 
     def _loop(self, node: ast.For | ast.AsyncFor | ast.While, before: set[str] | None) -> None:
-        """Follow a loop's body from here on.
+        """Follow the body of a loop.
 
         Args:
-            node: the loop.
-            before: what is set where it ends without a turn; None where it ends by ``break`` only.
+            node: The loop.
+            before: Names set if the body never runs; None if the loop can end only by ``break``.
         """
         outer, self._breaks = self._breaks, []
         self.run(node.body)
@@ -110,13 +110,13 @@ class Flow:
                 after = set(self._set)
         self.run(node.body)
         if not all(_opens(item.context_expr) for item in node.items):
-            # It may have held back an error, as ``suppress`` does.
+            # The context manager may have suppressed an error.
             self._join(after, *self._ends())
 
     def _class(self, node: ast.ClassDef) -> None:
         for each in (*node.decorator_list, *node.bases, *(word.value for word in node.keywords)):
             self._read(each)
-        body = Flow()  # a scope of its own, which falls back to the module's names
+        body = NameFlow()  # its own scope, which falls back to the module's names
         body.run(node.body)
         self._note(
             body.reads,
@@ -126,8 +126,8 @@ class Flow:
                 if name not in body.maybe_set_before[name]
             },
         )
-        for inner in scopes(node.body):  # do not see the names of the class's body
-            self._note(names(inner)[0], set())
+        for inner in class_scopes(node.body):  # do not see the names of the class body
+            self._note(used_and_bound(inner)[0], set())
         self._bind(ast.Name(node.name, ast.Store()))
 
     def _match(self, node: ast.Match) -> None:
@@ -135,10 +135,10 @@ class Flow:
         before = set(self._set)
         ends = []
         for case in node.cases:
-            ends += self._ends_of(before, [*pattern(case), *case.body])
+            ends += self._ends_of(before, [*case_statements(case), *case.body])
         last = node.cases[-1]
         if last.guard or not isinstance(last.pattern, ast.MatchAs) or last.pattern.pattern:
-            ends.append(before)  # no case may fit
+            ends.append(before)  # possibly no case matches
         self._join(*ends)
 
     def _try(self, node: ast.Try) -> None:
@@ -152,14 +152,14 @@ class Flow:
         self.run([*node.body, *node.orelse])
         ends = self._ends()
         for handler in node.handlers:
-            self._set, self._gone = set(before), False
+            self._set, self._unreachable = set(before), False
             if handler.type:
                 self._read(handler.type)
             if handler.name:
                 self._set.add(handler.name)
                 self._bound.add(handler.name)
             self.run(handler.body)
-            ends += [end - {handler.name or ""} for end in self._ends()]  # it is unset there
+            ends += [end - {handler.name or ""} for end in self._ends()]  # Python deletes the name
         always = self._ends_of(before, node.finalbody)
         self._join(*((end | always[0]) - (before - always[0]) for end in ends if always))
 
@@ -167,7 +167,7 @@ class Flow:
         if isinstance(node, ast.AnnAssign) and node.value is None:
             self._read(node.annotation)  # binds nothing
             return
-        used, bound = names(node)
+        used, bound = used_and_bound(node)
         at_once = used
         if isinstance(node, DEFINITION):
             parts = [
@@ -176,17 +176,17 @@ class Flow:
                 *filter(None, node.args.kw_defaults),
             ]
             early = {each.id for part in parts for each in ast.walk(part) if isinstance(each, ast.Name)}
-            used -= {node.name} - early  # what calls itself finds itself
+            used -= {node.name} - early  # a recursive call finds the definition itself
             at_once = used & early
         if isinstance(node, ast.AugAssign):
             used |= bound
-        self._bound |= walruses(node)
+        self._bound |= walrus_targets(node)
         self._note(used, at_once)
         if isinstance(node, ast.Delete):
             self._note(bound, bound)
             self._set -= bound
         else:
-            self._set |= bound - unsure(node)
+            self._set |= bound - maybe_bound(node)
             self._bound |= bound
             self.writes |= bound
 
@@ -208,7 +208,7 @@ class Flow:
 
 
 def _opens(context: ast.expr) -> bool:
-    """Return whether a context manager is a file, by its call: none that holds back an error."""
+    """Return whether a context manager opens a file, judging by its call: it suppresses no error."""
     if not isinstance(context, ast.Call):
         return False
     called = context.func

@@ -1,6 +1,6 @@
-"""IPython's own syntax in a cell: what of it runs in a pod, and what it reads. Pure.
+"""IPython's own syntax in a cell: which of it runs in a pod, and which names it reads. Pure.
 
-IPython's transformation has made calls of it: ``get_ipython().system('ls')`` of ``!ls``.
+The source has been transformed by IPython already: ``!ls`` is ``get_ipython().system('ls')``.
 """
 
 from __future__ import annotations
@@ -13,40 +13,40 @@ from collections.abc import Iterator
 from ..errors import InputError, nearest
 from ..runner.ipython.shell_command import DOLLAR
 from ..runner.protocol import POD_MAGICS
-from .dataflow import Flow
+from .dataflow import NameFlow
 
-HERE = "Run it in another cell, without %%podtask."
-ADVICE = {
+OTHER_CELL = "Run it in another cell, without %%podtask."
+HINTS = {
     "timeit": "Use %time, or the timeit module.",
     "conda": "Use %pip, or choose an image with --image.",
     "run": "Import the file, or run it with !python.",
-    "bash": "Begin its lines with ! instead.",
-    "sh": "Begin its lines with ! instead.",
+    "bash": "Prefix each line with ! instead.",
+    "sh": "Prefix each line with ! instead.",
     "ls": "Use !ls.",
-    "podtask": HERE,
-    "load_ext": HERE,
-    "autoreload": HERE,
-    "config": HERE,
+    "podtask": OTHER_CELL,
+    "load_ext": OTHER_CELL,
+    "autoreload": OTHER_CELL,
+    "config": OTHER_CELL,
     "pinfo": "Ask for help in another cell.",
     "pinfo2": "Ask for help in another cell.",
     "capture": "Use contextlib.redirect_stdout, or x = !command.",
     "writefile": "Use pathlib.Path(...).write_text(...).",
 }
-QUERIES = {"query", "eval"}  # pandas'
-AT = re.compile(r"@([^\W\d]\w*)")
+PANDAS_QUERIES = {"query", "eval"}
+AT_NAME = re.compile(r"@([^\W\d]\w*)")
 
 
-def take_time(text: str) -> tuple[str, bool]:
-    """Return a cell's text without ``%%time`` as its first line, and whether that was there."""
+def strip_time_magic(text: str) -> tuple[str, bool]:
+    """Return a cell's text without a ``%%time`` in the first line, and whether it had one."""
     first, newline, rest = text.partition("\n")
     return (newline + rest, True) if first.strip() == "%%time" else (text, False)
 
 
 def refuse_magics(tree: ast.Module) -> None:
-    """Look for magics that have no meaning in a pod.
+    """Raise an error if the code uses a magic that does not run in a pod.
 
     Raises:
-        InputError: there is one; names it and its line.
+        InputError: The code uses such a magic. The message has its name and line.
     """
     for node in ast.walk(tree):
         method, words = _call(node)
@@ -54,24 +54,24 @@ def refuse_magics(tree: ast.Module) -> None:
             continue
         if method == "run_line_magic" and words[0] in POD_MAGICS:
             continue
-        mark = "%" if method == "run_line_magic" else "%%"
-        # ``x?`` has become pinfo.
-        said = f"{words[1]}?" if words[0] in ("pinfo", "pinfo2") else mark + words[0]
-        if said == "%%time":
+        prefix = "%" if method == "run_line_magic" else "%%"
+        # IPython has turned ``x?`` into %pinfo.
+        typed = f"{words[1]}?" if words[0] in ("pinfo", "pinfo2") else prefix + words[0]
+        if typed == "%%time":
             raise InputError(
-                f"Line {_line(node)} of the cell has %%time with something beside or above it.",
-                "It works alone in its line, right below %%podtask; %time is for one statement.",
+                f"Line {_line(node)} of the cell uses %%time, which must be alone in its line, right below %%podtask.",
+                "Move it there, or use %time for a single statement.",
             )
-        known = f"{', '.join(f'%{name}' for name in POD_MAGICS)}, %%time and !commands do."
+        known = f"{', '.join(f'%{name}' for name in POD_MAGICS)}, %%time and !commands run in a pod."
         raise InputError(
-            f"Line {_line(node)} of the cell uses {said}, which does not run in a pod."
-            + ("" if words[0] in ADVICE else nearest(words[0], POD_MAGICS)),
-            ADVICE.get(words[0], known),
+            f"Line {_line(node)} of the cell uses {typed}, which does not run in a pod."
+            + ("" if words[0] in HINTS else nearest(words[0], POD_MAGICS)),
+            HINTS.get(words[0], known),
         )
 
 
 def dotted(tree: ast.AST) -> tuple[str, ...]:
-    """Return the names with attributes in a piece of code, ``xml.dom.minidom``, the longest."""
+    """Return the longest dotted names in code, such as ``xml.dom.minidom``."""
     found, inner = set(), set()
     for node in ast.walk(tree):  # from the outside in
         words: list[str] = []
@@ -85,11 +85,11 @@ def dotted(tree: ast.AST) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-class Spelled(ast.NodeTransformer):
-    """Spell out in a tree, for who looks for names, what IPython's syntax hides in strings."""
+class EmbeddedNames(ast.NodeTransformer):
+    """Add the names that code uses inside strings to its syntax tree, so that the analysis sees them."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
-        """Put the statements of ``%time`` in its place."""
+        """Replace ``%time`` by its statements."""
         method, words = _call(node.value)
         if method == "run_line_magic" and words[0] == "time":
             try:
@@ -100,10 +100,10 @@ class Spelled(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Give calls the expressions of their strings as more arguments."""
+        """Add the expressions in the string arguments of a call as further arguments."""
         if isinstance(node.func, ast.Name) and node.func.id in ("exec", "eval") and node.args:
             node.args += _executed(node.args[0])
-        if {getattr(node.func, "attr", ""), getattr(node.func, "id", "")} & QUERIES:
+        if {getattr(node.func, "attr", ""), getattr(node.func, "id", "")} & PANDAS_QUERIES:
             node.args += _queried(node)
         method, words = _call(node)
         if method in ("system", "getoutput") and words:
@@ -120,38 +120,38 @@ class Spelled(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
-        """Put what a parameter's annotation means in the place of its text."""
+        """Replace a parameter's annotation given as a string by its expression."""
         node.annotation = _annotation(node.annotation)
         return self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        """The same of a variable's."""
+        """Replace a variable's annotation given as a string by its expression."""
         node.annotation = _annotation(node.annotation) or node.annotation
         return self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """The same of what a function returns."""
+        """Replace a return annotation given as a string by its expression."""
         node.returns = _annotation(node.returns)
         return self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        """Put the name that ``globals()["name"]`` reads beside its text."""
-        key, of = node.slice, node.value
+        """Add the name that ``globals()["name"]`` reads as an argument of the call."""
+        key, container = node.slice, node.value
         if (
-            isinstance(of, ast.Call)
-            and isinstance(of.func, ast.Name)
-            and of.func.id in ("globals", "locals", "vars")
-            and not of.args
+            isinstance(container, ast.Call)
+            and isinstance(container.func, ast.Name)
+            and container.func.id in ("globals", "locals", "vars")
+            and not container.args
             and isinstance(key, ast.Constant)
             and isinstance(node.ctx, ast.Load)
             and str(key.value).isidentifier()
         ):
-            of.args.append(ast.Name(str(key.value), ast.Load()))
+            container.args.append(ast.Name(str(key.value), ast.Load()))
         return self.generic_visit(node)
 
 
 def _annotation(node: ast.expr | None) -> ast.expr | None:
-    """Return an annotation with the code of its text, ``"Table"`` or ``list["Table"]``."""
+    """Return an annotation with its string parts parsed, as in ``"Table"`` or ``list["Table"]``."""
     for part in ast.walk(node) if node else ():
         if isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Constant):
             part.slice = _annotation(part.slice) or part.slice
@@ -164,31 +164,31 @@ def _annotation(node: ast.expr | None) -> ast.expr | None:
 
 
 def _queried(call: ast.Call) -> list[ast.expr]:
-    """Return the names behind ``@`` in a call's texts, as in ``df.query("a > @limit")``."""
+    """Return the names after ``@`` in a call's strings, as in ``df.query("a > @limit")``."""
     texts = [
         part.value
         for word in (*call.args, *(each.value for each in call.keywords))
         for part in ast.walk(word)
         if isinstance(part, ast.Constant)
     ]
-    names = {name for text in texts if isinstance(text, str) for name in AT.findall(text)}
+    names = {name for text in texts if isinstance(text, str) for name in AT_NAME.findall(text)}
     return [ast.Name(name, ast.Load()) for name in sorted(names)]
 
 
 def _executed(text: ast.expr) -> list[ast.expr]:
-    """Return the names that a text reads which exec or eval is given; none where it is no text."""
+    """Return the names read by the code in a string literal, given to exec or eval."""
     if not isinstance(text, ast.Constant) or not isinstance(text.value, str):
         return []
-    flow = Flow()
+    flow = NameFlow()
     try:
         flow.run(ast.parse(text.value.strip()).body)
     except SyntaxError:
-        return []  # running it says so
+        return []  # running the cell raises the error
     return [ast.Name(name, ast.Load()) for name in sorted(flow.reads)]
 
 
 def _call(node: ast.AST) -> tuple[str, list[str]]:
-    """Return method and words of ``get_ipython().method('word', ...)``; of others an empty name."""
+    """Return the method and the strings of ``get_ipython().method('word', ...)``, or an empty name."""
     if (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
@@ -208,9 +208,9 @@ def _line(node: ast.AST) -> int:
 
 
 def _expressions(text: str) -> Iterator[ast.expr]:
-    """Yield what stands in ``{...}`` and behind ``$``; nothing from there on where it is no Python.
+    """Yield the expressions in ``{...}`` and after ``$``, up to the first that is not valid Python.
 
-    IPython leaves such a text as it is.
+    IPython does not expand text that is not valid.
     """
     try:
         for literal, name, spec, _ in string.Formatter().parse(text):

@@ -1,4 +1,4 @@
-"""Which names a statement uses and binds, by the scopes that the compiler sees. Pure."""
+"""The names that a statement uses and binds, from the compiler's symbol table. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def free_names(source: str) -> set[str]:
-    """Return the global names that a piece of code and the functions in it read."""
+    """Return the global names that code reads, including in its functions."""
     return _used(symtable.symtable(source, "<names>", "exec"))
 
 
-def pattern(case: ast.match_case) -> list[ast.stmt]:
-    """Return statements that read and bind what a case's pattern and guard do."""
+def case_statements(case: ast.match_case) -> list[ast.stmt]:
+    """Return statements that read and bind the same names as the pattern and guard of a case."""
     made: list[ast.stmt] = []
     for node in ast.walk(case.pattern):
         if isinstance(node, (ast.MatchValue, ast.MatchClass)):
@@ -27,8 +27,8 @@ def pattern(case: ast.match_case) -> list[ast.stmt]:
     return [*made, ast.Expr(case.guard)] if case.guard else made
 
 
-def names(node: ast.stmt) -> tuple[set[str], set[str]]:
-    """Return (names used, names bound at the top) of a statement."""
+def used_and_bound(node: ast.stmt) -> tuple[set[str], set[str]]:
+    """Return the names that a statement uses, and the names that it binds at the top level."""
     text = ast.unparse(ast.fix_missing_locations(node))
     inlined = _inlined(node)
     augmented = {
@@ -41,7 +41,7 @@ def names(node: ast.stmt) -> tuple[set[str], set[str]]:
         or (isinstance(each, ast.comprehension) and each.is_async)
         for each in ast.walk(node)
     ):
-        # symtable has no flag for top-level await: look from inside a coroutine instead.
+        # symtable does not support top-level await, so analyze the statement inside a coroutine.
         wrapped = "async def _():\n " + text.replace("\n", "\n ")
         inner = symtable.symtable(wrapped, "<names>", "exec").get_children()[0]
         bound = {each.get_name() for each in inner.get_symbols() if each.is_assigned()}
@@ -49,18 +49,18 @@ def names(node: ast.stmt) -> tuple[set[str], set[str]]:
         return (top - inlined) | _used(inner, augmented, inlined, free=True), bound - inlined
     table = symtable.symtable(text, "<names>", "exec")
     bound = {each.get_name() for each in table.get_symbols() if each.is_assigned() or each.is_imported()}
-    # The table of the module does not show that a comprehension's walrus binds there.
-    bound |= walruses(node)
+    # The module's table does not show names bound by a walrus inside a comprehension.
+    bound |= walrus_targets(node)
     return _used(table, augmented, inlined), bound - inlined
 
 
-def walruses(node: ast.AST, sure: bool = False, true: bool = False) -> set[str]:
+def walrus_targets(node: ast.AST, sure: bool = False, true: bool = False) -> set[str]:
     """Return the names that ``:=`` binds in a piece of code.
 
     Args:
-        node: the piece.
-        sure: only those that are bound whenever it has been evaluated.
-        true: only those that are bound whenever it has turned out true.
+        node: The code.
+        sure: Only names that are bound whenever the code has been evaluated.
+        true: Only names that are bound whenever the code has evaluated to true.
     """
     if isinstance(node, (ast.Lambda, *DEFINITION)):
         return set()
@@ -77,14 +77,14 @@ def walruses(node: ast.AST, sure: bool = False, true: bool = False) -> set[str]:
         elif isinstance(node, ast.Assert):
             parts = [node.test]
         elif isinstance(node, INNER):
-            parts = ()  # none may stand in what it goes over
+            parts = ()  # no walrus is allowed in the iterable of a comprehension
     for part in parts:
-        found |= walruses(part, sure or (true and not both), both)
+        found |= walrus_targets(part, sure or (true and not both), both)
     return found
 
 
-def unsure(node: ast.stmt) -> set[str]:
-    """Return the names that a statement binds, but not whenever it is executed."""
+def maybe_bound(node: ast.stmt) -> set[str]:
+    """Return the names that a statement binds on some, but not all, executions."""
     targets = {id(each.target) for each in ast.walk(node) if isinstance(each, ast.NamedExpr)}
     if not targets:
         return set()
@@ -93,22 +93,22 @@ def unsure(node: ast.stmt) -> set[str]:
         for each in ast.walk(node)
         if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store) and id(each) not in targets
     }
-    return walruses(node) - walruses(node, sure=True) - plain
+    return walrus_targets(node) - walrus_targets(node, sure=True) - plain
 
 
-def scopes(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
-    """Yield, as statements, the outermost functions and comprehensions of a class's body."""
+def class_scopes(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
+    """Yield the outermost functions and comprehensions in a class body, as statements."""
     for node in body:
         if isinstance(node, DEFINITION):
             yield node
         elif isinstance(node, INNER):
             yield ast.Expr(node)
         elif not isinstance(node, ast.ClassDef):
-            yield from scopes(ast.iter_child_nodes(node))
+            yield from class_scopes(ast.iter_child_nodes(node))
 
 
 def _inlined(node: ast.AST) -> set[str]:
-    """Return the targets of comprehensions whose names stand nowhere outside of these."""
+    """Return the targets of comprehensions whose names are not used outside of comprehensions."""
     targets: set[str] = set()
     outside: set[str] = set()
     todo: list[ast.AST] = [node]
@@ -133,13 +133,13 @@ def _used(
     inlined: Container[str] = (),
     free: bool = False,
 ) -> set[str]:
-    """Return the names that a scope and those in it take from the module.
+    """Return the names that a scope and its inner scopes take from the module.
 
     Args:
-        table: of the scope.
-        augmented: targets of augmented assignments in it.
-        inlined: targets of comprehensions, which from Python 3.12 on show in its own table.
-        free: count free names too: the scope stands for a module.
+        table: Symbol table of the scope.
+        augmented: Targets of augmented assignments in the scope.
+        inlined: Targets of comprehensions, which Python 3.12 and newer list in the scope's table.
+        free: Include free names, because the scope stands in for a module.
     """
     used = set()
     for symbol in table.get_symbols():
@@ -149,7 +149,7 @@ def _used(
                 continue
             used.add(symbol.get_name())
         if symbol.is_declared_global() and symbol.get_name() in augmented:
-            used.add(symbol.get_name())  # ``global c; c += 1`` counts as no reference
+            used.add(symbol.get_name())  # ``global c; c += 1`` is not counted as a reference
     for child in table.get_children():
         used |= _used(child, augmented, free=free)
     return used

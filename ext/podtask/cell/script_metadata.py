@@ -1,4 +1,4 @@
-"""Script metadata in a cell (PEP 723): which Python and which packages it needs. Pure.
+"""Inline script metadata in a cell (PEP 723): its Python version and packages. Pure.
 
 Source: https://packaging.python.org/en/latest/specifications/inline-script-metadata/
 """
@@ -13,33 +13,33 @@ from ..errors import InputError
 
 BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 CLAUSE = re.compile(r"\s*(?P<sign>==|!=|<=|>=|~=|<|>)\s*(?P<version>\d+(\.\d+)*)(?P<any>\.\*)?\s*")
-MINORS = [f"3.{minor}" for minor in range(14, 8, -1)]  # what there are images of, newest first
+MINORS = [f"3.{minor}" for minor in range(14, 8, -1)]  # versions with a default image, newest first
 
 
 @dataclass(frozen=True)
-class Script:
-    """What a cell says that it needs.
+class ScriptMetadata:
+    """The script metadata of a cell.
 
     Args:
-        python: ``requires-python``; empty where it says nothing.
-        packages: ``dependencies``.
+        python: Value of ``requires-python``; empty if not given.
+        packages: Value of ``dependencies``.
     """
 
     python: str = ""
     packages: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, source: str) -> Script:
-        """Return the metadata of a source; an empty one where there is no block.
+    def parse(cls, source: str) -> ScriptMetadata:
+        """Return the metadata in a source text; without a metadata block it is empty.
 
         Raises:
-            InputError: there are two blocks, or the block is none.
+            InputError: There are two blocks, or the block is invalid.
         """
         blocks = [each for each in BLOCK.finditer(source) if each["type"] == "script"]
         if not blocks:
             return cls()
         if len(blocks) > 1:
-            raise InputError(f"The cell has {len(blocks)} blocks of script metadata.", "Keep one.")
+            raise InputError(f"The cell has {len(blocks)} blocks of script metadata.", "Keep only one.")
         if sys.version_info >= (3, 11):
             import tomllib
         else:
@@ -48,35 +48,35 @@ class Script:
         try:
             found = tomllib.loads("\n".join(line[2:] for line in lines))
         except tomllib.TOMLDecodeError as error:
-            raise InputError(f"The cell's script metadata is no TOML: {error}", "Mend it.") from None
+            raise InputError(f"The cell's script metadata is not valid TOML: {error}", "Fix it.") from None
         python, packages = found.get("requires-python", ""), found.get("dependencies", [])
         if not isinstance(python, str) or not (
             isinstance(packages, list) and all(isinstance(each, str) for each in packages)
         ):
             raise InputError(
-                "The cell's script metadata has values of another kind.",
+                "The cell's script metadata has values of the wrong type.",
                 'Write requires-python = ">=3.11" and dependencies = ["name"].',
             )
         made = cls(python, tuple(packages))
-        made.takes("3.12.0")
+        made.accepts("3.12.0")
         return made
 
-    def takes(self, python: str) -> bool:
-        """Return whether a version of Python, ``3.11.2``, is one that the cell may have.
+    def accepts(self, python: str) -> bool:
+        """Return whether a Python version such as ``3.11.2`` fulfils ``requires-python``.
 
         Raises:
-            InputError: ``requires-python`` is no version specifier.
+            InputError: ``requires-python`` is not a version specifier.
         """
         have = _numbers(python)
         for clause in filter(None, self.python.split(",")):
             match = CLAUSE.fullmatch(clause)
             if match is None:
                 raise InputError(
-                    f"requires-python {self.python!r} is no version specifier.",
-                    "Write >=3.11 or ==3.12.*, say.",
+                    f"requires-python {self.python!r} is not a valid version specifier.",
+                    "Write for example >=3.11 or ==3.12.*.",
                 )
             want = _numbers(match["version"])
-            # "==3.12" of a script means any 3.12: what else could an image's tag give?
+            # "==3.12" means any 3.12: image tags give no exact version.
             begun = have[: len(want)]
             fits = {
                 "==": begun == want,
@@ -91,17 +91,17 @@ class Script:
                 return False
         return True
 
-    def minor(self, preferred: str) -> str:
-        """Return the minor version of Python to take, the preferred one where it may be.
+    def choose_minor(self, preferred: str) -> str:
+        """Return the minor version of Python to use: the preferred one if the cell accepts it.
 
         Raises:
-            InputError: there is none.
+            InputError: The cell accepts none of the available versions.
         """
         for each in (preferred, *MINORS):
-            if self.takes(f"{each}.99"):
+            if self.accepts(f"{each}.99"):
                 return each
         raise InputError(
-            f"No Python from {MINORS[-1]} to {MINORS[0]} is {self.python}.",
+            f"No Python version from {MINORS[-1]} to {MINORS[0]} fulfils requires-python {self.python!r}.",
             "Change requires-python, or name an image with --image.",
         )
 

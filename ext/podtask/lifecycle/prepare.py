@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..cell.cell import Cell
-from ..cell.script_metadata import Script
+from ..cell.script_metadata import ScriptMetadata
 from ..channel.job import Job
 from ..config.options import RunOptions
 from ..config.quantities import to_decimal
@@ -46,7 +46,7 @@ class PreparedCell:
     """
 
     cell: Cell
-    script: Script
+    script: ScriptMetadata
     manifest: PodManifest
     options: RunOptions
     values: dict[str, Any]
@@ -99,7 +99,7 @@ class PreparedCell:
                 "Choose another image with --image.",
             )
         script = self.script
-        if not script.takes(python):
+        if not script.accepts(python):
             raise StartError(
                 f"The cell's script metadata requires Python {script.python}; the image has {python}.",
                 "Choose another image with --image.",
@@ -171,7 +171,7 @@ def prepare(
     """
     began = time.monotonic()
     values = call.values if call else select(cell.reads, options.inputs, namespace)
-    script = Script.of(cell.source)
+    script = ScriptMetadata.parse(cell.source)
     if script.packages:
         options = options.replace(pip=(*script.packages, *options.pip))
     size = len(json.dumps(cell.source))
@@ -194,7 +194,7 @@ def prepare(
     return prepared
 
 
-def render_cell(script: Script, options: RunOptions) -> PodManifest:
+def render_cell(script: ScriptMetadata, options: RunOptions) -> PodManifest:
     """Return the pod for a cell, with a default image of the Python that its script metadata requires.
 
     Args:
@@ -206,4 +206,4 @@ def render_cell(script: Script, options: RunOptions) -> PodManifest:
     """
     chooses = script.python and not options.image and not options.local
     template: PodTemplate | None = options.template
-    return render(template, options, script.minor(MINOR) if chooses else MINOR)
+    return render(template, options, script.choose_minor(MINOR) if chooses else MINOR)
