@@ -36,9 +36,14 @@ class PodtaskError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
+    @property
+    def _public_name(self) -> str:
+        """Name of the class in this module that a user would catch."""
+        return next(each.__name__ for each in type(self).__mro__ if each.__module__ == __name__)
+
     def _render_traceback_(self) -> list[str]:
         return [
-            f"{type(self).__name__}: {line}" if number == 0 else f"  {line}"
+            f"{self._public_name}: {line}" if number == 0 else f"  {line}"
             for number, line in enumerate(str(self).splitlines())
         ]
 

@@ -42,7 +42,7 @@ POD = {
 
 async def measure(namespace: str, rounds: int) -> dict[str, list[float]]:
     """Returns MB/s, way -> samples."""
-    api = await Api.of(None)
+    api = await Api.for_context(None)
     path = f"/api/v1/namespaces/{namespace}/pods"
     await api.request("POST", path, POD)
     rates: dict[str, list[float]] = {"back": [], "in": []}

@@ -34,9 +34,10 @@ async def server_dry_run(pod: dict[str, Any], options: RunOptions) -> ServerDryR
     Raises:
         PodtaskError: The API server rejects the pod, or cannot be reached.
     """
-    from ..cluster.namespace import asked_dry_run  # start-up cost: loads the Kubernetes client
+    from ..cluster.namespace import open_namespace  # start-up cost: loads the Kubernetes client
 
-    stored = await asked_dry_run(pod, options.context, options.namespace)
+    ns = await open_namespace(options.context, options.namespace)
+    stored = await ns.dry_run(pod)
     return ServerDryRun(
         stored["metadata"]["namespace"], tuple(dropped_fields(pod["spec"], stored["spec"], "spec"))
     )

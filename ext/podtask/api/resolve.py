@@ -158,17 +158,16 @@ async def _read_from_cluster(name: str, options: RunOptions) -> Any:
         PodtaskError: It does not exist, it may not be read, or there is no cluster.
     """
     # Start-up cost: the client library comes with it, and most templates are not in the cluster.
-    from ..cluster.client import ApiError
     from ..cluster.namespace import open_namespace
-    from ..cluster.refusals import denied
+    from ..cluster.refusals import RequestDenied
 
-    api, namespace, where = await open_namespace(options.context, options.namespace)
+    ns = await open_namespace(options.context, options.namespace)
     try:
-        return await api.request("GET", f"/api/v1/namespaces/{namespace}/podtemplates/{name}")
-    except ApiError as error:
+        return await ns.pod_templates.get(name)
+    except RequestDenied as error:
         if error.code == 404:
-            lists = api.access.kubectl(namespace, "get", "podtemplates")
             raise InputError(
-                f"There is no pod template {name!r} in {where}.", f"`{lists}` lists them."
+                f"There is no pod template {name!r} in {ns.where}.",
+                f"`{ns.kubectl('get', 'podtemplates')}` lists them.",
             ) from None
-        raise denied(error.code, error.message, "get", "podtemplates", where) from None
+        raise

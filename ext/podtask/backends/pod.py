@@ -7,12 +7,11 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
-from ..cluster.client import Api, ApiError, Broken
-from ..cluster.refusals import denied, refusal
-from ..cluster.watch import Watch
+from ..cluster.client import Broken
+from ..cluster.namespace import Namespace, open_namespace
+from ..cluster.refusals import Refusal, RequestDenied
 from ..config.options import AUTO, BATCH, EXEC, FORWARD, RunOptions
 from ..errors import ClusterError, NameTaken
-from ..event_loop import loop
 from ..manifest.diff import dropped_fields
 from ..manifest.labels import KERNEL_LABEL, TASK_LABEL
 from ..manifest.pod_manifest import PodManifest
@@ -33,27 +32,23 @@ class Pod:
 
     def __init__(
         self,
-        api: Api,
-        namespace: str,
+        namespace: Namespace,
         manifest: PodManifest,
         listener: RunnerListener,
         chosen: str = AUTO,
     ) -> None:
         self.name = manifest.name
-        shows = api.access.kubectl(namespace, "get", "pod", self.name)
-        self.url = f"{api.access.context}/{namespace}/{self.name} ({shows})"
-        self._api = api
+        self.url = f"{namespace.where}/{self.name} ({namespace.kubectl('get', 'pod', self.name)})"
         self._namespace = namespace
-        self._path = f"/api/v1/namespaces/{namespace}/pods"
         self._manifest = manifest
         self._listener = listener
-        self._status = PodStatus(api, namespace, manifest, listener)
-        self._connector = RunnerConnector(api, namespace, manifest, self._status, chosen, listener)
+        self._status = PodStatus(namespace, manifest, listener)
+        self._connector = RunnerConnector(namespace, manifest, self._status, chosen, listener)
         self._deleting: asyncio.Task[bool] | None = None
         self._read = False  # a line of its log: it was allowed once
         kernel = manifest.labels[KERNEL_LABEL]
-        self._watch = Watch.shared(api, namespace, f"{KERNEL_LABEL}={kernel}")
-        self._removal = PodDeletion(api, namespace, manifest, self._watch, listener)
+        self._watch = namespace.watch(f"{KERNEL_LABEL}={kernel}")
+        self._removal = PodDeletion(namespace, manifest, self._watch, listener)
 
     @classmethod
     async def create(cls, manifest: PodManifest, options: RunOptions, listener: RunnerListener) -> Pod:
@@ -63,12 +58,10 @@ class Pod:
             NameTaken: by somebody's pod.
             PodtaskError: there is no cluster, it is not reached, or it refuses; says why.
         """
-        api = await Api.of(options.context)
-        loop().at_exit(api.close)
-        namespace = options.namespace or api.access.namespace
+        namespace = await open_namespace(options.context, options.namespace)
         chosen = options.channel if options.channel in (FORWARD, EXEC) else AUTO
-        pod = cls(api, namespace, manifest, listener, chosen)
-        listener.on_phase(Phase("Creating", f"in {api.access.context}/{namespace}"))
+        pod = cls(namespace, manifest, listener, chosen)
+        listener.on_phase(Phase("Creating", f"in {namespace.where}"))
         pod._watch.subscribe(pod.name, pod._status.take)
         try:
             await pod._create()
@@ -79,16 +72,15 @@ class Pod:
         return pod
 
     @classmethod
-    def adopt(cls, api: Api, namespace: str, found: PodManifest, listener: RunnerListener) -> Pod:
+    def adopt(cls, namespace: Namespace, found: PodManifest, listener: RunnerListener) -> Pod:
         """Follows a pod that is there.
 
         Args:
-            api: the session.
-            namespace: of the pod.
+            namespace: Namespace of the pod.
             found: the pod as it was read.
             listener: Receives phases and notes.
         """
-        pod = cls(api, namespace, found, listener)
+        pod = cls(namespace, found, listener)
         pod._watch.subscribe(pod.name, pod._status.take)
         pod._watch.was_there(pod.name)
         return pod
@@ -146,22 +138,19 @@ class Pod:
         """
         while not (found := self._status.found()).ended and found.phase != "Running":
             await self._status.changed.wait()
-        log = f"{self._path}/{self.name}/log"
+        follow = self._namespace.pods.follow_log(self.name, self._manifest.primary)
         try:
-            async with contextlib.aclosing(
-                self._api.lines(log, container=self._manifest.primary, follow="true")
-            ) as lines:
+            async with contextlib.aclosing(follow) as lines:
                 async for line in lines:
                     self._read = True
                     yield line
-        except ClusterError:
-            pass  # the next one begins anew
-        except ApiError as error:  # others pass: it is not there yet, or not any more
+        except RequestDenied as error:  # others pass: it is not there yet, or not any more
             if error.code == 403 and not self._read:
-                where = f"{self._api.access.context}/{self._namespace}"
-                raise denied(error.code, error.message, "get", "pods/log", where) from None
+                raise
             if error.code in (401, 403):
                 self._connector.tell(error.code)
+        except ClusterError:
+            pass  # the next one begins anew
         await self._connector.pause(LOG_PAUSE)
 
     async def delete(self, grace: float | None = None) -> None:
@@ -176,32 +165,26 @@ class Pod:
         pause = 0.2
         for rest in reversed(range(CREATE_TRIES)):
             try:
-                post = self._api.request("POST", self._path, self._manifest.pod, fieldValidation="Strict")
-                if self._api.round_trip < FAR:
+                post = self._namespace.pods.create(self._manifest.pod)
+                if self._namespace.round_trip < FAR:
                     created = await post
                 else:  # by the time the pod has a node, connections are there for the tries
-                    created, _ = await asyncio.gather(post, self._api.warm(AHEAD))
+                    created, _ = await asyncio.gather(post, self._namespace.open_connections(AHEAD))
                 self._status.take(created)
                 self._tell_of_dropped(created)
                 return
-            except ApiError as error:
+            except Refusal as error:
                 if error.code == 409 and await self._is_ours():
                     return
                 if error.reason == "AlreadyExists":
-                    raise NameTaken(f"A pod {self.name} already exists in {self._namespace}.") from None
+                    raise NameTaken(f"A pod {self.name} already exists in {self._namespace.name}.") from None
                 # A quota that another pod has changed meanwhile is 409 too, and says Conflict.
                 again = error.code >= 500 or error.code == 429 or error.reason == "Conflict"
                 if not again or not rest:
-                    raise refusal(
-                        error.code,
-                        error.message,
-                        error.details,
-                        self._api.access.context,
-                        self._namespace,
-                    ) from None
-                pause = max(pause, error.wait)
+                    raise
+                pause = max(pause, error.retry_seconds)
             except ClusterError as error:
-                reached = isinstance(error, Broken) or self._api.round_trip < 1.0
+                reached = isinstance(error, Broken) or self._namespace.round_trip < 1.0
                 if not rest or not reached:  # never reached: do not keep them waiting
                     raise
             await asyncio.sleep(pause)
@@ -216,8 +199,8 @@ class Pod:
     async def _is_ours(self) -> bool:
         """Whether the pod of our name is this task's: the reply to an earlier try was lost."""
         try:
-            pod = await self._api.request("GET", f"{self._path}/{self.name}")
-        except ApiError:  # none of that name, or it may not be read: the first error is the one told
+            pod = await self._namespace.pods.get(self.name)
+        except RequestDenied:  # none of that name, or it may not be read: the first error is the one told
             return False
         if pod["metadata"].get("labels", {}).get(TASK_LABEL) != self.name:
             return False

@@ -8,9 +8,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from ..cluster.client import Api, ApiError
 from ..cluster.exec import RELAY
-from ..cluster.refusals import denied, expired
+from ..cluster.namespace import Namespace
+from ..cluster.refusals import RequestDenied, expired
 from ..config.options import AUTO, EXEC, FORWARD
 from ..errors import ClusterError, NoStream
 from ..event_loop import ignore_result, loop
@@ -27,15 +27,13 @@ GROWTH = 1.1
 OPEN_SECONDS = 10
 GREET_SECONDS = 30  # in which a program of 200 kB, and small inputs, are sent as well
 MUTE_SECONDS = 1.0  # gVisor and Kata forward to a loopback that is not the runner's
-RESOURCES = {FORWARD: "pods/portforward", EXEC: "pods/exec"}
 
 
 class RunnerConnector:
     """Opens streams to the runner of one pod.
 
     Args:
-        api: the session.
-        namespace: of the pod.
+        namespace: Namespace of the pod.
         manifest: the pod.
         status: of the pod, as time goes on.
         chosen: AUTO, FORWARD or EXEC.
@@ -47,14 +45,12 @@ class RunnerConnector:
 
     def __init__(
         self,
-        api: Api,
-        namespace: str,
+        namespace: Namespace,
         manifest: PodManifest,
         status: PodStatus,
         chosen: str,
         listener: RunnerListener,
     ) -> None:
-        self._api = api
         self._namespace = namespace
         self._name = manifest.name
         self._port = manifest.port
@@ -85,7 +81,7 @@ class RunnerConnector:
         pause = QUICK
         running = False
         self._mute = None
-        overlap = {FORWARD: 1 + int(self._api.round_trip / QUICK), EXEC: 1}  # that is a process
+        overlap = {FORWARD: 1 + int(self._namespace.round_trip / QUICK), EXEC: 1}  # that is a process
         tries: Tries[T] = {}
         try:
             while True:
@@ -111,7 +107,7 @@ class RunnerConnector:
             way = tries.pop(each)
             try:
                 found = each.result()
-            except ApiError as error:
+            except RequestDenied as error:
                 self._refused(way, error)
             except (OSError, asyncio.TimeoutError):
                 continue  # not yet
@@ -147,13 +143,13 @@ class RunnerConnector:
 
     async def _open(self, way: str) -> ByteStream:
         if way == FORWARD:
-            return await self._api.forward(self._namespace, self._name, self._port)
-        return await self._api.relay(self._namespace, self._name, *self._relay)
+            return await self._namespace.forward(self._name, self._port)
+        return await self._namespace.exec(self._name, *self._relay)
 
-    def _refused(self, way: str, error: ApiError) -> None:
+    def _refused(self, way: str, error: RequestDenied) -> None:
         """Goes on without a way that is forbidden; raises where none is left and none ever was."""
         if error.code == 401:  # no end of the task, whose cell goes on
-            self.tell(error.code, error.message)
+            self.tell(error.code, error.server_message)
             return
         if way in self._ways:  # another try has said so already
             self._ways.remove(way)
@@ -164,7 +160,7 @@ class RunnerConnector:
             self.way = self._ways[0]
             return
         self._ways = [way]  # what is asked again is answered again
-        raise self._forbidden(way, error)
+        raise self._forbidden(error)
 
     def tell(self, code: int, message: str = "") -> None:
         """Says once that a task which may run is refused to us, by the code of the answer."""
@@ -172,7 +168,7 @@ class RunnerConnector:
             return
         self._told.add(code)
         if code == 401:
-            say = expired(self._api.access.context, message)
+            say = expired(self._namespace.context, message)
             self._listener.on_note(f"{say}: log in again; {self._name} keeps running.")
         else:
             self._listener.on_note(
@@ -180,14 +176,13 @@ class RunnerConnector:
                 "pods/portforward, pods/exec or pods/log); it keeps running, and is tried again."
             )
 
-    def _forbidden(self, way: str, error: ApiError) -> ClusterError:
+    def _forbidden(self, error: RequestDenied) -> ClusterError:
         if self._chosen != AUTO:
-            where = f"{self._api.access.context}/{self._namespace}"
-            return denied(error.code, error.message, "create", RESOURCES[way], where)
+            return error
         return NoStream(
-            f"You may neither forward ports of pods in {self._namespace} nor run a relay in them "
+            f"You may neither forward ports of pods in {self._namespace.name} nor run a relay in them "
             "(verbs get and create, resource pods/portforward or pods/exec).",
-            f"Ask for a Role with one of them: {error.message}",
+            f"Ask for a Role with one of them: {error.server_message}",
         )
 
     async def pause(self, seconds: float) -> None:

@@ -9,10 +9,9 @@ import asyncio
 import contextlib
 import sys
 import time
-from typing import Any
 
-from ..cluster.client import Api, ApiError
-from ..cluster.refusals import denied
+from ..cluster.namespace import Namespace
+from ..cluster.refusals import RequestDenied
 from ..cluster.watch import Watch
 from ..errors import ClusterError
 from ..manifest.pod_manifest import PodManifest
@@ -26,20 +25,17 @@ class PodDeletion:
     """Removes one pod.
 
     Args:
-        api: the session.
-        namespace: of the pod.
+        namespace: Namespace of the pod.
         manifest: the pod as it was sent, or found.
         watch: tells when it is gone.
         listener: Receives the phase "Left" if the pod cannot be deleted.
     """
 
     def __init__(
-        self, api: Api, namespace: str, manifest: PodManifest, watch: Watch, listener: RunnerListener
+        self, namespace: Namespace, manifest: PodManifest, watch: Watch, listener: RunnerListener
     ) -> None:
-        self._api = api
         self._namespace = namespace
         self._name = manifest.name
-        self._path = f"/api/v1/namespaces/{namespace}/pods/{self._name}"
         self._grace = manifest.grace_seconds
         self._watch = watch
         self._listener = listener
@@ -48,10 +44,9 @@ class PodDeletion:
     async def run(self, grace: float | None) -> bool:
         """Returns whether the API server has taken the deletion; gone already is fine."""
         seconds = self._grace if grace is None else max(1, int(grace))
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": seconds}
         gone = asyncio.Event()
         self._watch.subscribe(self._name, lambda pod: None if pod else gone.set())
-        if why := await self._ask(body):
+        if why := await self._ask(seconds):
             self._watch.unsubscribe(self._name)
             self._listener.on_phase(Phase("Left", f"{self._name} could not be deleted: {why}"))
             _tell(
@@ -63,20 +58,17 @@ class PodDeletion:
         self._leaving = asyncio.ensure_future(self._wait_until_gone(gone, seconds))
         return True
 
-    async def _ask(self, body: dict[str, Any]) -> str:
+    async def _ask(self, seconds: int) -> str:
         """Returns why the pod cannot be deleted, empty where it is."""
         end, pause = time.monotonic() + DELETE_SECONDS, 0.2
         while True:
             try:
-                await self._api.request("DELETE", self._path, body)
+                await self._namespace.pods.delete(self._name, seconds)
                 return ""
-            except ApiError as error:
-                if error.code == 404:
-                    return ""
-                where = f"{self._api.access.context}/{self._namespace}"
-                why = denied(error.code, error.message, "delete", "pods", where).message
+            except RequestDenied as error:
+                why = error.message
                 again = error.code >= 500 or error.code in (401, 429)
-                pause = max(pause, error.wait)
+                pause = max(pause, error.retry_seconds)
             except ClusterError as error:
                 why, again = error.message, True
             if not again or time.monotonic() + pause > end:
@@ -91,8 +83,8 @@ class PodDeletion:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(gone.wait(), seconds + STUCK_SECONDS)
                 return
-            pod = await self._api.request("GET", self._path)
-        except (ApiError, ClusterError):
+            pod = await self._namespace.pods.get(self._name)
+        except ClusterError:
             return  # gone unseen, or nothing is known of it
         finally:
             self._watch.unsubscribe(self._name)
@@ -107,11 +99,11 @@ class PodDeletion:
             _tell(
                 f"{what} its node {node} has not ended it.",
                 f"See kubectl describe node {node}; of a dead node: %podtask delete {self._name} --force "
-                f"-n {self._namespace}",
+                f"-n {self._namespace.name}",
             )
 
     def _kubectl(self, *words: str) -> str:
-        return self._api.access.kubectl(self._namespace, *words)
+        return self._namespace.kubectl(*words)
 
 
 def _tell(what: str, do: str) -> None:

@@ -8,9 +8,9 @@ import time
 from collections import Counter
 from typing import Any
 
-from ..cluster.client import Api, ApiError
-from ..cluster.events import Events, PodEvents
-from ..cluster.logs import log
+from ..cluster.events import PodEvents
+from ..cluster.namespace import Namespace
+from ..cluster.refusals import RequestDenied
 from ..diagnosis.containers import all_held_up
 from ..diagnosis.diagnose import diagnose
 from ..diagnosis.endings import dead_sidecars, stop
@@ -34,8 +34,7 @@ class PodStatus:
     """What is known of a pod, and what it means.
 
     Args:
-        api: the session.
-        namespace: of the pod.
+        namespace: Namespace of the pod.
         manifest: the pod as it was sent.
         listener: Receives phases and notes.
 
@@ -43,16 +42,15 @@ class PodStatus:
         changed: set at the next change; another event then takes its place.
     """
 
-    def __init__(self, api: Api, namespace: str, manifest: PodManifest, listener: RunnerListener) -> None:
+    def __init__(self, namespace: Namespace, manifest: PodManifest, listener: RunnerListener) -> None:
         self.changed = asyncio.Event()
         self._name = manifest.name
         self._primary = manifest.primary
-        self._api = api
-        self._path = f"/api/v1/namespaces/{namespace}/pods/{self._name}"
+        self._pods = namespace.pods
         self._listener = listener
         self._pod = manifest.pod
         self._gone = False
-        self._events = PodEvents(Events.shared(api, namespace), self._tell)
+        self._events = PodEvents(namespace.events, self._tell)
         self._mourned: set[tuple[str, str]] = set()  # sidecars, and what was told of each
         self._mourning: set[asyncio.Task[None]] = set()
 
@@ -123,7 +121,7 @@ class PodStatus:
 
     async def why(self) -> str:
         """Returns where the pod is, and what to change, in one line."""
-        with contextlib.suppress(ApiError, ClusterError):  # the status alone must do
+        with contextlib.suppress(ClusterError):  # the status alone must do
             self._events.seen = await self._events.all(self._uid)
         return str(_phase(self.found()))
 
@@ -135,9 +133,9 @@ class PodStatus:
         """
         try:
             return await self._events.all(self._uid)
-        except ApiError as error:
+        except RequestDenied as error:
             raise InputError(
-                f"The events of {self._name} cannot be read: {error.message}",
+                f"The events of {self._name} cannot be read: {error.server_message}",
                 "Ask for a Role with verb list, resource events.",
             ) from None
 
@@ -165,10 +163,10 @@ class PodStatus:
         """
         name = container or self._primary
         try:
-            return await log(self._api, self._path, name)
-        except ApiError as error:
+            return await self._pods.log(self._name, name)
+        except RequestDenied as error:
             raise InputError(
-                f"No log of container {name!r} of {self._name}: {error.message}",
+                f"No log of container {name!r} of {self._name}: {error.server_message}",
                 "A deleted pod has none; a waiting container not yet.",
             ) from None
 
@@ -180,8 +178,8 @@ class PodStatus:
         """
         for pause in LOG_PAUSES:  # it may hold the only copy of the result
             try:
-                found = await self._api.content(f"{self._path}/log", container=self._primary)
-            except ApiError as error:
+                found = await self._pods.log_bytes(self._name, self._primary)
+            except RequestDenied as error:
                 if error.code < 500 and error.code != 429:
                     return b""
             else:
@@ -248,13 +246,10 @@ class PodStatus:
 
     async def _tail(self, container: str) -> str:
         try:
-            text = await self._log(container, tailLines=str(LAST_LINES))
-        except (ApiError, ClusterError):
+            text = await self._pods.log_part(self._name, container, tailLines=str(LAST_LINES))
+        except ClusterError:
             return ""
         return "\n".join(line for line in text.splitlines() if not line.startswith(RECORD_LINE_PREFIX))
-
-    async def _log(self, container: str, **params: str) -> str:
-        return await self._api.text(f"{self._path}/log", container=container, **params)
 
     def _tell(self) -> None:
         changed, self.changed = self.changed, asyncio.Event()

@@ -32,7 +32,7 @@ class Login:
         self._renewed = -RENEW_SECONDS
 
     @classmethod
-    async def of(cls, context: str | None) -> Login:
+    async def for_context(cls, context: str | None) -> Login:
         """Returns the credentials of a context.
 
         Raises:

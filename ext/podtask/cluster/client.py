@@ -18,33 +18,18 @@ from ..errors import ClusterError
 from .authentication import Login
 from .credentials import Access
 from .exec import PROTOCOLS, Exec, query
+from .paths import VERSION, resource_path
 from .port_forward import PortForward
+from .refusals import ApiError
 
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 30
 CLOSE_SECONDS = 0.5
-LONGEST_WAIT = 30.0
 BOOKMARK_SECONDS = 90  # the server sends a bookmark every minute: silence means a dead connection
 SILENT_LOG = 1800  # a cell may print nothing for long; the pod's status tells of its end
 # Names and labels of objects without what is in them: a secret's values stay where they are.
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 AT_ONCE = 32  # requests: a hundred tasks are to leave no hundred idle connections
-
-
-class ApiError(Exception):
-    """The API server answered with a Status that is no success.
-
-    Attributes:
-        wait: seconds until it wants to be asked again (Retry-After), 0 where it does not say.
-    """
-
-    def __init__(self, code: int, status: dict[str, Any], wait: str = "") -> None:
-        super().__init__(code, status.get("message", ""))
-        self.code = code
-        self.reason = str(status.get("reason", ""))
-        self.message = str(status.get("message", ""))[:2000]
-        self.details: dict[str, Any] = status.get("details") or {}
-        self.wait = min(LONGEST_WAIT, float(wait)) if wait.isdecimal() else 0.0
 
 
 class Broken(ClusterError):
@@ -57,7 +42,6 @@ class Api:
     def __init__(self, login: Login) -> None:
         self._login = login
         self.round_trip = 1.0  # seconds; the quickest answer so far
-        self.shared: dict[tuple[str, ...], Any] = {}  # the watches of this session, by what they watch
         self._at_close: list[Callable[[], None]] = []
         self._turn = asyncio.Semaphore(AT_ONCE)
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=300)
@@ -69,7 +53,7 @@ class Api:
         return self._login.access
 
     @classmethod
-    async def of(cls, context: str | None) -> Api:
+    async def for_context(cls, context: str | None) -> Api:
         """Returns the session of a context; one per kubeconfig, context and event loop.
 
         Raises:
@@ -80,7 +64,7 @@ class Api:
         if key not in _known:
             waiting = _known[key] = loop.create_future()
             try:
-                waiting.set_result(cls(await Login.of(context)))
+                waiting.set_result(cls(await Login.for_context(context)))
             except BaseException as error:
                 del _known[key]
                 waiting.set_exception(error)
@@ -147,18 +131,18 @@ class Api:
             OSError: not possible (yet).
             ApiError: forbidden.
         """
-        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward?ports={port}"
-        return PortForward(await self._socket(path, ("v4.channel.k8s.io",)))
+        path = resource_path("pods", namespace, pod, "portforward")
+        return PortForward(await self._socket(f"{path}?ports={port}", ("v4.channel.k8s.io",)))
 
-    async def relay(self, namespace: str, pod: str, container: str, command: list[str]) -> Exec:
+    async def exec(self, namespace: str, pod: str, container: str, command: list[str]) -> Exec:
         """Returns the standard streams of a new process in a container.
 
         Raises:
             OSError: not possible (yet).
             ApiError: forbidden.
         """
-        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec?{query(container, command)}"
-        return Exec(await self._socket(path, PROTOCOLS))
+        path = resource_path("pods", namespace, pod, "exec")
+        return Exec(await self._socket(f"{path}?{query(container, command)}", PROTOCOLS))
 
     async def _socket(self, path: str, protocols: tuple[str, ...]) -> Any:
         access = self.access
@@ -188,11 +172,11 @@ class Api:
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             raise ConnectionError(str(error)) from None
 
-    async def warm(self, count: int) -> None:
+    async def open_connections(self, count: int) -> None:
         """Opens connections that the next requests find ready: worth it when round trips are long."""
-        await asyncio.gather(*(self.text("/version") for _ in range(count)), return_exceptions=True)
+        await asyncio.gather(*(self.text(VERSION) for _ in range(count)), return_exceptions=True)
 
-    def at_close(self, stop: Callable[[], None]) -> None:
+    def call_at_close(self, stop: Callable[[], None]) -> None:
         """Have something stopped when this session is closed."""
         self._at_close.append(stop)
 

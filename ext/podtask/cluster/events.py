@@ -9,7 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ClusterError
-from .client import Api, ApiError
+from .client import Api
+from .paths import resource_path
+from .pods import explain
+from .refusals import ApiError, RequestDenied
 
 AGAIN_SECONDS = 2.0
 
@@ -27,26 +30,22 @@ class Events:
 
     def __init__(self, api: Api, namespace: str) -> None:
         self._api = api
-        self._path = f"/api/v1/namespaces/{namespace}/events"
+        self._path = resource_path("events", namespace)
+        self._where = f"{api.access.context}/{namespace}"
         self._followers: dict[str, OnEvent] = {}
         self._version = ""  # what the watch has come to; empty where it has not begun
         self._runner: asyncio.Task[None] | None = None
 
-    @classmethod
-    def shared(cls, api: Api, namespace: str) -> Events:
-        """Return the events about the pods of a namespace; one watch for all who ask."""
-        found: Events = api.shared.setdefault(("events", namespace), cls(api, namespace))
-        return found
-
-    async def of(self, uid: str) -> list[dict[str, Any]]:
+    async def list(self, uid: str) -> list[dict[str, Any]]:
         """Returns all events of a pod, oldest first.
 
         Raises:
-            ApiError: forbidden.
+            RequestDenied: Events may not be read.
             ClusterError: the API server is not reached.
         """
         selector = f"involvedObject.uid={uid}"
-        found = await self._api.request("GET", self._path, fieldSelector=selector)
+        with explain("list", "events", self._where):
+            found = await self._api.request("GET", self._path, fieldSelector=selector)
         return sorted(found["items"], key=_when)
 
     def subscribe(self, uid: str, on_event: OnEvent) -> None:
@@ -140,10 +139,10 @@ class PodEvents:
         """Returns all events of the pod as they are now, oldest first.
 
         Raises:
-            ApiError: forbidden.
+            RequestDenied: Events may not be read.
             ClusterError: the API server is not reached.
         """
-        return await self._events.of(uid)
+        return await self._events.list(uid)
 
     def _take(self, event: dict[str, Any] | None) -> None:
         if event is not None:
@@ -156,9 +155,9 @@ class PodEvents:
     async def _read(self) -> None:
         while True:
             try:
-                self._add(await self._events.of(self._uid))
+                self._add(await self._events.list(self._uid))
                 return
-            except ApiError as error:
+            except RequestDenied as error:
                 if error.code == 403:
                     return
             except ClusterError:

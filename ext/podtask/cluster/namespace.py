@@ -1,61 +1,202 @@
-"""What is asked of the API server outside a task: its pod templates, and its opinion of a pod."""
+"""One namespace of a cluster: what may be asked of it, with errors that a user can read."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..event_loop import loop
-from .client import Api, ApiError
-from .refusals import denied, refusal
+from .client import Api
+from .credentials import NO_CONTEXT
+from .events import Events
+from .exec import Exec
+from .paths import VERSION, resource_path
+from .pods import Pods, explain
+from .port_forward import PortForward
+from .watch import Watch
+
+
+class Namespace:
+    """A namespace, and the session with its API server.
+
+    Its methods raise :class:`~podtask.cluster.refusals.RequestDenied` if the API server refuses, and
+    ClusterError if it cannot be reached.
+
+    Args:
+        api: Session with the API server.
+        name: Name of the namespace.
+
+    Attributes:
+        name: Name of the namespace.
+        pods: Requests for its pods.
+        pod_templates: Requests for its pod templates.
+        events: Events about its pods, by one watch for all tasks.
+    """
+
+    def __init__(self, api: Api, name: str) -> None:
+        self.name = name
+        self.pods = Pods(api, name)
+        self.pod_templates = PodTemplates(api, name)
+        self.events = Events(api, name)
+        self._api = api
+        self._watches: dict[str, Watch] = {}
+        api.call_at_close(self._close)
+
+    @property
+    def context(self) -> str:
+        """Name of the kubeconfig context."""
+        return self._api.access.context
+
+    @property
+    def where(self) -> str:
+        """Context and namespace, separated by a slash."""
+        return f"{self.context}/{self.name}"
+
+    @property
+    def round_trip(self) -> float:
+        """Seconds that the quickest answer of the API server took."""
+        return self._api.round_trip
+
+    @property
+    def is_of_notebook(self) -> bool:
+        """Whether the notebook itself runs in a pod of this namespace, as far as its settings tell."""
+        return self.context == NO_CONTEXT and self.name == self._api.access.namespace
+
+    def kubectl(self, *words: str) -> str:
+        """Return a kubectl command for this namespace."""
+        return self._api.access.kubectl(self.name, *words)
+
+    def watch(self, selector: str) -> Watch:
+        """Return the watch of the pods that a label selector matches; one for all callers."""
+        if selector not in self._watches:
+            self._watches[selector] = Watch(self.pods, selector)
+        return self._watches[selector]
+
+    async def forward(self, pod: str, port: int) -> PortForward:
+        """Open a connection to a port of a pod.
+
+        Raises:
+            OSError: It cannot be opened, at least not yet.
+            RequestDenied: It is not allowed.
+        """
+        with explain("create", "pods/portforward", self.where):
+            return await self._api.forward(self.name, pod, port)
+
+    async def exec(self, pod: str, container: str, command: list[str]) -> Exec:
+        """Start a process in a container and return its standard streams.
+
+        Raises:
+            OSError: It cannot be started, at least not yet.
+            RequestDenied: It is not allowed.
+        """
+        with explain("create", "pods/exec", self.where):
+            return await self._api.exec(self.name, pod, container, command)
+
+    async def dry_run(self, pod: dict[str, Any]) -> dict[str, Any]:
+        """Return a pod as the API server would store it; nothing is created.
+
+        Raises:
+            PodRejected: The API server does not accept the pod.
+            RequestDenied: Pods may not be created.
+        """
+        return await self.pods.create(pod, dry_run=True)
+
+    async def labels(self) -> dict[str, str]:
+        """Return the labels of the namespace."""
+        with explain("get", "namespaces", self.where):
+            found = await self._api.request("GET", resource_path("namespaces", name=self.name))
+        labels: dict[str, str] = found["metadata"].get("labels", {})
+        return labels
+
+    async def object_names(self, resource: str) -> list[str]:
+        """Return the names of the objects of a resource, such as "secrets"; their contents are not read."""
+        with explain("list", resource, self.where):
+            return await self._api.names(resource_path(resource, self.name))
+
+    async def is_allowed(self, verb: str, resource: str) -> bool:
+        """Return whether a verb is allowed on a resource, such as "pods/log"."""
+        kind, _, subresource = resource.partition("/")
+        attributes = {"namespace": self.name, "verb": verb, "resource": kind, "subresource": subresource}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        with explain("create", "selfsubjectaccessreviews", self.where):
+            answer = await self._api.request("POST", resource_path("selfsubjectaccessreviews"), review)
+        return bool(answer["status"]["allowed"])
+
+    async def server_version(self) -> str:
+        """Return the version of Kubernetes that the API server reports."""
+        with explain("get", VERSION, self.where):
+            return str((await self._api.request("GET", VERSION))["gitVersion"])
+
+    async def open_connections(self, count: int) -> None:
+        """Open connections for the next requests; this saves time if round trips are long."""
+        await self._api.open_connections(count)
+
+    def _close(self) -> None:
+        for watch in self._watches.values():
+            watch.stop()
+        self._watches.clear()
+
+
+class PodTemplates:
+    """Read the pod templates (core/v1 PodTemplate) of a namespace.
+
+    Args:
+        api: Session with the API server.
+        namespace: Name of the namespace.
+    """
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self._api = api
+        self._namespace = namespace
+
+    async def get(self, name: str) -> dict[str, Any]:
+        """Return a pod template.
+
+        Raises:
+            RequestDenied: It does not exist, or may not be read.
+            ClusterError: The API server cannot be reached.
+        """
+        with explain("get", "podtemplates", f"{self._api.access.context}/{self._namespace}"):
+            return await self._api.request("GET", resource_path("podtemplates", self._namespace, name))
+
+
+_namespaces: dict[tuple[Api, str], Namespace] = {}
+
+
+async def open_namespace(context: str | None, namespace: str | None) -> Namespace:
+    """Return a namespace; the same object for all callers of one session. Runs in the background loop.
+
+    Args:
+        context: Name of the kubeconfig context; None for the current one.
+        namespace: Name of the namespace; None for the context's.
+
+    Raises:
+        PodtaskError: No cluster is configured, or its credentials cannot be read.
+    """
+    api = await Api.for_context(context)
+    loop().at_exit(api.close)
+    key = api, namespace or api.access.namespace
+    if key not in _namespaces:
+        _namespaces[key] = Namespace(*key)
+    return _namespaces[key]
 
 
 def dry_run(pod: dict[str, Any], context: str | None, namespace: str | None) -> dict[str, Any]:
-    """Returns the pod as the API server would store it; nothing is created.
-
-    Raises:
-        PodtaskError: the server refuses it, and why; or there is no cluster, or no right to ask.
-    """
-    return loop().start(asked_dry_run(pod, context, namespace)).result()
-
-
-async def open_namespace(context: str | None, namespace: str | None) -> tuple[Api, str, str]:
-    """Returns the session, the namespace, and both in words; from the background loop.
-
-    Raises:
-        PodtaskError: there is no cluster, or its credentials cannot be had.
-    """
-    api = await Api.of(context)
-    loop().at_exit(api.close)
-    namespace = namespace or api.access.namespace
-    return api, namespace, f"{api.access.context}/{namespace}"
-
-
-async def delete_pod(api: Api, namespace: str, name: str, force: bool = False) -> None:
-    """Deletes a pod with the grace that it has; gone already is fine.
+    """Return a pod as the API server would store it; nothing is created. Blocks.
 
     Args:
-        api: the session.
-        namespace: of the pod.
-        name: of the pod.
-        force: at once, without a word of its node: for one that is lost for good.
+        pod: The pod, in wire form.
+        context: Name of the kubeconfig context; None for the current one.
+        namespace: Name of the namespace; None for the context's.
 
     Raises:
-        ClusterError: it may not be deleted, or the API server is not reached.
+        PodtaskError: The API server does not accept the pod, or cannot be asked.
     """
-    body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0} if force else None
-    try:
-        await api.request("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}", body)
-    except ApiError as error:
-        if error.code != 404:
-            where = f"{api.access.context}/{namespace}"
-            raise denied(error.code, error.message, "delete", "pods", where) from None
 
+    async def ask() -> dict[str, Any]:
+        return await (await open_namespace(context, namespace)).dry_run(pod)
 
-async def asked_dry_run(pod: dict[str, Any], context: str | None, namespace: str | None) -> dict[str, Any]:
-    """Does what :func:`dry_run` does; from the background loop."""
-    api, namespace, _ = await open_namespace(context, namespace)
-    path = f"/api/v1/namespaces/{namespace}/pods"
-    try:
-        return await api.request("POST", path, pod, fieldValidation="Strict", dryRun="All")
-    except ApiError as error:
-        raise refusal(error.code, error.message, error.details, api.access.context, namespace) from None
+    return loop().start(ask()).result()

@@ -10,25 +10,24 @@ from concurrent.futures import Future, wait
 
 from ..errors import PodtaskError
 from ..event_loop import loop
-from .client import Api, ApiError
 from .credentials import contexts
-from .namespace import open_namespace
+from .namespace import Namespace, open_namespace
 
-PATHS = {
-    "namespace": "/api/v1/namespaces",
-    "claim": "/api/v1/namespaces/{}/persistentvolumeclaims",
-    "secret": "/api/v1/namespaces/{}/secrets",
-    "config map": "/api/v1/namespaces/{}/configmaps",
-    "service account": "/api/v1/namespaces/{}/serviceaccounts",
-    "pod template": "/api/v1/namespaces/{}/podtemplates",
-    "priority class": "/apis/scheduling.k8s.io/v1/priorityclasses",
-    "runtime class": "/apis/node.k8s.io/v1/runtimeclasses",
-    "queue": "/apis/kueue.x-k8s.io/v1beta1/namespaces/{}/localqueues",
+RESOURCES = {  # kind of object -> its resource
+    "namespace": "namespaces",
+    "claim": "persistentvolumeclaims",
+    "secret": "secrets",
+    "config map": "configmaps",
+    "service account": "serviceaccounts",
+    "pod template": "podtemplates",
+    "priority class": "priorityclasses",
+    "runtime class": "runtimeclasses",
+    "queue": "localqueues",
 }
 OLD_SECONDS = 20.0  # until they are asked for again
 PATIENCE = 0.1  # seconds that a first question may take
-Read = Callable[[Api, str], Awaitable[list[str]]]
-"""Reads the names of a kind that is not in PATHS, from a session and a namespace."""
+Read = Callable[[Namespace], Awaitable[list[str]]]
+"""Reads the names of a kind that is not in RESOURCES, in a namespace."""
 Key = tuple[str, str | None, str | None, str | None]  # kind, kubeconfig, context, namespace
 
 _known: dict[Key, list[str]] = {}
@@ -39,10 +38,10 @@ def names(kind: str, context: str | None, namespace: str | None, read: Read | No
     """Return the names that are known of a kind's objects; ask for newer ones in the background.
 
     Args:
-        kind: one of PATHS, "context", or one that ``read`` knows.
+        kind: one of RESOURCES, "context", or one that ``read`` knows.
         context: of the kubeconfig; None for the current one.
         namespace: None for the context's.
-        read: reads the names of a kind that is not in PATHS.
+        read: reads the names of a kind that is not in RESOURCES.
 
     Returns:
         None of them where they may not be read, there is no cluster, or it has not answered yet.
@@ -77,10 +76,7 @@ async def _ask(key: Key, read: Read | None) -> None:
         if kind == "context":
             _known[key] = await asyncio.to_thread(contexts)
             return
-        api, namespace, _ = await open_namespace(context, namespace)
-        if read is not None:
-            _known[key] = await read(api, namespace)
-            return
-        _known[key] = await api.names(PATHS[kind].format(namespace))
-    except (ApiError, PodtaskError):
+        ns = await open_namespace(context, namespace)
+        _known[key] = await (ns.object_names(RESOURCES[kind]) if read is None else read(ns))
+    except PodtaskError:
         _known[key] = []  # completion is never in the way

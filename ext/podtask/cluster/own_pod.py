@@ -6,8 +6,6 @@ import os
 from typing import Any
 
 from ..errors import ClusterError
-from .client import ApiError
-from .credentials import NO_CONTEXT
 from .namespace import open_namespace
 
 
@@ -23,12 +21,12 @@ async def notebook_pod(context: str | None, namespace: str | None) -> dict[str, 
     Raises:
         PodtaskError: there is no cluster, or its credentials cannot be had.
     """
-    api, namespace, _ = await open_namespace(context, namespace)
+    ns = await open_namespace(context, namespace)
     name = os.environ.get("HOSTNAME", "")
-    if api.access.context != NO_CONTEXT or namespace != api.access.namespace or not name:
+    if not ns.is_of_notebook or not name:
         return None
     try:
-        pod = await api.request("GET", f"/api/v1/namespaces/{namespace}/pods/{name}")
-    except (ApiError, ClusterError):  # may not be read, or the host's name is not the pod's
+        pod = await ns.pods.get(name)
+    except ClusterError:  # may not be read, or the host's name is not the pod's
         return None
     return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": pod["metadata"]["uid"]}

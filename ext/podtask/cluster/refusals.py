@@ -1,11 +1,66 @@
-"""Why the API server refuses a pod, in words. Pure."""
+"""Errors for requests that the API server refuses. Pure.
+
+The tree: ``ApiError`` is the server's answer as it came. ``Namespace`` turns it into a ``Refusal``,
+which a user can read: ``RequestDenied`` for any request, ``PodRejected`` for a pod that the server
+does not accept.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import ClusterError, InputError, PodtaskError
+
+MAX_RETRY_SECONDS = 30.0
+
+
+class ApiError(Exception):
+    """The API server answered with a Status other than success.
+
+    Attributes:
+        code: Code of the HTTP answer.
+        reason: Reason of its Status, such as "AlreadyExists".
+        message: Message of its Status.
+        details: Details of its Status.
+        retry_seconds: Seconds to wait before the next request (Retry-After); 0 if not given.
+    """
+
+    def __init__(self, code: int, status: dict[str, Any], retry_after: str = "") -> None:
+        super().__init__(code, status.get("message", ""))
+        self.code = code
+        self.reason = str(status.get("reason", ""))
+        self.message = str(status.get("message", ""))[:2000]
+        self.details: dict[str, Any] = status.get("details") or {}
+        self.retry_seconds = min(MAX_RETRY_SECONDS, float(retry_after)) if retry_after.isdecimal() else 0.0
+
+
+class Refusal(PodtaskError):
+    """A request that the API server refused, in words for the user.
+
+    Attributes:
+        code: Code of the HTTP answer.
+        reason: Reason of its Status.
+        server_message: Message of its Status.
+        retry_seconds: Seconds to wait before the next request; 0 if not given.
+    """
+
+    code = 0
+    reason = ""
+    server_message = ""
+    retry_seconds = 0.0
+
+
+R = TypeVar("R", bound=Refusal)
+
+
+class RequestDenied(Refusal, ClusterError):
+    """The API server refused a request for another reason than the pod in it."""
+
+
+class PodRejected(Refusal, InputError):
+    """The API server does not accept a pod."""
+
 
 # Part of the message -> what to do. The message itself says what is wrong.
 # Source: plugin/pkg/admission/*, staging/src/k8s.io/apiserver/pkg/admission of Kubernetes 1.35.
@@ -48,72 +103,84 @@ ADMISSION = (
 )
 
 
-def refusal(code: int, message: str, details: dict[str, Any], context: str, namespace: str) -> PodtaskError:
-    """Returns the error for a pod that the API server does not take.
+def rejection(error: ApiError, context: str, namespace: str) -> Refusal:
+    """Return the error for a pod that the API server does not accept.
 
     Args:
-        code: of the HTTP answer.
-        message: of its Status.
-        details: of its Status.
-        context: of the kubeconfig.
-        namespace: of the pod.
+        error: The server's answer.
+        context: Name of the kubeconfig context.
+        namespace: Namespace of the pod.
     """
+    message = error.message
+    if error.code == 401 or (error.code == 403 and "cannot create resource" in message):
+        return denial(error, "create", "pods", f"{context}/{namespace}")
+    return _with_answer(PodRejected(*_explain_rejection(error, context, namespace)), error)
+
+
+def denial(error: ApiError, verb: str, resource: str, where: str) -> RequestDenied:
+    """Return the error for a request that was refused for another reason than the pod in it.
+
+    Args:
+        error: The server's answer.
+        verb: Verb of the right that the request needs.
+        resource: Resource of that right.
+        where: Context and namespace, separated by a slash.
+    """
+    return _with_answer(RequestDenied(*_explain_denial(error, verb, resource, where)), error)
+
+
+def expired(context: str, message: str) -> str:
+    """Return what a 401 means, as a sentence without its full stop.
+
+    Args:
+        context: Name of the kubeconfig context.
+        message: Message of the refusal; more than "Unauthorized" if the login itself fails.
+    """
+    details = "" if message in ("", "Unauthorized") else f" ({message.rstrip('.')})"
+    return f"The credentials of context {context!r} are expired or wrong{details}"
+
+
+def _with_answer(refusal: R, error: ApiError) -> R:
+    refusal.code = error.code
+    refusal.reason = error.reason
+    refusal.server_message = error.message
+    refusal.retry_seconds = error.retry_seconds
+    return refusal
+
+
+def _explain_rejection(error: ApiError, context: str, namespace: str) -> tuple[str, str]:
     where = f"{context}/{namespace}"
-    if code == 404 and details.get("kind") == "namespaces":
-        return InputError(
+    if error.code == 404 and error.details.get("kind") == "namespaces":
+        return (
             f"Namespace {namespace!r} does not exist in context {context!r}.",
             "Name another with -n; `kubectl get namespaces` lists them.",
         )
-    if code == 401 or (code == 403 and "cannot create resource" in message):
-        return denied(code, message, "create", "pods", where)
-    text = " ".join(message.split())
-    for pattern, do in ADMISSION:
+    text = " ".join(error.message.split())
+    for pattern, hint in ADMISSION:
         match = re.search(pattern, text)
         if match:
-            # What stands before it is the name of the pod and of the answer.
-            say = re.sub(r'^.*?pods "[^"]*" is (forbidden|invalid): ', "", text)
-            return InputError(
-                f"The API server refuses the pod in {where}: {say}",
-                do.format(namespace=repr(namespace), **match.groupdict()),
+            # The message starts with the name of the pod and the kind of the answer.
+            message = re.sub(r'^.*?pods "[^"]*" is (forbidden|invalid): ', "", text)
+            return (
+                f"The API server refuses the pod in {where}: {message}",
+                hint.format(namespace=repr(namespace), **match.groupdict()),
             )
-    causes = details.get("causes") or []
+    causes = error.details.get("causes") or []
     if causes:
         listed = "\n".join(f"  {each.get('field', '')}: {each.get('message', '')}" for each in causes[:10])
-        return InputError(
-            f"The API server refuses the pod:\n{listed}", "Change these fields of the template."
-        )
-    return InputError(
+        return f"The API server refuses the pod:\n{listed}", "Change these fields of the template."
+    return (
         f"The API server refuses the pod in {where}: {text}",
         "Change the template, or ask who runs the cluster.",
     )
 
 
-def denied(code: int, message: str, verb: str, resource: str, where: str) -> ClusterError:
-    """Returns the error for a request that is not about what a pod has in it.
-
-    Args:
-        code: of the HTTP answer.
-        message: of its Status.
-        verb: of the right that it takes.
-        resource: of that right.
-        where: context/namespace.
-    """
-    if code == 401:
-        return ClusterError(f"{expired(where.partition('/')[0], message)}.", "Log in again.")
-    if code == 403:
-        return ClusterError(
+def _explain_denial(error: ApiError, verb: str, resource: str, where: str) -> tuple[str, str]:
+    if error.code == 401:
+        return f"{expired(where.partition('/')[0], error.message)}.", "Log in again."
+    if error.code == 403:
+        return (
             f"You may not {verb} {resource} in {where} (verb {verb}, resource {resource}).",
             "Ask for a Role with it, or name another namespace with -n.",
         )
-    return ClusterError(f"The API server of {where} answers {code}: {message}", "Try again later.")
-
-
-def expired(context: str, message: str) -> str:
-    """Returns what a 401 means, as a sentence without its full stop.
-
-    Args:
-        context: of the kubeconfig.
-        message: of the refusal; more than "Unauthorized" where the login itself fails.
-    """
-    more = "" if message in ("", "Unauthorized") else f" ({message.rstrip('.')})"
-    return f"The credentials of context {context!r} are expired or wrong{more}"
+    return f"The API server of {where} answers {error.code}: {error.message}", "Try again later."

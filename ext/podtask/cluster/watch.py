@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ClusterError
-from .client import Api, ApiError
+from .pods import Pods
+from .refusals import RequestDenied
 
 RETRY = (0.2, 10.0)  # seconds, first and longest
 POLL_SECONDS = 1.0  # where watching is forbidden
@@ -26,25 +27,14 @@ OnPod = Callable[[dict[str, Any] | None], None]
 class Watch:
     """The pods of this kernel, by one list and one watch; a hint, with the list as the truth."""
 
-    def __init__(self, api: Api, namespace: str, selector: str) -> None:
-        self._api = api
-        self._path = f"/api/v1/namespaces/{namespace}/pods"
+    def __init__(self, requests: Pods, selector: str) -> None:
+        self._requests = requests
         self._selector = selector
         self._pods: dict[str, OnPod] = {}
         self._sure: dict[str, float] = {}  # from when a pod that is not found is gone (monotonic)
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._runner: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
-
-    @classmethod
-    def shared(cls, api: Api, namespace: str, selector: str) -> Watch:
-        """Return the watch of the pods that a label selector finds; one for all who ask."""
-        key = ("pods", namespace, selector)
-        if key not in api.shared:
-            api.shared[key] = watch = cls(api, namespace, selector)
-            api.at_close(watch.stop)
-        found: Watch = api.shared[key]
-        return found
 
     def subscribe(self, name: str, on_pod: OnPod) -> None:
         """Calls ``on_pod`` with each state of a pod from now on; it may not be there yet."""
@@ -91,9 +81,9 @@ class Watch:
                     version = await self._list()
                 version = await self._follow(version)
                 pause = RETRY[0]
-            except ApiError as error:
+            except RequestDenied as error:
                 version = "again"
-                pause = max(pause, error.wait)
+                pause = max(pause, error.retry_seconds)
                 if error.code == 403:
                     await self._poll()
                     continue
@@ -103,10 +93,10 @@ class Watch:
             pause = min(longest, pause * 2)
 
     async def _follow(self, version: str) -> str:
-        params = {"watch": "1", "allowWatchBookmarks": "true", "labelSelector": self._selector}
+        params = {"labelSelector": self._selector}
         if version:
             params["resourceVersion"] = version
-        async with contextlib.aclosing(self._api.lines(self._path, **params)) as lines:
+        async with contextlib.aclosing(self._requests.watch(**params)) as lines:
             async for line in lines:
                 event = json.loads(line)
                 if event["type"] == "ERROR":  # 410: too old
@@ -118,7 +108,7 @@ class Watch:
         return version or "again"
 
     async def _list(self) -> str:
-        found = await self._api.request("GET", self._path, labelSelector=self._selector)
+        found = await self._requests.list(self._selector)
         names = set()
         for pod in found["items"]:
             names.add(pod["metadata"]["name"])
@@ -153,9 +143,9 @@ class Watch:
     async def _ask(self, name: str) -> bool:
         """Asks for a pod once; returns whether there is no more to ask."""
         try:
-            pod = await self._api.request("GET", f"{self._path}/{name}")
+            pod = await self._requests.get(name)
             self._tell(pod["metadata"]["name"], pod)
-        except ApiError as error:
+        except RequestDenied as error:
             if error.code != 404:
                 return error.code == 403
             if self._gone(name):

@@ -51,7 +51,7 @@ class ExistingRunner:
         Raises:
             PodtaskError: There is no such pod, it is not a task's, or its result was already fetched.
         """
-        api, namespace, found, others = await look_up(self.name, self.options)
+        namespace, found, others = await look_up(self.name, self.options)
         key = found.key
         listener.on_manifest(found)
         if others:
@@ -65,7 +65,7 @@ class ExistingRunner:
                 f"%podtask logs {found.name} shows its output, %podtask delete {found.name} removes it.",
             )
         self.options = found.options
-        backend = Pod.adopt(api, namespace, found, listener)
+        backend = Pod.adopt(namespace, found, listener)
         where = f"pod {found.name}, container {found.primary}"
         if found.is_batch:
             return StartedRunner(backend, LogChannel(backend, key, listener), where)

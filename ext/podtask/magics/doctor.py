@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..api.submit import preview, submit
-from ..cluster.client import ApiError
 from ..cluster.namespace import dry_run, open_namespace
-from ..cluster.refusals import denied
+from ..cluster.refusals import RequestDenied
 from ..config.options import BATCH, EXEC, FORWARD, RunOptions
 from ..errors import ClusterError, PodtaskError
 from ..event_loop import loop
@@ -117,61 +116,49 @@ def _check_versions() -> Check:
 
 
 async def _check_cluster(options: RunOptions) -> Check:
-    api, _, where = await open_namespace(options.context, options.namespace)
+    ns = await open_namespace(options.context, options.namespace)
     start = time.monotonic()
     try:
-        version = (await api.request("GET", "/version"))["gitVersion"]
-    except ApiError as error:  # a user who may not read the version may still run cells
+        version = await ns.server_version()
+    except RequestDenied as error:  # a user who may not read the version may still run cells
         if error.code == 401:
-            raise denied(401, error.message, "get", "/version", where) from None
+            raise
         version = "(unknown version)"
     milliseconds = (time.monotonic() - start) * 1000
-    return Check("cluster", f"{where}, Kubernetes {version}, answers in {milliseconds:.0f} ms")
+    return Check("cluster", f"{ns.where}, Kubernetes {version}, answers in {milliseconds:.0f} ms")
 
 
 async def _check_rights(options: RunOptions) -> Check:
-    api, namespace, where = await open_namespace(options.context, options.namespace)
+    ns = await open_namespace(options.context, options.namespace)
 
     async def missing_rights(wanted: dict[str, tuple[str, ...]]) -> list[str]:
         return [
             f"{verb} {resource}"
             for resource, verbs in wanted.items()
             for verb in verbs
-            if not await _is_allowed(api, namespace, verb, resource)
+            if not await ns.is_allowed(verb, resource)
         ]
 
     try:
         missing, missing_wished = await missing_rights(NEEDED), await missing_rights(WISHED)
         missing_by_way = {way: await missing_rights(wanted) for way, wanted in WAYS.items()}
-    except (ApiError, ClusterError) as error:
+    except ClusterError as error:
         return Check("rights", f"cannot ask the API server: {error}", "Run a cell to find out.")
     way = next((way for way in WAYS if not missing_by_way[way]), FORWARD)
     missing += missing_by_way[way]
     hint = "Ask for a Role with these rights; `%podtask rbac` prints the smallest one."
     if missing:
         return Check(
-            "rights", f"you may not {', '.join(missing + missing_wished)} in {where}", hint, failed=True
+            "rights", f"you may not {', '.join(missing + missing_wished)} in {ns.where}", hint, failed=True
         )
     if missing_wished:
         return Check(
             "rights",
             f"cells run, but podtask cannot fully explain why a pod waits: "
-            f"you may not {', '.join(missing_wished)} in {where}",
+            f"you may not {', '.join(missing_wished)} in {ns.where}",
             hint,
         )
-    return Check("rights", f"you have all rights that cells need in {where}{NOTES_ON_WAYS.get(way, '')}")
-
-
-async def _is_allowed(api: Any, namespace: str, verb: str, resource: str) -> bool:
-    kind, _, sub = resource.partition("/")
-    attributes = {"namespace": namespace, "verb": verb, "resource": kind, "subresource": sub}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes},
-    }
-    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-    return bool((await api.request("POST", path, review))["status"]["allowed"])
+    return Check("rights", f"you have all rights that cells need in {ns.where}{NOTES_ON_WAYS.get(way, '')}")
 
 
 def _check_admission(options: RunOptions) -> Check:
@@ -186,12 +173,11 @@ def _check_admission(options: RunOptions) -> Check:
 
 async def _pod_security_level(options: RunOptions) -> str:
     """Return the Pod Security level of the namespace, in words; empty if it may not be read."""
-    api, namespace, _ = await open_namespace(options.context, options.namespace)
+    ns = await open_namespace(options.context, options.namespace)
     try:
-        found = await api.request("GET", f"/api/v1/namespaces/{namespace}")
-    except (ApiError, ClusterError):
+        level = (await ns.labels()).get(POD_SECURITY_LABEL)
+    except ClusterError:
         return ""
-    level = found["metadata"].get("labels", {}).get(POD_SECURITY_LABEL)
     return f" (Pod Security of the namespace: {level or 'no level set'})"
 
 

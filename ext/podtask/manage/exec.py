@@ -7,9 +7,9 @@ import queue
 import sys
 from collections.abc import Callable, Sequence
 
-from ..cluster.client import Api, ApiError
 from ..cluster.exec import STATUS, STDERR
-from ..cluster.refusals import denied
+from ..cluster.namespace import Namespace
+from ..cluster.refusals import RequestDenied
 from ..config.options import RunOptions
 from ..errors import ClusterError, InputError
 from ..event_loop import loop
@@ -57,9 +57,8 @@ async def terminal(name: str, container: str | None, options: RunOptions) -> str
     Raises:
         PodtaskError: there is no such task or container, or it has ended.
     """
-    api, namespace, found = await _running(name, options)
-    return api.access.kubectl(
-        namespace,
+    ns, found = await _running(name, options)
+    return ns.kubectl(
         "exec",
         "-it",
         found.name,
@@ -79,16 +78,15 @@ async def _execute(
     options: RunOptions,
     on_output: Callable[[str, bytes], None],
 ) -> int:
-    api, namespace, found = await _running(name, options)
+    ns, found = await _running(name, options)
     chosen = found.container_name(container)
     try:
-        process = await api.relay(namespace, found.name, chosen, list(command))
-    except ApiError as error:
-        where = f"{api.access.context}/{namespace}"
+        process = await ns.exec(found.name, chosen, list(command))
+    except RequestDenied as error:
         if error.code != 403:
-            raise denied(error.code, error.message, "create", "pods/exec", where) from None
+            raise
         raise ClusterError(
-            f"You may not run commands in the pods of {where} (verbs get and create, resource pods/exec).",
+            f"You may not run commands in the pods of {ns.where} (verbs get and create, resource pods/exec).",
             "Ask for a Role with them, or name another namespace with -n.",
         ) from None
     except OSError as error:
@@ -118,8 +116,8 @@ async def _execute(
     return int(say)
 
 
-async def _running(name: str, options: RunOptions) -> tuple[Api, str, TaskPod]:
-    api, namespace, found, _ = await look_up(name, options)
+async def _running(name: str, options: RunOptions) -> tuple[Namespace, TaskPod]:
+    ns, found, _ = await look_up(name, options)
     if found.is_finished:
         raise InputError(f"{found.name} has ended: {found.state}.", f"%podtask logs {name} shows its output.")
-    return api, namespace, found
+    return ns, found

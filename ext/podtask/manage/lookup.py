@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from ..cluster.client import Api, ApiError
-from ..cluster.namespace import open_namespace
-from ..cluster.refusals import denied
+from ..cluster.namespace import Namespace, open_namespace
+from ..cluster.refusals import RequestDenied
 from ..config.options import RunOptions
 from ..errors import InputError
 from ..manifest.labels import NAME_LABEL
 from ..manifest.task_pod import SELECTOR, TaskPod
 
 
-async def look_up(name: str, options: RunOptions) -> tuple[Api, str, TaskPod, list[str]]:
-    """Returns the session, the namespace, the task of that name, and others of the same name.
+async def look_up(name: str, options: RunOptions) -> tuple[Namespace, TaskPod, list[str]]:
+    """Return the namespace, the task of that name, and others of the same name.
 
     Args:
         name: of a pod, or the user's for the task; of several, the newest is meant.
@@ -21,19 +20,18 @@ async def look_up(name: str, options: RunOptions) -> tuple[Api, str, TaskPod, li
     Raises:
         PodtaskError: there is none, or it may not be read.
     """
-    api, namespace, where = await open_namespace(options.context, options.namespace)
-    path = f"/api/v1/namespaces/{namespace}/pods"
+    ns = await open_namespace(options.context, options.namespace)
     try:
-        listed = await api.request("GET", path, labelSelector=f"{SELECTOR},{NAME_LABEL}={name}")
+        listed = await ns.pods.list(f"{SELECTOR},{NAME_LABEL}={name}")
         pods = [TaskPod(pod) for pod in listed["items"]]
         if not pods:
-            pods = [TaskPod(await api.request("GET", f"{path}/{name}"))]
-    except ApiError as error:
+            pods = [TaskPod(await ns.pods.get(name))]
+    except RequestDenied as error:
         if error.code in (400, 404):
             raise InputError(
-                f"There is no task {name!r} in {where}.",
+                f"There is no task {name!r} in {ns.where}.",
                 "Its result was taken, or it was deleted; %podtask list shows what is there.",
             ) from None
-        raise denied(error.code, error.message, "list", "pods", where) from None
+        raise
     pods.sort(key=lambda each: each.pod["metadata"]["creationTimestamp"], reverse=True)
-    return api, namespace, pods[0], [each.name for each in pods[1:]]
+    return ns, pods[0], [each.name for each in pods[1:]]

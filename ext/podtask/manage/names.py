@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..cluster import object_names
-from ..cluster.client import Api
+from ..cluster.namespace import Namespace
 from ..config.options import RunOptions
 from ..manifest.task_pod import SELECTOR, TaskPod
 
@@ -14,13 +14,13 @@ def known_names(kind: str, options: RunOptions) -> list[str]:
     """Return the names that are known now; ask for newer ones in the background.
 
     Args:
-        kind: of ``object_names.PATHS``, "context" or "task"; any other kind has no names.
+        kind: of ``object_names.RESOURCES``, "context" or "task"; any other kind has no names.
         options: say which cluster and namespace.
     """
     where = options.context, options.namespace
     if kind == TASK:
         return object_names.names(kind, *where, _read_tasks)
-    if kind == "context" or kind in object_names.PATHS:
+    if kind == "context" or kind in object_names.RESOURCES:
         return object_names.names(kind, *where)
     return []
 
@@ -29,13 +29,12 @@ def read_names(kind: str, options: RunOptions) -> list[str]:
     """Return the names of a kind when the API server has answered.
 
     Args:
-        kind: of ``object_names.PATHS``.
+        kind: of ``object_names.RESOURCES``.
         options: say which cluster and namespace.
     """
     return object_names.answered(kind, options.context, options.namespace)
 
 
-async def _read_tasks(api: Api, namespace: str) -> list[str]:
-    path = f"/api/v1/namespaces/{namespace}/pods"
-    listed = await api.request("GET", path, labelSelector=SELECTOR)
+async def _read_tasks(ns: Namespace) -> list[str]:
+    listed = await ns.pods.list(SELECTOR)
     return sorted({TaskPod(pod).alias for pod in listed["items"]})

@@ -6,10 +6,8 @@ import asyncio
 import datetime as dt
 from dataclasses import dataclass
 
-from ..cluster.client import ApiError
-from ..cluster.logs import log as log_of
-from ..cluster.namespace import delete_pod, open_namespace
-from ..cluster.refusals import denied
+from ..cluster.namespace import open_namespace
+from ..cluster.refusals import RequestDenied
 from ..config.options import RunOptions
 from ..errors import InputError
 from ..manifest.identity import current_user
@@ -39,18 +37,17 @@ async def log(name: str, container: str | None, options: RunOptions) -> str:
     Raises:
         PodtaskError: there is no such task or container, or its log may not be read.
     """
-    api, namespace, found, _ = await look_up(name, options)
+    ns, found, _ = await look_up(name, options)
     chosen = found.container_name(container)
-    path = f"/api/v1/namespaces/{namespace}/pods/{found.name}"
     try:
-        text = await log_of(api, path, chosen)
-    except ApiError as error:
+        text = await ns.pods.log(found.name, chosen)
+    except RequestDenied as error:
         if error.code in (400, 404):
             raise InputError(
                 f"Container {chosen!r} of {found.name} has no log yet.",
                 f"%podtask why {name} says what it waits for.",
             ) from None
-        raise denied(error.code, error.message, "get", "pods/log", namespace) from None
+        raise
     return "\n".join(line for line in text.splitlines() if not line.startswith(RECORD_LINE_PREFIX))
 
 
@@ -66,13 +63,13 @@ async def end(name: str, options: RunOptions, finished: bool, force: bool = Fals
     Raises:
         PodtaskError: there is none, it has ended, or it may not be deleted.
     """
-    api, namespace, found, _ = await look_up(name, options)
+    ns, found, _ = await look_up(name, options)
     if found.is_finished and not finished:
         raise InputError(
             f"{found.name} has ended: {found.state}.",
             f"%podtask attach {name} takes its result, %podtask delete {name} removes it.",
         )
-    await delete_pod(api, namespace, found.name, force)
+    await ns.pods.delete(found.name, 0 if force else None)
     return found.name
 
 
@@ -87,16 +84,12 @@ async def clean_up(options: RunOptions) -> CleanupResult:
             "Which tasks are yours is not known: this process has no user's name.",
             "Set USER, here and where tasks are submitted.",
         )
-    api, namespace, where = await open_namespace(options.context, options.namespace)
+    ns = await open_namespace(options.context, options.namespace)
     now = dt.datetime.now(dt.timezone.utc)
-    mine = [
-        each
-        for each in await all_tasks(api, namespace, where)
-        if each.is_finished and each.user == current_user()
-    ]
+    mine = [each for each in await all_tasks(ns) if each.is_finished and each.user == current_user()]
     kept = [each for each in mine if each.is_result_in_log and each.finished_seconds(now) <= options.keep]
     gone = [each for each in mine if each not in kept]
-    await asyncio.gather(*(delete_pod(api, namespace, each.name) for each in gone))
+    await asyncio.gather(*(ns.pods.delete(each.name) for each in gone))
     return CleanupResult([each.name for each in gone], [each.alias for each in kept])
 
 
@@ -111,16 +104,15 @@ async def read_log_tail(pod_name: str, container: str, options: RunOptions) -> s
     Raises:
         PodtaskError: The container has no log, or it may not be read.
     """
-    api, namespace, where = await open_namespace(options.context, options.namespace)
-    path = f"/api/v1/namespaces/{namespace}/pods/{pod_name}/log"
+    ns = await open_namespace(options.context, options.namespace)
     try:
-        text = await api.text(path, container=container, tailLines=str(TAIL_LINES))
-    except ApiError as error:
+        text = await ns.pods.log_part(pod_name, container, tailLines=str(TAIL_LINES))
+    except RequestDenied as error:
         if error.code in (400, 404):
             raise InputError(
                 f"Container {container!r} has no log yet, or its pod is gone.", "Refresh to try again."
             ) from None
-        raise denied(error.code, error.message, "get", "pods/log", where) from None
+        raise
     return "\n".join(line for line in text.splitlines() if not line.startswith(RECORD_LINE_PREFIX))
 
 
@@ -134,5 +126,5 @@ async def delete_task_pod(pod_name: str, options: RunOptions) -> None:
     Raises:
         PodtaskError: The pod may not be deleted, or the API server cannot be reached.
     """
-    api, namespace, _ = await open_namespace(options.context, options.namespace)
-    await delete_pod(api, namespace, pod_name)
+    ns = await open_namespace(options.context, options.namespace)
+    await ns.pods.delete(pod_name)

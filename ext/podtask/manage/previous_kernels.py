@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable
 
-from ..cluster.namespace import delete_pod, open_namespace
+from ..cluster.namespace import open_namespace
 from ..config.options import RunOptions
 from ..errors import PodtaskError
 from ..event_loop import loop
@@ -30,17 +30,17 @@ async def look(options: RunOptions, notebook: str, note: Callable[[str], None]) 
     Raises:
         PodtaskError: there is no cluster, or its credentials cannot be had.
     """
-    api, namespace, _ = await open_namespace(options.context, options.namespace)
-    once = (asyncio.get_running_loop(), api.access.context, namespace)
+    ns = await open_namespace(options.context, options.namespace)
+    once = (asyncio.get_running_loop(), ns.context, ns.name)
     if once not in _looked:
         _looked.add(once)
         loop().background(_look(options, notebook, note))
 
 
 async def _look(options: RunOptions, notebook: str, note: Callable[[str], None]) -> None:
-    api, namespace, where = await open_namespace(options.context, options.namespace)
+    ns = await open_namespace(options.context, options.namespace)
     try:
-        pods = await all_tasks(api, namespace, where)
+        pods = await all_tasks(ns)
         for line in news(pods, notebook):
             note(line)
         now = dt.datetime.now(dt.timezone.utc)
@@ -51,7 +51,7 @@ async def _look(options: RunOptions, notebook: str, note: Callable[[str], None])
                 and each.user == current_user()
                 and each.finished_seconds(now) > options.keep
             ):
-                await delete_pod(api, namespace, each.name)
+                await ns.pods.delete(each.name)
     except PodtaskError:
         return  # news of others are worth no error; the next kernel tries again
 

@@ -8,9 +8,7 @@ import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..cluster.client import Api, ApiError
-from ..cluster.namespace import open_namespace
-from ..cluster.refusals import denied
+from ..cluster.namespace import Namespace, open_namespace
 from ..config.options import RunOptions
 from ..errors import ClusterError
 from ..manifest.task_pod import SELECTOR, TaskPod
@@ -113,32 +111,28 @@ async def roster(options: RunOptions) -> TaskList:
     Raises:
         PodtaskError: there is no cluster, or pods may not be listed.
     """
-    api, namespace, where = await open_namespace(options.context, options.namespace)
-    pods = await all_tasks(api, namespace, where)
+    ns = await open_namespace(options.context, options.namespace)
+    pods = await all_tasks(ns)
     now, few = dt.datetime.now(dt.timezone.utc), asyncio.Semaphore(AT_ONCE)
 
     async def row(found: TaskPod) -> TaskRow:
         async with few:
-            last = await _last_line(api, namespace, found)
+            last = await _last_line(ns, found)
         state = found.state
         if last.startswith(RESULT_WAITS_PREFIX) and not found.is_finished:
             state, last = f"{last.removeprefix(RESULT_WAITS_PREFIX).partition(')')[0]}{WAITING}", ""
         return TaskRow(found, state, found.age_seconds(now), last[-LONGEST:])
 
-    return TaskList(list(await asyncio.gather(*map(row, pods))), where)
+    return TaskList(list(await asyncio.gather(*map(row, pods))), ns.where)
 
 
-async def all_tasks(api: Api, namespace: str, where: str) -> list[TaskPod]:
+async def all_tasks(ns: Namespace) -> list[TaskPod]:
     """Returns the tasks' pods, the newest first.
 
     Raises:
         ClusterError: they may not be listed, or the API server is not reached.
     """
-    path = f"/api/v1/namespaces/{namespace}/pods"
-    try:
-        listed = await api.request("GET", path, labelSelector=SELECTOR)
-    except ApiError as error:
-        raise denied(error.code, error.message, "list", "pods", where) from None
+    listed = await ns.pods.list(SELECTOR)
     pods = [TaskPod({"apiVersion": "v1", "kind": "Pod", **pod}) for pod in listed["items"]]
     return sorted(pods, key=lambda each: str(each.pod["metadata"]["creationTimestamp"]), reverse=True)
 
@@ -155,13 +149,12 @@ def duration(seconds: float) -> str:
     return f"{minutes // (24 * 60)}d"
 
 
-async def _last_line(api: Api, namespace: str, found: TaskPod) -> str:
+async def _last_line(ns: Namespace, found: TaskPod) -> str:
     if found.is_result_in_log:
         return ""  # the record is behind it
-    path = f"/api/v1/namespaces/{namespace}/pods/{found.name}/log"
     try:
-        text = await api.text(path, container=found.primary, tailLines="3", limitBytes="65536")
-    except (ApiError, ClusterError):  # none yet, or not allowed: the list is worth having without
+        text = await ns.pods.log_part(found.name, found.primary, tailLines="3", limitBytes="65536")
+    except ClusterError:  # none yet, or not allowed: the list is worth having without
         return ""
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith(RECORD_LINE_PREFIX)]
     return lines[-1] if lines else ""

@@ -13,9 +13,10 @@ import pytest
 from aiohttp import web
 from podtask.cluster import authentication
 from podtask.cluster.authentication import Login
-from podtask.cluster.client import Api, ApiError
+from podtask.cluster.client import Api
 from podtask.cluster.credentials import Access
 from podtask.cluster.login_program import aside, listening
+from podtask.cluster.refusals import ApiError
 from podtask.errors import ClusterError
 
 from tests.cluster.certificates import kubeconfig, make_all
@@ -37,7 +38,7 @@ def empty_file() -> dict[str, str]:
     [
         (lambda api: api.request("GET", "/"), ClusterError),
         (lambda api: api.forward("n", "p", 1), ApiError),
-        (lambda api: api.relay("n", "p", "c", ["x"]), ApiError),
+        (lambda api: api.exec("n", "p", "c", ["x"]), ApiError),
     ],
 )
 def test_hook_that_fails_is_an_error_of_the_cluster(
@@ -142,7 +143,7 @@ def test_certificate_that_is_rotated_is_used(tmp_path: Path, monkeypatch: pytest
         await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
         server = f"https://127.0.0.1:{runner.addresses[0][1]}"
         config.write_text(kubeconfig(files, "admin", server))
-        api = Api(await Login.of(None))
+        api = Api(await Login.for_context(None))
         await api.request("GET", "/")
         config.write_text(kubeconfig(files, "scheduler", server))
         good[:] = ["system:kube-scheduler"]

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from podtask.cluster.client import Api
 from podtask.cluster.events import Events, PodEvents
+from podtask.cluster.namespace import Namespace
 
 from tests.unit.cluster.test_watch import page, scene, stream
 
@@ -58,10 +59,10 @@ class Server:
         return web.json_response({"metadata": {"resourceVersion": str(version)}, "items": found})
 
 
-async def seen(api: Api, pods: str, wanted: int) -> dict[str, list[str]]:
+async def seen(shared: Events, pods: str, wanted: int) -> dict[str, list[str]]:
     """Follows pods until each has so many events; returns their messages."""
     changed = asyncio.Event()
-    followed = {each: PodEvents(Events.shared(api, "n"), changed.set) for each in pods}
+    followed = {each: PodEvents(shared, changed.set) for each in pods}
     for uid, events in followed.items():
         events.follow(uid)
     while any(len(each.seen or []) < wanted for each in followed.values()):
@@ -77,9 +78,10 @@ def test_pods_share_a_watch() -> None:
     server = Server([line("ADDED", event("b", 4)), line("ADDED", event("a", 5))])
 
     async def play(api: Api) -> None:
-        assert await seen(api, "ab", 2) == {"a": ["a 1", "a 5"], "b": ["b 2", "b 4"]}
+        shared = Namespace(api, "n").events
+        assert await seen(shared, "ab", 2) == {"a": ["a 1", "a 5"], "b": ["b 2", "b 4"]}
         assert server.asked == ["2"]
-        assert Events.shared(api, "n")._runner is None
+        assert shared._runner is None
 
     scene(server.answer, play)
 
@@ -92,7 +94,7 @@ def test_events_during_a_break_are_not_missed(ends: list[bytes]) -> None:
     server = Server([line("ADDED", told), *ends], second, later=(told, missed) if ends else ())
 
     async def play(api: Api) -> None:
-        assert await seen(api, "a", 3) == {"a": ["a 1", "a 4", "a 7"]}
+        assert await seen(Namespace(api, "n").events, "a", 3) == {"a": ["a 1", "a 4", "a 7"]}
         if not ends:
             assert server.asked == ["2", "4"]
 
@@ -108,9 +110,10 @@ def test_refused_events_cost_nothing() -> None:
         return page(403)
 
     async def play(api: Api) -> None:
-        events = PodEvents(Events.shared(api, "n"), lambda: None)
+        shared = Namespace(api, "n").events
+        events = PodEvents(shared, lambda: None)
         events.follow("a")
-        runner = Events.shared(api, "n")._runner
+        runner = shared._runner
         assert runner is not None
         await runner
         assert events.seen is None

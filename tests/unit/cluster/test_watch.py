@@ -11,9 +11,10 @@ import pytest
 from aiohttp import web
 from podtask.cluster import watch
 from podtask.cluster.authentication import Login
-from podtask.cluster.client import Api, ApiError
+from podtask.cluster.client import Api
 from podtask.cluster.credentials import Access
-from podtask.cluster.watch import Watch
+from podtask.cluster.namespace import Namespace
+from podtask.cluster.refusals import ApiError
 from podtask.errors import ClusterError
 
 PAGE = "<html><head><style>b {}</style></head><body><b>Log in</b> to the proxy</body></html>"
@@ -121,7 +122,7 @@ def follow(answers: list[Handler], wanted: int) -> None:
 
     async def play(api: Api) -> None:
         seen: asyncio.Queue[Any] = asyncio.Queue()
-        Watch.shared(api, "n", "a=b").subscribe("p", seen.put_nowait)
+        Namespace(api, "n").watch("a=b").subscribe("p", seen.put_nowait)
         while int((await seen.get())["metadata"]["resourceVersion"]) != wanted:
             pass
 
@@ -208,7 +209,7 @@ def test_watch_is_tried_again_after_a_while_of_polling(monkeypatch: pytest.Monke
 
     async def play(api: Api) -> None:
         seen: asyncio.Queue[Any] = asyncio.Queue()
-        Watch.shared(api, "n", "a=b").subscribe("p", seen.put_nowait)
+        Namespace(api, "n").watch("a=b").subscribe("p", seen.put_nowait)
         while int((await seen.get())["metadata"]["resourceVersion"]) != 9:
             pass
         while int((await seen.get())["metadata"]["resourceVersion"]) != 7:
@@ -228,7 +229,7 @@ def told_gone(say: Callable[[watch.Watch, str], None], *answers: Handler) -> Non
 
     async def play(api: Api) -> None:
         seen: asyncio.Queue[Any] = asyncio.Queue()
-        watched = Watch.shared(api, "n", "a=b")
+        watched = Namespace(api, "n").watch("a=b")
         watched.subscribe("p", seen.put_nowait)
         say(watched, "p")
         assert await seen.get() is None
@@ -265,7 +266,7 @@ def test_watch_ends_after_its_last_pod_and_begins_again(monkeypatch: pytest.Monk
 
     async def play(api: Api) -> None:
         seen: asyncio.Queue[Any] = asyncio.Queue()
-        watched = Watch.shared(api, "n", "a=b")
+        watched = Namespace(api, "n").watch("a=b")
         watched.subscribe("p", seen.put_nowait)
         await seen.get()
         watched.unsubscribe("p")

@@ -1,0 +1,27 @@
+"""URL paths of the Kubernetes API; no other module writes one."""
+
+from __future__ import annotations
+
+CORE = "/api/v1"
+GROUPS = {
+    "localqueues": "/apis/kueue.x-k8s.io/v1beta1",
+    "priorityclasses": "/apis/scheduling.k8s.io/v1",
+    "runtimeclasses": "/apis/node.k8s.io/v1",
+    "selfsubjectaccessreviews": "/apis/authorization.k8s.io/v1",
+}
+CLUSTER_SCOPED = {"namespaces", "priorityclasses", "runtimeclasses", "selfsubjectaccessreviews"}
+VERSION = "/version"
+
+
+def resource_path(resource: str, namespace: str = "", name: str = "", subresource: str = "") -> str:
+    """Return the path of a collection, of an object in it, or of an object's subresource.
+
+    Args:
+        resource: Plural name of the resource, such as "pods".
+        namespace: Namespace; ignored if the resource is cluster-scoped.
+        name: Name of the object; empty for the collection.
+        subresource: Subresource of the object, such as "log".
+    """
+    scope = [] if resource in CLUSTER_SCOPED else ["namespaces", namespace]
+    parts = [GROUPS.get(resource, CORE), *scope, resource, name, subresource]
+    return "/".join(part for part in parts if part)

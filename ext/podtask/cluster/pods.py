@@ -1,0 +1,147 @@
+"""The pods of one namespace: requests for them, with errors that a user can read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
+
+from .client import Api
+from .paths import resource_path
+from .refusals import ApiError, RequestDenied, denial, rejection
+
+STARTING = ("waiting to start: ContainerCreating", "waiting to start: PodInitializing")
+START_DELAYS = (0.2, 0.4, 0.6, 0.8)  # seconds; a kubelet looks at its containers once a second
+
+
+class Pods:
+    """Create, read, watch and delete the pods of a namespace.
+
+    Every method raises :class:`RequestDenied` if the API server refuses, and ClusterError if it cannot
+    be reached.
+
+    Args:
+        api: Session with the API server.
+        namespace: Name of the namespace.
+    """
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self._api = api
+        self._namespace = namespace
+
+    async def get(self, name: str) -> dict[str, Any]:
+        """Return a pod."""
+        with explain("get", "pods", self._where):
+            return await self._api.request("GET", self._path(name))
+
+    async def list(self, selector: str) -> dict[str, Any]:
+        """Return the PodList of the pods that a label selector matches."""
+        with explain("list", "pods", self._where):
+            return await self._api.request("GET", self._path(), labelSelector=selector)
+
+    async def create(self, pod: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+        """Create a pod and return it as the API server stores it.
+
+        Args:
+            pod: The pod, in wire form.
+            dry_run: Whether only to check it: nothing is created.
+
+        Raises:
+            PodRejected: The API server does not accept the pod.
+            RequestDenied: Pods may not be created.
+            ClusterError: The API server cannot be reached.
+        """
+        params = {"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
+        try:
+            return await self._api.request("POST", self._path(), pod, **params)
+        except ApiError as error:
+            raise rejection(error, self._api.access.context, self._namespace) from None
+
+    async def delete(self, name: str, grace_seconds: int | None = None) -> None:
+        """Delete a pod; do nothing if it is gone already.
+
+        Args:
+            name: Name of the pod.
+            grace_seconds: Grace period; None for the pod's own, 0 to delete it without its node.
+        """
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": grace_seconds}
+        try:
+            with explain("delete", "pods", self._where):
+                await self._api.request("DELETE", self._path(name), None if grace_seconds is None else body)
+        except RequestDenied as error:
+            if error.code != 404:
+                raise
+
+    async def watch(self, **params: str) -> AsyncGenerator[bytes, None]:
+        """Yield the events of a watch, a JSON document each.
+
+        Args:
+            **params: Label selector, and the resource version to start from.
+        """
+        with explain("watch", "pods", self._where):
+            async with contextlib.aclosing(
+                self._api.lines(self._path(), watch="1", allowWatchBookmarks="true", **params)
+            ) as lines:
+                async for line in lines:
+                    yield line
+
+    async def log(self, name: str, container: str) -> str:
+        """Return the log of a container; wait for the kubelet if the container has just started."""
+        for delay in START_DELAYS:
+            try:
+                return await self.log_part(name, container)
+            except RequestDenied as error:
+                if not error.server_message.endswith(STARTING):
+                    raise
+            await asyncio.sleep(delay)
+        return await self.log_part(name, container)
+
+    async def log_part(self, name: str, container: str, **limits: str) -> str:
+        """Return the log of a container, or a part of it.
+
+        Args:
+            name: Name of the pod.
+            container: Name of the container.
+            **limits: Limits of the API, such as ``tailLines="3"``.
+        """
+        return (await self.log_bytes(name, container, **limits)).decode("utf-8", "replace")
+
+    async def log_bytes(self, name: str, container: str, **limits: str) -> bytes:
+        """Return the same as :meth:`log_part`, as bytes."""
+        with explain("get", "pods/log", self._where):
+            return await self._api.content(self._path(name, "log"), container=container, **limits)
+
+    async def follow_log(self, name: str, container: str) -> AsyncGenerator[bytes, None]:
+        """Yield the lines of a container's log as it grows."""
+        with explain("get", "pods/log", self._where):
+            async with contextlib.aclosing(
+                self._api.lines(self._path(name, "log"), container=container, follow="true")
+            ) as lines:
+                async for line in lines:
+                    yield line
+
+    @property
+    def _where(self) -> str:
+        return f"{self._api.access.context}/{self._namespace}"
+
+    def _path(self, name: str = "", subresource: str = "") -> str:
+        return resource_path("pods", self._namespace, name, subresource)
+
+
+@contextlib.contextmanager
+def explain(verb: str, resource: str, where: str) -> Iterator[None]:
+    """Turn an :class:`ApiError` into an error that a user can read.
+
+    Args:
+        verb: Verb of the right that the request needs.
+        resource: Resource of that right.
+        where: Context and namespace, separated by a slash.
+
+    Raises:
+        RequestDenied: The API server refused.
+    """
+    try:
+        yield
+    except ApiError as error:
+        raise denial(error, verb, resource, where) from None
