@@ -154,7 +154,7 @@ def queue_stderr(monkeypatch: pytest.MonkeyPatch) -> QueueStderr:
 
 @pytest.fixture
 def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], dict[str, Any]]]:
-    """Runs cells as IPython does, in ``__main__`` and with their source in linecache."""
+    """Run cells as IPython does, in ``__main__`` and with their source in linecache."""
     main = types.ModuleType("__main__")
     monkeypatch.setitem(sys.modules, "__main__", main)
     namespace = main.__dict__

@@ -1,4 +1,4 @@
-"""A notebook's two halves for the tests: an IPython shell here, and a kernel over there."""
+"""An IPython shell in this process and a Jupyter kernel in another, as the tests use them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CELL_SECONDS = 60
 
 @dataclass
 class Ran:
-    """What a cell gave: its streams in order, displays, result, error."""
+    """The output of a cell: streams in order, displays, result, error."""
 
     stdout: str = ""
     stderr: str = ""
@@ -33,7 +33,7 @@ class Ran:
 
     @property
     def lines(self) -> list[str]:
-        """What podtask itself said: the text of the displays that are its own."""
+        """The text of podtask's own displays."""
         return [shown["text/plain"] for shown in self.displays if shown.get("text/plain", "")]
 
 
@@ -47,20 +47,20 @@ class Shell:
         self.ip.run_line_magic("load_ext", "podtask")
 
     def run(self, source: str) -> Any:
-        """Runs a cell and returns its result; raises its error."""
+        """Run a cell and return its result; raise its error."""
         done = self.ip.run_cell(source, store_history=True)
         done.raise_error()
         return done.result
 
     def output(self, source: str) -> tuple[str, str]:
-        """Runs a cell and returns (stdout, stderr)."""
+        """Run a cell and return (stdout, stderr)."""
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             self.run(source)
         return out.getvalue(), err.getvalue()
 
     def shown_error(self, source: str) -> str:
-        """Runs a cell that fails; returns what IPython shows of it, without colours."""
+        """Run a cell that fails; return what IPython prints about it, without colours."""
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             done = self.ip.run_cell(source, store_history=True)
@@ -74,7 +74,7 @@ class Shell:
         self.ip.user_ns[name] = value
 
     def close(self) -> None:
-        """Ends the shell."""
+        """End the shell."""
         self.ip.history_manager.end_session()
         InteractiveShell.clear_instance()
 
@@ -83,11 +83,11 @@ class Kernel:
     """A kernel process and a client of it.
 
     Args:
-        env: its environment; None for this process's.
+        env: Environment of the kernel; by default, that of this process.
     """
 
     def __init__(self, env: dict[str, str] | None = None) -> None:
-        # A folder each: the names of the sockets are else those of another kernel started just now.
+        # A folder for each kernel: else two that start together use the same socket names.
         self._folder = tempfile.TemporaryDirectory(prefix="kernel-")
         address = os.path.join(self._folder.name, "ipc")
         self._manager = KernelManager(kernel_name="python3", transport="ipc", ip=address)
@@ -103,23 +103,23 @@ class Kernel:
         return int(provisioner.pid)
 
     def start(self, source: str) -> str:
-        """Starts a cell; returns what marks its messages."""
+        """Start a cell; return the id that marks its messages."""
         self._running = self._client.execute(source)
         return self._running
 
     def queue(self, source: str) -> str:
-        """Sends a cell behind the running one; returns what marks it."""
+        """Send a cell to run after the current one; return the id that marks its messages."""
         return str(self._client.execute(source))
 
     def reply(self, mark: str) -> str:
-        """Returns how a cell ended: ok, error or aborted."""
+        """Return how a cell ended: ok, error or aborted."""
         while True:
             message = self._client.get_shell_msg(timeout=CELL_SECONDS)
             if message["parent_header"].get("msg_id") == mark:
                 return str(message["content"]["status"])
 
     def cells(self, until: Callable[[dict[str, Ran]], bool]) -> dict[str, Ran]:
-        """Takes in the messages of all cells until something is so; returns them by cell."""
+        """Collect the messages of all cells until a condition holds; return them by cell."""
         found: dict[str, Ran] = {}
         while not until(found):
             message = self._client.get_iopub_msg(timeout=CELL_SECONDS)
@@ -127,7 +127,7 @@ class Kernel:
         return found
 
     def until(self, text: str, seconds: float = CELL_SECONDS) -> Ran:
-        """Takes in messages of the running cell until its stdout has a text."""
+        """Collect messages of the running cell until its stdout contains a text."""
         ran = Ran()
         for message in self.messages(seconds):
             _take(ran, message)
@@ -136,48 +136,48 @@ class Kernel:
         raise AssertionError(f"the cell ended without {text!r}: {ran}")
 
     def finish(self, seconds: float = CELL_SECONDS) -> Ran:
-        """Takes in messages until the cell has ended."""
+        """Collect messages until the cell has ended."""
         ran = Ran()
         for message in self.messages(seconds):
             _take(ran, message)
         return ran
 
     def run(self, source: str, seconds: float = CELL_SECONDS) -> Ran:
-        """Runs a cell to its end."""
+        """Run a cell to its end."""
         self.start(source)
         return self.finish(seconds)
 
     @property
     def socket(self) -> Any:
-        """Becomes readable when there is a message, for who waits for several kernels."""
+        """A socket that becomes readable when there is a message, for waiting on several kernels."""
         return self._client.iopub_channel.socket
 
     def message(self) -> dict[str, Any] | None:
-        """Returns a message that is there, None where it is not of the running cell."""
+        """Return the next message, or None if it does not belong to the running cell."""
         message: dict[str, Any] = self._client.get_iopub_msg(timeout=1)
         return message if message["parent_header"].get("msg_id") == self._running else None
 
     def complete(self, source: str, cursor: int) -> dict[str, Any]:
-        """What Tab does; returns the reply's content."""
+        """Complete as Tab does; return the content of the reply."""
         reply = self._client.complete(source, cursor, reply=True, timeout=CELL_SECONDS)
         return dict(reply["content"])
 
     def answer(self, text: str) -> tuple[str, bool]:
-        """Answers what the running cell asks; returns its prompt, and whether it is a password."""
+        """Answer the running cell's request for input; return its prompt and whether it asks for a password."""
         asked = self._client.get_stdin_msg(timeout=CELL_SECONDS)["content"]
         self._client.input(text)
         return str(asked["prompt"]), bool(asked["password"])
 
     def interrupt(self) -> None:
-        """What the stop button does."""
+        """Interrupt the cell as the stop button does."""
         self._manager.interrupt_kernel()
 
     def kill(self) -> None:
-        """Kills the kernel with SIGKILL, as a power cut does."""
+        """Kill the kernel with SIGKILL, as a power cut does."""
         os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Ends the kernel."""
+        """End the kernel."""
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
         context = self._manager.context
@@ -185,7 +185,7 @@ class Kernel:
         self._folder.cleanup()
 
     def messages(self, seconds: float) -> Any:
-        """Yields the messages of the running cell until it has ended."""
+        """Yield the messages of the running cell until it has ended."""
         end = time.monotonic() + seconds
         while True:
             try:
@@ -200,7 +200,7 @@ class Kernel:
 
 
 def plain(text: str) -> str:
-    """Returns text without ANSI colours."""
+    """Return text without ANSI colours."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 

@@ -21,7 +21,7 @@ NAMESPACE = f"podtask-bench-{os.getpid()}"
 
 
 def main() -> int:
-    """Measures everything and prints the table; returns the exit code."""
+    """Measure everything and print the table; return the exit code."""
     words = argparse.ArgumentParser(prog="python -m tests.bench")
     words.add_argument("--rounds", type=int, default=9, help="samples of each kind")
     rounds = words.parse_args().rounds
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def on_cluster(cluster: Cluster, folder: Path, rounds: int) -> list[Row]:
-    """Returns the rows that need a cluster."""
+    """Return the rows that need a cluster."""
     rows = []
     near = cluster.write_kubeconfig(folder / "near", namespace=NAMESPACE)
     bench = cells.Bench(cluster, near)

@@ -34,7 +34,7 @@ class Bench:
         self.kernel.run("%load_ext podtask")
 
     def cell(self, options: str, source: str) -> tuple[float, Ran]:
-        """Runs a cell; returns the seconds until its end is here."""
+        """Run a cell; return the seconds until the notebook knows that it has ended."""
         start = time.perf_counter()
         ran = self.kernel.run(f"%%podtask --image {IMAGE} {options}\n{source}", 120)
         seconds = time.perf_counter() - start
@@ -43,7 +43,7 @@ class Bench:
         return seconds, ran
 
     def kubectl_run(self, number: int) -> float:
-        """Runs the same print by kubectl; returns the seconds until the prompt is back."""
+        """Run the same print by kubectl; return the seconds until the prompt is back."""
         name = f"bench-{os.getpid()}-{number}"
         start = time.perf_counter()
         self._cluster.kubectl(
@@ -65,7 +65,7 @@ class Bench:
         return time.perf_counter() - start
 
     def close(self) -> None:
-        """Ends the kernel."""
+        """End the kernel."""
         self.kernel.close()
 
 

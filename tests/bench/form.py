@@ -63,7 +63,7 @@ STATE_TOO = {"@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True}}
 
 
 def measure(rounds: int) -> list[Row]:
-    """Returns the rows of the form; none without a browser."""
+    """Return the rows of the form, or none if there is no browser."""
     if chromium.find_executable() is None:
         return []
     first: list[float] = []
@@ -109,7 +109,7 @@ def measure(rounds: int) -> list[Row]:
 
 
 def _typed(notebook: Notebook) -> list[float]:
-    """Types on one after the other; returns the milliseconds until each is seen."""
+    """Type characters one after another; return the milliseconds until each is visible."""
     form, page = Form(notebook.page), notebook.page
     form.write("Image", "registry.example.org/")
     page.evaluate(LISTEN)

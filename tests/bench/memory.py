@@ -39,7 +39,7 @@ print(json.dumps([(peak() - start) / (8 * count), values["there"] / (8 * count)]
 
 
 def measure() -> list[Row]:
-    """Returns rows for both ways: peak memory by the array's size, of notebook and worker."""
+    """Return rows for both directions: peak memory of notebook and worker as a multiple of the array's size."""
     rows = []
     for way, words in (("in", "1 GiB of array in"), ("back", "1 GiB of array back")):
         command = [sys.executable, "-c", f"PEAK = {PEAK!r}\n{PROGRAM}", way, str(SIZE)]

@@ -41,7 +41,7 @@ POD = {
 
 
 async def measure(namespace: str, rounds: int) -> dict[str, list[float]]:
-    """Returns MB/s, way -> samples."""
+    """Return samples in MB/s for each transport."""
     api = await Api.for_context(None)
     path = f"/api/v1/namespaces/{namespace}/pods"
     await api.request("POST", path, POD)

@@ -28,12 +28,12 @@ class Row:
 
 
 def compare(what: str, unit: str, ours: list[float], peer: list[float], goal: str) -> Row:
-    """Returns a row whose ratio is that of the medians, ours by the peer's."""
+    """Return a row with the ratio of our median to the peer's."""
     return Row(what, unit, ours, peer, statistics.median(ours) / statistics.median(peer), goal)
 
 
 def text(rows: list[Row]) -> str:
-    """Returns the table."""
+    """Return the table."""
     head = ("", "unit", "ours: min  median  p95", "peer: min  median  p95", "ratio", "goal")
     lines = [head]
     for row in rows:

@@ -175,7 +175,7 @@ class Proxy:
         await _all_or_none(take(), give())
 
     def _charge(self, size: int) -> None:
-        """Counts what has passed; over the budget of `cut_after` everything is cut."""
+        """Count what has passed; over the budget of `cut_after` everything is cut."""
         if self._budget is None:
             return
         self._budget -= size

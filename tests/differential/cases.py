@@ -62,7 +62,7 @@ class Case:
 
 
 def read_all() -> list[Case]:
-    """Returns all cells.
+    """Return all cells.
 
     Raises:
         ValueError: a file is not of the format above.

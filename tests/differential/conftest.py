@@ -1,4 +1,4 @@
-"""The ways that cells are run: each starts all the cells that are asked for, in the background."""
+"""The ways of running cells; each queues all its selected cells at the start."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from tests.differential.cases import Case
-from tests.differential.ways import Way
+from tests.differential.cell_runner import CellRunner
 from tests.pods.conftest import in_namespace
 
 
 def chosen(request: pytest.FixtureRequest, test: str, **wanted: Any) -> list[Case]:
-    """Returns the cells of the tests of a name that were selected, in their order."""
+    """Return the cells of the selected tests with a name, in their order."""
     found = []
     for item in request.session.items:
         spec = getattr(item, "callspec", None)
@@ -27,17 +27,17 @@ def chosen(request: pytest.FixtureRequest, test: str, **wanted: Any) -> list[Cas
 
 
 @pytest.fixture(scope="session")
-def plain_kernel() -> Iterator[Way]:
-    """The reference: cells in a kernel that does not use podtask. Whoever compares with it queues its cells."""
-    made = Way("# here the magic's line would stand", 1, dict(os.environ))
+def plain_kernel() -> Iterator[CellRunner]:
+    """The reference, a kernel that does not use podtask; the other ways queue the cells that they compare."""
+    made = CellRunner("# here the magic's line would stand", 1, dict(os.environ))
     yield made
     made.close()
 
 
 @pytest.fixture(scope="session")
-def local(request: pytest.FixtureRequest, plain_kernel: Way) -> Iterator[Way]:
-    """The cells in processes on this machine."""
-    made = Way("%%podtask --local {out}", 2, dict(os.environ))
+def local(request: pytest.FixtureRequest, plain_kernel: CellRunner) -> Iterator[CellRunner]:
+    """Runs the cells in processes on this machine."""
+    made = CellRunner("%%podtask --local {out}", 2, dict(os.environ))
     cases = chosen(request, "test_local")
     plain_kernel.start(cases)
     made.start(cases)
@@ -49,9 +49,9 @@ def local(request: pytest.FixtureRequest, plain_kernel: Way) -> Iterator[Way]:
 def in_pods(
     request: pytest.FixtureRequest,
     cluster: Any,
-    plain_kernel: Way,
+    plain_kernel: CellRunner,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[str], Way]]:
+) -> Iterator[Callable[[str], CellRunner]]:
     """The cells in pods of an image, in a namespace for all of them; one image at a time."""
     name = f"podtask-test-{uuid.uuid4().hex[:10]}"
     cluster.kubectl("create", "namespace", name)
@@ -59,13 +59,13 @@ def in_pods(
         cluster.kubectl("wait", "--for=create", awaited, f"--namespace={name}", "--timeout=60s")
     config = in_namespace(cluster.kubeconfig, name, tmp_path_factory.mktemp("pods") / "config")
     env = {key: value for key, value in os.environ.items() if key != "PODTASK_BACKEND"}
-    ways: dict[str, Way] = {}
+    ways: dict[str, CellRunner] = {}
 
-    def way(image: str) -> Way:
+    def way(image: str) -> CellRunner:
         if image not in ways:
             for before in ways.values():
                 before.close()
-            made = Way(f"%%podtask --image {image} {{out}}", 3, {**env, "KUBECONFIG": str(config)})
+            made = CellRunner(f"%%podtask --image {image} {{out}}", 3, {**env, "KUBECONFIG": str(config)})
             cases = chosen(request, "test_pod", image=image)
             plain_kernel.start(cases)
             made.start(cases)

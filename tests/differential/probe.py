@@ -1,4 +1,4 @@
-"""Runs inside of a notebook's kernel: describes values, and makes the kernel as new.
+"""Code that runs in the kernel of a notebook: describe values, and reset the kernel.
 
 A description is JSON. Objects that have an identity are numbered as they are met, so that two
 descriptions are equal where values and all is-relations between them are.
@@ -25,7 +25,7 @@ _before: dict[str, Any] = {}
 
 
 def remember(shell: Any) -> None:
-    """Takes down what the kernel is like before the first cell."""
+    """Record the state of the kernel before the first cell."""
     _before.update(
         names=set(shell.user_ns),
         environ=dict(os.environ),
@@ -41,13 +41,13 @@ def remember(shell: Any) -> None:
 
 
 def mark(shell: Any) -> None:
-    """Takes down which classes the notebook has, before the cell."""
+    """Record the classes of the notebook before the cell."""
     kinds = {name: each for name, each in shell.user_ns.items() if isinstance(each, type)}
     _before["classes"] = kinds
 
 
 def reset(shell: Any) -> None:
-    """Makes the kernel as it was; prints, as JSON, what of a cell is still there."""
+    """Reset the kernel; print the names that a cell has left, as JSON."""
     gc.collect()  # what a cell left says so now, not in the next one
     for thread in threading.enumerate():
         pooled = thread.name.startswith("asyncio_")  # waits for work for ever
@@ -79,7 +79,7 @@ def reset(shell: Any) -> None:
 
 
 def report(shell: Any, names: list[str], result: bool) -> None:
-    """Prints what the names are now, and the last error and result."""
+    """Print a description of the names, the last error and the last result."""
     found = Describer(shell.user_ns)
     values = {name: found.value(shell.user_ns[name]) if name in shell.user_ns else "unset" for name in names}
     print(
@@ -106,7 +106,7 @@ class Describer:
         self._kept: list[Any] = []  # an id may not be used again
 
     def value(self, value: Any) -> Any:
-        """Returns the description of a value."""
+        """Return the description of a value."""
         kind = type(value)
         if kind in ATOMS or (kind in (tuple, frozenset) and not value):
             shown = repr(value)
@@ -120,7 +120,7 @@ class Describer:
         return [number, self._kind(kind), *self._inside(value)]
 
     def error(self, error: BaseException | None) -> Any:
-        """Returns the description of an error with what it is chained to."""
+        """Return the description of an error and of the errors that it is chained to."""
         if error is None or type(error).__module__.startswith("podtask"):
             return None if error is None else ["podtask", type(error).__name__]
         if id(error) in self._numbers:
@@ -185,7 +185,7 @@ class Describer:
         return found
 
     def error_of(self, value: BaseException) -> Any:
-        """Returns the description of an error that is a value."""
+        """Return the description of an error that is a value."""
         del self._numbers[id(value)]
         return self.error(value)
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from tests.differential.cases import Case, read_all
-from tests.differential.defects import DEFECTS
-from tests.differential.meant import comparable, elsewhere, refused
-from tests.differential.own import OWN, instead
-from tests.differential.ways import Seen, Way
+from tests.differential.cell_runner import CellRunner, Observation
+from tests.differential.comparison import comparable, elsewhere, refused
+from tests.differential.intended_differences import INTENDED, with_intended_differences
+from tests.differential.known_defects import DEFECTS
 from tests.notebook import plain
 
 CASES = read_all()
@@ -32,13 +32,13 @@ IMAGES = {
 
 
 def fits(case: Case, image: str) -> bool:
-    """Whether an image (none: this machine) has a cell's modules and its syntax."""
+    """Return whether an image (or, without one, this machine) has a cell's modules and its syntax."""
     python, modules = IMAGES.get(image, (sys.version_info[:2], case.needs))
     return set(case.needs) <= set(modules) and min(python, sys.version_info[:2]) >= case.python
 
 
 def marks(case: Case, where: str, image: str = "") -> list[Any]:
-    """Returns the marks of a cell's test: skipped, expected to fail, or none."""
+    """Return the marks of a cell's test: skipped, expected to fail, or none."""
     if missing := [word for word in case.needs if importlib.util.find_spec(word) is None]:
         return [pytest.mark.skip(reason=f"the notebook lacks {', '.join(missing)}")]
     place, reason = DEFECTS.get(case.id, ("", ""))
@@ -53,8 +53,8 @@ def each(where: str, image: str = "") -> list[Any]:
     ]
 
 
-def check(case: Case, reference: Seen, seen: Seen, image: str = "") -> None:
-    """Raises AssertionError where a way differs from the plain kernel."""
+def check(case: Case, reference: Observation, seen: Observation, image: str = "") -> None:
+    """Raise AssertionError if the observed behaviour differs from that of the plain kernel."""
     other = bool(image) and IMAGES[image][0] != sys.version_info[:2]
     assert reference.left == []
     assert seen.left == []
@@ -66,14 +66,14 @@ def check(case: Case, reference: Seen, seen: Seen, image: str = "") -> None:
         assert seen.error is not None
         assert seen.error[0] == "InputError"
         return
-    wanted, found = instead(comparable(reference), case.id), comparable(seen)
+    wanted, found = with_intended_differences(comparable(reference), case.id), comparable(seen)
     if other:
         wanted, found = elsewhere(wanted, case), elsewhere(found, case)
     assert found == wanted
 
 
 @pytest.mark.parametrize("case", each("local"))
-def test_local(case: Case, plain_kernel: Way, local: Way) -> None:
+def test_local(case: Case, plain_kernel: CellRunner, local: CellRunner) -> None:
     """With --local a cell behaves as in the kernel."""
     check(case, plain_kernel.seen(case), local.seen(case))
 
@@ -86,7 +86,7 @@ IMAGES_IN_EVERY_RUN = ("python:3.11-slim", "science:3.11", "python:3.9-slim")
 
 
 def in_pod(image: str) -> list[Any]:
-    """Returns the cells that run in pods of an image, with their marks."""
+    """Return the cells that run in pods of an image, with their marks."""
     if WHOLE is not None:
         return each("pod", image) if WHOLE in image else []
     place = list(IMAGES).index(image)
@@ -113,7 +113,7 @@ def in_pod(image: str) -> list[Any]:
         for param in in_pod(image)
     ],
 )
-def test_pod(image: str, case: Case, plain_kernel: Way, in_pods: Callable[[str], Way]) -> None:
+def test_pod(image: str, case: Case, plain_kernel: CellRunner, in_pods: Callable[[str], CellRunner]) -> None:
     """In a pod a cell behaves as in the kernel."""
     reference = plain_kernel.seen(case)
     check(case, reference, in_pods(image).seen(case), image)
@@ -121,7 +121,7 @@ def test_pod(image: str, case: Case, plain_kernel: Way, in_pods: Callable[[str],
 
 def test_meant_differences_are_of_cells() -> None:
     """No reason outlives its cell."""
-    assert OWN.keys() <= {case.id for case in CASES}
+    assert INTENDED.keys() <= {case.id for case in CASES}
     assert DEFECTS.keys() <= {case.id for case in CASES}
 
 

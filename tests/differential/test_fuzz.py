@@ -33,7 +33,7 @@ FRAME = st.builds(
 
 
 def decode(stream: bytes, cuts: list[int]) -> list[protocol.Frame]:
-    """Returns the frames of a stream that comes in pieces."""
+    """Return the frames of a stream that arrives in pieces."""
     places = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
     decoder = protocol.Decoder()
     found: list[protocol.Frame] = []
@@ -123,7 +123,7 @@ def greet(port: int, program: bytes) -> None:
 
 
 def hostile(generator: random.Random) -> list[bytes]:
-    """Returns pieces that an enemy sends, one after the other."""
+    """Return the pieces that an attacker sends, one after another."""
     noise = generator.randbytes(generator.randrange(1, 300))
     proof = "0" * 64
     return generator.choice(
@@ -145,7 +145,7 @@ def hostile(generator: random.Random) -> list[bytes]:
 
 
 def visit(port: int, pieces: list[bytes]) -> None:
-    """Connects, sends, and waits until the other side hangs up."""
+    """Connect, send, and wait until the other side closes the connection."""
     sock = socket.create_connection(("127.0.0.1", port), timeout=20)
     with sock, contextlib.suppress(OSError):  # it may hang up in the middle
         for piece in pieces:

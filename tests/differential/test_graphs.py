@@ -38,7 +38,7 @@ PART = st.tuples(
 
 
 def build(parts: list[Any]) -> dict[str, Any]:
-    """Returns named objects that refer to each other as the parts say; cycles are wanted."""
+    """Return named objects that refer to each other as the parts describe, with cycles."""
     made: list[Any] = []
     for kind, atom, links in parts:
         if kind == "tuple":  # can only refer to what is there
@@ -57,7 +57,7 @@ def build(parts: list[Any]) -> dict[str, Any]:
 
 
 def shape(value: Any, numbers: dict[int, int]) -> Any:
-    """Returns a value that is equal for two graphs of the same values and is-relations."""
+    """Return a description that is equal for graphs with the same values and identities."""
     if (isinstance(value, tuple) and not value) or not isinstance(value, (list, dict, tuple, Node)):
         return type(value).__name__, repr(value)
     if id(value) in numbers:
@@ -69,7 +69,7 @@ def shape(value: Any, numbers: dict[int, int]) -> Any:
 
 
 def loaded(inputs: Inputs) -> types.ModuleType:
-    """Returns the ``__main__`` that a runner makes of inputs."""
+    """Return the ``__main__`` that a runner builds from inputs."""
     there = types.ModuleType("__main__")
     before = sys.modules["__main__"]
     sys.modules["__main__"] = there
@@ -87,7 +87,7 @@ def loaded(inputs: Inputs) -> types.ModuleType:
 
 
 def there_and_back(values: dict[str, Any]) -> dict[str, Any]:
-    """Returns what comes back when all that was sent is asked for."""
+    """Return what comes back when every input is an output."""
     remote = vars(loaded(pack_inputs(values, dict(values))))
     file = io.BytesIO()
     end = pack_values({"outputs": list(values), "mode": "pickle"}, file, remote, InputSnapshot({}, ()), [])

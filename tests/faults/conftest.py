@@ -14,7 +14,7 @@ from .server import Server
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Script], Server]]:
-    """Starts a server with a script, once."""
+    """Start a server with a script, once."""
     monkeypatch.delenv("PODTASK_BACKEND", raising=False)
     with contextlib.ExitStack() as stack:
 

@@ -12,14 +12,14 @@ Tell = Callable[[bytes], Awaitable[bytes | None]]
 
 
 def whole(request: web.Request, pods: Pods, name: str) -> web.Response:
-    """Answers with what there is, or with the last lines of it."""
+    """Answer with the whole log so far, or with its last lines."""
     lines = pods.logs.get(name, b"").splitlines(keepends=True)
     tail = int(request.query.get("tailLines", len(lines)))
     return web.Response(body=b"".join(lines[len(lines) - tail :]), content_type="text/plain")
 
 
 async def follow(request: web.Request, pods: Pods, name: str, tell: Tell) -> web.StreamResponse:
-    """Answers with the lines from the first on, as they are written, until the container has ended.
+    """Answer with the lines from the first on, as they are written, until the container has ended.
 
     Args:
         request: of the client.

@@ -43,7 +43,7 @@ class Pods:
         self._files: list[str] = []
 
     async def add(self, sent: Object) -> Object:
-        """Keeps a new pod; returns it as the server has it."""
+        """Store a new pod and return it as the server shows it."""
         pod = copy.deepcopy(sent)
         pod["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": STAMP}
         pod["status"] = {"phase": "Pending"}
@@ -55,19 +55,19 @@ class Pods:
         return copy.deepcopy(pod)
 
     async def set(self, name: str, **status: Any) -> None:
-        """Changes a pod's status, where it is still there."""
+        """Change a pod's status unless the pod is gone."""
         pod = self.found.get(name)
         if pod is not None:
             pod["status"] |= status
             await self._happened("MODIFIED", pod)
 
     async def place(self, name: str) -> None:
-        """Gives a pod a node."""
+        """Schedule a pod on the node."""
         self.found[name]["spec"]["nodeName"] = "node"
         await self._happened("MODIFIED", self.found[name])
 
     async def delete(self, name: str, grace: float = 5) -> None:
-        """Marks a pod, ends its process as the kubelet does, then removes it."""
+        """Mark a pod as terminating, end its process as the kubelet does, then remove it."""
         pod = self.found[name]
         if not grace:
             await self.remove(name)
@@ -85,21 +85,21 @@ class Pods:
         await self.remove(name)
 
     async def remove(self, name: str) -> None:
-        """Removes a pod at once; what runs in it is killed."""
+        """Remove a pod at once and kill its processes."""
         self.kill(name)
         pod = self.found.pop(name, None)
         if pod is not None:
             await self._happened("DELETED", pod)
 
     def kill(self, name: str) -> None:
-        """Kills what runs in a pod."""
+        """Kill the processes of a pod."""
         process = self._processes.get(name)
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
     async def run(self, name: str) -> int:
-        """Runs the primary container's command to its end; returns its exit code."""
+        """Run the primary container's command to its end; return its exit code."""
         primary = primary_of(self.found[name])
         env = {each["name"]: each.get("value", "") for each in primary["env"]}
         command = primary["command"][1:]
@@ -138,13 +138,13 @@ class Pods:
         return self._ended[name].is_set()
 
     def rotate(self, name: str, line: bytes) -> None:
-        """Forgets what a log has before a line."""
+        """Drop the lines of a log before a given one, as a rotation does."""
         lost = self.logs[name].index(line)
         self.logs[name] = self.logs[name][lost:]
         self.rotated[name] = self.rotated.get(name, 0) + lost
 
     async def report(self, name: str, reason: str, message: str, **more: Any) -> None:
-        """Adds an event about a pod."""
+        """Add an event about a pod."""
         meta = self.found[name]["metadata"]
         self.version += 1
         about = {"kind": "Pod", "name": name, "uid": meta["uid"]}
@@ -164,7 +164,7 @@ class Pods:
         self.events.append({**event, **more})
 
     async def close(self) -> None:
-        """Kills all that runs."""
+        """Kill every running process."""
         for name in self._processes:
             self.kill(name)
         for process in self._processes.values():
@@ -181,7 +181,7 @@ class Pods:
 
 
 def primary_of(pod: Object) -> Object:
-    """Returns the container that has the task's key."""
+    """Return the container that holds the task's key."""
     for container in pod["spec"]["containers"]:
         if any(each["name"] == "PODTASK_KEY" for each in container.get("env", [])):
             return dict(container)
@@ -189,7 +189,7 @@ def primary_of(pod: Object) -> Object:
 
 
 def running(name: str) -> Object:
-    """Returns the status of a pod whose primary container runs."""
+    """Return the status of a pod whose primary container runs."""
     return {
         "phase": "Running",
         "conditions": [{"type": "ContainersReady", "status": "True"}, {"type": "Ready", "status": "True"}],
@@ -198,7 +198,7 @@ def running(name: str) -> Object:
 
 
 def ended(name: str, code: int, reason: str = "") -> Object:
-    """Returns the status of a pod whose primary container has ended."""
+    """Return the status of a pod whose primary container has ended."""
     done = {"exitCode": code, "reason": reason or ("Error" if code else "Completed")}
     return {
         "phase": "Failed" if code else "Succeeded",

@@ -14,7 +14,7 @@ Proceed = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def refused(code: int, message: str, reason: str = "", **headers: str) -> web.Response:
-    """Returns a Status that is no success."""
+    """Return a Status object of a failure."""
     status = {
         "kind": "Status",
         "status": "Failure",
@@ -40,17 +40,17 @@ class Script:
         self.times = 0  # that it went wrong
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
-        """Answers a request; ``proceed`` does what a healthy server does."""
+        """Answer a request; ``proceed`` does what a healthy server does."""
         return await proceed(request)
 
     async def live(self, name: str) -> None:
-        """Leads a new pod's life to its end."""
+        """Play the life of a new pod from creation to its end."""
         await self.pods.place(name)
         primary = primary_of(self.pods.found[name])["name"]
         await self.pods.set(name, **ended(primary, await self.pods.run(name)))
 
     async def reach(self, name: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Connects to a port of a pod.
+        """Connect to a port of a pod.
 
         Raises:
             OSError: nobody listens there.
@@ -58,15 +58,15 @@ class Script:
         return await asyncio.open_connection("127.0.0.1", port)
 
     def changes(self, event: Object) -> list[Object] | None:
-        """Returns what a watch sends in place of an event; None: the watch ends."""
+        """Return what a watch sends instead of an event; None ends the watch."""
         return [event]
 
     async def tell(self, name: str, line: bytes) -> bytes | None:
-        """Returns what who follows a pod's log gets for a line; nothing: it ends; None: it breaks."""
+        """Return what a follower of a pod's log receives for a line: no bytes end the log, None breaks it."""
         return line
 
     def on_data(self, data: bytes) -> None:
-        """Sees what a runner has sent."""
+        """Inspect the bytes that a runner has sent."""
 
 
 class LostReply(Script):

@@ -33,7 +33,7 @@ class Away(Idle):
         return await proceed(request)
 
     async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
-        """Answers who reads the log."""
+        """Answer a request for the log."""
         return await proceed(request)
 
 
@@ -144,7 +144,7 @@ class Dies(Script):
         await self.last(name, primary_of(self.pods.found[name])["name"])
 
     async def last(self, name: str, primary: str) -> None:
-        """Sets the pod's last status."""
+        """Set the final status of the pod."""
         await self.pods.set(name, **ended(primary, 137))
 
 

@@ -41,7 +41,7 @@ class Pretend(Script):
         await self.pods.set(name, **running(primary_of(self.pods.found[name])["name"]))
 
     async def reach(self, name: str, port: int) -> Streams:
-        """Connects to a conversation in place of a port."""
+        """Connect a client to a scripted conversation instead of a port."""
         ours, theirs = socket.socketpair()
         talk = asyncio.ensure_future(self._talk(name, *await asyncio.open_connection(sock=theirs)))
         self._talks.add(talk)

@@ -55,12 +55,12 @@ class Server:
         assert self._ready.wait(30)
 
     def close(self) -> None:
-        """Ends the server, and what runs in its pods."""
+        """Stop the server and the processes of its pods."""
         self.loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(30)
 
     def count(self, method: str, end: str, **query: str) -> int:
-        """Returns how many requests there were by method, end of the path, and parts of the query."""
+        """Return how many requests there were by method, end of the path, and parts of the query."""
         return sum(
             verb == method and path.endswith(end) and query.items() <= given.items()
             for verb, path, given in self.asked

@@ -19,7 +19,7 @@ Reach = Callable[[int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWrit
 
 
 def selector(query: str) -> Selects:
-    """Returns whether labels are as a selector wants them: only ``a=b`` and ``a``."""
+    """Return whether labels match a selector; only the forms ``a=b`` and ``a`` are known."""
     wanted = [part.split("=", 1) for part in query.split(",") if part]
 
     def selects(pod: Object) -> bool:
@@ -32,7 +32,7 @@ def selector(query: str) -> Selects:
 async def watch(
     request: web.Request, pods: Pods, changes: Callable[[Object], list[Object] | None]
 ) -> web.StreamResponse:
-    """Answers with what happened since a version, then with what happens, until somebody hangs up.
+    """Answer with the events since a version, then with new ones, until either side closes.
 
     Args:
         request: of the client.
@@ -98,14 +98,14 @@ class Forwards:
         self._held |= {id(socket) for socket in self._open}
 
     def let_go(self) -> None:
-        """Ends that; what was held comes."""
+        """Release the held bytes."""
         self._held.clear()
         self._let_go.set()
 
     async def serve(
         self, request: web.Request, reach: Reach, on_data: Callable[[bytes], Any]
     ) -> web.StreamResponse:
-        """Carries bytes between a client and a port.
+        """Carry bytes between a client and a port.
 
         Args:
             request: of the client.
@@ -164,7 +164,7 @@ class Forwards:
 
 
 async def execute(request: web.Request) -> web.StreamResponse:
-    """Runs a Python program here, as the command of an exec; its standard streams are the answer."""
+    """Run a Python program here, as the command of an exec; its standard streams are the answer."""
     socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io",), max_msg_size=0)
     await socket.prepare(request)
     command = request.query.getall("command")

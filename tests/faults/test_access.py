@@ -14,7 +14,7 @@ WAITS = "import pathlib, time\nprint('begun', flush=True)\nwhile not pathlib.Pat
 
 
 def notes(task: podtask.Task) -> list[str]:
-    """Takes the lines for the user from a task's end on."""
+    """Collect the lines that the user sees after a task has ended."""
     found = []
     while not task.updates.empty():
         update = task.updates.get_nowait()

@@ -26,7 +26,7 @@ DIES = "import time\nprint('cut here', flush=True)\ntime.sleep(600)"
 
 
 def error_of(play: Play, script: Script) -> str:
-    """Returns what is said of a task that a script ends."""
+    """Return the error message of a task that a script ends."""
     play(script)
     with pytest.raises(podtask.PodtaskError) as raised:
         submit(DIES).result(SECONDS)

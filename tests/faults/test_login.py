@@ -40,7 +40,7 @@ class Guarded(Script):
 
 @pytest.fixture
 def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Makes a program the user of a kubeconfig, whatever server that names."""
+    """Make a login program the user of a kubeconfig, whatever server it names."""
     folder = tmp_path / "login"
     folder.mkdir()
     program, config = folder / "program", folder / "config"

@@ -15,5 +15,5 @@ SECONDS = 60
 
 
 def submit(source: str = "print('here')\n40 + 2", **options: Any) -> podtask.Task:
-    """Submits a cell."""
+    """Submit a cell."""
     return podtask.submit(source, options=podtask.RunOptions(**options))

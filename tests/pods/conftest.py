@@ -31,7 +31,7 @@ def pods(shell: Shell, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> She
 
 @pytest.fixture
 def start_kernel(kubeconfig: Path) -> Iterator[Callable[..., Kernel]]:
-    """Starts kernels whose cells run in pods of the test's namespace."""
+    """Start kernels whose cells run in pods of the test's namespace."""
     made = []
 
     def start(config: Path = kubeconfig) -> Kernel:
@@ -65,7 +65,7 @@ def slot(cluster: Any) -> Iterator[tuple[str, str]]:
 
 
 def in_namespace(source: Path, namespace: str, target: Path) -> Path:
-    """Writes a kubeconfig whose contexts name a namespace."""
+    """Write a copy of a kubeconfig whose contexts name a namespace."""
     config = yaml.safe_load(source.read_text())
     for context in config["contexts"]:
         context["context"]["namespace"] = namespace

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 
 
 def refused(template: Any, **options: Any) -> str:
-    """Returns what a task raises whose pod is refused, in at most three lines."""
+    """Return the error of a task whose pod is refused; it has at most three lines."""
     said = failure(submit(template, **options))
     assert said.startswith("InputError")
     assert len(said.splitlines()) <= 3
@@ -192,7 +192,7 @@ def test_webhook_that_denies_is_quoted(cluster: Any, namespace: str, tmp_path: P
             self.wfile.write(said)
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Say nothing."""
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files[1], files[0])
@@ -243,7 +243,7 @@ def test_creation_is_tried_again_while_a_webhook_fails(cluster: Any, namespace: 
 
 
 def accepted(cluster: Any, namespace: str) -> bool:
-    """Returns whether the API server would take a pod of the namespace."""
+    """Return whether the API server would accept a pod in the namespace."""
     probe = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -255,7 +255,7 @@ def accepted(cluster: Any, namespace: str) -> bool:
 
 
 def wait_for_refusal(cluster: Any, namespace: str) -> None:
-    """Returns when the API server, which learns of a policy a moment later, obeys it."""
+    """Wait until the API server enforces a policy, which it learns of a moment later."""
     while accepted(cluster, namespace):
         pass
 

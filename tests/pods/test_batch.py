@@ -106,7 +106,7 @@ def test_api_server_that_is_away_ends_no_batch_task(pods: Shell, least: Path, cl
 
 
 def printed(task: podtask.Task, line: bytes) -> None:
-    """Returns when a task has printed a line."""
+    """Wait until a task has printed a line."""
     while (update := task.updates.get(timeout=60)).kind != "done":
         if update.frame is not None and line in update.frame.data:
             return

@@ -39,7 +39,7 @@ LINES = "".join(f"line {n}\n" for n in range(400)) + "apart\n"
 
 
 def start_and_kill(kubeconfig: Path, source: str, **options: Any) -> str:
-    """Submits a cell in another process, kills that once the cell prints; returns the pod's name."""
+    """Submit a cell in another process and kill that process once the cell prints; return the pod's name."""
     env = {**os.environ, "KUBECONFIG": str(kubeconfig)}
     command = [sys.executable, "-c", SUBMITS, source, repr(options)]
     with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -51,7 +51,7 @@ def start_and_kill(kubeconfig: Path, source: str, **options: Any) -> str:
 
 
 def ended(cluster: Any, namespace: str, name: str) -> None:
-    """Waits until the pod's primary container has ended by its linger."""
+    """Wait until the pod's primary container has ended because its linger time is over."""
     path = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}=96"
     cluster.kubectl("wait", path, f"pod/{name}", "-n", namespace, "--timeout=30s")
 

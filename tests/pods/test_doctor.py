@@ -195,6 +195,6 @@ def test_tab_offers_names_of_the_cluster(
 
 
 def answered() -> None:
-    """Waits until the API server has answered what was asked so far."""
+    """Wait until the API server has answered all requests so far."""
     for _, asking in list(object_names._asked.values()):
         asking.result(30)

@@ -17,7 +17,7 @@ LONG = "import time\nprint('up')\ntime.sleep(600)"
 
 
 def up(task: Task) -> Task:
-    """Returns the task once its cell has begun."""
+    """Return the task once its cell has begun."""
     while "up" not in task.logs():
         assert task.updates.get(timeout=60).kind != "done", task.error
     return task
@@ -55,7 +55,7 @@ def test_eviction_is_told(cluster: Any, namespace: str) -> None:
 
 
 def evict(cluster: Any, namespace: str, name: str) -> None:
-    """Evicts a pod as a drained node does."""
+    """Evict a pod as a drained node does."""
     eviction = {
         "apiVersion": "policy/v1",
         "kind": "Eviction",

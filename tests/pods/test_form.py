@@ -15,7 +15,7 @@ pytestmark = pytest.mark.cluster
 
 
 def offered(widget: Any, name: str) -> bool:
-    """Waits until a name is among those that an input offers."""
+    """Wait until an input offers a name."""
     come = threading.Event()
 
     def look(*_: object) -> None:

@@ -47,7 +47,7 @@ Last()
 
 
 def kill(cluster: Any, namespace: str, name: str) -> None:
-    """Kills the runner, and waits until the pod's status says so."""
+    """Kill the runner, and wait until the pod's status says so."""
     inside = ("exec", name, "-n", namespace, "-c", "primary", "--", "python", "-c", KILLER)
     cluster.kubectl(*inside, check=False)  # the command may be killed with the container
     path = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}=137"
@@ -63,7 +63,7 @@ def lost(task: podtask.Task) -> None:
 
 
 def silent(task: podtask.Task) -> bool:
-    """Waits until nothing has come of a task for 5 s; False where it has ended instead."""
+    """Wait until a task has been silent for 5 s; return False if it has ended instead."""
     try:
         while task.updates.get(timeout=5).kind != "done":
             pass

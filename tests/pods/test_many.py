@@ -26,7 +26,7 @@ IDLE = 32  # connections that may wait for the next request
 
 @pytest.fixture
 def room(cluster: Any) -> Iterator[Any]:
-    """Gives the node so many of an extended resource; its name is the attribute ``name``."""
+    """Set the node's amount of an extended resource, whose name is the attribute ``name``."""
     assert cluster.node
     nodes = cluster.kubectl_json("get", "nodes")["items"]
     node = next(each["metadata"]["name"] for each in nodes if "taints" not in each["spec"])

@@ -27,7 +27,7 @@ def mounted(**volume: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def apply(cluster: Any, namespace: str) -> Apply:
-    """Creates objects in the test's namespace."""
+    """Create objects in the test's namespace."""
 
     def create(*objects: dict[str, Any]) -> None:
         items = [{"apiVersion": "v1", **each} for each in objects]

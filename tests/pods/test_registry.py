@@ -37,7 +37,7 @@ def registry(status: int, hold: threading.Event | None = None) -> Iterator[str]:
         do_HEAD = do_GET  # noqa: N815 -- the server looks for this name
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever).start()
@@ -60,7 +60,7 @@ PULLS: dict[str, tuple[int, dict[str, Any], list[str]]] = {
 
 @pytest.fixture
 def own_node(cluster: Any) -> None:
-    """Skips where the node is not on this machine: it cannot pull from here."""
+    """Skip where the node is not on this machine: it cannot pull from here."""
     assert cluster.node
 
 

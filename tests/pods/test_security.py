@@ -92,7 +92,7 @@ def sidecar(program: str, probe: str) -> dict[str, Any]:
 
 
 def attacked(template: dict[str, Any], source: str, on_phase: Callable[[str], None]) -> Task:
-    """Runs a cell beside it, at first on its port; returns the ended task, which took another pod.
+    """Run a cell beside it, first on the same port; return the ended task, which used another pod.
 
     Args:
         template: with the sidecar.

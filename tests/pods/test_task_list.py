@@ -23,7 +23,7 @@ class Listed:
         self.tasks = TaskList()
 
     def until(self, so: Callable[[], object]) -> None:
-        """Waits until something is so in the list."""
+        """Wait until the list meets a condition."""
         come = threading.Event()
 
         def look(*_: object) -> None:
@@ -55,7 +55,7 @@ class Listed:
         return str(self.tasks._title.value) + " ".join(cell.value for cell in self._cells())
 
     def click(self, words: str) -> None:
-        """Clicks the button with this tooltip."""
+        """Click the button with this tooltip."""
         for row in self.tasks._rows.children[1:]:
             for button in row.children[-1].children:
                 if button.tooltip == words:
@@ -66,7 +66,7 @@ class Listed:
 
 @pytest.fixture
 def listed(pods: Shell) -> Iterator[Callable[[], Listed]]:
-    """Opens lists."""
+    """Return a function that opens a task list."""
     made: list[Listed] = []
 
     def show() -> Listed:

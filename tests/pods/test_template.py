@@ -22,7 +22,7 @@ ReadBack = Callable[..., tuple[dict[str, Any], Task]]
 
 @pytest.fixture
 def read_back(cluster: Any, namespace: str) -> ReadBack:
-    """Runs source in a pod, reads the pod from the API server meanwhile, returns both."""
+    """Run source in a pod and read the pod from the API server meanwhile; return both."""
 
     def run(template: Any, source: str = "1", **options: Any) -> tuple[dict[str, Any], Task]:
         chosen = RunOptions.of(**{"image": IMAGE, **options})

@@ -12,12 +12,12 @@ IMAGE = "python:3.11-slim"
 
 
 def submit(template: Any, source: str = "1", **options: Any) -> Task:
-    """Submits a cell in a bare image."""
+    """Submit a cell in a bare image."""
     return podtask.submit(source, template=template, options=RunOptions.of(**{"image": IMAGE, **options}))
 
 
 def until(task: Task, text: str) -> str:
-    """Returns the first phase line with a text; fails with the task's error where it ends first."""
+    """Return the first phase line that contains a text; raise the task's error if it ends before."""
     seen = []
     while (update := task.updates.get(timeout=60)).kind != "done":
         if update.kind == "phase":
@@ -28,14 +28,14 @@ def until(task: Task, text: str) -> str:
 
 
 def failure(task: Task) -> str:
-    """Returns what a task raises that cannot start."""
+    """Return the error of a task that cannot start."""
     error = task.exception(60)
     assert error is not None
     return f"{type(error).__name__}: {error}"
 
 
 def hopeless(task: Task) -> str:
-    """Returns what a task raises that cannot start, within 10 s of the cluster's first report."""
+    """Return the error of a task that cannot start; it comes within 10 s of the cluster's first report."""
     said = failure(task)
     # What is given up at once is said once, last.
     said_at = [since for text, since, _ in task.steps if "(Waits for" in text]
@@ -48,7 +48,7 @@ HOLD = "print('up')\ntry:\n    input()\nexcept EOFError:\n    pass\n"  # until n
 
 
 def asked(task: Task) -> None:
-    """Returns when a held cell asks: an answer before that is of no question."""
+    """Wait until a held cell asks for input; an earlier answer would be lost."""
     while (update := task.updates.get(timeout=60)).kind != "done":
         if update.frame is not None and update.frame.kind == protocol.INPUT_REQUEST:
             return
@@ -56,7 +56,7 @@ def asked(task: Task) -> None:
 
 
 def notes(task: Task, count: int = 0) -> list[str]:
-    """Returns the notes on the pod's containers, up to the task's end; a held cell ends with them.
+    """Return the notes on the pod's containers until the task ends; a held cell is released after them.
 
     Args:
         task: whose cell begins with HOLD, where there are notes.

@@ -15,7 +15,7 @@ from tests.soak.chaos import Soak
 
 
 def main() -> int:
-    """Runs it, prints the figures and what must not be; returns the exit code."""
+    """Run the soak, print its figures and violations, and return the exit code."""
     words = argparse.ArgumentParser(prog="python -m tests.soak")
     words.add_argument("--local", type=int, default=1500, help="tasks on this machine")
     words.add_argument("--pods", type=int, default=500, help="tasks in pods")

@@ -48,7 +48,7 @@ class Soak:
         self._pods = 0
 
     def run(self, local: int, pods: int, at_once: int) -> Report:
-        """Runs so many tasks and returns what was found."""
+        """Run the tasks and return the report."""
         begin = time.monotonic()
         env = {**os.environ, "KUBECONFIG": str(self._config), "TMPDIR": str(self._scratch)}
         command = [
@@ -131,7 +131,7 @@ class Soak:
         self.report.add("pods killed")
 
     def _look(self) -> None:
-        """Looks for what is left when the client has gone."""
+        """Look for leftovers after the client has ended."""
         told = self._said.read_text()
         sys.stderr.write(told)
         if "Traceback" in told:  # its user would find it under some other cell

@@ -29,7 +29,7 @@ CHANNELS = (AUTO, AUTO, AUTO, EXEC, AUTO, BATCH)
 
 
 def main() -> None:
-    """Runs the tasks, locally and in pods in a random order."""
+    """Run the tasks, locally and in pods in a random order."""
     words = argparse.ArgumentParser()
     words.add_argument("--local", type=int, required=True)
     words.add_argument("--pods", type=int, required=True)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def chosen(number: int, local: bool) -> RunOptions:
-    """Returns the options of a task: some go by exec, some by the log."""
+    """Return the options of a task: some use exec, some the log."""
     channel = CHANNELS[number % len(CHANNELS)]
     if channel == BATCH and MINOR != IMAGE_MINOR:
         channel = AUTO  # it takes the notebook's Python
@@ -68,7 +68,7 @@ def chosen(number: int, local: bool) -> RunOptions:
 def rest(
     ended: queue.SimpleQueue[Task], running: dict[Task, tuple[int, bool]], finished: int, every: int
 ) -> int:
-    """Waits until nothing runs, and says what the process holds then; returns how many ended."""
+    """Wait until no task runs, report the resources of the process, and return how many tasks ended."""
     while running:
         finished += finish(ended.get(), running)
         if finished % every == 0:
@@ -78,7 +78,7 @@ def rest(
 
 
 def finish(task: Task, running: dict[Task, tuple[int, bool]]) -> int:
-    """Says what came of a task, and forgets it."""
+    """Report the outcome of a task and drop it."""
     number, local = running.pop(task)
     error = task.error
     text = "" if error is None else f"{type(error).__name__}: {error}"
@@ -95,7 +95,7 @@ def finish(task: Task, running: dict[Task, tuple[int, bool]]) -> int:
 
 
 def sample(finished: int, rests: bool = False) -> None:
-    """Says what the process holds, and whether no task runs."""
+    """Report the resources of the process, and whether no task runs."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     # Those of asyncio's pool stay, as many as were ever wanted at once.

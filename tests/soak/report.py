@@ -41,7 +41,7 @@ class Report:
     seconds: float = 0.0
 
     def add(self, kind: str, count: int = 1) -> None:
-        """Counts a disturbance."""
+        """Count a disturbance."""
         self.disturbances[kind] = self.disturbances.get(kind, 0) + count
 
     @property
@@ -50,7 +50,7 @@ class Report:
         return [each for each in self.ended if each["error"]]
 
     def faults(self, expected: int) -> list[str]:
-        """Returns what must not be, a line each; ``expected`` is the number of tasks."""
+        """Return a line for each violation; ``expected`` is the number of tasks."""
         found = [
             f"task {each['ended']} ({each['pod']}): {each['wrong']}" for each in self.ended if each["wrong"]
         ]
@@ -88,7 +88,7 @@ class Report:
         ]
 
     def text(self) -> str:
-        """Returns the figures."""
+        """Return the figures."""
         good = sum(not each["error"] and not each["wrong"] for each in self.ended)
         local = sum(each["local"] for each in self.ended)
         memory, descriptors = self._halves("memory"), self._halves("descriptors")

@@ -18,19 +18,19 @@ digest = hashlib.sha256(value).hexdigest()
 
 
 def shape(number: int) -> tuple[int, int]:
-    """Returns how many lines a task prints, and the bytes of its value."""
+    """Return how many lines a task prints, and the bytes of its value."""
     draw = random.Random(-number)  # no secret
     return draw.choice((1, 10, 100, 1000)), draw.choice((10, 1000, 100_000, 1_000_000))
 
 
 def source(number: int) -> str:
-    """Returns the cell."""
+    """Return the source of the cell."""
     lines, size = shape(number)
     return SOURCE.format(number=number, lines=lines, size=size)
 
 
 def wrong(number: int, text: str, values: dict[str, object]) -> str:
-    """Returns what is not as it must be; empty where all is."""
+    """Return what differs from the expected result; empty if nothing does."""
     lines, size = shape(number)
     expected = "".join(f"{number} {line}\n" for line in range(lines))
     if text != expected:

@@ -1,4 +1,4 @@
-"""Cells that behave otherwise than in the kernel on purpose: why, and what they give instead."""
+"""Cells that behave differently from the kernel on purpose: the reason, and what is expected instead."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LINES = "IPython shows the line that a frame had come to last; podtask the line 
 GROUPS = "IPython prints a group to stderr, with its own frames, and the cell counts as done"
 
 # id of the cell -> (the reason, what of the comparison is otherwise: "key" or "key.part" -> value)
-OWN: dict[str, tuple[str, dict[str, Any]]] = {
+INTENDED: dict[str, tuple[str, dict[str, Any]]] = {
     "errors-chained-with-from": (
         LINES,
         {"error": ["ValueError", "outer", ["3 <module>", CAUSED, "5 <module>"]]},
@@ -152,15 +152,15 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def instead(compared: dict[str, Any], name: str) -> dict[str, Any]:
-    """Returns what a cell must give, of what it gives in the kernel.
+def with_intended_differences(compared: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the expected observation of a cell, made from that of the kernel.
 
     Args:
         compared: of the kernel.
         name: the cell's id.
     """
     wanted = dict(compared)
-    for place, value in OWN.get(name, ("", {}))[1].items():
+    for place, value in INTENDED.get(name, ("", {}))[1].items():
         key, _, part = place.partition(".")
         wanted[key] = {**wanted[key], part: value} if part else value
     return wanted

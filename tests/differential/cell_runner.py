@@ -1,4 +1,4 @@
-"""Runs cells in kernels, several at once, and takes down what a notebook gets to see of each."""
+"""Run cells in kernels, several at once, and record what a notebook sees of each."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SECONDS = 60  # without a message from any kernel
 Event = tuple[Any, ...]
 Error = tuple[str, str, str]
 Ran = tuple[list[Event], Error | None]
-Script = Generator[str, Ran, "Seen"]
+Script = Generator[str, Ran, "Observation"]
 
 
 @dataclass
-class Seen:
-    """What a cell gave.
+class Observation:
+    """What a notebook sees of a cell.
 
     Args:
         events: streams, displays, updates, clears and the result, as the messages came.
@@ -42,10 +42,10 @@ class Seen:
     left: list[str] = field(default_factory=list)
 
 
-class Way:
-    """One way of running cells, on a few kernels that work at the same time.
+class CellRunner:
+    """Run cells in one way, on a few kernels at the same time.
 
-    One thread looks after all kernels: their clients do not take to several.
+    One thread serves all kernels, because their clients are not thread-safe.
 
     Args:
         line: the first line of the cell; ``{out}`` is where ``-o`` goes.
@@ -57,23 +57,23 @@ class Way:
         self._line = line
         self._env = env
         self._most = kernels
-        self._benches: list[_Bench] = []
+        self._slots: list[_KernelSlot] = []
         self._waiting: deque[Case] = deque()
-        self._done: dict[str, Seen | AssertionError] = {}
+        self._done: dict[str, Observation | AssertionError] = {}
 
     def start(self, cases: list[Case]) -> None:
         """Queue the cells that are neither queued nor done."""
         known = {*self._done, *(case.id for case in self._waiting)}
-        known |= {bench.case.id for bench in self._benches if bench.case}
+        known |= {slot.case.id for slot in self._slots if slot.case}
         self._waiting.extend(case for case in cases if case.id not in known)
 
-    def seen(self, case: Case) -> Seen:
-        """Returns what a cell gave, when it has run.
+    def seen(self, case: Case) -> Observation:
+        """Wait until a cell has run and return what was observed.
 
         Raises:
             AssertionError: its set-up or the probe failed, or it did not end.
         """
-        known = [*self._waiting, *(bench.case for bench in self._benches)]
+        known = [*self._waiting, *(slot.case for slot in self._slots)]
         if case.id not in self._done and case not in known:
             self._waiting.appendleft(case)
         while case.id not in self._done:
@@ -84,49 +84,49 @@ class Way:
         return done
 
     def close(self) -> None:
-        """Ends the kernels."""
+        """End the kernels."""
         self._waiting.clear()
-        for bench in self._benches:
-            bench.kernel.close()
-        self._benches = []
+        for slot in self._slots:
+            slot.kernel.close()
+        self._slots = []
 
     def _step(self) -> None:
-        while self._waiting and len(self._benches) < self._most:
-            self._benches.append(_Bench(self._env))
-        for bench in self._benches:
-            if bench.case is None and self._waiting:
+        while self._waiting and len(self._slots) < self._most:
+            self._slots.append(_KernelSlot(self._env))
+        for slot in self._slots:
+            if slot.case is None and self._waiting:
                 case = self._waiting.popleft()
-                self._advance(bench, case, _script(case, self._line))
-        busy = {bench.kernel.socket: bench for bench in self._benches if bench.case}
+                self._advance(slot, case, _script(case, self._line))
+        busy = {slot.kernel.socket: slot for slot in self._slots if slot.case}
         poller = zmq.Poller()
         for socket in busy:
             poller.register(socket, zmq.POLLIN)
         ready = poller.poll(SECONDS * 1000)
         for socket, _ in ready:
-            bench = busy[socket]
-            if bench.take():
-                self._advance(bench, bench.case)
+            slot = busy[socket]
+            if slot.take():
+                self._advance(slot, slot.case)
         if not ready:  # the kernel may be of no more use: it is replaced
-            for bench in busy.values():
-                assert bench.case is not None
-                self._done[bench.case.id] = AssertionError(f"it has not ended in {SECONDS} s")
-                bench.kernel.close()
-                self._benches.remove(bench)
+            for slot in busy.values():
+                assert slot.case is not None
+                self._done[slot.case.id] = AssertionError(f"it has not ended in {SECONDS} s")
+                slot.kernel.close()
+                self._slots.remove(slot)
 
-    def _advance(self, bench: _Bench, case: Case | None, script: Script | None = None) -> None:
+    def _advance(self, slot: _KernelSlot, case: Case | None, script: Script | None = None) -> None:
         assert case is not None
         try:
-            bench.advance(case, script)
+            slot.advance(case, script)
         except StopIteration as end:
             self._done[case.id] = end.value
-            bench.case = None
+            slot.case = None
         except AssertionError as error:
             self._done[case.id] = error
-            bench.case = None
+            slot.case = None
 
 
-class _Bench:
-    """A kernel and the cell that is on it."""
+class _KernelSlot:
+    """A kernel and the cell that runs in it."""
 
     def __init__(self, env: dict[str, str]) -> None:
         self.kernel = Kernel(env)
@@ -137,7 +137,7 @@ class _Bench:
         self._ran: Ran = ([], None)
 
     def advance(self, case: Case, script: Script | None) -> None:
-        """Goes on to the next piece of source that a script wants to be run."""
+        """Run the next source of a script."""
         if script is not None:
             self.case, self._script = case, script
             source = next(script)
@@ -151,7 +151,7 @@ class _Bench:
         self.kernel.start(source)
 
     def take(self) -> bool:
-        """Takes in one message; says whether it was the last of what runs."""
+        """Process one message; return whether the running source has ended with it."""
         message = self.kernel.message()
         if message is None:
             return False
@@ -174,8 +174,8 @@ class _Bench:
 
 
 def _script(case: Case, line: str) -> Script:
-    """Yields what to run for a case and is sent what came of it; returns what was seen."""
-    seen = Seen()
+    """Yield each source to run for a case, receive its outcome, and return the observation."""
+    seen = Observation()
     _, error = yield case.setup
     if error is not None:
         raise AssertionError(f"the set-up of {case.id} fails: {error[2]}")
@@ -199,7 +199,7 @@ def _json(ran: Ran) -> Any:
 
 
 def frames(traceback: str) -> list[str]:
-    """Returns the frames of a shown traceback, and its joints.
+    """Return the frames of a shown traceback and the lines between chained errors.
 
     A cell's frame is ``line function``; one of a file is its name alone, as libraries may be of
     other versions in a pod.

@@ -1,4 +1,4 @@
-"""Differences between the ways that are meant, each with its reason, and what is compared."""
+"""What is compared between the ways of running a cell, and the differences that are accepted, with reasons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from podtask.frontend import STYLE
 
 from tests.differential.cases import Case
-from tests.differential.ways import Event, Seen, frames
+from tests.differential.cell_runner import Event, Observation, frames
 
 # pattern, what it is replaced by on both sides, why
 TEXTS = (
@@ -58,8 +58,8 @@ MEANT = {
 }
 
 
-def comparable(seen: Seen) -> dict[str, Any]:
-    """Returns what must be equal over the ways."""
+def comparable(seen: Observation) -> dict[str, Any]:
+    """Return the part of an observation that must be equal for every way of running the cell."""
     error = seen.error
     compared: dict[str, Any] = {
         "events": _events(seen.events),
@@ -76,13 +76,13 @@ def comparable(seen: Seen) -> dict[str, Any]:
 
 
 def refused(case: Case, image: str) -> str:
-    """Returns a pattern of what a cell's error says where an image cannot unpickle its inputs."""
+    """Return a pattern of the expected error if an image cannot unpickle the cell's inputs, else an empty string."""
     module, makes, _, says = UNREADABLE.get(image, ("", "", "", ""))
     return says if module in case.needs and re.search(makes, case.setup) else ""
 
 
 def elsewhere(compared: dict[str, Any], case: Case) -> dict[str, Any]:
-    """Returns of that what must be equal in a pod of another Python, too."""
+    """Return the part of it that must be equal in a pod of another Python, too."""
     error = compared["error"]
     if case.other == "differs":
         streams = [event[0] for event in compared["events"]]
