@@ -1,4 +1,4 @@
-"""Tab in a notebook, and the help that a person reads."""
+"""Tab completion in a notebook, and the help texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.notebook import Kernel, Shell
 
 
 def offered(shell: Shell, typed: str, below: str = "") -> list[str]:
-    """What Tab offers behind a text."""
+    """Return what Tab offers after a text."""
     with provisionalcompleter():
         return [each.text for each in shell.ip.Completer.completions(typed + below, len(typed))]
 
@@ -25,7 +25,7 @@ def offered(shell: Shell, typed: str, below: str = "") -> list[str]:
 def test_tab_offers_options_and_their_values(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Flags, words of an option, templates of the notebook and saved ones; nothing else."""
+    """Tab offers flags, values of a flag, and templates of the notebook and saved ones; nothing else."""
     monkeypatch.setenv("PODTASK_BACKEND", "local")
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".git").mkdir()
@@ -49,7 +49,7 @@ def test_tab_offers_options_and_their_values(
 def test_tab_answers_at_once_where_no_cluster_does(
     shell: Shell, silent_cluster: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that takes connections and says nothing does not hold Tab up."""
+    """Tab does not wait for a server that accepts connections and never answers."""
     monkeypatch.delenv("PODTASK_BACKEND", raising=False)
     assert "team" not in offered(shell, "%%podtask -n ")
     ((_, asking),) = [asked for key, asked in object_names._asked.items() if str(tmp_path) in str(key)]
@@ -58,7 +58,7 @@ def test_tab_answers_at_once_where_no_cluster_does(
 
 @pytest.mark.feature("N13")
 def test_tab_works_in_a_kernel(kernel: Kernel) -> None:
-    """The front end's request is answered by the same."""
+    """A kernel answers the front end's completion request with the same matcher."""
     reply = kernel.complete("%%podtask --entr\nx = 1", 16)
     assert reply["matches"] == ["--entrypoint"]
     kernel.run("%unload_ext podtask")
@@ -67,7 +67,7 @@ def test_tab_works_in_a_kernel(kernel: Kernel) -> None:
 
 @pytest.mark.feature("N13")
 def test_help_is_the_list_of_options_and_of_commands(shell: Shell) -> None:
-    """``%%podtask?`` has every option, ``%podtask`` every command, with a line each."""
+    """``%%podtask?`` lists every option and ``%podtask`` every command, one line each."""
     text = shell.ip.object_inspect_text("%%podtask")
     for flag in ("--template", "--start-timeout", "--dry-run"):
         assert flag in text

@@ -1,4 +1,4 @@
-"""``@podtask.task`` and handles, from Python: call, submit, local, map, futures, await."""
+"""``@podtask.task`` and task handles: call, submit, local, map, futures, await."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def twice(x):
 
 @podtask.task(local=True)
 def square(x: int) -> int:
-    """Squares a number."""
+    """Square a number."""
     if x < 0:
         raise ValueError(f"{x} is negative")
     return x * x
@@ -38,14 +38,14 @@ def square(x: int) -> int:
 
 @podtask.task(local=True)
 async def later(x: int) -> int:
-    """Adds one, after others had their turn."""
+    """Add one, after other coroutines have run."""
     await asyncio.sleep(0)
     return x + 1
 
 
 @pytest.mark.feature("P01", "A35", "B24")
 def test_call_runs_elsewhere_and_returns_here(shell: Shell) -> None:
-    """Positional, keyword and default arguments; output is shown; globals are seen."""
+    """A call takes positional, keyword and default arguments, shows output and sees globals."""
     shell.run(SETUP)
     out, _ = shell.output("a = times(3); b = times(3, by=None or 5)")
     assert (shell["a"], shell["b"]) == (60, 150)
@@ -56,7 +56,7 @@ def test_call_runs_elsewhere_and_returns_here(shell: Shell) -> None:
 
 @pytest.mark.feature("A34")
 def test_nested_call_runs_in_the_same_place(shell: Shell) -> None:
-    """A task that calls another task runs it where it is itself."""
+    """A task that calls another task runs it in its own pod."""
     shell.run(SETUP)
     out, _ = shell.output("d = twice(1)")
     assert (shell["d"], out) == (40, "in 1\nin 1\n")
@@ -75,7 +75,7 @@ def submitted(x):
 
 
 def test_other_task_has_its_methods_in_the_pod(shell: Shell) -> None:
-    """Where one task uses another, local and map run in the same place; submit says what does."""
+    """Inside a task, local and map of another task run in the same pod; submit raises an error."""
     shell.run(SETUP)
     shell.output(NESTED + "e = outer(1)")
     local, mapped, said = shell["e"]
@@ -86,7 +86,7 @@ def test_other_task_has_its_methods_in_the_pod(shell: Shell) -> None:
 
 
 def test_task_may_be_a_method(shell: Shell) -> None:
-    """Called, submitted, mapped over and called here, of the object that it is taken from."""
+    """A method can be called, submitted, mapped and run locally on its object."""
     shell.run(
         "import podtask\n"
         "class Scale:\n    def __init__(self, by): self.by = by\n"
@@ -102,22 +102,22 @@ def test_task_may_be_a_method(shell: Shell) -> None:
 
 @pytest.mark.feature("A33")
 def test_coroutine_function_is_awaited_there() -> None:
-    """The result of an ``async def`` task is what it returns, in .map too."""
+    """A call of an ``async def`` task returns its result, also in map."""
     result: Any = later(4)
     assert result == 5
     assert later.map([1, 2]) == [2, 3]
 
 
-def test_it_is_a_function_still() -> None:
-    """Name, documentation and signature are the function's."""
+def test_decorated_function_keeps_its_metadata() -> None:
+    """Name, docstring and signature are those of the function."""
     assert inspect.signature(square) == inspect.signature(square.__wrapped__)
-    assert square.__doc__ == "Squares a number."
+    assert square.__doc__ == "Square a number."
     assert repr(square) == "<podtask.task square>"
 
 
 @pytest.mark.feature("P02", "P05")
 def test_handle_is_shaped_as_a_future() -> None:
-    """result, exception, done, callbacks; an error is raised as itself."""
+    """A handle has result, exception, done and callbacks; an error is raised as itself."""
     told: queue.SimpleQueue[podtask.Task] = queue.SimpleQueue()
     good, bad = square.submit(4), square.submit(-1)
     good.add_done_callback(told.put)
@@ -135,7 +135,7 @@ def test_handle_is_shaped_as_a_future() -> None:
 
 
 def test_error_of_a_call_has_the_functions_frames_only() -> None:
-    """No frame of what calls it there, whose source nobody has."""
+    """The traceback has no frame of the code that calls the function in the pod."""
     error = square.submit(-1).exception(30)
     assert error is not None
     assert [step.name for step in traceback.extract_tb(error.__traceback__)] == ["square"]
@@ -143,7 +143,7 @@ def test_error_of_a_call_has_the_functions_frames_only() -> None:
 
 @pytest.mark.feature("P02")
 def test_handle_can_be_awaited() -> None:
-    """In a coroutine, beside others."""
+    """Several handles can be awaited in one coroutine."""
 
     async def scene() -> list[int]:
         return list(await asyncio.gather(square.submit(2), square.submit(3)))
@@ -153,7 +153,7 @@ def test_handle_can_be_awaited() -> None:
 
 @pytest.mark.feature("P02")
 def test_waiting_has_a_limit_and_cancelling_an_end() -> None:
-    """A result that is not there in time is a TaskTimeout, and the task goes on until cancelled."""
+    """Waiting for a result raises TaskTimeout in time; the task continues until it is cancelled."""
     task = podtask.submit("import time; time.sleep(600)", options=podtask.RunOptions.of(local=True))
     with pytest.raises(TaskTimeout):
         task.result(0.1)
@@ -169,14 +169,14 @@ def test_waiting_has_a_limit_and_cancelling_an_end() -> None:
 
 @pytest.mark.feature("P01")
 def test_map_gives_results_in_order() -> None:
-    """Several iterables, more calls than may run at once."""
+    """Map returns results in order, also with more calls than may run at the same time."""
     assert square.map(range(5), max_parallel=2) == [0, 1, 4, 9, 16]
     assert square.map([]) == []
 
 
 @pytest.mark.feature("P01")
 def test_map_ends_with_the_first_error_or_returns_them() -> None:
-    """One call fails: it is raised, or it stands in its result's place."""
+    """The error of a call is raised, or takes the place of its result."""
     with pytest.raises(ValueError, match="-2 is negative"):
         square.map([1, -2, 3], max_parallel=1)
     first, second, third = square.map([1, -2, 3], return_exceptions=True)
@@ -185,7 +185,7 @@ def test_map_ends_with_the_first_error_or_returns_them() -> None:
 
 
 def test_map_shows_a_line_for_each(kernel: Kernel) -> None:
-    """In a notebook one display has a line for each task, and says how many are done."""
+    """In a notebook, one display has a line for each task and the number of finished ones."""
     kernel.run(SETUP)
     ran = kernel.run("times.map([1, 2, 3])")
     assert ran.result is not None

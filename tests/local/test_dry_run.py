@@ -1,4 +1,4 @@
-"""--dry-run: the pod, what became of the template, and how to take it elsewhere."""
+"""--dry-run: the pod, the changes to the template, and copies for other tools."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def preview(template: Any = GIVEN, last: dict[str, Any] | None = None, **options
 
 @pytest.mark.feature("B03", "B04", "B05")
 def test_yaml_is_marked_where_a_rule_overwrote() -> None:
-    """Behind each line the template's value, above the mapping what was taken away."""
+    """A comment gives the template's value: on the line of its key, or above a mapping that lost a key."""
     text = preview(image="new:2", memory="8Gi").to_yaml()
     for line in (
         '    image: new:2  # was: "old:1"',
@@ -59,7 +59,7 @@ def test_yaml_is_marked_where_a_rule_overwrote() -> None:
 
 @pytest.mark.feature("B06")
 def test_order_of_variables_is_shown() -> None:
-    """The template's last value of each name, then ours; what --env sets over them, by its name."""
+    """The template's last value of each name comes first, then podtask's; a notice names what --env replaces."""
     env = [{"name": "A", "value": "1"}, {"name": "B", "value": "3"}, {"name": "A", "value": "2"}]
     found = preview(
         PodTemplate({"containers": [{"name": "primary", "env": env}]}),
@@ -74,7 +74,7 @@ def test_order_of_variables_is_shown() -> None:
 
 @pytest.mark.feature("N14")
 def test_diff_to_the_template_shows_each_change() -> None:
-    """What is taken away and what is put in, without the text of our program."""
+    """The diff shows removed and added lines, without the text of podtask's program."""
     found = preview(image="new:2").diff_to_template().splitlines()
     assert {"-    image: old:1", "+    image: new:2", "-  restartPolicy: Always"} <= set(found)
     assert not any("hashlib" in line for line in found)
@@ -82,7 +82,7 @@ def test_diff_to_the_template_shows_each_change() -> None:
 
 @pytest.mark.feature("N14")
 def test_diff_to_the_last_run_is_of_what_was_asked() -> None:
-    """Names, ports, keys, the notebook and its pod are no difference."""
+    """Names, ports, keys, the notebook and its pod do not count as differences."""
     before = preview(memory="4Gi")
     last = yaml.safe_load(yaml.safe_dump(before.pod))
     last["metadata"]["name"] = "podtask-other"
@@ -105,7 +105,7 @@ def test_diff_to_the_last_run_is_of_what_was_asked() -> None:
 
 @pytest.mark.feature("N14")
 def test_python_makes_the_same_pod() -> None:
-    """The copy as Python, executed, renders the same pod; values of --env are not in it."""
+    """The Python copy renders the same pod when it is executed, and has no values of --env."""
     found = preview(image="new", gpu=2, timeout="1h", env={"TOKEN": "hunter2"})
     names: dict[str, Any] = {}
     exec(found.to_python(), names)
@@ -118,7 +118,7 @@ def test_python_makes_the_same_pod() -> None:
 
 @pytest.mark.feature("N14")
 def test_kubectl_line_has_the_whole_pod() -> None:
-    """The shell line names context and namespace and carries the pod, without a task's key."""
+    """The shell command has the context, the namespace and the pod, without a task's key."""
     found = preview(namespace="team", context="the prod").kubectl()
     head, _, rest = found.partition("\n")
     assert head.startswith("kubectl --context 'the prod' -n team create --dry-run=server --validate=strict")
@@ -128,7 +128,7 @@ def test_kubectl_line_has_the_whole_pod() -> None:
 
 @pytest.mark.feature("N14")
 def test_html_has_every_copy_and_escapes_it() -> None:
-    """All copies unfold; nothing of the template is markup."""
+    """Each copy is a section that unfolds; text of the template is escaped."""
     template = PodTemplate({"containers": [{"name": "primary", "workingDir": HOSTILE}]})
     shown = preview(template)._repr_html_()
     assert "<script>" not in shown
@@ -154,13 +154,13 @@ def test_html_has_every_copy_and_escapes_it() -> None:
     ],
 )
 def test_dropped_fields_are_found(asked: Any, stored: Any, lost: list[str]) -> None:
-    """What was asked for and is not stored, by path; what is stored besides is no matter."""
+    """The paths of fields that were sent and not stored are found; additional stored fields are ignored."""
     assert dropped_fields(asked, stored, "spec") == lost
 
 
 @pytest.mark.feature("A47")
 def test_dry_run_is_the_cells_value(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The preview is shown, kept in _, and says that no server was asked; nothing runs."""
+    """The preview is shown and kept in _, and says that no server was asked; the cell does not run."""
     monkeypatch.setenv("PODTASK_BACKEND", "local")
     shell["t"] = GIVEN
     shell.run("%%podtask --memory 1Gi\n1")
@@ -174,7 +174,7 @@ def test_dry_run_is_the_cells_value(shell: Shell, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.feature("N14")
 @pytest.mark.parametrize("flags", ["--as again", "-d --as again"])
 def test_same_run_again_is_no_difference(shell: Shell, monkeypatch: pytest.MonkeyPatch, flags: str) -> None:
-    """In Jupyter, by name or detached: the same cell once more differs in nothing."""
+    """The same cell, run again in Jupyter under a name or detached, has no difference."""
     monkeypatch.setenv("PODTASK_BACKEND", "local")
     monkeypatch.setenv("JPY_SESSION_NAME", "/home/ada/work.ipynb")
     shell.output(f"%%podtask {flags}\n1")
@@ -188,7 +188,7 @@ def test_same_run_again_is_no_difference(shell: Shell, monkeypatch: pytest.Monke
 
 @pytest.mark.feature("N14")
 def test_run_in_batch_mode_is_compared_without_its_cell() -> None:
-    """What carries a cell in batch mode is no difference to a pod without a cell."""
+    """The annotation and the volume of a cell in batch mode do not count as differences."""
     batch = embed_job(PodManifest(preview().pod), Job({"exec": "x", "source": "1"}, ()))
     last = batch.without_secrets().pod
     assert last["spec"]["volumes"]
@@ -197,7 +197,7 @@ def test_run_in_batch_mode_is_compared_without_its_cell() -> None:
 
 @pytest.mark.feature("N14")
 def test_script_metadata_is_rendered(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """The Python that a cell's script metadata asks for is in the pod that is only looked at."""
+    """The preview has the image with the Python that the cell's script metadata requires."""
     monkeypatch.delenv("PODTASK_BACKEND", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     asked = "3.12" if MINOR != "3.12" else "3.11"
@@ -213,7 +213,7 @@ def test_script_metadata_is_rendered(shell: Shell, monkeypatch: pytest.MonkeyPat
 def test_dry_run_without_a_cluster_says_so(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    """Without a cluster the pod is shown all the same."""
+    """Without a cluster, the pod is still shown, with the error of the API server."""
     monkeypatch.delenv("PODTASK_BACKEND", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     out, _ = shell.output("%%podtask --dry-run\n1")

@@ -21,7 +21,7 @@ def _local(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
 
 
 def test_value_of_the_last_expression_is_shown_and_kept(shell: Shell) -> None:
-    """The last expression is displayed, and becomes _ and Out[n]."""
+    """The value of the last expression is displayed, and becomes _ and Out[n]."""
     out, _ = shell.output("%%podtask\n[1, 2, 3]")
     assert "[1, 2, 3]" in out
     assert shell.run("_") == [1, 2, 3]
@@ -30,13 +30,13 @@ def test_value_of_the_last_expression_is_shown_and_kept(shell: Shell) -> None:
 @pytest.mark.feature("A36")
 @pytest.mark.parametrize("source", ["None", "{'a': [1.5, b'x']}", "(x for x in ()).__class__"])
 def test_any_picklable_value_comes_back(shell: Shell, source: str) -> None:
-    """A value named with -o is assigned in the notebook, None among them."""
+    """A value named with -o is assigned in the notebook, also if it is None."""
     shell.output(f"%%podtask -o value\nvalue = {source}")
     assert shell["value"] == eval(source)
 
 
 def test_output_goes_to_the_stream_it_was_written_to(shell: Shell) -> None:
-    """Stdout and stderr stay apart."""
+    """Stdout and stderr stay separate."""
     out, err = shell.output("%%podtask\nimport sys\nprint('out')\nprint('err', file=sys.stderr)")
     assert out == "out\n"
     assert "err\n" in err
@@ -44,7 +44,7 @@ def test_output_goes_to_the_stream_it_was_written_to(shell: Shell) -> None:
 
 
 def test_child_processes_and_prints_keep_their_order(shell: Shell) -> None:
-    """What a child process prints stands between the prints around it."""
+    """The output of a child process appears between the prints around it."""
     source = "import os\nfor n in range(5):\n    print('py', n)\n    os.system(f'echo sh {n}')\n"
     out, _ = shell.output("%%podtask\n" + source)
     assert out == "".join(f"py {n}\nsh {n}\n" for n in range(5))
@@ -52,7 +52,7 @@ def test_child_processes_and_prints_keep_their_order(shell: Shell) -> None:
 
 @pytest.mark.feature("S01")
 def test_error_has_its_own_type_and_the_cells_line(shell: Shell) -> None:
-    """An error is raised as its type; what is shown is the cell's own lines, no frame of ours."""
+    """An error is raised as its own type; the traceback shows the cell's lines and no frame of podtask."""
     source = "%%podtask\ndef half(x):\n    return x / 0\nhalf(4)\n"
     with pytest.raises(ZeroDivisionError):
         shell.run(source)
@@ -80,7 +80,7 @@ def test_functions_see_the_cells_variables(shell: Shell) -> None:
 
 
 def test_shared_objects_stay_shared(shell: Shell) -> None:
-    """Two names of one object are one object in the pod, and on the way back."""
+    """Two names of one object are still one object in the pod, and after the return."""
     shell.run("one = [1]\ntwo = one")
     shell.run("%%podtask -o one,two\none.append(2)\nassert two is one")
     assert shell["one"] is shell["two"]
@@ -97,7 +97,7 @@ def test_env_option_reaches_the_cell_and_not_the_pod_spec(shell: Shell) -> None:
 
 @pytest.mark.feature("B03", "B04")
 def test_preview_marks_what_is_overwritten(shell: Shell) -> None:
-    """--dry-run prints the pod, headed by a line for each thing of the template that it lost."""
+    """--dry-run prints the pod, below a line for each overwritten field of the template."""
     shell.run("t = {'containers': [{'name': 'primary', 'image': 'old', 'args': ['x']}]}")
     out, _ = shell.output("%%podtask -t t --image new --dry-run\n1")
     assert "# image old of container 'primary' is replaced by new\n" in out
@@ -107,7 +107,7 @@ def test_preview_marks_what_is_overwritten(shell: Shell) -> None:
 
 @pytest.mark.feature("A25", "N16")
 def test_local_run_touches_no_cluster(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """--local works without any cluster, by the same runner and frames."""
+    """--local runs the cell with the same runner, without any cluster."""
     monkeypatch.delenv("PODTASK_BACKEND")
     shell.output(
         "%%podtask --local -o where\nimport sys\nwhere = '_podtask_runner.worker.main' in sys.modules"
@@ -124,7 +124,7 @@ def test_local_run_leaves_a_configured_cluster_alone(
     tmp_path: Path,
     way: str,
 ) -> None:
-    """By the option, the environment or the settings: the same result, and no connection."""
+    """A local run, chosen by option, environment or settings, does not connect to the cluster."""
     monkeypatch.delenv("PODTASK_BACKEND")
     if way.startswith("PODTASK"):
         monkeypatch.setenv(way, "local" if way == "PODTASK_BACKEND" else "yes")
@@ -140,7 +140,7 @@ def test_local_run_leaves_a_configured_cluster_alone(
 
 @pytest.mark.feature("A25")
 def test_local_is_never_chosen_silently(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a cluster and without --local the error names both ways."""
+    """Without a cluster and without --local, the error names both solutions."""
     monkeypatch.delenv("PODTASK_BACKEND")
     shown = shell.shown_error("%%podtask\n1")
     assert "No cluster is configured" in shown
@@ -150,7 +150,7 @@ def test_local_is_never_chosen_silently(shell: Shell, monkeypatch: pytest.Monkey
 
 @pytest.mark.feature("A27")
 def test_missing_client_library_is_one_line(tmp_path: Path) -> None:
-    """A client library that cannot be imported is told with what to do; --local needs none."""
+    """If the client library cannot be imported, the error says what to do; --local does not need it."""
     broken = tmp_path / "broken" / "kubernetes"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise ImportError('cannot import name six')\n")
@@ -170,7 +170,7 @@ def test_missing_client_library_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.feature("A26", "B11")
 def test_local_run_names_what_it_ignores(shell: Shell) -> None:
-    """One line says which parts of the template have no meaning here."""
+    """One line names the parts of the template that a local run ignores."""
     shell.run(
         "from podtask import PodTemplate\n"
         "t = PodTemplate({'containers': [{'name': 'primary'}, {'name': 'redis', 'image': 'r'}],"
@@ -237,7 +237,7 @@ def test_local_run_names_what_it_ignores(shell: Shell) -> None:
 def test_each_part_that_has_no_meaning_here_is_named(
     shell: Shell, template: PodTemplate, named: list[str]
 ) -> None:
-    """Exactly what is ignored is in the line, and there is none where nothing is."""
+    """The line names exactly what is ignored; there is no line if nothing is."""
     shell["t"] = template
     _, err = shell.output("%%podtask -t t\n1")
     said = [line for line in err.splitlines() if line.startswith("Runs on this machine")]
@@ -261,7 +261,7 @@ def test_each_part_that_has_no_meaning_here_is_named(
     ],
 )
 def test_bad_option_is_a_short_clear_error(shell: Shell, line: str, says: str) -> None:
-    """A mistake in the line gets two or three lines that say what to do, and no traceback."""
+    """A mistake in the magic's line is an error of two or three lines, without a traceback."""
     shell["number"] = 5
     shown = shell.shown_error(f"%%podtask {line}\nx = 1")
     assert says in shown
@@ -270,7 +270,7 @@ def test_bad_option_is_a_short_clear_error(shell: Shell, line: str, says: str) -
 
 
 def test_cell_that_does_not_compile_is_a_syntax_error(shell: Shell) -> None:
-    """A syntax error is shown as IPython shows its own, at the notebook's line."""
+    """A syntax error is shown as IPython shows one, at the line of the notebook's cell."""
     shown = shell.shown_error("%%podtask\nx = 1\ny = (")
     assert "SyntaxError: '(' was never closed" in shown
     assert "line 3" in shown
@@ -278,26 +278,26 @@ def test_cell_that_does_not_compile_is_a_syntax_error(shell: Shell) -> None:
 
 
 def test_killed_worker_is_named_by_its_signal(shell: Shell) -> None:
-    """A cell whose process is killed says by which signal."""
+    """If the cell's process is killed, the error names the signal."""
     shown = shell.shown_error("%%podtask\nimport os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
     assert "SIGSEGV" in shown
 
 
 def test_closing_line_says_what_came_and_what_stayed(shell: Shell) -> None:
-    """One line at the end: pod and duration, what came back, what is left."""
+    """The last line has the pod, the duration, the values that came back and those left in the pod."""
     _, err = shell.output("%%podtask -o a\na = 1\nb = 'x'")
     assert " s · back: a (int, " in err
     assert "left in the pod: b (str)" in err
 
 
 def test_timeout_stops_the_cell(shell: Shell) -> None:
-    """A cell over its --timeout is interrupted, and the error says so."""
+    """A cell that runs longer than its --timeout is interrupted, and the error names the option."""
     shown = shell.shown_error("%%podtask --timeout 0.5s\nimport time\ntime.sleep(60)")
     assert "ran longer than its --timeout" in shown
 
 
 def test_display_shows_mime_bundles(shell: Shell) -> None:
-    """display() of an object with an HTML form shows its text in a terminal."""
+    """display() shows the text form of an object in a terminal."""
     out, _ = shell.output("%%podtask\nclass A:\n    def __repr__(self): return 'an A'\ndisplay(A())")
     assert out == "an A\n"
 

@@ -1,4 +1,4 @@
-"""The errors: short, with what to do, and the same after a pickle."""
+"""The errors: short, with a hint, and unchanged after pickling."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ anyone = pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__
 
 @anyone
 def test_message_has_two_lines(kind: type[PodtaskError]) -> None:
-    """The message is what is wrong, and on the next line what to do."""
-    assert str(kind("It broke.", "Mend it.")) == "It broke.\nMend it."
+    """The first line says what is wrong, the second what to do."""
+    assert str(kind("It broke.", "Fix it.")) == "It broke.\nFix it."
 
 
 @anyone
 def test_message_without_advice_has_one_line(kind: type[PodtaskError]) -> None:
-    """Where there is nothing to do, no empty line follows."""
+    """Without a hint, there is no empty second line."""
     assert str(kind("It broke.")) == "It broke."
 
 
 @anyone
 def test_notebook_shows_the_message_only(kind: type[PodtaskError]) -> None:
-    """What IPython renders is the class and the message, no frames."""
-    shown = kind("It broke.", "Mend it.")._render_traceback_()
-    assert shown == [f"{kind.__name__}: It broke.", "  Mend it."]
+    """IPython shows the class and the message, without frames."""
+    shown = kind("It broke.", "Fix it.")._render_traceback_()
+    assert shown == [f"{kind.__name__}: It broke.", "  Fix it."]
 
 
 @anyone
-@pytest.mark.parametrize("do", ["Mend it.", ""], ids=["advice", "none"])
+@pytest.mark.parametrize("hint", ["Fix it.", ""], ids=["advice", "none"])
 @pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
-def test_error_survives_pickling(kind: type[PodtaskError], do: str, protocol: int) -> None:
-    """A pickled error keeps its class, what, do and text."""
-    error = kind("It broke.", do)
+def test_error_survives_pickling(kind: type[PodtaskError], hint: str, protocol: int) -> None:
+    """A pickled error keeps its class, message, hint and text."""
+    error = kind("It broke.", hint)
     found = pickle.loads(pickle.dumps(error, protocol))
     assert type(found) is kind
-    assert (found.message, found.hint, str(found)) == ("It broke.", do, str(error))
+    assert (found.message, found.hint, str(found)) == ("It broke.", hint, str(error))
 
 
 @anyone
@@ -57,13 +57,13 @@ def test_every_error_is_caught_by_the_root(kind: type[PodtaskError]) -> None:
 
 
 def test_timeout_is_also_pythons() -> None:
-    """Who catches TimeoutError catches a task's."""
+    """A handler of TimeoutError also catches a task's timeout."""
     with pytest.raises(TimeoutError, match="Too long"):
         raise TaskTimeout("Too long.", "Raise --timeout.")
 
 
 def test_input_error_is_no_task_error() -> None:
-    """What was never submitted is told apart from what failed."""
+    """An error before submission is not a TaskError."""
     assert not issubclass(InputError, TaskError)
 
 
@@ -78,11 +78,11 @@ def test_input_error_is_no_task_error() -> None:
     ],
 )
 def test_near_miss_is_named(word: str, say: str) -> None:
-    """A misspelt word gets the nearest known one, a foreign word none."""
+    """A misspelt word gets the nearest known one, an unrelated word none."""
     assert nearest(word, ["image", "timeout", "memory"]) == say
 
 
 def test_nearest_of_nothing_is_nothing() -> None:
-    """Without known words there is no suggestion; any iterable will do."""
+    """Without known words there is no suggestion; any iterable is accepted."""
     assert nearest("image", iter(())) == ""
     assert nearest("imgae", iter(("image",))) == " Did you mean 'image'?"

@@ -1,4 +1,4 @@
-"""Presets: each makes exactly this of an empty template, and passes the checks in any order."""
+"""Presets: each adds exactly its fields to an empty template, and they combine in any order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DISK = {"claimName": "data"}
 
 
 def mounted(source: dict[str, Any], name: str = "data", **mount: Any) -> dict[str, Any]:
-    """Returns a spec with one volume, mounted at /data."""
+    """Return a spec with one volume, mounted at /data."""
     mounts = [{"name": name, "mountPath": "/data", **mount}]
     return {
         "containers": [{"name": "primary", "volumeMounts": mounts}],
@@ -151,7 +151,7 @@ CASES: dict[str, tuple[Preset, dict[str, Any]]] = {
 @pytest.mark.feature("A15")
 @pytest.mark.parametrize("name", CASES)
 def test_preset_makes_exactly_this(name: str) -> None:
-    """A copy with just these fields; the template it is applied to stays as it was."""
+    """A preset returns a copy with exactly these fields, and leaves its template unchanged."""
     preset, spec = CASES[name]
     empty = PodTemplate()
     assert empty.with_(preset).pod_spec == spec
@@ -160,7 +160,7 @@ def test_preset_makes_exactly_this(name: str) -> None:
 
 @pytest.mark.feature("B22")
 def test_request_of_the_template_follows_its_gpus() -> None:
-    """A request for GPUs becomes the new number too: Kubernetes takes no other than the limit."""
+    """A request for GPUs gets the new number too: Kubernetes requires that it equals the limit."""
     resources = {"requests": {"nvidia.com/gpu": "4", "cpu": "1"}, "limits": {"nvidia.com/gpu": "4"}}
     given = PodTemplate({"containers": [{"name": "primary", "resources": resources}]})
     (primary,) = given.with_(presets.gpu(8)).pod_spec["containers"]
@@ -172,7 +172,7 @@ def test_request_of_the_template_follows_its_gpus() -> None:
 
 @pytest.mark.feature("A14")
 def test_bucket_of_the_documents_is_the_preset() -> None:
-    """gcs_fuse fills both halves, the volume and the annotations, as the documents do by hand."""
+    """gcs_fuse adds both the volume and the annotations of GKE's example."""
     found = PodTemplate().with_(presets.gcs_fuse("my-bucket", "/mnt/gcs", cpu_limit="2", memory_limit="1Gi"))
     theirs = seeds.BUCKET.pod_spec
     assert found.annotations == seeds.BUCKET.annotations
@@ -182,7 +182,7 @@ def test_bucket_of_the_documents_is_the_preset() -> None:
 
 @pytest.mark.parametrize("pair", [*itertools.combinations(["pvc", "gpu", "init", "spot", "account"], 2)])
 def test_presets_may_come_in_any_order(pair: tuple[str, str]) -> None:
-    """Presets are independent; a rendered pod of them passes the checks."""
+    """Presets are independent of each other; the pod rendered from them is valid."""
     one, other = (CASES[name][0] for name in pair)
     found = PodTemplate().with_(one, other)
     assert rendered(found)
@@ -217,7 +217,7 @@ def test_same_preset_twice_is_one() -> None:
 
 
 def test_restricted_covers_all_containers() -> None:
-    """Sidecars and init containers too; the cell has a home it can write."""
+    """All containers comply, sidecars and init containers too; the cell has a writable home."""
     found = (
         PodTemplate().with_(presets.sidecar("a", "x"), presets.init("b", "y"), presets.restricted()).pod_spec
     )
@@ -229,7 +229,7 @@ def test_restricted_covers_all_containers() -> None:
 
 
 def test_preset_finds_the_primary_by_its_name() -> None:
-    """A custom primary gets the mount; a near miss of it is told, as everywhere."""
+    """A primary container with another name gets the mount; a misspelt name is an error."""
     template = PodTemplate({"containers": [{"name": "a"}, {"name": "main"}]}, "main")
     found = template.with_(presets.empty_dir("/x"))
     assert "volumeMounts" in found.pod_spec["containers"][1]
@@ -239,7 +239,7 @@ def test_preset_finds_the_primary_by_its_name() -> None:
 
 @pytest.mark.parametrize("call", [lambda: presets.spot("gk"), lambda: presets.s3("b", "/b")])
 def test_preset_that_cannot_be_meant_is_refused(call: Any) -> None:
-    """What is missing, and what there is, in two lines."""
+    """An invalid argument is an error of two lines."""
     with pytest.raises(InputError) as caught:
         call()
     assert len(str(caught.value).splitlines()) == 2

@@ -1,4 +1,4 @@
-"""A rendered pod: each rule of the one table, and nothing else, changes the user's template."""
+"""Rendering: the rules, and nothing else, change the user's template."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def spec_of(template: PodTemplate | dict[str, Any] | None = None, **options: Any
 
 
 def primary_of(fields: dict[str, Any], **options: Any) -> dict[str, Any]:
-    """Returns the rendered primary container of a template that has just these fields in it."""
+    """Return the rendered primary container of a template with only these fields in that container."""
     spec = spec_of({"containers": [{"name": "primary", **fields}]}, **options)
     primary: dict[str, Any] = spec["containers"][0]
     return primary
 
 
 def test_image_of_the_cell() -> None:
-    """It is the primary container's, whatever stands before it."""
+    """It is the image of the primary container, also if other containers come first."""
     side = {"name": "redis", "image": "redis:7", "env": [{"name": "A", "value": "1"}]}
     assert rendered({"containers": [side]}, image="team/app:7").image == "team/app:7"
 
 
 def test_whole_pod() -> None:
-    """A rendered pod is exactly this."""
+    """A rendered and stamped pod is exactly this."""
     template = PodTemplate(
         {
             "containers": [
@@ -126,7 +126,7 @@ def test_whole_pod() -> None:
 
 
 def test_nothing_given_is_a_pod_with_the_notebooks_python() -> None:
-    """Without a template there is one container, and nothing to say."""
+    """Without a template, the pod has one container, and there are no notices."""
     found = rendered()
     assert [each["image"] for each in found.pod["spec"]["containers"]] == ["python:3.11-slim"]
     assert (found.primary, found.notices) == ("primary", ())
@@ -136,7 +136,7 @@ def test_nothing_given_is_a_pod_with_the_notebooks_python() -> None:
 @pytest.mark.parametrize("name", seeds.ALL)
 @pytest.mark.parametrize("options", [{}, {"cpu": "1", "memory": "1Gi", "gpu": 2, "image": "x"}])
 def test_template_is_never_changed(name: str, options: dict[str, Any]) -> None:
-    """A template rendered twice gives the same pod twice, and is what it was."""
+    """Rendering a template twice gives equal pods and leaves the template unchanged."""
     template = seeds.ALL[name]
     before = copy.deepcopy(template)
     first = rendered(template, **options)
@@ -150,7 +150,7 @@ def test_template_is_never_changed(name: str, options: dict[str, Any]) -> None:
 @pytest.mark.feature("A03")
 @pytest.mark.parametrize("near", ["primry", "Primary", "primary1", "pr1mary-"])
 def test_near_miss_of_the_primarys_name_is_an_error(near: str) -> None:
-    """A name two edits away is an error that names the containers there are."""
+    """If a container's name differs from the primary's by two letters, the error names the containers."""
     with pytest.raises(InputError) as caught:
         rendered({"containers": [{"name": "database"}, {"name": near}]})
     assert "'primary'" in caught.value.message
@@ -161,14 +161,14 @@ def test_near_miss_of_the_primarys_name_is_an_error(near: str) -> None:
 @pytest.mark.feature("A03")
 @pytest.mark.parametrize("others", [[], ["database"], ["my-sidecar", "proxy"]])
 def test_primary_is_injected_last(others: list[str]) -> None:
-    """Where no container resembles it, the primary is added after the others."""
+    """If no container has a similar name, the primary container is appended."""
     spec = spec_of({"containers": [{"name": name, "image": "x"} for name in others]})
     assert [each["name"] for each in spec["containers"]] == [*others, "primary"]
     assert spec["containers"][-1]["image"] == "python:3.11-slim"
 
 
 def test_sidecar_only_template_of_the_documents() -> None:
-    """The documents' template without its primary gets it, and the sidecar is as it was."""
+    """Flyte's example without a primary container gets one; its sidecar stays unchanged."""
     containers = spec_of(seeds.SIDECAR_ONLY)["containers"]
     assert containers[0] == seeds.SIDECAR_ONLY.pod_spec["containers"][0]
     assert containers[1]["name"] == "flyte-container"
@@ -186,13 +186,13 @@ def test_sidecar_only_template_of_the_documents() -> None:
 def test_image_of_the_call_then_of_the_template_then_the_default(
     given: str | None, option: str | None, image: str
 ) -> None:
-    """The image is the call's, else the template's, else Python in the notebook's version."""
+    """The option's image comes first, then the template's, then Python in the notebook's version."""
     assert primary_of({"image": given}, image=option)["image"] == image
 
 
 @pytest.mark.feature("B04")
 def test_command_of_the_primary_is_ours_and_said_so() -> None:
-    """The documents' echo does not run: the command is ours, and one line says so."""
+    """The echo of Flyte's example does not run: podtask sets the command, and a notice names it."""
     found = rendered(seeds.OVERRIDE)
     container = found.pod["spec"]["containers"][0]
     assert container["command"] == ["python3", "-c", boot_program()]
@@ -202,7 +202,7 @@ def test_command_of_the_primary_is_ours_and_said_so() -> None:
 
 @pytest.mark.feature("A09")
 def test_last_of_two_variables_wins() -> None:
-    """A name stands once in the list, with the template's last value; ours come after."""
+    """Each variable is listed once, with the template's last value; podtask's own come last."""
     env = [
         {"name": "A", "value": "1"},
         {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
@@ -212,19 +212,19 @@ def test_last_of_two_variables_wins() -> None:
 
 
 def test_variables_of_the_call_are_not_in_the_pod() -> None:
-    """What --env sets may be a secret: it is not in the spec."""
+    """Values of --env may be secrets: they are not in the pod."""
     assert "hunter2" not in str(rendered(env="TOKEN=hunter2").pod)
 
 
 @pytest.mark.feature("A10")
 def test_reserved_variable_is_an_error() -> None:
-    """A template that sets a PODTASK_ variable is refused by its name and its container's."""
+    """An error names a PODTASK_ variable of the template and its container."""
     with pytest.raises(InputError, match="PODTASK_KEY of container 'primary' is reserved"):
         primary_of({"env": [{"name": "PODTASK_KEY", "value": "x"}]})
 
 
 def test_other_fields_of_the_primary_are_kept() -> None:
-    """Ports, probes, mounts, pull policy and the like are the user's."""
+    """Ports, probes, mounts, the pull policy and the like stay as the user wrote them."""
     fields = {
         "ports": [{"containerPort": 1}],
         "volumeMounts": [{"name": "v", "mountPath": "/v"}],
@@ -243,7 +243,7 @@ def test_other_fields_of_the_primary_are_kept() -> None:
 
 @pytest.mark.feature("B23")
 def test_sidecars_and_init_containers_are_untouched() -> None:
-    """Options and rules of the primary change no other container, its resources neither."""
+    """Options and rules for the primary container leave the other containers unchanged."""
     other = {
         "image": "x",
         "command": ["a"],
@@ -268,12 +268,12 @@ def test_sidecars_and_init_containers_are_untouched() -> None:
     ],
 )
 def test_token_only_for_a_named_service_account(given: dict[str, Any], token: bool | None) -> None:
-    """No token is mounted, unless the template names an account or asks for it."""
+    """No token is mounted, unless the template names a service account or asks for the token."""
     assert spec_of({**WITHOUT, **given}).get("automountServiceAccountToken") is token
 
 
 def test_bounds_of_the_template_win() -> None:
-    """What the template says about deadline, service links and grace stays."""
+    """The template's deadline, service links and restart policy stay."""
     given = {"activeDeadlineSeconds": 60, "enableServiceLinks": True, "restartPolicy": "Never"}
     found = rendered({**WITHOUT, **given})
     assert found.pod["spec"].items() >= given.items()
@@ -281,14 +281,14 @@ def test_bounds_of_the_template_win() -> None:
 
 
 def test_labels_that_mark_a_task_are_ours() -> None:
-    """A template cannot pose as another task; unknown kernel and user are left out."""
+    """A template cannot set the labels of a task; an unknown kernel or user gets no label."""
     template = PodTemplate(labels={"podtask/task": "other", "a": "b"})
     labels = render(template, RunOptions()).stamped(Identity("n", "k", 1)).labels
     assert labels == {"a": "b", "podtask/task": "n", "app.kubernetes.io/managed-by": "podtask"}
 
 
 def test_rendered_pod_belongs_to_no_task_until_it_is_stamped() -> None:
-    """A stamp gives name, key, port, labels and owner to a copy; the rendered pod stays without them."""
+    """Stamping sets name, key, port, labels and owner in a copy; the rendered pod stays unchanged."""
     manifest = render(PodTemplate(labels={"a": "b"}), RunOptions())
     before = copy.deepcopy(manifest.pod)
     assert before["metadata"]["generateName"] == "podtask-"
@@ -312,7 +312,7 @@ def test_rendered_pod_belongs_to_no_task_until_it_is_stamped() -> None:
 
 
 def test_manifest_that_may_be_shown_has_no_key() -> None:
-    """Neither the task's key nor a batch task's cell is in the copy to show; the manifest keeps them."""
+    """The copy to show has neither the task's key nor a batch task's cell; the manifest keeps both."""
     manifest = rendered()
     manifest.pod["metadata"]["annotations"]["podtask/cell"] = "c2VjcmV0"
     shown = str(manifest.without_secrets().pod)
@@ -322,7 +322,7 @@ def test_manifest_that_may_be_shown_has_no_key() -> None:
 
 
 def test_key_is_not_shown() -> None:
-    """The task's key is in no representation of its identity."""
+    """The representation of an identity does not contain the task's key."""
     assert IDENTITY.key not in repr(IDENTITY)
 
 
@@ -331,7 +331,7 @@ def test_key_is_not_shown() -> None:
     [({}, 5), ({"terminationGracePeriodSeconds": 30}, 30), ({"terminationGracePeriodSeconds": 0}, 1)],
 )
 def test_grace_is_never_nothing(given: dict[str, int], seconds: int) -> None:
-    """A finished pod gets the template's seconds, else five, and at least one."""
+    """A finished pod gets the template's grace period, five seconds by default, and at least one."""
     assert rendered({**WITHOUT, **given}).grace_seconds == seconds
 
 
@@ -340,5 +340,5 @@ def test_grace_is_never_nothing(given: dict[str, int], seconds: int) -> None:
     [("ada", "ada"), ("Ada L. <a@b>", "Ada-L.-a-b"), ("-_.", ""), ("é", ""), ("x" * 62 + "--y", "x" * 62)],
 )
 def test_label_value_is_one_kubernetes_takes(text: str, value: str) -> None:
-    """Any text becomes a valid label's value of at most 63 characters."""
+    """Any text becomes a valid label value of at most 63 characters."""
     assert label_value(text) == value

@@ -1,4 +1,4 @@
-"""Resources of the primary: the call's and the template's merged, and what a GPU needs."""
+"""Resources of the primary container: options merged with the template, and what a GPU needs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.unit.manifest.test_render import primary_of, spec_of
 def test_resources_are_merged_per_key(
     options: dict[str, Any], requests: dict[str, str], limits: dict[str, str]
 ) -> None:
-    """CPU is a request, memory both, GPUs a limit and the template's request; other keys stay."""
+    """CPU sets a request, memory both, a GPU the limit and the template's request; other keys stay."""
     given = {
         "requests": {"cpu": "1", "memory": "1Gi", "x/y": "1"},
         "limits": {"memory": "2Gi", "x/y": "1"},
@@ -51,14 +51,14 @@ def test_resources_are_merged_per_key(
 def test_request_above_its_limit_is_an_error(
     resources: dict[str, Any], options: dict[str, Any], words: str
 ) -> None:
-    """A request above its limit is refused, with the key and both values."""
+    """An error names the key and both values of a request above its limit."""
     with pytest.raises(InputError, match=words) as caught:
         primary_of({"resources": resources}, **options)
     assert len(str(caught.value).splitlines()) == 2
 
 
 def test_request_of_its_limit_is_fine() -> None:
-    """The same to_decimal in other units is not above."""
+    """A request that equals its limit in other units is valid."""
     given = {
         "requests": {"memory": "1024Mi", "cpu": 1},
         "limits": {"memory": "1Gi", "cpu": "1000m"},
@@ -67,7 +67,7 @@ def test_request_of_its_limit_is_fine() -> None:
 
 
 def test_toleration_and_shared_memory_of_the_template_stay() -> None:
-    """What a GPU needs is not added twice."""
+    """A toleration or shared memory of the template is not added again for a GPU."""
     toleration = {"key": "nvidia.com/gpu", "operator": "Equal", "value": "a100"}
     mount = {"name": "mine", "mountPath": "/dev/shm"}
     volume = {"name": "mine", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}}
@@ -97,12 +97,12 @@ def test_toleration_and_shared_memory_of_the_template_stay() -> None:
     ],
 )
 def test_amount_of_a_quantity(text: Any, number: str) -> None:
-    """A quantity is a number, exactly."""
+    """A quantity is converted exactly."""
     assert to_decimal(text) == Decimal(number)
 
 
 @pytest.mark.parametrize("text", ["", "8GB", "Gi", "one", None])
 def test_what_is_no_quantity_has_no_amount(text: Any) -> None:
-    """Anything else is an error that quotes it."""
+    """Anything that is not a quantity is an error."""
     with pytest.raises(InputError, match="not a quantity"):
         to_decimal(text)

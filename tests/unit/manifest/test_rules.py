@@ -1,4 +1,4 @@
-"""The rule table: for each row a whole pod."""
+"""The rules of rendering: each row is compared as a whole pod."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECURE = {
 
 @dataclass
 class Row:
-    """A rule: what is given, and how the pod differs from that of an empty template."""
+    """One rule: the input, and how the pod differs from the pod of an empty template."""
 
     spec: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Row:
     notices: tuple[str, ...] = ()
 
     def pod(self) -> dict[str, Any]:
-        """Returns the whole pod."""
+        """Return the whole pod."""
         primary = {
             "name": "primary",
             "image": "python:3.11-slim",
@@ -202,7 +202,7 @@ ROWS = {
 @pytest.mark.feature("A03", "A04", "A09", "A40", "A45", "B02", "B03", "B04", "B06", "B18")
 @pytest.mark.parametrize("name", ROWS)
 def test_rule_gives_just_this_pod(name: str) -> None:
-    """A rule changes what it says, and nothing else."""
+    """A rule changes the fields of its row, and nothing else."""
     row = ROWS[name]
     found = rendered(
         PodTemplate(row.spec, labels=row.metadata.get("labels"), annotations=row.metadata.get("annotations")),
@@ -213,7 +213,7 @@ def test_rule_gives_just_this_pod(name: str) -> None:
 
 
 def test_every_option_is_known_here() -> None:
-    """An option that changes the pod has its row above, the others are named here."""
+    """Every option either has a row above or is listed here, because it does not change the pod."""
     rows = {name for row in ROWS.values() for name in row.options}
     elsewhere = {
         "template",
