@@ -1,4 +1,4 @@
-"""Where a task is shown: a notebook's cell, or a terminal."""
+"""The screens on which tasks are shown: a notebook's cell, or a terminal."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
-# Its left edge is that of JupyterLab's own text.
+# Aligned with JupyterLab's own text.
 STYLE = "padding-left:1ch;font:12px/1.6 var(--jp-code-font-family,monospace);white-space:pre-wrap;color:var(--jp-ui-font-color2,#616161)"
 
 
 class Screen(Protocol):
-    """Where things are shown.
+    """Shows the output and the status of a task.
 
     Attributes:
-        keeps_status: the last status stays there to be read, so that nobody needs to say it again.
+        keeps_status: Whether the last status line stays visible and need not be repeated.
     """
 
     keeps_status: bool
 
     def write(self, name: str, text: str) -> None:
-        """Writes to stdout or stderr."""
+        """Write to stdout or stderr."""
 
     def publish(
         self, data: dict[str, Any], metadata: dict[str, Any], display_id: str | None, update: bool
     ) -> None:
-        """Shows a mime bundle."""
+        """Show a MIME bundle."""
 
     def clear(self, wait: bool) -> None:
-        """Empties the output."""
+        """Clear the output."""
 
     def status(self, text: str, key: str) -> None:
         """Show or replace the status line.
@@ -41,17 +41,17 @@ class Screen(Protocol):
         """
 
     def details(self, text: str, unfolded: str) -> None:
-        """Shows, or replaces, what unfolds under the status line: words, and them as HTML."""
+        """Show or replace the details under the status line: as text, and as HTML that unfolds."""
 
     def close(self, text: str) -> None:
-        """Shows a line of its own: the closing line, or a note."""
+        """Show a separate line: the closing line, or a note."""
 
     def ask(self, prompt: str, password: bool) -> str:
-        """Asks the person."""
+        """Ask the user."""
 
 
 class Terminal:
-    """A plain terminal or a script: output as it is, status and notes to stderr."""
+    """A plain terminal or a script: output is printed as it is, status and notes go to stderr."""
 
     keeps_status = False
 
@@ -59,7 +59,7 @@ class Terminal:
         self._status_key = ""
 
     def write(self, name: str, text: str) -> None:
-        """Writes to stdout or stderr."""
+        """Write to stdout or stderr."""
         stream = sys.stdout if name == "stdout" else sys.stderr
         stream.write(text)
         stream.flush()
@@ -67,11 +67,11 @@ class Terminal:
     def publish(
         self, data: dict[str, Any], metadata: dict[str, Any], display_id: str | None, update: bool
     ) -> None:
-        """Prints the plain text of a bundle."""
+        """Print the plain text of a bundle."""
         print(data.get("text/plain", ""), flush=True)
 
     def clear(self, wait: bool) -> None:
-        """Nothing: what stands in a terminal stays."""
+        """Do nothing: a terminal keeps its text."""
 
     def status(self, text: str, key: str) -> None:
         """Print the status line to a terminal when its key changes; print nothing to a file."""
@@ -80,24 +80,24 @@ class Terminal:
         self._status_key = key
 
     def details(self, text: str, unfolded: str) -> None:
-        """Nothing: a terminal does not unfold."""
+        """Do nothing: a terminal cannot unfold."""
 
     def close(self, text: str) -> None:
-        """Prints it."""
+        """Print the line to stderr."""
         print(text, file=sys.stderr, flush=True)
 
     def ask(self, prompt: str, password: bool) -> str:
-        """Asks on the terminal."""
-        import getpass
+        """Ask on the terminal."""
+        import getpass  # start-up cost: rarely needed
 
         return getpass.getpass(prompt) if password else input(prompt)
 
 
 class Notebook(Terminal):
-    """A Jupyter kernel: mime bundles, and a status line that is one display all the time.
+    """A cell of a Jupyter kernel: MIME bundles, and a status line that is updated in place.
 
     Args:
-        shell: the kernel's IPython shell.
+        shell: The kernel's IPython shell.
     """
 
     keeps_status = True
@@ -112,22 +112,22 @@ class Notebook(Terminal):
         self._clear_next = False
 
     def write(self, name: str, text: str) -> None:
-        """Writes to the cell's stdout or stderr."""
-        self._cleared()
+        """Write to the cell's stdout or stderr."""
+        self._clear_if_due()
         super().write(name, text)
 
     def publish(
         self, data: dict[str, Any], metadata: dict[str, Any], display_id: str | None, update: bool
     ) -> None:
-        """Shows a mime bundle in the cell."""
-        self._cleared()
+        """Show a MIME bundle in the cell."""
+        self._clear_if_due()
         self._publish(data, metadata, display_id, update)
 
     def clear(self, wait: bool) -> None:
-        """Empties the cell's output; the status line comes back."""
+        """Clear the cell's output, but keep the status line."""
         self._clear_next = True
         if not wait:
-            self._cleared()
+            self._clear_if_due()
 
     def status(self, text: str, key: str) -> None:
         """Show the status line, above the output."""
@@ -138,7 +138,7 @@ class Notebook(Terminal):
         self._shown = True
 
     def details(self, text: str, unfolded: str) -> None:
-        """Shows, or replaces, what unfolds under the status line."""
+        """Show or replace the details under the status line."""
         shown, self._details = (
             bool(self._details),
             {
@@ -149,7 +149,7 @@ class Notebook(Terminal):
         self._publish(self._details, {}, f"{self._id}-details", shown)
 
     def close(self, text: str) -> None:
-        """Shows it below the output."""
+        """Show the line below the output."""
         self._publish(_line(text), {}, None, False)
 
     def _publish(
@@ -158,26 +158,26 @@ class Notebook(Terminal):
         transient = {"display_id": display_id} if display_id else None
         self._shell.display_pub.publish(data=data, metadata=metadata, transient=transient, update=update)
 
-    def _empty(self) -> None:
+    def _clear_output(self) -> None:
         self._shell.display_pub.clear_output(wait=True)
 
-    def _cleared(self) -> None:
+    def _clear_if_due(self) -> None:
         if self._clear_next:
             self._clear_next = False
-            self._empty()
+            self._clear_output()
             self._publish(_line(self._status), {}, self._id, False)
             if self._details:
                 self._publish(self._details, {}, f"{self._id}-details", False)
 
 
-class Submitter(Notebook):
-    """The cell that runs now, as long as the kernel lives: what is shown later lands there too.
+class SubmittingCell(Notebook):
+    """The cell that runs now; output that comes while other cells run is shown there, too.
 
-    From any thread. Every message is sent with that cell as its parent, whatever cell runs by then;
-    a kernel's own streams and displays know the running one, in older kernels no other.
+    Usable from any thread. Every message is sent with this cell as its parent. The kernel's own
+    streams and displays use the running cell, and older kernels know no other.
 
     Args:
-        shell: the kernel's IPython shell.
+        shell: The kernel's IPython shell.
     """
 
     def __init__(self, shell: Any) -> None:
@@ -186,8 +186,8 @@ class Submitter(Notebook):
         self._parent = shell.kernel.get_parent("shell")
 
     def write(self, name: str, text: str) -> None:
-        """Writes to the cell's stdout or stderr."""
-        self._cleared()
+        """Write to the cell's stdout or stderr."""
+        self._clear_if_due()
         self._send("stream", {"name": name, "text": text})
 
     def _publish(
@@ -197,7 +197,7 @@ class Submitter(Notebook):
         content = {"data": data, "metadata": metadata, "transient": transient}
         self._send("update_display_data" if update else "display_data", content)
 
-    def _empty(self) -> None:
+    def _clear_output(self) -> None:
         self._send("clear_output", {"wait": True})
 
     def _send(self, kind: str, content: dict[str, Any]) -> None:
@@ -206,43 +206,43 @@ class Submitter(Notebook):
         kernel.session.send(kernel.iopub_socket, kind, content, parent=self._parent, ident=topic)
 
 
-def screen(later: bool = False) -> Screen:
-    """Returns a notebook's cell in a kernel, else a Terminal.
+def current_screen(outlives_cell: bool = False) -> Screen:
+    """Return the running cell in a kernel, otherwise a terminal.
 
     Args:
-        later: it is to be shown there when other cells run, too.
+        outlives_cell: Whether things will also be shown while other cells run.
     """
     shell = None
     if "IPython" in sys.modules:
-        from IPython.core.getipython import get_ipython
+        from IPython.core.getipython import get_ipython  # only where IPython runs
 
         shell = get_ipython()
     if shell is None or not hasattr(shell, "kernel"):
         return Terminal()
-    return Submitter(shell) if later else Notebook(shell)
+    return SubmittingCell(shell) if outlives_cell else Notebook(shell)
 
 
-def stand(bundle: Callable[[], dict[str, str]]) -> Callable[[], None] | None:
-    """Shows something in the cell that runs.
+def show_live(bundle: Callable[[], dict[str, str]]) -> Callable[[], None] | None:
+    """Show a display that can be refreshed in the running cell.
 
     Args:
-        bundle: returns it as it is now: texts by their mime types.
+        bundle: Returns the current content: MIME type -> text.
 
     Returns:
-        What replaces it there by what it has become, also from other threads and when other cells
-        run; None in a terminal.
+        A function that refreshes the display, from any thread and while other cells run; None in a
+        terminal.
     """
-    place, shown = screen(later=True), bundle()
-    name = uuid.uuid4().hex
-    place.publish(shown, {}, name, update=False)
+    cell, shown = current_screen(outlives_cell=True), bundle()
+    display_id = uuid.uuid4().hex
+    cell.publish(shown, {}, display_id, update=False)
 
-    def again() -> None:
+    def refresh() -> None:
         nonlocal shown
         before, shown = shown, bundle()
         if shown != before:
-            place.publish(shown, {}, name, update=True)
+            cell.publish(shown, {}, display_id, update=True)
 
-    return again if isinstance(place, Notebook) else None
+    return refresh if isinstance(cell, Notebook) else None
 
 
 def _line(text: str) -> dict[str, Any]:

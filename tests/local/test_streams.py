@@ -233,7 +233,7 @@ def test_flood_is_cut_in_the_notebook_and_whole_in_the_logs(here: Kernel) -> Non
     assert len(ran.stdout) == (1 << 20) + (64 << 10)
     assert ran.stdout.startswith(f"{0:0999d}\n{1:0999d}\n")
     assert ran.stdout.endswith(f"{49_999:0999d}\nlast\n")
-    assert "46.6 MiB of output left out; _task.logs() has all" in ran.stderr
+    assert "46.6 MiB of output left out; _task.logs() returns all of it" in ran.stderr
     whole = "''.join(f'{n:0999d}\\n' for n in range(50_000)) + 'last\\n'"
     assert here.run(f"print(_task.logs() == {whole})").stdout == "True\n"
 

@@ -27,7 +27,7 @@ def test_display_whose_first_pieces_were_dropped_is_left_out(
         protocol.Frame(protocol.GAP, 10, {"from": 9, "to": 10}, b""),
         protocol.Frame(protocol.DISPLAY, 11, {}, whole),
     ):
-        view.take(Update("frame", frame=frame))
+        view.show_update(Update("frame", frame=frame))
     view.end()
     out, err = capsys.readouterr()
     assert out == "whole\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..display.background import detached
+from ..display.background import detached_tasks
 from ..lifecycle.attach import ExistingRunner
 from ..lifecycle.task import Task
 from .resolve import merge_options
@@ -34,4 +34,4 @@ def find_detached_task(pod_name: str) -> Task | None:
     Args:
         pod_name: Name of the task's pod.
     """
-    return next((task for task in detached().tasks if task.name == pod_name), None)
+    return next((task for task in detached_tasks().tasks if task.name == pod_name), None)

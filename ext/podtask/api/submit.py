@@ -11,7 +11,7 @@ from ..cell.script_metadata import ScriptMetadata
 from ..config.options import RunOptions
 from ..display.foreground import Foreground
 from ..errors import InputError
-from ..frontend import screen
+from ..frontend import current_screen
 from ..lifecycle.prepare import prepare, render_cell
 from ..lifecycle.start import NewRunner
 from ..lifecycle.task import Task
@@ -94,7 +94,7 @@ def follow(task: Task) -> Any:
     Raises:
         BaseException: The task's own error, or a PodtaskError.
     """
-    outcome = Foreground(task, screen()).follow()
+    outcome = Foreground(task, current_screen()).follow()
     if outcome.failure is not None:
         raise outcome.failure
     return outcome.result

@@ -1,4 +1,4 @@
-"""What unfolds under a task's status line, without the kernel: phases, events, sidecars, the pod."""
+"""The details that unfold under a task's status line, also without a kernel: phases, events, sidecars, pod."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ..lifecycle.task import Task
 from ..lifecycle.updates import PhaseSpan
 from ..template.template import DEFAULT_CONTAINER
 
-SETTLE = 0.5  # seconds between two versions, so that a quick start is one
-GLIMPSE = 1.0  # seconds until sidecars are looked at; doubled each time
-SELDOM = 60.0
-SHORT = 0.05  # a phase below this is not worth a bar
-EVENTS = 20
+REFRESH_SECONDS = 0.5  # between two versions, so that a quick start makes only one
+SNAPSHOT_SECONDS = 1.0  # until the first snapshot; the pause doubles each time
+MAX_SNAPSHOT_SECONDS = 60.0
+MIN_SHOWN_SECONDS = 0.05  # shorter phases get no bar
+MAX_EVENTS = 20
 HIDDEN = "(not shown: it may be a secret)"
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-# What was unfolded stays so when a newer version takes its place; without scripts nothing is lost.
+# Details that the user has unfolded stay unfolded when a newer version replaces them.
 KEEP = "(window.podtaskOpen=window.podtaskOpen||{})"
 BAR = "height:.6em;border-radius:2px;background:currentColor;align-self:center;min-width:2px"
 FOLD = "margin-left:1em"
-# A long sentence is as wide as the rows, which are as wide as their phases and bars.
+# A long text wraps at the width of the rows above it.
 TEXT_ROW = "grid-column:1/-1;width:0;min-width:100%;padding-left:1em;box-sizing:border-box"
 TEXT = (
     "margin:.2em 0 .4em;padding:.4em .8em;overflow:auto;max-height:22em;white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;\
@@ -36,54 +36,54 @@ background:rgba(128,128,128,.12);color:var(--jp-ui-font-color1,inherit);border-r
 
 
 class Details:
-    """Keeps them as new as need be.
+    """Shows the details of a task, and refreshes them when they change.
 
     Args:
-        task: the task.
-        screen: where it is shown.
+        task: The task.
+        screen: Where the task is shown.
     """
 
     def __init__(self, task: Task, screen: Screen) -> None:
         self._task = task
         self._screen = screen
-        self._made = 0.0
+        self._shown_at = 0.0
         self._shown: tuple[int, Snapshot, bool] | None = None
-        self._glimpse = Snapshot()
-        self._asked: concurrent.futures.Future[Snapshot] | None = None
-        self._pause, self._next = GLIMPSE, time.monotonic() + GLIMPSE
+        self._snapshot = Snapshot()
+        self._request: concurrent.futures.Future[Snapshot] | None = None
+        self._pause, self._next = SNAPSHOT_SECONDS, time.monotonic() + SNAPSHOT_SECONDS
 
     def show(self) -> None:
-        """Shows them where they have changed; called often."""
+        """Show the details if they have changed; called often."""
         if self._task.local:
-            return  # a process has one phase and no company
-        self._look()
+            return  # a process has one phase, no events and no sidecars
+        self._update_snapshot()
         done, now = self._task.done(), time.monotonic()
-        state = len(self._task.phases), self._glimpse, done
-        if state != self._shown and (done or now - self._made >= SETTLE):
-            self._shown, self._made = state, now
+        state = len(self._task.phases), self._snapshot, done
+        if state != self._shown and (done or now - self._shown_at >= REFRESH_SECONDS):
+            self._shown, self._shown_at = state, now
             spans = list(merge_phases(self._task.phases))
             pod, name = self._task.manifest, self._task.name
-            used = amounts(pod, self._task.usage)
-            shown = unfolded(name, spans, done, self._glimpse, pod_text(pod), used)
+            used = resource_usage(pod, self._task.usage)
+            shown = details_html(name, spans, done, self._snapshot, pod_yaml(pod), used)
             self._screen.details(f"podtask · {summary_line(spans, done)}", shown)
 
-    def _look(self) -> None:
-        """Takes in the last glimpse, and asks for another when it is time."""
-        if self._asked is not None and self._asked.done():
-            if not self._asked.cancelled() and self._asked.exception() is None:
-                self._glimpse = self._asked.result()
-            self._asked = None
-        if self._asked is None and not self._task.done() and time.monotonic() >= self._next:
-            self._asked = self._task.request_snapshot()
-            self._pause = min(SELDOM, 2 * self._pause)
+    def _update_snapshot(self) -> None:
+        """Store the snapshot that was requested, and request another one when it is due."""
+        if self._request is not None and self._request.done():
+            if not self._request.cancelled() and self._request.exception() is None:
+                self._snapshot = self._request.result()
+            self._request = None
+        if self._request is None and not self._task.done() and time.monotonic() >= self._next:
+            self._request = self._task.request_snapshot()
+            self._pause = min(MAX_SNAPSHOT_SECONDS, 2 * self._pause)
             self._next = time.monotonic() + self._pause
 
 
-def pod_text(pod: dict[str, Any]) -> str:
-    """Returns a pod in YAML for a notebook that is saved: without the values of variables.
+def pod_yaml(pod: dict[str, Any]) -> str:
+    """Return a pod as YAML without the values of environment variables: the notebook may be shared.
 
     Args:
-        pod: a copy, in wire form; may be empty.
+        pod: The pod in wire form; it is changed. May be empty.
     """
     if not pod:
         return ""
@@ -96,27 +96,29 @@ def pod_text(pod: dict[str, Any]) -> str:
     return str(yaml.dump(pod, Dumper=DUMPER, sort_keys=False))
 
 
-def amounts(pod: dict[str, Any], usage: dict[str, float]) -> list[tuple[str, str, str, str]]:
-    """Returns what the cell used of what: resource, used, asked for, limit; as text.
+def resource_usage(pod: dict[str, Any], usage: dict[str, float]) -> list[tuple[str, str, str, str]]:
+    """Return (resource, used, requested, limit) for each resource that was measured, as text.
 
     Args:
-        pod: in wire form; may be empty.
-        usage: of the task; empty where nobody knows.
+        pod: The pod in wire form; may be empty.
+        usage: Usage of the task; may be empty.
     """
     if not pod or not usage:
         return []
     name = pod["metadata"]["annotations"][DEFAULT_CONTAINER]
     own = next(each for each in pod["spec"]["containers"] if each["name"] == name)
     given = own.get("resources", {})
-    asked, limits = given.get("requests", {}), given.get("limits", {})
+    requests, limits = given.get("requests", {}), given.get("limits", {})
     cpu = f"{usage['cpu']:.1f} s"
-    if usage["seconds"] >= SHORT:
+    if usage["seconds"] >= MIN_SHOWN_SECONDS:
         cpu += f", {usage['cpu'] / usage['seconds']:.1f} on average"
     memory = f"{_size(usage['process'])} at most"
-    if usage.get("container", 0) > usage["process"]:  # else it says nothing: shared pages count once
+    if (
+        usage.get("container", 0) > usage["process"]
+    ):  # a smaller number tells nothing: shared pages count once
         memory += f", {_size(usage['container'])} with its files"
     return [
-        (key, used, str(asked.get(key, "–")), str(limits.get(key, "–")))
+        (key, used, str(requests.get(key, "–")), str(limits.get(key, "–")))
         for key, used in (("cpu", cpu), ("memory", memory))
     ]
 
@@ -142,33 +144,35 @@ def merge_phases(spans: Iterable[PhaseSpan]) -> Iterator[PhaseSpan]:
 
 def summary_line(spans: list[PhaseSpan], done: bool) -> str:
     """Return the phases that took time in one line; the current one without a duration."""
-    parts = [f"{each.phase.name} {each.seconds:.1f} s" for each in spans[:-1] if each.seconds >= SHORT]
+    parts = [
+        f"{each.phase.name} {each.seconds:.1f} s" for each in spans[:-1] if each.seconds >= MIN_SHOWN_SECONDS
+    ]
     last = spans[-1]
     return " · ".join([*parts, f"{last.phase.name} {last.seconds:.1f} s" if done else f"{last.phase.name} …"])
 
 
-def unfolded(
+def details_html(
     name: str,
     spans: list[PhaseSpan],
     done: bool,
-    glimpse: Snapshot,
+    snapshot: Snapshot,
     pod: str,
     used: list[tuple[str, str, str, str]],
 ) -> str:
-    """Returns the details as HTML.
+    """Return the details as HTML.
 
     Args:
-        name: of the task, under which the page keeps whether they are unfolded.
+        name: Name of the task; the page uses it to remember whether the details are unfolded.
         spans: Its phases.
-        done: whether the last one has ended.
-        glimpse: its events, and what its sidecars wrote.
-        pod: in YAML; may be empty.
-        used: as of :func:`amounts`.
+        done: Whether the last phase has ended.
+        snapshot: Its events, and the last lines of its sidecars.
+        pod: The pod in YAML; may be empty.
+        used: The rows of :func:`resource_usage`.
     """
     parts = [_waterfall(spans, done), _table(used)]
-    if glimpse.events:
-        parts.append(_fold(name, "events", "\n".join(glimpse.events[-EVENTS:])))
-    parts += [_fold(name, f"last lines of {each}", text) for each, text in glimpse.tails if text]
+    if snapshot.events:
+        parts.append(_fold(name, "events", "\n".join(snapshot.events[-MAX_EVENTS:])))
+    parts += [_fold(name, f"last lines of {each}", text) for each, text in snapshot.tails if text]
     if pod:
         parts.append(_fold(name, "pod, in YAML", pod))
     return _details(name, escape(summary_line(spans, done)), "".join(parts))
@@ -180,7 +184,7 @@ def _waterfall(spans: list[PhaseSpan], done: bool) -> str:
     rows = []
     for number, (phase, start, seconds) in enumerate(spans, 1):
         last = number == len(spans)
-        if seconds < SHORT and not phase.text and not last:
+        if seconds < MIN_SHOWN_SECONDS and not phase.text and not last:
             continue
         strong = "font-weight:600" if seconds == slowest else ""
         left, wide = 100 * start / total, 100 * seconds / total

@@ -1,6 +1,6 @@
-"""A task that its cell waits for: shown as it goes, stopped by interrupts, asking its person.
+"""A task that its cell waits for: shown as it runs, interrupted by the stop button, answered by its user.
 
-Everything is shown from the thread that waits, so that it lands in its cell.
+Everything is shown from the thread that waits, so that it appears in the waiting cell.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ class Foreground(View):
     """Shows a task until it ends.
 
     Args:
-        task: the task.
-        screen: a Notebook or a Terminal.
-        called: how the user gets at the task.
+        task: The task.
+        screen: A notebook's cell or a terminal.
+        variable: The variable through which the user reaches the task.
     """
 
-    def __init__(self, task: Task, screen: Screen, called: str = "task") -> None:
-        super().__init__(task, screen, called)
+    def __init__(self, task: Task, screen: Screen, variable: str = "task") -> None:
+        super().__init__(task, screen, variable)
         self._asking = False
-        self._waiter = threading.current_thread()
+        self._waiting_thread = threading.current_thread()
 
     def follow(self) -> Outcome:
-        """Shows updates as they come; returns the outcome.
+        """Show updates as they come, and return the outcome.
 
-        The first interrupt is the cell's KeyboardInterrupt, the second deletes the pod.
+        The first interrupt raises KeyboardInterrupt in the cell, the second one deletes the pod.
         """
         updates: queue.SimpleQueue[Update] = queue.SimpleQueue()
-        with interrupts(self._on_interrupt):
+        with handle_interrupts(self._on_interrupt):
             self._task.update_log.subscribe(updates.put)
             try:
                 return self._follow(updates)
@@ -50,19 +50,19 @@ class Foreground(View):
         self.show_status()
         done = False
         while not done:
-            wait = self.wait_seconds()
+            seconds = self.wait_seconds()
             try:
-                update = updates.get(timeout=wait) if wait else updates.get_nowait()
+                update = updates.get(timeout=seconds) if seconds else updates.get_nowait()
             except queue.Empty:
                 self.tick()
                 self.show_status()
                 continue
-            done = self.take(update)
+            done = self.show_update(update)
         return self.end()
 
     def _on_interrupt(self, number: int) -> None:
         if self._asking and self._task.done():
-            raise KeyboardInterrupt  # the question is taken back
+            raise KeyboardInterrupt  # the cell has ended: withdraw the question
         if number > 1:
             self._task.cancel_nowait()
             return
@@ -70,29 +70,29 @@ class Foreground(View):
         if self._asking:
             raise KeyboardInterrupt
 
-    def _ask(self, meta: dict[str, Any]) -> None:
+    def _answer_input(self, meta: dict[str, Any]) -> None:
         self._asking = True
         self._task.add_done_callback(self._stop_asking)
         try:
             answer: dict[str, Any] = {"value": self._screen.ask(meta["prompt"], bool(meta["password"]))}
-        except (EOFError, NotImplementedError, RuntimeError):  # no person: a kernel without stdin
+        except (EOFError, NotImplementedError, RuntimeError):  # a kernel without stdin
             answer = {"eof": True}
-        except KeyboardInterrupt:  # the cell has been told
+        except KeyboardInterrupt:  # the interrupt was passed on to the cell
             return
         finally:
             self._asking = False
         self._task.reply(answer)
 
     def _stop_asking(self, task: Task) -> None:
-        """A question whose cell has ended is taken back: only a signal ends ``input()``."""
+        """Withdraw the question of a cell that has ended: only a signal ends ``input()``."""
         main = threading.main_thread()
-        if self._asking and main.ident is not None and self._waiter is main:
+        if self._asking and main.ident is not None and self._waiting_thread is main:
             signal.pthread_kill(main.ident, signal.SIGINT)
 
 
 @contextmanager
-def interrupts(handle: Callable[[int], None]) -> Iterator[None]:
-    """Owns SIGINT, in the main thread: calls ``handle`` with how many there were."""
+def handle_interrupts(handle: Callable[[int], None]) -> Iterator[None]:
+    """Handle SIGINT in the main thread: call ``handle`` with the number of interrupts so far."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,7 +1,7 @@
-"""How much of a cell's output the notebook gets: head and tail of the text, no giant displays.
+"""Limit the output that a notebook shows: head and tail of the text, no very large displays.
 
-A browser freezes on tens of megabytes of text, and jupyter_server silently drops what comes too
-fast, errors and results among it. The task keeps everything.
+A browser freezes on tens of megabytes of text, and jupyter_server silently drops messages that come
+too fast, errors and results included. The task keeps everything.
 """
 
 from __future__ import annotations
@@ -9,39 +9,39 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-HEAD = 1 << 20  # characters of a cell shown as they come
-TAIL = 64 << 10  # and of the last ones, when it has ended
-BUNDLE = 8 << 20  # characters of one display
+HEAD_CHARS = 1 << 20  # of a cell's text, shown as they come
+TAIL_CHARS = 64 << 10  # of the end of the text, shown when the cell has ended
+MAX_DISPLAY_CHARS = 8 << 20
 
 
 class OutputLimiter:
-    """Counts a cell's text; past the head it keeps a tail for the end."""
+    """Passes on the head of a cell's text, and keeps its tail for the end."""
 
     def __init__(self) -> None:
-        self._room = HEAD
+        self._head_left = HEAD_CHARS
         self._tail: deque[tuple[str, str]] = deque()
         self._kept = 0
         self.left_out = 0  # characters
 
-    def take(self, name: str, text: str) -> tuple[str, bool]:
-        """Returns the part of a stream's text to show now, and whether the head ends here."""
-        shown, rest = text[: self._room], text[self._room :]
+    def add(self, name: str, text: str) -> tuple[str, bool]:
+        """Return the part of a stream's text to show now, and whether the head ends with it."""
+        shown, rest = text[: self._head_left], text[self._head_left :]
         ends = bool(rest) and not self._kept
-        self._room -= len(shown)
+        self._head_left -= len(shown)
         if rest:
-            self._tail.append((name, rest[-TAIL:]))
+            self._tail.append((name, rest[-TAIL_CHARS:]))
             self.left_out += len(rest) - len(self._tail[-1][1])
             self._kept += len(self._tail[-1][1])
-            while self._kept - len(self._tail[0][1]) >= TAIL:
+            while self._kept - len(self._tail[0][1]) >= TAIL_CHARS:
                 dropped = len(self._tail.popleft()[1])
                 self._kept -= dropped
                 self.left_out += dropped
         return shown, ends
 
-    def end(self) -> list[tuple[str, str]]:
-        """Returns (stream, text) of the tail, in order; ``left_out`` is complete then."""
+    def take_tail(self) -> list[tuple[str, str]]:
+        """Return (stream, text) of the tail, in order; ``left_out`` is final after this."""
         tail = list(self._tail)
-        cut = self._kept - TAIL
+        cut = self._kept - TAIL_CHARS
         if cut > 0:
             name, first = tail[0]
             tail[0] = name, first[cut:]
@@ -51,13 +51,13 @@ class OutputLimiter:
         return tail
 
 
-def bounded(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Returns a bundle without what is too large to show, and what was left out, in words."""
-    kept, words = {}, []
+def drop_large(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return a bundle without the entries that are too large, and descriptions of these."""
+    kept, dropped = {}, []
     for mime, value in data.items():
         size = len(value) if isinstance(value, str) else len(str(value))
-        if size <= BUNDLE:
+        if size <= MAX_DISPLAY_CHARS:
             kept[mime] = value
         else:
-            words.append(f"{mime} ({size / 2**20:.1f} MiB)")
-    return kept, words
+            dropped.append(f"{mime} ({size / 2**20:.1f} MiB)")
+    return kept, dropped

@@ -1,4 +1,4 @@
-"""Many tasks at once: one line each, results in their order."""
+"""Many tasks at once: one line for each, results in the order of the calls."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import InputError
-from ..frontend import screen
+from ..frontend import current_screen
 from ..lifecycle.task import Task
-from .foreground import interrupts
-from .view import STATUS_ICONS, TICK
+from .foreground import handle_interrupts
+from .view import STATUS_ICONS, TICK_SECONDS
 
-MOST_LINES = 40
+MAX_LINES = 40
 
 
 class ParallelCalls:
-    """Starts calls, so many at once, and shows a line for each.
+    """Starts calls, a limited number at once, and shows a line for each.
 
     Args:
-        calls: each submits a task.
-        max_parallel: so many at once.
+        calls: Functions that each submit a task.
+        max_parallel: How many tasks run at once.
 
     Raises:
         InputError: ``max_parallel`` is not a positive whole number.
@@ -32,25 +32,25 @@ class ParallelCalls:
                 f"max_parallel={max_parallel!r} is not a positive whole number.", "Give 1 or more."
             )
         self._waiting = list(reversed(calls))
-        self._most = max_parallel
+        self._max_parallel = max_parallel
         self._total = len(calls)
         self._tasks: list[Task] = []
-        self._screen = screen()
+        self._screen = current_screen()
         self._changed = threading.Event()
         self._interrupted = False
 
     def follow(self, return_exceptions: bool) -> list[Any]:
-        """Waits for all; returns their results.
+        """Wait for all tasks, and return their results.
 
         Raises:
-            BaseException: the first error, unless errors are returned; the others are ended.
+            BaseException: The first error, unless errors are returned. The other tasks are cancelled.
         """
         first: BaseException | None = None
-        with interrupts(self._on_interrupt):
+        with handle_interrupts(self._on_interrupt):
             while self._waiting or not all(task.done() for task in self._tasks):
                 self._start()
                 self._show()
-                self._changed.wait(TICK)
+                self._changed.wait(TICK_SECONDS)
                 self._changed.clear()
                 failed = [task.error for task in self._tasks if task.error is not None]
                 if failed and first is None and not return_exceptions:
@@ -64,7 +64,7 @@ class ParallelCalls:
         return [task.result() if task.error is None else task.error for task in self._tasks]
 
     def _start(self) -> None:
-        while self._waiting and sum(not task.done() for task in self._tasks) < self._most:
+        while self._waiting and sum(not task.done() for task in self._tasks) < self._max_parallel:
             task = self._waiting.pop()()
             task.add_done_callback(lambda _: self._changed.set())
             self._tasks.append(task)
@@ -82,16 +82,16 @@ class ParallelCalls:
                 (task.interrupt if number == 1 else task.cancel_nowait)()
 
     def _show(self) -> None:
-        lines = [_line(place, task) for place, task in enumerate(self._tasks)]
-        if len(lines) > MOST_LINES:  # those that still run, and how many have ended
+        lines = [_line(index, task) for index, task in enumerate(self._tasks)]
+        if len(lines) > MAX_LINES:  # show the running tasks, and how many have ended
             lines = [line for line, task in zip(lines, self._tasks, strict=True) if not task.done()]
         done = sum(task.done() for task in self._tasks)
         summary = f"{done} of {self._total} done"
-        self._screen.status("\n".join([*lines[:MOST_LINES], summary]), summary)
+        self._screen.status("\n".join([*lines[:MAX_LINES], summary]), summary)
 
 
-def _line(place: int, task: Task) -> str:
-    mark = STATUS_ICONS.get(task.status, "✗" if task.done() else "○")
+def _line(index: int, task: Task) -> str:
+    icon = STATUS_ICONS.get(task.status, "✗" if task.done() else "○")
     if task.done():
-        return f"{mark} {place} · {task.name} · {task.status} · {task.seconds:.1f} s"
-    return f"{mark} {place} · {task.name} · {task.phase} · {task.phase_seconds:.0f} s"
+        return f"{icon} {index} · {task.name} · {task.status} · {task.seconds:.1f} s"
+    return f"{icon} {index} · {task.name} · {task.phase} · {task.phase_seconds:.0f} s"

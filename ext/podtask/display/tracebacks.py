@@ -1,4 +1,4 @@
-"""Errors of a cell as IPython shows them: the cell's frames only, in its own colours."""
+"""Show errors of a cell as IPython does, with the cell's own frames only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..pickling.exceptions import BaseExceptionGroup_
 
 
 def render_in(shell: Any, error: BaseException, note: str) -> None:
-    """Makes IPython show just the cell's frames of an error, in its own colours and form."""
+    """Make IPython show only the cell's frames of an error, in its own colors and format."""
     shown = error.__traceback__
 
     def render() -> list[str]:
@@ -24,11 +24,11 @@ def render_in(shell: Any, error: BaseException, note: str) -> None:
     try:
         error._render_traceback_ = render  # type: ignore[attr-defined]
     except AttributeError:
-        pass  # an exception with __slots__: the longer traceback is shown
+        pass  # an exception with __slots__: IPython shows the longer traceback
 
 
 def _show_once(shell: Any, error: BaseException, note: str) -> None:
-    """Shows the next error of this class ourselves: IPython asks no ``_render_traceback_`` there."""
+    """Render the next error of this class ourselves: IPython ignores its ``_render_traceback_``."""
     import traceback
 
     shown = error.__traceback__
@@ -37,7 +37,7 @@ def _show_once(shell: Any, error: BaseException, note: str) -> None:
     def show(shell: Any, kind: Any, value: Any, found: Any, tb_offset: Any = None) -> list[str]:
         shell.custom_exceptions, shell.CustomTB = before
         value.with_traceback(shown)
-        # For %tb and %debug, as after any other error.
+        # For %tb and %debug.
         sys.last_type, sys.last_value, sys.last_traceback = kind, value, shown
         setattr(sys, "last_exc", value)  # noqa: B010 -- Python 3.12's name
         if isinstance(value, SyntaxError):
@@ -47,7 +47,7 @@ def _show_once(shell: Any, error: BaseException, note: str) -> None:
             lines = "".join(traceback.format_exception(value)).splitlines()
         if note and not hasattr(value, "add_note"):
             lines.append(note)
-        shell._showtraceback(kind, value, lines)  # noqa: SLF001 -- IPython's one way, a kernel's too
+        shell._showtraceback(kind, value, lines)  # noqa: SLF001 -- the only way, in IPython as in a kernel
         return list(lines)
 
     shell.set_custom_exc((type(error),), show)

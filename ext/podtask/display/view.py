@@ -1,4 +1,4 @@
-"""Updates of a task become text, pictures and a status line, in a notebook or a terminal."""
+"""Show a task's updates as output, displays and a status line, in a notebook or a terminal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..lifecycle.task import Task
 from ..lifecycle.updates import Update
 from ..runner import protocol
 from .details import Details
-from .limits import OutputLimiter, bounded
+from .limits import OutputLimiter, drop_large
 
-TICK = 0.1  # seconds; a blocking get cannot be interrupted on every system
-GATHER = 0.05  # seconds between two writes of a stream, so that a flood is few messages
-LISTED = 6  # values in the closing line
+TICK_SECONDS = 0.1  # a blocking get cannot be interrupted on every system
+WRITE_SECONDS = 0.05  # between two writes of a stream, so that a flood becomes few messages
+MAX_LISTED = 6  # values in the closing line
 STATUS_ICONS = {"Running": "●", "ok": "✓", "error": "✗"}
 
 
@@ -27,17 +27,17 @@ class View:
     """Shows a task on a screen until it ends.
 
     Args:
-        task: the task.
-        screen: a Notebook or a Terminal.
-        called: how the user gets at the task.
+        task: The task.
+        screen: A notebook's cell or a terminal.
+        variable: The variable through which the user reaches the task, for hints such as ``task.logs()``.
     """
 
-    shows_result = False  # where the last expression is shown, figures left open come below it
+    shows_result = False  # if True, displays that follow the last expression are shown below its value
 
-    def __init__(self, task: Task, screen: Screen, called: str = "task") -> None:
-        self._called = called
-        self._late: list[tuple[dict[str, Any], dict[str, Any], str | None, bool]] = []
-        self._tally = OutputLimiter()
+    def __init__(self, task: Task, screen: Screen, variable: str = "task") -> None:
+        self._variable = variable
+        self._late_displays: list[tuple[dict[str, Any], dict[str, Any], str | None, bool]] = []
+        self._limiter = OutputLimiter()
         self.bundle: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._task = task
         self._screen = screen
@@ -48,12 +48,12 @@ class View:
             name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
         }
         self._parts: list[bytes] = []
-        self._lost = 0  # frames that the runner no longer had for us
+        self._dropped_frames = 0  # that the runner no longer had
 
-    def take(self, update: Update) -> bool:
-        """Shows an update; returns whether it was the last."""
+    def show_update(self, update: Update) -> bool:
+        """Show an update, and return whether it was the last one."""
         if update.kind == "frame" and update.frame is not None:
-            self._frame(update.frame)
+            self._show_frame(update.frame)
         elif update.kind == "note":
             self._flush()
             self._screen.close(update.text)
@@ -62,131 +62,137 @@ class View:
         return update.kind == "done"
 
     def wait_seconds(self) -> float:
-        """Returns how long the next update may be waited for, until :meth:`tick`."""
+        """Return how long to wait for the next update before calling :meth:`tick`."""
         if not self._text:
-            return TICK
-        return min(TICK, max(0.0, self._written + GATHER - time.monotonic()))
+            return TICK_SECONDS
+        return min(TICK_SECONDS, max(0.0, self._written + WRITE_SECONDS - time.monotonic()))
 
     def tick(self) -> None:
-        """Writes what has gathered."""
+        """Write the text that has accumulated."""
         self._flush()
 
     def end(self) -> Outcome:
-        """Shows the rest and the closing line; returns the outcome."""
+        """Show the rest of the output and the closing line; return the outcome."""
         self._flush()
         self._show_tail()
         outcome = self._task.outcome()
         self.show_status()
         self._finish(outcome)
-        text = closing(self._task, outcome, self._screen.keeps_status)
+        text = closing_line(self._task, outcome, self._screen.keeps_status)
         if text:
             self._screen.close(text)
         return outcome
 
-    def show_late(self) -> None:
-        """Shows what the cell displayed after its last expression."""
-        late, self._late = self._late, []
-        for display in late:
+    def show_late_displays(self) -> None:
+        """Show what the cell displayed after its last expression, such as open figures."""
+        displays, self._late_displays = self._late_displays, []
+        for display in displays:
             self._screen.publish(*display)
 
     def _finish(self, outcome: Outcome) -> None:
-        """Shows what is to stand above the closing line; here nothing."""
+        """Show what belongs above the closing line; nothing by default."""
 
-    def _frame(self, frame: protocol.Frame) -> None:
+    def _show_frame(self, frame: protocol.Frame) -> None:
         if frame.kind == protocol.STREAM:
             self._text.append((frame.meta["name"], frame.data))
-            if time.monotonic() - self._written >= GATHER:
+            if time.monotonic() - self._written >= WRITE_SECONDS:
                 self._flush()
             return
         self._flush()
         if frame.kind == protocol.CLEAR_OUTPUT:
-            self._tally = OutputLimiter()
+            self._limiter = OutputLimiter()
             self._screen.clear(bool(frame.meta["wait"]))
         elif frame.kind == protocol.INPUT_REQUEST:
-            self._ask(frame.meta)
+            self._answer_input(frame.meta)
         elif frame.kind == protocol.STATE and "seconds" in frame.meta:
             names = ", ".join(frame.meta["pip"])
             self._screen.close(f"Installed {names} in {frame.meta['seconds']} s.")
         elif frame.kind == protocol.GAP:
-            if not self._lost:
-                self._say("output was dropped here: it came faster than it could be sent, or nobody was here")
-            self._lost += frame.meta["to"] - frame.meta["from"] + 1
+            if not self._dropped_frames:
+                self._show_notice(
+                    "output was dropped here: it came faster than it could be sent, or no notebook was connected"
+                )
+            self._dropped_frames += frame.meta["to"] - frame.meta["from"] + 1
             self._parts = []
         elif frame.kind == protocol.DISPLAY:
             self._parts.append(frame.data)
             if not frame.meta.get("more"):
-                self._display(frame.meta, b"".join(self._parts))
+                self._show_display(frame.meta, b"".join(self._parts))
                 self._parts = []
 
-    def _display(self, meta: dict[str, Any], text: bytes) -> None:
+    def _show_display(self, meta: dict[str, Any], text: bytes) -> None:
         try:
             shown = json.loads(text)
         except ValueError:
-            if not self._lost:
+            if not self._dropped_frames:
                 raise
-            return  # its first pieces were dropped
-        data, too_large = bounded(shown["data"])
+            return  # its first parts were dropped
+        data, too_large = drop_large(shown["data"])
         if too_large:
-            self._say(f"too large to show: {', '.join(too_large)}")
+            self._show_notice(f"too large to show: {', '.join(too_large)}")
         if meta.get("result"):
             self.bundle = data, shown["metadata"]
         elif data:
             display = data, shown["metadata"], meta.get("id"), bool(meta.get("update"))
             if self.shows_result and self.bundle is not None:
-                self._late.append(display)
+                self._late_displays.append(display)
             else:
                 self._screen.publish(*display)
 
-    def _ask(self, meta: dict[str, Any]) -> None:
-        self._task.reply_nowait({"eof": True})  # nobody sits here
+    def _answer_input(self, meta: dict[str, Any]) -> None:
+        self._task.reply_nowait({"eof": True})  # no user waits for this cell
 
     def _flush(self) -> None:
-        """Writes what has gathered, neighbouring pieces of one stream at once."""
+        """Write the text that has accumulated, adjacent pieces of one stream at once."""
         if not self._text:
             return
         pieces, self._text = self._text, []
         start = 0
-        for place in range(1, len(pieces) + 1):
-            if place == len(pieces) or pieces[place][0] != pieces[start][0]:
+        for index in range(1, len(pieces) + 1):
+            if index == len(pieces) or pieces[index][0] != pieces[start][0]:
                 name = pieces[start][0]
-                data = b"".join(piece for _, piece in pieces[start:place])
+                data = b"".join(piece for _, piece in pieces[start:index])
                 text = self._decoders[name].decode(data)
                 self._write(name, text)
-                start = place
+                start = index
         self._written = time.monotonic()
 
     def _write(self, name: str, text: str) -> None:
-        now, ends = self._tally.take(name, text)
+        now, ends = self._limiter.add(name, text)
         if now:
             self._screen.write(name, now)
         if ends:
-            self._say(f"the last of a long output comes at its end; {self._called}.logs() has all")
+            self._show_notice(
+                f"the output is long: its last lines follow when the cell ends; {self._variable}.logs() returns all of it"
+            )
 
     def _show_tail(self) -> None:
-        tail = self._tally.end()
-        if self._tally.left_out:
-            size = self._tally.left_out / 2**20
-            has = "what was not dropped" if self._lost else "all"
-            self._say(f"{size:.1f} MiB of output left out; {self._called}.logs() has {has}")
+        tail = self._limiter.take_tail()
+        if self._limiter.left_out:
+            size = self._limiter.left_out / 2**20
+            rest = "all that was not dropped" if self._dropped_frames else "all of it"
+            self._show_notice(f"{size:.1f} MiB of output left out; {self._variable}.logs() returns {rest}")
         for name, text in tail:
             self._screen.write(name, text)
-        if self._lost:
-            self._say(f"{self._lost} pieces of output were dropped: the runner keeps the last 256 MiB")
+        if self._dropped_frames:
+            self._show_notice(
+                f"{self._dropped_frames} pieces of output were dropped: the runner keeps the last 256 MiB"
+            )
 
-    def _say(self, text: str) -> None:
+    def _show_notice(self, text: str) -> None:
         self._screen.write("stderr", f"\n[podtask: {text}]\n")
 
     def show_status(self) -> None:
-        """Shows where the task is, since when."""
+        """Show the status line: the phase of the task and its duration."""
         task = self._task
         if task.done():
-            mark = STATUS_ICONS.get(task.status, "✗")
-            headline = f"{mark} {task.name or 'podtask'} · {task.status}"
+            icon = STATUS_ICONS.get(task.status, "✗")
+            headline = f"{icon} {task.name or 'podtask'} · {task.status}"
             progress = f"{task.seconds:.1f} s"
         else:
-            mark = STATUS_ICONS.get(task.status, "○")
+            icon = STATUS_ICONS.get(task.status, "○")
             phase = task.phases[-1].phase
-            headline = f"{mark} {task.name or 'podtask'} · {phase.line}"
+            headline = f"{icon} {task.name or 'podtask'} · {phase.line}"
             progress = f"{task.phase_seconds:.0f} s"
             if phase.waiting:
                 progress += f" · given up in {_duration(task.start_time_left)}"
@@ -194,16 +200,16 @@ class View:
         self._details.show()
 
 
-def closing(task: Task, outcome: Outcome, named: bool) -> str:
-    """Returns the one line at the end: pod, duration, what came back, what stayed.
+def closing_line(task: Task, outcome: Outcome, status_shown: bool) -> str:
+    """Return the closing line: pod, duration, the variables that came back and those that did not.
 
     Args:
-        task: the task.
-        outcome: its.
-        named: pod and duration stand elsewhere; without anything else the line is empty.
+        task: The task.
+        outcome: Its outcome.
+        status_shown: Whether pod and duration are shown elsewhere. The line may be empty then.
     """
-    parts = [] if named else [f"{task.name or 'podtask'}", f"{task.seconds:.1f} s"]
-    if task.channel in (EXEC, BATCH):  # not what is usual
+    parts = [] if status_shown else [f"{task.name or 'podtask'}", f"{task.seconds:.1f} s"]
+    if task.channel in (EXEC, BATCH):  # port-forward is the default
         parts.append(f"by {task.channel}")
     sent = [(name, kind, size) for name, (kind, size) in task.inputs.items() if not name.startswith("__")]
     parts += _listed("in", sent) + _listed("back", outcome.returned)
@@ -216,7 +222,10 @@ def closing(task: Task, outcome: Outcome, named: bool) -> str:
             "left in the pod: " + ", ".join(f"{name} ({kind})" for name, kind in outcome.left_in_pod)
         )
     if outcome.changed_inputs:
-        names = [*outcome.changed_inputs[:LISTED], *(["..."] if outcome.changed_inputs[LISTED:] else [])]
+        names = [
+            *outcome.changed_inputs[:MAX_LISTED],
+            *(["..."] if outcome.changed_inputs[MAX_LISTED:] else []),
+        ]
         them = "it" if len(names) == 1 else "them"
         parts.append(f"changed in the pod: {', '.join(names)}; -o brings {them} back")
     if outcome.left_running:
@@ -229,31 +238,31 @@ def _duration(seconds: float) -> str:
 
 
 def _listed(word: str, values: list[tuple[str, str, int]]) -> list[str]:
-    """Returns values by name, type and size, the largest first; none for none."""
+    """Return one part with the values by name, type and size, the largest first; no part without values."""
     if not values:
         return []
     ordered = sorted(values, key=lambda value: -value[2])
-    shown = [f"{name} ({kind}, {byte_size(size)})" for name, kind, size in ordered[:LISTED]]
-    if len(values) > LISTED:
-        shown.append(f"{len(values) - LISTED} more")
+    shown = [f"{name} ({kind}, {byte_size(size)})" for name, kind, size in ordered[:MAX_LISTED]]
+    if len(values) > MAX_LISTED:
+        shown.append(f"{len(values) - MAX_LISTED} more")
     return [f"{word}: {', '.join(shown)}"]
 
 
 def show_result(shell: Any, bundle: tuple[dict[str, Any], dict[str, Any]], outcome: Outcome) -> None:
-    """Shows the last expression as the cell's own result, and puts its value into ``_``.
+    """Show the last expression as the cell's own result, and assign its value to ``_``.
 
     Args:
-        shell: the IPython shell.
-        bundle: (data, metadata) as the pod shows it.
-        outcome: holds the value, where it came back.
+        shell: The IPython shell.
+        bundle: (data, metadata) of the value, made in the pod.
+        outcome: The outcome, which holds the value if it came back.
     """
     hook = shell.displayhook
     data, metadata = bundle
     if outcome.has_result and set(data) == {"text/plain"} and type(outcome.result).__module__ == "builtins":
-        # IPython's own layout of containers, which a bare image does not have.
+        # Lay out containers as IPython does; an image without IPython cannot.
         data = shell.display_formatter.format(outcome.result)[0]
     hook.start_displayhook()
-    if data:  # else the object has shown itself
+    if data:  # otherwise the object has displayed itself
         hook.write_output_prompt()
         hook.write_format_data(data, metadata)
     if outcome.has_result:

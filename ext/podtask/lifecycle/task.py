@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from ..backends.base import Snapshot
 from ..errors import InputError, TaskTimeout
 from ..formatting import card
-from ..frontend import stand
+from ..frontend import show_live
 from .follow import TaskFollower
 from .interfaces import Launcher
 from .outcome import Outcome, UndecodedValues
@@ -80,7 +80,7 @@ class Task(concurrent.futures.Future[Any]):
 
     def _ipython_display_(self) -> None:
         """Show the HTML form, and replace it in the same cell whenever the state changes."""
-        refresh = stand(lambda: {"text/plain": repr(self), "text/html": self._repr_html_()})
+        refresh = show_live(lambda: {"text/plain": repr(self), "text/html": self._repr_html_()})
         if refresh is not None and not self.done():
             call_soon = self._follower.loop.asyncio.call_soon_threadsafe  # a subscriber must not block
             self.update_log.subscribe(

@@ -47,9 +47,9 @@ class PodtaskMagics(Magics):
         if options.name and options.name.isidentifier():
             shell.user_ns[options.name] = task
         if options.detach:
-            from ..display.background import detached
+            from ..display.background import detached_tasks
 
-            detached().show(task, options.name or "_task")
+            detached_tasks().add(task, options.name or "_task")
             return task
         self._follow(task, parsed)
         return None
@@ -65,17 +65,17 @@ class PodtaskMagics(Magics):
     def _follow(self, task: Task, cell: Cell | None = None) -> None:
         from ..display.foreground import Foreground  # start-up cost
         from ..display.view import show_result
-        from ..frontend import screen
+        from ..frontend import current_screen
 
         shell: Any = self.shell
         shell.user_ns["_task"] = task
-        view = Foreground(task, screen(), "_task")
+        view = Foreground(task, current_screen(), "_task")
         view.shows_result = True
         outcome = view.follow()
         shell.user_ns.update(outcome.values)
         if view.bundle is not None:
             show_result(shell, view.bundle, outcome)
-        view.show_late()
+        view.show_late_displays()
         _raise_error(shell, task, cell, outcome)
 
     def _options(self, line: str) -> RunOptions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from podtask.backends.base import Phase, Snapshot
-from podtask.display.details import amounts, merge_phases, pod_text, summary_line, unfolded
+from podtask.display.details import details_html, merge_phases, pod_yaml, resource_usage, summary_line
 from podtask.lifecycle.updates import PhaseSpan
 
 SPANS = [
@@ -31,7 +31,7 @@ def test_phase_said_in_several_ways_is_one() -> None:
 
 def test_html_is_escaped_and_names_the_slowest() -> None:
     """What the cluster and sidecars say is text; the longest phase stands out."""
-    shown = unfolded(
+    shown = details_html(
         "podtask-1",
         list(merge_phases(SPANS)),
         True,
@@ -60,12 +60,12 @@ def test_pod_is_shown_without_values_of_variables() -> None:
         "status": {"phase": "Running"},
         "spec": {"containers": [{"name": "primary", "env": env}]},
     }
-    text = pod_text(pod)
+    text = pod_yaml(pod)
     assert "swordfish" not in text
     assert "TOKEN" in text
     assert "managedFields" not in text
     assert "status" not in text
-    assert pod_text({}) == ""
+    assert pod_yaml({}) == ""
 
 
 @pytest.mark.feature("N15")
@@ -78,13 +78,13 @@ def test_what_was_used_of_what_was_asked_for() -> None:
         "spec": {"containers": [{"name": "side"}, own]},
     }
     usage = {"seconds": 4.0, "cpu": 6.0, "process": 2.5 * 2**30, "container": 3 * 2**30}
-    assert amounts(pod, usage) == [
+    assert resource_usage(pod, usage) == [
         ("cpu", "6.0 s, 1.5 on average", "2", "–"),
         ("memory", "2.5 GiB at most, 3.0 GiB with its files", "1Gi", "8Gi"),
     ]
     del own["resources"]
-    assert amounts(pod, {"seconds": 0.0, "cpu": 0.0, "process": 2**20}) == [
+    assert resource_usage(pod, {"seconds": 0.0, "cpu": 0.0, "process": 2**20}) == [
         ("cpu", "0.0 s", "–", "–"),
         ("memory", "1 MiB at most", "–", "–"),
     ]
-    assert amounts({}, usage) == amounts(pod, {}) == []
+    assert resource_usage({}, usage) == resource_usage(pod, {}) == []
