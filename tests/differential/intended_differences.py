@@ -133,7 +133,7 @@ INTENDED: dict[str, tuple[str, dict[str, Any]]] = {
                 "InputError",
                 "Line 3 of the cell: var (ContextVar) cannot be sent: cannot pickle "
                 "'_contextvars.ContextVar' object\n"
-                "Make it in the cell instead, or name with -i what the cell really needs.",
+                "Create it in the cell, or send only the variables that the cell needs with -i.",
                 [],
             ],
             "last error": ["podtask", "InputError"],

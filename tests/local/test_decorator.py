@@ -80,7 +80,7 @@ def test_other_task_has_its_methods_in_the_pod(shell: Shell) -> None:
     shell.output(NESTED + "e = outer(1)")
     local, mapped, said = shell["e"]
     assert (local, mapped) == (20, [20, 40])
-    assert said[0] == "times.submit works in the notebook only: a pod starts no other."
+    assert said[0] == "times.submit works only in the notebook: a pod cannot start other pods."
     assert "times(...), times.map(...) and times.local(...)" in said[1]
     assert vars(shell["times"].__wrapped__) == {}
 

@@ -59,8 +59,8 @@ def test_call_that_cannot_work_starts_nothing(call: Callable[[], Any], says: str
     """Arguments that the function does not take are refused before anything is sent."""
     with pytest.raises(InputError, match=says) as caught:
         call()
-    assert str(caught.value).startswith("pair cannot be called so: ")
-    assert caught.value.hint == "It is pair(a, b)."
+    assert str(caught.value).startswith("Wrong arguments for pair: ")
+    assert caught.value.hint == "Its signature is pair(a, b)."
 
 
 def injected(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,12 +88,12 @@ def test_arguments_are_those_of_the_decorator() -> None:
     FunctionCall(injected(plain), (), {}).check()
     with pytest.raises(InputError) as caught:
         FunctionCall(plain, (), {}).check()
-    assert caught.value.hint == "It is plain(value, more=...)."
+    assert caught.value.hint == "Its signature is plain(value, more=...)."
 
 
 def test_arguments_that_are_too_large_are_called_so() -> None:
     """The limit of the inputs names a call's arguments, not a name of ours."""
-    with pytest.raises(InputError, match=r"over the limit of 1: arguments of add \(tuple, 2 MiB\)"):
+    with pytest.raises(InputError, match=r"over the limit of 1 MiB: arguments of add \(tuple, 2 MiB\)"):
         add.with_options(max_input="1Mi")(bytes(2 << 20))
 
 
@@ -126,4 +126,4 @@ def test_what_cannot_be_sent_is_named_as_its_caller_does(
     with pytest.raises(InputError) as caught:
         call()
     assert caught.value.message.startswith(f"{says} cannot be sent: "), caught.value.message
-    assert caught.value.hint == "Make it in the function instead, or give it just what it needs."
+    assert caught.value.hint == "Create it inside the function, or pass only what the function needs."

@@ -255,7 +255,7 @@ def test_each_part_that_has_no_meaning_here_is_named(
         ("-t nothing", "no pod template 'nothing'"),
         ("-t number", "no pod template"),
         ("-o never", "the cell did not set it"),
-        ("-i never", "no such name"),
+        ("-i never", "no such variable"),
         ("--env TOKEN", "has no value"),
         ("-n Bad_Name", "not a namespace's name"),
     ],

@@ -103,7 +103,7 @@ def test_what_cannot_be_installed_says_why(shell: Shell, index: int) -> None:
     assert "pip cannot install podtasktest>9" in shown
     assert "--constraint" in shown
     shown = shell.shown_error(f"{head} podtasktest --index-url http://localhost:1/secret-name/\n1")
-    assert "No package index is reached where the cell runs, so podtasktest cannot be installed" in shown
+    assert "Cannot install podtasktest: no package index can be reached from where the cell runs" in shown
     assert "WARNING" not in shown
     assert "--index-url" in shown
     assert "Traceback" not in shown

@@ -152,7 +152,7 @@ def test_matplotlib_magic_is_ignored(shell: Shell) -> None:
 
 def test_what_the_stand_in_lacks_is_said(shell: Shell) -> None:
     """An attribute of IPython's shell that is not there is an AttributeError that says what is."""
-    with pytest.raises(AttributeError, match=r"get_ipython\(\).kernel is not to be had in a pod"):
+    with pytest.raises(AttributeError, match=r"get_ipython\(\).kernel is not available in a pod"):
         shell.run("%%podtask\nget_ipython().kernel")
     with pytest.raises(OSError, match="Background processes"):
         shell.run("%%podtask\n!sleep 60 &")

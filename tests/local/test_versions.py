@@ -73,9 +73,7 @@ def test_arrays_come_back_from_another_numpy(old: Path) -> None:
     assert task.values["large"].sum() == 100_000
     assert callable(task.values["turned"])
     (note,) = task.outcome().notes
-    assert note == (
-        f"numpy is {np.__version__} in the notebook and 1.26.4 in the pod: values of it may differ"
-    )
+    assert note == (f"numpy is {np.__version__} in the notebook and 1.26.4 in the pod: its values may differ")
 
 
 @OTHER_NUMPY
@@ -86,7 +84,7 @@ def test_values_are_sent_to_another_numpy(old: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(main, "number", np.float64(2), raising=False)
     monkeypatch.setattr(main, "array", np.arange(6.0), raising=False)
     said = (
-        f"podtask: numpy is 1.26.4 in the pod and {np.__version__} in the notebook: values of it may differ\n"
+        f"podtask: numpy is 1.26.4 in the pod and {np.__version__} in the notebook: its values may differ\n"
     )
     task = beside(old, "print('begun')\nhalf = number / 4", "half")
     assert task.values == {"half": 0.5}
@@ -110,7 +108,7 @@ def test_only_another_major_version_is_told() -> None:
     (line,) = mismatches(other, "in the notebook", "in the pod")
     assert line == (
         f"cloudpickle is {major}.{rest} in the pod and {int(major) + 1}.{rest} in the notebook: "
-        "values of it may differ"
+        "its values may differ"
     )
 
 

@@ -68,7 +68,7 @@ here, local, mapped, said = asks(7)
     )
     pod = pods["here"]
     assert (pods["local"], pods["mapped"]) == ((pod, 7), [(pod, 1), (pod, 2)])
-    assert pods["said"].startswith("there.submit works in the notebook only")
+    assert pods["said"].startswith("there.submit works only in the notebook")
     assert "The return value of counting (generator) did not come back" in pods.shown_error("counting(3)")
 
 

@@ -52,7 +52,7 @@ def test_packages_are_installed_at_start(pods: Shell, address: str, index: int) 
     )
     assert re.search(r"Installed podtasktest in \d+(\.\d+)? s\.", err)
     unreached = options.replace(index_url=f"http://{address}:1/one/")
-    with pytest.raises(StartError, match="No package index is reached where the cell runs"):
+    with pytest.raises(StartError, match="no package index can be reached from where the cell runs"):
         podtask.submit(VERSION, options=unreached).result(60)
     block = "# /// script\n# dependencies = ['podtasktest==1.0']\n# ///\n"
     assert podtask.submit(block + VERSION, options=options.replace(pip=())).result(60) == "1.0"

@@ -20,7 +20,7 @@ from ..manifest.render import render
 from ..pickling.function_call import FunctionCall
 from ..pickling.hints import missing_module_hint, missing_name, missing_name_hint
 from ..pickling.inputs import Inputs, pack_inputs, select
-from ..pickling.unpicklable import Unsendable
+from ..pickling.unpicklable import UnpicklableError
 from ..runner.bundle import MINOR
 from ..template.template import PodTemplate
 
@@ -74,7 +74,7 @@ class PreparedCell:
         except InputError as error:
             if self.call is not None:
                 raise self.call.in_call_terms(error) from None
-            line = cell.line_of(error.root) if isinstance(error, Unsendable) else None
+            line = cell.line_of(error.root) if isinstance(error, UnpicklableError) else None
             if line is not None:
                 raise InputError(f"Line {line} of the cell: {error.message}", error.hint) from None
             raise

@@ -1,4 +1,4 @@
-"""What travels between the notebook and the pod: inputs, outputs, definitions and exceptions.
+"""Pickling of what is sent between the notebook and the pod: inputs, outputs, definitions, exceptions.
 
 This package turns values into bytes and back. It never sends them.
 """

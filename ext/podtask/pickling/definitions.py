@@ -1,7 +1,7 @@
-"""The source of a notebook's functions and classes, for a pod with another minor version.
+"""The source of the notebook's functions and classes, for a pod with another minor Python version.
 
-Byte code of another minor version crashes the interpreter, so there definitions travel as the
-text that the cells had, each before what needs it.
+Byte code of another minor version crashes the interpreter. So definitions are sent as source text,
+each one before the definitions that need it.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from typing import Any, NewType, ParamSpec, TypeVar
 from ..cell.scopes import free_names
 from ..errors import InputError
 from ..runner.pickler import Nowhere, Packer
-from .ipython_names import is_hidden
+from .ipython_names import is_ipython_name
 
 Source = tuple[str, str]  # text, filename
-NAMED = (types.FunctionType, types.BuiltinFunctionType, type, TypeVar, ParamSpec, NewType)
+TYPES_WITH_NAME = (types.FunctionType, types.BuiltinFunctionType, type, TypeVar, ParamSpec, NewType)
 
 
-def in_order(
+def sort_definitions(
     values: dict[str, Any], namespace: dict[str, Any], python: str
 ) -> list[tuple[str, Source | None]]:
-    """Return (name, source) of all that must be sent, each after what it needs.
+    """Return the name and source of everything to send, each item after those that it needs.
 
     Args:
-        values: name -> value of what the cell reads.
-        namespace: the notebook's globals.
-        python: minor version of the pod.
+        values: Values that the cell reads, by name.
+        namespace: Globals of the notebook.
+        python: Minor Python version of the pod.
 
     Raises:
-        InputError: a definition's source cannot be had, or is not enough.
+        InputError: The source of a definition was not found, or does not suffice to recreate it.
     """
-    order = _Order(namespace, python)
+    collector = _DefinitionCollector(namespace, python)
     for name, value in values.items():
-        order.take(name, value)
-    return order.sorted()
+        collector.add(name, value)
+    return collector.sorted()
 
 
-class _Order:
+class _DefinitionCollector:
     def __init__(self, namespace: dict[str, Any], python: str) -> None:
         self._namespace = namespace
         self._python = python
@@ -50,7 +50,7 @@ class _Order:
         self._before: dict[str, set[str]] = {}
         self._uses: dict[str, set[str]] = {}
 
-    def take(self, name: str, value: Any) -> None:
+    def add(self, name: str, value: Any) -> None:
         if name in self._sources:
             return
         self._sources[name] = None
@@ -72,14 +72,14 @@ class _Order:
 
         def visit(name: str) -> None:
             if name in entered:
-                return  # a circle: the first one met goes last
+                return  # a cycle: the first one visited goes last
             entered.add(name)
             for other in sorted(self._before[name]):
                 call(other)
             found[name] = self._sources[name]
 
         def call(name: str) -> None:
-            """Visit what a definition reads, and what that needs when it runs: a decorator does."""
+            """Visit a definition together with all that it needs when it is called, as a decorator is."""
             if name in called:
                 return
             called.add(name)
@@ -92,59 +92,59 @@ class _Order:
         return list(found.items())
 
     def _data(self, name: str, value: Any) -> None:
-        """Note the notebook's classes and functions that a value refers to."""
+        """Record the notebook's classes and functions that a value refers to."""
         try:
             with Packer(Nowhere(), self._namespace, plain=True) as packer:
                 packer.dump(value)
-        except Exception:  # noqa: BLE001 -- said with its place when it is packed in earnest
+        except Exception:  # noqa: BLE001 -- reported with its path when the value is packed
             return
         for each in packer.types:
             if getattr(each, "__module__", None) == "__main__" and not inspect.ismodule(each):
                 root = each.__qualname__.partition(".")[0]
                 if root in self._namespace:
                     self._before[name].add(root)
-                    self.take(root, self._namespace[root])
+                    self.add(root, self._namespace[root])
 
     def _definition(self, name: str, value: Any) -> None:
         own = value.__name__
         source, filename = self._source_of(name, value)
         at_once, names = _at_definition(source), free_names(source)
         for used in sorted(names - {own}):
-            if used in self._namespace and not is_hidden(used, self._namespace):
+            if used in self._namespace and not is_ipython_name(used, self._namespace):
                 self._uses[name].add(used)
                 if used in at_once:
                     self._before[name].add(used)
-                self.take(used, self._namespace[used])
+                self.add(used, self._namespace[used])
         if name != own and own != "<lambda>":
             source += f"\n{name} = {own}"
         self._sources[name] = (source, filename)
 
     def _source_of(self, name: str, value: Any) -> Source:
-        """Return the source of a function or class, at its own line numbers."""
+        """Return the source of a function or class, with its original line numbers."""
         function = isinstance(inspect.unwrap(value), types.FunctionType)
         found = _function_source(value) if function else _class_source(value)
         ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
         if found is None:
             raise InputError(
                 f"{name} cannot be sent from Python {ours} to {self._python}: its source was not found.",
-                "Define it in a cell of this notebook, or use an image with the notebook's Python.",
+                "Define it in a cell of this notebook, or use an image with the notebook's Python version.",
             )
         closure = getattr(inspect.unwrap(value), "__closure__", None)
         if closure and value.__code__.co_freevars != ("__class__",):
             raise InputError(
-                f"{name} cannot be sent from Python {ours} to {self._python}: it was made inside "
-                f"another function and keeps its {', '.join(value.__code__.co_freevars)}.",
-                "Make it in the cell, or use an image with the notebook's Python.",
+                f"{name} cannot be sent from Python {ours} to {self._python}: it was created inside "
+                f"another function and uses that function's {', '.join(value.__code__.co_freevars)}.",
+                "Create it in the cell, or use an image with the notebook's Python version.",
             )
         return found
 
 
 def _defined(value: Any) -> Any:
-    """Return the function or class that a value is, or wraps (``lru_cache``); None for data.
+    """Return a value that is a function or class, or wraps one (``lru_cache``); None for data.
 
-    A variable of types is known by its name, too: to pickle it is no data.
+    A type variable counts too, since pickle refers to it by name.
     """
-    if isinstance(value, NAMED):
+    if isinstance(value, TYPES_WITH_NAME):
         return value
     wrapped = getattr(value, "__wrapped__", None)
     return value if isinstance(wrapped, types.FunctionType) else None
@@ -157,7 +157,7 @@ def _imported(name: str, module: str, attribute: str) -> Source:
 
 
 def _at_definition(source: str) -> set[str]:
-    """Return the names that a definition reads while it is made: defaults, decorators, bases."""
+    """Return the names that a definition reads when it is executed: defaults, decorators, bases."""
     found: set[str] = set()
 
     def visit(nodes: Iterable[ast.AST | None]) -> None:
@@ -185,27 +185,28 @@ def _function_source(value: Any) -> Source | None:
 
 
 def _class_source(value: type | TypeVar | ParamSpec | NewType) -> Source | None:
-    """Return the newest cell's definition of a class; ``inspect`` knows modules only.
+    """Return the source of a class from the newest cell that defines it.
 
-    A statement, or a call that makes one (``P = namedtuple("P", "x y")``).
+    ``inspect`` finds classes only in modules. The definition may be a class statement or a call
+    that creates a class (``P = namedtuple("P", "x y")``).
     """
     own = value.__name__
 
-    def of_name(node: ast.stmt) -> bool:
+    def defines_class(node: ast.stmt) -> bool:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             return any(isinstance(each, ast.Name) and each.id == own for each in node.targets)
         return isinstance(node, ast.ClassDef) and node.name == own
 
     for filename, entry in reversed(list(linecache.cache.items())):
         text = "".join(entry[2]) if len(entry) == 4 else ""
-        found = _statement(text, of_name) if own in text else None
+        found = _statement(text, defines_class) if own in text else None
         if found is not None:
             return found, filename
     return None
 
 
 def _statement(text: str, wanted: Callable[[ast.stmt], bool]) -> str | None:
-    if text.startswith("%%"):  # a cell of ours, whose first line is no Python
+    if text.startswith("%%"):  # a %%podtask cell: its first line is not Python
         text = "\n" + text.partition("\n")[2]
     try:
         body = ast.parse(text).body

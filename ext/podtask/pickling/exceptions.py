@@ -1,4 +1,4 @@
-"""Errors of a cell as the notebook raises them: the original type, the cell's own lines."""
+"""Rebuild a cell's exceptions in the notebook, with the original type and the cell's own lines."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ import re
 import types
 from typing import Any
 
-ADDRESS = re.compile(r"0x[0-9a-fA-F]+")  # an object's place is another one here
+ADDRESS = re.compile(r"0x[0-9a-fA-F]+")  # addresses of objects differ here
 BROKEN = re.compile(r"<\w+ in __str__>$")
 
 
 class RemoteError(Exception):
-    """Stands for an error whose class cannot be had here; its name and module are the original's."""
+    """Replace an error whose class is not available here, with its original name and module."""
 
 
 def rebuild(described: list[dict[str, Any]], instances: dict[int, Any]) -> BaseException:
     """Return the exception to raise, with a traceback made of the cell's frames.
 
     Args:
-        described: the error first, then those behind it, as the runner describes them.
-        instances: place -> unpickled exception, or (class, arguments, attributes) of one.
+        described: Descriptions by the runner: the error first, then its causes and contexts.
+        instances: Maps a position in ``described`` to the unpickled exception, or to its class,
+            arguments and attributes.
     """
     made: dict[int, BaseException] = {}
 
@@ -32,7 +33,7 @@ def rebuild(described: list[dict[str, Any]], instances: dict[int, Any]) -> BaseE
         about = described[place]
         error = _revived(instances.get(place))
         if error is not None:
-            error = _saying(error, about["message"])
+            error = _with_message(error, about["message"])
         else:
             error = _stand_in(about, [make(member) for member in about["members"] if member])
         fill(place, error)
@@ -55,7 +56,7 @@ def rebuild(described: list[dict[str, Any]], instances: dict[int, Any]) -> BaseE
 
 
 def add_note(error: BaseException, note: str) -> None:
-    """Add a last line to an error, on Python 3.10 too."""
+    """Add a note to an error if this Python version supports notes (3.11 and newer)."""
     if hasattr(error, "add_note"):
         error.add_note(note)
 
@@ -68,7 +69,7 @@ def _revived(found: Any) -> BaseException | None:
         kind, args, attributes = found
         try:
             error: BaseException = kind.__new__(kind, *args)
-        except Exception:  # noqa: BLE001 -- a __new__ of the user's: the stand-in does
+        except Exception:  # noqa: BLE001 -- raised by a user-defined __new__: use a replacement
             return None
         error.args = args
         error.__dict__.update(attributes)
@@ -76,20 +77,20 @@ def _revived(found: Any) -> BaseException | None:
     return found if isinstance(found, BaseException) else None
 
 
-def _saying(error: BaseException, message: str) -> BaseException:
-    """Return an error with the words that it had in the pod: its parts may say others here.
+def _with_message(error: BaseException, message: str) -> BaseException:
+    """Return an error with the message that it had in the pod, in case ``str`` differs here.
 
     Args:
-        error: as it was unpickled.
-        message: what it said, cut where it was long.
+        error: Unpickled error.
+        message: Its message in the pod, possibly truncated.
     """
     if isinstance(error, (SyntaxError, BaseExceptionGroup_)) or BROKEN.match(message):
         return error
     try:
-        said = str(error)
-    except Exception:  # noqa: BLE001 -- a __str__ of the user's: it did say something there
-        said = ""
-    if ADDRESS.sub("", said).startswith(ADDRESS.sub("", message)):  # it may have been cut
+        own_message = str(error)
+    except Exception:  # noqa: BLE001 -- raised by a user-defined __str__, which worked in the pod
+        own_message = ""
+    if ADDRESS.sub("", own_message).startswith(ADDRESS.sub("", message)):  # it may have been truncated
         return error
     kind = type(error)
 
@@ -105,18 +106,18 @@ def _saying(error: BaseException, message: str) -> BaseException:
         "__qualname__": kind.__qualname__,
     }
     try:
-        # Words are looked up in the class. To who catches it this is the original one.
+        # __str__ is looked up in the class. A subclass is still caught as the original class.
         meta: Any = type(kind)
-        spoken: Any = meta(kind.__name__, (kind,), names)
+        subclass: Any = meta(kind.__name__, (kind,), names)
         try:
-            error.__class__ = spoken
+            error.__class__ = subclass
         except TypeError:  # a class in C
-            made: BaseException = kind.__new__(spoken, *error.args)
+            made: BaseException = kind.__new__(subclass, *error.args)
             made.args = error.args
             made.__dict__.update(vars(error))
             return made
-    except Exception:  # noqa: BLE001 -- a class of the user's that takes no subclass
-        add_note(error, f"It said in the pod: {message}")
+    except Exception:  # noqa: BLE001 -- a user-defined class that cannot be subclassed
+        add_note(error, f"Its message in the pod was: {message}")
     return error
 
 
@@ -130,32 +131,32 @@ def _stand_in(described: dict[str, Any], members: list[BaseException]) -> BaseEx
         try:
             return found(described["message"])
         except TypeError:
-            pass  # UnicodeDecodeError, say, takes five arguments
+            pass  # for example UnicodeDecodeError, which takes five arguments
     kind = type(name, (RemoteError,), {"__module__": described["module"]})
-    stands = f"(a stand-in: {described['module']}.{name} itself cannot be had in the notebook)"
+    note = f"(replaces {described['module']}.{name}, which is not available in the notebook)"
     if not hasattr(kind, "add_note"):  # Python 3.10
-        old: BaseException = kind(f"{described['message']}\n{stands}")
+        old: BaseException = kind(f"{described['message']}\n{note}")
         return old
     error: BaseException = kind(described["message"])
-    for note in (*described["notes"], stands):
-        add_note(error, note)
+    for each in (*described["notes"], note):
+        add_note(error, each)
     return error
 
 
 def _traceback(frames: list[list[Any]]) -> types.TracebackType | None:
-    """Return a traceback of frames, outermost first.
+    """Return a traceback made of frames, outermost first.
+
+    Frames cannot be created directly. So each one comes from code that is compiled with the right
+    file, name and line, and that raises an error.
 
     Args:
         frames: [file, line, function, its qualified name, its first line, its parameters, columns].
-
-    Each frame comes from code compiled under the right name at the right place, since frames
-    cannot be made by hand.
     """
     made: types.TracebackType | None = None
     for filename, line, name, qualname, first, parameters, *columns in reversed(frames):
         linecache.checkcache(filename)
-        # What shows a traceback finds the function in the source by its name and first line,
-        # which the code's own lines are counted from.
+        # A traceback is displayed with the function's source, found by its name and first line.
+        # The lines of the code are relative to that first line.
         columns[1:2] = [each - first + 1 for each in columns[1:2]]
         code = compile(_raising(parameters, line - first + 1, *columns), filename, "exec")
         (code,) = [each for each in code.co_consts if isinstance(each, types.CodeType)]
@@ -178,14 +179,14 @@ def _qualified(name: str) -> dict[str, Any]:
 def _raising(
     parameters: list[Any], line: int, first: int = -1, end: int | None = None, last: int = -1
 ) -> ast.Module:
-    """Return a program of a function that raises at a place.
+    """Return the syntax tree of a function that raises an error at a given position.
 
     Args:
-        parameters: how many have a value each, whether there is a *, a **, all names.
-        line: of the place; without columns (-1) no mark is shown there.
-        first: column.
-        end: line.
-        last: column.
+        parameters: Number of plain parameters, whether there is a *, a **, and all names.
+        line: Line of the position.
+        first: First column; -1 if unknown, and then no marker is shown.
+        end: Last line.
+        last: Last column.
     """
     count, rest, words, names = parameters
     given = [ast.arg(name, lineno=1, col_offset=0) for name in names]

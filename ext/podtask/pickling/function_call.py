@@ -1,4 +1,4 @@
-"""A function's call as a cell: what is sent for it, and the user's words for its parts. Pure."""
+"""A function call as a cell: the values to send, and errors in terms of the call. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 from ..cell.cell import Cell
 from ..errors import InputError
 from ..runner.protocol import RUNNER_FILENAME
-from .unpicklable import Unsendable
+from .unpicklable import UnpicklableError
 
 CALL = "__podtask_call__"
-DO = "Make it in the function instead, or give it just what it needs."
+HINT = "Create it inside the function, or pass only what the function needs."
 PART = re.compile(rf"{CALL}(?:\[0\]|\[1\]\[(\d+)\]|\[2\]\['(\w+)(?:'|\.\.\.)\])(.*)", re.DOTALL)
 ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 
@@ -25,9 +25,9 @@ class FunctionCall:
     """One call of a function.
 
     Args:
-        function: what is called.
-        args: its positional arguments.
-        kwargs: its keyword arguments.
+        function: Function to call.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
     """
 
     function: Callable[..., Any]
@@ -36,50 +36,51 @@ class FunctionCall:
 
     @property
     def name(self) -> str:
-        """What the user calls the function."""
+        """Name of the function for messages."""
         return str(getattr(self.function, "__name__", type(self.function).__name__))
 
     @property
     def cell(self) -> Cell:
-        """The cell that does it; in a traceback its line is not one of the user's."""
+        """Cell that makes the call; tracebacks leave out its line."""
         wait = "await " if inspect.iscoroutinefunction(inspect.unwrap(self.function)) else ""
         return Cell(f"{wait}{CALL}[0](*{CALL}[1], **{CALL}[2])", f"{RUNNER_FILENAME}/call.py")
 
     @property
     def values(self) -> dict[str, Any]:
-        """What the cell reads."""
+        """Values that the cell reads."""
         return {CALL: (self.function, self.args, dict(self.kwargs))}
 
     @property
     def namespace(self) -> dict[str, Any]:
-        """The globals of the function, else the notebook's."""
+        """Globals of the function, or of the notebook if the function has none."""
         found = getattr(inspect.unwrap(self.function), "__globals__", None)
         return sys.modules["__main__"].__dict__ if found is None else found
 
     def check(self) -> None:
-        """Find arguments that the function does not take, before a pod is started for them.
+        """Check that the function accepts the arguments, before a pod is started.
 
         Raises:
-            InputError: there are such; says what Python would.
+            InputError: The function does not accept them. The message has Python's reason.
         """
         try:
-            # Not what a decorator has wrapped: it may take other arguments.
+            # Not the wrapped function: a decorator may change the parameters.
             signature = inspect.signature(self.function, follow_wrapped=False)
         except (TypeError, ValueError):
-            return  # of code in C, which may not say it
+            return  # functions in C may have no signature
         try:
             signature.bind(*self.args, **self.kwargs)
         except TypeError as error:
             raise InputError(
-                f"{self.name} cannot be called so: {error}.", f"It is {self.name}{_plain(signature)}."
+                f"Wrong arguments for {self.name}: {error}.",
+                f"Its signature is {self.name}{_plain(signature)}.",
             ) from None
 
     def in_call_terms(self, error: InputError) -> InputError:
-        """Return an error of what is sent, in the caller's words for that."""
-        if not isinstance(error, Unsendable):
+        """Return an error about a value to send, worded in terms of the function call."""
+        if not isinstance(error, UnpicklableError):
             return InputError(error.message.replace(CALL, f"arguments of {self.name}"), error.hint)
-        part = PART.fullmatch(error.found.path)
-        path = error.found.path.replace(CALL, f"arguments of {self.name}")
+        part = PART.fullmatch(error.unpicklable.path)
+        path = error.unpicklable.path.replace(CALL, f"arguments of {self.name}")
         if part is not None:
             number, name, inside = part.groups()
             place = f"{_nth(int(number) + 1)} argument" if number else f"argument {name}"
@@ -89,11 +90,11 @@ class FunctionCall:
                 path = f"The {place} of {self.name}: " + inside.removeprefix("'s ")
             else:
                 path = f"The {place} of {self.name}"
-        return replace(error.found, path=path).error(error.reader and self.name, DO)
+        return replace(error.unpicklable, path=path).error(error.reader and self.name, HINT)
 
 
 def _plain(signature: inspect.Signature) -> str:
-    """Return it without annotations and values, which may be long or fail to say what they are."""
+    """Return a signature without annotations and default values, whose text may be long or fail."""
     empty = inspect.Parameter.empty
     bare = [
         each.replace(annotation=empty, default=empty if each.default is empty else ...)

@@ -1,4 +1,4 @@
-"""What may mend an error of a cell: names that the notebook has and the pod has not. Pure."""
+"""Hints for errors of a cell: modules and names that the notebook has and the pod lacks. Pure."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ BY_TEXT = re.compile(r"\b(?:globals|locals|vars)\(\)")
 
 
 def missing_module_hint(error: ModuleNotFoundError) -> str:
-    """Return what may mend it that the image lacks a module, in a line."""
+    """Return a one-line hint for a module missing from the image."""
     root, inner, _ = (error.name or "").partition(".")
     version = getattr(sys.modules.get(root), "__version__", None)
-    of = of_it = ""
-    # A package of another version is there, as numpy 1 is for the arrays of numpy 2.
+    version_there = version_wanted = ""
+    # The image has the package in another version, such as numpy 1 for arrays of numpy 2.
     if inner and isinstance(version, str):
-        of, of_it = f" of {root}, which is {version} in the notebook", " in that version"
+        version_there, version_wanted = f" of {root}, which is {version} in the notebook", " in that version"
     return (
-        f"The image lacks this module{of}: install it{of_it} with --pip, or name an image that "
-        "has it with --image."
+        f"The image lacks this module{version_there}. Install it{version_wanted} with --pip, or choose "
+        "an image that has it with --image."
     )
 
 
 def missing_name(error: BaseException, source: str) -> str:
-    """Return the name that an error says is not there; empty for another error.
+    """Return the undefined name that an error is about; empty for any other error.
 
     Args:
-        error: of the cell.
-        source: of the cell.
+        error: Error raised by the cell.
+        source: Source of the cell.
     """
     kind = type(error)
     args: tuple[object, ...] = BaseException.args.__get__(error)  # type: ignore[attr-defined]
     words = args[0] if args else ""
     if type(words) is not str:
         return ""
-    # The words of the user's own classes are theirs; pandas' is of df.query("a > @name").
+    # Subclasses defined by users may have any message. pandas raises its own for df.query("a > @b").
     if kind is NameError or (
         kind.__name__ == "UndefinedVariableError" and kind.__module__.startswith("pandas.")
     ):
@@ -54,21 +54,21 @@ def missing_name(error: BaseException, source: str) -> str:
 def missing_name_hint(
     name: str, namespace: Container[str], sent: Mapping[str, object], left_out: Mapping[str, str]
 ) -> str:
-    """Return what may mend that a name is missing, in a line; empty where nothing is known.
+    """Return a one-line hint for an undefined name; empty if there is none.
 
     Args:
-        name: of the value.
-        namespace: of the notebook.
-        sent: what the cell was given.
-        left_out: name -> why, of what was not sent since the cell may set it.
+        name: Name that is not defined.
+        namespace: Globals of the notebook.
+        sent: Values that were sent to the cell.
+        left_out: Reasons for values that were not sent because the cell may set them, by name.
     """
     if name in left_out:
         return (
-            f"The notebook's {name} cannot be sent ({left_out[name]}), and the cell had not yet set its own."
+            f"The notebook's {name} cannot be sent ({left_out[name]}), and the cell had not set the name yet."
         )
     if name not in namespace or name in sent:
         return ""
     return (
-        f"The notebook has {name}, but the cell's text does not show that it reads it: "
-        f"send it with -i {','.join([*sent, name])}."
+        f"The notebook has {name}, but it was not sent because the cell does not mention it as a name. "
+        f"Send it with -i {','.join([*sent, name])}."
     )

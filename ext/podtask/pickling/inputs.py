@@ -1,8 +1,8 @@
-"""Inputs on their way out: one pickle, sizes by name, and nothing loaded across minors.
+"""Pickle the inputs of a cell, and measure the size of each.
 
-A pickled function is byte code: under another minor version of Python it crashes the
-interpreter. So the runner says its version first; for another one, definitions travel as source
-and the rest as plain data.
+A pickled function contains byte code, which crashes the interpreter of another minor version. So
+the runner reports its version first. For another version, definitions are sent as source and
+everything else as plain data.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ..errors import InputError
 from ..runner.bundle import MINOR
 from ..runner.pickler import ALIGN, PROTOCOL, Packer, module_of, versions
 from ..runner.protocol import MAX_WATCHED_BYTES
-from .definitions import Source, in_order
-from .ipython_names import is_hidden
-from .local_modules import imported, local_sources, submodules
+from .definitions import Source, sort_definitions
+from .ipython_names import is_ipython_name
+from .local_modules import imported_modules, local_sources, submodules
 from .unpicklable import find_unpicklable
 
-LIMIT = 256 << 20
-FIXED = (
+MAX_INPUT_BYTES = 256 << 20
+IMMUTABLE = (
     bool,
     int,
     float,
@@ -47,15 +47,16 @@ EMPTY = Cell("", "<podtask cell>")
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a cell is given.
+    """The pickled inputs of a cell.
 
     Args:
-        parts: the pickle in pieces, then the buffers that go apart.
-        about: what the runner must know of it: ``mode``, ``steps``, ``buffers``, ``versions``,
+        parts: Pieces of the pickle, then the out-of-band buffers.
+        about: Metadata for the runner: ``mode``, ``steps``, ``buffers``, ``versions``,
             ``modules``, ``watched``.
-        sizes: name -> (type's name, bytes), of values.
-        notes: lines for the user.
-        left_out: name -> why it cannot be sent, of values that the cell may set itself.
+        sizes: Maps the name of a value to the name of its type and its size in bytes.
+        notes: Lines to show to the user.
+        left_out: Maps the name of a value that cannot be sent, and that the cell may set itself,
+            to the reason.
     """
 
     parts: tuple[Any, ...]
@@ -65,33 +66,33 @@ class Inputs:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-class _LeftOut(Exception):
-    """A value cannot be pickled, and the cell may do without it."""
+class _ValueLeftOut(Exception):
+    """A value cannot be pickled, but the cell may not need it."""
 
 
 def select(
     reads: Iterable[str], wanted: tuple[str, ...] | None, namespace: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the values to send: those of ``wanted``, else those the cell reads.
+    """Return the values to send: those named in ``wanted``, or else those that the cell reads.
 
     Raises:
-        InputError: a wanted name does not exist, or is the notebook's own.
+        InputError: A wanted name does not exist, or belongs to IPython.
     """
     if wanted is not None:
-        own = [name for name in wanted if name in namespace and is_hidden(name, namespace)]
+        own = [name for name in wanted if name in namespace and is_ipython_name(name, namespace)]
         if own:
             raise InputError(
-                f"-i {own[0]}: this is the notebook's own, and stays there.",
-                "Give what the cell needs of it a name: answer = Out[3], and -i answer.",
+                f"-i {own[0]}: this name belongs to IPython and cannot be sent.",
+                "Assign the value that the cell needs to a variable: answer = Out[3], then -i answer.",
             )
         missing = [name for name in wanted if name not in namespace]
         if missing:
             raise InputError(
-                f"-i {missing[0]}: there is no such name in the notebook.",
-                "Run the cell that sets it, or leave it out of -i.",
+                f"-i {missing[0]}: the notebook has no such variable.",
+                "Run the cell that defines it, or remove it from -i.",
             )
         return {name: namespace[name] for name in wanted}
-    return {name: namespace[name] for name in reads if _may_travel(name, namespace)}
+    return {name: namespace[name] for name in reads if _can_be_sent(name, namespace)}
 
 
 def pack_inputs(
@@ -99,30 +100,30 @@ def pack_inputs(
     namespace: dict[str, Any],
     python: str = MINOR,
     cell: Cell = EMPTY,
-    limit: int = LIMIT,
+    limit: int = MAX_INPUT_BYTES,
 ) -> Inputs:
     """Return the pickled inputs.
 
-    What the cell may set before each use, and cannot be sent, is left out: a cell that makes a
-    connection can run again.
+    Leave out a value that cannot be pickled if the cell may set it before each use. For example, a
+    cell that opens a connection can run again.
 
     Args:
-        values: what :func:`select` gave.
-        namespace: the notebook's globals, which functions live in.
-        python: minor version of the pod's Python.
-        cell: what uses them.
-        limit: bytes.
+        values: Values from :func:`select`.
+        namespace: Globals of the notebook, in which its functions are defined.
+        python: Minor Python version of the pod.
+        cell: Cell that uses the values.
+        limit: Maximum size of all inputs, in bytes.
 
     Raises:
-        InputError: a value cannot be pickled, or all are over the limit; names it.
+        InputError: A value cannot be pickled, or the inputs exceed the limit.
     """
-    left: dict[str, str] = {}
+    left_out: dict[str, str] = {}
     while True:
         try:
-            return _packed(values, namespace, python, cell, limit, left)
-        except _LeftOut as error:
+            return _packed(values, namespace, python, cell, limit, left_out)
+        except _ValueLeftOut as error:
             name, why = error.args
-            left[name] = why  # its half in the memo is of no use: begin again
+            left_out[name] = why  # it is half pickled, so start again
 
 
 def _packed(
@@ -131,49 +132,49 @@ def _packed(
     python: str,
     cell: Cell,
     limit: int,
-    left: dict[str, str],
+    left_out: dict[str, str],
 ) -> Inputs:
     same = python == MINOR
     todo: list[tuple[str, Source | None]] = (
-        [(name, None) for name in values] if same else in_order(values, namespace, python)
+        [(name, None) for name in values] if same else sort_definitions(values, namespace, python)
     )
-    todo = [(name, source) for name, source in todo if name not in left]
-    sink = _Sink(limit)
+    todo = [(name, source) for name, source in todo if name not in left_out]
+    buffer = _PickleBuffer(limit)
     steps: list[Any] = []
     sizes: dict[str, tuple[str, int]] = {}
     roots = {name: name for name in values}
-    with Packer(sink, namespace, plain=not same) as packer:
+    with Packer(buffer, namespace, plain=not same) as packer:
         for name, source in todo:
             if source is not None:
                 steps.append(source)
                 continue
             value = values[name] if name in values else namespace[name]
-            before = sink.size
+            before = buffer.size
             try:
                 packer.dump(value)
             except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
                 root = roots.get(name, name)
                 if cell.may_set(name, root):
-                    raise _LeftOut(name, f"{type(error).__name__}: {error}"[:200]) from None
+                    raise _ValueLeftOut(name, f"{type(error).__name__}: {error}"[:200]) from None
                 raise find_unpicklable(name, value, namespace, not same, error, root) from None
             steps.append(name)
-            sizes[name] = (type(value).__name__, sink.size - before)
+            sizes[name] = (type(value).__name__, buffer.size - before)
             if same:
                 root = roots[name]
                 for new in sorted(
-                    packer.needs - roots.keys() - left.keys() - cell.set_before.get(root, frozenset())
+                    packer.needs - roots.keys() - left_out.keys() - cell.set_before.get(root, frozenset())
                 ):
-                    if _may_travel(new, namespace):
+                    if _can_be_sent(new, namespace):
                         roots[new] = root
                         todo.append((new, None))
-    if sink.size > limit:
+    if buffer.size > limit:
         mine = [name for name in sizes if cell.may_set(name, roots.get(name, name))]
-        raise _over_limit(sizes, sink.size, limit, mine)
+        raise _over_limit(sizes, buffer.size, limit, mine)
     below = _below(cell, todo, namespace)
-    local, notes = local_sources({*imported(cell.source), *_modules_of(packer.types)})
+    local, notes = local_sources({*imported_modules(cell.source), *_modules_of(packer.types)})
     places = {source[1] for _, source in todo if source is not None}
     beside = local, _cells_of(packer.types, places)
-    parts, buffers = sink.parts(pickle.dumps(beside, PROTOCOL) if any(beside) else b"")
+    parts, buffers = buffer.parts(pickle.dumps(beside, PROTOCOL) if any(beside) else b"")
     used = {root: version for root, version in versions(packer.types).items() if root not in local}
     about = {
         "mode": "pickle" if same else "data",
@@ -184,23 +185,23 @@ def _packed(
         "modules": below,
         "watched": _watched(sizes, namespace | values),
     }
-    return Inputs(parts, about, sizes, notes, left)
+    return Inputs(parts, about, sizes, notes, left_out)
 
 
 def _watched(sizes: Mapping[str, tuple[str, int]], values: Mapping[str, Any]) -> list[str]:
-    """Return names of values that may change in place, the smallest, up to a megabyte in all."""
+    """Return the names of mutable values, smallest first, up to a total size."""
     found, room = [], MAX_WATCHED_BYTES
     for name, (_, size) in sorted(sizes.items(), key=lambda item: item[1][1]):
         room -= size
         if room < 0:
             break
-        if not name.startswith("_") and not isinstance(values[name], FIXED):  # nor told, nor sent
+        if not name.startswith("_") and not isinstance(values[name], IMMUTABLE):
             found.append(name)
     return found
 
 
 def _below(cell: Cell, sent: Iterable[tuple[str, Source | None]], namespace: Mapping[str, Any]) -> list[str]:
-    """Return the modules below others that the cell uses, and what travels as source."""
+    """Return the submodules used by the cell and by the definitions that are sent as source."""
     sent = list(sent)
     given = {name: namespace[name] for name, _ in sent if name in namespace}
     found = {*submodules(cell.dotted, given, cell.source)}
@@ -211,7 +212,7 @@ def _below(cell: Cell, sent: Iterable[tuple[str, Source | None]], namespace: Map
 
 
 def _modules_of(used: Iterable[Any]) -> Iterator[str]:
-    """Yield the modules of what values refer to, and those that the notebook's functions import."""
+    """Yield the modules of the objects that values refer to, and those imported in their functions."""
     for each in used:
         yield module_of(each)
         if isinstance(each, types.FunctionType) and each.__module__ == "__main__":
@@ -224,35 +225,35 @@ def _modules_of(used: Iterable[Any]) -> Iterator[str]:
 
 
 def _cells_of(used: Iterable[Any], names: set[str]) -> dict[str, str]:
-    """Return filename -> source of the cells of these names, and of those functions come from."""
+    """Return the sources of the named cells and of the cells that define functions, by filename."""
     names |= {each.__code__.co_filename for each in used if isinstance(each, types.FunctionType)}
     found = {name: linecache.cache[name] for name in names if name in linecache.cache}
     return {
         name: "".join(entry[2]) for name, entry in found.items() if len(entry) == 4 and entry[1] is None
-    }  # None: in no file
+    }  # None: not read from a file
 
 
-def _may_travel(name: str, namespace: Mapping[str, Any]) -> bool:
-    return name in namespace and not is_hidden(name, namespace)
+def _can_be_sent(name: str, namespace: Mapping[str, Any]) -> bool:
+    return name in namespace and not is_ipython_name(name, namespace)
 
 
 def _over_limit(sizes: Mapping[str, tuple[str, int]], size: int, limit: int, mine: list[str]) -> Exception:
-    """Return what is wrong with too large inputs: one to leave out of those the cell may set."""
+    """Return the error for inputs over the limit, or the exception to leave out the largest optional one."""
     if mine:
         name = max(mine, key=lambda each: sizes[each][1])
-        return _LeftOut(name, f"{sizes[name][1] >> 20} MiB; the limit is {limit >> 20}")
+        return _ValueLeftOut(name, f"{sizes[name][1] >> 20} MiB; the limit is {limit >> 20} MiB")
     ordered = sorted(sizes.items(), key=lambda item: -item[1][1])
     largest = ", ".join(
         f"{name} ({kind}, {size >> 20} MiB)" for name, (kind, size) in ordered[:3] if size >> 20
     )
     return InputError(
-        f"The cell's inputs have {size >> 20} MiB, over the limit of {limit >> 20}: {largest}.",
-        "Load big data in the cell, send less with -i, or raise --max-input.",
+        f"The cell's inputs are {size >> 20} MiB, over the limit of {limit >> 20} MiB: {largest}.",
+        "Load large data in the cell, send fewer variables with -i, or raise --max-input.",
     )
 
 
-class _Sink:
-    """Take pickles; past the limit it only counts, so that the error can name the sizes."""
+class _PickleBuffer:
+    """Store pickled data; past the limit only count it, so that the error can report all sizes."""
 
     def __init__(self, limit: int) -> None:
         self.size = 0
@@ -261,14 +262,14 @@ class _Sink:
         self._apart: list[bytes] = []
 
     def write(self, data: Any) -> int:
-        return self._take(self._stream, data)
+        return self._store(self._stream, data)
 
     def take_apart(self, view: Any) -> None:
-        # A copy: the notebook may change the array while it is under way.
-        self._take(self._apart, view)
+        # Copy it: the notebook may change the array while it is being sent.
+        self._store(self._apart, view)
 
     def parts(self, head: bytes) -> tuple[tuple[Any, ...], list[tuple[int, int]]]:
-        """Return all pieces, buffers aligned at the end; and (offset, size) of each buffer."""
+        """Return all pieces with the buffers aligned at the end, and the offset and size of each buffer."""
         pieces: list[bytes] = [head, *self._stream]
         offset = sum(map(len, pieces))
         places = []
@@ -279,7 +280,7 @@ class _Sink:
             offset += pad + len(buffer)
         return tuple(piece for piece in pieces if piece), places
 
-    def _take(self, pieces: list[bytes], data: Any) -> int:
+    def _store(self, pieces: list[bytes], data: Any) -> int:
         with memoryview(data) as view:
             size = view.nbytes
             self.size += size

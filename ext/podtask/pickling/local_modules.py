@@ -1,6 +1,6 @@
-"""The user's own modules: which of those that a cell needs are in no package, and their source.
+"""The user's own modules that a cell needs and that are not installed, with their source.
 
-They travel with the cell, so that what runs in the pod is what the notebook has.
+They are sent with the cell, so that the pod runs the same code as the notebook.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ from typing import Any
 
 from ..errors import InputError
 
-LIMIT = 8 << 20  # bytes of source
+MAX_SOURCE_BYTES = 8 << 20
 INSTALLED = {"site-packages", "dist-packages"}
-OURS = {"podtask", "podtask_widgets", "__main__"}
+NEVER_SENT = {"podtask", "podtask_widgets", "__main__"}
 Sources = dict[str, tuple[bool, str, str]]
 
 
 def local_sources(names: Iterable[str]) -> tuple[Sources, tuple[str, ...]]:
-    """Return the local modules among names, with those that they import, and notes.
+    """Return the local modules among the given ones, with the local modules that they import.
 
     Args:
-        names: of modules.
+        names: Names of modules.
 
     Returns:
-        module -> (is a package, filename, source), whole packages; and a line for each module
-        whose file has changed since it was imported here.
+        For each module, including all modules of its package: whether it is a package, its
+        filename and its source. And a note for each module whose file has changed since the
+        notebook imported it.
 
     Raises:
-        InputError: they are over 8 MiB.
+        InputError: The modules are larger than 8 MiB together.
     """
     found: Sources = {}
     todo = [name.partition(".")[0] for name in names]
@@ -46,29 +47,29 @@ def local_sources(names: Iterable[str]) -> tuple[Sources, tuple[str, ...]]:
         for name, filename, package in _files(root):
             source = filename.read_text(encoding="utf-8", errors="replace")
             found[name] = package, str(filename), source
-            todo += imported(source)
+            todo += imported_modules(source)
     size = sum(len(source) for _, _, source in found.values())
-    if size > LIMIT:
+    if size > MAX_SOURCE_BYTES:
         raise InputError(
             f"The local modules that the cell needs have {size >> 20} MiB of source, over "
-            f"the limit of {LIMIT >> 20}: {', '.join(sorted({name.partition('.')[0] for name in found}))}.",
-            "Install them in the image, or import less.",
+            f"the limit of {MAX_SOURCE_BYTES >> 20} MiB: {', '.join(sorted({name.partition('.')[0] for name in found}))}.",
+            "Install them in the image, or import fewer modules.",
         )
     notes = [
-        f"{Path(filename).name} has changed since the notebook imported it: the pod gets the "
-        "file as it is now. Reload it here to have the same."
+        f"{Path(filename).name} has changed since the notebook imported it. The pod gets the "
+        "current file; reload the module here to use the same code."
         for name, (_, filename, source) in found.items()
         if _stale(name, source)
     ]
     return _with_parents(found), tuple(notes)
 
 
-def imported(source: str) -> set[str]:
-    """Return the top-level modules that a source imports, wherever it does."""
+def imported_modules(source: str) -> set[str]:
+    """Return the top-level modules imported anywhere in a source text."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
-        return set()  # importing it says so
+        return set()  # importing the module raises the error
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -79,14 +80,14 @@ def imported(source: str) -> set[str]:
 
 
 def submodules(dotted: Iterable[str], namespace: Mapping[str, Any], source: str = "") -> tuple[str, ...]:
-    """Return the modules below others that code uses and that something has imported here.
+    """Return the submodules that code uses as attributes without importing them itself.
 
-    In a kernel a package has as attributes whatever any cell, or module, has imported of it.
+    In a kernel, a package has as attributes all submodules that any cell or module has imported.
 
     Args:
-        dotted: names with attributes, ``xml.dom.minidom``.
-        namespace: what the names are.
-        source: of the code; the modules that it imports itself are known by their names in it.
+        dotted: Names with attributes, such as ``xml.dom.minidom``.
+        namespace: Values of the names.
+        source: Source of the code, whose own imports define names too.
     """
     known = {**_modules_in(source), **namespace}
     found = set()
@@ -97,14 +98,14 @@ def submodules(dotted: Iterable[str], namespace: Mapping[str, Any], source: str 
             if not isinstance(module, types.ModuleType):
                 break
             below = f"{module.__name__}.{attribute}"
-            module = vars(module).get(attribute)  # what is made when it is asked for, is there too
+            module = vars(module).get(attribute)  # lazily imported submodules are there, too
             if isinstance(module, types.ModuleType) and sys.modules.get(below) is module:
                 found.add(below)
     return tuple(sorted(found))
 
 
 def _modules_in(source: str) -> dict[str, Any]:
-    """Return name -> module, of those that a source imports and that are loaded here."""
+    """Return the loaded modules that a source text imports, by the name that it gives them."""
     found = {}
     for node in ast.walk(ast.parse(source)) if "import" in source else ():
         for each in node.names if isinstance(node, ast.Import) else ():
@@ -114,7 +115,7 @@ def _modules_in(source: str) -> dict[str, Any]:
 
 
 def _files(root: str) -> list[tuple[str, Path, bool]]:
-    """Return (module, file, is a package) of a local module, or of all in a local package."""
+    """Return the name, file and package flag of a local module, or of all modules in a local package."""
     spec = _spec(root)
     if spec is None:
         return []
@@ -132,7 +133,7 @@ def _files(root: str) -> list[tuple[str, Path, bool]]:
 
 
 def _with_parents(found: Sources) -> Sources:
-    """Add the packages that are folders without an ``__init__.py``."""
+    """Add the namespace packages: folders without an ``__init__.py``."""
     for name in list(found):
         parts = name.split(".")
         for count in range(1, len(parts)):
@@ -141,7 +142,7 @@ def _with_parents(found: Sources) -> Sources:
 
 
 def _spec(root: str) -> ModuleSpec | None:
-    if root in OURS or root in sys.builtin_module_names or root in sys.stdlib_module_names:
+    if root in NEVER_SENT or root in sys.builtin_module_names or root in sys.stdlib_module_names:
         return None
     loaded = sys.modules.get(root)
     return getattr(loaded, "__spec__", None) if loaded else PathFinder.find_spec(root)
@@ -156,7 +157,7 @@ def _is_local(path: Path) -> bool:
 
 
 def _stale(name: str, source: str) -> bool:
-    """Return whether functions of a loaded module are not those that its file has now."""
+    """Return whether functions of a loaded module differ from those in its current file."""
     module = sys.modules.get(name)
     if module is None:
         return False

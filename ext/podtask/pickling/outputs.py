@@ -1,6 +1,6 @@
-"""Values as they come in: the notebook's own classes and functions are known again.
+"""Unpickle the values that come back, reusing the notebook's own classes and functions.
 
-Nothing of it is read before it is here whole; what cannot be decoded keeps its bytes.
+Values are unpickled only after they have arrived completely.
 """
 
 from __future__ import annotations
@@ -18,51 +18,51 @@ from ..runner.pickler import known
 
 @dataclass(frozen=True)
 class Undecoded:
-    """Stands for a value that could not be unpickled here."""
+    """Stand for a value that could not be unpickled here."""
 
     error: Exception
 
 
 def unpack(parts: Sequence[Any], packed: Iterable[Mapping[str, Any]]) -> list[Any]:
-    """Return the values of the items that the runner packed, in their order.
+    """Return the values that the runner packed, in order.
 
     Args:
-        parts: the pickles, then the buffers that went apart; arrays stay in these.
-        packed: of the end frame; ``stream`` and ``buffers`` say where each item ends, ``apart``
-            that it shares nothing with those before it.
+        parts: The pickles, then the out-of-band buffers. Arrays keep using these buffers.
+        packed: Items of the end frame: ``stream`` and ``buffers`` give the end of each item, and
+            ``apart`` is true if it shares no objects with earlier items.
 
     Returns:
-        One value for each item; :class:`Undecoded` where unpickling raised.
+        One value for each item; :class:`Undecoded` if unpickling failed.
     """
     found: list[Any] = []
     start = first = 0
     unpickler: _Unpickler | None = None
     broken: Exception | None = None
-    lacks: Exception | None = None  # what an item before lacked: this one may share parts with it
+    missing: Exception | None = None  # from an earlier item, which may share objects with this one
     for item in packed:
         if unpickler is None or item["apart"]:
             reader = _Reader(memoryview(parts[0])[start:])
             unpickler = _Unpickler(reader, buffers=parts[1 + first :])
-            broken = lacks = None
+            broken = missing = None
         if broken is None:
             unpickler.missing = None
             try:
                 value = unpickler.load()
             except Exception as error:  # noqa: BLE001 -- whatever a class's own code raises
                 broken = error
-            lacks = unpickler.missing if unpickler.missing is not None else lacks
-            if lacks is not None and (unpickler.missing is not None or _holds_missing(value)):
-                value = Undecoded(lacks)
+            missing = unpickler.missing if unpickler.missing is not None else missing
+            if missing is not None and (unpickler.missing is not None or _holds_missing(value)):
+                value = Undecoded(missing)
         found.append(value if broken is None else Undecoded(broken))
         start, first = item["stream"], item["buffers"]
     return found
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the notebook's own classes and functions again, and reads on where a class is missing.
+    """Unpickle values with the notebook's own classes and functions, and go on if a class is missing.
 
-    cloudpickle would make a class anew and throw it away where there is one of its number: a
-    metaclass, and ``__init_subclass__``, would run once more.
+    cloudpickle would create a class again and drop it if the class exists already. That would run
+    its metaclass and ``__init_subclass__`` once more.
     """
 
     missing: Exception | None = None
@@ -97,20 +97,20 @@ class _Unpickler(pickle.Unpickler):
         return found
 
     def _state(self, fill: Callable[..., None], function: Any, state: Any) -> None:
-        """Fill a function; of the notebook's own only what a cell may have changed is taken."""
+        """Set a function's state; for the notebook's own functions, only what a cell may have changed."""
         if id(function) not in self._own:
             fill(function, state)
             return
         attributes, slots = state
         function.__dict__.update(attributes)
-        # Not the defaults: what ``is`` compares them with has stayed here.
+        # Keep the defaults, which may be compared with ``is`` to objects of the notebook.
         for ours, theirs in zip(function.__closure__ or (), slots["__closure__"] or (), strict=True):
             if theirs != types.CellType():  # empty
                 ours.cell_contents = theirs.cell_contents
 
 
 class _Missing:
-    """Take whatever a pickle does with an object."""
+    """Accept every operation of a pickle, in place of an object of a missing class."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -132,7 +132,7 @@ class _Missing:
 
 
 def _holds_missing(value: Any) -> bool:
-    """Return whether somewhere in a value there is what stands for something missing."""
+    """Return whether a value contains a placeholder for an object of a missing class."""
     seen: set[int] = set()
     todo = [value]
     while todo:
@@ -147,7 +147,7 @@ def _holds_missing(value: Any) -> bool:
 
 
 class _Reader:
-    """A file over bytes, without a copy of them all."""
+    """A readable file over a buffer, without a copy of the whole buffer."""
 
     def __init__(self, view: memoryview) -> None:
         self._view = view

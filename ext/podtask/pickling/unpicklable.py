@@ -1,4 +1,4 @@
-"""Find what in a value cannot be pickled, and says where it is."""
+"""Find the part of a value that cannot be pickled, and its path in the value."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 from ..errors import InputError
 from ..runner.pickler import Nowhere, Packer
 
-MOST_TRIES = 2000
-DEEPEST = 20
-DO = "Make it in the cell instead, or name with -i what the cell really needs."
+MAX_TRIES = 2000
+MAX_DEPTH = 20
+HINT = "Create it in the cell, or send only the variables that the cell needs with -i."
 
 
 @dataclass(frozen=True)
-class Found:
-    """What cannot be sent.
+class Unpicklable:
+    """A part of a value that cannot be pickled.
 
     Args:
-        path: where it is, from the name of a value on.
-        kind: the name of its type.
-        why: what pickling it raised.
-        hint: what to do; empty for the usual.
+        path: Path of the part, starting with the name of the value.
+        kind: Name of its type.
+        why: Message of the error that pickling it raised.
+        hint: What to do, if that differs from the usual hint.
     """
 
     path: str
@@ -33,61 +33,61 @@ class Found:
     hint: str = ""
 
     def error(self, reader: str, hint: str) -> InputError:
-        """Return the error that says so.
+        """Return the error to show to the user.
 
         Args:
-            reader: the function that reads the value; empty where it is the cell.
-            hint: the usual thing to do.
+            reader: Function that reads the value; empty if the cell itself reads it.
+            hint: Hint to use if this part has none of its own.
         """
         via = f", read by {reader}" if reader else ""
         return InputError(f"{self.path} ({self.kind}{via}) cannot be sent: {self.why}", self.hint or hint)
 
 
-class Unsendable(InputError):
+class UnpicklableError(InputError):
     """A value that the cell reads cannot be pickled.
 
     Args:
-        found: what and where.
-        root: the name in the cell.
-        reader: the root, where that is a function which reads the value; else empty.
+        unpicklable: The part that cannot be pickled.
+        root: Name that the cell reads.
+        reader: The same name if it is a function that reads the value; else empty.
     """
 
-    def __init__(self, found: Found, root: str, reader: str) -> None:
-        told = found.error(reader, DO)
-        super().__init__(told.message, told.hint)
-        self.found, self.root, self.reader = found, root, reader
+    def __init__(self, unpicklable: Unpicklable, root: str, reader: str) -> None:
+        error = unpicklable.error(reader, HINT)
+        super().__init__(error.message, error.hint)
+        self.unpicklable, self.root, self.reader = unpicklable, root, reader
 
 
-Unsendable.__name__ = "InputError"  # what a notebook shows
+UnpicklableError.__name__ = "InputError"  # the name that a notebook shows
 
 
 def find_unpicklable(
     name: str, value: Any, namespace: dict[str, Any], plain: bool, error: Exception, root: str
-) -> Unsendable:
-    """Return the error that names what cannot be sent, and where inside the value it is.
+) -> UnpicklableError:
+    """Return an error that names the part of a value that cannot be pickled.
 
     Args:
-        name: of the value.
-        value: what was not pickled.
-        namespace: the notebook's globals.
-        plain: it goes to another minor version, as plain data.
-        error: what pickling it raised.
-        root: the name that the cell reads; ``name`` itself, or a function that needs it.
+        name: Name of the value.
+        value: Value that could not be pickled.
+        namespace: Globals of the notebook.
+        plain: Whether the value was pickled as plain data, for another minor Python version.
+        error: Error that pickling it raised.
+        root: Name that the cell reads: ``name`` itself, or a function that needs it.
     """
-    found = _Search(namespace, plain).down(name, value, error)
-    return Unsendable(found, root, root if root != name else "")
+    found = _Search(namespace, plain).innermost(name, value, error)
+    return UnpicklableError(found, root, root if root != name else "")
 
 
 class _Search:
     def __init__(self, namespace: dict[str, Any], plain: bool) -> None:
         self._namespace = namespace
         self._plain = plain
-        self._tries = MOST_TRIES
+        self._tries = MAX_TRIES
         self._seen: set[int] = set()
 
-    def down(self, path: str, value: Any, error: Exception) -> Found:
-        """Follow the first part that fails, to the innermost one."""
-        for _ in range(DEEPEST):
+    def innermost(self, path: str, value: Any, error: Exception) -> Unpicklable:
+        """Follow the first part that cannot be pickled, down to the innermost one."""
+        for _ in range(MAX_DEPTH):
             self._seen.add(id(value))
             for place, part in _parts(value):
                 failed = self._fails(part)
@@ -96,9 +96,9 @@ class _Search:
                     break
             else:
                 break
-        if isinstance(error, InputError):  # of our own: a task's handle
-            return Found(path, type(value).__name__, error.message, error.hint)
-        return Found(path, type(value).__name__, str(error) or type(error).__name__)
+        if isinstance(error, InputError):  # podtask's own, for a task handle
+            return Unpicklable(path, type(value).__name__, error.message, error.hint)
+        return Unpicklable(path, type(value).__name__, str(error) or type(error).__name__)
 
     def _fails(self, part: Any) -> Exception | None:
         if id(part) in self._seen or self._tries <= 0:
@@ -107,13 +107,13 @@ class _Search:
         try:
             with Packer(Nowhere(), self._namespace, self._plain) as packer:
                 packer.dump(part)
-        except Exception as error:  # noqa: BLE001 -- that is the question
+        except Exception as error:  # noqa: BLE001 -- any error means that it cannot be pickled
             return error
         return None
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield (place, part) of what a value holds."""
+    """Yield the relative path and the value of each part of a value."""
     if isinstance(value, dict):
         for key, part in value.items():
             yield f"[{_short(key)}]", part
@@ -145,7 +145,7 @@ def _of_function(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     given = [*zip(reversed(names), reversed(defaults), strict=False)]
     for name, part in [*given, *(function.__kwdefaults__ or {}).items()]:
-        yield f"'s default of {name}", part
+        yield f"'s default for {name}", part
     yield from ((f".{name}", part) for name, part in vars(function).items())
 
 
@@ -157,11 +157,11 @@ def _of_object(value: Any) -> Iterator[tuple[str, Any]]:
             if isinstance(slot, types.MemberDescriptorType) and hasattr(value, name):
                 yield f".{name}", getattr(value, name)
     if _by_value(type(value)):
-        yield "'s class", type(value)
+        yield ".__class__", type(value)
 
 
 def _by_value(kind: type) -> bool:
-    """Return whether a class travels with its attributes: others are known by their name there."""
+    """Return whether a class is pickled by value; other classes are pickled as a reference to their name."""
     return kind.__module__ == "__main__" or "<locals>" in kind.__qualname__
 
 

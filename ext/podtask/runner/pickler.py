@@ -278,4 +278,4 @@ def mismatches(theirs: Dict[str, str], theirs_where: str, where: str) -> Iterato
 
         ours: Optional[str] = getattr(importlib.import_module(root), "__version__", None)
         if isinstance(ours, str) and ours.partition(".")[0] != version.partition(".")[0]:
-            yield f"{root} is {ours} {where} and {version} {theirs_where}: values of it may differ"
+            yield f"{root} is {ours} {where} and {version} {theirs_where}: its values may differ"

@@ -68,8 +68,8 @@ def plain(function: Any) -> Any:
     def submit(*args: Any, **kwargs: Any) -> None:
         name = function.__name__
         raise RuntimeError(
-            f"{name}.submit works in the notebook only: a pod starts no other.\n"
-            f"Here {name}(...), {name}.map(...) and {name}.local(...) run in the same pod."
+            f"{name}.submit works only in the notebook: a pod cannot start other pods.\n"
+            f"In a pod, use {name}(...), {name}.map(...) or {name}.local(...), which run in the same pod."
         )
 
     function.local, function.map, function.submit = local, calls, submit
@@ -81,14 +81,16 @@ def plain(function: Any) -> Any:
 def _split(address: str) -> Tuple[str, int]:
     host, _, port = str(address).rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"{address!r} is no address. Write host:port, as in localhost:5432.")
+        raise ValueError(f"{address!r} is not an address. Write host:port, as in localhost:5432.")
     return host.strip("[]"), int(port)
 
 
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)  # asked for by the import system
-    raise AttributeError(f"podtask.{name} works in the notebook only: in a pod there are wait_for and task.")
+    raise AttributeError(
+        f"podtask.{name} works only in the notebook. In a pod, podtask has only wait_for and task."
+    )
 
 
 # Where both sides find it, so that a cell may read the name ``wait_for``, too.

@@ -150,6 +150,6 @@ def test_classes_and_instances_go_to_another_minor(notebook: Notebook, name: str
 def test_closure_is_refused_for_another_minor(notebook: Notebook) -> None:
     """The source of a function that was made inside another one is not all of it."""
     namespace = notebook("def make(n):\n    def add(x):\n        return x + n\n    return add\nf = make(2)\n")
-    told = f"f cannot be sent from Python {MINOR} to {OTHER}: it was made inside another function"
+    told = f"f cannot be sent from Python {MINOR} to {OTHER}: it was created inside another function"
     with pytest.raises(InputError, match=told):
         pack_inputs({"f": namespace["f"]}, namespace, OTHER)

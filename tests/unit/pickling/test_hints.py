@@ -45,7 +45,7 @@ def test_what_mends_a_missing_name() -> None:
     """What was not seen can be sent by name; what was left out cannot; the rest is unknown."""
     namespace = {"x": 1, "con": 2, "a": 3}
     sent = {"a": 3}
-    assert missing_name_hint("x", namespace, sent, {}).endswith("send it with -i a,x.")
+    assert missing_name_hint("x", namespace, sent, {}).endswith("Send it with -i a,x.")
     assert "con cannot be sent (no)" in missing_name_hint("con", namespace, sent, {"con": "no"})
     assert missing_name_hint("a", namespace, sent, {}) == ""
     assert missing_name_hint("new", namespace, sent, {}) == ""

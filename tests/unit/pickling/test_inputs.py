@@ -67,7 +67,7 @@ def test_wanted_names_narrow_the_selection() -> None:
 
 def test_wanted_name_that_is_missing_is_an_error() -> None:
     """The first name that does not exist is named, with the flag."""
-    with pytest.raises(InputError, match="-i nope: there is no such name"):
+    with pytest.raises(InputError, match="-i nope: the notebook has no such variable"):
         select([], ("a", "nope"), {"a": 1})
 
 
@@ -155,10 +155,10 @@ def test_value_that_cannot_travel_is_named(python: str, value: Any, kind: str) -
         ({LOCK: 1}, "bad's key <unlocked"),
         (_closure(LOCK), "bad's lock (lock)"),
         (_slotted(LOCK), "bad.guard (lock)"),
-        (_defaults(LOCK), "bad's default of guard (lock)"),
-        (_keyword(LOCK), "bad's default of guard (lock)"),
+        (_defaults(LOCK), "bad's default for guard (lock)"),
+        (_keyword(LOCK), "bad's default for guard (lock)"),
         (_class_with(LOCK), "bad.guard (lock)"),
-        (_class_with(LOCK)(), "bad's class.guard (lock)"),
+        (_class_with(LOCK)(), "bad.__class__.guard (lock)"),
     ],
     ids=[
         "containers",
@@ -233,7 +233,7 @@ def test_what_a_function_reads_and_the_cell_may_set_is_left_out(notebook: Notebo
 def test_inputs_over_the_limit_are_refused(python: str) -> None:
     """Over the limit is an error that names the largest, with their sizes."""
     values = {"small": 1, "big": bytes(3 << 20), "array": Array(b"x" * (2 << 20))}
-    told = r"5 MiB, over the limit of 4: big \(bytes, 3 MiB\), array \(Array, 2 MiB\)."
+    told = r"5 MiB, over the limit of 4 MiB: big \(bytes, 3 MiB\), array \(Array, 2 MiB\)."
     with pytest.raises(InputError, match=told) as caught:
         pack_inputs(values, {}, python, limit=4 << 20)
     assert "--max-input" in caught.value.hint
@@ -246,7 +246,7 @@ def test_what_is_too_large_and_the_cell_may_set_is_left_out() -> None:
     inputs = pack_inputs(values, values, cell=cell, limit=4 << 20)
     assert (set(inputs.sizes), dict(inputs.left_out)) == (
         {"model", "less"},
-        {"out": "5 MiB; the limit is 4"},
+        {"out": "5 MiB; the limit is 4 MiB"},
     )
 
 

@@ -6,7 +6,7 @@ import builtins
 import gzip
 
 from IPython.core.display_functions import display
-from podtask.pickling.ipython_names import is_hidden
+from podtask.pickling.ipython_names import is_ipython_name
 
 from tests.notebook import Shell
 
@@ -18,12 +18,12 @@ def test_what_belongs_to_the_notebook_never_travels(shell: Shell) -> None:
     namespace = shell.ip.user_ns
     names = [name for name in OWN if name in namespace]
     assert {"In", "Out", "get_ipython", "exit", "open"} <= set(names)
-    assert [name for name in names if not is_hidden(name, namespace)] == []
-    assert is_hidden("display", {"display": display})
-    assert is_hidden("open", {"open": builtins.open})
+    assert [name for name in names if not is_ipython_name(name, namespace)] == []
+    assert is_ipython_name("display", {"display": display})
+    assert is_ipython_name("open", {"open": builtins.open})
 
 
 def test_the_users_own_of_that_name_travels() -> None:
     """What stands under such a name is asked, not the name."""
     mine = {"open": gzip.open, "display": lambda x: x, "exit": 5, "In": [1], "__secret": 3}
-    assert [name for name in mine if is_hidden(name, mine)] == []
+    assert [name for name in mine if is_ipython_name(name, mine)] == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from podtask.errors import InputError
-from podtask.pickling.local_modules import LIMIT, imported, local_sources, submodules
+from podtask.pickling.local_modules import MAX_SOURCE_BYTES, imported_modules, local_sources, submodules
 
 from tests.notebook import Kernel, Shell
 
@@ -27,8 +27,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_imports_are_found_wherever_they_are() -> None:
     """At the top, in functions, with aliases; relative ones belong to their package."""
     source = "import a.b, c as d\ndef f():\n    from e.f import g\nfrom . import h\nfrom .i import j\n"
-    assert imported(source) == {"a", "c", "e"}
-    assert imported("no python") == set()
+    assert imported_modules(source) == {"a", "c", "e"}
+    assert imported_modules("no python") == set()
 
 
 def test_modules_below_others_are_found(project: Path) -> None:
@@ -77,8 +77,8 @@ def test_local_module_brings_what_it_imports(project: Path) -> None:
 
 def test_too_much_source_is_refused(project: Path) -> None:
     """Over the limit the module is named."""
-    (project / "huge_mod.py").write_text("#" * (LIMIT + 1))
-    with pytest.raises(InputError, match="over the limit of 8: huge_mod"):
+    (project / "huge_mod.py").write_text("#" * (MAX_SOURCE_BYTES + 1))
+    with pytest.raises(InputError, match="over the limit of 8 MiB: huge_mod"):
         local_sources(["huge_mod"])
 
 

@@ -60,7 +60,7 @@ def test_task_gives_the_function_back() -> None:
     for made in ways:
         assert made.local(4) == 8
         assert made.map([1, 2], max_parallel=2) == [2, 4]
-        with pytest.raises(RuntimeError, match=r"double\.submit works in the notebook only"):
+        with pytest.raises(RuntimeError, match=r"double\.submit works only in the notebook"):
             made.submit(4)
         assert made is double
 
@@ -82,7 +82,7 @@ def test_map_in_a_pod_gives_errors_as_the_notebooks_does() -> None:
 def test_other_names_are_of_the_notebook() -> None:
     """What a pod cannot do says that it works in the notebook."""
     made: Any = podtask_stub
-    with pytest.raises(AttributeError, match=r"podtask\.submit works in the notebook only"):
+    with pytest.raises(AttributeError, match=r"podtask\.submit works only in the notebook"):
         made.submit  # noqa: B018 -- the access is the test
 
 

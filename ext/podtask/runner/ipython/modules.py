@@ -32,7 +32,7 @@ def module(name: str, front: DisplayFrontend) -> types.ModuleType:
         if wanted.startswith("__"):
             raise AttributeError(wanted)
         raise ImportError(
-            f"{name}.{wanted}: this image has no IPython; what stands there for it knows "
+            f"{name}.{wanted}: this image has no IPython, and its replacement has only "
             f"{', '.join(sorted(names))}. Choose an image with IPython, or --pip ipython."
         )
 

@@ -77,7 +77,7 @@ class ZMQInteractiveShell:
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
-            f"get_ipython().{name} is not to be had in a pod. There it knows !commands and "
+            f"get_ipython().{name} is not available in a pod. It supports !commands and "
             + ", ".join(f"%{each}" for each in POD_MAGICS)
         )
 

@@ -88,8 +88,8 @@ def _failed(specs: List[str], said: str) -> InstallError:
         reason = re.search(r"\[Errno -?\d+\] ([^'\n]+)", said)
         why = reason[1] if reason else "it does not answer"
         return InstallError(
-            f"No package index is reached where the cell runs, so {names} cannot be installed: {why}",
-            "Name one that is reached with --index-url, or an image that has the packages.",
+            f"Cannot install {names}: no package index can be reached from where the cell runs: {why}",
+            "Set a reachable index with --index-url, or choose an image that has the packages.",
         )
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line.partition(":")[2].strip() for line in lines if line.startswith("ERROR:")]
@@ -98,5 +98,5 @@ def _failed(specs: List[str], said: str) -> InstallError:
     last = errors[-1] if errors else " | ".join(lines[-LAST_LINES:])
     return InstallError(
         f"pip cannot install {names}: {last}",
-        "Check the names and versions, and --index-url, --pre, --constraint.",
+        "Check the names and versions of the packages, and --index-url, --pre and --constraint.",
     )
