@@ -1,1 +1,1 @@
-"""How fast it is, beside what people would use instead; nothing here asserts a time."""
+"""Measurements of podtask and of the usual alternatives; nothing here asserts a time."""

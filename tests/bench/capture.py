@@ -1,4 +1,4 @@
-"""What a cell's inputs take before anything is sent: found in its code, and pickled."""
+"""Time to find the inputs of a cell in its code and to pickle them, before anything is sent."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ MIB = 100
 
 
 class Bench:
-    """A kernel and kubectl at the same API server, by the same way.
+    """A kernel and kubectl that use the same API server in the same way.
 
     Args:
         cluster: of the tests.

@@ -1,4 +1,4 @@
-"""The form in a real JupyterLab: how long until it is there, until a key is seen, and what is saved."""
+"""The form in a real JupyterLab: time until it is shown, time until a key is visible, and saved size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A kernel with a hundred detached tasks: how long its own cells take then."""
+"""Time of local cells in a kernel that has a hundred detached tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory that a large array takes on its way, on both sides, by its own size."""
+"""Peak memory of notebook and worker during the transfer of a large array, relative to its size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The peer of the transfers: the same bytes through a bare port-forward, nothing else."""
+"""The baseline of the transfers: the same bytes through a bare port-forward."""
 
 from __future__ import annotations
 

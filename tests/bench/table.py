@@ -1,4 +1,4 @@
-"""Samples become rows: minimum, median and 95th percentile, ours beside the peer's."""
+"""Turn samples into rows: minimum, median and 95th percentile, ours next to the baseline's."""
 
 from __future__ import annotations
 

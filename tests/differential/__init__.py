@@ -1,1 +1,1 @@
-"""The same small cells in the plain kernel, in a process beside it, and in pods."""
+"""Run the same small cells in the plain kernel, in a local process and in pods, and compare."""

@@ -57,7 +57,7 @@ class Case:
 
     @property
     def id(self) -> str:
-        """What a test is called by."""
+        """The id of the test."""
         return f"{self.theme}-{self.name.replace(' ', '-')}"
 
 

@@ -94,7 +94,7 @@ def report(shell: Any, names: list[str], result: bool) -> None:
 
 
 class Describer:
-    """Describes values with one numbering.
+    """Describe values, with one numbering of objects for all of them.
 
     Args:
         namespace: the notebook's.

@@ -1,4 +1,4 @@
-"""Bytes of an enemy: the decoder and the boot program give an error, never a hang or more memory."""
+"""Hostile bytes: the decoder and the boot program raise an error and neither hang nor take more memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever graph of objects goes to the worker and back is the same graph again."""
+"""Any graph of objects is the same graph after its way to the worker and back."""
 
 from __future__ import annotations
 

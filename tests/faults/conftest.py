@@ -1,4 +1,4 @@
-"""A scripted API server that KUBECONFIG names."""
+"""The fixture of a scripted API server, which KUBECONFIG then names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The logs of scripted pods as kubelets give them: whole, their tail, or line by line as they grow."""
+"""Serve the logs of scripted pods as a kubelet does: whole, the tail only, or followed line by line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripts by the names that a person gives."""
+"""The scripts by the names that the command line takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pods of a scripted cluster: kept in memory; a plain one really runs our runner here."""
+"""The pods of a scripted cluster, kept in memory; the runner of a plain one really runs on this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Object = dict[str, Any]
 
 
 class Pods:
-    """The pods of one namespace, their versions, and all that happened to them.
+    """The pods of one namespace, their resource versions and their events.
 
     Attributes:
         found: the pods that there are, by name.

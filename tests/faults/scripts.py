@@ -1,4 +1,4 @@
-"""What goes wrong, a class each: a script sees every request and leads the life of every pod."""
+"""One class for each fault: a script sees every request and plays the life of every pod."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def is_create(request: web.Request) -> bool:
 
 
 class Script:
-    """Nothing goes wrong."""
+    """A healthy API server: no fault."""
 
     pods: Pods
     forwards: Forwards
@@ -70,7 +70,7 @@ class Script:
 
 
 class LostReply(Script):
-    """Stores the pod, and the connection breaks before the answer (fault 1)."""
+    """The pod is stored, and the connection breaks before the answer (fault 1)."""
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         answer = await proceed(request)
@@ -82,7 +82,7 @@ class LostReply(Script):
 
 
 class Stranger(Script):
-    """Somebody else has a pod of the same name (fault 1)."""
+    """A foreign pod has the same name (fault 1)."""
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         if is_create(request) and not self.times:
@@ -97,7 +97,7 @@ class Stranger(Script):
 
 
 class Refuses(Script):
-    """Refuses the first creations with a code and a text."""
+    """The first creations are refused with a code and a text."""
 
     code, message, reason, wanted = 500, "", "", 1
     headers: dict[str, str] = {}  # noqa: RUF012  # read only
@@ -110,7 +110,7 @@ class Refuses(Script):
 
 
 class QuotaConflict(Refuses):
-    """409 about a quota that changed meanwhile, then fine (fault 4)."""
+    """409 because a quota changed meanwhile, then success (fault 4)."""
 
     code, reason = 409, "Conflict"
     message = (
@@ -120,14 +120,14 @@ class QuotaConflict(Refuses):
 
 
 class Webhook(Refuses):
-    """A webhook that does not answer in time, twice, then fine (fault 6)."""
+    """A webhook times out twice, then success (fault 6)."""
 
     code, wanted, reason = 500, 2, "InternalError"
     message = 'Internal error occurred: failed calling webhook "w": context deadline exceeded'
 
 
 class Busy(Refuses):
-    """429 with Retry-After, then fine (fault 9)."""
+    """429 with Retry-After, then success (fault 9)."""
 
     code, reason = 429, "TooManyRequests"
     message = "Too many requests, please try again later."

@@ -1,4 +1,4 @@
-"""Rights and servers that are away while a cell runs, and are then there again."""
+"""Rights and servers that are missing while a cell runs, and come back later."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TakenAway(Idle):
 
 
 class NoNewStreams(Script):
-    """Streams are forbidden from the time that ``forbidden`` is set; those that are open stay.
+    """New streams are forbidden once ``forbidden`` is set; open ones stay.
 
     Attributes:
         forbidden: whether they are.
@@ -40,7 +40,7 @@ class NoNewStreams(Script):
 
 
 class BatchLogAway(Script):
-    """A batch task's log, of which a line was read, is refused; then comes its cell's end.
+    """The log of a batch task is refused after its first line was read; then the cell ends.
 
     Args:
         code: of the answers; 0: the connection is closed.

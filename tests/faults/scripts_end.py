@@ -1,4 +1,4 @@
-"""What goes wrong at a pod's end, and with what a runner leaves in its log."""
+"""Faults at the end of a pod, and faults of the result that a runner leaves in its log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Idle(Script):
 
 
 class Away(Idle):
-    """From "cut here" on no connection to the pod is to be had: its log has the result."""
+    """From "cut here" on every connection to the pod fails; the result is in its log."""
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         if request.path.endswith("/portforward") and self.times:
@@ -48,7 +48,7 @@ class LogRefused(Away):
 
 
 class LogAway(Away):
-    """As "away", and who reads the log is hung up on at first: the server restarts."""
+    """As "away", and the first read of the log breaks because the server restarts."""
 
     async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         self.times += 1
@@ -59,7 +59,7 @@ class LogAway(Away):
 
 
 class LogExcuse(Away):
-    """As "away", and the log is at first an excuse with status 200 (fault 40)."""
+    """As "away", and the log first contains an error message with status 200 (fault 40)."""
 
     async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         self.times += 1
@@ -76,7 +76,7 @@ class Rotated(Away):
 
 
 class EvictedAway(Away):
-    """As "away", and the first pod ends as Evicted, with its result in its log."""
+    """As "away", and the first pod is evicted with its result in the log."""
 
     async def live(self, name: str) -> None:
         await self.pods.place(name)
@@ -88,7 +88,7 @@ class EvictedAway(Away):
 
 
 class ExecEarly(Script):
-    """Exec is refused until the container runs, and its program listens later still (fault 63)."""
+    """Exec is refused until the container runs, and the runner listens even later (fault 63)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class ExecEarly(Script):
 
 
 class ExecLate(Script):
-    """The runner was killed, and exec is tried before the status says so (fault 63)."""
+    """The runner is killed, and exec is tried before the status shows it (fault 63)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class ExecLate(Script):
 
 
 class Dies(Script):
-    """The pod's process is killed at "cut here", and its status says so in a way of its own."""
+    """The pod's process is killed at "cut here"; subclasses differ in the status that reports it."""
 
     def on_data(self, data: bytes) -> None:
         if CUT in data:
@@ -158,7 +158,7 @@ class LateReason(Dies):
 
 
 class Evicted(Dies):
-    """Failed as Evicted, without a word on its containers (fault 51)."""
+    """Failed with reason Evicted and no container statuses (fault 51)."""
 
     async def last(self, name: str, primary: str) -> None:
         status = self.pods.found[name]["status"]
@@ -175,7 +175,7 @@ class FalseSuccess(Dies):
 
 
 class NodeLost(Dies):
-    """Nothing is heard of its node: it stays Running, and is then being deleted (fault 53)."""
+    """The node is lost: the pod stays Running and is then marked for deletion (fault 53)."""
 
     async def last(self, name: str, primary: str) -> None:
         ready = [
@@ -189,7 +189,7 @@ class NodeLost(Dies):
 
 
 class NodeSilent(Dies):
-    """Nothing is heard of its node, and nobody gives it up: what is deleted stays (fault 53)."""
+    """The node is silent but not given up: a deleted pod stays (fault 53)."""
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         if request.path.endswith("/portforward") and self.times:
@@ -206,7 +206,7 @@ class NodeSilent(Dies):
 
 
 class Rejected(Script):
-    """The kubelet does not take it: Failed, OutOfmemory, nothing on its containers (fault 24)."""
+    """The kubelet rejects the pod: Failed, OutOfmemory, no container statuses (fault 24)."""
 
     async def live(self, name: str) -> None:
         await self.pods.place(name)
@@ -228,7 +228,7 @@ class PhaseUnknown(Script):
 
 
 class Hangs(Script):
-    """From "cut here" on nothing passes through the connection, and nobody hangs up (fault 30)."""
+    """From "cut here" on the connection stays open and carries nothing (fault 30)."""
 
     def on_data(self, data: bytes) -> None:
         if CUT in data and not self.times:
@@ -237,7 +237,7 @@ class Hangs(Script):
 
 
 class Crawls(Hangs):
-    """From "cut here" on nothing comes until the cell has printed its last line, then all (42)."""
+    """From "cut here" on output is held until the cell has printed its last line (fault 42)."""
 
     def on_data(self, data: bytes) -> None:
         super().on_data(data)

@@ -1,4 +1,4 @@
-"""What goes wrong while a log is followed, which is all that a batch task says."""
+"""Faults while the log of a batch task is followed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FollowCut(Script):
 
 
 class FollowHangs(Script):
-    """After its fifth line the first who follows gets no more, and nobody hangs up (fault 30)."""
+    """After the fifth line the first connection stays open and carries nothing (fault 30)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class FollowHangs(Script):
 
 
 class FollowRotates(FollowHangs):
-    """So it is because the log was rotated, and its first half is nowhere any more (faults 31, 32)."""
+    """As "follow-hangs", because the log was rotated: its first half is gone (faults 31, 32)."""
 
     async def tell(self, name: str, line: bytes) -> bytes | None:
         if self.told == 5:
@@ -48,7 +48,7 @@ class FollowRotates(FollowHangs):
 
 
 class FollowEnds(FollowHangs):
-    """After its fifth line the pod is gone, and its log with it (fault 41)."""
+    """After the fifth line the pod and its log are gone (fault 41)."""
 
     async def tell(self, name: str, line: bytes) -> bytes | None:
         self.told += 1

@@ -1,4 +1,4 @@
-"""Pods that only pretend: a runner in the server that speaks the wire, for hundreds at once."""
+"""Pods without processes: the server itself speaks the protocol of the runner, for hundreds at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Pretend(Script):
-    """Each cell is said to have printed its first number, once all pods have begun.
+    """Every cell appears to have printed its first number once all pods have started.
 
     Args:
         wanted: so many pods are waited for.
@@ -33,7 +33,7 @@ class Pretend(Script):
 
     @property
     def at_once(self) -> int:
-        """How many had begun when the first was let go."""
+        """Number of pods that had started when the first one was allowed to go on."""
         return len(self._begun) if self._all_begun.is_set() else 0
 
     async def live(self, name: str) -> None:

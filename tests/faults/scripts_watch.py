@@ -1,4 +1,4 @@
-"""What goes wrong between a pod's creation and its start."""
+"""Faults between the creation of a pod and its start."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .scripts import Proceed, Script, is_create, refused
 
 
 class Invisible(Script):
-    """Watching is forbidden, and a new pod is not there for the first who ask (fault 27)."""
+    """Watching is forbidden, and the first requests do not find a new pod (fault 27)."""
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         if request.query.get("watch"):
@@ -24,7 +24,7 @@ class Invisible(Script):
 
 
 class Muddled(Script):
-    """A watch that loses events, ends in 410, and tells old news again (fault 81)."""
+    """A watch loses events, ends with 410 and repeats old events (fault 81)."""
 
     def changes(self, event: Object) -> list[Object] | None:
         self.times += 1
@@ -39,14 +39,14 @@ class Muddled(Script):
 
 
 class Deaf(Script):
-    """No watch ever tells of anything, but ends after a moment: the list alone is true (fault 81)."""
+    """Watches end after a moment without any event; only lists are right (fault 81)."""
 
     def changes(self, event: Object) -> list[Object] | None:
         return None
 
 
 class Slow(Script):
-    """A pod waits for a node, with an event that says why, until that was read (fault 83)."""
+    """A pod waits for a node until the event that explains it has been read (fault 83)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Slow(Script):
 
 
 class Sandboxed(Script):
-    """Forwarded ports lead to a loopback that is not the runner's, as in gVisor and Kata."""
+    """Forwarded ports lead to another loopback than the runner's, as in gVisor and Kata."""
 
     async def reach(self, name: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         self.times += 1
@@ -77,7 +77,7 @@ class Sandboxed(Script):
 
 
 class Silent(Script):
-    """The first connection to a port is taken and never answered."""
+    """The first connection to a port is accepted and never answered."""
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         if request.path.endswith("/portforward") and not self.times:
@@ -87,7 +87,7 @@ class Silent(Script):
 
 
 class Unready(Script):
-    """All but the creation is answered with 503 for a while, as by a server that restarts (81)."""
+    """Everything but the creation is answered with 503 for a while, as by a restarting server (fault 81)."""
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         if self.pods.found and self.times < 4 and not is_create(request):

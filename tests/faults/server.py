@@ -1,4 +1,4 @@
-"""A scripted API server: real HTTP and WebSocket, and what a real one does not do on command.
+"""A scripted API server: real HTTP and WebSocket, with faults that a real server does not produce on demand.
 
 ``python -m tests.faults.server SCRIPT`` serves until it is interrupted and prints the path of a
 kubeconfig; ``--list`` names the scripts. Cells then run as processes of this machine.
@@ -31,7 +31,7 @@ POD = re.compile(r"/api/v1/namespaces/[^/]+/pods/(?P<name>[^/]+)(?:/(?P<part>\w+
 
 
 class Server:
-    """Serves in a thread of its own until it is closed.
+    """Serve in a separate thread until closed.
 
     Args:
         script: what goes wrong.

@@ -1,4 +1,4 @@
-"""The endless answers of a scripted API server: watches, and connections to ports."""
+"""Long-lived answers of a scripted API server: watches and connections to ports."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ CUT = b"cut here"  # printed by a cell where a script acts
 
 
 class Forwards:
-    """Connections to ports of pods, which are ports of this machine.
+    """Forward ports of pods, which are ports of this machine.
 
     Attributes:
         opened: how many there were.

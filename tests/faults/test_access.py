@@ -1,4 +1,4 @@
-"""What has begun goes on: no pod is deleted, and no cell run again, for a right that is away."""
+"""Missing rights end nothing that has started: no pod is deleted and no cell runs twice."""
 
 from __future__ import annotations
 

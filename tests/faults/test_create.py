@@ -1,4 +1,4 @@
-"""Creation: what an API server says, and what a pod comes of it."""
+"""Creation of pods: answers of the API server and what becomes of the task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a pod ends, told by what its status says, and when; success needs a result."""
+"""Ends of pods, told from the status and its timing; success needs a result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch task's log is all that is heard of it: it breaks off, hangs, and is rotated."""
+"""A batch task is known only from its log, which breaks off, hangs or is rotated."""
 
 from __future__ import annotations
 

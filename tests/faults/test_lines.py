@@ -1,4 +1,4 @@
-"""Output and result, over connections that break and a log that is all that is left."""
+"""Output and result survive broken connections, or are read from the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Credentials that a program gives: it hangs, it fails, and what it gave expires."""
+"""Credentials from a login program that hangs or fails, and tokens that expire."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OLD = "2020-01-01T00:00:00Z"
 
 
 class Guarded(Script):
-    """Who comes without the token that is good now gets 401."""
+    """Requests without the current token get 401."""
 
     token = "first"
 

@@ -1,4 +1,4 @@
-"""Hundreds of detached tasks of one kernel: what they share, and that each ends right."""
+"""Hundreds of detached tasks of one kernel share a watch and a loop, and each ends correctly."""
 
 from __future__ import annotations
 

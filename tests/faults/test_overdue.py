@@ -1,4 +1,4 @@
-"""A task past its time that is not reached: nobody knows what its pod has."""
+"""A task past its timeout with lost contact: the state of its pod is unknown."""
 
 from __future__ import annotations
 

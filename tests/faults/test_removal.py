@@ -1,4 +1,4 @@
-"""The end of a pod: what goes wrong with its deletion hides no result, and is told."""
+"""Failures of deletion are reported and hide no result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Refused(Script):
 
 
 class Stuck(Script):
-    """A deleted pod stays: with a finalizer, or on a node that says nothing (fault 79)."""
+    """A deleted pod stays, because of a finalizer or a silent node (fault 79)."""
 
     def __init__(self, *finalizers: str) -> None:
         super().__init__()

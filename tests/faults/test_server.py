@@ -1,4 +1,4 @@
-"""The scripted server in a person's hands."""
+"""The command line of the scripted server."""
 
 from __future__ import annotations
 

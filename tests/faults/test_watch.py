@@ -1,4 +1,4 @@
-"""The watch is a hint: what it loses, muddles or may not tell changes nothing."""
+"""A watch is only a hint: lost, repeated or forbidden events change nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user does with a scripted cluster."""
+"""Actions of a user of a scripted cluster."""
 
 from __future__ import annotations
 

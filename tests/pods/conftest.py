@@ -1,4 +1,4 @@
-"""A shell and a kernel that are connected to the tests' cluster, in the test's own namespace."""
+"""A shell and a kernel that are connected to the cluster of the tests, in the namespace of the test."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def start_kernel(kubeconfig: Path) -> Iterator[Callable[..., Kernel]]:
 
 @pytest.fixture
 def slot(cluster: Any) -> Iterator[tuple[str, str]]:
-    """An extended resource of which the node has one, and a high priority class."""
+    """The names of an extended resource, of which the node has one, and of a high priority class."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     assert cluster.node
     (node,) = [

@@ -1,4 +1,4 @@
-"""Pods that the API server refuses: by quota, limits, policy, or for what is not there."""
+"""Pods that the API server refuses because of a quota, limits, a policy or a missing object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch mode: cells with no more rights than to make pods and to read their logs."""
+"""Batch mode: cells that need only the rights to create pods and to read their logs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RULES: list[dict[str, Any]] = [
 
 @pytest.fixture
 def least(restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No stream to a pod is allowed."""
+    """The least rights: streams to pods are forbidden."""
     config = restricted_kubeconfig(RULES)
     monkeypatch.setenv("KUBECONFIG", str(config))
     return config

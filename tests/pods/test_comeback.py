@@ -1,4 +1,4 @@
-"""Nothing is lost: another process comes back to a task, before and after its pod has ended."""
+"""Another process attaches to a task, before and after its pod has ended, and nothing is lost."""
 
 from __future__ import annotations
 

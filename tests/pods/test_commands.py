@@ -1,4 +1,4 @@
-"""``%podtask list`` and what is done to a task by its name, from any kernel."""
+"""``%podtask list`` and the commands that take the name of a task, from any kernel."""
 
 from __future__ import annotations
 

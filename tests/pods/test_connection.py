@@ -1,4 +1,4 @@
-"""A bad network: connections that are cut lose no line and no value."""
+"""A bad network: cut connections lose no line and no value."""
 
 from __future__ import annotations
 

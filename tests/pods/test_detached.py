@@ -1,4 +1,4 @@
-"""Detached cells in pods: what their handles can do."""
+"""Detached cells in pods and their task handles."""
 
 from __future__ import annotations
 

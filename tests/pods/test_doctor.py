@@ -1,4 +1,4 @@
-"""What a person asks the notebook: doctor, rbac, why, and Tab, against a real API server."""
+"""The commands doctor, rbac and why, and Tab completion, against a real API server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How pods end after their start: each kind is made for real, and has a sentence of its own."""
+"""Every way in which a pod can end after its start is produced for real and has its own sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions, values, errors and versions on their way to a pod and back."""
+"""Functions, values and errors survive the way to a pod and back, also between versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the form knows of the cluster."""
+"""What the form reads from the cluster."""
 
 from __future__ import annotations
 

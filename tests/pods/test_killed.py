@@ -1,4 +1,4 @@
-"""The runner is killed at each step, its disk is full, its node falls silent: what is said and kept."""
+"""The runner is killed at each step, its disk is full, its node is silent: what is reported and kept."""
 
 from __future__ import annotations
 

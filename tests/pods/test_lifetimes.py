@@ -1,4 +1,4 @@
-"""The table of lifetimes: each bound, with short times, and what is left of a task then."""
+"""Each row of the table of lifetimes, with short times, and what remains of a task."""
 
 from __future__ import annotations
 

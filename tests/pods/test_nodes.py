@@ -1,4 +1,4 @@
-"""Nodes that take no pod, or say nothing of it: taints, a silent kubelet, sandboxes, volumes."""
+"""Nodes that accept no pod or do not report it: taints, a silent kubelet, sandboxes, volumes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def created(cluster: Any, kind: str, name: str, **fields: Any) -> Iterator[None]
 
 @pytest.fixture
 def tainted(cluster: Any) -> Iterator[str]:
-    """A node that no kubelet stands for and no pod lands on unasked; its name."""
+    """The name of a tainted node without a kubelet."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
     taints = [{"key": "podtask.test", "value": name, "effect": "NoSchedule"}]
     with created(cluster, "Node", name, spec={"taints": taints}):

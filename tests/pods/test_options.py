@@ -1,4 +1,4 @@
-"""Options and templates that only a cluster can show: restricted, entrypoint, the server's say."""
+"""Options and templates whose effect only a cluster shows: restricted, entrypoint, checks of the server."""
 
 from __future__ import annotations
 

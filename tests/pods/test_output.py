@@ -1,4 +1,4 @@
-"""What a cell shows and runs in an image that has nothing but Python."""
+"""Output and shell commands of cells in an image that has nothing but Python."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 
 @pytest.fixture
 def address(cluster: Any) -> str:
-    """Where pods reach this machine."""
+    """The address of this machine as pods see it."""
     assert cluster.node
     nodes = cluster.kubectl_json("get", "nodes")["items"]
     node = next(each for each in nodes if "taints" not in each["spec"])

@@ -1,4 +1,4 @@
-"""Why a pod is not running: each situation is made for real, and its sentence compared."""
+"""Every reason why a pod does not run is produced for real, and its sentence is compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node must have: accelerators and labels, asked for, read back, and got."""
+"""Requirements on nodes: accelerators and labels are requested, read back and honoured."""
 
 from __future__ import annotations
 

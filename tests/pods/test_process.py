@@ -1,4 +1,4 @@
-"""``%podtask shell``: a process beside a task's cell, in its container or in a sidecar's."""
+"""``%podtask shell``: a process next to a running cell, in its container or in a sidecar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot run says why, in a few lines, and what to do next."""
+"""A task that cannot run says why in a few lines, and what to do next."""
 
 from __future__ import annotations
 

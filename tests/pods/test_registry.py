@@ -1,4 +1,4 @@
-"""Images that a registry refuses, delays or has not: each is done by a real one on loopback."""
+"""Images that a registry refuses, delays or lacks; a real registry on loopback does each."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ PULLS: dict[str, tuple[int, dict[str, Any], list[str]]] = {
 
 @pytest.fixture
 def own_node(cluster: Any) -> None:
-    """Skip where the node is not on this machine: it cannot pull from here."""
+    """Skip if the node is not on this machine, because it could not pull from here."""
     assert cluster.node
 
 

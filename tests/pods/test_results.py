@@ -1,4 +1,4 @@
-"""What a cell printed and what came of it arrives as it was, whatever happens to pod and rights."""
+"""Output and result of a cell arrive unchanged, whatever happens to the pod and the rights."""
 
 from __future__ import annotations
 

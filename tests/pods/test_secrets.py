@@ -1,4 +1,4 @@
-"""Secrets and config maps in all three forms: they reach the cell, and a secret nothing else."""
+"""Secrets and config maps in all three forms reach the cell; a secret reaches nothing else."""
 
 from __future__ import annotations
 

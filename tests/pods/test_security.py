@@ -1,4 +1,4 @@
-"""What shares the pod is not trusted: it gets no code, and nothing of it is unpickled."""
+"""Other processes of the pod are not trusted: they receive no code, and nothing from them is unpickled."""
 
 from __future__ import annotations
 

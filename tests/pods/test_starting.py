@@ -1,4 +1,4 @@
-"""What a pod may meet before its cell begins: it starts all the same, or the reason is said."""
+"""Obstacles before the cell starts: the pod starts anyway, or the reason is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stop means stop: interrupts, a killed notebook, and the bounds that end what is left."""
+"""Stop means stop: interrupts, a killed notebook, and the limits that end the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of tasks and those of other kernels, which are not there any more."""
+"""The task list, with tasks of kernels that no longer exist."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.cluster
 
 
 class Listed:
-    """A list of tasks and its user."""
+    """A task list and its user."""
 
     def __init__(self) -> None:
         self.tasks = TaskList()
@@ -46,12 +46,12 @@ class Listed:
 
     @property
     def said(self) -> str:
-        """What stands above the list."""
+        """The text above the list."""
         return str(self.tasks._message.value)
 
     @property
     def shown(self) -> str:
-        """What stands in it."""
+        """The text of the list."""
         return str(self.tasks._title.value) + " ".join(cell.value for cell in self._cells())
 
     def click(self, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Templates on a real cluster: the pod, read back, is what was asked for; the cell runs in it."""
+"""Templates on a real cluster: the pod that is read back is as requested, and the cell runs in it."""
 
 from __future__ import annotations
 

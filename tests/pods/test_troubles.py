@@ -1,4 +1,4 @@
-"""What befalls a pod or its client in the middle of a cell: memory, disk, clocks, webhooks."""
+"""Trouble of a pod or its client while the cell runs: memory, disk, clocks, webhooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shown under a cell that runs in a pod, and stays in a saved notebook."""
+"""The display under a cell that runs in a pod, live and in a saved notebook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Volumes that outlive a pod, or that are the node's own."""
+"""Volumes that outlive a pod, and volumes of the node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks whose pods wait, fail to start or are ended: what is said meanwhile and at the end."""
+"""Helpers for tasks whose pods wait, fail to start or are terminated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m tests.soak``: thousands of small tasks, while everything about them goes wrong."""
+"""``python -m tests.soak``: run thousands of small tasks among faults of every kind."""
 
 from __future__ import annotations
 

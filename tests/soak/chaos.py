@@ -1,4 +1,4 @@
-"""What goes wrong during a soak, at points of its progress: cuts, restarts, stops, kills."""
+"""The disturbances of a soak: cuts, restarts, stops and kills at set points of its progress."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class Soak:
-    """One run: a client behind a proxy, and what disturbs it.
+    """One soak: a client behind a proxy, and its disturbances.
 
     Args:
         cluster: with a node that may be disturbed.

@@ -1,4 +1,4 @@
-"""The process under test: submits tasks, so many at a time, and says what came of each.
+"""The process under test: it submits tasks, a number at a time, and reports each outcome.
 
 A line of JSON for each that begins, ends, and for each sample of what the process holds.
 """

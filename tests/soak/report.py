@@ -1,4 +1,4 @@
-"""What a soak found: counted, judged, and printed."""
+"""The report of a soak: count, judge and print."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KILLED = re.compile(
 
 @dataclass
 class Report:
-    """Counts and samples.
+    """Hold the counts and samples of a soak.
 
     Args:
         killed: pods that were killed.
@@ -46,7 +46,7 @@ class Report:
 
     @property
     def failures(self) -> list[dict[str, Any]]:
-        """Tasks that ended in an error."""
+        """Number of tasks that ended in an error."""
         return [each for each in self.ended if each["error"]]
 
     def faults(self, expected: int) -> list[str]:

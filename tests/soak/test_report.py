@@ -1,4 +1,4 @@
-"""What the soak calls a fault, without a soak."""
+"""The report calls the right things faults, tested without a soak."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The soak in short; `make soak` is the long one."""
+"""A short soak; `make soak` runs the long one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each task of the soak does, and what must come of it; drawn from the task's number."""
+"""The cell of each soak task and its expected result, both derived from the task's number."""
 
 from __future__ import annotations
 
