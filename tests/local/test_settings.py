@@ -10,7 +10,7 @@ import podtask
 import pytest
 import yaml
 from podtask import PodTemplate
-from podtask.api.resolve import find_template, resolve_options, set_session_template
+from podtask.api.resolve import find_template, merge_options, resolve_options, set_session_template
 from podtask.config.options import RunOptions
 from podtask.config.settings import all_settings, project_folder, read_settings, with_settings
 from podtask.errors import InputError
@@ -145,6 +145,18 @@ def test_session_default_is_over_settings_and_under_the_call(
     set_session_template(three)
     assert resolve_options({}, names).template is three
     assert resolve_options({"template": "two"}, names).template is two
+
+
+def test_resolved_options_have_a_template_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resolved options always have a PodTemplate; merged options keep the name, which may not exist."""
+    assert resolve_options({}, {}).template == PodTemplate()
+    assert resolve_options({"template": {"containers": [{"name": "a"}]}}, {}).template.pod_spec == {
+        "containers": [{"name": "a"}]
+    }
+    monkeypatch.setenv("PODTASK_TEMPLATE", "gone")
+    assert merge_options({}).template == "gone"
+    with pytest.raises(InputError, match="There is no pod template 'gone'"):
+        resolve_options({}, {})
 
 
 def test_unknown_template_lists_those_there_are() -> None:

@@ -19,7 +19,7 @@ from ..event_loop import loop
 from ..template.store import notebook_templates, saved_templates
 from ..template.template import PodTemplate
 
-IN_CLUSTER = "pod-template/"
+CLUSTER_PREFIX = "pod-template/"
 
 _session_template: Any = None  # a PodTemplate, or a form that holds one
 
@@ -35,8 +35,8 @@ def set_session_template(template: Any) -> None:
         InputError: The object does not describe a pod.
     """
     global _session_template
-    keep = template is None or hasattr(template, "template")
-    _session_template = template if keep else PodTemplate.of(template)
+    stays = template is None or hasattr(template, "template")
+    _session_template = template if stays else PodTemplate.of(template)
 
 
 def session_template() -> PodTemplate | None:
@@ -134,20 +134,20 @@ def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) ->
     """
     if name in namespace:
         return namespace[name]
-    if name.startswith(IN_CLUSTER):
-        return loop().start(_read_from_cluster(name.removeprefix(IN_CLUSTER), options)).result()
+    if name.startswith(CLUSTER_PREFIX):
+        return loop().start(_read_from_cluster(name.removeprefix(CLUSTER_PREFIX), options)).result()
     if "\n" in name:
         return name
     if name.endswith((".yaml", ".yml")) or os.sep in name:
         return Path(name)
-    kept = saved_templates()
-    if name in kept:
-        return kept[name]
-    known = [*notebook_templates(namespace), *kept]
+    saved = saved_templates()
+    if name in saved:
+        return saved[name]
+    known = [*notebook_templates(namespace), *saved]
     raise InputError(
-        f"There is no pod template {name!r} in this notebook, nor a saved one.{nearest(name, known)}",
+        f"There is no pod template {name!r} in this notebook or among the saved ones.{nearest(name, known)}",
         f"Templates: {', '.join(sorted(known)) or 'none'}. A file's name ends in .yaml; "
-        f"the cluster's are {IN_CLUSTER}NAME.",
+        f"the cluster's are {CLUSTER_PREFIX}NAME.",
     )
 
 

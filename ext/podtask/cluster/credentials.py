@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import ClusterError, InputError, nearest
 from .login_program import listening, said
 
-IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+CLUSTER_PREFIX = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 NO_CONTEXT = "in-cluster"  # what is shown in its place where there is no kubeconfig
 LOGIN = "`kubectl get pods` in a terminal runs the same login: see what it says, and log in again."
 HELP = "Set KUBECONFIG or run `kubectl config use-context`; or run on this machine with --local."
@@ -71,9 +71,9 @@ def load(context: str | None) -> Access:
     files, proxy = _files(), None
     there = any(_home(file).exists() for file in files.split(os.pathsep) if file)
     try:
-        if not there and (IN_CLUSTER / "token").exists() and context is None:
+        if not there and (CLUSTER_PREFIX / "token").exists() and context is None:
             config.load_incluster_config(client_configuration=settings)
-            name, namespace = NO_CONTEXT, (IN_CLUSTER / "namespace").read_text().strip()
+            name, namespace = NO_CONTEXT, (CLUSTER_PREFIX / "namespace").read_text().strip()
         elif not there:
             raise InputError(f"No cluster is configured: {files} does not exist.", HELP)
         else:

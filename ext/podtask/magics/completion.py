@@ -112,7 +112,7 @@ def _names_of(kind: str, variables: Mapping[str, Any], words: list[str]) -> Iter
         variables: Variables of the notebook.
         words: Words of the line, which may name the context and the namespace.
     """
-    from ..api.resolve import IN_CLUSTER  # start-up cost
+    from ..api.resolve import CLUSTER_PREFIX  # start-up cost
     from ..config.settings import with_settings
     from ..template.store import notebook_templates, saved_templates
 
@@ -127,7 +127,7 @@ def _names_of(kind: str, variables: Mapping[str, Any], words: list[str]) -> Iter
         names = [*notebook_templates(variables), *saved_templates()]
         if options.local:
             return names
-        return [*names, *(IN_CLUSTER + name for name in _names_in_cluster("pod template", options))]
+        return [*names, *(CLUSTER_PREFIX + name for name in _names_in_cluster("pod template", options))]
     return _names_in_cluster(kind, options)
 
 
