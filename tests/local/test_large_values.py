@@ -15,7 +15,7 @@ from podtask.manifest.render import render
 from podtask.pickling.outputs import unpack
 from podtask.runner import protocol
 from podtask.runner.worker.leftovers import abbreviate
-from podtask.runner.worker.outputs import MOST_BACK, MOST_TOLD
+from podtask.runner.worker.outputs import MAX_LISTED_NAMES, MAX_RETURNED_NAMES
 
 from tests.local.listener import Listener
 from tests.local.test_channel import KEY, job, run
@@ -34,16 +34,16 @@ def test_many_new_names_are_counted() -> None:
     """The first are named, of the others it is said how many there are."""
     end, _ = end_of(NAMES, [])
     assert end["status"] == "ok"
-    assert len(end["left"]) == MOST_TOLD + 1
-    assert end["left"][-1] == [f"{MANY - MOST_TOLD} more", "names"]
+    assert len(end["left"]) == MAX_LISTED_NAMES + 1
+    assert end["left"][-1] == [f"{MANY - MAX_LISTED_NAMES} more", "names"]
 
 
 def test_auto_brings_a_thousand_names() -> None:
     """So many come back with their values; the others stay, which is told."""
     end, found = end_of(NAMES, "auto")
     assert end["status"] == "ok"
-    assert found == list(range(MOST_BACK))
-    assert [each["name"] for each in end["kept"]] == [f"{MANY - MOST_BACK} more"]
+    assert found == list(range(MAX_RETURNED_NAMES))
+    assert [each["name"] for each in end["kept"]] == [f"{MANY - MAX_RETURNED_NAMES} more"]
     assert end["left"] == []
 
 
@@ -52,8 +52,8 @@ def test_many_that_cannot_be_pickled_are_counted() -> None:
     source = "def made():\n    yield\nfor n in range(900): globals()[f'n{n}'] = made()\ndel n, made"
     end, found = end_of(source, "auto")
     assert found == []
-    assert len(end["kept"]) == MOST_TOLD + 1
-    assert end["kept"][-1]["name"] == f"{900 - MOST_TOLD} more"
+    assert len(end["kept"]) == MAX_LISTED_NAMES + 1
+    assert end["kept"][-1]["name"] == f"{900 - MAX_LISTED_NAMES} more"
 
 
 def test_last_value_that_stays_is_told_before_many_names() -> None:
@@ -61,7 +61,7 @@ def test_last_value_that_stays_is_told_before_many_names() -> None:
     source = "def made():\n    yield\nfor n in range(90): globals()[f'n{n}'] = made()\ndel n\nmade()"
     end, _ = end_of(source, "auto")
     assert end["kept"][0]["role"] == "result"
-    assert len(end["kept"]) == MOST_TOLD + 1
+    assert len(end["kept"]) == MAX_LISTED_NAMES + 1
 
 
 def test_names_for_a_person_are_few_and_short() -> None:

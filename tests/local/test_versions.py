@@ -93,7 +93,7 @@ def test_values_are_sent_to_another_numpy(old: Path, monkeypatch: pytest.MonkeyP
     assert task.logs() == said
     assert isinstance(task.error, ModuleNotFoundError)
     assert missing_module_hint(task.error) == (
-        f"The image missing_module_hint this module of numpy, which is {np.__version__} in the notebook: install "
+        f"The image lacks this module of numpy, which is {np.__version__} in the notebook: install "
         "it in that version with --pip, or name an image that has it with --image."
     )
 

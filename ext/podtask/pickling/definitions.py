@@ -16,8 +16,13 @@ from typing import Any, NewType, ParamSpec, TypeVar
 
 from ..cell.scopes import free_names
 from ..errors import InputError
+<<<<<<< HEAD
 from ..runner.pickler import Nowhere, Packer
 from .ipython_names import is_ipython_name
+=======
+from ..runner.pickler import NullFile, Packer
+from .ipython_names import is_hidden
+>>>>>>> baeb933 (Name the runner's classes, functions and limits plainly, and layer its packages)
 
 Source = tuple[str, str]  # text, filename
 TYPES_WITH_NAME = (types.FunctionType, types.BuiltinFunctionType, type, TypeVar, ParamSpec, NewType)
@@ -94,7 +99,7 @@ class _DefinitionCollector:
     def _data(self, name: str, value: Any) -> None:
         """Record the notebook's classes and functions that a value refers to."""
         try:
-            with Packer(Nowhere(), self._namespace, plain=True) as packer:
+            with Packer(NullFile(), self._namespace, plain=True) as packer:
                 packer.dump(value)
         except Exception:  # noqa: BLE001 -- reported with its path when the value is packed
             return

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError
-from ..runner.pickler import Nowhere, Packer
+from ..runner.pickler import NullFile, Packer
 
 MAX_TRIES = 2000
 MAX_DEPTH = 20
@@ -105,7 +105,7 @@ class _Search:
             return None
         self._tries -= 1
         try:
-            with Packer(Nowhere(), self._namespace, self._plain) as packer:
+            with Packer(NullFile(), self._namespace, self._plain) as packer:
                 packer.dump(part)
         except Exception as error:  # noqa: BLE001 -- any error means that it cannot be pickled
             return error

@@ -17,9 +17,17 @@ FOLDER = Path(__file__).parent
 MODULES = (
     "protocol",
     "streams",
-    "supervisor.spool",
     "pickler",
     "ipython.display",
+    "worker.describe_error",
+    "worker.inputs",
+    "worker.leftovers",
+    "worker.changes",
+    "worker.outputs",
+    "worker.import_hooks",
+    "worker.execute",
+    "worker.main",
+    "supervisor.spool",
     "supervisor.worker_process",
     "supervisor.uploads",
     "supervisor.connection",
@@ -27,15 +35,7 @@ MODULES = (
     "supervisor.results",
     "supervisor.container_log",
     "supervisor.batch_log",
-    "worker.describe_error",
-    "worker.inputs",
-    "worker.leftovers",
-    "worker.changes",
-    "worker.outputs",
-    "worker.import_hooks",
     "supervisor.verdict",
-    "worker.execute",
-    "worker.main",
     "supervisor.main",
 )
 # The modules that few cells need: sent with the others, loaded at their first import.
@@ -97,7 +97,7 @@ def add(name, package):
         setattr(sys.modules[parent], last, module)
     return module
 root = add('_podtask_runner', True)
-root.code, root.travelled = code, TRAVELLED
+root.code, root.bundled = code, BUNDLED
 for name in PACKAGES:
     add('_podtask_runner.' + name, True)
 for name, made in SOURCES.items():
@@ -115,24 +115,24 @@ def runner_program(compiled: bool) -> bytes:
     """
     import cloudpickle
 
-    def made(path: Path, name: str) -> str | bytes:
+    def compiled_source(path: Path, name: str) -> str | bytes:
         text = path.read_text()
         if not compiled:
             return text
         return marshal.dumps(compile(text, f"{protocol.RUNNER_FILENAME}/{name}.py", "exec"))
 
-    def own(name: str) -> str | bytes:
+    def compiled_module(name: str) -> str | bytes:
         path = name.replace(".", "/")
-        return made(FOLDER / f"{path}.py", path)
+        return compiled_source(FOLDER / f"{path}.py", path)
 
     packages = sorted({name.partition(".")[0] for name in MODULES if "." in name})
-    sources = {name: own(name) for name in MODULES}
-    theirs = Path(cloudpickle.__file__).parent
-    travelled = {"cloudpickle": made(theirs / "__init__.py", "cloudpickle")}
-    for path in sorted(theirs.glob("cloudpickle*.py")):
+    sources = {name: compiled_module(name) for name in MODULES}
+    cloudpickle_folder = Path(cloudpickle.__file__).parent
+    bundled = {"cloudpickle": compiled_source(cloudpickle_folder / "__init__.py", "cloudpickle")}
+    for path in sorted(cloudpickle_folder.glob("cloudpickle*.py")):
         name = f"cloudpickle.{path.stem}"
-        travelled[name] = made(path, name)
+        bundled[name] = compiled_source(path, name)
     for name in LATE_MODULES:
-        travelled[f"_podtask_runner.{name}"] = own(name)
-    program = f"PACKAGES = {packages!r}\nSOURCES = {sources!r}\nTRAVELLED = {travelled!r}\n{LOADER}"
+        bundled[f"_podtask_runner.{name}"] = compiled_module(name)
+    program = f"PACKAGES = {packages!r}\nSOURCES = {sources!r}\nBUNDLED = {bundled!r}\n{LOADER}"
     return zlib.compress(program.encode())

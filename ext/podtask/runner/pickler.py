@@ -18,11 +18,11 @@ import weakref
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 
 PROTOCOL = 5  # of the oldest Python in an image, 3.8+
-APART = 64 << 10  # bytes from which on a buffer goes apart
+MIN_BUFFER_BYTES = 64 << 10  # bytes from which on a buffer goes apart
 ALIGN = 64  # so that arrays can lie where they arrive
 # Evaluated in the pod: makes of a function what a task is there.
-PLAIN = "__import__('_podtask_runner.podtask_stub', fromlist=['plain']).plain(function)"
-FILENAME = 10  # its place among the arguments of types.CodeType, since Python 3.8
+PLAIN_FUNCTION = "__import__('_podtask_runner.podtask_stub', fromlist=['plain']).plain(function)"
+FILENAME_INDEX = 10  # its place among the arguments of types.CodeType, since Python 3.8
 
 
 class _Main(dict):  # type: ignore[type-arg]
@@ -33,7 +33,7 @@ class Packer:
     """Pickles values into a file, one after another; a context manager.
 
     Args:
-        file: has ``write``, and ``take_apart`` for a buffer's view; keeps no view for long.
+        file: has ``write``, and ``write_buffer`` for a buffer's view; keeps no view for long.
         namespace: the globals of the notebook, or of the worker; the other's ``__main__``.
         plain: without cloudpickle: the other side has another minor version, or needs none.
 
@@ -43,9 +43,9 @@ class Packer:
     """
 
     def __init__(self, file: Any, namespace: Dict[str, Any], plain: bool) -> None:
-        notes = _Notes(file)
-        self.needs, self.types = notes.needs, notes.types
-        self._pickler: Any = (_plain if plain else _carrying)(notes, file, namespace)
+        recorder = _Recorder(file)
+        self.needs, self.types = recorder.needs, recorder.types
+        self._pickler: Any = (_plain_pickler if plain else _cloudpickle_pickler)(recorder, file, namespace)
 
     def dump(self, value: Any) -> None:
         """Pickles one more value.
@@ -64,18 +64,18 @@ class Packer:
         self._pickler.clear_memo()
 
 
-class Nowhere:
+class NullFile:
     """A file that takes everything and keeps nothing."""
 
     def write(self, data: Any) -> int:
         """Takes a piece of a pickle."""
         return len(data) if isinstance(data, bytes) else memoryview(data).nbytes
 
-    def take_apart(self, view: Any) -> None:
+    def write_buffer(self, view: Any) -> None:
         """Takes a buffer."""
 
 
-class _Notes:
+class _Recorder:
     """What is taken down while values are pickled."""
 
     def __init__(self, file: Any) -> None:
@@ -83,24 +83,24 @@ class _Notes:
         self.types: List[Any] = []
         self._file = file
 
-    def apart(self, buffer: Any) -> bool:
+    def keep_in_stream(self, buffer: Any) -> bool:
         """The pickler's question whether a buffer stays in the stream."""
         view = buffer.raw()
-        if view.nbytes < APART:
+        if view.nbytes < MIN_BUFFER_BYTES:
             return True
-        self._file.take_apart(view)
+        self._file.write_buffer(view)
         return False
 
-    def used(self, obj: Any) -> None:
+    def add_type(self, obj: Any) -> None:
         """Takes down what the other side must have for a value."""
         if isinstance(obj, (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)):
             self.types.append(obj)
 
 
-def _plain(notes: _Notes, file: Any, namespace: Dict[str, Any]) -> Any:
+def _plain_pickler(recorder: _Recorder, file: Any, namespace: Dict[str, Any]) -> Any:
     class Pickler(pickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
-            notes.used(obj)
+            recorder.add_type(obj)
             if isinstance(obj, types.ModuleType):
                 return eval, (f"__import__('importlib').import_module({obj.__name__!r})",)
             if isinstance(obj, type) and obj.__module__ == "pathlib._local":  # Python 3.13's
@@ -112,34 +112,34 @@ def _plain(notes: _Notes, file: Any, namespace: Dict[str, Any]) -> Any:
                     return eval, (f"__import__('__main__').{name}",)
             return NotImplemented
 
-    return Pickler(file, protocol=PROTOCOL, buffer_callback=notes.apart)
+    return Pickler(file, protocol=PROTOCOL, buffer_callback=recorder.keep_in_stream)
 
 
-class _Made:
+class _BareObject:
     """Stands in a pickle for the bare form of an object, which its state comes after."""
 
     def __init__(self, function: Any, *args: Any) -> None:
         self.reduced = function, args
 
 
-def _carrying(notes: _Notes, file: Any, namespace: Dict[str, Any]) -> Any:
+def _cloudpickle_pickler(recorder: _Recorder, file: Any, namespace: Dict[str, Any]) -> Any:
     import cloudpickle.cloudpickle as parts
 
     main = _Main(main=True)
-    cells: Dict[int, _Made] = {}
+    cells: Dict[int, _BareObject] = {}
 
     class Pickler(parts.Pickler):  # type: ignore[misc]
         def reducer_override(self, obj: Any) -> Any:
             if obj is main:
                 return vars, (sys.modules["__main__"],)
-            if type(obj) is _Made:
+            if type(obj) is _BareObject:
                 return obj.reduced
-            notes.used(obj)
+            recorder.add_type(obj)
             if getattr(type(obj), "travels_as_its_function", False):
                 return _undecorated(obj, super().reducer_override(obj.__wrapped__))
             if type(obj) is types.CodeType:
-                return _filed(self.dispatch_table[types.CodeType](obj), obj)
-            return _completed(super().reducer_override(obj), obj, parts)
+                return _with_filename(self.dispatch_table[types.CodeType](obj), obj)
+            return _complete(super().reducer_override(obj), obj, parts)
 
         def _dynamic_function_reduce(self, func: Any) -> Any:
             make, args, (attributes, slots), *how = super()._dynamic_function_reduce(func)
@@ -147,16 +147,20 @@ def _carrying(notes: _Notes, file: Any, namespace: Dict[str, Any]) -> Any:
                 # They travel by name, if at all: a value that comes back with a function must
                 # not change the notebook's behind the user's back.
                 found = slots["__globals__"]
-                notes.needs.update(found)
+                recorder.needs.update(found)
                 found.clear()
             if func.__closure__:  # each would get cells of its own, that none else sees change
                 args = (*args[:-1], tuple(map(shared, func.__closure__)))
-            return (*_numbered(func, _Made(make, *args), parts), (_own(attributes), slots), *how)
+            return (
+                *_tracked(func, _BareObject(make, *args), parts),
+                (_own_attributes(attributes), slots),
+                *how,
+            )
 
-    def shared(cell: Any) -> _Made:
-        return cells.setdefault(id(cell), _Made(parts._make_empty_cell))  # noqa: SLF001
+    def shared(cell: Any) -> _BareObject:
+        return cells.setdefault(id(cell), _BareObject(parts._make_empty_cell))  # noqa: SLF001
 
-    made: Any = Pickler(file, protocol=PROTOCOL, buffer_callback=notes.apart)
+    made: Any = Pickler(file, protocol=PROTOCOL, buffer_callback=recorder.keep_in_stream)
     made.globals_ref[id(namespace)] = main
     return made
 
@@ -165,10 +169,10 @@ def _undecorated(task: Any, reduced: Any) -> Any:
     """Returns how a task travels: in the pod a call of another task is a plain call."""
     if reduced is NotImplemented:
         return task.__qualname__
-    return eval, (PLAIN, {"function": task.__wrapped__})
+    return eval, (PLAIN_FUNCTION, {"function": task.__wrapped__})
 
 
-def _own(attributes: Dict[str, Any]) -> Dict[str, Any]:
+def _own_attributes(attributes: Dict[str, Any]) -> Dict[str, Any]:
     """Returns a function's attributes without those that make a task of it in a pod."""
     return {
         name: value
@@ -177,56 +181,56 @@ def _own(attributes: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
-def _numbered(obj: Any, made: _Made, parts: Any) -> Any:
+def _tracked(obj: Any, made: _BareObject, parts: Any) -> Any:
     """Returns how an object is made under its number, as cloudpickle does with classes."""
     return parts._lookup_class_or_track, (parts._get_or_create_tracker_id(obj), made)  # noqa: SLF001
 
 
-def _filed(reduced: Any, code: types.CodeType) -> Any:
+def _with_filename(reduced: Any, code: types.CodeType) -> Any:
     """Returns what cloudpickle made of code, with the name of its file: tracebacks show its lines.
 
     From 3.1.3 on it leaves that out: https://github.com/cloudpipe/cloudpickle/blob/master/CHANGES.md
     """
     make, args = reduced
-    return make, (*args[:FILENAME], code.co_filename, *args[FILENAME + 1 :])
+    return make, (*args[:FILENAME_INDEX], code.co_filename, *args[FILENAME_INDEX + 1 :])
 
 
-CACHED = type(functools.lru_cache(len))
+LRU_CACHE = type(functools.lru_cache(len))
 NEW_TYPE: Any = typing.NewType  # a class since Python 3.10
 
 
-def _property(obj: Any) -> Any:
+def _reduce_cached_property(obj: Any) -> Any:
     state = {name: value for name, value in vars(obj).items() if name not in ("func", "lock")}
     return functools.cached_property, (obj.func,), state  # Python before 3.12 gives it a lock
 
 
 # What the standard library makes of a user's class or function, and forgot to make fit for pickle.
 UNPICKLABLE: Dict[type, Callable[[Any], Any]] = {
-    functools.cached_property: _property,
+    functools.cached_property: _reduce_cached_property,
     # Of functools.singledispatch.
     types.MappingProxyType: lambda obj: (types.MappingProxyType, (gc.get_referents(obj)[0],)),
     weakref.WeakKeyDictionary: lambda obj: (type(obj), (), None, None, iter([*obj.items()])),
 }
 
 
-def _completed(reduced: Any, obj: Any, parts: Any) -> Any:
+def _complete(reduced: Any, obj: Any, parts: Any) -> Any:
     """Returns what cloudpickle made of an object, with what it leaves out."""
-    if type(obj) is CACHED and parts._lookup_module_and_qualname(obj) is None:  # noqa: SLF001
+    if type(obj) is LRU_CACHE and parts._lookup_module_and_qualname(obj) is None:  # noqa: SLF001
         about = obj.cache_parameters()  # what it has cached stays here
         info = functools._CacheInfo  # noqa: SLF001 -- lru_cache's own
-        bare = _Made(CACHED, obj.__wrapped__, about["maxsize"], about["typed"], info)
-        return (*_numbered(obj, bare, parts), vars(obj))
+        bare = _BareObject(LRU_CACHE, obj.__wrapped__, about["maxsize"], about["typed"], info)
+        return (*_tracked(obj, bare, parts), vars(obj))
     if type(obj) is NEW_TYPE and parts._lookup_module_and_qualname(obj) is None:  # noqa: SLF001
-        made = _Made(NEW_TYPE, obj.__name__, obj.__supertype__)
-        return (*_numbered(obj, made, parts), {"__module__": obj.__module__})
+        made = _BareObject(NEW_TYPE, obj.__name__, obj.__supertype__)
+        return (*_tracked(obj, made, parts), {"__module__": obj.__module__})
     if type(obj) in UNPICKLABLE and reduced is NotImplemented:
         return UNPICKLABLE[type(obj)](obj)
     if isinstance(reduced, tuple) and reduced[0] is parts._make_skeleton_class:  # noqa: SLF001
-        return (reduced[0], _body(obj, *reduced[1]), *reduced[2:])
+        return (reduced[0], _class_arguments(obj, *reduced[1]), *reduced[2:])
     return reduced
 
 
-def _body(obj: Any, kind: Any, name: str, bases: Any, given: Dict[str, Any], *more: Any) -> Any:
+def _class_arguments(obj: Any, kind: Any, name: str, bases: Any, given: Dict[str, Any], *more: Any) -> Any:
     """Returns cloudpickle's arguments for making a class, completed."""
     given = {**given, "__qualname__": obj.__qualname__}
     if "__slots__" in vars(obj) and not issubclass(obj, tuple):  # a NamedTuple makes its own
@@ -245,9 +249,9 @@ def known(number: Optional[str]) -> Any:
     return parts._DYNAMIC_CLASS_TRACKER_BY_ID.get(number)  # noqa: SLF001 -- it has no other way in
 
 
-def versions(used: List[Any]) -> Dict[str, str]:
+def versions(objects: List[Any]) -> Dict[str, str]:
     """Returns top-level module -> its version, of what values refer to, where it says one."""
-    roots = {module_of(each).partition(".")[0] for each in used}
+    roots = {module_of(each).partition(".")[0] for each in objects}
     found = {}
     for root in sorted(roots - {"__main__", "builtins", "cloudpickle"}):
         version = getattr(sys.modules.get(root), "__version__", None)

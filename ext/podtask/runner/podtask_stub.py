@@ -9,7 +9,7 @@ import socket
 import time
 from typing import Any, Iterable, List, Tuple
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5  # seconds between two tries
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.5  # seconds between two tries
 
 
 def wait_for(address: str, timeout: float = 30) -> None:
@@ -23,22 +23,22 @@ def wait_for(address: str, timeout: float = 30) -> None:
         ValueError: the address has no port.
         TimeoutError: nothing listens there in time; says what the last try met.
     """
-    host, port = _split(address)
-    end = time.monotonic() + timeout
-    pause = FIRST_PAUSE
+    host, port = _parse_address(address)
+    deadline = time.monotonic() + timeout
+    pause = FIRST_PAUSE_SECONDS
     while True:
         try:
-            socket.create_connection((host, port), max(0.1, end - time.monotonic())).close()
+            socket.create_connection((host, port), max(0.1, deadline - time.monotonic())).close()
             return
         except OSError as error:
-            left = end - time.monotonic()
-            if left <= 0:
+            time_left = deadline - time.monotonic()
+            if time_left <= 0:
                 raise TimeoutError(
                     f"Nothing listens at {address} after {timeout:g} s ({error}).\n"
                     "See what its container says: task.logs(NAME), or --logs NAME."
                 ) from None
-        time.sleep(min(pause, left))
-        pause = min(LONGEST_PAUSE, pause * 1.5)
+        time.sleep(min(pause, time_left))
+        pause = min(MAX_PAUSE_SECONDS, pause * 1.5)
 
 
 def task(template: Any = None, **options: Any) -> Any:
@@ -78,7 +78,7 @@ def plain(function: Any) -> Any:
     return function
 
 
-def _split(address: str) -> Tuple[str, int]:
+def _parse_address(address: str) -> Tuple[str, int]:
     host, _, port = str(address).rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError(f"{address!r} is not an address. Write host:port, as in localhost:5432.")

@@ -17,22 +17,22 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 from . import protocol
 
-CHUNK = 64 << 10
-META = 128  # bytes at the most of the header and meta of a stream's frame
-PARTIAL_SECONDS = 0.02
+CHUNK_BYTES = 64 << 10
+MAX_STREAM_META_BYTES = 128  # bytes at the most of the header and meta of a stream's frame
+FLUSH_SECONDS = 0.02
 
 
-def drain(fd: int) -> Iterator[bytes]:
+def read_available(fd: int) -> Iterator[bytes]:
     """Yields what is in a non-blocking pipe now; stops where it is empty or at its end."""
     while True:
         try:
-            data = os.read(fd, CHUNK)
+            data = os.read(fd, CHUNK_BYTES)
         except BlockingIOError:
             return
         if not data:
             return
         yield data
-        if len(data) < CHUNK:
+        if len(data) < CHUNK_BYTES:
             return
 
 
@@ -86,34 +86,34 @@ class FrameWriter:
     """The worker's end of the frame pipe; safe over threads and forked children.
 
     Args:
-        shield: keeps interrupts out of a frame.
+        guard: keeps interrupts out of a frame.
         events: write end of the frame pipe.
         lock: descriptor of the file whose lock orders the writers.
         taps: stream name -> read end of its pipe.
     """
 
-    def __init__(self, shield: InterruptGuard, events: int, lock: int, taps: Dict[str, int]) -> None:
-        self.shield = shield
+    def __init__(self, guard: InterruptGuard, events: int, lock: int, taps: Dict[str, int]) -> None:
+        self.guard = guard
         self._events = events
         self._lock = lock
-        self._names = {tap: name for name, tap in taps.items()}
+        self._tap_names = {tap: name for name, tap in taps.items()}
         self._ready = select.poll()  # cheaper for each line than to read in vain
-        for tap in self._names:
+        for tap in self._tap_names:
             self._ready.register(tap, select.POLLIN)
-        self._threads = threading.RLock()
+        self._thread_lock = threading.RLock()
         self._pending: List[Tuple[str, bytes]] = []  # of both streams, in their order
-        self._most = protocol.MAX_DATA  # bytes of data in a frame
+        self._max_data_bytes = protocol.MAX_DATA  # bytes of data in a frame
         self._flusher = Flusher(self)
         os.register_at_fork(before=self.flush, after_in_child=self._after_fork)
 
     def emit(self, kind: int, meta: Dict[str, Any], data: bytes = b"") -> None:
         """Puts one frame into the order; long data in several, all but the last with "more"."""
-        with self.shield, self._threads:
+        with self.guard, self._thread_lock:
             fcntl.lockf(self._lock, fcntl.LOCK_EX)
             try:
                 for tap, _ in self._ready.poll(0):
-                    for chunk in drain(tap):
-                        self._put(protocol.STREAM, {"name": self._names[tap]}, chunk)
+                    for chunk in read_available(tap):
+                        self._put(protocol.STREAM, {"name": self._tap_names[tap]}, chunk)
                 pending, self._pending = self._pending, []
                 for name, text in pending:
                     self._put(protocol.STREAM, {"name": name}, text)
@@ -122,13 +122,13 @@ class FrameWriter:
             finally:
                 fcntl.lockf(self._lock, fcntl.LOCK_UN)
 
-    def text(self, name: str, data: bytes) -> None:
+    def write_text(self, name: str, data: bytes) -> None:
         """Takes in a stream's text; a line goes out as it ends, the rest 20 ms later."""
-        with self.shield, self._threads:
+        with self.guard, self._thread_lock:
             if self._pending and self._pending[-1][0] == name:
                 data = self._pending.pop()[1] + data
             self._pending.append((name, data))
-            if b"\n" in data or len(data) > CHUNK:
+            if b"\n" in data or len(data) > CHUNK_BYTES:
                 self.emit(0, {})
                 return
         self._flusher.start()
@@ -139,8 +139,8 @@ class FrameWriter:
             self.emit(0, {})
 
     def _put(self, kind: int, meta: Dict[str, Any], data: bytes) -> None:
-        while len(data) > self._most:
-            part, data = data[: self._most], data[self._most :]
+        while len(data) > self._max_data_bytes:
+            part, data = data[: self._max_data_bytes], data[self._max_data_bytes :]
             self._write(protocol.encode(kind, {**meta, "more": True}, part))
         self._write(protocol.encode(kind, meta, data))
 
@@ -150,10 +150,10 @@ class FrameWriter:
             view = view[os.write(self._events, view) :]
 
     def _after_fork(self) -> None:
-        self._threads = threading.RLock()
+        self._thread_lock = threading.RLock()
         self._pending = []  # the parent sends it
         # A pipe takes as much whole or not at all: whoever is killed leaves no torn frame.
-        self._most = select.PIPE_BUF - META
+        self._max_data_bytes = select.PIPE_BUF - MAX_STREAM_META_BYTES
 
 
 class Stream(io.TextIOBase):
@@ -162,11 +162,11 @@ class Stream(io.TextIOBase):
     encoding = "utf-8"
     errors = "backslashreplace"
 
-    def __init__(self, emitter: FrameWriter, name: str, fd: int) -> None:
+    def __init__(self, writer: FrameWriter, name: str, fd: int) -> None:
         super().__init__()
         self.name = f"<{name}>"
         self.buffer = RawStream(self, fd)
-        self._emitter = emitter
+        self._writer = writer
         self._name = name
         self._fd = fd
 
@@ -178,10 +178,10 @@ class Stream(io.TextIOBase):
         return len(text)
 
     def write_bytes(self, data: bytes) -> None:
-        self._emitter.text(self._name, data)
+        self._writer.write_text(self._name, data)
 
     def flush(self) -> None:
-        self._emitter.flush()
+        self._writer.flush()
 
     def fileno(self) -> int:
         return self._fd
@@ -219,8 +219,8 @@ class RawStream(io.RawIOBase):
 class Flusher:
     """A thread, made at the first unfinished line of a process, that sends such lines on."""
 
-    def __init__(self, emitter: FrameWriter) -> None:
-        self._emitter = emitter
+    def __init__(self, writer: FrameWriter) -> None:
+        self._writer = writer
         self._wanted = threading.Event()
         self._pid = 0
 
@@ -235,10 +235,10 @@ class Flusher:
         pause = threading.Event()
         while wanted.wait():
             wanted.clear()
-            pause.wait(PARTIAL_SECONDS)
-            self._emitter.flush()
+            pause.wait(FLUSH_SECONDS)
+            self._writer.flush()
 
 
-def streams(emitter: FrameWriter) -> Tuple[Stream, Stream]:
+def cell_streams(writer: FrameWriter) -> Tuple[Stream, Stream]:
     """Returns ``sys.stdout`` and ``sys.stderr`` for the cell."""
-    return Stream(emitter, "stdout", 1), Stream(emitter, "stderr", 2)
+    return Stream(writer, "stdout", 1), Stream(writer, "stderr", 2)

@@ -39,7 +39,7 @@ def written(key: bytes = KEY) -> bytes:
         spool.append(protocol.encode(protocol.STREAM, {"name": "stdout"}, b"hello\n", 1))
         spool.append(protocol.encode(protocol.RESULT, META, VALUE, 2))
         log = SimpleNamespace(size=6, copied=6, sha256=hashlib.sha256(b"hello\n").hexdigest())
-        lines = log_record.lines(spool, SimpleNamespace(size=0), log, prover(key), values=True)
+        lines = log_record.record_lines(spool, SimpleNamespace(size=0), log, prover(key), values=True)
         return b"hello\n" + "\n".join(lines).encode() + b"\n"
     finally:
         spool.close()
@@ -102,10 +102,10 @@ def long_log(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
         log = LogCopy(fd)
         for number, piece in enumerate(pieces, 1):
             spool.append(protocol.encode(protocol.STREAM, {"name": "stdout"}, piece, number))
-            log.add(piece)
+            log.write_output(piece)
         meta = {**META, "text": sum(map(len, pieces))}
         spool.append(protocol.encode(protocol.RESULT, meta, VALUE, len(pieces) + 1))
-        log.finish(log_record.lines(spool, SimpleNamespace(size=0), log, prover(KEY), values=True))
+        log.finish(log_record.record_lines(spool, SimpleNamespace(size=0), log, prover(KEY), values=True))
     finally:
         os.close(fd)
         spool.close()

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 from podtask.runner import protocol
 from podtask.runner.supervisor.connection import Connection
-from podtask.runner.supervisor.spool import IN_MEMORY, SEGMENT, Spool, scratch
+from podtask.runner.supervisor.spool import MAX_MEMORY_BYTES, SEGMENT_BYTES, Spool, temporary_file
 
 PIECE = 512 << 10
-IN_SEGMENT = SEGMENT // PIECE
+IN_SEGMENT = SEGMENT_BYTES // PIECE
 
 
 def piece(number: int) -> bytes:
@@ -119,7 +119,7 @@ def test_frames_are_read_across_segments(make: Make, most: int) -> None:
 def test_over_the_limit_the_oldest_go(make: Make) -> None:
     """Over its limit a spool forgets its oldest frames, and keeps the numbers of the rest."""
     last = 4 * IN_SEGMENT
-    limit = 2 * SEGMENT
+    limit = 2 * SEGMENT_BYTES
     spool = make(pieces(1, last), limit)
     assert spool.last == last
     assert 1 < spool.first <= last - limit // PIECE + IN_SEGMENT
@@ -130,7 +130,7 @@ def test_over_the_limit_the_oldest_go(make: Make) -> None:
 
 def test_dropped_frame_is_not_read(make: Make) -> None:
     """A number that is gone is a KeyError, never another frame."""
-    spool = make(pieces(1, 3 * IN_SEGMENT), limit=SEGMENT)
+    spool = make(pieces(1, 3 * IN_SEGMENT), limit=SEGMENT_BYTES)
     with pytest.raises(KeyError):
         spool.read(spool.first - 1)
 
@@ -145,12 +145,12 @@ def test_newest_frame_stays_whatever_the_limit(make: Make) -> None:
 
 def test_under_the_limit_nothing_goes(make: Make) -> None:
     """At exactly its limit a spool still has all frames."""
-    assert make(pieces(1, 2 * IN_SEGMENT), limit=2 * SEGMENT).first == 1
+    assert make(pieces(1, 2 * IN_SEGMENT), limit=2 * SEGMENT_BYTES).first == 1
 
 
 def test_scratch_file_is_written_and_read() -> None:
     """The scratch file takes bytes and gives them back."""
-    file = scratch()
+    file = temporary_file()
     assert file is not None
     with file:
         file.write(b"kept")
@@ -185,8 +185,8 @@ def test_without_files_frames_are_kept_in_memory() -> None:
 
 def test_in_memory_the_limit_is_lower() -> None:
     """Memory is the user's: few frames are kept there, and the oldest go earlier."""
-    first, last, kept = kept_with(resource.RLIMIT_NOFILE, 0, 2 * IN_MEMORY // PIECE)
-    assert 0 < len(kept) <= IN_MEMORY
+    first, last, kept = kept_with(resource.RLIMIT_NOFILE, 0, 2 * MAX_MEMORY_BYTES // PIECE)
+    assert 0 < len(kept) <= MAX_MEMORY_BYTES
     assert kept == b"".join(pieces(first, last))
 
 
@@ -198,7 +198,7 @@ def test_full_disk_loses_no_frame() -> None:
 
 def test_client_slower_than_the_output_is_told_what_it_lost(make: Make) -> None:
     """Frames that go before an attached client has them are named by a gap."""
-    spool = make(limit=2 * SEGMENT)
+    spool = make(limit=2 * SEGMENT_BYTES)
     ours, theirs = _connected()
     with ours, theirs:
         client = Connection(ours, lambda *parts: "", trusted=True)
@@ -207,7 +207,7 @@ def test_client_slower_than_the_output_is_told_what_it_lost(make: Make) -> None:
             spool.append(protocol.encode(protocol.STREAM, {"name": "stdout"}, bytes(PIECE), number))
         first = spool.first
         assert first > 1
-        assert client.give(spool, None)
+        assert client.queue_next(spool, None)
         client.flush()
         theirs.settimeout(10)
         [gap, *_] = protocol.Decoder().feed(theirs.recv(4096, socket.MSG_WAITALL))

@@ -15,7 +15,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 from .. import protocol
 from ..streams import FrameWriter
 
-METHODS = {
+REPR_METHODS = {
     "_repr_html_": "text/html",
     "_repr_markdown_": "text/markdown",
     "_repr_svg_": "image/svg+xml",
@@ -26,13 +26,13 @@ METHODS = {
     "_repr_javascript_": "application/javascript",
     "_repr_pdf_": "application/pdf",
 }
-LONGEST_PROMPT = 32 << 10  # characters: it goes in the head of a frame
+MAX_PROMPT_CHARS = 32 << 10  # characters: it goes in the head of a frame
 # A widget's model lives in the kernel of its page; the notebook has none of the pod's.
-WIDGET = "application/vnd.jupyter.widget-view+json"
-ATOMS = {int, float, complex, bool, str, bytes, type(None)}  # their repr is how they are shown
+WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
+ATOMIC_TYPES = {int, float, complex, bool, str, bytes, type(None)}  # their repr is how they are shown
 
 
-def bundle(obj: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+def mime_bundle(obj: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
     """Returns (data, metadata) of what a notebook shows for an object.
 
     Follows IPython's order: ``_ipython_display_``, which shows the object itself (nothing is left
@@ -48,22 +48,22 @@ def bundle(obj: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
             pass  # how an object says: not here
         else:
             return {}, {}
-    _merge(_called(obj, "_repr_mimebundle_", include=None, exclude=None), data, metadata)
-    for method, mime in METHODS.items():
-        shown = _called(obj, method) if mime not in data else None
+    _merge(_call_method(obj, "_repr_mimebundle_", include=None, exclude=None), data, metadata)
+    for method, mime in REPR_METHODS.items():
+        shown = _call_method(obj, method) if mime not in data else None
         if isinstance(shown, tuple):
             shown, metadata[mime] = shown
         if shown is not None:
             data[mime] = shown
     if "image/png" not in data and _is_figure(obj) and (obj.axes or obj.lines):
-        data["image/png"] = _drawn(obj)
+        data["image/png"] = _figure_png(obj)
     if "text/plain" not in data:
-        data["text/plain"] = _text(obj)
+        data["text/plain"] = _plain_text(obj)
     return {mime: _jsonable(value) for mime, value in data.items()}, metadata
 
 
-def _text(obj: Any) -> str:
-    if type(obj) in ATOMS:
+def _plain_text(obj: Any) -> str:
+    if type(obj) in ATOMIC_TYPES:
         return repr(obj)
     from . import pretty  # takes its time
 
@@ -78,7 +78,7 @@ def _method(obj: Any, name: str) -> Any:
     return found if callable(found) else None
 
 
-def _called(obj: Any, name: str, **options: Any) -> Any:
+def _call_method(obj: Any, name: str, **options: Any) -> Any:
     try:
         method = _method(obj, name)
         return method(**options) if method is not None else None
@@ -97,7 +97,7 @@ def _is_figure(obj: Any) -> bool:
     return figure is not None and isinstance(obj, figure)
 
 
-def _drawn(figure: Any) -> bytes:
+def _figure_png(figure: Any) -> bytes:
     """Returns the PNG of a figure of matplotlib, as Jupyter's inline backend draws it."""
     file = io.BytesIO()
     figure.canvas.print_figure(
@@ -115,16 +115,16 @@ class DisplayFrontend:
     """The functions that a cell calls to show and to ask.
 
     Args:
-        emitter: where the frames go.
-        replies: descriptor that answers come from, a line of JSON each.
+        writer: where the frames go.
+        replies_fd: descriptor that answers come from, a line of JSON each.
     """
 
-    def __init__(self, emitter: FrameWriter, replies: int) -> None:
-        self.shield = emitter.shield
+    def __init__(self, writer: FrameWriter, replies_fd: int) -> None:
+        self.guard = writer.guard
         self.capture: Any = None  # IPython's publisher that keeps what is shown, where one is at work
-        self._emitter = emitter
-        self._replies = replies
-        self._rest = b""
+        self._writer = writer
+        self._replies_fd = replies_fd
+        self._reply_bytes = b""
 
     def install(self) -> None:
         """Puts display, clear_output, input where a cell looks for them."""
@@ -149,20 +149,20 @@ class DisplayFrontend:
         **options: Any,
     ) -> Any:
         """Shows objects under the cell; with ``display_id`` returns a handle to change it."""
-        wanted = os.urandom(16).hex() if display_id is True else display_id
-        wanted = wanted or (transient or {}).get("display_id")
+        chosen_id = os.urandom(16).hex() if display_id is True else display_id
+        chosen_id = chosen_id or (transient or {}).get("display_id")
         if clear:
             self.clear_output(wait=True)
         for obj in objects:
-            data, more = (obj, {}) if raw else bundle(obj)
+            data, more = (obj, {}) if raw else mime_bundle(obj)
             data = {
                 mime: value
                 for mime, value in data.items()
                 if (include is None or mime in include) and mime not in (exclude or ())
             }
             if data:
-                self.show(data, {**more, **(metadata or {})}, wanted, update)
-        return DisplayHandle(self, wanted) if display_id and not update else None
+                self.show(data, {**more, **(metadata or {})}, chosen_id, update)
+        return DisplayHandle(self, chosen_id) if display_id and not update else None
 
     def show(
         self,
@@ -173,7 +173,7 @@ class DisplayFrontend:
         result: bool = False,
     ) -> None:
         """Sends a mime bundle."""
-        data = {mime: value for mime, value in data.items() if mime != WIDGET}
+        data = {mime: value for mime, value in data.items() if mime != WIDGET_MIME}
         if not data and not result:
             return
         if self.capture is not None and not result:
@@ -193,11 +193,11 @@ class DisplayFrontend:
         """Sends a mime bundle, whoever captures what is shown."""
         meta = {"id": display_id, "update": update, "result": result}
         text = json.dumps({"data": data, "metadata": metadata}, default=str).encode()
-        self._emitter.emit(protocol.DISPLAY, meta, text)
+        self._writer.emit(protocol.DISPLAY, meta, text)
 
     def clear_output(self, wait: bool = False) -> None:
         """Empties the cell's output, with ``wait`` at the next thing shown."""
-        self._emitter.emit(protocol.CLEAR_OUTPUT, {"wait": bool(wait)})
+        self._writer.emit(protocol.CLEAR_OUTPUT, {"wait": bool(wait)})
 
     def input(self, prompt: object = "") -> str:
         """Asks the person at the notebook.
@@ -213,15 +213,15 @@ class DisplayFrontend:
 
     def ask(self, prompt: str, password: bool) -> str:
         """Asks for a line of text; a password is not echoed."""
-        if len(prompt) > LONGEST_PROMPT:
-            prompt = f"{prompt[:LONGEST_PROMPT]}…"
-        self._emitter.emit(protocol.INPUT_REQUEST, {"prompt": prompt, "password": password})
-        while b"\n" not in self._rest:
-            part = os.read(self._replies, 65536)
+        if len(prompt) > MAX_PROMPT_CHARS:
+            prompt = f"{prompt[:MAX_PROMPT_CHARS]}…"
+        self._writer.emit(protocol.INPUT_REQUEST, {"prompt": prompt, "password": password})
+        while b"\n" not in self._reply_bytes:
+            part = os.read(self._replies_fd, 65536)
             if not part:
                 raise EOFError("the runner is gone")
-            self._rest += part
-        line, self._rest = self._rest.split(b"\n", 1)
+            self._reply_bytes += part
+        line, self._reply_bytes = self._reply_bytes.split(b"\n", 1)
         answer = json.loads(line)
         if answer.get("eof"):
             raise EOFError("nobody is there to answer")
@@ -235,24 +235,24 @@ class DisplayHandle:
     """What ``display(..., display_id=True)`` returns, as in IPython.
 
     Args:
-        front: shows it.
+        frontend: shows it.
         display_id: names it; a new name where it is None.
     """
 
-    def __init__(self, front: DisplayFrontend, display_id: Optional[str] = None) -> None:
+    def __init__(self, frontend: DisplayFrontend, display_id: Optional[str] = None) -> None:
         self.display_id = display_id or os.urandom(16).hex()
-        self._front = front
+        self._frontend = frontend
 
     def __repr__(self) -> str:
         return f"<DisplayHandle display_id={self.display_id}>"
 
     def display(self, obj: Any, **options: Any) -> None:
         """Shows the object again, under the same id."""
-        self._front.display(obj, display_id=self.display_id, **options)
+        self._frontend.display(obj, display_id=self.display_id, **options)
 
     def update(self, obj: Any, **options: Any) -> None:
         """Replaces what is shown."""
-        self._front.display(obj, display_id=self.display_id, update=True, **options)
+        self._frontend.display(obj, display_id=self.display_id, update=True, **options)
 
 
 def _merge(shown: Any, data: Dict[str, Any], metadata: Dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Dict, Optional, Tuple, Type
 Options = Dict[str, Any]
 
 
-def fetched(source: str) -> bytes:
+def fetch(source: str) -> bytes:
     """Returns the bytes of a file or of an address."""
     if source.startswith(("http://", "https://")):
         from urllib.request import urlopen
@@ -47,7 +47,7 @@ class DisplayObject:
         if url is None and isinstance(data, str) and data.startswith(("http://", "https://")):
             url, data = data, None
         if data is None and (url or filename):
-            raw = fetched(os.fspath(url or filename))
+            raw = fetch(os.fspath(url or filename))
             data = raw if isinstance(self, Image) else raw.decode()
         self.data = data
         self.url = url
@@ -64,9 +64,9 @@ class DisplayObject:
         # In the notebook it is IPython's own, made of what this one was made of. cloudpickle
         # takes a class by its name only where its module was imported.
         importlib.import_module(type(self).__module__)
-        return functools.partial(type(self), **self.made_of()), ()
+        return functools.partial(type(self), **self.constructor_arguments()), ()
 
-    def made_of(self) -> Options:
+    def constructor_arguments(self) -> Options:
         """Returns the arguments of IPython's class of this name that give the same."""
         return {"data": self.data, "metadata": self.metadata or None}
 
@@ -134,11 +134,11 @@ class JSON(DisplayObject):
         super().__init__(data, *args, **more)
         if isinstance(self.data, str):
             self.data = json.loads(self.data)
-        self._given = {"expanded": expanded, "root": root}
-        self.metadata = {**self._given, **self.metadata}
+        self._options = {"expanded": expanded, "root": root}
+        self.metadata = {**self._options, **self.metadata}
 
-    def made_of(self) -> Options:
-        return {**super().made_of(), **self._given}
+    def constructor_arguments(self) -> Options:
+        return {**super().constructor_arguments(), **self._options}
 
 
 class Javascript(DisplayObject):
@@ -154,8 +154,8 @@ class Code(DisplayObject):
         super().__init__(data, *args, **more)
         self.language = language
 
-    def made_of(self) -> Options:
-        return {**super().made_of(), "language": self.language}
+    def constructor_arguments(self) -> Options:
+        return {**super().constructor_arguments(), "language": self.language}
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Tuple[Options, Options]:
         import html
@@ -193,10 +193,10 @@ class Image(DisplayObject):
         self._sizes = more
         guess = mimetypes.guess_type(str(url or filename or ""))[0]
         if guess is None or not guess.startswith("image/"):
-            guess = f"image/{kind_of(self.data)}"
+            guess = f"image/{image_type(self.data)}"
         self.mime = f"image/{format.lower().replace('jpg', 'jpeg')}" if format else guess
 
-    def made_of(self) -> Options:
+    def constructor_arguments(self) -> Options:
         given = {"data": self.data} if self.embed else {"url": self.url}
         return {**given, **self._sizes, "format": self.mime.partition("/")[2]}
 
@@ -205,14 +205,14 @@ class Image(DisplayObject):
             import html
 
             words = {"src": self.url, **self._sizes}
-            said = " ".join(f'{name}="{html.escape(str(value))}"' for name, value in words.items())
-            return {"text/html": f"<img {said}/>"}, {}
+            attributes = " ".join(f'{name}="{html.escape(str(value))}"' for name, value in words.items())
+            return {"text/html": f"<img {attributes}/>"}, {}
         return {self.mime: base64.b64encode(self.data).decode("ascii")}, (
             {self.mime: self.metadata} if self.metadata else {}
         )
 
 
-def kind_of(data: bytes) -> str:
+def image_type(data: bytes) -> str:
     """Returns what kind of picture some bytes are, by how they begin."""
     if data[:3] == b"\xff\xd8\xff":
         return "jpeg"
@@ -221,7 +221,7 @@ def kind_of(data: bytes) -> str:
     return "webp" if data[8:12] == b"WEBP" else "png"
 
 
-SHOWN: Tuple[Type[DisplayObject], ...] = (
+DISPLAY_CLASSES: Tuple[Type[DisplayObject], ...] = (
     DisplayObject,
     Pretty,
     HTML,
@@ -236,5 +236,5 @@ SHOWN: Tuple[Type[DisplayObject], ...] = (
 )
 
 
-for each in SHOWN:
+for each in DISPLAY_CLASSES:
     each.__module__ = "IPython.core.display"

@@ -7,26 +7,26 @@ import types
 from typing import Any, Dict, Optional
 
 from .display import DisplayFrontend, DisplayHandle
-from .display_classes import SHOWN, DisplayObject
+from .display_classes import DISPLAY_CLASSES, DisplayObject
 from .shell import get_ipython
 from .shell_command import SList
 
 Options = Dict[str, Any]
 
 
-def module(name: str, front: DisplayFrontend) -> types.ModuleType:
+def stub_module(name: str, frontend: DisplayFrontend) -> types.ModuleType:
     """Returns the stand-in of one of IPython's modules."""
-    made = types.ModuleType(name)
-    made.__path__ = []  # a package: what is missing below it is missing by name
+    stub = types.ModuleType(name)
+    stub.__path__ = []  # a package: what is missing below it is missing by name
     names: Options = {"get_ipython": get_ipython}
     if name.startswith(("IPython.display", "IPython.core.display")):
-        names = {each.__name__: each for each in SHOWN}
-        names.update(display_functions(front), TextDisplayObject=DisplayObject)
+        names = {each.__name__: each for each in DISPLAY_CLASSES}
+        names.update(display_functions(frontend), TextDisplayObject=DisplayObject)
     elif name == "IPython":
-        names.update(version_info=(9, 0, 0), __version__="9.0.0", display=front.display)
+        names.update(version_info=(9, 0, 0), __version__="9.0.0", display=frontend.display)
     elif name == "IPython.utils.text":
         names = {"SList": SList}
-    made.__dict__.update(names)
+    stub.__dict__.update(names)
 
     def missing(wanted: str) -> Any:
         if wanted.startswith("__"):
@@ -36,35 +36,35 @@ def module(name: str, front: DisplayFrontend) -> types.ModuleType:
             f"{', '.join(sorted(names))}. Choose an image with IPython, or --pip ipython."
         )
 
-    made.__dict__["__getattr__"] = missing
-    return made
+    stub.__dict__["__getattr__"] = missing
+    return stub
 
 
-def display_functions(front: DisplayFrontend) -> Options:
+def display_functions(frontend: DisplayFrontend) -> Options:
     """Returns the functions of ``IPython.display`` that show something."""
 
     def update_display(obj: Any, *, display_id: str, **options: Any) -> None:
-        front.display(obj, display_id=display_id, update=True, **options)
+        frontend.display(obj, display_id=display_id, update=True, **options)
 
     def publish_display_data(
         data: Options, metadata: Optional[Options] = None, *, transient: Any = None, **options: Any
     ) -> None:
-        front.show(data, metadata or {}, (transient or {}).get("display_id"), options.get("update", False))
+        frontend.show(data, metadata or {}, (transient or {}).get("display_id"), options.get("update", False))
 
-    def made_handle(display_id: Optional[str] = None) -> DisplayHandle:
-        return DisplayHandle(front, display_id)
+    def display_handle(display_id: Optional[str] = None) -> DisplayHandle:
+        return DisplayHandle(frontend, display_id)
 
-    def one_of(mime: str) -> Any:
-        def shown(*objects: Any, raw: bool = False, metadata: Optional[Options] = None) -> None:
+    def display_as(mime: str) -> Any:
+        def display(*objects: Any, raw: bool = False, metadata: Optional[Options] = None) -> None:
             for obj in objects:
                 if raw:
-                    front.show({mime: obj}, {mime: metadata} if metadata else {})
+                    frontend.show({mime: obj}, {mime: metadata} if metadata else {})
                 else:
-                    front.display(obj, include=[mime, "text/plain"])
+                    frontend.display(obj, include=[mime, "text/plain"])
 
-        return shown
+        return display
 
-    singles = {
+    mime_types = {
         "display_html": "text/html",
         "display_markdown": "text/markdown",
         "display_svg": "image/svg+xml",
@@ -76,10 +76,10 @@ def display_functions(front: DisplayFrontend) -> Options:
         "display_pretty": "text/plain",
     }
     return {
-        "display": front.display,
-        "clear_output": front.clear_output,
+        "display": frontend.display,
+        "clear_output": frontend.clear_output,
         "update_display": update_display,
         "publish_display_data": publish_display_data,
-        "DisplayHandle": made_handle,
-        **{name: one_of(mime) for name, mime in singles.items()},
+        "DisplayHandle": display_handle,
+        **{name: display_as(mime) for name, mime in mime_types.items()},
     }

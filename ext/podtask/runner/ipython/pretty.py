@@ -21,10 +21,10 @@ def pformat(obj: Any) -> str:
 
 
 def _show(obj: Any, p: Printer, cycle: bool) -> None:
-    _of(obj)(obj, p, cycle)
+    _printer_for(obj)(obj, p, cycle)
 
 
-def _of(obj: Any) -> Show:
+def _printer_for(obj: Any) -> Show:
     """Returns what shows an object: by its class and those above it, nearest first."""
     kind = getattr(obj, "__class__", None) or type(obj)
     each: Any
@@ -44,8 +44,8 @@ def _of(obj: Any) -> Show:
 
 def _repr(obj: Any, p: Printer, cycle: bool) -> None:
     with p.group():
-        for place, line in enumerate(repr(obj).splitlines()):
-            if place:
+        for index, line in enumerate(repr(obj).splitlines()):
+            if index:
                 p.break_()
             p.text(line)
 
@@ -56,13 +56,13 @@ def _plain_object(obj: Any, p: Printer, cycle: bool) -> None:
         p.text(f" at {id(obj):#x}" + (" ..." if cycle else ""))
 
 
-def _some(items: Iterable[Any], p: Printer) -> Iterator[Any]:
+def _separated(items: Iterable[Any], p: Printer) -> Iterator[Any]:
     """Yields the items, with commas between them; no more than can be read."""
-    for place, item in enumerate(items):
-        if place:
+    for index, item in enumerate(items):
+        if index:
             p.text(",")
             p.breakable()
-        if place >= p.max_seq_length:
+        if index >= p.max_seq_length:
             p.text("...")
             return
         yield item
@@ -74,7 +74,7 @@ def _sequence(start: str, end: str) -> Show:
             p.text(f"{start}...{end}")
             return
         with p.group(len(start), start, end):
-            for item in _some(obj, p):
+            for item in _separated(obj, p):
                 p.pretty(item)
             if len(obj) == 1 and isinstance(obj, tuple):
                 p.text(",")
@@ -107,7 +107,7 @@ def _mapping(start: str, end: str) -> Show:
             p.text("{...}")
             return
         with p.group(len(start), start, end):
-            for key in _some(obj.keys(), p):
+            for key in _separated(obj.keys(), p):
                 p.pretty(key)
                 p.text(": ")
                 p.pretty(obj[key])
@@ -125,12 +125,12 @@ class _Raw:
 
 def _call(p: Printer, name: str, *args: Any, **kwargs: Any) -> None:
     with p.group(len(name) + 1, f"{name}(", ")"):
-        for word, arg in _some([*(("", arg) for arg in args), *kwargs.items()], p):
+        for word, arg in _separated([*(("", arg) for arg in args), *kwargs.items()], p):
             with p.group(len(word) + 1, f"{word}=") if word else p.group():
                 p.pretty(arg)
 
 
-def _called(arguments: Callable[[Any], Tuple[Tuple[Any, ...], Dict[str, Any]]]) -> Show:
+def _as_call(arguments: Callable[[Any], Tuple[Tuple[Any, ...], Dict[str, Any]]]) -> Show:
     """Returns what shows an object as a call of its class."""
 
     def show(obj: Any, p: Printer, cycle: bool) -> None:
@@ -196,11 +196,11 @@ BY_TYPE: Dict[Any, Show] = {
 }
 # Not imported for it: these may be unknown to the cell.
 BY_NAME: Dict[Tuple[str, str], Show] = {
-    ("collections", "defaultdict"): _called(lambda obj: ((obj.default_factory, dict(obj)), {})),
-    ("collections", "OrderedDict"): _called(lambda obj: ((list(obj.items()),) if obj else (), {})),
-    ("collections", "Counter"): _called(lambda obj: ((dict(obj.most_common()),) if obj else (), {})),
-    ("collections", "UserList"): _called(lambda obj: ((obj.data,), {})),
-    ("collections", "deque"): _called(
+    ("collections", "defaultdict"): _as_call(lambda obj: ((obj.default_factory, dict(obj)), {})),
+    ("collections", "OrderedDict"): _as_call(lambda obj: ((list(obj.items()),) if obj else (), {})),
+    ("collections", "Counter"): _as_call(lambda obj: ((dict(obj.most_common()),) if obj else (), {})),
+    ("collections", "UserList"): _as_call(lambda obj: ((obj.data,), {})),
+    ("collections", "deque"): _as_call(
         lambda obj: ((list(obj),), {} if obj.maxlen is None else {"maxlen": obj.maxlen})
     ),
 }

@@ -7,8 +7,8 @@ import contextlib
 from typing import Any, Callable, Iterator, List, Union
 
 Show = Callable[[Any, "Printer", bool], None]
-WIDTH = 79
-MOST = 1000  # elements of one container
+WIDTH_COLUMNS = 79
+MAX_ELEMENTS = 1000  # elements of one container
 
 
 class _Group:
@@ -44,15 +44,15 @@ class Printer:
     def __init__(self, show: "Show") -> None:
         self._show = show
         self.verbose = False
-        self.max_seq_length = MOST
-        self.max_width = WIDTH
+        self.max_seq_length = MAX_ELEMENTS
+        self.max_width = WIDTH_COLUMNS
         self.indentation = 0
         self._lines: List[str] = []
         self._column = 0
         self._pending: List[Union[str, _Break]] = []
         self._size = 0  # of what is pending, in one line
         self._groups = [_Group(0)]
-        self._inside: List[int] = []  # ids of the values that are being shown
+        self._open_ids: List[int] = []  # ids of the values that are being shown
 
     def text(self, text: str) -> None:
         """Adds text."""
@@ -107,14 +107,14 @@ class Printer:
 
     def pretty(self, obj: Any) -> None:
         """Adds a value."""
-        cycle = id(obj) in self._inside
-        self._inside.append(id(obj))
+        cycle = id(obj) in self._open_ids
+        self._open_ids.append(id(obj))
         self.begin_group()
         try:
             self._show(obj, self, cycle)
         finally:
             self.end_group()
-            self._inside.pop()
+            self._open_ids.pop()
 
     def flush(self) -> None:
         """Writes what is pending."""
@@ -140,7 +140,7 @@ class Printer:
     def _add(self, item: Union[str, _Break]) -> None:
         self._pending.append(item)
         self._size += len(item if isinstance(item, str) else item.text)
-        while self._column + self._size > WIDTH and self._break_outermost():
+        while self._column + self._size > WIDTH_COLUMNS and self._break_outermost():
             pass
 
     def _break_outermost(self) -> bool:
@@ -154,12 +154,12 @@ class Printer:
             return False
         chosen = [group for group in groups if group.depth == depth][-1]
         chosen.broken = True
-        places = [
-            place
-            for place, item in enumerate(self._pending)
+        indexes = [
+            index
+            for index, item in enumerate(self._pending)
             if isinstance(item, _Break) and item.group is chosen
         ]
-        count = places[-1] + 1
+        count = indexes[-1] + 1
         while count < len(self._pending) and isinstance(self._pending[count], str):
             count += 1
         self._output(count)

@@ -16,7 +16,7 @@ from ..protocol import POD_MAGICS
 from . import display
 from .shell_command import Expander, SList, run
 
-SECRET = ("key", "token", "secret")
+SECRET_WORDS = ("key", "token", "secret")
 
 
 class UsageError(Exception):
@@ -63,7 +63,7 @@ class ZMQInteractiveShell:
     def __init__(self) -> None:
         self.config: Dict[str, Any] = {}
         self.events = Events()
-        self._before: Optional[str] = None
+        self._previous_directory: Optional[str] = None
         self._publisher = Publisher()
 
     @property
@@ -101,13 +101,13 @@ class ZMQInteractiveShell:
 
     def getoutput(self, cmd: str, split: bool = True, depth: int = 0) -> Any:
         """``x = !cmd``: what it wrote, stderr too, in lines."""
-        done = subprocess.run(
+        process = subprocess.run(
             ["/bin/sh", "-c", self.var_expand(cmd, depth=depth + 1)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,
         )
-        text = done.stdout.decode("utf-8", "replace")
+        text = process.stdout.decode("utf-8", "replace")
         return SList(text.splitlines()) if split else text
 
     def run_line_magic(self, name: str, line: str, _stack_depth: int = 1) -> Any:
@@ -139,21 +139,21 @@ class ZMQInteractiveShell:
 
     def _cd(self, line: str) -> None:
         quiet = line.startswith("-q")
-        where = line[2:].strip() if quiet else line
-        if where == "-":
-            if self._before is None:
+        target = line[2:].strip() if quiet else line
+        if target == "-":
+            if self._previous_directory is None:
                 raise UsageError("%cd -: there is no directory before this one.")
-            where = self._before
-        here = os.getcwd()
-        os.chdir(os.path.expanduser(where.strip("'\"") or "~"))
-        self._before = here
+            target = self._previous_directory
+        previous = os.getcwd()
+        os.chdir(os.path.expanduser(target.strip("'\"") or "~"))
+        self._previous_directory = previous
         if not quiet:
             print(os.getcwd())
 
     def _env(self, line: str) -> Any:
         if not line:
             return {
-                name: "<hidden>" if any(word in name.lower() for word in SECRET) else value
+                name: "<hidden>" if any(word in name.lower() for word in SECRET_WORDS) else value
                 for name, value in os.environ.items()
             }
         if "=" in line or " " in line:
@@ -171,7 +171,7 @@ class ZMQInteractiveShell:
         print(f"env: {name}={value}")
 
     def _pip(self, line: str) -> None:
-        self.user_ns["_exit_code"] = run(f"{_quoted(sys.executable)} -m pip {line}")
+        self.user_ns["_exit_code"] = run(f"{_quote(sys.executable)} -m pip {line}")
         import importlib
         import site
 
@@ -207,20 +207,20 @@ class Timed:
         cpu = resource.getrusage(resource.RUSAGE_SELF)
         user, system = cpu.ru_utime - self._cpu.ru_utime, cpu.ru_stime - self._cpu.ru_stime
         if kind is None:
-            total = span(user + system)
-            print(f"CPU times: user {span(user)}, sys: {span(system)}, total: {total}")
-            print(f"Wall time: {span(wall)}")
+            total = format_duration(user + system)
+            print(f"CPU times: user {format_duration(user)}, sys: {format_duration(system)}, total: {total}")
+            print(f"Wall time: {format_duration(wall)}")
 
 
-def span(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Returns a time as IPython writes it: three digits, or days to seconds."""
     if seconds >= 60:
         words = []
-        left = int(seconds)
+        seconds_left = int(seconds)
         for suffix, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-            if left >= length:
-                words.append(f"{left // length}{suffix}")
-                left %= length
+            if seconds_left >= length:
+                words.append(f"{seconds_left // length}{suffix}")
+                seconds_left %= length
         return " ".join(words)
     for unit, scale in (("s", 1.0), ("ms", 1e3), ("μs", 1e6)):
         if seconds * scale >= 1:
@@ -228,17 +228,17 @@ def span(seconds: float) -> str:
     return f"{seconds * 1e9:.3g} ns"
 
 
-def _quoted(word: str) -> str:
+def _quote(word: str) -> str:
     import shlex
 
     return shlex.quote(word)
 
 
-_made: List[ZMQInteractiveShell] = []
+_shells: List[ZMQInteractiveShell] = []
 
 
 def get_ipython() -> ZMQInteractiveShell:
     """Returns the one stand-in of this process."""
-    if not _made:
-        _made.append(ZMQInteractiveShell())
-    return _made[0]
+    if not _shells:
+        _shells.append(ZMQInteractiveShell())
+    return _shells[0]

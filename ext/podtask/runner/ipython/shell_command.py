@@ -7,11 +7,11 @@ import subprocess
 import sys
 from typing import Any, Iterator, List, Mapping, Sequence
 
-from ..streams import CHUNK
+from ..streams import CHUNK_BYTES
 
 SHELL_ENV = {"TERM": "xterm-color", "CLICOLOR": "1", "PAGER": "cat", "GIT_PAGER": "cat"}
 DOLLAR = re.compile(r"(.*?)\$(\$?[\w\.]+)(?=([^']*'[^']*')*[^']*$)")
-END_SECONDS = 2  # for a command after an interrupt
+INTERRUPTED_SECONDS = 2  # for a command after an interrupt
 
 
 class SList(List[str]):
@@ -93,11 +93,11 @@ def run(cmd: str) -> int:
     command = ["/bin/sh", "-c", cmd]
     env = {**os.environ, **SHELL_ENV}
     try:
-        ours, theirs = _terminal()
+        terminal_fd, command_fd = _terminal()
     except OSError:  # no /dev/pts in this container: then without
         return subprocess.run(command, env=env, check=False).returncode
-    with os.fdopen(ours, "rb", buffering=0) as reader:
-        with os.fdopen(theirs, "wb", buffering=0) as writer:
+    with os.fdopen(terminal_fd, "rb", buffering=0) as reader:
+        with os.fdopen(command_fd, "wb", buffering=0) as writer:
             child = subprocess.Popen(command, env=env, stdout=writer, stderr=writer)
         try:
             for chunk in iter(lambda: _read(reader), b""):
@@ -105,7 +105,7 @@ def run(cmd: str) -> int:
             return child.wait()
         except BaseException:  # an interrupt, which the child has got too
             try:
-                child.wait(END_SECONDS)
+                child.wait(INTERRUPTED_SECONDS)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
@@ -118,16 +118,16 @@ def _terminal() -> Any:
     import struct
     import termios
 
-    ours, theirs = pty.openpty()
-    mode = termios.tcgetattr(theirs)
+    terminal_fd, command_fd = pty.openpty()
+    mode = termios.tcgetattr(command_fd)
     mode[1] &= ~termios.OPOST  # a line ends with \n, not with \r\n
-    termios.tcsetattr(theirs, termios.TCSANOW, mode)
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    return ours, theirs
+    termios.tcsetattr(command_fd, termios.TCSANOW, mode)
+    fcntl.ioctl(command_fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    return terminal_fd, command_fd
 
 
 def _read(reader: Any) -> bytes:
     try:
-        return bytes(reader.read(CHUNK) or b"")
+        return bytes(reader.read(CHUNK_BYTES) or b"")
     except OSError:  # EIO: the last process that had the terminal open has ended
         return b""

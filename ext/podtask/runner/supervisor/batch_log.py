@@ -10,7 +10,7 @@ from typing import Callable
 from .. import protocol
 from .container_log import LogCopy
 
-LINE = 12 << 10  # characters of base64; a container runtime cuts lines at 16 KiB
+LINE_CHARS = 12 << 10  # characters of base64; a container runtime cuts lines at 16 KiB
 
 
 class FrameLog(LogCopy):
@@ -25,15 +25,15 @@ class FrameLog(LogCopy):
         super().__init__(fd)
         self._prove = prove
 
-    def take(self, kind: int, seq: int, frame: bytes, data: bytes) -> None:
+    def write_frame(self, kind: int, seq: int, frame: bytes, data: bytes) -> None:
         """Writes a frame's lines."""
         if kind == protocol.RESULT:
             return
         if kind == protocol.STREAM:
             self.total += len(data)
         text = base64.b64encode(frame).decode()
-        parts = [text[start : start + LINE] for start in range(0, len(text), LINE)]
+        parts = [text[start : start + LINE_CHARS] for start in range(0, len(text), LINE_CHARS)]
         for number, part in enumerate(parts):
             about = f"{seq} {number}/{len(parts)}"
             proof = self._prove("frame", about, part)[: protocol.FRAME_PROOF_CHARS]
-            self.say(f"{protocol.FRAME_LINE_PREFIX} {about} {proof} {part}")
+            self.write_line(f"{protocol.FRAME_LINE_PREFIX} {about} {proof} {part}")

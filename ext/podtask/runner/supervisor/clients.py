@@ -9,7 +9,7 @@ from .. import protocol
 from .connection import Connection
 
 FOREVER = float("inf")
-MOST_WAITING = 32  # connections that have not shown yet that they know the key
+MAX_UNAUTHENTICATED = 32  # connections that have not shown yet that they know the key
 
 
 class Clients:
@@ -31,7 +31,7 @@ class Clients:
         self._prove = prove
         self._all: List[Connection] = []
         self._name = ""
-        self._who: Any = ""
+        self._holder: Any = ""
         self._displaced: Set[str] = set()  # names of clients that others took over from
         selector.register(listener, selectors.EVENT_READ, self._accept)
 
@@ -49,32 +49,34 @@ class Clients:
         """Takes in a connection; a trusted one is authenticated."""
         self._all.append(Connection(sock, self._prove, trusted))
 
-    def displaced(self, client: Connection, name: str) -> bool:
+    def dismiss_displaced(self, client: Connection, name: str) -> bool:
         """Sends a client away that another took over from, as it may not know yet; else False.
 
         One that slept, or whose connection hung, would take back what it does not know that it lost.
         """
         if name not in self._displaced:
             return False
-        client.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_TAKEN_OVER, "by": self._who}))
+        client.finish(
+            protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_TAKEN_OVER, "by": self._holder})
+        )
         return True
 
-    def take_over(self, client: Connection, name: str, who: Any) -> bool:
+    def take_over(self, client: Connection, name: str, holder: Any) -> bool:
         """Ends all other attached connections; returns whether another client had the task before.
 
         Args:
             client: the connection that attaches.
             name: of its client, which it keeps when it connects again.
-            who: says so to a person.
+            holder: says so to a person.
         """
         other = name != self._name
-        self._who = who
+        self._holder = holder
         if other and self._name:
             self._displaced.add(self._name)
         reason = protocol.CLOSE_TAKEN_OVER if other else protocol.CLOSE_RECONNECTED
         for each in self._all:
             if each is not client and each.attached:
-                each.finish(protocol.encode(protocol.CLOSE, {"reason": reason, "by": who}))
+                each.finish(protocol.encode(protocol.CLOSE, {"reason": reason, "by": holder}))
         self._name = name
         return other
 
@@ -90,12 +92,12 @@ class Clients:
             elif known[client.sock] != events:
                 self._selector.modify(client.sock, events, client)
 
-    def fill(self, spool: Any, results: Any) -> None:
+    def send_pending(self, spool: Any, results: Any) -> None:
         """Gives each client what its socket has room for, and forgets the closed ones."""
         for client in self._all:
             # Until the socket takes no more: it says when it does. Or there is no more.
             client.flush()
-            while client.attached and client.room and client.give(spool, results):
+            while client.attached and client.has_room and client.queue_next(spool, results):
                 client.flush()
         for client in [client for client in self._all if client.closed]:
             self._all.remove(client)
@@ -107,14 +109,14 @@ class Clients:
         elif self.alone_since == FOREVER:
             self.alone_since = time.monotonic()
 
-    def expires(self) -> float:
+    def expiry(self) -> float:
         """When the next connection counts as dead (monotonic)."""
-        return min((client.expires() for client in self._all), default=FOREVER)
+        return min((client.expiry() for client in self._all), default=FOREVER)
 
-    def expire(self, now: float) -> None:
+    def close_expired(self, now: float) -> None:
         """Closes the dead ones."""
         for client in self._all:
-            if client.expires() <= now:
+            if client.expiry() <= now:
                 client.close()
 
     def finish(self, frame: bytes) -> None:
@@ -128,6 +130,6 @@ class Clients:
         except OSError:
             return  # it was gone before we came
         waiting = [client for client in self._all if not client.trusted]
-        if len(waiting) >= MOST_WAITING:  # whoever floods us makes way for the next
+        if len(waiting) >= MAX_UNAUTHENTICATED:  # whoever floods us makes way for the next
             waiting[0].close()
         self.add(sock, trusted=False)

@@ -14,10 +14,10 @@ from typing import Any, Callable, List, Optional, Tuple, Union
 
 from .. import protocol
 
-READ = 1 << 20
-FILL = 1 << 20
-GREETING_SECONDS = 5
-LONGEST_LINE = 200
+READ_BYTES = 1 << 20
+MAX_QUEUED_BYTES = 1 << 20
+HANDSHAKE_SECONDS = 5
+MAX_LINE_BYTES = 200
 Part = Union[memoryview, Tuple[int, int, int]]  # bytes, or (descriptor, offset, size) of a file
 SILENT_SECONDS = 45  # the client pings every 15 s
 
@@ -39,11 +39,11 @@ class Connection:
         self.closed = False
         self.closing = False
         self.cursor: Optional[int] = None  # the next spooled frame to send; None: not attached
-        self.upload: Optional[int] = None  # the offset in the results to send next
-        self.heard = time.monotonic()
+        self.result_offset: Optional[int] = None  # the offset in the results to send next
+        self.last_heard = time.monotonic()
         self._prove = prove
         self._decoder = protocol.Decoder()
-        self._greeting = b""
+        self._handshake_bytes = b""
         self._challenge = ""
         self._out: List[Part] = []
         self._out_size = 0
@@ -53,19 +53,19 @@ class Connection:
         return self.cursor is not None and not self.closed
 
     @property
-    def room(self) -> bool:
+    def has_room(self) -> bool:
         """True while more may be queued for sending."""
-        return self._out_size < FILL and not self.closing
+        return self._out_size < MAX_QUEUED_BYTES and not self.closing
 
     @property
     def pending(self) -> bool:
         return self._out_size > 0
 
-    def expires(self) -> float:
+    def expiry(self) -> float:
         """When this connection counts as dead, unless something is heard (monotonic)."""
-        return self.heard + (SILENT_SECONDS if self.trusted else GREETING_SECONDS)
+        return self.last_heard + (SILENT_SECONDS if self.trusted else HANDSHAKE_SECONDS)
 
-    def give(self, spool: Any, results: Any) -> bool:
+    def queue_next(self, spool: Any, results: Any) -> bool:
         """Queues the next piece of what this client lacks; returns whether there was one.
 
         Args:
@@ -79,9 +79,9 @@ class Connection:
                 self.cursor = spool.first
             data, self.cursor = spool.read(self.cursor)
             self.send(data)
-        elif self.upload is not None and results is not None:
-            next_offset = results.send(self, self.upload)
-            self.upload = next_offset if next_offset < results.size else None
+        elif self.result_offset is not None and results is not None:
+            next_offset = results.send(self, self.result_offset)
+            self.result_offset = next_offset if next_offset < results.size else None
         else:
             return False
         return True
@@ -129,7 +129,7 @@ class Connection:
     def receive(self) -> List[protocol.Frame]:
         """Returns the frames that have come; closes on the end, an error or a wrong proof."""
         try:
-            chunk = self.sock.recv(READ)
+            chunk = self.sock.recv(READ_BYTES)
         except BlockingIOError:
             return []
         except OSError:
@@ -138,10 +138,10 @@ class Connection:
             self.close()
             return []
         if not self.trusted:
-            chunk = self._greet(chunk)
+            chunk = self._handshake(chunk)
             if not self.trusted:
                 return []
-        self.heard = time.monotonic()
+        self.last_heard = time.monotonic()
         try:
             return list(self._decoder.feed(chunk))
         except protocol.WireError as error:
@@ -161,28 +161,28 @@ class Connection:
         self._out_size = 0
         self.sock.close()
 
-    def _greet(self, chunk: bytes) -> bytes:
+    def _handshake(self, chunk: bytes) -> bytes:
         """Takes the two lines of a client; returns what came behind them."""
-        self._greeting += chunk
-        while b"\n" in self._greeting:
-            line, self._greeting = self._greeting.split(b"\n", 1)
+        self._handshake_bytes += chunk
+        while b"\n" in self._handshake_bytes:
+            line, self._handshake_bytes = self._handshake_bytes.split(b"\n", 1)
             words = line.decode("ascii", "replace").split()
             if not self._challenge and len(words) == 1:
                 about = f"{os.urandom(16).hex()} {sys.version.split()[0]} 0"
                 self._challenge = f"{words[0]} {about}"
                 self.send(f"{about} {self._prove('runner', words[0], about)}\n".encode())
                 self.flush()
-            elif self._challenge and len(words) == 2 and self._proven(*words):
+            elif self._challenge and len(words) == 2 and self._is_proven(*words):
                 self.trusted = True
-                return self._greeting
+                return self._handshake_bytes
             else:
                 self.close()
                 return b""
-        if len(self._greeting) > LONGEST_LINE:
+        if len(self._handshake_bytes) > MAX_LINE_BYTES:
             self.close()
         return b""
 
-    def _proven(self, proof: str, size: str) -> bool:
+    def _is_proven(self, proof: str, size: str) -> bool:
         nothing = hashlib.sha256(b"").hexdigest()
         expected = self._prove("client", self._challenge, nothing)
         return size == "0" and hmac.compare_digest(proof.encode(), expected.encode())

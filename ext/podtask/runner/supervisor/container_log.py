@@ -8,9 +8,9 @@ from typing import Any, Iterable
 
 from .. import protocol
 
-LIMIT = 3 << 20  # bytes in the node's file; what comes later is in the spool only
-LINE = 44  # bytes that a container runtime puts before each line
-PATIENCE = 30.0  # seconds without anything read until the last lines are given up
+MAX_LOG_BYTES = 3 << 20  # bytes in the node's file; what comes later is in the spool only
+LINE_OVERHEAD_BYTES = 44  # bytes that a container runtime puts before each line
+STALLED_SECONDS = 30.0  # seconds without anything read until the last lines are given up
 
 
 class LogCopy:
@@ -44,24 +44,24 @@ class LogCopy:
     def pending(self) -> bool:
         return bool(self._backlog)
 
-    def add(self, data: bytes) -> None:
+    def write_output(self, data: bytes) -> None:
         """Takes output in; over the limit it is not copied."""
         self.total += len(data)
-        room = LIMIT - self.size
+        room = MAX_LOG_BYTES - self.size
         if self._full or not data:
             return
-        if len(data) + LINE * data.count(b"\n") > room:
+        if len(data) + LINE_OVERHEAD_BYTES * data.count(b"\n") > room:
             self._full = True  # the copy is a beginning, without holes
             data = data[: max(0, room)]
-            data = data[: max(0, room - LINE * data.count(b"\n"))]
+            data = data[: max(0, room - LINE_OVERHEAD_BYTES * data.count(b"\n"))]
         self.copied += len(data)
         self._digest.update(data)
         self._append(data)
 
-    def take(self, kind: int, seq: int, frame: bytes, data: bytes) -> None:
+    def write_frame(self, kind: int, seq: int, frame: bytes, data: bytes) -> None:
         """Takes a spooled frame in: what it has of output."""
         if kind == protocol.STREAM:
-            self.add(data)
+            self.write_output(data)
 
     def watch(self, selector: Any) -> None:
         """Has the main loop's selector write what could not be written yet."""
@@ -71,7 +71,7 @@ class LogCopy:
         elif watched and not self.pending:
             selector.unregister(self.fd)
 
-    def say(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         """Adds a line of our own."""
         self._append((b"" if self._newline else b"\n") + text.encode() + b"\n")
 
@@ -89,14 +89,14 @@ class LogCopy:
     def finish(self, lines: Iterable[str]) -> None:
         """Writes last lines, and waits until they are taken."""
         for line in lines:
-            self.say(line)
+            self.write_line(line)
             while self.pending:
-                if not select.select([], [self.fd], [], PATIENCE)[1]:
+                if not select.select([], [self.fd], [], STALLED_SECONDS)[1]:
                     return
                 self.flush()
 
     def _append(self, data: bytes) -> None:
-        self.size += len(data) + LINE * data.count(b"\n")
+        self.size += len(data) + LINE_OVERHEAD_BYTES * data.count(b"\n")
         self._newline = data.endswith(b"\n") if data else self._newline
         self._backlog += data
         self.flush()

@@ -14,15 +14,17 @@ from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Tuple
 
 from .. import protocol
 
-LINE = 12 << 10  # characters of base64
-FILE = 10 << 20  # a node's log file is rotated beyond that, and what was before cannot be read
-SPARE = 256 << 10
-MOST = 6 << 20  # bytes of the two parts
-LEAST = 1 << 20
-PIECE = 256 << 10
+LINE_CHARS = 12 << 10  # characters of base64
+MAX_FILE_BYTES = 10 << 20  # a node's log file is rotated beyond that, and what was before cannot be read
+SPARE_BYTES = 256 << 10
+MAX_RECORD_BYTES = 6 << 20  # bytes of the two parts
+MIN_RECORD_BYTES = 1 << 20
+PIECE_BYTES = 256 << 10
 
 
-def lines(spool: Any, results: Any, log: Any, prove: Callable[..., str], values: bool) -> Iterator[str]:
+def record_lines(
+    spool: Any, results: Any, log: Any, prove: Callable[..., str], values: bool
+) -> Iterator[str]:
     """Yields the lines of the record.
 
     Args:
@@ -33,14 +35,14 @@ def lines(spool: Any, results: Any, log: Any, prove: Callable[..., str], values:
         values: whether the values may go to the log.
     """
     # Of a log that was rotated nobody knows how full its newest file is.
-    room = max(LEAST, min(MOST, int((FILE - SPARE - log.size) * 0.74)))
+    room = max(MIN_RECORD_BYTES, min(MAX_RECORD_BYTES, int((MAX_FILE_BYTES - SPARE_BYTES - log.size) * 0.74)))
     end = spool.read(spool.last)[0]
-    verdict = _packed(_verdict(end, results), room) if values else None
+    verdict = _compressed_within(_result_frames(end, results), room) if values else None
     whole = verdict is not None
     if verdict is None:
         frame = next(protocol.Decoder().feed(end))
         verdict = zlib.compress(protocol.encode(protocol.RESULT, frame.meta, b"", frame.seq))
-    first, output, kept = _output(spool, room - len(verdict))
+    first, output, kept = _newest_output(spool, room - len(verdict))
     data = verdict + output
     header: Dict[str, Any] = {
         "version": 1,
@@ -57,13 +59,13 @@ def lines(spool: Any, results: Any, log: Any, prove: Callable[..., str], values:
     header["proof"] = prove("record", hashlib.sha256(text.encode()).hexdigest())
     encoded = base64.b64encode(data).decode()
     parts = [json.dumps(header)]
-    parts += [encoded[start : start + LINE] for start in range(0, len(encoded), LINE)]
+    parts += [encoded[start : start + LINE_CHARS] for start in range(0, len(encoded), LINE_CHARS)]
     for number, part in enumerate(parts):
         checksum = f"{zlib.crc32(part.encode()):08x}"
         yield f"{protocol.RECORD_LINE_PREFIX} {number}/{len(parts)} {checksum} {part}"
 
 
-def _verdict(end: bytes, results: Any) -> Iterator[bytes]:
+def _result_frames(end: bytes, results: Any) -> Iterator[bytes]:
     yield end
     if next(protocol.Decoder().feed(end)).data:
         return  # small values travel in it
@@ -74,36 +76,36 @@ def _verdict(end: bytes, results: Any) -> Iterator[bytes]:
         offset += len(part)
 
 
-def _output(spool: Any, room: int) -> Tuple[int, bytes, int]:
+def _newest_output(spool: Any, room: int) -> Tuple[int, bytes, int]:
     """Returns the newest frames that fit: number of the first, packed, bytes of text."""
     first = spool.first
     while first < spool.last:
-        counted = [0]
-        packed = _packed(_frames(spool, first, counted), room)
+        text_bytes = [0]
+        packed = _compressed_within(_output_frames(spool, first, text_bytes), room)
         if packed is not None:
-            return first, packed, counted[0]
+            return first, packed, text_bytes[0]
         first += max(1, (spool.last - first) // 2)
     return spool.last, b"", 0
 
 
-def _frames(spool: Any, first: int, counted: Any) -> Iterator[bytes]:
+def _output_frames(spool: Any, first: int, text_bytes: Any) -> Iterator[bytes]:
     decoder = protocol.Decoder()
     while first < spool.last:  # the last one is the verdict
-        chunk, first = spool.read(first, PIECE)
+        chunk, first = spool.read(first, PIECE_BYTES)
         for frame in decoder.feed(chunk):
             if frame.kind == protocol.STREAM:
-                counted[0] += len(frame.data)
+                text_bytes[0] += len(frame.data)
             if frame.kind != protocol.RESULT:
                 yield protocol.encode(frame.kind, frame.meta, frame.data, frame.seq)
 
 
-def _packed(parts: Iterable[bytes], room: int) -> Optional[bytes]:
+def _compressed_within(parts: Iterable[bytes], room: int) -> Optional[bytes]:
     """Returns parts compressed, None where that is more than there is room for."""
-    press = zlib.compressobj(6)
+    compressor = zlib.compressobj(6)
     out = b""
     for part in parts:
-        out += press.compress(part)
+        out += compressor.compress(part)
         if len(out) > room:
             return None
-    out += press.flush()
+    out += compressor.flush()
     return out if len(out) <= room else None

@@ -11,7 +11,7 @@ from .. import protocol
 from .connection import Connection
 
 
-class Results:
+class ResultFile:
     """Pickled values in a file.
 
     Args:
@@ -24,13 +24,13 @@ class Results:
         self._digest = hashlib.sha256()
         self._hashed = 0
 
-    def head(self, most: int) -> bytes:
+    def read_if_small(self, max_bytes: int) -> bytes:
         """Returns all of it where it is small, else nothing."""
-        return os.pread(self._file.fileno(), self.size, 0) if self.size <= most else b""
+        return os.pread(self._file.fileno(), self.size, 0) if self.size <= max_bytes else b""
 
-    def read(self, offset: int, most: int) -> bytes:
+    def read(self, offset: int, max_bytes: int) -> bytes:
         """Returns a piece."""
-        return os.pread(self._file.fileno(), most, offset)
+        return os.pread(self._file.fileno(), max_bytes, offset)
 
     def send(self, client: Connection, offset: int) -> int:
         """Queues the frame at an offset; returns the next offset, ``size`` at the end."""

@@ -7,17 +7,17 @@ import os
 from collections import deque
 from typing import IO, Any, Deque, List, Optional, Tuple
 
-SEGMENT = 8 << 20
-PLACES = ("/tmp", "/dev/shm")
-IN_MEMORY = 16 << 20
+SEGMENT_BYTES = 8 << 20
+TEMP_DIRS = ("/tmp", "/dev/shm")
+MAX_MEMORY_BYTES = 16 << 20
 
 
-def scratch() -> Optional[IO[bytes]]:
+def temporary_file() -> Optional[IO[bytes]]:
     """Returns an unlinked, unbuffered file in the first writable place, None where there is none.
 
     A read-only root file system is common under Pod Security "restricted".
     """
-    for place in (os.environ.get("TMPDIR"), *PLACES):
+    for place in (os.environ.get("TMPDIR"), *TEMP_DIRS):
         if place is None:
             continue
         path = os.path.join(place, f"podtask-{os.urandom(8).hex()}")
@@ -36,7 +36,7 @@ class Segment:
     def __init__(self, first: int) -> None:
         self.first = first
         self.size = 0
-        self._file: Any = scratch()
+        self._file: Any = temporary_file()
         self._frames: List[bytes] = []
         self._ends: List[int] = []
 
@@ -55,12 +55,12 @@ class Segment:
         self.size += len(frame)
         self._ends.append(self.size)
 
-    def read(self, seq: int, most: int) -> Tuple[bytes, int]:
-        """Returns whole frames from ``seq`` on, about ``most`` bytes, and the next number."""
+    def read(self, seq: int, max_bytes: int) -> Tuple[bytes, int]:
+        """Returns whole frames from ``seq`` on, about ``max_bytes`` bytes, and the next number."""
         index = seq - self.first
         start = self._ends[index - 1] if index else 0
         stop_index = index
-        while stop_index < len(self._ends) - 1 and self._ends[stop_index] - start < most:
+        while stop_index < len(self._ends) - 1 and self._ends[stop_index] - start < max_bytes:
             stop_index += 1
         if self._file is None:
             data = b"".join(self._frames[index : stop_index + 1])
@@ -102,22 +102,22 @@ class Spool:
     def append(self, frame: bytes) -> None:
         """Keeps the encoded frame number ``last + 1``."""
         self.last += 1
-        if not self._segments or self._segments[-1].size >= SEGMENT:
+        if not self._segments or self._segments[-1].size >= SEGMENT_BYTES:
             self._segments.append(Segment(self.last))
         newest = self._segments[-1]
         newest.append(frame)
         self._size += len(frame)
-        limit = min(self.limit, IN_MEMORY) if newest.in_memory else self.limit
+        limit = min(self.limit, MAX_MEMORY_BYTES) if newest.in_memory else self.limit
         while self._size > limit and len(self._segments) > 1:
             oldest = self._segments.popleft()
             self._size -= oldest.size
             oldest.close()
 
-    def read(self, seq: int, most: int = 256 << 10) -> Tuple[bytes, int]:
+    def read(self, seq: int, max_bytes: int = 256 << 10) -> Tuple[bytes, int]:
         """Returns encoded frames from ``seq`` (which must be here) on, and the next number."""
         for segment in reversed(self._segments):
             if segment.first <= seq:
-                return segment.read(seq, most)
+                return segment.read(seq, max_bytes)
         raise KeyError(seq)
 
     def close(self) -> None:

@@ -2,31 +2,31 @@
 
 from typing import Any, Dict, Optional
 
-from .worker_process import memory_file
+from .worker_process import temporary_or_memory_file
 
 
-class Blobs:
+class Uploads:
     """Named bytes in memory files."""
 
     def __init__(self) -> None:
         self._files: Dict[str, Any] = {}
 
-    def have(self) -> Dict[str, int]:
+    def sizes(self) -> Dict[str, int]:
         """Returns name -> bytes that are here."""
         return {name: file.tell() for name, file in self._files.items()}
 
     def put(self, name: str, offset: int, data: bytes) -> str:
         """Takes a piece, once; returns what is wrong, empty where nothing is."""
-        file = self._files.setdefault(name, memory_file())
+        file = self._files.setdefault(name, temporary_or_memory_file())
         if offset > file.tell():
             return f"blob {name} continues at {offset}, {file.tell()} bytes are here"
         if offset == file.tell():
             file.write(data)
         return ""
 
-    def lacks(self, name: str, size: int) -> str:
+    def size_error(self, name: str, size: int) -> str:
         """Returns what is wrong where a blob has not this size, empty where it has."""
-        here = self.have().get(name, size)
+        here = self.sizes().get(name, size)
         return "" if here == size else f"{name} have {here} bytes, not {size}"
 
     def fileno(self, name: str) -> Optional[int]:

@@ -8,57 +8,63 @@ import sys
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from ..worker import import_hooks
-from .results import Results
-from .worker_process import Child
+from .results import ResultFile
+from .worker_process import WorkerProcess
 
-CGROUPS = (  # version 2, then 1: what counts the kills, and the limit
+OOM_FILES = (  # version 2, then 1: what counts the kills, and the limit
     ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory.max"),
     ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
-PEAKS = (  # likewise: the most memory of the container, with the files that it read
+PEAK_MEMORY_FILES = (  # likewise: the most memory of the container, with the files that it read
     "/sys/fs/cgroup/memory.peak",
     "/sys/fs/cgroup/memory/memory.max_usage_in_bytes",
 )
-INLINE = 256 << 10  # bytes of results that travel inside the end frame
+MAX_INLINE_BYTES = 256 << 10  # bytes of results that travel inside the end frame
 
 
-def verdict(
-    child: Child, said: Optional[Dict[str, Any]], why: str, job: Dict[str, Any], results: Results
+def result_frame(
+    worker: WorkerProcess,
+    reported: Optional[Dict[str, Any]],
+    stop_reason: str,
+    job: Dict[str, Any],
+    results: ResultFile,
 ) -> Tuple[Dict[str, Any], bytes]:
     """Returns meta and data of the end frame.
 
     Args:
-        child: the worker, which has ended.
-        said: the meta of the worker's own end frame, None where it never came to that.
-        why: what stopped it from outside (timeout, terminated), else empty.
+        worker: the worker, which has ended.
+        reported: the meta of the worker's own end frame, None where it never came to that.
+        stop_reason: what stopped it from outside (timeout, terminated), else empty.
         job: the meta of the run frame.
         results: what the worker has packed; half a pickle where it died.
     """
-    end = dict(said) if said is not None else {"status": "crashed", **_died(child.status or 0)}
-    if said is not None and not job.get("local"):
-        end.update(_out_of_memory())  # of a process that the cell outlived
-    if why and end["status"] != "ok":
-        end["status"] = why
+    end = (
+        dict(reported) if reported is not None else {"status": "crashed", **_exit_details(worker.status or 0)}
+    )
+    if reported is not None and not job.get("local"):
+        end.update(_oom_limit())  # of a process that the cell outlived
+    if stop_reason and end["status"] != "ok":
+        end["status"] = stop_reason
     end["exec"] = job["exec"]
-    end["usage"] = _usage(bool(job.get("local")))
-    end["size"] = results.size if said is not None else 0
-    data = results.head(INLINE) if end["size"] else b""
+    end["usage"] = _resource_usage(bool(job.get("local")))
+    end["size"] = results.size if reported is not None else 0
+    data = results.read_if_small(MAX_INLINE_BYTES) if end["size"] else b""
     if data:
         end["sha256"] = hashlib.sha256(data).hexdigest()
     return end, data
 
 
-def leave_note(end: Dict[str, Any]) -> None:
+def write_termination_message(end: Dict[str, Any]) -> None:
     """Leaves a short record for who looks at the pod later (kubectl describe)."""
-    short = {key: end[key] for key in ("status", "signal", "exit") if key in end}
+    summary = {key: end[key] for key in ("status", "signal", "exit") if key in end}
     try:
         with open("/dev/termination-log", "r+") as log:
-            log.write(json.dumps(short) + "\n")
+            log.write(json.dumps(summary) + "\n")
     except OSError:
         return  # not in a pod, or a read-only one: the end frame says it all
 
 
-def leave_record(spool: Any, results: Any, log: Any, prove: Callable[..., str], values: bool) -> None:
+def write_record(spool: Any, results: Any, log: Any, prove: Callable[..., str], values: bool) -> None:
     """Writes the record of an ended cell to the container's log.
 
     Args:
@@ -72,10 +78,10 @@ def leave_record(spool: Any, results: Any, log: Any, prove: Callable[..., str], 
     sys.path[:] = [path for path in sys.path if path]  # no file of the cell's
     from . import log_record  # most tasks never need it
 
-    log.finish(log_record.lines(spool, results, log, prove, values))
+    log.finish(log_record.record_lines(spool, results, log, prove, values))
 
 
-def _usage(local: bool) -> Dict[str, float]:
+def _resource_usage(local: bool) -> Dict[str, float]:
     """Returns what the cell and all that it started have used.
 
     "cpu": seconds. "process": the most bytes of memory that one process had. "container": the same
@@ -83,31 +89,31 @@ def _usage(local: bool) -> Dict[str, float]:
     """
     import resource
 
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     unit = 1 if sys.platform == "darwin" else 1024
-    used = {"cpu": round(spent.ru_utime + spent.ru_stime, 3), "process": spent.ru_maxrss * unit}
-    for peak in () if local else PEAKS:
+    found = {"cpu": round(usage.ru_utime + usage.ru_stime, 3), "process": usage.ru_maxrss * unit}
+    for peak in () if local else PEAK_MEMORY_FILES:
         try:
             with open(peak) as file:
-                used["container"] = int(file.read())
+                found["container"] = int(file.read())
             break
         except (OSError, ValueError):
             pass  # the other version, or a kernel before 5.19
-    return used
+    return found
 
 
-def _died(status: int) -> Dict[str, Any]:
+def _exit_details(status: int) -> Dict[str, Any]:
     if not os.WIFSIGNALED(status):
         return {"exit": os.WEXITSTATUS(status)}
-    died: Dict[str, Any] = {"signal": signal.Signals(os.WTERMSIG(status)).name}
-    if died["signal"] == "SIGKILL":
-        died.update(_out_of_memory())
-    return died
+    details: Dict[str, Any] = {"signal": signal.Signals(os.WTERMSIG(status)).name}
+    if details["signal"] == "SIGKILL":
+        details.update(_oom_limit())
+    return details
 
 
-def _out_of_memory() -> Dict[str, Any]:
+def _oom_limit() -> Dict[str, Any]:
     """Returns the container's memory limit in bytes, where the kernel has killed for it."""
-    for counts, limit in CGROUPS:
+    for counts, limit in OOM_FILES:
         try:
             with open(counts) as file:
                 killed = dict(line.split()[:2] for line in file).get("oom_kill", "0")

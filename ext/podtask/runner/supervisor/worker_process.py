@@ -9,19 +9,20 @@ from itertools import islice
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from .. import protocol
-from ..streams import CHUNK, drain
-from .spool import scratch
+from ..streams import CHUNK_BYTES, read_available
+from ..worker.main import WorkerPipes
+from .spool import temporary_file
 
-MOST_CHUNKS = 16  # of a descriptor at a time: more than a pipe holds; a flood would never end
+MAX_CHUNKS_PER_READ = 16  # of a descriptor at a time: more than a pipe holds; a flood would never end
 
 
-def memory_file() -> Any:
+def temporary_or_memory_file() -> Any:
     """Returns an unlinked file, in memory where no place is writable."""
-    found = scratch()
+    found = temporary_file()
     return found if found is not None else os.fdopen(os.memfd_create("podtask"), "w+b", buffering=0)
 
 
-class Child:
+class WorkerProcess:
     """One worker process, in a process group of its own.
 
     Args:
@@ -29,9 +30,9 @@ class Child:
         leave: what the child closes: the parent's alone.
     """
 
-    def __init__(self, work: Callable[["Child"], int], leave: Iterable[Any]) -> None:
-        self.results = memory_file()
-        self.lock = memory_file()
+    def __init__(self, work: Callable[["WorkerProcess"], int], leave: Iterable[Any]) -> None:
+        self.results = temporary_or_memory_file()
+        self.lock = temporary_or_memory_file()
         self.events, self.events_end = os.pipe()
         self.replies_end, self.replies = os.pipe()
         self.taps: Dict[str, int] = {}
@@ -48,10 +49,12 @@ class Child:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         self.pid = os.fork()
         if self.pid == 0:
-            self._become(ends, work, leave)
+            self._run_and_exit(ends, work, leave)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
 
-    def _become(self, ends: Dict[str, int], work: Callable[["Child"], int], leave: Iterable[Any]) -> None:
+    def _run_and_exit(
+        self, ends: Dict[str, int], work: Callable[["WorkerProcess"], int], leave: Iterable[Any]
+    ) -> None:
         code = 70
         try:
             os.setsid()
@@ -77,25 +80,29 @@ class Child:
         finally:
             os._exit(code)
 
+    def pipes(self) -> WorkerPipes:
+        """Return the ends that the worker uses."""
+        return WorkerPipes(self.events_end, self.replies_end, self.lock.fileno(), self.taps, self.results)
+
     def frames(self) -> Iterator[protocol.Frame]:
         """Yields what the worker has emitted and, in order, what came out of its descriptors."""
-        yield from self._emitted()
+        yield from self._read_events()
         try:
             fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return  # the worker is at it, and will say so in the pipe
         try:
-            yield from self._emitted()
+            yield from self._read_events()
             for name, tap in self.taps.items():
-                for chunk in islice(drain(tap), MOST_CHUNKS):
+                for chunk in islice(read_available(tap), MAX_CHUNKS_PER_READ):
                     yield protocol.Frame(protocol.STREAM, 0, {"name": name}, chunk)
         finally:
             fcntl.lockf(self.lock, fcntl.LOCK_UN)
 
-    def _emitted(self) -> Iterator[protocol.Frame]:
+    def _read_events(self) -> Iterator[protocol.Frame]:
         while True:
             try:
-                chunk = os.read(self.events, CHUNK)
+                chunk = os.read(self.events, CHUNK_BYTES)
             except BlockingIOError:
                 return
             try:
@@ -122,7 +129,7 @@ class Child:
         self.lock.close()
 
 
-def wakeup() -> Tuple[socket.socket, socket.socket]:
+def signal_sockets() -> Tuple[socket.socket, socket.socket]:
     """Returns a pair of sockets of which the first has something to read after each signal."""
     wake, end = socket.socketpair()
     wake.setblocking(False)
@@ -132,7 +139,7 @@ def wakeup() -> Tuple[socket.socket, socket.socket]:
     return wake, end
 
 
-def reap() -> Dict[int, int]:
+def reap_children() -> Dict[int, int]:
     """Returns pid -> wait status of the children that have ended (as PID 1, of any orphan)."""
     ended: Dict[int, int] = {}
     while True:
@@ -145,14 +152,14 @@ def reap() -> Dict[int, int]:
         ended[pid] = status
 
 
-def merged(frames: List[protocol.Frame]) -> Iterator[protocol.Frame]:
+def merge_stream_frames(frames: List[protocol.Frame]) -> Iterator[protocol.Frame]:
     """Joins neighbouring pieces of one stream: a line each is too many frames on the wire."""
     parts: List[bytes] = []
     size = 0
     name = None
     for frame in frames:
         same = frame.kind == protocol.STREAM and frame.meta["name"] == name
-        if parts and (not same or size + len(frame.data) > CHUNK):
+        if parts and (not same or size + len(frame.data) > CHUNK_BYTES):
             yield protocol.Frame(protocol.STREAM, 0, {"name": name}, b"".join(parts))
             parts, size = [], 0
         if frame.kind == protocol.STREAM:

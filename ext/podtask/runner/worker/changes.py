@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 from .. import pickler
 from ..protocol import MAX_WATCHED_BYTES
 
-Stamp = Tuple[bool, bytes]  # whether plain pickle did, the hash
+Fingerprint = Tuple[bool, bytes]  # whether plain pickle did, the hash
 
 
 class InputSnapshot:
@@ -23,13 +23,13 @@ class InputSnapshot:
 
     def __init__(self, namespace: Dict[str, Any], watched: Iterable[str]) -> None:
         self._ids = {name: id(value) for name, value in namespace.items()}
-        self._marks: Dict[str, Stamp] = {}
-        room = MAX_WATCHED_BYTES
+        self._fingerprints: Dict[str, Fingerprint] = {}
+        bytes_left = MAX_WATCHED_BYTES
         for name in watched:
-            mark, size = _marked(namespace[name], namespace, room)
-            room -= size
-            if mark is not None:
-                self._marks[name] = mark
+            fingerprint, size = _fingerprint(namespace[name], namespace, bytes_left)
+            bytes_left -= size
+            if fingerprint is not None:
+                self._fingerprints[name] = fingerprint
 
     def is_new(self, name: str, value: Any) -> bool:
         """Whether a name was not there, or stood for another object."""
@@ -42,10 +42,10 @@ class InputSnapshot:
         """
         return [
             name
-            for name, before in self._marks.items()
+            for name, before in self._fingerprints.items()
             if name in namespace
             and not self.is_new(name, namespace[name])
-            and _hashed(namespace[name], namespace, before[0]) != before[1]
+            and _hash(namespace[name], namespace, before[0]) != before[1]
         ]
 
 
@@ -53,37 +53,37 @@ class _TooLarge(Exception):
     """A pickle has outgrown its room."""
 
 
-class _Hash:
+class _HashWriter:
     """A file that keeps a hash of what is written, and its size."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, bytes_left: int) -> None:
         self.size = 0
         self.hash = hashlib.sha256()
-        self._room = room
+        self._bytes_left = bytes_left
 
     def write(self, data: Any) -> int:
         with memoryview(data) as view:
             size = view.nbytes
             self.size += size
-            if self.size > self._room:
+            if self.size > self._bytes_left:
                 raise _TooLarge
             self.hash.update(view)
         return size
 
-    def take_apart(self, view: Any) -> None:
+    def write_buffer(self, view: Any) -> None:
         self.write(view)
 
 
-def _marked(value: Any, namespace: Dict[str, Any], room: int) -> Tuple[Optional[Stamp], int]:
+def _fingerprint(value: Any, namespace: Dict[str, Any], bytes_left: int) -> Tuple[Optional[Fingerprint], int]:
     """Returns the mark of a value, None where it has none, and the bytes that it took."""
     used = 0
     # cloudpickle only where the inputs have needed it: it takes longer to import than most cells.
     for plain in (True, False) if "cloudpickle" in sys.modules else (True,):
-        file = _Hash(room)
+        file = _HashWriter(bytes_left)
         try:
             _pickle(value, namespace, plain, file)
         except _TooLarge:
-            return None, room
+            return None, bytes_left
         except Exception:  # whatever a __reduce__ of the user's raises
             used += file.size
         else:
@@ -91,9 +91,9 @@ def _marked(value: Any, namespace: Dict[str, Any], room: int) -> Tuple[Optional[
     return None, used
 
 
-def _hashed(value: Any, namespace: Dict[str, Any], plain: bool) -> bytes:
+def _hash(value: Any, namespace: Dict[str, Any], plain: bool) -> bytes:
     """Returns the hash of a value; empty where it can no longer be had: then something has changed."""
-    file = _Hash(2 * MAX_WATCHED_BYTES)
+    file = _HashWriter(2 * MAX_WATCHED_BYTES)
     try:
         _pickle(value, namespace, plain, file)
     except Exception:  # too large now, or whatever a __reduce__ of the user's raises
@@ -101,6 +101,6 @@ def _hashed(value: Any, namespace: Dict[str, Any], plain: bool) -> bytes:
     return file.hash.digest()
 
 
-def _pickle(value: Any, namespace: Dict[str, Any], plain: bool, file: _Hash) -> None:
+def _pickle(value: Any, namespace: Dict[str, Any], plain: bool, file: _HashWriter) -> None:
     with pickler.Packer(file, namespace, plain) as packer:
         packer.dump(value)

@@ -7,14 +7,14 @@ from typing import Any, Callable, Dict, List
 from .. import protocol
 
 EXECUTE_FILENAME = f"{protocol.RUNNER_FILENAME}/worker/execute.py"  # what executes the cell: up to here frames are not the user's
-LONGEST_TEXT = 64 << 10
-LONGEST_ALL = 512 << 10  # characters of it all as JSON: a frame's meta has a megabyte at the most
-MOST_FRAMES = 100
-MOST_ERRORS = 20
+MAX_MESSAGE_CHARS = 64 << 10
+MAX_JSON_CHARS = 512 << 10  # characters of it all as JSON: a frame's meta has a megabyte at the most
+MAX_FRAMES = 100
+MAX_ERRORS = 20
 CO_VARARGS, CO_VARKEYWORDS = 0x4, 0x8
 
 
-def chain(error: BaseException) -> List[BaseException]:
+def error_chain(error: BaseException) -> List[BaseException]:
     """Returns an error with its causes, contexts and the members of its group, itself first."""
     found: List[BaseException] = [error]
     for each in found:
@@ -22,22 +22,22 @@ def chain(error: BaseException) -> List[BaseException]:
         for other in others:
             if isinstance(other, BaseException) and not any(other is known for known in found):
                 found.append(other)
-    return found[:MOST_ERRORS]
+    return found[:MAX_ERRORS]
 
 
-def portable(error: BaseException, sends: Callable[[Any], bool]) -> Any:
+def to_picklable(error: BaseException, can_pickle: Callable[[Any], bool]) -> Any:
     """Returns an error as it is pickled: itself, or (class, arguments, attributes).
 
     A class of the user's with an ``__init__`` of its own cannot be unpickled from ``args``.
 
     Args:
         error: it.
-        sends: says whether a value can be pickled; attributes that cannot be stay here.
+        can_pickle: says whether a value can be pickled; attributes that cannot be stay here.
     """
     kind = type(error)
     if kind.__module__ == "builtins" or kind.__reduce__ is not BaseException.__reduce__:
         return error.with_traceback(None)
-    attributes = {name: value for name, value in vars(error).items() if sends(value)}
+    attributes = {name: value for name, value in vars(error).items() if can_pickle(value)}
     return kind, error.args, attributes
 
 
@@ -48,21 +48,21 @@ def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
         errors: as :func:`chain` gives them.
         stage: pip, load or run.
     """
-    places = {id(error): place for place, error in enumerate(errors)}
-    most = LONGEST_TEXT
+    indexes = {id(error): position for position, error in enumerate(errors)}
+    max_chars = MAX_MESSAGE_CHARS
     while True:
-        found = {"errors": [_one(error, places, most) for error in errors], "stage": stage}
-        if not most or len(json.dumps(found)) <= LONGEST_ALL:
+        found = {"errors": [_describe_one(error, indexes, max_chars) for error in errors], "stage": stage}
+        if not max_chars or len(json.dumps(found)) <= MAX_JSON_CHARS:
             return found
-        most //= 2
+        max_chars //= 2
 
 
-def _columns(step: Any) -> List[Any]:
+def _columns(entry: Any) -> List[Any]:
     """Returns [first column, last line, last column]; none before Python 3.11."""
-    code = step.tb_frame.f_code
+    code = entry.tb_frame.f_code
     if not hasattr(code, "co_positions"):
         return []
-    _, end, first, last = next(islice(code.co_positions(), step.tb_lasti // 2, None))
+    _, end, first, last = next(islice(code.co_positions(), entry.tb_lasti // 2, None))
     return [first, end, last] if first is not None and last is not None else []
 
 
@@ -73,20 +73,20 @@ def _parameters(code: Any) -> List[Any]:
     return [count, rest, words, list(code.co_varnames[: count + rest + words])]
 
 
-def _one(error: BaseException, places: Dict[int, int], most: int) -> Dict[str, Any]:
+def _describe_one(error: BaseException, indexes: Dict[int, int], max_chars: int) -> Dict[str, Any]:
     frames: List[List[Any]] = []
-    step = error.__traceback__
-    while step is not None:
-        code = step.tb_frame.f_code
+    entry = error.__traceback__
+    while entry is not None:
+        code = entry.tb_frame.f_code
         if code.co_filename == EXECUTE_FILENAME:
             frames.clear()  # asyncio's, where the cell awaits
         elif not code.co_filename.startswith(protocol.RUNNER_FILENAME):
             qualname = getattr(code, "co_qualname", code.co_name)
-            place = [code.co_filename, step.tb_lineno, code.co_name, qualname, code.co_firstlineno]
-            frames.append([*place, _parameters(code), *_columns(step)])
-        step = step.tb_next
-    if len(frames) > MOST_FRAMES:  # a recursion: how it began, and how it ended
-        frames = frames[: MOST_FRAMES // 2] + frames[-MOST_FRAMES // 2 :]
+            position = [code.co_filename, entry.tb_lineno, code.co_name, qualname, code.co_firstlineno]
+            frames.append([*position, _parameters(code), *_columns(entry)])
+        entry = entry.tb_next
+    if len(frames) > MAX_FRAMES:  # a recursion: how it began, and how it ended
+        frames = frames[: MAX_FRAMES // 2] + frames[-MAX_FRAMES // 2 :]
     try:
         message = str(error)
     except Exception as broken:
@@ -95,11 +95,11 @@ def _one(error: BaseException, places: Dict[int, int], most: int) -> Dict[str, A
     return {
         "type": kind.__name__,
         "module": kind.__module__,
-        "message": message[:most],
-        "notes": [str(note)[: min(most, 1000)] for note in getattr(error, "__notes__", ())][:20],
+        "message": message[:max_chars],
+        "notes": [str(note)[: min(max_chars, 1000)] for note in getattr(error, "__notes__", ())][:20],
         "frames": frames,
-        "cause": places.get(id(error.__cause__)),
-        "context": places.get(id(error.__context__)),
+        "cause": indexes.get(id(error.__cause__)),
+        "context": indexes.get(id(error.__context__)),
         "suppress": error.__suppress_context__,
-        "members": [places.get(id(each)) for each in getattr(error, "exceptions", ())],
+        "members": [indexes.get(id(each)) for each in getattr(error, "exceptions", ())],
     }

@@ -8,13 +8,13 @@ import ast
 import types
 from typing import Any, Dict, List, Optional
 
-from .leftovers import SECONDS
+from .leftovers import LEFTOVER_SECONDS
 
 CO_COROUTINE = 0x80  # inspect.CO_COROUTINE
 NEEDS_LOOP = {"create_task", "ensure_future", "get_running_loop"}
 
 
-class Steps:
+class CompiledCell:
     """A compiled cell.
 
     Args:
@@ -28,7 +28,7 @@ class Steps:
     """
 
     def __init__(self, source: str, filename: str, quiet: bool, flags: int = 0) -> None:
-        self.running: List[str] = []  # asyncio tasks that the cell leaves
+        self.running_tasks: List[str] = []  # asyncio tasks that the cell leaves
         tree = ast.parse(source, filename)
         self._needs_loop = needs_loop(tree)
         last: Optional[ast.Expr] = None
@@ -60,10 +60,10 @@ class Steps:
             value = eval(part, namespace)
             if _awaits(part):
                 value = await value
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        if left:
-            left = (await asyncio.wait(left, timeout=SECONDS))[1]
-        self.running = [f"asyncio task {task.get_name()!r}" for task in left]
+        unfinished = asyncio.all_tasks() - {asyncio.current_task()}
+        if unfinished:
+            unfinished = (await asyncio.wait(unfinished, timeout=LEFTOVER_SECONDS))[1]
+        self.running_tasks = [f"asyncio task {task.get_name()!r}" for task in unfinished]
         return value
 
 

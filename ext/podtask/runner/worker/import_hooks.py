@@ -11,9 +11,9 @@ import sys
 from typing import Any, Callable, Dict
 
 PACKAGE = (__package__ or "").rpartition(".")[0]
-INLINE = "module://matplotlib_inline.backend_inline"  # a kernel's own choice, not its user's
+INLINE_BACKEND = "module://matplotlib_inline.backend_inline"  # a kernel's own choice, not its user's
 BACKEND = f"module://{PACKAGE}.ipython.matplotlib_backend"
-STANDING_IN = {
+STUBBED_MODULES = {
     "IPython",
     "IPython.display",
     "IPython.core",
@@ -25,14 +25,14 @@ STANDING_IN = {
 }
 
 
-def install(front: Any) -> None:
+def install(frontend: Any) -> None:
     """Put the two finders around those of the image, and ``get_ipython`` beside the builtins.
 
     Args:
-        front: shows things.
+        frontend: shows things.
     """
-    sys.meta_path.insert(0, BundleFinder(front))
-    sys.meta_path.append(StandIn(front))
+    sys.meta_path.insert(0, BundleFinder(frontend))
+    sys.meta_path.append(StubFinder(frontend))
     builtins.get_ipython = get_ipython  # type: ignore[attr-defined]
 
 
@@ -43,7 +43,7 @@ def get_ipython() -> Any:
     return shell.get_ipython()
 
 
-def _spec(name: str, loader: Any, package: bool) -> Any:
+def _module_spec(name: str, loader: Any, package: bool) -> Any:
     from importlib.machinery import ModuleSpec
 
     return ModuleSpec(name, loader, is_package=package)
@@ -56,20 +56,20 @@ class BundleFinder:
     notebook's.
     """
 
-    def __init__(self, front: Any) -> None:
-        self._front = front
+    def __init__(self, frontend: Any) -> None:
+        self._frontend = frontend
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name in sys.modules[PACKAGE].travelled:
-            return _spec(name, self, name == "cloudpickle")
+        if name in sys.modules[PACKAGE].bundled:
+            return _module_spec(name, self, name == "cloudpickle")
         wrap = WRAPPED.get(name)
         if wrap is None:
             return None
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(name, path, target)
             if spec is not None:
-                if not isinstance(finder, StandIn):
-                    _wrap(spec.loader, wrap, self._front)
+                if not isinstance(finder, StubFinder):
+                    _wrap(spec.loader, wrap, self._frontend)
                 return spec
         return None
 
@@ -77,44 +77,44 @@ class BundleFinder:
         """Leaves the making to the import system."""
 
     def exec_module(self, module: Any) -> None:
-        made = sys.modules[PACKAGE].travelled[module.__name__]
-        exec(sys.modules[PACKAGE].code(made, module.__name__), module.__dict__)
+        source = sys.modules[PACKAGE].bundled[module.__name__]
+        exec(sys.modules[PACKAGE].code(source, module.__name__), module.__dict__)
 
 
-def _wrap(loader: Any, wrap: Callable[..., None], front: Any) -> None:
+def _wrap(loader: Any, wrap: Callable[..., None], frontend: Any) -> None:
     load = loader.exec_module
-    loader.exec_module = lambda module: wrap(load, module, front)
+    loader.exec_module = lambda module: wrap(load, module, frontend)
 
 
-class StandIn:
+class StubFinder:
     """Finds IPython and podtask where the image has none: cells and libraries import them."""
 
-    def __init__(self, front: Any) -> None:
-        self._front = front
+    def __init__(self, frontend: Any) -> None:
+        self._frontend = frontend
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name == "podtask":
-            return _spec(name, self, package=False)
-        return _spec(name, self, package=True) if name in STANDING_IN else None
+            return _module_spec(name, self, package=False)
+        return _module_spec(name, self, package=True) if name in STUBBED_MODULES else None
 
     def create_module(self, spec: Any) -> Any:
         if spec.name == "podtask":
             return None
         from ..ipython import modules
 
-        return modules.module(spec.name, self._front)
+        return modules.stub_module(spec.name, self._frontend)
 
     def exec_module(self, module: Any) -> None:
         """Fills podtask's stand-in; IPython's is complete as it was made."""
         if module.__name__ == "podtask":
-            made = sys.modules[PACKAGE].travelled[f"{PACKAGE}.podtask_stub"]
-            exec(sys.modules[PACKAGE].code(made, "standin"), module.__dict__)
+            source = sys.modules[PACKAGE].bundled[f"{PACKAGE}.podtask_stub"]
+            exec(sys.modules[PACKAGE].code(source, "podtask_stub"), module.__dict__)
 
 
-def _matplotlib(load: Callable[[Any], None], module: Any, front: Any) -> None:
+def _set_matplotlib_backend(load: Callable[[Any], None], module: Any, frontend: Any) -> None:
     """Sets the backend while matplotlib reads it, so that no child process inherits ours."""
     before = os.environ.get("MPLBACKEND")
-    if before not in (None, "", INLINE):
+    if before not in (None, "", INLINE_BACKEND):
         load(module)
         return
     os.environ["MPLBACKEND"] = BACKEND
@@ -124,25 +124,25 @@ def _matplotlib(load: Callable[[Any], None], module: Any, front: Any) -> None:
         del os.environ["MPLBACKEND"]
 
 
-def _display(load: Callable[[Any], None], module: Any, front: Any) -> None:
+def _replace_display(load: Callable[[Any], None], module: Any, frontend: Any) -> None:
     """Gives the real IPython, in which no shell runs, our display."""
     load(module)
     from ..ipython import modules
 
-    ours = modules.display_functions(front)
+    ours = modules.display_functions(frontend)
     for name in ("display", "clear_output", "publish_display_data"):
         if name in vars(module):
             setattr(module, name, ours[name])
 
 
-def _shell(load: Callable[[Any], None], module: Any, front: Any) -> None:
+def _replace_get_ipython(load: Callable[[Any], None], module: Any, frontend: Any) -> None:
     load(module)
     from ..ipython import shell
 
     module.get_ipython = shell.get_ipython
 
 
-def _bars(load: Callable[[Any], None], module: Any, front: Any) -> None:
+def _use_text_progress_bars(load: Callable[[Any], None], module: Any, frontend: Any) -> None:
     """Gives who asks for tqdm's bars that are widgets those that are text: no widget moves here."""
     load(module)
     std = sys.modules["tqdm.std"]
@@ -161,9 +161,9 @@ def _bars(load: Callable[[Any], None], module: Any, front: Any) -> None:
 
 
 WRAPPED: Dict[str, Callable[..., None]] = {
-    "matplotlib": _matplotlib,
-    "IPython.core.display_functions": _display,
-    "IPython.core.display": _display,
-    "IPython.core.getipython": _shell,
-    "tqdm.notebook": _bars,
+    "matplotlib": _set_matplotlib_backend,
+    "IPython.core.display_functions": _replace_display,
+    "IPython.core.display": _replace_display,
+    "IPython.core.getipython": _replace_get_ipython,
+    "tqdm.notebook": _use_text_progress_bars,
 }

@@ -12,7 +12,7 @@ from .. import pickler
 
 
 def load(
-    job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any], at: Callable[[str], None]
+    job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any], on_value: Callable[[str], None]
 ) -> None:
     """Fills a namespace.
 
@@ -24,7 +24,7 @@ def load(
         fd: of the file with the pickle, and behind it the buffers that ``buffers`` lists; None
             where there are definitions only.
         namespace: of the cell.
-        at: is told the name of each value before it is unpickled.
+        on_value: is told the name of each value before it is unpickled.
 
     Raises:
         ImportError: a module that a value needs is not in the image.
@@ -43,23 +43,23 @@ def load(
             local, cells = pickle.load(file)
             sys.meta_path.insert(0, LocalModuleFinder(local))
             for filename, source in cells.items():
-                remember(filename, source)
+                register_source(filename, source)
         if job["modules"]:
             sys.meta_path.insert(0, SubmoduleImporter(job["modules"]))
         unpickler = pickle.Unpickler(file, buffers=buffers)
         for step in job["steps"]:
             if isinstance(step, str):
-                at(step)
+                on_value(step)
                 namespace[step] = unpickler.load()
             else:
-                at("")
+                on_value("")
                 source, filename = step
                 if filename not in linecache.cache:
-                    remember(filename, source)
+                    register_source(filename, source)
                 exec(compile(source, filename, "exec", dont_inherit=True), namespace)
 
 
-def remember(filename: str, source: str) -> None:
+def register_source(filename: str, source: str) -> None:
     """Makes tracebacks and ``inspect`` find a source that is in no file."""
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
 
@@ -153,5 +153,5 @@ class LocalModuleFinder:
     def exec_module(self, module: types.ModuleType) -> None:
         """Runs the module's source."""
         _, filename, source = self._sources[module.__name__]
-        remember(filename, source)
+        register_source(filename, source)
         exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)

@@ -7,27 +7,27 @@ import threading
 import time
 from typing import Any, Dict, List, Set
 
-SECONDS = 1.0
-TICK = 0.02  # between two looks at processes, for whose end there is no event over all systems
-HELPERS = ("resource_tracker", "forkserver", "semaphore_tracker")  # they end with the worker
-LONGEST = 60
-MOST, LONGEST_NAME = 50, 500
+LEFTOVER_SECONDS = 1.0
+POLL_SECONDS = 0.02  # between two looks at processes, for whose end there is no event over all systems
+HELPER_PROCESSES = ("resource_tracker", "forkserver", "semaphore_tracker")  # they end with the worker
+MAX_COMMAND_CHARS = 60
+MAX_NAMES, MAX_NAME_CHARS = 50, 500
 
 
 def abbreviate(names: List[str]) -> List[str]:
     """Returns names for a person: the first, not too long, and how many more there are."""
-    found = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…" for name in names]
-    return [*found[:MOST], f"{len(names) - MOST} more"] if len(names) > MOST else found
+    found = [name if len(name) <= MAX_NAME_CHARS else f"{name[:MAX_NAME_CHARS]}…" for name in names]
+    return [*found[:MAX_NAMES], f"{len(names) - MAX_NAMES} more"] if len(names) > MAX_NAMES else found
 
 
-def settle(seconds: float) -> List[str]:
+def end_leftovers(seconds: float) -> List[str]:
     """Waits for what still runs, at most ``seconds``; ends the processes, names what there was."""
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     threads = running_threads()
     for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
+        thread.join(max(0.0, deadline - time.monotonic()))
     names = [f"thread {thread.name!r}" for thread in threads if thread.is_alive()]
-    children = _outlast(until)
+    children = _wait_for_descendants(deadline)
     for pid, name in children.items():
         names.append(f"process {pid} {name}")
         try:
@@ -35,15 +35,15 @@ def settle(seconds: float) -> List[str]:
         except ProcessLookupError:
             continue  # it has ended meanwhile
     if children:
-        _outlast(time.monotonic() + SECONDS)
+        _wait_for_descendants(time.monotonic() + LEFTOVER_SECONDS)
     return names
 
 
-def _outlast(until: float) -> Dict[int, str]:
+def _wait_for_descendants(deadline: float) -> Dict[int, str]:
     """Waits for the processes; returns those that are still there at the end."""
     children = descendants()
-    while children and time.monotonic() < until:
-        time.sleep(TICK)
+    while children and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
         children = descendants()
     return children
 
@@ -55,21 +55,21 @@ def running_threads() -> List[threading.Thread]:
     for thread in threading.enumerate():
         if thread is threading.current_thread() or not thread.is_alive():
             continue
-        if thread.daemon and not _of_the_cell(thread):
+        if thread.daemon and not _is_of_the_cell(thread):
             continue
         frame = frames.get(thread.ident or 0)
-        if frame is not None and _idle(frame):
+        if frame is not None and _is_idle_pool_thread(frame):
             continue
         found.append(thread)
     return found
 
 
-def _of_the_cell(thread: threading.Thread) -> bool:
+def _is_of_the_cell(thread: threading.Thread) -> bool:
     target = getattr(thread, "_target", None)
     return "__main__" in (type(thread).__module__, getattr(target, "__module__", None))
 
 
-def _idle(frame: Any) -> bool:
+def _is_idle_pool_thread(frame: Any) -> bool:
     """Whether a thread is a pool's that waits for work."""
     code = frame.f_code
     return bool(code.co_name == "_worker" and code.co_filename.endswith("futures/thread.py"))
@@ -98,12 +98,12 @@ def descendants() -> Dict[int, str]:
         parents[pid] = int(words[1])
         if int(words[3]) == us:
             sessions.add(pid)
-    ours = {pid for pid in parents if pid in sessions or _comes_from(pid, us, parents)} - {us}
+    ours = {pid for pid in parents if pid in sessions or _descends_from(pid, us, parents)} - {us}
     names = {pid: _command(pid) for pid in sorted(ours)}
-    return {pid: name for pid, name in names.items() if not any(word in name for word in HELPERS)}
+    return {pid: name for pid, name in names.items() if not any(word in name for word in HELPER_PROCESSES)}
 
 
-def _comes_from(pid: int, ancestor: int, parents: Dict[int, int]) -> bool:
+def _descends_from(pid: int, ancestor: int, parents: Dict[int, int]) -> bool:
     while pid in parents:
         pid = parents[pid]
         if pid == ancestor:
@@ -118,4 +118,4 @@ def _command(pid: int) -> str:
     except OSError:
         return ""
     text = b" ".join(words).decode("utf-8", "replace").strip()
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return text if len(text) <= MAX_COMMAND_CHARS else text[: MAX_COMMAND_CHARS - 1] + "…"

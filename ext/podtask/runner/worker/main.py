@@ -10,48 +10,66 @@ import sys
 import threading
 import time
 import types
-from typing import IO, Any, Dict, List, Optional, Tuple
+from typing import IO, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from .. import protocol
-from ..ipython.display import DisplayFrontend, bundle
-from ..streams import FrameWriter, InterruptGuard, streams
+from ..ipython.display import DisplayFrontend, mime_bundle
+from ..streams import FrameWriter, InterruptGuard, cell_streams
 from . import changes, describe_error, import_hooks, inputs, outputs
-from .execute import Steps
-from .leftovers import SECONDS, abbreviate, settle
+from .execute import CompiledCell
+from .leftovers import LEFTOVER_SECONDS, abbreviate, end_leftovers
 
 
-def main(job: Dict[str, Any], given: Optional[int], child: Any) -> int:
+class WorkerPipes(NamedTuple):
+    """The worker's side of what it shares with the supervisor.
+
+    Attributes:
+        frames_fd: Write end of the pipe that takes frames.
+        replies_fd: Read end of the pipe that brings answers to ``input()``.
+        lock_fd: Descriptor of the file whose lock orders the writers of frames.
+        taps: Stream name -> read end of the pipe behind descriptor 1 or 2.
+        results: File for the pickled values.
+    """
+
+    frames_fd: int
+    replies_fd: int
+    lock_fd: int
+    taps: Dict[str, int]
+    results: IO[bytes]
+
+
+def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> int:
     """Runs the job in this (forked) process; returns its exit code.
 
     Args:
         job: the meta of the run frame.
-        given: descriptor of the pickled inputs.
-        child: the pipes and the file for results.
+        inputs_fd: descriptor of the pickled inputs.
+        pipes: The worker's ends of the pipes to the supervisor.
     """
-    shield = InterruptGuard()
-    emitter = FrameWriter(shield, child.events_end, child.lock.fileno(), child.taps)
-    sys.stdout, sys.stderr = streams(emitter)
-    front = DisplayFrontend(emitter, child.replies_end)
-    front.install()
+    guard = InterruptGuard()
+    writer = FrameWriter(guard, pipes.frames_fd, pipes.lock_fd, pipes.taps)
+    sys.stdout, sys.stderr = cell_streams(writer)
+    frontend = DisplayFrontend(writer, pipes.replies_fd)
+    frontend.install()
     # In threads too: what a thread prints belongs to the cell.
-    signal.signal(signal.SIGINT, shield.on_interrupt)
-    signal.signal(signal.SIGTERM, shield.on_interrupt)
+    signal.signal(signal.SIGINT, guard.on_interrupt)
+    signal.signal(signal.SIGTERM, guard.on_interrupt)
     _end_children_by_default()
-    import_hooks.install(front)
+    import_hooks.install(frontend)
     os.environ.update(job["env"])
-    cell = CellRun(job, given, emitter)
+    cell = CellRun(job, inputs_fd, writer)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     start = time.perf_counter()
-    value, error = cell.run(shield)
+    value, error = cell.run(guard)
     shown = error is None and not job.get("call")  # what a function returns its caller may show
-    error = cell.show(front, value if shown else None) or error
+    error = cell.show(frontend, value if shown else None) or error
     seconds = round(time.perf_counter() - start, 6)
-    running = cell.running + settle(0 if isinstance(error, KeyboardInterrupt) else SECONDS)
+    running = cell.running + end_leftovers(0 if isinstance(error, KeyboardInterrupt) else LEFTOVER_SECONDS)
     sys.stdout.flush()
     sys.stderr.flush()
-    end = cell.pack(child.results, value, error)
+    end = cell.pack(pipes.results, value, error)
     end.update(seconds=seconds, running=abbreviate(running))
-    emitter.emit(protocol.RESULT, end)
+    writer.emit(protocol.RESULT, end)
     return 0 if error is None else 1
 
 
@@ -82,39 +100,39 @@ class CellRun:
 
     Args:
         job: the meta of the run frame.
-        given: descriptor of the pickled inputs, None where there are none.
-        emitter: tells what it is at.
+        inputs_fd: descriptor of the pickled inputs, None where there are none.
+        writer: tells what it is at.
     """
 
-    def __init__(self, job: Dict[str, Any], given: Optional[int], emitter: FrameWriter) -> None:
-        self._emitter = emitter
+    def __init__(self, job: Dict[str, Any], inputs_fd: Optional[int], writer: FrameWriter) -> None:
+        self._writer = writer
         self._job = job
-        self._inputs = given
+        self._inputs_fd = inputs_fd
         self._module = types.ModuleType("__main__")
         self._stage = "load"
-        self._input = ""  # what is unpickled
-        self._given = changes.InputSnapshot({}, ())
+        self._current_input = ""  # what is unpickled
+        self._before = changes.InputSnapshot({}, ())
         self.running: List[str] = []  # asyncio tasks that the cell left
         self.namespace = self._module.__dict__
         self.namespace["__builtins__"] = sys.modules["builtins"]
 
-    def run(self, shield: InterruptGuard) -> Tuple[Any, Optional[BaseException]]:
+    def run(self, guard: InterruptGuard) -> Tuple[Any, Optional[BaseException]]:
         """Returns the value of the last expression and the error, if there was one."""
         sys.modules["__main__"] = self._module
         try:
-            with shield.lifted():
+            with guard.lifted():
                 self._load()
                 self._stage = "run"
                 return self._execute(), None
         except BaseException as error:  # SystemExit and KeyboardInterrupt are results too
             return None, error
 
-    def show(self, front: DisplayFrontend, value: Any) -> Optional[BaseException]:
+    def show(self, frontend: DisplayFrontend, value: Any) -> Optional[BaseException]:
         """Displays the last expression and open figures; returns the error of a broken one."""
         try:
-            with front.shield.lifted():
+            with frontend.guard.lifted():
                 if value is not None:
-                    front.show(*bundle(value), result=True)
+                    frontend.show(*mime_bundle(value), result=True)
                 if import_hooks.BACKEND[len("module://") :] in sys.modules:
                     sys.modules[import_hooks.BACKEND[len("module://") :]].show()
         except BaseException as error:
@@ -127,47 +145,47 @@ class CellRun:
 
             self._stage = "pip"
             specs = self._job["pip"]["specs"]
-            self._emitter.emit(protocol.STATE, {"step": "pip", "specs": specs})
+            self._writer.emit(protocol.STATE, {"step": "pip", "specs": specs})
             seconds = pip_install.install(self._job["pip"])
-            self._emitter.emit(protocol.STATE, {"step": "run", "pip": specs, "seconds": seconds})
+            self._writer.emit(protocol.STATE, {"step": "run", "pip": specs, "seconds": seconds})
             self._stage = "load"
-        inputs.load(self._job, self._inputs, self.namespace, self._unpacks)
-        self._given = changes.InputSnapshot(self.namespace, self._job["watched"])
+        inputs.load(self._job, self._inputs_fd, self.namespace, self._note_input)
+        self._before = changes.InputSnapshot(self.namespace, self._job["watched"])
 
-    def _unpacks(self, name: str) -> None:
-        self._input = name
+    def _note_input(self, name: str) -> None:
+        self._current_input = name
 
     def _execute(self) -> Any:
         job = self._job
-        inputs.remember(job["filename"], job["source"])
+        inputs.register_source(job["filename"], job["source"])
         quiet, flags = bool(job.get("quiet")), int(job.get("flags", 0))
-        steps = Steps(job["source"], job["filename"], quiet, flags)
+        cell = CompiledCell(job["source"], job["filename"], quiet, flags)
         try:
             if job.get("timed"):
                 from ..ipython import shell  # few cells are timed
 
                 with shell.Timed():
-                    return steps.run(self.namespace)
-            return steps.run(self.namespace)
+                    return cell.run(self.namespace)
+            return cell.run(self.namespace)
         finally:
-            self.running = steps.running
+            self.running = cell.running_tasks
 
     def pack(self, file: IO[bytes], value: Any, error: Optional[BaseException]) -> Dict[str, Any]:
         """Pickles what goes back; returns the meta of the end frame."""
         end: Dict[str, Any] = {"status": "ok" if error is None else "error"}
         last: List[outputs.Item] = []
         if error is not None:
-            errors = describe_error.chain(error)
-            end["error"] = {**describe_error.describe(errors, self._stage), "input": self._input}
+            errors = describe_error.error_chain(error)
+            end["error"] = {**describe_error.describe(errors, self._stage), "input": self._current_input}
             plain = self._job["mode"] == "data"
 
-            def sends(part: Any) -> bool:
-                return outputs.sends(part, self.namespace, plain)
+            def can_pickle(part: Any) -> bool:
+                return outputs.can_pickle(part, self.namespace, plain)
 
             last = [
-                ("error", str(place), describe_error.portable(each, sends))
+                ("error", str(place), describe_error.to_picklable(each, can_pickle))
                 for place, each in enumerate(errors)
             ]
         elif value is not None:
             last = [("result", "", value)]
-        return {**end, **outputs.pack_values(self._job, file, self.namespace, self._given, last)}
+        return {**end, **outputs.pack_values(self._job, file, self.namespace, self._before, last)}

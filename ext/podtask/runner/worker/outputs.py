@@ -7,10 +7,10 @@ from .. import pickler
 from . import changes
 from .leftovers import abbreviate
 
-RESULT_LIMIT = 64 << 20  # bytes of a value that is not asked for by name
-MOST_BACK = 1000  # names: what is said of each goes in the head of one frame, of 1 MiB at most
-MOST_TOLD = 50  # of those that stay
-PLAIN = {bool, int, float, complex, str, bytes, type(None)}  # need no cloudpickle
+MAX_RESULT_BYTES = 64 << 20  # bytes of a value that is not asked for by name
+MAX_RETURNED_NAMES = 1000  # names: what is said of each goes in the head of one frame, of 1 MiB at most
+MAX_LISTED_NAMES = 50  # of those that stay
+PLAIN_TYPES = {bool, int, float, complex, str, bytes, type(None)}  # need no cloudpickle
 Item = Tuple[str, str, Any]  # role, name, value
 
 
@@ -18,7 +18,7 @@ class TooLarge(Exception):
     """A value is over its limit; it stays in the pod."""
 
 
-class File:
+class ResultWriter:
     """The file of results: counts, refuses to grow past a limit, puts buffers at its end."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -31,7 +31,7 @@ class File:
         self._file.truncate()
         self.stream = self.size = 0
         self.limit = float("inf")
-        self._apart: List[Any] = []
+        self._buffers: List[Any] = []
 
     def write(self, data: Any) -> int:
         """Takes bytes of the pickle."""
@@ -42,19 +42,19 @@ class File:
         self.stream += size
         return size
 
-    def take_apart(self, view: Any) -> None:
+    def write_buffer(self, view: Any) -> None:
         """Takes a buffer that is written behind the pickle, without a copy of it."""
         self._count(view.nbytes)
-        self._apart.append(view)
+        self._buffers.append(view)
 
     @property
     def buffers(self) -> int:
         """How many buffers were taken apart."""
-        return len(self._apart)
+        return len(self._buffers)
 
     def finish(self) -> List[int]:
         """Writes the buffers; returns the sizes of the pickle and of each of them."""
-        views, self._apart = self._apart, []
+        views, self._buffers = self._buffers, []
         for view in views:
             self._put(view)
         return [self.stream, *(view.nbytes for view in views)]
@@ -73,7 +73,7 @@ def pack_values(
     job: Dict[str, Any],
     file: IO[bytes],
     namespace: Dict[str, Any],
-    given: changes.InputSnapshot,
+    before: changes.InputSnapshot,
     last: List[Item],
 ) -> Dict[str, Any]:
     """Pickles what goes back; returns its part of the end frame's meta.
@@ -82,81 +82,81 @@ def pack_values(
         job: the meta of the run frame.
         file: takes the pickles.
         namespace: of the cell.
-        given: what was there before the cell ran.
+        before: what was there before the cell ran.
         last: the last expression, or the errors.
     """
-    new = [name for name, value in namespace.items() if given.is_new(name, value)]
+    new = [name for name, value in namespace.items() if before.is_new(name, value)]
     new = [name for name in new if not name.startswith("_")]
-    changed = [name for name in sorted(given.changed(namespace)) if not name.startswith("_")]
+    changed = [name for name in sorted(before.changed(namespace)) if not name.startswith("_")]
     own = [name for name in new if not isinstance(namespace[name], types.ModuleType)]
     auto = job.get("outputs") == "auto"
     limited = {"error", *(["value"] if auto else []), *([] if job.get("call") else ["result"])}
     wanted = [*own, *changed] if auto else job.get("outputs") or []
     items = [("value", name, namespace[name]) for name in wanted if name in namespace]
-    beyond = {name for _, name, _ in items[MOST_BACK:]}
-    del items[MOST_BACK:]
-    end = _dump(File(file), namespace, [*items, *last], job["mode"] == "data", limited)
-    told = {item["name"] for item in [*end["packed"], *end["kept"]]}
-    left = [
+    beyond = {name for _, name, _ in items[MAX_RETURNED_NAMES:]}
+    del items[MAX_RETURNED_NAMES:]
+    end = _pickle_items(ResultWriter(file), namespace, [*items, *last], job["mode"] == "data", limited)
+    listed = {item["name"] for item in [*end["packed"], *end["kept"]]}
+    unsent = [
         [name, type(namespace[name]).__name__]
         for name in own
-        if name not in told and name not in beyond and not _imported(namespace[name])
+        if name not in listed and name not in beyond and not _is_imported(namespace[name])
     ]
-    if len(left) > MOST_TOLD:
-        left[MOST_TOLD:] = [[f"{len(left) - MOST_TOLD} more", "names"]]
+    if len(unsent) > MAX_LISTED_NAMES:
+        unsent[MAX_LISTED_NAMES:] = [[f"{len(unsent) - MAX_LISTED_NAMES} more", "names"]]
     missing = abbreviate([name for name in wanted if name not in namespace])
     changed = abbreviate([name for name in changed if name not in wanted])
-    kept = _few_kept(end["kept"], len(beyond))
+    kept = _summarize_kept(end["kept"], len(beyond))
     return {
         **end,
         "kept": kept,
         "missing": missing,
-        "left": left,
+        "left": unsent,
         "changed": changed,
         "call": job.get("call", ""),
     }
 
 
-def _few_kept(kept: List[Dict[str, Any]], beyond: int) -> List[Dict[str, Any]]:
+def _summarize_kept(kept: List[Dict[str, Any]], beyond: int) -> List[Dict[str, Any]]:
     """Returns the first of what was to go back and stays; of the others, how many there are."""
     about = {"role": "value", "type": "names"}
     kept = sorted(kept, key=lambda item: item["role"] == "value")  # the last value is always told
-    found = kept[:MOST_TOLD]
-    if len(kept) > MOST_TOLD:
-        more = f"{len(kept) - MOST_TOLD} more"
+    found = kept[:MAX_LISTED_NAMES]
+    if len(kept) > MAX_LISTED_NAMES:
+        more = f"{len(kept) - MAX_LISTED_NAMES} more"
         found.append({**about, "name": more, "why": "for reasons of their own"})
     if beyond:
-        why = f"{MOST_BACK} come back at most; put them into a dict, say"
+        why = f"{MAX_RETURNED_NAMES} come back at most; put them into a dict, say"
         found.append({**about, "name": f"{beyond} more", "why": why})
     return found
 
 
-def sends(value: Any, namespace: Dict[str, Any], plain: bool) -> bool:
+def can_pickle(value: Any, namespace: Dict[str, Any], plain: bool) -> bool:
     """Whether a value can be pickled."""
-    if type(value) in PLAIN:
+    if type(value) in PLAIN_TYPES:
         return True
     try:
-        with pickler.Packer(pickler.Nowhere(), namespace, plain) as packer:
+        with pickler.Packer(pickler.NullFile(), namespace, plain) as packer:
             packer.dump(value)
     except Exception:  # whatever a __reduce__ of the user's raises
         return False
     return True
 
 
-def _imported(value: Any) -> bool:
+def _is_imported(value: Any) -> bool:
     """Whether a name is only an import's: nothing that the cell has made."""
     kinds = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
     return isinstance(value, kinds) and getattr(value, "__module__", None) not in ("__main__", None)
 
 
-def _dump(
-    file: File, namespace: Dict[str, Any], items: List[Item], plain: bool, limited: Set[str]
+def _pickle_items(
+    file: ResultWriter, namespace: Dict[str, Any], items: List[Item], plain: bool, limited: Set[str]
 ) -> Dict[str, Any]:
     """Pickles items; those that fail, and those over the limit of their role, are left out."""
     kept: List[Dict[str, Any]] = []
     while True:
         file.restart()
-        simple = all(type(value) in PLAIN for _, _, value in items)
+        simple = all(type(value) in PLAIN_TYPES for _, _, value in items)
         used: List[Any] = []
         packed: List[Dict[str, Any]] = []
         failed = None
@@ -166,7 +166,7 @@ def _dump(
         for group in groups:
             with pickler.Packer(file, namespace, plain or simple) as packer:
                 for item in group:
-                    about = _one(packer, file, item, limited)
+                    about = _pickle_item(packer, file, item, limited)
                     about["apart"] = item is group[0]
                     if "why" in about:
                         kept.append(about)
@@ -182,26 +182,26 @@ def _dump(
                 return {"packed": packed, "kept": kept, "sizes": file.finish(), "versions": of}
             except OSError as error:  # no room: the largest stays behind, the others have it
                 about = max(packed, key=lambda each: int(each["size"]))
-                kept.append({**about, "why": _said(error)})
+                kept.append({**about, "why": _error_text(error)})
                 failed = [item for group in groups for item in group][packed.index(about)]
         items.remove(failed)  # its half in the memo is of no use: begin again
 
 
-def _one(packer: pickler.Packer, file: File, item: Item, limited: Set[str]) -> Dict[str, Any]:
+def _pickle_item(packer: pickler.Packer, file: ResultWriter, item: Item, limited: Set[str]) -> Dict[str, Any]:
     """Pickles one item; returns what is said of it, ``why`` where that failed."""
     role, name, value = item
     about: Dict[str, Any] = {"role": role, "name": name, "type": type(value).__name__}
     start = file.size
-    file.limit = start + RESULT_LIMIT if role in limited else float("inf")
+    file.limit = start + MAX_RESULT_BYTES if role in limited else float("inf")
     try:
         packer.dump(value)
     except TooLarge:
-        about["why"] = f"over {RESULT_LIMIT >> 20} MiB"
+        about["why"] = f"over {MAX_RESULT_BYTES >> 20} MiB"
     except Exception as error:  # whatever a __reduce__ of the user's raises
-        about["why"] = _said(error)
+        about["why"] = _error_text(error)
     about.update(size=file.size - start, stream=file.stream, buffers=file.buffers)
     return about
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:500]

@@ -9,8 +9,8 @@ import tempfile
 import time
 from typing import Any, Dict, List
 
-LAST_LINES = 6
-QUIET = (
+MAX_ERROR_LINES = 6
+PIP_OPTIONS = (
     "--quiet",
     "--no-input",
     "--no-cache-dir",
@@ -32,11 +32,11 @@ class InstallError(Exception):
         return "\n".join(self.args)
 
 
-def install(wanted: Dict[str, Any]) -> float:
+def install(request: Dict[str, Any]) -> float:
     """Installs what is wanted, puts it first on the path, and returns the seconds that it took.
 
     Args:
-        wanted: specs and options of pip, as the notebook gave them.
+        request: specs and options of pip, as the notebook gave them.
 
     Raises:
         InstallError: there is no pip, no index is reached, or it has no such package.
@@ -46,56 +46,56 @@ def install(wanted: Dict[str, Any]) -> float:
         target = tempfile.mkdtemp(prefix="podtask-pip-")
     except OSError as error:
         raise InstallError(f"There is no place for packages: {error}.", "Mount an emptyDir at /tmp.")
-    command = [sys.executable, "-m", "pip", "install", "--target", target, *QUIET]
-    limits = os.path.join(target, "constraints.txt")
-    if wanted["constraints"]:
-        with open(limits, "w") as file:
-            file.write("\n".join(wanted["constraints"]) + "\n")
-        command += ["--constraint", limits]
-    command += _words(wanted)
-    done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if done.returncode:
-        raise _failed(wanted["specs"], done.stderr)
+    command = [sys.executable, "-m", "pip", "install", "--target", target, *PIP_OPTIONS]
+    constraints_path = os.path.join(target, "constraints.txt")
+    if request["constraints"]:
+        with open(constraints_path, "w") as file:
+            file.write("\n".join(request["constraints"]) + "\n")
+        command += ["--constraint", constraints_path]
+    command += _pip_arguments(request)
+    process = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if process.returncode:
+        raise _install_error(request["specs"], process.stderr)
     sys.path.insert(0, target)
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = target + (os.pathsep + before if before else "")  # for !python, too
+    python_path = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = target + (os.pathsep + python_path if python_path else "")  # for !python, too
     os.environ["PATH"] = os.path.join(target, "bin") + os.pathsep + os.environ.get("PATH", os.defpath)
     importlib.invalidate_caches()
     return round(time.monotonic() - start, 1)
 
 
-def _words(wanted: Dict[str, Any]) -> List[str]:
-    words = ["--index-url", wanted["index"]] if wanted["index"] else []
-    for url in wanted["extra"]:
+def _pip_arguments(request: Dict[str, Any]) -> List[str]:
+    words = ["--index-url", request["index"]] if request["index"] else []
+    for url in request["extra"]:
         words += ["--extra-index-url", url]
-    return [*words, *(["--pre"] if wanted["pre"] else []), "--", *wanted["specs"]]
+    return [*words, *(["--pre"] if request["pre"] else []), "--", *request["specs"]]
 
 
-def _failed(specs: List[str], said: str) -> InstallError:
+def _install_error(specs: List[str], stderr: str) -> InstallError:
     names = ", ".join(specs)
-    if "No module named pip" in said:
+    if "No module named pip" in stderr:
         return InstallError(
             f"The image has no pip, so {names} cannot be installed.",
             "Choose an image that has pip (python:3.12-slim), or has the packages.",
         )
     if (
-        "NewConnectionError" in said
-        or "ConnectTimeout" in said
-        or "Name or service" in said
-        or "name resolution" in said
+        "NewConnectionError" in stderr
+        or "ConnectTimeout" in stderr
+        or "Name or service" in stderr
+        or "name resolution" in stderr
     ):
         # pip's own last word is that there is no such package.
-        reason = re.search(r"\[Errno -?\d+\] ([^'\n]+)", said)
+        reason = re.search(r"\[Errno -?\d+\] ([^'\n]+)", stderr)
         why = reason[1] if reason else "it does not answer"
         return InstallError(
             f"Cannot install {names}: no package index can be reached from where the cell runs: {why}",
             "Set a reachable index with --index-url, or choose an image that has the packages.",
         )
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.partition(":")[2].strip() for line in lines if line.startswith("ERROR:")]
     # The last one of a conflict is only the address of a page about conflicts.
     errors = [line for line in errors if not line.startswith("ResolutionImpossible")]
-    last = errors[-1] if errors else " | ".join(lines[-LAST_LINES:])
+    last = errors[-1] if errors else " | ".join(lines[-MAX_ERROR_LINES:])
     return InstallError(
         f"pip cannot install {names}: {last}",
         "Check the names and versions of the packages, and --index-url, --pre and --constraint.",
