@@ -16,13 +16,8 @@ from typing import Any, NewType, ParamSpec, TypeVar
 
 from ..cell.scopes import free_names
 from ..errors import InputError
-<<<<<<< HEAD
-from ..runner.pickler import Nowhere, Packer
-from .ipython_names import is_ipython_name
-=======
 from ..runner.pickler import NullFile, Packer
-from .ipython_names import is_hidden
->>>>>>> baeb933 (Name the runner's classes, functions and limits plainly, and layer its packages)
+from .ipython_names import is_ipython_name
 
 Source = tuple[str, str]  # text, filename
 TYPES_WITH_NAME = (types.FunctionType, types.BuiltinFunctionType, type, TypeVar, ParamSpec, NewType)

@@ -264,15 +264,9 @@ class _PickleBuffer:
     def write(self, data: Any) -> int:
         return self._store(self._stream, data)
 
-<<<<<<< HEAD
-    def take_apart(self, view: Any) -> None:
+    def write_buffer(self, view: Any) -> None:
         # Copy it: the notebook may change the array while it is being sent.
         self._store(self._apart, view)
-=======
-    def write_buffer(self, view: Any) -> None:
-        # A copy: the notebook may change the array while it is under way.
-        self._take(self._apart, view)
->>>>>>> baeb933 (Name the runner's classes, functions and limits plainly, and layer its packages)
 
     def parts(self, head: bytes) -> tuple[tuple[Any, ...], list[tuple[int, int]]]:
         """Return all pieces with the buffers aligned at the end, and the offset and size of each buffer."""
