@@ -48,7 +48,7 @@ def test_eviction_without_statuses(play: Play) -> None:
 @pytest.mark.fault(52, 71)
 def test_success_without_a_result_is_none(play: Play) -> None:
     """Succeeded and exit code 0, but no end frame and no record: an error that says so."""
-    assert "ended before its result was here" in error_of(play, FalseSuccess())
+    assert "ended before its result was received" in error_of(play, FalseSuccess())
 
 
 @pytest.mark.fault(53)

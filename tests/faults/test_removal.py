@@ -74,7 +74,7 @@ def test_deletion_with_expired_credentials_is_tried_again(play: Play) -> None:
     ("script", "why"),
     [
         (Stuck("team/keep"), "still there: held by finalizer team/keep."),
-        (Stuck(), "See kubectl describe node node; of a dead node: %podtask delete "),
+        (Stuck(), "See kubectl describe node node. If the node is dead: %podtask delete "),
     ],
     ids=["finalizer", "node"],
 )

@@ -64,7 +64,7 @@ class Unreliable:
     def __init__(self, placement: LocalProcess, budgets: list[int]) -> None:
         self.name = placement.name
         self.url = placement.url
-        self.way = placement.way
+        self.transport = placement.transport
         self._placement = placement
         self._budgets = budgets
 
@@ -89,14 +89,14 @@ class Unreliable:
     async def events(self) -> list[dict[str, Any]]:
         return await self._placement.events()
 
-    async def glimpse(self) -> Snapshot:
-        return await self._placement.glimpse()
+    async def snapshot(self) -> Snapshot:
+        return await self._placement.snapshot()
 
     async def delete(self, grace: float | None = None) -> None:
         await self._placement.delete(grace)
 
-    def leave(self) -> None:
-        self._placement.leave()
+    def release(self) -> None:
+        self._placement.release()
 
     async def whole_log(self) -> bytes:
         return await self._placement.whole_log()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.soak.report import MIB, Report
 
-DELETED = "TaskError: podtask-x ended before its result was here: the pod was deleted, by somebody."
+DELETED = "TaskError: podtask-x ended before its result was received: the pod was deleted, by somebody."
 
 
 def report(

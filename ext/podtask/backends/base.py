@@ -1,6 +1,6 @@
-"""What a backend is to a task: something that starts a runner, reaches it, sees it end.
+"""The interface of a backend: it starts a runner, connects to it, and reports its end.
 
-Protocols and plain values only; ``local`` and ``pods`` implement them.
+Protocols and plain values only; ``local.py`` and ``pod.py`` implement them.
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ class RunnerListener(Protocol):
 
 
 class ByteStream(Protocol):
-    """A connection to the runner's port: ordered bytes, both ways."""
+    """A connection to the runner's port: ordered bytes in both directions."""
 
     async def send(self, data: bytes) -> None:
-        """Sends bytes, all or an error (OSError)."""
+        """Send all bytes, or raise OSError."""
 
     async def receive(self) -> bytes:
-        """Returns the next bytes; empty at the end, OSError when the connection broke."""
+        """Return the next bytes, empty at the end; raise OSError if the connection broke."""
 
     async def close(self) -> None:
-        """Ends the connection; never fails."""
+        """Close the connection; never fail."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ class Termination:
     """How the primary container ended, as far as the backend can see.
 
     Args:
-        message: one sentence for the user.
-        hint: what to do next.
-        code: exit code of the runner, where there is one.
-        started: False where the cell provably never ran.
-        lost: its place was lost, to no fault of the pod: another one may do better.
+        message: One sentence for the user.
+        hint: What to do next.
+        code: Exit code of the runner, if there is one.
+        started: Whether the cell may have run; False if it provably never did.
+        lost: Whether the pod was lost through no fault of its own, so that another one may succeed.
     """
 
     message: str
@@ -93,11 +93,11 @@ class Termination:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is seen of a task without asking for much.
+    """Events and sidecar logs of a task at one moment.
 
     Args:
-        events: of the cluster, a line each, oldest first.
-        tails: the last lines of the containers beside the cell's, by name.
+        events: One line for each event of the pod, oldest first.
+        tails: (name, last lines) of each container but the primary one.
     """
 
     events: tuple[str, ...] = ()
@@ -111,41 +111,41 @@ class Backend(Protocol):
     url: str
 
     @property
-    def way(self) -> str:
-        """How the runner is reached: "port-forward", "exec", "batch" or "local"; the last one tried."""
+    def transport(self) -> str:
+        """How the runner is reached: "port-forward", "exec", "batch" or "local"."""
 
-    async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
-        """Tries to reach the runner until ``greet`` has succeeded on a stream; returns its value."""
+    async def connect(self, handshake: Callable[[ByteStream], Awaitable[T]]) -> T:
+        """Connect until ``handshake`` has succeeded on a stream; return its value."""
 
     async def ended(self) -> Termination:
-        """Waits until the runner has ended, or can never start."""
+        """Wait until the runner has ended, or can never start."""
 
     async def delete(self, grace: float | None = None) -> None:
-        """Ends and removes it; gone already is fine."""
+        """End and delete the runner, if it still exists."""
 
     async def stopped(self) -> tuple[str, str, bool]:
-        """Returns why it was told to stop, what to do, and whether its place was lost.
+        """Return why the runner was terminated, a hint, and whether another pod may succeed.
 
-        The texts are empty where nothing is known.
+        The texts are empty if the reason is unknown.
         """
 
     async def drain_notes(self) -> None:
-        """Waits a moment for notes that are on their way, before it is deleted."""
+        """Wait a moment for pending notes, before the pod is deleted."""
 
     async def why(self) -> str:
-        """Returns where it is, and what to change, in one line."""
+        """Return in one line what the runner waits for and what to change."""
 
     async def events(self) -> list[dict[str, Any]]:
-        """Returns what the cluster reported of it, oldest first."""
+        """Return the events of the cluster, oldest first."""
 
-    async def glimpse(self) -> Snapshot:
-        """Returns what is known of its events, and what its sidecars wrote last; never fails."""
+    async def snapshot(self) -> Snapshot:
+        """Return the events seen so far and the last lines of the sidecars; never fail."""
 
-    def leave(self) -> None:
-        """Forgets it without ending it: somebody else follows it."""
+    def release(self) -> None:
+        """Stop following the runner without deleting it: another kernel may follow it."""
 
     async def whole_log(self) -> bytes:
-        """Returns all that is left of the runner's log; nothing where it is gone."""
+        """Return the runner's log; empty if it is gone."""
 
     async def logs(self, container: str | None) -> str:
-        """Returns what a container has written to its log."""
+        """Return the log of a container, by default of the primary one."""

@@ -20,8 +20,8 @@ from ..template.template import DEFAULT_CONTAINER
 from .base import ByteStream, Phase, RunnerListener, Snapshot, Termination
 
 T = TypeVar("T")
-LAST_SECONDS = 1.0  # for a runner that was told to end at once
-LEFT_OUT = {
+KILL_AFTER_SECONDS = 1.0  # after the second SIGTERM
+IGNORED_FIELDS = {
     "initContainers": "init containers",
     "volumes": "volumes",
     "imagePullSecrets": "image pull secrets",
@@ -31,8 +31,8 @@ LEFT_OUT = {
     "tolerations": "tolerations",
     "securityContext": "security context",
 }
-# What every pod has, and what has its meaning here too.
-HERE = {
+# Fields that every pod has, or that have a meaning on this machine, too.
+SUPPORTED_SPEC_FIELDS = {
     "containers",
     "restartPolicy",
     "enableServiceLinks",
@@ -40,7 +40,7 @@ HERE = {
     "activeDeadlineSeconds",
     "terminationGracePeriodSeconds",
 }
-HERE_TOO = {
+SUPPORTED_CONTAINER_FIELDS = {
     "name",
     "image",
     "command",
@@ -61,18 +61,18 @@ class SocketStream:
         self._writer = writer
 
     async def send(self, data: bytes) -> None:
-        """Sends bytes."""
+        """Send bytes."""
         self._writer.write(data)
         await self._writer.drain()
 
     async def receive(self) -> bytes:
-        """Returns the next bytes, empty at the end."""
+        """Return the next bytes, empty at the end."""
         return await self._reader.read(1 << 20)
 
     async def close(self) -> None:
-        """Ends the connection."""
+        """Close the connection."""
         self._writer.close()
-        with contextlib.suppress(OSError):  # closing a broken connection says so: we know
+        with contextlib.suppress(OSError):  # the connection was broken before
             await self._writer.wait_closed()
 
 
@@ -81,7 +81,7 @@ class LocalProcess:
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, log: Any) -> None:
         self.name = name
-        self.way = "local"
+        self.transport = "local"
         self.url = f"process {process.pid} on this machine"
         self._process = process
         self._port = port
@@ -89,17 +89,17 @@ class LocalProcess:
         self._text = b""
         self._loop = asyncio.get_running_loop()
         self._exit: asyncio.Future[int] = self._loop.create_future()
-        # Not asyncio's subprocess: its terminate() may take the exit code from its own watcher.
+        # asyncio's subprocess is not used: its terminate() may steal the exit code from its own watcher.
         threading.Thread(target=self._wait, name=name, daemon=True).start()
 
     def _wait(self) -> None:
         code = self._process.wait()
-        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody asks any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._exit.set_result, code)
 
     @classmethod
     async def start(cls, manifest: PodManifest, listener: RunnerListener) -> LocalProcess:
-        """Starts the runner on an inherited listening socket."""
+        """Start the runner on an inherited listening socket."""
         server = socket.create_server(("127.0.0.1", 0))
         log = tempfile.TemporaryFile()
         with server:
@@ -126,27 +126,27 @@ class LocalProcess:
         listener.on_phase(Phase("Running", "on this machine"))
         return cls(manifest.name, process, port, log)
 
-    async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
-        """Connects; the socket listens since before the process started.
+    async def connect(self, handshake: Callable[[ByteStream], Awaitable[T]]) -> T:
+        """Connect; the socket has been listening since before the process started.
 
         Raises:
-            OSError: nobody listens any more, or it is not our runner that does.
+            OSError: Nothing listens any more, or the process that does is not the runner.
         """
         while True:
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
             stream = SocketStream(reader, writer)
             try:
-                return await greet(stream)
+                return await handshake(stream)
             except (ConnectionResetError, BrokenPipeError, asyncio.TimeoutError):
-                # The runner waits for who begins to greet it only for so long, and for the next
-                # one then; this process may have been stopped meanwhile, as a closed laptop is.
+                # The runner limits the time of a handshake, and then waits for the next client. This
+                # process may have been suspended meanwhile, as a closed laptop is.
                 await stream.close()
-            except BaseException:  # cancelled too: nobody else knows of this stream
+            except BaseException:  # also when cancelled: nothing else closes this stream
                 await stream.close()
                 raise
 
     async def ended(self) -> Termination:
-        """Waits for the process."""
+        """Wait for the process."""
         code = await asyncio.shield(self._exit)
         lines = (await self.logs(None)).strip().splitlines()[-3:]
         last = f" Its last lines: {' | '.join(lines)}" if lines else ""
@@ -155,8 +155,8 @@ class LocalProcess:
         )
 
     async def delete(self, grace: float | None = None) -> None:
-        """Ends the process: asked twice, so that it ends the cell's, then killed."""
-        for seconds in (5 if grace is None else grace, LAST_SECONDS):
+        """End the process: two SIGTERMs, so that it ends the cell's process, then SIGKILL."""
+        for seconds in (5 if grace is None else grace, KILL_AFTER_SECONDS):
             if not self._exit.done():
                 self._process.terminate()
                 await asyncio.wait([self._exit], timeout=seconds)
@@ -167,37 +167,37 @@ class LocalProcess:
             self._text = self._read()
             self._log.close()
 
-    def leave(self) -> None:
-        """Ends the process too: no other kernel finds it."""
+    def release(self) -> None:
+        """End the process as well: no other kernel can find it."""
         if not self._exit.done():
             self._process.terminate()
 
     async def stopped(self) -> tuple[str, str, bool]:
-        """Returns nothing: whoever ended the process left no word."""
+        """Return nothing: the reason is unknown."""
         return "", "", False
 
     async def drain_notes(self) -> None:
-        """Nothing: a local runner has no company."""
+        """Do nothing: a local runner has no sidecars."""
 
     async def why(self) -> str:
-        """Returns whether the process runs."""
+        """Return whether the process runs."""
         code = self._process.poll()
         return "Running on this machine" if code is None else f"ended with exit code {code}"
 
     async def events(self) -> list[dict[str, Any]]:
-        """Returns nothing: there is no cluster."""
+        """Return nothing: there is no cluster."""
         return []
 
-    async def glimpse(self) -> Snapshot:
-        """Returns nothing: a local runner has no company."""
+    async def snapshot(self) -> Snapshot:
+        """Return nothing: a local runner has no events and no sidecars."""
         return Snapshot()
 
     async def logs(self, container: str | None) -> str:
-        """Returns what the runner has written, the cell's first 3 MiB among it."""
+        """Return the output of the runner, with the first 3 MiB of the cell's."""
         return (await self.whole_log()).decode("utf-8", "replace")
 
     async def whole_log(self) -> bytes:
-        """Returns the same as bytes."""
+        """Return the output of the runner as bytes."""
         return self._text if self._log.closed else self._read()
 
     def _read(self) -> bytes:
@@ -206,25 +206,25 @@ class LocalProcess:
 
 
 def template_env(manifest: PodManifest) -> dict[str, str]:
-    """Returns the plain environment variables of the primary container."""
+    """Return the plain environment variables that the template sets in the primary container."""
     return {name: value for name, value in manifest.env.items() if not name.startswith("PODTASK_")}
 
 
 def ignored_parts(manifest: PodManifest) -> list[str]:
-    """Returns what of the template has no meaning on this machine, in words."""
+    """Return the parts of the template that are ignored on this machine, in words."""
     spec = manifest.pod["spec"]
     found = []
     sidecars = [c["name"] for c in spec["containers"] if c["name"] != manifest.primary]
     if sidecars:
         found.append(f"sidecar{'s' if len(sidecars) > 1 else ''} {', '.join(sidecars)}")
-    found += [words for key, words in LEFT_OUT.items() if spec.get(key)]
-    found += [key for key in spec if spec[key] and key not in LEFT_OUT.keys() | HERE]
+    found += [words for key, words in IGNORED_FIELDS.items() if spec.get(key)]
+    found += [key for key in spec if spec[key] and key not in IGNORED_FIELDS.keys() | SUPPORTED_SPEC_FIELDS]
     primary = manifest.primary_container
     if primary.get("resources"):
         found.append("resources")
     if any("valueFrom" in entry for entry in primary["env"]) or primary.get("envFrom"):
         found.append("environment from secrets and config maps")
-    found += [f"{key} of the container" for key in primary if key not in HERE_TOO]
+    found += [f"{key} of the container" for key in primary if key not in SUPPORTED_CONTAINER_FIELDS]
     ours = ("podtask/", MANAGED_BY, DEFAULT_CONTAINER)
     for kind in ("labels", "annotations"):
         if not all(key.startswith(ours) for key in manifest.pod["metadata"][kind]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -21,21 +22,29 @@ from .pod_delete import PodDeletion
 from .pod_status import PodStatus
 
 T = TypeVar("T")
-LOG_PAUSE = 1.0  # seconds, before a log that ended or broke off is read on
-FAR = 0.02  # seconds of round trip from which connections are opened ahead
-AHEAD = 4
+log = logging.getLogger(__name__)
+LOG_PAUSE_SECONDS = 1.0  # before a log that ended or broke off is read again
+SLOW_ROUND_TRIP_SECONDS = 0.02  # from which connections are opened before they are needed
+SPARE_CONNECTIONS = 4
 CREATE_TRIES = 4
 
 
 class Pod:
-    """One pod with the runner in its primary container."""
+    """One pod with the runner in its primary container.
+
+    Args:
+        namespace: Namespace of the pod.
+        manifest: The pod as it is sent, or as it was found.
+        listener: Receives phases and notes.
+        transport: How to reach the runner: AUTO, FORWARD or EXEC.
+    """
 
     def __init__(
         self,
         namespace: Namespace,
         manifest: PodManifest,
         listener: RunnerListener,
-        chosen: str = AUTO,
+        transport: str = AUTO,
     ) -> None:
         self.name = manifest.name
         self.url = f"{namespace.where}/{self.name} ({namespace.kubectl('get', 'pod', self.name)})"
@@ -43,26 +52,26 @@ class Pod:
         self._manifest = manifest
         self._listener = listener
         self._status = PodStatus(namespace, manifest, listener)
-        self._connector = RunnerConnector(namespace, manifest, self._status, chosen, listener)
+        self._connector = RunnerConnector(namespace, manifest, self._status, transport, listener)
         self._deleting: asyncio.Task[bool] | None = None
-        self._read = False  # a line of its log: it was allowed once
+        self._log_was_allowed = False  # whether a line of the log was ever read
         kernel = manifest.labels[KERNEL_LABEL]
         self._watch = namespace.watch(f"{KERNEL_LABEL}={kernel}")
-        self._removal = PodDeletion(namespace, manifest, self._watch, listener)
+        self._deletion = PodDeletion(namespace, manifest, self._watch, listener)
 
     @classmethod
     async def create(cls, manifest: PodManifest, options: RunOptions, listener: RunnerListener) -> Pod:
-        """Creates the pod.
+        """Create the pod.
 
         Raises:
-            NameTaken: by somebody's pod.
-            PodtaskError: there is no cluster, it is not reached, or it refuses; says why.
+            NameTaken: Another pod has this name.
+            PodtaskError: There is no cluster, it cannot be reached, or it refuses the pod.
         """
         namespace = await open_namespace(options.context, options.namespace)
-        chosen = options.channel if options.channel in (FORWARD, EXEC) else AUTO
-        pod = cls(namespace, manifest, listener, chosen)
+        transport = options.channel if options.channel in (FORWARD, EXEC) else AUTO
+        pod = cls(namespace, manifest, listener, transport)
         listener.on_phase(Phase("Creating", f"in {namespace.where}"))
-        pod._watch.subscribe(pod.name, pod._status.take)
+        pod._watch.subscribe(pod.name, pod._status.update)
         try:
             await pod._create()
         except BaseException:
@@ -73,32 +82,32 @@ class Pod:
 
     @classmethod
     def adopt(cls, namespace: Namespace, found: PodManifest, listener: RunnerListener) -> Pod:
-        """Follows a pod that is there.
+        """Follow a pod that exists already.
 
         Args:
             namespace: Namespace of the pod.
-            found: the pod as it was read.
+            found: The pod as it was found.
             listener: Receives phases and notes.
         """
         pod = cls(namespace, found, listener)
-        pod._watch.subscribe(pod.name, pod._status.take)
+        pod._watch.subscribe(pod.name, pod._status.update)
         pod._watch.was_there(pod.name)
         return pod
 
-    def leave(self) -> None:
-        """Forgets the pod, which stays."""
+    def release(self) -> None:
+        """Stop following the pod without deleting it."""
         self._watch.unsubscribe(self.name)
 
-    async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
+    async def connect(self, handshake: Callable[[ByteStream], Awaitable[T]]) -> T:
         """Connect to the runner; see :meth:`RunnerConnector.connect`."""
-        return await self._connector.connect(greet)
+        return await self._connector.connect(handshake)
 
     async def ended(self) -> Termination:
         """Wait until the runner has ended, or can never start."""
         return await self._status.ended()
 
     async def stopped(self) -> tuple[str, str, bool]:
-        """Return why the pod was terminated, what to do, and whether its place was lost."""
+        """Return why the pod was terminated, a hint, and whether another pod may succeed."""
         return await self._status.stopped()
 
     async def drain_notes(self) -> None:
@@ -113,9 +122,9 @@ class Pod:
         """Return the pod's events, oldest first."""
         return await self._status.events()
 
-    async def glimpse(self) -> Snapshot:
+    async def snapshot(self) -> Snapshot:
         """Return the events seen so far and the last lines of the sidecars."""
-        return await self._status.glimpse()
+        return await self._status.snapshot()
 
     async def logs(self, container: str | None) -> str:
         """Return the log of a container, by default of the primary one."""
@@ -126,83 +135,88 @@ class Pod:
         return await self._status.whole_log()
 
     @property
-    def way(self) -> str:
-        """How its runner is reached: FORWARD, EXEC or BATCH."""
-        return BATCH if self._manifest.is_batch else self._connector.way
+    def transport(self) -> str:
+        """How the runner is reached: FORWARD, EXEC or BATCH."""
+        return BATCH if self._manifest.is_batch else self._connector.transport
 
     async def follow_log(self) -> AsyncGenerator[bytes, None]:
-        """Yields the lines of the primary container's log, as it grows, until it ends or breaks off.
+        """Yield the lines of the primary container's log, as it grows, until it ends or breaks off.
 
         Raises:
-            ClusterError: it may not be read, and never was.
+            ClusterError: Reading the log is forbidden, and was never allowed.
         """
-        while not (found := self._status.found()).ended and found.phase != "Running":
+        while not (found := self._status.diagnosis()).ended and found.phase != "Running":
             await self._status.changed.wait()
         follow = self._namespace.pods.follow_log(self.name, self._manifest.primary)
         try:
             async with contextlib.aclosing(follow) as lines:
                 async for line in lines:
-                    self._read = True
+                    self._log_was_allowed = True
                     yield line
-        except RequestDenied as error:  # others pass: it is not there yet, or not any more
-            if error.code == 403 and not self._read:
+        except RequestDenied as error:  # other codes: the log does not exist yet, or no longer
+            log.debug("%s: following the log was refused: %s", self.name, error)
+            if error.code == 403 and not self._log_was_allowed:
                 raise
             if error.code in (401, 403):
-                self._connector.tell(error.code)
-        except ClusterError:
-            pass  # the next one begins anew
-        await self._connector.pause(LOG_PAUSE)
+                self._connector.report_refusal(error.code)
+        except ClusterError as error:  # the caller follows the log again
+            log.debug("%s: the log broke off: %s", self.name, error)
+        await self._connector.pause(LOG_PAUSE_SECONDS)
 
     async def delete(self, grace: float | None = None) -> None:
-        """Deletes the pod; gone already is fine, and what was refused is asked for again."""
+        """Delete the pod, if it exists. A deletion that failed before is tried again."""
         if self._deleting is None or (self._deleting.done() and not self._deleting.result()):
-            self._deleting = asyncio.ensure_future(self._removal.run(grace))
+            self._deleting = asyncio.ensure_future(self._deletion.run(grace))
         await self._deleting
 
     # -- inside -------------------------------------------------------------------------------------
 
     async def _create(self) -> None:
         pause = 0.2
-        for rest in reversed(range(CREATE_TRIES)):
+        for tries_left in reversed(range(CREATE_TRIES)):
             try:
                 post = self._namespace.pods.create(self._manifest.pod)
-                if self._namespace.round_trip < FAR:
+                if self._namespace.round_trip < SLOW_ROUND_TRIP_SECONDS:
                     created = await post
-                else:  # by the time the pod has a node, connections are there for the tries
-                    created, _ = await asyncio.gather(post, self._namespace.open_connections(AHEAD))
-                self._status.take(created)
-                self._tell_of_dropped(created)
+                else:  # open connections while the pod is scheduled
+                    created, _ = await asyncio.gather(
+                        post, self._namespace.open_connections(SPARE_CONNECTIONS)
+                    )
+                self._status.update(created)
+                self._report_dropped_fields(created)
                 return
             except Refusal as error:
                 if error.code == 409 and await self._is_ours():
                     return
                 if error.reason == "AlreadyExists":
                     raise NameTaken(f"A pod {self.name} already exists in {self._namespace.name}.") from None
-                # A quota that another pod has changed meanwhile is 409 too, and says Conflict.
-                again = error.code >= 500 or error.code == 429 or error.reason == "Conflict"
-                if not again or not rest:
+                # A quota that another pod has changed at the same time is a 409, too, with reason Conflict.
+                retry = error.code >= 500 or error.code == 429 or error.reason == "Conflict"
+                if not retry or not tries_left:
                     raise
                 pause = max(pause, error.retry_seconds)
+                log.debug("%s: creating the pod failed, retrying: %s", self.name, error)
             except ClusterError as error:
                 reached = isinstance(error, Broken) or self._namespace.round_trip < 1.0
-                if not rest or not reached:  # never reached: do not keep them waiting
+                if not tries_left or not reached:  # a server that was never reached: fail fast
                     raise
+                log.debug("%s: creating the pod failed, retrying: %s", self.name, error)
             await asyncio.sleep(pause)
             pause *= 2
 
-    def _tell_of_dropped(self, created: dict[str, Any]) -> None:
-        """Names what the server has left out: a sidecar without its restartPolicy is another pod."""
-        lost = dropped_fields(self._manifest.pod["spec"], created["spec"], "spec")
-        if lost:
-            self._listener.on_note(f"The cluster drops {', '.join(lost)}: these features are off in it.")
+    def _report_dropped_fields(self, created: dict[str, Any]) -> None:
+        """Report fields that the server has dropped: a sidecar without its restartPolicy is no sidecar."""
+        dropped = dropped_fields(self._manifest.pod["spec"], created["spec"], "spec")
+        if dropped:
+            self._listener.on_note(f"The cluster drops {', '.join(dropped)}: these features are off in it.")
 
     async def _is_ours(self) -> bool:
-        """Whether the pod of our name is this task's: the reply to an earlier try was lost."""
+        """Return whether the pod of this name is this task's: the reply to an earlier request was lost."""
         try:
             pod = await self._namespace.pods.get(self.name)
-        except RequestDenied:  # none of that name, or it may not be read: the first error is the one told
+        except RequestDenied:  # report the first error rather than this one
             return False
         if pod["metadata"].get("labels", {}).get(TASK_LABEL) != self.name:
             return False
-        self._status.take(pod)
+        self._status.update(pod)
         return True

@@ -1,9 +1,10 @@
-"""How a pod's runner is reached: by port-forward, and by exec where that is forbidden or of no use."""
+"""Connect to the runner in a pod: by port-forward, or by exec where port-forward is forbidden or fails."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -19,14 +20,15 @@ from .base import ByteStream, RunnerListener
 from .pod_status import PodStatus
 
 T = TypeVar("T")
-Tries = dict["asyncio.Task[tuple[ByteStream, T]]", str]  # with their ways
-QUICK = 0.025  # seconds between two tries to connect, at first
-SLOW = 1.0
-GROWTH = 1.1
-# An API server that is about to go may take a request and never answer it.
+Attempts = dict["asyncio.Task[tuple[ByteStream, T]]", str]  # with their transports
+log = logging.getLogger(__name__)
+MIN_PAUSE_SECONDS = 0.025  # between two attempts to connect; it grows
+MAX_PAUSE_SECONDS = 1.0
+PAUSE_GROWTH = 1.1
+# An API server that is shutting down may accept a request and never answer it.
 OPEN_SECONDS = 10
-GREET_SECONDS = 30  # in which a program of 200 kB, and small inputs, are sent as well
-MUTE_SECONDS = 1.0  # gVisor and Kata forward to a loopback that is not the runner's
+HANDSHAKE_SECONDS = 30  # includes sending a program of 200 kB, and small inputs
+SILENT_SECONDS = 1.0  # gVisor and Kata forward to a loopback that is not the runner's
 
 
 class RunnerConnector:
@@ -34,13 +36,13 @@ class RunnerConnector:
 
     Args:
         namespace: Namespace of the pod.
-        manifest: the pod.
-        status: of the pod, as time goes on.
+        manifest: The pod.
+        status: Status of the pod.
         chosen: AUTO, FORWARD or EXEC.
         listener: Receives notes.
 
     Attributes:
-        way: FORWARD or EXEC, the one that connected last or is tried.
+        transport: FORWARD or EXEC: the one that connected last, or the one that is tried.
     """
 
     def __init__(
@@ -58,118 +60,124 @@ class RunnerConnector:
         self._status = status
         self._chosen = chosen
         self._listener = listener
-        self._told: set[int] = set()  # codes of refusals
-        self._opened = False  # streams were allowed once: a cell may have begun
-        self._ways = self._all_ways()
-        self._mute: float | None = None  # since when streams open that nobody answers on
-        self.way = self._ways[0]
+        self._reported_codes: set[int] = set()  # of refused requests
+        self._opened = False  # whether a stream was ever allowed: the cell may have started
+        self._transports = self._allowed_transports()
+        self._silent_since: float | None = None  # since then streams open, but the runner does not answer
+        self.transport = self._transports[0]
 
-    async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
-        """Tries from the moment the pod has a node: its port may answer long before "Running".
+    async def connect(self, handshake: Callable[[ByteStream], Awaitable[T]]) -> T:
+        """Connect as soon as the pod has a node: its port may answer well before the phase is "Running".
 
-        Up to Kubernetes 1.35 the API shows a container running as much as a second late.
+        Up to Kubernetes 1.35 the API shows a running container up to a second late.
 
         Args:
-            greet: says what a stream is good for; raises OSError where it is not.
+            handshake: Returns a value once it has succeeded on a stream; raises OSError if it fails.
 
         Raises:
-            NoStream: neither port-forward nor exec is allowed, and neither ever was.
-            ClusterError: the same of the chosen one.
+            NoStream: Neither port-forward nor exec is allowed, and neither ever was.
+            ClusterError: The chosen transport is not allowed, and never was.
         """
-        while not self._status.placed:
+        while not self._status.is_scheduled:
             await self._status.changed.wait()
-        pause = QUICK
+        pause = MIN_PAUSE_SECONDS
         running = False
-        self._mute = None
-        overlap = {FORWARD: 1 + int(self._namespace.round_trip / QUICK), EXEC: 1}  # that is a process
-        tries: Tries[T] = {}
+        self._silent_since = None
+        overlap = {
+            FORWARD: 1 + int(self._namespace.round_trip / MIN_PAUSE_SECONDS),
+            EXEC: 1,
+        }  # each exec is a process
+        attempts: Attempts[T] = {}
         try:
             while True:
-                for way in self._due(running):
-                    if list(tries.values()).count(way) < overlap[way]:
-                        tries[asyncio.ensure_future(self._try(greet, way))] = way
-                await asyncio.wait(tries, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-                found = self._first(tries)
+                for transport in self._transports_to_try(running):
+                    if list(attempts.values()).count(transport) < overlap[transport]:
+                        attempts[asyncio.ensure_future(self._try(handshake, transport))] = transport
+                await asyncio.wait(attempts, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                found = self._first_connected(attempts)
                 if found is not None:
                     return found[1]
                 await self.pause(pause)
-                pause = min(SLOW, pause * GROWTH)
-                if not running and self._status.found().phase == "Running":
-                    running, pause = True, QUICK
+                pause = min(MAX_PAUSE_SECONDS, pause * PAUSE_GROWTH)
+                if not running and self._status.diagnosis().phase == "Running":
+                    running, pause = True, MIN_PAUSE_SECONDS
         finally:
-            for each in tries:
+            for each in attempts:
                 each.cancel()
-                each.add_done_callback(_leave)
+                each.add_done_callback(_close_late_stream)
 
-    def _first(self, tries: Tries[T]) -> tuple[ByteStream, T] | None:
-        """Takes tries out that are done; returns what a good one has come to."""
-        for each in [each for each in tries if each.done()]:
-            way = tries.pop(each)
+    def _first_connected(self, attempts: Attempts[T]) -> tuple[ByteStream, T] | None:
+        """Remove the attempts that have ended, and return the first successful one."""
+        for each in [each for each in attempts if each.done()]:
+            transport = attempts.pop(each)
             try:
                 found = each.result()
             except RequestDenied as error:
-                self._refused(way, error)
+                self._refused(transport, error)
             except (OSError, asyncio.TimeoutError):
-                continue  # not yet
+                continue  # the runner does not answer yet
             else:
-                self.way = way
+                self.transport = transport
                 return found
         return None
 
-    def _all_ways(self) -> list[str]:
+    def _allowed_transports(self) -> list[str]:
         return [FORWARD, EXEC] if self._chosen == AUTO else [self._chosen]
 
-    def _due(self, running: bool) -> list[str]:
-        """Returns the ways to try: the first; the other, too, when the first leads nowhere."""
-        mute = self._mute is not None and time.monotonic() - self._mute > MUTE_SECONDS
-        return self._ways if running and mute else self._ways[:1]
+    def _transports_to_try(self, running: bool) -> list[str]:
+        """Return the transports to try: the first one, and also the other if the first one leads nowhere."""
+        silent = self._silent_since is not None and time.monotonic() - self._silent_since > SILENT_SECONDS
+        return self._transports if running and silent else self._transports[:1]
 
-    async def _try(self, greet: Callable[[ByteStream], Awaitable[T]], way: str) -> tuple[ByteStream, T]:
+    async def _try(
+        self, handshake: Callable[[ByteStream], Awaitable[T]], transport: str
+    ) -> tuple[ByteStream, T]:
         try:
-            opening = ignore_result(asyncio.ensure_future(self._open(way)))
+            opening = ignore_result(asyncio.ensure_future(self._open(transport)))
             stream = await asyncio.wait_for(opening, OPEN_SECONDS)
         except (OSError, asyncio.TimeoutError):
-            self._mute = None  # nobody is there to forward
+            self._silent_since = None  # nothing listens on the port
             raise
         self._opened = True
-        if self._mute is None:
-            self._mute = time.monotonic()
+        if self._silent_since is None:
+            self._silent_since = time.monotonic()
         try:
-            greeting = ignore_result(asyncio.ensure_future(greet(stream)))
-            return stream, await asyncio.wait_for(greeting, GREET_SECONDS)
-        except BaseException:  # cancelled too: nobody else knows of this stream
+            authenticating = ignore_result(asyncio.ensure_future(handshake(stream)))
+            return stream, await asyncio.wait_for(authenticating, HANDSHAKE_SECONDS)
+        except BaseException:  # also when cancelled: nothing else closes this stream
             await asyncio.shield(stream.close())
             raise
 
-    async def _open(self, way: str) -> ByteStream:
-        if way == FORWARD:
+    async def _open(self, transport: str) -> ByteStream:
+        if transport == FORWARD:
             return await self._namespace.forward(self._name, self._port)
         return await self._namespace.exec(self._name, *self._relay)
 
-    def _refused(self, way: str, error: RequestDenied) -> None:
-        """Goes on without a way that is forbidden; raises where none is left and none ever was."""
-        if error.code == 401:  # no end of the task, whose cell goes on
-            self.tell(error.code, error.server_message)
+    def _refused(self, transport: str, error: RequestDenied) -> None:
+        """Stop using a forbidden transport; raise if none is left and no stream was ever allowed."""
+        if error.code == 401:  # the user must log in again; the cell keeps running
+            self.report_refusal(error.code, error.server_message)
             return
-        if way in self._ways:  # another try has said so already
-            self._ways.remove(way)
-        if not self._ways and self._opened:  # a right that was taken away may come back
-            self.tell(error.code)
-            self._ways = self._all_ways()
-        if self._ways:
-            self.way = self._ways[0]
+        if transport in self._transports:  # another attempt may have removed it
+            self._transports.remove(transport)
+        if not self._transports and self._opened:  # access that was revoked may come back
+            self.report_refusal(error.code)
+            self._transports = self._allowed_transports()
+        if self._transports:
+            self.transport = self._transports[0]
             return
-        self._ways = [way]  # what is asked again is answered again
+        self._transports = [transport]  # a later call tries again, and reports the same error
         raise self._forbidden(error)
 
-    def tell(self, code: int, message: str = "") -> None:
-        """Says once that a task which may run is refused to us, by the code of the answer."""
-        if code in self._told:
+    def report_refusal(self, code: int, message: str = "") -> None:
+        """Report once for each status code that access to a task that may be running is refused."""
+        log.debug("%s: access was refused with status %s", self._name, code)
+        if code in self._reported_codes:
             return
-        self._told.add(code)
+        self._reported_codes.add(code)
         if code == 401:
-            say = expired(self._namespace.context, message)
-            self._listener.on_note(f"{say}: log in again; {self._name} keeps running.")
+            message = expired(self._namespace.context, message)
+            self._listener.on_note(f"{message}: log in again; {self._name} keeps running.")
         else:
             self._listener.on_note(
                 f"Access to {self._name} was taken away (verbs get and create, resource "
@@ -186,14 +194,14 @@ class RunnerConnector:
         )
 
     async def pause(self, seconds: float) -> None:
-        """Sleeps, but wakes when the pod changes."""
+        """Sleep, but wake up when the pod changes."""
         started = time.monotonic()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._status.changed.wait(), seconds)
-        await asyncio.sleep(max(0.0, min(QUICK, seconds) - (time.monotonic() - started)))
+        await asyncio.sleep(max(0.0, min(MIN_PAUSE_SECONDS, seconds) - (time.monotonic() - started)))
 
 
-def _leave(late: asyncio.Task[tuple[ByteStream, T]]) -> None:
-    """Closes the stream of a try that came second; cancelled, one may still come to an end of its own."""
+def _close_late_stream(late: asyncio.Task[tuple[ByteStream, T]]) -> None:
+    """Close the stream of a losing attempt; a cancelled attempt may still succeed."""
     if not late.cancelled() and late.exception() is None:
         loop().background(late.result()[0].close())

@@ -1,12 +1,13 @@
-"""The end of a pod: its deletion is asked for until it is taken, and what keeps the pod is told.
+"""Delete a pod: retry until the API server accepts the deletion, and report a pod that does not go away.
 
-By then its cell has ended: what is told goes to standard error, as of no result and no error.
+The cell has ended by then, so reports are not part of its result. They go to standard error.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sys
 import time
 
@@ -17,17 +18,18 @@ from ..errors import ClusterError
 from ..manifest.pod_manifest import PodManifest
 from .base import Phase, RunnerListener
 
-DELETE_SECONDS = 60  # an API server that restarts is back by then, and who logs in again
-STUCK_SECONDS = 15  # past the grace, for volumes and networks
+log = logging.getLogger(__name__)
+DELETE_SECONDS = 60  # in which an API server restarts, or a user logs in again
+STUCK_SECONDS = 15  # after the grace period, for volumes and networks
 
 
 class PodDeletion:
-    """Removes one pod.
+    """Deletes one pod.
 
     Args:
         namespace: Namespace of the pod.
-        manifest: the pod as it was sent, or found.
-        watch: tells when it is gone.
+        manifest: The pod as it was sent or found.
+        watch: Reports when the pod is gone.
         listener: Receives the phase "Left" if the pod cannot be deleted.
     """
 
@@ -39,27 +41,27 @@ class PodDeletion:
         self._grace = manifest.grace_seconds
         self._watch = watch
         self._listener = listener
-        self._leaving: asyncio.Task[None] | None = None
+        self._waiting_until_gone: asyncio.Task[None] | None = None
 
     async def run(self, grace: float | None) -> bool:
-        """Returns whether the API server has taken the deletion; gone already is fine."""
+        """Return whether the API server has accepted the deletion, or the pod is already gone."""
         seconds = self._grace if grace is None else max(1, int(grace))
         gone = asyncio.Event()
         self._watch.subscribe(self._name, lambda pod: None if pod else gone.set())
-        if why := await self._ask(seconds):
+        if why := await self._request_deletion(seconds):
             self._watch.unsubscribe(self._name)
             self._listener.on_phase(Phase("Left", f"{self._name} could not be deleted: {why}"))
-            _tell(
+            _print_warning(
                 f"{self._name} could not be deleted: {why}",
-                "It ends by its activeDeadlineSeconds at the latest; by hand: "
+                "It ends at its activeDeadlineSeconds at the latest. To delete it by hand: "
                 f"{self._kubectl('delete', 'pod', self._name)}",
             )
             return False
-        self._leaving = asyncio.ensure_future(self._wait_until_gone(gone, seconds))
+        self._waiting_until_gone = asyncio.ensure_future(self._wait_until_gone(gone, seconds))
         return True
 
-    async def _ask(self, seconds: int) -> str:
-        """Returns why the pod cannot be deleted, empty where it is."""
+    async def _request_deletion(self, seconds: int) -> str:
+        """Return why the pod cannot be deleted; empty if the deletion is accepted."""
         end, pause = time.monotonic() + DELETE_SECONDS, 0.2
         while True:
             try:
@@ -67,17 +69,18 @@ class PodDeletion:
                 return ""
             except RequestDenied as error:
                 why = error.message
-                again = error.code >= 500 or error.code in (401, 429)
+                retry = error.code >= 500 or error.code in (401, 429)
                 pause = max(pause, error.retry_seconds)
             except ClusterError as error:
-                why, again = error.message, True
-            if not again or time.monotonic() + pause > end:
+                why, retry = error.message, True
+            if not retry or time.monotonic() + pause > end:
                 return why
+            log.debug("%s: the deletion failed, retrying: %s", self._name, why)
             await asyncio.sleep(pause)
             pause = min(5.0, pause * 2)
 
     async def _wait_until_gone(self, gone: asyncio.Event, seconds: float) -> None:
-        """Waits until the pod is gone; tells what keeps one that does not go."""
+        """Wait until the pod is gone, and report why it does not go away."""
         started = time.monotonic()
         try:
             with contextlib.suppress(asyncio.TimeoutError):
@@ -85,20 +88,20 @@ class PodDeletion:
                 return
             pod = await self._namespace.pods.get(self._name)
         except ClusterError:
-            return  # gone unseen, or nothing is known of it
+            return  # the pod is gone, or its state is unknown
         finally:
             self._watch.unsubscribe(self._name)
-        what = f"{self._name} was deleted {time.monotonic() - started:.0f} s ago and is still there:"
+        state = f"{self._name} was deleted {time.monotonic() - started:.0f} s ago and is still there:"
         if finalizers := pod["metadata"].get("finalizers"):
-            _tell(
-                f"{what} held by finalizer {', '.join(finalizers)}.",
-                f"Who has set it takes it away; see {self._kubectl('get', 'pod', self._name, '-o', 'yaml')}",
+            _print_warning(
+                f"{state} held by finalizer {', '.join(finalizers)}.",
+                f"The controller that has set it must remove it: see {self._kubectl('get', 'pod', self._name, '-o', 'yaml')}",
             )
         else:
             node = pod["spec"].get("nodeName")
-            _tell(
-                f"{what} its node {node} has not ended it.",
-                f"See kubectl describe node {node}; of a dead node: %podtask delete {self._name} --force "
+            _print_warning(
+                f"{state} its node {node} has not ended it.",
+                f"See kubectl describe node {node}. If the node is dead: %podtask delete {self._name} --force "
                 f"-n {self._namespace.name}",
             )
 
@@ -106,5 +109,5 @@ class PodDeletion:
         return self._namespace.kubectl(*words)
 
 
-def _tell(what: str, do: str) -> None:
-    print(f"podtask: {what}\n  {do}", file=sys.stderr, flush=True)
+def _print_warning(message: str, hint: str) -> None:
+    print(f"podtask: {message}\n  {hint}", file=sys.stderr, flush=True)

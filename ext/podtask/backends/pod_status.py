@@ -1,9 +1,10 @@
-"""The status of one pod as time goes on: its phase and why, its sidecars, its end."""
+"""Follow the status of one pod: its phase and the reason for it, its sidecars, its end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import Counter
 from typing import Any
@@ -20,26 +21,27 @@ from ..manifest.pod_manifest import PodManifest
 from ..runner.protocol import RECORD_LINE_PREFIX
 from .base import Phase, RunnerListener, Snapshot, Termination
 
-EVENTS_AFTER = 1.0  # seconds without a running pod: the quick path asks for no events
-STOP_SECONDS = 3.0  # for the status to say why the pod was told to stop
-FAREWELL_SECONDS = 1.0
-LAST_LINES = 5
-REASON_SECONDS = 3.0  # for the status to say why a container was killed
-KILLED = (137, 143)
-LOG_PAUSES = (0.2, 0.5, 1.0, 2.0)
-NO_LOG = b"unable to retrieve container logs for "  # with status 200, where the runtime has none
+log = logging.getLogger(__name__)
+EVENTS_AFTER_SECONDS = 1.0  # without a running pod: a quick start needs no events
+STOP_REASON_SECONDS = 3.0  # until the status shows why the pod was terminated
+DRAIN_SECONDS = 1.0
+MAX_TAIL_LINES = 5
+KILL_REASON_SECONDS = 3.0  # until the status shows why a container was killed
+KILLED_CODES = (137, 143)
+LOG_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)
+NO_LOG = b"unable to retrieve container logs for "  # sent with status 200 if the runtime has no log
 
 
 class PodStatus:
-    """What is known of a pod, and what it means.
+    """Keeps the latest state of a pod, and derives its phase and its end from it.
 
     Args:
         namespace: Namespace of the pod.
-        manifest: the pod as it was sent.
+        manifest: The pod as it was sent.
         listener: Receives phases and notes.
 
     Attributes:
-        changed: set at the next change; another event then takes its place.
+        changed: Is set at the next change, and then replaced by a new event.
     """
 
     def __init__(self, namespace: Namespace, manifest: PodManifest, listener: RunnerListener) -> None:
@@ -50,86 +52,86 @@ class PodStatus:
         self._listener = listener
         self._pod = manifest.pod
         self._gone = False
-        self._events = PodEvents(namespace.events, self._tell)
-        self._mourned: set[tuple[str, str]] = set()  # sidecars, and what was told of each
-        self._mourning: set[asyncio.Task[None]] = set()
+        self._events = PodEvents(namespace.events, self._notify)
+        self._reported: set[tuple[str, str]] = set()  # (sidecar, what was reported of it)
+        self._reporting: set[asyncio.Task[None]] = set()
 
     @property
-    def placed(self) -> bool:
+    def is_scheduled(self) -> bool:
         """Whether the pod has a node."""
         return bool(self._pod["spec"].get("nodeName"))
 
-    def take(self, pod: dict[str, Any] | None) -> None:
-        """Takes a new state of the pod; None: it is gone."""
+    def update(self, pod: dict[str, Any] | None) -> None:
+        """Store a new state of the pod; None means that it is gone."""
         if pod is None:
             self._gone = True
         elif _version(pod) < _version(self._pod):
             return  # the watch may be ahead of the reply to the create call
         else:
             self._pod = pod
-        self._tell()
+        self._notify()
 
-    def found(self) -> Diagnosis:
-        """Returns where the pod is."""
+    def diagnosis(self) -> Diagnosis:
+        """Return the diagnosis of the current state."""
         return diagnose(self._pod, self._primary, self._events.seen, self._gone)
 
     async def ended(self) -> Termination:
-        """Waits until the primary container has ended, the pod is gone, or it can never start."""
-        later = asyncio.get_running_loop().call_later(EVENTS_AFTER, self._follow_events)
+        """Wait until the primary container has ended, the pod is gone, or it can never start."""
+        later = asyncio.get_running_loop().call_later(EVENTS_AFTER_SECONDS, self._follow_events)
         started = False
         category, since = "", time.monotonic()
         try:
             while True:
-                changed, found = self.changed, self.found()
+                changed, found = self.changed, self.diagnosis()
                 started = started or found.phase == "Running"
                 if started:
                     later.cancel()
                     self._events.stop()
-                    self._tell_of_sidecars()
+                    self._report_sidecars()
                 self._listener.on_phase(_phase(found))
                 if found.category != category:
                     category, since = found.category, time.monotonic()
-                left = None if found.limit is None else since + found.limit - time.monotonic()
-                if found.ended or (left is not None and left <= 0):
-                    found = await self._settled(found)
-                    return await self._ending(found, started or found.ended)
+                time_left = None if found.limit is None else since + found.limit - time.monotonic()
+                if found.ended or (time_left is not None and time_left <= 0):
+                    found = await self._with_kill_reason(found)
+                    return await self._termination(found, started or found.ended)
                 with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(changed.wait(), left)
+                    await asyncio.wait_for(changed.wait(), time_left)
         finally:
             later.cancel()
             self._events.stop()
 
     async def stopped(self) -> tuple[str, str, bool]:
-        """Returns why the pod was told to stop, what to do, and whether its place was lost.
+        """Return why the pod was terminated, a hint, and whether another pod may succeed.
 
-        Waits for that to be reported.
+        Wait until the status shows the reason.
         """
-        end = time.monotonic() + STOP_SECONDS
+        end = time.monotonic() + STOP_REASON_SECONDS
         while True:
             changed = self.changed
             found = stop(self._pod, self._primary, self._gone)
-            left = end - time.monotonic()
-            if found is not None or left <= 0:
+            time_left = end - time.monotonic()
+            if found is not None or time_left <= 0:
                 return (found.message, found.hint, found.lost) if found else ("", "", False)
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(changed.wait(), left)
+                await asyncio.wait_for(changed.wait(), time_left)
 
     async def drain_notes(self) -> None:
-        """Waits a moment for what is still to be told of sidecars, while their logs are there."""
-        if self._mourning:
-            await asyncio.wait(self._mourning, timeout=FAREWELL_SECONDS)
+        """Wait a moment for notes on sidecars that have ended, while their logs exist."""
+        if self._reporting:
+            await asyncio.wait(self._reporting, timeout=DRAIN_SECONDS)
 
     async def why(self) -> str:
-        """Returns where the pod is, and what to change, in one line."""
-        with contextlib.suppress(ClusterError):  # the status alone must do
+        """Return in one line what the pod waits for and what to change."""
+        with contextlib.suppress(ClusterError):  # without events the status must be enough
             self._events.seen = await self._events.all(self._uid)
-        return str(_phase(self.found()))
+        return str(_phase(self.diagnosis()))
 
     async def events(self) -> list[dict[str, Any]]:
-        """Returns the pod's events, oldest first.
+        """Return the pod's events, oldest first.
 
         Raises:
-            InputError: they may not be read.
+            InputError: Reading events is forbidden.
         """
         try:
             return await self._events.all(self._uid)
@@ -139,8 +141,8 @@ class PodStatus:
                 "Ask for a Role with verb list, resource events.",
             ) from None
 
-    async def glimpse(self) -> Snapshot:
-        """Returns the events that were seen, and the last lines of all containers but the cell's."""
+    async def snapshot(self) -> Snapshot:
+        """Return the events seen so far, and the last lines of all containers but the primary one."""
         status = self._pod.get("status", {})
         listed = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
         names = [
@@ -156,10 +158,10 @@ class PodStatus:
         return Snapshot(tuple(lines), tuple(zip(names, tails, strict=True)))
 
     async def logs(self, container: str | None) -> str:
-        """Returns a container's log.
+        """Return a container's log.
 
         Raises:
-            InputError: there is no such container, or the pod is gone.
+            InputError: There is no such container, or the pod is gone.
         """
         name = container or self._primary
         try:
@@ -167,19 +169,20 @@ class PodStatus:
         except RequestDenied as error:
             raise InputError(
                 f"No log of container {name!r} of {self._name}: {error.server_message}",
-                "A deleted pod has none; a waiting container not yet.",
+                "A deleted pod has no logs, and a waiting container has none yet.",
             ) from None
 
     async def whole_log(self) -> bytes:
-        """Returns the primary container's log; nothing where it is gone or may not be read.
+        """Return the primary container's log; empty if it is gone or may not be read.
 
         Raises:
-            ClusterError: the API server is not reached.
+            ClusterError: The API server cannot be reached.
         """
-        for pause in LOG_PAUSES:  # it may hold the only copy of the result
+        for pause in LOG_PAUSES_SECONDS:  # the log may hold the only copy of the result
             try:
                 found = await self._pods.log_bytes(self._name, self._primary)
             except RequestDenied as error:
+                log.debug("%s: reading the log was refused: %s", self._name, error)
                 if error.code < 500 and error.code != 429:
                     return b""
             else:
@@ -188,16 +191,16 @@ class PodStatus:
             await asyncio.sleep(pause)
         return b""
 
-    async def _settled(self, found: Diagnosis) -> Diagnosis:
-        """Returns how the pod ended; of one that was killed, once the status says by what."""
-        end = time.monotonic() + REASON_SECONDS
-        while found.ended and found.category == "ended" and found.code in KILLED:
-            changed, left = self.changed, end - time.monotonic()
-            if left <= 0:
+    async def _with_kill_reason(self, found: Diagnosis) -> Diagnosis:
+        """Return how the pod ended; if a container was killed, wait until the status shows the reason."""
+        end = time.monotonic() + KILL_REASON_SECONDS
+        while found.ended and found.category == "ended" and found.code in KILLED_CODES:
+            changed, time_left = self.changed, end - time.monotonic()
+            if time_left <= 0:
                 break
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(changed.wait(), left)
-            found = self.found()
+                await asyncio.wait_for(changed.wait(), time_left)
+            found = self.diagnosis()
         return found
 
     # -- inside -------------------------------------------------------------------------------------
@@ -210,48 +213,49 @@ class PodStatus:
         if self._uid:
             self._events.follow(self._uid)
 
-    async def _ending(self, found: Diagnosis, started: bool) -> Termination:
-        # Without a node nobody has connected, so no cell was sent.
-        started = started and found.category != "rejected by its node" and self.placed
-        verb = "ended before its result was here" if started else "cannot start"
-        say = f"{self._name} {verb}: {found.message}."
+    async def _termination(self, found: Diagnosis, started: bool) -> Termination:
+        # No connection is possible before the pod has a node, so no cell was sent.
+        started = started and found.category != "rejected by its node" and self.is_scheduled
+        verb = "ended before its result was received" if started else "cannot start"
+        message = f"{self._name} {verb}: {found.message}."
         lines = await self._last_lines(found.log) if found.log else ""
-        lost = found.lost or (found.category == "deleted" and not self.placed)
-        # What told it to stop says more than the code that it then ended with.
+        lost = found.lost or (found.category == "deleted" and not self.is_scheduled)
+        # If something else ended the container, its exit code does not tell why.
         code = found.code if found.category == "ended" else None
-        return Termination(say + lines, found.hint, code, started, lost)
+        return Termination(message + lines, found.hint, code, started, lost)
 
-    def _tell_of_sidecars(self) -> None:
-        told = self._mourned
-        stuck_ones = dict(all_held_up(self._pod, self._primary, []))
-        for name, stuck in stuck_ones.items():
-            if stuck.hopeless and (name, stuck.category) not in told:
-                told.add((name, stuck.category))
+    def _report_sidecars(self) -> None:
+        reported = self._reported
+        stuck_sidecars = dict(all_held_up(self._pod, self._primary, []))
+        for name, stuck in stuck_sidecars.items():
+            if stuck.hopeless and (name, stuck.category) not in reported:
+                reported.add((name, stuck.category))
                 self._listener.on_note(f"{stuck.message}; the cell goes on. {stuck.hint}")
-        for name, say in dead_sidecars(self._pod, self._primary).items():
-            if (name, "ended") not in told and name not in stuck_ones and not self._gone:
-                told.add((name, "ended"))
-                # Beside the loop: a log that does not come must not hold up the pod's end.
-                mourning = asyncio.ensure_future(self._report_dead_sidecar(name, say))
-                self._mourning.add(mourning)
-                mourning.add_done_callback(self._mourning.discard)
+        for name, message in dead_sidecars(self._pod, self._primary).items():
+            if (name, "ended") not in reported and name not in stuck_sidecars and not self._gone:
+                reported.add((name, "ended"))
+                # In the background: a log that cannot be read must not delay the pod's end.
+                reporting = asyncio.ensure_future(self._report_dead_sidecar(name, message))
+                self._reporting.add(reporting)
+                reporting.add_done_callback(self._reporting.discard)
 
-    async def _report_dead_sidecar(self, name: str, say: str) -> None:
-        self._listener.on_note(f"{say}; the cell goes on.{await self._last_lines(name)}")
+    async def _report_dead_sidecar(self, name: str, message: str) -> None:
+        self._listener.on_note(f"{message}; the cell goes on.{await self._last_lines(name)}")
 
     async def _last_lines(self, container: str) -> str:
-        """Returns what a container said last, as the rest of a line; empty where it is not known."""
+        """Return the last lines of a container as the end of a sentence; empty if there are none."""
         lines = (await self._tail(container)).splitlines()
         return f" Its last lines: {' | '.join(lines).strip(' |')}" if any(lines) else ""
 
     async def _tail(self, container: str) -> str:
         try:
-            text = await self._pods.log_part(self._name, container, tailLines=str(LAST_LINES))
-        except ClusterError:
+            text = await self._pods.log_part(self._name, container, tailLines=str(MAX_TAIL_LINES))
+        except ClusterError as error:
+            log.debug("%s: the log of %s cannot be read: %s", self._name, container, error)
             return ""
         return "\n".join(line for line in text.splitlines() if not line.startswith(RECORD_LINE_PREFIX))
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
 
@@ -261,5 +265,5 @@ def _phase(found: Diagnosis) -> Phase:
 
 
 def _version(pod: dict[str, Any]) -> int:
-    """The resource version as a number; comparable since Kubernetes 1.35, and in fact before."""
+    """Return the resource version as a number; comparable officially since Kubernetes 1.35, in fact before."""
     return int(pod["metadata"].get("resourceVersion", 0) or 0)

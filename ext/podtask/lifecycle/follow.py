@@ -202,7 +202,7 @@ class TaskFollower:
                 self.loop.background(started.backend.delete())
             else:
                 log.debug("%s: its pod is kept", self.name)
-                started.backend.leave()
+                started.backend.release()
 
     async def _read_result(
         self, started: StartedRunner, termination: Termination
@@ -248,7 +248,7 @@ async def _discard(starting: asyncio.Future[StartedRunner], resumed: bool) -> No
         log.debug("A runner that is no longer needed did not start: %s", error)
         return
     if resumed:
-        started.backend.leave()
+        started.backend.release()
     else:
         await started.backend.delete()
 

@@ -133,7 +133,7 @@ class Task(concurrent.futures.Future[Any]):
     def channel(self) -> str:
         """How the runner is reached: port-forward, exec, batch or local; empty before the pod exists."""
         backend = self._follower.backend
-        return backend.way if backend is not None else ""
+        return backend.transport if backend is not None else ""
 
     @property
     def update_log(self) -> UpdateLog:
@@ -314,7 +314,7 @@ class Task(concurrent.futures.Future[Any]):
     def request_snapshot(self) -> concurrent.futures.Future[Snapshot] | None:
         """Request the events so far and the sidecars' last lines; None before the pod exists."""
         backend = self._follower.backend
-        return self._follower.loop.start(backend.glimpse()) if backend else None
+        return self._follower.loop.start(backend.snapshot()) if backend else None
 
     # -- control ------------------------------------------------------------------------------------
 
