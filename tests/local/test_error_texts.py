@@ -1,4 +1,4 @@
-"""Every error text that a cell can give, in one file that can be read from top to bottom."""
+"""All errors that a cell can give, collected in one file that can be read as a whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.notebook import Shell
 
 FILE = Path(__file__).parent / "error_texts.txt"
 SHOWS = "#: shows\n"
-# What is another each time, and what stands there for it.
+# Patterns of text that varies between runs, and their replacements.
 VARIES = (
     (r"(?m)^[○●✓✗]? ?podtask-[0-9a-f]{10} · .*\n", ""),  # the status line
     (r"0x[0-9a-f]{6,}", "0xADDRESS"),
@@ -29,7 +29,7 @@ VARIES = (
 
 
 def shown(shell: Shell, cells: list[str]) -> str:
-    """Run cells, of which the last one fails; returns what the notebook shows of that."""
+    """Run cells, the last of which fails, and return the output of the last cell."""
     for cell in cells[:-1]:
         shell.run(cell)
     with warnings.catch_warnings():
@@ -41,7 +41,7 @@ def shown(shell: Shell, cells: list[str]) -> str:
 
 
 def test_errors_say_what_where_and_what_next(shell: Shell) -> None:
-    """What is shown is what the file has; PODTASK_WRITE=1 writes it anew, for its reader."""
+    """The notebook shows what the file has. PODTASK_WRITE=1 updates the file instead."""
     head, *sections = re.split(r"^(?=---- )", FILE.read_text(), flags=re.MULTILINE)
     found = []
     for section in sections:

@@ -1,4 +1,4 @@
-"""A function's call: arguments that it does not take, and the caller's words for what cannot go."""
+"""Function calls: wrong arguments, and errors in terms of the call."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def pair(a: int, b: int) -> int:
 
 @podtask.task(local=True)
 def guarded() -> bool:
-    """Reads what cannot be sent."""
+    """Read a global that cannot be sent."""
     return LOCK.locked()
 
 
 @pytest.fixture
 def no_pod(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a call fail that would start something."""
+    """Fail if a call would start a task."""
 
     def refuse(*args: object, **more: object) -> None:
         raise AssertionError("a task was started")
@@ -56,7 +56,7 @@ def no_pod(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["missing", "many", "unknown", "map", "run"],
 )
 def test_call_that_cannot_work_starts_nothing(call: Callable[[], Any], says: str) -> None:
-    """Arguments that the function does not take are refused before anything is sent."""
+    """Wrong arguments are refused before anything is sent."""
     with pytest.raises(InputError, match=says) as caught:
         call()
     assert str(caught.value).startswith("Wrong arguments for pair: ")
@@ -74,7 +74,7 @@ def injected(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def test_arguments_are_those_of_the_decorator() -> None:
-    """What wraps a function, and takes other arguments, is asked; a default's text is not."""
+    """The signature of a decorated function is that of its wrapper; default values are not printed."""
 
     class Silent:
         def __repr__(self) -> str:
@@ -92,13 +92,13 @@ def test_arguments_are_those_of_the_decorator() -> None:
 
 
 def test_arguments_that_are_too_large_are_called_so() -> None:
-    """The limit of the inputs names a call's arguments, not a name of ours."""
+    """The error for inputs over the limit refers to the arguments of the function."""
     with pytest.raises(InputError, match=r"over the limit of 1 MiB: arguments of add \(tuple, 2 MiB\)"):
         add.with_options(max_input="1Mi")(bytes(2 << 20))
 
 
 def test_function_that_does_not_say_what_it_takes_is_called() -> None:
-    """What has no signature, as some code in C, is not refused."""
+    """A function without a signature, as some are in C, is not checked."""
     FunctionCall(max, (1, 2), {}).check()
     FunctionCall(dict.fromkeys, ("ab",), {}).check()
 
@@ -120,7 +120,7 @@ def test_function_that_does_not_say_what_it_takes_is_called() -> None:
 def test_what_cannot_be_sent_is_named_as_its_caller_does(
     call: Callable[[], Any], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The argument by its place or name, a global by the function that reads it."""
+    """The error names an argument by position or keyword, and a global with the function that reads it."""
     monkeypatch.setattr(guarded.__wrapped__, "__module__", "__main__")
     monkeypatch.setattr(add.__wrapped__, "__module__", "__main__")
     with pytest.raises(InputError) as caught:

@@ -24,7 +24,7 @@ Places = tuple[Path, Path]
 
 @pytest.fixture(autouse=True)
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
-    """A project to be in and a user's folder, both empty; returns (project, user)."""
+    """An empty project, which is the current directory, and an empty user folder."""
     project, config = tmp_path / "project", tmp_path / "config"
     (project / "notebooks").mkdir(parents=True)
     (project / "pyproject.toml").write_text("")
@@ -37,7 +37,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
 
 @pytest.mark.feature("P04")
 def test_later_layers_win(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user's file, then the project's, then the environment, then the call."""
+    """The call overrides the environment, which overrides the project's file, then the user's file."""
     project, user = places
     user.mkdir(parents=True)
     (user / "config.toml").write_text("image = 'u'\nmemory = '1Gi'\ncpu = 1\ngpu = 1\n")
@@ -73,7 +73,7 @@ def test_later_layers_win(places: Places, monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_wrong_setting_names_its_file(places: Places, text: str, says: str) -> None:
-    """A mistake in a file is told with the file's name."""
+    """The error about a setting in a file names the file."""
     (places[0] / "pyproject.toml").write_text(text)
     with pytest.raises(InputError) as caught:
         read_settings()
@@ -82,14 +82,14 @@ def test_wrong_setting_names_its_file(places: Places, text: str, says: str) -> N
 
 
 def test_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mistake in the environment is told with the variable's name."""
+    """The error about a setting in the environment names the variable."""
     monkeypatch.setenv("PODTASK_TIMEOUT", "soon")
     with pytest.raises(InputError, match=r"^PODTASK_TIMEOUT: --timeout: 'soon'"):
         read_settings()
 
 
 def test_project_is_the_nearest_folder_that_is_one(places: Places) -> None:
-    """A pyproject.toml or a git repository makes a project; the nearest counts."""
+    """The nearest folder with a pyproject.toml or a git repository is the project."""
     inner = places[0] / "notebooks" / "inner"
     (inner / ".git").mkdir(parents=True)
     assert project_folder(inner) == inner
@@ -99,7 +99,7 @@ def test_project_is_the_nearest_folder_that_is_one(places: Places) -> None:
 
 @pytest.mark.feature("A44")
 def test_saved_template_is_found_by_its_name(places: Places) -> None:
-    """One saved for the project is found before the user's own; kubectl takes the file too."""
+    """A project template hides a user template of the same name, and is a valid core/v1 PodTemplate."""
     mine = TEMPLATE.replace(labels={"whose": "mine"})
     assert save_template("prod", mine, for_user=True) == places[1] / "templates" / "prod.yaml"
     assert find_template("prod", {}, RunOptions()) == mine
@@ -117,7 +117,7 @@ def test_saved_template_is_found_by_its_name(places: Places) -> None:
 
 
 def test_saved_template_is_not_replaced_unasked() -> None:
-    """The same again is fine, another one is refused."""
+    """Saving an equal template again is accepted; another template with its name is refused."""
     save_template("prod", TEMPLATE)
     save_template("prod", TEMPLATE)
     with pytest.raises(InputError, match="A template named 'prod' already exists"):
@@ -126,7 +126,7 @@ def test_saved_template_is_not_replaced_unasked() -> None:
 
 
 def test_without_a_project_there_is_the_users_folder(monkeypatch: pytest.MonkeyPatch, places: Places) -> None:
-    """Outside of any project saving says so; settings and templates of the user still hold."""
+    """Outside a project, saving is an error, but the user's settings and templates still apply."""
     monkeypatch.chdir("/")
     with pytest.raises(InputError, match="not in a project"):
         save_template("prod", TEMPLATE)
@@ -137,7 +137,7 @@ def test_without_a_project_there_is_the_users_folder(monkeypatch: pytest.MonkeyP
 def test_session_default_is_over_settings_and_under_the_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """-t wins over %podtask use, that over PODTASK_TEMPLATE."""
+    """-t overrides %podtask use, which overrides PODTASK_TEMPLATE."""
     one, two, three = (PodTemplate(labels={"n": n}) for n in "123")
     names = {"one": one, "two": two}
     monkeypatch.setenv("PODTASK_TEMPLATE", "one")
@@ -160,7 +160,7 @@ def test_resolved_options_have_a_template_object(monkeypatch: pytest.MonkeyPatch
 
 
 def test_unknown_template_lists_those_there_are() -> None:
-    """A near miss is suggested, of the notebook's and the saved ones alike."""
+    """The error for an unknown name suggests a similar template of the notebook or a saved one."""
     save_template("production", TEMPLATE)
     with pytest.raises(InputError) as caught:
         find_template("prodution", {"dev": TEMPLATE, "_x": TEMPLATE}, RunOptions())
@@ -172,7 +172,7 @@ def test_unknown_template_lists_those_there_are() -> None:
 def test_commands_save_list_use_and_show(
     shell: Shell, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From a variable to a file to a cell: save, templates, -t, use, config."""
+    """A template can be saved, listed, used with -t and with %podtask use, and is shown by config."""
     monkeypatch.setenv("PODTASK_ENV", "TOKEN=hunter2")
     monkeypatch.setenv("PODTASK_LOCAL", "yes")
     shell["t"] = TEMPLATE
@@ -211,7 +211,7 @@ def test_commands_save_list_use_and_show(
     ],
 )
 def test_wrong_command_says_the_right_one(shell: Shell, line: str, says: str) -> None:
-    """A few lines that say how the command goes, and no traceback."""
+    """A wrong command shows its usage in a few lines, without a traceback."""
     shell["number"], shell["t"] = 5, TEMPLATE
     shown = shell.shown_error(line)
     assert says in shown
@@ -219,7 +219,7 @@ def test_wrong_command_says_the_right_one(shell: Shell, line: str, says: str) ->
 
 
 def test_settings_hold_for_functions_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """What is submitted from Python without options has the settings."""
+    """The settings apply to work submitted from Python without options."""
     monkeypatch.setenv("PODTASK_BACKEND", "local")
     monkeypatch.setenv("PODTASK_ENV", "A=from settings")
     assert podtask.submit("import os\nos.environ['A']").result(30) == "from settings"

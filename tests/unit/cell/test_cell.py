@@ -1,4 +1,4 @@
-"""A cell's source: what it reads and writes, and what is refused before anything runs."""
+"""The source of a cell: the names it reads and writes, and magics that are refused before it runs."""
 
 from __future__ import annotations
 import __future__
@@ -122,7 +122,7 @@ TABLE = [
 
 @pytest.mark.parametrize(("source", "reads", "writes"), TABLE, ids=[row[0] for row in TABLE])
 def test_reads_and_writes(source: str, reads: str, writes: str) -> None:
-    """Read is what the cell may look up before it surely set it; written, what it sets."""
+    """A cell reads the names that it may use before setting them, and writes the names that it sets."""
     cell = Cell.of(source)
     assert (" ".join(cell.reads), " ".join(cell.writes)) == (reads, writes)
 
@@ -144,21 +144,21 @@ def test_reads_and_writes(source: str, reads: str, writes: str) -> None:
     ],
 )
 def test_what_the_cell_may_have_set_is_told(source: str, may: bool) -> None:
-    """A name that is bound on some way to each of its uses may be the cell's own."""
+    """A name that may be bound before each of its uses may be set by the cell itself."""
     cell = Cell.of(source)
     assert "con" in cell.reads
     assert cell.may_set("con", "con") is may
 
 
 def test_future_of_earlier_cells_holds() -> None:
-    """What the notebook's compiler was told stays; other flags of it do not matter."""
+    """Compiler flags for ``__future__`` imports are kept, and other flags are ignored."""
     flags = __future__.annotations.compiler_flag | ast.PyCF_ONLY_AST
     assert Cell.of("def f(x: there_is_none): pass", flags=flags).flags == __future__.annotations.compiler_flag
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="except* came with 3.11")
 def test_reads_of_exception_groups() -> None:
-    """A group's handlers are looked at like others."""
+    """``except*`` handlers are analyzed like others."""
     cell = Cell.of("try:\n    a = 1\nexcept* E:\n    b")
     assert (cell.reads, cell.writes) == (("E", "b"), ("a",))
 
@@ -172,7 +172,7 @@ def test_reads_of_exception_groups() -> None:
     ],
 )
 def test_free_names_of_a_definition(source: str, names: set[str]) -> None:
-    """A definition needs the globals that its body and its bodies' bodies read."""
+    """A definition needs the globals that its body and its nested functions read."""
     assert free_names(source) == names
 
 
@@ -183,7 +183,7 @@ def test_free_names_of_a_definition(source: str, names: set[str]) -> None:
     ids=["parse", "return", "def", "break"],
 )
 def test_syntax_error_has_the_notebooks_line(bad: str, skip: int) -> None:
-    """A syntax error counts the lines above the cell's own source."""
+    """The line number of a syntax error includes the lines above the cell's own source."""
     with pytest.raises(SyntaxError) as caught:
         Cell.of(f"x = 1\n{bad}\n", "cell 7", skip=skip)
     assert (caught.value.lineno, caught.value.filename) == (2 + skip, "cell 7")
@@ -191,7 +191,7 @@ def test_syntax_error_has_the_notebooks_line(bad: str, skip: int) -> None:
 
 @pytest.mark.parametrize("skip", [0, 1, 3])
 def test_lines_are_the_notebooks(skip: int) -> None:
-    """The source of a cell has its statements on the notebook's lines."""
+    """The statements in the source have the line numbers of the notebook's cell."""
     cell = Cell.of("a = 1\nb = 2", skip=skip)
     assert [node.lineno for node in ast.parse(cell.source).body] == [skip + 1, skip + 2]
 
@@ -206,7 +206,7 @@ def test_semicolon_at_the_end_makes_quiet(text: str, quiet: bool) -> None:
 
 
 def test_transform_comes_before_parsing() -> None:
-    """IPython's transformation sees the text as typed, and its result is the source."""
+    """IPython's transformation gets the text as typed, and its result is the source."""
     seen = []
 
     def transform(text: str) -> str:
@@ -228,7 +228,7 @@ def test_transform_comes_before_parsing() -> None:
     ],
 )
 def test_ipythons_syntax_is_refused(line: str, skip: int) -> None:
-    """What the transformation made of a magic is refused with its name and the notebook's line."""
+    """A magic is refused by name, with the line number in the notebook's cell."""
     with pytest.raises(InputError) as caught:
         Cell.of(f"a = 1\n{line}", skip=skip)
     assert caught.value.message.startswith(f"Line {2 + skip} of the cell uses %")
@@ -246,18 +246,18 @@ def test_ipythons_syntax_is_refused(line: str, skip: int) -> None:
     ],
 )
 def test_names_in_commands_are_read(source: str, reads: str) -> None:
-    """What stands in a command's braces, behind its dollars, and in %time is read by the cell."""
+    """Names in the braces and after the dollars of a command, and in %time, are read by the cell."""
     assert " ".join(name for name in Cell.of(source).reads if name != "get_ipython") == reads
 
 
 def test_names_with_attributes_are_told() -> None:
-    """The longest of each place, also in functions and commands."""
+    """The longest dotted name at each place is found, also in functions and commands."""
     cell = Cell.of("a.b.c(d.e)[f.g].h\ndef k():\n    return a.b\nget_ipython().system('{m.n}')")
     assert cell.dotted == ("a.b", "a.b.c", "d.e", "f.g", "m.n")
 
 
 def test_word_in_a_string_is_no_magic() -> None:
-    """Text that only mentions get_ipython is fine."""
+    """A string that mentions get_ipython is accepted."""
     assert Cell.of("x = 'get_ipython()'  # get_ipython()").writes == ("x",)
 
 

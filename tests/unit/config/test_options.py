@@ -1,4 +1,4 @@
-"""The options: each value is parsed by its own rule, and a wrong one is named with its flag."""
+"""The options: each value has its own parser, and an error about a value names its flag."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from podtask.errors import InputError
     "text", ["2", "0.5", ".5", "2.", "500m", "8Gi", "512Mi", "1e3", "1E3", "100k", "5n", "1E", "7u"]
 )
 def test_quantity_is_kept_as_written(text: str) -> None:
-    """A quantity of Kubernetes stays the text it was."""
+    """A Kubernetes quantity is returned as the text that was given."""
     assert parse_quantity(text) == text
 
 
 @pytest.mark.parametrize(("given", "text"), [(2, "2"), (1.5, "1.5"), (" 8Gi\n", "8Gi")])
 def test_quantity_may_be_a_number(given: Any, text: str) -> None:
-    """Numbers become text, blanks around it go."""
+    """Numbers are converted to text, and surrounding blanks are stripped."""
     assert parse_quantity(given) == text
 
 
 @pytest.mark.parametrize("text", ["", "Gi", "8gib", "8 Gi", "1.2.3", "a lot", "8GiB", "2,5", "None"])
 def test_what_is_no_quantity_is_refused(text: str) -> None:
-    """Anything else is an error that quotes it."""
+    """Any other value is an error that quotes the value."""
     with pytest.raises(InputError, match="not a quantity") as caught:
         parse_quantity(text)
     assert repr(text) in caught.value.message
@@ -45,7 +45,7 @@ def test_what_is_no_quantity_is_refused(text: str) -> None:
     ("text", "meant"), [("8GB", "8Gi"), ("500MB", "500Mi"), ("1.5TB", "1.5Ti"), ("8gb", "8Gi")]
 )
 def test_quantity_suggests_the_unit_meant(text: str, meant: str) -> None:
-    """A unit of daily life is answered with that of Kubernetes."""
+    """The error for a common unit such as GB suggests the Kubernetes unit."""
     with pytest.raises(InputError, match=f"Did you mean {meant}\\?"):
         parse_quantity(text)
 
@@ -66,13 +66,13 @@ def test_quantity_suggests_the_unit_meant(text: str, meant: str) -> None:
     ],
 )
 def test_duration_in_seconds(text: Any, total: float) -> None:
-    """Units add up, a bare number is seconds."""
+    """Units add up, and a number without a unit means seconds."""
     assert parse_seconds(text) == total
 
 
 @pytest.mark.parametrize("text", ["", "m", "1x", "30m1h", "1h 30m", "-5", "1:30", "nan", "inf", "5S"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    """Anything else is an error that quotes it."""
+    """Any other value is an error that quotes the value."""
     with pytest.raises(InputError, match="not a duration") as caught:
         parse_seconds(text)
     assert repr(text) in caught.value.message
@@ -80,7 +80,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["0", "0s", "0h0m", 0])
 def test_duration_of_nothing_is_refused(text: Any) -> None:
-    """No time at all is no duration."""
+    """A duration of zero is an error."""
     with pytest.raises(InputError, match="not a positive duration"):
         parse_seconds(text)
 
@@ -99,13 +99,13 @@ def test_duration_of_nothing_is_refused(text: Any) -> None:
     ],
 )
 def test_names_apart_by_commas(given: Any, found: tuple[str, ...]) -> None:
-    """Names come in the order given, each once."""
+    """Names keep their order, without duplicates."""
     assert parse_names(given) == found
 
 
 @pytest.mark.parametrize(("given", "bad"), [("a.b", "a.b"), ("a,1b", "1b"), (["a", "b-c"], "b-c")])
 def test_what_is_no_name_is_refused(given: Any, bad: str) -> None:
-    """The one that is wrong is quoted."""
+    """The error quotes the invalid name."""
     with pytest.raises(InputError, match="not a valid Python name") as caught:
         parse_names(given)
     assert repr(bad) in caught.value.message
@@ -122,20 +122,20 @@ def test_what_is_no_name_is_refused(given: Any, bad: str) -> None:
     ],
 )
 def test_pairs_of_name_and_value(given: Any, found: tuple[tuple[str, str], ...]) -> None:
-    """Texts and mappings give the same pairs; only the first equals sign divides."""
+    """Strings and mappings give the same pairs, and a string is split at the first equals sign."""
     assert parse_env(given) == found
 
 
 @pytest.mark.parametrize("given", ["A", ["A=1", "A"], "=1"])
 def test_pair_without_name_or_value_is_refused(given: Any) -> None:
-    """A text without a name and an equals sign is an error."""
+    """A string without a name or an equals sign is an error."""
     with pytest.raises(InputError, match="has no value") as caught:
         parse_env(given)
     assert "NAME=VALUE" in caught.value.hint
 
 
 def test_refused_pair_does_not_show_a_value() -> None:
-    """What may be a secret is not repeated."""
+    """The error does not repeat the value, which may be a secret."""
     with pytest.raises(InputError) as caught:
         parse_env("=hunter2")
     assert "hunter2" not in str(caught.value)
@@ -143,20 +143,20 @@ def test_refused_pair_does_not_show_a_value() -> None:
 
 @pytest.mark.parametrize("given", ["PODTASK_KEY=x", {"PODTASK_": "x"}, [("PODTASK_PORT", "1")]])
 def test_reserved_name_is_refused(given: Any) -> None:
-    """Names that begin with PODTASK_ are ours, however they are given."""
+    """Names that begin with PODTASK_ are reserved, in every form of the option."""
     with pytest.raises(InputError, match=r"PODTASK_.*reserved"):
         parse_env(given)
 
 
 @pytest.mark.parametrize("text", ["a", "team-a", "0x1", "a" * 63])
 def test_namespace_name(text: str) -> None:
-    """A DNS label is taken as it is."""
+    """A DNS label is returned unchanged."""
     assert parse_namespace(text) == text
 
 
 @pytest.mark.parametrize("text", ["", "Prod", "a_b", "-a", "a-", "a.b", "a b", "a" * 64, "é"])
 def test_what_is_no_namespace_name_is_refused(text: str) -> None:
-    """Anything else is an error that quotes it."""
+    """Any other value is an error that quotes the value."""
     with pytest.raises(InputError, match="not a valid namespace") as caught:
         parse_namespace(text)
     assert repr(text) in caught.value.message
@@ -164,20 +164,20 @@ def test_what_is_no_namespace_name_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(("given", "found"), [("1", 1), (8, 8), ("16", 16)])
 def test_count(given: Any, found: int) -> None:
-    """A whole number from one on."""
+    """A positive whole number is accepted."""
     assert parse_count(given) == found
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "1.5", "", "one", "01", True, 1.0])
 def test_what_is_no_count_is_refused(given: Any) -> None:
-    """Anything else is an error that quotes it."""
+    """Any other value is an error that quotes the value."""
     with pytest.raises(InputError, match="not a positive whole number") as caught:
         parse_count(given)
     assert repr(given) in caught.value.message
 
 
 def test_options_are_parsed_by_their_rules() -> None:
-    """Each value of a keyword goes through its own parser."""
+    """The value of each keyword is parsed by its option's parser."""
     given = RunOptions.of(
         inputs="a,b", env={"A": 1}, cpu=2, memory="8Gi", gpu="1", namespace="team", timeout="2h"
     )
@@ -193,7 +193,7 @@ def test_options_are_parsed_by_their_rules() -> None:
 
 
 def test_none_is_the_default() -> None:
-    """An option that is None is as if it had not been given."""
+    """An option with the value None counts as not given."""
     nothing = {field.name: None for field in dataclasses.fields(RunOptions)}
     assert RunOptions.of(**nothing) == RunOptions()
 
@@ -209,14 +209,14 @@ def test_options_do_not_change() -> None:
     [("tiemout", "timeout"), ("imag", "image"), ("start_timout", "start_timeout")],
 )
 def test_unknown_option_suggests_the_nearest(name: str, meant: str) -> None:
-    """A misspelt option is named together with the one meant."""
+    """The error for a misspelled option suggests the right one."""
     with pytest.raises(InputError) as caught:
         RunOptions.of(**{name: "1"})
     assert caught.value.message == f"There is no option {name!r}. Did you mean {meant!r}?"
 
 
 def test_unknown_option_lists_the_known_ones() -> None:
-    """An option that resembles none is answered with the list."""
+    """The error for an unknown option lists all options."""
     with pytest.raises(InputError) as caught:
         RunOptions.of(zzz=1)
     assert caught.value.message == "There is no option 'zzz'."
@@ -244,7 +244,7 @@ def test_unknown_option_lists_the_known_ones() -> None:
     ids=lambda part: part if isinstance(part, str) else "",
 )
 def test_wrong_value_names_its_flag_in_two_lines(flag: str, given: dict[str, Any]) -> None:
-    """The message begins with the flag, and has two lines at most."""
+    """The message begins with the flag and has at most two lines."""
     with pytest.raises(InputError) as caught:
         RunOptions.of(**given)
     assert str(caught.value).startswith(f"{flag}:")
@@ -256,7 +256,7 @@ def test_wrong_value_names_its_flag_in_two_lines(flag: str, given: dict[str, Any
     [("500 m", "500m"), ("8 Gi", "8Gi"), ("8 GB", "8Gi"), ("8GiB", "8Gi"), ("8g", "8Gi")],
 )
 def test_quantity_with_a_blank_or_another_unit_suggests_the_right_one(text: str, meant: str) -> None:
-    """A blank before the unit, or a unit of daily life, is answered with what was meant."""
+    """The error for a blank before the unit, or for a common unit, suggests the right quantity."""
     with pytest.raises(InputError, match=f"Did you mean {meant}\\?"):
         parse_quantity(text)
 
@@ -265,7 +265,7 @@ def test_quantity_with_a_blank_or_another_unit_suggests_the_right_one(text: str,
     "given", [{"inputs": 5}, {"outputs": [1]}, {"env": 5}, {"env": [5]}, {"env": [("a",)]}]
 )
 def test_value_of_another_type_is_refused_in_words(given: dict[str, Any]) -> None:
-    """A number where a list of names belongs is no raw error of ours."""
+    """A value of the wrong type is an InputError, not a TypeError."""
     with pytest.raises(InputError) as caught:
         RunOptions.of(**given)
     assert str(caught.value).startswith(f"--{next(iter(given))}:")
@@ -276,12 +276,12 @@ def test_value_of_another_type_is_refused_in_words(given: dict[str, Any]) -> Non
     [(True, True), (False, False), ("no", False), ("Yes", True), ("0", False), (1, True)],
 )
 def test_flag_is_yes_or_no(given: Any, found: bool) -> None:
-    """The word no is no, whatever Python thinks of a text that is not empty."""
+    """The word ``no`` means false, although a non-empty string is true in Python."""
     assert RunOptions.of(local=given).local is found
 
 
 @pytest.mark.parametrize("given", [{"local": "maybe"}, {"entrypoint": "kep"}])
 def test_word_that_is_not_known_is_refused(given: dict[str, Any]) -> None:
-    """Any other word is an error that says which there are."""
+    """Any other word is an error that lists the accepted words."""
     with pytest.raises(InputError, match=f"^--{next(iter(given))}: "):
         RunOptions.of(**given)

@@ -1,4 +1,4 @@
-"""Definitions for a pod with another minor version: they travel as source."""
+"""Definitions are sent as source to a pod with another minor Python version."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Notebook = Callable[[str], dict[str, Any]]
 
 
 def test_function_for_another_minor_travels_as_source(notebook: Notebook) -> None:
-    """A function goes as its source, with what it uses: functions, modules and data."""
+    """A function is sent as source, together with the functions, modules and data that it uses."""
     notebook("import math\nk = 2\n")
     notebook("def square(x):\n    return x * x * k\n")
     namespace = notebook("\n\ndef area(r):\n    return math.floor(math.pi * square(r))\n")
@@ -36,7 +36,7 @@ def test_function_for_another_minor_travels_as_source(notebook: Notebook) -> Non
 
 
 def test_source_of_a_function_keeps_its_lines(notebook: Notebook) -> None:
-    """A traceback on the other side shows the line of the notebook's cell."""
+    """A traceback in the pod shows the line of the notebook's cell."""
     namespace = notebook("a = 1\n\ndef half(x):\n    return x / 0\n")
     inputs = pack_inputs({"half": namespace["half"]}, namespace, OTHER)
     cell = "try:\n    half(1)\nexcept ZeroDivisionError as e:\n    t = e.__traceback__.tb_next\n"
@@ -73,14 +73,14 @@ def both():
     ids=["recursive", "mutual", "lambda", "docstring", "class", "base class", "nested", "new type"],
 )
 def test_definition_works_on_the_other_side(notebook: Notebook, source: str, name: str, cell: str) -> None:
-    """A definition that travelled as source gives what it gives here."""
+    """A definition sent as source behaves as in the notebook."""
     namespace = notebook(source)
     inputs = pack_inputs({name: namespace[name]}, namespace, OTHER)
     assert remote(inputs, f"print({cell})") == f"{eval(cell, namespace)}\n"
 
 
 def test_newest_definition_of_a_class_travels(notebook: Notebook) -> None:
-    """Of a class that was defined twice, the second cell's source is sent."""
+    """If a class was defined twice, the source in the second cell is sent."""
     notebook("class P:\n    x = 1\n")
     namespace = notebook("\nclass P:\n    x = 2\n")
     inputs = pack_inputs({"P": namespace["P"]}, namespace, OTHER)
@@ -88,7 +88,7 @@ def test_newest_definition_of_a_class_travels(notebook: Notebook) -> None:
 
 
 def test_installed_things_are_imported_for_another_minor() -> None:
-    """Modules, and functions and classes of modules, go by name under the notebook's names."""
+    """Modules and their functions and classes are imported in the pod under the notebook's names."""
     values = {
         "m": math,
         "c": collections.abc,
@@ -104,7 +104,7 @@ def test_installed_things_are_imported_for_another_minor() -> None:
 
 @pytest.mark.parametrize("name", ["lost", "Lost"])
 def test_definition_without_source_is_refused(name: str) -> None:
-    """A definition that no cell has cannot go to another version, and is named."""
+    """A definition without source cannot be sent to another Python version, and the error names it."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     exec("def lost():\n    pass\nclass Lost:\n    pass\n", namespace)
     with pytest.raises(InputError, match=f"{name} cannot be sent from Python {MINOR} to 3.9: its source"):
@@ -141,14 +141,14 @@ points = [Point(1), Point(2)]
     ],
 )
 def test_classes_and_instances_go_to_another_minor(notebook: Notebook, name: str, cell: str) -> None:
-    """Instances find their class, definitions find what they read while they are made."""
+    """Classes are sent before their instances, and definitions after what they read when executed."""
     namespace = notebook(DATA)
     inputs = pack_inputs({name: namespace[name]}, namespace, OTHER)
     assert remote(inputs, f"print(({cell}))") == f"{eval(f'({cell})', namespace)}\n"
 
 
 def test_closure_is_refused_for_another_minor(notebook: Notebook) -> None:
-    """The source of a function that was made inside another one is not all of it."""
+    """A closure cannot be sent as source."""
     namespace = notebook("def make(n):\n    def add(x):\n        return x + n\n    return add\nf = make(2)\n")
     told = f"f cannot be sent from Python {MINOR} to {OTHER}: it was created inside another function"
     with pytest.raises(InputError, match=told):

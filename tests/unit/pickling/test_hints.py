@@ -1,4 +1,4 @@
-"""What may mend an error is said where the notebook has what the pod missing_module_hint."""
+"""Hints for errors about names that the notebook has and the pod lacks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from podtask.pickling.hints import missing_name, missing_name_hint
 
 
 class UndefinedVariableError(NameError):
-    """Named as pandas' is."""
+    """An error with the same name as one of pandas."""
 
 
 class Broken(NameError):
-    """Words that cannot be had."""
+    """A message whose text cannot be read."""
 
     def __str__(self) -> str:
         raise RuntimeError
@@ -37,12 +37,12 @@ Theirs = type("UndefinedVariableError", (NameError,), {"__module__": "pandas.err
     ],
 )
 def test_missing_name(error: BaseException, source: str, name: str) -> None:
-    """The name is taken from errors of Python and pandas, in their own words only."""
+    """The missing name is taken only from the standard messages of Python and pandas."""
     assert missing_name(error, source) == name
 
 
 def test_what_mends_a_missing_name() -> None:
-    """What was not seen can be sent by name; what was left out cannot; the rest is unknown."""
+    """A variable that was not detected can be sent by name, and one that was left out cannot."""
     namespace = {"x": 1, "con": 2, "a": 3}
     sent = {"a": 3}
     assert missing_name_hint("x", namespace, sent, {}).endswith("Send it with -i a,x.")

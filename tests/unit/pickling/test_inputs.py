@@ -1,4 +1,4 @@
-"""Inputs and values: what is sent, how it is read on the other side, and what is refused."""
+"""The inputs of a cell: which values are sent, how they are read in the pod, and what is refused."""
 
 from __future__ import annotations
 
@@ -54,26 +54,26 @@ LOCK = threading.Lock()
 
 
 def test_what_the_cell_reads_is_selected() -> None:
-    """Names that exist and are read are sent, in the order of the reads."""
+    """Variables that exist and are read by the cell are sent, in the order of the reads."""
     namespace = {"b": 2, "a": 1, "c": 3}
     assert list(select(["a", "b", "missing"], None, namespace).items()) == [("a", 1), ("b", 2)]
 
 
 def test_wanted_names_narrow_the_selection() -> None:
-    """With -i just those names are sent, read or not."""
+    """With -i only the given names are sent, whether the cell reads them or not."""
     assert select(["a"], ("b", "c"), {"a": 1, "b": 2, "c": None}) == {"b": 2, "c": None}
     assert select(["a"], (), {"a": 1}) == {}
 
 
 def test_wanted_name_that_is_missing_is_an_error() -> None:
-    """The first name that does not exist is named, with the flag."""
+    """The error shows the flag and the first name that does not exist."""
     with pytest.raises(InputError, match="-i nope: the notebook has no such variable"):
         select([], ("a", "nope"), {"a": 1})
 
 
 @pytest.mark.parametrize(("python", "mode"), [(MINOR, "pickle"), (OTHER, "data")])
 def test_plain_values_come_back(python: str, mode: str) -> None:
-    """Plain values arrive as they are; what is shared stays shared."""
+    """Plain values arrive unchanged, and shared objects stay shared."""
     one = [1, {"a": (2.5, b"x", None)}]
     inputs = pack_inputs({"one": one, "two": one, "text": "é"}, {}, python)
     shown = remote(inputs, "print([one, two, text], one is two)")
@@ -86,13 +86,13 @@ def test_plain_values_come_back(python: str, mode: str) -> None:
 
 @pytest.mark.parametrize("python", [MINOR, OTHER])
 def test_no_inputs_are_no_bytes(python: str) -> None:
-    """Where nothing is read, nothing is pickled."""
+    """A cell that reads nothing has nothing pickled."""
     inputs = pack_inputs({}, {}, python)
     assert (inputs.parts, inputs.about["steps"], inputs.sizes) == ((), [], {})
 
 
 def test_sizes_are_what_travels() -> None:
-    """The sizes of the values make up all that is sent; a shared part counts where it is first."""
+    """The sizes of the values add up to all bytes sent; a shared object counts for the first value."""
     shared = list(range(1000))
     inputs = pack_inputs({"x": shared, "y": [shared]}, {})
     assert sum(size for _, size in inputs.sizes.values()) == sum(map(len, inputs.parts))
@@ -100,7 +100,7 @@ def test_sizes_are_what_travels() -> None:
 
 
 def test_large_buffers_go_apart_and_can_be_changed() -> None:
-    """An array's memory is no part of the pickle, lies aligned, and is the cell's own."""
+    """The memory of an array is sent out of band, is aligned, and is a copy for the cell."""
     big, small = Array(b"a" * 200_000), Array(b"b" * 100)
     inputs = pack_inputs({"big": big, "small": small, "also": big}, {})
     [(offset, size)] = inputs.about["buffers"]
@@ -111,7 +111,7 @@ def test_large_buffers_go_apart_and_can_be_changed() -> None:
 
 
 def test_functions_share_the_one_namespace(notebook: Notebook) -> None:
-    """Functions see the cell's variables, and those that another function sets."""
+    """Functions see the cell's variables and the variables that other functions set."""
     namespace = notebook(
         "factor = 2\n"
         "def scaled(x):\n    return x * factor\n"
@@ -126,7 +126,7 @@ def test_functions_share_the_one_namespace(notebook: Notebook) -> None:
 
 
 def test_class_and_instance_keep_their_identity(notebook: Notebook) -> None:
-    """An instance that travels with its class is of that class."""
+    """An instance that is sent with its class is an instance of that class."""
     namespace = notebook("class Point:\n    def __init__(self):\n        self.x = 3\np = Point()\n")
     values = {name: namespace[name] for name in ("Point", "p")}
     inputs = pack_inputs(values, namespace)
@@ -140,7 +140,7 @@ def test_class_and_instance_keep_their_identity(notebook: Notebook) -> None:
     ids=["lock", "local", "generator"],
 )
 def test_value_that_cannot_travel_is_named(python: str, value: Any, kind: str) -> None:
-    """Of all values the one that cannot be pickled is named with its type."""
+    """The error names the value that cannot be pickled, and its type."""
     with pytest.raises(InputError) as caught:
         pack_inputs({"fine": 1, "bad": value, "also": 2}, {}, python)
     assert caught.value.message.startswith(f"bad ({kind}) cannot be sent: ")
@@ -173,21 +173,21 @@ def test_value_that_cannot_travel_is_named(python: str, value: Any, kind: str) -
     ],
 )
 def test_place_inside_a_value_is_named(value: Any, path: str) -> None:
-    """What cannot be pickled is named with the way to it."""
+    """The error shows the path of the part that cannot be pickled."""
     with pytest.raises(InputError) as caught:
         pack_inputs({"bad": value}, {})
     assert caught.value.message.startswith(path), caught.value.message
 
 
 def test_value_that_a_function_reads_is_named_with_it(notebook: Notebook) -> None:
-    """The cell reads the function; the function reads what cannot travel."""
+    """The error names the function through which the cell reads a value that cannot be pickled."""
     namespace = notebook("import threading\nlock = threading.Lock()\ndef guarded():\n    lock.acquire()\n")
     with pytest.raises(InputError, match=r"lock \(lock, read by guarded\) cannot be sent"):
         pack_inputs({"guarded": namespace["guarded"]}, namespace)
 
 
 def test_what_the_cell_sets_first_is_not_sent(notebook: Notebook) -> None:
-    """A function's global that the cell has set before each use of it stays here."""
+    """A global of a function is not sent if the cell sets it before each use."""
     namespace = notebook("data = 1\nk = 2\ndef f():\n    return data * k\n")
     cell = Cell.of("data = 5\nprint(f())")
     inputs = pack_inputs({"f": namespace["f"]}, namespace, cell=cell)
@@ -198,7 +198,7 @@ def test_what_the_cell_sets_first_is_not_sent(notebook: Notebook) -> None:
 
 
 def test_function_by_the_type_of_its_argument_travels(notebook: Notebook) -> None:
-    """What was registered goes along, and more can be in the pod."""
+    """Registered objects are sent, and the pod can register more."""
     namespace = notebook(
         "from functools import singledispatch\n@singledispatch\ndef kind(x): return 'any'\n"
         "@kind.register\ndef _(x: str): return 'str'\nkind('')\n"
@@ -210,7 +210,7 @@ def test_function_by_the_type_of_its_argument_travels(notebook: Notebook) -> Non
 
 @pytest.mark.parametrize("python", [MINOR, OTHER])
 def test_what_cannot_be_sent_and_the_cell_may_set_is_left_out(python: str) -> None:
-    """It stands in the way only of a cell that reads it for certain."""
+    """A value that cannot be pickled is an error only if the cell certainly reads it."""
     values = {"a": [1], "con": [LOCK], "b": 2}
     cell = Cell.of("for n in range(2):\n    con = n\nprint(a, b, con)")
     inputs = pack_inputs(values, values, python, cell)
@@ -222,7 +222,7 @@ def test_what_cannot_be_sent_and_the_cell_may_set_is_left_out(python: str) -> No
 
 
 def test_what_a_function_reads_and_the_cell_may_set_is_left_out(notebook: Notebook) -> None:
-    """A function of an earlier cell finds the new one."""
+    """A function of an earlier cell calls the new version of another function."""
     namespace = notebook("import threading\nlock = threading.Lock()\ndef f():\n    return lock\n")
     cell = Cell.of("for n in range(2):\n    lock = n\nprint(f())")
     inputs = pack_inputs({"f": namespace["f"]}, namespace, cell=cell)
@@ -231,7 +231,7 @@ def test_what_a_function_reads_and_the_cell_may_set_is_left_out(notebook: Notebo
 
 @pytest.mark.parametrize("python", [MINOR, OTHER])
 def test_inputs_over_the_limit_are_refused(python: str) -> None:
-    """Over the limit is an error that names the largest, with their sizes."""
+    """Inputs over the limit are an error that lists the largest values and their sizes."""
     values = {"small": 1, "big": bytes(3 << 20), "array": Array(b"x" * (2 << 20))}
     told = r"5 MiB, over the limit of 4 MiB: big \(bytes, 3 MiB\), array \(Array, 2 MiB\)."
     with pytest.raises(InputError, match=told) as caught:
@@ -240,7 +240,7 @@ def test_inputs_over_the_limit_are_refused(python: str) -> None:
 
 
 def test_what_is_too_large_and_the_cell_may_set_is_left_out() -> None:
-    """A cell that makes something large can run again."""
+    """A cell that creates a large value can run again."""
     values = {"model": 1, "out": bytes(5 << 20), "less": bytes(1 << 20)}
     cell = Cell.of("with model:\n    out = less = 2\nprint(out, less)")
     inputs = pack_inputs(values, values, cell=cell, limit=4 << 20)
@@ -252,7 +252,7 @@ def test_what_is_too_large_and_the_cell_may_set_is_left_out() -> None:
 
 @pytest.mark.parametrize("big", ["b'x' * (4 << 20)", "Apart(bytearray(4 << 20))"])
 def test_value_the_disk_has_no_room_for_costs_no_other(shell: Shell, big: str) -> None:
-    """What cannot be written stays behind by name, whether it goes in the pickle or apart."""
+    """A value that cannot be written is left out by name, whether it is in the pickle or out of band."""
     source = (
         "%%podtask --local -o small,big,last\n"
         "import pickle, resource\n"

@@ -1,4 +1,4 @@
-"""What is IPython's own in a notebook stays there, and nothing else."""
+"""Names that belong to IPython are not sent, and all other names are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OWN = ["In", "Out", "get_ipython", "exit", "quit", "open", "__name__", "__builti
 
 
 def test_what_belongs_to_the_notebook_never_travels(shell: Shell) -> None:
-    """History, the shell, its functions and special names stay, though the cell reads them."""
+    """The history, the shell, its functions and special names are not sent even if the cell reads them."""
     namespace = shell.ip.user_ns
     names = [name for name in OWN if name in namespace]
     assert {"In", "Out", "get_ipython", "exit", "open"} <= set(names)
@@ -24,6 +24,6 @@ def test_what_belongs_to_the_notebook_never_travels(shell: Shell) -> None:
 
 
 def test_the_users_own_of_that_name_travels() -> None:
-    """What stands under such a name is asked, not the name."""
+    """A user's own variable with such a name is sent: the value decides, not the name."""
     mine = {"open": gzip.open, "display": lambda x: x, "exit": 5, "In": [1], "__secret": 3}
     assert [name for name in mine if is_ipython_name(name, mine)] == []

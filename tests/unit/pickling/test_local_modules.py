@@ -1,4 +1,4 @@
-"""The user's own modules travel with the cell that imports them."""
+"""The user's own modules are sent with the cell that imports them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.notebook import Kernel, Shell
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of the user's on ``sys.path``; what is imported from it is forgotten after."""
+    """A folder on ``sys.path``; modules imported from it are unloaded afterwards."""
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
     for name, module in list(sys.modules.items()):
@@ -25,14 +25,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_imports_are_found_wherever_they_are() -> None:
-    """At the top, in functions, with aliases; relative ones belong to their package."""
+    """Imports at the top, in functions and with aliases are found; relative imports are skipped."""
     source = "import a.b, c as d\ndef f():\n    from e.f import g\nfrom . import h\nfrom .i import j\n"
     assert imported_modules(source) == {"a", "c", "e"}
     assert imported_modules("no python") == set()
 
 
 def test_modules_below_others_are_found(project: Path) -> None:
-    """Of a name with attributes those that are loaded modules, under whatever name the cell has."""
+    """Attributes that are loaded submodules are found, under any name that the cell gives the package."""
     (project / "delta_pack").mkdir()
     (project / "delta_pack" / "__init__.py").write_text("x = 1\n")
     (project / "delta_pack" / "inner.py").write_text("y = 2\n")
@@ -55,7 +55,7 @@ def test_what_is_installed_stays() -> None:
 
 
 def test_local_module_brings_what_it_imports(project: Path) -> None:
-    """A module, a whole package with its sub-packages, and those that they import."""
+    """A module is sent with its whole package, subpackages, and the local modules that they import."""
     (project / "alpha_mod.py").write_text("import beta_pack.deep.one\n")
     deep = project / "beta_pack" / "deep"
     deep.mkdir(parents=True)
@@ -76,7 +76,7 @@ def test_local_module_brings_what_it_imports(project: Path) -> None:
 
 
 def test_too_much_source_is_refused(project: Path) -> None:
-    """Over the limit the module is named."""
+    """Local modules over the limit are an error that names them."""
     (project / "huge_mod.py").write_text("#" * (MAX_SOURCE_BYTES + 1))
     with pytest.raises(InputError, match="over the limit of 8 MiB: huge_mod"):
         local_sources(["huge_mod"])
@@ -84,7 +84,7 @@ def test_too_much_source_is_refused(project: Path) -> None:
 
 @pytest.mark.feature("N11")
 def test_changed_file_is_said(project: Path, kernel: Kernel) -> None:
-    """The pod gets the file as it is; where the notebook still runs the old one, a line says so."""
+    """The pod gets the current file; a note appears if the notebook still uses an older version."""
     path = project / "helper_mod.py"
     path.write_text("def f():\n    return 1\n\ndef same():\n    return 0\n")
     kernel.run(f"import sys; sys.path.insert(0, {str(project)!r}); import helper_mod")
@@ -100,7 +100,7 @@ def test_changed_file_is_said(project: Path, kernel: Kernel) -> None:
 
 @pytest.mark.feature("N11")
 def test_function_of_the_notebook_finds_its_modules(project: Path, shell: Shell) -> None:
-    """Modules that only a function imports, and those whose classes a value has, come along."""
+    """Modules that only a function imports, and modules that define a value's class, are sent."""
     (project / "inner_mod.py").write_text("answer = 42\n")
     (project / "shape_mod.py").write_text(
         "class Shape:\n    def __init__(self, n):\n        self.n = n\n"
@@ -116,7 +116,7 @@ def test_function_of_the_notebook_finds_its_modules(project: Path, shell: Shell)
 
 
 def test_package_is_imported_where_the_cell_does(project: Path, kernel: Kernel) -> None:
-    """With what is below it, as the notebook has that; what the cell sets before holds."""
+    """A package has the submodules that the notebook has loaded; values set by the cell win."""
     (project / "late_pack").mkdir()
     (project / "late_pack" / "__init__.py").write_text("import os\nmode = os.environ.get('LATE')\n")
     (project / "late_pack" / "part.py").write_text("y = 2\n")

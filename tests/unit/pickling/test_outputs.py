@@ -1,4 +1,4 @@
-"""Values that come back: order, sharing, and what cannot be read here."""
+"""Values that come back: order, sharing, and values that cannot be unpickled in the notebook."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.packing import Array, Raising
 
 
 def packed(values: list[Any], plain: bool = False) -> tuple[list[bytearray], list[dict[str, Any]]]:
-    """Return (parts, items) as a runner makes them."""
+    """Return the parts and items that a runner would send."""
     file = io.BytesIO()
     job = {
         "outputs": [f"v{place}" for place in range(len(values))],
@@ -33,7 +33,7 @@ def packed(values: list[Any], plain: bool = False) -> tuple[list[bytearray], lis
 
 
 def test_values_are_unpacked_in_their_order() -> None:
-    """Values come as the runner packed them; what they share is shared."""
+    """Values come back in the order in which they were packed, and shared objects stay shared."""
     shared = [1]
     found = unpack(*packed(["first", shared, {"third": shared}, Array(b"z" * 100_000)]))
     assert found[:3] == ["first", [1], {"third": [1]}]
@@ -42,7 +42,7 @@ def test_values_are_unpacked_in_their_order() -> None:
 
 
 def test_value_whose_class_is_missing_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One value that cannot be read here leaves those before and behind it."""
+    """A value that cannot be unpickled does not affect the values before and after it."""
     gone = types.ModuleType("gone_for_good")
     exec("class Gone:\n    def __init__(self):\n        self.x = 1\n", gone.__dict__)
     with monkeypatch.context() as patch:
@@ -58,7 +58,7 @@ def test_value_whose_class_is_missing_costs_no_other(monkeypatch: pytest.MonkeyP
 
 
 def test_constructor_that_raises_leaves_the_values_before_it() -> None:
-    """Behind an error in a class's own code nothing is certain; before it everything is."""
+    """After an error raised by a class's own code no value is used; all values before it are."""
     first, second, third = unpack(*packed([1, Raising(), 2]))
     assert first == 1
     assert all(isinstance(each, Undecoded) for each in (second, third))

@@ -1,4 +1,4 @@
-"""The documents' own examples: every pod template in them, with nothing changed but the import."""
+"""Every pod template in the two original documents works with only its import changed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def template_of(source: str) -> PodTemplate:
 
 
 def from_flyte(source: str) -> PodTemplate:
-    """Run a copy for Flyte, its class taken from here; containers are required there."""
+    """Run the program for Flyte with our PodTemplate class; Flyte requires containers."""
     assert source.startswith("from flytekit import PodTemplate\n")
     names: dict[str, Any] = {}
     exec(source.replace("from flytekit import", "from podtask import"), names)
@@ -61,14 +61,14 @@ def from_flyte(source: str) -> PodTemplate:
 
 
 def test_all_examples_are_here() -> None:
-    """The eleven templates of the two documents are read."""
+    """All eleven templates of the two documents are found."""
     assert set(EXAMPLES) == set(seeds.ALL)
 
 
 @pytest.mark.feature("B01", "A12", "A14", "A17")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_runs_with_its_import_changed(name: str) -> None:
-    """An example's template is the one that the other tests use."""
+    """The template of an example equals the one that the other tests use."""
     assert template_of(EXAMPLES[name]) == seeds.ALL[name]
 
 
@@ -84,14 +84,14 @@ def test_examples_are_the_same_with_each_client(version: str) -> None:
 @pytest.mark.feature("N14")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_copy_for_flyte_makes_the_same_template(name: str) -> None:
-    """The copy for Flyte, executed with its import changed, is the template of the document."""
+    """The program for Flyte, run with its import changed, creates the template of the document."""
     source = seeds.ALL[name].to_flyte()
     assert from_flyte(source) == seeds.ALL[name]
     assert max(len(line) for line in source.splitlines()) <= 100
 
 
 def test_copy_for_flyte_names_what_the_client_library_lacks() -> None:
-    """A field of a newer Kubernetes is told in a comment: the library's models would drop it."""
+    """A field that the client library does not know is listed in a comment."""
     given = PodTemplate({"containers": [{"name": "primary"}], "newerThanThis": {"a": 1}})
     source = given.to_flyte()
     assert "# Not in this version of the client library: spec.newerThanThis\n" in source

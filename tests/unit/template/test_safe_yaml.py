@@ -1,4 +1,4 @@
-"""YAML that somebody else wrote: it makes no objects, runs no code, and does not blow up."""
+"""YAML from untrusted sources creates no objects, runs no code and cannot exhaust the memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LAUGHS = "\n".join(
 def test_hostile_file_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
 ) -> None:
-    """A short error that names the file; nothing was made."""
+    """Unsafe YAML is a short error that names the file, and has no effect."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pod.yaml").write_text(text)
     with pytest.raises(InputError, match=r"pod\.yaml is not valid YAML") as raised:
@@ -40,7 +40,7 @@ def test_hostile_file_is_refused(
 
 
 def test_aliases_of_honest_people_work() -> None:
-    """An anchor used twice is the same value twice."""
+    """An anchor that is used twice gives the same value twice."""
     template = PodTemplate.of(
         "spec:\n  containers:\n  - {name: primary, resources: {limits: &size {cpu: '1'}, requests: *size}}\n"
     )

@@ -1,4 +1,4 @@
-"""The table of a pod's fields is that of Kubernetes, and names that are nearly one are found."""
+"""The table of pod fields matches Kubernetes, and misspelled fields are recognized."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def models() -> dict[str, Any]:
 
 @pytest.mark.feature("B02")
 def test_table_has_every_field_of_the_client() -> None:
-    """No field that the client knows is missing, in any type of a pod's spec."""
+    """The table has every field that the client library knows, for every type in a pod spec."""
     for kind, model in models().items():
         assert set(model.attribute_map.values()) == set(fields(kind)), kind
 
 
 def test_every_field_may_be_written_in_pythons_way() -> None:
-    """The client's own snake_case names become the API's, the irregular ones too."""
+    """The client's snake_case names are converted to the API's names, including irregular ones."""
     for model in models().values():
         for python_name, name in model.attribute_map.items():
             assert wire({python_name: 1}) == {name: 1}
@@ -55,7 +55,7 @@ def test_every_field_may_be_written_in_pythons_way() -> None:
     ],
 )
 def test_near_miss_of_a_field(name: str, kind: str, meant: str) -> None:
-    """One or two wrong letters are a misspelling, anything else may be a field of the future."""
+    """A name with one or two wrong letters is a misspelling; any other name may be a new field."""
     assert closest_field(name, kind) == meant
 
 
@@ -64,7 +64,7 @@ def test_near_miss_of_a_field(name: str, kind: str, meant: str) -> None:
     [("", "", 0), ("a", "", 1), ("kitten", "sitting", 3), ("ab", "ba", 2)],
 )
 def test_distance(one: str, other: str, edits: int) -> None:
-    """The number of letters to change, add or take away."""
+    """The distance is the number of letters to change, add or remove."""
     assert distance(one, other) == distance(other, one) == edits
 
 
@@ -90,13 +90,13 @@ def test_distance(one: str, other: str, edits: int) -> None:
     ],
 )
 def test_value_of_another_kind_is_named_by_its_path(spec: Any, path: str, words: str) -> None:
-    """The path says where, the advice says what to write."""
+    """The error has the path of the value and a hint what to write."""
     (found,) = problems(spec, "PodSpec", "spec")
     assert found.path == path
     assert words in found.hint
 
 
 def test_text_in_a_wrong_place_is_not_repeated() -> None:
-    """A text where none belongs may be a secret."""
+    """A value of the wrong kind is not repeated, since it may be a secret."""
     (found,) = problems({"affinity": "hunter2"}, "PodSpec", "spec")
     assert "hunter2" not in f"{found.message}{found.hint}"

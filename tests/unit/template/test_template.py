@@ -1,4 +1,4 @@
-"""The pod template: whatever describes a pod becomes one wire-form dict, and stays as given."""
+"""The pod template: every form of a pod becomes a dict in wire form, and the input is not changed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ template:
 
 
 def test_snake_case_becomes_wire_form() -> None:
-    """A dict may be written in Python's way, at any depth; None means not given."""
+    """A dict may have snake_case keys at any depth; None means that a field is not given."""
     spec = {
         "init_containers": [{"name": "a", "image_pull_policy": "Always", "args": None}],
         "containers": [{"name": "primary", "volume_mounts": [{"mount_path": "/x", "name": "v"}]}],
@@ -49,7 +49,7 @@ def test_snake_case_becomes_wire_form() -> None:
 
 
 def test_keys_of_free_maps_are_the_users() -> None:
-    """Keys of labels, limits, selectors and volume attributes are no field names."""
+    """Keys of labels, limits, selectors and volume attributes are not field names and stay unchanged."""
     free: dict[str, Any] = {"a_b": "1", "nvidia.com/gpu_x": "2", "snake_case_key": "3"}
     term = {"labelSelector": {"matchLabels": free}}
     spec = {
@@ -68,7 +68,7 @@ def test_keys_of_free_maps_are_the_users() -> None:
 
 
 def test_fields_newer_than_the_client_are_kept() -> None:
-    """What this package has never heard of goes to the API server as it is."""
+    """An unknown field is passed to the API server unchanged."""
     spec = {
         "containers": [{"name": "primary", "newKnob": {"deep": [{"setting": 1}]}}],
         "fromTheFuture": {"x": [1, 2.5, True, "y"]},
@@ -77,13 +77,13 @@ def test_fields_newer_than_the_client_are_kept() -> None:
 
 
 def test_number_as_a_limit_is_kept() -> None:
-    """A quantity that is a number is valid, whatever a model class says."""
+    """A number is a valid quantity, although some model classes reject it."""
     spec = {"containers": [{"name": "primary", "resources": {"limits": {"cpu": 1}}}]}
     assert PodTemplate(spec).pod_spec == spec
 
 
 def test_given_object_is_never_changed() -> None:
-    """The caller's dict stays as it was, also when the template's own is changed."""
+    """The caller's dict does not change, even if the template's dict is changed."""
     given = copy.deepcopy(SPEC)
     template = PodTemplate(given)
     template.pod_spec["containers"][0]["image"] = "other"
@@ -105,7 +105,7 @@ def test_given_object_is_never_changed() -> None:
 def test_yaml_of_a_pod(
     tmp_path: Path, given: str, spec: dict[str, Any], name: str, labels: dict[str, str]
 ) -> None:
-    """A Pod, a PodSpec and a PodTemplate are read alike, from text, a path or a path's name."""
+    """A Pod, a PodSpec and a PodTemplate can be read from text, a path, or the name of a file."""
     file = tmp_path / "pod.yaml"
     file.write_text(given)
     for source in (given, file, str(file)):
@@ -115,7 +115,7 @@ def test_yaml_of_a_pod(
 
 @pytest.mark.feature("B01")
 def test_yaml_of_a_pod_spec_is_a_pod_spec() -> None:
-    """The field takes YAML text too; of a whole pod, or the name of a file, it says what does."""
+    """pod_spec accepts YAML of a pod spec; for a whole pod or a file the error suggests PodTemplate.of."""
     text = "containers:\n- {name: main, image_pull_policy: Always}\n"
     found = PodTemplate(text, "main", labels={"a": "b"})
     assert found == PodTemplate(
@@ -146,7 +146,7 @@ def test_yaml_of_a_pod_spec_is_a_pod_spec() -> None:
     ],
 )
 def test_what_is_no_pod_is_refused(given: Any, words: str) -> None:
-    """What describes no pod is an error that says what it is, in two lines."""
+    """An object that does not describe a pod is an error of two lines that says what it is."""
     with pytest.raises(InputError, match=words) as caught:
         PodTemplate.of(given)
     assert len(str(caught.value).splitlines()) == 2
@@ -167,14 +167,14 @@ def test_what_is_no_pod_is_refused(given: Any, words: str) -> None:
     ],
 )
 def test_wrong_field_is_refused(fields: dict[str, Any], words: str) -> None:
-    """A field that is not of its kind is named, in two lines."""
+    """A field of the wrong kind is an error of two lines that names the field."""
     with pytest.raises(InputError, match=words) as caught:
         PodTemplate(**fields)
     assert len(str(caught.value).splitlines()) == 2
 
 
 def test_foreign_template_is_read_by_its_attributes() -> None:
-    """An object with the same four attributes is a template, whatever its class."""
+    """An object of any class with the same four attributes is accepted as a template."""
     spec = client.V1PodSpec(containers=[client.V1Container(name="main")])
     foreign = SimpleNamespace(
         pod_spec=spec, primary_container_name="main", labels={"a": "b"}, annotations=None
@@ -184,14 +184,14 @@ def test_foreign_template_is_read_by_its_attributes() -> None:
 
 
 def test_form_gives_its_template() -> None:
-    """An object with a template gives that; a template is itself."""
+    """PodTemplate.of returns the template of an object that has one, and a template itself."""
     template = PodTemplate(SPEC)
     assert PodTemplate.of(SimpleNamespace(template=template)) is template
     assert PodTemplate.of(template) is template
 
 
 def test_replace_returns_a_copy() -> None:
-    """A change is another template; the first stays, and cannot be set."""
+    """``replace`` returns a new template, and the fields of a template cannot be assigned."""
     template = PodTemplate(SPEC, labels={"a": "b"})
     other = template.replace(labels={"c": "d"})
     assert (other.pod_spec, other.labels) == (SPEC, {"c": "d"})
@@ -207,13 +207,13 @@ def test_replace_returns_a_copy() -> None:
     ids=lambda change: next(iter(change)),
 )
 def test_equal_templates_have_equal_fields(change: dict[str, Any]) -> None:
-    """Templates are equal by their four fields; equal ones are one key of a dict."""
+    """Templates with equal fields are equal and have the same hash."""
     template = PodTemplate(SPEC, labels={"a": "b"})
     assert template.replace(**change) != template
     assert {template: 1}[PodTemplate(copy.deepcopy(SPEC), labels={"a": "b"})] == 1
 
 
 def test_yaml_comes_back() -> None:
-    """What to_yaml wrote, of reads."""
+    """PodTemplate.of reads the output of to_yaml."""
     template = PodTemplate(SPEC, labels={"a": "b"}, annotations={"c": "1"})
     assert PodTemplate.of(template.to_yaml()) == template

@@ -1,4 +1,4 @@
-"""Models of the client library as templates, the documents' own examples among them."""
+"""Models of the client library as templates, including the examples of the original documents."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ SEEDS: dict[str, Any] = {
 
 
 class OldModel:
-    """A model of the client before 37, by its shape."""
+    """A class with the attributes of a model of client 36 and older."""
 
     attribute_map: dict[str, str] = {"name": "name", "host_ip": "hostIP", "ports": "ports"}  # noqa: RUF012
 
@@ -85,12 +85,12 @@ class OldModel:
 
 @pytest.mark.parametrize("name", SEEDS)
 def test_examples_of_the_documents_become_this_spec(name: str) -> None:
-    """The documents' own V1 objects become exactly these dicts."""
+    """The V1 objects of the documents become exactly these dicts."""
     assert seeds.ALL[name].pod_spec == SEEDS[name]
 
 
 def test_metadata_of_the_documents_is_kept() -> None:
-    """Labels, annotations and the primary's name are as given, the name has a default."""
+    """Labels, annotations and primary container name are kept, and the name has a default."""
     given = seeds.METADATA
     assert given.labels == {"environment": "production", "team": "data-science"}
     assert given.annotations == {"kubernetes.io/description": "A critical data processing task"}
@@ -100,7 +100,7 @@ def test_metadata_of_the_documents_is_kept() -> None:
 
 @pytest.mark.feature("A18")
 def test_port_as_a_dict_inside_a_model_is_the_models_port() -> None:
-    """A dict in place of a port model gives the same wire form, as text too."""
+    """A dict instead of a port model gives the same wire form, as does YAML text."""
     ports: list[Any] = [
         [{"containerPort": 9091}],
         [{"container_port": 9091}],
@@ -116,7 +116,7 @@ def test_port_as_a_dict_inside_a_model_is_the_models_port() -> None:
 
 
 def test_older_models_are_read_by_their_map() -> None:
-    """A model of an older client, with a dict inside, is read by its own table of names."""
+    """A model of an older client that contains a dict is read with the model's own attribute map."""
     port = OldModel(name="http", host_ip="127.0.0.1")
     model = OldModel(name="primary", ports=[{"containerPort": 1}, port])
     found = PodTemplate({"containers": [model]}).pod_spec
@@ -142,14 +142,14 @@ def test_older_models_are_read_by_their_map() -> None:
     ids=["exec", "hostIP", "seLinux", "false and empty"],
 )
 def test_odd_names_of_models_are_the_apis(model: Any, expected: dict[str, Any]) -> None:
-    """Where the API's name is no plain camelCase, the model's table decides; False is kept."""
+    """Irregular field names come from the model's attribute map, and False is kept."""
     spec = PodTemplate({"containers": [{"name": "primary", "x": model}]}).pod_spec
     assert spec["containers"][0]["x"] == expected
 
 
 @pytest.mark.parametrize("kind", [client.V1Pod, client.V1PodTemplateSpec])
 def test_models_of_whole_pods(kind: Any) -> None:
-    """A V1Pod and a V1PodTemplateSpec bring their metadata along."""
+    """The metadata of a V1Pod or a V1PodTemplateSpec is kept."""
     metadata = client.V1ObjectMeta(labels={"a_b": "c"})
     spec = client.V1PodSpec(containers=[client.V1Container(name="primary")])
     found = PodTemplate.of(kind(metadata=metadata, spec=spec))

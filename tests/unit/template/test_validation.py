@@ -1,4 +1,4 @@
-"""Checks before any call: each mistake is named with its field's path and what to do."""
+"""Validation before any request: each error has the path of the field and what to do."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def ephemeral(resources: dict[str, Any]) -> dict[str, Any]:
     ids=lambda part: part.split(" ")[0] if isinstance(part, str) else "",
 )
 def test_mistake_is_named_by_its_path(spec: dict[str, Any], says: str) -> None:
-    """Two or three lines: where, what, and what to do."""
+    """The error has two or three lines: the field, what is wrong, and what to do."""
     found = refused(spec)
     assert says in found
     assert 2 <= len(found.splitlines()) <= 3
@@ -151,13 +151,13 @@ def test_bad_label_or_annotation_is_named_with_its_rule(metadata: dict[str, Any]
 
 @pytest.mark.parametrize("key", ["iam.amazonaws.com/role", "a", "A_b.c-d", "x" * 63, f"{'x' * 63}.io/y"])
 def test_good_keys_pass(key: str) -> None:
-    """Whatever Kubernetes takes is taken."""
+    """Every key that Kubernetes accepts is accepted."""
     metadata = {key: "v", "empty": ""}
     assert rendered(PodTemplate(labels=metadata, annotations={key: "any\ntext ü"}))
 
 
 def test_good_names_and_sizes_pass() -> None:
-    """Names of variables that newer servers take, and sizes in any form of a quantity."""
+    """Variable names of newer Kubernetes versions and all forms of quantities are accepted."""
     env = [{"name": name, "value": "x"} for name in ("A", "a.b-c", "1", "my key", "~!")]
     assert rendered(
         {
@@ -172,7 +172,7 @@ def test_good_names_and_sizes_pass() -> None:
 
 
 def test_flag_over_a_limit_of_the_template_is_named() -> None:
-    """What the call has set is to be lowered there: the template has no request."""
+    """The error for a request set by a flag names the flag, because the template has no request."""
     limits = {"limits": {"cpu": 1}}
     found = refused({"containers": [SIDE, {"name": "primary", "resources": limits}]}, cpu=2)
     assert found.splitlines() == [
@@ -185,7 +185,7 @@ def test_flag_over_a_limit_of_the_template_is_named() -> None:
 
 
 def test_other_mistakes_are_named_too() -> None:
-    """The first is told whole, of the others the paths: all can be mended at once."""
+    """The error has the first problem in full and the paths of the others, so that all can be fixed."""
     found = refused(
         {
             "containers": [
@@ -207,7 +207,7 @@ def test_other_mistakes_are_named_too() -> None:
 
 
 def test_secret_in_a_wrong_place_is_not_shown() -> None:
-    """No value of a variable is repeated, whatever is wrong with it."""
+    """The value of an environment variable is never repeated in an error."""
     for value in (["hunter2"], {"hunter2": 1}, 4711):
         found = refused({"containers": [{"name": "primary", "env": [{"name": "A", "value": value}]}]})
         assert "hunter2" not in found
@@ -215,7 +215,7 @@ def test_secret_in_a_wrong_place_is_not_shown() -> None:
 
 
 def test_shared_memory_of_both_is_refused() -> None:
-    """--shm beside a mount of the template's own at /dev/shm is a contradiction."""
+    """--shm is refused if the template mounts a volume at /dev/shm."""
     template = {
         "containers": [{"name": "primary", "volumeMounts": [{"name": "v", "mountPath": "/dev/shm"}]}],
         "volumes": [{"name": "v", "emptyDir": {}}],
