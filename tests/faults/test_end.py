@@ -62,7 +62,7 @@ def test_pod_of_a_dead_node_is_deleted_by_force(play: Play, shell: Shell) -> Non
     """What is said of a silent node names the command that ends it, at once and for good."""
     server = play(NodeSilent())
     task = submit(DIES)
-    said = until(task, "nothing is heard of its node")
+    said = until(task, "has stopped reporting")
     command = f"%podtask delete {task.name} --force"
     assert command in said
     assert shell.output(command)[0] == f"Deleted: {task.name}\n"
@@ -92,7 +92,7 @@ def test_exec_after_the_runner_died(play: Play) -> None:
 def test_pod_that_its_node_does_not_take(play: Play) -> None:
     """No statuses: no log is read, and another pod is safe, which --retries shows."""
     server = play(Rejected())
-    with pytest.raises(podtask.StartError, match="no room left"):
+    with pytest.raises(podtask.StartError, match="no room for it"):
         submit(retries=1).result(SECONDS)
     assert server.count("POST", "/pods") == 2
     assert server.count("GET", "/log") == 0

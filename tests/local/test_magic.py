@@ -162,8 +162,8 @@ def test_missing_client_library_is_one_line(tmp_path: Path) -> None:
         error = kernel.run("%%podtask\n1").error
         assert error is not None
         assert plain(error[2]).splitlines() == [
-            "ClusterError: The Kubernetes client library cannot be imported: cannot import name six.",
-            "  Run %pip install -U 'kubernetes>=31,!=36.0.0', restart the kernel; --local needs none.",
+            "ClusterError: Cannot import the Kubernetes client library: cannot import name six.",
+            "  Run %pip install -U 'kubernetes>=31,!=36.0.0' and restart the kernel, or run on this machine with --local.",
         ]
         assert kernel.run("%%podtask --local\n6 * 7").result == {"text/plain": "42"}
 

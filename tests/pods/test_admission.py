@@ -71,7 +71,7 @@ def test_policy_against_host_paths_is_said_in_words(cluster: Any, namespace: str
     volumes = [{"name": "logs", "hostPath": {"path": "/var/log"}}]
     said = refused({"volumes": volumes, "containers": []})
     assert 'hostPath volumes (volume "logs")' in said
-    assert "Set what it names" in said
+    assert "Change the fields that it names" in said
 
 
 @pytest.mark.feature("B20", "N04")
@@ -144,7 +144,7 @@ def test_webhook_that_does_not_answer_is_named(cluster: Any, namespace: str) -> 
     """A webhook that nobody answers for is named, and that it is not the pod's fault."""
     with webhook(cluster, namespace, "https://127.0.0.1:1/nobody", 1):
         said = failure(submit(None))
-    assert "Webhook 'team.podtask.test' does not answer" in said
+    assert "Webhook 'team.podtask.test' did not answer" in said
     assert len(said.splitlines()) <= 3
 
 

@@ -109,7 +109,7 @@ def test_next_kernel_of_a_notebook_is_told_and_cleans_up(
     second = start_kernel()
     said = str(second.run(f"%%podtask --image {IMAGE}\nimport time; time.sleep(1)").displays)
     assert "1 task of this notebook still runs: held (%podtask attach NAME, or cancel NAME)" in said
-    assert "ended, the result not taken: done (%podtask attach NAME)" in said
+    assert "finished, result not collected: done (%podtask attach NAME)" in said
     assert "still runs" not in str(second.run(f"%%podtask --image {IMAGE}\n1").displays)
     monkeypatch.setenv("JPY_SESSION_NAME", "/work/other.ipynb")
     third = start_kernel()

@@ -146,7 +146,7 @@ def test_credentials_that_expire_end_nothing(
     proxy.cut()
     while (update := task.updates.get(timeout=60)).kind != "note":
         assert update.kind != "done", task.error
-    assert "expired or wrong: log in again" in update.text
+    assert "have expired or are invalid: log in again" in update.text
     new = cluster.write_kubeconfig(tmp_path / "new", source=second, port=proxy.port)
     in_namespace(new, namespace, config)
     task.reply({"value": "told"})

@@ -30,7 +30,7 @@ def test_deletion_by_somebody_is_told(cluster: Any, namespace: str) -> None:
     task = up(submit(None, LONG))
     cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--wait=false")
     said = failure(task)
-    assert "the pod was deleted, by somebody or by a clean-up job" in said
+    assert "the pod was deleted by a user or a clean-up job" in said
     assert said.startswith("TaskError")
 
 
@@ -106,7 +106,7 @@ def test_preemption_is_told(cluster: Any, namespace: str, slot: tuple[str, str])
     }
     cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(other))
     said = failure(task)
-    assert "the scheduler took its place for a pod of higher priority" in said
+    assert "the scheduler preempted it for a pod with a higher priority" in said
 
 
 @pytest.mark.feature("S02")

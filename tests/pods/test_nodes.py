@@ -98,7 +98,7 @@ def test_silent_kubelet_is_told(tainted: str, cluster: Any, namespace: str) -> N
     }
     task = submit(spec)
     try:
-        assert f"nothing heard from the kubelet of node {tainted}" in until(task, "nothing heard")
+        assert f"the kubelet of node {tainted} has not reported" in until(task, "has not reported")
     finally:
         task.cancel()
         # No kubelet confirms the deletion.
@@ -142,7 +142,7 @@ def test_lost_node_is_told(tainted: str, cluster: Any, namespace: str) -> None:
             "containerStatuses": [state],
         }
         cluster.kubectl(*patch, json.dumps({"status": status}), "pod", task.name, "-n", namespace)
-        line = until(task, "nothing is heard of its node")
+        line = until(task, "has stopped reporting")
         assert tainted in line
         said = failure(task)
         assert said.startswith("TaskError")
@@ -221,10 +221,10 @@ def test_eviction_without_container_states_is_told(tainted: str, cluster: Any, n
 
 
 REJECTED: dict[str, tuple[dict[str, Any], str, str]] = {
-    "affinity": ({"nodeSelector": {"disk": "none"}}, "has not the labels", "spec.nodeSelector"),
+    "affinity": ({"nodeSelector": {"disk": "none"}}, "does not have the labels", "spec.nodeSelector"),
     "resources": (
         {"containers": [{"name": "primary", "resources": {"requests": {"cpu": "900"}}}]},
-        "OutOfcpu|no room left",
+        "OutOfcpu|no room for it",
         "--cpu",
     ),
 }

@@ -100,7 +100,7 @@ def test_dry_run_has_the_servers_verdict(pods: Shell, cluster: Any, namespace: s
     assert f"# The API server accepts this pod in namespace {namespace}." in out
     pods["bad"] = PodTemplate({"containers": [{"name": "primary", "imagePullPolicy": "Sometimes"}]})
     out, _ = pods.output(f"%%podtask -t bad --image {IMAGE} --dry-run\n1")
-    assert "# The API server refuses the pod:\n#   spec.containers[0].imagePullPolicy" in out
+    assert "# The API server rejected the pod:\n#   spec.containers[0].imagePullPolicy" in out
     pods["new"] = PodTemplate({"containers": [{"name": "primary", "fromTheFuture": 1}]})
     out, _ = pods.output(f"%%podtask -t new --image {IMAGE} --dry-run\n1")
     assert "fromTheFuture" in out.split("kind: Pod")[0]

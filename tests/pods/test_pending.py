@@ -249,7 +249,7 @@ FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
             ],
             "containers": [],
         },
-        ["sidecar 'proxy' keeps ending, with exit code 4", "no certificate", "spec.initContainers[proxy]"],
+        ["sidecar 'proxy' keeps exiting with code 4", "no certificate", "spec.initContainers[proxy]"],
     ),
     "native sidecar without its program": (
         {

@@ -81,7 +81,7 @@ def test_command_that_cannot_run_is_told(pods: Shell, held: Task) -> None:
         waits.updates.get(timeout=60)
     shown = pods.shown_error("%podtask shell waits -- ls")
     waits.cancel()
-    assert "No command can be run in container 'primary'" in shown
+    assert "Cannot run a command in container 'primary'" in shown
     assert "%podtask why waits" in shown
 
 

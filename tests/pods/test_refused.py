@@ -132,7 +132,7 @@ def test_unreachable_api_server_is_named(
     config = cluster.write_kubeconfig(tmp_path / "config", port=port)
     monkeypatch.setenv("KUBECONFIG", str(config))
     shown = pods.shown_error("%%podtask\n1")
-    assert "is not reached" in shown
+    assert "Cannot reach the API server" in shown
     assert "--local" in shown
     assert len(lines(shown)) <= 3
 

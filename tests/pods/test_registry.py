@@ -53,7 +53,7 @@ def registry(status: int, hold: threading.Event | None = None) -> Iterator[str]:
 PULL_SECRET = {"imagePullSecrets": [{"name": "regcred"}], "containers": []}
 PULLS: dict[str, tuple[int, dict[str, Any], list[str]]] = {
     "not found": (404, {"containers": []}, ["not found", "image's name, tag"]),
-    "no right": (401, {"containers": []}, ["wants a login", "spec.imagePullSecrets"]),
+    "no right": (401, {"containers": []}, ["requires a login", "spec.imagePullSecrets"]),
     "secret missing": (401, PULL_SECRET, ["pull secret regcred is missing", "spec.imagePullSecrets"]),
 }
 

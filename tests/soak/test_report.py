@@ -8,7 +8,7 @@ import pytest
 
 from tests.soak.report import MIB, Report
 
-DELETED = "TaskError: podtask-x ended before its result was received: the pod was deleted, by somebody."
+DELETED = "TaskError: podtask-x ended before its result was received: the pod was deleted by a user."
 
 
 def report(
@@ -33,7 +33,7 @@ def report(
     [
         DELETED,
         "TaskError: The pod was terminated while the cell was running, in pod podtask-x: it was deleted.",
-        "StartError: podtask-x cannot start: the pod was deleted, by somebody or by a clean-up job.",
+        "StartError: podtask-x cannot start: the pod was deleted by a user or a clean-up job.",
     ],
 )
 def test_failure_of_a_kill_is_none(error: str) -> None:
@@ -45,7 +45,7 @@ def test_failure_of_a_kill_is_none(error: str) -> None:
 @pytest.mark.parametrize(
     ("error", "named"),
     [
-        ("ClusterError: The API server of context 'x' is not reached", True),
+        ("ClusterError: Cannot reach the API server of context 'x'", True),
         ("InputError: The pod podtask-x was deleted", True),
         ("TaskError: podtask-x ended because no notebook was connected.", True),
         (DELETED, False),

@@ -102,11 +102,11 @@ async def _read(context: str | None) -> Access:
 
 def _late(name: str) -> ClusterError:
     return ClusterError(
-        f"The credentials {name} are not there after {LOGIN_SECONDS:g} s: "
-        "the login program of the kubeconfig has not ended.",
+        f"Timed out after {LOGIN_SECONDS:g} s while reading the credentials {name}: "
+        "the login program of the kubeconfig is still running.",
         LOGIN,
     )
 
 
 def _failed(name: str, error: Exception) -> ClusterError:
-    return ClusterError(f"The credentials {name} cannot be had: {said(error)}", LOGIN)
+    return ClusterError(f"Cannot get the credentials {name}: {said(error)}", LOGIN)

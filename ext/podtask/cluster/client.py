@@ -222,11 +222,11 @@ class Api:
                     yield answer  # an answer that breaks off is as good as none
                     return
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-            say = str(error) or type(error).__name__
+            reason = str(error) or type(error).__name__
             broke = isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError))
             raise (Broken if broke else ClusterError)(
-                f"The API server of context {self.access.context!r} is not reached: {say}",
-                "Is the cluster up, and the VPN? `kubectl get --raw /readyz` tells; --local needs none.",
+                f"Cannot reach the API server of context {self.access.context!r}: {reason}",
+                "Check the cluster and the VPN with `kubectl get --raw /readyz`, or run on this machine with --local.",
             ) from error
 
     def _json(self, raw: bytes) -> dict[str, Any]:
@@ -236,8 +236,8 @@ class Api:
             found = None
         if not isinstance(found, dict):
             raise ClusterError(
-                f"What answers for context {self.access.context!r} is no API server: {_words(raw)}",
-                "Is it a proxy's page, a login say? `kubectl get --raw /readyz` shows what it says.",
+                f"The answer for context {self.access.context!r} is not from an API server: {_words(raw)}",
+                "It may be the login page of a proxy; `kubectl get --raw /readyz` shows it.",
             )
         return found
 

@@ -21,8 +21,8 @@ from .login_program import listening, said
 
 CLUSTER_PREFIX = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 NO_CONTEXT = "in-cluster"  # what is shown in its place where there is no kubeconfig
-LOGIN = "`kubectl get pods` in a terminal runs the same login: see what it says, and log in again."
-HELP = "Set KUBECONFIG or run `kubectl config use-context`; or run on this machine with --local."
+LOGIN = "Run `kubectl get pods` in a terminal to see the output of the same login, and log in again."
+HELP = "Set KUBECONFIG or run `kubectl config use-context`, or run on this machine with --local."
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,12 @@ def load(context: str | None) -> Access:
                 config.load_kube_config(files, context=name, client_configuration=settings)
             if heard:  # the login program's failure, which the library goes on without
                 raise ClusterError(
-                    f"The credentials of context {name!r} cannot be had: {said(heard[-1])}", LOGIN
+                    f"Cannot get the credentials of context {name!r}: {said(heard[-1])}", LOGIN
                 )
             proxy = _proxy_url(config, files, name)
     except config.ConfigException as error:
         raise ClusterError(
-            f"The kubeconfig {files} cannot be used: {said(_first_line(error))}", HELP
+            f"Cannot read the kubeconfig {files}: {said(_first_line(error))}", HELP
         ) from None
 
     def headers() -> dict[str, str]:
@@ -133,8 +133,8 @@ def _library() -> Any:
         from kubernetes import config
     except ImportError as error:
         raise ClusterError(
-            f"The Kubernetes client library cannot be imported: {error}.",
-            "Run %pip install -U 'kubernetes>=31,!=36.0.0', restart the kernel; --local needs none.",
+            f"Cannot import the Kubernetes client library: {error}.",
+            "Run %pip install -U 'kubernetes>=31,!=36.0.0' and restart the kernel, or run on this machine with --local.",
         ) from None
     return config
 
@@ -153,7 +153,7 @@ def _context(config: Any, wanted: str | None, files: str) -> tuple[str, str]:
     if wanted is not None and wanted not in known:
         raise InputError(
             f"--context: {files} has no context {wanted!r}.{nearest(wanted, known)}",
-            f"It has: {', '.join(sorted(known))}.",
+            f"Its contexts: {', '.join(sorted(known))}.",
         )
     if wanted is None and not current:
         raise InputError(f"No cluster is configured: {files} has no current context.", HELP)

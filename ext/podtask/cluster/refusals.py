@@ -67,21 +67,21 @@ class PodRejected(Refusal, InputError):
 ADMISSION = (
     (
         r"exceeded quota: (?P<what>[^,]+),",
-        "Quota {what} of namespace {namespace} is used up: end other pods, ask for less (resources in "
-        "the template, --cpu, --memory, --gpu), or name another namespace with -n.",
+        "Quota {what} of namespace {namespace} is used up: delete other pods, request less (resources in "
+        "the template, --cpu, --memory, --gpu), or choose another namespace with -n.",
     ),
     (
         r"failed quota: (?P<what>[^:]+): must specify (?P<more>[\w.,-]+)",
-        "Quota {what} of namespace {namespace} wants {more} set: give resources in the template, or "
-        "--cpu and --memory.",
+        "Quota {what} of namespace {namespace} requires {more}: set resources in the template, or "
+        "use --cpu and --memory.",
     ),
     (
         r"(maximum|minimum) \S+ usage per|(maximum|max) limit to request ratio",
-        "A LimitRange of namespace {namespace}: change resources in the template, or --cpu and --memory.",
+        "A LimitRange of namespace {namespace} applies: change resources in the template, or --cpu and --memory.",
     ),
     (
         r"violates PodSecurity",
-        "Set what it names (securityContext, volumes, hostPath) in the template, or name another namespace with -n.",
+        "Change the fields that it names (securityContext, volumes, hostPath) in the template, or choose another namespace with -n.",
     ),
     (
         r'serviceaccount "(?P<what>[^"]+)" not found',
@@ -94,11 +94,11 @@ ADMISSION = (
     (r"RuntimeClass|runtimeclass", "`kubectl get runtimeclasses` lists them; change: spec.runtimeClassName."),
     (
         r'failed calling webhook "(?P<what>[^"]+)"',
-        "Webhook {what!r} does not answer: try again, or ask who runs the cluster.",
+        "Webhook {what!r} did not answer: try again, or ask the cluster's administrator.",
     ),
     (
         r'admission webhook "(?P<what>[^"]+)" denied|ValidatingAdmissionPolicy \'(?P<policy>[^\']+)\'',
-        "A policy of the cluster: change what it names in the template, or ask who runs the cluster.",
+        "A policy of the cluster applies: change the fields that it names in the template, or ask the cluster's administrator.",
     ),
 )
 
@@ -137,7 +137,7 @@ def expired(context: str, message: str) -> str:
         message: Message of the refusal; more than "Unauthorized" if the login itself fails.
     """
     details = "" if message in ("", "Unauthorized") else f" ({message.rstrip('.')})"
-    return f"The credentials of context {context!r} are expired or wrong{details}"
+    return f"The credentials of context {context!r} have expired or are invalid{details}"
 
 
 def _with_answer(refusal: R, error: ApiError) -> R:
@@ -153,7 +153,7 @@ def _explain_rejection(error: ApiError, context: str, namespace: str) -> tuple[s
     if error.code == 404 and error.details.get("kind") == "namespaces":
         return (
             f"Namespace {namespace!r} does not exist in context {context!r}.",
-            "Name another with -n; `kubectl get namespaces` lists them.",
+            "Choose another one with -n; `kubectl get namespaces` lists them.",
         )
     text = " ".join(error.message.split())
     for pattern, hint in ADMISSION:
@@ -162,16 +162,16 @@ def _explain_rejection(error: ApiError, context: str, namespace: str) -> tuple[s
             # The message starts with the name of the pod and the kind of the answer.
             message = re.sub(r'^.*?pods "[^"]*" is (forbidden|invalid): ', "", text)
             return (
-                f"The API server refuses the pod in {where}: {message}",
+                f"The API server rejected the pod in {where}: {message}",
                 hint.format(namespace=repr(namespace), **match.groupdict()),
             )
     causes = error.details.get("causes") or []
     if causes:
         listed = "\n".join(f"  {each.get('field', '')}: {each.get('message', '')}" for each in causes[:10])
-        return f"The API server refuses the pod:\n{listed}", "Change these fields of the template."
+        return f"The API server rejected the pod:\n{listed}", "Change these fields of the template."
     return (
-        f"The API server refuses the pod in {where}: {text}",
-        "Change the template, or ask who runs the cluster.",
+        f"The API server rejected the pod in {where}: {text}",
+        "Change the template, or ask the cluster's administrator.",
     )
 
 
@@ -181,6 +181,6 @@ def _explain_denial(error: ApiError, verb: str, resource: str, where: str) -> tu
     if error.code == 403:
         return (
             f"You may not {verb} {resource} in {where} (verb {verb}, resource {resource}).",
-            "Ask for a Role with it, or name another namespace with -n.",
+            "Ask for a Role with this right, or choose another namespace with -n.",
         )
-    return f"The API server of {where} answers {error.code}: {error.message}", "Try again later."
+    return f"The API server of {where} answered with {error.code}: {error.message}", "Try again later."

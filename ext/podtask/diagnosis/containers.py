@@ -64,7 +64,7 @@ def _one(kind: str, container: dict[str, Any], events: Events, path: str) -> Dia
     if before.get("reason") in CANNOT_START:
         return _cannot_start(before["reason"], one_line(before.get("message")), who, path, SIDECAR_SECONDS)
     if before and container.get("restartCount") and not container.get("started"):
-        say = f"{who} keeps ending, with exit code {before.get('exitCode')}"
+        say = f"{who} keeps exiting with code {before.get('exitCode')}"
         return Diagnosis(
             "Sidecar failing",
             say,
@@ -77,8 +77,8 @@ def _one(kind: str, container: dict[str, Any], events: Events, path: str) -> Dia
     if reason == "InvalidImageName":
         return Diagnosis(
             reason,
-            f"the image's name of {who} is not valid: {message}",
-            "Write registry/name:tag: --image, or image in the template.",
+            f"the image name of {who} is not valid: {message}",
+            "Use the form registry/name:tag, with --image or in the template.",
             "invalid name",
             f"{path}.image",
             limit=0,
@@ -122,7 +122,7 @@ def _cannot_start(reason: str, message: str, who: str, path: str, limit: float) 
             reason,
             f"the image of {who} has no {program['name']}{'' if '/' in program['name'] else ' in its PATH'}",
             "Choose an image with Python 3.9 or newer: --image python:3.12-slim; "
-            "or say where it is: --python.",
+            "or set its path with --python.",
             "no python",
             "image",
             limit=0,
@@ -139,8 +139,8 @@ def _cannot_start(reason: str, message: str, who: str, path: str, limit: float) 
     if limit and any(word in message for word in BUSY):
         return Diagnosis(
             reason,
-            f"{who} is not created yet: {message}",
-            "The node is busy and tries again.",
+            f"{who} has not been created yet: {message}",
+            "The node is busy and will retry.",
             "node busy",
             "",
         )
@@ -194,7 +194,7 @@ def _pulling(reason: str, message: str, who: str, image: str, field: str, events
         return Diagnosis(
             "Rate limited",
             say,
-            "The node tries again; imagePullSecrets of an account raise the limit.",
+            "The node will retry; imagePullSecrets of an account raise the limit.",
             "rate limited",
             "imagePullSecrets",
         )
@@ -221,7 +221,7 @@ def _pulling(reason: str, message: str, who: str, image: str, field: str, events
         return Diagnosis(
             reason,
             say,
-            "The registry wants a login, or there is no such image: check "
+            "The registry requires a login, or the image does not exist: check "
             "the image's name, tag and pull secret: spec.imagePullSecrets.",
             "no right to pull",
             "imagePullSecrets",
@@ -239,7 +239,7 @@ def _pulling(reason: str, message: str, who: str, image: str, field: str, events
     return Diagnosis(
         reason,
         say,
-        "The node tries again; check the image's name and registry.",
+        "The node will retry; check the image's name and registry.",
         "registry not reached",
         field,
     )

@@ -16,21 +16,21 @@ AGAIN = "Run the cell again."
 REJECTED = (
     (
         "OutOf",
-        "its node had no room left for it",
-        "Run the cell again; or ask for less: resources in the template, --cpu, --memory, --gpu.",
+        "its node had no room for it",
+        "Run the cell again, or request less: resources in the template, --cpu, --memory, --gpu.",
         "resources.requests",
     ),
     (
         "NodeAffinity",
-        "its node has not the labels it asks for",
+        "its node does not have the labels that it requires",
         "Change the labels, and leave nodeName to the scheduler: spec.nodeSelector, affinity, nodeName.",
         "nodeSelector, affinity, nodeName",
     ),
-    ("NodeName", "its node has another name", "Leave nodeName to the scheduler.", "nodeName"),
+    ("NodeName", "its node's name does not match spec.nodeName", "Leave nodeName to the scheduler.", "nodeName"),
     (
         "NodePorts",
-        "a host port of it is taken on its node",
-        "Choose another: spec.containers[].ports[].hostPort.",
+        "its host port is already in use on its node",
+        "Choose another one: spec.containers[].ports[].hostPort.",
         "containers[].ports[].hostPort",
     ),
     (
@@ -41,14 +41,14 @@ REJECTED = (
     ),
     (
         "Topology",
-        "its node cannot place its CPUs and devices side by side",
-        "Ask for fewer: resources in the template.",
+        "its node cannot align its CPUs and devices (topology)",
+        "Request fewer: resources in the template.",
         "resources.requests",
     ),
     (
         "UnexpectedAdmissionError",
-        "its node could not give it a device (a GPU, say)",
-        "Run the cell again; the node's device plugin may be starting, or a device be broken.",
+        "its node could not allocate a device, such as a GPU",
+        "Run the cell again; the node's device plugin may still be starting, or a device may be broken.",
         "resources.limits",
     ),
     ("PodOSNotSupported", "its node has another operating system", "Change: spec.os.", "os"),
@@ -57,7 +57,7 @@ REJECTED = (
 DISRUPTIONS = {
     "PreemptionByScheduler": (
         "preempted",
-        "the scheduler took its place for a pod of higher priority (preemption)",
+        "the scheduler preempted it for a pod with a higher priority",
         "Run the cell again, or set priorityClassName in the template.",
     ),
     "EvictionByEvictionAPI": (
@@ -68,14 +68,14 @@ DISRUPTIONS = {
     ),
     "DeletionByTaintManager": (
         "node lost",
-        "its node was lost, or tainted against it",
+        "its node was lost or tainted",
         "Run the cell again; tolerations in the template may let it stay longer.",
     ),
     "DeletionByPodGC": ("node lost", "its node is gone", AGAIN),
     "TerminationByKubelet": (
         "evicted",
-        "its node ran out of a resource, or shuts down",
-        "Set requests as high as what the cell uses: --memory, or ephemeral-storage in resources.",
+        "its node ran out of a resource or was shutting down",
+        "Request as much as the cell uses: --memory, or ephemeral-storage in resources.",
     ),
 }
 
@@ -100,8 +100,8 @@ def running(pod: Pod) -> Diagnosis:
     node, name = pod["spec"].get("nodeName"), pod.get("metadata", {}).get("name", "NAME")
     return Diagnosis(
         "Running",
-        f"nothing is heard of its node {node}; the cluster gives it up in some minutes",
-        f"See kubectl describe node {node}; the cell goes on, if it lives; of a dead node: "
+        f"its node {node} has stopped reporting; the cluster gives it up in a few minutes",
+        f"See `kubectl describe node {node}`. The cell goes on if the node is alive; if it is dead: "
         f"%podtask delete {name} --force",
         "node lost",
         "tolerations",
@@ -146,14 +146,14 @@ def stop(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
         )
     if disruption.get("status") == "True":
         word = disruption.get("reason", "")
-        category, say, do = DISRUPTIONS.get(word, ("disrupted", f"the cluster ended it ({word})", AGAIN))
+        category, say, do = DISRUPTIONS.get(word, ("disrupted", f"the cluster terminated it ({word})", AGAIN))
         more = one_line(disruption.get("message"))
         return _ended(word or "Disrupted", f"{say}: {more}" if more else say, do, category, "", code)
     if gone or pod.get("metadata", {}).get("deletionTimestamp"):
         return _ended(
             "Deleted",
-            "the pod was deleted, by somebody or by a clean-up job",
-            f"`kubectl get events` may say more. {AGAIN}",
+            "the pod was deleted by a user or a clean-up job",
+            f"`kubectl get events` may show why. {AGAIN}",
             "deleted",
             "",
             code,

@@ -21,19 +21,19 @@ SCHEDULER = (
     (
         r"PersistentVolume|persistent volume|volume node affinity|volume count|CSI",
         "volume",
-        "See kubectl describe pvc; choose another claim",
+        "See `kubectl describe pvc`, or choose another claim",
         "volumes[].persistentVolumeClaim",
     ),
     (
         r"Insufficient (?P<what>[^\s/]+/\S+?)[,.]?(?:\s|$)",
         "resources",
-        "Ask for less {what} (--gpu), or wait until some is free",
+        "Request less {what} (--gpu), or wait until some is free",
         "containers[].resources.limits",
     ),
     (
         r"Insufficient (?P<what>[^\s/]+?)[,.]?(?:\s|$)",
         "resources",
-        "Ask for less {what} (--cpu, --memory), or wait until some is free",
+        "Request less {what} (--cpu, --memory), or wait until some is free",
         "containers[].resources.requests",
     ),
     (r"Too many pods", "resources", "Wait until other pods end", ""),
@@ -50,10 +50,10 @@ SCHEDULER = (
         "affinity.podAffinity, affinity.podAntiAffinity",
     ),
     (r"topology spread", "selector or affinity", "Loosen the constraints", "topologySpreadConstraints"),
-    (rf"untolerated taint {AILING}", "node not ready", "Wait for the node, or ask who runs the cluster", ""),
+    (rf"untolerated taint {AILING}", "node not ready", "Wait for the node, or ask the cluster's administrator", ""),
     (rf"untolerated taint(?! {AILING})", "taint", "Tolerate the taint of a node you may use", "tolerations"),
     (r"free ports", "resources", "Choose another host port, or none", "containers[].ports[].hostPort"),
-    (r"were unschedulable", "taint", "Nodes are cordoned: wait, or ask who runs the cluster", ""),
+    (r"were unschedulable", "taint", "Nodes are cordoned: wait, or ask the cluster's administrator", ""),
 )
 MOUNT_REASONS = ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
 MISSING = re.compile(r'(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found', re.IGNORECASE)
@@ -104,16 +104,16 @@ def on_node(pod: Pod, events: Events | None) -> Diagnosis:
     if reason == "FailedCreatePodSandBox":
         return Diagnosis(
             "Sandbox",
-            f"node {node} cannot make the pod's sandbox: {message}",
-            "Often the node's network plugin or runtimeClassName: spec.runtimeClassName.",
+            f"node {node} cannot create the pod's sandbox: {message}",
+            "The cause is often the node's network plugin, or spec.runtimeClassName.",
             "sandbox",
             "runtimeClassName",
         )
     if not pod.get("status", {}).get("startTime"):
         return Diagnosis(
             "Starting",
-            f"nothing heard from the kubelet of node {node}",
-            "Is the node up? See kubectl describe node.",
+            f"the kubelet of node {node} has not reported anything yet",
+            "Check the node with `kubectl describe node`.",
             "no kubelet",
             "nodeSelector",
         )
@@ -141,7 +141,7 @@ def mounting(reason: str, message: str) -> Diagnosis:
             "volumes[].hostPath",
             limit=MISSING_SECONDS,
         )
-    return Diagnosis(reason, message, f"See kubectl describe pvc, and change: spec.{field}.", "mount", field)
+    return Diagnosis(reason, message, f"See `kubectl describe pvc`, or change: spec.{field}.", "mount", field)
 
 
 def absent(kind: str, name: str, field: str, message: str) -> Diagnosis:

@@ -87,12 +87,12 @@ async def _execute(
             raise
         raise ClusterError(
             f"You may not run commands in the pods of {ns.where} (verbs get and create, resource pods/exec).",
-            "Ask for a Role with them, or name another namespace with -n.",
+            "Ask for a Role with these rights, or choose another namespace with -n.",
         ) from None
     except OSError as error:
         raise InputError(
-            f"No command can be run in container {chosen!r} of {found.name}: {error}",
-            f"It does not run, it seems: %podtask why {name}",
+            f"Cannot run a command in container {chosen!r} of {found.name}: {error}",
+            f"It may not be running; `%podtask why {name}` shows the state.",
         ) from None
     say = ""
     try:
@@ -104,14 +104,14 @@ async def _execute(
     except OSError as error:
         raise ClusterError(
             f"The connection to {command[0]!r} in {found.name} broke: {error}",
-            "It may go on there: look, and run it again.",
+            "The command may still be running; check before you run it again.",
         ) from None
     finally:
         await process.close()
     if not say.isdecimal():
         raise InputError(
             f"{command[0]!r} was not run in container {chosen!r} of {found.name}: {say}",
-            "Has the image such a program? Its path may help.",
+            "Check that the image has this program, or give its full path.",
         )
     return int(say)
 

@@ -30,7 +30,7 @@ async def look_up(name: str, options: RunOptions) -> tuple[Namespace, TaskPod, l
         if error.code in (400, 404):
             raise InputError(
                 f"There is no task {name!r} in {ns.where}.",
-                "Its result was taken, or it was deleted; %podtask list shows what is there.",
+                "Its result was collected, or it was deleted; `%podtask list` shows all tasks.",
             ) from None
         raise
     pods.sort(key=lambda each: each.pod["metadata"]["creationTimestamp"], reverse=True)

@@ -45,7 +45,7 @@ async def log(name: str, container: str | None, options: RunOptions) -> str:
         if error.code in (400, 404):
             raise InputError(
                 f"Container {chosen!r} of {found.name} has no log yet.",
-                f"%podtask why {name} says what it waits for.",
+                f"`%podtask why {name}` shows what it waits for.",
             ) from None
         raise
     return "\n".join(line for line in text.splitlines() if not line.startswith(RECORD_LINE_PREFIX))
@@ -67,7 +67,7 @@ async def end(name: str, options: RunOptions, finished: bool, force: bool = Fals
     if found.is_finished and not finished:
         raise InputError(
             f"{found.name} has ended: {found.state}.",
-            f"%podtask attach {name} takes its result, %podtask delete {name} removes it.",
+            f"`%podtask attach {name}` collects its result, `%podtask delete {name}` removes it.",
         )
     await ns.pods.delete(found.name, 0 if force else None)
     return found.name
@@ -81,8 +81,8 @@ async def clean_up(options: RunOptions) -> CleanupResult:
     """
     if not current_user():
         raise InputError(
-            "Which tasks are yours is not known: this process has no user's name.",
-            "Set USER, here and where tasks are submitted.",
+            "Cannot tell which tasks are yours: this process has no user name.",
+            "Set USER here and where tasks are submitted.",
         )
     ns = await open_namespace(options.context, options.namespace)
     now = dt.datetime.now(dt.timezone.utc)

@@ -68,7 +68,7 @@ def news(pods: list[TaskPod], notebook: str) -> list[str]:
         what = "tasks of this notebook still run" if len(run) > 1 else "task of this notebook still runs"
         found.append(f"{len(run)} {what}: {_names(run)} (%podtask attach NAME, or cancel NAME)")
     if wait:
-        found.append(f"ended, the result not taken: {_names(wait)} (%podtask attach NAME)")
+        found.append(f"finished, result not collected: {_names(wait)} (%podtask attach NAME)")
     return found
 
 

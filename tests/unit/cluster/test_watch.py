@@ -83,7 +83,7 @@ def test_page_of_a_proxy_is_no_answer(read: Callable[[Api], Awaitable[Any]]) -> 
         return page()
 
     async def play(api: Api) -> None:
-        with pytest.raises(ClusterError, match="no API server: Log in to the proxy"):
+        with pytest.raises(ClusterError, match="not from an API server: Log in to the proxy"):
             await read(api)
 
     scene(answer, play)
@@ -108,7 +108,7 @@ def test_answer_that_breaks_off_is_not_reached(read: Callable[[Api], Awaitable[A
     """Half an answer is an error of the cluster, not of the HTTP library."""
 
     async def play(api: Api) -> None:
-        with pytest.raises(ClusterError, match="of context 'far' is not reached"):
+        with pytest.raises(ClusterError, match="Cannot reach the API server of context 'far'"):
             await read(api)
 
     scene(cut, play)

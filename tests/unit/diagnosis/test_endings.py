@@ -25,7 +25,7 @@ def test_node_that_falls_silent_is_told_while_the_cell_may_live() -> None:
     """The container still "runs", as nobody says otherwise: the node is named, nothing is given up."""
     found = diagnose(placed(UP, phase="Running", conditions=SILENT), "primary")
     assert (found.phase, found.ended, found.hopeless) == ("Running", False, False)
-    assert "nothing is heard of its node node-1" in found.line
+    assert "its node node-1 has stopped reporting" in found.line
     assert "\n" not in found.line
 
 
@@ -61,22 +61,22 @@ REJECTIONS = {
     "cpu": (
         "OutOfcpu",
         "Node didn't have enough resource: cpu, requested: 2000, used: 1, capacity: 2000",
-        "no room left",
+        "no room for it",
         "--cpu",
     ),
-    "pods": ("OutOfpods", "Node didn't have enough resource: pods", "no room left", "again"),
-    "affinity": ("NodeAffinity", "Predicate NodeAffinity failed", "has not the labels", "nodeSelector"),
+    "pods": ("OutOfpods", "Node didn't have enough resource: pods", "no room for it", "again"),
+    "affinity": ("NodeAffinity", "Predicate NodeAffinity failed", "does not have the labels", "nodeSelector"),
     "device": (
         "UnexpectedAdmissionError",
         "Allocate failed due to no healthy devices present",
-        "could not give it a device",
+        "could not allocate a device",
         "device plugin",
     ),
     "topology": (
         "TopologyAffinityError",
         "Resources cannot be allocated with Topology locality",
-        "side by side",
-        "Ask for fewer",
+        "cannot align its CPUs",
+        "Request fewer",
     ),
     "taint": ("TaintToleration", "Predicate TaintToleration failed", "taint", "spec.tolerations"),
 }

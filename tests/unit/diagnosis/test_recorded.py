@@ -34,10 +34,10 @@ FOUND = {
 }
 STOPPED = {
     # recorded state: category, part of the sentence
-    "stopped: deleted": ("deleted", "by somebody or by a clean-up job"),
+    "stopped: deleted": ("deleted", "by a user or a clean-up job"),
     "stopped: evicted": ("evicted", "drained"),
     "stopped: deadline": ("deadline", "activeDeadlineSeconds of 4"),
-    "stopped: preempted": ("preempted", "pod of higher priority"),
+    "stopped: preempted": ("preempted", "pod with a higher priority"),
 }
 
 

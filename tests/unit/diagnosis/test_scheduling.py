@@ -8,15 +8,15 @@ from podtask.diagnosis.model import Diagnosis
 
 from tests.unit.diagnosis.test_diagnose import unplaced
 
-GPU = "Ask for less nvidia.com/gpu (--gpu), or wait until some is free: spec.containers[].resources.limits."
-CPU = "Ask for less cpu (--cpu, --memory), or wait until some is free: spec.containers[].resources.requests."
-CLAIM = "See kubectl describe pvc; choose another claim: spec.volumes[].persistentVolumeClaim."
+GPU = "Request less nvidia.com/gpu (--gpu), or wait until some is free: spec.containers[].resources.limits."
+CPU = "Request less cpu (--cpu, --memory), or wait until some is free: spec.containers[].resources.requests."
+CLAIM = "See `kubectl describe pvc`, or choose another claim: spec.volumes[].persistentVolumeClaim."
 TAINT = "Tolerate the taint of a node you may use: spec.tolerations."
 LABELS = (
     "Choose labels that a node has (kubectl get nodes --show-labels): "
     "spec.nodeSelector, affinity.nodeAffinity."
 )
-WAIT = "Wait for the node, or ask who runs the cluster."
+WAIT = "Wait for the node, or ask the cluster's administrator."
 
 
 def advised(*reasons: str) -> Diagnosis:
