@@ -41,7 +41,7 @@ def test_log_that_is_silent_is_followed_anew(
     play: Play, monkeypatch: pytest.MonkeyPatch, script: type[FollowHangs]
 ) -> None:
     """While the cell goes on; rotated or not, what was read is not shown again, and the rest is."""
-    monkeypatch.setattr(client, "SILENT_LOG", 0.5)
+    monkeypatch.setattr(client, "SILENT_LOG_SECONDS", 0.5)
     server = play(script())
     task = submit(CELL, channel="batch")
     assert task.result(SECONDS) == 42

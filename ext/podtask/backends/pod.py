@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
-from ..cluster.client import Broken
+from ..cluster.client import ConnectionBroken
 from ..cluster.namespace import Namespace, open_namespace
 from ..cluster.refusals import Refusal, RequestDenied
 from ..config.options import AUTO, BATCH, EXEC, FORWARD, RunOptions
@@ -197,7 +197,7 @@ class Pod:
                 pause = max(pause, error.retry_seconds)
                 log.debug("%s: creating the pod failed, retrying: %s", self.name, error)
             except ClusterError as error:
-                reached = isinstance(error, Broken) or self._namespace.round_trip < 1.0
+                reached = isinstance(error, ConnectionBroken) or self._namespace.round_trip < 1.0
                 if not tries_left or not reached:  # a server that was never reached: fail fast
                     raise
                 log.debug("%s: creating the pod failed, retrying: %s", self.name, error)

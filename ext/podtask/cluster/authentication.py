@@ -1,4 +1,4 @@
-"""Who this kernel is to an API server as time goes on: credentials expire, and are read anew."""
+"""The credentials of a session: they expire, and are read again."""
 
 from __future__ import annotations
 
@@ -7,100 +7,103 @@ import time
 
 from ..errors import ClusterError, PodtaskError
 from .credentials import LOGIN, Access, load
-from .login_program import aside, said
+from .login_program import redact, run_in_thread
 
-LOGIN_SECONDS = 60.0  # for a program that asks a person, or a server far away
-RENEW_SECONDS = 5.0  # between two looks for new credentials: such a program may run each time
+LOGIN_SECONDS = 60.0  # the login program may wait for a person, or for a distant server
+RENEW_SECONDS = 5.0  # between two attempts to read new credentials: each may run a program
 
 
 class Login:
-    """The credentials of one session.
+    """Hold the credentials of one session and renew them.
 
     Args:
-        access: they, at first.
-        context: of the kubeconfig, None for the current one.
+        access: The first credentials.
+        context: Name of the kubeconfig context; None for the current one.
 
     Attributes:
-        access: they, now.
+        access: The current credentials.
     """
 
     def __init__(self, access: Access, context: str | None = None) -> None:
         self.access = access
-        self._trouble = ""
+        self._renewal_error = ""
         self._context = context
         self._renewing = asyncio.Lock()
         self._renewed = -RENEW_SECONDS
 
     @classmethod
     async def for_context(cls, context: str | None) -> Login:
-        """Returns the credentials of a context.
+        """Return the login of a context.
 
         Raises:
-            PodtaskError: no cluster is configured, or they cannot be had.
+            PodtaskError: No cluster is configured, or the credentials cannot be read.
         """
         return cls(await _read(context), context)
 
     async def headers(self) -> dict[str, str]:
-        """Returns the headers of the next request.
+        """Return the headers of the next request.
 
         Raises:
-            ClusterError: the credentials cannot be had, and why.
+            ClusterError: The credentials cannot be read.
         """
         access = self.access
         if not access.slow:
             return access.headers()
         name = f"of context {access.context!r}"
         try:
-            return await aside(access, access.headers, LOGIN_SECONDS)
+            return await run_in_thread(access, access.headers, LOGIN_SECONDS)
         except asyncio.TimeoutError:
-            raise _late(name) from None
+            raise _timed_out(name) from None
         except Exception as error:
             raise _failed(name, error) from error
 
     async def renew(self, refused: Access) -> bool:
-        """Reads the credentials anew after a 401; returns whether others are there than were refused.
+        """Read the credentials again after a 401 and return whether they differ from the refused ones.
 
-        They are somebody's who has logged in again, or whose token or certificate was rotated.
+        They differ after a new login, or if the token or certificate was rotated.
+
+        Args:
+            refused: The credentials that the API server refused.
         """
         async with self._renewing:
             if self.access is not refused:
-                return True  # done for another request
+                return True  # renewed for another request
             if time.monotonic() - self._renewed < RENEW_SECONDS:
                 return False
-            self._trouble = ""
+            self._renewal_error = ""
             try:
                 found = await _read(self._context)
-                same = found.certificate == refused.certificate and await aside(
+                same = found.certificate == refused.certificate and await run_in_thread(
                     (found, refused), lambda: found.headers() == refused.headers(), LOGIN_SECONDS
                 )
             except PodtaskError as error:
-                self._trouble, same = error.message, True
-            except Exception as error:  # noqa: BLE001 -- told by who was refused
-                self._trouble, same = said(error), True
+                self._renewal_error, same = error.message, True
+            except Exception as error:  # noqa: BLE001 -- shown with the refusal
+                self._renewal_error, same = redact(error), True
             self._renewed = time.monotonic()
             if same or found.host != refused.host:
                 return False
             self.access = found
             return True
 
-    def refused(self) -> dict[str, str]:
-        """Returns the Status of who is refused, with why there are no newer credentials."""
-        return {"reason": "Unauthorized", "message": self._trouble or "Unauthorized"}
+    def refusal_status(self) -> dict[str, str]:
+        """Return the Status of a refused request; its message says why there are no newer credentials."""
+        return {"reason": "Unauthorized", "message": self._renewal_error or "Unauthorized"}
 
 
 async def _read(context: str | None) -> Access:
     name = f"of context {context!r}" if context else "of the current context"
     try:
-        return await aside(("load", context), lambda: load(context), LOGIN_SECONDS)
+        return await run_in_thread(("load", context), lambda: load(context), LOGIN_SECONDS)
     except PodtaskError:
         raise
     except asyncio.TimeoutError:
-        raise _late(name) from None
+        raise _timed_out(name) from None
     except Exception as error:
         raise _failed(name, error) from error
 
 
-def _late(name: str) -> ClusterError:
+def _timed_out(name: str) -> ClusterError:
     return ClusterError(
         f"Timed out after {LOGIN_SECONDS:g} s while reading the credentials {name}: "
         "the login program of the kubeconfig is still running.",
@@ -109,4 +112,4 @@ def _late(name: str) -> ClusterError:
 
 
 def _failed(name: str, error: Exception) -> ClusterError:
-    return ClusterError(f"Cannot get the credentials {name}: {said(error)}", LOGIN)
+    return ClusterError(f"Cannot get the credentials {name}: {redact(error)}", LOGIN)

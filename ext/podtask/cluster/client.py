@@ -1,4 +1,4 @@
-"""One API server: REST in raw JSON, streams to pods, and its watches."""
+"""A session with one API server: REST requests in raw JSON, and streams to pods."""
 
 from __future__ import annotations
 
@@ -26,38 +26,48 @@ CONNECT_SECONDS = 10
 ANSWER_SECONDS = 30
 CLOSE_SECONDS = 0.5
 BOOKMARK_SECONDS = 90  # the server sends a bookmark every minute: silence means a dead connection
-SILENT_LOG = 1800  # a cell may print nothing for long; the pod's status tells of its end
-# Names and labels of objects without what is in them: a secret's values stay where they are.
-METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-AT_ONCE = 32  # requests: a hundred tasks are to leave no hundred idle connections
+SILENT_LOG_SECONDS = 1800  # a cell may print nothing for long; the pod's status shows its end
+# Metadata only: the values of secrets are never transferred.
+METADATA_TYPE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+MAX_PARALLEL_REQUESTS = 32  # so that a hundred tasks do not leave a hundred idle connections
 
 
-class Broken(ClusterError):
-    """The connection broke before the answer: whether the request was done is not known."""
+class ConnectionBroken(ClusterError):
+    """The connection broke before the answer: the request may or may not have taken effect."""
 
 
 class Api:
-    """A session with one API server; lives in the event loop that made it."""
+    """A session with one API server; it belongs to the event loop that created it.
+
+    Args:
+        login: Credentials of the session.
+
+    Attributes:
+        round_trip: Seconds that the quickest answer so far took.
+    """
 
     def __init__(self, login: Login) -> None:
         self._login = login
-        self.round_trip = 1.0  # seconds; the quickest answer so far
+        self.round_trip = 1.0
         self._at_close: list[Callable[[], None]] = []
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_PARALLEL_REQUESTS)
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=300)
         self._session = aiohttp.ClientSession(connector=connector)
 
     @property
     def access(self) -> Access:
-        """The API server, and the credentials that are used now."""
+        """The API server and the current credentials."""
         return self._login.access
 
     @classmethod
     async def for_context(cls, context: str | None) -> Api:
-        """Returns the session of a context; one per kubeconfig, context and event loop.
+        """Return the session of a context; there is one per kubeconfig, context and event loop.
+
+        Args:
+            context: Name of the kubeconfig context; None for the current one.
 
         Raises:
-            PodtaskError: no cluster is configured, or its credentials cannot be had.
+            PodtaskError: No cluster is configured, or its credentials cannot be read.
         """
         loop = asyncio.get_running_loop()
         key = (loop, os.environ.get("KUBECONFIG"), context)
@@ -73,50 +83,57 @@ class Api:
         return await _known[key]
 
     async def request(self, method: str, path: str, body: Any = None, **params: str) -> dict[str, Any]:
-        """Returns the JSON of an answer.
+        """Return the JSON of an answer.
+
+        Args:
+            method: HTTP method.
+            path: Path of the URL.
+            body: Body of the request, sent as JSON.
+            **params: Parameters of the URL's query.
 
         Raises:
-            ApiError: the server refuses.
-            ClusterError: it is not reached.
+            ApiError: The API server refused the request.
+            ClusterError: The API server cannot be reached.
         """
         start = time.monotonic()
-        async with self._turn, self._answer(method, path, body, params, ANSWER_SECONDS) as answer:
+        async with self._slots, self._answer(method, path, body, params, ANSWER_SECONDS) as answer:
             found = self._json(await answer.read())
         self.round_trip = min(self.round_trip, time.monotonic() - start)
         return found
 
     async def names(self, path: str) -> list[str]:
-        """Returns the names of the objects of a kind; their contents are not asked for.
+        """Return the names of the objects in a collection, without reading their contents.
 
         Raises:
-            ApiError: the server refuses.
-            ClusterError: it is not reached.
+            ApiError: The API server refused the request.
+            ClusterError: The API server cannot be reached.
         """
         params = {"limit": "500"}
         async with (
-            self._turn,
-            self._answer("GET", path, None, params, ANSWER_SECONDS, METADATA) as answer,
+            self._slots,
+            self._answer("GET", path, None, params, ANSWER_SECONDS, METADATA_TYPE) as answer,
         ):
             found = self._json(await answer.read())
         return sorted(item["metadata"]["name"] for item in found["items"])
 
     async def text(self, path: str, **params: str) -> str:
-        """Returns a text answer (a log)."""
+        """Return an answer as text."""
         return (await self.content(path, **params)).decode("utf-8", "replace")
 
     async def content(self, path: str, **params: str) -> bytes:
-        """Returns the bytes of an answer."""
-        async with self._turn, self._answer("GET", path, None, params, ANSWER_SECONDS) as answer:
+        """Return an answer as bytes."""
+        async with self._slots, self._answer("GET", path, None, params, ANSWER_SECONDS) as answer:
             return await answer.read()
 
     async def lines(self, path: str, **params: str) -> AsyncGenerator[bytes, None]:
-        """Yields the lines of an endless answer.
+        """Yield the lines of an answer that does not end, such as a watch.
 
         Raises:
-            ApiError: the server refuses.
-            ClusterError: it is not reached, it broke off, or was silent for 90 s (a log: half an hour).
+            ApiError: The API server refused the request.
+            ClusterError: The connection cannot be made, breaks, or is silent for 90 s (half an hour
+                for a log).
         """
-        silence = SILENT_LOG if "follow" in params else BOOKMARK_SECONDS
+        silence = SILENT_LOG_SECONDS if "follow" in params else BOOKMARK_SECONDS
         async with self._answer("GET", path, None, params, None, silence=silence) as answer:
             rest = b""
             async for chunk in answer.content.iter_any():
@@ -125,21 +142,21 @@ class Api:
                     yield line
 
     async def forward(self, namespace: str, pod: str, port: int) -> PortForward:
-        """Returns a new connection to a port of a pod's loopback.
+        """Open a connection to a port on a pod's loopback interface.
 
         Raises:
-            OSError: not possible (yet).
-            ApiError: forbidden.
+            OSError: It cannot be opened, at least not yet.
+            ApiError: It is forbidden.
         """
         path = resource_path("pods", namespace, pod, "portforward")
         return PortForward(await self._socket(f"{path}?ports={port}", ("v4.channel.k8s.io",)))
 
     async def exec(self, namespace: str, pod: str, container: str, command: list[str]) -> Exec:
-        """Returns the standard streams of a new process in a container.
+        """Start a process in a container and return its standard streams.
 
         Raises:
-            OSError: not possible (yet).
-            ApiError: forbidden.
+            OSError: It cannot be opened, at least not yet.
+            ApiError: It is forbidden.
         """
         path = resource_path("pods", namespace, pod, "exec")
         return Exec(await self._socket(f"{path}?{query(container, command)}", PROTOCOLS))
@@ -148,7 +165,7 @@ class Api:
         access = self.access
         try:
             headers = await self._login.headers()
-        except ClusterError as error:  # as good as expired: others may be there later
+        except ClusterError as error:  # treated as expired: there may be valid ones later
             raise ApiError(401, {"message": error.message}) from error
         try:
             return await self._session.ws_connect(
@@ -165,7 +182,7 @@ class Api:
             if error.status == 401:
                 if await self._login.renew(access):
                     raise ConnectionError("new credentials are there") from None
-                raise ApiError(401, self._login.refused()) from None
+                raise ApiError(401, self._login.refusal_status()) from None
             if error.status == 403:
                 raise ApiError(403, {"message": error.message}) from None
             raise ConnectionError(f"refused: {error.status}") from None
@@ -173,15 +190,15 @@ class Api:
             raise ConnectionError(str(error)) from None
 
     async def open_connections(self, count: int) -> None:
-        """Opens connections that the next requests find ready: worth it when round trips are long."""
+        """Open connections for the next requests; this saves time if round trips are long."""
         await asyncio.gather(*(self.text(VERSION) for _ in range(count)), return_exceptions=True)
 
     def call_at_close(self, stop: Callable[[], None]) -> None:
-        """Have something stopped when this session is closed."""
+        """Call a function when this session is closed."""
         self._at_close.append(stop)
 
     async def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         for stop in self._at_close:
             stop()
         await self._session.close()
@@ -215,16 +232,16 @@ class Api:
                     if answer.status == 401:
                         if again and await self._login.renew(access):
                             continue
-                        raise ApiError(401, self._login.refused())
+                        raise ApiError(401, self._login.refusal_status())
                     if answer.status >= 300:
                         wait = answer.headers.get("Retry-After", "")
                         raise ApiError(answer.status, _status(await answer.read()), wait)
-                    yield answer  # an answer that breaks off is as good as none
+                    yield answer  # errors while it is read are handled below, too
                     return
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
-            broke = isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError))
-            raise (Broken if broke else ClusterError)(
+            is_broken = isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError))
+            raise (ConnectionBroken if is_broken else ClusterError)(
                 f"Cannot reach the API server of context {self.access.context!r}: {reason}",
                 "Check the cluster and the VPN with `kubectl get --raw /readyz`, or run on this machine with --local.",
             ) from error
@@ -254,6 +271,6 @@ def _status(raw: bytes) -> dict[str, Any]:
 
 
 def _words(raw: bytes) -> str:
-    """Returns the words of what is no JSON: of a page, those between its tags."""
+    """Return the text of an answer that is not JSON; of an HTML page, the text between its tags."""
     text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", raw[:20_000].decode("utf-8", "replace"))
     return " ".join(text.split())[:200]

@@ -1,6 +1,6 @@
-"""Who we are at which cluster, as kubeconfig or the pod's service account say.
+"""The address and credentials of a cluster, from the kubeconfig or the pod's service account.
 
-The official library reads the files and runs exec plugins; nothing else of it is used.
+The official client library reads the files and runs login programs; nothing else of it is used.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ClusterError, InputError, nearest
-from .login_program import listening, said
+from .login_program import collect_log, redact
 
-CLUSTER_PREFIX = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-NO_CONTEXT = "in-cluster"  # what is shown in its place where there is no kubeconfig
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+NO_CONTEXT = "in-cluster"  # shown in place of a context if there is no kubeconfig
 LOGIN = "Run `kubectl get pods` in a terminal to see the output of the same login, and log in again."
 HELP = "Set KUBECONFIG or run `kubectl config use-context`, or run on this machine with --local."
 
 
 @dataclass(frozen=True)
 class Access:
-    """An API server and the right to talk to it.
+    """Address and credentials of an API server.
 
     Args:
         host: URL of the API server.
-        context: name of the kubeconfig's context, or NO_CONTEXT.
-        namespace: the context's.
-        tls: for https.
-        server_name: what the certificate must be for, where it is not the host.
+        context: Name of the kubeconfig context, or NO_CONTEXT.
+        namespace: Namespace of the context.
+        tls: TLS settings for https.
+        server_name: Name that the server's certificate must have; None for the host's.
         proxy: URL of a proxy, or None.
-        headers: returns the headers of a request.
-        slow: ``headers`` may run a program or ask a server for a new token, so it may block.
-        certificate: a digest of the client's certificate and key; empty where there is none.
+        headers: Function that returns the headers of a request.
+        slow: Whether ``headers`` may block: it may run a program or ask a server for a new token.
+        certificate: Digest of the client's certificate and key; empty if there is none.
     """
 
     host: str
@@ -52,17 +52,21 @@ class Access:
     certificate: str = ""
 
     def kubectl(self, namespace: str, *words: str) -> str:
-        """Returns a shell line of kubectl for this server, whichever context is current there."""
+        """Return a kubectl command for this server that does not depend on the current context."""
         context = [] if self.context == NO_CONTEXT else ["--context", self.context]
         return shlex.join(["kubectl", *context, "-n", namespace, *words])
 
 
 def load(context: str | None) -> Access:
-    """Returns the access of a context (None: the current one, else in-cluster). Blocks.
+    """Return the address and credentials of a context. Blocks.
+
+    Args:
+        context: Name of the kubeconfig context; None for the current one, or for the pod's service
+            account if there is no kubeconfig.
 
     Raises:
-        InputError: no such context, or no cluster is configured.
-        ClusterError: the credentials cannot be had.
+        InputError: The context does not exist, or no cluster is configured.
+        ClusterError: The credentials cannot be read.
     """
     config = _library()
     from kubernetes.client import Configuration
@@ -71,29 +75,29 @@ def load(context: str | None) -> Access:
     files, proxy = _files(), None
     there = any(_home(file).exists() for file in files.split(os.pathsep) if file)
     try:
-        if not there and (CLUSTER_PREFIX / "token").exists() and context is None:
+        if not there and (SERVICE_ACCOUNT / "token").exists() and context is None:
             config.load_incluster_config(client_configuration=settings)
-            name, namespace = NO_CONTEXT, (CLUSTER_PREFIX / "namespace").read_text().strip()
+            name, namespace = NO_CONTEXT, (SERVICE_ACCOUNT / "namespace").read_text().strip()
         elif not there:
             raise InputError(f"No cluster is configured: {files} does not exist.", HELP)
         else:
             name, namespace = _context(config, context, files)
-            with listening() as heard:
-                # By name: the library keeps the KUBECONFIG of its import.
+            with collect_log() as heard:
+                # The library would use the KUBECONFIG of the time when it was imported.
                 config.load_kube_config(files, context=name, client_configuration=settings)
-            if heard:  # the login program's failure, which the library goes on without
+            if heard:  # the login program failed, and the library ignores that
                 raise ClusterError(
-                    f"Cannot get the credentials of context {name!r}: {said(heard[-1])}", LOGIN
+                    f"Cannot get the credentials of context {name!r}: {redact(heard[-1])}", LOGIN
                 )
             proxy = _proxy_url(config, files, name)
     except config.ConfigException as error:
         raise ClusterError(
-            f"Cannot read the kubeconfig {files}: {said(_first_line(error))}", HELP
+            f"Cannot read the kubeconfig {files}: {redact(_first_line(error))}", HELP
         ) from None
 
     def headers() -> dict[str, str]:
         found = {}
-        with listening():  # a token that is soon to expire is still good; a refused one is told of
+        with collect_log():  # an error here is not final: the API server may accept the token
             known: Any = settings.auth_settings()
         for setting in known.values():
             if setting["in"] == "header" and setting["value"]:
@@ -114,7 +118,7 @@ def load(context: str | None) -> Access:
 
 
 def contexts() -> list[str]:
-    """Returns the names of the kubeconfig's contexts; none where there is no such file. Blocks."""
+    """Return the names of the contexts in the kubeconfig; none if there is no such file. Blocks."""
     config = _library()
     try:
         known, _ = config.list_kube_config_contexts(config_file=_files())
@@ -124,10 +128,10 @@ def contexts() -> list[str]:
 
 
 def _library() -> Any:
-    """Returns the client library's config module.
+    """Return the config module of the client library.
 
     Raises:
-        ClusterError: it cannot be imported: it was removed, or another version of it is broken.
+        ClusterError: It cannot be imported.
     """
     try:
         from kubernetes import config
@@ -162,10 +166,10 @@ def _context(config: Any, wanted: str | None, files: str) -> tuple[str, str]:
 
 
 def _proxy_url(config: Any, files: str, context: str) -> str | None:
-    """Returns the proxy that the kubeconfig names for a context's cluster: the library reads it from 37 on."""
+    """Return the proxy-url of a context's cluster; the library reads it only from version 37 on."""
     there = [path for path in map(_home, files.split(os.pathsep)) if path.is_file()]
     if not any("proxy-url" in path.read_text(errors="replace") for path in there):
-        return None  # to merge them is to read them all once more
+        return None  # merging reads all files again
     merged = config.kube_config.KubeConfigMerger(files).config
     cluster = merged["contexts"].get_with_name(context)["context"]["cluster"]
     found: str | None = merged["clusters"].get_with_name(cluster)["cluster"].safe_get("proxy-url")
@@ -173,9 +177,9 @@ def _proxy_url(config: Any, files: str, context: str) -> str | None:
 
 
 def _proxy(host: str) -> str | None:
-    """Returns the environment's proxy for a host, unless NO_PROXY names it.
+    """Return the proxy that the environment sets for a host, unless NO_PROXY contains the host.
 
-    The library's own choice is no help: some of its versions take HTTP_PROXY for https.
+    The library's own choice is not used: some of its versions use HTTP_PROXY for https.
     """
     url = urllib.parse.urlsplit(host)
     if urllib.request.proxy_bypass(url.netloc):

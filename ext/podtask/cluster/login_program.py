@@ -1,4 +1,4 @@
-"""Programs and files that give credentials: they may hang, fail, and say why where nobody looks."""
+"""Run what reads credentials: it may hang, or report its failure only to a log."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-# What may be a token, in the words of who was to give one: a JSON web token, or one long word.
-SECRET = re.compile(r"eyJ[\w.-]{16,}|[\w+/=-]{40,}")
+# What may be a token in the output of a login program: a JSON web token, or one long word.
+TOKEN = re.compile(r"eyJ[\w.-]{16,}|[\w+/=-]{40,}")
 
 _asked: dict[tuple[int, Hashable], concurrent.futures.Future[Any]] = {}
 
 
-async def aside(key: Hashable, work: Callable[[], T], seconds: float) -> T:
-    """Returns what blocking work comes to, in a thread that the interpreter's end does not wait for.
+async def run_in_thread(key: Hashable, work: Callable[[], T], seconds: float) -> T:
+    """Return the result of a blocking function, run in a daemon thread of its own.
 
-    It is no thread of the pool, in which results are unpacked: a few that hang would fill that.
+    The default thread pool is not used: a few functions that hang would block all its threads.
 
     Args:
-        key: who asks for the same meanwhile waits for the work that is under way.
-        work: what blocks.
-        seconds: to wait.
+        key: Identifies the call; a second call with the same key waits for the first one's result.
+        work: Function to run.
+        seconds: Seconds to wait.
 
     Raises:
-        asyncio.TimeoutError: it has not ended; it is not stopped by that.
+        asyncio.TimeoutError: The function has not returned in time; it keeps running.
     """
-    ours = os.getpid(), key  # a forked child has none of these threads
+    ours = os.getpid(), key  # a forked child does not have these threads
     found: concurrent.futures.Future[T] | None = _asked.get(ours)
     if found is None:
         found = _asked[ours] = concurrent.futures.Future()
-        found.set_running_or_notify_cancel()  # who gives up does not cancel it for the others
+        found.set_running_or_notify_cancel()  # a caller that gives up does not cancel it for the others
         doing = threading.Thread(target=_do, args=(ours, found, work), name="podtask-login", daemon=True)
         try:
             doing.start()
-        except RuntimeError:  # the interpreter ends, and has no threads for a last deletion
+        except RuntimeError:  # at the interpreter's end, no thread can be started
             _do(ours, found, work)
     future = asyncio.wrap_future(found)
     try:
-        # No wait_for, which on Python 3.10 and 3.11 may swallow that its caller is cancelled.
+        # Not wait_for: on Python 3.10 and 3.11 it may swallow a cancellation of its caller.
         done, _ = await asyncio.wait({future}, timeout=seconds)
     finally:
         future.cancel()
     if not done:
-        if _asked.get(ours) is found:  # who asks next asks anew: the login may have been mended
+        if _asked.get(ours) is found:  # the next caller starts again: the login may have been fixed
             del _asked[ours]
         raise asyncio.TimeoutError
     return future.result()
@@ -58,7 +58,7 @@ async def aside(key: Hashable, work: Callable[[], T], seconds: float) -> T:
 def _do(key: tuple[int, Hashable], into: concurrent.futures.Future[T], work: Callable[[], T]) -> None:
     try:
         value = work()
-    except BaseException as error:  # noqa: BLE001 -- it ends up at who waits
+    except BaseException as error:  # noqa: BLE001 -- raised by the waiting caller
         _forget(key, into)
         into.set_exception(error)
     else:
@@ -72,38 +72,38 @@ def _forget(key: tuple[int, Hashable], asked: concurrent.futures.Future[Any]) ->
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[list[str]]:
-    """Collects what the client library logs in this thread: of a program that fails it says no more.
+def collect_log() -> Iterator[list[str]]:
+    """Collect what the client library logs in this thread: it reports a failed login only there.
 
-    What is collected is not shown by the logging of the notebook, nor sets that up.
+    The collected messages are not shown in the notebook, and the root logger stays as it was.
     """
-    ear = _Ear()
+    collector = _LogCollector()
     root = logging.getLogger()
     before = list(root.handlers)
-    root.addFilter(ear)
+    root.addFilter(collector)
     try:
-        yield ear.words
+        yield collector.messages
     finally:
-        root.removeFilter(ear)
-        if ear.words and not before:  # the first word makes one, which is the notebook's to do
+        root.removeFilter(collector)
+        if collector.messages and not before:  # logging created one for the first message
             for made in list(root.handlers):
                 root.removeHandler(made)
 
 
-def said(words: object) -> str:
-    """Returns what a program or an error has said, in one line and without what may be a token."""
+def redact(words: object) -> str:
+    """Return the output of a program or an error in one line, without anything that may be a token."""
     text = " ".join(str(words).split()) or type(words).__name__
-    return SECRET.sub("...", text)[:300]
+    return TOKEN.sub("...", text)[:300]
 
 
-class _Ear(logging.Filter):
+class _LogCollector(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
-        self.words: list[str] = []
+        self.messages: list[str] = []
         self._thread = threading.get_ident()
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name != "root" or record.thread != self._thread:
             return True
-        self.words.append(record.getMessage())
+        self.messages.append(record.getMessage())
         return False

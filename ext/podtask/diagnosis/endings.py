@@ -26,7 +26,12 @@ REJECTED = (
         "Change the labels, and leave nodeName to the scheduler: spec.nodeSelector, affinity, nodeName.",
         "nodeSelector, affinity, nodeName",
     ),
-    ("NodeName", "its node's name does not match spec.nodeName", "Leave nodeName to the scheduler.", "nodeName"),
+    (
+        "NodeName",
+        "its node's name does not match spec.nodeName",
+        "Leave nodeName to the scheduler.",
+        "nodeName",
+    ),
     (
         "NodePorts",
         "its host port is already in use on its node",

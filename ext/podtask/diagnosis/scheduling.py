@@ -50,7 +50,12 @@ SCHEDULER = (
         "affinity.podAffinity, affinity.podAntiAffinity",
     ),
     (r"topology spread", "selector or affinity", "Loosen the constraints", "topologySpreadConstraints"),
-    (rf"untolerated taint {AILING}", "node not ready", "Wait for the node, or ask the cluster's administrator", ""),
+    (
+        rf"untolerated taint {AILING}",
+        "node not ready",
+        "Wait for the node, or ask the cluster's administrator",
+        "",
+    ),
     (rf"untolerated taint(?! {AILING})", "taint", "Tolerate the taint of a node you may use", "tolerations"),
     (r"free ports", "resources", "Choose another host port, or none", "containers[].ports[].hostPort"),
     (r"were unschedulable", "taint", "Nodes are cordoned: wait, or ask the cluster's administrator", ""),

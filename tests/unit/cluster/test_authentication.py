@@ -15,7 +15,7 @@ from podtask.cluster import authentication
 from podtask.cluster.authentication import Login
 from podtask.cluster.client import Api
 from podtask.cluster.credentials import Access
-from podtask.cluster.login_program import aside, listening
+from podtask.cluster.login_program import collect_log, run_in_thread
 from podtask.cluster.refusals import ApiError
 from podtask.errors import ClusterError
 
@@ -50,7 +50,9 @@ def test_hook_that_fails_is_an_error_of_the_cluster(
         api = api_of(empty_file)
         with pytest.raises(kind) as raised:
             await ask(api)
-        assert "Cannot get the credentials of context 'far': Token file exists but empty, ..." in str(raised.value)
+        assert "Cannot get the credentials of context 'far': Token file exists but empty, ..." in str(
+            raised.value
+        )
         assert JWT not in str(raised.value)
         assert getattr(raised.value, "code", 401) == 401
         await api.close()
@@ -62,7 +64,7 @@ def test_what_the_library_logs_is_heard_and_not_shown(monkeypatch: pytest.Monkey
     """A login's failure comes that way; the notebook's own logging is as it was, and others' words pass."""
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [])
-    with listening() as heard:
+    with collect_log() as heard:
         logging.error("exec: process returned 1")  # noqa: LOG015  # as the library does
         assert root.filter(root.makeRecord("kubernetes", 40, "", 0, "other", (), None))
     assert heard == ["exec: process returned 1"]
@@ -75,7 +77,7 @@ def test_who_is_cancelled_as_the_answer_comes_is_cancelled() -> None:
     released = threading.Event()
 
     async def play() -> None:
-        asking = asyncio.ensure_future(aside("key", lambda: released.wait(30), 30))
+        asking = asyncio.ensure_future(run_in_thread("key", lambda: released.wait(30), 30))
         await asyncio.sleep(0)
         (thread,) = [each for each in threading.enumerate() if each.name == "podtask-login"]
         released.set()
@@ -162,8 +164,8 @@ def test_login_that_hung_is_begun_anew() -> None:
 
     async def play() -> None:
         with pytest.raises(asyncio.TimeoutError):
-            await aside("login", released.wait, 0.01)
-        assert await aside("login", lambda: "mended", 60) == "mended"
+            await run_in_thread("login", released.wait, 0.01)
+        assert await run_in_thread("login", lambda: "mended", 60) == "mended"
 
     try:
         asyncio.run(play())
