@@ -1,4 +1,4 @@
-"""Detached cells: a handle at once, output under their own cell, values only when asked for."""
+"""Detached cells: a handle at once, output under their own cell, values only on request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ GATE = "import pathlib, time\nwhile not pathlib.Path({!r}).exists():\n    time.s
 
 @pytest.mark.feature("A38", "N08")
 def test_output_goes_on_under_its_own_cell(kernel: Kernel, tmp_path: object) -> None:
-    """Streams, displays, clearing and the result land in the submitting cell while others run."""
+    """Streams, displays, clear_output and the result appear in the submitting cell while other cells run."""
     gate = f"{tmp_path}/gate"
     own = kernel.start(
         "%%podtask --local -d --as train -o total\n"
@@ -41,7 +41,7 @@ def test_output_goes_on_under_its_own_cell(kernel: Kernel, tmp_path: object) -> 
 
 
 def test_error_is_shown_in_its_cell_and_raised_on_request(kernel: Kernel) -> None:
-    """A detached cell that fails says so in its cell; its handle raises the original type."""
+    """The error of a detached cell is shown in its cell, and its handle raises the original type."""
     own = kernel.start("%%podtask --local -d\n1 / 0")
     found = kernel.cells(lambda cells: "by zero" in cells.get(own, Ran()).stderr)
     assert "ZeroDivisionError: division by zero" in found[own].stderr
@@ -52,13 +52,13 @@ def test_error_is_shown_in_its_cell_and_raised_on_request(kernel: Kernel) -> Non
 
 
 def test_nobody_is_asked(kernel: Kernel) -> None:
-    """A question in a detached cell has no person: the cell sees the end of its input."""
+    """``input()`` in a detached cell raises EOFError, since no user waits for the cell."""
     kernel.run("%%podtask --local -d\ntry:\n    input('?')\nexcept EOFError:\n    print('nobody')\n")
     assert kernel.run("_task.wait(60); print(_task.logs())").stdout == "nobody\n\n"
 
 
 def test_terminal_prints_as_it_comes(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
-    """Outside a notebook a detached cell prints, and its handle is a variable too."""
+    """Outside a notebook a detached cell prints its output, and its handle is a variable, too."""
     shell.run("%%podtask --local -d --as job\nprint('hello')\n6 * 7")
     assert shell["job"].result(60) == 42
     assert shell["job"] is shell["_task"]
@@ -66,7 +66,7 @@ def test_terminal_prints_as_it_comes(shell: Shell, capsys: pytest.CaptureFixture
 
 @pytest.mark.feature("N08")
 def test_handle_that_is_shown_becomes_its_last_state(kernel: Kernel, tmp_path: object) -> None:
-    """A handle's card is one display in its own cell, and says in the end how the task ended."""
+    """A displayed handle is one display that is updated in its cell until it shows how the task ended."""
     gate = f"{tmp_path}/gate"
     kernel.run("%%podtask --local -d --as train\nprint('begun')\n" + GATE.format(gate))
     own = kernel.start("display(train)")
@@ -84,7 +84,7 @@ def test_handle_that_is_shown_becomes_its_last_state(kernel: Kernel, tmp_path: o
 
 
 def test_what_the_status_line_says_is_said_once(kernel: Kernel) -> None:
-    """Name and seconds stand above the output; below is what came back, and no line for nothing."""
+    """Name and duration are shown above the output; the closing line is shown only if it says more."""
     ran = kernel.run("%%podtask --local -o total\nprint('out')\ntotal = 42")
     status, closing = ran.lines[-2:]
     assert status.startswith("✓ podtask-")

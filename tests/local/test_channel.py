@@ -1,4 +1,4 @@
-"""The channel against a real runner on this machine: cuts, impostors, big values."""
+"""The channel against a real runner on this machine: cut connections, impostors, large values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEY = "ab" * 32
 
 
 class Cut:
-    """A stream that breaks after so many bytes, counted both ways."""
+    """A stream that breaks after a number of bytes, counted in both directions."""
 
     def __init__(self, stream: ByteStream, budget: int) -> None:
         self._stream = stream
@@ -59,50 +59,50 @@ class Cut:
 
 
 class Unreliable:
-    """A placement whose first connections break after given numbers of bytes."""
+    """A backend whose first connections break after the given numbers of bytes."""
 
-    def __init__(self, placement: LocalProcess, budgets: list[int]) -> None:
-        self.name = placement.name
-        self.url = placement.url
-        self.transport = placement.transport
-        self._placement = placement
+    def __init__(self, backend: LocalProcess, budgets: list[int]) -> None:
+        self.name = backend.name
+        self.url = backend.url
+        self.transport = backend.transport
+        self._backend = backend
         self._budgets = budgets
 
     async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
-        return await self._placement.connect(functools.partial(self._cut_and, greet))
+        return await self._backend.connect(functools.partial(self._cut_and, greet))
 
     async def _cut_and(self, greet: Callable[[ByteStream], Awaitable[T]], stream: ByteStream) -> T:
         return await greet(Cut(stream, self._budgets.pop(0)) if self._budgets else stream)
 
     async def ended(self) -> Termination:
-        return await self._placement.ended()
+        return await self._backend.ended()
 
     async def drain_notes(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def stopped(self) -> tuple[str, str, bool]:
-        return await self._placement.stopped()
+        return await self._backend.stopped()
 
     async def why(self) -> str:
-        return await self._placement.why()
+        return await self._backend.why()
 
     async def events(self) -> list[dict[str, Any]]:
-        return await self._placement.events()
+        return await self._backend.events()
 
     async def snapshot(self) -> Snapshot:
-        return await self._placement.snapshot()
+        return await self._backend.snapshot()
 
     async def delete(self, grace: float | None = None) -> None:
-        await self._placement.delete(grace)
+        await self._backend.delete(grace)
 
     def release(self) -> None:
-        self._placement.release()
+        self._backend.release()
 
     async def whole_log(self) -> bytes:
-        return await self._placement.whole_log()
+        return await self._backend.whole_log()
 
     async def logs(self, container: str | None) -> str:
-        return await self._placement.logs(container)
+        return await self._backend.logs(container)
 
 
 def job(source: str, outputs: list[str], values: dict[str, Any] | None = None) -> Job:
@@ -125,43 +125,43 @@ def job(source: str, outputs: list[str], values: dict[str, Any] | None = None) -
 async def run(work: Job, budgets: list[int]) -> tuple[RunnerResult, bytes, Channel]:
     identity = Identity("podtask-test", KEY, 1)
     manifest = render(None, RunOptions()).stamped(identity)
-    placement = await LocalProcess.start(manifest, Listener())
+    backend = await LocalProcess.start(manifest, Listener())
     frames: list[protocol.Frame] = []
-    wrapped: Backend = Unreliable(placement, budgets)
+    wrapped: Backend = Unreliable(backend, budgets)
     channel = Channel(wrapped, KEY, lambda python: work, Listener(frames.append))
     try:
-        verdict = await asyncio.wait_for(channel.run(), 60)
+        result = await asyncio.wait_for(channel.run(), 60)
     finally:
-        await placement.delete()
+        await backend.delete()
     assert [frame.seq for frame in frames] == list(range(1, len(frames) + 1))
     text = b"".join(frame.data for frame in frames if frame.kind == protocol.STREAM)
-    return verdict, text, channel
+    return result, text, channel
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_cuts_at_any_byte_lose_and_double_nothing(seed: int) -> None:
-    """Every line once, in order, and the value intact, wherever the connection breaks."""
+    """Wherever the connection breaks, each line arrives once and in order, and the value is intact."""
     chance = random.Random(seed)
     budgets = [
         chance.choice([chance.randrange(200), chance.randrange(40_000), chance.randrange(2_000_000)])
         for _ in range(8)
     ]
     source = "for n in range(20_000): print(n)\nvalue = bytes(range(256)) * 8000\n"
-    verdict, text, _ = asyncio.run(run(job(source, ["value"]), budgets))
+    result, text, _ = asyncio.run(run(job(source, ["value"]), budgets))
     assert text == b"".join(b"%d\n" % n for n in range(20_000))
-    assert verdict.end["status"] == "ok"
-    assert sum(map(len, verdict.parts)) == verdict.end["size"]
-    assert unpack(verdict.parts, verdict.end["packed"]) == [bytes(range(256)) * 8000]
+    assert result.end["status"] == "ok"
+    assert sum(map(len, result.parts)) == result.end["size"]
+    assert unpack(result.parts, result.end["packed"]) == [bytes(range(256)) * 8000]
 
 
 def test_upload_goes_on_where_it_was_cut() -> None:
-    """Inputs of several MiB arrive whole over cuts in the middle of them."""
+    """Inputs of several MiB arrive complete although the connection is cut during the upload."""
     value = random.Random(1).randbytes(5 << 20)
     source = "import hashlib\ndigest = hashlib.sha256(value).hexdigest()\n"
     work = job(source, ["digest"], {"value": value})
-    verdict, _, channel = asyncio.run(run(work, [1_000_000, 2_000_000, 300]))
-    assert verdict.end["status"] == "ok"
-    assert hashlib.sha256(value).hexdigest().encode() in bytes(verdict.parts[0])
+    result, _, channel = asyncio.run(run(work, [1_000_000, 2_000_000, 300]))
+    assert result.end["status"] == "ok"
+    assert hashlib.sha256(value).hexdigest().encode() in bytes(result.parts[0])
     assert channel.reconnects >= 1
 
 
@@ -169,7 +169,7 @@ def test_upload_goes_on_where_it_was_cut() -> None:
     "answer", [b"", b"hello\n", b"a 3.11.2 1 " + b"b" * 64 + b"\n", b"x" * 10_000, b"\0\xff\n"]
 )
 def test_impostor_is_told_nothing_but_a_nonce(answer: bytes) -> None:
-    """Who answers without knowing the key is refused, and has seen one line of 32 hex digits."""
+    """A server that does not know the key is refused, and has received only one line of 32 hex digits."""
 
     async def scene() -> bytes:
         heard = bytearray()
@@ -187,8 +187,8 @@ def test_impostor_is_told_nothing_but_a_nonce(answer: bytes) -> None:
         server = await asyncio.start_server(impostor, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         stream = SocketStream(*await asyncio.open_connection("127.0.0.1", port))
-        placement: Any = None
-        channel = Channel(placement, KEY, lambda python: job("secret", []), Listener())
+        backend: Any = None
+        channel = Channel(backend, KEY, lambda python: job("secret", []), Listener())
         with pytest.raises((NotOurRunner, ConnectionResetError)):
             await channel._handshake(stream)
         await stream.close()
@@ -203,13 +203,13 @@ def test_impostor_is_told_nothing_but_a_nonce(answer: bytes) -> None:
 
 @pytest.mark.parametrize("proof", ["f" * 64 + " 5\nhello", "é 5\nhello", "no\n"])
 def test_runner_refuses_a_client_without_the_key(proof: str) -> None:
-    """A wrong proof is hung up on, and the right client is served afterwards."""
+    """The runner closes a connection with a wrong proof, and serves the right client afterwards."""
 
     async def scene() -> bytes:
         identity = Identity("podtask-test", KEY, 1)
         manifest = render(None, RunOptions()).stamped(identity)
-        placement = await LocalProcess.start(manifest, Listener())
-        sock = socket.create_connection(("127.0.0.1", placement._port))
+        backend = await LocalProcess.start(manifest, Listener())
+        sock = socket.create_connection(("127.0.0.1", backend._port))
         sock.settimeout(10)
         sock.sendall(b"0" * 32 + b"\n")
         challenge = await asyncio.to_thread(sock.recv, 4096)
@@ -219,9 +219,9 @@ def test_runner_refuses_a_client_without_the_key(proof: str) -> None:
         sock.close()
         frames: list[protocol.Frame] = []
         work = job("print('served')", [])
-        channel = Channel(placement, KEY, lambda python: work, Listener(frames.append))
+        channel = Channel(backend, KEY, lambda python: work, Listener(frames.append))
         await asyncio.wait_for(channel.run(), 30)
-        await placement.delete()
+        await backend.delete()
         return b"".join(frame.data for frame in frames)
 
     assert asyncio.run(scene()) == b"served\n"
@@ -242,19 +242,19 @@ used = ticks() - before
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("cuts", [0, 1, 2])
 def test_runner_rests_while_the_cell_does(cuts: int) -> None:
-    """A second of sleep costs the supervisor no time of a processor, with old connections too."""
+    """While the cell sleeps, the supervisor uses no CPU time, not even after cut connections."""
     budgets = [len(runner_program(True)) + 20_000, 40_000][:cuts]  # in the middle of the output
-    verdict, text, channel = asyncio.run(run(job(IDLE, ["used"]), budgets))
+    result, text, channel = asyncio.run(run(job(IDLE, ["used"]), budgets))
     assert (len(text), channel.reconnects) == (100_001, cuts)
-    [used] = unpack(verdict.parts, verdict.end["packed"])
+    [used] = unpack(result.parts, result.end["packed"])
     assert used <= 0.1 * os.sysconf("SC_CLK_TCK")
 
 
 @pytest.mark.parametrize("size", [300_000, 2_000_000, 40_000_000])
 def test_large_value_flows_to_its_end(size: int) -> None:
-    """Whatever the socket takes at once, the rest follows: nothing else wakes the runner."""
-    verdict, _, channel = asyncio.run(run(job(f"value = bytes({size})", ["value"]), []))
-    assert [len(each) for each in unpack(verdict.parts, verdict.end["packed"])] == [size]
+    """A value that the socket cannot take at once is sent completely without any other event."""
+    result, _, channel = asyncio.run(run(job(f"value = bytes({size})", ["value"]), []))
+    assert [len(each) for each in unpack(result.parts, result.end["packed"])] == [size]
     assert channel.reconnects == 0
 
 
@@ -274,9 +274,9 @@ value = 1
 
 
 def test_forked_process_killed_while_it_prints_tears_no_frame() -> None:
-    """The cell goes on, its output and its value arrive."""
-    verdict, text, _ = asyncio.run(run(job(KILLED, ["value"]), []))
-    assert unpack(verdict.parts, verdict.end["packed"]) == [1]
+    """The cell keeps running, and its output and its value arrive."""
+    result, text, _ = asyncio.run(run(job(KILLED, ["value"]), []))
+    assert unpack(result.parts, result.end["packed"]) == [1]
     assert text.endswith(b"end of the cell\n")
 
 
@@ -292,6 +292,6 @@ os._exit(3)
 
 
 def test_garbage_among_the_frames_ends_the_cell_not_the_runner() -> None:
-    """The verdict is that of a process that died; nothing is lost but what it did."""
-    verdict, _, _ = asyncio.run(run(job(DESTROYED, []), []))
-    assert verdict.end["status"] == "crashed"
+    """Garbage in the pipes of the runner gives the status "crashed"; the runner itself survives."""
+    result, _, _ = asyncio.run(run(job(DESTROYED, []), []))
+    assert result.end["status"] == "crashed"

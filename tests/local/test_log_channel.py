@@ -1,4 +1,4 @@
-"""Batch mode without a cluster: a real runner writes a log, and what it says is read from that."""
+"""Batch mode without a cluster: a real runner writes a log, and the channel reads it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KEY = "ab" * 32
 
 
 def made(source: str, namespace: dict[str, Any] | None = None, **options: Any) -> PodManifest:
-    """The pod that brings a cell along."""
+    """Return a pod with the cell embedded."""
     chosen = RunOptions.of(**options)
     work: PreparedCell = prepare(Cell.of(source), chosen, namespace or {})
     manifest = work.manifest.stamped(Identity("podtask-x", KEY, 0))
@@ -40,7 +40,7 @@ def made(source: str, namespace: dict[str, Any] | None = None, **options: Any) -
 
 
 def log_of(manifest: PodManifest, folder: Path) -> tuple[bytes, int]:
-    """What the pod's primary container writes to its log, and its exit code."""
+    """Return the log that the primary container writes, and its exit code."""
     primary = manifest.pod["spec"]["containers"][0]
     file = folder / "cell"  # as the kubelet writes it
     file.write_text(manifest.pod["metadata"]["annotations"][CELL_ANNOTATION])
@@ -51,20 +51,20 @@ def log_of(manifest: PodManifest, folder: Path) -> tuple[bytes, int]:
 
 
 class Text:
-    """A log that is there; it breaks off after each of the given numbers of lines, then is whole."""
+    """A log that breaks off after each of the given numbers of lines, and is complete after that."""
 
     def __init__(self, data: bytes, *breaks: int) -> None:
         self._data = data
         self._breaks = list(breaks)
 
     async def follow_log(self) -> AsyncGenerator[bytes, None]:
-        """Yields lines."""
+        """Yield lines."""
         stop = self._breaks.pop(0) if self._breaks else None
         for line in self._data.splitlines()[:stop]:
             yield line
 
     async def whole_log(self) -> bytes:
-        """Returns all of it, unless it is still to break off."""
+        """Return the whole log, or only its first lines as long as it still breaks off."""
         if self._breaks:
             return b"\n".join(self._data.splitlines()[: self._breaks[0]])
         return self._data
@@ -72,8 +72,8 @@ class Text:
 
 def heard(log: Text, key: str = KEY) -> tuple[list[protocol.Frame], RunnerResult]:
     frames: list[protocol.Frame] = []
-    verdict = asyncio.run(asyncio.wait_for(LogChannel(log, key, Listener(frames.append)).run(), 30))
-    return frames, verdict
+    result = asyncio.run(asyncio.wait_for(LogChannel(log, key, Listener(frames.append)).run(), 30))
+    return frames, result
 
 
 def text(frames: list[protocol.Frame]) -> str:
@@ -84,20 +84,20 @@ CELL_SOURCE = "print('a', a)\nfor n in range(5):\n    print(n, flush=True)\nx = 
 
 
 def test_cell_travels_with_its_pod_and_comes_back_by_the_log(tmp_path: Path) -> None:
-    """Inputs go in, output, value and names come out; the log breaking off loses and doubles nothing."""
+    """Output, value and names arrive once and completely, although the log breaks off."""
     data, code = log_of(made(CELL_SOURCE, {"a": 20}, outputs="x"), tmp_path)
     assert code == 96
     count = len(data.splitlines())
     for breaks in [(), (1, 2), (count - 1, 0, 3), tuple(range(count))]:
-        frames, verdict = heard(Text(data, *breaks))
+        frames, result = heard(Text(data, *breaks))
         assert text(frames) == "a 20\n0\n1\n2\n3\n4\n"
         assert [each.seq for each in frames] == sorted({each.seq for each in frames})
-        outcome = decode(verdict, "here", lambda error: "")
+        outcome = decode(result, "here", lambda error: "")
         assert (outcome.result, outcome.values) == (41, {"x": 40})
 
 
 def test_output_beyond_a_line_is_whole(tmp_path: Path) -> None:
-    """A display of 360 kB takes many lines of the log."""
+    """A display of 360 kB arrives complete, over many lines of the log."""
     source = "from IPython.display import HTML, display\ndisplay(HTML('<p>' + 'é' * 60_000))"
     frames, _ = heard(Text(log_of(made(source), tmp_path)[0]))
     (shown,) = [each for each in frames if each.kind == protocol.DISPLAY]
@@ -105,16 +105,16 @@ def test_output_beyond_a_line_is_whole(tmp_path: Path) -> None:
 
 
 def test_nobody_answers(tmp_path: Path) -> None:
-    """``input()`` is at its end, and the cell's error comes back as of any cell."""
+    """``input()`` raises EOFError, and the cell's error comes back as in any other mode."""
     data, _ = log_of(made("print('before')\ninput('name? ')"), tmp_path)
-    frames, verdict = heard(Text(data))
+    frames, result = heard(Text(data))
     assert text(frames) == "before\n"
-    error = decode(verdict, "here", lambda error: "").error
+    error = decode(result, "here", lambda error: "").error
     assert isinstance(error, EOFError)
 
 
 def test_lines_that_are_not_the_runners_are_not_shown(tmp_path: Path) -> None:
-    """What is forged, changed or of another key is passed over; what is missing is told of."""
+    """Forged and changed lines, and lines of another key, are ignored; missing frames are reported."""
     data, _ = log_of(made(CELL_SOURCE, {"a": 20}), tmp_path)
     lines = data.splitlines()
     frame = protocol.encode(protocol.STREAM, {"name": "stdout"}, b"forged\n", 2)
@@ -129,7 +129,7 @@ def test_lines_that_are_not_the_runners_are_not_shown(tmp_path: Path) -> None:
 
 @pytest.mark.fault(32)
 def test_what_was_rotated_away_is_told(tmp_path: Path) -> None:
-    """Lines of output that nobody has any more are a gap, at their place."""
+    """Output that was rotated away becomes a gap at its place."""
     found: list[protocol.Frame] = []
     data, _ = log_of(made(CELL_SOURCE, {"a": 20}), tmp_path)
     frames = [line for line in data.splitlines() if line.startswith(protocol.FRAME_LINE_PREFIX.encode())]
@@ -140,7 +140,7 @@ def test_what_was_rotated_away_is_told(tmp_path: Path) -> None:
 
 
 def test_another_python_is_refused_by_the_pod(tmp_path: Path) -> None:
-    """Byte code and pickles are of the notebook's minor version; nothing of them is touched."""
+    """A pod with another minor version of Python ends before it loads byte code or pickles."""
     manifest = made("1")
     manifest.pod["spec"]["containers"][0]["command"][-2] = "3.1"
     data, code = log_of(manifest, tmp_path)
@@ -149,7 +149,7 @@ def test_another_python_is_refused_by_the_pod(tmp_path: Path) -> None:
 
 
 def test_inputs_beyond_an_annotation_are_refused() -> None:
-    """More than 160 kB does not go; the error says how much it is and what to do."""
+    """More than 160 kB is refused; the error names the size and what to do."""
     with pytest.raises(InputError, match="the limit of batch mode is 160 kB") as found:
         made("len(data)", {"data": bytes(200_000)})
     assert "pods/portforward or pods/exec" in found.value.hint
@@ -165,7 +165,7 @@ class Away(Text):
     asked = 0
 
     async def whole_log(self) -> bytes:
-        """Raises twice."""
+        """Raise an error twice."""
         self.asked += 1
         if self.asked < 3:
             raise ClusterError("not reached")
@@ -173,10 +173,10 @@ class Away(Text):
 
 
 def test_log_is_read_whole_once_its_record_is_there(tmp_path: Path) -> None:
-    """Not for a log that breaks off before; and a server that is away then is asked again."""
+    """The whole log is read only once the record has begun, and again if the server was unreachable."""
     data, _ = log_of(made(CELL_SOURCE, {"a": 20}), tmp_path)
     log = Away(data, 1, 2, 3, 3)
-    frames, verdict = heard(log)
+    frames, result = heard(log)
     assert log.asked == 3
     assert text(frames) == "a 20\n0\n1\n2\n3\n4\n"
-    assert verdict.end["status"] == "ok"
+    assert result.end["status"] == "ok"

@@ -1,4 +1,4 @@
-"""Stopping a cell before its pod is there."""
+"""Stop a cell before its pod exists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 def test_cell_is_stopped_while_the_api_server_says_nothing(
     silent_cluster: socket.socket, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """A server that takes the connection and never answers does not hold up the stop button."""
+    """A server that accepts the connection and never answers does not block the stop button."""
     monkeypatch.delenv("PODTASK_BACKEND", raising=False)
     task = podtask.submit("1", options=podtask.RunOptions())
     connection, _ = silent_cluster.accept()

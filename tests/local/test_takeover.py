@@ -1,4 +1,4 @@
-"""Several clients of one runner, and a runner that is told to stop with a result that nobody has."""
+"""Several clients of one runner, and a runner that is terminated before its result was fetched."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ async def started() -> LocalProcess:
 
 
 class Asleep(Unreliable):
-    """A placement whose streams, but for the first, come when ``awake`` is set."""
+    """A backend that opens only its first stream before ``awake`` is set."""
 
-    def __init__(self, placement: LocalProcess) -> None:
-        super().__init__(placement, [])
+    def __init__(self, backend: LocalProcess) -> None:
+        super().__init__(backend, [])
         self.awake = asyncio.Event()
         self.streams: list[ByteStream] = []
 
@@ -55,16 +55,16 @@ class Asleep(Unreliable):
 
 
 def test_client_that_slept_does_not_take_a_task_back(tmp_path: Any) -> None:
-    """Its connection ended unheard; connecting again it is told, and the newer one has the result."""
+    """A suspended client that reconnects learns of the takeover, and the newer client gets the result."""
     gate = tmp_path / "gate"
 
     async def scene() -> list[Any]:
-        placement = await started()
-        asleep = Asleep(placement)
+        backend = await started()
+        asleep = Asleep(backend)
         work = job(GATED.format(str(gate)), ["value"])
         begun, followed = asyncio.Event(), asyncio.Event()
         older = Channel(asleep, KEY, lambda _: work, Listener(lambda frame: begun.set()))
-        newer = Channel(placement, KEY, None, Listener(lambda frame: followed.set()))
+        newer = Channel(backend, KEY, None, Listener(lambda frame: followed.set()))
         talks = [asyncio.ensure_future(older.run())]
         try:
             await asyncio.wait_for(begun.wait(), 30)
@@ -75,20 +75,20 @@ def test_client_that_slept_does_not_take_a_task_back(tmp_path: Any) -> None:
             with pytest.raises(TakenOver, match=r"was taken over by .*It keeps running"):
                 await asyncio.wait_for(talks[0], 30)
             gate.touch()
-            verdict = await asyncio.wait_for(talks[1], 30)
+            result = await asyncio.wait_for(talks[1], 30)
         finally:
-            await placement.delete()
-        return list(unpack(verdict.parts, verdict.end["packed"]))
+            await backend.delete()
+        return list(unpack(result.parts, result.end["packed"]))
 
     assert asyncio.run(scene()) == [42]
 
 
 def test_task_that_was_taken_is_taken_back_by_a_new_client(tmp_path: Any) -> None:
-    """Who attaches once more is another client, and the one before is told."""
+    """Each new attach takes the task over, and the client before it learns of that."""
     gate = tmp_path / "gate"
 
     async def scene() -> list[Any]:
-        placement = await started()
+        backend = await started()
         work = job(GATED.format(str(gate)), ["value"])
         talks: list[asyncio.Task[Any]] = []
         try:
@@ -98,26 +98,26 @@ def test_task_that_was_taken_is_taken_back_by_a_new_client(tmp_path: Any) -> Non
                 def on_frame(frame: protocol.Frame, heard: asyncio.Event = followed) -> None:
                     heard.set()
 
-                channel = Channel(placement, KEY, job_for, Listener(on_frame))
+                channel = Channel(backend, KEY, job_for, Listener(on_frame))
                 talks.append(asyncio.ensure_future(channel.run()))
                 await asyncio.wait_for(followed.wait(), 30)
             gate.touch()
             for talk in talks[:2]:
                 with pytest.raises(TakenOver):
                     await asyncio.wait_for(talk, 30)
-            verdict = await asyncio.wait_for(talks[2], 30)
+            result = await asyncio.wait_for(talks[2], 30)
         finally:
-            await placement.delete()
-        return list(unpack(verdict.parts, verdict.end["packed"]))
+            await backend.delete()
+        return list(unpack(result.parts, result.end["packed"]))
 
     assert asyncio.run(scene()) == [42]
 
 
 def test_runner_told_to_stop_while_it_waits_says_that_its_log_has_the_result() -> None:
-    """It leaves with the exit code by which `gc` and `list` know an untaken result."""
+    """It exits with the code by which `gc` and `list` recognize a result that was not fetched."""
 
     async def scene() -> tuple[int | None, bytes]:
-        placement = await started()
+        backend = await started()
         # Values that do not travel in the end frame: that is here before they are fetched.
         work = job("value = bytes(1 << 20)", ["value"])
 
@@ -125,15 +125,15 @@ def test_runner_told_to_stop_while_it_waits_says_that_its_log_has_the_result() -
             if frame.kind == protocol.RESULT:
                 talk.cancel()
 
-        talk = asyncio.ensure_future(Channel(placement, KEY, lambda _: work, Listener(on_frame)).run())
+        talk = asyncio.ensure_future(Channel(backend, KEY, lambda _: work, Listener(on_frame)).run())
         try:
             await asyncio.wait([talk], timeout=30)
             assert talk.cancelled()
-            placement._process.send_signal(signal.SIGTERM)
-            found = await asyncio.wait_for(placement.ended(), 30)
-            return found.code, await placement.whole_log()
+            backend._process.send_signal(signal.SIGTERM)
+            found = await asyncio.wait_for(backend.ended(), 30)
+            return found.code, await backend.whole_log()
         finally:
-            await placement.delete()
+            await backend.delete()
 
     code, log = asyncio.run(scene())
     assert code == protocol.EXIT_NO_CLIENT

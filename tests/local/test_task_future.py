@@ -1,4 +1,4 @@
-"""A handle as a future: with what waits for futures, cancelled, and where the result stayed there."""
+"""The handle as a future: waiting, cancelling, and results that cannot come back."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ FOREVER = "import signal\nsignal.pause()"
 
 @podtask.task(local=True)
 def large(size: int) -> bytes:
-    """Returns more than is sent unasked."""
+    """Return a value that is too large to be sent without a request."""
     return bytes(size)
 
 
 @podtask.task(local=True)
 def counting(last: int) -> Any:
-    """Returns what cannot be pickled."""
+    """Return a value that cannot be pickled."""
     return (number for number in range(last))
 
 
 @podtask.task(local=True)
 def nothing() -> None:
-    """Returns None."""
+    """Return None."""
 
 
 @pytest.mark.feature("P02")
 def test_what_waits_for_futures_takes_handles() -> None:
-    """as_completed and wait of concurrent.futures, among other futures, before the end and after."""
+    """as_completed and wait of concurrent.futures accept handles among other futures, before and after the end."""
     tasks = [podtask.submit(f"{number}", options=LOCAL) for number in range(3)]
     assert isinstance(tasks[0], Future)
     assert sorted(task.result() for task in as_completed(tasks, timeout=30)) == [0, 1, 2]
@@ -47,7 +47,7 @@ def test_what_waits_for_futures_takes_handles() -> None:
 
 @pytest.mark.feature("P02")
 def test_waiting_that_is_given_up_leaves_the_task() -> None:
-    """A coroutine that stops awaiting ends no task; of one that was cancelled it is told."""
+    """A coroutine that stops awaiting does not end the task; awaiting a cancelled task raises CancelledError."""
     task = podtask.submit(FOREVER, options=LOCAL)
 
     async def impatient() -> None:
@@ -65,7 +65,7 @@ def test_waiting_that_is_given_up_leaves_the_task() -> None:
 
 
 def test_cancel_says_whether_it_ended_the_task() -> None:
-    """True for one that ran, and again; False for one that had its result, which stays."""
+    """cancel() returns True for a running task, also when repeated, and False for a finished one, which keeps its result."""
     task, over = podtask.submit(FOREVER, options=LOCAL), podtask.submit("7", options=LOCAL)
     assert over.result(30) == 7
     assert [task.cancel(), task.cancel(), over.cancel()] == [True, True, False]
@@ -74,7 +74,7 @@ def test_cancel_says_whether_it_ended_the_task() -> None:
 
 @pytest.mark.feature("P02")
 def test_result_of_a_call_has_no_limit() -> None:
-    """What a function returns comes back by every way, over what a cell's last value may have."""
+    """A function's return value comes back from every kind of call, beyond the size limit of a cell's last value."""
     size = (64 << 20) + 1
     assert len(large(size)) == size
     assert len(large.submit(size).result()) == size
@@ -82,7 +82,7 @@ def test_result_of_a_call_has_no_limit() -> None:
 
 
 def test_result_that_cannot_be_pickled_is_an_error() -> None:
-    """Never None: by every way it is said what was returned, why it stayed, and what to do."""
+    """A return value that cannot come back is never None: the error says what it is, why, and what to do."""
     told = r"The return value of counting \(generator\) did not come back: .*cannot pickle"
     task = counting.submit(3)
     for ask in (lambda: counting(3), task.result, lambda: counting.map([1, 2])):
@@ -104,7 +104,7 @@ def test_result_that_cannot_be_pickled_is_an_error() -> None:
     ids=["large", "generator"],
 )
 def test_last_value_of_a_text_that_stayed_is_an_error(source: str, told: str, do: str) -> None:
-    """Who asks for the result of a source text is told why there is none; the cell itself is ok."""
+    """result() of a source text raises an error if the last value did not come back; the status is ok."""
     task = podtask.submit(source, options=LOCAL)
     with pytest.raises(TaskError, match=told) as caught:
         task.result()
@@ -114,7 +114,7 @@ def test_last_value_of_a_text_that_stayed_is_an_error(source: str, told: str, do
 
 
 def test_result_that_cannot_be_decoded_is_an_error() -> None:
-    """A class that only the pod has: the error names it, and the task keeps the bytes."""
+    """A value whose class exists only in the pod: the error names the class, and task.raw keeps the bytes."""
     task = podtask.submit(
         "import sys, types\nmodule = sys.modules['far'] = types.ModuleType('far')\n"
         "exec('class Thing: pass', module.__dict__)\nmodule.Thing()",
@@ -127,13 +127,13 @@ def test_result_that_cannot_be_decoded_is_an_error() -> None:
 
 
 def test_none_stays_none() -> None:
-    """A function that returns nothing, and a text that ends with nothing, give None."""
+    """A function without a return value, and a source text without a last expression, give None."""
     assert nothing.submit().result() is None
     assert podtask.submit("x = 1", options=LOCAL).result() is None
 
 
 def test_handle_does_not_travel() -> None:
-    """A cell that reads a handle, or a list of them, is told to take its result first."""
+    """A cell that reads a handle or a list of handles is refused, with a hint to call result() first."""
     task = nothing.submit()
     for given, place in (([task], ": [0]"), (task, "")):
         with pytest.raises(InputError) as caught:

@@ -1,4 +1,4 @@
-"""Errors of a cell as the notebook raises them: type, chain, places, and nothing of ours."""
+"""Errors of a cell as the notebook raises them: type, chain and lines, without podtask's own frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHAIN = "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise KeyError
 
 
 def raised(shell: Shell, source: str) -> BaseException:
-    """Returns what a cell raises in the notebook."""
+    """Return the error that a cell raises in the notebook."""
     done = shell.ip.run_cell(LOCAL + source, store_history=True)
     error = done.error_in_exec
     assert isinstance(error, BaseException)
@@ -24,7 +24,7 @@ def raised(shell: Shell, source: str) -> BaseException:
 
 
 def lines_of(error: BaseException) -> list[int]:
-    """Returns the line of each of the cell's frames, outermost first."""
+    """Return the line number of each of the cell's frames, outermost first."""
     found, step = [], error.__traceback__
     while step is not None:
         if step.tb_frame.f_code.co_filename.startswith("<ipython-input"):
@@ -57,7 +57,7 @@ def test_chain_is_that_of_the_cell(shell: Shell, how: str, says: str) -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup is newer")
 def test_group_has_its_members_with_their_lines(shell: Shell) -> None:
-    """A group is shown without a frame of ours, and its members keep their places."""
+    """An exception group is shown without podtask's frames, and its members keep their lines."""
     source = "def part():\n    raise ValueError('a')\ntry:\n    part()\nexcept ValueError as error:\n    one = error\nraise ExceptionGroup('several', [one, TypeError('b')])"
     shown = shell.shown_error(LOCAL + source)
     assert "podtask/magic.py" not in shown
@@ -70,7 +70,7 @@ def test_group_has_its_members_with_their_lines(shell: Shell) -> None:
 
 
 def test_syntax_error_of_an_exec_shows_its_text(shell: Shell) -> None:
-    """A SyntaxError at run time points at the text, without a frame of ours."""
+    """A SyntaxError at run time points at the source text, without podtask's frames."""
     shown = shell.shown_error(LOCAL + "x = 1\nexec('a b')")
     assert "exec('a b')" in shown
     assert "SyntaxError: invalid syntax" in shown
@@ -78,7 +78,7 @@ def test_syntax_error_of_an_exec_shows_its_text(shell: Shell) -> None:
 
 
 def test_own_handler_of_the_shell_is_put_back(shell: Shell) -> None:
-    """A handler for errors that the user has set is there again after such an error."""
+    """An error handler that the user has set is restored after such an error."""
     seen = []
     shell.ip.set_custom_exc((KeyError,), lambda *args, **more: seen.append(args[1]))
     shell.shown_error(LOCAL + "exec('a b')")
@@ -88,7 +88,7 @@ def test_own_handler_of_the_shell_is_put_back(shell: Shell) -> None:
 
 
 def test_class_of_the_notebook_is_caught_by_it(shell: Shell) -> None:
-    """An error with arguments of its own comes back as the notebook's class, attributes and all."""
+    """An error with its own constructor comes back as the notebook's class, with its attributes."""
     shell.run(
         "class Odd(Exception):\n    def __init__(self, code, *, hint):\n"
         "        super().__init__(f'odd {code}')\n        self.hint = hint\n"
@@ -99,7 +99,7 @@ def test_class_of_the_notebook_is_caught_by_it(shell: Shell) -> None:
 
 
 def test_class_that_is_nowhere_here_has_a_stand_in(shell: Shell) -> None:
-    """The name stays, and a line says that it is not the class itself."""
+    """An unknown class keeps its name, and a line says that it is only a stand-in."""
     source = (
         "import sys, types\nmodule = types.ModuleType('far')\nsys.modules['far'] = module\n"
         "exec('class Away(Exception): pass', module.__dict__)\nraise module.Away('gone')"
@@ -125,7 +125,7 @@ def test_class_that_is_nowhere_here_has_a_stand_in(shell: Shell) -> None:
     ids=["exit", "recursion", "stop", "decode", "repr"],
 )
 def test_error_keeps_its_type(shell: Shell, source: str, kind: type[BaseException], says: str) -> None:
-    """Whatever a cell raises is raised here, at the cell's line."""
+    """Every kind of error is raised in the notebook with the cell's line."""
     error = raised(shell, source)
     assert type(error) is kind
     assert says in str(error)
@@ -146,28 +146,28 @@ def test_error_keeps_its_type(shell: Shell, source: str, kind: type[BaseExceptio
     ],
 )
 def test_death_of_the_worker_is_named(shell: Shell, source: str, says: str) -> None:
-    """A process that ends without a word is explained, with its output before it."""
+    """A worker process that dies is reported, after its output."""
     shown = shell.shown_error(LOCAL + source)
     assert "last words" in shown
     assert f"process {says}" in shown
 
 
 def test_closed_pipes_of_the_runner_are_named(shell: Shell) -> None:
-    """A cell that closes what is not its own is told so, without a traceback of ours."""
+    """A cell that closes the runner's file descriptors gets an error without a traceback."""
     shown = shell.shown_error(LOCAL + "import os\nos.closerange(3, 64)\nprint('lost')")
     assert "The cell closed file descriptors that it had not opened" in shown
     assert "Traceback" not in shown
 
 
 def test_closed_descriptors_lose_nothing(shell: Shell) -> None:
-    """A cell that closes its own streams goes on printing, and its value comes back."""
+    """A cell that closes its own streams can still print, and its value comes back."""
     out, _ = shell.output(LOCAL + "import os\nos.close(1)\nos.close(2)\nprint('still')\n5")
     assert "still" in out
     assert shell["_"] == 5
 
 
 def test_error_keeps_its_words(shell: Shell) -> None:
-    """An error whose parts say something else in the notebook says what it said in the pod."""
+    """An error whose text would differ in the notebook keeps the text it had in the pod."""
     cell = (
         "class Pool:\n    def __str__(self): return 'pool-a'\n    def __reduce__(self): return str, ('',)\n"
         "class Refused(OSError):\n    def __init__(self, pool): super().__init__(pool)\n"
@@ -184,7 +184,7 @@ def test_error_keeps_its_words(shell: Shell) -> None:
 
 
 def test_error_whose_words_are_the_same_is_the_original(shell: Shell) -> None:
-    """Where words differ by an address only, the class is untouched."""
+    """If texts differ only in a memory address, the class is kept as it is."""
     assert type(raised(shell, "raise RuntimeError(object())")) is RuntimeError
     assert type(raised(shell, "raise ValueError('x' * 100_000)")) is ValueError
 
@@ -198,7 +198,7 @@ def test_error_whose_words_are_the_same_is_the_original(shell: Shell) -> None:
     ],
 )
 def test_name_that_the_text_hides_is_hinted(shell: Shell, cell: str) -> None:
-    """Where the notebook has what is missing, the error says how it is sent."""
+    """If the notebook has the missing name, the error says how to send it."""
     shell.run("hidden = 5")
     shown = shell.shown_error(LOCAL + cell)
     assert "The notebook has hidden, but the cell's text does not show" in shown
@@ -206,7 +206,7 @@ def test_name_that_the_text_hides_is_hinted(shell: Shell, cell: str) -> None:
 
 
 def test_name_left_out_is_hinted(shell: Shell) -> None:
-    """What cannot be sent and was not set after all is named with the reason."""
+    """A name that could not be sent and was never set is reported with the reason."""
     shell.run("import threading\nlock = threading.Lock()")
     shown = shell.shown_error(f"{LOCAL}for n in range(0):\n    lock = n\nlock")
     assert "The notebook's lock cannot be sent (TypeError: cannot pickle '_thread.lock'" in shown
@@ -214,14 +214,14 @@ def test_name_left_out_is_hinted(shell: Shell) -> None:
 
 
 def test_query_with_a_hidden_name_is_hinted(shell: Shell) -> None:
-    """The error that pandas has for an unknown variable is one, too."""
+    """The error of pandas for an unknown variable gets the hint, too."""
     pytest.importorskip("pandas")
     shell.run("import pandas as pd\ndf, limit, text = pd.DataFrame({'a': [1]}), 1, 'a > @limit'")
     assert "send it with -i df,text,limit." in shell.shown_error(f"{LOCAL}df.query(text)")
 
 
 def test_words_that_were_cut_are_not_taken_for_others() -> None:
-    """Of a long chain the runner sends the beginnings of messages, or none; the errors have theirs."""
+    """Long chains of errors are sent with shortened messages; errors that can be pickled keep theirs."""
     about: dict[str, Any] = {
         "frames": [],
         "members": [],
@@ -239,7 +239,7 @@ def test_words_that_were_cut_are_not_taken_for_others() -> None:
 
 
 def test_name_asked_for_is_not_left_out(shell: Shell) -> None:
-    """What -i names and cannot be sent is an error, whatever the cell sets."""
+    """A name given with -i that cannot be sent is an error, even if the cell sets it."""
     shell.run("import threading\nlock = threading.Lock()")
     shown = shell.shown_error("%%podtask --local -i lock\nlock = 1\nlock")
     assert "lock (lock) cannot be sent" in shown

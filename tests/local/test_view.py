@@ -1,4 +1,4 @@
-"""What a notebook is shown of frames that were lost on the way."""
+"""How a notebook shows a task: dropped frames, and the handle as HTML."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from podtask.runner import protocol
 def test_display_whose_first_pieces_were_dropped_is_left_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The frames behind a gap are shown; half a display is not, and how much is missing is said."""
+    """Frames after a gap are shown, an incomplete display is not, and the number of dropped frames is reported."""
     task = submit("1", options=RunOptions.of(local=True))
     task.wait()
     view = View(task, Terminal())
@@ -36,7 +36,7 @@ def test_display_whose_first_pieces_were_dropped_is_left_out(
 
 
 def test_task_shows_itself_as_html() -> None:
-    """A handle that is displayed says where it is, in escaped HTML, with the end of its output."""
+    """The HTML of a handle shows where the task is and the end of its output, escaped."""
     task = submit("print('<b>')\n1 / 0", options=RunOptions.of(local=True, name="my-task"))
     task.wait()
     shown = task._repr_html_()

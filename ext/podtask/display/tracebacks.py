@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Any
 
 from ..pickling.exceptions import BaseExceptionGroup_
@@ -29,8 +30,6 @@ def render_in(shell: Any, error: BaseException, note: str) -> None:
 
 def _show_once(shell: Any, error: BaseException, note: str) -> None:
     """Render the next error of this class ourselves: IPython ignores its ``_render_traceback_``."""
-    import traceback
-
     shown = error.__traceback__
     before = shell.custom_exceptions, shell.CustomTB
 

@@ -124,6 +124,7 @@ class NewRunner:
 
     async def _with_owner(self, identity: Identity, listener: TaskListener) -> Identity:
         """Report earlier tasks of this notebook, and return the identity with the notebook's pod as owner."""
+        # Only here: a local run needs no client library.
         from ..cluster.own_pod import notebook_pod
         from ..manage.previous_kernels import look
 

@@ -1,4 +1,4 @@
-"""The record in a pod's log: whole, or nothing of it is believed."""
+"""The record in a pod's log is read completely or not at all."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def prover(key: bytes) -> Callable[..., str]:
 
 
 def written(key: bytes = KEY) -> bytes:
-    """A container's log: what a cell printed, and the record of a runner that knows a key."""
+    """Return a container's log: the output of a cell, and the record of a runner that knows the key."""
     spool = Spool()
     try:
         spool.append(protocol.encode(protocol.STREAM, {"name": "stdout"}, b"hello\n", 1))
@@ -52,7 +52,7 @@ def taken(log: bytes) -> Record:
 
 
 def test_record_has_output_and_values() -> None:
-    """What was printed and what came of it, once."""
+    """Output and result are read once each."""
     found = taken(written())
     assert b"".join(frame.data for frame in found.frames) == b"hello\n"
     assert bytes(found.result.parts[0]) == VALUE
@@ -64,7 +64,7 @@ def line(number: str, body: bytes) -> bytes:
 
 
 def swapped(log: bytes) -> bytes:
-    """The header of one record over the data of another, with right checksums."""
+    """Return a log with the header of one record and the data of another, with valid checksums."""
     head, data = log.splitlines()[1:]
     body = bytearray(data.split()[-1])
     body[10:12] = b"AA" if body[10:12] != b"AA" else b"BB"
@@ -85,14 +85,14 @@ def swapped(log: bytes) -> bytes:
 )
 @pytest.mark.fault(70)
 def test_forged_or_torn_record_is_refused(log: bytes, says: str) -> None:
-    """An error that says why; a forger's pickle is not looked at."""
+    """The error says why the record is refused; a forged pickle is never loaded."""
     with pytest.raises(TaskError, match=says):
         read_record(log, KEY)
 
 
 @pytest.fixture(scope="module")
 def long_log(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
-    """What a cell printed, 10 MiB that no one compresses, and the log that has two parts of it."""
+    """Return 10 MiB of incompressible output, and the log that holds its first and last part."""
     draw = random.Random(1)
     pieces = [draw.randbytes(256 << 10).hex().encode() for _ in range(20)]
     path: Path = tmp_path_factory.mktemp("log") / "log"
@@ -118,7 +118,7 @@ def streamed(frames: list[protocol.Frame]) -> bytes:
 
 @pytest.mark.fault(32)
 def test_beginning_of_a_long_output_is_the_logs(long_log: tuple[bytes, bytes]) -> None:
-    """What the log begins with, a gap that says how much is nowhere, and the newest."""
+    """The output begins with the log's text, then a gap with the number of lost bytes, then the newest frames."""
     text, log = long_log
     frames = taken(log).frames
     (gap,) = [frame for frame in frames if frame.kind == protocol.GAP]
@@ -133,7 +133,7 @@ def test_beginning_of_a_long_output_is_the_logs(long_log: tuple[bytes, bytes]) -
 @pytest.mark.fault(32)
 @pytest.mark.parametrize("cut", [True, False], ids=["rotated", "banner"])
 def test_other_bytes_at_the_start_of_a_log_are_not_shown(long_log: tuple[bytes, bytes], cut: bool) -> None:
-    """Of a log that was rotated, or that an entrypoint wrote to first: a gap in their place."""
+    """If the log was rotated, or an entrypoint wrote to it first, its text is replaced by a gap."""
     text, log = long_log
     frames = taken(log[1_000_000:] if cut else b"welcome to this image\n" + log).frames
     assert frames[0].kind == protocol.GAP

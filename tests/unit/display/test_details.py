@@ -1,4 +1,4 @@
-"""What unfolds under the status line: words and HTML of a task's course."""
+"""The details under the status line: their text and HTML."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_phase_said_in_several_ways_is_one() -> None:
 
 
 def test_html_is_escaped_and_names_the_slowest() -> None:
-    """What the cluster and sidecars say is text; the longest phase stands out."""
+    """Texts of the cluster and of sidecars are escaped; the longest phase is emphasized."""
     shown = details_html(
         "podtask-1",
         list(merge_phases(SPANS)),
@@ -53,7 +53,7 @@ def test_html_is_escaped_and_names_the_slowest() -> None:
 
 
 def test_pod_is_shown_without_values_of_variables() -> None:
-    """A notebook that is saved and shared keeps no secret of a template's."""
+    """The values of environment variables are hidden, since a saved notebook may be shared."""
     env = [{"name": "TOKEN", "value": "swordfish"}, {"name": "PODTASK_PORT", "value": "1"}]
     pod = {
         "metadata": {"name": "a", "managedFields": [1]},
@@ -70,7 +70,7 @@ def test_pod_is_shown_without_values_of_variables() -> None:
 
 @pytest.mark.feature("N15")
 def test_what_was_used_of_what_was_asked_for() -> None:
-    """CPU and memory stand beside the requests and limits of the cell's own container."""
+    """Used CPU and memory are listed with the requests and limits of the primary container."""
     resources = {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"memory": "8Gi"}}
     own = {"name": "own", "resources": resources}
     pod = {
