@@ -253,11 +253,11 @@ def test_each_part_that_has_no_meaning_here_is_named(
         ("--cpu lots", "not a quantity"),
         ("--timeout soon", "not a duration"),
         ("-t nothing", "no pod template 'nothing'"),
-        ("-t number", "no pod template"),
+        ("-t number", "Expected a pod template, got int"),
         ("-o never", "the cell did not set it"),
         ("-i never", "no such variable"),
         ("--env TOKEN", "has no value"),
-        ("-n Bad_Name", "not a namespace's name"),
+        ("-n Bad_Name", "is not a valid namespace"),
     ],
 )
 def test_bad_option_is_a_short_clear_error(shell: Shell, line: str, says: str) -> None:
