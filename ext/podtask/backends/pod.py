@@ -77,7 +77,7 @@ class Pod:
         except BaseException:
             pod._watch.unsubscribe(pod.name)
             raise
-        pod._watch.created(pod.name)
+        pod._watch.mark_created(pod.name)
         return pod
 
     @classmethod
@@ -91,7 +91,7 @@ class Pod:
         """
         pod = cls(namespace, found, listener)
         pod._watch.subscribe(pod.name, pod._status.update)
-        pod._watch.was_there(pod.name)
+        pod._watch.mark_existing(pod.name)
         return pod
 
     def release(self) -> None:

@@ -17,7 +17,7 @@ from yarl import URL
 from ..errors import ClusterError
 from .authentication import Login
 from .credentials import Access
-from .exec import PROTOCOLS, Exec, query
+from .exec import PROTOCOLS, Exec, exec_query
 from .paths import VERSION, resource_path
 from .port_forward import PortForward
 from .refusals import ApiError
@@ -159,7 +159,7 @@ class Api:
             ApiError: It is forbidden.
         """
         path = resource_path("pods", namespace, pod, "exec")
-        return Exec(await self._socket(f"{path}?{query(container, command)}", PROTOCOLS))
+        return Exec(await self._socket(f"{path}?{exec_query(container, command)}", PROTOCOLS))
 
     async def _socket(self, path: str, protocols: tuple[str, ...]) -> Any:
         access = self.access

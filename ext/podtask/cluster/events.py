@@ -1,4 +1,4 @@
-"""The events of pods, asked for only when one takes its time: one watch for all that do."""
+"""Events about pods that take long to start: one watch for all of them."""
 
 from __future__ import annotations
 
@@ -14,43 +14,53 @@ from .paths import resource_path
 from .pods import explain
 from .refusals import ApiError, RequestDenied
 
-AGAIN_SECONDS = 2.0
+RETRY_SECONDS = 2.0
 
 OnEvent = Callable[[dict[str, Any] | None], None]
-"""Called with each new event about a pod; None when what there was is to be read."""
+"""Called with each new event about a pod; with None when the earlier events have to be read."""
 
 
 class Events:
-    """The events about a namespace's pods, by one watch, open while anybody follows one.
+    """Read and watch the events about the pods of a namespace.
+
+    The watch is open while at least one pod is subscribed.
 
     Args:
-        api: the session.
-        namespace: of the pods.
+        api: Session with the API server.
+        namespace: Name of the namespace.
     """
 
     def __init__(self, api: Api, namespace: str) -> None:
         self._api = api
         self._path = resource_path("events", namespace)
         self._where = f"{api.access.context}/{namespace}"
-        self._followers: dict[str, OnEvent] = {}
-        self._version = ""  # what the watch has come to; empty where it has not begun
+        self._subscribers: dict[str, OnEvent] = {}
+        self._version = ""  # of the last event seen; empty before the watch starts
         self._runner: asyncio.Task[None] | None = None
 
     async def list(self, uid: str) -> list[dict[str, Any]]:
-        """Returns all events of a pod, oldest first.
+        """Return all events of a pod, oldest first.
+
+        Args:
+            uid: UID of the pod.
 
         Raises:
-            RequestDenied: Events may not be read.
-            ClusterError: the API server is not reached.
+            RequestDenied: Events may not be listed.
+            ClusterError: The API server cannot be reached.
         """
         selector = f"involvedObject.uid={uid}"
         with explain("list", "events", self._where):
             found = await self._api.request("GET", self._path, fieldSelector=selector)
-        return sorted(found["items"], key=_when)
+        return sorted(found["items"], key=_sort_key)
 
     def subscribe(self, uid: str, on_event: OnEvent) -> None:
-        """Calls ``on_event`` from now on."""
-        self._followers[uid] = on_event
+        """Report the events of a pod from now on.
+
+        Args:
+            uid: UID of the pod.
+            on_event: Called with each event.
+        """
+        self._subscribers[uid] = on_event
         if self._runner is None or self._runner.done():
             self._version = ""
             self._runner = asyncio.ensure_future(self._run())
@@ -58,9 +68,9 @@ class Events:
             on_event(None)
 
     def unsubscribe(self, uid: str) -> None:
-        """Ends that; the last one's end is the watch's."""
-        self._followers.pop(uid, None)
-        if not self._followers and self._runner is not None:
+        """Stop reporting a pod; the watch stops with the last one."""
+        self._subscribers.pop(uid, None)
+        if not self._subscribers and self._runner is not None:
             self._runner.cancel()
             self._runner = None
 
@@ -70,18 +80,17 @@ class Events:
                 if not self._version:
                     listed = await self._api.request("GET", self._path, limit="1")
                     self._version = str(listed["metadata"]["resourceVersion"])
-                    # What was before the watch begins, each reads of its own pod: a namespace has
-                    # thousands of events.
-                    for tell in list(self._followers.values()):
-                        tell(None)
+                    # Each subscriber reads the earlier events of its own pod: a namespace may have thousands.
+                    for on_event in list(self._subscribers.values()):
+                        on_event(None)
                 await self._follow()
             except ApiError as error:
                 if error.code == 403:
-                    return  # the status alone must do
+                    return  # the pod's status has to be enough
                 self._version = ""
-            except (ClusterError, ValueError, KeyError, TypeError):  # among them a proxy's page
-                pass  # the next try goes on from what was seen
-            await asyncio.sleep(AGAIN_SECONDS)
+            except (ClusterError, ValueError, KeyError, TypeError):  # for example a proxy's page
+                pass  # the next attempt continues after the last event seen
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _follow(self) -> None:
         params = {
@@ -99,20 +108,20 @@ class Events:
                 event = change["object"]
                 self._version = event["metadata"]["resourceVersion"]
                 if change["type"] in ("ADDED", "MODIFIED"):
-                    tell = self._followers.get(event["involvedObject"].get("uid", ""))
-                    if tell is not None:
-                        tell(event)
+                    on_event = self._subscribers.get(event["involvedObject"].get("uid", ""))
+                    if on_event is not None:
+                        on_event(event)
 
 
 class PodEvents:
-    """The events of one pod, oldest first.
+    """Collect the events of one pod, oldest first.
 
     Args:
-        events: of its namespace.
-        on_change: called after each event.
+        events: Events of its namespace.
+        on_change: Called after each event.
 
     Attributes:
-        seen: the events so far, None before they were asked for, or where that is forbidden.
+        seen: Events so far; None before the first answer, or if events may not be read.
     """
 
     def __init__(self, events: Events, on_change: Callable[[], None]) -> None:
@@ -124,32 +133,39 @@ class PodEvents:
         self._reader: asyncio.Task[None] | None = None
 
     def follow(self, uid: str) -> None:
-        """Begins; further calls do nothing."""
+        """Start to collect the events of a pod; further calls do nothing.
+
+        Args:
+            uid: UID of the pod.
+        """
         if not self._uid:
             self._uid = uid
-            self._events.subscribe(uid, self._take)
+            self._events.subscribe(uid, self._on_event)
 
     def stop(self) -> None:
-        """Ends that."""
+        """Stop collecting."""
         self._events.unsubscribe(self._uid)
         if self._reader is not None:
             self._reader.cancel()
 
     async def all(self, uid: str) -> list[dict[str, Any]]:
-        """Returns all events of the pod as they are now, oldest first.
+        """Return all current events of a pod, oldest first.
+
+        Args:
+            uid: UID of the pod.
 
         Raises:
-            RequestDenied: Events may not be read.
-            ClusterError: the API server is not reached.
+            RequestDenied: Events may not be listed.
+            ClusterError: The API server cannot be reached.
         """
         return await self._events.list(uid)
 
-    def _take(self, event: dict[str, Any] | None) -> None:
+    def _on_event(self, event: dict[str, Any] | None) -> None:
         if event is not None:
             self._add([event])
             return
         if self._reader is not None:
-            self._reader.cancel()  # what it reads may be older than where the watch begins
+            self._reader.cancel()  # its answer may be older than the start of the watch
         self._reader = asyncio.ensure_future(self._read())
 
     async def _read(self) -> None:
@@ -161,21 +177,21 @@ class PodEvents:
                 if error.code == 403:
                     return
             except ClusterError:
-                pass  # the next try
-            await asyncio.sleep(AGAIN_SECONDS)
+                pass  # try again
+            await asyncio.sleep(RETRY_SECONDS)
 
     def _add(self, events: list[dict[str, Any]]) -> None:
         for event in events:
             known = self._found.get(event["metadata"]["uid"])
-            if known is None or _when(known) <= _when(event):
+            if known is None or _sort_key(known) <= _sort_key(event):
                 self._found[event["metadata"]["uid"]] = event
-        self.seen = sorted(self._found.values(), key=_when)
+        self.seen = sorted(self._found.values(), key=_sort_key)
         self._on_change()
 
 
-def _when(event: dict[str, Any]) -> tuple[str, int]:
-    """Sorts by the last time; within one second by the order of writing."""
+def _sort_key(event: dict[str, Any]) -> tuple[str, int]:
+    """Return a key that sorts events by their last time, and within a second by resource version."""
     series = event.get("series") or {}
-    when = series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime")
-    when = when or event["metadata"].get("creationTimestamp") or ""
-    return when[:19], int(event["metadata"].get("resourceVersion") or 0)
+    last_time = series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime")
+    last_time = last_time or event["metadata"].get("creationTimestamp") or ""
+    return last_time[:19], int(event["metadata"].get("resourceVersion") or 0)

@@ -1,6 +1,7 @@
-"""A connection to a port inside a pod without pods/portforward: a relay that exec starts there.
+"""The standard streams of a process in a container: a command, or a relay to a port of the pod.
 
-Raw frames of v5.channel.k8s.io: each begins with its channel's number in one byte.
+The relay replaces port-forward where that is not allowed. The frames are those of v5.channel.k8s.io:
+each begins with the number of its channel in one byte.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from .port_forward import PortForward
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 STDOUT, STDERR, STATUS, CLOSE = 1, 2, 3, 255
-# Runs in the image's Python. The runner may listen a moment later than the container runs; when
-# the exec's connection breaks, standard input ends, and the relay with it.
+# Runs in the image's Python. It retries the connection: the runner may listen a moment after the
+# container has started. When the exec connection breaks, standard input ends and the relay exits.
 RELAY = """
 import os, socket, sys, threading, time
 for rest in reversed(range(100)):
@@ -46,20 +47,25 @@ while True:
 """
 
 
-def query(container: str, command: list[str]) -> str:
-    """Returns the query of an exec's URL; standard input is open, for Kata stops without it."""
-    words = [("container", container), ("stdin", "1"), ("stdout", "1"), ("stderr", "1")]
-    return urllib.parse.urlencode(words + [("command", word) for word in command])
+def exec_query(container: str, command: list[str]) -> str:
+    """Return the query of an exec URL; standard input is open because Kata needs it.
+
+    Args:
+        container: Name of the container.
+        command: Words of the command.
+    """
+    parameters = [("container", container), ("stdin", "1"), ("stdout", "1"), ("stderr", "1")]
+    return urllib.parse.urlencode(parameters + [("command", word) for word in command])
 
 
 class Exec(PortForward):
-    """The relay's standard streams as a ByteStream; what is sent goes to channel 0 here too."""
+    """The standard streams of a process; :meth:`send` and :meth:`receive` make it a ByteStream."""
 
     async def receive(self) -> bytes:
-        """Returns the next bytes, empty at the end.
+        """Return the next bytes of standard output; empty at the end.
 
         Raises:
-            OSError: the connection broke, or the relay ended.
+            OSError: The connection broke, or the relay ended.
         """
         async for channel, data in self._messages():
             if channel == STATUS:
@@ -68,25 +74,25 @@ class Exec(PortForward):
                 return data
         return b""
 
-    async def written(self) -> AsyncIterator[tuple[int, bytes]]:
-        """Yields what a process writes that nobody has input for: (STDOUT or STDERR, bytes).
+    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield the output of a process that gets no input, as (STDOUT or STDERR, bytes).
 
-        Last comes STATUS with the exit code in digits, or with why it was not started, in words.
+        The last item is (STATUS, exit code in digits), or (STATUS, reason) if it was not started.
 
         Raises:
-            OSError: the connection broke.
+            OSError: The connection broke.
         """
-        if self._socket.protocol == PROTOCOLS[0]:  # the older one cannot say that there is no more
+        if self._socket.protocol == PROTOCOLS[0]:  # the older protocol cannot close standard input
             await self._socket.send_bytes(bytes([CLOSE, 0]))
         async for channel, data in self._messages():
             if channel == STATUS:
-                yield STATUS, _exit(data).encode()
+                yield STATUS, _exit_code(data).encode()
                 return
             yield channel, data
         raise ConnectionResetError("the connection to the process broke")
 
     async def _messages(self) -> AsyncIterator[tuple[int, bytes]]:
-        """Yields each message that has something in it: channel, bytes."""
+        """Yield each message that is not empty, as (channel, bytes)."""
         while True:
             message = await self._socket.receive()
             if message.type is not aiohttp.WSMsgType.BINARY:
@@ -95,8 +101,8 @@ class Exec(PortForward):
                 yield message.data[0], message.data[1:]
 
 
-def _exit(raw: bytes) -> str:
-    """Returns the exit code of a Status in digits, or its message."""
+def _exit_code(raw: bytes) -> str:
+    """Return the exit code of a Status in digits, or its message."""
     status = json.loads(raw)
     if status.get("status") == "Success":
         return "0"

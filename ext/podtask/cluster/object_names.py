@@ -1,4 +1,4 @@
-"""Names of the cluster's objects, read in the background: who asks has what is known at once."""
+"""Names of objects in the cluster, read in the background, so that Tab and the form never wait."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ RESOURCES = {  # kind of object -> its resource
     "runtime class": "runtimeclasses",
     "queue": "localqueues",
 }
-OLD_SECONDS = 20.0  # until they are asked for again
-PATIENCE = 0.1  # seconds that a first question may take
+CACHE_SECONDS = 20.0  # until they are read again
+FIRST_WAIT_SECONDS = 0.1  # for the first answer
 Read = Callable[[Namespace], Awaitable[list[str]]]
 """Reads the names of a kind that is not in RESOURCES, in a namespace."""
 Key = tuple[str, str | None, str | None, str | None]  # kind, kubeconfig, context, namespace
@@ -34,43 +34,49 @@ _known: dict[Key, list[str]] = {}
 _asked: dict[Key, tuple[float, Future[None]]] = {}
 
 
-def names(kind: str, context: str | None, namespace: str | None, read: Read | None = None) -> list[str]:
-    """Return the names that are known of a kind's objects; ask for newer ones in the background.
+def known_names(kind: str, context: str | None, namespace: str | None, read: Read | None = None) -> list[str]:
+    """Return the known names of a kind of objects, and read them again in the background.
 
     Args:
-        kind: one of RESOURCES, "context", or one that ``read`` knows.
-        context: of the kubeconfig; None for the current one.
-        namespace: None for the context's.
-        read: reads the names of a kind that is not in RESOURCES.
+        kind: A key of RESOURCES, "context", or any kind if ``read`` is given.
+        context: Name of the kubeconfig context; None for the current one.
+        namespace: Name of the namespace; None for the context's.
+        read: Reads the names of a kind that is not in RESOURCES.
 
     Returns:
-        None of them where they may not be read, there is no cluster, or it has not answered yet.
+        The names; empty if they may not be read, there is no cluster, or it has not answered yet.
     """
-    key, asking = _asking(kind, context, namespace, read)
+    key, request = _request(kind, context, namespace, read)
     if key not in _known:
-        wait([asking], PATIENCE)
+        wait([request], FIRST_WAIT_SECONDS)
     return _known.get(key, [])
 
 
-def answered(kind: str, context: str | None, namespace: str | None) -> list[str]:
-    """Returns the same when the server has answered; not from the thread that shows things."""
-    key, asking = _asking(kind, context, namespace, None)
-    asking.result()
+def read_names(kind: str, context: str | None, namespace: str | None) -> list[str]:
+    """Return the names of a kind of objects after the API server has answered. Blocks.
+
+    Args:
+        kind: A key of RESOURCES, or "context".
+        context: Name of the kubeconfig context; None for the current one.
+        namespace: Name of the namespace; None for the context's.
+    """
+    key, request = _request(kind, context, namespace, None)
+    request.result()
     return _known[key]
 
 
-def _asking(
+def _request(
     kind: str, context: str | None, namespace: str | None, read: Read | None
 ) -> tuple[Key, Future[None]]:
     key = (kind, os.environ.get("KUBECONFIG"), context, namespace)
-    when, asking = _asked.get(key, (-OLD_SECONDS, None))
-    if asking is None or (asking.done() and time.monotonic() - when >= OLD_SECONDS):
-        asking = loop().start(_ask(key, read))
-        _asked[key] = time.monotonic(), asking
-    return key, asking
+    requested, request = _asked.get(key, (-CACHE_SECONDS, None))
+    if request is None or (request.done() and time.monotonic() - requested >= CACHE_SECONDS):
+        request = loop().start(_read(key, read))
+        _asked[key] = time.monotonic(), request
+    return key, request
 
 
-async def _ask(key: Key, read: Read | None) -> None:
+async def _read(key: Key, read: Read | None) -> None:
     kind, _, context, namespace = key
     try:
         if kind == "context":
@@ -79,4 +85,4 @@ async def _ask(key: Key, read: Read | None) -> None:
         ns = await open_namespace(context, namespace)
         _known[key] = await (ns.object_names(RESOURCES[kind]) if read is None else read(ns))
     except PodtaskError:
-        _known[key] = []  # completion is never in the way
+        _known[key] = []  # completion never fails

@@ -1,4 +1,4 @@
-"""The pod in which the notebook itself runs: what its cells start goes with it."""
+"""The pod that the notebook runs in: it owns the pods of its cells, so they are deleted with it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from .namespace import open_namespace
 
 
 async def notebook_pod(context: str | None, namespace: str | None) -> dict[str, Any] | None:
-    """Returns a reference to the notebook's pod; None outside a cluster, or in another namespace.
+    """Return an owner reference to the notebook's pod; None if there is no such pod.
 
-    An owner in another namespace is none to Kubernetes: the new pod would be collected at once.
+    It is None, too, if the new pod goes to another namespace: Kubernetes ignores an owner there and
+    would delete the new pod at once.
 
     Args:
-        context: of the kubeconfig, where the new pod goes; None for the current one.
-        namespace: where the new pod goes; None for the context's.
+        context: Kubeconfig context of the new pod; None for the current one.
+        namespace: Namespace of the new pod; None for the context's.
 
     Raises:
-        PodtaskError: there is no cluster, or its credentials cannot be had.
+        PodtaskError: No cluster is configured, or its credentials cannot be read.
     """
     ns = await open_namespace(context, namespace)
     name = os.environ.get("HOSTNAME", "")
@@ -27,6 +28,6 @@ async def notebook_pod(context: str | None, namespace: str | None) -> dict[str, 
         return None
     try:
         pod = await ns.pods.get(name)
-    except ClusterError:  # may not be read, or the host's name is not the pod's
+    except ClusterError:  # it may not be read, or the host name is not the pod's name
         return None
     return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": pod["metadata"]["uid"]}

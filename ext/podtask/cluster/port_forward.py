@@ -1,6 +1,6 @@
-"""A connection to a port inside a pod: raw frames of v4.channel.k8s.io over a WebSocket.
+"""A connection to a port of a pod: frames of v4.channel.k8s.io over a WebSocket.
 
-Channel 0 is data, channel 1 errors; each begins with the port's number in two bytes.
+Channel 0 carries data, channel 1 errors; each starts with the number of the port in two bytes.
 Source: https://kubernetes.io/docs/reference/using-api/api-concepts/ and the API server's code.
 """
 
@@ -14,17 +14,17 @@ DATA, ERROR = 0, 1
 
 
 class PortForward:
-    """One TCP connection to the runner, as a ByteStream."""
+    """One TCP connection to a port of a pod, as a ByteStream."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
-        self._headers = {DATA: 2, ERROR: 2}  # bytes of the port's number still to come
+        self._headers = {DATA: 2, ERROR: 2}  # bytes of the port number that are still to come
 
     async def send(self, data: bytes) -> None:
-        """Sends bytes.
+        """Send bytes.
 
         Raises:
-            OSError: the connection broke.
+            OSError: The connection broke.
         """
         try:
             await self._socket.send_bytes(b"\0" + data)
@@ -32,10 +32,10 @@ class PortForward:
             raise ConnectionResetError(str(error)) from None
 
     async def receive(self) -> bytes:
-        """Returns the next bytes, empty at the end.
+        """Return the next bytes; empty at the end.
 
         Raises:
-            OSError: the connection broke, or nobody listens at the port.
+            OSError: The connection broke, or no process listens on the port.
         """
         while True:
             message = await self._socket.receive()
@@ -54,7 +54,7 @@ class PortForward:
             return data[start:]
 
     async def close(self) -> None:
-        """Ends the connection; the closing handshake goes on in the background."""
+        """Close the connection; the closing handshake continues in the background."""
         closing = asyncio.ensure_future(self._socket.close())
         _closing.add(closing)
         closing.add_done_callback(_closing.discard)

@@ -96,7 +96,7 @@ async def _execute(
         ) from None
     say = ""
     try:
-        async for channel, data in process.written():
+        async for channel, data in process.output():
             if channel == STATUS:
                 say = data.decode("utf-8", "replace")
             else:

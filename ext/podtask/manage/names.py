@@ -19,9 +19,9 @@ def known_names(kind: str, options: RunOptions) -> list[str]:
     """
     where = options.context, options.namespace
     if kind == TASK:
-        return object_names.names(kind, *where, _read_tasks)
+        return object_names.known_names(kind, *where, _read_tasks)
     if kind == "context" or kind in object_names.RESOURCES:
-        return object_names.names(kind, *where)
+        return object_names.known_names(kind, *where)
     return []
 
 
@@ -32,7 +32,7 @@ def read_names(kind: str, options: RunOptions) -> list[str]:
         kind: of ``object_names.RESOURCES``.
         options: say which cluster and namespace.
     """
-    return object_names.answered(kind, options.context, options.namespace)
+    return object_names.read_names(kind, options.context, options.namespace)
 
 
 async def _read_tasks(ns: Namespace) -> list[str]:

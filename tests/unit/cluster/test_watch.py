@@ -196,7 +196,7 @@ def test_poll_outlives_an_outage(second: Handler) -> None:
 def test_watch_is_tried_again_after_a_while_of_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     """One 403 may be a server's that starts: it lists and watches again a minute later."""
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(watch, "POLLED_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "POLLING_SECONDS", 0.05)
     asked: dict[str, list[Handler]] = {
         "watch": [forbidden, changed],
         "list": [listed],
@@ -239,7 +239,7 @@ def told_gone(say: Callable[[watch.Watch, str], None], *answers: Handler) -> Non
 
 def test_pod_that_was_gone_before_the_watch_began_is_told() -> None:
     """Who takes over a pod that vanishes meanwhile is told, though no watch has an event of it."""
-    told_gone(watch.Watch.was_there, a_page, gone)
+    told_gone(watch.Watch.mark_existing, a_page, gone)
 
 
 @pytest.mark.parametrize("down", [cut, forbidden], ids=["cut", "forbidden"])
@@ -249,7 +249,7 @@ def test_new_pod_that_went_while_the_watch_was_down_is_told(
     """It was made, and is not found a moment later: that is its end, although nobody has seen it."""
     monkeypatch.setattr(watch, "NEW_SECONDS", 0.1)
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.05)
-    told_gone(watch.Watch.created, down, *([empty] if down is cut else []), gone)
+    told_gone(watch.Watch.mark_created, down, *([empty] if down is cut else []), gone)
 
 
 def test_watch_ends_after_its_last_pod_and_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
