@@ -131,7 +131,7 @@ def test_another_python_is_refused(pods: Shell, least: Path) -> None:
     """An image with another minor version cannot take the cell, and the error says which can."""
     shown = pods.shown_error("%%podtask --channel batch --image python:3.9-slim\n1")
     assert "Batch mode needs the notebook's Python" in shown
-    assert "--image: python:" in shown
+    assert "Choose another image with --image, for example python:" in shown
 
 
 def test_log_that_may_not_be_read_is_named(
@@ -166,7 +166,7 @@ def test_manifest_does_not_show_the_cell(pods: Shell, least: Path) -> None:
     """What --env has, and the cell, are in no manifest that is shown."""
     task = podtask.submit(
         "import os\nos.environ['TOKEN'][::-1]",
-        options=podtask.options.RunOptions.of(channel="batch", env={"TOKEN": "hunter2"}),
+        options=podtask.RunOptions.of(channel="batch", env={"TOKEN": "hunter2"}),
     )
     assert task.result(120) == "2retnuh"
     assert task.manifest["metadata"]["annotations"][CELL_ANNOTATION] == "(the cell and its inputs)"
