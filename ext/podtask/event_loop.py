@@ -30,15 +30,15 @@ class Loop:
         atexit.register(self._at_exit)
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Runs a coroutine in the loop; the caller's context goes with it."""
+        """Run a coroutine in the loop, with the caller's context."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.asyncio)
 
     def at_exit(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Awaits ``close()``, once, when the interpreter ends."""
+        """Await ``close()`` once when the interpreter exits."""
         self._closers[close] = None
 
     def background(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Runs a coroutine that nobody waits for but the end of the interpreter; from the loop."""
+        """Run a coroutine that only the exit of the interpreter waits for; call it from the loop."""
         task = asyncio.ensure_future(coroutine)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
@@ -74,7 +74,7 @@ class Loop:
 
 
 def ignore_result(task: asyncio.Future[T]) -> asyncio.Future[T]:
-    """Has nobody told of what a task raises where nobody awaits it any more; returns the task.
+    """Ignore what a task raises if it is no longer awaited; return the task.
 
     Up to Python 3.11 ``wait_for`` is such a place: cancelled itself, it forgets what it waited for.
     """
@@ -87,7 +87,7 @@ _lock = threading.Lock()
 
 
 def loop() -> Loop:
-    """Returns the loop of this process."""
+    """Return the loop of this process."""
     global _current
     with _lock:
         if _current is None or _current.pid != os.getpid():

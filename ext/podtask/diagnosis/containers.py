@@ -35,12 +35,12 @@ KEY_MISSING = re.compile(r"couldn't find key (?P<name>\S+) in (?P<kind>Secret|Co
 
 
 def held_up(pod: Pod, primary: str, events: Events) -> Diagnosis | None:
-    """Returns what holds up a container, in the order in which they start; None: nothing does."""
+    """Return what holds up a container, in the order in which they start; None: nothing does."""
     return next((found for _, found in all_held_up(pod, primary, events)), None)
 
 
 def all_held_up(pod: Pod, primary: str, events: Events) -> Iterator[tuple[str, Diagnosis]]:
-    """Yields each container that is held up, by its name, in the order in which they start."""
+    """Yield each container that is held up, by its name, in the order in which they start."""
     first = {each["name"] for each in pod["spec"].get("initContainers", [])}
     for kind, container in statuses(pod, primary):
         name = container["name"]

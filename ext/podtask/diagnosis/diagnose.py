@@ -14,13 +14,13 @@ from .scheduling import on_node, unplaced
 
 
 def diagnose(pod: Pod, primary: str, events: Events | None = None, gone: bool = False) -> Diagnosis:
-    """Returns where a pod is.
+    """Return where a pod is.
 
     Args:
         pod: as the API shows it; the last known state where it is gone.
-        primary: name of the primary container.
+        primary: Name of the primary container.
         events: of this pod, in their order; None where they were not asked for (yet).
-        gone: the API server does not have it any more.
+        gone: Whether the API server no longer has the pod.
     """
     own = status_of(pod, primary).get("state", {})
     if not gone and "running" in own:

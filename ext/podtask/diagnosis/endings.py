@@ -86,7 +86,7 @@ DISRUPTIONS = {
 
 
 def running(pod: Pod) -> Diagnosis:
-    """Returns where a pod is whose primary container was last reported as running.
+    """Return where a pod is whose primary container was last reported as running.
 
     When nothing more is heard of a node its pods stay as they were but for one word: Ready becomes
     False although the containers' own condition has not changed.
@@ -114,12 +114,12 @@ def running(pod: Pod) -> Diagnosis:
 
 
 def stop(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
-    """Returns what told a pod to end from outside, None where nothing did.
+    """Return what told a pod to end from outside, None where nothing did.
 
     Args:
-        pod: its last known state.
-        primary: name of the primary container.
-        gone: the API server does not have it any more.
+        pod: Last known state of the pod.
+        primary: Name of the primary container.
+        gone: Whether the API server no longer has the pod.
     """
     status = pod.get("status", {})
     reason, message = status.get("reason", ""), one_line(status.get("message"))
@@ -167,12 +167,12 @@ def stop(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
 
 
 def ending(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
-    """Returns how the primary container or the whole pod ended, None where it has not.
+    """Return how the primary container or the whole pod ended, None where it has not.
 
     Args:
-        pod: its last known state.
-        primary: name of the primary container.
-        gone: the API server does not have it any more.
+        pod: Last known state of the pod.
+        primary: Name of the primary container.
+        gone: Whether the API server no longer has the pod.
     """
     status = pod.get("status", {})
     phase = status.get("phase", "Pending")
@@ -210,7 +210,7 @@ def ending(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
 
 
 def dead_sidecars(pod: Pod, primary: str) -> dict[str, str]:
-    """Returns name -> sentence for each sidecar that failed while the primary has not ended."""
+    """Return name -> sentence for each sidecar that failed while the primary has not ended."""
     if _terminated(pod, primary):
         return {}
     found = {}

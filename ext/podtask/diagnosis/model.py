@@ -71,12 +71,12 @@ class Diagnosis:
 
 
 def one_line(text: Any) -> str:
-    """Returns a text in one line, at most its last 300 characters."""
+    """Return a text in one line, at most its last 300 characters."""
     return " ".join(str(text or "").split())[-LONGEST:].rstrip(".: ")
 
 
 def conditions(pod: Pod, kind: str) -> dict[str, Any]:
-    """Returns a pod's condition of a type; empty where it has none."""
+    """Return a pod's condition of a type; empty where it has none."""
     for condition in pod.get("status", {}).get("conditions", []):
         if condition["type"] == kind:
             return dict(condition)
@@ -84,7 +84,7 @@ def conditions(pod: Pod, kind: str) -> dict[str, Any]:
 
 
 def status_of(pod: Pod, name: str) -> dict[str, Any]:
-    """Returns the status of a container; empty where nothing is known yet."""
+    """Return the status of a container; empty where nothing is known yet."""
     for container in pod.get("status", {}).get("containerStatuses", []):
         if container["name"] == name:
             return dict(container)
@@ -92,7 +92,7 @@ def status_of(pod: Pod, name: str) -> dict[str, Any]:
 
 
 def spec_of(pod: Pod, name: str) -> dict[str, Any]:
-    """Returns a container, init containers among them; empty where there is none."""
+    """Return a container, init containers among them; empty where there is none."""
     spec = pod["spec"]
     for container in (*spec.get("initContainers", []), *spec["containers"]):
         if container["name"] == name:
@@ -101,7 +101,7 @@ def spec_of(pod: Pod, name: str) -> dict[str, Any]:
 
 
 def statuses(pod: Pod, primary: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields (init container, sidecar or container; status), in the order in which they start."""
+    """Yield (init container, sidecar or container; status), in the order in which they start."""
     status = pod.get("status", {})
     for container in status.get("initContainerStatuses", []):
         native = spec_of(pod, container["name"]).get("restartPolicy") == "Always"
@@ -111,6 +111,6 @@ def statuses(pod: Pod, primary: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def memory_limit(pod: Pod, name: str) -> str:
-    """Returns `` of 512Mi`` where a container has a memory limit, else nothing."""
+    """Return `` of 512Mi`` where a container has a memory limit, else nothing."""
     limit = spec_of(pod, name).get("resources", {}).get("limits", {}).get("memory")
     return f" of {limit}" if limit else ""

@@ -67,7 +67,7 @@ MISSING_SECONDS = 6  # for who creates it beside the pod
 
 
 def unplaced(pod: Pod) -> Diagnosis:
-    """Returns why a pod has no node."""
+    """Return why a pod has no node."""
     gates = [gate["name"] for gate in pod["spec"].get("schedulingGates", [])]
     if gates:
         return Diagnosis("Gated", f"waits for {', '.join(gates)} to admit it", "", "gated", "schedulingGates")
@@ -98,7 +98,7 @@ def unplaced(pod: Pod) -> Diagnosis:
 
 
 def on_node(pod: Pod, events: Events | None) -> Diagnosis:
-    """Returns what a pod with a node waits for, when no container says anything."""
+    """Return what a pod with a node waits for, when no container says anything."""
     node = pod["spec"]["nodeName"]
     if events is None:
         return Diagnosis("Starting", f"on node {node}")
@@ -128,7 +128,7 @@ def on_node(pod: Pod, events: Events | None) -> Diagnosis:
 
 
 def mounting(reason: str, message: str) -> Diagnosis:
-    """Returns why a volume is not mounted."""
+    """Return why a volume is not mounted."""
     field = "volumes"
     missing = MISSING.search(message)
     if missing:
@@ -150,7 +150,7 @@ def mounting(reason: str, message: str) -> Diagnosis:
 
 
 def absent(kind: str, name: str, field: str, message: str) -> Diagnosis:
-    """Returns the diagnosis of a secret, config map or key that is not there."""
+    """Return the diagnosis of a secret, config map or key that is not there."""
     return Diagnosis(
         f"Missing {kind}",
         message,

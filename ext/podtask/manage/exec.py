@@ -21,13 +21,13 @@ END = ("", b"")
 
 
 def run(name: str, container: str | None, command: Sequence[str], options: RunOptions) -> int:
-    """Runs a command without input, prints what it writes as it comes; returns its exit code.
+    """Run a command without input, prints what it writes as it comes; returns its exit code.
 
     Args:
         name: of the task, or of its pod.
         container: the primary one where none is named.
         command: its words.
-        options: say which cluster and namespace.
+        options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
         PodtaskError: there is no such task, container or program, the container does not run, or
@@ -52,7 +52,7 @@ def run(name: str, container: str | None, command: Sequence[str], options: RunOp
 
 
 async def terminal(name: str, container: str | None, options: RunOptions) -> str:
-    """Returns the line of kubectl that opens a shell in a task's container, for a terminal.
+    """Return the line of kubectl that opens a shell in a task's container, for a terminal.
 
     Raises:
         PodtaskError: there is no such task or container, or it has ended.

@@ -15,7 +15,7 @@ async def look_up(name: str, options: RunOptions) -> tuple[Namespace, TaskPod, l
 
     Args:
         name: of a pod, or the user's for the task; of several, the newest is meant.
-        options: say which cluster and namespace.
+        options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
         PodtaskError: there is none, or it may not be read.

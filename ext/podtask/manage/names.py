@@ -15,7 +15,7 @@ def known_names(kind: str, options: RunOptions) -> list[str]:
 
     Args:
         kind: of ``object_names.RESOURCES``, "context" or "task"; any other kind has no names.
-        options: say which cluster and namespace.
+        options: Options with the kubeconfig context and the namespace to use.
     """
     where = options.context, options.namespace
     if kind == TASK:
@@ -30,7 +30,7 @@ def read_names(kind: str, options: RunOptions) -> list[str]:
 
     Args:
         kind: of ``object_names.RESOURCES``.
-        options: say which cluster and namespace.
+        options: Options with the kubeconfig context and the namespace to use.
     """
     return object_names.read_names(kind, options.context, options.namespace)
 

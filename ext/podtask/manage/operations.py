@@ -32,7 +32,7 @@ class CleanupResult:
 
 
 async def log(name: str, container: str | None, options: RunOptions) -> str:
-    """Returns the log of a task's container, of the primary one where none is named.
+    """Return the log of a task's container, of the primary one where none is named.
 
     Raises:
         PodtaskError: there is no such task or container, or its log may not be read.
@@ -52,11 +52,11 @@ async def log(name: str, container: str | None, options: RunOptions) -> str:
 
 
 async def end(name: str, options: RunOptions, finished: bool, force: bool = False) -> str:
-    """Deletes a task's pod, with the grace that it has; returns the pod's name.
+    """Delete a task's pod, with the grace that it has; returns the pod's name.
 
     Args:
         name: of the task, or of its pod.
-        options: say which cluster and namespace.
+        options: Options with the kubeconfig context and the namespace to use.
         finished: whether one that has ended is meant too.
         force: whether without its grace, and without a word of its node.
 

@@ -57,7 +57,7 @@ async def _look(options: RunOptions, notebook: str, note: Callable[[str], None])
 
 
 def news(pods: list[TaskPod], notebook: str) -> list[str]:
-    """Returns what to tell of a notebook's earlier tasks, a line each."""
+    """Return what to tell of a notebook's earlier tasks, a line each."""
     ours = [each for each in pods if notebook and each.notebook == notebook and each.kernel != KERNEL_ID]
     run, wait = (
         [each for each in ours if not each.is_finished],

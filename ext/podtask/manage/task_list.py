@@ -106,7 +106,7 @@ class TaskList(Sequence[TaskRow]):
 
 
 async def roster(options: RunOptions) -> TaskList:
-    """Returns the tasks of a namespace; from the background loop.
+    """Return the tasks of a namespace; from the background loop.
 
     Raises:
         PodtaskError: there is no cluster, or pods may not be listed.
@@ -127,7 +127,7 @@ async def roster(options: RunOptions) -> TaskList:
 
 
 async def all_tasks(ns: Namespace) -> list[TaskPod]:
-    """Returns the tasks' pods, the newest first.
+    """Return the tasks' pods, the newest first.
 
     Raises:
         ClusterError: they may not be listed, or the API server is not reached.
@@ -138,7 +138,7 @@ async def all_tasks(ns: Namespace) -> list[TaskPod]:
 
 
 def duration(seconds: float) -> str:
-    """Returns a duration in one unit or two: ``42s``, ``5m``, ``3h10m``, ``2d``."""
+    """Return a duration in one unit or two: ``42s``, ``5m``, ``3h10m``, ``2d``."""
     minutes = int(seconds) // 60
     if minutes < 1:
         return f"{max(0, int(seconds))}s"
