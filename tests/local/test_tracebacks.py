@@ -201,8 +201,8 @@ def test_name_that_the_text_hides_is_hinted(shell: Shell, cell: str) -> None:
     """If the notebook has the missing name, the error says how to send it."""
     shell.run("hidden = 5")
     shown = shell.shown_error(LOCAL + cell)
-    assert "The notebook has hidden, but the cell's text does not show" in shown
-    assert "send it with -i hidden." in shown
+    assert "The notebook has hidden, but it was not sent because the cell does not mention it" in shown
+    assert "Send it with -i hidden." in shown
 
 
 def test_name_left_out_is_hinted(shell: Shell) -> None:
@@ -217,7 +217,7 @@ def test_query_with_a_hidden_name_is_hinted(shell: Shell) -> None:
     """The error of pandas for an unknown variable gets the hint, too."""
     pytest.importorskip("pandas")
     shell.run("import pandas as pd\ndf, limit, text = pd.DataFrame({'a': [1]}), 1, 'a > @limit'")
-    assert "send it with -i df,text,limit." in shell.shown_error(f"{LOCAL}df.query(text)")
+    assert "Send it with -i df,text,limit." in shell.shown_error(f"{LOCAL}df.query(text)")
 
 
 def test_words_that_were_cut_are_not_taken_for_others() -> None:

@@ -93,8 +93,8 @@ def test_values_are_sent_to_another_numpy(old: Path, monkeypatch: pytest.MonkeyP
     assert task.logs() == said
     assert isinstance(task.error, ModuleNotFoundError)
     assert missing_module_hint(task.error) == (
-        f"The image lacks this module of numpy, which is {np.__version__} in the notebook: install "
-        "it in that version with --pip, or name an image that has it with --image."
+        f"The image lacks this module of numpy, which is {np.__version__} in the notebook. "
+        "Install it in that version with --pip, or choose an image that has it with --image."
     )
 
 
@@ -143,7 +143,7 @@ def test_value_that_another_version_cannot_unpickle_is_named() -> None:
 
 @pytest.mark.feature("S06")
 def test_versions_of_the_pod_are_compared_first() -> None:
-    """The verdict names the pod's versions, apart from any value; a module that missing_module_hint here is none."""
+    """A mismatch of versions is reported even without values; modules missing here are ignored."""
     end = {"status": "ok", "versions": {"cloudpickle": "1.0", "nowhere_at_all": "1.0"}}
     outcome = decode(RunnerResult(end, []), "pod x", lambda _: "")
     (line,) = outcome.notes

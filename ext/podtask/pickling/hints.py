@@ -15,12 +15,12 @@ def missing_module_hint(error: ModuleNotFoundError) -> str:
     """Return a one-line hint for a module missing from the image."""
     root, inner, _ = (error.name or "").partition(".")
     version = getattr(sys.modules.get(root), "__version__", None)
-    version_there = version_wanted = ""
+    package = wanted = ""
     # The image has the package in another version, such as numpy 1 for arrays of numpy 2.
     if inner and isinstance(version, str):
-        version_there, version_wanted = f" of {root}, which is {version} in the notebook", " in that version"
+        package, wanted = f" of {root}, which is {version} in the notebook", " in that version"
     return (
-        f"The image lacks this module{version_there}. Install it{version_wanted} with --pip, or choose "
+        f"The image lacks this module{package}. Install it{wanted} with --pip, or choose "
         "an image that has it with --image."
     )
 
