@@ -1,12 +1,11 @@
-"""The first program of the primary container: authenticate a client, take the runner from it.
+"""The first program of the primary container: authenticate a client and receive the runner from it.
 
-Travels as ``python3 -c`` text, so it is short and needs nothing. The port is on the pod's
-loopback, which every sidecar shares: neither side believes the other before it has shown that
-it knows the task's key (HMAC-SHA256 over both nonces). What is executed is what the client's
-proof covers. A port is not taken while anybody has a socket of it, and not shared afterwards: who
-had accepted our client before could else pass the proof on and change what follows it. Its twin
-of IPv6 is held too, as a port-forward may turn to that. In batch mode nobody comes: the runner is
-the first argument, and a file has the cell.
+It is sent as ``python3 -c`` text, so it is short and has no dependencies. Every sidecar shares the pod's
+loopback and can reach the port. So each side first proves that it knows the task's key (HMAC-SHA256 over
+both nonces), and the client's proof covers the program that is executed. The port is bound without
+SO_REUSEADDR and never shared: a process that had accepted our client before could pass the proof on and
+replace what follows. The same port of IPv6 is bound as well, because a port-forward may use it. In batch
+mode no client connects: the runner is the first argument, and the cell is in a file.
 """
 
 import binascii

@@ -1,4 +1,4 @@
-"""The program that a new runner is given: its modules and our cloudpickle, as one text. Pure."""
+"""The program that is sent to a new runner: its modules and cloudpickle, as one text. Pure."""
 
 from __future__ import annotations
 
@@ -108,10 +108,10 @@ root.supervisor.main.main(listener, sock, prove, wait, given)
 
 @functools.cache
 def runner_program(compiled: bool) -> bytes:
-    """Returns what a new runner is given: its modules, and our cloudpickle, as one program.
+    """Return the program that is sent to a new runner: its modules and cloudpickle.
 
     Args:
-        compiled: as byte code of this Python's minor version, which saves the pod some 50 ms.
+        compiled: Send byte code of this Python's minor version, which saves the pod about 50 ms.
     """
     import cloudpickle
 

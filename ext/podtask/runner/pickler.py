@@ -1,11 +1,10 @@
-"""Pickles between notebook and worker: functions keep the one namespace they live in.
+"""Pickle values between notebook and worker so that functions keep the one namespace they live in.
 
-cloudpickle gives each function from a notebook globals of its own. Here such globals are
-``__main__`` on the other side, so that functions see the cell's variables as in a kernel. Values
-go one after another with one memo, so what is shared stays shared; large buffers (arrays) go
-apart, so they are copied once. Functions get a number, as cloudpickle gives classes one: by it
-the notebook knows its own when they come back. Used by both sides; cloudpickle is imported at
-the first use only.
+cloudpickle gives each function of a notebook its own globals. Here these globals become ``__main__`` on
+the other side, so functions see the cell's variables as in a kernel. All values share one memo, so shared
+objects stay shared. Large buffers (arrays) are stored separately, so they are copied only once. Functions
+get a tracking number, as cloudpickle gives to classes, by which the notebook recognizes its own functions
+when they return. Both sides use this module; it imports cloudpickle only at the first use.
 """
 
 import functools
@@ -26,20 +25,20 @@ FILENAME_INDEX = 10  # its place among the arguments of types.CodeType, since Py
 
 
 class _Main(dict):  # type: ignore[type-arg]
-    """Stands for the namespace in cloudpickle's table of globals; not empty, so it stays as is."""
+    """Represents the namespace in cloudpickle's table of globals; it is not empty, so cloudpickle keeps it."""
 
 
 class Packer:
-    """Pickles values into a file, one after another; a context manager.
+    """Pickle values into a file, one after another; a context manager.
 
     Args:
-        file: has ``write``, and ``write_buffer`` for a buffer's view; keeps no view for long.
-        namespace: the globals of the notebook, or of the worker; the other's ``__main__``.
-        plain: without cloudpickle: the other side has another minor version, or needs none.
+        file: Has the methods ``write``, and ``write_buffer`` for the view of a buffer; keeps no view for long.
+        namespace: The globals of the notebook or of the worker, which become ``__main__`` on the other side.
+        plain: Work without cloudpickle: the other side has another minor version, or does not need it.
 
     Attributes:
-        needs: names of the namespace that the functions so far read.
-        types: classes, functions and modules that the values so far refer to.
+        needs: Names of the namespace that the functions so far read.
+        types: Classes, functions and modules that the values so far refer to.
     """
 
     def __init__(self, file: Any, namespace: Dict[str, Any], plain: bool) -> None:
@@ -48,10 +47,10 @@ class Packer:
         self._pickler: Any = (_plain_pickler if plain else _cloudpickle_pickler)(recorder, file, namespace)
 
     def dump(self, value: Any) -> None:
-        """Pickles one more value.
+        """Pickle one more value.
 
         Raises:
-            Exception: whatever its ``__reduce__`` raises; this packer is of no use then.
+            Exception: Any error that its ``__reduce__`` raises; the packer cannot be used after it.
         """
         self._pickler.dump(value)
 
@@ -65,18 +64,18 @@ class Packer:
 
 
 class NullFile:
-    """A file that takes everything and keeps nothing."""
+    """A file that discards everything."""
 
     def write(self, data: Any) -> int:
-        """Takes a piece of a pickle."""
+        """Discard a piece of a pickle."""
         return len(data) if isinstance(data, bytes) else memoryview(data).nbytes
 
     def write_buffer(self, view: Any) -> None:
-        """Takes a buffer."""
+        """Discard a buffer."""
 
 
 class _Recorder:
-    """What is taken down while values are pickled."""
+    """Records names and types while values are pickled, and stores large buffers separately."""
 
     def __init__(self, file: Any) -> None:
         self.needs: Set[str] = set()
@@ -84,7 +83,7 @@ class _Recorder:
         self._file = file
 
     def keep_in_stream(self, buffer: Any) -> bool:
-        """The pickler's question whether a buffer stays in the stream."""
+        """Return whether a buffer stays in the pickle; store it separately if it does not."""
         view = buffer.raw()
         if view.nbytes < MIN_BUFFER_BYTES:
             return True
@@ -92,7 +91,7 @@ class _Recorder:
         return False
 
     def add_type(self, obj: Any) -> None:
-        """Takes down what the other side must have for a value."""
+        """Record an object if the other side must have its type or module."""
         if isinstance(obj, (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)):
             self.types.append(obj)
 
@@ -116,7 +115,7 @@ def _plain_pickler(recorder: _Recorder, file: Any, namespace: Dict[str, Any]) ->
 
 
 class _BareObject:
-    """Stands in a pickle for the bare form of an object, which its state comes after."""
+    """Represents an object in a pickle before its state is set."""
 
     def __init__(self, function: Any, *args: Any) -> None:
         self.reduced = function, args
@@ -166,14 +165,14 @@ def _cloudpickle_pickler(recorder: _Recorder, file: Any, namespace: Dict[str, An
 
 
 def _undecorated(task: Any, reduced: Any) -> Any:
-    """Returns how a task travels: in the pod a call of another task is a plain call."""
+    """Return the reduced form of a task: in the pod a call of another task is a plain call."""
     if reduced is NotImplemented:
         return task.__qualname__
     return eval, (PLAIN_FUNCTION, {"function": task.__wrapped__})
 
 
 def _own_attributes(attributes: Dict[str, Any]) -> Dict[str, Any]:
-    """Returns a function's attributes without those that make a task of it in a pod."""
+    """Return the attributes of a function without those that the pod adds to a task."""
     return {
         name: value
         for name, value in attributes.items()
@@ -182,14 +181,14 @@ def _own_attributes(attributes: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _tracked(obj: Any, made: _BareObject, parts: Any) -> Any:
-    """Returns how an object is made under its number, as cloudpickle does with classes."""
+    """Return the reduced form of an object with a tracking number, as cloudpickle makes for classes."""
     return parts._lookup_class_or_track, (parts._get_or_create_tracker_id(obj), made)  # noqa: SLF001
 
 
 def _with_filename(reduced: Any, code: types.CodeType) -> Any:
-    """Returns what cloudpickle made of code, with the name of its file: tracebacks show its lines.
+    """Return cloudpickle's reduced form of a code object, with its file name: tracebacks show its lines.
 
-    From 3.1.3 on it leaves that out: https://github.com/cloudpipe/cloudpickle/blob/master/CHANGES.md
+    cloudpickle omits it since 3.1.3: https://github.com/cloudpipe/cloudpickle/blob/master/CHANGES.md
     """
     make, args = reduced
     return make, (*args[:FILENAME_INDEX], code.co_filename, *args[FILENAME_INDEX + 1 :])
@@ -214,7 +213,7 @@ UNPICKLABLE: Dict[type, Callable[[Any], Any]] = {
 
 
 def _complete(reduced: Any, obj: Any, parts: Any) -> Any:
-    """Returns what cloudpickle made of an object, with what it leaves out."""
+    """Return cloudpickle's reduced form of an object, with the parts that cloudpickle omits."""
     if type(obj) is LRU_CACHE and parts._lookup_module_and_qualname(obj) is None:  # noqa: SLF001
         about = obj.cache_parameters()  # what it has cached stays here
         info = functools._CacheInfo  # noqa: SLF001 -- lru_cache's own
@@ -231,7 +230,7 @@ def _complete(reduced: Any, obj: Any, parts: Any) -> Any:
 
 
 def _class_arguments(obj: Any, kind: Any, name: str, bases: Any, given: Dict[str, Any], *more: Any) -> Any:
-    """Returns cloudpickle's arguments for making a class, completed."""
+    """Return cloudpickle's arguments for creating a class, with the parts that cloudpickle omits."""
     given = {**given, "__qualname__": obj.__qualname__}
     if "__slots__" in vars(obj) and not issubclass(obj, tuple):  # a NamedTuple makes its own
         given["__slots__"] = obj.__slots__
@@ -243,14 +242,14 @@ def _class_arguments(obj: Any, kind: Any, name: str, bases: Any, given: Dict[str
 
 
 def known(number: Optional[str]) -> Any:
-    """Returns the class or function of a number; None where it is not from here, or is gone."""
+    """Return the class or function with a tracking number; None if it is not from here or no longer exists."""
     import cloudpickle.cloudpickle as parts
 
     return parts._DYNAMIC_CLASS_TRACKER_BY_ID.get(number)  # noqa: SLF001 -- it has no other way in
 
 
 def versions(objects: List[Any]) -> Dict[str, str]:
-    """Returns top-level module -> its version, of what values refer to, where it says one."""
+    """Return top-level module -> version of the modules that define the objects, if a module has a version."""
     roots = {module_of(each).partition(".")[0] for each in objects}
     found = {}
     for root in sorted(roots - {"__main__", "builtins", "cloudpickle"}):
@@ -261,21 +260,21 @@ def versions(objects: List[Any]) -> Dict[str, str]:
 
 
 def module_of(obj: Any) -> str:
-    """Returns the module of a class or function, or the name of a module."""
+    """Return the module of a class or function, or the name of a module."""
     name = obj.__name__ if isinstance(obj, types.ModuleType) else obj.__module__
     return name if isinstance(name, str) else "builtins"
 
 
 def mismatches(theirs: Dict[str, str], theirs_where: str, where: str) -> Iterator[str]:
-    """Yields a sentence for each module whose major version is another one on this side.
+    """Yield a sentence for each module whose major version differs on this side.
 
     Args:
-        theirs: top-level module -> version on the side where the values were pickled.
-        theirs_where: that side in words.
-        where: this side in words.
+        theirs: Top-level module -> version on the side where the values were pickled.
+        theirs_where: Description of that side.
+        where: Description of this side.
 
     Raises:
-        ImportError: a module is missing here, or fails to load.
+        ImportError: A module is missing on this side, or fails to load.
     """
     for root, version in theirs.items():
         import importlib  # not for nothing: it takes its time

@@ -1,8 +1,8 @@
-"""What a cell finds as ``podtask`` in an image that has none: what is of use inside a pod.
+"""The module ``podtask`` for an image that does not have it: the functions that are useful inside a pod.
 
-A notebook's source may say ``import podtask`` and decorate functions: in the pod these are plain
-functions. Loaded at the first import only; an installed podtask goes first. ``wait_for`` is also
-the notebook's own.
+The source of a notebook may ``import podtask`` and decorate functions. In the pod these stay plain
+functions. An installed podtask takes precedence; otherwise this module is loaded at the first import. The
+notebook's ``podtask.wait_for`` is the function of this module, too.
 """
 
 import socket
@@ -13,15 +13,15 @@ FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.5  # seconds between two tries
 
 
 def wait_for(address: str, timeout: float = 30) -> None:
-    """Waits until something listens at an address, such as a sidecar that needs a while.
+    """Wait until something listens at an address, such as a sidecar that starts slowly.
 
     Args:
         address: ``localhost:5432``, ``[::1]:80``.
-        timeout: seconds.
+        timeout: Maximum wait in seconds.
 
     Raises:
-        ValueError: the address has no port.
-        TimeoutError: nothing listens there in time; says what the last try met.
+        ValueError: The address has no port.
+        TimeoutError: Nothing listens there in time; the message has the error of the last attempt.
     """
     host, port = _parse_address(address)
     deadline = time.monotonic() + timeout
@@ -42,14 +42,14 @@ def wait_for(address: str, timeout: float = 30) -> None:
 
 
 def task(template: Any = None, **options: Any) -> Any:
-    """Gives the function back: in a pod the call of a task is a plain call."""
+    """Return the function unchanged but for its task methods: in a pod a call of a task is a plain call."""
     if callable(template) and not options:
         return plain(template)
     return plain
 
 
 def plain(function: Any) -> Any:
-    """Gives a function what a task has in the notebook; here all of it runs in the same pod."""
+    """Give a function the methods that a task has in the notebook; here all calls run in the same pod."""
 
     def local(*args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)

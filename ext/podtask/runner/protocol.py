@@ -51,11 +51,11 @@ SPOOLED = range(64, 71)
 
 
 class WireError(Exception):
-    """What arrived is no frame of this protocol; the connection is of no more use."""
+    """The received bytes are not a frame of this protocol; the connection cannot be used any more."""
 
 
 class Frame(NamedTuple):
-    """One frame; ``seq`` is 0 where the kind is not spooled."""
+    """One frame; ``seq`` is 0 unless its kind is spooled."""
 
     kind: int
     seq: int
@@ -69,10 +69,10 @@ def encode(
     data: Union[bytes, memoryview] = b"",
     seq: int = 0,
 ) -> bytes:
-    """Returns the bytes of a frame.
+    """Return the bytes of a frame.
 
     Raises:
-        WireError: meta or data are over the limits of the wire (1 MiB, 512 KiB).
+        WireError: meta or data exceed the limits of the protocol (1 MiB, 512 KiB).
     """
     text = _json(meta).encode() if meta else b""
     if len(text) > MAX_META or len(data) > MAX_DATA:
@@ -81,22 +81,22 @@ def encode(
 
 
 def head(kind: int, meta: Dict[str, Any], size: int) -> bytes:
-    """Returns the bytes of a frame but for its data, ``size`` bytes, which the caller sends."""
+    """Return the bytes of a frame without its data; the caller sends ``size`` bytes of data after them."""
     text = _json(meta).encode()
     return HEADER.pack(kind, 0, len(text), size) + text
 
 
 class Decoder:
-    """Turns chunks of a byte stream into frames; holds at most one frame and one chunk."""
+    """Decode chunks of a byte stream into frames; hold at most one frame and one chunk."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """Yields the frames that are complete with ``chunk``.
+        """Yield the frames that are complete after ``chunk``.
 
         Raises:
-            WireError: an impossible header, or meta that is no JSON object.
+            WireError: The header is invalid, or meta is not a JSON object.
         """
         buffer = self._buffer
         buffer += chunk

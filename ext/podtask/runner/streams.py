@@ -1,10 +1,9 @@
-"""What a cell writes and shows, as frames in one true order.
+"""Turn the output of a cell into frames, in the order in which it was written.
 
-``sys.stdout``, ``sys.stderr`` and displays of the worker become frames in one pipe. What C code
-and child processes write to descriptors 1 and 2 lands in two more pipes (taps). Whoever puts
-something into the order, worker or supervisor, holds one lock over processes meanwhile, and the
-worker empties the taps before each frame of its own: so a frame stands behind everything that
-was written before it, and before everything that came later.
+``sys.stdout``, ``sys.stderr`` and displays of the worker become frames in one pipe. The output of C code
+and of child processes to descriptors 1 and 2 goes to two more pipes, the taps. Every process that writes
+to the frame pipe or reads a tap holds one file lock. The worker empties the taps before each of its own
+frames. So a frame comes after everything that was written before it, and before everything written later.
 """
 
 import contextlib
@@ -23,7 +22,7 @@ FLUSH_SECONDS = 0.02
 
 
 def read_available(fd: int) -> Iterator[bytes]:
-    """Yields what is in a non-blocking pipe now; stops where it is empty or at its end."""
+    """Yield the data that is in a non-blocking pipe now; stop when it is empty or closed."""
     while True:
         try:
             data = os.read(fd, CHUNK_BYTES)
@@ -37,12 +36,12 @@ def read_available(fd: int) -> Iterator[bytes]:
 
 
 class InterruptGuard:
-    """Holds KeyboardInterrupt back while a frame is under way, so that none is torn or doubled.
+    """Delays KeyboardInterrupt while a frame is being written, so that no frame is torn or sent twice.
 
-    Up from the start; the user's code runs while it is ``lifted()``.
+    It is active from the start; the user's code runs while it is ``lifted()``.
 
-    A signal mask does not do: another thread may take the signal, and Python still raises in
-    the main one.
+    A signal mask is not sufficient: another thread may receive the signal, and Python still raises the error
+    in the main thread.
     """
 
     def __init__(self) -> None:
@@ -51,7 +50,7 @@ class InterruptGuard:
         self._held = False
 
     def on_interrupt(self, number: int, frame: Any) -> None:
-        """The handler of SIGINT in the worker."""
+        """Handle SIGINT in the worker."""
         if self._depth:
             self._held = True
         else:
@@ -59,7 +58,7 @@ class InterruptGuard:
 
     @contextlib.contextmanager
     def lifted(self) -> Iterator[None]:
-        """Lets interrupts through: the user's code runs inside."""
+        """Let interrupts through: the user's code runs inside."""
         try:
             self._depth = 0
             self._raise_held()
@@ -83,13 +82,13 @@ class InterruptGuard:
 
 
 class FrameWriter:
-    """The worker's end of the frame pipe; safe over threads and forked children.
+    """The worker's end of the frame pipe; safe with threads and forked children.
 
     Args:
-        guard: keeps interrupts out of a frame.
-        events: write end of the frame pipe.
-        lock: descriptor of the file whose lock orders the writers.
-        taps: stream name -> read end of its pipe.
+        guard: Keeps interrupts out of a frame.
+        events: Write end of the frame pipe.
+        lock: Descriptor of the file whose lock orders the writers.
+        taps: Stream name -> read end of its pipe.
     """
 
     def __init__(self, guard: InterruptGuard, events: int, lock: int, taps: Dict[str, int]) -> None:
@@ -107,7 +106,7 @@ class FrameWriter:
         os.register_at_fork(before=self.flush, after_in_child=self._after_fork)
 
     def emit(self, kind: int, meta: Dict[str, Any], data: bytes = b"") -> None:
-        """Puts one frame into the order; long data in several, all but the last with "more"."""
+        """Write one frame; split long data into several frames, all but the last with "more"."""
         with self.guard, self._thread_lock:
             fcntl.lockf(self._lock, fcntl.LOCK_EX)
             try:
@@ -123,7 +122,7 @@ class FrameWriter:
                 fcntl.lockf(self._lock, fcntl.LOCK_UN)
 
     def write_text(self, name: str, data: bytes) -> None:
-        """Takes in a stream's text; a line goes out as it ends, the rest 20 ms later."""
+        """Write text of a stream; a complete line is sent at once, an incomplete one after 20 ms."""
         with self.guard, self._thread_lock:
             if self._pending and self._pending[-1][0] == name:
                 data = self._pending.pop()[1] + data
@@ -134,7 +133,7 @@ class FrameWriter:
         self._flusher.start()
 
     def flush(self) -> None:
-        """Sends unfinished lines on."""
+        """Send incomplete lines."""
         if self._pending:
             self.emit(0, {})
 
@@ -194,7 +193,7 @@ class Stream(io.TextIOBase):
 
 
 class RawStream(io.RawIOBase):
-    """``sys.stdout.buffer``: bytes into the same order."""
+    """``sys.stdout.buffer``: writes bytes to the same frame pipe."""
 
     def __init__(self, stream: Stream, fd: int) -> None:
         super().__init__()
@@ -217,7 +216,7 @@ class RawStream(io.RawIOBase):
 
 
 class Flusher:
-    """A thread, made at the first unfinished line of a process, that sends such lines on."""
+    """A thread that sends incomplete lines; it starts at the first incomplete line of a process."""
 
     def __init__(self, writer: FrameWriter) -> None:
         self._writer = writer
@@ -240,5 +239,5 @@ class Flusher:
 
 
 def cell_streams(writer: FrameWriter) -> Tuple[Stream, Stream]:
-    """Returns ``sys.stdout`` and ``sys.stderr`` for the cell."""
+    """Return ``sys.stdout`` and ``sys.stderr`` for the cell."""
     return Stream(writer, "stdout", 1), Stream(writer, "stderr", 2)

@@ -1,7 +1,7 @@
-"""What a notebook's cell finds beside its names: display, clear_output, input.
+"""The functions that a notebook provides to every cell: display, clear_output, input.
 
-Stand-ins for the image that has no IPython; what they show is a mime bundle, as in the Jupyter
-messaging protocol.
+They replace IPython's in an image that does not have it. Each shown object becomes a mime bundle, as in the
+Jupyter messaging protocol.
 """
 
 import base64
@@ -33,11 +33,11 @@ ATOMIC_TYPES = {int, float, complex, bool, str, bytes, type(None)}  # their repr
 
 
 def mime_bundle(obj: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
-    """Returns (data, metadata) of what a notebook shows for an object.
+    """Return (data, metadata) that a notebook shows for an object.
 
-    Follows IPython's order: ``_ipython_display_``, which shows the object itself (nothing is left
-    to show then), ``_repr_mimebundle_``, the methods of single types. text/plain is always there.
-    A method that fails is reported, and the others are shown.
+    Follow IPython's order: ``_ipython_display_``, which displays the object itself, so the bundle is empty;
+    then ``_repr_mimebundle_``; then the methods of single types. text/plain is always present. If a method
+    raises an error, print the error and use the other methods.
     """
     data: Dict[str, Any] = {}
     metadata: Dict[str, Any] = {}
@@ -71,7 +71,7 @@ def _plain_text(obj: Any) -> str:
 
 
 def _method(obj: Any, name: str) -> Any:
-    """Returns a method of an object; None for a class, and for what has any attribute."""
+    """Return a method of an object; None for a class, and for an object that accepts any attribute name."""
     if isinstance(obj, type) or callable(getattr(obj, "_ipython_canary_method_should_not_exist_", None)):
         return None
     found = getattr(obj, name, None)
@@ -98,7 +98,7 @@ def _is_figure(obj: Any) -> bool:
 
 
 def _figure_png(figure: Any) -> bytes:
-    """Returns the PNG of a figure of matplotlib, as Jupyter's inline backend draws it."""
+    """Return a matplotlib figure as PNG, drawn as Jupyter's inline backend does."""
     file = io.BytesIO()
     figure.canvas.print_figure(
         file,
@@ -112,11 +112,11 @@ def _figure_png(figure: Any) -> bytes:
 
 
 class DisplayFrontend:
-    """The functions that a cell calls to show and to ask.
+    """The functions that a cell calls to display objects and to ask for input.
 
     Args:
-        writer: where the frames go.
-        replies_fd: descriptor that answers come from, a line of JSON each.
+        writer: Sends the frames.
+        replies_fd: Descriptor that answers are read from, one line of JSON each.
     """
 
     def __init__(self, writer: FrameWriter, replies_fd: int) -> None:
@@ -127,7 +127,7 @@ class DisplayFrontend:
         self._reply_bytes = b""
 
     def install(self) -> None:
-        """Puts display, clear_output, input where a cell looks for them."""
+        """Install display, clear_output and input as builtins."""
         installed[:] = [self]
         for name in ("display", "clear_output", "input"):
             setattr(builtins, name, getattr(self, name))
@@ -148,7 +148,7 @@ class DisplayFrontend:
         update: bool = False,
         **options: Any,
     ) -> Any:
-        """Shows objects under the cell; with ``display_id`` returns a handle to change it."""
+        """Display objects under the cell; with ``display_id`` return a handle to update them."""
         chosen_id = os.urandom(16).hex() if display_id is True else display_id
         chosen_id = chosen_id or (transient or {}).get("display_id")
         if clear:
@@ -172,7 +172,7 @@ class DisplayFrontend:
         update: bool = False,
         result: bool = False,
     ) -> None:
-        """Sends a mime bundle."""
+        """Send a mime bundle, unless IPython's ``capture_output`` captures it."""
         data = {mime: value for mime, value in data.items() if mime != WIDGET_MIME}
         if not data and not result:
             return
@@ -190,29 +190,29 @@ class DisplayFrontend:
         update: bool,
         result: bool = False,
     ) -> None:
-        """Sends a mime bundle, whoever captures what is shown."""
+        """Send a mime bundle, even if output is being captured."""
         meta = {"id": display_id, "update": update, "result": result}
         text = json.dumps({"data": data, "metadata": metadata}, default=str).encode()
         self._writer.emit(protocol.DISPLAY, meta, text)
 
     def clear_output(self, wait: bool = False) -> None:
-        """Empties the cell's output, with ``wait`` at the next thing shown."""
+        """Clear the cell's output; with ``wait`` only when the next output arrives."""
         self._writer.emit(protocol.CLEAR_OUTPUT, {"wait": bool(wait)})
 
     def input(self, prompt: object = "") -> str:
-        """Asks the person at the notebook.
+        """Ask the user at the notebook for a line of text.
 
         Raises:
-            EOFError: nobody is there.
+            EOFError: No user is there to answer.
         """
         return self.ask(str(prompt), password=False)
 
     def getpass(self, prompt: str = "Password: ", stream: Any = None) -> str:
-        """Asks without echo, as ``getpass.getpass``."""
+        """Ask for a line of text without echo, as ``getpass.getpass`` does."""
         return self.ask(prompt, password=True)
 
     def ask(self, prompt: str, password: bool) -> str:
-        """Asks for a line of text; a password is not echoed."""
+        """Ask the user for a line of text; a password is not echoed."""
         if len(prompt) > MAX_PROMPT_CHARS:
             prompt = f"{prompt[:MAX_PROMPT_CHARS]}…"
         self._writer.emit(protocol.INPUT_REQUEST, {"prompt": prompt, "password": password})
@@ -232,11 +232,11 @@ installed: List[DisplayFrontend] = []  # the one of this process
 
 
 class DisplayHandle:
-    """What ``display(..., display_id=True)`` returns, as in IPython.
+    """The result of ``display(..., display_id=True)``, as in IPython.
 
     Args:
-        frontend: shows it.
-        display_id: names it; a new name where it is None.
+        frontend: Displays the object.
+        display_id: Identifies the display; None for a new id.
     """
 
     def __init__(self, frontend: DisplayFrontend, display_id: Optional[str] = None) -> None:
@@ -247,11 +247,11 @@ class DisplayHandle:
         return f"<DisplayHandle display_id={self.display_id}>"
 
     def display(self, obj: Any, **options: Any) -> None:
-        """Shows the object again, under the same id."""
+        """Display an object again, under the same id."""
         self._frontend.display(obj, display_id=self.display_id, **options)
 
     def update(self, obj: Any, **options: Any) -> None:
-        """Replaces what is shown."""
+        """Replace the displayed object."""
         self._frontend.display(obj, display_id=self.display_id, update=True, **options)
 
 

@@ -1,6 +1,6 @@
-"""The classes of ``IPython.display`` that cells use, for an image that has no IPython.
+"""The classes of ``IPython.display`` that cells use, for an image without IPython.
 
-Loaded when something imports IPython and there is none.
+Loaded when something imports IPython and the image does not have it.
 """
 
 import base64
@@ -15,7 +15,7 @@ Options = Dict[str, Any]
 
 
 def fetch(source: str) -> bytes:
-    """Returns the bytes of a file or of an address."""
+    """Return the content of a file or a URL."""
     if source.startswith(("http://", "https://")):
         from urllib.request import urlopen
 
@@ -26,13 +26,13 @@ def fetch(source: str) -> bytes:
 
 
 class DisplayObject:
-    """Data with the way it is shown.
+    """Data and the mime type that it is displayed as.
 
     Args:
-        data: the text or bytes; a text that names an address is fetched.
-        url: where the data is.
-        filename: a file in the pod.
-        metadata: for the notebook.
+        data: Text or bytes; a text that is a URL is fetched.
+        url: URL of the data.
+        filename: Name of a file in the pod.
+        metadata: Metadata for the notebook.
     """
 
     mime = "text/plain"
@@ -67,7 +67,7 @@ class DisplayObject:
         return functools.partial(type(self), **self.constructor_arguments()), ()
 
     def constructor_arguments(self) -> Options:
-        """Returns the arguments of IPython's class of this name that give the same."""
+        """Return the arguments that create an equal object of IPython's class of this name."""
         return {"data": self.data, "metadata": self.metadata or None}
 
 
@@ -97,20 +97,20 @@ class Markdown(DisplayObject):
 
 
 class Latex(DisplayObject):
-    """LaTeX with its dollars."""
+    """LaTeX, including its dollar signs."""
 
     mime = "text/latex"
 
 
 class Math(Latex):
-    """LaTeX that is set as a formula."""
+    """LaTeX that is displayed as a formula."""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Tuple[Options, Options]:
         return {self.mime: "$\\displaystyle %s$" % str(self.data).strip("$")}, {}
 
 
 class SVG(DisplayObject):
-    """A drawing; of a document, the element of the drawing."""
+    """An SVG image; only the ``svg`` element of a larger document."""
 
     mime = "image/svg+xml"
 
@@ -124,7 +124,7 @@ class SVG(DisplayObject):
 
 
 class JSON(DisplayObject):
-    """A value that JSON can say, or its text."""
+    """A value that can be encoded as JSON, or JSON text."""
 
     mime = "application/json"
 
@@ -142,13 +142,13 @@ class JSON(DisplayObject):
 
 
 class Javascript(DisplayObject):
-    """A script for the notebook's page."""
+    """A script for the page of the notebook."""
 
     mime = "application/javascript"
 
 
 class Code(DisplayObject):
-    """Source; shown as it is, for there may be nothing here to colour it."""
+    """Source code, displayed without highlighting because Pygments may be missing."""
 
     def __init__(self, data: Any = None, *args: Any, language: Any = None, **more: Any) -> None:
         super().__init__(data, *args, **more)
@@ -167,7 +167,7 @@ class Code(DisplayObject):
 
 
 class Image(DisplayObject):
-    """A picture: bytes, a file of the pod, or an address (kept as one unless ``embed``)."""
+    """An image: bytes, a file of the pod, or a URL (which is only linked unless ``embed`` is set)."""
 
     def __init__(
         self,
@@ -213,7 +213,7 @@ class Image(DisplayObject):
 
 
 def image_type(data: bytes) -> str:
-    """Returns what kind of picture some bytes are, by how they begin."""
+    """Return the type of an image, recognized by its first bytes."""
     if data[:3] == b"\xff\xd8\xff":
         return "jpeg"
     if data[:4] == b"GIF8":

@@ -1,6 +1,6 @@
-"""The matplotlib backend of a cell: figures become PNG under it, as Jupyter's inline backend does.
+"""The matplotlib backend of a cell: display figures as PNG, as Jupyter's inline backend does.
 
-Imported by matplotlib itself, when the cell makes its first figure.
+matplotlib imports it when the cell makes its first figure.
 """
 
 from typing import Any, Optional
@@ -15,17 +15,17 @@ FigureManager = FigureManagerBase
 
 
 def new_figure_manager(num: int, *args: Any, FigureClass: Any = Figure, **kwargs: Any) -> Any:  # noqa: N803 -- matplotlib's name
-    """Returns the manager of a new figure; pyplot calls this."""
+    """Return the manager of a new figure; pyplot calls this."""
     return new_figure_manager_given_figure(num, FigureClass(*args, **kwargs))
 
 
 def new_figure_manager_given_figure(num: int, figure: Any) -> Any:
-    """Returns the manager of a figure that there is."""
+    """Return the manager of an existing figure."""
     return FigureManagerBase(FigureCanvasAgg(figure), num)
 
 
 def show(close: Optional[bool] = None, block: Optional[bool] = None) -> None:
-    """Shows all figures and closes them: ``plt.show()``, and the end of a cell."""
+    """Display all figures and close them: on ``plt.show()`` and at the end of a cell."""
     import builtins
 
     managers = Gcf.get_all_fig_managers()

@@ -1,6 +1,6 @@
-"""The stand-in modules of IPython, for an image that has none, and the functions that show things.
+"""Replacements for IPython's modules, for an image without IPython, and for its display functions.
 
-What is not here says so by name.
+An import of a name that a replacement does not have raises an error that names it.
 """
 
 import types
@@ -15,7 +15,7 @@ Options = Dict[str, Any]
 
 
 def stub_module(name: str, frontend: DisplayFrontend) -> types.ModuleType:
-    """Returns the stand-in of one of IPython's modules."""
+    """Return the replacement for one of IPython's modules."""
     stub = types.ModuleType(name)
     stub.__path__ = []  # a package: what is missing below it is missing by name
     names: Options = {"get_ipython": get_ipython}
@@ -41,7 +41,7 @@ def stub_module(name: str, frontend: DisplayFrontend) -> types.ModuleType:
 
 
 def display_functions(frontend: DisplayFrontend) -> Options:
-    """Returns the functions of ``IPython.display`` that show something."""
+    """Return the functions of ``IPython.display`` that display objects."""
 
     def update_display(obj: Any, *, display_id: str, **options: Any) -> None:
         frontend.display(obj, display_id=display_id, update=True, **options)

@@ -1,7 +1,7 @@
-"""The text of a value as a notebook shows it: in lines, sets in order, elements counted.
+"""The text of a value as a notebook shows it: line breaks, sorted sets, long containers shortened.
 
-Does what IPython's pretty printer does, which an image may lack. Loaded when the first value
-with parts is shown.
+Does the work of IPython's pretty printer, which the image may lack. Loaded when the first container is
+displayed.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from .pretty_printer import Printer, Show
 
 
 def pformat(obj: Any) -> str:
-    """Returns the text/plain of an object."""
+    """Return the text/plain of an object."""
     printer = Printer(_show)
     printer.pretty(obj)
     return printer.result()
@@ -25,7 +25,7 @@ def _show(obj: Any, p: Printer, cycle: bool) -> None:
 
 
 def _printer_for(obj: Any) -> Show:
-    """Returns what shows an object: by its class and those above it, nearest first."""
+    """Return the function that prints an object; the nearest class of its MRO that has one decides."""
     kind = getattr(obj, "__class__", None) or type(obj)
     each: Any
     shown: Show
@@ -57,7 +57,7 @@ def _plain_object(obj: Any, p: Printer, cycle: bool) -> None:
 
 
 def _separated(items: Iterable[Any], p: Printer) -> Iterator[Any]:
-    """Yields the items, with commas between them; no more than can be read."""
+    """Yield the items and print commas between them; stop with "..." at the printer's maximum."""
     for index, item in enumerate(items):
         if index:
             p.text(",")
@@ -131,7 +131,7 @@ def _call(p: Printer, name: str, *args: Any, **kwargs: Any) -> None:
 
 
 def _as_call(arguments: Callable[[Any], Tuple[Tuple[Any, ...], Dict[str, Any]]]) -> Show:
-    """Returns what shows an object as a call of its class."""
+    """Return a function that prints an object as a call of its class."""
 
     def show(obj: Any, p: Printer, cycle: bool) -> None:
         args, kwargs = ((_Raw("..."),), {}) if cycle else arguments(obj)

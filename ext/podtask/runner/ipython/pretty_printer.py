@@ -1,6 +1,6 @@
-"""Text in lines of 79 columns: the printer that a class's ``_repr_pretty_`` is given.
+"""The printer that ``_repr_pretty_`` is given: break text into lines of 79 columns.
 
-Behaves as IPython's does, so that a value looks in a pod as it does in the notebook.
+Behaves as IPython's printer does, so that a value looks the same in a pod and in the notebook.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ MAX_ELEMENTS = 1000  # elements of one container
 
 
 class _Group:
-    """What is broken together: either all its breaks are line ends, or none."""
+    """A group of possible line breaks: either all of them end a line, or none does."""
 
     def __init__(self, depth: int) -> None:
         self.depth = depth
@@ -21,7 +21,7 @@ class _Group:
 
 
 class _Break:
-    """A place where a line may end; else ``text`` stands there."""
+    """A possible line break; ``text`` is printed if the line does not end here."""
 
     def __init__(self, text: str, indentation: int, group: _Group) -> None:
         self.text = text
@@ -30,15 +30,15 @@ class _Break:
 
 
 class Printer:
-    """Puts text and breaks into lines; the outermost groups that are too long are broken first.
+    """Break text into lines; of groups that are too long, the outermost are broken first.
 
     Attributes:
         verbose: False, as in a notebook.
-        max_seq_length: elements of a container that are shown.
-        indentation: of the next line.
+        max_seq_length: Maximum number of elements that are printed of a container.
+        indentation: Indentation of the next line.
 
     Args:
-        show: adds a value: (value, printer, whether it is inside of itself).
+        show: Prints a value, called with the value, the printer, and whether the value contains itself.
     """
 
     def __init__(self, show: "Show") -> None:
@@ -55,33 +55,33 @@ class Printer:
         self._open_ids: List[int] = []  # ids of the values that are being shown
 
     def text(self, text: str) -> None:
-        """Adds text."""
+        """Add text."""
         if self._pending:
             self._add(text)
         else:
             self._write(text)
 
     def breakable(self, sep: str = " ") -> None:
-        """Adds a place where the line may end; else ``sep`` is there."""
+        """Add a possible line break; ``sep`` is printed if the line does not end here."""
         if self._groups[-1].broken:
             self._new_line()
         else:
             self._add(_Break(sep, self.indentation, self._groups[-1]))
 
     def break_(self) -> None:
-        """Ends the line."""
+        """End the line."""
         self._break_outermost()
         self._new_line()
 
     def begin_group(self, indent: int = 0, open: str = "") -> None:  # noqa: A002 -- IPython's name
-        """Begins what is broken together."""
+        """Begin a group."""
         if open:
             self.text(open)
         self._groups.append(_Group(self._groups[-1].depth + 1))
         self.indentation += indent
 
     def end_group(self, dedent: int = 0, close: str = "") -> None:
-        """Ends what is broken together."""
+        """End the innermost group."""
         self.indentation -= dedent
         self._groups.pop()
         if close:
@@ -89,7 +89,7 @@ class Printer:
 
     @contextlib.contextmanager
     def group(self, indent: int = 0, open: str = "", close: str = "") -> Iterator[None]:  # noqa: A002 -- IPython's name
-        """Holds what is broken together."""
+        """Hold a group open."""
         self.begin_group(indent, open)
         try:
             yield
@@ -98,7 +98,7 @@ class Printer:
 
     @contextlib.contextmanager
     def indent(self, indent: int) -> Iterator[None]:
-        """Indents further lines."""
+        """Indent the lines that follow."""
         self.indentation += indent
         try:
             yield
@@ -106,7 +106,7 @@ class Printer:
             self.indentation -= indent
 
     def pretty(self, obj: Any) -> None:
-        """Adds a value."""
+        """Add a value."""
         cycle = id(obj) in self._open_ids
         self._open_ids.append(id(obj))
         self.begin_group()
@@ -117,11 +117,11 @@ class Printer:
             self._open_ids.pop()
 
     def flush(self) -> None:
-        """Writes what is pending."""
+        """Write the pending text."""
         self._output(len(self._pending))
 
     def result(self) -> str:
-        """Returns all the text."""
+        """Return the whole text."""
         self.flush()
         return "".join(self._lines)
 
@@ -144,7 +144,7 @@ class Printer:
             pass
 
     def _break_outermost(self) -> bool:
-        """Breaks the outermost group that can be, and those around it from here on."""
+        """Break the outermost group that can still be broken, and all groups around it; return whether one was."""
         groups = [item.group for item in self._pending if isinstance(item, _Break)]
         groups = [group for group in groups if not group.settled]
         depth = min((group.depth for group in groups), default=len(self._groups))

@@ -1,8 +1,7 @@
-"""What ``get_ipython()`` gives a cell: shell lines and the few magics that make sense in a pod.
+"""The object that ``get_ipython()`` returns in a cell: shell commands and the few magics that work in a pod.
 
-A stand-in for IPython's shell, loaded when a cell first asks for it. The notebook has refused
-other magics before it submitted the cell; what comes here all the same (from code that makes
-its own calls) gets an error that says so.
+It replaces IPython's shell and is loaded when a cell first asks for it. The notebook rejects other magics
+before it submits a cell. A magic that code calls in the pod all the same raises an error.
 """
 
 import os
@@ -20,7 +19,7 @@ SECRET_WORDS = ("key", "token", "secret")
 
 
 class UsageError(Exception):
-    """A magic got an argument that it has no use for."""
+    """A magic was called with an argument that it does not accept."""
 
     def __reduce__(self) -> Any:
         # In the notebook it is IPython's own, of which the message is shown and nothing else.
@@ -29,7 +28,7 @@ class UsageError(Exception):
 
 
 class Events:
-    """IPython's hooks; figures are shown by the worker, so a registration is only noted."""
+    """IPython's hooks. They are only stored: the worker displays figures itself."""
 
     def __init__(self) -> None:
         self.callbacks: Dict[str, List[Callable[..., Any]]] = {}
@@ -42,7 +41,7 @@ class Events:
 
 
 class Publisher:
-    """What a shell shows things with."""
+    """The default publisher of mime bundles."""
 
     def publish(
         self,
@@ -53,12 +52,12 @@ class Publisher:
         update: bool = False,
         **_: Any,
     ) -> None:
-        """Shows a mime bundle."""
+        """Display a mime bundle."""
         display.installed[0].send(data, metadata or {}, (transient or {}).get("display_id"), update)
 
 
 class ZMQInteractiveShell:
-    """Stands for the notebook's shell; named as that, which libraries ask for."""
+    """Replaces the notebook's shell and has its name, because libraries check for it."""
 
     def __init__(self) -> None:
         self.config: Dict[str, Any] = {}
@@ -68,7 +67,7 @@ class ZMQInteractiveShell:
 
     @property
     def display_pub(self) -> Any:
-        """What shows a mime bundle; IPython's ``capture_output`` puts its own there."""
+        """The publisher of mime bundles; IPython's ``capture_output`` replaces it."""
         return display.installed[0].capture or self._publisher
 
     @display_pub.setter
@@ -83,11 +82,11 @@ class ZMQInteractiveShell:
 
     @property
     def user_ns(self) -> Dict[str, Any]:
-        """The cell's namespace."""
+        """The namespace of the cell."""
         return vars(sys.modules["__main__"])
 
     def var_expand(self, cmd: str, depth: int = 0) -> str:
-        """Returns a command with values put in; as it is where that fails, as IPython does."""
+        """Return a command with its variables expanded; unchanged if that fails, as IPython does."""
         caller = sys._getframe(depth + 1)  # noqa: SLF001 -- documented, in spite of its name
         names = {**self.user_ns, **caller.f_locals}
         try:
@@ -96,11 +95,11 @@ class ZMQInteractiveShell:
             return cmd
 
     def system(self, cmd: str) -> None:
-        """``!cmd``: its output as it comes, its exit status in ``_exit_code``."""
+        """Run ``!cmd``: forward its output as it arrives and store its exit status in ``_exit_code``."""
         self.user_ns["_exit_code"] = run(self.var_expand(cmd, depth=1))
 
     def getoutput(self, cmd: str, split: bool = True, depth: int = 0) -> Any:
-        """``x = !cmd``: what it wrote, stderr too, in lines."""
+        """Run ``x = !cmd``: return the lines that the command wrote to stdout and stderr."""
         process = subprocess.run(
             ["/bin/sh", "-c", self.var_expand(cmd, depth=depth + 1)],
             stdout=subprocess.PIPE,
@@ -111,10 +110,10 @@ class ZMQInteractiveShell:
         return SList(text.splitlines()) if split else text
 
     def run_line_magic(self, name: str, line: str, _stack_depth: int = 1) -> Any:
-        """``%name line``.
+        """Run ``%name line``.
 
         Raises:
-            UsageError: there is no such magic here, or it has no use for the line.
+            UsageError: The pod has no such magic, or the magic does not accept the line.
         """
         if name not in POD_MAGICS:
             raise UsageError(
@@ -132,7 +131,7 @@ class ZMQInteractiveShell:
         raise UsageError(f"%%{name} does not run in a pod: only %%time as a cell's first line does.")
 
     def _matplotlib(self, line: str) -> None:
-        """Figures are shown under the cell whatever the line says."""
+        """Accept any line: figures are always displayed under the cell."""
 
     def _pwd(self, line: str) -> str:
         return os.getcwd()
@@ -196,7 +195,7 @@ class ZMQInteractiveShell:
 
 
 class Timed:
-    """Prints how long its block took, as %time and %%time do, unless an error ends it."""
+    """Print how long the block took, as %time and %%time do, unless it raises an error."""
 
     def __enter__(self) -> None:
         self._cpu = resource.getrusage(resource.RUSAGE_SELF)
@@ -213,7 +212,7 @@ class Timed:
 
 
 def format_duration(seconds: float) -> str:
-    """Returns a time as IPython writes it: three digits, or days to seconds."""
+    """Return a duration as IPython writes it: three digits, or days to seconds."""
     if seconds >= 60:
         words = []
         seconds_left = int(seconds)
@@ -238,7 +237,7 @@ _shells: List[ZMQInteractiveShell] = []
 
 
 def get_ipython() -> ZMQInteractiveShell:
-    """Returns the one stand-in of this process."""
+    """Return the one shell of this process."""
     if not _shells:
         _shells.append(ZMQInteractiveShell())
     return _shells[0]

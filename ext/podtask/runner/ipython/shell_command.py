@@ -1,4 +1,4 @@
-"""Commands of the shell: values put in, run on a terminal of their own, the lines they wrote."""
+"""Shell commands: expand variables, run on a terminal, collect lines of output."""
 
 import os
 import re
@@ -41,12 +41,12 @@ class SList(List[str]):
         return eval, (made,), None, iter(self)
 
     def grep(self, pattern: str, prune: bool = False) -> "SList":
-        """Returns the lines that a regular expression is found in; with ``prune`` the others."""
+        """Return the lines that match a regular expression; with ``prune`` the lines that do not."""
         found = re.compile(pattern, re.IGNORECASE)
         return SList(line for line in self if bool(found.search(line)) != prune)
 
     def fields(self, *numbers: int) -> Any:
-        """Returns the lines' words; with numbers, only those of each line, joined."""
+        """Return the words of each line; with numbers, only those words, joined."""
         words = [line.split() for line in self]
         if not numbers:
             return words
@@ -54,7 +54,7 @@ class SList(List[str]):
 
 
 class Expander(string.Formatter):
-    """Puts values into a command: ``{expression}``, ``$name``; ``$$`` is a dollar."""
+    """Expand variables in a command: ``{expression}``, ``$name``; ``$$`` is a dollar sign."""
 
     def parse(self, format_string: str) -> Iterator[Any]:
         for literal, name, spec, conversion in super().parse(format_string):
@@ -81,10 +81,10 @@ class Expander(string.Formatter):
 
 
 def run(cmd: str) -> int:
-    """Runs a command of the shell, passes its output on; returns its status, -signal if killed.
+    """Run a shell command and forward its output; return its exit status, or -signal if it was killed.
 
-    It writes to a terminal, as under IPython: programs then send each line as it ends, and their
-    progress bars. Its two streams are one there.
+    The command writes to a terminal, as under IPython, so programs send each line at once and draw progress
+    bars. The terminal combines stdout and stderr.
     """
     if cmd.rstrip().endswith("&"):
         raise OSError("Background processes not supported: use subprocess.Popen.")

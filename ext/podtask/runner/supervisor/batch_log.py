@@ -1,7 +1,7 @@
-"""A task without a stream to its notebook: its frames go to the container's log, as lines.
+"""Batch mode without a connection to the notebook: write frames as lines to the log of the container.
 
-Each line is numbered and carries a proof of the task's key, as what is in there is shown in a
-notebook. What a cell's end brings is in the record: see ``record.py``.
+Each line is numbered and carries a proof of the task's key, because a notebook shows its content. The
+result of the cell is in the record: see ``log_record.py``.
 """
 
 import base64
@@ -14,11 +14,11 @@ LINE_CHARS = 12 << 10  # characters of base64; a container runtime cuts lines at
 
 
 class FrameLog(LogCopy):
-    """Takes all frames but the end, as lines; there is no other copy of the output.
+    """Write all frames but the result as lines; the output is not copied in any other form.
 
     Args:
-        fd: the container's stdout.
-        prove: the HMAC of the task's key.
+        fd: Descriptor of the container's stdout.
+        prove: Returns the HMAC of the task's key.
     """
 
     def __init__(self, fd: int, prove: Callable[..., str]) -> None:
@@ -26,7 +26,7 @@ class FrameLog(LogCopy):
         self._prove = prove
 
     def write_frame(self, kind: int, seq: int, frame: bytes, data: bytes) -> None:
-        """Writes a frame's lines."""
+        """Write the lines of a frame."""
         if kind == protocol.RESULT:
             return
         if kind == protocol.STREAM:

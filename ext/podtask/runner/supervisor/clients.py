@@ -1,4 +1,4 @@
-"""The clients of a runner: those that wait to be authenticated, and the one that is attached."""
+"""The clients of a runner: connections that are not authenticated yet, and the attached one."""
 
 import selectors
 import socket
@@ -13,15 +13,15 @@ MAX_UNAUTHENTICATED = 32  # connections that have not shown yet that they know t
 
 
 class Clients:
-    """The connections, watched by the main loop's selector.
+    """The connections, watched by the selector of the main loop.
 
     Args:
-        selector: of the main loop.
-        listener: the listening socket of the pod's loopback.
-        prove: the HMAC of the task's key.
+        selector: Selector of the main loop.
+        listener: Listening socket on the pod's loopback.
+        prove: Returns the HMAC of the task's key.
 
     Attributes:
-        alone_since: when the last attached client went (monotonic); infinite while there is one.
+        alone_since: When the last attached client left (monotonic); infinite while one is attached.
     """
 
     def __init__(self, selector: Any, listener: socket.socket, prove: Callable[..., str]) -> None:
@@ -42,17 +42,18 @@ class Clients:
 
     @property
     def sockets(self) -> List[Any]:
-        """What a forked worker must close."""
+        """The sockets that a forked worker must close."""
         return [self._listener, *(client.sock for client in self._all)]
 
     def add(self, sock: socket.socket, trusted: bool) -> None:
-        """Takes in a connection; a trusted one is authenticated."""
+        """Add a connection; a trusted one is already authenticated."""
         self._all.append(Connection(sock, self._prove, trusted))
 
     def dismiss_displaced(self, client: Connection, name: str) -> bool:
-        """Sends a client away that another took over from, as it may not know yet; else False.
+        """Close a client that another client has replaced, and return True; return False for any other.
 
-        One that slept, or whose connection hung, would take back what it does not know that it lost.
+        A client that was suspended, or whose connection hung, does not know yet that it lost the task. It must
+        not take the task back.
         """
         if name not in self._displaced:
             return False
@@ -62,12 +63,12 @@ class Clients:
         return True
 
     def take_over(self, client: Connection, name: str, holder: Any) -> bool:
-        """Ends all other attached connections; returns whether another client had the task before.
+        """Close all other attached connections; return whether another client had the task before.
 
         Args:
-            client: the connection that attaches.
-            name: of its client, which it keeps when it connects again.
-            holder: says so to a person.
+            client: The connection that attaches.
+            name: Name of its client, which stays the same when it reconnects.
+            holder: Describes the user of the client.
         """
         other = name != self._name
         self._holder = holder
@@ -81,7 +82,7 @@ class Clients:
         return other
 
     def watch(self) -> None:
-        """Has the selector watch each connection for what it waits for."""
+        """Make the selector watch each connection for reading, and for writing if it has pending data."""
         known = {key.fileobj: key.events for key in self._selector.get_map().values()}
         for client in self._all:
             if client.closed:
@@ -93,7 +94,7 @@ class Clients:
                 self._selector.modify(client.sock, events, client)
 
     def send_pending(self, spool: Any, results: Any) -> None:
-        """Gives each client what its socket has room for, and forgets the closed ones."""
+        """Send each client as much as its socket accepts, and remove closed connections."""
         for client in self._all:
             # Until the socket takes no more: it says when it does. Or there is no more.
             client.flush()
@@ -110,17 +111,17 @@ class Clients:
             self.alone_since = time.monotonic()
 
     def expiry(self) -> float:
-        """When the next connection counts as dead (monotonic)."""
+        """Return when the next connection counts as dead (monotonic)."""
         return min((client.expiry() for client in self._all), default=FOREVER)
 
     def close_expired(self, now: float) -> None:
-        """Closes the dead ones."""
+        """Close the connections that count as dead."""
         for client in self._all:
             if client.expiry() <= now:
                 client.close()
 
     def finish(self, frame: bytes) -> None:
-        """Sends all a last frame."""
+        """Send a last frame to all clients."""
         for client in self._all:
             client.finish(frame)
 

@@ -1,7 +1,7 @@
-"""One client of the runner: authenticated first, then frames both ways, never blocking.
+"""One client of the runner: authenticate it, then exchange frames, without blocking.
 
-Several sockets may wait to be authenticated (a sidecar shares the loopback); a silent or wrong
-one costs nothing but its slot.
+Several sockets may wait for authentication, because a sidecar shares the loopback. A silent or wrong one
+only occupies its slot.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ SILENT_SECONDS = 45  # the client pings every 15 s
 
 
 class Connection:
-    """A socket that speaks to us; ``attached`` once it is authenticated and has asked to.
+    """A connection to the runner; ``attached`` once it is authenticated and has asked to attach.
 
     Args:
-        sock: an accepted socket.
-        prove: the HMAC of the task's key, from boot.
-        trusted: True for the socket that boot has authenticated already.
+        sock: An accepted socket.
+        prove: Returns the HMAC of the task's key, from boot.
+        trusted: Whether boot has authenticated the socket already.
     """
 
     def __init__(self, sock: socket.socket, prove: Callable[..., str], trusted: bool) -> None:
@@ -54,7 +54,7 @@ class Connection:
 
     @property
     def has_room(self) -> bool:
-        """True while more may be queued for sending."""
+        """Whether more data may be queued for sending."""
         return self._out_size < MAX_QUEUED_BYTES and not self.closing
 
     @property
@@ -62,15 +62,15 @@ class Connection:
         return self._out_size > 0
 
     def expiry(self) -> float:
-        """When this connection counts as dead, unless something is heard (monotonic)."""
+        """Return when this connection counts as dead if nothing more is received (monotonic)."""
         return self.last_heard + (SILENT_SECONDS if self.trusted else HANDSHAKE_SECONDS)
 
     def queue_next(self, spool: Any, results: Any) -> bool:
-        """Queues the next piece of what this client lacks; returns whether there was one.
+        """Queue the next piece of data that this client lacks; return whether there was one.
 
         Args:
-            spool: the frames.
-            results: the values; None before the end.
+            spool: The frames.
+            results: The values; None before the cell has ended.
         """
         if self.cursor is not None and self.cursor <= spool.last:
             if self.cursor < spool.first:  # it was away, or is slower than the output
@@ -87,19 +87,19 @@ class Connection:
         return True
 
     def send(self, frame: bytes) -> None:
-        """Queues encoded frames."""
+        """Queue encoded frames."""
         if frame and not self.closed:
             self._out.append(memoryview(frame))
             self._out_size += len(frame)
 
     def send_file(self, fd: int, offset: int, size: int) -> None:
-        """Queues a piece of a file, which goes from the page cache to the socket."""
+        """Queue a piece of a file, which is sent from the page cache."""
         if size and not self.closed:
             self._out.append((fd, offset, size))
             self._out_size += size
 
     def flush(self) -> None:
-        """Writes what the socket takes."""
+        """Write as much as the socket accepts."""
         while self._out and not self.closed:
             part = self._out[0]
             try:
@@ -127,7 +127,7 @@ class Connection:
             self.close()
 
     def receive(self) -> List[protocol.Frame]:
-        """Returns the frames that have come; closes on the end, an error or a wrong proof."""
+        """Return the received frames; close the connection on its end, an error or a wrong proof."""
         try:
             chunk = self.sock.recv(READ_BYTES)
         except BlockingIOError:
@@ -149,7 +149,7 @@ class Connection:
             return []
 
     def finish(self, frame: bytes) -> None:
-        """Sends a last frame, then closes."""
+        """Send a last frame, then close."""
         self.send(frame)
         self.closing = True
         self.flush()
@@ -162,7 +162,7 @@ class Connection:
         self.sock.close()
 
     def _handshake(self, chunk: bytes) -> bytes:
-        """Takes the two lines of a client; returns what came behind them."""
+        """Check the two lines of a client; return the data after them."""
         self._handshake_bytes += chunk
         while b"\n" in self._handshake_bytes:
             line, self._handshake_bytes = self._handshake_bytes.split(b"\n", 1)

@@ -1,4 +1,4 @@
-"""The container's own log: a copy of the output for ``kubectl logs``, and at last the record."""
+"""The log of the container: a copy of the output for ``kubectl logs``, and finally the record."""
 
 import hashlib
 import os
@@ -14,15 +14,15 @@ STALLED_SECONDS = 30.0  # seconds without anything read until the last lines are
 
 
 class LogCopy:
-    """Writes what the descriptor takes, keeps the rest for later, never blocks.
+    """Write what the descriptor accepts and keep the rest for later; never block.
 
     Args:
-        fd: the container's stdout.
+        fd: Descriptor of the container's stdout.
 
     Attributes:
-        total: bytes of the output.
-        copied: those of them that were taken in.
-        size: about what the node's file has of it.
+        total: Bytes of the output.
+        copied: Bytes of the output that were copied.
+        size: Approximate size of the node's log file.
     """
 
     def __init__(self, fd: int) -> None:
@@ -37,7 +37,7 @@ class LogCopy:
 
     @property
     def sha256(self) -> str:
-        """Of what was taken in, hex."""
+        """Hash of the copied output, in hex."""
         return self._digest.hexdigest()
 
     @property
@@ -45,7 +45,7 @@ class LogCopy:
         return bool(self._backlog)
 
     def write_output(self, data: bytes) -> None:
-        """Takes output in; over the limit it is not copied."""
+        """Copy output, up to the limit of the log."""
         self.total += len(data)
         room = MAX_LOG_BYTES - self.size
         if self._full or not data:
@@ -59,12 +59,12 @@ class LogCopy:
         self._append(data)
 
     def write_frame(self, kind: int, seq: int, frame: bytes, data: bytes) -> None:
-        """Takes a spooled frame in: what it has of output."""
+        """Copy the output in a spooled frame."""
         if kind == protocol.STREAM:
             self.write_output(data)
 
     def watch(self, selector: Any) -> None:
-        """Has the main loop's selector write what could not be written yet."""
+        """Make the selector of the main loop write the backlog."""
         watched = any(key.fileobj == self.fd for key in selector.get_map().values())
         if self.pending and not watched:
             selector.register(self.fd, selectors.EVENT_WRITE, self.flush)
@@ -72,11 +72,11 @@ class LogCopy:
             selector.unregister(self.fd)
 
     def write_line(self, text: str) -> None:
-        """Adds a line of our own."""
+        """Write a line of the runner's own."""
         self._append((b"" if self._newline else b"\n") + text.encode() + b"\n")
 
     def flush(self) -> None:
-        """Writes what there is room for."""
+        """Write as much of the backlog as the descriptor accepts."""
         try:
             while self._backlog:
                 self._backlog = self._backlog[os.write(self.fd, self._backlog) :]
@@ -87,7 +87,7 @@ class LogCopy:
             self._full = True
 
     def finish(self, lines: Iterable[str]) -> None:
-        """Writes last lines, and waits until they are taken."""
+        """Write the last lines, and wait until they are written."""
         for line in lines:
             self.write_line(line)
             while self.pending:

@@ -1,9 +1,9 @@
-"""The record that a runner leaves in its container's log when nobody came for the result.
+"""The record that a runner leaves in the log of its container when no client has taken the result.
 
-Lines, numbered and with a checksum each, of which the first is a header in JSON and the others are
-two compressed parts in base64: the verdict with its values, and the output. Both are frames of the
-wire. The header carries a proof of the task's key: what is in there is unpickled in a notebook.
-Loaded when it is needed.
+The record consists of numbered lines with a checksum each. The first line is a JSON header. The others
+are two compressed parts in base64: the result with its values, and the output, both as frames of the
+protocol. A notebook unpickles the values, so the header carries a proof of the task's key. The module is
+loaded only when it is needed.
 """
 
 import base64
@@ -25,14 +25,14 @@ PIECE_BYTES = 256 << 10
 def record_lines(
     spool: Any, results: Any, log: Any, prove: Callable[..., str], values: bool
 ) -> Iterator[str]:
-    """Yields the lines of the record.
+    """Yield the lines of the record.
 
     Args:
-        spool: the frames, the end frame last.
-        results: the file of the values.
-        log: the container's log so far.
-        prove: the HMAC of the task's key.
-        values: whether the values may go to the log.
+        spool: The frames; the last one is the result.
+        results: The file of the values.
+        log: The log of the container so far.
+        prove: Returns the HMAC of the task's key.
+        values: Whether the values may be written to the log.
     """
     # Of a log that was rotated nobody knows how full its newest file is.
     room = max(MIN_RECORD_BYTES, min(MAX_RECORD_BYTES, int((MAX_FILE_BYTES - SPARE_BYTES - log.size) * 0.74)))
@@ -77,7 +77,7 @@ def _result_frames(end: bytes, results: Any) -> Iterator[bytes]:
 
 
 def _newest_output(spool: Any, room: int) -> Tuple[int, bytes, int]:
-    """Returns the newest frames that fit: number of the first, packed, bytes of text."""
+    """Return the newest frames that fit: number of the first one, compressed frames, bytes of text."""
     first = spool.first
     while first < spool.last:
         text_bytes = [0]
@@ -100,7 +100,7 @@ def _output_frames(spool: Any, first: int, text_bytes: Any) -> Iterator[bytes]:
 
 
 def _compressed_within(parts: Iterable[bytes], room: int) -> Optional[bytes]:
-    """Returns parts compressed, None where that is more than there is room for."""
+    """Return the compressed parts, or None if they exceed ``room`` bytes."""
     compressor = zlib.compressobj(6)
     out = b""
     for part in parts:

@@ -1,7 +1,7 @@
-"""The runner's main loop: clients, one worker, the spool, the bounds.
+"""The main loop of the runner: clients, one worker, the spool, deadlines.
 
-One thread, one selector, nothing that blocks. It outlives the worker and says how that died. The
-``end`` frame is the verdict on the task; nothing comes after it in the spool.
+It has one thread and one selector, and never blocks. It outlives the worker and reports how the worker
+died. The result frame is the last one in the spool.
 """
 
 import json
@@ -34,9 +34,9 @@ class Supervisor:
     """Serves one task from the first client to the release.
 
     Args:
-        listener: the listening socket of the pod's loopback.
-        prove: the HMAC of the task's key.
-        wait: seconds to wait for a client with the cell.
+        listener: Listening socket on the pod's loopback.
+        prove: Returns the HMAC of the task's key.
+        wait: Maximum time in seconds to wait for a client with the cell.
     """
 
     def __init__(self, listener: socket.socket, prove: Callable[..., str], wait: float) -> None:
@@ -67,11 +67,11 @@ class Supervisor:
         signal.signal(signal.SIGINT, self._on_terminate)
 
     def serve(self, sock: Optional[socket.socket], batch_input: bytes) -> int:
-        """Runs until the task is released or a bound ends it; returns the exit code.
+        """Run until the task is released or a deadline ends it; return the exit code.
 
         Args:
-            sock: of the first client; None in batch mode, where ``batch_input`` frames bring the cell.
-            batch_input: else nothing.
+            sock: Socket of the first client; None in batch mode.
+            batch_input: In batch mode the frames that bring the cell; otherwise empty.
         """
         if sock is not None:
             self._clients.add(sock, trusted=True)
@@ -129,13 +129,13 @@ class Supervisor:
             self._exit = 0 if self._end and self._end["status"] == "ok" else 1
 
     def _interrupt(self, number: int) -> None:
-        """Interrupts the cell once for each number: a new connection repeats the last one."""
+        """Interrupt the cell once for each number: a new connection repeats the last one."""
         if self._worker and self.state == "running" and number > self._interrupts:
             self._interrupts = number
             self._worker.kill(signal.SIGINT)
 
     def _reply(self, meta: Dict[str, Any]) -> None:
-        """Answers each question once: a new connection repeats the last answer."""
+        """Answer each question once: a new connection repeats the last answer."""
         if self._worker and self.state == "running" and int(meta["to"]) > self._last_answered:
             self._last_answered = int(meta["to"])
             self._worker.reply(json.dumps(meta).encode())
@@ -167,7 +167,7 @@ class Supervisor:
         client.cursor = int(meta.get("after_seq", 0)) + 1
 
     def _receive_job(self, frame: protocol.Frame) -> str:
-        """Takes inputs, or the cell; returns what is wrong, empty where nothing is."""
+        """Store inputs, or run the cell; return an error message, empty on success."""
         meta = frame.meta
         if frame.kind == protocol.BLOB:
             return self._uploads.put(str(meta["id"]), int(meta["offset"]), frame.data)
@@ -245,7 +245,7 @@ class Supervisor:
         return min(*bounds, time.monotonic() + 3600)
 
     def _client_timeout(self) -> float:
-        """Seconds without a client until the runner ends."""
+        """Return the seconds without a client after which the runner ends."""
         if self.state == "waiting":
             return self._wait
         linger = float(self._job["linger"])
@@ -274,7 +274,7 @@ class Supervisor:
             )
 
     def _exit_unclaimed(self, code: int) -> None:
-        """Ends without anybody having taken the result: it goes to the log."""
+        """End although no client has taken the result; write the result to the log."""
         if self._worker and self.state == "running":
             self._worker.kill(signal.SIGKILL)
         if self.state == "done" and self._exit is None:
@@ -284,7 +284,7 @@ class Supervisor:
         self._exit = code
 
     def _stop(self, reason: str, seconds: float) -> None:
-        """Interrupts the cell; kills it after ``seconds``."""
+        """Interrupt the cell; kill it after ``seconds``."""
         assert self._worker is not None
         self._stop_reason = self._stop_reason or reason
         self._deadline = FOREVER
@@ -303,5 +303,5 @@ class Supervisor:
 
 
 def main(listener: Any, sock: Any, prove: Callable[..., str], wait: float, batch_input: bytes) -> None:
-    """Serves the task, then ends the process whatever threads there are."""
+    """Serve the task, then end the process even if threads are running."""
     os._exit(Supervisor(listener, prove, wait).serve(sock, batch_input))

@@ -1,6 +1,6 @@
-"""The file of a finished worker's values, as it goes to clients: in blob frames, with its hash.
+"""The file of a finished worker's values, sent to clients in blob frames.
 
-The hash is taken while the network is waited for, and travels with the last frame.
+The hash is computed while the network is busy, and is sent with the last frame.
 """
 
 import hashlib
@@ -12,10 +12,10 @@ from .connection import Connection
 
 
 class ResultFile:
-    """Pickled values in a file.
+    """A file of pickled values.
 
     Args:
-        file: the worker's, kept open.
+        file: The worker's file, kept open.
     """
 
     def __init__(self, file: Any) -> None:
@@ -25,15 +25,15 @@ class ResultFile:
         self._hashed = 0
 
     def read_if_small(self, max_bytes: int) -> bytes:
-        """Returns all of it where it is small, else nothing."""
+        """Return the whole content if it has at most ``max_bytes``, else nothing."""
         return os.pread(self._file.fileno(), self.size, 0) if self.size <= max_bytes else b""
 
     def read(self, offset: int, max_bytes: int) -> bytes:
-        """Returns a piece."""
+        """Return a piece of the content."""
         return os.pread(self._file.fileno(), max_bytes, offset)
 
     def send(self, client: Connection, offset: int) -> int:
-        """Queues the frame at an offset; returns the next offset, ``size`` at the end."""
+        """Queue the frame at an offset; return the next offset, which is ``size`` at the end."""
         count = min(protocol.MAX_DATA, self.size - offset)
         meta: Dict[str, Any] = {"id": "results", "size": self.size, "offset": offset}
         self._hash_to(offset + count)

@@ -1,6 +1,6 @@
-"""The frames a client may still need: kept in order, on disk, bounded.
+"""The frames that a client may still need: in order, on disk, limited in size.
 
-Files are unlinked as soon as they are open, so that nothing is left whatever ends the runner.
+Files are unlinked as soon as they are open, so nothing is left behind however the runner ends.
 """
 
 import os
@@ -13,7 +13,7 @@ MAX_MEMORY_BYTES = 16 << 20
 
 
 def temporary_file() -> Optional[IO[bytes]]:
-    """Returns an unlinked, unbuffered file in the first writable place, None where there is none.
+    """Return an unlinked, unbuffered file in the first writable directory, None if there is none.
 
     A read-only root file system is common under Pod Security "restricted".
     """
@@ -31,7 +31,7 @@ def temporary_file() -> Optional[IO[bytes]]:
 
 
 class Segment:
-    """Consecutive frames in one file, or in memory where no file can be made."""
+    """Consecutive frames in one file, or in memory if no file can be created."""
 
     def __init__(self, first: int) -> None:
         self.first = first
@@ -56,7 +56,7 @@ class Segment:
         self._ends.append(self.size)
 
     def read(self, seq: int, max_bytes: int) -> Tuple[bytes, int]:
-        """Returns whole frames from ``seq`` on, about ``max_bytes`` bytes, and the next number."""
+        """Return whole frames from ``seq`` on, about ``max_bytes`` in all, and the number of the next frame."""
         index = seq - self.first
         start = self._ends[index - 1] if index else 0
         stop_index = index
@@ -82,10 +82,10 @@ class Segment:
 
 
 class Spool:
-    """Numbered frames 1, 2, ...; over ``limit`` bytes the oldest go.
+    """Frames numbered 1, 2, ...; the oldest are dropped when there are more than ``limit`` bytes.
 
     Args:
-        limit: bytes kept at the most (16 MiB where only memory can be had).
+        limit: Maximum number of bytes (at most 16 MiB if frames are kept in memory).
     """
 
     def __init__(self, limit: int = 256 << 20) -> None:
@@ -96,11 +96,11 @@ class Spool:
 
     @property
     def first(self) -> int:
-        """The oldest frame still here; ``last + 1`` where there is none."""
+        """Number of the oldest frame that is kept; ``last + 1`` if there is none."""
         return self._segments[0].first if self._segments else self.last + 1
 
     def append(self, frame: bytes) -> None:
-        """Keeps the encoded frame number ``last + 1``."""
+        """Append the encoded frame number ``last + 1``."""
         self.last += 1
         if not self._segments or self._segments[-1].size >= SEGMENT_BYTES:
             self._segments.append(Segment(self.last))
@@ -114,14 +114,14 @@ class Spool:
             oldest.close()
 
     def read(self, seq: int, max_bytes: int = 256 << 10) -> Tuple[bytes, int]:
-        """Returns encoded frames from ``seq`` (which must be here) on, and the next number."""
+        """Return encoded frames from ``seq`` on, which must be kept, and the number of the next frame."""
         for segment in reversed(self._segments):
             if segment.first <= seq:
                 return segment.read(seq, max_bytes)
         raise KeyError(seq)
 
     def close(self) -> None:
-        """Closes the files: in the worker, which could write into them."""
+        """Close the files: the worker must not be able to write to them."""
         for segment in self._segments:
             segment.close()
 

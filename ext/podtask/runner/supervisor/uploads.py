@@ -1,4 +1,4 @@
-"""What a client brings before the cell begins, in pieces that go on where the last one ended."""
+"""The data that a client uploads before the cell starts, in pieces, so that an upload can be resumed."""
 
 from typing import Any, Dict, Optional
 
@@ -6,17 +6,17 @@ from .worker_process import temporary_or_memory_file
 
 
 class Uploads:
-    """Named bytes in memory files."""
+    """Named byte strings in temporary files."""
 
     def __init__(self) -> None:
         self._files: Dict[str, Any] = {}
 
     def sizes(self) -> Dict[str, int]:
-        """Returns name -> bytes that are here."""
+        """Return name -> number of bytes received."""
         return {name: file.tell() for name, file in self._files.items()}
 
     def put(self, name: str, offset: int, data: bytes) -> str:
-        """Takes a piece, once; returns what is wrong, empty where nothing is."""
+        """Store a piece unless it was received before; return an error message, empty on success."""
         file = self._files.setdefault(name, temporary_or_memory_file())
         if offset > file.tell():
             return f"blob {name} continues at {offset}, {file.tell()} bytes are here"
@@ -25,10 +25,10 @@ class Uploads:
         return ""
 
     def size_error(self, name: str, size: int) -> str:
-        """Returns what is wrong where a blob has not this size, empty where it has."""
+        """Return an error message if an upload does not have this size, else an empty string."""
         here = self.sizes().get(name, size)
         return "" if here == size else f"{name} have {here} bytes, not {size}"
 
     def fileno(self, name: str) -> Optional[int]:
-        """Returns the descriptor of a blob, None where there is none."""
+        """Return the descriptor of an upload, None if there is none."""
         return self._files[name].fileno() if name in self._files else None

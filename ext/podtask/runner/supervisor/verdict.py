@@ -1,4 +1,4 @@
-"""The verdict on a cell: what its process said, or how it died, as the end frame."""
+"""The result frame of a cell: what its worker reported, or how the worker died."""
 
 import hashlib
 import json
@@ -29,14 +29,14 @@ def result_frame(
     job: Dict[str, Any],
     results: ResultFile,
 ) -> Tuple[Dict[str, Any], bytes]:
-    """Returns meta and data of the end frame.
+    """Return meta and data of the result frame.
 
     Args:
-        worker: the worker, which has ended.
-        reported: the meta of the worker's own end frame, None where it never came to that.
-        stop_reason: what stopped it from outside (timeout, terminated), else empty.
-        job: the meta of the run frame.
-        results: what the worker has packed; half a pickle where it died.
+        worker: The worker, which has ended.
+        reported: Meta of the worker's own result frame; None if it sent none.
+        stop_reason: What stopped the worker from outside (timeout, terminated); otherwise empty.
+        job: Meta of the run frame.
+        results: The values that the worker has pickled; incomplete if it died.
     """
     end = (
         dict(reported) if reported is not None else {"status": "crashed", **_exit_details(worker.status or 0)}
@@ -55,7 +55,7 @@ def result_frame(
 
 
 def write_termination_message(end: Dict[str, Any]) -> None:
-    """Leaves a short record for who looks at the pod later (kubectl describe)."""
+    """Write a short summary that ``kubectl describe`` shows for the container."""
     summary = {key: end[key] for key in ("status", "signal", "exit") if key in end}
     try:
         with open("/dev/termination-log", "r+") as log:
@@ -65,14 +65,14 @@ def write_termination_message(end: Dict[str, Any]) -> None:
 
 
 def write_record(spool: Any, results: Any, log: Any, prove: Callable[..., str], values: bool) -> None:
-    """Writes the record of an ended cell to the container's log.
+    """Write the record of an ended cell to the log of the container.
 
     Args:
-        spool: the frames.
-        results: the values.
-        log: the container's.
-        prove: the HMAC of the task's key.
-        values: whether they may go there.
+        spool: The frames.
+        results: The values.
+        log: The log of the container.
+        prove: Returns the HMAC of the task's key.
+        values: Whether the values may be written to the log.
     """
     import_hooks.install(None)
     sys.path[:] = [path for path in sys.path if path]  # no file of the cell's
@@ -82,10 +82,10 @@ def write_record(spool: Any, results: Any, log: Any, prove: Callable[..., str], 
 
 
 def _resource_usage(local: bool) -> Dict[str, float]:
-    """Returns what the cell and all that it started have used.
+    """Return the resources that the cell and all its processes have used.
 
-    "cpu": seconds. "process": the most bytes of memory that one process had. "container": the same
-    of the whole container, where that is one and its kernel tells.
+    "cpu" is in seconds. "process" is the peak memory of a single process in bytes. "container" is the peak
+    memory of the whole container in bytes, if the runner is in one and the kernel reports it.
     """
     import resource
 
@@ -112,7 +112,7 @@ def _exit_details(status: int) -> Dict[str, Any]:
 
 
 def _oom_limit() -> Dict[str, Any]:
-    """Returns the container's memory limit in bytes, where the kernel has killed for it."""
+    """Return the memory limit of the container in bytes if the kernel has killed a process for exceeding it."""
     for counts, limit in OOM_FILES:
         try:
             with open(counts) as file:

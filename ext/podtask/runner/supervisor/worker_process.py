@@ -1,4 +1,4 @@
-"""The worker as the supervisor sees it: a forked process, its pipes and its end."""
+"""The worker from the supervisor's side: a forked process, its pipes and its end."""
 
 import errno
 import fcntl
@@ -17,7 +17,7 @@ MAX_CHUNKS_PER_READ = 16  # of a descriptor at a time: more than a pipe holds; a
 
 
 def temporary_or_memory_file() -> Any:
-    """Returns an unlinked file, in memory where no place is writable."""
+    """Return an unlinked file, in memory if no directory is writable."""
     found = temporary_file()
     return found if found is not None else os.fdopen(os.memfd_create("podtask"), "w+b", buffering=0)
 
@@ -26,8 +26,8 @@ class WorkerProcess:
     """One worker process, in a process group of its own.
 
     Args:
-        work: called in the child with this object; its return value is the exit code.
-        leave: what the child closes: the parent's alone.
+        work: Called in the worker with this object; its return value is the exit code.
+        leave: Files and sockets of the supervisor, which the worker closes.
     """
 
     def __init__(self, work: Callable[["WorkerProcess"], int], leave: Iterable[Any]) -> None:
@@ -85,7 +85,7 @@ class WorkerProcess:
         return WorkerPipes(self.events_end, self.replies_end, self.lock.fileno(), self.taps, self.results)
 
     def frames(self) -> Iterator[protocol.Frame]:
-        """Yields what the worker has emitted and, in order, what came out of its descriptors."""
+        """Yield the frames of the worker and, in order, the output of its descriptors 1 and 2."""
         yield from self._read_events()
         try:
             fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -111,18 +111,18 @@ class WorkerProcess:
                 self.kill(signal.SIGKILL)
 
     def reply(self, text: bytes) -> None:
-        """Answers the worker's question (a line of JSON)."""
+        """Answer the worker's question with a line of JSON."""
         os.write(self.replies, text + b"\n")
 
     def kill(self, number: int) -> None:
-        """Sends a signal to the worker and to what it started; gone already is fine."""
+        """Send a signal to the worker and its process group; do nothing if they have ended."""
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:
             pass  # all have ended
 
     def close(self) -> None:
-        """Gives the descriptors back; the results stay readable."""
+        """Close the descriptors; the results stay readable."""
         fds = (self.events, self.events_end, self.replies, self.replies_end)
         for fd in (*fds, *self.taps.values(), *self._ends.values()):
             os.close(fd)
@@ -130,7 +130,7 @@ class WorkerProcess:
 
 
 def signal_sockets() -> Tuple[socket.socket, socket.socket]:
-    """Returns a pair of sockets of which the first has something to read after each signal."""
+    """Return a pair of sockets; the first becomes readable after each signal."""
     wake, end = socket.socketpair()
     wake.setblocking(False)
     end.setblocking(False)
@@ -140,7 +140,7 @@ def signal_sockets() -> Tuple[socket.socket, socket.socket]:
 
 
 def reap_children() -> Dict[int, int]:
-    """Returns pid -> wait status of the children that have ended (as PID 1, of any orphan)."""
+    """Return pid -> wait status of the children that have ended; as PID 1 also of orphans."""
     ended: Dict[int, int] = {}
     while True:
         try:
@@ -153,7 +153,7 @@ def reap_children() -> Dict[int, int]:
 
 
 def merge_stream_frames(frames: List[protocol.Frame]) -> Iterator[protocol.Frame]:
-    """Joins neighbouring pieces of one stream: a line each is too many frames on the wire."""
+    """Merge adjacent frames of one stream: one frame for each line would be too many."""
     parts: List[bytes] = []
     size = 0
     name = None

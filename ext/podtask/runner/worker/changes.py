@@ -1,6 +1,6 @@
-"""Tells what a cell did to its inputs: which names it bound anew, which values it changed in place.
+"""Detect what a cell did to its inputs: names that it rebound, values that it changed in place.
 
-A changed value shows in its pickle, of which a hash is kept: the value itself may be freed.
+A changed value is detected by the hash of its pickle, so the value itself may be freed.
 """
 
 import hashlib
@@ -14,11 +14,11 @@ Fingerprint = Tuple[bool, bytes]  # whether plain pickle did, the hash
 
 
 class InputSnapshot:
-    """A namespace as it was before the cell.
+    """A namespace as it was before the cell ran.
 
     Args:
-        namespace: of the cell.
-        watched: names of values that are small enough to be compared.
+        namespace: Namespace of the cell.
+        watched: Names of values that are small enough to be compared.
     """
 
     def __init__(self, namespace: Dict[str, Any], watched: Iterable[str]) -> None:
@@ -32,13 +32,13 @@ class InputSnapshot:
                 self._fingerprints[name] = fingerprint
 
     def is_new(self, name: str, value: Any) -> bool:
-        """Whether a name was not there, or stood for another object."""
+        """Return whether a name was missing before, or referred to another object."""
         return self._ids.get(name) != id(value)
 
     def changed(self, namespace: Dict[str, Any]) -> List[str]:
-        """Returns the names whose values are no longer what they were, though they may be the same.
+        """Return the names whose values differ although they refer to the same object as before.
 
-        A new object may also have come to lie where the old one was.
+        A new object may also have the address of an old one that was freed.
         """
         return [
             name
@@ -50,11 +50,11 @@ class InputSnapshot:
 
 
 class _TooLarge(Exception):
-    """A pickle has outgrown its room."""
+    """A pickle exceeds its maximum size."""
 
 
 class _HashWriter:
-    """A file that keeps a hash of what is written, and its size."""
+    """A file that keeps only the hash and the size of what is written."""
 
     def __init__(self, bytes_left: int) -> None:
         self.size = 0
@@ -75,7 +75,7 @@ class _HashWriter:
 
 
 def _fingerprint(value: Any, namespace: Dict[str, Any], bytes_left: int) -> Tuple[Optional[Fingerprint], int]:
-    """Returns the mark of a value, None where it has none, and the bytes that it took."""
+    """Return the fingerprint of a value, None if it has none, and the number of bytes pickled."""
     used = 0
     # cloudpickle only where the inputs have needed it: it takes longer to import than most cells.
     for plain in (True, False) if "cloudpickle" in sys.modules else (True,):
@@ -92,7 +92,7 @@ def _fingerprint(value: Any, namespace: Dict[str, Any], bytes_left: int) -> Tupl
 
 
 def _hash(value: Any, namespace: Dict[str, Any], plain: bool) -> bytes:
-    """Returns the hash of a value; empty where it can no longer be had: then something has changed."""
+    """Return the hash of a value; empty if it can no longer be pickled, which means that it has changed."""
     file = _HashWriter(2 * MAX_WATCHED_BYTES)
     try:
         _pickle(value, namespace, plain, file)

@@ -1,4 +1,4 @@
-"""A cell's error in words and places: what the notebook shows where it cannot unpickle it."""
+"""Describe the error of a cell: the notebook shows this text if it cannot unpickle the error."""
 
 import json
 from itertools import islice
@@ -15,7 +15,7 @@ CO_VARARGS, CO_VARKEYWORDS = 0x4, 0x8
 
 
 def error_chain(error: BaseException) -> List[BaseException]:
-    """Returns an error with its causes, contexts and the members of its group, itself first."""
+    """Return an error with its causes, contexts and the members of its group; the error itself comes first."""
     found: List[BaseException] = [error]
     for each in found:
         others = [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
@@ -26,13 +26,13 @@ def error_chain(error: BaseException) -> List[BaseException]:
 
 
 def to_picklable(error: BaseException, can_pickle: Callable[[Any], bool]) -> Any:
-    """Returns an error as it is pickled: itself, or (class, arguments, attributes).
+    """Return the form in which an error is pickled: itself, or (class, arguments, attributes).
 
-    A class of the user's with an ``__init__`` of its own cannot be unpickled from ``args``.
+    An error whose class has its own ``__init__`` cannot be unpickled from ``args``.
 
     Args:
-        error: it.
-        can_pickle: says whether a value can be pickled; attributes that cannot be stay here.
+        error: The error.
+        can_pickle: Returns whether a value can be pickled; other attributes are dropped.
     """
     kind = type(error)
     if kind.__module__ == "builtins" or kind.__reduce__ is not BaseException.__reduce__:
@@ -42,10 +42,10 @@ def to_picklable(error: BaseException, can_pickle: Callable[[Any], bool]) -> Any
 
 
 def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
-    """Returns what is said of an error and those behind it.
+    """Return the description of an error and of those behind it.
 
     Args:
-        errors: as :func:`chain` gives them.
+        errors: The result of :func:`error_chain`.
         stage: pip, load or run.
     """
     indexes = {id(error): position for position, error in enumerate(errors)}
@@ -58,7 +58,7 @@ def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
 
 
 def _columns(entry: Any) -> List[Any]:
-    """Returns [first column, last line, last column]; none before Python 3.11."""
+    """Return [first column, last line, last column]; an empty list before Python 3.11."""
     code = entry.tb_frame.f_code
     if not hasattr(code, "co_positions"):
         return []
@@ -67,7 +67,7 @@ def _columns(entry: Any) -> List[Any]:
 
 
 def _parameters(code: Any) -> List[Any]:
-    """Returns [how many have a value each, whether there is a *, a **, all names]."""
+    """Return [number of parameters with one value each, whether there is a *, a **, all names]."""
     count = code.co_argcount + code.co_kwonlyargcount
     rest, words = bool(code.co_flags & CO_VARARGS), bool(code.co_flags & CO_VARKEYWORDS)
     return [count, rest, words, list(code.co_varnames[: count + rest + words])]

@@ -1,7 +1,7 @@
-"""Executes the source of a cell: its statements, then its last expression, for its value.
+"""Execute the source of a cell: its statements, then its last expression, whose value is returned.
 
-In one event loop for all of it where there is a top-level ``await``, and where the code needs the
-loop that runs in a kernel all the time.
+A cell with a top-level ``await``, or with code that needs a running loop as in a kernel, runs in one event
+loop.
 """
 
 import ast
@@ -18,13 +18,13 @@ class CompiledCell:
     """A compiled cell.
 
     Args:
-        source: of the cell.
-        filename: what tracebacks call it.
-        quiet: the value of a last expression is not wanted.
-        flags: the compiler's, of ``__future__``.
+        source: Source of the cell.
+        filename: File name in tracebacks.
+        quiet: Whether to drop the value of a last expression.
+        flags: Compiler flags of ``__future__`` imports.
 
     Raises:
-        SyntaxError: it does not compile in this version of Python.
+        SyntaxError: The source does not compile in this version of Python.
     """
 
     def __init__(self, source: str, filename: str, quiet: bool, flags: int = 0) -> None:
@@ -41,7 +41,7 @@ class CompiledCell:
             self._parts.append(compile(value, filename, "eval", flags, dont_inherit=True))
 
     def run(self, namespace: Dict[str, Any]) -> Any:
-        """Returns the value of the last expression, None where there is none."""
+        """Return the value of the last expression, None if there is none."""
         if self._needs_loop or any(_awaits(part) for part in self._parts):
             import asyncio  # not before it is needed: that takes longer than most cells
 
@@ -52,7 +52,7 @@ class CompiledCell:
         return value
 
     async def _run_in_loop(self, namespace: Dict[str, Any]) -> Any:
-        """Executes the parts; what they leave in the loop gets a second."""
+        """Execute the parts in this loop; wait a second for asyncio tasks that they leave behind."""
         import asyncio
 
         value = None
@@ -68,7 +68,7 @@ class CompiledCell:
 
 
 def needs_loop(tree: ast.Module) -> bool:
-    """Whether code that may have no ``await`` asks for the running loop."""
+    """Return whether code asks for the running event loop, even without ``await``."""
     names = {getattr(node, "attr", getattr(node, "id", None)) for node in ast.walk(tree)}
     # A loop of the cell's own cannot run inside ours.
     return bool(names & NEEDS_LOOP) and not names & {"run", "run_until_complete"}

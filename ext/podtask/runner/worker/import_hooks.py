@@ -1,8 +1,8 @@
-"""What ``import`` finds in the worker beside the image's own modules.
+"""The import hooks of the worker.
 
-In front of them: cloudpickle and the parts of the runner that are loaded late, both as they
-travelled. Behind them: a stand-in for IPython, where there is none. And where there is one, or
-matplotlib, it is told that what it shows is shown by us; tqdm, that no widgets move.
+Before the image's own modules come cloudpickle and the late modules of the runner, both from the bundle.
+After them come replacements for IPython and podtask, used only if the image lacks them. If the image has
+IPython or matplotlib, their output is redirected to the notebook. tqdm uses text in place of widgets.
 """
 
 import builtins
@@ -26,10 +26,10 @@ STUBBED_MODULES = {
 
 
 def install(frontend: Any) -> None:
-    """Put the two finders around those of the image, and ``get_ipython`` beside the builtins.
+    """Install the two finders around those of the image, and ``get_ipython`` as a builtin.
 
     Args:
-        frontend: shows things.
+        frontend: Displays objects.
     """
     sys.meta_path.insert(0, BundleFinder(frontend))
     sys.meta_path.append(StubFinder(frontend))
@@ -37,7 +37,7 @@ def install(frontend: Any) -> None:
 
 
 def get_ipython() -> Any:
-    """Return the stand-in for IPython's shell, which is loaded at the first call."""
+    """Return the replacement for IPython's shell, which is loaded at the first call."""
     from ..ipython import shell  # start-up cost: few cells ask for it
 
     return shell.get_ipython()
@@ -50,10 +50,9 @@ def _module_spec(name: str, loader: Any, package: bool) -> Any:
 
 
 class BundleFinder:
-    """Finds what came with the runner, before any copy of the image's.
+    """Finds the modules of the bundle before any copy in the image.
 
-    Pickles are not compatible between cloudpickle's major versions, so both ends use the
-    notebook's.
+    Pickles are not compatible between major versions of cloudpickle, so both sides use the notebook's.
     """
 
     def __init__(self, frontend: Any) -> None:
@@ -74,7 +73,7 @@ class BundleFinder:
         return None
 
     def create_module(self, spec: Any) -> None:
-        """Leaves the making to the import system."""
+        """Use the default module creation."""
 
     def exec_module(self, module: Any) -> None:
         source = sys.modules[PACKAGE].bundled[module.__name__]
@@ -87,7 +86,7 @@ def _wrap(loader: Any, wrap: Callable[..., None], frontend: Any) -> None:
 
 
 class StubFinder:
-    """Finds IPython and podtask where the image has none: cells and libraries import them."""
+    """Finds replacements for IPython and podtask if the image lacks them: cells and libraries import them."""
 
     def __init__(self, frontend: Any) -> None:
         self._frontend = frontend
@@ -105,14 +104,14 @@ class StubFinder:
         return modules.stub_module(spec.name, self._frontend)
 
     def exec_module(self, module: Any) -> None:
-        """Fills podtask's stand-in; IPython's is complete as it was made."""
+        """Execute the replacement for podtask; the one for IPython is complete already."""
         if module.__name__ == "podtask":
             source = sys.modules[PACKAGE].bundled[f"{PACKAGE}.podtask_stub"]
             exec(sys.modules[PACKAGE].code(source, "podtask_stub"), module.__dict__)
 
 
 def _set_matplotlib_backend(load: Callable[[Any], None], module: Any, frontend: Any) -> None:
-    """Sets the backend while matplotlib reads it, so that no child process inherits ours."""
+    """Set the backend only while matplotlib reads it, so that child processes do not inherit it."""
     before = os.environ.get("MPLBACKEND")
     if before not in (None, "", INLINE_BACKEND):
         load(module)
@@ -125,7 +124,7 @@ def _set_matplotlib_backend(load: Callable[[Any], None], module: Any, frontend: 
 
 
 def _replace_display(load: Callable[[Any], None], module: Any, frontend: Any) -> None:
-    """Gives the real IPython, in which no shell runs, our display."""
+    """Replace the display functions of the real IPython, in which no shell is running."""
     load(module)
     from ..ipython import modules
 
@@ -143,7 +142,7 @@ def _replace_get_ipython(load: Callable[[Any], None], module: Any, frontend: Any
 
 
 def _use_text_progress_bars(load: Callable[[Any], None], module: Any, frontend: Any) -> None:
-    """Gives who asks for tqdm's bars that are widgets those that are text: no widget moves here."""
+    """Replace tqdm's widget bars by text bars: a pod cannot update widgets."""
     load(module)
     std = sys.modules["tqdm.std"]
 

@@ -1,4 +1,4 @@
-"""Puts a cell's inputs into its namespace: local modules, then values and definitions in order."""
+"""Load the inputs of a cell into its namespace: local modules, then values and definitions in order."""
 
 import linecache
 import mmap
@@ -14,21 +14,20 @@ from .. import pickler
 def load(
     job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any], on_value: Callable[[str], None]
 ) -> None:
-    """Fills a namespace.
+    """Fill a namespace.
 
     Args:
-        job: the meta of the run frame; its ``steps`` are names, whose values come one after
-            another in the pickle, and [source, filename] of definitions. With ``beside`` the
-            first pickle is the notebook's local modules, and the cells that functions come from;
-            ``modules`` are imported for the packages that hold them.
-        fd: of the file with the pickle, and behind it the buffers that ``buffers`` lists; None
-            where there are definitions only.
-        namespace: of the cell.
-        on_value: is told the name of each value before it is unpickled.
+        job: Meta of the run frame. Each of its ``steps`` is a name, whose value is the next one in the pickle, or
+            [source, filename] of definitions. With ``beside`` the first pickle has the notebook's local modules
+            and the cells that functions come from. ``modules`` are submodules to import after their package.
+        fd: Descriptor of the file with the pickle, followed by the buffers that ``buffers`` lists; None if there
+            are only definitions.
+        namespace: Namespace of the cell.
+        on_value: Called with the name of each value before it is unpickled.
 
     Raises:
-        ImportError: a module that a value needs is not in the image.
-        Exception: whatever unpickling, or a definition, raises.
+        ImportError: A module that a value needs is missing in the image.
+        Exception: Any error of unpickling, or of a definition.
     """
     for warning in pickler.mismatches(job["versions"], "in the notebook", "in the pod"):
         print(f"podtask: {warning}", file=sys.stderr)
@@ -60,17 +59,17 @@ def load(
 
 
 def register_source(filename: str, source: str) -> None:
-    """Makes tracebacks and ``inspect`` find a source that is in no file."""
+    """Let tracebacks and ``inspect`` find a source that is not in a file."""
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
 
 
 class SubmoduleImporter:
-    """Has modules imported right after the package that holds them: not before the cell does that.
+    """Import submodules right after their package, but not before the cell imports the package.
 
-    What the cell sets first, in ``os.environ`` say, and its own ``except ImportError`` hold then.
+    So settings that the cell makes first, such as ``os.environ``, and its ``except ImportError`` take effect.
 
     Args:
-        names: of the modules.
+        names: Names of the submodules.
     """
 
     def __init__(self, names: List[str]) -> None:
@@ -83,7 +82,7 @@ class SubmoduleImporter:
                 self._names.setdefault(root, []).append(name)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Returns another finder's spec of a package, None for any other module."""
+        """Return another finder's spec of a package, None for any other module."""
         names = self._names.pop(name, None)
         for finder in sys.meta_path if names else ():
             spec: Any = None if finder is self else finder.find_spec(name, path, target)
@@ -95,7 +94,7 @@ class SubmoduleImporter:
 
 
 class AfterLoader:
-    """A loader that imports modules when it has loaded a package; else it is the other one."""
+    """A loader that imports submodules after it has loaded their package; otherwise the wrapped loader."""
 
     def __init__(self, loader: Any, names: List[str]) -> None:
         self._loader, self._names = loader, names
@@ -104,7 +103,7 @@ class AfterLoader:
         return getattr(self._loader, name)
 
     def exec_module(self, module: Any) -> None:
-        """Loads the package."""
+        """Load the package, then its submodules."""
         self._loader.exec_module(module)
         for name in self._names:
             _import(name)
@@ -118,17 +117,17 @@ def _import(name: str) -> None:
 
 
 class LocalModuleFinder:
-    """Finds the notebook's own modules, which came as source, before any copy in the image.
+    """Finds the notebook's own modules, which were sent as source, before any copy in the image.
 
     Args:
-        sources: module -> (is a package, filename, source).
+        sources: Module -> (whether it is a package, file name, source).
     """
 
     def __init__(self, sources: Dict[str, Tuple[bool, str, str]]) -> None:
         self._sources = sources
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Returns the spec of a module that came along, None for any other."""
+        """Return the spec of a module that was sent, None for any other."""
         if name not in self._sources:
             return None
         from importlib.machinery import ModuleSpec, PathFinder
@@ -148,10 +147,10 @@ class LocalModuleFinder:
         return spec
 
     def create_module(self, spec: Any) -> None:
-        """Leaves the making to the import system."""
+        """Use the default module creation."""
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Runs the module's source."""
+        """Execute the source of the module."""
         _, filename, source = self._sources[module.__name__]
         register_source(filename, source)
         exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)

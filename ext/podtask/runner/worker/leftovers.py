@@ -1,4 +1,4 @@
-"""What a cell leaves running: threads and processes get a second, are then ended, and named."""
+"""Threads and processes that a cell leaves running: wait a second, end them, and report them."""
 
 import os
 import signal
@@ -15,13 +15,13 @@ MAX_NAMES, MAX_NAME_CHARS = 50, 500
 
 
 def abbreviate(names: List[str]) -> List[str]:
-    """Returns names for a person: the first, not too long, and how many more there are."""
+    """Return names for display: shorten long ones, and replace those beyond a maximum by their number."""
     found = [name if len(name) <= MAX_NAME_CHARS else f"{name[:MAX_NAME_CHARS]}…" for name in names]
     return [*found[:MAX_NAMES], f"{len(names) - MAX_NAMES} more"] if len(names) > MAX_NAMES else found
 
 
 def end_leftovers(seconds: float) -> List[str]:
-    """Waits for what still runs, at most ``seconds``; ends the processes, names what there was."""
+    """Wait at most ``seconds`` for threads and processes; kill the processes; return the names of all that ran on."""
     deadline = time.monotonic() + seconds
     threads = running_threads()
     for thread in threads:
@@ -40,7 +40,7 @@ def end_leftovers(seconds: float) -> List[str]:
 
 
 def _wait_for_descendants(deadline: float) -> Dict[int, str]:
-    """Waits for the processes; returns those that are still there at the end."""
+    """Wait for the descendants; return those that are still running at the deadline."""
     children = descendants()
     while children and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
@@ -49,7 +49,7 @@ def _wait_for_descendants(deadline: float) -> Dict[int, str]:
 
 
 def running_threads() -> List[threading.Thread]:
-    """Returns the threads that do the cell's work: not libraries' helpers, not idle pools."""
+    """Return the threads that do the cell's work, without helpers of libraries and idle pools."""
     frames = sys._current_frames()  # noqa: SLF001 -- documented, in spite of its name
     found = []
     for thread in threading.enumerate():
@@ -70,15 +70,15 @@ def _is_of_the_cell(thread: threading.Thread) -> bool:
 
 
 def _is_idle_pool_thread(frame: Any) -> bool:
-    """Whether a thread is a pool's that waits for work."""
+    """Return whether a thread belongs to a pool and waits for work."""
     code = frame.f_code
     return bool(code.co_name == "_worker" and code.co_filename.endswith("futures/thread.py"))
 
 
 def descendants() -> Dict[int, str]:
-    """Returns pid -> command of the processes that this one has started, theirs among them.
+    """Return pid -> command of all processes that this one has started, directly or indirectly.
 
-    Nothing where there is no /proc: the runner ends the process group all the same.
+    The result is empty without /proc; the supervisor kills the process group in any case.
     """
     parents: Dict[int, int] = {}
     sessions: Set[int] = set()

@@ -1,7 +1,7 @@
-"""Executes a cell in the real ``__main__`` of its own process and packs what comes of it.
+"""Execute a cell in the real ``__main__`` of its own process and pickle the outputs.
 
-Module code, not the body of a function: ``x = x + 1`` works, and functions see the cell's
-variables. The last expression is shown, as a notebook does.
+The cell is module code, not the body of a function: ``x = x + 1`` works, and functions see the cell's
+variables. The value of the last expression is displayed, as a notebook does.
 """
 
 import os
@@ -39,12 +39,12 @@ class WorkerPipes(NamedTuple):
 
 
 def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> int:
-    """Runs the job in this (forked) process; returns its exit code.
+    """Run the job in this forked process; return its exit code.
 
     Args:
-        job: the meta of the run frame.
-        inputs_fd: descriptor of the pickled inputs.
-        pipes: The worker's ends of the pipes to the supervisor.
+        job: Meta of the run frame.
+        inputs_fd: Descriptor of the pickled inputs, None if there are none.
+        pipes: The worker's side of what it shares with the supervisor.
     """
     guard = InterruptGuard()
     writer = FrameWriter(guard, pipes.frames_fd, pipes.lock_fd, pipes.taps)
@@ -74,9 +74,9 @@ def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> i
 
 
 def _end_children_by_default() -> None:
-    """Lets SIGTERM end what the cell forks, as in a kernel; a pool's processes are ended by it.
+    """Let SIGTERM end the processes that the cell forks, as in a kernel; process pools rely on it.
 
-    Ours raises KeyboardInterrupt, which is lost where it meets a hook of the fork.
+    The worker's own handler raises KeyboardInterrupt, which is lost if it is raised in a fork hook.
     """
     ours = signal.getsignal(signal.SIGTERM)
     mask = threading.local()  # of the thread that forks
@@ -96,12 +96,12 @@ def _end_children_by_default() -> None:
 
 
 class CellRun:
-    """The code of one cell with its namespace.
+    """One run of a cell: its code and its namespace.
 
     Args:
-        job: the meta of the run frame.
-        inputs_fd: descriptor of the pickled inputs, None where there are none.
-        writer: tells what it is at.
+        job: Meta of the run frame.
+        inputs_fd: Descriptor of the pickled inputs, None if there are none.
+        writer: Reports the current step.
     """
 
     def __init__(self, job: Dict[str, Any], inputs_fd: Optional[int], writer: FrameWriter) -> None:
@@ -117,7 +117,7 @@ class CellRun:
         self.namespace["__builtins__"] = sys.modules["builtins"]
 
     def run(self, guard: InterruptGuard) -> Tuple[Any, Optional[BaseException]]:
-        """Returns the value of the last expression and the error, if there was one."""
+        """Return the value of the last expression and the error, if there was one."""
         sys.modules["__main__"] = self._module
         try:
             with guard.lifted():
@@ -128,7 +128,7 @@ class CellRun:
             return None, error
 
     def show(self, frontend: DisplayFrontend, value: Any) -> Optional[BaseException]:
-        """Displays the last expression and open figures; returns the error of a broken one."""
+        """Display the last expression and open figures; return the error if that fails."""
         try:
             with frontend.guard.lifted():
                 if value is not None:
@@ -171,7 +171,7 @@ class CellRun:
             self.running = cell.running_tasks
 
     def pack(self, file: IO[bytes], value: Any, error: Optional[BaseException]) -> Dict[str, Any]:
-        """Pickles what goes back; returns the meta of the end frame."""
+        """Pickle the outputs; return the meta of the result frame."""
         end: Dict[str, Any] = {"status": "ok" if error is None else "error"}
         last: List[outputs.Item] = []
         if error is not None:

@@ -1,4 +1,4 @@
-"""Packs what a cell leaves: the values asked for, the last expression's, its errors."""
+"""Pickle what a cell returns: the requested values, the value of the last expression, its errors."""
 
 import types
 from typing import IO, Any, Dict, List, Set, Tuple
@@ -15,18 +15,18 @@ Item = Tuple[str, str, Any]  # role, name, value
 
 
 class TooLarge(Exception):
-    """A value is over its limit; it stays in the pod."""
+    """A value exceeds its limit; it stays in the pod."""
 
 
 class ResultWriter:
-    """The file of results: counts, refuses to grow past a limit, puts buffers at its end."""
+    """The file of results: count bytes, refuse to exceed a limit, store buffers at the end."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self.restart()
 
     def restart(self) -> None:
-        """Forgets everything."""
+        """Discard everything."""
         self._file.seek(0)
         self._file.truncate()
         self.stream = self.size = 0
@@ -34,7 +34,7 @@ class ResultWriter:
         self._buffers: List[Any] = []
 
     def write(self, data: Any) -> int:
-        """Takes bytes of the pickle."""
+        """Write bytes of the pickle."""
         with memoryview(data) as view:
             size = view.nbytes
             self._count(size)
@@ -43,17 +43,17 @@ class ResultWriter:
         return size
 
     def write_buffer(self, view: Any) -> None:
-        """Takes a buffer that is written behind the pickle, without a copy of it."""
+        """Add a buffer that is written after the pickle, without copying it."""
         self._count(view.nbytes)
         self._buffers.append(view)
 
     @property
     def buffers(self) -> int:
-        """How many buffers were taken apart."""
+        """Number of buffers that are stored separately."""
         return len(self._buffers)
 
     def finish(self) -> List[int]:
-        """Writes the buffers; returns the sizes of the pickle and of each of them."""
+        """Write the buffers; return the sizes of the pickle and of each buffer."""
         views, self._buffers = self._buffers, []
         for view in views:
             self._put(view)
@@ -76,14 +76,14 @@ def pack_values(
     before: changes.InputSnapshot,
     last: List[Item],
 ) -> Dict[str, Any]:
-    """Pickles what goes back; returns its part of the end frame's meta.
+    """Pickle the outputs; return their part of the result frame's meta.
 
     Args:
-        job: the meta of the run frame.
-        file: takes the pickles.
-        namespace: of the cell.
-        before: what was there before the cell ran.
-        last: the last expression, or the errors.
+        job: Meta of the run frame.
+        file: File for the pickles.
+        namespace: Namespace of the cell.
+        before: The namespace before the cell ran.
+        last: The value of the last expression, or the errors.
     """
     new = [name for name, value in namespace.items() if before.is_new(name, value)]
     new = [name for name in new if not name.startswith("_")]
@@ -118,7 +118,7 @@ def pack_values(
 
 
 def _summarize_kept(kept: List[Dict[str, Any]], beyond: int) -> List[Dict[str, Any]]:
-    """Returns the first of what was to go back and stays; of the others, how many there are."""
+    """Return the first of the values that stay although they were requested, and the number of the others."""
     about = {"role": "value", "type": "names"}
     kept = sorted(kept, key=lambda item: item["role"] == "value")  # the last value is always told
     found = kept[:MAX_LISTED_NAMES]
@@ -132,7 +132,7 @@ def _summarize_kept(kept: List[Dict[str, Any]], beyond: int) -> List[Dict[str, A
 
 
 def can_pickle(value: Any, namespace: Dict[str, Any], plain: bool) -> bool:
-    """Whether a value can be pickled."""
+    """Return whether a value can be pickled."""
     if type(value) in PLAIN_TYPES:
         return True
     try:
@@ -144,7 +144,7 @@ def can_pickle(value: Any, namespace: Dict[str, Any], plain: bool) -> bool:
 
 
 def _is_imported(value: Any) -> bool:
-    """Whether a name is only an import's: nothing that the cell has made."""
+    """Return whether a value was only imported, not made by the cell."""
     kinds = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
     return isinstance(value, kinds) and getattr(value, "__module__", None) not in ("__main__", None)
 
@@ -152,7 +152,7 @@ def _is_imported(value: Any) -> bool:
 def _pickle_items(
     file: ResultWriter, namespace: Dict[str, Any], items: List[Item], plain: bool, limited: Set[str]
 ) -> Dict[str, Any]:
-    """Pickles items; those that fail, and those over the limit of their role, are left out."""
+    """Pickle items; leave out those that fail or exceed the limit of their role."""
     kept: List[Dict[str, Any]] = []
     while True:
         file.restart()
@@ -188,7 +188,7 @@ def _pickle_items(
 
 
 def _pickle_item(packer: pickler.Packer, file: ResultWriter, item: Item, limited: Set[str]) -> Dict[str, Any]:
-    """Pickles one item; returns what is said of it, ``why`` where that failed."""
+    """Pickle one item; return its description, with ``why`` if that failed."""
     role, name, value = item
     about: Dict[str, Any] = {"role": role, "name": name, "type": type(value).__name__}
     start = file.size

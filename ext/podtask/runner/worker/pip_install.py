@@ -1,4 +1,4 @@
-"""``--pip``: packages are installed beside the image's own, in a folder that ends with the pod."""
+"""Install packages for ``--pip`` into a folder of their own, which is deleted with the pod."""
 
 import importlib
 import os
@@ -21,11 +21,11 @@ PIP_OPTIONS = (
 
 
 class InstallError(Exception):
-    """Packages cannot be had: what pip said, and what to do.
+    """Packages cannot be installed.
 
     Args:
-        say: one sentence, and pip's last lines.
-        do: what to do next.
+        message: One sentence, with pip's last lines.
+        hint: What to do next.
     """
 
     def __str__(self) -> str:
@@ -33,13 +33,13 @@ class InstallError(Exception):
 
 
 def install(request: Dict[str, Any]) -> float:
-    """Installs what is wanted, puts it first on the path, and returns the seconds that it took.
+    """Install packages, put their folder first on the path, and return the seconds that it took.
 
     Args:
-        request: specs and options of pip, as the notebook gave them.
+        request: Specs and options of pip, as the notebook gave them.
 
     Raises:
-        InstallError: there is no pip, no index is reached, or it has no such package.
+        InstallError: pip is missing, no index can be reached, or no index has the package.
     """
     start = time.monotonic()
     try:
