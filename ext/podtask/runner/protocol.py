@@ -125,7 +125,7 @@ class Decoder:
         try:
             meta = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise WireError(f"frame meta is no JSON: {error}") from None
+            raise WireError(f"frame meta is not JSON: {error}") from None
         if not isinstance(meta, dict):
-            raise WireError("frame meta is no JSON object")
+            raise WireError("frame meta is not a JSON object")
         return meta

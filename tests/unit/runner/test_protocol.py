@@ -88,7 +88,7 @@ def test_oversized_header_is_refused(meta_size: int, data_size: int) -> None:
 )
 def test_meta_that_is_no_json_is_refused(text: bytes) -> None:
     """Meta that does not parse ends the connection with a WireError and nothing else."""
-    with pytest.raises(WireError, match="no JSON"):
+    with pytest.raises(WireError, match="not JSON"):
         list(Decoder().feed(protocol.HEADER.pack(protocol.STREAM, 1, len(text), 0) + text))
 
 
@@ -96,7 +96,7 @@ def test_meta_that_is_no_json_is_refused(text: bytes) -> None:
 def test_meta_that_is_no_object_is_refused(value: object) -> None:
     """Meta is a JSON object, and no other JSON value."""
     text = json.dumps(value).encode()
-    with pytest.raises(WireError, match="no JSON object"):
+    with pytest.raises(WireError, match="not a JSON object"):
         list(Decoder().feed(protocol.HEADER.pack(protocol.STREAM, 1, len(text), 0) + text))
 
 

@@ -219,12 +219,12 @@ class DisplayFrontend:
         while b"\n" not in self._reply_bytes:
             part = os.read(self._replies_fd, 65536)
             if not part:
-                raise EOFError("the runner is gone")
+                raise EOFError("the runner has ended")
             self._reply_bytes += part
         line, self._reply_bytes = self._reply_bytes.split(b"\n", 1)
         answer = json.loads(line)
         if answer.get("eof"):
-            raise EOFError("nobody is there to answer")
+            raise EOFError("no user is connected to answer")
         return str(answer["value"])
 
 

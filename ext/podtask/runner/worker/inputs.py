@@ -138,7 +138,7 @@ class LocalModuleFinder:
             with open(other.origin, encoding="utf-8", errors="replace") as file:
                 if file.read() != source:
                     print(
-                        f"podtask: module {name} is the notebook's; the image has another one, "
+                        f"podtask: using the notebook's module {name}; the image has a different one, "
                         f"{other.origin}",
                         file=sys.stderr,
                     )

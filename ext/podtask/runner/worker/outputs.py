@@ -124,9 +124,9 @@ def _summarize_kept(kept: List[Dict[str, Any]], beyond: int) -> List[Dict[str, A
     found = kept[:MAX_LISTED_NAMES]
     if len(kept) > MAX_LISTED_NAMES:
         more = f"{len(kept) - MAX_LISTED_NAMES} more"
-        found.append({**about, "name": more, "why": "for reasons of their own"})
+        found.append({**about, "name": more, "why": "for various reasons"})
     if beyond:
-        why = f"{MAX_RETURNED_NAMES} come back at most; put them into a dict, say"
+        why = f"{MAX_RETURNED_NAMES} names are returned at most; put the values into a dict"
         found.append({**about, "name": f"{beyond} more", "why": why})
     return found
 

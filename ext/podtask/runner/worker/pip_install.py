@@ -45,7 +45,10 @@ def install(request: Dict[str, Any]) -> float:
     try:
         target = tempfile.mkdtemp(prefix="podtask-pip-")
     except OSError as error:
-        raise InstallError(f"There is no place for packages: {error}.", "Mount an emptyDir at /tmp.")
+        raise InstallError(
+            f"No directory is writable, so packages cannot be installed: {error}.",
+            "Mount an emptyDir at /tmp.",
+        )
     command = [sys.executable, "-m", "pip", "install", "--target", target, *PIP_OPTIONS]
     constraints_path = os.path.join(target, "constraints.txt")
     if request["constraints"]:
@@ -76,7 +79,7 @@ def _install_error(specs: List[str], stderr: str) -> InstallError:
     if "No module named pip" in stderr:
         return InstallError(
             f"The image has no pip, so {names} cannot be installed.",
-            "Choose an image that has pip (python:3.12-slim), or has the packages.",
+            "Choose an image that has pip, such as python:3.12-slim, or one that has the packages.",
         )
     if (
         "NewConnectionError" in stderr
@@ -86,7 +89,7 @@ def _install_error(specs: List[str], stderr: str) -> InstallError:
     ):
         # pip's own last word is that there is no such package.
         reason = re.search(r"\[Errno -?\d+\] ([^'\n]+)", stderr)
-        why = reason[1] if reason else "it does not answer"
+        why = reason[1] if reason else "no answer"
         return InstallError(
             f"Cannot install {names}: no package index can be reached from where the cell runs: {why}",
             "Set a reachable index with --index-url, or choose an image that has the packages.",
