@@ -25,8 +25,10 @@ class Idle(Script):
 class Away(Idle):
     """From "cut here" on every connection to the pod fails; the result is in its log."""
 
+    reachable = False  # set by a test to accept connections again
+
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
-        if request.path.endswith("/portforward") and self.times:
+        if request.path.endswith("/portforward") and self.times and not self.reachable:
             return refused(503, "error dialing backend")
         if request.path.endswith("/log"):
             return await self.log(request, proceed)

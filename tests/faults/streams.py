@@ -66,7 +66,8 @@ async def watch(
                 await pods.changed.wait()
 
 
-CUT = b"cut here"  # printed by a cell where a script acts
+CUT = b"cut here"  # printed by a cell where a script acts; in the source of the cell, too
+PRINTED = CUT + b"\n"  # in the output only: the source travels as JSON
 
 
 class Forwards:
@@ -152,7 +153,7 @@ class Forwards:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 # A script acts at the mark, so what follows the mark in the same chunk must wait for it.
-                end = data.find(CUT) + len(CUT) if CUT in data else len(data)
+                end = data.find(PRINTED) + len(PRINTED) if PRINTED in data else len(data)
                 for part in filter(None, (data[:end], data[end:])):
                     if id(socket) in self._held:
                         await self._let_go.wait()

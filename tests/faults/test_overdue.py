@@ -16,11 +16,12 @@ CELL = "import time\nprint('cut here', flush=True)\ntime.sleep(600)"
 def test_pod_that_is_not_reached_is_left(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not deleted, and the one who comes back gets its end from the runner."""
     monkeypatch.setattr(wait, "LATE_SECONDS", 0.0)
-    server = play(Away())
+    script = Away()
+    server = play(script)
     task = submit(CELL, timeout=1, grace=1)
     with pytest.raises(podtask.TaskTimeout, match=f"attach {task.name}"):
         task.result(SECONDS)
     assert server.count("DELETE", task.name) == 0
-    server.script.times = 0  # connections are to be had again
+    script.reachable = True
     with pytest.raises(podtask.TaskTimeout, match="ran longer than its --timeout"):
         podtask.attach(task.name).result(SECONDS)
