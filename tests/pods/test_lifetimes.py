@@ -135,7 +135,7 @@ def test_values_in_the_log(
         [(lost, kind, why)] = outcome.not_returned
         assert (lost, kind) == ("value", "bytes")
         assert why.startswith(f"{size} MiB, ")
-        assert "too large for the pod's log, or was not to go there" in why
+        assert "too large for the pod log, or not allowed there" in why
 
 
 @pytest.mark.feature("N02", "N03")

@@ -99,7 +99,7 @@ def attacked(template: dict[str, Any], source: str, on_phase: Callable[[str], No
         source: of the cell.
         on_phase: called with the task's name at each new phase of it.
     """
-    options = podtask.RunOptions.of(template=template)
+    options = podtask.RunOptions.of(template=podtask.PodTemplate.of(template))
     task = Task(NewRunner(prepare(Cell.of(source), options, {}), port=PORT))
     notes = []
     while True:
