@@ -3,11 +3,15 @@
 * A module begins with a docstring.
 * A package says in ``__all__`` which of its modules others may import; nobody imports another one.
 * The runner's bundle names every module of its folder.
+* An import inside a function has a comment with its reason: start-up cost, or an optional library.
+* No class, function or attribute has a literary name where the field has a usual one.
+* No sentence has a form that a reader has to decipher.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,7 +98,120 @@ def missing_in_the_bundle() -> Iterator[str]:
         yield f"ext/podtask/runner/bundle.py: names {name}, or lacks it"
 
 
-CHECKS = (missing_docstrings, missing_faces, private_imports, missing_in_the_bundle)
+# Words that once were names here, each where the field has a usual one (TaskFollower, Backend, ...).
+LITERARY = frozenset(
+    """
+    Pursuit Ears Placement Readout Reach Removal _see_off Verdict Greeting Heard Refused Feed Rows Roster Row
+    Invocation Swept sweep settled possible Raw Given Travelled Below Then Local Opinion Place Kept Looks Half
+    left called patience packing abandon farewell mourn Course Fresh Reattached Begun Talk Ending Glimpse
+    Unheard unheard Tally Work Front Shield Emitter Finding Mark MARK MARKS culprit lacks of_name few worded
+    laid_out yes of changed say do what place ASK REPLY CLEAR END FAIL BYE MOST LONGEST
+    """.split()  # noqa: SIM905 -- a list of a hundred quoted words reads worse
+)
+# Documented for users, so they stay.
+PUBLIC_NAMES = frozenset({"PodTemplate.of", "RunOptions.of", "Cell.of", "Task.called"})
+
+
+def defined_names(tree: ast.AST, owner: str = "") -> Iterator[tuple[int, str, str]]:
+    """Yield (line, name, qualified name) of each class, function, attribute and constant of a module."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node.lineno, node.name, f"{owner}{node.name}"
+            inside = f"{owner}{node.name}." if isinstance(node, ast.ClassDef) else owner
+            yield from defined_names(node, inside)
+            continue
+        if isinstance(node, ast.AnnAssign | ast.Assign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                is_field = isinstance(tree, (ast.ClassDef, ast.Module)) and isinstance(target, ast.Name)
+                if is_field and isinstance(target, ast.Name):
+                    yield node.lineno, target.id, f"{owner}{target.id}"
+                elif isinstance(target, ast.Attribute):
+                    yield node.lineno, target.attr, f"{owner}{target.attr}"
+        yield from defined_names(node, owner)
+
+
+def literary_names() -> Iterator[str]:
+    """Yield a line for each name that nobody would search for."""
+    for path, tree in sources("ext", "widgets", "tests"):
+        for line, name, qualified in defined_names(tree):
+            if (name in LITERARY or re.match("(MOST|LONGEST)_", name)) and qualified not in PUBLIC_NAMES:
+                yield f"{path.relative_to(ROOT)}:{line}: {qualified} is not a name of the field"
+
+
+# Sentence forms of a text that was not written by a native engineer, with what to write.
+PHRASES = {
+    r"(?<!here )\b(?:is|are|was|were) no (?!longer\b|more\b|such\b|need\b|\w+ (?:yet|way|reason)\b)[a-zA-Z]": "is not a",
+    r"\b[Mm]end(?:s|ed|ing)?\b": "fix",
+    r"\b(?:is|are|was|were) not reached\b": "cannot reach",
+    r"\b(?:has|have|had) not (?:the|a)\b": "does not have",
+    r'"""Returns ': "Return ...",
+    r'"""(?:Gives|Says|Makes|Shows|Tells|Yields|Raises|Runs|Does|Sends) ': "the imperative",
+}
+PROSE = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/**/*.md", "notebooks/*.ipynb")
+CODE = ("ext/**/*.py", "widgets/**/*.py", "tests/**/*.py", "docs/*.py", "notebooks/*.py")
+
+
+def riddles() -> Iterator[str]:
+    """Yield a line for each sentence form in the code and its documentation that has a plainer one."""
+    for pattern in (*PROSE, *CODE):
+        for path in sorted(ROOT.glob(pattern)):
+            if path == Path(__file__) or {"executed", "_build"} & set(path.parts) or not path.is_file():
+                continue
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                for form, plain in PHRASES.items():
+                    found = re.search(form, line)
+                    if found:
+                        yield f"{path.relative_to(ROOT)}:{number}: {found[0]!r}: write {plain!r}"
+
+
+REASONS = re.compile(r"#.*\b(?:start-up cost|optional)", re.IGNORECASE)
+
+
+def late_imports() -> Iterator[str]:
+    """Yield a line for each import inside a function that gives no reason."""
+    for path, tree in sources("ext", "widgets"):
+        lines = path.read_text().splitlines()
+        for function in ast.walk(tree):
+            if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            reason = False
+            last = 0
+            for node in sorted(
+                (each for each in ast.walk(function) if isinstance(each, (ast.Import, ast.ImportFrom))),
+                key=lambda each: each.lineno,
+            ):
+                end = node.end_lineno or node.lineno
+                near = lines[node.lineno - 2 : end]
+                between = lines[last : node.lineno - 1]
+                # One comment is enough for imports that follow each other.
+                reason = any(map(REASONS.search, near)) or (reason and not any(map(str.strip, between)))
+                last = end
+                if not reason:
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}: an import inside a function gives its reason"
+
+
+def dead_references() -> Iterator[str]:
+    """Yield a line for each file name in a docstring or comment of the packages that names no file."""
+    there = [path.as_posix() for folder in SOURCES for path in (ROOT / folder).rglob("*.py")]
+    for folder in ("ext", "widgets"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                for name in re.findall(r"``([\w/]+\.py)``", line):
+                    if not any(f"/{each}".endswith(f"/{name}") for each in there):
+                        yield f"{path.relative_to(ROOT)}:{number}: there is no {name}"
+
+
+CHECKS = (
+    missing_docstrings,
+    missing_faces,
+    private_imports,
+    missing_in_the_bundle,
+    late_imports,
+    literary_names,
+    riddles,
+    dead_references,
+)
 
 
 def main() -> int:

@@ -70,6 +70,7 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(ipython: Any) -> None:
     """Registers the magics and their completion (``%load_ext podtask``)."""
+    # Start-up cost: loaded when it is first needed.
     from .magics.completion import make_matcher
     from .magics.magic import PodtaskMagics
 

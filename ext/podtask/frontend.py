@@ -13,7 +13,7 @@ STYLE = "padding-left:1ch;font:12px/1.6 var(--jp-code-font-family,monospace);whi
 
 
 class Screen(Protocol):
-    """Shows the output and the status of a task.
+    """Show the output and the status of a task.
 
     Attributes:
         keeps_status: Whether the last status line stays visible and need not be repeated.
@@ -214,6 +214,7 @@ def current_screen(outlives_cell: bool = False) -> Screen:
     """
     shell = None
     if "IPython" in sys.modules:
+        # Start-up cost: loaded when it is first needed.
         from IPython.core.getipython import get_ipython  # only where IPython runs
 
         shell = get_ipython()

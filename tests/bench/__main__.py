@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench import capture, cells, form, many, memory, raw
-from tests.bench.table import Row, text
+from tests.bench.table import Measurement, text
 from tests.cluster import provider
 from tests.cluster.handle import Cluster
 from tests.cluster.node import Node
@@ -58,7 +58,7 @@ def main() -> int:
     return 0
 
 
-def on_cluster(cluster: Cluster, folder: Path, rounds: int) -> list[Row]:
+def on_cluster(cluster: Cluster, folder: Path, rounds: int) -> list[Measurement]:
     """Return the rows that need a cluster."""
     rows = []
     near = cluster.write_kubeconfig(folder / "near", namespace=NAMESPACE)

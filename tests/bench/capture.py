@@ -8,14 +8,14 @@ from podtask.cell.cell import Cell
 from podtask.config.options import RunOptions
 from podtask.lifecycle.prepare import prepare
 
-from tests.bench.table import Row
+from tests.bench.table import Measurement
 
 COUNT = 30
 SIZE = 1 << 10
 SAMPLES = 20
 
 
-def measure(rounds: int) -> Row:
+def measure(rounds: int) -> Measurement:
     """Return the row of many small inputs; a kernel's first cell, which imports, is not counted."""
     namespace = {f"name{place}": bytes([place]) * SIZE for place in range(COUNT)}
     source = "\n".join(f"print(len({name}))" for name in namespace)
@@ -27,4 +27,6 @@ def measure(rounds: int) -> Row:
         samples.append((time.perf_counter() - start) * 1000)
         if set(work.inputs.sizes) != set(namespace):
             raise RuntimeError("not all inputs were found")
-    return Row(f"{COUNT} inputs of a kilobyte: capture and pickling", "ms", samples[1:], [], None, "<= 10 ms")
+    return Measurement(
+        f"{COUNT} inputs of a kilobyte: capture and pickling", "ms", samples[1:], [], None, "<= 10 ms"
+    )

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench.table import Row, compare
+from tests.bench.table import Measurement, compare
 from tests.cluster.handle import Cluster
 from tests.notebook import Kernel, Ran
 
@@ -69,7 +69,7 @@ class Bench:
         self.kernel.close()
 
 
-def cold(bench: Bench, what: str, goal: str, rounds: int) -> Row:
+def cold(bench: Bench, what: str, goal: str, rounds: int) -> Measurement:
     """A cold cell against kubectl run, one after the other."""
     bench.cell("", "print('hello')")  # the first cell of a kernel imports the client library
     ours, peer = [], []
@@ -79,7 +79,7 @@ def cold(bench: Bench, what: str, goal: str, rounds: int) -> Row:
     return compare(what, "s", ours, peer, goal)
 
 
-def latency(bench: Bench) -> Row:
+def latency(bench: Bench) -> Measurement:
     """From a print in the pod to the message in the notebook; one machine, one clock."""
     source = "import time\nfor n in range(200):\n    print(time.time())\n    time.sleep(0.05)"
     bench.kernel.start(f"%%podtask --image {IMAGE}\n{source}")
@@ -92,10 +92,10 @@ def latency(bench: Bench) -> Row:
             delays += [(now - float(line)) * 1000 for line in lines]
     late = sum(delay >= 150 for delay in delays) / len(delays)
     goal = f"95 % under 150 ms ({100 * (1 - late):.0f} % here)"
-    return Row("a printed line until it is in the notebook", "ms", delays, [], None, goal)
+    return Measurement("a printed line until it is in the notebook", "ms", delays, [], None, goal)
 
 
-def transfer(bench: Bench, raw: dict[str, list[float]], rounds: int) -> list[Row]:
+def transfer(bench: Bench, raw: dict[str, list[float]], rounds: int) -> list[Measurement]:
     """100 MB each way, without the pod's start, against a raw port-forward."""
     bench.kernel.run(f"big = bytes({MIB} << 20)")
     rates: dict[str, list[float]] = {"back": [], "in": []}
@@ -112,7 +112,7 @@ def transfer(bench: Bench, raw: dict[str, list[float]], rounds: int) -> list[Row
     ]
 
 
-def load_ext(rounds: int) -> Row:
+def load_ext(rounds: int) -> Measurement:
     """CPU of %load_ext podtask over a shell without it; and what it must not import."""
     program = (
         "import json, resource, sys\n"
@@ -135,4 +135,4 @@ def load_ext(rounds: int) -> Row:
             heavy += found
     extra = statistics.median(spent["with"]) - statistics.median(spent["without"])
     goal = f"<= 60 ms over IPython alone ({extra:.0f} ms here; imports of ours: {heavy or 'none'})"
-    return Row("%load_ext podtask, CPU", "ms", spent["with"], spent["without"], None, goal)
+    return Measurement("%load_ext podtask, CPU", "ms", spent["with"], spent["without"], None, goal)

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from tests.bench.table import Row
+from tests.bench.table import Measurement
 from tests.browser import chromium
 from tests.browser.form import Form
 from tests.browser.lab import Lab
@@ -62,7 +62,7 @@ PAGES = (
 STATE_TOO = {"@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True}}
 
 
-def measure(rounds: int) -> list[Row]:
+def measure(rounds: int) -> list[Measurement]:
     """Return the rows of the form, or none if there is no browser."""
     if chromium.find_executable() is None:
         return []
@@ -94,10 +94,10 @@ def measure(rounds: int) -> list[Row]:
             lab.close()
     what = "the form of 10 volumes and 3 sidecars"
     return [
-        Row(f"{what} opens, first in its kernel", "s", first, [], None, "< 1.5"),
-        Row(f"{what} opens again", "s", again, [], None, "< 1.5"),
-        Row("a key until its letter is in the YAML", "ms", keys, [], None, "< 150"),
-        Row(
+        Measurement(f"{what} opens, first in its kernel", "s", first, [], None, "< 1.5"),
+        Measurement(f"{what} opens again", "s", again, [], None, "< 1.5"),
+        Measurement("a key until its letter is in the YAML", "ms", keys, [], None, "< 150"),
+        Measurement(
             "a notebook saved with all its pages, widgets' state too, grows by",
             "kB",
             sizes,

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from tests.bench.table import Row, compare
+from tests.bench.table import Measurement, compare
 from tests.notebook import Kernel
 
 COUNT = 100
@@ -15,17 +15,17 @@ SAMPLES = 200
 RUNS = "%%podtask -d --local\nimport time\nfor n in range(600):\n    print('line', n)\n    time.sleep(1)"
 WAITS = "%%podtask -d -t nowhere --image python:3.11-slim\n1"
 UNTIL = "for each in tasks:\n    while {}:\n        each.updates.get()"
-END = "for each in tasks: each.cancel_nowait()\nfor each in tasks: each.cancel()"
+CANCEL_ALL = "for each in tasks: each.cancel_nowait()\nfor each in tasks: each.cancel()"
 
 
-def running(rounds: int) -> Row:
+def running(rounds: int) -> Measurement:
     """While a hundred run on this machine; they use its CPUs too."""
     ready = UNTIL.format("'line' not in each.logs()")
     env = {**os.environ, "KUBECONFIG": os.devnull}
     return _measure(env, RUNS, ready, "a cell while 100 detached tasks run", rounds)
 
 
-def waiting(kubeconfig: Path, rounds: int) -> Row:
+def waiting(kubeconfig: Path, rounds: int) -> Measurement:
     """While a hundred pods wait for a node."""
     env = {name: value for name, value in os.environ.items() if name != "PODTASK_BACKEND"}
     ready = UNTIL.format("'affinity' not in each.phase")
@@ -33,7 +33,7 @@ def waiting(kubeconfig: Path, rounds: int) -> Row:
     return _measure(env, WAITS, ready, "a cell while 100 detached pods wait", rounds)
 
 
-def _measure(env: dict[str, str], cell: str, ready: str, what: str, rounds: int) -> Row:
+def _measure(env: dict[str, str], cell: str, ready: str, what: str, rounds: int) -> Measurement:
     kernel = Kernel(env)
     try:
         kernel.run(
@@ -47,7 +47,7 @@ def _measure(env: dict[str, str], cell: str, ready: str, what: str, rounds: int)
         if ran.error is not None:
             raise RuntimeError(ran.error[2])
         beside = _cells(kernel, rounds)
-        kernel.run(END, 120)
+        kernel.run(CANCEL_ALL, 120)
     finally:
         kernel.close()
     return compare(f"{what}, by one without them", "ms", beside, alone, "<= 2")

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from tests.bench.table import Row
+from tests.bench.table import Measurement
 
 SIZE = 1 << 30
 PEAK = """
@@ -38,12 +38,12 @@ print(json.dumps([(peak() - start) / (8 * count), values["there"] / (8 * count)]
 )
 
 
-def measure() -> list[Row]:
+def measure() -> list[Measurement]:
     """Return rows for both directions: peak memory of notebook and worker as a multiple of the array's size."""
     rows = []
     for way, words in (("in", "1 GiB of array in"), ("back", "1 GiB of array back")):
         command = [sys.executable, "-c", f"PEAK = {PEAK!r}\n{PROGRAM}", way, str(SIZE)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         for side, value in zip(("notebook", "worker"), json.loads(done.stdout), strict=True):
-            rows.append(Row(f"{words}: memory of the {side}", "x", [value], [], value, "<= 2.2"))
+            rows.append(Measurement(f"{words}: memory of the {side}", "x", [value], [], value, "<= 2.2"))
     return rows

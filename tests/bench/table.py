@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Row:
+class Measurement:
     """One comparison.
 
     Args:
-        what: the thing measured.
+        subject: the thing measured.
         unit: of the samples.
         ours: samples of podtask.
         peer: samples of the peer, taken in the same run, one after the other; may be empty.
@@ -19,7 +19,7 @@ class Row:
         goal: the design's, in words.
     """
 
-    what: str
+    subject: str
     unit: str
     ours: list[float]
     peer: list[float]
@@ -27,18 +27,18 @@ class Row:
     goal: str
 
 
-def compare(what: str, unit: str, ours: list[float], peer: list[float], goal: str) -> Row:
+def compare(what: str, unit: str, ours: list[float], peer: list[float], goal: str) -> Measurement:
     """Return a row with the ratio of our median to the peer's."""
-    return Row(what, unit, ours, peer, statistics.median(ours) / statistics.median(peer), goal)
+    return Measurement(what, unit, ours, peer, statistics.median(ours) / statistics.median(peer), goal)
 
 
-def text(rows: list[Row]) -> str:
+def text(rows: list[Measurement]) -> str:
     """Return the table."""
     head = ("", "unit", "ours: min  median  p95", "peer: min  median  p95", "ratio", "goal")
     lines = [head]
     for row in rows:
         ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
-        lines.append((row.what, row.unit, _three(row.ours), _three(row.peer), ratio, row.goal))
+        lines.append((row.subject, row.unit, _three(row.ours), _three(row.peer), ratio, row.goal))
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

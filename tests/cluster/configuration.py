@@ -42,7 +42,7 @@ def write_all(layout: Layout, api_port: int) -> None:
 
 
 def write_containerd(layout: Layout) -> None:
-    """Write what containerd needs, which is no certificate, so that it starts early."""
+    """Write the configuration of containerd; it needs no certificate, so containerd starts early."""
     networks = layout.config("cni")
     networks.mkdir()
     _write_json(networks / "10-podtask.conflist", _network(layout))

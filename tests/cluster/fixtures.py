@@ -32,7 +32,7 @@ class ApiProxy(Proxy):
 
 
 class RestrictedKubeconfig(Protocol):
-    """Makes kubeconfigs of service accounts that may do little."""
+    """Make kubeconfigs of service accounts that may do little."""
 
     def __call__(self, rules: Rules, namespace: str | None = None, *, seconds: int = 3600) -> Path:
         """Make an account that may do what the rules of a Role say.
@@ -45,7 +45,7 @@ class RestrictedKubeconfig(Protocol):
 
 
 class MakeApiProxy(Protocol):
-    """Makes proxies to the API server."""
+    """Make proxies to the API server."""
 
     def __call__(self, kubeconfig: Path | None = None, *, delay_ms: float = 0) -> ApiProxy:
         """Make a proxy; its kubeconfig is the given one's (else the administrator's) twin."""

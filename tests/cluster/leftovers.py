@@ -52,7 +52,7 @@ def remove(layout: Layout) -> None:
     # Shims have no record of ours, and survive containerd; they carry its socket.
     processes.end(processes.with_argument(str(layout.cri_socket)))
     processes.end(processes.with_argument(str(layout.runtime_state)))
-    # A container's processes are no children of ours, and fork: until none is left.
+    # A container's processes are not our children, and they fork: repeat until none is left.
     wait_until(_no_members, "the end of the pods' processes", seconds=20)
     _unlink_shim_sockets(layout)
     unmount_below(layout.root)

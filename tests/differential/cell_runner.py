@@ -32,14 +32,14 @@ class Observation:
         error: (name, message, traceback) as the notebook shows it.
         report: of the probe: values, last result, last error.
         after: the events of the code that ran in the notebook afterwards.
-        left: names that were still there after the reset.
+        leftovers: names that were still there after the reset.
     """
 
     events: list[Event] = field(default_factory=list)
     error: Error | None = None
     report: dict[str, Any] = field(default_factory=dict)
     after: list[Event] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
 
 
 class CellRunner:
@@ -187,7 +187,7 @@ def _script(case: Case, line: str) -> Script:
     seen.after, error = yield case.then
     if error is not None:
         seen.after.append(("error", *error[:2]))
-    seen.left = _json((yield f"{PROBE}.reset(get_ipython())"))
+    seen.leftovers = _json((yield f"{PROBE}.reset(get_ipython())"))
     return seen
 
 

@@ -36,7 +36,7 @@ def plain_kernel() -> Iterator[CellRunner]:
 
 @pytest.fixture(scope="session")
 def local(request: pytest.FixtureRequest, plain_kernel: CellRunner) -> Iterator[CellRunner]:
-    """Runs the cells in processes on this machine."""
+    """Run the cells in processes on this machine."""
     made = CellRunner("%%podtask --local {out}", 2, dict(os.environ))
     cases = chosen(request, "test_local")
     plain_kernel.start(cases)

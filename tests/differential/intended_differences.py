@@ -62,7 +62,7 @@ INTENDED: dict[str, tuple[str, dict[str, Any]]] = {
         {"error": ["ExceptionGroup", "outer (2 sub-exceptions)", []], "events": []},
     ),
     "errors-syntax-error-in-the-cell": (
-        "IPython tries whether more lines would mend a cell, and says 'incomplete input'",
+        "IPython tries whether more lines would complete a cell, and says 'incomplete input'",
         {
             "error": ["SyntaxError", "'(' was never closed (<cell>, line 4)", ["4 <module>"]],
             "last error.args": [

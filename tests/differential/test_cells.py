@@ -56,8 +56,8 @@ def each(where: str, image: str = "") -> list[Any]:
 def check(case: Case, reference: Observation, seen: Observation, image: str = "") -> None:
     """Raise AssertionError if the observed behaviour differs from that of the plain kernel."""
     other = bool(image) and IMAGES[image][0] != sys.version_info[:2]
-    assert reference.left == []
-    assert seen.left == []
+    assert reference.leftovers == []
+    assert seen.leftovers == []
     if says := refused(case, image):
         assert seen.error is not None
         assert re.search(says, plain(seen.error[2]))

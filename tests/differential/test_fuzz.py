@@ -82,7 +82,7 @@ def test_memory_is_one_frame_and_one_chunk() -> None:
         list(decoder.feed(head))
         for _ in range((protocol.MAX_META + protocol.MAX_DATA) // len(chunk) - 1):
             assert list(decoder.feed(chunk)) == []
-        with pytest.raises(protocol.WireError):  # a megabyte of blanks is no JSON
+        with pytest.raises(protocol.WireError):  # a megabyte of blanks is not JSON
             list(decoder.feed(chunk))
         # The buffer, its growth by an eighth, and the copies of meta and data.
         assert tracemalloc.get_traced_memory()[1] < 4 * (frame + len(chunk))
@@ -112,7 +112,7 @@ def prove(who: str, *parts: str) -> str:
 
 
 def greet(port: int, program: bytes) -> None:
-    """Does what a real client does, up to handing over the program."""
+    """Do what a real client does, up to handing over the program."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
         lines = sock.makefile("rb")
         sock.sendall(b"aa\n")

@@ -38,9 +38,9 @@ async def follow(request: web.Request, pods: Pods, name: str, tell: Tell) -> web
         if end < 0:
             if pods.has_ended(name):
                 return answer
-            async with pods.changed:
+            async with pods.state_changed:
                 if pods.logs.get(name, b"") == log and not pods.has_ended(name):
-                    await pods.changed.wait()
+                    await pods.state_changed.wait()
             continue
         line = log[place - first : end + 1]
         place += len(line)

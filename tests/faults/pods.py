@@ -35,7 +35,7 @@ class Pods:
         self.events: list[Object] = []
         self.logs: dict[str, bytes] = {}
         self.rotated: dict[str, int] = {}  # bytes of a log that are nowhere any more
-        self.changed = asyncio.Condition()
+        self.state_changed = asyncio.Condition()
         self.version = 100
         self.peak = 0
         self._processes: dict[str, asyncio.subprocess.Process] = {}
@@ -61,7 +61,7 @@ class Pods:
             pod["status"] |= status
             await self._happened("MODIFIED", pod)
 
-    async def place(self, name: str) -> None:
+    async def assign_node(self, name: str) -> None:
         """Schedule a pod on the node."""
         self.found[name]["spec"]["nodeName"] = "node"
         await self._happened("MODIFIED", self.found[name])
@@ -125,12 +125,12 @@ class Pods:
         async for line in process.stdout:
             last.append(line)
             self.logs[name] = self.logs.get(name, b"") + line
-            async with self.changed:
-                self.changed.notify_all()
+            async with self.state_changed:
+                self.state_changed.notify_all()
         code = await process.wait()
         self._ended[name].set()
-        async with self.changed:
-            self.changed.notify_all()
+        async with self.state_changed:
+            self.state_changed.notify_all()
         return code
 
     def has_ended(self, name: str) -> bool:
@@ -176,8 +176,8 @@ class Pods:
         self.version += 1
         pod["metadata"]["resourceVersion"] = str(self.version)
         self.history.append((self.version, kind, copy.deepcopy(pod)))
-        async with self.changed:
-            self.changed.notify_all()
+        async with self.state_changed:
+            self.state_changed.notify_all()
 
 
 def primary_of(pod: Object) -> Object:

@@ -45,7 +45,7 @@ class Script:
 
     async def live(self, name: str) -> None:
         """Play the life of a new pod from creation to its end."""
-        await self.pods.place(name)
+        await self.pods.assign_node(name)
         primary = primary_of(self.pods.found[name])["name"]
         await self.pods.set(name, **ended(primary, await self.pods.run(name)))
 

@@ -81,7 +81,7 @@ class EvictedAway(Away):
     """As "away", and the first pod is evicted with its result in the log."""
 
     async def live(self, name: str) -> None:
-        await self.pods.place(name)
+        await self.pods.assign_node(name)
         code = await self.pods.run(name)
         status = ended(primary_of(self.pods.found[name])["name"], code)
         if len(self.pods.logs) == 1:
@@ -105,7 +105,7 @@ class ExecEarly(Script):
         return await proceed(request)
 
     async def live(self, name: str) -> None:
-        await self.pods.place(name)
+        await self.pods.assign_node(name)
         await self.pods.set(name, **running(primary_of(self.pods.found[name])["name"]))
         await self._asked.wait()
         await super().live(name)
@@ -125,7 +125,7 @@ class ExecLate(Script):
         return await proceed(request)
 
     async def live(self, name: str) -> None:
-        await self.pods.place(name)
+        await self.pods.assign_node(name)
         await self.pods.run(name)
         self._dead = True
         await self._asked.wait()
@@ -141,7 +141,7 @@ class Dies(Script):
                 self.pods.kill(name)
 
     async def live(self, name: str) -> None:
-        await self.pods.place(name)
+        await self.pods.assign_node(name)
         await self.pods.run(name)
         await self.last(name, primary_of(self.pods.found[name])["name"])
 
@@ -211,7 +211,7 @@ class Rejected(Script):
     """The kubelet rejects the pod: Failed, OutOfmemory, no container statuses (fault 24)."""
 
     async def live(self, name: str) -> None:
-        await self.pods.place(name)
+        await self.pods.assign_node(name)
         message = "Pod was rejected: Node didn't have enough resource: memory"
         await self.pods.set(name, phase="Failed", reason="OutOfmemory", message=message)
 
@@ -247,8 +247,8 @@ class Crawls(Hangs):
             self.waiting = asyncio.ensure_future(self._last_line())
 
     async def _last_line(self) -> None:
-        async with self.pods.changed:
-            await self.pods.changed.wait_for(
+        async with self.pods.state_changed:
+            await self.pods.state_changed.wait_for(
                 lambda: any(b"the last\n" in log for log in self.pods.logs.values())
             )
         self.forwards.let_go()

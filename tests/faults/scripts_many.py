@@ -37,7 +37,7 @@ class Pretend(Script):
         return len(self._begun) if self._all_begun.is_set() else 0
 
     async def live(self, name: str) -> None:
-        await self.pods.place(name)
+        await self.pods.assign_node(name)
         await self.pods.set(name, **running(primary_of(self.pods.found[name])["name"]))
 
     async def reach(self, name: str, port: int) -> Streams:

@@ -15,7 +15,7 @@ from aiohttp import WSMsgType, web
 from .pods import Object, Pods
 
 Selects = Callable[[Object], bool]
-Reach = Callable[[int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+Connect = Callable[[int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 def selector(query: str) -> Selects:
@@ -61,9 +61,9 @@ async def watch(
                 for each in told:
                     await answer.write(json.dumps(each).encode() + b"\n")
         backlog = []
-        async with pods.changed:
+        async with pods.state_changed:
             if pods.version == version:
-                await pods.changed.wait()
+                await pods.state_changed.wait()
 
 
 CUT = b"cut here"  # printed by a cell where a script acts; in the source of the cell, too
@@ -104,13 +104,13 @@ class Forwards:
         self._let_go.set()
 
     async def serve(
-        self, request: web.Request, reach: Reach, on_data: Callable[[bytes], Any]
+        self, request: web.Request, connect: Connect, on_data: Callable[[bytes], Any]
     ) -> web.StreamResponse:
         """Carry bytes between a client and a port.
 
         Args:
             request: of the client.
-            reach: connects to the port.
+            connect: connects to the port.
             on_data: called with what the runner has sent.
         """
         port = int(request.query["ports"])
@@ -119,7 +119,7 @@ class Forwards:
         for channel in (0, 1):
             await socket.send_bytes(bytes([channel]) + struct.pack("<H", port))
         try:
-            reader, writer = await reach(port)
+            reader, writer = await connect(port)
         except OSError as error:
             await socket.send_bytes(b"\1" + f"connection refused: {error}".encode())
             await socket.close()

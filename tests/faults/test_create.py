@@ -57,7 +57,7 @@ def test_pod_of_others_is_left_alone(play: Play) -> None:
 
 @pytest.mark.fault(4)
 def test_conflict_of_a_quota_is_tried_again(play: Play) -> None:
-    """409 that is about a quota's own update is no refusal."""
+    """A 409 about a concurrent update of a quota is retried."""
     server = play(QuotaConflict())
     assert submit().result(60) == 42
     assert server.count("POST", "/pods") == 2

@@ -51,7 +51,7 @@ def test_log_that_is_silent_is_followed_anew(
 
 @pytest.mark.fault(41, 54)
 def test_pod_that_is_removed_while_its_log_is_followed(play: Play) -> None:
-    """A log that ends so is no success: the deletion is told, and what was read is there."""
+    """A log that ends because the pod was deleted is an error that names the deletion; its output is kept."""
     server = play(FollowEnds())
     task = submit(CELL, channel="batch")
     assert "the pod was deleted" in str(task.exception(SECONDS))

@@ -105,7 +105,7 @@ def test_login_that_fails_is_told_in_its_words(
 
 @pytest.mark.fault(10)
 def test_login_that_fails_later_ends_nothing(play: Play, login: Callable[..., None]) -> None:
-    """A token is refused, and its program fails: told in its words; mended, the task goes on."""
+    """A token is refused and its program fails: the error quotes it. Once the program works, the task goes on."""
     server = play(script := Guarded())
     login(GIVES, server.kubeconfig, "first")
     task = submit("print('up')\ngiven = input()\ngiven")

@@ -12,7 +12,7 @@ from .scripts import Proceed, Script, refused
 from .user import SECONDS, Play, submit
 
 
-class Refused(Script):
+class DeletionRefused(Script):
     """Deletions are refused with a code, at first or always."""
 
     def __init__(self, code: int, message: str, wanted: int) -> None:
@@ -47,7 +47,7 @@ class Stuck(Script):
 def test_deletion_that_is_refused_is_told(play: Play, queue_stderr: QueueStderr) -> None:
     """The result stands, and what is left is named; who has the right later deletes it then."""
     messages = queue_stderr()
-    server = play(Refused(403, "pods is forbidden", 1))
+    server = play(DeletionRefused(403, "pods is forbidden", 1))
     task = submit()
     assert task.result(SECONDS) == 42
     told = next_text_with(messages, task.name)
@@ -61,7 +61,7 @@ def test_deletion_that_is_refused_is_told(play: Play, queue_stderr: QueueStderr)
 @pytest.mark.fault(10, 78)
 def test_deletion_with_expired_credentials_is_tried_again(play: Play) -> None:
     """Who logs in again within a minute leaves nothing behind."""
-    server = play(Refused(401, "Unauthorized", 2))
+    server = play(DeletionRefused(401, "Unauthorized", 2))
     task = submit()
     assert task.result(SECONDS) == 42
     task.delete()

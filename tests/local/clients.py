@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @functools.cache
 def client_folder(version: str) -> Path:
-    """Returns a folder with that version in it, and all that it imports."""
+    """Return a folder with that version in it, and all that it imports."""
 
     def make(work: Path, made: Path) -> None:
         del work
@@ -35,7 +35,7 @@ def client_folder(version: str) -> Path:
 
 
 def run_with(version: str, source: str) -> str:
-    """Runs a program that finds this version of the client first; returns what it printed."""
+    """Run a program that finds this version of the client first; returns what it printed."""
     path = [str(client_folder(version)), str(ROOT / "ext"), str(ROOT)]
     # No folder of the user's: the version under test comes before any that is installed.
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONNOUSERSITE": "1"}

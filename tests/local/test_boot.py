@@ -21,7 +21,7 @@ FAMILIES = [
 
 
 def boot(port: int, wait: float = 0.01) -> tuple[int, str]:
-    """Returns the exit code and what it printed."""
+    """Return the exit code and what it printed."""
     env = {**os.environ, "PODTASK_KEY": "ab" * 32, "PODTASK_PORT": str(port), "PODTASK_WAIT": str(wait)}
     ran = subprocess.run([sys.executable, "-c", boot_program()], env=env, capture_output=True, text=True)
     assert ran.stderr == ""

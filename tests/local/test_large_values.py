@@ -25,7 +25,7 @@ NAMES = f"for n in range({MANY}): globals()[f'a_rather_long_variable_name_number
 
 
 def end_of(source: str, outputs: Any) -> tuple[dict[str, Any], list[Any]]:
-    """Returns what is said at a cell's end, and its values."""
+    """Return what is said at a cell's end, and its values."""
     verdict, _, _ = asyncio.run(run(job(source, outputs), []))
     return verdict.end, list(unpack(verdict.parts, verdict.end["packed"]))
 

@@ -56,7 +56,7 @@ def test_tasks_left_running_are_ended_and_named(shell: Shell) -> None:
 
 
 def test_threads_left_running_are_ended_and_named(shell: Shell) -> None:
-    """A thread gets a second, in which its output counts; idle pools and helpers are no news."""
+    """A thread gets a second, in which its output counts; idle pools and helper threads are not reported."""
     out, err = shell.output(
         "%%podtask\nimport threading, time\nfrom concurrent.futures import ThreadPoolExecutor\n"
         "pool = ThreadPoolExecutor()\npool.submit(int).result()\n"

@@ -20,7 +20,7 @@ from tests.notebook import Kernel, Shell
 
 
 def wheel(folder: Path, name: str, version: str, requires: str = "") -> None:
-    """Makes a wheel with one module that knows its version, in an index's folder for its name."""
+    """Make a wheel with one module that knows its version, in an index's folder for its name."""
     about = f"{name}-{version}.dist-info"
     meta = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     meta += f"Requires-Dist: {requires}\n" if requires else ""
@@ -38,7 +38,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
     """Serves folders as a package index has them."""
 
     def log_message(self, *_: Any) -> None:
-        """Says nothing."""
+        """Say nothing."""
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def here() -> Iterator[Kernel]:
 
 
 def shown(ran: Ran) -> list[dict[str, object]]:
-    """Returns what the cell displayed, without podtask's own lines."""
+    """Return what the cell displayed, without podtask's own lines."""
     assert ran.error is None, ran.error
     return [each for each in ran.displays if "<div style" not in str(each.get("text/html"))]
 

@@ -41,7 +41,7 @@ def old() -> Path:
 
 
 def beside(folder: Path, source: str, *outputs: str) -> Task:
-    """Runs a cell where these packages come before all others; returns the task once it has ended."""
+    """Run a cell where these packages come before all others; returns the task once it has ended."""
     env = [{"name": "PYTHONPATH", "value": str(folder)}]
     template = {"containers": [{"name": "primary", "env": env}]}
     options = RunOptions.of(local=True, outputs=outputs)

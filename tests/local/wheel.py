@@ -23,7 +23,7 @@ index = f"http://127.0.0.1:{{server.server_port}}/simple"
 
 
 def wheel() -> bytes:
-    """Returns the bytes of a wheel with one module, which has ``answer``."""
+    """Return the bytes of a wheel with one module, which has ``answer``."""
     about = f"{NAME}-1.0.dist-info"
     files = {
         f"{NAME}.py": "answer = 42\n",

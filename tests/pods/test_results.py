@@ -18,7 +18,7 @@ from tests.pods.waiting import HOLD, asked, failure, notes, submit
 from tests.stderr_queue import QueueStderr, next_text_with
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
-# A word split in the middle of a character, bytes that are no text, a line of 1 MiB, empty lines.
+# A word split in the middle of a character, bytes that are not text, a line of 1 MiB, empty lines.
 ODD = """
 import sys, time
 out = sys.stdout.buffer
@@ -32,7 +32,7 @@ SHOWN = f"caf\u00e9\nbad \ufffd\ufffd end\n\n\n{'x' * (1 << 20)}\n"
 
 @pytest.mark.fault(36, 38)
 def test_odd_output_arrives_as_it_is() -> None:
-    """Split characters, bytes that are no text, a line of 1 MiB: by the channel."""
+    """Split characters, bytes that are not text, a line of 1 MiB: by the channel."""
     task = submit(None, ODD)
     task.result(60)
     assert task.logs() == SHOWN
@@ -138,7 +138,7 @@ def test_exec_that_breaks_is_started_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where exec is the way, one that ends without a word is no end of the task."""
+    """A stream over exec that ends without an error does not end the task."""
     verbs = ["create", "get", "list", "watch", "delete"]
     rules = [
         {"apiGroups": [""], "resources": ["pods"], "verbs": verbs},

@@ -69,7 +69,7 @@ class Soak:
             try:
                 self._follow(client, local + pods)
                 if client.wait(END_SECONDS) != 0:
-                    self.report.left.append(f"the client ended with exit code {client.returncode}")
+                    self.report.leftovers.append(f"the client ended with exit code {client.returncode}")
             finally:
                 client.kill()
         self.report.seconds = time.monotonic() - begin
@@ -135,7 +135,7 @@ class Soak:
         told = self._said.read_text()
         sys.stderr.write(told)
         if "Traceback" in told:  # its user would find it under some other cell
-            self.report.left.append(f"a traceback: {told.rstrip().splitlines()[-1]}")
+            self.report.leftovers.append(f"a traceback: {told.rstrip().splitlines()[-1]}")
         left: list[str] = []
 
         def gone() -> bool:
@@ -146,13 +146,13 @@ class Soak:
         try:
             wait_until(gone, "the end of all pods", seconds=END_SECONDS)
         except ClusterError:
-            self.report.left.append(f"pods: {', '.join(left)}")
+            self.report.leftovers.append(f"pods: {', '.join(left)}")
         files = [str(path.relative_to(self._scratch)) for path in self._scratch.rglob("*")]
         if files:
-            self.report.left.append(f"files: {', '.join(files[:5])} ({len(files)})")
+            self.report.leftovers.append(f"files: {', '.join(files[:5])} ({len(files)})")
         processes = _with_environment(f"TMPDIR={self._scratch}")
         if processes:
-            self.report.left.append(f"processes: {', '.join(processes)}")
+            self.report.leftovers.append(f"processes: {', '.join(processes)}")
 
 
 def _read(stream: Any, said: queue.SimpleQueue[str]) -> None:

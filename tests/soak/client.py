@@ -48,7 +48,7 @@ def main() -> None:
                 sample(finished)
         task = podtask.submit(work.source(number), options=chosen(number, local))
         running[task] = (number, local)
-        say(began=number, local=local, pod=task.name)
+        write_record(began=number, local=local, pod=task.name)
         task.add_done_callback(ended.put)
         if number + 1 == given.at_once:  # the pools are full now, and connections open
             finished = rest(ended, running, finished, every)
@@ -83,7 +83,7 @@ def finish(task: Task, running: dict[Task, tuple[int, bool]]) -> int:
     error = task.error
     text = "" if error is None else f"{type(error).__name__}: {error}"
     wrong = "" if error else work.wrong(number, task.logs(), task.values)
-    say(
+    write_record(
         ended=number,
         local=local,
         pod=task.name,
@@ -101,7 +101,7 @@ def sample(finished: int, rests: bool = False) -> None:
     # Those of asyncio's pool stay, as many as were ever wanted at once.
     threads = [each for each in threading.enumerate() if not each.name.startswith("asyncio_")]
     held = [_target(name) for name in os.listdir("/proc/self/fd")]
-    say(
+    write_record(
         finished=finished,
         rests=rests,
         memory=pages * os.sysconf("SC_PAGE_SIZE"),
@@ -118,7 +118,7 @@ def _target(descriptor: str) -> str:
         return ""  # the listing's own
 
 
-def say(**what: Any) -> None:
+def write_record(**what: Any) -> None:
     print(json.dumps(what), flush=True)
 
 

@@ -29,7 +29,7 @@ class Report:
         ended: what the client said of each task.
         samples: what the client held, in order of time.
         disturbances: kind -> how often.
-        left: what was left at the end, in words.
+        leftovers: what was left at the end, in words.
         seconds: how long it took.
     """
 
@@ -37,7 +37,7 @@ class Report:
     ended: list[dict[str, Any]] = field(default_factory=list)
     samples: list[dict[str, int]] = field(default_factory=list)
     disturbances: dict[str, int] = field(default_factory=dict)
-    left: list[str] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def add(self, kind: str, count: int = 1) -> None:
@@ -66,7 +66,7 @@ class Report:
         ]
         if len({each["ended"] for each in self.ended}) != expected:
             found.append(f"{len(self.ended)} of {expected} tasks ended")
-        found += self.left
+        found += self.leftovers
         first, last = self._halves("memory")
         if last - first > MORE_MEMORY:
             found.append(f"memory grew from {first / MIB:.0f} to {last / MIB:.0f} MiB")
@@ -103,7 +103,7 @@ class Report:
                 f"memory         {memory[0] / MIB:.0f} MiB in the first half (highest), {memory[1] / MIB:.0f} in the second",
                 f"threads        {threads[0]} and {threads[1]}; at rest {begin['threads']}, at the end {end['threads']}",
                 f"descriptors    {descriptors[0]} and {descriptors[1]}; at rest {begin['descriptors']}, at the end {end['descriptors']}",
-                f"left           {'; '.join(self.left) or 'nothing: no pod, process or file'}",
+                f"left           {'; '.join(self.leftovers) or 'nothing: no pod, process or file'}",
             ]
         )
 

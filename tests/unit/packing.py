@@ -26,7 +26,7 @@ exec(cell)
 
 
 def remote(inputs: Inputs, cell: str) -> str:
-    """Returns what a cell prints in a fresh interpreter that is given these inputs."""
+    """Return what a cell prints in a fresh interpreter that is given these inputs."""
     data = b"".join(inputs.parts)
     head = json.dumps([inputs.about, len(data), cell]).encode() + b"\n"
     command = [sys.executable, "-c", REMOTE]
@@ -36,7 +36,7 @@ def remote(inputs: Inputs, cell: str) -> str:
 
 
 def definitions(inputs: Inputs) -> list[Any]:
-    """Returns the steps that are source."""
+    """Return the steps that are source."""
     return [step for step in inputs.about["steps"] if not isinstance(step, str)]
 
 
@@ -55,7 +55,7 @@ class Array:
 
 
 class Raising:
-    """Raises when it is unpickled."""
+    """Raise when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return int, ("no number",)

@@ -264,6 +264,7 @@ def _load_template(source: Any) -> tuple[PodTemplate, str]:
     if source is None:
         return PodTemplate(), ""
     if isinstance(source, str) and "\n" not in source:
+        # Start-up cost: loaded when it is first needed.
         import __main__  # the notebook's variables, where templates are looked up
 
         template = resolve.find_template(source, vars(__main__), resolve.merge_options({}))

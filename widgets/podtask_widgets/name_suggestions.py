@@ -25,6 +25,7 @@ def suggest_names(kind: str, combobox: Any, is_current: Callable[[], bool] = lam
 
 
 def _set_options(kind: str, combobox: Any, is_current: Callable[[], bool]) -> None:
+    # Start-up cost: loaded when it is first needed.
     from podtask.api.resolve import merge_options
     from podtask.manage.names import read_names  # start-up cost: loads the Kubernetes client
 

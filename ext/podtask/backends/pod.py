@@ -146,7 +146,7 @@ class Pod:
             ClusterError: Reading the log is forbidden, and was never allowed.
         """
         while not (found := self._status.diagnosis()).ended and found.phase != "Running":
-            await self._status.changed.wait()
+            await self._status.state_changed.wait()
         follow = self._namespace.pods.follow_log(self.name, self._manifest.primary)
         try:
             async with contextlib.aclosing(follow) as lines:
@@ -205,7 +205,7 @@ class Pod:
             pause *= 2
 
     def _report_dropped_fields(self, created: dict[str, Any]) -> None:
-        """Report fields that the server has dropped: a sidecar without its restartPolicy is no sidecar."""
+        """Report fields that the server has dropped: without restartPolicy, a native sidecar becomes an init container."""
         dropped = dropped_fields(self._manifest.pod["spec"], created["spec"], "spec")
         if dropped:
             self._listener.on_note(f"The cluster drops {', '.join(dropped)}: these features are off in it.")

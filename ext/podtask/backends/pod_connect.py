@@ -79,7 +79,7 @@ class RunnerConnector:
             ClusterError: The chosen transport is not allowed, and never was.
         """
         while not self._status.is_scheduled:
-            await self._status.changed.wait()
+            await self._status.state_changed.wait()
         pause = MIN_PAUSE_SECONDS
         running = False
         self._silent_since = None
@@ -197,7 +197,7 @@ class RunnerConnector:
         """Sleep, but wake up when the pod changes."""
         started = time.monotonic()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._status.changed.wait(), seconds)
+            await asyncio.wait_for(self._status.state_changed.wait(), seconds)
         await asyncio.sleep(max(0.0, min(MIN_PAUSE_SECONDS, seconds) - (time.monotonic() - started)))
 
 

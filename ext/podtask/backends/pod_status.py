@@ -41,11 +41,11 @@ class PodStatus:
         listener: Receives phases and notes.
 
     Attributes:
-        changed: Is set at the next change, and then replaced by a new event.
+        state_changed: Is set at the next change, and then replaced by a new event.
     """
 
     def __init__(self, namespace: Namespace, manifest: PodManifest, listener: RunnerListener) -> None:
-        self.changed = asyncio.Event()
+        self.state_changed = asyncio.Event()
         self._name = manifest.name
         self._primary = manifest.primary
         self._pods = namespace.pods
@@ -82,7 +82,7 @@ class PodStatus:
         category, since = "", time.monotonic()
         try:
             while True:
-                changed, found = self.changed, self.diagnosis()
+                changed, found = self.state_changed, self.diagnosis()
                 started = started or found.phase == "Running"
                 if started:
                     later.cancel()
@@ -108,7 +108,7 @@ class PodStatus:
         """
         end = time.monotonic() + STOP_REASON_SECONDS
         while True:
-            changed = self.changed
+            changed = self.state_changed
             found = stop(self._pod, self._primary, self._gone)
             time_left = end - time.monotonic()
             if found is not None or time_left <= 0:
@@ -195,7 +195,7 @@ class PodStatus:
         """Return how the pod ended; if a container was killed, wait until the status shows the reason."""
         end = time.monotonic() + KILL_REASON_SECONDS
         while found.ended and found.category == "ended" and found.code in KILLED_CODES:
-            changed, time_left = self.changed, end - time.monotonic()
+            changed, time_left = self.state_changed, end - time.monotonic()
             if time_left <= 0:
                 break
             with contextlib.suppress(asyncio.TimeoutError):
@@ -256,7 +256,7 @@ class PodStatus:
         return "\n".join(line for line in text.splitlines() if not line.startswith(RECORD_LINE_PREFIX))
 
     def _notify(self) -> None:
-        changed, self.changed = self.changed, asyncio.Event()
+        changed, self.state_changed = self.state_changed, asyncio.Event()
         changed.set()
 
 

@@ -41,8 +41,10 @@ class ScriptMetadata:
         if len(blocks) > 1:
             raise InputError(f"The cell has {len(blocks)} blocks of script metadata.", "Keep only one.")
         if sys.version_info >= (3, 11):
+            # Start-up cost: loaded when it is first needed.
             import tomllib
         else:
+            # Start-up cost: loaded when it is first needed.
             import tomli as tomllib
         lines = blocks[0]["content"].splitlines()
         try:

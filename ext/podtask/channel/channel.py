@@ -52,7 +52,7 @@ class _Link:
 
 
 class Channel:
-    """Sends a job to the runner of a backend, and receives its frames, result and values.
+    """Send a job to the runner of a backend, and receive its frames, result and values.
 
     Args:
         backend: Connects to the runner.

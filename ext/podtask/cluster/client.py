@@ -125,7 +125,7 @@ class Api:
         async with self._slots, self._answer("GET", path, None, params, ANSWER_SECONDS) as answer:
             return await answer.read()
 
-    async def lines(self, path: str, **params: str) -> AsyncGenerator[bytes, None]:
+    async def stream_lines(self, path: str, **params: str) -> AsyncGenerator[bytes, None]:
         """Yield the lines of an answer that does not end, such as a watch.
 
         Raises:

@@ -69,6 +69,7 @@ def load(context: str | None) -> Access:
         ClusterError: The credentials cannot be read.
     """
     config = _library()
+    # Start-up cost: loaded when it is first needed.
     from kubernetes.client import Configuration
 
     settings = Configuration()
@@ -134,6 +135,7 @@ def _library() -> Any:
         ClusterError: It cannot be imported.
     """
     try:
+        # Start-up cost: loaded when it is first needed.
         from kubernetes import config
     except ImportError as error:
         raise ClusterError(

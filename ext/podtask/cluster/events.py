@@ -99,7 +99,7 @@ class Events:
             "resourceVersion": self._version,
             "fieldSelector": "involvedObject.kind=Pod",
         }
-        async with contextlib.aclosing(self._api.lines(self._path, **params)) as lines:
+        async with contextlib.aclosing(self._api.stream_lines(self._path, **params)) as lines:
             async for line in lines:
                 change = json.loads(line)
                 if change["type"] == "ERROR":  # 410: too old

@@ -81,7 +81,7 @@ class Pods:
         """
         with explain("watch", "pods", self._where):
             async with contextlib.aclosing(
-                self._api.lines(self._path(), watch="1", allowWatchBookmarks="true", **params)
+                self._api.stream_lines(self._path(), watch="1", allowWatchBookmarks="true", **params)
             ) as lines:
                 async for line in lines:
                     yield line
@@ -116,7 +116,7 @@ class Pods:
         """Yield the lines of a container's log as it grows."""
         with explain("get", "pods/log", self._where):
             async with contextlib.aclosing(
-                self._api.lines(self._path(name, "log"), container=container, follow="true")
+                self._api.stream_lines(self._path(name, "log"), container=container, follow="true")
             ) as lines:
                 async for line in lines:
                     yield line

@@ -31,6 +31,7 @@ class Setting:
 
 def user_folder() -> Path:
     """Return the folder of the user's settings and templates on this platform."""
+    # Start-up cost: loaded when it is first needed.
     from platformdirs import user_config_path
 
     return user_config_path("podtask", appauthor=False)
@@ -89,8 +90,10 @@ def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str, Any]]:
 
 def _table(path: Path, table: tuple[str, ...]) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
+        # Start-up cost: loaded when it is first needed.
         import tomllib
     else:
+        # Start-up cost: loaded when it is first needed.
         import tomli as tomllib
 
     try:

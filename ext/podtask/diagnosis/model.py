@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-LONGEST = 300  # characters of a message; its end is kept, where the cause stands
+MAX_MESSAGE_CHARS = 300  # characters of a message; its end is kept, where the cause stands
 WAITS = " (Waits until --start-timeout.)"
 LOST = {"preempted", "evicted", "node lost", "disrupted", "rejected by its node"}
 Pod = dict[str, Any]
@@ -72,7 +72,7 @@ class Diagnosis:
 
 def one_line(text: Any) -> str:
     """Return a text in one line, at most its last 300 characters."""
-    return " ".join(str(text or "").split())[-LONGEST:].rstrip(".: ")
+    return " ".join(str(text or "").split())[-MAX_MESSAGE_CHARS:].rstrip(".: ")
 
 
 def conditions(pod: Pod, kind: str) -> dict[str, Any]:

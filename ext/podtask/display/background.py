@@ -26,7 +26,7 @@ MAX_REFRESHES_PER_SECOND = 5  # of status lines whose only change is their secon
 
 
 class Background(View):
-    """Shows a task that no cell waits for: its result and error are part of its output.
+    """Show a task that no cell waits for: its result and error are part of its output.
 
     Args:
         task: The task.

@@ -36,7 +36,7 @@ background:rgba(128,128,128,.12);color:var(--jp-ui-font-color1,inherit);border-r
 
 
 class Details:
-    """Shows the details of a task, and refreshes them when they change.
+    """Show the details of a task, and refresh them when they change.
 
     Args:
         task: The task.

@@ -20,7 +20,7 @@ from .view import View
 
 
 class Foreground(View):
-    """Shows a task until it ends.
+    """Show a task until it ends.
 
     Args:
         task: The task.

@@ -24,7 +24,7 @@ STATUS_ICONS = {"Running": "●", "ok": "✓", "error": "✗"}
 
 
 class View:
-    """Shows a task on a screen until it ends.
+    """Show a task on a screen until it ends.
 
     Args:
         task: The task.

@@ -108,6 +108,7 @@ class NewRunner:
             backend = await LocalProcess.start(manifest, listener)
             where = "a process on this machine"
         else:
+            # Start-up cost: loaded when it is first needed.
             from ..backends.pod import Pod  # only here: a local run needs no client library
 
             where = f"pod {identity.name}, container {manifest.primary}"
@@ -125,6 +126,7 @@ class NewRunner:
     async def _with_owner(self, identity: Identity, listener: TaskListener) -> Identity:
         """Report earlier tasks of this notebook, and return the identity with the notebook's pod as owner."""
         # Only here: a local run needs no client library.
+        # Start-up cost: loaded when it is first needed.
         from ..cluster.own_pod import notebook_pod
         from ..manage.previous_kernels import look
 

@@ -38,6 +38,7 @@ class PodtaskMagics(Magics):
             from .dry_run import Preview  # start-up cost, as below
 
             return Preview.from_options(options, self._state.last_pod, parsed.source)
+        # Start-up cost: loaded when it is first needed.
         from ..lifecycle.prepare import prepare
         from ..lifecycle.start import NewRunner
         from ..lifecycle.task import Task
@@ -47,6 +48,7 @@ class PodtaskMagics(Magics):
         if options.name and options.name.isidentifier():
             shell.user_ns[options.name] = task
         if options.detach:
+            # Start-up cost: loaded when it is first needed.
             from ..display.background import detached_tasks
 
             detached_tasks().add(task, options.name or "_task")
@@ -96,6 +98,7 @@ def _parse_cell(shell: Any, cell: str) -> Cell:
     try:
         return Cell.of(cell, filename, skip, shell.transform_cell, shell.compile.flags)
     except SyntaxError as error:
+        # Start-up cost: loaded when it is first needed.
         from ..display.tracebacks import render_in
 
         render_in(shell, error.with_traceback(None), "")

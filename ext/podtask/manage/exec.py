@@ -17,7 +17,7 @@ from ..manifest.task_pod import TaskPod
 from .lookup import look_up
 
 LOGIN = "command -v bash >/dev/null && exec bash; exec sh"
-END = ("", b"")
+END_OF_OUTPUT = ("", b"")
 
 
 def run(name: str, container: str | None, command: Sequence[str], options: RunOptions) -> int:
@@ -35,12 +35,12 @@ def run(name: str, container: str | None, command: Sequence[str], options: RunOp
     """
     told: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
     done = loop().start(_execute(name, container, command, options, lambda *out: told.put(out)))
-    done.add_done_callback(lambda _: told.put(END))
+    done.add_done_callback(lambda _: told.put(END_OF_OUTPUT))
     texts = {each: codecs.getincrementaldecoder("utf-8")("replace") for each in ("stdout", "stderr")}
     try:
         last = "\n"
         # Printed by the caller's thread, so that it lands in its cell.
-        for stream, data in iter(told.get, END):
+        for stream, data in iter(told.get, END_OF_OUTPUT):
             text = texts[stream].decode(data)
             getattr(sys, stream).write(text)
             last = text[-1:] or last

@@ -15,7 +15,7 @@ from ..manifest.task_pod import SELECTOR, TaskPod
 from ..runner.protocol import RECORD_LINE_PREFIX, RESULT_WAITS_PREFIX
 
 AT_ONCE = 16  # logs that are read at the same time
-LONGEST = 60  # characters of a last line
+MAX_LINE_CHARS = 60  # characters of a last line
 WAITING = ", waits"  # behind the state of a cell that has ended, whose runner is there
 COLUMNS = ("name", "state", "age", "pod", "last line")
 CELL = "padding:2px 12px 2px 0;text-align:left;vertical-align:top;white-space:nowrap"
@@ -121,7 +121,7 @@ async def roster(options: RunOptions) -> TaskList:
         state = found.state
         if last.startswith(RESULT_WAITS_PREFIX) and not found.is_finished:
             state, last = f"{last.removeprefix(RESULT_WAITS_PREFIX).partition(')')[0]}{WAITING}", ""
-        return TaskRow(found, state, found.age_seconds(now), last[-LONGEST:])
+        return TaskRow(found, state, found.age_seconds(now), last[-MAX_LINE_CHARS:])
 
     return TaskList(list(await asyncio.gather(*map(row, pods))), ns.where)
 
@@ -130,7 +130,7 @@ async def all_tasks(ns: Namespace) -> list[TaskPod]:
     """Return the tasks' pods, the newest first.
 
     Raises:
-        ClusterError: they may not be listed, or the API server is not reached.
+        ClusterError: they may not be listed, or the API server cannot be reached.
     """
     listed = await ns.pods.list(SELECTOR)
     pods = [TaskPod({"apiVersion": "v1", "kind": "Pod", **pod}) for pod in listed["items"]]

@@ -122,6 +122,7 @@ class _BareObject:
 
 
 def _cloudpickle_pickler(recorder: _Recorder, file: Any, namespace: Dict[str, Any]) -> Any:
+    # Start-up cost: loaded when it is first needed.
     import cloudpickle.cloudpickle as parts
 
     main = _Main(main=True)
@@ -243,6 +244,7 @@ def _class_arguments(obj: Any, kind: Any, name: str, bases: Any, given: Dict[str
 
 def known(number: Optional[str]) -> Any:
     """Return the class or function with a tracking number; None if it is not from here or no longer exists."""
+    # Start-up cost: loaded when it is first needed.
     import cloudpickle.cloudpickle as parts
 
     return parts._DYNAMIC_CLASS_TRACKER_BY_ID.get(number)  # noqa: SLF001 -- it has no other way in
@@ -277,6 +279,7 @@ def mismatches(theirs: Dict[str, str], theirs_where: str, where: str) -> Iterato
         ImportError: A module is missing on this side, or fails to load.
     """
     for root, version in theirs.items():
+        # Start-up cost: loaded when it is first needed.
         import importlib  # not for nothing: it takes its time
 
         ours: Optional[str] = getattr(importlib.import_module(root), "__version__", None)

@@ -43,6 +43,7 @@ class _Models:
     """Write constructor calls of the client library's models, and collect the models used."""
 
     def __init__(self) -> None:
+        # Start-up cost: loaded when it is first needed.
         from kubernetes import client  # here: importing it takes a second
 
         self._client: Any = client

@@ -16,6 +16,7 @@ def documents(text: str) -> list[Any]:
     Raises:
         ValueError: The text is not valid YAML, or it contains something refused.
     """
+    # Start-up cost: loaded when it is first needed.
     import yaml
 
     try:

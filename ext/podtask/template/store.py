@@ -48,6 +48,7 @@ def save_template(name: str, template: PodTemplate, for_user: bool = False, repl
     Raises:
         InputError: The name is invalid or taken, or the folder is not writable.
     """
+    # Start-up cost: loaded when it is first needed.
     import yaml
 
     if not NAME.fullmatch(name):

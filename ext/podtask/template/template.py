@@ -143,6 +143,7 @@ class PodTemplate:
 
     def to_yaml(self) -> str:
         """Return the YAML of :meth:`to_dict`."""
+        # Start-up cost: loaded when it is first needed.
         import yaml
 
         found = {name: part for name, part in self.to_dict().items() if part or name == "spec"}
@@ -157,6 +158,7 @@ class PodTemplate:
 
     def to_flyte(self) -> str:
         """Return a Python program that creates the same template as a ``flytekit.PodTemplate``."""
+        # Start-up cost: loaded when it is first needed.
         from .flyte import source
 
         return source(self.pod_spec, self.primary_container_name, self.labels or {}, self.annotations or {})

@@ -25,7 +25,7 @@ JWT = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJl"
 
 
 def api_of(headers: Callable[[], dict[str, str]]) -> Api:
-    """Returns a session whose headers come from a hook."""
+    """Return a session whose headers come from a hook."""
     return Api(Login(Access("http://127.0.0.1:1", "far", "n", None, None, None, headers, slow=True)))
 
 
@@ -159,13 +159,13 @@ def test_certificate_that_is_rotated_is_used(tmp_path: Path, monkeypatch: pytest
 
 
 def test_login_that_hung_is_begun_anew() -> None:
-    """Who asks after the time is over does not join the one that hangs: it may have been mended."""
+    """A request after the time limit starts a new call and does not join the one that hangs."""
     released = threading.Event()
 
     async def play() -> None:
         with pytest.raises(asyncio.TimeoutError):
             await run_in_thread("login", released.wait, 0.01)
-        assert await run_in_thread("login", lambda: "mended", 60) == "mended"
+        assert await run_in_thread("login", lambda: "answered", 60) == "answered"
 
     try:
         asyncio.run(play())

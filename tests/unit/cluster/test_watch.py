@@ -161,7 +161,7 @@ async def found(_: web.Request) -> web.StreamResponse:
     return web.json_response(pod(9))
 
 
-async def changed(request: web.Request) -> web.StreamResponse:
+async def changed_pods(request: web.Request) -> web.StreamResponse:
     return await stream(request, event(7))
 
 
@@ -178,13 +178,13 @@ async def expired(request: web.Request) -> web.StreamResponse:
 @pytest.mark.fault(81)
 def test_watch_goes_on_after_what_is_none(first: Handler) -> None:
     """It lists anew and watches from there."""
-    follow([first, listed, changed], 7)
+    follow([first, listed, changed_pods], 7)
 
 
 @pytest.mark.parametrize("second", [a_page, cut], ids=["page", "cut"])
 def test_list_that_fails_is_asked_again(second: Handler) -> None:
     """Neither a page nor a cut in place of the list ends the watch."""
-    follow([cut, second, listed, changed], 7)
+    follow([cut, second, listed, changed_pods], 7)
 
 
 @pytest.mark.parametrize("second", [a_page, cut, other_json], ids=["page", "cut", "json"])
@@ -198,7 +198,7 @@ def test_watch_is_tried_again_after_a_while_of_polling(monkeypatch: pytest.Monke
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(watch, "POLLING_SECONDS", 0.05)
     asked: dict[str, list[Handler]] = {
-        "watch": [forbidden, changed],
+        "watch": [forbidden, changed_pods],
         "list": [listed],
         "get": [found],
     }
@@ -260,7 +260,7 @@ def test_watch_ends_after_its_last_pod_and_begins_again(monkeypatch: pytest.Monk
 
     async def answer(request: web.Request) -> web.StreamResponse:
         begun.put_nowait(request.query["watch"])
-        answer = await changed(request)
+        answer = await changed_pods(request)
         ended.put_nowait("hung up")
         return answer
 

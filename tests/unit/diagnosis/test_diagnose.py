@@ -36,28 +36,28 @@ UNPLACED = {name: value for name, value in SPEC.items() if name != "nodeName"}
 
 
 def container(name: str, **state: Any) -> dict[str, Any]:
-    """Returns the status of a container; its state's fields are as the API has them."""
+    """Return the status of a container; its state's fields are as the API has them."""
     return {"name": name, "image": IMAGE, "ready": "running" in state, "restartCount": 0, "state": state}
 
 
 def placed(*containers: dict[str, Any], phase: str = "Pending", **more: Any) -> dict[str, Any]:
-    """Returns a pod on a node."""
+    """Return a pod on a node."""
     return {"spec": SPEC, "status": {"phase": phase, "containerStatuses": [*containers], **more}}
 
 
 def waiting(reason: str, message: str = "", name: str = "primary") -> dict[str, Any]:
-    """Returns a pod one of whose containers waits for a reason."""
+    """Return a pod one of whose containers waits for a reason."""
     return placed(container(name, waiting={"reason": reason, "message": message}))
 
 
 def terminated(reason: str, code: int, **more: Any) -> dict[str, Any]:
-    """Returns the status of a primary container that has ended."""
+    """Return the status of a primary container that has ended."""
     times = {"startedAt": "2025-01-01T10:00:00Z", "finishedAt": "2025-01-01T10:01:00Z"}
     return container("primary", terminated={"reason": reason, "exitCode": code, **times, **more})
 
 
 def unplaced(reason: str, message: str, **spec: Any) -> dict[str, Any]:
-    """Returns a pod that the scheduler has not placed."""
+    """Return a pod that the scheduler has not placed."""
     condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
     return {"spec": {**UNPLACED, **spec}, "status": {"phase": "Pending", "conditions": [condition]}}
 

@@ -51,7 +51,7 @@ def test_node_that_the_cluster_gives_up_is_an_end() -> None:
     ],
 )
 def test_pod_that_is_not_ready_by_itself_just_runs(conditions: list[Any]) -> None:
-    """A sidecar's probe, or a gate, is no lost node."""
+    """A sidecar's failing probe or a readiness gate does not count as a lost node."""
     found = diagnose(placed(UP, phase="Running", conditions=conditions), "primary")
     assert (found.phase, found.line) == ("Running", "")
 

@@ -10,7 +10,7 @@ from podtask.errors import TaskTimeout
 from podtask.lifecycle.wait import LATE_SECONDS, ContactLost, enforce_timeout
 
 OPTIONS = RunOptions.of(timeout="30s", grace="10s", linger="20s")
-MOST = int(30 + 10 + LATE_SECONDS)
+MAX_SECONDS = int(30 + 10 + LATE_SECONDS)
 
 
 def steps_until_raised(connected: list[bool]) -> tuple[int, TaskTimeout]:
@@ -32,15 +32,15 @@ def steps_until_raised(connected: list[bool]) -> tuple[int, TaskTimeout]:
 def test_runner_that_does_not_end_its_cell() -> None:
     """Time with a connection is counted in steps; the error says that the pod was deleted."""
     seconds, error = steps_until_raised([True])
-    assert seconds == MOST
+    assert seconds == MAX_SECONDS
     assert not isinstance(error, ContactLost)
     assert "The pod was deleted" in str(error)
 
 
 def test_task_that_is_not_reached_is_left() -> None:
     """Time without a connection has a limit of its own; the error says how to fetch the result."""
-    seconds, error = steps_until_raised([True] * (MOST - 1) + [False])
-    assert seconds == 2 * MOST - 1 + 20
+    seconds, error = steps_until_raised([True] * (MAX_SECONDS - 1) + [False])
+    assert seconds == 2 * MAX_SECONDS - 1 + 20
     assert isinstance(error, ContactLost)
     assert "Lost contact with podtask-x and its --timeout has passed. The pod was left running." in str(error)
     assert "%podtask attach podtask-x" in str(error)

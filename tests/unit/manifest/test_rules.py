@@ -26,7 +26,7 @@ SECURE = {
 
 
 @dataclass
-class Row:
+class Rule:
     """One rule: the input, and how the pod differs from the pod of an empty template."""
 
     spec: dict[str, Any] = field(default_factory=dict)
@@ -89,42 +89,42 @@ def replaced(what: str, why: str = "the cell runs there") -> str:
 
 
 ROWS = {
-    "nothing given": Row(),
-    "container missing": Row({"containers": [SIDE]}, before=[SIDE]),
-    "labels and annotations": Row(
+    "nothing given": Rule(),
+    "container missing": Rule({"containers": [SIDE]}, before=[SIDE]),
+    "labels and annotations": Rule(
         metadata={"labels": {"a": "b"}, "annotations": {"c": "d"}},
         labels={"a": "b"},
         annotations={"c": "d"},
     ),
-    "image of the template": Row(one(image="t"), primary={"image": "t"}),
-    "image of the call": Row(
+    "image of the template": Rule(one(image="t"), primary={"image": "t"}),
+    "image of the call": Rule(
         one(image="t"),
         options={"image": "c"},
         primary={"image": "c"},
         notices=("image t of container 'primary' is replaced by c",),
     ),
-    "command and args": Row(
+    "command and args": Rule(
         one(command=["echo"], args=["hello"]), notices=(replaced("command"), replaced("args"))
     ),
-    "entrypoint kept": Row(
+    "entrypoint kept": Rule(
         one(args=["x"]),
         options={"entrypoint": "keep", "python": "/opt/py"},
         primary={"command": None, "args": ["/opt/py", *BOOT[1:]]},
         notices=(replaced("args"),),
     ),
-    "python of the image": Row(options={"python": "/opt/py"}, primary={"command": ["/opt/py", *BOOT[1:]]}),
-    "env": Row(
+    "python of the image": Rule(options={"python": "/opt/py"}, primary={"command": ["/opt/py", *BOOT[1:]]}),
+    "env": Rule(
         one(env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]),
         primary={"env": [{"name": "A", "value": "2"}, *OUR_ENV]},
     ),
-    "env of the call": Row(options={"env": {"TOKEN": "t"}}),
-    "env of both": Row(
+    "env of the call": Rule(options={"env": {"TOKEN": "t"}}),
+    "env of both": Rule(
         one(env=[{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]),
         options={"env": {"TOKEN": "t", "B": "b"}},
         primary={"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}, *OUR_ENV]},
         notices=("env B of container 'primary' is replaced in the cell by --env",),
     ),
-    "cpu, memory": Row(
+    "cpu, memory": Rule(
         one(resources={"limits": {"cpu": "4"}, "requests": {"x/y": "1"}}),
         options={"cpu": 2, "memory": "8Gi"},
         primary={
@@ -136,7 +136,7 @@ ROWS = {
         others={"activeDeadlineSeconds": 90600},
         bounds=HELD,
     ),
-    "gpu": Row(
+    "gpu": Rule(
         options={"gpu": 2, "gpu_key": "amd.com/gpu"},
         primary={"resources": {"limits": {"amd.com/gpu": "2"}}, "volumeMounts": [SHM]},
         others={
@@ -146,37 +146,37 @@ ROWS = {
         },
         bounds=HELD,
     ),
-    "shared memory": Row(
+    "shared memory": Rule(
         options={"shm": "2Gi"},
         primary={"volumeMounts": [SHM]},
         others={"volumes": [{"name": "podtask-shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}}]},
     ),
-    "rest of the primary": Row(
+    "rest of the primary": Rule(
         one(workingDir="/w", tty=True, newKnob={"a": 1}, terminationMessagePolicy="File"),
         primary={"workingDir": "/w", "tty": True, "newKnob": {"a": 1}, "terminationMessagePolicy": "File"},
     ),
-    "restart policy": Row(
+    "restart policy": Rule(
         {"restartPolicy": "Always"}, notices=("restartPolicy Always becomes Never: a cell runs once",)
     ),
-    "service links": Row({"enableServiceLinks": True}, others={"enableServiceLinks": True}),
-    "service account": Row(
+    "service links": Rule({"enableServiceLinks": True}, others={"enableServiceLinks": True}),
+    "service account": Rule(
         {"serviceAccountName": "robot"},
         others={"serviceAccountName": "robot", "automountServiceAccountToken": None},
     ),
-    "deadline": Row(
+    "deadline": Rule(
         options={"timeout": "1h", "linger": "1m"},
         others={"activeDeadlineSeconds": 7260},
         bounds="start_timeout=1800 timeout=3600 linger=60 grace=10 end=5",
     ),
-    "bounds": Row(
+    "bounds": Rule(
         {"terminationGracePeriodSeconds": 40},
         options={"start_timeout": "1m", "grace": "2s", "wait": "7s"},
         primary={"env": [*OUR_ENV[:2], {"name": "PODTASK_WAIT", "value": "7"}]},
         others={"terminationGracePeriodSeconds": 40},
         bounds="start_timeout=60 timeout=86400 linger=3600 grace=2 end=40",
     ),
-    "queue": Row(options={"queue": "team"}, labels={"kueue.x-k8s.io/queue-name": "team"}),
-    "restricted": Row(
+    "queue": Rule(options={"queue": "team"}, labels={"kueue.x-k8s.io/queue-name": "team"}),
+    "restricted": Rule(
         one(securityContext={"privileged": True, "readOnlyRootFilesystem": True}),
         options={"restricted": True},
         primary={
@@ -187,12 +187,12 @@ ROWS = {
         others={"volumes": [{"name": "podtask-tmp", "emptyDir": {}}]},
         notices=(replaced("securityContext privileged", "--restricted"),),
     ),
-    "sidecar without limits": Row(
+    "sidecar without limits": Rule(
         {"containers": [{"name": "side", "image": "s"}]},
         before=[{"name": "side", "image": "s"}],
         notices=("no resource limits on side: a sidecar can starve the cell (set resources.limits)",),
     ),
-    "node, affinity, newer fields": Row(
+    "node, affinity, newer fields": Rule(
         {"nodeSelector": {"a": "b"}, "affinity": {"nodeAffinity": {}}, "fromTheFuture": [1]},
         others={"nodeSelector": {"a": "b"}, "affinity": {"nodeAffinity": {}}, "fromTheFuture": [1]},
     ),

@@ -36,7 +36,7 @@ def test_auto_brings_changed_inputs_back(shell: Shell) -> None:
 
 
 def test_auto_brings_back_what_lies_where_the_old_value_was(shell: Shell) -> None:
-    """An object whose place is used again is no reason to lose the new one."""
+    """A new object at the address of a deleted one is still reported."""
     for _ in range(3):
         shell.run("x = [1]")
         shell.run(f"{LOCAL} -o auto\ndel x\nx = [2]")
@@ -55,9 +55,9 @@ def test_change_shows_in_the_pickle(change: Any) -> None:
     """Less, more and far more than before; the rest has not changed."""
     names: dict[str, Any] = {"x": [1, 2], "same": {1, 2}, "lock": threading.Lock()}
     given = InputSnapshot(names, names)
-    assert given.changed(names) == []
+    assert given.changed_names(names) == []
     change(names["x"])
-    assert given.changed(names) == ["x"]
+    assert given.changed_names(names) == ["x"]
 
 
 def test_large_values_are_not_compared() -> None:
@@ -66,7 +66,7 @@ def test_large_values_are_not_compared() -> None:
     given = InputSnapshot(names, names)
     names["big"][0] = 1
     names["small"].append(2)
-    assert given.changed(names) == []
+    assert given.changed_names(names) == []
 
 
 def test_new_objects_are_new_names() -> None:
@@ -75,7 +75,7 @@ def test_new_objects_are_new_names() -> None:
     given = InputSnapshot(names, names)
     later = {"x": [2], "y": 1}
     assert [name for name in later if given.is_new(name, later[name])] == ["x", "y"]
-    assert given.changed(later) == []
+    assert given.changed_names(later) == []
 
 
 def test_comparing_costs_little() -> None:
@@ -84,6 +84,6 @@ def test_comparing_costs_little() -> None:
     best = 1.0
     for _ in range(5):
         start = time.perf_counter()
-        InputSnapshot(names, names).changed(names)
+        InputSnapshot(names, names).changed_names(names)
         best = min(best, time.perf_counter() - start)
     assert best < 0.02

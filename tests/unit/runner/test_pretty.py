@@ -23,7 +23,7 @@ class Plain:
 
 
 class Pretty:
-    """Shows itself in a group of its own."""
+    """Show itself in a group of its own."""
 
     def _repr_pretty_(self, p: Any, cycle: bool) -> None:
         with p.group(4, "Pretty(", ")"):
@@ -63,7 +63,7 @@ KEYS = st.text("abcdef", max_size=12)
 
 
 def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Returns strategies of what holds other values."""
+    """Return strategies of what holds other values."""
     lists, dicts = st.lists(inner, max_size=8), st.dictionaries(KEYS, inner, max_size=8)
     return st.one_of(
         lists,

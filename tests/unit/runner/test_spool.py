@@ -23,7 +23,7 @@ def piece(number: int) -> bytes:
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., Spool]]:
-    """Makes spools with the frames given; a runner's end closes their files, here the test's."""
+    """Make spools with the frames given; a runner's end closes their files, here the test's."""
     made = []
 
     def make(frames: Iterable[bytes] = (), limit: int = 256 << 20) -> Spool:
@@ -159,7 +159,7 @@ def test_scratch_file_is_written_and_read() -> None:
 
 
 def kept_with(kind: int, value: int, last: int) -> tuple[int, int, bytes]:
-    """Returns first, last and all frames of a spool that was filled with less of a resource.
+    """Return first, last and all frames of a spool that was filled with less of a resource.
 
     In a process of its own: other threads of this one cannot do without.
     """

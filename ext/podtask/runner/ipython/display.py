@@ -65,6 +65,7 @@ def mime_bundle(obj: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
 def _plain_text(obj: Any) -> str:
     if type(obj) in ATOMIC_TYPES:
         return repr(obj)
+    # Start-up cost: loaded when it is first needed.
     from . import pretty  # takes its time
 
     return pretty.pformat(obj)
@@ -85,6 +86,7 @@ def _call_method(obj: Any, name: str, **options: Any) -> Any:
     except NotImplementedError:
         return None  # how an object says: not here
     except Exception as error:
+        # Start-up cost: loaded when it is first needed.
         import traceback
 
         below = getattr(error.__traceback__, "tb_next", None)  # without this frame
@@ -131,6 +133,7 @@ class DisplayFrontend:
         installed[:] = [self]
         for name in ("display", "clear_output", "input"):
             setattr(builtins, name, getattr(self, name))
+        # Start-up cost: loaded when it is first needed.
         import getpass
 
         getpass.getpass = self.getpass

@@ -17,6 +17,7 @@ Options = Dict[str, Any]
 def fetch(source: str) -> bytes:
     """Return the content of a file or a URL."""
     if source.startswith(("http://", "https://")):
+        # Start-up cost: loaded when it is first needed.
         from urllib.request import urlopen
 
         with urlopen(source) as answer:  # noqa: S310 -- an address that the user gave
@@ -117,6 +118,7 @@ class SVG(DisplayObject):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         if self.data is not None:
+            # Start-up cost: loaded when it is first needed.
             from xml.dom import minidom
 
             found = minidom.parseString(self.data).getElementsByTagName("svg")  # noqa: S318 -- the user's own
@@ -158,6 +160,7 @@ class Code(DisplayObject):
         return {**super().constructor_arguments(), "language": self.language}
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Tuple[Options, Options]:
+        # Start-up cost: loaded when it is first needed.
         import html
 
         return {"text/html": f"<pre><code>{html.escape(str(self.data))}</code></pre>"}, {}
@@ -202,6 +205,7 @@ class Image(DisplayObject):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Tuple[Options, Options]:
         if not self.embed:
+            # Start-up cost: loaded when it is first needed.
             import html
 
             words = {"src": self.url, **self._sizes}

@@ -26,6 +26,7 @@ def new_figure_manager_given_figure(num: int, figure: Any) -> Any:
 
 def show(close: Optional[bool] = None, block: Optional[bool] = None) -> None:
     """Display all figures and close them: on ``plt.show()`` and at the end of a cell."""
+    # Start-up cost: loaded when it is first needed.
     import builtins
 
     managers = Gcf.get_all_fig_managers()

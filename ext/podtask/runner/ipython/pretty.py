@@ -157,6 +157,7 @@ def _class(obj: Any, p: Printer, cycle: bool) -> None:
 
 
 def _function(obj: Any, p: Printer, cycle: bool) -> None:
+    # Start-up cost: loaded when it is first needed.
     import inspect  # takes its time
 
     try:

@@ -17,7 +17,7 @@ class _Group:
     def __init__(self, depth: int) -> None:
         self.depth = depth
         self.broken = False
-        self.settled = False  # one of its breaks was no line end: the others are none either
+        self.fixed = False  # one break became a space, so all others become spaces, too
 
 
 class _Break:
@@ -146,10 +146,10 @@ class Printer:
     def _break_outermost(self) -> bool:
         """Break the outermost group that can still be broken, and all groups around it; return whether one was."""
         groups = [item.group for item in self._pending if isinstance(item, _Break)]
-        groups = [group for group in groups if not group.settled]
+        groups = [group for group in groups if not group.fixed]
         depth = min((group.depth for group in groups), default=len(self._groups))
         for group in self._groups:
-            group.broken |= group.depth < depth and not group.settled
+            group.broken |= group.depth < depth and not group.fixed
         if not groups:
             return False
         chosen = [group for group in groups if group.depth == depth][-1]
@@ -174,6 +174,6 @@ class Printer:
                 if item.group.broken:
                     self._end_line(item.indentation)
                     continue
-                item.group.settled |= item.group not in later
+                item.group.fixed |= item.group not in later
             self._write(text)
         del self._pending[:count]

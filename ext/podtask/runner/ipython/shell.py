@@ -171,6 +171,7 @@ class ZMQInteractiveShell:
 
     def _pip(self, line: str) -> None:
         self.user_ns["_exit_code"] = run(f"{_quote(sys.executable)} -m pip {line}")
+        # Start-up cost: loaded when it is first needed.
         import importlib
         import site
 
@@ -180,6 +181,7 @@ class ZMQInteractiveShell:
             site.addsitedir(site.getusersitepackages())
 
     def _time(self, line: str, names: Dict[str, Any]) -> Any:
+        # Start-up cost: loaded when it is first needed.
         import ast
 
         tree = ast.parse(line, "<timed>")
@@ -228,6 +230,7 @@ def format_duration(seconds: float) -> str:
 
 
 def _quote(word: str) -> str:
+    # Start-up cost: loaded when it is first needed.
     import shlex
 
     return shlex.quote(word)

@@ -113,6 +113,7 @@ def run(cmd: str) -> int:
 
 
 def _terminal() -> Any:
+    # Start-up cost: loaded when it is first needed.
     import fcntl
     import pty
     import struct

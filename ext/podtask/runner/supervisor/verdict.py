@@ -76,6 +76,7 @@ def write_record(spool: Any, results: Any, log: Any, prove: Callable[..., str], 
     """
     import_hooks.install(None)
     sys.path[:] = [path for path in sys.path if path]  # no file of the cell's
+    # Start-up cost: loaded when it is first needed.
     from . import log_record  # most tasks never need it
 
     log.finish(log_record.record_lines(spool, results, log, prove, values))
@@ -87,6 +88,7 @@ def _resource_usage(local: bool) -> Dict[str, float]:
     "cpu" is in seconds. "process" is the peak memory of a single process in bytes. "container" is the peak
     memory of the whole container in bytes, if the runner is in one and the kernel reports it.
     """
+    # Start-up cost: loaded when it is first needed.
     import resource
 
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -74,6 +74,7 @@ class WorkerProcess:
             if isinstance(error, OSError) and error.errno == errno.EBADF:
                 code = protocol.EXIT_PIPES_CLOSED  # the cell has closed what is ours
             else:
+                # Start-up cost: loaded when it is first needed.
                 import traceback
 
                 os.write(2, traceback.format_exc().encode())

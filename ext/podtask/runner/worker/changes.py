@@ -35,7 +35,7 @@ class InputSnapshot:
         """Return whether a name was missing before, or referred to another object."""
         return self._ids.get(name) != id(value)
 
-    def changed(self, namespace: Dict[str, Any]) -> List[str]:
+    def changed_names(self, namespace: Dict[str, Any]) -> List[str]:
         """Return the names whose values differ although they refer to the same object as before.
 
         A new object may also have the address of an old one that was freed.

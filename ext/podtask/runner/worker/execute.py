@@ -43,6 +43,7 @@ class CompiledCell:
     def run(self, namespace: Dict[str, Any]) -> Any:
         """Return the value of the last expression, None if there is none."""
         if self._needs_loop or any(_awaits(part) for part in self._parts):
+            # Start-up cost: loaded when it is first needed.
             import asyncio  # not before it is needed: that takes longer than most cells
 
             return asyncio.run(self._run_in_loop(namespace))
@@ -53,6 +54,7 @@ class CompiledCell:
 
     async def _run_in_loop(self, namespace: Dict[str, Any]) -> Any:
         """Execute the parts in this loop; wait a second for asyncio tasks that they leave behind."""
+        # Start-up cost: loaded when it is first needed.
         import asyncio
 
         value = None

@@ -44,6 +44,7 @@ def get_ipython() -> Any:
 
 
 def _module_spec(name: str, loader: Any, package: bool) -> Any:
+    # Start-up cost: loaded when it is first needed.
     from importlib.machinery import ModuleSpec
 
     return ModuleSpec(name, loader, is_package=package)
@@ -99,6 +100,7 @@ class StubFinder:
     def create_module(self, spec: Any) -> Any:
         if spec.name == "podtask":
             return None
+        # Start-up cost: loaded when it is first needed.
         from ..ipython import modules
 
         return modules.stub_module(spec.name, self._frontend)
@@ -126,6 +128,7 @@ def _set_matplotlib_backend(load: Callable[[Any], None], module: Any, frontend: 
 def _replace_display(load: Callable[[Any], None], module: Any, frontend: Any) -> None:
     """Replace the display functions of the real IPython, in which no shell is running."""
     load(module)
+    # Start-up cost: loaded when it is first needed.
     from ..ipython import modules
 
     ours = modules.display_functions(frontend)
@@ -136,6 +139,7 @@ def _replace_display(load: Callable[[Any], None], module: Any, frontend: Any) ->
 
 def _replace_get_ipython(load: Callable[[Any], None], module: Any, frontend: Any) -> None:
     load(module)
+    # Start-up cost: loaded when it is first needed.
     from ..ipython import shell
 
     module.get_ipython = shell.get_ipython

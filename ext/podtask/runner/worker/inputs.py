@@ -130,6 +130,7 @@ class LocalModuleFinder:
         """Return the spec of a module that was sent, None for any other."""
         if name not in self._sources:
             return None
+        # Start-up cost: loaded when it is first needed.
         from importlib.machinery import ModuleSpec, PathFinder
 
         package, filename, source = self._sources[name]

@@ -141,6 +141,7 @@ class CellRun:
 
     def _load(self) -> None:
         if self._job.get("pip"):
+            # Start-up cost: loaded when it is first needed.
             from . import pip_install  # few cells need any
 
             self._stage = "pip"
@@ -162,6 +163,7 @@ class CellRun:
         cell = CompiledCell(job["source"], job["filename"], quiet, flags)
         try:
             if job.get("timed"):
+                # Start-up cost: loaded when it is first needed.
                 from ..ipython import shell  # few cells are timed
 
                 with shell.Timed():

@@ -87,7 +87,7 @@ def pack_values(
     """
     new = [name for name, value in namespace.items() if before.is_new(name, value)]
     new = [name for name in new if not name.startswith("_")]
-    changed = [name for name in sorted(before.changed(namespace)) if not name.startswith("_")]
+    changed = [name for name in sorted(before.changed_names(namespace)) if not name.startswith("_")]
     own = [name for name in new if not isinstance(namespace[name], types.ModuleType)]
     auto = job.get("outputs") == "auto"
     limited = {"error", *(["value"] if auto else []), *([] if job.get("call") else ["result"])}
