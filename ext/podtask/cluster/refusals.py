@@ -62,6 +62,11 @@ class PodRejected(Refusal, InputError):
     """The API server does not accept a pod."""
 
 
+# The names that a user sees and can catch.
+RequestDenied.__name__ = ClusterError.__name__
+PodRejected.__name__ = InputError.__name__
+
+
 # Part of the message -> what to do. The message itself says what is wrong.
 # Source: plugin/pkg/admission/*, staging/src/k8s.io/apiserver/pkg/admission of Kubernetes 1.35.
 ADMISSION = (
