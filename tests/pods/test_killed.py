@@ -58,7 +58,7 @@ def lost(task: podtask.Task) -> None:
     """The task has no result, and the error says how its container ended."""
     error = task.exception(60)
     assert isinstance(error, TaskError), error
-    assert "before its result was here" in str(error)
+    assert "before its result was received" in str(error)
     assert "exit code 137" in str(error)
 
 
@@ -96,7 +96,7 @@ def test_runner_killed_while_inputs_are_loaded(pods: Shell) -> None:
         "bomb = Bomb()"
     )
     shown = pods.shown_error("%%podtask -t shared -i bomb\nprint('begun')\nbomb")
-    assert "before its result was here" in shown
+    assert "before its result was received" in shown
     assert "exit code 137" in shown
     assert "begun" not in shown
 

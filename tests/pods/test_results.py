@@ -189,7 +189,7 @@ def test_pod_that_died_without_a_result_says_how(kubeconfig: Path, cluster: Any,
     cluster.kubectl("wait", path, f"pod/{name}", "-n", namespace, "--timeout=60s")
     error = podtask.attach(name).exception(60)
     assert isinstance(error, TaskError)
-    assert "before its result was here" in str(error)
+    assert "before its result was received" in str(error)
     assert "exit code 137" in str(error)
 
 
