@@ -42,7 +42,7 @@ async def run_later(seconds: float, request: Coroutine[object, object, T]) -> T:
     """Wait, then return the result of a request."""
     try:
         await asyncio.sleep(seconds)
-    except BaseException:
+    except BaseException:  # cancelled: a coroutine that is never awaited would warn
         request.close()
         raise
     return await request

@@ -74,7 +74,7 @@ class Pod:
         pod._watch.subscribe(pod.name, pod._status.update)
         try:
             await pod._create()
-        except BaseException:
+        except BaseException:  # a cancellation, too: a pod that was not created is not watched
             pod._watch.unsubscribe(pod.name)
             raise
         pod._watch.mark_created(pod.name)

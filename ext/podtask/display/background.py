@@ -92,7 +92,7 @@ class DetachedTasks:
             elif view.show_update(update):
                 self._views.remove(view)
                 view.end()
-        except Exception:
+        except Exception:  # a broken output must not end the thread that shows the other tasks
             log.debug("A detached task is no longer shown", exc_info=True)
             if view in self._views:
                 self._views.remove(view)

@@ -128,9 +128,9 @@ class NewRunner:
         # Only here: a local run needs no client library.
         # Start-up cost: loaded when it is first needed.
         from ..cluster.own_pod import notebook_pod
-        from ..manage.previous_kernels import look
+        from ..manage.previous_kernels import report_previous_tasks
 
-        await look(self.options, identity.notebook, listener.on_note)
+        await report_previous_tasks(self.options, identity.notebook, listener.on_note)
         if self.options.detach:
             return identity  # a detached task outlives its notebook
         owner = await notebook_pod(self.options.context, self.options.namespace)

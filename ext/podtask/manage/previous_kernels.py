@@ -17,27 +17,27 @@ from .task_list import all_tasks
 _looked: set[tuple[object, str, str]] = set()
 
 
-async def look(options: RunOptions, notebook: str, note: Callable[[str], None]) -> None:
-    """Names what is there of this notebook, and removes what is past its time; once a kernel.
+async def report_previous_tasks(options: RunOptions, notebook: str, note: Callable[[str], None]) -> None:
+    """Report the tasks that earlier kernels of this notebook left, and delete expired pods.
 
-    Beside the cell, which does not wait for it.
+    This happens once for each kernel and namespace, in the background: the cell does not wait.
 
     Args:
-        options: say which cluster and namespace, and how long finished pods are kept.
-        notebook: marks the notebook's pods; empty for no notebook.
-        note: called with a line for the user.
+        options: Cluster, namespace, and how long finished pods are kept.
+        notebook: Identifier of the notebook; empty if there is none.
+        note: Is called with each line for the user.
 
     Raises:
-        PodtaskError: there is no cluster, or its credentials cannot be had.
+        PodtaskError: No cluster is configured, or it gives no credentials.
     """
     ns = await open_namespace(options.context, options.namespace)
     once = (asyncio.get_running_loop(), ns.context, ns.name)
     if once not in _looked:
         _looked.add(once)
-        loop().background(_look(options, notebook, note))
+        loop().background(_report(options, notebook, note))
 
 
-async def _look(options: RunOptions, notebook: str, note: Callable[[str], None]) -> None:
+async def _report(options: RunOptions, notebook: str, note: Callable[[str], None]) -> None:
     ns = await open_namespace(options.context, options.namespace)
     try:
         pods = await all_tasks(ns)
