@@ -50,17 +50,19 @@ def start_and_kill(kubeconfig: Path, source: str, **options: Any) -> str:
     return name
 
 
-# A cell waits here until its notebook is gone: else a notebook may fetch the result before it is killed.
-GATE = """
-import os, time
-while not os.path.exists("/tmp/go"):
-    time.sleep(0.01)
+# A cell prints a line, then waits until its notebook is gone, which else may fetch the result before it is killed.
+# Opening a named pipe waits for the other side.
+HELD = """
+import os
+os.mkfifo("/tmp/go")
+print("line 0")
+open("/tmp/go").close()
 """
 
 
 def open_gate(cluster: Any, namespace: str, name: str) -> None:
-    """Let a cell go on that waits at GATE."""
-    cluster.kubectl("exec", name, "-n", namespace, "--", "touch", "/tmp/go")
+    """Let a cell go on that begins with HELD."""
+    cluster.kubectl("exec", name, "-n", namespace, "--", "sh", "-c", ": > /tmp/go")
 
 
 def ended(cluster: Any, namespace: str, name: str) -> None:

@@ -15,7 +15,7 @@ from podtask.manifest.identity import Identity
 from podtask.manifest.render import render
 
 from tests.notebook import Shell
-from tests.pods.test_comeback import GATE, open_gate, start_and_kill
+from tests.pods.test_comeback import HELD, open_gate, start_and_kill
 from tests.pods.waiting import IMAGE, submit, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
@@ -113,7 +113,7 @@ def test_runner_killed_in_its_cell(source: str) -> None:
 @pytest.mark.fault(71)
 def test_runner_killed_while_it_keeps_its_result(kubeconfig: Path, cluster: Any, namespace: str) -> None:
     """Nobody has come for the result yet: it is lost, which is said, not run again."""
-    name = start_and_kill(kubeconfig, f"print('line 0'){GATE}value = 42", template=SHARED)
+    name = start_and_kill(kubeconfig, HELD + "value = 42", template=SHARED)
     open_gate(cluster, namespace, name)
     kill(cluster, namespace, name)
     lost(podtask.attach(name))

@@ -18,7 +18,7 @@ from podtask.manifest.identity import Identity
 from podtask.manifest.render import render
 
 from tests.notebook import Kernel, Shell
-from tests.pods.test_comeback import GATE, ended, open_gate, start_and_kill
+from tests.pods.test_comeback import HELD, ended, open_gate, start_and_kill
 from tests.pods.waiting import HOLD, IMAGE, asked, submit, until
 
 pytestmark = pytest.mark.cluster
@@ -38,10 +38,7 @@ while not os.path.exists("/tmp/go"):
 value = 42
 """
 RANDOM = """
-import hashlib, os, time
-print("line 0")
-while not os.path.exists("/tmp/go"):
-    time.sleep(0.01)
+import hashlib
 value = os.urandom({} << 20)
 print(hashlib.sha256(value).hexdigest())
 """
@@ -123,7 +120,7 @@ def test_values_in_the_log(
     there: bool,
 ) -> None:
     """Up to 6 MiB they are in it; else, and with --no-log-result, one is told which are lost."""
-    name = start_and_kill(kubeconfig, RANDOM.format(size), linger="1s", **options)
+    name = start_and_kill(kubeconfig, HELD + RANDOM.format(size), linger="1s", **options)
     open_gate(cluster, namespace, name)
     ended(cluster, namespace, name)
     task = podtask.attach(name)
@@ -146,7 +143,7 @@ def test_pods_of_others_are_let_alone(
     pods: Shell, kubeconfig: Path, cluster: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """--keep: neither another user's first cell nor their gc removes what is past its time."""
-    name = start_and_kill(kubeconfig, f"print('line 0'){GATE}value = 1", linger="1s")
+    name = start_and_kill(kubeconfig, HELD + "value = 1", linger="1s")
     open_gate(cluster, namespace, name)
     ended(cluster, namespace, name)
     with monkeypatch.context() as other:

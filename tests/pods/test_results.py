@@ -13,7 +13,7 @@ from podtask.lifecycle.updates import Update
 
 from tests.notebook import Shell
 from tests.pods.conftest import in_namespace
-from tests.pods.test_comeback import GATE, ended, open_gate, start_and_kill
+from tests.pods.test_comeback import HELD, ended, open_gate, start_and_kill
 from tests.pods.waiting import HOLD, asked, failure, notes, submit
 from tests.stderr_queue import QueueStderr, next_text_with
 
@@ -41,7 +41,7 @@ def test_odd_output_arrives_as_it_is() -> None:
 @pytest.mark.fault(36, 38)
 def test_odd_output_is_read_from_a_finished_pod(kubeconfig: Path, cluster: Any, namespace: str) -> None:
     """The same from the log, where the node has split lines of more than 16 KiB."""
-    name = start_and_kill(kubeconfig, "print('line 0')" + GATE + ODD, linger="1s")
+    name = start_and_kill(kubeconfig, HELD + ODD, linger="1s")
     open_gate(cluster, namespace, name)
     ended(cluster, namespace, name)
     task = podtask.attach(name)
@@ -197,7 +197,7 @@ def test_pod_that_died_without_a_result_says_how(kubeconfig: Path, cluster: Any,
 @pytest.mark.fault(69)
 def test_value_that_the_log_cannot_hold_is_named(kubeconfig: Path, cluster: Any, namespace: str) -> None:
     """Nobody came for a value of 8 MiB: the rest is there, and the value is named as left."""
-    source = f"print('line 0'){GATE}big = os.urandom(8 << 20)\nvalue = big"
+    source = f"{HELD}big = os.urandom(8 << 20)\nvalue = big"
     name = start_and_kill(kubeconfig, source, linger="1s")
     open_gate(cluster, namespace, name)
     ended(cluster, namespace, name)
