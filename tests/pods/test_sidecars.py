@@ -46,5 +46,5 @@ def test_notebooks_own_names_travel(pods: Shell) -> None:
         "found = double(2), triple.local(2), why, wait_for is podtask.wait_for"
     )
     assert pods["found"][:2] == (4, 6)
-    assert "notebook only" in pods["found"][2]
+    assert "works only in the notebook" in pods["found"][2]
     assert pods["found"][3]
