@@ -18,7 +18,7 @@ from ..diagnosis.endings import dead_sidecars, stop
 from ..diagnosis.model import Diagnosis, one_line
 from ..errors import ClusterError, InputError
 from ..manifest.pod_manifest import PodManifest
-from ..runner.protocol import RECORD_LINE_PREFIX
+from ..manifest.task_pod import without_result_record
 from .base import Phase, RunnerListener, Snapshot, Termination
 
 log = logging.getLogger(__name__)
@@ -253,7 +253,7 @@ class PodStatus:
         except ClusterError as error:
             log.debug("%s: the log of %s cannot be read: %s", self._name, container, error)
             return ""
-        return "\n".join(line for line in text.splitlines() if not line.startswith(RECORD_LINE_PREFIX))
+        return without_result_record(text)
 
     def _notify(self) -> None:
         changed, self.state_changed = self.state_changed, asyncio.Event()

@@ -182,21 +182,3 @@ async def open_namespace(context: str | None, namespace: str | None) -> Namespac
     if key not in _namespaces:
         _namespaces[key] = Namespace(*key)
     return _namespaces[key]
-
-
-def dry_run(pod: dict[str, Any], context: str | None, namespace: str | None) -> dict[str, Any]:
-    """Return a pod as the API server would store it; nothing is created. Blocks.
-
-    Args:
-        pod: The pod, in wire form.
-        context: Name of the kubeconfig context; None for the current one.
-        namespace: Name of the namespace; None for the context's.
-
-    Raises:
-        PodtaskError: The API server does not accept the pod, or cannot be asked.
-    """
-
-    async def ask() -> dict[str, Any]:
-        return await (await open_namespace(context, namespace)).dry_run(pod)
-
-    return loop().start(ask()).result()

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..api.check import server_dry_run
 from ..api.submit import preview, submit
-from ..cluster.namespace import dry_run, open_namespace
+from ..cluster.namespace import open_namespace
 from ..cluster.refusals import RequestDenied
 from ..config.options import BATCH, EXEC, FORWARD, RunOptions
 from ..errors import ClusterError, PodtaskError
@@ -165,7 +166,7 @@ def _check_admission(options: RunOptions) -> Check:
     """Ask the API server whether it accepts the pod: quotas, policies, Pod Security."""
     level = loop().start(_pod_security_level(options)).result()
     try:
-        dry_run(preview(options).pod, options.context, options.namespace)
+        loop().start(server_dry_run(preview(options).pod, options)).result()
     except PodtaskError as error:
         return Check("pod", f"{' '.join(error.message.split())}{level}", error.hint, failed=True)
     return Check("pod", f"the API server accepts it{level}")

@@ -11,11 +11,13 @@ from typing import Any
 
 import yaml
 
+from ..api.check import server_dry_run
 from ..api.submit import preview
 from ..config.options import RunOptions
 from ..errors import PodtaskError
+from ..event_loop import loop
 from ..formatting import abbreviate, call, card
-from ..manifest.diff import differences, dropped_fields
+from ..manifest.diff import differences
 from ..manifest.labels import (
     CELL_ANNOTATION,
     CELL_VOLUME,
@@ -153,17 +155,14 @@ class Preview:
 def _ask_api_server(pod: dict[str, Any], options: RunOptions) -> tuple[str, ...]:
     if options.local:
         return ("The cell would run on this machine: no API server was asked.",)
-    from ..cluster.namespace import dry_run  # start-up cost: loads the Kubernetes client
-
     try:
-        stored = dry_run(pod, options.context, options.namespace)
+        answer = loop().start(server_dry_run(pod, options)).result()
     except PodtaskError as error:
         return tuple(str(error).splitlines())
-    dropped = dropped_fields(pod["spec"], stored["spec"], "spec")
-    message = f"The API server accepts this pod in namespace {stored['metadata']['namespace']}"
-    if dropped:
+    message = f"The API server accepts this pod in namespace {answer.namespace}"
+    if answer.dropped_fields:
         return (
-            f"{message}, but drops: {', '.join(dropped)}.",
+            f"{message}, but drops: {', '.join(answer.dropped_fields)}.",
             "The features of these fields are disabled in the cluster.",
         )
     return (f"{message}.",)

@@ -11,7 +11,7 @@ from ..cluster.refusals import RequestDenied
 from ..config.options import RunOptions
 from ..errors import InputError
 from ..manifest.identity import current_user
-from ..runner.protocol import RECORD_LINE_PREFIX
+from ..manifest.task_pod import without_result_record
 from .lookup import look_up
 from .task_list import all_tasks
 
@@ -48,7 +48,7 @@ async def log(name: str, container: str | None, options: RunOptions) -> str:
                 f"`%podtask why {name}` shows what it waits for.",
             ) from None
         raise
-    return "\n".join(line for line in text.splitlines() if not line.startswith(RECORD_LINE_PREFIX))
+    return without_result_record(text)
 
 
 async def end(name: str, options: RunOptions, finished: bool, force: bool = False) -> str:
@@ -113,7 +113,7 @@ async def read_log_tail(pod_name: str, container: str, options: RunOptions) -> s
                 f"Container {container!r} has no log yet, or its pod is gone.", "Refresh to try again."
             ) from None
         raise
-    return "\n".join(line for line in text.splitlines() if not line.startswith(RECORD_LINE_PREFIX))
+    return without_result_record(text)
 
 
 async def delete_task_pod(pod_name: str, options: RunOptions) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from ..cluster.namespace import Namespace, open_namespace
 from ..config.options import RunOptions
 from ..errors import ClusterError
-from ..manifest.task_pod import SELECTOR, TaskPod
-from ..runner.protocol import RECORD_LINE_PREFIX, RESULT_WAITS_PREFIX
+from ..manifest.task_pod import SELECTOR, TaskPod, without_result_record
+from ..runner.protocol import RESULT_WAITS_PREFIX
 
 AT_ONCE = 16  # logs that are read at the same time
 MAX_LINE_CHARS = 60  # characters of a last line
@@ -156,7 +156,7 @@ async def _last_line(ns: Namespace, found: TaskPod) -> str:
         text = await ns.pods.log_part(found.name, found.primary, tailLines="3", limitBytes="65536")
     except ClusterError:  # none yet, or not allowed: the list is worth having without
         return ""
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(RECORD_LINE_PREFIX)]
+    lines = [line for line in without_result_record(text).splitlines() if line.strip()]
     return lines[-1] if lines else ""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from ..config.options import RunOptions
 from ..diagnosis.model import status_of
 from ..errors import InputError
-from ..runner.protocol import EXIT_NO_CLIENT
+from ..runner.protocol import EXIT_NO_CLIENT, RECORD_LINE_PREFIX
 from .labels import (
     KERNEL_LABEL,
     MANAGED_BY,
@@ -146,6 +146,11 @@ class TaskPod(PodManifest):
     @property
     def _terminated(self) -> dict[str, Any]:
         return dict(status_of(self.pod, self.primary).get("state", {}).get("terminated", {}))
+
+
+def without_result_record(log: str) -> str:
+    """Return the log of a primary container without the lines that hold the task's result."""
+    return "\n".join(line for line in log.splitlines() if not line.startswith(RECORD_LINE_PREFIX))
 
 
 def _parse_time(text: str) -> dt.datetime:
