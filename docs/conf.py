@@ -20,7 +20,7 @@ html_theme = "furo"
 html_title = f"podtask {release}"
 html_show_sourcelink = False
 
-# Notebooks are executed on this machine as they are read; those that need a cluster have no outputs.
+# Sphinx executes each notebook on this machine when it reads it. Notebooks that need a cluster have no outputs.
 nb_custom_formats = {".ipynb": ["executed.executed", {}, False]}
 nb_execution_mode = "off"
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]

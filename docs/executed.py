@@ -16,7 +16,7 @@ NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
 def executed(text: str) -> Any:
-    """Return a notebook with its outputs; a notebook that needs a cluster is returned without.
+    """Execute a notebook and return it with its outputs; return one that needs a cluster unexecuted.
 
     Args:
         text: The notebook as JSON.

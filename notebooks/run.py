@@ -2,7 +2,7 @@
 
     python notebooks/run.py notebooks/quickstart.ipynb [--cluster]
 
-The notebook runs on this machine unless --cluster is arguments. An error in a cell with the tag "raises-exception"
+The notebook runs on this machine unless --cluster is given. An error in a cell with the tag "raises-exception"
 is expected. Any other error ends the run.
 """
 
