@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import sys
 from pathlib import Path
@@ -311,3 +312,14 @@ def test_verbose_writes_the_debug_log(shell: Shell, capsys: pytest.CaptureFixtur
     shell.run("logging.getLogger('podtask.test').debug('no line')")
     assert "no line" not in capsys.readouterr().err
     assert "verbose [off]" in shell.shown_error("%podtask verbose loud")
+
+
+def test_verbose_shows_the_debug_log_of_the_runner(shell: Shell) -> None:
+    """``%podtask verbose`` shows what the runner does with the cell; without it nothing is shown."""
+    assert "podtask.runner" not in shell.output("%%podtask\n1")[1]
+    shell.run("%podtask verbose")
+    _, err = shell.output("%%podtask\n1")
+    shell.run("%podtask verbose off")
+    assert re.search(r" podtask\.runner: podtask-\S+: a client has connected\n", err)
+    assert "the worker has ended: exit code 0; the cell: ok\n" in err
+    assert "podtask.runner" not in shell.output("%%podtask\n1")[1]

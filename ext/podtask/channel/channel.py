@@ -25,6 +25,7 @@ from .job import Job, RunnerResult, job_frames
 from .log_record import read_record
 
 log = logging.getLogger(__name__)
+runner_log = logging.getLogger("podtask.runner")  # the debug log of all runners
 PING_SECONDS = 15
 DEAD_SECONDS = 45
 NO_JOB_SECONDS = 1.0  # between two connections to a runner that waits for its job
@@ -183,6 +184,7 @@ class Channel:
             "who": user_and_host(),
             "after_seq": self._last_seq,
             "job": self._job_for is not None,
+            "log": runner_log.isEnabledFor(logging.DEBUG),
         }
         return protocol.encode(protocol.ATTACH, meta)
 
@@ -235,19 +237,18 @@ class Channel:
             try:
                 if silent > DEAD_SECONDS:
                     raise ConnectionAbortedError(f"the runner has been silent for {silent:.0f} s")
-                await link.stream.send(protocol.encode(protocol.PING, {"t": round(silent, 1)}))
+                meta = {"t": round(silent, 1), "log": runner_log.isEnabledFor(logging.DEBUG)}
+                await link.stream.send(protocol.encode(protocol.PING, meta))
             except OSError as error:
                 log.debug("%s: closing the connection: %s", self._backend.name, error)
                 await link.stream.close()
                 return
 
     async def _handle_frame(self, link: _Link, frame: protocol.Frame) -> RunnerResult | None:
-        if frame.kind == protocol.ERROR:
-            raise TaskError(
-                f"The runner reported an internal error: {frame.meta.get('text')}", "Please report this."
-            )
-        if frame.kind == protocol.CLOSE:
-            self._handle_close(frame.meta)
+        if frame.kind in (protocol.ERROR, protocol.CLOSE):
+            self._handle_close(frame)
+        elif frame.kind == protocol.LOG:
+            self._log_line(frame.meta)
         elif frame.kind == protocol.BLOB and self._result is not None:
             if frame.meta["offset"] == self._received:
                 self._result.put(self._received, frame.data)
@@ -275,7 +276,13 @@ class Channel:
                 self._listener.on_frame(frame)
         return None
 
-    def _handle_close(self, meta: dict[str, Any]) -> None:
+    def _handle_close(self, frame: protocol.Frame) -> None:
+        """Raise the reason for which the runner closes the connection, unless a new connection may succeed."""
+        meta = frame.meta
+        if frame.kind == protocol.ERROR:
+            raise TaskError(
+                f"The runner reported an internal error: {meta.get('text')}", "Please report this."
+            )
         name, reason = self._backend.name, meta.get("reason")
         log.debug("%s: the runner closed the connection: %s", name, reason)
         if reason == protocol.CLOSE_TAKEN_OVER:
@@ -285,6 +292,12 @@ class Channel:
             )
         if reason == protocol.CLOSE_NO_JOB:
             raise NoJob("the runner waits for the notebook that has its job")
+
+    def _log_line(self, meta: dict[str, Any]) -> None:
+        """Write a line of the runner's debug log to the log of this notebook."""
+        age = float(meta.get("age", 0))
+        ago = f" ({age:.0f} s ago)" if age >= 1 else ""
+        runner_log.debug("%s: %s%s", self._backend.name, meta.get("text"), ago)
 
     async def _request_values(self, link: _Link) -> None:
         assert self._result is not None

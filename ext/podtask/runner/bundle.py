@@ -16,6 +16,7 @@ FOLDER = Path(__file__).parent
 # The modules that every cell needs, in the order of their imports.
 MODULES = (
     "protocol",
+    "debug_log",
     "streams",
     "pickler",
     "ipython.display",

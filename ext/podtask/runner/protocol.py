@@ -44,7 +44,7 @@ ATTACH, RUN, FETCH, ACK, INTERRUPT, INPUT_REPLY, PING = range(1, 8)
 # both ways
 BLOB, HAVE, CLOSE = range(16, 19)
 # runner -> client
-HELLO, PONG, ERROR = range(32, 35)
+HELLO, PONG, ERROR, LOG = range(32, 36)
 # runner -> client, spooled
 STATE, STREAM, DISPLAY, CLEAR_OUTPUT, INPUT_REQUEST, GAP, RESULT = range(64, 71)
 SPOOLED = range(64, 71)

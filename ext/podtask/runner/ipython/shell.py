@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Any, Callable, Dict, List, NoReturn, Optional
 
+from ..debug_log import logger
 from ..protocol import POD_MAGICS
 from . import display
 from .shell_command import Expander, SList, run
@@ -91,7 +92,8 @@ class ZMQInteractiveShell:
         names = {**self.user_ns, **caller.f_locals}
         try:
             return Expander().vformat(cmd, (), names)
-        except Exception:
+        except Exception as error:
+            logger.debug("the variables of a command are not expanded: %s", type(error).__name__)
             return cmd
 
     def system(self, cmd: str) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any, Iterator, List, Mapping, Sequence
 
+from ..debug_log import logger
 from ..streams import CHUNK_BYTES
 
 SHELL_ENV = {"TERM": "xterm-color", "CLICOLOR": "1", "PAGER": "cat", "GIT_PAGER": "cat"}
@@ -94,7 +95,8 @@ def run(cmd: str) -> int:
     env = {**os.environ, **SHELL_ENV}
     try:
         terminal_fd, command_fd = _terminal()
-    except OSError:  # no /dev/pts in this container: then without
+    except OSError as error:  # there is no /dev/pts in this container
+        logger.debug("running a command without a terminal: %s", error)
         return subprocess.run(command, env=env, check=False).returncode
     with os.fdopen(terminal_fd, "rb", buffering=0) as reader:
         with os.fdopen(command_fd, "wb", buffering=0) as writer:

@@ -6,6 +6,7 @@ import time
 from typing import Any, Callable, List, Set
 
 from .. import protocol
+from ..debug_log import logger
 from .connection import Connection
 
 FOREVER = float("inf")
@@ -57,6 +58,7 @@ class Clients:
         """
         if name not in self._displaced:
             return False
+        logger.debug("turned away a client that another one had replaced")
         client.finish(
             protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_TAKEN_OVER, "by": self._holder})
         )
@@ -74,6 +76,7 @@ class Clients:
         self._holder = holder
         if other and self._name:
             self._displaced.add(self._name)
+            logger.debug("another client takes over")
         reason = protocol.CLOSE_TAKEN_OVER if other else protocol.CLOSE_RECONNECTED
         for each in self._all:
             if each is not client and each.attached:
@@ -96,6 +99,8 @@ class Clients:
     def send_pending(self, spool: Any, results: Any) -> None:
         """Send each client as much as its socket accepts, and remove closed connections."""
         for client in self._all:
+            if client.attached and client.wants_log and client.has_room:
+                client.send(logger.take_frames())
             # Until the socket takes no more: it says when it does. Or there is no more.
             client.flush()
             while client.attached and client.has_room and client.queue_next(spool, results):
@@ -108,6 +113,7 @@ class Clients:
         if self.attached:
             self.alone_since = FOREVER
         elif self.alone_since == FOREVER:
+            logger.debug("the client has left")
             self.alone_since = time.monotonic()
 
     def expiry(self) -> float:
@@ -118,6 +124,7 @@ class Clients:
         """Close the connections that count as dead."""
         for client in self._all:
             if client.expiry() <= now:
+                logger.debug("closing a connection that has been silent for too long")
                 client.close()
 
     def finish(self, frame: bytes) -> None:
@@ -128,9 +135,11 @@ class Clients:
     def _accept(self) -> None:
         try:
             sock = self._listener.accept()[0]
-        except OSError:
-            return  # it was gone before we came
+        except OSError as error:
+            logger.debug("a connection was gone before it was accepted: %s", error)
+            return
         waiting = [client for client in self._all if not client.trusted]
         if len(waiting) >= MAX_UNAUTHENTICATED:  # whoever floods us makes way for the next
+            logger.debug("closing the oldest of %d connections without authentication", len(waiting))
             waiting[0].close()
         self.add(sock, trusted=False)

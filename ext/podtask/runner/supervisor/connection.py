@@ -13,6 +13,7 @@ import time
 from typing import Any, Callable, List, Optional, Tuple, Union
 
 from .. import protocol
+from ..debug_log import logger
 
 READ_BYTES = 1 << 20
 MAX_QUEUED_BYTES = 1 << 20
@@ -40,6 +41,7 @@ class Connection:
         self.closing = False
         self.cursor: Optional[int] = None  # the next spooled frame to send; None: not attached
         self.result_offset: Optional[int] = None  # the offset in the results to send next
+        self.wants_log = False  # whether the client shows the runner's debug log
         self.last_heard = time.monotonic()
         self._prove = prove
         self._decoder = protocol.Decoder()
@@ -75,6 +77,7 @@ class Connection:
         if self.cursor is not None and self.cursor <= spool.last:
             if self.cursor < spool.first:  # it was away, or is slower than the output
                 lost = {"from": self.cursor, "to": spool.first - 1}
+                logger.debug("frames %d to %d were dropped before the client received them", *lost.values())
                 self.send(protocol.encode(protocol.GAP, lost, seq=spool.first - 1))
                 self.cursor = spool.first
             data, self.cursor = spool.read(self.cursor)
@@ -109,7 +112,8 @@ class Connection:
                     sent = self.sock.send(part)
             except BlockingIOError:
                 return
-            except OSError:
+            except OSError as error:
+                logger.debug("closing a connection, sending failed: %s", error)
                 self.close()
                 return
             self._out_size -= sent
@@ -132,7 +136,8 @@ class Connection:
             chunk = self.sock.recv(READ_BYTES)
         except BlockingIOError:
             return []
-        except OSError:
+        except OSError as error:
+            logger.debug("a connection broke: %s", error)
             chunk = b""
         if not chunk:
             self.close()
@@ -145,6 +150,7 @@ class Connection:
         try:
             return list(self._decoder.feed(chunk))
         except protocol.WireError as error:
+            logger.debug("closing a connection: %s", error)
             self.finish(protocol.encode(protocol.ERROR, {"code": "wire", "text": str(error)}))
             return []
 
@@ -176,6 +182,7 @@ class Connection:
                 self.trusted = True
                 return self._handshake_bytes
             else:
+                logger.debug("closing a connection whose handshake is wrong")
                 self.close()
                 return b""
         if len(self._handshake_bytes) > MAX_LINE_BYTES:

@@ -7,6 +7,7 @@ import selectors
 from typing import Any, Iterable
 
 from .. import protocol
+from ..debug_log import logger
 
 MAX_LOG_BYTES = 3 << 20  # bytes in the node's file; what comes later is in the spool only
 LINE_OVERHEAD_BYTES = 44  # bytes that a container runtime puts before each line
@@ -82,7 +83,8 @@ class LogCopy:
                 self._backlog = self._backlog[os.write(self.fd, self._backlog) :]
         except BlockingIOError:
             return
-        except OSError:  # nobody reads the log any more
+        except OSError as error:  # nobody reads the log any more
+            logger.debug("writing to the container's log failed: %s", error)
             self._backlog = b""
             self._full = True
 
@@ -92,6 +94,7 @@ class LogCopy:
             self.write_line(line)
             while self.pending:
                 if not select.select([], [self.fd], [], STALLED_SECONDS)[1]:
+                    logger.debug("nobody has read the container's log for %g s", STALLED_SECONDS)
                     return
                 self.flush()
 

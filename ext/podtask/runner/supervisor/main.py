@@ -14,6 +14,7 @@ import time
 from typing import Any, Callable, Dict, Optional
 
 from .. import protocol
+from ..debug_log import logger
 from ..worker.main import main as run_job
 from . import batch_log
 from .clients import FOREVER, Clients
@@ -112,12 +113,14 @@ class Supervisor:
         if frame.kind == protocol.ATTACH:
             self._attach(client, meta)
         elif frame.kind == protocol.PING:
+            client.wants_log = bool(meta.get("log"))
             client.send(protocol.encode(protocol.PONG, {"t": meta.get("t")}))
         elif client.cursor is None:
             client.finish(protocol.encode(protocol.ERROR, {"code": "order", "text": "attach comes first"}))
         elif frame.kind in (protocol.BLOB, protocol.RUN):
             error = self._receive_job(frame)
             if error:
+                logger.debug("turned away a client: %s", error)
                 client.finish(protocol.encode(protocol.ERROR, {"code": "blob", "text": error}))
         elif frame.kind == protocol.FETCH and self.state == "done":
             client.result_offset = int(meta["offset"])
@@ -132,6 +135,7 @@ class Supervisor:
         """Interrupt the cell once for each number: a new connection repeats the last one."""
         if self._worker and self.state == "running" and number > self._interrupts:
             self._interrupts = number
+            logger.debug("interrupting the cell")
             self._worker.kill(signal.SIGINT)
 
     def _reply(self, meta: Dict[str, Any]) -> None:
@@ -143,6 +147,7 @@ class Supervisor:
     def _attach(self, client: Connection, meta: Dict[str, Any]) -> None:
         if meta.get("proto") != protocol.PROTOCOL_VERSION:
             text = f"the runner speaks protocol {protocol.PROTOCOL_VERSION}, the client {meta.get('proto')}"
+            logger.debug("turned away a client: %s", text)
             client.finish(protocol.encode(protocol.ERROR, {"code": "proto", "text": text}))
             return
         name = str(meta.get("client"))
@@ -162,9 +167,15 @@ class Supervisor:
         }
         client.send(protocol.encode(protocol.HELLO, hello))
         if has_no_job:
+            logger.debug("turned away a client that does not have the cell")
             client.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_NO_JOB}))
             return
         client.cursor = int(meta.get("after_seq", 0)) + 1
+        client.wants_log = bool(meta.get("log"))
+        if client.cursor > 1 or self.state != "waiting":
+            logger.debug("a client has connected and resumes at frame %d", client.cursor)
+        else:
+            logger.debug("a client has connected")
 
     def _receive_job(self, frame: protocol.Frame) -> str:
         """Store inputs, or run the cell; return an error message, empty on success."""
@@ -191,6 +202,7 @@ class Supervisor:
         self._worker = worker = WorkerProcess(lambda worker: run_job(job, inputs, worker.pipes()), ours)
         for fd in (worker.events, *worker.taps.values()):
             self._selector.register(fd, selectors.EVENT_READ, lambda: None)
+        logger.debug("the worker has started: process %d", worker.pid)
 
     # -- frames of the worker --------------------------------------------------------------------
 
@@ -200,7 +212,9 @@ class Supervisor:
             return
         ended = worker.status is not None  # known before the pipes are read, so they are complete
         for frame in merge_stream_frames(list(worker.frames())):
-            if frame.kind == protocol.RESULT:
+            if frame.kind == protocol.LOG:
+                logger.debug("worker: %s", frame.meta.get("text"))
+            elif frame.kind == protocol.RESULT:
                 self._end = frame.meta
                 self._kill_at = min(self._kill_at, time.monotonic() + ORPHAN_SECONDS)
             else:
@@ -226,6 +240,7 @@ class Supervisor:
         self._results = ResultFile(worker.results)
         self._end, data = result_frame(worker, self._end, self._stop_reason, self._job, self._results)
         self._end["text"] = self._log.total
+        logger.debug("the worker has ended: %s; the cell: %s", worker.end_in_words(), self._end["status"])
         self._spool_frame(protocol.RESULT, self._end, data)
         self.state = "done"
         self._kill_at = FOREVER
@@ -261,6 +276,7 @@ class Supervisor:
                 self._stop("timeout", float(self._job["grace"]))
             if self._kill_at <= now:
                 self._kill_at = FOREVER
+                logger.debug("killing the worker")
                 self._worker.kill(signal.SIGKILL)
         elif self._signal_exit_code and (self._kill_at <= now or not self._clients.attached):
             self._exit_unclaimed(self._signal_exit_code)
@@ -288,6 +304,7 @@ class Supervisor:
         assert self._worker is not None
         self._stop_reason = self._stop_reason or reason
         self._deadline = FOREVER
+        logger.debug("stopping the cell (%s); it is killed after %g s", reason, seconds)
         self._kill_at = min(self._kill_at, time.monotonic() + seconds)
         self._worker.kill(signal.SIGINT)
 

@@ -7,6 +7,8 @@ import os
 from collections import deque
 from typing import IO, Any, Deque, List, Optional, Tuple
 
+from ..debug_log import logger
+
 SEGMENT_BYTES = 8 << 20
 TEMP_DIRS = ("/tmp", "/dev/shm")
 MAX_MEMORY_BYTES = 16 << 20
@@ -23,7 +25,8 @@ def temporary_file() -> Optional[IO[bytes]]:
         path = os.path.join(place, f"podtask-{os.urandom(8).hex()}")
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except OSError:
+        except OSError as error:
+            logger.debug("cannot create a file in %s: %s", place, error.strerror)
             continue
         os.unlink(path)
         return os.fdopen(fd, "w+b", buffering=0)
@@ -48,7 +51,8 @@ class Segment:
         if self._file is not None:
             try:
                 _write_at(self._file.fileno(), frame, self.size)
-            except OSError:  # the disk is full: what is written stays, the rest goes to memory
+            except OSError as error:  # the disk is full: what is written stays, the rest goes to memory
+                logger.debug("keeping frames in memory, writing to disk failed: %s", error)
                 self._to_memory()
         if self._file is None:
             self._frames.append(frame)
@@ -112,6 +116,7 @@ class Spool:
             oldest = self._segments.popleft()
             self._size -= oldest.size
             oldest.close()
+            logger.debug("the spool is full, dropped frames %d to %d", oldest.first, self.first - 1)
 
     def read(self, seq: int, max_bytes: int = 256 << 10) -> Tuple[bytes, int]:
         """Return encoded frames from ``seq`` on, which must be kept, and the number of the next frame."""

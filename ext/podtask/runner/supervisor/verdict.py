@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import Any, Callable, Dict, Optional, Tuple
 
+from ..debug_log import logger
 from ..worker import import_hooks
 from .results import ResultFile
 from .worker_process import WorkerProcess
@@ -60,8 +61,8 @@ def write_termination_message(end: Dict[str, Any]) -> None:
     try:
         with open("/dev/termination-log", "r+") as log:
             log.write(json.dumps(summary) + "\n")
-    except OSError:
-        return  # not in a pod, or a read-only one: the end frame says it all
+    except OSError as error:  # not in a pod, or it is read-only; the result frame has the same data
+        logger.debug("no termination message: %s", error)
 
 
 def write_record(spool: Any, results: Any, log: Any, prove: Callable[..., str], values: bool) -> None:

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from .. import protocol
+from ..debug_log import logger
 from ..streams import CHUNK_BYTES, read_available
 from ..worker.main import WorkerPipes
 from .spool import temporary_file
@@ -108,7 +109,8 @@ class WorkerProcess:
                 return
             try:
                 yield from self._decoder.feed(chunk)
-            except protocol.WireError:  # someone was killed in the middle of a frame, and others went on
+            except protocol.WireError as error:  # a process was killed in the middle of a frame
+                logger.debug("killing the worker, its frames are damaged: %s", error)
                 self.kill(signal.SIGKILL)
 
     def reply(self, text: bytes) -> None:
@@ -121,6 +123,13 @@ class WorkerProcess:
             os.killpg(self.pid, number)
         except ProcessLookupError:
             pass  # all have ended
+
+    def end_in_words(self) -> str:
+        """Return how the worker has ended: its exit code, or the signal that killed it."""
+        status = self.status or 0
+        if os.WIFSIGNALED(status):
+            return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        return f"exit code {os.WEXITSTATUS(status)}"
 
     def close(self) -> None:
         """Close the descriptors; the results stay readable."""

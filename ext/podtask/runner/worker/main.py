@@ -13,6 +13,7 @@ import types
 from typing import IO, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from .. import protocol
+from ..debug_log import logger
 from ..ipython.display import DisplayFrontend, mime_bundle
 from ..streams import FrameWriter, InterruptGuard, cell_streams
 from . import changes, describe_error, import_hooks, inputs, outputs
@@ -48,6 +49,7 @@ def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> i
     """
     guard = InterruptGuard()
     writer = FrameWriter(guard, pipes.frames_fd, pipes.lock_fd, pipes.taps)
+    logger.send_through(writer.emit)
     sys.stdout, sys.stderr = cell_streams(writer)
     frontend = DisplayFrontend(writer, pipes.replies_fd)
     frontend.install()
