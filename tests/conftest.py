@@ -1,4 +1,4 @@
-"""What all tests share: fixtures, the selection of tests, and the tables printed at the end of a run."""
+"""Fixtures that all tests share, the selection of tests, and the tables printed after a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.stderr_queue import QueueStderr, StderrQueue
 from tests.unit.packing import FILE
 
 pytest_plugins = ["tests.cluster.fixtures"]
-# How long an example takes depends on what else the machine does.
+# The duration of an example depends on the load of the machine.
 settings.register_profile("podtask", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("podtask")
 TABLES: pytest.StashKey[list[RequirementTable]] = pytest.StashKey()
@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the matrix, or with ``--matrix`` all other tests."""
+    """Deselect the matrix tests or, with ``--matrix``, all other tests."""
     wanted = config.getoption("--matrix")
     left_out = {item for item in items if (item.get_closest_marker("matrix") is not None) != wanted}
     if left_out:
@@ -60,14 +60,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Run the tests that use the cluster in one worker, whatever ``--dist`` says."""
-    from tests.scheduling import Scheduler  # needs pytest-xdist, which a run in one process does not
+    """Run the tests that use the cluster in one worker, regardless of ``--dist``."""
+    from tests.scheduling import (
+        Scheduler,  # needs pytest-xdist, which is not required for a run in one process
+    )
 
     return Scheduler(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse a mark that names no row, and a test in the wrong group, before the first test runs."""
+    """Raise an error for a mark with an unknown row or a test in the wrong group, before any test runs."""
     if session.config.pluginmanager.has_plugin("xdist"):
         from tests.scheduling import check_groups  # needs pytest-xdist
 
@@ -79,7 +81,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Write the rows of a test into its report, which a worker sends to the process that prints them."""
+    """Add the table rows of a test to its report, which a worker sends to the main process."""
     outcome: Any = yield
     report = outcome.get_result()
     for table in item.config.stash[TABLES]:
@@ -88,14 +90,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 class Results:
-    """A plugin that gathers the results of a run, also those that workers send."""
+    """A plugin that collects the results of a run, including those that workers send."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._tables = config.stash[TABLES]
         self._minutes = config.stash[MINUTES]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Record a report's time and the rows that it shows."""
+        """Record the duration of a report and the outcome of its table rows."""
         self._minutes.add(report.nodeid, report.duration)
         if report.failed or (report.when == "call" and report.passed):
             properties: dict[str, Any] = dict(report.user_properties)
@@ -119,7 +121,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    """A real IPython shell with podtask loaded; errors of a cell are raised in the test."""
+    """Yield a real IPython shell with podtask loaded; the error of a cell is raised in the test."""
     main = sys.modules["__main__"]
     made = Shell()
     try:
@@ -131,7 +133,7 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
 
 @pytest.fixture
 def kernel() -> Iterator[Kernel]:
-    """A real Jupyter kernel in a process of its own, with podtask loaded."""
+    """Yield a real Jupyter kernel in a separate process, with podtask loaded."""
     made = Kernel()
     try:
         made.run("%load_ext podtask")
@@ -142,7 +144,7 @@ def kernel() -> Iterator[Kernel]:
 
 @pytest.fixture
 def queue_stderr(monkeypatch: pytest.MonkeyPatch) -> QueueStderr:
-    """Return a function that redirects standard error to a queue, after pytest has set up its own capture."""
+    """Return a function that redirects standard error to a queue after pytest has set up its capture."""
 
     def start() -> queue.Queue[str]:
         stream = StderrQueue()
@@ -174,7 +176,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], dict[s
 
 @pytest.fixture
 def silent_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """The listener of an API server that KUBECONFIG names: it answers nobody."""
+    """Point KUBECONFIG at an API server that accepts connections and never answers; yield its socket."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         server = {"server": f"http://127.0.0.1:{silent.getsockname()[1]}"}
         config = {

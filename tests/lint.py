@@ -1,11 +1,11 @@
-"""Check the rules of this project that no other tool knows: ``python -m tests.lint``.
+"""Check the rules of this project that ruff and mypy do not check: ``python -m tests.lint``.
 
 * A module begins with a docstring.
-* A package says in ``__all__`` which of its modules others may import; nobody imports another one.
+* A package lists its public modules in ``__all__``, and other packages import only these.
 * The runner's bundle names every module of its folder.
 * An import inside a function has a comment with its reason: start-up cost, or an optional library.
-* No class, function or attribute has a literary name where the field has a usual one.
-* No sentence has a form that a reader has to decipher.
+* Classes, functions and attributes have conventional names instead of literary ones.
+* Sentences are in plain English: none has one of the forms in ``PHRASES``.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def sources(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
 
 
 def missing_docstrings() -> Iterator[str]:
-    """Yield a line for each module without a docstring; an empty ``__init__`` of the tests may have none."""
+    """Yield a line for each module without a docstring; an empty ``__init__`` in the tests needs none."""
     for path, tree in sources(*SOURCES):
         if tree.body and not ast.get_docstring(tree):
             yield f"{path.relative_to(ROOT)}: has no docstring"
 
 
-def faces() -> dict[str, set[str]]:
-    """Return package -> the modules that other packages may import."""
+def public_modules() -> dict[str, set[str]]:
+    """Return the public modules of each package: those in its ``__all__``."""
     found = {}
     for init in PACKAGE.rglob("__init__.py"):
         package = ".".join(("podtask", *init.parent.relative_to(PACKAGE).parts))
@@ -49,8 +49,8 @@ def faces() -> dict[str, set[str]]:
     return found
 
 
-def imported(path: Path, tree: ast.Module) -> Iterator[tuple[int, str, str]]:
-    """Yield (line, package, module) for each module of a package of podtask that a file imports."""
+def podtask_imports(path: Path, tree: ast.Module) -> Iterator[tuple[int, str, str]]:
+    """Yield (line, package, module) for each import of a module of podtask in a file."""
     top = next(each for each in (PACKAGE.parent, ROOT / "widgets") if path.is_relative_to(each))
     here = list(path.relative_to(top).with_suffix("").parts[:-1])
     for node in ast.walk(tree):
@@ -64,20 +64,20 @@ def imported(path: Path, tree: ast.Module) -> Iterator[tuple[int, str, str]]:
 
 
 def private_imports() -> Iterator[str]:
-    """Yield a line for each import of a module that another package keeps to itself."""
-    public = faces()
+    """Yield a line for each import of a module that is private to another package."""
+    public = public_modules()
     for path, tree in sources("ext", "widgets"):
         own = ".".join(path.relative_to(PACKAGE.parent).parts[:-1]) if path.is_relative_to(PACKAGE) else ""
-        for line, package, module in imported(path, tree):
+        for line, package, module in podtask_imports(path, tree):
             inside = f"{own}.".startswith(f"{package}.")
             is_module = (PACKAGE.parent.joinpath(*package.split("."), f"{module}.py")).exists()
             if package in public and is_module and not inside and module not in public[package]:
                 yield f"{path.relative_to(ROOT)}:{line}: {package}.{module} is not in __all__ of {package}"
 
 
-def missing_faces() -> Iterator[str]:
-    """Yield a line for each package without ``__all__``, and for each name in one that is no module."""
-    public = faces()
+def missing_all() -> Iterator[str]:
+    """Yield a line for each package without ``__all__``, and for each entry that is not a module."""
+    public = public_modules()
     for init in sorted(PACKAGE.rglob("*/__init__.py")):
         package = ".".join(("podtask", *init.parent.relative_to(PACKAGE).parts))
         if package not in public:
@@ -88,7 +88,7 @@ def missing_faces() -> Iterator[str]:
 
 
 def missing_in_the_bundle() -> Iterator[str]:
-    """Yield a line for each module of the runner that would be left behind."""
+    """Yield a line for each module of the runner that the bundle does not list, and the reverse."""
     there = {
         ".".join(path.relative_to(FOLDER).with_suffix("").parts)
         for path in FOLDER.rglob("*.py")
@@ -98,8 +98,8 @@ def missing_in_the_bundle() -> Iterator[str]:
         yield f"ext/podtask/runner/bundle.py: names {name}, or lacks it"
 
 
-# Words that once were names here, each where the field has a usual one (TaskFollower, Backend, ...).
-LITERARY = frozenset(
+# Former names in this code that were replaced with conventional ones (TaskFollower, Backend, ...).
+FORMER_NAMES = frozenset(
     """
     Pursuit Ears Placement Readout Reach Removal _see_off Verdict Greeting Heard Refused Feed Rows Roster Row
     Invocation Swept sweep settled possible Raw Given Travelled Below Then Local Opinion Place Kept Looks Half
@@ -108,7 +108,7 @@ LITERARY = frozenset(
     laid_out yes of changed say do what place ASK REPLY CLEAR END FAIL BYE MOST LONGEST
     """.split()  # noqa: SIM905 -- a list of a hundred quoted words reads worse
 )
-# Documented for users, so they stay.
+# Documented for users, so they are allowed.
 PUBLIC_NAMES = frozenset({"PodTemplate.of", "RunOptions.of", "Cell.of", "Task.called"})
 
 
@@ -131,15 +131,15 @@ def defined_names(tree: ast.AST, owner: str = "") -> Iterator[tuple[int, str, st
         yield from defined_names(node, owner)
 
 
-def literary_names() -> Iterator[str]:
-    """Yield a line for each name that nobody would search for."""
+def unconventional_names() -> Iterator[str]:
+    """Yield a line for each definition with a name that a reader would not search for."""
     for path, tree in sources("ext", "widgets", "tests"):
         for line, name, qualified in defined_names(tree):
-            if (name in LITERARY or re.match("(MOST|LONGEST)_", name)) and qualified not in PUBLIC_NAMES:
+            if (name in FORMER_NAMES or re.match("(MOST|LONGEST)_", name)) and qualified not in PUBLIC_NAMES:
                 yield f"{path.relative_to(ROOT)}:{line}: {qualified} is not a name of the field"
 
 
-# Sentence forms of a text that was not written by a native engineer, with what to write.
+# Sentence forms that a native engineer would not write, and the form to write instead.
 PHRASES = {
     r"(?<!here )\b(?:is|are|was|were) no (?!longer\b|more\b|such\b|need\b|\w+ (?:yet|way|reason)\b)[a-zA-Z]": "is not a",
     r"\b[Mm]end(?:s|ed|ing)?\b": "fix",
@@ -152,8 +152,8 @@ PROSE = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/**
 CODE = ("ext/**/*.py", "widgets/**/*.py", "tests/**/*.py", "docs/*.py", "notebooks/*.py")
 
 
-def riddles() -> Iterator[str]:
-    """Yield a line for each sentence form in the code and its documentation that has a plainer one."""
+def unclear_sentences() -> Iterator[str]:
+    """Yield a line for each sentence in code and documentation that has a banned form."""
     for pattern in (*PROSE, *CODE):
         for path in sorted(ROOT.glob(pattern)):
             if path == Path(__file__) or {"executed", "_build"} & set(path.parts) or not path.is_file():
@@ -169,7 +169,7 @@ REASONS = re.compile(r"#.*\b(?:start-up cost|optional)", re.IGNORECASE)
 
 
 def late_imports() -> Iterator[str]:
-    """Yield a line for each import inside a function that gives no reason."""
+    """Yield a line for each import inside a function without a comment that gives the reason."""
     for path, tree in sources("ext", "widgets"):
         lines = path.read_text().splitlines()
         for function in ast.walk(tree):
@@ -184,7 +184,7 @@ def late_imports() -> Iterator[str]:
                 end = node.end_lineno or node.lineno
                 near = lines[node.lineno - 2 : end]
                 between = lines[last : node.lineno - 1]
-                # One comment is enough for imports that follow each other.
+                # One comment is enough for consecutive imports.
                 reason = any(map(REASONS.search, near)) or (reason and not any(map(str.strip, between)))
                 last = end
                 if not reason:
@@ -192,7 +192,7 @@ def late_imports() -> Iterator[str]:
 
 
 def dead_references() -> Iterator[str]:
-    """Yield a line for each file name in a docstring or comment of the packages that names no file."""
+    """Yield a line for each file name in a docstring or comment that does not exist."""
     there = [path.as_posix() for folder in SOURCES for path in (ROOT / folder).rglob("*.py")]
     for folder in ("ext", "widgets"):
         for path in sorted((ROOT / folder).rglob("*.py")):
@@ -204,18 +204,18 @@ def dead_references() -> Iterator[str]:
 
 CHECKS = (
     missing_docstrings,
-    missing_faces,
+    missing_all,
     private_imports,
     missing_in_the_bundle,
     late_imports,
-    literary_names,
-    riddles,
+    unconventional_names,
+    unclear_sentences,
     dead_references,
 )
 
 
 def main() -> int:
-    """Print what is wrong, a line each; return the exit code."""
+    """Print the violations, one per line, and return the exit code."""
     lines = [line for check in CHECKS for line in check()]
     print("\n".join(lines) or "Own rules: nothing found.")
     return 1 if lines else 0

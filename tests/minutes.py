@@ -1,4 +1,4 @@
-"""The minutes that the tests of each folder take, beside those that the table allows."""
+"""Compare the minutes that the tests of each folder take with the minutes in a table."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class TestMinutes:
     """Add up the time of the tests by folder.
 
     Attributes:
-        table: Minutes of each folder as the table has them; ``total`` is what a whole run may take.
-        seconds: Seconds of each folder in this run, summed over the workers.
+        table: Expected minutes of each folder; ``total`` is the limit of a whole run.
+        seconds: Seconds that each folder took in this run, summed over the workers.
     """
 
-    __test__ = False  # this class holds no tests
+    __test__ = False  # not a class of tests
 
     def __init__(self, text: str) -> None:
         lines = (line.partition("#")[0].split() for line in text.splitlines())
@@ -29,14 +29,14 @@ class TestMinutes:
         self._started = time.monotonic()
 
     def add(self, nodeid: str, seconds: float) -> None:
-        """Add the time that a test, its set-up or its tear-down took."""
+        """Add the duration of one test phase: set-up, call or tear-down."""
         self.seconds[folder_of(nodeid)] += seconds
 
     def lines(self, elapsed: float | None = None) -> Iterable[str]:
-        """Yield a line for each folder that ran, then the time of the whole run; none for a short run.
+        """Yield a line for each folder that ran, then one for the whole run; yield nothing for a short run.
 
         Args:
-            elapsed: Seconds of the run; by default, those since this object was made.
+            elapsed: Duration of the run in seconds; by default, the time since this object was created.
         """
         elapsed = time.monotonic() - self._started if elapsed is None else elapsed
         if elapsed < SHORTEST_RUN_SECONDS:

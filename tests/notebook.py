@@ -1,4 +1,4 @@
-"""An IPython shell in this process and a Jupyter kernel in another, as the tests use them."""
+"""An IPython shell in the test process and a Jupyter kernel in another process."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ CELL_SECONDS = 60
 
 
 @dataclass
-class Ran:
-    """The output of a cell: streams in order, displays, result, error."""
+class CellOutput:
+    """Output of a cell: streams in order, displays, result, error."""
 
     stdout: str = ""
     stderr: str = ""
@@ -38,7 +38,7 @@ class Ran:
 
 
 class Shell:
-    """An IPython shell in this process."""
+    """IPython shell in the test process."""
 
     def __init__(self) -> None:
         InteractiveShell.clear_instance()
@@ -47,7 +47,7 @@ class Shell:
         self.ip.run_line_magic("load_ext", "podtask")
 
     def run(self, source: str) -> Any:
-        """Run a cell and return its result; raise its error."""
+        """Run a cell and return its result; raise the error of the cell."""
         done = self.ip.run_cell(source, store_history=True)
         done.raise_error()
         return done.result
@@ -60,12 +60,12 @@ class Shell:
         return out.getvalue(), err.getvalue()
 
     def shown_error(self, source: str) -> str:
-        """Run a cell that fails; return what IPython prints about it, without colours."""
+        """Run a cell that fails; return the error as IPython prints it, without colors."""
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             done = self.ip.run_cell(source, store_history=True)
         assert not done.success
-        return plain(out.getvalue() + err.getvalue())
+        return strip_ansi(out.getvalue() + err.getvalue())
 
     def __getitem__(self, name: str) -> Any:
         return self.ip.user_ns[name]
@@ -74,20 +74,20 @@ class Shell:
         self.ip.user_ns[name] = value
 
     def close(self) -> None:
-        """End the shell."""
+        """Close the shell."""
         self.ip.history_manager.end_session()
         InteractiveShell.clear_instance()
 
 
 class Kernel:
-    """A kernel process and a client of it.
+    """Kernel process and its client.
 
     Args:
         env: Environment of the kernel; by default, that of this process.
     """
 
     def __init__(self, env: dict[str, str] | None = None) -> None:
-        # A folder for each kernel: else two that start together use the same socket names.
+        # Each kernel has its own folder. Otherwise, two kernels that start together use the same socket names.
         self._folder = tempfile.TemporaryDirectory(prefix="kernel-")
         address = os.path.join(self._folder.name, "ipc")
         self._manager = KernelManager(kernel_name="python3", transport="ipc", ip=address)
@@ -103,12 +103,12 @@ class Kernel:
         return int(provisioner.pid)
 
     def start(self, source: str) -> str:
-        """Start a cell; return the id that marks its messages."""
+        """Start a cell; return the id that identifies its messages."""
         self._running = self._client.execute(source)
         return self._running
 
     def queue(self, source: str) -> str:
-        """Send a cell to run after the current one; return the id that marks its messages."""
+        """Queue a cell to run after the current one; return the id that identifies its messages."""
         return str(self._client.execute(source))
 
     def reply(self, mark: str) -> str:
@@ -118,38 +118,38 @@ class Kernel:
             if message["parent_header"].get("msg_id") == mark:
                 return str(message["content"]["status"])
 
-    def cells(self, until: Callable[[dict[str, Ran]], bool]) -> dict[str, Ran]:
+    def cells(self, until: Callable[[dict[str, CellOutput]], bool]) -> dict[str, CellOutput]:
         """Collect the messages of all cells until a condition holds; return them by cell."""
-        found: dict[str, Ran] = {}
+        found: dict[str, CellOutput] = {}
         while not until(found):
             message = self._client.get_iopub_msg(timeout=CELL_SECONDS)
-            _take(found.setdefault(message["parent_header"].get("msg_id"), Ran()), message)
+            _take(found.setdefault(message["parent_header"].get("msg_id"), CellOutput()), message)
         return found
 
-    def until(self, text: str, seconds: float = CELL_SECONDS) -> Ran:
+    def until(self, text: str, seconds: float = CELL_SECONDS) -> CellOutput:
         """Collect messages of the running cell until its stdout contains a text."""
-        ran = Ran()
+        ran = CellOutput()
         for message in self.messages(seconds):
             _take(ran, message)
             if text in ran.stdout:
                 return ran
         raise AssertionError(f"the cell ended without {text!r}: {ran}")
 
-    def finish(self, seconds: float = CELL_SECONDS) -> Ran:
+    def finish(self, seconds: float = CELL_SECONDS) -> CellOutput:
         """Collect messages until the cell has ended."""
-        ran = Ran()
+        ran = CellOutput()
         for message in self.messages(seconds):
             _take(ran, message)
         return ran
 
-    def run(self, source: str, seconds: float = CELL_SECONDS) -> Ran:
+    def run(self, source: str, seconds: float = CELL_SECONDS) -> CellOutput:
         """Run a cell to its end."""
         self.start(source)
         return self.finish(seconds)
 
     @property
     def socket(self) -> Any:
-        """A socket that becomes readable when there is a message, for waiting on several kernels."""
+        """Socket that becomes readable when a message arrives; use it to wait for several kernels."""
         return self._client.iopub_channel.socket
 
     def message(self) -> dict[str, Any] | None:
@@ -158,12 +158,12 @@ class Kernel:
         return message if message["parent_header"].get("msg_id") == self._running else None
 
     def complete(self, source: str, cursor: int) -> dict[str, Any]:
-        """Complete as Tab does; return the content of the reply."""
+        """Request completions as Tab does; return the content of the reply."""
         reply = self._client.complete(source, cursor, reply=True, timeout=CELL_SECONDS)
         return dict(reply["content"])
 
     def answer(self, text: str) -> tuple[str, bool]:
-        """Answer the running cell's request for input; return its prompt and whether it asks for a password."""
+        """Answer the input request of the running cell; return (prompt, whether it asks for a password)."""
         asked = self._client.get_stdin_msg(timeout=CELL_SECONDS)["content"]
         self._client.input(text)
         return str(asked["prompt"]), bool(asked["password"])
@@ -173,11 +173,11 @@ class Kernel:
         self._manager.interrupt_kernel()
 
     def kill(self) -> None:
-        """Kill the kernel with SIGKILL, as a power cut does."""
+        """Kill the kernel with SIGKILL, which simulates a power cut."""
         os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """End the kernel."""
+        """Shut down the kernel."""
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
         context = self._manager.context
@@ -199,12 +199,12 @@ class Kernel:
             yield message
 
 
-def plain(text: str) -> str:
-    """Return text without ANSI colours."""
+def strip_ansi(text: str) -> str:
+    """Return text without ANSI color codes."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-def _take(ran: Ran, message: dict[str, Any]) -> None:
+def _take(ran: CellOutput, message: dict[str, Any]) -> None:
     kind, content = message["msg_type"], message["content"]
     if kind == "stream":
         name, text = content["name"], content["text"]
@@ -215,4 +215,4 @@ def _take(ran: Ran, message: dict[str, Any]) -> None:
     elif kind == "execute_result":
         ran.result = content["data"]
     elif kind == "error":
-        ran.error = content["ename"], content["evalue"], plain("\n".join(content["traceback"]))
+        ran.error = content["ename"], content["evalue"], strip_ansi("\n".join(content["traceback"]))

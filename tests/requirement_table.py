@@ -1,4 +1,4 @@
-"""The tables of features and faults: which rows have a passing test, and what that test ran against."""
+"""The tables of features and faults: which rows have a passing test, and the target of that test."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).parent
-# What a test runs against, best first: the real cluster, then a scripted API server.
+# The targets of tests, most realistic first: the real cluster, then a scripted API server.
 TARGETS = ("cluster", "server", "other")
 
 
 class RequirementTable:
-    """A file with one row a line, the marker by which tests name rows, and the option that prints the table.
+    """A table read from a file with one row per line.
 
     Attributes:
-        marker: Name of the marker; its arguments are row numbers.
+        marker: Name of the marker by which tests name rows; its arguments are row numbers.
         option: Name of the option that prints the table; the file has the same name.
         descriptions: Description of each row.
         results: For each row, the target and the outcome of each of its tests.
@@ -45,12 +45,12 @@ class RequirementTable:
         return sorted(rows)
 
     def add_result(self, rows: Iterable[str], target: str, passed: bool) -> None:
-        """Record the outcome of a test for each row that it shows."""
+        """Record the outcome of a test for each of its rows."""
         for row in rows:
             self.results.setdefault(row, []).append((target, passed))
 
     def lines(self) -> Iterable[str]:
-        """Yield a line for each row, then the counts."""
+        """Yield a line for each row, followed by the counts."""
         states = {row: self._state(row) for row in self.descriptions}
         for row, description in self.descriptions.items():
             state, target = states[row]
@@ -71,7 +71,7 @@ class RequirementTable:
 
 
 def target_of(item: pytest.Item) -> str:
-    """Return what a test runs against: one of TARGETS."""
+    """Return the target of a test: one of TARGETS."""
     fixtures: Any = getattr(item, "fixturenames", ())
     if "cluster" in fixtures:
         return "cluster"

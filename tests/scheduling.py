@@ -1,7 +1,7 @@
-"""How the tests are spread over the workers of pytest-xdist.
+"""Distribution of the tests over the workers of pytest-xdist.
 
-All tests that use the cluster run in one worker, one by one: some of them restart its parts. The others
-are spread by file, so that a fixture of a file is set up once; the files in ``tests/browser`` that need no
+All tests that use the cluster run in one worker, one at a time, because some restart its parts. The others
+are distributed by file, so that the fixtures of a file are set up once; the files in ``tests/browser`` that need no
 cluster stay together, because they share a browser and a JupyterLab.
 """
 
@@ -14,7 +14,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 CLUSTER = "cluster"
-# What the identifiers of these tests begin with. The workers check that it holds.
+# Prefixes of the identifiers of these tests; ``check_groups`` verifies that the list is complete.
 USES_CLUSTER = (
     "tests/browser/test_cells.py",
     "tests/browser/test_tasks.py",
@@ -30,7 +30,7 @@ USES_CLUSTER = (
 
 
 class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
-    """Give each worker one group of tests after another; the longest, those of the cluster, first."""
+    """Assign one group of tests at a time to each worker, starting with the group of the cluster."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
@@ -42,7 +42,7 @@ class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has n
 
 
 def group_of(nodeid: str) -> str:
-    """Return the group of a test; the tests of a group run in one worker."""
+    """Return the group of a test. All tests of a group run in the same worker."""
     if nodeid.startswith(USES_CLUSTER):
         return CLUSTER
     file = PurePosixPath(nodeid.partition("::")[0])
@@ -50,10 +50,10 @@ def group_of(nodeid: str) -> str:
 
 
 def check_groups(items: list[Any]) -> None:
-    """Refuse a test that uses the cluster and is not in its group.
+    """Raise an error for a test that uses the cluster and is not in the group of the cluster.
 
     Raises:
-        pytest.UsageError: The test would run beside others that use the cluster.
+        pytest.UsageError: The test would run in parallel with other tests that use the cluster.
     """
     for item in items:
         if "cluster" in getattr(item, "fixturenames", ()) and group_of(item.nodeid) != CLUSTER:

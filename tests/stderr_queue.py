@@ -1,4 +1,4 @@
-"""Standard error as a queue, for messages that podtask writes when no cell is waiting any more."""
+"""Standard error as a queue, for messages that podtask writes while no cell is waiting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ QueueStderr = Callable[[], queue.Queue[str]]
 
 
 class StderrQueue(io.StringIO):
-    """A stream that puts each text into a queue."""
+    """Stream that puts each text into a queue."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class StderrQueue(io.StringIO):
 
 
 def next_text_with(texts: queue.Queue[str], name: str) -> str:
-    """Return the next text that contains a name; skip others, such as those of an earlier test's pods."""
+    """Return the next text that contains a name; skip others, such as those about earlier pods."""
     while name not in (text := texts.get(timeout=60)):
         pass
     return text

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.bench.table import Measurement, compare
 from tests.cluster.handle import Cluster
-from tests.notebook import Kernel, Ran
+from tests.notebook import CellOutput, Kernel
 
 IMAGE = "python:3.11-slim"
 MIB = 100
@@ -33,7 +33,7 @@ class Bench:
         self.kernel = Kernel({**env, "KUBECONFIG": str(kubeconfig)})
         self.kernel.run("%load_ext podtask")
 
-    def cell(self, options: str, source: str) -> tuple[float, Ran]:
+    def cell(self, options: str, source: str) -> tuple[float, CellOutput]:
         """Run a cell; return the seconds until the notebook knows that it has ended."""
         start = time.perf_counter()
         ran = self.kernel.run(f"%%podtask --image {IMAGE} {options}\n{source}", 120)

@@ -17,7 +17,7 @@ from tests.pods.conftest import in_namespace
 # The scope is not the session: while Playwright is open, this thread has a running event loop.
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
-    """A headless browser."""
+    """Yield a headless browser."""
     if find_executable() is None:
         pytest.skip(NOT_INSTALLED)
     with launch() as browser:
@@ -26,7 +26,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A JupyterLab whose cells run on this machine."""
+    """Yield a JupyterLab whose cells run on this machine."""
     lab = Lab(tmp_path_factory.mktemp("lab"), {"PODTASK_BACKEND": "local", "KUBECONFIG": os.devnull})
     yield lab
     lab.close()
@@ -34,7 +34,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture(scope="package")
 def cluster_lab(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A JupyterLab whose cells run in pods; a kernel reads the kubeconfig when it starts."""
+    """Yield a JupyterLab whose cells run in pods; a kernel reads the kubeconfig when it starts."""
     folder = tmp_path_factory.mktemp("cluster-lab")
     lab = Lab(folder, {"PODTASK_BACKEND": "", "KUBECONFIG": str(folder / "config")})
     yield lab
@@ -43,7 +43,7 @@ def cluster_lab(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def in_pods(cluster: Any, namespace: str, cluster_lab: Lab) -> Lab:
-    """The same JupyterLab; cells of kernels that start from now on run in the test's namespace."""
+    """Return the same JupyterLab; kernels that start from now on use the namespace of the test."""
     in_namespace(cluster.kubeconfig, namespace, cluster_lab.folder.parent / "config")
     return cluster_lab
 

@@ -14,9 +14,9 @@ _USAGE = """\
 usage: python -m tests.cluster COMMAND
 
   up            start the cluster unless it is up
-  down          stop it; nothing of it is left
+  down          stop it and remove everything but the cache
   env           start it unless it is up, print lines for sh: eval "$(... env)"
-  status        say what runs
+  status        print the state of each part
   kubectl ARGS  run kubectl against it
 
 PODTASK_TEST_KUBECONFIG names another cluster to use; it is never started or stopped.
@@ -58,7 +58,7 @@ def _environment() -> dict[str, str]:
         return {"KUBECONFIG": str(given)}
     layout = Node().layout
     path = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    # Once only, however often a shell evaluates this.
+    # The folder is on PATH only once, even if a shell evaluates this several times.
     others = [part for part in path if part != str(layout.bin)]
     return {
         "KUBECONFIG": str(layout.kubeconfig),

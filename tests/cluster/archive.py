@@ -1,4 +1,4 @@
-"""A directory tree as a container image: one layer in an OCI layout, in one tar file."""
+"""Pack a directory tree as a container image: one layer in an OCI layout, in one tar file."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def write_image(
 
 
 def _keep(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    # The runtime mounts its own /dev; the mtimes stay, or compiled Python would be stale.
+    # The runtime mounts its own /dev. The mtimes are kept: otherwise, compiled Python files would be stale.
     return None if member.name.startswith("./dev/") else member
 
 

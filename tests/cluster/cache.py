@@ -1,4 +1,4 @@
-"""Where built things are kept: outside the checkout, each under the hash of its recipe."""
+"""Cache of built files outside the checkout; each file name contains the hash of its recipe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.cluster.mounts import unmount_below
 
 
 def directory() -> Path:
-    """Return the cache directory, made if it was missing."""
+    """Return the cache directory; create it if it is missing."""
     named = os.environ.get("PODTASK_TEST_CACHE")
     if named:
         path = Path(named).expanduser().resolve()
@@ -27,7 +27,7 @@ def directory() -> Path:
 
 
 def key(*parts: str | bytes) -> str:
-    """Return the hash of a recipe; where one part ends matters."""
+    """Return the hash of the parts of a recipe; the boundaries between the parts count."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -37,7 +37,7 @@ def key(*parts: str | bytes) -> str:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes; the kernel drops it when its holder ends in any way."""
+    """Hold a lock between processes; the kernel releases it when its holder ends in any way."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -45,10 +45,10 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def obtain(name: str, make: Callable[[Path, Path], None]) -> Path:
-    """Return the cached file of that name, making it first if it is missing.
+    """Return the cached file with a name; make the file first if it is missing.
 
     Args:
-        name: The file's name, with its recipe's hash in it.
+        name: Name of the file, which contains the hash of its recipe.
         make: Called with an empty working directory and the path to write; what it wrote
             gets its final name only when complete, so a killed build leaves nothing that
             looks finished.
@@ -76,6 +76,6 @@ def obtain(name: str, make: Callable[[Path, Path], None]) -> Path:
 
 
 def _remove_tree(path: Path) -> None:
-    # A debootstrap that was killed leaves its /proc mounted inside.
+    # A debootstrap that was killed leaves /proc mounted in its tree.
     unmount_below(path)
     shutil.rmtree(path)

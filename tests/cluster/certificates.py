@@ -1,4 +1,4 @@
-"""The node's own authority, its certificates, and the kubeconfig files made from them."""
+"""The certificate authority of the node, its certificates, and kubeconfig files made from them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.cluster.errors import run
 
-# Those of the parts that only ask the API server; the group is allowed everything.
+# Certificates of the parts that are only clients of the API server; the group has all rights.
 _CLIENTS = {
     "admin": "/O=system:masters/CN=podtask-admin",
     "controllers": "/O=system:masters/CN=system:kube-controller-manager",
@@ -53,7 +53,7 @@ def make_all(directory: Path, *, node: str, address: str, service_address: str) 
 
 
 def kubeconfig(directory: Path, name: str, server: str) -> str:
-    """Return a kubeconfig for one of the certificates, with all in it (JSON is YAML)."""
+    """Return a kubeconfig for one of the certificates, with all files embedded (JSON is valid YAML)."""
 
     def embedded(file: str) -> str:
         return base64.b64encode((directory / file).read_bytes()).decode()
@@ -69,7 +69,7 @@ def kubeconfig(directory: Path, name: str, server: str) -> str:
 def render_kubeconfig(
     cluster: Mapping[str, object], user: Mapping[str, object], namespace: str = "default"
 ) -> str:
-    """Return a kubeconfig of one cluster, one user and one context."""
+    """Return a kubeconfig with one cluster, one user and one context."""
     name = "podtask-tests"
     return json.dumps(
         {

@@ -1,4 +1,4 @@
-"""The control groups that hold the pods: made before, emptied and removed after."""
+"""The control groups that contain the pods: create, list and remove them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _ROOT = Path("/sys/fs/cgroup")
 
 
 def make() -> None:
-    """Make the group that the kubelet keeps its pods in; it wants it to exist."""
+    """Create the group in which the kubelet keeps its pods; the kubelet requires that it exists."""
     unified = _ROOT / "cgroup.controllers"
     if unified.exists():
-        # Version 2: children have only what their parent hands down.
+        # Version 2: a group has only the controllers that its parent enables.
         offered = " ".join(f"+{name}" for name in unified.read_text().split())
         (_ROOT / "cgroup.subtree_control").write_text(offered)
         (_ROOT / CGROUP).mkdir(exist_ok=True)
@@ -24,26 +24,26 @@ def make() -> None:
     for hierarchy in _hierarchies():
         group = hierarchy / CGROUP
         group.mkdir(exist_ok=True)
-        # Version 1: a new cpuset is empty, and nothing could run in it.
+        # Version 1: a new cpuset is empty, so no process could run in it.
         for name in ("cpuset.cpus", "cpuset.mems"):
             if (group / name).exists():
                 (group / name).write_text((hierarchy / name).read_text())
 
 
 def members() -> list[Process]:
-    """Return every process in the pods' groups."""
+    """Return all processes in the groups of the pods."""
     pids = {int(pid) for group in _groups() for pid in _read(group / "cgroup.procs").split()}
     return [process for pid in pids if (process := identified(pid)) is not None]
 
 
 def remove() -> None:
-    """Remove the groups; no process may be left in them."""
+    """Remove the groups; they must not contain any process."""
     for group in _groups():
         group.rmdir()
 
 
 def exist() -> bool:
-    """Say whether any group is there."""
+    """Return whether any group exists."""
     return bool(_groups())
 
 

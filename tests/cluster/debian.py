@@ -1,4 +1,4 @@
-"""Trees of Debian's packages, from the mirror that this machine uses itself."""
+"""Trees of Debian packages, from the mirror that this machine itself uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.cluster.errors import run
 
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _APT = Path("/etc/apt")
-# What no test reads: half of the size, which is paid again at each start.
+# Files that no test reads. They are half of the size, and each start would import them again.
 _UNWANTED = (
     "usr/share/doc",
     "usr/share/info",
@@ -26,7 +26,7 @@ _UNWANTED = (
 
 
 def mirror() -> str:
-    """Return the address of Debian's archive that apt is configured with here."""
+    """Return the address of the Debian archive that apt uses on this machine."""
     files = [_APT / "sources.list", *sorted((_APT / "sources.list.d").glob("*"))]
     for file in files:
         if not file.is_file():
@@ -44,11 +44,11 @@ def mirror() -> str:
 
 
 def install(suite: str, packages: str, tree: Path) -> None:
-    """Install a minimal Debian with some packages into a tree, without what docs need.
+    """Install a minimal Debian with some packages into a tree, without documentation.
 
     Args:
-        suite: Such as `bookworm`.
-        packages: Separated by commas.
+        suite: Name of the Debian suite, such as `bookworm`.
+        packages: Names of the packages, separated by commas.
         tree: The directory to fill.
     """
     _debootstrap(suite, packages, [tree])
@@ -62,7 +62,7 @@ def install(suite: str, packages: str, tree: Path) -> None:
 
 
 def unpack(suite: str, package: str, tree: Path, work: Path) -> None:
-    """Unpack the files of one package into a tree, with nothing it depends on."""
+    """Unpack the files of one package into a tree, without its dependencies."""
     download = work / "download"
     _debootstrap(suite, package, ["--download-only", download])
     (archive,) = (download / "var/cache/apt/archives").glob(f"{package}_*.deb")
@@ -74,6 +74,6 @@ def _debootstrap(suite: str, packages: str, rest: list[str | Path]) -> None:
     downloads.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = ["debootstrap", "--variant=minbase"]
     command += [f"--include={packages}", f"--keyring={_KEYRING}", f"--cache-dir={downloads}"]
-    # Two at once would write the same files of the shared downloads.
+    # Two processes at a time would write the same files in the shared download folder.
     with cache.locked(downloads / "lock"):
         run([*command, *rest[:-1], suite, rest[-1], mirror()], timeout=1200)

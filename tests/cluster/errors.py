@@ -1,4 +1,4 @@
-"""Errors of the test cluster, and the one way commands are run here."""
+"""Errors of the test cluster, and helpers that run commands and wait."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _STARTED = time.monotonic()
 
 
 class ClusterError(Exception):
-    """The test cluster could not do what was asked; the message says what to look at."""
+    """The test cluster failed; the message describes where to look."""
 
 
-def tell(text: str) -> None:
+def print_progress(text: str) -> None:
     """Print one line of progress on stderr, with the seconds since the command began."""
     print(f"[{time.monotonic() - _STARTED:5.1f} s] {text}", file=sys.stderr, flush=True)
 
 
-def tail(path: Path, lines: int = 15) -> str:
+def log_tail(path: Path, lines: int = 15) -> str:
     """Return the last lines of a log, indented, for an error message."""
     if not path.exists():
         return f"  ({path} was never written)"
@@ -41,14 +41,14 @@ def run(
 
     Args:
         command: The program and its arguments.
-        input: Its stdin.
-        cwd: Where it runs.
-        env: Its whole environment.
-        timeout: Seconds that it may take.
-        check: Raise when it fails; else its stderr follows the stdout.
+        input: Text for its stdin.
+        cwd: Working directory of the command.
+        env: Complete environment of the command.
+        timeout: Time limit in seconds.
+        check: Raise an error if the command fails; if False, return stdout followed by stderr.
 
     Raises:
-        ClusterError: It failed; the message holds the end of what it said.
+        ClusterError: The command failed; the message contains the end of its output.
     """
     words = [str(word) for word in command]
     shown = " ".join(words[:6]) + (" ..." if len(words) > 6 else "")
@@ -71,32 +71,32 @@ def run(
     if not check:
         return done.stdout + done.stderr
     if done.returncode:
-        said = (done.stdout + done.stderr).strip().splitlines()[-15:]
-        raise ClusterError(f"{shown} ended with {done.returncode}:\n" + "\n".join(said))
+        output = (done.stdout + done.stderr).strip().splitlines()[-15:]
+        raise ClusterError(f"{shown} ended with {done.returncode}:\n" + "\n".join(output))
     return done.stdout
 
 
 def wait_until(
     condition: Callable[[], bool],
-    what: str,
+    awaited: str,
     *,
     seconds: float,
     explain: Callable[[], str] = str,
 ) -> None:
-    """Wait until the condition holds; it may raise to end the wait early.
+    """Wait until a condition holds; the condition may raise an error to end the wait early.
 
     Args:
-        condition: Asked 20 times a second.
-        what: What is waited for, for the error.
-        seconds: How long.
-        explain: Returns more for the error, such as the end of a log.
+        condition: Function that is called 20 times a second.
+        awaited: Description of the condition, for the error.
+        seconds: Time limit.
+        explain: Function that returns additional text for the error, such as the end of a log.
 
     Raises:
-        ClusterError: It did not hold within the seconds given.
+        ClusterError: The condition did not hold within the time limit.
     """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            late = f"{what} did not come within {seconds:.0f} s"
+            late = f"{awaited} did not come within {seconds:.0f} s"
             raise ClusterError(f"{late}\n{explain()}".rstrip())
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What the running node was started with, for those who come later."""
+"""Facts about the running node, stored for later processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.cluster.parts import Ports
 
 @dataclass(frozen=True)
 class Facts:
-    """One run of the node.
+    """How the running node was started.
 
     Attributes:
         program: The program's name in the cache.
@@ -24,19 +24,19 @@ class Facts:
     images: tuple[str, ...] = ()
 
     def write(self, path: Path) -> None:
-        """Write them so that a reader finds either the old ones or these."""
+        """Write the facts atomically: a reader finds either the old facts or the new ones."""
         aside = path.with_suffix(".new")
         aside.write_text(json.dumps(asdict(self)))
         aside.rename(path)
 
 
 def read(path: Path) -> Facts | None:
-    """Return the facts in a file; None if it is missing or no power cut left it whole."""
+    """Return the facts in a file, or None if the file is missing or was damaged by a power cut."""
     if not path.exists():
         return None
     try:
         known = json.loads(path.read_text())
         return Facts(known["program"], Ports(**known["ports"]), tuple(known["images"]))
     except (ValueError, KeyError, TypeError):
-        # A file of zeros or of another version of this code: the node is started anew.
+        # The file contains zeros or was written by another version of this code. The node is restarted.
         return None

@@ -1,4 +1,4 @@
-"""The pytest plugin: a real cluster, a namespace per test, narrow rights, a bad network."""
+"""The pytest plugin: a real cluster, a namespace for each test, limited rights, and a bad network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Rules = list[dict[str, Any]]
 
 
 class ApiProxy(Proxy):
-    """A bad network between a client and the API server.
+    """Slow or unreliable network between a client and the API server.
 
     Attributes:
         kubeconfig: The way through it.
@@ -32,23 +32,23 @@ class ApiProxy(Proxy):
 
 
 class RestrictedKubeconfig(Protocol):
-    """Make kubeconfigs of service accounts that may do little."""
+    """Function that makes kubeconfigs of service accounts with limited rights."""
 
     def __call__(self, rules: Rules, namespace: str | None = None, *, seconds: int = 3600) -> Path:
-        """Make an account that may do what the rules of a Role say.
+        """Create a service account with the rules of a Role, and return its kubeconfig.
 
         Args:
-            rules: As in the Role.
-            namespace: Where; the test's own namespace by default.
-            seconds: How long the token is valid; the API server wants 600 at least.
+            rules: The rules, as in a Role.
+            namespace: Namespace of the account; by default, the namespace of the test.
+            seconds: Validity of the token; the API server requires at least 600.
         """
 
 
 class MakeApiProxy(Protocol):
-    """Make proxies to the API server."""
+    """Function that makes proxies to the API server."""
 
     def __call__(self, kubeconfig: Path | None = None, *, delay_ms: float = 0) -> ApiProxy:
-        """Make a proxy; its kubeconfig is the given one's (else the administrator's) twin."""
+        """Start a proxy; its kubeconfig is a copy of the given one (by default, the administrator's)."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Move the tests that restart the cluster to the front; the rest keeps its order."""
+    """Move the tests that restart the cluster to the front; the other tests keep their order."""
     items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
@@ -67,7 +67,7 @@ STARTED: pytest.StashKey[Cluster | ClusterError] = pytest.StashKey()
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Start the cluster before the first test that uses it: building it takes longer than any test may."""
+    """Start the cluster before the first test that uses it, because a build takes longer than a test may."""
     config = item.config
     wanted = "cluster" in getattr(item, "fixturenames", ())
     if wanted and STARTED not in config.stash and not provider.unavailable():
@@ -90,7 +90,7 @@ def _start() -> Cluster | ClusterError:
 
 @pytest.fixture(scope="session")
 def cluster(pytestconfig: pytest.Config) -> Cluster:
-    """The cluster; started if it was not up, and left running for the next run."""
+    """Return the cluster. It is started if necessary, and keeps running for the next run."""
     reason = provider.unavailable()
     if reason is not None:
         if os.environ.get("PODTASK_TEST_CLUSTER") == "required":
@@ -104,12 +104,15 @@ def cluster(pytestconfig: pytest.Config) -> Cluster:
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """A fresh namespace, ready for pods; deleted after the test, which does not wait."""
+    """Yield a new namespace, ready for pods.
+
+    It is deleted after the test, which does not wait for the deletion.
+    """
     name = f"podtask-test-{uuid.uuid4().hex[:10]}"
     cluster.kubectl("create", "namespace", name)
     try:
-        # Without the account no pod is admitted; without the authority's map its start
-        # is delayed and a warning event added.
+        # Without the account, pods are rejected. Without the config map of the authority, the start of a pod
+        # is delayed and a warning event is added.
         for awaited in ("serviceaccount/default", "configmap/kube-root-ca.crt"):
             cluster.kubectl("wait", "--for=create", awaited, f"--namespace={name}", "--timeout=60s")
         yield name
@@ -119,7 +122,7 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture
 def restricted_kubeconfig(cluster: Cluster, namespace: str, tmp_path: Path) -> RestrictedKubeconfig:
-    """Make kubeconfigs of service accounts; their file's stem is the account's name."""
+    """Return a function that makes kubeconfigs of service accounts, named by the stem of the file."""
     own_namespace = namespace
 
     def make(rules: Rules, namespace: str | None = None, *, seconds: int = 3600) -> Path:
@@ -131,7 +134,7 @@ def restricted_kubeconfig(cluster: Cluster, namespace: str, tmp_path: Path) -> R
         target = tmp_path / f"{name}.kubeconfig"
         cluster.write_kubeconfig(target, token=token.strip(), namespace=where)
         if rules:
-            # The API server learns of a new role from a watch, a moment later.
+            # The API server receives a new role through a watch, a moment later.
             wait_until(
                 lambda: _allowed(cluster, target, where, rules[0]),
                 f"the right of {name} to do {rules[0]}",
@@ -144,7 +147,7 @@ def restricted_kubeconfig(cluster: Cluster, namespace: str, tmp_path: Path) -> R
 
 @pytest.fixture
 def api_proxy(cluster: Cluster, tmp_path: Path) -> Iterator[MakeApiProxy]:
-    """Make proxies to the API server that cut, hold and delay; closed after the test."""
+    """Yield a function that makes proxies to the API server; the proxies are closed after the test."""
     with ExitStack() as stack:
 
         def make(kubeconfig: Path | None = None, *, delay_ms: float = 0) -> ApiProxy:
@@ -192,7 +195,7 @@ def _allowed(cluster: Cluster, kubeconfig: Path, namespace: str, rule: dict[str,
     answer = cluster.kubectl(
         "create",
         "--filename=-",
-        # Validation wants to list the custom resources, which it may not.
+        # Validation would list custom resources, which the account may not do.
         "--validate=false",
         "--output=jsonpath={.status.allowed}",
         input=json.dumps(review),

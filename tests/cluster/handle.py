@@ -1,4 +1,4 @@
-"""The cluster as the tests hold it in their hands."""
+"""The cluster as the tests use it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.cluster.node import Node
 
 
 class Cluster:
-    """A cluster to test against.
+    """A cluster for tests.
 
     Attributes:
         kubeconfig: The administrator's kubeconfig.
-        own: Whether it was built here, so that tests may change the node.
+        own: Whether the cluster was built on this machine, so that tests may change the node.
     """
 
     def __init__(self, kubeconfig: Path, node: Node | None) -> None:
@@ -36,14 +36,14 @@ class Cluster:
 
     @property
     def server(self) -> tuple[str, int]:
-        """The API server's host and port."""
+        """The host and port of the API server."""
         url = urlsplit(self._cluster_entry(self.kubeconfig)["server"])
         assert url.hostname is not None
         return url.hostname, url.port or 443
 
     @property
     def node(self) -> Node:
-        """The node built here; a test that asks for another's is skipped."""
+        """The node that was built on this machine; for another cluster, the test is skipped."""
         if self._node is None:
             pytest.skip("changes the node, which is not done to PODTASK_TEST_KUBECONFIG's")
         return self._node
@@ -58,26 +58,26 @@ class Cluster:
         """Run kubectl and return its stdout.
 
         Args:
-            arguments: As on its command line.
-            input: Its stdin.
-            check: Raise when it fails; else what it said on stderr follows the stdout.
-            kubeconfig: Another one than the administrator's.
+            arguments: Arguments of kubectl.
+            input: Text for stdin.
+            check: Raise an error if kubectl fails; if False, return stdout followed by stderr.
+            kubeconfig: Kubeconfig to use; by default, the administrator's.
 
         Raises:
-            ClusterError: It failed, and `check` is set.
+            ClusterError: kubectl failed, and `check` is set.
         """
         found = shutil.which("kubectl")
         program = self._node.layout.bin / "kubectl" if self._node else Path(found or "kubectl")
         environment = {
             **os.environ,
             "KUBECONFIG": str(kubeconfig or self.kubeconfig),
-            # Not the contributor's own in ~/.kube.
+            # The contributor's own kubeconfig in ~/.kube is not used.
             "KUBECACHEDIR": str(cache.directory() / "kubectl"),
         }
         return run([program, *arguments], input=input, env=environment, check=check)
 
     def kubectl_json(self, *arguments: str | Path) -> Any:
-        """Run kubectl with `-o json` and return what it printed, decoded."""
+        """Run kubectl with `-o json` and return its decoded output."""
         return json.loads(self.kubectl(*arguments, "--output=json"))
 
     def write_kubeconfig(
@@ -89,14 +89,14 @@ class Cluster:
         token: str | None = None,
         namespace: str | None = None,
     ) -> Path:
-        """Write a variation of a kubeconfig, with all in it that it needs.
+        """Write a modified copy of a kubeconfig with all files embedded.
 
         Args:
             target: The file to write.
-            source: Another one than the administrator's.
-            port: The port on loopback to go to instead of the server's address.
-            token: A bearer token in place of the user's credentials.
-            namespace: The context's namespace.
+            source: Kubeconfig to copy; by default, the administrator's.
+            port: Port on loopback that replaces the address of the server.
+            token: Bearer token that replaces the credentials of the user.
+            namespace: Namespace of the context.
         """
         view = self._view(source or self.kubeconfig)
         entry = dict(view["clusters"][0]["cluster"])
@@ -113,17 +113,17 @@ class Cluster:
         return target
 
     def stop_api_server(self) -> None:
-        """End the API server at once; its connections break."""
+        """Kill the API server; its connections break."""
         self.node.stop_api_server()
 
     def start_api_server(self) -> None:
-        """Start the API server at its old address, and wait until pods can be placed."""
+        """Start the API server at its old address, and wait until pods can be scheduled."""
         self.node.start_api_server()
         self._wait_ready()
 
     @contextmanager
     def api_server_down(self) -> Iterator[None]:
-        """Be without an API server inside of the block."""
+        """Stop the API server for the duration of the block."""
         with self._others_wait():
             self.stop_api_server()
             try:
@@ -132,19 +132,19 @@ class Cluster:
                 self.start_api_server()
 
     def pause_kubelet(self) -> None:
-        """Stop the kubelet as a node's loss does; after 20 s the node counts as lost."""
+        """Pause the kubelet, which simulates the loss of the node; after 20 s the node counts as lost."""
         self.node.part("kubelet").signal(signal.SIGSTOP)
-        # Its threads stop one by one.
+        # The threads of the kubelet stop one by one.
         wait_until(lambda: self.node.status()["kubelet"] == "paused", "the kubelet's pause", seconds=10)
 
     def resume_kubelet(self) -> None:
-        """Let the kubelet go on, and wait until pods can be placed."""
+        """Resume the kubelet, and wait until pods can be scheduled."""
         self.node.part("kubelet").signal(signal.SIGCONT)
         self._wait_ready()
 
     @contextmanager
     def kubelet_paused(self) -> Iterator[None]:
-        """Be without a kubelet inside of the block."""
+        """Pause the kubelet for the duration of the block."""
         with self._others_wait():
             self.pause_kubelet()
             try:
@@ -153,7 +153,7 @@ class Cluster:
                 self.resume_kubelet()
 
     def _others_wait(self) -> AbstractContextManager[None]:
-        # Another process that wants the node up would start it anew meanwhile.
+        # Without the lock, another process that needs the node would restart it during the block.
         return cache.locked(self.node.layout.lock)
 
     def _wait_ready(self) -> None:

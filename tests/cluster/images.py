@@ -1,4 +1,4 @@
-"""The images that tests may name in their pods; none comes from a registry."""
+"""The images that tests may use in their pods; none of them comes from a registry."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 
 from tests.cluster import cache, debian
 from tests.cluster.archive import write_image
-from tests.cluster.errors import run, tell
+from tests.cluster.errors import print_progress, run
 
-# What no test imports: a third of the size.
+# Packages that no test imports: a third of the size.
 _UNWANTED_OF_WHEELS = ("tests", "sample_data", "*.pyi", "include", "share")
 # Part of each image's hash: raise it when the code that builds images changes.
 _VERSION = "1"
@@ -42,15 +42,15 @@ int main(void) {
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one image is built; its hash names the tar in the cache.
+    """How one image is built; the hash of the recipe names the tar in the cache.
 
     Attributes:
-        names: Its fully qualified names.
-        kind: Which of the builders below makes its tree.
-        suite: Debian's suite.
-        packages: What is installed on top of the minimum, separated by commas.
-        command: What a container runs that says nothing itself.
-        wheels: What pip installs for its Python, each with its version.
+        names: Fully qualified names of the image.
+        kind: Name of the builder below that makes the tree.
+        suite: Name of the Debian suite.
+        packages: Additional packages, separated by commas.
+        command: Default command of a container.
+        wheels: Wheels that pip installs for the Python of the image, each with its version.
     """
 
     names: tuple[str, ...]
@@ -62,7 +62,7 @@ class Recipe:
 
     @property
     def file(self) -> str:
-        """The name of its tar in the cache."""
+        """The name of the tar in the cache."""
         short = self.names[0].rsplit("/", 1)[1].replace(":", "-")
         fields = asdict(self)
         if not self.wheels:
@@ -91,10 +91,10 @@ def _science(version: str, suite: str, *wheels: str) -> Recipe:
     )
 
 
-# What they need on Python 3.9 alone, which pip on another Python does not ask for.
+# Dependencies on Python 3.9 only, which pip on another Python does not install.
 _FOR_3_9 = ("exceptiongroup==1.3.1", "importlib-resources==6.5.2")
 
-# The order of building: what most tests need comes first.
+# In the order of building: the images that most tests need come first.
 RECIPES = (
     Recipe((PAUSE,), kind="pause", suite="", command=("/pause",)),
     _python("3.11", "bookworm"),
@@ -141,8 +141,8 @@ RECIPES = (
 
 
 def obtain_all(recipes: Sequence[Recipe] = RECIPES) -> Iterator[tuple[Recipe, Path]]:
-    """Yield the tar of each image as soon as it is there; build those that the cache lacks."""
-    # More than two at a time only fight for the disk and the mirror.
+    """Yield the tar of each image as soon as it is available; build the images that are not in the cache."""
+    # More than two builds at a time would only compete for the disk and the mirror.
     with ThreadPoolExecutor(2) as pool:
         waiting = {pool.submit(_obtain, recipe): recipe for recipe in recipes}
         for done in as_completed(waiting):
@@ -151,13 +151,13 @@ def obtain_all(recipes: Sequence[Recipe] = RECIPES) -> Iterator[tuple[Recipe, Pa
 
 def _obtain(recipe: Recipe) -> Path:
     def make(work: Path, made: Path) -> None:
-        tell(f"building image {recipe.names[0]}")
+        print_progress(f"building image {recipe.names[0]}")
         tree = work / "tree"
         tree.mkdir()
         _BUILDERS[recipe.kind](recipe, tree, work)
         config: dict[str, Any] = {"Env": [_PATH], "Cmd": list(recipe.command)}
         write_image(tree, made, names=recipe.names, config=config, work=work)
-        tell(f"built image {recipe.names[0]}, {made.stat().st_size >> 20} MB")
+        print_progress(f"built image {recipe.names[0]}, {made.stat().st_size >> 20} MB")
 
     return cache.obtain(recipe.file, make)
 

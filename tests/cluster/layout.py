@@ -1,12 +1,12 @@
-"""Where everything of the running node lies, and its addresses."""
+"""Paths and addresses of the running node."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-# One per machine, as bridges and addresses are; short, because a socket's path may
-# have 107 characters at most.
+# One per machine, like bridges and addresses. The path is short, because the path of a socket
+# is limited to 107 characters.
 HOME = Path("/var/lib/podtask-tests")
 NODE = "podtask"
 NODE_BRIDGE = "podtask-node"
@@ -21,18 +21,18 @@ CGROUP = "podtask-tests"
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths below the directory of the running node."""
+    """Paths of the running node."""
 
     home: Path = HOME
 
     @property
     def lock(self) -> Path:
-        """Held while the node is started or stopped; stays when it is gone."""
+        """Lock that is held while the node is started or stopped; the file is never removed."""
         return self.home / "lock"
 
     @property
     def root(self) -> Path:
-        """All that one run of the node writes; removed when it is stopped."""
+        """Directory of all files that one run of the node writes; removed when the node is stopped."""
         return self.home / "node"
 
     @property
@@ -47,40 +47,40 @@ class Layout:
 
     @property
     def program(self) -> Path:
-        """A link to the program by the name that lets its first argument pick the part."""
+        """Link to the program; its name lets the first argument select the part."""
         return self.root / "kube"
 
     @property
     def bin(self) -> Path:
-        """A directory for PATH with nothing but `kubectl` in it."""
+        """Directory for PATH that contains only `kubectl`."""
         return self.root / "bin"
 
     @property
     def facts(self) -> Path:
-        """What the running node was started with (JSON), written once it is ready."""
+        """The facts of the running node (JSON), written once the node is ready."""
         return self.root / "facts.json"
 
     @property
     def cri_socket(self) -> Path:
-        """Containerd's socket."""
+        """The socket of containerd."""
         return self.root / "containerd.sock"
 
     @property
     def cri_state(self) -> Path:
-        """Containerd's bundles and shims."""
+        """The bundles and shims of containerd."""
         return self.root / "containerd-state"
 
     @property
     def runtime_state(self) -> Path:
-        """What runc notes about containers."""
+        """The state of containers that runc stores."""
         return self.root / "runc"
 
     def record(self, part: str) -> Path:
-        """Return where a part's process is recorded."""
+        """Return the file that records the process of a part."""
         return self.root / "processes" / part
 
     def log(self, part: str) -> Path:
-        """Return a part's log."""
+        """Return the log of a part."""
         return self.root / "logs" / f"{part}.log"
 
     def config(self, file: str) -> Path:

@@ -1,4 +1,4 @@
-"""Ends and removes whatever a run of the node left, however that run ended."""
+"""Find and remove everything that a run of the node left, however that run ended."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tests.cluster.mounts import unmount_below
 
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 _INTERFACES = Path("/sys/class/net")
-# Paths that the kubelet and the network library do not let one choose.
+# Paths of the kubelet and the network library that cannot be configured.
 _KUBELET = Path("/var/lib/kubelet")
 _LOG_LINKS = Path("/var/log/containers")
 _NETWORK_RESULTS = Path("/var/lib/cni/results")
 
 
 def remember_machine(layout: Layout) -> None:
-    """Note the machine's settings that a running node changes."""
+    """Save the settings of the machine that a running node changes."""
     (layout.root / "ip_forward").write_text(_FORWARDING.read_text())
 
 
 def running(layout: Layout) -> dict[str, processes.Process]:
-    """Return the parts that run, by name."""
+    """Return the parts that are running, by name."""
     found = {part: processes.recorded(layout.record(part)) for part in parts.NAMES}
     return {
         part: process
@@ -34,25 +34,25 @@ def running(layout: Layout) -> dict[str, processes.Process]:
 
 
 def exist(layout: Layout) -> bool:
-    """Say whether there is anything for `remove` to do."""
+    """Return whether there is anything for `remove` to do."""
     bridges = any((_INTERFACES / name).exists() for name in (NODE_BRIDGE, POD_BRIDGE))
     return layout.root.exists() or bridges or cgroups.exist()
 
 
 def remove(layout: Layout) -> None:
-    """Bring the machine back to where it was before the node was started.
+    """Restore the machine to its state before the node was started.
 
     Every step looks at what is there, so a second call finishes what a first one began.
     """
     alive = running(layout)
-    # The kubelet first: it would start again what ends.
+    # The kubelet first: it would restart containers that end.
     for part in reversed(parts.NAMES):
         if part in alive:
             processes.end([alive[part]])
-    # Shims have no record of ours, and survive containerd; they carry its socket.
+    # Shims survive containerd and have no record. Their arguments contain its socket.
     processes.end(processes.with_argument(str(layout.cri_socket)))
     processes.end(processes.with_argument(str(layout.runtime_state)))
-    # A container's processes are not our children, and they fork: repeat until none is left.
+    # Processes of containers are not our children, and they fork: repeat until none are left.
     wait_until(_no_members, "the end of the pods' processes", seconds=20)
     _unlink_shim_sockets(layout)
     unmount_below(layout.root)
@@ -81,7 +81,7 @@ def _unlink_shim_sockets(layout: Layout) -> None:
 
 def _restore_machine(layout: Layout) -> None:
     saved = layout.root / "ip_forward"
-    # The network plugin switches it on; a file cut short by a power cut says nothing.
+    # The network plugin enables forwarding. A file that a power cut damaged is ignored.
     value = saved.read_text() if saved.exists() else ""
     if value.strip() in ("0", "1") and _FORWARDING.read_text() != value:
         _FORWARDING.write_text(value)
@@ -89,7 +89,7 @@ def _restore_machine(layout: Layout) -> None:
 
 def _remove_fixed_paths(layout: Layout) -> None:
     if _NETWORK_RESULTS.exists():
-        # The loopback's have no name of ours, but the path of the pod's network.
+        # Results for loopback do not contain our name, but the path of the pod's network.
         for result in _NETWORK_RESULTS.iterdir():
             if str(layout.root) in result.read_text():
                 result.unlink()
@@ -97,7 +97,7 @@ def _remove_fixed_paths(layout: Layout) -> None:
         for link in _LOG_LINKS.iterdir():
             if link.is_symlink() and link.readlink().is_relative_to(layout.root):
                 link.unlink()
-    # A machine that is a node of another cluster keeps what its kubelet made.
+    # If the machine is a node of another cluster, the files of its kubelet are kept.
     if layout.root.exists() and not (_KUBELET / "config.yaml").exists():
         _remove_kubelet_paths()
 

@@ -1,4 +1,4 @@
-"""What is mounted below a directory, and how to be rid of it."""
+"""List and remove the mounts below a directory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tests.cluster.errors import ClusterError, run
 
 
 def _mount_points() -> list[tuple[Path, str]]:
-    """Return every mount point with its file system's type, in the order of mounting."""
+    """Return every mount point with the type of its file system, in the order of mounting."""
     found = []
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, point, kind, *_ = line.split(" ")
-        # The kernel writes blanks and backslashes of a path as octal.
+        # The kernel writes blanks and backslashes in a path as octal escapes.
         plain = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)
         found.append((Path(plain), kind))
     return found
@@ -26,7 +26,7 @@ def mounted_below(directory: Path) -> list[Path]:
 
 
 def unmount_below(directory: Path) -> None:
-    """Unmount all at or below a directory, whether or not it is still in use.
+    """Unmount everything at or below a directory, even if it is in use.
 
     Raises:
         ClusterError: Something is still mounted there, so that removing the tree could
@@ -39,7 +39,7 @@ def unmount_below(directory: Path) -> None:
 
 
 def file_system(directory: Path) -> str:
-    """Return the type of the file system that holds a directory."""
+    """Return the type of the file system that contains a directory."""
     holding = [
         (len(point.parts), number, kind)
         for number, (point, kind) in enumerate(_mount_points())

@@ -1,4 +1,4 @@
-"""The node built here: started, looked at, stopped. One per machine."""
+"""The node that is built on this machine: start, inspect and stop it. There is one per machine."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from tests.cluster import (
     program,
 )
 from tests.cluster.api import Api
-from tests.cluster.errors import ClusterError, run, tail, tell, wait_until
+from tests.cluster.errors import ClusterError, log_tail, print_progress, run, wait_until
 from tests.cluster.layout import NODE, NODE_ADDRESS, NODE_BRIDGE, SERVICE_ADDRESS, Layout
 
-# Below the kernel's ephemeral ports: while the API server is stopped in a test, no
-# client's own end may take its place.
+# Below the kernel's ephemeral ports: while a test stops the API server, the local end of another
+# connection must not occupy its port.
 _FIRST_PORT = 16443
 
 
 class Node:
-    """The one node of this machine, whoever started it."""
+    """The one node of this machine, whichever process started it."""
 
     def __init__(self, layout: Layout | None = None) -> None:
         self.layout = layout or Layout()
 
     @property
     def api_port(self) -> int:
-        """The API server's port on loopback."""
+        """The port of the API server on loopback."""
         return self._facts().ports.api
 
     def up(self, recipes: Sequence[images.Recipe] = images.RECIPES) -> None:
-        """Start the node unless it is up and healthy already.
+        """Start the node unless it is already running and healthy.
 
         Args:
             recipes: The images to import; by default all.
@@ -51,46 +51,46 @@ class Node:
                 self._import_images(recipes)
                 return
             self._prepare()
-            # Side by side: images take longer than all the rest.
+            # In parallel, because importing images takes longer than all other steps.
             with ThreadPoolExecutor(1) as pool:
                 importing = pool.submit(self._import_images, recipes)
                 self._start()
                 importing.result()
 
     def down(self) -> None:
-        """Stop the node and leave nothing of it."""
+        """Stop the node and remove everything that it left."""
         with cache.locked(self.layout.lock):
             if leftovers.exist(self.layout):
                 leftovers.remove(self.layout)
-                tell("stopped")
+                print_progress("stopped")
 
     def healthy(self) -> bool:
-        """Say whether all parts of this version run and pods can be placed."""
+        """Return whether all parts of this version are running and pods can be scheduled."""
         if not self._all_run():
             return False
         api = Api(self.layout, self.api_port)
         return api.ready() and api.node_ready()
 
     def status(self) -> dict[str, str]:
-        """Return each part's state in a word: running, paused or down."""
+        """Return the state of each part: running, paused or down."""
         states = dict.fromkeys(parts.NAMES, "down")
         for part, process in leftovers.running(self.layout).items():
             states[part] = "paused" if process.state() == "T" else "running"
         return states
 
     def part(self, name: str) -> processes.Process:
-        """Return a running part's process.
+        """Return the process of a running part.
 
         Raises:
-            ClusterError: It does not run.
+            ClusterError: The part is not running.
         """
         process = leftovers.running(self.layout).get(name)
         if process is None:
-            raise ClusterError(f"{name} does not run; its log ends:\n{self._tail(name)}")
+            raise ClusterError(f"{name} is not running; its log ends:\n{self._tail(name)}")
         return process
 
     def stop_api_server(self) -> None:
-        """End the API server as an outage does: at once, all connections dropped."""
+        """Kill the API server, as in an outage: all connections break at once."""
         processes.end([self.part("api-server")])
 
     def start_api_server(self) -> None:
@@ -107,13 +107,13 @@ class Node:
         return running and self.layout.kubeconfig.exists()
 
     def _recovers(self) -> bool:
-        # A node under load misses heartbeats: no reason to take it from others' tests.
+        # A node under load misses heartbeats. Do not restart it while other processes run tests on it.
         if not self._all_run():
             return False
         try:
             wait_until(lambda: self.healthy() or not self._all_run(), "a healthy node", seconds=30)
         except ClusterError as error:
-            tell(f"{error}: starting it anew")
+            print_progress(f"{error}: restarting it")
             return False
         return self._all_run()
 
@@ -121,9 +121,9 @@ class Node:
         layout = self.layout
         executable = program.obtain()
         if leftovers.exist(layout):
-            tell("removing what is left of an earlier run")
+            print_progress("removing what is left of an earlier run")
             leftovers.remove(layout)
-        tell("starting the node")
+        print_progress("starting the node")
         layout.root.mkdir(mode=0o700, parents=True)
         for name in ("bin", "config", "logs", "processes"):
             (layout.root / name).mkdir()
@@ -148,18 +148,18 @@ class Node:
         self._spawn("api-server", known)
         api = Api(layout, known.ports.api)
         self._wait(api.ready, "an answer of the API server")
-        tell("the API server answers")
+        print_progress("the API server answers")
         for part in ("kubelet", "controllers", "scheduler"):
             self._spawn(part, known)
         self._wait(api.node_ready, "a ready node")
-        tell("the node is ready")
+        print_progress("the node is ready")
 
     def _import_images(self, recipes: Sequence[images.Recipe]) -> None:
         known = self._facts()
         missing = [recipe for recipe in recipes if recipe.file not in known.images]
         if not missing:
             return
-        # Not more at once: on two cores they would only slow each other.
+        # More imports at a time would only slow each other down on two cores.
         with ThreadPoolExecutor(2) as pool:
             pending = [
                 pool.submit(self._import_image, recipe, path) for recipe, path in images.obtain_all(missing)
@@ -174,7 +174,7 @@ class Node:
         command += ["--namespace", "k8s.io", "images", "import"]
         command += ["--snapshotter", configuration.snapshotter(self.layout)]
         run([*command, path])
-        tell(f"imported {', '.join(name.rsplit('/', 1)[1] for name in recipe.names)}")
+        print_progress(f"imported {', '.join(name.rsplit('/', 1)[1] for name in recipe.names)}")
 
     def _spawn(self, part: str, known: facts.Facts) -> None:
         layout = self.layout
@@ -186,7 +186,7 @@ class Node:
 
         def reached() -> bool:
             for part in started:
-                # Raises with its log when it has ended, instead of waiting in vain.
+                # If the part has ended, raise an error with its log instead of waiting for the timeout.
                 self.part(part)
             return condition()
 
@@ -196,7 +196,7 @@ class Node:
         return "\n".join(f"{name}'s log ends:\n{self._tail(name)}" for name in names)
 
     def _tail(self, part: str) -> str:
-        return tail(self.layout.log(part))
+        return log_tail(self.layout.log(part))
 
     def _facts(self) -> facts.Facts:
         known = facts.read(self.layout.facts)
@@ -206,7 +206,7 @@ class Node:
 
 
 def _make_bridge() -> None:
-    # The node needs an address that is not loopback; a bridge gives one without hardware.
+    # The node needs an address other than loopback. A bridge provides one without hardware.
     run(["ip", "link", "add", NODE_BRIDGE, "type", "bridge"])
     run(["ip", "address", "add", f"{NODE_ADDRESS}/24", "dev", NODE_BRIDGE])
     run(["ip", "link", "set", NODE_BRIDGE, "up"])
@@ -217,7 +217,7 @@ def _free_ports(count: int) -> list[int]:
     port = _FIRST_PORT
     while len(found) < count:
         with socket.socket() as trial:
-            # As servers do, so that the last run's closing connections do not count.
+            # Servers use this option too: connections of the last run that are still closing do not block the port.
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if trial.connect_ex(("127.0.0.1", port)) != 0:
                 found.append(port)

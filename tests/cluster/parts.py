@@ -1,4 +1,4 @@
-"""The command lines of the node's parts; nothing is started or written here."""
+"""The command lines of the parts of the node; this module starts and writes nothing."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from tests.cluster.layout import NODE, NODE_ADDRESS, SERVICE_SUBNET, Layout
 
-# The order of starting; stopping goes backwards, so that nobody restarts what was ended.
+# In the order of starting. They are stopped in reverse order, so that no part restarts another one.
 NAMES = ("containerd", "etcd", "api-server", "controllers", "scheduler", "kubelet")
 
 
 @dataclass(frozen=True)
 class Ports:
-    """The loopback ports of one run; the kubelet has its usual one on the node's address."""
+    """Loopback ports of one run; the kubelet uses its default port on the address of the node."""
 
     api: int
     etcd: int
@@ -46,7 +46,7 @@ def _etcd(layout: Layout, ports: Ports) -> list[str | Path]:
     command += [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
     command += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"]
     command += [f"--initial-cluster=podtask={peer}"]
-    # On loopback too: who reads etcd owns the machine, and other users may connect.
+    # TLS is required on loopback too: other users may connect, and access to etcd gives control of the machine.
     for prefix in ("", "peer-"):
         command += [f"--{prefix}client-cert-auth"]
         command += [f"--{prefix}trusted-ca-file={certificates}/ca.crt"]
@@ -62,7 +62,7 @@ def _api_server(layout: Layout, ports: Ports) -> list[str | Path]:
         "kube-apiserver",
         "--bind-address=127.0.0.1",
         f"--secure-port={ports.api}",
-        # Required with a loopback address, which no endpoint may have.
+        # Required because an endpoint must not have a loopback address.
         "--endpoint-reconciler-type=none",
         f"--etcd-servers=https://127.0.0.1:{ports.etcd}",
         f"--etcd-cafile={certificates}/ca.crt",
@@ -81,11 +81,11 @@ def _api_server(layout: Layout, ports: Ports) -> list[str | Path]:
         "--enable-admission-plugins=NodeRestriction",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-signing-key-file={certificates}/service-accounts.key",
-        # The certificate, because this option takes no private key in PKCS 8.
+        # The certificate is used because this option does not accept a private key in PKCS 8.
         f"--service-account-key-file={certificates}/service-accounts.crt",
         f"--service-cluster-ip-range={SERVICE_SUBNET}",
         "--allow-privileged=true",
-        # Tests measure latencies; fairness would queue their bursts.
+        # Tests measure latencies, and priority and fairness would queue their bursts of requests.
         "--enable-priority-and-fairness=false",
         "--max-requests-inflight=3000",
         "--max-mutating-requests-inflight=1000",

@@ -1,4 +1,4 @@
-"""Processes that outlive whoever starts them, known by id and start time, never by name."""
+"""Processes that outlive the process that starts them, identified by ID and start time, never by name."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from pathlib import Path
 from tests.cluster.errors import ClusterError, run
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-# The process writes its own record before it becomes the program, so that none can run
-# unrecorded, however suddenly its starter ends. Its stdin is the starter's pipe, whose
-# end says that the record is there.
+# The process writes its own record before it executes the program, so that no process runs
+# without a record, even if the starting process is killed. Its stdin is a pipe of the starting process;
+# the record is complete when the pipe is closed.
 _RECORD_AND_BECOME = 'cat /proc/$$/stat /proc/sys/kernel/random/boot_id > "$0" && exec "$@" < /dev/null'
 
 
 @dataclass(frozen=True)
 class Process:
-    """One process of this boot; an id alone would be somebody else's after its end."""
+    """A process of the current boot, identified by its start time too, because process IDs are reused."""
 
     pid: int
     started: int
 
     def state(self) -> str | None:
-        """Return the kernel's letter for it (`T` is stopped), or None after its end."""
+        """Return the state letter of the kernel (`T`: stopped), or None after the process has ended."""
         try:
             fields = _stat_fields(Path(f"/proc/{self.pid}/stat").read_text())
         except (FileNotFoundError, ProcessLookupError):
             return None
         if int(fields[19]) != self.started:
             return None
-        # Its first thread may be a zombie while others still hold its sockets.
+        # The first thread may be a zombie while other threads still hold sockets.
         if fields[0] in "ZX" and int(fields[17]) <= 1:
             return None
         return fields[0]
 
     def signal(self, number: signal.Signals) -> bool:
-        """Send a signal; False says that the process had ended already."""
+        """Send a signal; return False if the process has already ended."""
         descriptor = self._open()
         if descriptor is None:
             return False
@@ -54,7 +54,7 @@ class Process:
         return True
 
     def wait(self, seconds: float) -> bool:
-        """Wait for its end; False says that it still runs."""
+        """Wait until the process ends; return False if it is still running after the given time."""
         descriptor = self._open()
         if descriptor is None:
             return True
@@ -70,7 +70,7 @@ class Process:
             descriptor = os.pidfd_open(self.pid)
         except ProcessLookupError:
             return None
-        # Checked after opening: from here on the descriptor cannot mean another process.
+        # Checked after opening: from now on, the descriptor cannot refer to another process.
         if self.state() is None:
             os.close(descriptor)
             return None
@@ -78,17 +78,17 @@ class Process:
 
 
 def start(command: Sequence[str | Path], *, record: Path, log: Path) -> Process:
-    """Start a process in its own session, its output appended to a log.
+    """Start a process in its own session and append its output to a log.
 
     Raises:
-        ClusterError: It was never recorded.
+        ClusterError: The process was not recorded.
     """
     words = [str(word) for word in command]
     record.unlink(missing_ok=True)
     ours, theirs = os.pipe()
     try:
         with log.open("ab") as output:
-            # `--fork` makes it a child of init: no zombie of ours when it ends.
+            # `--fork` makes it a child of init, so that it does not become a zombie of this process.
             subprocess.run(
                 ["setsid", "--fork", "sh", "-c", _RECORD_AND_BECOME, record, *words],
                 stdin=theirs,
@@ -111,7 +111,7 @@ def start(command: Sequence[str | Path], *, record: Path, log: Path) -> Process:
 
 
 def recorded(record: Path) -> Process | None:
-    """Return the process of a record, or None if there is none or it is of another boot."""
+    """Return the process of a record, or None if there is no record or it is from an earlier boot."""
     if not record.exists():
         return None
     lines = record.read_text().splitlines()
@@ -121,7 +121,7 @@ def recorded(record: Path) -> Process | None:
 
 
 def identified(pid: int) -> Process | None:
-    """Return the process that has this id now, or None."""
+    """Return the process that has this ID now, or None."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -130,12 +130,12 @@ def identified(pid: int) -> Process | None:
 
 
 def with_argument(argument: str) -> list[Process]:
-    """Return the processes that have exactly this among their arguments."""
+    """Return the processes with exactly this argument."""
     found = []
     for directory in Path("/proc").iterdir():
         if not directory.name.isdigit():
             continue
-        # Identified before its arguments are read: never a later process of that id.
+        # Identified before its arguments are read, so that it cannot be a later process with the same ID.
         process = identified(int(directory.name))
         try:
             arguments = (directory / "cmdline").read_bytes().split(b"\0")
@@ -147,10 +147,10 @@ def with_argument(argument: str) -> list[Process]:
 
 
 def end(processes: Iterable[Process]) -> None:
-    """Kill processes and wait for their ends; nothing they hold is wanted any more.
+    """Kill processes and wait until they have ended.
 
     Raises:
-        ClusterError: One survived even that.
+        ClusterError: A process is still running.
     """
     ending = [process for process in processes if process.signal(signal.SIGKILL)]
     deadline = time.monotonic() + 10
@@ -161,5 +161,5 @@ def end(processes: Iterable[Process]) -> None:
 
 
 def _stat_fields(line: str) -> list[str]:
-    # The name in parentheses may hold blanks; behind it come state, parent and so on.
+    # The name in parentheses may contain blanks. State, parent and other fields follow it.
     return line.rsplit(")", 1)[1].split()

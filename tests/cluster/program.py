@@ -1,4 +1,4 @@
-"""The one program with every part of Kubernetes in it, compiled once per machine."""
+"""The one program that contains every part of Kubernetes, compiled once per machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.cluster import cache
-from tests.cluster.errors import run, tell
+from tests.cluster.errors import print_progress, run
 
 _SOURCE = Path(__file__).parent / "kube"
 _VERSION = "v1.35.4"
@@ -31,22 +31,22 @@ def _flags() -> list[str]:
 
 
 def name() -> str:
-    """Return the name of the program's file in the cache, with the hash of its sources."""
+    """Return the name of the program's file in the cache, which contains the hash of its sources."""
     sources = [(_SOURCE / file).read_bytes() for file in ("go.mod", "go.sum", "main.go")]
     return f"kube-{cache.key(*sources, *_flags(), platform.machine())}"
 
 
 def obtain() -> Path:
-    """Return the path of the program, compiling it first where needed."""
+    """Return the path of the program; compile it first if necessary."""
     return cache.obtain(name(), _compile)
 
 
 def _compile(work: Path, made: Path) -> None:
-    tell(f"compiling Kubernetes {_VERSION}: about 7 minutes, once per machine")
+    print_progress(f"compiling Kubernetes {_VERSION}: about 7 minutes, once per machine")
     for file in ("go.mod", "go.sum", "main.go"):
         shutil.copy(_SOURCE / file, work)
     go = shutil.which("go") or _fetched_go(work)
-    # An older Go fetches the one that go.mod names, through the module proxy.
+    # An older Go downloads the version in go.mod through the module proxy.
     environment = {"GOTOOLCHAIN": "auto", **os.environ, "CGO_ENABLED": "0", "GOFLAGS": ""}
     run(
         [go, "build", *_flags(), "-o", made, "."],
@@ -54,11 +54,11 @@ def _compile(work: Path, made: Path) -> None:
         env=environment,
         timeout=3600,
     )
-    tell("compiled Kubernetes")
+    print_progress("compiled Kubernetes")
 
 
 def _fetched_go(work: Path) -> Path:
-    tell(f"no Go here: taking {_GO}")
+    print_progress(f"no Go here: taking {_GO}")
     folder = work / ".go"  # a dot, so that the compiler does not look inside
     run([sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, _GO], timeout=600)
     return folder / "go" / "bin" / "go"

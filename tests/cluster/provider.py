@@ -1,4 +1,4 @@
-"""Which cluster the tests get: the contributor's, the one built here, or none and why."""
+"""Select the cluster for the tests: the contributor's, the one built on this machine, or none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.cluster import configuration
 
-# The command, and the Debian package that has it.
+# Each command, and the Debian package that contains it.
 _COMMANDS = {
     "containerd": "containerd",
     "ctr": "containerd",
@@ -30,13 +30,13 @@ _CAP_SYS_ADMIN = 21
 
 
 def given_kubeconfig() -> Path | None:
-    """Return the kubeconfig of the contributor's own cluster, if one is named."""
+    """Return the kubeconfig in PODTASK_TEST_KUBECONFIG, or None if the variable is not set."""
     named = os.environ.get("PODTASK_TEST_KUBECONFIG")
     return Path(named).expanduser().resolve() if named else None
 
 
 def unavailable() -> str | None:
-    """Say why there can be no cluster here, or None if there can be one."""
+    """Return the reason why no cluster is available, or None if one is."""
     given = given_kubeconfig()
     if given is not None:
         if not given.exists():

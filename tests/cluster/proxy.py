@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that cuts, holds and delays what goes through it.
+"""A TCP proxy on loopback that cuts, holds and delays connections.
 
 By hand: `python -m tests.cluster.proxy HOST:PORT [--delay-ms N]` prints its port, then
 takes the lines `cut`, `hold`, `release` and `delay N` on stdin, until it is interrupted.
@@ -20,17 +20,17 @@ from typing import Any, TypeVar
 _Result = TypeVar("_Result")
 
 _CHUNK = 1 << 16
-# Enough in flight for the bandwidth of loopback with the delay of an ocean.
+# Enough bytes in flight for the bandwidth of loopback and the delay of an intercontinental connection.
 _CHUNKS_IN_FLIGHT = 512
 
 
 class Proxy:
-    """Passes connections on to one address, in a thread of its own.
+    """Forward connections to one address, in a separate thread.
 
     Attributes:
-        port: Where it listens on 127.0.0.1.
-        delay_ms: The round trip time it adds, half of it each way; may be set at any time.
-        cuts: How many times connections were cut.
+        port: Port on 127.0.0.1 that the proxy listens on.
+        delay_ms: Additional round trip time, half in each direction; can be changed at any time.
+        cuts: Number of times that connections were cut.
     """
 
     def __init__(self, host: str, port: int, *, listen: int = 0, delay_ms: float = 0) -> None:
@@ -50,31 +50,31 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """How many connections are open now."""
+        """Number of open connections."""
         return self._call(self._count())
 
     def cut(self) -> int:
-        """Reset every open connection on both sides, and return how many there were."""
+        """Reset every open connection on both sides; return the number of connections."""
         return self._call(self._cut())
 
     def cut_after(self, size: int) -> None:
-        """Reset every open connection once, when so many more bytes have passed."""
+        """Reset every open connection once, after this many more bytes have passed."""
         self._budget = size
 
     def hold(self) -> None:
-        """Become a black hole: accept and keep connections, but pass nothing on."""
+        """Accept and keep connections, but forward no data."""
         self._call(self._set_passing(False))
 
     def release(self) -> None:
-        """End the hold; what was sent meanwhile arrives now."""
+        """Forward data again, beginning with the data that was sent in the meantime."""
         self._call(self._set_passing(True))
 
     def freeze(self) -> None:
-        """Pass nothing more on over what is open, without an end; new connections work."""
+        """Stop forwarding data on open connections without closing them; new connections work."""
         self._call(self._freeze())
 
     def close(self) -> None:
-        """Reset what is open and stop listening."""
+        """Reset all open connections and stop listening."""
         self._call(self._close())
         self._stop_loop()
 
@@ -89,7 +89,7 @@ class Proxy:
     async def _open(self, port: int) -> int:
         self._passing = asyncio.Event()
         self._passing.set()
-        # Not asyncio's server: closed while it accepts, it forgets the socket.
+        # asyncio's server is not used: if it is closed while it accepts a connection, it loses the socket.
         self._listener = socket.create_server(("127.0.0.1", port), backlog=100)
         self._listener.setblocking(False)
         self._loop.add_reader(self._listener, self._accept)
@@ -127,11 +127,11 @@ class Proxy:
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
-            return  # it went away meanwhile
+            return  # the client has disconnected
         link = _Link([connection])
         link.task = self._loop.create_task(self._serve(link.sockets))
         self._links.add(link)
-        # Not in the task: one that is cancelled before it began would close nothing.
+        # Not closed in the task: a task that is cancelled before it begins would not close anything.
         link.task.add_done_callback(lambda _: self._end(link))
 
     def _end(self, link: _Link) -> None:
@@ -139,7 +139,7 @@ class Proxy:
         link.close()
 
     async def _serve(self, sockets: list[socket.socket]) -> None:
-        # The kernel has answered the handshake already, so it is charged here.
+        # The kernel has already answered the handshake, so the delay is added here.
         await asyncio.sleep(self.delay_ms / 1000)
         await self._passing.wait()
         sockets.append(socket.socket())
@@ -175,7 +175,7 @@ class Proxy:
         await _all_or_none(take(), give())
 
     def _charge(self, size: int) -> None:
-        """Count what has passed; over the budget of `cut_after` everything is cut."""
+        """Count forwarded bytes; beyond the limit of `cut_after`, reset all connections."""
         if self._budget is None:
             return
         self._budget -= size
@@ -185,7 +185,7 @@ class Proxy:
 
 
 class _Link:
-    """One connection: the client's side, and the server's once it is there."""
+    """One connection: the side of the client, and the side of the server once it is connected."""
 
     task: asyncio.Task[None]
 
@@ -193,17 +193,17 @@ class _Link:
         self.sockets = sockets
 
     def close(self) -> None:
-        """End both sides as the task ended; a cut or an error on one side resets both."""
+        """Close both sides as the task ended; a cut or an error on one side resets both."""
         broken = self.task.cancelled() or self.task.exception() is not None
         for each in self.sockets:
             if broken:
-                # Lingering for 0 s makes closing it send a reset instead of an end.
+                # With a linger time of 0 s, closing the socket sends a reset.
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             each.close()
 
 
 async def _all_or_none(*work: Coroutine[Any, Any, None]) -> None:
-    """Run all to their ends; when one fails, cancel the others and raise its error."""
+    """Run all awaitables to completion; if one fails, cancel the others and raise its error."""
     tasks = [asyncio.ensure_future(each) for each in work]
     try:
         await asyncio.gather(*tasks)
@@ -236,7 +236,7 @@ def main() -> None:
     parser.add_argument("--delay-ms", type=float, default=0, help="round trip time to add")
     options = parser.parse_args()
     host, _, port = options.target.rpartition(":")
-    # Before the proxy's thread starts, so that the signals wait for the one below.
+    # Blocked before the proxy's thread starts, so that only the wait below receives the signals.
     ending = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     proxy = Proxy(host, int(port), listen=options.port, delay_ms=options.delay_ms)

@@ -1,4 +1,4 @@
-"""The test cluster does what the other tests rely on."""
+"""The test cluster provides what the other tests rely on."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _run(cluster: Cluster, namespace: str, image: str, *command: str) -> str:
 
 @pytest.mark.parametrize("version", ["3.9", "3.11", "3.13"])
 def test_python_image(cluster: Cluster, namespace: str, version: str) -> None:
-    """A pod of each Python image runs that Python, by the name that users write."""
+    """A pod of each Python image runs its version of Python, under the name that users write."""
     program = "import sys; print('%d.%d' % sys.version_info[:2])"
     printed = _run(cluster, namespace, f"python:{version}-slim", "python", "-c", program)
     assert printed == f"{version}\n"
@@ -57,7 +57,7 @@ def test_python_image(cluster: Cluster, namespace: str, version: str) -> None:
 
 @pytest.mark.parametrize("image", ["nopython:1", "busybox", "alpine:3"])
 def test_image_without_python(cluster: Cluster, namespace: str, image: str) -> None:
-    """The images without Python have a shell and its usual company."""
+    """The images without Python contain a shell and the usual commands."""
     if not cluster.own and image == "nopython:1":
         pytest.skip("an image of the cluster built here")
     script = "sleep 0; echo yes | cat; command -v python3 || echo no python"
@@ -65,7 +65,7 @@ def test_image_without_python(cluster: Cluster, namespace: str, image: str) -> N
 
 
 def test_redis_image(cluster: Cluster, namespace: str) -> None:
-    """The redis image serves without being told anything."""
+    """The Redis image serves requests without any configuration."""
     _create_pod(cluster, namespace, "redis:7")
     _wait(cluster, namespace, "condition=Ready")
     ping = ("exec", "it", f"--namespace={namespace}", "--", "redis-cli", "ping")
@@ -73,7 +73,7 @@ def test_redis_image(cluster: Cluster, namespace: str) -> None:
 
 
 def test_all_images_are_there(cluster: Cluster) -> None:
-    """The node has every image under every name."""
+    """The node has every image under each of its names."""
     cri = cluster.node.layout.cri_socket
     command = ["ctr", "--address", str(cri), "--namespace", "k8s.io", "images", "list", "-q"]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
@@ -81,7 +81,7 @@ def test_all_images_are_there(cluster: Cluster) -> None:
 
 
 def test_namespace_is_fresh(cluster: Cluster, namespace: str) -> None:
-    """A test's namespace is its own, empty, and admits pods at once."""
+    """The namespace of a test is new and empty, and accepts pods immediately."""
     assert cluster.kubectl_json("get", "pods", f"--namespace={namespace}")["items"] == []
     cluster.kubectl("get", "serviceaccount", "default", f"--namespace={namespace}")
 
@@ -89,7 +89,7 @@ def test_namespace_is_fresh(cluster: Cluster, namespace: str) -> None:
 def test_restricted_kubeconfig(
     cluster: Cluster, namespace: str, restricted_kubeconfig: RestrictedKubeconfig
 ) -> None:
-    """A narrow kubeconfig allows what was granted, there, and refuses the rest."""
+    """A restricted kubeconfig allows the granted actions in its namespace and nothing else."""
     narrow = restricted_kubeconfig([_READ_PODS])
     assert "No resources found" in cluster.kubectl("get", "pods", kubeconfig=narrow, check=False)
     for refused in (("get", "secrets"), ("get", "pods", "--namespace=default")):
@@ -102,14 +102,14 @@ def test_restricted_kubeconfig(
 def test_restricted_kubeconfig_without_rules(
     cluster: Cluster, restricted_kubeconfig: RestrictedKubeconfig
 ) -> None:
-    """Without rules an account is known, but may do nothing."""
+    """An account without rules is authenticated but has no rights."""
     nothing = restricted_kubeconfig([])
     with pytest.raises(ClusterError, match=r"(?i)forbidden"):
         cluster.kubectl("get", "pods", kubeconfig=nothing)
 
 
 def test_proxy_cuts_a_log(cluster: Cluster, namespace: str, api_proxy: MakeApiProxy) -> None:
-    """A cut ends a followed log, and the pod does not notice."""
+    """A cut ends a followed log, and the pod continues to run."""
     proxy = api_proxy()
     script = "echo begun; sleep 600"
     _create_pod(cluster, namespace, "python:3.11-slim", "sh", "-c", script)
@@ -133,16 +133,16 @@ def test_proxy_cuts_a_log(cluster: Cluster, namespace: str, api_proxy: MakeApiPr
 def test_proxy_delays_requests(
     cluster: Cluster, restricted_kubeconfig: RestrictedKubeconfig, api_proxy: MakeApiProxy
 ) -> None:
-    """A proxy goes in front of any kubeconfig, and delays what passes."""
+    """A proxy works with any kubeconfig, and delays requests."""
     proxy = api_proxy(restricted_kubeconfig([_READ_PODS]), delay_ms=200)
     begun = time.monotonic()
     cluster.kubectl("get", "pods", kubeconfig=proxy.kubeconfig)
-    # One round trip for TCP, one for TLS, one for the request.
+    # One round trip each for TCP, TLS and the request.
     assert time.monotonic() - begun > 0.6
 
 
 def test_env_is_for_sh(cluster: Cluster) -> None:
-    """What `env` prints is evaluable by sh, and nothing else is on its stdout."""
+    """Sh can evaluate the output of `env`, which contains nothing else."""
     script = f'lines="$({sys.executable} -m tests.cluster env 2>/dev/null)" && eval "$lines"'
     script += ' && printf "%s\\n%s" "$KUBECONFIG" "$(kubectl get --raw /readyz)"'
     root = Path(__file__).parents[2]
@@ -152,14 +152,14 @@ def test_env_is_for_sh(cluster: Cluster) -> None:
 
 
 def test_up_is_quick_when_it_is_up(cluster: Cluster) -> None:
-    """Another `up` finds everything there."""
+    """A second `up` reuses the running node."""
     begun = time.monotonic()
     cluster.node.up()
     assert time.monotonic() - begun < 1
 
 
 def test_api_server_down(cluster: Cluster, namespace: str) -> None:
-    """The API server can be away for a while; pods run on, its address stays."""
+    """While the API server is down, pods keep running; it returns at the same address."""
     _create_pod(cluster, namespace, "nopython:1", "sleep", "600")
     _wait(cluster, namespace, "condition=Ready")
     server = cluster.server
@@ -171,7 +171,7 @@ def test_api_server_down(cluster: Cluster, namespace: str) -> None:
 
 
 def test_kubelet_paused(cluster: Cluster, namespace: str) -> None:
-    """While the kubelet is paused a new pod stays pending, and runs afterwards."""
+    """A new pod stays pending while the kubelet is paused, and runs afterwards."""
     with cluster.kubelet_paused():
         assert cluster.node.status()["kubelet"] == "paused"
         _create_pod(cluster, namespace, "nopython:1", "true")

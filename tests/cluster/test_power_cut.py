@@ -1,4 +1,4 @@
-"""The node comes up again whatever its last end was."""
+"""The node starts again regardless of how it ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.cluster.mounts import unmount_below
 from tests.cluster.node import Node
 
 pytestmark = [pytest.mark.cluster, pytest.mark.first]
-# The images that these tests run; the rest would be imported again at each start.
+# Only the images that these tests use: all images would be imported again at each start.
 FEW_IMAGES = [
     recipe
     for recipe in images.RECIPES
@@ -34,7 +34,7 @@ def restored(cluster: Cluster) -> Iterator[None]:
 
 @pytest.fixture
 def node(cluster: Cluster, restored: None) -> Node:
-    """The node built here, with a pod that runs."""
+    """Yield the node of this machine, with a running pod."""
     node = cluster.node
     cluster.kubectl("run", "runs", "--image=nopython:1", "--restart=Never", "--", "sleep", "600")
     cluster.kubectl("wait", "pod/runs", "--for=condition=Ready", "--timeout=60s")
@@ -55,7 +55,7 @@ def _assert_works(cluster: Cluster) -> None:
 
 
 def test_every_process_killed(cluster: Cluster, node: Node) -> None:
-    """It comes up after SIGKILL of all its parts, whose pods' shims went on alone."""
+    """The node starts again after all its parts were killed with SIGKILL and the shims kept running."""
     parts = list(leftovers.running(node.layout).values())
     survivors = _pod_processes(node)
     for process in parts:
@@ -72,7 +72,7 @@ def test_every_process_killed(cluster: Cluster, node: Node) -> None:
 
 
 def test_power_cut(cluster: Cluster, node: Node) -> None:
-    """It comes up from files of a boot that is over: no process, no mount, torn files."""
+    """The node starts again from the files of an earlier boot: no processes, no mounts, damaged files."""
     everything = [*leftovers.running(node.layout).values(), *_pod_processes(node)]
     for process in everything:
         process.signal(signal.SIGKILL)
@@ -82,7 +82,7 @@ def test_power_cut(cluster: Cluster, node: Node) -> None:
     unmount_below(layout.root)
     layout.facts.write_text('{"program": "ku')
     layout.kubeconfig.write_bytes(bytes(4096))
-    # The id of a process of this boot, recorded in another one: it is not ended.
+    # A record of an earlier boot with the ID of a current process: the process is not killed.
     with subprocess.Popen(["sleep", "600"]) as bystander:
         stat = Path(f"/proc/{bystander.pid}/stat").read_text()
         layout.record("etcd").write_text(f"{stat}00000000-0000-0000-0000-000000000000\n")
@@ -95,7 +95,7 @@ def test_power_cut(cluster: Cluster, node: Node) -> None:
 
 
 def test_down_leaves_nothing(cluster: Cluster, node: Node) -> None:
-    """After `down` no process, mount, bridge, group or file is left; `up` works again."""
+    """`down` leaves no process, mount, bridge, group or file, and `up` works again."""
     everything = [*leftovers.running(node.layout).values(), *_pod_processes(node)]
 
     node.down()

@@ -1,4 +1,4 @@
-"""The processes of the node, told apart and awaited."""
+"""The processes of the node are identified and awaited correctly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from tests.cluster import processes
 
-# As of a server that is killed: one thread after the other ends, the first one first.
+# Threads of a killed server end one after another, beginning with the first one.
 FIRST_THREAD_ENDS = """
 import ctypes, threading, time
 threading.Thread(target=time.sleep, args=(60,)).start()
@@ -17,7 +17,7 @@ ctypes.CDLL(None).pthread_exit(None)
 
 
 def test_process_lives_until_its_last_thread_ends() -> None:
-    """Its ports are free only then; the next server would find its address in use."""
+    """Until its last thread has ended, a process still occupies its ports."""
     with subprocess.Popen([sys.executable, "-c", FIRST_THREAD_ENDS], stdout=subprocess.PIPE) as one:
         assert one.stdout is not None
         one.stdout.readline()

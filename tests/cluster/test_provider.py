@@ -1,4 +1,4 @@
-"""Which cluster is chosen, and what is said when there is none."""
+"""The selection of a cluster, and the reason if none is available."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.cluster import provider
 
 
 def test_a_given_kubeconfig_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kubeconfig that is named but missing is said, instead of building a node."""
+    """If the named kubeconfig is missing, this is the reason, and no node is built."""
     monkeypatch.setenv("PODTASK_TEST_KUBECONFIG", "/nowhere/config")
     assert provider.unavailable() == ("PODTASK_TEST_KUBECONFIG names /nowhere/config, which does not exist")
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What is not installed is named with the command that installs it."""
+    """The reason names missing packages and the command that installs them."""
     monkeypatch.delenv("PODTASK_TEST_KUBECONFIG", raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("os.geteuid", lambda: 0)
@@ -28,8 +28,8 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert "apt-get install" in reason
 
 
-def test_other_systems_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Elsewhere than on Linux the other way is named."""
+def test_other_systems_need_a_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On systems other than Linux, the reason names PODTASK_TEST_KUBECONFIG."""
     monkeypatch.delenv("PODTASK_TEST_KUBECONFIG", raising=False)
     monkeypatch.setattr("sys.platform", "darwin")
     assert provider.unavailable() == ("needs Linux, or a cluster named by PODTASK_TEST_KUBECONFIG")

@@ -1,4 +1,4 @@
-"""The proxy that stands for a bad network, against a server that echoes."""
+"""The proxy that simulates a bad network, in front of an echo server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.cluster.proxy import Proxy
 
 @pytest.fixture
 def echo() -> Iterator[int]:
-    """The port of a server that sends everything back."""
+    """Yield the port of an echo server."""
 
     def answer(connection: socket.socket) -> None:
         with connection:
@@ -51,7 +51,7 @@ def echo() -> Iterator[int]:
 
 @pytest.fixture
 def proxy(echo: int) -> Iterator[Proxy]:
-    """A proxy in front of that server."""
+    """Yield a proxy in front of the echo server."""
     proxy = Proxy("127.0.0.1", echo)
     yield proxy
     proxy.close()
@@ -74,7 +74,7 @@ def _ask(connection: socket.socket, text: bytes = b"hello") -> bytes:
 
 
 def test_passes_everything_both_ways(proxy: Proxy) -> None:
-    """Bytes arrive whole and in order, the end of one direction after them."""
+    """Bytes arrive complete and in order, followed by the end of their direction."""
     sent = bytes(range(256)) * 40_000
     with _connect(proxy) as connection:
         writer = threading.Thread(target=lambda: connection.sendall(sent))
@@ -88,7 +88,7 @@ def test_passes_everything_both_ways(proxy: Proxy) -> None:
 
 
 def test_cut_resets_every_connection(proxy: Proxy) -> None:
-    """A cut is seen as a reset, is counted, and new connections work."""
+    """A cut resets connections and is counted; new connections work."""
     with _connect(proxy) as one, _connect(proxy) as two:
         assert (_ask(one), _ask(two)) == (b"hello", b"hello")
         assert proxy.connections == 2
@@ -102,7 +102,7 @@ def test_cut_resets_every_connection(proxy: Proxy) -> None:
 
 
 def test_delay_is_a_round_trip(proxy: Proxy) -> None:
-    """The delay is added once for connecting and once for each question and answer."""
+    """The delay is added once for the connection and once for each request and response."""
     proxy.delay_ms = 400
     with _connect(proxy) as connection:
         begun = time.monotonic()
@@ -114,7 +114,7 @@ def test_delay_is_a_round_trip(proxy: Proxy) -> None:
 
 
 def test_hold_is_a_black_hole(proxy: Proxy) -> None:
-    """While held nothing comes back, on old and new connections; all of it comes after."""
+    """During a hold, no data arrives on old and new connections; all of it arrives after the release."""
     with _connect(proxy) as old:
         assert _ask(old) == b"hello"
         proxy.hold()
@@ -127,7 +127,7 @@ def test_hold_is_a_black_hole(proxy: Proxy) -> None:
 
 
 def test_held_connections_can_be_cut(proxy: Proxy) -> None:
-    """A connection that was never passed on is reset, too."""
+    """A cut also resets a connection that was never forwarded."""
     proxy.hold()
     with _connect(proxy) as connection:
         wait_until(lambda: proxy.connections == 1, "the connection", seconds=5)
@@ -137,12 +137,12 @@ def test_held_connections_can_be_cut(proxy: Proxy) -> None:
 
 
 def test_an_absent_server_is_a_reset() -> None:
-    """Where nobody listens, the client's connection is reset."""
+    """If no server listens, the connection of the client is reset."""
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         proxy = Proxy("127.0.0.1", nobody.getsockname()[1])
         try:
-            # In the connect already, or at the first read.
+            # Raised by connect or by the first read.
             with pytest.raises(ConnectionResetError), _connect(proxy) as connection:
                 connection.recv(1)
         finally:
@@ -150,18 +150,18 @@ def test_an_absent_server_is_a_reset() -> None:
 
 
 def test_closing_while_it_accepts_forgets_no_socket(echo: int) -> None:
-    """Closed at any moment of a connection's start, it leaves no socket for the collector."""
+    """Closing the proxy at any moment of a new connection leaks no socket."""
     for _ in range(30):
         proxy = Proxy("127.0.0.1", echo)
         connections = [_connect(proxy) for _ in range(5)]
         proxy.close()
         for connection in connections:
             connection.close()
-    gc.collect()  # an unclosed socket warns here, and a warning is an error
+    gc.collect()  # an unclosed socket causes a warning here, and warnings are errors
 
 
 def test_command_line(echo: int) -> None:
-    """By hand it prints its port, obeys lines on stdin, and ends when asked to."""
+    """The command prints its port, obeys commands on stdin, and ends when it is interrupted."""
     command = [sys.executable, "-m", "tests.cluster.proxy", f"127.0.0.1:{echo}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None

@@ -13,14 +13,14 @@ from typing import Any
 import zmq
 
 from tests.differential.cases import Case
-from tests.notebook import Kernel, plain
+from tests.notebook import Kernel, strip_ansi
 
 PROBE = "__import__('importlib').import_module('tests.differential.probe')"
 SECONDS = 60  # without a message from any kernel
 Event = tuple[Any, ...]
 Error = tuple[str, str, str]
-Ran = tuple[list[Event], Error | None]
-Script = Generator[str, Ran, "Observation"]
+CellOutput = tuple[list[Event], Error | None]
+Script = Generator[str, CellOutput, "Observation"]
 
 
 @dataclass
@@ -134,7 +134,7 @@ class _KernelSlot:
         self.kernel.run(f"{PROBE}.remember(get_ipython())")
         self.case: Case | None = None
         self._script: Script | None = None
-        self._ran: Ran = ([], None)
+        self._ran: CellOutput = ([], None)
 
     def advance(self, case: Case, script: Script | None) -> None:
         """Run the next source of a script."""
@@ -167,7 +167,7 @@ class _KernelSlot:
         elif kind == "execute_result":
             events.append(("result", content["data"], content["metadata"]))
         elif kind == "error":
-            shown = plain("\n".join(content["traceback"]))
+            shown = strip_ansi("\n".join(content["traceback"]))
             error = (content["ename"], content["evalue"], shown)
         self._ran = events, error
         return bool(kind == "status" and content["execution_state"] == "idle")
@@ -191,7 +191,7 @@ def _script(case: Case, line: str) -> Script:
     return seen
 
 
-def _json(ran: Ran) -> Any:
+def _json(ran: CellOutput) -> Any:
     events, error = ran
     if error is not None:
         raise AssertionError(f"the probe failed: {error[2]}")

@@ -1,4 +1,4 @@
-"""The ways of running cells; each queues all its selected cells at the start."""
+"""Fixtures for the ways of running cells; each queues all its selected cells at the start."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def chosen(request: pytest.FixtureRequest, test: str, **wanted: Any) -> list[Cas
 
 @pytest.fixture(scope="session")
 def plain_kernel() -> Iterator[CellRunner]:
-    """The reference, a kernel that does not use podtask; the other ways queue the cells that they compare."""
+    """Return the reference: a kernel without podtask.
+
+    The other fixtures queue the cells that they compare.
+    """
     made = CellRunner("# here the magic's line would stand", 1, dict(os.environ))
     yield made
     made.close()
@@ -36,7 +39,7 @@ def plain_kernel() -> Iterator[CellRunner]:
 
 @pytest.fixture(scope="session")
 def local(request: pytest.FixtureRequest, plain_kernel: CellRunner) -> Iterator[CellRunner]:
-    """Run the cells in processes on this machine."""
+    """Run the cells in local processes."""
     made = CellRunner("%%podtask --local {out}", 2, dict(os.environ))
     cases = chosen(request, "test_local")
     plain_kernel.start(cases)
@@ -52,7 +55,7 @@ def in_pods(
     plain_kernel: CellRunner,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[str], CellRunner]]:
-    """The cells in pods of an image, in a namespace for all of them; one image at a time."""
+    """Run the cells in pods of one image, in a namespace that they share; one image at a time."""
     name = f"podtask-test-{uuid.uuid4().hex[:10]}"
     cluster.kubectl("create", "namespace", name)
     for awaited in ("serviceaccount/default", "configmap/kube-root-ca.crt"):

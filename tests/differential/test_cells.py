@@ -16,7 +16,7 @@ from tests.differential.cell_runner import CellRunner, Observation
 from tests.differential.comparison import comparable, elsewhere, refused
 from tests.differential.intended_differences import INTENDED, with_intended_differences
 from tests.differential.known_defects import DEFECTS
-from tests.notebook import plain
+from tests.notebook import strip_ansi
 
 CASES = read_all()
 # image -> its Python, and the modules that it has
@@ -60,7 +60,7 @@ def check(case: Case, reference: Observation, seen: Observation, image: str = ""
     assert seen.leftovers == []
     if says := refused(case, image):
         assert seen.error is not None
-        assert re.search(says, plain(seen.error[2]))
+        assert re.search(says, strip_ansi(seen.error[2]))
         return
     if other and case.other == "refused":
         assert seen.error is not None

@@ -1,4 +1,4 @@
-"""The fixture of a scripted API server, which KUBECONFIG then names."""
+"""Fixture that starts a scripted API server and points KUBECONFIG at it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .server import Server
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Script], Server]]:
-    """Start a server with a script, once."""
+    """Return a function that starts a server with a script; call it once."""
     monkeypatch.delenv("PODTASK_BACKEND", raising=False)
     with contextlib.ExitStack() as stack:
 

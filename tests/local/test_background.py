@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.notebook import Kernel, Ran, Shell
+from tests.notebook import CellOutput, Kernel, Shell
 
 GATE = "import pathlib, time\nwhile not pathlib.Path({!r}).exists():\n    time.sleep(0.01)\n"
 
@@ -25,7 +25,9 @@ def test_output_goes_on_under_its_own_cell(kernel: Kernel, tmp_path: object) -> 
     assert any(shown["text/plain"].startswith("<Task train (podtask-") for shown in first.displays)
     assert "released" not in first.stdout
     other = kernel.start(f"print('in between')\nopen({gate!r}, 'w').close()\ntrain.wait(60)\nprint('after')")
-    found = kernel.cells(lambda cells: any("back: total" in line for line in cells.get(own, Ran()).lines))
+    found = kernel.cells(
+        lambda cells: any("back: total" in line for line in cells.get(own, CellOutput()).lines)
+    )
     theirs, mine = found[other], found[own]
     assert "released\n" in first.stdout + mine.stdout
     assert mine.stderr == "apart\n"
@@ -43,7 +45,7 @@ def test_output_goes_on_under_its_own_cell(kernel: Kernel, tmp_path: object) -> 
 def test_error_is_shown_in_its_cell_and_raised_on_request(kernel: Kernel) -> None:
     """The error of a detached cell is shown in its cell, and its handle raises the original type."""
     own = kernel.start("%%podtask --local -d\n1 / 0")
-    found = kernel.cells(lambda cells: "by zero" in cells.get(own, Ran()).stderr)
+    found = kernel.cells(lambda cells: "by zero" in cells.get(own, CellOutput()).stderr)
     assert "ZeroDivisionError: division by zero" in found[own].stderr
     assert "    1 / 0\n" in found[own].stderr
     assert found[own].error is None
@@ -74,7 +76,7 @@ def test_handle_that_is_shown_becomes_its_last_state(kernel: Kernel, tmp_path: o
     assert ["podtask-card" in each["text/html"] for each in before.displays] == [True]
     kernel.start(f"open({gate!r}, 'w').close()")
     found = kernel.cells(
-        lambda cells: any("train · ok" in each["text/html"] for each in cells.get(own, Ran()).displays)
+        lambda cells: any("train · ok" in each["text/html"] for each in cells.get(own, CellOutput()).displays)
     )
     last = found[own].displays[-1]
     assert last["text/plain"].endswith(": ok>")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from podtask import PodTemplate
 
-from tests.notebook import Kernel, Shell, plain
+from tests.notebook import Kernel, Shell, strip_ansi
 
 
 @pytest.fixture(autouse=True)
@@ -162,7 +162,7 @@ def test_missing_client_library_is_one_line(tmp_path: Path) -> None:
         kernel.run("%load_ext podtask")
         error = kernel.run("%%podtask\n1").error
         assert error is not None
-        assert plain(error[2]).splitlines() == [
+        assert strip_ansi(error[2]).splitlines() == [
             "ClusterError: Cannot import the Kubernetes client library: cannot import name six.",
             "  Run %pip install -U 'kubernetes>=31,!=36.0.0' and restart the kernel, or run on this machine with --local.",
         ]

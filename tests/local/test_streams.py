@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.notebook import Kernel, Ran
+from tests.notebook import CellOutput, Kernel
 
 HEAD = "%%podtask\n"
 
@@ -23,7 +23,7 @@ def here() -> Iterator[Kernel]:
         kernel.close()
 
 
-def shown(ran: Ran) -> list[dict[str, object]]:
+def shown(ran: CellOutput) -> list[dict[str, object]]:
     """Return what the cell displayed, without podtask's own lines."""
     assert ran.error is None, ran.error
     return [each for each in ran.displays if "<div style" not in str(each.get("text/html"))]

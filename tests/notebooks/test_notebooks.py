@@ -13,7 +13,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.notebook import plain
+from tests.notebook import strip_ansi
 
 ROOT = Path(__file__).parent.parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -125,7 +125,7 @@ def output_text(cells: list[Any]) -> str:
     for output in (output for cell in cells for output in cell.get("outputs", ())):
         texts += [output.get("text", ""), *output.get("traceback", ())]
         texts += [f"{kind}: {data}" for kind, data in output.get("data", {}).items()]
-    return plain("\n".join(texts))
+    return strip_ansi("\n".join(texts))
 
 
 def check(process: subprocess.CompletedProcess[str], output: Path) -> Any:
@@ -248,7 +248,7 @@ def test_tools_run_a_notebook_and_report_its_failure(tool: str, tmp_path: Path) 
         done = subprocess.run([sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == code, done.stderr
         if code:
-            assert "KeyError: 'gone'" in plain(done.stderr)
+            assert "KeyError: 'gone'" in strip_ansi(done.stderr)
         else:
             text = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs
             assert [each.text for each in text if each.get("name") == "stdout"] == ["42\n"]

@@ -1,4 +1,4 @@
-"""A shell and a kernel that are connected to the cluster of the tests, in the namespace of the test."""
+"""Fixtures for a shell and a kernel that run cells in the test's namespace of the cluster."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.notebook import Kernel, Shell
 
 @pytest.fixture
 def kubeconfig(cluster: Any, namespace: str, tmp_path: Path) -> Path:
-    """The administrator's kubeconfig, with the test's namespace as default."""
+    """Return the administrator's kubeconfig with the test's namespace as default."""
     return in_namespace(cluster.kubeconfig, namespace, tmp_path / f"{namespace}.yaml")
 
 
 @pytest.fixture
 def pods(shell: Shell, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    """A shell whose cells run in pods of the test's namespace."""
+    """Yield a shell whose cells run in pods of the test's namespace."""
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     monkeypatch.delenv("PODTASK_BACKEND", raising=False)
     return shell
@@ -31,7 +31,7 @@ def pods(shell: Shell, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> She
 
 @pytest.fixture
 def start_kernel(kubeconfig: Path) -> Iterator[Callable[..., Kernel]]:
-    """Start kernels whose cells run in pods of the test's namespace."""
+    """Return a function that starts kernels whose cells run in pods of the test's namespace."""
     made = []
 
     def start(config: Path = kubeconfig) -> Kernel:
@@ -47,7 +47,7 @@ def start_kernel(kubeconfig: Path) -> Iterator[Callable[..., Kernel]]:
 
 @pytest.fixture
 def slot(cluster: Any) -> Iterator[tuple[str, str]]:
-    """The names of an extended resource, of which the node has one, and of a high priority class."""
+    """Yield the names of an extended resource, of which the node has one, and of a high priority class."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     assert cluster.node
     (node,) = [

@@ -12,7 +12,7 @@ from tests.widgets.user import User
 
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Run without a cluster, and without the project and settings of whoever runs the tests."""
+    """Run without a cluster, and without the project and settings of the person who runs the tests."""
     monkeypatch.setenv("PODTASK_BACKEND", "local")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)
@@ -20,5 +20,5 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def user() -> User:
-    """A user of an empty form."""
+    """Return a user of an empty form."""
     return User(TemplateBuilder())
