@@ -27,6 +27,7 @@ MODULES = (
     "worker.outputs",
     "worker.import_hooks",
     "worker.execute",
+    "worker.shutdown",
     "worker.main",
     "supervisor.spool",
     "supervisor.worker_process",

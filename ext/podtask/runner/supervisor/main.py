@@ -26,7 +26,7 @@ from .uploads import Uploads
 from .verdict import result_frame, write_record, write_termination_message
 from .worker_process import WorkerProcess, merge_stream_frames, reap_children, signal_sockets
 
-ORPHAN_SECONDS = 1  # for what the worker leaves running
+MIN_SHUTDOWN_SECONDS = 1  # for the exit handlers of a cell, also with --grace 0
 STOPPED_SECONDS = 2  # for a client to connect again, where the pod itself is being ended
 MAX_SOURCE_CHARS = 256 << 10
 
@@ -216,7 +216,7 @@ class Supervisor:
                 logger.debug("worker: %s", frame.meta.get("text"))
             elif frame.kind == protocol.RESULT:
                 self._end = frame.meta
-                self._kill_at = min(self._kill_at, time.monotonic() + ORPHAN_SECONDS)
+                self._kill_at = min(self._kill_at, time.monotonic() + self._shutdown_seconds())
             else:
                 self._spool_frame(frame.kind, frame.meta, frame.data)
         if ended:
@@ -232,6 +232,8 @@ class Supervisor:
             self._reply({"to": seq, "eof": True})
 
     def _finish(self, worker: WorkerProcess) -> None:
+        if self._end is not None and os.WIFSIGNALED(worker.status or 0):
+            self._report_unfinished_shutdown(signal.Signals(os.WTERMSIG(worker.status or 0)))
         worker.kill(signal.SIGKILL)  # what the worker left running
         for key in list(self._selector.get_map().values()):
             if key.fd in (worker.events, *worker.taps.values()):
@@ -250,6 +252,18 @@ class Supervisor:
         if self._batch:
             self._announced = True
             self._exit_unclaimed(protocol.EXIT_NO_CLIENT)
+
+    def _shutdown_seconds(self) -> float:
+        """Return the seconds that the worker has for exit handlers and open files, once its result is here."""
+        return max(float(self._job["grace"]), MIN_SHUTDOWN_SECONDS)
+
+    def _report_unfinished_shutdown(self, number: signal.Signals) -> None:
+        """Report on stderr of the cell that its process ended in its exit handlers."""
+        text = f"podtask: the exit handlers of the cell ended with {number.name}; "
+        if number == signal.SIGKILL:
+            text = f"podtask: the exit handlers of the cell were killed after {self._shutdown_seconds():g} s (--grace); "
+        text += "files that they write may be incomplete.\n"
+        self._spool_frame(protocol.STREAM, {"name": "stderr"}, text.encode())
 
     # -- bounds ------------------------------------------------------------------------------------
 

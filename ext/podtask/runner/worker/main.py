@@ -16,7 +16,7 @@ from .. import protocol
 from ..debug_log import logger
 from ..ipython.display import DisplayFrontend, mime_bundle
 from ..streams import FrameWriter, InterruptGuard, cell_streams
-from . import changes, describe_error, import_hooks, inputs, outputs
+from . import changes, describe_error, import_hooks, inputs, outputs, shutdown
 from .execute import CompiledCell
 from .leftovers import LEFTOVER_SECONDS, abbreviate, end_leftovers
 
@@ -59,17 +59,25 @@ def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> i
     _end_children_by_default()
     import_hooks.install(frontend)
     os.environ.update(job["env"])
-    cell = CellRun(job, inputs_fd, writer)
+    shutdown.begin()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    code = _run(CellRun(job, inputs_fd, writer), frontend, writer, pipes.results)
+    shutdown.shut_down(guard)  # the result is on its way: nothing that happens here can lose it
+    writer.flush()
+    return code
+
+
+def _run(cell: "CellRun", frontend: DisplayFrontend, writer: FrameWriter, results: IO[bytes]) -> int:
+    """Run the cell and send its result; return the exit code, and keep no value of the cell."""
     start = time.perf_counter()
-    value, error = cell.run(guard)
-    shown = error is None and not job.get("call")  # what a function returns its caller may show
+    value, error = cell.run(frontend.guard)
+    shown = error is None and not cell.is_call  # what a function returns its caller may show
     error = cell.show(frontend, value if shown else None) or error
     seconds = round(time.perf_counter() - start, 6)
     running = cell.running + end_leftovers(0 if isinstance(error, KeyboardInterrupt) else LEFTOVER_SECONDS)
     sys.stdout.flush()
     sys.stderr.flush()
-    end = cell.pack(pipes.results, value, error)
+    end = cell.pack(results, value, error)
     end.update(seconds=seconds, running=abbreviate(running))
     writer.emit(protocol.RESULT, end)
     return 0 if error is None else 1
@@ -109,6 +117,7 @@ class CellRun:
     def __init__(self, job: Dict[str, Any], inputs_fd: Optional[int], writer: FrameWriter) -> None:
         self._writer = writer
         self._job = job
+        self.is_call = bool(job.get("call"))
         self._inputs_fd = inputs_fd
         self._module = types.ModuleType("__main__")
         self._stage = "load"
