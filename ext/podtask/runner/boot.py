@@ -1,11 +1,11 @@
 """The first program of the primary container: authenticate a client and receive the runner from it.
 
 It is sent as ``python3 -c`` text, so it is short and has no dependencies. Every sidecar shares the pod's
-loopback and can reach the port. So each side first proves that it knows the task's key (HMAC-SHA256 over
-both nonces), and the client's proof covers the program that is executed. The port is bound without
-SO_REUSEADDR and never shared: a process that had accepted our client before could pass the proof on and
-replace what follows. The same port of IPv6 is bound as well, because a port-forward may use it. In batch
-mode no client connects: the runner is the first argument, and the cell is in a file.
+loopback and can reach the port. Therefore each side first proves that it knows the task's key (HMAC-SHA256
+over both nonces), and the client's proof covers the program that is executed. The port is bound without
+SO_REUSEADDR and never shared. Otherwise a sidecar could accept the client's connection first, relay the
+handshake to the runner, and then change the frames. In batch mode no client connects: the first argument is
+the runner's program, and the cell is in a file.
 """
 
 import binascii
@@ -39,31 +39,33 @@ try:
         listener = socket.socket()  # create_server would set SO_REUSEADDR
         listener.bind(("127.0.0.1", int(port)))
         try:
-            twin = socket.socket(socket.AF_INET6)
-            twin.bind(("::1", int(port)))
+            # Bound but never listening, so that connections to ::1 are refused. Without it a sidecar could
+            # listen there, and a port-forward to "localhost" would reach the sidecar.
+            ipv6_guard = socket.socket(socket.AF_INET6)
+            ipv6_guard.bind(("::1", int(port)))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise  # other errors: there is no IPv6
+                raise  # any other error means that the pod has no IPv6
         listener.listen()
 except OSError as error:
     print("podtask: port", port, "is taken:", error)
     sys.exit(EXIT_PORT_TAKEN)
 
 
-def prove(who: str, *parts: str) -> str:
-    return hmac.new(key, " ".join((who, *parts)).encode(), "sha256").hexdigest()
+def prove(role: str, *parts: str) -> str:
+    return hmac.new(key, " ".join((role, *parts)).encode(), "sha256").hexdigest()
 
 
-sock, given = None, b""
+sock, job = None, b""
 if len(sys.argv) > 1:
     program = binascii.a2b_base64(sys.argv[1])
     if sys.version.split(".")[:2] != sys.argv[2].split("."):
         print("podtask: batch mode needs Python", sys.argv[2], "- found", sys.version.split()[0])
         sys.exit(EXIT_OTHER_PYTHON)
     with open(sys.argv[3], "rb") as file:
-        given = binascii.a2b_base64(file.read())
+        job = binascii.a2b_base64(file.read())
     del sys.argv[1:]
-while not given:
+while not job:
     listener.settimeout(max(0.01, end - time.monotonic()))
     try:
         sock = listener.accept()[0]
@@ -71,25 +73,25 @@ while not given:
         print("podtask: no client came")
         sys.exit(EXIT_NO_CLIENT)
     sock.settimeout(5)
-    lines = sock.makefile("rb", 0)
+    reader = sock.makefile("rb", 0)
     try:
-        theirs = lines.readline(99).decode().strip()
-        about = os.urandom(16).hex() + " " + sys.version.split()[0] + " 1"
-        sock.sendall((about + " " + prove("runner", theirs, about) + "\n").encode())
-        proof, size = lines.readline(99).decode().split()
-        program, most = b"", min(int(size), 1 << 22)  # a stranger may claim any size
-        while len(program) < most:
-            part = lines.read(most - len(program))
-            if not part:
+        nonce = reader.readline(99).decode().strip()
+        hello = os.urandom(16).hex() + " " + sys.version.split()[0] + " 1"
+        sock.sendall((hello + " " + prove("runner", nonce, hello) + "\n").encode())
+        proof, size = reader.readline(99).decode().split()
+        program, limit = b"", min(int(size), 1 << 22)  # an impostor may claim any size
+        while len(program) < limit:
+            chunk = reader.read(limit - len(program))
+            if not chunk:
                 break
-            program += part
-        expected = prove("client", theirs, about, hashlib.sha256(program).hexdigest())
+            program += chunk
+        expected = prove("client", nonce, hello, hashlib.sha256(program).hexdigest())
         if hmac.compare_digest(proof.encode(), expected.encode()):
-            lines.close()
+            reader.close()
             break
     except (OSError, ValueError):
-        pass  # not our client: the next one
-    lines.close()  # the socket is open as long as this is
+        pass  # not the notebook; wait for the next connection
+    reader.close()  # the socket stays open until its reader is closed
     sock.close()
-names = {"listener": listener, "sock": sock, "prove": prove, "wait": wait, "given": given}
-exec(zlib.decompress(program), names)
+namespace = {"listener": listener, "sock": sock, "prove": prove, "wait": wait, "job": job}
+exec(zlib.decompress(program), namespace)

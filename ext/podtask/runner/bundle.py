@@ -1,4 +1,4 @@
-"""The program that is sent to a new runner: its modules and cloudpickle, as one text. Pure."""
+"""Build the program that is sent to a new runner: its modules and cloudpickle, as one text."""
 
 from __future__ import annotations
 
@@ -75,19 +75,19 @@ class _InlineProtocol(ast.NodeTransformer):
 
 @functools.cache
 def boot_program() -> str:
-    """Return the first program of the primary container: ``boot.py`` without comments and imports of ours."""
+    """Return the first program of the primary container: ``boot.py`` without comments and without imports of podtask."""
     tree = ast.parse((FOLDER / "boot.py").read_text())
     tree.body.pop(0)  # the docstring
     return ast.unparse(_InlineProtocol().visit(tree))
 
 
-# Makes the packages and modules, which are on no disk; the supervisor takes over at the end.
+# Creates the packages and modules in memory, then starts the supervisor.
 LOADER = f"""
 import marshal, sys, types
-def code(made, name):
-    if isinstance(made, bytes):
-        return marshal.loads(made)
-    return compile(made, '{protocol.RUNNER_FILENAME}/' + name.replace('.', '/') + '.py', 'exec')
+def code(source, name):
+    if isinstance(source, bytes):
+        return marshal.loads(source)
+    return compile(source, '{protocol.RUNNER_FILENAME}/' + name.replace('.', '/') + '.py', 'exec')
 def add(name, package):
     module = types.ModuleType(name)
     parent, _, last = name.rpartition('.')
@@ -102,9 +102,9 @@ root = add('_podtask_runner', True)
 root.code, root.bundled = code, BUNDLED
 for name in PACKAGES:
     add('_podtask_runner.' + name, True)
-for name, made in SOURCES.items():
-    exec(code(made, name), add('_podtask_runner.' + name, False).__dict__)
-root.supervisor.main.main(listener, sock, prove, wait, given)
+for name, source in SOURCES.items():
+    exec(code(source, name), add('_podtask_runner.' + name, False).__dict__)
+root.supervisor.main.main(listener, sock, prove, wait, job)
 """
 
 

@@ -1,4 +1,4 @@
-"""The module ``podtask`` for an image that does not have it: the functions that are useful inside a pod.
+"""The module ``podtask`` for an image that does not have it, with the functions that are useful in a pod.
 
 The source of a notebook may ``import podtask`` and decorate functions. In the pod these stay plain
 functions. An installed podtask takes precedence; otherwise this module is loaded at the first import. The
@@ -9,7 +9,7 @@ import socket
 import time
 from typing import Any, Iterable, List, Tuple
 
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.5  # seconds between two tries
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.5  # between two attempts
 
 
 def wait_for(address: str, timeout: float = 30) -> None:
@@ -42,14 +42,14 @@ def wait_for(address: str, timeout: float = 30) -> None:
 
 
 def task(template: Any = None, **options: Any) -> Any:
-    """Return the function unchanged but for its task methods: in a pod a call of a task is a plain call."""
+    """Return the function itself, with the methods of a task. In a pod, calling it is an ordinary call."""
     if callable(template) and not options:
         return plain(template)
     return plain
 
 
 def plain(function: Any) -> Any:
-    """Give a function the methods that a task has in the notebook; here all calls run in the same pod."""
+    """Give a function the methods that a task has in the notebook; their calls run in the same pod."""
 
     def local(*args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
@@ -73,8 +73,8 @@ def plain(function: Any) -> Any:
         )
 
     function.local, function.map, function.submit = local, calls, submit
-    for made in (function.local, function.map, function.submit):
-        made.in_place = True  # by which the pickler leaves it here
+    for method in (function.local, function.map, function.submit):
+        method.in_place = True  # tells the pickler not to send it
     return function
 
 
@@ -87,11 +87,11 @@ def _parse_address(address: str) -> Tuple[str, int]:
 
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
-        raise AttributeError(name)  # asked for by the import system
+        raise AttributeError(name)  # the import system looks for such names
     raise AttributeError(
         f"podtask.{name} works only in the notebook. In a pod, podtask has only wait_for and task."
     )
 
 
-# Where both sides find it, so that a cell may read the name ``wait_for``, too.
+# Both sides find the function there, so a cell that reads the name ``wait_for`` can be sent.
 wait_for.__module__ = "podtask"

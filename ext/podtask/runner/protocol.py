@@ -1,4 +1,4 @@
-"""Frames between notebook and runner, and every literal that both sides must agree on. No I/O.
+"""The frames between notebook and runner, and the literals that both sides use. No I/O.
 
 A frame is a fixed header, a JSON object (meta) and bytes (data). Frames of the spooled kinds carry
 a sequence number, and the runner keeps them until the task is released.
@@ -15,7 +15,7 @@ MAX_DATA = 512 << 10
 
 # Exit codes of the runner. ``bundle.boot_program`` puts them into the text of ``boot.py``.
 EXIT_OTHER_PYTHON = 95  # batch mode needs the notebook's version of Python
-EXIT_NO_CLIENT = 96  # no client brought the cell, or took its result
+EXIT_NO_CLIENT = 96  # no client sent the cell or fetched its result
 EXIT_OLD_PYTHON = 97  # Python in the image is older than 3.9
 EXIT_PORT_TAKEN = 98  # another process of the pod has the runner's port
 # Exit code of a worker whose cell closed the pipes to the supervisor.
@@ -27,17 +27,17 @@ CLOSE_RECONNECTED = "connected again"
 CLOSE_NO_JOB = "not begun"  # the runner waits for the client that has the cell
 CLOSE_RELEASED = "released"
 
-# Starts of the runner's own lines in the log of its container.
+# Prefixes of the runner's own lines in the log of its container.
 FRAME_LINE_PREFIX = "podtask-frame"
 RECORD_LINE_PREFIX = "podtask-record"
 RESULT_WAITS_PREFIX = "podtask: ended ("
-FRAME_PROOF_CHARS = 32  # length of the proof in a line of a frame
+FRAME_PROOF_CHARS = 32  # length of the signature in a line that holds a frame
 
 RUNNER_FILENAME = "<podtask runner>"  # file names of the runner's modules start with it
-POD_MAGICS = ("cd", "env", "matplotlib", "pip", "pwd", "set_env", "time")  # line magics of the pod's shell
-MAX_WATCHED_BYTES = 1 << 20  # pickles of inputs that are compared before and after the cell, in all
+POD_MAGICS = ("cd", "env", "matplotlib", "pip", "pwd", "set_env", "time")  # line magics that work in a pod
+MAX_WATCHED_BYTES = 1 << 20  # total size of the input pickles that are compared before and after the cell
 
-_json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps makes one for each call
+_json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would create an encoder for each call
 
 # client -> runner
 ATTACH, RUN, FETCH, ACK, INTERRUPT, INPUT_REPLY, PING = range(1, 8)
@@ -80,7 +80,7 @@ def encode(
     return b"".join((HEADER.pack(kind, seq, len(text), len(data)), text, data))
 
 
-def head(kind: int, meta: Dict[str, Any], size: int) -> bytes:
+def encode_head(kind: int, meta: Dict[str, Any], size: int) -> bytes:
     """Return the bytes of a frame without its data; the caller sends ``size`` bytes of data after them."""
     text = _json(meta).encode()
     return HEADER.pack(kind, 0, len(text), size) + text

@@ -17,7 +17,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 from . import protocol
 
 CHUNK_BYTES = 64 << 10
-MAX_STREAM_META_BYTES = 128  # bytes at the most of the header and meta of a stream's frame
+MAX_STREAM_META_BYTES = 128  # header and meta of the frame of a stream
 FLUSH_SECONDS = 0.02
 
 
@@ -36,7 +36,7 @@ def read_available(fd: int) -> Iterator[bytes]:
 
 
 class InterruptGuard:
-    """Delays KeyboardInterrupt while a frame is being written, so that no frame is torn or sent twice.
+    """Delay KeyboardInterrupt while a frame is being written, so that no frame is incomplete or sent twice.
 
     It is active from the start; the user's code runs while it is ``lifted()``.
 
@@ -85,7 +85,7 @@ class FrameWriter:
     """The worker's end of the frame pipe; safe with threads and forked children.
 
     Args:
-        guard: Keeps interrupts out of a frame.
+        guard: Delays interrupts while a frame is written.
         events: Write end of the frame pipe.
         lock: Descriptor of the file whose lock orders the writers.
         taps: Stream name -> read end of its pipe.
@@ -96,12 +96,12 @@ class FrameWriter:
         self._events = events
         self._lock = lock
         self._tap_names = {tap: name for name, tap in taps.items()}
-        self._ready = select.poll()  # cheaper for each line than to read in vain
+        self._ready = select.poll()  # polling is cheaper than a read that finds nothing
         for tap in self._tap_names:
             self._ready.register(tap, select.POLLIN)
         self._thread_lock = threading.RLock()
-        self._pending: List[Tuple[str, bytes]] = []  # of both streams, in their order
-        self._max_data_bytes = protocol.MAX_DATA  # bytes of data in a frame
+        self._pending: List[Tuple[str, bytes]] = []  # (stream name, text) in the order of writing
+        self._max_data_bytes = protocol.MAX_DATA
         self._flusher = Flusher(self)
         os.register_at_fork(before=self.flush, after_in_child=self._after_fork)
 
@@ -151,7 +151,7 @@ class FrameWriter:
     def _after_fork(self) -> None:
         self._thread_lock = threading.RLock()
         self._pending = []  # the parent sends it
-        # A pipe takes as much whole or not at all: whoever is killed leaves no torn frame.
+        # A write of this size is atomic, so a process that is killed leaves no incomplete frame.
         self._max_data_bytes = select.PIPE_BUF - MAX_STREAM_META_BYTES
 
 

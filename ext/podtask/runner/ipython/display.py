@@ -1,6 +1,6 @@
 """The functions that a notebook provides to every cell: display, clear_output, input.
 
-They replace IPython's in an image that does not have it. Each shown object becomes a mime bundle, as in the
+They replace IPython's functions. Each shown object becomes a mime bundle, as in the
 Jupyter messaging protocol.
 """
 
@@ -26,10 +26,10 @@ REPR_METHODS = {
     "_repr_javascript_": "application/javascript",
     "_repr_pdf_": "application/pdf",
 }
-MAX_PROMPT_CHARS = 32 << 10  # characters: it goes in the head of a frame
-# A widget's model lives in the kernel of its page; the notebook has none of the pod's.
+MAX_PROMPT_CHARS = 32 << 10  # the meta of a frame has the prompt, and is limited
+# A widget cannot be displayed: its model would have to be in the notebook's kernel.
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
-ATOMIC_TYPES = {int, float, complex, bool, str, bytes, type(None)}  # their repr is how they are shown
+ATOMIC_TYPES = {int, float, complex, bool, str, bytes, type(None)}  # displayed by their repr
 
 
 def mime_bundle(obj: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
@@ -45,7 +45,7 @@ def mime_bundle(obj: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
         try:
             obj._ipython_display_()
         except NotImplementedError:
-            pass  # how an object says: not here
+            pass  # the object does not support it
         else:
             return {}, {}
     _merge(_call_method(obj, "_repr_mimebundle_", include=None, exclude=None), data, metadata)
@@ -66,7 +66,7 @@ def _plain_text(obj: Any) -> str:
     if type(obj) in ATOMIC_TYPES:
         return repr(obj)
     # Start-up cost: loaded when it is first needed.
-    from . import pretty  # takes its time
+    from . import pretty
 
     return pretty.pformat(obj)
 
@@ -84,13 +84,13 @@ def _call_method(obj: Any, name: str, **options: Any) -> Any:
         method = _method(obj, name)
         return method(**options) if method is not None else None
     except NotImplementedError:
-        return None  # how an object says: not here
+        return None  # the object does not support it
     except Exception as error:
         # Start-up cost: loaded when it is first needed.
         import traceback
 
-        below = getattr(error.__traceback__, "tb_next", None)  # without this frame
-        traceback.print_exception(type(error), error, below)
+        inner_frames = getattr(error.__traceback__, "tb_next", None)  # without the frame of this function
+        traceback.print_exception(type(error), error, inner_frames)
         return None
 
 
@@ -123,7 +123,7 @@ class DisplayFrontend:
 
     def __init__(self, writer: FrameWriter, replies_fd: int) -> None:
         self.guard = writer.guard
-        self.capture: Any = None  # IPython's publisher that keeps what is shown, where one is at work
+        self.capture: Any = None  # the publisher of an active IPython capture_output
         self._writer = writer
         self._replies_fd = replies_fd
         self._reply_bytes = b""
@@ -164,10 +164,10 @@ class DisplayFrontend:
                 if (include is None or mime in include) and mime not in (exclude or ())
             }
             if data:
-                self.show(data, {**more, **(metadata or {})}, chosen_id, update)
+                self.show_bundle(data, {**more, **(metadata or {})}, chosen_id, update)
         return DisplayHandle(self, chosen_id) if display_id and not update else None
 
-    def show(
+    def show_bundle(
         self,
         data: Dict[str, Any],
         metadata: Dict[str, Any],
@@ -183,9 +183,9 @@ class DisplayFrontend:
             transient = {"display_id": display_id} if display_id else {}
             self.capture.publish(data=data, metadata=metadata, transient=transient, update=update)
             return
-        self.send(data, metadata, display_id, update, result)
+        self.send_bundle(data, metadata, display_id, update, result)
 
-    def send(
+    def send_bundle(
         self,
         data: Any,
         metadata: Any,
@@ -208,13 +208,13 @@ class DisplayFrontend:
         Raises:
             EOFError: No user is there to answer.
         """
-        return self.ask(str(prompt), password=False)
+        return self.ask_user(str(prompt), password=False)
 
     def getpass(self, prompt: str = "Password: ", stream: Any = None) -> str:
         """Ask for a line of text without echo, as ``getpass.getpass`` does."""
-        return self.ask(prompt, password=True)
+        return self.ask_user(prompt, password=True)
 
-    def ask(self, prompt: str, password: bool) -> str:
+    def ask_user(self, prompt: str, password: bool) -> str:
         """Ask the user for a line of text; a password is not echoed."""
         if len(prompt) > MAX_PROMPT_CHARS:
             prompt = f"{prompt[:MAX_PROMPT_CHARS]}…"
@@ -231,7 +231,7 @@ class DisplayFrontend:
         return str(answer["value"])
 
 
-installed: List[DisplayFrontend] = []  # the one of this process
+installed: List[DisplayFrontend] = []  # the frontend of this process, as the only element
 
 
 class DisplayHandle:

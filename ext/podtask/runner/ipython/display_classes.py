@@ -62,8 +62,8 @@ class DisplayObject:
         return f"<IPython.core.display.{type(self).__name__} object>"
 
     def __reduce__(self) -> Any:
-        # In the notebook it is IPython's own, made of what this one was made of. cloudpickle
-        # takes a class by its name only where its module was imported.
+        # In the notebook it becomes an object of IPython's class. cloudpickle refers to a class by its name
+        # only if the module of the class was imported.
         importlib.import_module(type(self).__module__)
         return functools.partial(type(self), **self.constructor_arguments()), ()
 

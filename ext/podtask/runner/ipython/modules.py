@@ -1,6 +1,6 @@
-"""Replacements for IPython's modules, for an image without IPython, and for its display functions.
+"""Replacements for IPython's modules and display functions, for an image without IPython.
 
-An import of a name that a replacement does not have raises an error that names it.
+Importing a name that a replacement does not have raises an error with that name.
 """
 
 import types
@@ -17,7 +17,7 @@ Options = Dict[str, Any]
 def stub_module(name: str, frontend: DisplayFrontend) -> types.ModuleType:
     """Return the replacement for one of IPython's modules."""
     stub = types.ModuleType(name)
-    stub.__path__ = []  # a package: what is missing below it is missing by name
+    stub.__path__ = []  # a package, so that importing a missing submodule names the submodule
     names: Options = {"get_ipython": get_ipython}
     if name.startswith(("IPython.display", "IPython.core.display")):
         names = {each.__name__: each for each in DISPLAY_CLASSES}
@@ -49,7 +49,9 @@ def display_functions(frontend: DisplayFrontend) -> Options:
     def publish_display_data(
         data: Options, metadata: Optional[Options] = None, *, transient: Any = None, **options: Any
     ) -> None:
-        frontend.show(data, metadata or {}, (transient or {}).get("display_id"), options.get("update", False))
+        frontend.show_bundle(
+            data, metadata or {}, (transient or {}).get("display_id"), options.get("update", False)
+        )
 
     def display_handle(display_id: Optional[str] = None) -> DisplayHandle:
         return DisplayHandle(frontend, display_id)
@@ -58,7 +60,7 @@ def display_functions(frontend: DisplayFrontend) -> Options:
         def display(*objects: Any, raw: bool = False, metadata: Optional[Options] = None) -> None:
             for obj in objects:
                 if raw:
-                    frontend.show({mime: obj}, {mime: metadata} if metadata else {})
+                    frontend.show_bundle({mime: obj}, {mime: metadata} if metadata else {})
                 else:
                     frontend.display(obj, include=[mime, "text/plain"])
 

@@ -1,6 +1,6 @@
 """The text of a value as a notebook shows it: line breaks, sorted sets, long containers shortened.
 
-Does the work of IPython's pretty printer, which the image may lack. Loaded when the first container is
+It replaces IPython's pretty printer, which the image may lack, and is loaded when the first container is
 displayed.
 """
 
@@ -96,7 +96,7 @@ def _set(start: str, end: str) -> Show:
 
 def _sorted(items: Any) -> List[Any]:
     for key in (None, str):
-        with contextlib.suppress(Exception):  # what cannot be compared, or has a broken __str__
+        with contextlib.suppress(Exception):  # the items cannot be compared, or a __str__ fails
             return sorted(items, key=key)
     return list(items)
 
@@ -158,7 +158,7 @@ def _class(obj: Any, p: Printer, cycle: bool) -> None:
 
 def _function(obj: Any, p: Printer, cycle: bool) -> None:
     # Start-up cost: loaded when it is first needed.
-    import inspect  # takes its time
+    import inspect
 
     try:
         words = str(inspect.signature(obj))
@@ -195,7 +195,7 @@ BY_TYPE: Dict[Any, Show] = {
     re.Pattern: _pattern,
     BaseException: _error,
 }
-# Not imported for it: these may be unknown to the cell.
+# Classes by module and name, because most cells do not import these modules.
 BY_NAME: Dict[Tuple[str, str], Show] = {
     ("collections", "defaultdict"): _as_call(lambda obj: ((obj.default_factory, dict(obj)), {})),
     ("collections", "OrderedDict"): _as_call(lambda obj: ((list(obj.items()),) if obj else (), {})),

@@ -1,6 +1,6 @@
-"""The printer that ``_repr_pretty_`` is given: break text into lines of 79 columns.
+"""The printer that ``_repr_pretty_`` receives; it breaks text into lines of 79 columns.
 
-Behaves as IPython's printer does, so that a value looks the same in a pod and in the notebook.
+It behaves as IPython's printer, so that a value looks the same in a pod and in the notebook.
 """
 
 import contextlib
@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterator, List, Union
 
 Show = Callable[[Any, "Printer", bool], None]
 WIDTH_COLUMNS = 79
-MAX_ELEMENTS = 1000  # elements of one container
+MAX_ELEMENTS = 1000  # of one container
 
 
 class _Group:
@@ -30,7 +30,7 @@ class _Break:
 
 
 class Printer:
-    """Break text into lines; of groups that are too long, the outermost are broken first.
+    """Break text into lines; if a group is too long, break the outermost groups first.
 
     Attributes:
         verbose: False, as in a notebook.
@@ -50,9 +50,9 @@ class Printer:
         self._lines: List[str] = []
         self._column = 0
         self._pending: List[Union[str, _Break]] = []
-        self._size = 0  # of what is pending, in one line
+        self._size = 0  # characters of the pending text on one line
         self._groups = [_Group(0)]
-        self._open_ids: List[int] = []  # ids of the values that are being shown
+        self._open_ids: List[int] = []  # ids of the values that are being printed
 
     def text(self, text: str) -> None:
         """Add text."""
@@ -89,7 +89,7 @@ class Printer:
 
     @contextlib.contextmanager
     def group(self, indent: int = 0, open: str = "", close: str = "") -> Iterator[None]:  # noqa: A002 -- IPython's name
-        """Hold a group open."""
+        """Begin a group, and end it after the block."""
         self.begin_group(indent, open)
         try:
             yield

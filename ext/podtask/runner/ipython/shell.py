@@ -1,7 +1,7 @@
 """The object that ``get_ipython()`` returns in a cell: shell commands and the few magics that work in a pod.
 
-It replaces IPython's shell and is loaded when a cell first asks for it. The notebook rejects other magics
-before it submits a cell. A magic that code calls in the pod all the same raises an error.
+It replaces IPython's shell and is loaded when a cell first calls ``get_ipython()``. The notebook rejects other
+magics before it submits a cell. If code in the pod calls one nevertheless, it raises an error.
 """
 
 import os
@@ -23,13 +23,13 @@ class UsageError(Exception):
     """A magic was called with an argument that it does not accept."""
 
     def __reduce__(self) -> Any:
-        # In the notebook it is IPython's own, of which the message is shown and nothing else.
-        made = "__import__('IPython.core.error', fromlist=['UsageError']).UsageError"
-        return eval, (f"{made}({str(self)!r})",)
+        # In the notebook it becomes IPython's UsageError, which is displayed without a traceback.
+        error_class = "__import__('IPython.core.error', fromlist=['UsageError']).UsageError"
+        return eval, (f"{error_class}({str(self)!r})",)
 
 
 class Events:
-    """IPython's hooks. They are only stored: the worker displays figures itself."""
+    """Callbacks of IPython's events. They are stored and never called: the worker displays figures by itself."""
 
     def __init__(self) -> None:
         self.callbacks: Dict[str, List[Callable[..., Any]]] = {}
@@ -54,7 +54,7 @@ class Publisher:
         **_: Any,
     ) -> None:
         """Display a mime bundle."""
-        display.installed[0].send(data, metadata or {}, (transient or {}).get("display_id"), update)
+        display.installed[0].send_bundle(data, metadata or {}, (transient or {}).get("display_id"), update)
 
 
 class ZMQInteractiveShell:

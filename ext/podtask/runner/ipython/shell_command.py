@@ -12,11 +12,11 @@ from ..streams import CHUNK_BYTES
 
 SHELL_ENV = {"TERM": "xterm-color", "CLICOLOR": "1", "PAGER": "cat", "GIT_PAGER": "cat"}
 DOLLAR = re.compile(r"(.*?)\$(\$?[\w\.]+)(?=([^']*'[^']*')*[^']*$)")
-INTERRUPTED_SECONDS = 2  # for a command after an interrupt
+INTERRUPTED_SECONDS = 2  # for a command to end after an interrupt
 
 
 class SList(List[str]):
-    """The lines of a command's output, as in IPython: ``.l`` list, ``.n`` lines, ``.s`` words."""
+    """The lines of a command's output, as in IPython; ``.l`` is the list, ``.n`` one text, ``.s`` one line."""
 
     @property
     def l(self) -> List[str]:  # noqa: E743 -- IPython's name
@@ -37,9 +37,9 @@ class SList(List[str]):
     spstr = s
 
     def __reduce__(self) -> Any:
-        # In the notebook it is IPython's own; here that class cannot be named, it is not there.
-        made = "__import__('IPython.utils.text', fromlist=['SList']).SList()"
-        return eval, (made,), None, iter(self)
+        # In the notebook it becomes IPython's SList. The image may lack that class, so its name is in a string.
+        constructor = "__import__('IPython.utils.text', fromlist=['SList']).SList()"
+        return eval, (constructor,), None, iter(self)
 
     def grep(self, pattern: str, prune: bool = False) -> "SList":
         """Return the lines that match a regular expression; with ``prune`` the lines that do not."""
@@ -55,11 +55,11 @@ class SList(List[str]):
 
 
 class Expander(string.Formatter):
-    """Expand variables in a command: ``{expression}``, ``$name``; ``$$`` is a dollar sign."""
+    """Expand ``{expression}`` and ``$name`` in a command; ``$$`` is a dollar sign."""
 
     def parse(self, format_string: str) -> Iterator[Any]:
         for literal, name, spec, conversion in super().parse(format_string):
-            done, text = 0, ""
+            position, text = 0, ""
             for found in DOLLAR.finditer(literal):
                 before, word = found.group(1, 2)
                 if word.startswith("$"):
@@ -67,18 +67,18 @@ class Expander(string.Formatter):
                 else:
                     yield text + before, word, "", None
                     text = ""
-                done = found.end()
-            yield text + literal[done:], name, spec, conversion
+                position = found.end()
+            yield text + literal[position:], name, spec, conversion
 
     def vformat(self, format_string: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-        made = []
+        parts = []
         for literal, name, spec, conversion in self.parse(format_string):
-            made.append(literal)
+            parts.append(literal)
             if name is not None:
                 expression = f"{name}:{spec}" if spec else name  # a slice, not a format
                 value = self.convert_field(eval(expression, dict(kwargs)), conversion)
-                made.append(format(value, ""))
-        return "".join(made)
+                parts.append(format(value, ""))
+        return "".join(parts)
 
 
 def run(cmd: str) -> int:
@@ -94,7 +94,7 @@ def run(cmd: str) -> int:
     command = ["/bin/sh", "-c", cmd]
     env = {**os.environ, **SHELL_ENV}
     try:
-        terminal_fd, command_fd = _terminal()
+        terminal_fd, command_fd = _open_terminal()
     except OSError as error:  # there is no /dev/pts in this container
         logger.debug("running a command without a terminal: %s", error)
         return subprocess.run(command, env=env, check=False).returncode
@@ -102,10 +102,10 @@ def run(cmd: str) -> int:
         with os.fdopen(command_fd, "wb", buffering=0) as writer:
             child = subprocess.Popen(command, env=env, stdout=writer, stderr=writer)
         try:
-            for chunk in iter(lambda: _read(reader), b""):
+            for chunk in iter(lambda: _read_terminal(reader), b""):
                 sys.stdout.buffer.write(chunk)
             return child.wait()
-        except BaseException:  # an interrupt, which the child has got too
+        except BaseException:  # for example an interrupt, which the child has received, too
             try:
                 child.wait(INTERRUPTED_SECONDS)
             except subprocess.TimeoutExpired:
@@ -114,7 +114,7 @@ def run(cmd: str) -> int:
             raise
 
 
-def _terminal() -> Any:
+def _open_terminal() -> Any:
     # Start-up cost: loaded when it is first needed.
     import fcntl
     import pty
@@ -129,7 +129,7 @@ def _terminal() -> Any:
     return terminal_fd, command_fd
 
 
-def _read(reader: Any) -> bytes:
+def _read_terminal(reader: Any) -> bytes:
     try:
         return bytes(reader.read(CHUNK_BYTES) or b"")
     except OSError:  # EIO: the last process that had the terminal open has ended

@@ -1,7 +1,7 @@
 """Batch mode without a connection to the notebook: write frames as lines to the log of the container.
 
-Each line is numbered and carries a proof of the task's key, because a notebook shows its content. The
-result of the cell is in the record: see ``log_record.py``.
+Each line is numbered, and signed with the task's key because the notebook displays its content. The result
+of the cell is not in these lines but in the record: see ``log_record.py``.
 """
 
 import base64
@@ -14,7 +14,7 @@ LINE_CHARS = 12 << 10  # characters of base64; a container runtime cuts lines at
 
 
 class FrameLog(LogCopy):
-    """Write all frames but the result as lines; the output is not copied in any other form.
+    """Write all frames but the result as lines, in place of a plain copy of the output.
 
     Args:
         fd: Descriptor of the container's stdout.
@@ -34,6 +34,6 @@ class FrameLog(LogCopy):
         text = base64.b64encode(frame).decode()
         parts = [text[start : start + LINE_CHARS] for start in range(0, len(text), LINE_CHARS)]
         for number, part in enumerate(parts):
-            about = f"{seq} {number}/{len(parts)}"
-            proof = self._prove("frame", about, part)[: protocol.FRAME_PROOF_CHARS]
-            self.write_line(f"{protocol.FRAME_LINE_PREFIX} {about} {proof} {part}")
+            position = f"{seq} {number}/{len(parts)}"
+            proof = self._prove("frame", position, part)[: protocol.FRAME_PROOF_CHARS]
+            self.write_line(f"{protocol.FRAME_LINE_PREFIX} {position} {proof} {part}")

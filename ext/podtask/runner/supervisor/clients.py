@@ -10,11 +10,11 @@ from ..debug_log import logger
 from .connection import Connection
 
 FOREVER = float("inf")
-MAX_UNAUTHENTICATED = 32  # connections that have not shown yet that they know the key
+MAX_UNAUTHENTICATED = 32  # connections that are not authenticated
 
 
 class Clients:
-    """The connections, watched by the selector of the main loop.
+    """All connections of a runner, watched by the selector of the main loop.
 
     Args:
         selector: Selector of the main loop.
@@ -101,7 +101,7 @@ class Clients:
         for client in self._all:
             if client.attached and client.wants_log and client.has_room:
                 client.send(logger.take_frames())
-            # Until the socket takes no more: it says when it does. Or there is no more.
+            # Until the socket is full (the selector reports when it is not), or nothing is left to send.
             client.flush()
             while client.attached and client.has_room and client.queue_next(spool, results):
                 client.flush()
@@ -117,11 +117,11 @@ class Clients:
             self.alone_since = time.monotonic()
 
     def expiry(self) -> float:
-        """Return when the next connection counts as dead (monotonic)."""
+        """Return when the next connection expires (monotonic)."""
         return min((client.expiry() for client in self._all), default=FOREVER)
 
     def close_expired(self, now: float) -> None:
-        """Close the connections that count as dead."""
+        """Close the connections that have been silent for too long."""
         for client in self._all:
             if client.expiry() <= now:
                 logger.debug("closing a connection that has been silent for too long")
@@ -139,7 +139,7 @@ class Clients:
             logger.debug("a connection was gone before it was accepted: %s", error)
             return
         waiting = [client for client in self._all if not client.trusted]
-        if len(waiting) >= MAX_UNAUTHENTICATED:  # whoever floods us makes way for the next
+        if len(waiting) >= MAX_UNAUTHENTICATED:  # so a flood of connections cannot lock out the notebook
             logger.debug("closing the oldest of %d connections without authentication", len(waiting))
             waiting[0].close()
         self.add(sock, trusted=False)

@@ -1,7 +1,7 @@
 """One client of the runner: authenticate it, then exchange frames, without blocking.
 
-Several sockets may wait for authentication, because a sidecar shares the loopback. A silent or wrong one
-only occupies its slot.
+Several sockets may wait for authentication, because sidecars share the loopback. One that is silent or fails
+to authenticate only occupies a slot.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ class Connection:
 
     Args:
         sock: An accepted socket.
-        prove: Returns the HMAC of the task's key, from boot.
+        prove: Returns the HMAC of the task's key.
         trusted: Whether boot has authenticated the socket already.
     """
 
@@ -52,6 +52,7 @@ class Connection:
 
     @property
     def attached(self) -> bool:
+        """Whether the client receives frames."""
         return self.cursor is not None and not self.closed
 
     @property
@@ -61,10 +62,11 @@ class Connection:
 
     @property
     def pending(self) -> bool:
+        """Whether data is queued for sending."""
         return self._out_size > 0
 
     def expiry(self) -> float:
-        """Return when this connection counts as dead if nothing more is received (monotonic)."""
+        """Return when this connection expires unless something more is received (monotonic)."""
         return self.last_heard + (SILENT_SECONDS if self.trusted else HANDSHAKE_SECONDS)
 
     def queue_next(self, spool: Any, results: Any) -> bool:
@@ -75,7 +77,7 @@ class Connection:
             results: The values; None before the cell has ended.
         """
         if self.cursor is not None and self.cursor <= spool.last:
-            if self.cursor < spool.first:  # it was away, or is slower than the output
+            if self.cursor < spool.first:  # the client was away, or is slower than the output
                 lost = {"from": self.cursor, "to": spool.first - 1}
                 logger.debug("frames %d to %d were dropped before the client received them", *lost.values())
                 self.send(protocol.encode(protocol.GAP, lost, seq=spool.first - 1))
@@ -119,11 +121,11 @@ class Connection:
             self._out_size -= sent
             if isinstance(part, tuple):
                 rest: Part = (part[0], part[1] + sent, part[2] - sent)
-                left = part[2] - sent
+                rest_size = part[2] - sent
             else:
                 rest = part[sent:]
-                left = len(rest)
-            if left:
+                rest_size = len(rest)
+            if rest_size:
                 self._out[0] = rest
             else:
                 self._out.pop(0)
@@ -161,6 +163,7 @@ class Connection:
         self.flush()
 
     def close(self) -> None:
+        """Close the connection and drop what is queued."""
         self.closed = True
         self.cursor = None
         self._out.clear()
@@ -174,9 +177,9 @@ class Connection:
             line, self._handshake_bytes = self._handshake_bytes.split(b"\n", 1)
             words = line.decode("ascii", "replace").split()
             if not self._challenge and len(words) == 1:
-                about = f"{os.urandom(16).hex()} {sys.version.split()[0]} 0"
-                self._challenge = f"{words[0]} {about}"
-                self.send(f"{about} {self._prove('runner', words[0], about)}\n".encode())
+                hello = f"{os.urandom(16).hex()} {sys.version.split()[0]} 0"
+                self._challenge = f"{words[0]} {hello}"
+                self.send(f"{hello} {self._prove('runner', words[0], hello)}\n".encode())
                 self.flush()
             elif self._challenge and len(words) == 2 and self._is_proven(*words):
                 self.trusted = True
@@ -190,6 +193,6 @@ class Connection:
         return b""
 
     def _is_proven(self, proof: str, size: str) -> bool:
-        nothing = hashlib.sha256(b"").hexdigest()
-        expected = self._prove("client", self._challenge, nothing)
+        empty_digest = hashlib.sha256(b"").hexdigest()
+        expected = self._prove("client", self._challenge, empty_digest)
         return size == "0" and hmac.compare_digest(proof.encode(), expected.encode())

@@ -9,9 +9,9 @@ from typing import Any, Iterable
 from .. import protocol
 from ..debug_log import logger
 
-MAX_LOG_BYTES = 3 << 20  # bytes in the node's file; what comes later is in the spool only
-LINE_OVERHEAD_BYTES = 44  # bytes that a container runtime puts before each line
-STALLED_SECONDS = 30.0  # seconds without anything read until the last lines are given up
+MAX_LOG_BYTES = 3 << 20  # size of the log file on the node; later output is only in the spool
+LINE_OVERHEAD_BYTES = 44  # that the container runtime adds to each line
+STALLED_SECONDS = 30.0  # without progress, until the last lines are dropped
 
 
 class LogCopy:
@@ -21,8 +21,8 @@ class LogCopy:
         fd: Descriptor of the container's stdout.
 
     Attributes:
-        total: Bytes of the output.
-        copied: Bytes of the output that were copied.
+        total: Bytes of the output so far.
+        copied: Bytes of the output that are in the log.
         size: Approximate size of the node's log file.
     """
 
@@ -43,6 +43,7 @@ class LogCopy:
 
     @property
     def pending(self) -> bool:
+        """Whether data waits to be written."""
         return bool(self._backlog)
 
     def write_output(self, data: bytes) -> None:
@@ -52,7 +53,7 @@ class LogCopy:
         if self._full or not data:
             return
         if len(data) + LINE_OVERHEAD_BYTES * data.count(b"\n") > room:
-            self._full = True  # the copy is a beginning, without holes
+            self._full = True  # no later output either, so that the copy has no gaps
             data = data[: max(0, room)]
             data = data[: max(0, room - LINE_OVERHEAD_BYTES * data.count(b"\n"))]
         self.copied += len(data)
@@ -73,7 +74,7 @@ class LogCopy:
             selector.unregister(self.fd)
 
     def write_line(self, text: str) -> None:
-        """Write a line of the runner's own."""
+        """Write one of the runner's own lines, at the start of a line."""
         self._append((b"" if self._newline else b"\n") + text.encode() + b"\n")
 
     def flush(self) -> None:
@@ -83,7 +84,7 @@ class LogCopy:
                 self._backlog = self._backlog[os.write(self.fd, self._backlog) :]
         except BlockingIOError:
             return
-        except OSError as error:  # nobody reads the log any more
+        except OSError as error:  # the reading end was closed
             logger.debug("writing to the container's log failed: %s", error)
             self._backlog = b""
             self._full = True

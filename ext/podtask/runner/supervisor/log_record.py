@@ -1,8 +1,8 @@
-"""The record that a runner leaves in the log of its container when no client has taken the result.
+"""Write the record that a runner leaves in the log of its container when no client has fetched the result.
 
 The record consists of numbered lines with a checksum each. The first line is a JSON header. The others
 are two compressed parts in base64: the result with its values, and the output, both as frames of the
-protocol. A notebook unpickles the values, so the header carries a proof of the task's key. The module is
+protocol. A notebook unpickles the values, so the header is signed with the task's key. The module is
 loaded only when it is needed.
 """
 
@@ -15,9 +15,9 @@ from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Tuple
 from .. import protocol
 
 LINE_CHARS = 12 << 10  # characters of base64
-MAX_FILE_BYTES = 10 << 20  # a node's log file is rotated beyond that, and what was before cannot be read
+MAX_FILE_BYTES = 10 << 20  # the kubelet rotates a larger log file, and older lines can no longer be read
 SPARE_BYTES = 256 << 10
-MAX_RECORD_BYTES = 6 << 20  # bytes of the two parts
+MAX_RECORD_BYTES = 6 << 20  # the two parts together
 MIN_RECORD_BYTES = 1 << 20
 PIECE_BYTES = 256 << 10
 
@@ -34,23 +34,23 @@ def record_lines(
         prove: Returns the HMAC of the task's key.
         values: Whether the values may be written to the log.
     """
-    # Of a log that was rotated nobody knows how full its newest file is.
+    # If the log was rotated, the size of its newest file is unknown.
     room = max(MIN_RECORD_BYTES, min(MAX_RECORD_BYTES, int((MAX_FILE_BYTES - SPARE_BYTES - log.size) * 0.74)))
     end = spool.read(spool.last)[0]
-    verdict = _compressed_within(_result_frames(end, results), room) if values else None
-    whole = verdict is not None
-    if verdict is None:
+    result = _compressed_within(_result_frames(end, results), room) if values else None
+    whole = result is not None
+    if result is None:
         frame = next(protocol.Decoder().feed(end))
-        verdict = zlib.compress(protocol.encode(protocol.RESULT, frame.meta, b"", frame.seq))
-    first, output, kept = _newest_output(spool, room - len(verdict))
-    data = verdict + output
+        result = zlib.compress(protocol.encode(protocol.RESULT, frame.meta, b"", frame.seq))
+    first, output, text_bytes = _newest_output(spool, room - len(result))
+    data = result + output
     header: Dict[str, Any] = {
         "version": 1,
         "values": whole,
-        "verdict": len(verdict),
+        "verdict": len(result),
         "output": len(output),
         "first": first,  # number of the first frame of the output
-        "bytes": kept,  # of text in it
+        "bytes": text_bytes,  # of text in these frames
         "copied": log.copied,  # bytes of text that this log begins with, unless it was rotated
         "copied_sha256": log.sha256,
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -68,7 +68,7 @@ def record_lines(
 def _result_frames(end: bytes, results: Any) -> Iterator[bytes]:
     yield end
     if next(protocol.Decoder().feed(end)).data:
-        return  # small values travel in it
+        return  # it contains the values if they are small
     offset = 0
     while offset < results.size:
         part = results.read(offset, protocol.MAX_DATA)
@@ -90,7 +90,7 @@ def _newest_output(spool: Any, room: int) -> Tuple[int, bytes, int]:
 
 def _output_frames(spool: Any, first: int, text_bytes: Any) -> Iterator[bytes]:
     decoder = protocol.Decoder()
-    while first < spool.last:  # the last one is the verdict
+    while first < spool.last:  # the last one is the result
         chunk, first = spool.read(first, PIECE_BYTES)
         for frame in decoder.feed(chunk):
             if frame.kind == protocol.STREAM:

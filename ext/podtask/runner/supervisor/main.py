@@ -27,12 +27,12 @@ from .verdict import result_frame, write_record, write_termination_message
 from .worker_process import WorkerProcess, merge_stream_frames, reap_children, signal_sockets
 
 MIN_SHUTDOWN_SECONDS = 1  # for the exit handlers of a cell, also with --grace 0
-STOPPED_SECONDS = 2  # for a client to connect again, where the pod itself is being ended
+STOPPED_SECONDS = 2  # for a client to reconnect while the pod is being terminated
 MAX_SOURCE_CHARS = 256 << 10
 
 
 class Supervisor:
-    """Serves one task from the first client to the release.
+    """Serve one task from the first client until its result is acknowledged.
 
     Args:
         listener: Listening socket on the pod's loopback.
@@ -48,7 +48,7 @@ class Supervisor:
         self._clients = Clients(self._selector, listener, prove)
         self._spool = Spool()
         self._uploads = Uploads()
-        self._batch = False  # nobody comes: all goes to the log
+        self._batch = False  # whether no client connects, and all frames go to the log
         self._job: Dict[str, Any] = {}
         self._worker: Optional[WorkerProcess] = None
         self._end: Optional[Dict[str, Any]] = None
@@ -56,12 +56,12 @@ class Supervisor:
         self._exit: Optional[int] = None
         self._signal_exit_code = 0  # the exit code for a signal that came when no cell ran
         self._interrupts = 0
-        self._last_answered = 0  # number of the frame with the last question that has its answer
-        self._stop_reason = ""  # what ends the worker, other than itself
+        self._last_answered = 0  # number of the last frame with a question that was answered
+        self._stop_reason = ""  # why the worker is stopped from outside: timeout, terminated
         self._deadline = FOREVER
         self._kill_at = FOREVER
         self._log = LogCopy(1)
-        self._announced = False  # the log says that the result waits, or has it
+        self._announced = False  # whether the log mentions that the result waits, or contains it
         self._wake, self._wake_end = signal_sockets()
         listener.setblocking(False)
         signal.signal(signal.SIGTERM, self._on_terminate)
@@ -84,8 +84,8 @@ class Supervisor:
         while self._exit is None:
             self._log.watch(self._selector)
             self._clients.watch()
-            left = max(0.0, self._next_deadline() - time.monotonic())
-            for key, mask in self._selector.select(left):
+            time_left = max(0.0, self._next_deadline() - time.monotonic())
+            for key, mask in self._selector.select(time_left):
                 if isinstance(key.data, Connection):
                     if mask & selectors.EVENT_READ:
                         for frame in key.data.receive():
@@ -153,7 +153,7 @@ class Supervisor:
         name = str(meta.get("client"))
         if self._clients.dismiss_displaced(client, name):
             return
-        has_no_job = self.state == "waiting" and not meta.get("job", True)  # has no cell to give us
+        has_no_job = self.state == "waiting" and not meta.get("job", True)
         if not has_no_job and self._clients.take_over(client, name, meta.get("who")):
             self._interrupts = 0
         hello = {
@@ -183,7 +183,7 @@ class Supervisor:
         if frame.kind == protocol.BLOB:
             return self._uploads.put(str(meta["id"]), int(meta["offset"]), frame.data)
         if self.state != "waiting":
-            return ""  # a client that connects again says it again
+            return ""  # a client that reconnects sends it again
         error = self._uploads.size_error(str(meta["inputs"]), meta["inputs_size"])
         if not error:
             self._run(meta)
@@ -194,12 +194,12 @@ class Supervisor:
         self.state = "running"
         self._deadline = time.monotonic() + job["timeout"]
         source = job["source"] if len(job["source"]) <= MAX_SOURCE_CHARS else ""
-        # For a notebook that comes later: it has no such cell, whose lines an error may show.
+        # A notebook that attaches later needs the source to show lines of the cell in a traceback.
         self._spool_frame(protocol.STATE, {"step": "run", "filename": job["filename"], "source": source})
         inputs = self._uploads.fileno(str(job["inputs"]))
-        # In the worker they are closed: what it held too would never end for the selector here.
-        ours = [self._wake, self._wake_end, self._selector, self._spool, *self._clients.sockets]
-        self._worker = worker = WorkerProcess(lambda worker: run_job(job, inputs, worker.pipes()), ours)
+        # The worker closes these: a descriptor that it also held would stay open when the supervisor closes it.
+        own_files = [self._wake, self._wake_end, self._selector, self._spool, *self._clients.sockets]
+        self._worker = worker = WorkerProcess(lambda worker: run_job(job, inputs, worker.pipes()), own_files)
         for fd in (worker.events, *worker.taps.values()):
             self._selector.register(fd, selectors.EVENT_READ, lambda: None)
         logger.debug("the worker has started: process %d", worker.pid)
@@ -210,7 +210,7 @@ class Supervisor:
         worker = self._worker
         if worker is None or self.state != "running":
             return
-        ended = worker.status is not None  # known before the pipes are read, so they are complete
+        ended = worker.status is not None  # checked before the pipes are read, so nothing is missed
         for frame in merge_stream_frames(list(worker.frames())):
             if frame.kind == protocol.LOG:
                 logger.debug("worker: %s", frame.meta.get("text"))
@@ -234,7 +234,7 @@ class Supervisor:
     def _finish(self, worker: WorkerProcess) -> None:
         if self._end is not None and os.WIFSIGNALED(worker.status or 0):
             self._report_unfinished_shutdown(signal.Signals(os.WTERMSIG(worker.status or 0)))
-        worker.kill(signal.SIGKILL)  # what the worker left running
+        worker.kill(signal.SIGKILL)  # and the processes that it left running
         for key in list(self._selector.get_map().values()):
             if key.fd in (worker.events, *worker.taps.values()):
                 self._selector.unregister(key.fileobj)
@@ -265,20 +265,20 @@ class Supervisor:
         text += "files that they write may be incomplete.\n"
         self._spool_frame(protocol.STREAM, {"name": "stderr"}, text.encode())
 
-    # -- bounds ------------------------------------------------------------------------------------
+    # -- deadlines ---------------------------------------------------------------------------------
 
     def _next_deadline(self) -> float:
-        bounds = [self._deadline] if self.state == "running" else []
-        bounds += [self._kill_at, self._clients.expiry()]
-        bounds.append(self._clients.alone_since + self._client_timeout())
-        return min(*bounds, time.monotonic() + 3600)
+        deadlines = [self._deadline] if self.state == "running" else []
+        deadlines += [self._kill_at, self._clients.expiry()]
+        deadlines.append(self._clients.alone_since + self._client_timeout())
+        return min(*deadlines, time.monotonic() + 3600)
 
     def _client_timeout(self) -> float:
         """Return the seconds without a client after which the runner ends."""
         if self.state == "waiting":
             return self._wait
         linger = float(self._job["linger"])
-        if self.state == "running":  # a notebook finds its way back to a pod, not to a process
+        if self.state == "running":  # a notebook can find a pod again at any time, but not a local process
             return linger if self._job.get("local") else FOREVER
         return min(linger, STOPPED_SECONDS) if self._stop_reason == "terminated" else linger
 
@@ -304,13 +304,13 @@ class Supervisor:
             )
 
     def _exit_unclaimed(self, code: int) -> None:
-        """End although no client has taken the result; write the result to the log."""
+        """Exit although no client has fetched the result; write the result to the log."""
         if self._worker and self.state == "running":
             self._worker.kill(signal.SIGKILL)
         if self.state == "done" and self._exit is None:
             values = bool(self._job.get("log_result", True))
             write_record(self._spool, self._results, self._log, self._prove, values)
-            code = protocol.EXIT_NO_CLIENT  # by which others know that it is there, whatever ended us
+            code = protocol.EXIT_NO_CLIENT  # tells other notebooks that the log has the result
         self._exit = code
 
     def _stop(self, reason: str, seconds: float) -> None:
@@ -324,15 +324,15 @@ class Supervisor:
 
     def _on_terminate(self, number: int, frame: Any) -> None:
         if self._worker and self.state == "running":
-            if self._stop_reason == "terminated":  # the second time: at once
+            if self._stop_reason == "terminated":  # the second signal kills at once
                 self._worker.kill(signal.SIGKILL)
                 self._exit = 128 + number
             self._stop("terminated", float(self._job["grace"]))
-        else:  # who is fetching has as long as the cell would have had
+        else:  # a client that fetches the result has the cell's grace period
             self._signal_exit_code = 128 + number
             self._kill_at = time.monotonic() + float(self._job.get("grace", 0))
 
 
 def main(listener: Any, sock: Any, prove: Callable[..., str], wait: float, batch_input: bytes) -> None:
-    """Serve the task, then end the process even if threads are running."""
+    """Serve the task, then exit even if threads are running."""
     os._exit(Supervisor(listener, prove, wait).serve(sock, batch_input))

@@ -39,7 +39,7 @@ class ResultFile:
         self._hash_to(offset + count)
         if offset + count == self.size:
             meta["sha256"] = self._digest.hexdigest()
-        client.send(protocol.head(protocol.BLOB, meta, count))
+        client.send(protocol.encode_head(protocol.BLOB, meta, count))
         client.send_file(self._file.fileno(), offset, count)
         return offset + count
 

@@ -1,6 +1,6 @@
-"""The frames that a client may still need: in order, on disk, limited in size.
+"""Store the frames that a client may still need: in order, on disk, limited in size.
 
-Files are unlinked as soon as they are open, so nothing is left behind however the runner ends.
+Files are unlinked as soon as they are open, so none is left behind when the runner ends.
 """
 
 import os
@@ -19,14 +19,14 @@ def temporary_file() -> Optional[IO[bytes]]:
 
     A read-only root file system is common under Pod Security "restricted".
     """
-    for place in (os.environ.get("TMPDIR"), *TEMP_DIRS):
-        if place is None:
+    for directory in (os.environ.get("TMPDIR"), *TEMP_DIRS):
+        if directory is None:
             continue
-        path = os.path.join(place, f"podtask-{os.urandom(8).hex()}")
+        path = os.path.join(directory, f"podtask-{os.urandom(8).hex()}")
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            logger.debug("cannot create a file in %s: %s", place, error.strerror)
+            logger.debug("cannot create a file in %s: %s", directory, error.strerror)
             continue
         os.unlink(path)
         return os.fdopen(fd, "w+b", buffering=0)
@@ -45,13 +45,15 @@ class Segment:
 
     @property
     def in_memory(self) -> bool:
+        """Whether the frames are in memory."""
         return self._file is None
 
     def append(self, frame: bytes) -> None:
+        """Append an encoded frame; move to memory if the disk is full."""
         if self._file is not None:
             try:
                 _write_at(self._file.fileno(), frame, self.size)
-            except OSError as error:  # the disk is full: what is written stays, the rest goes to memory
+            except OSError as error:  # the disk is full
                 logger.debug("keeping frames in memory, writing to disk failed: %s", error)
                 self._to_memory()
         if self._file is None:
@@ -73,6 +75,7 @@ class Segment:
         return data, self.first + stop_index + 1
 
     def close(self) -> None:
+        """Close the file, if there is one."""
         if self._file is not None:
             self._file.close()
 

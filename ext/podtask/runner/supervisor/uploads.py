@@ -6,7 +6,7 @@ from .worker_process import temporary_or_memory_file
 
 
 class Uploads:
-    """Named byte strings in temporary files."""
+    """Byte strings that are being uploaded, by name, in temporary files."""
 
     def __init__(self) -> None:
         self._files: Dict[str, Any] = {}
@@ -16,7 +16,7 @@ class Uploads:
         return {name: file.tell() for name, file in self._files.items()}
 
     def put(self, name: str, offset: int, data: bytes) -> str:
-        """Store a piece unless it was received before; return an error message, empty on success."""
+        """Store a piece unless it was received earlier; return an error message, empty on success."""
         file = self._files.setdefault(name, temporary_or_memory_file())
         if offset > file.tell():
             return f"blob {name} continues at {offset}, {file.tell()} bytes are here"
@@ -26,8 +26,8 @@ class Uploads:
 
     def size_error(self, name: str, size: int) -> str:
         """Return an error message if an upload does not have this size, else an empty string."""
-        here = self.sizes().get(name, size)
-        return "" if here == size else f"{name} have {here} bytes, not {size}"
+        received = self.sizes().get(name, size)
+        return "" if received == size else f"{name} have {received} bytes, not {size}"
 
     def fileno(self, name: str) -> Optional[int]:
         """Return the descriptor of an upload, None if there is none."""

@@ -12,15 +12,15 @@ from ..worker import import_hooks
 from .results import ResultFile
 from .worker_process import WorkerProcess
 
-OOM_FILES = (  # version 2, then 1: what counts the kills, and the limit
+OOM_FILES = (  # cgroup version 2, then 1: the file that counts OOM kills, and the file with the limit
     ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory.max"),
     ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
-PEAK_MEMORY_FILES = (  # likewise: the most memory of the container, with the files that it read
+PEAK_MEMORY_FILES = (  # cgroup version 2, then 1: the peak memory of the container, page cache included
     "/sys/fs/cgroup/memory.peak",
     "/sys/fs/cgroup/memory/memory.max_usage_in_bytes",
 )
-MAX_INLINE_BYTES = 256 << 10  # bytes of results that travel inside the end frame
+MAX_INLINE_BYTES = 256 << 10  # values up to this size are part of the result frame
 
 
 def result_frame(
@@ -43,7 +43,7 @@ def result_frame(
         dict(reported) if reported is not None else {"status": "crashed", **_exit_details(worker.status or 0)}
     )
     if reported is not None and not job.get("local"):
-        end.update(_oom_limit())  # of a process that the cell outlived
+        end.update(_oom_limit())  # of a child process, whose death the cell survived
     if stop_reason and end["status"] != "ok":
         end["status"] = stop_reason
     end["exec"] = job["exec"]
@@ -76,9 +76,9 @@ def write_record(spool: Any, results: Any, log: Any, prove: Callable[..., str], 
         values: Whether the values may be written to the log.
     """
     import_hooks.install(None)
-    sys.path[:] = [path for path in sys.path if path]  # no file of the cell's
-    # Start-up cost: loaded when it is first needed.
-    from . import log_record  # most tasks never need it
+    sys.path[:] = [path for path in sys.path if path]  # the cell's folder may have modules of the same names
+    # Start-up cost: most tasks never need it.
+    from . import log_record
 
     log.finish(log_record.record_lines(spool, results, log, prove, values))
 
@@ -101,7 +101,7 @@ def _resource_usage(local: bool) -> Dict[str, float]:
                 found["container"] = int(file.read())
             break
         except (OSError, ValueError):
-            pass  # the other version, or a kernel before 5.19
+            pass  # the other cgroup version, or a kernel before 5.19
     return found
 
 
@@ -123,5 +123,5 @@ def _oom_limit() -> Dict[str, Any]:
             with open(limit) as file:
                 return {"oom": int(file.read())} if killed != "0" else {}
         except (OSError, ValueError):
-            pass  # the other version, or no limit ("max")
+            pass  # the other cgroup version, or there is no limit ("max")
     return {}

@@ -1,4 +1,4 @@
-"""The worker from the supervisor's side: a forked process, its pipes and its end."""
+"""The worker, as the supervisor sees it: a forked process with pipes."""
 
 import errno
 import fcntl
@@ -14,13 +14,15 @@ from ..streams import CHUNK_BYTES, read_available
 from ..worker.main import WorkerPipes
 from .spool import temporary_file
 
-MAX_CHUNKS_PER_READ = 16  # of a descriptor at a time: more than a pipe holds; a flood would never end
+MAX_CHUNKS_PER_READ = (
+    16  # of one descriptor: more than a pipe holds, but a flood of output must not block the loop
+)
 
 
 def temporary_or_memory_file() -> Any:
     """Return an unlinked file, in memory if no directory is writable."""
-    found = temporary_file()
-    return found if found is not None else os.fdopen(os.memfd_create("podtask"), "w+b", buffering=0)
+    file = temporary_file()
+    return file if file is not None else os.fdopen(os.memfd_create("podtask"), "w+b", buffering=0)
 
 
 class WorkerProcess:
@@ -28,16 +30,16 @@ class WorkerProcess:
 
     Args:
         work: Called in the worker with this object; its return value is the exit code.
-        leave: Files and sockets of the supervisor, which the worker closes.
+        to_close: Files and sockets of the supervisor, which the worker closes.
     """
 
-    def __init__(self, work: Callable[["WorkerProcess"], int], leave: Iterable[Any]) -> None:
+    def __init__(self, work: Callable[["WorkerProcess"], int], to_close: Iterable[Any]) -> None:
         self.results = temporary_or_memory_file()
         self.lock = temporary_or_memory_file()
         self.events, self.events_end = os.pipe()
         self.replies_end, self.replies = os.pipe()
         self.taps: Dict[str, int] = {}
-        # The write ends stay open here too: a worker that closes its own brings no end of file.
+        # The write ends stay open here, too, so that a worker that closes its own causes no end of file.
         self._ends: Dict[str, int] = {}
         ends = self._ends
         for name in ("stdout", "stderr"):
@@ -46,34 +48,34 @@ class WorkerProcess:
             os.set_blocking(fd, False)
         self.status: Optional[int] = None
         self._decoder = protocol.Decoder()
-        # SIGINT must not find the supervisor's handler in the child.
+        # A signal must not run the supervisor's handler in the child.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         self.pid = os.fork()
         if self.pid == 0:
-            self._run_and_exit(ends, work, leave)
+            self._run_and_exit(ends, work, to_close)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
 
     def _run_and_exit(
-        self, ends: Dict[str, int], work: Callable[["WorkerProcess"], int], leave: Iterable[Any]
+        self, ends: Dict[str, int], work: Callable[["WorkerProcess"], int], to_close: Iterable[Any]
     ) -> None:
         code = 70
         try:
             os.setsid()
             signal.set_wakeup_fd(-1)
-            for each in leave:
+            for each in to_close:
                 each.close()
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
                 signal.signal(number, signal.SIG_DFL)
             os.dup2(ends["stdout"], 1)
             os.dup2(ends["stderr"], 2)
-            nothing = os.open(os.devnull, os.O_RDONLY)
-            os.dup2(nothing, 0)
-            for fd in (nothing, self.events, self.replies, *ends.values()):
+            devnull = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(devnull, 0)
+            for fd in (devnull, self.events, self.replies, *ends.values()):
                 os.close(fd)
             code = work(self)
         except BaseException as error:
             if isinstance(error, OSError) and error.errno == errno.EBADF:
-                code = protocol.EXIT_PIPES_CLOSED  # the cell has closed what is ours
+                code = protocol.EXIT_PIPES_CLOSED  # the cell has closed the worker's pipes
             else:
                 # Start-up cost: loaded when it is first needed.
                 import traceback
@@ -92,7 +94,7 @@ class WorkerProcess:
         try:
             fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            return  # the worker is at it, and will say so in the pipe
+            return  # the worker is writing; the pipe becomes readable when it has written
         try:
             yield from self._read_events()
             for name, tap in self.taps.items():
@@ -163,7 +165,7 @@ def reap_children() -> Dict[int, int]:
 
 
 def merge_stream_frames(frames: List[protocol.Frame]) -> Iterator[protocol.Frame]:
-    """Merge adjacent frames of one stream: one frame for each line would be too many."""
+    """Merge adjacent frames of one stream, because a frame for each line would be too many."""
     parts: List[bytes] = []
     size = 0
     name = None

@@ -6,9 +6,10 @@ from typing import Any, Callable, Dict, List
 
 from .. import protocol
 
-EXECUTE_FILENAME = f"{protocol.RUNNER_FILENAME}/worker/execute.py"  # what executes the cell: up to here frames are not the user's
+# File name of the code that executes the cell. The user's own frames come after its frames.
+EXECUTE_FILENAME = f"{protocol.RUNNER_FILENAME}/worker/execute.py"
 MAX_MESSAGE_CHARS = 64 << 10
-MAX_JSON_CHARS = 512 << 10  # characters of it all as JSON: a frame's meta has a megabyte at the most
+MAX_JSON_CHARS = 512 << 10  # the whole description; the meta of a frame is limited to 1 MiB
 MAX_FRAMES = 100
 MAX_ERRORS = 20
 CO_VARARGS, CO_VARKEYWORDS = 0x4, 0x8
@@ -42,7 +43,7 @@ def to_picklable(error: BaseException, can_pickle: Callable[[Any], bool]) -> Any
 
 
 def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
-    """Return the description of an error and of those behind it.
+    """Return the description of an error and of the errors that it is linked to.
 
     Args:
         errors: The result of :func:`error_chain`.
@@ -79,13 +80,13 @@ def _describe_one(error: BaseException, indexes: Dict[int, int], max_chars: int)
     while entry is not None:
         code = entry.tb_frame.f_code
         if code.co_filename == EXECUTE_FILENAME:
-            frames.clear()  # asyncio's, where the cell awaits
+            frames.clear()  # the frames so far are asyncio's, if the cell awaits
         elif not code.co_filename.startswith(protocol.RUNNER_FILENAME):
             qualname = getattr(code, "co_qualname", code.co_name)
             position = [code.co_filename, entry.tb_lineno, code.co_name, qualname, code.co_firstlineno]
             frames.append([*position, _parameters(code), *_columns(entry)])
         entry = entry.tb_next
-    if len(frames) > MAX_FRAMES:  # a recursion: how it began, and how it ended
+    if len(frames) > MAX_FRAMES:  # a deep recursion: keep its start and its end
         frames = frames[: MAX_FRAMES // 2] + frames[-MAX_FRAMES // 2 :]
     try:
         message = str(error)

@@ -28,7 +28,7 @@ class CompiledCell:
     """
 
     def __init__(self, source: str, filename: str, quiet: bool, flags: int = 0) -> None:
-        self.running_tasks: List[str] = []  # asyncio tasks that the cell leaves
+        self.running_tasks: List[str] = []  # asyncio tasks that still run when the cell has ended
         tree = ast.parse(source, filename)
         self._needs_loop = needs_loop(tree)
         last: Optional[ast.Expr] = None
@@ -43,8 +43,8 @@ class CompiledCell:
     def run(self, namespace: Dict[str, Any]) -> Any:
         """Return the value of the last expression, None if there is none."""
         if self._needs_loop or any(_awaits(part) for part in self._parts):
-            # Start-up cost: loaded when it is first needed.
-            import asyncio  # not before it is needed: that takes longer than most cells
+            # Start-up cost: the import takes longer than most cells.
+            import asyncio
 
             return asyncio.run(self._run_in_loop(namespace))
         value = None
@@ -72,7 +72,7 @@ class CompiledCell:
 def needs_loop(tree: ast.Module) -> bool:
     """Return whether code asks for the running event loop, even without ``await``."""
     names = {getattr(node, "attr", getattr(node, "id", None)) for node in ast.walk(tree)}
-    # A loop of the cell's own cannot run inside ours.
+    # A cell that starts an event loop of its own cannot do so inside another one.
     return bool(names & NEEDS_LOOP) and not names & {"run", "run_until_complete"}
 
 

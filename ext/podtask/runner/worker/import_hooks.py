@@ -1,8 +1,9 @@
 """The import hooks of the worker.
 
-Before the image's own modules come cloudpickle and the late modules of the runner, both from the bundle.
-After them come replacements for IPython and podtask, used only if the image lacks them. If the image has
-IPython or matplotlib, their output is redirected to the notebook. tqdm uses text in place of widgets.
+One finder comes before those of the image. It finds cloudpickle and the late modules of the runner in the
+bundle. Another one comes after them. It finds replacements for IPython and podtask if the image lacks these
+packages. If the image has IPython or matplotlib, their output is redirected to the notebook. tqdm uses text
+in place of widgets.
 """
 
 import builtins
@@ -11,7 +12,9 @@ import sys
 from typing import Any, Callable, Dict
 
 PACKAGE = (__package__ or "").rpartition(".")[0]
-INLINE_BACKEND = "module://matplotlib_inline.backend_inline"  # a kernel's own choice, not its user's
+INLINE_BACKEND = (
+    "module://matplotlib_inline.backend_inline"  # the default in a kernel, not a choice of the user
+)
 BACKEND = f"module://{PACKAGE}.ipython.matplotlib_backend"
 STUBBED_MODULES = {
     "IPython",
@@ -38,7 +41,8 @@ def install(frontend: Any) -> None:
 
 def get_ipython() -> Any:
     """Return the replacement for IPython's shell, which is loaded at the first call."""
-    from ..ipython import shell  # start-up cost: few cells ask for it
+    # Start-up cost: few cells need it.
+    from ..ipython import shell
 
     return shell.get_ipython()
 
@@ -87,7 +91,7 @@ def _wrap(loader: Any, wrap: Callable[..., None], frontend: Any) -> None:
 
 
 class StubFinder:
-    """Finds replacements for IPython and podtask if the image lacks them: cells and libraries import them."""
+    """Finds replacements for IPython and podtask, which cells and libraries import, if the image lacks them."""
 
     def __init__(self, frontend: Any) -> None:
         self._frontend = frontend
@@ -154,9 +158,9 @@ def _use_text_progress_bars(load: Callable[[Any], None], module: Any, frontend: 
         __doc__ = std.tqdm.__doc__
 
         def __init__(self, *args: Any, **options: Any) -> None:
-            options.pop("display", None)  # of widgets only
+            options.pop("display", None)  # an option of the widget
             if isinstance(options.get("ncols"), str):
-                del options["ncols"]  # a width in CSS
+                del options["ncols"]  # a width in CSS, such as "100%"
             super().__init__(*args, **options)
 
     module.tqdm = module.tqdm_notebook = tqdm

@@ -8,7 +8,7 @@ import time
 from typing import Any, Dict, List, Set
 
 LEFTOVER_SECONDS = 1.0
-POLL_SECONDS = 0.02  # between two looks at processes, for whose end there is no event over all systems
+POLL_SECONDS = 0.02  # between two checks; not every system has an event for the end of a descendant
 HELPER_PROCESSES = ("resource_tracker", "forkserver", "semaphore_tracker")  # they end with the worker
 MAX_COMMAND_CHARS = 60
 MAX_NAMES, MAX_NAME_CHARS = 50, 500
@@ -21,7 +21,11 @@ def abbreviate(names: List[str]) -> List[str]:
 
 
 def end_leftovers(seconds: float) -> List[str]:
-    """Wait at most ``seconds`` for threads and processes; kill the processes; return the names of all that ran on."""
+    """Wait for threads and processes of the cell; kill the remaining processes; return the names of all that remained.
+
+    Args:
+        seconds: Maximum wait.
+    """
     deadline = time.monotonic() + seconds
     threads = running_threads()
     for thread in threads:
@@ -33,7 +37,7 @@ def end_leftovers(seconds: float) -> List[str]:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
-            continue  # it has ended meanwhile
+            continue  # the process has ended meanwhile
     if children:
         _wait_for_descendants(time.monotonic() + LEFTOVER_SECONDS)
     return names
@@ -49,13 +53,13 @@ def _wait_for_descendants(deadline: float) -> Dict[int, str]:
 
 
 def running_threads() -> List[threading.Thread]:
-    """Return the threads that do the cell's work, without helpers of libraries and idle pools."""
+    """Return the threads that work for the cell, without idle pools and helper threads of libraries."""
     frames = sys._current_frames()  # noqa: SLF001 -- documented, in spite of its name
     found = []
     for thread in threading.enumerate():
         if thread is threading.current_thread() or not thread.is_alive():
             continue
-        if thread.daemon and not _is_of_the_cell(thread):
+        if thread.daemon and not _is_started_by_cell(thread):
             continue
         frame = frames.get(thread.ident or 0)
         if frame is not None and _is_idle_pool_thread(frame):
@@ -64,7 +68,7 @@ def running_threads() -> List[threading.Thread]:
     return found
 
 
-def _is_of_the_cell(thread: threading.Thread) -> bool:
+def _is_started_by_cell(thread: threading.Thread) -> bool:
     target = getattr(thread, "_target", None)
     return "__main__" in (type(thread).__module__, getattr(target, "__module__", None))
 
@@ -82,7 +86,7 @@ def descendants() -> Dict[int, str]:
     """
     parents: Dict[int, int] = {}
     sessions: Set[int] = set()
-    us = os.getpid()
+    own_pid = os.getpid()
     try:
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
@@ -92,14 +96,14 @@ def descendants() -> Dict[int, str]:
             with open(f"/proc/{pid}/stat", "rb") as file:
                 words = file.read().rpartition(b")")[2].split()
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # the process has ended meanwhile
         if words[0] in (b"Z", b"X"):
             continue
         parents[pid] = int(words[1])
-        if int(words[3]) == us:
+        if int(words[3]) == own_pid:
             sessions.add(pid)
-    ours = {pid for pid in parents if pid in sessions or _descends_from(pid, us, parents)} - {us}
-    names = {pid: _command(pid) for pid in sorted(ours)}
+    found = {pid for pid in parents if pid in sessions or _descends_from(pid, own_pid, parents)} - {own_pid}
+    names = {pid: _command(pid) for pid in sorted(found)}
     return {pid: name for pid, name in names.items() if not any(word in name for word in HELPER_PROCESSES)}
 
 

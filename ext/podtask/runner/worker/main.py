@@ -22,7 +22,7 @@ from .leftovers import LEFTOVER_SECONDS, abbreviate, end_leftovers
 
 
 class WorkerPipes(NamedTuple):
-    """The worker's side of what it shares with the supervisor.
+    """The worker's ends of the pipes, and the files, that it shares with the supervisor.
 
     Attributes:
         frames_fd: Write end of the pipe that takes frames.
@@ -45,7 +45,7 @@ def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> i
     Args:
         job: Meta of the run frame.
         inputs_fd: Descriptor of the pickled inputs, None if there are none.
-        pipes: The worker's side of what it shares with the supervisor.
+        pipes: The pipes and files that it shares with the supervisor.
     """
     guard = InterruptGuard()
     writer = FrameWriter(guard, pipes.frames_fd, pipes.lock_fd, pipes.taps)
@@ -53,10 +53,9 @@ def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> i
     sys.stdout, sys.stderr = cell_streams(writer)
     frontend = DisplayFrontend(writer, pipes.replies_fd)
     frontend.install()
-    # In threads too: what a thread prints belongs to the cell.
     signal.signal(signal.SIGINT, guard.on_interrupt)
     signal.signal(signal.SIGTERM, guard.on_interrupt)
-    _end_children_by_default()
+    _reset_sigterm_in_children()
     import_hooks.install(frontend)
     os.environ.update(job["env"])
     shutdown.begin()
@@ -71,25 +70,25 @@ def _run(cell: "CellRun", frontend: DisplayFrontend, writer: FrameWriter, result
     """Run the cell and send its result; return the exit code, and keep no value of the cell."""
     start = time.perf_counter()
     value, error = cell.run(frontend.guard)
-    shown = error is None and not cell.is_call  # what a function returns its caller may show
-    error = cell.show(frontend, value if shown else None) or error
+    is_shown = error is None and not cell.is_call  # the value of a function call is only returned
+    error = cell.display_result(frontend, value if is_shown else None) or error
     seconds = round(time.perf_counter() - start, 6)
     running = cell.running + end_leftovers(0 if isinstance(error, KeyboardInterrupt) else LEFTOVER_SECONDS)
     sys.stdout.flush()
     sys.stderr.flush()
-    end = cell.pack(results, value, error)
+    end = cell.pack_outputs(results, value, error)
     end.update(seconds=seconds, running=abbreviate(running))
     writer.emit(protocol.RESULT, end)
     return 0 if error is None else 1
 
 
-def _end_children_by_default() -> None:
+def _reset_sigterm_in_children() -> None:
     """Let SIGTERM end the processes that the cell forks, as in a kernel; process pools rely on it.
 
     The worker's own handler raises KeyboardInterrupt, which is lost if it is raised in a fork hook.
     """
     ours = signal.getsignal(signal.SIGTERM)
-    mask = threading.local()  # of the thread that forks
+    mask = threading.local()  # the signal mask of the thread that forks
 
     def before() -> None:
         mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -111,7 +110,7 @@ class CellRun:
     Args:
         job: Meta of the run frame.
         inputs_fd: Descriptor of the pickled inputs, None if there are none.
-        writer: Reports the current step.
+        writer: Sends frames that report the current step.
     """
 
     def __init__(self, job: Dict[str, Any], inputs_fd: Optional[int], writer: FrameWriter) -> None:
@@ -121,9 +120,9 @@ class CellRun:
         self._inputs_fd = inputs_fd
         self._module = types.ModuleType("__main__")
         self._stage = "load"
-        self._current_input = ""  # what is unpickled
+        self._current_input = ""  # name of the input that is being unpickled
         self._before = changes.InputSnapshot({}, ())
-        self.running: List[str] = []  # asyncio tasks that the cell left
+        self.running: List[str] = []  # asyncio tasks that still run when the cell has ended
         self.namespace = self._module.__dict__
         self.namespace["__builtins__"] = sys.modules["builtins"]
 
@@ -138,12 +137,12 @@ class CellRun:
         except BaseException as error:  # SystemExit and KeyboardInterrupt are results too
             return None, error
 
-    def show(self, frontend: DisplayFrontend, value: Any) -> Optional[BaseException]:
+    def display_result(self, frontend: DisplayFrontend, value: Any) -> Optional[BaseException]:
         """Display the last expression and open figures; return the error if that fails."""
         try:
             with frontend.guard.lifted():
                 if value is not None:
-                    frontend.show(*mime_bundle(value), result=True)
+                    frontend.show_bundle(*mime_bundle(value), result=True)
                 if import_hooks.BACKEND[len("module://") :] in sys.modules:
                     sys.modules[import_hooks.BACKEND[len("module://") :]].show()
         except BaseException as error:
@@ -152,8 +151,8 @@ class CellRun:
 
     def _load(self) -> None:
         if self._job.get("pip"):
-            # Start-up cost: loaded when it is first needed.
-            from . import pip_install  # few cells need any
+            # Start-up cost: few cells need it.
+            from . import pip_install
 
             self._stage = "pip"
             specs = self._job["pip"]["specs"]
@@ -174,8 +173,8 @@ class CellRun:
         cell = CompiledCell(job["source"], job["filename"], quiet, flags)
         try:
             if job.get("timed"):
-                # Start-up cost: loaded when it is first needed.
-                from ..ipython import shell  # few cells are timed
+                # Start-up cost: few cells need it.
+                from ..ipython import shell
 
                 with shell.Timed():
                     return cell.run(self.namespace)
@@ -183,7 +182,7 @@ class CellRun:
         finally:
             self.running = cell.running_tasks
 
-    def pack(self, file: IO[bytes], value: Any, error: Optional[BaseException]) -> Dict[str, Any]:
+    def pack_outputs(self, file: IO[bytes], value: Any, error: Optional[BaseException]) -> Dict[str, Any]:
         """Pickle the outputs; return the meta of the result frame."""
         end: Dict[str, Any] = {"status": "ok" if error is None else "error"}
         last: List[outputs.Item] = []
@@ -196,8 +195,8 @@ class CellRun:
                 return outputs.can_pickle(part, self.namespace, plain)
 
             last = [
-                ("error", str(place), describe_error.to_picklable(each, can_pickle))
-                for place, each in enumerate(errors)
+                ("error", str(index), describe_error.to_picklable(each, can_pickle))
+                for index, each in enumerate(errors)
             ]
         elif value is not None:
             last = [("result", "", value)]

@@ -36,7 +36,7 @@ def install(request: Dict[str, Any]) -> float:
     """Install packages, put their folder first on the path, and return the seconds that it took.
 
     Args:
-        request: Specs and options of pip, as the notebook gave them.
+        request: Packages and options of pip, from the job.
 
     Raises:
         InstallError: pip is missing, no index can be reached, or no index has the package.
@@ -87,16 +87,16 @@ def _install_error(specs: List[str], stderr: str) -> InstallError:
         or "Name or service" in stderr
         or "name resolution" in stderr
     ):
-        # pip's own last word is that there is no such package.
+        # In this case pip's last line says, wrongly, that the package does not exist.
         reason = re.search(r"\[Errno -?\d+\] ([^'\n]+)", stderr)
-        why = reason[1] if reason else "no answer"
+        cause = reason[1] if reason else "no answer"
         return InstallError(
-            f"Cannot install {names}: no package index can be reached from where the cell runs: {why}",
+            f"Cannot install {names}: no package index can be reached from where the cell runs: {cause}",
             "Set a reachable index with --index-url, or choose an image that has the packages.",
         )
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.partition(":")[2].strip() for line in lines if line.startswith("ERROR:")]
-    # The last one of a conflict is only the address of a page about conflicts.
+    # The last line of a version conflict is only a link to a page about conflicts.
     errors = [line for line in errors if not line.startswith("ResolutionImpossible")]
     last = errors[-1] if errors else " | ".join(lines[-MAX_ERROR_LINES:])
     return InstallError(
