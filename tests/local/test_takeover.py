@@ -11,7 +11,7 @@ import pytest
 from podtask.backends.base import ByteStream
 from podtask.backends.local import LocalProcess
 from podtask.channel.channel import Channel, TakenOver
-from podtask.channel.log_record import read_record
+from podtask.channel.record_reader import read_record
 from podtask.config.options import RunOptions
 from podtask.manifest.identity import Identity
 from podtask.manifest.render import render

@@ -22,7 +22,7 @@ from ..runner import protocol
 from ..runner.bundle import runner_program
 from .handshake import Handshake, user_and_host
 from .job import Job, RunnerResult, job_frames
-from .log_record import read_record
+from .record_reader import read_record
 
 log = logging.getLogger(__name__)
 runner_log = logging.getLogger("podtask.runner")  # the debug log of all runners

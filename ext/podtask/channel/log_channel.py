@@ -1,6 +1,6 @@
 """The channel of a batch task: frames and result are read from the pod's log as it grows.
 
-The runner writes them in ``runner/supervisor/batch_log.py`` and ``runner/supervisor/log_record.py``.
+The runner writes them in ``runner/supervisor/batch_log.py`` and ``runner/supervisor/record_writer.py``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..backends.base import RunnerListener
 from ..errors import ClusterError, TaskError
 from ..runner import protocol
 from .job import RunnerResult
-from .log_record import read_record
+from .record_reader import read_record
 
 log = logging.getLogger(__name__)
 LINE = re.compile(rb"%s (\d+) (\d+)/(\d+) ([0-9a-f]+) (\S+)" % protocol.FRAME_LINE_PREFIX.encode())

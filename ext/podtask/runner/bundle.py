@@ -44,7 +44,7 @@ MODULES = (
 LATE_MODULES = (
     "ipython.pretty_printer",
     "ipython.pretty",
-    "supervisor.log_record",
+    "supervisor.record_writer",
     "ipython.shell_command",
     "ipython.shell",
     "ipython.display_classes",

@@ -1,7 +1,7 @@
 """Batch mode without a connection to the notebook: write frames as lines to the log of the container.
 
 Each line is numbered, and signed with the task's key because the notebook displays its content. The result
-of the cell is not in these lines but in the record: see ``log_record.py``.
+of the cell is not in these lines but in the record: see ``record_writer.py``.
 """
 
 import base64

@@ -78,9 +78,9 @@ def write_record(spool: Any, results: Any, log: Any, prove: Callable[..., str], 
     import_hooks.install(None)
     sys.path[:] = [path for path in sys.path if path]  # the cell's folder may have modules of the same names
     # Start-up cost: most tasks never need it.
-    from . import log_record
+    from . import record_writer
 
-    log.finish(log_record.record_lines(spool, results, log, prove, values))
+    log.finish(record_writer.record_lines(spool, results, log, prove, values))
 
 
 def _resource_usage(local: bool) -> Dict[str, float]:

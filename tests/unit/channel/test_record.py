@@ -13,10 +13,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from podtask.channel.log_record import Record, read_record
+from podtask.channel.record_reader import Record, read_record
 from podtask.errors import TaskError
 from podtask.runner import protocol
-from podtask.runner.supervisor import log_record
+from podtask.runner.supervisor import record_writer
 from podtask.runner.supervisor.container_log import LogCopy
 from podtask.runner.supervisor.spool import Spool
 
@@ -39,7 +39,7 @@ def written(key: bytes = KEY) -> bytes:
         spool.append(protocol.encode(protocol.STREAM, {"name": "stdout"}, b"hello\n", 1))
         spool.append(protocol.encode(protocol.RESULT, META, VALUE, 2))
         log = SimpleNamespace(size=6, copied=6, sha256=hashlib.sha256(b"hello\n").hexdigest())
-        lines = log_record.record_lines(spool, SimpleNamespace(size=0), log, prover(key), values=True)
+        lines = record_writer.record_lines(spool, SimpleNamespace(size=0), log, prover(key), values=True)
         return b"hello\n" + "\n".join(lines).encode() + b"\n"
     finally:
         spool.close()
@@ -105,7 +105,7 @@ def long_log(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
             log.write_output(piece)
         meta = {**META, "text": sum(map(len, pieces))}
         spool.append(protocol.encode(protocol.RESULT, meta, VALUE, len(pieces) + 1))
-        log.finish(log_record.record_lines(spool, SimpleNamespace(size=0), log, prover(KEY), values=True))
+        log.finish(record_writer.record_lines(spool, SimpleNamespace(size=0), log, prover(KEY), values=True))
     finally:
         os.close(fd)
         spool.close()

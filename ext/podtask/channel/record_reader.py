@@ -1,4 +1,4 @@
-"""Read the record that a runner has left in its log (``runner/supervisor/log_record.py``). Pure."""
+"""Read the record that a runner has left in its log (``runner/supervisor/record_writer.py``). Pure."""
 
 from __future__ import annotations
 
