@@ -1,4 +1,4 @@
-"""Serve the logs of scripted pods as a kubelet does: whole, the tail only, or followed line by line."""
+"""Serve the logs of scripted pods as a kubelet does: complete, only the tail, or followed line by line."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from aiohttp import web
 
 from .pods import Pods
 
-Tell = Callable[[bytes], Awaitable[bytes | None]]
+SendLine = Callable[[bytes], Awaitable[bytes | None]]
 
 
 def whole(request: web.Request, pods: Pods, name: str) -> web.Response:
-    """Answer with the whole log so far, or with its last lines."""
+    """Respond with the complete log so far, or with its last lines."""
     lines = pods.logs.get(name, b"").splitlines(keepends=True)
     tail = int(request.query.get("tailLines", len(lines)))
     return web.Response(body=b"".join(lines[len(lines) - tail :]), content_type="text/plain")
 
 
-async def follow(request: web.Request, pods: Pods, name: str, tell: Tell) -> web.StreamResponse:
-    """Answer with the lines from the first on, as they are written, until the container has ended.
+async def follow(request: web.Request, pods: Pods, name: str, send_line: SendLine) -> web.StreamResponse:
+    """Send the lines from the first one on, as they are written, until the container has ended.
 
     Args:
-        request: of the client.
-        pods: whose logs there are.
-        name: of the pod.
-        tell: returns what is sent in place of a line; nothing: the answer ends before it; None: the
-            connection breaks half-way in it.
+        request: Request of the client.
+        pods: Pods whose logs are served.
+        name: Name of the pod.
+        send_line: Returns the bytes to send for a line. Empty bytes end the response before the line; None breaks the
+            connection in the middle of the line.
     """
     answer = web.StreamResponse(headers={"Content-Type": "text/plain"})
     await answer.prepare(request)
     place = pods.rotated.get(name, 0)
     while True:
-        place = max(place, pods.rotated.get(name, 0))  # what is rotated away is skipped, silently
+        place = max(place, pods.rotated.get(name, 0))  # lines that were rotated away are skipped
         log, first = pods.logs.get(name, b""), pods.rotated.get(name, 0)
         end = log.find(b"\n", place - first)
         if end < 0:
@@ -44,12 +44,12 @@ async def follow(request: web.Request, pods: Pods, name: str, tell: Tell) -> web
             continue
         line = log[place - first : end + 1]
         place += len(line)
-        told = await tell(line)
-        if told is None:
+        sent = await send_line(line)
+        if sent is None:
             await answer.write(line[: len(line) // 2])
             assert request.transport is not None
             request.transport.close()
             return answer
-        if not told:
+        if not sent:
             return answer
-        await answer.write(told)
+        await answer.write(sent)

@@ -1,4 +1,4 @@
-"""The scripts by the names that the command line takes."""
+"""The scripts by the names that the command line accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pods of a scripted cluster, kept in memory; the runner of a plain one really runs on this machine."""
+"""The pods of a scripted cluster, kept in memory; the runner of a pod is a process on this machine."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Pods:
     """The pods of one namespace, their resource versions and their events.
 
     Attributes:
-        found: the pods that there are, by name.
-        history: (version, type of event, pod) of all that happened.
-        events: what the cluster reported, as core/v1 Events.
-        peak: the most pods that were there at once.
+        found: Existing pods, by name.
+        history: (version, type of event, pod) of all changes.
+        events: Events of the cluster, as core/v1 Events.
+        peak: Largest number of pods that existed at the same time.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Pods:
         self.history: list[tuple[int, str, Object]] = []
         self.events: list[Object] = []
         self.logs: dict[str, bytes] = {}
-        self.rotated: dict[str, int] = {}  # bytes of a log that are nowhere any more
+        self.rotated: dict[str, int] = {}  # bytes of a log that were rotated away
         self.state_changed = asyncio.Condition()
         self.version = 100
         self.peak = 0
@@ -67,7 +67,7 @@ class Pods:
         await self._happened("MODIFIED", self.found[name])
 
     async def delete(self, name: str, grace: float = 5) -> None:
-        """Mark a pod as terminating, end its process as the kubelet does, then remove it."""
+        """Mark a pod as terminating, end its process as the kubelet does, and remove the pod."""
         pod = self.found[name]
         if not grace:
             await self.remove(name)
@@ -85,7 +85,7 @@ class Pods:
         await self.remove(name)
 
     async def remove(self, name: str) -> None:
-        """Remove a pod at once and kill its processes."""
+        """Remove a pod immediately and kill its processes."""
         self.kill(name)
         pod = self.found.pop(name, None)
         if pod is not None:
@@ -99,7 +99,7 @@ class Pods:
                 os.killpg(process.pid, signal.SIGKILL)
 
     async def run(self, name: str) -> int:
-        """Run the primary container's command to its end; return its exit code."""
+        """Run the command of the primary container to its end; return its exit code."""
         primary = primary_of(self.found[name])
         env = {each["name"]: each.get("value", "") for each in primary["env"]}
         command = primary["command"][1:]
@@ -134,11 +134,11 @@ class Pods:
         return code
 
     def has_ended(self, name: str) -> bool:
-        """Whether what ran in a pod has ended."""
+        """Return whether the processes of a pod have ended."""
         return self._ended[name].is_set()
 
     def rotate(self, name: str, line: bytes) -> None:
-        """Drop the lines of a log before a given one, as a rotation does."""
+        """Drop the lines of a log before a given line, as a log rotation does."""
         lost = self.logs[name].index(line)
         self.logs[name] = self.logs[name][lost:]
         self.rotated[name] = self.rotated.get(name, 0) + lost
@@ -181,7 +181,7 @@ class Pods:
 
 
 def primary_of(pod: Object) -> Object:
-    """Return the container that holds the task's key."""
+    """Return the container that has the key of the task."""
     for container in pod["spec"]["containers"]:
         if any(each["name"] == "PODTASK_KEY" for each in container.get("env", [])):
             return dict(container)
@@ -189,7 +189,7 @@ def primary_of(pod: Object) -> Object:
 
 
 def running(name: str) -> Object:
-    """Return the status of a pod whose primary container runs."""
+    """Return the status of a pod with a running primary container."""
     return {
         "phase": "Running",
         "conditions": [{"type": "ContainersReady", "status": "True"}, {"type": "Ready", "status": "True"}],
@@ -198,7 +198,7 @@ def running(name: str) -> Object:
 
 
 def ended(name: str, code: int, reason: str = "") -> Object:
-    """Return the status of a pod whose primary container has ended."""
+    """Return the status of a pod with a terminated primary container."""
     done = {"exitCode": code, "reason": reason or ("Error" if code else "Completed")}
     return {
         "phase": "Failed" if code else "Succeeded",

@@ -1,4 +1,4 @@
-"""One class for each fault: a script sees every request and plays the life of every pod."""
+"""One class for each fault: a script receives every request and simulates the life of every pod."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def refused(code: int, message: str, reason: str = "", **headers: str) -> web.Re
 
 
 def is_create(request: web.Request) -> bool:
-    """Whether a request makes a pod."""
+    """Return whether a request creates a pod."""
     return request.method == "POST" and request.path.endswith("/pods")
 
 
 class Script:
-    """A healthy API server: no fault."""
+    """A healthy API server without any fault."""
 
     pods: Pods
     forwards: Forwards
@@ -40,11 +40,11 @@ class Script:
         self.times = 0  # that it went wrong
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
-        """Answer a request; ``proceed`` does what a healthy server does."""
+        """Respond to a request; ``proceed`` responds as a healthy server does."""
         return await proceed(request)
 
     async def live(self, name: str) -> None:
-        """Play the life of a new pod from creation to its end."""
+        """Simulate the life of a new pod from its creation to its end."""
         await self.pods.assign_node(name)
         primary = primary_of(self.pods.found[name])["name"]
         await self.pods.set(name, **ended(primary, await self.pods.run(name)))
@@ -53,16 +53,16 @@ class Script:
         """Connect to a port of a pod.
 
         Raises:
-            OSError: nobody listens there.
+            OSError: No process listens on the port.
         """
         return await asyncio.open_connection("127.0.0.1", port)
 
     def changes(self, event: Object) -> list[Object] | None:
-        """Return what a watch sends instead of an event; None ends the watch."""
+        """Return the bytes that a watch sends in place of an event; None ends the watch."""
         return [event]
 
-    async def tell(self, name: str, line: bytes) -> bytes | None:
-        """Return what a follower of a pod's log receives for a line: no bytes end the log, None breaks it."""
+    async def log_line(self, name: str, line: bytes) -> bytes | None:
+        """Return the bytes for a line of a followed log: empty bytes end it, None breaks the connection."""
         return line
 
     def on_data(self, data: bytes) -> None:
@@ -70,7 +70,7 @@ class Script:
 
 
 class LostReply(Script):
-    """The pod is stored, and the connection breaks before the answer (fault 1)."""
+    """The pod is stored, and the connection breaks before the response (fault 1)."""
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         answer = await proceed(request)
@@ -82,7 +82,7 @@ class LostReply(Script):
 
 
 class Stranger(Script):
-    """A foreign pod has the same name (fault 1)."""
+    """A pod of somebody else has the same name (fault 1)."""
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         if is_create(request) and not self.times:
@@ -97,7 +97,7 @@ class Stranger(Script):
 
 
 class Refuses(Script):
-    """The first creations are refused with a code and a text."""
+    """The first requests to create a pod are refused with a status code and a text."""
 
     code, message, reason, wanted = 500, "", "", 1
     headers: dict[str, str] = {}  # noqa: RUF012  # read only
@@ -110,7 +110,7 @@ class Refuses(Script):
 
 
 class QuotaConflict(Refuses):
-    """409 because a quota changed meanwhile, then success (fault 4)."""
+    """409 because a quota has changed in the meantime, then success (fault 4)."""
 
     code, reason = 409, "Conflict"
     message = (

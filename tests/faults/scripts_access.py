@@ -1,4 +1,4 @@
-"""Rights and servers that are missing while a cell runs, and come back later."""
+"""Rights and servers that are unavailable while a cell runs, and return later."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class TakenAway(Idle):
 
 
 class NoNewStreams(Script):
-    """New streams are forbidden once ``forbidden`` is set; open ones stay.
+    """New streams are forbidden after ``forbidden`` is set; open streams continue.
 
     Attributes:
-        forbidden: whether they are.
+        forbidden: Whether new streams are forbidden.
     """
 
     forbidden = False
@@ -40,11 +40,11 @@ class NoNewStreams(Script):
 
 
 class BatchLogAway(Script):
-    """The log of a batch task is refused after its first line was read; then the cell ends.
+    """The log of a batch task is refused after its first line was read; the cell ends later.
 
     Args:
-        code: of the answers; 0: the connection is closed.
-        gate: a file that lets the cell end.
+        code: Status code of the responses; 0 closes the connection.
+        gate: File that lets the cell end.
     """
 
     def __init__(self, code: int = 401, gate: Path = Path("/nonexistent/gate")) -> None:
@@ -64,7 +64,7 @@ class BatchLogAway(Script):
         request.transport.close()
         return web.Response()
 
-    async def tell(self, name: str, line: bytes) -> bytes | None:
+    async def log_line(self, name: str, line: bytes) -> bytes | None:
         if self._read and self.times < TRIES:
             return b""
         self._read = True

@@ -1,4 +1,4 @@
-"""Faults at the end of a pod, and faults of the result that a runner leaves in its log."""
+"""Faults at the end of a pod, and faults of the result that a runner writes to its log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MISSING = b"unable to retrieve container logs for containerd://5b3c"
 
 
 class Idle(Script):
-    """The connection is closed under the running cell when it prints "cut here" (fault 29)."""
+    """The connection is closed while the cell runs, when it prints "cut here" (fault 29)."""
 
     def on_data(self, data: bytes) -> None:
         if CUT in data and not self.times:
@@ -23,7 +23,7 @@ class Idle(Script):
 
 
 class Away(Idle):
-    """From "cut here" on every connection to the pod fails; the result is in its log."""
+    """After "cut here", every connection to the pod fails; the result is in the log."""
 
     reachable = False  # set by a test to accept connections again
 
@@ -35,12 +35,12 @@ class Away(Idle):
         return await proceed(request)
 
     async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
-        """Answer a request for the log."""
+        """Respond to a request for the log."""
         return await proceed(request)
 
 
 class LogRefused(Away):
-    """As "away", and the log is refused twice with 500 (fault 28)."""
+    """Like "away", and the log is refused twice with status 500 (fault 28)."""
 
     async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         self.times += 1
@@ -50,7 +50,7 @@ class LogRefused(Away):
 
 
 class LogAway(Away):
-    """As "away", and the first read of the log breaks because the server restarts."""
+    """Like "away", and the first read of the log breaks because the server restarts."""
 
     async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         self.times += 1
@@ -61,7 +61,7 @@ class LogAway(Away):
 
 
 class LogExcuse(Away):
-    """As "away", and the log first contains an error message with status 200 (fault 40)."""
+    """Like "away", and the log first contains an error message with status 200 (fault 40)."""
 
     async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         self.times += 1
@@ -69,7 +69,7 @@ class LogExcuse(Away):
 
 
 class Rotated(Away):
-    """As "away", and the log's first half was rotated away (fault 32)."""
+    """Like "away", and the first half of the log was rotated away (fault 32)."""
 
     async def log(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         name = request.path.split("/")[-2]
@@ -78,7 +78,7 @@ class Rotated(Away):
 
 
 class EvictedAway(Away):
-    """As "away", and the first pod is evicted with its result in the log."""
+    """Like "away", and the first pod is evicted with its result in the log."""
 
     async def live(self, name: str) -> None:
         await self.pods.assign_node(name)
@@ -133,7 +133,7 @@ class ExecLate(Script):
 
 
 class Dies(Script):
-    """The pod's process is killed at "cut here"; subclasses differ in the status that reports it."""
+    """The process of the pod is killed at "cut here"; subclasses report it in different ways."""
 
     def on_data(self, data: bytes) -> None:
         if CUT in data:
@@ -151,7 +151,7 @@ class Dies(Script):
 
 
 class LateReason(Dies):
-    """Exit code 137 at first, OOMKilled a second later (fault 50)."""
+    """The status shows exit code 137 at first, and OOMKilled a second later (fault 50)."""
 
     async def last(self, name: str, primary: str) -> None:
         await self.pods.set(name, **ended(primary, 137))
@@ -160,7 +160,7 @@ class LateReason(Dies):
 
 
 class Evicted(Dies):
-    """Failed with reason Evicted and no container statuses (fault 51)."""
+    """The status is Failed with reason Evicted and without container statuses (fault 51)."""
 
     async def last(self, name: str, primary: str) -> None:
         status = self.pods.found[name]["status"]
@@ -170,7 +170,7 @@ class Evicted(Dies):
 
 
 class FalseSuccess(Dies):
-    """Succeeded with exit code 0, and no result anywhere (faults 52, 71)."""
+    """The status is Succeeded with exit code 0, and there is no result (faults 52, 71)."""
 
     async def last(self, name: str, primary: str) -> None:
         await self.pods.set(name, **ended(primary, 0))
@@ -191,7 +191,7 @@ class NodeLost(Dies):
 
 
 class NodeSilent(Dies):
-    """The node is silent but not given up: a deleted pod stays (fault 53)."""
+    """The node is silent but not yet lost: a deleted pod remains (fault 53)."""
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         if request.path.endswith("/portforward") and self.times:
@@ -208,7 +208,7 @@ class NodeSilent(Dies):
 
 
 class Rejected(Script):
-    """The kubelet rejects the pod: Failed, OutOfmemory, no container statuses (fault 24)."""
+    """The kubelet rejects the pod: Failed, OutOfmemory, without container statuses (fault 24)."""
 
     async def live(self, name: str) -> None:
         await self.pods.assign_node(name)
@@ -230,7 +230,7 @@ class PhaseUnknown(Script):
 
 
 class Hangs(Script):
-    """From "cut here" on the connection stays open and carries nothing (fault 30)."""
+    """After "cut here", the connection stays open but transfers no data (fault 30)."""
 
     def on_data(self, data: bytes) -> None:
         if CUT in data and not self.times:
@@ -239,7 +239,7 @@ class Hangs(Script):
 
 
 class Crawls(Hangs):
-    """From "cut here" on output is held until the cell has printed its last line (fault 42)."""
+    """After "cut here", output is held until the cell has printed its last line (fault 42)."""
 
     def on_data(self, data: bytes) -> None:
         super().on_data(data)

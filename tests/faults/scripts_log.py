@@ -12,47 +12,47 @@ class FollowCut(Script):
 
     def __init__(self) -> None:
         super().__init__()
-        self.told = 0  # lines since the last cut
+        self.sent = 0  # lines since the last cut
 
-    async def tell(self, name: str, line: bytes) -> bytes | None:
-        self.told += 1
-        if self.told == 10 and self.times < 3:
-            self.told = 0
+    async def log_line(self, name: str, line: bytes) -> bytes | None:
+        self.sent += 1
+        if self.sent == 10 and self.times < 3:
+            self.sent = 0
             self.times += 1
             return None
         return line
 
 
 class FollowHangs(Script):
-    """After the fifth line the first connection stays open and carries nothing (fault 30)."""
+    """After the fifth line, the first connection stays open but transfers no data (fault 30)."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.told = 0
+        self.sent = 0
 
-    async def tell(self, name: str, line: bytes) -> bytes | None:
-        self.told += 1
-        if self.told == 6:
+    async def log_line(self, name: str, line: bytes) -> bytes | None:
+        self.sent += 1
+        if self.sent == 6:
             self.times += 1
             await asyncio.Event().wait()
         return line
 
 
 class FollowRotates(FollowHangs):
-    """As "follow-hangs", because the log was rotated: its first half is gone (faults 31, 32)."""
+    """Like "follow-hangs", because the log was rotated: its first half is missing (faults 31, 32)."""
 
-    async def tell(self, name: str, line: bytes) -> bytes | None:
-        if self.told == 5:
+    async def log_line(self, name: str, line: bytes) -> bytes | None:
+        if self.sent == 5:
             self.pods.rotate(name, line)
-        return await super().tell(name, line)
+        return await super().log_line(name, line)
 
 
 class FollowEnds(FollowHangs):
-    """After the fifth line the pod and its log are gone (fault 41)."""
+    """After the fifth line, the pod and its log are deleted (fault 41)."""
 
-    async def tell(self, name: str, line: bytes) -> bytes | None:
-        self.told += 1
-        if self.told == 6:
+    async def log_line(self, name: str, line: bytes) -> bytes | None:
+        self.sent += 1
+        if self.sent == 6:
             await self.pods.remove(name)
             return b""
         return line

@@ -1,4 +1,4 @@
-"""Pods without processes: the server itself speaks the protocol of the runner, for hundreds at once."""
+"""Pods without processes: the server itself speaks the runner's protocol, for hundreds of pods at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Pretend(Script):
     """Every cell appears to have printed its first number once all pods have started.
 
     Args:
-        wanted: so many pods are waited for.
+        wanted: Number of pods to wait for.
     """
 
     def __init__(self, wanted: int = 1) -> None:
@@ -33,7 +33,7 @@ class Pretend(Script):
 
     @property
     def at_once(self) -> int:
-        """Number of pods that had started when the first one was allowed to go on."""
+        """Number of pods that had started when the first one was allowed to continue."""
         return len(self._begun) if self._all_begun.is_set() else 0
 
     async def live(self, name: str) -> None:
@@ -41,7 +41,7 @@ class Pretend(Script):
         await self.pods.set(name, **running(primary_of(self.pods.found[name])["name"]))
 
     async def reach(self, name: str, port: int) -> Streams:
-        """Connect a client to a scripted conversation instead of a port."""
+        """Connect a client to a scripted conversation in place of a port."""
         ours, theirs = socket.socketpair()
         talk = asyncio.ensure_future(self._talk(name, *await asyncio.open_connection(sock=theirs)))
         self._talks.add(talk)
@@ -70,7 +70,7 @@ class Pretend(Script):
                         await self.pods.set(name, **ended(primary["name"], 0))
                         return
         except (OSError, asyncio.IncompleteReadError):
-            pass  # the client went
+            pass  # the client has disconnected
         finally:
             writer.close()
 

@@ -39,14 +39,14 @@ class Muddled(Script):
 
 
 class Deaf(Script):
-    """Watches end after a moment without any event; only lists are right (fault 81)."""
+    """Watches end after a moment without any event; only lists are correct (fault 81)."""
 
     def changes(self, event: Object) -> list[Object] | None:
         return None
 
 
 class Slow(Script):
-    """A pod waits for a node until the event that explains it has been read (fault 83)."""
+    """A pod waits for a node until the event that explains the wait has been read (fault 83)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Slow(Script):
 
 
 class Sandboxed(Script):
-    """Forwarded ports lead to another loopback than the runner's, as in gVisor and Kata."""
+    """Forwarded ports lead to a different loopback than the runner's, as in gVisor and Kata."""
 
     async def reach(self, name: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         self.times += 1
@@ -77,7 +77,7 @@ class Sandboxed(Script):
 
 
 class Silent(Script):
-    """The first connection to a port is accepted and never answered."""
+    """The first connection to a port is accepted, and the server never responds."""
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         if request.path.endswith("/portforward") and not self.times:
@@ -87,7 +87,7 @@ class Silent(Script):
 
 
 class Unready(Script):
-    """Everything but the creation is answered with 503 for a while, as by a restarting server (fault 81)."""
+    """For a while, all requests except the creation receive 503, as from a restarting server (fault 81)."""
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         if self.pods.found and self.times < 4 and not is_create(request):

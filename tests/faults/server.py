@@ -1,7 +1,7 @@
 """A scripted API server: real HTTP and WebSocket, with faults that a real server does not produce on demand.
 
 ``python -m tests.faults.server SCRIPT`` serves until it is interrupted and prints the path of a
-kubeconfig; ``--list`` names the scripts. Cells then run as processes of this machine.
+kubeconfig; ``--list`` prints the scripts. Cells then run as processes on this machine.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ POD = re.compile(r"/api/v1/namespaces/[^/]+/pods/(?P<name>[^/]+)(?:/(?P<part>\w+
 
 
 class Server:
-    """Serve in a separate thread until closed.
+    """Scripted API server that runs in a separate thread until it is closed.
 
     Args:
-        script: what goes wrong.
-        folder: where the kubeconfig is written.
+        script: Script with the fault.
+        folder: Folder that receives the kubeconfig.
 
     Attributes:
         asked: (method, path, query) of each request, in order.
-        created: when pods were to be made (monotonic).
+        created: Times of the requests to create a pod (monotonic).
     """
 
     def __init__(self, script: Script, folder: Path) -> None:
@@ -60,7 +60,7 @@ class Server:
         self._thread.join(30)
 
     def count(self, method: str, end: str, **query: str) -> int:
-        """Return how many requests there were by method, end of the path, and parts of the query."""
+        """Return the number of requests with a method, the end of a path, and parts of a query."""
         return sum(
             verb == method and path.endswith(end) and query.items() <= given.items()
             for verb, path, given in self.asked
@@ -107,12 +107,12 @@ class Server:
             self.created.append(time.monotonic())
         task = asyncio.current_task()
         assert task is not None
-        self._lives.add(task)  # a watch ends by nothing else
+        self._lives.add(task)  # nothing else ends a watch
         task.add_done_callback(self._lives.discard)
         return await self.script.answer(request, self._answer)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        """What a healthy server does."""
+        """Respond as a healthy server does."""
         path, method = request.path, request.method
         if path.endswith("/pods"):
             return await (self._create(request) if method == "POST" else self._list(request))
@@ -131,8 +131,8 @@ class Server:
             return await execute(request)
         if found["part"] == "log":
             if request.query.get("follow") == "true":
-                tell = functools.partial(self.script.tell, name)
-                return await logs.follow(request, self.pods, name, tell)
+                send_line = functools.partial(self.script.log_line, name)
+                return await logs.follow(request, self.pods, name, send_line)
             return logs.whole(request, self.pods, name)
         if method == "DELETE":
             self._live(self.pods.delete(name, (await request.json()).get("gracePeriodSeconds", 5)))
@@ -179,7 +179,7 @@ def main() -> None:
         for name, made in SCRIPTS.items():
             print(f"{name:20}{(made.__doc__ or '').splitlines()[0]}")
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs in pods is ended
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the processes of the pods
     with (
         tempfile.TemporaryDirectory() as folder,
         contextlib.closing(Server(SCRIPTS[chosen.script](), Path(folder))) as server,

@@ -1,4 +1,4 @@
-"""Long-lived answers of a scripted API server: watches and connections to ports."""
+"""Long-lived responses of a scripted API server: watches and connections to ports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Connect = Callable[[int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWr
 
 
 def selector(query: str) -> Selects:
-    """Return whether labels match a selector; only the forms ``a=b`` and ``a`` are known."""
+    """Return whether labels match a selector; it supports only the forms ``a=b`` and ``a``."""
     wanted = [part.split("=", 1) for part in query.split(",") if part]
 
     def selects(pod: Object) -> bool:
@@ -32,12 +32,12 @@ def selector(query: str) -> Selects:
 async def watch(
     request: web.Request, pods: Pods, changes: Callable[[Object], list[Object] | None]
 ) -> web.StreamResponse:
-    """Answer with the events since a version, then with new ones, until either side closes.
+    """Send the events since a version, then new ones, until either side closes the connection.
 
     Args:
-        request: of the client.
-        pods: what is watched.
-        changes: returns what is sent in place of an event; None: the watch ends here.
+        request: Request of the client.
+        pods: Pods to watch.
+        changes: Returns the bytes to send in place of an event; None ends the watch.
     """
     answer = web.StreamResponse(headers={"Content-Type": "application/json"})
     await answer.prepare(request)
@@ -66,15 +66,15 @@ async def watch(
                 await pods.state_changed.wait()
 
 
-CUT = b"cut here"  # printed by a cell where a script acts; in the source of the cell, too
-PRINTED = CUT + b"\n"  # in the output only: the source travels as JSON
+CUT = b"cut here"  # printed by a cell where a script acts; also part of the source of the cell
+PRINTED = CUT + b"\n"  # only in the output, because the source is sent as JSON
 
 
 class Forwards:
-    """Forward ports of pods, which are ports of this machine.
+    """Connections to ports of pods, which are ports of this machine.
 
     Attributes:
-        opened: how many there were.
+        opened: Number of connections that were opened.
     """
 
     def __init__(self) -> None:
@@ -84,34 +84,34 @@ class Forwards:
         self._open: set[web.WebSocketResponse] = set()
 
     def cut(self) -> asyncio.Future[Any]:
-        """Close all connections, as a proxy does with idle ones; nothing more passes from now on.
+        """Close all connections, as a proxy does with idle ones; transfer no data from now on.
 
         Returns:
-            A future that is done when they are closed.
+            A future that is done when the connections are closed.
         """
         sockets = list(self._open)
         self._open.clear()
         return asyncio.gather(*(socket.close() for socket in sockets))
 
     def hold(self) -> None:
-        """From now on nothing passes through the connections that are open, and nobody says so."""
+        """Hold the data on all open connections from now on, without closing them."""
         self._let_go.clear()
         self._held |= {id(socket) for socket in self._open}
 
     def let_go(self) -> None:
-        """Release the held bytes."""
+        """Release the held data."""
         self._held.clear()
         self._let_go.set()
 
     async def serve(
         self, request: web.Request, connect: Connect, on_data: Callable[[bytes], Any]
     ) -> web.StreamResponse:
-        """Carry bytes between a client and a port.
+        """Transfer data between a client and a port.
 
         Args:
-            request: of the client.
-            connect: connects to the port.
-            on_data: called with what the runner has sent.
+            request: Request of the client.
+            connect: Function that connects to the port.
+            on_data: Called with the bytes that the runner has sent.
         """
         port = int(request.query["ports"])
         socket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",), max_msg_size=0)
@@ -135,7 +135,7 @@ class Forwards:
                     writer.write(message.data[1:])
                     await writer.drain()
         except OSError:
-            pass  # the runner went
+            pass  # the runner has disconnected
         finally:
             self._open.discard(socket)
             down.cancel()
@@ -152,7 +152,7 @@ class Forwards:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
-                # A script acts at the mark, so what follows the mark in the same chunk must wait for it.
+                # A script acts at the mark, so bytes after the mark in the same chunk must wait for the script.
                 end = data.find(PRINTED) + len(PRINTED) if PRINTED in data else len(data)
                 for part in filter(None, (data[:end], data[end:])):
                     if id(socket) in self._held:
@@ -165,7 +165,7 @@ class Forwards:
 
 
 async def execute(request: web.Request) -> web.StreamResponse:
-    """Run a Python program here, as the command of an exec; its standard streams are the answer."""
+    """Run a Python program as the command of an exec; the response is its standard streams."""
     socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io",), max_msg_size=0)
     await socket.prepare(request)
     command = request.query.getall("command")
@@ -184,7 +184,7 @@ async def execute(request: web.Request) -> web.StreamResponse:
             await socket.send_bytes(b"\1" + data)
         await socket.close()
     except OSError:
-        pass  # the client went
+        pass  # the client has disconnected
     finally:
         up.cancel()
         with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Missing rights end nothing that has started: no pod is deleted and no cell runs twice."""
+"""A missing right ends nothing that has started: no pod is deleted and no cell runs twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WAITS = "import pathlib, time\nprint('begun', flush=True)\nwhile not pathlib.Pat
 
 
 def notes(task: podtask.Task) -> list[str]:
-    """Collect the lines that the user sees after a task has ended."""
+    """Return the lines that the user sees after a task has ended."""
     found = []
     while not task.updates.empty():
         update = task.updates.get_nowait()
@@ -26,7 +26,7 @@ def notes(task: podtask.Task) -> list[str]:
 @pytest.mark.fault(5)
 @pytest.mark.parametrize("channel", ["auto", "port-forward"])
 def test_stream_that_is_forbidden_after_the_first(play: Play, channel: str, tmp_path: Path) -> None:
-    """One note, another try with a pause, and the result: the cell runs once, in one pod."""
+    """If streams become forbidden, podtask shows one note and retries; the cell runs once, in one pod."""
     server = play(TakenAway())
     ran = tmp_path / "ran"
     source = f"with open({str(ran)!r}, 'a') as file:\n    file.write('x')\nprint('cut here', flush=True)\n42"
@@ -43,7 +43,7 @@ def test_stream_that_is_forbidden_after_the_first(play: Play, channel: str, tmp_
 
 @pytest.mark.fault(5)
 def test_attach_that_is_forbidden_deletes_nothing(play: Play, tmp_path: Path) -> None:
-    """The error names the rights; the pod, which another follows, goes on."""
+    """The error names the rights; the pod, which another kernel follows, keeps running."""
     script = NoNewStreams()
     play(script)
     gate = tmp_path / "gate"
@@ -60,7 +60,7 @@ def test_attach_that_is_forbidden_deletes_nothing(play: Play, tmp_path: Path) ->
 @pytest.mark.fault(10)
 @pytest.mark.parametrize("code", [0, 401, 403])
 def test_batch_task_outlives_a_log_that_is_away(play: Play, code: int, tmp_path: Path) -> None:
-    """An outage, expired credentials, a right that is gone for a while: its result comes."""
+    """The result of a batch task survives an outage, expired credentials and a revoked right."""
     gate = tmp_path / "gate"
     server = play(BatchLogAway(code, gate))
     task = submit(WAITS.format(str(gate)), channel="batch")

@@ -1,4 +1,4 @@
-"""Creation of pods: answers of the API server and what becomes of the task."""
+"""Creation of pods: responses of the API server and the effect on the task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .user import Play, submit
 
 
 def test_plain_cell_runs_to_its_end(play: Play) -> None:
-    """Output and value come back, one pod is made and deleted, by one watch."""
+    """Output and value come back; one pod is created and deleted, with one watch."""
     server = play(Script())
     task = submit()
     assert task.result(60) == 42
@@ -20,7 +20,7 @@ def test_plain_cell_runs_to_its_end(play: Play) -> None:
 
 @pytest.mark.feature("N15")
 def test_phases_from_the_first_moment_on(play: Play) -> None:
-    """What takes time before there is a pod has its name, and no phase is Pending before that."""
+    """Each step before the creation of the pod has its own phase; none of them is Pending."""
     play(Script())
     task = submit()
     assert task.result(60) == 42
@@ -31,7 +31,7 @@ def test_phases_from_the_first_moment_on(play: Play) -> None:
 
 @pytest.mark.fault(1, 2)
 def test_pod_whose_reply_was_lost_is_adopted(play: Play) -> None:
-    """The second POST meets 409; the pod has our label, so it is ours: one pod, named by us."""
+    """If the response to a creation is lost, the retry meets 409 and adopts the pod by its label."""
     server = play(LostReply())
     task = submit()
     assert task.result(60) == 42
@@ -41,8 +41,8 @@ def test_pod_whose_reply_was_lost_is_adopted(play: Play) -> None:
 
 
 @pytest.mark.fault(1)
-def test_pod_of_others_is_left_alone(play: Play) -> None:
-    """A pod of our name without our label is neither taken nor deleted: ours gets a new name."""
+def test_pod_of_others_is_not_touched(play: Play) -> None:
+    """A pod with our name but without our label is not used or deleted; our pod gets a new name."""
     server = play(Stranger())
     assert submit().result(60) == 42
     made = {pod["metadata"]["name"] for _, _, pod in server.pods.history}
@@ -65,15 +65,15 @@ def test_conflict_of_a_quota_is_tried_again(play: Play) -> None:
 
 @pytest.mark.fault(6)
 def test_webhook_that_is_late_is_tried_again(play: Play) -> None:
-    """5xx with a pause in between."""
+    """A creation that fails with 5xx is retried after a pause."""
     server = play(Webhook())
     assert submit().result(60) == 42
     assert server.count("POST", "/pods") == 3
 
 
 @pytest.mark.fault(9)
-def test_busy_server_says_when(play: Play) -> None:
-    """429: the next try comes no sooner than Retry-After says."""
+def test_creation_waits_as_long_as_a_busy_server_requests(play: Play) -> None:
+    """After 429, the next attempt is not made before the time in Retry-After."""
     server = play(Busy())
     assert submit().result(60) == 42
     assert server.count("POST", "/pods") == 2

@@ -1,4 +1,4 @@
-"""Ends of pods, told from the status and its timing; success needs a result."""
+"""Ends of pods are recognized from the status and its timing; success requires a result."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ def error_of(play: Play, script: Script) -> str:
 
 @pytest.mark.fault(50)
 def test_reason_that_comes_late_is_waited_for(play: Play) -> None:
-    """Exit code 137 alone says little: the status is given a moment to say OOMKilled."""
+    """After exit code 137, podtask waits for a moment until the status shows OOMKilled."""
     assert "OOMKilled" in error_of(play, LateReason())
 
 
 @pytest.mark.fault(51)
 def test_eviction_without_statuses(play: Play) -> None:
-    """The pod's own reason and message are told."""
+    """The error contains the reason and the message of the pod itself."""
     assert "evicted it: The node was low on resource: memory" in error_of(play, Evicted())
 
 
 @pytest.mark.fault(52, 71)
-def test_success_without_a_result_is_none(play: Play) -> None:
-    """Succeeded and exit code 0, but no end frame and no record: an error that says so."""
+def test_success_without_a_result_is_an_error(play: Play) -> None:
+    """A pod that succeeds without an end frame or a result record causes an error that explains it."""
     assert "ended before its result was received" in error_of(play, FalseSuccess())
 
 
 @pytest.mark.fault(53)
 def test_lost_node_ends_the_cell(play: Play) -> None:
-    """A pod that stays Running on a node that is lost, with a deletion that never ends."""
+    """A pod on a lost node, which stays Running and is never deleted, ends the cell."""
     assert "its node was lost" in error_of(play, NodeLost())
 
 
 @pytest.mark.fault(53)
 def test_pod_of_a_dead_node_is_deleted_by_force(play: Play, shell: Shell) -> None:
-    """What is said of a silent node names the command that ends it, at once and for good."""
+    """The message about a silent node names the command that deletes the pod permanently."""
     server = play(NodeSilent())
     task = submit(DIES)
     said = until(task, "has stopped reporting")
@@ -72,7 +72,7 @@ def test_pod_of_a_dead_node_is_deleted_by_force(play: Play, shell: Shell) -> Non
 
 @pytest.mark.fault(63)
 def test_exec_before_the_runner_is_up(play: Play) -> None:
-    """It is tried until there is a container, and its relay waits for the port."""
+    """Exec is retried until the container runs, and its relay waits for the port."""
     server = play(ExecEarly())
     task = submit(channel="exec")
     assert task.result(SECONDS) == 42
@@ -81,7 +81,7 @@ def test_exec_before_the_runner_is_up(play: Play) -> None:
 
 @pytest.mark.fault(63)
 def test_exec_after_the_runner_died(play: Play) -> None:
-    """It leads nowhere, and hides nothing: the status says how the pod ended."""
+    """Exec after the death of the runner does not hide how the pod ended."""
     server = play(ExecLate())
     task = submit("import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(600)", channel="exec")
     assert "exit code 137" in str(task.exception(SECONDS))
@@ -89,8 +89,8 @@ def test_exec_after_the_runner_died(play: Play) -> None:
 
 
 @pytest.mark.fault(24)
-def test_pod_that_its_node_does_not_take(play: Play) -> None:
-    """No statuses: no log is read, and another pod is safe, which --retries shows."""
+def test_pod_rejected_by_its_node(play: Play) -> None:
+    """Without container statuses, no log is read, and --retries safely starts another pod."""
     server = play(Rejected())
     with pytest.raises(podtask.StartError, match="no room for it"):
         submit(retries=1).result(SECONDS)
@@ -99,7 +99,7 @@ def test_pod_that_its_node_does_not_take(play: Play) -> None:
 
 
 @pytest.mark.fault(26)
-def test_phase_unknown_is_no_end(play: Play) -> None:
-    """The cell goes on, and its result comes."""
+def test_phase_unknown_does_not_end_the_task(play: Play) -> None:
+    """Phase Unknown does not end the cell, and its result arrives."""
     play(PhaseUnknown())
     assert submit("import time\ntime.sleep(1)\n42").result(SECONDS) == 42

@@ -1,4 +1,4 @@
-"""A batch task is known only from its log, which breaks off, hangs or is rotated."""
+"""A batch task depends on its log, which may break off, hang or be rotated."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ CELL = "import time\nfor number in range(40):\n    print(number, flush=True)\n  
 
 
 @pytest.mark.fault(29, 33, 34, 37)
-def test_log_that_breaks_off_is_read_on(play: Play) -> None:
-    """Cut in the middle of lines: each is there once, and no time is asked for that could be wrong."""
+def test_log_that_breaks_off_is_followed_again(play: Play) -> None:
+    """After cuts in the middle of lines, each line appears once, without requests by time."""
     server = play(FollowCut())
     task = submit(CELL, channel="batch")
     assert task.result(SECONDS) == 42
@@ -26,8 +26,8 @@ def test_log_that_breaks_off_is_read_on(play: Play) -> None:
 
 
 @pytest.mark.fault(30)
-def test_log_that_hangs_does_not_hold_up_the_end(play: Play) -> None:
-    """The status says that the pod has ended: its log is read whole, by a request of its own."""
+def test_log_that_hangs_does_not_delay_the_end(play: Play) -> None:
+    """When the status shows that the pod has ended, a separate request reads the complete log."""
     server = play(FollowHangs())
     task = submit(CELL, channel="batch")
     assert task.result(SECONDS) == 42
@@ -37,10 +37,10 @@ def test_log_that_hangs_does_not_hold_up_the_end(play: Play) -> None:
 
 @pytest.mark.fault(30, 31)
 @pytest.mark.parametrize("script", [FollowHangs, FollowRotates])
-def test_log_that_is_silent_is_followed_anew(
+def test_silent_log_is_followed_again(
     play: Play, monkeypatch: pytest.MonkeyPatch, script: type[FollowHangs]
 ) -> None:
-    """While the cell goes on; rotated or not, what was read is not shown again, and the rest is."""
+    """A silent log is followed again, whether rotated or not; no line is repeated."""
     monkeypatch.setattr(client, "SILENT_LOG_SECONDS", 0.5)
     server = play(script())
     task = submit(CELL, channel="batch")
@@ -51,7 +51,7 @@ def test_log_that_is_silent_is_followed_anew(
 
 @pytest.mark.fault(41, 54)
 def test_pod_that_is_removed_while_its_log_is_followed(play: Play) -> None:
-    """A log that ends because the pod was deleted is an error that names the deletion; its output is kept."""
+    """If the pod is deleted, an error names the deletion, and the output is kept."""
     server = play(FollowEnds())
     task = submit(CELL, channel="batch")
     assert "the pod was deleted" in str(task.exception(SECONDS))

@@ -29,7 +29,7 @@ WHOLE = LINES.replace("50\n", "cut here\n50\n")
 
 @pytest.mark.fault(29)
 def test_idle_connection_that_is_closed(play: Play) -> None:
-    """The next one goes on where it was: each line once, and nothing is said of it."""
+    """The next connection resumes: each line appears once, and no message is shown."""
     server = play(Idle())
     task = submit(CELL)
     assert task.result(SECONDS) == 42
@@ -40,7 +40,7 @@ def test_idle_connection_that_is_closed(play: Play) -> None:
 @pytest.mark.fault(28, 31, 32, 33, 34, 37, 40)
 @pytest.mark.parametrize("script", [Away, LogRefused, LogAway, LogExcuse, Rotated])
 def test_log_of_an_ended_pod_has_the_rest(play: Play, script: type[Script]) -> None:
-    """Refused, excused or rotated: read whole at the end, no line twice or missing.
+    """A log that is refused or rotated is read completely at the end; no line is missing or repeated.
 
     Lines are numbered by the runner: no time is asked for, so none can be wrong.
     """
@@ -55,8 +55,8 @@ def test_log_of_an_ended_pod_has_the_rest(play: Play, script: type[Script]) -> N
     }
 
 
-def test_result_in_a_log_is_not_run_for_again(play: Play) -> None:
-    """--retry-on lost repeats a cell whose place was lost with its result, no other."""
+def test_cell_with_a_result_in_a_log_is_not_run_again(play: Play) -> None:
+    """--retry-on lost repeats only a cell whose result was lost with its pod."""
     server = play(EvictedAway())
     task = submit(CELL, linger=0.1, retries=1, retry_on="lost")
     assert task.result(SECONDS) == 42
@@ -66,7 +66,7 @@ def test_result_in_a_log_is_not_run_for_again(play: Play) -> None:
 
 @pytest.mark.fault(42)
 def test_reader_that_is_slower_than_the_cell(play: Play) -> None:
-    """The cell does not wait for who reads, and the reader gets all, by the same connection."""
+    """The cell does not wait for a slow reader, which receives everything over one connection."""
     server = play(Crawls())
     task = submit(CELL.removesuffix("42") + "print('the last')\n42")
     assert task.result(SECONDS) == 42
@@ -75,8 +75,8 @@ def test_reader_that_is_slower_than_the_cell(play: Play) -> None:
 
 
 @pytest.mark.fault(30)
-def test_connection_that_hangs_is_given_up(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing passes and nobody hangs up: some silence is the end of that connection."""
+def test_connection_that_hangs_is_replaced(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection without data and without an end is replaced after some silence."""
     monkeypatch.setattr(channel, "PING_SECONDS", 1)
     monkeypatch.setattr(channel, "DEAD_SECONDS", 3)
     server = play(Hangs())

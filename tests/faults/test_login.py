@@ -28,7 +28,7 @@ OLD = "2020-01-01T00:00:00Z"
 
 
 class Guarded(Script):
-    """Requests without the current token get 401."""
+    """Requests without the current token receive 401."""
 
     token = "first"
 
@@ -40,7 +40,7 @@ class Guarded(Script):
 
 @pytest.fixture
 def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Make a login program the user of a kubeconfig, whatever server it names."""
+    """Set a login program as the user of a kubeconfig for any server."""
     folder = tmp_path / "login"
     folder.mkdir()
     program, config = folder / "program", folder / "config"
@@ -78,10 +78,10 @@ def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
 
 
-def test_login_that_hangs_holds_up_neither_the_deadline_nor_the_end(
+def test_login_that_hangs_delays_neither_the_deadline_nor_the_exit(
     login: Callable[..., None],
 ) -> None:
-    """--start-timeout counts from the first moment, and the interpreter ends beside the program."""
+    """--start-timeout includes a login program that hangs, and the interpreter still exits."""
     login(HANGS)
     cell = (
         "import podtask\ntask = podtask.submit('1', options=podtask.RunOptions(start_timeout=1))\n"
@@ -92,10 +92,10 @@ def test_login_that_hangs_holds_up_neither_the_deadline_nor_the_end(
     assert "has not started in 1 s (--start-timeout)" in ran.stdout, ran.stderr
 
 
-def test_login_that_fails_is_told_in_its_words(
+def test_error_quotes_a_login_program_that_fails(
     login: Callable[..., None], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What the program wrote is in the error, and nowhere else."""
+    """The error contains the output of the login program, and nothing else does."""
     login(FAILS)
     with pytest.raises(podtask.ClusterError, match="your session has ended, run sso login") as raised:
         submit().result(SECONDS)
@@ -105,7 +105,7 @@ def test_login_that_fails_is_told_in_its_words(
 
 @pytest.mark.fault(10)
 def test_login_that_fails_later_ends_nothing(play: Play, login: Callable[..., None]) -> None:
-    """A token is refused and its program fails: the error quotes it. Once the program works, the task goes on."""
+    """If a login program fails later, a message quotes it; the task continues once the program works."""
     server = play(script := Guarded())
     login(GIVES, server.kubeconfig, "first")
     task = submit("print('up')\ngiven = input()\ngiven")

@@ -32,9 +32,9 @@ print({"ends": [(task.status, task.logs()) for task in tasks],
 
 @pytest.mark.feature("N08")
 def test_five_hundred_tasks_share_a_watch_and_a_loop(play: Play) -> None:
-    """All run at once, by one watch and one loop's thread; each has its own line and its end.
+    """500 tasks run in parallel with one watch and one loop; each has its own line and end.
 
-    The kernel stays responsive meanwhile.
+    The kernel stays responsive in the meantime.
     """
     script = Pretend(MANY)
     server = play(script)

@@ -13,8 +13,8 @@ CELL = "import time\nprint('cut here', flush=True)\ntime.sleep(600)"
 
 
 @pytest.mark.fault(46, 76)
-def test_pod_that_is_not_reached_is_left(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not deleted, and the one who comes back gets its end from the runner."""
+def test_pod_with_lost_contact_is_kept(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pod is not deleted, and a kernel that attaches later receives the result from the runner."""
     monkeypatch.setattr(wait, "LATE_SECONDS", 0.0)
     script = Away()
     server = play(script)

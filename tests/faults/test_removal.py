@@ -1,4 +1,4 @@
-"""Failures of deletion are reported and hide no result."""
+"""Failed deletions are reported and do not hide results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .user import SECONDS, Play, submit
 
 
 class DeletionRefused(Script):
-    """Deletions are refused with a code, at first or always."""
+    """Deletions are refused with a status code, at first or always."""
 
     def __init__(self, code: int, message: str, wanted: int) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class DeletionRefused(Script):
 
 
 class Stuck(Script):
-    """A deleted pod stays, because of a finalizer or a silent node (fault 79)."""
+    """A deleted pod remains because of a finalizer or a silent node (fault 79)."""
 
     def __init__(self, *finalizers: str) -> None:
         super().__init__()
@@ -44,8 +44,8 @@ class Stuck(Script):
 
 
 @pytest.mark.fault(78)
-def test_deletion_that_is_refused_is_told(play: Play, queue_stderr: QueueStderr) -> None:
-    """The result stands, and what is left is named; who has the right later deletes it then."""
+def test_refused_deletion_is_reported(play: Play, queue_stderr: QueueStderr) -> None:
+    """The result is returned and the remaining pod is named; a user with the right deletes it later."""
     messages = queue_stderr()
     server = play(DeletionRefused(403, "pods is forbidden", 1))
     task = submit()
@@ -60,7 +60,7 @@ def test_deletion_that_is_refused_is_told(play: Play, queue_stderr: QueueStderr)
 
 @pytest.mark.fault(10, 78)
 def test_deletion_with_expired_credentials_is_tried_again(play: Play) -> None:
-    """Who logs in again within a minute leaves nothing behind."""
+    """After a new login within a minute, the deletion succeeds."""
     server = play(DeletionRefused(401, "Unauthorized", 2))
     task = submit()
     assert task.result(SECONDS) == 42
@@ -78,10 +78,10 @@ def test_deletion_with_expired_credentials_is_tried_again(play: Play) -> None:
     ],
     ids=["finalizer", "node"],
 )
-def test_pod_that_does_not_go_is_told(
+def test_pod_that_is_not_removed_is_reported(
     play: Play, queue_stderr: QueueStderr, monkeypatch: pytest.MonkeyPatch, script: Script, why: str
 ) -> None:
-    """The cell returns, and what keeps the pod is named after its grace and a while."""
+    """The cell returns. Some time after the grace period, a message names the cause that keeps the pod."""
     monkeypatch.setattr(pod_delete, "STUCK_SECONDS", -4.5)
     messages = queue_stderr()
     play(script)

@@ -12,15 +12,15 @@ COMMAND = [sys.executable, "-m", "tests.faults.server"]
 
 
 def test_scripts_are_listed_with_a_line_each() -> None:
-    """Each says what it does."""
+    """The list has one line for each script, with a description."""
     listed = subprocess.run([*COMMAND, "--list"], capture_output=True, text=True, check=True)
     lines = listed.stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(SCRIPTS)
     assert all(line.endswith(".") for line in lines)
 
 
-def test_it_serves_who_takes_its_kubeconfig() -> None:
-    """A notebook elsewhere runs a cell by it."""
+def test_another_process_can_use_its_kubeconfig() -> None:
+    """A notebook in another process runs a cell through the kubeconfig of the server."""
     cell = "import podtask; print(podtask.submit('6 * 7', options=podtask.RunOptions()).result(60))"
     with subprocess.Popen([*COMMAND, "busy"], stdout=subprocess.PIPE, text=True) as server:
         try:

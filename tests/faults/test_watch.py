@@ -1,4 +1,4 @@
-"""A watch is only a hint: lost, repeated or forbidden events change nothing."""
+"""A watch is only a hint: lost, repeated or forbidden events do not change the outcome."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .user import SECONDS, Play, submit
 
 @pytest.mark.fault(27)
 def test_new_pod_that_is_not_there_yet_is_waited_for(play: Play) -> None:
-    """404 of a pod that was just made is not its end."""
+    """404 for a pod that was just created does not end the task."""
     server = play(Invisible())
     assert submit().result(SECONDS) == 42
     assert server.script.times == 2
@@ -18,15 +18,15 @@ def test_new_pod_that_is_not_there_yet_is_waited_for(play: Play) -> None:
 
 @pytest.mark.fault(81)
 def test_lost_and_reordered_events(play: Play) -> None:
-    """410 leads to a new list; an older state after a newer one is not believed."""
+    """410 leads to a new list, and an older state after a newer one is ignored."""
     server = play(Muddled())
     assert submit().result(SECONDS) == 42
     assert server.script.times > 1
 
 
 @pytest.mark.fault(81)
-def test_list_is_the_truth(play: Play) -> None:
-    """Where no watch tells of anything the list does."""
+def test_lists_replace_watches_without_events(play: Play) -> None:
+    """If watches deliver no events, the state comes from lists."""
     server = play(Deaf())
     assert submit().result(SECONDS) == 42
     assert server.count("GET", "/pods") > server.count("GET", "/pods", watch="1")
@@ -34,21 +34,21 @@ def test_list_is_the_truth(play: Play) -> None:
 
 @pytest.mark.fault(81)
 def test_server_that_restarts(play: Play) -> None:
-    """503 of watch, list and connections, then fine."""
+    """The task survives 503 for watches, lists and connections."""
     server = play(Unready())
     assert submit().result(SECONDS) == 42
     assert server.script.times == 4
 
 
-def test_connection_that_is_never_answered_is_given_up(play: Play) -> None:
-    """Another is tried seconds later, not when the pod has given up the notebook."""
+def test_connection_without_a_response_is_replaced(play: Play) -> None:
+    """A connection without a response is replaced within seconds, before the pod gives up."""
     server = play(Silent())
     assert submit().result(SECONDS) == 42
     assert server.script.times == 1
 
 
-def test_exec_is_tried_beside_forwarding_that_leads_nowhere(play: Play) -> None:
-    """The pod runs and its port refuses for a second: the relay is tried, and taken."""
+def test_exec_is_tried_if_forwarding_fails(play: Play) -> None:
+    """If the port of a running pod refuses connections for a second, exec is used."""
     server = play(Sandboxed())
     task = submit("import time\nfor n in range(3): print('line', n)\n40 + 2")
     assert task.result(SECONDS) == 42
@@ -58,8 +58,8 @@ def test_exec_is_tried_beside_forwarding_that_leads_nowhere(play: Play) -> None:
 
 
 @pytest.mark.fault(83)
-def test_events_are_asked_for_while_a_pod_waits_and_not_longer(play: Play) -> None:
-    """What there is is read by the pod's uid, then one watch tells; no listing of all that there is."""
+def test_events_are_requested_only_while_a_pod_waits(play: Play) -> None:
+    """Past events are read by the UID of the pod, then one watch follows; no full list is requested."""
     server = play(Slow())
     task = submit()
     assert task.result(SECONDS) == 42
@@ -75,8 +75,8 @@ def test_events_are_asked_for_while_a_pod_waits_and_not_longer(play: Play) -> No
     assert not any(path.endswith("/events") for _, path, _ in server.asked[first:])
 
 
-def test_event_that_comes_again_is_one_line(play: Play) -> None:
-    """What unfolds under the status line says how often it came."""
+def test_repeated_event_is_one_line(play: Play) -> None:
+    """The details show a repeated event once, with its count."""
     play(Slow())
     task = submit()
     assert task.result(SECONDS) == 42

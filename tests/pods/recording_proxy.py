@@ -34,7 +34,7 @@ class RecordingProxy:
         url = urlsplit(cluster["server"])
         self._server = (url.hostname, url.port or 443)
         self._tls = ssl.create_default_context(cadata=_text(cluster, "certificate-authority"))
-        with tempfile.NamedTemporaryFile("w") as file:  # the library takes a file only
+        with tempfile.NamedTemporaryFile("w") as file:  # the library accepts only a file
             file.write(_text(user, "client-certificate") + "\n" + _text(user, "client-key"))
             file.flush()
             self._tls.load_cert_chain(file.name)
@@ -82,7 +82,7 @@ class RecordingProxy:
         return int(self._listener.sockets[0].getsockname()[1])
 
     async def _count(self) -> int:
-        await asyncio.sleep(0)  # a transport is closed a turn after its abort
+        await asyncio.sleep(0)  # an aborted transport is closed one iteration of the loop later
         return len(self.requests)
 
     async def _end(self) -> None:
@@ -118,7 +118,7 @@ class RecordingProxy:
                 line = data.split(b"\r\n", 1)[0]
                 if connection is not None and line.endswith(
                     b" HTTP/1.1"
-                ):  # no other line of a client ends so
+                ):  # no other line of a client ends like this
                     self.requests[connection] = line.decode()
                 sink.write(data)
                 await sink.drain()

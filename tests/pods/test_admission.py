@@ -1,4 +1,4 @@
-"""Pods that the API server refuses because of a quota, limits, a policy or a missing object."""
+"""Pods that the API server rejects because of a quota, limits, a policy or a missing object."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 
 
 def refused(template: Any, **options: Any) -> str:
-    """Return the error of a task whose pod is refused; it has at most three lines."""
+    """Return the error of a task whose pod is rejected; check that it has at most three lines."""
     said = failure(submit(template, **options))
     assert said.startswith("InputError")
     assert len(said.splitlines()) <= 3
@@ -34,7 +34,7 @@ def refused(template: Any, **options: Any) -> str:
 @pytest.mark.feature("N04")
 @pytest.mark.fault(3)
 def test_quota_is_named(cluster: Any, namespace: str) -> None:
-    """What a quota leaves no room for, and what it wants set, is said with its name."""
+    """The error names the quota that is exceeded, or that requires a value."""
     quota = ("create", "quota", "-n", namespace)
     cluster.kubectl(*quota, "team", "--hard=requests.memory=64Mi")
     said = refused(None, memory="128Mi")
@@ -48,7 +48,7 @@ def test_quota_is_named(cluster: Any, namespace: str) -> None:
 @pytest.mark.feature("N04")
 @pytest.mark.fault(6)
 def test_limit_range_is_named(cluster: Any, namespace: str) -> None:
-    """A LimitRange says its own limit and what to change."""
+    """The error contains the limit of a LimitRange and the option to change."""
     limits = [{"type": "Container", "max": {"memory": "64Mi"}}]
     made = {
         "apiVersion": "v1",
@@ -64,8 +64,8 @@ def test_limit_range_is_named(cluster: Any, namespace: str) -> None:
 
 @pytest.mark.feature("B12", "N04")
 @pytest.mark.fault(6)
-def test_policy_against_host_paths_is_said_in_words(cluster: Any, namespace: str) -> None:
-    """Pod Security's refusal names the volume."""
+def test_policy_against_host_paths_is_explained(cluster: Any, namespace: str) -> None:
+    """The error about a rejection by Pod Security names the volume."""
     label = "pod-security.kubernetes.io/enforce=baseline"
     cluster.kubectl("label", "namespace", namespace, label)
     volumes = [{"name": "logs", "hostPath": {"path": "/var/log"}}]
@@ -76,7 +76,7 @@ def test_policy_against_host_paths_is_said_in_words(cluster: Any, namespace: str
 
 @pytest.mark.feature("B20", "N04")
 def test_missing_service_account_is_named(namespace: str) -> None:
-    """A service account that is not there is named, with the field."""
+    """The error names a missing service account and its field."""
     said = refused({"serviceAccountName": "absent", "containers": []})
     assert 'serviceaccount "absent" not found' in said
     assert "spec.serviceAccountName" in said
@@ -84,7 +84,7 @@ def test_missing_service_account_is_named(namespace: str) -> None:
 
 @pytest.mark.feature("N04")
 def test_missing_priority_class_is_named() -> None:
-    """A priority class that is not there is named, with the field."""
+    """The error names a missing priority class and its field."""
     said = refused({"priorityClassName": "absent", "containers": []})
     assert "no PriorityClass with name absent" in said
     assert "spec.priorityClassName" in said
@@ -92,7 +92,7 @@ def test_missing_priority_class_is_named() -> None:
 
 @pytest.mark.feature("N04")
 def test_missing_runtime_class_is_named() -> None:
-    """A runtime class that is not there is named, with the field."""
+    """The error names a missing runtime class and its field."""
     said = refused({"runtimeClassName": "absent", "containers": []})
     assert 'RuntimeClass "absent" not found' in said
     assert "spec.runtimeClassName" in said
@@ -102,7 +102,7 @@ def test_missing_runtime_class_is_named() -> None:
 def webhook(
     cluster: Any, namespace: str, url: str, seconds: int, authority: bytes = b""
 ) -> Iterator[Callable[[], None]]:
-    """The API server asks there before it takes a pod of the namespace; yields what ends that."""
+    """Register a webhook for pods of the namespace, and yield a function that removes it."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
     rule = {
         "apiGroups": [""],
@@ -141,7 +141,7 @@ def webhook(
 @pytest.mark.feature("N04")
 @pytest.mark.fault(6)
 def test_webhook_that_does_not_answer_is_named(cluster: Any, namespace: str) -> None:
-    """A webhook that nobody answers for is named, and that it is not the pod's fault."""
+    """The error names a webhook that does not respond, and that the pod is not the cause."""
     with webhook(cluster, namespace, "https://127.0.0.1:1/nobody", 1):
         said = failure(submit(None))
     assert "Webhook 'team.podtask.test' did not answer" in said
@@ -151,8 +151,8 @@ def test_webhook_that_does_not_answer_is_named(cluster: Any, namespace: str) -> 
 @pytest.mark.feature("N04")
 @pytest.mark.fault(6)
 def test_webhook_that_denies_is_quoted(cluster: Any, namespace: str, tmp_path: Path) -> None:
-    """What a webhook says against the pod is shown, and that it is the cluster's policy."""
-    assert cluster.node  # its API server reaches this machine's loopback
+    """The error quotes the message of a webhook and explains that it is a policy of the cluster."""
+    assert cluster.node  # its API server can connect to the loopback of this machine
     files = [tmp_path / "hook.key", tmp_path / "hook.crt"]
     run(
         [
@@ -192,7 +192,7 @@ def test_webhook_that_denies_is_quoted(cluster: Any, namespace: str, tmp_path: P
             self.wfile.write(said)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files[1], files[0])
@@ -211,7 +211,7 @@ def test_webhook_that_denies_is_quoted(cluster: Any, namespace: str, tmp_path: P
 
 @pytest.mark.fault(6)
 def test_creation_is_tried_again_while_a_webhook_fails(cluster: Any, namespace: str) -> None:
-    """One that breaks off the first question, and is away at the next, costs a moment."""
+    """If a webhook breaks the connection and then is unreachable, the creation is retried."""
     assert cluster.node
     armed, held, away = threading.Event(), threading.Event(), threading.Event()
     asked = itertools.count()
@@ -255,7 +255,7 @@ def accepted(cluster: Any, namespace: str) -> bool:
 
 
 def wait_for_refusal(cluster: Any, namespace: str) -> None:
-    """Wait until the API server enforces a policy, which it learns of a moment later."""
+    """Wait until the API server enforces a policy, which takes a moment."""
     while accepted(cluster, namespace):
         pass
 
@@ -263,7 +263,7 @@ def wait_for_refusal(cluster: Any, namespace: str) -> None:
 @pytest.mark.feature("N04")
 @pytest.mark.fault(6)
 def test_policy_of_the_cluster_is_quoted(cluster: Any, namespace: str) -> None:
-    """A ValidatingAdmissionPolicy's own message is shown."""
+    """The error quotes the message of a ValidatingAdmissionPolicy."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
     group = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": name}}
     rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]

@@ -25,20 +25,20 @@ RULES: list[dict[str, Any]] = [
 
 @pytest.fixture
 def least(restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The least rights: streams to pods are forbidden."""
+    """Return a kubeconfig with the least rights; streams to pods are forbidden."""
     config = restricted_kubeconfig(RULES)
     monkeypatch.setenv("KUBECONFIG", str(config))
     return config
 
 
 def gone(cluster: Any, namespace: str) -> None:
-    """No pod is left."""
+    """Check that no pod remains."""
     cluster.kubectl("wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=20s", check=False)
     assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
 
 
 def test_cell_works_without_any_stream(pods: Shell, least: Path, cluster: Any, namespace: str) -> None:
-    """Inputs, output, errors and values pass; it is said once, and in each closing line."""
+    """Inputs, output, errors and values work; one message and each closing line mention batch mode."""
     pods.run("data = list(range(1000))")
     out, shown = pods.output("%%podtask -o x,y\nprint('seen', len(data))\nx, y = sum(data), 'ö'")
     assert "seen 1000" in out
@@ -48,7 +48,9 @@ def test_cell_works_without_any_stream(pods: Shell, least: Path, cluster: Any, n
     out, shown = pods.output("%%podtask\nprint('again')")
     assert "again" in out
     assert "by batch" in f"{out}{shown}"
-    assert "Neither port-forward" not in f"{out}{shown}"  # known by now: no pod is made in vain
+    assert (
+        "Neither port-forward" not in f"{out}{shown}"
+    )  # known by now, so no pod is created that cannot work
     assert "ZeroDivisionError" in pods.shown_error("%%podtask\n1 / 0")
     gone(cluster, namespace)
 
@@ -56,7 +58,7 @@ def test_cell_works_without_any_stream(pods: Shell, least: Path, cluster: Any, n
 def test_output_comes_while_the_cell_runs(
     start_kernel: Callable[..., Kernel], least: Path, cluster: Any, namespace: str
 ) -> None:
-    """Lines are there before the cell's end; an interrupt deletes the pod, and what came stays."""
+    """Lines appear before the cell ends; an interrupt deletes the pod and keeps the output."""
     kernel = start_kernel(least)
     kernel.start(
         "%%podtask --channel batch\nimport time\nfor n in range(1000):\n    print('tick', n)\n    time.sleep(0.1)"
@@ -81,7 +83,7 @@ def test_log_that_is_cut_loses_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Connections that break under the log: each line once, and the value."""
+    """After cuts of the log connection, each line appears once, and the value arrives."""
     proxy = api_proxy(least)
     config = in_namespace(proxy.kubeconfig, namespace, tmp_path / "proxied.yaml")
     monkeypatch.setenv("KUBECONFIG", str(config))
@@ -95,8 +97,8 @@ def test_log_that_is_cut_loses_nothing(
 
 
 @pytest.mark.fault(29)
-def test_api_server_that_is_away_ends_no_batch_task(pods: Shell, least: Path, cluster: Any) -> None:
-    """It is stopped for a moment while the log is followed: the rest comes when it is back."""
+def test_outage_of_the_api_server_does_not_end_a_batch_task(pods: Shell, least: Path, cluster: Any) -> None:
+    """If the API server stops while the log is followed, the rest arrives after it returns."""
     task = submit(None, COUNTS, channel="batch")
     printed(task, b"20\n")
     with cluster.api_server_down():
@@ -114,7 +116,7 @@ def printed(task: podtask.Task, line: bytes) -> None:
 
 
 def test_what_does_not_fit_is_refused(pods: Shell, least: Path, cluster: Any, namespace: str) -> None:
-    """Inputs of 200 kB are refused with their size and the right that is missing."""
+    """Inputs of 200 kB are rejected; the error contains their size and the missing right."""
     pods.run("data = bytes(200_000)")
     shown = pods.shown_error("%%podtask --channel batch\nlen(data)")
     assert "the limit of batch mode is 160 kB" in shown
@@ -122,13 +124,13 @@ def test_what_does_not_fit_is_refused(pods: Shell, least: Path, cluster: Any, na
 
 
 def test_result_that_may_not_be_logged_is_refused(pods: Shell, least: Path) -> None:
-    """--no-log-result leaves no way for a result, and no pod is made."""
+    """With --no-log-result, the result could not come back, so no pod is created."""
     shown = pods.shown_error("%%podtask --channel batch --no-log-result\n1")
     assert "but --no-log-result forbids that" in shown
 
 
 def test_another_python_is_refused(pods: Shell, least: Path) -> None:
-    """An image with another minor version cannot take the cell, and the error says which can."""
+    """If the image has another minor version, the error names the version that the cell needs."""
     shown = pods.shown_error("%%podtask --channel batch --image python:3.9-slim\n1")
     assert "Batch mode needs the notebook's Python" in shown
     assert "Choose another image with --image, for example python:" in shown
@@ -137,13 +139,13 @@ def test_another_python_is_refused(pods: Shell, least: Path) -> None:
 def test_log_that_may_not_be_read_is_named(
     pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without pods/log there is no way at all: verb and resource are named."""
+    """Without the right to pods/log too, the error names the verb and the resource."""
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(RULES[:1])))
     assert "verb get, resource pods/log" in pods.shown_error("%%podtask --channel batch\n1")
 
 
-def test_chosen_way_is_the_only_one(pods: Shell, least: Path) -> None:
-    """``--channel exec`` tries nothing else, and names the right that it lacks."""
+def test_chosen_channel_has_no_fallback(pods: Shell, least: Path) -> None:
+    """``--channel exec`` does not fall back; the error names the missing right."""
     assert "resource pods/exec" in pods.shown_error("%%podtask --channel exec\n1")
     assert "resource pods/portforward" in pods.shown_error("%%podtask --channel port-forward\n1")
 
@@ -151,7 +153,7 @@ def test_chosen_way_is_the_only_one(pods: Shell, least: Path) -> None:
 def test_batch_task_is_followed_by_another_kernel(
     start_kernel: Callable[..., Kernel], pods: Shell, least: Path
 ) -> None:
-    """What a killed kernel's task said and found is in its log, for who comes later."""
+    """After its kernel was killed, another kernel reads output and result from the log."""
     kernel = start_kernel(least)
     kernel.run("%%podtask -d --as far --channel batch -o x\nprint('from the log')\nx = 42")
     kernel.run(UNTIL.format("from the log"))
@@ -163,7 +165,7 @@ def test_batch_task_is_followed_by_another_kernel(
 
 
 def test_manifest_does_not_show_the_cell(pods: Shell, least: Path) -> None:
-    """What --env has, and the cell, are in no manifest that is shown."""
+    """The displayed manifests do not contain the cell or the values of --env."""
     task = podtask.submit(
         "import os\nos.environ['TOKEN'][::-1]",
         options=podtask.RunOptions.of(channel="batch", env={"TOKEN": "hunter2"}),

@@ -16,7 +16,7 @@ START = Callable[..., Kernel]
 
 
 def test_output_comes_as_it_is_printed(start_kernel: START) -> None:
-    """A line is in the notebook while the cell still waits for what comes after it."""
+    """A line appears in the notebook while the cell is still running."""
     kernel = start_kernel()
     kernel.start(
         f"%%podtask --image {BARE}\n"
@@ -32,7 +32,7 @@ def test_output_comes_as_it_is_printed(start_kernel: START) -> None:
 
 
 def test_streams_result_and_variable_come_back(start_kernel: START) -> None:
-    """Stdout, stderr, the last expression and a variable arrive, each where it belongs."""
+    """Stdout, stderr, the last expression and a variable arrive in the right places."""
     kernel = start_kernel()
     ran = kernel.run(
         f"%%podtask -o total --image {BARE}\n"
@@ -54,7 +54,7 @@ def test_streams_result_and_variable_come_back(start_kernel: START) -> None:
 
 
 def test_status_line_names_pod_and_phase(start_kernel: START) -> None:
-    """While it waits, the line under the cell says which pod, in which phase, since when."""
+    """The line under a waiting cell shows the pod, the phase and its duration."""
     ran = start_kernel().run(f"%%podtask --image {BARE}\n1")
     first = [line for line in ran.lines if "podtask-" in line][0]
     assert " s" in first
@@ -64,7 +64,7 @@ def test_status_line_names_pod_and_phase(start_kernel: START) -> None:
 
 @pytest.mark.feature("S01")
 def test_error_is_raised_as_its_own_type_with_the_cells_line(start_kernel: START) -> None:
-    """An exception keeps type, message and line; the last line names pod and container."""
+    """An exception keeps type, message and line; its last line names pod and container."""
     kernel = start_kernel()
     kernel.run("class Mine(Exception):\n    pass")
     ran = kernel.run(f"%%podtask --image {BARE}\nx = 1\nraise Mine('in the pod')\n")
@@ -85,7 +85,7 @@ def test_error_is_raised_as_its_own_type_with_the_cells_line(start_kernel: START
 @pytest.mark.parametrize("minor", ["3.9", "3.11", "3.13"])
 @pytest.mark.fault(14)
 def test_quickstarts_cell_runs_under_each_python(pods: Shell, minor: str) -> None:
-    """The same notebook's cell and function run in pods of other minor versions, without a crash."""
+    """The cell and function of the quickstart run in pods with other minor versions of Python."""
     pods.run("points = 1000\nscale = 1.0\ndef area(radius):\n    return scale * radius ** 2")
     pods.run(
         f"%%podtask -o pi,version,found --image python:{minor}-slim\n"
@@ -106,7 +106,7 @@ def test_quickstarts_cell_runs_under_each_python(pods: Shell, minor: str) -> Non
 @pytest.mark.feature("B02", "B13", "B21", "A01", "A05", "A06", "A08", "A17", "A23", "B08")
 @pytest.mark.fault(57, 58)
 def test_template_with_sidecar_init_container_and_volume(pods: Shell, cluster: Any, namespace: str) -> None:
-    """A whole template works, its pod shows it, it is unchanged, and it is gone within 8 s."""
+    """A complete template works, its pod contains it unchanged, and the pod is deleted within 8 s."""
     pods.run(
         "import copy, podtask\n"
         "from kubernetes.client import (V1Container, V1EmptyDirVolumeSource, V1EnvVar, V1PodSpec,\n"

@@ -1,4 +1,4 @@
-"""Another process attaches to a task, before and after its pod has ended, and nothing is lost."""
+"""Another process attaches to a task, before and after its pod has ended, without any loss."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def start_and_kill(kubeconfig: Path, source: str, **options: Any) -> str:
     return name
 
 
-# A cell prints a line, then waits until its notebook is gone, which else may fetch the result before it is killed.
-# Opening a named pipe waits for the other side.
+# The cell prints a line, then waits until its notebook is killed. Otherwise, the notebook might fetch the result.
+# Opening a named pipe blocks until the other side opens it.
 HELD = """
 import os
 os.mkfifo("/tmp/go")
@@ -61,19 +61,19 @@ open("/tmp/go").close()
 
 
 def open_gate(cluster: Any, namespace: str, name: str) -> None:
-    """Let a cell go on that begins with HELD."""
+    """Release a cell that begins with HELD."""
     cluster.kubectl("exec", name, "-n", namespace, "--", "sh", "-c", ": > /tmp/go")
 
 
 def ended(cluster: Any, namespace: str, name: str) -> None:
-    """Wait until the pod's primary container has ended because its linger time is over."""
+    """Wait until the primary container has ended because the linger time has passed."""
     path = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}=96"
     cluster.kubectl("wait", path, f"pod/{name}", "-n", namespace, "--timeout=30s")
 
 
 @pytest.mark.feature("N02", "N03")
 def test_interrupt_right_after_coming_back_reaches_the_cell(pods: Shell, kubeconfig: Path) -> None:
-    """What is not found or connected yet is not deleted for that: the cell is told when it can be."""
+    """An interrupt right after attaching is delivered once connected, and does not delete the pod."""
     source = (
         "import time\nprint('line 0')\ntry:\n    time.sleep(600)\n"
         "except KeyboardInterrupt:\n    value = 'told'\nvalue"
@@ -86,7 +86,7 @@ def test_interrupt_right_after_coming_back_reaches_the_cell(pods: Shell, kubecon
 
 @pytest.mark.feature("N02")
 def test_another_process_gets_every_line_and_the_value(pods: Shell, kubeconfig: Path) -> None:
-    """The process that submitted a cell is killed; one that attaches has all of it, once."""
+    """After the submitting process was killed, an attached one receives every line once, and the value."""
     name = start_and_kill(kubeconfig, COUNTS, name="train")
     task = podtask.attach("train")
     assert task.result(60) == 999
@@ -100,7 +100,7 @@ def test_another_process_gets_every_line_and_the_value(pods: Shell, kubeconfig: 
 def test_finished_pod_is_read_from_its_log(
     pods: Shell, kubeconfig: Path, cluster: Any, namespace: str
 ) -> None:
-    """After the linger the pod has ended, and output and value are in its log."""
+    """After the linger time, output and value are read from the log of the finished pod."""
     name = start_and_kill(kubeconfig, COUNTS, linger="1s")
     ended(cluster, namespace, name)
     task = podtask.attach(name)
@@ -114,14 +114,14 @@ def test_finished_pod_is_read_from_its_log(
 
 
 def test_unknown_task_is_named(pods: Shell) -> None:
-    """What is not there is an error that says where one looked."""
+    """The error about an unknown task names the context and namespace that were searched."""
     error = podtask.attach("nothing-like-it").exception(30)
     assert isinstance(error, podtask.InputError)
     assert "There is no task 'nothing-like-it'" in str(error)
 
 
-def test_newer_kernel_takes_over_and_the_older_is_told(pods: Shell) -> None:
-    """Two follow one task: the second has the result, the first says who has it."""
+def test_newer_kernel_takes_over_and_the_older_is_notified(pods: Shell) -> None:
+    """If two kernels follow a task, the newer one gets the result and the older one a message."""
     first = submit(None, "print('up')\nanswer = input()\nanswer", outputs="answer")
     while "up" not in first.logs():
         first.updates.get(timeout=60)

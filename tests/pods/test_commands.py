@@ -1,4 +1,4 @@
-"""``%podtask list`` and the commands that take the name of a task, from any kernel."""
+"""``%podtask list`` and the commands that accept the name of a task, from any kernel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HELD = f"%%podtask -d --as held --image {IMAGE}\nprint('line one')\nimport time;
 @pytest.mark.feature("P03", "N09")
 @pytest.mark.fault(44, 61)
 def test_task_is_listed_read_and_cancelled(pods: Shell, cluster: Any, namespace: str) -> None:
-    """Its name, state and last line; the log of each of its containers; its end."""
+    """A task can be listed with state and last line, its container logs read, and it can be cancelled."""
     side = [{"name": "side", "image": "nopython:1", "command": ["sh", "-c", "echo beside; sleep 300"]}]
     pods["t"] = {"containers": side}
     pods.run(HELD.replace("-d ", "-d -t t "))
@@ -42,7 +42,7 @@ def test_task_is_listed_read_and_cancelled(pods: Shell, cluster: Any, namespace:
 
 @pytest.mark.feature("P03", "N02")
 def test_attach_brings_output_and_values(start_kernel: Callable[..., Kernel]) -> None:
-    """A kernel is killed; another gets every line and the values, by the task's name."""
+    """After its kernel was killed, another kernel gets every line and the values by the task's name."""
     first = start_kernel()
     first.run(
         f"%%podtask -d --as mine -o found --image {IMAGE} --linger 60s\n"
@@ -58,8 +58,8 @@ def test_attach_brings_output_and_values(start_kernel: Callable[..., Kernel]) ->
 
 
 @pytest.mark.fault(28)
-def test_log_is_there_as_soon_as_the_cell_speaks(pods: Shell) -> None:
-    """The kubelet hears of a container as much as a second after that has begun to write."""
+def test_log_is_available_as_soon_as_the_cell_prints(pods: Shell) -> None:
+    """The log is available at once, although the API reports a running container up to 1 s late."""
     task = submit(None, HOLD)
     asked(task)
     assert "up\n" in task.logs("primary")
@@ -68,10 +68,10 @@ def test_log_is_there_as_soon_as_the_cell_speaks(pods: Shell) -> None:
 
 
 @pytest.mark.feature("P03", "N03")
-def test_what_is_left_is_cleaned_up(
+def test_finished_pods_are_cleaned_up(
     start_kernel: Callable[..., Kernel], cluster: Any, namespace: str
 ) -> None:
-    """A result that waits is kept for its time; then its pod goes, and only this user's."""
+    """A waiting result is kept for its time; then its pod is deleted, but no pods of other users."""
     first = start_kernel()
     first.run(
         f"%%podtask -d --as left --image {IMAGE} --linger 1s\nprint('begun')\nimport time; time.sleep(2)"
@@ -89,13 +89,13 @@ def test_what_is_left_is_cleaned_up(
 
 @pytest.mark.feature("N02", "N03")
 @pytest.mark.fault(76)
-def test_next_kernel_of_a_notebook_is_told_and_cleans_up(
+def test_next_kernel_of_a_notebook_lists_tasks_and_cleans_up(
     start_kernel: Callable[..., Kernel],
     cluster: Any,
     namespace: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its first cell names what still runs and what waits; pods past their time go."""
+    """The first cell of the next kernel lists running and finished tasks, and deletes expired pods."""
     monkeypatch.setenv("JPY_SESSION_NAME", "/work/training.ipynb")
     first = start_kernel()
     first.run(HELD)

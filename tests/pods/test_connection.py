@@ -37,7 +37,7 @@ def cut(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Any:
-    """A proxy between the shell and the API server."""
+    """Return a proxy between the shell and the API server."""
     proxy = api_proxy()
     config = in_namespace(proxy.kubeconfig, namespace, tmp_path / f"{namespace}-proxied.yaml")
     monkeypatch.setenv("KUBECONFIG", str(config))
@@ -47,7 +47,7 @@ def cut(
 @pytest.mark.fault(29, 33, 34, 70)
 @pytest.mark.parametrize("channel", ["port-forward", "exec"])
 def test_five_cuts_lose_nothing(shell: Shell, cut: Any, channel: str) -> None:
-    """100,000 lines and 50 MB arrive whole and once, over five cut connections."""
+    """100,000 lines and 50 MB arrive complete and once, despite five cuts of the connection."""
     import podtask
 
     source = (
@@ -68,7 +68,7 @@ def test_five_cuts_lose_nothing(shell: Shell, cut: Any, channel: str) -> None:
             if seen > (cuts + 1) * LINES // 5:
                 cut.cut()
                 cuts += 1
-    # the fifth while the value is on its way
+    # the fifth cut happens during the transfer of the value
     cut.cut_after(MIB // 2 << 20)
     outcome = task.outcome(120)
     assert outcome.error is None
@@ -83,7 +83,7 @@ def test_five_cuts_lose_nothing(shell: Shell, cut: Any, channel: str) -> None:
 
 @pytest.mark.fault(12)
 def test_inputs_survive_a_cut(shell: Shell, cut: Any) -> None:
-    """A cut while 50 MB of input are on their way: the upload goes on where it was."""
+    """After a cut during the upload of 50 MB of inputs, the upload resumes."""
     shell["big"] = bytes(range(256)) * (MIB << 12)
     cut.cut_after(MIB // 2 << 20)
     shell.run("%%podtask -o digest\nimport hashlib\ndigest = hashlib.sha256(big).hexdigest()")
@@ -92,7 +92,7 @@ def test_inputs_survive_a_cut(shell: Shell, cut: Any) -> None:
 
 
 def test_interrupt_during_an_outage_is_delivered(shell: Shell, cut: Any) -> None:
-    """An interrupt pressed while the API server is out of reach arrives when it is back."""
+    """An interrupt during an outage of the API server is delivered afterwards."""
     import podtask
 
     task = podtask.submit("import time\nprint('up')\ntime.sleep(300)")
@@ -111,7 +111,7 @@ def test_interrupt_during_an_outage_is_delivered(shell: Shell, cut: Any) -> None
 def test_connections_that_fall_silent_are_replaced(
     shell: Shell, cut: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither data nor an end comes any more: the task connects anew by its own clock."""
+    """If a connection is silent without an end, the task reconnects after a time limit."""
     monkeypatch.setattr(channel, "PING_SECONDS", 1)
     monkeypatch.setattr(channel, "DEAD_SECONDS", 3)
     task = submit(None, "print('up')\ngiven = input()\nprint('after')\ngiven")
@@ -133,7 +133,7 @@ def test_credentials_that_expire_end_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A token that is refused in the middle is told; with a new one the task goes on to its end."""
+    """If a token expires, a message appears; with a new token, the task continues to its end."""
     first, second = (restricted_kubeconfig(RULES) for _ in range(2))
     proxy = api_proxy(first)
     config = in_namespace(proxy.kubeconfig, namespace, tmp_path / "rotated.yaml")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 
 @pytest.mark.feature("A38")
 def test_handle_of_a_detached_cell(pods: Shell, cluster: Any, namespace: str) -> None:
-    """The magic returns at once; status, wait, logs, result and the values are the handle's."""
+    """The magic returns at once; the handle provides status, wait, logs, result and values."""
     pods.run(
         f"%%podtask -d --as job -o total --image {IMAGE}\n"
         "import os, time\nprint('begun')\nwhile not os.path.exists('/tmp/go'):\n    time.sleep(0.01)\n"

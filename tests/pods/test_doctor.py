@@ -21,7 +21,7 @@ IMAGE = "python:3.11-slim"
 
 
 def lines(pods: Shell, source: str) -> dict[str, str]:
-    """What the doctor says, by its heading, with mark and fix."""
+    """Return the lines of the doctor by heading, with status and fix."""
     out, _ = pods.output(source)
     found: dict[str, str] = {}
     for line in out.splitlines():
@@ -35,7 +35,7 @@ def lines(pods: Shell, source: str) -> dict[str, str]:
 
 @pytest.mark.feature("P06", "P03")
 def test_doctor_finds_a_cluster_in_order(pods: Shell, namespace: str) -> None:
-    """Versions, cluster, rights, pod, image and Python, a line each; the pod is deleted."""
+    """The doctor prints a line for each check, from versions to the image's Python, and deletes the pod."""
     found = lines(pods, f"%podtask doctor --image {IMAGE}")
     assert list(found) == ["versions", "cluster", "rights", "pod", "image", "Python"]
     assert not [line for line in list(found.values())[:5] if not line.startswith("✓")]
@@ -46,7 +46,7 @@ def test_doctor_finds_a_cluster_in_order(pods: Shell, namespace: str) -> None:
 
 @pytest.mark.feature("P06")
 def test_doctor_names_the_image_of_the_cell(pods: Shell) -> None:
-    """A sidecar with variables of its own before the primary container is not taken for it."""
+    """The doctor uses the image of the primary container, even if a sidecar precedes it."""
     env = [{"name": "A", "value": "1"}]
     side = {"name": "side", "image": "nopython:1", "command": ["sleep", "3600"], "env": env}
     pods["beside"] = {"containers": [side]}
@@ -62,7 +62,7 @@ def test_doctor_names_each_fault_with_its_fix(
     restricted_kubeconfig: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Another Python, an image without one, Pod Security, missing rights, no such context."""
+    """The doctor reports a wrong Python or image, Pod Security, missing rights and contexts, with fixes."""
     found = lines(pods, "%podtask doctor --image python:3.9-slim")
     assert found["Python"].startswith("! 3.9")
     assert "→ Use an image with Python" in found["Python"]
@@ -90,14 +90,14 @@ def test_doctor_names_each_fault_with_its_fix(
     ("way", "say"),
     [(EXEC, "by exec instead of port-forward"), (BATCH, "in batch mode (neither port-forward")],
 )
-def test_doctor_takes_another_way_than_port_forward(
+def test_doctor_accepts_other_connections_than_port_forward(
     pods: Shell,
     restricted_kubeconfig: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
     way: str,
     say: str,
 ) -> None:
-    """Who may exec, or only read logs, has what cells need; the line says by which way."""
+    """The rights to exec, or only to read logs, are enough; the line names the connection."""
     rights = {**NEEDED, **WISHED, **WAYS[way]}
     rules = [{"apiGroups": [""], "resources": [kind], "verbs": list(verbs)} for kind, verbs in rights.items()]
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
@@ -108,10 +108,10 @@ def test_doctor_takes_another_way_than_port_forward(
 
 
 @pytest.mark.feature("P06")
-def test_printed_role_is_the_least_that_the_doctor_wants(
+def test_printed_role_is_enough_for_the_doctor(
     pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the printed Role, and nothing else, the doctor has nothing to say."""
+    """With the printed Role and no other right, the doctor reports no problem."""
     out, _ = pods.output("%podtask rbac -n team")
     printed = yaml.safe_load(out)
     assert printed["metadata"]["namespace"] == "team"
@@ -124,7 +124,7 @@ def test_printed_role_is_the_least_that_the_doctor_wants(
 
 @pytest.mark.feature("N04", "P03")
 def test_why_says_where_a_task_is(pods: Shell) -> None:
-    """By its variable, by its pod's name, and of the last cell; unknown ones get a suggestion."""
+    """``why`` accepts a variable, a pod name or nothing; an unknown name gets a suggestion."""
     pods["waiting"] = task = submit({"nodeSelector": {"disk": "none"}, "containers": []})
     try:
         until(task, "didn't match")
@@ -149,7 +149,7 @@ def test_tab_offers_names_of_the_cluster(
     restricted_kubeconfig: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Claims, secrets, config maps, accounts, namespaces, contexts, templates; no right, no names."""
+    """Tab offers names of claims, secrets and other objects, and nothing without the right to list them."""
     make = ("create", "-n", namespace)
     cluster.kubectl(*make, "secret", "generic", "s-regcred", "--from-literal=k=hidden-value")
     cluster.kubectl(*make, "configmap", "c-settings", "--from-literal=k=v")
@@ -195,6 +195,6 @@ def test_tab_offers_names_of_the_cluster(
 
 
 def answered() -> None:
-    """Wait until the API server has answered all requests so far."""
+    """Wait until the API server has responded to all requests so far."""
     for _, asking in list(object_names._asked.values()):
         asking.result(30)

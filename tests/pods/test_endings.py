@@ -1,4 +1,4 @@
-"""Every way in which a pod can end after its start is produced for real and has its own sentence."""
+"""Every way in which a pod can end after its start, produced for real, has its own sentence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONG = "import time\nprint('up')\ntime.sleep(600)"
 
 
 def up(task: Task) -> Task:
-    """Return the task once its cell has begun."""
+    """Return the task after its cell has begun."""
     while "up" not in task.logs():
         assert task.updates.get(timeout=60).kind != "done", task.error
     return task
@@ -25,8 +25,8 @@ def up(task: Task) -> Task:
 
 @pytest.mark.feature("S02")
 @pytest.mark.fault(54)
-def test_deletion_by_somebody_is_told(cluster: Any, namespace: str) -> None:
-    """A pod that somebody deletes says so."""
+def test_deletion_by_somebody_is_reported(cluster: Any, namespace: str) -> None:
+    """The error states that somebody deleted the pod."""
     task = up(submit(None, LONG))
     cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--wait=false")
     said = failure(task)
@@ -36,8 +36,8 @@ def test_deletion_by_somebody_is_told(cluster: Any, namespace: str) -> None:
 
 @pytest.mark.feature("S02")
 @pytest.mark.fault(54, 78)
-def test_deletion_without_grace_is_told(cluster: Any, namespace: str) -> None:
-    """A pod that is gone at once says so too."""
+def test_deletion_without_grace_is_reported(cluster: Any, namespace: str) -> None:
+    """The error states the deletion of a pod that was removed without a grace period."""
     task = up(submit(None, LONG))
     cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0")
     assert "the pod was deleted" in failure(task)
@@ -45,8 +45,8 @@ def test_deletion_without_grace_is_told(cluster: Any, namespace: str) -> None:
 
 @pytest.mark.feature("S02")
 @pytest.mark.fault(52)
-def test_eviction_is_told(cluster: Any, namespace: str) -> None:
-    """A pod that the eviction API removes says that it was evicted, and what prevents it."""
+def test_eviction_is_reported(cluster: Any, namespace: str) -> None:
+    """The error states that the pod was evicted by the eviction API, and how to prevent it."""
     task = up(submit(None, LONG))
     evict(cluster, namespace, task.name)
     said = failure(task)
@@ -55,7 +55,7 @@ def test_eviction_is_told(cluster: Any, namespace: str) -> None:
 
 
 def evict(cluster: Any, namespace: str, name: str) -> None:
-    """Evict a pod as a drained node does."""
+    """Evict a pod as `kubectl drain` does."""
     eviction = {
         "apiVersion": "policy/v1",
         "kind": "Eviction",
@@ -67,7 +67,7 @@ def evict(cluster: Any, namespace: str, name: str) -> None:
 
 @pytest.mark.feature("S09")
 def test_evicted_cell_is_repeated_on_request(cluster: Any, namespace: str) -> None:
-    """With --retry-on lost the cell runs again in another pod, to its result."""
+    """With --retry-on lost, the cell of an evicted pod runs again in another pod and returns its result."""
     source = "import os\n" + HOLD + "os.environ['HOSTNAME']"
     task = submit(None, source, retries=1, retry_on="lost")
     asked(task)
@@ -80,16 +80,16 @@ def test_evicted_cell_is_repeated_on_request(cluster: Any, namespace: str) -> No
 
 @pytest.mark.feature("S02")
 @pytest.mark.fault(56)
-def test_deadline_is_told() -> None:
-    """A pod past its activeDeadlineSeconds names it."""
+def test_deadline_is_reported() -> None:
+    """The error names activeDeadlineSeconds if the pod has exceeded it."""
     said = failure(submit({"activeDeadlineSeconds": 4, "containers": []}, LONG))
     assert "longer than its activeDeadlineSeconds of 4" in said
     assert "--timeout" in said
 
 
 @pytest.mark.feature("S02")
-def test_preemption_is_told(cluster: Any, namespace: str, slot: tuple[str, str]) -> None:
-    """A pod whose place a more important one takes says so."""
+def test_preemption_is_reported(cluster: Any, namespace: str, slot: tuple[str, str]) -> None:
+    """The error states that a pod with a higher priority preempted the pod."""
     resource, priority = slot
     resources = {"limits": {resource: "1"}}
     task = up(submit({"containers": [{"name": "primary", "resources": resources}]}, LONG))
@@ -111,13 +111,13 @@ def test_preemption_is_told(cluster: Any, namespace: str, slot: tuple[str, str])
 
 @pytest.mark.feature("S02")
 @pytest.mark.fault(48)
-def test_memory_limit_of_the_cell_is_told() -> None:
-    """A cell that the kernel kills for its memory names the limit, and what the cell held."""
+def test_memory_limit_of_the_cell_is_reported() -> None:
+    """If the kernel kills a cell for its memory, the error names the limit and the memory in use."""
     said = failure(submit(None, "x = bytearray(b'1') * (300 << 20)", memory="64Mi"))
     assert "more memory than the limit of 64" in said
     held = re.search(r"\(OOMKilled\) when its largest process held (\d+) Mi, in", said)
     assert held
-    assert 16 <= int(held[1]) <= 80  # pages of files that others have read are counted too
+    assert 16 <= int(held[1]) <= 80  # page cache of files that other processes have read counts too
     assert "--memory" in said
 
 
@@ -126,8 +126,8 @@ SIDE = {"name": "side", "image": "nopython:1"}
 
 @pytest.mark.feature("A24", "N09", "S02")
 @pytest.mark.fault(44)
-def test_sidecar_that_fails_is_told_and_the_result_comes_back() -> None:
-    """Its name, exit code and last lines in one line; the cell goes on to its result."""
+def test_failed_sidecar_is_reported_and_the_result_comes_back() -> None:
+    """One line shows name, exit code and last lines of a failed sidecar; the cell returns its result."""
     side = {**SIDE, "command": ["sh", "-c", "echo starting; echo no licence; exit 7"]}
     task = submit({"containers": [side]}, HOLD + "6 * 7")
     (note,) = notes(task, 1)
@@ -137,8 +137,8 @@ def test_sidecar_that_fails_is_told_and_the_result_comes_back() -> None:
 
 
 @pytest.mark.feature("N09")
-def test_each_sidecar_that_fails_is_told() -> None:
-    """Two that cannot even start are two notes, each with its own program."""
+def test_each_failed_sidecar_is_reported() -> None:
+    """Two sidecars that cannot start cause two notes, each with its own program."""
     sides = [{**SIDE, "name": name, "command": [f"/bin/no-{name}"]} for name in ("one", "two")]
     task = submit({"containers": sides}, HOLD + "6 * 7")
     said = notes(task, 2)
@@ -149,8 +149,8 @@ def test_each_sidecar_that_fails_is_told() -> None:
 
 
 @pytest.mark.feature("B09", "N09")
-def test_sidecar_that_has_done_its_work_is_no_news() -> None:
-    """A sidecar that ends with 0 neither ends nor fails the task; another has args only."""
+def test_sidecar_that_succeeds_is_not_reported() -> None:
+    """A sidecar that exits with 0 causes no note and does not end the task."""
     wait = "import time, os\nwhile not os.path.exists('/w/done'): time.sleep(0.05)\ntime.sleep(2)\nopen('/w/done').read()"
     mounts = [{"name": "w", "mountPath": "/w"}]
     spec = {
@@ -167,8 +167,8 @@ def test_sidecar_that_has_done_its_work_is_no_news() -> None:
 
 
 @pytest.mark.feature("S02")
-def test_sidecar_out_of_memory_is_told_with_its_limit() -> None:
-    """A sidecar that the kernel kills is named with its limit; the result comes back."""
+def test_sidecar_out_of_memory_is_reported_with_its_limit() -> None:
+    """A note names a sidecar that is killed for its memory and its limit; the result comes back."""
     side = {
         "name": "side",
         "image": "python:3.11-slim",
@@ -183,7 +183,7 @@ def test_sidecar_out_of_memory_is_told_with_its_limit() -> None:
 
 @pytest.mark.feature("A20", "N09")
 def test_native_sidecar_is_up_before_the_cell() -> None:
-    """An init container that restarts always stays one; its startupProbe delays the cell."""
+    """A native sidecar stays an init container, and its startup probe delays the cell."""
     source = (
         "import socket, time\ntime.sleep(2)\ns = socket.create_server(('0.0.0.0', 5432))\n"
         "while True: s.accept()[0].sendall(b'hi')"
@@ -199,7 +199,7 @@ def test_native_sidecar_is_up_before_the_cell() -> None:
 
 @pytest.mark.feature("N04")
 def test_why_and_events_of_a_task() -> None:
-    """A handle says why it waits and lists the pod's events; after the end, what came of it."""
+    """A handle explains why it waits, lists the events of the pod, and explains how the pod ended."""
     task = submit({"nodeSelector": {"disk": "none"}, "containers": []})
     while task.updates.get(timeout=60).text.partition(":")[0] != "Unschedulable":
         pass

@@ -1,4 +1,4 @@
-"""Functions, values and errors survive the way to a pod and back, also between versions."""
+"""Functions, values and errors survive the transfer to a pod and back, also between Python versions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def later(x):
 
 @pytest.mark.feature("P01", "A35", "B24", "A34", "A33", "P02")
 def test_tasks_are_plain_functions_in_a_pod(pods: Shell) -> None:
-    """Defaults, keywords, None; a task within a task is in the same pod; async def; .map."""
+    """In a pod, a task in a task is a plain call: defaults, keywords, None, async def and .map work."""
     pods.run(TASKS)
     pods.run("first, none, more = scaled(1, word='x')")
     assert pods["first"].startswith("podtask-")
@@ -47,7 +47,7 @@ def test_tasks_are_plain_functions_in_a_pod(pods: Shell) -> None:
 
 
 def test_other_task_has_its_methods_in_a_bare_image(pods: Shell) -> None:
-    """Its local and map run in the same pod, submit says so; a result that cannot come back is an error."""
+    """In a pod, local and map run in place, and submit fails; a result that cannot return is an error."""
     pods.run(
         f"""
 import os, podtask
@@ -74,7 +74,7 @@ here, local, mapped, said = asks(7)
 
 @pytest.mark.feature("A36", "S07", "N06")
 def test_values_go_and_come_with_a_manifest(pods: Shell) -> None:
-    """Results are shown and assigned; one line says by name, type and size what went, came, stayed."""
+    """Results are shown and assigned; one line lists the values sent, returned and kept in the pod."""
     pods.run(
         "class Point:\n    def __init__(self, x): self.x = x\n"
         "    def __repr__(self): return f'Point({self.x})'\n"
@@ -106,7 +106,7 @@ def test_values_go_and_come_with_a_manifest(pods: Shell) -> None:
 
 @pytest.mark.feature("N07", "S01")
 def test_error_of_a_pod_is_the_cells_own(pods: Shell) -> None:
-    """Type, cause, lines of cell and notebook function; the last line names pod and container."""
+    """Errors keep type, cause and lines of cell and function; the last line names pod and container."""
     pods.run("class Bad(ValueError):\n    pass\ndef check(n):\n    if n:\n        raise Bad('no', n)")
     shown = pods.shown_error(
         f"%%podtask --image {BARE}\ntry:\n    check(1)\nexcept Bad as error:\n    raise KeyError('k') from error"
@@ -124,8 +124,8 @@ def test_error_of_a_pod_is_the_cells_own(pods: Shell) -> None:
 @pytest.mark.feature("S06", "N05")
 @pytest.mark.parametrize("minor", ["3.9", "3.13"])
 @pytest.mark.fault(14)
-def test_what_another_python_cannot_take_is_named(pods: Shell, minor: str) -> None:
-    """Definitions go as source and values as data; a closure is refused with both versions."""
+def test_value_that_another_python_cannot_load_is_named(pods: Shell, minor: str) -> None:
+    """Another Python gets definitions as source and values as data; a closure is rejected."""
     pods.run(
         "def make(k):\n    def inner(x): return x * k\n    return inner\ndouble = make(2)\n"
         "class Pair:\n    def __init__(self, *both): self.both = both\npair = Pair(1, 'two')"
@@ -137,8 +137,8 @@ def test_what_another_python_cannot_take_is_named(pods: Shell, minor: str) -> No
 
 
 @pytest.mark.feature("N16")
-def test_local_payload_is_the_pods(pods: Shell) -> None:
-    """The bytes that a local runner gets are those that a pod gets."""
+def test_local_runner_and_pod_receive_the_same_bytes(pods: Shell) -> None:
+    """A local runner receives the same bytes as a pod."""
     pods.run("data = {'n': [1, 2]}\ndef total(d): return sum(d['n'])")
     sent = []
     for flags in ("--local", f"--image {BARE}"):
@@ -150,7 +150,7 @@ def test_local_payload_is_the_pods(pods: Shell) -> None:
 
 @pytest.mark.feature("N01")
 def test_figures_tables_and_bars_from_a_pod(start_kernel: START) -> None:
-    """matplotlib, pandas and tqdm in place look as in the kernel."""
+    """Figures, data frames and progress bars look as in the kernel."""
     kernel = start_kernel()
     ran = kernel.run(
         "%%podtask --image science:3.11\nimport matplotlib.pyplot as plt, pandas as pd\n"
@@ -168,7 +168,7 @@ def test_figures_tables_and_bars_from_a_pod(start_kernel: START) -> None:
 @pytest.mark.feature("N01")
 @pytest.mark.fault(47)
 def test_flood_from_a_pod(start_kernel: START) -> None:
-    """Of 50 MB the notebook gets head and tail, and task.logs() has all."""
+    """Of 50 MB of output, the notebook shows the first and last lines; task.logs() returns all of it."""
     kernel = start_kernel()
     flood = kernel.run(
         f"%%podtask --image {BARE}\nfor n in range(50_000):\n    print(f'{{n:0999d}}')\nprint('last')"

@@ -1,4 +1,4 @@
-"""What the form reads from the cluster."""
+"""Names in the form that come from the cluster."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def offered(widget: Any, name: str) -> bool:
 
 @pytest.mark.feature("A42", "A43")
 def test_names_are_offered_where_a_variable_comes_from(pods: Shell, cluster: Any, namespace: str) -> None:
-    """The namespace's secrets and config maps: those of the kind that is chosen, and no others."""
+    """The form offers only names of the selected kind: secrets or config maps."""
     cluster.kubectl("create", "secret", "generic", "hugging-face", "-n", namespace)
     cluster.kubectl("create", "configmap", "settings", "-n", namespace)
     user = User(TemplateBuilder())

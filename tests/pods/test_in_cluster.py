@@ -1,4 +1,4 @@
-"""A notebook that itself runs in the cluster: no kubeconfig, the pod's service account."""
+"""A notebook that runs in a pod of the cluster uses the service account of the pod."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ print(detached.result(60), "ownerReferences" in detached.manifest["metadata"])
 
 @pytest.mark.feature("A37")
 def test_service_account_is_used_without_a_kubeconfig(cluster: Any, namespace: str) -> None:
-    """In a pod, podtask takes the token, the namespace and the API server it finds there.
+    """In a pod, podtask uses the token, namespace and API server of the service account.
 
-    What it starts goes with the notebook's pod, but for what is detached.
+    Pods of cells are deleted with the notebook's pod, except detached ones.
     """
     if sys.version_info[:2] != (3, 11) or not cluster.own:
         pytest.skip("runs this Python's packages in the node's image of Python 3.11")
@@ -52,7 +52,7 @@ def test_service_account_is_used_without_a_kubeconfig(cluster: Any, namespace: s
         "metadata": {"name": "notebook"},
         "spec": {
             "restartPolicy": "Never",
-            "hostNetwork": True,  # the API server listens on the node's loopback
+            "hostNetwork": True,  # the API server listens on the loopback of the node
             "containers": [
                 {
                     "name": "notebook",
@@ -60,7 +60,7 @@ def test_service_account_is_used_without_a_kubeconfig(cluster: Any, namespace: s
                     "command": ["python3", "-c", PROGRAM],
                     "env": [
                         {"name": "PYTHONPATH", "value": "/ext:/site"},
-                        {"name": "HOSTNAME", "value": "notebook"},  # as it is without hostNetwork
+                        {"name": "HOSTNAME", "value": "notebook"},  # as in a pod without hostNetwork
                         {"name": "KUBERNETES_SERVICE_HOST", "value": host},
                         {"name": "KUBERNETES_SERVICE_PORT", "value": str(port)},
                     ],

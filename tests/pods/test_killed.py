@@ -1,4 +1,4 @@
-"""The runner is killed at each step, its disk is full, its node is silent: what is reported and kept."""
+"""The runner is killed at each step, its disk is full, or its node is silent: reports and results."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.pods.test_comeback import HELD, open_gate, start_and_kill
 from tests.pods.waiting import IMAGE, submit, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
-SHARED = {"shareProcessNamespace": True, "containers": []}  # where the runner is not process 1
+SHARED = {"shareProcessNamespace": True, "containers": []}  # the runner is not process 1 here
 KILL = "os.kill(os.getppid(), 9)"
-# Run beside the runner: all that have the task's key, but this, are its processes.
+# Runs in the container of the runner. Every other process with the task's key belongs to the runner.
 KILLER = """
 import os
 for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -47,7 +47,7 @@ Last()
 
 
 def kill(cluster: Any, namespace: str, name: str) -> None:
-    """Kill the runner, and wait until the pod's status says so."""
+    """Kill the runner, and wait until the status of the pod shows it."""
     inside = ("exec", name, "-n", namespace, "-c", "primary", "--", "python", "-c", KILLER)
     cluster.kubectl(*inside, check=False)  # the command may be killed with the container
     path = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}=137"
@@ -55,7 +55,7 @@ def kill(cluster: Any, namespace: str, name: str) -> None:
 
 
 def lost(task: podtask.Task) -> None:
-    """The task has no result, and the error says how its container ended."""
+    """Check that the task has no result, and that the error explains how its container ended."""
     error = task.exception(60)
     assert isinstance(error, TaskError), error
     assert "before its result was received" in str(error)
@@ -73,8 +73,8 @@ def silent(task: podtask.Task) -> bool:
 
 
 @pytest.mark.fault(71)
-def test_runner_killed_before_anybody_came(cluster: Any, namespace: str) -> None:
-    """It listens, and is killed before the first word: who comes then is told of its exit code."""
+def test_runner_killed_before_a_client_connected(cluster: Any, namespace: str) -> None:
+    """If the runner is killed before a client connects, the error contains its exit code."""
     identity = Identity("podtask-killed", uuid.uuid4().hex, 40124, kernel="gone")
     manifest = render(podtask.PodTemplate.of(SHARED), RunOptions.of(image=IMAGE)).stamped(identity)
     cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(manifest.pod))
@@ -88,7 +88,7 @@ def test_runner_killed_before_anybody_came(cluster: Any, namespace: str) -> None
 
 @pytest.mark.fault(71)
 def test_runner_killed_while_inputs_are_loaded(pods: Shell) -> None:
-    """An input whose unpickling ends the runner: no result, and how it ended."""
+    """If unpickling an input kills the runner, there is no result, and the error explains the end."""
     pods.run(
         f"import podtask\nshared = podtask.PodTemplate.of({SHARED})\n"
         "class Bomb:\n    def __reduce__(self):\n"
@@ -104,7 +104,7 @@ def test_runner_killed_while_inputs_are_loaded(pods: Shell) -> None:
 @pytest.mark.fault(71, 73)
 @pytest.mark.parametrize("source", [RUNNING, SAVING], ids=["running", "saving"])
 def test_runner_killed_in_its_cell(source: str) -> None:
-    """While it runs, and while its value is pickled: what was printed is there."""
+    """If the runner is killed during the cell or while it pickles, the output so far is kept."""
     task = submit(SHARED, source)
     lost(task)
     assert task.logs() == "line 0\n"
@@ -112,7 +112,7 @@ def test_runner_killed_in_its_cell(source: str) -> None:
 
 @pytest.mark.fault(71)
 def test_runner_killed_while_it_keeps_its_result(kubeconfig: Path, cluster: Any, namespace: str) -> None:
-    """Nobody has come for the result yet: it is lost, which is said, not run again."""
+    """If the runner is killed before its result was fetched, the error reports the loss; no rerun."""
     name = start_and_kill(kubeconfig, HELD + "value = 42", template=SHARED)
     open_gate(cluster, namespace, name)
     kill(cluster, namespace, name)
@@ -120,7 +120,7 @@ def test_runner_killed_while_it_keeps_its_result(kubeconfig: Path, cluster: Any,
 
 
 def test_full_disk_loses_no_line() -> None:
-    """The spool's place is full: lines are kept in memory, a value that finds no room is named."""
+    """If the disk is full, lines are kept in memory, and a note names the value that does not fit."""
     template = {
         "containers": [{"name": "primary", "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}]}],
         "volumes": [{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}}],
@@ -147,8 +147,8 @@ value = os.urandom(300_000)
 
 
 @pytest.mark.fault(45)
-def test_node_that_comes_back_ends_nothing(cluster: Any) -> None:
-    """The kubelet stops under a running cell, and nothing comes; with it back come all lines and the value."""
+def test_node_that_returns_does_not_end_the_task(cluster: Any) -> None:
+    """If the kubelet stops and returns while a cell runs, all lines and the value arrive."""
     source = "import time\nfor n in range(150):\n    print('line', n, flush=True)\n    time.sleep(0.1)\nn"
     task = submit(None, source)
     until(task, "Running")

@@ -44,8 +44,8 @@ print(hashlib.sha256(value).hexdigest())
 """
 
 
-def test_runner_to_which_nobody_comes_ends(pods: Shell, cluster: Any, namespace: str) -> None:
-    """--wait: a pod whose notebook died before its first word is no longer than that."""
+def test_runner_without_a_client_exits(pods: Shell, cluster: Any, namespace: str) -> None:
+    """--wait limits the time of a runner whose notebook died before it connected."""
     identity = Identity("podtask-nobody", uuid.uuid4().hex, 40123, kernel="gone")
     manifest = render(None, RunOptions.of(image=IMAGE, wait="1s")).stamped(identity)
     cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(manifest.pod))
@@ -60,7 +60,7 @@ def test_runner_to_which_nobody_comes_ends(pods: Shell, cluster: Any, namespace:
 def test_cell_without_its_notebook_ends_by_its_timeout(
     pods: Shell, kubeconfig: Path, cluster: Any, namespace: str
 ) -> None:
-    """--timeout: it is interrupted, and who comes back has its lines and what it had by then."""
+    """--timeout interrupts a cell without a notebook; its lines and values so far can be fetched."""
     name = start_and_kill(kubeconfig, COUNTS, timeout="3s", grace="1s", linger="1s")
     ended(cluster, namespace, name)
     task = podtask.attach(name)
@@ -72,12 +72,12 @@ def test_cell_without_its_notebook_ends_by_its_timeout(
     assert task.values["value"] in (len(lines) - 1, len(lines))
 
 
-def test_pod_whose_result_is_taken_goes_at_once(pods: Shell, cluster: Any, namespace: str) -> None:
-    """With its notebook there no linger holds it: the runner leaves with 0, and the pod is deleted."""
+def test_pod_is_deleted_once_its_result_is_fetched(pods: Shell, cluster: Any, namespace: str) -> None:
+    """After the result is fetched, the runner exits with 0 without lingering, and the pod is deleted."""
     task = submit(None, HOLD + "6 * 7", linger="1h")
     asked(task)
     pod = ("pod", task.name, "-n", namespace)
-    hold = {"metadata": {"finalizers": ["podtask.test/look"]}}  # else there is nothing to look at
+    hold = {"metadata": {"finalizers": ["podtask.test/look"]}}  # otherwise, no pod would be left to inspect
     cluster.kubectl("patch", *pod, "--patch", json.dumps(hold))
     try:
         task.reply({"eof": True})
@@ -90,10 +90,10 @@ def test_pod_whose_result_is_taken_goes_at_once(pods: Shell, cluster: Any, names
 
 
 @pytest.mark.feature("N02")
-def test_pod_that_waits_in_vain_gives_its_gpu_back(
+def test_unattended_pod_releases_its_gpu(
     pods: Shell, kubeconfig: Path, cluster: Any, namespace: str, slot: tuple[str, str]
 ) -> None:
-    """--linger: then another cell has what it held, and its result is in its log."""
+    """After --linger, another cell gets the GPU, and the result is in the log."""
     resources = {"limits": {slot[0]: "1"}}
     template = {"containers": [{"name": "primary", "resources": resources}]}
     name = start_and_kill(kubeconfig, GATED, template=template, linger="1s")
@@ -119,7 +119,7 @@ def test_values_in_the_log(
     options: dict[str, Any],
     there: bool,
 ) -> None:
-    """Up to 6 MiB they are in it; else, and with --no-log-result, one is told which are lost."""
+    """Values up to 6 MiB are in the log; otherwise, or with --no-log-result, a message names them."""
     name = start_and_kill(kubeconfig, HELD + RANDOM.format(size), linger="1s", **options)
     open_gate(cluster, namespace, name)
     ended(cluster, namespace, name)
@@ -139,10 +139,10 @@ def test_values_in_the_log(
 
 
 @pytest.mark.feature("N02", "N03")
-def test_pods_of_others_are_let_alone(
+def test_pods_of_other_users_are_kept(
     pods: Shell, kubeconfig: Path, cluster: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--keep: neither another user's first cell nor their gc removes what is past its time."""
+    """--keep: neither the first cell nor gc of another user deletes expired pods."""
     name = start_and_kill(kubeconfig, HELD + "value = 1", linger="1s")
     open_gate(cluster, namespace, name)
     ended(cluster, namespace, name)
@@ -161,8 +161,8 @@ def test_pods_of_others_are_let_alone(
 
 
 @pytest.mark.feature("N02")
-def test_kernels_take_a_task_from_each_other(start_kernel: Callable[..., Kernel]) -> None:
-    """The newer has it, the older's cell says who; it may take it back."""
+def test_kernels_take_over_a_task_from_each_other(start_kernel: Callable[..., Kernel]) -> None:
+    """The newer kernel takes over the task; the older one names it and may take it back."""
     first, second = start_kernel(), start_kernel()
     first.start(
         f"%%podtask --as shared -o answer --image {IMAGE}\nimport time\nprint('begun')\ntime.sleep(600)"
@@ -192,14 +192,14 @@ RULES = [
 
 
 @pytest.mark.feature("N02")
-def test_result_that_was_taken_is_not_there_twice(
+def test_result_can_be_fetched_only_once(
     pods: Shell,
     restricted_kubeconfig: Any,
     monkeypatch: pytest.MonkeyPatch,
     cluster: Any,
     namespace: str,
 ) -> None:
-    """A finished pod that could not be deleted says so to who attaches; the cell is not run again."""
+    """Attaching to a finished pod whose result was fetched is an error, and the cell is not run again."""
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(RULES)))
     task = submit(None, "print('end')\n6 * 7")
     assert task.result(60) == 42

@@ -1,4 +1,4 @@
-"""Many detached tasks of one kernel: one watch, one loop, and nothing of them afterwards."""
+"""Many detached tasks of one kernel share one watch and one loop, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.pods.waiting import IMAGE, until
 
 pytestmark = pytest.mark.cluster
 COUNT = 100
-AT_ONCE = 20  # that the node bears; the others wait for it
-IDLE = 32  # connections that may wait for the next request
+AT_ONCE = 20  # as many as the node has room for; the others wait
+IDLE = 32  # idle connections that are kept for the next request
 
 
 @pytest.fixture
 def room(cluster: Any) -> Iterator[Any]:
-    """Set the node's amount of an extended resource, whose name is the attribute ``name``."""
+    """Yield a function that sets the node's amount of an extended resource, its attribute ``name``."""
     assert cluster.node
     nodes = cluster.kubectl_json("get", "nodes")["items"]
     node = next(each["metadata"]["name"] for each in nodes if "taints" not in each["spec"])
@@ -53,7 +53,7 @@ def room(cluster: Any) -> Iterator[Any]:
 def proxy(
     cluster: Any, namespace: str, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[RecordingProxy]:
-    """A proxy through which the cells of the shell reach the API server; it records their requests."""
+    """Yield a proxy between the shell and the API server that records requests."""
     made = RecordingProxy(cluster.kubeconfig, tmp_path / "recorded.yaml", namespace)
     monkeypatch.setenv("KUBECONFIG", str(made.kubeconfig))
     monkeypatch.delenv("PODTASK_BACKEND", raising=False)
@@ -62,7 +62,7 @@ def proxy(
 
 
 def threads() -> list[str]:
-    """Return the names of all threads except those of the event loop's pool, which is limited by itself."""
+    """Return the names of all threads, except those of the event loop's pool, whose size is limited."""
     return sorted(each.name for each in threading.enumerate() if not each.name.startswith("asyncio_"))
 
 
@@ -77,7 +77,7 @@ def held(proxy: RecordingProxy) -> tuple[list[str], int]:
 
 
 def no_more(now: tuple[list[str], int], before: tuple[list[str], int]) -> bool:
-    """Whether nothing was added; what earlier tests had left may have gone meanwhile."""
+    """Return whether nothing was added; leftovers of earlier tests may have disappeared."""
     return not Counter(now[0]) - Counter(before[0]) and now[1] <= before[1]
 
 
@@ -85,7 +85,7 @@ def no_more(now: tuple[list[str], int], before: tuple[list[str], int]) -> bool:
 def test_hundred_detached_tasks_use_one_watch_and_one_loop(
     shell: Shell, proxy: RecordingProxy, room: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They wait together, run as there is room, and each has its own result."""
+    """A hundred tasks wait together, run as the node has room, and each has its own result."""
     limits = {"resources": {"limits": {room.name: "1"}}}
     shell["t"] = {"containers": [{"name": "primary", **limits}]}
     shell.run(f"%%podtask -d --image {IMAGE}\n'the first makes loop, watch and the thread that shows'")
@@ -98,7 +98,7 @@ def test_hundred_detached_tasks_use_one_watch_and_one_loop(
         tasks.append(shell["_task"])
     for task in tasks:
         until(task, "Insufficient")
-    # Pods say so before events are asked for.
+    # The status of the pods shows it before events are requested.
     wait_until(lambda: bool(proxy.watches("events")), "a watch of the events", seconds=30)
     assert len(proxy.watches("pods")) == 1
     assert len(proxy.watches("events")) == 1

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.cluster
 def test_local_module_runs_in_the_pod(
     pods: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image: str
 ) -> None:
-    """A module beside the notebook is imported in the pod, with its own lines in errors."""
+    """A module next to the notebook is imported in the pod, and errors show its lines."""
     (tmp_path / "near_mod.py").write_text(
         "class Box:\n    def __init__(self, n):\n        self.n = n\n\ndef fail(box):\n    raise KeyError(box.n)\n"
     )
@@ -35,7 +35,7 @@ def test_local_module_runs_in_the_pod(
 
 @pytest.mark.feature("S08")
 def test_missing_module_is_named_with_the_fix(pods: Shell) -> None:
-    """A value whose library is not in the image says so before anything is unpickled."""
+    """If the image lacks the library of a value, the error names it before anything is unpickled."""
     pods.run("import yaml\nloader = yaml.SafeLoader")
     shown = pods.shown_error("%%podtask --image python:3.11-slim\nprint(loader)")
     assert "ModuleNotFoundError" in shown

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 
 @contextmanager
 def created(cluster: Any, kind: str, name: str, **fields: Any) -> Iterator[None]:
-    """An object of the whole cluster, for a while."""
+    """Create a cluster-scoped object for the duration of the block."""
     made = {"kind": kind, "metadata": {"name": name, "labels": {"podtask.test": name}}, **fields}
     cluster.kubectl("create", "--filename=-", input=json.dumps({"apiVersion": "v1", **made}))
     try:
@@ -31,7 +31,7 @@ def created(cluster: Any, kind: str, name: str, **fields: Any) -> Iterator[None]
 
 @pytest.fixture
 def tainted(cluster: Any) -> Iterator[str]:
-    """The name of a tainted node without a kubelet."""
+    """Yield the name of a tainted node without a kubelet."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
     taints = [{"key": "podtask.test", "value": name, "effect": "NoSchedule"}]
     with created(cluster, "Node", name, spec={"taints": taints}):
@@ -45,7 +45,7 @@ def tainted(cluster: Any) -> Iterator[str]:
 
 @pytest.mark.feature("B17", "S03", "N04")
 def test_taint_is_named(tainted: str) -> None:
-    """A node that only its taint keeps away is said to have one, with the field to change."""
+    """The reason names the taint of the only suitable node, and the field to change."""
     task = submit({"nodeSelector": {"podtask.test": tainted}, "containers": []})
     try:
         line = until(task, "untolerated taint")
@@ -56,8 +56,8 @@ def test_taint_is_named(tainted: str) -> None:
 
 
 @pytest.mark.feature("S03", "N04")
-def test_cordoned_node_is_said_to_be(cluster: Any) -> None:
-    """A node that takes no new pods is named so, and what to do."""
+def test_cordoned_node_is_named(cluster: Any) -> None:
+    """The reason states that the node is cordoned, and what to do."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
     with created(cluster, "Node", name, spec={"unschedulable": True}):
         task = submit({"nodeSelector": {"podtask.test": name}, "containers": []})
@@ -69,7 +69,7 @@ def test_cordoned_node_is_said_to_be(cluster: Any) -> None:
 
 @pytest.mark.feature("B17")
 def test_cell_runs_on_the_tainted_node_that_it_tolerates(cluster: Any) -> None:
-    """The same cell waits without the toleration, and runs with it."""
+    """A cell waits without the toleration for a taint, and runs with it."""
     assert cluster.node
     (node,) = [
         each["metadata"]["name"]
@@ -89,8 +89,8 @@ def test_cell_runs_on_the_tainted_node_that_it_tolerates(cluster: Any) -> None:
 
 
 @pytest.mark.feature("S03", "N04", "B17")
-def test_silent_kubelet_is_told(tainted: str, cluster: Any, namespace: str) -> None:
-    """A pod that has a node, of which nobody reports, says so with the node's name."""
+def test_silent_kubelet_is_reported(tainted: str, cluster: Any, namespace: str) -> None:
+    """The reason names the silent node of a pod whose status is not reported."""
     spec = {
         "nodeSelector": {"podtask.test": tainted},
         "tolerations": [{"operator": "Exists"}],
@@ -101,16 +101,16 @@ def test_silent_kubelet_is_told(tainted: str, cluster: Any, namespace: str) -> N
         assert f"the kubelet of node {tainted} has not reported" in until(task, "has not reported")
     finally:
         task.cancel()
-        # No kubelet confirms the deletion.
+        # There is no kubelet that would confirm the deletion.
         cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0")
 
 
 @pytest.mark.feature("S02")
 @pytest.mark.fault(53)
-def test_lost_node_is_told(tainted: str, cluster: Any, namespace: str) -> None:
-    """A node that falls silent under a running cell is named; given up, it ends the task.
+def test_lost_node_is_reported(tainted: str, cluster: Any, namespace: str) -> None:
+    """A message names a node that becomes silent while a cell runs; the loss of the node ends the task.
 
-    The kubelet of that node is this test: it says that the container runs, and nothing any more.
+    This test acts as the kubelet of the node: it reports a running container, and then nothing.
     """
     silence = {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute"}
     tolerations = [
@@ -155,8 +155,8 @@ def test_lost_node_is_told(tainted: str, cluster: Any, namespace: str) -> None:
 
 
 @pytest.mark.fault(26, 45)
-def test_pod_of_unknown_phase_is_followed_on(tainted: str, cluster: Any, namespace: str) -> None:
-    """Phase Unknown ends nothing; a log that its node does not give is an error of its own."""
+def test_pod_of_unknown_phase_is_still_followed(tainted: str, cluster: Any, namespace: str) -> None:
+    """Phase Unknown does not end the task; a log that the node cannot return is a separate error."""
     spec = {
         "nodeSelector": {"podtask.test": tainted},
         "tolerations": [{"operator": "Exists"}],
@@ -191,8 +191,8 @@ def test_pod_of_unknown_phase_is_followed_on(tainted: str, cluster: Any, namespa
 
 
 @pytest.mark.fault(51)
-def test_eviction_without_container_states_is_told(tainted: str, cluster: Any, namespace: str) -> None:
-    """A kubelet that evicts may report no container: reason and message of the pod are enough."""
+def test_eviction_without_container_states_is_reported(tainted: str, cluster: Any, namespace: str) -> None:
+    """Without container states, the error uses the reason and message of the evicted pod."""
     spec = {
         "nodeSelector": {"podtask.test": tainted},
         "tolerations": [{"operator": "Exists"}],
@@ -233,10 +233,10 @@ REJECTED: dict[str, tuple[dict[str, Any], str, str]] = {
 @pytest.mark.feature("S03", "N04")
 @pytest.mark.parametrize(("template", "say", "do"), REJECTED.values(), ids=REJECTED)
 @pytest.mark.fault(24)
-def test_pod_that_its_kubelet_refuses_is_told(
+def test_pod_rejected_by_its_kubelet_is_reported(
     cluster: Any, template: dict[str, Any], say: str, do: str
 ) -> None:
-    """A pod sent to a node past the scheduler, which the node does not take, says why."""
+    """If the kubelet rejects a pod that was assigned to its node, the error contains the reason."""
     assert cluster.node
     nodes = cluster.kubectl_json("get", "nodes")["items"]
     name = next(each["metadata"]["name"] for each in nodes if "taints" not in each["spec"])
@@ -252,8 +252,8 @@ def test_pod_that_its_kubelet_refuses_is_told(
 
 @pytest.mark.feature("S03", "N04")
 @pytest.mark.fault(21)
-def test_sandbox_that_fails_is_told(cluster: Any) -> None:
-    """A runtime that the node does not have is named, with the field."""
+def test_failed_sandbox_is_reported(cluster: Any) -> None:
+    """The reason names a runtime that the node does not have, and the field."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
     api = {"apiVersion": "node.k8s.io/v1", "handler": "absent"}
     with created(cluster, "RuntimeClass", name, **api):
@@ -268,8 +268,8 @@ def test_sandbox_that_fails_is_told(cluster: Any) -> None:
 
 @pytest.mark.feature("S03", "N04")
 @pytest.mark.fault(21)
-def test_volume_that_is_not_mounted_is_told(cluster: Any, namespace: str) -> None:
-    """A claim whose volume cannot be mounted shows the kubelet's words."""
+def test_volume_that_cannot_be_mounted_is_reported(cluster: Any, namespace: str) -> None:
+    """The reason quotes the kubelet about a volume that cannot be mounted."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
     common = {"accessModes": ["ReadWriteOnce"], "storageClassName": name}
     hosts = [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]
@@ -302,10 +302,10 @@ def test_volume_that_is_not_mounted_is_told(cluster: Any, namespace: str) -> Non
 
 @pytest.mark.feature("N04")
 @pytest.mark.fault(5)
-def test_events_that_may_not_be_read_cost_nothing(
+def test_right_to_list_events_is_optional(
     restricted_kubeconfig: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the right to list events the status alone explains the pod."""
+    """Without the right to list events, the status alone explains why the pod waits."""
     verbs = ["create", "get", "list", "watch", "delete"]
     rules = [
         {"apiGroups": [""], "resources": ["pods"], "verbs": verbs},

@@ -1,4 +1,4 @@
-"""Options and templates whose effect only a cluster shows: restricted, entrypoint, checks of the server."""
+"""Options and templates whose effect only a cluster shows: restricted, entrypoint, server-side checks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(source: str, template: Any = None, **options: Any) -> Any:
 
 
 def test_restricted_cell_runs_where_only_that_is_allowed(cluster: Any, namespace: str) -> None:
-    """With --restricted a cell runs under Pod Security "restricted", as a user who can write /tmp."""
+    """With --restricted, a cell runs under Pod Security "restricted" and can write to /tmp."""
     level = "pod-security.kubernetes.io/enforce=restricted"
     cluster.kubectl("label", "namespace", namespace, level)
     source = (
@@ -45,7 +45,7 @@ def test_restricted_cell_runs_where_only_that_is_allowed(cluster: Any, namespace
 
 @pytest.mark.parametrize("options", [{"entrypoint": "keep"}, {"python": "/usr/bin/python3"}, {"shm": "8Mi"}])
 def test_options_of_the_container_work(options: dict[str, Any]) -> None:
-    """Ours as arguments, another Python, shared memory of a size: the cell runs."""
+    """--entrypoint keep, --python and --shm work together."""
     source = "import os, sys\ns = os.statvfs('/dev/shm')\n(sys.executable, s.f_frsize * s.f_blocks)"
     executable, size = run(source, **options)
     if "python" in options:
@@ -56,7 +56,7 @@ def test_options_of_the_container_work(options: dict[str, Any]) -> None:
 
 @pytest.mark.feature("A49")
 def test_template_of_the_cluster(pods: Shell, cluster: Any, namespace: str) -> None:
-    """-t pod-template/NAME takes a PodTemplate of the namespace, under the call's options; a missing one is named."""
+    """-t pod-template/NAME uses a template of the namespace; options override it; a missing one is named."""
     spec = {"containers": [{"name": "main", "image": IMAGE, "env": [{"name": "A", "value": "b"}]}]}
     annotations = {"kubectl.kubernetes.io/default-container": "main"}
     whole = {
@@ -87,7 +87,7 @@ def test_template_of_the_cluster(pods: Shell, cluster: Any, namespace: str) -> N
 def test_right_to_read_templates_is_named(
     pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the right the verb and the resource are named."""
+    """Without the right to read pod templates, the error names the verb and the resource."""
     rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
     assert "verb get, resource podtemplates" in pods.shown_error("%%podtask -t pod-template/x\n1")
@@ -95,7 +95,7 @@ def test_right_to_read_templates_is_named(
 
 @pytest.mark.feature("A47", "B25")
 def test_dry_run_has_the_servers_verdict(pods: Shell, cluster: Any, namespace: str) -> None:
-    """Accepted, refused by field, and never created."""
+    """A dry run shows whether the API server accepts the pod or rejects a field, and creates nothing."""
     out, _ = pods.output(f"%%podtask --image {IMAGE} --dry-run\n1")
     assert f"# The API server accepts this pod in namespace {namespace}." in out
     pods["bad"] = PodTemplate({"containers": [{"name": "primary", "imagePullPolicy": "Sometimes"}]})
@@ -109,7 +109,7 @@ def test_dry_run_has_the_servers_verdict(pods: Shell, cluster: Any, namespace: s
 
 @pytest.mark.feature("B25")
 def test_dry_run_names_fields_that_the_cluster_drops(pods: Shell) -> None:
-    """A field whose feature is off vanishes without a word of the server; the dry run names it."""
+    """The dry run names a field that the API server drops silently because its feature is off."""
     pods["t"] = {"containers": [], "workloadRef": {"name": "w", "podGroup": "g"}}
     out, _ = pods.output(f"%%podtask -t t --image {IMAGE} --dry-run\n1")
     assert "but drops: spec.workloadRef" in out
@@ -118,7 +118,7 @@ def test_dry_run_names_fields_that_the_cluster_drops(pods: Shell) -> None:
 
 @pytest.mark.fault(8)
 def test_cell_names_fields_that_the_cluster_drops() -> None:
-    """A field that vanishes at the creation is named beside the cell, which runs."""
+    """A message names a field that is dropped at the creation; the cell runs."""
     spec = {"containers": [], "workloadRef": {"name": "w", "podGroup": "g"}}
     task = podtask.submit("6 * 7", template=spec, options=RunOptions.of(image=IMAGE))
     assert task.result(60) == 42
@@ -128,7 +128,7 @@ def test_cell_names_fields_that_the_cluster_drops() -> None:
 
 @pytest.mark.feature("B19")
 def test_security_contexts_of_the_template_work() -> None:
-    """Another user with no entry in passwd, a group for volumes, a root that is read only."""
+    """A cell runs as a user without a passwd entry, with fsGroup and a read-only root file system."""
     spec = {
         "securityContext": {"runAsUser": 12345, "runAsGroup": 12346, "fsGroup": 4321, "runAsNonRoot": True},
         "volumes": [{"name": "out", "emptyDir": {}}],
@@ -157,7 +157,7 @@ def test_security_contexts_of_the_template_work() -> None:
 
 @pytest.mark.feature("B13", "B14", "B15", "B21")
 def test_presets_make_pods_that_work(cluster: Any, namespace: str) -> None:
-    """A secret and a config map, an init container's file, a shared directory, a sidecar that ends."""
+    """Presets for secrets, config maps, init containers, shared directories and sidecars work."""
     cluster.kubectl("create", "secret", "generic", "s", "--from-literal=key=hush", "-n", namespace)
     cluster.kubectl("create", "configmap", "c", "--from-literal=k=v", "-n", namespace)
     template = PodTemplate().with_(

@@ -1,4 +1,4 @@
-"""Output and shell commands of cells in an image that has nothing but Python."""
+"""Output and shell commands of cells in an image that contains nothing but Python."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_ipython_display_without_ipython(start_kernel: START, minor: str) -> Non
 
 @pytest.mark.feature("A33")
 @pytest.mark.fault(74)
-def test_await_and_what_is_left_in_a_pod(pods: Shell) -> None:
-    """Top-level await works under another minor version; what is left running is named."""
+def test_await_and_leftovers_in_a_pod(pods: Shell) -> None:
+    """Top-level await works under another minor version; leftover threads and processes are named."""
     out, err = pods.output(
         "%%podtask --image python:3.13-slim\nimport asyncio, subprocess\n"
         "print(await asyncio.sleep(0, 'awaited'))\nchild = subprocess.Popen(['sleep', '600'])\n"

@@ -1,4 +1,4 @@
-"""``--pip`` in pods, from a package index of the test's own."""
+"""``--pip`` in pods, with a package index that the test serves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 
 @pytest.fixture
 def address(cluster: Any) -> str:
-    """The address of this machine as pods see it."""
+    """Return the address of this machine as pods see it."""
     assert cluster.node
     nodes = cluster.kubectl_json("get", "nodes")["items"]
     node = next(each for each in nodes if "taints" not in each["spec"])
@@ -33,8 +33,8 @@ def address(cluster: Any) -> str:
 
 @pytest.mark.feature("A28", "A29", "A31")
 def test_packages_are_installed_at_start(pods: Shell, address: str, index: int) -> None:
-    """From a plain-HTTP index, with an image that has pip; how long it took is told."""
-    # The tests' images have no pip, unlike those of the same names in the registry.
+    """Packages are installed from a plain-HTTP index; a note shows the duration."""
+    # The images of the tests do not contain pip, unlike the images of the same names in the registry.
     with_pip = PodTemplate().with_(host_path(str(Path(pip.__file__).parent), "/pip/pip"))
     options = RunOptions.of(
         template=with_pip,
@@ -59,11 +59,11 @@ def test_packages_are_installed_at_start(pods: Shell, address: str, index: int) 
 
 
 def test_pip_in_a_cell_installs_for_its_next_line(pods: Shell, address: str, index: int) -> None:
-    """%pip install shows pip's output live, and what it installed can be imported at once."""
+    """%pip install shows the output of pip live, and the next line can import the package."""
     pods["with_pip"] = PodTemplate().with_(host_path(str(Path(pip.__file__).parent), "/pip/pip"))
     out, _ = pods.output(
         f"%%podtask -t with_pip --image {IMAGE} --env PYTHONPATH=/pip -o found"
-        " --env PIP_BREAK_SYSTEM_PACKAGES=1\n"  # its Python is Debian's
+        " --env PIP_BREAK_SYSTEM_PACKAGES=1\n"  # the image has Debian's Python
         f"%pip install --index-url http://{address}:{index}/one/ --trusted-host {address} podtasktest\n"
         "import podtasktest\nfound = podtasktest.version"
     )
@@ -72,7 +72,7 @@ def test_pip_in_a_cell_installs_for_its_next_line(pods: Shell, address: str, ind
 
 
 @pytest.mark.feature("A28")
-def test_image_without_pip_is_told() -> None:
-    """What to choose instead, in two lines."""
+def test_image_without_pip_is_reported() -> None:
+    """The error about an image without pip has two lines and names alternatives."""
     with pytest.raises(StartError, match="The image has no pip, so x cannot be installed"):
         podtask.submit("1", options=RunOptions.of(image=IMAGE, pip="x")).result(60)

@@ -1,4 +1,4 @@
-"""Every reason why a pod does not run is produced for real, and its sentence is compared."""
+"""Every reason why a pod does not run is produced for real, and its sentence is checked."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Apply = Callable[..., None]
 
 
 def primary(**fields: Any) -> dict[str, Any]:
-    """A template's pod spec with fields of the primary container."""
+    """Return a pod spec with the given fields of the primary container."""
     return {"containers": [{"name": "primary", **fields}]}
 
 
 def mounted(**volume: Any) -> dict[str, Any]:
-    """A pod spec whose primary mounts a volume."""
+    """Return a pod spec whose primary container mounts a volume."""
     mounts = [{"name": "data", "mountPath": "/data"}]
     return {**primary(volumeMounts=mounts), "volumes": [{"name": "data", **volume}]}
 
@@ -38,7 +38,7 @@ def apply(cluster: Any, namespace: str) -> Apply:
 
 
 WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
-    # template, part of the line that the server brings, part of what we advise
+    # template, part of the server's message, part of our hint
     "resources": (
         primary(resources={"limits": {"podtask.test/none": "1"}}),
         "1 Insufficient podtask.test/none",
@@ -113,7 +113,7 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
 @pytest.mark.parametrize(("template", "theirs", "ours"), WAITING.values(), ids=WAITING)
 @pytest.mark.fault(15)
 def test_waiting_pod_says_why(template: dict[str, Any], theirs: str, ours: str) -> None:
-    """A state that may pass is one line, with the cluster's words and the field to change."""
+    """A wait that may end is shown in one line: the message of the cluster and the field to change."""
     task = submit(template)
     try:
         line = until(task, theirs)
@@ -126,8 +126,8 @@ def test_waiting_pod_says_why(template: dict[str, Any], theirs: str, ours: str) 
 
 @pytest.mark.feature("S03", "N04")
 @pytest.mark.fault(15)
-def test_neighbour_that_is_in_the_way(cluster: Any, namespace: str) -> None:
-    """A host port that is taken, and a pod that is not to be beside: both with their field."""
+def test_pods_that_exclude_each_other(cluster: Any, namespace: str) -> None:
+    """The reason names the field for an occupied host port and for pod anti-affinity."""
     port = {"containerPort": 1, "hostPort": 45_671, "protocol": "UDP"}
     there = {
         "apiVersion": "v1",
@@ -166,7 +166,7 @@ def test_neighbour_that_is_in_the_way(cluster: Any, namespace: str) -> None:
 @pytest.mark.feature("N04")
 @pytest.mark.fault(15)
 def test_start_timeout_says_what_it_waited_for() -> None:
-    """When --start-timeout is over, the error has the sentence too."""
+    """After --start-timeout, the error contains the reason too."""
     said = failure(submit({"nodeSelector": {"disk": "none"}, "containers": []}, start_timeout=4))
     assert said.startswith("StartError")
     assert "didn't match Pod's node affinity/selector" in said
@@ -174,8 +174,8 @@ def test_start_timeout_says_what_it_waited_for() -> None:
 
 
 @pytest.mark.feature("S09")
-def test_start_timeout_stands_still_in_a_queue(cluster: Any, namespace: str) -> None:
-    """A gated pod outlives its --start-timeout; admitted, it runs."""
+def test_start_timeout_excludes_the_time_in_a_queue(cluster: Any, namespace: str) -> None:
+    """The time of a gated pod does not count towards --start-timeout; once admitted, it runs."""
     gate = {"schedulingGates": [{"name": "team/queue"}], "containers": []}
     task = submit(gate, "6 * 7", start_timeout=20)
     until(task, "Gated")
@@ -280,9 +280,9 @@ FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
 @pytest.mark.feature("S03", "N04", "A43", "N09")
 @pytest.mark.fault(18, 19, 20, 22, 60)
 def test_hopeless_pods_fail_within_seconds(apply: Apply) -> None:
-    """What waiting does not cure is an error with the cluster's words and the field to change."""
+    """If waiting cannot help, an error contains the message of the cluster and the field to change."""
     apply({"kind": "Secret", "metadata": {"name": "there"}, "stringData": {"k": "hidden-value"}})
-    # All at once: each takes its seconds.
+    # All run in parallel, because each takes seconds.
     tasks = [
         submit(template, image=None if "image" in str(template["containers"]) else IMAGE)
         for template, _ in FAILING.values()
@@ -298,7 +298,7 @@ def test_hopeless_pods_fail_within_seconds(apply: Apply) -> None:
 
 @pytest.mark.fault(82)
 def test_events_are_the_pods_own(apply: Apply, namespace: str) -> None:
-    """One of an older pod of that name is left out; one with nothing but an eventTime is in."""
+    """Events of an older pod with the same name are ignored; events with only an eventTime are used."""
     task = submit({"nodeSelector": {"disk": "none"}, "containers": []})
     try:
         until(task, "node affinity/selector")

@@ -1,4 +1,4 @@
-"""Requirements on nodes: accelerators and labels are requested, read back and honoured."""
+"""Requirements on nodes: accelerators and labels are requested, read back and honored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 
 @pytest.mark.feature("B22", "A40")
 def test_cell_gets_an_accelerator(pods: Shell, read_back: ReadBack, slot: tuple[str, str]) -> None:
-    """--gpu with the node's own resource name: limit, toleration and shared memory, and it runs."""
+    """--gpu with --gpu-key sets the limit, the toleration and shared memory, and the cell runs."""
     resource, _ = slot
     source = "import os\ns = os.statvfs('/dev/shm')\ns.f_frsize * s.f_blocks"
     pod, task = read_back(None, source, gpu=1, gpu_key=resource, shm="96Mi")
@@ -29,7 +29,7 @@ def test_cell_gets_an_accelerator(pods: Shell, read_back: ReadBack, slot: tuple[
 def test_accelerators_of_the_call_replace_those_of_the_template(
     read_back: ReadBack, slot: tuple[str, str]
 ) -> None:
-    """A template's request and limit both become the number of --gpu, which the server takes."""
+    """--gpu replaces both the request and the limit of the template, and the server accepts the pod."""
     resource, _ = slot
     asked_for = {"requests": {resource: "4"}, "limits": {resource: "4"}}
     template = {"containers": [{"name": "primary", "resources": asked_for}]}
@@ -40,7 +40,7 @@ def test_accelerators_of_the_call_replace_those_of_the_template(
 
 @pytest.mark.feature("A41")
 def test_cell_runs_where_its_affinity_leads(read_back: ReadBack) -> None:
-    """Rules about nodes and pods that can be met: the pod has them as they were given, and runs."""
+    """A pod keeps its node and pod affinity rules unchanged, and runs."""
     linux = {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}
     other = {
         "labelSelector": {"matchLabels": {"app": "none"}},

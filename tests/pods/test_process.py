@@ -24,7 +24,7 @@ SIDE = {
 
 @pytest.fixture
 def held(pods: Shell, cluster: Any, namespace: str) -> Any:
-    """A task called ``held`` whose cell waits, with a sidecar that runs."""
+    """Start a task called ``held`` whose cell waits, with a running sidecar."""
     task = submit({"containers": [SIDE]}, HOLD, name="held")
     asked(task)
     cluster.kubectl("wait", "--for=condition=Ready", f"pod/{task.name}", "-n", namespace)
@@ -33,8 +33,8 @@ def held(pods: Shell, cluster: Any, namespace: str) -> Any:
 
 
 @pytest.mark.feature("P07")
-def test_command_runs_beside_the_cell(pods: Shell, held: Task) -> None:
-    """Its streams apart, its words as in a terminal, its exit code; it has no input to wait for."""
+def test_command_runs_next_to_the_cell(pods: Shell, held: Task) -> None:
+    """A command has separate streams, arguments as in a terminal, an exit code, and no input."""
     out, err = pods.output("%podtask shell held -- sh -c 'echo \"one  two\"; echo apart >&2; exit 3'")
     assert (out, err) == ("one  two\nexit code 3\n", "apart\n")
     assert pods.output("%podtask shell held -- cat")[0] == "exit code 0\n"
@@ -47,7 +47,7 @@ def test_command_runs_beside_the_cell(pods: Shell, held: Task) -> None:
 
 @pytest.mark.feature("P07", "N09")
 def test_command_runs_in_a_sidecar(pods: Shell, held: Task) -> None:
-    """-c names the container; one that there is not is told with those that there are."""
+    """-c selects the container; the error about an unknown container lists the existing ones."""
     out, _ = pods.output("%podtask shell held -c side -- sh -c 'printf $WHERE'")
     assert out == "aside\nexit code 0\n"
     shown = pods.shown_error("%podtask shell held -c sid -- ls")
@@ -56,20 +56,20 @@ def test_command_runs_in_a_sidecar(pods: Shell, held: Task) -> None:
 
 @pytest.mark.feature("P07")
 def test_terminal_gets_a_line_that_works(pods: Shell, held: Task, cluster: Any, namespace: str) -> None:
-    """Without a command: kubectl's line, which opens a shell in the container."""
+    """Without a command, it prints a kubectl command that opens a shell in the container."""
     line = shlex.split(pods.output("%podtask shell held")[0])
     assert line[:3] == ["kubectl", "--context", line[2]]
     assert line[3:9] == ["-n", namespace, "exec", "-it", held.name, "-c"]
     assert line[9] == "primary"
-    words = [word if word != "-it" else "-i" for word in line[1:]]  # no terminal here
+    words = [word if word != "-it" else "-i" for word in line[1:]]  # there is no terminal here
     assert cluster.kubectl(*words, input="echo $((6 * 7))\n") == "42\n"
     side = shlex.split(pods.output("%podtask shell held -c side")[0])
     assert side[9] == "side"
 
 
 @pytest.mark.feature("P07")
-def test_command_that_cannot_run_is_told(pods: Shell, held: Task) -> None:
-    """A program that the image lacks, a quote that is open, a task that there is not."""
+def test_command_that_cannot_run_is_reported(pods: Shell, held: Task) -> None:
+    """A missing program, an open quotation mark and an unknown task are reported."""
     shown = pods.shown_error("%podtask shell held -- nosuchprogram")
     assert "'nosuchprogram' was not run in container 'primary'" in shown
     assert "Traceback" not in shown
@@ -89,7 +89,7 @@ def test_command_that_cannot_run_is_told(pods: Shell, held: Task) -> None:
 def test_right_that_is_missing_is_named(
     pods: Shell, held: Task, restricted_kubeconfig: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Verbs and resource, in two lines."""
+    """The error about a missing right names verbs and resource in two lines."""
     rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
     shown = pods.shown_error("%podtask shell held -- ls")
@@ -99,7 +99,7 @@ def test_right_that_is_missing_is_named(
 
 @pytest.mark.feature("N13")
 def test_tab_offers_tasks(pods: Shell, held: Task) -> None:
-    """Where a command wants a task's name, those of the namespace are offered."""
+    """Tab offers the tasks of the namespace where a command expects the name of a task."""
     pods.run("%podtask list")
     for command in ("shell", "attach", "logs", "cancel", "delete"):
         assert offered(pods, f"%podtask {command} he") == ["held"]
@@ -107,8 +107,8 @@ def test_tab_offers_tasks(pods: Shell, held: Task) -> None:
 
 
 @pytest.mark.feature("P07", "S05")
-def test_command_is_left_by_an_interrupt(start_kernel: Callable[..., Kernel]) -> None:
-    """The stop button gives the notebook back; the cell beside it goes on."""
+def test_interrupt_ends_the_command(start_kernel: Callable[..., Kernel]) -> None:
+    """The stop button ends the command; the cell keeps running."""
     kernel = start_kernel()
     kernel.run(f"%%podtask -d --as held --image {IMAGE}\nprint('up')\nimport time; time.sleep(300)")
     kernel.run("while 'up' not in held.logs(): held.updates.get(timeout=60)")

@@ -1,4 +1,4 @@
-"""A task that cannot run says why in a few lines, and what to do next."""
+"""A task that cannot run explains the reason in a few lines, and what to do next."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ RULES = {"apiGroups": [""], "resources": ["pods"]}
 
 
 def lines(shown: str) -> list[str]:
-    """What is shown, without the closing line."""
+    """Return the displayed lines without the closing line."""
     return [line for line in shown.splitlines() if line and not line.startswith("podtask-")]
 
 
 def test_missing_namespace_is_named(pods: Shell) -> None:
-    """A namespace that does not exist is named, with its context."""
+    """The error names a missing namespace and its context."""
     shown = pods.shown_error("%%podtask -n nowhere\n1")
     assert "Namespace 'nowhere' does not exist" in shown
     assert len(lines(shown)) <= 3
@@ -29,7 +29,7 @@ def test_missing_namespace_is_named(pods: Shell) -> None:
 
 @pytest.mark.fault(7)
 def test_refusal_is_shown_field_by_field(pods: Shell) -> None:
-    """What the API server finds wrong is listed by field."""
+    """The error lists the problems that the API server finds, by field."""
     pods.run(
         "t = {'containers': [{'name': 'primary', 'imagePullPolicy': 'Sometimes'},"
         " {'name': 'side', 'image': 'x', 'terminationMessagePath': '/x', 'volumeDevices':"
@@ -43,7 +43,7 @@ def test_refusal_is_shown_field_by_field(pods: Shell) -> None:
 
 
 def test_unknown_field_is_refused_by_name(pods: Shell) -> None:
-    """A field that the API does not know is an error, not dropped."""
+    """A field that the API does not know is an error and is not dropped."""
     pods.run("t = {'containers': [{'name': 'primary', 'fromTheFuture': 1}]}")
     shown = pods.shown_error("%%podtask -t t\n1")
     assert "fromTheFuture" in shown
@@ -54,7 +54,7 @@ def test_unknown_field_is_refused_by_name(pods: Shell) -> None:
 def test_right_to_create_is_named(
     pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the right to create pods the verb and the resource are named."""
+    """Without the right to create pods, the error names the verb and the resource."""
     config = restricted_kubeconfig([{**RULES, "verbs": ["get", "list", "watch"]}])
     monkeypatch.setenv("KUBECONFIG", str(config))
     shown = pods.shown_error("%%podtask\n1")
@@ -70,7 +70,7 @@ def test_rights_to_reach_a_pod_are_named(
     cluster: Any,
     namespace: str,
 ) -> None:
-    """Without pods/portforward, pods/exec and pods/log the last is named, and no pod is left."""
+    """Without pods/portforward, pods/exec and pods/log, the error names the last one; no pod remains."""
     verbs = ["create", "get", "list", "watch", "delete"]
     config = restricted_kubeconfig([{**RULES, "verbs": verbs}])
     monkeypatch.setenv("KUBECONFIG", str(config))
@@ -82,10 +82,10 @@ def test_rights_to_reach_a_pod_are_named(
 
 
 @pytest.mark.fault(63, 64, 65, 66)
-def test_exec_does_where_ports_may_not_be_forwarded(
+def test_exec_replaces_forbidden_port_forwarding(
     pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With pods/exec in place of pods/portforward inputs, output and values, small and large, pass."""
+    """With pods/exec instead of pods/portforward, inputs, output and values arrive."""
     verbs = ["create", "get", "list", "watch", "delete"]
     relay = {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]}
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig([{**RULES, "verbs": verbs}, relay])))
@@ -102,7 +102,7 @@ def test_exec_does_where_ports_may_not_be_forwarded(
 def test_least_rights_are_enough(
     pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A service account with the rights that the README lists runs a cell."""
+    """A service account with the rights in the documentation can run a cell."""
     verbs = ["create", "get", "list", "watch", "delete"]
     forward = {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]}
     config = restricted_kubeconfig([{**RULES, "verbs": verbs}, forward])
@@ -112,10 +112,10 @@ def test_least_rights_are_enough(
 
 
 @pytest.mark.fault(81)
-def test_without_the_right_to_watch_pods_are_asked_for(
+def test_right_to_watch_pods_is_optional(
     pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who may get but not watch pods runs cells all the same."""
+    """With the right to get but not to watch pods, cells still run."""
     forward = {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]}
     config = restricted_kubeconfig([{**RULES, "verbs": ["create", "get", "delete"]}, forward])
     monkeypatch.setenv("KUBECONFIG", str(config))
@@ -126,7 +126,7 @@ def test_without_the_right_to_watch_pods_are_asked_for(
 def test_unreachable_api_server_is_named(
     pods: Shell, cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody at the API server's address: an error within seconds, that names the context."""
+    """If the API server cannot be reached, an error within seconds names the context."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     config = cluster.write_kubeconfig(tmp_path / "config", port=port)
@@ -139,7 +139,7 @@ def test_unreachable_api_server_is_named(
 
 @pytest.mark.fault(14)
 def test_image_without_python_is_named(pods: Shell) -> None:
-    """An image without python3 fails within seconds, with what to choose instead."""
+    """An image without python3 fails within seconds, and the error names alternatives."""
     shown = pods.shown_error("%%podtask --image nopython:1\n1")
     assert "has no python3" in shown
     assert "--image" in shown
@@ -147,7 +147,7 @@ def test_image_without_python_is_named(pods: Shell) -> None:
 
 
 def test_failing_init_container_is_named(pods: Shell) -> None:
-    """An init container that fails ends the wait, with its name and exit code."""
+    """A failed init container ends the wait; the error contains its name and exit code."""
     pods.run(
         "t = {'initContainers': [{'name': 'prepare', 'image': 'nopython:1', 'command': ['sh', '-c',"
         " 'echo no such bucket; exit 3']}], 'containers': []}"
@@ -157,7 +157,7 @@ def test_failing_init_container_is_named(pods: Shell) -> None:
 
 
 def test_memory_limit_is_named(pods: Shell) -> None:
-    """A cell over its memory limit says so, and what to raise."""
+    """If a cell exceeds its memory limit, the error names the limit and the option to raise."""
     shown = pods.shown_error(
         "%%podtask --memory 64Mi --image python:3.11-slim\nx = [bytes(1 << 20) * 1 for _ in range(500)]\nx = bytearray(b'1') * (300 << 20)"
     )

@@ -1,4 +1,4 @@
-"""Images that a registry refuses, delays or lacks; a real registry on loopback does each."""
+"""Images that a registry refuses, delays or does not have; a real registry on loopback produces each case."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [
 
 @contextmanager
 def registry(status: int, hold: threading.Event | None = None) -> Iterator[str]:
-    """A registry on loopback that answers everything with one status; its address."""
+    """Yield the address of a registry on loopback that responds to every request with one status."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -37,7 +37,7 @@ def registry(status: int, hold: threading.Event | None = None) -> Iterator[str]:
         do_HEAD = do_GET  # noqa: N815 -- the server looks for this name
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever).start()
@@ -60,7 +60,7 @@ PULLS: dict[str, tuple[int, dict[str, Any], list[str]]] = {
 
 @pytest.fixture
 def own_node(cluster: Any) -> None:
-    """Skip if the node is not on this machine, because it could not pull from here."""
+    """Skip the test if the node is not on this machine, because it could not pull from here."""
     assert cluster.node
 
 
@@ -68,7 +68,7 @@ def own_node(cluster: Any) -> None:
 @pytest.mark.parametrize(("status", "template", "said"), PULLS.values(), ids=PULLS)
 @pytest.mark.fault(16)
 def test_hopeless_image_fails_within_seconds(status: int, template: dict[str, Any], said: list[str]) -> None:
-    """What the registry refuses for good is an error, with its cause and the field to change."""
+    """A permanent refusal by the registry is an error with its cause and the field to change."""
     with registry(status) as address:
         image = f"{address}/team/app:7"
         shown = hopeless(submit(template, image=image))
@@ -83,7 +83,7 @@ def test_hopeless_image_fails_within_seconds(status: int, template: dict[str, An
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.fault(16)
 def test_registry_that_may_recover_is_waited_for(status: int) -> None:
-    """A rate limit, or a registry that fails, waits until --start-timeout and says so."""
+    """A rate limit or a failing registry is reported; the task waits until --start-timeout."""
     text = "Rate limited" if status == 429 else "503"
     with registry(status) as address:
         task = submit({"containers": []}, image=f"{address}/team/app:7")
@@ -95,7 +95,7 @@ def test_registry_that_may_recover_is_waited_for(status: int) -> None:
 
 @pytest.mark.feature("S04")
 def test_line_under_the_cell_counts_down(start_kernel: Callable[..., Kernel]) -> None:
-    """A curable wait shows when it is given up, in falling seconds; then it is."""
+    """The line shows the remaining seconds of a wait, which then ends with an error."""
     kernel = start_kernel()
     with registry(429) as address:
         ran = kernel.run(f"%%podtask --image {address}/team/app:7 --start-timeout 9s\n1")
@@ -109,7 +109,7 @@ def test_line_under_the_cell_counts_down(start_kernel: Callable[..., Kernel]) ->
 
 @pytest.mark.feature("S03")
 def test_slow_pull_is_shown() -> None:
-    """An image on its way is named."""
+    """The line names an image that is being pulled."""
     with registry(404, threading.Event()) as address:
         task = submit({"containers": []}, image=f"{address}/team/app:7")
         try:

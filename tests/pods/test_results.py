@@ -1,4 +1,4 @@
-"""Output and result of a cell arrive unchanged, whatever happens to the pod and the rights."""
+"""Output and result of a cell arrive unchanged, regardless of the pod's fate and the rights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.pods.waiting import HOLD, asked, failure, notes, submit
 from tests.stderr_queue import QueueStderr, next_text_with
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
-# A word split in the middle of a character, bytes that are not text, a line of 1 MiB, empty lines.
+# Text split in the middle of a character, bytes that are not text, a line of 1 MiB, empty lines.
 ODD = """
 import sys, time
 out = sys.stdout.buffer
@@ -32,7 +32,7 @@ SHOWN = f"caf\u00e9\nbad \ufffd\ufffd end\n\n\n{'x' * (1 << 20)}\n"
 
 @pytest.mark.fault(36, 38)
 def test_odd_output_arrives_as_it_is() -> None:
-    """Split characters, bytes that are not text, a line of 1 MiB: by the channel."""
+    """The channel transfers split characters, bytes that are not text, and a line of 1 MiB."""
     task = submit(None, ODD)
     task.result(60)
     assert task.logs() == SHOWN
@@ -40,7 +40,7 @@ def test_odd_output_arrives_as_it_is() -> None:
 
 @pytest.mark.fault(36, 38)
 def test_odd_output_is_read_from_a_finished_pod(kubeconfig: Path, cluster: Any, namespace: str) -> None:
-    """The same from the log, where the node has split lines of more than 16 KiB."""
+    """The log returns the same output, although the node splits lines of more than 16 KiB."""
     name = start_and_kill(kubeconfig, HELD + ODD, linger="1s")
     open_gate(cluster, namespace, name)
     ended(cluster, namespace, name)
@@ -50,8 +50,8 @@ def test_odd_output_is_read_from_a_finished_pod(kubeconfig: Path, cluster: Any, 
 
 
 @pytest.mark.fault(39)
-def test_progress_bar_is_there_while_it_goes() -> None:
-    r"""What ends with \r, without a new line, is here while the cell goes on."""
+def test_progress_bar_appears_while_the_cell_runs() -> None:
+    r"""Output that ends with \r instead of a newline appears while the cell runs."""
     task = submit(None, "for n in range(3): print(f'{n} of 3', end='\\r')\ninput()")
     asked(task)
     assert task.logs() == "0 of 3\r1 of 3\r2 of 3\r"
@@ -60,15 +60,15 @@ def test_progress_bar_is_there_while_it_goes() -> None:
 
 
 @pytest.mark.fault(46)
-def test_timeout_of_a_cell_that_says_nothing(pods: Shell) -> None:
-    """The bound has a clock of its own: no line is needed for it to be noticed."""
+def test_timeout_of_a_cell_without_output(pods: Shell) -> None:
+    """The timeout of a cell does not depend on its output."""
     shown = pods.shown_error("%%podtask --timeout 2s\nimport time\ntime.sleep(600)")
     assert "ran longer than its --timeout" in shown
 
 
 @pytest.mark.fault(73)
-def test_failing_cell_brings_what_it_printed_and_set() -> None:
-    """Lines and values up to the error come back beside the traceback."""
+def test_failing_cell_returns_its_output_and_values() -> None:
+    """Lines and values from before an error come back with the traceback."""
     task = submit(None, "print('begun')\nx = [1, 2]\nraise ValueError('broken')", outputs="x")
     error = task.exception(60)
     assert isinstance(error, ValueError)
@@ -79,7 +79,7 @@ def test_failing_cell_brings_what_it_printed_and_set() -> None:
 
 @pytest.mark.fault(72)
 def test_result_that_cannot_be_pickled() -> None:
-    """It is said in words, with its name and type; the others come back."""
+    """A message names a value that cannot be pickled and its type; the other values come back."""
     task = submit(None, "import threading\nlock, n = threading.Lock(), 7", outputs="lock,n")
     outcome = task.outcome(60)
     assert task.values == {"n": 7}
@@ -89,8 +89,8 @@ def test_result_that_cannot_be_pickled() -> None:
 
 
 @pytest.mark.fault(59)
-def test_native_sidecar_that_is_killed_at_the_end_is_no_news() -> None:
-    """One that ignores SIGTERM is killed after the cell: the result stands, nothing is told."""
+def test_native_sidecar_killed_at_the_end_is_not_reported() -> None:
+    """A native sidecar that ignores SIGTERM is killed after the cell, without a message."""
     deaf = {
         "name": "deaf",
         "image": "nopython:1",
@@ -104,7 +104,7 @@ def test_native_sidecar_that_is_killed_at_the_end_is_no_news() -> None:
 
 @pytest.mark.fault(43)
 def test_pod_never_restarts_its_containers() -> None:
-    """A template that restarts them does not run a cell twice, and that is said."""
+    """A restart policy in the template does not run a cell twice; a notice explains it."""
     task = submit({"restartPolicy": "OnFailure", "containers": []}, "6 * 7")
     assert task.result(60) == 42
     assert task.manifest["spec"]["restartPolicy"] == "Never"
@@ -113,10 +113,10 @@ def test_pod_never_restarts_its_containers() -> None:
 
 
 @pytest.mark.fault(68, 78)
-def test_result_stands_where_the_pod_may_not_be_deleted(
+def test_refused_deletion_does_not_hide_the_result(
     restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, queue_stderr: QueueStderr
 ) -> None:
-    """A deletion that is refused is said, and hides neither the value nor the cell's error."""
+    """A refused deletion is reported and hides neither the value nor the error of the cell."""
     verbs = ["create", "get", "list", "watch"]
     rules = [
         {"apiGroups": [""], "resources": ["pods"], "verbs": verbs},
@@ -139,7 +139,7 @@ def test_exec_that_breaks_is_started_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A stream over exec that ends without an error does not end the task."""
+    """If a stream over exec ends without an error, it is replaced and the task continues."""
     verbs = ["create", "get", "list", "watch", "delete"]
     rules = [
         {"apiGroups": [""], "resources": ["pods"], "verbs": verbs},
@@ -163,8 +163,8 @@ def test_exec_that_breaks_is_started_again(
 
 
 @pytest.mark.fault(56)
-def test_deadline_of_a_pod_that_nobody_followed(kubeconfig: Path, cluster: Any, namespace: str) -> None:
-    """Who attaches afterwards is told which bound it was."""
+def test_deadline_of_an_unobserved_pod(kubeconfig: Path, cluster: Any, namespace: str) -> None:
+    """Attaching to a task that exceeded a limit unobserved shows which limit it was."""
     template = {"activeDeadlineSeconds": 6, "containers": []}
     source = "print('line 0')\nimport time; time.sleep(600)"
     name = start_and_kill(kubeconfig, source, template=template)
@@ -178,13 +178,13 @@ def test_deadline_of_a_pod_that_nobody_followed(kubeconfig: Path, cluster: Any, 
 
 
 @pytest.mark.fault(71)
-def test_pod_that_died_without_a_result_says_how(kubeconfig: Path, cluster: Any, namespace: str) -> None:
-    """Nobody followed, and the runner was killed: the result is lost, its end is told."""
+def test_death_of_an_unobserved_pod_is_explained(kubeconfig: Path, cluster: Any, namespace: str) -> None:
+    """If the runner was killed unobserved, the error reports the lost result and the end."""
     source = "print('line 0')\nimport os, time; time.sleep(1); os.kill(os.getppid(), 9)"
     template = {
         "shareProcessNamespace": True,
         "containers": [],
-    }  # where the runner is not process 1
+    }  # the runner is not process 1 here
     name = start_and_kill(kubeconfig, source, template=template)
     path = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}=137"
     cluster.kubectl("wait", path, f"pod/{name}", "-n", namespace, "--timeout=60s")
@@ -195,8 +195,8 @@ def test_pod_that_died_without_a_result_says_how(kubeconfig: Path, cluster: Any,
 
 
 @pytest.mark.fault(69)
-def test_value_that_the_log_cannot_hold_is_named(kubeconfig: Path, cluster: Any, namespace: str) -> None:
-    """Nobody came for a value of 8 MiB: the rest is there, and the value is named as left."""
+def test_value_too_large_for_the_log_is_named(kubeconfig: Path, cluster: Any, namespace: str) -> None:
+    """An unfetched value of 8 MiB is named as lost; the other values come back."""
     source = f"{HELD}big = os.urandom(8 << 20)\nvalue = big"
     name = start_and_kill(kubeconfig, source, linger="1s")
     open_gate(cluster, namespace, name)
@@ -211,8 +211,8 @@ def test_value_that_the_log_cannot_hold_is_named(kubeconfig: Path, cluster: Any,
 
 
 @pytest.mark.fault(80)
-def test_no_helper_object_is_made(cluster: Any, namespace: str) -> None:
-    """A cell makes its pod and nothing else, so nothing else can be left."""
+def test_no_helper_object_is_created(cluster: Any, namespace: str) -> None:
+    """A cell creates only its pod, so no other object can remain."""
     kinds = "secrets,configmaps,services,persistentvolumeclaims,jobs,roles,rolebindings"
     before = cluster.kubectl("get", kinds, "-n", namespace, "-o", "name")
     task = submit(None, HOLD + "6 * 7")

@@ -1,4 +1,4 @@
-"""Secrets and config maps in all three forms reach the cell; a secret reaches nothing else."""
+"""Secrets and config maps reach the cell in three forms; the value of a secret appears nowhere else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.cluster
 
 
 def three_forms(kind: str) -> dict[str, Any]:
-    """A pod spec that has an object's key as env, by envFrom and as a file."""
+    """Return a pod spec with a key of an object as env, by envFrom and as a file."""
     ref, field = ("secretKeyRef", "secret") if kind == "secret" else ("configMapKeyRef", "configMap")
     source = {"secretName": "made"} if kind == "secret" else {"name": "made"}
     container = {
@@ -37,15 +37,15 @@ READ = "import os\nfound = os.environ['ONE'], os.environ['ALL_token'], open('/ma
 @pytest.mark.feature("A43")
 @pytest.mark.usefixtures("pods")
 def test_config_map_in_three_forms(cluster: Any, namespace: str) -> None:
-    """env, envFrom and a volume bring a config map's value to the cell."""
+    """A cell can read a config map through env, envFrom and a volume."""
     cluster.kubectl("create", "configmap", "made", "--from-literal=token=v1", "-n", namespace)
     options = RunOptions.of(template=three_forms("config map"))
     assert podtask.submit(READ + "found", options=options).result(60) == ("v1", "v1", "v1")
 
 
 @pytest.mark.feature("A42", "B15")
-def test_no_secret_value_gets_out(start_kernel: Callable[..., Kernel], cluster: Any, namespace: str) -> None:
-    """Outputs, YAML, code, pickles, reprs, logs, events, errors and the pod itself have none of it."""
+def test_no_secret_value_leaks(start_kernel: Callable[..., Kernel], cluster: Any, namespace: str) -> None:
+    """Outputs, YAML, code, pickles, reprs, logs, events, errors and the pod do not contain the value."""
     value, other = f"hunter2-{uuid.uuid4().hex}", f"swordfish-{uuid.uuid4().hex}"
     cluster.kubectl("create", "secret", "generic", "made", f"--from-literal=token={value}", "-n", namespace)
     kernel = start_kernel()
@@ -57,9 +57,9 @@ def test_no_secret_value_gets_out(start_kernel: Callable[..., Kernel], cluster: 
         return ran
 
     run(f"import pickle, podtask\nt = podtask.PodTemplate({three_forms('secret')!r})")
-    # A token that the settings give, not the cell's own first line, which a traceback may show.
+    # The token is in the settings and not in the first line of the cell, which a traceback may show.
     run(f"import os\nos.environ['PODTASK_ENV'] = 'OTHER={other}'")
-    # The cell has them; only their lengths come back.
+    # The cell reads the values and returns only their lengths.
     run(
         f"%%podtask -t t -o lengths\n{READ}"
         "lengths = [*map(len, found), len(os.environ['OTHER'])]\ndel found\nlengths"
@@ -68,7 +68,7 @@ def test_no_secret_value_gets_out(start_kernel: Callable[..., Kernel], cluster: 
     assert ran.result["text/plain"] == str([len(value)] * 3 + [len(other)])
     run("%%podtask -t t\nimport os\ndef use(token):\n    raise ValueError('refused')\nuse(os.environ['ONE'])")
     assert "ValueError: refused" in said[-1]
-    run("%%podtask -t t\nimport os\nfound = os.environ['ONE']")  # stays in the pod
+    run("%%podtask -t t\nimport os\nfound = os.environ['ONE']")  # not sent to the notebook
     run("%podtask why")
     run("%%podtask -t t --dry-run\n1")
     assert "secretKeyRef" in said[-1]
@@ -79,7 +79,7 @@ def test_no_secret_value_gets_out(start_kernel: Callable[..., Kernel], cluster: 
         f"task = podtask.submit({READ + HOLD + '1'!r}, options=o)\nwhile 'up' not in task.logs(): task.updates.get()"
     )
     name = run("print(task.name)").stdout.strip()
-    # The API shows a container running up to a second late; before that there is no log.
+    # The API reports a running container up to a second late. Before that, its log is not available.
     cluster.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "-n", namespace)
     said.append(cluster.kubectl("get", "pod", name, "-n", namespace, "-o", "yaml"))
     said.append(cluster.kubectl("logs", name, "-n", namespace))
@@ -89,7 +89,7 @@ def test_no_secret_value_gets_out(start_kernel: Callable[..., Kernel], cluster: 
     )
     run("%podtask list")
     run("task.reply({'eof': True}); print(task.wait(60), task.error, task.inputs, task.values)")
-    # What fails to start names the key, not what the others have.
+    # The error of a pod that does not start names the key and no value.
     run(
         "bad = t.to_dict()\nbad['spec']['containers'][0]['env'][0]['valueFrom']['secretKeyRef']['key'] = 'nope'"
     )
@@ -105,7 +105,7 @@ def test_no_secret_value_gets_out(start_kernel: Callable[..., Kernel], cluster: 
 @pytest.mark.feature("A46")
 @pytest.mark.usefixtures("pods")
 def test_service_account_is_the_one_named_or_none(cluster: Any, namespace: str) -> None:
-    """Without a name the pod has no token of the API; with one it has that account's."""
+    """A pod has no API token by default, and the token of the service account that it names."""
     cluster.kubectl("create", "serviceaccount", "least", "-n", namespace)
     source = (
         "import base64, json, os\n"
@@ -126,7 +126,7 @@ def test_service_account_is_the_one_named_or_none(cluster: Any, namespace: str) 
 
 @pytest.mark.usefixtures("pods")
 def test_process_list_and_children_have_no_secret() -> None:
-    """Neither the key of the task nor a value of --env is in a command line; children lack the key."""
+    """No command line contains the key or a value of --env; child processes have no key."""
     token = f"hunter2-{uuid.uuid4().hex}"
     source = (
         "import os, pathlib, subprocess\n"

@@ -1,4 +1,4 @@
-"""Other processes of the pod are not trusted: they receive no code, and nothing from them is unpickled."""
+"""Other processes of the pod are not trusted: they receive no code, and their data is never unpickled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from podtask.lifecycle.task import Task
 from tests.notebook import Shell
 
 pytestmark = pytest.mark.cluster
-# Takes the port before the runner can, answers every line, and logs all it is told.
+# Takes the port before the runner, responds to every line, and logs everything that it receives.
 SQUATTER = """
 import socket, sys
 s = socket.create_server(("127.0.0.1", {port}))
@@ -36,8 +36,8 @@ while True:
 """
 
 
-# Accepts the notebook's early connection, gives the port back, and passes all on to the runner.
-# To a pod with another port nobody comes on this one.
+# Accepts the early connection of the notebook, releases the port, and relays everything to the runner.
+# A pod with another port receives no connection on this port.
 RELAY = """
 import pathlib, socket, threading, time
 l = socket.socket()
@@ -73,7 +73,7 @@ PORT = 23456
 
 
 def sidecar(program: str, probe: str) -> dict[str, Any]:
-    """A pod whose native sidecar runs a program; its primary starts once the probe succeeds."""
+    """Return a pod whose native sidecar runs a program; the primary starts once the probe succeeds."""
     encoded = base64.b64encode(program.format(port=PORT).encode()).decode()
     command = ["python3", "-c", f"import base64; exec(base64.b64decode('{encoded}'))"]
     ready = {"exec": {"command": ["python3", "-c", probe]}, "periodSeconds": 1, "failureThreshold": 60}
@@ -92,12 +92,12 @@ def sidecar(program: str, probe: str) -> dict[str, Any]:
 
 
 def attacked(template: dict[str, Any], source: str, on_phase: Callable[[str], None]) -> Task:
-    """Run a cell beside it, first on the same port; return the ended task, which used another pod.
+    """Run a cell next to an attacker that owns the port; return the ended task, which used another pod.
 
     Args:
-        template: with the sidecar.
-        source: of the cell.
-        on_phase: called with the task's name at each new phase of it.
+        template: Template with the sidecar of the attacker.
+        source: Source of the cell.
+        on_phase: Called with the name of the task at each new phase.
     """
     options = podtask.RunOptions.of(template=podtask.PodTemplate.of(template))
     task = Task(NewRunner(prepare(Cell.of(source), options, {}), port=PORT))
@@ -114,8 +114,8 @@ def attacked(template: dict[str, Any], source: str, on_phase: Callable[[str], No
     return task
 
 
-def test_squatter_gets_no_code_and_is_not_believed(pods: Shell, cluster: Any, namespace: str) -> None:
-    """A sidecar that takes the port first sees nonces only; the cell runs in another pod."""
+def test_squatter_receives_no_code_and_is_not_trusted(pods: Shell, cluster: Any, namespace: str) -> None:
+    """A sidecar that takes the port first receives only nonces; the cell runs in another pod."""
     told: list[str] = []
 
     def look(name: str) -> None:
@@ -129,8 +129,8 @@ def test_squatter_gets_no_code_and_is_not_believed(pods: Shell, cluster: Any, na
     assert b"the code".hex() not in "".join(told)
 
 
-def test_relay_is_left_without_a_runner(pods: Shell) -> None:
-    """A sidecar that holds our first connection, and would pass it on, finds nobody on the port."""
+def test_relay_finds_no_runner(pods: Shell) -> None:
+    """A sidecar that keeps our first connection to relay it finds no runner on the port."""
     probe = "import pathlib; pathlib.Path('/tmp/ready').stat()"
     task = attacked(sidecar(RELAY, probe), "print('honest')\n6 * 7", lambda name: None)
     assert task.result() == 42

@@ -15,7 +15,7 @@ LISTEN = (
 
 
 def side(source: str, **more: object) -> dict[str, object]:
-    """A container that executes Python source."""
+    """Return a container that executes Python source."""
     program = {"image": "python:3.11-slim", "command": ["python3", "-c", source]}
     return {"name": "side", **program, **more}
 
@@ -23,7 +23,7 @@ def side(source: str, **more: object) -> dict[str, object]:
 @pytest.mark.feature("A20")
 @pytest.mark.parametrize("image", IMAGES)
 def test_cell_waits_for_a_late_sidecar(pods: Shell, image: str) -> None:
-    """``podtask.wait_for`` works in an image without podtask, against a sidecar that needs 3 s."""
+    """``podtask.wait_for`` waits for a sidecar that needs 3 s, in an image without podtask."""
     pods["t"] = {"containers": [side(LISTEN)]}
     pods.run(
         f"%%podtask -t t --image {image} -o said,where\n"
@@ -35,8 +35,8 @@ def test_cell_waits_for_a_late_sidecar(pods: Shell, image: str) -> None:
 
 
 @pytest.mark.feature("A20")
-def test_notebooks_own_names_travel(pods: Shell) -> None:
-    """A cell may use the notebook's ``podtask`` and ``wait_for``, and define tasks."""
+def test_names_of_the_notebook_are_available(pods: Shell) -> None:
+    """A cell can use the notebook's ``podtask`` and ``wait_for``, and define tasks."""
     pods.run("import podtask\nfrom podtask import wait_for, task")
     pods.run(
         "%%podtask --image python:3.11-slim -o found\n"

@@ -17,7 +17,7 @@ NOWHERE = {"nodeSelector": {"disk": "none"}, "containers": []}
 
 @pytest.mark.fault(11, 12)
 def test_large_code_and_inputs_arrive(pods: Shell, cluster: Any, namespace: str) -> None:
-    """Code of 384 KiB and 4 MB of inputs are not in the pod's object, and run."""
+    """Code of 384 KiB and inputs of 4 MB run, and are not part of the pod object."""
     pods["data"] = bytes(range(256)) * (4 << 12)
     words = "words " * (1 << 16)
     pods.run(
@@ -35,7 +35,7 @@ def test_large_code_and_inputs_arrive(pods: Shell, cluster: Any, namespace: str)
 
 @pytest.mark.fault(12)
 def test_code_over_the_limit_is_refused_with_its_size() -> None:
-    """Nothing is started; the error has both sizes and another way."""
+    """If the code exceeds the limit, nothing starts; the error has both sizes and a hint."""
     with pytest.raises(InputError, match=r"has 1024 KiB of code; 768 KiB can be sent"):
         submit(None, "'" + "x" * (1 << 20) + "'")
 
@@ -44,7 +44,7 @@ def test_code_over_the_limit_is_refused_with_its_size() -> None:
 def test_odd_names_of_user_and_notebook_make_a_valid_pod(
     pods: Shell, cluster: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a label cannot hold is made to fit: the pod is taken and runs."""
+    """Names that are not valid labels are converted; the pod is accepted and runs."""
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.setenv(name, "Ärger & Söhne / " * 8)
     monkeypatch.setenv("JPY_SESSION_NAME", "/Mine/" + "ein sehr langer Name, " * 10 + ".ipynb")
@@ -58,8 +58,8 @@ def test_odd_names_of_user_and_notebook_make_a_valid_pod(
 
 @pytest.mark.fault(17)
 @pytest.mark.parametrize("native", [False, True], ids=["init", "native sidecar"])
-def test_image_of_an_init_container_that_is_not_there(cluster: Any, native: bool) -> None:
-    """It fails within seconds and names the container, though the primary's image is fine."""
+def test_missing_image_of_an_init_container(cluster: Any, native: bool) -> None:
+    """If the image of an init container is missing, an error within seconds names the container."""
     assert cluster.node
     with registry(404) as address:
         first = {"name": "fetch", "image": f"{address}/team/fetch:1"}
@@ -75,8 +75,8 @@ def test_image_of_an_init_container_that_is_not_there(cluster: Any, native: bool
 
 
 @pytest.mark.fault(17)
-def test_image_of_a_sidecar_that_is_not_there(cluster: Any) -> None:
-    """It is said with the sidecar's name; the cell, which runs without it, has its result."""
+def test_missing_image_of_a_sidecar(cluster: Any) -> None:
+    """A message names a sidecar whose image is missing; the cell runs and returns its result."""
     assert cluster.node
     with registry(404) as address:
         side = {"name": "side", "image": f"{address}/team/side:1"}
@@ -89,7 +89,7 @@ def test_image_of_a_sidecar_that_is_not_there(cluster: Any) -> None:
 
 @pytest.mark.fault(18)
 def test_image_that_is_never_pulled() -> None:
-    """With imagePullPolicy Never a missing image fails at once and says so."""
+    """With imagePullPolicy Never, a missing image is an immediate error that explains it."""
     own = {"name": "primary", "image": "team/app:7", "imagePullPolicy": "Never"}
     said = hopeless(submit({"containers": [own]}, image=None))
     assert said.startswith("StartError")
@@ -99,7 +99,7 @@ def test_image_that_is_never_pulled() -> None:
 
 @pytest.mark.fault(20)
 def test_mount_that_the_runtime_refuses() -> None:
-    """A directory mounted over a file: the runtime's words, and what to check."""
+    """If a directory is mounted over a file, the error quotes the runtime and names what to check."""
     mounts = [{"name": "data", "mountPath": "/etc/passwd"}]
     said = hopeless(
         submit(
@@ -117,7 +117,7 @@ def test_mount_that_the_runtime_refuses() -> None:
 
 @pytest.mark.fault(23)
 def test_init_container_that_does_not_end_meets_the_start_timeout() -> None:
-    """While an init container runs, and prints, the timeout goes on."""
+    """An init container that runs and prints counts towards --start-timeout."""
     loop = ["sh", "-c", "while true; do echo still fetching; sleep 1; done"]
     first = {"name": "fetch", "image": "nopython:1", "command": loop}
     said = failure(submit({"initContainers": [first], "containers": []}, start_timeout=5))
@@ -127,7 +127,7 @@ def test_init_container_that_does_not_end_meets_the_start_timeout() -> None:
 
 @pytest.mark.fault(25)
 def test_pod_deleted_before_its_start(cluster: Any, namespace: str) -> None:
-    """With retries the task waits on in another pod; without, it says that nothing has run."""
+    """If the pod is deleted before its start, --retries starts another; otherwise, an error explains it."""
     for retries in (True, False):
         task = submit(NOWHERE, "1", **({"retries": 1} if retries else {}))
         until(task, "node affinity/selector")
@@ -145,7 +145,7 @@ def test_pod_deleted_before_its_start(cluster: Any, namespace: str) -> None:
 
 @pytest.mark.fault(62)
 def test_pod_without_a_network() -> None:
-    """The way to the cell needs nothing of the pod's network but its loopback."""
+    """The connection to the cell needs only the loopback of the pod."""
     down = {
         "name": "down",
         "image": "nopython:1",
@@ -158,7 +158,7 @@ def test_pod_without_a_network() -> None:
 
 @pytest.mark.fault(61)
 def test_container_in_front_of_the_primary(cluster: Any, namespace: str) -> None:
-    """The primary is found by its name: output, value, log and end are its own."""
+    """The primary container is found by its name: output, value, log and end are its own."""
     first = {
         "name": "first",
         "image": "nopython:1",

@@ -1,4 +1,4 @@
-"""Stop means stop: interrupts, a killed notebook, and the limits that end the rest."""
+"""Stopping a cell: interrupts, a killed notebook, and the time limits that end the rest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COUNTING = "import time\nfor n in range(10_000):\n    print('tick', n)\n    time
 @pytest.mark.feature("S05", "A50")
 @pytest.mark.fault(75)
 def test_first_interrupt_reaches_the_cell(start_kernel: START, cluster: Any, namespace: str) -> None:
-    """The stop button raises KeyboardInterrupt in the pod; what was printed is there within 1 s."""
+    """The stop button raises KeyboardInterrupt in the pod; the output so far appears within 1 s."""
     kernel = start_kernel()
     kernel.start(
         "%%podtask -o done\ntry:\n"
@@ -45,7 +45,7 @@ def test_first_interrupt_reaches_the_cell(start_kernel: START, cluster: Any, nam
 
 @pytest.mark.feature("N03")
 def test_queued_cells_do_not_run_after_an_interrupt(start_kernel: START) -> None:
-    """An interrupt stops "run all": it leaves the magic as an exception."""
+    """An interrupt stops "Run all", because the magic raises an exception."""
     kernel = start_kernel()
     kernel.start("%%podtask\n" + COUNTING)
     kernel.until("tick 1\n")
@@ -58,7 +58,7 @@ def test_queued_cells_do_not_run_after_an_interrupt(start_kernel: START) -> None
 @pytest.mark.feature("A50")
 @pytest.mark.fault(55)
 def test_deleted_pod_interrupts_its_cell(start_kernel: START, cluster: Any, namespace: str) -> None:
-    """SIGTERM is a KeyboardInterrupt in the cell: in the grace period it cleans up and is heard."""
+    """SIGTERM raises KeyboardInterrupt in the cell, which may print and clean up in the grace period."""
     kernel = start_kernel()
     kernel.start(
         "%%podtask -o done\ntry:\n"
@@ -80,7 +80,7 @@ def test_deleted_pod_interrupts_its_cell(start_kernel: START, cluster: Any, name
 @pytest.mark.feature("S05")
 @pytest.mark.fault(75)
 def test_second_interrupt_deletes_the_pod(start_kernel: START, cluster: Any, namespace: str) -> None:
-    """A cell that ignores the first interrupt is ended by the second, with its pod."""
+    """If a cell ignores the first interrupt, the second one deletes its pod."""
     kernel = start_kernel()
     kernel.start(
         "%%podtask\nimport time\nprint('deaf')\nwhile True:\n"
@@ -100,7 +100,7 @@ def test_second_interrupt_deletes_the_pod(start_kernel: START, cluster: Any, nam
 
 @pytest.mark.fault(75)
 def test_interrupt_of_a_waiting_pod_deletes_it(start_kernel: START, cluster: Any, namespace: str) -> None:
-    """Stop while the pod cannot be scheduled deletes it at once."""
+    """An interrupt deletes a pod that cannot be scheduled immediately."""
     kernel = start_kernel()
     kernel.run("template = {'nodeSelector': {'no': 'such'}, 'containers': []}")
     kernel.start("%%podtask -t template\n1")
@@ -120,7 +120,7 @@ def test_interrupt_of_a_waiting_pod_deletes_it(start_kernel: START, cluster: Any
 def test_pod_of_a_killed_notebook_ends_by_its_bounds(
     start_kernel: START, cluster: Any, namespace: str, phase: str
 ) -> None:
-    """After SIGKILL of the kernel the cell runs to its timeout, waits its linger, and ends."""
+    """After the kernel was killed, the cell runs until its timeout and linger time have passed."""
     kernel = start_kernel()
     body = COUNTING if phase == "running" else "print('tick 1')\nimport time\ntime.sleep(1)"
     kernel.start("%%podtask --timeout 3s --grace 1s --linger 2s\n" + body)
@@ -137,7 +137,7 @@ def test_pod_of_a_killed_notebook_ends_by_its_bounds(
 
 @pytest.mark.feature("S09")
 def test_cell_over_its_timeout_ends_with_its_output(pods: Shell) -> None:
-    """A timeout interrupts the cell; the error says which bound it was."""
+    """A timeout interrupts the cell, and the error names the limit."""
     shown = pods.shown_error("%%podtask --timeout 2s -o n\n" + COUNTING)
     ticks = [line for line in shown.splitlines() if line.startswith("tick")]
     assert "ran longer than its --timeout" in shown

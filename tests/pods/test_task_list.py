@@ -17,7 +17,7 @@ pytestmark = pytest.mark.cluster
 
 
 class Listed:
-    """A task list and its user."""
+    """Task list and its user."""
 
     def __init__(self) -> None:
         self.tasks = TaskList()
@@ -30,7 +30,7 @@ class Listed:
             if so():
                 come.set()
 
-        def follow(*_: object) -> None:  # rows are made anew when a task ends
+        def follow(*_: object) -> None:  # rows are created again when a task ends
             for cell in self._cells():
                 cell.observe(look, "value")
             look()
@@ -80,7 +80,7 @@ def listed(pods: Shell) -> Iterator[Callable[[], Listed]]:
 
 @pytest.mark.feature("N08", "N02")
 def test_attach_to_a_task_of_another_kernel(listed: Callable[[], Listed], kubeconfig: Path) -> None:
-    """Its kernel is gone; the list has it, a click brings its value, and then it is not listed."""
+    """A click attaches to a task whose kernel is gone; its value arrives, and it leaves the list."""
     start_and_kill(kubeconfig, COUNTS, name="night")
     shown = listed()
     shown.until(lambda: "1 task" in shown.shown)
@@ -96,7 +96,7 @@ def test_attach_to_a_task_of_another_kernel(listed: Callable[[], Listed], kubeco
 
 @pytest.mark.feature("N08")
 @pytest.mark.parametrize(("linger", "state"), [("1s", "ok, in its log"), ("60s", "ok, waits")])
-def test_a_result_that_nobody_took_is_deleted_by_a_second_click(
+def test_unfetched_result_is_deleted_by_a_second_click(
     listed: Callable[[], Listed],
     kubeconfig: Path,
     cluster: Any,
@@ -104,7 +104,7 @@ def test_a_result_that_nobody_took_is_deleted_by_a_second_click(
     linger: str,
     state: str,
 ) -> None:
-    """The first click says what would be lost, whether it is in the pod or already in its log."""
+    """The first click shows what would be lost, in the pod or in its log; the second deletes."""
     name = start_and_kill(kubeconfig, COUNTS, name="night", linger=linger)
     if linger == "1s":
         ended(cluster, namespace, name)
@@ -124,7 +124,7 @@ def test_a_result_that_nobody_took_is_deleted_by_a_second_click(
 def test_cancel_a_task_of_another_kernel(
     listed: Callable[[], Listed], kubeconfig: Path, cluster: Any, namespace: str
 ) -> None:
-    """One click ends it: it has no result yet."""
+    """One click cancels a task that has no result yet."""
     name = start_and_kill(
         kubeconfig, "print('line 0', flush=True)\nimport time\ntime.sleep(600)", name="long"
     )

@@ -22,7 +22,7 @@ ReadBack = Callable[..., tuple[dict[str, Any], Task]]
 
 @pytest.fixture
 def read_back(cluster: Any, namespace: str) -> ReadBack:
-    """Run source in a pod and read the pod from the API server meanwhile; return both."""
+    """Run source in a pod and read the pod from the API server at the same time; return both."""
 
     def run(template: Any, source: str = "1", **options: Any) -> tuple[dict[str, Any], Task]:
         chosen = RunOptions.of(**{"image": IMAGE, **options})
@@ -44,7 +44,7 @@ def primary(pod: dict[str, Any], name: str = "primary") -> dict[str, Any]:
 @pytest.mark.feature("A02")
 @pytest.mark.parametrize("name", ["primary", "main"])
 def test_cell_runs_in_the_primary_container(read_back: ReadBack, name: str) -> None:
-    """The container of that name, default or custom, is where the cell runs."""
+    """The cell runs in the container with the default or custom primary name."""
     spec = {"containers": [{"name": name, "env": [{"name": "WHERE", "value": name}]}]}
     template = PodTemplate(spec, primary_container_name=name)
     pod, task = read_back(template, "import os\nos.environ['WHERE']")
@@ -56,7 +56,7 @@ def test_cell_runs_in_the_primary_container(read_back: ReadBack, name: str) -> N
 def test_labels_and_annotations_alone_make_a_template(
     read_back: ReadBack, cluster: Any, namespace: str
 ) -> None:
-    """Without a pod spec the cell runs; a selector finds the pod; annotations are read back."""
+    """Without a pod spec, the cell runs, and the pod has the labels and annotations."""
     template = PodTemplate(
         labels={"cost-center": "ml-team", "project": "recommendations"},
         annotations={
@@ -75,7 +75,7 @@ def test_labels_and_annotations_alone_make_a_template(
 
 @pytest.mark.feature("A13")
 def test_missing_file_is_the_cells_own_error(pods: Shell) -> None:
-    """A file that is not on a mount raises FileNotFoundError at the cell's line."""
+    """A file that is missing on a mount raises FileNotFoundError at the line of the cell."""
     pods.run(
         "t = {'volumes': [{'name': 'data', 'emptyDir': {}}], 'containers': [{'name': 'primary',"
         " 'volumeMounts': [{'name': 'data', 'mountPath': '/mnt/data'}]}]}"
@@ -87,8 +87,8 @@ def test_missing_file_is_the_cells_own_error(pods: Shell) -> None:
 
 
 @pytest.mark.feature("A17", "A18", "A19", "A22")
-def test_cell_talks_to_a_database_beside_it(read_back: ReadBack) -> None:
-    """A redis sidecar, its image untouched, answers the cell on localhost."""
+def test_cell_connects_to_a_database_sidecar(read_back: ReadBack) -> None:
+    """A Redis sidecar with its unchanged image responds to the cell on localhost."""
     template = PodTemplate(
         V1PodSpec(
             containers=[
@@ -119,7 +119,7 @@ def test_cell_talks_to_a_database_beside_it(read_back: ReadBack) -> None:
 
 @pytest.mark.feature("A40", "B05")
 def test_resources_of_template_and_call_are_merged(read_back: ReadBack) -> None:
-    """Requests and limits are read back, the call's keys over the template's."""
+    """The pod has the requests and limits of the template, overridden by those of the call."""
     resources = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "1"}}
     template = {"containers": [{"name": "primary", "resources": resources}]}
     pod, task = read_back(template, cpu="50m", memory="128Mi")
@@ -132,7 +132,7 @@ def test_resources_of_template_and_call_are_merged(read_back: ReadBack) -> None:
 
 @pytest.mark.feature("B04")
 def test_command_of_the_template_does_not_run(read_back: ReadBack, cluster: Any) -> None:
-    """A command on the primary is replaced, which one line says; the cell runs instead."""
+    """The cell replaces the command of the primary container, and a notice explains it."""
     notices: list[str] = []
     template = {"containers": [{"name": "primary", "command": ["echo", "hello"]}]}
     task = podtask.submit("'the cell'", template=template, options=RunOptions.of(image=IMAGE))
@@ -145,7 +145,7 @@ def test_command_of_the_template_does_not_run(read_back: ReadBack, cluster: Any)
 
 @pytest.mark.feature("B07", "B08", "A23")
 def test_template_of_sidecars_alone_runs_the_cell(read_back: ReadBack, cluster: Any, namespace: str) -> None:
-    """The primary is appended last; a sidecar that sleeps is ended with the pod, within 8 s."""
+    """The primary container is appended last; a sleeping sidecar is gone within 8 s."""
     side = {"name": "side", "image": "nopython:1", "command": ["sleep", "3600"]}
     pod, task = read_back({"containers": [side]}, "2 + 2")
     cluster.kubectl("wait", "--for=delete", f"pod/{task.name}", "-n", namespace, "--timeout=8s")
@@ -156,7 +156,7 @@ def test_template_of_sidecars_alone_runs_the_cell(read_back: ReadBack, cluster: 
 
 @pytest.mark.feature("B03", "B23")
 def test_image_of_the_call_wins_and_sidecars_keep_theirs(read_back: ReadBack) -> None:
-    """The call's image replaces the template's; a sidecar's image and resources are untouched."""
+    """--image replaces the template's image; the sidecar keeps its image and resources."""
     limits = {"limits": {"memory": "32Mi"}, "requests": {"memory": "16Mi"}}
     side = {"name": "side", "image": "nopython:1", "command": ["sleep", "60"], "resources": limits}
     template = {"containers": [{"name": "primary", "image": "python:3.9-slim"}, side]}
@@ -168,7 +168,7 @@ def test_image_of_the_call_wins_and_sidecars_keep_theirs(read_back: ReadBack) ->
 
 @pytest.mark.feature("A39")
 def test_url_names_context_namespace_pod_and_the_kubectl_line(read_back: ReadBack, namespace: str) -> None:
-    """``task.url`` says where the pod is, and how to see it."""
+    """``task.url`` contains the location of the pod and a kubectl command."""
     _, task = read_back(None)
     context, found, rest = task.url.split("/")
     assert context
@@ -178,7 +178,7 @@ def test_url_names_context_namespace_pod_and_the_kubectl_line(read_back: ReadBac
 
 @pytest.mark.feature("A48")
 def test_session_default_applies_to_every_run(pods: Shell) -> None:
-    """``%podtask use NAME`` makes a template the default; the template stays as it is."""
+    """``%podtask use NAME`` makes a template the default and does not change it."""
     pods.run(
         "import copy, podtask\n"
         "t = podtask.PodTemplate({'containers': [{'name': 'primary', 'image': 'python:3.11-slim',"
@@ -197,7 +197,7 @@ def test_session_default_applies_to_every_run(pods: Shell) -> None:
 @pytest.mark.feature("A01")
 @pytest.mark.parametrize("flags", ["-t team", ""], ids=["named", "session's"])
 def test_pod_of_the_magic_has_the_template(pods: Shell, cluster: Any, namespace: str, flags: str) -> None:
-    """Named with -t, or by ``%podtask use``: the created pod, read back, contains the template."""
+    """With -t or ``%podtask use``, the created pod contains the template."""
     env = [{"name": "hello", "value": "world"}]
     spec = {"containers": [{"name": "main", "image": IMAGE, "env": env, "workingDir": "/srv"}]}
     pods["team"] = PodTemplate(spec, "main", {"team": "one"}, {"note": "two words"})
@@ -220,7 +220,7 @@ def test_pod_of_the_magic_has_the_template(pods: Shell, cluster: Any, namespace:
 
 @pytest.mark.feature("A09", "B06")
 def test_variables_have_one_order(read_back: ReadBack) -> None:
-    """In the pod a name stands once, with the template's last value; in the cell --env wins."""
+    """In the pod, the template's last value of a name is used; in the cell, --env takes precedence."""
     pairs = [("A", "1"), ("A", "2"), ("C", "template's"), ("C", "template's last")]
     given = [{"name": name, "value": value} for name, value in pairs]
     template = {"containers": [{"name": "primary", "env": given}]}
@@ -236,7 +236,7 @@ def test_variables_have_one_order(read_back: ReadBack) -> None:
 def test_several_kubeconfigs_and_a_named_context(
     pods: Shell, cluster: Any, namespace: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """KUBECONFIG may list files; --context chooses one, -n the namespace; the url shows both."""
+    """KUBECONFIG may list files; --context and -n select; the URL shows both."""
     one = tmp_path / "one"
     one.write_text(
         "apiVersion: v1\nkind: Config\ncontexts:\n- name: other\n  context: {cluster: x, user: y}\ncurrent-context: other\n"
@@ -257,7 +257,7 @@ def test_several_kubeconfigs_and_a_named_context(
 
 @pytest.mark.feature("A11")
 def test_pull_secrets_are_kept(read_back: ReadBack) -> None:
-    """Those of the template and those of presets are the pod's, in their order."""
+    """The pod has the pull secrets of the template and of the presets, in this order."""
     template = PodTemplate({"imagePullSecrets": [{"name": "first"}]})
     pod, task = read_back(template.with_(image_pull_secret("second")))
     assert pod["spec"]["imagePullSecrets"] == [{"name": "first"}, {"name": "second"}]

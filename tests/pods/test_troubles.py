@@ -1,4 +1,4 @@
-"""Trouble of a pod or its client while the cell runs: memory, disk, clocks, webhooks."""
+"""Problems of a pod or its client while the cell runs: memory, disk, clocks, webhooks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 @pytest.mark.fault(35)
 @pytest.mark.parametrize("hours", [-3, 3])
 def test_clock_of_the_client_is_wrong(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
-    """Who attaches with another time gets every line once; nothing is taken for old."""
+    """A client with a wrong clock attaches and receives every line once."""
     name = start_and_kill(kubeconfig, COUNTS)
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + 3600 * hours)
@@ -42,7 +42,7 @@ def test_clock_of_the_client_is_wrong(kubeconfig: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.fault(41)
 def test_pod_gone_before_its_log_was_read(cluster: Any, namespace: str) -> None:
-    """The result decides; the output that came is there, the pod's own log an error of its own."""
+    """If the pod is gone before its log is read, the result and output remain; its log is an error."""
     task = submit(None, HOLD + "6 * 7")
     asked(task)
     task.reply({"eof": True})
@@ -60,7 +60,7 @@ def test_pod_gone_before_its_log_was_read(cluster: Any, namespace: str) -> None:
 def test_pod_that_stays_in_terminating(
     pods: Shell, cluster: Any, namespace: str, queue_stderr: QueueStderr
 ) -> None:
-    """A finalizer keeps the pod: the cell returns with its result, list and a line tell of it."""
+    """If a finalizer keeps the pod, the cell returns its result, and the list and a message report it."""
     messages = queue_stderr()
     task = submit(None, HOLD + "6 * 7", name="stuck")
     asked(task)
@@ -82,7 +82,7 @@ def test_pod_that_stays_in_terminating(
 
 @pytest.mark.fault(49)
 def test_child_that_is_killed_for_its_memory(pods: Shell) -> None:
-    """The record decides where the cell outlives its child, and a line names the limit."""
+    """If a child process is killed for its memory, the cell's result counts; a message names the limit."""
     shown = "".join(
         pods.output(
             "%%podtask --memory 96Mi --image python:3.11-slim -o code\n"

@@ -17,7 +17,7 @@ WAIT = "import signal\ntry:\n    signal.pause()\nexcept KeyboardInterrupt:\n    
 
 @pytest.mark.feature("N09", "N15")
 def test_details_of_a_task(start_kernel: Callable[..., Kernel]) -> None:
-    """Phases with their seconds, the sidecar's last lines and the pod, one display all the time."""
+    """One display shows the phases with their durations, the last lines of the sidecar, and the pod."""
     kernel = start_kernel()
     kernel.run(SIDE)
     kernel.start(f"%%podtask -t t --image python:3.11-slim\n{WAIT}")
@@ -45,8 +45,8 @@ while time.process_time() < 0.3:
 
 
 @pytest.mark.feature("N15")
-def test_what_a_task_used(start_kernel: Callable[..., Kernel]) -> None:
-    """CPU and memory of a pod beside what was asked for; what was fetched has its own bar."""
+def test_usage_of_a_task(start_kernel: Callable[..., Kernel]) -> None:
+    """The details show the used and requested CPU and memory of a pod, and a bar for the transfer."""
     kernel = start_kernel()
     kernel.run(USES)
     kernel.run("uses.assign()")

@@ -16,7 +16,7 @@ from tests.cluster.errors import wait_until
 from tests.pods.test_nodes import created
 from tests.pods.waiting import IMAGE, submit, until
 
-# The sidecar may be later than the cell.
+# The sidecar may start after the cell.
 LOOK = """
 import os, time
 while not (os.path.exists("/shared/b") and open("/shared/b").read()):
@@ -45,9 +45,9 @@ def run(source: str, template: PodTemplate) -> Any:
 
 
 @pytest.mark.feature("A16")
-def test_what_one_cell_writes_the_next_reads(cluster: Any, namespace: str, tmp_path: Path) -> None:
-    """A claim of a static volume, by the preset: two pods, one file."""
-    assert cluster.node  # the volume is a folder of this machine
+def test_one_cell_writes_and_the_next_reads(cluster: Any, namespace: str, tmp_path: Path) -> None:
+    """With the claim preset, one pod writes a file and the next one reads it."""
+    assert cluster.node  # the volume is a folder on this machine
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
     common = {"accessModes": ["ReadWriteOnce"], "storageClassName": name}
     volume = {**common, "capacity": {"storage": "1Gi"}, "hostPath": {"path": str(tmp_path)}}
@@ -70,7 +70,7 @@ def test_what_one_cell_writes_the_next_reads(cluster: Any, namespace: str, tmp_p
 
 @pytest.mark.feature("B12", "A12")
 def test_folder_of_the_node(cluster: Any, tmp_path: Path) -> None:
-    """A hostPath shows the node's files at its mount, for reading only where that is asked for."""
+    """A hostPath mount contains the files of the node, and is read-only if requested."""
     assert cluster.node
     (tmp_path / "input.txt").write_text("from the node")
     template = PodTemplate().with_(host_path(str(tmp_path), "/mnt/data", read_only=True))
@@ -80,8 +80,8 @@ def test_folder_of_the_node(cluster: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.feature("A12")
-def test_csi_volume_is_the_pods(cluster: Any, namespace: str) -> None:
-    """Driver, attributes and mount are read back as they were given; a missing driver is named."""
+def test_csi_volume_is_kept(cluster: Any, namespace: str) -> None:
+    """The pod keeps driver, attributes and mount of a CSI volume; the reason names a missing driver."""
     source = {
         "driver": "demo.podtask.test",
         "readOnly": True,
@@ -109,8 +109,8 @@ def test_csi_volume_is_the_pods(cluster: Any, namespace: str) -> None:
 
 
 @pytest.mark.feature("B13", "B14", "B15")
-def test_volumes_are_as_they_were_asked_for(cluster: Any, namespace: str) -> None:
-    """Chosen items with their modes, what is optional and absent, memory of a size, all shared."""
+def test_volumes_are_as_requested(cluster: Any, namespace: str) -> None:
+    """Selected items with modes, optional objects, memory size and sharing are honored."""
     for kind, name, *of in (("secret", "hidden", "generic"), ("configmap", "made")):
         cluster.kubectl(
             "create", kind, *of, name, "--from-literal=one=1", "--from-literal=two=2", "-n", namespace
@@ -136,7 +136,7 @@ def test_volumes_are_as_they_were_asked_for(cluster: Any, namespace: str) -> Non
 
 @pytest.mark.feature("S03", "N04")
 def test_claim_without_a_volume_is_named(cluster: Any, namespace: str) -> None:
-    """A claim that nothing has bound is said to be unbound, with the field."""
+    """The reason names an unbound claim and its field."""
     claim = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -159,7 +159,7 @@ def test_claim_without_a_volume_is_named(cluster: Any, namespace: str) -> None:
 @pytest.mark.feature("S03", "N04")
 @pytest.mark.fault(21)
 def test_volume_that_cannot_be_attached_is_named(cluster: Any, namespace: str) -> None:
-    """What a driver's attacher says of a volume is the line; the test answers in its place."""
+    """The reason quotes the attach error of a volume, which the test reports in place of the driver."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
     common = {"accessModes": ["ReadWriteOnce"], "storageClassName": name}
     volume = {

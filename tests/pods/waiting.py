@@ -17,7 +17,7 @@ def submit(template: Any, source: str = "1", **options: Any) -> Task:
 
 
 def until(task: Task, text: str) -> str:
-    """Return the first phase line that contains a text; raise the task's error if it ends before."""
+    """Return the first phase line that contains a text; if the task ends before, raise its error."""
     seen = []
     while (update := task.updates.get(timeout=60)).kind != "done":
         if update.kind == "phase":
@@ -35,20 +35,20 @@ def failure(task: Task) -> str:
 
 
 def hopeless(task: Task) -> str:
-    """Return the error of a task that cannot start; it comes within 10 s of the cluster's first report."""
+    """Return the error of a task that cannot start; check that it comes within 10 s of the first report."""
     said = failure(task)
-    # What is given up at once is said once, last.
+    # A start that fails immediately is reported only once, at the end.
     said_at = [since for text, since, _ in task.steps if "(Waits for" in text]
     first = said_at[0] if said_at else task.steps[-1][1]
     assert task.seconds - first < 10, task.steps
     return said
 
 
-HOLD = "print('up')\ntry:\n    input()\nexcept EOFError:\n    pass\n"  # until notes() has them
+HOLD = "print('up')\ntry:\n    input()\nexcept EOFError:\n    pass\n"  # until notes() has received them
 
 
 def asked(task: Task) -> None:
-    """Wait until a held cell asks for input; an earlier answer would be lost."""
+    """Wait until a held cell requests input; a reply before that would be lost."""
     while (update := task.updates.get(timeout=60)).kind != "done":
         if update.frame is not None and update.frame.kind == protocol.INPUT_REQUEST:
             return
@@ -56,11 +56,11 @@ def asked(task: Task) -> None:
 
 
 def notes(task: Task, count: int = 0) -> list[str]:
-    """Return the notes on the pod's containers until the task ends; a held cell is released after them.
+    """Return the notes on the containers of the pod until the task ends; release a held cell after them.
 
     Args:
-        task: whose cell begins with HOLD, where there are notes.
-        count: so many are waited for.
+        task: Task whose cell begins with HOLD if notes are expected.
+        count: Number of notes to wait for.
     """
     found: list[str] = []
     held, asks = bool(count), False
