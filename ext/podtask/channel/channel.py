@@ -202,8 +202,8 @@ class Channel:
                 for frame in decoder.feed(chunk):
                     if frame.kind == protocol.HELLO and not link.fresh:
                         self._answered_seq = int(frame.meta["answered"])
-                        if frame.meta["state"] == "waiting" and self._job is not None:
-                            offset = int(frame.meta["have"].get("inputs", 0))
+                        if frame.meta["state"] == protocol.RUNNER_WAITING and self._job is not None:
+                            offset = int(frame.meta["have"].get(protocol.BLOB_INPUTS, 0))
                             uploads.append(asyncio.ensure_future(self._upload(link, offset)))
                         elif self._result is not None:
                             await self._request_values(link)
@@ -301,7 +301,7 @@ class Channel:
 
     async def _request_values(self, link: _Link) -> None:
         assert self._result is not None
-        meta = {"blob": "results", "offset": self._received}
+        meta = {"blob": protocol.BLOB_RESULTS, "offset": self._received}
         await link.stream.send(protocol.encode(protocol.FETCH, meta))
 
     async def _acknowledge(self, link: _Link) -> RunnerResult | None:

@@ -29,10 +29,10 @@ def job_frames(job: Job, offset: int) -> Iterator[bytes]:
     for piece in job.inputs:
         with memoryview(piece) as view:
             for start in range(max(0, offset - position), len(view), protocol.MAX_DATA):
-                meta = {"id": "inputs", "offset": position + start}
+                meta = {"id": protocol.BLOB_INPUTS, "offset": position + start}
                 yield protocol.encode(protocol.BLOB, meta, view[start : start + protocol.MAX_DATA])
         position += len(piece)
-    meta = {**job.meta, "inputs": "inputs" if position else None, "inputs_size": position}
+    meta = {**job.meta, "inputs": protocol.BLOB_INPUTS if position else None, "inputs_size": position}
     yield protocol.encode(protocol.RUN, meta)
 
 
@@ -65,6 +65,6 @@ class RunnerResult:
 
 def phase_of_state(meta: dict[str, Any]) -> Phase:
     """Return the phase that a runner reports in the meta of a state frame."""
-    if meta["step"] == "pip":
+    if meta["step"] == protocol.STEP_PIP:
         return Phase("Installing", ", ".join(meta["specs"]))
     return Phase("Running")

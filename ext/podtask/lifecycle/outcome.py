@@ -12,9 +12,9 @@ from ..channel.job import RunnerResult
 from ..errors import StartError, TaskError, TaskTimeout
 from ..pickling.exceptions import add_note, rebuild
 from ..pickling.outputs import Undecoded, unpack
+from ..runner import protocol
 from ..runner.bundle import MINOR
 from ..runner.pickler import mismatches
-from ..runner.protocol import EXIT_NO_CLIENT, EXIT_OLD_PYTHON, EXIT_OTHER_PYTHON, EXIT_PIPES_CLOSED
 
 LAST_VALUE = "the last value"
 SEE_RAW = "; see task.raw"
@@ -123,7 +123,7 @@ def decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException],
     )
     for root, version in end.get("versions", {}).items():
         outcome.notes += _version_mismatches(root, version)
-    if "oom" in end and end["status"] != "crashed":
+    if "oom" in end and end["status"] != protocol.STATUS_CRASHED:
         limit = f"{end['oom'] / 2**20:.0f} Mi"
         outcome.notes.append(f"a child process was OOMKilled at the limit of {limit}: raise --memory")
     errors: dict[int, Any] = {}
@@ -139,7 +139,7 @@ def decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException],
         else:
             outcome.values[item["name"]] = value
             outcome.returned.append((item["name"], item["type"], item["size"]))
-    if "error" in end and end["status"] == "error":
+    if "error" in end and end["status"] == protocol.STATUS_ERROR:
         outcome.error = _cell_error(end, errors, where, hint_for)
     else:
         outcome.error = _end_error(end, where, result.stopped)
@@ -148,17 +148,17 @@ def decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException],
 
 def termination_error(name: str, termination: Termination) -> BaseException:
     """Return the error of a task whose runner ended without a result."""
-    if termination.code == EXIT_OLD_PYTHON:
+    if termination.code == protocol.EXIT_OLD_PYTHON:
         return StartError(
             "The Python of the image is older than 3.9, the oldest version that podtask supports.",
             "Choose another image with --image.",
         )
-    if termination.code == EXIT_OTHER_PYTHON:
+    if termination.code == protocol.EXIT_OTHER_PYTHON:
         return StartError(
             f"Batch mode needs the notebook's Python ({MINOR}) in the image.",
             f"Choose another image with --image, for example python:{MINOR}-slim.",
         )
-    if termination.code == EXIT_NO_CLIENT:
+    if termination.code == protocol.EXIT_NO_CLIENT:
         return TaskError(f"{name} ended because no notebook was connected.", "Run the cell again.")
     return (TaskError if termination.started else StartError)(termination.message, termination.hint)
 
@@ -177,16 +177,16 @@ def _cell_error(
     hint_for: Callable[[BaseException], str],
 ) -> BaseException:
     described = end["error"]
-    if described["stage"] == "pip" and described["errors"][0]["type"] == "InstallError":
+    if described["stage"] == protocol.STAGE_PIP and described["errors"][0]["type"] == "InstallError":
         return StartError(*described["errors"][0]["message"].split("\n"))
     error = rebuild(described["errors"], instances)
-    if described["stage"] == "load":
+    if described["stage"] == protocol.STAGE_LOAD:
         subject = f"{described['input']} was" if described.get("input") else "the cell's inputs were"
         add_note(error, f"This happened while {subject} unpacked, before the cell's first line.")
     hint = hint_for(error)
     if hint:
         add_note(error, hint)
-    elif described["stage"] == "load":
+    elif described["stage"] == protocol.STAGE_LOAD:
         for root, version in end.get("versions", {}).items():
             for mismatch in _version_mismatches(root, version):
                 versions = mismatch.partition(":")[0]
@@ -211,14 +211,14 @@ def _no_result_error(outcome: Outcome, kind: str, reason: str) -> TaskError:
 
 def _end_error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) -> BaseException | None:
     status = end["status"]
-    if status == "ok":
+    if status == protocol.STATUS_OK:
         return None
-    if status == "timeout":
+    if status == protocol.STATUS_TIMEOUT:
         return TaskTimeout(
             f"The cell ran longer than its --timeout and was stopped, in {where}.",
             "Raise --timeout, or let the cell do less.",
         )
-    if status == "terminated":
+    if status == protocol.STATUS_TERMINATED:
         message, hint, _ = stopped
         return TaskError(
             f"The pod was terminated while the cell was running, in {where}{message and ': '}{message}.",
@@ -232,7 +232,7 @@ def _end_error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) 
             f"container, and was killed (OOMKilled){held}, in {where}.",
             "Raise --memory.",
         )
-    if end.get("exit") == EXIT_PIPES_CLOSED:
+    if end.get("exit") == protocol.EXIT_PIPES_CLOSED:
         return TaskError(
             f"The cell closed file descriptors that it had not opened, in {where}. Its values cannot be sent.",
             "Close only what the cell has opened.",

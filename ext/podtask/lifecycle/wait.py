@@ -14,6 +14,7 @@ from ..channel.job import RunnerResult
 from ..config.options import RunOptions
 from ..errors import ClusterError, TaskTimeout
 from ..event_loop import ignore_result
+from ..runner.protocol import STATUS_TERMINATED
 from .interfaces import RunnerChannel
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ async def read_result_from_log(
 
 async def _with_stop_reason(result: RunnerResult, backend: Backend) -> RunnerResult:
     """Add to the result of a terminated runner why its pod was terminated."""
-    if result.end["status"] == "terminated":
+    if result.end["status"] == STATUS_TERMINATED:
         result.stopped = await backend.stopped()
     return result
 

@@ -27,6 +27,25 @@ CLOSE_RECONNECTED = "connected again"
 CLOSE_NO_JOB = "not begun"  # the runner waits for the client that has the cell
 CLOSE_RELEASED = "released"
 
+# States of a runner in its HELLO frame.
+RUNNER_WAITING, RUNNER_RUNNING, RUNNER_DONE = "waiting", "running", "done"
+
+# Steps in a STATE frame.
+STEP_PIP, STEP_RUN = "pip", "run"
+
+# Status in a RESULT frame.
+STATUS_OK = "ok"
+STATUS_ERROR = "error"  # the cell raised an error
+STATUS_CRASHED = "crashed"  # the process of the cell died
+STATUS_TIMEOUT = "timeout"  # the supervisor stopped the cell at its timeout
+STATUS_TERMINATED = "terminated"  # the pod was terminated while the cell was running
+
+# Stages of a cell in the description of its error.
+STAGE_PIP, STAGE_LOAD, STAGE_RUN = "pip", "load", "run"
+
+# Ids in BLOB and FETCH frames.
+BLOB_INPUTS, BLOB_RESULTS = "inputs", "results"
+
 # Prefixes of the runner's own lines in the log of its container.
 FRAME_LINE_PREFIX = "podtask-frame"
 RECORD_LINE_PREFIX = "podtask-record"

@@ -41,7 +41,7 @@ class Supervisor:
     """
 
     def __init__(self, listener: socket.socket, prove: Callable[..., str], wait: float) -> None:
-        self.state = "waiting"
+        self.state = protocol.RUNNER_WAITING
         self._prove = prove
         self._wait = wait
         self._selector = selectors.DefaultSelector()
@@ -122,25 +122,25 @@ class Supervisor:
             if error:
                 logger.debug("turned away a client: %s", error)
                 client.finish(protocol.encode(protocol.ERROR, {"code": "blob", "text": error}))
-        elif frame.kind == protocol.FETCH and self.state == "done":
+        elif frame.kind == protocol.FETCH and self.state == protocol.RUNNER_DONE:
             client.result_offset = int(meta["offset"])
         elif frame.kind == protocol.INTERRUPT:
             self._interrupt(int(meta["n"]))
         elif frame.kind == protocol.INPUT_REPLY:
             self._reply(meta)
-        elif frame.kind == protocol.ACK and self.state == "done" and meta.get("taken"):
-            self._exit = 0 if self._end and self._end["status"] == "ok" else 1
+        elif frame.kind == protocol.ACK and self.state == protocol.RUNNER_DONE and meta.get("taken"):
+            self._exit = 0 if self._end and self._end["status"] == protocol.STATUS_OK else 1
 
     def _interrupt(self, number: int) -> None:
         """Interrupt the cell once for each number: a new connection repeats the last one."""
-        if self._worker and self.state == "running" and number > self._interrupts:
+        if self._worker and self.state == protocol.RUNNER_RUNNING and number > self._interrupts:
             self._interrupts = number
             logger.debug("interrupting the cell")
             self._worker.kill(signal.SIGINT)
 
     def _reply(self, meta: Dict[str, Any]) -> None:
         """Answer each question once: a new connection repeats the last answer."""
-        if self._worker and self.state == "running" and int(meta["to"]) > self._last_answered:
+        if self._worker and self.state == protocol.RUNNER_RUNNING and int(meta["to"]) > self._last_answered:
             self._last_answered = int(meta["to"])
             self._worker.reply(json.dumps(meta).encode())
 
@@ -153,7 +153,7 @@ class Supervisor:
         name = str(meta.get("client"))
         if self._clients.dismiss_displaced(client, name):
             return
-        has_no_job = self.state == "waiting" and not meta.get("job", True)
+        has_no_job = self.state == protocol.RUNNER_WAITING and not meta.get("job", True)
         if not has_no_job and self._clients.take_over(client, name, meta.get("who")):
             self._interrupts = 0
         hello = {
@@ -172,7 +172,7 @@ class Supervisor:
             return
         client.cursor = int(meta.get("after_seq", 0)) + 1
         client.wants_log = bool(meta.get("log"))
-        if client.cursor > 1 or self.state != "waiting":
+        if client.cursor > 1 or self.state != protocol.RUNNER_WAITING:
             logger.debug("a client has connected and resumes at frame %d", client.cursor)
         else:
             logger.debug("a client has connected")
@@ -182,7 +182,7 @@ class Supervisor:
         meta = frame.meta
         if frame.kind == protocol.BLOB:
             return self._uploads.put(str(meta["id"]), int(meta["offset"]), frame.data)
-        if self.state != "waiting":
+        if self.state != protocol.RUNNER_WAITING:
             return ""  # a client that reconnects sends it again
         error = self._uploads.size_error(str(meta["inputs"]), meta["inputs_size"])
         if not error:
@@ -191,11 +191,13 @@ class Supervisor:
 
     def _run(self, job: Dict[str, Any]) -> None:
         self._job = job
-        self.state = "running"
+        self.state = protocol.RUNNER_RUNNING
         self._deadline = time.monotonic() + job["timeout"]
         source = job["source"] if len(job["source"]) <= MAX_SOURCE_CHARS else ""
         # A notebook that attaches later needs the source to show lines of the cell in a traceback.
-        self._spool_frame(protocol.STATE, {"step": "run", "filename": job["filename"], "source": source})
+        self._spool_frame(
+            protocol.STATE, {"step": protocol.STEP_RUN, "filename": job["filename"], "source": source}
+        )
         inputs = self._uploads.fileno(str(job["inputs"]))
         # The worker closes these: a descriptor that it also held would stay open when the supervisor closes it.
         own_files = [self._wake, self._wake_end, self._selector, self._spool, *self._clients.sockets]
@@ -208,7 +210,7 @@ class Supervisor:
 
     def _relay_frames(self) -> None:
         worker = self._worker
-        if worker is None or self.state != "running":
+        if worker is None or self.state != protocol.RUNNER_RUNNING:
             return
         ended = worker.status is not None  # checked before the pipes are read, so nothing is missed
         for frame in merge_stream_frames(list(worker.frames())):
@@ -244,7 +246,7 @@ class Supervisor:
         self._end["text"] = self._log.total
         logger.debug("the worker has ended: %s; the cell: %s", worker.end_in_words(), self._end["status"])
         self._spool_frame(protocol.RESULT, self._end, data)
-        self.state = "done"
+        self.state = protocol.RUNNER_DONE
         self._kill_at = FOREVER
         if not self._clients.attached:
             self._clients.alone_since = time.monotonic()
@@ -268,26 +270,28 @@ class Supervisor:
     # -- deadlines ---------------------------------------------------------------------------------
 
     def _next_deadline(self) -> float:
-        deadlines = [self._deadline] if self.state == "running" else []
+        deadlines = [self._deadline] if self.state == protocol.RUNNER_RUNNING else []
         deadlines += [self._kill_at, self._clients.expiry()]
         deadlines.append(self._clients.alone_since + self._client_timeout())
         return min(*deadlines, time.monotonic() + 3600)
 
     def _client_timeout(self) -> float:
         """Return the seconds without a client after which the runner ends."""
-        if self.state == "waiting":
+        if self.state == protocol.RUNNER_WAITING:
             return self._wait
         linger = float(self._job["linger"])
-        if self.state == "running":  # a notebook can find a pod again at any time, but not a local process
+        if (
+            self.state == protocol.RUNNER_RUNNING
+        ):  # a notebook can find a pod again at any time, but not a local process
             return linger if self._job.get("local") else FOREVER
-        return min(linger, STOPPED_SECONDS) if self._stop_reason == "terminated" else linger
+        return min(linger, STOPPED_SECONDS) if self._stop_reason == protocol.STATUS_TERMINATED else linger
 
     def _check_deadlines(self) -> None:
         now = time.monotonic()
         self._clients.close_expired(now)
-        if self._worker and self.state == "running":
+        if self._worker and self.state == protocol.RUNNER_RUNNING:
             if self._deadline <= now:
-                self._stop("timeout", float(self._job["grace"]))
+                self._stop(protocol.STATUS_TIMEOUT, float(self._job["grace"]))
             if self._kill_at <= now:
                 self._kill_at = FOREVER
                 logger.debug("killing the worker")
@@ -296,7 +300,11 @@ class Supervisor:
             self._exit_unclaimed(self._signal_exit_code)
         if self._clients.alone_since + self._client_timeout() <= now:
             self._exit_unclaimed(protocol.EXIT_NO_CLIENT)
-        elif self.state == "done" and not self._announced and self._clients.alone_since != FOREVER:
+        elif (
+            self.state == protocol.RUNNER_DONE
+            and not self._announced
+            and self._clients.alone_since != FOREVER
+        ):
             self._announced = True
             self._log.write_line(
                 f"{protocol.RESULT_WAITS_PREFIX}{self._end and self._end['status']}); waits "
@@ -305,9 +313,9 @@ class Supervisor:
 
     def _exit_unclaimed(self, code: int) -> None:
         """Exit although no client has fetched the result; write the result to the log."""
-        if self._worker and self.state == "running":
+        if self._worker and self.state == protocol.RUNNER_RUNNING:
             self._worker.kill(signal.SIGKILL)
-        if self.state == "done" and self._exit is None:
+        if self.state == protocol.RUNNER_DONE and self._exit is None:
             values = bool(self._job.get("log_result", True))
             write_record(self._spool, self._results, self._log, self._prove, values)
             code = protocol.EXIT_NO_CLIENT  # tells other notebooks that the log has the result
@@ -323,11 +331,11 @@ class Supervisor:
         self._worker.kill(signal.SIGINT)
 
     def _on_terminate(self, number: int, frame: Any) -> None:
-        if self._worker and self.state == "running":
-            if self._stop_reason == "terminated":  # the second signal kills at once
+        if self._worker and self.state == protocol.RUNNER_RUNNING:
+            if self._stop_reason == protocol.STATUS_TERMINATED:  # the second signal kills at once
                 self._worker.kill(signal.SIGKILL)
                 self._exit = 128 + number
-            self._stop("terminated", float(self._job["grace"]))
+            self._stop(protocol.STATUS_TERMINATED, float(self._job["grace"]))
         else:  # a client that fetches the result has the cell's grace period
             self._signal_exit_code = 128 + number
             self._kill_at = time.monotonic() + float(self._job.get("grace", 0))

@@ -35,7 +35,7 @@ class ResultFile:
     def send(self, client: Connection, offset: int) -> int:
         """Queue the frame at an offset; return the next offset, which is ``size`` at the end."""
         count = min(protocol.MAX_DATA, self.size - offset)
-        meta: Dict[str, Any] = {"id": "results", "size": self.size, "offset": offset}
+        meta: Dict[str, Any] = {"id": protocol.BLOB_RESULTS, "size": self.size, "offset": offset}
         self._hash_to(offset + count)
         if offset + count == self.size:
             meta["sha256"] = self._digest.hexdigest()

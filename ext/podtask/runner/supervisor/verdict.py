@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import Any, Callable, Dict, Optional, Tuple
 
+from .. import protocol
 from ..debug_log import logger
 from ..worker import import_hooks
 from .results import ResultFile
@@ -40,11 +41,13 @@ def result_frame(
         results: The values that the worker has pickled; incomplete if it died.
     """
     end = (
-        dict(reported) if reported is not None else {"status": "crashed", **_exit_details(worker.status or 0)}
+        dict(reported)
+        if reported is not None
+        else {"status": protocol.STATUS_CRASHED, **_exit_details(worker.status or 0)}
     )
     if reported is not None and not job.get("local"):
         end.update(_oom_limit())  # of a child process, whose death the cell survived
-    if stop_reason and end["status"] != "ok":
+    if stop_reason and end["status"] != protocol.STATUS_OK:
         end["status"] = stop_reason
     end["exec"] = job["exec"]
     end["usage"] = _resource_usage(bool(job.get("local")))

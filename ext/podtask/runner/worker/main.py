@@ -119,7 +119,7 @@ class CellRun:
         self.is_call = bool(job.get("call"))
         self._inputs_fd = inputs_fd
         self._module = types.ModuleType("__main__")
-        self._stage = "load"
+        self._stage = protocol.STAGE_LOAD
         self._current_input = ""  # name of the input that is being unpickled
         self._before = changes.InputSnapshot({}, ())
         self.running: List[str] = []  # asyncio tasks that still run when the cell has ended
@@ -132,7 +132,7 @@ class CellRun:
         try:
             with guard.lifted():
                 self._load()
-                self._stage = "run"
+                self._stage = protocol.STAGE_RUN
                 return self._execute(), None
         except BaseException as error:  # SystemExit and KeyboardInterrupt are results too
             return None, error
@@ -154,12 +154,12 @@ class CellRun:
             # Start-up cost: few cells need it.
             from . import pip_install
 
-            self._stage = "pip"
+            self._stage = protocol.STAGE_PIP
             specs = self._job["pip"]["specs"]
-            self._writer.emit(protocol.STATE, {"step": "pip", "specs": specs})
+            self._writer.emit(protocol.STATE, {"step": protocol.STEP_PIP, "specs": specs})
             seconds = pip_install.install(self._job["pip"])
-            self._writer.emit(protocol.STATE, {"step": "run", "pip": specs, "seconds": seconds})
-            self._stage = "load"
+            self._writer.emit(protocol.STATE, {"step": protocol.STEP_RUN, "pip": specs, "seconds": seconds})
+            self._stage = protocol.STAGE_LOAD
         inputs.load(self._job, self._inputs_fd, self.namespace, self._note_input)
         self._before = changes.InputSnapshot(self.namespace, self._job["watched"])
 
@@ -184,7 +184,7 @@ class CellRun:
 
     def pack_outputs(self, file: IO[bytes], value: Any, error: Optional[BaseException]) -> Dict[str, Any]:
         """Pickle the outputs; return the meta of the result frame."""
-        end: Dict[str, Any] = {"status": "ok" if error is None else "error"}
+        end: Dict[str, Any] = {"status": protocol.STATUS_OK if error is None else protocol.STATUS_ERROR}
         last: List[outputs.Item] = []
         if error is not None:
             errors = describe_error.error_chain(error)
