@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import pytest
-from podtask.backends.base import Backend, ByteStream, Snapshot, Termination
+from podtask.backends.base import Backend, ByteStream, Snapshot, StopReason, Termination
 from podtask.backends.local import LocalProcess, SocketStream
 from podtask.channel.channel import Channel
 from podtask.channel.handshake import NotOurRunner
@@ -80,8 +80,8 @@ class Unreliable:
     async def drain_notes(self) -> None:
         """Do nothing."""
 
-    async def stopped(self) -> tuple[str, str, bool]:
-        return await self._backend.stopped()
+    async def stop_reason(self) -> StopReason:
+        return await self._backend.stop_reason()
 
     async def why(self) -> str:
         return await self._backend.why()

@@ -92,6 +92,21 @@ class Termination:
 
 
 @dataclass(frozen=True)
+class StopReason:
+    """Why a pod was terminated while its cell was running; the texts are empty if the reason is unknown.
+
+    Args:
+        message: One sentence for the user.
+        hint: What to do next.
+        lost: Whether the pod was lost through no fault of its own, so that another one may succeed.
+    """
+
+    message: str = ""
+    hint: str = ""
+    lost: bool = False
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Events and sidecar logs of a task at one moment.
 
@@ -123,11 +138,8 @@ class Backend(Protocol):
     async def delete(self, grace: float | None = None) -> None:
         """End and delete the runner, if it still exists."""
 
-    async def stopped(self) -> tuple[str, str, bool]:
-        """Return why the runner was terminated, a hint, and whether another pod may succeed.
-
-        The texts are empty if the reason is unknown.
-        """
+    async def stop_reason(self) -> StopReason:
+        """Return why the runner was terminated."""
 
     async def drain_notes(self) -> None:
         """Wait a moment for pending notes, before the pod is deleted."""

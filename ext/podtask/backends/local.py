@@ -17,7 +17,7 @@ from ..manifest.labels import MANAGED_BY
 from ..manifest.pod_manifest import PodManifest
 from ..runner.bundle import boot_program
 from ..template.template import DEFAULT_CONTAINER
-from .base import ByteStream, Phase, RunnerListener, Snapshot, Termination
+from .base import ByteStream, Phase, RunnerListener, Snapshot, StopReason, Termination
 
 T = TypeVar("T")
 KILL_AFTER_SECONDS = 1.0  # after the second SIGTERM
@@ -172,9 +172,9 @@ class LocalProcess:
         if not self._exit.done():
             self._process.terminate()
 
-    async def stopped(self) -> tuple[str, str, bool]:
+    async def stop_reason(self) -> StopReason:
         """Return nothing: the reason is unknown."""
-        return "", "", False
+        return StopReason()
 
     async def drain_notes(self) -> None:
         """Do nothing: a local runner has no sidecars."""

@@ -16,7 +16,7 @@ from ..errors import ClusterError, NameTaken
 from ..manifest.diff import dropped_fields
 from ..manifest.labels import KERNEL_LABEL, TASK_LABEL
 from ..manifest.pod_manifest import PodManifest
-from .base import ByteStream, Phase, RunnerListener, Snapshot, Termination
+from .base import ByteStream, Phase, RunnerListener, Snapshot, StopReason, Termination
 from .pod_connect import RunnerConnector
 from .pod_delete import PodDeletion
 from .pod_status import PodStatus
@@ -106,9 +106,9 @@ class Pod:
         """Wait until the runner has ended, or can never start."""
         return await self._status.ended()
 
-    async def stopped(self) -> tuple[str, str, bool]:
+    async def stop_reason(self) -> StopReason:
         """Return why the pod was terminated, a hint, and whether another pod may succeed."""
-        return await self._status.stopped()
+        return await self._status.stop_reason()
 
     async def drain_notes(self) -> None:
         """Wait a moment for notes on sidecars that have ended."""

@@ -19,7 +19,7 @@ from ..diagnosis.model import Diagnosis, one_line
 from ..errors import ClusterError, InputError
 from ..manifest.pod_manifest import PodManifest
 from ..manifest.task_pod import without_result_record
-from .base import Phase, RunnerListener, Snapshot, Termination
+from .base import Phase, RunnerListener, Snapshot, StopReason, Termination
 
 log = logging.getLogger(__name__)
 EVENTS_AFTER_SECONDS = 1.0  # without a running pod: a quick start needs no events
@@ -101,18 +101,15 @@ class PodStatus:
             later.cancel()
             self._events.stop()
 
-    async def stopped(self) -> tuple[str, str, bool]:
-        """Return why the pod was terminated, a hint, and whether another pod may succeed.
-
-        Wait until the status shows the reason.
-        """
+    async def stop_reason(self) -> StopReason:
+        """Wait until the status shows why the pod was terminated; return the reason, or an empty one after a time."""
         end = time.monotonic() + STOP_REASON_SECONDS
         while True:
             changed = self.state_changed
             found = stop(self._pod, self._primary, self._gone)
             time_left = end - time.monotonic()
             if found is not None or time_left <= 0:
-                return (found.message, found.hint, found.lost) if found else ("", "", False)
+                return StopReason(found.message, found.hint, found.lost) if found else StopReason()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(changed.wait(), time_left)
 

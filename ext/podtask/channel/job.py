@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..backends.base import Phase
+from ..backends.base import Phase, StopReason
 from ..runner import protocol
 
 
@@ -43,13 +43,12 @@ class RunnerResult:
     Args:
         end: The meta.
         parts: The pickles, then the buffers.
-        stopped: Why the pod was terminated, a hint, and whether another pod may succeed, since the
-            cell was not at fault.
+        stop_reason: Why the pod was terminated, if it was.
     """
 
     end: dict[str, Any]
     parts: list[bytearray]
-    stopped: tuple[str, str, bool] = ("", "", False)
+    stop_reason: StopReason = StopReason()
 
     def put(self, offset: int, data: bytes) -> None:
         """Write data at an offset of all parts taken together."""

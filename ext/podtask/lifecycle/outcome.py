@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..backends.base import Termination
+from ..backends.base import StopReason, Termination
 from ..channel.job import RunnerResult
 from ..errors import StartError, TaskError, TaskTimeout
 from ..pickling.exceptions import add_note, rebuild
@@ -142,7 +142,7 @@ def decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException],
     if "error" in end and end["status"] == protocol.STATUS_ERROR:
         outcome.error = _cell_error(end, errors, where, hint_for)
     else:
-        outcome.error = _end_error(end, where, result.stopped)
+        outcome.error = _end_error(end, where, result.stop_reason)
     return outcome
 
 
@@ -209,7 +209,7 @@ def _no_result_error(outcome: Outcome, kind: str, reason: str) -> TaskError:
     return TaskError(f"{value} ({kind}) did not come back: {reason.removesuffix(SEE_RAW)}", hint)
 
 
-def _end_error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) -> BaseException | None:
+def _end_error(end: dict[str, Any], where: str, stop_reason: StopReason) -> BaseException | None:
     status = end["status"]
     if status == protocol.STATUS_OK:
         return None
@@ -219,10 +219,11 @@ def _end_error(end: dict[str, Any], where: str, stopped: tuple[str, str, bool]) 
             "Raise --timeout, or let the cell do less.",
         )
     if status == protocol.STATUS_TERMINATED:
-        message, hint, _ = stopped
+        cause = f": {stop_reason.message}" if stop_reason.message else ""
         return TaskError(
-            f"The pod was terminated while the cell was running, in {where}{message and ': '}{message}.",
-            hint or "This happens when a node is drained or the pod is deleted. Run the cell again.",
+            f"The pod was terminated while the cell was running, in {where}{cause}.",
+            stop_reason.hint
+            or "This happens when a node is drained or the pod is deleted. Run the cell again.",
         )
     if "oom" in end:
         peak = end.get("usage", {}).get("process", 0)

@@ -44,8 +44,7 @@ class RetryPolicy:
         if isinstance(end, Termination):
             message, lost, started = end.message, end.lost, end.started
         else:
-            message, _, lost = end.stopped
-            started = True
+            message, lost, started = end.stop_reason.message, end.stop_reason.lost, True
         if not self._retries_left or not lost or (started and not self._retry_started):
             return ""
         self._retries_left -= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from podtask.backends.base import Termination
+from podtask.backends.base import StopReason, Termination
 from podtask.channel.job import RunnerResult
 from podtask.config.options import RunOptions
 from podtask.errors import StartError
@@ -13,8 +13,8 @@ from podtask.runner.protocol import EXIT_PORT_TAKEN
 REJECTED = Termination("x cannot start: no room.", started=False, lost=True)
 LOST = Termination("x ended: its node is gone.", started=True, lost=True)
 FAULT = Termination("x cannot start: no such image.", started=False)
-EVICTED = RunnerResult({"status": "terminated"}, [], ("it was evicted", "", True))
-DELETED = RunnerResult({"status": "terminated"}, [], ("the pod was deleted", "", False))
+EVICTED = RunnerResult({"status": "terminated"}, [], StopReason("it was evicted", lost=True))
+DELETED = RunnerResult({"status": "terminated"}, [], StopReason("the pod was deleted"))
 DONE = RunnerResult({"status": "ok"}, [])
 
 
