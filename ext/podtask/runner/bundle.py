@@ -56,7 +56,7 @@ LATE_MODULES = (
 
 
 class _InlineProtocol(ast.NodeTransformer):
-    """Replace the names that a module imports from ``protocol`` by their values."""
+    """A transformer that replaces the names which a module imports from ``protocol`` by their values."""
 
     def __init__(self) -> None:
         self._values: dict[str, int] = {}

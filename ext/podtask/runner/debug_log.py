@@ -17,7 +17,7 @@ MAX_LINE_CHARS = 500  # so that a frame is short enough to be written to a pipe 
 
 
 class DebugLog:
-    """Keeps the newest lines until a notebook fetches them."""
+    """The newest lines, kept until a notebook fetches them."""
 
     def __init__(self) -> None:
         self._lines: Deque[Tuple[float, str]] = deque(maxlen=MAX_LINES)
@@ -46,7 +46,7 @@ class DebugLog:
         self._emit = emit
 
     def take_frames(self) -> bytes:
-        """Remove the lines and return them as encoded frames; each tells its age in seconds."""
+        """Remove the lines and return them as encoded frames, each with its age in seconds."""
         now = time.monotonic()
         frames = []
         while self._lines:  # a signal handler may add lines meanwhile
@@ -55,4 +55,4 @@ class DebugLog:
         return b"".join(frames)
 
 
-logger = DebugLog()  # the one of this process
+logger = DebugLog()  # the debug log of this process

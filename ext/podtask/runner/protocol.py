@@ -106,7 +106,7 @@ def encode_head(kind: int, meta: Dict[str, Any], size: int) -> bytes:
 
 
 class Decoder:
-    """Decode chunks of a byte stream into frames; hold at most one frame and one chunk."""
+    """A decoder from chunks of a byte stream to frames; it holds at most one frame and one chunk."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()

@@ -36,7 +36,7 @@ def read_available(fd: int) -> Iterator[bytes]:
 
 
 class InterruptGuard:
-    """Delay KeyboardInterrupt while a frame is being written, so that no frame is incomplete or sent twice.
+    """A guard that delays KeyboardInterrupt while a frame is written, so that no frame is incomplete or sent twice.
 
     It is active from the start; the user's code runs while it is ``lifted()``.
 
@@ -106,7 +106,7 @@ class FrameWriter:
         os.register_at_fork(before=self.flush, after_in_child=self._after_fork)
 
     def emit(self, kind: int, meta: Dict[str, Any], data: bytes = b"") -> None:
-        """Write one frame; split long data into several frames, all but the last with "more"."""
+        """Write one frame; split long data into several frames, of which all but the last have "more" in their meta."""
         with self.guard, self._thread_lock:
             fcntl.lockf(self._lock, fcntl.LOCK_EX)
             try:

@@ -26,7 +26,7 @@ REPR_METHODS = {
     "_repr_javascript_": "application/javascript",
     "_repr_pdf_": "application/pdf",
 }
-MAX_PROMPT_CHARS = 32 << 10  # the meta of a frame has the prompt, and is limited
+MAX_PROMPT_CHARS = 32 << 10  # the prompt is in the meta of a frame, whose size is limited
 # A widget cannot be displayed: its model would have to be in the notebook's kernel.
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 ATOMIC_TYPES = {int, float, complex, bool, str, bytes, type(None)}  # displayed by their repr

@@ -1,4 +1,4 @@
-"""The text of a value as a notebook shows it: line breaks, sorted sets, long containers shortened.
+"""Format values as a notebook shows them: with line breaks, sorted sets, and long containers shortened.
 
 It replaces IPython's pretty printer, which the image may lack, and is loaded when the first container is
 displayed.
@@ -25,7 +25,7 @@ def _show(obj: Any, p: Printer, cycle: bool) -> None:
 
 
 def _printer_for(obj: Any) -> Show:
-    """Return the function that prints an object; the nearest class of its MRO that has one decides."""
+    """Return the function that prints an object: the one of the first class in its MRO that has one."""
     kind = getattr(obj, "__class__", None) or type(obj)
     each: Any
     shown: Show

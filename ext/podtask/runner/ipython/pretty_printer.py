@@ -30,7 +30,7 @@ class _Break:
 
 
 class Printer:
-    """Break text into lines; if a group is too long, break the outermost groups first.
+    """A printer that breaks text into lines; if a group is too long, it breaks the outermost groups first.
 
     Attributes:
         verbose: False, as in a notebook.

@@ -58,7 +58,7 @@ class Publisher:
 
 
 class ZMQInteractiveShell:
-    """Replaces the notebook's shell and has its name, because libraries check for it."""
+    """The replacement for the notebook's shell; it has the same name, because libraries check for that."""
 
     def __init__(self) -> None:
         self.config: Dict[str, Any] = {}
@@ -178,7 +178,8 @@ class ZMQInteractiveShell:
         import site
 
         importlib.invalidate_caches()
-        # pip goes there where the image's own folder is not writable; Python looked too early.
+        # pip installs into the user's folder if the image's is not writable. Python adds that folder to the path
+        # at its start only, and only if it exists.
         if site.ENABLE_USER_SITE and os.path.isdir(site.getusersitepackages()):
             site.addsitedir(site.getusersitepackages())
 
@@ -199,7 +200,7 @@ class ZMQInteractiveShell:
 
 
 class Timed:
-    """Print how long the block took, as %time and %%time do, unless it raises an error."""
+    """A context manager that prints how long its block took, as %time does, unless the block raises an error."""
 
     def __enter__(self) -> None:
         self._cpu = resource.getrusage(resource.RUSAGE_SELF)

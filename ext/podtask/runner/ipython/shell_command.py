@@ -55,7 +55,7 @@ class SList(List[str]):
 
 
 class Expander(string.Formatter):
-    """Expand ``{expression}`` and ``$name`` in a command; ``$$`` is a dollar sign."""
+    """A formatter that expands ``{expression}`` and ``$name`` in a command; ``$$`` is a dollar sign."""
 
     def parse(self, format_string: str) -> Iterator[Any]:
         for literal, name, spec, conversion in super().parse(format_string):

@@ -14,7 +14,7 @@ LINE_CHARS = 12 << 10  # characters of base64; a container runtime cuts lines at
 
 
 class FrameLog(LogCopy):
-    """Write all frames but the result as lines, in place of a plain copy of the output.
+    """The log of a container in batch mode: holds all frames but the result, in place of a plain copy of the output.
 
     Args:
         fd: Descriptor of the container's stdout.

@@ -15,7 +15,9 @@ STALLED_SECONDS = 30.0  # without progress, until the last lines are dropped
 
 
 class LogCopy:
-    """Write what the descriptor accepts and keep the rest for later; never block.
+    """A copy of the output in the log of the container, written without blocking.
+
+    What the descriptor does not accept at once is kept and written later.
 
     Args:
         fd: Descriptor of the container's stdout.

@@ -27,12 +27,12 @@ from .verdict import result_frame, write_record, write_termination_message
 from .worker_process import WorkerProcess, merge_stream_frames, reap_children, signal_sockets
 
 MIN_SHUTDOWN_SECONDS = 1  # for the exit handlers of a cell, also with --grace 0
-STOPPED_SECONDS = 2  # for a client to reconnect while the pod is being terminated
+TERMINATING_LINGER_SECONDS = 2  # for a client to reconnect while the pod is being terminated
 MAX_SOURCE_CHARS = 256 << 10
 
 
 class Supervisor:
-    """Serve one task from the first client until its result is acknowledged.
+    """The state and the main loop of a runner, which serves one task until its result is acknowledged.
 
     Args:
         listener: Listening socket on the pod's loopback.
@@ -280,11 +280,12 @@ class Supervisor:
         if self.state == protocol.RUNNER_WAITING:
             return self._wait
         linger = float(self._job["linger"])
-        if (
-            self.state == protocol.RUNNER_RUNNING
-        ):  # a notebook can find a pod again at any time, but not a local process
+        if self.state == protocol.RUNNER_RUNNING:
+            # A notebook can find a pod again at any time, but not a local process.
             return linger if self._job.get("local") else FOREVER
-        return min(linger, STOPPED_SECONDS) if self._stop_reason == protocol.STATUS_TERMINATED else linger
+        if self._stop_reason == protocol.STATUS_TERMINATED:
+            return min(linger, TERMINATING_LINGER_SECONDS)
+        return linger
 
     def _check_deadlines(self) -> None:
         now = time.monotonic()

@@ -14,9 +14,8 @@ from ..streams import CHUNK_BYTES, read_available
 from ..worker.main import WorkerPipes
 from .spool import temporary_file
 
-MAX_CHUNKS_PER_READ = (
-    16  # of one descriptor: more than a pipe holds, but a flood of output must not block the loop
-)
+# Of one descriptor: more than a pipe holds, but a flood of output must not block the main loop.
+MAX_CHUNKS_PER_READ = 16
 
 
 def temporary_or_memory_file() -> Any:

@@ -47,7 +47,7 @@ def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
 
     Args:
         errors: The result of :func:`error_chain`.
-        stage: pip, load or run.
+        stage: What the worker was doing: one of ``protocol.STAGE_...``.
     """
     indexes = {id(error): position for position, error in enumerate(errors)}
     max_chars = MAX_MESSAGE_CHARS

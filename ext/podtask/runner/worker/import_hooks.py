@@ -12,9 +12,8 @@ import sys
 from typing import Any, Callable, Dict
 
 PACKAGE = (__package__ or "").rpartition(".")[0]
-INLINE_BACKEND = (
-    "module://matplotlib_inline.backend_inline"  # the default in a kernel, not a choice of the user
-)
+# Set by the kernel itself, so it is not a choice of the user.
+INLINE_BACKEND = "module://matplotlib_inline.backend_inline"
 BACKEND = f"module://{PACKAGE}.ipython.matplotlib_backend"
 STUBBED_MODULES = {
     "IPython",
@@ -55,7 +54,7 @@ def _module_spec(name: str, loader: Any, package: bool) -> Any:
 
 
 class BundleFinder:
-    """Finds the modules of the bundle before any copy in the image.
+    """The finder of the bundle's modules; it comes before any copy in the image.
 
     Pickles are not compatible between major versions of cloudpickle, so both sides use the notebook's.
     """
@@ -91,7 +90,7 @@ def _wrap(loader: Any, wrap: Callable[..., None], frontend: Any) -> None:
 
 
 class StubFinder:
-    """Finds replacements for IPython and podtask, which cells and libraries import, if the image lacks them."""
+    """The finder of replacements for IPython and podtask, if the image lacks these packages."""
 
     def __init__(self, frontend: Any) -> None:
         self._frontend = frontend
@@ -135,10 +134,10 @@ def _replace_display(load: Callable[[Any], None], module: Any, frontend: Any) ->
     # Start-up cost: loaded when it is first needed.
     from ..ipython import modules
 
-    ours = modules.display_functions(frontend)
+    replacements = modules.display_functions(frontend)
     for name in ("display", "clear_output", "publish_display_data"):
         if name in vars(module):
-            setattr(module, name, ours[name])
+            setattr(module, name, replacements[name])
 
 
 def _replace_get_ipython(load: Callable[[Any], None], module: Any, frontend: Any) -> None:

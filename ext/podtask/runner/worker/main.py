@@ -87,7 +87,7 @@ def _reset_sigterm_in_children() -> None:
 
     The worker's own handler raises KeyboardInterrupt, which is lost if it is raised in a fork hook.
     """
-    ours = signal.getsignal(signal.SIGTERM)
+    worker_handler = signal.getsignal(signal.SIGTERM)
     mask = threading.local()  # the signal mask of the thread that forks
 
     def before() -> None:
@@ -97,7 +97,7 @@ def _reset_sigterm_in_children() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask.before)
 
     def after_in_child() -> None:
-        if signal.getsignal(signal.SIGTERM) == ours:
+        if signal.getsignal(signal.SIGTERM) == worker_handler:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         after()
 
