@@ -1,12 +1,12 @@
-"""The table of minutes adds up the tests of a folder and prints them beside the allowed minutes."""
+"""The table of minutes adds up the tests of each folder and prints them with the expected minutes."""
 
 from __future__ import annotations
 
 from tests.minutes import TABLE, TestMinutes, folder_of
 
 
-def test_folders_are_printed_beside_the_table() -> None:
-    """Every part of a test counts; a folder that the table lacks is printed, too."""
+def test_folders_are_printed_with_the_table() -> None:
+    """All phases of a test count; a folder that is missing in the table is printed too."""
     minutes = TestMinutes("# a comment\ntests/unit 1.5  # another\ntotal 25\n")
     minutes.add("tests/unit/cell/test_cell.py::test_it", 60)
     minutes.add("tests/unit/test_errors.py::test_it[a/b]", 30)
@@ -20,19 +20,19 @@ def test_folders_are_printed_beside_the_table() -> None:
 
 
 def test_short_run_prints_no_table() -> None:
-    """The inner loop stays quiet."""
+    """A short run prints no table, so that the inner loop stays quiet."""
     minutes = TestMinutes("total 25")
     minutes.add("tests/unit/test_errors.py::test_it", 3)
     assert list(minutes.lines(3)) == []
 
 
-def test_tests_beside_the_folders_have_a_row() -> None:
+def test_tests_outside_the_folders_have_a_row() -> None:
     """A test file in the tests folder itself counts for that folder."""
     assert folder_of("tests/test_minutes.py::test_it") == "tests"
 
 
 def test_every_folder_with_tests_is_in_the_table() -> None:
-    """A new folder gets its minutes."""
+    """Every folder with tests is in the table."""
     tests = TABLE.parent
     folders = {folder_of(str(path.relative_to(tests.parent))) for path in tests.rglob("test_*.py")}
     assert folders | {"total"} == TestMinutes(TABLE.read_text()).table.keys()

@@ -1,4 +1,4 @@
-"""The tables of features and faults count each row once, with the best test that shows it."""
+"""The tables of features and faults count each row once, with the best test that covers it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def item(*rows: Any, fixtures: tuple[str, ...] = (), folder: str = "local") -> A
 
 
 def test_row_counts_with_the_best_that_shows_it() -> None:
-    """The real cluster counts before the scripted server; one failure among passes is a failure."""
+    """The real cluster counts more than the scripted server; any failure makes the row a failure."""
     table = RequirementTable("fault", "faults")
 
     def add(test: Any, passed: bool) -> None:
@@ -36,7 +36,7 @@ def test_row_counts_with_the_best_that_shows_it() -> None:
     assert lines[-1] == "2 of 83 rows have a passing test, 1 on the real cluster"
 
 
-def test_row_of_no_table_is_refused() -> None:
-    """The error names the test and the row that the table does not have."""
+def test_unknown_row_is_rejected() -> None:
+    """The error names the test and the unknown row."""
     with pytest.raises(pytest.UsageError, match=r"test_it is marked fault\(84\)"):
         RequirementTable("fault", "faults").rows_of(item(84))

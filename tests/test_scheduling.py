@@ -1,4 +1,4 @@
-"""Each test is in one group; the tests of a group run in one worker."""
+"""Each test is in one group, and the tests of a group run in one worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_tests_of_a_file_stay_together() -> None:
-    """Fixtures of a file are set up once; the browser's are shared by several files."""
+    """Tests of a file share fixtures, and tests in the browser share one browser."""
     assert group_of("tests/local/test_boot.py::test_it[a/b::c]") == "tests/local/test_boot.py"
     assert group_of("tests/browser/test_look.py::test_it") == group_of(
         "tests/browser/test_status.py::test_it"
@@ -22,14 +22,14 @@ def test_tests_of_a_file_stay_together() -> None:
 
 
 def test_test_that_uses_the_cluster_elsewhere_is_refused() -> None:
-    """The error says where to add it."""
+    """The error explains where to add the test."""
     test = SimpleNamespace(nodeid="tests/local/test_boot.py::test_it", fixturenames=["cluster"])
     with pytest.raises(pytest.UsageError, match=r"Add it to USES_CLUSTER in tests/scheduling\.py"):
         check_groups([test])
 
 
 def test_every_prefix_names_tests() -> None:
-    """No prefix outlives its file."""
+    """Every prefix matches existing tests."""
     for prefix in USES_CLUSTER:
         path, _, name = prefix.partition("::")
         assert (ROOT / path).exists()

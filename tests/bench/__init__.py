@@ -1,1 +1,1 @@
-"""Measurements of podtask and of the usual alternatives; nothing here asserts a time."""
+"""Measurements of podtask and of common alternatives; no test asserts a time."""

@@ -1,4 +1,4 @@
-"""``python -m tests.bench``: print the table of measurements; ``--rounds N`` takes more samples."""
+"""``python -m tests.bench`` prints the table of measurements; ``--rounds N`` takes more samples."""
 
 from __future__ import annotations
 

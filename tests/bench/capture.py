@@ -16,7 +16,7 @@ SAMPLES = 20
 
 
 def measure(rounds: int) -> Measurement:
-    """Return the row of many small inputs; a kernel's first cell, which imports, is not counted."""
+    """Return the row for many small inputs, without the first cell of a kernel, which imports modules."""
     namespace = {f"name{place}": bytes([place]) * SIZE for place in range(COUNT)}
     source = "\n".join(f"print(len({name}))" for name in namespace)
     options = RunOptions.of(local=True)

@@ -19,11 +19,11 @@ MIB = 100
 
 
 class Bench:
-    """A kernel and kubectl that use the same API server in the same way.
+    """Kernel and kubectl that use the same API server in the same way.
 
     Args:
-        cluster: of the tests.
-        kubeconfig: the way to its API server, through a slow proxy, say.
+        cluster: Cluster of the tests.
+        kubeconfig: Kubeconfig for its API server, for example through a slow proxy.
     """
 
     def __init__(self, cluster: Cluster, kubeconfig: Path) -> None:
@@ -34,7 +34,7 @@ class Bench:
         self.kernel.run("%load_ext podtask")
 
     def cell(self, options: str, source: str) -> tuple[float, CellOutput]:
-        """Run a cell; return the seconds until the notebook knows that it has ended."""
+        """Run a cell; return the seconds until the notebook receives its end."""
         start = time.perf_counter()
         ran = self.kernel.run(f"%%podtask --image {IMAGE} {options}\n{source}", 120)
         seconds = time.perf_counter() - start
@@ -43,7 +43,7 @@ class Bench:
         return seconds, ran
 
     def kubectl_run(self, number: int) -> float:
-        """Run the same print by kubectl; return the seconds until the prompt is back."""
+        """Run the same print with kubectl; return the seconds until kubectl exits."""
         name = f"bench-{os.getpid()}-{number}"
         start = time.perf_counter()
         self._cluster.kubectl(
@@ -70,7 +70,7 @@ class Bench:
 
 
 def cold(bench: Bench, what: str, goal: str, rounds: int) -> Measurement:
-    """A cold cell against kubectl run, one after the other."""
+    """Compare a cold cell with kubectl run, one after the other."""
     bench.cell("", "print('hello')")  # the first cell of a kernel imports the client library
     ours, peer = [], []
     for number in range(rounds):
@@ -80,7 +80,7 @@ def cold(bench: Bench, what: str, goal: str, rounds: int) -> Measurement:
 
 
 def latency(bench: Bench) -> Measurement:
-    """From a print in the pod to the message in the notebook; one machine, one clock."""
+    """Measure the time from a print in the pod to the message in the notebook, with the same clock."""
     source = "import time\nfor n in range(200):\n    print(time.time())\n    time.sleep(0.05)"
     bench.kernel.start(f"%%podtask --image {IMAGE}\n{source}")
     delays: list[float] = []
@@ -96,7 +96,7 @@ def latency(bench: Bench) -> Measurement:
 
 
 def transfer(bench: Bench, raw: dict[str, list[float]], rounds: int) -> list[Measurement]:
-    """100 MB each way, without the pod's start, against a raw port-forward."""
+    """Compare the transfer of 100 MB in each direction, without the pod's start, with a raw port-forward."""
     bench.kernel.run(f"big = bytes({MIB} << 20)")
     rates: dict[str, list[float]] = {"back": [], "in": []}
     for _ in range(rounds):
@@ -113,7 +113,7 @@ def transfer(bench: Bench, raw: dict[str, list[float]], rounds: int) -> list[Mea
 
 
 def load_ext(rounds: int) -> Measurement:
-    """CPU of %load_ext podtask over a shell without it; and what it must not import."""
+    """Measure the CPU time of %load_ext podtask, and check that it does not import heavy modules."""
     program = (
         "import json, resource, sys\n"
         "from IPython.core.interactiveshell import InteractiveShell\n"

@@ -13,7 +13,7 @@ from tests.browser.lab import Lab
 from tests.browser.notebook import Notebook
 
 KEYS = 40
-# The template is made in a cell of its own: what is timed is the form.
+# The template is created in a separate cell, so that only the form is measured.
 LARGE = """\
 from podtask import PodTemplate
 from podtask.presets import pvc, sidecar
@@ -22,7 +22,7 @@ template = PodTemplate().with_(
     *(pvc(f"claim-{n}", f"/data/{n}") for n in range(10)),
     *(sidecar(f"side-{n}", "redis:7", memory="1Gi", ports=[6379 + n], env={"LEVEL": "warning"})
       for n in range(3)))"""
-# Seen is what has been laid out, and so the frame behind the change.
+# A change is visible after the layout, so the next frame is measured.
 OPENED = """n => new Promise(done => {
   const lab = window.jupyterapp, start = performance.now();
   const look = () => {
@@ -58,7 +58,7 @@ PAGES = (
     "Metadata",
     "YAML",
 )
-# Off by default; with it a saved notebook grows most.
+# Off by default. With this setting, a saved notebook grows the most.
 STATE_TOO = {"@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True}}
 
 

@@ -11,7 +11,7 @@ from tests.notebook import Kernel
 
 COUNT = 100
 SAMPLES = 200
-# Each prints a line a second, as a training does.
+# Each task prints a line per second, as a training does.
 RUNS = "%%podtask -d --local\nimport time\nfor n in range(600):\n    print('line', n)\n    time.sleep(1)"
 WAITS = "%%podtask -d -t nowhere --image python:3.11-slim\n1"
 UNTIL = "for each in tasks:\n    while {}:\n        each.updates.get()"
@@ -19,14 +19,14 @@ CANCEL_ALL = "for each in tasks: each.cancel_nowait()\nfor each in tasks: each.c
 
 
 def running(rounds: int) -> Measurement:
-    """While a hundred run on this machine; they use its CPUs too."""
+    """Measure while a hundred tasks run on this machine and use its CPUs."""
     ready = UNTIL.format("'line' not in each.logs()")
     env = {**os.environ, "KUBECONFIG": os.devnull}
     return _measure(env, RUNS, ready, "a cell while 100 detached tasks run", rounds)
 
 
 def waiting(kubeconfig: Path, rounds: int) -> Measurement:
-    """While a hundred pods wait for a node."""
+    """Measure while a hundred pods wait for a node."""
     env = {name: value for name, value in os.environ.items() if name != "PODTASK_BACKEND"}
     ready = UNTIL.format("'affinity' not in each.phase")
     env["KUBECONFIG"] = str(kubeconfig)

@@ -14,7 +14,7 @@ def peak():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
 """
-# In a process of its own, so that the peak is that of one array on one way.
+# Runs in a separate process, so that the peak is that of one array in one direction.
 PROGRAM = (
     PEAK
     + """

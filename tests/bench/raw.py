@@ -1,4 +1,4 @@
-"""The baseline of the transfers: the same bytes through a bare port-forward."""
+"""The baseline of the transfers: the same bytes through a plain port-forward."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn samples into rows: minimum, median and 95th percentile, ours next to the baseline's."""
+"""Convert samples into rows: minimum, median and 95th percentile, next to those of the baseline."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class Measurement:
     """One comparison.
 
     Args:
-        subject: the thing measured.
-        unit: of the samples.
-        ours: samples of podtask.
-        peer: samples of the peer, taken in the same run, one after the other; may be empty.
-        ratio: ours by peer (or peer by ours for rates), or None where there is no peer.
-        goal: the design's, in words.
+        subject: What is measured.
+        unit: Unit of the samples.
+        ours: Samples of podtask.
+        peer: Samples of the peer, taken alternately in the same run; may be empty.
+        ratio: Ratio of ours to peer (or peer to ours for rates), or None without a peer.
+        goal: Goal of the design, as text.
     """
 
     subject: str
@@ -28,7 +28,7 @@ class Measurement:
 
 
 def compare(what: str, unit: str, ours: list[float], peer: list[float], goal: str) -> Measurement:
-    """Return a row with the ratio of our median to the peer's."""
+    """Return a row with the ratio of podtask's median to the peer's."""
     return Measurement(what, unit, ours, peer, statistics.median(ours) / statistics.median(peer), goal)
 
 

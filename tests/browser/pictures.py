@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parent.parent.parent / "docs" / "pictures"
 NAMESPACE = "team-a"
 MAX_PICTURE_BYTES = 200_000
 MAX_TRIES = 5
-WARM = "%%podtask --image python:3.11-slim\npass"  # a kernel's first task imports the client library
+WARM = "%%podtask --image python:3.11-slim\npass"  # the first task of a kernel imports the client library
 LOAD = "%load_ext podtask"
 CELL = """\
 %%podtask --image python:3.11-slim --cpu 2 --memory 4Gi -o total

@@ -1,4 +1,4 @@
-"""The form in both themes and two widths: accessibility, layout, keyboard, and screenshots to look at."""
+"""The form in both themes and two widths: accessibility, layout, keyboard and screenshots."""
 
 from __future__ import annotations
 

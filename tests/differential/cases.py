@@ -9,9 +9,9 @@ A file is IPython code in sections::
     #: then
     what is run in the notebook afterwards, and compared too (optional)
 
-``out`` are names for ``-o``. ``needs`` names modules that notebook and image must have. ``python``
-is the oldest that has the syntax. ``other`` says what happens in a pod of another minor version of
-Python; its words are in OTHER.
+``out`` lists names for ``-o``. ``needs`` lists modules that notebook and image must have. ``python``
+is the oldest version with the syntax. ``other`` is what happens in a pod with another minor version of
+Python: one of the words in OTHER.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ OTHER = {
 
 @dataclass(frozen=True)
 class Case:
-    """One cell.
+    """One cell of the suite.
 
     Args:
-        theme: the file that it stands in.
-        name: unique.
-        setup: run in the notebook before it.
-        cell: what is compared.
-        then: run in the notebook after it.
-        out: names that come back.
-        needs: modules.
-        python: the oldest version that can run it.
-        other: a word of OTHER, or empty: the same in a pod of another Python.
+        theme: Name of the file.
+        name: Unique name.
+        setup: Code that runs in the notebook before the cell.
+        cell: Source of the cell to compare.
+        then: Code that runs in the notebook after the cell.
+        out: Names that come back.
+        needs: Required modules.
+        python: Oldest version of Python that can run the cell.
+        other: A word of OTHER; empty if the behavior is the same with another Python.
     """
 
     theme: str
@@ -57,7 +57,7 @@ class Case:
 
     @property
     def id(self) -> str:
-        """The id of the test."""
+        """The ID of the test."""
         return f"{self.theme}-{self.name.replace(' ', '-')}"
 
 
@@ -65,7 +65,7 @@ def read_all() -> list[Case]:
     """Return all cells.
 
     Raises:
-        ValueError: a file is not of the format above.
+        ValueError: A file does not have the format above.
     """
     cases = [case for path in sorted(FOLDER.glob("*.ipy")) for case in _read(path)]
     names = [case.name for case in cases]

@@ -1,4 +1,4 @@
-"""Run cells in kernels, several at once, and record what a notebook sees of each."""
+"""Run cells in several kernels in parallel, and record what the notebook shows for each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.differential.cases import Case
 from tests.notebook import Kernel, strip_ansi
 
 PROBE = "__import__('importlib').import_module('tests.differential.probe')"
-SECONDS = 60  # without a message from any kernel
+SECONDS = 60  # time limit without a message from any kernel
 Event = tuple[Any, ...]
 Error = tuple[str, str, str]
 CellOutput = tuple[list[Event], Error | None]
@@ -25,14 +25,14 @@ Script = Generator[str, CellOutput, "Observation"]
 
 @dataclass
 class Observation:
-    """What a notebook sees of a cell.
+    """What the notebook shows for a cell.
 
     Args:
-        events: streams, displays, updates, clears and the result, as the messages came.
-        error: (name, message, traceback) as the notebook shows it.
-        report: of the probe: values, last result, last error.
-        after: the events of the code that ran in the notebook afterwards.
-        leftovers: names that were still there after the reset.
+        events: Streams, displays, updates, clears and the result, in the order of their messages.
+        error: (name, message, traceback) as shown in the notebook.
+        report: Report of the probe: values, last result, last error.
+        after: Events of the code that ran in the notebook afterwards.
+        leftovers: Names that still existed after the reset.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -48,9 +48,9 @@ class CellRunner:
     One thread serves all kernels, because their clients are not thread-safe.
 
     Args:
-        line: the first line of the cell; ``{out}`` is where ``-o`` goes.
-        kernels: how many cells are in flight at once.
-        env: the kernels' environment.
+        line: First line of the cell; ``{out}`` is replaced with ``-o`` and its names.
+        kernels: Number of cells that run in parallel.
+        env: Environment of the kernels.
     """
 
     def __init__(self, line: str, kernels: int, env: dict[str, str]) -> None:
@@ -71,7 +71,7 @@ class CellRunner:
         """Wait until a cell has run and return what was observed.
 
         Raises:
-            AssertionError: its set-up or the probe failed, or it did not end.
+            AssertionError: The set-up or the probe failed, or the cell did not end.
         """
         known = [*self._waiting, *(slot.case for slot in self._slots)]
         if case.id not in self._done and case not in known:
@@ -106,7 +106,7 @@ class CellRunner:
             slot = busy[socket]
             if slot.take():
                 self._advance(slot, slot.case)
-        if not ready:  # the kernel may be of no more use: it is replaced
+        if not ready:  # the kernel may be unusable, so it is replaced
             for slot in busy.values():
                 assert slot.case is not None
                 self._done[slot.case.id] = AssertionError(f"it has not ended in {SECONDS} s")
@@ -126,7 +126,7 @@ class CellRunner:
 
 
 class _KernelSlot:
-    """A kernel and the cell that runs in it."""
+    """Kernel and the cell that runs in it."""
 
     def __init__(self, env: dict[str, str]) -> None:
         self.kernel = Kernel(env)
@@ -201,8 +201,8 @@ def _json(ran: CellOutput) -> Any:
 def frames(traceback: str) -> list[str]:
     """Return the frames of a shown traceback and the lines between chained errors.
 
-    A cell's frame is ``line function``; one of a file is its name alone, as libraries may be of
-    other versions in a pod.
+    A frame of a cell is ``line function``. A frame of a file is only its name, because libraries in a pod may
+    have other versions.
     """
     found = []
     for line in traceback.splitlines():

@@ -1,4 +1,4 @@
-"""What is compared between the ways of running a cell, and the differences that are accepted, with reasons."""
+"""The compared parts of an observation, and the accepted differences with their reasons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from podtask.frontend import STYLE
 from tests.differential.cases import Case
 from tests.differential.cell_runner import Event, Observation, frames
 
-# pattern, what it is replaced by on both sides, why
+# pattern, its replacement on both sides, the reason
 TEXTS = (
     (r"0x[0-9a-f]{6,}", "0x", "an address in another process"),
     (
@@ -70,7 +70,7 @@ def comparable(seen: Observation) -> dict[str, Any]:
         "afterwards": _events(seen.after),
     }
     clean = {key: _clean(each) for key, each in compared.items()}
-    for key in ("events", "afterwards"):  # what was taken out leaves no trace
+    for key in ("events", "afterwards"):  # removed parts leave no trace
         clean[key] = [event for event in clean[key] if event[1:] != [NOTHING]]
     return clean
 
@@ -82,7 +82,7 @@ def refused(case: Case, image: str) -> str:
 
 
 def elsewhere(compared: dict[str, Any], case: Case) -> dict[str, Any]:
-    """Return the part of it that must be equal in a pod of another Python, too."""
+    """Return the part of an observation that must also be equal in a pod with another Python."""
     error = compared["error"]
     if case.other == "differs":
         streams = [event[0] for event in compared["events"]]

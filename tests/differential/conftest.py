@@ -32,7 +32,7 @@ def plain_kernel() -> Iterator[CellRunner]:
 
     The other fixtures queue the cells that they compare.
     """
-    made = CellRunner("# here the magic's line would stand", 1, dict(os.environ))
+    made = CellRunner("# placeholder for the line of the magic", 1, dict(os.environ))
     yield made
     made.close()
 

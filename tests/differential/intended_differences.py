@@ -1,4 +1,4 @@
-"""Cells that behave differently from the kernel on purpose: the reason, and what is expected instead."""
+"""Cells that intentionally behave differently from the kernel: the reason and the expected behavior."""
 
 from __future__ import annotations
 
@@ -153,11 +153,11 @@ INTENDED: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def with_intended_differences(compared: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the expected observation of a cell, made from that of the kernel.
+    """Return the expected observation of a cell, based on that of the kernel.
 
     Args:
-        compared: of the kernel.
-        name: the cell's id.
+        compared: Compared part of the kernel's observation.
+        name: ID of the cell.
     """
     wanted = dict(compared)
     for place, value in INTENDED.get(name, ("", {}))[1].items():

@@ -1,7 +1,7 @@
 """Code that runs in the kernel of a notebook: describe values, and reset the kernel.
 
-A description is JSON. Objects that have an identity are numbered as they are met, so that two
-descriptions are equal where values and all is-relations between them are.
+A description is JSON. Objects with an identity are numbered in the order in which they are found, so that two
+descriptions are equal if the values and all identities between them are equal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import warnings
 from typing import Any
 
 ATOMS = (bool, int, float, complex, str, bytes, type(None), type(...), range, slice)
-# podtask's own notes: where an error was raised, and what the image lacks.
+# podtask's own notes: where an error was raised, and what is missing in the image.
 ADVICE = ("in ", "The image lacks this module")
 _before: dict[str, Any] = {}
 
@@ -47,10 +47,10 @@ def mark(shell: Any) -> None:
 
 
 def reset(shell: Any) -> None:
-    """Reset the kernel; print the names that a cell has left, as JSON."""
-    gc.collect()  # what a cell left says so now, not in the next one
+    """Reset the kernel; print the names that a cell has left behind, as JSON."""
+    gc.collect()  # leftovers of a cell print their messages now and not during the next cell
     for thread in threading.enumerate():
-        pooled = thread.name.startswith("asyncio_")  # waits for work for ever
+        pooled = thread.name.startswith("asyncio_")  # waits for work forever
         if thread is not threading.main_thread() and not thread.daemon and not pooled:
             thread.join(10)
     if "matplotlib.pyplot" in sys.modules:
@@ -71,7 +71,7 @@ def reset(shell: Any) -> None:
     sys.stdout, sys.stderr, sys.displayhook = _before["streams"]
     for name, module in list(sys.modules.items()):
         if name not in _before["modules"] and getattr(module, "__spec__", None) is None:
-            del sys.modules[name]  # made by a cell, on no disk
+            del sys.modules[name]  # created by a cell, not on disk
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         if hasattr(sys, name):
             delattr(sys, name)
@@ -97,20 +97,20 @@ class Describer:
     """Describe values, with one numbering of objects for all of them.
 
     Args:
-        namespace: the notebook's.
+        namespace: Namespace of the notebook.
     """
 
     def __init__(self, namespace: dict[str, Any]) -> None:
         self._namespace = namespace
         self._numbers: dict[int, int] = {}
-        self._kept: list[Any] = []  # an id may not be used again
+        self._kept: list[Any] = []  # keeps the object alive, so that its id is not reused
 
     def value(self, value: Any) -> Any:
         """Return the description of a value."""
         kind = type(value)
         if kind in ATOMS or (kind in (tuple, frozenset) and not value):
             shown = repr(value)
-            if len(shown) > 2000:  # megabytes through a notebook's messages take long
+            if len(shown) > 2000:  # megabytes in the messages of a notebook take long
                 shown = hashlib.sha256(shown.encode()).hexdigest()
             return [kind.__name__, shown]
         if id(value) in self._numbers:

@@ -1,4 +1,4 @@
-"""Every cell behaves under %%podtask as it does in the plain kernel."""
+"""Every cell behaves with %%podtask as it does in the plain kernel."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ IMAGES = {
 
 
 def fits(case: Case, image: str) -> bool:
-    """Return whether an image (or, without one, this machine) has a cell's modules and its syntax."""
+    """Return whether an image (by default, this machine) has the modules and the syntax of a cell."""
     python, modules = IMAGES.get(image, (sys.version_info[:2], case.needs))
     return set(case.needs) <= set(modules) and min(python, sys.version_info[:2]) >= case.python
 
@@ -74,14 +74,14 @@ def check(case: Case, reference: Observation, seen: Observation, image: str = ""
 
 @pytest.mark.parametrize("case", each("local"))
 def test_local(case: Case, plain_kernel: CellRunner, local: CellRunner) -> None:
-    """With --local a cell behaves as in the kernel."""
+    """A cell behaves with --local as in the kernel."""
     check(case, plain_kernel.seen(case), local.seen(case))
 
 
 MATRIX = pytest.mark.matrix
-WHOLE = os.environ.get("PODTASK_DIFFERENTIAL")  # `make differential`: of the images with this name
-SHARE = 16  # else one cell in so many for each image, others in each
-# The notebook's own Python, and another one; the rest is for `make matrix`.
+WHOLE = os.environ.get("PODTASK_DIFFERENTIAL")  # `make differential` runs only images with this name
+SHARE = 16  # otherwise, every n-th cell, with different cells for each image
+# The notebook's own Python and another one; `make matrix` runs the others.
 IMAGES_IN_EVERY_RUN = ("python:3.11-slim", "science:3.11", "python:3.9-slim")
 
 
@@ -114,13 +114,13 @@ def in_pod(image: str) -> list[Any]:
     ],
 )
 def test_pod(image: str, case: Case, plain_kernel: CellRunner, in_pods: Callable[[str], CellRunner]) -> None:
-    """In a pod a cell behaves as in the kernel."""
+    """A cell behaves in a pod as in the kernel."""
     reference = plain_kernel.seen(case)
     check(case, reference, in_pods(image).seen(case), image)
 
 
-def test_meant_differences_are_of_cells() -> None:
-    """No reason outlives its cell."""
+def test_intended_differences_belong_to_cells() -> None:
+    """Every intended difference belongs to an existing cell."""
     assert INTENDED.keys() <= {case.id for case in CASES}
     assert DEFECTS.keys() <= {case.id for case in CASES}
 

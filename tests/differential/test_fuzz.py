@@ -1,4 +1,4 @@
-"""Hostile bytes: the decoder and the boot program raise an error and neither hang nor take more memory."""
+"""Hostile bytes: the decoder and the boot program raise an error, do not hang, and use limited memory."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def decode(stream: bytes, cuts: list[int]) -> list[protocol.Frame]:
 @BOUNDED
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=5))
 def test_random_bytes_are_frames_or_an_error(stream: bytes, cuts: list[int]) -> None:
-    """Nonsense gives frames or a WireError, however it is cut."""
+    """Random bytes give frames or a WireError, wherever they are cut."""
     with contextlib.suppress(protocol.WireError):
         decode(stream, cuts)
 
@@ -55,7 +55,7 @@ def test_random_bytes_are_frames_or_an_error(stream: bytes, cuts: list[int]) -> 
 def test_damaged_frames_are_frames_or_an_error(
     frames: list[bytes], place: int, byte: int, data: st.DataObject
 ) -> None:
-    """One wrong byte anywhere gives frames or a WireError; what stood whole before it is kept."""
+    """One wrong byte gives frames or a WireError; complete frames before it are kept."""
     stream = bytearray(b"".join(frames))
     if stream:
         stream[place % len(stream)] = byte
@@ -66,13 +66,13 @@ def test_damaged_frames_are_frames_or_an_error(
 @BOUNDED
 @given(st.lists(FRAME, max_size=5), st.lists(st.integers(0, 3000), max_size=6))
 def test_cut_frames_are_the_same(frames: list[bytes], cuts: list[int]) -> None:
-    """Frames come out the same wherever the stream is cut."""
+    """The same frames are decoded wherever the stream is cut."""
     stream = b"".join(frames)
     assert decode(stream, cuts) == decode(stream, [])
 
 
 def test_memory_is_one_frame_and_one_chunk() -> None:
-    """A sender that never ends a frame gets no more than the largest frame and one chunk."""
+    """A frame without an end uses at most the memory of the largest frame and one chunk."""
     head = protocol.HEADER.pack(protocol.STREAM, 1, protocol.MAX_META, protocol.MAX_DATA)
     chunk = b" " * (64 << 10)
     frame = protocol.HEADER.size + protocol.MAX_META + protocol.MAX_DATA
@@ -92,7 +92,7 @@ def test_memory_is_one_frame_and_one_chunk() -> None:
 
 @contextlib.contextmanager
 def runner() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A boot program that listens; it prints what it was given to execute."""
+    """Yield a boot program that listens, and prints the program that it would execute."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         fd = listener.fileno()
         env = {**os.environ, "PODTASK_KEY": KEY.hex(), "PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": "60"}
@@ -112,7 +112,7 @@ def prove(who: str, *parts: str) -> str:
 
 
 def greet(port: int, program: bytes) -> None:
-    """Do what a real client does, up to handing over the program."""
+    """Connect like a real client, until before the program is sent."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
         lines = sock.makefile("rb")
         sock.sendall(b"aa\n")
@@ -123,7 +123,7 @@ def greet(port: int, program: bytes) -> None:
 
 
 def hostile(generator: random.Random) -> list[bytes]:
-    """Return the pieces that an attacker sends, one after another."""
+    """Return the pieces that an attacker sends, in order."""
     noise = generator.randbytes(generator.randrange(1, 300))
     proof = "0" * 64
     return generator.choice(
@@ -147,7 +147,7 @@ def hostile(generator: random.Random) -> list[bytes]:
 def visit(port: int, pieces: list[bytes]) -> None:
     """Connect, send, and wait until the other side closes the connection."""
     sock = socket.create_connection(("127.0.0.1", port), timeout=20)
-    with sock, contextlib.suppress(OSError):  # it may hang up in the middle
+    with sock, contextlib.suppress(OSError):  # it may close the connection at any time
         for piece in pieces:
             sock.sendall(piece)
         sock.shutdown(socket.SHUT_WR)
@@ -157,7 +157,7 @@ def visit(port: int, pieces: list[bytes]) -> None:
 
 @pytest.mark.timeout(120 + 60 * MANY)
 def test_boot_outlives_hostile_clients() -> None:
-    """Whatever strangers send, nothing of it runs, memory stays bounded, the client gets in."""
+    """The boot program executes nothing from attackers, uses limited memory, and accepts the client."""
     generator = random.Random(0 if MANY == 1 else None)
     with runner() as (process, port):
         for _ in range(60 * MANY):
@@ -165,15 +165,15 @@ def test_boot_outlives_hostile_clients() -> None:
             assert process.poll() is None
         with open(f"/proc/{process.pid}/status") as status:
             peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-        assert peak < (64 << 10)  # KiB: Python itself, and 4 MiB of a program
+        assert peak < (64 << 10)  # KiB: Python itself and 4 MiB of a program
         greet(port, zlib.compress(b"print('ours')"))
         assert process.stdout is not None
         assert process.stdout.read() == b"ours\n"
         assert process.wait(20) == 0
 
 
-def test_boot_takes_no_program_that_the_proof_does_not_cover() -> None:
-    """A program that was changed on the way is not executed; the next client is heard."""
+def test_boot_rejects_a_program_that_the_proof_does_not_cover() -> None:
+    """A program that was changed in transit is not executed; the next client is accepted."""
     wanted, other = zlib.compress(b"print('ours')"), zlib.compress(b"print('bad!')")
     with runner() as (process, port):
         with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:

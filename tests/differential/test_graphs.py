@@ -1,4 +1,4 @@
-"""Any graph of objects is the same graph after its way to the worker and back."""
+"""Any graph of objects is unchanged after the transfer to the worker and back."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def build(parts: list[Any]) -> dict[str, Any]:
     """Return named objects that refer to each other as the parts describe, with cycles."""
     made: list[Any] = []
     for kind, atom, links in parts:
-        if kind == "tuple":  # can only refer to what is there
+        if kind == "tuple":  # can only refer to existing objects
             made.append((atom, *(made[link % len(made)] for link in links if made)))
         else:
             made.append({"list": list, "dict": dict, "node": Node}[kind]())
@@ -74,7 +74,7 @@ def loaded(inputs: Inputs) -> types.ModuleType:
     before = sys.modules["__main__"]
     sys.modules["__main__"] = there
     ours = dict(NUMBERS)
-    NUMBERS.clear()  # another process knows none of our functions
+    NUMBERS.clear()  # another process does not know our functions
     try:
         with tempfile.TemporaryFile() as file:
             file.write(b"".join(inputs.parts))
@@ -87,7 +87,7 @@ def loaded(inputs: Inputs) -> types.ModuleType:
 
 
 def there_and_back(values: dict[str, Any]) -> dict[str, Any]:
-    """Return what comes back when every input is an output."""
+    """Return the values that come back if every input is an output."""
     remote = vars(loaded(pack_inputs(values, dict(values))))
     file = io.BytesIO()
     end = pack_values({"outputs": list(values), "mode": "pickle"}, file, remote, InputSnapshot({}, ()), [])
@@ -102,7 +102,7 @@ def there_and_back(values: dict[str, Any]) -> dict[str, Any]:
 @BOUNDED
 @given(st.lists(PART, min_size=1, max_size=12))
 def test_graph_comes_back_as_it_went(parts: list[Any]) -> None:
-    """Values, and which of them are one object, survive the way there and back."""
+    """Values and the identities between them survive the transfer to the worker and back."""
     values = build(parts)
     numbers: dict[int, int] = {}
     before = {name: shape(value, numbers) for name, value in values.items()}
@@ -117,7 +117,7 @@ STATEMENT = st.sampled_from(["a += 1", "b.append(a)", "c = len(b)", "a = c * 2",
 @BOUNDED
 @given(st.lists(STATEMENT, min_size=1, max_size=6), st.integers(0, 9))
 def test_function_works_on_the_cells_namespace(body: list[str], start: int) -> None:
-    """A function of the notebook reads and changes the worker's names as it would the notebook's."""
+    """A function of the notebook reads and changes names in the worker as in the notebook."""
     source = "def work():\n    global a, b, c\n    " + "\n    ".join(body)
     here: dict[str, Any] = {"__name__": "__main__", "a": start, "b": [start], "c": 0}
     exec(source, here)
@@ -129,7 +129,7 @@ def test_function_works_on_the_cells_namespace(body: list[str], start: int) -> N
 
 
 def test_shape_tells_graphs_apart() -> None:
-    """The measure of these tests sees a lost is-relation."""
+    """shape() detects a lost identity between objects."""
     one = [1]
     with pytest.raises(AssertionError):
         assert shape([one, one], {}) == shape([[1], [1]], {})

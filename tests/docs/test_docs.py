@@ -103,7 +103,7 @@ def test_every_picture_is_shown() -> None:
 
 
 def test_notebooks_of_the_site_have_outputs(site: Path) -> None:
-    """The page of a notebook that needs no cluster shows its outputs; a form appears as in a saved notebook."""
+    """Notebooks that need no cluster show their outputs; a form appears as in a saved notebook."""
     for name, shown in (("quickstart", "12.56636"), ("errors", "Did you mean"), ("form", "podtask-card")):
         assert shown in (site / "notebooks" / f"{name}.html").read_text()
 
@@ -129,9 +129,9 @@ def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
 
 
 def mapped_files() -> dict[Path, Path]:
-    """Return each file or folder that the map in CONTRIBUTING.md names, with the heading it stands under.
+    """Return each file or folder in the map of CONTRIBUTING.md, with its folder.
 
-    The map has a folder at the start of a line, and its modules indented below.
+    In the map, a folder is at the start of a line, and its modules are indented below it.
     """
     text = (ROOT / "CONTRIBUTING.md").read_text()
     text = text[text.index("### What a user types") : text.index("## How to add")]
@@ -152,13 +152,13 @@ def mapped_files() -> dict[Path, Path]:
 
 
 def test_map_of_the_code_names_every_module() -> None:
-    """CONTRIBUTING.md names each module of podtask under its package, and no module that is gone."""
+    """CONTRIBUTING.md lists every module of podtask under its package, and no missing module."""
     named = {path for path in mapped_files() if path.is_relative_to(SOURCE) and path.suffix}
     assert named == {path for path in SOURCE.rglob("*.py") if path.name != "__init__.py"}
 
 
 def test_map_of_the_widgets_names_every_module() -> None:
-    """CONTRIBUTING.md names each module of the widgets, but for the pages of the form."""
+    """CONTRIBUTING.md lists every module of the widgets except the pages of the form."""
     folder = ROOT / "widgets" / "podtask_widgets"
     named = {path for path in mapped_files() if folder in path.parents and path.suffix}
     assert named == {path for path in folder.glob("*.py") if path.name != "__init__.py"}

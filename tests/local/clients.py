@@ -1,4 +1,4 @@
-"""The client library in the versions that a notebook may have, each installed in the tests' cache."""
+"""Install the versions of the client library that a notebook may have in the cache of the tests."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 from tests.cluster import cache
 
-# The oldest supported, the last of the old generator, the one with a token again, the strict one.
+# The oldest supported version, the last one of the old generator, one that sends tokens again, and a strict one.
 VERSIONS = ("31.0.0", "35.0.0", "36.0.3", "37.0.2")
-# The other tests use the newest; the oldest is in every run, those between are for `make matrix`.
+# Other tests use the newest version. Every run tests the oldest one, and `make matrix` those in between.
 EACH_VERSION = [
     pytest.param(version, marks=[] if version == VERSIONS[0] else [pytest.mark.matrix])
     for version in VERSIONS
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @functools.cache
 def client_folder(version: str) -> Path:
-    """Return a folder with that version in it, and all that it imports."""
+    """Return a folder that contains this version of the client and its dependencies."""
 
     def make(work: Path, made: Path) -> None:
         del work
@@ -35,9 +35,9 @@ def client_folder(version: str) -> Path:
 
 
 def run_with(version: str, source: str) -> str:
-    """Run a program that finds this version of the client first; returns what it printed."""
+    """Run a program that imports this version of the client; return its output."""
     path = [str(client_folder(version)), str(ROOT / "ext"), str(ROOT)]
-    # No folder of the user's: the version under test comes before any that is installed.
+    # Without the user's folders: the version under test comes before any installed version.
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONNOUSERSITE": "1"}
     done = subprocess.run([sys.executable, "-c", source], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

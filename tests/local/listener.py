@@ -1,4 +1,4 @@
-"""A listener for tests that run a backend or a channel without a task."""
+"""Listener for tests that run a backend or a channel without a task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from podtask.runner import protocol
 
 
 class Listener:
-    """Passes each frame to a function, and ignores phases and notes.
+    """Pass each frame to a function, and ignore phases and notes.
 
     Args:
         receive_frame: Called with each frame; by default frames are ignored, too.

@@ -1,4 +1,4 @@
-"""Detached cells: a handle at once, output under their own cell, values only on request."""
+"""Detached cells: an immediate handle, output under their own cell, values only on request."""
 
 from __future__ import annotations
 
@@ -53,22 +53,22 @@ def test_error_is_shown_in_its_cell_and_raised_on_request(kernel: Kernel) -> Non
     assert caught.stdout == "division by zero\n"
 
 
-def test_nobody_is_asked(kernel: Kernel) -> None:
+def test_input_in_a_detached_cell_raises_eoferror(kernel: Kernel) -> None:
     """``input()`` in a detached cell raises EOFError, since no user waits for the cell."""
     kernel.run("%%podtask --local -d\ntry:\n    input('?')\nexcept EOFError:\n    print('nobody')\n")
     assert kernel.run("_task.wait(60); print(_task.logs())").stdout == "nobody\n\n"
 
 
-def test_terminal_prints_as_it_comes(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
-    """Outside a notebook a detached cell prints its output, and its handle is a variable, too."""
+def test_terminal_prints_the_output_immediately(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a terminal, a detached cell prints its output immediately, and its handle is also a variable."""
     shell.run("%%podtask --local -d --as job\nprint('hello')\n6 * 7")
     assert shell["job"].result(60) == 42
     assert shell["job"] is shell["_task"]
 
 
 @pytest.mark.feature("N08")
-def test_handle_that_is_shown_becomes_its_last_state(kernel: Kernel, tmp_path: object) -> None:
-    """A displayed handle is one display that is updated in its cell until it shows how the task ended."""
+def test_displayed_handle_shows_the_last_state(kernel: Kernel, tmp_path: object) -> None:
+    """A displayed handle is updated in its cell until it shows how the task ended."""
     gate = f"{tmp_path}/gate"
     kernel.run("%%podtask --local -d --as train\nprint('begun')\n" + GATE.format(gate))
     own = kernel.start("display(train)")
@@ -85,8 +85,8 @@ def test_handle_that_is_shown_becomes_its_last_state(kernel: Kernel, tmp_path: o
     assert "train · ok" in kernel.run("train").displays[0]["text/html"]
 
 
-def test_what_the_status_line_says_is_said_once(kernel: Kernel) -> None:
-    """Name and duration are shown above the output; the closing line is shown only if it says more."""
+def test_closing_line_repeats_nothing_of_the_status_line(kernel: Kernel) -> None:
+    """The status line has name and duration; the closing line appears only if it adds something."""
     ran = kernel.run("%%podtask --local -o total\nprint('out')\ntotal = 42")
     status, closing = ran.lines[-2:]
     assert status.startswith("✓ podtask-")

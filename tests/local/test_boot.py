@@ -1,4 +1,4 @@
-"""The first program of a container: the port that it takes, and takes for itself alone."""
+"""The first program of a container takes its port, and no other process can share it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAMILIES = [
 
 
 def boot(port: int, wait: float = 0.01) -> tuple[int, str]:
-    """Return the exit code and what it printed."""
+    """Run the boot program; return its exit code and output."""
     env = {**os.environ, "PODTASK_KEY": "ab" * 32, "PODTASK_PORT": str(port), "PODTASK_WAIT": str(wait)}
     ran = subprocess.run([sys.executable, "-c", boot_program()], env=env, capture_output=True, text=True)
     assert ran.stderr == ""
@@ -30,7 +30,7 @@ def boot(port: int, wait: float = 0.01) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def accepted(family: tuple[int, str], wildcard: bool = False) -> Iterator[int]:
-    """A port whose listener is closed, and of which an accepted connection is held."""
+    """Yield a port whose listener is closed while an accepted connection is open."""
     kind, host = family
     with contextlib.ExitStack() as stack:
         with socket.socket(kind) as listener:
@@ -47,7 +47,7 @@ def accepted(family: tuple[int, str], wildcard: bool = False) -> Iterator[int]:
 
 @pytest.mark.parametrize("family", FAMILIES, ids=["v4", "v6"])
 def test_port_of_an_accepted_connection_is_taken(family: tuple[int, str]) -> None:
-    """Who has accepted our client first cannot pass it on to the runner: that takes another pod."""
+    """The runner does not use a port on which another process has accepted our client."""
     with accepted(family) as port:
         code, said = boot(port)
     assert code == EXIT_PORT_TAKEN
@@ -56,13 +56,13 @@ def test_port_of_an_accepted_connection_is_taken(family: tuple[int, str]) -> Non
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 def test_port_of_a_connection_to_both_families_is_taken() -> None:
-    """The same of a listener for all addresses, by which IPv4 comes as IPv6."""
+    """This also holds for a listener on all addresses, which accepts IPv4 as IPv6."""
     with accepted(V6, wildcard=True) as port:
         assert boot(port)[0] == EXIT_PORT_TAKEN
 
 
 def test_free_port_is_taken_and_not_shared() -> None:
-    """It listens on IPv4; nobody else gets the port meanwhile, whatever they allow themselves."""
+    """The boot program listens on IPv4, and no other process can bind the port, whatever its options."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -85,21 +85,21 @@ def test_free_port_is_taken_and_not_shared() -> None:
             process.kill()
 
 
-def test_nobody_comes() -> None:
-    """A free port and no client: it ends by itself, with a code of its own."""
+def test_boot_program_exits_without_a_client() -> None:
+    """Without a client, the boot program exits with its own exit code."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     assert boot(port)[0] == EXIT_NO_CLIENT
 
 
-def test_port_is_below_those_of_others() -> None:
-    """A pod's own connections to its loopback, or what is left of them, take none of ours."""
+def test_port_is_below_the_ephemeral_ports() -> None:
+    """The port is below the ephemeral ports, so other connections on loopback cannot occupy it."""
     from podtask.manifest.identity import new_identity
 
     assert all(20_000 <= new_identity(None, "", {}).port < 30_000 for _ in range(100))
 
 
 def test_program_is_short() -> None:
-    """It is the container's command: who reads the pod's YAML reads it too."""
+    """The program is short, because it is shown as the container's command in the YAML of the pod."""
     assert len(boot_program()) < 2800

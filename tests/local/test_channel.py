@@ -139,7 +139,7 @@ async def run(work: Job, budgets: list[int]) -> tuple[RunnerResult, bytes, Chann
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_cuts_at_any_byte_lose_and_double_nothing(seed: int) -> None:
+def test_cuts_at_any_byte_lose_and_repeat_nothing(seed: int) -> None:
     """Wherever the connection breaks, each line arrives once and in order, and the value is intact."""
     chance = random.Random(seed)
     budgets = [
@@ -154,7 +154,7 @@ def test_cuts_at_any_byte_lose_and_double_nothing(seed: int) -> None:
     assert unpack(result.parts, result.end["packed"]) == [bytes(range(256)) * 8000]
 
 
-def test_upload_goes_on_where_it_was_cut() -> None:
+def test_upload_resumes_after_a_cut() -> None:
     """Inputs of several MiB arrive complete although the connection is cut during the upload."""
     value = random.Random(1).randbytes(5 << 20)
     source = "import hashlib\ndigest = hashlib.sha256(value).hexdigest()\n"
@@ -168,7 +168,7 @@ def test_upload_goes_on_where_it_was_cut() -> None:
 @pytest.mark.parametrize(
     "answer", [b"", b"hello\n", b"a 3.11.2 1 " + b"b" * 64 + b"\n", b"x" * 10_000, b"\0\xff\n"]
 )
-def test_impostor_is_told_nothing_but_a_nonce(answer: bytes) -> None:
+def test_impostor_receives_only_a_nonce(answer: bytes) -> None:
     """A server that does not know the key is refused, and has received only one line of 32 hex digits."""
 
     async def scene() -> bytes:
@@ -241,7 +241,7 @@ used = ticks() - before
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("cuts", [0, 1, 2])
-def test_runner_rests_while_the_cell_does(cuts: int) -> None:
+def test_runner_is_idle_while_the_cell_sleeps(cuts: int) -> None:
     """While the cell sleeps, the supervisor uses no CPU time, not even after cut connections."""
     budgets = [len(runner_program(True)) + 20_000, 40_000][:cuts]  # in the middle of the output
     result, text, channel = asyncio.run(run(job(IDLE, ["used"]), budgets))
@@ -251,8 +251,8 @@ def test_runner_rests_while_the_cell_does(cuts: int) -> None:
 
 
 @pytest.mark.parametrize("size", [300_000, 2_000_000, 40_000_000])
-def test_large_value_flows_to_its_end(size: int) -> None:
-    """A value that the socket cannot take at once is sent completely without any other event."""
+def test_large_value_is_sent_completely(size: int) -> None:
+    """A value larger than the buffer of the socket is sent completely without any other event."""
     result, _, channel = asyncio.run(run(job(f"value = bytes({size})", ["value"]), []))
     assert [len(each) for each in unpack(result.parts, result.end["packed"])] == [size]
     assert channel.reconnects == 0
@@ -273,7 +273,7 @@ value = 1
 """
 
 
-def test_forked_process_killed_while_it_prints_tears_no_frame() -> None:
+def test_killed_forked_process_does_not_damage_a_frame() -> None:
     """The cell keeps running, and its output and its value arrive."""
     result, text, _ = asyncio.run(run(job(KILLED, ["value"]), []))
     assert unpack(result.parts, result.end["packed"]) == [1]
@@ -292,6 +292,6 @@ os._exit(3)
 
 
 def test_garbage_among_the_frames_ends_the_cell_not_the_runner() -> None:
-    """Garbage in the pipes of the runner gives the status "crashed"; the runner itself survives."""
+    """Garbage in the runner's pipes gives status "crashed"; the runner survives."""
     result, _, _ = asyncio.run(run(job(DESTROYED, []), []))
     assert result.end["status"] == "crashed"

@@ -16,7 +16,7 @@ from tests.notebook import Kernel, Shell
 
 
 def offered(shell: Shell, typed: str, below: str = "") -> list[str]:
-    """Return what Tab offers after a text."""
+    """Return the completions that Tab offers after a text."""
     with provisionalcompleter():
         return [each.text for each in shell.ip.Completer.completions(typed + below, len(typed))]
 
@@ -25,7 +25,7 @@ def offered(shell: Shell, typed: str, below: str = "") -> list[str]:
 def test_tab_offers_options_and_their_values(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tab offers flags, values of a flag, and templates of the notebook and saved ones; nothing else."""
+    """Tab offers exactly the flags, their values, and the templates of the notebook and the project."""
     monkeypatch.setenv("PODTASK_BACKEND", "local")
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".git").mkdir()
@@ -46,7 +46,7 @@ def test_tab_offers_options_and_their_values(
 
 
 @pytest.mark.feature("N13")
-def test_tab_answers_at_once_where_no_cluster_does(
+def test_tab_does_not_wait_for_a_silent_cluster(
     shell: Shell, silent_cluster: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tab does not wait for a server that accepts connections and never answers."""

@@ -1,4 +1,4 @@
-"""Kubeconfig files as each supported client reads them: who we are, and the way to the server."""
+"""Each supported client reads credentials and the server address from kubeconfig files in the same way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from podtask.cluster.credentials import NO_CONTEXT, load
 
 from tests.local.clients import EACH_VERSION, run_with
 
-# A context each: its cluster, its user, and what comes of both.
+# Each context: its cluster, its user, and the expected result.
 HOST = "https://cluster.example:6443"
 CLUSTERS: dict[str, dict[str, Any]] = {
     "plain": {"server": f"{HOST}/"},
@@ -53,7 +53,7 @@ CHECKED = ["CERT_REQUIRED", True]
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two kubeconfig files in KUBECONFIG, of which the second has all clusters once more, without a proxy."""
+    """Return two kubeconfig files in KUBECONFIG; the second defines all clusters again, without a proxy."""
     (tmp_path / "token.txt").write_text("filed")
     plugin = {
         "apiVersion": "client.authentication.k8s.io/v1",
@@ -63,7 +63,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }
     users = {
         "token": {"token": "plain"},
-        "file": {"tokenFile": "token.txt"},  # beside the kubeconfig
+        "file": {"tokenFile": "token.txt"},  # next to the kubeconfig
         "plugin": {"exec": plugin},
     }
     contexts = [
@@ -85,7 +85,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize("version", EACH_VERSION)
 def test_each_client_reads_the_same(version: str) -> None:
-    """Tokens, a plugin, a proxy and the ways of TLS are the same with every client; the first file wins."""
+    """Every client reads tokens, plugins, proxies and TLS settings the same way; the first file wins."""
     assert _loaded(version, list(CONTEXTS)) == [
         _access("token"),
         _access("file", token="filed"),
@@ -100,7 +100,7 @@ def test_each_client_reads_the_same(version: str) -> None:
 @pytest.mark.feature("A39")
 @pytest.mark.usefixtures("files")
 def test_kubectl_lines_name_the_context() -> None:
-    """They reach the task's cluster whichever context is current, and are words for a shell."""
+    """The printed kubectl commands name the context of the task and are quoted for a shell."""
     access = load("token")
     assert access.kubectl("team", "get", "pod", "x") == "kubectl --context token -n team get pod x"
     odd = dataclasses.replace(access, context="a b")
@@ -112,7 +112,7 @@ def test_kubectl_lines_name_the_context() -> None:
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize("version", EACH_VERSION)
 def test_proxy_of_the_environment(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kubeconfig's proxy stands before the environment's, of which the host's scheme chooses."""
+    """The proxy of the kubeconfig precedes those of the environment, which depend on the URL scheme."""
     monkeypatch.setenv("HTTPS_PROXY", "http://secure.example:1")
     monkeypatch.setenv("HTTP_PROXY", "http://open.example:1")
     names = ["token", "proxied", "http"]

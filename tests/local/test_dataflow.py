@@ -1,4 +1,4 @@
-"""Random programs: what a cell may read before it has set it is never missed."""
+"""Random programs: the analysis never misses a name that a cell may read before it sets it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from podtask.cell.cell import Cell
 
 NAMES = "xyz"
 PROGRAMS = 100
-TURNS = 200  # calls of a program, which may go round for ever
+TURNS = 200  # limit of the calls of a program, which may loop forever
 
 
 class Writer:
-    """Writes programs of assignments, walruses, branches, loops, errors and what holds them back."""
+    """Generate random programs of assignments, walruses, branches, loops, errors and handlers."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -79,15 +79,15 @@ class Writer:
 
 
 class Known(Exception):
-    """What the programs raise."""
+    """Error that the programs raise."""
 
 
 class Enough(BaseException):
-    """A program has run for long."""
+    """Error that ends a program after a number of steps."""
 
 
 def outcome(source: str, given: set[str], seed: int) -> Any:
-    """Return how a program ends that is given some of the names; its coins fall by the seed."""
+    """Return how a program ends with some of the names; the seed determines its random choices."""
     coins, turns = random.Random(seed), [TURNS]
     seen: list[Any] = []
 
@@ -115,10 +115,10 @@ def outcome(source: str, given: set[str], seed: int) -> Any:
 
 @pytest.mark.parametrize("part", range(4))
 def test_no_read_is_missed(part: int) -> None:
-    """With the names that it is said to read a program does what it does with all of them."""
+    """A program behaves the same with only the names that the analysis finds as with all names."""
     for seed in range(part * PROGRAMS, (part + 1) * PROGRAMS):
         source = Writer(seed).block(3)
-        with contextlib.suppress(SyntaxError):  # a walrus may not stand everywhere
+        with contextlib.suppress(SyntaxError):  # a walrus is not allowed everywhere
             reads = set(Cell.of(source).reads) & set(NAMES)
             for coins in range(4):
                 wanted = outcome(source, set(NAMES), coins)

@@ -44,7 +44,7 @@ async def later(x: int) -> int:
 
 
 @pytest.mark.feature("P01", "A35", "B24")
-def test_call_runs_elsewhere_and_returns_here(shell: Shell) -> None:
+def test_call_runs_in_another_process_and_returns(shell: Shell) -> None:
     """A call takes positional, keyword and default arguments, shows output and sees globals."""
     shell.run(SETUP)
     out, _ = shell.output("a = times(3); b = times(3, by=None or 5)")
@@ -101,7 +101,7 @@ def test_task_may_be_a_method(shell: Shell) -> None:
 
 
 @pytest.mark.feature("A33")
-def test_coroutine_function_is_awaited_there() -> None:
+def test_coroutine_function_is_awaited_in_the_pod() -> None:
     """A call of an ``async def`` task returns its result, also in map."""
     result: Any = later(4)
     assert result == 5
@@ -195,7 +195,7 @@ def test_map_shows_a_line_for_each(kernel: Kernel) -> None:
     assert last[3] == "3 of 3 done"
 
 
-def test_options_are_checked_when_it_is_made() -> None:
+def test_options_are_checked_at_the_decorator() -> None:
     """A wrong option is an error at the decorator; with_options leaves the original alone."""
     with pytest.raises(InputError, match="--memory"):
         podtask.task(memory="lots")

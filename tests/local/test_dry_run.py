@@ -43,7 +43,7 @@ def preview(template: Any = GIVEN, last: dict[str, Any] | None = None, **options
 
 @pytest.mark.feature("B03", "B04", "B05")
 def test_yaml_is_marked_where_a_rule_overwrote() -> None:
-    """A comment gives the template's value: on the line of its key, or above a mapping that lost a key."""
+    """A comment shows the overwritten value of the template next to its key or mapping."""
     text = preview(image="new:2", memory="8Gi").to_yaml()
     for line in (
         '    image: new:2  # was: "old:1"',
@@ -59,7 +59,7 @@ def test_yaml_is_marked_where_a_rule_overwrote() -> None:
 
 @pytest.mark.feature("B06")
 def test_order_of_variables_is_shown() -> None:
-    """The template's last value of each name comes first, then podtask's; a notice names what --env replaces."""
+    """The last value of each template variable comes first; a notice names those that --env replaces."""
     env = [{"name": "A", "value": "1"}, {"name": "B", "value": "3"}, {"name": "A", "value": "2"}]
     found = preview(
         PodTemplate({"containers": [{"name": "primary", "env": env}]}),
@@ -81,8 +81,8 @@ def test_diff_to_the_template_shows_each_change() -> None:
 
 
 @pytest.mark.feature("N14")
-def test_diff_to_the_last_run_is_of_what_was_asked() -> None:
-    """Names, ports, keys, the notebook and its pod do not count as differences."""
+def test_diff_to_the_last_run_ignores_identities() -> None:
+    """The diff ignores names, ports, keys, the notebook and its pod."""
     before = preview(memory="4Gi")
     last = yaml.safe_load(yaml.safe_dump(before.pod))
     last["metadata"]["name"] = "podtask-other"
@@ -105,7 +105,7 @@ def test_diff_to_the_last_run_is_of_what_was_asked() -> None:
 
 @pytest.mark.feature("N14")
 def test_python_makes_the_same_pod() -> None:
-    """The Python copy renders the same pod when it is executed, and has no values of --env."""
+    """The Python copy, when executed, renders the same pod; it does not contain the values of --env."""
     found = preview(image="new", gpu=2, timeout="1h", env={"TOKEN": "hunter2"})
     names: dict[str, Any] = {}
     exec(found.to_python(), names)
@@ -160,7 +160,7 @@ def test_dropped_fields_are_found(asked: Any, stored: Any, lost: list[str]) -> N
 
 @pytest.mark.feature("A47")
 def test_dry_run_is_the_cells_value(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The preview is shown and kept in _, and says that no server was asked; the cell does not run."""
+    """The preview is displayed and stored in _, states that no server was asked, and runs no cell."""
     monkeypatch.setenv("PODTASK_BACKEND", "local")
     shell["t"] = GIVEN
     shell.run("%%podtask --memory 1Gi\n1")
@@ -173,8 +173,8 @@ def test_dry_run_is_the_cells_value(shell: Shell, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.feature("N14")
 @pytest.mark.parametrize("flags", ["--as again", "-d --as again"])
-def test_same_run_again_is_no_difference(shell: Shell, monkeypatch: pytest.MonkeyPatch, flags: str) -> None:
-    """The same cell, run again in Jupyter under a name or detached, has no difference."""
+def test_repeated_run_has_no_difference(shell: Shell, monkeypatch: pytest.MonkeyPatch, flags: str) -> None:
+    """A repeated cell has no difference, even with a name or detached."""
     monkeypatch.setenv("PODTASK_BACKEND", "local")
     monkeypatch.setenv("JPY_SESSION_NAME", "/home/ada/work.ipynb")
     shell.output(f"%%podtask {flags}\n1")
@@ -210,7 +210,7 @@ def test_script_metadata_is_rendered(shell: Shell, monkeypatch: pytest.MonkeyPat
     assert named["spec"]["containers"][0]["image"] == "mine"
 
 
-def test_dry_run_without_a_cluster_says_so(
+def test_dry_run_without_a_cluster_shows_the_error(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     """Without a cluster, the pod is still shown, with the error of the API server."""

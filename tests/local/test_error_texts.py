@@ -1,4 +1,4 @@
-"""All errors that a cell can give, collected in one file that can be read as a whole."""
+"""All errors that a cell can cause, collected in one file that can be read from start to end."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ VARIES = (
     (r"\(<ipython-input-[^,]*, line", "(<cell>, line"),
     (r"-{40,}", "-" * 40),
     (r"(\w+)  +Traceback", r"\1  Traceback"),
-    (r"(?ms)^File (?:/|~).*?\n\n", ""),  # a library's frame
+    (r"(?ms)^File (?:/|~).*?\n\n", ""),  # a frame of a library
     (r"[ \t]+\n", "\n"),
 )
 
 
 def shown(shell: Shell, cells: list[str]) -> str:
-    """Run cells, the last of which fails, and return the output of the last cell."""
+    """Run cells, of which the last one fails; return the output of the last cell."""
     for cell in cells[:-1]:
         shell.run(cell)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # IPython's, at sys.exit
+        warnings.simplefilter("ignore")  # printed by IPython at sys.exit
         text = shell.shown_error(cells[-1]).strip("\n") + "\n"
     for pattern, word in VARIES:
         text = re.sub(pattern, word, text)
     return text
 
 
-def test_errors_say_what_where_and_what_next(shell: Shell) -> None:
-    """The notebook shows what the file has. PODTASK_WRITE=1 updates the file instead."""
+def test_error_texts_equal_the_file(shell: Shell) -> None:
+    """The displayed errors equal the file. PODTASK_WRITE=1 updates the file instead."""
     head, *sections = re.split(r"^(?=---- )", FILE.read_text(), flags=re.MULTILINE)
     found = []
     for section in sections:
@@ -53,5 +53,5 @@ def test_errors_say_what_where_and_what_next(shell: Shell) -> None:
     text = head + "".join(found)
     if "PODTASK_WRITE" in os.environ:
         FILE.write_text(text)
-    if sys.version_info[:2] == (3, 11):  # others word and mark their own errors otherwise
+    if sys.version_info[:2] == (3, 11):  # other versions use other words and marks in their own errors
         assert text == FILE.read_text()

@@ -55,7 +55,7 @@ def no_pod(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["missing", "many", "unknown", "map", "run"],
 )
-def test_call_that_cannot_work_starts_nothing(call: Callable[[], Any], says: str) -> None:
+def test_wrong_arguments_start_nothing(call: Callable[[], Any], says: str) -> None:
     """Wrong arguments are refused before anything is sent."""
     with pytest.raises(InputError, match=says) as caught:
         call()
@@ -97,8 +97,8 @@ def test_arguments_that_are_too_large_are_called_so() -> None:
         add.with_options(max_input="1Mi")(bytes(2 << 20))
 
 
-def test_function_that_does_not_say_what_it_takes_is_called() -> None:
-    """A function without a signature, as some are in C, is not checked."""
+def test_arguments_without_a_signature_are_not_checked() -> None:
+    """The arguments of a function without a signature, such as some C functions, are not checked."""
     FunctionCall(max, (1, 2), {}).check()
     FunctionCall(dict.fromkeys, ("ab",), {}).check()
 
@@ -117,7 +117,7 @@ def test_function_that_does_not_say_what_it_takes_is_called() -> None:
     ],
     ids=["first", "second", "eleventh", "inside", "by name", "by a long name", "global"],
 )
-def test_what_cannot_be_sent_is_named_as_its_caller_does(
+def test_unpicklable_argument_is_named(
     call: Callable[[], Any], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error names an argument by position or keyword, and a global with the function that reads it."""

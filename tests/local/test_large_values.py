@@ -1,4 +1,4 @@
-"""More than a frame's head has room for: names, prompts, options."""
+"""Names, prompts and options that exceed the size of a frame's JSON object."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ NAMES = f"for n in range({MANY}): globals()[f'a_rather_long_variable_name_number
 
 
 def end_of(source: str, outputs: Any) -> tuple[dict[str, Any], list[Any]]:
-    """Return what is said at a cell's end, and its values."""
+    """Return the closing line of a cell, and its values."""
     verdict, _, _ = asyncio.run(run(job(source, outputs), []))
     return verdict.end, list(unpack(verdict.parts, verdict.end["packed"]))
 
 
 def test_many_new_names_are_counted() -> None:
-    """The first are named, of the others it is said how many there are."""
+    """The closing line lists the first new names and the number of the others."""
     end, _ = end_of(NAMES, [])
     assert end["status"] == "ok"
     assert len(end["left"]) == MAX_LISTED_NAMES + 1
@@ -39,7 +39,7 @@ def test_many_new_names_are_counted() -> None:
 
 
 def test_auto_brings_a_thousand_names() -> None:
-    """So many come back with their values; the others stay, which is told."""
+    """-o auto returns a thousand names with their values; a message reports those that stayed."""
     end, found = end_of(NAMES, "auto")
     assert end["status"] == "ok"
     assert found == list(range(MAX_RETURNED_NAMES))
@@ -48,7 +48,7 @@ def test_auto_brings_a_thousand_names() -> None:
 
 
 def test_many_that_cannot_be_pickled_are_counted() -> None:
-    """Each with its long reason would be more than the frame has room for."""
+    """Many values that cannot be pickled are counted, because their reasons would not fit in a frame."""
     source = "def made():\n    yield\nfor n in range(900): globals()[f'n{n}'] = made()\ndel n, made"
     end, found = end_of(source, "auto")
     assert found == []
@@ -56,22 +56,22 @@ def test_many_that_cannot_be_pickled_are_counted() -> None:
     assert end["kept"][-1]["name"] == f"{900 - MAX_LISTED_NAMES} more"
 
 
-def test_last_value_that_stays_is_told_before_many_names() -> None:
-    """It is what a result is asked for: it must not be one of those that are counted only."""
+def test_last_value_is_named_among_many_names() -> None:
+    """If the last value stays in the pod, it is always named, even among many other names."""
     source = "def made():\n    yield\nfor n in range(90): globals()[f'n{n}'] = made()\ndel n\nmade()"
     end, _ = end_of(source, "auto")
     assert end["kept"][0]["role"] == "result"
     assert len(end["kept"]) == MAX_LISTED_NAMES + 1
 
 
-def test_names_for_a_person_are_few_and_short() -> None:
-    """What a cell left running may be much, and called as it likes."""
+def test_list_of_leftovers_is_short() -> None:
+    """Leftovers of a cell are listed with a limited number of shortened names."""
     assert abbreviate(["a", "b"]) == ["a", "b"]
     assert abbreviate(["x" * 10_000] * 51) == ["x" * 500 + "…"] * 50 + ["1 more"]
 
 
 def test_prompt_of_megabytes_is_shortened() -> None:
-    """The question is asked, and answered."""
+    """A prompt of several megabytes is shortened, and its answer arrives."""
 
     async def scene() -> tuple[str, list[Any]]:
         identity = Identity("podtask-test", KEY, 1)
@@ -100,7 +100,7 @@ def test_prompt_of_megabytes_is_shortened() -> None:
 
 
 def test_options_of_megabytes_are_refused() -> None:
-    """Before anything is started, with the size; the same as the environment of a process may have."""
+    """Options of several megabytes are rejected with their size before anything starts."""
     with pytest.raises(podtask.InputError, match=r"--env.* 128 KiB can be sent") as raised:
         podtask.submit("1", options=RunOptions.of(local=True, env={"A": "x" * 1_200_000}))
     assert "1171 KiB" in str(raised.value)

@@ -1,4 +1,4 @@
-"""Event loops, threads and processes of a cell, and what it leaves running."""
+"""Event loops, threads and processes of a cell, including those that it leaves running."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _local(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
 
 @pytest.mark.feature("A33")
 def test_await_at_the_top(shell: Shell) -> None:
-    """await, async for and async comprehensions work at the top of a cell, in one event loop."""
+    """await, async for and async comprehensions work at the top level of a cell, in one event loop."""
     out, _ = shell.output(
         "%%podtask -o values\nimport asyncio\n"
         "async def numbers():\n    for n in range(3):\n        await asyncio.sleep(0)\n        yield n\n"
@@ -45,7 +45,7 @@ def test_tasks_without_await(shell: Shell) -> None:
 
 
 def test_tasks_left_running_are_ended_and_named(shell: Shell) -> None:
-    """Of the asyncio tasks that a cell leaves, those that last over a second are named."""
+    """Tasks of asyncio that last more than a second after the cell are ended and named."""
     _, err = shell.output(
         "%%podtask\nimport asyncio\n"
         "short = asyncio.create_task(asyncio.sleep(0.1), name='short')\n"
@@ -56,7 +56,7 @@ def test_tasks_left_running_are_ended_and_named(shell: Shell) -> None:
 
 
 def test_threads_left_running_are_ended_and_named(shell: Shell) -> None:
-    """A thread gets a second, in which its output counts; idle pools and helper threads are not reported."""
+    """A thread may print for another second; idle pools and helper threads are not reported."""
     out, err = shell.output(
         "%%podtask\nimport threading, time\nfrom concurrent.futures import ThreadPoolExecutor\n"
         "pool = ThreadPoolExecutor()\npool.submit(int).result()\n"
@@ -72,7 +72,7 @@ def test_threads_left_running_are_ended_and_named(shell: Shell) -> None:
 
 
 def test_processes_left_running_are_ended_and_named(shell: Shell) -> None:
-    """A child process, in a session of its own too, is ended with the cell and named."""
+    """A child process is ended with the cell and named, even in its own session."""
     out, err = shell.output(
         "%%podtask -o pids\nimport subprocess\n"
         "more = [dict(), dict(start_new_session=True)]\n"
@@ -88,8 +88,8 @@ def test_processes_left_running_are_ended_and_named(shell: Shell) -> None:
         assert not state.exists() or state.read_text().split()[2] == "Z"
 
 
-def test_cell_that_leaves_nothing_says_nothing(shell: Shell) -> None:
-    """Without anything left the closing line has no word of it, even after a pool of processes."""
+def test_cell_without_leftovers_is_not_reported(shell: Shell) -> None:
+    """If a cell leaves nothing running, the closing line mentions no leftovers, even after a process pool."""
     _, err = shell.output(
         "%%podtask\nimport multiprocessing\n"
         "with multiprocessing.get_context('fork').Pool(2) as pool:\n    print(pool.map(abs, [-1, 2]))\n"
@@ -98,7 +98,7 @@ def test_cell_that_leaves_nothing_says_nothing(shell: Shell) -> None:
 
 
 def test_process_of_the_cell_ends_by_sigterm(shell: Shell) -> None:
-    """SIGTERM ends a forked process at once and without a word, as in a kernel; not the cell."""
+    """SIGTERM silently ends a forked process, as in a kernel, but not the cell."""
     out, err = shell.output(
         "%%podtask\nimport multiprocessing, signal\nfork = multiprocessing.get_context('fork')\n"
         "children = [fork.Process(target=signal.pause) for _ in range(8)]\n"
@@ -111,7 +111,7 @@ def test_process_of_the_cell_ends_by_sigterm(shell: Shell) -> None:
 
 
 def test_interrupt_ends_an_await(kernel: Kernel) -> None:
-    """The stop button raises KeyboardInterrupt in a cell that awaits at its top."""
+    """The stop button raises KeyboardInterrupt in a cell that awaits at the top level."""
     kernel.start(
         "%%podtask --local\nimport asyncio\ntry:\n    print('up')\n    await asyncio.sleep(60)\n"
         "finally:\n    print('cleaned')"
@@ -125,7 +125,7 @@ def test_interrupt_ends_an_await(kernel: Kernel) -> None:
 
 
 def test_local_runner_ends_when_its_kernel_is_gone(kernel: Kernel) -> None:
-    """A cell that asks its user ends when there is none any more: nothing stays on the machine."""
+    """If the kernel is gone, a cell that waits for input ends, and no process remains."""
     kernel.start("%%podtask --local --linger 1s\nimport os\nprint(os.getppid())\ninput()")
     runner = int(kernel.until("\n").stdout)
     gone = os.pidfd_open(runner)

@@ -40,9 +40,9 @@ def made(source: str, namespace: dict[str, Any] | None = None, **options: Any) -
 
 
 def log_of(manifest: PodManifest, folder: Path) -> tuple[bytes, int]:
-    """Return the log that the primary container writes, and its exit code."""
+    """Return the log of the primary container and its exit code."""
     primary = manifest.pod["spec"]["containers"][0]
-    file = folder / "cell"  # as the kubelet writes it
+    file = folder / "cell"  # in the format of the kubelet
     file.write_text(manifest.pod["metadata"]["annotations"][CELL_ANNOTATION])
     command = [sys.executable, *primary["command"][1:-1], str(file)]
     ran = subprocess.run(command, env=manifest.env, capture_output=True, timeout=60)
@@ -51,7 +51,7 @@ def log_of(manifest: PodManifest, folder: Path) -> tuple[bytes, int]:
 
 
 class Text:
-    """A log that breaks off after each of the given numbers of lines, and is complete after that."""
+    """A log that breaks off after each of the given numbers of lines and is complete afterwards."""
 
     def __init__(self, data: bytes, *breaks: int) -> None:
         self._data = data
@@ -64,7 +64,7 @@ class Text:
             yield line
 
     async def whole_log(self) -> bytes:
-        """Return the whole log, or only its first lines as long as it still breaks off."""
+        """Return the complete log, or its first lines while it still breaks off."""
         if self._breaks:
             return b"\n".join(self._data.splitlines()[: self._breaks[0]])
         return self._data
@@ -83,8 +83,8 @@ def text(frames: list[protocol.Frame]) -> str:
 CELL_SOURCE = "print('a', a)\nfor n in range(5):\n    print(n, flush=True)\nx = a * 2\nx + 1"
 
 
-def test_cell_travels_with_its_pod_and_comes_back_by_the_log(tmp_path: Path) -> None:
-    """Output, value and names arrive once and completely, although the log breaks off."""
+def test_output_and_values_come_back_through_the_log(tmp_path: Path) -> None:
+    """Output, value and names arrive once and complete, although the log breaks off."""
     data, code = log_of(made(CELL_SOURCE, {"a": 20}, outputs="x"), tmp_path)
     assert code == 96
     count = len(data.splitlines())
@@ -104,8 +104,8 @@ def test_output_beyond_a_line_is_whole(tmp_path: Path) -> None:
     assert json.loads(shown.data)["data"]["text/html"] == "<p>" + "é" * 60_000
 
 
-def test_nobody_answers(tmp_path: Path) -> None:
-    """``input()`` raises EOFError, and the cell's error comes back as in any other mode."""
+def test_input_in_batch_mode_raises_eoferror(tmp_path: Path) -> None:
+    """``input()`` raises EOFError, and the error of the cell comes back as in other modes."""
     data, _ = log_of(made("print('before')\ninput('name? ')"), tmp_path)
     frames, result = heard(Text(data))
     assert text(frames) == "before\n"
@@ -114,7 +114,7 @@ def test_nobody_answers(tmp_path: Path) -> None:
 
 
 def test_lines_that_are_not_the_runners_are_not_shown(tmp_path: Path) -> None:
-    """Forged and changed lines, and lines of another key, are ignored; missing frames are reported."""
+    """Forged or changed lines and lines with another key are ignored; missing frames are reported."""
     data, _ = log_of(made(CELL_SOURCE, {"a": 20}), tmp_path)
     lines = data.splitlines()
     frame = protocol.encode(protocol.STREAM, {"name": "stdout"}, b"forged\n", 2)
@@ -128,8 +128,8 @@ def test_lines_that_are_not_the_runners_are_not_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(32)
-def test_what_was_rotated_away_is_told(tmp_path: Path) -> None:
-    """Output that was rotated away becomes a gap at its place."""
+def test_rotated_output_is_reported(tmp_path: Path) -> None:
+    """Output that was rotated away is shown as a gap in its place."""
     found: list[protocol.Frame] = []
     data, _ = log_of(made(CELL_SOURCE, {"a": 20}), tmp_path)
     frames = [line for line in data.splitlines() if line.startswith(protocol.FRAME_LINE_PREFIX.encode())]
@@ -149,31 +149,31 @@ def test_another_python_is_refused_by_the_pod(tmp_path: Path) -> None:
 
 
 def test_inputs_beyond_an_annotation_are_refused() -> None:
-    """More than 160 kB is refused; the error names the size and what to do."""
+    """Inputs of more than 160 kB are rejected; the error has the size and a hint."""
     with pytest.raises(InputError, match="the limit of batch mode is 160 kB") as found:
         made("len(data)", {"data": bytes(200_000)})
     assert "pods/portforward or pods/exec" in found.value.hint
 
 
 class Away(Text):
-    """A log that cannot be read whole at first.
+    """A log that cannot be read completely at first.
 
     Attributes:
-        asked: how often it was to be.
+        asked: Number of requests for the log.
     """
 
     asked = 0
 
     async def whole_log(self) -> bytes:
-        """Raise an error twice."""
+        """Raise an error twice, then return the log."""
         self.asked += 1
         if self.asked < 3:
             raise ClusterError("not reached")
         return await super().whole_log()
 
 
-def test_log_is_read_whole_once_its_record_is_there(tmp_path: Path) -> None:
-    """The whole log is read only once the record has begun, and again if the server was unreachable."""
+def test_whole_log_is_read_after_its_record_begins(tmp_path: Path) -> None:
+    """The whole log is read after the record has begun, and again after a failure."""
     data, _ = log_of(made(CELL_SOURCE, {"a": 20}), tmp_path)
     log = Away(data, 1, 2, 3, 3)
     frames, result = heard(log)

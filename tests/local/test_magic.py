@@ -151,7 +151,7 @@ def test_local_is_never_chosen_silently(shell: Shell, monkeypatch: pytest.Monkey
 
 @pytest.mark.feature("A27")
 def test_missing_client_library_is_one_line(tmp_path: Path) -> None:
-    """If the client library cannot be imported, the error says what to do; --local does not need it."""
+    """If the client library cannot be imported, the error has a hint; --local does not need it."""
     broken = tmp_path / "broken" / "kubernetes"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise ImportError('cannot import name six')\n")
@@ -235,9 +235,7 @@ def test_local_run_names_what_it_ignores(shell: Shell) -> None:
         ),
     ],
 )
-def test_each_part_that_has_no_meaning_here_is_named(
-    shell: Shell, template: PodTemplate, named: list[str]
-) -> None:
+def test_each_ignored_part_is_named(shell: Shell, template: PodTemplate, named: list[str]) -> None:
     """The line names exactly what is ignored; there is no line if nothing is."""
     shell["t"] = template
     _, err = shell.output("%%podtask -t t\n1")
@@ -262,7 +260,7 @@ def test_each_part_that_has_no_meaning_here_is_named(
     ],
 )
 def test_bad_option_is_a_short_clear_error(shell: Shell, line: str, says: str) -> None:
-    """A mistake in the magic's line is an error of two or three lines, without a traceback."""
+    """A mistake in the line of the magic is an error of two or three lines, without a traceback."""
     shell["number"] = 5
     shown = shell.shown_error(f"%%podtask {line}\nx = 1")
     assert says in shown
@@ -284,7 +282,7 @@ def test_killed_worker_is_named_by_its_signal(shell: Shell) -> None:
     assert "SIGSEGV" in shown
 
 
-def test_closing_line_says_what_came_and_what_stayed(shell: Shell) -> None:
+def test_closing_line_lists_the_values(shell: Shell) -> None:
     """The last line has the pod, the duration, the values that came back and those left in the pod."""
     _, err = shell.output("%%podtask -o a\na = 1\nb = 'x'")
     assert " s · back: a (int, " in err
@@ -315,7 +313,7 @@ def test_verbose_writes_the_debug_log(shell: Shell, capsys: pytest.CaptureFixtur
 
 
 def test_verbose_shows_the_debug_log_of_the_runner(shell: Shell) -> None:
-    """``%podtask verbose`` shows what the runner does with the cell; without it nothing is shown."""
+    """``%podtask verbose`` also shows debug messages of the runner; by default, none appear."""
     assert "podtask.runner" not in shell.output("%%podtask\n1")[1]
     shell.run("%podtask verbose")
     _, err = shell.output("%%podtask\n1")

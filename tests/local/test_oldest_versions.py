@@ -19,13 +19,13 @@ from tests.cluster import cache
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDERS = ("tests/unit", "tests/local", "tests/widgets", "tests/faults")
-RUNS = 2  # at a time: these tests wait much
+RUNS = 2  # at a time, because these tests mostly wait
 EXCLUDED = (
-    "test_schema.py",  # compares the table of a pod's fields with the newest client
+    "test_schema.py",  # compares the table of fields with the newest client
     "test_template_models.py",  # the same
-    "test_credentials.py",  # repeats its tests over client versions itself
+    "test_credentials.py",  # repeats its tests with several client versions
     "test_error_texts.py",  # contains messages of the newest IPython
-    Path(__file__).name,  # would start itself
+    Path(__file__).name,  # would start this test again
 )
 # ipywidgets 8.0 uses a class that newer versions of ipykernel deprecate.
 IGNORED_WARNING = "ignore:The `ipykernel.comm.Comm` class has been deprecated:DeprecationWarning"
@@ -50,13 +50,13 @@ def oldest_requirements() -> list[str]:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """The environment of a process that finds the oldest versions before any other."""
+    """Return the environment of a process that imports the oldest versions."""
     requirements = oldest_requirements()
 
     def make(work: Path, made: Path) -> None:
         del work
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        # podtask takes modules in a folder of this name for installed ones, not for the user's own.
+        # podtask treats modules in a folder with this name as installed, not as the user's own.
         subprocess.run([*command, "--target", made / "site-packages", *requirements], check=True)
 
     folder = cache.obtain(f"oldest-{cache.key(*requirements, sys.version)}", make) / "site-packages"

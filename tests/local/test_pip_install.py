@@ -1,4 +1,4 @@
-"""``--pip`` and script metadata: installed beside what the image has, or a reason why not."""
+"""``--pip`` and script metadata install packages next to those of the image, or explain why they cannot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.notebook import Kernel, Shell
 
 
 def wheel(folder: Path, name: str, version: str, requires: str = "") -> None:
-    """Make a wheel with one module that knows its version, in an index's folder for its name."""
+    """Create a wheel with one module that knows its version, in the folder of its name in an index."""
     about = f"{name}-{version}.dist-info"
     meta = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     meta += f"Requires-Dist: {requires}\n" if requires else ""
@@ -35,15 +35,15 @@ def wheel(folder: Path, name: str, version: str, requires: str = "") -> None:
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves folders as a package index has them."""
+    """HTTP handler that serves folders as a package index does."""
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[int]:
-    """The port of a package index of the test's own, on every address of this machine."""
+    """Yield the port of a package index that the test serves on all addresses of this machine."""
     for version in ("1.0", "1.5", "2.0", "3.0rc1"):
         wheel(tmp_path / "one", "podtasktest", version)
     wheel(tmp_path / "one", "needing", "1.0", "podtasktest<2")
@@ -69,7 +69,7 @@ VERSION = "import podtasktest\npodtasktest.version"
 
 @pytest.mark.feature("A28", "A29")
 def test_pip_and_its_options(index: int, tmp_path: Path) -> None:
-    """A version, pre-releases, bounds as text or file, a second index, what a package needs."""
+    """Versions, pre-releases, constraints as text or file, extra indexes and dependencies work."""
     assert run(VERSION, pip="podtasktest", index_url=url(index)) == "2.0"
     assert run(VERSION, pip="podtasktest<2", index_url=url(index)) == "1.5"
     assert run(VERSION, pip="podtasktest", index_url=url(index), pre=True) == "3.0rc1"
@@ -86,7 +86,7 @@ def test_pip_and_its_options(index: int, tmp_path: Path) -> None:
 
 @pytest.mark.feature("A28")
 def test_installing_is_shown_with_its_time(kernel: Kernel, index: int) -> None:
-    """While it goes on the status line names the packages; a note tells how long it took."""
+    """During the installation, the status line names the packages; a note shows its duration."""
     ran = kernel.run(f"%%podtask --local --pip podtasktest --index-url {url(index)}\n{VERSION}")
     assert ran.result is not None, ran
     assert any("Installing: podtasktest" in line for line in ran.lines)
@@ -96,8 +96,8 @@ def test_installing_is_shown_with_its_time(kernel: Kernel, index: int) -> None:
 
 
 @pytest.mark.feature("A28")
-def test_what_cannot_be_installed_says_why(shell: Shell, index: int) -> None:
-    """No such version, and an index that nobody answers for: two or three lines, and no traceback."""
+def test_failed_installation_is_explained(shell: Shell, index: int) -> None:
+    """An unknown version or an unreachable index is an error of two or three lines without a traceback."""
     head = "%%podtask --local --pip "
     shown = shell.shown_error(f"{head} 'podtasktest>9' --index-url {url(index)}\n1")
     assert "pip cannot install podtasktest>9" in shown
@@ -111,7 +111,7 @@ def test_what_cannot_be_installed_says_why(shell: Shell, index: int) -> None:
 
 @pytest.mark.feature("A31")
 def test_script_metadata_names_packages(index: int) -> None:
-    """``dependencies`` of a block are installed, with those of --pip."""
+    """The ``dependencies`` of script metadata are installed together with those of --pip."""
     block = "# /// script\n# requires-python = '>=3.9'\n# dependencies = ['podtasktest<2']\n# ///\n"
     source = f"{block}import elsewhere\n{VERSION}, elsewhere.version"
     options = {"index_url": url(index), "extra_index_url": url(index, "two"), "pip": "elsewhere"}
@@ -139,13 +139,13 @@ def block(python: str) -> str:
     ],
 )
 def test_required_python(python: str, version: str, fits: bool) -> None:
-    """Version specifiers as such scripts have them."""
+    """Version specifiers of ``requires-python`` are evaluated."""
     assert ScriptMetadata.parse(block(python)).accepts(version) is fits
 
 
 @pytest.mark.feature("A31")
 def test_required_python_chooses_the_default_image() -> None:
-    """The notebook's minor where it may be, else the newest that may; a contradiction is an error."""
+    """The default image has the notebook's minor version or the newest allowed; a contradiction fails."""
     assert ScriptMetadata.parse(block(">=3.9")).choose_minor("3.11") == "3.11"
     assert ScriptMetadata.parse(block("==3.12")).choose_minor("3.11") == "3.12"
     assert ScriptMetadata.parse(block("<3.11")).choose_minor("3.13") == "3.10"
@@ -166,12 +166,12 @@ def test_required_python_chooses_the_default_image() -> None:
     ],
 )
 def test_wrong_script_metadata(source: str, says: str) -> None:
-    """A block that is none is an error before anything is sent."""
+    """An invalid metadata block is an error before anything is sent."""
     with pytest.raises(InputError, match=says):
         podtask.submit(source, options=RunOptions.of(local=True))
 
 
 def test_tokens_of_an_index_are_not_shown() -> None:
-    """The address of an index may hold a token: no repr has it."""
+    """The address of an index may contain a token, and no repr shows it."""
     options = RunOptions.of(index_url="https://user:hunter2@index.example/simple", env="A=hunter3")
     assert "hunter" not in repr(options)

@@ -1,4 +1,4 @@
-"""Laws that hold for any template: rendering is pure, and leaves alone what is not ours."""
+"""Laws for any template: rendering is pure, and changes only the fields that podtask owns."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ OPTIONS = st.fixed_dictionaries(
 def test_rendering_changes_nothing_and_is_the_same_twice(
     template: PodTemplate, options: dict[str, Any]
 ) -> None:
-    """Any template and options: equal before and after, and the pod is equal both times."""
+    """Rendering does not change the template or the options, and gives the same pod twice."""
     before, given_options = copy.deepcopy(template), copy.deepcopy(options)
     first = rendered(template, **options)
     kept = copy.deepcopy(first)
@@ -89,7 +89,7 @@ def test_rendering_changes_nothing_and_is_the_same_twice(
 @pytest.mark.feature("B23")
 @given(TEMPLATES, OPTIONS)
 def test_other_containers_are_never_touched(template: PodTemplate, options: dict[str, Any]) -> None:
-    """Any sidecar is in the pod as it is in the template."""
+    """Every sidecar is the same in the pod as in the template."""
     found = rendered(template, **options)
     theirs = [c for c in template.pod_spec["containers"] if c["name"] != "primary"]
     assert [c for c in found.pod["spec"]["containers"] if c["name"] != "primary"] == theirs
@@ -97,7 +97,7 @@ def test_other_containers_are_never_touched(template: PodTemplate, options: dict
 
 @given(TEMPLATES, WORD)
 def test_any_template_comes_back(template: PodTemplate, name: str) -> None:
-    """As YAML, as Python and as a dict, any template comes back equal."""
+    """Any template survives a round trip through YAML, Python and a dict."""
     template = template.replace(primary_container_name=name)
     assert PodTemplate.of(template.to_yaml()) == template
     assert PodTemplate.of(template.to_dict()) == template

@@ -24,7 +24,7 @@ Places = tuple[Path, Path]
 
 @pytest.fixture(autouse=True)
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
-    """An empty project, which is the current directory, and an empty user folder."""
+    """Yield an empty project, which is the current directory, and an empty user folder."""
     project, config = tmp_path / "project", tmp_path / "config"
     (project / "notebooks").mkdir(parents=True)
     (project / "pyproject.toml").write_text("")
@@ -125,7 +125,7 @@ def test_saved_template_is_not_replaced_unasked() -> None:
     save_template("prod", PodTemplate(), replace=True)
 
 
-def test_without_a_project_there_is_the_users_folder(monkeypatch: pytest.MonkeyPatch, places: Places) -> None:
+def test_without_a_project_the_users_folder_applies(monkeypatch: pytest.MonkeyPatch, places: Places) -> None:
     """Outside a project, saving is an error, but the user's settings and templates still apply."""
     monkeypatch.chdir("/")
     with pytest.raises(InputError, match="not in a project"):
@@ -148,7 +148,7 @@ def test_session_default_is_over_settings_and_under_the_call(
 
 
 def test_resolved_options_have_a_template_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Resolved options always have a PodTemplate; merged options keep the name, which may not exist."""
+    """Resolved options have a PodTemplate; merged options have only its name, which may not exist."""
     assert resolve_options({}, {}).template == PodTemplate()
     assert resolve_options({"template": {"containers": [{"name": "a"}]}}, {}).template.pod_spec == {
         "containers": [{"name": "a"}]
@@ -159,7 +159,7 @@ def test_resolved_options_have_a_template_object(monkeypatch: pytest.MonkeyPatch
         resolve_options({}, {})
 
 
-def test_unknown_template_lists_those_there_are() -> None:
+def test_unknown_template_has_a_suggestion() -> None:
     """The error for an unknown name suggests a similar template of the notebook or a saved one."""
     save_template("production", TEMPLATE)
     with pytest.raises(InputError) as caught:
@@ -210,15 +210,15 @@ def test_commands_save_list_use_and_show(
         ("%podtask use number", "Expected a pod template, got int"),
     ],
 )
-def test_wrong_command_says_the_right_one(shell: Shell, line: str, says: str) -> None:
-    """A wrong command shows its usage in a few lines, without a traceback."""
+def test_wrong_command_shows_its_usage(shell: Shell, line: str, says: str) -> None:
+    """A wrong command shows the usage in a few lines, without a traceback."""
     shell["number"], shell["t"] = 5, TEMPLATE
     shown = shell.shown_error(line)
     assert says in shown
     assert "Traceback" not in shown
 
 
-def test_settings_hold_for_functions_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_settings_apply_to_functions_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """The settings apply to work submitted from Python without options."""
     monkeypatch.setenv("PODTASK_BACKEND", "local")
     monkeypatch.setenv("PODTASK_ENV", "A=from settings")
@@ -245,7 +245,7 @@ def test_python_face_reads_settings_and_library_as_the_magic_does(
     assert image(podtask.render(template="prod", image="call:1")) == "call:1"
     monkeypatch.setenv("PODTASK_BACKEND", "local")
     monkeypatch.setenv("PODTASK_ENV", "A=from settings")
-    task = work.submit()  # settings of now, not of when it was made
+    task = work.submit()  # the settings of the call, not of the decoration
     assert task.result(30) == "from settings"
     assert image(task.manifest) == "settings:1"
     assert podtask.run("1 + 1", options=RunOptions.of(template="prod", local=True)) == 2

@@ -18,7 +18,7 @@ def _local(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
 
 @pytest.mark.feature("P07")
 def test_command_writes_under_the_cell_and_leaves_its_status(shell: Shell) -> None:
-    """!cmd prints in order with the cell's own prints; its exit status is in _exit_code."""
+    """!cmd prints in order with print(), and sets _exit_code."""
     source = "print('a')\n!echo b; echo c >&2; exit 3\nprint(_exit_code)"
     out, err = shell.output("%%podtask\n" + source)
     assert out == "a\nb\nc\n3\n"
@@ -27,7 +27,7 @@ def test_command_writes_under_the_cell_and_leaves_its_status(shell: Shell) -> No
 
 @pytest.mark.feature("P07")
 def test_commands_output_as_lines(shell: Shell) -> None:
-    """A command assigned is IPython's list of lines, in the pod and back in the notebook."""
+    """An assigned command is IPython's list of lines, in the pod and in the notebook."""
     out, _ = shell.output(
         "%%podtask -o x\nx = !echo one; echo two three\nprint(x.n == 'one\\ntwo three', x.s, x.l[0], x.grep('W'))"
     )
@@ -57,12 +57,12 @@ def test_variables_are_put_into_commands(shell: Shell, line: str, printed: str |
     if printed is None:
         assert "SyntaxError" in shell.shown_error("%%podtask\n" + line)
         return
-    assert shell.output(line)[0].replace("\r\n", "\n") in (printed, "")  # what IPython does itself
+    assert shell.output(line)[0].replace("\r\n", "\n") in (printed, "")  # the behavior of IPython itself
     assert shell.output("%%podtask\n" + line)[0] == printed
 
 
 def test_environment_and_directory(shell: Shell, tmp_path: Path) -> None:
-    """%env sets, gets and lists; %cd and %pwd change and tell the pod's directory, not ours."""
+    """%env sets, gets and lists variables; %cd and %pwd use the directory of the pod."""
     here = Path.cwd()
     out, _ = shell.output(
         f"%%podtask -o got,all_of_it,where\n%env WORD=x\ngot = %env WORD\nall_of_it = %env\n"
@@ -75,7 +75,7 @@ def test_environment_and_directory(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_pip_is_the_one_of_the_pods_python(shell: Shell) -> None:
-    """%pip runs pip of the Python that executes the cell; its output is the cell's."""
+    """%pip runs the pip of the Python that executes the cell, and shows its output."""
     out, _ = shell.output("%%podtask\nimport sys\n%pip --version\nprint(sys.prefix, _exit_code)")
     prefix, code = out.splitlines()[-1].split()
     assert out.startswith("pip ")
@@ -83,8 +83,8 @@ def test_pip_is_the_one_of_the_pods_python(shell: Shell) -> None:
     assert code == "0"
 
 
-def test_pip_installs_what_the_cell_then_imports(shell: Shell, tmp_path: Path) -> None:
-    """%pip install fetches from an index; the next line imports what came."""
+def test_pip_installs_a_package_for_the_next_line(shell: Shell, tmp_path: Path) -> None:
+    """%pip install uses an index, and the next line can import the package."""
     shell["wheel"], shell["target"] = wheel(), str(tmp_path / "installed")
     out, _ = shell.output(
         f"%%podtask\n{SERVE}import os, sys\nos.environ.update(NO_PROXY='*', PIP_CONFIG_FILE=os.devnull)\n"
@@ -95,7 +95,7 @@ def test_pip_installs_what_the_cell_then_imports(shell: Shell, tmp_path: Path) -
 
 
 def test_interrupt_ends_a_command(kernel: Kernel) -> None:
-    """The stop button ends what !cmd runs, and the cell."""
+    """The stop button ends the command of !cmd and the cell."""
     kernel.start("%%podtask --local\n!echo up; exec sleep 60\nprint('not this')")
     kernel.until("up\n")
     kernel.interrupt()
@@ -106,7 +106,7 @@ def test_interrupt_ends_a_command(kernel: Kernel) -> None:
 
 
 def test_times(shell: Shell) -> None:
-    """%time prints how long a statement took and gives its value; %%time does so for the cell."""
+    """%time prints the duration of a statement and returns its value; %%time does this for the cell."""
     shell.run("start = 5")
     out, _ = shell.output("%%podtask -o a,b\n%time a = start + 1\nb = %time a * 2")
     assert out.count("CPU times: user ") == out.count("Wall time: ") == 2
@@ -136,7 +136,7 @@ def test_times(shell: Shell) -> None:
 def test_other_magics_are_refused_before_anything_is_submitted(
     shell: Shell, cell: str, says: str, do: str
 ) -> None:
-    """A magic without a meaning in the pod is named with its line and what to do instead."""
+    """A magic that has no meaning in the pod is rejected with its line and a hint."""
     shown = shell.shown_error("%%podtask\n" + cell)
     assert says in shown
     assert do in shown
@@ -145,13 +145,13 @@ def test_other_magics_are_refused_before_anything_is_submitted(
 
 
 def test_matplotlib_magic_is_ignored(shell: Shell) -> None:
-    """%matplotlib inline is fine, and loads nothing."""
+    """%matplotlib inline is accepted, and imports nothing."""
     out, _ = shell.output("%%podtask\n%matplotlib inline\nimport sys\nprint('matplotlib' in sys.modules)")
     assert out == "False\n"
 
 
-def test_what_the_stand_in_lacks_is_said(shell: Shell) -> None:
-    """An attribute of IPython's shell that is not there is an AttributeError that says what is."""
+def test_missing_attribute_of_the_shell_is_explained(shell: Shell) -> None:
+    """A missing attribute of the IPython shell is an AttributeError that explains what is available."""
     with pytest.raises(AttributeError, match=r"get_ipython\(\).kernel is not available in a pod"):
         shell.run("%%podtask\nget_ipython().kernel")
     with pytest.raises(OSError, match="Background processes"):
@@ -159,7 +159,7 @@ def test_what_the_stand_in_lacks_is_said(shell: Shell) -> None:
 
 
 def test_function_of_the_notebook_may_use_commands(shell: Shell) -> None:
-    """A function defined with !cmd travels, and uses the pod's shell."""
+    """A function with !cmd can be sent, and uses the shell of the pod."""
     shell.run("def f(x):\n    out = !echo {x} 1\n    return out")
     shell.output("%%podtask -o got\ngot = f('a')")
     assert list(shell["got"]) == ["a 1"]

@@ -11,7 +11,7 @@ import pytest
 
 @pytest.mark.feature("S05")
 @pytest.mark.parametrize("way", ["interrupt", "cancel"])
-def test_cell_is_stopped_while_the_api_server_says_nothing(
+def test_cell_is_stopped_while_the_api_server_is_silent(
     silent_cluster: socket.socket, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     """A server that accepts the connection and never answers does not block the stop button."""

@@ -1,4 +1,4 @@
-"""What a cell shows, in a real kernel on the local backend: as the kernel itself would."""
+"""Displays and streams of a cell in a real kernel on the local backend are as those of the kernel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEAD = "%%podtask\n"
 
 @pytest.fixture(scope="module")
 def here() -> Iterator[Kernel]:
-    """A kernel whose cells run on this machine."""
+    """Yield a kernel whose cells run on this machine."""
     kernel = Kernel({**os.environ, "PODTASK_BACKEND": "local", "KUBECONFIG": "/nonexistent"})
     try:
         kernel.run("%load_ext podtask")
@@ -24,7 +24,7 @@ def here() -> Iterator[Kernel]:
 
 
 def shown(ran: CellOutput) -> list[dict[str, object]]:
-    """Return what the cell displayed, without podtask's own lines."""
+    """Return the displays of the cell, without podtask's own lines."""
     assert ran.error is None, ran.error
     return [each for each in ran.displays if "<div style" not in str(each.get("text/html"))]
 
@@ -50,7 +50,7 @@ FORMS = [
 def test_every_form_of_an_object_is_shown(
     here: Kernel, method: str, value: str, mime: str, expected: object
 ) -> None:
-    """An object's forms arrive as their mime types, displayed and as the cell's result."""
+    """Each representation of an object arrives with its MIME type, as a display and as a result."""
     source = f"class A:\n    def {method}(self, **_): return {value}\n    def __repr__(self): return 'A'\n"
     ran = here.run(HEAD + source + "display(A())\nA()")
     assert shown(ran) == [{mime: expected, "text/plain": "A"}]
@@ -58,7 +58,7 @@ def test_every_form_of_an_object_is_shown(
 
 
 def test_object_that_shows_itself(here: Kernel) -> None:
-    """_ipython_display_ is called instead of the other forms; the value is still the result."""
+    """_ipython_display_ replaces the other representations; the value is still the result."""
     ran = here.run(
         HEAD + "class A:\n    def _ipython_display_(self): print('mine')\n"
         "    def _repr_html_(self): return 'not this'\ndisplay(A())\nA()"
@@ -67,8 +67,8 @@ def test_object_that_shows_itself(here: Kernel) -> None:
     assert here.run("print(type(_).__name__)").stdout == "A\n"
 
 
-def test_form_that_fails_leaves_the_others(here: Kernel) -> None:
-    """An error in one form is reported on stderr and the others are shown; "not here" is silent."""
+def test_failed_representation_does_not_hide_the_others(here: Kernel) -> None:
+    """A representation that fails is reported on stderr, and the others are shown."""
     ran = here.run(
         HEAD + "class A:\n    def _repr_html_(self): return 1 / 0\n"
         "    def _repr_svg_(self): raise NotImplementedError\n"
@@ -79,8 +79,8 @@ def test_form_that_fails_leaves_the_others(here: Kernel) -> None:
     assert "NotImplementedError" not in ran.stderr
 
 
-def test_handle_updates_what_it_showed(here: Kernel) -> None:
-    """display(display_id=True) gives a handle, whose updates change that display."""
+def test_handle_updates_its_display(here: Kernel) -> None:
+    """display(display_id=True) returns a handle that updates the display."""
     here.start(HEAD + "h = display('one', display_id=True)\nh.update('two')\nprint(type(h).__name__)")
     seen = []
     text = ""
@@ -98,8 +98,8 @@ def test_handle_updates_what_it_showed(here: Kernel) -> None:
     assert text == "DisplayHandle\n"
 
 
-def test_clear_output_waits_for_what_comes_next(here: Kernel) -> None:
-    """clear_output(wait=True) empties the cell when the next thing is shown."""
+def test_clear_output_waits_for_the_next_output(here: Kernel) -> None:
+    """clear_output(wait=True) clears the cell when the next output arrives."""
     here.start(HEAD + "print('old')\nclear_output(wait=True)\nprint('new')")
     kinds = [
         message["content"].get("text") or message["msg_type"]
@@ -111,7 +111,7 @@ def test_clear_output_waits_for_what_comes_next(here: Kernel) -> None:
 
 @pytest.mark.feature("N01")
 def test_imports_of_the_real_ipython_show_through_us(here: Kernel) -> None:
-    """Where IPython is installed, its own display, clear_output and update_display work too."""
+    """If IPython is installed, its display, clear_output and update_display work too."""
     ran = here.run(
         HEAD + "import IPython\nfrom IPython.display import HTML, display, update_display\n"
         "from IPython.core.display import Markdown\n"
@@ -127,7 +127,7 @@ def test_imports_of_the_real_ipython_show_through_us(here: Kernel) -> None:
 
 @pytest.mark.feature("N01")
 def test_figures_are_shown_at_the_end_and_by_show(here: Kernel) -> None:
-    """Open figures become PNG at plt.show() and at the cell's end, once each, and are closed."""
+    """Open figures become PNG once, at plt.show() or at the end of the cell, and are closed."""
     pytest.importorskip("matplotlib")
     ran = here.run(
         HEAD + "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nprint('between')\n"
@@ -140,7 +140,7 @@ def test_figures_are_shown_at_the_end_and_by_show(here: Kernel) -> None:
 
 
 def test_figure_is_shown_when_the_cell_fails(here: Kernel) -> None:
-    """What was drawn before an error is shown, as in the kernel."""
+    """A figure that was drawn before an error is shown, as in the kernel."""
     pytest.importorskip("matplotlib")
     ran = here.run(HEAD + "import matplotlib.pyplot as plt\nplt.plot([1, 2])\n1 / 0")
     assert any("image/png" in each for each in ran.displays)
@@ -148,8 +148,8 @@ def test_figure_is_shown_when_the_cell_fails(here: Kernel) -> None:
     assert ran.error[0] == "ZeroDivisionError"
 
 
-def test_users_own_backend_is_left_alone(here: Kernel) -> None:
-    """A backend that the user chose stays; a figure as the last expression is still a picture."""
+def test_backend_of_the_user_is_kept(here: Kernel) -> None:
+    """A backend that the user selects is kept; a figure as the last expression is still shown."""
     pytest.importorskip("matplotlib")
     ran = here.run(
         "%%podtask --env MPLBACKEND=svg\nimport matplotlib.pyplot as plt\nfig = plt.figure()\n"
@@ -162,7 +162,7 @@ def test_users_own_backend_is_left_alone(here: Kernel) -> None:
 
 
 def test_table_of_pandas(here: Kernel) -> None:
-    """A data frame comes as HTML and as text."""
+    """A data frame arrives as HTML and as text."""
     pytest.importorskip("pandas")
     ran = here.run(HEAD + "import pandas\npandas.DataFrame({'a': [1, 2]})")
     assert ran.result is not None
@@ -171,7 +171,7 @@ def test_table_of_pandas(here: Kernel) -> None:
 
 
 def test_progress_bar_stays_in_its_line(here: Kernel) -> None:
-    """tqdm, and tqdm.auto without a warning, draw one line over and over on stderr."""
+    """Progress bars of tqdm and tqdm.auto redraw one line on stderr, without a warning."""
     pytest.importorskip("tqdm")
     ran = here.run(
         HEAD + "from tqdm import tqdm\nfrom tqdm.auto import trange\n"
@@ -186,7 +186,7 @@ def test_progress_bar_stays_in_its_line(here: Kernel) -> None:
 
 
 def test_widgets_bar_is_text(here: Kernel) -> None:
-    """tqdm.notebook draws a bar of text: a widget of the pod has no model in the notebook."""
+    """tqdm.notebook shows a text bar, because a widget of the pod has no model in the notebook."""
     pytest.importorskip("tqdm")
     ran = here.run(
         HEAD + "from tqdm.notebook import tqdm, trange\n"
@@ -199,7 +199,7 @@ def test_widgets_bar_is_text(here: Kernel) -> None:
 
 
 def test_widget_is_shown_as_text(here: Kernel) -> None:
-    """Of a widget's bundle the view is left out, as a value and as a display."""
+    """A widget is shown without its view, both as a value and as a display."""
     pytest.importorskip("ipywidgets")
     ran = here.run(HEAD + "import ipywidgets\nw = ipywidgets.IntSlider(3)\ndisplay(w)\nw")
     assert ran.error is None
@@ -210,7 +210,7 @@ def test_widget_is_shown_as_text(here: Kernel) -> None:
 
 
 def test_unfinished_lines_colours_logging_and_warnings(here: Kernel) -> None:
-    """Text without an end of line, ANSI colours, logging on stderr, a warning at its cell's line."""
+    """Unfinished lines, ANSI colors, logging and warnings with the line of the cell are shown."""
     here.start(
         HEAD + "import logging, warnings\nprint('\\x1b[31mred\\x1b[0m', end='')\n"
         "logging.getLogger('mine').warning('logged')\nwarnings.warn('look')\ninput()"
@@ -227,7 +227,7 @@ def test_unfinished_lines_colours_logging_and_warnings(here: Kernel) -> None:
 
 @pytest.mark.feature("N01")
 def test_flood_is_cut_in_the_notebook_and_whole_in_the_logs(here: Kernel) -> None:
-    """Of 50 MB the notebook gets head and tail with a line between; task.logs() has everything."""
+    """Of 50 MB of output, the notebook shows the first and last lines; task.logs() has all."""
     ran = here.run(HEAD + "for n in range(50_000):\n    print(f'{n:0999d}')\nprint('last')")
     assert ran.error is None
     assert len(ran.stdout) == (1 << 20) + (64 << 10)
@@ -239,14 +239,14 @@ def test_flood_is_cut_in_the_notebook_and_whole_in_the_logs(here: Kernel) -> Non
 
 
 def test_giant_display_is_named_instead_of_shown(here: Kernel) -> None:
-    """A form over 8 MiB is left out by name, the others are shown."""
+    """A representation over 8 MiB is omitted and named; the others are shown."""
     ran = here.run(HEAD + "class A:\n    def _repr_html_(self): return 'x' * (9 << 20)\ndisplay(A())")
     assert "too large to show: text/html (9.0 MiB)" in ran.stderr
     assert [list(each) for each in shown(ran)] == [["text/plain"]]
 
 
-def test_questions_are_asked_in_the_notebook(here: Kernel) -> None:
-    """input() and getpass() ask the user, the latter without echo, and get the answer."""
+def test_input_is_requested_in_the_notebook(here: Kernel) -> None:
+    """input() and getpass() ask the user, getpass() without echo, and receive the answers."""
     here.start(
         HEAD + "import getpass\nname = input('Name? ')\nword = getpass.getpass('Word? ')\n"
         "print(name, word[::-1])"

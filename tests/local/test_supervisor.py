@@ -1,4 +1,4 @@
-"""The runner's supervisor: what a client may ask of it at an awkward time."""
+"""Requests of clients to the supervisor at critical moments."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.local.test_channel import KEY, Cut, T, Unreliable, job, run
 
 @pytest.mark.parametrize("cut_after", [False, True])
 def test_answer_given_while_the_connection_is_down_arrives_once(cut_after: bool) -> None:
-    """The next connection brings the answer; the next question does not get it again."""
+    """An input reply during a cut is sent once, and does not answer the next request."""
 
     async def scene() -> list[Any]:
         identity = Identity("podtask-test", KEY, 1)
@@ -71,8 +71,8 @@ while True:
 """
 
 
-def test_deleted_local_runner_takes_a_stubborn_cell_along() -> None:
-    """A cell that ignores interrupts does not outlive its runner."""
+def test_deleted_local_runner_ends_a_cell_that_ignores_interrupts() -> None:
+    """A cell that ignores interrupts does not outlive its local runner."""
 
     async def scene() -> None:
         identity = Identity("podtask-test", KEY, 1)
@@ -90,7 +90,7 @@ def test_deleted_local_runner_takes_a_stubborn_cell_along() -> None:
         talk.cancel()
         await asyncio.wait([talk])
         await placement.delete(grace=0.1)
-        with contextlib.suppress(ConnectionResetError):  # how the cell's process ends, too
+        with contextlib.suppress(ConnectionResetError):  # the process of the cell ends in this way too
             assert await asyncio.wait_for(reader.read(), 10) == b""
         writer.close()
 
@@ -107,7 +107,7 @@ except ValueError as first:
 
 
 def test_errors_with_long_messages_fit_into_the_verdict() -> None:
-    """A chain of them is the cell's error, not the death of its process."""
+    """A chain of errors with long messages is the error of the cell and does not kill its process."""
     verdict, _, _ = asyncio.run(run(job(LONG, []), []))
     assert verdict.end["status"] == "error"
     assert [each["type"] for each in verdict.end["error"]["errors"]] == ["KeyError", "ValueError"]
@@ -115,7 +115,7 @@ def test_errors_with_long_messages_fit_into_the_verdict() -> None:
 
 
 class Stopping(Cut):
-    """A stream in whose middle the runner is told to stop."""
+    """Stream that stops the runner after some of its data."""
 
     def __init__(self, stream: ByteStream, stop: Callable[[], None]) -> None:
         super().__init__(stream, 1 << 30)
@@ -130,8 +130,8 @@ class Stopping(Cut):
         return data
 
 
-def test_runner_told_to_stop_lets_the_values_go_out() -> None:
-    """Who is fetching the values when the pod is ended gets them whole, on the same connection."""
+def test_terminated_runner_still_sends_the_values() -> None:
+    """A client that fetches values during the termination gets all of them on the same connection."""
 
     async def scene() -> Any:
         identity = Identity("podtask-test", KEY, 1)
@@ -166,15 +166,15 @@ for fd in range(3, 64):
         pass
 try:
     print("done", flush=True)
-    while True:  # a signal just before one long wait would not end it
+    while True:  # a signal just before a single long wait would not end that wait
         time.sleep(0.05)
 except KeyboardInterrupt:
     pass
 """
 
 
-def test_cell_cannot_write_into_what_the_runner_keeps() -> None:
-    """A client that comes after a cell wrote into all open files gets every frame."""
+def test_cell_cannot_write_to_the_runners_files() -> None:
+    """After a cell has written to all open files, a new client still receives every frame."""
 
     async def scene() -> list[protocol.Frame]:
         identity = Identity("podtask-test", KEY, 1)
@@ -204,8 +204,8 @@ def test_cell_cannot_write_into_what_the_runner_keeps() -> None:
     assert [(frame.seq, frame.kind) for frame in frames] == [(1, protocol.STATE), (2, protocol.STREAM)]
 
 
-def test_runner_whose_cell_never_comes_ends() -> None:
-    """--wait holds too where the notebook dies while it sends the inputs."""
+def test_runner_without_a_cell_exits() -> None:
+    """--wait also applies if the notebook dies while it sends the inputs."""
 
     async def scene() -> int | None:
         identity = Identity("podtask-test", KEY, 1)
@@ -236,8 +236,8 @@ def test_runner_whose_cell_never_comes_ends() -> None:
 
 
 @pytest.mark.feature("N15")
-def test_verdict_says_what_was_used() -> None:
-    """CPU seconds and the largest process, those that the cell started among it."""
+def test_verdict_contains_the_usage() -> None:
+    """The verdict contains the CPU seconds and the peak memory, including child processes."""
     source = """
 import subprocess, sys, time
 burn = "import time\\nwhile time.process_time() < 0.3: pass"

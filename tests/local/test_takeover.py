@@ -37,7 +37,7 @@ async def started() -> LocalProcess:
 
 
 class Asleep(Unreliable):
-    """A backend that opens only its first stream before ``awake`` is set."""
+    """Backend that opens only its first stream until ``awake`` is set."""
 
     def __init__(self, backend: LocalProcess) -> None:
         super().__init__(backend, [])
@@ -54,8 +54,8 @@ class Asleep(Unreliable):
         return await super().connect(kept)
 
 
-def test_client_that_slept_does_not_take_a_task_back(tmp_path: Any) -> None:
-    """A suspended client that reconnects learns of the takeover, and the newer client gets the result."""
+def test_suspended_client_does_not_take_a_task_back(tmp_path: Any) -> None:
+    """A suspended client that reconnects is informed of the takeover; the newer client gets the result."""
     gate = tmp_path / "gate"
 
     async def scene() -> list[Any]:
@@ -83,8 +83,8 @@ def test_client_that_slept_does_not_take_a_task_back(tmp_path: Any) -> None:
     assert asyncio.run(scene()) == [42]
 
 
-def test_task_that_was_taken_is_taken_back_by_a_new_client(tmp_path: Any) -> None:
-    """Each new attach takes the task over, and the client before it learns of that."""
+def test_new_client_takes_a_task_back(tmp_path: Any) -> None:
+    """Each new attach takes the task over, and the previous client is informed."""
     gate = tmp_path / "gate"
 
     async def scene() -> list[Any]:
@@ -113,12 +113,12 @@ def test_task_that_was_taken_is_taken_back_by_a_new_client(tmp_path: Any) -> Non
     assert asyncio.run(scene()) == [42]
 
 
-def test_runner_told_to_stop_while_it_waits_says_that_its_log_has_the_result() -> None:
-    """It exits with the code by which `gc` and `list` recognize a result that was not fetched."""
+def test_exit_code_of_a_terminated_runner_marks_an_unfetched_result() -> None:
+    """The runner exits with the code that marks an unfetched result for `gc` and `list`."""
 
     async def scene() -> tuple[int | None, bytes]:
         backend = await started()
-        # Values that do not travel in the end frame: that is here before they are fetched.
+        # These values are too large for the result frame, which arrives before they are fetched.
         work = job("value = bytes(1 << 20)", ["value"])
 
         def on_frame(frame: protocol.Frame) -> None:

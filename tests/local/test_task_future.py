@@ -33,8 +33,8 @@ def nothing() -> None:
 
 
 @pytest.mark.feature("P02")
-def test_what_waits_for_futures_takes_handles() -> None:
-    """as_completed and wait of concurrent.futures accept handles among other futures, before and after the end."""
+def test_wait_for_futures_accepts_handles() -> None:
+    """as_completed and wait accept handles among other futures, before and after the end."""
     tasks = [podtask.submit(f"{number}", options=LOCAL) for number in range(3)]
     assert isinstance(tasks[0], Future)
     assert sorted(task.result() for task in as_completed(tasks, timeout=30)) == [0, 1, 2]
@@ -46,7 +46,7 @@ def test_what_waits_for_futures_takes_handles() -> None:
 
 
 @pytest.mark.feature("P02")
-def test_waiting_that_is_given_up_leaves_the_task() -> None:
+def test_cancelled_waiting_does_not_end_the_task() -> None:
     """A coroutine that stops awaiting does not end the task; awaiting a cancelled task raises CancelledError."""
     task = podtask.submit(FOREVER, options=LOCAL)
 
@@ -64,8 +64,8 @@ def test_waiting_that_is_given_up_leaves_the_task() -> None:
         asyncio.run(patient())
 
 
-def test_cancel_says_whether_it_ended_the_task() -> None:
-    """cancel() returns True for a running task, also when repeated, and False for a finished one, which keeps its result."""
+def test_cancel_returns_whether_it_ended_the_task() -> None:
+    """cancel() returns True for a running task, even if repeated, and False for a finished one."""
     task, over = podtask.submit(FOREVER, options=LOCAL), podtask.submit("7", options=LOCAL)
     assert over.result(30) == 7
     assert [task.cancel(), task.cancel(), over.cancel()] == [True, True, False]
@@ -82,7 +82,7 @@ def test_result_of_a_call_has_no_limit() -> None:
 
 
 def test_result_that_cannot_be_pickled_is_an_error() -> None:
-    """A return value that cannot come back is never None: the error says what it is, why, and what to do."""
+    """A return value that cannot be pickled is an error that explains what, why and what to do."""
     told = r"The return value of counting \(generator\) did not come back: .*cannot pickle"
     task = counting.submit(3)
     for ask in (lambda: counting(3), task.result, lambda: counting.map([1, 2])):
@@ -114,7 +114,7 @@ def test_last_value_of_a_text_that_stayed_is_an_error(source: str, told: str, do
 
 
 def test_result_that_cannot_be_decoded_is_an_error() -> None:
-    """A value whose class exists only in the pod: the error names the class, and task.raw keeps the bytes."""
+    """If the class of a value exists only in the pod, the error names it, and task.raw has the bytes."""
     task = podtask.submit(
         "import sys, types\nmodule = sys.modules['far'] = types.ModuleType('far')\n"
         "exec('class Thing: pass', module.__dict__)\nmodule.Thing()",
@@ -127,13 +127,13 @@ def test_result_that_cannot_be_decoded_is_an_error() -> None:
 
 
 def test_none_stays_none() -> None:
-    """A function without a return value, and a source text without a last expression, give None."""
+    """A function without a return value and a source text without a last expression return None."""
     assert nothing.submit().result() is None
     assert podtask.submit("x = 1", options=LOCAL).result() is None
 
 
-def test_handle_does_not_travel() -> None:
-    """A cell that reads a handle or a list of handles is refused, with a hint to call result() first."""
+def test_handle_cannot_be_sent() -> None:
+    """A cell that reads a handle or a list of handles is rejected with a hint to call result()."""
     task = nothing.submit()
     for given, place in (([task], ": [0]"), (task, "")):
         with pytest.raises(InputError) as caught:

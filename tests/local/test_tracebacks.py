@@ -1,4 +1,4 @@
-"""Errors of a cell as the notebook raises them: type, chain and lines, without podtask's own frames."""
+"""Errors of a cell are raised with their type, chain and lines, without podtask's own frames."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ def test_class_of_the_notebook_is_caught_by_it(shell: Shell) -> None:
     assert (str(error), error.hint) == ("odd 3", "look")  # type: ignore[attr-defined]
 
 
-def test_class_that_is_nowhere_here_has_a_stand_in(shell: Shell) -> None:
-    """An unknown class keeps its name, and a line says that it is only a stand-in."""
+def test_unknown_class_has_a_placeholder(shell: Shell) -> None:
+    """If the class is unknown in the notebook, a placeholder class has its name, and a line explains it."""
     source = (
         "import sys, types\nmodule = types.ModuleType('far')\nsys.modules['far'] = module\n"
         "exec('class Away(Exception): pass', module.__dict__)\nraise module.Away('gone')"
@@ -129,7 +129,7 @@ def test_error_keeps_its_type(shell: Shell, source: str, kind: type[BaseExceptio
     error = raised(shell, source)
     assert type(error) is kind
     assert says in str(error)
-    assert lines_of(error)[1] > 1  # the first one is the magic's own
+    assert lines_of(error)[1] > 1  # the first one belongs to the magic
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,8 @@ def test_closed_descriptors_lose_nothing(shell: Shell) -> None:
     assert shell["_"] == 5
 
 
-def test_error_keeps_its_words(shell: Shell) -> None:
-    """An error whose text would differ in the notebook keeps the text it had in the pod."""
+def test_error_keeps_its_text(shell: Shell) -> None:
+    """If the text of an error would differ in the notebook, the text from the pod is used."""
     cell = (
         "class Pool:\n    def __str__(self): return 'pool-a'\n    def __reduce__(self): return str, ('',)\n"
         "class Refused(OSError):\n    def __init__(self, pool): super().__init__(pool)\n"
@@ -183,8 +183,8 @@ def test_error_keeps_its_words(shell: Shell) -> None:
     assert type(pickle.loads(pickle.dumps(cause))) is RuntimeError
 
 
-def test_error_whose_words_are_the_same_is_the_original(shell: Shell) -> None:
-    """If texts differ only in a memory address, the class is kept as it is."""
+def test_error_with_the_same_text_is_the_original(shell: Shell) -> None:
+    """If texts differ only in a memory address, the original class is used."""
     assert type(raised(shell, "raise RuntimeError(object())")) is RuntimeError
     assert type(raised(shell, "raise ValueError('x' * 100_000)")) is ValueError
 
@@ -198,7 +198,7 @@ def test_error_whose_words_are_the_same_is_the_original(shell: Shell) -> None:
     ],
 )
 def test_name_that_the_text_hides_is_hinted(shell: Shell, cell: str) -> None:
-    """If the notebook has the missing name, the error says how to send it."""
+    """If a missing name exists in the notebook, a hint explains how to send it."""
     shell.run("hidden = 5")
     shown = shell.shown_error(LOCAL + cell)
     assert "The notebook has hidden, but it was not sent because the cell does not mention it" in shown
@@ -220,8 +220,8 @@ def test_query_with_a_hidden_name_is_hinted(shell: Shell) -> None:
     assert "Send it with -i df,text,limit." in shell.shown_error(f"{LOCAL}df.query(text)")
 
 
-def test_words_that_were_cut_are_not_taken_for_others() -> None:
-    """Long chains of errors are sent with shortened messages; errors that can be pickled keep theirs."""
+def test_shortened_messages_count_as_equal() -> None:
+    """An error whose message was shortened in the pod is still the original error."""
     about: dict[str, Any] = {
         "frames": [],
         "members": [],
@@ -238,7 +238,7 @@ def test_words_that_were_cut_are_not_taken_for_others() -> None:
         assert str(error) == "the real message"
 
 
-def test_name_asked_for_is_not_left_out(shell: Shell) -> None:
+def test_requested_name_is_not_left_out(shell: Shell) -> None:
     """A name given with -i that cannot be sent is an error, even if the cell sets it."""
     shell.run("import threading\nlock = threading.Lock()")
     shown = shell.shown_error("%%podtask --local -i lock\nlock = 1\nlock")

@@ -1,4 +1,4 @@
-"""Libraries of another major version where the cell runs: said by name, and values come through."""
+"""Different major versions of libraries in notebook and pod are reported, and values still arrive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from podtask.runner.pickler import mismatches
 from tests.cluster import cache
 
 OLD = ("numpy==1.26.4", "cloudpickle==2.2.1")
-# numpy 1 has no wheel for newer Pythons; its old names, which its arrays have, are deprecated in 2.
+# numpy 1 has no wheels for newer Pythons. Its arrays use names that are deprecated in numpy 2.
 OTHER_NUMPY = pytest.mark.skipif(
     sys.version_info >= (3, 13) or np.__version__.startswith("1."), reason="has no other numpy"
 )
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
 
 @pytest.fixture(scope="module")
 def old() -> Path:
-    """A folder of installed packages, each a major version behind the notebook's."""
+    """Return a folder of packages whose major versions are older than the notebook's."""
 
     def make(work: Path, made: Path) -> None:
         del work
@@ -41,7 +41,7 @@ def old() -> Path:
 
 
 def beside(folder: Path, source: str, *outputs: str) -> Task:
-    """Run a cell where these packages come before all others; returns the task once it has ended."""
+    """Run a cell with these packages in front of all others; return the ended task."""
     env = [{"name": "PYTHONPATH", "value": str(folder)}]
     template = {"containers": [{"name": "primary", "env": env}]}
     options = RunOptions.of(local=True, outputs=outputs)
@@ -53,7 +53,7 @@ def beside(folder: Path, source: str, *outputs: str) -> Task:
 @OTHER_NUMPY
 @pytest.mark.feature("S06")
 def test_arrays_come_back_from_another_numpy(old: Path) -> None:
-    """It is said, and they are arrays; functions come in the pickles of our cloudpickle."""
+    """Arrays come back from another major version, with a message; functions use our cloudpickle."""
     task = beside(
         old,
         (
@@ -79,7 +79,7 @@ def test_arrays_come_back_from_another_numpy(old: Path) -> None:
 @OTHER_NUMPY
 @pytest.mark.feature("S06")
 def test_values_are_sent_to_another_numpy(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said before anything is unpacked: of an array that cannot be, the error comes after."""
+    """A message about the versions precedes the error of an array that cannot be unpickled."""
     main = sys.modules["__main__"]
     monkeypatch.setattr(main, "number", np.float64(2), raising=False)
     monkeypatch.setattr(main, "array", np.arange(6.0), raising=False)
@@ -99,8 +99,8 @@ def test_values_are_sent_to_another_numpy(old: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.feature("S06")
-def test_only_another_major_version_is_told() -> None:
-    """A newer minor version, and one that is the same, is nothing to tell."""
+def test_only_another_major_version_is_reported() -> None:
+    """Equal or newer minor versions are not reported."""
     major, rest = cloudpickle.__version__.split(".", 1)
     same = {"cloudpickle": f"{major}.0"}
     assert not [*mismatches(same, "in the notebook", "in the pod")]
@@ -114,7 +114,7 @@ def test_only_another_major_version_is_told() -> None:
 
 @pytest.mark.feature("S06")
 def test_value_that_another_version_cannot_unpickle_is_named() -> None:
-    """As a table of pandas 3 in an image with pandas 2: which value, and whose versions."""
+    """The error about a pandas 3 table in an image with pandas 2 names the value and the versions."""
     about: dict[str, Any] = {
         "type": "NotImplementedError",
         "module": "builtins",

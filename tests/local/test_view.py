@@ -1,4 +1,4 @@
-"""How a notebook shows a task: dropped frames, and the handle as HTML."""
+"""The display of a task in a notebook: dropped frames, and the handle as HTML."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from podtask.lifecycle.updates import Update
 from podtask.runner import protocol
 
 
-def test_display_whose_first_pieces_were_dropped_is_left_out(
+def test_incomplete_display_is_omitted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Frames after a gap are shown, an incomplete display is not, and the number of dropped frames is reported."""
+    """Frames after a gap are shown and counted; an incomplete display is omitted."""
     task = submit("1", options=RunOptions.of(local=True))
     task.wait()
     view = View(task, Terminal())

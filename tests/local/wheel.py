@@ -1,4 +1,4 @@
-"""A package index for one tiny wheel, made and served by the cell that installs from it."""
+"""A package index with one tiny wheel, created and served by the cell that installs from it."""
 
 from __future__ import annotations
 

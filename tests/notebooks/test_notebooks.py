@@ -1,4 +1,4 @@
-"""The example notebooks run on this machine and in pods; papermill, nbconvert and scripts work, too."""
+"""The example notebooks run on this machine and in pods, also with papermill, nbconvert and as scripts."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def needs_cluster(notebook: Path) -> bool:
 
 
 def examples(*, in_pods: bool) -> list[Any]:
-    """Return the notebooks that need a cluster, or the others, marked with the rows that they show."""
+    """Return the notebooks that need a cluster, or the others, marked with the rows that they cover."""
     return [
         pytest.param(each, marks=pytest.mark.feature(*EXPECTED[each.stem][0]), id=each.stem)
         for each in NOTEBOOKS

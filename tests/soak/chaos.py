@@ -1,4 +1,4 @@
-"""The disturbances of a soak: cuts, restarts, stops and kills at set points of its progress."""
+"""The disturbances of a soak: cuts, restarts, stops and kills at fixed points of its progress."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tests.cluster.handle import Cluster
 from tests.cluster.proxy import Proxy
 from tests.soak.report import Report
 
-CUTS, KILLS = 25, 20  # a cut in so many tasks that end; a kill in so many pods that begin
+CUTS, KILLS = 25, 20  # one cut per this many ended tasks, one kill per this many started pods
 END_SECONDS = 90.0
 ROOT = Path(__file__).parent.parent.parent
 
 
 class Soak:
-    """One soak: a client behind a proxy, and its disturbances.
+    """A soak with a client behind a proxy, and its disturbances.
 
     Args:
-        cluster: with a node that may be disturbed.
-        namespace: an empty one.
-        folder: for the kubeconfig, and for what the client writes.
-        pause: seconds for which the client process is stopped.
+        cluster: Cluster with a node that may be disturbed.
+        namespace: Name of an empty namespace.
+        folder: Folder for the kubeconfig and the files of the client.
+        pause: Seconds for which the client process is stopped.
     """
 
     def __init__(self, cluster: Cluster, namespace: str, folder: Path, pause: float) -> None:
@@ -43,8 +43,8 @@ class Soak:
         self._scratch.mkdir()
         self._proxy = Proxy(*cluster.server)
         self._config = cluster.write_kubeconfig(folder / "config", port=self._proxy.port, namespace=namespace)
-        self._alive: set[str] = set()  # pods of tasks that run
-        self._draw = random.Random(2)  # the same in each run
+        self._alive: set[str] = set()  # pods of running tasks
+        self._draw = random.Random(2)  # the same seed in each run
         self._pods = 0
 
     def run(self, local: int, pods: int, at_once: int) -> Report:
@@ -79,7 +79,7 @@ class Soak:
     def _follow(self, client: subprocess.Popen[str], tasks: int) -> None:
         assert client.stdout is not None
         said: queue.SimpleQueue[str] = queue.SimpleQueue()
-        # Read by a thread: the client may not be held up by what is done to it.
+        # Read by a thread, so that a disturbance never blocks the client.
         reader = threading.Thread(target=_read, args=(client.stdout, said))
         reader.start()
         for line in iter(said.get, ""):
@@ -107,7 +107,7 @@ class Soak:
                 self.report.add("restarts of the API server")
         if ended == tasks // 2:
             client.send_signal(signal.SIGSTOP)
-            time.sleep(self._pause)  # the laptop is closed for so long
+            time.sleep(self._pause)  # simulates a closed laptop
             client.send_signal(signal.SIGCONT)
             self.report.add("stops of the client")
 
@@ -134,7 +134,7 @@ class Soak:
         """Look for leftovers after the client has ended."""
         told = self._said.read_text()
         sys.stderr.write(told)
-        if "Traceback" in told:  # its user would find it under some other cell
+        if "Traceback" in told:  # a user would see this output under another cell
             self.report.leftovers.append(f"a traceback: {told.rstrip().splitlines()[-1]}")
         left: list[str] = []
 
@@ -168,5 +168,5 @@ def _with_environment(entry: str) -> list[str]:
             if entry.encode() in path.read_bytes().split(b"\0"):
                 found.append(path.parent.name)
         except OSError:
-            continue  # it has ended, or is another's
+            continue  # it has ended, or belongs to another process
     return found

@@ -1,6 +1,6 @@
-"""The process under test: it submits tasks, a number at a time, and reports each outcome.
+"""The process under test: it submits a number of tasks in parallel and reports each outcome.
 
-A line of JSON for each that begins, ends, and for each sample of what the process holds.
+It prints a line of JSON for each task that begins or ends, and for each sample of its resources.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ def main() -> None:
         running[task] = (number, local)
         write_record(began=number, local=local, pod=task.name)
         task.add_done_callback(ended.put)
-        if number + 1 == given.at_once:  # the pools are full now, and connections open
+        if number + 1 == given.at_once:  # the pools are full now, and connections are open
             finished = rest(ended, running, finished, every)
     rest(ended, running, finished, every)
 
 
 def chosen(number: int, local: bool) -> RunOptions:
-    """Return the options of a task: some use exec, some the log."""
+    """Return the options of a task: some tasks use exec, some the log."""
     channel = CHANNELS[number % len(CHANNELS)]
     if channel == BATCH and MINOR != IMAGE_MINOR:
-        channel = AUTO  # it takes the notebook's Python
+        channel = AUTO  # batch mode needs the notebook's Python
     return RunOptions.of(
         local=local, outputs=OUTPUTS, image=f"python:{IMAGE_MINOR}-slim", channel=AUTO if local else channel
     )
@@ -68,7 +68,7 @@ def chosen(number: int, local: bool) -> RunOptions:
 def rest(
     ended: queue.SimpleQueue[Task], running: dict[Task, tuple[int, bool]], finished: int, every: int
 ) -> int:
-    """Wait until no task runs, report the resources of the process, and return how many tasks ended."""
+    """Wait until no task runs, report the resources of the process, and return the number of ended tasks."""
     while running:
         finished += finish(ended.get(), running)
         if finished % every == 0:
@@ -98,7 +98,7 @@ def sample(finished: int, rests: bool = False) -> None:
     """Report the resources of the process, and whether no task runs."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    # Those of asyncio's pool stay, as many as were ever wanted at once.
+    # Threads of asyncio's pool stay, up to the largest number that was ever used.
     threads = [each for each in threading.enumerate() if not each.name.startswith("asyncio_")]
     held = [_target(name) for name in os.listdir("/proc/self/fd")]
     write_record(
@@ -115,7 +115,7 @@ def _target(descriptor: str) -> str:
     try:
         return os.readlink(f"/proc/self/fd/{descriptor}")
     except OSError:
-        return ""  # the listing's own
+        return ""  # the descriptor of the listing itself
 
 
 def write_record(**what: Any) -> None:

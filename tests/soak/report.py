@@ -1,4 +1,4 @@
-"""The report of a soak: count, judge and print."""
+"""The report of a soak: count events, find violations and print figures."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MIB = 1 << 20
-# A run's second half may hold so much more than its first: what grows by the task is far more.
+# Allowed growth from the first half of a run to the second. A leak per task grows far more.
 MORE_MEMORY = 16 * MIB
-MORE_HANDLES = 40  # threads or descriptors, of tasks that happen to run when a sample is taken
-# While no task runs, so many more than when the first had ended. Connections to the API server
-# that may be of use again are kept for minutes.
+MORE_HANDLES = 40  # threads or descriptors of tasks that run while a sample is taken
+# Allowed growth without running tasks since the end of the first one. Connections to the API server
+# are kept for minutes to be reused.
 MORE_AT_REST = {"threads": 3, "files": 3, "sockets": 40}
-# How an error says that its pod was killed.
+# Texts of errors about a killed pod.
 KILLED = re.compile(
     r"(TaskError|StartError): .*(deleted|terminated while|killed by|exit code 137)", re.DOTALL
 )
@@ -25,12 +25,12 @@ class Report:
     """Hold the counts and samples of a soak.
 
     Args:
-        killed: pods that were killed.
-        ended: what the client said of each task.
-        samples: what the client held, in order of time.
-        disturbances: kind -> how often.
-        leftovers: what was left at the end, in words.
-        seconds: how long it took.
+        killed: Pods that were killed.
+        ended: Outcome of each task, as reported by the client.
+        samples: Resources of the client, in order of time.
+        disturbances: Number of disturbances of each kind.
+        leftovers: Descriptions of objects that were left at the end.
+        seconds: Duration of the soak.
     """
 
     killed: set[str] = field(default_factory=set)
@@ -77,7 +77,7 @@ class Report:
         return found + self._kept()
 
     def _kept(self) -> list[str]:
-        """What is held when all tasks have ended, over what was when the first had."""
+        """Return the resources that are held after the last task but were not held after the first one."""
         first, *_, last = [
             {**each, "files": each["descriptors"] - each["sockets"]} for each in self.samples if each["rests"]
         ]
@@ -108,7 +108,7 @@ class Report:
         )
 
     def _halves(self, what: str) -> tuple[int, int]:
-        """The highest of each half of the samples; of memory a high percentile, for peaks pass."""
+        """Return the maximum of each half of the samples; for memory a percentile, because peaks pass."""
         values = [each[what] for each in self.samples]
         middle = max(1, len(values) // 2)
         return tuple(

@@ -1,4 +1,4 @@
-"""The report calls the right things faults, tested without a soak."""
+"""The report finds exactly the real violations, tested without a soak."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DELETED = "TaskError: podtask-x ended before its result was received: the pod wa
 def report(
     error: str = "", killed: bool = False, named: bool = True, more: dict[str, int] | None = None
 ) -> Report:
-    """A run of one task, at whose end so much more is held than at its begin."""
+    """Return the report of a run with one task, with more resources at its end than at its beginning."""
     task: dict[str, Any] = {
         "ended": 0,
         "pod": "podtask-x",
@@ -36,8 +36,8 @@ def report(
         "StartError: podtask-x cannot start: the pod was deleted by a user or a clean-up job.",
     ],
 )
-def test_failure_of_a_kill_is_none(error: str) -> None:
-    """It is a named one that says so."""
+def test_failure_after_a_kill_does_not_count(error: str) -> None:
+    """An error that names the kill of its pod is not a violation."""
     assert report(error, killed=True).faults(1) == []
     assert len(report(error).faults(1)) == 1, "nobody killed it"
 
@@ -52,7 +52,7 @@ def test_failure_of_a_kill_is_none(error: str) -> None:
     ],
 )
 def test_other_failure_of_a_killed_pod_is_a_fault(error: str, named: bool) -> None:
-    """A kill excuses no error that is not its own."""
+    """Any other error of a killed pod is a violation."""
     (fault,) = report(error, killed=True, named=named).faults(1)
     assert "not its kill's" in fault
 
@@ -66,6 +66,6 @@ def test_other_failure_of_a_killed_pod_is_a_fault(error: str, named: bool) -> No
         ({"descriptors": 45, "sockets": 41}, ["descriptors", "files", "sockets"]),
     ],
 )
-def test_what_is_held_at_rest_does_not_grow(more: dict[str, int], grows: list[str]) -> None:
-    """With no task running, a few more threads or files are a leak; kept connections are none."""
+def test_idle_resources_do_not_grow(more: dict[str, int], grows: list[str]) -> None:
+    """Additional threads or files without running tasks are a leak; kept connections are not."""
     assert [fault.split()[0] for fault in report(more=more).faults(1)] == grows

@@ -15,7 +15,7 @@ LOCAL, PODS = 90, 60
 @pytest.mark.cluster
 @pytest.mark.timeout(600)
 def test_short_soak(cluster: Any, namespace: str, tmp_path: Path) -> None:
-    """Each of 150 tasks ends right, or in a named failure of its kill, and nothing is left."""
+    """Each of 150 tasks ends correctly or with an error that names its kill, and nothing is left."""
     assert cluster.node
     report = Soak(cluster, namespace, tmp_path, pause=10).run(LOCAL, PODS, at_once=15)
     assert report.faults(LOCAL + PODS) == []

@@ -18,8 +18,8 @@ digest = hashlib.sha256(value).hexdigest()
 
 
 def shape(number: int) -> tuple[int, int]:
-    """Return how many lines a task prints, and the bytes of its value."""
-    draw = random.Random(-number)  # no secret
+    """Return the number of lines that a task prints, and the size of its value in bytes."""
+    draw = random.Random(-number)  # not security-relevant
     return draw.choice((1, 10, 100, 1000)), draw.choice((10, 1000, 100_000, 1_000_000))
 
 
@@ -30,7 +30,7 @@ def source(number: int) -> str:
 
 
 def wrong(number: int, text: str, values: dict[str, object]) -> str:
-    """Return what differs from the expected result; empty if nothing does."""
+    """Return the difference from the expected result; empty if there is none."""
     lines, size = shape(number)
     expected = "".join(f"{number} {line}\n" for line in range(lines))
     if text != expected:

@@ -1,4 +1,4 @@
-"""Both sides of a pickle for the tests: what the runner does with inputs, a value with memory."""
+"""Helpers for tests of pickles: the pod's side of the inputs, and special values."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 from podtask.pickling.inputs import Inputs
 
-OTHER = "3.9"  # another minor version than any of a notebook
+OTHER = "3.9"  # a minor version that no notebook uses
 FILE = "<cell {}>"
-# What the other side does, in a process of its own: the runner's loading, then the cell.
+# The program of the other process: it loads the inputs like the runner, then executes the cell.
 REMOTE = """
 import json, sys, tempfile
 from podtask.runner.worker import inputs
@@ -26,7 +26,7 @@ exec(cell)
 
 
 def remote(inputs: Inputs, cell: str) -> str:
-    """Return what a cell prints in a fresh interpreter that is given these inputs."""
+    """Return the output of a cell that runs in a new interpreter with these inputs."""
     data = b"".join(inputs.parts)
     head = json.dumps([inputs.about, len(data), cell]).encode() + b"\n"
     command = [sys.executable, "-c", REMOTE]
@@ -36,12 +36,12 @@ def remote(inputs: Inputs, cell: str) -> str:
 
 
 def definitions(inputs: Inputs) -> list[Any]:
-    """Return the steps that are source."""
+    """Return the steps that are sent as source."""
     return [step for step in inputs.about["steps"] if not isinstance(step, str)]
 
 
 class Array:
-    """Memory that pickles as numpy's arrays do."""
+    """Object with a buffer that pickles like a numpy array."""
 
     def __init__(self, data: Any) -> None:
         self.data = data if isinstance(data, memoryview) else memoryview(bytearray(data))
@@ -55,7 +55,7 @@ class Array:
 
 
 class Raising:
-    """Raise when it is unpickled."""
+    """Object that raises an error when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return int, ("no number",)

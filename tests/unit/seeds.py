@@ -1,4 +1,4 @@
-"""The pod templates of the documents that podtask takes its template from, as written there."""
+"""The pod templates of the two documents that specify podtask's templates, as written there."""
 
 from __future__ import annotations
 

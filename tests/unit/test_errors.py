@@ -21,7 +21,7 @@ anyone = pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__
 
 @anyone
 def test_message_has_two_lines(kind: type[PodtaskError]) -> None:
-    """The first line says what is wrong, the second what to do."""
+    """The first line describes the problem, the second what to do."""
     assert str(kind("It broke.", "Fix it.")) == "It broke.\nFix it."
 
 
@@ -62,7 +62,7 @@ def test_timeout_is_also_pythons() -> None:
         raise TaskTimeout("Too long.", "Raise --timeout.")
 
 
-def test_input_error_is_no_task_error() -> None:
+def test_input_error_is_not_a_task_error() -> None:
     """An error before submission is not a TaskError."""
     assert not issubclass(InputError, TaskError)
 
@@ -82,7 +82,7 @@ def test_near_miss_is_named(word: str, say: str) -> None:
     assert nearest(word, ["image", "timeout", "memory"]) == say
 
 
-def test_nearest_of_nothing_is_nothing() -> None:
+def test_no_suggestion_without_known_words() -> None:
     """Without known words there is no suggestion; any iterable is accepted."""
     assert nearest("image", iter(())) == ""
     assert nearest("imgae", iter(("image",))) == " Did you mean 'image'?"

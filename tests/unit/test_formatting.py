@@ -24,14 +24,14 @@ VALUES = st.recursive(
 
 @pytest.mark.parametrize("name", seeds.ALL)
 def test_python_makes_an_equal_template(name: str) -> None:
-    """What to_python gives evaluates to an equal template, with no other name, in narrow lines."""
+    """The output of to_python evaluates to an equal template, uses no other name, and has narrow lines."""
     source = seeds.ALL[name].to_python()
     assert eval(source, {"PodTemplate": PodTemplate}) == seeds.ALL[name]
     assert max(map(len, source.splitlines())) <= WIDTH + 2
 
 
-def test_python_is_laid_out_for_reading() -> None:
-    """Short things stand on a line, long ones an item a line, with double quotes."""
+def test_python_has_a_readable_layout() -> None:
+    """Short values are on one line, long ones have one item per line, with double quotes."""
     template = PodTemplate({"containers": [{"name": "main", "args": ["a" * 70, "b"]}]}, "main")
     assert template.to_python() == (
         "PodTemplate(\n"
@@ -58,8 +58,8 @@ def test_any_value_comes_back_from_its_source(value: Any) -> None:
     assert eval(python(value), {"inf": float("inf")}) == value
 
 
-def test_html_shows_what_a_pod_is_about() -> None:
-    """Containers with their images, the primary marked, mounts, volumes, labels; YAML and Python."""
+def test_html_summarizes_a_pod() -> None:
+    """The HTML shows containers, images, mounts, volumes, labels, YAML and Python, and marks the primary."""
     html = seeds.BUCKET.replace(labels={"team": "one"})._repr_html_()
     for shown in (
         "the cell runs here",
@@ -71,11 +71,11 @@ def test_html_shows_what_a_pod_is_about() -> None:
         "<summary>Python</summary>",
     ):
         assert shown in html
-    assert "#" not in html.split("</style>")[0].replace("rgba", "")  # no colour that suits one theme
+    assert "#" not in html.split("</style>")[0].replace("rgba", "")  # no color that suits only one theme
 
 
 def test_html_escapes_all_of_the_template() -> None:
-    """No text of a template is markup: names, images, values, keys."""
+    """No text of a template is interpreted as markup: names, images, values, keys."""
 
     class Tags(HTMLParser):
         found: set[str] = set()  # noqa: RUF012 - one parser a class

@@ -20,13 +20,13 @@ def _silent() -> Iterator[None]:
 
 
 def test_nothing_is_written_by_default(capsys: pytest.CaptureFixture[str]) -> None:
-    """A warning of podtask's own goes nowhere until the user asks for it."""
+    """A warning of podtask is not shown until the user enables the log."""
     logging.getLogger("podtask.lifecycle.follow").warning("reconnecting")
     assert capsys.readouterr() == ("", "")
 
 
 def test_records_go_to_standard_error_while_the_log_is_on(capsys: pytest.CaptureFixture[str]) -> None:
-    """A record is one line with the time, the module and the message; switched on twice it comes once."""
+    """A record is one line with time, module and message, even if the log was enabled twice."""
     set_level("debug")
     set_level("debug")
     logging.getLogger("podtask.lifecycle.follow").debug("reconnecting in %.1f s", 0.5)
@@ -40,7 +40,7 @@ def test_records_go_to_standard_error_while_the_log_is_on(capsys: pytest.Capture
 
 
 def test_handlers_of_the_user_stay() -> None:
-    """Switching the log on and off leaves the handlers that others have added."""
+    """Enabling and disabling the log keeps the handlers that others have added."""
     mine = logging.NullHandler()
     LOGGER.addHandler(mine)
     try:
@@ -52,7 +52,7 @@ def test_handlers_of_the_user_stay() -> None:
 
 
 def test_unknown_level_is_an_error() -> None:
-    """The error names the levels."""
+    """The error about an unknown level lists the levels."""
     with pytest.raises(InputError, match="no log level 'loud'") as caught:
         set_level("loud")
     assert "debug" in caught.value.hint
@@ -62,7 +62,7 @@ def test_unknown_level_is_an_error() -> None:
     ("value", "written"), [("debug", True), ("warning", False), ("1", True), ("", False)]
 )
 def test_environment_switches_it_on_from_the_start(value: str, written: bool) -> None:
-    """``PODTASK_LOG`` names the level; a value that is not a level counts as debug."""
+    """``PODTASK_LOG`` enables the log; a value that is not a level counts as debug."""
     code = "import logging, podtask; logging.getLogger('podtask.x').info('hello')"
     env = {**os.environ, "PODTASK_LOG": value}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)

@@ -217,7 +217,7 @@ def test_same_preset_twice_is_one() -> None:
 
 
 def test_restricted_covers_all_containers() -> None:
-    """All containers comply, sidecars and init containers too; the cell has a writable home."""
+    """restricted() covers sidecars and init containers too, and the cell has a writable home."""
     found = (
         PodTemplate().with_(presets.sidecar("a", "x"), presets.init("b", "y"), presets.restricted()).pod_spec
     )

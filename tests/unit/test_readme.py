@@ -1,4 +1,4 @@
-"""What the README says about images and commands is true."""
+"""Statements of the README about images and commands are true."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEXT = " ".join(README.split())
 
 @pytest.mark.feature("A30", "A32")
 def test_images_are_used_unchanged_and_never_built() -> None:
-    """Any image name is accepted for the cell and for sidecars; the README says that none is built."""
+    """Any image name is accepted for the cell and for sidecars, and no image is built."""
     assert "podtask does not build images" in TEXT
     side = {"name": "side", "image": "registry.example/team/side@sha256:" + "0" * 64}
     pod = podtask.render(template={"containers": [side]}, image="registry.example:5000/team/app:7")

@@ -1,4 +1,4 @@
-"""The form and its template show the same: a change of one changes the other."""
+"""The form and its template are in sync: a change of one changes the other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.widgets.user import TITLES, User
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_looking_at_a_template_changes_nothing(name: str) -> None:
+def test_displaying_a_template_changes_nothing(name: str) -> None:
     """Opening every page leaves the template as it was given."""
     user = User(TemplateBuilder(ALL[name]))
     for title in TITLES:
@@ -173,7 +173,7 @@ def test_text_that_cannot_be_parsed_is_a_problem_of_its_field(user: User) -> Non
 
 
 def test_whole_template_in_yaml(user: User) -> None:
-    """The YAML page accepts any pod; the other pages show it and keep the fields they do not know."""
+    """The YAML page accepts any pod; the other pages show it and keep fields that they do not know."""
     user.open("YAML")
     user.write(
         "Template (YAML)",
@@ -193,7 +193,7 @@ def test_whole_template_in_yaml(user: User) -> None:
     assert user.builder.template.pod_spec["containers"][0]["image"] == "b"
 
 
-def test_removed_entries_leave_no_trace(user: User) -> None:
+def test_removed_entries_are_removed_completely(user: User) -> None:
     """Entries that were added and removed again are not in the template."""
     user.open("Volumes")
     user.click("Add volume")
@@ -236,7 +236,7 @@ def test_shared_memory_and_gpu(user: User) -> None:
 
 @pytest.mark.feature("B03")
 def test_overwritten_fields_are_noted_in_the_yaml(user: User) -> None:
-    """The YAML notes the value that podtask replaces a field by."""
+    """The YAML notes the value with which podtask replaces a field."""
     user.open("Scheduling")
     user.builder.template = PodTemplate({"restartPolicy": "Always"})
     assert "← becomes" in user.html("pt-code")

@@ -78,7 +78,7 @@ def test_path_of_an_item_follows_its_index() -> None:
 
 
 def test_problems_have_the_paths_of_their_fields() -> None:
-    """Missing names, wrong types and contradictions are validation, each with the path of its field."""
+    """Missing names, wrong types and contradictions are problems with the paths of their fields."""
     draft = Draft(PodTemplate({"containers": [{"name": "primary"}, {"name": "side"}]}))
     field_ref(draft.container, "resources", "limits", "memory").set("16GB")
     validation = validate(draft)

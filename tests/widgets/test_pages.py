@@ -1,4 +1,4 @@
-"""Single pages of the form: what they count, which values they keep, and where they show problems."""
+"""Single pages of the form: their counts, the values that they keep, and the problems that they show."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ CHANGE = 'b.template = b.template.replace(labels={"team": "<two>"})'
 
 @pytest.fixture
 def kernel() -> Iterator[Kernel]:
-    """A kernel; its podtask cells run on this machine."""
+    """Yield a kernel whose podtask cells run on this machine."""
     kernel = Kernel()
     yield kernel
     kernel.close()

@@ -1,4 +1,4 @@
-"""A user of the form, without a browser: finds inputs and buttons by their labels."""
+"""A user of the form without a browser, who finds inputs and buttons by their labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TITLES = [page.title for page in PAGES]
 
 
 class User:
-    """Use the form of a builder."""
+    """Operate the form of a builder."""
 
     def __init__(self, builder: TemplateBuilder) -> None:
         self.builder = builder

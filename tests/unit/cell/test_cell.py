@@ -143,14 +143,14 @@ def test_reads_and_writes(source: str, reads: str, writes: str) -> None:
         ("con", False),
     ],
 )
-def test_what_the_cell_may_have_set_is_told(source: str, may: bool) -> None:
-    """A name that may be bound before each of its uses may be set by the cell itself."""
+def test_possibly_set_names_are_found(source: str, may: bool) -> None:
+    """A name that may be bound before each of its uses is reported as possibly set by the cell."""
     cell = Cell.of(source)
     assert "con" in cell.reads
     assert cell.may_set("con", "con") is may
 
 
-def test_future_of_earlier_cells_holds() -> None:
+def test_future_imports_of_earlier_cells_apply() -> None:
     """Compiler flags for ``__future__`` imports are kept, and other flags are ignored."""
     flags = __future__.annotations.compiler_flag | ast.PyCF_ONLY_AST
     assert Cell.of("def f(x: there_is_none): pass", flags=flags).flags == __future__.annotations.compiler_flag
@@ -206,7 +206,7 @@ def test_semicolon_at_the_end_makes_quiet(text: str, quiet: bool) -> None:
 
 
 def test_transform_comes_before_parsing() -> None:
-    """IPython's transformation gets the text as typed, and its result is the source."""
+    """IPython's transformation receives the text as typed, and its result is the source."""
     seen = []
 
     def transform(text: str) -> str:
@@ -228,7 +228,7 @@ def test_transform_comes_before_parsing() -> None:
     ],
 )
 def test_ipythons_syntax_is_refused(line: str, skip: int) -> None:
-    """A magic is refused by name, with the line number in the notebook's cell."""
+    """A magic is rejected by name, with its line number in the notebook's cell."""
     with pytest.raises(InputError) as caught:
         Cell.of(f"a = 1\n{line}", skip=skip)
     assert caught.value.message.startswith(f"Line {2 + skip} of the cell uses %")
@@ -246,17 +246,17 @@ def test_ipythons_syntax_is_refused(line: str, skip: int) -> None:
     ],
 )
 def test_names_in_commands_are_read(source: str, reads: str) -> None:
-    """Names in the braces and after the dollars of a command, and in %time, are read by the cell."""
+    """Names in a command ({name}, $name) and in %time count as read by the cell."""
     assert " ".join(name for name in Cell.of(source).reads if name != "get_ipython") == reads
 
 
-def test_names_with_attributes_are_told() -> None:
+def test_names_with_attributes_are_found() -> None:
     """The longest dotted name at each place is found, also in functions and commands."""
     cell = Cell.of("a.b.c(d.e)[f.g].h\ndef k():\n    return a.b\nget_ipython().system('{m.n}')")
     assert cell.dotted == ("a.b", "a.b.c", "d.e", "f.g", "m.n")
 
 
-def test_word_in_a_string_is_no_magic() -> None:
+def test_string_that_mentions_a_magic_is_accepted() -> None:
     """A string that mentions get_ipython is accepted."""
     assert Cell.of("x = 'get_ipython()'  # get_ipython()").writes == ("x",)
 

@@ -35,7 +35,7 @@ def handle(frame: protocol.Frame) -> list[protocol.Frame]:
 def test_line_of_the_runner_goes_to_its_logger(
     caplog: pytest.LogCaptureFixture, meta: dict[str, Any], message: str
 ) -> None:
-    """A line becomes a debug record of ``podtask.runner`` with the task's name; an old one tells its age."""
+    """A line becomes a debug record of ``podtask.runner`` with the task's name, and its age if it is old."""
     with caplog.at_level(logging.DEBUG, "podtask.runner"):
         assert handle(protocol.Frame(protocol.LOG, 0, meta, b"")) == []
     assert caplog.record_tuples == [("podtask.runner", logging.DEBUG, message)]

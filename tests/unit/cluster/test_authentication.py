@@ -25,7 +25,7 @@ JWT = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJl"
 
 
 def api_of(headers: Callable[[], dict[str, str]]) -> Api:
-    """Return a session whose headers come from a hook."""
+    """Return a session that gets its headers from a hook."""
     return Api(Login(Access("http://127.0.0.1:1", "far", "n", None, None, None, headers, slow=True)))
 
 
@@ -44,7 +44,7 @@ def empty_file() -> dict[str, str]:
 def test_hook_that_fails_is_an_error_of_the_cluster(
     ask: Callable[[Api], Awaitable[object]], kind: type[Exception]
 ) -> None:
-    """It has the hook's words without what may be a token; of a stream it is as good as a 401."""
+    """The error quotes the hook without possible tokens; for a stream it counts as 401."""
 
     async def play() -> None:
         api = api_of(empty_file)
@@ -60,8 +60,8 @@ def test_hook_that_fails_is_an_error_of_the_cluster(
     asyncio.run(play())
 
 
-def test_what_the_library_logs_is_heard_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login's failure comes that way; the notebook's own logging is as it was, and others' words pass."""
+def test_log_of_the_library_is_read_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Login failures are read from the library's log, and the notebook's logging is unchanged."""
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [])
     with collect_log() as heard:
@@ -72,8 +72,8 @@ def test_what_the_library_logs_is_heard_and_not_shown(monkeypatch: pytest.Monkey
     assert root.filters == []
 
 
-def test_who_is_cancelled_as_the_answer_comes_is_cancelled() -> None:
-    """Else a try to connect that came second would go on, and leave its connection open."""
+def test_cancellation_during_the_response() -> None:
+    """If a response arrives during the cancellation, the request is still cancelled."""
     released = threading.Event()
 
     async def play() -> None:
@@ -89,8 +89,8 @@ def test_who_is_cancelled_as_the_answer_comes_is_cancelled() -> None:
     asyncio.run(play())
 
 
-def test_hook_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said after a while; who asks meanwhile waits for the same call, and none of the pool's."""
+def test_hook_that_hangs_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook that hangs is reported; other requests wait for the same call without using the pool."""
     monkeypatch.setattr(authentication, "LOGIN_SECONDS", 0.05)
     released, calls = threading.Event(), []
 
@@ -114,7 +114,7 @@ def test_hook_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_certificate_that_is_rotated_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a 401 the kubeconfig's new client certificate is shown, on new connections of both kinds."""
+    """After a 401, new connections of both kinds use the new client certificate of the kubeconfig."""
     files = tmp_path / "certificates"
     make_all(files, node="n", address="127.0.0.1", service_address="127.0.0.1")
     config = tmp_path / "config"
@@ -158,7 +158,7 @@ def test_certificate_that_is_rotated_is_used(tmp_path: Path, monkeypatch: pytest
     assert seen == ["podtask-admin"] * 2 + ["system:kube-scheduler"] * 2
 
 
-def test_login_that_hung_is_begun_anew() -> None:
+def test_login_that_hung_is_started_again() -> None:
     """A request after the time limit starts a new call and does not join the one that hangs."""
     released = threading.Event()
 

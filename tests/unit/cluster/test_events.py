@@ -1,4 +1,4 @@
-"""The events of pods that wait: one watch for all, and none missed when it breaks."""
+"""The events of waiting pods: one watch for all pods, and no event is missed when it breaks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.cluster.test_watch import page, scene, stream
 
 
 def event(pod: str, version: int, uid: str = "") -> dict[str, Any]:
-    """An event about a pod, told first or last by its version."""
+    """Return an event about a pod with a version that determines its order."""
     return {
         "metadata": {"uid": uid or f"{pod}-{version}", "resourceVersion": str(version)},
         "involvedObject": {"uid": pod},
@@ -30,16 +30,16 @@ def line(kind: str, about: dict[str, Any]) -> bytes:
 
 
 class Server:
-    """Answers as an API server with events does.
+    """Respond like an API server with events.
 
     Args:
-        watches: what each watch says; the last does not end.
-        later: events that happen once the first watch is asked for.
+        watches: Events of each watch; the last watch does not end.
+        later: Events that happen after the first watch is requested.
     """
 
     def __init__(self, *watches: list[bytes], later: tuple[dict[str, Any], ...] = ()) -> None:
         self.stored = [event("a", 1), event("b", 2)]
-        self.asked: list[str] = []  # the version that each watch began with
+        self.asked: list[str] = []  # the resource version at which each watch began
         self._watches = list(watches)
         self._later = later
 
@@ -60,7 +60,7 @@ class Server:
 
 
 async def seen(shared: Events, pods: str, wanted: int) -> dict[str, list[str]]:
-    """Follows pods until each has so many events; returns their messages."""
+    """Follow pods until each has this many events; return their messages."""
     changed = asyncio.Event()
     followed = {each: PodEvents(shared, changed.set) for each in pods}
     for uid, events in followed.items():
@@ -74,7 +74,7 @@ async def seen(shared: Events, pods: str, wanted: int) -> dict[str, list[str]]:
 
 
 def test_pods_share_a_watch() -> None:
-    """Each has what was before, and of what comes its own; one watch, closed with the last."""
+    """Each pod receives its past and new events over one watch, which is closed with the last pod."""
     server = Server([line("ADDED", event("b", 4)), line("ADDED", event("a", 5))])
 
     async def play(api: Api) -> None:
@@ -88,7 +88,7 @@ def test_pods_share_a_watch() -> None:
 
 @pytest.mark.parametrize("ends", [[], [line("ERROR", {"code": 410})]], ids=["cut", "too old"])
 def test_events_during_a_break_are_not_missed(ends: list[bytes]) -> None:
-    """A watch that ends goes on where it was; one that may not reads all again."""
+    """A watch that ends is resumed; if that is not possible, all events are read again."""
     told, missed = event("a", 4), event("a", 7)
     second = [] if ends else [line("ADDED", missed)]
     server = Server([line("ADDED", told), *ends], second, later=(told, missed) if ends else ())
@@ -101,8 +101,8 @@ def test_events_during_a_break_are_not_missed(ends: list[bytes]) -> None:
     scene(server.answer, play)
 
 
-def test_refused_events_cost_nothing() -> None:
-    """Where they may not be read nobody asks for ever."""
+def test_refused_events_are_not_requested_forever() -> None:
+    """Without the right to read events, they are not requested forever."""
     asked = []
 
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""The relay that exec starts in a pod, as a process here."""
+"""The relay program of exec, tested as a local process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from podtask.cluster.exec import RELAY
 
 
 def test_relay_carries_bytes_both_ways_and_ends_with_its_input() -> None:
-    """What comes in goes to the port and back; the end of the input ends the relay."""
+    """The relay transfers data to the port and back, and ends with its input."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         command = [sys.executable, "-c", RELAY, str(listener.getsockname()[1])]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as relay:
@@ -28,7 +28,7 @@ def test_relay_carries_bytes_both_ways_and_ends_with_its_input() -> None:
 
 
 def test_relay_ends_with_the_runner() -> None:
-    """When the runner closes the connection the relay ends, with all that was sent written."""
+    """When the runner closes the connection, the relay writes all remaining data and ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         command = [sys.executable, "-c", RELAY, str(listener.getsockname()[1])]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as relay:

@@ -1,4 +1,4 @@
-"""Requests and the watch, against a server that answers as proxies and outages do."""
+"""Requests and the watch, against a server that behaves like proxies and outages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def page(status: int = 200) -> web.Response:
 
 
 async def cut(request: web.Request) -> web.StreamResponse:
-    """Begins an answer and hangs up."""
+    """Begin a response and close the connection."""
     answer = web.StreamResponse(headers={"Content-Length": "1000"})
     await answer.prepare(request)
     await answer.write(b"{")
@@ -41,7 +41,7 @@ async def cut(request: web.Request) -> web.StreamResponse:
 
 
 async def stream(request: web.Request, *lines: bytes) -> web.StreamResponse:
-    """Answers with lines, then stays open until the client hangs up."""
+    """Send lines, then keep the response open until the client disconnects."""
     answer = web.StreamResponse()
     await answer.prepare(request)
     for line in lines:
@@ -56,7 +56,7 @@ def event(version: int) -> bytes:
 
 
 def scene(handler: Handler, play: Callable[[Api], Awaitable[None]]) -> None:
-    """Plays with a session whose server answers by a handler."""
+    """Run a coroutine with a session whose server responds through a handler."""
 
     async def run() -> None:
         app = web.Application()
@@ -76,8 +76,8 @@ def scene(handler: Handler, play: Callable[[Api], Awaitable[None]]) -> None:
 
 
 @pytest.mark.parametrize("read", [lambda api: api.request("GET", PATH), lambda api: api.names(PATH)])
-def test_page_of_a_proxy_is_no_answer(read: Callable[[Api], Awaitable[Any]]) -> None:
-    """HTML with status 200: an error that shows its words, and what to look at."""
+def test_page_of_a_proxy_is_an_error(read: Callable[[Api], Awaitable[Any]]) -> None:
+    """HTML with status 200 is an error that quotes its text and has a hint."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         return page()
@@ -89,8 +89,8 @@ def test_page_of_a_proxy_is_no_answer(read: Callable[[Api], Awaitable[Any]]) -> 
     scene(answer, play)
 
 
-def test_refusal_as_a_page_shows_its_words() -> None:
-    """A proxy's 502 has no tags in its message."""
+def test_refusal_as_a_page_shows_its_text() -> None:
+    """The message of a proxy's 502 page is shown without tags."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         return page(502)
@@ -104,8 +104,8 @@ def test_refusal_as_a_page_shows_its_words() -> None:
 
 
 @pytest.mark.parametrize("read", [lambda api: api.request("GET", PATH), lambda api: api.text(PATH)])
-def test_answer_that_breaks_off_is_not_reached(read: Callable[[Api], Awaitable[Any]]) -> None:
-    """Half an answer is an error of the cluster, not of the HTTP library."""
+def test_incomplete_response_is_a_cluster_error(read: Callable[[Api], Awaitable[Any]]) -> None:
+    """An incomplete response is an error of the cluster, not of the HTTP library."""
 
     async def play(api: Api) -> None:
         with pytest.raises(ClusterError, match="Cannot reach the API server of context 'far'"):
@@ -115,7 +115,7 @@ def test_answer_that_breaks_off_is_not_reached(read: Callable[[Api], Awaitable[A
 
 
 def follow(answers: list[Handler], wanted: int) -> None:
-    """Watches while a server answers once with each; passes when the wanted version is seen."""
+    """Watch while a server sends each response once; pass when the expected version arrives."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         return await (answers.pop(0) if len(answers) > 1 else answers[0])(request)
@@ -176,25 +176,25 @@ async def expired(request: web.Request) -> web.StreamResponse:
 
 @pytest.mark.parametrize("first", [a_page, nonsense, cut, expired], ids=["page", "nonsense", "cut", "410"])
 @pytest.mark.fault(81)
-def test_watch_goes_on_after_what_is_none(first: Handler) -> None:
-    """It lists anew and watches from there."""
+def test_watch_resumes_after_an_invalid_response(first: Handler) -> None:
+    """After an invalid response, the watch lists again and continues from there."""
     follow([first, listed, changed_pods], 7)
 
 
 @pytest.mark.parametrize("second", [a_page, cut], ids=["page", "cut"])
-def test_list_that_fails_is_asked_again(second: Handler) -> None:
-    """Neither a page nor a cut in place of the list ends the watch."""
+def test_failed_list_is_retried(second: Handler) -> None:
+    """A page or a cut in place of the list does not end the watch."""
     follow([cut, second, listed, changed_pods], 7)
 
 
 @pytest.mark.parametrize("second", [a_page, cut, other_json], ids=["page", "cut", "json"])
 def test_poll_outlives_an_outage(second: Handler) -> None:
-    """Where watching is forbidden pods are asked for, also after an answer that is none."""
+    """If watching is forbidden, pods are polled, even after an invalid response."""
     follow([forbidden, second, found], 9)
 
 
 def test_watch_is_tried_again_after_a_while_of_polling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One 403 may be a server's that starts: it lists and watches again a minute later."""
+    """A single 403 may come from a starting server, so the watch is retried a minute later."""
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(watch, "POLLING_SECONDS", 0.05)
     asked: dict[str, list[Handler]] = {
@@ -219,7 +219,7 @@ def test_watch_is_tried_again_after_a_while_of_polling(monkeypatch: pytest.Monke
 
 
 def told_gone(say: Callable[[watch.Watch, str], None], *answers: Handler) -> None:
-    """Passes when a pod is told as gone; the requests but for watches are answered in this order."""
+    """Check that a pod is reported as gone; other requests than watches get these responses in order."""
     rest = list(answers)
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -237,23 +237,21 @@ def told_gone(say: Callable[[watch.Watch, str], None], *answers: Handler) -> Non
     scene(answer, play)
 
 
-def test_pod_that_was_gone_before_the_watch_began_is_told() -> None:
-    """Who takes over a pod that vanishes meanwhile is told, though no watch has an event of it."""
+def test_pod_deleted_before_the_watch_is_reported() -> None:
+    """The disappearance of a pod is reported even if no watch has an event for it."""
     told_gone(watch.Watch.mark_existing, a_page, gone)
 
 
 @pytest.mark.parametrize("down", [cut, forbidden], ids=["cut", "forbidden"])
-def test_new_pod_that_went_while_the_watch_was_down_is_told(
-    down: Handler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It was made, and is not found a moment later: that is its end, although nobody has seen it."""
+def test_new_pod_deleted_during_an_outage_is_reported(down: Handler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new pod that is not found a moment later has ended, even if no watch has shown it."""
     monkeypatch.setattr(watch, "NEW_SECONDS", 0.1)
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.05)
     told_gone(watch.Watch.mark_created, down, *([empty] if down is cut else []), gone)
 
 
 def test_watch_ends_after_its_last_pod_and_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody's pods are watched for ever; the next pod's watch begins with what there is."""
+    """The watch ends after its last pod, and a new one for the next pod begins with a list."""
     monkeypatch.setattr(watch, "IDLE_SECONDS", 0.05)
     begun: asyncio.Queue[str] = asyncio.Queue()
     ended: asyncio.Queue[str] = asyncio.Queue()

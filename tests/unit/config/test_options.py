@@ -33,7 +33,7 @@ def test_quantity_may_be_a_number(given: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "Gi", "8gib", "8 Gi", "1.2.3", "a lot", "8GiB", "2,5", "None"])
-def test_what_is_no_quantity_is_refused(text: str) -> None:
+def test_invalid_quantity_is_rejected(text: str) -> None:
     """Any other value is an error that quotes the value."""
     with pytest.raises(InputError, match="not a quantity") as caught:
         parse_quantity(text)
@@ -71,7 +71,7 @@ def test_duration_in_seconds(text: Any, total: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "m", "1x", "30m1h", "1h 30m", "-5", "1:30", "nan", "inf", "5S"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_invalid_duration_is_rejected(text: str) -> None:
     """Any other value is an error that quotes the value."""
     with pytest.raises(InputError, match="not a duration") as caught:
         parse_seconds(text)
@@ -79,7 +79,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "0s", "0h0m", 0])
-def test_duration_of_nothing_is_refused(text: Any) -> None:
+def test_duration_of_zero_is_rejected(text: Any) -> None:
     """A duration of zero is an error."""
     with pytest.raises(InputError, match="not a positive duration"):
         parse_seconds(text)
@@ -104,7 +104,7 @@ def test_names_apart_by_commas(given: Any, found: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(("given", "bad"), [("a.b", "a.b"), ("a,1b", "1b"), (["a", "b-c"], "b-c")])
-def test_what_is_no_name_is_refused(given: Any, bad: str) -> None:
+def test_invalid_name_is_rejected(given: Any, bad: str) -> None:
     """The error quotes the invalid name."""
     with pytest.raises(InputError, match="not a valid Python name") as caught:
         parse_names(given)
@@ -155,7 +155,7 @@ def test_namespace_name(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "Prod", "a_b", "-a", "a-", "a.b", "a b", "a" * 64, "é"])
-def test_what_is_no_namespace_name_is_refused(text: str) -> None:
+def test_invalid_namespace_name_is_rejected(text: str) -> None:
     """Any other value is an error that quotes the value."""
     with pytest.raises(InputError, match="not a valid namespace") as caught:
         parse_namespace(text)
@@ -169,7 +169,7 @@ def test_count(given: Any, found: int) -> None:
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "1.5", "", "one", "01", True, 1.0])
-def test_what_is_no_count_is_refused(given: Any) -> None:
+def test_invalid_count_is_rejected(given: Any) -> None:
     """Any other value is an error that quotes the value."""
     with pytest.raises(InputError, match="not a positive whole number") as caught:
         parse_count(given)
@@ -264,7 +264,7 @@ def test_quantity_with_a_blank_or_another_unit_suggests_the_right_one(text: str,
 @pytest.mark.parametrize(
     "given", [{"inputs": 5}, {"outputs": [1]}, {"env": 5}, {"env": [5]}, {"env": [("a",)]}]
 )
-def test_value_of_another_type_is_refused_in_words(given: dict[str, Any]) -> None:
+def test_value_of_another_type_is_an_input_error(given: dict[str, Any]) -> None:
     """A value of the wrong type is an InputError, not a TypeError."""
     with pytest.raises(InputError) as caught:
         RunOptions.of(**given)
@@ -281,7 +281,7 @@ def test_flag_is_yes_or_no(given: Any, found: bool) -> None:
 
 
 @pytest.mark.parametrize("given", [{"local": "maybe"}, {"entrypoint": "kep"}])
-def test_word_that_is_not_known_is_refused(given: dict[str, Any]) -> None:
+def test_unknown_word_is_rejected(given: dict[str, Any]) -> None:
     """Any other word is an error that lists the accepted words."""
     with pytest.raises(InputError, match=f"^--{next(iter(given))}: "):
         RunOptions.of(**given)

@@ -1,4 +1,4 @@
-"""What holds up a container: what passes by itself, what does not, and whose fault it is."""
+"""Containers that do not start: whether waiting helps, and which container is the cause."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ BUSY = {
 
 @pytest.mark.feature("N04")
 @pytest.mark.parametrize(("reason", "message"), BUSY.values(), ids=BUSY)
-def test_what_the_kubelet_tries_again_is_waited_for(reason: str, message: str) -> None:
-    """A busy runtime, or a path that may yet come, is told and not given up."""
+def test_problem_that_the_kubelet_retries_is_not_final(reason: str, message: str) -> None:
+    """A problem that the kubelet retries is reported, and the task keeps waiting."""
     found = diagnose(waiting(reason, message), "primary")
     assert not found.hopeless
     assert "container 'primary'" in found.message
@@ -41,14 +41,14 @@ def test_what_the_kubelet_tries_again_is_waited_for(reason: str, message: str) -
 
 
 @pytest.mark.feature("N04")
-def test_what_it_meets_at_each_try_is_given_up_within_ten_seconds() -> None:
-    """An error that stays is not final at its first sight."""
+def test_persistent_error_fails_within_ten_seconds() -> None:
+    """An error that persists ends the task within ten seconds, but not at once."""
     found = diagnose(waiting("CreateContainerError", 'no such device "/dev/x"'), "primary")
     assert found.limit == 6
 
 
 PROGRAMS = {
-    # pod, part of the sentence, part of the advice
+    # pod, part of the sentence, part of the hint
     "native sidecar": (
         {
             "spec": {**SPEC, "initContainers": [{"name": "proxy", "restartPolicy": "Always"}]},
@@ -112,8 +112,8 @@ PROGRAMS = {
 
 @pytest.mark.feature("N09", "N04")
 @pytest.mark.parametrize(("pod", "say", "do"), PROGRAMS.values(), ids=PROGRAMS)
-def test_missing_program_is_told_for_whose_it_is(pod: dict[str, Any], say: str, do: str) -> None:
-    """Only the primary's image has to have a Python; a sidecar's own program is named."""
+def test_missing_program_is_named_by_container(pod: dict[str, Any], say: str, do: str) -> None:
+    """A missing Python is reported only for the primary; for a sidecar, its own program is named."""
     found = diagnose(pod, "primary")
     assert say in found.message
     assert do in found.hint
@@ -122,8 +122,8 @@ def test_missing_program_is_told_for_whose_it_is(pod: dict[str, Any], say: str, 
 
 
 @pytest.mark.feature("N09")
-def test_each_held_up_container_is_told() -> None:
-    """Two sidecars with the same trouble are two."""
+def test_each_waiting_container_is_reported() -> None:
+    """Two sidecars with the same problem are both reported."""
     trouble = {"reason": "InvalidImageName", "message": "bad"}
     pod = placed(container("one", waiting=trouble), container("two", waiting=trouble))
     assert [name for name, _ in all_held_up(pod, "primary", [])] == ["one", "two"]

@@ -1,4 +1,4 @@
-"""Why a pod is where it is: statuses as Kubernetes writes them, and the sentences for them."""
+"""The state of a pod: statuses as Kubernetes writes them, and the sentences that explain them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ UNPLACED = {name: value for name, value in SPEC.items() if name != "nodeName"}
 
 
 def container(name: str, **state: Any) -> dict[str, Any]:
-    """Return the status of a container; its state's fields are as the API has them."""
+    """Return the status of a container; the fields of its state are as in the API."""
     return {"name": name, "image": IMAGE, "ready": "running" in state, "restartCount": 0, "state": state}
 
 
@@ -46,7 +46,7 @@ def placed(*containers: dict[str, Any], phase: str = "Pending", **more: Any) -> 
 
 
 def waiting(reason: str, message: str = "", name: str = "primary") -> dict[str, Any]:
-    """Return a pod one of whose containers waits for a reason."""
+    """Return a pod with a container that waits for a reason."""
     return placed(container(name, waiting={"reason": reason, "message": message}))
 
 
@@ -64,7 +64,7 @@ def unplaced(reason: str, message: str, **spec: Any) -> dict[str, Any]:
 
 CREATING = container("primary", waiting={"reason": "ContainerCreating"})
 CURABLE: dict[str, tuple[dict[str, Any], str, str, str]] = {
-    # pod, phase, part of the sentence, part of the advice
+    # pod, phase, part of the sentence, part of the hint
     "new": ({"spec": UNPLACED, "status": {}}, "Pending", "", ""),
     "unschedulable": (
         unplaced("Unschedulable", "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."),
@@ -124,7 +124,7 @@ CURABLE: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
 }
 HOPELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
-    # A tag may be a number: 429 here is none of a status.
+    # A tag may be a number: this 429 is not a status.
     "pull failed once": (waiting("ErrImagePull", NOT_FOUND + "/429"), "ErrImagePull", "not found", "tag"),
     "missing secret": (
         waiting("CreateContainerConfigError", 'secret "db-password" not found'),
@@ -198,7 +198,7 @@ HOPELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
 LOW = "The node was low on resource: memory. Container primary was using 3Gi, request is 1Gi."
 LATE = "Pod was active on the node longer than the specified deadline"
 ENDED: dict[str, tuple[dict[str, Any], str, str, str, int | None]] = {
-    # pod, phase, part of the sentence, part of the advice, exit code
+    # pod, phase, part of the sentence, part of the hint, exit code
     "deleted": (
         {"metadata": {"deletionTimestamp": "now"}, **placed(terminated("Error", 143), phase="Failed")},
         "Deleted",
@@ -261,8 +261,8 @@ def check(found: Diagnosis, phase: str, say: str, do: str) -> None:
 
 
 @pytest.mark.parametrize(("pod", "phase", "say", "do"), CURABLE.values(), ids=CURABLE)
-def test_state_that_waiting_may_cure(pod: dict[str, Any], phase: str, say: str, do: str) -> None:
-    """A pod that may still come says where it is, and is neither hopeless nor ended."""
+def test_state_that_waiting_may_resolve(pod: dict[str, Any], phase: str, say: str, do: str) -> None:
+    """A pod that may still start is described, and counts neither as hopeless nor as ended."""
     found = diagnose(pod, "primary")
     check(found, phase, say, do)
     assert (found.hopeless, found.ended, found.code) == (False, False, None)
@@ -270,8 +270,8 @@ def test_state_that_waiting_may_cure(pod: dict[str, Any], phase: str, say: str, 
 
 
 @pytest.mark.parametrize(("pod", "phase", "say", "do"), HOPELESS.values(), ids=HOPELESS)
-def test_state_that_waiting_does_not_cure(pod: dict[str, Any], phase: str, say: str, do: str) -> None:
-    """A pod that never starts like this says so, with the container and what to change."""
+def test_state_that_waiting_cannot_resolve(pod: dict[str, Any], phase: str, say: str, do: str) -> None:
+    """A pod that can never start is described with its container and what to change."""
     found = diagnose(pod, "primary")
     check(found, phase, say, do)
     assert found.hopeless
@@ -279,21 +279,21 @@ def test_state_that_waiting_does_not_cure(pod: dict[str, Any], phase: str, say: 
 
 @pytest.mark.parametrize(("pod", "phase", "say", "do", "code"), ENDED.values(), ids=ENDED)
 def test_state_of_an_end(pod: dict[str, Any], phase: str, say: str, do: str, code: int | None) -> None:
-    """A primary that has ended says how, with its exit code where there is one."""
+    """The end of the primary container is described, with its exit code if there is one."""
     found = diagnose(pod, "primary")
     check(found, phase, say, do)
     assert (found.ended, found.hopeless, found.code) == (True, False, code)
 
 
-def test_limit_is_named_only_where_there_is_one() -> None:
-    """Without a limit of its own, the node's memory was the limit."""
+def test_memory_limit_is_named_only_if_it_exists() -> None:
+    """Without a memory limit of the container, the memory of the node was the limit."""
     pod = placed(terminated("OOMKilled", 137), phase="Failed")
     pod["spec"] = {**SPEC, "containers": [{"name": "primary"}]}
     assert "than the limit of container 'primary'" in diagnose(pod, "primary").message
 
 
 def test_long_message_is_cut_at_its_front() -> None:
-    """Of a message of any length its end is shown, where the cause stands."""
+    """A long message is shortened at its beginning, because the cause is at its end."""
     found = diagnose(waiting("CreateContainerError", "x" * 5000 + " the cause"), "primary")
     assert len(found.message) < 400
     assert found.message.endswith("the cause")

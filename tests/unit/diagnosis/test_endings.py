@@ -1,4 +1,4 @@
-"""Ends that the container's state alone does not tell: silent nodes, pods that a node refuses."""
+"""Ends that the state of the container does not explain: silent nodes, pods that a node rejects."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ GIVEN_UP = condition("DisruptionTarget", "True", "DeletionByTaintManager", "Tain
 
 
 @pytest.mark.feature("S02")
-def test_node_that_falls_silent_is_told_while_the_cell_may_live() -> None:
-    """The container still "runs", as nobody says otherwise: the node is named, nothing is given up."""
+def test_silent_node_is_reported_while_the_cell_may_run() -> None:
+    """A silent node is named while the container may still run, and the task continues."""
     found = diagnose(placed(UP, phase="Running", conditions=SILENT), "primary")
     assert (found.phase, found.ended, found.hopeless) == ("Running", False, False)
     assert "its node node-1 has stopped reporting" in found.line
@@ -30,8 +30,8 @@ def test_node_that_falls_silent_is_told_while_the_cell_may_live() -> None:
 
 
 @pytest.mark.feature("S02")
-def test_node_that_the_cluster_gives_up_is_an_end() -> None:
-    """Once the cluster deletes the pod for it, the task has ended, with a sentence of its own."""
+def test_lost_node_ends_the_task() -> None:
+    """When the cluster deletes the pod of a lost node, the task ends with its own sentence."""
     pod = placed(UP, phase="Running", conditions=[*SILENT, GIVEN_UP])
     found = diagnose(pod, "primary")
     assert (found.category, found.ended) == ("node lost", True)
@@ -57,7 +57,7 @@ def test_pod_that_is_not_ready_by_itself_just_runs(conditions: list[Any]) -> Non
 
 
 REJECTIONS = {
-    # reason, message, part of the sentence, part of the advice
+    # reason, message, part of the sentence, part of the hint
     "cpu": (
         "OutOfcpu",
         "Node didn't have enough resource: cpu, requested: 2000, used: 1, capacity: 2000",
@@ -85,7 +85,7 @@ REJECTIONS = {
 @pytest.mark.feature("N04", "S03")
 @pytest.mark.parametrize(("reason", "message", "say", "do"), REJECTIONS.values(), ids=REJECTIONS)
 def test_pod_that_its_kubelet_refuses(reason: str, message: str, say: str, do: str) -> None:
-    """The scheduler chose a node, and the node said no: why, and what to change."""
+    """If the kubelet rejects a scheduled pod, the reason and a hint are shown."""
     status = {"phase": "Failed", "reason": reason, "message": f"Pod was rejected: {message}"}
     found = diagnose({"spec": SPEC, "status": status}, "primary")
     assert (found.category, found.phase, found.ended) == ("rejected by its node", reason, True)

@@ -1,4 +1,4 @@
-"""Pods and events as a Kubernetes 1.35 wrote them (recorded.json): category, field and limit."""
+"""Pods and events that Kubernetes 1.35 wrote (recorded.json): category, field and limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from podtask.diagnosis.endings import stop
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "recorded.json").read_text())
 FOUND = {
-    # recorded state: category, part of the field to change, seconds until it is given up
+    # recorded state: category, part of the field to change, seconds until the task fails
     "no right to pull": ("no right to pull", "imagePullSecrets", 5),
     "image not found": ("image not found", "containers[primary].image", 5),
     "pull secret missing": ("pull secret missing", "imagePullSecrets", 5),
@@ -43,7 +43,7 @@ STOPPED = {
 
 @pytest.mark.parametrize("name", FOUND)
 def test_recorded_state_has_its_category(name: str) -> None:
-    """Each state is told from the others; those that waiting does not cure have a limit."""
+    """Each state has its own category, and a limit if waiting cannot help."""
     category, field, limit = FOUND[name]
     found = diagnose(RECORDED[name]["pod"], "primary", RECORDED[name]["events"])
     assert (found.category, found.limit) == (category, limit)
@@ -55,7 +55,7 @@ def test_recorded_state_has_its_category(name: str) -> None:
 
 @pytest.mark.parametrize("name", STOPPED)
 def test_recorded_end_has_its_sentence(name: str) -> None:
-    """Whatever ended the pod from outside is told from the others."""
+    """Each external cause that ended a pod has its own sentence."""
     category, say = STOPPED[name]
     found = stop(RECORDED[name]["pod"], "primary")
     assert found is not None

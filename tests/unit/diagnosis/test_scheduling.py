@@ -1,4 +1,4 @@
-"""Why a pod has no node: the scheduler's words in all their forms, and what is advised."""
+"""Reasons why a pod has no node: all forms of the scheduler's messages, and the hints."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def advised(*reasons: str) -> Diagnosis:
     ],
 )
 def test_reason_has_its_advice(reason: str, category: str, do: str) -> None:
-    """One reason is one advice: nothing that would not help beside it."""
+    """Each reason has its own hint, without advice that would not help."""
     found = advised(reason)
     assert (found.category, found.hint) == (category, do)
 
 
 @pytest.mark.feature("S03")
-def test_nodes_that_differ_are_all_advised_on() -> None:
-    """A node that is not ready beside one with a taint of somebody's: to wait, or to tolerate."""
+def test_hint_covers_nodes_with_different_problems() -> None:
+    """If nodes have different problems, the hint covers all of them."""
     found = advised(
         "1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }",
         "8 node(s) had untolerated taint {gpu: yes}",

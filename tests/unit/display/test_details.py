@@ -16,8 +16,8 @@ SPANS = [
 ]
 
 
-def test_phase_said_in_several_ways_is_one() -> None:
-    """Each phase has one bar with its latest text; phases that took no time are left out of the line."""
+def test_phase_with_several_texts_is_one() -> None:
+    """Each phase has one bar with its latest text; phases without a duration are omitted."""
     spans = list(merge_phases(SPANS))
     assert [(phase.name, round(seconds, 2)) for phase, _, seconds in spans] == [
         ("Pending", 0.01),
@@ -53,7 +53,7 @@ def test_html_is_escaped_and_names_the_slowest() -> None:
 
 
 def test_pod_is_shown_without_values_of_variables() -> None:
-    """The values of environment variables are hidden, since a saved notebook may be shared."""
+    """The values of environment variables are hidden, because a saved notebook may be shared."""
     env = [{"name": "TOKEN", "value": "swordfish"}, {"name": "PODTASK_PORT", "value": "1"}]
     pod = {
         "metadata": {"name": "a", "managedFields": [1]},
@@ -69,8 +69,8 @@ def test_pod_is_shown_without_values_of_variables() -> None:
 
 
 @pytest.mark.feature("N15")
-def test_what_was_used_of_what_was_asked_for() -> None:
-    """Used CPU and memory are listed with the requests and limits of the primary container."""
+def test_usage_is_shown_with_requests_and_limits() -> None:
+    """The used CPU and memory are listed with the requests and limits of the primary container."""
     resources = {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"memory": "8Gi"}}
     own = {"name": "own", "resources": resources}
     pod = {

@@ -35,16 +35,16 @@ DONE = RunnerResult({"status": "ok"}, [])
         ({"retries": 1, "retry_on": "lost"}, DONE, False),
     ],
 )
-def test_what_is_tried_again(
+def test_which_endings_are_retried(
     options: dict[str, object], end: Termination | RunnerResult, retried: bool
 ) -> None:
-    """A pod lost before the cell started is retried; a started cell on request; never a fault, a deletion or a result."""
+    """A pod lost before its cell began is retried, or later on request; a failure or a result never is."""
     assert bool(RetryPolicy(RunOptions.of(**options)).retry_reason(end)) is retried
 
 
 @pytest.mark.feature("S09")
-def test_tries_come_to_an_end() -> None:
-    """The number of retries is limited and told each time; ports have a limit of their own."""
+def test_number_of_retries_is_limited() -> None:
+    """The number of retries is limited and shown each time; retries for ports have their own limit."""
     policy = RetryPolicy(RunOptions.of(retries=2))
     assert policy.retry_reason(REJECTED).endswith("no room. Retrying in another pod; retries left: 1.")
     assert "retries left: 0" in policy.retry_reason(REJECTED)

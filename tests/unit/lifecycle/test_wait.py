@@ -1,4 +1,4 @@
-"""A task past its timeout: which time counts, and what becomes of its pod. The tests drive the clock."""
+"""Tasks past their timeout: which time counts, and what happens to the pod, with a simulated clock."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MAX_SECONDS = int(30 + 10 + LATE_SECONDS)
 
 
 def steps_until_raised(connected: list[bool]) -> tuple[int, TaskTimeout]:
-    """Return the seconds until the timeout was raised, and the error; the last of ``connected`` repeats."""
+    """Return the seconds until the timeout and its error; the last item of ``connected`` repeats."""
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
-        assert seconds <= 1.0  # a suspended process counts no more than one step
+        assert seconds <= 1.0  # the time of a suspended process counts as one step at most
         slept.append(seconds)
 
     def is_connected() -> bool:
@@ -30,15 +30,15 @@ def steps_until_raised(connected: list[bool]) -> tuple[int, TaskTimeout]:
 
 
 def test_runner_that_does_not_end_its_cell() -> None:
-    """Time with a connection is counted in steps; the error says that the pod was deleted."""
+    """Time with a connection is counted in steps, and the error states that the pod was deleted."""
     seconds, error = steps_until_raised([True])
     assert seconds == MAX_SECONDS
     assert not isinstance(error, ContactLost)
     assert "The pod was deleted" in str(error)
 
 
-def test_task_that_is_not_reached_is_left() -> None:
-    """Time without a connection has a limit of its own; the error says how to fetch the result."""
+def test_task_with_lost_contact_is_kept() -> None:
+    """Time without a connection has its own limit, and the error explains how to fetch the result."""
     seconds, error = steps_until_raised([True] * (MAX_SECONDS - 1) + [False])
     assert seconds == 2 * MAX_SECONDS - 1 + 20
     assert isinstance(error, ContactLost)

@@ -1,4 +1,4 @@
-"""Rendering: the rules, and nothing else, change the user's template."""
+"""Rendering: only the documented rules change the user's template."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def primary_of(fields: dict[str, Any], **options: Any) -> dict[str, Any]:
 
 
 def test_image_of_the_cell() -> None:
-    """It is the image of the primary container, also if other containers come first."""
+    """The image is that of the primary container, even if other containers precede it."""
     side = {"name": "redis", "image": "redis:7", "env": [{"name": "A", "value": "1"}]}
     assert rendered({"containers": [side]}, image="team/app:7").image == "team/app:7"
 
@@ -125,7 +125,7 @@ def test_whole_pod() -> None:
     )
 
 
-def test_nothing_given_is_a_pod_with_the_notebooks_python() -> None:
+def test_default_pod_has_the_notebooks_python() -> None:
     """Without a template, the pod has one container, and there are no notices."""
     found = rendered()
     assert [each["image"] for each in found.pod["spec"]["containers"]] == ["python:3.11-slim"]
@@ -191,8 +191,8 @@ def test_image_of_the_call_then_of_the_template_then_the_default(
 
 
 @pytest.mark.feature("B04")
-def test_command_of_the_primary_is_ours_and_said_so() -> None:
-    """The echo of Flyte's example does not run: podtask sets the command, and a notice names it."""
+def test_command_of_the_primary_is_replaced_with_a_notice() -> None:
+    """The command of Flyte's example is replaced, and a notice names it."""
     found = rendered(seeds.OVERRIDE)
     container = found.pod["spec"]["containers"][0]
     assert container["command"] == ["python3", "-c", boot_program()]
@@ -280,7 +280,7 @@ def test_bounds_of_the_template_win() -> None:
     assert found.notices == ()
 
 
-def test_labels_that_mark_a_task_are_ours() -> None:
+def test_labels_of_a_task_cannot_be_overridden() -> None:
     """A template cannot set the labels of a task; an unknown kernel or user gets no label."""
     template = PodTemplate(labels={"podtask/task": "other", "a": "b"})
     labels = render(template, RunOptions()).stamped(Identity("n", "k", 1)).labels
@@ -311,8 +311,8 @@ def test_rendered_pod_belongs_to_no_task_until_it_is_stamped() -> None:
     assert stamped.stamped(replace(IDENTITY, name="podtask-again")).name == "podtask-again"
 
 
-def test_manifest_that_may_be_shown_has_no_key() -> None:
-    """The copy to show has neither the task's key nor a batch task's cell; the manifest keeps both."""
+def test_displayed_manifest_has_no_key() -> None:
+    """The copy for display has neither the task's key nor a batch task's cell; the manifest keeps both."""
     manifest = rendered()
     manifest.pod["metadata"]["annotations"]["podtask/cell"] = "c2VjcmV0"
     shown = str(manifest.without_secrets().pod)
@@ -330,8 +330,8 @@ def test_key_is_not_shown() -> None:
     ("given", "seconds"),
     [({}, 5), ({"terminationGracePeriodSeconds": 30}, 30), ({"terminationGracePeriodSeconds": 0}, 1)],
 )
-def test_grace_is_never_nothing(given: dict[str, int], seconds: int) -> None:
-    """A finished pod gets the template's grace period, five seconds by default, and at least one."""
+def test_grace_period_is_never_zero(given: dict[str, int], seconds: int) -> None:
+    """A finished pod gets the template's grace period, by default five seconds, and at least one second."""
     assert rendered({**WITHOUT, **given}).grace_seconds == seconds
 
 
@@ -339,6 +339,6 @@ def test_grace_is_never_nothing(given: dict[str, int], seconds: int) -> None:
     ("text", "value"),
     [("ada", "ada"), ("Ada L. <a@b>", "Ada-L.-a-b"), ("-_.", ""), ("é", ""), ("x" * 62 + "--y", "x" * 62)],
 )
-def test_label_value_is_one_kubernetes_takes(text: str, value: str) -> None:
+def test_label_value_is_valid(text: str, value: str) -> None:
     """Any text becomes a valid label value of at most 63 characters."""
     assert label_value(text) == value

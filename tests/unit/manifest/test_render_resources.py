@@ -30,7 +30,7 @@ from tests.unit.manifest.test_render import primary_of, spec_of
 def test_resources_are_merged_per_key(
     options: dict[str, Any], requests: dict[str, str], limits: dict[str, str]
 ) -> None:
-    """CPU sets a request, memory both, a GPU the limit and the template's request; other keys stay."""
+    """--cpu sets a request, --memory both, --gpu the limit and an existing request; other keys are kept."""
     given = {
         "requests": {"cpu": "1", "memory": "1Gi", "x/y": "1"},
         "limits": {"memory": "2Gi", "x/y": "1"},
@@ -57,7 +57,7 @@ def test_request_above_its_limit_is_an_error(
     assert len(str(caught.value).splitlines()) == 2
 
 
-def test_request_of_its_limit_is_fine() -> None:
+def test_request_equal_to_its_limit_is_valid() -> None:
     """A request that equals its limit in other units is valid."""
     given = {
         "requests": {"memory": "1024Mi", "cpu": 1},
@@ -102,7 +102,7 @@ def test_amount_of_a_quantity(text: Any, number: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "8GB", "Gi", "one", None])
-def test_what_is_no_quantity_has_no_amount(text: Any) -> None:
+def test_invalid_quantity_has_no_amount(text: Any) -> None:
     """Anything that is not a quantity is an error."""
     with pytest.raises(InputError, match="not a quantity"):
         to_decimal(text)

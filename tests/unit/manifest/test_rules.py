@@ -15,7 +15,7 @@ from tests.unit.manifest.test_render import OUR_ENV, rendered
 BOOT = ["python3", "-c", boot_program()]
 SHM = {"name": "podtask-shm", "mountPath": "/dev/shm"}
 SIDE = {"name": "side", "image": "s", "resources": {"limits": {"memory": "1Mi"}}}
-HELD = "start_timeout=1800 timeout=86400 linger=600 grace=10 end=5"  # with what others wait for
+HELD = "start_timeout=1800 timeout=86400 linger=600 grace=10 end=5"  # with a device that others may wait for
 SECURE = {
     "allowPrivilegeEscalation": False,
     "runAsNonRoot": True,
@@ -32,7 +32,7 @@ class Rule:
     spec: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
-    primary: dict[str, Any] = field(default_factory=dict)  # None as a value: not there
+    primary: dict[str, Any] = field(default_factory=dict)  # None removes the field
     others: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
@@ -201,8 +201,8 @@ ROWS = {
 
 @pytest.mark.feature("A03", "A04", "A09", "A40", "A45", "B02", "B03", "B04", "B06", "B18")
 @pytest.mark.parametrize("name", ROWS)
-def test_rule_gives_just_this_pod(name: str) -> None:
-    """A rule changes the fields of its row, and nothing else."""
+def test_rule_changes_only_its_fields(name: str) -> None:
+    """A rule changes only the fields of its row."""
     row = ROWS[name]
     found = rendered(
         PodTemplate(row.spec, labels=row.metadata.get("labels"), annotations=row.metadata.get("annotations")),
@@ -212,8 +212,8 @@ def test_rule_gives_just_this_pod(name: str) -> None:
     assert found.notices == row.notices
 
 
-def test_every_option_is_known_here() -> None:
-    """Every option either has a row above or is listed here, because it does not change the pod."""
+def test_every_option_is_listed() -> None:
+    """Every option has a row above, or is listed here because it does not change the pod."""
     rows = {name for row in ROWS.values() for name in row.options}
     elsewhere = {
         "template",

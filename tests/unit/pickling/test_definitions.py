@@ -141,7 +141,7 @@ points = [Point(1), Point(2)]
     ],
 )
 def test_classes_and_instances_go_to_another_minor(notebook: Notebook, name: str, cell: str) -> None:
-    """Classes are sent before their instances, and definitions after what they read when executed."""
+    """Classes are sent before their instances, and definitions after the names that they use."""
     namespace = notebook(DATA)
     inputs = pack_inputs({name: namespace[name]}, namespace, OTHER)
     assert remote(inputs, f"print(({cell}))") == f"{eval(f'({cell})', namespace)}\n"

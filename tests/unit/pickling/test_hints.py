@@ -11,7 +11,7 @@ class UndefinedVariableError(NameError):
 
 
 class Broken(NameError):
-    """A message whose text cannot be read."""
+    """Message whose text cannot be read."""
 
     def __str__(self) -> str:
         raise RuntimeError
@@ -41,7 +41,7 @@ def test_missing_name(error: BaseException, source: str, name: str) -> None:
     assert missing_name(error, source) == name
 
 
-def test_what_mends_a_missing_name() -> None:
+def test_hint_for_a_missing_name() -> None:
     """A variable that was not detected can be sent by name, and one that was left out cannot."""
     namespace = {"x": 1, "con": 2, "a": 3}
     sent = {"a": 3}

@@ -1,4 +1,4 @@
-"""The inputs of a cell: which values are sent, how they are read in the pod, and what is refused."""
+"""The inputs of a cell: which values are sent, how they are loaded in the pod, and which are rejected."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _class_with(lock: Any) -> Any:
 LOCK = threading.Lock()
 
 
-def test_what_the_cell_reads_is_selected() -> None:
+def test_names_that_the_cell_reads_are_selected() -> None:
     """Variables that exist and are read by the cell are sent, in the order of the reads."""
     namespace = {"b": 2, "a": 1, "c": 3}
     assert list(select(["a", "b", "missing"], None, namespace).items()) == [("a", 1), ("b", 2)]
@@ -85,13 +85,13 @@ def test_plain_values_come_back(python: str, mode: str) -> None:
 
 
 @pytest.mark.parametrize("python", [MINOR, OTHER])
-def test_no_inputs_are_no_bytes(python: str) -> None:
-    """A cell that reads nothing has nothing pickled."""
+def test_no_inputs_have_no_pickle(python: str) -> None:
+    """A cell that reads nothing sends no pickle."""
     inputs = pack_inputs({}, {}, python)
     assert (inputs.parts, inputs.about["steps"], inputs.sizes) == ((), [], {})
 
 
-def test_sizes_are_what_travels() -> None:
+def test_sizes_add_up_to_the_bytes_sent() -> None:
     """The sizes of the values add up to all bytes sent; a shared object counts for the first value."""
     shared = list(range(1000))
     inputs = pack_inputs({"x": shared, "y": [shared]}, {})
@@ -100,7 +100,7 @@ def test_sizes_are_what_travels() -> None:
 
 
 def test_large_buffers_go_apart_and_can_be_changed() -> None:
-    """The memory of an array is sent out of band, is aligned, and is a copy for the cell."""
+    """The memory of an array is sent out of band, aligned, and as a copy that the cell may change."""
     big, small = Array(b"a" * 200_000), Array(b"b" * 100)
     inputs = pack_inputs({"big": big, "small": small, "also": big}, {})
     [(offset, size)] = inputs.about["buffers"]
@@ -111,7 +111,7 @@ def test_large_buffers_go_apart_and_can_be_changed() -> None:
 
 
 def test_functions_share_the_one_namespace(notebook: Notebook) -> None:
-    """Functions see the cell's variables and the variables that other functions set."""
+    """Functions see the variables of the cell and those that other functions set."""
     namespace = notebook(
         "factor = 2\n"
         "def scaled(x):\n    return x * factor\n"
@@ -126,7 +126,7 @@ def test_functions_share_the_one_namespace(notebook: Notebook) -> None:
 
 
 def test_class_and_instance_keep_their_identity(notebook: Notebook) -> None:
-    """An instance that is sent with its class is an instance of that class."""
+    """An instance that is sent with its class remains an instance of that class."""
     namespace = notebook("class Point:\n    def __init__(self):\n        self.x = 3\np = Point()\n")
     values = {name: namespace[name] for name in ("Point", "p")}
     inputs = pack_inputs(values, namespace)
@@ -186,7 +186,7 @@ def test_value_that_a_function_reads_is_named_with_it(notebook: Notebook) -> Non
         pack_inputs({"guarded": namespace["guarded"]}, namespace)
 
 
-def test_what_the_cell_sets_first_is_not_sent(notebook: Notebook) -> None:
+def test_name_that_the_cell_sets_first_is_not_sent(notebook: Notebook) -> None:
     """A global of a function is not sent if the cell sets it before each use."""
     namespace = notebook("data = 1\nk = 2\ndef f():\n    return data * k\n")
     cell = Cell.of("data = 5\nprint(f())")
@@ -209,7 +209,7 @@ def test_function_by_the_type_of_its_argument_travels(notebook: Notebook) -> Non
 
 
 @pytest.mark.parametrize("python", [MINOR, OTHER])
-def test_what_cannot_be_sent_and_the_cell_may_set_is_left_out(python: str) -> None:
+def test_unpicklable_value_that_the_cell_may_set_is_omitted(python: str) -> None:
     """A value that cannot be pickled is an error only if the cell certainly reads it."""
     values = {"a": [1], "con": [LOCK], "b": 2}
     cell = Cell.of("for n in range(2):\n    con = n\nprint(a, b, con)")
@@ -221,7 +221,7 @@ def test_what_cannot_be_sent_and_the_cell_may_set_is_left_out(python: str) -> No
         pack_inputs(values, values, python, Cell.of("con = con[0]"))
 
 
-def test_what_a_function_reads_and_the_cell_may_set_is_left_out(notebook: Notebook) -> None:
+def test_function_uses_the_version_that_the_cell_sets(notebook: Notebook) -> None:
     """A function of an earlier cell calls the new version of another function."""
     namespace = notebook("import threading\nlock = threading.Lock()\ndef f():\n    return lock\n")
     cell = Cell.of("for n in range(2):\n    lock = n\nprint(f())")
@@ -239,7 +239,7 @@ def test_inputs_over_the_limit_are_refused(python: str) -> None:
     assert "--max-input" in caught.value.hint
 
 
-def test_what_is_too_large_and_the_cell_may_set_is_left_out() -> None:
+def test_large_value_that_the_cell_may_set_is_omitted() -> None:
     """A cell that creates a large value can run again."""
     values = {"model": 1, "out": bytes(5 << 20), "less": bytes(1 << 20)}
     cell = Cell.of("with model:\n    out = less = 2\nprint(out, less)")
@@ -251,7 +251,7 @@ def test_what_is_too_large_and_the_cell_may_set_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("big", ["b'x' * (4 << 20)", "Apart(bytearray(4 << 20))"])
-def test_value_the_disk_has_no_room_for_costs_no_other(shell: Shell, big: str) -> None:
+def test_value_too_large_for_the_disk_is_omitted(shell: Shell, big: str) -> None:
     """A value that cannot be written is left out by name, whether it is in the pickle or out of band."""
     source = (
         "%%podtask --local -o small,big,last\n"

@@ -13,7 +13,7 @@ from tests.notebook import Shell
 OWN = ["In", "Out", "get_ipython", "exit", "quit", "open", "__name__", "__builtins__"]
 
 
-def test_what_belongs_to_the_notebook_never_travels(shell: Shell) -> None:
+def test_names_of_ipython_are_never_sent(shell: Shell) -> None:
     """The history, the shell, its functions and special names are not sent even if the cell reads them."""
     namespace = shell.ip.user_ns
     names = [name for name in OWN if name in namespace]
@@ -23,7 +23,7 @@ def test_what_belongs_to_the_notebook_never_travels(shell: Shell) -> None:
     assert is_ipython_name("open", {"open": builtins.open})
 
 
-def test_the_users_own_of_that_name_travels() -> None:
+def test_users_variable_with_such_a_name_is_sent() -> None:
     """A user's own variable with such a name is sent: the value decides, not the name."""
     mine = {"open": gzip.open, "display": lambda x: x, "exit": 5, "In": [1], "__secret": 3}
     assert [name for name in mine if is_ipython_name(name, mine)] == []

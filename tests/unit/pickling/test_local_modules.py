@@ -16,7 +16,7 @@ from tests.notebook import Kernel, Shell
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder on ``sys.path``; modules imported from it are unloaded afterwards."""
+    """Return a folder on ``sys.path``; modules imported from it are unloaded after the test."""
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
     for name, module in list(sys.modules.items()):
@@ -31,7 +31,7 @@ def test_imports_are_found_wherever_they_are() -> None:
     assert imported_modules("no python") == set()
 
 
-def test_modules_below_others_are_found(project: Path) -> None:
+def test_submodules_are_found(project: Path) -> None:
     """Attributes that are loaded submodules are found, under any name that the cell gives the package."""
     (project / "delta_pack").mkdir()
     (project / "delta_pack" / "__init__.py").write_text("x = 1\n")
@@ -47,7 +47,7 @@ def test_modules_below_others_are_found(project: Path) -> None:
     assert submodules(["p.inner.y", "os.path.join"], {}, source) == ("delta_pack.inner", "os.path")
 
 
-def test_what_is_installed_stays() -> None:
+def test_installed_modules_are_not_sent() -> None:
     """The standard library, installed packages, podtask itself and unknown names are not sent."""
     assert local_sources(["json", "os.path", "yaml", "podtask", "pytest", "nowhere", "sys"]) == (
         {},
@@ -84,7 +84,7 @@ def test_too_much_source_is_refused(project: Path) -> None:
 
 
 @pytest.mark.feature("N11")
-def test_changed_file_is_said(project: Path, kernel: Kernel) -> None:
+def test_changed_file_is_reported(project: Path, kernel: Kernel) -> None:
     """The pod gets the current file; a note appears if the notebook still uses an older version."""
     path = project / "helper_mod.py"
     path.write_text("def f():\n    return 1\n\ndef same():\n    return 0\n")

@@ -41,7 +41,7 @@ def test_values_are_unpacked_in_their_order() -> None:
     assert bytes(found[3].data) == b"z" * 100_000
 
 
-def test_value_whose_class_is_missing_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_class_does_not_affect_other_values(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value that cannot be unpickled does not affect the values before and after it."""
     gone = types.ModuleType("gone_for_good")
     exec("class Gone:\n    def __init__(self):\n        self.x = 1\n", gone.__dict__)

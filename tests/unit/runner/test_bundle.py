@@ -8,7 +8,7 @@ from podtask.runner.bundle import boot_program
 
 
 def test_the_boot_program_imports_the_standard_library_only() -> None:
-    """The text of boot.py imports nothing of ours, as no file of ours is in the image."""
+    """boot.py imports only the standard library, because podtask is not in the image."""
     nodes = list(ast.walk(ast.parse(boot_program())))
     imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     assert imported <= sys.stdlib_module_names
@@ -16,7 +16,7 @@ def test_the_boot_program_imports_the_standard_library_only() -> None:
 
 
 def test_the_boot_program_has_the_exit_codes_of_the_protocol() -> None:
-    """The exit codes in the text of boot.py are those that the notebook knows."""
+    """The exit codes in boot.py equal those in the protocol."""
     calls = [node for node in ast.walk(ast.parse(boot_program())) if isinstance(node, ast.Call)]
     codes = {ast.literal_eval(call.args[0]) for call in calls if ast.unparse(call.func) == "sys.exit"}
     assert codes == {

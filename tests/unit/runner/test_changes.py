@@ -1,4 +1,4 @@
-"""What a cell changes in place, or binds anew, is told, and brought back where all is wanted."""
+"""Inputs that a cell changes in place or rebinds are reported, and brought back with -o auto."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOCAL = "%%podtask --local"
 
 @pytest.mark.feature("N06")
 def test_inputs_changed_in_place_are_named(shell: Shell) -> None:
-    """The closing line names them, and only them."""
+    """The closing line names exactly the inputs that were changed in place."""
     shell.run("rows, d, same, n = [], {}, [1], 5\nclass A: pass\na = A()")
     _, err = shell.output(f"{LOCAL}\nrows.append(1); d['a'] = 1; a.x = same[0] + n")
     assert "changed in the pod: a, d, rows; -o brings them back" in err
@@ -26,7 +26,7 @@ def test_inputs_changed_in_place_are_named(shell: Shell) -> None:
 
 @pytest.mark.feature("N06")
 def test_auto_brings_changed_inputs_back(shell: Shell) -> None:
-    """With -o auto the notebook has what the kernel would have."""
+    """With -o auto, the notebook has the same values as after a run in the kernel."""
     shell.run("rows, d, same = [], {}, [1]\nbefore = same")
     _, err = shell.output(f"{LOCAL} -o auto\nrows.append(same[0]); d['a'] = rows")
     assert "changed in the pod" not in err
@@ -35,7 +35,7 @@ def test_auto_brings_changed_inputs_back(shell: Shell) -> None:
     assert shell["same"] is shell["before"]
 
 
-def test_auto_brings_back_what_lies_where_the_old_value_was(shell: Shell) -> None:
+def test_auto_brings_back_a_new_object_at_an_old_address(shell: Shell) -> None:
     """A new object at the address of a deleted one is still reported."""
     for _ in range(3):
         shell.run("x = [1]")
@@ -43,8 +43,8 @@ def test_auto_brings_back_what_lies_where_the_old_value_was(shell: Shell) -> Non
         assert shell["x"] == [2]
 
 
-def test_change_that_cannot_be_sent_is_told(shell: Shell) -> None:
-    """What has become unfit to travel has changed, too."""
+def test_change_that_cannot_be_sent_is_reported(shell: Shell) -> None:
+    """An input that can no longer be pickled counts as changed."""
     shell.run("d = {}")
     _, err = shell.output(f"{LOCAL}\nimport threading\nd['lock'] = threading.Lock()")
     assert "changed in the pod: d; -o brings it back" in err
@@ -52,7 +52,7 @@ def test_change_that_cannot_be_sent_is_told(shell: Shell) -> None:
 
 @pytest.mark.parametrize("change", [list.clear, lambda x: x.append(0), lambda x: x.extend(range(10**6))])
 def test_change_shows_in_the_pickle(change: Any) -> None:
-    """Less, more and far more than before; the rest has not changed."""
+    """Smaller, larger and much larger pickles are detected as changes; equal ones are not."""
     names: dict[str, Any] = {"x": [1, 2], "same": {1, 2}, "lock": threading.Lock()}
     given = InputSnapshot(names, names)
     assert given.changed_names(names) == []
@@ -61,7 +61,7 @@ def test_change_shows_in_the_pickle(change: Any) -> None:
 
 
 def test_large_values_are_not_compared() -> None:
-    """Neither is one over the limit, nor those after it that have no room left."""
+    """Values over the limit, and those after it that exceed the total, are not compared."""
     names: dict[str, Any] = {"big": bytearray(MAX_WATCHED_BYTES), "small": [1]}
     given = InputSnapshot(names, names)
     names["big"][0] = 1
@@ -70,7 +70,7 @@ def test_large_values_are_not_compared() -> None:
 
 
 def test_new_objects_are_new_names() -> None:
-    """A name that stands for another object is new, not changed."""
+    """A name that is bound to another object counts as new, not as changed."""
     names = {"x": [1]}
     given = InputSnapshot(names, names)
     later = {"x": [2], "y": 1}
@@ -79,7 +79,7 @@ def test_new_objects_are_new_names() -> None:
 
 
 def test_comparing_costs_little() -> None:
-    """Thirty inputs of a kilobyte take a few milliseconds, before and after."""
+    """Comparing thirty inputs of a kilobyte takes a few milliseconds before and after the cell."""
     names = {f"x{n}": list(range(n, n + 300)) for n in range(30)}
     best = 1.0
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""The runner's debug log: lines wait for a client that asks for them, and travel in frames of their own."""
+"""The debug log of the runner: lines are kept until a client requests them, and have their own frames."""
 
 from __future__ import annotations
 

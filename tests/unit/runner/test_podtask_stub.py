@@ -1,4 +1,4 @@
-"""``podtask`` inside a pod: waiting for a sidecar, tasks as plain functions, nothing else."""
+"""``podtask`` in a pod: wait_for, and tasks as plain functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from podtask.runner import podtask_stub
 
 
 def test_wait_ends_when_something_listens() -> None:
-    """It returns at once where somebody listens, whichever way the host is written."""
+    """wait_for returns at once if the port is open, in every form of the address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         podtask_stub.wait_for(f"localhost:{port}", timeout=30)
@@ -21,7 +21,7 @@ def test_wait_ends_when_something_listens() -> None:
 
 @pytest.mark.feature("A20")
 def test_wait_lasts_until_something_listens() -> None:
-    """Refused at first, it goes on trying."""
+    """wait_for retries while connections are refused."""
     with socket.socket() as late:
         late.bind(("127.0.0.1", 0))
         port = late.getsockname()[1]
@@ -31,8 +31,8 @@ def test_wait_lasts_until_something_listens() -> None:
         opener.join()
 
 
-def test_wait_in_vain_says_where_and_what_to_do() -> None:
-    """In two lines: the address, the time, the last refusal; where to look."""
+def test_wait_that_times_out_has_a_hint() -> None:
+    """After the timeout, the error has two lines: address, time and last error, then a hint."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(TimeoutError) as raised:
@@ -45,13 +45,13 @@ def test_wait_in_vain_says_where_and_what_to_do() -> None:
 
 @pytest.mark.parametrize("address", ["localhost", "5432", "localhost:", "localhost:0", "a:b", ":80"])
 def test_address_without_a_port_is_refused(address: str) -> None:
-    """An address that is none raises at once, and says how one is written."""
+    """An invalid address is an immediate error that shows the correct form."""
     with pytest.raises(ValueError, match="host:port"):
         podtask_stub.wait_for(address)
 
 
 def test_task_gives_the_function_back() -> None:
-    """With and without options a decorated function is itself; what a task has runs here."""
+    """A decorated function, with or without options, is the function itself with its methods."""
 
     def double(x: int) -> int:
         return 2 * x
@@ -66,7 +66,7 @@ def test_task_gives_the_function_back() -> None:
 
 
 def test_map_in_a_pod_gives_errors_as_the_notebooks_does() -> None:
-    """The first one ends it, or it stands in its result's place."""
+    """The first error ends the map, or takes the place of the result."""
 
     @podtask_stub.task
     def half(x: int) -> float:
@@ -79,15 +79,15 @@ def test_map_in_a_pod_gives_errors_as_the_notebooks_does() -> None:
     assert isinstance(error, ZeroDivisionError)
 
 
-def test_other_names_are_of_the_notebook() -> None:
-    """What a pod cannot do says that it works in the notebook."""
+def test_other_names_work_only_in_the_notebook() -> None:
+    """The error for any other name of podtask states that it works only in the notebook."""
     made: Any = podtask_stub
     with pytest.raises(AttributeError, match=r"podtask\.submit works only in the notebook"):
         made.submit  # noqa: B018 -- the access is the test
 
 
 def test_one_function_on_both_sides() -> None:
-    """What the notebook calls wait_for and task travels under names that the pod has."""
+    """The notebook's wait_for and task are pickled under names that exist in the pod."""
     assert podtask.wait_for is podtask_stub.wait_for
     assert podtask.wait_for.__module__ == "podtask"
     assert podtask.task.__module__ == "podtask"

@@ -1,4 +1,4 @@
-"""A value's text is laid out as IPython's pretty printer does."""
+"""The text of a value has the same layout as from IPython's pretty printer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Plain:
 
 
 class Pretty:
-    """Show itself in a group of its own."""
+    """Object that prints itself in a group."""
 
     def _repr_pretty_(self, p: Any, cycle: bool) -> None:
         with p.group(4, "Pretty(", ")"):
@@ -63,7 +63,7 @@ KEYS = st.text("abcdef", max_size=12)
 
 
 def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Return strategies of what holds other values."""
+    """Return strategies for containers of other values."""
     lists, dicts = st.lists(inner, max_size=8), st.dictionaries(KEYS, inner, max_size=8)
     return st.one_of(
         lists,
@@ -84,12 +84,12 @@ def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 @BOUNDED
 @given(st.recursive(ATOMS, containers, max_leaves=30))
 def test_values_look_as_in_the_notebook(value: Any) -> None:
-    """Whatever containers hold, lines end where IPython ends them."""
+    """For nested containers, the lines end where IPython ends them."""
     assert pformat(value) == pretty(value)
 
 
 class Table:
-    """Has a repr of two lines, as arrays and frames have."""
+    """Object with a repr of two lines, like arrays and data frames."""
 
     def __repr__(self) -> str:
         return "one line\n and another"
@@ -107,15 +107,15 @@ class Table:
         {"table": Table(), "x" * 40: [Table(), "y" * 40]},
         [Table(), Table(), "z" * 90],
     ],
-    ids=lambda value: type(value).__name__,  # the environment differs between processes of pytest
+    ids=lambda value: type(value).__name__,  # the environment differs between pytest processes
 )
 def test_more_values(value: Any) -> None:
-    """Long containers are cut, counters sorted, reprs of several lines indented."""
+    """Long containers are shortened, counters sorted, and multi-line reprs indented."""
     assert pformat(value) == pretty(value)
 
 
-def test_what_holds_itself_ends() -> None:
-    """A circle is shown as dots."""
+def test_container_that_contains_itself() -> None:
+    """A container that contains itself is shown with dots."""
     one: list[Any] = [1]
     two: dict[str, Any] = {"one": one}
     one.append(two)

@@ -1,4 +1,4 @@
-"""The frames: what is encoded is decoded, however it is cut, and nothing else is believed."""
+"""Frames are decoded as they were encoded, wherever the stream is cut, and invalid data is rejected."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_frames_survive_single_bytes() -> None:
 
 
 def test_unfinished_frame_is_kept_back() -> None:
-    """A frame without its last byte is not given out."""
+    """A frame is returned only after its last byte."""
     decoder = Decoder()
     assert list(decoder.feed(whole(FRAMES[2])[:-1])) == []
     assert list(decoder.feed(whole(FRAMES[2])[-1:])) == [FRAMES[2]]
@@ -76,7 +76,7 @@ def test_unfinished_frame_is_kept_back() -> None:
     ids=["meta", "data", "both"],
 )
 def test_oversized_header_is_refused(meta_size: int, data_size: int) -> None:
-    """A header over the limits is refused at once, before any of its bytes are waited for."""
+    """A header over the limits is rejected at once, before its body arrives."""
     with pytest.raises(WireError, match=f"{meta_size} \\+ {data_size} bytes"):
         list(Decoder().feed(protocol.HEADER.pack(protocol.STREAM, 1, meta_size, data_size)))
 
@@ -86,22 +86,22 @@ def test_oversized_header_is_refused(meta_size: int, data_size: int) -> None:
     [b"{", b"nonsense", b"{'a': 1}", b"\xff\xfe{}", b'{"a": 1} trailing', b"[" * 200_000],
     ids=["cut", "word", "quotes", "no utf-8", "trailing", "deep"],
 )
-def test_meta_that_is_no_json_is_refused(text: bytes) -> None:
-    """Meta that does not parse ends the connection with a WireError and nothing else."""
+def test_meta_that_is_not_json_is_rejected(text: bytes) -> None:
+    """Meta that is not valid JSON is a WireError."""
     with pytest.raises(WireError, match="not JSON"):
         list(Decoder().feed(protocol.HEADER.pack(protocol.STREAM, 1, len(text), 0) + text))
 
 
 @pytest.mark.parametrize("value", [[], ["a"], "text", 1, None, True])
-def test_meta_that_is_no_object_is_refused(value: object) -> None:
-    """Meta is a JSON object, and no other JSON value."""
+def test_meta_that_is_not_an_object_is_rejected(value: object) -> None:
+    """Meta that is not a JSON object is a WireError."""
     text = json.dumps(value).encode()
     with pytest.raises(WireError, match="not a JSON object"):
         list(Decoder().feed(protocol.HEADER.pack(protocol.STREAM, 1, len(text), 0) + text))
 
 
-def test_frames_before_a_bad_one_are_given_out() -> None:
-    """What arrived whole before the nonsense is not lost."""
+def test_frames_before_an_invalid_one_are_returned() -> None:
+    """Complete frames before an invalid one are returned."""
     bad = protocol.HEADER.pack(protocol.STREAM, 1, 2, 0) + b"[]"
     found = Decoder().feed(whole(FRAMES[2]) + bad)
     assert next(found) == FRAMES[2]
@@ -110,7 +110,7 @@ def test_frames_before_a_bad_one_are_given_out() -> None:
 
 
 def test_largest_data_passes_and_one_byte_more_does_not() -> None:
-    """The limit of data is 512 KiB, and encode is the one to say so."""
+    """Data is limited to 512 KiB, and encode enforces the limit."""
     data = bytes(protocol.MAX_DATA)
     assert list(Decoder().feed(encode(protocol.BLOB, {}, data))) == [Frame(protocol.BLOB, 0, {}, data)]
     with pytest.raises(WireError, match=f"kind {protocol.BLOB} is too large"):

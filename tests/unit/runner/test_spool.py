@@ -1,4 +1,4 @@
-"""The spool: frames are kept in order and bounded, on disk or, where there is none, in memory."""
+"""The spool keeps frames in order and within a limit, on disk or, if that is not possible, in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def piece(number: int) -> bytes:
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., Spool]]:
-    """Make spools with the frames given; a runner's end closes their files, here the test's."""
+    """Return a function that creates spools with frames; their files are closed after the test."""
     made = []
 
     def make(frames: Iterable[bytes] = (), limit: int = 256 << 20) -> Spool:
@@ -63,7 +63,7 @@ Make = Callable[..., Spool]
 
 
 def test_empty_spool_has_no_frames(make: Make) -> None:
-    """Before the first frame, first is one past last."""
+    """In an empty spool, first equals last plus one."""
     spool = make()
     assert (spool.first, spool.last) == (1, 0)
     with pytest.raises(KeyError):
@@ -71,7 +71,7 @@ def test_empty_spool_has_no_frames(make: Make) -> None:
 
 
 def test_frames_are_numbered_from_one(make: Make) -> None:
-    """The first frame is 1, and each append is the next number."""
+    """Frames are numbered consecutively, beginning with 1."""
     spool = make()
     lasts = []
     for frame in (b"a", b"bb", b"ccc"):
@@ -96,12 +96,12 @@ def test_frames_are_numbered_from_one(make: Make) -> None:
 def test_read_gives_whole_frames_and_the_next_number(
     make: Make, seq: int, most: int, data: bytes, after: int
 ) -> None:
-    """A read ends with the frame that reaches the size asked for, and says where to go on."""
+    """A read ends with the frame that reaches the size, and returns the next number."""
     assert make([b"a", b"bb", b"ccc", b"dddd"]).read(seq, most) == (data, after)
 
 
-def test_reading_does_not_take_frames_away(make: Make) -> None:
-    """A second client reads the same frames."""
+def test_reading_does_not_remove_frames(make: Make) -> None:
+    """A second client can read the same frames."""
     spool = make(pieces(1, 3))
     assert [spool.read(2), spool.read(2)] == [(piece(2), 3)] * 2
     assert (spool.first, spool.last) == (1, 3)
@@ -109,15 +109,15 @@ def test_reading_does_not_take_frames_away(make: Make) -> None:
 
 @pytest.mark.parametrize("most", [1, PIECE, 3 * PIECE + 1, 1 << 30])
 def test_frames_are_read_across_segments(make: Make, most: int) -> None:
-    """Frames of several files come out in order, whatever the size of a read."""
+    """Frames in several files are returned in order, whatever the size of a read."""
     frames = pieces(1, 2 * IN_SEGMENT + 3)
     spool = make(frames)
     assert everything(spool, 1, most) == b"".join(frames)
     assert everything(spool, IN_SEGMENT, most) == b"".join(frames[IN_SEGMENT - 1 :])
 
 
-def test_over_the_limit_the_oldest_go(make: Make) -> None:
-    """Over its limit a spool forgets its oldest frames, and keeps the numbers of the rest."""
+def test_over_the_limit_the_oldest_frames_are_dropped(make: Make) -> None:
+    """A spool over its limit drops the oldest frames, and the others keep their numbers."""
     last = 4 * IN_SEGMENT
     limit = 2 * SEGMENT_BYTES
     spool = make(pieces(1, last), limit)
@@ -129,27 +129,27 @@ def test_over_the_limit_the_oldest_go(make: Make) -> None:
 
 
 def test_dropped_frame_is_not_read(make: Make) -> None:
-    """A number that is gone is a KeyError, never another frame."""
+    """The number of a dropped frame is a KeyError, never another frame."""
     spool = make(pieces(1, 3 * IN_SEGMENT), limit=SEGMENT_BYTES)
     with pytest.raises(KeyError):
         spool.read(spool.first - 1)
 
 
-def test_newest_frame_stays_whatever_the_limit(make: Make) -> None:
-    """However small the limit, what was written last can be read."""
+def test_newest_frame_is_always_kept(make: Make) -> None:
+    """The newest frame can be read even if the limit is smaller."""
     last = IN_SEGMENT + 1
     spool = make(pieces(1, last), limit=1)
     assert (spool.first, spool.last) == (last, last)
     assert spool.read(last) == (piece(last), last + 1)
 
 
-def test_under_the_limit_nothing_goes(make: Make) -> None:
-    """At exactly its limit a spool still has all frames."""
+def test_under_the_limit_no_frame_is_dropped(make: Make) -> None:
+    """A spool at exactly its limit keeps all frames."""
     assert make(pieces(1, 2 * IN_SEGMENT), limit=2 * SEGMENT_BYTES).first == 1
 
 
 def test_scratch_file_is_written_and_read() -> None:
-    """The scratch file takes bytes and gives them back."""
+    """The scratch file returns the bytes that were written."""
     file = temporary_file()
     assert file is not None
     with file:
@@ -159,9 +159,9 @@ def test_scratch_file_is_written_and_read() -> None:
 
 
 def kept_with(kind: int, value: int, last: int) -> tuple[int, int, bytes]:
-    """Return first, last and all frames of a spool that was filled with less of a resource.
+    """Return first, last and all frames of a spool that was filled with a limited resource.
 
-    In a process of its own: other threads of this one cannot do without.
+    The spool runs in a separate process, because other threads of this process need the resource.
     """
     alone = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=alone) as process:
@@ -179,25 +179,25 @@ def _kept_with(kind: int, value: int, last: int) -> tuple[int, int, bytes]:
 
 
 def test_without_files_frames_are_kept_in_memory() -> None:
-    """Where no file can be made, the spool works just so."""
+    """If no file can be created, the spool keeps frames in memory."""
     assert kept_with(resource.RLIMIT_NOFILE, 0, 3) == (1, 3, b"".join(pieces(1, 3)))
 
 
 def test_in_memory_the_limit_is_lower() -> None:
-    """Memory is the user's: few frames are kept there, and the oldest go earlier."""
+    """In memory, the limit is lower, so that the user's memory is not used up."""
     first, last, kept = kept_with(resource.RLIMIT_NOFILE, 0, 2 * MAX_MEMORY_BYTES // PIECE)
     assert 0 < len(kept) <= MAX_MEMORY_BYTES
     assert kept == b"".join(pieces(first, last))
 
 
 def test_full_disk_loses_no_frame() -> None:
-    """When the file can grow no more, in the middle of a frame too, all frames stay readable."""
+    """If the disk becomes full, even in the middle of a frame, all frames can be read."""
     frames = b"".join(pieces(1, 6))
     assert kept_with(resource.RLIMIT_FSIZE, 3 * PIECE + 10, 6) == (1, 6, frames)
 
 
-def test_client_slower_than_the_output_is_told_what_it_lost(make: Make) -> None:
-    """Frames that go before an attached client has them are named by a gap."""
+def test_slow_client_is_informed_of_lost_frames(make: Make) -> None:
+    """A gap frame reports frames that were dropped before a client received them."""
     spool = make(limit=2 * SEGMENT_BYTES)
     ours, theirs = _connected()
     with ours, theirs:

@@ -19,9 +19,9 @@ EXAMPLES = dict(re.findall(r"^## ([^\n]*)\n\n```python\n(.*?)^```", TEXT, re.MUL
 IMPORTS = {
     "import flyte": "import podtask as flyte",
     "from flytekitplugins.pod.task import Pod": "from podtask import PodTemplate as Pod",
-    "from flytekit import task": "",  # a decorator of tasks, which a pod template is not
+    "from flytekit import task": "",  # a decorator of tasks, which does not concern the template
 }
-# In another process, with another client: all templates, as the dicts they become.
+# Runs in another process with another client, and prints all templates as dicts.
 WHOLE = """
 import json, kubernetes, sys
 from tests.unit.template.test_documents import EXAMPLES, from_flyte, template_of
@@ -33,7 +33,7 @@ print(json.dumps([kubernetes.__version__, kubernetes.__file__,
 
 
 def template_of(source: str) -> PodTemplate:
-    """Run an example's imports and the call that makes its template."""
+    """Run the imports of an example and the call that creates its template."""
     for theirs, ours in IMPORTS.items():
         source = re.sub(f"^{theirs}$", ours, source, flags=re.MULTILINE)
     names: dict[str, Any] = {}
@@ -60,7 +60,7 @@ def from_flyte(source: str) -> PodTemplate:
     return made if made.pod_spec.get("containers") else made.replace(pod_spec=None)
 
 
-def test_all_examples_are_here() -> None:
+def test_all_examples_are_found() -> None:
     """All eleven templates of the two documents are found."""
     assert set(EXAMPLES) == set(seeds.ALL)
 
@@ -90,7 +90,7 @@ def test_copy_for_flyte_makes_the_same_template(name: str) -> None:
     assert max(len(line) for line in source.splitlines()) <= 100
 
 
-def test_copy_for_flyte_names_what_the_client_library_lacks() -> None:
+def test_copy_for_flyte_lists_unknown_fields() -> None:
     """A field that the client library does not know is listed in a comment."""
     given = PodTemplate({"containers": [{"name": "primary"}], "newerThanThis": {"a": 1}})
     source = given.to_flyte()

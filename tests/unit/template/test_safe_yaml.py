@@ -39,7 +39,7 @@ def test_hostile_file_is_refused(
     assert os.listdir(tmp_path) == ["pod.yaml"]
 
 
-def test_aliases_of_honest_people_work() -> None:
+def test_harmless_aliases_work() -> None:
     """An anchor that is used twice gives the same value twice."""
     template = PodTemplate.of(
         "spec:\n  containers:\n  - {name: primary, resources: {limits: &size {cpu: '1'}, requests: *size}}\n"

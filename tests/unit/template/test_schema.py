@@ -12,7 +12,7 @@ from podtask.template.wire_form import IRREGULAR, wire
 
 
 def models() -> dict[str, Any]:
-    """Return the newest client's models that a pod's spec is made of, by their names here."""
+    """Return the models of the newest client for the types in a pod spec, by their names in the table."""
     found: dict[str, Any] = {}
     rest = ["V1PodSpec"]
     while rest:
@@ -32,7 +32,7 @@ def test_table_has_every_field_of_the_client() -> None:
         assert set(model.attribute_map.values()) == set(fields(kind)), kind
 
 
-def test_every_field_may_be_written_in_pythons_way() -> None:
+def test_every_field_may_be_written_in_snake_case() -> None:
     """The client's snake_case names are converted to the API's names, including irregular ones."""
     for model in models().values():
         for python_name, name in model.attribute_map.items():
@@ -90,7 +90,7 @@ def test_distance(one: str, other: str, edits: int) -> None:
     ],
 )
 def test_value_of_another_kind_is_named_by_its_path(spec: Any, path: str, words: str) -> None:
-    """The error has the path of the value and a hint what to write."""
+    """The error has the path of the value and a hint."""
     (found,) = problems(spec, "PodSpec", "spec")
     assert found.path == path
     assert words in found.hint

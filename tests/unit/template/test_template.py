@@ -145,8 +145,8 @@ def test_yaml_of_a_pod_spec_is_a_pod_spec() -> None:
         ([SPEC], "Expected a pod template, got list"),
     ],
 )
-def test_what_is_no_pod_is_refused(given: Any, words: str) -> None:
-    """An object that does not describe a pod is an error of two lines that says what it is."""
+def test_object_other_than_a_pod_is_rejected(given: Any, words: str) -> None:
+    """An object that does not describe a pod is an error of two lines that names its type."""
     with pytest.raises(InputError, match=words) as caught:
         PodTemplate.of(given)
     assert len(str(caught.value).splitlines()) == 2

@@ -141,7 +141,7 @@ def test_older_models_are_read_by_their_map() -> None:
     ],
     ids=["exec", "hostIP", "seLinux", "false and empty"],
 )
-def test_odd_names_of_models_are_the_apis(model: Any, expected: dict[str, Any]) -> None:
+def test_irregular_names_of_models_are_converted(model: Any, expected: dict[str, Any]) -> None:
     """Irregular field names come from the model's attribute map, and False is kept."""
     spec = PodTemplate({"containers": [{"name": "primary", "x": model}]}).pod_spec
     assert spec["containers"][0]["x"] == expected
