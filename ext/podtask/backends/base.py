@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from ..diagnosis.model import WAITS
 from ..runner import protocol
 
 T = TypeVar("T")
+WAIT_NOTE = " (Waits until --start-timeout.)"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Phase:
     @property
     def full_text(self) -> str:
         """The text, and whether the task waits."""
-        return f"{self.text}{WAITS}" if self.waiting else self.text
+        return f"{self.text}{WAIT_NOTE}" if self.waiting else self.text
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.name, self.full_text) if part)

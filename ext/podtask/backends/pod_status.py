@@ -12,9 +12,9 @@ from typing import Any
 from ..cluster.events import PodEvents
 from ..cluster.namespace import Namespace
 from ..cluster.refusals import RequestDenied
-from ..diagnosis.containers import all_held_up
+from ..diagnosis.containers import start_problems
 from ..diagnosis.diagnose import diagnose
-from ..diagnosis.endings import dead_sidecars, stop
+from ..diagnosis.endings import dead_sidecars, diagnose_termination
 from ..diagnosis.model import Diagnosis, one_line
 from ..errors import ClusterError, InputError
 from ..manifest.pod_manifest import PodManifest
@@ -91,7 +91,11 @@ class PodStatus:
                 self._listener.on_phase(_phase(found))
                 if found.category != category:
                     category, since = found.category, time.monotonic()
-                time_left = None if found.limit is None else since + found.limit - time.monotonic()
+                time_left = (
+                    None
+                    if found.give_up_seconds is None
+                    else since + found.give_up_seconds - time.monotonic()
+                )
                 if found.ended or (time_left is not None and time_left <= 0):
                     found = await self._with_kill_reason(found)
                     return await self._termination(found, started or found.ended)
@@ -106,7 +110,7 @@ class PodStatus:
         end = time.monotonic() + STOP_REASON_SECONDS
         while True:
             changed = self.state_changed
-            found = stop(self._pod, self._primary, self._gone)
+            found = diagnose_termination(self._pod, self._primary, self._gone)
             time_left = end - time.monotonic()
             if found is not None or time_left <= 0:
                 return StopReason(found.message, found.hint, found.lost) if found else StopReason()
@@ -191,7 +195,7 @@ class PodStatus:
     async def _with_kill_reason(self, found: Diagnosis) -> Diagnosis:
         """Return how the pod ended; if a container was killed, wait until the status shows the reason."""
         end = time.monotonic() + KILL_REASON_SECONDS
-        while found.ended and found.category == "ended" and found.code in KILLED_CODES:
+        while found.ended and found.category == "ended" and found.exit_code in KILLED_CODES:
             changed, time_left = self.state_changed, end - time.monotonic()
             if time_left <= 0:
                 break
@@ -215,17 +219,17 @@ class PodStatus:
         started = started and found.category != "rejected by its node" and self.is_scheduled
         verb = "ended before its result was received" if started else "cannot start"
         message = f"{self._name} {verb}: {found.message}."
-        lines = await self._last_lines(found.log) if found.log else ""
+        lines = await self._last_lines(found.log_container) if found.log_container else ""
         lost = found.lost or (found.category == "deleted" and not self.is_scheduled)
         # If something else ended the container, its exit code does not tell why.
-        code = found.code if found.category == "ended" else None
+        code = found.exit_code if found.category == "ended" else None
         return Termination(message + lines, found.hint, code, started, lost)
 
     def _report_sidecars(self) -> None:
         reported = self._reported
-        stuck_sidecars = dict(all_held_up(self._pod, self._primary, []))
+        stuck_sidecars = dict(start_problems(self._pod, self._primary, []))
         for name, stuck in stuck_sidecars.items():
-            if stuck.hopeless and (name, stuck.category) not in reported:
+            if stuck.permanent and (name, stuck.category) not in reported:
                 reported.add((name, stuck.category))
                 self._listener.on_note(f"{stuck.message}; the cell goes on. {stuck.hint}")
         for name, message in dead_sidecars(self._pod, self._primary).items():

@@ -1,4 +1,4 @@
-"""Why a pod waits, and how it ended, in a sentence with what to do about it. Pure.
+"""Explain why a pod is waiting and how it ended: one sentence, and a hint on what to change. Pure.
 
 This package reads pods and events as dictionaries. It never makes a request.
 """

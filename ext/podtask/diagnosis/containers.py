@@ -1,4 +1,4 @@
-"""Which container holds up a pod's start, and why: init containers, sidecars, the primary. Pure."""
+"""Find the container that delays the start of a pod, and explain why. Pure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from .model import Diagnosis, Events, Pod, one_line, statuses
-from .scheduling import KEYS, MISSING, absent
+from .model import Diagnosis, Events, Pod, container_statuses, one_line
+from .scheduling import MISSING_KEY, MISSING_OBJECT, missing_object
 
-# Reasons of a container that waiting does not cure.
+# Reasons of a container that will not start, however long we wait.
 CANNOT_START = {
     "ErrImageNeverPull",
     "CreateContainerError",
@@ -19,186 +19,228 @@ CANNOT_START = {
     "PreStartHookError",
     "PostStartHookError",
 }
-PULLS = ("ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable")
-NO_IMAGE = ("not found", "manifest unknown", "invalid reference", "no match for platform")
-# In words, which Go writes beside each status code: an image's tag may be any number.
-NO_RIGHT = re.compile(r"unauthorized|denied|forbidden|no basic auth|authentication required")
-RATE = re.compile(r"toomanyrequests|too many requests|rate limit")
-NO_PROGRAM = re.compile(r'exec: "(?P<name>[^"]+)": .*(executable file not found|no such file or directory)')
-# A busy node's runtime answers late, and the kubelet asks again.
-BUSY = ("context deadline exceeded", "failed to reserve container name", "DeadlineExceeded")
+PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable")
+IMAGE_NOT_FOUND_TEXTS = ("not found", "manifest unknown", "invalid reference", "no match for platform")
+# Words, not status codes: the tag of an image may be any number.
+PULL_DENIED = re.compile(r"unauthorized|denied|forbidden|no basic auth|authentication required")
+RATE_LIMITED = re.compile(r"toomanyrequests|too many requests|rate limit")
+PROGRAM_NOT_FOUND = re.compile(
+    r'exec: "(?P<name>[^"]+)": .*(executable file not found|no such file or directory)'
+)
+# The container runtime of a busy node answers too late; the kubelet tries again.
+BUSY_NODE_TEXTS = ("context deadline exceeded", "failed to reserve container name", "DeadlineExceeded")
 SUB_PATH = re.compile(r"subPath", re.IGNORECASE)
-START_SECONDS = 6  # for an error that the kubelet meets again at each try
-PULL_SECONDS = 5  # a registry may answer wrongly once
-SIDECAR_SECONDS = 6  # a native sidecar is restarted
-KEY_MISSING = re.compile(r"couldn't find key (?P<name>\S+) in (?P<kind>Secret|ConfigMap)")
+START_SECONDS = 6  # the kubelet gets the same error at each attempt
+PULL_SECONDS = 5  # a registry may fail once
+SIDECAR_SECONDS = 6  # the kubelet restarts a native sidecar
+MISSING_ENV_KEY = re.compile(r"couldn't find key (?P<name>\S+) in (?P<kind>Secret|ConfigMap)")
 
 
-def held_up(pod: Pod, primary: str, events: Events) -> Diagnosis | None:
-    """Return what holds up a container, in the order in which they start; None: nothing does."""
-    return next((found for _, found in all_held_up(pod, primary, events)), None)
+def first_start_problem(pod: Pod, primary: str, events: Events) -> Diagnosis | None:
+    """Return why the first container that cannot start does not start; None if all can.
+
+    Args:
+        pod: The pod as the API server returns it.
+        primary: Name of the primary container.
+        events: Events of the pod, oldest first.
+    """
+    return next((problem for _, problem in start_problems(pod, primary, events)), None)
 
 
-def all_held_up(pod: Pod, primary: str, events: Events) -> Iterator[tuple[str, Diagnosis]]:
-    """Yield each container that is held up, by its name, in the order in which they start."""
-    first = {each["name"] for each in pod["spec"].get("initContainers", [])}
-    for kind, container in statuses(pod, primary):
-        name = container["name"]
-        path = f"{'initContainers' if name in first else 'containers'}[{name}]"
-        found = _one(kind, container, events, path)
-        if found is not None:
-            yield name, found
+def start_problems(pod: Pod, primary: str, events: Events) -> Iterator[tuple[str, Diagnosis]]:
+    """Yield name and diagnosis of each container that cannot start, in the order in which they start.
+
+    Args:
+        pod: The pod as the API server returns it.
+        primary: Name of the primary container.
+        events: Events of the pod, oldest first.
+    """
+    init_names = {each["name"] for each in pod["spec"].get("initContainers", [])}
+    for kind, status in container_statuses(pod, primary):
+        name = status["name"]
+        path = f"{'initContainers' if name in init_names else 'containers'}[{name}]"
+        problem = _start_problem(kind, status, events, path)
+        if problem is not None:
+            yield name, problem
 
 
-def _one(kind: str, container: dict[str, Any], events: Events, path: str) -> Diagnosis | None:
-    name, state = container["name"], container.get("state", {})
-    who = f"{kind} {name!r}"
-    waiting, done = state.get("waiting", {}), state.get("terminated", {})
+def _start_problem(kind: str, status: dict[str, Any], events: Events, path: str) -> Diagnosis | None:
+    """Return why a container does not start; None if nothing is wrong.
+
+    Args:
+        kind: Kind of the container, as :func:`container_statuses` yields it.
+        status: Status of the container.
+        events: Events of the pod, oldest first.
+        path: Path of the container in the pod spec.
+    """
+    name, state = status["name"], status.get("state", {})
+    container = f"{kind} {name!r}"
+    waiting, terminated = state.get("waiting", {}), state.get("terminated", {})
     reason = waiting.get("reason", "")
     message = one_line(waiting.get("message"))
-    if kind == "init container" and done.get("exitCode"):
-        return _failed_init(who, name, done)
-    if done.get("reason") in CANNOT_START:
-        return _cannot_start(done["reason"], one_line(done.get("message")), who, path, 0)
-    before = container.get("lastState", {}).get("terminated", {})
-    if before.get("reason") in CANNOT_START:
-        return _cannot_start(before["reason"], one_line(before.get("message")), who, path, SIDECAR_SECONDS)
-    if before and container.get("restartCount") and not container.get("started"):
-        say = f"{who} keeps exiting with code {before.get('exitCode')}"
+    if kind == "init container" and terminated.get("exitCode"):
+        return _init_failed(container, name, terminated)
+    if terminated.get("reason") in CANNOT_START:
+        cause = one_line(terminated.get("message"))
+        return _cannot_start(terminated["reason"], cause, container, path, 0)
+    last_end = status.get("lastState", {}).get("terminated", {})
+    if last_end.get("reason") in CANNOT_START:
+        cause = one_line(last_end.get("message"))
+        return _cannot_start(last_end["reason"], cause, container, path, SIDECAR_SECONDS)
+    if last_end and status.get("restartCount") and not status.get("started"):
         return Diagnosis(
             "Sidecar failing",
-            say,
+            f"{container} keeps exiting with code {last_end.get('exitCode')}",
             f"Change its command, args or env: spec.initContainers[{name}].",
             "sidecar failing",
             "initContainers",
-            limit=SIDECAR_SECONDS,
-            log=name,
+            give_up_seconds=SIDECAR_SECONDS,
+            log_container=name,
         )
     if reason == "InvalidImageName":
         return Diagnosis(
             reason,
-            f"the image name of {who} is not valid: {message}",
+            f"the image name of {container} is not valid: {message}",
             "Use the form registry/name:tag, with --image or in the template.",
             "invalid name",
             f"{path}.image",
-            limit=0,
+            give_up_seconds=0,
         )
     if reason in CANNOT_START:
-        return _cannot_start(reason, message, who, path, START_SECONDS)
-    if reason in PULLS:
-        return _pulling(
-            reason,
-            str(waiting.get("message", "")),
-            who,
-            container.get("image", ""),
-            f"{path}.image",
-            events,
-        )
+        return _cannot_start(reason, message, container, path, START_SECONDS)
+    if reason in PULL_REASONS:
+        image, full_message = status.get("image", ""), str(waiting.get("message", ""))
+        return _cannot_pull(reason, full_message, container, image, f"{path}.image", events)
     if reason == "CreateContainerConfigError":
-        return _config(message, who, path)
+        return _config_error(message, container, path)
     return None
 
 
-def _failed_init(who: str, name: str, done: dict[str, Any]) -> Diagnosis:
-    message = one_line(done.get("message"))
-    reason = f", {done['reason']}" if done.get("reason") == "OOMKilled" else ""
-    say = f"{who} failed with exit code {done['exitCode']}{reason}"
+def _init_failed(container: str, name: str, terminated: dict[str, Any]) -> Diagnosis:
+    cause = one_line(terminated.get("message"))
+    oom_killed = ", OOMKilled" if terminated.get("reason") == "OOMKilled" else ""
+    message = f"{container} failed with exit code {terminated['exitCode']}{oom_killed}"
     return Diagnosis(
         "Init failed",
-        f"{say}: {message}" if message else say,
+        f"{message}: {cause}" if cause else message,
         f"Change its command, args or env: spec.initContainers[{name}].",
         "init failing",
         f"initContainers[{name}]",
-        limit=0,
-        log="" if message else name,
+        give_up_seconds=0,
+        log_container="" if cause else name,
     )
 
 
-def _cannot_start(reason: str, message: str, who: str, path: str, limit: float) -> Diagnosis:
-    """A container that the runtime does not start; the limit is 0 where it is not tried again."""
-    program = NO_PROGRAM.search(message)
-    if program and who.startswith("container "):
+def _cannot_start(reason: str, message: str, container: str, path: str, give_up_seconds: float) -> Diagnosis:
+    """Return why the container runtime does not start a container.
+
+    Args:
+        reason: The runtime's reason.
+        message: The runtime's message, in one line.
+        container: Kind and name of the container.
+        path: Path of the container in the pod spec.
+        give_up_seconds: Seconds after which podtask gives up; 0 if the kubelet does not try again.
+    """
+    program = PROGRAM_NOT_FOUND.search(message)
+    if program and container.startswith("container "):
+        where = "" if "/" in program["name"] else " in its PATH"
         return Diagnosis(
             reason,
-            f"the image of {who} has no {program['name']}{'' if '/' in program['name'] else ' in its PATH'}",
+            f"the image of {container} has no {program['name']}{where}",
             "Choose an image with Python 3.9 or newer: --image python:3.12-slim; "
             "or set its path with --python.",
             "no python",
             "image",
-            limit=0,
+            give_up_seconds=0,
         )
     if program:
         return Diagnosis(
             reason,
-            f"the image of {who} has no program {program['name']!r}",
+            f"the image of {container} has no program {program['name']!r}",
             f"Change its command or its image: spec.{path}.",
             "no program",
             path,
-            limit=0,
+            give_up_seconds=0,
         )
-    if limit and any(word in message for word in BUSY):
+    if give_up_seconds and any(text in message for text in BUSY_NODE_TEXTS):
         return Diagnosis(
             reason,
-            f"{who} has not been created yet: {message}",
+            f"{container} has not been created yet: {message}",
             "The node is busy and will retry.",
             "node busy",
             "",
         )
-    if limit and SUB_PATH.search(message):
-        return _sub_path(reason, message, who, path)
+    if give_up_seconds and SUB_PATH.search(message):
+        return _sub_path_error(reason, message, container, path)
     return Diagnosis(
         reason,
-        f"{who} cannot start: {message}",
+        f"{container} cannot start: {message}",
         "Check its image, command and mounts in the template.",
         "cannot start",
         "image, command, volumeMounts",
-        limit=limit,
+        give_up_seconds=give_up_seconds,
     )
 
 
-def _sub_path(reason: str, message: str, who: str, path: str) -> Diagnosis:
-    """The kubelet tries again: another pod, or a file server, may yet make the path."""
+def _sub_path_error(reason: str, message: str, container: str, path: str) -> Diagnosis:
+    """Return the diagnosis of a subPath that cannot be mounted.
+
+    The kubelet tries again: another pod or a file server may still create the path.
+    """
     return Diagnosis(
         reason,
-        f"{who}: {message}",
+        f"{container}: {message}",
         f"Change: spec.{path}.volumeMounts[].subPath.",
         "mount",
         f"{path}.volumeMounts[].subPath",
     )
 
 
-def _config(message: str, who: str, path: str) -> Diagnosis:
-    """A container whose environment names what is not there."""
+def _config_error(message: str, container: str, path: str) -> Diagnosis:
+    """Return why a container cannot be configured: usually, its env refers to a missing object."""
     field = f"{path}.env or .envFrom"
-    key, missing = KEY_MISSING.search(message) or KEYS.search(message), MISSING.search(message)
+    missing = MISSING_OBJECT.search(message)
+    key = MISSING_ENV_KEY.search(message) or MISSING_KEY.search(message)
     if missing:
-        return absent(missing["kind"], missing["name"], field, f"{who}: {message}")
+        return missing_object(missing["kind"], missing["name"], field, f"{container}: {message}")
     if key:
-        return absent(f"{key['kind'].lower()} key", key["name"], field, f"{who}: {message}")
+        return missing_object(f"{key['kind'].lower()} key", key["name"], field, f"{container}: {message}")
     if SUB_PATH.search(message):
-        return _sub_path("CreateContainerConfigError", message, who, path)
+        return _sub_path_error("CreateContainerConfigError", message, container, path)
     return Diagnosis(
         "CreateContainerConfigError",
-        f"{who}: {message}",
+        f"{container}: {message}",
         "Check its env, envFrom and securityContext in the template.",
         "cannot start",
         path,
-        limit=START_SECONDS,
+        give_up_seconds=START_SECONDS,
     )
 
 
-def _pulling(reason: str, message: str, who: str, image: str, field: str, events: Events) -> Diagnosis:
-    cause = message.replace(image, "").lower()
-    say = f"image {image} of {who}: {one_line(message)}"
-    if RATE.search(cause):
+def _cannot_pull(
+    reason: str, full_message: str, container: str, image: str, field: str, events: Events
+) -> Diagnosis:
+    """Return why an image cannot be pulled.
+
+    Args:
+        reason: The kubelet's reason.
+        full_message: The kubelet's message, not cut.
+        container: Kind and name of the container.
+        image: Name of the image.
+        field: Field of the pod template that names the image.
+        events: Events of the pod, oldest first.
+    """
+    cause = full_message.replace(image, "").lower()
+    message = f"image {image} of {container}: {one_line(full_message)}"
+    if RATE_LIMITED.search(cause):
         return Diagnosis(
             "Rate limited",
-            say,
-            "The node will retry; imagePullSecrets of an account raise the limit.",
+            message,
+            "The node will retry; a registry account in imagePullSecrets raises the limit.",
             "rate limited",
             "imagePullSecrets",
         )
-    secret = next(
+    missing_secret = next(
         (
             re.search(r"\(([^)]*)\)", each["message"])
             for each in reversed(events)
@@ -206,40 +248,40 @@ def _pulling(reason: str, message: str, who: str, image: str, field: str, events
         ),
         None,
     )
-    absent_image = any(each in cause for each in NO_IMAGE)
-    refused = NO_RIGHT.search(cause)
-    if secret and (absent_image or refused):
+    not_found = any(text in cause for text in IMAGE_NOT_FOUND_TEXTS)
+    denied = PULL_DENIED.search(cause)
+    if missing_secret and (not_found or denied):
         return Diagnosis(
             reason,
-            f"pull secret {secret[1]} is missing; {say}",
+            f"pull secret {missing_secret[1]} is missing; {message}",
             "Create it in the pod's namespace, or change: spec.imagePullSecrets.",
             "pull secret missing",
             "imagePullSecrets",
-            limit=PULL_SECONDS,
+            give_up_seconds=PULL_SECONDS,
         )
-    if refused:
+    if denied:
         return Diagnosis(
             reason,
-            say,
+            message,
             "The registry requires a login, or the image does not exist: check "
             "the image's name, tag and pull secret: spec.imagePullSecrets.",
-            "no right to pull",
+            "pull denied",
             "imagePullSecrets",
-            limit=PULL_SECONDS,
+            give_up_seconds=PULL_SECONDS,
         )
-    if absent_image:
+    if not_found:
         return Diagnosis(
             reason,
-            say,
+            message,
             "Check the image's name, tag and pull secret.",
             "image not found",
             field,
-            limit=PULL_SECONDS,
+            give_up_seconds=PULL_SECONDS,
         )
     return Diagnosis(
         reason,
-        say,
+        message,
         "The node will retry; check the image's name and registry.",
-        "registry not reached",
+        "registry unreachable",
         field,
     )

@@ -1,37 +1,37 @@
-"""Why a pod is where it is: its status and events become a phase and a sentence. Pure.
+"""Derive a phase and a sentence from the status and the events of a pod. Pure.
 
-Reads conditions and container states in the words of the Kubernetes API; says which field of the
+Uses the conditions and container states of the Kubernetes API. The result says which field of the
 template to change, and whether waiting can help.
 Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 """
 
 from __future__ import annotations
 
-from .containers import held_up
-from .endings import ending, running
-from .model import Diagnosis, Events, Pod, status_of
-from .scheduling import on_node, unplaced
+from .containers import first_start_problem
+from .endings import diagnose_end, diagnose_running
+from .model import Diagnosis, Events, Pod, container_status
+from .scheduling import diagnose_scheduled, diagnose_unscheduled
 
 
 def diagnose(pod: Pod, primary: str, events: Events | None = None, gone: bool = False) -> Diagnosis:
-    """Return where a pod is.
+    """Return the diagnosis of a pod.
 
     Args:
-        pod: as the API shows it; the last known state where it is gone.
+        pod: The pod as the API server returns it; the last known state if it is gone.
         primary: Name of the primary container.
-        events: of this pod, in their order; None where they were not asked for (yet).
+        events: Events of the pod, oldest first; None if they have not been read.
         gone: Whether the API server no longer has the pod.
     """
-    own = status_of(pod, primary).get("state", {})
-    if not gone and "running" in own:
-        return running(pod)
-    found = None if gone else held_up(pod, primary, events or [])
-    if found is None or not found.hopeless:
-        ended = ending(pod, primary, gone)
-        if ended is not None:
-            return ended
-    if found is not None:
-        return found
+    state = container_status(pod, primary).get("state", {})
+    if not gone and "running" in state:
+        return diagnose_running(pod)
+    problem = None if gone else first_start_problem(pod, primary, events or [])
+    if problem is None or not problem.permanent:
+        end = diagnose_end(pod, primary, gone)
+        if end is not None:
+            return end
+    if problem is not None:
+        return problem
     if not pod["spec"].get("nodeName"):
-        return unplaced(pod)
-    return on_node(pod, events)
+        return diagnose_unscheduled(pod)
+    return diagnose_scheduled(pod, events)

@@ -1,6 +1,6 @@
-"""How a pod ended: a sentence of its own for each cause. Pure.
+"""Explain how a pod ended: each cause has its own sentence. Pure.
 
-A deletion by the cluster says why in the condition DisruptionTarget:
+If the cluster deletes a pod, the condition DisruptionTarget has the reason:
 https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
 """
 
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .model import Diagnosis, Pod, conditions, memory_limit, one_line, status_of
+from .model import Diagnosis, Pod, container_status, memory_limit_suffix, one_line, pod_condition
 
-AGAIN = "Run the cell again."
-# Reasons of a pod that its node's kubelet did not take: the scheduler knew less than the node.
+RUN_AGAIN = "Run the cell again."
+# Reasons with which a kubelet rejects a scheduled pod: prefix of the reason, sentence, hint, field to change.
 # Source: pkg/kubelet/lifecycle/predicate.go and pkg/kubelet/cm of Kubernetes 1.35.
-REJECTED = (
+REJECTION_REASONS = (
     (
         "OutOf",
         "its node had no room for it",
@@ -58,7 +58,7 @@ REJECTED = (
     ),
     ("PodOSNotSupported", "its node has another operating system", "Change: spec.os.", "os"),
 )
-# Reason of DisruptionTarget -> category, sentence, what to do.
+# Reason of DisruptionTarget -> category, sentence, hint.
 DISRUPTIONS = {
     "PreemptionByScheduler": (
         "preempted",
@@ -76,7 +76,7 @@ DISRUPTIONS = {
         "its node was lost or tainted",
         "Run the cell again; tolerations in the template may let it stay longer.",
     ),
-    "DeletionByPodGC": ("node lost", "its node is gone", AGAIN),
+    "DeletionByPodGC": ("node lost", "its node is gone", RUN_AGAIN),
     "TerminationByKubelet": (
         "evicted",
         "its node ran out of a resource or was shutting down",
@@ -85,36 +85,36 @@ DISRUPTIONS = {
 }
 
 
-def running(pod: Pod) -> Diagnosis:
-    """Return where a pod is whose primary container was last reported as running.
+def diagnose_running(pod: Pod) -> Diagnosis:
+    """Return the diagnosis of a pod whose primary container was last reported as running.
 
-    When nothing more is heard of a node its pods stay as they were but for one word: Ready becomes
-    False although the containers' own condition has not changed.
+    If a node stops reporting, the status of its pods does not change, with one exception: the
+    condition Ready becomes False while ContainersReady stays True.
     """
-    ready = conditions(pod, "Ready")
-    silent = (
+    ready = pod_condition(pod, "Ready")
+    node_is_silent = (
         ready.get("status") == "False"
         and ready.get("reason") != "ReadinessGatesNotReady"
-        and conditions(pod, "ContainersReady").get("status") == "True"
+        and pod_condition(pod, "ContainersReady").get("status") == "True"
     )
-    if not silent:
+    if not node_is_silent:
         return Diagnosis("Running")
-    told = stop(pod, "")
-    if told is not None:  # given up by the cluster: should its node come back, it ends there
-        return told
+    end = diagnose_termination(pod, "")
+    if end is not None:  # the cluster is deleting the pod: the cell ends even if the node comes back
+        return end
     node, name = pod["spec"].get("nodeName"), pod.get("metadata", {}).get("name", "NAME")
     return Diagnosis(
         "Running",
-        f"its node {node} has stopped reporting; the cluster gives it up in a few minutes",
-        f"See `kubectl describe node {node}`. The cell goes on if the node is alive; if it is dead: "
+        f"its node {node} has stopped reporting; the cluster deletes the pod after a few minutes",
+        f"See `kubectl describe node {node}`. If the node is alive, the cell continues; if it is dead, run "
         f"%podtask delete {name} --force",
         "node lost",
         "tolerations",
     )
 
 
-def stop(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
-    """Return what told a pod to end from outside, None where nothing did.
+def diagnose_termination(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
+    """Return why the cluster or a user terminated the pod; None if neither did.
 
     Args:
         pod: Last known state of the pod.
@@ -123,18 +123,17 @@ def stop(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
     """
     status = pod.get("status", {})
     reason, message = status.get("reason", ""), one_line(status.get("message"))
-    disruption = conditions(pod, "DisruptionTarget")
-    code = _terminated(pod, primary).get("exitCode")
+    disruption = pod_condition(pod, "DisruptionTarget")
+    exit_code = _terminated(pod, primary).get("exitCode")
     if reason == "DeadlineExceeded":
         seconds = pod["spec"].get("activeDeadlineSeconds")
-        say = f"it ran longer than its activeDeadlineSeconds of {seconds} (DeadlineExceeded)"
         return _ended(
             reason,
-            say,
+            f"it ran longer than its activeDeadlineSeconds of {seconds} (DeadlineExceeded)",
             "Raise --timeout, or activeDeadlineSeconds in the template.",
             "deadline",
             "spec.activeDeadlineSeconds",
-            code,
+            exit_code,
         )
     if reason == "Evicted":
         return _ended(
@@ -143,31 +142,31 @@ def stop(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
             DISRUPTIONS["TerminationByKubelet"][2],
             "evicted",
             "resources.requests",
-            code,
+            exit_code,
         )
     if reason in ("NodeLost", "NodeShutdown", "Terminated", "Shutdown"):
-        return _ended(
-            reason, f"its node was lost or shut down: {message or reason}", AGAIN, "node lost", "", code
-        )
+        sentence = f"its node was lost or shut down: {message or reason}"
+        return _ended(reason, sentence, RUN_AGAIN, "node lost", "", exit_code)
     if disruption.get("status") == "True":
-        word = disruption.get("reason", "")
-        category, say, do = DISRUPTIONS.get(word, ("disrupted", f"the cluster terminated it ({word})", AGAIN))
-        more = one_line(disruption.get("message"))
-        return _ended(word or "Disrupted", f"{say}: {more}" if more else say, do, category, "", code)
+        reason = disruption.get("reason", "")
+        unknown = ("disrupted", f"the cluster terminated it ({reason})", RUN_AGAIN)
+        category, sentence, hint = DISRUPTIONS.get(reason, unknown)
+        sentence = _with_detail(sentence, one_line(disruption.get("message")))
+        return _ended(reason or "Disrupted", sentence, hint, category, "", exit_code)
     if gone or pod.get("metadata", {}).get("deletionTimestamp"):
         return _ended(
             "Deleted",
             "the pod was deleted by a user or a clean-up job",
-            f"`kubectl get events` may show why. {AGAIN}",
+            f"`kubectl get events` may show why. {RUN_AGAIN}",
             "deleted",
             "",
-            code,
+            exit_code,
         )
     return None
 
 
-def ending(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
-    """Return how the primary container or the whole pod ended, None where it has not.
+def diagnose_end(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
+    """Return how the primary container or the whole pod ended; None if it has not ended.
 
     Args:
         pod: Last known state of the pod.
@@ -176,57 +175,63 @@ def ending(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
     """
     status = pod.get("status", {})
     phase = status.get("phase", "Pending")
-    done = _terminated(pod, primary)
-    if not (done or gone or phase in ("Failed", "Succeeded")):
+    terminated = _terminated(pod, primary)
+    if not (terminated or gone or phase in ("Failed", "Succeeded")):
         return None
-    code = done.get("exitCode")
-    if done.get("reason") == "OOMKilled":
-        limit = memory_limit(pod, primary)
-        say = f"the cell used more memory than the limit{limit} of container {primary!r} (OOMKilled)"
-        return _ended("OOMKilled", say, "Raise --memory.", "out of memory", "resources.limits.memory", code)
-    told = stop(pod, primary, gone)
-    if told is not None:
-        return told
-    for word, say, do, field in REJECTED:
-        if not done and status.get("reason", "").startswith(word):
-            more = one_line(status.get("message"))
-            return Diagnosis(
-                status["reason"], f"{say}: {more}", do, "rejected by its node", field, ended=True
-            )
-    if done:
-        message = one_line(done.get("message"))
-        say = f"container {primary!r} ended with exit code {code}"
+    exit_code = terminated.get("exitCode")
+    if terminated.get("reason") == "OOMKilled":
+        limit = memory_limit_suffix(pod, primary)
         return _ended(
-            done.get("reason") or "Terminated",
-            f"{say}: {message}" if message else say,
-            AGAIN,
-            "ended",
-            "",
-            code,
+            "OOMKilled",
+            f"the cell used more memory than the limit{limit} of container {primary!r} (OOMKilled)",
+            "Raise --memory.",
+            "out of memory",
+            "resources.limits.memory",
+            exit_code,
         )
+    termination = diagnose_termination(pod, primary, gone)
+    if termination is not None:
+        return termination
+    for prefix, sentence, hint, field in REJECTION_REASONS:
+        if not terminated and status.get("reason", "").startswith(prefix):
+            message = _with_detail(sentence, one_line(status.get("message")))
+            return _ended(status["reason"], message, hint, "rejected by its node", field, None)
+    if terminated:
+        sentence = f"container {primary!r} ended with exit code {exit_code}"
+        sentence = _with_detail(sentence, one_line(terminated.get("message")))
+        reason = terminated.get("reason") or "Terminated"
+        return _ended(reason, sentence, RUN_AGAIN, "ended", "", exit_code)
     parts = (status.get("reason"), one_line(status.get("message")))
-    say = ": ".join(part for part in parts if part) or f"the pod ended: {phase}"
-    return _ended(phase, say, AGAIN, "ended", "", None)
+    sentence = ": ".join(part for part in parts if part) or f"the pod ended: {phase}"
+    return _ended(phase, sentence, RUN_AGAIN, "ended", "", None)
 
 
 def dead_sidecars(pod: Pod, primary: str) -> dict[str, str]:
-    """Return name -> sentence for each sidecar that failed while the primary has not ended."""
+    """Return the sidecars that failed while the primary container runs: name -> sentence."""
     if _terminated(pod, primary):
         return {}
-    found = {}
+    sentences = {}
     for container in pod.get("status", {}).get("containerStatuses", []):
-        name, done = container["name"], container.get("state", {}).get("terminated", {})
-        if name != primary and done.get("exitCode"):
-            reason = done.get("reason", "Error")
-            limit = memory_limit(pod, name)
-            more = f", {reason} at the limit{limit}" if reason == "OOMKilled" else ""
-            found[name] = f"sidecar {name!r} ended with exit code {done['exitCode']}{more}"
-    return found
+        name, terminated = container["name"], container.get("state", {}).get("terminated", {})
+        if name != primary and terminated.get("exitCode"):
+            reason = terminated.get("reason", "Error")
+            oom_killed = (
+                f", {reason} at the limit{memory_limit_suffix(pod, name)}" if reason == "OOMKilled" else ""
+            )
+            sentences[name] = f"sidecar {name!r} ended with exit code {terminated['exitCode']}{oom_killed}"
+    return sentences
 
 
 def _terminated(pod: Pod, primary: str) -> dict[str, Any]:
-    return dict(status_of(pod, primary).get("state", {}).get("terminated", {}))
+    """Return the state "terminated" of the primary container; empty until it has ended."""
+    return dict(container_status(pod, primary).get("state", {}).get("terminated", {}))
 
 
-def _ended(phase: str, say: str, do: str, category: str, field: str, code: int | None) -> Diagnosis:
-    return Diagnosis(phase, say, do, category, field, ended=True, code=code)
+def _with_detail(sentence: str, detail: str) -> str:
+    return f"{sentence}: {detail}" if detail else sentence
+
+
+def _ended(
+    phase: str, message: str, hint: str, category: str, field: str, exit_code: int | None
+) -> Diagnosis:
+    return Diagnosis(phase, message, hint, category, field, ended=True, exit_code=exit_code)

@@ -1,17 +1,17 @@
-"""Why a pod has no node yet, and why one with a node has no container yet. Pure."""
+"""Explain why a pod is not scheduled yet, or why its containers do not start on the node. Pure."""
 
 from __future__ import annotations
 
 import re
 
-from .model import Diagnosis, Events, Pod, conditions, one_line
+from .model import Diagnosis, Events, Pod, one_line, pod_condition
 
-# Taints of a node that is not well: who tolerates them gets a pod that does not start.
-AILING = r"\{node\.kubernetes\.io/(?:not-ready|unreachable|network-unavailable|\w+-pressure)\b"
-# Part of the scheduler's message -> category, what to do, field of the pod spec. The first that
-# is found; more than one may hold, as nodes differ: the scheduler's own words are shown.
+# Taints of an unhealthy node: a pod that tolerates them is scheduled, but does not start.
+UNHEALTHY_TAINT = r"\{node\.kubernetes\.io/(?:not-ready|unreachable|network-unavailable|\w+-pressure)\b"
+# Part of the scheduler's message, category, hint, field of the pod spec. Several may match, because
+# nodes differ: all their hints are shown, and the first one gives the category.
 # Source: pkg/scheduler/framework/plugins/*, of Kubernetes 1.29 to 1.35.
-SCHEDULER = (
+SCHEDULER_REASONS = (
     (
         r'persistentvolumeclaim "[^"]+" (not found|is being deleted)',
         "volume",
@@ -25,15 +25,15 @@ SCHEDULER = (
         "volumes[].persistentVolumeClaim",
     ),
     (
-        r"Insufficient (?P<what>[^\s/]+/\S+?)[,.]?(?:\s|$)",
+        r"Insufficient (?P<resource>[^\s/]+/\S+?)[,.]?(?:\s|$)",
         "resources",
-        "Request less {what} (--gpu), or wait until some is free",
+        "Request less {resource} (--gpu), or wait until some is free",
         "containers[].resources.limits",
     ),
     (
-        r"Insufficient (?P<what>[^\s/]+?)[,.]?(?:\s|$)",
+        r"Insufficient (?P<resource>[^\s/]+?)[,.]?(?:\s|$)",
         "resources",
-        "Request less {what} (--cpu, --memory), or wait until some is free",
+        "Request less {resource} (--cpu, --memory), or wait until some is free",
         "containers[].resources.requests",
     ),
     (r"Too many pods", "resources", "Wait until other pods end", ""),
@@ -46,48 +46,53 @@ SCHEDULER = (
     (
         r"pod (anti-)?affinity|anti-affinity",
         "selector or affinity",
-        "Loosen the rules about other pods",
+        "Relax the rules about other pods",
         "affinity.podAffinity, affinity.podAntiAffinity",
     ),
-    (r"topology spread", "selector or affinity", "Loosen the constraints", "topologySpreadConstraints"),
+    (r"topology spread", "selector or affinity", "Relax the constraints", "topologySpreadConstraints"),
     (
-        rf"untolerated taint {AILING}",
+        rf"untolerated taint {UNHEALTHY_TAINT}",
         "node not ready",
         "Wait for the node, or ask the cluster's administrator",
         "",
     ),
-    (rf"untolerated taint(?! {AILING})", "taint", "Tolerate the taint of a node you may use", "tolerations"),
+    (
+        rf"untolerated taint(?! {UNHEALTHY_TAINT})",
+        "taint",
+        "Tolerate the taint of a node you may use",
+        "tolerations",
+    ),
     (r"free ports", "resources", "Choose another host port, or none", "containers[].ports[].hostPort"),
     (r"were unschedulable", "taint", "Nodes are cordoned: wait, or ask the cluster's administrator", ""),
 )
 MOUNT_REASONS = ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
-MISSING = re.compile(r'(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found', re.IGNORECASE)
-KEYS = re.compile(r"references? non-existent (?P<kind>secret|config) key: (?P<name>\S+)")
-MISSING_SECONDS = 6  # for who creates it beside the pod
+MISSING_OBJECT = re.compile(r'(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found', re.IGNORECASE)
+MISSING_KEY = re.compile(r"references? non-existent (?P<kind>secret|config) key: (?P<name>\S+)")
+MISSING_OBJECT_SECONDS = 6  # the object may be created together with the pod
 
 
-def unplaced(pod: Pod) -> Diagnosis:
+def diagnose_unscheduled(pod: Pod) -> Diagnosis:
     """Return why a pod has no node."""
     gates = [gate["name"] for gate in pod["spec"].get("schedulingGates", [])]
     if gates:
         return Diagnosis("Gated", f"waits for {', '.join(gates)} to admit it", "", "gated", "schedulingGates")
-    placed = conditions(pod, "PodScheduled")
-    if placed.get("status") != "False":
+    scheduled = pod_condition(pod, "PodScheduled")
+    if scheduled.get("status") != "False":
         return Diagnosis("Pending")
-    # What preemption would bring is of no use to who waits.
-    whole = str(placed.get("message", "")).partition("preemption: ")[0]
-    message = one_line(whole.replace("no new claims to deallocate,", ""))
-    message = message.removesuffix(". not found")  # of a claim, the scheduler says it twice
-    # Nodes differ: all that is named is advised, and the first is the category.
-    found = [
-        (category, f"{do.format(**match.groupdict())}{field and ': spec.'}{field}", field)
-        for pattern, category, do, field in SCHEDULER
+    # A waiting user cannot use what the scheduler writes about preemption.
+    message = str(scheduled.get("message", "")).partition("preemption: ")[0]
+    message = one_line(message.replace("no new claims to deallocate,", ""))
+    message = message.removesuffix(". not found")  # the scheduler repeats this for a missing claim
+    matches = [
+        (category, f"{hint.format(**match.groupdict())}{field and ': spec.'}{field}", field)
+        for pattern, category, hint, field in SCHEDULER_REASONS
         if (match := re.search(pattern, message))
     ]
-    if found:
-        advice = {category: do for category, do, _ in reversed(found)}
-        do = "; or: ".join(reversed(advice.values()))
-        return Diagnosis("Unschedulable", message, f"{do}.", found[0][0], found[0][2])
+    if matches:
+        hints = {category: hint for category, hint, _ in reversed(matches)}  # one hint per category
+        hint = "; or: ".join(reversed(hints.values()))
+        category, _, field = matches[0]
+        return Diagnosis("Unschedulable", message, f"{hint}.", category, field)
     return Diagnosis(
         "Unschedulable",
         message,
@@ -97,15 +102,20 @@ def unplaced(pod: Pod) -> Diagnosis:
     )
 
 
-def on_node(pod: Pod, events: Events | None) -> Diagnosis:
-    """Return what a pod with a node waits for, when no container says anything."""
+def diagnose_scheduled(pod: Pod, events: Events | None) -> Diagnosis:
+    """Return what a pod with a node waits for, if its container statuses do not tell.
+
+    Args:
+        pod: The pod as the API server returns it.
+        events: Events of the pod, oldest first; None if they have not been read.
+    """
     node = pod["spec"]["nodeName"]
     if events is None:
         return Diagnosis("Starting", f"on node {node}")
-    last = events[-1] if events else {}
-    reason, message = last.get("reason", ""), one_line(last.get("message"))
+    last_event = events[-1] if events else {}
+    reason, message = last_event.get("reason", ""), one_line(last_event.get("message"))
     if reason in MOUNT_REASONS:
-        return mounting(reason, message)
+        return _diagnose_mount(reason, message)
     if reason == "FailedCreatePodSandBox":
         return Diagnosis(
             "Sandbox",
@@ -127,16 +137,34 @@ def on_node(pod: Pod, events: Events | None) -> Diagnosis:
     return Diagnosis("Starting", f"on node {node}")
 
 
-def mounting(reason: str, message: str) -> Diagnosis:
+def missing_object(kind: str, name: str, field: str, message: str) -> Diagnosis:
+    """Return the diagnosis for a secret, config map or key that does not exist.
+
+    Args:
+        kind: Kind of the missing object, "secret" or "configmap key", for example.
+        name: Name of the missing object.
+        field: Field of the pod template that refers to it.
+        message: The sentence to show.
+    """
+    return Diagnosis(
+        f"Missing {kind}",
+        message,
+        f"Create {kind} {name!r} in the pod's namespace, or change: spec.{field}.",
+        "missing secret or config map",
+        field,
+        give_up_seconds=MISSING_OBJECT_SECONDS,
+    )
+
+
+def _diagnose_mount(reason: str, message: str) -> Diagnosis:
     """Return why a volume is not mounted."""
-    field = "volumes"
-    missing = MISSING.search(message)
+    missing = MISSING_OBJECT.search(message)
     if missing:
         kind = missing["kind"].replace("configmap", "configMap")
-        return absent(missing["kind"], missing["name"], f"volumes[].{kind}", message)
-    key = KEYS.search(message)
+        return missing_object(missing["kind"], missing["name"], f"volumes[].{kind}", message)
+    key = MISSING_KEY.search(message)
     if key:
-        return absent(f"{key['kind']} key", key["name"], "volumes[].items[].key", message)
+        return missing_object(f"{key['kind']} key", key["name"], "volumes[].items[].key", message)
     if "hostPath type check failed" in message:
         return Diagnosis(
             reason,
@@ -144,18 +172,7 @@ def mounting(reason: str, message: str) -> Diagnosis:
             "Change path or type: spec.volumes[].hostPath.",
             "mount",
             "volumes[].hostPath",
-            limit=MISSING_SECONDS,
+            give_up_seconds=MISSING_OBJECT_SECONDS,
         )
-    return Diagnosis(reason, message, f"See `kubectl describe pvc`, or change: spec.{field}.", "mount", field)
-
-
-def absent(kind: str, name: str, field: str, message: str) -> Diagnosis:
-    """Return the diagnosis of a secret, config map or key that is not there."""
-    return Diagnosis(
-        f"Missing {kind}",
-        message,
-        f"Create {kind} {name!r} in the pod's namespace, or change: spec.{field}.",
-        "missing secret or config map",
-        field,
-        limit=MISSING_SECONDS,
-    )
+    hint = "See `kubectl describe pvc`, or change: spec.volumes."
+    return Diagnosis(reason, message, hint, "mount", "volumes")

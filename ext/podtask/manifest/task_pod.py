@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config.options import RunOptions
-from ..diagnosis.model import status_of
+from ..diagnosis.model import container_status
 from ..errors import InputError
 from ..runner.protocol import EXIT_NO_CLIENT, RECORD_LINE_PREFIX
 from .labels import (
@@ -145,7 +145,7 @@ class TaskPod(PodManifest):
 
     @property
     def _terminated(self) -> dict[str, Any]:
-        return dict(status_of(self.pod, self.primary).get("state", {}).get("terminated", {}))
+        return dict(container_status(self.pod, self.primary).get("state", {}).get("terminated", {}))
 
 
 def without_result_record(log: str) -> str:

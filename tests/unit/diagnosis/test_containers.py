@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from podtask.diagnosis.containers import all_held_up
+from podtask.diagnosis.containers import start_problems
 from podtask.diagnosis.diagnose import diagnose
 
 from tests.unit.diagnosis.test_diagnose import NO_PYTHON, SPEC, container, placed, waiting
@@ -34,7 +34,7 @@ BUSY = {
 def test_problem_that_the_kubelet_retries_is_not_final(reason: str, message: str) -> None:
     """A problem that the kubelet retries is reported, and the task keeps waiting."""
     found = diagnose(waiting(reason, message), "primary")
-    assert not found.hopeless
+    assert not found.permanent
     assert "container 'primary'" in found.message
     assert message in found.message
     assert ("subPath" in found.field) == ("subPath" in message)
@@ -44,7 +44,7 @@ def test_problem_that_the_kubelet_retries_is_not_final(reason: str, message: str
 def test_persistent_error_fails_within_ten_seconds() -> None:
     """An error that persists ends the task within ten seconds, but not at once."""
     found = diagnose(waiting("CreateContainerError", 'no such device "/dev/x"'), "primary")
-    assert found.limit == 6
+    assert found.give_up_seconds == 6
 
 
 PROGRAMS = {
@@ -118,7 +118,7 @@ def test_missing_program_is_named_by_container(pod: dict[str, Any], say: str, do
     assert say in found.message
     assert do in found.hint
     assert ("--image" in found.hint) == ("'primary'" in say)
-    assert found.limit == 0
+    assert found.give_up_seconds == 0
 
 
 @pytest.mark.feature("N09")
@@ -126,4 +126,4 @@ def test_each_waiting_container_is_reported() -> None:
     """Two sidecars with the same problem are both reported."""
     trouble = {"reason": "InvalidImageName", "message": "bad"}
     pod = placed(container("one", waiting=trouble), container("two", waiting=trouble))
-    assert [name for name, _ in all_held_up(pod, "primary", [])] == ["one", "two"]
+    assert [name for name, _ in start_problems(pod, "primary", [])] == ["one", "two"]

@@ -262,10 +262,10 @@ def check(found: Diagnosis, phase: str, say: str, do: str) -> None:
 
 @pytest.mark.parametrize(("pod", "phase", "say", "do"), CURABLE.values(), ids=CURABLE)
 def test_state_that_waiting_may_resolve(pod: dict[str, Any], phase: str, say: str, do: str) -> None:
-    """A pod that may still start is described, and counts neither as hopeless nor as ended."""
+    """A pod that may still start is described, and counts neither as permanent nor as ended."""
     found = diagnose(pod, "primary")
     check(found, phase, say, do)
-    assert (found.hopeless, found.ended, found.code) == (False, False, None)
+    assert (found.permanent, found.ended, found.exit_code) == (False, False, None)
     assert bool(found.message) == bool(say)
 
 
@@ -274,7 +274,7 @@ def test_state_that_waiting_cannot_resolve(pod: dict[str, Any], phase: str, say:
     """A pod that can never start is described with its container and what to change."""
     found = diagnose(pod, "primary")
     check(found, phase, say, do)
-    assert found.hopeless
+    assert found.permanent
 
 
 @pytest.mark.parametrize(("pod", "phase", "say", "do", "code"), ENDED.values(), ids=ENDED)
@@ -282,7 +282,7 @@ def test_state_of_an_end(pod: dict[str, Any], phase: str, say: str, do: str, cod
     """The end of the primary container is described, with its exit code if there is one."""
     found = diagnose(pod, "primary")
     check(found, phase, say, do)
-    assert (found.ended, found.hopeless, found.code) == (True, False, code)
+    assert (found.ended, found.permanent, found.exit_code) == (True, False, code)
 
 
 def test_memory_limit_is_named_only_if_it_exists() -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from podtask.diagnosis.diagnose import diagnose
-from podtask.diagnosis.endings import stop
+from podtask.diagnosis.endings import diagnose_termination
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "recorded.json").read_text())
 FOUND = {
     # recorded state: category, part of the field to change, seconds until the task fails
-    "no right to pull": ("no right to pull", "imagePullSecrets", 5),
+    "no right to pull": ("pull denied", "imagePullSecrets", 5),
     "image not found": ("image not found", "containers[primary].image", 5),
     "pull secret missing": ("pull secret missing", "imagePullSecrets", 5),
     "config map of a volume": ("missing secret or config map", "volumes[].configMap", 6),
@@ -24,7 +24,7 @@ FOUND = {
     "image name": ("invalid name", "containers[primary].image", 0),
     "native sidecar": ("sidecar failing", "initContainers", 6),
     "rate limit": ("rate limited", "imagePullSecrets", None),
-    "registry fails": ("registry not reached", "containers[primary].image", None),
+    "registry fails": ("registry unreachable", "containers[primary].image", None),
     "pulling": ("", "", None),
     "claim": ("volume", "volumes[].persistentVolumeClaim", None),
     "gated": ("gated", "schedulingGates", None),
@@ -46,18 +46,18 @@ def test_recorded_state_has_its_category(name: str) -> None:
     """Each state has its own category, and a limit if waiting cannot help."""
     category, field, limit = FOUND[name]
     found = diagnose(RECORDED[name]["pod"], "primary", RECORDED[name]["events"])
-    assert (found.category, found.limit) == (category, limit)
+    assert (found.category, found.give_up_seconds) == (category, limit)
     assert field in found.field
     assert found.message
     assert not found.ended
-    assert "\n" not in found.line
+    assert "\n" not in found.sentence
 
 
 @pytest.mark.parametrize("name", STOPPED)
 def test_recorded_end_has_its_sentence(name: str) -> None:
     """Each external cause that ended a pod has its own sentence."""
     category, say = STOPPED[name]
-    found = stop(RECORDED[name]["pod"], "primary")
+    found = diagnose_termination(RECORDED[name]["pod"], "primary")
     assert found is not None
     assert found.category == category
     assert say in found.message
