@@ -50,6 +50,6 @@ async def run_later(seconds: float, request: Coroutine[object, object, T]) -> T:
 
 def container_names(row: TaskRow) -> list[str]:
     """Return the names of a task's containers, the primary one first and init containers last."""
-    spec = row.found.pod["spec"]
+    spec = row.pod.pod["spec"]
     names = [each["name"] for each in [*spec["containers"], *spec.get("initContainers", [])]]
-    return sorted(names, key=lambda name: name != row.found.primary)
+    return sorted(names, key=lambda name: name != row.pod.primary)

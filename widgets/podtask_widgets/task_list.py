@@ -14,7 +14,7 @@ from podtask.api.resolve import merge_options
 from podtask.errors import InputError
 from podtask.manage.operations import delete_task_pod, read_log_tail
 from podtask.manage.task_list import TaskList as ListedTasks
-from podtask.manage.task_list import TaskRow, roster
+from podtask.manage.task_list import TaskRow, list_tasks
 
 from .cluster_tasks import container_names, run_in_background, run_later
 from .header import message_box, show_message
@@ -105,20 +105,20 @@ class TaskList:
             if number == self._request_number and self.widget.comm is not None:
                 self._show_tasks(tasks)
 
-        run_in_background(run_later(delay, roster(self._options)), show_if_newest, self._show_error)
+        run_in_background(run_later(delay, list_tasks(self._options)), show_if_newest, self._show_error)
 
     def _show_tasks(self, tasks: ListedTasks) -> None:
-        before = [(row.found.name, row.over) for row in self._rows_by_pod.values()]
+        before = [(row.pod.name, row.has_cell_ended) for row in self._rows_by_pod.values()]
         self._tasks = tasks
         self._static_view.update()
-        self._rows_by_pod = {row.found.name: row for row in tasks}
-        if before != [(row.found.name, row.over) for row in tasks]:
+        self._rows_by_pod = {row.pod.name: row for row in tasks}
+        if before != [(row.pod.name, row.has_cell_ended) for row in tasks]:
             self._build_rows(tasks)
         else:  # update the cells in place, so that the focus does not move
             for row in tasks:
-                for cell, text in zip(self._cells_by_pod[row.found.name], row.cells, strict=True):
+                for cell, text in zip(self._cells_by_pod[row.pod.name], row.cells, strict=True):
                     cell.value = _cell_html(text)
-        if any(not row.found.is_finished for row in tasks):
+        if any(not row.pod.is_finished for row in tasks):
             self._read_tasks(REFRESH_SECONDS)
 
     def _build_rows(self, tasks: ListedTasks) -> None:
@@ -128,7 +128,7 @@ class TaskList:
         self._title.value = f'<div role="status">{count}</div>'
 
     def _build_row(self, row: TaskRow) -> Any:
-        name, pod_name = row.found.alias, row.found.name
+        name, pod_name = row.pod.alias, row.pod.name
 
         def with_current_row(action: Callable[[TaskRow], None]) -> Callable[[], None]:
             return lambda: action(self._rows_by_pod[pod_name])
@@ -136,7 +136,7 @@ class TaskList:
         buttons = [
             self._button("Logs", with_current_row(self._show_logs), name),
             self._button("Attach", with_current_row(self._attach), name),
-            self._button("Delete" if row.over else "Cancel", with_current_row(self._delete), name),
+            self._button("Delete" if row.has_cell_ended else "Cancel", with_current_row(self._delete), name),
         ]
         cells = self._cells_by_pod[pod_name] = [w.HTML(_cell_html(text)) for text in row.cells]
         return styled(w.Box([*cells, styled(w.Box(buttons), "pt-acts")]), "pt-task")
@@ -173,15 +173,15 @@ class TaskList:
 
         def show_log(text: str) -> None:
             body = escape(text) or "<i>no output yet</i>"
-            label = escape(f"Log of {row.found.alias}, container {container}")
+            label = escape(f"Log of {row.pod.alias}, container {container}")
             box.value = f'<pre class="pt-pre" tabindex="0" role="region" aria-label="{label}">{body}</pre>'
 
-        run_in_background(read_log_tail(row.found.name, container, self._options), show_log, show_log)
+        run_in_background(read_log_tail(row.pod.name, container, self._options), show_log, show_log)
 
     def _attach(self, row: TaskRow) -> None:
-        name = row.found.alias
+        name = row.pod.alias
         try:
-            task = find_detached_task(row.found.name) or attach(row.found.name, **self._location)
+            task = find_detached_task(row.pod.name) or attach(row.pod.name, **self._location)
         except InputError as error:
             self._show_error(str(error))
             return
@@ -194,8 +194,8 @@ class TaskList:
         self.refresh()
 
     def _delete(self, row: TaskRow) -> None:
-        name, pod_name = row.found.alias, row.found.name
-        if row.untaken and self._pod_to_delete != pod_name:
+        name, pod_name = row.pod.alias, row.pod.name
+        if row.is_result_uncollected and self._pod_to_delete != pod_name:
             self._pod_to_delete = pod_name
             self._show_message(
                 f"The result of {name} has not been fetched. Click Delete again to discard it, "
@@ -205,7 +205,7 @@ class TaskList:
             return
 
         def show_deleted(_: object) -> None:
-            self._show_message(f"{name} was {'deleted' if row.over else 'cancelled'}.")
+            self._show_message(f"{name} was {'deleted' if row.has_cell_ended else 'cancelled'}.")
             self.refresh()
 
         task = find_detached_task(pod_name)

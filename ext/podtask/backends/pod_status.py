@@ -91,11 +91,8 @@ class PodStatus:
                 self._listener.on_phase(_phase(found))
                 if found.category != category:
                     category, since = found.category, time.monotonic()
-                time_left = (
-                    None
-                    if found.give_up_seconds is None
-                    else since + found.give_up_seconds - time.monotonic()
-                )
+                limit = found.give_up_seconds
+                time_left = None if limit is None else since + limit - time.monotonic()
                 if found.ended or (time_left is not None and time_left <= 0):
                     found = await self._with_kill_reason(found)
                     return await self._termination(found, started or found.ended)

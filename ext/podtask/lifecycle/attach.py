@@ -12,7 +12,7 @@ from ..channel.log_channel import LogChannel
 from ..config.option_types import parse_task_name
 from ..config.options import RunOptions
 from ..errors import NoStream, TaskError
-from ..manage.lookup import look_up
+from ..manage.lookup import look_up_task
 from ..pickling.hints import missing_module_hint
 from .interfaces import StartedRunner, TaskListener
 
@@ -51,7 +51,7 @@ class ExistingRunner:
         Raises:
             PodtaskError: There is no such pod, it is not a task's, or its result was already fetched.
         """
-        namespace, found, others = await look_up(self.name, self.options)
+        namespace, found, others = await look_up_task(self.name, self.options)
         key = found.key
         listener.on_manifest(found)
         if others:

@@ -140,9 +140,9 @@ def list_tasks(state: ShellState, words: list[str]) -> None:
     from IPython.display import display  # start-up cost, as the others
 
     from ..event_loop import loop
-    from ..manage.task_list import roster
+    from ..manage.task_list import list_tasks
 
-    display(loop().start(roster(_parse_options(words))).result())
+    display(loop().start(list_tasks(_parse_options(words))).result())
 
 
 def attach(state: ShellState, words: list[str]) -> None:
@@ -161,7 +161,7 @@ def logs(state: ShellState, words: list[str]) -> None:
     from ..event_loop import loop  # start-up cost
     from ..manage import operations
 
-    print(loop().start(operations.log(name, container, _parse_options(rest))).result())
+    print(loop().start(operations.read_log(name, container, _parse_options(rest))).result())
 
 
 def cancel(state: ShellState, words: list[str]) -> None:
@@ -200,9 +200,9 @@ def shell(state: ShellState, words: list[str]) -> None:
     from ..manage import exec
 
     if command:
-        print(f"exit code {exec.run(name, container, command, options)}")
+        print(f"exit code {exec.run_command(name, container, command, options)}")
     else:
-        print(loop().start(exec.terminal(name, container, options)).result())
+        print(loop().start(exec.kubectl_shell_command(name, container, options)).result())
 
 
 def why(state: ShellState, words: list[str]) -> None:
@@ -261,7 +261,7 @@ def _end_task(
     from ..event_loop import loop  # start-up cost
     from ..manage import operations
 
-    pod_name = loop().start(operations.end(name, _parse_options(rest), finished, force)).result()
+    pod_name = loop().start(operations.delete_task(name, _parse_options(rest), finished, force)).result()
     print(f"{past_tense}: {pod_name}")
 
 

@@ -1,7 +1,7 @@
-"""Tasks that are in the cluster already: find, list, read, delete, and run commands in their pods.
+"""Manage tasks that already exist in the cluster: find, list and delete them, and run commands in them.
 
-This package works on pods by their labels, whoever created them. It never follows a task and
-never touches a pod that is not a task's.
+This package finds pods by their labels, whoever created them. It never follows a task, and never
+touches a pod that does not run a task.
 """
 
 __all__ = ["exec", "lookup", "names", "operations", "previous_kernels", "task_list"]

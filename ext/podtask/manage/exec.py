@@ -1,4 +1,4 @@
-"""A process beside a task's cell, in one of its containers."""
+"""Run a command in a container of a task, alongside the cell."""
 
 from __future__ import annotations
 
@@ -14,60 +14,59 @@ from ..config.options import RunOptions
 from ..errors import ClusterError, InputError
 from ..event_loop import loop
 from ..manifest.task_pod import TaskPod
-from .lookup import look_up
+from .lookup import look_up_task
 
-LOGIN = "command -v bash >/dev/null && exec bash; exec sh"
+SHELL_SCRIPT = "command -v bash >/dev/null && exec bash; exec sh"
 END_OF_OUTPUT = ("", b"")
 
 
-def run(name: str, container: str | None, command: Sequence[str], options: RunOptions) -> int:
-    """Run a command without input, prints what it writes as it comes; returns its exit code.
+def run_command(name: str, container: str | None, command: Sequence[str], options: RunOptions) -> int:
+    """Run a command without input, print its output as it comes, and return its exit code.
 
     Args:
-        name: of the task, or of its pod.
-        container: the primary one where none is named.
-        command: its words.
+        name: Name of the task or of its pod.
+        container: Name of the container; None for the primary one.
+        command: Program and arguments.
         options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
-        PodtaskError: there is no such task, container or program, the container does not run, or
-            commands may not be run in it.
+        PodtaskError: There is no such task, container or program, the container is not running, or
+            running commands in it is not allowed.
     """
-    told: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-    done = loop().start(_execute(name, container, command, options, lambda *out: told.put(out)))
-    done.add_done_callback(lambda _: told.put(END_OF_OUTPUT))
-    texts = {each: codecs.getincrementaldecoder("utf-8")("replace") for each in ("stdout", "stderr")}
+    output: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
+    exit_code = loop().start(
+        _execute(name, container, command, options, lambda stream, data: output.put((stream, data)))
+    )
+    exit_code.add_done_callback(lambda _: output.put(END_OF_OUTPUT))
+    decoders = {each: codecs.getincrementaldecoder("utf-8")("replace") for each in ("stdout", "stderr")}
     try:
-        last = "\n"
-        # Printed by the caller's thread, so that it lands in its cell.
-        for stream, data in iter(told.get, END_OF_OUTPUT):
-            text = texts[stream].decode(data)
+        last_char = "\n"
+        # Print in the caller's thread, so that the output belongs to the caller's cell.
+        for stream, data in iter(output.get, END_OF_OUTPUT):
+            text = decoders[stream].decode(data)
             getattr(sys, stream).write(text)
-            last = text[-1:] or last
-        if last != "\n":
+            last_char = text[-1:] or last_char
+        if last_char != "\n":
             print()
     finally:
-        done.cancel()  # where an interrupt came
-    return done.result()
+        exit_code.cancel()  # after an interrupt; otherwise it is done
+    return exit_code.result()
 
 
-async def terminal(name: str, container: str | None, options: RunOptions) -> str:
-    """Return the line of kubectl that opens a shell in a task's container, for a terminal.
+async def kubectl_shell_command(name: str, container: str | None, options: RunOptions) -> str:
+    """Return the kubectl command that opens a shell in a task's container.
+
+    Args:
+        name: Name of the task or of its pod.
+        container: Name of the container; None for the primary one.
+        options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
-        PodtaskError: there is no such task or container, or it has ended.
+        PodtaskError: There is no such task or container, or the task has ended.
     """
-    ns, found = await _running(name, options)
+    ns, pod = await _look_up_running_task(name, options)
     return ns.kubectl(
-        "exec",
-        "-it",
-        found.name,
-        "-c",
-        found.container_name(container),
-        "--",
-        "sh",
-        "-c",
-        LOGIN,
+        "exec", "-it", pod.name, "-c", pod.container_name(container), "--", "sh", "-c", SHELL_SCRIPT
     )
 
 
@@ -78,10 +77,11 @@ async def _execute(
     options: RunOptions,
     on_output: Callable[[str, bytes], None],
 ) -> int:
-    ns, found = await _running(name, options)
-    chosen = found.container_name(container)
+    """Run a command and return its exit code; call ``on_output`` with stream name and data."""
+    ns, pod = await _look_up_running_task(name, options)
+    container_name = pod.container_name(container)
     try:
-        process = await ns.exec(found.name, chosen, list(command))
+        process = await ns.exec(pod.name, container_name, list(command))
     except RequestDenied as error:
         if error.code != 403:
             raise
@@ -91,33 +91,33 @@ async def _execute(
         ) from None
     except OSError as error:
         raise InputError(
-            f"Cannot run a command in container {chosen!r} of {found.name}: {error}",
+            f"Cannot run a command in container {container_name!r} of {pod.name}: {error}",
             f"It may not be running; `%podtask why {name}` shows the state.",
         ) from None
-    say = ""
+    status = ""
     try:
         async for channel, data in process.output():
             if channel == STATUS:
-                say = data.decode("utf-8", "replace")
+                status = data.decode("utf-8", "replace")
             else:
                 on_output("stderr" if channel == STDERR else "stdout", data)
     except OSError as error:
         raise ClusterError(
-            f"The connection to {command[0]!r} in {found.name} broke: {error}",
+            f"The connection to {command[0]!r} in {pod.name} broke: {error}",
             "The command may still be running; check before you run it again.",
         ) from None
     finally:
         await process.close()
-    if not say.isdecimal():
+    if not status.isdecimal():  # an error message in place of an exit code
         raise InputError(
-            f"{command[0]!r} was not run in container {chosen!r} of {found.name}: {say}",
+            f"{command[0]!r} was not run in container {container_name!r} of {pod.name}: {status}",
             "Check that the image has this program, or give its full path.",
         )
-    return int(say)
+    return int(status)
 
 
-async def _running(name: str, options: RunOptions) -> tuple[Namespace, TaskPod]:
-    ns, found, _ = await look_up(name, options)
-    if found.is_finished:
-        raise InputError(f"{found.name} has ended: {found.state}.", f"%podtask logs {name} shows its output.")
-    return ns, found
+async def _look_up_running_task(name: str, options: RunOptions) -> tuple[Namespace, TaskPod]:
+    ns, pod, _ = await look_up_task(name, options)
+    if pod.is_finished:
+        raise InputError(f"{pod.name} has ended: {pod.state}.", f"%podtask logs {name} shows its output.")
+    return ns, pod

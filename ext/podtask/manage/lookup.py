@@ -1,4 +1,4 @@
-"""A task of the cluster, found by its name."""
+"""Find a task in the cluster by its name."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..manifest.labels import NAME_LABEL
 from ..manifest.task_pod import SELECTOR, TaskPod
 
 
-async def look_up(name: str, options: RunOptions) -> tuple[Namespace, TaskPod, list[str]]:
-    """Return the namespace, the task of that name, and others of the same name.
+async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskPod, list[str]]:
+    """Return the namespace, the pod of the task, and the names of other pods with the same task name.
 
     Args:
-        name: of a pod, or the user's for the task; of several, the newest is meant.
+        name: Name of the task or of its pod; if several tasks have the name, the newest is returned.
         options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
-        PodtaskError: there is none, or it may not be read.
+        PodtaskError: There is no such task, or reading it is not allowed.
     """
     ns = await open_namespace(options.context, options.namespace)
     try:
@@ -33,5 +33,5 @@ async def look_up(name: str, options: RunOptions) -> tuple[Namespace, TaskPod, l
                 "Its result was collected, or it was deleted; `%podtask list` shows all tasks.",
             ) from None
         raise
-    pods.sort(key=lambda each: each.pod["metadata"]["creationTimestamp"], reverse=True)
-    return ns, pods[0], [each.name for each in pods[1:]]
+    pods.sort(key=lambda pod: str(pod.pod["metadata"]["creationTimestamp"]), reverse=True)
+    return ns, pods[0], [pod.name for pod in pods[1:]]

@@ -1,4 +1,4 @@
-"""What commands ask of the cluster about tasks: the list, a log, the end of one, a clean-up."""
+"""Read the logs of tasks and delete tasks."""
 
 from __future__ import annotations
 
@@ -12,85 +12,94 @@ from ..config.options import RunOptions
 from ..errors import InputError
 from ..manifest.identity import current_user
 from ..manifest.task_pod import without_result_record
-from .lookup import look_up
-from .task_list import all_tasks
+from .lookup import look_up_task
+from .task_list import read_task_pods
 
-TAIL_LINES = 200
+MAX_TAIL_LINES = 200
 
 
 @dataclass(frozen=True)
 class CleanupResult:
-    """What was removed, and what was not.
+    """What a clean-up deleted, and what it kept.
 
     Args:
-        deleted: names of pods.
-        kept: tasks with a result that nobody has taken.
+        deleted: Names of the deleted pods.
+        kept: Names of the finished tasks whose result was not collected yet.
     """
 
     deleted: list[str]
     kept: list[str]
 
 
-async def log(name: str, container: str | None, options: RunOptions) -> str:
-    """Return the log of a task's container, of the primary one where none is named.
+async def read_log(name: str, container: str | None, options: RunOptions) -> str:
+    """Return the log of a task's container, without the task's result.
+
+    Args:
+        name: Name of the task or of its pod.
+        container: Name of the container; None for the primary one.
+        options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
-        PodtaskError: there is no such task or container, or its log may not be read.
+        PodtaskError: There is no such task or container, or reading its log is not allowed.
     """
-    ns, found, _ = await look_up(name, options)
-    chosen = found.container_name(container)
+    ns, pod, _ = await look_up_task(name, options)
+    container_name = pod.container_name(container)
     try:
-        text = await ns.pods.log(found.name, chosen)
+        text = await ns.pods.log(pod.name, container_name)
     except RequestDenied as error:
         if error.code in (400, 404):
             raise InputError(
-                f"Container {chosen!r} of {found.name} has no log yet.",
+                f"Container {container_name!r} of {pod.name} has no log yet.",
                 f"`%podtask why {name}` shows what it waits for.",
             ) from None
         raise
     return without_result_record(text)
 
 
-async def end(name: str, options: RunOptions, finished: bool, force: bool = False) -> str:
-    """Delete a task's pod, with the grace that it has; returns the pod's name.
+async def delete_task(name: str, options: RunOptions, finished: bool, force: bool = False) -> str:
+    """Delete a task's pod and return the pod's name.
 
     Args:
-        name: of the task, or of its pod.
+        name: Name of the task or of its pod.
         options: Options with the kubeconfig context and the namespace to use.
-        finished: whether one that has ended is meant too.
-        force: whether without its grace, and without a word of its node.
+        finished: Whether a task that has ended may be deleted, too.
+        force: Whether to delete the pod at once, without grace period, even if its node does not answer.
 
     Raises:
-        PodtaskError: there is none, it has ended, or it may not be deleted.
+        PodtaskError: There is no such task, it has ended, or deleting it is not allowed.
     """
-    ns, found, _ = await look_up(name, options)
-    if found.is_finished and not finished:
+    ns, pod, _ = await look_up_task(name, options)
+    if pod.is_finished and not finished:
         raise InputError(
-            f"{found.name} has ended: {found.state}.",
+            f"{pod.name} has ended: {pod.state}.",
             f"`%podtask attach {name}` collects its result, `%podtask delete {name}` removes it.",
         )
-    await ns.pods.delete(found.name, 0 if force else None)
-    return found.name
+    await ns.pods.delete(pod.name, 0 if force else None)
+    return pod.name
 
 
 async def clean_up(options: RunOptions) -> CleanupResult:
-    """Removes this user's finished pods but for those whose result waits, which have their time.
+    """Delete the current user's finished pods; keep a result that was not collected until it expires.
+
+    Args:
+        options: Options with the cluster, the namespace, and how long finished pods are kept.
 
     Raises:
-        PodtaskError: nobody knows who asks, there is no cluster, or pods may not be listed or deleted.
+        PodtaskError: The user or the cluster is unknown, or listing or deleting pods is not allowed.
     """
-    if not current_user():
+    user = current_user()
+    if not user:
         raise InputError(
             "Cannot tell which tasks are yours: this process has no user name.",
             "Set USER here and where tasks are submitted.",
         )
     ns = await open_namespace(options.context, options.namespace)
     now = dt.datetime.now(dt.timezone.utc)
-    mine = [each for each in await all_tasks(ns) if each.is_finished and each.user == current_user()]
-    kept = [each for each in mine if each.is_result_in_log and each.finished_seconds(now) <= options.keep]
-    gone = [each for each in mine if each not in kept]
-    await asyncio.gather(*(ns.pods.delete(each.name) for each in gone))
-    return CleanupResult([each.name for each in gone], [each.alias for each in kept])
+    finished = [pod for pod in await read_task_pods(ns) if pod.is_finished and pod.user == user]
+    kept = [pod for pod in finished if pod.is_result_in_log and pod.finished_seconds(now) <= options.keep]
+    deleted = [pod for pod in finished if pod not in kept]
+    await asyncio.gather(*(ns.pods.delete(pod.name) for pod in deleted))
+    return CleanupResult([pod.name for pod in deleted], [pod.alias for pod in kept])
 
 
 async def read_log_tail(pod_name: str, container: str, options: RunOptions) -> str:
@@ -102,11 +111,11 @@ async def read_log_tail(pod_name: str, container: str, options: RunOptions) -> s
         options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
-        PodtaskError: The container has no log, or it may not be read.
+        PodtaskError: The container has no log, or reading it is not allowed.
     """
     ns = await open_namespace(options.context, options.namespace)
     try:
-        text = await ns.pods.log_part(pod_name, container, tailLines=str(TAIL_LINES))
+        text = await ns.pods.log_part(pod_name, container, tailLines=str(MAX_TAIL_LINES))
     except RequestDenied as error:
         if error.code in (400, 404):
             raise InputError(
@@ -124,7 +133,7 @@ async def delete_task_pod(pod_name: str, options: RunOptions) -> None:
         options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
-        PodtaskError: The pod may not be deleted, or the API server cannot be reached.
+        PodtaskError: Deleting the pod is not allowed, or the API server cannot be reached.
     """
     ns = await open_namespace(options.context, options.namespace)
     await ns.pods.delete(pod_name)

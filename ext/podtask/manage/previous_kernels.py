@@ -1,4 +1,4 @@
-"""What earlier kernels left: told to who comes back, and removed when nobody does."""
+"""Report the tasks that earlier kernels of a notebook left behind, and delete expired pods."""
 
 from __future__ import annotations
 
@@ -12,65 +12,64 @@ from ..errors import PodtaskError
 from ..event_loop import loop
 from ..manifest.identity import KERNEL_ID, current_user
 from ..manifest.task_pod import TaskPod
-from .task_list import all_tasks
+from .task_list import read_task_pods
 
-_looked: set[tuple[object, str, str]] = set()
+_reported: set[tuple[object, str, str]] = set()  # (event loop, context, namespace)
 
 
 async def report_previous_tasks(options: RunOptions, notebook: str, note: Callable[[str], None]) -> None:
-    """Report the tasks that earlier kernels of this notebook left, and delete expired pods.
+    """Report the tasks that earlier kernels of this notebook left behind, and delete expired pods.
 
     This happens once for each kernel and namespace, in the background: the cell does not wait.
 
     Args:
         options: Cluster, namespace, and how long finished pods are kept.
         notebook: Identifier of the notebook; empty if there is none.
-        note: Is called with each line for the user.
+        note: Called with each line for the user.
 
     Raises:
         PodtaskError: No cluster is configured, or it gives no credentials.
     """
     ns = await open_namespace(options.context, options.namespace)
-    once = (asyncio.get_running_loop(), ns.context, ns.name)
-    if once not in _looked:
-        _looked.add(once)
-        loop().background(_report(options, notebook, note))
+    place = (asyncio.get_running_loop(), ns.context, ns.name)
+    if place not in _reported:
+        _reported.add(place)
+        loop().background(_report_and_delete(options, notebook, note))
 
 
-async def _report(options: RunOptions, notebook: str, note: Callable[[str], None]) -> None:
+async def _report_and_delete(options: RunOptions, notebook: str, note: Callable[[str], None]) -> None:
     ns = await open_namespace(options.context, options.namespace)
     try:
-        pods = await all_tasks(ns)
-        for line in news(pods, notebook):
+        pods = await read_task_pods(ns)
+        for line in describe_previous_tasks(pods, notebook):
             note(line)
-        now = dt.datetime.now(dt.timezone.utc)
-        for each in pods:
-            if (
-                each.is_finished
-                and current_user()
-                and each.user == current_user()
-                and each.finished_seconds(now) > options.keep
-            ):
-                await ns.pods.delete(each.name)
+        user, now = current_user(), dt.datetime.now(dt.timezone.utc)
+        for pod in pods:
+            is_mine = bool(user) and pod.user == user
+            if is_mine and pod.is_finished and pod.finished_seconds(now) > options.keep:
+                await ns.pods.delete(pod.name)
     except PodtaskError:
-        return  # news of others are worth no error; the next kernel tries again
+        return  # this report is optional; the next kernel tries again
 
 
-def news(pods: list[TaskPod], notebook: str) -> list[str]:
-    """Return what to tell of a notebook's earlier tasks, a line each."""
-    ours = [each for each in pods if notebook and each.notebook == notebook and each.kernel != KERNEL_ID]
-    run, wait = (
-        [each for each in ours if not each.is_finished],
-        [each for each in ours if each.is_result_in_log],
-    )
-    found = []
-    if run:
-        what = "tasks of this notebook still run" if len(run) > 1 else "task of this notebook still runs"
-        found.append(f"{len(run)} {what}: {_names(run)} (%podtask attach NAME, or cancel NAME)")
-    if wait:
-        found.append(f"finished, result not collected: {_names(wait)} (%podtask attach NAME)")
-    return found
+def describe_previous_tasks(pods: list[TaskPod], notebook: str) -> list[str]:
+    """Return a line on running tasks and one on uncollected results; each only if there are any.
+
+    Args:
+        pods: Pods of all tasks in the namespace.
+        notebook: Identifier of the notebook; only tasks that its earlier kernels submitted are reported.
+    """
+    previous = [pod for pod in pods if notebook and pod.notebook == notebook and pod.kernel != KERNEL_ID]
+    running = [pod for pod in previous if not pod.is_finished]
+    uncollected = [pod for pod in previous if pod.is_result_in_log]
+    lines = []
+    if running:
+        verb = "tasks of this notebook still run" if len(running) > 1 else "task of this notebook still runs"
+        lines.append(f"{len(running)} {verb}: {_join_names(running)} (%podtask attach NAME, or cancel NAME)")
+    if uncollected:
+        lines.append(f"finished, result not collected: {_join_names(uncollected)} (%podtask attach NAME)")
+    return lines
 
 
-def _names(tasks: list[TaskPod]) -> str:
-    return ", ".join(each.alias for each in tasks)
+def _join_names(pods: list[TaskPod]) -> str:
+    return ", ".join(pod.alias for pod in pods)

@@ -1,4 +1,4 @@
-"""The list of tasks in a namespace, as text and as HTML that needs no widgets and no kernel."""
+"""The list of tasks in a namespace, shown as text and as static HTML."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..errors import ClusterError
 from ..manifest.task_pod import SELECTOR, TaskPod, without_result_record
 from ..runner.protocol import RESULT_WAITS_PREFIX
 
-AT_ONCE = 16  # logs that are read at the same time
-MAX_LINE_CHARS = 60  # characters of a last line
-WAITING = ", waits"  # behind the state of a cell that has ended, whose runner is there
+MAX_PARALLEL_LOGS = 16
+MAX_LAST_LINE_CHARS = 60
+WAITING_SUFFIX = ", waits"  # added to the state if the runner waits for the notebook to collect the result
 COLUMNS = ("name", "state", "age", "pod", "last line")
-CELL = "padding:2px 12px 2px 0;text-align:left;vertical-align:top;white-space:nowrap"
-TABLE = "font:12px/1.5 var(--jp-code-font-family,monospace);border-collapse:collapse"
+CELL_STYLE = "padding:2px 12px 2px 0;text-align:left;vertical-align:top;white-space:nowrap"
+TABLE_STYLE = "font:12px/1.5 var(--jp-code-font-family,monospace);border-collapse:collapse"
 
 
 @dataclass(frozen=True)
@@ -27,39 +27,45 @@ class TaskRow:
     """One task.
 
     Args:
-        found: its pod.
-        state: in a word or three.
-        age: seconds since it was submitted.
-        last: the last line of its output.
+        pod: The pod of the task.
+        state: State of the task in one to three words.
+        age_seconds: Seconds since the task was submitted.
+        last_line: Last line of its output; may be empty.
     """
 
-    found: TaskPod
+    pod: TaskPod
     state: str
-    age: float
-    last: str
+    age_seconds: float
+    last_line: str
 
     @property
-    def untaken(self) -> bool:
-        """Whether its cell has ended, and the result is still for who comes."""
-        return self.found.is_result_in_log or self.state.endswith(WAITING)
+    def is_result_uncollected(self) -> bool:
+        """Whether the cell has ended and no notebook has collected its result."""
+        return self.pod.is_result_in_log or self.state.endswith(WAITING_SUFFIX)
 
     @property
-    def over(self) -> bool:
-        """Whether its cell runs no more."""
-        return self.found.is_finished or self.untaken
+    def has_cell_ended(self) -> bool:
+        """Whether the cell has ended; its runner may still wait for the notebook."""
+        return self.pod.is_finished or self.is_result_uncollected
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
-        """What the columns show."""
-        return (self.found.alias, self.state, duration(self.age), self.found.name, self.last)
+        """The texts of the row, one for each column."""
+        return (
+            self.pod.alias,
+            self.state,
+            format_duration(self.age_seconds),
+            self.pod.name,
+            self.last_line,
+        )
 
 
 class TaskList(Sequence[TaskRow]):
     """The tasks of a namespace, the newest first.
 
     Args:
-        rows: a task each.
-        where: context/namespace.
+        rows: The tasks.
+        where: Context and namespace, as shown to the user.
     """
 
     def __init__(self, rows: list[TaskRow], where: str) -> None:
@@ -69,13 +75,13 @@ class TaskList(Sequence[TaskRow]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, place: int) -> TaskRow:  # type: ignore[override]  # of slices nobody has need
-        return self._rows[place]
+    def __getitem__(self, index: int) -> TaskRow:  # type: ignore[override]  # slices are not supported
+        return self._rows[index]
 
     def __repr__(self) -> str:
         if not self._rows:
-            return self._none
-        table = [self._heads, *self._lines()]
+            return self._empty_text
+        table = [self._headings, *self._lines()]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -84,61 +90,65 @@ class TaskList(Sequence[TaskRow]):
 
     def _repr_html_(self) -> str:
         if not self._rows:
-            return f"<div>{html.escape(self._none)}</div>"
-        lines = [_line("th", self._heads), *(_line("td", line) for line in self._lines())]
-        return f'<table style="{TABLE}">{"".join(lines)}</table>'
+            return f"<div>{html.escape(self._empty_text)}</div>"
+        rows = [_html_row("th", self._headings), *(_html_row("td", line) for line in self._lines())]
+        return f'<table style="{TABLE_STYLE}">{"".join(rows)}</table>'
 
     @property
-    def _none(self) -> str:
+    def _empty_text(self) -> str:
         return f"No tasks in {self._where}."
 
     @property
-    def _several(self) -> bool:
-        return len({row.found.user for row in self._rows}) > 1
+    def _has_several_users(self) -> bool:
+        return len({row.pod.user for row in self._rows}) > 1
 
     @property
-    def _heads(self) -> tuple[str, ...]:
-        return ("user", *COLUMNS) if self._several else COLUMNS
+    def _headings(self) -> tuple[str, ...]:
+        return ("user", *COLUMNS) if self._has_several_users else COLUMNS
 
     def _lines(self) -> Iterator[tuple[str, ...]]:
         for row in self._rows:
-            yield (row.found.user or "-", *row.cells) if self._several else row.cells
+            yield (row.pod.user or "-", *row.cells) if self._has_several_users else row.cells
 
 
-async def roster(options: RunOptions) -> TaskList:
-    """Return the tasks of a namespace; from the background loop.
+async def list_tasks(options: RunOptions) -> TaskList:
+    """Return the tasks of a namespace, each with its state and the last line of its output.
+
+    Args:
+        options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
-        PodtaskError: there is no cluster, or pods may not be listed.
+        PodtaskError: No cluster is configured, or listing pods is not allowed.
     """
     ns = await open_namespace(options.context, options.namespace)
-    pods = await all_tasks(ns)
-    now, few = dt.datetime.now(dt.timezone.utc), asyncio.Semaphore(AT_ONCE)
+    pods = await read_task_pods(ns)
+    now, log_slots = dt.datetime.now(dt.timezone.utc), asyncio.Semaphore(MAX_PARALLEL_LOGS)
 
-    async def row(found: TaskPod) -> TaskRow:
-        async with few:
-            last = await _last_line(ns, found)
-        state = found.state
-        if last.startswith(RESULT_WAITS_PREFIX) and not found.is_finished:
-            state, last = f"{last.removeprefix(RESULT_WAITS_PREFIX).partition(')')[0]}{WAITING}", ""
-        return TaskRow(found, state, found.age_seconds(now), last[-MAX_LINE_CHARS:])
+    async def make_row(pod: TaskPod) -> TaskRow:
+        async with log_slots:
+            last_line = await _read_last_line(ns, pod)
+        state = pod.state
+        if last_line.startswith(RESULT_WAITS_PREFIX) and not pod.is_finished:
+            cell_status = last_line.removeprefix(RESULT_WAITS_PREFIX).partition(")")[0]
+            state, last_line = f"{cell_status}{WAITING_SUFFIX}", ""
+        return TaskRow(pod, state, pod.age_seconds(now), last_line[-MAX_LAST_LINE_CHARS:])
 
-    return TaskList(list(await asyncio.gather(*map(row, pods))), ns.where)
+    return TaskList(list(await asyncio.gather(*map(make_row, pods))), ns.where)
 
 
-async def all_tasks(ns: Namespace) -> list[TaskPod]:
-    """Return the tasks' pods, the newest first.
+async def read_task_pods(ns: Namespace) -> list[TaskPod]:
+    """Return the pods of all tasks in a namespace, the newest first.
 
     Raises:
-        ClusterError: they may not be listed, or the API server cannot be reached.
+        ClusterError: Listing pods is not allowed, or the API server cannot be reached.
     """
     listed = await ns.pods.list(SELECTOR)
     pods = [TaskPod({"apiVersion": "v1", "kind": "Pod", **pod}) for pod in listed["items"]]
     return sorted(pods, key=lambda each: str(each.pod["metadata"]["creationTimestamp"]), reverse=True)
 
 
-def duration(seconds: float) -> str:
-    """Return a duration in one unit or two: ``42s``, ``5m``, ``3h10m``, ``2d``."""
+def format_duration(seconds: float) -> str:
+    """Return a duration in one or two units: ``42s``, ``5m``, ``3h10m``, ``2d``."""
     minutes = int(seconds) // 60
     if minutes < 1:
         return f"{max(0, int(seconds))}s"
@@ -149,17 +159,17 @@ def duration(seconds: float) -> str:
     return f"{minutes // (24 * 60)}d"
 
 
-async def _last_line(ns: Namespace, found: TaskPod) -> str:
-    if found.is_result_in_log:
-        return ""  # the record is behind it
+async def _read_last_line(ns: Namespace, pod: TaskPod) -> str:
+    if pod.is_result_in_log:
+        return ""  # the log ends with the result, not with the cell's output
     try:
-        text = await ns.pods.log_part(found.name, found.primary, tailLines="3", limitBytes="65536")
-    except ClusterError:  # none yet, or not allowed: the list is worth having without
+        text = await ns.pods.log_part(pod.name, pod.primary, tailLines="3", limitBytes="65536")
+    except ClusterError:  # there is no log yet, or reading it is not allowed: list the task anyway
         return ""
     lines = [line for line in without_result_record(text).splitlines() if line.strip()]
     return lines[-1] if lines else ""
 
 
-def _line(tag: str, cells: Sequence[str]) -> str:
-    shown = "".join(f'<{tag} style="{CELL}">{html.escape(cell)}</{tag}>' for cell in cells)
-    return f"<tr>{shown}</tr>"
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    row = "".join(f'<{tag} style="{CELL_STYLE}">{html.escape(cell)}</{tag}>' for cell in cells)
+    return f"<tr>{row}</tr>"
