@@ -1,16 +1,16 @@
 """The errors of podtask. There is a class only where a caller would catch it.
 
 * PodtaskError
-  · InputError                what the user gave is wrong; nothing was submitted
+  · InputError                an input of the user is wrong; nothing was submitted
   · ClusterError              the API server cannot be reached, or refuses the request
     - NoStream                neither port-forward nor exec is allowed
     - NameTaken               another pod has the name of the new pod
   · StartError                the pod was created, but the cell cannot start
-  · TaskError                 the task ended without a result of its cell: killed, deleted, lost
+  · TaskError                 the task ended without a result: it was killed, deleted or lost
     - TaskTimeout             the task, or waiting for it, took longer than allowed
 
-A message says what is wrong and where; the hint says what to do next. A notebook shows these lines
-without a traceback: frames of podtask do not help the user to fix the mistake.
+The message says what is wrong and where, and the hint says what to do next. A notebook shows both
+without a traceback, because podtask's own frames do not help the user to fix the mistake.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 
 class PodtaskError(Exception):
-    """The root of podtask's errors.
+    """Base class of all errors of podtask.
 
     Args:
         message: One sentence: what is wrong, and where.
@@ -38,7 +38,7 @@ class PodtaskError(Exception):
 
     @property
     def _public_name(self) -> str:
-        """Name of the class in this module that a user would catch."""
+        """Name of the class that a user can catch: the nearest one in this module."""
         return next(each.__name__ for each in type(self).__mro__ if each.__module__ == __name__)
 
     def _render_traceback_(self) -> list[str]:
@@ -69,7 +69,7 @@ class StartError(PodtaskError):
 
 
 class TaskError(PodtaskError):
-    """The task ended without a result of its cell: killed, deleted or lost."""
+    """The task ended without a result: it was killed, deleted or lost."""
 
 
 class TaskTimeout(TaskError, TimeoutError):
@@ -81,7 +81,7 @@ class Problem:
     """One mistake in a pod.
 
     Args:
-        path: Path of the field, ``spec.containers[0].image``.
+        path: Path of the field, for example ``spec.containers[0].image``.
         message: What is wrong with it.
         hint: What to do about it.
     """
@@ -91,8 +91,8 @@ class Problem:
     hint: str
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the known word that is nearest, or an empty string.
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the most similar known word; empty if none is similar.
 
     Args:
         word: The unknown word.

@@ -1,6 +1,7 @@
-"""The background event loop of a kernel: one thread, made at the first use, guarded by process id.
+"""The background event loop of a process. It runs in a thread that is started at the first use.
 
-A forked child (a data loader, say) has no such thread and must touch nothing of ours.
+A forked child process, such as a data loader's worker, does not have this thread: it gets a loop of
+its own, and never cleans up what belongs to the parent.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-EXIT_SECONDS = 5  # for what must not be left behind when the interpreter ends
+MAX_EXIT_SECONDS = 5  # for the clean-up when the interpreter exits
 
 
 class Loop:
-    """An asyncio loop in a daemon thread."""
+    """An asyncio event loop in a daemon thread."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.asyncio = asyncio.new_event_loop()
+        self.event_loop = asyncio.new_event_loop()
         self._closers: dict[Callable[[], Awaitable[None]], None] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="podtask", daemon=True)
@@ -30,55 +31,61 @@ class Loop:
         atexit.register(self._at_exit)
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Run a coroutine in the loop, with the caller's context."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.asyncio)
+        """Run a coroutine in the loop, with the caller's context variables; return its future.
+
+        Any thread may call this.
+        """
+        return asyncio.run_coroutine_threadsafe(coroutine, self.event_loop)
 
     def at_exit(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Await ``close()`` once when the interpreter exits."""
+        """Await ``close()`` when the interpreter exits."""
         self._closers[close] = None
 
     def background(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine that only the exit of the interpreter waits for; call it from the loop."""
+        """Run a coroutine in the background; the interpreter waits for it when it exits.
+
+        Call this from the loop only.
+        """
         task = asyncio.ensure_future(coroutine)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self.asyncio)
-        self.asyncio.run_forever()
+        asyncio.set_event_loop(self.event_loop)
+        self.event_loop.run_forever()
 
     def _at_exit(self) -> None:
         if os.getpid() != self.pid:
             return
         try:
-            self.start(self._close()).result(EXIT_SECONDS)
+            self.start(self._close()).result(MAX_EXIT_SECONDS)
         except concurrent.futures.TimeoutError:
             print(
-                "podtask: the clean-up did not end in time; see kubectl get pods "
+                "podtask: the clean-up did not end in time; pods may be left: kubectl get pods "
                 "-l app.kubernetes.io/managed-by=podtask"
             )
-        self.asyncio.call_soon_threadsafe(self.asyncio.stop)
-        self._thread.join(EXIT_SECONDS)
+        self.event_loop.call_soon_threadsafe(self.event_loop.stop)
+        self._thread.join(MAX_EXIT_SECONDS)
         if not self._thread.is_alive():
-            self.asyncio.close()
+            self.event_loop.close()
 
     async def _close(self) -> None:
-        # One that fails leaves the others; what could not be deleted has been told by then.
+        # An error does not stop the clean-up; pods that could not be deleted were reported before.
         await asyncio.gather(*self._background, return_exceptions=True)
         for close in self._closers:
             await close()
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in rest:
+        remaining = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in remaining:
             task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        await asyncio.gather(*remaining, return_exceptions=True)
 
 
 def ignore_result(task: asyncio.Future[T]) -> asyncio.Future[T]:
-    """Ignore what a task raises if it is no longer awaited; return the task.
+    """Suppress the warning about an exception that nobody retrieves; return the task.
 
-    Up to Python 3.11 ``wait_for`` is such a place: cancelled itself, it forgets what it waited for.
+    Up to Python 3.11, for example, a cancelled ``wait_for`` does not retrieve the exception of its task.
     """
-    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
     return task
 
 
@@ -87,7 +94,7 @@ _lock = threading.Lock()
 
 
 def loop() -> Loop:
-    """Return the loop of this process."""
+    """Return the loop of this process; start it at the first call."""
     global _current
     with _lock:
         if _current is None or _current.pid != os.getpid():

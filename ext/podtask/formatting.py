@@ -1,4 +1,4 @@
-"""Values as readable Python, and a pod template as HTML that suits light and dark. Pure."""
+"""Format values as Python source and as JSON, and build the HTML cards that notebooks show. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-WIDTH = 88
+MAX_LINE_CHARS = 88
 MAX_ABBREVIATED_CHARS = 60
-# Only greys of half opacity and the notebook's own colours: right on any background. JupyterLab
-# aligns tables of outputs to the right and stripes them.
+# Translucent greys and the notebook's own colours suit light and dark themes. ``!important`` overrides
+# JupyterLab, which stripes the tables of an output and aligns them to the right.
 STYLE = """
 .podtask-card { border: 1px solid rgba(128,128,128,.35); border-radius: 6px; padding: .7em 1em;
   max-width: 52em; color: inherit; font-size: .92em; line-height: 1.5; }
@@ -30,36 +30,41 @@ STYLE = """
 """
 
 
-def call(name: str, arguments: Mapping[str, Any]) -> str:
-    """Return the source of a call: on one line where it fits, else an argument a line."""
-    parts = [f"{key}={python(value, 4, len(key) + 6)}" for key, value in arguments.items()]
-    flat = f"{name}({', '.join(parts)})"
-    if len(flat) <= WIDTH and "\n" not in flat:
-        return flat
+def call_source(name: str, arguments: Mapping[str, Any]) -> str:
+    """Return the Python source of a call: on one line if it fits, otherwise with one argument per line.
+
+    Args:
+        name: Name of the function.
+        arguments: Keyword arguments of the call.
+    """
+    parts = [f"{key}={value_source(value, 4, len(key) + 6)}" for key, value in arguments.items()]
+    one_line = f"{name}({', '.join(parts)})"
+    if len(one_line) <= MAX_LINE_CHARS and "\n" not in one_line:
+        return one_line
     return f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + ")"
 
 
-def python(value: Any, indent: int = 0, used: int = 0) -> str:
-    """Return the source of a value as a formatter would lay it out.
+def value_source(value: Any, indent: int = 0, used: int = 0) -> str:
+    """Return the Python source of a value, with line breaks as a code formatter would set them.
 
     Args:
-        value: dicts, lists and plain values.
-        indent: columns that its lines after the first are indented by.
-        used: columns taken on its first line.
+        value: Dicts, lists and plain values.
+        indent: Number of columns by which all lines but the first are indented.
+        used: Number of columns of the first line that are used already.
     """
-    flat = _flat(value)
-    if indent + used + len(flat) < WIDTH or not isinstance(value, (dict, list)) or not value:
-        return flat
+    one_line = _one_line_source(value)
+    if indent + used + len(one_line) < MAX_LINE_CHARS or not isinstance(value, (dict, list)) or not value:
+        return one_line
     inner = " " * (indent + 4)
     if isinstance(value, dict):
-        keys = [(_flat(key), each) for key, each in value.items()]
-        lines = [f"{key}: {python(each, indent + 4, len(key) + 3)}" for key, each in keys]
-        first, last = "{}"
+        keys = [(_one_line_source(key), each) for key, each in value.items()]
+        lines = [f"{key}: {value_source(each, indent + 4, len(key) + 3)}" for key, each in keys]
+        opening, closing = "{}"
     else:
-        lines = [python(each, indent + 4, 1) for each in value]
-        first, last = "[]"
+        lines = [value_source(each, indent + 4, 1) for each in value]
+        opening, closing = "[]"
     body = "".join(f"{inner}{line},\n" for line in lines)
-    return f"{first}\n{body}{' ' * indent}{last}"
+    return f"{opening}\n{body}{' ' * indent}{closing}"
 
 
 def abbreviate(value: Any) -> str:
@@ -68,34 +73,39 @@ def abbreviate(value: Any) -> str:
     return text if len(text) <= MAX_ABBREVIATED_CHARS else text[: MAX_ABBREVIATED_CHARS - 1] + "…"
 
 
-def card(title: str, rows: Sequence[tuple[str, str]], folds: Mapping[str, str]) -> str:
-    """Return a card.
+def html_card(title: str, rows: Sequence[tuple[str, str]], sections: Mapping[str, str]) -> str:
+    """Return the HTML of a card: a title, a table, and sections that can be unfolded.
 
     Args:
-        title: text.
-        rows: (heading as text, content as HTML); rows without content are left out.
-        folds: texts to unfold, by their headings.
+        title: Title of the card, as text.
+        rows: Rows of the table: heading as text, content as HTML. Rows without content are left out.
+        sections: Heading -> text of the sections below the table.
     """
-    table = "".join(f"<tr><th>{escape(head)}</th><td>{cell}</td></tr>" for head, cell in rows if cell)
-    rest = "".join(
-        f"<details><summary>{escape(head)}</summary><pre>{escape(text)}</pre></details>"
-        for head, text in folds.items()
+    table = "".join(
+        f"<tr><th>{escape(heading)}</th><td>{content}</td></tr>" for heading, content in rows if content
+    )
+    details = "".join(
+        f"<details><summary>{escape(heading)}</summary><pre>{escape(text)}</pre></details>"
+        for heading, text in sections.items()
     )
     return (
         f'<style>{STYLE}</style><div class="podtask-card"><div class="podtask-title">'
-        f"{escape(title)}</div><table>{table}</table>{rest}</div>"
+        f"{escape(title)}</div><table>{table}</table>{details}</div>"
     )
 
 
-def _code(text: Any) -> str:
+def html_code(text: Any) -> str:
+    """Return a text as HTML code."""
     return f"<code>{escape(str(text))}</code>"
 
 
-def _flat(value: Any) -> str:
+def _one_line_source(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_flat(k)}: {_flat(v)}" for k, v in value.items()) + "}"
+        return (
+            "{" + ", ".join(f"{_one_line_source(k)}: {_one_line_source(v)}" for k, v in value.items()) + "}"
+        )
     if isinstance(value, list):
-        return "[" + ", ".join(map(_flat, value)) + "]"
+        return "[" + ", ".join(map(_one_line_source, value)) + "]"
     if isinstance(value, str) and '"' not in value and "\\" not in repr(value):
         return f'"{value}"'
     return repr(value)

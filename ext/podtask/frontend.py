@@ -1,4 +1,4 @@
-"""The screens on which tasks are shown: a notebook's cell, or a terminal."""
+"""Where tasks are shown: in a cell of a notebook, or on a terminal."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
-# Aligned with JupyterLab's own text.
+# Aligned with the text that JupyterLab shows.
 STYLE = "padding-left:1ch;font:12px/1.6 var(--jp-code-font-family,monospace);white-space:pre-wrap;color:var(--jp-ui-font-color2,#616161)"
 
 
 class Screen(Protocol):
-    """Show the output and the status of a task.
+    """Shows the output and the status of a task.
 
     Attributes:
         keeps_status: Whether the last status line stays visible and need not be repeated.
@@ -32,26 +32,36 @@ class Screen(Protocol):
     def clear(self, wait: bool) -> None:
         """Clear the output."""
 
-    def status(self, text: str, key: str) -> None:
+    def show_status(self, text: str, key: str) -> None:
         """Show or replace the status line.
 
         Args:
             text: The whole line.
-            key: What matters of it: a terminal prints the line again only when the key changes.
+            key: Essential part of the line; a terminal prints the line only when the key changes.
         """
 
-    def details(self, text: str, unfolded: str) -> None:
-        """Show or replace the details under the status line: as text, and as HTML that unfolds."""
+    def show_details(self, text: str, expanded_html: str) -> None:
+        """Show or replace the details below the status line.
 
-    def close(self, text: str) -> None:
-        """Show a separate line: the closing line, or a note."""
+        Args:
+            text: One line of text, for frontends without HTML.
+            expanded_html: HTML whose parts the user can expand.
+        """
 
-    def ask(self, prompt: str, password: bool) -> str:
-        """Ask the user."""
+    def show_line(self, text: str) -> None:
+        """Show a line of its own: a note, or the closing line of the task."""
+
+    def ask_for_input(self, prompt: str, password: bool) -> str:
+        """Ask the user for a line of input and return it.
+
+        Args:
+            prompt: Text to show.
+            password: Whether to hide what the user types.
+        """
 
 
 class Terminal:
-    """A plain terminal or a script: output is printed as it is, status and notes go to stderr."""
+    """A terminal or a script: output is printed unchanged, the status and notes go to stderr."""
 
     keeps_status = False
 
@@ -71,22 +81,22 @@ class Terminal:
         print(data.get("text/plain", ""), flush=True)
 
     def clear(self, wait: bool) -> None:
-        """Do nothing: a terminal keeps its text."""
+        """Do nothing: text on a terminal cannot be cleared."""
 
-    def status(self, text: str, key: str) -> None:
-        """Print the status line to a terminal when its key changes; print nothing to a file."""
+    def show_status(self, text: str, key: str) -> None:
+        """Print the status line when its key changes; print nothing if stderr is not a terminal."""
         if sys.stderr.isatty() and key != self._status_key:
             print(text, file=sys.stderr, flush=True)
         self._status_key = key
 
-    def details(self, text: str, unfolded: str) -> None:
-        """Do nothing: a terminal cannot unfold."""
+    def show_details(self, text: str, expanded_html: str) -> None:
+        """Do nothing: a terminal cannot expand and collapse."""
 
-    def close(self, text: str) -> None:
+    def show_line(self, text: str) -> None:
         """Print the line to stderr."""
         print(text, file=sys.stderr, flush=True)
 
-    def ask(self, prompt: str, password: bool) -> str:
+    def ask_for_input(self, prompt: str, password: bool) -> str:
         """Ask on the terminal."""
         import getpass  # start-up cost: rarely needed
 
@@ -94,7 +104,7 @@ class Terminal:
 
 
 class Notebook(Terminal):
-    """A cell of a Jupyter kernel: MIME bundles, and a status line that is updated in place.
+    """The running cell of a Jupyter kernel: shows MIME bundles, and updates its status line in place.
 
     Args:
         shell: The kernel's IPython shell.
@@ -129,28 +139,23 @@ class Notebook(Terminal):
         if not wait:
             self._clear_if_due()
 
-    def status(self, text: str, key: str) -> None:
+    def show_status(self, text: str, key: str) -> None:
         """Show the status line, above the output."""
         if text == self._status:
             return
         self._status = text
-        self._publish(_line(text), {}, self._id, self._shown)
+        self._publish(_line_bundle(text), {}, self._id, self._shown)
         self._shown = True
 
-    def details(self, text: str, unfolded: str) -> None:
+    def show_details(self, text: str, expanded_html: str) -> None:
         """Show or replace the details under the status line."""
-        shown, self._details = (
-            bool(self._details),
-            {
-                "text/plain": text,
-                "text/html": f'<div style="{STYLE}">{unfolded}</div>',
-            },
-        )
-        self._publish(self._details, {}, f"{self._id}-details", shown)
+        update = bool(self._details)
+        self._details = {"text/plain": text, "text/html": f'<div style="{STYLE}">{expanded_html}</div>'}
+        self._publish(self._details, {}, f"{self._id}-details", update)
 
-    def close(self, text: str) -> None:
+    def show_line(self, text: str) -> None:
         """Show the line below the output."""
-        self._publish(_line(text), {}, None, False)
+        self._publish(_line_bundle(text), {}, None, False)
 
     def _publish(
         self, data: dict[str, Any], metadata: dict[str, Any], display_id: str | None, update: bool
@@ -165,16 +170,16 @@ class Notebook(Terminal):
         if self._clear_next:
             self._clear_next = False
             self._clear_output()
-            self._publish(_line(self._status), {}, self._id, False)
+            self._publish(_line_bundle(self._status), {}, self._id, False)
             if self._details:
                 self._publish(self._details, {}, f"{self._id}-details", False)
 
 
 class SubmittingCell(Notebook):
-    """The cell that runs now; output that comes while other cells run is shown there, too.
+    """The cell that submitted a task: its output appears there even while other cells run.
 
-    Usable from any thread. Every message is sent with this cell as its parent. The kernel's own
-    streams and displays use the running cell, and older kernels know no other.
+    It can be used from any thread. Every message has this cell as its parent, whereas the kernel's
+    own streams and displays belong to the cell that is running.
 
     Args:
         shell: The kernel's IPython shell.
@@ -207,15 +212,14 @@ class SubmittingCell(Notebook):
 
 
 def current_screen(outlives_cell: bool = False) -> Screen:
-    """Return the running cell in a kernel, otherwise a terminal.
+    """Return the running cell if there is a kernel, otherwise a terminal.
 
     Args:
-        outlives_cell: Whether things will also be shown while other cells run.
+        outlives_cell: Whether the screen is also used after the cell has ended, while other cells run.
     """
     shell = None
     if "IPython" in sys.modules:
-        # Start-up cost: loaded when it is first needed.
-        from IPython.core.getipython import get_ipython  # only where IPython runs
+        from IPython.core.getipython import get_ipython  # start-up cost: only where IPython is loaded
 
         shell = get_ipython()
     if shell is None or not hasattr(shell, "kernel"):
@@ -223,28 +227,28 @@ def current_screen(outlives_cell: bool = False) -> Screen:
     return SubmittingCell(shell) if outlives_cell else Notebook(shell)
 
 
-def show_live(bundle: Callable[[], dict[str, str]]) -> Callable[[], None] | None:
+def show_refreshable(make_bundle: Callable[[], dict[str, str]]) -> Callable[[], None] | None:
     """Show a display that can be refreshed in the running cell.
 
     Args:
-        bundle: Returns the current content: MIME type -> text.
+        make_bundle: Returns the current content: MIME type -> text.
 
     Returns:
-        A function that refreshes the display, from any thread and while other cells run; None in a
-        terminal.
+        A function that refreshes the display; it can be called from any thread, also while other
+        cells run. None on a terminal.
     """
-    cell, shown = current_screen(outlives_cell=True), bundle()
+    cell, shown = current_screen(outlives_cell=True), make_bundle()
     display_id = uuid.uuid4().hex
     cell.publish(shown, {}, display_id, update=False)
 
     def refresh() -> None:
         nonlocal shown
-        before, shown = shown, bundle()
+        before, shown = shown, make_bundle()
         if shown != before:
             cell.publish(shown, {}, display_id, update=True)
 
     return refresh if isinstance(cell, Notebook) else None
 
 
-def _line(text: str) -> dict[str, Any]:
+def _line_bundle(text: str) -> dict[str, Any]:
     return {"text/plain": text, "text/html": f'<div style="{STYLE}">{html.escape(text)}</div>'}

@@ -1,8 +1,8 @@
-"""The log of podtask itself: silent until a user switches it on.
+"""The log of podtask itself: off by default.
 
 Modules log to ``logging.getLogger(__name__)``, so every record goes through the logger ``podtask``.
-A user sees the records after ``%podtask verbose``, with ``PODTASK_LOG=debug`` in the environment,
-or through handlers of their own. Records never hold keys, tokens or values.
+A user switches the log on with ``%podtask verbose``, with ``PODTASK_LOG=debug`` in the environment,
+or with a handler of their own. Records never contain keys, tokens or values of variables.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOGGER = logging.getLogger("podtask")
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
-    """Write to what ``sys.stderr`` is when a record comes: a kernel replaces it for each cell."""
+    """Writes to the current ``sys.stderr``, which a kernel may replace at any time."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -28,15 +28,15 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
-        """The standard error stream of now."""
+        """The current standard error stream."""
         return sys.stderr
 
 
 def set_level(level: str | None) -> None:
-    """Write records to standard error, from a level on.
+    """Write log records of a level and above to standard error.
 
     Args:
-        level: One of LEVELS; None to write nothing.
+        level: One of LEVELS; None switches the log off.
 
     Raises:
         InputError: There is no such level.
@@ -53,7 +53,7 @@ def set_level(level: str | None) -> None:
 
 
 def set_level_from_environment() -> None:
-    """Set the level that ``PODTASK_LOG`` names; an unknown one counts as ``debug``."""
+    """Set the log level from the environment variable PODTASK_LOG; an unknown level counts as debug."""
     level = os.environ.get("PODTASK_LOG", "").lower()
     if level:
         set_level(level if level in LEVELS else "debug")

@@ -1,4 +1,4 @@
-"""Presets: functions for ``PodTemplate.with_`` that each add one part to a pod. Pure.
+"""Presets: each adds one part to a pod template, such as a volume, a sidecar or a GPU. Pure.
 
 Example:
     PodTemplate().with_(pvc("data", "/data"), gpu(1), sidecar("redis", "redis:7", memory="1Gi"))
@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .errors import InputError, nearest
+from .errors import InputError, did_you_mean
 from .template.restricted import give_scratch, restrict
 from .template.template import PodTemplate, primary_container
 
 Preset = Callable[[PodTemplate], PodTemplate]
-Edit = Callable[[dict[str, Any], dict[str, Any]], None]  # changes a pod spec and its primary container
+Edit = Callable[[dict[str, Any], dict[str, Any]], None]  # edits a pod spec and its primary container in place
 # Provider -> key and value of the label of spot nodes, and whether the nodes have a taint of that name.
 SPOT_LABELS = {
     "gke": ("cloud.google.com/gke-spot", "true", True),
@@ -30,7 +30,7 @@ SPOT_LABELS = {
 
 
 def pvc(claim: str, mount: str, *, read_only: bool = False, sub_path: str | None = None) -> Preset:
-    """Mount a PersistentVolumeClaim: later cells can read what a cell writes.
+    """Mount a PersistentVolumeClaim: what a cell writes there, later cells can read.
 
     Args:
         claim: Name of the claim.
@@ -38,7 +38,7 @@ def pvc(claim: str, mount: str, *, read_only: bool = False, sub_path: str | None
         read_only: Whether the volume is mounted read-only.
         sub_path: Path in the volume that is mounted; by default its root.
     """
-    source = {"claimName": claim, **_true(readOnly=read_only)}
+    source = {"claimName": claim, **_true_flags(readOnly=read_only)}
     return _volume(claim, {"persistentVolumeClaim": source}, mount, read_only, sub_path)
 
 
@@ -65,7 +65,7 @@ def gcs_fuse(
     annotations = {"gke-gcsfuse/volumes": "true", **{k: v for k, v in limits.items() if v}}
     csi = {
         "driver": "gcsfuse.csi.storage.gke.io",
-        **_true(readOnly=read_only),
+        **_true_flags(readOnly=read_only),
         "volumeAttributes": {"bucketName": bucket},
     }
     volume = _volume(bucket, {"csi": csi}, mount, read_only)
@@ -107,7 +107,7 @@ def s3(
         return pvc(claim, mount, read_only=read_only)
     csi = {
         "driver": driver,
-        **_true(readOnly=read_only),
+        **_true_flags(readOnly=read_only),
         "volumeAttributes": {"bucketName": bucket, **attributes},
     }
     return _volume(bucket, {"csi": csi}, mount, read_only)
@@ -122,7 +122,7 @@ def empty_dir(
         mount: Path in the primary container.
         name: Name of the volume; by default made from the path.
         memory: Whether the directory is kept in memory, where it counts towards the memory limit.
-        size: Size limit, ``2Gi``.
+        size: Size limit, for example ``2Gi``.
     """
     source = {**({"medium": "Memory"} if memory else {}), **({"sizeLimit": size} if size else {})}
     return _volume(name or mount, {"emptyDir": source}, mount)
@@ -155,10 +155,10 @@ def config_map(
         name: Name of the config map.
         mount: Path in the primary container.
         items: Key -> file name; by default each key is a file.
-        mode: Permissions of the files, ``0o400``.
+        mode: Permissions of the files, for example ``0o400``.
         optional: Whether the pod starts even if the config map does not exist.
     """
-    return _volume(name, {"configMap": {"name": name, **_files(items, mode, optional)}}, mount)
+    return _volume(name, {"configMap": {"name": name, **_file_fields(items, mode, optional)}}, mount)
 
 
 def secret(
@@ -175,10 +175,10 @@ def secret(
         name: Name of the secret.
         mount: Path in the primary container.
         items: Key -> file name; by default each key is a file.
-        mode: Permissions of the files, ``0o400``.
+        mode: Permissions of the files, for example ``0o400``.
         optional: Whether the pod starts even if the secret does not exist.
     """
-    source = {"secretName": name, **_files(items, mode, optional)}
+    source = {"secretName": name, **_file_fields(items, mode, optional)}
     return _volume(name, {"secret": source}, mount)
 
 
@@ -211,11 +211,11 @@ def env_from_config_map(name: str, *, optional: bool = False, **variables: str) 
 
 
 def sidecar(name: str, image: str, **fields: Any) -> Preset:
-    """Run a container alongside the cell; it is terminated when the cell has ended.
+    """Run a container alongside the cell; it is terminated when the cell ends.
 
     Args:
         name: Name of the container.
-        image: Image of the container; podtask builds nothing.
+        image: Image of the container; podtask does not build images.
         fields: Any field of a container, and these short forms: ``env`` (variable -> value),
             ``mounts`` (volume -> path), ``ports`` (numbers, or mappings), and ``cpu`` and ``memory``
             (both request and limit).
@@ -224,7 +224,7 @@ def sidecar(name: str, image: str, **fields: Any) -> Preset:
 
 
 def native_sidecar(name: str, image: str, **fields: Any) -> Preset:
-    """Run a sidecar that is up before the cell starts; needs Kubernetes 1.29.
+    """Run a native sidecar: it is started before the cell. This needs Kubernetes 1.29.
 
     Args:
         name: Name of the container.
@@ -235,7 +235,7 @@ def native_sidecar(name: str, image: str, **fields: Any) -> Preset:
 
 
 def init(name: str, image: str, **fields: Any) -> Preset:
-    """Run an init container: it ends before the cell starts.
+    """Run an init container: it runs to completion before the cell starts.
 
     Args:
         name: Name of the container.
@@ -249,7 +249,7 @@ def init(name: str, image: str, **fields: Any) -> Preset:
 
 
 def gpu(count: int = 1, key: str = "nvidia.com/gpu") -> Preset:
-    """Give the cell GPUs: a limit, a toleration for their nodes, and shared memory for frameworks.
+    """Give the cell GPUs: set the limit, tolerate the taint of GPU nodes, and mount shared memory.
 
     Args:
         count: Number of GPUs.
@@ -270,7 +270,7 @@ def gpu(count: int = 1, key: str = "nvidia.com/gpu") -> Preset:
 
 
 def spot(provider: str) -> Preset:
-    """Run on spot nodes, which are cheap and may be reclaimed.
+    """Run on spot nodes, which are cheaper, but may be reclaimed at any time.
 
     Args:
         provider: ``gke``, ``aks``, ``eks`` or ``karpenter``.
@@ -280,7 +280,7 @@ def spot(provider: str) -> Preset:
     """
     if provider not in SPOT_LABELS:
         raise InputError(
-            f"spot: there is no provider {provider!r}.{nearest(provider, SPOT_LABELS)}",
+            f"spot: there is no provider {provider!r}.{did_you_mean(provider, SPOT_LABELS)}",
             f"Providers: {', '.join(SPOT_LABELS)}. For others, set nodeSelector and tolerations.",
         )
     key, value, tainted = SPOT_LABELS[provider]
@@ -340,12 +340,12 @@ def _volume(
     name: str, source: dict[str, Any], mount: str, read_only: bool = False, sub_path: str | None = None
 ) -> Preset:
     volume = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].rstrip("-") or "volume"
-    fields = {**_true(readOnly=read_only), **({"subPath": sub_path} if sub_path else {})}
+    fields = {**_true_flags(readOnly=read_only), **({"subPath": sub_path} if sub_path else {})}
 
     def edit(spec: dict[str, Any], primary: dict[str, Any]) -> None:
         by_name = {each.get("name"): each for each in spec.get("volumes", [])}
         numbered = (f"{volume[:60]}-{number}" for number in itertools.count(2))
-        # The first name that is free, or that has the same volume already.
+        # The first name that is free, or that belongs to the same volume.
         name = next(
             each
             for each in itertools.chain([volume], numbered)
@@ -358,7 +358,7 @@ def _volume(
 
 
 def _environment(kind: str, name: str, optional: bool, variables: Mapping[str, str]) -> Preset:
-    reference = {"name": name, **_true(optional=optional)}
+    reference = {"name": name, **_true_flags(optional=optional)}
     entries = [
         {"name": variable, "valueFrom": {f"{kind}KeyRef": {**reference, "key": key}}}
         for variable, key in variables.items()
@@ -395,14 +395,15 @@ def _append(owner: dict[str, Any], field: str, item: dict[str, Any]) -> None:
         items.append(item)
 
 
-def _files(items: Mapping[str, str] | None, mode: int | None, optional: bool) -> dict[str, Any]:
+def _file_fields(items: Mapping[str, str] | None, mode: int | None, optional: bool) -> dict[str, Any]:
     listed: Sequence[Any] = [{"key": key, "path": path} for key, path in (items or {}).items()]
     return {
         **({"items": listed} if listed else {}),
         **({"defaultMode": mode} if mode is not None else {}),
-        **_true(optional=optional),
+        **_true_flags(optional=optional),
     }
 
 
-def _true(**given: bool) -> dict[str, bool]:
-    return {name: True for name, value in given.items() if value}
+def _true_flags(**flags: bool) -> dict[str, bool]:
+    """Return the flags that are true, so that false ones are left out of the manifest."""
+    return {name: True for name, value in flags.items() if value}

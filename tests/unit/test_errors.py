@@ -12,7 +12,7 @@ from podtask.errors import (
     StartError,
     TaskError,
     TaskTimeout,
-    nearest,
+    did_you_mean,
 )
 
 CLASSES = [PodtaskError, InputError, ClusterError, StartError, TaskError, TaskTimeout]
@@ -79,10 +79,10 @@ def test_input_error_is_not_a_task_error() -> None:
 )
 def test_near_miss_is_named(word: str, say: str) -> None:
     """A misspelt word gets the nearest known one, an unrelated word none."""
-    assert nearest(word, ["image", "timeout", "memory"]) == say
+    assert did_you_mean(word, ["image", "timeout", "memory"]) == say
 
 
 def test_no_suggestion_without_known_words() -> None:
     """Without known words there is no suggestion; any iterable is accepted."""
-    assert nearest("image", iter(())) == ""
-    assert nearest("imgae", iter(("image",))) == " Did you mean 'image'?"
+    assert did_you_mean("image", iter(())) == ""
+    assert did_you_mean("imgae", iter(("image",))) == " Did you mean 'image'?"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podtask import PodTemplate
-from podtask.formatting import WIDTH, python
+from podtask.formatting import MAX_LINE_CHARS, value_source
 
 from tests.unit import seeds
 
@@ -27,7 +27,7 @@ def test_python_makes_an_equal_template(name: str) -> None:
     """The output of to_python evaluates to an equal template, uses no other name, and has narrow lines."""
     source = seeds.ALL[name].to_python()
     assert eval(source, {"PodTemplate": PodTemplate}) == seeds.ALL[name]
-    assert max(map(len, source.splitlines())) <= WIDTH + 2
+    assert max(map(len, source.splitlines())) <= MAX_LINE_CHARS + 2
 
 
 def test_python_has_a_readable_layout() -> None:
@@ -55,7 +55,7 @@ def test_python_has_a_readable_layout() -> None:
 @given(VALUES)
 def test_any_value_comes_back_from_its_source(value: Any) -> None:
     """The source of a value evaluates to that value."""
-    assert eval(python(value), {"inf": float("inf")}) == value
+    assert eval(value_source(value), {"inf": float("inf")}) == value
 
 
 def test_html_summarizes_a_pod() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from IPython.display import display
-from podtask.frontend import show_live
+from podtask.frontend import show_refreshable
 
 WIDGET_MIMETYPE = "application/vnd.jupyter.widget-view+json"
 # The HTML appears after a delay, so that it does not flash up before a live widget hides it. The
@@ -46,7 +46,7 @@ class StaticView:
         if WIDGET_MIMETYPE in data:
             widget_only = {WIDGET_MIMETYPE: data[WIDGET_MIMETYPE], "text/plain": "", "text/html": ""}
             display(widget_only, raw=True)
-        update = show_live(self._hidden_mimebundle)
+        update = show_refreshable(self._hidden_mimebundle)
         if update is not None:
             self._updates.append(update)
 

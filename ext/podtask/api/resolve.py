@@ -14,7 +14,7 @@ from typing import Any
 
 from ..config.options import RunOptions
 from ..config.settings import with_settings
-from ..errors import InputError, nearest
+from ..errors import InputError, did_you_mean
 from ..event_loop import loop
 from ..template.store import notebook_templates, saved_templates
 from ..template.template import PodTemplate
@@ -145,7 +145,7 @@ def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) ->
         return saved[name]
     known = [*notebook_templates(namespace), *saved]
     raise InputError(
-        f"There is no pod template {name!r} in this notebook or among the saved ones.{nearest(name, known)}",
+        f"There is no pod template {name!r} in this notebook or among the saved ones.{did_you_mean(name, known)}",
         f"Templates: {', '.join(sorted(known)) or 'none'}. A file's name ends in .yaml; "
         f"the cluster's are {CLUSTER_PREFIX}NAME.",
     )

@@ -10,7 +10,7 @@ import re
 import string
 from collections.abc import Iterator
 
-from ..errors import InputError, nearest
+from ..errors import InputError, did_you_mean
 from ..runner.ipython.shell_command import DOLLAR
 from ..runner.protocol import POD_MAGICS
 from .dataflow import NameFlow
@@ -65,7 +65,7 @@ def refuse_magics(tree: ast.Module) -> None:
         known = f"{', '.join(f'%{name}' for name in POD_MAGICS)}, %%time and !commands run in a pod."
         raise InputError(
             f"Line {_line(node)} of the cell uses {typed}, which does not run in a pod."
-            + ("" if words[0] in HINTS else nearest(words[0], POD_MAGICS)),
+            + ("" if words[0] in HINTS else did_you_mean(words[0], POD_MAGICS)),
             HINTS.get(words[0], known),
         )
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ClusterError, InputError, nearest
+from ..errors import ClusterError, InputError, did_you_mean
 from .login_program import collect_log, redact
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -158,7 +158,7 @@ def _context(config: Any, wanted: str | None, files: str) -> tuple[str, str]:
     known = {each["name"]: each["context"] for each in contexts or []}
     if wanted is not None and wanted not in known:
         raise InputError(
-            f"--context: {files} has no context {wanted!r}.{nearest(wanted, known)}",
+            f"--context: {files} has no context {wanted!r}.{did_you_mean(wanted, known)}",
             f"Its contexts: {', '.join(sorted(known))}.",
         )
     if wanted is None and not current:

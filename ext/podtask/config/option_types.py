@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, nearest
+from ..errors import InputError, did_you_mean
 
 # Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
 TASK_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -34,7 +34,7 @@ def one_of(*known: str) -> Callable[[Any], str]:
     def parse(given: Any) -> str:
         if given not in known:
             raise InputError(
-                f"Unknown value {given!r}.{nearest(str(given), known)}", f"Choose {' or '.join(known)}."
+                f"Unknown value {given!r}.{did_you_mean(str(given), known)}", f"Choose {' or '.join(known)}."
             )
         return str(given)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import InputError, nearest
+from ..errors import InputError, did_you_mean
 from .option_types import (
     one_of,
     parse_bool,
@@ -312,7 +312,8 @@ class RunOptions:
         for name, value in given.items():
             if name not in known:
                 raise InputError(
-                    f"There is no option {name!r}.{nearest(name, known)}", f"Options: {', '.join(known)}."
+                    f"There is no option {name!r}.{did_you_mean(name, known)}",
+                    f"Options: {', '.join(known)}.",
                 )
             if value is None:
                 continue

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, nearest
+from ..errors import InputError, did_you_mean
 from .options import RunOptions
 
 PREFIX = "PODTASK_"
@@ -112,7 +112,7 @@ def _table(path: Path, table: tuple[str, ...]) -> dict[str, Any]:
 def _known(name: str, origin: str) -> str:
     option = name.replace("-", "_")
     if option not in SETTABLE:
-        why = " It belongs to a single cell." if option in CELL_OPTIONS else nearest(option, SETTABLE)
+        why = " It belongs to a single cell." if option in CELL_OPTIONS else did_you_mean(option, SETTABLE)
         raise InputError(f"{origin}: there is no setting {name!r}.{why}", f"Settings: {', '.join(SETTABLE)}.")
     return option
 

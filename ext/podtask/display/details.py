@@ -65,7 +65,7 @@ class Details:
             pod, name = self._task.manifest, self._task.name
             used = resource_usage(pod, self._task.usage)
             shown = details_html(name, spans, done, self._snapshot, pod_yaml(pod), used)
-            self._screen.details(f"podtask · {summary_line(spans, done)}", shown)
+            self._screen.show_details(f"podtask · {summary_line(spans, done)}", shown)
 
     def _update_snapshot(self) -> None:
         """Store the snapshot that was requested, and request another one when it is due."""

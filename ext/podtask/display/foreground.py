@@ -74,7 +74,9 @@ class Foreground(View):
         self._asking = True
         self._task.add_done_callback(self._stop_asking)
         try:
-            answer: dict[str, Any] = {"value": self._screen.ask(meta["prompt"], bool(meta["password"]))}
+            answer: dict[str, Any] = {
+                "value": self._screen.ask_for_input(meta["prompt"], bool(meta["password"]))
+            }
         except (EOFError, NotImplementedError, RuntimeError):  # a kernel without stdin
             answer = {"eof": True}
         except KeyboardInterrupt:  # the interrupt was passed on to the cell

@@ -87,7 +87,7 @@ class ParallelCalls:
             lines = [line for line, task in zip(lines, self._tasks, strict=True) if not task.done()]
         done = sum(task.done() for task in self._tasks)
         summary = f"{done} of {self._total} done"
-        self._screen.status("\n".join([*lines[:MAX_LINES], summary]), summary)
+        self._screen.show_status("\n".join([*lines[:MAX_LINES], summary]), summary)
 
 
 def _line(index: int, task: Task) -> str:

@@ -56,7 +56,7 @@ class View:
             self._show_frame(update.frame)
         elif update.kind == "note":
             self._flush()
-            self._screen.close(update.text)
+            self._screen.show_line(update.text)
         elif update.kind == "phase":
             self.show_status()
         return update.kind == "done"
@@ -80,7 +80,7 @@ class View:
         self._finish(outcome)
         text = closing_line(self._task, outcome, self._screen.keeps_status)
         if text:
-            self._screen.close(text)
+            self._screen.show_line(text)
         return outcome
 
     def show_late_displays(self) -> None:
@@ -106,7 +106,7 @@ class View:
             self._answer_input(frame.meta)
         elif frame.kind == protocol.STATE and "seconds" in frame.meta:
             names = ", ".join(frame.meta["pip"])
-            self._screen.close(f"Installed {names} in {frame.meta['seconds']} s.")
+            self._screen.show_line(f"Installed {names} in {frame.meta['seconds']} s.")
         elif frame.kind == protocol.GAP:
             if not self._dropped_frames:
                 self._show_notice(
@@ -196,7 +196,7 @@ class View:
             progress = f"{task.phase_seconds:.0f} s"
             if phase.waiting:
                 progress += f" · given up in {_duration(task.start_time_left)}"
-        self._screen.status(f"{headline} · {progress}", headline)
+        self._screen.show_status(f"{headline} · {progress}", headline)
         self._details.show()
 
 

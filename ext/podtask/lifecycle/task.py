@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 
 from ..backends.base import Snapshot
 from ..errors import InputError, TaskTimeout
-from ..formatting import card
-from ..frontend import show_live
+from ..formatting import html_card
+from ..frontend import show_refreshable
 from .follow import TaskFollower
 from .interfaces import Launcher
 from .outcome import Outcome, UndecodedValues
@@ -76,13 +76,13 @@ class Task(concurrent.futures.Future[Any]):
         line = f"{self.called} · {state}"
         lines = self.logs().splitlines()[-SHOWN_LINES:]
         rows = [("pod", escape(self.url)), ("error", escape(str(self.error or "")))]
-        return card(line, rows, {"output": "\n".join(lines)} if lines else {})
+        return html_card(line, rows, {"output": "\n".join(lines)} if lines else {})
 
     def _ipython_display_(self) -> None:
         """Show the HTML form, and replace it in the same cell whenever the state changes."""
-        refresh = show_live(lambda: {"text/plain": repr(self), "text/html": self._repr_html_()})
+        refresh = show_refreshable(lambda: {"text/plain": repr(self), "text/html": self._repr_html_()})
         if refresh is not None and not self.done():
-            call_soon = self._follower.loop.asyncio.call_soon_threadsafe  # a subscriber must not block
+            call_soon = self._follower.loop.event_loop.call_soon_threadsafe  # a subscriber must not block
             self.update_log.subscribe(
                 lambda new: call_soon(refresh) if new.kind in ("phase", "done") else None
             )
@@ -336,7 +336,7 @@ class Task(concurrent.futures.Future[Any]):
 
     def cancel_nowait(self) -> None:
         """End the task like :meth:`cancel`, without waiting."""
-        self._follower.loop.asyncio.call_soon_threadsafe(self._follower.cancelled.set)
+        self._follower.loop.event_loop.call_soon_threadsafe(self._follower.cancelled.set)
 
     def delete(self) -> None:
         """Delete the pod, also of a finished task. A running task is cancelled first."""

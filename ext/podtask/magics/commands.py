@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from ..errors import nearest
+from ..errors import did_you_mean
 
 if TYPE_CHECKING:
     from ..config.options import RunOptions
@@ -51,7 +51,7 @@ def run(state: ShellState, line: str) -> None:
     name, *words = line.split() or [""]
     if name not in COMMANDS:
         raise UsageError(
-            f"%podtask: there is no command {name!r}.{nearest(name, COMMANDS)}\n{usage()}"
+            f"%podtask: there is no command {name!r}.{did_you_mean(name, COMMANDS)}\n{usage()}"
             if name
             else usage()
         )
@@ -217,7 +217,9 @@ def why(state: ShellState, words: list[str]) -> None:
     if name in tasks:
         print(tasks[name].why())
     elif words:
-        raise UsageError(f"%podtask why: there is no task {name!r} in this notebook.{nearest(name, tasks)}")
+        raise UsageError(
+            f"%podtask why: there is no task {name!r} in this notebook.{did_you_mean(name, tasks)}"
+        )
     else:
         raise UsageError("%podtask why: no cell has run in a pod yet. Run one with %%podtask.")
 

@@ -16,7 +16,7 @@ from ..api.submit import preview
 from ..config.options import RunOptions
 from ..errors import PodtaskError
 from ..event_loop import loop
-from ..formatting import abbreviate, call, card
+from ..formatting import abbreviate, call_source, html_card
 from ..manifest.diff import differences
 from ..manifest.labels import (
     CELL_ANNOTATION,
@@ -107,7 +107,7 @@ class Preview:
         return (
             "from podtask import PodTemplate, RunOptions\n\n"
             f"template = {self.template.to_python()}\n"
-            f"options = {call('RunOptions.of', changed)}\n"
+            f"options = {call_source('RunOptions.of', changed)}\n"
         )
 
     def kubectl(self) -> str:
@@ -149,7 +149,7 @@ class Preview:
             "kubectl": self.kubectl(),
             "Flyte": self.template.to_flyte(),
         }
-        return card("Dry run", rows, {head: text for head, text in sections.items() if text})
+        return html_card("Dry run", rows, {head: text for head, text in sections.items() if text})
 
 
 def _ask_api_server(pod: dict[str, Any], options: RunOptions) -> tuple[str, ...]:

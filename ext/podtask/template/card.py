@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from ..formatting import _code
+from ..formatting import html_code
 
 
 def spec_rows(
@@ -15,7 +15,7 @@ def spec_rows(
     """Return the rows of a card that summarizes a pod spec."""
     containers = [_container(each, primary) for each in spec.get("containers", [])]
     volumes = [
-        _code(each["name"]) + " " + ", ".join(escape(kind) for kind in each if kind != "name")
+        html_code(each["name"]) + " " + ", ".join(escape(kind) for kind in each if kind != "name")
         for each in spec.get("volumes", [])
     ]
     known = {"containers", "initContainers", "volumes"}
@@ -23,14 +23,14 @@ def spec_rows(
         ("containers", "<br>".join(containers)),
         ("init containers", "<br>".join(_container(e, "") for e in spec.get("initContainers", []))),
         ("volumes", "<br>".join(volumes)),
-        ("labels", "<br>".join(_code(f"{key}: {value}") for key, value in labels.items())),
-        ("annotations", "<br>".join(_code(f"{k}: {v}") for k, v in annotations.items())),
+        ("labels", "<br>".join(html_code(f"{key}: {value}") for key, value in labels.items())),
+        ("annotations", "<br>".join(html_code(f"{k}: {v}") for k, v in annotations.items())),
         ("also", ", ".join(escape(field) for field in spec if field not in known)),
     ]
 
 
 def _container(container: Mapping[str, Any], primary: str) -> str:
-    shown = _code(container["name"])
+    shown = html_code(container["name"])
     if container["name"] == primary:
         shown += '<span class="podtask-badge">the cell runs here</span>'
     if container.get("image"):
@@ -41,5 +41,5 @@ def _container(container: Mapping[str, Any], primary: str) -> str:
         shown += " · " + escape(", ".join(f"{key} {value}" for key, value in resources_by_name.items()))
     mounts = [mount.get("mountPath", "") for mount in container.get("volumeMounts") or []]
     if mounts:
-        shown += " · mounts " + " ".join(map(_code, mounts))
+        shown += " · mounts " + " ".join(map(html_code, mounts))
     return shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..formatting import WIDTH, python
+from ..formatting import MAX_LINE_CHARS, value_source
 from .schema import fields
 
 
@@ -26,9 +26,9 @@ def source(
     models, missing = _Models(), list[str]()
     arguments = {
         "pod_spec": models.source({"containers": [], **spec}, "PodSpec", "spec", 4, 9, missing),
-        "primary_container_name": python(primary) if primary != "primary" else "",
-        "labels": python(dict(labels), 4, 7) if labels else "",
-        "annotations": python(dict(annotations), 4, 12) if annotations else "",
+        "primary_container_name": value_source(primary) if primary != "primary" else "",
+        "labels": value_source(dict(labels), 4, 7) if labels else "",
+        "annotations": value_source(dict(annotations), 4, 12) if annotations else "",
     }
     body = "".join(f"    {name}={value},\n" for name, value in arguments.items() if value)
     comments = [f"# Not in this version of the client library: {path}\n" for path in missing]
@@ -60,7 +60,7 @@ class _Models:
             return _format_call("[", items, "]", inner, indent, used)
         model = self._model(kind) if fields(kind) and isinstance(value, dict) else None
         if model is None:
-            return python(value, indent, used)
+            return value_source(value, indent, used)
         self.used.add(model.__name__)
         attributes = {wire: name for name, wire in model.attribute_map.items()}
         parts = []
@@ -81,6 +81,6 @@ class _Models:
 
 def _format_call(first: str, parts: list[str], last: str, inner: str, indent: int, used: int) -> str:
     flat = f"{first}{', '.join(parts)}{last}"
-    if indent + used + len(flat) < WIDTH and "\n" not in flat:
+    if indent + used + len(flat) < MAX_LINE_CHARS and "\n" not in flat:
         return flat
     return f"{first}\n" + "".join(f"{inner}{part},\n" for part in parts) + f"{' ' * indent}{last}"

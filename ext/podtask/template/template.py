@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..formatting import call, card
+from ..formatting import call_source, html_card
 from .card import spec_rows
 from .safe_yaml import documents
 from .schema import distance, fields
@@ -154,7 +154,7 @@ class PodTemplate:
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if self.primary_container_name == "primary":
             del given["primary_container_name"]
-        return call("PodTemplate", {name: value for name, value in given.items() if value})
+        return call_source("PodTemplate", {name: value for name, value in given.items() if value})
 
     def to_flyte(self) -> str:
         """Return a Python program that creates the same template as a ``flytekit.PodTemplate``."""
@@ -170,7 +170,7 @@ class PodTemplate:
             self.annotations or {},
         )
         rows = spec_rows(self.pod_spec, primary, labels, annotations)
-        return card("Pod template", rows, {"YAML": self.to_yaml(), "Python": self.to_python()})
+        return html_card("Pod template", rows, {"YAML": self.to_yaml(), "Python": self.to_python()})
 
 
 def primary_container(spec: dict[str, Any], name: str) -> dict[str, Any]:
