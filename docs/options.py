@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from docutils.statemachine import StringList
 from podtask.config.options import RunOptions
-from podtask.config.settings import SETTABLE
+from podtask.config.settings import SETTABLE_OPTIONS
 from podtask.magics.commands import COMMANDS
 from sphinx.util.docutils import SphinxDirective
 
@@ -41,7 +41,7 @@ class Options(Table):
             about = field.metadata
             flags = ", ".join(f"`{flag}`" for flag in about["flags"])
             metavar = f" *{about['metavar']}*".replace("|", " or ") if about["metavar"] else ""
-            setting = f"`{field.name}`" + ("" if field.name in SETTABLE else " (no setting)")
+            setting = f"`{field.name}`" + ("" if field.name in SETTABLE_OPTIONS else " (no setting)")
             yield f"| {flags}{metavar} | {about['help']} | {_default(field.default)} | {setting} |"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 # Aligned with the text that JupyterLab shows.
-STYLE = "padding-left:1ch;font:12px/1.6 var(--jp-code-font-family,monospace);white-space:pre-wrap;color:var(--jp-ui-font-color2,#616161)"
+TEXT_STYLE = "padding-left:1ch;font:12px/1.6 var(--jp-code-font-family,monospace);white-space:pre-wrap;color:var(--jp-ui-font-color2,#616161)"
 
 
 class Screen(Protocol):
@@ -150,7 +150,7 @@ class Notebook(Terminal):
     def show_details(self, text: str, expanded_html: str) -> None:
         """Show or replace the details under the status line."""
         update = bool(self._details)
-        self._details = {"text/plain": text, "text/html": f'<div style="{STYLE}">{expanded_html}</div>'}
+        self._details = {"text/plain": text, "text/html": f'<div style="{TEXT_STYLE}">{expanded_html}</div>'}
         self._publish(self._details, {}, f"{self._id}-details", update)
 
     def show_line(self, text: str) -> None:
@@ -251,4 +251,4 @@ def show_refreshable(make_bundle: Callable[[], dict[str, str]]) -> Callable[[], 
 
 
 def _line_bundle(text: str) -> dict[str, Any]:
-    return {"text/plain": text, "text/html": f'<div style="{STYLE}">{html.escape(text)}</div>'}
+    return {"text/plain": text, "text/html": f'<div style="{TEXT_STYLE}">{html.escape(text)}</div>'}

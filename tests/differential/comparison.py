@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from podtask.frontend import STYLE
+from podtask.frontend import TEXT_STYLE
 
 from tests.differential.cases import Case
 from tests.differential.cell_runner import Event, Observation, frames
@@ -106,7 +106,7 @@ def _events(events: list[Event]) -> list[Any]:
             made.append(["clear"])
         elif kind == "error":
             made.append([kind, *rest])
-        elif STYLE not in str(rest[0].get("text/html", "")):
+        elif TEXT_STYLE not in str(rest[0].get("text/html", "")):
             shown = [_data(rest[0]), rest[1]]
             if len(rest) > 2 and rest[2] is not None:
                 shown.append(ids.setdefault(rest[2], len(ids)))

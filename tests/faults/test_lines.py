@@ -78,7 +78,7 @@ def test_reader_that_is_slower_than_the_cell(play: Play) -> None:
 def test_connection_that_hangs_is_replaced(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection without data and without an end is replaced after some silence."""
     monkeypatch.setattr(channel, "PING_SECONDS", 1)
-    monkeypatch.setattr(channel, "DEAD_SECONDS", 3)
+    monkeypatch.setattr(channel, "MAX_SILENCE_SECONDS", 3)
     server = play(Hangs())
     task = submit(CELL)
     assert task.result(120) == 42

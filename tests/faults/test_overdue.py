@@ -15,7 +15,7 @@ CELL = "import time\nprint('cut here', flush=True)\ntime.sleep(600)"
 @pytest.mark.fault(46, 76)
 def test_pod_with_lost_contact_is_kept(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pod is not deleted, and a kernel that attaches later receives the result from the runner."""
-    monkeypatch.setattr(wait, "LATE_SECONDS", 0.0)
+    monkeypatch.setattr(wait, "TIMEOUT_GRACE_SECONDS", 0.0)
     script = Away()
     server = play(script)
     task = submit(CELL, timeout=1, grace=1)

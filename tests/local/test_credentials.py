@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from podtask.cluster.credentials import NO_CONTEXT, load
+from podtask.cluster.credentials import IN_CLUSTER_CONTEXT, load
 
 from tests.local.clients import EACH_VERSION, run_with
 
@@ -105,7 +105,7 @@ def test_kubectl_lines_name_the_context() -> None:
     assert access.kubectl("team", "get", "pod", "x") == "kubectl --context token -n team get pod x"
     odd = dataclasses.replace(access, context="a b")
     assert odd.kubectl("team", "version") == "kubectl --context 'a b' -n team version"
-    inside = dataclasses.replace(access, context=NO_CONTEXT)
+    inside = dataclasses.replace(access, context=IN_CLUSTER_CONTEXT)
     assert inside.kubectl("team", "version") == "kubectl -n team version"
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from podtask.cluster import object_names
 from podtask.config.options import BATCH, EXEC, FORWARD
-from podtask.magics.doctor import NEEDED, WAYS, WISHED
+from podtask.magics.doctor import OPTIONAL_VERBS, REQUIRED_VERBS, VERBS_BY_CHANNEL
 
 from tests.local.test_completion import offered
 from tests.notebook import Shell
@@ -98,7 +98,7 @@ def test_doctor_accepts_other_connections_than_port_forward(
     say: str,
 ) -> None:
     """The rights to exec, or only to read logs, are enough; the line names the connection."""
-    rights = {**NEEDED, **WISHED, **WAYS[way]}
+    rights = {**REQUIRED_VERBS, **OPTIONAL_VERBS, **VERBS_BY_CHANNEL[way]}
     rules = [{"apiGroups": [""], "resources": [kind], "verbs": list(verbs)} for kind, verbs in rights.items()]
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
     found = lines(pods, f"%podtask doctor --image {IMAGE}")
@@ -115,7 +115,11 @@ def test_printed_role_is_enough_for_the_doctor(
     out, _ = pods.output("%podtask rbac -n team")
     printed = yaml.safe_load(out)
     assert printed["metadata"]["namespace"] == "team"
-    assert {rule["resources"][0] for rule in printed["rules"]} == {*NEEDED, *WAYS[FORWARD], *WISHED}
+    assert {rule["resources"][0] for rule in printed["rules"]} == {
+        *REQUIRED_VERBS,
+        *VERBS_BY_CHANNEL[FORWARD],
+        *OPTIONAL_VERBS,
+    }
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(printed["rules"])))
     found = lines(pods, f"%podtask doctor --image {IMAGE}")
     assert found["rights"].startswith("✓")

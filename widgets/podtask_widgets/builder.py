@@ -268,7 +268,7 @@ def _load_template(source: Any) -> tuple[PodTemplate, str]:
         import __main__  # the notebook's variables, where templates are looked up
 
         template = resolve.find_template(source, vars(__main__), resolve.merge_options({}))
-        return template, Path(source).stem.removeprefix(resolve.CLUSTER_PREFIX)
+        return template, Path(source).stem.removeprefix(resolve.CLUSTER_TEMPLATE_PREFIX)
     return PodTemplate.of(source), ""
 
 

@@ -19,7 +19,7 @@ from ..event_loop import loop
 from ..template.store import notebook_templates, saved_templates
 from ..template.template import PodTemplate
 
-CLUSTER_PREFIX = "pod-template/"
+CLUSTER_TEMPLATE_PREFIX = "pod-template/"
 
 _session_template: Any = None  # a PodTemplate, or a form that holds one
 
@@ -134,8 +134,8 @@ def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) ->
     """
     if name in namespace:
         return namespace[name]
-    if name.startswith(CLUSTER_PREFIX):
-        return loop().start(_read_from_cluster(name.removeprefix(CLUSTER_PREFIX), options)).result()
+    if name.startswith(CLUSTER_TEMPLATE_PREFIX):
+        return loop().start(_read_from_cluster(name.removeprefix(CLUSTER_TEMPLATE_PREFIX), options)).result()
     if "\n" in name:
         return name
     if name.endswith((".yaml", ".yml")) or os.sep in name:
@@ -147,7 +147,7 @@ def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) ->
     raise InputError(
         f"There is no pod template {name!r} in this notebook or among the saved ones.{did_you_mean(name, known)}",
         f"Templates: {', '.join(sorted(known)) or 'none'}. A file's name ends in .yaml; "
-        f"the cluster's are {CLUSTER_PREFIX}NAME.",
+        f"the cluster's are {CLUSTER_TEMPLATE_PREFIX}NAME.",
     )
 
 

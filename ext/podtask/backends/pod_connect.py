@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from ..cluster.exec import RELAY
+from ..cluster.exec import RELAY_PROGRAM
 from ..cluster.namespace import Namespace
 from ..cluster.refusals import RequestDenied, expired
 from ..config.options import AUTO, EXEC, FORWARD
@@ -26,9 +26,9 @@ MIN_PAUSE_SECONDS = 0.025  # between two attempts to connect; it grows
 MAX_PAUSE_SECONDS = 1.0
 PAUSE_GROWTH = 1.1
 # An API server that is shutting down may accept a request and never answer it.
-OPEN_SECONDS = 10
-HANDSHAKE_SECONDS = 30  # includes sending a program of 200 kB, and small inputs
-SILENT_SECONDS = 1.0  # gVisor and Kata forward to a loopback that is not the runner's
+MAX_OPEN_SECONDS = 10
+MAX_HANDSHAKE_SECONDS = 30  # includes sending a program of 200 kB, and small inputs
+MAX_SILENCE_SECONDS = 1.0  # gVisor and Kata forward to a loopback that is not the runner's
 
 
 class RunnerConnector:
@@ -56,7 +56,7 @@ class RunnerConnector:
         self._namespace = namespace
         self._name = manifest.name
         self._port = manifest.port
-        self._relay = (manifest.primary, [manifest.python, "-c", RELAY, str(self._port)])
+        self._relay = (manifest.primary, [manifest.python, "-c", RELAY_PROGRAM, str(self._port)])
         self._status = status
         self._chosen = chosen
         self._listener = listener
@@ -126,7 +126,9 @@ class RunnerConnector:
 
     def _transports_to_try(self, running: bool) -> list[str]:
         """Return the transports to try: the first one, and also the other if the first one leads nowhere."""
-        silent = self._silent_since is not None and time.monotonic() - self._silent_since > SILENT_SECONDS
+        silent = (
+            self._silent_since is not None and time.monotonic() - self._silent_since > MAX_SILENCE_SECONDS
+        )
         return self._transports if running and silent else self._transports[:1]
 
     async def _try(
@@ -134,7 +136,7 @@ class RunnerConnector:
     ) -> tuple[ByteStream, T]:
         try:
             opening = ignore_result(asyncio.ensure_future(self._open(transport)))
-            stream = await asyncio.wait_for(opening, OPEN_SECONDS)
+            stream = await asyncio.wait_for(opening, MAX_OPEN_SECONDS)
         except (OSError, asyncio.TimeoutError):
             self._silent_since = None  # nothing listens on the port
             raise
@@ -143,7 +145,7 @@ class RunnerConnector:
             self._silent_since = time.monotonic()
         try:
             authenticating = ignore_result(asyncio.ensure_future(handshake(stream)))
-            return stream, await asyncio.wait_for(authenticating, HANDSHAKE_SECONDS)
+            return stream, await asyncio.wait_for(authenticating, MAX_HANDSHAKE_SECONDS)
         except BaseException:  # also when cancelled: nothing else closes this stream
             await asyncio.shield(stream.close())
             raise

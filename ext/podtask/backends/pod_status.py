@@ -24,12 +24,12 @@ from .base import Phase, RunnerListener, Snapshot, StopReason, Termination
 log = logging.getLogger(__name__)
 EVENTS_AFTER_SECONDS = 1.0  # without a running pod: a quick start needs no events
 STOP_REASON_SECONDS = 3.0  # until the status shows why the pod was terminated
-DRAIN_SECONDS = 1.0
+MAX_DRAIN_SECONDS = 1.0
 MAX_TAIL_LINES = 5
 KILL_REASON_SECONDS = 3.0  # until the status shows why a container was killed
-KILLED_CODES = (137, 143)
+KILLED_EXIT_CODES = (137, 143)
 LOG_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)
-NO_LOG = b"unable to retrieve container logs for "  # sent with status 200 if the runtime has no log
+NO_LOG_MESSAGE = b"unable to retrieve container logs for "  # sent with status 200 if the runtime has no log
 
 
 class PodStatus:
@@ -117,7 +117,7 @@ class PodStatus:
     async def drain_notes(self) -> None:
         """Wait a moment for notes on sidecars that have ended, while their logs exist."""
         if self._reporting:
-            await asyncio.wait(self._reporting, timeout=DRAIN_SECONDS)
+            await asyncio.wait(self._reporting, timeout=MAX_DRAIN_SECONDS)
 
     async def why(self) -> str:
         """Return in one line what the pod waits for and what to change."""
@@ -184,7 +184,7 @@ class PodStatus:
                 if error.code < 500 and error.code != 429:
                     return b""
             else:
-                if not found.startswith(NO_LOG):
+                if not found.startswith(NO_LOG_MESSAGE):
                     return found
             await asyncio.sleep(pause)
         return b""
@@ -192,7 +192,7 @@ class PodStatus:
     async def _with_kill_reason(self, found: Diagnosis) -> Diagnosis:
         """Return how the pod ended; if a container was killed, wait until the status shows the reason."""
         end = time.monotonic() + KILL_REASON_SECONDS
-        while found.ended and found.category == "ended" and found.exit_code in KILLED_CODES:
+        while found.ended and found.category == "ended" and found.exit_code in KILLED_EXIT_CODES:
             changed, time_left = self.state_changed, end - time.monotonic()
             if time_left <= 0:
                 break

@@ -5,9 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from .scopes import DEFINITION, case_statements, class_scopes, maybe_bound, used_and_bound, walrus_targets
+from .scopes import (
+    FUNCTION_DEFINITIONS,
+    case_statements,
+    class_scopes,
+    maybe_bound,
+    used_and_bound,
+    walrus_targets,
+)
 
-JUMPS = (ast.Raise, ast.Return, ast.Break, ast.Continue)
+JUMP_STATEMENTS = (ast.Raise, ast.Return, ast.Break, ast.Continue)
 
 
 class NameFlow:
@@ -64,7 +71,7 @@ class NameFlow:
             self._match(node)
         else:
             self._simple(node)
-            if isinstance(node, JUMPS):
+            if isinstance(node, JUMP_STATEMENTS):
                 if isinstance(node, ast.Break):
                     self._breaks.append(set(self._set))
                 self._unreachable = True
@@ -169,7 +176,7 @@ class NameFlow:
             return
         used, bound = used_and_bound(node)
         at_once = used
-        if isinstance(node, DEFINITION):
+        if isinstance(node, FUNCTION_DEFINITIONS):
             parts = [
                 *node.decorator_list,
                 *node.args.defaults,

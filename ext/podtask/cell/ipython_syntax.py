@@ -15,18 +15,18 @@ from ..runner.ipython.shell_command import DOLLAR
 from ..runner.protocol import POD_MAGICS
 from .dataflow import NameFlow
 
-OTHER_CELL = "Run it in another cell, without %%podtask."
-HINTS = {
+OTHER_CELL_HINT = "Run it in another cell, without %%podtask."
+HINTS_BY_MAGIC = {
     "timeit": "Use %time, or the timeit module.",
     "conda": "Use %pip, or choose an image with --image.",
     "run": "Import the file, or run it with !python.",
     "bash": "Prefix each line with ! instead.",
     "sh": "Prefix each line with ! instead.",
     "ls": "Use !ls.",
-    "podtask": OTHER_CELL,
-    "load_ext": OTHER_CELL,
-    "autoreload": OTHER_CELL,
-    "config": OTHER_CELL,
+    "podtask": OTHER_CELL_HINT,
+    "load_ext": OTHER_CELL_HINT,
+    "autoreload": OTHER_CELL_HINT,
+    "config": OTHER_CELL_HINT,
     "pinfo": "Ask for help in another cell.",
     "pinfo2": "Ask for help in another cell.",
     "capture": "Use contextlib.redirect_stdout, or x = !command.",
@@ -65,8 +65,8 @@ def refuse_magics(tree: ast.Module) -> None:
         known = f"{', '.join(f'%{name}' for name in POD_MAGICS)}, %%time and !commands run in a pod."
         raise InputError(
             f"Line {_line(node)} of the cell uses {typed}, which does not run in a pod."
-            + ("" if words[0] in HINTS else did_you_mean(words[0], POD_MAGICS)),
-            HINTS.get(words[0], known),
+            + ("" if words[0] in HINTS_BY_MAGIC else did_you_mean(words[0], POD_MAGICS)),
+            HINTS_BY_MAGIC.get(words[0], known),
         )
 
 

@@ -6,8 +6,8 @@ import ast
 import symtable
 from collections.abc import Container, Iterable, Iterator
 
-INNER = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef)
+EXPRESSION_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+FUNCTION_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def free_names(source: str) -> set[str]:
@@ -62,7 +62,7 @@ def walrus_targets(node: ast.AST, sure: bool = False, true: bool = False) -> set
         sure: Only names that are bound whenever the code has been evaluated.
         true: Only names that are bound whenever the code has evaluated to true.
     """
-    if isinstance(node, (ast.Lambda, *DEFINITION)):
+    if isinstance(node, (ast.Lambda, *FUNCTION_DEFINITIONS)):
         return set()
     found = {node.target.id} if isinstance(node, ast.NamedExpr) else set()
     parts: Iterable[ast.AST] = ast.iter_child_nodes(node)
@@ -76,7 +76,7 @@ def walrus_targets(node: ast.AST, sure: bool = False, true: bool = False) -> set
             parts = [node.left, node.comparators[0]]
         elif isinstance(node, ast.Assert):
             parts = [node.test]
-        elif isinstance(node, INNER):
+        elif isinstance(node, EXPRESSION_SCOPES):
             parts = ()  # no walrus is allowed in the iterable of a comprehension
     for part in parts:
         found |= walrus_targets(part, sure or (true and not both), both)
@@ -99,9 +99,9 @@ def maybe_bound(node: ast.stmt) -> set[str]:
 def class_scopes(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
     """Yield the outermost functions and comprehensions in a class body, as statements."""
     for node in body:
-        if isinstance(node, DEFINITION):
+        if isinstance(node, FUNCTION_DEFINITIONS):
             yield node
-        elif isinstance(node, INNER):
+        elif isinstance(node, EXPRESSION_SCOPES):
             yield ast.Expr(node)
         elif not isinstance(node, ast.ClassDef):
             yield from class_scopes(ast.iter_child_nodes(node))

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 
-BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
-CLAUSE = re.compile(r"\s*(?P<sign>==|!=|<=|>=|~=|<|>)\s*(?P<version>\d+(\.\d+)*)(?P<any>\.\*)?\s*")
-MINORS = [f"3.{minor}" for minor in range(14, 8, -1)]  # versions with a default image, newest first
+METADATA_BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
+VERSION_CLAUSE = re.compile(r"\s*(?P<sign>==|!=|<=|>=|~=|<|>)\s*(?P<version>\d+(\.\d+)*)(?P<any>\.\*)?\s*")
+PYTHON_VERSIONS = [f"3.{minor}" for minor in range(14, 8, -1)]  # versions with a default image, newest first
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ScriptMetadata:
         Raises:
             InputError: There are two blocks, or the block is invalid.
         """
-        blocks = [each for each in BLOCK.finditer(source) if each["type"] == "script"]
+        blocks = [each for each in METADATA_BLOCK.finditer(source) if each["type"] == "script"]
         if not blocks:
             return cls()
         if len(blocks) > 1:
@@ -71,7 +71,7 @@ class ScriptMetadata:
         """
         have = _numbers(python)
         for clause in filter(None, self.python.split(",")):
-            match = CLAUSE.fullmatch(clause)
+            match = VERSION_CLAUSE.fullmatch(clause)
             if match is None:
                 raise InputError(
                     f"requires-python {self.python!r} is not a valid version specifier.",
@@ -99,11 +99,11 @@ class ScriptMetadata:
         Raises:
             InputError: The cell accepts none of the available versions.
         """
-        for each in (preferred, *MINORS):
+        for each in (preferred, *PYTHON_VERSIONS):
             if self.accepts(f"{each}.99"):
                 return each
         raise InputError(
-            f"No Python version from {MINORS[-1]} to {MINORS[0]} fulfils requires-python {self.python!r}.",
+            f"No Python version from {PYTHON_VERSIONS[-1]} to {PYTHON_VERSIONS[0]} fulfils requires-python {self.python!r}.",
             "Change requires-python, or name an image with --image.",
         )
 

@@ -26,9 +26,9 @@ from .record_reader import read_record
 
 log = logging.getLogger(__name__)
 runner_log = logging.getLogger("podtask.runner")  # the debug log of all runners
-PING_SECONDS = 15
-DEAD_SECONDS = 45
-NO_JOB_SECONDS = 1.0  # between two connections to a runner that waits for its job
+PING_INTERVAL_SECONDS = 15
+MAX_SILENCE_SECONDS = 45  # then the connection counts as dead
+NO_JOB_PAUSE_SECONDS = 1.0  # between two connections to a runner that waits for its job
 MAX_EAGER_BYTES = 512 << 10  # of inputs that are sent with the handshake, before the runner's hello
 MINOR = [str(part) for part in sys.version_info[:2]]
 
@@ -108,7 +108,7 @@ class Channel:
             try:
                 return await self._receive_frames(link)
             except NoJob:
-                await asyncio.sleep(NO_JOB_SECONDS)
+                await asyncio.sleep(NO_JOB_PAUSE_SECONDS)
             except OSError as error:
                 log.debug("%s: the connection broke, reconnecting: %s", self._backend.name, error)
             finally:
@@ -232,10 +232,10 @@ class Channel:
 
     async def _send_pings(self, link: _Link) -> None:
         while True:
-            await asyncio.sleep(PING_SECONDS)
+            await asyncio.sleep(PING_INTERVAL_SECONDS)
             silent = asyncio.get_running_loop().time() - link.last_received
             try:
-                if silent > DEAD_SECONDS:
+                if silent > MAX_SILENCE_SECONDS:
                     raise ConnectionAbortedError(f"the runner has been silent for {silent:.0f} s")
                 meta = {"t": round(silent, 1), "log": runner_log.isEnabledFor(logging.DEBUG)}
                 await link.stream.send(protocol.encode(protocol.PING, meta))

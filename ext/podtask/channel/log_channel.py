@@ -21,7 +21,7 @@ from .job import RunnerResult
 from .record_reader import read_record
 
 log = logging.getLogger(__name__)
-LINE = re.compile(rb"%s (\d+) (\d+)/(\d+) ([0-9a-f]+) (\S+)" % protocol.FRAME_LINE_PREFIX.encode())
+FRAME_LINE = re.compile(rb"%s (\d+) (\d+)/(\d+) ([0-9a-f]+) (\S+)" % protocol.FRAME_LINE_PREFIX.encode())
 
 
 class LogSource(Protocol):
@@ -98,7 +98,7 @@ class LogChannel:
 
     def _read_line(self, line: bytes) -> None:
         """Read a line; ignore it unless it holds part of a frame that the runner has signed."""
-        match = LINE.fullmatch(line)
+        match = FRAME_LINE.fullmatch(line)
         if not match or int(match[1]) <= self._last_seq:
             return
         position = f"{match[1].decode()} {match[2].decode()}/{match[3].decode()}"

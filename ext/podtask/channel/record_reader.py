@@ -18,7 +18,7 @@ from ..errors import TaskError
 from ..runner import protocol
 from .job import RunnerResult
 
-LINE = re.compile(
+RECORD_LINE = re.compile(
     rb"^%s (\d+)/(\d+) ([0-9a-f]{8}) (.+)$" % protocol.RECORD_LINE_PREFIX.encode(), re.MULTILINE
 )
 MAX_UNPACKED_BYTES = 128 << 20  # the log may be forged
@@ -48,7 +48,7 @@ def read_record(log: bytes, key: bytes) -> Record | None:
     Raises:
         TaskError: The record is damaged or forged. Nothing of it was unpickled.
     """
-    lines = list(LINE.finditer(log))
+    lines = list(RECORD_LINE.finditer(log))
     starts = [index for index, line in enumerate(lines) if line[1] == b"0"]
     if not starts:
         return None

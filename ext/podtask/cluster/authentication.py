@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from ..errors import ClusterError, PodtaskError
-from .credentials import LOGIN, Access, load
+from .credentials import LOGIN_HINT, Access, load
 from .login_program import redact, run_in_thread
 
 LOGIN_SECONDS = 60.0  # the login program may wait for a person, or for a distant server
@@ -107,9 +107,9 @@ def _timed_out(name: str) -> ClusterError:
     return ClusterError(
         f"Timed out after {LOGIN_SECONDS:g} s while reading the credentials {name}: "
         "the login program of the kubeconfig is still running.",
-        LOGIN,
+        LOGIN_HINT,
     )
 
 
 def _failed(name: str, error: Exception) -> ClusterError:
-    return ClusterError(f"Cannot get the credentials {name}: {redact(error)}", LOGIN)
+    return ClusterError(f"Cannot get the credentials {name}: {redact(error)}", LOGIN_HINT)

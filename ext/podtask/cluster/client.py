@@ -18,7 +18,7 @@ from ..errors import ClusterError
 from .authentication import Login
 from .credentials import Access
 from .exec import PROTOCOLS, Exec, exec_query
-from .paths import VERSION, resource_path
+from .paths import VERSION_PATH, resource_path
 from .port_forward import PortForward
 from .refusals import ApiError
 
@@ -28,7 +28,7 @@ CLOSE_SECONDS = 0.5
 BOOKMARK_SECONDS = 90  # the server sends a bookmark every minute: silence means a dead connection
 SILENT_LOG_SECONDS = 1800  # a cell may print nothing for long; the pod's status shows its end
 # Metadata only: the values of secrets are never transferred.
-METADATA_TYPE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+METADATA_MEDIA_TYPE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 MAX_PARALLEL_REQUESTS = 32  # so that a hundred tasks do not leave a hundred idle connections
 
 
@@ -111,7 +111,7 @@ class Api:
         params = {"limit": "500"}
         async with (
             self._slots,
-            self._answer("GET", path, None, params, ANSWER_SECONDS, METADATA_TYPE) as answer,
+            self._answer("GET", path, None, params, ANSWER_SECONDS, METADATA_MEDIA_TYPE) as answer,
         ):
             found = self._json(await answer.read())
         return sorted(item["metadata"]["name"] for item in found["items"])
@@ -191,7 +191,7 @@ class Api:
 
     async def open_connections(self, count: int) -> None:
         """Open connections for the next requests; this saves time if round trips are long."""
-        await asyncio.gather(*(self.text(VERSION) for _ in range(count)), return_exceptions=True)
+        await asyncio.gather(*(self.text(VERSION_PATH) for _ in range(count)), return_exceptions=True)
 
     def call_at_close(self, stop: Callable[[], None]) -> None:
         """Call a function when this session is closed."""

@@ -19,10 +19,10 @@ from typing import Any
 from ..errors import ClusterError, InputError, did_you_mean
 from .login_program import collect_log, redact
 
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-NO_CONTEXT = "in-cluster"  # shown in place of a context if there is no kubeconfig
-LOGIN = "Run `kubectl get pods` in a terminal to see the output of the same login, and log in again."
-HELP = "Set KUBECONFIG or run `kubectl config use-context`, or run on this machine with --local."
+SERVICE_ACCOUNT_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+IN_CLUSTER_CONTEXT = "in-cluster"  # shown in place of a context if there is no kubeconfig
+LOGIN_HINT = "Run `kubectl get pods` in a terminal to see the output of the same login, and log in again."
+NO_CLUSTER_HINT = "Set KUBECONFIG or run `kubectl config use-context`, or run on this machine with --local."
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Access:
 
     Args:
         host: URL of the API server.
-        context: Name of the kubeconfig context, or NO_CONTEXT.
+        context: Name of the kubeconfig context, or IN_CLUSTER_CONTEXT.
         namespace: Namespace of the context.
         tls: TLS settings for https.
         server_name: Name that the server's certificate must have; None for the host's.
@@ -53,7 +53,7 @@ class Access:
 
     def kubectl(self, namespace: str, *words: str) -> str:
         """Return a kubectl command for this server that does not depend on the current context."""
-        context = [] if self.context == NO_CONTEXT else ["--context", self.context]
+        context = [] if self.context == IN_CLUSTER_CONTEXT else ["--context", self.context]
         return shlex.join(["kubectl", *context, "-n", namespace, *words])
 
 
@@ -76,11 +76,11 @@ def load(context: str | None) -> Access:
     files, proxy = _files(), None
     there = any(_home(file).exists() for file in files.split(os.pathsep) if file)
     try:
-        if not there and (SERVICE_ACCOUNT / "token").exists() and context is None:
+        if not there and (SERVICE_ACCOUNT_FOLDER / "token").exists() and context is None:
             config.load_incluster_config(client_configuration=settings)
-            name, namespace = NO_CONTEXT, (SERVICE_ACCOUNT / "namespace").read_text().strip()
+            name, namespace = IN_CLUSTER_CONTEXT, (SERVICE_ACCOUNT_FOLDER / "namespace").read_text().strip()
         elif not there:
-            raise InputError(f"No cluster is configured: {files} does not exist.", HELP)
+            raise InputError(f"No cluster is configured: {files} does not exist.", NO_CLUSTER_HINT)
         else:
             name, namespace = _context(config, context, files)
             with collect_log() as heard:
@@ -88,12 +88,12 @@ def load(context: str | None) -> Access:
                 config.load_kube_config(files, context=name, client_configuration=settings)
             if heard:  # the login program failed, and the library ignores that
                 raise ClusterError(
-                    f"Cannot get the credentials of context {name!r}: {redact(heard[-1])}", LOGIN
+                    f"Cannot get the credentials of context {name!r}: {redact(heard[-1])}", LOGIN_HINT
                 )
             proxy = _proxy_url(config, files, name)
     except config.ConfigException as error:
         raise ClusterError(
-            f"Cannot read the kubeconfig {files}: {redact(_first_line(error))}", HELP
+            f"Cannot read the kubeconfig {files}: {redact(_first_line(error))}", NO_CLUSTER_HINT
         ) from None
 
     def headers() -> dict[str, str]:
@@ -162,7 +162,7 @@ def _context(config: Any, wanted: str | None, files: str) -> tuple[str, str]:
             f"Its contexts: {', '.join(sorted(known))}.",
         )
     if wanted is None and not current:
-        raise InputError(f"No cluster is configured: {files} has no current context.", HELP)
+        raise InputError(f"No cluster is configured: {files} has no current context.", NO_CLUSTER_HINT)
     name = wanted or current["name"]
     return name, known[name].get("namespace") or "default"
 

@@ -18,7 +18,7 @@ PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 STDOUT, STDERR, STATUS, CLOSE = 1, 2, 3, 255
 # Runs in the image's Python. It retries the connection: the runner may listen a moment after the
 # container has started. When the exec connection breaks, standard input ends and the relay exits.
-RELAY = """
+RELAY_PROGRAM = """
 import os, socket, sys, threading, time
 for rest in reversed(range(100)):
     try:

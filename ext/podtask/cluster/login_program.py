@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 # What may be a token in the output of a login program: a JSON web token, or one long word.
-TOKEN = re.compile(r"eyJ[\w.-]{16,}|[\w+/=-]{40,}")
+TOKEN_PATTERN = re.compile(r"eyJ[\w.-]{16,}|[\w+/=-]{40,}")
 
 _asked: dict[tuple[int, Hashable], concurrent.futures.Future[Any]] = {}
 
@@ -93,7 +93,7 @@ def collect_log() -> Iterator[list[str]]:
 def redact(words: object) -> str:
     """Return the output of a program or an error in one line, without anything that may be a token."""
     text = " ".join(str(words).split()) or type(words).__name__
-    return TOKEN.sub("...", text)[:300]
+    return TOKEN_PATTERN.sub("...", text)[:300]
 
 
 class _LogCollector(logging.Filter):

@@ -6,10 +6,10 @@ from typing import Any
 
 from ..event_loop import loop
 from .client import Api
-from .credentials import NO_CONTEXT
+from .credentials import IN_CLUSTER_CONTEXT
 from .events import Events
 from .exec import Exec
-from .paths import VERSION, resource_path
+from .paths import VERSION_PATH, resource_path
 from .pods import Pods, explain
 from .port_forward import PortForward
 from .watch import Watch
@@ -59,7 +59,7 @@ class Namespace:
     @property
     def is_of_notebook(self) -> bool:
         """Whether the notebook itself runs in a pod of this namespace, as far as its settings tell."""
-        return self.context == NO_CONTEXT and self.name == self._api.access.namespace
+        return self.context == IN_CLUSTER_CONTEXT and self.name == self._api.access.namespace
 
     def kubectl(self, *words: str) -> str:
         """Return a kubectl command for this namespace."""
@@ -127,8 +127,8 @@ class Namespace:
 
     async def server_version(self) -> str:
         """Return the version of Kubernetes that the API server reports."""
-        with explain("get", VERSION, self.where):
-            return str((await self._api.request("GET", VERSION))["gitVersion"])
+        with explain("get", VERSION_PATH, self.where):
+            return str((await self._api.request("GET", VERSION_PATH))["gitVersion"])
 
     async def open_connections(self, count: int) -> None:
         """Open connections for the next requests; this saves time if round trips are long."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-CORE = "/api/v1"
-GROUPS = {
+CORE_GROUP_PATH = "/api/v1"
+GROUP_PATHS = {
     "localqueues": "/apis/kueue.x-k8s.io/v1beta1",
     "priorityclasses": "/apis/scheduling.k8s.io/v1",
     "runtimeclasses": "/apis/node.k8s.io/v1",
     "selfsubjectaccessreviews": "/apis/authorization.k8s.io/v1",
 }
 CLUSTER_SCOPED = {"namespaces", "priorityclasses", "runtimeclasses", "selfsubjectaccessreviews"}
-VERSION = "/version"
+VERSION_PATH = "/version"
 
 
 def resource_path(resource: str, namespace: str = "", name: str = "", subresource: str = "") -> str:
@@ -23,5 +23,5 @@ def resource_path(resource: str, namespace: str = "", name: str = "", subresourc
         subresource: Subresource of the object, such as "log".
     """
     scope = [] if resource in CLUSTER_SCOPED else ["namespaces", namespace]
-    parts = [GROUPS.get(resource, CORE), *scope, resource, name, subresource]
+    parts = [GROUP_PATHS.get(resource, CORE_GROUP_PATH), *scope, resource, name, subresource]
     return "/".join(part for part in parts if part)

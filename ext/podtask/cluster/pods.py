@@ -11,8 +11,8 @@ from .client import Api
 from .paths import resource_path
 from .refusals import ApiError, RequestDenied, denial, rejection
 
-STARTING = ("waiting to start: ContainerCreating", "waiting to start: PodInitializing")
-START_DELAYS = (0.2, 0.4, 0.6, 0.8)  # seconds; a kubelet looks at its containers once a second
+CONTAINER_STARTING_MESSAGES = ("waiting to start: ContainerCreating", "waiting to start: PodInitializing")
+START_PAUSES_SECONDS = (0.2, 0.4, 0.6, 0.8)  # a kubelet looks at its containers once a second
 
 
 class Pods:
@@ -88,11 +88,11 @@ class Pods:
 
     async def log(self, name: str, container: str) -> str:
         """Return the log of a container; wait for the kubelet if the container has just started."""
-        for delay in START_DELAYS:
+        for delay in START_PAUSES_SECONDS:
             try:
                 return await self.log_part(name, container)
             except RequestDenied as error:
-                if not error.server_message.endswith(STARTING):
+                if not error.server_message.endswith(CONTAINER_STARTING_MESSAGES):
                     raise
             await asyncio.sleep(delay)
         return await self.log_part(name, container)

@@ -67,9 +67,9 @@ RequestDenied.__name__ = ClusterError.__name__
 PodRejected.__name__ = InputError.__name__
 
 
-# Part of the message -> what to do. The message itself says what is wrong.
+# Part of the message -> hint. The message itself says what is wrong.
 # Source: plugin/pkg/admission/*, staging/src/k8s.io/apiserver/pkg/admission of Kubernetes 1.35.
-ADMISSION = (
+ADMISSION_HINTS = (
     (
         r"exceeded quota: (?P<what>[^,]+),",
         "Quota {what} of namespace {namespace} is used up: delete other pods, request less (resources in "
@@ -161,7 +161,7 @@ def _explain_rejection(error: ApiError, context: str, namespace: str) -> tuple[s
             "Choose another one with -n; `kubectl get namespaces` lists them.",
         )
     text = " ".join(error.message.split())
-    for pattern, hint in ADMISSION:
+    for pattern, hint in ADMISSION_HINTS:
         match = re.search(pattern, text)
         if match:
             # The message starts with the name of the pod and the kind of the answer.

@@ -18,7 +18,7 @@ RETRY_SECONDS = (0.2, 10.0)  # first and longest pause
 POLL_SECONDS = 1.0  # between two requests if watching is forbidden
 POLLING_SECONDS = 60.0  # then watching is tried again: a starting server forbids everything for a moment
 RELIST = "relist"  # in place of a version: start with a list
-NEW_SECONDS = 5.0  # a new pod may not be found for that long
+NEW_POD_SECONDS = 5.0  # a new pod may not be found for that long
 IDLE_SECONDS = 30.0  # without a pod, before the watch stops
 
 OnPod = Callable[[dict[str, Any] | None], None]
@@ -61,7 +61,7 @@ class Watch:
 
     def mark_created(self, name: str) -> None:
         """Note that a pod was just created: if it is not found after a moment, it is gone."""
-        self._gone_after.setdefault(name, time.monotonic() + NEW_SECONDS)
+        self._gone_after.setdefault(name, time.monotonic() + NEW_POD_SECONDS)
 
     def mark_existing(self, name: str) -> None:
         """Note that a pod existed: it may be gone by now, and a new watch would not report that."""

@@ -13,7 +13,7 @@ from ..errors import InputError, did_you_mean
 TASK_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 # Source: https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/
-VARIABLE = re.compile("[ -<>-~]+")
+VARIABLE_NAME = re.compile("[ -<>-~]+")
 
 
 def parse_bool(given: Any) -> bool:
@@ -60,7 +60,7 @@ def parse_variable_name(given: Any) -> str:
     Raises:
         InputError: The name is invalid.
     """
-    if not VARIABLE.fullmatch(str(given)):
+    if not VARIABLE_NAME.fullmatch(str(given)):
         raise InputError(
             f"{str(given)!r} is not a valid name for an environment variable.",
             "Use printable ASCII characters other than '='.",

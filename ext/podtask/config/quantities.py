@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import InputError
 
-FACTORS = {
+UNIT_FACTORS = {
     "n": "1e-9",
     "u": "1e-6",
     "m": "1e-3",
@@ -29,9 +29,9 @@ FACTORS = {
     "Pi": 2**50,
     "Ei": 2**60,
 }
-FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)|[eE]([+-]?\d+))?")
+QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)|[eE]([+-]?\d+))?")
 # The Kubernetes unit for the first letter of GB, gb, g or GiB.
-BYTES = {"k": "Ki", "m": "Mi", "g": "Gi", "t": "Ti"}
+UNIT_CORRECTIONS = {"k": "Ki", "m": "Mi", "g": "Gi", "t": "Ti"}
 
 
 def parse_quantity(given: Any) -> str:
@@ -41,7 +41,7 @@ def parse_quantity(given: Any) -> str:
         InputError: The value is not a quantity, or it is negative.
     """
     value = str(given).strip()
-    if FORM.fullmatch(value) and not value.startswith("-") and not isinstance(given, bool):
+    if QUANTITY.fullmatch(value) and not value.startswith("-") and not isinstance(given, bool):
         return value
     raise InputError(
         f"{value!r} is not a quantity.{_hint(value)}",
@@ -55,12 +55,12 @@ def to_decimal(given: Any) -> Decimal:
     Raises:
         InputError: The value is not a quantity.
     """
-    match = FORM.fullmatch(str(given))
+    match = QUANTITY.fullmatch(str(given))
     if not match:
         raise InputError(f"{given!r} is not a quantity.{_hint(str(given))}", "Write 500m, 2, 512Mi or 8Gi.")
     if match[3]:
         return Decimal(f"{match[1]}e{match[3]}")
-    return Decimal(match[1]) * Decimal(str(FACTORS[match[2] or ""]))
+    return Decimal(match[1]) * Decimal(str(UNIT_FACTORS[match[2] or ""]))
 
 
 def _hint(value: str) -> str:
@@ -68,11 +68,11 @@ def _hint(value: str) -> str:
     if not parts:
         return ""
     number, unit = parts.groups()
-    if unit not in FACTORS:
+    if unit not in UNIT_FACTORS:
         if not re.fullmatch("[kmgt](i?b)?", unit.lower()):
             return ""
-        unit = BYTES[unit[0].lower()]
-    return f" Did you mean {number}{unit}?" if FORM.fullmatch(number) else ""
+        unit = UNIT_CORRECTIONS[unit[0].lower()]
+    return f" Did you mean {number}{unit}?" if QUANTITY.fullmatch(number) else ""
 
 
 def byte_size(size: int) -> str:

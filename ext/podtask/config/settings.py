@@ -16,9 +16,9 @@ from typing import Any
 from ..errors import InputError, did_you_mean
 from .options import RunOptions
 
-PREFIX = "PODTASK_"
+VARIABLE_PREFIX = "PODTASK_"
 CELL_OPTIONS = {"inputs", "outputs", "dry_run"}  # belong to one cell: cannot be settings
-SETTABLE = [field.name for field in fields(RunOptions) if field.name not in CELL_OPTIONS]
+SETTABLE_OPTIONS = [field.name for field in fields(RunOptions) if field.name not in CELL_OPTIONS]
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,15 @@ def with_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def all_settings() -> dict[str, Setting]:
     """Return the value and the origin of every option that can be a setting."""
-    defaults = {name: Setting(getattr(RunOptions(), name), "default") for name in SETTABLE}
+    defaults = {name: Setting(getattr(RunOptions(), name), "default") for name in SETTABLE_OPTIONS}
     return {**defaults, **read_settings()}
 
 
 def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str, Any]]:
     if environ.get("PODTASK_BACKEND") == "local":
         yield "local", "PODTASK_BACKEND", True
-    for name in SETTABLE:
-        variable = PREFIX + name.upper()
+    for name in SETTABLE_OPTIONS:
+        variable = VARIABLE_PREFIX + name.upper()
         if environ.get(variable):
             yield name, variable, environ[variable]
 
@@ -111,9 +111,15 @@ def _table(path: Path, table: tuple[str, ...]) -> dict[str, Any]:
 
 def _known(name: str, origin: str) -> str:
     option = name.replace("-", "_")
-    if option not in SETTABLE:
-        why = " It belongs to a single cell." if option in CELL_OPTIONS else did_you_mean(option, SETTABLE)
-        raise InputError(f"{origin}: there is no setting {name!r}.{why}", f"Settings: {', '.join(SETTABLE)}.")
+    if option not in SETTABLE_OPTIONS:
+        why = (
+            " It belongs to a single cell."
+            if option in CELL_OPTIONS
+            else did_you_mean(option, SETTABLE_OPTIONS)
+        )
+        raise InputError(
+            f"{origin}: there is no setting {name!r}.{why}", f"Settings: {', '.join(SETTABLE_OPTIONS)}."
+        )
     return option
 
 

@@ -21,15 +21,15 @@ SNAPSHOT_SECONDS = 1.0  # until the first snapshot; the pause doubles each time
 MAX_SNAPSHOT_SECONDS = 60.0
 MIN_SHOWN_SECONDS = 0.05  # shorter phases get no bar
 MAX_EVENTS = 20
-HIDDEN = "(not shown: it may be a secret)"
-DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+HIDDEN_VALUE = "(not shown: it may be a secret)"
+YAML_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 # Details that the user has unfolded stay unfolded when a newer version replaces them.
-KEEP = "(window.podtaskOpen=window.podtaskOpen||{})"
-BAR = "height:.6em;border-radius:2px;background:currentColor;align-self:center;min-width:2px"
-FOLD = "margin-left:1em"
+OPEN_STATES_JS = "(window.podtaskOpen=window.podtaskOpen||{})"
+BAR_STYLE = "height:.6em;border-radius:2px;background:currentColor;align-self:center;min-width:2px"
+INDENT_STYLE = "margin-left:1em"
 # A long text wraps at the width of the rows above it.
-TEXT_ROW = "grid-column:1/-1;width:0;min-width:100%;padding-left:1em;box-sizing:border-box"
-TEXT = (
+TEXT_ROW_STYLE = "grid-column:1/-1;width:0;min-width:100%;padding-left:1em;box-sizing:border-box"
+TEXT_STYLE = (
     "margin:.2em 0 .4em;padding:.4em .8em;overflow:auto;max-height:22em;white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;\
 background:rgba(128,128,128,.12);color:var(--jp-ui-font-color1,inherit);border-radius:4px;font:inherit"
 )
@@ -92,8 +92,8 @@ def pod_yaml(pod: dict[str, Any]) -> str:
     for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]:
         for entry in container.get("env", []):
             if entry.get("value") and not entry["name"].startswith("PODTASK_"):
-                entry["value"] = HIDDEN
-    return str(yaml.dump(pod, Dumper=DUMPER, sort_keys=False))
+                entry["value"] = HIDDEN_VALUE
+    return str(yaml.dump(pod, Dumper=YAML_DUMPER, sort_keys=False))
 
 
 def resource_usage(pod: dict[str, Any], usage: dict[str, float]) -> list[tuple[str, str, str, str]]:
@@ -191,13 +191,13 @@ def _waterfall(spans: list[PhaseSpan], done: bool) -> str:
         rows.append(
             f'<span style="{strong}">{escape(phase.name)}</span>'
             f'<span style="text-align:right;{strong}">{f"{seconds:.1f} s" if done or not last else "…"}</span>'
-            f'<span style="{BAR};opacity:.55;margin-left:{left:.1f}%;width:{wide:.1f}%"></span>'
+            f'<span style="{BAR_STYLE};opacity:.55;margin-left:{left:.1f}%;width:{wide:.1f}%"></span>'
         )
         if phase.text:
-            rows.append(f'<span style="{TEXT_ROW}">{escape(phase.full_text)}</span>')
+            rows.append(f'<span style="{TEXT_ROW_STYLE}">{escape(phase.full_text)}</span>')
     return (
         '<div style="display:grid;grid-template-columns:max-content max-content minmax(6em,24em);'
-        f'column-gap:1em;white-space:normal;{FOLD}">{"".join(rows)}</div>'
+        f'column-gap:1em;white-space:normal;{INDENT_STYLE}">{"".join(rows)}</div>'
     )
 
 
@@ -208,22 +208,24 @@ def _table(used: list[tuple[str, str, str, str]]) -> str:
     cells = "".join(f"<span>{escape(text)}</span>" for row in rows for text in row)
     return (
         f'<div style="display:grid;grid-template-columns:repeat(4,auto);width:max-content;max-width:100%;'
-        f'column-gap:1em;white-space:normal;margin-top:.4em;{FOLD}">{cells}</div>'
+        f'column-gap:1em;white-space:normal;margin-top:.4em;{INDENT_STYLE}">{cells}</div>'
     )
 
 
 def _fold(name: str, title: str, text: str) -> str:
-    return f'<div style="{FOLD}">{_details(f"{name} {title}", escape(title), _pre(title, text))}</div>'
+    return (
+        f'<div style="{INDENT_STYLE}">{_details(f"{name} {title}", escape(title), _pre(title, text))}</div>'
+    )
 
 
 def _pre(title: str, text: str) -> str:
-    return f'<pre tabindex="0" role="region" aria-label="{escape(title)}" style="{TEXT}">{escape(text)}</pre>'
+    return f'<pre tabindex="0" role="region" aria-label="{escape(title)}" style="{TEXT_STYLE}">{escape(text)}</pre>'
 
 
 def _details(key: str, summary: str, inside: str) -> str:
-    again = f"const d=this.parentNode;d.open=!!{KEEP}[d.dataset.key];this.remove()"
+    again = f"const d=this.parentNode;d.open=!!{OPEN_STATES_JS}[d.dataset.key];this.remove()"
     return (
         f'<details style="white-space:normal" data-key="{escape(key)}" '
-        f'ontoggle="{KEEP}[this.dataset.key]=this.open"><summary style="cursor:pointer">{summary}</summary>'
+        f'ontoggle="{OPEN_STATES_JS}[this.dataset.key]=this.open"><summary style="cursor:pointer">{summary}</summary>'
         f'{inside}<img src="data:," alt="" hidden onerror="{again}"></details>'
     )

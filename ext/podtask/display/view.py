@@ -19,7 +19,7 @@ from .limits import OutputLimiter, drop_large
 
 TICK_SECONDS = 0.1  # a blocking get cannot be interrupted on every system
 WRITE_SECONDS = 0.05  # between two writes of a stream, so that a flood becomes few messages
-MAX_LISTED = 6  # values in the closing line
+MAX_LISTED_VALUES = 6  # values in the closing line
 STATUS_ICONS = {"Running": "●", "ok": "✓", "error": "✗"}
 
 
@@ -223,8 +223,8 @@ def closing_line(task: Task, outcome: Outcome, status_shown: bool) -> str:
         )
     if outcome.changed_inputs:
         names = [
-            *outcome.changed_inputs[:MAX_LISTED],
-            *(["..."] if outcome.changed_inputs[MAX_LISTED:] else []),
+            *outcome.changed_inputs[:MAX_LISTED_VALUES],
+            *(["..."] if outcome.changed_inputs[MAX_LISTED_VALUES:] else []),
         ]
         them = "it" if len(names) == 1 else "them"
         parts.append(f"changed in the pod: {', '.join(names)}; -o brings {them} back")
@@ -242,9 +242,9 @@ def _listed(word: str, values: list[tuple[str, str, int]]) -> list[str]:
     if not values:
         return []
     ordered = sorted(values, key=lambda value: -value[2])
-    shown = [f"{name} ({kind}, {byte_size(size)})" for name, kind, size in ordered[:MAX_LISTED]]
-    if len(values) > MAX_LISTED:
-        shown.append(f"{len(values) - MAX_LISTED} more")
+    shown = [f"{name} ({kind}, {byte_size(size)})" for name, kind, size in ordered[:MAX_LISTED_VALUES]]
+    if len(values) > MAX_LISTED_VALUES:
+        shown.append(f"{len(values) - MAX_LISTED_VALUES} more")
     return [f"{word}: {', '.join(shown)}"]
 
 

@@ -24,7 +24,7 @@ from .prepare import PreparedCell
 from .retry import RetryPolicy
 
 log = logging.getLogger(__name__)
-FALLBACK = (
+BATCH_FALLBACK_NOTE = (
     "Neither port-forward nor exec is allowed there. Falling back to batch mode: the cell is embedded in "
     "a new pod and its output is read from the pod log. Ctrl-C deletes the pod; input() gets no answer."
 )
@@ -66,7 +66,7 @@ class NewRunner:
     def retry_reason(self, end: Termination | RunnerResult | NoStream) -> str:
         """Return why the cell is sent again, as a line for the user; empty if it is not."""
         if isinstance(end, NoStream):
-            reason = "" if self._is_batch else FALLBACK
+            reason = "" if self._is_batch else BATCH_FALLBACK_NOTE
             _batch_places.add(self._place)
         else:
             reason = self._retries.retry_reason(end)

@@ -24,7 +24,7 @@ from .interfaces import Launcher
 from .outcome import Outcome, UndecodedValues
 from .updates import PhaseSpan, Update, UpdateLog
 
-SHOWN_LINES = 20  # of the output, in the HTML form of a task
+MAX_SHOWN_LINES = 20  # of the output, in the HTML form of a task
 
 
 class Task(concurrent.futures.Future[Any]):
@@ -74,7 +74,7 @@ class Task(concurrent.futures.Future[Any]):
         """Return a status line that needs no kernel, and the last lines of the output, folded."""
         state = f"{self.status} · {self.seconds:.1f} s" if self.done() else self.phase
         line = f"{self.called} · {state}"
-        lines = self.logs().splitlines()[-SHOWN_LINES:]
+        lines = self.logs().splitlines()[-MAX_SHOWN_LINES:]
         rows = [("pod", escape(self.url)), ("error", escape(str(self.error or "")))]
         return html_card(line, rows, {"output": "\n".join(lines)} if lines else {})
 

@@ -18,12 +18,12 @@ from ..runner.protocol import STATUS_TERMINATED
 from .interfaces import RunnerChannel
 
 log = logging.getLogger(__name__)
-LOG_SECONDS = 60.0  # in which an API server that restarts is back
+MAX_LOG_SECONDS = 60.0  # in which an API server that restarts is back
 LOG_PAUSE_SECONDS = 1.0
 LAST_FRAMES_SECONDS = 2.0  # for frames that are in transit when the status shows the end
-LATE_SECONDS = 60.0  # grace for the runner, which ends the cell at its --timeout by itself
+TIMEOUT_GRACE_SECONDS = 60.0  # grace for the runner, which ends the cell at its --timeout by itself
 # The clock counts in steps: a kernel that was suspended, as a closed laptop is, counts one step only.
-STEP_SECONDS = 1.0
+CHECK_INTERVAL_SECONDS = 1.0
 
 
 class ContactLost(TaskTimeout):
@@ -88,7 +88,7 @@ async def read_result_from_log(
     Raises:
         ClusterError: The log could not be read for as long as an API server takes to restart.
     """
-    end = time.monotonic() + LOG_SECONDS
+    end = time.monotonic() + MAX_LOG_SECONDS
     while True:
         try:
             result = channel.read_result(await backend.whole_log())
@@ -127,14 +127,14 @@ async def enforce_timeout(
         ContactLost: The time without a connection has reached its limit.
         TaskTimeout: The time with a connection has reached its limit: the runner does not end the cell.
     """
-    limit = options.timeout + options.grace + LATE_SECONDS
+    limit = options.timeout + options.grace + TIMEOUT_GRACE_SECONDS
     connected_left, disconnected_left = limit, limit + (options.linger or 0.0)
     while connected_left > 0 and disconnected_left > 0:
-        await sleep(STEP_SECONDS)
+        await sleep(CHECK_INTERVAL_SECONDS)
         if is_connected():
-            connected_left -= STEP_SECONDS
+            connected_left -= CHECK_INTERVAL_SECONDS
         else:
-            disconnected_left -= STEP_SECONDS
+            disconnected_left -= CHECK_INTERVAL_SECONDS
     if disconnected_left <= 0:
         raise ContactLost(
             f"Lost contact with {name} and its --timeout has passed. The pod was left running.",

@@ -23,7 +23,7 @@ Defaults come from [tool.podtask] in pyproject.toml, from PODTASK_* variables an
 `%podtask config` shows them. `%podtask` lists the commands.
 """
 # A message of argparse about one flag.
-ABOUT_FLAG = re.compile(r"argument (\S+): (?:expected one|ignored explicit) argument.*")
+FLAG_ERROR = re.compile(r"argument (\S+): (?:expected one|ignored explicit) argument.*")
 
 
 def make_parser() -> MagicArgumentParser:
@@ -82,7 +82,7 @@ class _Parser(MagicArgumentParser):
     """Replace the messages of argparse by messages that say what to write."""
 
     def error(self, message: str) -> NoReturn:
-        match = ABOUT_FLAG.fullmatch(message)
+        match = FLAG_ERROR.fullmatch(message)
         if match is None:
             raise UsageError(f"%%podtask: {message}\nRun %%podtask? to list all options.")
         flag = match[1].partition("/")[0]

@@ -103,7 +103,7 @@ def save(state: ShellState, words: list[str]) -> None:
 def templates(state: ShellState, words: list[str]) -> None:
     """%podtask templates: list the templates of the notebook and the saved ones, and where each is from."""
     _check_count(words, 0, templates)
-    from ..api.resolve import CLUSTER_PREFIX  # start-up cost
+    from ..api.resolve import CLUSTER_TEMPLATE_PREFIX  # start-up cost
     from ..template.store import notebook_templates, saved_templates
 
     rows = [(name, "this notebook") for name in sorted(notebook_templates(state.variables))]
@@ -112,7 +112,7 @@ def templates(state: ShellState, words: list[str]) -> None:
         _print_table(rows)
     else:
         print("No templates yet. Create a PodTemplate and save it with %podtask save NAME.")
-    print(f"For a PodTemplate of the cluster, use -t {CLUSTER_PREFIX}NAME.")
+    print(f"For a PodTemplate of the cluster, use -t {CLUSTER_TEMPLATE_PREFIX}NAME.")
 
 
 def config(state: ShellState, words: list[str]) -> None:

@@ -18,9 +18,9 @@ from ..errors import PodtaskError
 from .arguments import fields_by_flag
 from .commands import COMMANDS
 
-LINE = re.compile(r"^\s*(?P<magic>%%?)podtask(?P<rest>\s.*)$")
+MAGIC_LINE = re.compile(r"^\s*(?P<magic>%%?)podtask(?P<rest>\s.*)$")
 # Python before the quote of a name: the first argument of a preset, a keyword, or a key of a dict.
-BEFORE_QUOTE = {
+CODE_BEFORE_QUOTE = {
     "claim": r"pvc\(|claim\s*=|claim_?[nN]ame[\"']?\s*[:=]",
     "secret": r"(?:env_from_secret|image_pull_secret|secret)\(|secret_?[nN]ame[\"']?\s*[:=]",
     "config map": r"config_map\(|config_?[mM]ap_?[nN]ame[\"']?\s*[:=]",
@@ -32,7 +32,7 @@ BEFORE_QUOTE = {
 }
 QUOTED_NAMES = [
     (kind, re.compile(rf"(?:{before})\s*[\"'](?P<prefix>[^\"'\s]*)$"))
-    for kind, before in BEFORE_QUOTE.items()
+    for kind, before in CODE_BEFORE_QUOTE.items()
 ]
 TEMPLATE_COMMANDS = ("use", "save")
 TASK_COMMANDS = ("attach", "logs", "shell", "cancel", "delete")
@@ -63,7 +63,7 @@ def make_matcher(variables: Mapping[str, Any]) -> Callable[[CompletionContext], 
 def _candidates(context: CompletionContext, variables: Mapping[str, Any]) -> tuple[str, Iterable[str]]:
     """Return the typed prefix, and the words that it may be completed to."""
     line = context.line_with_cursor[: context.cursor_position]
-    magic = LINE.match(line)
+    magic = MAGIC_LINE.match(line)
     if magic is None:
         for kind, pattern in QUOTED_NAMES:
             if match := pattern.search(line):
@@ -112,7 +112,7 @@ def _names_of(kind: str, variables: Mapping[str, Any], words: list[str]) -> Iter
         variables: Variables of the notebook.
         words: Words of the line, which may name the context and the namespace.
     """
-    from ..api.resolve import CLUSTER_PREFIX  # start-up cost
+    from ..api.resolve import CLUSTER_TEMPLATE_PREFIX  # start-up cost
     from ..config.settings import with_settings
     from ..template.store import notebook_templates, saved_templates
 
@@ -127,7 +127,10 @@ def _names_of(kind: str, variables: Mapping[str, Any], words: list[str]) -> Iter
         names = [*notebook_templates(variables), *saved_templates()]
         if options.local:
             return names
-        return [*names, *(CLUSTER_PREFIX + name for name in _names_in_cluster("pod template", options))]
+        return [
+            *names,
+            *(CLUSTER_TEMPLATE_PREFIX + name for name in _names_in_cluster("pod template", options)),
+        ]
     return _names_in_cluster(kind, options)
 
 

@@ -21,19 +21,20 @@ from ..runner.bundle import MINOR
 
 LIBRARIES = ("podtask", "ipython", "kubernetes", "aiohttp", "cloudpickle")
 BROKEN_VERSIONS = {"kubernetes": "36.0.0"}  # sends no token
-# Resource -> verbs. A cell needs NEEDED and one of WAYS; with WISHED, podtask explains why a pod waits.
-NEEDED: dict[str, tuple[str, ...]] = {"pods": ("create", "get", "list", "watch", "delete")}
-WAYS: dict[str, dict[str, tuple[str, ...]]] = {
+# Resource -> verbs. A cell needs REQUIRED_VERBS, and the verbs of one channel. With OPTIONAL_VERBS,
+# podtask can explain why a pod waits.
+REQUIRED_VERBS: dict[str, tuple[str, ...]] = {"pods": ("create", "get", "list", "watch", "delete")}
+VERBS_BY_CHANNEL: dict[str, dict[str, tuple[str, ...]]] = {
     FORWARD: {"pods/portforward": ("get", "create")},
     EXEC: {"pods/exec": ("get", "create")},
     BATCH: {"pods/log": ("get",)},
 }
-NOTES_ON_WAYS = {
+CHANNEL_NOTES = {
     EXEC: ", by exec instead of port-forward",
     BATCH: ", in batch mode (neither port-forward nor exec is allowed): inputs up to "
     f"{MAX_CELL_BYTES // 1000} kB, no input()",
 }
-WISHED = {"events": ("list", "watch"), "pods/log": ("get",)}
+OPTIONAL_VERBS = {"events": ("list", "watch"), "pods/log": ("get",)}
 POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
 MAX_START_SECONDS = 120.0
 PROBE_CELL = "import sys\nsys.version.split()[0]"
@@ -94,7 +95,7 @@ def role(namespace: str) -> dict[str, Any]:
     """
     rules = [
         {"apiGroups": [""], "resources": [resource], "verbs": list(verbs)}
-        for resource, verbs in {**NEEDED, **WAYS[FORWARD], **WISHED}.items()
+        for resource, verbs in {**REQUIRED_VERBS, **VERBS_BY_CHANNEL[FORWARD], **OPTIONAL_VERBS}.items()
     ]
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -141,11 +142,11 @@ async def _check_rights(options: RunOptions) -> Check:
         ]
 
     try:
-        missing, missing_wished = await missing_rights(NEEDED), await missing_rights(WISHED)
-        missing_by_way = {way: await missing_rights(wanted) for way, wanted in WAYS.items()}
+        missing, missing_wished = await missing_rights(REQUIRED_VERBS), await missing_rights(OPTIONAL_VERBS)
+        missing_by_way = {way: await missing_rights(wanted) for way, wanted in VERBS_BY_CHANNEL.items()}
     except ClusterError as error:
         return Check("rights", f"cannot ask the API server: {error}", "Run a cell to find out.")
-    way = next((way for way in WAYS if not missing_by_way[way]), FORWARD)
+    way = next((way for way in VERBS_BY_CHANNEL if not missing_by_way[way]), FORWARD)
     missing += missing_by_way[way]
     hint = "Ask for a Role with these rights; `%podtask rbac` prints the smallest one."
     if missing:
@@ -159,7 +160,7 @@ async def _check_rights(options: RunOptions) -> Check:
             f"you may not {', '.join(missing_wished)} in {ns.where}",
             hint,
         )
-    return Check("rights", f"you have all rights that cells need in {ns.where}{NOTES_ON_WAYS.get(way, '')}")
+    return Check("rights", f"you have all rights that cells need in {ns.where}{CHANNEL_NOTES.get(way, '')}")
 
 
 def _check_admission(options: RunOptions) -> Check:

@@ -35,7 +35,7 @@ from ..template.template import PodTemplate
 METADATA_OF_A_RUN = ("name", "generateName", "ownerReferences")
 LABELS_OF_A_RUN = (TASK_LABEL, KERNEL_LABEL, USER_LABEL, NAME_LABEL, NOTEBOOK_LABEL)
 VARIABLES_OF_A_RUN = ("PODTASK_KEY", "PODTASK_PORT")
-NOT_IN_PYTHON = ("template", "env", "dry_run", "inputs", "outputs")
+OPTIONS_NOT_IN_PYTHON = ("template", "env", "dry_run", "inputs", "outputs")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Preview:
         changed = {
             name: getattr(self.options, name)
             for name, default in defaults.items()
-            if name not in NOT_IN_PYTHON and getattr(self.options, name) != default
+            if name not in OPTIONS_NOT_IN_PYTHON and getattr(self.options, name) != default
         }
         return (
             "from podtask import PodTemplate, RunOptions\n\n"

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-NOBODY = 65532  # the user that distroless images call nonroot
+NONROOT_USER_ID = 65532  # the user that distroless images call nonroot
 REQUIRED_FIELDS = {
     "allowPrivilegeEscalation": False,
     "runAsNonRoot": True,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-PROFILES = ("RuntimeDefault", "Localhost")
+SECCOMP_PROFILES = ("RuntimeDefault", "Localhost")
 
 
 def restrict(container: dict[str, Any], pod: dict[str, Any], notices: list[str]) -> None:
@@ -28,12 +28,12 @@ def restrict(container: dict[str, Any], pod: dict[str, Any], notices: list[str])
     before = dict(context)
     for field, value in REQUIRED_FIELDS.items():
         context[field] = value
-    if before.get("seccompProfile", {}).get("type") in PROFILES:
+    if before.get("seccompProfile", {}).get("type") in SECCOMP_PROFILES:
         context["seccompProfile"] = before["seccompProfile"]
     if context.get("privileged"):
         context["privileged"] = False
     if context.get("runAsUser", pod.get("runAsUser", 0)) == 0:
-        context["runAsUser"] = NOBODY
+        context["runAsUser"] = NONROOT_USER_ID
     added = before.get("capabilities", {}).get("add", [])
     kept = [name for name in added if name == "NET_BIND_SERVICE"]
     context["capabilities"] = {"drop": ["ALL"], **({"add": kept} if kept else {})}

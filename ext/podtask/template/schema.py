@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import Problem
 
 SCHEMA_FILE = Path(__file__).with_name("schema.txt")
-SCALARS = {"": "text", "int": "a whole number", "bool": "true or false"}
+SCALAR_DESCRIPTIONS = {"": "text", "int": "a whole number", "bool": "true or false"}
 
 
 @functools.cache
@@ -37,7 +37,7 @@ def problems(value: Any, kind: str, path: str) -> Iterator[Problem]:
             return
         for place, item in enumerate(value):
             yield from problems(item, kind[:-1], f"{path}[{place}]")
-    elif kind in SCALARS:
+    elif kind in SCALAR_DESCRIPTIONS:
         yield from _scalar(value, kind, path)
     elif kind in ("map", "quantities") or fields(kind):
         if not isinstance(value, dict):
@@ -91,7 +91,7 @@ def _scalar(value: Any, kind: str, path: str) -> Iterator[Problem]:
         "bool": isinstance(value, bool),
     }[kind]
     if not fits:
-        yield Problem(path, f"is {_kind_of(value)}, not {SCALARS[kind]}.", _advice(value, kind))
+        yield Problem(path, f"is {_kind_of(value)}, not {SCALAR_DESCRIPTIONS[kind]}.", _advice(value, kind))
 
 
 def _advice(value: Any, kind: str) -> str:
@@ -101,7 +101,7 @@ def _advice(value: Any, kind: str) -> str:
         return "Write it without quotes."
     if kind == "bool" and str(value).lower() in ("true", "false"):
         return f"Write {str(value).lower()} without quotes (in Python {str(value).capitalize()})."
-    return f"Write {SCALARS[kind]}."
+    return f"Write {SCALAR_DESCRIPTIONS[kind]}."
 
 
 def _kind_of(value: Any) -> str:

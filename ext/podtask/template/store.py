@@ -12,7 +12,7 @@ from ..config.settings import project_folder, user_folder
 from ..errors import InputError
 from .template import PodTemplate
 
-NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+TEMPLATE_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
 def notebook_templates(namespace: Mapping[str, Any]) -> dict[str, PodTemplate]:
@@ -51,7 +51,7 @@ def save_template(name: str, template: PodTemplate, for_user: bool = False, repl
     # Start-up cost: loaded when it is first needed.
     import yaml
 
-    if not NAME.fullmatch(name):
+    if not TEMPLATE_NAME.fullmatch(name):
         raise InputError(
             f"{name!r} is not a valid template name.", "Use at most 63 letters, digits, '-', '_' and '.'."
         )

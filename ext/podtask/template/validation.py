@@ -14,10 +14,10 @@ from ..config.quantities import to_decimal
 from ..errors import InputError, Problem
 from . import schema
 
-NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
-WORD = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-PREFIX = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+LABEL_PREFIX = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 NAME_RULE = "Use at most 63 lower case letters, digits and dashes, with no dash at either end."
 KEY_RULE = (
     "Use at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit. "
@@ -102,7 +102,7 @@ def pod_problems(
 def _names(items: list[dict[str, Any]], path: str, seen: dict[str, str]) -> Iterator[Problem]:
     for place, item in enumerate(items):
         name, here = item["name"], f"{path}[{place}].name"
-        if not NAME.fullmatch(name):
+        if not OBJECT_NAME.fullmatch(name):
             yield Problem(here, f"{name!r} is not a valid name.", NAME_RULE)
         if name in seen:
             yield Problem(here, f"{name!r} is also the name of {seen[name]}.", "Rename one of them.")
@@ -223,7 +223,7 @@ def _resources(
 
 def _key(key: Any) -> bool:
     prefix, slash, name = str(key).rpartition("/")
-    return bool(WORD.fullmatch(name)) and (not slash or bool(PREFIX.fullmatch(prefix)))
+    return bool(LABEL_VALUE.fullmatch(name)) and (not slash or bool(LABEL_PREFIX.fullmatch(prefix)))
 
 
 def _labels(labels: dict[str, Any], path: str) -> Iterator[Problem]:
@@ -232,7 +232,7 @@ def _labels(labels: dict[str, Any], path: str) -> Iterator[Problem]:
             yield Problem(f"{path}: {key!r}", "is not a valid label key.", KEY_RULE)
         elif not isinstance(value, str):
             yield Problem(f"{path}.{key}", "is not text.", "Put the value in quotes.")
-        elif value and not WORD.fullmatch(value):
+        elif value and not LABEL_VALUE.fullmatch(value):
             yield Problem(f"{path}.{key}", f"{value[:70]!r} is not a valid label value.", VALUE_RULE)
 
 

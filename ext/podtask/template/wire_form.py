@@ -26,7 +26,7 @@ FREE_KEY_MAPS = {
     "userAnnotations",
 }
 # Fields whose camelCase form does not follow from their snake_case form.
-IRREGULAR = {
+IRREGULAR_FIELD_NAMES = {
     "Exec": "exec",
     "datasetUuid": "datasetUUID",
     "diskUri": "diskURI",
@@ -65,6 +65,6 @@ def _mapping(given: Mapping[Any, Any]) -> dict[str, Any]:
         if value is None:
             continue
         name = re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), str(key))
-        name = IRREGULAR.get(name, name) if "_" in str(key) else name
+        name = IRREGULAR_FIELD_NAMES.get(name, name) if "_" in str(key) else name
         found[name] = dict(value) if name in FREE_KEY_MAPS and isinstance(value, Mapping) else wire(value)
     return found

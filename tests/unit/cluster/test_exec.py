@@ -6,13 +6,13 @@ import socket
 import subprocess
 import sys
 
-from podtask.cluster.exec import RELAY
+from podtask.cluster.exec import RELAY_PROGRAM
 
 
 def test_relay_carries_bytes_both_ways_and_ends_with_its_input() -> None:
     """The relay transfers data to the port and back, and ends with its input."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        command = [sys.executable, "-c", RELAY, str(listener.getsockname()[1])]
+        command = [sys.executable, "-c", RELAY_PROGRAM, str(listener.getsockname()[1])]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as relay:
             assert relay.stdin is not None
             assert relay.stdout is not None
@@ -30,7 +30,7 @@ def test_relay_carries_bytes_both_ways_and_ends_with_its_input() -> None:
 def test_relay_ends_with_the_runner() -> None:
     """When the runner closes the connection, the relay writes all remaining data and ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        command = [sys.executable, "-c", RELAY, str(listener.getsockname()[1])]
+        command = [sys.executable, "-c", RELAY_PROGRAM, str(listener.getsockname()[1])]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as relay:
             assert relay.stdout is not None
             with listener.accept()[0] as runner:

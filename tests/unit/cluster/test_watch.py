@@ -245,7 +245,7 @@ def test_pod_deleted_before_the_watch_is_reported() -> None:
 @pytest.mark.parametrize("down", [cut, forbidden], ids=["cut", "forbidden"])
 def test_new_pod_deleted_during_an_outage_is_reported(down: Handler, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new pod that is not found a moment later has ended, even if no watch has shown it."""
-    monkeypatch.setattr(watch, "NEW_SECONDS", 0.1)
+    monkeypatch.setattr(watch, "NEW_POD_SECONDS", 0.1)
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.05)
     told_gone(watch.Watch.mark_created, down, *([empty] if down is cut else []), gone)
 

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from podtask.config.options import RunOptions
 from podtask.errors import TaskTimeout
-from podtask.lifecycle.wait import LATE_SECONDS, ContactLost, enforce_timeout
+from podtask.lifecycle.wait import TIMEOUT_GRACE_SECONDS, ContactLost, enforce_timeout
 
 OPTIONS = RunOptions.of(timeout="30s", grace="10s", linger="20s")
-MAX_SECONDS = int(30 + 10 + LATE_SECONDS)
+MAX_SECONDS = int(30 + 10 + TIMEOUT_GRACE_SECONDS)
 
 
 def steps_until_raised(connected: list[bool]) -> tuple[int, TaskTimeout]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 from podtask.template.schema import closest_field, distance, fields, problems
-from podtask.template.wire_form import IRREGULAR, wire
+from podtask.template.wire_form import IRREGULAR_FIELD_NAMES, wire
 
 
 def models() -> dict[str, Any]:
@@ -38,7 +38,7 @@ def test_every_field_may_be_written_in_snake_case() -> None:
         for python_name, name in model.attribute_map.items():
             assert wire({python_name: 1}) == {name: 1}
     names = {name for model in models().values() for name in model.attribute_map.values()}
-    assert set(IRREGULAR.values()) <= names
+    assert set(IRREGULAR_FIELD_NAMES.values()) <= names
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ PAGES = (
     PageSpec("Environment", environment.build, environment.count, ("@.env", "@.envFrom")),
     PageSpec("Volumes", volumes.build, volumes.count, ("spec.volumes", "@.volumeMounts")),
     PageSpec("Sidecars", sidecars.build, sidecars.count, ("spec.containers", "spec.initContainers")),
-    PageSpec("Scheduling", scheduling.build, scheduling.count, scheduling.PATHS),
-    PageSpec("Security", security.build, security.count, security.PATHS),
+    PageSpec("Scheduling", scheduling.build, scheduling.count, scheduling.PAGE_PATHS),
+    PageSpec("Security", security.build, security.count, security.PAGE_PATHS),
     PageSpec("Metadata", metadata.build, metadata.count, ("metadata",)),
     PageSpec("YAML", yaml.build, None, ("",)),
 )

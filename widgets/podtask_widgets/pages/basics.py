@@ -13,10 +13,10 @@ from ..page import Page
 from ..validation import PRIMARY_NAME
 from .container_fields import PORT_COLUMNS, port_widgets
 
-PYTHON = ".".join(platform.python_version_tuple()[:2])
+PYTHON_VERSION = ".".join(platform.python_version_tuple()[:2])
 IMAGES = (
-    f"python:{PYTHON}-slim",
-    f"python:{PYTHON}",
+    f"python:{PYTHON_VERSION}-slim",
+    f"python:{PYTHON_VERSION}",
     "quay.io/jupyter/scipy-notebook:latest",
     "pytorch/pytorch:latest",
 )

@@ -20,7 +20,7 @@ ENV_COLUMNS = "minmax(0,1.1fr) 104px minmax(0,1.1fr) minmax(0,.8fr)"
 ENV_FROM_COLUMNS = "104px minmax(0,1.2fr) minmax(0,.8fr) minmax(0,.9fr)"
 PROTOCOLS = (("TCP", None), ("UDP", "UDP"), ("SCTP", "SCTP"))
 ACCESS_MODES = (("default", None), ("read and write", False), ("read only", True))
-OPTIONAL = (("not set", None), ("optional", True), ("required", False))
+OPTIONAL_CHOICES = (("not set", None), ("optional", True), ("required", False))
 # Where a variable's value can come from: the key of the entry, and its label.
 VALUE_SOURCES = {
     "value": "value",
@@ -245,7 +245,9 @@ def env_from_widgets(page: Page) -> MakeWidgets:
         suggest_object_names()
         options = [(text, kind) for kind, text in ENV_FROM_SOURCES.items()]
         source_dropdown = page.dropdown(source, label, options, source_changed)
-        optional = page.dropdown(EnvFromField(source, "optional"), f"{label}, optional", OPTIONAL, save)
+        optional = page.dropdown(
+            EnvFromField(source, "optional"), f"{label}, optional", OPTIONAL_CHOICES, save
+        )
         return [source_dropdown.widget, name.widget, prefix.widget, optional.widget]
 
     return make_widgets

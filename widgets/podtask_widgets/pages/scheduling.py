@@ -12,7 +12,7 @@ from ..field_refs import count_entries, count_set, field_ref
 from ..list_editors import Entry, ListEditor, MappingEditor
 from ..page import Page
 
-LISTS = ("nodeSelector", "tolerations")
+LIST_FIELDS = ("nodeSelector", "tolerations")
 SINGLE_FIELDS = (
     "affinity",
     "priorityClassName",
@@ -21,9 +21,9 @@ SINGLE_FIELDS = (
     "activeDeadlineSeconds",
     "terminationGracePeriodSeconds",
 )
-PATHS = (*(f"spec.{name}" for name in (*LISTS, *SINGLE_FIELDS)), f"metadata.labels.{QUEUE_LABEL}")
-OPERATORS = (("exists", "Exists"), ("equals", "Equal"), ("not set", None))
-EFFECTS = (
+PAGE_PATHS = (*(f"spec.{name}" for name in (*LIST_FIELDS, *SINGLE_FIELDS)), f"metadata.labels.{QUEUE_LABEL}")
+TOLERATION_OPERATORS = (("exists", "Exists"), ("equals", "Equal"), ("not set", None))
+TAINT_EFFECTS = (
     ("all effects", None),
     ("NoSchedule", "NoSchedule"),
     ("NoExecute", "NoExecute"),
@@ -36,7 +36,7 @@ def count(draft: Draft) -> int:
     """Return the number of selectors and tolerations, and of the other fields that are set."""
     single_fields = [draft.field(name) for name in SINGLE_FIELDS]
     queue = field_ref(draft.metadata, "labels", QUEUE_LABEL)
-    return count_entries(*(draft.field(name) for name in LISTS)) + count_set(*single_fields, queue)
+    return count_entries(*(draft.field(name) for name in LIST_FIELDS)) + count_set(*single_fields, queue)
 
 
 def build(page: Page) -> list[Any]:
@@ -99,9 +99,9 @@ def _toleration_widgets(page: Page, entry: Entry) -> list[Any]:
         page.text_input(
             field_ref(ref, "key"), f"{label}, key", placeholder="all keys", on_change=save
         ).widget,
-        page.dropdown(field_ref(ref, "operator"), f"{label}, operator", OPERATORS, save).widget,
+        page.dropdown(field_ref(ref, "operator"), f"{label}, operator", TOLERATION_OPERATORS, save).widget,
         page.text_input(
             field_ref(ref, "value"), f"{label}, value", placeholder="value", on_change=save
         ).widget,
-        page.dropdown(field_ref(ref, "effect"), f"{label}, effect", EFFECTS, save).widget,
+        page.dropdown(field_ref(ref, "effect"), f"{label}, effect", TAINT_EFFECTS, save).widget,
     ]

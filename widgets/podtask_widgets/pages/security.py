@@ -13,7 +13,7 @@ from ..inputs import YES_NO
 from ..list_editors import Entry, ListEditor
 from ..page import Page
 
-PATHS = (
+PAGE_PATHS = (
     "spec.serviceAccountName",
     "spec.automountServiceAccountToken",
     "spec.imagePullSecrets",

@@ -14,7 +14,7 @@ from ..page import Page
 from .container_fields import MOUNT_COLUMNS, mount_widgets
 
 # Volume sources with inputs of their own: the key of the source, and its label.
-SOURCES = {
+VOLUME_SOURCES = {
     "persistentVolumeClaim": "claim (PVC)",
     "emptyDir": "empty directory",
     "configMap": "ConfigMap",
@@ -24,8 +24,8 @@ SOURCES = {
     "nfs": "NFS",
 }
 YAML_SOURCES = ("projected", "downwardAPI", "ephemeral", "image")
-MEDIA = (("disk", None), ("memory", "Memory"), ("huge pages", "HugePages"))
-PATH_TYPES = (
+EMPTY_DIR_MEDIA = (("disk", None), ("memory", "Memory"), ("huge pages", "HugePages"))
+HOST_PATH_TYPES = (
     ("not checked", None),
     *(
         (each, each)
@@ -103,7 +103,9 @@ def _volume_card(page: Page, entry: Entry) -> list[Any]:
         entry.save()
 
     name = page.text_input(field_ref(entry.ref, "name"), f"Volume {entry.number}", on_change=entry.save)
-    options = [(label, key) for key, label in SOURCES.items()] + [(each, each) for each in YAML_SOURCES]
+    options = [(label, key) for key, label in VOLUME_SOURCES.items()] + [
+        (each, each) for each in YAML_SOURCES
+    ]
     source_dropdown = page.dropdown(source, "Kind", options, source_changed)
     show_fields()
     header = page.box(
@@ -119,8 +121,8 @@ def _volume_card(page: Page, entry: Entry) -> list[Any]:
 
 def _source_fields(page: Page, entry: Entry, kind: str) -> list[Any]:
     ref = Key(entry.ref, kind, keep_empty=True)
-    if kind in FIELDS:
-        return FIELDS[kind](SourceFields(page, ref, entry.save))
+    if kind in SOURCE_FIELD_BUILDERS:
+        return SOURCE_FIELD_BUILDERS[kind](SourceFields(page, ref, entry.save))
     return [page.field(page.text_input(ref, f"{kind} (YAML)", YAML, rows=6, on_change=entry.save), wide=True)]
 
 
@@ -184,13 +186,13 @@ class SourceFields:
         ]
 
 
-FIELDS: dict[str, Callable[[SourceFields], list[Any]]] = {
+SOURCE_FIELD_BUILDERS: dict[str, Callable[[SourceFields], list[Any]]] = {
     "persistentVolumeClaim": lambda source: [
         source.text("claimName", "Claim", kind="claim"),
         source.dropdown("readOnly", "Read only"),
     ],
     "emptyDir": lambda source: [
-        source.dropdown("medium", "Medium", MEDIA),
+        source.dropdown("medium", "Medium", EMPTY_DIR_MEDIA),
         source.text("sizeLimit", "Size limit", "none"),
     ],
     "configMap": lambda source: [
@@ -206,7 +208,7 @@ FIELDS: dict[str, Callable[[SourceFields], list[Any]]] = {
     ],
     "hostPath": lambda source: [
         source.text("path", "Path", "/var/data"),
-        source.dropdown("type", "Type", PATH_TYPES),
+        source.dropdown("type", "Type", HOST_PATH_TYPES),
     ],
     "nfs": lambda source: [
         source.text("server", "Server"),
