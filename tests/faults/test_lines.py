@@ -77,7 +77,7 @@ def test_reader_that_is_slower_than_the_cell(play: Play) -> None:
 @pytest.mark.fault(30)
 def test_connection_that_hangs_is_replaced(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection without data and without an end is replaced after some silence."""
-    monkeypatch.setattr(channel, "PING_SECONDS", 1)
+    monkeypatch.setattr(channel, "PING_INTERVAL_SECONDS", 1)
     monkeypatch.setattr(channel, "MAX_SILENCE_SECONDS", 3)
     server = play(Hangs())
     task = submit(CELL)

@@ -112,7 +112,7 @@ def test_connections_that_fall_silent_are_replaced(
     shell: Shell, cut: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If a connection is silent without an end, the task reconnects after a time limit."""
-    monkeypatch.setattr(channel, "PING_SECONDS", 1)
+    monkeypatch.setattr(channel, "PING_INTERVAL_SECONDS", 1)
     monkeypatch.setattr(channel, "MAX_SILENCE_SECONDS", 3)
     task = submit(None, "print('up')\ngiven = input()\nprint('after')\ngiven")
     asked(task)
