@@ -253,7 +253,7 @@ def test_each_ignored_part_is_named(shell: Shell, template: PodTemplate, named: 
         ("--timeout soon", "not a duration"),
         ("-t nothing", "no pod template 'nothing'"),
         ("-t number", "Expected a pod template, got int"),
-        ("-o never", "the cell did not set it"),
+        ("-o never", "the cell did not set this variable"),
         ("-i never", "no such variable"),
         ("--env TOKEN", "has no value"),
         ("-n Bad_Name", "is not a valid namespace"),

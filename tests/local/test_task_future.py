@@ -83,7 +83,7 @@ def test_result_of_a_call_has_no_limit() -> None:
 
 def test_result_that_cannot_be_pickled_is_an_error() -> None:
     """A return value that cannot be pickled is an error that explains what, why and what to do."""
-    told = r"The return value of counting \(generator\) did not come back: .*cannot pickle"
+    told = r"The return value of counting \(generator\) was not returned: .*cannot pickle"
     task = counting.submit(3)
     for ask in (lambda: counting(3), task.result, lambda: counting.map([1, 2])):
         with pytest.raises(TaskError, match=told) as caught:
@@ -98,13 +98,13 @@ def test_result_that_cannot_be_pickled_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("source", "told", "do"),
     [
-        (LARGE, r"\(Large\) did not come back: over 64 MiB", "-o"),
-        ("(n for n in [])", r"\(generator\) did not come back: TypeError", "picklable value"),
+        (LARGE, r"\(Large\) was not returned: over 64 MiB", "-o"),
+        ("(n for n in [])", r"\(generator\) was not returned: TypeError", "picklable value"),
     ],
     ids=["large", "generator"],
 )
 def test_last_value_of_a_text_that_stayed_is_an_error(source: str, told: str, do: str) -> None:
-    """result() of a source text raises an error if the last value did not come back; the status is ok."""
+    """result() of a source text raises an error if the last value was not returned; the status is ok."""
     task = podtask.submit(source, options=LOCAL)
     with pytest.raises(TaskError, match=told) as caught:
         task.result()
@@ -120,7 +120,7 @@ def test_result_that_cannot_be_decoded_is_an_error() -> None:
         "exec('class Thing: pass', module.__dict__)\nmodule.Thing()",
         options=LOCAL,
     )
-    with pytest.raises(TaskError, match=r"\(Thing\) did not come back: .*No module named 'far'") as caught:
+    with pytest.raises(TaskError, match=r"\(Thing\) was not returned: .*No module named 'far'") as caught:
         task.result()
     assert "load()" in caught.value.hint
     assert task.raw is not None

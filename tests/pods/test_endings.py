@@ -114,8 +114,8 @@ def test_preemption_is_reported(cluster: Any, namespace: str, slot: tuple[str, s
 def test_memory_limit_of_the_cell_is_reported() -> None:
     """If the kernel kills a cell for its memory, the error names the limit and the memory in use."""
     said = failure(submit(None, "x = bytearray(b'1') * (300 << 20)", memory="64Mi"))
-    assert "more memory than the limit of 64" in said
-    held = re.search(r"\(OOMKilled\) when its largest process held (\d+) Mi, in", said)
+    assert "more memory than its container's limit of 64" in said
+    held = re.search(r"\(OOMKilled\) when its largest process used (\d+) Mi, in", said)
     assert held
     assert 16 <= int(held[1]) <= 80  # page cache of files that other processes have read counts too
     assert "--memory" in said

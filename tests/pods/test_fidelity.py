@@ -69,7 +69,7 @@ here, local, mapped, said = asks(7)
     pod = pods["here"]
     assert (pods["local"], pods["mapped"]) == ((pod, 7), [(pod, 1), (pod, 2)])
     assert pods["said"].startswith("there.submit works only in the notebook")
-    assert "The return value of counting (generator) did not come back" in pods.shown_error("counting(3)")
+    assert "The return value of counting (generator) was not returned" in pods.shown_error("counting(3)")
 
 
 @pytest.mark.feature("A36", "S07", "N06")

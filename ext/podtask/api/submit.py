@@ -42,7 +42,9 @@ def submit(
     if args or kwargs:
         meant = [name for name in kwargs if name in vars(RunOptions())]
         hint = f"To set an option, use options=RunOptions.of({meant[0]}=...)." if meant else ""
-        raise InputError("Only a function takes arguments.", hint or "Submit a callable, or no arguments.")
+        raise InputError(
+            "Only a function takes arguments.", hint or "Submit a function, or leave out the arguments."
+        )
     cell = Cell.of(work) if isinstance(work, str) else work
     if not isinstance(cell, Cell):
         raise InputError(

@@ -59,7 +59,7 @@ def refuse_magics(tree: ast.Module) -> None:
         typed = f"{words[1]}?" if words[0] in ("pinfo", "pinfo2") else prefix + words[0]
         if typed == "%%time":
             raise InputError(
-                f"Line {_line(node)} of the cell uses %%time, which must be alone in its line, right below %%podtask.",
+                f"Line {_line(node)} of the cell uses %%time, which must be on a line of its own, right below %%podtask.",
                 "Move it there, or use %time for a single statement.",
             )
         known = f"{', '.join(f'%{name}' for name in POD_MAGICS)}, %%time and !commands run in a pod."

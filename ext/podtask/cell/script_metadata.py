@@ -64,7 +64,7 @@ class ScriptMetadata:
         return made
 
     def accepts(self, python: str) -> bool:
-        """Return whether a Python version such as ``3.11.2`` fulfils ``requires-python``.
+        """Return whether a Python version such as ``3.11.2`` satisfies ``requires-python``.
 
         Raises:
             InputError: ``requires-python`` is not a version specifier.
@@ -103,7 +103,7 @@ class ScriptMetadata:
             if self.accepts(f"{each}.99"):
                 return each
         raise InputError(
-            f"No Python version from {PYTHON_VERSIONS[-1]} to {PYTHON_VERSIONS[0]} fulfils requires-python {self.python!r}.",
+            f"No Python version from {PYTHON_VERSIONS[-1]} to {PYTHON_VERSIONS[0]} satisfies requires-python {self.python!r}.",
             "Change requires-python, or name an image with --image.",
         )
 

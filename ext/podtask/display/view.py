@@ -214,7 +214,7 @@ def closing_line(task: Task, outcome: Outcome, status_shown: bool) -> str:
     sent = [(name, kind, size) for name, (kind, size) in task.inputs.items() if not name.startswith("__")]
     parts += _listed("in", sent) + _listed("back", outcome.returned)
     for name, kind, why in outcome.not_returned:
-        parts.append(f"{name} ({kind}) did not come back: {why}")
+        parts.append(f"{name} ({kind}) was not returned: {why}")
     if outcome.never_set:
         parts.append(f"never set: {', '.join(outcome.never_set)}")
     if outcome.left_in_pod:

@@ -56,19 +56,19 @@ class Outcome:
     Args:
         status: ok, error, crashed, timeout, terminated, cancelled or failed.
         values: The variables named with ``-o``, by name.
-        result: Value of the last expression; None if it did not come back.
+        result: Value of the last expression; None if it was not returned.
         error: The error to raise; None if there is none.
-        returned: (name, type, bytes) of each variable that came back.
-        not_returned: (name, type, reason) of each requested value that did not come back.
+        returned: (name, type, bytes) of each returned variable.
+        not_returned: (name, type, reason) of each requested value that was not returned.
         left_in_pod: (name, type) of each new variable that was not requested.
-        changed_inputs: Names of inputs that the cell changed in place and that did not come back.
+        changed_inputs: Names of inputs that the cell changed in place and that were not returned.
         left_running: Threads, processes and asyncio tasks that the cell left running; they were ended.
         never_set: Names of ``-o`` that the cell never set.
         seconds: Run time of the cell in the pod.
         usage: Used resources: "cpu" in seconds, peak "process" and "container" memory in bytes.
         raw: The pickles, if a value could not be decoded.
         notes: Further lines for the user.
-        has_result: Whether the value of the last expression came back.
+        has_result: Whether the value of the last expression was returned.
         call: Name of the called function; empty for a cell.
     """
 
@@ -132,7 +132,9 @@ def decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException],
             errors[int(item["name"])] = value
         elif isinstance(value, Undecoded):
             outcome.raw = UndecodedValues(result.parts, packed)
-            why = f"cannot be decoded here ({type(value.error).__name__}: {value.error}){SEE_RAW}"
+            why = (
+                f"it cannot be decoded in the notebook ({type(value.error).__name__}: {value.error}){SEE_RAW}"
+            )
             outcome.not_returned.append((item["name"] or LAST_VALUE, item["type"], why))
         elif item["role"] == "result":
             outcome.result, outcome.has_result = value, True
@@ -196,7 +198,7 @@ def _cell_error(
 
 
 def _no_result_error(outcome: Outcome, kind: str, reason: str) -> TaskError:
-    """Return the error for a last value that is not None and did not come back."""
+    """Return the error for a last value that is not None and was not returned."""
     value = f"The return value of {outcome.call}" if outcome.call else "The last value"
     if outcome.raw is not None:
         hint = "Install what it needs in the notebook and call task.raw.load(), or return plain data."
@@ -206,7 +208,7 @@ def _no_result_error(outcome: Outcome, kind: str, reason: str) -> TaskError:
         hint = "Return a picklable value (list(...) of a generator), or write it to a volume."
     else:
         hint = "End the cell with a picklable value, or write the value to a volume."
-    return TaskError(f"{value} ({kind}) did not come back: {reason.removesuffix(SEE_RAW)}", hint)
+    return TaskError(f"{value} ({kind}) was not returned: {reason.removesuffix(SEE_RAW)}", hint)
 
 
 def _end_error(end: dict[str, Any], where: str, stop_reason: StopReason) -> BaseException | None:
@@ -216,7 +218,7 @@ def _end_error(end: dict[str, Any], where: str, stop_reason: StopReason) -> Base
     if status == protocol.STATUS_TIMEOUT:
         return TaskTimeout(
             f"The cell ran longer than its --timeout and was stopped, in {where}.",
-            "Raise --timeout, or let the cell do less.",
+            "Raise --timeout, or make the cell do less work.",
         )
     if status == protocol.STATUS_TERMINATED:
         cause = f": {stop_reason.message}" if stop_reason.message else ""
@@ -227,23 +229,23 @@ def _end_error(end: dict[str, Any], where: str, stop_reason: StopReason) -> Base
         )
     if "oom" in end:
         peak = end.get("usage", {}).get("process", 0)
-        held = f" when its largest process held {peak / 2**20:.0f} Mi" if peak else ""
+        peak_note = f" when its largest process used {peak / 2**20:.0f} Mi" if peak else ""
         return TaskError(
-            f"The cell used more memory than the limit of {end['oom'] / 2**20:.0f} Mi of its "
-            f"container, and was killed (OOMKilled){held}, in {where}.",
+            f"The cell used more memory than its container's limit of {end['oom'] / 2**20:.0f} Mi "
+            f"and was killed (OOMKilled){peak_note}, in {where}.",
             "Raise --memory.",
         )
     if end.get("exit") == protocol.EXIT_PIPES_CLOSED:
         return TaskError(
-            f"The cell closed file descriptors that it had not opened, in {where}. Its values cannot be sent.",
-            "Close only what the cell has opened.",
+            f"The cell closed file descriptors that it had not opened, in {where}. Its values cannot be returned.",
+            "Close only file descriptors that the cell has opened.",
         )
     if "signal" not in end:
         return TaskError(
             f"The cell's process exited with code {end.get('exit')}, in {where}.",
-            "os._exit or C code does that. Its last output is above.",
+            "It called os._exit, or C code ended the process. Its last output is above.",
         )
     message = f"The cell's process was killed by {end['signal']}, in {where}."
     if end["signal"] == "SIGKILL":
         return TaskError(message, "The usual cause is the memory limit: raise it with --memory.")
-    return TaskError(message, "A crash in C code does that. Its last output is above.")
+    return TaskError(message, "The usual cause is a crash in C code. Its last output is above.")

@@ -142,5 +142,5 @@ async def enforce_timeout(
         )
     raise TaskTimeout(
         f"{name} ran past its --timeout and its runner did not end it.",
-        "The pod was deleted. Raise --timeout, or let the cell do less.",
+        "The pod was deleted. Raise --timeout, or make the cell do less work.",
     )

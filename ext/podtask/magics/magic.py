@@ -114,8 +114,8 @@ def _raise_error(shell: Any, task: Task, cell: Cell | None, outcome: Outcome) ->
         raise outcome.error
     if outcome.never_set:
         raise InputError(
-            f"-o {', '.join(outcome.never_set)}: the cell did not set it.",
-            f"Names that it sets: {', '.join(cell.writes) or 'none'}." if cell else "",
+            f"-o {', '.join(outcome.never_set)}: the cell did not set this variable.",
+            f"Variables that it sets: {', '.join(cell.writes) or 'none'}." if cell else "",
         )
 
 
