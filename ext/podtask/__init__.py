@@ -1,6 +1,6 @@
 """podtask: run a notebook cell in a Kubernetes pod.
 
-Public names are loaded at their first use: ``import podtask`` costs next to nothing.
+Public names are loaded when they are first used, so that ``import podtask`` takes little time.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(ipython: Any) -> None:
-    """Registers the magics and their completion (``%load_ext podtask``)."""
+    """Register the magics and their completion (``%load_ext podtask``)."""
     # Start-up cost: loaded when it is first needed.
     from .magics.completion import make_matcher
     from .magics.magic import PodtaskMagics
@@ -81,7 +81,7 @@ def load_ipython_extension(ipython: Any) -> None:
 
 
 def unload_ipython_extension(ipython: Any) -> None:
-    """Removes them (``%unload_ext podtask``)."""
+    """Remove the magics and their completion (``%unload_ext podtask``)."""
     for kind in ("cell", "line"):
         ipython.magics_manager.magics[kind].pop("podtask", None)
     if ipython.Completer is not None:

@@ -211,7 +211,7 @@ class _Form:
         """Return whether there are no problems; otherwise show the first one.
 
         Args:
-            action: What is not done because of a problem: "saved", for example.
+            action: Participle for the message, such as "saved": what a template with problems cannot be.
         """
         problems = self._problems()
         if problems:

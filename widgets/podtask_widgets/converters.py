@@ -13,7 +13,7 @@ from podtask.template.safe_yaml import documents
 
 @dataclass(frozen=True)
 class Converter:
-    """Convert a value to text and back.
+    """A conversion of a value to text and back.
 
     Args:
         to_text: Returns the text of a value, or None if text cannot represent it.

@@ -55,7 +55,7 @@ class Draft:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what :meth:`PodTemplate.to_dict` would; works for invalid drafts, too."""
+        """Return the same as :meth:`PodTemplate.to_dict`, also for an invalid draft."""
         metadata = {name: dict(value) for name, value in self.data["metadata"].items() if value}
         if self.primary != "primary":
             metadata.setdefault("annotations", {})[DEFAULT_CONTAINER] = self.primary
@@ -91,7 +91,7 @@ class Draft:
 
 
 class PrimaryContainer:
-    """Refer to the primary container; it is created when a field of it is set."""
+    """A reference to the primary container; it is created when a field of it is set."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft

@@ -1,4 +1,4 @@
-"""References to fields of a draft, which read and write one value and keep everything else as it is. Pure."""
+"""References to fields of a draft: each reads and writes one value and changes nothing else. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 
 class FieldRef(Protocol):
-    """Refer to one field of a draft; the field may be missing."""
+    """A reference to one field of a draft; the field may be missing."""
 
     @property
     def path(self) -> str:
@@ -20,7 +20,7 @@ class FieldRef(Protocol):
 
 
 class Root:
-    """Refer to the whole draft."""
+    """A reference to the whole draft."""
 
     path = ""
 
@@ -37,7 +37,7 @@ class Root:
 
 
 class Key:
-    """Refer to a key of a mapping.
+    """A reference to a key of a mapping.
 
     Args:
         parent: The mapping; it is created when a value is set.
@@ -93,7 +93,7 @@ def count_set(*refs: FieldRef) -> int:
 
 
 class Item:
-    """Refer to a mapping in a list by its identity, because its index changes when others are removed."""
+    """A reference to a mapping in a list by its identity, because its index changes when others are removed."""
 
     def __init__(self, items: FieldRef, item: dict[str, Any]) -> None:
         self._items = items

@@ -63,7 +63,7 @@ class TextInput(Input):
 
 
 class Dropdown(Input):
-    """An input that offers a few values, and the draft's own value if it is a different one."""
+    """A dropdown that offers fixed values, and also the current value if it is a different one."""
 
     def __init__(self, ref: FieldRef, widget: Any, options: Options, on_change: Callable[[], None]) -> None:
         super().__init__(ref, widget, on_change)

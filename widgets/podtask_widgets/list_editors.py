@@ -32,7 +32,7 @@ MakeWidgets = Callable[[Entry], list[Any]]
 
 
 class ListEditor:
-    """Edit a list of mappings. A new, empty mapping is not part of the list until a key is set.
+    """An editor for a list of mappings. A new, empty mapping is not part of the list until a key is set.
 
     Args:
         page: Page of the editor.
@@ -106,7 +106,7 @@ class ListEditor:
 
 
 class MappingEditor:
-    """Edit a mapping of keys to texts.
+    """An editor for a mapping of keys to texts.
 
     Args:
         page: Page of the editor.
@@ -198,7 +198,7 @@ class Pair:
 
 
 class PairField:
-    """Refer to a pair's key or to its value; ``part`` is "key" or "value"."""
+    """A reference to a pair's key or to its value; ``part`` is "key" or "value"."""
 
     def __init__(self, pair: Pair, part: str) -> None:
         self._pair, self._part = pair, part
@@ -219,7 +219,7 @@ class PairField:
 
 
 def share_message_line(page: Page, row: Any) -> None:
-    """Show the problems of all inputs of a row in one line below it; the first one is shown."""
+    """Show the first problem of the inputs in a row in one line below the row."""
     inputs = [each for each in page.inputs if any(each.widget is child for child in row.children)]
     messages: dict[int, str] = {}
     show_in_row = page.message_line(row)

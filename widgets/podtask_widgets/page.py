@@ -35,7 +35,7 @@ class SharedStyles:
 
 
 class Page:
-    """Create the widgets of one page.
+    """One page of the form; creates the widgets of the page.
 
     Args:
         styles: Styles of the form.
@@ -133,7 +133,7 @@ class Page:
         return styled(self._html(escape(text)), "pt-h")
 
     def message_line(self, box: Any, help_text: str = "") -> Callable[[str], None]:
-        """Return a function that shows a message at the end of a box, or the help text for none.
+        """Return a function that shows a message at the end of a box, or the help text if the message is empty.
 
         The line is added to the box when there is a text to show.
         """
@@ -203,7 +203,7 @@ class Page:
             each.show_problem(messages.get(id(each), [""])[0])
 
     def find_input(self, path: str) -> Input | None:
-        """Return the input for a problem's path: the one with the longest matching path."""
+        """Return the input that edits the field with a problem: the one with the longest matching path."""
         candidates = [each for each in self.inputs if _is_within(path, each.ref.path)]
         return max(candidates, key=lambda each: len(each.ref.path), default=None)
 

@@ -1,4 +1,4 @@
-"""Check a template with the API server: a dry run, whose errors are assigned to fields."""
+"""Check a template by a dry run on the API server, and assign its errors to fields."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ServerAnswer:
     Args:
         message: The answer as a sentence for the user.
         accepted: Whether the server accepts the pod with all its fields.
-        problems: Problems with their fields' paths in the pod, where the server names fields.
+        problems: Problems, with the paths of the fields in the pod; only those for which the server names a field.
     """
 
     message: str
@@ -38,7 +38,7 @@ def check_on_server(template: PodTemplate, on_answer: Callable[[ServerAnswer], N
     """Start a dry run of a template's pod and return at once; nothing is created.
 
     Args:
-        template: Template to check, with the options that cells of this session have.
+        template: Template to check; the options of this session's cells are applied to it.
         on_answer: Called with the answer, in another thread.
     """
     try:

@@ -12,7 +12,7 @@ VOLUME_NAME = "shm"
 
 
 class SharedMemory:
-    """Refer to the size of /dev/shm."""
+    """A reference to the size of /dev/shm."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft

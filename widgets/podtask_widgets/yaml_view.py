@@ -1,4 +1,4 @@
-"""YAML as HTML with syntax highlighting in the notebook's colours. Pure."""
+"""YAML as HTML with syntax highlighting in the notebook's colors. Pure."""
 
 from __future__ import annotations
 

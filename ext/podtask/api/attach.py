@@ -12,7 +12,7 @@ def attach(name: str, *, namespace: str | None = None, context: str | None = Non
     """Return the handle of a task that any kernel has submitted.
 
     The handle replays the output so far, then follows the task live. If the pod has ended, the output
-    and the result are read from its log. Another kernel that follows the task loses it to this one.
+    and the result are read from its log. A kernel that has followed the task until now stops following it.
 
     The function returns at once. If the task does not exist, :meth:`Task.result` raises the error.
 

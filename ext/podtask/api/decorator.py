@@ -24,7 +24,7 @@ class TaskFunction(Generic[P, R]):
 
     Args:
         function: The function to run.
-        given: Options of the function. Each call adds the settings of that moment.
+        given: Options of the function. Each call adds the settings that are current by then.
     """
 
     travels_as_its_function = True  # read by the pickler
@@ -73,9 +73,9 @@ class TaskFunction(Generic[P, R]):
         """Run the function once for each tuple of arguments, each in its own pod.
 
         Args:
-            iterables: Arguments, as of the built-in ``map``; the shortest ends it.
-            max_parallel: Number of pods at the same time.
-            return_exceptions: Whether an error takes the place of its result. If not, the first error
+            iterables: Iterables of arguments, as for the built-in ``map``; the shortest one sets the number of calls.
+            max_parallel: Number of pods that run at the same time.
+            return_exceptions: Whether to return an error in place of a result. If not, the first error
                 cancels all other calls.
 
         Returns:

@@ -1,6 +1,6 @@
-"""Resolve the options of a call: settings beneath them, and the pod template itself in place of its name.
+"""Resolve the options of a call: add the settings, and replace the name of a template by the template.
 
-A template's name means a variable of the notebook, a template saved in the project or for the user, a
+The name of a template means a variable of the notebook, a template saved in the project or for the user, a
 YAML file, or a PodTemplate object in the cluster.
 """
 
@@ -28,8 +28,8 @@ def set_session_template(template: Any) -> None:
     """Make a template the default of this session.
 
     Args:
-        template: Anything that ``PodTemplate.of`` takes, or None for no default. A form stays live:
-            each cell runs in the template that the form has then.
+        template: Anything that ``PodTemplate.of`` takes, or None for no default. If it is a form,
+            each cell runs in the template that the form has at that moment.
 
     Raises:
         InputError: The object does not describe a pod.
@@ -45,7 +45,7 @@ def session_template() -> PodTemplate | None:
 
 
 def merge_options(given: Mapping[str, Any]) -> RunOptions:
-    """Return the options of a call, with the session's template and the settings beneath them.
+    """Return the options of a call; the session's template and the settings replace missing ones.
 
     The template stays as it was given: commands that start no pod never look it up.
 
@@ -108,7 +108,7 @@ def check_options(given: Mapping[str, Any]) -> None:
 
 
 def find_template(name: str, namespace: Mapping[str, Any], options: RunOptions) -> PodTemplate:
-    """Return the pod template of that name.
+    """Return the pod template with a name.
 
     Args:
         name: A variable, a saved template, a file, ``pod-template/NAME`` of the cluster, or YAML text.
@@ -122,7 +122,7 @@ def find_template(name: str, namespace: Mapping[str, Any], options: RunOptions) 
 
 
 def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) -> Any:
-    """Return what a template's name stands for, in any form that ``PodTemplate.of`` takes.
+    """Return the object with a name, in any form that ``PodTemplate.of`` takes.
 
     Args:
         name: A variable, a saved template, a file, ``pod-template/NAME`` of the cluster, or YAML text.

@@ -79,7 +79,7 @@ def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:
     Args:
         work: A callable, a :class:`Cell`, or Python source.
         args: Positional arguments of the callable.
-        more: The other arguments of :func:`submit`.
+        more: Keyword arguments of :func:`submit`.
 
     Raises:
         BaseException: The work's own error, or a PodtaskError.

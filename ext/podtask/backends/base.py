@@ -36,7 +36,7 @@ class Phase:
 
     @property
     def full_text(self) -> str:
-        """The text, and whether the task waits."""
+        """The text, with a note if the task waits."""
         return f"{self.text}{WAIT_NOTE}" if self.waiting else self.text
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ CONNECTING = Phase("Connecting")  # until the pod can be created
 
 
 class RunnerListener(Protocol):
-    """Receives what a backend and a channel report of one runner, in the event loop."""
+    """Receives the reports of a backend and a channel on one runner; called in the event loop."""
 
     def on_phase(self, phase: Phase) -> None:
         """Receive the current phase; it may be the same as before."""
@@ -66,7 +66,7 @@ class ByteStream(Protocol):
         """Send all bytes, or raise OSError."""
 
     async def receive(self) -> bytes:
-        """Return the next bytes, empty at the end; raise OSError if the connection broke."""
+        """Return the next bytes; empty at the end of the stream. Raise OSError if the connection broke."""
 
     async def close(self) -> None:
         """Close the connection; never fail."""
@@ -81,7 +81,7 @@ class Termination:
         hint: What to do next.
         code: Exit code of the runner, if there is one.
         started: Whether the cell may have run; False if it provably never did.
-        lost: Whether the pod was lost through no fault of its own, so that another one may succeed.
+        lost: Whether the cluster ended the pod, so that another pod may succeed.
     """
 
     message: str
@@ -130,7 +130,7 @@ class Backend(Protocol):
         """How the runner is reached: "port-forward", "exec", "batch" or "local"."""
 
     async def connect(self, handshake: Callable[[ByteStream], Awaitable[T]]) -> T:
-        """Connect until ``handshake`` has succeeded on a stream; return its value."""
+        """Try to connect until ``handshake`` succeeds on a stream; return its value."""
 
     async def ended(self) -> Termination:
         """Wait until the runner has ended, or can never start."""

@@ -211,7 +211,7 @@ class Pod:
             self._listener.on_note(f"The cluster drops {', '.join(dropped)}: these features are off in it.")
 
     async def _is_ours(self) -> bool:
-        """Return whether the pod of this name is this task's: the reply to an earlier request was lost."""
+        """Return whether an existing pod of this name belongs to this task: the reply to its creation was lost."""
         try:
             pod = await self._namespace.pods.get(self.name)
         except RequestDenied:  # report the first error rather than this one

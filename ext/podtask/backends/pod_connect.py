@@ -38,7 +38,7 @@ class RunnerConnector:
         namespace: Namespace of the pod.
         manifest: The pod.
         status: Status of the pod.
-        chosen: AUTO, FORWARD or EXEC.
+        chosen: The transport that the user chose: AUTO, FORWARD or EXEC.
         listener: Receives notes.
 
     Attributes:
@@ -107,7 +107,7 @@ class RunnerConnector:
                 each.add_done_callback(_close_late_stream)
 
     def _first_connected(self, attempts: Attempts[T]) -> tuple[ByteStream, T] | None:
-        """Remove the attempts that have ended, and return the first successful one."""
+        """Remove the attempts that have ended, and return the first successful connection."""
         for each in [each for each in attempts if each.done()]:
             transport = attempts.pop(each)
             try:
@@ -125,7 +125,7 @@ class RunnerConnector:
         return [FORWARD, EXEC] if self._chosen == AUTO else [self._chosen]
 
     def _transports_to_try(self, running: bool) -> list[str]:
-        """Return the transports to try: the first one, and also the other if the first one leads nowhere."""
+        """Return the transports to try: the current one, and also the other if the current one does not work."""
         silent = (
             self._silent_since is not None and time.monotonic() - self._silent_since > MAX_SILENCE_SECONDS
         )

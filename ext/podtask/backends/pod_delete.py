@@ -1,6 +1,6 @@
 """Delete a pod: retry until the API server accepts the deletion, and report a pod that does not go away.
 
-The cell has ended by then, so reports are not part of its result. They go to standard error.
+The cell has ended by then, so reports cannot be part of its result. They go to standard error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STUCK_SECONDS = 15  # after the grace period, for volumes and networks
 
 
 class PodDeletion:
-    """Deletes one pod.
+    """The deletion of one pod.
 
     Args:
         namespace: Namespace of the pod.

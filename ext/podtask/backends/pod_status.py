@@ -33,7 +33,7 @@ NO_LOG_MESSAGE = b"unable to retrieve container logs for "  # sent with status 2
 
 
 class PodStatus:
-    """Keeps the latest state of a pod, and derives its phase and its end from it.
+    """The latest state of a pod, and the phase and the end that follow from it.
 
     Args:
         namespace: Namespace of the pod.
@@ -41,7 +41,7 @@ class PodStatus:
         listener: Receives phases and notes.
 
     Attributes:
-        state_changed: Is set at the next change, and then replaced by a new event.
+        state_changed: Set at the next change, and then replaced by a new event.
     """
 
     def __init__(self, namespace: Namespace, manifest: PodManifest, listener: RunnerListener) -> None:
@@ -263,5 +263,8 @@ def _phase(found: Diagnosis) -> Phase:
 
 
 def _version(pod: dict[str, Any]) -> int:
-    """Return the resource version as a number; comparable officially since Kubernetes 1.35, in fact before."""
+    """Return the resource version as a number, to compare versions.
+
+    Kubernetes guarantees since 1.35 that they can be compared; older versions behave alike.
+    """
     return int(pod["metadata"].get("resourceVersion", 0) or 0)

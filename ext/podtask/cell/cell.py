@@ -22,7 +22,7 @@ FUTURE_FLAGS = functools.reduce(
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell, ready to be compiled elsewhere.
+    """One cell, ready to be compiled in a pod.
 
     Args:
         source: Python source. Leading empty lines make its line numbers match the notebook's cell.

@@ -18,7 +18,7 @@ JUMP_STATEMENTS = (ast.Raise, ast.Return, ast.Break, ast.Continue)
 
 
 class NameFlow:
-    """Follow statements in order, and record the names that are read before they are certainly set.
+    """The flow of names through statements: which are read before they are certainly set.
 
     Attributes:
         reads: Names that may be read before the code itself has set them.

@@ -86,7 +86,7 @@ def dotted(tree: ast.AST) -> tuple[str, ...]:
 
 
 class EmbeddedNames(ast.NodeTransformer):
-    """Add the names that code uses inside strings to its syntax tree, so that the analysis sees them."""
+    """A transformer that adds the names used inside strings to a syntax tree, so that the analysis sees them."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
         """Replace ``%time`` by its statements."""

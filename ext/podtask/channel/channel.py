@@ -53,7 +53,7 @@ class _Link:
 
 
 class Channel:
-    """Send a job to the runner of a backend, and receive its frames, result and values.
+    """The channel to a runner: sends the job, and receives the frames, the result and the values.
 
     Args:
         backend: Connects to the runner.
@@ -95,11 +95,14 @@ class Channel:
 
     @property
     def connected(self) -> bool:
-        """Whether the runner is connected and its cell has not ended; fetching large values may take long."""
+        """Whether the runner is connected and its cell has not ended.
+
+        Fetching large values after the end may take long; that time does not count.
+        """
         return self._link is not None and self._result is None
 
     async def run(self) -> RunnerResult:
-        """Receive frames until the result and all values are here, acknowledge them, and return the result."""
+        """Receive frames until the result and all values have arrived; acknowledge and return the result."""
         while True:
             link = await self._backend.connect(self._handshake)
             self.reconnects += 1

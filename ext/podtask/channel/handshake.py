@@ -29,7 +29,7 @@ class RunnerHello:
 
     Args:
         python: Version of the runner's Python.
-        fresh: Whether the runner has no program yet.
+        fresh: Whether the runner still needs its program.
         signed: What both proofs sign: the notebook's nonce, and the runner's line with its nonce.
         rest: Bytes received after the hello.
     """

@@ -1,4 +1,4 @@
-"""A runner's job and its result: plain values between task and channel."""
+"""The job that a channel sends to a runner, and the result that it receives. Plain values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..runner import protocol
 
 @dataclass(frozen=True)
 class Job:
-    """A job for a runner: the meta of the run frame, and the pickled inputs in pieces."""
+    """A job for a runner: the metadata of the run frame, and the pickled inputs in pieces."""
 
     meta: dict[str, Any]
     inputs: tuple[Any, ...]
@@ -38,10 +38,10 @@ def job_frames(job: Job, offset: int) -> Iterator[bytes]:
 
 @dataclass
 class RunnerResult:
-    """The result of a runner: the meta of its result frame, and the pickled values.
+    """The result of a runner: the metadata of its result frame, and the pickled values.
 
     Args:
-        end: The meta.
+        end: The metadata of the result frame.
         parts: The pickles, then the buffers.
         stop_reason: Why the pod was terminated, if it was.
     """
@@ -63,7 +63,7 @@ class RunnerResult:
 
 
 def phase_of_state(meta: dict[str, Any]) -> Phase:
-    """Return the phase that a runner reports in the meta of a state frame."""
+    """Return the phase that a runner reports in the metadata of a state frame."""
     if meta["step"] == protocol.STEP_PIP:
         return Phase("Installing", ", ".join(meta["specs"]))
     return Phase("Running")

@@ -25,17 +25,17 @@ FRAME_LINE = re.compile(rb"%s (\d+) (\d+)/(\d+) ([0-9a-f]+) (\S+)" % protocol.FR
 
 
 class LogSource(Protocol):
-    """Reads the log of a runner."""
+    """A source of the log of a runner."""
 
     def follow_log(self) -> AsyncIterator[bytes]:
-        """Yield all lines from the first on, as the log grows, until it ends or breaks off."""
+        """Yield all lines, from the first one on, as the log grows, until it ends or the connection breaks."""
 
     async def whole_log(self) -> bytes:
         """Return the whole log."""
 
 
 class LogChannel:
-    """Reads frames and result from a log.
+    """A channel that reads the frames and the result from a log.
 
     Args:
         source: Reads the log of the runner's container.

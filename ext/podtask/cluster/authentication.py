@@ -1,4 +1,4 @@
-"""The credentials of a session: they expire, and are read again."""
+"""Keep the credentials of a session valid: read them again when they expire."""
 
 from __future__ import annotations
 

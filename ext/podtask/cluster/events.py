@@ -21,7 +21,7 @@ OnEvent = Callable[[dict[str, Any] | None], None]
 
 
 class Events:
-    """Read and watch the events about the pods of a namespace.
+    """The events about the pods of a namespace: lists and watches them.
 
     The watch is open while at least one pod is subscribed.
 
@@ -114,7 +114,7 @@ class Events:
 
 
 class PodEvents:
-    """Collect the events of one pod, oldest first.
+    """The events of one pod, collected as they come, oldest first.
 
     Args:
         events: Events of its namespace.

@@ -1,4 +1,4 @@
-"""Run what reads credentials: it may hang, or report its failure only to a log."""
+"""Run functions that read credentials: they may hang, or report a failure only in a log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One namespace of a cluster: what may be asked of it, with errors that a user can read."""
+"""Requests for one namespace of a cluster, with errors that a user can understand."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class Namespace:
 
 
 class PodTemplates:
-    """Read the pod templates (core/v1 PodTemplate) of a namespace.
+    """The pod templates (core/v1 PodTemplate) of a namespace.
 
     Args:
         api: Session with the API server.

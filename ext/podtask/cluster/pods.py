@@ -1,4 +1,4 @@
-"""The pods of one namespace: requests for them, with errors that a user can read."""
+"""Requests for the pods of one namespace, with errors that a user can understand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ START_PAUSES_SECONDS = (0.2, 0.4, 0.6, 0.8)  # a kubelet looks at its containers
 
 
 class Pods:
-    """Create, read, watch and delete the pods of a namespace.
+    """The pods of a namespace: creates, reads, watches and deletes them.
 
     Every method raises :class:`RequestDenied` if the API server refuses, and ClusterError if it cannot
     be reached.
@@ -131,7 +131,7 @@ class Pods:
 
 @contextlib.contextmanager
 def explain(verb: str, resource: str, where: str) -> Iterator[None]:
-    """Turn an :class:`ApiError` into an error that a user can read.
+    """Turn an :class:`ApiError` into an error that a user can understand.
 
     Args:
         verb: Verb of the right that the request needs.

@@ -1,7 +1,7 @@
 """Errors for requests that the API server refuses. Pure.
 
 The tree: ``ApiError`` is the server's answer as it came. ``Namespace`` turns it into a ``Refusal``,
-which a user can read: ``RequestDenied`` for any request, ``PodRejected`` for a pod that the server
+which a user can understand: ``RequestDenied`` for any request, ``PodRejected`` for a pod that the server
 does not accept.
 """
 

@@ -26,7 +26,7 @@ OnPod = Callable[[dict[str, Any] | None], None]
 
 
 class Watch:
-    """Report each state of the pods that a selector matches.
+    """A watch of the pods that a selector matches; reports each of their states.
 
     After an interruption, a list of the pods replaces the events that were missed.
 

@@ -1,4 +1,4 @@
-"""The options of a run, the types of their values, and the settings beneath them.
+"""The options of a run, the types of their values, and the settings that replace missing options.
 
 This package never reads a template and never makes a request.
 """

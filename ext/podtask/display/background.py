@@ -26,7 +26,7 @@ MAX_REFRESHES_PER_SECOND = 5  # of status lines whose only change is their secon
 
 
 class Background(View):
-    """Show a task that no cell waits for: its result and error are part of its output.
+    """The view of a task that no cell waits for: shows its result or error as part of the output.
 
     Args:
         task: The task.

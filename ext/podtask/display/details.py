@@ -1,4 +1,7 @@
-"""The details that unfold under a task's status line, also without a kernel: phases, events, sidecars, pod."""
+"""The details below a task's status line: phases, events, sidecars and the pod.
+
+They can be expanded without a kernel, also in a saved notebook.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ background:rgba(128,128,128,.12);color:var(--jp-ui-font-color1,inherit);border-r
 
 
 class Details:
-    """Show the details of a task, and refresh them when they change.
+    """The details of a task, which are refreshed when they change.
 
     Args:
         task: The task.

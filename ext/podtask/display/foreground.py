@@ -20,7 +20,7 @@ from .view import View
 
 
 class Foreground(View):
-    """Show a task until it ends.
+    """The view of a task that its cell waits for.
 
     Args:
         task: The task.

@@ -15,7 +15,7 @@ MAX_DISPLAY_CHARS = 8 << 20
 
 
 class OutputLimiter:
-    """Passes on the head of a cell's text, and keeps its tail for the end."""
+    """A limit on the text of a cell: shows its head at once, and keeps its tail for the end."""
 
     def __init__(self) -> None:
         self._head_left = HEAD_CHARS

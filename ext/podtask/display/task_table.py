@@ -16,7 +16,7 @@ MAX_LINES = 40
 
 
 class ParallelCalls:
-    """Starts calls, a limited number at once, and shows a line for each.
+    """Calls of which a limited number run at once; shows a line for each.
 
     Args:
         calls: Functions that each submit a task.

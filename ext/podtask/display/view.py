@@ -24,7 +24,7 @@ STATUS_ICONS = {"Running": "●", "ok": "✓", "error": "✗"}
 
 
 class View:
-    """Show a task on a screen until it ends.
+    """The view of a task on a screen.
 
     Args:
         task: The task.
@@ -90,7 +90,7 @@ class View:
             self._screen.publish(*display)
 
     def _finish(self, outcome: Outcome) -> None:
-        """Show what belongs above the closing line; nothing by default."""
+        """Show the last things above the closing line; nothing by default."""
 
     def _show_frame(self, frame: protocol.Frame) -> None:
         if frame.kind == protocol.STREAM:
@@ -201,7 +201,7 @@ class View:
 
 
 def closing_line(task: Task, outcome: Outcome, status_shown: bool) -> str:
-    """Return the closing line: pod, duration, the variables that came back and those that did not.
+    """Return the closing line: pod, duration, the variables that were returned and those that were not.
 
     Args:
         task: The task.
@@ -238,7 +238,7 @@ def _duration(seconds: float) -> str:
 
 
 def _listed(word: str, values: list[tuple[str, str, int]]) -> list[str]:
-    """Return one part with the values by name, type and size, the largest first; no part without values."""
+    """Return a list with one text that names the values, the largest first; an empty list without values."""
     if not values:
         return []
     ordered = sorted(values, key=lambda value: -value[2])
@@ -254,7 +254,7 @@ def show_result(shell: Any, bundle: tuple[dict[str, Any], dict[str, Any]], outco
     Args:
         shell: The IPython shell.
         bundle: (data, metadata) of the value, made in the pod.
-        outcome: The outcome, which holds the value if it came back.
+        outcome: The outcome, which holds the value if it was returned.
     """
     hook = shell.displayhook
     data, metadata = bundle

@@ -22,7 +22,7 @@ class ExistingRunner:
 
     Args:
         name: Name of the pod, or the user's name for the task.
-        options: Name the cluster and the namespace.
+        options: Options with the kubeconfig context and the namespace to use.
     """
 
     resumed = True
@@ -34,11 +34,11 @@ class ExistingRunner:
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
-        """Nothing: another kernel has sent the inputs."""
+        """An empty mapping: another kernel has sent the inputs."""
         return {}
 
     def retry_reason(self, end: Termination | RunnerResult | NoStream) -> str:
-        """Return nothing: this kernel does not have the cell."""
+        """Return an empty text: a task cannot be retried, because this kernel does not have the cell."""
         return ""
 
     def hint_for(self, error: BaseException) -> str:
@@ -49,7 +49,7 @@ class ExistingRunner:
         """Find the pod.
 
         Raises:
-            PodtaskError: There is no such pod, it is not a task's, or its result was already fetched.
+            PodtaskError: There is no such pod, it does not run a task, or its result was already fetched.
         """
         namespace, found, others = await look_up_task(self.name, self.options)
         key = found.key

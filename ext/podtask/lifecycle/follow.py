@@ -1,4 +1,4 @@
-"""Follow one task in the background loop: start its runner, receive what it reports, retry, clean up."""
+"""Follow one task in the background loop: start its runner, receive its reports, retry, clean up."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FETCHING = Phase("Fetching")
 
 
 class TaskFollower:
-    """Follows one task in the background loop, from its creation on. It is the task's listener.
+    """Follows one task in the background loop, from its submission on; also the task's listener.
 
     Args:
         launcher: Starts or finds the runner.
@@ -241,7 +241,7 @@ class TaskFollower:
 
 
 async def _discard(starting: asyncio.Future[StartedRunner], resumed: bool) -> None:
-    """Delete a runner that nobody waits for any more, once it has started; keep another kernel's."""
+    """Delete a runner that is not needed any more, once it has started; keep the runner of another kernel."""
     try:
         started = await starting
     except PodtaskError as error:

@@ -1,4 +1,4 @@
-"""The nouns that the modules of this package share."""
+"""Protocols and values that the modules of this package share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..manifest.pod_manifest import PodManifest
 
 
 class TaskListener(RunnerListener, Protocol):
-    """Receives what happens to one task, in the event loop."""
+    """Receives the reports on one task; called in the event loop."""
 
     def on_manifest(self, manifest: PodManifest) -> None:
         """Receive the pod, before it is created or when it is found."""
@@ -36,7 +36,7 @@ class StartedRunner:
 
 
 class Launcher(Protocol):
-    """Gets one task its runner: starts a new one, or finds one that another kernel has started."""
+    """Provides the runner of one task: starts a new one, or finds one that another kernel has started."""
 
     options: RunOptions
     name: str

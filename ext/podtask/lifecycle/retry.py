@@ -1,4 +1,4 @@
-"""Whether a task is retried in another pod, and why. Pure.
+"""Decide whether a task is retried in another pod. Pure.
 
 A task is retried by default only if its cell provably never ran. A cell that has started is retried
 only on request, because only its author knows whether it may run twice.

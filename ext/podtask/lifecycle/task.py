@@ -1,4 +1,4 @@
-"""The handle of a submitted cell: what is known of its task, and what can be done with it.
+"""The handle of a submitted cell: its state, its result, and methods to control it.
 
 Every method may be called from any thread but that of podtask's event loop.
 """
@@ -71,7 +71,7 @@ class Task(concurrent.futures.Future[Any]):
         return f"<Task {name}: {self.status}>"
 
     def _repr_html_(self) -> str:
-        """Return a status line that needs no kernel, and the last lines of the output, folded."""
+        """Return the status line and the last lines of the output as static HTML."""
         state = f"{self.status} · {self.seconds:.1f} s" if self.done() else self.phase
         line = f"{self.called} · {state}"
         lines = self.logs().splitlines()[-MAX_SHOWN_LINES:]
@@ -195,7 +195,7 @@ class Task(concurrent.futures.Future[Any]):
 
     @property
     def values(self) -> dict[str, Any]:
-        """The variables that came back, by name. Wait for the end of the task."""
+        """The returned variables, by name. Wait for the end of the task."""
         return self.outcome().values
 
     @property
@@ -267,20 +267,20 @@ class Task(concurrent.futures.Future[Any]):
         return error
 
     def add_done_callback(self, call: Callable[[Task], object]) -> None:
-        """Call ``call(task)`` in a background thread when the task has ended."""
+        """Call ``call(task)`` in a background thread when the task ends."""
         self._follower.done.add_done_callback(lambda _: call(self))
 
     def assign(self, namespace: dict[str, Any] | None = None) -> list[str]:
-        """Wait for the end and assign the values that came back to variables of the notebook.
+        """Wait for the end and assign the returned values to variables of the notebook.
 
         Args:
-            namespace: Where to assign them instead.
+            namespace: Mapping to assign them to instead.
 
         Returns:
             The names of the variables.
 
         Raises:
-            BaseException: The cell's own error, or a PodtaskError. Values that came back are assigned
+            BaseException: The cell's own error, or a PodtaskError. Returned values are assigned
                 first.
         """
         outcome = self.outcome()

@@ -11,7 +11,7 @@ from ..runner import protocol
 
 
 class Update(NamedTuple):
-    """Something to show; its kind is phase, frame, note or done."""
+    """One update of a task; its kind is phase, frame, note or done."""
 
     kind: str
     text: str = ""
@@ -27,7 +27,7 @@ class PhaseSpan(NamedTuple):
 
 
 class UpdateLog:
-    """Keep every update; of an updated display only the first and the latest state."""
+    """All updates of a task; of an updated display, only the first and the latest state."""
 
     def __init__(self) -> None:
         self._kept: list[Update | None] = []
@@ -45,7 +45,7 @@ class UpdateLog:
                 callback(update)
 
     def subscribe(self, callback: Callable[[Update], object]) -> None:
-        """Call ``callback`` with all updates so far, in order, and with each new one; it must not block."""
+        """Call ``callback`` with all updates so far and with each new one, in order; it must not block."""
         with self._lock:
             for update in self._kept:
                 if update is not None:
@@ -59,7 +59,7 @@ class UpdateLog:
                 self._subscribers.remove(callback)
 
     def output(self) -> bytes:
-        """Return the output so far, stdout and stderr in their true order."""
+        """Return the output so far, stdout and stderr in the order in which they were written."""
         with self._lock:
             return b"".join(
                 each.frame.data

@@ -1,4 +1,4 @@
-"""Wait for a task: its pod's status, its channel and its deadline are followed at once, and the first decides."""
+"""Wait for the end of a task: the pod's status, the channel and the deadline; the first to end decides."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHECK_INTERVAL_SECONDS = 1.0
 
 
 class ContactLost(TaskTimeout):
-    """No contact for so long that the cell must have ended; its result may still be in the pod."""
+    """The connection was lost for so long that the cell must have ended; its result may still be in the pod."""
 
 
 async def first_end(
@@ -41,8 +41,8 @@ async def first_end(
     Args:
         backend: Reports the termination.
         channel: Receives the result.
-        cancelled: Is set when the user cancels the task.
-        deadline: Raises when a deadline has passed; never returns before.
+        cancelled: Set when the user cancels the task.
+        deadline: Coroutine that raises an error when a deadline has passed.
 
     Raises:
         PodtaskError: A deadline has passed, or the channel has failed.
@@ -83,7 +83,7 @@ async def read_result_from_log(
     Args:
         backend: Backend of the runner.
         channel: Channel that has received the earlier frames.
-        cancelled: Is set when the user cancels the task.
+        cancelled: Set when the user cancels the task.
 
     Raises:
         ClusterError: The log could not be read for as long as an API server takes to restart.

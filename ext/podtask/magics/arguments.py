@@ -53,7 +53,7 @@ def fields_by_flag() -> dict[str, dataclasses.Field[Any]]:
 
 
 def parse_options(words: list[str]) -> dict[str, Any]:
-    """Return the options that words set; their values are not parsed yet.
+    """Return the options in the words of a line; their values are not parsed yet.
 
     Args:
         words: The words of a line.
@@ -79,7 +79,7 @@ def _describe_unknown(word: str, words: list[str]) -> str:
 
 
 class _Parser(MagicArgumentParser):
-    """Replace the messages of argparse by messages that say what to write."""
+    """A parser whose error messages say what to write instead."""
 
     def error(self, message: str) -> NoReturn:
         match = FLAG_ERROR.fullmatch(message)

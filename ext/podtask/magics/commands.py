@@ -206,7 +206,7 @@ def shell(state: ShellState, words: list[str]) -> None:
 
 
 def why(state: ShellState, words: list[str]) -> None:
-    """%podtask why [NAME]: explain what a task waits for and what to change; by default the last cell's."""
+    """%podtask why [NAME]: explain what a task waits for and what to change; by default the task of the last cell."""
     if len(words) > 1:
         raise UsageError(_usage_of(why))
     from ..lifecycle.task import Task  # start-up cost
@@ -225,7 +225,7 @@ def why(state: ShellState, words: list[str]) -> None:
 
 
 def doctor(state: ShellState, words: list[str]) -> None:
-    """%podtask doctor [OPTIONS]: check all_settings that a cell needs, and run one; takes the options of %%podtask."""
+    """%podtask doctor [OPTIONS]: check everything that a cell needs, and run one; takes the options of %%podtask."""
     from ..api.resolve import resolve_options  # start-up cost
     from .arguments import parse_options
     from .doctor import run_checks

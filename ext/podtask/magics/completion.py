@@ -1,7 +1,7 @@
 """Tab completion: flags and their values, commands, templates, and names of objects in the cluster.
 
-A matcher for IPython's completer (matcher API version 2, since IPython 8.6). It answers at once from
-what is known by then, and offers nothing on an error: running the cell reports it.
+A matcher for IPython's completer (matcher API version 2, since IPython 8.6). It answers at once, with
+the names that are known already. After an error it offers nothing, because running the cell reports it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def make_matcher(variables: Mapping[str, Any]) -> Callable[[CompletionContext], 
 
 
 def _candidates(context: CompletionContext, variables: Mapping[str, Any]) -> tuple[str, Iterable[str]]:
-    """Return the typed prefix, and the words that it may be completed to."""
+    """Return the typed prefix and the words that complete it."""
     line = context.line_with_cursor[: context.cursor_position]
     magic = MAGIC_LINE.match(line)
     if magic is None:

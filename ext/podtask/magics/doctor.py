@@ -1,4 +1,4 @@
-"""``%podtask doctor``: check what a cell needs, one thing after the other, each with its fix."""
+"""``%podtask doctor``: check everything that a cell needs, and say how to fix what is wrong."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ class Difference:
 
     Args:
         line: Line of the YAML, from 0.
-        one_line: Whether the value stands on the line of its key.
+        one_line: Whether the value is on the same line as its key.
         key: The key whose values differ.
         yaml_value: The value in the YAML; None if the key is missing there.
         other_value: The value that it is compared with; None if the key is missing there.

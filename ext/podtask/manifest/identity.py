@@ -1,4 +1,4 @@
-"""What belongs to one task alone: the name, key, port, labels and owner of its pod."""
+"""The identity of a task: the name, key, port, labels and owner of its pod."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KERNEL_ID = secrets.token_hex(6)  # labels the pods of this process
 
 @dataclass(frozen=True)
 class Identity:
-    """What belongs to one task alone.
+    """What distinguishes the pod of one task from the pods of other tasks.
 
     The notebook chooses it, so that it can look up the pod when the API server's reply is lost.
 

@@ -94,7 +94,7 @@ class PodManifest:
 
     @property
     def primary_container(self) -> dict[str, Any]:
-        """The container that runs the cell; empty if the pod has none of that name."""
+        """The container that runs the cell; empty if the pod does not have it."""
         containers = self.pod["spec"]["containers"]
         return next((each for each in containers if each["name"] == self.primary), {})
 

@@ -1,4 +1,4 @@
-"""The pod of a task as it is read back from the cluster: what its labels and its status say. Pure."""
+"""The pod of a task as it is read from the cluster: properties of its labels and its status. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TaskPod(PodManifest):
 
     @property
     def alias(self) -> str:
-        """The user's name for the task; the pod's if it has none."""
+        """The user's name for the task; the name of the pod if it has none."""
         return self.labels.get(NAME_LABEL) or self.name
 
     @property
@@ -102,12 +102,12 @@ class TaskPod(PodManifest):
 
     @property
     def is_result_taken(self) -> bool:
-        """Whether a notebook has taken the result: only then does the runner exit with 0 or 1."""
+        """Whether a notebook has collected the result: the runner exits with 0 or 1 only after that."""
         return self.exit_code in (0, 1) and bool(self.cell_status)
 
     @property
     def is_result_in_log(self) -> bool:
-        """Whether the runner has left the result in its log, because no notebook came for it in time."""
+        """Whether the runner wrote the result to its log, because no notebook collected it in time."""
         return self.exit_code == EXIT_NO_CLIENT and bool(self.cell_status)
 
     @property

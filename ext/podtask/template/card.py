@@ -1,4 +1,4 @@
-"""The rows of the HTML card that shows a pod spec. Pure."""
+"""The rows of the HTML card for a pod template. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Python source of a pod template for Flyte, made of the Kubernetes client's model classes."""
+"""Python source that creates a pod template for Flyte, with the Kubernetes client's model classes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def source(
 
 
 class _Models:
-    """Write constructor calls of the client library's models, and collect the models used."""
+    """Writes constructor calls of the client library's models, and collects the models used."""
 
     def __init__(self) -> None:
         # Start-up cost: loaded when it is first needed.

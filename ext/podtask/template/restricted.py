@@ -21,7 +21,7 @@ def restrict(container: dict[str, Any], pod: dict[str, Any], notices: list[str])
 
     Args:
         container: Container to change in place.
-        pod: Security context of the pod, which applies where the container sets nothing.
+        pod: Security context of the pod; it applies to fields that the container does not set.
         notices: List that the notice is appended to.
     """
     context = container.setdefault("securityContext", {})

@@ -1,4 +1,4 @@
-"""The pages of the form, in their order. A page's widgets are created when it is shown first."""
+"""The pages of the form, in their order. The widgets of a page are created when it is first shown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from . import (
 
 @dataclass(frozen=True)
 class PageSpec:
-    """How to build one page.
+    """The description of one page.
 
     Args:
         title: Title of the tab.

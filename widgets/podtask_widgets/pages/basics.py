@@ -29,7 +29,7 @@ PULL_POLICIES = (
 
 
 class PrimaryName:
-    """Refer to the name of the primary container."""
+    """A reference to the name of the primary container."""
 
     path = PRIMARY_NAME
 

@@ -122,7 +122,7 @@ def _adapt_to_source(value: Any, key: Any, source: ValueSource) -> None:
 
 
 class ValueSource:
-    """Refer to the source of a variable's value: a key of VALUE_SOURCES, or another key of ``valueFrom``."""
+    """A reference to the source of a variable's value: a key of VALUE_SOURCES, or another key of ``valueFrom``."""
 
     def __init__(self, entry: FieldRef) -> None:
         self.entry = entry
@@ -154,7 +154,7 @@ class ValueSource:
 
 
 class VariableValue:
-    """Refer to a variable's value, or to the name of the object or field that it comes from.
+    """A reference to a variable's value, or to the name of the object or field that it comes from.
 
     The value of a source that is not in VALUE_SOURCES is shown, but cannot be changed.
     """
@@ -197,7 +197,7 @@ class VariableValue:
 
 
 class SourceKey:
-    """Refer to the key in a Secret or a ConfigMap."""
+    """A reference to the key in a Secret or a ConfigMap."""
 
     def __init__(self, source: ValueSource) -> None:
         self._source = source
@@ -254,7 +254,7 @@ def env_from_widgets(page: Page) -> MakeWidgets:
 
 
 class EnvFromSource:
-    """Refer to the kind of object that the variables come from: secretRef or configMapRef."""
+    """A reference to the kind of object that the variables come from: secretRef or configMapRef."""
 
     def __init__(self, entry: FieldRef) -> None:
         self.entry = entry
@@ -276,7 +276,7 @@ class EnvFromSource:
 
 
 class EnvFromField:
-    """Refer to a field of the reference to the object."""
+    """A reference to a field of the reference to the object."""
 
     def __init__(self, source: EnvFromSource, name: str) -> None:
         self._source, self._name = source, name

@@ -66,7 +66,7 @@ def build(page: Page) -> list[Any]:
 
 
 class VolumeSource:
-    """Refer to the kind of a volume: the key of its source."""
+    """A reference to the kind of a volume: the key of its source."""
 
     def __init__(self, volume: FieldRef) -> None:
         self._volume = volume
@@ -127,7 +127,7 @@ def _source_fields(page: Page, entry: Entry, kind: str) -> list[Any]:
 
 
 class SourceFields:
-    """Create the fields of a volume source."""
+    """Creates the fields of a volume source."""
 
     def __init__(self, page: Page, ref: Key, save: Callable[[], None]) -> None:
         self._page, self._ref, self._save = page, ref, save

@@ -11,7 +11,7 @@ from ..page import Page
 
 
 class WholeTemplate:
-    """Refer to the whole draft as YAML."""
+    """A reference to the whole draft as YAML."""
 
     path = ""
 
