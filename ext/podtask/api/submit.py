@@ -40,8 +40,8 @@ def submit(
     if callable(work):
         return call(work, args, kwargs, options)
     if args or kwargs:
-        meant = [name for name in kwargs if name in vars(RunOptions())]
-        hint = f"To set an option, use options=RunOptions.of({meant[0]}=...)." if meant else ""
+        option_names = [name for name in kwargs if name in vars(RunOptions())]
+        hint = f"To set an option, use options=RunOptions.of({option_names[0]}=...)." if option_names else ""
         raise InputError(
             "Only a function takes arguments.", hint or "Submit a function, or leave out the arguments."
         )

@@ -69,27 +69,27 @@ class ScriptMetadata:
         Raises:
             InputError: ``requires-python`` is not a version specifier.
         """
-        have = _numbers(python)
+        version = _numbers(python)
         for clause in filter(None, self.python.split(",")):
             match = VERSION_CLAUSE.fullmatch(clause)
             if match is None:
                 raise InputError(
                     f"requires-python {self.python!r} is not a valid version specifier.",
-                    "Write for example >=3.11 or ==3.12.*.",
+                    "Write >=3.11 or ==3.12.*, for example.",
                 )
-            want = _numbers(match["version"])
+            required = _numbers(match["version"])
             # "==3.12" means any 3.12: image tags give no exact version.
-            begun = have[: len(want)]
-            fits = {
-                "==": begun == want,
-                "!=": begun != want,
-                "<": have < want,
-                ">=": have >= want,
-                "<=": begun <= want,
-                ">": begun > want,
-                "~=": begun >= want and have[: len(want) - 1] == want[:-1],
+            same_length = version[: len(required)]
+            comparisons = {
+                "==": same_length == required,
+                "!=": same_length != required,
+                "<": version < required,
+                ">=": version >= required,
+                "<=": same_length <= required,
+                ">": same_length > required,
+                "~=": same_length >= required and version[: len(required) - 1] == required[:-1],
             }
-            if not fits[match["sign"]]:
+            if not comparisons[match["sign"]]:
                 return False
         return True
 

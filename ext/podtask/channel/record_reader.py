@@ -70,12 +70,12 @@ def read_record(log: bytes, key: bytes) -> Record | None:
 
 def _check_proof(header: dict[str, Any], data: bytes, key: bytes) -> None:
     given = str(header.pop("proof"))
-    about = hashlib.sha256(json.dumps(header).encode()).hexdigest()
-    proof = hmac.new(key, f"record {about}".encode(), "sha256").hexdigest()
+    digest = hashlib.sha256(json.dumps(header).encode()).hexdigest()
+    proof = hmac.new(key, f"record {digest}".encode(), "sha256").hexdigest()
     if not hmac.compare_digest(given.encode(), proof.encode()):
         raise ValueError("it was not written with the task's key")
     if hashlib.sha256(data).hexdigest() != header["sha256"]:
-        raise ValueError("it is not what was written")
+        raise ValueError("its data was changed after it was written")
 
 
 def _decompress(data: bytes) -> bytes:

@@ -74,21 +74,21 @@ def load(context: str | None) -> Access:
 
     settings = Configuration()
     files, proxy = _files(), None
-    there = any(_home(file).exists() for file in files.split(os.pathsep) if file)
+    has_kubeconfig = any(_home(file).exists() for file in files.split(os.pathsep) if file)
     try:
-        if not there and (SERVICE_ACCOUNT_FOLDER / "token").exists() and context is None:
+        if not has_kubeconfig and (SERVICE_ACCOUNT_FOLDER / "token").exists() and context is None:
             config.load_incluster_config(client_configuration=settings)
             name, namespace = IN_CLUSTER_CONTEXT, (SERVICE_ACCOUNT_FOLDER / "namespace").read_text().strip()
-        elif not there:
+        elif not has_kubeconfig:
             raise InputError(f"No cluster is configured: {files} does not exist.", NO_CLUSTER_HINT)
         else:
             name, namespace = _context(config, context, files)
-            with collect_log() as heard:
-                # The library would use the KUBECONFIG of the time when it was imported.
+            with collect_log() as messages:
+                # Without the path, the library would use the KUBECONFIG from when it was imported.
                 config.load_kube_config(files, context=name, client_configuration=settings)
-            if heard:  # the login program failed, and the library ignores that
+            if messages:  # the login program failed, and the library ignores that
                 raise ClusterError(
-                    f"Cannot get the credentials of context {name!r}: {redact(heard[-1])}", LOGIN_HINT
+                    f"Cannot get the credentials of context {name!r}: {redact(messages[-1])}", LOGIN_HINT
                 )
             proxy = _proxy_url(config, files, name)
     except config.ConfigException as error:
@@ -96,14 +96,14 @@ def load(context: str | None) -> Access:
             f"Cannot read the kubeconfig {files}: {redact(_first_line(error))}", NO_CLUSTER_HINT
         ) from None
 
-    def headers() -> dict[str, str]:
-        found = {}
+    def make_headers() -> dict[str, str]:
+        headers = {}
         with collect_log():  # an error here is not final: the API server may accept the token
-            known: Any = settings.auth_settings()
-        for setting in known.values():
+            auth_settings: Any = settings.auth_settings()
+        for setting in auth_settings.values():
             if setting["in"] == "header" and setting["value"]:
-                found[setting["key"]] = setting["value"]
-        return found
+                headers[setting["key"]] = setting["value"]
+        return headers
 
     return Access(
         settings.host.rstrip("/"),
@@ -112,7 +112,7 @@ def load(context: str | None) -> Access:
         _tls(settings),
         getattr(settings, "tls_server_name", None),
         proxy or _proxy(settings.host),
-        headers,
+        make_headers,
         settings.refresh_api_key_hook is not None,
         _digest(settings),
     )
@@ -169,8 +169,8 @@ def _context(config: Any, wanted: str | None, files: str) -> tuple[str, str]:
 
 def _proxy_url(config: Any, files: str, context: str) -> str | None:
     """Return the proxy-url of a context's cluster; the library reads it only from version 37 on."""
-    there = [path for path in map(_home, files.split(os.pathsep)) if path.is_file()]
-    if not any("proxy-url" in path.read_text(errors="replace") for path in there):
+    existing = [path for path in map(_home, files.split(os.pathsep)) if path.is_file()]
+    if not any("proxy-url" in path.read_text(errors="replace") for path in existing):
         return None  # merging reads all files again
     merged = config.kube_config.KubeConfigMerger(files).config
     cluster = merged["contexts"].get_with_name(context)["context"]["cluster"]

@@ -16,7 +16,7 @@ T = TypeVar("T")
 # What may be a token in the output of a login program: a JSON web token, or one long word.
 TOKEN_PATTERN = re.compile(r"eyJ[\w.-]{16,}|[\w+/=-]{40,}")
 
-_asked: dict[tuple[int, Hashable], concurrent.futures.Future[Any]] = {}
+_running: dict[tuple[int, Hashable], concurrent.futures.Future[Any]] = {}
 
 
 async def run_in_thread(key: Hashable, work: Callable[[], T], seconds: float) -> T:
@@ -32,62 +32,64 @@ async def run_in_thread(key: Hashable, work: Callable[[], T], seconds: float) ->
     Raises:
         asyncio.TimeoutError: The function has not returned in time; it keeps running.
     """
-    ours = os.getpid(), key  # a forked child does not have these threads
-    found: concurrent.futures.Future[T] | None = _asked.get(ours)
-    if found is None:
-        found = _asked[ours] = concurrent.futures.Future()
-        found.set_running_or_notify_cancel()  # a caller that gives up does not cancel it for the others
-        doing = threading.Thread(target=_do, args=(ours, found, work), name="podtask-login", daemon=True)
+    process_key = os.getpid(), key  # a forked child does not have these threads
+    shared: concurrent.futures.Future[T] | None = _running.get(process_key)
+    if shared is None:
+        shared = _running[process_key] = concurrent.futures.Future()
+        shared.set_running_or_notify_cancel()  # a caller that gives up does not cancel it for the others
+        thread = threading.Thread(
+            target=_run, args=(process_key, shared, work), name="podtask-login", daemon=True
+        )
         try:
-            doing.start()
+            thread.start()
         except RuntimeError:  # at the interpreter's end, no thread can be started
-            _do(ours, found, work)
-    future = asyncio.wrap_future(found)
+            _run(process_key, shared, work)
+    future = asyncio.wrap_future(shared)
     try:
         # Not wait_for: on Python 3.10 and 3.11 it may swallow a cancellation of its caller.
         done, _ = await asyncio.wait({future}, timeout=seconds)
     finally:
         future.cancel()
     if not done:
-        if _asked.get(ours) is found:  # the next caller starts again: the login may have been fixed
-            del _asked[ours]
+        if _running.get(process_key) is shared:  # the next caller starts again: the login may have been fixed
+            del _running[process_key]
         raise asyncio.TimeoutError
     return future.result()
 
 
-def _do(key: tuple[int, Hashable], into: concurrent.futures.Future[T], work: Callable[[], T]) -> None:
+def _run(key: tuple[int, Hashable], shared: concurrent.futures.Future[T], work: Callable[[], T]) -> None:
     try:
         value = work()
     except BaseException as error:  # noqa: BLE001 -- raised by the waiting caller
-        _forget(key, into)
-        into.set_exception(error)
+        _forget(key, shared)
+        shared.set_exception(error)
     else:
-        _forget(key, into)
-        into.set_result(value)
+        _forget(key, shared)
+        shared.set_result(value)
 
 
-def _forget(key: tuple[int, Hashable], asked: concurrent.futures.Future[Any]) -> None:
-    if _asked.get(key) is asked:
-        del _asked[key]
+def _forget(key: tuple[int, Hashable], shared: concurrent.futures.Future[Any]) -> None:
+    if _running.get(key) is shared:
+        del _running[key]
 
 
 @contextlib.contextmanager
 def collect_log() -> Iterator[list[str]]:
     """Collect what the client library logs in this thread: it reports a failed login only there.
 
-    The collected messages are not shown in the notebook, and the root logger stays as it was.
+    The collected messages are not shown in the notebook, and the root logger is not changed.
     """
     collector = _LogCollector()
     root = logging.getLogger()
-    before = list(root.handlers)
+    handlers_before = list(root.handlers)
     root.addFilter(collector)
     try:
         yield collector.messages
     finally:
         root.removeFilter(collector)
-        if collector.messages and not before:  # logging created one for the first message
-            for made in list(root.handlers):
-                root.removeHandler(made)
+        if collector.messages and not handlers_before:  # logging added a handler for the first message
+            for handler in list(root.handlers):
+                root.removeHandler(handler)
 
 
 def redact(words: object) -> str:

@@ -39,10 +39,10 @@ def user_folder() -> Path:
 
 def project_folder(start: Path | None = None) -> Path | None:
     """Return the nearest enclosing folder with a pyproject.toml or a git repository."""
-    here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
-        if (folder / "pyproject.toml").is_file() or (folder / ".git").exists():
-            return folder
+    folder = (start or Path.cwd()).resolve()
+    for each in (folder, *folder.parents):
+        if (each / "pyproject.toml").is_file() or (each / ".git").exists():
+            return each
     return None
 
 

@@ -189,12 +189,12 @@ def _waterfall(spans: list[PhaseSpan], done: bool) -> str:
         last = number == len(spans)
         if seconds < MIN_SHOWN_SECONDS and not phase.text and not last:
             continue
-        strong = "font-weight:600" if seconds == slowest else ""
-        left, wide = 100 * start / total, 100 * seconds / total
+        weight = "font-weight:600" if seconds == slowest else ""
+        left, width = 100 * start / total, 100 * seconds / total
         rows.append(
-            f'<span style="{strong}">{escape(phase.name)}</span>'
-            f'<span style="text-align:right;{strong}">{f"{seconds:.1f} s" if done or not last else "…"}</span>'
-            f'<span style="{BAR_STYLE};opacity:.55;margin-left:{left:.1f}%;width:{wide:.1f}%"></span>'
+            f'<span style="{weight}">{escape(phase.name)}</span>'
+            f'<span style="text-align:right;{weight}">{f"{seconds:.1f} s" if done or not last else "…"}</span>'
+            f'<span style="{BAR_STYLE};opacity:.55;margin-left:{left:.1f}%;width:{width:.1f}%"></span>'
         )
         if phase.text:
             rows.append(f'<span style="{TEXT_ROW_STYLE}">{escape(phase.full_text)}</span>')
@@ -225,10 +225,10 @@ def _pre(title: str, text: str) -> str:
     return f'<pre tabindex="0" role="region" aria-label="{escape(title)}" style="{TEXT_STYLE}">{escape(text)}</pre>'
 
 
-def _details(key: str, summary: str, inside: str) -> str:
-    again = f"const d=this.parentNode;d.open=!!{OPEN_STATES_JS}[d.dataset.key];this.remove()"
+def _details(key: str, summary: str, content: str) -> str:
+    restore_state = f"const d=this.parentNode;d.open=!!{OPEN_STATES_JS}[d.dataset.key];this.remove()"
     return (
         f'<details style="white-space:normal" data-key="{escape(key)}" '
         f'ontoggle="{OPEN_STATES_JS}[this.dataset.key]=this.open"><summary style="cursor:pointer">{summary}</summary>'
-        f'{inside}<img src="data:," alt="" hidden onerror="{again}"></details>'
+        f'{content}<img src="data:," alt="" hidden onerror="{restore_state}"></details>'
     )

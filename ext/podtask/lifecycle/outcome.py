@@ -92,8 +92,8 @@ class Outcome:
     @functools.cached_property
     def failure(self) -> BaseException | None:
         """What ``result()`` raises: the error, or an error that says why there is no result."""
-        stayed = [(kind, why) for name, kind, why in self.not_returned if name == LAST_VALUE]
-        return _no_result_error(self, *stayed[0]) if stayed and self.error is None else self.error
+        reasons = [(kind, why) for name, kind, why in self.not_returned if name == LAST_VALUE]
+        return _no_result_error(self, *reasons[0]) if reasons and self.error is None else self.error
 
 
 def decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException], str]) -> Outcome:

@@ -108,8 +108,7 @@ class NewRunner:
             backend = await LocalProcess.start(manifest, listener)
             where = "a process on this machine"
         else:
-            # Start-up cost: loaded when it is first needed.
-            from ..backends.pod import Pod  # only here: a local run needs no client library
+            from ..backends.pod import Pod  # start-up cost: a local run needs no client library
 
             where = f"pod {identity.name}, container {manifest.primary}"
             try:
@@ -125,8 +124,7 @@ class NewRunner:
 
     async def _with_owner(self, identity: Identity, listener: TaskListener) -> Identity:
         """Report earlier tasks of this notebook, and return the identity with the notebook's pod as owner."""
-        # Only here: a local run needs no client library.
-        # Start-up cost: loaded when it is first needed.
+        # Start-up cost: a local run needs no client library.
         from ..cluster.own_pod import notebook_pod
         from ..manage.previous_kernels import report_previous_tasks
 

@@ -20,7 +20,7 @@ from ..manifest.labels import MAX_CELL_BYTES
 from ..runner.bundle import MINOR
 
 LIBRARIES = ("podtask", "ipython", "kubernetes", "aiohttp", "cloudpickle")
-BROKEN_VERSIONS = {"kubernetes": "36.0.0"}  # sends no token
+BROKEN_VERSIONS = {"kubernetes": "36.0.0"}  # this version does not send the token
 # Resource -> verbs. A cell needs REQUIRED_VERBS, and the verbs of one channel. With OPTIONAL_VERBS,
 # podtask can explain why a pod waits.
 REQUIRED_VERBS: dict[str, tuple[str, ...]] = {"pods": ("create", "get", "list", "watch", "delete")}

@@ -43,8 +43,7 @@ class _Models:
     """Writes constructor calls of the client library's models, and collects the models used."""
 
     def __init__(self) -> None:
-        # Start-up cost: loaded when it is first needed.
-        from kubernetes import client  # here: importing it takes a second
+        from kubernetes import client  # start-up cost: takes a second
 
         self._client: Any = client
         self.used: set[str] = set()
@@ -75,7 +74,7 @@ class _Models:
         return _format_call(f"{model.__name__}(", parts, ")", inner, indent, used)
 
     def _model(self, kind: str) -> Any:
-        # Two models of the core group have a prefix, since other groups have the same names.
+        # Two models of the core group have a prefix, because other groups have types of the same name.
         return getattr(self._client, f"V1{kind}", getattr(self._client, f"CoreV1{kind}", None))
 
 

@@ -51,8 +51,8 @@ def template_problems(whole: dict[str, Any]) -> Iterator[Problem]:
     """Yield the problems of a template: wrong kinds of values, misspelled fields, bad names and metadata."""
     yield from schema.problems(whole["spec"], "PodSpec", "spec")
     metadata = whole["metadata"]
-    yield from _labels(metadata.get("labels", {}), "metadata.labels")
-    yield from _annotations(metadata.get("annotations", {}))
+    yield from _label_problems(metadata.get("labels", {}), "metadata.labels")
+    yield from _annotation_problems(metadata.get("annotations", {}))
     for kind in ("containers", "initContainers", "volumes"):
         for place, item in enumerate(whole["spec"].get(kind, [])):
             if str(item["name"]).startswith(RESERVED_PREFIX):
@@ -74,15 +74,15 @@ def pod_problems(
         flags: Maps a resource to the flag that set the primary container's request for it.
     """
     volumes = spec.get("volumes", [])
-    yield from _names(volumes, "spec.volumes", {})
+    yield from _name_problems(volumes, "spec.volumes", {})
     for place, volume in enumerate(volumes):
-        yield from _sources(volume, f"spec.volumes[{place}]")
-        yield from _sizes(volume, f"spec.volumes[{place}]")
+        yield from _source_problems(volume, f"spec.volumes[{place}]")
+        yield from _size_problems(volume, f"spec.volumes[{place}]")
     mountable = {volume["name"] for volume in volumes}
     seen: dict[str, str] = {}
     for kind in ("initContainers", "containers"):
         containers = spec.get(kind, [])
-        yield from _names(containers, f"spec.{kind}", seen)
+        yield from _name_problems(containers, f"spec.{kind}", seen)
         for place, container in enumerate(containers):
             path = f"spec.{kind}[{place}]"
             if not container.get("image"):
@@ -91,25 +91,25 @@ def pod_problems(
                     f"of container {container['name']!r} is missing.",
                     "Give it an image: only the primary container has a default.",
                 )
-            yield from _ports(container.get("ports", []), f"{path}.ports")
-            yield from _mounts(container.get("volumeMounts", []), f"{path}.volumeMounts", mountable)
-            yield from _variables(container.get("env", []), f"{path}.env")
+            yield from _port_problems(container.get("ports", []), f"{path}.ports")
+            yield from _mount_problems(container.get("volumeMounts", []), f"{path}.volumeMounts", mountable)
+            yield from _variable_problems(container.get("env", []), f"{path}.env")
             known = flags if container["name"] == primary else NO_FLAGS
-            yield from _resources(container.get("resources", {}), f"{path}.resources", known)
-    yield from _labels(spec.get("nodeSelector", {}), "spec.nodeSelector")
+            yield from _resource_problems(container.get("resources", {}), f"{path}.resources", known)
+    yield from _label_problems(spec.get("nodeSelector", {}), "spec.nodeSelector")
 
 
-def _names(items: list[dict[str, Any]], path: str, seen: dict[str, str]) -> Iterator[Problem]:
+def _name_problems(items: list[dict[str, Any]], path: str, seen: dict[str, str]) -> Iterator[Problem]:
     for place, item in enumerate(items):
-        name, here = item["name"], f"{path}[{place}].name"
+        name, name_path = item["name"], f"{path}[{place}].name"
         if not OBJECT_NAME.fullmatch(name):
-            yield Problem(here, f"{name!r} is not a valid name.", NAME_RULE)
+            yield Problem(name_path, f"{name!r} is not a valid name.", NAME_RULE)
         if name in seen:
-            yield Problem(here, f"{name!r} is also the name of {seen[name]}.", "Rename one of them.")
+            yield Problem(name_path, f"{name!r} is also the name of {seen[name]}.", "Rename one of them.")
         seen.setdefault(name, f"{path}[{place}]")
 
 
-def _sources(volume: dict[str, Any], path: str) -> Iterator[Problem]:
+def _source_problems(volume: dict[str, Any], path: str) -> Iterator[Problem]:
     sources = [key for key in volume if key != "name"]
     if not sources:
         yield Problem(
@@ -125,25 +125,25 @@ def _sources(volume: dict[str, Any], path: str) -> Iterator[Problem]:
         )
 
 
-def _sizes(volume: dict[str, Any], path: str) -> Iterator[Problem]:
+def _size_problems(volume: dict[str, Any], path: str) -> Iterator[Problem]:
     limit = volume.get("emptyDir", {}).get("sizeLimit")
     if limit is not None:
-        yield from _quantity(limit, f"{path}.emptyDir.sizeLimit")
+        yield from _quantity_problems(limit, f"{path}.emptyDir.sizeLimit")
     claim = "ephemeral.volumeClaimTemplate.spec.resources"
     found = volume
     for key in claim.split("."):
         found = found.get(key, {})
-    yield from _resources(found, f"{path}.{claim}")
+    yield from _resource_problems(found, f"{path}.{claim}")
 
 
-def _quantity(value: Any, path: str) -> Iterator[Problem]:
+def _quantity_problems(value: Any, path: str) -> Iterator[Problem]:
     try:
         to_decimal(value)
     except InputError as error:
         yield Problem(path, f"is invalid: {error.message}", error.hint)
 
 
-def _variables(env: list[dict[str, Any]], path: str) -> Iterator[Problem]:
+def _variable_problems(env: list[dict[str, Any]], path: str) -> Iterator[Problem]:
     for place, entry in enumerate(env):
         try:
             parse_variable_name(entry["name"])
@@ -151,26 +151,26 @@ def _variables(env: list[dict[str, Any]], path: str) -> Iterator[Problem]:
             yield Problem(f"{path}[{place}].name", f"is invalid: {error.message}", error.hint)
 
 
-def _ports(ports: list[dict[str, Any]], path: str) -> Iterator[Problem]:
+def _port_problems(ports: list[dict[str, Any]], path: str) -> Iterator[Problem]:
     numbers: set[tuple[Any, str]] = set()
     names: set[str] = set()
     for place, port in enumerate(ports):
-        here = f"{path}[{place}]"
+        item_path = f"{path}[{place}]"
         if "containerPort" not in port:
-            yield Problem(f"{here}.containerPort", "is missing.", "Write the port number.")
+            yield Problem(f"{item_path}.containerPort", "is missing.", "Write the port number.")
             continue
         number, name = port["containerPort"], port.get("name")
         if not 1 <= number <= 65535:
             yield Problem(
-                f"{here}.containerPort", f"{number} is not a valid port.", "Use a port from 1 to 65535."
+                f"{item_path}.containerPort", f"{number} is not a valid port.", "Use a port from 1 to 65535."
             )
         if (number, port.get("protocol", "TCP")) in numbers:
-            yield Problem(f"{here}.containerPort", f"{number} is used twice.", "Keep one of them.")
+            yield Problem(f"{item_path}.containerPort", f"{number} is used twice.", "Keep one of them.")
         if name in names:
-            yield Problem(f"{here}.name", f"{name!r} is used twice.", "Rename one of them.")
+            yield Problem(f"{item_path}.name", f"{name!r} is used twice.", "Rename one of them.")
         if name and not PORT_NAME.fullmatch(name):
             yield Problem(
-                f"{here}.name",
+                f"{item_path}.name",
                 f"{name!r} is not a valid port name.",
                 "Use at most 15 lower case letters, digits and dashes, with at least one letter.",
             )
@@ -178,57 +178,57 @@ def _ports(ports: list[dict[str, Any]], path: str) -> Iterator[Problem]:
         names |= {name} if name else set()
 
 
-def _mounts(mounts: list[dict[str, Any]], path: str, volumes: set[str]) -> Iterator[Problem]:
+def _mount_problems(mounts: list[dict[str, Any]], path: str, volumes: set[str]) -> Iterator[Problem]:
     paths: set[str] = set()
     for place, mount in enumerate(mounts):
-        here = f"{path}[{place}]"
+        item_path = f"{path}[{place}]"
         name, where = mount.get("name", ""), mount.get("mountPath", "")
         if name not in volumes:
             known = ", ".join(sorted(volumes)) or "none"
             yield Problem(
-                f"{here}.name",
+                f"{item_path}.name",
                 f"{name!r} is not a volume of the pod.",
                 f"Add it to spec.volumes, which has: {known}.",
             )
         if not where:
-            yield Problem(f"{here}.mountPath", "is missing.", "Write a path, such as /data.")
+            yield Problem(f"{item_path}.mountPath", "is missing.", "Write a path, such as /data.")
         elif where in paths:
             yield Problem(
-                f"{here}.mountPath", f"{where} is used twice.", "Mount one of the volumes elsewhere."
+                f"{item_path}.mountPath", f"{where} is used twice.", "Mount one of the volumes elsewhere."
             )
         paths.add(where)
 
 
-def _resources(
+def _resource_problems(
     resources: dict[str, Any], path: str, flags: Mapping[str, str] = NO_FLAGS
 ) -> Iterator[Problem]:
-    wrong = [
+    invalid = [
         problem
         for part in ("requests", "limits")
         for key, value in resources.get(part, {}).items()
-        for problem in _quantity(value, f"{path}.{part}.{key}")
+        for problem in _quantity_problems(value, f"{path}.{part}.{key}")
     ]
-    yield from wrong
+    yield from invalid
     requests, limits = resources.get("requests", {}), resources.get("limits", {})
-    for key in [] if wrong else [key for key in requests if key in limits]:
+    for key in [] if invalid else [key for key in requests if key in limits]:
         if to_decimal(requests[key]) > to_decimal(limits[key]):
-            # A value set by a flag has no place in the user's template.
-            here = flags.get(key, f"{path}.requests.{key}")
+            # A value that a flag has set is not in the template: name the flag.
+            request_path = flags.get(key, f"{path}.requests.{key}")
             yield Problem(
-                here,
+                request_path,
                 f"requests {requests[key]} of {key}, which is over the limit of {limits[key]}.",
-                f"Lower {here}, or raise {path}.limits.{key}.",
+                f"Lower {request_path}, or raise {path}.limits.{key}.",
             )
 
 
-def _key(key: Any) -> bool:
+def _is_valid_key(key: Any) -> bool:
     prefix, slash, name = str(key).rpartition("/")
     return bool(LABEL_VALUE.fullmatch(name)) and (not slash or bool(LABEL_PREFIX.fullmatch(prefix)))
 
 
-def _labels(labels: dict[str, Any], path: str) -> Iterator[Problem]:
+def _label_problems(labels: dict[str, Any], path: str) -> Iterator[Problem]:
     for key, value in labels.items():
-        if not _key(key):
+        if not _is_valid_key(key):
             yield Problem(f"{path}: {key!r}", "is not a valid label key.", KEY_RULE)
         elif not isinstance(value, str):
             yield Problem(f"{path}.{key}", "is not text.", "Put the value in quotes.")
@@ -236,10 +236,10 @@ def _labels(labels: dict[str, Any], path: str) -> Iterator[Problem]:
             yield Problem(f"{path}.{key}", f"{value[:70]!r} is not a valid label value.", VALUE_RULE)
 
 
-def _annotations(annotations: dict[str, Any]) -> Iterator[Problem]:
+def _annotation_problems(annotations: dict[str, Any]) -> Iterator[Problem]:
     size = 0
     for key, value in annotations.items():
-        if not _key(str(key).lower()):
+        if not _is_valid_key(str(key).lower()):
             yield Problem(f"metadata.annotations: {key!r}", "is not a valid annotation key.", KEY_RULE)
         elif not isinstance(value, str):
             yield Problem(f"metadata.annotations.{key}", "is not text.", "Put the value in quotes.")

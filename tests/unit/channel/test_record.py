@@ -75,7 +75,7 @@ def swapped(log: bytes) -> bytes:
     ("log", "says"),
     [
         (written(b"x" * 32), "was not written with the task's key"),
-        (swapped(written()), "is not what was written"),
+        (swapped(written()), "was changed after it was written"),
         (written()[:-20] + b"\n", "missing or changed"),
         (b"\n".join(written().splitlines()[:-1]) + b"\n", "missing or changed"),
         (line("0/1", b'{"proof": 1}'), "cannot be read"),
