@@ -95,7 +95,7 @@ def html_card(title: str, rows: Sequence[tuple[str, str]], sections: Mapping[str
 
 
 def html_code(text: Any) -> str:
-    """Return a text as HTML code."""
+    """Return a text as an HTML ``code`` element."""
     return f"<code>{escape(str(text))}</code>"
 
 

@@ -28,7 +28,7 @@ class Root:
         self._data = data
 
     def get(self) -> dict[str, Any]:
-        """Return the draft's mapping."""
+        """Return the draft as a mapping."""
         return self._data
 
     def set(self, value: Any) -> None:

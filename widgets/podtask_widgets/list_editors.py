@@ -16,7 +16,7 @@ class Entry:
     """One item of a list, as the page shows it.
 
     Args:
-        ref: Refers to the item.
+        ref: Reference to the item.
         number: Number of the entry in labels, from 1.
         save: Puts the item into the list; called after each change of the item.
         remove: Removes the entry.
@@ -36,10 +36,10 @@ class ListEditor:
 
     Args:
         page: Page of the editor.
-        items: Refers to the list.
-        noun: What an entry is called in labels: ``variable``.
+        items: Reference to the list.
+        noun: Word for an entry in labels, such as ``variable``.
         make_widgets: Returns the widgets of an entry.
-        columns: CSS grid columns of an entry; an entry without columns is a card.
+        columns: CSS grid columns of an entry; if empty, an entry is laid out as a card.
         new_item: Returns the item of a new entry.
         includes: Returns whether an item is edited here; other items are kept.
     """
@@ -110,8 +110,8 @@ class MappingEditor:
 
     Args:
         page: Page of the editor.
-        ref: Refers to the mapping.
-        noun: What an entry is called in labels: ``label``.
+        ref: Reference to the mapping.
+        noun: Word for an entry in labels, such as ``label``.
         placeholders: Texts that are shown in an empty key and in an empty value.
         includes: Returns whether a key is edited here; other keys are kept.
         suggestions: Keys to suggest.

@@ -51,7 +51,7 @@ class StaticView:
             self._updates.append(update)
 
     def update(self) -> None:
-        """Replace the HTML in all outputs by the current one."""
+        """Replace the HTML in all outputs by the current HTML."""
         for update in self._updates:
             update()
 

@@ -122,7 +122,7 @@ def find_template(name: str, namespace: Mapping[str, Any], options: RunOptions) 
 
 
 def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) -> Any:
-    """Return the object with a name, in any form that ``PodTemplate.of`` takes.
+    """Return the object that a template's name refers to, in any form that ``PodTemplate.of`` takes.
 
     Args:
         name: A variable, a saved template, a file, ``pod-template/NAME`` of the cluster, or YAML text.
@@ -130,7 +130,7 @@ def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) ->
         options: Context and namespace of the cluster.
 
     Raises:
-        InputError: The template does not exist; lists those that do.
+        InputError: The template does not exist. The message lists the existing ones.
     """
     if name in namespace:
         return namespace[name]

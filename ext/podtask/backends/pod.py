@@ -34,7 +34,7 @@ class Pod:
 
     Args:
         namespace: Namespace of the pod.
-        manifest: The pod as it is sent, or as it was found.
+        manifest: The pod as it is sent, or as it was read from the cluster.
         listener: Receives phases and notes.
         transport: How to reach the runner: AUTO, FORWARD or EXEC.
     """
@@ -86,7 +86,7 @@ class Pod:
 
         Args:
             namespace: Namespace of the pod.
-            found: The pod as it was found.
+            found: The pod as it was read from the cluster.
             listener: Receives phases and notes.
         """
         pod = cls(namespace, found, listener)
@@ -143,7 +143,7 @@ class Pod:
         """Yield the lines of the primary container's log, as it grows, until it ends or breaks off.
 
         Raises:
-            ClusterError: Reading the log is forbidden, and was never allowed.
+            ClusterError: Reading the log is forbidden, and was not allowed earlier.
         """
         while not (found := self._status.diagnosis()).ended and found.phase != "Running":
             await self._status.state_changed.wait()
@@ -211,7 +211,7 @@ class Pod:
             self._listener.on_note(f"The cluster drops {', '.join(dropped)}: these features are off in it.")
 
     async def _is_ours(self) -> bool:
-        """Return whether an existing pod of this name belongs to this task: the reply to its creation was lost."""
+        """Return whether this task created the existing pod of this name, in a request whose reply was lost."""
         try:
             pod = await self._namespace.pods.get(self.name)
         except RequestDenied:  # report the first error rather than this one

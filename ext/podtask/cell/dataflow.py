@@ -215,7 +215,7 @@ class NameFlow:
 
 
 def _opens(context: ast.expr) -> bool:
-    """Return whether a context manager opens a file, judging by its call: it suppresses no error."""
+    """Return whether a context manager opens a file, judging by its call. A file suppresses no errors."""
     if not isinstance(context, ast.Call):
         return False
     called = context.func

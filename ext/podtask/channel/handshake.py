@@ -90,7 +90,7 @@ async def _receive_line(stream: ByteStream) -> tuple[str, bytes]:
 
 
 def user_and_host() -> str:
-    """Return user and host of this notebook, for the user of a notebook that loses the task."""
+    """Return user and host of this process, to be shown in a notebook that this one takes a task over from."""
     try:
         return f"{getpass.getuser()} on {socket.gethostname()}"
     except (OSError, KeyError):  # the user id has no name

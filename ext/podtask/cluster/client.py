@@ -43,7 +43,7 @@ class Api:
         login: Credentials of the session.
 
     Attributes:
-        round_trip: Seconds that the quickest answer so far took.
+        round_trip: Duration of the fastest answer so far, in seconds.
     """
 
     def __init__(self, login: Login) -> None:

@@ -53,7 +53,7 @@ class Namespace:
 
     @property
     def round_trip(self) -> float:
-        """Seconds that the quickest answer of the API server took."""
+        """Duration of the fastest answer of the API server so far, in seconds."""
         return self._api.round_trip
 
     @property

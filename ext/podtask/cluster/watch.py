@@ -60,7 +60,7 @@ class Watch:
             self._runner = asyncio.ensure_future(self._run())
 
     def mark_created(self, name: str) -> None:
-        """Note that a pod was just created: if it is not found after a moment, it is gone."""
+        """Note that a pod was just created: if it is not found a moment later, it counts as gone."""
         self._gone_after.setdefault(name, time.monotonic() + NEW_POD_SECONDS)
 
     def mark_existing(self, name: str) -> None:

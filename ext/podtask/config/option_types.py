@@ -17,7 +17,7 @@ VARIABLE_NAME = re.compile("[ -<>-~]+")
 
 
 def parse_bool(given: Any) -> bool:
-    """Return a bool from a bool, or from a word for one.
+    """Return a bool from a bool or from a word such as ``yes``.
 
     Raises:
         InputError: The value is not a bool.

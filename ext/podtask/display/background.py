@@ -31,7 +31,7 @@ class Background(View):
     Args:
         task: The task.
         screen: The cell that submitted it.
-        variable: The variable through which the user reaches the task.
+        variable: Name of the variable that holds the task, for hints.
     """
 
     shows_result = True

@@ -25,7 +25,7 @@ class Foreground(View):
     Args:
         task: The task.
         screen: A notebook's cell or a terminal.
-        variable: The variable through which the user reaches the task.
+        variable: Name of the variable that holds the task, for hints.
     """
 
     def __init__(self, task: Task, screen: Screen, variable: str = "task") -> None:

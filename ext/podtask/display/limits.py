@@ -1,7 +1,7 @@
 """Limit the output that a notebook shows: head and tail of the text, no very large displays.
 
 A browser freezes on tens of megabytes of text, and jupyter_server silently drops messages that come
-too fast, errors and results included. The task keeps everything.
+too fast, errors and results included. The task itself keeps the whole output.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class View:
     Args:
         task: The task.
         screen: A notebook's cell or a terminal.
-        variable: The variable through which the user reaches the task, for hints such as ``task.logs()``.
+        variable: Name of the variable that holds the task, for hints such as ``task.logs()``.
     """
 
     shows_result = False  # if True, displays that follow the last expression are shown below its value

@@ -148,7 +148,7 @@ class TaskFollower:
             self.status = "Pending"
 
     async def _start_runner(self) -> StartedRunner:
-        """Start the runner. A cancelled or late task does not wait for a server or login that hangs."""
+        """Start the runner, but stop waiting for it when the task is cancelled or its start timeout passes."""
         starting = asyncio.ensure_future(self.launcher.start_runner(self))
         cancelling = asyncio.ensure_future(self.cancelled.wait())
         try:
@@ -254,7 +254,7 @@ async def _discard(starting: asyncio.Future[StartedRunner], resumed: bool) -> No
 
 
 def _cache_source(filename: str, source: str) -> None:
-    """Keep a cell's lines for tracebacks, unless this kernel has a cell with that file name."""
+    """Store a cell's source lines for tracebacks, unless this kernel has a cell with that file name."""
     if not linecache.getlines(filename):
         lines = source.splitlines(keepends=True)
         linecache.cache[filename] = (len(source), None, lines, filename)

@@ -55,7 +55,7 @@ class Launcher(Protocol):
         """
 
     def retry_reason(self, end: Termination | RunnerResult | NoStream) -> str:
-        """Return why the cell is sent again, as a line for the user; empty if it is not."""
+        """Return why the cell is run again in a new pod, as a line for the user; empty if it is not."""
 
     def hint_for(self, error: BaseException) -> str:
         """Return a one-line hint for an error of the cell; empty if there is none."""

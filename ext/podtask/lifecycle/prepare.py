@@ -63,7 +63,7 @@ class PreparedCell:
         """Pack the inputs for a minor version of Python.
 
         Raises:
-            InputError: A value cannot be sent; the message names it and the line that uses it.
+            InputError: A value cannot be sent. The message names it and the line that uses it.
         """
         cell = self.cell
         if self.options.inputs is not None:

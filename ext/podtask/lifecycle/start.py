@@ -64,7 +64,7 @@ class NewRunner:
         return self._prepared.inputs.sizes
 
     def retry_reason(self, end: Termination | RunnerResult | NoStream) -> str:
-        """Return why the cell is sent again, as a line for the user; empty if it is not."""
+        """Return why the cell is run again in a new pod, as a line for the user; empty if it is not."""
         if isinstance(end, NoStream):
             reason = "" if self._is_batch else BATCH_FALLBACK_NOTE
             _batch_places.add(self._place)

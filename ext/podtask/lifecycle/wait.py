@@ -103,7 +103,7 @@ async def read_result_from_log(
 
 
 async def _with_stop_reason(result: RunnerResult, backend: Backend) -> RunnerResult:
-    """Add to the result of a terminated runner why its pod was terminated."""
+    """Return a result; if the runner was terminated, with the reason why its pod was terminated."""
     if result.end["status"] == STATUS_TERMINATED:
         result.stop_reason = await backend.stop_reason()
     return result

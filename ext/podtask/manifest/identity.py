@@ -43,7 +43,7 @@ class Identity:
 
 
 def label_value(text: str) -> str:
-    """Return a text as the value of a label: at most 63 of the characters that are allowed.
+    """Turn a text into a valid label value: at most 63 characters, and only allowed ones.
 
     Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
     """

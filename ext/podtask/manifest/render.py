@@ -38,7 +38,7 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
         python: Minor version of the default image, ``3.11``; the notebook's by default.
 
     Raises:
-        InputError: The template contradicts itself or the options; names the field.
+        InputError: The template contradicts itself or the options. The message names the field.
     """
     template = template or PodTemplate()
     whole = template.to_dict()

@@ -46,7 +46,15 @@ def restrict(container: dict[str, Any], pod: dict[str, Any], notices: list[str])
 
 
 def give_scratch(spec: dict[str, Any], container: dict[str, Any], volume: str) -> None:
-    """Give a container that runs as nobody a writable home and ``/tmp`` unless it has them."""
+    """Make ``/tmp`` writable in a container that does not run as root, and use it as the home directory.
+
+    A home directory or a mount at ``/tmp`` that the container has already is kept.
+
+    Args:
+        spec: Pod spec; changed in place.
+        container: Container of the pod; changed in place.
+        volume: Name of the volume to mount at ``/tmp``.
+    """
     env = container.setdefault("env", [])
     if not any(entry["name"] == "HOME" for entry in env):
         env.append({"name": "HOME", "value": "/tmp"})

@@ -276,7 +276,7 @@ class EnvFromSource:
 
 
 class EnvFromField:
-    """A reference to a field of the reference to the object."""
+    """A reference to a field of ``secretRef`` or ``configMapRef``, such as the name of the object."""
 
     def __init__(self, source: EnvFromSource, name: str) -> None:
         self._source, self._name = source, name
