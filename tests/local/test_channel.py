@@ -74,8 +74,8 @@ class Unreliable:
     async def _cut_and(self, greet: Callable[[ByteStream], Awaitable[T]], stream: ByteStream) -> T:
         return await greet(Cut(stream, self._budgets.pop(0)) if self._budgets else stream)
 
-    async def ended(self) -> Termination:
-        return await self._backend.ended()
+    async def wait_until_ended(self) -> Termination:
+        return await self._backend.wait_until_ended()
 
     async def drain_notes(self) -> None:
         """Do nothing."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from podtask.cluster.credentials import IN_CLUSTER_CONTEXT, load
+from podtask.cluster.credentials import IN_CLUSTER_CONTEXT, load_access
 
 from tests.local.clients import EACH_VERSION, run_with
 
@@ -39,10 +39,10 @@ print(json.dumps({"apiVersion": "client.authentication.k8s.io/v1", "kind": "Exec
 """
 LOAD = """
 import json
-from podtask.cluster.credentials import load
+from podtask.cluster.credentials import load_access
 found = []
 for name in NAMES:
-    access = load(name)
+    access = load_access(name)
     tls = access.tls and [access.tls.verify_mode.name, access.tls.check_hostname]
     found.append([access.context, access.host, access.namespace, access.headers(), access.server_name,
                   tls, access.proxy])
@@ -101,7 +101,7 @@ def test_each_client_reads_the_same(version: str) -> None:
 @pytest.mark.usefixtures("files")
 def test_kubectl_lines_name_the_context() -> None:
     """The printed kubectl commands name the context of the task and are quoted for a shell."""
-    access = load("token")
+    access = load_access("token")
     assert access.kubectl("team", "get", "pod", "x") == "kubectl --context token -n team get pod x"
     odd = dataclasses.replace(access, context="a b")
     assert odd.kubectl("team", "version") == "kubectl --context 'a b' -n team version"

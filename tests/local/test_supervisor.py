@@ -227,7 +227,7 @@ def test_runner_without_a_cell_exits() -> None:
         channel = Channel(Dying(placement, []), KEY, lambda python: work, Listener())
         talk = asyncio.ensure_future(channel.run())
         try:
-            return (await asyncio.wait_for(placement.ended(), 30)).code
+            return (await asyncio.wait_for(placement.wait_until_ended(), 30)).code
         finally:
             talk.cancel()
             await placement.delete()

@@ -130,7 +130,7 @@ def test_exit_code_of_a_terminated_runner_marks_an_unfetched_result() -> None:
             await asyncio.wait([talk], timeout=30)
             assert talk.cancelled()
             backend._process.send_signal(signal.SIGTERM)
-            found = await asyncio.wait_for(backend.ended(), 30)
+            found = await asyncio.wait_for(backend.wait_until_ended(), 30)
             return found.code, await backend.whole_log()
         finally:
             await backend.delete()

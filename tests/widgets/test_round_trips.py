@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from podtask import PodTemplate, presets
-from podtask.template.schema import fields
+from podtask.template.schema import type_fields
 from podtask_widgets import TemplateBuilder
 
 from tests.widgets.user import TITLES, User
@@ -37,14 +37,14 @@ def values(kind: str, depth: int) -> st.SearchStrategy[Any]:
     """Generate values of a kind of the schema, including fields that the schema does not know."""
     if kind.endswith("*"):
         return st.lists(values(kind[:-1], depth), min_size=1, max_size=2)
-    if kind in SCALARS or not fields(kind):
+    if kind in SCALARS or not type_fields(kind):
         return SCALARS.get(kind, TEXTS)
     return st.deferred(lambda: _objects(kind, depth))
 
 
 @st.composite
 def _objects(draw: st.DrawFn, kind: str, depth: int) -> dict[str, Any]:
-    schema = fields(kind)
+    schema = type_fields(kind)
     names = [name for name, each in schema.items() if depth or each.rstrip("*") in SCALARS]
     chosen = (
         draw(st.lists(st.sampled_from(names), min_size=1, max_size=MAX_FIELDS, unique=True)) if names else []

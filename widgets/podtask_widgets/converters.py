@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from podtask.template.safe_yaml import documents
+from podtask.template.safe_yaml import load_documents
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _yaml_to_text(value: Any) -> str:
 
 def _yaml_from_text(text: str) -> Any:
     try:
-        value = next(iter(documents(text)), None)
+        value = next(iter(load_documents(text)), None)
     except ValueError as error:
         raise ValueError(f"Not valid YAML: {error}") from None
     if value is not None and not isinstance(value, (dict, list)):

@@ -11,7 +11,7 @@ from ..display.task_table import ParallelCalls
 from ..lifecycle.task import Task
 from ..pickling.function_call import FunctionCall
 from .resolve import check_options, resolve_options
-from .submit import call, follow
+from .submit import follow, submit_call
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,7 +61,7 @@ class TaskFunction(Generic[P, R]):
         Raises:
             InputError: An option, the template or an argument is wrong; nothing was sent.
         """
-        return call(self.__wrapped__, args, kwargs, resolve_options(self._given))
+        return submit_call(self.__wrapped__, args, kwargs, resolve_options(self._given))
 
     def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function in this process."""

@@ -38,7 +38,7 @@ def submit(
     given = {"template": template} if template is not None else {}
     options = resolve_options(given) if options is None else resolve_template(options.replace(**given))
     if callable(work):
-        return call(work, args, kwargs, options)
+        return submit_call(work, args, kwargs, options)
     if args or kwargs:
         option_names = [name for name in kwargs if name in vars(RunOptions())]
         hint = f"To set an option, use options=RunOptions.of({option_names[0]}=...)." if option_names else ""
@@ -54,7 +54,7 @@ def submit(
     return Task(NewRunner(prepare(cell, options, sys.modules["__main__"].__dict__)))
 
 
-def call(
+def submit_call(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: RunOptions
 ) -> Task:
     """Submit one call of a function.

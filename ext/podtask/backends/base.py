@@ -132,7 +132,7 @@ class Backend(Protocol):
     async def connect(self, handshake: Callable[[ByteStream], Awaitable[T]]) -> T:
         """Try to connect until ``handshake`` succeeds on a stream; return its value."""
 
-    async def ended(self) -> Termination:
+    async def wait_until_ended(self) -> Termination:
         """Wait until the runner has ended, or can never start."""
 
     async def delete(self, grace: float | None = None) -> None:

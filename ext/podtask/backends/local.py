@@ -145,7 +145,7 @@ class LocalProcess:
                 await stream.close()
                 raise
 
-    async def ended(self) -> Termination:
+    async def wait_until_ended(self) -> Termination:
         """Wait for the process."""
         code = await asyncio.shield(self._exit)
         lines = (await self.logs(None)).strip().splitlines()[-3:]

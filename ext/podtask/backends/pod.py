@@ -102,9 +102,9 @@ class Pod:
         """Connect to the runner; see :meth:`RunnerConnector.connect`."""
         return await self._connector.connect(handshake)
 
-    async def ended(self) -> Termination:
+    async def wait_until_ended(self) -> Termination:
         """Wait until the runner has ended, or can never start."""
-        return await self._status.ended()
+        return await self._status.wait_until_ended()
 
     async def stop_reason(self) -> StopReason:
         """Return why the pod was terminated, a hint, and whether another pod may succeed."""

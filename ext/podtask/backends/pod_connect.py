@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ..cluster.exec import RELAY_PROGRAM
 from ..cluster.namespace import Namespace
-from ..cluster.refusals import RequestDenied, expired
+from ..cluster.refusals import RequestDenied, expired_message
 from ..config.options import AUTO, EXEC, FORWARD
 from ..errors import ClusterError, NoStream
 from ..event_loop import ignore_result, loop
@@ -178,7 +178,7 @@ class RunnerConnector:
             return
         self._reported_codes.add(code)
         if code == 401:
-            message = expired(self._namespace.context, message)
+            message = expired_message(self._namespace.context, message)
             self._listener.on_note(f"{message}: log in again; {self._name} keeps running.")
         else:
             self._listener.on_note(

@@ -75,7 +75,7 @@ class PodStatus:
         """Return the diagnosis of the current state."""
         return diagnose(self._pod, self._primary, self._events.seen, self._gone)
 
-    async def ended(self) -> Termination:
+    async def wait_until_ended(self) -> Termination:
         """Wait until the primary container has ended, the pod is gone, or it can never start."""
         later = asyncio.get_running_loop().call_later(EVENTS_AFTER_SECONDS, self._follow_events)
         started = False

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from ..errors import ClusterError, PodtaskError
-from .credentials import LOGIN_HINT, Access, load
+from .credentials import LOGIN_HINT, Access, load_access
 from .login_program import redact, run_in_thread
 
 LOGIN_SECONDS = 60.0  # the login program may wait for a person, or for a distant server
@@ -94,7 +94,7 @@ class Login:
 async def _read(context: str | None) -> Access:
     name = f"of context {context!r}" if context else "of the current context"
     try:
-        return await run_in_thread(("load", context), lambda: load(context), LOGIN_SECONDS)
+        return await run_in_thread(("load", context), lambda: load_access(context), LOGIN_SECONDS)
     except PodtaskError:
         raise
     except asyncio.TimeoutError:

@@ -57,7 +57,7 @@ class Access:
         return shlex.join(["kubectl", *context, "-n", namespace, *words])
 
 
-def load(context: str | None) -> Access:
+def load_access(context: str | None) -> Access:
     """Return the address and credentials of a context. Blocks.
 
     Args:
@@ -118,7 +118,7 @@ def load(context: str | None) -> Access:
     )
 
 
-def contexts() -> list[str]:
+def context_names() -> list[str]:
     """Return the names of the contexts in the kubeconfig; none if there is no such file. Blocks."""
     config = _library()
     try:

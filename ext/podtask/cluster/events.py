@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ClusterError
 from .client import Api
 from .paths import resource_path
-from .pods import explain
+from .pods import explain_refusals
 from .refusals import ApiError, RequestDenied
 
 RETRY_SECONDS = 2.0
@@ -49,7 +49,7 @@ class Events:
             ClusterError: The API server cannot be reached.
         """
         selector = f"involvedObject.uid={uid}"
-        with explain("list", "events", self._where):
+        with explain_refusals("list", "events", self._where):
             found = await self._api.request("GET", self._path, fieldSelector=selector)
         return sorted(found["items"], key=_sort_key)
 

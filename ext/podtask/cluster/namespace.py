@@ -10,7 +10,7 @@ from .credentials import IN_CLUSTER_CONTEXT
 from .events import Events
 from .exec import Exec
 from .paths import VERSION_PATH, resource_path
-from .pods import Pods, explain
+from .pods import Pods, explain_refusals
 from .port_forward import PortForward
 from .watch import Watch
 
@@ -78,7 +78,7 @@ class Namespace:
             OSError: It cannot be opened, at least not yet.
             RequestDenied: It is not allowed.
         """
-        with explain("create", "pods/portforward", self.where):
+        with explain_refusals("create", "pods/portforward", self.where):
             return await self._api.forward(self.name, pod, port)
 
     async def exec(self, pod: str, container: str, command: list[str]) -> Exec:
@@ -88,7 +88,7 @@ class Namespace:
             OSError: It cannot be started, at least not yet.
             RequestDenied: It is not allowed.
         """
-        with explain("create", "pods/exec", self.where):
+        with explain_refusals("create", "pods/exec", self.where):
             return await self._api.exec(self.name, pod, container, command)
 
     async def dry_run(self, pod: dict[str, Any]) -> dict[str, Any]:
@@ -102,14 +102,14 @@ class Namespace:
 
     async def labels(self) -> dict[str, str]:
         """Return the labels of the namespace."""
-        with explain("get", "namespaces", self.where):
+        with explain_refusals("get", "namespaces", self.where):
             found = await self._api.request("GET", resource_path("namespaces", name=self.name))
         labels: dict[str, str] = found["metadata"].get("labels", {})
         return labels
 
     async def object_names(self, resource: str) -> list[str]:
         """Return the names of the objects of a resource, such as "secrets"; their contents are not read."""
-        with explain("list", resource, self.where):
+        with explain_refusals("list", resource, self.where):
             return await self._api.names(resource_path(resource, self.name))
 
     async def is_allowed(self, verb: str, resource: str) -> bool:
@@ -121,13 +121,13 @@ class Namespace:
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": attributes},
         }
-        with explain("create", "selfsubjectaccessreviews", self.where):
+        with explain_refusals("create", "selfsubjectaccessreviews", self.where):
             answer = await self._api.request("POST", resource_path("selfsubjectaccessreviews"), review)
         return bool(answer["status"]["allowed"])
 
     async def server_version(self) -> str:
         """Return the version of Kubernetes that the API server reports."""
-        with explain("get", VERSION_PATH, self.where):
+        with explain_refusals("get", VERSION_PATH, self.where):
             return str((await self._api.request("GET", VERSION_PATH))["gitVersion"])
 
     async def open_connections(self, count: int) -> None:
@@ -159,7 +159,7 @@ class PodTemplates:
             RequestDenied: It does not exist, or may not be read.
             ClusterError: The API server cannot be reached.
         """
-        with explain("get", "podtemplates", f"{self._api.access.context}/{self._namespace}"):
+        with explain_refusals("get", "podtemplates", f"{self._api.access.context}/{self._namespace}"):
             return await self._api.request("GET", resource_path("podtemplates", self._namespace, name))
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 
 from ..errors import PodtaskError
 from ..event_loop import loop
-from .credentials import contexts
+from .credentials import context_names
 from .namespace import Namespace, open_namespace
 
 RESOURCES = {  # kind of object -> its resource
@@ -80,7 +80,7 @@ async def _read(key: Key, read: Read | None) -> None:
     kind, _, context, namespace = key
     try:
         if kind == "context":
-            _known[key] = await asyncio.to_thread(contexts)
+            _known[key] = await asyncio.to_thread(context_names)
             return
         ns = await open_namespace(context, namespace)
         _known[key] = await (ns.object_names(RESOURCES[kind]) if read is None else read(ns))

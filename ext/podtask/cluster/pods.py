@@ -9,7 +9,7 @@ from typing import Any
 
 from .client import Api
 from .paths import resource_path
-from .refusals import ApiError, RequestDenied, denial, rejection
+from .refusals import ApiError, RequestDenied, denial_error, rejection_error
 
 CONTAINER_STARTING_MESSAGES = ("waiting to start: ContainerCreating", "waiting to start: PodInitializing")
 START_PAUSES_SECONDS = (0.2, 0.4, 0.6, 0.8)  # a kubelet looks at its containers once a second
@@ -32,12 +32,12 @@ class Pods:
 
     async def get(self, name: str) -> dict[str, Any]:
         """Return a pod."""
-        with explain("get", "pods", self._where):
+        with explain_refusals("get", "pods", self._where):
             return await self._api.request("GET", self._path(name))
 
     async def list(self, selector: str) -> dict[str, Any]:
         """Return the PodList of the pods that a label selector matches."""
-        with explain("list", "pods", self._where):
+        with explain_refusals("list", "pods", self._where):
             return await self._api.request("GET", self._path(), labelSelector=selector)
 
     async def create(self, pod: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Pods:
         try:
             return await self._api.request("POST", self._path(), pod, **params)
         except ApiError as error:
-            raise rejection(error, self._api.access.context, self._namespace) from None
+            raise rejection_error(error, self._api.access.context, self._namespace) from None
 
     async def delete(self, name: str, grace_seconds: int | None = None) -> None:
         """Delete a pod; do nothing if it is gone already.
@@ -67,7 +67,7 @@ class Pods:
         """
         body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": grace_seconds}
         try:
-            with explain("delete", "pods", self._where):
+            with explain_refusals("delete", "pods", self._where):
                 await self._api.request("DELETE", self._path(name), None if grace_seconds is None else body)
         except RequestDenied as error:
             if error.code != 404:
@@ -79,7 +79,7 @@ class Pods:
         Args:
             **params: Label selector, and the resource version to start from.
         """
-        with explain("watch", "pods", self._where):
+        with explain_refusals("watch", "pods", self._where):
             async with contextlib.aclosing(
                 self._api.stream_lines(self._path(), watch="1", allowWatchBookmarks="true", **params)
             ) as lines:
@@ -109,12 +109,12 @@ class Pods:
 
     async def log_bytes(self, name: str, container: str, **limits: str) -> bytes:
         """Return the same as :meth:`log_part`, as bytes."""
-        with explain("get", "pods/log", self._where):
+        with explain_refusals("get", "pods/log", self._where):
             return await self._api.content(self._path(name, "log"), container=container, **limits)
 
     async def follow_log(self, name: str, container: str) -> AsyncGenerator[bytes, None]:
         """Yield the lines of a container's log as it grows."""
-        with explain("get", "pods/log", self._where):
+        with explain_refusals("get", "pods/log", self._where):
             async with contextlib.aclosing(
                 self._api.stream_lines(self._path(name, "log"), container=container, follow="true")
             ) as lines:
@@ -130,7 +130,7 @@ class Pods:
 
 
 @contextlib.contextmanager
-def explain(verb: str, resource: str, where: str) -> Iterator[None]:
+def explain_refusals(verb: str, resource: str, where: str) -> Iterator[None]:
     """Turn an :class:`ApiError` into an error that a user can understand.
 
     Args:
@@ -144,4 +144,4 @@ def explain(verb: str, resource: str, where: str) -> Iterator[None]:
     try:
         yield
     except ApiError as error:
-        raise denial(error, verb, resource, where) from None
+        raise denial_error(error, verb, resource, where) from None

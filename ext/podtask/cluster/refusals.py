@@ -108,7 +108,7 @@ ADMISSION_HINTS = (
 )
 
 
-def rejection(error: ApiError, context: str, namespace: str) -> Refusal:
+def rejection_error(error: ApiError, context: str, namespace: str) -> Refusal:
     """Return the error for a pod that the API server does not accept.
 
     Args:
@@ -118,11 +118,11 @@ def rejection(error: ApiError, context: str, namespace: str) -> Refusal:
     """
     message = error.message
     if error.code == 401 or (error.code == 403 and "cannot create resource" in message):
-        return denial(error, "create", "pods", f"{context}/{namespace}")
+        return denial_error(error, "create", "pods", f"{context}/{namespace}")
     return _with_answer(PodRejected(*_explain_rejection(error, context, namespace)), error)
 
 
-def denial(error: ApiError, verb: str, resource: str, where: str) -> RequestDenied:
+def denial_error(error: ApiError, verb: str, resource: str, where: str) -> RequestDenied:
     """Return the error for a request that was refused for another reason than the pod in it.
 
     Args:
@@ -134,7 +134,7 @@ def denial(error: ApiError, verb: str, resource: str, where: str) -> RequestDeni
     return _with_answer(RequestDenied(*_explain_denial(error, verb, resource, where)), error)
 
 
-def expired(context: str, message: str) -> str:
+def expired_message(context: str, message: str) -> str:
     """Return what a 401 means, as a sentence without its full stop.
 
     Args:
@@ -182,7 +182,7 @@ def _explain_rejection(error: ApiError, context: str, namespace: str) -> tuple[s
 
 def _explain_denial(error: ApiError, verb: str, resource: str, where: str) -> tuple[str, str]:
     if error.code == 401:
-        return f"{expired(where.partition('/')[0], error.message)}.", "Log in again."
+        return f"{expired_message(where.partition('/')[0], error.message)}.", "Log in again."
     if error.code == 403:
         return (
             f"You may not {verb} {resource} in {where} (verb {verb}, resource {resource}).",

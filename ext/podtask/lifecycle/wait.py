@@ -48,7 +48,7 @@ async def first_end(
         PodtaskError: A deadline has passed, or the channel has failed.
     """
     result = asyncio.ensure_future(channel.run())
-    termination = asyncio.ensure_future(backend.ended())
+    termination = asyncio.ensure_future(backend.wait_until_ended())
     cancellation = asyncio.ensure_future(cancelled.wait())
     waits = {result, termination, cancellation, late := asyncio.ensure_future(deadline)}
     try:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..formatting import MAX_LINE_CHARS, value_source
-from .schema import fields
+from .schema import type_fields
 
 
-def source(
+def flyte_source(
     spec: dict[str, Any], primary: str, labels: Mapping[str, str], annotations: Mapping[str, str]
 ) -> str:
     """Return a program that defines ``template``, a ``flytekit.PodTemplate``.
@@ -51,13 +51,13 @@ class _Models:
     def source(self, value: Any, kind: str, path: str, indent: int, used: int, missing: list[str]) -> str:
         """Return the source of a value whose first line starts at column ``indent + used``."""
         inner = " " * (indent + 4)
-        if kind.endswith("*") and fields(kind[:-1]) and isinstance(value, list):
+        if kind.endswith("*") and type_fields(kind[:-1]) and isinstance(value, list):
             items = [
                 self.source(item, kind[:-1], f"{path}[{place}]", indent + 4, 1, missing)
                 for place, item in enumerate(value)
             ]
             return _format_call("[", items, "]", inner, indent, used)
-        model = self._model(kind) if fields(kind) and isinstance(value, dict) else None
+        model = self._model(kind) if type_fields(kind) and isinstance(value, dict) else None
         if model is None:
             return value_source(value, indent, used)
         self.used.add(model.__name__)
@@ -68,7 +68,7 @@ class _Models:
                 missing.append(f"{path}.{name}")
                 continue
             attribute = attributes[name]
-            kind_of = fields(kind).get(name, "")
+            kind_of = type_fields(kind).get(name, "")
             made = self.source(item, kind_of, f"{path}.{name}", indent + 4, len(attribute) + 2, missing)
             parts.append(f"{attribute}={made}")
         return _format_call(f"{model.__name__}(", parts, ")", inner, indent, used)

@@ -7,7 +7,7 @@ from typing import Any
 MAX_VALUES = 100_000  # the largest pod that fits in etcd (1.5 MiB) has fewer
 
 
-def documents(text: str) -> list[Any]:
+def load_documents(text: str) -> list[Any]:
     """Return the documents of a YAML text as plain dicts, lists and scalars, without empty ones.
 
     Refuse tags of Python objects, and aliases that expand to too many values ("billion laughs")

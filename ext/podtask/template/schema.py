@@ -18,12 +18,12 @@ SCALAR_DESCRIPTIONS = {"": "text", "int": "a whole number", "bool": "true or fal
 
 
 @functools.cache
-def fields(kind: str) -> dict[str, str]:
+def type_fields(kind: str) -> dict[str, str]:
     """Return the fields of a type such as ``PodSpec``, each with the kind of its value."""
     return _table().get(kind, {})
 
 
-def problems(value: Any, kind: str, path: str) -> Iterator[Problem]:
+def type_problems(value: Any, kind: str, path: str) -> Iterator[Problem]:
     """Yield a problem for each value of the wrong kind, at any depth.
 
     Args:
@@ -36,10 +36,10 @@ def problems(value: Any, kind: str, path: str) -> Iterator[Problem]:
             yield Problem(path, f"is {_kind_of(value)}, not a list.", "Write it as a list, in [ ].")
             return
         for place, item in enumerate(value):
-            yield from problems(item, kind[:-1], f"{path}[{place}]")
+            yield from type_problems(item, kind[:-1], f"{path}[{place}]")
     elif kind in SCALAR_DESCRIPTIONS:
         yield from _scalar(value, kind, path)
-    elif kind in ("map", "quantities") or fields(kind):
+    elif kind in ("map", "quantities") or type_fields(kind):
         if not isinstance(value, dict):
             yield Problem(path, f"is {_kind_of(value)}, not a mapping.", "Write {key: value}.")
             return
@@ -57,12 +57,14 @@ def closest_field(name: str, kind: str) -> str:
     resembles an existing one.
     """
     allowed = 2 if len(name) > 5 else 1
-    near = {field: distance(name.lower(), field.lower()) for field in fields(kind) if len(field) > 3}
+    near = {
+        field: edit_distance(name.lower(), field.lower()) for field in type_fields(kind) if len(field) > 3
+    }
     found = min(near, key=lambda field: near[field], default="")
     return found if found and near[found] <= allowed else ""
 
 
-def distance(one: str, other: str) -> int:
+def edit_distance(one: str, other: str) -> int:
     """Return the edit distance (Levenshtein)."""
     row = list(range(len(other) + 1))
     for i, left in enumerate(one, 1):
@@ -74,8 +76,8 @@ def distance(one: str, other: str) -> int:
 
 
 def _field(name: str, value: Any, kind: str, path: str) -> Iterator[Problem]:
-    if name in fields(kind):
-        yield from problems(value, fields(kind)[name], f"{path}.{name}")
+    if name in type_fields(kind):
+        yield from type_problems(value, type_fields(kind)[name], f"{path}.{name}")
     elif suggestion := closest_field(name, kind):
         yield Problem(
             f"{path}.{name}",

@@ -13,9 +13,9 @@ from typing import Any
 from ..errors import InputError
 from ..formatting import call_source, html_card
 from .card import spec_rows
-from .safe_yaml import documents
-from .schema import distance, fields
-from .wire_form import wire
+from .safe_yaml import load_documents
+from .schema import edit_distance, type_fields
+from .wire_form import to_wire_form
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 POD_FIELDS = {"spec", "metadata", "template"}  # fields of a whole pod, not of its spec
@@ -46,7 +46,7 @@ class PodTemplate:
         if not isinstance(self.primary_container_name, str) or not self.primary_container_name:
             raise InputError("primary_container_name is empty.", "Name a container, such as primary.")
         given = self.pod_spec if self.pod_spec is not None else {}
-        spec = wire(_yaml(given, "pod_spec") if isinstance(given, str) else given)
+        spec = to_wire_form(_yaml(given, "pod_spec") if isinstance(given, str) else given)
         _check_spec(spec)
         object.__setattr__(self, "pod_spec", spec)
         for name in ("labels", "annotations"):
@@ -84,8 +84,8 @@ class PodTemplate:
         if isinstance(given, Path) or (isinstance(given, str) and "\n" not in given):
             return cls._of_file(Path(given))
         if isinstance(given, str):
-            return cls._of_dict(wire(_yaml(given, "the YAML text")), "the YAML text")
-        found = wire(given)
+            return cls._of_dict(to_wire_form(_yaml(given, "the YAML text")), "the YAML text")
+        found = to_wire_form(given)
         if not isinstance(found, dict):
             raise InputError(
                 f"Expected a pod template, got {type(given).__name__}.",
@@ -102,7 +102,7 @@ class PodTemplate:
                 f"Cannot read the pod template {path}: {error}",
                 "Give the name of a variable in this notebook, or the path of a YAML file.",
             ) from None
-        return cls._of_dict(wire(_yaml(text, str(path))), str(path))
+        return cls._of_dict(to_wire_form(_yaml(text, str(path))), str(path))
 
     @classmethod
     def _of_dict(cls, found: dict[str, Any], where: str) -> PodTemplate:
@@ -159,9 +159,11 @@ class PodTemplate:
     def to_flyte(self) -> str:
         """Return a Python program that creates the same template as a ``flytekit.PodTemplate``."""
         # Start-up cost: loaded when it is first needed.
-        from .flyte import source
+        from .flyte import flyte_source
 
-        return source(self.pod_spec, self.primary_container_name, self.labels or {}, self.annotations or {})
+        return flyte_source(
+            self.pod_spec, self.primary_container_name, self.labels or {}, self.annotations or {}
+        )
 
     def _repr_html_(self) -> str:
         primary, labels, annotations = (
@@ -186,7 +188,7 @@ def primary_container(spec: dict[str, Any], name: str) -> dict[str, Any]:
             return found
     others = [container["name"] for container in containers]
     for other in others:
-        if distance(other, name) <= 2:
+        if edit_distance(other, name) <= 2:
             raise InputError(
                 f"No container is named {name!r}, but there is {', '.join(map(repr, others))}.",
                 f"Set primary_container_name={other!r}, or rename the container.",
@@ -197,7 +199,7 @@ def primary_container(spec: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _yaml(text: str, where: str) -> dict[str, Any]:
     try:
-        found = documents(text)
+        found = load_documents(text)
     except ValueError as error:
         raise InputError(f"{where} is not valid YAML: {error}", "Fix it and run again.") from None
     if len(found) != 1:
@@ -235,7 +237,7 @@ def _check_spec(spec: Any) -> None:
                 )
             if not isinstance(item.get("name"), str) or not item["name"]:
                 raise InputError(f"pod_spec.{kind}[{place}] has no name.", "Give it one.")
-    if spec and not {*fields("PodSpec"), *POD_FIELDS} & set(spec):
+    if spec and not {*type_fields("PodSpec"), *POD_FIELDS} & set(spec):
         raise InputError(
             f"This is not a pod spec: it has {', '.join(map(repr, list(spec)[:3]))}.",
             "A pod spec has fields such as containers, volumes and nodeSelector.",

@@ -49,7 +49,7 @@ def raise_problems(found: Iterator[Problem]) -> None:
 
 def template_problems(whole: dict[str, Any]) -> Iterator[Problem]:
     """Yield the problems of a template: wrong kinds of values, misspelled fields, bad names and metadata."""
-    yield from schema.problems(whole["spec"], "PodSpec", "spec")
+    yield from schema.type_problems(whole["spec"], "PodSpec", "spec")
     metadata = whole["metadata"]
     yield from _label_problems(metadata.get("labels", {}), "metadata.labels")
     yield from _annotation_problems(metadata.get("annotations", {}))

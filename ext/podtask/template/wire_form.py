@@ -43,7 +43,7 @@ IRREGULAR_FIELD_NAMES = {
 }
 
 
-def wire(given: Any) -> Any:
+def to_wire_form(given: Any) -> Any:
     """Return a value in wire form: models become camelCase dicts, and ``None`` values are dropped.
 
     Models of client 31 and newer are recognized by their attributes, without importing the client.
@@ -51,7 +51,7 @@ def wire(given: Any) -> Any:
     if isinstance(given, Mapping):
         return _mapping(given)
     if isinstance(given, (list, tuple)):
-        return [wire(item) for item in given]
+        return [to_wire_form(item) for item in given]
     attributes = getattr(type(given), "attribute_map", None)
     if isinstance(attributes, dict):  # a model of the client library
         names = sorted(attributes, key="name".__ne__)  # name first, for readers
@@ -66,5 +66,7 @@ def _mapping(given: Mapping[Any, Any]) -> dict[str, Any]:
             continue
         name = re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), str(key))
         name = IRREGULAR_FIELD_NAMES.get(name, name) if "_" in str(key) else name
-        found[name] = dict(value) if name in FREE_KEY_MAPS and isinstance(value, Mapping) else wire(value)
+        found[name] = (
+            dict(value) if name in FREE_KEY_MAPS and isinstance(value, Mapping) else to_wire_form(value)
+        )
     return found

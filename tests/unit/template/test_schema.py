@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from kubernetes import client
-from podtask.template.schema import closest_field, distance, fields, problems
-from podtask.template.wire_form import IRREGULAR_FIELD_NAMES, wire
+from podtask.template.schema import closest_field, edit_distance, type_fields, type_problems
+from podtask.template.wire_form import IRREGULAR_FIELD_NAMES, to_wire_form
 
 
 def models() -> dict[str, Any]:
@@ -29,14 +29,14 @@ def models() -> dict[str, Any]:
 def test_table_has_every_field_of_the_client() -> None:
     """The table has every field that the client library knows, for every type in a pod spec."""
     for kind, model in models().items():
-        assert set(model.attribute_map.values()) == set(fields(kind)), kind
+        assert set(model.attribute_map.values()) == set(type_fields(kind)), kind
 
 
 def test_every_field_may_be_written_in_snake_case() -> None:
     """The client's snake_case names are converted to the API's names, including irregular ones."""
     for model in models().values():
         for python_name, name in model.attribute_map.items():
-            assert wire({python_name: 1}) == {name: 1}
+            assert to_wire_form({python_name: 1}) == {name: 1}
     names = {name for model in models().values() for name in model.attribute_map.values()}
     assert set(IRREGULAR_FIELD_NAMES.values()) <= names
 
@@ -65,7 +65,7 @@ def test_near_miss_of_a_field(name: str, kind: str, meant: str) -> None:
 )
 def test_distance(one: str, other: str, edits: int) -> None:
     """The distance is the number of letters to change, add or remove."""
-    assert distance(one, other) == distance(other, one) == edits
+    assert edit_distance(one, other) == edit_distance(other, one) == edits
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_distance(one: str, other: str, edits: int) -> None:
 )
 def test_value_of_another_kind_is_named_by_its_path(spec: Any, path: str, words: str) -> None:
     """The error has the path of the value and a hint."""
-    (found,) = problems(spec, "PodSpec", "spec")
+    (found,) = type_problems(spec, "PodSpec", "spec")
     assert found.path == path
     assert words in found.hint
 
 
 def test_text_in_a_wrong_place_is_not_repeated() -> None:
     """A value of the wrong kind is not repeated, since it may be a secret."""
-    (found,) = problems({"affinity": "hunter2"}, "PodSpec", "spec")
+    (found,) = type_problems({"affinity": "hunter2"}, "PodSpec", "spec")
     assert "hunter2" not in f"{found.message}{found.hint}"
