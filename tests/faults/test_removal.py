@@ -73,7 +73,7 @@ def test_deletion_with_expired_credentials_is_tried_again(play: Play) -> None:
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        (Stuck("team/keep"), "still there: held by finalizer team/keep."),
+        (Stuck("team/keep"), "still exists: it is held by finalizer team/keep."),
         (Stuck(), "See kubectl describe node node. If the node is dead: %podtask delete "),
     ],
     ids=["finalizer", "node"],

@@ -91,16 +91,16 @@ class PodDeletion:
             return  # the pod is gone, or its state is unknown
         finally:
             self._watch.unsubscribe(self._name)
-        state = f"{self._name} was deleted {time.monotonic() - started:.0f} s ago and is still there:"
+        state = f"{self._name} was deleted {time.monotonic() - started:.0f} s ago and still exists:"
         if finalizers := pod["metadata"].get("finalizers"):
             _print_warning(
-                f"{state} held by finalizer {', '.join(finalizers)}.",
+                f"{state} it is held by finalizer {', '.join(finalizers)}.",
                 f"The controller that has set it must remove it: see {self._kubectl('get', 'pod', self._name, '-o', 'yaml')}",
             )
         else:
             node = pod["spec"].get("nodeName")
             _print_warning(
-                f"{state} its node {node} has not ended it.",
+                f"{state} its node {node} has not stopped it.",
                 f"See kubectl describe node {node}. If the node is dead: %podtask delete {self._name} --force "
                 f"-n {self._namespace.name}",
             )

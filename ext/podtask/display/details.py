@@ -116,9 +116,8 @@ def resource_usage(pod: dict[str, Any], usage: dict[str, float]) -> list[tuple[s
     if usage["seconds"] >= MIN_SHOWN_SECONDS:
         cpu += f", {usage['cpu'] / usage['seconds']:.1f} on average"
     memory = f"{_size(usage['process'])} at most"
-    if (
-        usage.get("container", 0) > usage["process"]
-    ):  # a smaller number tells nothing: shared pages count once
+    # A smaller number for the container means nothing: it counts shared pages only once.
+    if usage.get("container", 0) > usage["process"]:
         memory += f", {_size(usage['container'])} with its files"
     return [
         (key, used, str(requests.get(key, "–")), str(limits.get(key, "–")))

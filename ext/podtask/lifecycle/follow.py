@@ -170,7 +170,7 @@ class TaskFollower:
         raise KeyboardInterrupt(f"{self.name} was cancelled before its pod was created.")
 
     async def _follow_runner(self, started: StartedRunner) -> RunnerResult | str:
-        """Return the result, or why the cell is sent again. Delete the pod unless it must be kept."""
+        """Return the result, or why the cell is run again in a new pod. Delete the pod unless it must be kept."""
         delete = True
         try:
             end = await first_end(started.backend, started.channel, self.cancelled, self._enforce_deadlines())
@@ -207,7 +207,7 @@ class TaskFollower:
     async def _read_result(
         self, started: StartedRunner, termination: Termination
     ) -> tuple[RunnerResult | Termination, bool]:
-        """Return the result in the log of an ended runner, else its termination; and whether it was read.
+        """Return the result in the log of an ended runner, or its termination; and whether the log was read.
 
         Raises:
             ClusterError: The log cannot be read, and may hold the result.
