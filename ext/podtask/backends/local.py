@@ -213,20 +213,20 @@ def template_env(manifest: PodManifest) -> dict[str, str]:
 def ignored_parts(manifest: PodManifest) -> list[str]:
     """Return the parts of the template that are ignored on this machine, in words."""
     spec = manifest.pod["spec"]
-    found = []
+    ignored = []
     sidecars = [c["name"] for c in spec["containers"] if c["name"] != manifest.primary]
     if sidecars:
-        found.append(f"sidecar{'s' if len(sidecars) > 1 else ''} {', '.join(sidecars)}")
-    found += [words for key, words in IGNORED_FIELDS.items() if spec.get(key)]
-    found += [key for key in spec if spec[key] and key not in IGNORED_FIELDS.keys() | SUPPORTED_SPEC_FIELDS]
+        ignored.append(f"sidecar{'s' if len(sidecars) > 1 else ''} {', '.join(sidecars)}")
+    ignored += [words for key, words in IGNORED_FIELDS.items() if spec.get(key)]
+    ignored += [key for key in spec if spec[key] and key not in IGNORED_FIELDS.keys() | SUPPORTED_SPEC_FIELDS]
     primary = manifest.primary_container
     if primary.get("resources"):
-        found.append("resources")
+        ignored.append("resources")
     if any("valueFrom" in entry for entry in primary["env"]) or primary.get("envFrom"):
-        found.append("environment from secrets and config maps")
-    found += [f"{key} of the container" for key in primary if key not in SUPPORTED_CONTAINER_FIELDS]
+        ignored.append("environment from secrets and config maps")
+    ignored += [f"{key} of the container" for key in primary if key not in SUPPORTED_CONTAINER_FIELDS]
     ours = ("podtask/", MANAGED_BY, DEFAULT_CONTAINER)
     for kind in ("labels", "annotations"):
         if not all(key.startswith(ours) for key in manifest.pod["metadata"][kind]):
-            found.append(kind)
-    return found
+            ignored.append(kind)
+    return ignored

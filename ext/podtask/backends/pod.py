@@ -81,15 +81,15 @@ class Pod:
         return pod
 
     @classmethod
-    def adopt(cls, namespace: Namespace, found: PodManifest, listener: RunnerListener) -> Pod:
+    def adopt(cls, namespace: Namespace, manifest: PodManifest, listener: RunnerListener) -> Pod:
         """Follow a pod that exists already.
 
         Args:
             namespace: Namespace of the pod.
-            found: The pod as it was read from the cluster.
+            manifest: The pod as it was read from the cluster.
             listener: Receives phases and notes.
         """
-        pod = cls(namespace, found, listener)
+        pod = cls(namespace, manifest, listener)
         pod._watch.subscribe(pod.name, pod._status.update)
         pod._watch.mark_existing(pod.name)
         return pod
@@ -145,7 +145,7 @@ class Pod:
         Raises:
             ClusterError: Reading the log is forbidden, and was not allowed earlier.
         """
-        while not (found := self._status.diagnosis()).ended and found.phase != "Running":
+        while not (diagnosis := self._status.diagnosis()).ended and diagnosis.phase != "Running":
             await self._status.state_changed.wait()
         follow = self._namespace.pods.follow_log(self.name, self._manifest.primary)
         try:

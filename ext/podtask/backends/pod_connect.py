@@ -94,9 +94,9 @@ class RunnerConnector:
                     if list(attempts.values()).count(transport) < overlap[transport]:
                         attempts[asyncio.ensure_future(self._try(handshake, transport))] = transport
                 await asyncio.wait(attempts, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-                found = self._first_connected(attempts)
-                if found is not None:
-                    return found[1]
+                connected = self._first_connected(attempts)
+                if connected is not None:
+                    return connected[1]
                 await self.pause(pause)
                 pause = min(MAX_PAUSE_SECONDS, pause * PAUSE_GROWTH)
                 if not running and self._status.diagnosis().phase == "Running":
@@ -111,14 +111,14 @@ class RunnerConnector:
         for each in [each for each in attempts if each.done()]:
             transport = attempts.pop(each)
             try:
-                found = each.result()
+                connection = each.result()
             except RequestDenied as error:
                 self._refused(transport, error)
             except (OSError, asyncio.TimeoutError):
                 continue  # the runner does not answer yet
             else:
                 self.transport = transport
-                return found
+                return connection
         return None
 
     def _allowed_transports(self) -> list[str]:

@@ -82,20 +82,20 @@ class PodStatus:
         category, since = "", time.monotonic()
         try:
             while True:
-                changed, found = self.state_changed, self.diagnosis()
-                started = started or found.phase == "Running"
+                changed, diagnosis = self.state_changed, self.diagnosis()
+                started = started or diagnosis.phase == "Running"
                 if started:
                     later.cancel()
                     self._events.stop()
                     self._report_sidecars()
-                self._listener.on_phase(_phase(found))
-                if found.category != category:
-                    category, since = found.category, time.monotonic()
-                limit = found.give_up_seconds
+                self._listener.on_phase(_phase(diagnosis))
+                if diagnosis.category != category:
+                    category, since = diagnosis.category, time.monotonic()
+                limit = diagnosis.give_up_seconds
                 time_left = None if limit is None else since + limit - time.monotonic()
-                if found.ended or (time_left is not None and time_left <= 0):
-                    found = await self._with_kill_reason(found)
-                    return await self._termination(found, started or found.ended)
+                if diagnosis.ended or (time_left is not None and time_left <= 0):
+                    diagnosis = await self._with_kill_reason(diagnosis)
+                    return await self._termination(diagnosis, started or diagnosis.ended)
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(changed.wait(), time_left)
         finally:
@@ -107,10 +107,12 @@ class PodStatus:
         end = time.monotonic() + STOP_REASON_SECONDS
         while True:
             changed = self.state_changed
-            found = diagnose_termination(self._pod, self._primary, self._gone)
+            diagnosis = diagnose_termination(self._pod, self._primary, self._gone)
             time_left = end - time.monotonic()
-            if found is not None or time_left <= 0:
-                return StopReason(found.message, found.hint, found.lost) if found else StopReason()
+            if diagnosis is not None:
+                return StopReason(diagnosis.message, diagnosis.hint, diagnosis.lost)
+            if time_left <= 0:
+                return StopReason()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(changed.wait(), time_left)
 
@@ -178,28 +180,28 @@ class PodStatus:
         """
         for pause in LOG_PAUSES_SECONDS:  # the log may hold the only copy of the result
             try:
-                found = await self._pods.log_bytes(self._name, self._primary)
+                content = await self._pods.log_bytes(self._name, self._primary)
             except RequestDenied as error:
                 log.debug("%s: reading the log was refused: %s", self._name, error)
                 if error.code < 500 and error.code != 429:
                     return b""
             else:
-                if not found.startswith(NO_LOG_MESSAGE):
-                    return found
+                if not content.startswith(NO_LOG_MESSAGE):
+                    return content
             await asyncio.sleep(pause)
         return b""
 
-    async def _with_kill_reason(self, found: Diagnosis) -> Diagnosis:
+    async def _with_kill_reason(self, diagnosis: Diagnosis) -> Diagnosis:
         """Return how the pod ended; if a container was killed, wait until the status shows the reason."""
         end = time.monotonic() + KILL_REASON_SECONDS
-        while found.ended and found.category == "ended" and found.exit_code in KILLED_EXIT_CODES:
+        while diagnosis.ended and diagnosis.category == "ended" and diagnosis.exit_code in KILLED_EXIT_CODES:
             changed, time_left = self.state_changed, end - time.monotonic()
             if time_left <= 0:
                 break
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(changed.wait(), time_left)
-            found = self.diagnosis()
-        return found
+            diagnosis = self.diagnosis()
+        return diagnosis
 
     # -- inside -------------------------------------------------------------------------------------
 
@@ -211,16 +213,16 @@ class PodStatus:
         if self._uid:
             self._events.follow(self._uid)
 
-    async def _termination(self, found: Diagnosis, started: bool) -> Termination:
+    async def _termination(self, diagnosis: Diagnosis, started: bool) -> Termination:
         # No connection is possible before the pod has a node, so no cell was sent.
-        started = started and found.category != "rejected by its node" and self.is_scheduled
+        started = started and diagnosis.category != "rejected by its node" and self.is_scheduled
         verb = "ended before its result was received" if started else "cannot start"
-        message = f"{self._name} {verb}: {found.message}."
-        lines = await self._last_lines(found.log_container) if found.log_container else ""
-        lost = found.lost or (found.category == "deleted" and not self.is_scheduled)
+        message = f"{self._name} {verb}: {diagnosis.message}."
+        lines = await self._last_lines(diagnosis.log_container) if diagnosis.log_container else ""
+        lost = diagnosis.lost or (diagnosis.category == "deleted" and not self.is_scheduled)
         # If something else ended the container, its exit code does not tell why.
-        code = found.exit_code if found.category == "ended" else None
-        return Termination(message + lines, found.hint, code, started, lost)
+        code = diagnosis.exit_code if diagnosis.category == "ended" else None
+        return Termination(message + lines, diagnosis.hint, code, started, lost)
 
     def _report_sidecars(self) -> None:
         reported = self._reported
@@ -258,8 +260,8 @@ class PodStatus:
         changed.set()
 
 
-def _phase(found: Diagnosis) -> Phase:
-    return Phase(found.phase, found.sentence, found.waiting)
+def _phase(diagnosis: Diagnosis) -> Phase:
+    return Phase(diagnosis.phase, diagnosis.sentence, diagnosis.waiting)
 
 
 def _version(pod: dict[str, Any]) -> int:

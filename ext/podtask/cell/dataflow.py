@@ -109,11 +109,11 @@ class NameFlow:
 
     def _with(self, node: ast.With | ast.AsyncWith) -> None:
         after = set(self._set)
-        for place, item in enumerate(node.items):
+        for index, item in enumerate(node.items):
             self._read(item.context_expr)
             if item.optional_vars:
                 self._bind(item.optional_vars)
-            if place == 0 or all(_opens(each.context_expr) for each in node.items[:place]):
+            if index == 0 or all(_opens(each.context_expr) for each in node.items[:index]):
                 after = set(self._set)
         self.run(node.body)
         if not all(_opens(item.context_expr) for item in node.items):

@@ -72,7 +72,7 @@ def refuse_magics(tree: ast.Module) -> None:
 
 def dotted(tree: ast.AST) -> tuple[str, ...]:
     """Return the longest dotted names in code, such as ``xml.dom.minidom``."""
-    found, inner = set(), set()
+    names, inner = set(), set()
     for node in ast.walk(tree):  # from the outside in
         words: list[str] = []
         part = node
@@ -81,8 +81,8 @@ def dotted(tree: ast.AST) -> tuple[str, ...]:
             words.append(part.attr)
             part = part.value
         if words and isinstance(part, ast.Name):
-            found.add(".".join([part.id, *reversed(words)]))
-    return tuple(sorted(found))
+            names.add(".".join([part.id, *reversed(words)]))
+    return tuple(sorted(names))
 
 
 class EmbeddedNames(ast.NodeTransformer):
@@ -214,9 +214,9 @@ def _expressions(text: str) -> Iterator[ast.expr]:
     """
     try:
         for literal, name, spec, _ in string.Formatter().parse(text):
-            for found in DOLLAR.finditer(literal):
-                if not found[2].startswith("$") and not found[2][0].isdigit():
-                    yield ast.parse(found[2], mode="eval").body
+            for match in DOLLAR.finditer(literal):
+                if not match[2].startswith("$") and not match[2][0].isdigit():
+                    yield ast.parse(match[2], mode="eval").body
             if name:
                 yield ast.parse(f"{name}:{spec}" if spec else name, mode="eval").body
     except (ValueError, SyntaxError):

@@ -64,7 +64,7 @@ def walrus_targets(node: ast.AST, sure: bool = False, true: bool = False) -> set
     """
     if isinstance(node, (ast.Lambda, *FUNCTION_DEFINITIONS)):
         return set()
-    found = {node.target.id} if isinstance(node, ast.NamedExpr) else set()
+    targets = {node.target.id} if isinstance(node, ast.NamedExpr) else set()
     parts: Iterable[ast.AST] = ast.iter_child_nodes(node)
     both = true and isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And)
     if (sure or true) and not both:
@@ -79,8 +79,8 @@ def walrus_targets(node: ast.AST, sure: bool = False, true: bool = False) -> set
         elif isinstance(node, EXPRESSION_SCOPES):
             parts = ()  # no walrus is allowed in the iterable of a comprehension
     for part in parts:
-        found |= walrus_targets(part, sure or (true and not both), both)
-    return found
+        targets |= walrus_targets(part, sure or (true and not both), both)
+    return targets
 
 
 def maybe_bound(node: ast.stmt) -> set[str]:
@@ -120,8 +120,8 @@ def _inlined(node: ast.AST) -> set[str]:
             todo.append(each.generators[0].iter)
             for inner in ast.walk(each):
                 if isinstance(inner, ast.comprehension):
-                    found = (name for name in ast.walk(inner.target) if isinstance(name, ast.Name))
-                    targets |= {name.id for name in found}
+                    names = (name for name in ast.walk(inner.target) if isinstance(name, ast.Name))
+                    targets |= {name.id for name in names}
         else:
             todo += ast.iter_child_nodes(each)
     return targets - outside

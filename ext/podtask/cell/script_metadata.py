@@ -48,10 +48,10 @@ class ScriptMetadata:
             import tomli as tomllib
         lines = blocks[0]["content"].splitlines()
         try:
-            found = tomllib.loads("\n".join(line[2:] for line in lines))
+            table = tomllib.loads("\n".join(line[2:] for line in lines))
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"The cell's script metadata is not valid TOML: {error}", "Fix it.") from None
-        python, packages = found.get("requires-python", ""), found.get("dependencies", [])
+        python, packages = table.get("requires-python", ""), table.get("dependencies", [])
         if not isinstance(python, str) or not (
             isinstance(packages, list) and all(isinstance(each, str) for each in packages)
         ):

@@ -72,18 +72,18 @@ class Login:
                 return False
             self._renewal_error = ""
             try:
-                found = await _read(self._context)
-                same = found.certificate == refused.certificate and await run_in_thread(
-                    (found, refused), lambda: found.headers() == refused.headers(), LOGIN_SECONDS
+                access = await _read(self._context)
+                same = access.certificate == refused.certificate and await run_in_thread(
+                    (access, refused), lambda: access.headers() == refused.headers(), LOGIN_SECONDS
                 )
             except PodtaskError as error:
                 self._renewal_error, same = error.message, True
             except Exception as error:  # noqa: BLE001 -- shown with the refusal
                 self._renewal_error, same = redact(error), True
             self._renewed = time.monotonic()
-            if same or found.host != refused.host:
+            if same or access.host != refused.host:
                 return False
-            self.access = found
+            self.access = access
             return True
 
     def refusal_status(self) -> dict[str, str]:

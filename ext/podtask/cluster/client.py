@@ -97,9 +97,9 @@ class Api:
         """
         start = time.monotonic()
         async with self._slots, self._answer(method, path, body, params, ANSWER_SECONDS) as answer:
-            found = self._json(await answer.read())
+            document = self._json(await answer.read())
         self.round_trip = min(self.round_trip, time.monotonic() - start)
-        return found
+        return document
 
     async def names(self, path: str) -> list[str]:
         """Return the names of the objects in a collection, without reading their contents.
@@ -113,8 +113,8 @@ class Api:
             self._slots,
             self._answer("GET", path, None, params, ANSWER_SECONDS, METADATA_MEDIA_TYPE) as answer,
         ):
-            found = self._json(await answer.read())
-        return sorted(item["metadata"]["name"] for item in found["items"])
+            document = self._json(await answer.read())
+        return sorted(item["metadata"]["name"] for item in document["items"])
 
     async def text(self, path: str, **params: str) -> str:
         """Return an answer as text."""
@@ -248,15 +248,15 @@ class Api:
 
     def _json(self, raw: bytes) -> dict[str, Any]:
         try:
-            found = json.loads(raw)
+            document = json.loads(raw)
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
+            document = None
+        if not isinstance(document, dict):
             raise ClusterError(
                 f"The answer for context {self.access.context!r} is not from an API server: {_words(raw)}",
                 "It may be the login page of a proxy; `kubectl get --raw /readyz` shows it.",
             )
-        return found
+        return document
 
 
 _known: dict[tuple[asyncio.AbstractEventLoop, str | None, str | None], asyncio.Future[Api]] = {}
@@ -264,10 +264,10 @@ _known: dict[tuple[asyncio.AbstractEventLoop, str | None, str | None], asyncio.F
 
 def _status(raw: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(raw)
+        document = json.loads(raw)
     except ValueError:
         return {"message": _words(raw)}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def _words(raw: bytes) -> str:

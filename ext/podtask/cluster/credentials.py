@@ -174,8 +174,8 @@ def _proxy_url(config: Any, files: str, context: str) -> str | None:
         return None  # merging reads all files again
     merged = config.kube_config.KubeConfigMerger(files).config
     cluster = merged["contexts"].get_with_name(context)["context"]["cluster"]
-    found: str | None = merged["clusters"].get_with_name(cluster)["cluster"].safe_get("proxy-url")
-    return found
+    url: str | None = merged["clusters"].get_with_name(cluster)["cluster"].safe_get("proxy-url")
+    return url
 
 
 def _proxy(host: str) -> str | None:
@@ -192,13 +192,13 @@ def _proxy(host: str) -> str | None:
 def _tls(settings: Any) -> ssl.SSLContext | None:
     if not settings.host.startswith("https"):
         return None
-    found = ssl.create_default_context(cafile=settings.ssl_ca_cert)
+    tls = ssl.create_default_context(cafile=settings.ssl_ca_cert)
     if not settings.verify_ssl:
-        found.check_hostname = False
-        found.verify_mode = ssl.CERT_NONE
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
     if settings.cert_file:
-        found.load_cert_chain(settings.cert_file, settings.key_file)
-    return found
+        tls.load_cert_chain(settings.cert_file, settings.key_file)
+    return tls
 
 
 def _digest(settings: Any) -> str:

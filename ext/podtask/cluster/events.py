@@ -50,8 +50,8 @@ class Events:
         """
         selector = f"involvedObject.uid={uid}"
         with explain_refusals("list", "events", self._where):
-            found = await self._api.request("GET", self._path, fieldSelector=selector)
-        return sorted(found["items"], key=_sort_key)
+            event_list = await self._api.request("GET", self._path, fieldSelector=selector)
+        return sorted(event_list["items"], key=_sort_key)
 
     def subscribe(self, uid: str, on_event: OnEvent) -> None:
         """Report the events of a pod from now on.

@@ -103,8 +103,8 @@ class Namespace:
     async def labels(self) -> dict[str, str]:
         """Return the labels of the namespace."""
         with explain_refusals("get", "namespaces", self.where):
-            found = await self._api.request("GET", resource_path("namespaces", name=self.name))
-        labels: dict[str, str] = found["metadata"].get("labels", {})
+            namespace = await self._api.request("GET", resource_path("namespaces", name=self.name))
+        labels: dict[str, str] = namespace["metadata"].get("labels", {})
         return labels
 
     async def object_names(self, resource: str) -> list[str]:

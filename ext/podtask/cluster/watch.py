@@ -123,9 +123,9 @@ class Watch:
         return version or RELIST
 
     async def _list(self) -> str:
-        found = await self._requests.list(self._selector)
+        pod_list = await self._requests.list(self._selector)
         names = set()
-        for pod in found["items"]:
+        for pod in pod_list["items"]:
             names.add(pod["metadata"]["name"])
             self._report(pod["metadata"]["name"], pod)
         for name in self._pods.keys() - names:
@@ -133,7 +133,7 @@ class Watch:
                 self._report(name, None)
             elif name in self._gone_after:
                 self._look_up(name)
-        return str(found["metadata"]["resourceVersion"])
+        return str(pod_list["metadata"]["resourceVersion"])
 
     async def _poll(self) -> None:
         """Get each pod by name for a while, if pods may be read but not watched."""

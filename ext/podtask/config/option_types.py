@@ -74,13 +74,13 @@ def parse_strings(given: Any) -> tuple[str, ...]:
     Raises:
         InputError: The value is not a string or a list of strings, or a string is empty.
     """
-    found = (given,) if isinstance(given, str) else tuple(_several(given))
-    for each in found:
+    strings = (given,) if isinstance(given, str) else tuple(_several(given))
+    for each in strings:
         if not isinstance(each, str) or not each.strip():
             raise InputError(
                 f"Expected a non-empty string, got {each!r}.", "Write a string or a list of strings."
             )
-    return found
+    return strings
 
 
 def parse_lines(given: Any) -> tuple[str, ...]:
@@ -89,10 +89,10 @@ def parse_lines(given: Any) -> tuple[str, ...]:
     Raises:
         InputError: The value is not a string or a list of strings, or a file cannot be read.
     """
-    found: list[str] = []
+    parsed: list[str] = []
     for each in parse_strings(given):
         if not each.endswith(".txt"):
-            found.append(each)
+            parsed.append(each)
             continue
         try:
             read = Path(each).expanduser().read_text().splitlines()
@@ -101,8 +101,8 @@ def parse_lines(given: Any) -> tuple[str, ...]:
                 f"Cannot read {each}: {error}",
                 "Give the path of a text file, or a constraint such as numpy<2.",
             ) from None
-        found += [line for line in (part.partition("#")[0].strip() for part in read) if line]
-    return tuple(found)
+        parsed += [line for line in (part.partition("#")[0].strip() for part in read) if line]
+    return tuple(parsed)
 
 
 def _several(given: Any) -> Iterable[Any]:

@@ -54,11 +54,11 @@ def parse_names(text: Any) -> tuple[str, ...]:
     given = [text] if isinstance(text, str) else text
     if not isinstance(given, Iterable) or not all(isinstance(each, str) for each in given):
         raise InputError(f"Expected a list of names, got {text!r}.", "Separate names with commas: x,y")
-    found = [name for part in given for name in re.split(r"[,\s]+", part) if name]
-    for name in found:
+    names = [name for part in given for name in re.split(r"[,\s]+", part) if name]
+    for name in names:
         if not name.isidentifier():
             raise InputError(f"{name!r} is not a valid Python name.", "Separate names with commas: x,y")
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(names))
 
 
 def parse_env(given: Any) -> tuple[tuple[str, str], ...]:
@@ -68,14 +68,14 @@ def parse_env(given: Any) -> tuple[tuple[str, str], ...]:
         InputError: A text has no ``=``, a name is reserved or invalid, or a value has another type.
     """
     if isinstance(given, Mapping):
-        found = [(str(name), str(value)) for name, value in given.items()]
+        pairs = [(str(name), str(value)) for name, value in given.items()]
     else:
-        found = [_parse_pair(item) for item in ([given] if isinstance(given, str) else _items(given))]
-    for name, _ in found:
+        pairs = [_parse_pair(item) for item in ([given] if isinstance(given, str) else _items(given))]
+    for name, _ in pairs:
         parse_variable_name(name)
         if name.startswith("PODTASK_"):
             raise InputError(f"{name}: names that begin with PODTASK_ are reserved.", "Choose another name.")
-    return tuple(found)
+    return tuple(pairs)
 
 
 def _items(given: Any) -> Iterable[Any]:

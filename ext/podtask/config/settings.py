@@ -53,19 +53,19 @@ def read_settings(environ: Mapping[str, str] | None = None) -> dict[str, Setting
         InputError: A file is not valid TOML, or a value is invalid. The message names the file or
             the variable.
     """
-    found: dict[str, Setting] = {}
+    settings: dict[str, Setting] = {}
     layers: list[tuple[Path, tuple[str, ...]]] = [(user_folder() / "config.toml", ())]
     project = project_folder()
     if project is not None:
         layers.append((project / "pyproject.toml", ("tool", "podtask")))
     for path, table in layers:
         for name, value in _table(path, table).items():
-            found[_known(name, str(path))] = Setting(value, str(path))
+            settings[_known(name, str(path))] = Setting(value, str(path))
     for name, variable, value in _variables(os.environ if environ is None else environ):
-        found[name] = Setting(value, variable)
-    for name, setting in found.items():
+        settings[name] = Setting(value, variable)
+    for name, setting in settings.items():
         _check(name, setting)
-    return found
+    return settings
 
 
 def with_settings(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,16 +97,16 @@ def _table(path: Path, table: tuple[str, ...]) -> dict[str, Any]:
         import tomli as tomllib
 
     try:
-        found: Any = tomllib.loads(path.read_text())
+        values: Any = tomllib.loads(path.read_text())
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"Cannot read the settings in {path}: {error}", "Fix the file.") from None
     for part in table:
-        found = found.get(part, {})
-    if not isinstance(found, dict):
+        values = values.get(part, {})
+    if not isinstance(values, dict):
         raise InputError(f"{'.'.join(table)} in {path} is not a table.", "Write [tool.podtask].")
-    return found
+    return values
 
 
 def _known(name: str, origin: str) -> str:

@@ -51,22 +51,22 @@ class ExistingRunner:
         Raises:
             PodtaskError: There is no such pod, it does not run a task, or its result was already fetched.
         """
-        namespace, found, others = await look_up_task(self.name, self.options)
-        key = found.key
-        listener.on_manifest(found)
+        namespace, pod, others = await look_up_task(self.name, self.options)
+        key = pod.key
+        listener.on_manifest(pod)
         if others:
             listener.on_note(
                 f"{len(others) + 1} tasks are named {self.name}. Attaching to the newest; "
                 f"the others: {', '.join(others)}"
             )
-        if found.is_result_taken:
+        if pod.is_result_taken:
             raise TaskError(
-                f"The result of {found.name} was already fetched ({found.cell_status}). The cell is not run again.",
-                f"%podtask logs {found.name} shows its output, %podtask delete {found.name} removes it.",
+                f"The result of {pod.name} was already fetched ({pod.cell_status}). The cell is not run again.",
+                f"%podtask logs {pod.name} shows its output, %podtask delete {pod.name} removes it.",
             )
-        self.options = found.options
-        backend = Pod.adopt(namespace, found, listener)
-        where = f"pod {found.name}, container {found.primary}"
-        if found.is_batch:
+        self.options = pod.options
+        backend = Pod.adopt(namespace, pod, listener)
+        where = f"pod {pod.name}, container {pod.primary}"
+        if pod.is_batch:
             return StartedRunner(backend, LogChannel(backend, key, listener), where)
         return StartedRunner(backend, Channel(backend, key, None, listener), where)

@@ -213,13 +213,13 @@ class TaskFollower:
             ClusterError: The log cannot be read, and may hold the result.
         """
         try:
-            found = await read_result_from_log(started.backend, started.channel, self.cancelled)
+            result = await read_result_from_log(started.backend, started.channel, self.cancelled)
         except ClusterError as error:
             if not termination.lost:
                 raise
             log.debug("%s: its log cannot be read: %s", self.name, error)
             return termination, False  # the log was lost with its node
-        return found or termination, True
+        return result or termination, True
 
     async def _enforce_deadlines(self) -> None:
         """Raise when the cell has not started in time, or has not ended long after its timeout."""

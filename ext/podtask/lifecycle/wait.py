@@ -60,9 +60,9 @@ async def first_end(
             # A local runner that nothing listens for has ended; its status says how.
             await asyncio.wait(waits - {result}, return_when=asyncio.FIRST_COMPLETED)
         elif result.done():
-            found = await _with_stop_reason(result.result(), backend)
+            end = await _with_stop_reason(result.result(), backend)
             await backend.drain_notes()
-            return found
+            return end
         if cancellation.done():
             return None
         if termination.done():

@@ -152,7 +152,7 @@ def _merge_env(primary: dict[str, Any], wait: float) -> list[dict[str, Any]]:
                 f"env {entry['name']} of container {primary['name']!r} is reserved.",
                 "podtask sets the variables whose names begin with PODTASK_. Choose another name.",
             )
-        given.pop(entry["name"], None)  # the last entry of a name wins, and keeps its place
+        given.pop(entry["name"], None)  # the last entry of a name wins and stays where it is
         given[entry["name"]] = entry
     ours = {"PODTASK_KEY": HIDDEN_KEY, "PODTASK_PORT": HIDDEN_PORT, "PODTASK_WAIT": f"{wait:g}"}
     return [*given.values(), *({"name": name, "value": value} for name, value in ours.items())]

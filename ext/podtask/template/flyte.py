@@ -53,8 +53,8 @@ class _Models:
         inner = " " * (indent + 4)
         if kind.endswith("*") and type_fields(kind[:-1]) and isinstance(value, list):
             items = [
-                self.source(item, kind[:-1], f"{path}[{place}]", indent + 4, 1, missing)
-                for place, item in enumerate(value)
+                self.source(item, kind[:-1], f"{path}[{index}]", indent + 4, 1, missing)
+                for index, item in enumerate(value)
             ]
             return _format_call("[", items, "]", inner, indent, used)
         model = self._model(kind) if type_fields(kind) and isinstance(value, dict) else None

@@ -20,14 +20,14 @@ def load_documents(text: str) -> list[Any]:
     import yaml
 
     try:
-        found = [each for each in yaml.safe_load_all(text) if each is not None]
+        loaded = [each for each in yaml.safe_load_all(text) if each is not None]
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())[:200]) from None
     sizes: dict[int, int] = {}
-    for each in found:
+    for each in loaded:
         if _size(each, sizes) > MAX_VALUES:
             raise ValueError(f"its aliases expand to more than {MAX_VALUES:,} values")
-    return found
+    return loaded
 
 
 def _size(value: Any, sizes: dict[int, int]) -> int:

@@ -35,8 +35,8 @@ def type_problems(value: Any, kind: str, path: str) -> Iterator[Problem]:
         if not isinstance(value, list):
             yield Problem(path, f"is {_kind_of(value)}, not a list.", "Write it as a list, in [ ].")
             return
-        for place, item in enumerate(value):
-            yield from type_problems(item, kind[:-1], f"{path}[{place}]")
+        for index, item in enumerate(value):
+            yield from type_problems(item, kind[:-1], f"{path}[{index}]")
     elif kind in SCALAR_DESCRIPTIONS:
         yield from _scalar(value, kind, path)
     elif kind in ("map", "quantities") or type_fields(kind):
@@ -60,8 +60,8 @@ def closest_field(name: str, kind: str) -> str:
     near = {
         field: edit_distance(name.lower(), field.lower()) for field in type_fields(kind) if len(field) > 3
     }
-    found = min(near, key=lambda field: near[field], default="")
-    return found if found and near[found] <= allowed else ""
+    closest = min(near, key=lambda field: near[field], default="")
+    return closest if closest and near[closest] <= allowed else ""
 
 
 def edit_distance(one: str, other: str) -> int:

@@ -26,11 +26,11 @@ def notebook_templates(namespace: Mapping[str, Any]) -> dict[str, PodTemplate]:
 
 def saved_templates() -> dict[str, Path]:
     """Return the files of saved templates by name; a project template hides a user template."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for folder in (_project(), _user()):
         for path in sorted(folder.glob("*.y*ml")) if folder else []:
-            found.setdefault(path.stem, path)
-    return found
+            files.setdefault(path.stem, path)
+    return files
 
 
 def save_template(name: str, template: PodTemplate, for_user: bool = False, replace: bool = False) -> Path:

@@ -85,13 +85,13 @@ class PodTemplate:
             return cls._of_file(Path(given))
         if isinstance(given, str):
             return cls._of_dict(to_wire_form(_yaml(given, "the YAML text")), "the YAML text")
-        found = to_wire_form(given)
-        if not isinstance(found, dict):
+        wire_form = to_wire_form(given)
+        if not isinstance(wire_form, dict):
             raise InputError(
                 f"Expected a pod template, got {type(given).__name__}.",
                 "Give a PodTemplate, a V1PodSpec, or a dict or YAML of a Pod.",
             )
-        return cls._of_dict(found, f"the {type(given).__name__}")
+        return cls._of_dict(wire_form, f"the {type(given).__name__}")
 
     @classmethod
     def _of_file(cls, path: Path) -> PodTemplate:
@@ -105,15 +105,15 @@ class PodTemplate:
         return cls._of_dict(to_wire_form(_yaml(text, str(path))), str(path))
 
     @classmethod
-    def _of_dict(cls, found: dict[str, Any], where: str) -> PodTemplate:
-        if found.get("kind") not in (None, "Pod", "PodTemplate"):
+    def _of_dict(cls, document: dict[str, Any], where: str) -> PodTemplate:
+        if document.get("kind") not in (None, "Pod", "PodTemplate"):
             raise InputError(
-                f"{where} is a {found['kind']}, not a pod.", "Give a Pod, a PodSpec or a PodTemplate."
+                f"{where} is a {document['kind']}, not a pod.", "Give a Pod, a PodSpec or a PodTemplate."
             )
-        if isinstance(found.get("template"), dict):  # core/v1 PodTemplate
-            found = found["template"]
-        meta = found.get("metadata") or {}
-        spec = found.get("spec", None if meta or found.get("kind") else found)
+        if isinstance(document.get("template"), dict):  # core/v1 PodTemplate
+            document = document["template"]
+        meta = document.get("metadata") or {}
+        spec = document.get("spec", None if meta or document.get("kind") else document)
         if spec is not None and not isinstance(spec, dict):
             raise InputError(f"The spec in {where} is not a mapping.", "Write it as {key: value}.")
         annotations = dict(meta.get("annotations") or {})
@@ -146,8 +146,8 @@ class PodTemplate:
         # Start-up cost: loaded when it is first needed.
         import yaml
 
-        found = {name: part for name, part in self.to_dict().items() if part or name == "spec"}
-        return str(yaml.safe_dump(found, sort_keys=False))
+        document = {name: part for name, part in self.to_dict().items() if part or name == "spec"}
+        return str(yaml.safe_dump(document, sort_keys=False))
 
     def to_python(self) -> str:
         """Return a Python expression that creates an equal template; it needs only ``PodTemplate``."""
@@ -184,8 +184,8 @@ def primary_container(spec: dict[str, Any], name: str) -> dict[str, Any]:
     containers = spec.setdefault("containers", [])
     for container in containers:
         if container["name"] == name:
-            found: dict[str, Any] = container
-            return found
+            primary: dict[str, Any] = container
+            return primary
     others = [container["name"] for container in containers]
     for other in others:
         if edit_distance(other, name) <= 2:
@@ -199,21 +199,21 @@ def primary_container(spec: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _yaml(text: str, where: str) -> dict[str, Any]:
     try:
-        found = load_documents(text)
+        documents = load_documents(text)
     except ValueError as error:
         raise InputError(f"{where} is not valid YAML: {error}", "Fix it and run again.") from None
-    if len(found) != 1:
+    if len(documents) != 1:
         raise InputError(
-            f"{where} has {len(found)} documents, expected one.",
+            f"{where} has {len(documents)} documents, expected one.",
             "Keep only the pod or the pod template in it.",
         )
-    if not isinstance(found[0], dict):
+    if not isinstance(documents[0], dict):
         raise InputError(
-            f"{where} must be a mapping, got {type(found[0]).__name__}.",
+            f"{where} must be a mapping, got {type(documents[0]).__name__}.",
             "Give YAML of a Pod, a PodSpec or a PodTemplate. PodTemplate.of reads a file.",
         )
-    made: dict[str, Any] = found[0]
-    return made
+    document: dict[str, Any] = documents[0]
+    return document
 
 
 def _check_spec(spec: Any) -> None:
@@ -226,17 +226,17 @@ def _check_spec(spec: Any) -> None:
         items = spec.get(kind, [])
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise InputError(f"pod_spec.{kind} must be a list of mappings.", "See kubectl explain pod.spec.")
-        for place, item in enumerate(items):
+        for index, item in enumerate(items):
             env = item.get("env", [])
             if not isinstance(env, list) or not all(
                 isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in env
             ):
                 raise InputError(
-                    f"pod_spec.{kind}[{place}].env must be a list of names with values.",
+                    f"pod_spec.{kind}[{index}].env must be a list of names with values.",
                     "Write [{'name': 'KEY', 'value': 'value'}].",
                 )
             if not isinstance(item.get("name"), str) or not item["name"]:
-                raise InputError(f"pod_spec.{kind}[{place}] has no name.", "Give it one.")
+                raise InputError(f"pod_spec.{kind}[{index}] has no name.", "Give it one.")
     if spec and not {*type_fields("PodSpec"), *POD_FIELDS} & set(spec):
         raise InputError(
             f"This is not a pod spec: it has {', '.join(map(repr, list(spec)[:3]))}.",

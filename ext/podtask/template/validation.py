@@ -30,16 +30,16 @@ MAX_OTHER_PATHS = 3
 NO_FLAGS: Mapping[str, str] = {}
 
 
-def raise_problems(found: Iterator[Problem]) -> None:
+def raise_problems(problems: Iterator[Problem]) -> None:
     """Raise an error if there are any problems.
 
     Raises:
         InputError: The first problem in full, and the paths of the others.
     """
-    problems = list(found)
-    if not problems:
+    listed = list(problems)
+    if not listed:
         return
-    first, rest = problems[0], problems[1:]
+    first, *rest = listed
     also = ", ".join(each.path for each in rest[:MAX_OTHER_PATHS])
     more = f" and {len(rest) - MAX_OTHER_PATHS} more" if len(rest) > MAX_OTHER_PATHS else ""
     raise InputError(
@@ -54,10 +54,10 @@ def template_problems(whole: dict[str, Any]) -> Iterator[Problem]:
     yield from _label_problems(metadata.get("labels", {}), "metadata.labels")
     yield from _annotation_problems(metadata.get("annotations", {}))
     for kind in ("containers", "initContainers", "volumes"):
-        for place, item in enumerate(whole["spec"].get(kind, [])):
+        for index, item in enumerate(whole["spec"].get(kind, [])):
             if str(item["name"]).startswith(RESERVED_PREFIX):
                 yield Problem(
-                    f"spec.{kind}[{place}].name",
+                    f"spec.{kind}[{index}].name",
                     f"{item['name']!r} is reserved.",
                     f"Names that begin with {RESERVED_PREFIX} are reserved for podtask. Choose another name.",
                 )
@@ -75,16 +75,16 @@ def pod_problems(
     """
     volumes = spec.get("volumes", [])
     yield from _name_problems(volumes, "spec.volumes", {})
-    for place, volume in enumerate(volumes):
-        yield from _source_problems(volume, f"spec.volumes[{place}]")
-        yield from _size_problems(volume, f"spec.volumes[{place}]")
+    for index, volume in enumerate(volumes):
+        yield from _source_problems(volume, f"spec.volumes[{index}]")
+        yield from _size_problems(volume, f"spec.volumes[{index}]")
     mountable = {volume["name"] for volume in volumes}
     seen: dict[str, str] = {}
     for kind in ("initContainers", "containers"):
         containers = spec.get(kind, [])
         yield from _name_problems(containers, f"spec.{kind}", seen)
-        for place, container in enumerate(containers):
-            path = f"spec.{kind}[{place}]"
+        for index, container in enumerate(containers):
+            path = f"spec.{kind}[{index}]"
             if not container.get("image"):
                 yield Problem(
                     f"{path}.image",
@@ -100,13 +100,13 @@ def pod_problems(
 
 
 def _name_problems(items: list[dict[str, Any]], path: str, seen: dict[str, str]) -> Iterator[Problem]:
-    for place, item in enumerate(items):
-        name, name_path = item["name"], f"{path}[{place}].name"
+    for index, item in enumerate(items):
+        name, name_path = item["name"], f"{path}[{index}].name"
         if not OBJECT_NAME.fullmatch(name):
             yield Problem(name_path, f"{name!r} is not a valid name.", NAME_RULE)
         if name in seen:
             yield Problem(name_path, f"{name!r} is also the name of {seen[name]}.", "Rename one of them.")
-        seen.setdefault(name, f"{path}[{place}]")
+        seen.setdefault(name, f"{path}[{index}]")
 
 
 def _source_problems(volume: dict[str, Any], path: str) -> Iterator[Problem]:
@@ -130,10 +130,10 @@ def _size_problems(volume: dict[str, Any], path: str) -> Iterator[Problem]:
     if limit is not None:
         yield from _quantity_problems(limit, f"{path}.emptyDir.sizeLimit")
     claim = "ephemeral.volumeClaimTemplate.spec.resources"
-    found = volume
+    resources = volume
     for key in claim.split("."):
-        found = found.get(key, {})
-    yield from _resource_problems(found, f"{path}.{claim}")
+        resources = resources.get(key, {})
+    yield from _resource_problems(resources, f"{path}.{claim}")
 
 
 def _quantity_problems(value: Any, path: str) -> Iterator[Problem]:
@@ -144,18 +144,18 @@ def _quantity_problems(value: Any, path: str) -> Iterator[Problem]:
 
 
 def _variable_problems(env: list[dict[str, Any]], path: str) -> Iterator[Problem]:
-    for place, entry in enumerate(env):
+    for index, entry in enumerate(env):
         try:
             parse_variable_name(entry["name"])
         except InputError as error:
-            yield Problem(f"{path}[{place}].name", f"is invalid: {error.message}", error.hint)
+            yield Problem(f"{path}[{index}].name", f"is invalid: {error.message}", error.hint)
 
 
 def _port_problems(ports: list[dict[str, Any]], path: str) -> Iterator[Problem]:
     numbers: set[tuple[Any, str]] = set()
     names: set[str] = set()
-    for place, port in enumerate(ports):
-        item_path = f"{path}[{place}]"
+    for index, port in enumerate(ports):
+        item_path = f"{path}[{index}]"
         if "containerPort" not in port:
             yield Problem(f"{item_path}.containerPort", "is missing.", "Write the port number.")
             continue
@@ -180,8 +180,8 @@ def _port_problems(ports: list[dict[str, Any]], path: str) -> Iterator[Problem]:
 
 def _mount_problems(mounts: list[dict[str, Any]], path: str, volumes: set[str]) -> Iterator[Problem]:
     paths: set[str] = set()
-    for place, mount in enumerate(mounts):
-        item_path = f"{path}[{place}]"
+    for index, mount in enumerate(mounts):
+        item_path = f"{path}[{index}]"
         name, where = mount.get("name", ""), mount.get("mountPath", "")
         if name not in volumes:
             known = ", ".join(sorted(volumes)) or "none"

@@ -60,13 +60,13 @@ def to_wire_form(given: Any) -> Any:
 
 
 def _mapping(given: Mapping[Any, Any]) -> dict[str, Any]:
-    found = {}
+    wire_form = {}
     for key, value in given.items():
         if value is None:
             continue
         name = re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), str(key))
         name = IRREGULAR_FIELD_NAMES.get(name, name) if "_" in str(key) else name
-        found[name] = (
+        wire_form[name] = (
             dict(value) if name in FREE_KEY_MAPS and isinstance(value, Mapping) else to_wire_form(value)
         )
-    return found
+    return wire_form
