@@ -148,7 +148,7 @@ class Backend(Protocol):
         """Return in one line what the runner waits for and what to change."""
 
     async def events(self) -> list[dict[str, Any]]:
-        """Return the events of the cluster, oldest first."""
+        """Return the Kubernetes events of the pod, oldest first; none for a local process."""
 
     async def snapshot(self) -> Snapshot:
         """Return the events seen so far and the last lines of the sidecars; never fail."""
