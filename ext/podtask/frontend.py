@@ -13,7 +13,7 @@ TEXT_STYLE = "padding-left:1ch;font:12px/1.6 var(--jp-code-font-family,monospace
 
 
 class Screen(Protocol):
-    """Shows the output and the status of a task.
+    """A screen that shows the output and the status of a task.
 
     Attributes:
         keeps_status: Whether the last status line stays visible and need not be repeated.
