@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,32 @@ def test_cell_without_leftovers_is_not_reported(shell: Shell) -> None:
         "%%podtask\nimport multiprocessing\n"
         "with multiprocessing.get_context('fork').Pool(2) as pool:\n    print(pool.map(abs, [-1, 2]))\n"
     )
+    assert "left running" not in err
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from multiprocessing import resource_tracker\nresource_tracker.ensure_running()",
+        "from multiprocessing import shared_memory\nblock = shared_memory.SharedMemory(create=True, size=8)\nblock.unlink()",
+        "import multiprocessing\nwith multiprocessing.get_context('forkserver').Pool(1) as pool:\n    pool.map(abs, [1])",
+        # As joblib's loky starts its tracker and its workers, and dask its workers.
+        "import subprocess, sys\nfor word in ('from joblib.externals.loky.backend.resource_tracker import main', "
+        "'loky.backend.popen_loky_posix'):\n"
+        "    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', word])",
+        "import multiprocessing, time\n"
+        "multiprocessing.get_context('fork').Process(target=time.sleep, args=[600], "
+        "name='Dask Worker process (from Nanny)', daemon=True).start()",
+    ],
+    ids=["resource tracker", "shared memory", "fork server", "loky", "dask"],
+)
+def test_helper_processes_are_not_reported(shell: Shell, source: str, tmp_path: Path) -> None:
+    """J1: helper processes of libraries are not reported, and nothing waits for them, however long the path of Python is."""
+    long = tmp_path / ("long" * 20) / "python"
+    long.parent.mkdir()
+    long.symlink_to(sys.executable)
+    head = f"import sys, multiprocessing\nsys.executable = {str(long)!r}\nmultiprocessing.set_executable(sys.executable)\n"
+    _, err = shell.output(f"%%podtask\n{head}{source}")
     assert "left running" not in err
 
 

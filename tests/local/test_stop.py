@@ -1,12 +1,15 @@
-"""Stop a cell before its pod exists."""
+"""Stop a cell before its pod exists, and a cell that does not stop."""
 
 from __future__ import annotations
 
+import re
 import socket
 from concurrent.futures import CancelledError
 
 import podtask
 import pytest
+
+from tests.notebook import Kernel
 
 
 @pytest.mark.feature("S05")
@@ -24,3 +27,27 @@ def test_cell_is_stopped_while_the_api_server_is_silent(
     assert task.cancelled()
     with pytest.raises(KeyboardInterrupt if way == "interrupt" else CancelledError):
         task.result()
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "while True:\n    try:\n        time.sleep(60)\n    except KeyboardInterrupt:\n        print('again')",
+        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('again')\n    time.sleep(60)\n",
+        "import signal\nsignal.signal(signal.SIGINT, lambda *_: print('again'))\nwhile True:\n    time.sleep(60)",
+    ],
+    ids=["caught again and again", "slow clean-up", "another handler"],
+)
+def test_second_stop_shows_no_frames(kernel: Kernel, cell: str) -> None:
+    """J4: the error of a second stop is one line: no frames of podtask, and of no pod with --local."""
+    kernel.start(f"%%podtask --local --grace 1m\nimport time\nprint('up')\n{cell}")
+    kernel.until("up\n")
+    kernel.interrupt()
+    kernel.until("again\n")
+    kernel.interrupt()
+    ran = kernel.finish(30)
+    assert ran.error is not None
+    assert ran.error[0] == "KeyboardInterrupt"
+    assert re.fullmatch(r"podtask-\w+ was cancelled and its process ended\.", ran.error[1])
+    assert "follow.py" not in ran.error[2]
+    assert "pod " not in ran.error[2]

@@ -125,7 +125,9 @@ class TaskFollower:
             outcome = await self._follow()
         except BaseException as error:  # noqa: BLE001 -- every error is raised where the user waits
             log.debug("%s: %s", self.name, type(error).__name__)
-            status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
+            status = "failed"
+            if isinstance(error, KeyboardInterrupt):
+                status, error = "cancelled", error.with_traceback(None)  # its frames are podtask's own
             outcome = Outcome(status, error=error)
         self.ended = time.monotonic()
         self.status = outcome.status
@@ -167,7 +169,8 @@ class TaskFollower:
         self.loop.background(_discard(starting, self.launcher.resumed))
         if not self.cancelled.is_set():
             raise self._start_timeout_error()
-        raise KeyboardInterrupt(f"{self.name} was cancelled before its pod was created.")
+        awaited = "process was started" if self.launcher.options.local else "pod was created"
+        raise KeyboardInterrupt(f"{self.name} was cancelled before its {awaited}.")
 
     async def _follow_runner(self, started: StartedRunner) -> RunnerResult | str:
         """Return the result, or why the cell is run again in a new pod. Delete the pod unless it must be kept."""
@@ -175,7 +178,8 @@ class TaskFollower:
         try:
             end = await first_end(started.backend, started.channel, self.cancelled, self._enforce_deadlines())
             if end is None:
-                raise KeyboardInterrupt(f"{self.name} was cancelled and its pod deleted.")
+                deleted = "process ended" if self.launcher.options.local else "pod deleted"
+                raise KeyboardInterrupt(f"{self.name} was cancelled and its {deleted}.")
             if isinstance(end, Termination) and end.started:
                 delete = False  # until the log is read: it may hold the only copy of the result
                 end, delete = await self._read_result(started, end)

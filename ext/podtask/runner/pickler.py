@@ -16,6 +16,8 @@ import typing
 import weakref
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 
+from .proxies import reduce_instance
+
 PROTOCOL = 5  # of the oldest Python in an image, 3.8+
 MIN_BUFFER_BYTES = 64 << 10  # bytes from which on a buffer goes apart
 ALIGN = 64  # so that arrays can lie where they arrive
@@ -109,7 +111,7 @@ def _plain_pickler(recorder: _Recorder, file: Any, namespace: Dict[str, Any]) ->
                 if getattr(namespace.get(name), "__wrapped__", None) is obj:
                     # pickle would refuse: under its name there is what wraps it.
                     return eval, (f"__import__('__main__').{name}",)
-            return NotImplemented
+            return reduce_instance(obj)
 
     return Pickler(file, protocol=PROTOCOL, buffer_callback=recorder.keep_in_stream)
 
@@ -225,6 +227,8 @@ def _complete(reduced: Any, obj: Any, parts: Any) -> Any:
         return (*_tracked(obj, made, parts), {"__module__": obj.__module__})
     if type(obj) in UNPICKLABLE and reduced is NotImplemented:
         return UNPICKLABLE[type(obj)](obj)
+    if reduced is NotImplemented:
+        return reduce_instance(obj)
     if isinstance(reduced, tuple) and reduced[0] is parts._make_skeleton_class:  # noqa: SLF001
         return (reduced[0], _class_arguments(obj, *reduced[1]), *reduced[2:])
     return reduced

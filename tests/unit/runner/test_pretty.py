@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import os
 import re
+import time
 import types
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.lib.pretty import pretty
+from podtask.runner.ipython.display import _plain_text as plain_text
 from podtask.runner.ipython.pretty import pformat
 
 MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
@@ -120,3 +122,22 @@ def test_container_that_contains_itself() -> None:
     two: dict[str, Any] = {"one": one}
     one.append(two)
     assert pformat(one) == pretty(one) == "[1, {'one': [...]}]"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        (b"\0" * (100 << 20),),
+        "x" * (20 << 20),
+        [[{"key": list(range(1000))}] * 1000] * 1000,
+        bytearray(5 << 20),
+    ],
+    ids=["bytes in a tuple", "a string", "a million numbers in lists", "a bytearray"],
+)
+def test_huge_text_is_cut_while_it_is_made(value: Any) -> None:
+    """J6: of a huge value, the first MiB of its text is made, and a line says so; the rest takes no time."""
+    start = time.monotonic()
+    text = plain_text(value)
+    assert time.monotonic() - start < 20
+    assert text.endswith(f"…\n[the first 1 MiB of the text of this {type(value).__name__}]")
+    assert 1 << 20 <= len(text) <= 3 << 20  # indentation is not counted

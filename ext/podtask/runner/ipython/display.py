@@ -29,6 +29,7 @@ REPR_METHODS = {
 MAX_PROMPT_CHARS = 32 << 10  # the prompt is in the meta of a frame, whose size is limited
 # A widget cannot be displayed: its model would have to be in the notebook's kernel.
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
+MAX_REPR_CHARS = 64 << 10  # of a string, from which on the pretty printer limits the text
 ATOMIC_TYPES = {int, float, complex, bool, str, bytes, type(None)}  # displayed by their repr
 
 
@@ -63,7 +64,7 @@ def mime_bundle(obj: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
 
 
 def _plain_text(obj: Any) -> str:
-    if type(obj) in ATOMIC_TYPES:
+    if type(obj) in ATOMIC_TYPES and not (isinstance(obj, (str, bytes)) and len(obj) > MAX_REPR_CHARS):
         return repr(obj)
     # Start-up cost: loaded when it is first needed.
     from . import pretty

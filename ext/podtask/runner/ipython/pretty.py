@@ -10,13 +10,16 @@ import re
 import types
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
-from .pretty_printer import Printer, Show
+from .pretty_printer import MAX_TEXT_CHARS, Printer, Show, TooLong
 
 
 def pformat(obj: Any) -> str:
     """Return the text/plain of an object."""
     printer = Printer(_show)
-    printer.pretty(obj)
+    try:
+        printer.pretty(obj)
+    except TooLong:
+        return f"{printer.result()}…\n[the first {MAX_TEXT_CHARS >> 20} MiB of the text of this {type(obj).__name__}]"
     return printer.result()
 
 
@@ -43,6 +46,8 @@ def _printer_for(obj: Any) -> Show:
 
 
 def _repr(obj: Any, p: Printer, cycle: bool) -> None:
+    if type(obj) in (str, bytes, bytearray) and len(obj) > MAX_TEXT_CHARS:
+        p.text(repr(obj[:MAX_TEXT_CHARS])[:-1])  # without the closing quote: this is too long in any case
     with p.group():
         for index, line in enumerate(repr(obj).splitlines()):
             if index:

@@ -9,6 +9,11 @@ from typing import Any, Callable, Iterator, List, Union
 Show = Callable[[Any, "Printer", bool], None]
 WIDTH_COLUMNS = 79
 MAX_ELEMENTS = 1000  # of one container
+MAX_TEXT_CHARS = 1 << 20  # of a value; a notebook can show no more
+
+
+class TooLong(BaseException):
+    """The text has its maximum length; not an Exception, which a ``_repr_pretty_`` might catch."""
 
 
 class _Group:
@@ -51,15 +56,25 @@ class Printer:
         self._column = 0
         self._pending: List[Union[str, _Break]] = []
         self._size = 0  # characters of the pending text on one line
+        self._total = 0
         self._groups = [_Group(0)]
         self._open_ids: List[int] = []  # ids of the values that are being printed
 
     def text(self, text: str) -> None:
-        """Add text."""
+        """Add text.
+
+        Raises:
+            TooLong: The value has more text than can be shown.
+        """
+        self._total += len(text)
+        if self._total > MAX_TEXT_CHARS:
+            text = text[: MAX_TEXT_CHARS - self._total]
         if self._pending:
             self._add(text)
         else:
             self._write(text)
+        if self._total > MAX_TEXT_CHARS:
+            raise TooLong
 
     def breakable(self, sep: str = " ") -> None:
         """Add a possible line break; ``sep`` is printed if the line does not end here."""

@@ -9,7 +9,9 @@ from typing import Any, Dict, List, Set
 
 LEFTOVER_SECONDS = 1.0
 POLL_SECONDS = 0.02  # between two checks; not every system has an event for the end of a descendant
-HELPER_PROCESSES = ("resource_tracker", "forkserver", "semaphore_tracker")  # they end with the worker
+# Words in the commands of processes that libraries start for themselves; they end with the worker.
+HELPER_COMMANDS = ("resource_tracker", "semaphore_tracker", "multiprocessing.forkserver", "loky.backend")
+HELPER_NAMES = ("Dask ", "LokyProcess")  # how the names of such processes of multiprocessing begin
 MAX_COMMAND_CHARS = 60
 MAX_NAMES, MAX_NAME_CHARS = 50, 500
 
@@ -103,8 +105,20 @@ def descendants() -> Dict[int, str]:
         if int(words[3]) == own_pid:
             sessions.add(pid)
     found = {pid for pid in parents if pid in sessions or _descends_from(pid, own_pid, parents)} - {own_pid}
-    names = {pid: _command(pid) for pid in sorted(found)}
-    return {pid: name for pid, name in names.items() if not any(word in name for word in HELPER_PROCESSES)}
+    helpers = _helper_processes()
+    commands = {pid: _command(pid) for pid in sorted(found - helpers)}
+    return {
+        pid: command if len(command) <= MAX_COMMAND_CHARS else f"{command[: MAX_COMMAND_CHARS - 1]}…"
+        for pid, command in commands.items()
+        if not any(word in command for word in HELPER_COMMANDS)
+    }
+
+
+def _helper_processes() -> Set[int]:
+    """Return the pids of the processes that libraries have started by multiprocessing for themselves."""
+    process = sys.modules.get("multiprocessing.process")
+    children = list(getattr(process, "_children", ()))
+    return {child.pid for child in children if child.name.startswith(HELPER_NAMES)}
 
 
 def _descends_from(pid: int, ancestor: int, parents: Dict[int, int]) -> bool:
@@ -121,5 +135,4 @@ def _command(pid: int) -> str:
             words = file.read().split(b"\0")
     except OSError:
         return ""
-    text = b" ".join(words).decode("utf-8", "replace").strip()
-    return text if len(text) <= MAX_COMMAND_CHARS else text[: MAX_COMMAND_CHARS - 1] + "…"
+    return b" ".join(words).decode("utf-8", "replace").strip()
