@@ -63,6 +63,21 @@ def test_exit_handlers_and_finalizers_run(shell: Shell) -> None:
     assert sorted(out.splitlines()[1:]) == ["atexit", "del model", "finalize", "finally"]
 
 
+def test_values_of_local_modules_are_finalized(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D: files and objects that a module of the user's keeps are settled, too."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "keeping_mod.py").write_text(
+        "import gzip, os\nclass Keeper:\n    def __del__(self):\n        print('del', os.getpid() > 0)\n"
+        "keeper = Keeper()\nlog = gzip.open('kept.gz', 'wt')\nlog.write('kept')\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    assert shell.output("%%podtask\nimport keeping_mod")[0] == "del True\n"
+    assert gzip.open(tmp_path / "kept.gz", "rt").read() == "kept"
+
+
 def test_exit_handlers_come_after_the_values(shell: Shell) -> None:
     """D: values are packed before exit handlers run: what a handler does cannot change or lose them."""
     out, err = shell.output(

@@ -17,11 +17,11 @@ REMOTE = """
 import json, sys, tempfile
 from podtask.runner.worker import inputs
 about, size, cell = json.loads(sys.stdin.buffer.readline())
-with tempfile.TemporaryFile() as file:
+with tempfile.TemporaryFile() as file, tempfile.TemporaryDirectory() as about["folder"]:
     file.write(sys.stdin.buffer.read(size))
     file.flush()
     inputs.load(about, file.fileno() if size else None, globals(), lambda name: None)
-exec(cell)
+    exec(cell)
 """
 
 

@@ -145,7 +145,7 @@ class PreparedCell:
     def hint_for(self, error: BaseException) -> str:
         """Return a one-line hint for an error of the cell; empty if there is none."""
         if isinstance(error, ModuleNotFoundError):
-            return "" if self.options.local else missing_module_hint(error)
+            return missing_module_hint(error, self.options.local)
         name = missing_name(error, self.cell.source)
         if not name:
             return ""

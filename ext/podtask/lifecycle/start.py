@@ -96,7 +96,7 @@ class NewRunner:
         if self._is_batch:
             manifest = self._embed(manifest, job_for(platform.python_version()), listener)
         listener.on_manifest(manifest)
-        for notice in manifest.notices:
+        for notice in (*manifest.notices, *self._prepared.inputs.warnings):
             listener.on_note(notice)
         backend: Backend
         if options.local:

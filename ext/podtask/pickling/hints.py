@@ -1,4 +1,4 @@
-"""Hints for errors of a cell: modules and names that the notebook has and the pod lacks. Pure."""
+"""Hints for errors of a cell: modules and names that the notebook has and the pod lacks."""
 
 from __future__ import annotations
 
@@ -6,14 +6,28 @@ import re
 import sys
 from collections.abc import Container, Mapping
 
+from .local_modules import is_local_module
+
 UNKNOWN = re.compile(r"(?:name|local variable) '(\w+)' is not defined$")
 NO_ATTRIBUTE = re.compile(r"module '__main__' has no attribute '(\w+)'$")
 BY_TEXT = re.compile(r"\b(?:globals|locals|vars)\(\)")
 
 
-def missing_module_hint(error: ModuleNotFoundError) -> str:
-    """Return a one-line hint for a module missing from the image."""
+def missing_module_hint(error: ModuleNotFoundError, local: bool = False) -> str:
+    """Return a one-line hint for a missing module; empty if there is none.
+
+    Args:
+        error: Error raised by the cell.
+        local: Whether the cell ran on this machine, which lacks no module because of an image.
+    """
     root, inner, _ = (error.name or "").partition(".")
+    if is_local_module(root):
+        return (
+            f"This is a module of your own, which is sent if the cell imports it by name: add 'import {root}' "
+            "to the cell."
+        )
+    if local:
+        return ""
     version = getattr(sys.modules.get(root), "__version__", None)
     package = wanted = ""
     # The image has the package in another version, such as numpy 1 for arrays of numpy 2.

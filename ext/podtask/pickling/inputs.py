@@ -24,7 +24,8 @@ from ..runner.pickler import ALIGN, PROTOCOL, Packer, module_of, versions
 from ..runner.protocol import MAX_WATCHED_BYTES
 from .definitions import Source, sort_definitions
 from .ipython_names import is_ipython_name
-from .local_modules import imported_modules, local_sources, submodules
+from .local_modules import IMPORT_FUNCTIONS, find_local_modules, imported_modules, submodules
+from .runtime_modules import pack_runtime_modules
 from .unpicklable import find_unpicklable
 
 MAX_INPUT_BYTES = 256 << 20
@@ -52,11 +53,12 @@ class Inputs:
     Args:
         parts: Pieces of the pickle, then the out-of-band buffers.
         about: Metadata for the runner: ``mode``, ``steps``, ``buffers``, ``versions``,
-            ``modules``, ``watched``.
+            ``modules``, ``local_modules``, ``watched``.
         sizes: Maps the name of a value to the name of its type and its size in bytes.
         notes: Lines to show to the user.
         left_out: Maps the name of a value that cannot be sent, and that the cell may set itself,
             to the reason.
+        warnings: Lines to show before a pod is created.
     """
 
     parts: tuple[Any, ...]
@@ -64,6 +66,7 @@ class Inputs:
     sizes: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class _ValueLeftOut(Exception):
@@ -171,21 +174,27 @@ def _packed(
         mine = [name for name in sizes if cell.may_set(name, roots.get(name, name))]
         raise _over_limit(sizes, buffer.size, limit, mine)
     below = _below(cell, todo, namespace)
-    local, notes = local_sources({*imported_modules(cell.source), *_modules_of(packer.types)})
+    local = find_local_modules({*imported_modules(cell.source), *_modules_of(packer.types)})
     places = {source[1] for _, source in todo if source is not None}
-    beside = local, _cells_of(packer.types, places)
+    made = pack_runtime_modules(local.runtime, namespace, same)
+    beside = local.files, _cells_of(packer.types, places), made
     parts, buffers = buffer.parts(pickle.dumps(beside, PROTOCOL) if any(beside) else b"")
-    used = {root: version for root, version in versions(packer.types).items() if root not in local}
+    used = {
+        root: version
+        for root, version in versions(packer.types).items()
+        if root not in {*local.roots, *local.runtime}
+    }
     about = {
         "mode": "pickle" if same else "data",
         "steps": steps,
         "beside": any(beside),
+        "local_modules": bool(local.files),
         "buffers": buffers,
         "versions": used,
         "modules": below,
         "watched": _watched(sizes, namespace | values),
     }
-    return Inputs(parts, about, sizes, notes, left_out)
+    return Inputs(parts, about, sizes, tuple(local.notes), left_out, tuple(local.warnings))
 
 
 def _watched(sizes: Mapping[str, tuple[str, int]], values: Mapping[str, Any]) -> list[str]:
@@ -222,6 +231,8 @@ def _modules_of(used: Iterable[Any]) -> Iterator[str]:
                 for step in dis.get_instructions(code):
                     if step.opname == "IMPORT_NAME":
                         yield str(step.argval)
+                if IMPORT_FUNCTIONS.intersection(code.co_names):
+                    yield from (const for const in code.co_consts if isinstance(const, str))
 
 
 def _cells_of(used: Iterable[Any], names: set[str]) -> dict[str, str]:

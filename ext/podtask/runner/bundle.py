@@ -18,6 +18,7 @@ MODULES = (
     "protocol",
     "debug_log",
     "streams",
+    "proxies",
     "pickler",
     "ipython.display",
     "worker.describe_error",
@@ -52,6 +53,7 @@ LATE_MODULES = (
     "ipython.matplotlib_backend",
     "podtask_stub",
     "worker.pip_install",
+    "worker.local_modules",
 )
 
 

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 from podtask.errors import InputError
-from podtask.pickling.local_modules import MAX_SOURCE_BYTES, imported_modules, local_sources, submodules
+from podtask.pickling.local_modules import (
+    MAX_SOURCE_BYTES,
+    LocalModules,
+    find_local_modules,
+    imported_modules,
+    submodules,
+)
 
 from tests.notebook import Kernel, Shell
 
@@ -49,10 +55,8 @@ def test_submodules_are_found(project: Path) -> None:
 
 def test_installed_modules_are_not_sent() -> None:
     """The standard library, installed packages, podtask itself and unknown names are not sent."""
-    assert local_sources(["json", "os.path", "yaml", "podtask", "pytest", "nowhere", "sys"]) == (
-        {},
-        (),
-    )
+    found = find_local_modules(["json", "os.path", "yaml", "podtask", "pytest", "nowhere", "sys"])
+    assert found == LocalModules()
 
 
 def test_local_module_brings_what_it_imports(project: Path) -> None:
@@ -63,24 +67,23 @@ def test_local_module_brings_what_it_imports(project: Path) -> None:
     (project / "beta_pack" / "__init__.py").write_text("import json\n")
     (deep / "one.py").write_text("import gamma_mod\n")
     (project / "gamma_mod.py").write_text("x = 1\n")
-    found, notes = local_sources(["alpha_mod"])
-    packages = {name: package for name, (package, _, _) in found.items()}
-    assert packages == {
-        "alpha_mod": False,
-        "beta_pack": True,
-        "beta_pack.deep": True,
-        "beta_pack.deep.one": False,
-        "gamma_mod": False,
+    found = find_local_modules(["alpha_mod"])
+    assert found.files.keys() == {
+        "alpha_mod.py",
+        "beta_pack/__init__.py",
+        "beta_pack/deep/one.py",
+        "gamma_mod.py",
     }
-    assert found["gamma_mod"] == (False, str(project / "gamma_mod.py"), "x = 1\n")
-    assert notes == ()
+    assert found.roots == {"alpha_mod", "beta_pack", "gamma_mod"}
+    assert found.files["gamma_mod.py"] == (str(project / "gamma_mod.py"), b"x = 1\n")
+    assert found.notes == found.warnings == []
 
 
 def test_too_much_source_is_refused(project: Path) -> None:
     """Local modules over the limit are an error that names them."""
     (project / "huge_mod.py").write_text("#" * (MAX_SOURCE_BYTES + 1))
     with pytest.raises(InputError, match="over the limit of 8 MiB: huge_mod"):
-        local_sources(["huge_mod"])
+        find_local_modules(["huge_mod"])
 
 
 @pytest.mark.feature("N11")

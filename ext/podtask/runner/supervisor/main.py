@@ -21,7 +21,7 @@ from .clients import FOREVER, Clients
 from .connection import Connection
 from .container_log import LogCopy
 from .results import ResultFile
-from .spool import Spool
+from .spool import Spool, temporary_folder
 from .uploads import Uploads
 from .verdict import result_frame, write_record, write_termination_message
 from .worker_process import WorkerProcess, merge_stream_frames, reap_children, signal_sockets
@@ -96,6 +96,7 @@ class Supervisor:
             self._clients.send_pending(self._spool, self._results)
             self._check_deadlines()
         self._clients.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_RELEASED}))
+        self._remove_folder()
         return self._exit
 
     # -- sockets -------------------------------------------------------------------------------
@@ -191,6 +192,8 @@ class Supervisor:
 
     def _run(self, job: Dict[str, Any]) -> None:
         self._job = job
+        if job.get("local_modules"):
+            job["folder"] = temporary_folder()
         self.state = protocol.RUNNER_RUNNING
         self._deadline = time.monotonic() + job["timeout"]
         source = job["source"] if len(job["source"]) <= MAX_SOURCE_CHARS else ""
@@ -237,6 +240,7 @@ class Supervisor:
         if self._end is not None and os.WIFSIGNALED(worker.status or 0):
             self._report_unfinished_shutdown(signal.Signals(os.WTERMSIG(worker.status or 0)))
         worker.kill(signal.SIGKILL)  # and the processes that it left running
+        self._remove_folder()
         for key in list(self._selector.get_map().values()):
             if key.fd in (worker.events, *worker.taps.values()):
                 self._selector.unregister(key.fileobj)
@@ -254,6 +258,15 @@ class Supervisor:
         if self._batch:
             self._announced = True
             self._exit_unclaimed(protocol.EXIT_NO_CLIENT)
+
+    def _remove_folder(self) -> None:
+        """Remove the folder of the notebook's own modules."""
+        folder = self._job.pop("folder", "")
+        if folder:
+            # Start-up cost: few cells use local modules.
+            import shutil
+
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _shutdown_seconds(self) -> float:
         """Return the seconds that the worker has for exit handlers and open files, once its result is here."""

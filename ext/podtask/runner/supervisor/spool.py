@@ -33,6 +33,20 @@ def temporary_file() -> Optional[IO[bytes]]:
     return None
 
 
+def temporary_folder() -> str:
+    """Return the path of a new folder in the first writable directory, an empty string if there is none."""
+    for place in (os.environ.get("TMPDIR"), *TEMP_DIRS):
+        path = os.path.abspath(os.path.join(place or "", f"podtask-{os.urandom(8).hex()}"))
+        if place is not None:
+            try:
+                os.mkdir(path, 0o700)
+            except OSError as error:
+                logger.debug("no folder in %s: %s", place, error)
+            else:
+                return path
+    return ""
+
+
 class Segment:
     """Consecutive frames in one file, or in memory if no file can be created."""
 

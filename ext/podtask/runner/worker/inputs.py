@@ -5,8 +5,7 @@ import mmap
 import os
 import pickle
 import sys
-import types
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional
 
 from .. import pickler
 
@@ -18,8 +17,9 @@ def load(
 
     Args:
         job: Meta of the run frame. Each of its ``steps`` is a name, whose value is the next one in the pickle, or
-            [source, filename] of definitions. With ``beside`` the first pickle has the notebook's local modules
-            and the cells that functions come from. ``modules`` are submodules to import after their package.
+            [source, filename] of definitions. With ``beside`` the first pickle has the files of the notebook's
+            local modules, which are written to ``folder``, the cells that functions come from, and the modules
+            without a file. ``modules`` are submodules to import after their package.
         fd: Descriptor of the file with the pickle, followed by the buffers that ``buffers`` lists; None if there
             are only definitions.
         namespace: Namespace of the cell.
@@ -39,8 +39,12 @@ def load(
     with open(os.devnull, "rb") if fd is None else os.fdopen(os.dup(fd), "rb") as file:
         file.seek(0)
         if job["beside"]:
-            local, cells = pickle.load(file)
-            sys.meta_path.insert(0, LocalModuleFinder(local))
+            files, cells, values = pickle.load(file)
+            if files or values:
+                # Start-up cost: loaded when it is first needed.
+                from . import local_modules
+
+                local_modules.install(job.get("folder", ""), files, values)
             for filename, source in cells.items():
                 register_source(filename, source)
         if job["modules"]:
@@ -114,44 +118,3 @@ def _import(name: str) -> None:
         __import__(name)
     except ImportError:
         pass  # the cell, or the value that needs it, says what is missing
-
-
-class LocalModuleFinder:
-    """Finds the notebook's own modules, which were sent as source, before any copy in the image.
-
-    Args:
-        sources: Module -> (whether it is a package, file name, source).
-    """
-
-    def __init__(self, sources: Dict[str, Tuple[bool, str, str]]) -> None:
-        self._sources = sources
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Return the spec of a module that was sent, None for any other."""
-        if name not in self._sources:
-            return None
-        # Start-up cost: loaded when it is first needed.
-        from importlib.machinery import ModuleSpec, PathFinder
-
-        package, filename, source = self._sources[name]
-        other = PathFinder.find_spec(name, path)
-        if other is not None and other.origin and os.path.isfile(other.origin):
-            with open(other.origin, encoding="utf-8", errors="replace") as file:
-                if file.read() != source:
-                    print(
-                        f"podtask: using the notebook's module {name}; the image has a different one, "
-                        f"{other.origin}",
-                        file=sys.stderr,
-                    )
-        spec = ModuleSpec(name, self, origin=filename, is_package=package)  # type: ignore[arg-type]
-        spec.has_location = True
-        return spec
-
-    def create_module(self, spec: Any) -> None:
-        """Use the default module creation."""
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        """Execute the source of the module."""
-        _, filename, source = self._sources[module.__name__]
-        register_source(filename, source)
-        exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)

@@ -63,10 +63,12 @@ def _finalize_values() -> None:
     del mark
     gc.collect()  # __del__ still sees all globals: the namespace is part of the garbage
     left = alive()
-    if left is None:
-        return
-    # Something else refers to a function of the cell, such as a cache of typing.
-    for namespace in [each for each in gc.get_referrers(left) if type(each) is dict]:
+    # Something else may refer to a function of the cell, such as a cache of typing.
+    namespaces = [each for each in gc.get_referrers(left) if type(each) is dict] if left is not None else []
+    local_modules = sys.modules.get(f"{__package__}.local_modules")  # loaded only if there are any
+    if local_modules is not None:
+        namespaces += local_modules.namespaces()
+    for namespace in namespaces:
         _clear_values(namespace)
 
 
