@@ -13,8 +13,7 @@ from pathlib import Path
 from tests.bench import capture, cells, form, many, memory, raw
 from tests.bench.table import Measurement, text
 from tests.cluster import provider
-from tests.cluster.handle import Cluster
-from tests.cluster.node import Node
+from tests.cluster.handle import Cluster, start_cluster
 from tests.cluster.proxy import Proxy
 
 NAMESPACE = f"podtask-bench-{os.getpid()}"
@@ -37,18 +36,9 @@ def main() -> int:
         print(text(rows))
         print(f"without a cluster: {reason}", file=sys.stderr)
         return 1
-    given = provider.given_kubeconfig()
-    node = None if given else Node()
-    if node is not None:
-        node.up()
-    cluster = Cluster(given or node.layout.kubeconfig, node)  # type: ignore[union-attr]
-    cluster.kubectl("create", "namespace", NAMESPACE)
-    try:
-        cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", NAMESPACE)
-        with tempfile.TemporaryDirectory() as folder:
-            rows += on_cluster(cluster, Path(folder), rounds)
-    finally:
-        cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    cluster = start_cluster()
+    with cluster.temporary_namespace(NAMESPACE), tempfile.TemporaryDirectory() as folder:
+        rows += on_cluster(cluster, Path(folder), rounds)
     print(text(rows))
     print(
         f"\nPython {platform.python_version()}, {os.cpu_count()} CPUs, {rounds} rounds; the peer "

@@ -11,6 +11,7 @@ from tests.browser import chromium
 from tests.browser.form import Form
 from tests.browser.lab import Lab
 from tests.browser.notebook import Notebook
+from tests.widgets.user import TITLES
 
 KEYS = 40
 # The template is created in a separate cell, so that only the form is measured.
@@ -47,17 +48,6 @@ LISTEN = """() => {
   };
   requestAnimationFrame(look);
 }"""
-PAGES = (
-    "Basics",
-    "Resources",
-    "Environment",
-    "Volumes",
-    "Sidecars",
-    "Scheduling",
-    "Security",
-    "Metadata",
-    "YAML",
-)
 # Off by default. With this setting, a saved notebook grows the most.
 STATE_TOO = {"@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True}}
 
@@ -81,7 +71,7 @@ def measure(rounds: int) -> list[Measurement]:
                 notebook.save()
                 before = notebook.file.stat().st_size
                 first.append(notebook.page.evaluate(OPENED, 1) / 1000)
-                for title in PAGES:
+                for title in TITLES:
                     Form(notebook.page).open(title)
                 notebook.save()
                 sizes.append((notebook.file.stat().st_size - before) / 1000)

@@ -17,8 +17,7 @@ from tests.browser.form import Form
 from tests.browser.lab import Lab
 from tests.browser.notebook import Notebook
 from tests.cluster import provider
-from tests.cluster.handle import Cluster
-from tests.cluster.node import Node
+from tests.cluster.handle import start_cluster
 from tests.pods.conftest import in_namespace
 
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "pictures"
@@ -72,28 +71,23 @@ def take_pictures(folder: Path) -> list[Path]:
     reason = provider.unavailable() or (None if chromium.find_executable() else chromium.NOT_INSTALLED)
     if reason is not None:
         raise RuntimeError(reason)
-    given = provider.given_kubeconfig()
-    node = None if given else Node()
-    if node is not None:
-        node.up()
-    cluster = Cluster(given or node.layout.kubeconfig, node)  # type: ignore[union-attr]
-    cluster.kubectl("create", "namespace", NAMESPACE)
+    cluster = start_cluster()
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", NAMESPACE)
-        with tempfile.TemporaryDirectory() as temporary, chromium.launch() as browser:
-            config = in_namespace(cluster.kubeconfig, NAMESPACE, Path(temporary) / "config")
-            lab = Lab(Path(temporary) / "lab", {"PODTASK_BACKEND": "", "KUBECONFIG": str(config)})
-            try:
-                taken = []
-                for dark in (False, True):
-                    taken += _take_in_theme(browser, lab, dark, folder)
-                    cluster.kubectl("delete", "pod", "--all", "-n", NAMESPACE)  # of the detached cell
-                return taken
-            finally:
-                lab.close()
-    finally:
-        cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    with (
+        cluster.temporary_namespace(NAMESPACE),
+        tempfile.TemporaryDirectory() as temporary,
+        chromium.launch() as browser,
+    ):
+        config = in_namespace(cluster.kubeconfig, NAMESPACE, Path(temporary) / "config")
+        lab = Lab(Path(temporary) / "lab", {"PODTASK_BACKEND": "", "KUBECONFIG": str(config)})
+        try:
+            taken = []
+            for dark in (False, True):
+                taken += _take_in_theme(browser, lab, dark, folder)
+                cluster.kubectl("delete", "pod", "--all", "-n", NAMESPACE)  # of the detached cell
+            return taken
+        finally:
+            lab.close()
 
 
 def _take_in_theme(browser: Any, lab: Lab, dark: bool, folder: Path) -> list[Path]:

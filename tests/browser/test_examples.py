@@ -9,42 +9,22 @@ import pytest
 
 from tests.browser.form import Form
 from tests.unit.seeds import BASIC, BUCKET, METADATA_ONLY, METRICS, REGISTRY, VOLUME
+from tests.widgets.form_steps import add_csi_volume, add_pairs
 
 OPEN = "from podtask_widgets import TemplateBuilder\nb = TemplateBuilder()\nb"
 
 
 @pytest.fixture(scope="module")
 def notebook(open_notebook: Callable[..., Any]) -> Any:
-    """A notebook with one cell, which shows a form."""
+    """Return a notebook with one cell, which shows a form."""
     return open_notebook(OPEN)
 
 
 @pytest.fixture
 def form(notebook: Any) -> Form:
-    """An empty form."""
+    """Return an empty form."""
     notebook.run(0)
     return Form(notebook.page)
-
-
-def add_pairs(form: Form, noun: str, pairs: Any) -> None:
-    """Add labels, annotations or attributes."""
-    for number, (key, value) in enumerate((pairs or {}).items(), 1):
-        form.click(f"Add {noun}")
-        form.write(f"{noun} {number}, key", key)
-        form.write(f"{noun} {number}, value", value)
-
-
-def add_csi_volume(form: Form, name: str, driver: str, attributes: dict[str, str], path: str) -> None:
-    """Add a CSI volume and its mount."""
-    form.open("Volumes")
-    form.click("Add volume")
-    form.write("Volume 1", name)
-    form.choose("Kind", "CSI driver")
-    form.write("Driver", driver)
-    add_pairs(form, "attribute", attributes)
-    form.click("Add mount")
-    form.write("Mount 1, volume", name)
-    form.write("Mount 1, path", path)
 
 
 @pytest.mark.feature("B01")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.browser.chromium import NARROW, WIDE
 from tests.browser.form import Form
+from tests.widgets.user import TITLES
 
 OPEN = """\
 from podtask import PodTemplate
@@ -40,17 +41,6 @@ NUMBER_FOCUSABLE = """() => { const all = [...document.querySelectorAll('.pt *')
   all.forEach((e, n) => e.dataset.tab = n);
   return all.map(e => e.outerHTML.slice(0, 160)) }"""
 FOCUSED_NUMBER = "() => document.activeElement.closest('.pt') && document.activeElement.dataset.tab"
-TITLES = (
-    "Basics",
-    "Resources",
-    "Environment",
-    "Volumes",
-    "Sidecars",
-    "Scheduling",
-    "Security",
-    "Metadata",
-    "YAML",
-)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -14,8 +14,7 @@ import pytest
 
 from tests.cluster import provider
 from tests.cluster.errors import ClusterError, wait_until
-from tests.cluster.handle import Cluster
-from tests.cluster.node import Node
+from tests.cluster.handle import Cluster, start_cluster
 from tests.cluster.proxy import Proxy
 
 Rules = list[dict[str, Any]]
@@ -77,15 +76,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def _start() -> Cluster | ClusterError:
-    given = provider.given_kubeconfig()
-    if given is not None:
-        return Cluster(given, None)
-    node = Node()
     try:
-        node.up()
+        return start_cluster()
     except ClusterError as error:
         return error
-    return Cluster(node.layout.kubeconfig, node)
 
 
 @pytest.fixture(scope="session")
@@ -109,15 +103,8 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     It is deleted after the test, which does not wait for the deletion.
     """
     name = f"podtask-test-{uuid.uuid4().hex[:10]}"
-    cluster.kubectl("create", "namespace", name)
-    try:
-        # Without the account, pods are rejected. Without the config map of the authority, the start of a pod
-        # is delayed and a warning event is added.
-        for awaited in ("serviceaccount/default", "configmap/kube-root-ca.crt"):
-            cluster.kubectl("wait", "--for=create", awaited, f"--namespace={name}", "--timeout=60s")
+    with cluster.temporary_namespace(name):
         yield name
-    finally:
-        cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.cluster import cache
+from tests.cluster import cache, provider
 from tests.cluster.api import Api
 from tests.cluster.certificates import render_kubeconfig
 from tests.cluster.errors import run, wait_until
@@ -79,6 +79,39 @@ class Cluster:
     def kubectl_json(self, *arguments: str | Path) -> Any:
         """Run kubectl with `-o json` and return its decoded output."""
         return json.loads(self.kubectl(*arguments, "--output=json"))
+
+    def schedulable_node(self) -> Any:
+        """Return the first node without taints."""
+        nodes = self.kubectl_json("get", "nodes")["items"]
+        return next(node for node in nodes if "taints" not in node["spec"])
+
+    def set_capacity(self, resource: str, count: int | None) -> None:
+        """Set the amount of an extended resource on the first node without taints.
+
+        Args:
+            resource: Name of the resource, such as `nvidia.com/gpu`.
+            count: The amount; None removes the resource.
+        """
+        path = f"/status/capacity/{resource.replace('/', '~1')}"
+        change = {"op": "remove", "path": path}
+        if count is not None:
+            change = {"op": "add", "path": path, "value": str(count)}
+        node = self.schedulable_node()["metadata"]["name"]
+        patch = ("patch", "node", node, "--subresource=status", "--type=json", "--patch")
+        self.kubectl(*patch, json.dumps([change]))
+
+    @contextmanager
+    def temporary_namespace(self, name: str) -> Iterator[None]:
+        """Create a namespace that is ready for pods, and delete it after the block without waiting."""
+        self.kubectl("create", "namespace", name)
+        try:
+            # Without the account, pods are rejected. Without the config map of the authority, the start of a
+            # pod is delayed and a warning event is added.
+            for awaited in ("serviceaccount/default", "configmap/kube-root-ca.crt"):
+                self.kubectl("wait", "--for=create", awaited, f"--namespace={name}", "--timeout=60s")
+            yield
+        finally:
+            self.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
     def write_kubeconfig(
         self,
@@ -166,3 +199,17 @@ class Cluster:
 
     def _cluster_entry(self, kubeconfig: Path) -> Any:
         return self._view(kubeconfig)["clusters"][0]["cluster"]
+
+
+def start_cluster() -> Cluster:
+    """Return the cluster in PODTASK_TEST_KUBECONFIG, or the one of this machine, started if necessary.
+
+    Raises:
+        ClusterError: The node of this machine does not start.
+    """
+    given = provider.given_kubeconfig()
+    if given is not None:
+        return Cluster(given, None)
+    node = Node()
+    node.up()
+    return Cluster(node.layout.kubeconfig, node)

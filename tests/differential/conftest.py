@@ -57,9 +57,6 @@ def in_pods(
 ) -> Iterator[Callable[[str], CellRunner]]:
     """Run the cells in pods of one image, in a namespace that they share; one image at a time."""
     name = f"podtask-test-{uuid.uuid4().hex[:10]}"
-    cluster.kubectl("create", "namespace", name)
-    for awaited in ("serviceaccount/default", "configmap/kube-root-ca.crt"):
-        cluster.kubectl("wait", "--for=create", awaited, f"--namespace={name}", "--timeout=60s")
     config = in_namespace(cluster.kubeconfig, name, tmp_path_factory.mktemp("pods") / "config")
     env = {key: value for key, value in os.environ.items() if key != "PODTASK_BACKEND"}
     ways: dict[str, CellRunner] = {}
@@ -75,7 +72,7 @@ def in_pods(
             ways[image] = made
         return ways[image]
 
-    yield way
-    for made in ways.values():
-        made.close()
-    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+    with cluster.temporary_namespace(name):
+        yield way
+        for made in ways.values():
+            made.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -191,16 +190,9 @@ def test_quickstart_runs_in_pods(cluster: Any, namespace: str, tmp_path: Path) -
 def accelerator(cluster: Any) -> Iterator[None]:
     """Add one nvidia.com/gpu to the node's capacity, without a real device."""
     assert cluster.node
-    (node,) = [
-        each["metadata"]["name"]
-        for each in cluster.kubectl_json("get", "nodes")["items"]
-        if "taints" not in each["spec"]
-    ][:1]
-    path = "/status/capacity/nvidia.com~1gpu"
-    patch = ("patch", "node", node, "--subresource=status", "--type=json", "--patch")
-    cluster.kubectl(*patch, json.dumps([{"op": "add", "path": path, "value": "1"}]))
+    cluster.set_capacity("nvidia.com/gpu", 1)
     yield
-    cluster.kubectl(*patch, json.dumps([{"op": "remove", "path": path}]))
+    cluster.set_capacity("nvidia.com/gpu", None)
 
 
 @pytest.mark.cluster

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -50,18 +49,11 @@ def slot(cluster: Any) -> Iterator[tuple[str, str]]:
     """Yield the names of an extended resource, of which the node has one, and of a high priority class."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     assert cluster.node
-    (node,) = [
-        each["metadata"]["name"]
-        for each in cluster.kubectl_json("get", "nodes")["items"]
-        if "taints" not in each["spec"]
-    ][:1]
-    path = f"/status/capacity/podtask.test~1{name}"
-    patch = ("patch", "node", node, "--subresource=status", "--type=json", "--patch")
-    cluster.kubectl(*patch, json.dumps([{"op": "add", "path": path, "value": "1"}]))
+    cluster.set_capacity(f"podtask.test/{name}", 1)
     cluster.kubectl("create", "priorityclass", name, "--value=1000")
     yield f"podtask.test/{name}", name
     cluster.kubectl("delete", "priorityclass", name)
-    cluster.kubectl(*patch, json.dumps([{"op": "remove", "path": path}]))
+    cluster.set_capacity(f"podtask.test/{name}", None)
 
 
 def in_namespace(source: Path, namespace: str, target: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import uuid
@@ -28,22 +27,12 @@ IDLE = 32  # idle connections that are kept for the next request
 def room(cluster: Any) -> Iterator[Any]:
     """Yield a function that sets the node's amount of an extended resource, its attribute ``name``."""
     assert cluster.node
-    nodes = cluster.kubectl_json("get", "nodes")["items"]
-    node = next(each["metadata"]["name"] for each in nodes if "taints" not in each["spec"])
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    path = f"/status/capacity/podtask.test~1{name}"
+    name = f"podtask.test/test-{uuid.uuid4().hex[:8]}"
 
     def give(count: int | None) -> None:
-        change = (
-            {"op": "remove", "path": path}
-            if count is None
-            else {"op": "add", "path": path, "value": str(count)}
-        )
-        cluster.kubectl(
-            "patch", "node", node, "--subresource=status", "--type=json", "--patch", json.dumps([change])
-        )
+        cluster.set_capacity(name, count)
 
-    give.name = f"podtask.test/{name}"  # type: ignore[attr-defined]
+    give.name = name  # type: ignore[attr-defined]
     give(0)
     yield give
     give(None)

@@ -71,11 +71,7 @@ def test_cordoned_node_is_named(cluster: Any) -> None:
 def test_cell_runs_on_the_tainted_node_that_it_tolerates(cluster: Any) -> None:
     """A cell waits without the toleration for a taint, and runs with it."""
     assert cluster.node
-    (node,) = [
-        each["metadata"]["name"]
-        for each in cluster.kubectl_json("get", "nodes")["items"]
-        if "taints" not in each["spec"]
-    ]
+    node = cluster.schedulable_node()["metadata"]["name"]
     key = f"podtask.test/{uuid.uuid4().hex[:8]}"
     cluster.kubectl("taint", "node", node, f"{key}=gpu:NoSchedule")
     try:
@@ -238,8 +234,7 @@ def test_pod_rejected_by_its_kubelet_is_reported(
 ) -> None:
     """If the kubelet rejects a pod that was assigned to its node, the error contains the reason."""
     assert cluster.node
-    nodes = cluster.kubectl_json("get", "nodes")["items"]
-    name = next(each["metadata"]["name"] for each in nodes if "taints" not in each["spec"])
+    name = cluster.schedulable_node()["metadata"]["name"]
     task = submit({"containers": [], **template, "nodeName": name}, retries=2)
     said = failure(task)
     told = [update.text for update in iter(task.updates.get_nowait, Update("done"))]

@@ -25,9 +25,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 def address(cluster: Any) -> str:
     """Return the address of this machine as pods see it."""
     assert cluster.node
-    nodes = cluster.kubectl_json("get", "nodes")["items"]
-    node = next(each for each in nodes if "taints" not in each["spec"])
-    addresses = {each["type"]: each["address"] for each in node["status"]["addresses"]}
+    status = cluster.schedulable_node()["status"]
+    addresses = {each["type"]: each["address"] for each in status["addresses"]}
     return str(addresses["InternalIP"])
 
 

@@ -9,8 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tests.cluster import provider
-from tests.cluster.handle import Cluster
-from tests.cluster.node import Node
+from tests.cluster.handle import start_cluster
 from tests.soak.chaos import Soak
 
 
@@ -28,18 +27,11 @@ def main() -> int:
     if reason is not None:
         print(f"no soak: {reason}", file=sys.stderr)
         return 2
-    node = Node()
-    node.up()
-    cluster = Cluster(node.layout.kubeconfig, node)
+    cluster = start_cluster()
     namespace = f"podtask-soak-{os.getpid()}"
-    cluster.kubectl("create", "namespace", namespace)
-    try:
-        cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace)
-        with tempfile.TemporaryDirectory() as folder:
-            soak = Soak(cluster, namespace, Path(folder), given.pause)
-            report = soak.run(given.local, given.pods, given.at_once)
-    finally:
-        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+    with cluster.temporary_namespace(namespace), tempfile.TemporaryDirectory() as folder:
+        soak = Soak(cluster, namespace, Path(folder), given.pause)
+        report = soak.run(given.local, given.pods, given.at_once)
     print(report.text())
     faults = report.faults(given.local + given.pods)
     for fault in faults:

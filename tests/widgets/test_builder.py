@@ -10,6 +10,7 @@ from podtask.presets import pvc
 from podtask_widgets import TemplateBuilder
 
 from tests.unit.seeds import ALL, BASIC, BUCKET, METADATA_ONLY, METRICS, REGISTRY, VOLUME
+from tests.widgets.form_steps import add_csi_volume, add_pairs
 from tests.widgets.user import TITLES, User
 
 
@@ -27,12 +28,8 @@ def test_displaying_a_template_changes_nothing(name: str) -> None:
 def test_first_example(user: User) -> None:
     """Labels, annotations, a variable and a pull secret, entered in the form, give the template of the code."""
     user.open("Metadata")
-    user.click("Add label")
-    user.write("label 1, key", "lKeyA")
-    user.write("label 1, value", "lValA")
-    user.click("Add annotation")
-    user.write("annotation 1, key", "aKeyA")
-    user.write("annotation 1, value", "aValA")
+    add_pairs(user, "label", {"lKeyA": "lValA"})
+    add_pairs(user, "annotation", {"aKeyA": "aValA"})
     user.open("Environment")
     user.click("Add variable")
     user.write("Variable 1, name", "hello")
@@ -45,25 +42,10 @@ def test_first_example(user: User) -> None:
     assert user.titles["Metadata"] == "Metadata 2"
 
 
-def add_volume(user: User, name: str, driver: str, key: str, value: str) -> None:
-    """Add a CSI volume with an attribute, and a mount."""
-    user.open("Volumes")
-    user.click("Add volume")
-    user.write("Volume 1", name)
-    user.choose("Kind", "CSI driver")
-    user.write("Driver", driver)
-    user.click("Add attribute")
-    user.write("attribute 1, key", key)
-    user.write("attribute 1, value", value)
-    user.click("Add mount")
-    user.write("Mount 1, volume", name)
-
-
 @pytest.mark.feature("A12")
 def test_volume_example(user: User) -> None:
     """A CSI volume and its writable mount give the template of the code."""
-    add_volume(user, "data-volume", "your-csi-driver", "key", "value")
-    user.write("Mount 1, path", "/mnt/data")
+    add_csi_volume(user, "data-volume", "your-csi-driver", {"key": "value"}, "/mnt/data")
     user.choose("Mount 1, access", "read and write")
     assert user.builder.template.to_dict() == VOLUME.to_dict()
     assert user.titles["Volumes"] == "Volumes 1"
@@ -72,13 +54,9 @@ def test_volume_example(user: User) -> None:
 @pytest.mark.feature("A14")
 def test_bucket_example(user: User) -> None:
     """A bucket's volume, and the annotations that its driver needs, give the template of the code."""
-    add_volume(user, "gcs", "gcsfuse.csi.storage.gke.io", "bucketName", "my-bucket")
-    user.write("Mount 1, path", "/mnt/gcs")
+    add_csi_volume(user, "gcs", "gcsfuse.csi.storage.gke.io", {"bucketName": "my-bucket"}, "/mnt/gcs")
     user.open("Metadata")
-    for number, (key, value) in enumerate((BUCKET.annotations or {}).items(), 1):
-        user.click("Add annotation")
-        user.write(f"annotation {number}, key", key)
-        user.write(f"annotation {number}, value", value)
+    add_pairs(user, "annotation", BUCKET.annotations)
     assert user.builder.template.to_dict() == BUCKET.to_dict()
 
 
@@ -102,12 +80,8 @@ def test_registry_and_metadata_examples(user: User) -> None:
     assert user.builder.template.to_dict() == REGISTRY.to_dict()
     other = User(TemplateBuilder())
     other.open("Metadata")
-    for noun in ("label", "annotation"):
-        pairs: dict[str, str] = dict(getattr(METADATA_ONLY, f"{noun}s"))
-        for number, (key, value) in enumerate(pairs.items(), 1):
-            other.click(f"Add {noun}")
-            other.write(f"{noun} {number}, key", key)
-            other.write(f"{noun} {number}, value", value)
+    add_pairs(other, "label", METADATA_ONLY.labels)
+    add_pairs(other, "annotation", METADATA_ONLY.annotations)
     assert other.builder.template.to_dict() == METADATA_ONLY.to_dict()
 
 
