@@ -26,7 +26,7 @@ STYLE = Path(__file__).with_name("form.css").read_text(encoding="utf-8")
 
 
 class TemplateBuilder(traitlets.HasTraits):
-    """A form for a pod template. Make it the last expression of a cell to show it.
+    """Form for a pod template. Make it the last expression of a cell to show it.
 
     Args:
         template: Template to start with: a PodTemplate, anything that ``PodTemplate.of`` takes, or
@@ -86,8 +86,8 @@ class _Form:
     def __init__(self, builder: TemplateBuilder, draft: Draft, hiding_style: str) -> None:
         self._builder, self._draft = builder, draft
         self._styles = SharedStyles()
-        self._version = 0  # of the draft: a page built for an older version is built again when shown
-        self._built_versions: dict[int, int] = {}  # by the page's index
+        self._version = 0  # version of the draft; a page of an older version is rebuilt when it is shown
+        self._built_versions: dict[int, int] = {}  # by the index of the page
         self._pages: dict[int, Page] = {}
         self._server_problems: tuple[Problem, ...] = ()  # of the last check
         self._previous_lines: set[str] | None = None
@@ -225,7 +225,7 @@ class _Form:
             check_on_server(self._builder.template, lambda answer: self._show_answer(answer, version))
 
     def _show_answer(self, answer: ServerAnswer, version: int) -> None:
-        if version != self._version:  # the template was changed since then
+        if version != self._version:  # the template has changed in the meantime
             return
         self._server_problems = answer.problems
         self._refresh()
@@ -265,7 +265,7 @@ def _load_template(source: Any) -> tuple[PodTemplate, str]:
         return PodTemplate(), ""
     if isinstance(source, str) and "\n" not in source:
         # Start-up cost: loaded when it is first needed.
-        import __main__  # the notebook's variables, where templates are looked up
+        import __main__  # the variables of the notebook, in which templates are looked up
 
         template = resolve.find_template(source, vars(__main__), resolve.merge_options({}))
         return template, Path(source).stem.removeprefix(resolve.CLUSTER_TEMPLATE_PREFIX)

@@ -88,7 +88,7 @@ def count_entries(*refs: FieldRef) -> int:
 
 
 def count_set(*refs: FieldRef) -> int:
-    """Return how many of the fields have a value."""
+    """Return the number of fields that have a value."""
     return sum(ref.get() is not None for ref in refs)
 
 

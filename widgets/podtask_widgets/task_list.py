@@ -24,12 +24,12 @@ from .static_view import StaticView
 STYLE = "".join(
     Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("form.css", "tasks.css")
 )
-REFRESH_SECONDS = 3.0  # while a task of the list is running
+REFRESH_SECONDS = 3.0  # reloads the list while one of its tasks is running
 HEADINGS = ("Task", "State", "Age", "Pod", "Last line", "")
 
 
 class TaskList:
-    """A list of tasks, including those of other kernels. Make it the last expression of a cell to show it.
+    """List of tasks, including those of other kernels. Make it the last expression of a cell to show it.
 
     Args:
         namespace: Namespace of the tasks; by default the one of the kubeconfig context.
@@ -57,7 +57,7 @@ class TaskList:
         self._cells_by_pod: dict[str, list[Any]] = {}
         self._selected: TaskRow | None = None  # the task whose logs are shown
         self._static_view = StaticView(self._mimebundle)
-        self._request_number = 0  # of the newest request: answers to older ones are ignored
+        self._request_number = 0  # number of the newest request; answers to older ones are ignored
         self._pod_to_delete = ""  # a pod with a result, which the next click on Delete deletes
         self._title = styled(w.HTML("Tasks"), "pt-count")
         refresh = self._button("Refresh", self.refresh)

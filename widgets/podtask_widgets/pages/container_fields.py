@@ -144,7 +144,7 @@ class ValueSource:
         text = VariableValue(self).get() if self.get() in VALUE_SOURCES else None
         item.pop("value", None)
         item.pop("valueFrom", None)
-        if kind not in VALUE_SOURCES:  # offered only if the variable had this kind at first
+        if kind not in VALUE_SOURCES:  # offered only if the variable had this kind initially
             item["valueFrom"] = copy.deepcopy(self._original)
             return
         if kind != "value":

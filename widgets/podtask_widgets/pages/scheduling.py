@@ -1,4 +1,4 @@
-"""The Scheduling page: on which nodes a pod runs, in which order, and for how long."""
+"""The Scheduling page: the nodes that a pod may run on, its priority, and its time limits."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def build(page: Page) -> list[Any]:
         return {"name": next(each for each in candidates if each not in names)}
 
     def new_sidecar() -> dict[str, Any]:
-        draft.add_primary_container()  # otherwise it would be added behind the sidecar
+        draft.add_primary_container()  # otherwise, the primary container would be added after the sidecar
         return new_container("sidecar")
 
     return [

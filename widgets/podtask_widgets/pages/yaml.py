@@ -23,7 +23,7 @@ class WholeTemplate:
         return self._page.draft.to_yaml()
 
     def set(self, text: Any) -> None:
-        """Replace the draft by the template in a text.
+        """Replace the draft with the template in a text.
 
         Raises:
             ValueError: The text is not a template.
