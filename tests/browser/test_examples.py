@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.form import Form
-from tests.unit.seeds import BASIC, BUCKET, METADATA_ONLY, METRICS, REGISTRY, VOLUME
+from tests.unit.document_templates import BASIC, BUCKET, METADATA_ONLY, METRICS, REGISTRY, VOLUME
 from tests.widgets.form_steps import add_csi_volume, add_pairs
 
 OPEN = "from podtask_widgets import TemplateBuilder\nb = TemplateBuilder()\nb"

@@ -81,7 +81,7 @@ def refused(case: Case, image: str) -> str:
     return says if module in case.needs and re.search(makes, case.setup) else ""
 
 
-def elsewhere(compared: dict[str, Any], case: Case) -> dict[str, Any]:
+def comparable_across_versions(compared: dict[str, Any], case: Case) -> dict[str, Any]:
     """Return the part of an observation that must also be equal in a pod with another Python."""
     error = compared["error"]
     if case.other == "differs":

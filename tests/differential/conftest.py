@@ -14,7 +14,7 @@ from tests.differential.cell_runner import CellRunner
 from tests.pods.conftest import in_namespace
 
 
-def chosen(request: pytest.FixtureRequest, test: str, **wanted: Any) -> list[Case]:
+def selected_cases(request: pytest.FixtureRequest, test: str, **wanted: Any) -> list[Case]:
     """Return the cells of the selected tests with a name, in their order."""
     found = []
     for item in request.session.items:
@@ -41,7 +41,7 @@ def plain_kernel() -> Iterator[CellRunner]:
 def local(request: pytest.FixtureRequest, plain_kernel: CellRunner) -> Iterator[CellRunner]:
     """Run the cells in local processes."""
     made = CellRunner("%%podtask --local {out}", 2, dict(os.environ))
-    cases = chosen(request, "test_local")
+    cases = selected_cases(request, "test_local")
     plain_kernel.start(cases)
     made.start(cases)
     yield made
@@ -66,7 +66,7 @@ def in_pods(
             for before in ways.values():
                 before.close()
             made = CellRunner(f"%%podtask --image {image} {{out}}", 3, {**env, "KUBECONFIG": str(config)})
-            cases = chosen(request, "test_pod", image=image)
+            cases = selected_cases(request, "test_pod", image=image)
             plain_kernel.start(cases)
             made.start(cases)
             ways[image] = made

@@ -13,7 +13,7 @@ import pytest
 
 from tests.differential.cases import Case, read_all
 from tests.differential.cell_runner import CellRunner, Observation
-from tests.differential.comparison import comparable, elsewhere, refused
+from tests.differential.comparison import comparable, comparable_across_versions, refused
 from tests.differential.intended_differences import INTENDED, with_intended_differences
 from tests.differential.known_defects import DEFECTS
 from tests.notebook import strip_ansi
@@ -68,7 +68,7 @@ def check(case: Case, reference: Observation, seen: Observation, image: str = ""
         return
     wanted, found = with_intended_differences(comparable(reference), case.id), comparable(seen)
     if other:
-        wanted, found = elsewhere(wanted, case), elsewhere(found, case)
+        wanted, found = comparable_across_versions(wanted, case), comparable_across_versions(found, case)
     assert found == wanted
 
 

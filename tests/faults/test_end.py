@@ -6,7 +6,7 @@ import podtask
 import pytest
 
 from tests.notebook import Shell
-from tests.pods.waiting import until
+from tests.pods.waiting import wait_for_phase
 
 from .scripts import Script
 from .scripts_end import (
@@ -62,7 +62,7 @@ def test_pod_of_a_dead_node_is_deleted_by_force(play: Play, shell: Shell) -> Non
     """The message about a silent node names the command that deletes the pod permanently."""
     server = play(NodeSilent())
     task = submit(DIES)
-    said = until(task, "has stopped reporting")
+    said = wait_for_phase(task, "has stopped reporting")
     command = f"%podtask delete {task.name} --force"
     assert command in said
     assert shell.output(command)[0] == f"Deleted: {task.name}\n"

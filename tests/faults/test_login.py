@@ -16,7 +16,7 @@ import pytest
 import yaml
 from aiohttp import web
 
-from tests.pods.waiting import asked
+from tests.pods.waiting import wait_for_input_request
 
 from .scripts import Proceed, Script, refused
 from .user import SECONDS, Play, submit
@@ -109,7 +109,7 @@ def test_login_that_fails_later_ends_nothing(play: Play, login: Callable[..., No
     server = play(script := Guarded())
     login(GIVES, server.kubeconfig, "first")
     task = submit("print('up')\ngiven = input()\ngiven")
-    asked(task)
+    wait_for_input_request(task)
     login(FAILS, server.kubeconfig)
     script.token = "second"
     server.loop.call_soon_threadsafe(server.forwards.cut)

@@ -29,7 +29,7 @@ def boot(port: int, wait: float = 0.01) -> tuple[int, str]:
 
 
 @contextlib.contextmanager
-def accepted(family: tuple[int, str], wildcard: bool = False) -> Iterator[int]:
+def port_of_an_accepted_connection(family: tuple[int, str], wildcard: bool = False) -> Iterator[int]:
     """Yield a port whose listener is closed while an accepted connection is open."""
     kind, host = family
     with contextlib.ExitStack() as stack:
@@ -48,7 +48,7 @@ def accepted(family: tuple[int, str], wildcard: bool = False) -> Iterator[int]:
 @pytest.mark.parametrize("family", FAMILIES, ids=["v4", "v6"])
 def test_port_of_an_accepted_connection_is_taken(family: tuple[int, str]) -> None:
     """The runner does not use a port on which another process has accepted our client."""
-    with accepted(family) as port:
+    with port_of_an_accepted_connection(family) as port:
         code, said = boot(port)
     assert code == EXIT_PORT_TAKEN
     assert f"port {port} is taken" in said
@@ -57,7 +57,7 @@ def test_port_of_an_accepted_connection_is_taken(family: tuple[int, str]) -> Non
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 def test_port_of_a_connection_to_both_families_is_taken() -> None:
     """This also holds for a listener on all addresses, which accepts IPv4 as IPv6."""
-    with accepted(V6, wildcard=True) as port:
+    with port_of_an_accepted_connection(V6, wildcard=True) as port:
         assert boot(port)[0] == EXIT_PORT_TAKEN
 
 

@@ -24,7 +24,7 @@ MANY = 30_000
 NAMES = f"for n in range({MANY}): globals()[f'a_rather_long_variable_name_number_{{n}}'] = n\ndel n"
 
 
-def end_of(source: str, outputs: Any) -> tuple[dict[str, Any], list[Any]]:
+def closing_line_and_values(source: str, outputs: Any) -> tuple[dict[str, Any], list[Any]]:
     """Return the closing line of a cell, and its values."""
     verdict, _, _ = asyncio.run(run(job(source, outputs), []))
     return verdict.end, list(unpack(verdict.parts, verdict.end["packed"]))
@@ -32,7 +32,7 @@ def end_of(source: str, outputs: Any) -> tuple[dict[str, Any], list[Any]]:
 
 def test_many_new_names_are_counted() -> None:
     """The closing line lists the first new names and the number of the others."""
-    end, _ = end_of(NAMES, [])
+    end, _ = closing_line_and_values(NAMES, [])
     assert end["status"] == "ok"
     assert len(end["left"]) == MAX_LISTED_NAMES + 1
     assert end["left"][-1] == [f"{MANY - MAX_LISTED_NAMES} more", "names"]
@@ -40,7 +40,7 @@ def test_many_new_names_are_counted() -> None:
 
 def test_auto_brings_a_thousand_names() -> None:
     """-o auto returns a thousand names with their values; a message reports those that stayed."""
-    end, found = end_of(NAMES, "auto")
+    end, found = closing_line_and_values(NAMES, "auto")
     assert end["status"] == "ok"
     assert found == list(range(MAX_RETURNED_NAMES))
     assert [each["name"] for each in end["kept"]] == [f"{MANY - MAX_RETURNED_NAMES} more"]
@@ -50,7 +50,7 @@ def test_auto_brings_a_thousand_names() -> None:
 def test_many_that_cannot_be_pickled_are_counted() -> None:
     """Many values that cannot be pickled are counted, because their reasons would not fit in a frame."""
     source = "def made():\n    yield\nfor n in range(900): globals()[f'n{n}'] = made()\ndel n, made"
-    end, found = end_of(source, "auto")
+    end, found = closing_line_and_values(source, "auto")
     assert found == []
     assert len(end["kept"]) == MAX_LISTED_NAMES + 1
     assert end["kept"][-1]["name"] == f"{900 - MAX_LISTED_NAMES} more"
@@ -59,7 +59,7 @@ def test_many_that_cannot_be_pickled_are_counted() -> None:
 def test_last_value_is_named_among_many_names() -> None:
     """If the last value stays in the pod, it is always named, even among many other names."""
     source = "def made():\n    yield\nfor n in range(90): globals()[f'n{n}'] = made()\ndel n\nmade()"
-    end, _ = end_of(source, "auto")
+    end, _ = closing_line_and_values(source, "auto")
     assert end["kept"][0]["role"] == "result"
     assert len(end["kept"]) == MAX_LISTED_NAMES + 1
 

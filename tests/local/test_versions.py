@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
-def old() -> Path:
+def old_packages() -> Path:
     """Return a folder of packages whose major versions are older than the notebook's."""
 
     def make(work: Path, made: Path) -> None:
@@ -40,7 +40,7 @@ def old() -> Path:
     return cache.obtain(f"old-{cache.key(*OLD, sys.version)}", make) / "site-packages"
 
 
-def beside(folder: Path, source: str, *outputs: str) -> Task:
+def run_with_packages(folder: Path, source: str, *outputs: str) -> Task:
     """Run a cell with these packages in front of all others; return the ended task."""
     env = [{"name": "PYTHONPATH", "value": str(folder)}]
     template = {"containers": [{"name": "primary", "env": env}]}
@@ -52,10 +52,10 @@ def beside(folder: Path, source: str, *outputs: str) -> Task:
 
 @OTHER_NUMPY
 @pytest.mark.feature("S06")
-def test_arrays_come_back_from_another_numpy(old: Path) -> None:
+def test_arrays_come_back_from_another_numpy(old_packages: Path) -> None:
     """Arrays come back from another major version, with a message; functions use our cloudpickle."""
-    task = beside(
-        old,
+    task = run_with_packages(
+        old_packages,
         (
             "import cloudpickle, numpy\n"
             "about = numpy.__version__, cloudpickle.__version__\n"
@@ -78,7 +78,7 @@ def test_arrays_come_back_from_another_numpy(old: Path) -> None:
 
 @OTHER_NUMPY
 @pytest.mark.feature("S06")
-def test_values_are_sent_to_another_numpy(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_are_sent_to_another_numpy(old_packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message about the versions precedes the error of an array that cannot be unpickled."""
     main = sys.modules["__main__"]
     monkeypatch.setattr(main, "number", np.float64(2), raising=False)
@@ -86,10 +86,10 @@ def test_values_are_sent_to_another_numpy(old: Path, monkeypatch: pytest.MonkeyP
     said = (
         f"podtask: numpy is 1.26.4 in the pod and {np.__version__} in the notebook: its values may differ\n"
     )
-    task = beside(old, "print('begun')\nhalf = number / 4", "half")
+    task = run_with_packages(old_packages, "print('begun')\nhalf = number / 4", "half")
     assert task.values == {"half": 0.5}
     assert task.logs() == f"{said}begun\n"
-    task = beside(old, "print('begun')\narray")
+    task = run_with_packages(old_packages, "print('begun')\narray")
     assert task.logs() == said
     assert isinstance(task.error, ModuleNotFoundError)
     assert missing_module_hint(task.error) == (

@@ -179,13 +179,13 @@ def test_webhook_that_denies_is_quoted(cluster: Any, namespace: str, tmp_path: P
 
     class Hook(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             answer = {
-                "uid": asked["request"]["uid"],
+                "uid": review["request"]["uid"],
                 "allowed": False,
                 "status": {"message": "pods need a cost centre"},
             }
-            said = json.dumps({**asked, "request": None, "response": answer}).encode()
+            said = json.dumps({**review, "request": None, "response": answer}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()
@@ -214,11 +214,11 @@ def test_creation_is_tried_again_while_a_webhook_fails(cluster: Any, namespace: 
     """If a webhook breaks the connection and then is unreachable, the creation is retried."""
     assert cluster.node
     armed, held, away = threading.Event(), threading.Event(), threading.Event()
-    asked = itertools.count()
+    reviews = itertools.count()
 
     class Hook(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            if armed.is_set() and next(asked) == 1:
+            if armed.is_set() and next(reviews) == 1:
                 held.set()
                 away.wait(20)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.notebook import Kernel, Shell
-from tests.pods.waiting import asked
+from tests.pods.waiting import wait_for_input_request
 
 pytestmark = pytest.mark.cluster
 BARE = "python:3.11-slim"
@@ -131,7 +131,7 @@ def test_template_with_sidecar_init_container_and_volume(pods: Shell, cluster: A
         "    template=template, options=podtask.RunOptions.of(outputs='hello,text,name'))\n"
     )
     task = pods["task"]
-    asked(task)
+    wait_for_input_request(task)
     pod = cluster.kubectl_json("get", "pod", task.name, "-n", namespace, "-o", "json")
     task.reply({"eof": True})
     with pytest.raises(EOFError):

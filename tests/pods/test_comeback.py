@@ -65,7 +65,7 @@ def open_gate(cluster: Any, namespace: str, name: str) -> None:
     cluster.kubectl("exec", name, "-n", namespace, "--", "sh", "-c", ": > /tmp/go")
 
 
-def ended(cluster: Any, namespace: str, name: str) -> None:
+def wait_until_ended(cluster: Any, namespace: str, name: str) -> None:
     """Wait until the primary container has ended because the linger time has passed."""
     path = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}=96"
     cluster.kubectl("wait", path, f"pod/{name}", "-n", namespace, "--timeout=30s")
@@ -102,7 +102,7 @@ def test_finished_pod_is_read_from_its_log(
 ) -> None:
     """After the linger time, output and value are read from the log of the finished pod."""
     name = start_and_kill(kubeconfig, COUNTS, linger="1s")
-    ended(cluster, namespace, name)
+    wait_until_ended(cluster, namespace, name)
     task = podtask.attach(name)
     assert task.result(60) == 999
     assert task.logs() == LINES

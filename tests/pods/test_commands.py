@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.notebook import Kernel, Shell
-from tests.pods.waiting import HOLD, IMAGE, asked, submit
+from tests.pods.waiting import HOLD, IMAGE, submit, wait_for_input_request
 
 pytestmark = pytest.mark.cluster
 UNTIL = "while {!r} not in _task.logs(): _task.updates.get(timeout=60)"
@@ -61,7 +61,7 @@ def test_attach_brings_output_and_values(start_kernel: Callable[..., Kernel]) ->
 def test_log_is_available_as_soon_as_the_cell_prints(pods: Shell) -> None:
     """The log is available at once, although the API reports a running container up to 1 s late."""
     task = submit(None, HOLD)
-    asked(task)
+    wait_for_input_request(task)
     assert "up\n" in task.logs("primary")
     task.reply({"eof": True})
     assert task.exception(60) is None

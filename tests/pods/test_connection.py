@@ -12,7 +12,7 @@ import pytest
 from podtask.channel import channel
 
 from tests.notebook import Shell
-from tests.pods.waiting import asked, submit
+from tests.pods.waiting import submit, wait_for_input_request
 
 from .conftest import in_namespace
 
@@ -115,7 +115,7 @@ def test_connections_that_fall_silent_are_replaced(
     monkeypatch.setattr(channel, "PING_INTERVAL_SECONDS", 1)
     monkeypatch.setattr(channel, "MAX_SILENCE_SECONDS", 3)
     task = submit(None, "print('up')\ngiven = input()\nprint('after')\ngiven")
-    asked(task)
+    wait_for_input_request(task)
     cut.freeze()
     task.reply({"value": "told"})
     assert task.result(120) == "told"
@@ -139,7 +139,7 @@ def test_credentials_that_expire_end_nothing(
     config = in_namespace(proxy.kubeconfig, namespace, tmp_path / "rotated.yaml")
     monkeypatch.setenv("KUBECONFIG", str(config))
     task = submit(None, "print('up')\ngiven = input()\ngiven")
-    asked(task)
+    wait_for_input_request(task)
     cluster.kubectl("delete", "serviceaccount", first.stem, "-n", namespace)
     while "Unauthorized" not in cluster.kubectl("get", "pods", kubeconfig=first, check=False):
         pass

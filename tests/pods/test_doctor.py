@@ -14,7 +14,7 @@ from podtask.magics.doctor import OPTIONAL_VERBS, REQUIRED_VERBS, VERBS_BY_CHANN
 
 from tests.local.test_completion import offered
 from tests.notebook import Shell
-from tests.pods.waiting import submit, until
+from tests.pods.waiting import submit, wait_for_phase
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 IMAGE = "python:3.11-slim"
@@ -131,7 +131,7 @@ def test_why_says_where_a_task_is(pods: Shell) -> None:
     """``why`` accepts a variable, a pod name or nothing; an unknown name gets a suggestion."""
     pods["waiting"] = task = submit({"nodeSelector": {"disk": "none"}, "containers": []})
     try:
-        until(task, "didn't match")
+        wait_for_phase(task, "didn't match")
         for name in ("waiting", task.name):
             out, _ = pods.output(f"%podtask why {name}")
             assert "didn't match Pod's node affinity/selector" in out
@@ -189,16 +189,16 @@ def test_tab_offers_names_of_the_cluster(
     }
     for typed, name in wanted.items():
         offered(pods, typed)  # asks
-        answered()
+        wait_until_answered()
         assert name in offered(pods, typed), typed
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig([])))
     for typed in ("secret('", "%%podtask -n "):
         offered(pods, typed)
-        answered()
+        wait_until_answered()
         assert not {"s-regcred", namespace} & set(offered(pods, typed))
 
 
-def answered() -> None:
+def wait_until_answered() -> None:
     """Wait until the API server has responded to all requests so far."""
     for _, asking in list(object_names._asked.values()):
         asking.result(30)

@@ -10,13 +10,13 @@ import pytest
 from podtask import PodTemplate, Task
 from podtask.presets import native_sidecar
 
-from tests.pods.waiting import HOLD, asked, failure, notes, submit
+from tests.pods.waiting import HOLD, failure, notes, submit, wait_for_input_request
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 LONG = "import time\nprint('up')\ntime.sleep(600)"
 
 
-def up(task: Task) -> Task:
+def wait_until_running(task: Task) -> Task:
     """Return the task after its cell has begun."""
     while "up" not in task.logs():
         assert task.updates.get(timeout=60).kind != "done", task.error
@@ -27,7 +27,7 @@ def up(task: Task) -> Task:
 @pytest.mark.fault(54)
 def test_deletion_by_somebody_is_reported(cluster: Any, namespace: str) -> None:
     """The error states that somebody deleted the pod."""
-    task = up(submit(None, LONG))
+    task = wait_until_running(submit(None, LONG))
     cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--wait=false")
     said = failure(task)
     assert "the pod was deleted by a user or a clean-up job" in said
@@ -38,7 +38,7 @@ def test_deletion_by_somebody_is_reported(cluster: Any, namespace: str) -> None:
 @pytest.mark.fault(54, 78)
 def test_deletion_without_grace_is_reported(cluster: Any, namespace: str) -> None:
     """The error states the deletion of a pod that was removed without a grace period."""
-    task = up(submit(None, LONG))
+    task = wait_until_running(submit(None, LONG))
     cluster.kubectl("delete", "pod", task.name, "-n", namespace, "--force", "--grace-period=0")
     assert "the pod was deleted" in failure(task)
 
@@ -47,7 +47,7 @@ def test_deletion_without_grace_is_reported(cluster: Any, namespace: str) -> Non
 @pytest.mark.fault(52)
 def test_eviction_is_reported(cluster: Any, namespace: str) -> None:
     """The error states that the pod was evicted by the eviction API, and how to prevent it."""
-    task = up(submit(None, LONG))
+    task = wait_until_running(submit(None, LONG))
     evict(cluster, namespace, task.name)
     said = failure(task)
     assert "it was evicted: its node is being drained" in said
@@ -70,10 +70,10 @@ def test_evicted_cell_is_repeated_on_request(cluster: Any, namespace: str) -> No
     """With --retry-on lost, the cell of an evicted pod runs again in another pod and returns its result."""
     source = "import os\n" + HOLD + "os.environ['HOSTNAME']"
     task = submit(None, source, retries=1, retry_on="lost")
-    asked(task)
+    wait_for_input_request(task)
     first = task.name
     evict(cluster, namespace, first)
-    asked(task)
+    wait_for_input_request(task)
     task.reply({"eof": True})
     assert task.result(60) == task.name != first
 
@@ -92,7 +92,7 @@ def test_preemption_is_reported(cluster: Any, namespace: str, slot: tuple[str, s
     """The error states that a pod with a higher priority preempted the pod."""
     resource, priority = slot
     resources = {"limits": {resource: "1"}}
-    task = up(submit({"containers": [{"name": "primary", "resources": resources}]}, LONG))
+    task = wait_until_running(submit({"containers": [{"name": "primary", "resources": resources}]}, LONG))
     other = {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -16,7 +16,7 @@ from podtask.manifest.render import render
 
 from tests.notebook import Shell
 from tests.pods.test_comeback import HELD, open_gate, start_and_kill
-from tests.pods.waiting import IMAGE, submit, until
+from tests.pods.waiting import IMAGE, submit, wait_for_phase
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 SHARED = {"shareProcessNamespace": True, "containers": []}  # the runner is not process 1 here
@@ -54,7 +54,7 @@ def kill(cluster: Any, namespace: str, name: str) -> None:
     cluster.kubectl("wait", path, f"pod/{name}", "-n", namespace, "--timeout=60s")
 
 
-def lost(task: podtask.Task) -> None:
+def check_result_is_lost(task: podtask.Task) -> None:
     """Check that the task has no result, and that the error explains how its container ended."""
     error = task.exception(60)
     assert isinstance(error, TaskError), error
@@ -62,7 +62,7 @@ def lost(task: podtask.Task) -> None:
     assert "exit code 137" in str(error)
 
 
-def silent(task: podtask.Task) -> bool:
+def wait_for_silence(task: podtask.Task) -> bool:
     """Wait until a task has been silent for 5 s; return False if it has ended instead."""
     try:
         while task.updates.get(timeout=5).kind != "done":
@@ -106,7 +106,7 @@ def test_runner_killed_while_inputs_are_loaded(pods: Shell) -> None:
 def test_runner_killed_in_its_cell(source: str) -> None:
     """If the runner is killed during the cell or while it pickles, the output so far is kept."""
     task = submit(SHARED, source)
-    lost(task)
+    check_result_is_lost(task)
     assert task.logs() == "line 0\n"
 
 
@@ -116,7 +116,7 @@ def test_runner_killed_while_it_keeps_its_result(kubeconfig: Path, cluster: Any,
     name = start_and_kill(kubeconfig, HELD + "value = 42", template=SHARED)
     open_gate(cluster, namespace, name)
     kill(cluster, namespace, name)
-    lost(podtask.attach(name))
+    check_result_is_lost(podtask.attach(name))
 
 
 def test_full_disk_loses_no_line() -> None:
@@ -151,8 +151,8 @@ def test_node_that_returns_does_not_end_the_task(cluster: Any) -> None:
     """If the kubelet stops and returns while a cell runs, all lines and the value arrive."""
     source = "import time\nfor n in range(150):\n    print('line', n, flush=True)\n    time.sleep(0.1)\nn"
     task = submit(None, source)
-    until(task, "Running")
+    wait_for_phase(task, "Running")
     with cluster.kubelet_paused():
-        assert silent(task)
+        assert wait_for_silence(task)
     assert task.result(150) == 149
     assert task.logs() == "".join(f"line {n}\n" for n in range(150))

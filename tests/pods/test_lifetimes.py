@@ -18,8 +18,8 @@ from podtask.manifest.identity import Identity
 from podtask.manifest.render import render
 
 from tests.notebook import Kernel, Shell
-from tests.pods.test_comeback import HELD, ended, open_gate, start_and_kill
-from tests.pods.waiting import HOLD, IMAGE, asked, submit, until
+from tests.pods.test_comeback import HELD, open_gate, start_and_kill, wait_until_ended
+from tests.pods.waiting import HOLD, IMAGE, submit, wait_for_input_request, wait_for_phase
 
 pytestmark = pytest.mark.cluster
 COUNTS = """
@@ -49,7 +49,7 @@ def test_runner_without_a_client_exits(pods: Shell, cluster: Any, namespace: str
     identity = Identity("podtask-nobody", uuid.uuid4().hex, 40123, kernel="gone")
     manifest = render(None, RunOptions.of(image=IMAGE, wait="1s")).stamped(identity)
     cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(manifest.pod))
-    ended(cluster, namespace, identity.name)
+    wait_until_ended(cluster, namespace, identity.name)
     assert cluster.kubectl("logs", identity.name, "-n", namespace) == "podtask: no client came\n"
     error = podtask.attach(identity.name).exception(60)
     assert isinstance(error, TaskError)
@@ -62,7 +62,7 @@ def test_cell_without_its_notebook_ends_by_its_timeout(
 ) -> None:
     """--timeout interrupts a cell without a notebook; its lines and values so far can be fetched."""
     name = start_and_kill(kubeconfig, COUNTS, timeout="3s", grace="1s", linger="1s")
-    ended(cluster, namespace, name)
+    wait_until_ended(cluster, namespace, name)
     task = podtask.attach(name)
     error = task.exception(60)
     assert isinstance(error, TaskTimeout)
@@ -75,7 +75,7 @@ def test_cell_without_its_notebook_ends_by_its_timeout(
 def test_pod_is_deleted_once_its_result_is_fetched(pods: Shell, cluster: Any, namespace: str) -> None:
     """After the result is fetched, the runner exits with 0 without lingering, and the pod is deleted."""
     task = submit(None, HOLD + "6 * 7", linger="1h")
-    asked(task)
+    wait_for_input_request(task)
     pod = ("pod", task.name, "-n", namespace)
     hold = {"metadata": {"finalizers": ["podtask.test/look"]}}  # otherwise, no pod would be left to inspect
     cluster.kubectl("patch", *pod, "--patch", json.dumps(hold))
@@ -98,7 +98,7 @@ def test_unattended_pod_releases_its_gpu(
     template = {"containers": [{"name": "primary", "resources": resources}]}
     name = start_and_kill(kubeconfig, GATED, template=template, linger="1s")
     next_one = submit(template, "'mine now'")
-    until(next_one, "Insufficient")
+    wait_for_phase(next_one, "Insufficient")
     cluster.kubectl("exec", name, "-n", namespace, "--", "touch", "/tmp/go")
     assert next_one.result(60) == "mine now"
     assert podtask.attach(name).outcome(60).values == {"value": 42}
@@ -122,7 +122,7 @@ def test_values_in_the_log(
     """Values up to 6 MiB are in the log; otherwise, or with --no-log-result, a message names them."""
     name = start_and_kill(kubeconfig, HELD + RANDOM.format(size), linger="1s", **options)
     open_gate(cluster, namespace, name)
-    ended(cluster, namespace, name)
+    wait_until_ended(cluster, namespace, name)
     task = podtask.attach(name)
     outcome = task.outcome(60)
     assert outcome.error is None
@@ -145,7 +145,7 @@ def test_pods_of_other_users_are_kept(
     """--keep: neither the first cell nor gc of another user deletes expired pods."""
     name = start_and_kill(kubeconfig, HELD + "value = 1", linger="1s")
     open_gate(cluster, namespace, name)
-    ended(cluster, namespace, name)
+    wait_until_ended(cluster, namespace, name)
     with monkeypatch.context() as other:
         other.setenv("JUPYTERHUB_USER", "somebody-else")
         pods.run(f"%%podtask --image {IMAGE} --keep 0.01s\n1")

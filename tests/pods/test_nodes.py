@@ -13,7 +13,7 @@ import pytest
 from podtask import InputError
 from podtask.lifecycle.updates import Update
 
-from tests.pods.waiting import failure, submit, until
+from tests.pods.waiting import failure, submit, submitted, wait_for_phase
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 
@@ -46,25 +46,21 @@ def tainted(cluster: Any) -> Iterator[str]:
 @pytest.mark.feature("B17", "S03", "N04")
 def test_taint_is_named(tainted: str) -> None:
     """The reason names the taint of the only suitable node, and the field to change."""
-    task = submit({"nodeSelector": {"podtask.test": tainted}, "containers": []})
-    try:
-        line = until(task, "untolerated taint")
+    with submitted({"nodeSelector": {"podtask.test": tainted}, "containers": []}) as task:
+        line = wait_for_phase(task, "untolerated taint")
         assert "spec.tolerations" in line
         assert "spec.nodeSelector" in line
-    finally:
-        task.cancel()
 
 
 @pytest.mark.feature("S03", "N04")
 def test_cordoned_node_is_named(cluster: Any) -> None:
     """The reason states that the node is cordoned, and what to do."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
-    with created(cluster, "Node", name, spec={"unschedulable": True}):
-        task = submit({"nodeSelector": {"podtask.test": name}, "containers": []})
-        try:
-            assert "Nodes are cordoned" in until(task, "were unschedulable")
-        finally:
-            task.cancel()
+    with (
+        created(cluster, "Node", name, spec={"unschedulable": True}),
+        submitted({"nodeSelector": {"podtask.test": name}, "containers": []}) as task,
+    ):
+        assert "Nodes are cordoned" in wait_for_phase(task, "were unschedulable")
 
 
 @pytest.mark.feature("B17")
@@ -76,7 +72,7 @@ def test_cell_runs_on_the_tainted_node_that_it_tolerates(cluster: Any) -> None:
     cluster.kubectl("taint", "node", node, f"{key}=gpu:NoSchedule")
     try:
         waits = submit({"containers": []})
-        assert "spec.tolerations" in until(waits, "untolerated taint")
+        assert "spec.tolerations" in wait_for_phase(waits, "untolerated taint")
         waits.cancel()
         toleration = {"key": key, "operator": "Equal", "value": "gpu", "effect": "NoSchedule"}
         assert submit({"tolerations": [toleration], "containers": []}, "6 * 7").result(60) == 42
@@ -94,7 +90,7 @@ def test_silent_kubelet_is_reported(tainted: str, cluster: Any, namespace: str) 
     }
     task = submit(spec)
     try:
-        assert f"the kubelet of node {tainted} has not reported" in until(task, "has not reported")
+        assert f"the kubelet of node {tainted} has not reported" in wait_for_phase(task, "has not reported")
     finally:
         task.cancel()
         # There is no kubelet that would confirm the deletion.
@@ -117,7 +113,7 @@ def test_lost_node_is_reported(tainted: str, cluster: Any, namespace: str) -> No
     task = submit({"nodeSelector": selector, "tolerations": tolerations, "containers": []})
     patch = ("patch", "--subresource=status", "--type=merge", "--patch")
     try:
-        until(task, tainted)
+        wait_for_phase(task, tainted)
         ready = [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]
         cluster.kubectl(*patch, json.dumps({"status": {"conditions": ready}}), "node", tainted)
         now = "2026-01-01T00:00:00Z"
@@ -138,7 +134,7 @@ def test_lost_node_is_reported(tainted: str, cluster: Any, namespace: str) -> No
             "containerStatuses": [state],
         }
         cluster.kubectl(*patch, json.dumps({"status": status}), "pod", task.name, "-n", namespace)
-        line = until(task, "has stopped reporting")
+        line = wait_for_phase(task, "has stopped reporting")
         assert tainted in line
         said = failure(task)
         assert said.startswith("TaskError")
@@ -161,7 +157,7 @@ def test_pod_of_unknown_phase_is_still_followed(tainted: str, cluster: Any, name
     task = submit(spec)
     patch = ("patch", "pod", "--subresource=status", "--type=merge", "-n", namespace, "--patch")
     try:
-        until(task, tainted)
+        wait_for_phase(task, tainted)
         cluster.kubectl(*patch, json.dumps({"status": {"phase": "Unknown"}}), task.name)
         now = "2026-01-01T00:00:00Z"
         state = {
@@ -175,7 +171,7 @@ def test_pod_of_unknown_phase_is_still_followed(tainted: str, cluster: Any, name
         }
         status = {"phase": "Running", "startTime": now, "containerStatuses": [state]}
         cluster.kubectl(*patch, json.dumps({"status": status}), task.name)
-        until(task, "Running")
+        wait_for_phase(task, "Running")
         with pytest.raises(InputError, match="No log of container 'primary'"):
             task.logs("primary")
         assert not task.done()
@@ -196,7 +192,7 @@ def test_eviction_without_container_states_is_reported(tainted: str, cluster: An
     }
     task = submit(spec)
     try:
-        until(task, tainted)
+        wait_for_phase(task, tainted)
         status = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."}
         cluster.kubectl(
             "patch",
@@ -251,14 +247,13 @@ def test_failed_sandbox_is_reported(cluster: Any) -> None:
     """The reason names a runtime that the node does not have, and the field."""
     name = f"podtask-test-{uuid.uuid4().hex[:8]}"
     api = {"apiVersion": "node.k8s.io/v1", "handler": "absent"}
-    with created(cluster, "RuntimeClass", name, **api):
-        task = submit({"runtimeClassName": name, "containers": []})
-        try:
-            line = until(task, "Sandbox")
-            assert "spec.runtimeClassName" in line
-            assert "absent" in line
-        finally:
-            task.cancel()
+    with (
+        created(cluster, "RuntimeClass", name, **api),
+        submitted({"runtimeClassName": name, "containers": []}) as task,
+    ):
+        line = wait_for_phase(task, "Sandbox")
+        assert "spec.runtimeClassName" in line
+        assert "absent" in line
 
 
 @pytest.mark.feature("S03", "N04")
@@ -286,13 +281,10 @@ def test_volume_that_cannot_be_mounted_is_reported(cluster: Any, namespace: str)
             "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
             "containers": [{"name": "primary", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}],
         }
-        task = submit(spec)
-        try:
-            line = until(task, "FailedMount")
+        with submitted(spec) as task:
+            line = wait_for_phase(task, "FailedMount")
             assert "/nowhere-at-all" in line
             assert "spec.volumes" in line
-        finally:
-            task.cancel()
 
 
 @pytest.mark.feature("N04")

@@ -14,7 +14,7 @@ from podtask.lifecycle.updates import Update
 from podtask.presets import config_map, empty_dir, env_from_secret, init, secret, sidecar
 
 from tests.notebook import Shell
-from tests.pods.waiting import HOLD, asked, submit
+from tests.pods.waiting import HOLD, submit, wait_for_input_request
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 IMAGE = "python:3.11-slim"
@@ -70,7 +70,7 @@ def test_template_of_the_cluster(pods: Shell, cluster: Any, namespace: str) -> N
     assert pods["a"] == "b"
     source = f"{HOLD}import os\nos.environ['A'], os.environ['B']"
     task = submit("pod-template/prod", source, memory="128Mi", env={"B": "c"})
-    asked(task)
+    wait_for_input_request(task)
     pod = cluster.kubectl_json("get", "pod", task.name, "-n", namespace)
     task.reply({"eof": True})
     assert task.result(60) == ("b", "c")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.pods.waiting import IMAGE, failure, hopeless, submit, until
+from tests.pods.waiting import IMAGE, failure, failure_within_seconds, submit, submitted, wait_for_phase
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 Apply = Callable[..., None]
@@ -114,14 +114,11 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
 @pytest.mark.fault(15)
 def test_waiting_pod_says_why(template: dict[str, Any], theirs: str, ours: str) -> None:
     """A wait that may end is shown in one line: the message of the cluster and the field to change."""
-    task = submit(template)
-    try:
-        line = until(task, theirs)
+    with submitted(template) as task:
+        line = wait_for_phase(task, theirs)
         assert ours in line
         assert "\n" not in line
         assert theirs in task.why()
-    finally:
-        task.cancel()
 
 
 @pytest.mark.feature("S03", "N04")
@@ -156,11 +153,8 @@ def test_pods_that_exclude_each_other(cluster: Any, namespace: str) -> None:
             "spec.affinity.podAffinity",
         ),
     ):
-        task = submit(template)
-        try:
-            assert ours in until(task, theirs)
-        finally:
-            task.cancel()
+        with submitted(template) as task:
+            assert ours in wait_for_phase(task, theirs)
 
 
 @pytest.mark.feature("N04")
@@ -178,7 +172,7 @@ def test_start_timeout_excludes_the_time_in_a_queue(cluster: Any, namespace: str
     """The time of a gated pod does not count towards --start-timeout; once admitted, it runs."""
     gate = {"schedulingGates": [{"name": "team/queue"}], "containers": []}
     task = submit(gate, "6 * 7", start_timeout=20)
-    until(task, "Gated")
+    wait_for_phase(task, "Gated")
     assert not task.wait(21)
     admit = json.dumps([{"op": "remove", "path": "/spec/schedulingGates"}])
     cluster.kubectl("patch", "pod", task.name, "-n", namespace, "--type=json", "--patch", admit)
@@ -288,7 +282,7 @@ def test_hopeless_pods_fail_within_seconds(apply: Apply) -> None:
         for template, _ in FAILING.values()
     ]
     for task, (name, (_, said)) in zip(tasks, FAILING.items(), strict=True):
-        shown = hopeless(task)
+        shown = failure_within_seconds(task)
         assert shown.startswith("StartError"), name
         for part in said:
             assert part in shown, name
@@ -299,9 +293,8 @@ def test_hopeless_pods_fail_within_seconds(apply: Apply) -> None:
 @pytest.mark.fault(82)
 def test_events_are_the_pods_own(apply: Apply, namespace: str) -> None:
     """Events of an older pod with the same name are ignored; events with only an eventTime are used."""
-    task = submit({"nodeSelector": {"disk": "none"}, "containers": []})
-    try:
-        until(task, "node affinity/selector")
+    with submitted({"nodeSelector": {"disk": "none"}, "containers": []}) as task:
+        wait_for_phase(task, "node affinity/selector")
         (own,) = task.events()
         pod = own["involvedObject"]
         common = {
@@ -329,5 +322,3 @@ def test_events_are_the_pods_own(apply: Apply, namespace: str) -> None:
             },
         )
         assert [event["reason"] for event in task.events()] == ["FailedScheduling", "Newer"]
-    finally:
-        task.cancel()

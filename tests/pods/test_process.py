@@ -11,7 +11,7 @@ from podtask import Task
 
 from tests.local.test_completion import offered
 from tests.notebook import Kernel, Shell
-from tests.pods.waiting import HOLD, IMAGE, asked, submit
+from tests.pods.waiting import HOLD, IMAGE, submit, wait_for_input_request
 
 pytestmark = pytest.mark.cluster
 SIDE = {
@@ -26,7 +26,7 @@ SIDE = {
 def held(pods: Shell, cluster: Any, namespace: str) -> Any:
     """Start a task called ``held`` whose cell waits, with a running sidecar."""
     task = submit({"containers": [SIDE]}, HOLD, name="held")
-    asked(task)
+    wait_for_input_request(task)
     cluster.kubectl("wait", "--for=condition=Ready", f"pod/{task.name}", "-n", namespace)
     yield task
     task.cancel()

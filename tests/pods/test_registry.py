@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.notebook import Kernel
-from tests.pods.waiting import hopeless, submit, until
+from tests.pods.waiting import failure_within_seconds, submit, submitted, wait_for_phase
 
 pytestmark = [
     pytest.mark.cluster,
@@ -71,7 +71,7 @@ def test_hopeless_image_fails_within_seconds(status: int, template: dict[str, An
     """A permanent refusal by the registry is an error with its cause and the field to change."""
     with registry(status) as address:
         image = f"{address}/team/app:7"
-        shown = hopeless(submit(template, image=image))
+        shown = failure_within_seconds(submit(template, image=image))
     assert shown.startswith("StartError")
     assert image in shown
     for part in said:
@@ -85,12 +85,11 @@ def test_hopeless_image_fails_within_seconds(status: int, template: dict[str, An
 def test_registry_that_may_recover_is_waited_for(status: int) -> None:
     """A rate limit or a failing registry is reported; the task waits until --start-timeout."""
     text = "Rate limited" if status == 429 else "503"
-    with registry(status) as address:
-        task = submit({"containers": []}, image=f"{address}/team/app:7")
-        try:
-            assert "--start-timeout" in until(task, text)
-        finally:
-            task.cancel()
+    with (
+        registry(status) as address,
+        submitted({"containers": []}, image=f"{address}/team/app:7") as task,
+    ):
+        assert "--start-timeout" in wait_for_phase(task, text)
 
 
 @pytest.mark.feature("S04")
@@ -110,10 +109,9 @@ def test_line_under_the_cell_counts_down(start_kernel: Callable[..., Kernel]) ->
 @pytest.mark.feature("S03")
 def test_slow_pull_is_shown() -> None:
     """The line names an image that is being pulled."""
-    with registry(404, threading.Event()) as address:
-        task = submit({"containers": []}, image=f"{address}/team/app:7")
-        try:
-            line = until(task, "Pulling")
-            assert f'pulling image "{address}/team/app:7"' in line
-        finally:
-            task.cancel()
+    with (
+        registry(404, threading.Event()) as address,
+        submitted({"containers": []}, image=f"{address}/team/app:7") as task,
+    ):
+        line = wait_for_phase(task, "Pulling")
+        assert f'pulling image "{address}/team/app:7"' in line

@@ -13,8 +13,8 @@ from podtask.lifecycle.updates import Update
 
 from tests.notebook import Shell
 from tests.pods.conftest import in_namespace
-from tests.pods.test_comeback import HELD, ended, open_gate, start_and_kill
-from tests.pods.waiting import HOLD, asked, failure, notes, submit
+from tests.pods.test_comeback import HELD, open_gate, start_and_kill, wait_until_ended
+from tests.pods.waiting import HOLD, failure, notes, submit, wait_for_input_request
 from tests.stderr_queue import QueueStderr, next_text_with
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
@@ -43,7 +43,7 @@ def test_odd_output_is_read_from_a_finished_pod(kubeconfig: Path, cluster: Any, 
     """The log returns the same output, although the node splits lines of more than 16 KiB."""
     name = start_and_kill(kubeconfig, HELD + ODD, linger="1s")
     open_gate(cluster, namespace, name)
-    ended(cluster, namespace, name)
+    wait_until_ended(cluster, namespace, name)
     task = podtask.attach(name)
     task.result(60)
     assert task.logs() == "line 0\n" + SHOWN
@@ -53,7 +53,7 @@ def test_odd_output_is_read_from_a_finished_pod(kubeconfig: Path, cluster: Any, 
 def test_progress_bar_appears_while_the_cell_runs() -> None:
     r"""Output that ends with \r instead of a newline appears while the cell runs."""
     task = submit(None, "for n in range(3): print(f'{n} of 3', end='\\r')\ninput()")
-    asked(task)
+    wait_for_input_request(task)
     assert task.logs() == "0 of 3\r1 of 3\r2 of 3\r"
     task.reply({"value": ""})
     task.result(60)
@@ -151,7 +151,7 @@ def test_exec_that_breaks_is_started_again(
     task = submit(
         None, "import os\nprint('up')\ninput()\nvalue = os.urandom(3 << 20)\nlen(value)", outputs="value"
     )
-    asked(task)
+    wait_for_input_request(task)
     assert task.channel == "exec"
     proxy.cut()
     task.reply({"value": ""})
@@ -200,7 +200,7 @@ def test_value_too_large_for_the_log_is_named(kubeconfig: Path, cluster: Any, na
     source = f"{HELD}big = os.urandom(8 << 20)\nvalue = big"
     name = start_and_kill(kubeconfig, source, linger="1s")
     open_gate(cluster, namespace, name)
-    ended(cluster, namespace, name)
+    wait_until_ended(cluster, namespace, name)
     task = podtask.attach(name)
     outcome = task.outcome(60)
     assert task.logs() == "line 0\n"
@@ -216,7 +216,7 @@ def test_no_helper_object_is_created(cluster: Any, namespace: str) -> None:
     kinds = "secrets,configmaps,services,persistentvolumeclaims,jobs,roles,rolebindings"
     before = cluster.kubectl("get", kinds, "-n", namespace, "-o", "name")
     task = submit(None, HOLD + "6 * 7")
-    asked(task)
+    wait_for_input_request(task)
     during = cluster.kubectl("get", kinds, "-n", namespace, "-o", "name")
     task.reply({"eof": True})
     assert task.result(60) == 42

@@ -9,7 +9,16 @@ from podtask import InputError
 
 from tests.notebook import Shell
 from tests.pods.test_registry import registry
-from tests.pods.waiting import HOLD, IMAGE, asked, failure, hopeless, notes, submit, until
+from tests.pods.waiting import (
+    HOLD,
+    IMAGE,
+    failure,
+    failure_within_seconds,
+    notes,
+    submit,
+    wait_for_input_request,
+    wait_for_phase,
+)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 NOWHERE = {"nodeSelector": {"disk": "none"}, "containers": []}
@@ -49,7 +58,7 @@ def test_odd_names_of_user_and_notebook_make_a_valid_pod(
         monkeypatch.setenv(name, "Ärger & Söhne / " * 8)
     monkeypatch.setenv("JPY_SESSION_NAME", "/Mine/" + "ein sehr langer Name, " * 10 + ".ipynb")
     task = submit(None, HOLD + "6 * 7", name="n" * 63)
-    asked(task)
+    wait_for_input_request(task)
     pod = cluster.kubectl_json("get", "pod", task.name, "-n", namespace)
     assert "n" * 63 in pod["metadata"]["labels"].values()
     task.reply({"eof": True})
@@ -67,7 +76,7 @@ def test_missing_image_of_an_init_container(cluster: Any, native: bool) -> None:
             "initContainers": [{**first, **({"restartPolicy": "Always"} if native else {})}],
             "containers": [],
         }
-        said = hopeless(submit(spec))
+        said = failure_within_seconds(submit(spec))
     assert said.startswith("StartError")
     assert "'fetch'" in said
     assert f"{address}/team/fetch:1" in said
@@ -91,7 +100,7 @@ def test_missing_image_of_a_sidecar(cluster: Any) -> None:
 def test_image_that_is_never_pulled() -> None:
     """With imagePullPolicy Never, a missing image is an immediate error that explains it."""
     own = {"name": "primary", "image": "team/app:7", "imagePullPolicy": "Never"}
-    said = hopeless(submit({"containers": [own]}, image=None))
+    said = failure_within_seconds(submit({"containers": [own]}, image=None))
     assert said.startswith("StartError")
     assert "ErrImageNeverPull" in said or "pull policy of Never" in said
     assert len(said.splitlines()) <= 3
@@ -101,7 +110,7 @@ def test_image_that_is_never_pulled() -> None:
 def test_mount_that_the_runtime_refuses() -> None:
     """If a directory is mounted over a file, the error quotes the runtime and names what to check."""
     mounts = [{"name": "data", "mountPath": "/etc/passwd"}]
-    said = hopeless(
+    said = failure_within_seconds(
         submit(
             {
                 "volumes": [{"name": "data", "emptyDir": {}}],
@@ -130,11 +139,11 @@ def test_pod_deleted_before_its_start(cluster: Any, namespace: str) -> None:
     """If the pod is deleted before its start, --retries starts another; otherwise, an error explains it."""
     for retries in (True, False):
         task = submit(NOWHERE, "1", **({"retries": 1} if retries else {}))
-        until(task, "node affinity/selector")
+        wait_for_phase(task, "node affinity/selector")
         first = task.name
         cluster.kubectl("delete", "pod", first, "-n", namespace)
         if retries:
-            until(task, "node affinity/selector")
+            wait_for_phase(task, "node affinity/selector")
             assert task.name != first
             task.cancel()
         else:
@@ -165,7 +174,7 @@ def test_container_in_front_of_the_primary(cluster: Any, namespace: str) -> None
         "command": ["sh", "-c", "echo first; sleep 600"],
     }
     task = submit({"containers": [first, {"name": "primary"}]}, HOLD + "6 * 7")
-    asked(task)
+    wait_for_input_request(task)
     cluster.kubectl("wait", "--for=condition=Ready", f"pod/{task.name}", "-n", namespace)
     pod = cluster.kubectl_json("get", "pod", task.name, "-n", namespace)
     log = task.logs("primary")

@@ -11,7 +11,7 @@ import pytest
 from podtask_widgets import TaskList
 
 from tests.notebook import Shell
-from tests.pods.test_comeback import COUNTS, ended, start_and_kill
+from tests.pods.test_comeback import COUNTS, start_and_kill, wait_until_ended
 
 pytestmark = pytest.mark.cluster
 
@@ -107,7 +107,7 @@ def test_unfetched_result_is_deleted_by_a_second_click(
     """The first click shows what would be lost, in the pod or in its log; the second deletes."""
     name = start_and_kill(kubeconfig, COUNTS, name="night", linger=linger)
     if linger == "1s":
-        ended(cluster, namespace, name)
+        wait_until_ended(cluster, namespace, name)
     shown = listed()
     shown.until(lambda: "1 task" in shown.shown)
     shown.until(lambda: state in shown.shown)

@@ -13,7 +13,7 @@ from podtask.lifecycle.updates import Update
 from podtask.presets import image_pull_secret
 
 from tests.notebook import Shell
-from tests.pods.waiting import HOLD, asked
+from tests.pods.waiting import HOLD, wait_for_input_request
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 IMAGE = "python:3.11-slim"
@@ -27,7 +27,7 @@ def read_back(cluster: Any, namespace: str) -> ReadBack:
     def run(template: Any, source: str = "1", **options: Any) -> tuple[dict[str, Any], Task]:
         chosen = RunOptions.of(**{"image": IMAGE, **options})
         task = podtask.submit(HOLD + source, template=template, options=chosen)
-        asked(task)
+        wait_for_input_request(task)
         pod = cluster.kubectl_json("get", "pod", task.name, "-n", namespace)
         task.reply({"eof": True})
         task.wait(60)

@@ -14,7 +14,7 @@ from podtask import InputError
 
 from tests.notebook import Shell
 from tests.pods.test_comeback import COUNTS, LINES, start_and_kill
-from tests.pods.waiting import HOLD, asked, submit
+from tests.pods.waiting import HOLD, submit, wait_for_input_request
 from tests.stderr_queue import QueueStderr, next_text_with
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
@@ -44,7 +44,7 @@ def test_clock_of_the_client_is_wrong(kubeconfig: Path, monkeypatch: pytest.Monk
 def test_pod_gone_before_its_log_was_read(cluster: Any, namespace: str) -> None:
     """If the pod is gone before its log is read, the result and output remain; its log is an error."""
     task = submit(None, HOLD + "6 * 7")
-    asked(task)
+    wait_for_input_request(task)
     task.reply({"eof": True})
     assert task.result(60) == 42
     cluster.kubectl(
@@ -63,7 +63,7 @@ def test_pod_that_stays_in_terminating(
     """If a finalizer keeps the pod, the cell returns its result, and the list and a message report it."""
     messages = queue_stderr()
     task = submit(None, HOLD + "6 * 7", name="stuck")
-    asked(task)
+    wait_for_input_request(task)
     patch = ("patch", "pod", task.name, "-n", namespace, "--type=merge", "--patch")
     keep = {"metadata": {"finalizers": ["podtask.test/keep"]}}
     cluster.kubectl(*patch, json.dumps(keep))

@@ -14,7 +14,7 @@ from podtask.presets import config_map, empty_dir, host_path, init, pvc, secret,
 
 from tests.cluster.errors import wait_until
 from tests.pods.test_nodes import created
-from tests.pods.waiting import IMAGE, submit, until
+from tests.pods.waiting import IMAGE, submit, submitted, wait_for_phase
 
 # The sidecar may start after the cell.
 LOOK = """
@@ -94,12 +94,9 @@ def test_csi_volume_is_kept(cluster: Any, namespace: str) -> None:
             "volumes": [{"name": "bucket", "csi": source}],
         }
     )
-    task = submit(template)
-    try:
-        line = until(task, "demo.podtask.test")
+    with submitted(template) as task:
+        line = wait_for_phase(task, "demo.podtask.test")
         pod = cluster.kubectl_json("get", "pod", task.name, "-n", namespace)
-    finally:
-        task.cancel()
     assert "spec.volumes" in line
     (volume,) = [each for each in pod["spec"]["volumes"] if each["name"] == "bucket"]
     assert volume["csi"] == source
@@ -148,12 +145,9 @@ def test_claim_without_a_volume_is_named(cluster: Any, namespace: str) -> None:
         },
     }
     cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(claim))
-    task = submit(PodTemplate().with_(pvc("data", "/data")))
-    try:
-        line = until(task, "unbound immediate PersistentVolumeClaims")
+    with submitted(PodTemplate().with_(pvc("data", "/data"))) as task:
+        line = wait_for_phase(task, "unbound immediate PersistentVolumeClaims")
         assert "spec.volumes[].persistentVolumeClaim" in line
-    finally:
-        task.cancel()
 
 
 @pytest.mark.feature("S03", "N04")
@@ -175,7 +169,7 @@ def test_volume_that_cannot_be_attached_is_named(cluster: Any, namespace: str) -
     }
     said = {"message": "disk x is in use by another machine", "time": "2026-01-01T00:00:00Z"}
 
-    def asked() -> list[str]:
+    def attachments() -> list[str]:
         listed = cluster.kubectl_json("get", "volumeattachments")["items"]
         return [each["metadata"]["name"] for each in listed if each["spec"]["attacher"] == name]
 
@@ -183,8 +177,8 @@ def test_volume_that_cannot_be_attached_is_named(cluster: Any, namespace: str) -
         cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(claim))
         task = submit(PodTemplate().with_(pvc("data", "/data")))
         try:
-            wait_until(lambda: bool(asked()), "a question to the attacher", seconds=60)
-            (attachment,) = asked()
+            wait_until(lambda: bool(attachments()), "a question to the attacher", seconds=60)
+            (attachment,) = attachments()
             cluster.kubectl(
                 "patch",
                 "volumeattachment",
@@ -194,10 +188,10 @@ def test_volume_that_cannot_be_attached_is_named(cluster: Any, namespace: str) -
                 "--patch",
                 json.dumps({"status": {"attached": False, "attachError": said}}),
             )
-            line = until(task, "FailedAttachVolume")
+            line = wait_for_phase(task, "FailedAttachVolume")
             assert "disk x is in use by another machine" in line
             assert "spec.volumes" in line
         finally:
             task.cancel()
-            for each in asked():
+            for each in attachments():
                 cluster.kubectl("delete", "volumeattachment", each, "--wait=false")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import podtask
@@ -16,7 +18,17 @@ def submit(template: Any, source: str = "1", **options: Any) -> Task:
     return podtask.submit(source, template=template, options=RunOptions.of(**{"image": IMAGE, **options}))
 
 
-def until(task: Task, text: str) -> str:
+@contextmanager
+def submitted(template: Any, source: str = "1", **options: Any) -> Iterator[Task]:
+    """Submit a cell in a bare image, and cancel its task after the block."""
+    task = submit(template, source, **options)
+    try:
+        yield task
+    finally:
+        task.cancel()
+
+
+def wait_for_phase(task: Task, text: str) -> str:
     """Return the first phase line that contains a text; if the task ends before, raise its error."""
     seen = []
     while (update := task.updates.get(timeout=60)).kind != "done":
@@ -34,7 +46,7 @@ def failure(task: Task) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def hopeless(task: Task) -> str:
+def failure_within_seconds(task: Task) -> str:
     """Return the error of a task that cannot start; check that it comes within 10 s of the first report."""
     said = failure(task)
     # A start that fails immediately is reported only once, at the end.
@@ -47,7 +59,7 @@ def hopeless(task: Task) -> str:
 HOLD = "print('up')\ntry:\n    input()\nexcept EOFError:\n    pass\n"  # until notes() has received them
 
 
-def asked(task: Task) -> None:
+def wait_for_input_request(task: Task) -> None:
     """Wait until a held cell requests input; a reply before that would be lost."""
     while (update := task.updates.get(timeout=60)).kind != "done":
         if update.frame is not None and update.frame.kind == protocol.INPUT_REQUEST:

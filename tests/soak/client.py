@@ -46,16 +46,16 @@ def main() -> None:
             finished += finish(ended.get(), running)
             if finished % every == 0:
                 sample(finished)
-        task = podtask.submit(work.source(number), options=chosen(number, local))
+        task = podtask.submit(work.source(number), options=task_options(number, local))
         running[task] = (number, local)
         write_record(began=number, local=local, pod=task.name)
         task.add_done_callback(ended.put)
         if number + 1 == given.at_once:  # the pools are full now, and connections are open
-            finished = rest(ended, running, finished, every)
-    rest(ended, running, finished, every)
+            finished = wait_until_idle(ended, running, finished, every)
+    wait_until_idle(ended, running, finished, every)
 
 
-def chosen(number: int, local: bool) -> RunOptions:
+def task_options(number: int, local: bool) -> RunOptions:
     """Return the options of a task: some tasks use exec, some the log."""
     channel = CHANNELS[number % len(CHANNELS)]
     if channel == BATCH and MINOR != IMAGE_MINOR:
@@ -65,7 +65,7 @@ def chosen(number: int, local: bool) -> RunOptions:
     )
 
 
-def rest(
+def wait_until_idle(
     ended: queue.SimpleQueue[Task], running: dict[Task, tuple[int, bool]], finished: int, every: int
 ) -> int:
     """Wait until no task runs, report the resources of the process, and return the number of ended tasks."""

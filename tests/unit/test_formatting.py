@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from podtask import PodTemplate
 from podtask.formatting import MAX_LINE_CHARS, value_source
 
-from tests.unit import seeds
+from tests.unit import document_templates
 
 HOSTILE = "<script>alert('x')</script>&\"\\\n"
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
@@ -22,11 +22,11 @@ VALUES = st.recursive(
 )
 
 
-@pytest.mark.parametrize("name", seeds.ALL)
+@pytest.mark.parametrize("name", document_templates.ALL)
 def test_python_makes_an_equal_template(name: str) -> None:
     """The output of to_python evaluates to an equal template, uses no other name, and has narrow lines."""
-    source = seeds.ALL[name].to_python()
-    assert eval(source, {"PodTemplate": PodTemplate}) == seeds.ALL[name]
+    source = document_templates.ALL[name].to_python()
+    assert eval(source, {"PodTemplate": PodTemplate}) == document_templates.ALL[name]
     assert max(map(len, source.splitlines())) <= MAX_LINE_CHARS + 2
 
 
@@ -60,7 +60,7 @@ def test_any_value_comes_back_from_its_source(value: Any) -> None:
 
 def test_html_summarizes_a_pod() -> None:
     """The HTML shows containers, images, mounts, volumes, labels, YAML and Python, and marks the primary."""
-    html = seeds.BUCKET.replace(labels={"team": "one"})._repr_html_()
+    html = document_templates.BUCKET.replace(labels={"team": "one"})._repr_html_()
     for shown in (
         "the cell runs here",
         "/mnt/gcs",

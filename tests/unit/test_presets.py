@@ -10,7 +10,7 @@ from podtask import PodTemplate, presets
 from podtask.errors import InputError
 from podtask.presets import Preset
 
-from tests.unit import seeds
+from tests.unit import document_templates
 from tests.unit.manifest.test_render import rendered
 
 DISK = {"claimName": "data"}
@@ -174,8 +174,8 @@ def test_request_of_the_template_follows_its_gpus() -> None:
 def test_bucket_of_the_documents_is_the_preset() -> None:
     """gcs_fuse adds both the volume and the annotations of GKE's example."""
     found = PodTemplate().with_(presets.gcs_fuse("my-bucket", "/mnt/gcs", cpu_limit="2", memory_limit="1Gi"))
-    theirs = seeds.BUCKET.pod_spec
-    assert found.annotations == seeds.BUCKET.annotations
+    theirs = document_templates.BUCKET.pod_spec
+    assert found.annotations == document_templates.BUCKET.annotations
     assert found.pod_spec["volumes"][0]["csi"] == theirs["volumes"][0]["csi"]
     assert found.pod_spec["containers"][0]["volumeMounts"][0]["mountPath"] == "/mnt/gcs"
 

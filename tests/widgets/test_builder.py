@@ -9,7 +9,7 @@ from podtask import InputError, PodTemplate
 from podtask.presets import pvc
 from podtask_widgets import TemplateBuilder
 
-from tests.unit.seeds import ALL, BASIC, BUCKET, METADATA_ONLY, METRICS, REGISTRY, VOLUME
+from tests.unit.document_templates import ALL, BASIC, BUCKET, METADATA_ONLY, METRICS, REGISTRY, VOLUME
 from tests.widgets.form_steps import add_csi_volume, add_pairs
 from tests.widgets.user import TITLES, User
 

@@ -10,7 +10,7 @@ from podtask_widgets.draft import Draft
 from podtask_widgets.field_refs import Item, Key, field_ref
 from podtask_widgets.validation import validate
 
-from tests.unit.seeds import ALL
+from tests.unit.document_templates import ALL
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -8,7 +8,7 @@ from podtask.api import resolve
 from podtask.template import store
 from podtask_widgets import TemplateBuilder
 
-from tests.unit.seeds import METRICS
+from tests.unit.document_templates import METRICS
 from tests.widgets.user import User
 
 

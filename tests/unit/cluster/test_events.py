@@ -12,7 +12,7 @@ from podtask.cluster.client import Api
 from podtask.cluster.events import Events, PodEvents
 from podtask.cluster.namespace import Namespace
 
-from tests.unit.cluster.test_watch import page, scene, stream
+from tests.unit.cluster.test_watch import page, run_with_server, stream
 
 
 def event(pod: str, version: int, uid: str = "") -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Server:
         return web.json_response({"metadata": {"resourceVersion": str(version)}, "items": found})
 
 
-async def seen(shared: Events, pods: str, wanted: int) -> dict[str, list[str]]:
+async def collect_messages(shared: Events, pods: str, wanted: int) -> dict[str, list[str]]:
     """Follow pods until each has this many events; return their messages."""
     changed = asyncio.Event()
     followed = {each: PodEvents(shared, changed.set) for each in pods}
@@ -79,11 +79,11 @@ def test_pods_share_a_watch() -> None:
 
     async def play(api: Api) -> None:
         shared = Namespace(api, "n").events
-        assert await seen(shared, "ab", 2) == {"a": ["a 1", "a 5"], "b": ["b 2", "b 4"]}
+        assert await collect_messages(shared, "ab", 2) == {"a": ["a 1", "a 5"], "b": ["b 2", "b 4"]}
         assert server.asked == ["2"]
         assert shared._runner is None
 
-    scene(server.answer, play)
+    run_with_server(server.answer, play)
 
 
 @pytest.mark.parametrize("ends", [[], [line("ERROR", {"code": 410})]], ids=["cut", "too old"])
@@ -94,11 +94,11 @@ def test_events_during_a_break_are_not_missed(ends: list[bytes]) -> None:
     server = Server([line("ADDED", told), *ends], second, later=(told, missed) if ends else ())
 
     async def play(api: Api) -> None:
-        assert await seen(Namespace(api, "n").events, "a", 3) == {"a": ["a 1", "a 4", "a 7"]}
+        assert await collect_messages(Namespace(api, "n").events, "a", 3) == {"a": ["a 1", "a 4", "a 7"]}
         if not ends:
             assert server.asked == ["2", "4"]
 
-    scene(server.answer, play)
+    run_with_server(server.answer, play)
 
 
 def test_refused_events_are_not_requested_forever() -> None:
@@ -119,4 +119,4 @@ def test_refused_events_are_not_requested_forever() -> None:
         assert events.seen is None
         assert len(asked) == 1
 
-    scene(answer, play)
+    run_with_server(answer, play)

@@ -55,7 +55,7 @@ def event(version: int) -> bytes:
     return json.dumps({"type": "MODIFIED", "object": pod(version)}).encode()
 
 
-def scene(handler: Handler, play: Callable[[Api], Awaitable[None]]) -> None:
+def run_with_server(handler: Handler, play: Callable[[Api], Awaitable[None]]) -> None:
     """Run a coroutine with a session whose server responds through a handler."""
 
     async def run() -> None:
@@ -86,7 +86,7 @@ def test_page_of_a_proxy_is_an_error(read: Callable[[Api], Awaitable[Any]]) -> N
         with pytest.raises(ClusterError, match="not from an API server: Log in to the proxy"):
             await read(api)
 
-    scene(answer, play)
+    run_with_server(answer, play)
 
 
 def test_refusal_as_a_page_shows_its_text() -> None:
@@ -100,7 +100,7 @@ def test_refusal_as_a_page_shows_its_text() -> None:
             await api.request("GET", PATH)
         assert (raised.value.code, raised.value.message) == (502, "Log in to the proxy")
 
-    scene(answer, play)
+    run_with_server(answer, play)
 
 
 @pytest.mark.parametrize("read", [lambda api: api.request("GET", PATH), lambda api: api.text(PATH)])
@@ -111,7 +111,7 @@ def test_incomplete_response_is_a_cluster_error(read: Callable[[Api], Awaitable[
         with pytest.raises(ClusterError, match="Cannot reach the API server of context 'far'"):
             await read(api)
 
-    scene(cut, play)
+    run_with_server(cut, play)
 
 
 def follow(answers: list[Handler], wanted: int) -> None:
@@ -126,7 +126,7 @@ def follow(answers: list[Handler], wanted: int) -> None:
         while int((await seen.get())["metadata"]["resourceVersion"]) != wanted:
             pass
 
-    scene(answer, play)
+    run_with_server(answer, play)
 
 
 async def listed(_: web.Request) -> web.StreamResponse:
@@ -215,10 +215,10 @@ def test_watch_is_tried_again_after_a_while_of_polling(monkeypatch: pytest.Monke
         while int((await seen.get())["metadata"]["resourceVersion"]) != 7:
             pass
 
-    scene(answer, play)
+    run_with_server(answer, play)
 
 
-def told_gone(say: Callable[[watch.Watch, str], None], *answers: Handler) -> None:
+def check_reported_gone(say: Callable[[watch.Watch, str], None], *answers: Handler) -> None:
     """Check that a pod is reported as gone; other requests than watches get these responses in order."""
     rest = list(answers)
 
@@ -234,12 +234,12 @@ def told_gone(say: Callable[[watch.Watch, str], None], *answers: Handler) -> Non
         say(watched, "p")
         assert await seen.get() is None
 
-    scene(answer, play)
+    run_with_server(answer, play)
 
 
 def test_pod_deleted_before_the_watch_is_reported() -> None:
     """The disappearance of a pod is reported even if no watch has an event for it."""
-    told_gone(watch.Watch.mark_existing, a_page, gone)
+    check_reported_gone(watch.Watch.mark_existing, a_page, gone)
 
 
 @pytest.mark.parametrize("down", [cut, forbidden], ids=["cut", "forbidden"])
@@ -247,7 +247,7 @@ def test_new_pod_deleted_during_an_outage_is_reported(down: Handler, monkeypatch
     """A new pod that is not found a moment later has ended, even if no watch has shown it."""
     monkeypatch.setattr(watch, "NEW_POD_SECONDS", 0.1)
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.05)
-    told_gone(watch.Watch.mark_created, down, *([empty] if down is cut else []), gone)
+    check_reported_gone(watch.Watch.mark_created, down, *([empty] if down is cut else []), gone)
 
 
 def test_watch_ends_after_its_last_pod_and_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,4 +273,4 @@ def test_watch_ends_after_its_last_pod_and_begins_again(monkeypatch: pytest.Monk
         await begun.get()
         await begun.get()
 
-    scene(answer, play)
+    run_with_server(answer, play)

@@ -15,7 +15,7 @@ from podtask.manifest.render import render
 from podtask.runner.bundle import boot_program
 from podtask.template.template import PodTemplate
 
-from tests.unit import seeds
+from tests.unit import document_templates
 
 IDENTITY = Identity("podtask-0a1b2c3d4e", "ab" * 32, 23456, kernel="k1", user="ada")
 OUR_ENV = [
@@ -133,11 +133,11 @@ def test_default_pod_has_the_notebooks_python() -> None:
 
 
 @pytest.mark.feature("A48")
-@pytest.mark.parametrize("name", seeds.ALL)
+@pytest.mark.parametrize("name", document_templates.ALL)
 @pytest.mark.parametrize("options", [{}, {"cpu": "1", "memory": "1Gi", "gpu": 2, "image": "x"}])
 def test_template_is_never_changed(name: str, options: dict[str, Any]) -> None:
     """Rendering a template twice gives equal pods and leaves the template unchanged."""
-    template = seeds.ALL[name]
+    template = document_templates.ALL[name]
     before = copy.deepcopy(template)
     first = rendered(template, **options)
     kept = copy.deepcopy(first)
@@ -169,8 +169,8 @@ def test_primary_is_injected_last(others: list[str]) -> None:
 
 def test_sidecar_only_template_of_the_documents() -> None:
     """Flyte's example without a primary container gets one; its sidecar stays unchanged."""
-    containers = spec_of(seeds.SIDECAR_ONLY)["containers"]
-    assert containers[0] == seeds.SIDECAR_ONLY.pod_spec["containers"][0]
+    containers = spec_of(document_templates.SIDECAR_ONLY)["containers"]
+    assert containers[0] == document_templates.SIDECAR_ONLY.pod_spec["containers"][0]
     assert containers[1]["name"] == "flyte-container"
 
 
@@ -193,7 +193,7 @@ def test_image_of_the_call_then_of_the_template_then_the_default(
 @pytest.mark.feature("B04")
 def test_command_of_the_primary_is_replaced_with_a_notice() -> None:
     """The command of Flyte's example is replaced, and a notice names it."""
-    found = rendered(seeds.OVERRIDE)
+    found = rendered(document_templates.OVERRIDE)
     container = found.pod["spec"]["containers"][0]
     assert container["command"] == ["python3", "-c", boot_program()]
     assert "args" not in container

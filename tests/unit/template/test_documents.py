@@ -12,7 +12,7 @@ import pytest
 from podtask import PodTemplate
 
 from tests.local.clients import EACH_VERSION, run_with
-from tests.unit import seeds
+from tests.unit import document_templates
 
 TEXT = Path(__file__).with_name("documents.md").read_text()
 EXAMPLES = dict(re.findall(r"^## ([^\n]*)\n\n```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL))
@@ -62,14 +62,14 @@ def from_flyte(source: str) -> PodTemplate:
 
 def test_all_examples_are_found() -> None:
     """All eleven templates of the two documents are found."""
-    assert set(EXAMPLES) == set(seeds.ALL)
+    assert set(EXAMPLES) == set(document_templates.ALL)
 
 
 @pytest.mark.feature("B01", "A12", "A14", "A17")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_runs_with_its_import_changed(name: str) -> None:
     """The template of an example equals the one that the other tests use."""
-    assert template_of(EXAMPLES[name]) == seeds.ALL[name]
+    assert template_of(EXAMPLES[name]) == document_templates.ALL[name]
 
 
 @pytest.mark.feature("A18", "B01")
@@ -78,15 +78,15 @@ def test_examples_are_the_same_with_each_client(version: str) -> None:
     """Models of every supported client become the same dicts."""
     found, file, dicts = json.loads(run_with(version, WHOLE))
     assert (found, f"client-{version}" in file) == (version, True)
-    assert dicts == {name: template.to_dict() for name, template in seeds.ALL.items()}
+    assert dicts == {name: template.to_dict() for name, template in document_templates.ALL.items()}
 
 
 @pytest.mark.feature("N14")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_copy_for_flyte_makes_the_same_template(name: str) -> None:
     """The program for Flyte, run with its import changed, creates the template of the document."""
-    source = seeds.ALL[name].to_flyte()
-    assert from_flyte(source) == seeds.ALL[name]
+    source = document_templates.ALL[name].to_flyte()
+    assert from_flyte(source) == document_templates.ALL[name]
     assert max(len(line) for line in source.splitlines()) <= 100
 
 

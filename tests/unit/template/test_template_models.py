@@ -9,7 +9,7 @@ import pytest
 from kubernetes import client
 from podtask.template.template import PodTemplate
 
-from tests.unit import seeds
+from tests.unit import document_templates
 
 SEEDS: dict[str, Any] = {
     "basic": {
@@ -86,12 +86,12 @@ class OldModel:
 @pytest.mark.parametrize("name", SEEDS)
 def test_examples_of_the_documents_become_this_spec(name: str) -> None:
     """The V1 objects of the documents become exactly these dicts."""
-    assert seeds.ALL[name].pod_spec == SEEDS[name]
+    assert document_templates.ALL[name].pod_spec == SEEDS[name]
 
 
 def test_metadata_of_the_documents_is_kept() -> None:
     """Labels, annotations and primary container name are kept, and the name has a default."""
-    given = seeds.METADATA
+    given = document_templates.METADATA
     assert given.labels == {"environment": "production", "team": "data-science"}
     assert given.annotations == {"kubernetes.io/description": "A critical data processing task"}
     assert given.primary_container_name == "my-primary-container"
@@ -156,11 +156,11 @@ def test_models_of_whole_pods(kind: Any) -> None:
     assert found == PodTemplate({"containers": [{"name": "primary"}]}, labels={"a_b": "c"})
 
 
-@pytest.mark.parametrize("name", seeds.ALL)
+@pytest.mark.parametrize("name", document_templates.ALL)
 def test_template_survives_a_pickle(name: str) -> None:
     """A pickled template is equal, needs no client library, and keeps its hash."""
-    data = pickle.dumps(seeds.ALL[name])
+    data = pickle.dumps(document_templates.ALL[name])
     assert b"kubernetes.client" not in data
     found = pickle.loads(data)
-    assert found == seeds.ALL[name]
-    assert hash(found) == hash(seeds.ALL[name])
+    assert found == document_templates.ALL[name]
+    assert hash(found) == hash(document_templates.ALL[name])

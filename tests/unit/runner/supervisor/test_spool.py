@@ -158,7 +158,7 @@ def test_scratch_file_is_written_and_read() -> None:
         assert file.read() == b"kept"
 
 
-def kept_with(kind: int, value: int, last: int) -> tuple[int, int, bytes]:
+def fill_with_limit(kind: int, value: int, last: int) -> tuple[int, int, bytes]:
     """Return first, last and all frames of a spool that was filled with a limited resource.
 
     The spool runs in a separate process, because other threads of this process need the resource.
@@ -180,12 +180,12 @@ def _kept_with(kind: int, value: int, last: int) -> tuple[int, int, bytes]:
 
 def test_without_files_frames_are_kept_in_memory() -> None:
     """If no file can be created, the spool keeps frames in memory."""
-    assert kept_with(resource.RLIMIT_NOFILE, 0, 3) == (1, 3, b"".join(pieces(1, 3)))
+    assert fill_with_limit(resource.RLIMIT_NOFILE, 0, 3) == (1, 3, b"".join(pieces(1, 3)))
 
 
 def test_in_memory_the_limit_is_lower() -> None:
     """In memory, the limit is lower, so that the user's memory is not used up."""
-    first, last, kept = kept_with(resource.RLIMIT_NOFILE, 0, 2 * MAX_MEMORY_BYTES // PIECE)
+    first, last, kept = fill_with_limit(resource.RLIMIT_NOFILE, 0, 2 * MAX_MEMORY_BYTES // PIECE)
     assert 0 < len(kept) <= MAX_MEMORY_BYTES
     assert kept == b"".join(pieces(first, last))
 
@@ -193,7 +193,7 @@ def test_in_memory_the_limit_is_lower() -> None:
 def test_full_disk_loses_no_frame() -> None:
     """If the disk becomes full, even in the middle of a frame, all frames can be read."""
     frames = b"".join(pieces(1, 6))
-    assert kept_with(resource.RLIMIT_FSIZE, 3 * PIECE + 10, 6) == (1, 6, frames)
+    assert fill_with_limit(resource.RLIMIT_FSIZE, 3 * PIECE + 10, 6) == (1, 6, frames)
 
 
 def test_slow_client_is_informed_of_lost_frames(make: Make) -> None:
