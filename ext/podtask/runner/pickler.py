@@ -38,15 +38,24 @@ class Packer:
         namespace: The globals of the notebook or of the worker, which become ``__main__`` on the other side.
         plain: Work without cloudpickle: the other side has another minor version, or does not need it.
 
+        reduce: Called with a value for which neither this module nor cloudpickle has a reduced form.
+
     Attributes:
         needs: Names of the namespace that the functions so far read.
         types: Classes, functions and modules that the values so far refer to.
     """
 
-    def __init__(self, file: Any, namespace: Dict[str, Any], plain: bool) -> None:
+    def __init__(
+        self,
+        file: Any,
+        namespace: Dict[str, Any],
+        plain: bool,
+        reduce: Callable[[Any], Any] = reduce_instance,
+    ) -> None:
         recorder = _Recorder(file)
         self.needs, self.types = recorder.needs, recorder.types
-        self._pickler: Any = (_plain_pickler if plain else _cloudpickle_pickler)(recorder, file, namespace)
+        make = _plain_pickler if plain else _cloudpickle_pickler
+        self._pickler: Any = make(recorder, file, namespace, reduce)
 
     def dump(self, value: Any) -> None:
         """Pickle one more value.
@@ -98,7 +107,9 @@ class _Recorder:
             self.types.append(obj)
 
 
-def _plain_pickler(recorder: _Recorder, file: Any, namespace: Dict[str, Any]) -> Any:
+def _plain_pickler(
+    recorder: _Recorder, file: Any, namespace: Dict[str, Any], reduce: Callable[[Any], Any]
+) -> Any:
     class Pickler(pickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
             recorder.add_type(obj)
@@ -111,7 +122,7 @@ def _plain_pickler(recorder: _Recorder, file: Any, namespace: Dict[str, Any]) ->
                 if getattr(namespace.get(name), "__wrapped__", None) is obj:
                     # pickle would refuse: under its name there is what wraps it.
                     return eval, (f"__import__('__main__').{name}",)
-            return reduce_instance(obj)
+            return reduce(obj)
 
     return Pickler(file, protocol=PROTOCOL, buffer_callback=recorder.keep_in_stream)
 
@@ -123,7 +134,9 @@ class _BareObject:
         self.reduced = function, args
 
 
-def _cloudpickle_pickler(recorder: _Recorder, file: Any, namespace: Dict[str, Any]) -> Any:
+def _cloudpickle_pickler(
+    recorder: _Recorder, file: Any, namespace: Dict[str, Any], reduce: Callable[[Any], Any]
+) -> Any:
     # Start-up cost: loaded when it is first needed.
     import cloudpickle.cloudpickle as parts
 
@@ -141,7 +154,8 @@ def _cloudpickle_pickler(recorder: _Recorder, file: Any, namespace: Dict[str, An
                 return _undecorated(obj, super().reducer_override(obj.__wrapped__))
             if type(obj) is types.CodeType:
                 return _with_filename(self.dispatch_table[types.CodeType](obj), obj)
-            return _complete(super().reducer_override(obj), obj, parts)
+            reduced = _complete(super().reducer_override(obj), obj, parts)
+            return reduce(obj) if reduced is NotImplemented else reduced
 
         def _dynamic_function_reduce(self, func: Any) -> Any:
             make, args, (attributes, slots), *how = super()._dynamic_function_reduce(func)
@@ -227,8 +241,6 @@ def _complete(reduced: Any, obj: Any, parts: Any) -> Any:
         return (*_tracked(obj, made, parts), {"__module__": obj.__module__})
     if type(obj) in UNPICKLABLE and reduced is NotImplemented:
         return UNPICKLABLE[type(obj)](obj)
-    if reduced is NotImplemented:
-        return reduce_instance(obj)
     if isinstance(reduced, tuple) and reduced[0] is parts._make_skeleton_class:  # noqa: SLF001
         return (reduced[0], _class_arguments(obj, *reduced[1]), *reduced[2:])
     return reduced

@@ -5,11 +5,15 @@ A changed value is detected by the hash of its pickle, so the value itself may b
 
 import hashlib
 import sys
+import types
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from .. import pickler
 from ..protocol import MAX_WATCHED_BYTES
+from ..proxies import reduce_instance
 
+METHODS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, type)
+NOT_INSTANCES = (type, types.FunctionType, types.ModuleType)
 Fingerprint = Tuple[bool, bytes]  # whether plain pickle did, the hash
 
 
@@ -102,5 +106,53 @@ def _hash(value: Any, namespace: Dict[str, Any], plain: bool) -> bytes:
 
 
 def _pickle(value: Any, namespace: Dict[str, Any], plain: bool, file: _HashWriter) -> None:
-    with pickler.Packer(file, namespace, plain) as packer:
+    with pickler.Packer(file, namespace, plain, _reduce_without_caches) as packer:
         packer.dump(value)
+
+
+def _reduce_without_caches(obj: Any) -> Any:
+    """Return the reduced form of an instance without what it caches: reading a value may fill its caches."""
+    reduced = reduce_instance(obj)
+    if reduced is NotImplemented:
+        kind = type(obj)
+        if issubclass(kind, NOT_INSTANCES) or not any(
+            _is_cache(kind, name) for name in _attributes(obj, kind)
+        ):
+            return NotImplemented
+        reduced = obj.__reduce_ex__(pickler.PROTOCOL)
+    if not isinstance(reduced, tuple) or len(reduced) < 3:
+        return reduced
+    make, args, state, *more = reduced
+    if isinstance(state, tuple):
+        return (make, args, tuple(_without_caches(part, type(obj)) for part in state), *more)
+    return (make, args, _without_caches(state, type(obj)), *more)
+
+
+def _without_caches(state: Any, kind: Any) -> Any:
+    """Return the state of an instance without caches; None if it is empty, as from pickle itself."""
+    if type(state) is not dict:
+        return state
+    return {name: value for name, value in state.items() if not _is_cache(kind, name)} or None
+
+
+def _attributes(obj: Any, kind: Any) -> Iterable[Any]:
+    try:
+        attributes: Iterable[Any] = object.__getattribute__(obj, "__dict__")
+    except AttributeError:
+        attributes = ()
+    slots = getattr(kind, "__slots__", ())
+    return [*attributes, *([slots] if isinstance(slots, str) else slots)]
+
+
+def _is_cache(kind: Any, name: Any) -> bool:
+    """Return whether an attribute holds a cache, by its name or because a property stores its value there."""
+    if not isinstance(name, str):
+        return False
+    if name.startswith("_") and "cache" in name.lower():
+        return True
+    found = next((vars(each)[name] for each in kind.__mro__ if name in vars(each)), None)
+    return (
+        hasattr(type(found), "__get__")
+        and not hasattr(type(found), "__set__")
+        and not isinstance(found, METHODS)
+    )

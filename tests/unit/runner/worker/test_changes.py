@@ -87,3 +87,68 @@ def test_comparing_costs_little() -> None:
         InputSnapshot(names, names).changed_names(names)
         best = min(best, time.perf_counter() - start)
     assert best < 0.02
+
+
+CACHES = {
+    # As networkx keeps its views.
+    "cached_property": (
+        "import functools\nclass Graph:\n    def __init__(self): self._adj = {1: {}}\n"
+        "    @functools.cached_property\n    def adj(self): return [*self._adj]\n",
+        "a.adj",
+        "a._adj[2] = {}",
+    ),
+    "an attribute named cache": (
+        "class Graph:\n    def __init__(self): self.n, self.__dict__['__networkx_cache__'] = 1, {}\n"
+        "    def read(self): self.__dict__['__networkx_cache__']['n'] = self.n\n",
+        "a.read()",
+        "a.n = 2",
+    ),
+    # As xarray does.
+    "a slot": (
+        "class Array:\n    __slots__ = ('_cache', 'n')\n    def __init__(self): self.n, self._cache = 1, None\n"
+        "    def read(self): self._cache = {'n': self.n}\nGraph = Array\n",
+        "a.read()",
+        "a.n = 2",
+    ),
+    # As werkzeug and others do.
+    "a property of a library": (
+        "class Once:\n    def __init__(self, f): self.f = f\n"
+        "    def __get__(self, obj, kind): return obj.__dict__.setdefault(self.f.__name__, self.f(obj))\n"
+        "class Graph:\n    n = 1\n    @Once\n    def adj(self): return self.n\n",
+        "a.adj",
+        "a.n = 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CACHES)
+def test_caches_are_no_changes(shell: Shell, kind: str) -> None:
+    """J2: reading a value may fill its caches, which is not reported; a change beside them is."""
+    setup, read, change = CACHES[kind]
+    shell.run(f"{setup}a = Graph()\nheld = [Graph()]")
+    _, err = shell.output(f"{LOCAL}\n{read}\n{read.replace('a.', 'held[0].', 1)}\nheld\nNone")
+    assert "changed in the pod" not in err
+    _, err = shell.output(f"{LOCAL}\n{read}\n{change}")
+    assert "changed in the pod: a;" in err
+
+
+def test_columns_that_are_only_read_are_not_changed(shell: Shell) -> None:
+    """J2: columns of periods, intervals and categories of pandas are not reported when they are read."""
+    pytest.importorskip("pandas")
+    shell.run(
+        "import pandas as pd\n"
+        "df = pd.DataFrame({'p': pd.period_range('2024-01', periods=3, freq='M'), 'iv': pd.interval_range(0, 3),"
+        " 'c': pd.Categorical(['a', 'b', 'a'])})\nperiods, spans = df['p'], pd.interval_range(0, 3)"
+    )
+    _, err = shell.output(
+        f"{LOCAL}\ndf['p'].dt.year; df['iv'].array.mid; df.groupby('c', observed=True).size(); repr(df)\n"
+        "periods.dt.to_timestamp(); spans.is_overlapping; spans.get_loc(1); df.set_index('p').index.is_unique\nNone"
+    )
+    assert "changed in the pod" not in err
+
+
+def test_method_of_an_instance_is_a_change(shell: Shell) -> None:
+    """A function that is assigned to an instance in place of a method is a change, not a cache."""
+    shell.run("class A:\n    def f(self): return 1\na = A()")
+    _, err = shell.output(f"{LOCAL}\na.f = len")
+    assert "changed in the pod: a;" in err
