@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages of the tests' own Kubernetes and browser where that is possible:
 # Debian, root.
-# Elsewhere it says nothing: the tests themselves say what they leave out, for want of what.
+# On other systems, it does nothing: the tests that are skipped give the reason.
 set -euo pipefail
 command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || exit 0
 wanted="chromium"

@@ -1,4 +1,4 @@
-"""The configuration files of the node's parts; nothing is started here."""
+"""The configuration files of the parts of the node; this module starts nothing."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _CNI_DIRECTORIES = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
 
 
 def cni_directory() -> Path | None:
-    """Return where the network plugins are installed, or None."""
+    """Return the directory of the network plugins, or None if they are not installed."""
     return next((path for path in _CNI_DIRECTORIES if (path / "bridge").exists()), None)
 
 
 def snapshotter(layout: Layout) -> str:
-    """Return what containerd makes root file systems with."""
-    # Overlays do not stack where the machine is itself a container.
+    """Return the name of the snapshotter with which containerd creates root file systems."""
+    # Overlays cannot be nested if the machine is itself a container.
     return "native" if mounts.file_system(layout.root) == "overlay" else "overlayfs"
 
 
 def write_all(layout: Layout, api_port: int) -> None:
-    """Write the configuration files and kubeconfigs; the certificates must be there."""
+    """Write the configuration files and kubeconfigs; the certificates must exist."""
     server = f"https://127.0.0.1:{api_port}"
     for client in ("controllers", "scheduler", "kubelet"):
         text = certificates.kubeconfig(layout.certificates, client, server)
@@ -42,7 +42,7 @@ def write_all(layout: Layout, api_port: int) -> None:
 
 
 def write_containerd(layout: Layout) -> None:
-    """Write the configuration of containerd; it needs no certificate, so containerd starts early."""
+    """Write the configuration of containerd, which needs no certificate and so starts early."""
     networks = layout.config("cni")
     networks.mkdir()
     _write_json(networks / "10-podtask.conflist", _network(layout))
@@ -72,7 +72,7 @@ def _kubelet(layout: Layout) -> dict[str, Any]:
         "podLogsDir": f"{layout.root}/pod-logs",
         "volumePluginDir": f"{layout.root}/kubelet/volume-plugins",
         "cgroupDriver": "cgroupfs",
-        # A subtree of our own: what is left in it is certainly ours.
+        # A separate subtree, so that everything left in it belongs to this cluster.
         "cgroupRoot": f"/{CGROUP}",
         "failCgroupV1": False,
         "failSwapOn": False,

@@ -66,7 +66,7 @@ class Recipe:
         short = self.names[0].rsplit("/", 1)[1].replace(":", "-")
         fields = asdict(self)
         if not self.wheels:
-            del fields["wheels"]  # images without any keep the name they had before there were some
+            del fields["wheels"]  # images without wheels keep their previous hash
         recipe = json.dumps(fields, sort_keys=True)
         hashed = cache.key(_VERSION, recipe, _PAUSE_SOURCE, platform.machine())
         return f"image-{short}-{hashed}.tar"
@@ -128,7 +128,7 @@ RECIPES = (
         ),
     ),
     Recipe(
-        ("docker.io/prom/pushgateway:v1.5.1",),  # Debian's package is of just that version
+        ("docker.io/prom/pushgateway:v1.5.1",),  # the version of Debian's package
         packages="prometheus-pushgateway",
         command=("prometheus-pushgateway",),
     ),
