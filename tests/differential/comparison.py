@@ -119,7 +119,7 @@ def _events(events: list[Event]) -> list[Any]:
 
 def _data(bundle: dict[str, Any]) -> dict[str, Any]:
     return {
-        mime: "a picture" if mime == "image/png" and len(text) > 400 else text
+        mime: "a picture" if mime in ("image/png", "image/svg+xml") and len(text) > 400 else text
         for mime, text in bundle.items()
     }
 

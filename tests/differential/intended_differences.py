@@ -11,6 +11,17 @@ GROUPS = "IPython prints a group to stderr, with its own frames, and the cell co
 
 # id of the cell -> (the reason, what of the comparison is otherwise: "key" or "key.part" -> value)
 INTENDED: dict[str, tuple[str, dict[str, Any]]] = {
+    "state-C4-every-expression-is-displayed": (
+        "all expressions but the last are displays, as a cell has one result",
+        {
+            "events": [
+                ["display_data", {"text/plain": "3"}, {}],
+                ["display_data", {"text/plain": "0"}, {}],
+                ["display_data", {"text/plain": "1"}, {}],
+                ["result", {"text/plain": "'last'"}, {}],
+            ]
+        },
+    ),
     "errors-chained-with-from": (
         LINES,
         {"error": ["ValueError", "outer", ["3 <module>", CAUSED, "5 <module>"]]},

@@ -6,6 +6,7 @@ descriptions are equal if the values and all identities between them are equal.
 
 from __future__ import annotations
 
+import decimal
 import gc
 import hashlib
 import json
@@ -20,7 +21,15 @@ from typing import Any
 
 ATOMS = (bool, int, float, complex, str, bytes, type(None), type(...), range, slice)
 # podtask's own notes: where an error was raised, and what is missing in the image.
-ADVICE = ("in ", "The image lacks this module")
+ADVICE = ("in ", "The image lacks this module", "The notebook's ")
+NUMPY_PRINTING: dict[str, Any] = {
+    "precision": 8,
+    "threshold": 1000,
+    "edgeitems": 3,
+    "linewidth": 75,
+    "suppress": False,
+    "formatter": None,
+}
 _before: dict[str, Any] = {}
 
 
@@ -36,6 +45,7 @@ def remember(shell: Any) -> None:
         level=logging.root.level,
         modules=set(sys.modules),
         limit=sys.getrecursionlimit(),
+        interactivity=type(shell).ast_node_interactivity,
         streams=(sys.stdout, sys.stderr, sys.displayhook),
     )
 
@@ -67,6 +77,7 @@ def reset(shell: Any) -> None:
     warnings.filters[:] = _before["filters"]  # type: ignore[index]
     logging.root.handlers[:] = _before["handlers"]
     logging.root.setLevel(_before["level"])
+    _reset_libraries(shell)
     sys.setrecursionlimit(_before["limit"])
     sys.stdout, sys.stderr, sys.displayhook = _before["streams"]
     for name, module in list(sys.modules.items()):
@@ -76,6 +87,32 @@ def reset(shell: Any) -> None:
         if hasattr(sys, name):
             delattr(sys, name)
     print(json.dumps(sorted(set(shell.user_ns) - _before["names"])))
+
+
+def _reset_libraries(shell: Any) -> None:
+    """Reset what cells set up in libraries, outside of variables."""
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger) and logger.name.startswith("app"):
+            logger.handlers.clear()
+            logger.filters.clear()
+            logger.setLevel(logging.NOTSET)
+            logger.propagate, logger.disabled = True, False
+    logging.disable(logging.NOTSET)
+    logging.captureWarnings(False)
+    type(shell).ast_node_interactivity = _before["interactivity"]
+    for formatter in shell.display_formatter.formatters.values():
+        for kind in [*formatter.type_printers]:
+            if getattr(formatter.type_printers[kind], "__module__", "") == "__main__":
+                del formatter.type_printers[kind]
+    shell.run_line_magic("precision", "")
+    decimal.setcontext(decimal.Context())
+    if "pandas" in sys.modules:
+        sys.modules["pandas"].reset_option("^display|^styler")
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].set_printoptions(**NUMPY_PRINTING)
+        sys.modules["numpy"].seterr(divide="warn", over="warn", under="ignore", invalid="warn")
+    if "matplotlib" in sys.modules:
+        sys.modules["matplotlib"].rcParams.update(_before.setdefault("rc", {}))
 
 
 def report(shell: Any, names: list[str], result: bool) -> None:

@@ -52,7 +52,8 @@ class TaskFunction(Generic[P, R]):
         Raises:
             BaseException: The function's own error, or a PodtaskError.
         """
-        result: R = follow(self.submit(*args, **kwargs))
+        options = resolve_options(self._given)
+        result: R = follow(submit_call(self.__wrapped__, args, kwargs, options, waits=True))
         return result
 
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Task:

@@ -17,6 +17,7 @@ from ..lifecycle.start import NewRunner
 from ..lifecycle.task import Task
 from ..manifest.pod_manifest import PodManifest
 from ..pickling.function_call import FunctionCall
+from ..pickling.state import restore_state
 from .resolve import resolve_options, resolve_template
 
 
@@ -35,10 +36,21 @@ def submit(
     Raises:
         InputError: The work, an option or the template is wrong; nothing was sent.
     """
+    return _submit(work, args, kwargs, template, options, waits=False)
+
+
+def _submit(
+    work: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    template: Any,
+    options: RunOptions | None,
+    waits: bool,
+) -> Task:
     given = {"template": template} if template is not None else {}
     options = resolve_options(given) if options is None else resolve_template(options.replace(**given))
     if callable(work):
-        return submit_call(work, args, kwargs, options)
+        return submit_call(work, args, kwargs, options, waits)
     if args or kwargs:
         option_names = [name for name in kwargs if name in vars(RunOptions())]
         hint = f"To set an option, use options=RunOptions.of({option_names[0]}=...)." if option_names else ""
@@ -51,11 +63,15 @@ def submit(
             f"An object of type {type(work).__name__} cannot be submitted.",
             "Submit a function, a Cell or source text.",
         )
-    return Task(NewRunner(prepare(cell, options, sys.modules["__main__"].__dict__)))
+    return Task(NewRunner(prepare(cell, options, sys.modules["__main__"].__dict__, waits=waits)))
 
 
 def submit_call(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: RunOptions
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    options: RunOptions,
+    waits: bool = False,
 ) -> Task:
     """Submit one call of a function.
 
@@ -64,13 +80,15 @@ def submit_call(
         args: Its positional arguments.
         kwargs: Its keyword arguments.
         options: Options of the run; the template is resolved.
+        waits: Whether the caller waits for the result.
 
     Raises:
         InputError: An option, the template or an argument is wrong; nothing was sent.
     """
     function_call = FunctionCall(function, args, kwargs)
     function_call.check()
-    return Task(NewRunner(prepare(function_call.cell, options, function_call.namespace, function_call)))
+    prepared = prepare(function_call.cell, options, function_call.namespace, function_call, waits)
+    return Task(NewRunner(prepared))
 
 
 def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:
@@ -84,7 +102,8 @@ def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:
     Raises:
         BaseException: The work's own error, or a PodtaskError.
     """
-    return follow(submit(work, *args, **more))
+    template, options = more.pop("template", None), more.pop("options", None)
+    return follow(_submit(work, args, more, template, options, waits=True))
 
 
 def follow(task: Task) -> Any:
@@ -97,6 +116,7 @@ def follow(task: Task) -> Any:
         BaseException: The task's own error, or a PodtaskError.
     """
     outcome = Foreground(task, current_screen()).follow()
+    restore_state(outcome.state)
     if outcome.failure is not None:
         raise outcome.failure
     return outcome.result

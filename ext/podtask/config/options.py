@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -62,10 +63,10 @@ def parse_names(text: Any) -> tuple[str, ...]:
 
 
 def parse_env(given: Any) -> tuple[tuple[str, str], ...]:
-    """Return (name, value) pairs from ``NAME=VALUE`` texts or a mapping.
+    """Return (name, value) pairs from ``NAME=VALUE`` texts or a mapping; ``NAME`` has the notebook's value.
 
     Raises:
-        InputError: A text has no ``=``, a name is reserved or invalid, or a value has another type.
+        InputError: A text has no ``=`` and the notebook no such variable, a name is reserved or invalid, or a value has another type.
     """
     if isinstance(given, Mapping):
         pairs = [(str(name), str(value)) for name, value in given.items()]
@@ -90,8 +91,10 @@ def _parse_pair(item: Any) -> tuple[str, str]:
     if not isinstance(item, str):
         raise InputError(f"Expected a variable, got {type(item).__name__}.", "Write NAME=VALUE.")
     name, sign, value = item.partition("=")
+    if name and not sign and name in os.environ:
+        return name, os.environ[name]
     if not sign or not name:
-        raise InputError(f"{name!r} has no value.", "Write NAME=VALUE.")
+        raise InputError(f"{name!r} has no value.", "Write NAME=VALUE, or NAME to send the notebook's value.")
     return name, value
 
 
@@ -170,7 +173,7 @@ class RunOptions:
     env: tuple[tuple[str, str], ...] = option(
         (),
         "--env",
-        "environment variable of the cell; not stored in the pod spec",
+        "environment variable of the cell; not stored in the pod spec; NAME alone sends the notebook's value",
         parse_env,
         "NAME=VALUE",
         many=True,

@@ -70,6 +70,7 @@ class Outcome:
         notes: Further lines for the user.
         has_result: Whether the value of the last expression was returned.
         call: Name of the called function; empty for a cell.
+        state: The states of generators of random numbers, by module, for a notebook that waits.
     """
 
     status: str
@@ -88,6 +89,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     has_result: bool = False
     call: str = ""
+    state: dict[str, Any] = field(default_factory=dict)
 
     @functools.cached_property
     def failure(self) -> BaseException | None:
@@ -120,6 +122,8 @@ def decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException],
         seconds=end.get("seconds", 0.0),
         usage=end.get("usage", {}),
         call=end.get("call", ""),
+        notes=list(end.get("notes", [])),
+        state=end.get("state", {}),
     )
     for root, version in end.get("versions", {}).items():
         outcome.notes += _version_mismatches(root, version)

@@ -20,6 +20,8 @@ from ..manifest.render import render
 from ..pickling.function_call import FunctionCall
 from ..pickling.hints import missing_module_hint, missing_name, missing_name_hint
 from ..pickling.inputs import Inputs, pack_inputs, select
+from ..pickling.missing_state import missing_attribute_hint, missing_variable_hint
+from ..pickling.state import NO_STATE, LibraryState, capture_state
 from ..pickling.unpicklable import UnpicklableError
 from ..runner.bundle import MINOR
 from ..template.template import PodTemplate
@@ -43,6 +45,7 @@ class PreparedCell:
         namespace: The notebook's namespace.
         began: When the preparation began (monotonic).
         call: The function call that the cell stands for, if any.
+        state: The state of the notebook's libraries.
     """
 
     cell: Cell
@@ -53,6 +56,7 @@ class PreparedCell:
     namespace: dict[str, Any]
     began: float = field(default_factory=time.monotonic)
     call: FunctionCall | None = None
+    state: LibraryState = NO_STATE
 
     @functools.cached_property
     def inputs(self) -> Inputs:
@@ -70,7 +74,7 @@ class PreparedCell:
             cell = replace(cell, writes=())  # an input that is named with -i is always sent
         try:
             limit = int(to_decimal(self.options.max_input))
-            return pack_inputs(self.values, self.namespace, python, cell, limit)
+            return pack_inputs(self.values, self.namespace, python, cell, limit, self.state)
         except InputError as error:
             if self.call is not None:
                 raise self.call.in_call_terms(error) from None
@@ -146,6 +150,10 @@ class PreparedCell:
         """Return a one-line hint for an error of the cell; empty if there is none."""
         if isinstance(error, ModuleNotFoundError):
             return missing_module_hint(error, self.options.local)
+        hint = missing_variable_hint(error, dict(self.options.env))
+        hint = hint or missing_attribute_hint(error, self.namespace)
+        if hint:
+            return hint
         name = missing_name(error, self.cell.source)
         if not name:
             return ""
@@ -157,6 +165,7 @@ def prepare(
     options: RunOptions,
     namespace: dict[str, Any],
     call: FunctionCall | None = None,
+    waits: bool = False,
 ) -> PreparedCell:
     """Pack a cell's inputs, and check everything that can be checked in the notebook.
 
@@ -165,6 +174,7 @@ def prepare(
         options: How to run it.
         namespace: The notebook's namespace.
         call: The function call that the cell stands for; its arguments are the inputs then.
+        waits: Whether the notebook waits for the cell, so that the state of random numbers goes and comes back.
 
     Raises:
         InputError: An option, the template or an input is wrong.
@@ -189,7 +199,8 @@ def prepare(
             "Put long values into a variable or a file of the cell.",
         )
     manifest = render_cell(script, options)
-    prepared = PreparedCell(cell, script, manifest, options, values, namespace, began, call)
+    state = capture_state(namespace, waits)
+    prepared = PreparedCell(cell, script, manifest, options, values, namespace, began, call, state)
     _ = prepared.inputs  # pack now: the notebook may change them later
     return prepared
 

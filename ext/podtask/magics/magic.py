@@ -43,7 +43,7 @@ class PodtaskMagics(Magics):
         from ..lifecycle.start import NewRunner
         from ..lifecycle.task import Task
 
-        task = Task(NewRunner(prepare(parsed, options, shell.user_ns)))
+        task = Task(NewRunner(prepare(parsed, options, shell.user_ns, waits=not options.detach)))
         self._state.last_task = shell.user_ns["_task"] = task
         if options.name and options.name.isidentifier():
             shell.user_ns[options.name] = task
@@ -68,12 +68,14 @@ class PodtaskMagics(Magics):
         from ..display.foreground import Foreground  # start-up cost
         from ..display.view import show_result
         from ..frontend import current_screen
+        from ..pickling.state import restore_state
 
         shell: Any = self.shell
         shell.user_ns["_task"] = task
         view = Foreground(task, current_screen(), "_task")
         view.shows_result = True
         outcome = view.follow()
+        restore_state(outcome.state)
         shell.user_ns.update(outcome.values)
         if view.bundle is not None:
             show_result(shell, view.bundle, outcome)

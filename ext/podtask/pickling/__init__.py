@@ -3,4 +3,13 @@
 This package turns values into bytes and back. It never sends them.
 """
 
-__all__ = ["exceptions", "function_call", "hints", "inputs", "outputs", "unpicklable"]
+__all__ = [
+    "exceptions",
+    "function_call",
+    "hints",
+    "inputs",
+    "missing_state",
+    "outputs",
+    "state",
+    "unpicklable",
+]

@@ -24,8 +24,10 @@ from ..runner.pickler import ALIGN, PROTOCOL, Packer, module_of, versions
 from ..runner.protocol import MAX_WATCHED_BYTES
 from .definitions import Source, sort_definitions
 from .ipython_names import is_ipython_name
-from .local_modules import IMPORT_FUNCTIONS, find_local_modules, imported_modules, submodules
+from .local_modules import IMPORT_FUNCTIONS, LocalModules, find_local_modules, imported_modules, submodules
+from .module_values import ModuleValue, changed_values
 from .runtime_modules import pack_runtime_modules
+from .state import NO_STATE, LibraryState
 from .unpicklable import find_unpicklable
 
 MAX_INPUT_BYTES = 256 << 20
@@ -53,8 +55,8 @@ class Inputs:
     Args:
         parts: Pieces of the pickle, then the out-of-band buffers.
         about: Metadata for the runner: ``mode``, ``steps``, ``buffers``, ``versions``,
-            ``modules``, ``local_modules``, ``watched``.
-        sizes: Maps the name of a value to the name of its type and its size in bytes.
+            ``modules``, ``local_modules``, ``module_values``, ``watched``.
+        sizes: Maps the name of a value, or ``module.name``, to the name of its type and its size in bytes.
         notes: Lines to show to the user.
         left_out: Maps the name of a value that cannot be sent, and that the cell may set itself,
             to the reason.
@@ -104,6 +106,7 @@ def pack_inputs(
     python: str = MINOR,
     cell: Cell = EMPTY,
     limit: int = MAX_INPUT_BYTES,
+    state: LibraryState = NO_STATE,
 ) -> Inputs:
     """Return the pickled inputs.
 
@@ -116,6 +119,7 @@ def pack_inputs(
         python: Minor Python version of the pod.
         cell: Cell that uses the values.
         limit: Maximum size of all inputs, in bytes.
+        state: State of the notebook's libraries, which is sent with the values.
 
     Raises:
         InputError: A value cannot be pickled, or the inputs exceed the limit.
@@ -123,7 +127,7 @@ def pack_inputs(
     left_out: dict[str, str] = {}
     while True:
         try:
-            return _packed(values, namespace, python, cell, limit, left_out)
+            return _packed(values, namespace, python, cell, limit, left_out, state)
         except _ValueLeftOut as error:
             name, why = error.args
             left_out[name] = why  # it is half pickled, so start again
@@ -136,6 +140,7 @@ def _packed(
     cell: Cell,
     limit: int,
     left_out: dict[str, str],
+    state: LibraryState,
 ) -> Inputs:
     same = python == MINOR
     todo: list[tuple[str, Source | None]] = (
@@ -170,31 +175,54 @@ def _packed(
                     if _can_be_sent(new, namespace):
                         roots[new] = root
                         todo.append((new, None))
+        used = versions(packer.types)
+        modules = {*imported_modules(cell.source), *_modules_of([*packer.types, *state.used])}
+        local, more_notes, changed = _pack_modules(modules, packer, buffer, namespace, not same)
     if buffer.size > limit:
         mine = [name for name in sizes if cell.may_set(name, roots.get(name, name))]
         raise _over_limit(sizes, buffer.size, limit, mine)
     below = _below(cell, todo, namespace)
-    local = find_local_modules({*imported_modules(cell.source), *_modules_of(packer.types)})
     places = {source[1] for _, source in todo if source is not None}
     made = pack_runtime_modules(local.runtime, namespace, same)
-    beside = local.files, _cells_of(packer.types, places), made
+    beside = local.files, _cells_of(packer.types, places), made, state.as_data() if state else {}
     parts, buffers = buffer.parts(pickle.dumps(beside, PROTOCOL) if any(beside) else b"")
-    used = {
-        root: version
-        for root, version in versions(packer.types).items()
-        if root not in {*local.roots, *local.runtime}
-    }
+    here = {*local.roots, *local.runtime}
     about = {
         "mode": "pickle" if same else "data",
         "steps": steps,
         "beside": any(beside),
         "local_modules": bool(local.files),
         "buffers": buffers,
-        "versions": used,
+        "versions": {root: version for root, version in used.items() if root not in here},
+        "module_values": [value.step for value, _ in changed],
         "modules": below,
         "watched": _watched(sizes, namespace | values),
     }
-    return Inputs(parts, about, sizes, tuple(local.notes), left_out, tuple(local.warnings))
+    sizes |= {str(each): (type(each.value).__name__, size) for each, size in changed}
+    notes = (*local.notes, *more_notes)
+    return Inputs(parts, about, sizes, notes, left_out, tuple(local.warnings))
+
+
+def _pack_modules(
+    names: set[str], packer: Packer, buffer: _PickleBuffer, namespace: dict[str, Any], plain: bool
+) -> tuple[LocalModules, list[str], list[tuple[ModuleValue, int]]]:
+    """Pickle the changed values of local modules.
+
+    Returns:
+        The modules, a line for each value that is not sent, and the values with their sizes.
+    """
+    local = find_local_modules(names)
+    if not local.files:
+        return local, [], []
+    changed, notes = changed_values(local.sources, namespace, plain)
+    sizes = []
+    for each in changed:
+        before = buffer.size
+        packer.dump(each.value)
+        sizes.append((each, buffer.size - before))
+    if changed:  # they may be of classes of further modules
+        local = find_local_modules({*names, *_modules_of(packer.types)})
+    return local, notes, sizes
 
 
 def _watched(sizes: Mapping[str, tuple[str, int]], values: Mapping[str, Any]) -> list[str]:

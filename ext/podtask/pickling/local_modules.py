@@ -56,6 +56,13 @@ class LocalModules:
     runtime: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def sources(self) -> dict[str, bytes]:
+        """The source of each module, by its name."""
+        return {
+            _module_name(path): content for path, (_, content) in self.files.items() if path.endswith(".py")
+        }
+
 
 def find_local_modules(names: Iterable[str]) -> LocalModules:
     """Return the local modules among the given ones, with the local modules that they import.

@@ -21,7 +21,9 @@ MODULES = (
     "proxies",
     "pickler",
     "ipython.display",
+    "state.libraries",
     "worker.describe_error",
+    "worker.module_values",
     "worker.inputs",
     "worker.leftovers",
     "worker.changes",
@@ -54,6 +56,16 @@ LATE_MODULES = (
     "podtask_stub",
     "worker.pip_install",
     "worker.local_modules",
+    "state.decimal_context",
+    "state.figure_formats",
+    "state.ipython_shell",
+    "state.logging_setup",
+    "state.matplotlib_settings",
+    "state.numpy_printing",
+    "state.numpy_random",
+    "state.pandas_options",
+    "state.random_numbers",
+    "state.warning_filters",
 )
 
 

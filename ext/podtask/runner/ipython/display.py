@@ -6,11 +6,13 @@ Jupyter messaging protocol.
 
 import base64
 import builtins
+import functools
 import io
 import json
 import os
+import struct
 import sys
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from .. import protocol
 from ..streams import FrameWriter
@@ -33,6 +35,56 @@ MAX_REPR_CHARS = 64 << 10  # of a string, from which on the pretty printer limit
 ATOMIC_TYPES = {int, float, complex, bool, str, bytes, type(None)}  # displayed by their repr
 
 
+class ShellSettings:
+    """What the notebook's shell does otherwise than a new one.
+
+    Attributes:
+        interactivity: Which expressions of a cell are displayed, as IPython's ``ast_node_interactivity``.
+        float_format: Format of floats, such as ``%.3f``; empty for their repr.
+        formatters: MIME type -> full name of a class -> its formatter, which ``load`` loads.
+        disabled: MIME types that are not shown.
+        figure_formats: Formats of matplotlib's figures, as of ``InlineBackend.figure_formats``.
+        figure_options: Arguments for writing them.
+    """
+
+    def __init__(self) -> None:
+        self.interactivity = "last_expr"
+        self.float_format = ""
+        self.formatters: Dict[str, Dict[str, Any]] = {}
+        self.load: Callable[[Any], Any] = lambda formatter: formatter
+        self.disabled: List[str] = []
+        self.figure_formats: List[str] = ["png"]
+        self.figure_options: Dict[str, Any] = {"bbox_inches": "tight"}
+
+    def formatter(self, kind: Any, mime: str) -> Any:
+        """Return the user's formatter for a class or one of its bases; None if there is none."""
+        known = self.formatters.get(mime)
+        for each in kind.__mro__ if known else ():
+            found = self.own_formatter(each, mime)
+            if found is not None:
+                return found
+        return None
+
+    def own_formatter(self, kind: Any, mime: str) -> Any:
+        """Return the user's formatter for exactly this class; None if there is none, or it cannot be loaded."""
+        known = self.formatters.get(mime, {})
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        if name in known and not callable(known[name]):
+            try:
+                known[name] = self.load(known[name])
+            except Exception as error:
+                print(
+                    f"podtask: the notebook's formatter of {name} for {mime} cannot be loaded: "
+                    f"{type(error).__name__}: {error}",
+                    file=sys.stderr,
+                )
+                del known[name]
+        return known.get(name)
+
+
+settings = ShellSettings()  # of this process
+
+
 def mime_bundle(obj: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
     """Return (data, metadata) that a notebook shows for an object.
 
@@ -51,20 +103,28 @@ def mime_bundle(obj: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
             return {}, {}
     _merge(_call_method(obj, "_repr_mimebundle_", include=None, exclude=None), data, metadata)
     for method, mime in REPR_METHODS.items():
-        shown = _call_method(obj, method) if mime not in data else None
+        if mime in data or mime in settings.disabled:
+            continue
+        formatter = settings.formatter(type(obj), mime)
+        shown = (
+            _call_method(obj, method) if formatter is None else _guarded(functools.partial(formatter, obj))
+        )
         if isinstance(shown, tuple):
             shown, metadata[mime] = shown
         if shown is not None:
             data[mime] = shown
     if "image/png" not in data and _is_figure(obj) and (obj.axes or obj.lines):
-        data["image/png"] = _figure_png(obj)
+        _add_figure(obj, data, metadata)
     if "text/plain" not in data:
         data["text/plain"] = _plain_text(obj)
     return {mime: _jsonable(value) for mime, value in data.items()}, metadata
 
 
 def _plain_text(obj: Any) -> str:
-    if type(obj) in ATOMIC_TYPES and not (isinstance(obj, (str, bytes)) and len(obj) > MAX_REPR_CHARS):
+    if settings.float_format and isinstance(obj, float):
+        return str(settings.float_format % obj)
+    atomic = type(obj) in ATOMIC_TYPES and "text/plain" not in settings.formatters
+    if atomic and not (isinstance(obj, (str, bytes)) and len(obj) > MAX_REPR_CHARS):
         return repr(obj)
     # Start-up cost: loaded when it is first needed.
     from . import pretty
@@ -81,9 +141,17 @@ def _method(obj: Any, name: str) -> Any:
 
 
 def _call_method(obj: Any, name: str, **options: Any) -> Any:
-    try:
+    def call() -> Any:
         method = _method(obj, name)
         return method(**options) if method is not None else None
+
+    return _guarded(call)
+
+
+def _guarded(call: Callable[[], Any]) -> Any:
+    """Return what a function returns; print its error, and return None then."""
+    try:
+        return call()
     except NotImplementedError:
         return None  # the object does not support it
     except Exception as error:
@@ -100,18 +168,35 @@ def _is_figure(obj: Any) -> bool:
     return figure is not None and isinstance(obj, figure)
 
 
-def _figure_png(figure: Any) -> bytes:
-    """Return a matplotlib figure as PNG, drawn as Jupyter's inline backend does."""
-    file = io.BytesIO()
-    figure.canvas.print_figure(
-        file,
-        format="png",
-        facecolor=figure.get_facecolor(),
-        edgecolor=figure.get_edgecolor(),
-        dpi=figure.dpi,
-        bbox_inches="tight",
-    )
-    return file.getvalue()
+FIGURE_FORMATS = {  # name -> MIME type, matplotlib's format, factor of the resolution
+    "png": ("image/png", "png", 1),
+    "png2x": ("image/png", "png", 2),
+    "retina": ("image/png", "png", 2),
+    "jpg": ("image/jpeg", "jpg", 1),
+    "jpeg": ("image/jpeg", "jpg", 1),
+    "svg": ("image/svg+xml", "svg", 1),
+    "pdf": ("application/pdf", "pdf", 1),
+}
+
+
+def _add_figure(figure: Any, data: Dict[str, Any], metadata: Dict[str, Any]) -> None:
+    """Add a matplotlib figure in the notebook's formats, drawn as Jupyter's inline backend does."""
+    for name in settings.figure_formats:
+        mime, kind, factor = FIGURE_FORMATS.get(name, FIGURE_FORMATS["png"])
+        file = io.BytesIO()
+        options: Dict[str, Any] = {
+            "facecolor": figure.get_facecolor(),
+            "edgecolor": figure.get_edgecolor(),
+            "dpi": figure.dpi,
+            **settings.figure_options,
+        }
+        options["dpi"] *= factor
+        figure.canvas.print_figure(file, format=kind, **options)
+        picture = file.getvalue()
+        data[mime] = picture.decode() if kind == "svg" else picture
+        if factor != 1:
+            width, height = struct.unpack(">ii", picture[16:24])
+            metadata[mime] = {"width": width // factor, "height": height // factor}
 
 
 class DisplayFrontend:
@@ -130,14 +215,20 @@ class DisplayFrontend:
         self._reply_bytes = b""
 
     def install(self) -> None:
-        """Install display, clear_output and input as builtins."""
+        """Install display, clear_output and input as builtins, and the hook that displays values."""
         installed[:] = [self]
+        sys.displayhook = self._display_value
         for name in ("display", "clear_output", "input"):
             setattr(builtins, name, getattr(self, name))
         # Start-up cost: loaded when it is first needed.
         import getpass
 
         getpass.getpass = self.getpass
+
+    def _display_value(self, value: Any) -> None:
+        if value is not None:
+            vars(sys.modules["__main__"])["_"] = value
+            self.show_bundle(*mime_bundle(value))
 
     def display(
         self,

@@ -10,6 +10,7 @@ import re
 import types
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
+from . import display
 from .pretty_printer import MAX_TEXT_CHARS, Printer, Show, TooLong
 
 
@@ -24,6 +25,9 @@ def pformat(obj: Any) -> str:
 
 
 def _show(obj: Any, p: Printer, cycle: bool) -> None:
+    if display.settings.float_format and isinstance(obj, float):
+        p.text(display.settings.float_format % obj)
+        return
     _printer_for(obj)(obj, p, cycle)
 
 
@@ -33,7 +37,8 @@ def _printer_for(obj: Any) -> Show:
     each: Any
     shown: Show
     for each in kind.__mro__:
-        known = BY_TYPE.get(each) or BY_NAME.get((each.__module__, each.__name__))
+        known = display.settings.own_formatter(each, "text/plain") if display.settings.formatters else None
+        known = known or BY_TYPE.get(each) or BY_NAME.get((each.__module__, each.__name__))
         if known is not None:
             return known
         own = each.__dict__

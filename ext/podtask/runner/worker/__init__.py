@@ -3,4 +3,4 @@
 This package never opens a socket; it writes frames to the supervisor.
 """
 
-__all__ = ["import_hooks", "main"]
+__all__ = ["import_hooks", "main", "module_values"]

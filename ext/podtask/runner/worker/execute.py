@@ -22,20 +22,33 @@ class CompiledCell:
         filename: File name in tracebacks.
         quiet: Whether to drop the value of a last expression.
         flags: Compiler flags of ``__future__`` imports.
+        interactivity: Which expressions are displayed, as IPython's ``ast_node_interactivity``.
 
     Raises:
         SyntaxError: The source does not compile in this version of Python.
     """
 
-    def __init__(self, source: str, filename: str, quiet: bool, flags: int = 0) -> None:
+    def __init__(
+        self, source: str, filename: str, quiet: bool, flags: int = 0, interactivity: str = "last_expr"
+    ) -> None:
         self.running_tasks: List[str] = []  # asyncio tasks that still run when the cell has ended
         tree = ast.parse(source, filename)
         self._needs_loop = needs_loop(tree)
         last: Optional[ast.Expr] = None
-        if tree.body and isinstance(tree.body[-1], ast.Expr) and not quiet:
+        if interactivity == "last_expr_or_assign" and not quiet:
+            tree.body += _assigned_name(tree.body)
+        if tree.body and isinstance(tree.body[-1], ast.Expr) and not quiet and interactivity != "none":
             last = tree.body.pop()  # type: ignore[assignment]
         flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        # The displayed statements run one by one: compiled as "single", they call sys.displayhook.
+        single = 0
+        if not quiet and interactivity in ("all", "last"):
+            single = len(tree.body) if interactivity == "all" else 1 if last is None else 0
+        shown = tree.body[len(tree.body) - single :] if single else []
+        del tree.body[len(tree.body) - len(shown) :]
         self._parts = [compile(tree, filename, "exec", flags, dont_inherit=True)]
+        for node in shown:
+            self._parts.append(compile(ast.Interactive([node]), filename, "single", flags, dont_inherit=True))
         if last is not None:
             value = ast.Expression(last.value)
             self._parts.append(compile(value, filename, "eval", flags, dont_inherit=True))
@@ -67,6 +80,20 @@ class CompiledCell:
             unfinished = (await asyncio.wait(unfinished, timeout=LEFTOVER_SECONDS))[1]
         self.running_tasks = [f"asyncio task {task.get_name()!r}" for task in unfinished]
         return value
+
+
+def _assigned_name(body: List[ast.stmt]) -> List[ast.stmt]:
+    """Return an expression that reads the name that the last statement assigns; nothing for other statements."""
+    node = body[-1] if body else None
+    targets: List[Any] = []
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, (ast.AugAssign, ast.AnnAssign)):
+        targets = [node.target]
+    if len(targets) != 1 or not isinstance(targets[0], ast.Name) or getattr(node, "value", None) is None:
+        return []
+    name = ast.Expr(ast.Name(targets[0].id, ast.Load()))
+    return [ast.fix_missing_locations(ast.copy_location(name, targets[0]))]
 
 
 def needs_loop(tree: ast.Module) -> bool:

@@ -1,25 +1,29 @@
 """Load the inputs of a cell into its namespace: local modules, then values and definitions in order."""
 
+import contextlib
 import linecache
 import mmap
 import os
 import pickle
 import sys
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .. import pickler
+from ..state.libraries import AppliedState
+from .module_values import ModuleValues
 
 
 def load(
     job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any], on_value: Callable[[str], None]
-) -> None:
-    """Fill a namespace.
+) -> AppliedState:
+    """Fill a namespace; return the state of the notebook's libraries, which is applied when they are imported.
 
     Args:
         job: Meta of the run frame. Each of its ``steps`` is a name, whose value is the next one in the pickle, or
             [source, filename] of definitions. With ``beside`` the first pickle has the files of the notebook's
-            local modules, which are written to ``folder``, the cells that functions come from, and the modules
-            without a file. ``modules`` are submodules to import after their package.
+            local modules, which are written to ``folder``, the cells that functions come from, the modules without
+            a file, and the state of libraries. ``modules`` are submodules to import after their package.
+            ``module_values`` are the values of local modules, which end the pickle.
         fd: Descriptor of the file with the pickle, followed by the buffers that ``buffers`` lists; None if there
             are only definitions.
         namespace: Namespace of the cell.
@@ -32,23 +36,22 @@ def load(
     for warning in pickler.mismatches(job["versions"], "in the notebook", "in the pod"):
         print(f"podtask: {warning}", file=sys.stderr)
     buffers: List[Any] = []
+    state = AppliedState({})
+    local: List[str] = []
     if fd is not None and job["buffers"]:
         # Private: arrays may lie in it and be changed.
         view = memoryview(mmap.mmap(fd, 0, access=mmap.ACCESS_COPY))
         buffers = [view[start : start + size] for start, size in job["buffers"]]
-    with open(os.devnull, "rb") if fd is None else os.fdopen(os.dup(fd), "rb") as file:
+    with contextlib.ExitStack() as stack:
+        file = open(os.devnull, "rb") if fd is None else os.fdopen(os.dup(fd), "rb")
+        if not job.get("module_values"):
+            stack.enter_context(file)  # else it is read when the cell imports the modules
         file.seek(0)
         if job["beside"]:
-            files, cells, values = pickle.load(file)
-            if files or values:
-                # Start-up cost: loaded when it is first needed.
-                from . import local_modules
-
-                local_modules.install(job.get("folder", ""), files, values)
-            for filename, source in cells.items():
-                register_source(filename, source)
+            state, local = _load_beside(file, job)
         if job["modules"]:
             sys.meta_path.insert(0, SubmoduleImporter(job["modules"]))
+        state.install()
         unpickler = pickle.Unpickler(file, buffers=buffers)
         for step in job["steps"]:
             if isinstance(step, str):
@@ -60,6 +63,26 @@ def load(
                 if filename not in linecache.cache:
                     register_source(filename, source)
                 exec(compile(source, filename, "exec", dont_inherit=True), namespace)
+        ModuleValues(unpickler, job.get("module_values", []), local).install(state.importer)
+    return state
+
+
+def _load_beside(file: Any, job: Dict[str, Any]) -> Tuple[AppliedState, List[str]]:
+    """Read the first pickle; return the state of libraries and the names of the local modules."""
+    files, cells, values, sent = pickle.load(file)
+    if files or values:
+        # Start-up cost: loaded when it is first needed.
+        from . import local_modules
+
+        local_modules.install(job.get("folder", ""), files, values)
+    for filename, source in cells.items():
+        register_source(filename, source)
+    return AppliedState(sent), [_module_name(path) for path in files if path.endswith(".py")]
+
+
+def _module_name(path: str) -> str:
+    name = path[: -len(".py")].replace("/", ".")
+    return name[: -len(".__init__")] if name.endswith(".__init__") else name
 
 
 def register_source(filename: str, source: str) -> None:

@@ -14,7 +14,8 @@ from typing import IO, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from .. import protocol
 from ..debug_log import logger
-from ..ipython.display import DisplayFrontend, mime_bundle
+from ..ipython.display import DisplayFrontend, mime_bundle, settings
+from ..state.libraries import AppliedState
 from ..streams import FrameWriter, InterruptGuard, cell_streams
 from . import changes, describe_error, import_hooks, inputs, outputs, shutdown
 from .execute import CompiledCell
@@ -122,6 +123,7 @@ class CellRun:
         self._stage = protocol.STAGE_LOAD
         self._current_input = ""  # name of the input that is being unpickled
         self._before = changes.InputSnapshot({}, ())
+        self._state = AppliedState({})
         self.running: List[str] = []  # asyncio tasks that still run when the cell has ended
         self.namespace = self._module.__dict__
         self.namespace["__builtins__"] = sys.modules["builtins"]
@@ -160,7 +162,7 @@ class CellRun:
             seconds = pip_install.install(self._job["pip"])
             self._writer.emit(protocol.STATE, {"step": protocol.STEP_RUN, "pip": specs, "seconds": seconds})
             self._stage = protocol.STAGE_LOAD
-        inputs.load(self._job, self._inputs_fd, self.namespace, self._note_input)
+        self._state = inputs.load(self._job, self._inputs_fd, self.namespace, self._note_input)
         self._before = changes.InputSnapshot(self.namespace, self._job["watched"])
 
     def _note_input(self, name: str) -> None:
@@ -170,7 +172,7 @@ class CellRun:
         job = self._job
         inputs.register_source(job["filename"], job["source"])
         quiet, flags = bool(job.get("quiet")), int(job.get("flags", 0))
-        cell = CompiledCell(job["source"], job["filename"], quiet, flags)
+        cell = CompiledCell(job["source"], job["filename"], quiet, flags, settings.interactivity)
         try:
             if job.get("timed"):
                 # Start-up cost: few cells need it.
@@ -200,4 +202,5 @@ class CellRun:
             ]
         elif value is not None:
             last = [("result", "", value)]
+        end.update(self._state.report())
         return {**end, **outputs.pack_values(self._job, file, self.namespace, self._before, last)}

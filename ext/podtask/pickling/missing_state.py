@@ -1,0 +1,117 @@
+"""Hints for errors about state that earlier cells made outside of variables, and that a pod lacks.
+
+An environment variable, an attribute that a library or a cell has added to a class or module: nothing
+of these is sent by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+NO_ATTRIBUTE = re.compile(r"(?:type object )?'([\w.]+)' object has no attribute '(\w+)'")
+NO_CLASS_ATTRIBUTE = re.compile(r"type object '([\w.]+)' has no attribute '(\w+)'")
+NO_MODULE_ATTRIBUTE = re.compile(r"(?:partially initialized )?module '([\w.]+)' has no attribute '(\w+)'")
+MAX_LINE_CHARS = 80
+
+
+def missing_variable_hint(error: BaseException, sent: Mapping[str, str]) -> str:
+    """Return a hint for a missing environment variable that the notebook has; empty for any other error.
+
+    Args:
+        error: Error raised by the cell.
+        sent: The environment variables that were sent with the cell.
+    """
+    name = error.args[0] if type(error) is KeyError and error.args else ""
+    if type(name) is not str or name in sent or name not in os.environ or not _raised_by_environ(error):
+        return ""
+    return (
+        f"The notebook's environment has {name}; environment variables are not sent by themselves. "
+        f"Send it with --env {name}, which takes the notebook's value."
+    )
+
+
+def missing_attribute_hint(error: BaseException, namespace: Mapping[str, Any]) -> str:
+    """Return a hint for an attribute that the notebook's class or module has, and the pod's lacks.
+
+    Args:
+        error: Error raised by the cell.
+        namespace: The notebook's namespace.
+    """
+    text = error.args[0] if type(error) is AttributeError and error.args else ""
+    if type(text) is not str:
+        return ""
+    in_module = NO_MODULE_ATTRIBUTE.match(text)
+    found = in_module or NO_CLASS_ATTRIBUTE.match(text) or NO_ATTRIBUTE.match(text)
+    if found is None:
+        return ""
+    owner, name = found.groups()
+    owners: Iterable[Any] = [sys.modules.get(owner)] if in_module else _classes(owner, namespace)
+    for each in owners:
+        added = vars(each).get(name) if in_module and each is not None else _class_attribute(each, name)
+        if each is None or added is None or isinstance(added, types.ModuleType):
+            continue
+        line = _line_that_adds(name, added, each, namespace)
+        example = f", such as: {line}" if line else ""
+        return (
+            f"The notebook's {owner} has {name}, which an earlier cell or an import has added. "
+            f"Run the line that adds it in the cell{example}"
+        )
+    return ""
+
+
+def _raised_by_environ(error: BaseException) -> bool:
+    """Return whether an error comes from ``os.environ``."""
+    entry, last = error.__traceback__, None
+    while entry is not None:
+        entry, last = entry.tb_next, entry
+    code = last.tb_frame.f_code if last is not None else None
+    if code is None:
+        return False
+    file = os.path.basename(code.co_filename)
+    return file in ("os.py", "<frozen os>") and code.co_name in ("__getitem__", "__delitem__")
+
+
+def _class_attribute(kind: Any, name: str) -> Any:
+    return next((vars(each)[name] for each in kind.__mro__ if name in vars(each)), None)
+
+
+def _classes(name: str, namespace: Mapping[str, Any]) -> Iterator[type]:
+    """Yield the notebook's classes with a name: those of its variables, then all others."""
+    last = name.rpartition(".")[2]
+    seen: set[int] = set()
+    values = list(namespace.values())
+    kinds = [value if isinstance(value, type) else type(value) for value in values]
+    todo: list[type] = [object]
+    while kinds or todo:
+        kind = kinds.pop() if kinds else todo.pop()
+        if id(kind) not in seen:
+            seen.add(id(kind))
+            if kind.__name__ == last:
+                yield kind
+            todo += type.__subclasses__(kind)
+
+
+def _line_that_adds(name: str, added: Any, owner: Any, namespace: Mapping[str, Any]) -> str:
+    """Return the line of an earlier cell that has probably added an attribute; empty if none is found."""
+    cells = namespace.get("In")
+    lines = [
+        line.strip()
+        for cell in (cells if isinstance(cells, list) else ())
+        if "run_cell_magic('podtask'" not in cell
+        for line in cell.splitlines()
+    ]
+    added = getattr(added, "fget", None) or getattr(added, "_accessor", None) or added
+    root = str(getattr(added, "__module__", "")).partition(".")[0]
+    patterns = [rf"\.{name}\s*=(?!=)", rf"""['"]{name}['"]"""]
+    if root and root not in ("__main__", "builtins", str(getattr(owner, "__module__", "")).partition(".")[0]):
+        patterns += [rf"\b{root}(?:\.\w+)*\(", rf"^(?:import|from) {root}\b"]
+    for pattern in patterns:
+        for line in lines:
+            if re.search(pattern, line) and len(line) <= MAX_LINE_CHARS:
+                return str(line)
+    return f"import {root}" if len(patterns) > 2 else ""

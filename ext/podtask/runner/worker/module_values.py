@@ -1,0 +1,80 @@
+"""Values of the notebook's own modules that were changed after the import.
+
+They are set once the cell has imported the module, and unpickled no earlier. What a module computes when it is
+imported is kept: a value that replaces a literal is set only if the import has left that literal.
+"""
+
+import sys
+import types
+from typing import Any, Dict, Iterable, List, Set
+
+from ..state.libraries import StateImporter, failures
+
+LITERAL, HELD, NEW = "literal", "held", "new"
+_MISSING = object()
+
+
+class ModuleValues:
+    """The values that were sent, in the order of their pickles.
+
+    Args:
+        unpickler: Loads the values, which follow the inputs and share their memo.
+        steps: [module, name, kind, literal] of each value. LITERAL: it replaces a literal of the source, whose
+            repr is given; HELD: the notebook holds the object itself; NEW: the source does not mention the name.
+        modules: The local modules.
+    """
+
+    def __init__(self, unpickler: Any, steps: List[List[str]], modules: Iterable[str]) -> None:
+        self._unpickler = unpickler
+        self._steps = steps
+        self._modules = list(modules)
+        self._pending: Dict[str, List[Any]] = {}
+        self._imported: Set[str] = set()
+
+    def install(self, importer: StateImporter) -> None:
+        """Wait for the imports of the modules."""
+        for module in sorted({step[0] for step in self._steps}):
+            importer.after_import(module, self._on_import)
+
+    def _on_import(self, module: types.ModuleType) -> None:
+        self._imported.add(module.__name__)
+        self._load()
+        for step, value in self._pending.pop(module.__name__, []):
+            self._set(step, value)
+
+    def _load(self) -> None:
+        """Unpickle all values; this may import further modules."""
+        while self._steps:
+            step = self._steps.pop(0)
+            try:
+                value = self._unpickler.load()
+            except Exception as error:  # the pod lacks a module, say; the rest of the pickles cannot be read
+                failures.append(
+                    f"{step[0]}.{step[1]} has the pod's value ({type(error).__name__}: {error})"[:200]
+                )
+                self._steps.clear()
+                return
+            if step[0] in self._imported:
+                self._set(step, value)
+            else:
+                self._pending.setdefault(step[0], []).append((step, value))
+
+    def _set(self, step: List[str], value: Any) -> None:
+        owner, name, kind, literal = step
+        names = vars(sys.modules[owner])
+        current = names.get(name, _MISSING)
+        if kind == NEW and current is not _MISSING:
+            return
+        if kind == LITERAL and repr(current) != literal:
+            if repr(current) != repr(value):
+                failures.append(
+                    f"{owner}.{name} was changed in the notebook, but the import computes it, so the pod has its "
+                    "own: set it in the cell"
+                )
+            return
+        names[name] = value
+        if isinstance(current, (dict, list, set, bytearray)) or hasattr(current, "__dict__"):
+            for other in self._modules:  # they may have imported the object from there
+                names = vars(sys.modules[other]) if other in sys.modules else {}
+                for key in [key for key, each in names.items() if each is current]:
+                    names[key] = value
