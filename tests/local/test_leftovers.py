@@ -45,6 +45,62 @@ def test_tasks_without_await(shell: Shell) -> None:
     assert shell.output("%%podtask\n" + source + "asyncio.run(f())")[0] == "ran\n"
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "t = start()",
+        "made = [*map(lambda n: start(), range(1))]",
+        "class Starter:\n    def __enter__(self): start()\n    def __exit__(self, *_): pass\nwith Starter(): pass",
+        "getattr(asyncio, 'create' + '_task')(work())",
+        "asyncio.get_running_loop().call_soon(print, 'ran')",
+        "asyncio.gather(work())",
+    ],
+)
+def test_running_loop_is_found_whatever_words_the_cell_has(shell: Shell, cell: str) -> None:
+    """H: code of any kind finds a running loop, as in a kernel; its tasks run when the statements are done."""
+    shell.run(
+        "import asyncio\nasync def work():\n    await asyncio.sleep(0)\n    print('ran')\n"
+        "def start():\n    return asyncio.create_task(work())"
+    )
+    assert shell.output(f"%%podtask\nimport asyncio\n{cell}\nprint('end');")[0] == "end\nran\n"
+
+
+def test_client_that_needs_a_running_loop(shell: Shell) -> None:
+    """H: aiohttp.ClientSession() can be made in a cell without await, and nothing complains at the end."""
+    pytest.importorskip("aiohttp")
+    out, err = shell.output(
+        "%%podtask\nimport aiohttp\nsession = aiohttp.ClientSession()\nprint(session.closed)"
+    )
+    assert out == "False\n"
+    assert "Unclosed" not in err
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "asyncio.run(work())",
+        "asyncio.get_event_loop().run_until_complete(work())",
+        "loop = asyncio.new_event_loop()\nloop.run_until_complete(work())\nloop.close()",
+        "threading.Thread(target=asyncio.run, args=[work()]).start()",
+        "task = asyncio.create_task(asyncio.sleep(0))\nasyncio.run(work())\nasyncio.get_running_loop()",
+    ],
+)
+def test_loop_of_the_cell_runs_beside_ours(shell: Shell, cell: str) -> None:
+    """H: a cell may still run a loop of its own; other threads have none until they run one."""
+    source = "import asyncio, threading\nasync def work():\n    await asyncio.sleep(0)\n    print('ran')\n"
+    assert shell.output(f"%%podtask\n{source}{cell};")[0] == "ran\n"
+
+
+def test_tasks_of_a_failed_cell_run(shell: Shell) -> None:
+    """H: tasks that were started before an error run, as in a kernel."""
+    shown = shell.shown_error(
+        "%%podtask\nimport asyncio\nasync def work():\n    print('ran')\n"
+        "t = asyncio.create_task(work())\n1 / 0"
+    )
+    assert "ran\n" in shown
+    assert "ZeroDivisionError" in shown
+
+
 def test_tasks_left_running_are_ended_and_named(shell: Shell) -> None:
     """Tasks of asyncio that last more than a second after the cell are ended and named."""
     _, err = shell.output(

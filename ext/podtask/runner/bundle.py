@@ -28,6 +28,7 @@ MODULES = (
     "worker.leftovers",
     "worker.changes",
     "worker.outputs",
+    "worker.event_loop",
     "worker.import_hooks",
     "worker.execute",
     "worker.shutdown",

@@ -1,17 +1,16 @@
 """Execute the source of a cell: its statements, then its last expression, whose value is returned.
 
-A cell with a top-level ``await``, or with code that needs a running loop as in a kernel, runs in one event
-loop.
+A cell with a top-level ``await`` runs in one event loop. Other cells find a loop in which they can start tasks.
 """
 
 import ast
 import types
 from typing import Any, Dict, List, Optional
 
+from . import event_loop
 from .leftovers import LEFTOVER_SECONDS
 
 CO_COROUTINE = 0x80  # inspect.CO_COROUTINE
-NEEDS_LOOP = {"create_task", "ensure_future", "get_running_loop"}
 
 
 class CompiledCell:
@@ -33,7 +32,6 @@ class CompiledCell:
     ) -> None:
         self.running_tasks: List[str] = []  # asyncio tasks that still run when the cell has ended
         tree = ast.parse(source, filename)
-        self._needs_loop = needs_loop(tree)
         last: Optional[ast.Expr] = None
         if interactivity == "last_expr_or_assign" and not quiet:
             tree.body += _assigned_name(tree.body)
@@ -55,14 +53,17 @@ class CompiledCell:
 
     def run(self, namespace: Dict[str, Any]) -> Any:
         """Return the value of the last expression, None if there is none."""
-        if self._needs_loop or any(_awaits(part) for part in self._parts):
+        if any(_awaits(part) for part in self._parts):
             # Start-up cost: the import takes longer than most cells.
             import asyncio
 
             return asyncio.run(self._run_in_loop(namespace))
         value = None
-        for part in self._parts:
-            value = eval(part, namespace)
+        try:
+            for part in self._parts:
+                value = eval(part, namespace)
+        finally:
+            self.running_tasks = event_loop.finish(LEFTOVER_SECONDS)
         return value
 
     async def _run_in_loop(self, namespace: Dict[str, Any]) -> Any:
@@ -94,13 +95,6 @@ def _assigned_name(body: List[ast.stmt]) -> List[ast.stmt]:
         return []
     name = ast.Expr(ast.Name(targets[0].id, ast.Load()))
     return [ast.fix_missing_locations(ast.copy_location(name, targets[0]))]
-
-
-def needs_loop(tree: ast.Module) -> bool:
-    """Return whether code asks for the running event loop, even without ``await``."""
-    names = {getattr(node, "attr", getattr(node, "id", None)) for node in ast.walk(tree)}
-    # A cell that starts an event loop of its own cannot do so inside another one.
-    return bool(names & NEEDS_LOOP) and not names & {"run", "run_until_complete"}
 
 
 def _awaits(code: types.CodeType) -> bool:

@@ -11,6 +11,8 @@ import os
 import sys
 from typing import Any, Callable, Dict
 
+from . import event_loop
+
 PACKAGE = (__package__ or "").rpartition(".")[0]
 # Set by the kernel itself, so it is not a choice of the user.
 INLINE_BACKEND = "module://matplotlib_inline.backend_inline"
@@ -166,7 +168,13 @@ def _use_text_progress_bars(load: Callable[[Any], None], module: Any, frontend: 
     module.trange = module.tnrange = lambda *args, **options: tqdm(range(*args), **options)
 
 
+def _provide_event_loop(load: Callable[[Any], None], module: Any, frontend: Any) -> None:
+    load(module)
+    event_loop.provide()
+
+
 WRAPPED: Dict[str, Callable[..., None]] = {
+    "asyncio": _provide_event_loop,
     "matplotlib": _set_matplotlib_backend,
     "IPython.core.display_functions": _replace_display,
     "IPython.core.display": _replace_display,
