@@ -56,9 +56,11 @@ def _run_exit_handlers() -> None:
 
 def _finalize_values() -> None:
     """Free the namespace of the cell, so that finalizers (``__del__``, ``finally`` in a generator) run."""
+    # Clients, files and tasks that were not closed are reported when they are freed. In a kernel they live on.
     if "asyncio" in sys.modules and "logging" in sys.modules:
-        # It reports clients and tasks that were not closed before they were freed. In a kernel they live on.
         sys.modules["logging"].getLogger("asyncio").disabled = True
+    if "warnings" in sys.modules:
+        sys.modules["warnings"].simplefilter("ignore", ResourceWarning)
     mark = _Mark()
     vars(sys.modules.pop("__main__"))["__podtask_mark__"] = mark
     sys.modules["__main__"] = types.ModuleType("__main__")
