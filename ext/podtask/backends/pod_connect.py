@@ -83,15 +83,15 @@ class RunnerConnector:
         pause = MIN_PAUSE_SECONDS
         running = False
         self._silent_since = None
-        overlap = {
-            FORWARD: 1 + int(self._namespace.round_trip / MIN_PAUSE_SECONDS),
-            EXEC: 1,
-        }  # each exec is a process
+        overlap = 1 + int(self._namespace.round_trip / MIN_PAUSE_SECONDS)
         attempts: Attempts[T] = {}
         try:
             while True:
                 for transport in self._transports_to_try(running):
-                    if list(attempts.values()).count(transport) < overlap[transport]:
+                    count = list(attempts.values()).count(transport)
+                    # Each exec is a process; and attempts that wait for a slot are enough, one a task.
+                    may_overlap = transport == FORWARD and self._namespace.has_free_slot
+                    if count < (overlap if may_overlap else 1):
                         attempts[asyncio.ensure_future(self._try(handshake, transport))] = transport
                 await asyncio.wait(attempts, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 connected = self._first_connected(attempts)
@@ -132,6 +132,12 @@ class RunnerConnector:
         return self._transports if running and silent else self._transports[:1]
 
     async def _try(
+        self, handshake: Callable[[ByteStream], Awaitable[T]], transport: str
+    ) -> tuple[ByteStream, T]:
+        async with self._namespace.opening_slot():
+            return await self._open_and_authenticate(handshake, transport)
+
+    async def _open_and_authenticate(
         self, handshake: Callable[[ByteStream], Awaitable[T]], transport: str
     ) -> tuple[ByteStream, T]:
         try:

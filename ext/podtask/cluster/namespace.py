@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 from ..event_loop import loop
@@ -13,6 +16,10 @@ from .paths import VERSION_PATH, resource_path
 from .pods import Pods, explain_refusals
 from .port_forward import PortForward
 from .watch import Watch
+
+# Hundreds of tasks that connect at the same moment would delay each other until every attempt times out.
+MAX_OPENING_STREAMS = 32
+MAX_SLOT_SECONDS = 3.0  # a stream that takes longer to open no longer counts: its pod may never answer
 
 
 class Namespace:
@@ -39,6 +46,7 @@ class Namespace:
         self.events = Events(api, name)
         self._api = api
         self._watches: dict[str, Watch] = {}
+        self._opening_slots = asyncio.Semaphore(MAX_OPENING_STREAMS)
         api.call_at_close(self._close)
 
     @property
@@ -61,6 +69,11 @@ class Namespace:
         """Whether the notebook itself runs in a pod of this namespace, as far as its settings tell."""
         return self.context == IN_CLUSTER_CONTEXT and self.name == self._api.access.namespace
 
+    @property
+    def has_free_slot(self) -> bool:
+        """Whether a stream can be opened without waiting for others to open."""
+        return not self._opening_slots.locked()
+
     def kubectl(self, *words: str) -> str:
         """Return a kubectl command for this namespace."""
         return self._api.access.kubectl(self.name, *words)
@@ -70,6 +83,28 @@ class Namespace:
         if selector not in self._watches:
             self._watches[selector] = Watch(self.pods, selector)
         return self._watches[selector]
+
+    @contextlib.asynccontextmanager
+    async def opening_slot(self) -> AsyncIterator[None]:
+        """Wait for one of the slots for opening a stream, first come, first served.
+
+        The slot is freed on exit, at the latest after ``MAX_SLOT_SECONDS``.
+        """
+        await self._opening_slots.acquire()
+        held = True
+
+        def free() -> None:
+            nonlocal held
+            if held:
+                held = False
+                self._opening_slots.release()
+
+        timer = asyncio.get_running_loop().call_later(MAX_SLOT_SECONDS, free)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            free()
 
     async def forward(self, pod: str, port: int) -> PortForward:
         """Open a connection to a port of a pod.
