@@ -53,6 +53,7 @@ LATE_MODULES = (
     "ipython.shell",
     "ipython.display_classes",
     "ipython.modules",
+    "ipython.output_widget",
     "ipython.matplotlib_backend",
     "podtask_stub",
     "worker.pip_install",

@@ -12,7 +12,7 @@ import io
 import os
 import select
 import threading
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 from . import protocol
 
@@ -103,6 +103,7 @@ class FrameWriter:
         self._pending: List[Tuple[str, bytes]] = []  # (stream name, text) in the order of writing
         self._max_data_bytes = protocol.MAX_DATA
         self._flusher = Flusher(self)
+        self.capture_text: Callable[[bytes], bool] = lambda data: False  # whether text goes elsewhere
         os.register_at_fork(before=self.flush, after_in_child=self._after_fork)
 
     def emit(self, kind: int, meta: Dict[str, Any], data: bytes = b"") -> None:
@@ -123,6 +124,8 @@ class FrameWriter:
 
     def write_text(self, name: str, data: bytes) -> None:
         """Write text of a stream; a complete line is sent at once, an incomplete one after 20 ms."""
+        if self.capture_text(data):
+            return
         with self.guard, self._thread_lock:
             if self._pending and self._pending[-1][0] == name:
                 data = self._pending.pop()[1] + data

@@ -3,4 +3,4 @@
 This package never imports the real IPython.
 """
 
-__all__ = ["display", "modules", "shell", "shell_command"]
+__all__ = ["display", "modules", "output_widget", "shell", "shell_command"]

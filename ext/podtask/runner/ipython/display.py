@@ -12,6 +12,7 @@ import json
 import os
 import struct
 import sys
+import threading
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from .. import protocol
@@ -210,6 +211,7 @@ class DisplayFrontend:
     def __init__(self, writer: FrameWriter, replies_fd: int) -> None:
         self.guard = writer.guard
         self.capture: Any = None  # the publisher of an active IPython capture_output
+        self._areas = threading.local()  # of each thread, the outputs whose blocks it executes
         self._writer = writer
         self._replies_fd = replies_fd
         self._reply_bytes = b""
@@ -257,7 +259,7 @@ class DisplayFrontend:
             }
             if data:
                 self.show_bundle(data, {**more, **(metadata or {})}, chosen_id, update)
-        return DisplayHandle(self, chosen_id) if display_id and not update else None
+        return DisplayHandle(chosen_id) if display_id and not update else None
 
     def show_bundle(
         self,
@@ -275,6 +277,13 @@ class DisplayFrontend:
             transient = {"display_id": display_id} if display_id else {}
             self.capture.publish(data=data, metadata=metadata, transient=transient, update=update)
             return
+        area = self._area
+        if area is not None and not result:
+            if not update:
+                area.add_bundle(data, metadata, display_id)
+                return
+            if area.update_bundle(data, metadata, display_id):
+                return
         self.send_bundle(data, metadata, display_id, update, result)
 
     def send_bundle(
@@ -292,7 +301,32 @@ class DisplayFrontend:
 
     def clear_output(self, wait: bool = False) -> None:
         """Clear the cell's output; with ``wait`` only when the next output arrives."""
+        if self._area is not None:
+            self._area.clear(bool(wait))
+            return
         self._writer.emit(protocol.CLEAR_OUTPUT, {"wait": bool(wait)})
+
+    @property
+    def _area(self) -> Any:
+        """The innermost output whose block this thread executes, None outside of any."""
+        areas = getattr(self._areas, "entered", None)
+        return areas[-1] if areas else None
+
+    def enter_area(self, area: Any) -> None:
+        """Send the output of this thread to an output of ipywidgets."""
+        vars(self._areas).setdefault("entered", []).append(area)
+        self._writer.capture_text = self._capture_text
+
+    def leave_area(self) -> None:
+        """Send the output of this thread to where it went before."""
+        self._areas.entered.pop()
+
+    def _capture_text(self, data: bytes) -> bool:
+        """Add text of a stream to the output that this thread writes to; return whether there is one."""
+        area = self._area
+        if area is not None:
+            area.add_text(data)
+        return area is not None
 
     def input(self, prompt: object = "") -> str:
         """Ask the user at the notebook for a line of text.
@@ -330,24 +364,27 @@ class DisplayHandle:
     """The result of ``display(..., display_id=True)``, as in IPython.
 
     Args:
-        frontend: Displays the object.
         display_id: Identifies the display; None for a new id.
     """
 
-    def __init__(self, frontend: DisplayFrontend, display_id: Optional[str] = None) -> None:
+    def __init__(self, display_id: Optional[str] = None) -> None:
         self.display_id = display_id or os.urandom(16).hex()
-        self._frontend = frontend
+
+    def __reduce__(self) -> Any:
+        # In the notebook it is an instance of IPython's class, which may be missing here.
+        made = "__import__('IPython.display', fromlist=['DisplayHandle']).DisplayHandle"
+        return eval, (f"{made}({self.display_id!r})",)
 
     def __repr__(self) -> str:
         return f"<DisplayHandle display_id={self.display_id}>"
 
     def display(self, obj: Any, **options: Any) -> None:
         """Display an object again, under the same id."""
-        self._frontend.display(obj, display_id=self.display_id, **options)
+        installed[0].display(obj, display_id=self.display_id, **options)
 
     def update(self, obj: Any, **options: Any) -> None:
         """Replace the displayed object."""
-        self._frontend.display(obj, display_id=self.display_id, update=True, **options)
+        installed[0].display(obj, display_id=self.display_id, update=True, **options)
 
 
 def _merge(shown: Any, data: Dict[str, Any], metadata: Dict[str, Any]) -> None:

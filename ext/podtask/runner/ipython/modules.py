@@ -53,9 +53,6 @@ def display_functions(frontend: DisplayFrontend) -> Options:
             data, metadata or {}, (transient or {}).get("display_id"), options.get("update", False)
         )
 
-    def display_handle(display_id: Optional[str] = None) -> DisplayHandle:
-        return DisplayHandle(frontend, display_id)
-
     def display_as(mime: str) -> Any:
         def display(*objects: Any, raw: bool = False, metadata: Optional[Options] = None) -> None:
             for obj in objects:
@@ -82,6 +79,6 @@ def display_functions(frontend: DisplayFrontend) -> Options:
         "clear_output": frontend.clear_output,
         "update_display": update_display,
         "publish_display_data": publish_display_data,
-        "DisplayHandle": display_handle,
+        "DisplayHandle": DisplayHandle,
         **{name: display_as(mime) for name, mime in mime_types.items()},
     }

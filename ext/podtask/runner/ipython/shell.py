@@ -60,6 +60,8 @@ class Publisher:
 class ZMQInteractiveShell:
     """The replacement for the notebook's shell; it has the same name, because libraries check for that."""
 
+    __module__ = "ipykernel.zmqshell"  # plotly also checks for ipykernel, and shows 5 MB of HTML without it
+
     def __init__(self) -> None:
         self.config: Dict[str, Any] = {}
         self.events = Events()

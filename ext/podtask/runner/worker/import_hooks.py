@@ -173,11 +173,20 @@ def _provide_event_loop(load: Callable[[Any], None], module: Any, frontend: Any)
     event_loop.provide()
 
 
+def _show_outputs_as_displays(load: Callable[[Any], None], module: Any, frontend: Any) -> None:
+    load(module)
+    # Start-up cost: loaded when it is first needed.
+    from ..ipython import output_widget
+
+    output_widget.replace_methods(module.Output, frontend)
+
+
 WRAPPED: Dict[str, Callable[..., None]] = {
     "asyncio": _provide_event_loop,
     "matplotlib": _set_matplotlib_backend,
     "IPython.core.display_functions": _replace_display,
     "IPython.core.display": _replace_display,
     "IPython.core.getipython": _replace_get_ipython,
+    "ipywidgets.widgets.widget_output": _show_outputs_as_displays,
     "tqdm.notebook": _use_text_progress_bars,
 }
