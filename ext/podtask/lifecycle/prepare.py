@@ -74,7 +74,9 @@ class PreparedCell:
             cell = replace(cell, writes=())  # an input that is named with -i is always sent
         try:
             limit = int(to_decimal(self.options.max_input))
-            return pack_inputs(self.values, self.namespace, python, cell, limit, self.state)
+            return pack_inputs(
+                self.values, self.namespace, python, cell, limit, self.state, self.options.local
+            )
         except InputError as error:
             if self.call is not None:
                 raise self.call.in_call_terms(error) from None

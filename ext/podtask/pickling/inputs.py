@@ -22,9 +22,11 @@ from ..errors import InputError
 from ..runner.bundle import MINOR
 from ..runner.pickler import ALIGN, PROTOCOL, Packer, module_of, versions
 from ..runner.protocol import MAX_WATCHED_BYTES
+from ..runner.proxies import reduce_instance
 from .definitions import Source, sort_definitions
 from .ipython_names import is_ipython_name
 from .local_modules import IMPORT_FUNCTIONS, LocalModules, find_local_modules, imported_modules, submodules
+from .memory_maps import is_memory_map, memory_map_notes, reduce_to_file
 from .module_values import ModuleValue, changed_values
 from .runtime_modules import pack_runtime_modules
 from .state import NO_STATE, LibraryState
@@ -107,6 +109,7 @@ def pack_inputs(
     cell: Cell = EMPTY,
     limit: int = MAX_INPUT_BYTES,
     state: LibraryState = NO_STATE,
+    local: bool = False,
 ) -> Inputs:
     """Return the pickled inputs.
 
@@ -120,6 +123,7 @@ def pack_inputs(
         cell: Cell that uses the values.
         limit: Maximum size of all inputs, in bytes.
         state: State of the notebook's libraries, which is sent with the values.
+        local: Whether the cell runs on this machine, where memory maps open the same files.
 
     Raises:
         InputError: A value cannot be pickled, or the inputs exceed the limit.
@@ -127,7 +131,7 @@ def pack_inputs(
     left_out: dict[str, str] = {}
     while True:
         try:
-            return _packed(values, namespace, python, cell, limit, left_out, state)
+            return _packed(values, namespace, python, cell, limit, left_out, state, local)
         except _ValueLeftOut as error:
             name, why = error.args
             left_out[name] = why  # it is half pickled, so start again
@@ -141,6 +145,7 @@ def _packed(
     limit: int,
     left_out: dict[str, str],
     state: LibraryState,
+    shares_files: bool,
 ) -> Inputs:
     same = python == MINOR
     todo: list[tuple[str, Source | None]] = (
@@ -151,7 +156,8 @@ def _packed(
     steps: list[Any] = []
     sizes: dict[str, tuple[str, int]] = {}
     roots = {name: name for name in values}
-    with Packer(buffer, namespace, plain=not same) as packer:
+    reduce = reduce_to_file if shares_files else reduce_instance
+    with Packer(buffer, namespace, plain=not same, reduce=reduce) as packer:
         for name, source in todo:
             if source is not None:
                 steps.append(source)
@@ -186,6 +192,7 @@ def _packed(
     made = pack_runtime_modules(local.runtime, namespace, same)
     beside = local.files, _cells_of(packer.types, places), made, state.as_data() if state else {}
     parts, buffers = buffer.parts(pickle.dumps(beside, PROTOCOL) if any(beside) else b"")
+    inputs = namespace | values
     here = {*local.roots, *local.runtime}
     about = {
         "mode": "pickle" if same else "data",
@@ -196,10 +203,14 @@ def _packed(
         "versions": {root: version for root, version in used.items() if root not in here},
         "module_values": [value.step for value, _ in changed],
         "modules": below,
-        "watched": _watched(sizes, namespace | values),
+        "watched": [
+            name for name in _watched(sizes, inputs) if not (shares_files and is_memory_map(inputs[name]))
+        ],
     }
     sizes |= {str(each): (type(each.value).__name__, size) for each, size in changed}
     notes = (*local.notes, *more_notes)
+    if not shares_files:
+        notes += (*memory_map_notes({name: inputs[name] for name in sizes if name in inputs}),)
     return Inputs(parts, about, sizes, notes, left_out, tuple(local.warnings))
 
 

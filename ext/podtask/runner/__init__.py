@@ -4,4 +4,14 @@
 modules import the standard library only, and nothing from outside this package.
 """
 
-__all__ = ["bundle", "ipython", "pickler", "podtask_stub", "protocol", "state", "supervisor", "worker"]
+__all__ = [
+    "bundle",
+    "ipython",
+    "pickler",
+    "podtask_stub",
+    "protocol",
+    "proxies",
+    "state",
+    "supervisor",
+    "worker",
+]
