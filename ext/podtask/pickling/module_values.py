@@ -15,8 +15,8 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -55,6 +55,19 @@ NUMBER_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
 }
+CHANGING_METHODS = (
+    "append",
+    "add",
+    "extend",
+    "insert",
+    "update",
+    "setdefault",
+    "pop",
+    "remove",
+    "discard",
+    "clear",
+)
+CHANGING_CALL = rf"\.(?:{'|'.join(CHANGING_METHODS)})\("
 MAX_NUMBER = 1 << 64
 MAX_NAME_CHARS = 100
 DYNAMIC = {"*", "__getattr__", "exec"}  # a source with one of them may make names that it does not mention
@@ -71,6 +84,7 @@ class ModuleValue:
         kind: Why it is sent: LITERAL, HELD or NEW.
         literal: The repr of the literal that the module assigns.
         value: The value.
+        reported: Whether the user is told if the pod does not set it: an earlier cell has changed it.
     """
 
     module: str
@@ -78,11 +92,12 @@ class ModuleValue:
     kind: str
     literal: str
     value: Any
+    reported: bool = False
 
     @property
-    def step(self) -> list[str]:
+    def step(self) -> list[Any]:
         """The step of the runner that sets the value."""
-        return [self.module, self.name, self.kind, self.literal]
+        return [self.module, self.name, self.kind, self.literal, self.reported]
 
     def __str__(self) -> str:
         return f"{self.module}.{self.name}"
@@ -116,6 +131,11 @@ def changed_values(
     modules = {name: sys.modules[name] for name in sources if name in sys.modules}
     if not modules:
         return [], []
+    text = _source_of_cells(namespace)
+    aliases: dict[int, list[str]] = {}
+    for alias, value in list(namespace.items()):
+        if isinstance(value, types.ModuleType):
+            aliases.setdefault(id(value), []).append(alias)
     held = {id(value) for value in list(namespace.values()) if not isinstance(value, NOT_MUTABLE)}
     found: list[ModuleValue] = []
     notes: list[str] = []
@@ -123,6 +143,7 @@ def changed_values(
         about = _read(sources[name])
         bytes_left = MAX_MODULE_BYTES
         sent: set[str] = set()
+        changed = _changed_by_cells({name, *aliases.get(id(module), ())}, text)
         for each in _candidates(name, module, about, held):
             size, reason = _measure(each.value, namespace, plain, bytes_left)
             if reason:
@@ -131,9 +152,13 @@ def changed_values(
                 )
             else:
                 bytes_left -= size
-                found.append(each)
+                found.append(replace(each, reported=each.name in changed))
             sent.add(each.name)
-        notes += _rebound(name, module, about, sent, namespace)
+        notes += [
+            f"{name}.{key} was changed in the notebook, but the module computes it, so the pod has its own. "
+            "Set it in the cell."
+            for key in sorted(changed & vars(module).keys() - sent - about.literals.keys())
+        ]
     return found, notes
 
 
@@ -177,31 +202,32 @@ def _measure(value: Any, namespace: Mapping[str, Any], plain: bool, limit: int) 
     return file.size, ""
 
 
-def _rebound(
-    name: str, module: Any, about: ModuleSource, sent: set[str], namespace: Mapping[str, Any]
-) -> list[str]:
-    """Return a line for each value that the module computes and that a cell has changed."""
+def _source_of_cells(namespace: Mapping[str, Any]) -> str:
+    """Return the source of the cells that ran in the notebook."""
     cells = namespace.get("In")
-    aliases = {key for key, value in list(namespace.items()) if value is module} | {name}
-    text = "\n".join(
+    return "\n".join(
         cell for cell in (cells if isinstance(cells, list) else ()) if "run_cell_magic('podtask'" not in cell
     )
-    if not any(alias in text for alias in aliases):
-        return []
+
+
+def _changed_by_cells(aliases: Iterable[str], text: str) -> set[str]:
+    """Return the names of a module that cells have assigned or changed in place, as their text tells.
+
+    Args:
+        aliases: Names of the module in the notebook.
+        text: Source of the cells.
+    """
+    if not any(f"{alias}." in text or (alias in text and "setattr" in text) for alias in aliases):
+        return set()
     words = "|".join(map(re.escape, sorted(aliases, key=len, reverse=True)))
     pattern = re.compile(
-        rf"(?<![\w.])(?:{words})\.(\w+)(?:\.\w+|\[[^\]\n]*\])*\s*(?:[-+*/|&]|//|\*\*)?=(?!=)"
+        rf"(?<![\w.])(?:{words})\.(\w+)(?:\.\w+|\[[^\]\n]*\])*(?:\s*(?:[-+*/|&]|//|\*\*)?=(?!=)|{CHANGING_CALL})"
         rf"|setattr\(\s*(?:{words})\s*,\s*['\"](\w+)['\"]"
     )
-    changed = {first or second for first, second in pattern.findall(text)}
-    return [
-        f"{name}.{key} was changed in the notebook, but the module computes it, so the pod has its own. "
-        "Set it in the cell."
-        for key in sorted(changed & vars(module).keys() - sent - about.literals.keys())
-    ]
+    return {first or second for first, second in pattern.findall(text)}
 
 
-@functools.lru_cache(maxsize=200)
+@functools.lru_cache(maxsize=1000)
 def _read(source: bytes) -> ModuleSource:
     """Return what a source says of its names; nothing if it does not compile."""
     try:
@@ -230,7 +256,7 @@ def _mentions(node: ast.AST) -> Iterator[str]:
 
 
 def _stored(node: ast.AST) -> Iterator[str]:
-    """Yield the names that a statement of a module binds, without those of functions and classes in it."""
+    """Yield the names that a statement of a module binds or changes in place, without what functions in it do."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         yield node.name
         return
@@ -238,6 +264,10 @@ def _stored(node: ast.AST) -> Iterator[str]:
         yield node.id
     elif isinstance(node, ast.alias):
         yield (node.asname or node.name).partition(".")[0]
+    elif isinstance(node, (ast.Subscript, ast.Attribute)):
+        called = isinstance(node, ast.Attribute) and node.attr in CHANGING_METHODS
+        if isinstance(node.value, ast.Name) and (called or not isinstance(node.ctx, ast.Load)):
+            yield node.value.id
     for child in ast.iter_child_nodes(node):
         yield from _stored(child)
 

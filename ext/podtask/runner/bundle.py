@@ -58,6 +58,7 @@ LATE_MODULES = (
     "podtask_stub",
     "worker.pip_install",
     "worker.local_modules",
+    "state.bokeh_output",
     "state.decimal_context",
     "state.figure_formats",
     "state.ipython_shell",

@@ -15,6 +15,7 @@ LIBRARIES = {
     "numpy": "numpy_printing",
     "pandas": "pandas_options",
     "matplotlib": "matplotlib_settings",
+    "bokeh.io.state": "bokeh_output",
     "IPython": "figure_formats",
     "IPython.core.interactiveshell": "ipython_shell",
 }

@@ -6,7 +6,7 @@ imported is kept: a value that replaces a literal is set only if the import has 
 
 import sys
 import types
-from typing import Any, Dict, Iterable, List, Set
+from typing import Any, Dict, Iterable, List
 
 from ..state.libraries import StateImporter, failures
 
@@ -17,30 +17,36 @@ _MISSING = object()
 class ModuleValues:
     """The values that were sent, in the order of their pickles.
 
+    They are set once the import that the cell has begun is complete, with everything that it imports. So the
+    modules find each other as the notebook's did when they were imported, before the values were changed.
+
     Args:
         unpickler: Loads the values, which follow the inputs and share their memo.
-        steps: [module, name, kind, literal] of each value. LITERAL: it replaces a literal of the source, whose
-            repr is given; HELD: the notebook holds the object itself; NEW: the source does not mention the name.
+        steps: [module, name, kind, literal, reported] of each value. LITERAL: it replaces a literal of the source,
+            whose repr is given; HELD: the notebook holds the object itself; NEW: the source does not mention the
+            name. ``reported`` tells whether the user is told if the value is not set.
         modules: The local modules.
     """
 
-    def __init__(self, unpickler: Any, steps: List[List[str]], modules: Iterable[str]) -> None:
+    def __init__(self, unpickler: Any, steps: List[List[Any]], modules: Iterable[str]) -> None:
         self._unpickler = unpickler
         self._steps = steps
-        self._modules = list(modules)
+        self._modules = list(modules) if steps else []
         self._pending: Dict[str, List[Any]] = {}
-        self._imported: Set[str] = set()
 
     def install(self, importer: StateImporter) -> None:
         """Wait for the imports of the modules."""
-        for module in sorted({step[0] for step in self._steps}):
+        for module in self._modules:
             importer.after_import(module, self._on_import)
 
     def _on_import(self, module: types.ModuleType) -> None:
-        self._imported.add(module.__name__)
+        loaded = [(name, sys.modules[name]) for name in self._modules if name in sys.modules]
+        if any(each is not module and _is_initializing(each) for _, each in loaded):
+            return
         self._load()
-        for step, value in self._pending.pop(module.__name__, []):
-            self._set(step, value)
+        for name in [name for name in self._pending if name in sys.modules]:
+            for step, value in self._pending.pop(name):
+                self._set(step, value)
 
     def _load(self) -> None:
         """Unpickle all values; this may import further modules."""
@@ -54,22 +60,19 @@ class ModuleValues:
                 )
                 self._steps.clear()
                 return
-            if step[0] in self._imported:
-                self._set(step, value)
-            else:
-                self._pending.setdefault(step[0], []).append((step, value))
+            self._pending.setdefault(step[0], []).append((step, value))
 
-    def _set(self, step: List[str], value: Any) -> None:
-        owner, name, kind, literal = step
+    def _set(self, step: List[Any], value: Any) -> None:
+        owner, name, kind, literal, reported = step
         names = vars(sys.modules[owner])
         current = names.get(name, _MISSING)
         if kind == NEW and current is not _MISSING:
             return
         if kind == LITERAL and repr(current) != literal:
-            if repr(current) != repr(value):
+            if reported and repr(current) != repr(value):
                 failures.append(
-                    f"{owner}.{name} was changed in the notebook, but the import computes it, so the pod has its "
-                    "own: set it in the cell"
+                    f"{owner}.{name} was changed in the notebook, but the module computes it, so the pod has its own: "
+                    "set it in the cell"
                 )
             return
         names[name] = value
@@ -78,3 +81,7 @@ class ModuleValues:
                 names = vars(sys.modules[other]) if other in sys.modules else {}
                 for key in [key for key, each in names.items() if each is current]:
                     names[key] = value
+
+
+def _is_initializing(module: Any) -> bool:
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
