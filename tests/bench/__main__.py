@@ -27,6 +27,7 @@ def main() -> int:
     rows = [
         cells.load_ext(rounds),
         capture.measure(rounds),
+        capture.measure_state(rounds),
         *memory.measure(),
         *form.measure(max(2, rounds // 3)),
         many.running(rounds),

@@ -177,3 +177,34 @@ def test_flood_from_a_pod(start_kernel: START) -> None:
     assert flood.stdout.endswith("last\n")
     assert len(flood.stdout) < 2 << 20
     assert kernel.run("print(len(_task.logs()))").stdout == f"{50_000_000 + 5}\n"
+
+
+def test_c6_missing_environment_variable_has_a_hint(pods: Shell) -> None:
+    """C6: a variable that an earlier cell has set is not sent; the error names the option that sends it."""
+    pods.run("import os; os.environ['PODTEST_REGION'] = 'eu-secret'")
+    shown = pods.shown_error(f"%%podtask --image {BARE}\nimport os\nos.environ['PODTEST_REGION']")
+    assert "--env PODTEST_REGION" in shown
+    assert "eu-secret" not in shown
+    out, _ = pods.output(
+        f"%%podtask --image {BARE} --env PODTEST_REGION\nimport os\nprint(os.environ['PODTEST_REGION'])"
+    )
+    assert "eu-secret" in out
+    pods.run("del os.environ['PODTEST_REGION']")
+
+
+def test_c2_to_c4_state_of_libraries_in_a_bare_image(pods: Shell) -> None:
+    """C2, C3, C4: state of libraries arrives in an image that lacks some of them, and nothing fails."""
+    pods.run(
+        "import decimal, logging, random, sys\nlogging.getLogger('pods_test').addHandler(logging.StreamHandler(sys.stdout))\n"
+        "logging.getLogger('pods_test').setLevel('INFO')\ndecimal.getcontext().prec = 4\nrandom.seed(11)\n"
+        "wanted = random.random(); random.seed(11)\nimport numpy\nnumpy.set_printoptions(precision=1)"
+    )
+    source = (
+        "import logging, random\nfrom decimal import Decimal\nlogging.getLogger('pods_test').info('hello')\n"
+        "found = random.random(), str(Decimal(1) / 3)"
+    )
+    out, _ = pods.output(f"%%podtask --image {BARE} -o found\n{source}")
+    pods.run("logging.getLogger('pods_test').handlers.clear()\nnumpy.set_printoptions(precision=8)")
+    pods.run("decimal.setcontext(decimal.Context())")
+    assert "hello" in out
+    assert pods["found"] == (pods["wanted"], "0.3333")

@@ -39,7 +39,7 @@ def train():
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """Returns a function that writes and imports a module."""
+    """Return a function that writes and imports a module."""
     monkeypatch.syspath_prepend(tmp_path)
     made: list[str] = []
 
