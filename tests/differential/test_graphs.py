@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
-import sys
-import tempfile
-import types
 from typing import Any
 
 import pytest
-from cloudpickle import cloudpickle
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from podtask.pickling.inputs import Inputs, pack_inputs
-from podtask.pickling.outputs import unpack
-from podtask.runner.worker.changes import InputSnapshot
-from podtask.runner.worker.inputs import load
-from podtask.runner.worker.outputs import pack_values
+from podtask.pickling.inputs import pack_inputs
 
-NUMBERS = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID
+from tests.unit.packing import Pod
+
 MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
 BOUNDED = settings(max_examples=60 * MANY, deadline=None, derandomize=MANY == 1, database=None)
 ATOMS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
@@ -68,35 +60,10 @@ def shape(value: Any, numbers: dict[int, int]) -> Any:
     return type(value).__name__, [shape(part, numbers) for part in parts]
 
 
-def loaded(inputs: Inputs) -> types.ModuleType:
-    """Return the ``__main__`` that a runner builds from inputs."""
-    there = types.ModuleType("__main__")
-    before = sys.modules["__main__"]
-    sys.modules["__main__"] = there
-    ours = dict(NUMBERS)
-    NUMBERS.clear()  # another process does not know our functions
-    try:
-        with tempfile.TemporaryFile() as file:
-            file.write(b"".join(inputs.parts))
-            file.flush()
-            load(inputs.about, file.fileno(), there.__dict__, lambda name: None)
-    finally:
-        sys.modules["__main__"] = before
-        NUMBERS.update(ours)
-    return there
-
-
 def there_and_back(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values that come back if every input is an output."""
-    remote = vars(loaded(pack_inputs(values, dict(values))))
-    file = io.BytesIO()
-    end = pack_values({"outputs": list(values), "mode": "pickle"}, file, remote, InputSnapshot({}, ()), [])
-    whole = memoryview(file.getvalue())
-    parts = []
-    for size in end["sizes"]:
-        parts.append(bytearray(whole[:size]))
-        whole = whole[size:]
-    return dict(zip(values, unpack(parts, end["packed"]), strict=True))
+    """Return what comes back when every input is an output."""
+    pod = Pod(pack_inputs(values, dict(values)))
+    return pod.unpack(*pod.pack(list(values)))
 
 
 @BOUNDED
@@ -121,7 +88,8 @@ def test_function_works_on_the_cells_namespace(body: list[str], start: int) -> N
     source = "def work():\n    global a, b, c\n    " + "\n    ".join(body)
     here: dict[str, Any] = {"__name__": "__main__", "a": start, "b": [start], "c": 0}
     exec(source, here)
-    there = loaded(pack_inputs({name: here[name] for name in ("work", "a", "b", "c")}, here))
+    pod = Pod(pack_inputs({name: here[name] for name in ("work", "a", "b", "c")}, here))
+    there: Any = pod.module
     there.work()
     here["work"]()
     assert [there.a, there.b, there.c] == [here["a"], here["b"], here["c"]]

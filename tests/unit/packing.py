@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
+import io
 import json
 import pickle
 import subprocess
 import sys
+import tempfile
+import types
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from podtask.pickling.inputs import Inputs
+from podtask.pickling.outputs import unpack
+from podtask.runner.protocol import CHANGES, DEFINITIONS
+from podtask.runner.reducers import identity
+from podtask.runner.worker.changes import InputSnapshot
+from podtask.runner.worker.inputs import load
+from podtask.runner.worker.outputs import pack_values
 
 OTHER = "3.9"  # a minor version that no notebook uses
 FILE = "<cell {}>"
@@ -38,6 +50,80 @@ def remote(inputs: Inputs, cell: str) -> str:
 def definitions(inputs: Inputs) -> list[Any]:
     """Return the steps that are sent as source."""
     return [step for step in inputs.about["steps"] if not isinstance(step, str)]
+
+
+class Pod:
+    """The worker's side of a cell in this process: its own ``__main__``, its own numbers of objects.
+
+    Args:
+        inputs: The inputs of the cell.
+    """
+
+    def __init__(self, inputs: Inputs) -> None:
+        self.module = types.ModuleType("__main__")
+        self.module.__dict__["__builtins__"] = builtins
+        self._numbers = identity.ObjectNumbers()
+        with self.process(), tempfile.TemporaryFile() as file:
+            file.write(b"".join(inputs.parts))
+            file.flush()
+            load(inputs.about, file.fileno() if inputs.parts else None, self.names, lambda name: None)
+            self._before = InputSnapshot(self.names, inputs.about["watched"])
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """The namespace of the cell."""
+        return self.module.__dict__
+
+    @contextlib.contextmanager
+    def process(self) -> Iterator[None]:
+        """Do what follows as the worker would."""
+        main, numbers = sys.modules["__main__"], identity.NUMBERS
+        sys.modules["__main__"], identity.NUMBERS = self.module, self._numbers
+        try:
+            yield
+        finally:
+            sys.modules["__main__"], identity.NUMBERS = main, numbers
+
+    def run(self, cell: str) -> None:
+        """Execute a cell."""
+        with self.process():
+            exec(compile(cell, "<cell of the pod>", "exec"), self.names)
+
+    def pack(
+        self, outputs: Any, last: Sequence[tuple[str, str, Any]] = (), mode: str = "pickle"
+    ) -> tuple[list[bytearray], dict[str, Any]]:
+        """Return the parts and the description of a result.
+
+        Args:
+            outputs: Names that come back, or "auto".
+            last: The last value, or errors: (role, name, value).
+            mode: "data" for another version of Python.
+        """
+        file = io.BytesIO()
+        with self.process():
+            end = pack_values({"outputs": outputs, "mode": mode}, file, self.names, self._before, list(last))
+        view = memoryview(file.getvalue())
+        parts = []
+        for size in end["sizes"]:
+            parts.append(bytearray(view[:size]))
+            view = view[size:]
+        return parts, end
+
+    @staticmethod
+    def unpack(parts: list[bytearray], end: dict[str, Any]) -> dict[str, Any]:
+        """Return the values that come back, by name.
+
+        The last one is ``_``, errors are ``error 0`` and so on, and the list of what the cell changed on
+        classes and functions of the notebook is ``changes``.
+        """
+        found: dict[str, Any] = {"changes": []}
+        for item, value in zip(end["packed"], unpack(parts, end["packed"]), strict=True):
+            name = f"error {item['name']}" if item["role"] == "error" else item["name"] or "_"
+            if item["role"] == CHANGES:
+                found["changes"].append(value)
+            elif item["role"] != DEFINITIONS:
+                found[name] = value
+        return found
 
 
 class Array:

@@ -92,7 +92,7 @@ def _decode_result(data: bytes, has_values: bool) -> RunnerResult:
     end, *blobs = protocol.Decoder().feed(data)
     meta = end.meta
     if not has_values:
-        lost = [item for item in meta.get("packed", []) if item["role"] != "error"]
+        lost = [item for item in meta.get("packed", []) if item["role"] in ("value", "result")]
         kept = [
             *meta.get("kept", []),
             *({**item, "why": f"{byte_size(item['size'])}, {NOT_LOGGED}"} for item in lost),

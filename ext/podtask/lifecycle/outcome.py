@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..pickling.outputs import Undecoded, unpack
 from ..runner import protocol
 from ..runner.bundle import MINOR
 from ..runner.pickler import mismatches
+from ..runner.worker import definition_changes
 
 LAST_VALUE = "the last value"
 SEE_RAW = "; see task.raw"
@@ -42,7 +43,11 @@ class UndecodedValues:
             Exception: The error of unpickling, if no value can be decoded.
         """
         values = unpack(self.parts, self.packed)
-        named = {item["name"] or "_": value for item, value in zip(self.packed, values, strict=True)}
+        named = {
+            item["name"] or "_": value
+            for item, value in zip(self.packed, values, strict=True)
+            if item["role"] in ("value", "result")
+        }
         decoded = {name: value for name, value in named.items() if not isinstance(value, Undecoded)}
         if not decoded:
             raise next(value.error for value in values if isinstance(value, Undecoded))
@@ -56,6 +61,7 @@ class Outcome:
     Args:
         status: ok, error, crashed, timeout, terminated, cancelled or failed.
         values: The variables named with ``-o``, by name.
+        changes: What the cell changed on classes and functions of the notebook that were requested.
         result: Value of the last expression; None if it was not returned.
         error: The error to raise; None if there is none.
         returned: (name, type, bytes) of each returned variable.
@@ -75,6 +81,7 @@ class Outcome:
 
     status: str
     values: dict[str, Any] = field(default_factory=dict)
+    changes: list[Any] = field(default_factory=list)
     result: Any = None
     error: BaseException | None = None
     returned: list[tuple[str, str, int]] = field(default_factory=list)
@@ -96,6 +103,28 @@ class Outcome:
         """What ``result()`` raises: the error, or an error that says why there is no result."""
         reasons = [(kind, why) for name, kind, why in self.not_returned if name == LAST_VALUE]
         return _no_result_error(self, *reasons[0]) if reasons and self.error is None else self.error
+
+    def assign(self, namespace: dict[str, Any]) -> None:
+        """Assign the values to variables, and make the cell's changes on the notebook's classes and functions."""
+        namespace.update(self.values)
+        for change in self.changes:
+            definition_changes.apply(change)
+
+    def unassigned_error(self, wanted: Iterable[str]) -> TaskError | None:
+        """Return the error for variables that could not be assigned; None if there are none.
+
+        Args:
+            wanted: The names that were asked for, or that have an older value.
+        """
+        failed = {name: (kind, why) for name, kind, why in self.not_returned if name in {*wanted}}
+        if not failed:
+            return None
+        name, (kind, why) = next(iter(failed.items()))
+        others = f", nor was {', '.join(list(failed)[1:])}" if len(failed) > 1 else ""
+        hint = "Convert it to something that can be pickled, or write it to a volume."
+        if self.raw is not None and why.endswith(SEE_RAW):
+            hint = "Install what it needs in the notebook and call task.raw.load(), or return plain data."
+        return TaskError(f"-o {name} ({kind}) was not returned: {why.removesuffix(SEE_RAW)}{others}", hint)
 
 
 def decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException], str]) -> Outcome:
@@ -130,26 +159,38 @@ def decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException],
     if "oom" in end and end["status"] != protocol.STATUS_CRASHED:
         limit = f"{end['oom'] / 2**20:.0f} Mi"
         outcome.notes.append(f"a child process was OOMKilled at the limit of {limit}: raise --memory")
+    errors = _decode_values(outcome, result.parts, packed)
+    if "error" in end and end["status"] == protocol.STATUS_ERROR:
+        outcome.error = _cell_error(end, errors, where, hint_for)
+    else:
+        outcome.error = _end_error(end, where, result.stop_reason)
+    return outcome
+
+
+def _decode_values(outcome: Outcome, parts: list[bytearray], packed: list[dict[str, Any]]) -> dict[int, Any]:
+    """Decode the items of a result into an outcome; return the cell's errors by their place."""
     errors: dict[int, Any] = {}
-    for item, value in zip(packed, unpack(result.parts, packed), strict=True):
+    for item, value in zip(packed, unpack(parts, packed), strict=True):
         if item["role"] == "error":
             errors[int(item["name"])] = value
+        elif item["role"] == protocol.DEFINITIONS:
+            pass  # unpack has used them, if this kernel needs them
         elif isinstance(value, Undecoded):
-            outcome.raw = UndecodedValues(result.parts, packed)
+            outcome.raw = UndecodedValues(parts, packed)
             why = (
                 f"it cannot be decoded in the notebook ({type(value.error).__name__}: {value.error}){SEE_RAW}"
             )
             outcome.not_returned.append((item["name"] or LAST_VALUE, item["type"], why))
         elif item["role"] == "result":
             outcome.result, outcome.has_result = value, True
+        elif item["role"] == protocol.CHANGES:
+            outcome.changes.append(value)
+            if item["name"] not in [name for name, _, _ in outcome.returned]:
+                outcome.returned.append((item["name"], "changes", item["size"]))
         else:
             outcome.values[item["name"]] = value
             outcome.returned.append((item["name"], item["type"], item["size"]))
-    if "error" in end and end["status"] == protocol.STATUS_ERROR:
-        outcome.error = _cell_error(end, errors, where, hint_for)
-    else:
-        outcome.error = _end_error(end, where, result.stop_reason)
-    return outcome
+    return errors
 
 
 def termination_error(name: str, termination: Termination) -> BaseException:

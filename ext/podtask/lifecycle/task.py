@@ -21,7 +21,7 @@ from ..formatting import html_card
 from ..frontend import show_refreshable
 from .follow import TaskFollower
 from .interfaces import Launcher
-from .outcome import Outcome, UndecodedValues
+from .outcome import LAST_VALUE, Outcome, UndecodedValues
 from .updates import PhaseSpan, Update, UpdateLog
 
 MAX_SHOWN_LINES = 20  # of the output, in the HTML form of a task
@@ -194,6 +194,11 @@ class Task(concurrent.futures.Future[Any]):
         return self._follower.launcher.inputs
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of ``-o``; only "auto" for all that the cell sets or changes."""
+        return tuple(self._follower.launcher.options.outputs)
+
+    @property
     def values(self) -> dict[str, Any]:
         """The returned variables, by name. Wait for the end of the task."""
         return self.outcome().values
@@ -285,9 +290,11 @@ class Task(concurrent.futures.Future[Any]):
         """
         outcome = self.outcome()
         target = sys.modules["__main__"].__dict__ if namespace is None else namespace
-        target.update(outcome.values)
-        if outcome.error is not None:
-            raise outcome.error
+        outcome.assign(target)
+        names = {name for name, _, _ in outcome.not_returned} - {LAST_VALUE}
+        error = outcome.error or outcome.unassigned_error(names)
+        if error is not None:
+            raise error
         return list(outcome.values)
 
     # -- the pod ------------------------------------------------------------------------------------

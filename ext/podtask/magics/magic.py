@@ -76,7 +76,7 @@ class PodtaskMagics(Magics):
         view.shows_result = True
         outcome = view.follow()
         restore_state(outcome.state)
-        shell.user_ns.update(outcome.values)
+        outcome.assign(shell.user_ns)
         if view.bundle is not None:
             show_result(shell, view.bundle, outcome)
         view.show_late_displays()
@@ -114,6 +114,11 @@ def _raise_error(shell: Any, task: Task, cell: Cell | None, outcome: Outcome) ->
         if not isinstance(outcome.error, PodtaskError):
             render_in(shell, outcome.error, f"in {task.where}")
         raise outcome.error
+    outputs = task.outputs
+    # With -o auto, too, an older value must not pass for the cell's.
+    unassigned = outcome.unassigned_error(shell.user_ns if outputs == ("auto",) else outputs)
+    if unassigned is not None:
+        raise unassigned
     if outcome.never_set:
         raise InputError(
             f"-o {', '.join(outcome.never_set)}: the cell did not set this variable.",

@@ -9,6 +9,8 @@ import re
 import types
 from typing import Any
 
+from ..runner.reducers.classes import make_quiet_class
+
 ADDRESS = re.compile(r"0x[0-9a-fA-F]+")  # addresses of objects differ here
 BROKEN = re.compile(r"<\w+ in __str__>$")
 
@@ -107,8 +109,8 @@ def _with_message(error: BaseException, message: str) -> BaseException:
     }
     try:
         # __str__ is looked up in the class. A subclass is still caught as the original class.
-        meta: Any = type(kind)
-        subclass: Any = meta(kind.__name__, (kind,), names)
+        # It is made without the hooks of the user's class, which may count its subclasses.
+        subclass = make_quiet_class(type(kind), kind.__name__, (kind,), names)
         try:
             error.__class__ = subclass
         except TypeError:  # a class in C

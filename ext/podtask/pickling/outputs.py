@@ -7,13 +7,33 @@ from __future__ import annotations
 
 import functools
 import gc
-import pickle
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..runner.pickler import known
+from ..runner.pickler import Unpickler
+from ..runner.protocol import DEFINITIONS
+from ..runner.reducers import classes, enums, identity, typing_objects
+
+# Functions that rebuild an object with a number, and functions that set the attributes of one.
+MAKERS = {
+    identity.track,
+    classes.make_class,
+    classes.make_stateless,
+    typing_objects.make_parameter,
+    typing_objects.make_lazy_parameter,
+    typing_objects.make_alias,
+    typing_objects.make_generic_alias,
+    typing_objects.make_new_type,
+}
+FILLERS = {
+    classes.fill_class,
+    classes.fill_instance,
+    enums.fill_member,
+    identity.fill_attributes,
+    typing_objects.fill_lazy,
+}
 
 
 @dataclass(frozen=True)
@@ -32,17 +52,23 @@ def unpack(parts: Sequence[Any], packed: Iterable[Mapping[str, Any]]) -> list[An
             ``apart`` is true if it shares no objects with earlier items.
 
     Returns:
-        One value for each item; :class:`Undecoded` if unpickling failed.
+        One value for each item; :class:`Undecoded` if unpickling failed. None for the item of definitions,
+        which is read only if this kernel does not have what the values refer to.
     """
+    packed = list(packed)
+    definitions = functools.cache(lambda: _definitions(parts, packed))
     found: list[Any] = []
     start = first = 0
     unpickler: _Unpickler | None = None
     broken: Exception | None = None
     missing: Exception | None = None  # from an earlier item, which may share objects with this one
     for item in packed:
+        if item["role"] == DEFINITIONS:  # the last one
+            found.append(None)
+            continue
         if unpickler is None or item["apart"]:
             reader = _Reader(memoryview(parts[0])[start:])
-            unpickler = _Unpickler(reader, buffers=parts[1 + first :])
+            unpickler = _Unpickler(reader, buffers=parts[1 + first :], definitions=definitions)
             broken = missing = None
         if broken is None:
             unpickler.missing = None
@@ -58,55 +84,79 @@ def unpack(parts: Sequence[Any], packed: Iterable[Mapping[str, Any]]) -> list[An
     return found
 
 
-class _Unpickler(pickle.Unpickler):
+def _definitions(parts: Sequence[Any], packed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return number -> object of the classes and functions that the pod has sent along as copies."""
+    if not packed or packed[-1]["role"] != DEFINITIONS:
+        return {}
+    start, first = (packed[-2]["stream"], packed[-2]["buffers"]) if len(packed) > 1 else (0, 0)
+    unpickler = _Unpickler(_Reader(memoryview(parts[0])[start:]), buffers=parts[1 + first :])
+    try:
+        found: dict[str, Any] = unpickler.load()
+    except Exception:  # noqa: BLE001 -- whatever a class's own code raises: the values that need it say so
+        return {}
+    return found
+
+
+class _Unpickler(Unpickler):
     """Unpickle values with the notebook's own classes and functions, and go on if a class is missing.
 
-    cloudpickle would create a class again and drop it if the class exists already. That would run
-    its metaclass and ``__init_subclass__`` once more.
+    An object that exists in the notebook stays as it is: neither its state nor its attributes are set again.
+
+    Args:
+        args: Arguments of ``pickle.Unpickler``.
+        definitions: Returns number -> object, built from the pod's copies, for a kernel that has not sent them.
+        kwargs: Keyword arguments of ``pickle.Unpickler``.
     """
 
     missing: Exception | None = None
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, definitions: Callable[[], dict[str, Any]] = dict, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._own: dict[int, Any] = {}  # functions of the notebook, by their id
+        self._definitions = definitions
+        self._own: dict[int, Any] = {}  # objects that exist already, by their id
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.startswith("cloudpickle"):
-            found = super().find_class(module, name)
-            if name in ("_make_skeleton_class", "_make_skeleton_enum"):
-                return functools.partial(self._class, found)
-            if name == "_lookup_class_or_track":
-                return functools.partial(self._function, found)
-            if name == "_function_setstate":
-                return functools.partial(self._state, found)
-            return found
         try:
-            return super().find_class(module, name)
+            found = super().find_class(module, name)
         except (ImportError, AttributeError) as error:
             self.missing = self.missing or error
             return _Missing
-
-    def _class(self, make: Callable[..., Any], *args: Any) -> Any:
-        return known(args[-2]) or make(*args)
-
-    def _function(self, track: Callable[..., Any], number: str, made: Any) -> Any:
-        found = track(number, made)
-        if found is not made:
-            self._own[id(found)] = found
+        if found is identity.received:
+            return self._received
+        if found is enums.make_member:
+            return self._member
+        if found in MAKERS:
+            return functools.partial(self._make, found)
+        if found in FILLERS or (module.startswith("cloudpickle") and name == "_function_setstate"):
+            return functools.partial(self._fill, found)
         return found
 
-    def _state(self, fill: Callable[..., None], function: Any, state: Any) -> None:
-        """Set a function's state; for the notebook's own functions, only what a cell may have changed."""
-        if id(function) not in self._own:
-            fill(function, state)
-            return
-        attributes, slots = state
-        function.__dict__.update(attributes)
-        # Keep the defaults, which may be compared with ``is`` to objects of the notebook.
-        for ours, theirs in zip(function.__closure__ or (), slots["__closure__"] or (), strict=True):
-            if theirs != types.CellType():  # empty
-                ours.cell_contents = theirs.cell_contents
+    def _received(self, number: str, name: str) -> Any:
+        found = identity.NUMBERS.find(number)
+        if found is None:
+            found = self._definitions().get(number)
+        if found is None:
+            self.missing = self.missing or AttributeError(f"{name} no longer exists in this notebook")
+            return _Missing
+        return found
+
+    def _make(self, make: Callable[..., Any], number: str, *args: Any) -> Any:
+        found = identity.NUMBERS.find(number)
+        if found is None:
+            return make(number, *args)
+        self._own[id(found)] = found
+        return found
+
+    def _member(self, kind: Any, name: Any, args: Any, value: Any) -> Any:
+        if id(kind) not in self._own:
+            return enums.make_member(kind, name, args)
+        found = enums.find_member(kind, name, value)
+        self._own[id(found)] = found
+        return found
+
+    def _fill(self, fill: Callable[..., None], obj: Any, state: Any) -> None:
+        if id(obj) not in self._own:
+            fill(obj, state)
 
 
 class _Missing:

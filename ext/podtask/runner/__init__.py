@@ -11,6 +11,7 @@ __all__ = [
     "podtask_stub",
     "protocol",
     "proxies",
+    "reducers",
     "state",
     "supervisor",
     "worker",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from podtask.cell.cell import Cell
-from podtask.errors import InputError
+from podtask.errors import InputError, TaskError
 from podtask.pickling.inputs import pack_inputs, select
 from podtask.runner.bundle import MINOR
 
@@ -252,7 +252,7 @@ def test_large_value_that_the_cell_may_set_is_omitted() -> None:
 
 @pytest.mark.parametrize("big", ["b'x' * (4 << 20)", "Apart(bytearray(4 << 20))"])
 def test_value_too_large_for_the_disk_is_omitted(shell: Shell, big: str) -> None:
-    """A value that cannot be written is left out by name, whether it is in the pickle or out of band."""
+    """The others come back; then the value that cannot be written is an error, in the pickle or out of band."""
     source = (
         "%%podtask --local -o small,big,last\n"
         "import pickle, resource\n"
@@ -262,8 +262,8 @@ def test_value_too_large_for_the_disk_is_omitted(shell: Shell, big: str) -> None
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))\n"
         f"small, last = 1, Apart(bytearray(9))\nbig = {big}\n"
     )
-    _, said = shell.output(source)
+    with pytest.raises(TaskError, match=r"^-o big \(\w+\) was not returned: OSError: .* File too large"):
+        shell.run(source)
     assert shell["small"] == 1
     assert bytes(shell["last"].data) == bytes(9)
     assert "big" not in shell.ip.user_ns
-    assert "OSError: [Errno 27] File too large" in said

@@ -2,9 +2,10 @@
 
 import functools
 import io
-import pickle
 import sys
 from typing import Any, Callable, Dict, List, Set, Tuple
+
+from ..pickler import Unpickler
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # A module that the notebook has imported -> the module of this package that captures its state.
@@ -61,7 +62,7 @@ def value_of(data: Any) -> Any:
     if minor not in ("", MINOR):
         raise ValueError(f"it was pickled by Python {minor}")
     file = io.BytesIO(pickles)
-    unpickler = pickle.Unpickler(file)
+    unpickler = Unpickler(file)
     value = unpickler.load()
     main = vars(sys.modules["__main__"])
     while file.tell() < len(pickles):

@@ -6,9 +6,11 @@ import mmap
 import os
 import pickle
 import sys
+import types
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .. import pickler
+from ..reducers import identity
 from ..state.libraries import AppliedState
 from .module_values import ModuleValues
 
@@ -52,7 +54,7 @@ def load(
         if job["modules"]:
             sys.meta_path.insert(0, SubmoduleImporter(job["modules"]))
         state.install()
-        unpickler = pickle.Unpickler(file, buffers=buffers)
+        unpickler = pickler.Unpickler(file, buffers=buffers)
         for step in job["steps"]:
             if isinstance(step, str):
                 on_value(step)
@@ -64,6 +66,9 @@ def load(
                     register_source(filename, source)
                 exec(compile(source, filename, "exec", dont_inherit=True), namespace)
         ModuleValues(unpickler, job.get("module_values", []), local).install(state.importer)
+    if job["mode"] == "data":
+        _number_definitions(namespace)
+    identity.NUMBERS.receive_all()
     return state
 
 
@@ -83,6 +88,13 @@ def _load_beside(file: Any, job: Dict[str, Any]) -> Tuple[AppliedState, List[str
 def _module_name(path: str) -> str:
     name = path[: -len(".py")].replace("/", ".")
     return name[: -len(".__init__")] if name.endswith(".__init__") else name
+
+
+def _number_definitions(namespace: Dict[str, Any]) -> None:
+    """Number the classes and functions that were sent as source; the notebook knows them by their names."""
+    for name, value in namespace.items():
+        if isinstance(value, (type, types.FunctionType)) and value.__module__ == "__main__":
+            identity.NUMBERS.add(f"={name}", value)
 
 
 def register_source(filename: str, source: str) -> None:

@@ -4,6 +4,8 @@ import types
 from typing import IO, Any, Dict, List, Set, Tuple
 
 from .. import pickler
+from ..protocol import CHANGES, DEFINITIONS
+from ..reducers import identity
 from . import changes
 from .leftovers import abbreviate
 
@@ -85,6 +87,7 @@ def pack_values(
         before: The namespace before the cell ran.
         last: The value of the last expression, or the errors.
     """
+    definitions = before.definitions.changes(namespace)
     new = [name for name, value in namespace.items() if before.is_new(name, value)]
     new = [name for name in new if not name.startswith("_")]
     changed = [name for name in sorted(before.changed_names(namespace)) if not name.startswith("_")]
@@ -92,10 +95,14 @@ def pack_values(
     auto = job.get("outputs") == "auto"
     limited = {"error", *(["value"] if auto else []), *([] if job.get("call") else ["result"])}
     wanted = [*own, *changed] if auto else job.get("outputs") or []
-    items = [("value", name, namespace[name]) for name in wanted if name in namespace]
+    values = {**_sent_under_other_names(before), **namespace}
+    items = [("value", name, values[name]) for name in wanted if name in values]
     beyond = {name for _, name, _ in items[MAX_RETURNED_NAMES:]}
     del items[MAX_RETURNED_NAMES:]
-    end = _pickle_items(ResultWriter(file), namespace, [*items, *last], job["mode"] == "data", limited)
+    differences = [(CHANGES, label, value) for label, value in definitions if auto or label in wanted]
+    end = _pickle_items(
+        ResultWriter(file), namespace, [*items, *differences, *last], job["mode"] == "data", limited
+    )
     listed = {item["name"] for item in [*end["packed"], *end["kept"]]}
     unsent = [
         [name, type(namespace[name]).__name__]
@@ -104,7 +111,8 @@ def pack_values(
     ]
     if len(unsent) > MAX_LISTED_NAMES:
         unsent[MAX_LISTED_NAMES:] = [[f"{len(unsent) - MAX_LISTED_NAMES} more", "names"]]
-    missing = abbreviate([name for name in wanted if name not in namespace])
+    missing = abbreviate([name for name in wanted if name not in values])
+    changed += sorted({label for label, _ in definitions if not auto} - {*changed})
     changed = abbreviate([name for name in changed if name not in wanted])
     kept = _summarize_kept(end["kept"], len(beyond))
     return {
@@ -114,6 +122,15 @@ def pack_values(
         "left": unsent,
         "changed": changed,
         "call": job.get("call", ""),
+    }
+
+
+def _sent_under_other_names(before: changes.InputSnapshot) -> Dict[str, Any]:
+    """Return the notebook's classes and functions that came along with others, such as the bases of a class."""
+    return {
+        obj.__qualname__: obj
+        for obj in identity.NUMBERS.received_objects().values()
+        if isinstance(obj, (type, types.FunctionType)) and not before.had(obj.__qualname__)
     }
 
 
@@ -158,6 +175,7 @@ def _pickle_items(
         file.restart()
         simple = all(type(value) in PLAIN_TYPES for _, _, value in items)
         used: List[Any] = []
+        references: Dict[str, Any] = {}
         packed: List[Dict[str, Any]] = []
         failed = None
         # The values share one memo. An error has its own: it must be of use though they are not.
@@ -174,17 +192,42 @@ def _pickle_items(
                         break
                     packed.append(about)
                 used += packer.types
+                references.update(packer.references)
             if failed is not None:
                 break
         if failed is None:
             of = pickler.versions(used)
+            packed += _pickle_definitions(file, namespace, references)
             try:
                 return {"packed": packed, "kept": kept, "sizes": file.finish(), "versions": of}
             except OSError as error:  # no room: the largest stays behind, the others have it
+                packed = [each for each in packed if each["role"] != DEFINITIONS]
                 about = max(packed, key=lambda each: int(each["size"]))
                 kept.append({**about, "why": _error_text(error)})
                 failed = [item for group in groups for item in group][packed.index(about)]
         items.remove(failed)  # its half in the memo is of no use: begin again
+
+
+def _pickle_definitions(
+    file: ResultWriter, namespace: Dict[str, Any], references: Dict[str, Any]
+) -> List[Dict[str, Any]]:
+    """Pickle copies of the classes and functions that values refer to; return the description of this item.
+
+    They are of use only for a kernel that has not sent them: one that attaches to the task.
+    """
+    if not references:
+        return []
+    start = file.size
+    try:
+        with pickler.Packer(pickler.NullFile(), namespace, plain=False, by_value=True) as packer:
+            packer.dump(references)
+        with pickler.Packer(file, namespace, plain=False, by_value=True) as packer:
+            file.limit = float("inf")
+            packer.dump(references)
+    except Exception:  # whatever the cell has put into a class
+        return []
+    about = {"role": DEFINITIONS, "name": "", "type": "dict", "size": file.size - start, "apart": True}
+    return [{**about, "stream": file.stream, "buffers": file.buffers}]
 
 
 def _pickle_item(packer: pickler.Packer, file: ResultWriter, item: Item, limited: Set[str]) -> Dict[str, Any]:

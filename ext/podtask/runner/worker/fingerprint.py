@@ -1,0 +1,130 @@
+"""The fingerprint of a value: the hash of its pickle. The value itself may be freed."""
+
+import hashlib
+import types
+from typing import Any, Dict, Iterable, Optional, Tuple
+
+from .. import pickler
+from ..proxies import reduce_instance
+from ..reducers import identity
+
+METHODS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, type)
+NOT_INSTANCES = (type, types.FunctionType, types.ModuleType)
+
+Fingerprint = Tuple[bool, bytes]  # whether plain pickle did, the hash
+CHANGED = (False, b"")  # of a value that can no longer be pickled, or is too large now
+
+
+class _TooLarge(Exception):
+    """A pickle exceeds its maximum size."""
+
+
+class _HashWriter:
+    """A file that keeps only the hash and the size of what is written."""
+
+    def __init__(self, bytes_left: int) -> None:
+        self.size = 0
+        self.hash = hashlib.sha256()
+        self._bytes_left = bytes_left
+
+    def write(self, data: Any) -> int:
+        with memoryview(data) as view:
+            size = view.nbytes
+            self.size += size
+            if self.size > self._bytes_left:
+                raise _TooLarge
+            self.hash.update(view)
+        return size
+
+    def write_buffer(self, view: Any) -> None:
+        self.write(view)
+
+
+def fingerprint(
+    value: Any, namespace: Dict[str, Any], bytes_left: int, before: Optional[Fingerprint] = None
+) -> Tuple[Optional[Fingerprint], int]:
+    """Return the fingerprint of a value, None if it has none, and the number of bytes pickled.
+
+    Args:
+        value: The value.
+        namespace: Namespace of the cell.
+        bytes_left: Maximum size of its pickle.
+        before: An earlier fingerprint to compare with; a value that has none now differs from it.
+    """
+    if before is not None:
+        return _again(value, namespace, bytes_left, before[0]), 0
+    used = 0
+    # cloudpickle only where the inputs have classes or functions: it takes longer to import than most cells.
+    for plain in (True, False) if identity.NUMBERS.received else (True,):
+        file = _HashWriter(bytes_left)
+        try:
+            _pickle(value, namespace, plain, file)
+        except _TooLarge:
+            return None, bytes_left
+        except Exception:  # whatever a __reduce__ of the user's raises
+            used += file.size
+        else:
+            return (plain, file.hash.digest()), used + file.size
+    return None, used
+
+
+def _again(value: Any, namespace: Dict[str, Any], bytes_left: int, plain: bool) -> Fingerprint:
+    file = _HashWriter(bytes_left)
+    try:
+        _pickle(value, namespace, plain, file)
+    except Exception:  # too large now, or whatever a __reduce__ of the user's raises
+        return CHANGED
+    return plain, file.hash.digest()
+
+
+def _pickle(value: Any, namespace: Dict[str, Any], plain: bool, file: _HashWriter) -> None:
+    with pickler.Packer(file, namespace, plain, _reduce_without_caches) as packer:
+        packer.dump(value)
+
+
+def _reduce_without_caches(obj: Any) -> Any:
+    """Return the reduced form of an instance without what it caches: reading a value may fill its caches."""
+    reduced = reduce_instance(obj)
+    if reduced is NotImplemented:
+        kind = type(obj)
+        if issubclass(kind, NOT_INSTANCES) or not any(
+            _is_cache(kind, name) for name in _attributes(obj, kind)
+        ):
+            return NotImplemented
+        reduced = obj.__reduce_ex__(pickler.PROTOCOL)
+    if not isinstance(reduced, tuple) or len(reduced) < 3:
+        return reduced
+    make, args, state, *more = reduced
+    if isinstance(state, tuple):
+        return (make, args, tuple(without_caches(part, type(obj)) for part in state), *more)
+    return (make, args, without_caches(state, type(obj)), *more)
+
+
+def without_caches(state: Any, kind: Any) -> Any:
+    """Return the state of an instance without caches; None if it is empty, as from pickle itself."""
+    if type(state) is not dict:
+        return state
+    return {name: value for name, value in state.items() if not _is_cache(kind, name)} or None
+
+
+def _attributes(obj: Any, kind: Any) -> Iterable[Any]:
+    try:
+        attributes: Iterable[Any] = object.__getattribute__(obj, "__dict__")
+    except AttributeError:
+        attributes = ()
+    slots = getattr(kind, "__slots__", ())
+    return [*attributes, *([slots] if isinstance(slots, str) else slots)]
+
+
+def _is_cache(kind: Any, name: Any) -> bool:
+    """Return whether an attribute holds a cache, by its name or because a property stores its value there."""
+    if not isinstance(name, str):
+        return False
+    if name.startswith("_") and "cache" in name.lower():
+        return True
+    found = next((vars(each)[name] for each in kind.__mro__ if name in vars(each)), None)
+    return (
+        hasattr(type(found), "__get__")
+        and not hasattr(type(found), "__set__")
+        and not isinstance(found, METHODS)
+    )
