@@ -33,7 +33,9 @@ def test_c6_missing_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing_variable_hint(error, {"SERVICE_TOKEN": "x"}) == ""
 
 
-@pytest.mark.parametrize("work", [lambda: dict[str, str]()["PATH"], lambda: int("PATH")], ids=str)
+@pytest.mark.parametrize(
+    "work", [lambda: dict[str, str]()["PATH"], lambda: int("PATH")], ids=["another KeyError", "another error"]
+)
 def test_c6_other_errors_have_no_hint(work: Callable[[], Any]) -> None:
     """C6: the same name missing in another mapping, and other errors, are not about the environment."""
     assert missing_variable_hint(caught(work), {}) == ""
