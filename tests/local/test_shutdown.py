@@ -116,6 +116,26 @@ def test_exit_handlers_are_limited_in_time(shell: Shell) -> None:
     ) in err
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "pool = multiprocessing.Pool(2)\nprint(pool.map(abs, [-1]))",
+        "pool = multiprocessing.get_context('spawn').Pool(1)\nprint(pool.map(abs, [-1]))",
+        "from concurrent.futures import ProcessPoolExecutor\npool = ProcessPoolExecutor(1)\n"
+        "print([*pool.map(abs, [-1])])",
+        "manager = multiprocessing.Manager()\nshared = manager.list([1])\nprint([*shared])",
+        "queue = multiprocessing.Queue()\nqueue.put(bytes(1 << 20))\nprint([1])",
+        "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(1)\nprint([*pool.map(abs, [-1])])",
+    ],
+    ids=["pool", "spawned pool", "executor", "manager", "queue", "threads"],
+)
+def test_processes_left_open_do_not_block_the_end(shell: Shell, cell: str) -> None:
+    """D: exit handlers of multiprocessing do not wait for processes that were ended with the cell."""
+    out, err = shell.output(f"%%podtask\nimport multiprocessing\n{cell}")
+    assert out == "[1]\n"
+    assert "exit handlers" not in err
+
+
 def test_crash_of_an_exit_handler_is_reported(shell: Shell) -> None:
     """D: a crash in an exit handler leaves the result as it is, and is reported in one line."""
     _, err = shell.output(

@@ -9,9 +9,11 @@ from typing import Any, Dict, List, Set
 
 LEFTOVER_SECONDS = 1.0
 POLL_SECONDS = 0.02  # between two checks; not every system has an event for the end of a descendant
-# Words in the commands of processes that libraries start for themselves; they end with the worker.
-HELPER_COMMANDS = ("resource_tracker", "semaphore_tracker", "multiprocessing.forkserver", "loky.backend")
-HELPER_NAMES = ("Dask ", "LokyProcess")  # how the names of such processes of multiprocessing begin
+# Words in the commands of processes that libraries start for themselves. The trackers end with the worker, and
+# clean up then; processes that wait for work are ended without a word.
+TRACKER_COMMANDS = ("resource_tracker", "semaphore_tracker", "multiprocessing.forkserver")
+POOL_COMMANDS = ("loky.backend",)
+POOL_NAMES = ("Dask ", "LokyProcess")  # how the names of such processes of multiprocessing begin
 MAX_COMMAND_CHARS = 60
 MAX_NAMES, MAX_NAME_CHARS = 50, 500
 
@@ -34,8 +36,11 @@ def end_leftovers(seconds: float) -> List[str]:
         thread.join(max(0.0, deadline - time.monotonic()))
     names = [f"thread {thread.name!r}" for thread in threads if thread.is_alive()]
     children = _wait_for_descendants(deadline)
-    for pid, name in children.items():
-        names.append(f"process {pid} {name}")
+    pools = _pool_processes(children)
+    for pid, command in children.items():
+        if pid not in pools:
+            short = command if len(command) <= MAX_COMMAND_CHARS else f"{command[: MAX_COMMAND_CHARS - 1]}…"
+            names.append(f"process {pid} {short}")
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -48,7 +53,7 @@ def end_leftovers(seconds: float) -> List[str]:
 def _wait_for_descendants(deadline: float) -> Dict[int, str]:
     """Wait for the descendants; return those that are still running at the deadline."""
     children = descendants()
-    while children and time.monotonic() < deadline:
+    while children.keys() - _pool_processes(children) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
         children = descendants()
     return children
@@ -105,20 +110,22 @@ def descendants() -> Dict[int, str]:
         if int(words[3]) == own_pid:
             sessions.add(pid)
     found = {pid for pid in parents if pid in sessions or _descends_from(pid, own_pid, parents)} - {own_pid}
-    helpers = _helper_processes()
-    commands = {pid: _command(pid) for pid in sorted(found - helpers)}
+    commands = {pid: _command(pid) for pid in sorted(found)}
     return {
-        pid: command if len(command) <= MAX_COMMAND_CHARS else f"{command[: MAX_COMMAND_CHARS - 1]}…"
+        pid: command
         for pid, command in commands.items()
-        if not any(word in command for word in HELPER_COMMANDS)
+        if not any(word in command for word in TRACKER_COMMANDS)
     }
 
 
-def _helper_processes() -> Set[int]:
-    """Return the pids of the processes that libraries have started by multiprocessing for themselves."""
+def _pool_processes(children: Dict[int, str]) -> Set[int]:
+    """Return the pids of the processes that wait for work in the pools of libraries."""
     process = sys.modules.get("multiprocessing.process")
-    children = list(getattr(process, "_children", ()))
-    return {child.pid for child in children if child.name.startswith(HELPER_NAMES)}
+    started = list(getattr(process, "_children", ()))
+    found = {child.pid for child in started if child.name.startswith(POOL_NAMES)} & children.keys()
+    return found | {
+        pid for pid, command in children.items() if any(word in command for word in POOL_COMMANDS)
+    }
 
 
 def _descends_from(pid: int, ancestor: int, parents: Dict[int, int]) -> bool:

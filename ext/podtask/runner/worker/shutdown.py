@@ -17,6 +17,7 @@ from ..streams import InterruptGuard
 # Without pending data of their own. Closing them could only disturb the files that are built on them.
 MEMORY_FILES = (io.BytesIO, io.StringIO)
 IO_BASE = io.FileIO.__mro__[-2]  # of all files; io.IOBase also asks its registered classes
+WAITING_FINALIZERS = ("_terminate_pool", "_finalize_join")  # of a pool, and of a queue that nobody reads
 DEFINITIONS = (type, types.FunctionType, types.ModuleType)
 
 
@@ -48,10 +49,19 @@ def shut_down(guard: InterruptGuard) -> None:
 
 
 def _run_exit_handlers() -> None:
+    _forget_processes()
     try:
         atexit._run_exitfuncs()  # noqa: SLF001 -- the only way to run them without ending the process
     finally:
         atexit._clear()  # noqa: SLF001 -- they hold values of the cell
+
+
+def _forget_processes() -> None:
+    """Drop the finalizers of multiprocessing that would wait for ended processes: they may hold locks for ever."""
+    registry = getattr(sys.modules.get("multiprocessing.util"), "_finalizer_registry", {})
+    for key, finalizer in list(registry.items()):
+        if getattr(getattr(finalizer, "_callback", None), "__name__", "") in WAITING_FINALIZERS:
+            del registry[key]
 
 
 def _finalize_values() -> None:
