@@ -339,6 +339,35 @@ def test_module_made_at_run_time_that_cannot_travel_is_named(shell: Shell, proje
     assert "Traceback" not in shown
 
 
+def test_object_in_place_of_a_module_travels(shell: Shell, project: Path) -> None:
+    """E7: an object that stands in sys.modules in place of a module is imported in the pod."""
+    shell.run("import sys, types\nsys.modules['space_mod'] = types.SimpleNamespace(rate=5)")
+    shell.run("%%podtask -o rate\nimport space_mod\nfrom space_mod import rate")
+    assert shell["rate"] == 5
+
+
+def test_module_found_by_a_relative_path_travels(
+    shell: Shell, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module in a relative folder of sys.path is sent."""
+    write(project, {"src/relative_mod.py": "x = 1\n", "elsewhere/other.txt": ""})
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(sys, "path", [*sys.path, "src"])
+    shell.run("%%podtask -o x\nimport relative_mod\nx = relative_mod.x")
+    assert shell["x"] == 1
+
+
+def test_compiled_module_beside_the_notebook_is_named(shell: Shell, project: Path) -> None:
+    """E6: a line names the file of a module that is compiled as a whole."""
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    found = importlib.util.find_spec("_cffi_backend")
+    if found is None or not found.origin:
+        pytest.skip("no compiled module here")
+    shutil.copy(found.origin, project / f"_cffi_backend_mod{suffix}")
+    _, err = shell.output("%%podtask\ntry:\n    import _cffi_backend_mod\nexcept ImportError:\n    pass")
+    assert f"_cffi_backend_mod{suffix}: compiled for this machine." in err
+
+
 def test_module_executed_from_a_file_travels(shell: Shell, project: Path) -> None:
     """E7: a module that was loaded from a file under another name travels with that file."""
     write(project, {"scripts/any-name.py": "answer = 42\n"})

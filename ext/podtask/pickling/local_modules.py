@@ -186,7 +186,7 @@ def _files(root: str) -> dict[str, Path]:
         return {}
     if not spec.submodule_search_locations:
         origin = Path(spec.origin or "")
-        if not origin.is_absolute() or not _is_local(origin) or not origin.is_file():
+        if not origin.is_file() or not _is_local(origin):
             return {}
         if origin.suffix == ".py":
             return {f"{root}.py": origin}

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..runner.pickler import PROTOCOL
+from ..runner.protocol import MODULE_OBJECT as OBJECT
 
 NOT_SENT = {"__builtins__", "__spec__", "__loader__", "__package__", "__cached__"}
 HINT = "Make the module in the cell, or send the values that the cell needs as variables."
@@ -31,7 +32,12 @@ def runtime_modules(roots: Iterable[str]) -> list[str]:
 
 def is_runtime_module(module: Any) -> bool:
     """Return whether a module comes from no file: code made it, or a loader of the user's own."""
-    if not isinstance(module, types.ModuleType) or module.__name__ in ("__main__", "__mp_main__"):
+    if module is None:
+        return False
+    if not isinstance(module, types.ModuleType):
+        # For example a SimpleNamespace. A library may put an object of its own class in place of its module.
+        return sys.modules.get(type(module).__module__.partition(".")[0]) is not module
+    if module.__name__ in ("__main__", "__mp_main__"):
         return False
     spec = getattr(module, "__spec__", None)
     if spec is None:
@@ -52,10 +58,16 @@ def pack_runtime_modules(names: Iterable[str], namespace: dict[str, Any], same: 
     """
     packed = {}
     for name in names:
-        values = {key: value for key, value in vars(sys.modules[name]).items() if key not in NOT_SENT}
+        module = sys.modules[name]
+        if not isinstance(module, types.ModuleType):
+            values = {OBJECT: module}
+        else:
+            values = {key: value for key, value in vars(module).items() if key not in NOT_SENT}
         try:
             packed[name] = _pickle(values, namespace, same)
         except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
+            if OBJECT in values:
+                continue  # such as a Mock in place of a library, which the pod may have
             raise _refusal(name, values, namespace, same, error) from None
     return packed
 
@@ -86,7 +98,8 @@ def _pickle(values: Mapping[str, Any], namespace: dict[str, Any], same: bool) ->
     # Start-up cost: loaded when it is first needed.
     import cloudpickle
 
-    by_value = [each for each in list(sys.modules.values()) if is_runtime_module(each)]
+    modules = [each for each in list(sys.modules.values()) if isinstance(each, types.ModuleType)]
+    by_value = [each for each in modules if is_runtime_module(each)]
     file = io.BytesIO()
     pickler: Any = cloudpickle.Pickler(file, protocol=PROTOCOL)
     pickler.globals_ref[id(namespace)] = _Globals("__main__")

@@ -54,6 +54,7 @@ FRAME_PROOF_CHARS = 32  # length of the signature in a line that holds a frame
 
 RUNNER_FILENAME = "<podtask runner>"  # file names of the runner's modules start with it
 POD_MAGICS = ("cd", "env", "matplotlib", "pip", "pwd", "set_env", "time")  # line magics that work in a pod
+MODULE_OBJECT = "podtask object"  # key of an object that the notebook has in place of a module
 MAX_WATCHED_BYTES = 1 << 20  # total size of the input pickles that are compared before and after the cell
 # Roles of the items of a result that are not values: what the cell changed on a class or function of the
 # notebook, and copies of the definitions that the values refer to, for a kernel that does not have them.

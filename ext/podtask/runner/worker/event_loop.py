@@ -30,10 +30,25 @@ def provide() -> None:
     # asyncio documents both as the hooks of its own event loops.
     get_running_loop, set_running_loop = events._get_running_loop, events._set_running_loop  # noqa: SLF001
 
+    check_running, runs = loop._check_running, loop.is_running  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def is_running() -> bool:
+        return True
+
+    def check_really_running() -> None:
+        """Raise RuntimeError if the loop really runs: run_until_complete asks here."""
+        loop.is_running = runs  # type: ignore[method-assign]
+        try:
+            check_running()
+        finally:
+            loop.is_running = is_running  # type: ignore[method-assign]
+
     def get_really_running_loop() -> Any:
         """Return the running loop, None if that only counts as running: asyncio.run asks here."""
         found = get_running_loop()
-        return None if found is loop and not loop.is_running() else found
+        return None if found is loop and not runs() else found
+
+    vars(loop).update(is_running=is_running, _check_running=check_really_running)
 
     def set_or_restore_loop(running: Any) -> None:
         is_ours = os.getpid() == pid and threading.current_thread() is threading.main_thread()

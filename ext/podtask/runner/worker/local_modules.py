@@ -8,6 +8,7 @@ import types
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from typing import Any, Dict, List, Optional, Tuple
 
+from ..protocol import MODULE_OBJECT
 from .inputs import register_source
 
 
@@ -34,7 +35,11 @@ def install(folder: str, files: Dict[str, Tuple[str, bytes]], values: Dict[str, 
     for name in values:
         sys.modules[name] = types.ModuleType(name)  # all of them first: functions of one may use another
     for name, pickled in values.items():
-        vars(sys.modules[name]).update(pickle.loads(pickled))
+        loaded = pickle.loads(pickled)
+        if MODULE_OBJECT in loaded:
+            sys.modules[name] = loaded[MODULE_OBJECT]
+        else:
+            vars(sys.modules[name]).update(loaded)
 
 
 def _write(folder: str, files: Dict[str, Tuple[str, bytes]]) -> None:
