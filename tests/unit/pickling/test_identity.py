@@ -1,0 +1,210 @@
+"""What comes back is the notebook's own; what the cell changed comes back only as a difference."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from podtask.errors import TaskError
+from podtask.pickling.inputs import pack_inputs
+from podtask.runner.reducers import identity
+
+from tests.notebook import Shell
+from tests.unit.packing import OTHER, Pod
+
+Notebook = Callable[[str], dict[str, Any]]
+LOCAL = "%%podtask --local"
+MODEL = "class Model:\n    rate = 1\n    def f(self): return self.rate\n"
+
+
+def test_a1_instance_in_an_error_leaves_its_class(shell: Shell) -> None:
+    """A1: an error that carries an instance changes no default of its dataclass."""
+    shell.run(
+        "from dataclasses import dataclass, field\n@dataclass\nclass Run:\n    tags: list = field(default_factory=list)"
+    )
+    with pytest.raises(ValueError, match="tags"):
+        shell.run(f"{LOCAL}\nraise ValueError(Run())")
+    assert shell["Run"]().tags == []
+
+
+def test_a1_error_class_with_a_hook_is_not_subclassed_again(shell: Shell) -> None:
+    """A1: an error whose text the notebook cannot compute runs no hook of its class."""
+    shell.run(
+        "count = []\nclass Base(Exception):\n    def __init_subclass__(cls): count.append(cls.__name__)\n"
+        "class Mine(Base):\n    def __str__(self): return f'{self.args[0]} {len(count) * extra}'"
+    )
+    shell.run("extra = 1")
+    with pytest.raises(shell["Base"], match="x 5"):
+        shell.run(f"{LOCAL}\nextra = 5\nraise Mine('x')")
+    assert shell["count"] == ["Mine"]
+
+
+def test_a2_changes_of_a_class_are_named(shell: Shell) -> None:
+    """A2: without -o, the closing line names the class that the cell changed, and only that."""
+    shell.run(MODEL + "class Other: pass")
+    _, err = shell.output(f"{LOCAL} -o m\nModel.rate = 5\nm = [Model(), Other()]\nNone")
+    assert "changed in the pod: Model; -o brings it back" in err
+    assert (shell["Model"].rate, type(shell["m"][0]) is shell["Model"]) == (1, True)
+
+
+def test_a2_auto_brings_changes_of_classes_back(shell: Shell) -> None:
+    """A2: with -o auto, changed registries and attributes are what the pod has, shared as there."""
+    shell.run("known = {}\nclass Base:\n    reg = known\nclass Model(Base):\n    rate = 1\nbase = Base")
+    shell.run(f"{LOCAL} -o auto\nModel.rate = 2\nModel.reg['a'] = Model\nknown\nNone")
+    assert (shell["Model"].rate, shell["Base"] is shell["base"]) == (2, True)
+    assert shell["known"] == {"a": shell["Model"]}
+    assert shell["Base"].reg is shell["known"]
+
+
+def test_a2_class_that_came_along_is_changed_by_its_name(shell: Shell) -> None:
+    """A2: the changes of a base class that the cell does not name come back by its name, too."""
+    shell.run("class Base:\n    n = 1\nclass Model(Base): pass")
+    shell.run(f"{LOCAL} -o Base\nModel.__mro__[1].n = 7")
+    assert shell["Base"].n == shell["Model"].n == 7
+
+
+def test_a3_detached_result_changes_nothing(shell: Shell) -> None:
+    """A3: neither the result nor the values of a detached task change a class, before they are assigned."""
+    shell.run(MODEL)
+    shell.run(f"{LOCAL} -d -o Model\nModel.rate = 3\nModel()")
+    shell.run("Model.rate = 7\ngot = _task.result()\nvalues = _task.values")
+    assert (shell["Model"].rate, type(shell["got"]) is shell["Model"]) == (7, True)
+    shell.run("_task.assign(globals())")
+    assert shell["Model"].rate == 3
+
+
+def test_a3_redefined_class_is_the_old_one(notebook: Notebook) -> None:
+    """A3: an instance comes back with the class that was sent, although its name stands for another now."""
+    namespace = notebook(MODEL)
+    pod = Pod(pack_inputs({"Model": namespace["Model"]}, namespace))
+    pod.run("m = Model()")
+    old = namespace["Model"]
+    exec(MODEL, namespace)
+    assert type(pod.unpack(*pod.pack(["m"]))["m"]) is old
+
+
+def test_a3_another_kernel_gets_copies(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A3: a kernel that attaches to a task has not sent its classes; it gets them as the pod has them."""
+    namespace = notebook(MODEL + "class Sub(Model): pass\ndef make(): return Sub()\n")
+    pod = Pod(pack_inputs({name: namespace[name] for name in ("Sub", "make", "Model")}, namespace))
+    pod.run("Model.rate = 4\nm = [Sub(), Sub, make]")
+    parts, end = pod.pack(["m"])
+    monkeypatch.setattr(identity, "NUMBERS", identity.ObjectNumbers())
+    instance, kind, make = pod.unpack(parts, end)["m"]
+    assert kind is not namespace["Sub"]
+    assert type(instance) is kind
+    assert (instance.f(), kind.__mro__[1].__qualname__, make.__name__) == (4, "Model", "make")
+
+
+def test_class_that_the_cell_defines_again_stays_in_another_python(notebook: Notebook) -> None:
+    """A pod with another Python sends classes by name, so it keeps what the notebook knows otherwise."""
+    namespace = notebook(MODEL)
+    pod = Pod(pack_inputs({"Model": namespace["Model"]}, namespace, OTHER))
+    pod.run("old = Model()\nclass Model: rate = 2\nnew = Model()")
+    _, end = pod.pack(["new"], mode="data")
+    ((name, why),) = [(item["name"], item["why"]) for item in end["kept"]]
+    assert (name, why) == (
+        "new",
+        "PicklingError: Model was defined by the cell, in a pod with another version of Python",
+    )
+
+
+def test_b6_sentinels_keep_their_identity_in_another_python(notebook: Notebook) -> None:
+    """B6: a sentinel comes back as itself from a pod with another Python."""
+    namespace = notebook("MISSING = object()\nclass Token: pass\nTOKEN = Token()\n")
+    values = {name: namespace[name] for name in ("MISSING", "TOKEN", "Token")}
+    pod = Pod(pack_inputs(values, namespace, OTHER))
+    pod.run("got = [MISSING, TOKEN, MISSING]")
+    found = pod.unpack(*pod.pack(["got"], mode="data"))["got"]
+    assert [
+        each is namespace[name] for each, name in zip(found, ("MISSING", "TOKEN", "MISSING"), strict=True)
+    ] == [
+        True,
+        True,
+        True,
+    ]
+
+
+def test_b2_output_that_cannot_be_sent_is_an_error(shell: Shell) -> None:
+    """B2: the other values are assigned; then the name that could not be is an error."""
+    shell.run("lock, n = 'older', 1")
+    with pytest.raises(TaskError, match=r"^-o lock \(lock\) was not returned: TypeError: cannot pickle"):
+        shell.run(f"{LOCAL} -o lock,n\nimport threading\nlock, n = threading.Lock(), 2")
+    assert (shell["lock"], shell["n"]) == ("older", 2)
+
+
+def test_b2_auto_raises_where_an_older_value_stays(shell: Shell) -> None:
+    """B2: with -o auto, a new name that cannot be sent is reported; one that has an older value is an error."""
+    _, err = shell.output(f"{LOCAL} -o auto\nimport threading\nfresh = threading.Lock()")
+    assert "fresh (lock) was not returned" in err
+    shell.run("lock = 'older'")
+    with pytest.raises(TaskError, match=r"^-o lock"):
+        shell.run(f"{LOCAL} -o auto\nimport threading\nlock = threading.Lock()")
+
+
+def test_b2_output_that_cannot_be_decoded_is_an_error_and_stays_reachable(shell: Shell) -> None:
+    """B2: a value whose class the notebook lacks is an error, and task.raw has it."""
+    shell.run("thing = 'older'")
+    source = (
+        f"{LOCAL} -o thing,n\nimport sys, types\nm = sys.modules['far'] = types.ModuleType('far')\n"
+        "m.__spec__ = None\nexec('class Thing: pass', m.__dict__)\nthing, n = m.Thing(), 3"
+    )
+    with pytest.raises(TaskError, match=r"^-o thing"):
+        shell.run(source)
+    assert (shell["thing"], shell["n"]) == ("older", 3)
+    assert shell["_task"].raw.load()["n"] == 3
+
+
+NEW_SYNTAX = """
+type Rows = list[int]
+type Json = dict[str, Json] | int
+type Pair[T] = tuple[T, T]
+class Node[T: (int, str)]:
+    def add[U: Node](self, other: U) -> Rows: return [1]
+def first[T, *Ts, **P](x: Rows, *rest: *Ts) -> Json: return x[0]
+"""
+NEW_PROGRAM = f"""
+from podtask.errors import InputError
+from podtask.pickling.inputs import pack_inputs
+from tests.unit.packing import Pod
+here = {{"__name__": "__main__"}}
+exec(compile({NEW_SYNTAX!r}, "<cell>", "exec", dont_inherit=True), here)
+names = ["first", "Rows", "Json", "Pair", "Node"]
+pod = Pod(pack_inputs({{name: here[name] for name in names}}, here))
+there = pod.module
+assert there.first([3]) == 3 and there.first.__annotations__["x"] is there.Rows
+assert there.Rows.__value__ == list[int] and there.Rows.__module__ == "__main__"
+assert there.Json.__value__.__args__[0].__args__[1] is there.Json
+assert there.Pair.__value__.__args__ == there.Pair.__type_params__ * 2
+assert there.Node.__type_params__[0].__constraints__ == (int, str)
+assert there.Node.add.__type_params__[0].__bound__ is there.Node
+back = pod.unpack(*pod.pack(names))
+assert all(back[name] is here[name] for name in names)
+exec(compile("type Tree[T] = T | list[Tree[T]]", "<cell>", "exec", dont_inherit=True), here)
+try:
+    pack_inputs({{"Tree": here["Tree"]}}, here)
+except InputError as error:
+    assert "Tree" in str(error)
+    print("ok")
+"""
+NEWER = sorted(Path.home().glob(".pyenv/versions/3.1[2-9]*/bin/python"))
+
+
+@pytest.mark.skipif(not NEWER, reason="no Python 3.12 or newer of pyenv")
+@pytest.mark.parametrize("python", NEWER, ids=lambda path: path.parts[-3])
+def test_b5_type_aliases_and_parameters_travel(python: Path, tmp_path: Path) -> None:
+    """B5: ``type`` statements and type parameters of Python 3.12 and newer arrive, and come back as themselves.
+
+    Only a generic alias that refers to itself cannot be sent; an error names it.
+    """
+    import cloudpickle
+
+    (tmp_path / "cloudpickle").symlink_to(Path(cloudpickle.__file__).parent)
+    paths = [str(tmp_path), str(Path(identity.__file__).parents[3]), str(Path(__file__).parents[3])]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run([python, "-c", NEW_PROGRAM], env=env, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("ok\n", 0), done.stderr
