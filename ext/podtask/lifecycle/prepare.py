@@ -27,9 +27,8 @@ from ..runner.bundle import MINOR
 from ..template.template import PodTemplate
 
 MAX_SOURCE_BYTES = 768 << 10  # as JSON; the source is part of a frame's head, of 1 MiB at most
-MAX_OPTIONS_BYTES = 128 << 10  # as JSON, in the same head; Linux allows no longer environment variable
+MAX_OPTIONS_BYTES = 128 << 10  # as JSON, in the same head; Linux limits one environment variable to 128 KiB
 OLDEST_PYTHON = (3, 9)
-LOCAL_LINGER_SECONDS = 60.0  # how long a process on this machine outlives its kernel
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ class PreparedCell:
             "env": dict(options.env),
             "pip": pip if options.pip else None,
             "timeout": options.timeout,
-            "linger": min(linger, LOCAL_LINGER_SECONDS) if options.local else linger,
+            "linger": linger,
             "log_result": not options.no_log_result,
             "local": options.local,
             "grace": options.grace,

@@ -1,4 +1,4 @@
-"""The matplotlib backend of a cell: display figures as PNG, as Jupyter's inline backend does.
+"""The matplotlib backend of a cell: display figures as Jupyter's inline backend does.
 
 matplotlib imports it when the cell makes its first figure.
 """

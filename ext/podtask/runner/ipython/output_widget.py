@@ -1,4 +1,4 @@
-"""``ipywidgets.Output`` without a browser: what is written into it is one display, which it updates and clears.
+"""``ipywidgets.Output`` without a browser: its text and displays are shown as one display, which is updated.
 
 rich shows its progress bars in such an output, and clears it again and again.
 """
