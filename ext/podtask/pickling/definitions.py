@@ -108,7 +108,7 @@ class _DefinitionCollector:
     def _definition(self, name: str, value: Any) -> None:
         own = value.__name__
         source, filename = self._source_of(name, value)
-        at_once, names = _at_definition(source), free_names(source)
+        at_once, names = names_at_definition(source), free_names(source)
         for used in sorted(names - {own}):
             if used in self._namespace and not is_ipython_name(used, self._namespace):
                 self._uses[name].add(used)
@@ -122,7 +122,7 @@ class _DefinitionCollector:
     def _source_of(self, name: str, value: Any) -> Source:
         """Return the source of a function or class, with its original line numbers."""
         function = isinstance(inspect.unwrap(value), types.FunctionType)
-        found = _function_source(value) if function else _class_source(value)
+        found = _function_source(value) if function else class_source(value)
         ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
         if found is None:
             raise InputError(
@@ -156,7 +156,7 @@ def _imported(name: str, module: str, attribute: str) -> Source:
     return text, "<podtask imports>"
 
 
-def _at_definition(source: str) -> set[str]:
+def names_at_definition(source: str) -> set[str]:
     """Return the names that a definition reads when it is executed: defaults, decorators, bases."""
     found: set[str] = set()
 
@@ -184,22 +184,36 @@ def _function_source(value: Any) -> Source | None:
     return "\n" * (start - 1) + inspect.cleandoc("\n" + "".join(lines)), filename
 
 
-def _class_source(value: type | TypeVar | ParamSpec | NewType) -> Source | None:
+def class_source(value: type | TypeVar | ParamSpec | NewType) -> Source | None:
     """Return the source of a class from the newest cell that defines it.
 
     ``inspect`` finds classes only in modules. The definition may be a class statement or a call
     that creates a class (``P = namedtuple("P", "x y")``).
     """
-    own = value.__name__
+    return _find_statement(
+        value.__name__,
+        lambda node: (
+            _assigns_call(node, value.__name__)
+            or (isinstance(node, ast.ClassDef) and node.name == value.__name__)
+        ),
+    )
 
-    def defines_class(node: ast.stmt) -> bool:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            return any(isinstance(each, ast.Name) and each.id == own for each in node.targets)
-        return isinstance(node, ast.ClassDef) and node.name == own
 
+def assignment_source(name: str) -> Source | None:
+    """Return the source of the newest statement of a cell that assigns the result of a call to a name."""
+    return _find_statement(name, lambda node: _assigns_call(node, name))
+
+
+def _assigns_call(node: ast.stmt, name: str) -> bool:
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+        return False
+    return any(isinstance(each, ast.Name) and each.id == name for each in node.targets)
+
+
+def _find_statement(name: str, wanted: Callable[[ast.stmt], bool]) -> Source | None:
     for filename, entry in reversed(list(linecache.cache.items())):
         text = "".join(entry[2]) if len(entry) == 4 else ""
-        found = _statement(text, defines_class) if own in text else None
+        found = _statement(text, wanted) if name in text else None
         if found is not None:
             return found, filename
     return None

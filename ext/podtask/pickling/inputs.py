@@ -29,6 +29,7 @@ from .local_modules import IMPORT_FUNCTIONS, LocalModules, find_local_modules, i
 from .memory_maps import is_memory_map, memory_map_notes, reduce_to_file
 from .module_values import ModuleValue, changed_values
 from .runtime_modules import pack_runtime_modules
+from .source_classes import registered_definitions, sort_registered
 from .state import NO_STATE, LibraryState
 from .unpicklable import find_unpicklable
 
@@ -75,6 +76,10 @@ class Inputs:
 
 class _ValueLeftOut(Exception):
     """A value cannot be pickled, but the cell may not need it."""
+
+
+class _SourcesNeeded(Exception):
+    """A value refers to a definition that is sent as source, which must come first."""
 
 
 def select(
@@ -129,12 +134,35 @@ def pack_inputs(
         InputError: A value cannot be pickled, or the inputs exceed the limit.
     """
     left_out: dict[str, str] = {}
+    registered = registered_definitions(namespace) if python == MINOR else {}
+    named = {id(value): name for name, value in registered.items()}
+    source_steps: list[tuple[str, Source | None]] = []
     while True:
         try:
-            return _packed(values, namespace, python, cell, limit, left_out, state, local)
+            return _packed(
+                values, namespace, python, cell, limit, left_out, state, local, named, source_steps
+            )
+        except _SourcesNeeded:
+            source_steps = sort_registered(registered, namespace)
         except _ValueLeftOut as error:
             name, why = error.args
             left_out[name] = why  # it is half pickled, so start again
+
+
+def _todo(
+    values: dict[str, Any],
+    namespace: dict[str, Any],
+    python: str,
+    source_steps: list[tuple[str, Source | None]],
+    left_out: Mapping[str, str],
+) -> list[tuple[str, Source | None]]:
+    """Return name and source of what is sent, in order; without a source, the value is pickled."""
+    if python != MINOR:
+        todo = sort_definitions(values, namespace, python)
+    else:
+        first = {name for name, _ in source_steps}
+        todo = [*source_steps, *((name, None) for name in values if name not in first)]
+    return [(name, source) for name, source in todo if name not in left_out]
 
 
 def _packed(
@@ -146,31 +174,26 @@ def _packed(
     left_out: dict[str, str],
     state: LibraryState,
     shares_files: bool,
+    named: dict[int, str],
+    source_steps: list[tuple[str, Source | None]],
 ) -> Inputs:
     same = python == MINOR
-    todo: list[tuple[str, Source | None]] = (
-        [(name, None) for name in values] if same else sort_definitions(values, namespace, python)
-    )
-    todo = [(name, source) for name, source in todo if name not in left_out]
+    todo = _todo(values, namespace, python, source_steps, left_out)
     buffer = _PickleBuffer(limit)
     steps: list[Any] = []
     sizes: dict[str, tuple[str, int]] = {}
-    roots = {name: name for name in values}
+    roots = {name: name for name in values} | {name: name for name, _ in todo}
     reduce = reduce_to_file if shares_files else reduce_instance
-    with Packer(buffer, namespace, plain=not same, reduce=reduce) as packer:
+    with Packer(buffer, namespace, plain=not same, reduce=reduce, named=named) as packer:
         for name, source in todo:
             if source is not None:
                 steps.append(source)
                 continue
             value = values[name] if name in values else namespace[name]
             before = buffer.size
-            try:
-                packer.dump(value)
-            except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
-                root = roots.get(name, name)
-                if cell.may_set(name, root):
-                    raise _ValueLeftOut(name, f"{type(error).__name__}: {error}"[:200]) from None
-                raise find_unpicklable(name, value, namespace, not same, error, root) from None
+            _dump(packer, name, value, namespace, cell, roots.get(name, name), same)
+            if packer.used_names and not source_steps:
+                raise _SourcesNeeded
             steps.append(name)
             sizes[name] = (type(value).__name__, buffer.size - before)
             if same:
@@ -212,6 +235,18 @@ def _packed(
     if not shares_files:
         notes += (*memory_map_notes({name: inputs[name] for name in sizes if name in inputs}),)
     return Inputs(parts, about, sizes, notes, left_out, tuple(local.warnings))
+
+
+def _dump(
+    packer: Packer, name: str, value: Any, namespace: dict[str, Any], cell: Cell, root: str, same: bool
+) -> None:
+    """Pickle a value, or raise the error that names the part that cannot be pickled."""
+    try:
+        packer.dump(value)
+    except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
+        if cell.may_set(name, root):
+            raise _ValueLeftOut(name, f"{type(error).__name__}: {error}"[:200]) from None
+        raise find_unpicklable(name, value, namespace, not same, error, root) from None
 
 
 def _pack_modules(

@@ -50,6 +50,9 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         namespace: The globals that become ``__main__`` on the other side.
         reduce: Called with a value that neither this class nor cloudpickle reduces.
         by_value: Send also what belongs to the other side.
+
+    Attributes:
+        named: Id of an object -> name under which the other side has it, since it was sent as source.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         by_value: bool,
     ) -> None:
         super().__init__(file, protocol=protocol, buffer_callback=recorder.keep_in_stream)
+        self.named: Dict[int, str] = {}
         self._recorder = recorder
         self._reduce = reduce
         self._main = _Namespace()
@@ -94,6 +98,9 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         if number is not None and number not in identity.NUMBERS.changed_instances:
             self._recorder.references[number] = obj
             return identity.received, (number, _name_of(obj))
+        if id(obj) in self.named:
+            self._recorder.used_names.add(self.named[id(obj)])
+            return identity.sent_as_source, (identity.NUMBERS.number_of(obj), self.named[id(obj)])
         if issubclass(kind, type):
             return self._reduce_class(obj)
         if kind is types.FunctionType:

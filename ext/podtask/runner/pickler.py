@@ -31,11 +31,13 @@ class Packer:
         plain: Work without cloudpickle: the other side has another minor version, or does not need it.
         reduce: Called with a value for which neither this module nor cloudpickle has a reduced form.
         by_value: Send also what belongs to the other side, for a notebook that does not have it any longer.
+        named: Id of an object -> name under which the other side has it, since it was sent as source.
 
     Attributes:
         needs: Names of the namespace that the functions so far read.
         types: Classes, functions and modules that the values so far refer to.
         references: Number -> object of the other side that the values so far refer to.
+        used_names: Names of ``named`` that the values so far refer to.
     """
 
     def __init__(
@@ -45,9 +47,11 @@ class Packer:
         plain: bool,
         reduce: Callable[[Any], Any] = reduce_instance,
         by_value: bool = False,
+        named: Optional[Dict[int, str]] = None,
     ) -> None:
         recorder = _Recorder(file)
         self.needs, self.types, self.references = recorder.needs, recorder.types, recorder.references
+        self.used_names = recorder.used_names
         if plain:
             self._pickler: Any = _plain_pickler(recorder, file, namespace, reduce)
         else:
@@ -55,6 +59,7 @@ class Packer:
             from .cloud_pickler import CloudPickler
 
             self._pickler = CloudPickler(recorder, file, PROTOCOL, namespace, reduce, by_value)
+            self._pickler.named = named or {}
 
     def dump(self, value: Any) -> None:
         """Pickle one more value.
@@ -91,6 +96,7 @@ class _Recorder:
         self.needs: Set[str] = set()
         self.types: List[Any] = []
         self.references: Dict[str, Any] = {}
+        self.used_names: Set[str] = set()
         self._file = file
 
     def keep_in_stream(self, buffer: Any) -> bool:

@@ -8,6 +8,7 @@ untouched, even if it has changed, renamed or unbound it meanwhile
 
 import itertools
 import os
+import sys
 import threading
 import uuid
 import weakref
@@ -19,11 +20,13 @@ class ObjectNumbers:
 
     Attributes:
         received: The numbers of objects that belong to the other side.
+        sent_as_source: Those of them that were executed here; libraries keep state in them.
         changed_instances: Those of them whose attributes have changed, so that they are sent back by value.
     """
 
     def __init__(self) -> None:
         self.received: Set[str] = set()
+        self.sent_as_source: Set[str] = set()
         self.changed_instances: Set[str] = set()
         self._prefix = uuid.uuid4().hex
         self._count = itertools.count(1)
@@ -110,6 +113,12 @@ def received(number: str, name: str) -> Any:
     if found is None:
         raise AttributeError(f"{name} does not exist here any longer")
     return found
+
+
+def sent_as_source(number: str, name: str) -> Any:
+    """Return the definition with a name, which was executed here; register it under its number."""
+    NUMBERS.sent_as_source.add(number)
+    return NUMBERS.add(number, vars(sys.modules["__main__"])[name])
 
 
 def fill_attributes(obj: Any, state: Dict[str, Any]) -> None:

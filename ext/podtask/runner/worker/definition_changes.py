@@ -58,6 +58,8 @@ class DefinitionSnapshot:
         self._before: Dict[str, Dict[Key, Any]] = {}
         self._instances: Dict[str, Any] = {}
         for number, obj in identity.NUMBERS.received_objects().items():
+            if number in identity.NUMBERS.sent_as_source:
+                continue
             if isinstance(obj, (type, types.FunctionType, types.ModuleType)):
                 parts = {}
                 for key, value in _parts(obj):
@@ -104,6 +106,8 @@ class DefinitionSnapshot:
         """Return by what a value is recognized: (its id, the value if it is kept, its fingerprint)."""
         if isinstance(value, KEPT):
             return id(value), value, None
+        if hasattr(type(value), "__get__"):  # a descriptor: libraries keep much in theirs
+            return id(value), NOT_KEPT, None
         found, size = fingerprint(value, namespace, self._bytes_left)
         self._bytes_left -= size
         return id(value), NOT_KEPT, found
