@@ -150,7 +150,7 @@ class Pieces:
             self.left_out.append(label)
             return LOST
         self.used += packer.types
-        portable = b"cloudpickle" not in data and b"__main__" not in data
+        portable = not any(word in data for word in (b"cloudpickle", b"__main__", b"reducers"))
         return PICKLED, "" if portable else MINOR, data
 
 

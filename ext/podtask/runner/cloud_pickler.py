@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, List, Set
 import cloudpickle.cloudpickle as parts
 
 from .reducers import classes, enums, identity, typing_objects
+from .singletons import Singletons
 
 # Evaluated in the pod: makes of a function what a task is there.
 PLAIN_FUNCTION = "__import__('_podtask_runner.podtask_stub', fromlist=['plain']).plain(function)"
@@ -77,6 +78,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         self._singletons: Set[int] = set()
         self._without_slot_names: List[Any] = []
         self._all_by_value = by_value
+        self._singletons_by_name = Singletons()
         self._received = not by_value and bool(identity.NUMBERS.received)
         self.globals_ref[id(namespace)] = self._main
 
@@ -112,7 +114,12 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         if getattr(kind, "travels_as_its_function", False):
             return _undecorated(obj, self.reducer_override(obj.__wrapped__))
         reduced = self._reduce_instance(obj, kind)
-        return self._reduce(obj) if reduced is NotImplemented else reduced
+        return self._reduce_by_name(obj) if reduced is NotImplemented else reduced
+
+    def _reduce_by_name(self, obj: Any) -> Any:
+        """Return the name of an object that its module has once, else what the caller's function returns."""
+        by_name = self._singletons_by_name.reduce(obj)
+        return self._reduce(obj) if by_name is NotImplemented else by_name
 
     def _reduce_class(self, obj: Any) -> Any:
         """Return the reduced form of a class: its name if it can be imported there, else all of it."""

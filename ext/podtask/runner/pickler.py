@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 
 from .proxies import reduce_instance
 from .reducers import classes, identity
+from .singletons import Singletons
 
 PROTOCOL = 5  # of the oldest Python in an image, 3.8+
 MIN_BUFFER_BYTES = 64 << 10  # bytes from which on a buffer goes apart
@@ -118,6 +119,8 @@ class _Recorder:
 def _plain_pickler(
     recorder: _Recorder, file: Any, namespace: Dict[str, Any], reduce: Callable[[Any], Any]
 ) -> Any:
+    singletons = Singletons()
+
     class Pickler(pickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
             recorder.add_type(obj)
@@ -136,7 +139,8 @@ def _plain_pickler(
                 if getattr(namespace.get(name), "__wrapped__", None) is obj:
                     # pickle would refuse: under its name there is what wraps it.
                     return eval, (f"__import__('__main__').{name}",)
-            return reduce(obj)
+            by_name = singletons.reduce(obj)
+            return reduce(obj) if by_name is NotImplemented else by_name
 
     return Pickler(file, protocol=PROTOCOL, buffer_callback=recorder.keep_in_stream)
 

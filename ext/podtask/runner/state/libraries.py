@@ -17,6 +17,7 @@ LIBRARIES = {
     "pandas": "pandas_options",
     "matplotlib": "matplotlib_settings",
     "bokeh.io.state": "bokeh_output",
+    "loguru": "loguru_handlers",
     "IPython": "figure_formats",
     "IPython.core.interactiveshell": "ipython_shell",
 }
