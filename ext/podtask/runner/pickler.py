@@ -126,7 +126,7 @@ def _plain_pickler(
             recorder.add_type(obj)
             if identity.NUMBERS.received and getattr(obj, "__module__", None) == "__main__":
                 _refuse_new_definition(obj)
-            if type(obj).__module__ == "__main__" or type(obj) is object:
+            if (type(obj).__module__ == "__main__" and not isinstance(obj, type)) or type(obj) is object:
                 reduced = _reduce_sentinel(obj)
                 if reduced is not NotImplemented:
                     return reduced

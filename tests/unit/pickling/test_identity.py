@@ -129,6 +129,16 @@ def test_b6_sentinels_keep_their_identity_in_another_python(notebook: Notebook) 
     ]
 
 
+def test_class_with_a_metaclass_comes_back_from_another_python(notebook: Notebook) -> None:
+    """A3: an instance of a class with a metaclass has the notebook's class, whatever Python the pod has."""
+    namespace = notebook("class Meta(type): pass\nclass Model(metaclass=Meta): pass\n")
+    pod = Pod(pack_inputs({"Model": namespace["Model"]}, namespace, OTHER))
+    pod.run("got = [Model(), Model]")
+    instance, kind = pod.unpack(*pod.pack(["got"], mode="data"))["got"]
+    assert type(instance) is kind
+    assert kind is namespace["Model"]
+
+
 def test_b2_output_that_cannot_be_sent_is_an_error(shell: Shell) -> None:
     """B2: the other values are assigned; then the name that could not be is an error."""
     shell.run("lock, n = 'older', 1")
