@@ -11,6 +11,7 @@ from typing import Any
 
 from ..cell.cell import Cell
 from ..cell.script_metadata import ScriptMetadata
+from ..cell.sql_tables import sql_tables
 from ..channel.job import Job
 from ..config.options import RunOptions
 from ..config.quantities import to_decimal
@@ -181,7 +182,11 @@ def prepare(
         InputError: An option, the template or an input is wrong.
     """
     began = time.monotonic()
-    values = call.values if call else select(cell.reads, options.inputs, namespace)
+    values = (
+        call.values
+        if call
+        else select([*cell.reads, *sql_tables(cell.source, namespace)], options.inputs, namespace)
+    )
     script = ScriptMetadata.parse(cell.source)
     if script.packages:
         options = options.replace(pip=(*script.packages, *options.pip))

@@ -24,7 +24,7 @@ from ..runner.pickler import ALIGN, PROTOCOL, Packer, module_of, versions
 from ..runner.protocol import MAX_WATCHED_BYTES
 from ..runner.proxies import reduce_instance
 from .definitions import Source, sort_definitions
-from .ipython_names import is_ipython_name
+from .ipython_names import HISTORY, is_ipython_name
 from .local_modules import IMPORT_FUNCTIONS, LocalModules, find_local_modules, imported_modules, submodules
 from .memory_maps import is_memory_map, memory_map_notes, reduce_to_file
 from .module_values import ModuleValue, changed_values
@@ -88,7 +88,7 @@ def select(
     """Return the values to send: those named in ``wanted``, or else those that the cell reads.
 
     Raises:
-        InputError: A wanted name does not exist, or belongs to IPython.
+        InputError: A wanted name does not exist, or belongs to IPython; or the cell reads the history.
     """
     if wanted is not None:
         own = [name for name in wanted if name in namespace and is_ipython_name(name, namespace)]
@@ -104,6 +104,13 @@ def select(
                 "Run the cell that defines it, or remove it from -i.",
             )
         return {name: namespace[name] for name in wanted}
+    reads = list(reads)
+    for name in reads:
+        if name in HISTORY and name in namespace and is_ipython_name(name, namespace):
+            raise InputError(
+                f"The cell reads {name}, the history of the notebook, which cannot be sent.",
+                "Assign the value that the cell needs to a variable in the notebook: answer = Out[3].",
+            )
     return {name: namespace[name] for name in reads if _can_be_sent(name, namespace)}
 
 

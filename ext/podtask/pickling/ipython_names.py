@@ -8,6 +8,21 @@ from typing import Any
 
 HISTORY = {"In": "_ih", "Out": "_oh"}
 NAMES = {"get_ipython", "exit", "quit", "display", "open"}
+# Of every module, and those that kernels and editors set; a user's own, such as __version__, is a variable.
+SPECIAL_NAMES = {
+    "__name__",
+    "__doc__",
+    "__package__",
+    "__loader__",
+    "__spec__",
+    "__builtin__",
+    "__builtins__",
+    "__annotations__",
+    "__annotate__",
+    "__conditional_annotations__",
+    "__session__",
+    "__vsc_ipynb_file__",
+}
 IPYTHON_PACKAGES = {"IPython", "ipykernel"}
 
 
@@ -18,7 +33,7 @@ def is_ipython_name(name: str, namespace: Mapping[str, Any]) -> bool:
     if name in NAMES:
         value = namespace[name]
         return value is getattr(builtins, name, None) or _root(value) in IPYTHON_PACKAGES
-    return name.startswith("__") and name.endswith("__")
+    return name in SPECIAL_NAMES
 
 
 def _root(value: Any) -> str:
