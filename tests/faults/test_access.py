@@ -35,7 +35,7 @@ def test_stream_that_is_forbidden_after_the_first(play: Play, channel: str, tmp_
     assert server.script.times > TRIES
     assert server.count("POST", "/pods") == 1
     assert ran.read_text() == "x"
-    told = [note for note in notes(task) if "was taken away" in note]
+    told = [note for note in notes(task) if "was revoked" in note]
     assert len(told) == 1
     assert "keeps running" in told[0]
     assert task.channel != "batch"

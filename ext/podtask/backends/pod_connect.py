@@ -28,7 +28,8 @@ PAUSE_GROWTH = 1.1
 # An API server that is shutting down may accept a request and never answer it.
 MAX_OPEN_SECONDS = 10
 MAX_HANDSHAKE_SECONDS = 30  # includes sending a program of 200 kB, and small inputs
-MAX_SILENCE_SECONDS = 1.0  # gVisor and Kata forward to a loopback that is not the runner's
+# Then exec is tried, too: gVisor and Kata forward to a loopback that is not the runner's.
+EXEC_FALLBACK_SECONDS = 1.0
 
 
 class RunnerConnector:
@@ -89,7 +90,8 @@ class RunnerConnector:
             while True:
                 for transport in self._transports_to_try(running):
                     count = list(attempts.values()).count(transport)
-                    # Each exec is a process; and attempts that wait for a slot are enough, one a task.
+                    # Only port-forward attempts overlap: each exec starts a process. While no slot is free,
+                    # one attempt per task is enough.
                     may_overlap = transport == FORWARD and self._namespace.has_free_slot
                     if count < (overlap if may_overlap else 1):
                         attempts[asyncio.ensure_future(self._try(handshake, transport))] = transport
@@ -127,7 +129,7 @@ class RunnerConnector:
     def _transports_to_try(self, running: bool) -> list[str]:
         """Return the transports to try: the current one, and also the other if the current one does not work."""
         silent = (
-            self._silent_since is not None and time.monotonic() - self._silent_since > MAX_SILENCE_SECONDS
+            self._silent_since is not None and time.monotonic() - self._silent_since > EXEC_FALLBACK_SECONDS
         )
         return self._transports if running and silent else self._transports[:1]
 
@@ -188,8 +190,8 @@ class RunnerConnector:
             self._listener.on_note(f"{message}: log in again; {self._name} keeps running.")
         else:
             self._listener.on_note(
-                f"Access to {self._name} was taken away (verbs get and create, resource "
-                "pods/portforward, pods/exec or pods/log); it keeps running, and is tried again."
+                f"Access to {self._name} was revoked (verbs get and create, resource pods/portforward, "
+                "pods/exec or pods/log). The task keeps running, and podtask keeps trying to connect."
             )
 
     def _forbidden(self, error: RequestDenied) -> ClusterError:

@@ -13,12 +13,13 @@ import copy
 from dataclasses import replace
 
 from ..errors import InputError
-from ..manifest.labels import CELL_ANNOTATION, CELL_VOLUME, MAX_CELL_BYTES
+from ..manifest.labels import CELL_ANNOTATION, CELL_VOLUME
 from ..manifest.pod_manifest import PodManifest
 from ..runner.bundle import MINOR, runner_program
 from .job import Job, job_frames
 
 FOLDER, FILE = "/var/podtask", "cell"
+MAX_CELL_BYTES = 160_000  # base64 makes it a third more
 
 
 def embed_job(manifest: PodManifest, job: Job) -> PodManifest:

@@ -73,7 +73,7 @@ class Channel:
         job_for: Callable[[str], Job] | None,
         listener: RunnerListener,
     ) -> None:
-        self.reconnects = -1
+        self.reconnects = -1  # the first connection is not counted
         self.python = ""
         self._backend = backend
         self._key = bytes.fromhex(key)
@@ -254,10 +254,7 @@ class Channel:
             self._log_line(frame.meta)
         elif frame.kind == protocol.BLOB and self._result is not None:
             if frame.meta["offset"] == self._received:
-                self._result.put(self._received, frame.data)
-                self._received += len(frame.data)
-                self._digest.update(frame.data)
-                self._sha256 = frame.meta.get("sha256", "")
+                self._store_values(self._result, frame)
             return await self._acknowledge(link)
         elif frame.kind in protocol.SPOOLED and frame.seq > self._last_seq:
             self._last_seq = frame.seq
@@ -270,14 +267,18 @@ class Channel:
                     self._listener.on_frame(frame)
                     await self._request_values(link)
                     return None
-                self._result.put(0, frame.data)
-                self._received = len(frame.data)
-                self._digest.update(frame.data)
-                self._sha256 = frame.meta.get("sha256", "")
+                self._store_values(self._result, frame)
                 return await self._acknowledge(link)
             if frame.kind != protocol.INPUT_REQUEST or frame.seq > self._answered_seq:
                 self._listener.on_frame(frame)
         return None
+
+    def _store_values(self, result: RunnerResult, frame: protocol.Frame) -> None:
+        """Store the next bytes of the values."""
+        result.put(self._received, frame.data)
+        self._received += len(frame.data)
+        self._digest.update(frame.data)
+        self._sha256 = frame.meta.get("sha256", "")
 
     def _handle_close(self, frame: protocol.Frame) -> None:
         """Raise the reason for which the runner closes the connection, unless a new connection may succeed."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ TASK_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 # Source: https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/
 VARIABLE_NAME = re.compile("[ -<>-~]+")
+
+DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
+DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 
 
 def parse_bool(given: Any) -> bool:
@@ -103,6 +107,104 @@ def parse_lines(given: Any) -> tuple[str, ...]:
             ) from None
         parsed += [line for line in (part.partition("#")[0].strip() for part in read) if line]
     return tuple(parsed)
+
+
+def parse_seconds(text: Any) -> float:
+    """Return a duration in seconds from ``90``, ``90s``, ``30m``, ``2h``, ``1h30m`` or ``1d``.
+
+    Raises:
+        InputError: The text is not a duration, or the duration is not positive.
+    """
+    value = str(text).strip()
+    parts = DURATION.match(value)
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        total = float(value)
+    elif value and parts:
+        days, hours, minutes, rest = (float(part or 0) for part in parts.groups())
+        total = days * 86400 + hours * 3600 + minutes * 60 + rest
+    else:
+        raise InputError(f"{value!r} is not a duration.", "Write 90s, 30m, 2h or 1h30m.")
+    if total <= 0:
+        raise InputError(f"{value!r} is not a positive duration.", "Write 90s, 30m, 2h or 1h30m.")
+    return total
+
+
+def parse_names(text: Any) -> tuple[str, ...]:
+    """Return Python names from a text like ``a,b`` or from a list of such texts.
+
+    Raises:
+        InputError: The value is not a list of names.
+    """
+    given = [text] if isinstance(text, str) else text
+    if not isinstance(given, Iterable) or not all(isinstance(each, str) for each in given):
+        raise InputError(f"Expected a list of names, got {text!r}.", "Separate names with commas: x,y")
+    names = [name for part in given for name in re.split(r"[,\s]+", part) if name]
+    for name in names:
+        if not name.isidentifier():
+            raise InputError(f"{name!r} is not a valid Python name.", "Separate names with commas: x,y")
+    return tuple(dict.fromkeys(names))
+
+
+def parse_env(given: Any) -> tuple[tuple[str, str], ...]:
+    """Return (name, value) pairs from ``NAME=VALUE`` texts or a mapping; ``NAME`` has the notebook's value.
+
+    Raises:
+        InputError: ``NAME`` is not set in the notebook's environment, a name is reserved or invalid, or a value has
+            another type.
+    """
+    if isinstance(given, Mapping):
+        pairs = [(str(name), str(value)) for name, value in given.items()]
+    else:
+        pairs = [_parse_env_pair(item) for item in ([given] if isinstance(given, str) else _env_items(given))]
+    for name, _ in pairs:
+        parse_variable_name(name)
+        if name.startswith("PODTASK_"):
+            raise InputError(f"{name}: names that begin with PODTASK_ are reserved.", "Choose another name.")
+    return tuple(pairs)
+
+
+def _env_items(given: Any) -> Iterable[Any]:
+    if isinstance(given, Iterable):
+        return given
+    raise InputError(f"Expected a list of variables, got {type(given).__name__}.", "Write NAME=VALUE.")
+
+
+def _parse_env_pair(item: Any) -> tuple[str, str]:
+    if isinstance(item, tuple) and len(item) == 2:
+        return str(item[0]), str(item[1])
+    if not isinstance(item, str):
+        raise InputError(f"Expected a variable, got {type(item).__name__}.", "Write NAME=VALUE.")
+    name, sign, value = item.partition("=")
+    if name and not sign and name in os.environ:
+        return name, os.environ[name]
+    if not sign or not name:
+        raise InputError(f"{name!r} has no value.", "Write NAME=VALUE, or NAME to send the notebook's value.")
+    return name, value
+
+
+def parse_namespace(text: Any) -> str:
+    """Return the name of a namespace, which is a DNS label (RFC 1123).
+
+    Raises:
+        InputError: The text is not a DNS label.
+    """
+    if not DNS_LABEL.fullmatch(str(text)):
+        raise InputError(
+            f"{text!r} is not a valid namespace.",
+            "Use at most 63 lower case letters, digits and dashes.",
+        )
+    return str(text)
+
+
+def parse_count(text: Any) -> int:
+    """Return a positive whole number.
+
+    Raises:
+        InputError: The text is not a positive whole number.
+    """
+    if not re.fullmatch(r"[1-9]\d*", str(text)):
+        raise InputError(f"{text!r} is not a positive whole number.")
+    return int(text)
 
 
 def _several(given: Any) -> Iterable[Any]:

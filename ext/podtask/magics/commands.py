@@ -119,7 +119,7 @@ def config(state: ShellState, words: list[str]) -> None:
     """%podtask config: show each setting, its value and where the value comes from."""
     _check_count(words, 0, config)
     from ..api.resolve import session_template  # start-up cost
-    from ..config.options import parse_env
+    from ..config.option_types import parse_env
     from ..config.settings import all_settings
 
     rows = []

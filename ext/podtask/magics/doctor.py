@@ -11,12 +11,12 @@ from typing import Any
 
 from ..api.check import server_dry_run
 from ..api.submit import preview, submit
+from ..channel.batch import MAX_CELL_BYTES
 from ..cluster.namespace import open_namespace
 from ..cluster.refusals import RequestDenied
 from ..config.options import BATCH, EXEC, FORWARD, RunOptions
 from ..errors import ClusterError, PodtaskError
 from ..event_loop import loop
-from ..manifest.labels import MAX_CELL_BYTES
 from ..runner.bundle import MINOR
 
 LIBRARIES = ("podtask", "ipython", "kubernetes", "aiohttp", "cloudpickle")

@@ -11,4 +11,3 @@ NOTEBOOK_LABEL = "podtask/notebook"
 BOUNDS_ANNOTATION = "podtask/bounds"  # the time limits of the task
 CELL_ANNOTATION = "podtask/cell"  # in batch mode: the cell, its inputs and the values of --env
 CELL_VOLUME = "podtask-cell"  # in batch mode: that annotation as a file
-MAX_CELL_BYTES = 160_000  # in batch mode; base64 makes it a third more

@@ -30,7 +30,7 @@ for number in (signal.SIGTERM, signal.SIGINT):
 env = os.environ
 key = bytes.fromhex(env.pop("PODTASK_KEY"))
 wait = float(env.pop("PODTASK_WAIT"))
-end = time.monotonic() + wait
+deadline = time.monotonic() + wait
 port = env.pop("PODTASK_PORT")
 try:
     if port.startswith("fd:"):
@@ -66,7 +66,7 @@ if len(sys.argv) > 1:
         job = binascii.a2b_base64(file.read())
     del sys.argv[1:]
 while not job:
-    listener.settimeout(max(0.01, end - time.monotonic()))
+    listener.settimeout(max(0.01, deadline - time.monotonic()))
     try:
         sock = listener.accept()[0]
     except socket.timeout:
@@ -76,6 +76,7 @@ while not job:
     reader = sock.makefile("rb", 0)
     try:
         nonce = reader.readline(99).decode().strip()
+        # The last word means a fresh runner, which needs its program (channel/handshake.py reads it).
         hello = os.urandom(16).hex() + " " + sys.version.split()[0] + " 1"
         sock.sendall((hello + " " + prove("runner", nonce, hello) + "\n").encode())
         proof, size = reader.readline(99).decode().split()

@@ -40,6 +40,7 @@ MODULES = (
     "worker.execute",
     "worker.shutdown",
     "worker.main",
+    "supervisor.temporary_files",
     "supervisor.spool",
     "supervisor.worker_process",
     "supervisor.uploads",

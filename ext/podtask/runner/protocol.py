@@ -70,7 +70,7 @@ BLOB, HAVE, CLOSE = range(16, 19)
 HELLO, PONG, ERROR, LOG = range(32, 36)
 # runner -> client, spooled
 STATE, STREAM, DISPLAY, CLEAR_OUTPUT, INPUT_REQUEST, GAP, RESULT = range(64, 71)
-SPOOLED = range(64, 71)
+SPOOLED = range(STATE, RESULT + 1)
 
 
 class WireError(Exception):

@@ -6,14 +6,14 @@ import dataclasses
 from typing import Any
 
 import pytest
-from podtask.config.options import (
-    RunOptions,
+from podtask.config.option_types import (
     parse_count,
     parse_env,
     parse_names,
     parse_namespace,
     parse_seconds,
 )
+from podtask.config.options import RunOptions
 from podtask.config.quantities import parse_quantity
 from podtask.errors import InputError
 

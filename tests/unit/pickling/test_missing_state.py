@@ -51,7 +51,7 @@ def test_c6_deleted_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_c6_the_hint_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """C6: --env NAME sends the notebook's value; without one it is an error."""
-    from podtask.config.options import parse_env
+    from podtask.config.option_types import parse_env
 
     monkeypatch.setenv("REGION", "eu=1")
     assert parse_env(["REGION", "A=b"]) == (("REGION", "eu=1"), ("A", "b"))

@@ -21,7 +21,8 @@ from .clients import FOREVER, Clients
 from .connection import Connection
 from .container_log import LogCopy
 from .results import ResultFile
-from .spool import Spool, temporary_folder
+from .spool import Spool
+from .temporary_files import temporary_folder
 from .uploads import Uploads
 from .verdict import result_frame, write_record, write_termination_message
 from .worker_process import WorkerProcess, merge_stream_frames, reap_children, signal_sockets

@@ -1,50 +1,14 @@
-"""Store the frames that a client may still need: in order, on disk, limited in size.
-
-Files are unlinked as soon as they are open, so none is left behind when the runner ends.
-"""
+"""Store the frames that a client may still need: in order, on disk, limited in size."""
 
 import os
 from collections import deque
-from typing import IO, Any, Deque, List, Optional, Tuple
+from typing import Any, Deque, List, Tuple
 
 from ..debug_log import logger
+from .temporary_files import temporary_file
 
 SEGMENT_BYTES = 8 << 20
-TEMP_DIRS = ("/tmp", "/dev/shm")
 MAX_MEMORY_BYTES = 16 << 20
-
-
-def temporary_file() -> Optional[IO[bytes]]:
-    """Return an unlinked, unbuffered file in the first writable directory, None if there is none.
-
-    A read-only root file system is common under Pod Security "restricted".
-    """
-    for directory in (os.environ.get("TMPDIR"), *TEMP_DIRS):
-        if directory is None:
-            continue
-        path = os.path.join(directory, f"podtask-{os.urandom(8).hex()}")
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            logger.debug("cannot create a file in %s: %s", directory, error.strerror)
-            continue
-        os.unlink(path)
-        return os.fdopen(fd, "w+b", buffering=0)
-    return None
-
-
-def temporary_folder() -> str:
-    """Return the path of a new folder in the first writable directory, an empty string if there is none."""
-    for place in (os.environ.get("TMPDIR"), *TEMP_DIRS):
-        path = os.path.abspath(os.path.join(place or "", f"podtask-{os.urandom(8).hex()}"))
-        if place is not None:
-            try:
-                os.mkdir(path, 0o700)
-            except OSError as error:
-                logger.debug("no folder in %s: %s", place, error)
-            else:
-                return path
-    return ""
 
 
 class Segment:

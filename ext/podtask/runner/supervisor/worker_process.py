@@ -12,7 +12,7 @@ from .. import protocol
 from ..debug_log import logger
 from ..streams import CHUNK_BYTES, read_available
 from ..worker.main import WorkerPipes
-from .spool import temporary_file
+from .temporary_files import temporary_file
 
 # Of one descriptor: more than a pipe holds, but a flood of output must not block the main loop.
 MAX_CHUNKS_PER_READ = 16

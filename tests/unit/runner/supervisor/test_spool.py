@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 from podtask.runner import protocol
 from podtask.runner.supervisor.connection import Connection
-from podtask.runner.supervisor.spool import MAX_MEMORY_BYTES, SEGMENT_BYTES, Spool, temporary_file
+from podtask.runner.supervisor.spool import MAX_MEMORY_BYTES, SEGMENT_BYTES, Spool
+from podtask.runner.supervisor.temporary_files import temporary_file
 
 PIECE = 512 << 10
 IN_SEGMENT = SEGMENT_BYTES // PIECE
