@@ -108,12 +108,12 @@ def test_next_kernel_of_a_notebook_lists_tasks_and_cleans_up(
     cluster.kubectl("wait", ended, f"pod/{pod}", "-n", namespace, "--timeout=60s")
     second = start_kernel()
     said = str(second.run(f"%%podtask --image {IMAGE}\nimport time; time.sleep(1)").displays)
-    assert "1 task of this notebook still runs: held (%podtask attach NAME, or cancel NAME)" in said
+    assert "1 task of this notebook is still running: held (%podtask attach NAME, or cancel NAME)" in said
     assert "finished, result not collected: done (%podtask attach NAME)" in said
-    assert "still runs" not in str(second.run(f"%%podtask --image {IMAGE}\n1").displays)
+    assert "still running" not in str(second.run(f"%%podtask --image {IMAGE}\n1").displays)
     monkeypatch.setenv("JPY_SESSION_NAME", "/work/other.ipynb")
     third = start_kernel()
     other = str(third.run(f"%%podtask --image {IMAGE} --keep 1s\nimport time; time.sleep(1)").displays)
-    assert "still runs" not in other
+    assert "still running" not in other
     cluster.kubectl("wait", "--for=delete", f"pod/{pod}", "-n", namespace, "--timeout=60s")
     assert third.run("%podtask cancel held").stdout.startswith("Cancelled: ")

@@ -131,7 +131,7 @@ def test_failed_sidecar_is_reported_and_the_result_comes_back() -> None:
     side = {**SIDE, "command": ["sh", "-c", "echo starting; echo no licence; exit 7"]}
     task = submit({"containers": [side]}, HOLD + "6 * 7")
     (note,) = notes(task, 1)
-    assert note.startswith("sidecar 'side' ended with exit code 7; the cell goes on.")
+    assert note.startswith("sidecar 'side' ended with exit code 7; the cell keeps running.")
     assert note.endswith("Its last lines: starting | no licence")
     assert task.result() == 42
 

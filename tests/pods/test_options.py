@@ -123,7 +123,7 @@ def test_cell_names_fields_that_the_cluster_drops() -> None:
     task = podtask.submit("6 * 7", template=spec, options=RunOptions.of(image=IMAGE))
     assert task.result(60) == 42
     told = [update.text for update in iter(task.updates.get_nowait, Update("done"))]
-    assert "The cluster drops spec.workloadRef: these features are off in it." in told
+    assert "The cluster drops spec.workloadRef: the cluster has these features disabled." in told
 
 
 @pytest.mark.feature("B19")

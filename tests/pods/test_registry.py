@@ -99,7 +99,7 @@ def test_line_under_the_cell_counts_down(start_kernel: Callable[..., Kernel]) ->
     with registry(429) as address:
         ran = kernel.run(f"%%podtask --image {address}/team/app:7 --start-timeout 9s\n1")
     shown = [str(each.get("text/plain", each)) for each in ran.displays]
-    left = [float(found[1]) for each in shown if (found := re.search(r"given up in (\d+) s", each))]
+    left = [float(found[1]) for each in shown if (found := re.search(r"gives up in (\d+) s", each))]
     assert len(left) > 1
     assert left == sorted(left, reverse=True)
     assert ran.error is not None

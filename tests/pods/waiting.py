@@ -77,7 +77,7 @@ def notes(task: Task, count: int = 0) -> list[str]:
     found: list[str] = []
     held, asks = bool(count), False
     while (update := task.updates.get(timeout=60)).kind != "done":
-        told = update.kind == "note" and "the cell goes on" in update.text
+        told = update.kind == "note" and "the cell keeps running" in update.text
         found += [update.text] if told else []
         asks = asks or (update.frame is not None and update.frame.kind == protocol.INPUT_REQUEST)
         if held and len(found) >= count and asks:

@@ -185,11 +185,11 @@ class LocalProcess:
         return "Running on this machine" if code is None else f"ended with exit code {code}"
 
     async def events(self) -> list[dict[str, Any]]:
-        """Return nothing: there is no cluster."""
+        """Return an empty list: a local process has no events."""
         return []
 
     async def snapshot(self) -> Snapshot:
-        """Return nothing: a local runner has no events and no sidecars."""
+        """Return an empty snapshot: a local process has no events and no sidecars."""
         return Snapshot()
 
     async def logs(self, container: str | None) -> str:

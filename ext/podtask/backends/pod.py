@@ -208,7 +208,9 @@ class Pod:
         """Report fields that the server has dropped: without restartPolicy, a native sidecar becomes an init container."""
         dropped = dropped_fields(self._manifest.pod["spec"], created["spec"], "spec")
         if dropped:
-            self._listener.on_note(f"The cluster drops {', '.join(dropped)}: these features are off in it.")
+            self._listener.on_note(
+                f"The cluster drops {', '.join(dropped)}: the cluster has these features disabled."
+            )
 
     async def _is_ours(self) -> bool:
         """Return whether this task created the existing pod of this name, in a request whose reply was lost."""

@@ -230,7 +230,7 @@ class PodStatus:
         for name, stuck in stuck_sidecars.items():
             if stuck.permanent and (name, stuck.category) not in reported:
                 reported.add((name, stuck.category))
-                self._listener.on_note(f"{stuck.message}; the cell goes on. {stuck.hint}")
+                self._listener.on_note(f"{stuck.message}; the cell keeps running. {stuck.hint}")
         for name, message in dead_sidecars(self._pod, self._primary).items():
             if (name, "ended") not in reported and name not in stuck_sidecars and not self._gone:
                 reported.add((name, "ended"))
@@ -240,7 +240,7 @@ class PodStatus:
                 reporting.add_done_callback(self._reporting.discard)
 
     async def _report_dead_sidecar(self, name: str, message: str) -> None:
-        self._listener.on_note(f"{message}; the cell goes on.{await self._last_lines(name)}")
+        self._listener.on_note(f"{message}; the cell keeps running.{await self._last_lines(name)}")
 
     async def _last_lines(self, container: str) -> str:
         """Return the last lines of a container as the end of a sentence; empty if there are none."""

@@ -87,7 +87,10 @@ class Login:
             return True
 
     def refusal_status(self) -> dict[str, str]:
-        """Return the Status of a refused request; its message says why there are no newer credentials."""
+        """Return a Kubernetes Status for a 401.
+
+        Its message is the error from renewing the credentials, if that failed.
+        """
         return {"reason": "Unauthorized", "message": self._renewal_error or "Unauthorized"}
 
 

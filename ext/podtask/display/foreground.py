@@ -94,7 +94,10 @@ class Foreground(View):
 
 @contextmanager
 def handle_interrupts(handle: Callable[[int], None]) -> Iterator[None]:
-    """Handle SIGINT in the main thread: call ``handle`` with the number of interrupts so far."""
+    """Within the block, call ``handle`` with the number of interrupts so far at each SIGINT.
+
+    Does nothing outside the main thread.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -195,7 +195,7 @@ class View:
             headline = f"{icon} {task.name or 'podtask'} · {phase.line}"
             progress = f"{task.phase_seconds:.0f} s"
             if phase.waiting:
-                progress += f" · given up in {_duration(task.start_time_left)}"
+                progress += f" · gives up in {_duration(task.start_time_left)}"
         self._screen.show_status(f"{headline} · {progress}", headline)
         self._details.show()
 

@@ -47,7 +47,7 @@ class Preview:
         notices: One line for each field of the template that podtask overwrites.
         template: The user's pod template.
         options: Options of the cell.
-        verdict: What the API server says about the pod, in lines.
+        server_answer: What the API server says about the pod, in lines.
         last: The pod of the last run, without its key; empty before the first run.
     """
 
@@ -55,7 +55,7 @@ class Preview:
     notices: tuple[str, ...]
     template: PodTemplate
     options: RunOptions
-    verdict: tuple[str, ...]
+    server_answer: tuple[str, ...]
     last: dict[str, Any]
 
     @classmethod
@@ -71,8 +71,8 @@ class Preview:
             InputError: The template or an option is wrong.
         """
         manifest = preview(options, source)
-        verdict = _ask_api_server(manifest.pod, options)
-        return cls(manifest.pod, manifest.notices, options.template, options, verdict, last)
+        server_answer = _ask_api_server(manifest.pod, options)
+        return cls(manifest.pod, manifest.notices, options.template, options, server_answer, last)
 
     def to_yaml(self) -> str:
         """Return the pod in YAML, with a comment at each value of the template that podtask overwrites."""
@@ -129,7 +129,7 @@ class Preview:
         return _diff(self.last, self.pod, "last run", "this one") if self.last else ""
 
     def __repr__(self) -> str:
-        comments = [*self.notices, *self.verdict]
+        comments = [*self.notices, *self.server_answer]
         return "".join(f"# {line}\n" for line in comments) + self._short_yaml()
 
     def _short_yaml(self) -> str:
@@ -141,7 +141,7 @@ class Preview:
         rows = spec_rows(self.pod["spec"], primary, labels, {})
         sections = {
             "Overwritten by podtask": "\n".join(self.notices),
-            "The API server": "\n".join(self.verdict),
+            "The API server": "\n".join(self.server_answer),
             "YAML": self._short_yaml(),
             "Difference to the template": self.diff_to_template(),
             "Difference to the last run": self.diff_to_last() or ("none" if self.last else ""),

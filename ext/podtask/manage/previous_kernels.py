@@ -64,7 +64,11 @@ def describe_previous_tasks(pods: list[TaskPod], notebook: str) -> list[str]:
     uncollected = [pod for pod in previous if pod.is_result_in_log]
     lines = []
     if running:
-        verb = "tasks of this notebook still run" if len(running) > 1 else "task of this notebook still runs"
+        verb = (
+            "tasks of this notebook are still running"
+            if len(running) > 1
+            else "task of this notebook is still running"
+        )
         lines.append(f"{len(running)} {verb}: {_join_names(running)} (%podtask attach NAME, or cancel NAME)")
     if uncollected:
         lines.append(f"finished, result not collected: {_join_names(uncollected)} (%podtask attach NAME)")

@@ -1,4 +1,4 @@
-"""Modules that code of the notebook made, such as ``sys.modules["config"] = types.ModuleType("config")``.
+"""Modules that code of the notebook created, such as ``sys.modules["config"] = types.ModuleType("config")``.
 
 They have no file, so their values are sent.
 """

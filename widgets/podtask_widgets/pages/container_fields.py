@@ -211,7 +211,7 @@ class SourceKey:
         return self._field().path
 
     def get(self) -> Any:
-        """Return the key; None if the source has no keys."""
+        """Return the selected key of the Secret or ConfigMap; None if the variable has another source."""
         return self._field().get() if self._source.get() in OBJECT_KINDS else None
 
     def set(self, value: Any) -> None:

@@ -37,7 +37,7 @@ ATOMIC_TYPES = {int, float, complex, bool, str, bytes, type(None)}  # displayed 
 
 
 class ShellSettings:
-    """What the notebook's shell does otherwise than a new one.
+    """Settings of the notebook's shell that differ from IPython's defaults.
 
     Attributes:
         interactivity: Which expressions of a cell are displayed, as IPython's ``ast_node_interactivity``.

@@ -135,7 +135,7 @@ class ZMQInteractiveShell:
         raise UsageError(f"%%{name} does not run in a pod: only %%time as a cell's first line does.")
 
     def _matplotlib(self, line: str) -> None:
-        """Accept any line: figures are always displayed under the cell."""
+        """``%matplotlib``: ignore the argument; figures are always shown under the cell."""
 
     def _pwd(self, line: str) -> str:
         return os.getcwd()

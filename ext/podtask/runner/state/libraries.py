@@ -21,8 +21,9 @@ LIBRARIES = {
     "IPython": "figure_formats",
     "IPython.core.interactiveshell": "ipython_shell",
 }
-# They change the runner itself: applied before the cell's first line, whether or not there is such a module.
-AT_ONCE = ("figure_formats", "ipython_shell")
+# These change how the runner displays results. They are applied before the cell starts, because the image may
+# lack the library.
+APPLIED_AT_START = ("figure_formats", "ipython_shell")
 # Generators of random numbers: their state also comes back to a notebook that waits for the cell.
 GENERATORS = {"random": "random_numbers", "numpy.random": "numpy_random"}
 Entry = Tuple[str, str, Any]  # module whose import applies it, module of this package, data
@@ -144,7 +145,7 @@ class AppliedState:
     def __init__(self, sent: Dict[str, Any]) -> None:
         self._notes: Dict[str, List[str]] = sent.get("notes", {})
         self._returned: List[str] = sent.get("generators", [])
-        self._fresh: List[str] = sent.get("fresh", [])
+        self._unsent_seeds: List[str] = sent.get("fresh", [])
         self.importer = StateImporter()
         self._before: Dict[str, Any] = {}  # states of generators, by module
         self._sent: List[Entry] = sent.get("entries", [])
@@ -153,11 +154,11 @@ class AppliedState:
         """Apply what concerns modules that are imported already, and wait for the others."""
         sys.meta_path.insert(0, self.importer)
         for name, file, data in self._sent:
-            if file in AT_ONCE:
+            if file in APPLIED_AT_START:
                 self._apply(file, data, None)
             else:
                 self.importer.after_import(name, functools.partial(self._apply, file, data))
-        for name in {*self._fresh, *self._returned}:
+        for name in {*self._unsent_seeds, *self._returned}:
             self.importer.after_import(name, functools.partial(self._remember, name))
 
     def report(self) -> Dict[str, Any]:
@@ -169,7 +170,7 @@ class AppliedState:
             f"{name} was seeded in the notebook, but a task that runs in the background starts with fresh "
             "random numbers: seed it in the cell"
             for name in drawn
-            if name in self._fresh
+            if name in self._unsent_seeds
         ]
         back = {name: now[name] for name in drawn if name in self._returned and now[name] is not None}
         return {"state": back, "notes": [*notes, *failures]}

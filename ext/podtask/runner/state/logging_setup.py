@@ -167,7 +167,7 @@ def _is_like(handler: Any, described: Dict[str, Any]) -> bool:
 
 
 def _stream_name(stream: Any) -> str:
-    """Return stdout or stderr, if a stream is one of them."""
+    """Return 'stdout' or 'stderr' if the stream is one of these, else an empty string."""
     for name in ("stdout", "stderr"):
         if stream is not None and stream in (getattr(sys, name), getattr(sys, f"__{name}__")):
             return name

@@ -25,7 +25,9 @@ PIECE_BYTES = 256 << 10
 def record_lines(
     spool: Any, results: Any, log: Any, prove: Callable[..., str], values: bool
 ) -> Iterator[str]:
-    """Yield the lines of the record.
+    """Yield the log lines that hold the result and as much of the newest output as fits.
+
+    They are for a result that no client fetched.
 
     Args:
         spool: The frames; the last one is the result.
