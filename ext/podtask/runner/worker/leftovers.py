@@ -37,6 +37,8 @@ def end_leftovers(seconds: float) -> List[str]:
     names = [f"thread {thread.name!r}" for thread in threads if thread.is_alive()]
     children = _wait_for_descendants(deadline)
     pools = _pool_processes(children)
+    # A thread of the cell may write to a process that is killed here: SIGPIPE would end the worker with its result.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     for pid, command in children.items():
         if pid not in pools:
             short = command if len(command) <= MAX_COMMAND_CHARS else f"{command[: MAX_COMMAND_CHARS - 1]}…"
