@@ -90,13 +90,16 @@ ADMISSION_HINTS = (
     ),
     (
         r'serviceaccount "(?P<what>[^"]+)" not found',
-        "Create service account {what!r} in namespace {namespace}, or change: spec.serviceAccountName.",
+        "Create service account {what!r} in namespace {namespace}, or change spec.serviceAccountName in the template.",
     ),
     (
         r"no PriorityClass with name (?P<what>\S+)",
-        "`kubectl get priorityclasses` lists them; change: spec.priorityClassName.",
+        "Change spec.priorityClassName in the template; `kubectl get priorityclasses` lists the classes.",
     ),
-    (r"RuntimeClass|runtimeclass", "`kubectl get runtimeclasses` lists them; change: spec.runtimeClassName."),
+    (
+        r"RuntimeClass|runtimeclass",
+        "Change spec.runtimeClassName in the template; `kubectl get runtimeclasses` lists the classes.",
+    ),
     (
         r'failed calling webhook "(?P<what>[^"]+)"',
         "Webhook {what!r} did not answer: try again, or ask the cluster's administrator.",

@@ -190,7 +190,7 @@ def _sub_path_error(reason: str, message: str, container: str, path: str) -> Dia
     return Diagnosis(
         reason,
         f"{container}: {message}",
-        f"Change: spec.{path}.volumeMounts[].subPath.",
+        f"Change spec.{path}.volumeMounts[].subPath in the template.",
         "mount",
         f"{path}.volumeMounts[].subPath",
     )
@@ -254,7 +254,7 @@ def _cannot_pull(
         return Diagnosis(
             reason,
             f"pull secret {missing_secret[1]} is missing; {message}",
-            "Create it in the pod's namespace, or change: spec.imagePullSecrets.",
+            "Create it in the pod's namespace, or change spec.imagePullSecrets in the template.",
             "pull secret missing",
             "imagePullSecrets",
             give_up_seconds=PULL_SECONDS,

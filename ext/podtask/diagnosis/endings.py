@@ -56,7 +56,7 @@ REJECTION_REASONS = (
         "Run the cell again; the node's device plugin may still be starting, or a device may be broken.",
         "resources.limits",
     ),
-    ("PodOSNotSupported", "its node has another operating system", "Change: spec.os.", "os"),
+    ("PodOSNotSupported", "its node has another operating system", "Change spec.os in the template.", "os"),
 )
 # Reason of DisruptionTarget -> category, sentence, hint.
 DISRUPTIONS = {

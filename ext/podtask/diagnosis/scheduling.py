@@ -149,7 +149,7 @@ def missing_object(kind: str, name: str, field: str, message: str) -> Diagnosis:
     return Diagnosis(
         f"Missing {kind}",
         message,
-        f"Create {kind} {name!r} in the pod's namespace, or change: spec.{field}.",
+        f"Create {kind} {name!r} in the pod's namespace, or change spec.{field} in the template.",
         "missing secret or config map",
         field,
         give_up_seconds=MISSING_OBJECT_SECONDS,
@@ -174,5 +174,5 @@ def _diagnose_mount(reason: str, message: str) -> Diagnosis:
             "volumes[].hostPath",
             give_up_seconds=MISSING_OBJECT_SECONDS,
         )
-    hint = "See `kubectl describe pvc`, or change: spec.volumes."
+    hint = "See `kubectl describe pvc`, or change spec.volumes in the template."
     return Diagnosis(reason, message, hint, "mount", "volumes")
