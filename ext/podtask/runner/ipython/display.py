@@ -159,8 +159,10 @@ def _guarded(call: Callable[[], Any]) -> Any:
         # Start-up cost: loaded when it is first needed.
         import traceback
 
-        inner_frames = getattr(error.__traceback__, "tb_next", None)  # without the frame of this function
-        traceback.print_exception(type(error), error, inner_frames)
+        frames = error.__traceback__
+        while frames is not None and frames.tb_frame.f_code.co_filename == _guarded.__code__.co_filename:
+            frames = frames.tb_next  # the frames of this module say nothing to the user
+        traceback.print_exception(type(error), error, frames)
         return None
 
 
