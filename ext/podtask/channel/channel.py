@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import logging
 import secrets
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 from ..backends.base import Backend, ByteStream, RunnerListener
 from ..errors import TaskError
 from ..runner import protocol
-from ..runner.bundle import runner_program
+from ..runner.bundle import MINOR, runner_program
 from .handshake import Handshake, user_and_host
 from .job import Job, RunnerResult, job_frames
 from .record_reader import read_record
@@ -30,7 +29,6 @@ PING_INTERVAL_SECONDS = 15
 MAX_SILENCE_SECONDS = 45  # then the connection counts as dead
 NO_JOB_PAUSE_SECONDS = 1.0  # between two connections to a runner that waits for its job
 MAX_EAGER_BYTES = 512 << 10  # of inputs that are sent with the handshake, before the runner's hello
-MINOR = [str(part) for part in sys.version_info[:2]]
 
 
 class NoJob(ConnectionError):
@@ -168,7 +166,7 @@ class Channel:
         python, fresh = hello.python, hello.fresh
         if fresh and self._job_for is None:
             raise NoJob("the runner waits for the notebook that has its job")
-        program = runner_program(python.split(".")[:2] == MINOR) if fresh else b""
+        program = runner_program(".".join(python.split(".")[:2]) == MINOR) if fresh else b""
         out = [self._handshake_client.reply_to(hello, program), self._attach_frame()]
         if self._job is None and self._job_for is not None:
             self._job = self._job_for(python)

@@ -14,6 +14,7 @@ import socket
 from dataclasses import dataclass
 
 from ..backends.base import ByteStream
+from .proof import prove
 
 HANDSHAKE_SECONDS = 10
 MAX_LINE_BYTES = 4096
@@ -62,18 +63,15 @@ class Handshake:
         line, rest = await asyncio.wait_for(_receive_line(stream), HANDSHAKE_SECONDS)
         words = line.split()
         signed = " ".join(words[:3])
-        expected = self._prove("runner", nonce, signed)
+        expected = prove(self._key, "runner", nonce, signed)
         if len(words) != 4 or not hmac.compare_digest(words[3].encode(), expected.encode()):
             raise NotOurRunner("the process that answers on the runner's port does not know the task's key")
         return RunnerHello(words[1], words[2] == "1", (nonce, signed), rest)
 
     def reply_to(self, hello: RunnerHello, program: bytes) -> bytes:
         """Return the notebook's line, whose proof covers the program, followed by the program."""
-        proof = self._prove("client", *hello.signed, hashlib.sha256(program).hexdigest())
+        proof = prove(self._key, "client", *hello.signed, hashlib.sha256(program).hexdigest())
         return f"{proof} {len(program)}\n".encode() + program
-
-    def _prove(self, role: str, *parts: str) -> str:
-        return hmac.new(self._key, " ".join((role, *parts)).encode(), "sha256").hexdigest()
 
 
 async def _receive_line(stream: ByteStream) -> tuple[str, bytes]:

@@ -18,6 +18,7 @@ from ..backends.base import RunnerListener
 from ..errors import ClusterError, TaskError
 from ..runner import protocol
 from .job import RunnerResult
+from .proof import prove
 from .record_reader import read_record
 
 log = logging.getLogger(__name__)
@@ -102,8 +103,7 @@ class LogChannel:
         if not match or int(match[1]) <= self._last_seq:
             return
         position = f"{match[1].decode()} {match[2].decode()}/{match[3].decode()}"
-        text = f"frame {position} {match[5].decode()}".encode()
-        proof = hmac.new(self._key, text, "sha256").hexdigest()[: protocol.FRAME_PROOF_CHARS]
+        proof = prove(self._key, "frame", position, match[5].decode())[: protocol.FRAME_PROOF_CHARS]
         if not hmac.compare_digest(proof.encode(), match[4]):
             return
         number, count = int(match[2]), int(match[3])

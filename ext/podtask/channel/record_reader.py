@@ -17,6 +17,7 @@ from ..config.quantities import byte_size
 from ..errors import TaskError
 from ..runner import protocol
 from .job import RunnerResult
+from .proof import prove
 
 RECORD_LINE = re.compile(
     rb"^%s (\d+)/(\d+) ([0-9a-f]{8}) (.+)$" % protocol.RECORD_LINE_PREFIX.encode(), re.MULTILINE
@@ -71,7 +72,7 @@ def read_record(log: bytes, key: bytes) -> Record | None:
 def _check_proof(header: dict[str, Any], data: bytes, key: bytes) -> None:
     given = str(header.pop("proof"))
     digest = hashlib.sha256(json.dumps(header).encode()).hexdigest()
-    proof = hmac.new(key, f"record {digest}".encode(), "sha256").hexdigest()
+    proof = prove(key, "record", digest)
     if not hmac.compare_digest(given.encode(), proof.encode()):
         raise ValueError("it was not written with the task's key")
     if hashlib.sha256(data).hexdigest() != header["sha256"]:

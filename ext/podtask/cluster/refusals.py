@@ -62,7 +62,7 @@ class PodRejected(Refusal, InputError):
     """The API server does not accept a pod."""
 
 
-# The names that a user sees and can catch.
+# The classes that a user can catch. Jupyter's error message takes the name (ename) from the class itself.
 RequestDenied.__name__ = ClusterError.__name__
 PodRejected.__name__ = InputError.__name__
 

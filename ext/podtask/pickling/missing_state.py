@@ -1,7 +1,7 @@
 """Hints for errors about state that earlier cells made outside of variables, and that a pod lacks.
 
-An environment variable, an attribute that a library or a cell has added to a class or module: nothing
-of these is sent by itself.
+An environment variable, an attribute that a library or a cell has added to a class or module: none of
+these is sent automatically.
 """
 
 from __future__ import annotations

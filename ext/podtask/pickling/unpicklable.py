@@ -58,7 +58,8 @@ class UnpicklableError(InputError):
         self.unpicklable, self.root, self.reader = unpicklable, root, reader
 
 
-UnpicklableError.__name__ = "InputError"  # the name that a notebook shows
+# The class that a user can catch. Jupyter's error message takes the name (ename) from the class itself.
+UnpicklableError.__name__ = "InputError"
 
 
 def find_unpicklable(
