@@ -117,7 +117,7 @@ class PodStatus:
                 await asyncio.wait_for(changed.wait(), time_left)
 
     async def drain_notes(self) -> None:
-        """Wait a moment for notes on sidecars that have ended, while their logs exist."""
+        """Wait a moment until the notes on ended sidecars are complete: their logs go with the pod."""
         if self._reporting:
             await asyncio.wait(self._reporting, timeout=MAX_DRAIN_SECONDS)
 

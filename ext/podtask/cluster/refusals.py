@@ -55,7 +55,7 @@ R = TypeVar("R", bound=Refusal)
 
 
 class RequestDenied(Refusal, ClusterError):
-    """The API server refused a request for another reason than the pod in it."""
+    """The API server refused a request, and not because of the pod in it."""
 
 
 class PodRejected(Refusal, InputError):

@@ -16,7 +16,7 @@ BROKEN = re.compile(r"<\w+ in __str__>$")
 
 
 class RemoteError(Exception):
-    """Replace an error whose class is not available here, with its original name and module."""
+    """An error that stands for one whose class is not available here; it has the original name and module."""
 
 
 def rebuild(described: list[dict[str, Any]], instances: dict[int, Any]) -> BaseException:

@@ -33,7 +33,7 @@ class ResultFile:
         return os.pread(self._file.fileno(), max_bytes, offset)
 
     def send(self, client: Connection, offset: int) -> int:
-        """Queue the frame at an offset; return the next offset, which is ``size`` at the end."""
+        """Queue the frame with the values from an offset on; return the offset of the next frame, ``size`` after the last."""
         count = min(protocol.MAX_DATA, self.size - offset)
         meta: Dict[str, Any] = {"id": protocol.BLOB_RESULTS, "size": self.size, "offset": offset}
         self._hash_to(offset + count)
