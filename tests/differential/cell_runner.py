@@ -178,6 +178,7 @@ def _script(case: Case, line: str) -> Script:
     seen = Observation()
     _, error = yield case.setup
     if error is not None:
+        yield f"{PROBE}.reset(get_ipython())"  # its error must not be the last one of the next case
         raise AssertionError(f"the set-up of {case.id} fails: {error[2]}")
     yield f"{PROBE}.mark(get_ipython())"
     out = f"-o {','.join(case.out)}" if case.out else ""

@@ -15,11 +15,11 @@ from tests.pods.conftest import in_namespace
 
 
 def selected_cases(request: pytest.FixtureRequest, test: str, **wanted: Any) -> list[Case]:
-    """Return the cells of the selected tests with a name, in their order."""
+    """Return the cells of the selected tests with a name that are not skipped, in their order."""
     found = []
     for item in request.session.items:
         spec = getattr(item, "callspec", None)
-        if spec is None or getattr(item, "originalname", "") != test:
+        if spec is None or getattr(item, "originalname", "") != test or item.get_closest_marker("skip"):
             continue
         if all(spec.params.get(key) == value for key, value in wanted.items()):
             found.append(spec.params["case"])

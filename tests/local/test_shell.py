@@ -128,8 +128,8 @@ def test_times(shell: Shell) -> None:
         ("%%bash\nls", "Line 2 of the cell uses %%bash", "!"),
         ("print?", "Line 2 of the cell uses print?", "another cell"),
         ("%pwdd", "Did you mean 'pwd'?", "%cd, %env"),
-        ("x\n%%time\ny", "Line 3 of the cell uses %%time", "alone"),
-        ("%%time x\ny", "Line 2 of the cell uses %%time", "alone"),
+        ("x\n%%time\ny", "Line 3 of the cell uses %%time", "on a line of its own"),
+        ("%%time x\ny", "Line 2 of the cell uses %%time", "on a line of its own"),
         ("get_ipython().run_line_magic('who', '')", "uses %who", "%cd"),
     ],
 )

@@ -50,6 +50,8 @@ def missing_attribute_hint(error: BaseException, namespace: Mapping[str, Any]) -
     if found is None:
         return ""
     owner, name = found.groups()
+    if in_module and owner == "__main__":
+        return ""  # a variable of the notebook, which has a hint of its own
     owners: Iterable[Any] = [sys.modules.get(owner)] if in_module else _classes(owner, namespace)
     for each in owners:
         added = vars(each).get(name) if in_module and each is not None else _class_attribute(each, name)
