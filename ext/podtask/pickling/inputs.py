@@ -213,6 +213,8 @@ def _packed(
                         todo.append((new, None))
         used = versions(packer.types)
         modules = {*imported_modules(cell.source), *_modules_of([*packer.types, *state.used])}
+        for source in (source for _, source in todo if source is not None):
+            modules |= imported_modules(source[0])  # for another Python, also a module is sent as source
         local, more_notes, changed = _pack_modules(modules, packer, buffer, namespace, not same)
     if buffer.size > limit:
         mine = [name for name in sizes if cell.may_set(name, roots.get(name, name))]

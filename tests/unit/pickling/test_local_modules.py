@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from podtask.errors import InputError
+from podtask.pickling.inputs import pack_inputs
 from podtask.pickling.local_modules import (
     MAX_SOURCE_BYTES,
     LocalModules,
@@ -18,6 +19,7 @@ from podtask.pickling.local_modules import (
 )
 
 from tests.notebook import Kernel, Shell
+from tests.unit.packing import OTHER, remote
 
 
 @pytest.fixture
@@ -51,6 +53,17 @@ def test_submodules_are_found(project: Path) -> None:
     assert submodules(used, here) == ("delta_pack.inner", "xml.dom", "xml.dom.minidom")
     source = "import os\nimport delta_pack as p\np.inner.y"
     assert submodules(["p.inner.y", "os.path.join"], {}, source) == ("delta_pack.inner", "os.path")
+
+
+@pytest.mark.parametrize("attribute", ["", "read"])
+def test_inputs_bring_their_modules_to_another_version_of_python(project: Path, attribute: str) -> None:
+    """A module, or a function of it, that an earlier cell has imported is sent with its file."""
+    (project / "epsilon.py").write_text("def read():\n    return 5\n")
+    module = importlib.import_module("epsilon")
+    value = getattr(module, attribute) if attribute else module
+    inputs = pack_inputs({"value": value}, {"value": value}, OTHER)
+    assert inputs.about["local_modules"]
+    assert remote(inputs, f"print({'value()' if attribute else 'value.read()'})") == "5\n"
 
 
 def test_installed_modules_are_not_sent() -> None:
