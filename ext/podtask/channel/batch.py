@@ -1,6 +1,6 @@
 """Batch mode: the cell is embedded in the pod, because no stream to the pod is allowed. Pure.
 
-The runner's program is an argument of the command. The cell and its inputs are an annotation, which
+The runner's program is in arguments of the command. The cell and its inputs are an annotation, which
 the kubelet writes to a file (downward API). ``log_channel.py`` reads the output.
 Sources: https://kubernetes.io/docs/concepts/storage/volumes/#downwardapi; the annotations of an
 object may have 256 KiB in all (TotalAnnotationSizeLimitB of the API server).
@@ -20,6 +20,7 @@ from .job import Job, job_frames
 
 FOLDER, FILE = "/var/podtask", "cell"
 MAX_CELL_BYTES = 160_000  # base64 makes it a third more
+MAX_ARGUMENT_CHARS = 100_000  # Linux limits one argument to 128 KiB
 
 
 def embed_job(manifest: PodManifest, job: Job) -> PodManifest:
@@ -49,5 +50,8 @@ def embed_job(manifest: PodManifest, job: Job) -> PodManifest:
     primary.setdefault("volumeMounts", []).append(mount)
     program = base64.b64encode(runner_program(compiled=False)).decode()
     field = "command" if "command" in primary else "args"
-    primary[field] = [*primary[field], program, MINOR, f"{FOLDER}/{FILE}"]
+    parts = [
+        program[start : start + MAX_ARGUMENT_CHARS] for start in range(0, len(program), MAX_ARGUMENT_CHARS)
+    ]
+    primary[field] = [*primary[field], *parts, MINOR, f"{FOLDER}/{FILE}"]
     return replace(manifest, pod=pod)

@@ -4,8 +4,8 @@ It is sent as ``python3 -c`` text, so it is short and has no dependencies. Every
 loopback and can reach the port. Therefore each side first proves that it knows the task's key (HMAC-SHA256
 over both nonces), and the client's proof covers the program that is executed. The port is bound without
 SO_REUSEADDR and never shared. Otherwise a sidecar could accept the client's connection first, relay the
-handshake to the runner, and then change the frames. In batch mode no client connects: the first argument is
-the runner's program, and the cell is in a file.
+handshake to the runner, and then change the frames. In batch mode no client connects: the arguments are
+the parts of the runner's program, the Python version that it needs, and the file that has the cell.
 """
 
 import binascii
@@ -19,7 +19,13 @@ import sys
 import time
 import zlib
 
-from .protocol import EXIT_NO_CLIENT, EXIT_OLD_PYTHON, EXIT_OTHER_PYTHON, EXIT_PORT_TAKEN
+from .protocol import (
+    EXIT_NO_CLIENT,
+    EXIT_OLD_PYTHON,
+    EXIT_OTHER_PYTHON,
+    EXIT_PORT_TAKEN,
+    PROGRAM_SEPARATOR,
+)
 
 if sys.version_info < (3, 9):
     print("podtask needs Python >= 3.9 in the image, found", sys.version.split()[0])
@@ -58,11 +64,12 @@ def prove(role: str, *parts: str) -> str:
 
 sock, job = None, b""
 if len(sys.argv) > 1:
-    program = binascii.a2b_base64(sys.argv[1])
-    if sys.version.split(".")[:2] != sys.argv[2].split("."):
-        print("podtask: batch mode needs Python", sys.argv[2], "- found", sys.version.split()[0])
+    *parts, minor, path = sys.argv[1:]
+    program = binascii.a2b_base64("".join(parts))
+    if sys.version.split(".")[:2] != minor.split("."):
+        print("podtask: batch mode needs Python", minor, "- found", sys.version.split()[0])
         sys.exit(EXIT_OTHER_PYTHON)
-    with open(sys.argv[3], "rb") as file:
+    with open(path, "rb") as file:
         job = binascii.a2b_base64(file.read())
     del sys.argv[1:]
 while not job:
@@ -94,5 +101,8 @@ while not job:
         pass  # not the notebook; wait for the next connection
     reader.close()  # the socket stays open until its reader is closed
     sock.close()
-namespace = {"listener": listener, "sock": sock, "prove": prove, "wait": wait, "job": job}
-exec(zlib.decompress(program), namespace)
+loader, _, modules = zlib.decompress(program).partition(PROGRAM_SEPARATOR)
+exec(
+    loader,
+    {"modules": modules, "listener": listener, "sock": sock, "prove": prove, "wait": wait, "job": job},
+)

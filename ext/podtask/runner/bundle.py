@@ -13,6 +13,7 @@ from . import protocol
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"  # the notebook's version of Python
 FOLDER = Path(__file__).parent
+MARSHAL_VERSION = 2  # every Python reads it; byte code in it has the version of this Python
 # The modules that every cell needs, in the order of their imports.
 MODULES = (
     "protocol",
@@ -86,7 +87,7 @@ class _InlineProtocol(ast.NodeTransformer):
     """A transformer that replaces the names which a module imports from ``protocol`` by their values."""
 
     def __init__(self) -> None:
-        self._values: dict[str, int] = {}
+        self._values: dict[str, int | bytes] = {}
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
         """Drop the import from ``protocol``; keep any other."""
@@ -111,6 +112,7 @@ def boot_program() -> str:
 # Creates the packages and modules in memory, then starts the supervisor.
 LOADER = f"""
 import marshal, sys, types
+PACKAGES, SOURCES, BUNDLED = marshal.loads(modules)
 def code(source, name):
     if isinstance(source, bytes):
         return marshal.loads(source)
@@ -149,7 +151,7 @@ def runner_program(compiled: bool) -> bytes:
         text = path.read_text()
         if not compiled:
             return text
-        return marshal.dumps(compile(text, f"{protocol.RUNNER_FILENAME}/{name}.py", "exec"))
+        return marshal.dumps(compile(text, f"{protocol.RUNNER_FILENAME}/{name}.py", "exec", optimize=2))
 
     def compiled_module(name: str) -> str | bytes:
         path = name.replace(".", "/")
@@ -164,5 +166,5 @@ def runner_program(compiled: bool) -> bytes:
         bundled[name] = compiled_source(path, name)
     for name in LATE_MODULES:
         bundled[f"_podtask_runner.{name}"] = compiled_module(name)
-    program = f"PACKAGES = {packages!r}\nSOURCES = {sources!r}\nBUNDLED = {bundled!r}\n{LOADER}"
-    return zlib.compress(program.encode())
+    modules = marshal.dumps((packages, sources, bundled), MARSHAL_VERSION)
+    return zlib.compress(LOADER.encode() + protocol.PROGRAM_SEPARATOR + modules)

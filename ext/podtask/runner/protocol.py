@@ -20,6 +20,7 @@ EXIT_OLD_PYTHON = 97  # Python in the image is older than 3.9
 EXIT_PORT_TAKEN = 98  # another process of the pod has the runner's port
 # Exit code of a worker whose cell closed the pipes to the supervisor.
 EXIT_PIPES_CLOSED = 117
+PROGRAM_SEPARATOR = b"\n\0"  # between the loader of the runner's program and its modules
 
 # Reasons in a CLOSE frame.
 CLOSE_TAKEN_OVER = "another client took over"
