@@ -32,7 +32,7 @@ if sys.version_info < (3, 9):
     sys.exit(EXIT_OLD_PYTHON)
 # The kernel drops signals that PID 1 has no handler for.
 for number in (signal.SIGTERM, signal.SIGINT):
-    signal.signal(number, lambda number, frame: os._exit(128 + number))
+    signal.signal(number, lambda num, _: os._exit(128 + num))
 env = os.environ
 key = bytes.fromhex(env.pop("PODTASK_KEY"))
 wait = float(env.pop("PODTASK_WAIT"))
@@ -84,9 +84,9 @@ while not job:
     try:
         nonce = reader.readline(99).decode().strip()
         # The last word means a fresh runner, which needs its program (channel/handshake.py reads it).
-        hello = os.urandom(16).hex() + " " + sys.version.split()[0] + " 1"
-        sock.sendall((hello + " " + prove("runner", nonce, hello) + "\n").encode())
-        proof, size = reader.readline(99).decode().split()
+        hello = f"{os.urandom(16).hex()} {sys.version.split()[0]} 1"
+        sock.sendall(f"{hello} {prove('runner', nonce, hello)}\n".encode())
+        proof, size = reader.readline(99).split()
         program, limit = b"", min(int(size), 1 << 22)  # an impostor may claim any size
         while len(program) < limit:
             chunk = reader.read(limit - len(program))
@@ -94,7 +94,7 @@ while not job:
                 break
             program += chunk
         expected = prove("client", nonce, hello, hashlib.sha256(program).hexdigest())
-        if hmac.compare_digest(proof.encode(), expected.encode()):
+        if hmac.compare_digest(proof, expected.encode()):
             reader.close()
             break
     except (OSError, ValueError):
