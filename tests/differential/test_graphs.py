@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from podtask.pickling import local_modules
 from podtask.pickling.inputs import pack_inputs
 
 from tests.unit.packing import Pod
@@ -15,6 +17,14 @@ from tests.unit.packing import Pod
 MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
 BOUNDED = settings(max_examples=60 * MANY, deadline=None, derandomize=MANY == 1, database=None)
 ATOMS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_sources_of_tests() -> Iterator[None]:
+    """Do not send the module of ``Node``: both sides are this process, which has it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local_modules, "NEVER_SENT", {*local_modules.NEVER_SENT, "tests"})
+        yield
 
 
 class Node:
