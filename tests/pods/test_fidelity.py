@@ -195,7 +195,7 @@ def test_c6_missing_environment_variable_has_a_hint(pods: Shell) -> None:
 def test_c2_to_c4_state_of_libraries_in_a_bare_image(pods: Shell) -> None:
     """C2, C3, C4: state of libraries arrives in an image that lacks some of them, and nothing fails."""
     pods.run(
-        "import decimal, logging, random, sys\nlogging.getLogger('pods_test').addHandler(logging.StreamHandler(sys.stdout))\n"
+        "import decimal, logging, random, sys\nlogging.getLogger('pods_test').addHandler(logging.StreamHandler(sys.__stdout__))\n"
         "logging.getLogger('pods_test').setLevel('INFO')\ndecimal.getcontext().prec = 4\nrandom.seed(11)\n"
         "wanted = random.random(); random.seed(11)\nimport numpy\nnumpy.set_printoptions(precision=1)"
     )

@@ -145,7 +145,7 @@ def test_security_contexts_of_the_template_work() -> None:
         "def refused(path):\n"
         "    try:\n        open(path, 'w')\n"
         "    except OSError as error:\n        return error.errno == errno.EROFS\n"
-        "open('/out/x', 'w').write('y')\n"
+        "import pathlib; pathlib.Path('/out/x').write_text('y')\n"
         "print('shown')\n"
         "known = os.getuid() in [each.pw_uid for each in pwd.getpwall()]\n"
         "os.getuid(), os.getgid(), os.stat('/out').st_gid, refused('/x'), refused('/tmp/x'), known"
