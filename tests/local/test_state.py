@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import random
+import wave  # noqa: F401 -- stands for a library that the notebook has imported
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,22 @@ def test_c2_handlers_for_files_are_named(shell: Shell, tmp_path: Path) -> None:
     finally:
         logger.removeHandler(handler)
         handler.close()
+
+
+def test_c2_a_handler_of_a_library_is_named_if_the_cell_imports_it(shell: Shell) -> None:
+    """C2: a library may add a handler to its own logger when it is imported: no matter for other cells."""
+    handler = logging.StreamHandler(io.StringIO())
+    logger = logging.getLogger("wave.reader")
+    logger.addHandler(handler)
+    try:
+        shell.output("%%podtask\nimport logging")
+        assert closing_notes(shell) == []
+        shell.output("%%podtask\nimport logging, wave")
+        assert closing_notes(shell) == [
+            "the StreamHandler of the logger wave.reader stays in the notebook: set it up in the cell"
+        ]
+    finally:
+        logger.removeHandler(handler)
 
 
 def test_c4_a_setting_that_cannot_be_sent_is_named(shell: Shell) -> None:

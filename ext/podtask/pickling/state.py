@@ -79,18 +79,20 @@ def capture_state(namespace: dict[str, Any], waits: bool) -> LibraryState:
     used: list[Any] = []
     for name, file in LIBRARIES.items():
         if name in sys.modules:
-            pieces = Pieces(namespace)
+            pieces = Pieces(namespace, name)
             entries += _capture(name, file, pieces)
             used += pieces.used
-            if pieces.left_out:
-                notes[name] = [f"{label} stays in the notebook: {REMEDY}" for label in pieces.left_out]
+            for owner, labels in pieces.left_out.items():
+                notes.setdefault(owner, []).extend(
+                    f"{label} stays in the notebook: {REMEDY}" for label in labels
+                )
     if not waits:
         seeded = [name for name in GENERATORS if name in sys.modules and _is_seeded(namespace, name)]
         return LibraryState(entries, notes, fresh=seeded, used=used)
     for name, file in GENERATORS.items():
         if name in sys.modules:
             _waiting.pop(name, None)
-            entries += _capture(name, file, Pieces(namespace))
+            entries += _capture(name, file, Pieces(namespace, name))
         elif name in _waiting:
             entries.append((name, file, _waiting[name]))
     return LibraryState(entries, notes, [*GENERATORS], used=used)
@@ -110,20 +112,23 @@ class Pieces:
 
     Args:
         namespace: The notebook's namespace.
+        owner: The module whose state is captured.
 
     Attributes:
-        left_out: Labels of what is not sent.
+        owner: The module whose import in the pod shows the user what is not sent.
+        left_out: Owner -> labels of what is not sent.
         used: Classes, functions and modules that the pieces refer to.
     """
 
-    def __init__(self, namespace: dict[str, Any]) -> None:
-        self.left_out: list[str] = []
+    def __init__(self, namespace: dict[str, Any], owner: str) -> None:
+        self.owner = owner
+        self.left_out: dict[str, list[str]] = {}
         self.used: list[Any] = []
         self._namespace = namespace
 
     def leave_out(self, label: str) -> None:
         """Record that a part of the state is not sent."""
-        self.left_out.append(label)
+        self.left_out.setdefault(self.owner, []).append(label)
 
     def pickled(self, label: str, value: Any) -> tuple[Any, ...]:
         """Return a value as a piece; :data:`LOST` if it cannot be sent, which the user is told.
@@ -143,11 +148,11 @@ class Pieces:
                     done.update(needed)
         except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
             log.debug("%s: %s: %s", label, type(error).__name__, error)
-            self.left_out.append(label)
+            self.leave_out(label)
             return LOST
         data = file.getvalue()
         if len(data) > MAX_PIECE_BYTES:
-            self.left_out.append(label)
+            self.leave_out(label)
             return LOST
         self.used += packer.types
         portable = not any(word in data for word in (b"cloudpickle", b"__main__", b"reducers"))

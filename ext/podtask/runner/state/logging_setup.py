@@ -24,6 +24,7 @@ def capture(module: Any, pieces: Any) -> Optional[Dict[str, Any]]:
             and (logger.level or logger.handlers or logger.filters or logger.disabled or not logger.propagate)
             and name.partition(".")[0] not in OWN
         ):
+            pieces.owner = _library_of(name)
             loggers[name] = _describe_logger(logger, f"the logger {name}", pieces)
     found: Dict[str, Any] = {
         "loggers": {name: each for name, each in loggers.items() if each},
@@ -45,9 +46,7 @@ def split(data: Dict[str, Any]) -> Dict[str, Any]:
     """
     found: Dict[str, Any] = {"logging": {**data, "loggers": {}}}
     for name, logger in data["loggers"].items():
-        top = name.partition(".")[0]
-        library = top if name != "root" and top in sys.modules else "logging"
-        found.setdefault(library, {"loggers": {}})["loggers"][name] = logger
+        found.setdefault(_library_of(name), {"loggers": {}})["loggers"][name] = logger
     return found
 
 
@@ -67,6 +66,12 @@ def apply(module: Any, data: Dict[str, Any]) -> None:
         for each in described["filters"]:
             apply_each("the logging filter of", {name: each}, functools.partial(_add_filter, logger))
         _add_handlers(name, logger, described["handlers"])
+
+
+def _library_of(name: str) -> str:
+    """Return the module whose import in the pod concerns a logger: the library that it belongs to, or logging."""
+    top = name.partition(".")[0]
+    return top if name != "root" and top in sys.modules else "logging"
 
 
 def _describe_logger(logger: Any, label: str, pieces: Any) -> Dict[str, Any]:
