@@ -39,10 +39,10 @@ def set_level(level: str | None) -> None:
         level: One of LEVELS; None switches the log off.
 
     Raises:
-        InputError: There is no such level.
+        InputError: The level is unknown.
     """
     if level is not None and level.lower() not in LEVELS:
-        raise InputError(f"There is no log level {level!r}.", f"Levels: {', '.join(LEVELS)}.")
+        raise InputError(f"Unknown log level {level!r}.", f"Levels: {', '.join(LEVELS)}.")
     for handler in list(LOGGER.handlers):
         if isinstance(handler, _StderrHandler):
             LOGGER.removeHandler(handler)

@@ -280,7 +280,7 @@ def spot(provider: str) -> Preset:
     """
     if provider not in SPOT_LABELS:
         raise InputError(
-            f"spot: there is no provider {provider!r}.{did_you_mean(provider, SPOT_LABELS)}",
+            f"spot: unknown provider {provider!r}.{did_you_mean(provider, SPOT_LABELS)}",
             f"Providers: {', '.join(SPOT_LABELS)}. For others, set nodeSelector and tolerations.",
         )
     key, value, tainted = SPOT_LABELS[provider]

@@ -199,7 +199,7 @@ def test_options_are_checked_at_the_decorator() -> None:
     """A wrong option is an error at the decorator; with_options leaves the original alone."""
     with pytest.raises(InputError, match="--memory"):
         podtask.task(memory="lots")
-    with pytest.raises(InputError, match="no option 'memry'"):
+    with pytest.raises(InputError, match="Unknown option 'memry'"):
         square.with_options(memry="1Gi")
     wrong: Any
     for wrong in (0, "x", 1.5):

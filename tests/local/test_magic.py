@@ -251,7 +251,7 @@ def test_each_ignored_part_is_named(shell: Shell, template: PodTemplate, named: 
         ("--memory 16GB", "Did you mean 16Gi?"),
         ("--cpu lots", "not a quantity"),
         ("--timeout soon", "not a duration"),
-        ("-t nothing", "no pod template 'nothing'"),
+        ("-t nothing", "Pod template 'nothing' not found"),
         ("-t number", "Expected a pod template, got int"),
         ("-o never", "the cell did not set this variable"),
         ("-i never", "no such variable"),

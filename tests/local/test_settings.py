@@ -62,7 +62,7 @@ def test_later_layers_win(places: Places, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[tool.podtask]\nmemroy = '1Gi'", "no setting 'memroy'. Did you mean 'memory'?"),
+        ("[tool.podtask]\nmemroy = '1Gi'", "unknown setting 'memroy'. Did you mean 'memory'?"),
         (
             "[tool.podtask]\nmemory = '16GB'",
             "--memory: '16GB' is not a quantity. Did you mean 16Gi?",
@@ -155,7 +155,7 @@ def test_resolved_options_have_a_template_object(monkeypatch: pytest.MonkeyPatch
     }
     monkeypatch.setenv("PODTASK_TEMPLATE", "gone")
     assert merge_options({}).template == "gone"
-    with pytest.raises(InputError, match="There is no pod template 'gone'"):
+    with pytest.raises(InputError, match="Pod template 'gone' not found"):
         resolve_options({}, {})
 
 
@@ -206,7 +206,7 @@ def test_commands_save_list_use_and_show(
         ("%podtask save a b c", "%podtask save NAME"),
         ("%podtask save a --usr", "%podtask save NAME"),
         ("%podtask save ../x t", "is not a valid template name"),
-        ("%podtask save nothing", "There is no pod template 'nothing'"),
+        ("%podtask save nothing", "Pod template 'nothing' not found"),
         ("%podtask use number", "Expected a pod template, got int"),
     ],
 )

@@ -60,7 +60,7 @@ EXPECTED = {
             "ZeroDivisionError: division by zero",
             "job['guard'] (lock) cannot be sent",
             "is not a valid label value",
-            "there is no option '--memroy'. Did you mean '--memory'?",
+            "unknown option '--memroy'. Did you mean '--memory'?",
             "was killed by SIGKILL",
         ),
     ),

@@ -109,7 +109,7 @@ def test_finished_pod_is_read_from_its_log(
     assert task.values == {"value": {"rows": list(range(1000))}}
     gone = cluster.kubectl("wait", "--for=delete", f"pod/{name}", "-n", namespace, "--timeout=20s")
     assert name in gone
-    with pytest.raises(podtask.InputError, match=r"There is no task[^\n]*\nIts result was collected"):
+    with pytest.raises(podtask.InputError, match=r"Task \S+ not found in[^\n]*\nIts result was collected"):
         podtask.attach(name).result(30)
 
 
@@ -117,7 +117,7 @@ def test_unknown_task_is_named(pods: Shell) -> None:
     """The error about an unknown task names the context and namespace that were searched."""
     error = podtask.attach("nothing-like-it").exception(30)
     assert isinstance(error, podtask.InputError)
-    assert "There is no task 'nothing-like-it'" in str(error)
+    assert "Task 'nothing-like-it' not found in " in str(error)
 
 
 def test_newer_kernel_takes_over_and_the_older_is_notified(pods: Shell) -> None:

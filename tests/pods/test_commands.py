@@ -37,7 +37,7 @@ def test_task_is_listed_read_and_cancelled(pods: Shell, cluster: Any, namespace:
     assert "Containers: side, primary." in pods.shown_error("%podtask logs held nobody")
     assert pods.output("%podtask cancel held")[0] == f"Cancelled: {task.name}\n"
     assert task.wait(60)
-    assert "There is no task 'nobody'" in pods.shown_error("%podtask cancel nobody")
+    assert "Task 'nobody' not found in " in pods.shown_error("%podtask cancel nobody")
 
 
 @pytest.mark.feature("P03", "N02")

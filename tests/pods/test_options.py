@@ -79,7 +79,7 @@ def test_template_of_the_cluster(pods: Shell, cluster: Any, namespace: str) -> N
     assert main["resources"] == {"requests": {"memory": "128Mi"}, "limits": {"memory": "128Mi"}}
     assert [each["name"] for each in main["env"] if "PODTASK" not in each["name"]] == ["A"]
     shown = pods.shown_error("%%podtask -t pod-template/nope\n1")
-    assert "There is no pod template 'nope' in" in shown
+    assert "Pod template 'nope' not found in" in shown
     assert "get podtemplates" in shown
 
 

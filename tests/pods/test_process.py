@@ -74,7 +74,7 @@ def test_command_that_cannot_run_is_reported(pods: Shell, held: Task) -> None:
     assert "'nosuchprogram' was not run in container 'primary'" in shown
     assert "Traceback" not in shown
     assert "No closing quotation" in pods.shown_error("%podtask shell held -- sh -c 'x")
-    assert "There is no task 'nobody'" in pods.shown_error("%podtask shell nobody -- ls")
+    assert "Task 'nobody' not found in " in pods.shown_error("%podtask shell nobody -- ls")
     assert "%podtask shell NAME" in pods.shown_error("%podtask shell")
     waits = submit({"nodeSelector": {"no": "such"}, "containers": []}, name="waits")
     while "affinity" not in waits.phase:

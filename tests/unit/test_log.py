@@ -53,7 +53,7 @@ def test_handlers_of_the_user_stay() -> None:
 
 def test_unknown_level_is_an_error() -> None:
     """The error about an unknown level lists the levels."""
-    with pytest.raises(InputError, match="no log level 'loud'") as caught:
+    with pytest.raises(InputError, match="Unknown log level 'loud'") as caught:
         set_level("loud")
     assert "debug" in caught.value.hint
 

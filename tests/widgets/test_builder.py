@@ -220,5 +220,5 @@ def test_not_a_template() -> None:
     """An object that is not a template, and an unknown name, are rejected with a message."""
     with pytest.raises(InputError, match="Expected a pod template"):
         TemplateBuilder(3)
-    with pytest.raises(InputError, match="no pod template 'nobody'"):
+    with pytest.raises(InputError, match="Pod template 'nobody' not found"):
         TemplateBuilder("nobody")

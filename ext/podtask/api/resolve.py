@@ -145,7 +145,7 @@ def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) ->
         return saved[name]
     known = [*notebook_templates(namespace), *saved]
     raise InputError(
-        f"There is no pod template {name!r} in this notebook or among the saved ones.{did_you_mean(name, known)}",
+        f"Pod template {name!r} not found in this notebook or among the saved templates.{did_you_mean(name, known)}",
         f"Templates: {', '.join(sorted(known)) or 'none'}. A file's name ends in .yaml; "
         f"the cluster's are {CLUSTER_TEMPLATE_PREFIX}NAME.",
     )
@@ -167,7 +167,7 @@ async def _read_from_cluster(name: str, options: RunOptions) -> Any:
     except RequestDenied as error:
         if error.code == 404:
             raise InputError(
-                f"There is no pod template {name!r} in {ns.where}.",
+                f"Pod template {name!r} not found in {ns.where}.",
                 f"`{ns.kubectl('get', 'podtemplates')}` lists them.",
             ) from None
         raise

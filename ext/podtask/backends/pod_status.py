@@ -161,7 +161,7 @@ class PodStatus:
         """Return a container's log.
 
         Raises:
-            InputError: There is no such container, or the pod is gone.
+            InputError: The container does not exist, or the pod is gone.
         """
         name = container or self._primary
         try:

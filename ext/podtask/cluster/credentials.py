@@ -20,7 +20,7 @@ from ..errors import ClusterError, InputError, did_you_mean
 from .login_program import collect_log, redact
 
 SERVICE_ACCOUNT_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-IN_CLUSTER_CONTEXT = "in-cluster"  # shown in place of a context if there is no kubeconfig
+IN_CLUSTER_CONTEXT = "in-cluster"  # shown as the context of a notebook without a kubeconfig
 LOGIN_HINT = "Run `kubectl get pods` in a terminal to see the output of the same login, and log in again."
 NO_CLUSTER_HINT = "Set KUBECONFIG or run `kubectl config use-context`, or run on this machine with --local."
 
@@ -119,7 +119,7 @@ def load_access(context: str | None) -> Access:
 
 
 def context_names() -> list[str]:
-    """Return the names of the contexts in the kubeconfig; none if there is no such file. Blocks."""
+    """Return the names of the contexts in the kubeconfig; none if the file does not exist. Blocks."""
     config = _library()
     try:
         known, _ = config.list_kube_config_contexts(config_file=_files())

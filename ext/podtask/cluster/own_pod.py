@@ -10,7 +10,7 @@ from .namespace import open_namespace
 
 
 async def notebook_pod(context: str | None, namespace: str | None) -> dict[str, Any] | None:
-    """Return an owner reference to the notebook's pod; None if there is no such pod.
+    """Return an owner reference to the notebook's pod; None if the notebook runs in no pod.
 
     It is None, too, if the new pod goes to another namespace: Kubernetes ignores an owner there and
     would delete the new pod at once.

@@ -218,7 +218,7 @@ class RunOptions:
         for name, value in given.items():
             if name not in known:
                 raise InputError(
-                    f"There is no option {name!r}.{did_you_mean(name, known)}",
+                    f"Unknown option {name!r}.{did_you_mean(name, known)}",
                     f"Options: {', '.join(known)}.",
                 )
             if value is None:

@@ -118,7 +118,7 @@ def _known(name: str, origin: str) -> str:
             else did_you_mean(option, SETTABLE_OPTIONS)
         )
         raise InputError(
-            f"{origin}: there is no setting {name!r}.{why}", f"Settings: {', '.join(SETTABLE_OPTIONS)}."
+            f"{origin}: unknown setting {name!r}.{why}", f"Settings: {', '.join(SETTABLE_OPTIONS)}."
         )
     return option
 

@@ -92,7 +92,7 @@ def container_status(pod: Pod, name: str) -> dict[str, Any]:
 
 
 def container_spec(pod: Pod, name: str) -> dict[str, Any]:
-    """Return the spec of a container or init container; empty if there is no such container."""
+    """Return the spec of a container or init container; empty if the pod has no container with that name."""
     spec = pod["spec"]
     for container in (*spec.get("initContainers", []), *spec["containers"]):
         if container["name"] == name:

@@ -49,7 +49,7 @@ class ExistingRunner:
         """Find the pod.
 
         Raises:
-            PodtaskError: There is no such pod, it does not run a task, or its result was already fetched.
+            PodtaskError: The pod does not exist, it does not run a task, or its result was already fetched.
         """
         namespace, pod, others = await look_up_task(self.name, self.options)
         key = pod.key

@@ -75,7 +75,7 @@ def _describe_unknown(word: str, words: list[str]) -> str:
     if not word.startswith("-") and last_flag and fields[last_flag].metadata["metavar"] == "NAMES":
         names = ",".join(part.strip(",") for part in [*before[before.index(last_flag) + 1 :], word])
         return f"{word!r} is separated from the names of {last_flag} by a space.\nWrite them without spaces: {last_flag} {names}"
-    return f"there is no option {word!r}.{did_you_mean(word, fields)}\nRun %%podtask? to list all options."
+    return f"unknown option {word!r}.{did_you_mean(word, fields)}\nRun %%podtask? to list all options."
 
 
 class _Parser(MagicArgumentParser):

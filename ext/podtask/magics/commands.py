@@ -51,7 +51,7 @@ def run(state: ShellState, line: str) -> None:
     name, *words = line.split() or [""]
     if name not in COMMANDS:
         raise UsageError(
-            f"%podtask: there is no command {name!r}.{did_you_mean(name, COMMANDS)}\n{usage()}"
+            f"%podtask: unknown command {name!r}.{did_you_mean(name, COMMANDS)}\n{usage()}"
             if name
             else usage()
         )
@@ -218,7 +218,7 @@ def why(state: ShellState, words: list[str]) -> None:
         print(tasks[name].why())
     elif words:
         raise UsageError(
-            f"%podtask why: there is no task {name!r} in this notebook.{did_you_mean(name, tasks)}"
+            f"%podtask why: task {name!r} not found in this notebook.{did_you_mean(name, tasks)}"
         )
     else:
         raise UsageError("%podtask why: no cell has run in a pod yet. Run one with %%podtask.")

@@ -30,7 +30,7 @@ def run_command(name: str, container: str | None, command: Sequence[str], option
         options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
-        PodtaskError: There is no such task, container or program, the container is not running, or
+        PodtaskError: The task, container or program does not exist, the container is not running, or
             running commands in it is not allowed.
     """
     output: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
@@ -62,7 +62,7 @@ async def kubectl_shell_command(name: str, container: str | None, options: RunOp
         options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
-        PodtaskError: There is no such task or container, or the task has ended.
+        PodtaskError: The task or container does not exist, or the task has ended.
     """
     ns, pod = await _look_up_running_task(name, options)
     return ns.kubectl(

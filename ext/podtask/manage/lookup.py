@@ -18,7 +18,7 @@ async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskP
         options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
-        PodtaskError: There is no such task, or reading it is not allowed.
+        PodtaskError: The task does not exist, or reading it is not allowed.
     """
     ns = await open_namespace(options.context, options.namespace)
     try:
@@ -29,7 +29,7 @@ async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskP
     except RequestDenied as error:
         if error.code in (400, 404):
             raise InputError(
-                f"There is no task {name!r} in {ns.where}.",
+                f"Task {name!r} not found in {ns.where}.",
                 "Its result was collected, or it was deleted; `%podtask list` shows all tasks.",
             ) from None
         raise

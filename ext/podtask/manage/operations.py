@@ -40,7 +40,7 @@ async def read_log(name: str, container: str | None, options: RunOptions) -> str
         options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
-        PodtaskError: There is no such task or container, or reading its log is not allowed.
+        PodtaskError: The task or container does not exist, or reading its log is not allowed.
     """
     ns, pod, _ = await look_up_task(name, options)
     container_name = pod.container_name(container)
@@ -66,7 +66,7 @@ async def delete_task(name: str, options: RunOptions, finished: bool, force: boo
         force: Whether to delete the pod at once, without grace period, even if its node does not answer.
 
     Raises:
-        PodtaskError: There is no such task, it has ended, or deleting it is not allowed.
+        PodtaskError: The task does not exist, it has ended, or deleting it is not allowed.
     """
     ns, pod, _ = await look_up_task(name, options)
     if pod.is_finished and not finished:

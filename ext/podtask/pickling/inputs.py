@@ -27,27 +27,13 @@ from .definitions import Source, sort_definitions
 from .ipython_names import HISTORY, is_ipython_name
 from .local_modules import IMPORT_FUNCTIONS, LocalModules, find_local_modules, imported_modules, submodules
 from .memory_maps import is_memory_map, memory_map_notes, reduce_to_file
-from .module_values import ModuleValue, changed_values
+from .module_values import IMMUTABLE, ModuleValue, changed_values
 from .runtime_modules import pack_runtime_modules
 from .source_classes import registered_definitions, sort_registered
 from .state import NO_STATE, LibraryState
 from .unpicklable import find_unpicklable
 
 MAX_INPUT_BYTES = 256 << 20
-IMMUTABLE = (
-    bool,
-    int,
-    float,
-    complex,
-    str,
-    bytes,
-    range,
-    type(None),
-    type,
-    types.ModuleType,
-    types.FunctionType,
-    types.BuiltinFunctionType,
-)
 EMPTY = Cell("", "<podtask cell>")
 
 

@@ -21,28 +21,32 @@ from enum import Enum
 from typing import Any
 
 from ..runner.pickler import Packer
+from ..runner.worker.fingerprint import HashWriter, TooLarge
 from ..runner.worker.module_values import HELD, LITERAL, NEW
 
 MAX_MODULE_BYTES = 1 << 20
-# Objects that nobody changes, or that are sent by their name.
-NOT_MUTABLE = (
+IMMUTABLE = (
     bool,
     int,
     float,
     complex,
     str,
     bytes,
-    tuple,
-    frozenset,
     range,
     type(None),
     type,
-    Enum,
-    re.Pattern,
-    logging.Logger,
     types.ModuleType,
     types.FunctionType,
     types.BuiltinFunctionType,
+)
+# Objects that nobody changes, or that are sent by their name.
+NOT_MUTABLE = (
+    *IMMUTABLE,
+    tuple,
+    frozenset,
+    Enum,
+    re.Pattern,
+    logging.Logger,
     types.MethodType,
     types.GenericAlias,
     typing.TypeVar,
@@ -188,11 +192,11 @@ def _is_same(value: Any, literal: Any) -> bool:
 
 def _measure(value: Any, namespace: Mapping[str, Any], plain: bool, limit: int) -> tuple[int, str]:
     """Return the size of a value's pickle, and why it cannot be sent; empty if it can."""
-    file = _Counter(limit)
+    file = HashWriter(limit)
     try:
         with Packer(file, dict(namespace) if plain else namespace, plain) as packer:  # type: ignore[arg-type]
             packer.dump(value)
-    except _TooLarge:
+    except TooLarge:
         return 0, f"is larger than {limit >> 10} KiB"
     except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
         return 0, f"cannot be pickled ({type(error).__name__})"
@@ -330,26 +334,3 @@ def _number(node: ast.expr) -> Any:
     if type(value) not in (int, float) or abs(value) > MAX_NUMBER:
         raise ValueError
     return value
-
-
-class _TooLarge(Exception):
-    """A pickle exceeds the limit."""
-
-
-class _Counter:
-    """A file that only counts the bytes written, up to a limit."""
-
-    def __init__(self, limit: int) -> None:
-        self.size = 0
-        self._limit = limit
-
-    def write(self, data: Any) -> int:
-        with memoryview(data) as view:
-            size = view.nbytes
-        self.size += size
-        if self.size > self._limit:
-            raise _TooLarge
-        return size
-
-    def write_buffer(self, view: Any) -> None:
-        self.write(view)

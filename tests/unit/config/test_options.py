@@ -212,14 +212,14 @@ def test_unknown_option_suggests_the_nearest(name: str, meant: str) -> None:
     """The error for a misspelled option suggests the right one."""
     with pytest.raises(InputError) as caught:
         RunOptions.of(**{name: "1"})
-    assert caught.value.message == f"There is no option {name!r}. Did you mean {meant!r}?"
+    assert caught.value.message == f"Unknown option {name!r}. Did you mean {meant!r}?"
 
 
 def test_unknown_option_lists_the_known_ones() -> None:
     """The error for an unknown option lists all options."""
     with pytest.raises(InputError) as caught:
         RunOptions.of(zzz=1)
-    assert caught.value.message == "There is no option 'zzz'."
+    assert caught.value.message == "Unknown option 'zzz'."
     assert all(field.name in caught.value.hint for field in dataclasses.fields(RunOptions))
 
 

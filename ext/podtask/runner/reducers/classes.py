@@ -44,7 +44,9 @@ def reduce_class(kind: Any) -> Any:
         if name not in namespace and name not in NOT_SENT and not _is_own_slot(kind, value)
     }
     if "__annotate_func__" in given:  # Python 3.14 evaluates annotations late, with the class body's names
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(
+            Exception
+        ):  # evaluating runs the user's expressions; a name may be undefined yet
             attributes["__annotations__"] = kind.__annotations__
     if "__firstlineno__" in attributes:  # Python 3.13 drops it when other attributes are set
         attributes["__firstlineno__"] = attributes.pop("__firstlineno__")

@@ -15,11 +15,11 @@ Fingerprint = Tuple[bool, bytes]  # whether plain pickle did, the hash
 CHANGED = (False, b"")  # of a value that can no longer be pickled, or is too large now
 
 
-class _TooLarge(Exception):
+class TooLarge(Exception):
     """A pickle exceeds its maximum size."""
 
 
-class _HashWriter:
+class HashWriter:
     """A file that keeps only the hash and the size of what is written."""
 
     def __init__(self, bytes_left: int) -> None:
@@ -32,7 +32,7 @@ class _HashWriter:
             size = view.nbytes
             self.size += size
             if self.size > self._bytes_left:
-                raise _TooLarge
+                raise TooLarge
             self.hash.update(view)
         return size
 
@@ -56,10 +56,10 @@ def fingerprint(
     used = 0
     # cloudpickle only where the inputs have classes or functions: it takes longer to import than most cells.
     for plain in (True, False) if identity.NUMBERS.received else (True,):
-        file = _HashWriter(bytes_left)
+        file = HashWriter(bytes_left)
         try:
             _pickle(value, namespace, plain, file)
-        except _TooLarge:
+        except TooLarge:
             return None, bytes_left
         except Exception:  # whatever a __reduce__ of the user's raises
             used += file.size
@@ -69,7 +69,7 @@ def fingerprint(
 
 
 def _again(value: Any, namespace: Dict[str, Any], bytes_left: int, plain: bool) -> Fingerprint:
-    file = _HashWriter(bytes_left)
+    file = HashWriter(bytes_left)
     try:
         _pickle(value, namespace, plain, file)
     except Exception:  # too large now, or whatever a __reduce__ of the user's raises
@@ -77,7 +77,7 @@ def _again(value: Any, namespace: Dict[str, Any], bytes_left: int, plain: bool) 
     return plain, file.hash.digest()
 
 
-def _pickle(value: Any, namespace: Dict[str, Any], plain: bool, file: _HashWriter) -> None:
+def _pickle(value: Any, namespace: Dict[str, Any], plain: bool, file: HashWriter) -> None:
     with pickler.Packer(file, namespace, plain, _reduce_without_caches) as packer:
         packer.dump(value)
 

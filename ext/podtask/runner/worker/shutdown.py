@@ -43,8 +43,8 @@ def shut_down(guard: InterruptGuard) -> None:
         _finalize_values,
         lambda: _close([*files, *_files()]),
     ):
-        # An interrupt, or an error that Python has printed already.
-        with contextlib.suppress(BaseException), guard.lifted():
+        # The next step must run after an interrupt and after an error, which Python has printed already.
+        with contextlib.suppress(BaseException), guard.lifted():  # an interrupt, or sys.exit in a handler
             step()
 
 
@@ -111,8 +111,7 @@ def _files() -> List[Any]:
 
 def _close(files: List[Any]) -> None:
     for each in _outermost_first(files):
-        # Closed with another one, or broken: Python's own shutdown ignores it, too.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # a broken file object; Python's own shutdown ignores it, too
             try:
                 if not each.closed:
                     each.close()
