@@ -3,4 +3,4 @@
 This package analyzes source text. It never runs it.
 """
 
-__all__ = ["cell", "ipython_syntax", "scopes", "script_metadata", "sql_tables"]
+__all__ = ["cell", "ipython_syntax", "main_lookups", "scopes", "script_metadata", "sql_tables"]

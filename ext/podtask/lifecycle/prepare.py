@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..cell.cell import Cell
+from ..cell.main_lookups import NOTHING, MainLookups, main_lookups
 from ..cell.script_metadata import ScriptMetadata
 from ..cell.sql_tables import sql_tables
 from ..channel.job import Job
@@ -21,6 +22,7 @@ from ..manifest.render import render
 from ..pickling.function_call import FunctionCall
 from ..pickling.hints import missing_module_hint, missing_name, missing_name_hint
 from ..pickling.inputs import Inputs, pack_inputs, select
+from ..pickling.ipython_names import is_ipython_name
 from ..pickling.missing_state import missing_attribute_hint, missing_variable_hint
 from ..pickling.state import NO_STATE, LibraryState, capture_state
 from ..pickling.unpicklable import UnpicklableError
@@ -30,6 +32,7 @@ from ..template.template import PodTemplate
 MAX_SOURCE_BYTES = 768 << 10  # as JSON; the source is part of a frame's head, of 1 MiB at most
 MAX_OPTIONS_BYTES = 128 << 10  # as JSON, in the same head; Linux limits one environment variable to 128 KiB
 OLDEST_PYTHON = (3, 9)
+MAX_NAMES = 10  # in a note
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class PreparedCell:
         began: When the preparation began (monotonic).
         call: The function call that the cell stands for, if any.
         state: The state of the notebook's libraries.
+        lookups: The variables that libraries find in ``__main__`` by themselves.
     """
 
     cell: Cell
@@ -57,6 +61,7 @@ class PreparedCell:
     began: float = field(default_factory=time.monotonic)
     call: FunctionCall | None = None
     state: LibraryState = NO_STATE
+    lookups: MainLookups = NOTHING
 
     @functools.cached_property
     def inputs(self) -> Inputs:
@@ -72,12 +77,28 @@ class PreparedCell:
         cell = self.cell
         if self.options.inputs is not None:
             cell = replace(cell, writes=())  # an input that is named with -i is always sent
+        if self.lookups.members:  # like what the cell may set, they are left out if they cannot be sent
+            lookups = self.lookups
+            cell = replace(cell, writes=(*cell.writes, *lookups.members, *lookups.left_out))
         try:
             limit = int(to_decimal(self.options.max_input))
-            return pack_inputs(
+            inputs = pack_inputs(
                 self.values, self.namespace, python, cell, limit, self.state, self.options.local
             )
+            unsent = [name for name in self.lookups.members if name in inputs.left_out]
+            unsent += self.lookups.left_out
+            if unsent:
+                more = f" and {len(unsent) - MAX_NAMES} more" if len(unsent) > MAX_NAMES else ""
+                note = (
+                    f"The cell lists the members of __main__; {', '.join(unsent[:MAX_NAMES])}{more} stayed in the notebook. "
+                    "To send a variable, name it in the cell or with -i."
+                )
+                inputs = replace(inputs, notes=(*inputs.notes, note))
+            return inputs
         except InputError as error:
+            if isinstance(error, UnpicklableError) and error.root in self.lookups.needed:
+                hint = "The cell looks for it in __main__. To send only some of the variables, name them with -i."
+                raise InputError(error.message, hint) from None
             if self.call is not None:
                 raise self.call.in_call_terms(error) from None
             line = cell.line_of(error.root) if isinstance(error, UnpicklableError) else None
@@ -182,11 +203,13 @@ def prepare(
         InputError: An option, the template or an input is wrong.
     """
     began = time.monotonic()
-    values = (
-        call.values
-        if call
-        else select([*cell.reads, *sql_tables(cell.source, namespace)], options.inputs, namespace)
-    )
+    lookups = NOTHING
+    if call is None and options.inputs is None:
+        lookups = main_lookups(cell.source, cell.reads, namespace).without(
+            lambda name: is_ipython_name(name, namespace)
+        )
+    named = [*cell.reads, *sql_tables(cell.source, namespace), *lookups.needed, *lookups.members]
+    values = call.values if call else select(named, options.inputs, namespace)
     script = ScriptMetadata.parse(cell.source)
     if script.packages:
         options = options.replace(pip=(*script.packages, *options.pip))
@@ -206,7 +229,7 @@ def prepare(
         )
     manifest = render_cell(script, options)
     state = capture_state(namespace, waits)
-    prepared = PreparedCell(cell, script, manifest, options, values, namespace, began, call, state)
+    prepared = PreparedCell(cell, script, manifest, options, values, namespace, began, call, state, lookups)
     _ = prepared.inputs  # pack now: the notebook may change them later
     return prepared
 

@@ -8,6 +8,7 @@ __all__ = [
     "function_call",
     "hints",
     "inputs",
+    "ipython_names",
     "missing_state",
     "outputs",
     "state",

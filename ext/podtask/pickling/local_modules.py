@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 MAX_SOURCE_BYTES = 8 << 20  # of all files; data files get what the sources leave
 MAX_DATA_FILES = 1000
 MAX_NAMED_FILES = 5
-MAX_NAME_CHARS = 255  # of a string in a source that may be the name of a file
+MAX_NAME_BYTES = 255  # of a string in a source that may be the name of a file, as in Linux
 INSTALLED = {"site-packages", "dist-packages"}
 NEVER_SENT = {"podtask", "podtask_widgets", "__main__"}
 SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages"}
@@ -139,7 +139,7 @@ def imported_modules(source: str | bytes) -> set[str]:
 def _strings(tree: ast.AST) -> set[str]:
     """Return the string literals of a syntax tree that may be names."""
     values = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    return {each for each in values if isinstance(each, str) and 0 < len(each) <= MAX_NAME_CHARS}
+    return {each for each in values if isinstance(each, str) and 0 < len(each) <= MAX_NAME_BYTES}
 
 
 def submodules(dotted: Iterable[str], namespace: Mapping[str, Any], source: str = "") -> tuple[str, ...]:
@@ -242,7 +242,12 @@ def _data_files_named_in(source: bytes, path: str, file: Path) -> dict[str, Path
     except (SyntaxError, ValueError):
         return {}
     names = {
-        name for name in names if not name.startswith(("/", ".")) and "\n" not in name and ".." not in name
+        name
+        for name in names
+        if not name.startswith(("/", "."))
+        and ".." not in name
+        and name.isprintable()  # a lone surrogate is not
+        and len(name.encode()) <= MAX_NAME_BYTES
     }
     found = {}
     places = [path.rpartition("/")[0]]

@@ -92,6 +92,13 @@ def test_local_module_brings_what_it_imports(project: Path) -> None:
     assert found.notes == found.warnings == []
 
 
+@pytest.mark.parametrize("text", ["ä" * 200, "\\ud800", "a\\x00b"])
+def test_strings_that_name_no_file(project: Path, text: str) -> None:
+    """A string that the file system would refuse as a name is not looked for."""
+    (project / "names_files.py").write_text(f"PLACE = __file__\nTEXT = '{text}'\n", encoding="utf-8")
+    assert [*find_local_modules({"names_files"}).files] == ["names_files.py"]
+
+
 def test_too_much_source_is_refused(project: Path) -> None:
     """Local modules over the limit are an error that names them."""
     (project / "huge_mod.py").write_text("#" * (MAX_SOURCE_BYTES + 1))

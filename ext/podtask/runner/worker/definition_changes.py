@@ -30,7 +30,10 @@ CODE = (types.FunctionType, classmethod, staticmethod, property)
 FUNCTION_ATTRIBUTES = ("__code__", "__defaults__", "__kwdefaults__", "__doc__")
 REGISTERED = "registered"
 # Set by Python or by a library when it looks at a class.
-CACHES = ("__annot", "__pydantic", "__abstractmethods__", "__parameters__", "__protocol_", "__static_attr")
+CACHES = (
+    *("__annot", "__pydantic", "__abstractmethods__", "__parameters__", "__protocol_", "__static_attr"),
+    *("_classSetupFailed", "_class_cleanups", "tearDown_exceptions"),  # of unittest.TestCase
+)
 Key = Tuple[str, Any]  # where a value is: "attribute", "cell" or "registered", and its name or place
 
 
