@@ -97,7 +97,7 @@ def runner() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         fd = listener.fileno()
         env = {**os.environ, "PODTASK_KEY": KEY.hex(), "PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": "60"}
         process = subprocess.Popen(
-            [sys.executable, "-c", boot_program()], env=env, pass_fds=[fd], stdout=subprocess.PIPE
+            [sys.executable, "-I", "-c", boot_program()], env=env, pass_fds=[fd], stdout=subprocess.PIPE
         )
         port = listener.getsockname()[1]
     try:
@@ -111,14 +111,19 @@ def prove(who: str, *parts: str) -> str:
     return hmac.new(KEY, " ".join((who, *parts)).encode(), "sha256").hexdigest()
 
 
+def signed_line(about: list[str], size: int, program: bytes) -> bytes:
+    """Return the line of a client that knows the key, before a program."""
+    words = str(size), hashlib.sha256(program).hexdigest()
+    return " ".join((prove("client", "aa", " ".join(about), *words), *words)).encode() + b"\n"
+
+
 def greet(port: int, program: bytes) -> None:
     """Connect like a real client, until before the program is sent."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
         lines = sock.makefile("rb")
         sock.sendall(b"aa\n")
         *about, _ = lines.readline().decode().split()
-        proof = prove("client", "aa", " ".join(about), hashlib.sha256(program).hexdigest())
-        sock.sendall(f"{proof} {len(program)}\n".encode() + program)
+        sock.sendall(signed_line(about, len(program), program) + program)
         lines.close()
 
 
@@ -133,13 +138,15 @@ def hostile(generator: random.Random) -> list[bytes]:
             [b"\n" * 5],
             [b"nonce\n", noise],
             [b"nonce\n", f"{proof} 5\nhello".encode()],
+            [b"nonce\n", f"{proof} 5 {proof}\nhello".encode()],
+            [b"nonce\n", f"{proof} -1 {proof}\n".encode()],
             [b"nonce\n", f"{proof} -1\n".encode()],
-            [b"nonce\n", f"{proof} 99999999999999999999\n".encode(), noise],
-            [b"nonce\n", f"{proof} {'9' * 60}\n".encode()],
+            [b"nonce\n", f"{proof} 99999999999999999999 {proof}\n".encode(), noise],
+            [b"nonce\n", f"{proof} {'9' * 60} {proof}\n".encode()],
             [b"nonce\n", f"{proof}\n".encode()],
-            [b"nonce\n", b"\xff\xfe 5\n"],
+            [b"nonce\n", b"\xff\xfe 5 \xff\n"],
             [b"x" * 5000],
-            [b"nonce\n", f"{proof} {1 << 22}\n".encode(), b"x" * (1 << 20)],
+            [b"nonce\n", f"{proof} {1 << 22} {proof}\n".encode(), b"x" * (1 << 20)],
         ]
     )
 
@@ -180,8 +187,7 @@ def test_boot_rejects_a_program_that_the_proof_does_not_cover() -> None:
             lines = sock.makefile("rb")
             sock.sendall(b"aa\n")
             *about, _ = lines.readline().decode().split()
-            proof = prove("client", "aa", " ".join(about), hashlib.sha256(wanted).hexdigest())
-            sock.sendall(f"{proof} {len(other)}\n".encode() + other)
+            sock.sendall(signed_line(about, len(other), wanted) + other)
             with contextlib.suppress(ConnectionResetError):
                 assert lines.read() == b""
             lines.close()

@@ -7,9 +7,12 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
+from podtask.channel.proof import prove
 from podtask.runner.bundle import boot_program
 from podtask.runner.protocol import EXIT_NO_CLIENT, EXIT_PORT_TAKEN
 
@@ -23,7 +26,9 @@ FAMILIES = [
 def boot(port: int, wait: float = 0.01) -> tuple[int, str]:
     """Run the boot program; return its exit code and output."""
     env = {**os.environ, "PODTASK_KEY": "ab" * 32, "PODTASK_PORT": str(port), "PODTASK_WAIT": str(wait)}
-    ran = subprocess.run([sys.executable, "-c", boot_program()], env=env, capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", boot_program()], env=env, capture_output=True, text=True
+    )
     assert ran.stderr == ""
     return ran.returncode, ran.stdout
 
@@ -67,7 +72,7 @@ def test_free_port_is_taken_and_not_shared() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     env = {**os.environ, "PODTASK_KEY": "ab" * 32, "PODTASK_PORT": str(port), "PODTASK_WAIT": "60"}
-    with subprocess.Popen([sys.executable, "-c", boot_program()], env=env) as process:
+    with subprocess.Popen([sys.executable, "-I", "-c", boot_program()], env=env) as process:
         try:
             client = None
             while client is None and process.poll() is None:
@@ -93,6 +98,44 @@ def test_boot_program_exits_without_a_client() -> None:
     assert boot(port)[0] == EXIT_NO_CLIENT
 
 
+def drip(port: int, knows_key: bool, process: subprocess.Popen[bytes]) -> None:
+    """Be a client that sends a byte every tenth of a second, until the runner has ended."""
+    while process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as client:
+            if knows_key:
+                client.sendall(b"aa\n")
+                hello, _, _ = client.recv(4096).decode().rpartition(" ")
+                words = "100000", "0" * 64
+                proof = prove(bytes.fromhex("ab" * 32), "client", "aa", hello, *words)
+                client.sendall(f"{proof} {' '.join(words)}\n".encode())
+            while process.poll() is None:
+                client.sendall(b"a")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.1)
+
+
+@pytest.mark.fault(113)
+@pytest.mark.parametrize("knows_key", [False, True])
+def test_slow_client_does_not_keep_the_runner(knows_key: bool) -> None:
+    """A client that sends a byte now and then does not make the boot program wait longer."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        fd = listener.fileno()
+        env = {**os.environ, "PODTASK_KEY": "ab" * 32, "PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": "1"}
+        command = [sys.executable, "-I", "-c", boot_program()]
+        process = subprocess.Popen(command, env=env, pass_fds=[fd], stdout=subprocess.PIPE)
+        port = listener.getsockname()[1]
+    began = time.monotonic()
+    with process:
+        client = threading.Thread(target=drip, args=(port, knows_key, process))
+        client.start()
+        try:
+            assert process.wait(4) == EXIT_NO_CLIENT
+        finally:
+            process.kill()
+            client.join()
+    assert time.monotonic() - began >= 1
+
+
 def test_port_is_below_the_ephemeral_ports() -> None:
     """The port is below the ephemeral ports, so other connections on loopback cannot occupy it."""
     from podtask.manifest.identity import new_identity
@@ -102,4 +145,4 @@ def test_port_is_below_the_ephemeral_ports() -> None:
 
 def test_program_is_short() -> None:
     """The program is short, because it is shown as the container's command in the YAML of the pod."""
-    assert len(boot_program()) < 2800
+    assert len(boot_program()) < 3600

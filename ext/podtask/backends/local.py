@@ -111,7 +111,7 @@ class LocalProcess:
                 "PODTASK_PORT": f"fd:{fd}",
                 "PODTASK_WAIT": manifest.env["PODTASK_WAIT"],
             }
-            command = [sys.executable, "-c", boot_program()]
+            command = [sys.executable, "-I", "-c", boot_program()]
             process = await asyncio.to_thread(
                 subprocess.Popen,
                 command,

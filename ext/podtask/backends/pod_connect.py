@@ -32,6 +32,14 @@ MAX_HANDSHAKE_SECONDS = 30  # includes sending a program of 200 kB, and small in
 EXEC_FALLBACK_SECONDS = 1.0
 
 
+def relay_command(python: str, port: int) -> list[str]:
+    """Return the command that relays its standard streams to the runner's port.
+
+    With ``-I``, because other containers may be able to write to the working directory.
+    """
+    return [python, "-I", "-c", RELAY_PROGRAM, str(port)]
+
+
 class RunnerConnector:
     """Opens streams to the runner of one pod.
 
@@ -57,7 +65,7 @@ class RunnerConnector:
         self._namespace = namespace
         self._name = manifest.name
         self._port = manifest.port
-        self._relay = (manifest.primary, [manifest.python, "-c", RELAY_PROGRAM, str(self._port)])
+        self._relay = (manifest.primary, relay_command(manifest.python, self._port))
         self._status = status
         self._chosen = chosen
         self._listener = listener

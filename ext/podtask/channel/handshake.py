@@ -70,8 +70,9 @@ class Handshake:
 
     def reply_to(self, hello: RunnerHello, program: bytes) -> bytes:
         """Return the notebook's line, whose proof covers the program, followed by the program."""
-        proof = prove(self._key, "client", *hello.signed, hashlib.sha256(program).hexdigest())
-        return f"{proof} {len(program)}\n".encode() + program
+        about = (str(len(program)), hashlib.sha256(program).hexdigest())
+        proof = prove(self._key, "client", *hello.signed, *about)
+        return f"{' '.join((proof, *about))}\n".encode() + program
 
 
 async def _receive_line(stream: ByteStream) -> tuple[str, bytes]:

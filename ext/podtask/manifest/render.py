@@ -102,7 +102,7 @@ def _set_command(primary: dict[str, Any], options: RunOptions, notices: list[str
         if primary.pop(part, None):
             notices.append(f"{part} of container {primary['name']!r} is replaced: the cell runs there")
     part = "args" if options.entrypoint == "keep" else "command"
-    primary[part] = [options.python, "-c", boot_program()]
+    primary[part] = [options.python, "-I", "-c", boot_program()]
 
 
 def _linger_seconds(primary: dict[str, Any], options: RunOptions) -> float:

@@ -1,31 +1,53 @@
 """The first program of the primary container: authenticate a client and receive the runner from it.
 
-It is sent as ``python3 -c`` text, so it is short and has no dependencies. Every sidecar shares the pod's
+It is sent as ``python3 -I -c`` text, so it is short and has no dependencies. Every sidecar shares the pod's
 loopback and can reach the port. Therefore each side first proves that it knows the task's key (HMAC-SHA256
 over both nonces), and the client's proof covers the program that is executed. The port is bound without
 SO_REUSEADDR and never shared. Otherwise a sidecar could accept the client's connection first, relay the
 handshake to the runner, and then change the frames. In batch mode no client connects: the arguments are
 the parts of the runner's program, the Python version that it needs, and the file that has the cell.
+
+Other containers may be able to write to the working directory, to the folders in PYTHONPATH and to the
+user's folder. No module is imported from there until the process of the cell has been forked
+(``worker/import_path.py``).
 """
 
-import binascii
-import errno
-import hashlib
-import hmac
 import os
-import signal
-import socket
 import sys
-import time
-import zlib
 
 from .protocol import (
+    CONNECTION_SECONDS,
     EXIT_NO_CLIENT,
     EXIT_OLD_PYTHON,
     EXIT_OTHER_PYTHON,
     EXIT_PORT_TAKEN,
+    MAX_PROGRAM_BYTES,
+    PATH_VARIABLE,
+    PROGRAM_SECONDS,
     PROGRAM_SEPARATOR,
+    STARTUP_VARIABLES,
 )
+
+env = os.environ
+if sys.flags.isolated and any("PYTHON" + name in env for name in STARTUP_VARIABLES.split()):
+    # Python reads these variables when it starts, but not with -I: start it again, without PYTHONPATH.
+    env[PATH_VARIABLE] = env.pop("PYTHONPATH", "")
+    words = getattr(sys, "orig_argv", None)
+    if not words:  # Python 3.9
+        with open("/proc/self/cmdline") as cmdline:
+            words = cmdline.read().split("\0")[:-1]
+    words[words.index("-I")] = "-s"
+    os.execv(sys.executable, words)  # noqa: S606 -- this program, with other flags
+sys.path[:] = filter(None, sys.path)  # an empty entry is the working directory
+
+import binascii  # noqa: E402 -- only from here on are modules found in safe places
+import errno  # noqa: E402
+import hashlib  # noqa: E402
+import hmac  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
+import time  # noqa: E402
+import zlib  # noqa: E402
 
 if sys.version_info < (3, 9):
     print("podtask needs Python >= 3.9 in the image, found", sys.version.split()[0])
@@ -33,7 +55,6 @@ if sys.version_info < (3, 9):
 # The kernel drops signals that PID 1 has no handler for.
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda num, _: os._exit(128 + num))
-env = os.environ
 key = bytes.fromhex(env.pop("PODTASK_KEY"))
 wait = float(env.pop("PODTASK_WAIT"))
 deadline = time.monotonic() + wait
@@ -62,8 +83,20 @@ def prove(role: str, *parts: str) -> str:
     return hmac.new(key, " ".join((role, *parts)).encode(), "sha256").hexdigest()
 
 
-sock, job = None, b""
+def receive(sock: socket.socket, size: int, line: bool = False) -> bytes:
+    data = b""
+    while len(data) < size and not (line and data.endswith(b"\n")):
+        sock.settimeout(limit - time.monotonic())  # a ValueError once the limit has passed
+        chunk = sock.recv(1 if line else size - len(data))
+        if not chunk:
+            raise OSError
+        data += chunk
+    return data
+
+
+job = b""
 if len(sys.argv) > 1:
+    sock = None
     *parts, minor, path = sys.argv[1:]
     program = binascii.a2b_base64("".join(parts))
     if sys.version.split(".")[:2] != minor.split("."):
@@ -79,27 +112,21 @@ while not job:
     except socket.timeout:
         print("podtask: no client came")
         sys.exit(EXIT_NO_CLIENT)
-    sock.settimeout(5)
-    reader = sock.makefile("rb", 0)
+    limit = min(deadline, time.monotonic() + CONNECTION_SECONDS)
     try:
-        nonce = reader.readline(99).decode().strip()
+        nonce = receive(sock, 99, True).decode().strip()
         # The last word means a fresh runner, which needs its program (channel/handshake.py reads it).
         hello = f"{os.urandom(16).hex()} {sys.version.split()[0]} 1"
         sock.sendall(f"{hello} {prove('runner', nonce, hello)}\n".encode())
-        proof, size = reader.readline(99).split()
-        program, limit = b"", min(int(size), 1 << 22)  # an impostor may claim any size
-        while len(program) < limit:
-            chunk = reader.read(limit - len(program))
-            if not chunk:
+        proof, size, digest = receive(sock, 199, True).decode().split()
+        if hmac.compare_digest(proof, prove("client", nonce, hello, size, digest)):
+            # It knows the key, so it gets the time that a program needs on a slow connection.
+            limit = min(deadline, time.monotonic() + PROGRAM_SECONDS)
+            program = receive(sock, min(int(size), MAX_PROGRAM_BYTES))
+            if hashlib.sha256(program).hexdigest() == digest:
                 break
-            program += chunk
-        expected = prove("client", nonce, hello, hashlib.sha256(program).hexdigest())
-        if hmac.compare_digest(proof, expected.encode()):
-            reader.close()
-            break
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         pass  # not the notebook; wait for the next connection
-    reader.close()  # the socket stays open until its reader is closed
     sock.close()
 loader, _, modules = zlib.decompress(program).partition(PROGRAM_SEPARATOR)
 exec(

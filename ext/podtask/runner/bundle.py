@@ -8,6 +8,7 @@ import marshal
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 from . import protocol
 
@@ -37,6 +38,7 @@ MODULES = (
     "worker.changes",
     "worker.outputs",
     "worker.event_loop",
+    "worker.import_path",
     "worker.import_hooks",
     "worker.execute",
     "worker.shutdown",
@@ -87,7 +89,7 @@ class _InlineProtocol(ast.NodeTransformer):
     """A transformer that replaces the names which a module imports from ``protocol`` by their values."""
 
     def __init__(self) -> None:
-        self._values: dict[str, int | bytes] = {}
+        self._values: dict[str, Any] = {}
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
         """Drop the import from ``protocol``; keep any other."""

@@ -20,6 +20,17 @@ EXIT_OLD_PYTHON = 97  # Python in the image is older than 3.9
 EXIT_PORT_TAKEN = 98  # another process of the pod has the runner's port
 # Exit code of a worker whose cell closed the pipes to the supervisor.
 EXIT_PIPES_CLOSED = 117
+# Limits of ``boot.py``: for a client that has not proven that it knows the key, and for its program.
+CONNECTION_SECONDS = 5
+PROGRAM_SECONDS = 30
+MAX_PROGRAM_BYTES = 4 << 20
+# Environment variable that holds PYTHONPATH until the process of the cell starts.
+PATH_VARIABLE = "PODTASK_PATH"
+# Python reads these variables, which begin with PYTHON, only when it starts.
+STARTUP_VARIABLES = (
+    "HASHSEED UTF8 WARNINGS DEVMODE OPTIMIZE MALLOC TRACEMALLOC INTMAXSTRDIGITS FAULTHANDLER "
+    "ASYNCIODEBUG COERCECLOCALE PYCACHEPREFIX BREAKPOINT NODEBUGRANGES _GIL _JIT"
+)
 PROGRAM_SEPARATOR = b"\n\0"  # between the loader of the runner's program and its modules
 
 # Reasons in a CLOSE frame.

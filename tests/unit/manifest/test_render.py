@@ -96,7 +96,7 @@ def test_whole_pod() -> None:
                 {
                     "name": "main",
                     "image": "team/image:3",
-                    "command": ["python3", "-c", boot_program()],
+                    "command": ["python3", "-I", "-c", boot_program()],
                     "env": [{"name": "hello", "value": "world"}, *OUR_ENV],
                     "ports": [{"containerPort": 8080}],
                     "resources": {
@@ -195,7 +195,7 @@ def test_command_of_the_primary_is_replaced_with_a_notice() -> None:
     """The command of Flyte's example is replaced, and a notice names it."""
     found = rendered(document_templates.OVERRIDE)
     container = found.pod["spec"]["containers"][0]
-    assert container["command"] == ["python3", "-c", boot_program()]
+    assert container["command"] == ["python3", "-I", "-c", boot_program()]
     assert "args" not in container
     assert found.notices == ("command of container 'my-primary-container' is replaced: the cell runs there",)
 

@@ -12,7 +12,7 @@ from podtask.template.template import PodTemplate
 
 from tests.unit.manifest.test_render import OUR_ENV, rendered
 
-BOOT = ["python3", "-c", boot_program()]
+BOOT = ["python3", "-I", "-c", boot_program()]
 SHM = {"name": "podtask-shm", "mountPath": "/dev/shm"}
 SIDE = {"name": "side", "image": "s", "resources": {"limits": {"memory": "1Mi"}}}
 HELD = "start_timeout=1800 timeout=86400 linger=600 grace=10 end=5"  # with a device that others may wait for

@@ -4,7 +4,6 @@ Several sockets may wait for authentication, because sidecars share the loopback
 to authenticate only occupies a slot.
 """
 
-import hashlib
 import hmac
 import os
 import socket
@@ -181,7 +180,7 @@ class Connection:
                 self._challenge = f"{words[0]} {hello}"
                 self.send(f"{hello} {self._prove('runner', words[0], hello)}\n".encode())
                 self.flush()
-            elif self._challenge and len(words) == 2 and self._is_proven(*words):
+            elif self._challenge and len(words) == 3 and self._is_proven(*words):
                 self.trusted = True
                 return self._handshake_bytes
             else:
@@ -192,7 +191,6 @@ class Connection:
             self.close()
         return b""
 
-    def _is_proven(self, proof: str, size: str) -> bool:
-        empty_digest = hashlib.sha256(b"").hexdigest()
-        expected = self._prove("client", self._challenge, empty_digest)
+    def _is_proven(self, proof: str, size: str, digest: str) -> bool:
+        expected = self._prove("client", self._challenge, size, digest)
         return size == "0" and hmac.compare_digest(proof.encode(), expected.encode())

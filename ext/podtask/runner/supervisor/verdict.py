@@ -79,7 +79,6 @@ def write_record(spool: Any, results: Any, log: Any, prove: Callable[..., str], 
         values: Whether the values may be written to the log.
     """
     import_hooks.install(None)
-    sys.path[:] = [path for path in sys.path if path]  # the cell's folder may have modules of the same names
     # Start-up cost: most tasks never need it.
     from . import record_writer
 

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any, Callable, Dict
 
-from . import event_loop
+from . import event_loop, import_path
 
 PACKAGE = (__package__ or "").rpartition(".")[0]
 # Set by the kernel itself, so it is not a choice of the user.
@@ -49,10 +49,8 @@ def get_ipython() -> Any:
 
 
 def _module_spec(name: str, loader: Any, package: bool) -> Any:
-    # Start-up cost: loaded when it is first needed.
-    from importlib.machinery import ModuleSpec
-
-    return ModuleSpec(name, loader, is_package=package)
+    # Its class without an import of importlib.machinery, which the cell's folders may hide.
+    return type(sys.__spec__)(name, loader, is_package=package)
 
 
 class BundleFinder:
@@ -83,7 +81,8 @@ class BundleFinder:
 
     def exec_module(self, module: Any) -> None:
         source = sys.modules[PACKAGE].bundled[module.__name__]
-        exec(sys.modules[PACKAGE].code(source, module.__name__), module.__dict__)
+        with import_path.standard_library_first():
+            exec(sys.modules[PACKAGE].code(source, module.__name__), module.__dict__)
 
 
 def _wrap(loader: Any, wrap: Callable[..., None], frontend: Any) -> None:

@@ -17,7 +17,7 @@ from ..debug_log import logger
 from ..ipython.display import DisplayFrontend, mime_bundle, settings
 from ..state.libraries import AppliedState
 from ..streams import FrameWriter, InterruptGuard, cell_streams
-from . import changes, describe_error, import_hooks, inputs, outputs, shutdown
+from . import changes, describe_error, import_hooks, import_path, inputs, outputs, shutdown
 from .execute import CompiledCell
 from .leftovers import LEFTOVER_SECONDS, abbreviate, end_leftovers
 
@@ -57,6 +57,7 @@ def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> i
     signal.signal(signal.SIGINT, guard.on_interrupt)
     signal.signal(signal.SIGTERM, guard.on_interrupt)
     _reset_sigterm_in_children()
+    import_path.restore()
     import_hooks.install(frontend)
     os.environ.update(job["env"])
     shutdown.begin()
