@@ -192,7 +192,7 @@ def test_error_with_the_same_text_is_the_original(shell: Shell) -> None:
 @pytest.mark.parametrize(
     "cell",
     [
-        "import __main__\n__main__.hidden",
+        "import __main__\ngetattr(__main__, 'hid' + 'den')",
         "print('{hidden}'.format(**globals()))",
         "name = 'hid' + 'den'\neval(name)",
     ],

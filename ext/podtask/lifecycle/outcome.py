@@ -226,7 +226,7 @@ def _cell_error(
     described = end["error"]
     if described["stage"] == protocol.STAGE_PIP and described["errors"][0]["type"] == "InstallError":
         return StartError(*described["errors"][0]["message"].split("\n"))
-    error = rebuild(described["errors"], instances)
+    error = rebuild(described["errors"], instances, described.get("sources", ()))
     if described["stage"] == protocol.STAGE_LOAD:
         subject = f"{described['input']} was" if described.get("input") else "the cell's inputs were"
         add_note(error, f"This happened while {subject} unpacked, before the cell's first line.")

@@ -7,26 +7,42 @@ import builtins
 import linecache
 import re
 import types
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..runner.reducers.classes import make_quiet_class
+from .pod_sources import register
 
 ADDRESS = re.compile(r"0x[0-9a-fA-F]+")  # addresses of objects differ here
 BROKEN = re.compile(r"<\w+ in __str__>$")
+
+
+class _NotSent:
+    """The value of a parameter in a frame of the pod, as verbose tracebacks and debuggers show it."""
+
+    def __repr__(self) -> str:
+        return "<in the pod>"
+
+
+NOT_SENT = _NotSent()
 
 
 class RemoteError(Exception):
     """An error that stands for one whose class is not available here; it has the original name and module."""
 
 
-def rebuild(described: list[dict[str, Any]], instances: dict[int, Any]) -> BaseException:
+def rebuild(
+    described: list[dict[str, Any]], instances: dict[int, Any], sources: Iterable[Sequence[Any]] = ()
+) -> BaseException:
     """Return the exception to raise, with a traceback made of the cell's frames.
 
     Args:
         described: Descriptions by the runner: the error first, then its causes and contexts.
         instances: Maps a position in ``described`` to the unpickled exception, or to its class,
             arguments and attributes.
+        sources: Excerpts of the files that the frames are in.
     """
+    names = register(sources)
     made: dict[int, BaseException] = {}
 
     def make(place: int) -> BaseException:
@@ -43,7 +59,7 @@ def rebuild(described: list[dict[str, Any]], instances: dict[int, Any]) -> BaseE
 
     def fill(place: int, error: BaseException) -> None:
         about = described[place]
-        made[place] = error.with_traceback(_traceback(about["frames"]))
+        made[place] = error.with_traceback(_traceback(about["frames"], names))
         for member, instance in zip(about["members"], getattr(error, "exceptions", ()), strict=False):
             if member is not None:
                 fill(member, instance)
@@ -145,7 +161,7 @@ def _stand_in(described: dict[str, Any], members: list[BaseException]) -> BaseEx
     return error
 
 
-def _traceback(frames: list[list[Any]]) -> types.TracebackType | None:
+def _traceback(frames: list[list[Any]], names: Mapping[str, str]) -> types.TracebackType | None:
     """Return a traceback made of frames, outermost first.
 
     Frames cannot be created directly. So each one comes from code that is compiled with the right
@@ -153,9 +169,11 @@ def _traceback(frames: list[list[Any]]) -> types.TracebackType | None:
 
     Args:
         frames: [file, line, function, its qualified name, its first line, its parameters, columns].
+        names: File -> its name in tracebacks, if that differs.
     """
     made: types.TracebackType | None = None
-    for filename, line, name, qualname, first, parameters, *columns in reversed(frames):
+    for path, line, name, qualname, first, parameters, *columns in reversed(frames):
+        filename = names.get(path, path)
         linecache.checkcache(filename)
         # A traceback is displayed with the function's source, found by its name and first line.
         # The lines of the code are relative to that first line.
@@ -164,7 +182,7 @@ def _traceback(frames: list[list[Any]]) -> types.TracebackType | None:
         (code,) = [each for each in code.co_consts if isinstance(each, types.CodeType)]
         code = code.replace(co_name=name, co_firstlineno=first, **_qualified(qualname))
         try:
-            types.FunctionType(code, {"__error": RuntimeError()})(*[None] * parameters[0])
+            types.FunctionType(code, {"__error": RuntimeError()})(*[NOT_SENT] * parameters[0])
         except RuntimeError as error:
             there = error.__traceback__
             assert there is not None

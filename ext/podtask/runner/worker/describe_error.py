@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any, Callable, Dict, List
 
 from .. import protocol
+from ..debug_log import logger
 
 # File name of the code that executes the cell. The user's own frames come after its frames.
 EXECUTE_FILENAME = f"{protocol.RUNNER_FILENAME}/worker/execute.py"
@@ -43,7 +44,7 @@ def to_picklable(error: BaseException, can_pickle: Callable[[Any], bool]) -> Any
 
 
 def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
-    """Return the description of an error and of the errors that it is linked to.
+    """Return the description of an error and of the errors that it is linked to, with sources of their frames.
 
     Args:
         errors: The result of :func:`error_chain`.
@@ -51,8 +52,10 @@ def describe(errors: List[BaseException], stage: str) -> Dict[str, Any]:
     """
     indexes = {id(error): position for position, error in enumerate(errors)}
     max_chars = MAX_MESSAGE_CHARS
+    sources = _sources(errors)
     while True:
-        found = {"errors": [_describe_one(error, indexes, max_chars) for error in errors], "stage": stage}
+        described = [_describe_one(error, indexes, max_chars) for error in errors]
+        found = {"errors": described, "stage": stage, "sources": sources}
         if not max_chars or len(json.dumps(found)) <= MAX_JSON_CHARS:
             return found
         max_chars //= 2
@@ -74,20 +77,43 @@ def _parameters(code: Any) -> List[Any]:
     return [count, rest, words, list(code.co_varnames[: count + rest + words])]
 
 
-def _describe_one(error: BaseException, indexes: Dict[int, int], max_chars: int) -> Dict[str, Any]:
-    frames: List[List[Any]] = []
+def _entries(error: BaseException) -> List[Any]:
+    """Return the entries of an error's traceback that are the user's and their libraries', outermost first."""
+    found: List[Any] = []
     entry = error.__traceback__
     while entry is not None:
-        code = entry.tb_frame.f_code
-        if code.co_filename == EXECUTE_FILENAME:
-            frames.clear()  # the frames so far are asyncio's, if the cell awaits
-        elif not code.co_filename.startswith(protocol.RUNNER_FILENAME):
-            qualname = getattr(code, "co_qualname", code.co_name)
-            position = [code.co_filename, entry.tb_lineno, code.co_name, qualname, code.co_firstlineno]
-            frames.append([*position, _parameters(code), *_columns(entry)])
+        filename = entry.tb_frame.f_code.co_filename
+        if filename == EXECUTE_FILENAME:
+            found.clear()  # the frames so far are asyncio's, if the cell awaits
+        elif not filename.startswith(protocol.RUNNER_FILENAME):
+            found.append(entry)
         entry = entry.tb_next
-    if len(frames) > MAX_FRAMES:  # a deep recursion: keep its start and its end
-        frames = frames[: MAX_FRAMES // 2] + frames[-MAX_FRAMES // 2 :]
+    if len(found) > MAX_FRAMES:  # a deep recursion: keep its start and its end
+        found = found[: MAX_FRAMES // 2] + found[-MAX_FRAMES // 2 :]
+    return found
+
+
+def _sources(errors: List[BaseException]) -> List[Any]:
+    """Return the lines around the frames of errors, innermost frames first."""
+    try:
+        # Start-up cost: few cells fail.
+        from . import frame_sources
+
+        return frame_sources.excerpts(each for error in errors for each in reversed(_entries(error)))
+    except Exception as failed:  # raised by a loader's get_source, say: the error itself matters more
+        logger.debug("no sources of frames: %s: %s", type(failed).__name__, failed)
+        return []
+
+
+def _frame(entry: Any) -> List[Any]:
+    """Return [file, line, function, its qualified name, its first line, its parameters, columns]."""
+    code = entry.tb_frame.f_code
+    qualname = getattr(code, "co_qualname", code.co_name)
+    position = [code.co_filename, entry.tb_lineno, code.co_name, qualname, code.co_firstlineno]
+    return [*position, _parameters(code), *_columns(entry)]
+
+
+def _describe_one(error: BaseException, indexes: Dict[int, int], max_chars: int) -> Dict[str, Any]:
     try:
         message = str(error)
     except Exception as broken:
@@ -98,7 +124,7 @@ def _describe_one(error: BaseException, indexes: Dict[int, int], max_chars: int)
         "module": kind.__module__,
         "message": message[:max_chars],
         "notes": [str(note)[: min(max_chars, 1000)] for note in getattr(error, "__notes__", ())][:20],
-        "frames": frames,
+        "frames": [_frame(entry) for entry in _entries(error)],
         "cause": indexes.get(id(error.__cause__)),
         "context": indexes.get(id(error.__context__)),
         "suppress": error.__suppress_context__,
