@@ -52,8 +52,8 @@ class Pretend(Script):
         primary = primary_of(self.pods.found[name])
         key = next(each["value"] for each in primary["env"] if each["name"] == "PODTASK_KEY")
         try:
-            await _greet(bytes.fromhex(key), reader, writer)
-            decoder = protocol.Decoder()
+            client_seal, seal = await _greet(bytes.fromhex(key), reader, writer)
+            decoder = protocol.Decoder(client_seal)
             while data := await reader.read(65536):
                 for frame in decoder.feed(data):
                     if frame.kind == protocol.ATTACH:
@@ -63,9 +63,9 @@ class Pretend(Script):
                             "have": {},
                             "answered": 0,
                         }
-                        writer.write(protocol.encode(protocol.HELLO, hello))
+                        writer.write(seal.record(protocol.encode(protocol.HELLO, hello)))
                     elif frame.kind == protocol.RUN:
-                        await self._run(name, frame.meta, writer)
+                        await self._run(name, frame.meta, writer, seal)
                     elif frame.kind == protocol.ACK:
                         await self.pods.set(name, **ended(primary["name"], 0))
                         return
@@ -74,8 +74,12 @@ class Pretend(Script):
         finally:
             writer.close()
 
-    async def _run(self, name: str, job: dict[str, str], writer: asyncio.StreamWriter) -> None:
-        writer.write(protocol.encode(protocol.STATE, {"step": "run", "filename": "", "t": 0}, seq=1))
+    async def _run(
+        self, name: str, job: dict[str, str], writer: asyncio.StreamWriter, seal: protocol.Seal
+    ) -> None:
+        writer.write(
+            seal.record(protocol.encode(protocol.STATE, {"step": "run", "filename": "", "t": 0}, seq=1))
+        )
         self._begun.add(name)
         if len(self._begun) >= self._wanted:
             self._all_begun.set()
@@ -83,19 +87,22 @@ class Pretend(Script):
         number = re.search(r"\d+", job["source"])
         text = f"{number[0] if number else ''}\n".encode()
         end = {"status": "ok", "exec": job["exec"], "size": 0, "text": len(text), "seconds": 0.0}
-        writer.write(protocol.encode(protocol.STREAM, {"name": "stdout", "t": 0}, text, 2))
-        writer.write(protocol.encode(protocol.RESULT, end, seq=3))
+        writer.write(seal.record(protocol.encode(protocol.STREAM, {"name": "stdout", "t": 0}, text, 2)))
+        writer.write(seal.record(protocol.encode(protocol.RESULT, end, seq=3)))
         await writer.drain()
 
 
-async def _greet(key: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _greet(
+    key: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> tuple[protocol.Seal, protocol.Seal]:
     def prove(who: str, *parts: str) -> str:
         return hmac.new(key, " ".join((who, *parts)).encode(), "sha256").hexdigest()
 
     theirs = (await reader.readline()).decode().strip()
     about = f"{os.urandom(16).hex()} {sys.version.split()[0]} 1"
     writer.write(f"{about} {prove('runner', theirs, about)}\n".encode())
-    _, _, size = (await reader.readline()).decode().partition(" ")
-    if not size:
+    words = (await reader.readline()).decode().split()
+    if len(words) != 3:
         raise ConnectionResetError("the client had another connection already")
-    await reader.readexactly(int(size))
+    await reader.readexactly(int(words[1]))
+    return protocol.connection_seals(prove, f"{theirs} {about}")

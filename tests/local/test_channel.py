@@ -135,6 +135,7 @@ async def run(work: Job, budgets: list[int]) -> tuple[RunnerResult, bytes, Chann
     finally:
         await backend.delete()
     assert [frame.seq for frame in frames] == list(range(1, len(frames) + 1))
+    assert {frame.meta["exec"] for frame in frames} == {"x"}
     text = b"".join(frame.data for frame in frames if frame.kind == protocol.STREAM)
     return result, text, channel
 

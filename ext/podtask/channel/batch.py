@@ -33,7 +33,7 @@ def embed_job(manifest: PodManifest, job: Job) -> PodManifest:
     Raises:
         InputError: The cell and its inputs are too large for an annotation.
     """
-    data = b"".join(job_frames(job, 0))
+    data = b"".join(b"".join(frame) for frame in job_frames(job, 0))
     if len(data) > MAX_CELL_BYTES:
         raise InputError(
             f"The cell and its inputs have {len(data) / 1e3:,.0f} kB; the limit of batch mode is "

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import secrets
 from collections.abc import Callable
@@ -44,10 +43,16 @@ class _Link:
     """One authenticated connection."""
 
     stream: ByteStream
+    seal: protocol.Seal  # for what is sent
+    decoder: protocol.Decoder
     python: str
     fresh: bool  # whether this handshake has sent the job, too
     rest: bytes  # received after the handshake
     last_received: float = field(default=0.0)
+
+    async def send(self, *frame: bytes | memoryview) -> None:
+        """Send a frame, given in one or more parts."""
+        await self.stream.send(self.seal.record(*frame))
 
 
 class Channel:
@@ -82,8 +87,6 @@ class Channel:
         self._last_seq = 0
         self._result: RunnerResult | None = None
         self._received = 0  # bytes of the values so far
-        self._digest = hashlib.sha256()
-        self._sha256 = ""
         self._link: _Link | None = None
         self._interrupts = 0
         self._client_id = secrets.token_hex(8)
@@ -149,9 +152,9 @@ class Channel:
     async def _send_commands(self, link: _Link) -> None:
         """Send interrupts and the last answer; the runner acts on each number once."""
         if self._interrupts:
-            await link.stream.send(protocol.encode(protocol.INTERRUPT, {"n": self._interrupts}))
+            await link.send(protocol.encode(protocol.INTERRUPT, {"n": self._interrupts}))
         if self._answer:
-            await link.stream.send(protocol.encode(protocol.INPUT_REPLY, self._answer))
+            await link.send(protocol.encode(protocol.INPUT_REPLY, self._answer))
 
     # -- handshake --------------------------------------------------------------------------------
 
@@ -167,16 +170,17 @@ class Channel:
         if fresh and self._job_for is None:
             raise NoJob("the runner waits for the notebook that has its job")
         program = runner_program(".".join(python.split(".")[:2]) == MINOR) if fresh else b""
-        out = [self._handshake_client.reply_to(hello, program), self._attach_frame()]
+        seal, runner_seal = self._handshake_client.seals(hello)
+        out = [self._handshake_client.reply_to(hello, program), seal.record(self._attach_frame())]
         if self._job is None and self._job_for is not None:
             self._job = self._job_for(python)
         if fresh and self._job is not None:
             if self._job.size <= MAX_EAGER_BYTES:
-                out += job_frames(self._job, 0)
+                out += [seal.record(*frame) for frame in job_frames(self._job, 0)]
             else:
                 fresh = False  # the job is uploaded after the runner's hello, as after a reconnect
         await stream.send(b"".join(out))
-        return _Link(stream, python, fresh, hello.rest)
+        return _Link(stream, seal, protocol.Decoder(runner_seal), python, fresh, hello.rest)
 
     def _attach_frame(self) -> bytes:
         meta = {
@@ -194,21 +198,14 @@ class Channel:
     async def _receive_frames(self, link: _Link) -> RunnerResult:
         now = asyncio.get_running_loop().time
         link.last_received = now()
-        decoder = protocol.Decoder()
         pings = asyncio.ensure_future(self._send_pings(link))
         uploads: list[asyncio.Task[None]] = []
         try:
             chunk = link.rest
             while True:
-                for frame in decoder.feed(chunk):
+                for frame in link.decoder.feed(chunk):
                     if frame.kind == protocol.HELLO and not link.fresh:
-                        self._answered_seq = int(frame.meta["answered"])
-                        if frame.meta["state"] == protocol.RUNNER_WAITING and self._job is not None:
-                            offset = int(frame.meta["have"].get(protocol.BLOB_INPUTS, 0))
-                            uploads.append(asyncio.ensure_future(self._upload(link, offset)))
-                        elif self._result is not None:
-                            await self._request_values(link)
-                        await self._send_commands(link)
+                        uploads += await self._resume(link, frame.meta)
                     result = await self._handle_frame(link, frame)
                     if result is not None:
                         return result
@@ -218,15 +215,32 @@ class Channel:
                 link.last_received = now()
         except protocol.WireError as error:
             raise ConnectionError(str(error)) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise TaskError(
+                f"{self._backend.name} sent a frame that podtask cannot read: {error!r}.",
+                "Another version of podtask may have started it. Install that version to attach to it.",
+            ) from error
         finally:
             for task in (pings, *uploads):
                 task.cancel()
+
+    async def _resume(self, link: _Link, hello: dict[str, Any]) -> list[asyncio.Task[None]]:
+        """Continue where the last connection broke off; return the upload, if one is necessary."""
+        uploads = []
+        self._answered_seq = int(hello["answered"])
+        if hello["state"] == protocol.RUNNER_WAITING and self._job is not None:
+            offset = int(hello["have"].get(protocol.BLOB_INPUTS, 0))
+            uploads.append(asyncio.ensure_future(self._upload(link, offset)))
+        elif self._result is not None:
+            await self._request_values(link)
+        await self._send_commands(link)
+        return uploads
 
     async def _upload(self, link: _Link, offset: int) -> None:
         assert self._job is not None
         try:
             for frame in job_frames(self._job, offset):
-                await link.stream.send(frame)
+                await link.send(*frame)
         except OSError as error:
             log.debug("%s: the upload broke off: %s", self._backend.name, error)
             await link.stream.close()  # the reader sees the end, and reconnects
@@ -239,7 +253,7 @@ class Channel:
                 if silent > MAX_SILENCE_SECONDS:
                     raise ConnectionAbortedError(f"the runner has been silent for {silent:.0f} s")
                 meta = {"t": round(silent, 1), "log": runner_log.isEnabledFor(logging.DEBUG)}
-                await link.stream.send(protocol.encode(protocol.PING, meta))
+                await link.send(protocol.encode(protocol.PING, meta))
             except OSError as error:
                 log.debug("%s: closing the connection: %s", self._backend.name, error)
                 await link.stream.close()
@@ -275,8 +289,6 @@ class Channel:
         """Store the next bytes of the values."""
         result.put(self._received, frame.data)
         self._received += len(frame.data)
-        self._digest.update(frame.data)
-        self._sha256 = frame.meta.get("sha256", "")
 
     def _handle_close(self, frame: protocol.Frame) -> None:
         """Raise the reason for which the runner closes the connection, unless a new connection may succeed."""
@@ -304,19 +316,16 @@ class Channel:
     async def _request_values(self, link: _Link) -> None:
         assert self._result is not None
         meta = {"blob": protocol.BLOB_RESULTS, "offset": self._received}
-        await link.stream.send(protocol.encode(protocol.FETCH, meta))
+        await link.send(protocol.encode(protocol.FETCH, meta))
 
     async def _acknowledge(self, link: _Link) -> RunnerResult | None:
-        """Acknowledge the result once it is complete and undamaged, so that the runner can exit."""
+        """Acknowledge the result once it is complete, so that the runner can exit."""
         result = self._result
         assert result is not None
         if self._received < result.end["size"]:
             return None
-        if result.end["size"] and self._digest.hexdigest() != self._sha256:
-            self._received, self._digest = 0, hashlib.sha256()
-            raise ConnectionError("the values were damaged in transit")
         try:
-            await link.stream.send(protocol.encode(protocol.ACK, {"seq": self._last_seq, "taken": True}))
+            await link.send(protocol.encode(protocol.ACK, {"seq": self._last_seq, "taken": True}))
         except OSError:
             pass  # everything is here, and the pod is deleted next in any case
         return result

@@ -6,6 +6,7 @@ A sidecar may listen on the runner's port. It receives nothing but a nonce.
 from __future__ import annotations
 
 import asyncio
+import functools
 import getpass
 import hashlib
 import hmac
@@ -14,6 +15,7 @@ import socket
 from dataclasses import dataclass
 
 from ..backends.base import ByteStream
+from ..runner.protocol import Seal, connection_seals
 from .proof import prove
 
 HANDSHAKE_SECONDS = 10
@@ -31,13 +33,13 @@ class RunnerHello:
     Args:
         python: Version of the runner's Python.
         fresh: Whether the runner still needs its program.
-        signed: What both proofs sign: the notebook's nonce, and the runner's line with its nonce.
+        challenge: What both proofs sign: the notebook's nonce, and the runner's line with its nonce.
         rest: Bytes received after the hello.
     """
 
     python: str
     fresh: bool
-    signed: tuple[str, str]
+    challenge: str
     rest: bytes
 
 
@@ -66,12 +68,16 @@ class Handshake:
         expected = prove(self._key, "runner", nonce, signed)
         if len(words) != 4 or not hmac.compare_digest(words[3].encode(), expected.encode()):
             raise NotOurRunner("the process that answers on the runner's port does not know the task's key")
-        return RunnerHello(words[1], words[2] == "1", (nonce, signed), rest)
+        return RunnerHello(words[1], words[2] == "1", f"{nonce} {signed}", rest)
+
+    def seals(self, hello: RunnerHello) -> tuple[Seal, Seal]:
+        """Return the seals for what the notebook sends, and for what the runner sends."""
+        return connection_seals(functools.partial(prove, self._key), hello.challenge)
 
     def reply_to(self, hello: RunnerHello, program: bytes) -> bytes:
         """Return the notebook's line, whose proof covers the program, followed by the program."""
         about = (str(len(program)), hashlib.sha256(program).hexdigest())
-        proof = prove(self._key, "client", *hello.signed, *about)
+        proof = prove(self._key, "client", hello.challenge, *about)
         return f"{' '.join((proof, *about))}\n".encode() + program
 
 

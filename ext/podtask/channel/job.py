@@ -23,17 +23,18 @@ class Job:
         return sum(map(len, self.inputs))
 
 
-def job_frames(job: Job, offset: int) -> Iterator[bytes]:
-    """Yield the frames with the job's inputs from an offset on, then the frame that runs it."""
+def job_frames(job: Job, offset: int) -> Iterator[tuple[bytes | memoryview, ...]]:
+    """Yield the frames with the job's inputs from an offset on, then the frame that runs it, each in parts."""
     position = 0
     for piece in job.inputs:
         with memoryview(piece) as view:
             for start in range(max(0, offset - position), len(view), protocol.MAX_DATA):
                 meta = {"id": protocol.BLOB_INPUTS, "offset": position + start}
-                yield protocol.encode(protocol.BLOB, meta, view[start : start + protocol.MAX_DATA])
+                with view[start : start + protocol.MAX_DATA] as data:
+                    yield protocol.encode_head(protocol.BLOB, meta, len(data)), data
         position += len(piece)
     meta = {**job.meta, "inputs": protocol.BLOB_INPUTS if position else None, "inputs_size": position}
-    yield protocol.encode(protocol.RUN, meta)
+    yield (protocol.encode(protocol.RUN, meta),)
 
 
 @dataclass

@@ -64,6 +64,7 @@ class ExistingRunner:
                 f"The result of {pod.name} was already fetched ({pod.cell_status}). The cell is not run again.",
                 f"%podtask logs {pod.name} shows its output, %podtask delete {pod.name} removes it.",
             )
+        pod.check_protocol()
         self.options = pod.options
         backend = Pod.adopt(namespace, pod, listener)
         where = f"pod {pod.name}, container {pod.primary}"

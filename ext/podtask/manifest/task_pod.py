@@ -9,13 +9,14 @@ from typing import Any
 
 from ..config.options import RunOptions
 from ..diagnosis.model import container_status
-from ..errors import InputError
-from ..runner.protocol import EXIT_NO_CLIENT, RECORD_LINE_PREFIX
+from ..errors import InputError, TaskError
+from ..runner.protocol import EXIT_NO_CLIENT, PROTOCOL_VERSION, RECORD_LINE_PREFIX
 from .labels import (
     KERNEL_LABEL,
     MANAGED_BY,
     NAME_LABEL,
     NOTEBOOK_LABEL,
+    PROTOCOL_ANNOTATION,
     USER_LABEL,
 )
 from .pod_manifest import PodManifest
@@ -79,6 +80,22 @@ class TaskPod(PodManifest):
                 f"The pod {self.name} does not run a podtask task.", "%podtask list shows the pods that do."
             ) from None
         return env["PODTASK_KEY"]
+
+    def check_protocol(self) -> None:
+        """Check that this version of podtask can connect to the runner.
+
+        Raises:
+            TaskError: The runner speaks another version of the protocol.
+        """
+        spoken = self.annotations.get(PROTOCOL_ANNOTATION, "1")  # podtask 0.1.0 did not write it
+        if spoken == str(PROTOCOL_VERSION) or self.is_finished:
+            return  # the log of a finished pod is the same in all versions
+        kind = "an older" if spoken == "1" else "another"
+        raise TaskError(
+            f"{self.name} was started by {kind} version of podtask (protocol {spoken}, here "
+            f"{PROTOCOL_VERSION}). It keeps running.",
+            f"Attach to it with that version, or wait for its end. %podtask logs {self.name} shows its output.",
+        )
 
     @property
     def options(self) -> RunOptions:

@@ -94,7 +94,7 @@ def receive(sock: socket.socket, size: int, line: bool = False) -> bytes:
     return data
 
 
-job = b""
+job, challenge = b"", ""
 if len(sys.argv) > 1:
     sock = None
     *parts, minor, path = sys.argv[1:]
@@ -119,7 +119,8 @@ while not job:
         hello = f"{os.urandom(16).hex()} {sys.version.split()[0]} 1"
         sock.sendall(f"{hello} {prove('runner', nonce, hello)}\n".encode())
         proof, size, digest = receive(sock, 199, True).decode().split()
-        if hmac.compare_digest(proof, prove("client", nonce, hello, size, digest)):
+        challenge = f"{nonce} {hello}"
+        if hmac.compare_digest(proof, prove("client", challenge, size, digest)):
             # It knows the key, so it gets the time that a program needs on a slow connection.
             limit = min(deadline, time.monotonic() + PROGRAM_SECONDS)
             program = receive(sock, min(int(size), MAX_PROGRAM_BYTES))
@@ -129,7 +130,5 @@ while not job:
         pass  # not the notebook; wait for the next connection
     sock.close()
 loader, _, modules = zlib.decompress(program).partition(PROGRAM_SEPARATOR)
-exec(
-    loader,
-    {"modules": modules, "listener": listener, "sock": sock, "prove": prove, "wait": wait, "job": job},
-)
+client = (sock, challenge) if sock else None
+exec(loader, {"modules": modules, "start": (listener, client, prove, wait, job)})

@@ -136,7 +136,7 @@ for name in PACKAGES:
     add('_podtask_runner.' + name, True)
 for name, source in SOURCES.items():
     exec(code(source, name), add('_podtask_runner.' + name, False).__dict__)
-root.supervisor.main.main(listener, sock, prove, wait, job)
+root.supervisor.main.main(*start)
 """
 
 

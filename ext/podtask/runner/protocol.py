@@ -1,15 +1,20 @@
 """The frames between notebook and runner, and the literals that both sides use. No I/O.
 
 A frame is a fixed header, a JSON object (meta) and bytes (data). Frames of the spooled kinds carry
-a sequence number, and the runner keeps them until the task is released.
+a sequence number, and the runner keeps them until the task is released. On a connection, frames travel in
+records: the size of the record, whole frames, and a tag that authenticates both (see :class:`Seal`).
 """
 
+import hmac
 import json
 import struct
-from typing import Any, Dict, Iterator, NamedTuple, Optional, Union
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple, Union
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 HEADER = struct.Struct("!BQII")
+RECORD = struct.Struct("!I")
+MAX_RECORD_BYTES = 2 << 20  # more than the largest frame
+TAG_BYTES = 16
 MAX_META = 1 << 20
 MAX_DATA = 512 << 10
 
@@ -121,37 +126,124 @@ def encode_head(kind: int, meta: Dict[str, Any], size: int) -> bytes:
     return HEADER.pack(kind, 0, len(text), size) + text
 
 
-class Decoder:
-    """A decoder from chunks of a byte stream to frames; it holds at most one frame and one chunk."""
+class Seal:
+    """Authenticates the records of one direction of one connection.
 
-    def __init__(self) -> None:
+    A tag is the truncated HMAC-SHA256 over the number of the record, its size and its frames. The number is
+    not sent. So a record that was changed, repeated, left out or moved has the wrong tag.
+
+    Args:
+        key: Key of the direction; see :func:`connection_seals`.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._start = hmac.new(key, digestmod="sha256")
+        self._number = 0
+
+    def record(self, *parts: Union[bytes, memoryview]) -> bytes:
+        """Return the next record.
+
+        Args:
+            parts: The bytes of whole frames.
+
+        Raises:
+            WireError: They exceed the limit of a record (2 MiB).
+        """
+        size = sum(map(len, parts))
+        if size > MAX_RECORD_BYTES:
+            raise WireError(f"record of {size} bytes is over the limit")
+        head = RECORD.pack(size)
+        return b"".join((head, *parts, self._next_tag(head, *parts)))
+
+    def accepts(self, data: memoryview, tag: memoryview) -> bool:
+        """Return whether the next record, with its size, has this tag."""
+        return hmac.compare_digest(self._next_tag(data), tag)
+
+    def _next_tag(self, *parts: Union[bytes, memoryview]) -> bytes:
+        code = self._start.copy()
+        code.update(self._number.to_bytes(8, "big"))
+        self._number += 1
+        for part in parts:
+            code.update(part)
+        return code.digest()[:TAG_BYTES]
+
+
+def connection_seals(prove: Callable[..., str], challenge: str) -> Tuple[Seal, Seal]:
+    """Return the seals of a connection: for what the client sends, and for what the runner sends.
+
+    Args:
+        prove: Returns the HMAC of the task's key over some words.
+        challenge: Both nonces, with all that the handshake has signed.
+    """
+    client = Seal(bytes.fromhex(prove("client-frames", challenge)))
+    return client, Seal(bytes.fromhex(prove("runner-frames", challenge)))
+
+
+class Decoder:
+    """A decoder from chunks of a byte stream to frames; it holds at most one frame or record, and one chunk.
+
+    Args:
+        seal: Authenticates the records of a connection; None for bare frames.
+    """
+
+    def __init__(self, seal: Optional[Seal] = None) -> None:
         self._buffer = bytearray()
+        self._seal = seal
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """Yield the frames that are complete after ``chunk``.
 
         Raises:
-            WireError: The header is invalid, or meta is not a JSON object.
+            WireError: The header is invalid, meta is not a JSON object, or a record is not authentic.
         """
-        buffer = self._buffer
-        buffer += chunk
+        self._buffer += chunk
+        if self._seal is not None:
+            yield from self._read_records(self._seal)
+            return
         start = 0
         try:
-            while len(buffer) - start >= HEADER.size:
-                kind, seq, meta_size, data_size = HEADER.unpack_from(buffer, start)
-                if meta_size > MAX_META or data_size > MAX_DATA:
-                    raise WireError(f"frame of {meta_size} + {data_size} bytes is over the limit")
-                middle = start + HEADER.size + meta_size
-                stop = middle + data_size
-                if len(buffer) < stop:
-                    break
-                with memoryview(buffer) as view:
-                    meta = self._meta(bytes(view[start + HEADER.size : middle]))
-                    data = bytes(view[middle:stop])
+            for frame, stop in self._frames(0, len(self._buffer)):
                 start = stop
-                yield Frame(kind, seq, meta, data)
+                yield frame
         finally:
-            del buffer[:start]
+            del self._buffer[:start]
+
+    def _read_records(self, seal: Seal) -> Iterator[Frame]:
+        buffer = self._buffer
+        while len(buffer) >= RECORD.size:
+            size = RECORD.unpack_from(buffer)[0]
+            stop = RECORD.size + size
+            if size > MAX_RECORD_BYTES:
+                raise WireError(f"record of {size} bytes is over the limit")
+            if len(buffer) < stop + TAG_BYTES:
+                return
+            with memoryview(buffer) as view, view[:stop] as data, view[stop : stop + TAG_BYTES] as tag:
+                authentic = seal.accepts(data, tag)
+            if not authentic:
+                raise WireError("a record was not sent by the other side, or not in this place")
+            found = list(self._frames(RECORD.size, stop))
+            if (found[-1][1] if found else RECORD.size) != stop:
+                raise WireError("a record ends within a frame")
+            del buffer[: stop + TAG_BYTES]
+            for frame, _ in found:
+                yield frame
+
+    def _frames(self, start: int, end: int) -> Iterator[Tuple[Frame, int]]:
+        """Yield the complete frames in a part of the buffer, each with the place where it ends."""
+        buffer = self._buffer
+        while end - start >= HEADER.size:
+            kind, seq, meta_size, data_size = HEADER.unpack_from(buffer, start)
+            if meta_size > MAX_META or data_size > MAX_DATA:
+                raise WireError(f"frame of {meta_size} + {data_size} bytes is over the limit")
+            middle = start + HEADER.size + meta_size
+            stop = middle + data_size
+            if stop > end:
+                return
+            with memoryview(buffer) as view:
+                meta = self._meta(bytes(view[start + HEADER.size : middle]))
+                data = bytes(view[middle:stop])
+            start = stop
+            yield Frame(kind, seq, meta, data), stop
 
     @staticmethod
     def _meta(text: bytes) -> Dict[str, Any]:

@@ -73,6 +73,7 @@ class Rule:
                 "annotations": {
                     "kubectl.kubernetes.io/default-container": "primary",
                     "podtask/bounds": self.bounds,
+                    "podtask/protocol": "2",
                     **self.annotations,
                 },
             },

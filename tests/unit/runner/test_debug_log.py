@@ -14,8 +14,8 @@ from podtask.runner.supervisor.clients import Clients
 from podtask.runner.supervisor.spool import Spool
 
 
-def lines(data: bytes) -> list[str]:
-    frames = list(protocol.Decoder().feed(data))
+def lines(data: bytes, seal: protocol.Seal | None = None) -> list[str]:
+    frames = list(protocol.Decoder(seal).feed(data))
     assert {frame.kind for frame in frames} <= {protocol.LOG}
     return [frame.meta["text"] for frame in frames]
 
@@ -70,7 +70,7 @@ def attach(clients: Clients, wants_log: bool) -> socket.socket:
     with socket.create_server(("127.0.0.1", 0)) as server:
         theirs = socket.create_connection(server.getsockname())
         ours = server.accept()[0]
-    clients.add(ours, trusted=True)
+    clients.add(ours, "challenge")
     clients._all[-1].cursor = 1
     clients._all[-1].wants_log = wants_log
     theirs.settimeout(10)
@@ -89,5 +89,5 @@ def test_client_receives_the_log_only_on_request(clients: Clients) -> None:
     clients.send_pending(Spool(), None)
     with attach(clients, wants_log=True) as verbose:
         clients.send_pending(Spool(), None)
-        assert lines(verbose.recv(4096)) == ["before any client", "the client has left"]
+        assert lines(verbose.recv(4096), protocol.Seal(b"")) == ["before any client", "the client has left"]
     clients.finish(b"")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 
 import pytest
 from podtask.runner import protocol
@@ -123,3 +125,78 @@ def test_largest_meta_passes_and_one_byte_more_does_not() -> None:
     assert next(iter(Decoder().feed(encode(protocol.RUN, fits)))).meta == fits
     with pytest.raises(WireError, match="too large"):
         encode(protocol.RUN, {"a": fits["a"] + "x"})
+
+
+def records(*frames: Frame, key: bytes = b"k") -> list[bytes]:
+    """Return the records of one direction, one for each frame."""
+    seal = protocol.Seal(key)
+    return [seal.record(whole(frame)) for frame in frames]
+
+
+@pytest.mark.fault(89)
+def test_sealed_frames_come_back_wherever_the_stream_is_cut() -> None:
+    """Records hold any number of frames and may arrive in any pieces."""
+    seal = protocol.Seal(b"k")
+    stream = seal.record(*map(whole, FRAMES[:3])) + seal.record() + seal.record(*map(whole, FRAMES[3:]))
+    for cut in range(len(stream) + 1):
+        decoder = Decoder(protocol.Seal(b"k"))
+        assert [*decoder.feed(stream[:cut]), *decoder.feed(stream[cut:])] == FRAMES, f"cut at {cut}"
+
+
+@pytest.mark.fault(89)
+@pytest.mark.parametrize(
+    "tampered",
+    [
+        lambda one, two, three: [one, two, two],
+        lambda one, two, three: [one, three],
+        lambda one, two, three: [two, one, three],
+        lambda one, two, three: [one, two[:-1] + bytes([two[-1] ^ 1]), three],
+        lambda one, two, three: [one, two[:6] + bytes([two[6] ^ 1]) + two[7:], three],
+        lambda one, two, three: [one, bytes(len(two)), three],
+        lambda one, two, three: [one, *records(FRAMES[2], key=b"other"), three],
+        lambda one, two, three: [one, two[:-3] + three],
+    ],
+    ids=["repeated", "left out", "moved", "tag", "content", "zeros", "other key", "cut"],
+)
+def test_record_that_the_other_side_did_not_send_is_refused(tampered: Callable[..., list[bytes]]) -> None:
+    """A record that was changed, repeated, left out or moved is an error; frames before it are kept."""
+    frames = FRAMES[1:4]
+    decoder = Decoder(protocol.Seal(b"k"))
+    found: list[Frame] = []
+    stream = b"".join([*tampered(*records(*frames)), b"\0" * 100])
+    with pytest.raises(WireError):
+        found.extend(decoder.feed(stream))
+    assert found == frames[: len(found)]
+    assert len(found) < 3
+
+
+@pytest.mark.fault(89)
+def test_directions_and_connections_have_keys_of_their_own() -> None:
+    """What one side has sent is not accepted from the other side, nor in another connection."""
+
+    def prove(*words: str) -> str:
+        return hashlib.sha256(" ".join(words).encode()).hexdigest()
+
+    keys = set()
+    for challenge in ("a b 3.12 1", "a c 3.12 1"):
+        for seal in protocol.connection_seals(prove, challenge):
+            keys.add(seal.record(whole(FRAMES[1])))
+    assert len(keys) == 4
+
+
+@pytest.mark.fault(89)
+def test_record_over_the_limit_is_refused_before_it_arrives() -> None:
+    """The size of a record is limited, in both directions."""
+    with pytest.raises(WireError, match="over the limit"):
+        list(Decoder(protocol.Seal(b"k")).feed(protocol.RECORD.pack(protocol.MAX_RECORD_BYTES + 1)))
+    with pytest.raises(WireError, match="over the limit"):
+        protocol.Seal(b"k").record(bytes(protocol.MAX_RECORD_BYTES + 1))
+
+
+@pytest.mark.fault(89)
+def test_frame_does_not_cross_records() -> None:
+    """A record consists of whole frames."""
+    seal = protocol.Seal(b"k")
+    data = whole(FRAMES[2])
+    with pytest.raises(WireError, match="ends within a frame"):
+        list(Decoder(protocol.Seal(b"k")).feed(seal.record(data[:-1])))

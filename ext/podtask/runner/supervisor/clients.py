@@ -46,9 +46,9 @@ class Clients:
         """The sockets that a forked worker must close."""
         return [self._listener, *(client.sock for client in self._all)]
 
-    def add(self, sock: socket.socket, trusted: bool) -> None:
-        """Add a connection; a trusted one is already authenticated."""
-        self._all.append(Connection(sock, self._prove, trusted))
+    def add(self, sock: socket.socket, challenge: str = "") -> None:
+        """Add a connection; with the challenge of its handshake if it is authenticated already."""
+        self._all.append(Connection(sock, self._prove, challenge))
 
     def dismiss_displaced(self, client: Connection, name: str) -> bool:
         """Close a client that another client has replaced, and return True; return False for any other.
@@ -142,4 +142,4 @@ class Clients:
         if len(waiting) >= MAX_UNAUTHENTICATED:  # so a flood of connections cannot lock out the notebook
             logger.debug("closing the oldest of %d connections without authentication", len(waiting))
             waiting[0].close()
-        self.add(sock, trusted=False)
+        self.add(sock)

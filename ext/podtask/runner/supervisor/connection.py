@@ -1,4 +1,4 @@
-"""One client of the runner: authenticate it, then exchange frames, without blocking.
+"""One client of the runner: authenticate it, then exchange sealed frames, without blocking.
 
 Several sockets may wait for authentication, because sidecars share the loopback. One that is silent or fails
 to authenticate only occupies a slot.
@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import time
-from typing import Any, Callable, List, Optional, Tuple, Union
+from typing import Any, Callable, List, Optional
 
 from .. import protocol
 from ..debug_log import logger
@@ -18,7 +18,6 @@ READ_BYTES = 1 << 20
 MAX_QUEUED_BYTES = 1 << 20
 HANDSHAKE_SECONDS = 5
 MAX_LINE_BYTES = 200
-Part = Union[memoryview, Tuple[int, int, int]]  # bytes, or (descriptor, offset, size) of a file
 SILENT_SECONDS = 45  # the client pings every 15 s
 
 
@@ -28,14 +27,13 @@ class Connection:
     Args:
         sock: An accepted socket.
         prove: Returns the HMAC of the task's key.
-        trusted: Whether boot has authenticated the socket already.
+        challenge: What the proofs of the handshake have signed, if boot has authenticated the socket already.
     """
 
-    def __init__(self, sock: socket.socket, prove: Callable[..., str], trusted: bool) -> None:
+    def __init__(self, sock: socket.socket, prove: Callable[..., str], challenge: str = "") -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
-        self.trusted = trusted
         self.closed = False
         self.closing = False
         self.cursor: Optional[int] = None  # the next spooled frame to send; None: not attached
@@ -43,11 +41,19 @@ class Connection:
         self.wants_log = False  # whether the client shows the runner's debug log
         self.last_heard = time.monotonic()
         self._prove = prove
+        self._seal: Optional[protocol.Seal] = None  # for what is sent, once the client is authenticated
         self._decoder = protocol.Decoder()
         self._handshake_bytes = b""
         self._challenge = ""
-        self._out: List[Part] = []
+        self._out: List[memoryview] = []
         self._out_size = 0
+        if challenge:
+            self._trust(challenge)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the client is authenticated."""
+        return self._seal is not None
 
     @property
     def attached(self) -> bool:
@@ -90,27 +96,22 @@ class Connection:
             return False
         return True
 
-    def send(self, frame: bytes) -> None:
-        """Queue encoded frames."""
-        if frame and not self.closed:
-            self._out.append(memoryview(frame))
-            self._out_size += len(frame)
+    def send(self, *parts: bytes) -> None:
+        """Queue encoded frames, given in one or more parts; nothing for a client that is not authenticated."""
+        if any(parts) and self._seal is not None:
+            self._queue(self._seal.record(*parts))
 
-    def send_file(self, fd: int, offset: int, size: int) -> None:
-        """Queue a piece of a file, which is sent from the page cache."""
-        if size and not self.closed:
-            self._out.append((fd, offset, size))
-            self._out_size += size
+    def _queue(self, data: bytes) -> None:
+        if not self.closed:
+            self._out.append(memoryview(data))
+            self._out_size += len(data)
 
     def flush(self) -> None:
         """Write as much as the socket accepts."""
         while self._out and not self.closed:
             part = self._out[0]
             try:
-                if isinstance(part, tuple):
-                    sent = os.sendfile(self.sock.fileno(), *part)
-                else:
-                    sent = self.sock.send(part)
+                sent = self.sock.send(part)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -118,14 +119,8 @@ class Connection:
                 self.close()
                 return
             self._out_size -= sent
-            if isinstance(part, tuple):
-                rest: Part = (part[0], part[1] + sent, part[2] - sent)
-                rest_size = part[2] - sent
-            else:
-                rest = part[sent:]
-                rest_size = len(rest)
-            if rest_size:
-                self._out[0] = rest
+            if sent < len(part):
+                self._out[0] = part[sent:]
             else:
                 self._out.pop(0)
         if self.closing:
@@ -178,10 +173,10 @@ class Connection:
             if not self._challenge and len(words) == 1:
                 hello = f"{os.urandom(16).hex()} {sys.version.split()[0]} 0"
                 self._challenge = f"{words[0]} {hello}"
-                self.send(f"{hello} {self._prove('runner', words[0], hello)}\n".encode())
+                self._queue(f"{hello} {self._prove('runner', words[0], hello)}\n".encode())
                 self.flush()
             elif self._challenge and len(words) == 3 and self._is_proven(*words):
-                self.trusted = True
+                self._trust(self._challenge)
                 return self._handshake_bytes
             else:
                 logger.debug("closing a connection whose handshake is wrong")
@@ -190,6 +185,10 @@ class Connection:
         if len(self._handshake_bytes) > MAX_LINE_BYTES:
             self.close()
         return b""
+
+    def _trust(self, challenge: str) -> None:
+        seal, self._seal = protocol.connection_seals(self._prove, challenge)
+        self._decoder = protocol.Decoder(seal)
 
     def _is_proven(self, proof: str, size: str, digest: str) -> bool:
         expected = self._prove("client", self._challenge, size, digest)

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from .. import protocol
 from ..debug_log import logger
@@ -30,6 +30,17 @@ from .worker_process import WorkerProcess, merge_stream_frames, reap_children, s
 MIN_SHUTDOWN_SECONDS = 1  # for the exit handlers of a cell, also with --grace 0
 TERMINATING_LINGER_SECONDS = 2  # for a client to reconnect while the pod is being terminated
 MAX_SOURCE_CHARS = 256 << 10
+NUMBER = (int, float)
+# What the supervisor needs of a run frame; the rest is for the worker, whose death it survives.
+JOB_FIELDS: Dict[str, Any] = {
+    "exec": str,
+    "source": str,
+    "filename": str,
+    "timeout": NUMBER,
+    "linger": NUMBER,
+    "grace": NUMBER,
+    "inputs_size": int,
+}
 
 
 class Supervisor:
@@ -57,6 +68,7 @@ class Supervisor:
         self._exit: Optional[int] = None
         self._signal_exit_code = 0  # the exit code for a signal that came when no cell ran
         self._interrupts = 0
+        self._last_asked = 0  # number of the last frame with a question
         self._last_answered = 0  # number of the last frame with a question that was answered
         self._stop_reason = ""  # why the worker is stopped from outside: timeout, terminated
         self._deadline = FOREVER
@@ -68,15 +80,15 @@ class Supervisor:
         signal.signal(signal.SIGTERM, self._on_terminate)
         signal.signal(signal.SIGINT, self._on_terminate)
 
-    def serve(self, sock: Optional[socket.socket], batch_input: bytes) -> int:
+    def serve(self, client: Optional[Tuple[socket.socket, str]], batch_input: bytes) -> int:
         """Run until the task is released or a deadline ends it; return the exit code.
 
         Args:
-            sock: Socket of the first client; None in batch mode.
+            client: Socket of the first client, and the challenge of its handshake; None in batch mode.
             batch_input: In batch mode the frames that bring the cell; otherwise empty.
         """
-        if sock is not None:
-            self._clients.add(sock, trusted=True)
+        if client is not None:
+            self._clients.add(*client)
         else:
             self._batch, self._log = True, batch_log.FrameLog(1, self._prove)
         for frame in protocol.Decoder().feed(batch_input):
@@ -89,8 +101,7 @@ class Supervisor:
             for key, mask in self._selector.select(time_left):
                 if isinstance(key.data, Connection):
                     if mask & selectors.EVENT_READ:
-                        for frame in key.data.receive():
-                            self._handle(key.data, frame)
+                        self._receive(key.data)
                 else:
                     key.data()
             self._relay_frames()
@@ -110,6 +121,18 @@ class Supervisor:
 
     # -- frames of the client --------------------------------------------------------------------
 
+    def _receive(self, client: Connection) -> None:
+        """Handle what a client has sent; a frame that is not as it should be ends this client only."""
+        for frame in client.receive():
+            if client.closing:
+                return
+            try:
+                self._handle(client, frame)
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
+                logger.debug("closing a connection, a frame of kind %d is malformed: %r", frame.kind, error)
+                text = f"a frame of kind {frame.kind} is malformed"
+                client.finish(protocol.encode(protocol.ERROR, {"code": "meta", "text": text}))
+
     def _handle(self, client: Connection, frame: protocol.Frame) -> None:
         meta = frame.meta
         if frame.kind == protocol.ATTACH:
@@ -124,8 +147,8 @@ class Supervisor:
             if error:
                 logger.debug("turned away a client: %s", error)
                 client.finish(protocol.encode(protocol.ERROR, {"code": "blob", "text": error}))
-        elif frame.kind == protocol.FETCH and self.state == protocol.RUNNER_DONE:
-            client.result_offset = int(meta["offset"])
+        elif frame.kind == protocol.FETCH and self._results is not None:
+            client.result_offset = self._results.checked_offset(int(meta["offset"]))
         elif frame.kind == protocol.INTERRUPT:
             self._interrupt(int(meta["n"]))
         elif frame.kind == protocol.INPUT_REPLY:
@@ -142,8 +165,10 @@ class Supervisor:
 
     def _reply(self, meta: Dict[str, Any]) -> None:
         """Answer each question once: a new connection repeats the last answer."""
-        if self._worker and self.state == protocol.RUNNER_RUNNING and int(meta["to"]) > self._last_answered:
-            self._last_answered = int(meta["to"])
+        number = int(meta["to"])
+        is_asked = number == self._last_asked > self._last_answered  # the worker reads the answer at once
+        if self._worker and self.state == protocol.RUNNER_RUNNING and is_asked:
+            self._last_answered = number
             self._worker.reply(json.dumps(meta).encode())
 
     def _attach(self, client: Connection, meta: Dict[str, Any]) -> None:
@@ -152,7 +177,7 @@ class Supervisor:
             logger.debug("turned away a client: %s", text)
             client.finish(protocol.encode(protocol.ERROR, {"code": "proto", "text": text}))
             return
-        name = str(meta.get("client"))
+        name, after_seq = str(meta.get("client")), int(meta.get("after_seq", 0))
         if self._clients.dismiss_displaced(client, name):
             return
         has_no_job = self.state == protocol.RUNNER_WAITING and not meta.get("job", True)
@@ -172,7 +197,7 @@ class Supervisor:
             logger.debug("turned away a client that does not have the cell")
             client.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_NO_JOB}))
             return
-        client.cursor = int(meta.get("after_seq", 0)) + 1
+        client.cursor = after_seq + 1
         client.wants_log = bool(meta.get("log"))
         if client.cursor > 1 or self.state != protocol.RUNNER_WAITING:
             logger.debug("a client has connected and resumes at frame %d", client.cursor)
@@ -182,11 +207,13 @@ class Supervisor:
     def _receive_job(self, frame: protocol.Frame) -> str:
         """Store inputs, or run the cell; return an error message, empty on success."""
         meta = frame.meta
+        if frame.kind == protocol.BLOB and meta["id"] != protocol.BLOB_INPUTS:
+            return f"unknown blob {meta['id']}"
         if frame.kind == protocol.BLOB:
             return self._uploads.put(str(meta["id"]), int(meta["offset"]), frame.data)
         if self.state != protocol.RUNNER_WAITING:
             return ""  # a client that reconnects sends it again
-        error = self._uploads.size_error(str(meta["inputs"]), meta["inputs_size"])
+        error = _job_problem(meta) or self._uploads.size_error(str(meta["inputs"]), meta["inputs_size"])
         if not error:
             self._run(meta)
         return error
@@ -229,13 +256,15 @@ class Supervisor:
             self._finish(worker)
 
     def _spool_frame(self, kind: int, meta: Dict[str, Any], data: bytes = b"") -> None:
-        meta = {**meta, "t": round(time.time(), 3)}
+        meta = {**meta, "exec": self._job["exec"], "t": round(time.time(), 3)}
         seq = self._spool.last + 1
         frame = protocol.encode(kind, meta, data, seq)
         self._spool.append(frame)
         self._log.write_frame(kind, seq, frame, data)
-        if self._batch and kind == protocol.INPUT_REQUEST:
-            self._reply({"to": seq, "eof": True})
+        if kind == protocol.INPUT_REQUEST:
+            self._last_asked = seq
+            if self._batch:
+                self._reply({"to": seq, "eof": True})
 
     def _finish(self, worker: WorkerProcess) -> None:
         if self._end is not None and os.WIFSIGNALED(worker.status or 0):
@@ -356,6 +385,15 @@ class Supervisor:
             self._kill_at = time.monotonic() + float(self._job.get("grace", 0))
 
 
-def main(listener: Any, sock: Any, prove: Callable[..., str], wait: float, batch_input: bytes) -> None:
+def _job_problem(job: Dict[str, Any]) -> str:
+    """Return what the supervisor cannot use in the meta of a run frame, empty if it can use all."""
+    for name, kind in JOB_FIELDS.items():
+        if not isinstance(job.get(name), kind):
+            return f"{name} of the cell is missing or has another type"
+    times = [job["timeout"], job["linger"], job["grace"]]
+    return "" if all(seconds >= 0 for seconds in times) else "a time limit of the cell is not a number"
+
+
+def main(listener: Any, client: Any, prove: Callable[..., str], wait: float, batch_input: bytes) -> None:
     """Serve the task, then exit even if threads are running."""
-    os._exit(Supervisor(listener, prove, wait).serve(sock, batch_input))
+    os._exit(Supervisor(listener, prove, wait).serve(client, batch_input))

@@ -1,6 +1,5 @@
 """The result frame of a cell: what its worker reported, or how the worker died."""
 
-import hashlib
 import json
 import os
 import signal
@@ -53,8 +52,6 @@ def result_frame(
     end["usage"] = _resource_usage(bool(job.get("local")))
     end["size"] = results.size if reported is not None else 0
     data = results.read_if_small(MAX_INLINE_BYTES) if end["size"] else b""
-    if data:
-        end["sha256"] = hashlib.sha256(data).hexdigest()
     return end, data
 
 

@@ -202,7 +202,7 @@ def test_slow_client_is_informed_of_lost_frames(make: Make) -> None:
     spool = make(limit=2 * SEGMENT_BYTES)
     ours, theirs = _connected()
     with ours, theirs:
-        client = Connection(ours, lambda *parts: "", trusted=True)
+        client = Connection(ours, lambda *parts: "", "challenge")
         client.cursor = 1
         for number in range(1, 4 * IN_SEGMENT + 1):
             spool.append(protocol.encode(protocol.STREAM, {"name": "stdout"}, bytes(PIECE), number))
@@ -211,5 +211,5 @@ def test_slow_client_is_informed_of_lost_frames(make: Make) -> None:
         assert client.queue_next(spool, None)
         client.flush()
         theirs.settimeout(10)
-        [gap, *_] = protocol.Decoder().feed(theirs.recv(4096, socket.MSG_WAITALL))
+        [gap, *_] = protocol.Decoder(protocol.Seal(b"")).feed(theirs.recv(4096, socket.MSG_WAITALL))
         assert (gap.kind, gap.seq, gap.meta) == (protocol.GAP, first - 1, {"from": 1, "to": first - 1})
