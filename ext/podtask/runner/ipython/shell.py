@@ -64,6 +64,7 @@ class ZMQInteractiveShell:
 
     def __init__(self) -> None:
         self.config: Dict[str, Any] = {}
+        self.execution_count = 1  # libraries recognize by it that they are called twice in a cell
         self.events = Events()
         self._previous_directory: Optional[str] = None
         self._publisher = Publisher()

@@ -24,7 +24,7 @@ _applied: List[Tuple[int, Any]] = []  # place in the notebook's list, filter
 
 def capture(module: Any, pieces: Any) -> Optional[Dict[str, Any]]:
     """Return the filters that are not the interpreter's own, each with its place."""
-    if _usual.get("filters") == module.filters and all(map(_is_pythons, FUNCTIONS)):
+    if _usual.get("filters") == module.filters and all(map(_is_not_of_the_user, FUNCTIONS)):
         return None
     described = [_describe(each) for each in module.filters]
     for usual in reversed(INTERPRETERS):
@@ -42,7 +42,7 @@ def capture(module: Any, pieces: Any) -> Optional[Dict[str, Any]]:
     functions = {
         name: pieces.pickled(f"warnings.{name}", getattr(module, name))
         for name in FUNCTIONS
-        if not _is_pythons(name)
+        if not _is_not_of_the_user(name)
     }
     if not filters and not functions:
         _usual["filters"] = [*module.filters]
@@ -82,8 +82,12 @@ def apply(module: Any, data: Dict[str, Any]) -> None:
     apply_each("warnings'", data["functions"], lambda name, value: setattr(warnings, name, value))
 
 
-def _is_pythons(name: str) -> bool:
-    return getattr(getattr(sys.modules["warnings"], name), "__module__", "warnings") in OWN_FUNCTIONS
+def _is_not_of_the_user(name: str) -> bool:
+    """Return whether a function is Python's, or that of a library, whose import sets it in the pod, too."""
+    function = getattr(sys.modules["warnings"], name)
+    owner = getattr(function, "__module__", "warnings")
+    is_local = "<locals>" in getattr(function, "__qualname__", "")
+    return owner in OWN_FUNCTIONS or (is_local and owner != "__main__")
 
 
 def _describe(each: Any) -> Tuple[Any, ...]:
