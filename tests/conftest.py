@@ -29,6 +29,15 @@ TABLES: pytest.StashKey[list[RequirementTable]] = pytest.StashKey()
 MINUTES: pytest.StashKey[TestMinutes] = pytest.StashKey()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep the owner's secrets of the tests' tasks in a folder of the tests, also for their kernels."""
+    folder = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(folder))
+        yield folder
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     for option in ("features", "faults"):
         parser.addoption(

@@ -17,12 +17,14 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from podtask.manifest.identity import lock_of
 from podtask.runner import protocol
 from podtask.runner.bundle import boot_program
 
 MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
 BOUNDED = settings(max_examples=200 * MANY, deadline=None, derandomize=MANY == 1, database=None)
 KEY = bytes(range(32))
+SECRET = "cd" * 32
 FRAME = st.builds(
     protocol.encode,
     st.integers(0, 255),
@@ -96,6 +98,7 @@ def runner() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         fd = listener.fileno()
         env = {**os.environ, "PODTASK_KEY": KEY.hex(), "PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": "60"}
+        env["PODTASK_LOCK"] = lock_of(SECRET)
         process = subprocess.Popen(
             [sys.executable, "-I", "-c", boot_program()], env=env, pass_fds=[fd], stdout=subprocess.PIPE
         )
@@ -111,9 +114,9 @@ def prove(who: str, *parts: str) -> str:
     return hmac.new(KEY, " ".join((who, *parts)).encode(), "sha256").hexdigest()
 
 
-def signed_line(about: list[str], size: int, program: bytes) -> bytes:
-    """Return the line of a client that knows the key, before a program."""
-    words = str(size), hashlib.sha256(program).hexdigest()
+def signed_line(about: list[str], size: int, program: bytes, secret: str = SECRET) -> bytes:
+    """Return the line of a client that knows the key, before a program; the owner's by default."""
+    words = str(size), hashlib.sha256(program).hexdigest(), secret
     return " ".join((prove("client", "aa", " ".join(about), *words), *words)).encode() + b"\n"
 
 

@@ -102,7 +102,7 @@ async def _greet(
     about = f"{os.urandom(16).hex()} {sys.version.split()[0]} 1"
     writer.write(f"{about} {prove('runner', theirs, about)}\n".encode())
     words = (await reader.readline()).decode().split()
-    if len(words) != 3:
+    if len(words) != 4:
         raise ConnectionResetError("the client had another connection already")
     await reader.readexactly(int(words[1]))
     return protocol.connection_seals(prove, f"{theirs} {about}")

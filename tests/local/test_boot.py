@@ -13,9 +13,11 @@ from collections.abc import Iterator
 
 import pytest
 from podtask.channel.proof import prove
+from podtask.manifest.identity import lock_of
 from podtask.runner.bundle import boot_program
 from podtask.runner.protocol import EXIT_NO_CLIENT, EXIT_PORT_TAKEN
 
+SECRET = "cd" * 32
 V4, V6 = (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")
 FAMILIES = [
     V4,
@@ -25,7 +27,13 @@ FAMILIES = [
 
 def boot(port: int, wait: float = 0.01) -> tuple[int, str]:
     """Run the boot program; return its exit code and output."""
-    env = {**os.environ, "PODTASK_KEY": "ab" * 32, "PODTASK_PORT": str(port), "PODTASK_WAIT": str(wait)}
+    env = {
+        **os.environ,
+        "PODTASK_KEY": "ab" * 32,
+        "PODTASK_LOCK": lock_of(SECRET),
+        "PODTASK_PORT": str(port),
+        "PODTASK_WAIT": str(wait),
+    }
     ran = subprocess.run(
         [sys.executable, "-I", "-c", boot_program()], env=env, capture_output=True, text=True
     )
@@ -71,7 +79,13 @@ def test_free_port_is_taken_and_not_shared() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    env = {**os.environ, "PODTASK_KEY": "ab" * 32, "PODTASK_PORT": str(port), "PODTASK_WAIT": "60"}
+    env = {
+        **os.environ,
+        "PODTASK_KEY": "ab" * 32,
+        "PODTASK_LOCK": lock_of(SECRET),
+        "PODTASK_PORT": str(port),
+        "PODTASK_WAIT": "60",
+    }
     with subprocess.Popen([sys.executable, "-I", "-c", boot_program()], env=env) as process:
         try:
             client = None
@@ -105,7 +119,7 @@ def drip(port: int, knows_key: bool, process: subprocess.Popen[bytes]) -> None:
             if knows_key:
                 client.sendall(b"aa\n")
                 hello, _, _ = client.recv(4096).decode().rpartition(" ")
-                words = "100000", "0" * 64
+                words = "100000", "0" * 64, SECRET
                 proof = prove(bytes.fromhex("ab" * 32), "client", "aa", hello, *words)
                 client.sendall(f"{proof} {' '.join(words)}\n".encode())
             while process.poll() is None:
@@ -120,7 +134,13 @@ def test_slow_client_does_not_keep_the_runner(knows_key: bool) -> None:
     """A client that sends a byte now and then does not make the boot program wait longer."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         fd = listener.fileno()
-        env = {**os.environ, "PODTASK_KEY": "ab" * 32, "PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": "1"}
+        env = {
+            **os.environ,
+            "PODTASK_KEY": "ab" * 32,
+            "PODTASK_LOCK": lock_of(SECRET),
+            "PODTASK_PORT": f"fd:{fd}",
+            "PODTASK_WAIT": "1",
+        }
         command = [sys.executable, "-I", "-c", boot_program()]
         process = subprocess.Popen(command, env=env, pass_fds=[fd], stdout=subprocess.PIPE)
         port = listener.getsockname()[1]
@@ -145,4 +165,4 @@ def test_port_is_below_the_ephemeral_ports() -> None:
 
 def test_program_is_short() -> None:
     """The program is short, because it is shown as the container's command in the YAML of the pod."""
-    assert len(boot_program()) < 3700
+    assert len(boot_program()) < 4000

@@ -31,6 +31,7 @@ from tests.local.listener import Listener
 
 T = TypeVar("T")
 KEY = "ab" * 32
+SECRET = "cd" * 32
 
 
 class Cut:
@@ -124,12 +125,12 @@ def job(source: str, outputs: list[str], values: dict[str, Any] | None = None) -
 
 
 async def run(work: Job, budgets: list[int]) -> tuple[RunnerResult, bytes, Channel]:
-    identity = Identity("podtask-test", KEY, 1)
+    identity = Identity("podtask-test", KEY, SECRET, 1)
     manifest = render(None, RunOptions()).stamped(identity)
     backend = await LocalProcess.start(manifest, Listener())
     frames: list[protocol.Frame] = []
     wrapped: Backend = Unreliable(backend, budgets)
-    channel = Channel(wrapped, KEY, lambda python: work, Listener(frames.append))
+    channel = Channel(wrapped, KEY, SECRET, lambda python: work, Listener(frames.append))
     try:
         result = await asyncio.wait_for(channel.run(), 60)
     finally:
@@ -190,7 +191,7 @@ def test_impostor_receives_only_a_nonce(answer: bytes) -> None:
         port = server.sockets[0].getsockname()[1]
         stream = SocketStream(*await asyncio.open_connection("127.0.0.1", port))
         backend: Any = None
-        channel = Channel(backend, KEY, lambda python: job("secret", []), Listener())
+        channel = Channel(backend, KEY, SECRET, lambda python: job("secret", []), Listener())
         with pytest.raises((NotOurRunner, ConnectionResetError)):
             await channel._handshake(stream)
         await stream.close()
@@ -208,7 +209,7 @@ def test_runner_refuses_a_client_without_the_key(proof: str) -> None:
     """The runner closes a connection with a wrong proof, and serves the right client afterwards."""
 
     async def scene() -> bytes:
-        identity = Identity("podtask-test", KEY, 1)
+        identity = Identity("podtask-test", KEY, SECRET, 1)
         manifest = render(None, RunOptions()).stamped(identity)
         backend = await LocalProcess.start(manifest, Listener())
         sock = socket.create_connection(("127.0.0.1", backend._port))
@@ -222,7 +223,7 @@ def test_runner_refuses_a_client_without_the_key(proof: str) -> None:
         sock.close()
         frames: list[protocol.Frame] = []
         work = job("print('served')", [])
-        channel = Channel(backend, KEY, lambda python: work, Listener(frames.append))
+        channel = Channel(backend, KEY, SECRET, lambda python: work, Listener(frames.append))
         await asyncio.wait_for(channel.run(), 30)
         await backend.delete()
         return b"".join(frame.data for frame in frames)

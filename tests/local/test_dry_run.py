@@ -67,7 +67,12 @@ def test_order_of_variables_is_shown() -> None:
     )
     (primary,) = yaml.safe_load(found.to_yaml())["spec"]["containers"]
     assert primary["env"][:2] == env[1:]
-    assert [each["name"] for each in primary["env"][2:]] == ["PODTASK_KEY", "PODTASK_PORT", "PODTASK_WAIT"]
+    assert [each["name"] for each in primary["env"][2:]] == [
+        "PODTASK_KEY",
+        "PODTASK_LOCK",
+        "PODTASK_PORT",
+        "PODTASK_WAIT",
+    ]
     assert "# env A of container 'primary' is replaced in the cell by --env\n" in repr(found)
     assert "hunter" not in repr(found) + found._repr_html_()
 

@@ -20,7 +20,7 @@ from podtask.pickling.outputs import unpack
 from podtask.runner import protocol
 
 from tests.local.listener import Listener
-from tests.local.test_channel import KEY, job
+from tests.local.test_channel import KEY, SECRET, job
 
 MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
 ODD: list[Any] = [
@@ -72,6 +72,7 @@ NAMES = [
     "folder",
 ]
 CLIENT_KINDS = [
+    protocol.ATTACH,
     protocol.FETCH,
     protocol.ACK,
     protocol.INTERRUPT,
@@ -90,13 +91,20 @@ value = input()
 """
 
 
-async def connected(backend: LocalProcess) -> tuple[SocketStream, protocol.Seal]:
-    """Return a connection whose handshake is done, and the seal for what it sends."""
-    stream = SocketStream(*await asyncio.open_connection("127.0.0.1", backend._port))
-    handshake = Handshake(bytes.fromhex(KEY))
+class Connected(SocketStream):
+    """A connection whose handshake is done."""
+
+    runner_seal: protocol.Seal
+
+
+async def connected(backend: LocalProcess) -> tuple[Connected, protocol.Seal]:
+    """Return a connection of a client that knows the key only, and the seal for what it sends."""
+    stream = Connected(*await asyncio.open_connection("127.0.0.1", backend._port))
+    handshake = Handshake(bytes.fromhex(KEY), None)
     hello = await handshake.receive_hello(stream)
     await stream.send(handshake.reply_to(hello, b""))
-    return stream, handshake.seals(hello)[0]
+    seal, stream.runner_seal = handshake.seals(hello)
+    return stream, seal
 
 
 def odd_meta(chance: random.Random, kind: int) -> dict[str, Any]:
@@ -111,24 +119,26 @@ def odd_meta(chance: random.Random, kind: int) -> dict[str, Any]:
 
 def hostile_bytes(chance: random.Random, seal: protocol.Seal) -> bytes:
     """Return what an attacker sends after the handshake."""
-    kind = chance.choice([*CLIENT_KINDS, chance.randrange(2, 256)])
+    kind = chance.choice([*CLIENT_KINDS, chance.randrange(256)])
     text = json.dumps(odd_meta(chance, kind)).encode()
     data = chance.randbytes(chance.choice([0, 1, 300]))
     frame = protocol.HEADER.pack(kind, chance.randrange(1 << 64), len(text), len(data)) + text + data
+    record = seal.record(protocol.encode(protocol.ATTACH, ATTACH)) if chance.random() < 0.5 else b""
+    attack = chance.randrange(9)
+    if attack == 0:
+        return record + frame
+    if attack == 1:
+        return record + seal.record(chance.randbytes(chance.randrange(1, 60)))
+    if attack == 2:
+        return record + protocol.RECORD.pack(chance.randrange(1 << 32)) + chance.randbytes(50)
+    if attack == 3:
+        return record + seal.record(protocol.HEADER.pack(kind, 0, 2, 0) + b"[]")
     good = seal.record(frame)
-    return chance.choice(
-        [
-            good,
-            good,
-            good,
-            good[:-1] + bytes([good[-1] ^ 1]),
-            good + good,
-            frame,
-            seal.record(chance.randbytes(chance.randrange(1, 60))),
-            protocol.RECORD.pack(chance.randrange(1 << 32)) + chance.randbytes(50),
-            seal.record(protocol.HEADER.pack(kind, 0, 2, 0) + b"[]"),
-        ]
-    )
+    if attack == 4:
+        return record + good + good
+    if attack == 5:
+        return record + good[:-1] + bytes([good[-1] ^ 1])
+    return record + good
 
 
 @pytest.mark.fault(89)
@@ -136,7 +146,7 @@ def hostile_bytes(chance: random.Random, seal: protocol.Seal) -> bytes:
 def test_hostile_frames_end_their_client_only(tmp_path: Any) -> None:
     """Whatever a client sends after the handshake, the runner lives, and the cell runs and returns its value.
 
-    The client is not the one that has started the cell, but it knows the task's key.
+    The client knows the task's key, but not the owner's secret: it takes nothing over and interrupts nothing.
     """
     gate = tmp_path / "gate"
     chance = random.Random(0 if MANY == 1 else None)
@@ -153,7 +163,7 @@ def test_hostile_frames_end_their_client_only(tmp_path: Any) -> None:
             assert backend._process.poll() is None
 
     async def scene() -> list[Any]:
-        manifest = render(None, RunOptions()).stamped(Identity("podtask-test", KEY, 1))
+        manifest = render(None, RunOptions()).stamped(Identity("podtask-test", KEY, SECRET, 1))
         backend = await LocalProcess.start(manifest, Listener())
         begun = asyncio.Event()
 
@@ -169,7 +179,7 @@ def test_hostile_frames_end_their_client_only(tmp_path: Any) -> None:
                 answers.append(asyncio.ensure_future(answer()))
 
         work = job(GATED.format(str(gate)), ["value"])
-        channel = Channel(backend, KEY, lambda _: work, Listener(on_frame))
+        channel = Channel(backend, KEY, SECRET, lambda _: work, Listener(on_frame))
         running = asyncio.ensure_future(channel.run())
         try:
             await asyncio.wait_for(begun.wait(), 30)

@@ -22,7 +22,7 @@ from podtask.runner import protocol
 from podtask.runner.bundle import boot_program
 
 from tests.local.listener import Listener
-from tests.local.test_channel import KEY, job
+from tests.local.test_channel import KEY, SECRET, job
 
 ROOT = Path(__file__).parent.parent.parent
 # Modules that run when Python starts, in addition to those of the standard library.
@@ -51,9 +51,9 @@ def run_cell(source: str, outputs: list[str]) -> tuple[dict[str, Any], list[Any]
     """Run a cell in a local runner; return the result's meta, its values, and the runner's process id."""
 
     async def scene() -> tuple[dict[str, Any], list[Any], int]:
-        manifest = render(None, RunOptions()).stamped(Identity("podtask-test", KEY, 1))
+        manifest = render(None, RunOptions()).stamped(Identity("podtask-test", KEY, SECRET, 1))
         backend = await LocalProcess.start(manifest, Listener())
-        channel = Channel(backend, KEY, lambda python: job(source, outputs), Listener())
+        channel = Channel(backend, KEY, SECRET, lambda python: job(source, outputs), Listener())
         try:
             result = await asyncio.wait_for(channel.run(), 60)
         finally:

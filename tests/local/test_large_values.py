@@ -18,7 +18,7 @@ from podtask.runner.worker.leftovers import abbreviate
 from podtask.runner.worker.outputs import MAX_LISTED_NAMES, MAX_RETURNED_NAMES
 
 from tests.local.listener import Listener
-from tests.local.test_channel import KEY, job, run
+from tests.local.test_channel import KEY, SECRET, job, run
 
 MANY = 30_000
 NAMES = f"for n in range({MANY}): globals()[f'a_rather_long_variable_name_number_{{n}}'] = n\ndel n"
@@ -74,7 +74,7 @@ def test_prompt_of_megabytes_is_shortened() -> None:
     """A prompt of several megabytes is shortened, and its answer arrives."""
 
     async def scene() -> tuple[str, list[Any]]:
-        identity = Identity("podtask-test", KEY, 1)
+        identity = Identity("podtask-test", KEY, SECRET, 1)
         manifest = render(None, RunOptions()).stamped(identity)
         placement = await LocalProcess.start(manifest, Listener())
         prompts: list[str] = []
@@ -86,7 +86,7 @@ def test_prompt_of_megabytes_is_shortened() -> None:
                 answers.append(asyncio.ensure_future(channel.reply({"value": "here"})))
 
         work = job("found = input('\\U0001f600' * 2_000_000)", ["found"])
-        channel = Channel(placement, KEY, lambda _: work, Listener(on_frame))
+        channel = Channel(placement, KEY, SECRET, lambda _: work, Listener(on_frame))
         try:
             verdict = await asyncio.wait_for(channel.run(), 30)
         finally:

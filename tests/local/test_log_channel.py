@@ -35,7 +35,7 @@ def made(source: str, namespace: dict[str, Any] | None = None, **options: Any) -
     """Return a pod with the cell embedded."""
     chosen = RunOptions.of(**options)
     work: PreparedCell = prepare(Cell.of(source), chosen, namespace or {})
-    manifest = work.manifest.stamped(Identity("podtask-x", KEY, 0))
+    manifest = work.manifest.stamped(Identity("podtask-x", KEY, "cd" * 32, 0))
     return embed_job(manifest, work.job_for(f"{MINOR}.0", "podtask-x", 1.0, print))
 
 

@@ -20,7 +20,7 @@ from podtask.pickling.outputs import unpack
 from podtask.runner import protocol
 
 from tests.local.listener import Listener
-from tests.local.test_channel import KEY, Cut, T, Unreliable, job, run
+from tests.local.test_channel import KEY, SECRET, Cut, T, Unreliable, job, run
 
 
 @pytest.mark.parametrize("cut_after", [False, True])
@@ -28,7 +28,7 @@ def test_answer_given_while_the_connection_is_down_arrives_once(cut_after: bool)
     """An input reply during a cut is sent once, and does not answer the next request."""
 
     async def scene() -> list[Any]:
-        identity = Identity("podtask-test", KEY, 1)
+        identity = Identity("podtask-test", KEY, SECRET, 1)
         manifest = render(None, RunOptions()).stamped(identity)
         placement = await LocalProcess.start(manifest, Listener())
         answers = ["one", "two"]
@@ -48,7 +48,7 @@ def test_answer_given_while_the_connection_is_down_arrives_once(cut_after: bool)
                 under_way.append(asyncio.ensure_future(answer()))
 
         work = job("found = [input(), input()]", ["found"])
-        channel = Channel(placement, KEY, lambda python: work, Listener(on_frame))
+        channel = Channel(placement, KEY, SECRET, lambda python: work, Listener(on_frame))
         try:
             verdict = await asyncio.wait_for(channel.run(), 30)
         finally:
@@ -75,7 +75,7 @@ def test_deleted_local_runner_ends_a_cell_that_ignores_interrupts() -> None:
     """A cell that ignores interrupts does not outlive its local runner."""
 
     async def scene() -> None:
-        identity = Identity("podtask-test", KEY, 1)
+        identity = Identity("podtask-test", KEY, SECRET, 1)
         manifest = render(None, RunOptions()).stamped(identity)
         placement = await LocalProcess.start(manifest, Listener())
         begun: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -84,7 +84,7 @@ def test_deleted_local_runner_ends_a_cell_that_ignores_interrupts() -> None:
             if frame.kind == protocol.STREAM:
                 begun.set_result(int(frame.data))
 
-        channel = Channel(placement, KEY, lambda python: job(STUBBORN, []), Listener(on_frame))
+        channel = Channel(placement, KEY, SECRET, lambda python: job(STUBBORN, []), Listener(on_frame))
         talk = asyncio.ensure_future(channel.run())
         reader, writer = await asyncio.open_connection("127.0.0.1", await asyncio.wait_for(begun, 30))
         talk.cancel()
@@ -134,7 +134,7 @@ def test_terminated_runner_still_sends_the_values() -> None:
     """A client that fetches values during the termination gets all of them on the same connection."""
 
     async def scene() -> Any:
-        identity = Identity("podtask-test", KEY, 1)
+        identity = Identity("podtask-test", KEY, SECRET, 1)
         manifest = render(None, RunOptions()).stamped(identity)
         placement = await LocalProcess.start(manifest, Listener())
 
@@ -144,7 +144,7 @@ def test_terminated_runner_still_sends_the_values() -> None:
                 return await placement.connect(lambda stream: greet(Stopping(stream, stop)))
 
         work = job("value = bytes(100 << 20)", ["value"])
-        channel = Channel(Watched(placement, []), KEY, lambda python: work, Listener())
+        channel = Channel(Watched(placement, []), KEY, SECRET, lambda python: work, Listener())
         try:
             verdict = await asyncio.wait_for(channel.run(), 30)
         finally:
@@ -177,7 +177,7 @@ def test_cell_cannot_write_to_the_runners_files() -> None:
     """After a cell has written to all open files, a new client still receives every frame."""
 
     async def scene() -> list[protocol.Frame]:
-        identity = Identity("podtask-test", KEY, 1)
+        identity = Identity("podtask-test", KEY, SECRET, 1)
         manifest = render(None, RunOptions()).stamped(identity)
         placement = await LocalProcess.start(manifest, Listener())
         scribbled = asyncio.Event()
@@ -187,11 +187,13 @@ def test_cell_cannot_write_to_the_runners_files() -> None:
                 scribbled.set()
 
         work = job(SCRIBBLED, [])
-        first = asyncio.ensure_future(Channel(placement, KEY, lambda _: work, Listener(on_frame)).run())
+        first = asyncio.ensure_future(
+            Channel(placement, KEY, SECRET, lambda _: work, Listener(on_frame)).run()
+        )
         await asyncio.wait_for(scribbled.wait(), 30)
         first.cancel()
         frames: list[protocol.Frame] = []
-        second = Channel(placement, KEY, None, Listener(frames.append))
+        second = Channel(placement, KEY, SECRET, None, Listener(frames.append))
         await second.interrupt()
         try:
             verdict = await asyncio.wait_for(second.run(), 30)
@@ -208,7 +210,7 @@ def test_runner_without_a_cell_exits() -> None:
     """--wait also applies if the notebook dies while it sends the inputs."""
 
     async def scene() -> int | None:
-        identity = Identity("podtask-test", KEY, 1)
+        identity = Identity("podtask-test", KEY, SECRET, 1)
         manifest = render(None, RunOptions.of(wait="1s")).stamped(identity)
         placement = await LocalProcess.start(manifest, Listener())
         came: list[ByteStream] = []
@@ -224,7 +226,7 @@ def test_runner_without_a_cell_exits() -> None:
             return came[0]
 
         work = job("len(big)", [], {"big": bytes(50 << 20)})
-        channel = Channel(Dying(placement, []), KEY, lambda python: work, Listener())
+        channel = Channel(Dying(placement, []), KEY, SECRET, lambda python: work, Listener())
         talk = asyncio.ensure_future(channel.run())
         try:
             return (await asyncio.wait_for(placement.wait_until_ended(), 30)).code

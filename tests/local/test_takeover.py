@@ -19,7 +19,7 @@ from podtask.pickling.outputs import unpack
 from podtask.runner import protocol
 
 from tests.local.listener import Listener
-from tests.local.test_channel import KEY, T, Unreliable, job
+from tests.local.test_channel import KEY, SECRET, T, Unreliable, job
 
 GATED = """
 import pathlib, time
@@ -31,7 +31,7 @@ value = 42
 
 
 async def started() -> LocalProcess:
-    identity = Identity("podtask-test", KEY, 1)
+    identity = Identity("podtask-test", KEY, SECRET, 1)
     manifest = render(None, RunOptions()).stamped(identity)
     return await LocalProcess.start(manifest, Listener())
 
@@ -63,8 +63,8 @@ def test_suspended_client_does_not_take_a_task_back(tmp_path: Any) -> None:
         asleep = Asleep(backend)
         work = job(GATED.format(str(gate)), ["value"])
         begun, followed = asyncio.Event(), asyncio.Event()
-        older = Channel(asleep, KEY, lambda _: work, Listener(lambda frame: begun.set()))
-        newer = Channel(backend, KEY, None, Listener(lambda frame: followed.set()))
+        older = Channel(asleep, KEY, SECRET, lambda _: work, Listener(lambda frame: begun.set()))
+        newer = Channel(backend, KEY, SECRET, None, Listener(lambda frame: followed.set()))
         talks = [asyncio.ensure_future(older.run())]
         try:
             await asyncio.wait_for(begun.wait(), 30)
@@ -98,7 +98,7 @@ def test_new_client_takes_a_task_back(tmp_path: Any) -> None:
                 def on_frame(frame: protocol.Frame, heard: asyncio.Event = followed) -> None:
                     heard.set()
 
-                channel = Channel(backend, KEY, job_for, Listener(on_frame))
+                channel = Channel(backend, KEY, SECRET, job_for, Listener(on_frame))
                 talks.append(asyncio.ensure_future(channel.run()))
                 await asyncio.wait_for(followed.wait(), 30)
             gate.touch()
@@ -125,7 +125,7 @@ def test_exit_code_of_a_terminated_runner_marks_an_unfetched_result() -> None:
             if frame.kind == protocol.RESULT:
                 talk.cancel()
 
-        talk = asyncio.ensure_future(Channel(backend, KEY, lambda _: work, Listener(on_frame)).run())
+        talk = asyncio.ensure_future(Channel(backend, KEY, SECRET, lambda _: work, Listener(on_frame)).run())
         try:
             await asyncio.wait([talk], timeout=30)
             assert talk.cancelled()

@@ -12,6 +12,7 @@ from typing import Any
 import podtask
 import pytest
 from podtask import TaskError
+from podtask.manifest import owner_secrets
 
 from tests.notebook import Shell
 from tests.pods.waiting import submit
@@ -111,6 +112,27 @@ def test_finished_pod_is_read_from_its_log(
     assert name in gone
     with pytest.raises(podtask.InputError, match=r"Task \S+ not found in[^\n]*\nIts result was collected"):
         podtask.attach(name).result(30)
+
+
+@pytest.mark.fault(84)
+def test_another_user_follows_and_leaves_the_task_alone(
+    pods: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: Any, namespace: str
+) -> None:
+    """Without the owner's secret, a user with the same rights sees the output, and an interrupt ends only that."""
+    ours = submit(None, "print('up')\nanswer = input()\nanswer", outputs="answer")
+    while "up" not in ours.logs():
+        ours.updates.get(timeout=60)
+    with monkeypatch.context() as other_user:
+        other_user.setenv("XDG_DATA_HOME", str(tmp_path))
+        other_user.setattr(owner_secrets, "_secrets", {})
+        theirs = podtask.attach(ours.name)
+        while "up" not in theirs.logs():
+            theirs.updates.get(timeout=60)
+    theirs.interrupt()
+    with pytest.raises(KeyboardInterrupt, match="no longer followed. It keeps running"):
+        theirs.result(60)
+    ours.reply({"value": "yes"})
+    assert ours.result(60) == "yes"
 
 
 def test_unknown_task_is_named(pods: Shell) -> None:

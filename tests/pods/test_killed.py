@@ -75,7 +75,7 @@ def wait_for_silence(task: podtask.Task) -> bool:
 @pytest.mark.fault(71)
 def test_runner_killed_before_a_client_connected(cluster: Any, namespace: str) -> None:
     """If the runner is killed before a client connects, the error contains its exit code."""
-    identity = Identity("podtask-killed", uuid.uuid4().hex, 40124, kernel="gone")
+    identity = Identity("podtask-killed", uuid.uuid4().hex, uuid.uuid4().hex, 40124, kernel="gone")
     manifest = render(podtask.PodTemplate.of(SHARED), RunOptions.of(image=IMAGE)).stamped(identity)
     cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(manifest.pod))
     ready = ("wait", "--for=condition=Ready", f"pod/{identity.name}", "-n", namespace)

@@ -46,7 +46,7 @@ print(hashlib.sha256(value).hexdigest())
 
 def test_runner_without_a_client_exits(pods: Shell, cluster: Any, namespace: str) -> None:
     """--wait limits the time of a runner whose notebook died before it connected."""
-    identity = Identity("podtask-nobody", uuid.uuid4().hex, 40123, kernel="gone")
+    identity = Identity("podtask-nobody", uuid.uuid4().hex, uuid.uuid4().hex, 40123, kernel="gone")
     manifest = render(None, RunOptions.of(image=IMAGE, wait="1s")).stamped(identity)
     cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(manifest.pod))
     wait_until_ended(cluster, namespace, identity.name)

@@ -228,7 +228,7 @@ def test_variables_have_one_order(read_back: ReadBack) -> None:
     pod, task = read_back(template, source, env={"C": "call's", "D": "new"})
     assert task.result() == ("2", "call's", "new")
     names = [entry["name"] for entry in primary(pod)["env"]]
-    assert names == ["A", "C", "PODTASK_KEY", "PODTASK_PORT", "PODTASK_WAIT"]
+    assert names == ["A", "C", "PODTASK_KEY", "PODTASK_LOCK", "PODTASK_PORT", "PODTASK_WAIT"]
     assert [entry["value"] for entry in primary(pod)["env"][:2]] == ["2", "template's last"]
 
 

@@ -108,6 +108,7 @@ class LocalProcess:
                 **os.environ,
                 **template_env(manifest),
                 "PODTASK_KEY": manifest.key,
+                "PODTASK_LOCK": manifest.lock,
                 "PODTASK_PORT": f"fd:{fd}",
                 "PODTASK_WAIT": manifest.env["PODTASK_WAIT"],
             }

@@ -61,6 +61,7 @@ class Channel:
     Args:
         backend: Connects to the runner.
         key: Key of the task, in hexadecimal digits.
+        secret: The owner's secret; None if this notebook does not have it, and may only follow and fetch.
         job_for: Returns the job for a runner of the given Python version; None for a task whose job
             another notebook sends.
         listener: Receives each spooled frame once, in order; the last one, the result, only if its
@@ -73,6 +74,7 @@ class Channel:
         self,
         backend: Backend,
         key: str,
+        secret: str | None,
         job_for: Callable[[str], Job] | None,
         listener: RunnerListener,
     ) -> None:
@@ -80,7 +82,8 @@ class Channel:
         self.python = ""
         self._backend = backend
         self._key = bytes.fromhex(key)
-        self._handshake_client = Handshake(self._key)
+        self._handshake_client = Handshake(self._key, secret)
+        self.follows_only = secret is None
         self._job_for = job_for
         self._listener = listener
         self._job: Job | None = None
@@ -151,6 +154,8 @@ class Channel:
 
     async def _send_commands(self, link: _Link) -> None:
         """Send interrupts and the last answer; the runner acts on each number once."""
+        if self.follows_only:
+            return  # the runner would close the connection
         if self._interrupts:
             await link.send(protocol.encode(protocol.INTERRUPT, {"n": self._interrupts}))
         if self._answer:
@@ -304,6 +309,11 @@ class Channel:
                 f"{name} was taken over by {meta.get('by')}. It keeps running.",
                 f"%podtask attach {name} takes it over again.",
             )
+        if reason == protocol.CLOSE_FULL:
+            raise TaskError(
+                f"Too many notebooks that do not own {name} follow it already. It keeps running.",
+                f"%podtask logs {name} shows its output.",
+            )
         if reason == protocol.CLOSE_NO_JOB:
             raise NoJob("the runner waits for the notebook that has its job")
 
@@ -324,6 +334,8 @@ class Channel:
         assert result is not None
         if self._received < result.end["size"]:
             return None
+        if self.follows_only:
+            return result
         try:
             await link.send(protocol.encode(protocol.ACK, {"seq": self._last_seq, "taken": True}))
         except OSError:

@@ -1,6 +1,7 @@
 """Notebook and runner prove to each other that they know the task's key (HMAC over both nonces).
 
-A sidecar may listen on the runner's port. It receives nothing but a nonce.
+A sidecar may listen on the runner's port. It receives nothing but a nonce. The owner's secret is sent only
+after the runner has proven that it knows the key.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import socket
 from dataclasses import dataclass
 
 from ..backends.base import ByteStream
-from ..runner.protocol import Seal, connection_seals
+from ..runner.protocol import NOT_OWNER, Seal, connection_seals
 from .proof import prove
 
 HANDSHAKE_SECONDS = 10
@@ -48,10 +49,12 @@ class Handshake:
 
     Args:
         key: Key of the task.
+        secret: The owner's secret; None for a client that may only follow.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, secret: str | None) -> None:
         self._key = key
+        self._secret = secret or NOT_OWNER
 
     async def receive_hello(self, stream: ByteStream) -> RunnerHello:
         """Send a nonce, and check the proof in the answer.
@@ -76,7 +79,7 @@ class Handshake:
 
     def reply_to(self, hello: RunnerHello, program: bytes) -> bytes:
         """Return the notebook's line, whose proof covers the program, followed by the program."""
-        about = (str(len(program)), hashlib.sha256(program).hexdigest())
+        about = (str(len(program)), hashlib.sha256(program).hexdigest(), self._secret)
         proof = prove(self._key, "client", hello.challenge, *about)
         return f"{' '.join((proof, *about))}\n".encode() + program
 

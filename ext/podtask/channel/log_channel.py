@@ -42,13 +42,17 @@ class LogChannel:
         source: Reads the log of the runner's container.
         key: Key of the task, in hexadecimal digits.
         listener: Receives each spooled frame once, in order.
+        follows_only: Whether this notebook does not own the task.
     """
 
     one_way = True
     reconnects = 0  # a log needs no connection: frames may be in transit from the start
     python = ""
 
-    def __init__(self, source: LogSource, key: str, listener: RunnerListener) -> None:
+    def __init__(
+        self, source: LogSource, key: str, listener: RunnerListener, follows_only: bool = False
+    ) -> None:
+        self.follows_only = follows_only
         self.connected = False
         self._source = source
         self._key = bytes.fromhex(key)

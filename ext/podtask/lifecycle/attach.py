@@ -13,8 +13,13 @@ from ..config.option_types import parse_task_name
 from ..config.options import RunOptions
 from ..errors import NoStream, TaskError
 from ..manage.lookup import look_up_task
+from ..manifest import owner_secrets
 from ..pickling.hints import missing_module_hint
 from .interfaces import StartedRunner, TaskListener
+
+NOT_THE_OWNER = (
+    "The owner's secret of {name} is not here: you follow it, and can neither interrupt it nor answer it."
+)
 
 
 class ExistingRunner:
@@ -66,8 +71,11 @@ class ExistingRunner:
             )
         pod.check_protocol()
         self.options = pod.options
+        secret = owner_secrets.load(pod.name, pod.key, pod.lock)
+        if secret is None:
+            listener.on_note(NOT_THE_OWNER.format(name=pod.name))
         backend = Pod.adopt(namespace, pod, listener)
         where = f"pod {pod.name}, container {pod.primary}"
         if pod.is_batch:
-            return StartedRunner(backend, LogChannel(backend, key, listener), where)
-        return StartedRunner(backend, Channel(backend, key, None, listener), where)
+            return StartedRunner(backend, LogChannel(backend, key, listener, secret is None), where)
+        return StartedRunner(backend, Channel(backend, key, secret, None, listener), where)

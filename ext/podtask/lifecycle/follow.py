@@ -13,6 +13,7 @@ from ..channel.channel import TakenOver
 from ..channel.job import RunnerResult, phase_of_state
 from ..errors import ClusterError, NoStream, PodtaskError, StartError
 from ..event_loop import Loop, loop
+from ..manifest import owner_secrets
 from ..manifest.pod_manifest import PodManifest
 from ..runner import protocol
 from .interfaces import Launcher, RunnerChannel, StartedRunner
@@ -75,7 +76,8 @@ class TaskFollower:
         if self.channel is None and resumed:
             self._interrupted_early = True  # never delete another kernel's cell because it is slow to find
             return
-        if self.channel is None or self.channel.one_way or (self.status == "Pending" and not resumed):
+        is_sent_nothing = self.channel is not None and (self.channel.one_way or self.channel.follows_only)
+        if self.channel is None or is_sent_nothing or (self.status == "Pending" and not resumed):
             self.cancelled.set()
             return
         await self.channel.interrupt()
@@ -174,15 +176,16 @@ class TaskFollower:
 
     async def _follow_runner(self, started: StartedRunner) -> RunnerResult | str:
         """Return the result, or why the cell is run again in a new pod. Delete the pod unless it must be kept."""
-        delete = True
+        follows_only = started.channel.follows_only
+        delete = not follows_only
         try:
             end = await first_end(started.backend, started.channel, self.cancelled, self._enforce_deadlines())
             if end is None:
-                deleted = "process ended" if self.launcher.options.local else "pod deleted"
-                raise KeyboardInterrupt(f"{self.name} was cancelled and its {deleted}.")
+                raise KeyboardInterrupt(self._cancelled_text(follows_only))
             if isinstance(end, Termination) and end.started:
                 delete = False  # until the log is read: it may hold the only copy of the result
-                end, delete = await self._read_result(started, end)
+                end, is_read = await self._read_result(started, end)
+                delete = is_read and not follows_only
             reason = self.launcher.retry_reason(end)
             if reason:
                 return reason
@@ -203,10 +206,16 @@ class TaskFollower:
             raise
         finally:
             if delete:
-                self.loop.background(started.backend.delete())
+                self.loop.background(_delete(started))
             else:
                 log.debug("%s: its pod is kept", self.name)
                 started.backend.release()
+
+    def _cancelled_text(self, follows_only: bool) -> str:
+        if follows_only:
+            return f"{self.name} is no longer followed. It keeps running: only its owner can interrupt it."
+        deleted = "process ended" if self.launcher.options.local else "pod deleted"
+        return f"{self.name} was cancelled and its {deleted}."
 
     async def _read_result(
         self, started: StartedRunner, termination: Termination
@@ -244,6 +253,12 @@ class TaskFollower:
         )
 
 
+async def _delete(started: StartedRunner) -> None:
+    """Delete a runner, and forget the owner's secret of its task."""
+    await started.backend.delete()
+    await asyncio.to_thread(owner_secrets.remove, started.backend.name)
+
+
 async def _discard(starting: asyncio.Future[StartedRunner], resumed: bool) -> None:
     """Delete a runner that is not needed any more, once it has started; keep the runner of another kernel."""
     try:
@@ -254,7 +269,7 @@ async def _discard(starting: asyncio.Future[StartedRunner], resumed: bool) -> No
     if resumed:
         started.backend.release()
     else:
-        await started.backend.delete()
+        await _delete(started)
 
 
 def _cache_source(filename: str, source: str) -> None:

@@ -65,6 +65,7 @@ class RunnerChannel(Protocol):
     """Receives the frames and the result of a runner, over a connection or from its log."""
 
     one_way: bool  # whether nothing can be sent to the runner
+    follows_only: bool  # whether the task is not this user's: its pod is neither interrupted nor deleted
     reconnects: int  # -1 before the first connection
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import platform
@@ -17,6 +18,7 @@ from ..channel.job import Job, RunnerResult
 from ..channel.log_channel import LogChannel
 from ..config.options import AUTO, BATCH
 from ..errors import InputError, NameTaken, NoStream
+from ..manifest import owner_secrets
 from ..manifest.identity import Identity, new_identity
 from ..manifest.pod_manifest import PodManifest
 from .interfaces import StartedRunner, TaskListener
@@ -87,7 +89,13 @@ class NewRunner:
         options, identity = self.options, self._identity
         if not options.local:
             listener.on_phase(CONNECTING)
+            saving = asyncio.ensure_future(asyncio.to_thread(owner_secrets.save, identity))
             identity = await self._with_owner(identity, listener)
+            if not await saving and options.detach:
+                listener.on_note(
+                    f"The secret of {identity.name} cannot be kept privately in {owner_secrets.folder()}. Only "
+                    "this kernel can stop the task or release its result; others can follow it."
+                )
         manifest = self._prepared.manifest.stamped(identity)
 
         def job_for(python: str) -> Job:
@@ -115,11 +123,12 @@ class NewRunner:
                 backend = pod = await Pod.create(manifest, options, listener)
             except NameTaken as error:
                 log.debug("%s Creating the pod with another name.", error)
+                owner_secrets.remove(identity.name)
                 self._new_identity()
                 return await self.start_runner(listener)
             if self._is_batch:
                 return StartedRunner(pod, LogChannel(pod, identity.key, listener), where)
-        channel = Channel(backend, identity.key, job_for, listener)
+        channel = Channel(backend, identity.key, identity.secret, job_for, listener)
         return StartedRunner(backend, channel, where)
 
     async def _with_owner(self, identity: Identity, listener: TaskListener) -> Identity:

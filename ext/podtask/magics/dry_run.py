@@ -34,7 +34,7 @@ from ..template.template import PodTemplate
 # What belongs to one run, and is left out of the comparison with the last run.
 METADATA_OF_A_RUN = ("name", "generateName", "ownerReferences")
 LABELS_OF_A_RUN = (TASK_LABEL, KERNEL_LABEL, USER_LABEL, NAME_LABEL, NOTEBOOK_LABEL)
-VARIABLES_OF_A_RUN = ("PODTASK_KEY", "PODTASK_PORT")
+VARIABLES_OF_A_RUN = ("PODTASK_KEY", "PODTASK_LOCK", "PODTASK_PORT")
 OPTIONS_NOT_IN_PYTHON = ("template", "env", "dry_run", "inputs", "outputs")
 
 

@@ -10,6 +10,7 @@ from ..cluster.namespace import open_namespace
 from ..cluster.refusals import RequestDenied
 from ..config.options import RunOptions
 from ..errors import InputError
+from ..manifest import owner_secrets
 from ..manifest.identity import current_user
 from ..manifest.task_pod import without_result_record
 from .lookup import look_up_task
@@ -75,6 +76,7 @@ async def delete_task(name: str, options: RunOptions, finished: bool, force: boo
             f"`%podtask attach {name}` collects its result, `%podtask delete {name}` removes it.",
         )
     await ns.pods.delete(pod.name, 0 if force else None)
+    owner_secrets.remove(pod.name)
     return pod.name
 
 
@@ -99,6 +101,8 @@ async def clean_up(options: RunOptions) -> CleanupResult:
     kept = [pod for pod in finished if pod.is_result_in_log and pod.finished_seconds(now) <= options.keep]
     deleted = [pod for pod in finished if pod not in kept]
     await asyncio.gather(*(ns.pods.delete(pod.name) for pod in deleted))
+    for pod in deleted:
+        owner_secrets.remove(pod.name)
     return CleanupResult([pod.name for pod in deleted], [pod.alias for pod in kept])
 
 
@@ -137,3 +141,4 @@ async def delete_task_pod(pod_name: str, options: RunOptions) -> None:
     """
     ns = await open_namespace(options.context, options.namespace)
     await ns.pods.delete(pod_name)
+    owner_secrets.remove(pod_name)

@@ -10,6 +10,7 @@ from ..cluster.namespace import open_namespace
 from ..config.options import RunOptions
 from ..errors import PodtaskError
 from ..event_loop import loop
+from ..manifest import owner_secrets
 from ..manifest.identity import KERNEL_ID, current_user
 from ..manifest.task_pod import TaskPod
 from .task_list import read_task_pods
@@ -48,6 +49,7 @@ async def _report_and_delete(options: RunOptions, notebook: str, note: Callable[
             is_mine = bool(user) and pod.user == user
             if is_mine and pod.is_finished and pod.finished_seconds(now) > options.keep:
                 await ns.pods.delete(pod.name)
+                owner_secrets.remove(pod.name)
     except PodtaskError:
         return  # this report is optional; the next kernel tries again
 

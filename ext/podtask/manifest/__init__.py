@@ -3,4 +3,4 @@
 This package is pure: it never makes a request.
 """
 
-__all__ = ["diff", "identity", "labels", "pod_manifest", "render", "task_pod"]
+__all__ = ["diff", "identity", "labels", "owner_secrets", "pod_manifest", "render", "task_pod"]

@@ -23,7 +23,9 @@ class Identity:
 
     Args:
         name: Name of the pod.
-        key: Secret shared with the runner; authenticates both sides.
+        key: Secret shared with the runner; authenticates both sides. Whoever may read the pod knows it.
+        secret: The owner's secret. The pod has only its hash (see :attr:`lock`): the runner takes the cell,
+            interrupts, answers and the release of the result only from a client that shows the secret.
         port: Port on which the runner listens.
         kernel: Identifies the kernel that submits the task.
         user: Name of the user.
@@ -34,12 +36,23 @@ class Identity:
 
     name: str
     key: str = field(repr=False)
+    secret: str = field(repr=False)
     port: int
     kernel: str = ""
     user: str = ""
     alias: str = ""
     notebook: str = ""
     owner: dict[str, Any] | None = None
+
+    @property
+    def lock(self) -> str:
+        """The hash of the owner's secret, which the runner compares with."""
+        return lock_of(self.secret)
+
+
+def lock_of(secret: str) -> str:
+    """Return the hash lock that an owner's secret opens: its SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def label_value(text: str) -> str:
@@ -70,7 +83,7 @@ def notebook_id(namespace: Mapping[str, Any]) -> str:
 
 
 def new_identity(port: int | None, alias: str, namespace: Mapping[str, Any]) -> Identity:
-    """Return the identity of a new task, with a random name and key.
+    """Return the identity of a new task, with a random name, key and owner's secret.
 
     Args:
         port: Port on which the runner listens; None for a random one.
@@ -80,6 +93,7 @@ def new_identity(port: int | None, alias: str, namespace: Mapping[str, Any]) -> 
     return Identity(
         name=f"{NAME_PREFIX}{secrets.token_hex(5)}",
         key=secrets.token_hex(32),
+        secret=secrets.token_hex(32),
         port=port or 20000 + secrets.randbelow(10000),  # below node ports (30000) and outgoing connections
         kernel=KERNEL_ID,
         user=current_user(),

@@ -23,6 +23,7 @@ DEFAULT_GRACE_SECONDS = 5
 LINGER_SECONDS = 3600.0
 HIDDEN_CELL = "(the cell and its inputs)"
 HIDDEN_KEY = "(made when the cell is submitted)"
+HIDDEN_LOCK = "(hash of the owner's secret, which is made when the cell is submitted)"
 HIDDEN_PORT = "(chosen when the cell is submitted)"
 
 
@@ -66,7 +67,11 @@ class PodManifest:
             metadata["ownerReferences"] = [identity.owner]
         pod["metadata"] = {"name": identity.name, **metadata}
         stamped = dataclasses.replace(self, pod=pod)
-        values = {"PODTASK_KEY": identity.key, "PODTASK_PORT": str(identity.port)}
+        values = {
+            "PODTASK_KEY": identity.key,
+            "PODTASK_LOCK": identity.lock,
+            "PODTASK_PORT": str(identity.port),
+        }
         for entry in stamped.primary_container["env"]:
             if entry["name"] in values:
                 entry["value"] = values[entry["name"]]
@@ -108,6 +113,11 @@ class PodManifest:
     def key(self) -> str:
         """Key of the task, in hexadecimal digits."""
         return self.env["PODTASK_KEY"]
+
+    @property
+    def lock(self) -> str:
+        """Hash of the owner's secret; empty for a task of podtask 0.1.0."""
+        return self.env.get("PODTASK_LOCK", "")
 
     @property
     def port(self) -> int:

@@ -20,6 +20,7 @@ from .labels import BOUNDS_ANNOTATION, MANAGED_BY, PROTOCOL_ANNOTATION
 from .pod_manifest import (
     DEFAULT_GRACE_SECONDS,
     HIDDEN_KEY,
+    HIDDEN_LOCK,
     HIDDEN_PORT,
     LINGER_SECONDS,
     PodManifest,
@@ -156,7 +157,12 @@ def _merge_env(primary: dict[str, Any], wait: float) -> list[dict[str, Any]]:
             )
         given.pop(entry["name"], None)  # the last entry of a name wins and stays where it is
         given[entry["name"]] = entry
-    ours = {"PODTASK_KEY": HIDDEN_KEY, "PODTASK_PORT": HIDDEN_PORT, "PODTASK_WAIT": f"{wait:g}"}
+    ours = {
+        "PODTASK_KEY": HIDDEN_KEY,
+        "PODTASK_LOCK": HIDDEN_LOCK,
+        "PODTASK_PORT": HIDDEN_PORT,
+        "PODTASK_WAIT": f"{wait:g}",
+    }
     return [*given.values(), *({"name": name, "value": value} for name, value in ours.items())]
 
 

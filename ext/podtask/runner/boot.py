@@ -2,7 +2,8 @@
 
 It is sent as ``python3 -I -c`` text, so it is short and has no dependencies. Every sidecar shares the pod's
 loopback and can reach the port. Therefore each side first proves that it knows the task's key (HMAC-SHA256
-over both nonces), and the client's proof covers the program that is executed. The port is bound without
+over both nonces), and the client's proof covers the program that is executed. Whoever may read the pod
+knows the key. Therefore the client of the program also shows the secret whose hash the pod has. The port is bound without
 SO_REUSEADDR and never shared. Otherwise a sidecar could accept the client's connection first, relay the
 handshake to the runner, and then change the frames. In batch mode no client connects: the arguments are
 the parts of the runner's program, the Python version that it needs, and the file that has the cell.
@@ -56,6 +57,7 @@ if sys.version_info < (3, 9):
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda num, _: os._exit(128 + num))
 key = bytes.fromhex(env.pop("PODTASK_KEY"))
+lock = env.pop("PODTASK_LOCK")
 wait = float(env.pop("PODTASK_WAIT"))
 deadline = time.monotonic() + wait
 port = env.pop("PODTASK_PORT")
@@ -118,10 +120,12 @@ while not job:
         # The last word means a fresh runner, which needs its program (channel/handshake.py reads it).
         hello = f"{os.urandom(16).hex()} {sys.version.split()[0]} 1"
         sock.sendall(f"{hello} {prove('runner', nonce, hello)}\n".encode())
-        proof, size, digest = receive(sock, 199, True).decode().split()
+        proof, *signed = receive(sock, 299, True).decode().split()
+        size, digest, secret = signed
         challenge = f"{nonce} {hello}"
-        if hmac.compare_digest(proof, prove("client", challenge, size, digest)):
-            # It knows the key, so it gets the time that a program needs on a slow connection.
+        is_owner = hashlib.sha256(secret.encode()).hexdigest() == lock
+        if hmac.compare_digest(proof, prove("client", challenge, *signed)) and is_owner:
+            # The task's owner gets the time that a program needs on a slow connection.
             limit = min(deadline, time.monotonic() + PROGRAM_SECONDS)
             program = receive(sock, min(int(size), MAX_PROGRAM_BYTES))
             if hashlib.sha256(program).hexdigest() == digest:
@@ -131,4 +135,4 @@ while not job:
     sock.close()
 loader, _, modules = zlib.decompress(program).partition(PROGRAM_SEPARATOR)
 client = (sock, challenge) if sock else None
-exec(loader, {"modules": modules, "start": (listener, client, prove, wait, job)})
+exec(loader, {"modules": modules, "start": (listener, client, prove, lock, wait, job)})

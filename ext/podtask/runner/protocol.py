@@ -43,6 +43,8 @@ CLOSE_TAKEN_OVER = "another client took over"
 CLOSE_RECONNECTED = "connected again"
 CLOSE_NO_JOB = "not begun"  # the runner waits for the client that has the cell
 CLOSE_RELEASED = "released"
+CLOSE_FULL = "too many follow"  # without the owner's secret
+NOT_OWNER = "-"  # in the handshake of a client that does not have the owner's secret
 
 # States of a runner in its HELLO frame.
 RUNNER_WAITING, RUNNER_RUNNING, RUNNER_DONE = "waiting", "running", "done"

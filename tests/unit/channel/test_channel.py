@@ -18,7 +18,7 @@ def handle(frame: protocol.Frame) -> list[protocol.Frame]:
     """Return the frames that reach the listener after a channel has received one frame."""
     passed_on: list[protocol.Frame] = []
     backend: Any = SimpleNamespace(name="podtask-1")
-    channel = Channel(backend, "ab" * 32, None, Listener(passed_on.append))
+    channel = Channel(backend, "ab" * 32, "cd" * 32, None, Listener(passed_on.append))
     link: Any = None
     assert asyncio.run(channel._handle_frame(link, frame)) is None
     return passed_on

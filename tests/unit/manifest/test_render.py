@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from podtask.config.options import RunOptions
 from podtask.errors import InputError
-from podtask.manifest.identity import Identity, label_value
+from podtask.manifest.identity import Identity, label_value, lock_of
 from podtask.manifest.pod_manifest import PodManifest
 from podtask.manifest.render import render
 from podtask.runner.bundle import boot_program
@@ -17,9 +17,10 @@ from podtask.template.template import PodTemplate
 
 from tests.unit import document_templates
 
-IDENTITY = Identity("podtask-0a1b2c3d4e", "ab" * 32, 23456, kernel="k1", user="ada")
+IDENTITY = Identity("podtask-0a1b2c3d4e", "ab" * 32, "cd" * 32, 23456, kernel="k1", user="ada")
 OUR_ENV = [
     {"name": "PODTASK_KEY", "value": "ab" * 32},
+    {"name": "PODTASK_LOCK", "value": lock_of("cd" * 32)},
     {"name": "PODTASK_PORT", "value": "23456"},
     {"name": "PODTASK_WAIT", "value": "300"},
 ]
@@ -284,7 +285,7 @@ def test_bounds_of_the_template_win() -> None:
 def test_labels_of_a_task_cannot_be_overridden() -> None:
     """A template cannot set the labels of a task; an unknown kernel or user gets no label."""
     template = PodTemplate(labels={"podtask/task": "other", "a": "b"})
-    labels = render(template, RunOptions()).stamped(Identity("n", "k", 1)).labels
+    labels = render(template, RunOptions()).stamped(Identity("n", "k", "s", 1)).labels
     assert labels == {"a": "b", "podtask/task": "n", "app.kubernetes.io/managed-by": "podtask"}
 
 

@@ -172,7 +172,7 @@ ROWS = {
     "bounds": Rule(
         {"terminationGracePeriodSeconds": 40},
         options={"start_timeout": "1m", "grace": "2s", "wait": "7s"},
-        primary={"env": [*OUR_ENV[:2], {"name": "PODTASK_WAIT", "value": "7"}]},
+        primary={"env": [*OUR_ENV[:3], {"name": "PODTASK_WAIT", "value": "7"}]},
         others={"terminationGracePeriodSeconds": 40},
         bounds="start_timeout=60 timeout=86400 linger=3600 grace=2 end=40",
     ),

@@ -18,7 +18,7 @@ RUNNING: dict[str, Any] = {"phase": "Running"}
 
 def task_pod(protocol: str | None, status: dict[str, Any]) -> TaskPod:
     """Return the pod of a task with this annotation; None for a task of podtask 0.1.0."""
-    pod = render(None, RunOptions()).stamped(Identity("podtask-a", "ab" * 32, 1)).pod
+    pod = render(None, RunOptions()).stamped(Identity("podtask-a", "ab" * 32, "cd" * 32, 1)).pod
     annotations = pod["metadata"]["annotations"]
     assert annotations.pop(PROTOCOL_ANNOTATION) == str(PROTOCOL_VERSION)
     if protocol is not None:

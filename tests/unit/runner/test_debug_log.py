@@ -61,7 +61,7 @@ def test_worker_sends_its_lines_as_frames() -> None:
 def clients() -> Iterator[Clients]:
     logger.take_frames()
     with selectors.DefaultSelector() as selector, socket.create_server(("127.0.0.1", 0)) as listener:
-        yield Clients(selector, listener, lambda *parts: "")
+        yield Clients(selector, listener, lambda *parts: "", "")
     logger.take_frames()
 
 

@@ -10,6 +10,7 @@ from ..debug_log import logger
 from .connection import Connection
 
 FOREVER = float("inf")
+MAX_FOLLOWERS = 4  # clients that know the task's key, but not the owner's secret
 MAX_UNAUTHENTICATED = 32  # connections that are not authenticated
 
 
@@ -20,16 +21,18 @@ class Clients:
         selector: Selector of the main loop.
         listener: Listening socket on the pod's loopback.
         prove: Returns the HMAC of the task's key.
+        lock: Hash of the owner's secret.
 
     Attributes:
-        alone_since: When the last attached client left (monotonic); infinite while one is attached.
+        alone_since: When the owner's last client left (monotonic); infinite while one is attached.
     """
 
-    def __init__(self, selector: Any, listener: socket.socket, prove: Callable[..., str]) -> None:
+    def __init__(self, selector: Any, listener: socket.socket, prove: Callable[..., str], lock: str) -> None:
         self.alone_since = time.monotonic()
         self._selector = selector
         self._listener = listener
         self._prove = prove
+        self._lock = lock
         self._all: List[Connection] = []
         self._name = ""
         self._holder: Any = ""
@@ -38,8 +41,8 @@ class Clients:
 
     @property
     def attached(self) -> bool:
-        """Whether a client is attached."""
-        return any(client.attached for client in self._all)
+        """Whether a client of the owner is attached; for those who only follow, the runner does not wait."""
+        return any(client.attached and client.is_owner for client in self._all)
 
     @property
     def sockets(self) -> List[Any]:
@@ -48,7 +51,7 @@ class Clients:
 
     def add(self, sock: socket.socket, challenge: str = "") -> None:
         """Add a connection; with the challenge of its handshake if it is authenticated already."""
-        self._all.append(Connection(sock, self._prove, challenge))
+        self._all.append(Connection(sock, self._prove, self._lock, challenge))
 
     def dismiss_displaced(self, client: Connection, name: str) -> bool:
         """Close a client that another client has replaced, and return True; return False for any other.
@@ -64,8 +67,26 @@ class Clients:
         )
         return True
 
+    def admit_follower(self, client: Connection, name: str) -> bool:
+        """Return whether a client that is not the owner may follow; close it if too many do.
+
+        Args:
+            client: The connection that attaches.
+            name: Name of its client. An earlier connection of the same name is closed.
+        """
+        client.name = name
+        followers = [each for each in self._all if each.attached and not each.is_owner and each is not client]
+        for each in followers:
+            if each.name == name:
+                each.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_RECONNECTED}))
+        if sum(not each.closing for each in followers) < MAX_FOLLOWERS:
+            return True
+        logger.debug("turned away a client, because %d follow already", MAX_FOLLOWERS)
+        client.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_FULL}))
+        return False
+
     def take_over(self, client: Connection, name: str, holder: Any) -> bool:
-        """Close all other attached connections; return whether another client had the task before.
+        """Close the owner's other connections; return whether another client of the owner had the task before.
 
         Args:
             client: The connection that attaches.
@@ -79,7 +100,7 @@ class Clients:
             logger.debug("another client takes over")
         reason = protocol.CLOSE_TAKEN_OVER if other else protocol.CLOSE_RECONNECTED
         for each in self._all:
-            if each is not client and each.attached:
+            if each is not client and each.attached and each.is_owner:
                 each.finish(protocol.encode(protocol.CLOSE, {"reason": reason, "by": holder}))
         self._name = name
         return other

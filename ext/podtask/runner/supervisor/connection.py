@@ -4,6 +4,7 @@ Several sockets may wait for authentication, because sidecars share the loopback
 to authenticate only occupies a slot.
 """
 
+import hashlib
 import hmac
 import os
 import socket
@@ -17,7 +18,7 @@ from ..debug_log import logger
 READ_BYTES = 1 << 20
 MAX_QUEUED_BYTES = 1 << 20
 HANDSHAKE_SECONDS = 5
-MAX_LINE_BYTES = 200
+MAX_LINE_BYTES = 300
 SILENT_SECONDS = 45  # the client pings every 15 s
 
 
@@ -27,10 +28,13 @@ class Connection:
     Args:
         sock: An accepted socket.
         prove: Returns the HMAC of the task's key.
-        challenge: What the proofs of the handshake have signed, if boot has authenticated the socket already.
+        lock: Hash of the owner's secret.
+        challenge: What the proofs of the handshake have signed, if boot has authenticated the socket already: the owner's.
     """
 
-    def __init__(self, sock: socket.socket, prove: Callable[..., str], challenge: str = "") -> None:
+    def __init__(
+        self, sock: socket.socket, prove: Callable[..., str], lock: str, challenge: str = ""
+    ) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
@@ -40,7 +44,10 @@ class Connection:
         self.result_offset: Optional[int] = None  # the offset in the results to send next
         self.wants_log = False  # whether the client shows the runner's debug log
         self.last_heard = time.monotonic()
+        self.is_owner = bool(challenge)  # whether it has shown the owner's secret
+        self.name = ""  # of a client that only follows
         self._prove = prove
+        self._lock = lock
         self._seal: Optional[protocol.Seal] = None  # for what is sent, once the client is authenticated
         self._decoder = protocol.Decoder()
         self._handshake_bytes = b""
@@ -175,7 +182,7 @@ class Connection:
                 self._challenge = f"{words[0]} {hello}"
                 self._queue(f"{hello} {self._prove('runner', words[0], hello)}\n".encode())
                 self.flush()
-            elif self._challenge and len(words) == 3 and self._is_proven(*words):
+            elif self._challenge and len(words) == 4 and self._is_proven(*words):
                 self._trust(self._challenge)
                 return self._handshake_bytes
             else:
@@ -190,6 +197,7 @@ class Connection:
         seal, self._seal = protocol.connection_seals(self._prove, challenge)
         self._decoder = protocol.Decoder(seal)
 
-    def _is_proven(self, proof: str, size: str, digest: str) -> bool:
-        expected = self._prove("client", self._challenge, size, digest)
+    def _is_proven(self, proof: str, size: str, digest: str, secret: str) -> bool:
+        expected = self._prove("client", self._challenge, size, digest, secret)
+        self.is_owner = hashlib.sha256(secret.encode()).hexdigest() == self._lock
         return size == "0" and hmac.compare_digest(proof.encode(), expected.encode())

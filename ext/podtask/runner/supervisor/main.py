@@ -30,6 +30,8 @@ from .worker_process import WorkerProcess, merge_stream_frames, reap_children, s
 MIN_SHUTDOWN_SECONDS = 1  # for the exit handlers of a cell, also with --grace 0
 TERMINATING_LINGER_SECONDS = 2  # for a client to reconnect while the pod is being terminated
 MAX_SOURCE_CHARS = 256 << 10
+# Frames that only a client with the owner's secret may send; all others may follow and fetch.
+OWNER_KINDS = (protocol.BLOB, protocol.RUN, protocol.INTERRUPT, protocol.INPUT_REPLY, protocol.ACK)
 NUMBER = (int, float)
 # What the supervisor needs of a run frame; the rest is for the worker, whose death it survives.
 JOB_FIELDS: Dict[str, Any] = {
@@ -49,15 +51,16 @@ class Supervisor:
     Args:
         listener: Listening socket on the pod's loopback.
         prove: Returns the HMAC of the task's key.
+        lock: Hash of the owner's secret.
         wait: Maximum time in seconds to wait for a client with the cell.
     """
 
-    def __init__(self, listener: socket.socket, prove: Callable[..., str], wait: float) -> None:
+    def __init__(self, listener: socket.socket, prove: Callable[..., str], lock: str, wait: float) -> None:
         self.state = protocol.RUNNER_WAITING
         self._prove = prove
         self._wait = wait
         self._selector = selectors.DefaultSelector()
-        self._clients = Clients(self._selector, listener, prove)
+        self._clients = Clients(self._selector, listener, prove, lock)
         self._spool = Spool()
         self._uploads = Uploads()
         self._batch = False  # whether no client connects, and all frames go to the log
@@ -126,6 +129,11 @@ class Supervisor:
         for frame in client.receive():
             if client.closing:
                 return
+            if frame.kind in OWNER_KINDS and not client.is_owner:
+                logger.debug("turned away a client that is not the owner: frame of kind %d", frame.kind)
+                text = "only the owner of the task may do that"
+                client.finish(protocol.encode(protocol.ERROR, {"code": "owner", "text": text}))
+                return
             try:
                 self._handle(client, frame)
             except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -138,7 +146,7 @@ class Supervisor:
         if frame.kind == protocol.ATTACH:
             self._attach(client, meta)
         elif frame.kind == protocol.PING:
-            client.wants_log = bool(meta.get("log"))
+            client.wants_log = client.is_owner and bool(meta.get("log"))
             client.send(protocol.encode(protocol.PONG, {"t": meta.get("t")}))
         elif client.cursor is None:
             client.finish(protocol.encode(protocol.ERROR, {"code": "order", "text": "attach comes first"}))
@@ -178,10 +186,14 @@ class Supervisor:
             client.finish(protocol.encode(protocol.ERROR, {"code": "proto", "text": text}))
             return
         name, after_seq = str(meta.get("client")), int(meta.get("after_seq", 0))
-        if self._clients.dismiss_displaced(client, name):
+        has_job = client.is_owner and meta.get("job", True)
+        has_no_job = self.state == protocol.RUNNER_WAITING and not has_job
+        if not client.is_owner:
+            if not self._clients.admit_follower(client, name):
+                return
+        elif self._clients.dismiss_displaced(client, name):
             return
-        has_no_job = self.state == protocol.RUNNER_WAITING and not meta.get("job", True)
-        if not has_no_job and self._clients.take_over(client, name, meta.get("who")):
+        elif not has_no_job and self._clients.take_over(client, name, meta.get("who")):
             self._interrupts = 0
         hello = {
             "proto": protocol.PROTOCOL_VERSION,
@@ -198,7 +210,7 @@ class Supervisor:
             client.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_NO_JOB}))
             return
         client.cursor = after_seq + 1
-        client.wants_log = bool(meta.get("log"))
+        client.wants_log = client.is_owner and bool(meta.get("log"))
         if client.cursor > 1 or self.state != protocol.RUNNER_WAITING:
             logger.debug("a client has connected and resumes at frame %d", client.cursor)
         else:
@@ -394,6 +406,8 @@ def _job_problem(job: Dict[str, Any]) -> str:
     return "" if all(seconds >= 0 for seconds in times) else "a time limit of the cell is not a number"
 
 
-def main(listener: Any, client: Any, prove: Callable[..., str], wait: float, batch_input: bytes) -> None:
+def main(
+    listener: Any, client: Any, prove: Callable[..., str], lock: str, wait: float, batch_input: bytes
+) -> None:
     """Serve the task, then exit even if threads are running."""
-    os._exit(Supervisor(listener, prove, wait).serve(client, batch_input))
+    os._exit(Supervisor(listener, prove, lock, wait).serve(client, batch_input))

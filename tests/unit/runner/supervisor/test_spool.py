@@ -202,7 +202,7 @@ def test_slow_client_is_informed_of_lost_frames(make: Make) -> None:
     spool = make(limit=2 * SEGMENT_BYTES)
     ours, theirs = _connected()
     with ours, theirs:
-        client = Connection(ours, lambda *parts: "", "challenge")
+        client = Connection(ours, lambda *parts: "", "", "challenge")
         client.cursor = 1
         for number in range(1, 4 * IN_SEGMENT + 1):
             spool.append(protocol.encode(protocol.STREAM, {"name": "stdout"}, bytes(PIECE), number))

@@ -1,0 +1,210 @@
+"""Who knows a task's key but not its owner's secret may follow and fetch, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import os
+import socket
+import subprocess
+import sys
+import zlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from podtask.backends.local import LocalProcess
+from podtask.channel.channel import Channel
+from podtask.channel.proof import prove
+from podtask.errors import TaskError
+from podtask.manifest.identity import lock_of
+from podtask.pickling.outputs import unpack
+from podtask.runner import protocol
+from podtask.runner.bundle import boot_program
+
+from tests.local.listener import Listener
+from tests.local.test_channel import KEY, SECRET, job
+from tests.local.test_hostile_client import ATTACH, connected
+from tests.local.test_takeover import GATED, started
+
+Scene = Callable[[LocalProcess, Channel, "asyncio.Future[Any]"], Awaitable[None]]
+
+
+def run_with_followers(gate: Path, scene: Scene, source: str = GATED, **limits: Any) -> Any:
+    """Run a cell until a scene has ended, then let it end; return its value as the owner receives it."""
+
+    async def main() -> Any:
+        backend = await started()
+        work = job(source.format(str(gate)), ["value"])
+        work.meta.update(limits)
+        begun = asyncio.Event()
+        owner = Channel(backend, KEY, SECRET, lambda _: work, Listener(lambda frame: begun.set()))
+        running = asyncio.ensure_future(owner.run())
+        try:
+            await asyncio.wait_for(begun.wait(), 30)
+            await scene(backend, owner, running)
+            await asyncio.to_thread(gate.touch)
+            result = await asyncio.wait_for(running, 30)
+        finally:
+            running.cancel()
+            await backend.delete()
+        [value] = unpack(result.parts, result.end["packed"])
+        return value
+
+    return asyncio.run(main())
+
+
+OWNERS_FRAMES: dict[str, tuple[int, dict[str, Any]]] = {
+    "interrupt": (protocol.INTERRUPT, {"n": 1}),
+    "answer": (protocol.INPUT_REPLY, {"to": 3, "value": "hostile"}),
+    "release": (protocol.ACK, {"seq": 1, "taken": True}),
+    "inputs": (protocol.BLOB, {"id": protocol.BLOB_INPUTS, "offset": 0}),
+    "cell": (protocol.RUN, {"exec": "y", "source": "print('hostile')", "inputs": None, "inputs_size": 0}),
+}
+
+
+@pytest.mark.fault(84)
+@pytest.mark.parametrize("name", OWNERS_FRAMES)
+def test_client_without_the_secret_may_only_follow(name: str, tmp_path: Path) -> None:
+    """What only the owner may do ends the connection of another client, and has no effect."""
+
+    async def scene(backend: LocalProcess, owner: Channel, running: asyncio.Future[Any]) -> None:
+        stream, seal = await connected(backend)
+        kind, meta = OWNERS_FRAMES[name]
+        decoder = protocol.Decoder(stream.runner_seal)
+        await stream.send(seal.record(protocol.encode(protocol.ATTACH, ATTACH)))
+        frames: list[protocol.Frame] = []
+        while not any(frame.data == b"begun\n" for frame in frames):  # it follows
+            frames += decoder.feed(await asyncio.wait_for(stream.receive(), 30))
+        await stream.send(seal.record(protocol.encode(kind, meta)))
+        while chunk := await asyncio.wait_for(stream.receive(), 30):
+            frames += decoder.feed(chunk)
+        await stream.close()
+        assert [frame.meta.get("code") for frame in frames if frame.kind == protocol.ERROR] == ["owner"]
+        assert not running.done()
+
+    assert run_with_followers(tmp_path / "gate", scene) == 42
+
+
+@pytest.mark.fault(84)
+def test_followers_see_all_and_leave_the_result_to_the_owner(tmp_path: Path) -> None:
+    """Followers receive the output and the values; only the owner's client releases the result."""
+    gate = tmp_path / "gate"
+    seen: list[protocol.Frame] = []
+
+    async def main() -> tuple[list[Any], int | None]:
+        backend = await started()
+        work = job(GATED.format(str(gate)), ["value"])
+        begun = asyncio.Event()
+        owner = Channel(backend, KEY, SECRET, lambda _: work, Listener(lambda frame: begun.set()))
+        running = asyncio.ensure_future(owner.run())
+        try:
+            await asyncio.wait_for(begun.wait(), 30)
+            running.cancel()
+            await asyncio.wait([running])
+            followers = [Channel(backend, KEY, None, None, Listener(seen.append)) for _ in range(2)]
+            following = [asyncio.ensure_future(each.run()) for each in followers]
+            for each in followers:
+                await each.interrupt()
+                await each.reply({"value": "x"})
+            gate.touch()
+            values = [unpack_result(await asyncio.wait_for(each, 30)) for each in following]
+            again = Channel(backend, KEY, SECRET, None, Listener())
+            values.append(unpack_result(await asyncio.wait_for(again.run(), 30)))
+            ended = await asyncio.wait_for(backend.wait_until_ended(), 30)
+        finally:
+            await backend.delete()
+        return values, ended.code
+
+    assert asyncio.run(main()) == ([42, 42, 42], 0)
+    assert [frame.data for frame in seen].count(b"begun\n") == 2
+
+
+def unpack_result(result: Any) -> Any:
+    [value] = unpack(result.parts, result.end["packed"])
+    return value
+
+
+@pytest.mark.fault(84)
+def test_fifth_follower_is_turned_away(tmp_path: Path) -> None:
+    """At most four clients follow; another one gets an error, and nobody is displaced."""
+
+    async def scene(backend: LocalProcess, owner: Channel, running: asyncio.Future[Any]) -> None:
+        following = []
+        for _ in range(4):
+            begun = asyncio.Event()
+
+            def on_frame(frame: protocol.Frame, begun: asyncio.Event = begun) -> None:
+                begun.set()
+
+            channel = Channel(backend, KEY, None, None, Listener(on_frame))
+            following.append(asyncio.ensure_future(channel.run()))
+            await asyncio.wait_for(begun.wait(), 30)
+        fifth = Channel(backend, KEY, None, None, Listener())
+        with pytest.raises(TaskError, match="Too many notebooks"):
+            await asyncio.wait_for(fifth.run(), 30)
+        assert not any(each.done() for each in (*following, running))
+        for each in following:
+            each.cancel()
+
+    assert run_with_followers(tmp_path / "gate", scene) == 42
+
+
+@pytest.mark.fault(84)
+def test_follower_does_not_hold_the_runner() -> None:
+    """A finished runner ends after its linger time although somebody follows it."""
+
+    async def main() -> int | None:
+        backend = await started()
+        work = job("value = bytes(1 << 20)", ["value"])
+        work.meta["linger"] = 1
+        ended = asyncio.Event()
+
+        def on_frame(frame: protocol.Frame) -> None:
+            if frame.kind == protocol.RESULT:
+                ended.set()
+
+        owner = asyncio.ensure_future(Channel(backend, KEY, SECRET, lambda _: work, Listener(on_frame)).run())
+        ended_later = asyncio.ensure_future(ended.wait())
+        await asyncio.wait_for(ended_later, 30)
+        owner.cancel()
+        stream, seal = await connected(backend)
+        await stream.send(seal.record(protocol.encode(protocol.ATTACH, ATTACH)))
+        try:
+            found = await asyncio.wait_for(backend.wait_until_ended(), 30)
+            return found.code
+        finally:
+            await stream.close()
+            await backend.delete()
+
+    assert asyncio.run(main()) == protocol.EXIT_NO_CLIENT
+
+
+@pytest.mark.fault(84)
+@pytest.mark.parametrize("secret", [protocol.NOT_OWNER, "ef" * 32, lock_of(SECRET)])
+def test_program_of_a_client_without_the_secret_is_not_executed(secret: str) -> None:
+    """The key alone chooses no program: the runner waits for its owner."""
+    programs = [zlib.compress(f"print({text!r})".encode()) for text in ("hostile", "ours")]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        fd = listener.fileno()
+        env = {**os.environ, "PODTASK_KEY": KEY, "PODTASK_LOCK": lock_of(SECRET)}
+        env |= {"PODTASK_PORT": f"fd:{fd}", "PODTASK_WAIT": "60"}
+        command = [sys.executable, "-I", "-c", boot_program()]
+        process = subprocess.Popen(command, env=env, pass_fds=[fd], stdout=subprocess.PIPE, text=True)
+        port = listener.getsockname()[1]
+    with process:
+        try:
+            for program, shown in zip(programs, (secret, SECRET), strict=True):
+                with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+                    client.sendall(b"aa\n")
+                    hello, _, proof = client.recv(4096).decode().strip().rpartition(" ")
+                    key = bytes.fromhex(KEY)
+                    assert hmac.compare_digest(proof, prove(key, "runner", "aa", hello))
+                    words = str(len(program)), hashlib.sha256(program).hexdigest(), shown
+                    line = " ".join((prove(key, "client", "aa", hello, *words), *words))
+                    client.sendall(line.encode() + b"\n" + program)
+            assert process.communicate(timeout=20)[0] == "ours\n"
+        finally:
+            process.kill()

@@ -1,0 +1,101 @@
+"""The owner's secrets: private files, bound to the pod, removed with the task."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from podtask.manifest import owner_secrets
+from podtask.manifest.identity import Identity, new_identity
+
+pytestmark = pytest.mark.fault(84)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of the files, which does not exist yet."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    return tmp_path / "podtask" / "tasks"
+
+
+def forget_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be another kernel of the same user."""
+    monkeypatch.setattr(owner_secrets, "_secrets", {})
+
+
+def load(task: Identity) -> str | None:
+    return owner_secrets.load(task.name, task.key, task.lock)
+
+
+def test_next_kernel_of_the_user_has_the_secret(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file and its folder are private; the secret is gone once the task is removed."""
+    task = new_identity(None, "", {})
+    assert owner_secrets.save(task)
+    assert load(task) == task.secret
+    forget_memory(monkeypatch)
+    assert stat.S_IMODE((folder / task.name).stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert load(task) == task.secret
+    owner_secrets.remove(task.name)
+    assert list(folder.iterdir()) == []
+    assert load(task) is None
+
+
+def test_another_pod_does_not_get_the_secret(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name, key and hash of the pod must be those of the task."""
+    task, other = new_identity(None, "", {}), new_identity(None, "", {})
+    owner_secrets.save(task)
+    for memory in (True, False):
+        if not memory:
+            forget_memory(monkeypatch)
+        assert owner_secrets.load(other.name, task.key, task.lock) is None
+        assert owner_secrets.load(task.name, other.key, task.lock) is None
+        assert owner_secrets.load(task.name, task.key, other.lock) is None
+        assert owner_secrets.load(task.name, task.key, "") is None
+    assert owner_secrets.load(f"../tasks/{task.name}x", task.key, "") is None
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o770, 0o777])
+def test_folder_that_others_may_read_gets_no_secret(
+    mode: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The secret stays in memory, and the caller learns that the next kernel will not have it."""
+    folder.mkdir(parents=True)
+    folder.chmod(mode)
+    task = new_identity(None, "", {})
+    assert not owner_secrets.save(task)
+    assert list(folder.iterdir()) == []
+    assert load(task) == task.secret
+    forget_memory(monkeypatch)
+    assert load(task) is None
+
+
+def test_folder_that_cannot_be_created_leaves_the_secret_in_memory(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A data folder that is a file, for example, does no harm."""
+    folder.parent.write_text("")
+    task = new_identity(None, "", {})
+    assert not owner_secrets.save(task)
+    assert load(task) == task.secret
+    owner_secrets.remove(task.name)
+
+
+def test_file_that_others_may_read_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file whose mode was changed may have been written by others."""
+    task = new_identity(None, "", {})
+    owner_secrets.save(task)
+    forget_memory(monkeypatch)
+    (folder / task.name).chmod(0o644)
+    assert load(task) is None
+
+
+def test_files_of_tasks_that_others_removed_go_with_time(folder: Path) -> None:
+    """Old files are removed when a new task is saved."""
+    old, new = new_identity(None, "", {}), new_identity(None, "", {})
+    owner_secrets.save(old)
+    os.utime(folder / old.name, (0, 0))
+    owner_secrets.save(new)
+    assert [path.name for path in folder.iterdir()] == [new.name]
