@@ -26,8 +26,8 @@ PAGES = [
     *sorted(DOCS.glob("*/*.md")),
 ]
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
-# Flags of nbconvert and of %podtask save, and the beginning of a flag that Tab completes.
-OTHERS = {"--execute", "--user", "--me"}
+# Flags of nbconvert and of %podtask save and attach, and the beginning of a flag that Tab completes.
+OTHERS = {"--execute", "--user", "--me", "--trust"}
 
 
 @pytest.fixture(scope="module")

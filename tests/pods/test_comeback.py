@@ -114,6 +114,37 @@ def test_finished_pod_is_read_from_its_log(
         podtask.attach(name).result(30)
 
 
+@pytest.mark.fault(90)
+def test_values_of_another_user_are_unpickled_only_with_trust(
+    pods: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kubeconfig: Path
+) -> None:
+    """Without the owner's secret a pickle is refused and named; with ``trust`` it is loaded, and the pod stays."""
+    name = start_and_kill(kubeconfig, COUNTS)
+    with monkeypatch.context() as other_user:
+        other_user.setenv("XDG_DATA_HOME", str(tmp_path))
+        other_user.setattr(owner_secrets, "_secrets", {})
+        refused = podtask.attach(name)
+        with pytest.raises(TaskError, match="it was sent as a pickle, which is not loaded") as caught:
+            refused.result(60)
+        assert "--trust" in caught.value.hint
+        assert refused.logs() == LINES
+        trusted = podtask.attach(name, trust=True)
+        assert trusted.result(60) == 999
+    ours = podtask.attach(name)
+    assert ours.result(60) == 999
+    assert ours.values == {"value": {"rows": list(range(1000))}}
+
+
+@pytest.mark.fault(90)
+def test_plain_task_stays_plain_for_the_next_kernel(pods: Shell, kubeconfig: Path) -> None:
+    """The pod says that nothing of its results may be unpickled, so a kernel that attaches does not."""
+    name = start_and_kill(kubeconfig, COUNTS, results="plain")
+    task = podtask.attach(name)
+    assert task.result(60) == 999
+    assert task.values == {"value": {"rows": list(range(1000))}}
+    assert podtask.RunOptions().results == "all"
+
+
 @pytest.mark.fault(84)
 def test_another_user_follows_and_leaves_the_task_alone(
     pods: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: Any, namespace: str

@@ -44,7 +44,7 @@ class TaskList:
     """
 
     def __init__(self, namespace: str | None = None, context: str | None = None) -> None:
-        self._location = {"namespace": namespace, "context": context}
+        self._location: dict[str, Any] = {"namespace": namespace, "context": context}
         self._options = merge_options({key: value for key, value in self._location.items() if value})
         if self._options.local:
             raise InputError(

@@ -8,7 +8,9 @@ from ..lifecycle.task import Task
 from .resolve import merge_options
 
 
-def attach(name: str, *, namespace: str | None = None, context: str | None = None) -> Task:
+def attach(
+    name: str, *, namespace: str | None = None, context: str | None = None, trust: bool = False
+) -> Task:
     """Return the handle of a task that any kernel has submitted.
 
     The handle replays the output so far, then follows the task live. If the pod has ended, the output
@@ -20,12 +22,15 @@ def attach(name: str, *, namespace: str | None = None, context: str | None = Non
         name: Name of the pod, or the name given with ``--as``.
         namespace: Namespace of the pod; by default the context's.
         context: Context of the kubeconfig; by default the current one.
+        trust: Whether to unpickle the values of a task that another user, or you on another machine, has
+            submitted. Unpickling runs code that the pod chooses.
 
     Raises:
         InputError: The name or an option is not valid.
     """
     given = {"namespace": namespace, "context": context}
-    return Task(ExistingRunner(name, merge_options({key: value for key, value in given.items() if value})))
+    options = merge_options({key: value for key, value in given.items() if value})
+    return Task(ExistingRunner(name, options, trust))
 
 
 def find_detached_task(pod_name: str) -> Task | None:

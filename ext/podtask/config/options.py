@@ -23,6 +23,7 @@ from .option_types import (
 from .quantities import parse_quantity
 
 AUTO, FORWARD, EXEC, BATCH = "auto", "port-forward", "exec", "batch"
+ALL, PLAIN = "all", "plain"  # what is unpickled of the results
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"  # the pod's label for --queue
 
 
@@ -183,6 +184,13 @@ class RunOptions:
         "do not write values to the pod's log if no notebook fetches them",
         parse_bool,
         flag=True,
+    )
+    results: str = option(
+        ALL,
+        "--results",
+        "plain: unpickle nothing that comes from the pod; values return as JSON, text, bytes, arrays and tables",
+        one_of(ALL, PLAIN),
+        f"{ALL}|{PLAIN}",
     )
     grace: float = option(
         10.0,

@@ -10,7 +10,7 @@ from ..channel.channel import Channel
 from ..channel.job import RunnerResult
 from ..channel.log_channel import LogChannel
 from ..config.option_types import parse_task_name
-from ..config.options import RunOptions
+from ..config.options import PLAIN, RunOptions
 from ..errors import NoStream, TaskError
 from ..manage.lookup import look_up_task
 from ..manifest import owner_secrets
@@ -28,11 +28,13 @@ class ExistingRunner:
     Args:
         name: Name of the pod, or the user's name for the task.
         options: Options with the kubeconfig context and the namespace to use.
+        trust: Whether to unpickle the values of a task whose owner's secret this user does not have.
     """
 
     resumed = True
 
-    def __init__(self, name: str, options: RunOptions) -> None:
+    def __init__(self, name: str, options: RunOptions, trust: bool = False) -> None:
+        self._trust = trust
         self.options = options
         self.name = parse_task_name(name)
         self.pack_seconds = 0.0
@@ -70,8 +72,11 @@ class ExistingRunner:
                 f"%podtask logs {pod.name} shows its output, %podtask delete {pod.name} removes it.",
             )
         pod.check_protocol()
+        plain = self.options.results == PLAIN
         self.options = pod.options
         secret = owner_secrets.load(pod.name, pod.key, pod.lock)
+        if plain or (secret is None and not self._trust):
+            self.options = self.options.replace(results=PLAIN)
         if secret is None:
             listener.on_note(NOT_THE_OWNER.format(name=pod.name))
         backend = Pod.adopt(namespace, pod, listener)

@@ -11,10 +11,12 @@ import time
 from ..backends.base import CONNECTING, Backend, Phase, Termination
 from ..channel.channel import TakenOver
 from ..channel.job import RunnerResult, phase_of_state
+from ..config.options import PLAIN
 from ..errors import ClusterError, NoStream, PodtaskError, StartError
 from ..event_loop import Loop, loop
 from ..manifest import owner_secrets
 from ..manifest.pod_manifest import PodManifest
+from ..pickling.plain_values import plain_display
 from ..runner import protocol
 from .interfaces import Launcher, RunnerChannel, StartedRunner
 from .outcome import Outcome, decode, termination_error
@@ -118,6 +120,8 @@ class TaskFollower:
         elif frame.kind == protocol.RESULT:
             self.on_phase(FETCHING)
             return
+        elif frame.kind == protocol.DISPLAY and self.launcher.options.results == PLAIN:
+            frame = frame._replace(data=plain_display(frame.data))
         self.update_log.append(Update("frame", frame=frame))
 
     # -- the life of the task ----------------------------------------------------------------------
@@ -146,7 +150,8 @@ class TaskFollower:
                 await started.channel.interrupt()  # sent once the channel is connected
             result = await self._follow_runner(started)
             if isinstance(result, RunnerResult):
-                return await asyncio.to_thread(decode, result, self.where, self.launcher.hint_for)
+                plain = self.launcher.options.results == PLAIN
+                return await asyncio.to_thread(decode, result, self.where, self.launcher.hint_for, plain)
             log.debug("%s: retry: %s", self.name, result)
             self.on_note(result)
             self.status = "Pending"

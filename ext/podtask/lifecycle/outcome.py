@@ -12,6 +12,7 @@ from ..channel.job import RunnerResult
 from ..errors import StartError, TaskError, TaskTimeout
 from ..pickling.exceptions import add_note, rebuild
 from ..pickling.outputs import Undecoded, unpack
+from ..pickling.plain_values import IS_PICKLE, RefusedValue, decode_value, plain_error
 from ..runner import protocol
 from ..runner.bundle import MINOR
 from ..runner.pickler import mismatches
@@ -127,17 +128,67 @@ class Outcome:
         return TaskError(f"-o {name} ({kind}) was not returned: {why.removesuffix(SEE_RAW)}{others}", hint)
 
 
-def decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException], str]) -> Outcome:
+def decode(
+    result: RunnerResult, where: str, hint_for: Callable[[BaseException], str], plain: bool = False
+) -> Outcome:
     """Decode the result of a runner.
 
     Args:
         result: The result, as the channel received it.
         where: Pod and container in words, for the last line of an error.
         hint_for: Returns a one-line hint for an error, empty if there is none.
+        plain: Whether nothing may be unpickled, because the pod is not trusted.
+
+    Raises:
+        TaskError: A pod that is not trusted has sent something else than a result.
     """
+    if not plain:
+        return _decode(result, where, hint_for)
+    try:
+        return _decode_plain(result, where)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise TaskError(
+            f"The result is not readable, in {where}: {error!r}.", "Run the cell again."
+        ) from error
+
+
+def _decode_plain(result: RunnerResult, where: str) -> Outcome:
+    """Decode a result without unpickling, and without importing a module that the pod has named."""
     end = result.end
-    packed = end.get("packed", [])
-    outcome = Outcome(
+    outcome = _outcome_of(end)
+    outcome.state = {}  # the random numbers of the notebook are its own
+    data = memoryview(b"".join(result.parts))
+    start = 0
+    for item in end.get("packed", []):
+        stop = int(item["stream"])
+        if item["role"] in ("value", "result"):
+            _add_plain_value(outcome, item, bytes(data[start:stop]))
+        start = stop
+    if "error" in end and end["status"] == protocol.STATUS_ERROR:
+        outcome.error = plain_error(end["error"])
+        add_note(outcome.error, f"in {where}")
+    else:
+        outcome.error = _end_error(end, where, result.stop_reason)
+    return outcome
+
+
+def _add_plain_value(outcome: Outcome, item: dict[str, Any], data: bytes) -> None:
+    name, kind = str(item["name"]), str(item["type"])
+    try:
+        value = decode_value(data, item)
+    except RefusedValue as error:
+        outcome.not_returned.append((name or LAST_VALUE, kind, str(error)))
+        return
+    if item["role"] == "result":
+        outcome.result, outcome.has_result = value, True
+    else:
+        outcome.values[name] = value
+        outcome.returned.append((name, kind, len(data)))
+
+
+def _outcome_of(end: dict[str, Any]) -> Outcome:
+    """Return the outcome without values and error."""
+    return Outcome(
         end["status"],
         not_returned=[
             (item["name"] or LAST_VALUE, item["type"], item["why"])
@@ -154,6 +205,12 @@ def decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException],
         notes=list(end.get("notes", [])),
         state=end.get("state", {}),
     )
+
+
+def _decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException], str]) -> Outcome:
+    end = result.end
+    packed = end.get("packed", [])
+    outcome = _outcome_of(end)
     for root, version in end.get("versions", {}).items():
         outcome.notes += _version_mismatches(root, version)
     if "oom" in end and end["status"] != protocol.STATUS_CRASHED:
@@ -247,6 +304,8 @@ def _no_result_error(outcome: Outcome, kind: str, reason: str) -> TaskError:
     value = f"The return value of {outcome.call}" if outcome.call else "The last value"
     if outcome.raw is not None:
         hint = "Install what it needs in the notebook and call task.raw.load(), or return plain data."
+    elif reason == IS_PICKLE:
+        hint = "If you trust the task, attach to it with --trust (trust=True). That runs code of the pod."
     elif reason.startswith("over "):
         hint = "Assign it to a variable in the cell, and name that variable with -o (outputs=)."
     elif outcome.call:

@@ -14,7 +14,7 @@ from ..cell.main_lookups import NOTHING, MainLookups, main_lookups
 from ..cell.script_metadata import ScriptMetadata
 from ..cell.sql_tables import sql_tables
 from ..channel.job import Job
-from ..config.options import RunOptions
+from ..config.options import PLAIN, RunOptions
 from ..config.quantities import to_decimal
 from ..errors import InputError, StartError
 from ..manifest.pod_manifest import PodManifest
@@ -24,6 +24,7 @@ from ..pickling.hints import missing_module_hint, missing_name, missing_name_hin
 from ..pickling.inputs import Inputs, pack_inputs, select
 from ..pickling.ipython_names import is_ipython_name
 from ..pickling.missing_state import missing_attribute_hint, missing_variable_hint
+from ..pickling.plain_values import reads_arrow
 from ..pickling.state import NO_STATE, LibraryState, capture_state
 from ..pickling.unpicklable import UnpicklableError
 from ..runner.bundle import MINOR
@@ -163,6 +164,7 @@ class PreparedCell:
             "timeout": options.timeout,
             "linger": linger,
             "log_result": not options.no_log_result,
+            "plain": ("arrow" if reads_arrow() else "csv") if options.results == PLAIN else "",
             "local": options.local,
             "grace": options.grace,
             "call": self.call.name if self.call is not None else "",

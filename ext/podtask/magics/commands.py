@@ -146,12 +146,13 @@ def list_tasks(state: ShellState, words: list[str]) -> None:
 
 
 def attach(state: ShellState, words: list[str]) -> None:
-    """%podtask attach NAME [-n NAMESPACE]: follow a task again: its output so far, then live output, then its values."""
-    name, rest = _split_name(words, attach)
+    """%podtask attach NAME [--trust] [-n NAMESPACE]: follow a task again: its output so far, then live output, then its values; --trust unpickles the values of a task that is not yours."""
+    name, rest = _split_name([word for word in words if word != "--trust"], attach)
     from ..api.attach import attach as attach_task  # start-up cost
 
     options = _parse_options(rest)
-    state.follow_task(attach_task(name, namespace=options.namespace, context=options.context))
+    trust = "--trust" in words
+    state.follow_task(attach_task(name, namespace=options.namespace, context=options.context, trust=trust))
 
 
 def logs(state: ShellState, words: list[str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..config.options import QUEUE_LABEL, RunOptions
+from ..config.options import PLAIN, QUEUE_LABEL, RunOptions
 from ..errors import InputError
 from ..runner.bundle import MINOR, boot_program
 from ..runner.protocol import PROTOCOL_VERSION
@@ -16,7 +16,7 @@ from ..template.restricted import give_scratch, restrict
 from ..template.template import DEFAULT_CONTAINER, PodTemplate, primary_container
 from ..template.validation import pod_problems, raise_problems, template_problems
 from .identity import NAME_PREFIX
-from .labels import BOUNDS_ANNOTATION, MANAGED_BY, PROTOCOL_ANNOTATION
+from .labels import BOUNDS_ANNOTATION, MANAGED_BY, PROTOCOL_ANNOTATION, RESULTS_ANNOTATION
 from .pod_manifest import (
     DEFAULT_GRACE_SECONDS,
     HIDDEN_KEY,
@@ -77,6 +77,8 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
         BOUNDS_ANNOTATION: _format_bounds(spec, options, linger),
         PROTOCOL_ANNOTATION: str(PROTOCOL_VERSION),
     }
+    if options.results == PLAIN:
+        metadata["annotations"][RESULTS_ANNOTATION] = PLAIN
     raise_problems(pod_problems(spec, name, {"cpu": "--cpu"} if options.cpu else {}))
     notices += _notices_about_limits(spec, name)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}

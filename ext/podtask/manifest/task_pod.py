@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ..config.options import RunOptions
+from ..config.options import ALL, PLAIN, RunOptions
 from ..diagnosis.model import container_status
 from ..errors import InputError, TaskError
 from ..runner.protocol import EXIT_NO_CLIENT, PROTOCOL_VERSION, RECORD_LINE_PREFIX
@@ -17,6 +17,7 @@ from .labels import (
     NAME_LABEL,
     NOTEBOOK_LABEL,
     PROTOCOL_ANNOTATION,
+    RESULTS_ANNOTATION,
     USER_LABEL,
 )
 from .pod_manifest import PodManifest
@@ -99,12 +100,13 @@ class TaskPod(PodManifest):
 
     @property
     def options(self) -> RunOptions:
-        """Options with the time limits of the task; the defaults if the annotation is not readable."""
+        """Options with the time limits of the task, and what may be unpickled of its results; the defaults if the annotation is not readable."""
         limits = {name: value for name, value in self.bounds.items() if name != "end"}
+        results = PLAIN if self.annotations.get(RESULTS_ANNOTATION) == PLAIN else ALL
         try:
-            return RunOptions.of(**limits)
+            return RunOptions.of(**limits, results=results)
         except InputError:  # written by another version of podtask, or by hand
-            return RunOptions()
+            return RunOptions(results=results)
 
     @property
     def exit_code(self) -> int | None:

@@ -11,6 +11,7 @@ __all__ = [
     "ipython_names",
     "missing_state",
     "outputs",
+    "plain_values",
     "state",
     "unpicklable",
 ]

@@ -70,6 +70,7 @@ LATE_MODULES = (
     "cloud_pickler",
     "worker.frame_sources",
     "worker.pip_install",
+    "worker.plain_values",
     "worker.local_modules",
     "state.altair_settings",
     "state.bokeh_output",

@@ -79,6 +79,14 @@ MAX_WATCHED_BYTES = 1 << 20  # total size of the input pickles that are compared
 # notebook, and copies of the definitions that the values refer to, for a kernel that does not have them.
 CHANGES, DEFINITIONS = "changes", "definitions"
 
+# Formats of values with --results plain, and the types that a column of a CSV table may have.
+PLAIN_JSON, PLAIN_TEXT, PLAIN_BYTES = "json", "text", "bytes"
+PLAIN_ARRAY, PLAIN_ARROW, PLAIN_CSV = "npy", "arrow", "csv"
+PLAIN_COLUMN_TYPES = (
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float32", "float64", "bool", "object", "str", "string", "datetime64[ns]", "datetime64[us]"),
+)
+
 _json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would create an encoder for each call
 
 # client -> runner

@@ -176,6 +176,7 @@ ROWS = {
         others={"terminationGracePeriodSeconds": 40},
         bounds="start_timeout=60 timeout=86400 linger=3600 grace=2 end=40",
     ),
+    "plain results": Rule(options={"results": "plain"}, annotations={"podtask/results": "plain"}),
     "queue": Rule(options={"queue": "team"}, labels={"kueue.x-k8s.io/queue-name": "team"}),
     "restricted": Rule(
         one(securityContext={"privileged": True, "readOnlyRootFilesystem": True}),

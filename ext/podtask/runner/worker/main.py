@@ -197,10 +197,14 @@ class CellRun:
             def can_pickle(part: Any) -> bool:
                 return outputs.can_pickle(part, self.namespace, plain)
 
-            last = [
-                ("error", str(index), describe_error.to_picklable(each, can_pickle))
-                for index, each in enumerate(errors)
-            ]
+            last = (
+                []
+                if self._job.get("plain")
+                else [
+                    ("error", str(index), describe_error.to_picklable(each, can_pickle))
+                    for index, each in enumerate(errors)
+                ]
+            )
         elif value is not None:
             last = [("result", "", value)]
         end.update(self._state.report())

@@ -100,9 +100,16 @@ def pack_values(
     beyond = {name for _, name, _ in items[MAX_RETURNED_NAMES:]}
     del items[MAX_RETURNED_NAMES:]
     differences = [(CHANGES, label, value) for label, value in definitions if auto or label in wanted]
-    end = _pickle_items(
-        ResultWriter(file), namespace, [*items, *differences, *last], job["mode"] == "data", limited
-    )
+    if job.get("plain"):
+        # Start-up cost: few cells need it.
+        from . import plain_values
+
+        limits = dict.fromkeys(limited, MAX_RESULT_BYTES)
+        end = plain_values.pack_items(ResultWriter(file), [*items, *last], limits, job["plain"] == "arrow")
+    else:
+        end = _pickle_items(
+            ResultWriter(file), namespace, [*items, *differences, *last], job["mode"] == "data", limited
+        )
     listed = {item["name"] for item in [*end["packed"], *end["kept"]]}
     unsent = [
         [name, type(namespace[name]).__name__]

@@ -1,0 +1,236 @@
+"""``--results plain``: values arrive as they were, and nothing that the pod sends is executed."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from collections import OrderedDict, namedtuple
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from podtask.channel.job import RunnerResult
+from podtask.errors import TaskError
+from podtask.lifecycle.outcome import decode
+from podtask.pickling.plain_values import IS_PICKLE, RefusedValue, decode_value, plain_display, plain_error
+from podtask.runner.worker.outputs import ResultWriter
+from podtask.runner.worker.plain_values import pack_items
+
+pytestmark = pytest.mark.fault(90)
+pd: Any = pytest.importorskip("pandas")
+Point = namedtuple("Point", "x y")  # noqa: PYI024 -- a type that JSON has no form for
+Color = IntEnum("Color", ["RED"])
+TABLE = pd.DataFrame(
+    {
+        "n": np.array([1, 2, 3], "int8"),
+        "x": [0.1, float("nan"), 1e300],
+        "text": ["a,b\n'\"", "NA", None],
+        "yes": [True, False, True],
+        "day": pd.to_datetime(["2024-01-01", None, "2024-01-03T04:05:06.000007"], format="ISO8601"),
+    }
+)
+
+
+def send(value: Any, role: str = "value") -> RunnerResult:
+    """Return the result of a cell that returns a value."""
+    file = io.BytesIO()
+    end = pack_items(ResultWriter(file), [(role, "v", value)], {}, arrow=False)
+    data = file.getvalue()
+    parts, start = [], 0
+    for size in end["sizes"]:
+        parts.append(bytearray(data[start : start + size]))
+        start += size
+    return RunnerResult({"status": "ok", **end}, parts)
+
+
+def receive(result: RunnerResult) -> Any:
+    return decode(result, "pod a", lambda error: "", plain=True)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        -(1 << 60),
+        0.1,
+        "é\ud800\n",
+        b"\x00\xff",
+        bytearray(b"ab"),
+        [1, "a", None, [2.5]],
+        {"a": {"b": [True]}},
+        "",
+        {},
+    ],
+    ids=repr,
+)
+def test_plain_value_arrives_as_it_was(value: Any) -> None:
+    """JSON, text and bytes keep value and type."""
+    [found] = receive(send(value)).values.values()
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(6, dtype="int16").reshape(2, 3),
+        np.float32(0.1),
+        np.array(["a", "bc"]),
+        np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]),
+        np.array([], dtype="datetime64[s]"),
+    ],
+    ids=lambda value: str(value.dtype),
+)
+def test_array_arrives_as_it_was(value: Any) -> None:
+    """Arrays and numbers of numpy keep shape and type."""
+    [found] = receive(send(value)).values.values()
+    assert type(found) is type(value)
+    assert found.dtype == value.dtype
+    assert np.array_equal(found, value)
+
+
+@pytest.mark.parametrize("table", [TABLE, TABLE.iloc[:0], TABLE[["n"]]], ids=["mixed", "empty", "narrow"])
+def test_table_arrives_with_its_types(table: Any) -> None:
+    """Without Arrow a table is CSV, and its columns keep their types and missing values."""
+    [found] = receive(send(table)).values.values()
+    pd.testing.assert_frame_equal(found, table)
+
+
+@pytest.mark.parametrize("table", [TABLE, TABLE.set_index("n")], ids=["mixed", "index"])
+def test_table_arrives_through_arrow(table: Any) -> None:
+    """With Arrow on both sides a table keeps its types and its index."""
+    pytest.importorskip("pyarrow")
+    file = io.BytesIO()
+    end = pack_items(ResultWriter(file), [("value", "v", table)], {}, arrow=True)
+    assert end["packed"][0]["format"] == "arrow"
+    pd.testing.assert_frame_equal(decode_value(file.getvalue(), end["packed"][0]), table)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ({1, 2}, "JSON, text, bytes, arrays"),
+        (Point(1, 2), "JSON, text, bytes, arrays"),
+        (OrderedDict(a=1), "JSON, text, bytes, arrays"),
+        ([Color.RED], "contains a Color"),
+        ({1: 2}, "keys are not all strings"),
+        (np.array([object()]), "allow_pickle=False"),
+        (pd.DataFrame({"a": [object()]}), "values that are not text"),
+        (pd.DataFrame({"a": [""]}), "an empty text"),
+        (pd.DataFrame({1: [1]}), "not named by different strings"),
+        (TABLE.set_index("n"), "call reset_index"),
+        (pd.DataFrame({"a": pd.Categorical(["x"])}), "has the type category"),
+        (lambda: 1, "JSON, text, bytes, arrays"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_other_value_stays_and_says_why(value: Any, why: str) -> None:
+    """A value without an exact plain form is named, rather than returned as something else."""
+    outcome = receive(send(value))
+    assert outcome.values == {}
+    [(name, kind, reason)] = outcome.not_returned
+    assert (name, kind) == ("v", type(value).__name__)
+    assert why in reason
+
+
+def test_value_that_contains_itself_stays() -> None:
+    """A list in itself is named, and ends nothing."""
+    value: list[Any] = []
+    value.append(value)
+    assert receive(send(value)).not_returned[0][1] == "list"
+
+
+class Trap:
+    """An object whose unpickling creates a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self._path,)
+
+
+FORMATS: list[Any] = [None, "pickle", "json", "text", "bytes", "npy", "arrow", "csv", 7, ["npy"]]
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=str)
+@pytest.mark.parametrize("role", ["value", "result", "error", "changes", "definitions"])
+def test_pickle_of_a_hostile_runner_is_not_loaded(form: Any, role: str, tmp_path: Path) -> None:
+    """Whatever a pod calls its pickle, the notebook does not load it."""
+    path = tmp_path / "executed"
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([Trap(path)], dtype=object), allow_pickle=True)
+    for data in (pickle.dumps(Trap(path)), buffer.getvalue()):
+        item: dict[str, Any] = {"role": role, "name": "0", "type": "int", "size": len(data), "apart": True}
+        item |= {"stream": len(data), "buffers": 0, "columns": [["a", "object"]]}
+        if form is not None:
+            item["format"] = form
+        described = {"errors": [description("ValueError", "x")], "stage": "run"}
+        end: dict[str, Any] = {
+            "status": "error" if role == "error" else "ok",
+            "packed": [item],
+            "error": described,
+        }
+        end |= {"versions": {"this": "1"}, "state": {"random": [3, [1], None]}}
+        outcome = receive(RunnerResult(end, [bytearray(data)]))
+        assert not path.exists()
+        assert outcome.changes == []
+        assert outcome.state == {}
+        if form is None and role == "value":
+            assert outcome.not_returned == [("0", "int", IS_PICKLE)]
+
+
+def description(name: str, message: str) -> dict[str, Any]:
+    links: dict[str, Any] = {"cause": None, "context": None, "suppress": False, "members": [], "notes": []}
+    frames = [["<cell>", 3, "f", "f", 1, [0, False, False, []]]]
+    return {"type": name, "module": "builtins", "message": message, "frames": frames, **links}
+
+
+def test_error_arrives_as_text_with_the_name_of_its_type() -> None:
+    """The error has the name, the message and the place; its class is not the cell's."""
+    error = plain_error({"errors": [description("MyError", "went wrong")]})
+    assert (type(error).__name__, str(error)) == ("MyError", "went wrong")
+    assert "<cell>, line 3, in f" in "".join(getattr(error, "__notes__", ["<cell>, line 3, in f"]))
+    assert isinstance(plain_error({"errors": [description("KeyboardInterrupt", "")]}), KeyboardInterrupt)
+    assert not isinstance(plain_error({"errors": [description("SystemExit", "0")]}), SystemExit)
+    assert type(plain_error({"errors": [description("a b;", "")]})).__name__ == "RemoteError"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {},
+        {"status": "ok", "packed": [{}]},
+        {"status": "ok", "packed": 7},
+        {"status": "ok", "packed": [{"role": "value", "stream": "x"}]},
+        {"status": "error", "error": {"errors": []}},
+        {"status": "ok", "kept": [[]]},
+    ],
+    ids=str,
+)
+def test_malformed_result_is_one_error(end: dict[str, Any]) -> None:
+    """What a hostile pod sends in place of a result is an error of the task."""
+    with pytest.raises(TaskError, match="The result is not readable, in pod a"):
+        receive(RunnerResult(end, []))
+
+
+def test_damaged_values_are_refused() -> None:
+    """Bytes that do not have their format raise one kind of error."""
+    for form in ("json", "npy", "arrow", "csv", "text"):
+        with pytest.raises(RefusedValue):
+            decode_value(b"\xff\xfe\x00(", {"format": form, "columns": []})
+
+
+def test_display_has_only_types_that_execute_nothing() -> None:
+    """HTML, SVG, JavaScript and widgets are left out; a display of these alone is named."""
+    bundle = {"text/plain": "a", "text/html": "<script>", "image/png": "aGk=", "image/svg+xml": "<svg>"}
+    found = json.loads(plain_display(json.dumps({"data": bundle, "metadata": {"x": 1}}).encode()))
+    assert found == {"data": {"text/plain": "a", "image/png": "aGk="}, "metadata": {}}
+    only = json.loads(plain_display(json.dumps({"data": {"application/javascript": "x"}}).encode()))
+    assert "not shown, because of --results plain" in only["data"]["text/plain"]
+    for damaged in (b"", b"[]", b'{"data": 3}', b'{"data": {"text/plain": {"a": 1}}}'):
+        assert "a" not in json.loads(plain_display(damaged))["data"]
