@@ -52,12 +52,18 @@ def test_unknown_field_is_refused_by_name(pods: Shell) -> None:
 
 @pytest.mark.fault(5)
 def test_right_to_create_is_named(
-    pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    pods: Shell,
+    restricted_kubeconfig: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    data_folder: Path,
 ) -> None:
     """Without the right to create pods, the error names the verb and the resource."""
     config = restricted_kubeconfig([{**RULES, "verbs": ["get", "list", "watch"]}])
     monkeypatch.setenv("KUBECONFIG", str(config))
+    secrets = data_folder / "podtask" / "tasks"
+    before = sorted(secrets.glob("*"))
     shown = pods.shown_error("%%podtask\n1")
+    assert sorted(secrets.glob("*")) == before  # of a pod that was never created, no secret is left
     assert "verb create, resource pods" in shown
     assert len(lines(shown)) <= 3
 

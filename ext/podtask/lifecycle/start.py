@@ -117,6 +117,7 @@ class NewRunner:
             where = "a process on this machine"
         else:
             from ..backends.pod import Pod  # start-up cost: a local run needs no client library
+            from ..cluster.refusals import Refusal
 
             where = f"pod {identity.name}, container {manifest.primary}"
             try:
@@ -126,6 +127,9 @@ class NewRunner:
                 owner_secrets.remove(identity.name)
                 self._new_identity()
                 return await self.start_runner(listener)
+            except Refusal:
+                owner_secrets.remove(identity.name)  # there will be no pod of this name
+                raise
             if self._is_batch:
                 return StartedRunner(pod, LogChannel(pod, identity.key, listener), where)
         channel = Channel(backend, identity.key, identity.secret, job_for, listener)
