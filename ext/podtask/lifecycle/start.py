@@ -9,6 +9,7 @@ import platform
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..backends.base import CONNECTING, Backend, Termination
 from ..backends.local import LocalProcess, ignored_parts
@@ -24,6 +25,9 @@ from ..manifest.pod_manifest import PodManifest
 from .interfaces import StartedRunner, TaskListener
 from .prepare import PreparedCell
 from .retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from ..backends.pod import Pod
 
 log = logging.getLogger(__name__)
 BATCH_FALLBACK_NOTE = (
@@ -116,24 +120,29 @@ class NewRunner:
             backend = await LocalProcess.start(manifest, listener)
             where = "a process on this machine"
         else:
-            from ..backends.pod import Pod  # start-up cost: a local run needs no client library
-            from ..cluster.refusals import Refusal
-
             where = f"pod {identity.name}, container {manifest.primary}"
             try:
-                backend = pod = await Pod.create(manifest, options, listener)
+                backend = pod = await self._create_pod(manifest, listener)
             except NameTaken as error:
                 log.debug("%s Creating the pod with another name.", error)
-                owner_secrets.remove(identity.name)
                 self._new_identity()
                 return await self.start_runner(listener)
-            except Refusal:
-                owner_secrets.remove(identity.name)  # there will be no pod of this name
-                raise
             if self._is_batch:
                 return StartedRunner(pod, LogChannel(pod, identity.key, listener), where)
         channel = Channel(backend, identity.key, identity.secret, job_for, listener)
         return StartedRunner(backend, channel, where)
+
+    async def _create_pod(self, manifest: PodManifest, listener: TaskListener) -> Pod:
+        """Create the pod; if that is refused, forget the secret of its task."""
+        # Start-up cost: a local run needs no client library.
+        from ..backends.pod import Pod
+        from ..cluster.refusals import Refusal
+
+        try:
+            return await Pod.create(manifest, self.options, listener)
+        except (NameTaken, Refusal):
+            owner_secrets.remove(manifest.name)  # this task will have no pod of this name
+            raise
 
     async def _with_owner(self, identity: Identity, listener: TaskListener) -> Identity:
         """Report earlier tasks of this notebook, and return the identity with the notebook's pod as owner."""
