@@ -113,6 +113,8 @@ class Cell:
 
 def _is_quiet(text: str) -> bool:
     """Return whether a cell ends with ``;``, ignoring comments, as IPython's display hook does."""
+    if ";" not in text:
+        return False
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
     except (tokenize.TokenError, SyntaxError):

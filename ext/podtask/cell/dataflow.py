@@ -187,13 +187,15 @@ class NameFlow:
             at_once = used & early
         if isinstance(node, ast.AugAssign):
             used |= bound
-        self._bound |= walrus_targets(node)
+        named = any(isinstance(each, ast.NamedExpr) for each in ast.walk(node))
+        if named:
+            self._bound |= walrus_targets(node)
         self._note(used, at_once)
         if isinstance(node, ast.Delete):
             self._note(bound, bound)
             self._set -= bound
         else:
-            self._set |= bound - maybe_bound(node)
+            self._set |= bound - maybe_bound(node) if named else bound
             self._bound |= bound
             self.writes |= bound
 

@@ -30,16 +30,17 @@ def case_statements(case: ast.match_case) -> list[ast.stmt]:
 def used_and_bound(node: ast.stmt) -> tuple[set[str], set[str]]:
     """Return the names that a statement uses, and the names that it binds at the top level."""
     text = ast.unparse(ast.fix_missing_locations(node))
-    inlined = _inlined(node)
+    nodes = [*ast.walk(node)]
+    inlined = _inlined(node) if any(isinstance(each, ast.comprehension) for each in nodes) else set()
     augmented = {
         each.target.id
-        for each in ast.walk(node)
+        for each in nodes
         if isinstance(each, ast.AugAssign) and isinstance(each.target, ast.Name)
     }
     if any(
         isinstance(each, (ast.Await, ast.AsyncFor, ast.AsyncWith))
         or (isinstance(each, ast.comprehension) and each.is_async)
-        for each in ast.walk(node)
+        for each in nodes
     ):
         # symtable does not support top-level await, so analyze the statement inside a coroutine.
         wrapped = "async def _():\n " + text.replace("\n", "\n ")
@@ -50,7 +51,8 @@ def used_and_bound(node: ast.stmt) -> tuple[set[str], set[str]]:
     table = symtable.symtable(text, "<names>", "exec")
     bound = {each.get_name() for each in table.get_symbols() if each.is_assigned() or each.is_imported()}
     # The module's table does not show names bound by a walrus inside a comprehension.
-    bound |= walrus_targets(node)
+    if any(isinstance(each, ast.NamedExpr) for each in nodes):
+        bound |= walrus_targets(node)
     return _used(table, augmented, inlined), bound - inlined
 
 

@@ -119,6 +119,9 @@ def is_local_module(root: str) -> bool:
 
 def imported_modules(source: str | bytes) -> set[str]:
     """Return the top-level modules imported anywhere in a source text."""
+    word: Any = b"import" if isinstance(source, bytes) else "import"
+    if word not in source:
+        return set()
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
