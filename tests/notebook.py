@@ -84,14 +84,15 @@ class Kernel:
 
     Args:
         env: Environment of the kernel; by default, that of this process.
+        cwd: Working directory of the kernel; by default, that of this process.
     """
 
-    def __init__(self, env: dict[str, str] | None = None) -> None:
+    def __init__(self, env: dict[str, str] | None = None, cwd: str | None = None) -> None:
         # Each kernel has its own folder. Otherwise, two kernels that start together use the same socket names.
         self._folder = tempfile.TemporaryDirectory(prefix="kernel-")
         address = os.path.join(self._folder.name, "ipc")
         self._manager = KernelManager(kernel_name="python3", transport="ipc", ip=address)
-        self._manager.start_kernel(env=env or dict(os.environ))
+        self._manager.start_kernel(env=env or dict(os.environ), cwd=cwd or os.getcwd())
         self._client = self._manager.blocking_client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=CELL_SECONDS)

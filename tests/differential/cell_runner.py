@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import tempfile
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from tests.differential.cases import Case
 from tests.notebook import Kernel, strip_ansi
 
 PROBE = "__import__('importlib').import_module('tests.differential.probe')"
+ROOT = Path(__file__).parents[2]
 SECONDS = 60  # time limit without a message from any kernel
 Event = tuple[Any, ...]
 Error = tuple[str, str, str]
@@ -87,7 +90,7 @@ class CellRunner:
         """End the kernels."""
         self._waiting.clear()
         for slot in self._slots:
-            slot.kernel.close()
+            slot.close()
         self._slots = []
 
     def _step(self) -> None:
@@ -110,7 +113,7 @@ class CellRunner:
             for slot in busy.values():
                 assert slot.case is not None
                 self._done[slot.case.id] = AssertionError(f"it has not ended in {SECONDS} s")
-                slot.kernel.close()
+                slot.close()
                 self._slots.remove(slot)
 
     def _advance(self, slot: _KernelSlot, case: Case | None, script: Script | None = None) -> None:
@@ -126,15 +129,22 @@ class CellRunner:
 
 
 class _KernelSlot:
-    """Kernel and the cell that runs in it."""
+    """Kernel and the cell that runs in it. It has a working directory of its own, as cells write files."""
 
     def __init__(self, env: dict[str, str]) -> None:
-        self.kernel = Kernel(env)
+        self._folder = tempfile.TemporaryDirectory(prefix="cells-")
+        path = os.pathsep.join([str(ROOT), *filter(None, [env.get("PYTHONPATH")])])  # for the probe
+        self.kernel = Kernel({**env, "PYTHONPATH": path}, self._folder.name)
         self.kernel.run("%load_ext podtask")
         self.kernel.run(f"{PROBE}.remember(get_ipython())")
         self.case: Case | None = None
         self._script: Script | None = None
         self._ran: CellOutput = ([], None)
+
+    def close(self) -> None:
+        """End the kernel and remove its working directory."""
+        self.kernel.close()
+        self._folder.cleanup()
 
     def advance(self, case: Case, script: Script | None) -> None:
         """Run the next source of a script."""
