@@ -137,6 +137,12 @@ def _handlers(logger: logging.Logger) -> list[Any]:
     return found
 
 
+def _filters() -> list[str]:
+    """Return the warning filters without those that an earlier one hides: IPython adds one for ``__main__``."""
+    found = [repr(each).replace("re.compile('__main__')", "'__main__'") for each in warnings.filters]
+    return [*dict.fromkeys(found)]
+
+
 def seen() -> dict[str, Any]:
     """Return what a cell sees of the libraries, by their public interfaces."""
     mpl, np, pd = _libraries()
@@ -148,7 +154,7 @@ def seen() -> dict[str, Any]:
             [name, each.level, each.propagate, each.disabled, _handlers(each)]
             for name, each in ((name, logging.getLogger(name)) for name in LOGGERS)
         ],
-        "warnings": [repr(each) for each in warnings.filters],
+        "warnings": _filters(),
         "decimal": [context.prec, context.rounding, context.Emax, context.capitals, dict(context.traps)],
         "random": random.getstate(),
         "numpy": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -29,3 +30,15 @@ def test_c4_a_library_sets_its_own_function(
     monkeypatch.setattr(warnings, "showwarning", formatter("bokeh"))
     found = warning_filters.capture(warnings, Pieces({}, "warnings")) or {"functions": {}}
     assert [*found["functions"]] == sent
+
+
+@pytest.mark.parametrize(("before", "sent"), [([], 0), ([("ignore", None, Warning, None, 0)], 2)])
+def test_c4_deprecations_of_the_notebook(before: list[Any], sent: int) -> None:
+    """C4: IPython's filter for ``__main__`` is sent only where it comes before filters that it overrides."""
+    shown = ("default", None, DeprecationWarning, re.compile("__main__"), 0)
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        for each in [*before, shown]:
+            warnings.filters.insert(0, each)  # type: ignore[attr-defined]
+        found = warning_filters.capture(warnings, Pieces({}, "warnings")) or {"filters": []}
+    assert len(found["filters"]) == sent

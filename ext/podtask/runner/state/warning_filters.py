@@ -30,10 +30,10 @@ def capture(module: Any, pieces: Any) -> Optional[Dict[str, Any]]:
     for usual in reversed(INTERPRETERS):
         if described and described[-1] == usual:
             described.pop()
+    if described and described[-1] == IPYTHONS:  # before others, it overrides them
+        described.pop()
     filters = []
     for place, (action, message, owner, where, line) in enumerate(described):
-        if described[place] == IPYTHONS:
-            continue
         category: Any = owner
         if owner[0] == "__main__":
             category = pieces.pickled(f"the warning filter of {owner[1]}", module.filters[place][2])
