@@ -283,8 +283,9 @@ def _reduce_mapping_proxy(obj: Any) -> Any:
     return types.MappingProxyType, (gc.get_referents(obj)[0],)  # of functools.singledispatch
 
 
-def _reduce_weak_dictionary(obj: Any) -> Any:
-    return type(obj), (), None, None, iter([*obj.items()])
+def _reduce_weak_collection(obj: Any) -> Any:
+    content = [*obj] if isinstance(obj, weakref.WeakSet) else [*obj.items()]
+    return type(obj), (), content, None, None, classes.fill_weak_collection
 
 
 # What neither pickle nor cloudpickle sends as it is: type -> reducer, which is given the pickler, too.
@@ -294,7 +295,10 @@ REDUCERS_BY_TYPE: Dict[Any, Callable[[Any, Any], Any]] = {
     LRU_CACHE: lambda pickler, obj: pickler.reduce_lru_cache(obj),
     functools.cached_property: lambda _, obj: _reduce_cached_property(obj),
     types.MappingProxyType: lambda _, obj: _reduce_mapping_proxy(obj),
-    weakref.WeakKeyDictionary: lambda _, obj: _reduce_weak_dictionary(obj),
+    weakref.WeakKeyDictionary: lambda _, obj: _reduce_weak_collection(obj),
+    weakref.WeakValueDictionary: lambda _, obj: _reduce_weak_collection(obj),
+    weakref.WeakSet: lambda _, obj: _reduce_weak_collection(obj),
+    typing_objects.GENERIC_ALIAS: lambda _, obj: typing_objects.reduce_generic_alias(obj),
     typing.ForwardRef: lambda _, obj: typing_objects.reduce_forward_reference(obj),
     **{
         kind: lambda pickler, obj: pickler.by_name_or(obj, obj.__name__, typing_objects.reduce_parameter)

@@ -6,10 +6,13 @@ from typing import Any, Dict, List, Set, Tuple
 
 # Always by name. The functions of random, such as ``randint``, are methods of the generator.
 ALWAYS = (
+    ("sys", "stdin"),
     ("sys", "stdout"),
     ("sys", "stderr"),
+    ("sys", "__stdin__"),
     ("sys", "__stdout__"),
     ("sys", "__stderr__"),
+    ("os", "environ"),  # its values may be secrets: a cell gets those of --env
     ("random", "_inst"),
     ("numpy.random.mtrand", "_rand"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import random
 import sys
@@ -41,7 +42,19 @@ def round_trip(value: Any, plain: bool) -> Any:
 @pytest.mark.parametrize("plain", [True, False])
 def test_i_streams(plain: bool) -> None:
     """I: the standard streams are those of the process that unpickles them, also inside other values."""
-    assert round_trip({"out": [sys.stdout, sys.stderr]}, plain)["out"] == [sys.stdout, sys.stderr]
+    streams = [sys.stdin, sys.stdout, sys.stderr]
+    assert round_trip({"out": streams}, plain)["out"] == streams
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_c6_environment(plain: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C6: os.environ is that of the process that unpickles it; none of its values are in the pickle."""
+    monkeypatch.setenv("C6_TOKEN", "a secret value")
+    file = Collector()
+    with Packer(file, {}, plain) as packer:
+        packer.dump([os.environ, {"env": os.environ}])
+    assert b"a secret value" not in file.data
+    assert pickle.loads(file.data)[0] is os.environ
 
 
 @pytest.mark.parametrize("plain", [True, False])

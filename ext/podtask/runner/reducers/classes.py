@@ -11,6 +11,7 @@ import contextlib
 import copyreg
 import threading
 import types
+import weakref
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 from . import identity
@@ -171,6 +172,15 @@ def fill_instance(obj: Any, state: Any) -> None:
         vars(obj).update(attributes)
     for name, value in (slots or {}).items():
         object.__setattr__(obj, name, value)
+
+
+def fill_weak_collection(collection: Any, content: List[Any]) -> None:
+    """Fill a dictionary or set of weak references.
+
+    Its objects live as long as the collection: what keeps them alive in the notebook may not have been sent.
+    """
+    collection.update(content)
+    weakref.finalize(collection, content.clear).atexit = False
 
 
 def has_plain_instances(kind: Any) -> bool:

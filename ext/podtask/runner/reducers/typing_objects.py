@@ -10,6 +10,7 @@ from typing import Any, Dict
 from . import identity
 
 NEW_TYPE: Any = typing.NewType  # a class since Python 3.10
+GENERIC_ALIAS: Any = type(typing.Generic[typing.TypeVar("T")])  # type: ignore[index]
 TYPE_ALIAS: Any = getattr(typing, "TypeAliasType", None)  # since Python 3.12
 # ParamSpec since Python 3.10, TypeVarTuple since 3.11.
 PARAMETERS = tuple(
@@ -103,6 +104,25 @@ def fill_lazy(obj: Any, state: Dict[str, Any]) -> None:
     number = identity.NUMBERS.known_number(obj)
     if number is not None:
         _boxes.setdefault(number, {}).update(state)
+
+
+def reduce_generic_alias(alias: Any) -> Any:
+    """Return the reduced form of ``Store[int]`` if the class has its own ``__class_getitem__``, else NotImplemented.
+
+    pickle evaluates ``Store[int]`` anew, so that the method would run again.
+    """
+    order = getattr(alias.__origin__, "__mro__", ())  # ClassVar has none
+    owner = next((each for each in order if "__class_getitem__" in vars(each)), None)
+    if owner is None or owner.__module__ != "__main__" or typing.Generic not in order:
+        return NotImplemented
+    return make_class_alias, alias.__reduce__()[1]
+
+
+def make_class_alias(kind: Any, args: Any) -> Any:
+    """Return ``kind[args]`` without the ``__class_getitem__`` of the user's classes."""
+    order = kind.__mro__
+    last = order[order.index(typing.Generic) - 1]
+    return super(last, kind).__class_getitem__(args)
 
 
 def reduce_new_type(obj: Any) -> Any:
