@@ -179,6 +179,25 @@ def test_flood_from_a_pod(start_kernel: START) -> None:
     assert kernel.run("print(len(_task.logs()))").stdout == f"{50_000_000 + 5}\n"
 
 
+def test_lines_of_the_pods_libraries(pods: Shell) -> None:
+    """A traceback has the lines of libraries that the notebook lacks, and of the pod's version of Python."""
+    shown = pods.shown_error(
+        """%%podtask --image python:3.9-slim
+import json, pathlib, sys
+pathlib.Path("/tmp/only_in_the_pod.py").write_text("def half(rows):\\n    rows = rows or None\\n    return rows / 2\\n")
+sys.path.insert(0, "/tmp")
+import only_in_the_pod
+try:
+    json.loads("[")
+except ValueError:
+    only_in_the_pod.half([])"""
+    )
+    assert re.search(r"File pod:\S+/python3\.9/json/decoder\.py:355", shown)
+    assert re.search(r'--> 355 +raise JSONDecodeError\("Expecting value", s, err.value\) from None', shown)
+    assert "File pod:/tmp/only_in_the_pod.py:3, in half(rows)" in shown
+    assert re.search(r"2 +rows = rows or None\n-+> 3 +return rows / 2", shown)
+
+
 def test_c6_missing_environment_variable_has_a_hint(pods: Shell) -> None:
     """C6: a variable that an earlier cell has set is not sent; the error names the option that sends it."""
     pods.run("import os; os.environ['PODTEST_REGION'] = 'eu-secret'")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..runner.reducers.classes import make_quiet_class
-from .pod_sources import register
+from .pod_sources import can_be_shown, register
 
 ADDRESS = re.compile(r"0x[0-9a-fA-F]+")  # addresses of objects differ here
 BROKEN = re.compile(r"<\w+ in __str__>$")
@@ -172,24 +172,34 @@ def _traceback(frames: list[list[Any]], names: Mapping[str, str]) -> types.Trace
         names: File -> its name in tracebacks, if that differs.
     """
     made: types.TracebackType | None = None
-    for path, line, name, qualname, first, parameters, *columns in reversed(frames):
-        filename = names.get(path, path)
-        linecache.checkcache(filename)
-        # A traceback is displayed with the function's source, found by its name and first line.
-        # The lines of the code are relative to that first line.
-        columns[1:2] = [each - first + 1 for each in columns[1:2]]
-        code = compile(_raising(parameters, line - first + 1, *columns), filename, "exec")
-        (code,) = [each for each in code.co_consts if isinstance(each, types.CodeType)]
-        code = code.replace(co_name=name, co_firstlineno=first, **_qualified(qualname))
-        try:
-            types.FunctionType(code, {"__error": RuntimeError()})(*[NOT_SENT] * parameters[0])
-        except RuntimeError as error:
-            there = error.__traceback__
-            assert there is not None
-            assert there.tb_next is not None
-            frame = there.tb_next.tb_frame
-            made = types.TracebackType(made, frame, there.tb_next.tb_lasti, line)
+    for filename, *place in reversed(frames):
+        name = names.get(filename, filename)
+        at, frame = _frame(name, *place)
+        if name != filename and not can_be_shown(frame):
+            at, frame = _frame(filename, *place)
+        made = types.TracebackType(made, frame, at, place[0])
     return made
+
+
+def _frame(
+    filename: str, line: int, name: str, qualname: str, first: int, parameters: list[Any], *columns: int
+) -> tuple[int, types.FrameType]:
+    """Return the position of an instruction, and the frame that has executed it."""
+    linecache.checkcache(filename)
+    # A traceback is displayed with the function's source, found by its name and first line.
+    # The lines of the code are relative to that first line.
+    columns = (*columns[:1], *(each - first + 1 for each in columns[1:2]), *columns[2:])
+    code = compile(_raising(parameters, line - first + 1, *columns), filename, "exec")
+    (code,) = [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    code = code.replace(co_name=name, co_firstlineno=first, **_qualified(qualname))
+    try:
+        types.FunctionType(code, {"__error": RuntimeError()})(*[NOT_SENT] * parameters[0])
+    except RuntimeError as error:
+        there = error.__traceback__
+        assert there is not None
+        assert there.tb_next is not None
+        return there.tb_next.tb_lasti, there.tb_next.tb_frame
+    raise AssertionError("the code has not raised its error")
 
 
 def _qualified(name: str) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
+import types
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,13 +22,11 @@ def register(excerpts: Iterable[Sequence[Any]]) -> dict[str, str]:
     A file of the notebook is never replaced: the lines of a pod have names of their own.
 
     Args:
-        excerpts: (path in the pod, number of the first line, lines).
+        excerpts: (path in the pod, its lines by their number).
     """
     renamed: dict[str, str] = {}
-    parts: dict[str, dict[int, str]] = {}
-    for path, first, lines in excerpts:
-        parts.setdefault(path, {}).update(enumerate(lines, first))
-    for path, numbered in parts.items():
+    for path, lines in excerpts:
+        numbered = {int(number): line for number, line in lines.items()}
         linecache.checkcache(path)
         own = linecache.getlines(path)
         if not _are_in(numbered, own):
@@ -36,12 +36,23 @@ def register(excerpts: Iterable[Sequence[Any]]) -> dict[str, str]:
     return renamed
 
 
+def can_be_shown(frame: types.FrameType) -> bool:
+    """Return whether IPython can render a frame: it tokenizes the function, as this version of Python does."""
+    try:
+        inspect.getsourcelines(frame)
+    except OSError:
+        pass  # IPython expects that
+    except Exception:  # noqa: BLE001 -- an excerpt, or another Python's source, raises errors of many kinds
+        return False
+    return True
+
+
 def _are_in(numbered: dict[int, str], own: list[str]) -> bool:
     """Return whether a file of the notebook has the lines."""
     return all(
         number <= len(own)
         and (
-            own[number - 1].startswith(line[:-1])
+            own[number - 1].startswith(line[: -len(CUT)])
             if line.endswith(CUT)
             else own[number - 1].rstrip("\r\n") == line
         )

@@ -1,17 +1,24 @@
-"""The source lines around the frames of an error: the notebook may lack the library, or have another version."""
+"""The source lines around the frames of an error: the notebook may lack the library, or have another version.
+
+Tracebacks are rendered by programs that tokenize a function from its first line. So an excerpt has whole logical
+lines only, and begins with the function's own ``def``.
+"""
 
 import inspect
+import io
 import json
 import linecache
+import re
 import tokenize
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
-MAX_FUNCTION_LINES = 40  # a longer function is cut to the lines around the frame
-LINES_BEFORE, LINES_AFTER = 5, 5
+MAX_FUNCTION_LINES = 60  # of a longer function, only the lines around the frame are sent
+LINES_BEFORE, LINES_AFTER = 6, 4
 MAX_LINE_CHARS = 400
 MAX_SOURCE_CHARS = 64 << 10  # of all excerpts, as JSON
-CUT = "…"  # at the end of a line that was too long
-Excerpt = Tuple[str, int, List[str]]  # file, number of the first line, lines
+CUT = "..."  # the end of a line that was too long
+DEFINITION = re.compile(r"\s*(?:async\s+def|def|class)\b")
+Excerpt = Tuple[str, Dict[int, str]]  # file, lines by their number
 
 
 def excerpts(entries: Iterable[Any]) -> List[Excerpt]:
@@ -22,43 +29,111 @@ def excerpts(entries: Iterable[Any]) -> List[Excerpt]:
     Args:
         entries: Entries of tracebacks, the most important first.
     """
-    found: Dict[Tuple[str, int, int], Excerpt] = {}
+    found: Dict[str, Dict[int, str]] = {}
+    done = set()
     room = MAX_SOURCE_CHARS
     for entry in entries:
-        code = entry.tb_frame.f_code
-        if entry.tb_frame.f_globals.get("__name__") == "__main__":
+        code, line = entry.tb_frame.f_code, entry.tb_lineno
+        if (code, line) in done or entry.tb_frame.f_globals.get("__name__") == "__main__":
             continue
+        done.add((code, line))
         lines = linecache.getlines(code.co_filename, entry.tb_frame.f_globals)
-        if not 0 < entry.tb_lineno <= len(lines):
+        if not 0 < line <= len(lines):
             continue
-        first, end = _range(code, lines, entry.tb_lineno)
-        key = code.co_filename, first, end
-        if key in found:
-            continue
-        excerpt = (code.co_filename, first, [_shorten(line) for line in lines[first - 1 : end]])
+        numbers = [*_numbers(code, lines, line)]
+        excerpt = {number: _shorten(lines[number - 1]) for number in numbers}
         room -= len(json.dumps(excerpt))
         if room < 0:
             break
-        found[key] = excerpt
-    return [*found.values()]
+        found.setdefault(code.co_filename, {}).update(excerpt)
+    return [*found.items()]
 
 
-def _range(code: Any, lines: List[str], line: int) -> Tuple[int, int]:
-    """Return the first and the last line of a frame's function, or of a part of it around a line."""
-    first, end = 1, len(lines)
-    if code.co_name != "<module>":
-        first = min(code.co_firstlineno, line)
-        near = lines[first - 1 : max(line + LINES_AFTER, first + MAX_FUNCTION_LINES)]
-        if sum(map(len, near)) <= MAX_SOURCE_CHARS:  # else it takes long to find the end
-            try:
-                end = first - 1 + len(inspect.getblock(near))
-            except (SyntaxError, tokenize.TokenError):
-                pass  # the function goes on, or the file has changed since its import
-    if end < line or end - first >= MAX_FUNCTION_LINES:
-        first, end = max(first, line - LINES_BEFORE), min(max(line, end), line + LINES_AFTER)
-    return first, end
+def _numbers(code: Any, lines: List[str], line: int) -> Iterable[int]:
+    """Return the numbers of the lines to send for a frame: of its function, or of a part of it."""
+    if code.co_name == "<module>":
+        return range(max(1, line - LINES_BEFORE), min(len(lines), line + LINES_AFTER) + 1)
+    first = min(code.co_firstlineno, line)
+    if code.co_name.startswith("<"):  # a lambda or a comprehension
+        first = _outer_definition(lines, first)
+    if len(lines[first - 1]) > MAX_LINE_CHARS or sum(map(len, lines[first - 1 : line])) > MAX_SOURCE_CHARS:
+        return [line]  # generated code: it takes long to tokenize it
+    try:
+        size = len(inspect.getblock(lines[first - 1 : max(line, first + MAX_FUNCTION_LINES) + LINES_AFTER]))
+    except (SyntaxError, tokenize.TokenError):
+        size = MAX_FUNCTION_LINES + 1  # the function goes on
+    if line - first < size <= MAX_FUNCTION_LINES:
+        return range(first, first + size)
+    return _around(lines, first, line)
+
+
+def _outer_definition(lines: List[str], first: int) -> int:
+    """Return the first line of the definition around a line; the line itself at the top level of a module."""
+    indent = _indent(lines[first - 1])
+    for number in range(first - 1, 0, -1):
+        text = lines[number - 1]
+        if DEFINITION.match(text) and _indent(text) < indent:
+            return number
+    return first
+
+
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip())
+
+
+class _LogicalLine(NamedTuple):
+    first: int
+    last: int
+    indent: int
+
+
+def _logical_lines(lines: List[str], first: int) -> Iterator[_LogicalLine]:
+    """Yield the logical lines of a source from a line on, until it cannot be tokenized."""
+    text = io.StringIO("".join(lines[first - 1 :]))
+    start = None
+    try:
+        for token in tokenize.generate_tokens(text.readline):
+            if token.type == tokenize.NEWLINE and start is not None:
+                yield _LogicalLine(start[0] + first - 1, token.start[0] + first - 1, start[1])
+                start = None
+            elif start is None and token.string.strip() and token.type != tokenize.COMMENT:
+                start = token.start
+    except (SyntaxError, tokenize.TokenError):
+        pass  # not Python any more
+
+
+def _around(lines: List[str], first: int, line: int) -> Iterator[int]:
+    """Yield the numbers of the lines of a function's ``def``, and of logical lines around one of its lines.
+
+    They are those of the same block, and the lines that begin the blocks around it, so that the indentation of what
+    is left is consistent.
+    """
+    before: List[_LogicalLine] = []
+    after: List[_LogicalLine] = []
+    for each in _logical_lines(lines, first):
+        if each.last < line or not after:
+            (before if each.last < line else after).append(each)
+        elif each.indent != after[0].indent or len(after) > LINES_AFTER:
+            break
+        else:
+            after.append(each)
+    if not after:
+        return
+    head = next((each for each in before if DEFINITION.match(lines[each.first - 1])), after[0])
+    chosen: List[_LogicalLine] = []
+    indent = after[0].indent
+    for each in reversed(before):
+        if each.indent <= indent and each.indent > head.indent and len(chosen) < LINES_BEFORE:
+            chosen.append(each)
+            indent = each.indent
+    for each in dict.fromkeys([head, *reversed(chosen), *after]):
+        yield from range(each.first, each.last + 1)
 
 
 def _shorten(line: str) -> str:
+    """Return a line; one that is too long without what its first bracket, quotation mark or comment begins."""
     line = line.rstrip("\r\n")
-    return line if len(line) <= MAX_LINE_CHARS else line[: MAX_LINE_CHARS - 1] + CUT
+    if len(line) <= MAX_LINE_CHARS:
+        return line
+    opening = re.search(r"[\"'#(\[{\\]", line[: MAX_LINE_CHARS - len(CUT)])
+    return line[: opening.start() if opening else MAX_LINE_CHARS - len(CUT)] + CUT
