@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 STAMP_ALL := $(VENV)/.installed-all
 
-# One worker has the tests that use the cluster; the others share the rest.
+# All workers share the cluster; tests/cluster/locks.py keeps apart what disturbs it.
 WORKERS ?= 2
 PARALLEL := --numprocesses $(WORKERS)
 

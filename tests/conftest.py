@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Run the tests that use the cluster in one worker, regardless of ``--dist``."""
+    """Distribute the tests by groups, regardless of ``--dist``."""
     from tests.scheduling import (
         Scheduler,  # needs pytest-xdist, which is not required for a run in one process
     )
@@ -78,11 +78,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Raise an error for a mark with an unknown row or a test in the wrong group, before any test runs."""
-    if session.config.pluginmanager.has_plugin("xdist"):
-        from tests.scheduling import check_groups  # needs pytest-xdist
-
-        check_groups(session.items)
+    """Raise an error for a mark with an unknown row before any test runs."""
     for table in session.config.stash[TABLES]:
         for item in session.items:
             table.rows_of(item)

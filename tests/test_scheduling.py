@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
-import pytest
-
-from tests.scheduling import CLUSTER, USES_CLUSTER, check_groups, group_of
+from tests.scheduling import BEGIN_WITH, BROWSER_AND_CLUSTER, group_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -18,19 +15,10 @@ def test_tests_of_a_file_stay_together() -> None:
     assert group_of("tests/browser/test_look.py::test_it") == group_of(
         "tests/browser/test_status.py::test_it"
     )
-    assert group_of("tests/pods/test_cell.py::test_it") == CLUSTER
+    assert group_of("tests/browser/test_cells.py::test_it") == "tests/browser/test_cells.py"
 
 
-def test_test_that_uses_the_cluster_elsewhere_is_refused() -> None:
-    """The error explains where to add the test."""
-    test = SimpleNamespace(nodeid="tests/local/test_boot.py::test_it", fixturenames=["cluster"])
-    with pytest.raises(pytest.UsageError, match=r"Add it to USES_CLUSTER in tests/scheduling\.py"):
-        check_groups([test])
-
-
-def test_every_prefix_names_tests() -> None:
-    """Every prefix matches existing tests."""
-    for prefix in USES_CLUSTER:
-        path, _, name = prefix.partition("::")
-        assert (ROOT / path).exists()
-        assert not name or f"def {name}(" in (ROOT / path).read_text()
+def test_every_named_group_exists() -> None:
+    """Every group that the distribution names is a file or a folder of tests."""
+    for group in (*BEGIN_WITH, *BROWSER_AND_CLUSTER):
+        assert (ROOT / group).exists()

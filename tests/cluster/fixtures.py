@@ -15,6 +15,7 @@ import pytest
 from tests.cluster import provider
 from tests.cluster.errors import ClusterError, wait_until
 from tests.cluster.handle import Cluster, start_cluster
+from tests.cluster.locks import ClusterLock, Use
 from tests.cluster.proxy import Proxy
 
 Rules = list[dict[str, Any]]
@@ -53,7 +54,10 @@ class MakeApiProxy(Protocol):
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
     config.addinivalue_line("markers", "cluster: needs a real Kubernetes")
-    config.addinivalue_line("markers", "first: restarts the cluster, so it runs before all that use it")
+    config.addinivalue_line("markers", "first: kills all pods, so it runs before all that use the cluster")
+    config.addinivalue_line(
+        "markers", "exclusive: disturbs all pods, so no other test uses the cluster meanwhile"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,17 +66,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 STARTED: pytest.StashKey[Cluster | ClusterError] = pytest.StashKey()
+LOCK: pytest.StashKey[ClusterLock] = pytest.StashKey()
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Start the cluster before the first test that uses it, because a build takes longer than a test may."""
-    config = item.config
-    wanted = "cluster" in getattr(item, "fixturenames", ())
-    if wanted and STARTED not in config.stash and not provider.unavailable():
-        with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            config.stash[STARTED] = _start()
-    yield
+    """Wait until a test may use the cluster, and start the cluster before the first test.
+
+    Neither counts against the timeout of the test: both may take longer.
+    """
+    if "cluster" not in getattr(item, "fixturenames", ()) or provider.unavailable():
+        yield
+        return
+    stash = item.config.stash
+    if LOCK not in stash:
+        stash[LOCK] = ClusterLock()
+    with stash[LOCK].held(_use_of(item)):
+        if STARTED not in stash:
+            capture = item.config.pluginmanager.getplugin("capturemanager")
+            with capture.global_and_fixture_disabled():
+                stash[STARTED] = _start()
+        yield
+
+
+def _use_of(item: pytest.Item) -> Use:
+    if item.get_closest_marker("first"):
+        return "first"
+    return "exclusive" if item.get_closest_marker("exclusive") else "shared"
 
 
 def _start() -> Cluster | ClusterError:

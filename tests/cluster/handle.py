@@ -81,9 +81,9 @@ class Cluster:
         return json.loads(self.kubectl(*arguments, "--output=json"))
 
     def schedulable_node(self) -> Any:
-        """Return the first node without taints."""
+        """Return the first node without taints that is not cordoned."""
         nodes = self.kubectl_json("get", "nodes")["items"]
-        return next(node for node in nodes if "taints" not in node["spec"])
+        return next(node for node in nodes if not {"taints", "unschedulable"} & node["spec"].keys())
 
     def set_capacity(self, resource: str, count: int | None) -> None:
         """Set the amount of an extended resource on the first node without taints.

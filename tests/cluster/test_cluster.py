@@ -151,6 +151,7 @@ def test_env_is_for_sh(cluster: Cluster) -> None:
     assert shell.stderr == ""
 
 
+@pytest.mark.exclusive
 def test_up_is_quick_when_it_is_up(cluster: Cluster) -> None:
     """A second `up` reuses the running node."""
     begun = time.monotonic()
@@ -158,6 +159,7 @@ def test_up_is_quick_when_it_is_up(cluster: Cluster) -> None:
     assert time.monotonic() - begun < 1
 
 
+@pytest.mark.exclusive
 def test_api_server_down(cluster: Cluster, namespace: str) -> None:
     """While the API server is down, pods keep running; it returns at the same address."""
     _create_pod(cluster, namespace, "nopython:1", "sleep", "600")
@@ -170,6 +172,7 @@ def test_api_server_down(cluster: Cluster, namespace: str) -> None:
     assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
 
 
+@pytest.mark.exclusive
 def test_kubelet_paused(cluster: Cluster, namespace: str) -> None:
     """A new pod stays pending while the kubelet is paused, and runs afterwards."""
     with cluster.kubelet_paused():

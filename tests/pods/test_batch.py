@@ -97,6 +97,7 @@ def test_log_that_is_cut_loses_nothing(
 
 
 @pytest.mark.fault(29)
+@pytest.mark.exclusive
 def test_outage_of_the_api_server_does_not_end_a_batch_task(
     pods: Shell, least_rights: Path, cluster: Any
 ) -> None:

@@ -147,6 +147,7 @@ value = os.urandom(300_000)
 
 
 @pytest.mark.fault(45)
+@pytest.mark.exclusive
 def test_node_that_returns_does_not_end_the_task(cluster: Any) -> None:
     """If the kubelet stops and returns while a cell runs, all lines and the value arrive."""
     source = "import time\nfor n in range(150):\n    print('line', n, flush=True)\n    time.sleep(0.1)\nn"

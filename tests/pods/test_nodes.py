@@ -64,6 +64,7 @@ def test_cordoned_node_is_named(cluster: Any) -> None:
 
 
 @pytest.mark.feature("B17")
+@pytest.mark.exclusive
 def test_cell_runs_on_the_tainted_node_that_it_tolerates(cluster: Any) -> None:
     """A cell waits without the toleration for a taint, and runs with it."""
     assert cluster.node

@@ -14,6 +14,7 @@ LOCAL, PODS = 90, 60
 
 @pytest.mark.cluster
 @pytest.mark.timeout(600)
+@pytest.mark.exclusive
 def test_short_soak(cluster: Any, namespace: str, tmp_path: Path) -> None:
     """Each of 150 tasks ends correctly or with an error that names its kill, and nothing is left."""
     assert cluster.node
