@@ -8,9 +8,9 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
-from ..cluster.client import ConnectionBroken
 from ..cluster.namespace import Namespace, open_namespace
 from ..cluster.refusals import Refusal, RequestDenied
+from ..cluster.unreachable import CertificateRejected
 from ..config.options import AUTO, BATCH, EXEC, FORWARD, RunOptions
 from ..errors import ClusterError, NameTaken
 from ..manifest.diff import dropped_fields
@@ -196,8 +196,10 @@ class Pod:
                     raise
                 pause = max(pause, error.retry_seconds)
                 log.debug("%s: creating the pod failed, retrying: %s", self.name, error)
+            except CertificateRejected:
+                raise
             except ClusterError as error:
-                reached = isinstance(error, ConnectionBroken) or self._namespace.round_trip < 1.0
+                reached = getattr(error, "connected", False) or self._namespace.round_trip < 1.0
                 if not tries_left or not reached:  # a server that was never reached: fail fast
                     raise
                 log.debug("%s: creating the pod failed, retrying: %s", self.name, error)

@@ -3,4 +3,14 @@
 Only this package imports ``kubernetes`` and ``aiohttp``. It never knows what a task is.
 """
 
-__all__ = ["client", "events", "exec", "namespace", "object_names", "own_pod", "refusals", "watch"]
+__all__ = [
+    "client",
+    "events",
+    "exec",
+    "namespace",
+    "object_names",
+    "own_pod",
+    "refusals",
+    "unreachable",
+    "watch",
+]

@@ -21,6 +21,7 @@ from .exec import PROTOCOLS, Exec, exec_query
 from .paths import VERSION_PATH, resource_path
 from .port_forward import PortForward
 from .refusals import ApiError
+from .unreachable import connection_error
 
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 30
@@ -30,10 +31,6 @@ SILENT_LOG_SECONDS = 1800  # a cell may print nothing for long; the pod's status
 # Metadata only: the values of secrets are never transferred.
 METADATA_MEDIA_TYPE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 MAX_PARALLEL_REQUESTS = 32  # so that a hundred tasks do not leave a hundred idle connections
-
-
-class ConnectionBroken(ClusterError):
-    """The connection broke before the answer: the request may or may not have taken effect."""
 
 
 class Api:
@@ -239,12 +236,7 @@ class Api:
                     yield answer  # errors while it is read are handled below, too
                     return
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-            reason = str(error) or type(error).__name__
-            is_broken = isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError))
-            raise (ConnectionBroken if is_broken else ClusterError)(
-                f"Cannot reach the API server of context {self.access.context!r}: {reason}",
-                "Check the cluster and the VPN with `kubectl get --raw /readyz`, or run on this machine with --local.",
-            ) from error
+            raise connection_error(error, self.access) from error
 
     def _json(self, raw: bytes) -> dict[str, Any]:
         try:
