@@ -28,7 +28,7 @@ class Away(Idle):
     reachable = False  # set by a test to accept connections again
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
-        if request.path.endswith("/portforward") and self.times and not self.reachable:
+        if request.path.endswith(("/portforward", "/exec")) and self.times and not self.reachable:
             return refused(503, "error dialing backend")
         if request.path.endswith("/log"):
             return await self.log(request, proceed)

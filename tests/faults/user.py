@@ -16,4 +16,4 @@ SECONDS = 60
 
 def submit(source: str = "print('here')\n40 + 2", **options: Any) -> podtask.Task:
     """Submit a cell."""
-    return podtask.submit(source, options=podtask.RunOptions(**options))
+    return podtask.submit(source, options=podtask.RunOptions.of(**options))

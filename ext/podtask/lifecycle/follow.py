@@ -248,7 +248,11 @@ class TaskFollower:
             await asyncio.sleep(pause := min(self.start_time_left, 1.0))
             if self.phase.name != "Gated":  # time in an admission queue does not count
                 self.start_time_left -= pause
-        await enforce_timeout(self.name, options, lambda: bool(self.channel and self.channel.connected))
+        assert self.manifest is not None  # the runner has started
+        linger = self.manifest.linger_seconds
+        await enforce_timeout(
+            self.name, options, linger, lambda: bool(self.channel and self.channel.connected)
+        )
 
     def _start_timeout_error(self) -> StartError:
         seconds = self.launcher.options.start_timeout

@@ -112,6 +112,7 @@ async def _with_stop_reason(result: RunnerResult, backend: Backend) -> RunnerRes
 async def enforce_timeout(
     name: str,
     options: RunOptions,
+    linger: float,
     is_connected: Callable[[], bool],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
@@ -119,7 +120,8 @@ async def enforce_timeout(
 
     Args:
         name: Name of the task.
-        options: Options of the task: its timeout, grace and linger.
+        options: Options of the task: its timeout and grace.
+        linger: Seconds that the runner waits for its notebook, as the pod has them.
         is_connected: Returns whether the runner is connected.
         sleep: Waits the given number of seconds.
 
@@ -128,7 +130,7 @@ async def enforce_timeout(
         TaskTimeout: The time with a connection has reached its limit: the runner does not end the cell.
     """
     limit = options.timeout + options.grace + TIMEOUT_GRACE_SECONDS
-    connected_left, disconnected_left = limit, limit + (options.linger or 0.0)
+    connected_left, disconnected_left = limit, limit + linger
     while connected_left > 0 and disconnected_left > 0:
         await sleep(CHECK_INTERVAL_SECONDS)
         if is_connected():

@@ -28,7 +28,7 @@ from .pod_manifest import (
 
 GPU_LINGER_SECONDS = 600.0  # for a pod that holds an extended resource: other pods may wait for it
 LOCAL_LINGER_SECONDS = 600.0  # for a local process: only the notebook that started it can find it
-START_SECONDS = 3600  # added to the deadline of the pod: images have to be pulled, for example
+START_SECONDS = 3600  # at least, in the deadline of the pod: images have to be pulled, for example
 
 
 def render(template: PodTemplate | None, options: RunOptions, python: str = MINOR) -> PodManifest:
@@ -70,7 +70,8 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
     if not {"serviceAccountName", "serviceAccount"} & set(spec):
         spec.setdefault("automountServiceAccountToken", False)
     linger = _linger_seconds(primary, options)
-    spec.setdefault("activeDeadlineSeconds", int(options.timeout + linger) + START_SECONDS)
+    start_seconds = max(START_SECONDS, options.start_timeout)
+    spec.setdefault("activeDeadlineSeconds", int(options.timeout + linger + start_seconds))
     metadata = _metadata(whole["metadata"], options)
     metadata["annotations"] |= {
         DEFAULT_CONTAINER: name,

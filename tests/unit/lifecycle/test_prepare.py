@@ -14,6 +14,7 @@ from podtask.lifecycle.prepare import prepare
 from podtask.runner.bundle import MINOR
 
 
+@pytest.mark.fault(103)
 @pytest.mark.parametrize(("given", "linger"), [({}, 600), ({"linger": "20s"}, 20), ({"linger": "2h"}, 7200)])
 def test_a_local_runner_lingers_as_documented(given: dict[str, Any], linger: float) -> None:
     """A local runner waits 10 minutes for its notebook, or as long as --linger says."""

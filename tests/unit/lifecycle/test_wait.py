@@ -9,11 +9,11 @@ from podtask.config.options import RunOptions
 from podtask.errors import TaskTimeout
 from podtask.lifecycle.wait import TIMEOUT_GRACE_SECONDS, ContactLost, enforce_timeout
 
-OPTIONS = RunOptions.of(timeout="30s", grace="10s", linger="20s")
+OPTIONS = RunOptions.of(timeout="30s", grace="10s")
 MAX_SECONDS = int(30 + 10 + TIMEOUT_GRACE_SECONDS)
 
 
-def steps_until_raised(connected: list[bool]) -> tuple[int, TaskTimeout]:
+def steps_until_raised(connected: list[bool], linger: float = 20.0) -> tuple[int, TaskTimeout]:
     """Return the seconds until the timeout and its error; the last item of ``connected`` repeats."""
     slept: list[float] = []
 
@@ -25,7 +25,7 @@ def steps_until_raised(connected: list[bool]) -> tuple[int, TaskTimeout]:
         return connected[min(len(slept), len(connected)) - 1]
 
     with pytest.raises(TaskTimeout) as raised:
-        asyncio.run(enforce_timeout("podtask-x", OPTIONS, is_connected, sleep))
+        asyncio.run(enforce_timeout("podtask-x", OPTIONS, linger, is_connected, sleep))
     return len(slept), raised.value
 
 

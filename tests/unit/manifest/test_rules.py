@@ -169,6 +169,11 @@ ROWS = {
         others={"activeDeadlineSeconds": 7260},
         bounds="start_timeout=1800 timeout=3600 linger=60 grace=10 end=5",
     ),
+    "deadline with a long start": Rule(
+        options={"start_timeout": "3h"},
+        others={"activeDeadlineSeconds": 86400 + 3600 + 3 * 3600},
+        bounds="start_timeout=10800 timeout=86400 linger=3600 grace=10 end=5",
+    ),
     "bounds": Rule(
         {"terminationGracePeriodSeconds": 40},
         options={"start_timeout": "1m", "grace": "2s", "wait": "7s"},
