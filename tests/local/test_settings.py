@@ -11,8 +11,9 @@ import pytest
 import yaml
 from podtask import PodTemplate
 from podtask.api.resolve import find_template, merge_options, resolve_options, set_session_template
+from podtask.config.files import project_folder
 from podtask.config.options import RunOptions
-from podtask.config.settings import all_settings, project_folder, read_settings, with_settings
+from podtask.config.settings import all_settings, read_settings
 from podtask.errors import InputError
 from podtask.template.store import save_template, saved_templates
 
@@ -46,7 +47,7 @@ def test_later_layers_win(places: Places, monkeypatch: pytest.MonkeyPatch) -> No
     )
     monkeypatch.setenv("PODTASK_CPU", "3")
     monkeypatch.setenv("PODTASK_GPU", "3")
-    found = RunOptions.of(**with_settings({"gpu": 4}))
+    found = merge_options({"gpu": 4})
     assert (found.image, found.memory, found.cpu, found.gpu) == ("u", "2Gi", "3", 4)
     assert found.start_timeout == 300
     assert {name: Path(setting.origin).name for name, setting in read_settings().items()} == {

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ..config.options import RunOptions
-from ..config.settings import with_settings
+from ..config.settings import project_notice, read_settings
 from ..errors import InputError, did_you_mean
 from ..event_loop import loop
-from ..template.store import notebook_templates, saved_templates
+from ..template.store import notebook_templates, project_templates, saved_templates
 from ..template.template import PodTemplate
 
 CLUSTER_TEMPLATE_PREFIX = "pod-template/"
@@ -56,7 +56,10 @@ def merge_options(given: Mapping[str, Any]) -> RunOptions:
         InputError: A value is wrong.
     """
     beneath = {"template": _session_template} if _session_template is not None else {}
-    return RunOptions.of(**with_settings({**beneath, **given}))
+    given = {**beneath, **given}
+    settings = read_settings()
+    values = {name: setting.value for name, setting in settings.items()}
+    return RunOptions.of(**{**values, **given}).with_notices(*project_notice(settings, given))
 
 
 def resolve_options(given: Mapping[str, Any], namespace: Mapping[str, Any] | None = None) -> RunOptions:
@@ -90,7 +93,10 @@ def resolve_template(options: RunOptions, namespace: Mapping[str, Any] | None = 
     given = options.template
     if isinstance(given, str):
         variables = sys.modules["__main__"].__dict__ if namespace is None else namespace
-        template = find_template(given, variables, options)
+        source = find_source(given, variables, options)
+        if isinstance(source, Path) and source in project_templates().values():
+            options = options.with_notices(*options.notices, f"Template from {source}")
+        template = PodTemplate.of(source)
     else:
         template = PodTemplate() if given is None else PodTemplate.of(given)
     return options.replace(template=template)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import InputError, did_you_mean
 from .option_types import (
@@ -51,7 +51,13 @@ def option(
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a cell runs. Every field is an option of the magic and a keyword of ``submit``."""
+    """How a cell runs. Every field is an option of the magic and a keyword of ``submit``.
+
+    Attributes:
+        notices: Lines for the user about the files that options come from; not an option.
+    """
+
+    notices: ClassVar[tuple[str, ...]] = ()
 
     template: Any = option(
         None,
@@ -244,4 +250,11 @@ class RunOptions:
         Raises:
             InputError: An option is unknown or its value is invalid, as in :meth:`of`.
         """
-        return RunOptions.of(**{**vars(self), **options})
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return RunOptions.of(**{**values, **options}).with_notices(*self.notices)
+
+    def with_notices(self, *notices: str) -> RunOptions:
+        """Return a copy with lines that are shown first when a cell runs; they are not an option."""
+        copy = dataclasses.replace(self)
+        object.__setattr__(copy, "notices", notices)
+        return copy

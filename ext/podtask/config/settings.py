@@ -7,18 +7,32 @@ A later source overrides an earlier one: the user's file, the project's ``pyproj
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, did_you_mean
+from .files import (
+    TRUSTED_FOLDERS,
+    is_trusted,
+    leave_out,
+    leave_out_untrusted,
+    project_folder,
+    read_toml,
+    user_file,
+)
 from .options import RunOptions
 
 VARIABLE_PREFIX = "PODTASK_"
+PROJECT_FILE = "pyproject.toml"
+PROJECT_TABLE = ("tool", "podtask")
 CELL_OPTIONS = {"inputs", "outputs", "dry_run"}  # belong to one cell: cannot be settings
 SETTABLE_OPTIONS = [field.name for field in fields(RunOptions) if field.name not in CELL_OPTIONS]
+# Where credentials and code come from: a file that arrives with somebody else's project cannot set it.
+USER_SETTINGS = {"context", "index_url", "extra_index_url"}
+# What a cell runs in, and where: the cell's first line names the file of the project that sets it.
+NAMED_SETTINGS = ("image", "template", "namespace", "local")
 
 
 @dataclass(frozen=True)
@@ -29,23 +43,6 @@ class Setting:
     origin: str
 
 
-def user_folder() -> Path:
-    """Return the folder of the user's settings and templates on this platform."""
-    # Start-up cost: loaded when it is first needed.
-    from platformdirs import user_config_path
-
-    return user_config_path("podtask", appauthor=False)
-
-
-def project_folder(start: Path | None = None) -> Path | None:
-    """Return the nearest enclosing folder with a pyproject.toml or a git repository."""
-    folder = (start or Path.cwd()).resolve()
-    for each in (folder, *folder.parents):
-        if (each / "pyproject.toml").is_file() or (each / ".git").exists():
-            return each
-    return None
-
-
 def read_settings(environ: Mapping[str, str] | None = None) -> dict[str, Setting]:
     """Return the settings by the name of their option.
 
@@ -54,13 +51,17 @@ def read_settings(environ: Mapping[str, str] | None = None) -> dict[str, Setting
             the variable.
     """
     settings: dict[str, Setting] = {}
-    layers: list[tuple[Path, tuple[str, ...]]] = [(user_folder() / "config.toml", ())]
-    project = project_folder()
-    if project is not None:
-        layers.append((project / "pyproject.toml", ("tool", "podtask")))
-    for path, table in layers:
-        for name, value in _table(path, table).items():
-            settings[_known(name, str(path))] = Setting(value, str(path))
+    for path, table in _layers():
+        for key, value in table.items():
+            name = _known(key, str(path))
+            if path.name == PROJECT_FILE and name in USER_SETTINGS:
+                leave_out(
+                    path / name,
+                    f"{key} in {path} is ignored: a project cannot set it. To set it for yourself, "
+                    f"write it to {user_file()}",
+                )
+            else:
+                settings[name] = Setting(value, str(path))
     for name, variable, value in _variables(os.environ if environ is None else environ):
         settings[name] = Setting(value, variable)
     for name, setting in settings.items():
@@ -68,9 +69,21 @@ def read_settings(environ: Mapping[str, str] | None = None) -> dict[str, Setting
     return settings
 
 
-def with_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the given options, with the settings for those that are not given."""
-    return {**{name: setting.value for name, setting in read_settings().items()}, **given}
+def project_notice(settings: Mapping[str, Setting], given: Container[str]) -> tuple[str, ...]:
+    """Return a line that names the project's file if it decides where or what a cell runs; else no line.
+
+    Args:
+        settings: The settings.
+        given: Names of the options that the call sets, which override the settings.
+    """
+    found = {
+        name: setting.origin
+        for name, setting in settings.items()
+        if name in NAMED_SETTINGS and name not in given and Path(setting.origin).name == PROJECT_FILE
+    }
+    if not found:
+        return ()
+    return (f"Settings from {next(iter(found.values()))}: {', '.join(found)}",)
 
 
 def all_settings() -> dict[str, Setting]:
@@ -88,24 +101,38 @@ def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str, Any]]:
             yield name, variable, environ[variable]
 
 
-def _table(path: Path, table: tuple[str, ...]) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        # Start-up cost: loaded when it is first needed.
-        import tomllib
-    else:
-        # Start-up cost: loaded when it is first needed.
-        import tomli as tomllib
-
+def _layers() -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the user's file and the file of the project, with their settings; a file that does not count has none."""
+    file = user_file()
+    yield file, {name: value for name, value in read_toml(file).items() if name != TRUSTED_FOLDERS}
+    project = project_folder()
+    if project is None:
+        return
+    file = project / PROJECT_FILE
+    trusted = not file.exists() or is_trusted(file, project)
     try:
-        values: Any = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"Cannot read the settings in {path}: {error}", "Fix the file.") from None
-    for part in table:
-        values = values.get(part, {})
+        table = _project_table(file)
+    except InputError:
+        if trusted:
+            raise
+        return
+    if table and not trusted:
+        leave_out_untrusted(file, "The settings", project)
+    elif table:
+        yield file, table
+
+
+def _project_table(file: Path) -> dict[str, Any]:
+    """Return the table of podtask in the file of a project.
+
+    Raises:
+        InputError: The file is not valid TOML, or has no such table.
+    """
+    values: Any = read_toml(file)
+    for part in PROJECT_TABLE:
+        values = values.get(part, {}) if isinstance(values, dict) else values
     if not isinstance(values, dict):
-        raise InputError(f"{'.'.join(table)} in {path} is not a table.", "Write [tool.podtask].")
+        raise InputError(f"{'.'.join(PROJECT_TABLE)} in {file} is not a table.", "Write [tool.podtask].")
     return values
 
 

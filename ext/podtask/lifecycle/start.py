@@ -17,6 +17,7 @@ from ..channel.batch import embed_job
 from ..channel.channel import Channel
 from ..channel.job import Job, RunnerResult
 from ..channel.log_channel import LogChannel
+from ..config.files import left_out
 from ..config.options import AUTO, BATCH
 from ..errors import InputError, NameTaken, NoStream
 from ..manifest import owner_secrets
@@ -91,6 +92,7 @@ class NewRunner:
             PodtaskError: The runner cannot be started.
         """
         options, identity = self.options, self._identity
+        self._show_notices(listener)
         if not options.local:
             listener.on_phase(CONNECTING)
             saving = asyncio.ensure_future(asyncio.to_thread(owner_secrets.save, identity))
@@ -108,14 +110,12 @@ class NewRunner:
         if self._is_batch:
             manifest = self._embed(manifest, job_for(platform.python_version()), listener)
         listener.on_manifest(manifest)
-        for notice in (*manifest.notices, *self._prepared.inputs.warnings):
-            listener.on_note(notice)
         backend: Backend
         if options.local:
-            left_out = ignored_parts(manifest)
-            if left_out:
+            ignored = ignored_parts(manifest)
+            if ignored:
                 listener.on_note(
-                    f"Runs on this machine. Ignored parts of the template: {', '.join(left_out)}."
+                    f"Runs on this machine. Ignored parts of the template: {', '.join(ignored)}."
                 )
             backend = await LocalProcess.start(manifest, listener)
             where = "a process on this machine"
@@ -131,6 +131,13 @@ class NewRunner:
                 return StartedRunner(pod, LogChannel(pod, identity.key, listener), where)
         channel = Channel(backend, identity.key, identity.secret, job_for, listener)
         return StartedRunner(backend, channel, where)
+
+    def _show_notices(self, listener: TaskListener) -> None:
+        """Show where options come from, what is left out of the settings, and what is changed in the template."""
+        prepared = self._prepared
+        about_options = (*self.options.notices, *left_out(only_new=True))
+        for line in (*about_options, *prepared.manifest.notices, *prepared.inputs.warnings):
+            listener.on_note(line)
 
     async def _create_pod(self, manifest: PodManifest, listener: TaskListener) -> Pod:
         """Create the pod; if that is refused, forget the secret of its task."""

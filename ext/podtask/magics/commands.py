@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -60,6 +61,10 @@ def run(state: ShellState, line: str) -> None:
     except ValueError as error:
         raise UsageError(f"%podtask {name}: {error} in {pod_command!r}") from None
     COMMANDS[name](state, words)
+    from ..config.files import left_out  # start-up cost
+
+    for line in left_out(only_new=True):
+        print(line)
 
 
 def usage() -> str:
@@ -116,13 +121,21 @@ def templates(state: ShellState, words: list[str]) -> None:
 
 
 def config(state: ShellState, words: list[str]) -> None:
-    """%podtask config: show each setting, its value and where the value comes from."""
-    _check_count(words, 0, config)
+    """%podtask config [--trust FOLDER]: show each setting, its value and where the value comes from; --trust lets settings and templates in a folder count although others can change them."""
+    if words and (words[0] != "--trust" or len(words) == 1):
+        raise UsageError(_usage_of(config))
     from ..api.resolve import session_template  # start-up cost
+    from ..config import files
     from ..config.option_types import parse_env
     from ..config.settings import all_settings
+    from ..template.store import saved_templates
 
-    rows = []
+    files.forget_left_out()
+    if words:
+        folder = " ".join(words[1:]).strip("\"'")
+        print(f"Trusted: {folder} (kept in {files.trust_folder(Path(folder))})")
+        return
+    rows = [(files.TRUSTED_FOLDERS, str(each), str(files.user_file())) for each in files.trusted_folders()]
     for name, setting in all_settings().items():
         value = setting.value
         if name == "env":  # values may be secrets
@@ -133,6 +146,9 @@ def config(state: ShellState, words: list[str]) -> None:
             row if row[0] != "template" else ("template", "(this session's)", "%podtask use") for row in rows
         ]
     _print_table(rows)
+    saved_templates()  # finds those that are left out
+    for line in files.left_out():
+        print(line)
 
 
 def list_tasks(state: ShellState, words: list[str]) -> None:

@@ -112,8 +112,7 @@ def _names_of(kind: str, variables: Mapping[str, Any], words: list[str]) -> Iter
         variables: Variables of the notebook.
         words: Words of the line, which may name the context and the namespace.
     """
-    from ..api.resolve import CLUSTER_TEMPLATE_PREFIX  # start-up cost
-    from ..config.settings import with_settings
+    from ..api.resolve import CLUSTER_TEMPLATE_PREFIX, merge_options  # start-up cost
     from ..template.store import notebook_templates, saved_templates
 
     fields = fields_by_flag()
@@ -122,7 +121,7 @@ def _names_of(kind: str, variables: Mapping[str, Any], words: list[str]) -> Iter
         for flag, word in itertools.pairwise(words)
         if flag in ("-n", "--namespace", "--context")
     }
-    options = RunOptions.of(**with_settings(given))
+    options = merge_options(given)
     if kind == "template":
         names = [*notebook_templates(variables), *saved_templates()]
         if options.local:

@@ -129,7 +129,7 @@ class Preview:
         return _diff(self.last, self.pod, "last run", "this one") if self.last else ""
 
     def __repr__(self) -> str:
-        comments = [*self.notices, *self.server_answer]
+        comments = [*self.options.notices, *self.notices, *self.server_answer]
         return "".join(f"# {line}\n" for line in comments) + self._short_yaml()
 
     def _short_yaml(self) -> str:
@@ -140,6 +140,7 @@ class Preview:
         primary, labels = self.template.primary_container_name, self.template.labels or {}
         rows = spec_rows(self.pod["spec"], primary, labels, {})
         sections = {
+            "From files of the project": "\n".join(self.options.notices),
             "Overwritten by podtask": "\n".join(self.notices),
             "The API server": "\n".join(self.server_answer),
             "YAML": self._short_yaml(),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..config.settings import project_folder, user_folder
+from ..config.files import is_trusted, leave_out_untrusted, project_folder, user_folder
 from ..errors import InputError
 from .template import PodTemplate
 
@@ -26,10 +26,27 @@ def notebook_templates(namespace: Mapping[str, Any]) -> dict[str, PodTemplate]:
 
 def saved_templates() -> dict[str, Path]:
     """Return the files of saved templates by name; a project template hides a user template."""
+    files = project_templates()
+    for path in sorted(_user().glob("*.y*ml")):
+        files.setdefault(path.stem, path)
+    return files
+
+
+def project_templates() -> dict[str, Path]:
+    """Return the files of the project's templates that count, by name."""
+    project, folder = project_folder(), _project()
     files: dict[str, Path] = {}
-    for folder in (_project(), _user()):
-        for path in sorted(folder.glob("*.y*ml")) if folder else []:
+    if project is None or folder is None or not folder.is_dir():
+        return files
+    paths = sorted(folder.glob("*.y*ml"))
+    if paths and not is_trusted(folder, project):
+        leave_out_untrusted(folder, "The templates", project)
+        return files
+    for path in paths:
+        if is_trusted(path, project):
             files.setdefault(path.stem, path)
+        else:
+            leave_out_untrusted(path, "The template", project)
     return files
 
 
@@ -60,6 +77,12 @@ def save_template(name: str, template: PodTemplate, for_user: bool = False, repl
         raise InputError(
             "This notebook is not in a project: no enclosing folder has a pyproject.toml or a git repository.",
             "Save the template for yourself with --user.",
+        )
+    project = project_folder()
+    if not for_user and project is not None and not is_trusted(_existing(folder), project):
+        raise InputError(
+            f"Templates in {folder} do not count: it belongs to another user, or everyone can write to it.",
+            f"Save the template for yourself with --user, or trust the project: %podtask config --trust {project}",
         )
     path = folder / f"{name}.yaml"
     whole = {
@@ -95,6 +118,11 @@ def saves_for_user() -> bool:
 def _project() -> Path | None:
     root = project_folder()
     return root / ".podtask" / "templates" if root else None
+
+
+def _existing(folder: Path) -> Path:
+    """Return a folder, or the nearest enclosing folder that exists."""
+    return next(each for each in (folder, *folder.parents) if each.exists())
 
 
 def _user() -> Path:

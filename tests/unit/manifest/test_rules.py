@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pytest
@@ -244,4 +244,4 @@ def test_every_option_is_listed() -> None:
         "retry_on",
         "channel",
     }
-    assert rows | elsewhere == set(RunOptions.__dataclass_fields__)
+    assert rows | elsewhere == {each.name for each in fields(RunOptions)}

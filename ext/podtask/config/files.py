@@ -1,0 +1,194 @@
+"""The files that settings and templates are read from: the user's, and those of the project that count.
+
+A file of the project counts if only the user, groups of the user and root can change it, or if the user trusts
+its folder. What does not count is left out, and named to the user once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+
+TRUSTED_FOLDERS = "trusted-folders"  # a key of the user's file that is not an option
+TRUSTED_LINE = re.compile(rf"^{TRUSTED_FOLDERS}[ \t]*=[ \t]*\[.*\][ \t]*\n?", re.MULTILINE)
+
+_left_out: dict[Path, str] = {}
+_named: set[str] = set()
+
+
+def user_folder() -> Path:
+    """Return the folder of the user's settings and templates on this platform."""
+    # Start-up cost: loaded when it is first needed.
+    from platformdirs import user_config_path
+
+    return user_config_path("podtask", appauthor=False)
+
+
+def user_file() -> Path:
+    """Return the file of the user's settings."""
+    return user_folder() / "config.toml"
+
+
+def project_folder(start: Path | None = None) -> Path | None:
+    """Return the nearest enclosing folder with a pyproject.toml or a git repository.
+
+    The home folder is the last one that is searched, and the search does not leave the file system.
+    """
+    folder = (start or Path.cwd()).resolve()
+    home, device = _home(), _device(folder)
+    for each in (folder, *folder.parents):
+        if _device(each) != device:
+            return None
+        if (each / "pyproject.toml").is_file() or (each / ".git").exists():
+            return each
+        if each == home:
+            return None
+    return None
+
+
+def is_trusted(path: Path, project: Path) -> bool:
+    """Return whether a file or folder of a project counts.
+
+    It counts if it and the folders between it and the project belong to the user or to root and are not
+    writable by everyone, or if it is in a folder that the user trusts.
+
+    Args:
+        path: The file or folder.
+        project: Folder of the project.
+    """
+    if not hasattr(os, "getuid"):  # Windows: other users have no access to a user's folders
+        return True
+    target = path.resolve()  # of a link
+    folders = [each for each in (*path.parents, *target.parents) if each.is_relative_to(project)]
+    if not target.is_relative_to(project):
+        folders.append(target.parent)
+    if all(_is_private(each) for each in (target, *folders)):
+        return True
+    return any(path.is_relative_to(each) for each in trusted_folders())
+
+
+def trusted_folders() -> list[Path]:
+    """Return the folders that the user trusts.
+
+    Raises:
+        InputError: The user's file is not valid TOML.
+    """
+    folders = read_toml(user_file()).get(TRUSTED_FOLDERS, [])
+    if not isinstance(folders, list) or not all(isinstance(each, str) for each in folders):
+        raise InputError(f"{TRUSTED_FOLDERS} in {user_file()} is not a list of folders.", "Fix the file.")
+    return [Path(each) for each in folders]
+
+
+def trust_folder(folder: Path) -> Path:
+    """Add a folder to those that the user trusts, and return the file of the user's settings.
+
+    Raises:
+        InputError: The folder does not exist, or the file cannot be changed.
+    """
+    folder = folder.expanduser().resolve()
+    if not folder.is_dir():
+        raise InputError(f"Folder {folder} not found.", "Name an existing folder.")
+    file = user_file()
+    before = read_toml(file)
+    folders = list(dict.fromkeys([*map(str, trusted_folders()), str(folder)]))
+    line = f"{TRUSTED_FOLDERS} = {json.dumps(folders, ensure_ascii=False)}\n"
+    try:
+        text = file.read_text() if file.exists() else ""
+        changed = line + TRUSTED_LINE.sub("", text)
+        if _parse_toml(changed) != {**before, TRUSTED_FOLDERS: folders}:
+            raise ValueError("it has another line with this key")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=file.resolve().parent, delete=False) as new:
+            new.write(changed)
+        Path(new.name).replace(file.resolve())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"Cannot change {file}: {error}", f"Write this line to its top: {line.rstrip()}"
+        ) from None
+    return file
+
+
+def leave_out(path: Path, reason: str) -> None:
+    """Remember a line about a file or folder that is left out."""
+    _left_out[path] = reason
+
+
+def leave_out_untrusted(path: Path, kind: str, project: Path) -> None:
+    """Remember that a file or folder is left out because it does not count.
+
+    Args:
+        path: The file or folder.
+        kind: What it holds, for example "The settings".
+        project: Folder of the project.
+    """
+    leave_out(
+        path,
+        f"{kind} in {path} are left out: the file or its folder belongs to another user, or everyone can write "
+        f"to it. If you trust it: %podtask config --trust {project}",
+    )
+
+
+def left_out(*, only_new: bool = False) -> list[str]:
+    """Return the lines about what was left out when settings and templates were last read.
+
+    Args:
+        only_new: Return only lines that no call has returned in this kernel.
+    """
+    lines = [line for line in _left_out.values() if not only_new or line not in _named]
+    _named.update(lines)
+    return lines
+
+
+def forget_left_out() -> None:
+    """Forget what was left out; what is still left out is found again when settings and templates are read."""
+    _left_out.clear()
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file; an empty dict if it does not exist.
+
+    Raises:
+        InputError: The file cannot be read, or is not valid TOML.
+    """
+    try:
+        return _parse_toml(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:  # not UTF-8 and not TOML are ValueErrors
+        raise InputError(f"Cannot read the settings in {path}: {error}", "Fix the file.") from None
+
+
+def _parse_toml(text: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        # Start-up cost: loaded when it is first needed.
+        import tomllib
+    else:
+        # Start-up cost: loaded when it is first needed.
+        import tomli as tomllib
+
+    return tomllib.loads(text)
+
+
+def _is_private(path: Path) -> bool:
+    """Return whether a path belongs to the user or to root, and is not writable by everyone."""
+    status = path.stat()
+    return status.st_uid in (os.getuid(), 0) and not status.st_mode & stat.S_IWOTH
+
+
+def _device(folder: Path) -> int:
+    return folder.stat().st_dev
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home().resolve()
+    except RuntimeError:  # a user without a name and without HOME, as in some clusters
+        return None
