@@ -25,6 +25,7 @@ from podtask.manifest.labels import CELL_ANNOTATION
 from podtask.manifest.pod_manifest import PodManifest
 from podtask.runner import protocol
 from podtask.runner.bundle import MINOR
+from podtask.runner.log_lines import cell_output
 
 from tests.local.listener import Listener
 
@@ -137,6 +138,32 @@ def test_rotated_output_is_reported(tmp_path: Path) -> None:
     assert found[0].kind == protocol.GAP
     assert found[0].meta == {"from": 1, "to": 2}
     assert len(found) == len(frames) - 1
+
+
+@pytest.mark.fault(114)
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [
+        ("print('a')\nprint('b', end='', flush=True)\n1 / 0", "a\nb"),
+        ("from IPython.display import HTML, display\ndisplay(HTML('<p>' + 'é' * 60_000))\nprint('ü')", "ü\n"),
+        (
+            "print('x' * 40_000)\nimport os; os.write(1, b'y\\n')\nprint('z')",
+            "x" * 40_000 + "\ny\nz\n",
+        ),
+    ],
+)
+def test_the_log_of_a_batch_task_reads_as_its_output(source: str, output: str, tmp_path: Path) -> None:
+    """Who reads the log of a batch task sees the output of the cell, and none of the runner's lines."""
+    data, _ = log_of(made(source), tmp_path)
+    shown = cell_output(data.decode())
+    own = [
+        line for line in shown.splitlines(keepends=True) if not line.startswith(protocol.RESULT_WAITS_PREFIX)
+    ]
+    assert "".join(own) == output
+    for start in range(len(data.splitlines())):  # a tail may begin within a frame
+        tail = cell_output(b"\n".join(data.splitlines()[start:]).decode())
+        assert "podtask-" not in tail
+        assert shown.endswith(tail)
 
 
 def test_another_python_is_refused_by_the_pod(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from ..manifest.labels import MANAGED_BY
 from ..manifest.pod_manifest import PodManifest
 from ..runner.bundle import boot_program
+from ..runner.log_lines import cell_output
 from ..template.template import DEFAULT_CONTAINER
 from .base import ByteStream, Phase, RunnerListener, Snapshot, StopReason, Termination
 
@@ -195,7 +196,7 @@ class LocalProcess:
 
     async def logs(self, container: str | None) -> str:
         """Return the output of the runner, with the first 3 MiB of the cell's."""
-        return (await self.whole_log()).decode("utf-8", "replace")
+        return cell_output((await self.whole_log()).decode("utf-8", "replace"))
 
     async def whole_log(self) -> bytes:
         """Return the output of the runner as bytes."""

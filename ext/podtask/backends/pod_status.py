@@ -18,7 +18,7 @@ from ..diagnosis.endings import dead_sidecars, diagnose_termination
 from ..diagnosis.model import Diagnosis, one_line
 from ..errors import ClusterError, InputError
 from ..manifest.pod_manifest import PodManifest
-from ..manifest.task_pod import without_result_record
+from ..runner.log_lines import cell_output
 from .base import Phase, RunnerListener, Snapshot, StopReason, Termination
 
 log = logging.getLogger(__name__)
@@ -165,7 +165,7 @@ class PodStatus:
         """
         name = container or self._primary
         try:
-            return await self._pods.log(self._name, name)
+            return cell_output(await self._pods.log(self._name, name))
         except RequestDenied as error:
             raise InputError(
                 f"No log of container {name!r} of {self._name}: {error.server_message}",
@@ -253,7 +253,7 @@ class PodStatus:
         except ClusterError as error:
             log.debug("%s: the log of %s cannot be read: %s", self._name, container, error)
             return ""
-        return without_result_record(text)
+        return cell_output(text)
 
     def _notify(self) -> None:
         changed, self.state_changed = self.state_changed, asyncio.Event()

@@ -5,24 +5,20 @@ The runner writes them in ``runner/supervisor/batch_log.py`` and ``runner/superv
 
 from __future__ import annotations
 
-import base64
-import binascii
-import contextlib
 import hmac
 import logging
-import re
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from ..backends.base import RunnerListener
 from ..errors import ClusterError, TaskError
 from ..runner import protocol
+from ..runner.log_lines import FrameLines
 from .job import RunnerResult
 from .proof import prove
 from .record_reader import read_record
 
 log = logging.getLogger(__name__)
-FRAME_LINE = re.compile(rb"%s (\d+) (\d+)/(\d+) ([0-9a-f]+) (\S+)" % protocol.FRAME_LINE_PREFIX.encode())
 
 
 class LogSource(Protocol):
@@ -58,7 +54,7 @@ class LogChannel:
         self._key = bytes.fromhex(key)
         self._listener = listener
         self._last_seq = 0
-        self._parts: list[bytes] = []  # of the frame that is incomplete
+        self._frame_lines = FrameLines(self._is_signed)
 
     async def run(self) -> RunnerResult:
         """Read lines until the log has the result; return the result."""
@@ -85,7 +81,7 @@ class LogChannel:
         Raises:
             TaskError: The record is damaged or forged.
         """
-        self._parts.clear()
+        self._frame_lines.clear()
         for line in log.splitlines():
             self._read_line(line)
         record = read_record(log, self._key)
@@ -102,25 +98,12 @@ class LogChannel:
         """Do nothing: ``input()`` gets no answer in batch mode."""
 
     def _read_line(self, line: bytes) -> None:
-        """Read a line; ignore it unless it holds part of a frame that the runner has signed."""
-        match = FRAME_LINE.fullmatch(line)
-        if not match or int(match[1]) <= self._last_seq:
-            return
-        position = f"{match[1].decode()} {match[2].decode()}/{match[3].decode()}"
-        proof = prove(self._key, "frame", position, match[5].decode())[: protocol.FRAME_PROOF_CHARS]
-        if not hmac.compare_digest(proof.encode(), match[4]):
-            return
-        number, count = int(match[2]), int(match[3])
-        if number == 0:
-            self._parts.clear()
-        if number != len(self._parts):
-            return  # a part is missing, because the log was rotated; _pass_on reports the gap
-        self._parts.append(match[5])
-        if number + 1 == count:
-            with contextlib.suppress(protocol.WireError, binascii.Error):
-                for frame in protocol.Decoder().feed(base64.b64decode(b"".join(self._parts))):
-                    self._pass_on(frame)
-            self._parts.clear()
+        for frame in self._frame_lines.read(line, self._last_seq):
+            self._pass_on(frame)
+
+    def _is_signed(self, position: str, part: str, proof: bytes) -> bool:
+        expected = prove(self._key, "frame", position, part)[: protocol.FRAME_PROOF_CHARS]
+        return hmac.compare_digest(expected.encode(), proof)
 
     def _pass_on(self, frame: protocol.Frame) -> None:
         if frame.seq <= self._last_seq:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..runner.log_lines import cell_output
 from .model import Diagnosis, Pod, container_status, memory_limit_suffix, one_line, pod_condition
 
 RUN_AGAIN = "Run the cell again."
@@ -198,7 +199,7 @@ def diagnose_end(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None
             return _ended(status["reason"], message, hint, "rejected by its node", field, None)
     if terminated:
         sentence = f"container {primary!r} ended with exit code {exit_code}"
-        sentence = _with_detail(sentence, one_line(terminated.get("message")))
+        sentence = _with_detail(sentence, one_line(cell_output(terminated.get("message") or "")))
         reason = terminated.get("reason") or "Terminated"
         return _ended(reason, sentence, RUN_AGAIN, "ended", "", exit_code)
     parts = (status.get("reason"), one_line(status.get("message")))

@@ -12,7 +12,7 @@ from ..config.options import RunOptions
 from ..errors import InputError
 from ..manifest import owner_secrets
 from ..manifest.identity import current_user
-from ..manifest.task_pod import without_result_record
+from ..runner.log_lines import cell_output
 from .lookup import look_up_task
 from .task_list import read_task_pods
 
@@ -54,7 +54,7 @@ async def read_log(name: str, container: str | None, options: RunOptions) -> str
                 f"`%podtask why {name}` shows what it waits for.",
             ) from None
         raise
-    return without_result_record(text)
+    return cell_output(text)
 
 
 async def delete_task(name: str, options: RunOptions, finished: bool, force: bool = False) -> str:
@@ -126,7 +126,7 @@ async def read_log_tail(pod_name: str, container: str, options: RunOptions) -> s
                 f"Container {container!r} has no log yet, or its pod is gone.", "Refresh to try again."
             ) from None
         raise
-    return without_result_record(text)
+    return cell_output(text)
 
 
 async def delete_task_pod(pod_name: str, options: RunOptions) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from ..cluster.namespace import Namespace, open_namespace
 from ..config.options import RunOptions
 from ..errors import ClusterError
-from ..manifest.task_pod import SELECTOR, TaskPod, without_result_record
+from ..manifest.task_pod import SELECTOR, TaskPod
+from ..runner.log_lines import cell_output
 from ..runner.protocol import RESULT_WAITS_PREFIX
 
 MAX_PARALLEL_LOGS = 16
@@ -166,7 +167,7 @@ async def _read_last_line(ns: Namespace, pod: TaskPod) -> str:
         text = await ns.pods.log_part(pod.name, pod.primary, tailLines="3", limitBytes="65536")
     except ClusterError:  # there is no log yet, or reading it is not allowed: list the task anyway
         return ""
-    lines = [line for line in without_result_record(text).splitlines() if line.strip()]
+    lines = [line for line in cell_output(text).splitlines() if line.strip()]
     return lines[-1] if lines else ""
 
 

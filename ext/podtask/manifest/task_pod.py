@@ -10,7 +10,7 @@ from typing import Any
 from ..config.options import ALL, PLAIN, RunOptions
 from ..diagnosis.model import container_status
 from ..errors import InputError, TaskError
-from ..runner.protocol import EXIT_NO_CLIENT, PROTOCOL_VERSION, RECORD_LINE_PREFIX
+from ..runner.protocol import EXIT_NO_CLIENT, PROTOCOL_VERSION
 from .labels import (
     KERNEL_LABEL,
     MANAGED_BY,
@@ -165,11 +165,6 @@ class TaskPod(PodManifest):
     @property
     def _terminated(self) -> dict[str, Any]:
         return dict(container_status(self.pod, self.primary).get("state", {}).get("terminated", {}))
-
-
-def without_result_record(log: str) -> str:
-    """Return the log of a primary container without the lines that hold the task's result."""
-    return "\n".join(line for line in log.splitlines() if not line.startswith(RECORD_LINE_PREFIX))
 
 
 def _parse_time(text: str) -> dt.datetime:

@@ -7,6 +7,7 @@ modules import the standard library only, and nothing from outside this package.
 __all__ = [
     "bundle",
     "ipython",
+    "log_lines",
     "pickler",
     "podtask_stub",
     "protocol",

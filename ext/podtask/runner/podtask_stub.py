@@ -35,7 +35,7 @@ def wait_for(address: str, timeout: float = 30) -> None:
             if time_left <= 0:
                 raise TimeoutError(
                     f"Nothing listens at {address} after {timeout:g} s ({error}).\n"
-                    "See what its container says: task.logs(NAME), or --logs NAME."
+                    "See what its container says: `%podtask logs NAME CONTAINER`, or task.logs(CONTAINER)."
                 ) from None
         time.sleep(min(pause, time_left))
         pause = min(MAX_PAUSE_SECONDS, pause * 1.5)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 from podtask.diagnosis.diagnose import diagnose
+from podtask.runner import protocol
 
 from tests.unit.diagnosis.test_diagnose import SPEC, container, placed
 
@@ -92,3 +94,15 @@ def test_pod_that_its_kubelet_refuses(reason: str, message: str, say: str, do: s
     assert say in found.message
     assert message in found.message
     assert do in found.hint
+
+
+@pytest.mark.fault(114)
+def test_end_of_a_batch_task_quotes_its_output_only() -> None:
+    """The end of a log that Kubernetes keeps as a message is quoted without the runner's own lines."""
+    frame = base64.b64encode(protocol.encode(protocol.STREAM, {"name": "stderr"}, b"disk full\n", 1)).decode()
+    message = "\n".join(
+        [f"{protocol.FRAME_LINE_PREFIX} 1 0/1 {'0' * 32} {frame}", f"{protocol.RECORD_LINE_PREFIX} 1 abc"]
+    )
+    ended = container("primary", terminated={"exitCode": 1, "reason": "Error", "message": message})
+    found = diagnose(placed(ended, phase="Failed"), "primary")
+    assert found.message == "container 'primary' ended with exit code 1: disk full"

@@ -1,0 +1,58 @@
+"""Every option that a text of podtask names exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from podtask.magics.arguments import fields_by_flag
+from podtask.magics.commands import usage
+
+ROOT = Path(__file__).parents[2]
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
+# Options of other programs, and mistakes that are shown on purpose.
+OTHERS = {
+    "CSS": ("--jp-code-font-family", "--jp-ui-font-color"),
+    "pip": (
+        *("--disable-pip-version-check", "--no-cache-dir", "--no-input", "--no-warn-script-location"),
+        *("--quiet", "--target"),
+    ),
+    "kubectl": ("--attach", "--raw", "--rm", "--show-labels", "--validate"),
+    "nbconvert": ("--execute", "--to"),
+    "nvidia-smi": ("--list-gpus",),
+    "a mistake": ("--me", "--memroy", "--tiemout"),
+    "the tests": ("--delay-ms", "--faults", "--features", "--list"),
+}
+
+
+def named_options(text: str) -> set[str]:
+    """Return the options that a text names and that neither podtask nor another known program has."""
+    known = {
+        *fields_by_flag(),
+        *OPTION.findall(usage()),
+        *(each for some in OTHERS.values() for each in some),
+    }
+    return set(OPTION.findall(text)) - known
+
+
+@pytest.mark.fault(115)
+def test_every_named_option_exists() -> None:
+    """Code, help, errors, docs and notebooks name only options that exist."""
+    folders = (("ext", "py"), ("widgets", "py"), ("docs", "md"), ("notebooks", "ipynb"))
+    files = [
+        path
+        for folder, suffix in folders
+        for path in (ROOT / folder).rglob(f"*.{suffix}")
+        if not path.relative_to(ROOT).parts[1].startswith("_")
+    ]
+    files += [*ROOT.glob("*.md"), ROOT / "tests/local/error_texts.txt"]
+    assert len(files) > 200
+    unknown = {str(path.relative_to(ROOT)): named_options(path.read_text()) for path in files}
+    assert {path: options for path, options in unknown.items() if options} == {}
+
+
+@pytest.mark.parametrize("text", ["see --logs NAME", "`--out-put x`", "Use --kep=1h.", "'--gpus 2'"])
+def test_an_option_that_does_not_exist_is_found(text: str) -> None:
+    """The check finds an option wherever it stands in a text."""
+    assert len(named_options(text)) == 1
