@@ -5,6 +5,7 @@ Only this package imports ``kubernetes`` and ``aiohttp``. It never knows what a 
 
 __all__ = [
     "client",
+    "current_context",
     "events",
     "exec",
     "namespace",

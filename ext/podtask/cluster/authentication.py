@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 
 from ..errors import ClusterError, PodtaskError
-from .credentials import LOGIN_HINT, Access, load_access
+from . import current_context
+from .credentials import IN_CLUSTER_CONTEXT, LOGIN_HINT, Access, load_access
 from .login_program import redact, run_in_thread
 
 LOGIN_SECONDS = 60.0  # the login program may wait for a person, or for a distant server
@@ -33,12 +35,17 @@ class Login:
 
     @classmethod
     async def for_context(cls, context: str | None) -> Login:
-        """Return the login of a context.
+        """Return the login of a context; without one, of the context that was current when it was first used.
 
         Raises:
             PodtaskError: No cluster is configured, or the credentials cannot be read.
         """
-        return cls(await _read(context), context)
+        if context is not None:
+            return cls(await _read(context), context)
+        before = await asyncio.to_thread(current_context.stamp)
+        access = await _read(current_context.first_context())
+        current_context.remember(access, before)
+        return cls(access, access.context if access.context != IN_CLUSTER_CONTEXT else None)
 
     async def headers(self) -> dict[str, str]:
         """Return the headers of the next request.
@@ -83,7 +90,7 @@ class Login:
             self._renewed = time.monotonic()
             if same or access.host != refused.host:
                 return False
-            self.access = access
+            self.access = dataclasses.replace(access, namespace=refused.namespace)
             return True
 
     def refusal_status(self) -> dict[str, str]:

@@ -73,7 +73,7 @@ def load_access(context: str | None) -> Access:
     from kubernetes.client import Configuration
 
     settings = Configuration()
-    files, proxy = _files(), None
+    files, proxy = kubeconfig_files(), None
     has_kubeconfig = any(_home(file).exists() for file in files.split(os.pathsep) if file)
     try:
         if not has_kubeconfig and (SERVICE_ACCOUNT_FOLDER / "token").exists() and context is None:
@@ -122,10 +122,28 @@ def context_names() -> list[str]:
     """Return the names of the contexts in the kubeconfig; none if the file does not exist. Blocks."""
     config = _library()
     try:
-        known, _ = config.list_kube_config_contexts(config_file=_files())
+        known, _ = config.list_kube_config_contexts(config_file=kubeconfig_files())
     except config.ConfigException:
         return []
     return sorted(each["name"] for each in known)
+
+
+def kubeconfig_files() -> str:
+    """Return the paths of the kubeconfig, as KUBECONFIG has them."""
+    return os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
+
+
+def current_context(files: str) -> tuple[str, str] | None:
+    """Return the name and namespace of the current context; None if there is none. Blocks.
+
+    Args:
+        files: Paths of the kubeconfig.
+    """
+    config = _library()
+    try:
+        return _context(config, None, files)
+    except Exception:  # noqa: BLE001 -- the file is being written, or was removed: the next login reports it
+        return None
 
 
 def _library() -> Any:
@@ -143,10 +161,6 @@ def _library() -> Any:
             "Run %pip install -U 'kubernetes>=31,!=36.0.0' and restart the kernel, or run on this machine with --local.",
         ) from None
     return config
-
-
-def _files() -> str:
-    return os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
 
 
 def _home(file: str) -> Path:

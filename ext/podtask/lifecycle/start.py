@@ -152,11 +152,19 @@ class NewRunner:
             raise
 
     async def _with_owner(self, identity: Identity, listener: TaskListener) -> Identity:
-        """Report earlier tasks of this notebook, and return the identity with the notebook's pod as owner."""
+        """Report earlier tasks of this notebook, and return the identity with the notebook's pod as owner.
+
+        Report, too, if kubectl has another current context than this kernel.
+        """
         # Start-up cost: a local run needs no client library.
+        from ..cluster.current_context import describe_switch
         from ..cluster.own_pod import notebook_pod
         from ..manage.previous_kernels import report_previous_tasks
 
+        if self.options.context is None:
+            line = await asyncio.to_thread(describe_switch, self.options.namespace)
+            if line:
+                listener.on_note(line)
         await report_previous_tasks(self.options, identity.notebook, listener.on_note)
         if self.options.detach:
             return identity  # a detached task outlives its notebook
