@@ -13,7 +13,7 @@ from .user import SECONDS, Play, submit
 
 
 class DeletionRefused(Script):
-    """Deletions are refused with a status code, at first or always."""
+    """Deletions are refused with a status code (0: the connection breaks), at first or always."""
 
     def __init__(self, code: int, message: str, wanted: int) -> None:
         super().__init__()
@@ -22,6 +22,9 @@ class DeletionRefused(Script):
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
         if request.method == "DELETE" and self.times < self._wanted:
             self.times += 1
+            if not self._refusal[0]:
+                assert request.transport is not None
+                request.transport.close()
             return refused(*self._refusal)
         return await proceed(request)
 
@@ -67,6 +70,24 @@ def test_deletion_with_expired_credentials_is_tried_again(play: Play) -> None:
     task.delete()
     assert server.script.times == 2
     assert server.count("DELETE", task.name) == 3
+
+
+@pytest.mark.fault(116)
+@pytest.mark.parametrize("code", [0, 429, 503])
+def test_deletion_goes_on_while_the_server_is_away(
+    play: Play, queue_stderr: QueueStderr, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """After a minute, a line says that the pod is not deleted yet; the deletion goes on and succeeds."""
+    monkeypatch.setattr(pod_delete, "PAUSES_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(pod_delete, "REPORT_SECONDS", 0)
+    messages = queue_stderr()
+    server = play(DeletionRefused(code, "away", 8))
+    task = submit()
+    assert task.result(SECONDS) == 42
+    assert f"{task.name} is not deleted yet: " in next_text_with(messages, task.name)
+    task.delete()
+    assert server.count("DELETE", task.name) == 9
+    assert messages.empty()
 
 
 @pytest.mark.fault(79)

@@ -15,6 +15,8 @@ class Listener:
         receive_frame: Called with each frame; by default frames are ignored, too.
     """
 
+    stopped = False
+
     def __init__(self, receive_frame: Callable[[protocol.Frame], object] = lambda frame: None) -> None:
         self._receive_frame = receive_frame
 

@@ -47,7 +47,13 @@ CONNECTING = Phase("Connecting")  # until the pod can be created
 
 
 class RunnerListener(Protocol):
-    """Receives the reports of a backend and a channel on one runner; called in the event loop."""
+    """Receives the reports of a backend and a channel on one runner; called in the event loop.
+
+    Attributes:
+        stopped: Whether a runner that has not started is no longer wanted.
+    """
+
+    stopped: bool
 
     def on_phase(self, phase: Phase) -> None:
         """Receive the current phase; it may be the same as before."""

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
 from ..cluster.namespace import Namespace, open_namespace
-from ..cluster.refusals import Refusal, RequestDenied
-from ..cluster.unreachable import CertificateRejected
+from ..cluster.refusals import FAILED_WEBHOOK, Refusal, RequestDenied
+from ..cluster.unreachable import CertificateRejected, Unreachable
 from ..config.options import AUTO, BATCH, EXEC, FORWARD, RunOptions
 from ..errors import ClusterError, NameTaken
+from ..event_loop import loop
 from ..manifest.diff import dropped_fields
 from ..manifest.labels import KERNEL_LABEL, TASK_LABEL
 from ..manifest.pod_manifest import PodManifest
 from .base import ByteStream, Phase, RunnerListener, Snapshot, StopReason, Termination
 from .pod_connect import RunnerConnector
-from .pod_delete import PodDeletion
+from .pod_delete import DELETE_SECONDS, PodDeletion
 from .pod_status import PodStatus
 
 T = TypeVar("T")
@@ -26,7 +28,8 @@ log = logging.getLogger(__name__)
 LOG_PAUSE_SECONDS = 1.0  # before a log that ended or broke off is read again
 SLOW_ROUND_TRIP_SECONDS = 0.02  # from which connections are opened before they are needed
 SPARE_CONNECTIONS = 4
-CREATE_TRIES = 4
+CREATE_PAUSES_SECONDS = (0.2, 5.0)  # first and longest pause between two attempts
+CREATE_TRIES = 4  # if the cause is not that the API server is away
 
 
 class Pod:
@@ -172,39 +175,75 @@ class Pod:
     # -- inside -------------------------------------------------------------------------------------
 
     async def _create(self) -> None:
-        pause = 0.2
-        for tries_left in reversed(range(CREATE_TRIES)):
+        """Create the pod. While the API server is away, try again until the pod is no longer wanted."""
+        pause, longest = CREATE_PAUSES_SECONDS
+        tries_left = CREATE_TRIES
+        may_exist = was_away = False
+        while True:
+            retry_seconds = 0.0
             try:
-                post = self._namespace.pods.create(self._manifest.pod)
-                if self._namespace.round_trip < SLOW_ROUND_TRIP_SECONDS:
-                    created = await post
-                else:  # open connections while the pod is scheduled
-                    created, _ = await asyncio.gather(
-                        post, self._namespace.open_connections(SPARE_CONNECTIONS)
-                    )
-                self._status.update(created)
-                self._report_dropped_fields(created)
+                await self._create_or_find()
                 return
             except Refusal as error:
-                if error.code == 409 and await self._is_ours():
-                    return
-                if error.reason == "AlreadyExists":
-                    raise NameTaken(f"A pod {self.name} already exists in {self._namespace.name}.") from None
-                # A quota that another pod has changed at the same time is a 409, too, with reason Conflict.
-                retry = error.code >= 500 or error.code == 429 or error.reason == "Conflict"
-                if not retry or not tries_left:
+                is_starting = was_away and error.code == 403  # a starting server forbids everything
+                tries_left -= is_starting or _may_be_final(error)
+                if not (is_starting or _may_pass(error)) or not tries_left:
                     raise
-                pause = max(pause, error.retry_seconds)
-                log.debug("%s: creating the pod failed, retrying: %s", self.name, error)
-            except CertificateRejected:
+                failure: ClusterError | Refusal = error
+                retry_seconds = error.retry_seconds
+            except (NameTaken, CertificateRejected):
                 raise
             except ClusterError as error:
-                reached = getattr(error, "connected", False) or self._namespace.round_trip < 1.0
-                if not tries_left or not reached:  # a server that was never reached: fail fast
-                    raise
-                log.debug("%s: creating the pod failed, retrying: %s", self.name, error)
-            await asyncio.sleep(pause)
-            pause *= 2
+                connected = isinstance(error, Unreachable) and error.connected
+                may_exist = may_exist or connected
+                tries_left -= not isinstance(error, Unreachable)  # for example a login program that fails
+                if not (connected or self._namespace.was_reached) or not tries_left:
+                    raise  # a server that was never reached: fail fast
+                failure = error
+            was_away = True
+            log.debug("%s: creating the pod failed, retrying: %s", self.name, failure)
+            where = f"in {self._namespace.where}"
+            self._listener.on_phase(Phase("Creating", f"{where}. {failure.message}", waiting=True))
+            await asyncio.sleep(max(pause, retry_seconds))
+            pause = min(longest, pause * 2)
+            if self._listener.stopped:
+                if may_exist:
+                    loop().background(self._delete_if_created())
+                raise failure
+
+    async def _create_or_find(self) -> None:
+        """Create the pod, or find it if an earlier request has created it.
+
+        Raises:
+            NameTaken: Another pod has this name.
+            PodtaskError: The pod was not created.
+        """
+        post = self._namespace.pods.create(self._manifest.pod)
+        try:
+            if self._namespace.round_trip < SLOW_ROUND_TRIP_SECONDS:
+                created = await post
+            else:  # open connections while the pod is scheduled
+                created, _ = await asyncio.gather(post, self._namespace.open_connections(SPARE_CONNECTIONS))
+        except Refusal as error:
+            if error.code == 409 and await self._is_ours():
+                return
+            if error.reason == "AlreadyExists":
+                raise NameTaken(f"A pod {self.name} already exists in {self._namespace.name}.") from None
+            raise
+        self._status.update(created)
+        self._report_dropped_fields(created)
+
+    async def _delete_if_created(self) -> None:
+        """Delete the pod if a request whose reply was lost has created it."""
+        end = time.monotonic() + DELETE_SECONDS
+        while time.monotonic() < end:
+            try:
+                if await self._is_ours():
+                    await self.delete()
+                return
+            except ClusterError as error:
+                log.debug("%s: it is not known whether the pod exists: %s", self.name, error)
+            await asyncio.sleep(CREATE_PAUSES_SECONDS[1])
 
     def _report_dropped_fields(self, created: dict[str, Any]) -> None:
         """Report fields that the server has dropped: without restartPolicy, a native sidecar becomes an init container."""
@@ -218,9 +257,24 @@ class Pod:
         """Return whether this task created the existing pod of this name, in a request whose reply was lost."""
         try:
             pod = await self._namespace.pods.get(self.name)
-        except RequestDenied:  # report the first error rather than this one
-            return False
+        except RequestDenied as error:
+            if _may_pass(error):
+                raise
+            return False  # report the first error rather than this one
         if pod["metadata"].get("labels", {}).get(TASK_LABEL) != self.name:
             return False
         self._status.update(pod)
         return True
+
+
+def _may_pass(refusal: Refusal) -> bool:
+    """Return whether the same request may be accepted later.
+
+    A quota that another pod has changed at the same time is a 409, too, with reason Conflict.
+    """
+    return refusal.code >= 500 or refusal.code == 429 or refusal.reason == "Conflict"
+
+
+def _may_be_final(refusal: Refusal) -> bool:
+    """Return whether a refusal that may pass may also stay: a webhook that does not answer."""
+    return FAILED_WEBHOOK in refusal.server_message

@@ -13,13 +13,17 @@ import time
 
 from ..cluster.namespace import Namespace
 from ..cluster.refusals import RequestDenied
+from ..cluster.unreachable import Unreachable
 from ..cluster.watch import Watch
 from ..errors import ClusterError
 from ..manifest.pod_manifest import PodManifest
 from .base import Phase, RunnerListener
 
 log = logging.getLogger(__name__)
-DELETE_SECONDS = 60  # in which an API server restarts, or a user logs in again
+DELETE_SECONDS = 3600  # in which an API server that was away is back
+LOGIN_SECONDS = 60  # in which a user logs in again: each attempt may run a login program
+REPORT_SECONDS = 60  # then the user is told that the deletion goes on
+PAUSES_SECONDS = (0.2, 5.0)  # first and longest pause between two attempts
 STUCK_SECONDS = 15  # after the grace period, for volumes and networks
 
 
@@ -62,22 +66,36 @@ class PodDeletion:
 
     async def _request_deletion(self, seconds: int) -> str:
         """Return why the pod cannot be deleted; empty if the deletion is accepted."""
-        end, pause = time.monotonic() + DELETE_SECONDS, 0.2
+        began, (pause, longest) = time.monotonic(), PAUSES_SECONDS
+        reported = False
         while True:
+            retry_seconds = 0.0
             try:
                 await self._namespace.pods.delete(self._name, seconds)
                 return ""
             except RequestDenied as error:
-                why = error.message
-                retry = error.code >= 500 or error.code in (401, 429)
-                pause = max(pause, error.retry_seconds)
+                why, retry_seconds = error.message, error.retry_seconds
+                limit = DELETE_SECONDS if error.code >= 500 or error.code == 429 else 0
+                limit = LOGIN_SECONDS if error.code == 401 else limit
             except ClusterError as error:
-                why, retry = error.message, True
-            if not retry or time.monotonic() + pause > end:
+                why, limit = (
+                    error.message,
+                    DELETE_SECONDS if isinstance(error, Unreachable) else LOGIN_SECONDS,
+                )
+            pause = max(pause, retry_seconds)
+            waited = time.monotonic() - began
+            if waited + pause > limit:
                 return why
+            if waited >= REPORT_SECONDS and not reported:
+                reported = True
+                _print_warning(
+                    f"{self._name} is not deleted yet: {why}",
+                    "podtask keeps trying while this kernel runs. To delete it by hand: "
+                    f"{self._kubectl('delete', 'pod', self._name)}",
+                )
             log.debug("%s: the deletion failed, retrying: %s", self._name, why)
             await asyncio.sleep(pause)
-            pause = min(5.0, pause * 2)
+            pause = min(longest, pause * 2)
 
     async def _wait_until_gone(self, gone: asyncio.Event, seconds: float) -> None:
         """Wait until the pod is gone, and report why it does not go away."""

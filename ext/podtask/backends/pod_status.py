@@ -29,6 +29,7 @@ MAX_TAIL_LINES = 5
 KILL_REASON_SECONDS = 3.0  # until the status shows why a container was killed
 KILLED_EXIT_CODES = (137, 143)
 LOG_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)
+UNAVAILABLE_CODES = (429, 502, 503, 504)  # of an API server; 500 may be the answer of a dead node
 NO_LOG_MESSAGE = b"unable to retrieve container logs for "  # sent with status 200 if the runtime has no log
 
 
@@ -176,14 +177,16 @@ class PodStatus:
         """Return the primary container's log; empty if it is gone or may not be read.
 
         Raises:
-            ClusterError: The API server cannot be reached.
+            ClusterError: The API server cannot be reached, or is not available.
         """
         for pause in LOG_PAUSES_SECONDS:  # the log may hold the only copy of the result
             try:
                 content = await self._pods.log_bytes(self._name, self._primary)
             except RequestDenied as error:
                 log.debug("%s: reading the log was refused: %s", self._name, error)
-                if error.code < 500 and error.code != 429:
+                if error.code in UNAVAILABLE_CODES:
+                    raise
+                if error.code < 500:
                     return b""
             else:
                 if not content.startswith(NO_LOG_MESSAGE):

@@ -40,12 +40,14 @@ class Api:
         login: Credentials of the session.
 
     Attributes:
-        round_trip: Duration of the fastest answer so far, in seconds.
+        round_trip: Duration of the fastest answer so far, in seconds; 1 s before the first.
+        was_reached: Whether the API server has ever answered in this session.
     """
 
     def __init__(self, login: Login) -> None:
         self._login = login
         self.round_trip = 1.0
+        self.was_reached = False
         self._at_close: list[Callable[[], None]] = []
         self._slots = asyncio.Semaphore(MAX_PARALLEL_REQUESTS)
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=300)
@@ -226,6 +228,7 @@ class Api:
                     server_hostname=access.server_name,
                     ssl=access.tls or True,
                 ) as answer:
+                    self.was_reached = True
                     if answer.status == 401:
                         if again and await self._login.renew(access):
                             continue

@@ -65,6 +65,11 @@ class Namespace:
         return self._api.round_trip
 
     @property
+    def was_reached(self) -> bool:
+        """Whether the API server has ever answered in this session."""
+        return self._api.was_reached
+
+    @property
     def is_of_notebook(self) -> bool:
         """Whether the notebook itself runs in a pod of this namespace, as far as its settings tell."""
         return self.context == IN_CLUSTER_CONTEXT and self.name == self._api.access.namespace

@@ -67,6 +67,7 @@ RequestDenied.__name__ = ClusterError.__name__
 PodRejected.__name__ = InputError.__name__
 
 
+FAILED_WEBHOOK = "failed calling webhook"  # in the message of a 500 that another try may not change
 # Part of the message -> hint. The message itself says what is wrong.
 # Source: plugin/pkg/admission/*, staging/src/k8s.io/apiserver/pkg/admission of Kubernetes 1.35.
 ADMISSION_HINTS = (
@@ -101,7 +102,7 @@ ADMISSION_HINTS = (
         "Change spec.runtimeClassName in the template; `kubectl get runtimeclasses` lists the classes.",
     ),
     (
-        r'failed calling webhook "(?P<what>[^"]+)"',
+        rf'{FAILED_WEBHOOK} "(?P<what>[^"]+)"',
         "Webhook {what!r} did not answer: try again, or ask the cluster's administrator.",
     ),
     (
@@ -120,7 +121,9 @@ def rejection_error(error: ApiError, context: str, namespace: str) -> Refusal:
         namespace: Namespace of the pod.
     """
     message = error.message
-    if error.code == 401 or (error.code == 403 and "cannot create resource" in message):
+    may_not = error.code == 403 and "cannot create resource" in message
+    is_away = (error.code >= 500 or error.code == 429) and FAILED_WEBHOOK not in message
+    if error.code == 401 or may_not or is_away:
         return denial_error(error, "create", "pods", f"{context}/{namespace}")
     return _with_answer(PodRejected(*_explain_rejection(error, context, namespace)), error)
 

@@ -21,7 +21,14 @@ from ..runner import protocol
 from .interfaces import Launcher, RunnerChannel, StartedRunner
 from .outcome import Outcome, decode, termination_error
 from .updates import Update, UpdateLog
-from .wait import ContactLost, enforce_timeout, first_end, read_result_from_log
+from .wait import (
+    MAX_LOG_SECONDS,
+    MAX_LOST_LOG_SECONDS,
+    ContactLost,
+    enforce_timeout,
+    first_end,
+    read_result_from_log,
+)
 
 log = logging.getLogger(__name__)
 NO_REACTION_SECONDS = 10  # after an interrupt, until the user is told how to delete the pod
@@ -48,6 +55,7 @@ class TaskFollower:
         backend: The backend that runs the runner; None before it is started.
         channel: The channel to the runner; None before it is started.
         done: Holds the outcome once the task has ended.
+        stopped: Whether a runner that has not started is no longer wanted.
     """
 
     def __init__(self, launcher: Launcher) -> None:
@@ -68,6 +76,7 @@ class TaskFollower:
         self.channel: RunnerChannel | None = None
         self.done: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
         self.cancelled = asyncio.Event()
+        self.stopped = False
         self._interrupted_early = False  # before there was a channel
         self.loop: Loop = loop()
         self.loop.start(self._run())
@@ -99,7 +108,7 @@ class TaskFollower:
         """Receive a phase, and ignore one that is older than what the runner has reported."""
         if self.status == "Running" and phase.name in NOT_STARTED:
             return  # the API server shows a running container up to a second late
-        if self.phase == FETCHING and phase.name == "Running":
+        if self.phase.name == FETCHING.name and phase.name == "Running":
             return  # the pod runs on, but the cell has ended
         if phase != self.phase:
             self.phase, self.phase_since = phase, time.monotonic()
@@ -160,6 +169,7 @@ class TaskFollower:
         """Start the runner, but stop waiting for it when the task is cancelled or its start timeout passes."""
         starting = asyncio.ensure_future(self.launcher.start_runner(self))
         cancelling = asyncio.ensure_future(self.cancelled.wait())
+        began = time.monotonic()
         try:
             await asyncio.wait(
                 {starting, cancelling},
@@ -171,8 +181,10 @@ class TaskFollower:
             raise
         finally:
             cancelling.cancel()
+        self.start_time_left -= time.monotonic() - began
         if starting.done():
             return starting.result()
+        self.stopped = True
         self.loop.background(_discard(starting, self.launcher.resumed))
         if not self.cancelled.is_set():
             raise self._start_timeout_error()
@@ -231,13 +243,19 @@ class TaskFollower:
             ClusterError: The log cannot be read, and may hold the result.
         """
         try:
-            result = await read_result_from_log(started.backend, started.channel, self.cancelled)
+            limit = MAX_LOST_LOG_SECONDS if termination.lost else MAX_LOG_SECONDS
+            result = await read_result_from_log(
+                started.backend, started.channel, self.cancelled, limit, self._on_log_failure
+            )
         except ClusterError as error:
             if not termination.lost:
                 raise
             log.debug("%s: its log cannot be read: %s", self.name, error)
             return termination, False  # the log was lost with its node
         return result or termination, True
+
+    def _on_log_failure(self, error: ClusterError) -> None:
+        self.on_phase(Phase(FETCHING.name, f"{error.message.rstrip('.')}. Tries again."))
 
     async def _enforce_deadlines(self) -> None:
         """Raise when the cell has not started in time, or has not ended long after its timeout."""

@@ -18,7 +18,8 @@ from ..runner.protocol import STATUS_TERMINATED
 from .interfaces import RunnerChannel
 
 log = logging.getLogger(__name__)
-MAX_LOG_SECONDS = 60.0  # in which an API server that restarts is back
+MAX_LOG_SECONDS = 3600.0  # in which an API server that was away is back
+MAX_LOST_LOG_SECONDS = 60.0  # the same for a lost pod, whose log is probably lost, too
 LOG_PAUSE_SECONDS = 1.0
 LAST_FRAMES_SECONDS = 2.0  # for frames that are in transit when the status shows the end
 TIMEOUT_GRACE_SECONDS = 60.0  # grace for the runner, which ends the cell at its --timeout by itself
@@ -76,7 +77,11 @@ async def first_end(
 
 
 async def read_result_from_log(
-    backend: Backend, channel: RunnerChannel, cancelled: asyncio.Event
+    backend: Backend,
+    channel: RunnerChannel,
+    cancelled: asyncio.Event,
+    max_seconds: float,
+    on_failure: Callable[[ClusterError], None],
 ) -> RunnerResult | None:
     """Return the result that an ended runner left in its log, None if there is none.
 
@@ -84,11 +89,13 @@ async def read_result_from_log(
         backend: Backend of the runner.
         channel: Channel that has received the earlier frames.
         cancelled: Set when the user cancels the task.
+        max_seconds: Seconds after which the log counts as unreadable.
+        on_failure: Called with the error of each attempt that fails.
 
     Raises:
-        ClusterError: The log could not be read for as long as an API server takes to restart.
+        ClusterError: The log could not be read for so long.
     """
-    end = time.monotonic() + MAX_LOG_SECONDS
+    end = time.monotonic() + max_seconds
     while True:
         try:
             result = channel.read_result(await backend.whole_log())
@@ -96,6 +103,7 @@ async def read_result_from_log(
             if cancelled.is_set() or time.monotonic() > end:
                 raise
             log.debug("%s: reading the log failed, retrying: %s", backend.name, error)
+            on_failure(error)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(cancelled.wait(), LOG_PAUSE_SECONDS)
         else:
