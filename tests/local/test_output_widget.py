@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -142,3 +144,24 @@ def without_ipython(folder: Path) -> None:
         "    return None if name.partition('.')[0] == 'IPython' else find_spec(name, path, target)\n"
         "PathFinder.find_spec = staticmethod(hide)\n"
     )
+
+
+@pytest.mark.fault(101)
+def test_long_line_in_an_output_is_no_search_from_each_place() -> None:
+    """A line of 32 MiB with and without carriage returns takes less than 20 seconds of CPU, not hours."""
+    source = """
+import resource
+resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+from podtask.runner.ipython.output_widget import MAX_TEXT_CHARS, OutputArea
+for start in (b"", b"old\\r"):
+    area = OutputArea(None)
+    area.add_text(b"first\\n" + start + bytes(32 << 20))
+    assert len(area._bundle()[0]["text/plain"]) == MAX_TEXT_CHARS
+area = OutputArea(None)
+for _ in range(1 << 16):
+    area.add_text(b"x" * 64)
+for text in (b"one", b"\\r", b"two", b"\\r", b"\\n", b"three\\r"):
+    area.add_text(text)
+assert area._bundle()[0]["text/plain"] == "two\\r\\n"
+"""
+    assert subprocess.run([sys.executable, "-c", source], check=False).returncode == 0

@@ -45,3 +45,14 @@ def test_display_of_html_is_text(shell: Shell) -> None:
         "display({'text/plain': 'shown', 'text/html': '<b>hidden</b>'}, raw=True)"
     )
     assert "hidden" not in out
+
+
+@pytest.mark.fault(101)
+def test_display_in_several_parts_is_shown(shell: Shell) -> None:
+    """A display that is larger than a frame is put together before it is filtered."""
+    out, _ = shell.output(
+        "%%podtask --local --results plain\n"
+        "display({'text/plain': 'x' * 700_000, 'text/html': '<b>hidden</b>'}, raw=True)"
+    )
+    assert out.count("x") >= 700_000
+    assert "hidden" not in out

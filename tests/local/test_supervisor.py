@@ -13,6 +13,7 @@ import pytest
 from podtask.backends.base import ByteStream
 from podtask.backends.local import LocalProcess
 from podtask.channel.channel import Channel
+from podtask.channel.job import RunnerResult
 from podtask.config.options import RunOptions
 from podtask.manifest.identity import Identity
 from podtask.manifest.render import render
@@ -251,3 +252,28 @@ held = b"x" * (150 << 20)
     used = verdict.end["usage"]
     assert used["cpu"] >= 0.6
     assert used["process"] >= 150 << 20
+
+
+@pytest.mark.fault(101)
+def test_interrupt_ends_a_line_without_an_end() -> None:
+    """A cell that writes one endless line is interrupted like any other."""
+
+    async def scene() -> RunnerResult:
+        identity = Identity("podtask-test", KEY, SECRET, 1)
+        manifest = render(None, RunOptions()).stamped(identity)
+        placement = await LocalProcess.start(manifest, Listener())
+        under_way: list[asyncio.Task[None]] = []
+
+        def on_frame(frame: protocol.Frame) -> None:
+            if frame.kind == protocol.STREAM and not under_way:
+                under_way.append(asyncio.ensure_future(channel.interrupt()))
+
+        work = job("while True: print('x' * (16 << 20), end='')", [])
+        channel = Channel(placement, KEY, SECRET, lambda python: work, Listener(on_frame))
+        try:
+            return await asyncio.wait_for(channel.run(), 30)
+        finally:
+            await placement.delete()
+
+    verdict = asyncio.run(scene())
+    assert verdict.end["error"]["errors"][0]["type"] == "KeyboardInterrupt"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from podtask import RunOptions, submit
-from podtask.display.view import View
+from podtask.display.view import MAX_DISPLAY_BYTES, View
 from podtask.frontend import Terminal
 from podtask.lifecycle.updates import Update
 from podtask.runner import protocol
@@ -43,3 +43,23 @@ def test_task_shows_itself_as_html() -> None:
     for text in ("my-task · error", "&lt;b&gt;", "division by zero"):
         assert text in shown
     assert "<b>" not in shown
+
+
+@pytest.mark.fault(101)
+def test_display_that_the_pod_should_not_have_sent_is_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    """A display over 32 MiB is named in place of being put together; the next one is shown."""
+    task = submit("1", options=RunOptions.of(local=True))
+    task.wait()
+    view = View(task, Terminal())
+    part = bytes(protocol.MAX_DATA)
+    for number in range(80):
+        view.show_update(
+            Update("frame", frame=protocol.Frame(protocol.DISPLAY, number, {"more": number < 79}, part))
+        )
+        assert sum(map(len, view._parts)) <= MAX_DISPLAY_BYTES
+    whole = json.dumps({"data": {"text/plain": "whole"}, "metadata": {}}).encode()
+    view.show_update(Update("frame", frame=protocol.Frame(protocol.DISPLAY, 81, {}, whole)))
+    view.end()
+    out, err = capsys.readouterr()
+    assert out == "whole\n"
+    assert "[podtask: too large to show: a display (40.0 MiB)]" in err

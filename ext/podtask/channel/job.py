@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from ..backends.base import Phase, StopReason
@@ -50,17 +52,21 @@ class RunnerResult:
     end: dict[str, Any]
     parts: list[bytearray]
     stop_reason: StopReason = StopReason()
+    _ends: list[int] = field(init=False, repr=False)  # of the parts, taken together
+
+    def __post_init__(self) -> None:
+        self._ends = list(accumulate(map(len, self.parts)))
 
     def put(self, offset: int, data: bytes) -> None:
         """Write data at an offset of all parts taken together."""
-        for part in self.parts:
-            if data and offset < len(part):
-                end = min(len(part), offset + len(data))
-                part[offset:end] = data[: end - offset]
-                data = data[end - offset :]
-                offset = 0
-            elif data:
-                offset -= len(part)
+        index = bisect_right(self._ends, offset)
+        view = memoryview(data)
+        while view and index < len(self.parts):
+            part = self.parts[index]
+            start = offset - (self._ends[index] - len(part))
+            count = min(len(view), len(part) - start)
+            part[start : start + count] = view[:count]
+            offset, view, index = offset + count, view[count:], index + 1
 
 
 def phase_of_state(meta: dict[str, Any]) -> Phase:

@@ -134,11 +134,14 @@ class Api:
         """
         silence = SILENT_LOG_SECONDS if "follow" in params else BOOKMARK_SECONDS
         async with self._answer("GET", path, None, params, None, silence=silence) as answer:
-            rest = b""
+            parts: list[bytes] = []  # of the line that is incomplete
             async for chunk in answer.content.iter_any():
-                *whole, rest = (rest + chunk).split(b"\n")
-                for line in whole:
-                    yield line
+                *ends, begun = chunk.split(b"\n")
+                for end in ends:
+                    parts.append(end)
+                    yield b"".join(parts)
+                    parts.clear()
+                parts.append(begun)
 
     async def forward(self, namespace: str, pod: str, port: int) -> PortForward:
         """Open a connection to a port on a pod's loopback interface.

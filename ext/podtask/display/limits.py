@@ -1,4 +1,4 @@
-"""Limit the output that a notebook shows: head and tail of the text, no very large displays.
+"""Limit the text that a notebook shows to its head and its tail.
 
 A browser freezes on tens of megabytes of text, and jupyter_server silently drops messages that come
 too fast, errors and results included. The task itself keeps the whole output.
@@ -7,11 +7,9 @@ too fast, errors and results included. The task itself keeps the whole output.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 HEAD_CHARS = 1 << 20  # of a cell's text, shown as they come
 TAIL_CHARS = 64 << 10  # of the end of the text, shown when the cell has ended
-MAX_DISPLAY_CHARS = 8 << 20
 
 
 class OutputLimiter:
@@ -49,15 +47,3 @@ class OutputLimiter:
         self._tail.clear()
         self._kept = 0
         return tail
-
-
-def drop_large(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return a bundle without the entries that are too large, and descriptions of these."""
-    kept, dropped = {}, []
-    for mime, value in data.items():
-        size = len(value) if isinstance(value, str) else len(str(value))
-        if size <= MAX_DISPLAY_CHARS:
-            kept[mime] = value
-        else:
-            dropped.append(f"{mime} ({size / 2**20:.1f} MiB)")
-    return kept, dropped

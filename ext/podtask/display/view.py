@@ -13,10 +13,12 @@ from ..frontend import Screen
 from ..lifecycle.outcome import Outcome
 from ..lifecycle.task import Task
 from ..lifecycle.updates import Update
+from ..pickling.plain_values import plain_display
 from ..runner import protocol
 from .details import Details
-from .limits import OutputLimiter, drop_large
+from .limits import OutputLimiter
 
+MAX_DISPLAY_BYTES = 32 << 20  # of all MIME types of a display; the pod may send anything
 TICK_SECONDS = 0.1  # a blocking get cannot be interrupted on every system
 WRITE_SECONDS = 0.05  # between two writes of a stream, so that a flood becomes few messages
 MAX_LISTED_VALUES = 6  # values in the closing line
@@ -47,7 +49,8 @@ class View:
         self._decoders = {
             name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
         }
-        self._parts: list[bytes] = []
+        self._parts: list[bytes] = []  # of the display that is incomplete, up to MAX_DISPLAY_BYTES
+        self._display_bytes = 0
         self._dropped_frames = 0  # that the runner no longer had
 
     def show_update(self, update: Update) -> bool:
@@ -113,21 +116,35 @@ class View:
                     "output was dropped here: it came faster than it could be sent, or no notebook was connected"
                 )
             self._dropped_frames += frame.meta["to"] - frame.meta["from"] + 1
-            self._parts = []
+            self._parts, self._display_bytes = [], 0
         elif frame.kind == protocol.DISPLAY:
+            self._add_part(frame)
+
+    def _add_part(self, frame: protocol.Frame) -> None:
+        """Add a part of a display, and show the display if it is the last part."""
+        self._display_bytes += len(frame.data)
+        if self._display_bytes > MAX_DISPLAY_BYTES:
+            self._parts.clear()
+        else:
             self._parts.append(frame.data)
-            if not frame.meta.get("more"):
-                self._show_display(frame.meta, b"".join(self._parts))
-                self._parts = []
+        if frame.meta.get("more"):
+            return
+        parts, self._parts = self._parts, []
+        size, self._display_bytes = self._display_bytes, 0
+        if size > MAX_DISPLAY_BYTES:
+            self._show_notice(f"too large to show: a display ({size / 2**20:.1f} MiB)")
+        else:
+            self._show_display(frame.meta, b"".join(parts))
 
     def _show_display(self, meta: dict[str, Any], text: bytes) -> None:
         try:
-            shown = json.loads(text)
+            shown = json.loads(plain_display(text) if self._task.plain else text)
         except ValueError:
             if not self._dropped_frames:
                 raise
             return  # its first parts were dropped
-        data, too_large = drop_large(shown["data"])
+        data, too_large = protocol.drop_large(shown["data"])
+        too_large += shown.get("too_large", [])
         if too_large:
             self._show_notice(f"too large to show: {', '.join(too_large)}")
         if meta.get("result"):

@@ -16,7 +16,6 @@ from ..errors import ClusterError, NoStream, PodtaskError, StartError
 from ..event_loop import Loop, loop
 from ..manifest import owner_secrets
 from ..manifest.pod_manifest import PodManifest
-from ..pickling.plain_values import plain_display
 from ..runner import protocol
 from .interfaces import Launcher, RunnerChannel, StartedRunner
 from .outcome import Outcome, decode, termination_error
@@ -129,8 +128,6 @@ class TaskFollower:
         elif frame.kind == protocol.RESULT:
             self.on_phase(FETCHING)
             return
-        elif frame.kind == protocol.DISPLAY and self.launcher.options.results == PLAIN:
-            frame = frame._replace(data=plain_display(frame.data))
         self.update_log.append(Update("frame", frame=frame))
 
     # -- the life of the task ----------------------------------------------------------------------

@@ -16,6 +16,7 @@ from html import escape
 from typing import Any, NoReturn
 
 from ..backends.base import Snapshot
+from ..config.options import PLAIN
 from ..errors import InputError, TaskTimeout
 from ..formatting import html_card
 from ..frontend import show_refreshable
@@ -197,6 +198,11 @@ class Task(concurrent.futures.Future[Any]):
     def outputs(self) -> tuple[str, ...]:
         """The names of ``-o``; only "auto" for all that the cell sets or changes."""
         return tuple(self._follower.launcher.options.outputs)
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing that comes from the pod is unpickled or executed (``--results plain``)."""
+        return self._follower.launcher.options.results == PLAIN
 
     @property
     def values(self) -> dict[str, Any]:

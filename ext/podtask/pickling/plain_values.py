@@ -87,13 +87,14 @@ def plain_error(described: Mapping[str, Any]) -> BaseException:
 def plain_display(data: bytes) -> bytes:
     """Return the data of a display frame with the mime types of which a front end executes nothing."""
     try:
-        bundle = dict(json.loads(data)["data"])
+        display = dict(json.loads(data))
+        bundle, too_large = dict(display["data"]), list(map(str, display.get("too_large", ())))
     except (ValueError, KeyError, TypeError):
-        bundle = {}
+        bundle, too_large = {}, []
     shown = {mime: value for mime, value in bundle.items() if mime in PLAIN_MIMES and isinstance(value, str)}
     if bundle and not shown:
         shown = {"text/plain": f"({', '.join(map(str, bundle))}: not shown, because of --results plain)"}
-    return json.dumps({"data": shown, "metadata": {}}).encode()
+    return json.dumps({"data": shown, "metadata": {}, "too_large": too_large}).encode()
 
 
 def _decode_array(data: bytes) -> Any:

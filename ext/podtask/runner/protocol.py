@@ -8,7 +8,7 @@ records: the size of the record, whole frames, and a tag that authenticates both
 import hmac
 import json
 import struct
-from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 PROTOCOL_VERSION = 2
 HEADER = struct.Struct("!BQII")
@@ -17,6 +17,7 @@ MAX_RECORD_BYTES = 2 << 20  # more than the largest frame
 TAG_BYTES = 16
 MAX_META = 1 << 20
 MAX_DATA = 512 << 10
+MAX_DISPLAY_CHARS = 8 << 20  # of one MIME type of a display: a browser freezes on more
 
 # Exit codes of the runner. ``bundle.boot_program`` puts them into the text of ``boot.py``.
 EXIT_OTHER_PYTHON = 95  # batch mode needs the notebook's version of Python
@@ -134,6 +135,18 @@ def encode_head(kind: int, meta: Dict[str, Any], size: int) -> bytes:
     """Return the bytes of a frame without its data; the caller sends ``size`` bytes of data after them."""
     text = _json(meta).encode()
     return HEADER.pack(kind, 0, len(text), size) + text
+
+
+def drop_large(data: Dict[str, Any]) -> Tuple[Dict[str, Any], List[str]]:
+    """Return a MIME bundle without the entries that are too large to show, and descriptions of these."""
+    kept, dropped = {}, []
+    for mime, value in data.items():
+        size = len(value) if isinstance(value, str) else len(str(value))
+        if size <= MAX_DISPLAY_CHARS:
+            kept[mime] = value
+        else:
+            dropped.append(f"{mime} ({size / 2**20:.1f} MiB)")
+    return kept, dropped
 
 
 class Seal:

@@ -12,11 +12,14 @@ import io
 import os
 import select
 import threading
+from itertools import islice
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 from . import protocol
 
 CHUNK_BYTES = 64 << 10
+# Of one descriptor at a time: more than a pipe holds, but a flood of output must not block the reader.
+MAX_CHUNKS_PER_READ = 16
 MAX_STREAM_META_BYTES = 128  # header and meta of the frame of a stream
 FLUSH_SECONDS = 0.02
 
@@ -75,8 +78,13 @@ class InterruptGuard:
             self._depth -= 1
             self._raise_held()
 
-    def _raise_held(self) -> None:
-        if self._held and not self._depth:
+    def check(self) -> None:
+        """Raise a delayed KeyboardInterrupt between two frames, although the guard's outermost block has not ended."""
+        if threading.get_ident() == self._main:
+            self._raise_held(depth=1)
+
+    def _raise_held(self, depth: int = 0) -> None:
+        if self._held and self._depth <= depth:
             self._held = False
             raise KeyboardInterrupt
 
@@ -100,7 +108,10 @@ class FrameWriter:
         for tap in self._tap_names:
             self._ready.register(tap, select.POLLIN)
         self._thread_lock = threading.RLock()
-        self._pending: List[Tuple[str, bytes]] = []  # (stream name, text) in the order of writing
+        self._pending: List[
+            Tuple[str, List[bytes]]
+        ] = []  # (stream name, pieces of text) in the order of writing
+        self._pending_bytes = 0
         self._max_data_bytes = protocol.MAX_DATA
         self._flusher = Flusher(self)
         self.capture_text: Callable[[bytes], bool] = lambda data: False  # whether text goes elsewhere
@@ -109,29 +120,22 @@ class FrameWriter:
     def emit(self, kind: int, meta: Dict[str, Any], data: bytes = b"") -> None:
         """Write one frame; split long data into several frames, of which all but the last have "more" in their meta."""
         with self.guard, self._thread_lock:
-            fcntl.lockf(self._lock, fcntl.LOCK_EX)
-            try:
-                for tap, _ in self._ready.poll(0):
-                    for chunk in read_available(tap):
-                        self._put(protocol.STREAM, {"name": self._tap_names[tap]}, chunk)
-                pending, self._pending = self._pending, []
-                for name, text in pending:
-                    self._put(protocol.STREAM, {"name": name}, text)
-                if kind:
-                    self._put(kind, meta, data)
-            finally:
-                fcntl.lockf(self._lock, fcntl.LOCK_UN)
+            self._emit(kind, meta, data)
 
     def write_text(self, name: str, data: bytes) -> None:
-        """Write text of a stream; a complete line is sent at once, an incomplete one after 20 ms."""
+        """Write text of a stream; a complete line is sent at once, an incomplete one after 20 ms.
+
+        An interrupt ends the text after the frame that is being written.
+        """
         if self.capture_text(data):
             return
         with self.guard, self._thread_lock:
-            if self._pending and self._pending[-1][0] == name:
-                data = self._pending.pop()[1] + data
-            self._pending.append((name, data))
-            if b"\n" in data or len(data) > CHUNK_BYTES:
-                self.emit(0, {})
+            if not self._pending or self._pending[-1][0] != name:
+                self._pending.append((name, []))
+            self._pending[-1][1].append(data)
+            self._pending_bytes += len(data)
+            if b"\n" in data or self._pending_bytes > CHUNK_BYTES:
+                self._emit(0, {}, b"")
                 return
         self._flusher.start()
 
@@ -140,11 +144,28 @@ class FrameWriter:
         if self._pending:
             self.emit(0, {})
 
+    def _emit(self, kind: int, meta: Dict[str, Any], data: bytes) -> None:
+        fcntl.lockf(self._lock, fcntl.LOCK_EX)
+        try:
+            for tap, _ in self._ready.poll(0):
+                for chunk in islice(read_available(tap), MAX_CHUNKS_PER_READ):
+                    self._put(protocol.STREAM, {"name": self._tap_names[tap]}, chunk)
+            pending, self._pending, self._pending_bytes = self._pending, [], 0
+            for name, pieces in pending:
+                self._put(protocol.STREAM, {"name": name}, b"".join(pieces))
+            if kind:
+                self._put(kind, meta, data)
+        finally:
+            fcntl.lockf(self._lock, fcntl.LOCK_UN)
+
     def _put(self, kind: int, meta: Dict[str, Any], data: bytes) -> None:
-        while len(data) > self._max_data_bytes:
-            part, data = data[: self._max_data_bytes], data[self._max_data_bytes :]
+        view = memoryview(data)
+        while len(view) > self._max_data_bytes:
+            part, view = view[: self._max_data_bytes], view[self._max_data_bytes :]
             self._write(protocol.encode(kind, {**meta, "more": True}, part))
-        self._write(protocol.encode(kind, meta, data))
+            if kind == protocol.STREAM:  # all other frames must be complete
+                self.guard.check()
+        self._write(protocol.encode(kind, meta, view))
 
     def _write(self, frame: bytes) -> None:
         view = memoryview(frame)
@@ -153,7 +174,7 @@ class FrameWriter:
 
     def _after_fork(self) -> None:
         self._thread_lock = threading.RLock()
-        self._pending = []  # the parent sends it
+        self._pending, self._pending_bytes = [], 0  # the parent sends it
         # A write of this size is atomic, so a process that is killed leaves no incomplete frame.
         self._max_data_bytes = select.PIPE_BUF - MAX_STREAM_META_BYTES
 

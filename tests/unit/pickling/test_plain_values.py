@@ -229,7 +229,7 @@ def test_display_has_only_types_that_execute_nothing() -> None:
     """HTML, SVG, JavaScript and widgets are left out; a display of these alone is named."""
     bundle = {"text/plain": "a", "text/html": "<script>", "image/png": "aGk=", "image/svg+xml": "<svg>"}
     found = json.loads(plain_display(json.dumps({"data": bundle, "metadata": {"x": 1}}).encode()))
-    assert found == {"data": {"text/plain": "a", "image/png": "aGk="}, "metadata": {}}
+    assert found == {"data": {"text/plain": "a", "image/png": "aGk="}, "metadata": {}, "too_large": []}
     only = json.loads(plain_display(json.dumps({"data": {"application/javascript": "x"}}).encode()))
     assert "not shown, because of --results plain" in only["data"]["text/plain"]
     for damaged in (b"", b"[]", b'{"data": 3}', b'{"data": {"text/plain": {"a": 1}}}'):

@@ -298,7 +298,9 @@ class DisplayFrontend:
     ) -> None:
         """Send a mime bundle, even if output is being captured."""
         meta = {"id": display_id, "update": update, "result": result}
-        text = json.dumps({"data": data, "metadata": metadata}, default=str).encode()
+        kept, too_large = protocol.drop_large(data)
+        bundle = {"data": kept, "metadata": metadata, "too_large": too_large}
+        text = json.dumps(bundle, default=str).encode()
         self._writer.emit(protocol.DISPLAY, meta, text)
 
     def clear_output(self, wait: bool = False) -> None:

@@ -14,7 +14,7 @@ from .display import DisplayFrontend, mime_bundle
 
 UPDATE_SECONDS = 0.1  # between two updates while a block is still writing
 MAX_TEXT_CHARS = 256 << 10  # of the text of one output; the newest is kept
-OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")  # part of a line before a carriage return
+OVERWRITTEN = re.compile(r"^[^\n]*\r(?!\n)", re.MULTILINE)  # part of a line before a carriage return
 PICTURES = ("image/png", "image/jpeg")
 
 
@@ -31,6 +31,8 @@ class OutputArea:
         self._parts: List[
             Tuple[Optional[str], Dict[str, Any], Dict[str, Any]]
         ] = []  # display id, data, metadata
+        self._text: List[str] = []  # follows the parts, and is not joined with them yet
+        self._text_chars = 0
         self._is_shown = False
         self._clears_next = False
         self._is_changed = False
@@ -45,10 +47,10 @@ class OutputArea:
         """Add text of a stream."""
         self._clear_if_asked()
         text = data.decode("utf-8", "replace")
-        if self._parts and self._parts[-1][0] == "":
-            text = self._parts.pop()[1]["text/plain"] + text
-        text = OVERWRITTEN.sub("", text)[-MAX_TEXT_CHARS:]
-        self._parts.append(("", {"text/plain": text}, {}))
+        self._text.append(text)
+        self._text_chars += len(text)
+        if self._text_chars > MAX_TEXT_CHARS:
+            self._join_text()
         self._is_changed = True
         if text.endswith("\n"):
             self._change()
@@ -56,6 +58,7 @@ class OutputArea:
     def add_bundle(self, data: Dict[str, Any], metadata: Dict[str, Any], display_id: Optional[str]) -> None:
         """Add a display."""
         self._clear_if_asked()
+        self._join_text()
         self._parts.append((display_id, data, metadata))
         self._change()
 
@@ -74,7 +77,7 @@ class OutputArea:
         """Remove the content; with ``wait`` only when something is added."""
         self._clears_next = wait
         if not wait:
-            self._parts.clear()
+            self._remove_all()
             self._change()
 
     def send(self) -> None:
@@ -86,7 +89,21 @@ class OutputArea:
     def _clear_if_asked(self) -> None:
         if self._clears_next:
             self._clears_next = False
-            self._parts.clear()
+            self._remove_all()
+
+    def _remove_all(self) -> None:
+        self._parts.clear()
+        self._text, self._text_chars = [], 0
+
+    def _join_text(self) -> None:
+        """Move the text to the parts. To do so for each piece would copy the whole text again and again."""
+        if not self._text:
+            return
+        pieces, self._text, self._text_chars = self._text, [], 0
+        if self._parts and self._parts[-1][0] == "":
+            pieces.insert(0, self._parts.pop()[1]["text/plain"])
+        text = OVERWRITTEN.sub("", "".join(pieces))[-MAX_TEXT_CHARS:]
+        self._parts.append(("", {"text/plain": text}, {}))
 
     def _change(self) -> None:
         self._is_changed = True
@@ -94,6 +111,7 @@ class OutputArea:
             self.send()
 
     def _bundle(self) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+        self._join_text()
         if len(self._parts) == 1:
             return self._parts[0][1:]
         text = "".join(f"{data.get('text/plain', '')}".rstrip("\n") + "\n" for _, data, _ in self._parts)

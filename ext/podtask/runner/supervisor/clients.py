@@ -11,6 +11,7 @@ from .connection import Connection
 
 FOREVER = float("inf")
 MAX_FOLLOWERS = 4  # clients that know the task's key, but not the owner's secret
+MAX_PIECES_PER_TURN = 16  # for one client, so that a fast one does not keep the main loop busy
 MAX_UNAUTHENTICATED = 32  # connections that are not authenticated
 
 
@@ -122,10 +123,12 @@ class Clients:
         for client in self._all:
             if client.attached and client.wants_log and client.has_room:
                 client.send(logger.take_frames())
-            # Until the socket is full (the selector reports when it is not), or nothing is left to send.
-            client.flush()
-            while client.attached and client.has_room and client.queue_next(spool, results):
+            # Until the socket is full, or nothing is left to send. The selector reports at once that the last
+            # piece, which is only queued, can be written.
+            for _ in range(MAX_PIECES_PER_TURN):
                 client.flush()
+                if not (client.attached and client.has_room and client.queue_next(spool, results)):
+                    break
         for client in [client for client in self._all if client.closed]:
             self._all.remove(client)
             for key in list(self._selector.get_map().values()):

@@ -34,7 +34,7 @@ class LogCopy:
         self.size = 0
         self._digest = hashlib.sha256()
         self._full = False
-        self._backlog = b""
+        self._backlog = bytearray()
         self._newline = True
         os.set_blocking(fd, False)
 
@@ -83,12 +83,12 @@ class LogCopy:
         """Write as much of the backlog as the descriptor accepts."""
         try:
             while self._backlog:
-                self._backlog = self._backlog[os.write(self.fd, self._backlog) :]
+                del self._backlog[: os.write(self.fd, self._backlog)]
         except BlockingIOError:
             return
         except OSError as error:  # the reading end was closed
             logger.debug("writing to the container's log failed: %s", error)
-            self._backlog = b""
+            self._backlog.clear()
             self._full = True
 
     def finish(self, lines: Iterable[str]) -> None:

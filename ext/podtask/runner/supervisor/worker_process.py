@@ -10,12 +10,9 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 
 from .. import protocol
 from ..debug_log import logger
-from ..streams import CHUNK_BYTES, read_available
+from ..streams import CHUNK_BYTES, MAX_CHUNKS_PER_READ, read_available
 from ..worker.main import WorkerPipes
 from .temporary_files import temporary_file
-
-# Of one descriptor: more than a pipe holds, but a flood of output must not block the main loop.
-MAX_CHUNKS_PER_READ = 16
 
 
 def temporary_or_memory_file() -> Any:
@@ -88,26 +85,25 @@ class WorkerProcess:
         return WorkerPipes(self.events_end, self.replies_end, self.lock.fileno(), self.taps, self.results)
 
     def frames(self) -> Iterator[protocol.Frame]:
-        """Yield the frames of the worker and, in order, the output of its descriptors 1 and 2."""
-        yield from self._read_events()
+        """Yield the frames of the worker and, in order, the output of its descriptors 1 and 2.
+
+        They are at least what was written before this call, and not all of what is written meanwhile.
+        """
+        yield from self._read_events(MAX_CHUNKS_PER_READ)
         try:
             fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return  # the worker is writing; the pipe becomes readable when it has written
         try:
-            yield from self._read_events()
+            yield from self._read_events(None)  # nobody writes now
             for name, tap in self.taps.items():
                 for chunk in islice(read_available(tap), MAX_CHUNKS_PER_READ):
                     yield protocol.Frame(protocol.STREAM, 0, {"name": name}, chunk)
         finally:
             fcntl.lockf(self.lock, fcntl.LOCK_UN)
 
-    def _read_events(self) -> Iterator[protocol.Frame]:
-        while True:
-            try:
-                chunk = os.read(self.events, CHUNK_BYTES)
-            except BlockingIOError:
-                return
+    def _read_events(self, max_chunks: Optional[int]) -> Iterator[protocol.Frame]:
+        for chunk in islice(read_available(self.events), max_chunks):
             try:
                 yield from self._decoder.feed(chunk)
             except protocol.WireError as error:  # a process was killed in the middle of a frame
