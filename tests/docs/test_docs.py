@@ -116,6 +116,7 @@ def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
         "cancel_nowait",
         "outcome",
         "phases",
+        "plain",
         "reply",
         "reply_nowait",
         "request_snapshot",
