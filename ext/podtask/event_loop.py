@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+F = TypeVar("F", bound="asyncio.Future[Any]")
 MAX_EXIT_SECONDS = 5  # for the clean-up when the interpreter exits
 
 
@@ -80,7 +81,7 @@ class Loop:
         await asyncio.gather(*remaining, return_exceptions=True)
 
 
-def ignore_result(task: asyncio.Future[T]) -> asyncio.Future[T]:
+def ignore_result(task: F) -> F:
     """Suppress the warning about an exception that nobody retrieves; return the task.
 
     Up to Python 3.11, for example, a cancelled ``wait_for`` does not retrieve the exception of its task.

@@ -35,6 +35,7 @@ class Script:
 
     pods: Pods
     forwards: Forwards
+    username = "alice"
 
     def __init__(self) -> None:
         self.times = 0  # that it went wrong

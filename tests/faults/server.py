@@ -118,12 +118,20 @@ class Server:
             return await (self._create(request) if method == "POST" else self._list(request))
         if path.endswith("/events"):
             return await self._events(request)
+        if path.endswith("/selfsubjectreviews"):
+            return web.json_response({"status": {"userInfo": {"username": self.script.username}}}, status=201)
         found = POD.match(path)
         if found is None:
             return web.json_response({"gitVersion": "v1.35.0"})
+        if found["name"] not in self.pods.found:
+            return refused(404, f'pods "{found["name"]}" not found', "NotFound")
+        return await (
+            self._delete(request, found["name"]) if method == "DELETE" else self._pod(request, found)
+        )
+
+    async def _pod(self, request: web.Request, found: re.Match[str]) -> web.StreamResponse:
+        """Respond with a pod, its log, or a stream to it."""
         name = found["name"]
-        if name not in self.pods.found:
-            return refused(404, f'pods "{name}" not found', "NotFound")
         if found["part"] == "portforward":
             reach = functools.partial(self.script.reach, name)
             return await self.forwards.serve(request, reach, self.script.on_data)
@@ -134,9 +142,16 @@ class Server:
                 send_line = functools.partial(self.script.log_line, name)
                 return await logs.follow(request, self.pods, name, send_line)
             return logs.whole(request, self.pods, name)
-        if method == "DELETE":
-            self._live(self.pods.delete(name, (await request.json()).get("gracePeriodSeconds", 5)))
         return web.json_response(self.pods.found[name])
+
+    async def _delete(self, request: web.Request, name: str) -> web.StreamResponse:
+        options, pod = await request.json(), self.pods.found[name]
+        uid, wanted = pod["metadata"]["uid"], options.get("preconditions", {}).get("uid")
+        if wanted not in (None, uid):
+            message = f"the UID in the precondition ({wanted}) does not match the UID in record ({uid})"
+            return refused(409, f'Operation cannot be fulfilled on pods "{name}": {message}', "Conflict")
+        self._live(self.pods.delete(name, options.get("gracePeriodSeconds", 5)))
+        return web.json_response(pod)
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         sent = await request.json()

@@ -213,7 +213,7 @@ class TaskList:
             task.add_done_callback(show_deleted)
             task.cancel_nowait()  # so that the cell that submitted it shows the cancellation
         else:
-            run_in_background(delete_task_pod(pod_name, self._options), show_deleted, self._show_error)
+            run_in_background(delete_task_pod(row.pod, self._options), show_deleted, self._show_error)
 
 
 def _cell_html(text: str) -> str:

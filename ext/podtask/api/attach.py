@@ -9,7 +9,12 @@ from .resolve import merge_options
 
 
 def attach(
-    name: str, *, namespace: str | None = None, context: str | None = None, trust: bool = False
+    name: str,
+    *,
+    namespace: str | None = None,
+    context: str | None = None,
+    results: str | None = None,
+    trust: bool = False,
 ) -> Task:
     """Return the handle of a task that any kernel has submitted.
 
@@ -19,16 +24,17 @@ def attach(
     The function returns at once. If the task does not exist, :meth:`Task.result` raises the error.
 
     Args:
-        name: Name of the pod, or the name given with ``--as``.
+        name: Name of the pod, or the name given with ``--as``. Your own tasks come first.
         namespace: Namespace of the pod; by default the context's.
         context: Context of the kubeconfig; by default the current one.
+        results: ``"plain"`` to unpickle nothing that comes from the pod; by default as the task was submitted.
         trust: Whether to unpickle the values of a task that another user, or you on another machine, has
             submitted. Unpickling runs code that the pod chooses.
 
     Raises:
         InputError: The name or an option is not valid.
     """
-    given = {"namespace": namespace, "context": context}
+    given = {"namespace": namespace, "context": context, "results": results}
     options = merge_options({key: value for key, value in given.items() if value})
     return Task(ExistingRunner(name, options, trust))
 

@@ -56,6 +56,7 @@ class Pod:
         self._listener = listener
         self._status = PodStatus(namespace, manifest, listener)
         self._connector = RunnerConnector(namespace, manifest, self._status, transport, listener)
+        self._uid = str(manifest.pod["metadata"].get("uid", ""))  # a new pod gets it when it is created
         self._deleting: asyncio.Task[bool] | None = None
         self._log_was_allowed = False  # whether a line of the log was ever read
         kernel = manifest.labels[KERNEL_LABEL]
@@ -169,7 +170,7 @@ class Pod:
     async def delete(self, grace: float | None = None) -> None:
         """Delete the pod, if it exists. A deletion that failed before is tried again."""
         if self._deleting is None or (self._deleting.done() and not self._deleting.result()):
-            self._deleting = asyncio.ensure_future(self._deletion.run(grace))
+            self._deleting = asyncio.ensure_future(self._deletion.run(self._uid, grace))
         await self._deleting
 
     # -- inside -------------------------------------------------------------------------------------
@@ -218,18 +219,18 @@ class Pod:
             NameTaken: Another pod has this name.
             PodtaskError: The pod was not created.
         """
-        post = self._namespace.pods.create(self._manifest.pod)
+        if self._namespace.round_trip >= SLOW_ROUND_TRIP_SECONDS:
+            # While the pod is created and scheduled; nothing waits for these connections.
+            loop().background(self._namespace.open_connections(SPARE_CONNECTIONS))
         try:
-            if self._namespace.round_trip < SLOW_ROUND_TRIP_SECONDS:
-                created = await post
-            else:  # open connections while the pod is scheduled
-                created, _ = await asyncio.gather(post, self._namespace.open_connections(SPARE_CONNECTIONS))
+            created = await self._namespace.pods.create(self._manifest.pod)
         except Refusal as error:
             if error.code == 409 and await self._is_ours():
                 return
             if error.reason == "AlreadyExists":
                 raise NameTaken(f"A pod {self.name} already exists in {self._namespace.name}.") from None
             raise
+        self._uid = str(created["metadata"]["uid"])
         self._status.update(created)
         self._report_dropped_fields(created)
 
@@ -263,6 +264,7 @@ class Pod:
             return False  # report the first error rather than this one
         if pod["metadata"].get("labels", {}).get(TASK_LABEL) != self.name:
             return False
+        self._uid = str(pod["metadata"]["uid"])
         self._status.update(pod)
         return True
 

@@ -47,12 +47,17 @@ class PodDeletion:
         self._listener = listener
         self._waiting_until_gone: asyncio.Task[None] | None = None
 
-    async def run(self, grace: float | None) -> bool:
-        """Return whether the API server has accepted the deletion, or the pod is already gone."""
+    async def run(self, uid: str, grace: float | None) -> bool:
+        """Return whether the API server has accepted the deletion, or the pod is already gone.
+
+        Args:
+            uid: UID of the pod.
+            grace: Grace period in seconds; None for the pod's own.
+        """
         seconds = self._grace if grace is None else max(1, int(grace))
         gone = asyncio.Event()
         self._watch.subscribe(self._name, lambda pod: None if pod else gone.set())
-        if why := await self._request_deletion(seconds):
+        if why := await self._request_deletion(uid, seconds):
             self._watch.unsubscribe(self._name)
             self._listener.on_phase(Phase("Left", f"{self._name} could not be deleted: {why}"))
             _print_warning(
@@ -64,14 +69,14 @@ class PodDeletion:
         self._waiting_until_gone = asyncio.ensure_future(self._wait_until_gone(gone, seconds))
         return True
 
-    async def _request_deletion(self, seconds: int) -> str:
+    async def _request_deletion(self, uid: str, seconds: int) -> str:
         """Return why the pod cannot be deleted; empty if the deletion is accepted."""
         began, (pause, longest) = time.monotonic(), PAUSES_SECONDS
         reported = False
         while True:
             retry_seconds = 0.0
             try:
-                await self._namespace.pods.delete(self._name, seconds)
+                await self._namespace.pods.delete(self._name, uid, seconds)
                 return ""
             except RequestDenied as error:
                 why, retry_seconds = error.message, error.retry_seconds

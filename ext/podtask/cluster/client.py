@@ -15,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from ..errors import ClusterError
+from ..event_loop import ignore_result
 from .authentication import Login
 from .credentials import Access
 from .exec import PROTOCOLS, Exec, exec_query
@@ -49,6 +50,7 @@ class Api:
         self.round_trip = 1.0
         self.was_reached = False
         self._at_close: list[Callable[[], None]] = []
+        self._user_info: asyncio.Task[dict[str, Any]] | None = None
         self._slots = asyncio.Semaphore(MAX_PARALLEL_REQUESTS)
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=300)
         self._session = aiohttp.ClientSession(connector=connector)
@@ -162,6 +164,30 @@ class Api:
         """
         path = resource_path("pods", namespace, pod, "exec")
         return Exec(await self._socket(f"{path}?{exec_query(container, command)}", PROTOCOLS))
+
+    async def user_info(self) -> dict[str, Any]:
+        """Return the UserInfo of a SelfSubjectReview; empty if the API server has none. It is asked once.
+
+        Raises:
+            ApiError: The API server cannot answer now.
+            ClusterError: The API server cannot be reached.
+        """
+        asked = self._user_info
+        if asked is None or (asked.done() and (asked.cancelled() or asked.exception())):
+            asked = self._user_info = ignore_result(asyncio.ensure_future(self._review_user()))
+        return await asyncio.shield(asked)
+
+    async def _review_user(self) -> dict[str, Any]:
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        try:
+            answer = await self.request("POST", resource_path("selfsubjectreviews"), review)
+        except ApiError as error:
+            if error.code in (400, 403, 404, 405):  # older than Kubernetes 1.28, or not allowed
+                return {}
+            raise
+        status = answer.get("status")
+        user_info = status.get("userInfo") if isinstance(status, dict) else None
+        return user_info if isinstance(user_info, dict) else {}
 
     async def _socket(self, path: str, protocols: tuple[str, ...]) -> Any:
         access = self.access

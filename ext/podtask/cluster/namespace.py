@@ -165,6 +165,17 @@ class Namespace:
             answer = await self._api.request("POST", resource_path("selfsubjectaccessreviews"), review)
         return bool(answer["status"]["allowed"])
 
+    async def user_info(self) -> dict[str, Any]:
+        """Return what the API server knows about the user, such as ``username`` and ``groups``.
+
+        It is asked once in a session. The answer is empty if the API server does not tell.
+
+        Raises:
+            ClusterError: The API server cannot be reached, or is not ready to answer.
+        """
+        with explain_refusals("create", "selfsubjectreviews", self.where):
+            return await self._api.user_info()
+
     async def server_version(self) -> str:
         """Return the version of Kubernetes that the API server reports."""
         with explain_refusals("get", VERSION_PATH, self.where):

@@ -8,8 +8,15 @@ GROUP_PATHS = {
     "priorityclasses": "/apis/scheduling.k8s.io/v1",
     "runtimeclasses": "/apis/node.k8s.io/v1",
     "selfsubjectaccessreviews": "/apis/authorization.k8s.io/v1",
+    "selfsubjectreviews": "/apis/authentication.k8s.io/v1",
 }
-CLUSTER_SCOPED = {"namespaces", "priorityclasses", "runtimeclasses", "selfsubjectaccessreviews"}
+CLUSTER_SCOPED = {
+    "namespaces",
+    "priorityclasses",
+    "runtimeclasses",
+    "selfsubjectaccessreviews",
+    "selfsubjectreviews",
+}
 VERSION_PATH = "/version"
 
 

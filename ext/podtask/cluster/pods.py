@@ -58,19 +58,23 @@ class Pods:
         except ApiError as error:
             raise rejection_error(error, self._api.access.context, self._namespace) from None
 
-    async def delete(self, name: str, grace_seconds: int | None = None) -> None:
-        """Delete a pod; do nothing if it is gone already.
+    async def delete(self, name: str, uid: str, grace_seconds: int | None = None) -> None:
+        """Delete a pod; do nothing if it is gone already, even if another pod has its name now.
 
         Args:
             name: Name of the pod.
+            uid: UID of the pod; the API server deletes no other pod.
             grace_seconds: Grace period; None for the pod's own, 0 to delete it without its node.
         """
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": grace_seconds}
+        body: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": uid}}
+        if grace_seconds is not None:
+            body["gracePeriodSeconds"] = grace_seconds
         try:
             with explain_refusals("delete", "pods", self._where):
-                await self._api.request("DELETE", self._path(name), None if grace_seconds is None else body)
+                await self._api.request("DELETE", self._path(name), body)
         except RequestDenied as error:
-            if error.code != 404:
+            is_another_pod = error.code == 409 and "precondition" in error.server_message.lower()
+            if error.code != 404 and not is_another_pod:
                 raise
 
     async def watch(self, **params: str) -> AsyncGenerator[bytes, None]:

@@ -61,14 +61,9 @@ class ExistingRunner:
         """
         for line in left_out(only_new=True):
             listener.on_note(line)
-        namespace, pod, others = await look_up_task(self.name, self.options)
+        namespace, pod = await look_up_task(self.name, self.options)
         key = pod.key
         listener.on_manifest(pod)
-        if others:
-            listener.on_note(
-                f"{len(others) + 1} tasks are named {self.name}. Attaching to the newest; "
-                f"the others: {', '.join(others)}"
-            )
         if pod.is_result_taken:
             raise TaskError(
                 f"The result of {pod.name} was already fetched ({pod.cell_status}). The cell is not run again.",

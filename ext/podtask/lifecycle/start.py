@@ -96,7 +96,7 @@ class NewRunner:
         if not options.local:
             listener.on_phase(CONNECTING)
             saving = asyncio.ensure_future(asyncio.to_thread(owner_secrets.save, identity))
-            identity = await self._with_owner(identity, listener)
+            identity = await self._with_user_and_owner(identity, listener)
             if not await saving and options.detach:
                 listener.on_note(
                     f"The secret of {identity.name} cannot be kept privately in {owner_secrets.folder()}. Only "
@@ -151,25 +151,29 @@ class NewRunner:
             owner_secrets.remove(manifest.name)  # this task will have no pod of this name
             raise
 
-    async def _with_owner(self, identity: Identity, listener: TaskListener) -> Identity:
-        """Report earlier tasks of this notebook, and return the identity with the notebook's pod as owner.
+    async def _with_user_and_owner(self, identity: Identity, listener: TaskListener) -> Identity:
+        """Report earlier tasks of this notebook; return the identity with the user and the notebook's pod.
 
         Report, too, if kubectl has another current context than this kernel.
         """
         # Start-up cost: a local run needs no client library.
         from ..cluster.current_context import describe_switch
+        from ..cluster.namespace import open_namespace
         from ..cluster.own_pod import notebook_pod
         from ..manage.previous_kernels import report_previous_tasks
+        from ..manage.user import current_user
 
+        place = self.options.context, self.options.namespace
         if self.options.context is None:
             line = await asyncio.to_thread(describe_switch, self.options.namespace)
             if line:
                 listener.on_note(line)
         await report_previous_tasks(self.options, identity.notebook, listener.on_note)
-        if self.options.detach:
-            return identity  # a detached task outlives its notebook
-        owner = await notebook_pod(self.options.context, self.options.namespace)
-        return replace(identity, owner=owner)
+        asking = current_user(await open_namespace(*place))
+        if self.options.detach:  # a detached task outlives its notebook
+            return replace(identity, user=(await asking).name)
+        user, owner = await asyncio.gather(asking, notebook_pod(*place))
+        return replace(identity, user=user.name, owner=owner)
 
     def _embed(self, manifest: PodManifest, job: Job, listener: TaskListener) -> PodManifest:
         options = self.options

@@ -162,13 +162,13 @@ def list_tasks(state: ShellState, words: list[str]) -> None:
 
 
 def attach(state: ShellState, words: list[str]) -> None:
-    """%podtask attach NAME [--trust] [-n NAMESPACE]: follow a task again: its output so far, then live output, then its values; --trust unpickles the values of a task that is not yours."""
+    """%podtask attach NAME [--trust] [--results plain] [-n NAMESPACE]: follow a task again: its output so far, then live output, then its values; --trust unpickles the values of a task that is not yours, --results plain unpickles none."""
     name, rest = _split_name([word for word in words if word != "--trust"], attach)
     from ..api.attach import attach as attach_task  # start-up cost
 
     options = _parse_options(rest)
-    trust = "--trust" in words
-    state.follow_task(attach_task(name, namespace=options.namespace, context=options.context, trust=trust))
+    place = {"namespace": options.namespace, "context": options.context}
+    state.follow_task(attach_task(name, **place, results=options.results, trust="--trust" in words))
 
 
 def logs(state: ShellState, words: list[str]) -> None:

@@ -117,7 +117,7 @@ async def _execute(
 
 
 async def _look_up_running_task(name: str, options: RunOptions) -> tuple[Namespace, TaskPod]:
-    ns, pod, _ = await look_up_task(name, options)
+    ns, pod = await look_up_task(name, options)
     if pod.is_finished:
         raise InputError(f"{pod.name} has ended: {pod.state}.", f"%podtask logs {name} shows its output.")
     return ns, pod

@@ -2,36 +2,75 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
+
 from ..cluster.namespace import Namespace, open_namespace
 from ..cluster.refusals import RequestDenied
+from ..config.option_types import parse_task_name
 from ..config.options import RunOptions
 from ..errors import InputError
 from ..manifest.labels import NAME_LABEL
 from ..manifest.task_pod import SELECTOR, TaskPod
+from .task_list import format_duration
+from .user import current_user
+
+MAX_CANDIDATES = 8
 
 
-async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskPod, list[str]]:
-    """Return the namespace, the pod of the task, and the names of other pods with the same task name.
+async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskPod]:
+    """Return the namespace and the pod of a task; the user's own tasks come first.
 
     Args:
-        name: Name of the task or of its pod; if several tasks have the name, the newest is returned.
+        name: Name of the task or of its pod.
         options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
-        PodtaskError: The task does not exist, or reading it is not allowed.
+        PodtaskError: The task does not exist, several tasks have the name, or reading them is not allowed.
     """
+    parse_task_name(name)
     ns = await open_namespace(options.context, options.namespace)
+    user, listed, pod = await asyncio.gather(
+        current_user(ns), ns.pods.list(f"{SELECTOR},{NAME_LABEL}={name}"), _read_pod(ns, name)
+    )
+    pods = {each["metadata"]["uid"]: TaskPod(each) for each in listed["items"]}
+    if pod is not None and pod.is_managed:
+        pods[pod.uid] = pod
+    if not pods:
+        if pod is not None:
+            raise InputError(
+                f"The pod {name} in {ns.where} does not run a podtask task.",
+                "%podtask list shows the pods that do.",
+            )
+        raise InputError(
+            f"Task {name!r} not found in {ns.where}.",
+            "Its result was collected, or it was deleted; `%podtask list` shows all tasks.",
+        )
+    found = list(pods.values())
+    for is_preferred in (user.owns, lambda each: each.name == name, lambda each: not each.is_terminating):
+        found = [each for each in found if is_preferred(each)] or found
+    if len(found) > 1:
+        raise InputError(
+            f"{len(found)} tasks are named {name!r} in {ns.where}: {_describe(found)}.",
+            "Give the full name of one of them.",
+        )
+    return ns, found[0]
+
+
+async def _read_pod(ns: Namespace, name: str) -> TaskPod | None:
     try:
-        listed = await ns.pods.list(f"{SELECTOR},{NAME_LABEL}={name}")
-        pods = [TaskPod(pod) for pod in listed["items"]]
-        if not pods:
-            pods = [TaskPod(await ns.pods.get(name))]
+        return TaskPod(await ns.pods.get(name))
     except RequestDenied as error:
         if error.code in (400, 404):
-            raise InputError(
-                f"Task {name!r} not found in {ns.where}.",
-                "Its result was collected, or it was deleted; `%podtask list` shows all tasks.",
-            ) from None
+            return None
         raise
-    pods.sort(key=lambda pod: str(pod.pod["metadata"]["creationTimestamp"]), reverse=True)
-    return ns, pods[0], [pod.name for pod in pods[1:]]
+
+
+def _describe(pods: list[TaskPod]) -> str:
+    """Return the full names, owners and ages of tasks, the newest first."""
+    now = dt.datetime.now(dt.timezone.utc)
+    newest = sorted(pods, key=lambda pod: pod.age_seconds(now))[:MAX_CANDIDATES]
+    names = [f"{pod.name} ({pod.owner}, {format_duration(pod.age_seconds(now))} old)" for pod in newest]
+    if len(pods) > len(newest):
+        names.append(f"and {len(pods) - len(newest)} more")
+    return ", ".join(names)

@@ -11,10 +11,11 @@ from ..cluster.refusals import RequestDenied
 from ..config.options import RunOptions
 from ..errors import InputError
 from ..manifest import owner_secrets
-from ..manifest.identity import current_user
+from ..manifest.task_pod import TaskPod
 from ..runner.log_lines import cell_output
 from .lookup import look_up_task
 from .task_list import read_task_pods
+from .user import current_user
 
 MAX_TAIL_LINES = 200
 
@@ -43,7 +44,7 @@ async def read_log(name: str, container: str | None, options: RunOptions) -> str
     Raises:
         PodtaskError: The task or container does not exist, or reading its log is not allowed.
     """
-    ns, pod, _ = await look_up_task(name, options)
+    ns, pod = await look_up_task(name, options)
     container_name = pod.container_name(container)
     try:
         text = await ns.pods.log(pod.name, container_name)
@@ -69,13 +70,18 @@ async def delete_task(name: str, options: RunOptions, finished: bool, force: boo
     Raises:
         PodtaskError: The task does not exist, it has ended, or deleting it is not allowed.
     """
-    ns, pod, _ = await look_up_task(name, options)
+    ns, pod = await look_up_task(name, options)
+    if name != pod.name and not (await current_user(ns)).owns(pod):
+        raise InputError(
+            f"{name!r} is a task of {pod.owner}, not yours.",
+            f"To delete it nevertheless, give its full name: {pod.name}",
+        )
     if pod.is_finished and not finished:
         raise InputError(
             f"{pod.name} has ended: {pod.state}.",
             f"`%podtask attach {name}` collects its result, `%podtask delete {name}` removes it.",
         )
-    await ns.pods.delete(pod.name, 0 if force else None)
+    await ns.pods.delete(pod.name, pod.uid, 0 if force else None)
     owner_secrets.remove(pod.name)
     return pod.name
 
@@ -87,20 +93,15 @@ async def clean_up(options: RunOptions) -> CleanupResult:
         options: Options with the cluster, the namespace, and how long finished pods are kept.
 
     Raises:
-        PodtaskError: The user or the cluster is unknown, or listing or deleting pods is not allowed.
+        PodtaskError: No cluster is configured, or listing or deleting pods is not allowed.
     """
-    user = current_user()
-    if not user:
-        raise InputError(
-            "Cannot tell which tasks are yours: this process has no user name.",
-            "Set USER here and where tasks are submitted.",
-        )
     ns = await open_namespace(options.context, options.namespace)
+    user, pods = await asyncio.gather(current_user(ns), read_task_pods(ns))
     now = dt.datetime.now(dt.timezone.utc)
-    finished = [pod for pod in await read_task_pods(ns) if pod.is_finished and pod.user == user]
+    finished = [pod for pod in pods if pod.is_finished and user.owns(pod)]
     kept = [pod for pod in finished if pod.is_result_in_log and pod.finished_seconds(now) <= options.keep]
     deleted = [pod for pod in finished if pod not in kept]
-    await asyncio.gather(*(ns.pods.delete(pod.name) for pod in deleted))
+    await asyncio.gather(*(ns.pods.delete(pod.name, pod.uid) for pod in deleted))
     for pod in deleted:
         owner_secrets.remove(pod.name)
     return CleanupResult([pod.name for pod in deleted], [pod.alias for pod in kept])
@@ -129,16 +130,16 @@ async def read_log_tail(pod_name: str, container: str, options: RunOptions) -> s
     return cell_output(text)
 
 
-async def delete_task_pod(pod_name: str, options: RunOptions) -> None:
+async def delete_task_pod(pod: TaskPod, options: RunOptions) -> None:
     """Delete a task's pod with its own grace period; do nothing if it is gone already.
 
     Args:
-        pod_name: Name of the task's pod.
+        pod: The task's pod, as it was listed.
         options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
         PodtaskError: Deleting the pod is not allowed, or the API server cannot be reached.
     """
     ns = await open_namespace(options.context, options.namespace)
-    await ns.pods.delete(pod_name)
-    owner_secrets.remove(pod_name)
+    await ns.pods.delete(pod.name, pod.uid)
+    owner_secrets.remove(pod.name)

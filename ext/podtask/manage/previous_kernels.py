@@ -11,9 +11,10 @@ from ..config.options import RunOptions
 from ..errors import PodtaskError
 from ..event_loop import loop
 from ..manifest import owner_secrets
-from ..manifest.identity import KERNEL_ID, current_user
+from ..manifest.identity import KERNEL_ID
 from ..manifest.task_pod import TaskPod
 from .task_list import read_task_pods
+from .user import current_user
 
 _reported: set[tuple[object, str, str]] = set()  # (event loop, context, namespace)
 
@@ -41,14 +42,13 @@ async def report_previous_tasks(options: RunOptions, notebook: str, note: Callab
 async def _report_and_delete(options: RunOptions, notebook: str, note: Callable[[str], None]) -> None:
     ns = await open_namespace(options.context, options.namespace)
     try:
-        pods = await read_task_pods(ns)
+        user, pods = await asyncio.gather(current_user(ns), read_task_pods(ns))
         for line in describe_previous_tasks(pods, notebook):
             note(line)
-        user, now = current_user(), dt.datetime.now(dt.timezone.utc)
+        now = dt.datetime.now(dt.timezone.utc)
         for pod in pods:
-            is_mine = bool(user) and pod.user == user
-            if is_mine and pod.is_finished and pod.finished_seconds(now) > options.keep:
-                await ns.pods.delete(pod.name)
+            if user.owns(pod) and pod.is_finished and pod.finished_seconds(now) > options.keep:
+                await ns.pods.delete(pod.name, pod.uid)
                 owner_secrets.remove(pod.name)
     except PodtaskError:
         return  # this report is optional; the next kernel tries again

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import os
 import re
@@ -28,7 +27,7 @@ class Identity:
             interrupts, answers and the release of the result only from a client that shows the secret.
         port: Port on which the runner listens.
         kernel: Identifies the kernel that submits the task.
-        user: Name of the user.
+        user: Name of the user, as the value of a label.
         alias: The user's name for the task; empty if it has none.
         notebook: Identifies the notebook, whichever kernel it has; empty if it is unknown.
         owner: Owner reference to the notebook's own pod: Kubernetes deletes the task's pod with it.
@@ -63,14 +62,6 @@ def label_value(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:63].strip("-_.")
 
 
-def current_user() -> str:
-    """Return the name of the user as the value of a label; empty if it is unknown."""
-    try:
-        return label_value(os.environ.get("JUPYTERHUB_USER") or getpass.getuser())
-    except (KeyError, OSError):  # in a container, a user ID may have no name
-        return ""
-
-
 def notebook_id(namespace: Mapping[str, Any]) -> str:
     """Return the value of a label that identifies a notebook, whichever kernel it has; empty for none.
 
@@ -96,7 +87,6 @@ def new_identity(port: int | None, alias: str, namespace: Mapping[str, Any]) -> 
         secret=secrets.token_hex(32),
         port=port or 20000 + secrets.randbelow(10000),  # below node ports (30000) and outgoing connections
         kernel=KERNEL_ID,
-        user=current_user(),
         alias=alias,
         notebook=notebook_id(namespace),
     )

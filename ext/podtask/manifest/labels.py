@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGER = "podtask"  # the value of that label
 TASK_LABEL = "podtask/task"
 KERNEL_LABEL = "podtask/kernel"
 USER_LABEL = "podtask/user"

@@ -16,7 +16,7 @@ from ..template.restricted import give_scratch, restrict
 from ..template.template import DEFAULT_CONTAINER, PodTemplate, primary_container
 from ..template.validation import pod_problems, raise_problems, template_problems
 from .identity import NAME_PREFIX
-from .labels import BOUNDS_ANNOTATION, MANAGED_BY, PROTOCOL_ANNOTATION, RESULTS_ANNOTATION
+from .labels import BOUNDS_ANNOTATION, MANAGED_BY, MANAGER, PROTOCOL_ANNOTATION, RESULTS_ANNOTATION
 from .pod_manifest import (
     DEFAULT_GRACE_SECONDS,
     HIDDEN_KEY,
@@ -93,7 +93,7 @@ def _metadata(given: dict[str, Any], options: RunOptions) -> dict[str, Any]:
         given: Metadata of the template.
         options: Options of the cell.
     """
-    labels = {**given.get("labels", {}), MANAGED_BY: "podtask"}
+    labels = {**given.get("labels", {}), MANAGED_BY: MANAGER}
     if options.queue:
         labels[QUEUE_LABEL] = options.queue
     return {

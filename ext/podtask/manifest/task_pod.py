@@ -14,6 +14,7 @@ from ..runner.protocol import EXIT_NO_CLIENT, PROTOCOL_VERSION
 from .labels import (
     KERNEL_LABEL,
     MANAGED_BY,
+    MANAGER,
     NAME_LABEL,
     NOTEBOOK_LABEL,
     PROTOCOL_ANNOTATION,
@@ -22,12 +23,32 @@ from .labels import (
 )
 from .pod_manifest import PodManifest
 
-SELECTOR = f"{MANAGED_BY}=podtask"
+SELECTOR = f"{MANAGED_BY}={MANAGER}"
 
 
 @dataclass(frozen=True)
 class TaskPod(PodManifest):
     """The pod of a task, as the API server has it."""
+
+    @property
+    def uid(self) -> str:
+        """UID of the pod, which no other pod ever has."""
+        return str(self.pod["metadata"]["uid"])
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether podtask has created the pod."""
+        return self.labels.get(MANAGED_BY) == MANAGER
+
+    @property
+    def is_of_first_version(self) -> bool:
+        """Whether podtask 0.1.0 has created the pod, which did not write the version of the protocol."""
+        return PROTOCOL_ANNOTATION not in self.annotations
+
+    @property
+    def is_terminating(self) -> bool:
+        """Whether the pod is being deleted."""
+        return bool(self.pod["metadata"].get("deletionTimestamp"))
 
     @property
     def alias(self) -> str:
@@ -38,6 +59,11 @@ class TaskPod(PodManifest):
     def user(self) -> str:
         """Name of the user who submitted the task; empty if it is unknown."""
         return self.labels.get(USER_LABEL, "")
+
+    @property
+    def owner(self) -> str:
+        """Name of that user in words."""
+        return self.user or "an unknown user"
 
     @property
     def kernel(self) -> str:
@@ -140,7 +166,7 @@ class TaskPod(PodManifest):
     @property
     def state(self) -> str:
         """The state of the task in one to three words."""
-        if self.pod["metadata"].get("deletionTimestamp"):
+        if self.is_terminating:
             return "Terminating"
         if self.is_result_in_log:
             return f"{self.cell_status}, in its log"
