@@ -43,13 +43,18 @@ class ParallelCalls:
         """Wait for all tasks, and return their results.
 
         Raises:
+            InputError: A call cannot be submitted. The other tasks are cancelled.
             BaseException: The first error, unless errors are returned. The other tasks are cancelled.
         """
         first: BaseException | None = None
         with handle_interrupts(self._on_interrupt):
             while self._waiting or not all(task.done() for task in self._tasks):
-                self._start()
-                self._show()
+                try:
+                    self._start()
+                    self._show()
+                except BaseException as error:  # noqa: BLE001 -- raised below, once no task runs any more
+                    first = first or error
+                    self._stop()
                 self._changed.wait(TICK_SECONDS)
                 self._changed.clear()
                 failed = [task.error for task in self._tasks if task.error is not None]
@@ -65,7 +70,11 @@ class ParallelCalls:
 
     def _start(self) -> None:
         while self._waiting and sum(not task.done() for task in self._tasks) < self._max_parallel:
-            task = self._waiting.pop()()
+            number = self._total - len(self._waiting) + 1
+            try:
+                task = self._waiting.pop()()
+            except InputError as error:
+                raise InputError(f"Call {number} of {self._total}: {error.message}", error.hint) from None
             task.add_done_callback(lambda _: self._changed.set())
             self._tasks.append(task)
 
