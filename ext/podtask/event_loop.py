@@ -9,34 +9,75 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
+import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from .errors import InputError
+
 T = TypeVar("T")
 F = TypeVar("F", bound="asyncio.Future[Any]")
+log = logging.getLogger(__name__)
 MAX_EXIT_SECONDS = 5  # for the clean-up when the interpreter exits
 
 
 class Loop:
-    """An asyncio event loop in a daemon thread."""
+    """An asyncio event loop in a daemon thread. No exception in a callback or a task of the loop ends it."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.event_loop = asyncio.new_event_loop()
         self._closers: dict[Callable[[], Awaitable[None]], None] = {}
         self._background: set[asyncio.Task[None]] = set()
-        self._thread = threading.Thread(target=self._run, name="podtask", daemon=True)
-        self._thread.start()
+        self._exiting = False
+        self._lock = threading.RLock()  # held while the thread is started; a signal handler may start it, too
+        self._thread = self._start_thread()
         atexit.register(self._at_exit)
+
+    @property
+    def usable(self) -> bool:
+        """Whether this process may use the loop: it is not the parent's, and nothing has closed it."""
+        return self.pid == os.getpid() and (self._exiting or not self.event_loop.is_closed())
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Run a coroutine in the loop, with the caller's context variables; return its future.
 
         Any thread may call this.
         """
+        self._ensure_thread()
         return asyncio.run_coroutine_threadsafe(coroutine, self.event_loop)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the loop, wait for its end, and return its result.
+
+        Raises:
+            InputError: The caller is in the loop's own thread.
+        """
+        try:
+            self.check_may_wait()
+        except InputError:
+            coroutine.close()
+            raise
+        return self.start(coroutine).result()
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Call a function in the loop. Any thread may call this."""
+        self._ensure_thread()
+        self.event_loop.call_soon_threadsafe(call)
+
+    def check_may_wait(self) -> None:
+        """Check that the caller may wait for the loop.
+
+        Raises:
+            InputError: The caller is in the loop's own thread, where waiting would stop all tasks for good.
+        """
+        if threading.current_thread() is self._thread:
+            raise InputError(
+                "This call waits for podtask's event loop, but was made in the thread of that loop.",
+                "Make it in another thread. The callbacks of task.add_done_callback() run in one.",
+            )
 
     def at_exit(self, close: Callable[[], Awaitable[None]]) -> None:
         """Await ``close()`` when the interpreter exits."""
@@ -51,12 +92,27 @@ class Loop:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
+    def _start_thread(self) -> threading.Thread:
+        thread = threading.Thread(target=self._run, name="podtask", daemon=True)
+        thread.start()
+        return thread
+
+    def _ensure_thread(self) -> None:
+        """Start the thread again if it has ended; the loop goes on where it stopped."""
+        with self._lock:
+            if self.pid == os.getpid() and not self._thread.is_alive() and not self._exiting:
+                self._thread = self._start_thread()
+
     def _run(self) -> None:
         asyncio.set_event_loop(self.event_loop)
-        self.event_loop.run_forever()
+        while not self._exiting and not self.event_loop.is_closed():
+            try:
+                self.event_loop.run_forever()
+            except BaseException:  # asyncio lets SystemExit and KeyboardInterrupt end the loop
+                log.debug("An exception ended the event loop; it goes on", exc_info=True)
 
     def _at_exit(self) -> None:
-        if os.getpid() != self.pid:
+        if os.getpid() != self.pid or self.event_loop.is_closed():
             return
         try:
             self.start(self._close()).result(MAX_EXIT_SECONDS)
@@ -65,6 +121,7 @@ class Loop:
                 "podtask: the clean-up did not end in time; pods may be left: kubectl get pods "
                 "-l app.kubernetes.io/managed-by=podtask"
             )
+        self._exiting = True
         self.event_loop.call_soon_threadsafe(self.event_loop.stop)
         self._thread.join(MAX_EXIT_SECONDS)
         if not self._thread.is_alive():
@@ -95,9 +152,9 @@ _lock = threading.Lock()
 
 
 def loop() -> Loop:
-    """Return the loop of this process; start it at the first call."""
+    """Return the loop of this process; start it at the first call, and again if it was closed."""
     global _current
     with _lock:
-        if _current is None or _current.pid != os.getpid():
+        if _current is None or not _current.usable:
             _current = Loop()
         return _current

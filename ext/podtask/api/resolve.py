@@ -141,7 +141,7 @@ def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) ->
     if name in namespace:
         return namespace[name]
     if name.startswith(CLUSTER_TEMPLATE_PREFIX):
-        return loop().start(_read_from_cluster(name.removeprefix(CLUSTER_TEMPLATE_PREFIX), options)).result()
+        return loop().run(_read_from_cluster(name.removeprefix(CLUSTER_TEMPLATE_PREFIX), options))
     if "\n" in name:
         return name
     if name.endswith((".yaml", ".yml")) or os.sep in name:

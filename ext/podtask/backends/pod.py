@@ -61,7 +61,7 @@ class Pod:
         self._log_was_allowed = False  # whether a line of the log was ever read
         kernel = manifest.labels[KERNEL_LABEL]
         self._watch = namespace.watch(f"{KERNEL_LABEL}={kernel}")
-        self._deletion = PodDeletion(namespace, manifest, self._watch, listener)
+        self._deletion = PodDeletion(namespace, manifest, self._watch)
 
     @classmethod
     async def create(cls, manifest: PodManifest, options: RunOptions, listener: RunnerListener) -> Pod:

@@ -17,7 +17,6 @@ from ..cluster.unreachable import Unreachable
 from ..cluster.watch import Watch
 from ..errors import ClusterError
 from ..manifest.pod_manifest import PodManifest
-from .base import Phase, RunnerListener
 
 log = logging.getLogger(__name__)
 DELETE_SECONDS = 3600  # in which an API server that was away is back
@@ -34,17 +33,13 @@ class PodDeletion:
         namespace: Namespace of the pod.
         manifest: The pod as it was sent or found.
         watch: Reports when the pod is gone.
-        listener: Receives the phase "Left" if the pod cannot be deleted.
     """
 
-    def __init__(
-        self, namespace: Namespace, manifest: PodManifest, watch: Watch, listener: RunnerListener
-    ) -> None:
+    def __init__(self, namespace: Namespace, manifest: PodManifest, watch: Watch) -> None:
         self._namespace = namespace
         self._name = manifest.name
         self._grace = manifest.grace_seconds
         self._watch = watch
-        self._listener = listener
         self._waiting_until_gone: asyncio.Task[None] | None = None
 
     async def run(self, uid: str, grace: float | None) -> bool:
@@ -59,7 +54,6 @@ class PodDeletion:
         self._watch.subscribe(self._name, lambda pod: None if pod else gone.set())
         if why := await self._request_deletion(uid, seconds):
             self._watch.unsubscribe(self._name)
-            self._listener.on_phase(Phase("Left", f"{self._name} could not be deleted: {why}"))
             _print_warning(
                 f"{self._name} could not be deleted: {why}",
                 "It ends at its activeDeadlineSeconds at the latest. To delete it by hand: "

@@ -152,6 +152,10 @@ class Channel:
             with contextlib.suppress(OSError):
                 await self._send_commands(self._link)
 
+    def free_values(self) -> None:
+        """Free the job and the result: the task has ended."""
+        self._job = self._job_for = self._result = None
+
     async def _send_commands(self, link: _Link) -> None:
         """Send interrupts and the last answer; the runner acts on each number once."""
         if self.follows_only:

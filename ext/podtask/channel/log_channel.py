@@ -97,6 +97,10 @@ class LogChannel:
     async def reply(self, answer: dict[str, Any]) -> None:
         """Do nothing: ``input()`` gets no answer in batch mode."""
 
+    def free_values(self) -> None:
+        """Free the parts of a frame that is incomplete: the task has ended."""
+        self._frame_lines.clear()
+
     def _read_line(self, line: bytes) -> None:
         for frame in self._frame_lines.read(line, self._last_seq):
             self._pass_on(frame)

@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 import traceback
+import weakref
 from typing import Any
 
 from ..errors import PodtaskError
@@ -53,14 +54,16 @@ class DetachedTasks:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.tasks: list[Task] = []
+        self.tasks: weakref.WeakSet[Task] = (
+            weakref.WeakSet()
+        )  # the user decides how long an ended task is kept
         self._updates: queue.SimpleQueue[tuple[Background, Update]] = queue.SimpleQueue()
         self._views: list[Background] = []
         threading.Thread(target=self._run, name="podtask-display", daemon=True).start()
 
     def add(self, task: Task, variable: str) -> None:
         """Show a task in the running cell from now on."""
-        self.tasks.append(task)
+        self.tasks.add(task)
         view = Background(task, current_screen(outlives_cell=True), variable)
         view.show_status()
         task.update_log.subscribe(lambda update: self._updates.put((view, update)))
@@ -68,19 +71,25 @@ class DetachedTasks:
     def _run(self) -> None:
         last_tick = time.monotonic()
         while True:
-            try:
-                # Without tasks there are no seconds to count.
-                view, update = self._updates.get(timeout=TICK_SECONDS if self._views else None)
-            except queue.Empty:
-                pass
-            else:
-                if view not in self._views:
-                    self._views.append(view)
-                self._show(view, update)
+            self._show_next()
             if time.monotonic() - last_tick >= TICK_SECONDS:
                 last_tick = time.monotonic()
-                for each in list(self._views):
-                    self._show(each, None)
+                self._tick()
+
+    def _show_next(self) -> None:
+        """Show the next update; its task is not referred to while the thread waits for another one."""
+        try:
+            # Without tasks there are no seconds to count.
+            view, update = self._updates.get(timeout=TICK_SECONDS if self._views else None)
+        except queue.Empty:
+            return
+        if view not in self._views:
+            self._views.append(view)
+        self._show(view, update)
+
+    def _tick(self) -> None:
+        for each in list(self._views):
+            self._show(each, None)
 
     def _show(self, view: Background, update: Update | None) -> None:
         try:
@@ -92,7 +101,9 @@ class DetachedTasks:
             elif view.show_update(update):
                 self._views.remove(view)
                 view.end()
-        except Exception:  # a broken output must not end the thread that shows the other tasks
+        except (
+            BaseException
+        ):  # a broken output, or SystemExit in it, must not end the thread that shows all tasks
             log.debug("A detached task is no longer shown", exc_info=True)
             if view in self._views:
                 self._views.remove(view)

@@ -84,6 +84,7 @@ class View:
         text = closing_line(self._task, outcome, self._screen.keeps_status)
         if text:
             self._screen.show_line(text)
+        self._task.update_log.drop_shown()
         return outcome
 
     def show_late_displays(self) -> None:

@@ -53,6 +53,9 @@ class ExistingRunner:
         """Return a one-line hint for an error of the cell; empty if there is none."""
         return missing_module_hint(error) if isinstance(error, ModuleNotFoundError) else ""
 
+    def free_inputs(self) -> None:
+        """Do nothing: another kernel has the inputs."""
+
     async def start_runner(self, listener: TaskListener) -> StartedRunner:
         """Find the pod.
 

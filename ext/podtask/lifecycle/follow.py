@@ -7,6 +7,7 @@ import concurrent.futures
 import linecache
 import logging
 import time
+from collections.abc import Callable
 
 from ..backends.base import CONNECTING, Backend, Phase, Termination
 from ..channel.channel import TakenOver
@@ -40,6 +41,7 @@ class TaskFollower:
 
     Args:
         launcher: Starts or finds the runner.
+        on_end: Called in the event loop with the outcome, once ``done`` holds it.
 
     Attributes:
         name: Name of the pod.
@@ -57,7 +59,7 @@ class TaskFollower:
         stopped: Whether a runner that has not started is no longer wanted.
     """
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(self, launcher: Launcher, on_end: Callable[[Outcome], None]) -> None:
         self.launcher = launcher
         self.name = launcher.name
         self.status = "Pending"
@@ -78,7 +80,7 @@ class TaskFollower:
         self.stopped = False
         self._interrupted_early = False  # before there was a channel
         self.loop: Loop = loop()
-        self.loop.start(self._run())
+        self.loop.start(self._run(on_end))
 
     async def interrupt(self) -> None:
         """Interrupt the cell. Cancel the task if the cell has not started or cannot be interrupted."""
@@ -104,7 +106,9 @@ class TaskFollower:
         self.name, self.manifest = manifest.name, manifest
 
     def on_phase(self, phase: Phase) -> None:
-        """Receive a phase, and ignore one that is older than what the runner has reported."""
+        """Receive a phase, and ignore one that is older than what the runner has reported, or that comes late."""
+        if self.done.done():
+            return
         if self.status == "Running" and phase.name in NOT_STARTED:
             return  # the API server shows a running container up to a second late
         if self.phase.name == FETCHING.name and phase.name == "Running":
@@ -119,7 +123,9 @@ class TaskFollower:
         self.update_log.append(Update("note", text))
 
     def on_frame(self, frame: protocol.Frame) -> None:
-        """Receive a frame of the runner."""
+        """Receive a frame of the runner; ignore one that comes after the end."""
+        if self.done.done():
+            return
         if frame.kind == protocol.STATE:
             if self.launcher.resumed and frame.meta.get("source"):
                 _cache_source(str(frame.meta["filename"]), str(frame.meta["source"]))
@@ -132,7 +138,7 @@ class TaskFollower:
 
     # -- the life of the task ----------------------------------------------------------------------
 
-    async def _run(self) -> None:
+    async def _run(self, on_end: Callable[[Outcome], None]) -> None:
         try:
             outcome = await self._follow()
         except BaseException as error:  # noqa: BLE001 -- every error is raised where the user waits
@@ -144,8 +150,12 @@ class TaskFollower:
         self.ended = time.monotonic()
         self.status = outcome.status
         log.debug("%s has ended: %s", self.name, outcome.status)
+        self.launcher.free_inputs()
+        if self.channel is not None:
+            self.channel.free_values()
         self.done.set_result(outcome)
         self.update_log.append(Update("done"))
+        on_end(outcome)
 
     async def _follow(self) -> Outcome:
         while True:
@@ -220,7 +230,7 @@ class TaskFollower:
             raise
         finally:
             if delete:
-                self.loop.background(_delete(started))
+                self.loop.background(_delete(started.backend))
             else:
                 log.debug("%s: its pod is kept", self.name)
                 started.backend.release()
@@ -277,10 +287,10 @@ class TaskFollower:
         )
 
 
-async def _delete(started: StartedRunner) -> None:
+async def _delete(backend: Backend) -> None:
     """Delete a runner, and forget the owner's secret of its task."""
-    await started.backend.delete()
-    await asyncio.to_thread(owner_secrets.remove, started.backend.name)
+    await backend.delete()
+    await asyncio.to_thread(owner_secrets.remove, backend.name)
 
 
 async def _discard(starting: asyncio.Future[StartedRunner], resumed: bool) -> None:
@@ -293,7 +303,7 @@ async def _discard(starting: asyncio.Future[StartedRunner], resumed: bool) -> No
     if resumed:
         started.backend.release()
     else:
-        await _delete(started)
+        await _delete(started.backend)
 
 
 def _cache_source(filename: str, source: str) -> None:

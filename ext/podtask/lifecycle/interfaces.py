@@ -60,6 +60,9 @@ class Launcher(Protocol):
     def hint_for(self, error: BaseException) -> str:
         """Return a one-line hint for an error of the cell; empty if there is none."""
 
+    def free_inputs(self) -> None:
+        """Free the inputs: the task has ended. Their names and sizes stay known."""
+
 
 class RunnerChannel(Protocol):
     """Receives the frames and the result of a runner, over a connection or from its log."""
@@ -83,3 +86,6 @@ class RunnerChannel(Protocol):
 
     async def reply(self, answer: dict[str, Any]) -> None:
         """Answer the cell's ``input()``."""
+
+    def free_values(self) -> None:
+        """Free the job and the result: the task has ended."""

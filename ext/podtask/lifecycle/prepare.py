@@ -69,6 +69,12 @@ class PreparedCell:
         """The packed inputs, for a pod with the notebook's minor version of Python."""
         return self.pack(MINOR)
 
+    def without_values(self) -> PreparedCell:
+        """Return the cell without the values and their pickles, for a task that has ended."""
+        emptied = replace(self, values={}, namespace={}, call=None, state=NO_STATE)
+        emptied.__dict__["inputs"] = replace(self.inputs, parts=())
+        return emptied
+
     def pack(self, python: str) -> Inputs:
         """Pack the inputs for a minor version of Python.
 

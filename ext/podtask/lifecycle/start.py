@@ -85,6 +85,10 @@ class NewRunner:
         """Return a one-line hint for an error of the cell; empty if there is none."""
         return self._prepared.hint_for(error)
 
+    def free_inputs(self) -> None:
+        """Free the inputs: the task has ended. Their names and sizes stay known."""
+        self._prepared = self._prepared.without_values()
+
     async def start_runner(self, listener: TaskListener) -> StartedRunner:
         """Create the pod, or start the process.
 

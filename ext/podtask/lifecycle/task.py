@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
+import logging
 import queue
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from html import escape
@@ -25,6 +27,7 @@ from .interfaces import Launcher
 from .outcome import LAST_VALUE, Outcome, UndecodedValues
 from .updates import PhaseSpan, Update, UpdateLog
 
+future_log = logging.getLogger("concurrent.futures")  # where every future logs errors of its callbacks
 MAX_SHOWN_LINES = 20  # of the output, in the HTML form of a task
 
 
@@ -40,16 +43,30 @@ class Task(concurrent.futures.Future[Any]):
     def __init__(self, launcher: Launcher) -> None:
         super().__init__()
         self._cancel_requested = False
-        self._follower = TaskFollower(launcher)
-        self._follower.done.add_done_callback(self._complete_future)
+        self._callbacks: list[Callable[[Task], object]] = []
+        self._callbacks_lock = threading.Lock()
+        self._follower = TaskFollower(launcher, self._complete_future)
 
-    def _complete_future(self, done: concurrent.futures.Future[Outcome]) -> None:
+    def _complete_future(self, outcome: Outcome) -> None:
         """Set the future's result or exception, for ``as_completed`` and others that wait for futures."""
-        error = self._failure(done.result())
+        error = self._failure(outcome)
         if error is not None:
             self.set_exception(error)
         else:
-            self.set_result(done.result().result)
+            self.set_result(outcome.result)
+        with self._callbacks_lock:
+            callbacks, self._callbacks = self._callbacks, []
+        if callbacks:
+            threading.Thread(
+                target=self._call_back, args=(callbacks,), name="podtask-callbacks", daemon=True
+            ).start()
+
+    def _call_back(self, callbacks: list[Callable[[Task], object]]) -> None:
+        for call in callbacks:
+            try:
+                call(self)
+            except BaseException:  # noqa: BLE001 -- SystemExit, too, must not skip the other callbacks
+                future_log.exception("exception calling callback for %r", self)
 
     def _failure(self, outcome: Outcome) -> BaseException | None:
         if self._cancel_requested and outcome.status == "cancelled":
@@ -83,7 +100,7 @@ class Task(concurrent.futures.Future[Any]):
         """Show the HTML form, and replace it in the same cell whenever the state changes."""
         refresh = show_refreshable(lambda: {"text/plain": repr(self), "text/html": self._repr_html_()})
         if refresh is not None and not self.done():
-            call_soon = self._follower.loop.event_loop.call_soon_threadsafe  # a subscriber must not block
+            call_soon = self._follower.loop.call_soon  # a subscriber must not block
             self.update_log.subscribe(
                 lambda new: call_soon(refresh) if new.kind in ("phase", "done") else None
             )
@@ -235,8 +252,10 @@ class Task(concurrent.futures.Future[Any]):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end, at most ``timeout`` seconds, and return whether the task has ended."""
-        concurrent.futures.wait([self._follower.done], timeout)
-        return self._follower.done.done()
+        if not self.done():
+            self._follower.loop.check_may_wait()
+            concurrent.futures.wait([self._follower.done], timeout)
+        return self.done()
 
     def outcome(self, timeout: float | None = None) -> Outcome:
         """Wait for the end and return the outcome, which may hold an error of the cell.
@@ -278,8 +297,15 @@ class Task(concurrent.futures.Future[Any]):
         return error
 
     def add_done_callback(self, call: Callable[[Task], object]) -> None:
-        """Call ``call(task)`` in a background thread when the task ends."""
-        self._follower.done.add_done_callback(lambda _: call(self))
+        """Call ``call(task)`` when the task ends, in a thread of its own; at once if the task has ended.
+
+        The callbacks of a task run one after the other. They may call any method of any task.
+        """
+        with self._callbacks_lock:
+            if not super().done():
+                self._callbacks.append(call)
+                return
+        super().add_done_callback(call)  # type: ignore[arg-type]  # called here and now
 
     def assign(self, namespace: dict[str, Any] | None = None) -> list[str]:
         """Wait for the end and assign the returned values to variables of the notebook.
@@ -311,18 +337,18 @@ class Task(concurrent.futures.Future[Any]):
             return self.update_log.output().decode("utf-8", "replace")
         if self._follower.backend is None:
             raise InputError("The pod does not exist yet.", "Try again once it does.")
-        return self._follower.loop.start(self._follower.backend.logs(container)).result()
+        return self._follower.loop.run(self._follower.backend.logs(container))
 
     def why(self) -> str:
         """Return in one line what the pod waits for and what to change, or how the task ended."""
         if self._follower.backend is None or self._follower.done.done():
             return f"{self.status}: {self.error}" if self.error else self.phase
-        return self._follower.loop.start(self._follower.backend.why()).result()
+        return self._follower.loop.run(self._follower.backend.why())
 
     def events(self) -> list[dict[str, Any]]:
         """Return the pod's events as the API server has them, oldest first."""
         backend = self._follower.backend
-        return self._follower.loop.start(backend.events()).result() if backend else []
+        return self._follower.loop.run(backend.events()) if backend else []
 
     def request_snapshot(self) -> concurrent.futures.Future[Snapshot] | None:
         """Request the events so far and the sidecars' last lines; None before the pod exists."""
@@ -341,15 +367,16 @@ class Task(concurrent.futures.Future[Any]):
         Returns:
             Whether this call ended the task; False if it had ended before.
         """
+        self._follower.loop.check_may_wait()
         self._cancel_requested = self._cancel_requested or not self.done()
         self.cancel_nowait()
-        self._follower.done.exception()
+        self.wait()
         self._delete_pod()
         return self.cancelled()
 
     def cancel_nowait(self) -> None:
         """End the task like :meth:`cancel`, without waiting."""
-        self._follower.loop.event_loop.call_soon_threadsafe(self._follower.cancelled.set)
+        self._follower.loop.call_soon(self._follower.cancelled.set)
 
     def delete(self) -> None:
         """Delete the pod, also of a finished task. A running task is cancelled first."""
@@ -359,12 +386,12 @@ class Task(concurrent.futures.Future[Any]):
 
     def _delete_pod(self) -> None:
         if self._follower.backend is not None:
-            self._follower.loop.start(self._follower.backend.delete()).result()
+            self._follower.loop.run(self._follower.backend.delete())
 
     def reply(self, answer: dict[str, Any]) -> None:
         """Answer the cell's ``input()``: ``{"value": ...}`` or ``{"eof": True}``."""
         if self._follower.channel is not None:
-            self._follower.loop.start(self._follower.channel.reply(answer)).result()
+            self._follower.loop.run(self._follower.channel.reply(answer))
 
     def reply_nowait(self, answer: dict[str, Any]) -> None:
         """Answer like :meth:`reply`, without waiting until the answer is sent."""

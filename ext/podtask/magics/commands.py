@@ -158,7 +158,7 @@ def list_tasks(state: ShellState, words: list[str]) -> None:
     from ..event_loop import loop
     from ..manage.task_list import list_tasks
 
-    display(loop().start(list_tasks(_parse_options(words))).result())
+    display(loop().run(list_tasks(_parse_options(words))))
 
 
 def attach(state: ShellState, words: list[str]) -> None:
@@ -178,7 +178,7 @@ def logs(state: ShellState, words: list[str]) -> None:
     from ..event_loop import loop  # start-up cost
     from ..manage import operations
 
-    print(loop().start(operations.read_log(name, container, _parse_options(rest))).result())
+    print(loop().run(operations.read_log(name, container, _parse_options(rest))))
 
 
 def cancel(state: ShellState, words: list[str]) -> None:
@@ -197,7 +197,7 @@ def gc(state: ShellState, words: list[str]) -> None:
     from ..event_loop import loop  # start-up cost
     from ..manage import operations
 
-    result = loop().start(operations.clean_up(_parse_options(words))).result()
+    result = loop().run(operations.clean_up(_parse_options(words)))
     print(f"Deleted: {', '.join(result.deleted) or 'nothing'}")
     if result.kept:
         print(f"Kept, because their results wait: {', '.join(result.kept)} (%podtask attach NAME)")
@@ -219,7 +219,7 @@ def shell(state: ShellState, words: list[str]) -> None:
     if command:
         print(f"exit code {exec.run_command(name, container, command, options)}")
     else:
-        print(loop().start(exec.kubectl_shell_command(name, container, options)).result())
+        print(loop().run(exec.kubectl_shell_command(name, container, options)))
 
 
 def why(state: ShellState, words: list[str]) -> None:
@@ -280,7 +280,7 @@ def _end_task(
     from ..event_loop import loop  # start-up cost
     from ..manage import operations
 
-    pod_name = loop().start(operations.delete_task(name, _parse_options(rest), finished, force)).result()
+    pod_name = loop().run(operations.delete_task(name, _parse_options(rest), finished, force))
     print(f"{past_tense}: {pod_name}")
 
 

@@ -73,11 +73,11 @@ def run_checks(options: RunOptions) -> Iterator[Check]:
         yield Check("cluster", "not used: cells run on this machine (local in the settings)")
         return
     try:
-        yield loop().start(_check_cluster(options)).result()
+        yield loop().run(_check_cluster(options))
     except PodtaskError as error:
         yield Check("cluster", error.message, error.hint, failed=True)
         return
-    rights = loop().start(_check_rights(options)).result()
+    rights = loop().run(_check_rights(options))
     yield rights
     if rights.failed:
         return
@@ -165,9 +165,9 @@ async def _check_rights(options: RunOptions) -> Check:
 
 def _check_admission(options: RunOptions) -> Check:
     """Ask the API server whether it accepts the pod: quotas, policies, Pod Security."""
-    level = loop().start(_pod_security_level(options)).result()
+    level = loop().run(_pod_security_level(options))
     try:
-        loop().start(server_dry_run(preview(options).pod, options)).result()
+        loop().run(server_dry_run(preview(options).pod, options))
     except PodtaskError as error:
         return Check("pod", f"{' '.join(error.message.split())}{level}", error.hint, failed=True)
     return Check("pod", f"the API server accepts it{level}")

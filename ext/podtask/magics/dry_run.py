@@ -157,7 +157,7 @@ def _ask_api_server(pod: dict[str, Any], options: RunOptions) -> tuple[str, ...]
     if options.local:
         return ("The cell would run on this machine: no API server was asked.",)
     try:
-        answer = loop().start(server_dry_run(pod, options)).result()
+        answer = loop().run(server_dry_run(pod, options))
     except PodtaskError as error:
         return tuple(str(error).splitlines())
     message = f"The API server accepts this pod in namespace {answer.namespace}"

@@ -34,6 +34,7 @@ def run_command(name: str, container: str | None, command: Sequence[str], option
             running commands in it is not allowed.
     """
     output: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
+    loop().check_may_wait()
     exit_code = loop().start(
         _execute(name, container, command, options, lambda stream, data: output.put((stream, data)))
     )
