@@ -19,6 +19,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .runner.safe_text import redact
+
 
 class PodtaskError(Exception):
     """Base class of all errors of podtask.
@@ -29,6 +31,7 @@ class PodtaskError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
+        message, hint = redact(message), redact(hint)
         super().__init__(message, hint)
         self.message = message
         self.hint = hint

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from .runner.safe_text import redact
+
 MAX_LINE_CHARS = 88
 MAX_ABBREVIATED_CHARS = 60
 # Translucent greys and the notebook's own colours suit light and dark themes. ``!important`` overrides
@@ -85,12 +87,12 @@ def html_card(title: str, rows: Sequence[tuple[str, str]], sections: Mapping[str
         f"<tr><th>{escape(heading)}</th><td>{content}</td></tr>" for heading, content in rows if content
     )
     details = "".join(
-        f"<details><summary>{escape(heading)}</summary><pre>{escape(text)}</pre></details>"
+        f"<details><summary>{escape(heading)}</summary><pre>{escape(redact(text))}</pre></details>"
         for heading, text in sections.items()
     )
     return (
         f'<style>{STYLE}</style><div class="podtask-card"><div class="podtask-title">'
-        f"{escape(title)}</div><table>{table}</table>{details}</div>"
+        f"{escape(redact(title))}</div><table>{redact(table)}</table>{details}</div>"
     )
 
 

@@ -13,10 +13,16 @@ import sys
 from typing import TextIO
 
 from .errors import InputError
+from .runner.safe_text import redact
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMAT = "%(asctime)s.%(msecs)03d %(name)s: %(message)s"
 LOGGER = logging.getLogger("podtask")
+
+
+class _RedactingFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
@@ -24,7 +30,7 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
-        self.setFormatter(logging.Formatter(FORMAT, "%H:%M:%S"))
+        self.setFormatter(_RedactingFormatter(FORMAT, "%H:%M:%S"))
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]

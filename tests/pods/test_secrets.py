@@ -44,10 +44,12 @@ def test_config_map_in_three_forms(cluster: Any, namespace: str) -> None:
 
 
 @pytest.mark.feature("A42", "B15")
+@pytest.mark.fault(92)
 def test_no_secret_value_leaks(start_kernel: Callable[..., Kernel], cluster: Any, namespace: str) -> None:
     """Outputs, YAML, code, pickles, reprs, logs, events, errors and the pod do not contain the value."""
     value, other = f"hunter2-{uuid.uuid4().hex}", f"swordfish-{uuid.uuid4().hex}"
     cluster.kubectl("create", "secret", "generic", "made", f"--from-literal=token={value}", "-n", namespace)
+    index = f"marlin-{uuid.uuid4().hex}"
     kernel = start_kernel()
     said: list[str] = []
 
@@ -95,9 +97,22 @@ def test_no_secret_value_leaks(start_kernel: Callable[..., Kernel], cluster: Any
     )
     run("%%podtask -t bad\n1")
     assert "couldn't find key nope in Secret" in said[-1]
+    # Credentials of an index, a repository and a proxy.
+    run(
+        f"os.environ['PODTASK_INDEX_URL'] = 'https://me:{index}@127.0.0.1:9/simple'\n"
+        f"os.environ['PODTASK_PIP'] = 'thing @ git+https://{index}@127.0.0.1:9/thing.git'\n"
+        f"proxied = t.to_dict()\nproxied['spec']['containers'][0]['args'] = ['http://me:{index}@proxy:3128']"
+    )
+    run("%%podtask -t t\n1")
+    assert "git+https://***@127.0.0.1:9/thing.git" in said[-1]
+    run("%%podtask -t proxied --dry-run\n1")
+    assert "http://***@proxy:3128" in said[-1]
+    run(
+        "print(podtask.RunOptions.of(pip=os.environ['PODTASK_PIP']), podtask.PodTemplate.of(proxied)._repr_html_())"
+    )
     run("%podtask config")
     said.append(cluster.kubectl("get", "events", "-n", namespace, "-o", "yaml"))
-    for secret in (value, other):
+    for secret in (value, other, index):
         hidden = [secret, base64.b64encode(secret.encode()).decode()]
         assert not [text for text in said for each in hidden if each in text]
 

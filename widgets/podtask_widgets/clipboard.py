@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
+from podtask.runner.safe_text import redact
+
 # Browsers have a clipboard only for https and localhost; elsewhere the text is selected and copied.
 COPY_SCRIPT = (
     "const b=this,t=b.dataset.text,m=b.closest('details'),"
@@ -19,13 +21,13 @@ CLOSE_ON_FOCUS_OUT = "if(event.relatedTarget&&!this.contains(event.relatedTarget
 
 
 def copy_menu(texts: Mapping[str, str]) -> str:
-    """Return the menu.
+    """Return the menu; the texts are copied without credentials.
 
     Args:
         texts: The text to copy for each entry, by the entry's label.
     """
     entries = "".join(
-        f'<button type="button" data-text="{escape(text)}" onclick="{escape(COPY_SCRIPT)}">{escape(label)}</button>'
+        f'<button type="button" data-text="{escape(redact(text))}" onclick="{escape(COPY_SCRIPT)}">{escape(label)}</button>'
         for label, text in texts.items()
     )
     return (

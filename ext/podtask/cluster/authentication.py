@@ -9,7 +9,7 @@ import time
 from ..errors import ClusterError, PodtaskError
 from . import current_context
 from .credentials import IN_CLUSTER_CONTEXT, LOGIN_HINT, Access, load_access
-from .login_program import redact, run_in_thread
+from .login_program import one_line, run_in_thread
 
 LOGIN_SECONDS = 60.0  # the login program may wait for a person, or for a distant server
 RENEW_SECONDS = 5.0  # between two attempts to read new credentials: each may run a program
@@ -86,7 +86,7 @@ class Login:
             except PodtaskError as error:
                 self._renewal_error, same = error.message, True
             except Exception as error:  # noqa: BLE001 -- shown with the refusal
-                self._renewal_error, same = redact(error), True
+                self._renewal_error, same = one_line(error), True
             self._renewed = time.monotonic()
             if same or access.host != refused.host:
                 return False
@@ -122,4 +122,4 @@ def _timed_out(name: str) -> ClusterError:
 
 
 def _failed(name: str, error: Exception) -> ClusterError:
-    return ClusterError(f"Cannot get the credentials {name}: {redact(error)}", LOGIN_HINT)
+    return ClusterError(f"Cannot get the credentials {name}: {one_line(error)}", LOGIN_HINT)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ClusterError, InputError, did_you_mean
-from .login_program import collect_log, redact
+from .login_program import collect_log, one_line
 
 SERVICE_ACCOUNT_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 IN_CLUSTER_CONTEXT = "in-cluster"  # shown as the context of a notebook without a kubeconfig
@@ -88,12 +88,12 @@ def load_access(context: str | None) -> Access:
                 config.load_kube_config(files, context=name, client_configuration=settings)
             if messages:  # the login program failed, and the library ignores that
                 raise ClusterError(
-                    f"Cannot get the credentials of context {name!r}: {redact(messages[-1])}", LOGIN_HINT
+                    f"Cannot get the credentials of context {name!r}: {one_line(messages[-1])}", LOGIN_HINT
                 )
             proxy = _proxy_url(config, files, name)
     except config.ConfigException as error:
         raise ClusterError(
-            f"Cannot read the kubeconfig {files}: {redact(_first_line(error))}", NO_CLUSTER_HINT
+            f"Cannot read the kubeconfig {files}: {one_line(_first_line(error))}", NO_CLUSTER_HINT
         ) from None
 
     def make_headers() -> dict[str, str]:

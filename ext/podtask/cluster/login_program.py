@@ -7,14 +7,13 @@ import concurrent.futures
 import contextlib
 import logging
 import os
-import re
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, TypeVar
 
+from ..runner.safe_text import redact
+
 T = TypeVar("T")
-# What may be a token in the output of a login program: a JSON web token, or one long word.
-TOKEN_PATTERN = re.compile(r"eyJ[\w.-]{16,}|[\w+/=-]{40,}")
 
 _running: dict[tuple[int, Hashable], concurrent.futures.Future[Any]] = {}
 
@@ -92,10 +91,10 @@ def collect_log() -> Iterator[list[str]]:
                 root.removeHandler(handler)
 
 
-def redact(words: object) -> str:
+def one_line(words: object) -> str:
     """Return the output of a program or an error in one line, without anything that may be a token."""
     text = " ".join(str(words).split()) or type(words).__name__
-    return TOKEN_PATTERN.sub("...", text)[:300]
+    return redact(text, long_words=True)[:300]
 
 
 class _LogCollector(logging.Filter):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 
 from ..errors import did_you_mean
+from ..runner.safe_text import redact
 
 if TYPE_CHECKING:
     from ..config.options import RunOptions
@@ -307,7 +308,8 @@ def _check_count(words: list[str], count: int, command: Callable[..., None]) -> 
         raise UsageError(_usage_of(command))
 
 
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+def _print_table(lines: Sequence[tuple[str, ...]]) -> None:
+    rows = [tuple(map(redact, line)) for line in lines]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

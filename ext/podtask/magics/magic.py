@@ -86,7 +86,9 @@ class PodtaskMagics(Magics):
         try:
             words = shlex.split(line, comments=True)
         except ValueError as error:
-            raise UsageError(f"%%podtask: {error} in: {line}\nClose the quotes, as in a shell.") from None
+            raise UsageError(
+                f"%%podtask: {error} in the line of options.\nClose the quotes, as in a shell."
+            ) from None
         from ..api.resolve import resolve_options  # start-up cost
 
         return resolve_options(parse_options(words), self._state.variables)

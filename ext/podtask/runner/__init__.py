@@ -13,6 +13,7 @@ __all__ = [
     "protocol",
     "proxies",
     "reducers",
+    "safe_text",
     "state",
     "supervisor",
     "worker",

@@ -68,6 +68,7 @@ LATE_MODULES = (
     "ipython.matplotlib_backend",
     "podtask_stub",
     "cloud_pickler",
+    "safe_text",
     "worker.frame_sources",
     "worker.pip_install",
     "worker.plain_values",

@@ -158,7 +158,7 @@ class CellRun:
             from . import pip_install
 
             self._stage = protocol.STAGE_PIP
-            specs = self._job["pip"]["specs"]
+            specs = pip_install.shown_specs(self._job["pip"])
             self._writer.emit(protocol.STATE, {"step": protocol.STEP_PIP, "specs": specs})
             seconds = pip_install.install(self._job["pip"])
             self._writer.emit(protocol.STATE, {"step": protocol.STEP_RUN, "pip": specs, "seconds": seconds})

@@ -1,5 +1,6 @@
 """Install packages for ``--pip`` into a folder of their own, which is deleted with the pod."""
 
+import base64
 import importlib
 import os
 import re
@@ -7,9 +8,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterable, List, Tuple
+from urllib.parse import unquote
+
+from ..safe_text import redact
 
 MAX_ERROR_LINES = 6
+# A git repository with a user name or a password; its place ends at the revision or the fragment.
+GIT_ADDRESS = re.compile(
+    r"git\+(?P<scheme>https?://)(?P<userinfo>[^\s/?#'\"]*)@(?P<place>[^\s/?#'\"@]+/[^\s@#'\"]*)"
+)
 PIP_OPTIONS = (
     "--quiet",
     "--no-input",
@@ -50,13 +58,22 @@ def install(request: Dict[str, Any]) -> float:
             "Mount an emptyDir at /tmp.",
         )
     command = [sys.executable, "-m", "pip", "install", "--target", target, *PIP_OPTIONS]
-    constraints_path = os.path.join(target, "constraints.txt")
-    if request["constraints"]:
-        with open(constraints_path, "w") as file:
-            file.write("\n".join(request["constraints"]) + "\n")
-        command += ["--constraint", constraints_path]
-    command += _pip_arguments(request)
-    process = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    command += ["--pre"] if request["pre"] else []
+    # A process list shows the words of a command: what may hold a credential is in files and in the environment.
+    specs, git_variables = _without_git_credentials(request["specs"])
+    lists = {"--requirement": specs, "--constraint": request["constraints"]}
+    with tempfile.TemporaryDirectory(prefix="podtask-pip-") as folder:
+        for flag, lines in lists.items():
+            if lines:
+                command += [flag, _write_private(os.path.join(folder, f"{flag[2:]}s.txt"), lines)]
+        process = subprocess.run(
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **_index_variables(request), **git_variables},
+        )
     if process.returncode:
         raise _install_error(request["specs"], process.stderr)
     sys.path.insert(0, target)
@@ -67,15 +84,52 @@ def install(request: Dict[str, Any]) -> float:
     return round(time.monotonic() - start, 1)
 
 
-def _pip_arguments(request: Dict[str, Any]) -> List[str]:
-    words = ["--index-url", request["index"]] if request["index"] else []
-    for url in request["extra"]:
-        words += ["--extra-index-url", url]
-    return [*words, *(["--pre"] if request["pre"] else []), "--", *request["specs"]]
+def shown_specs(request: Dict[str, Any]) -> List[str]:
+    """Return the packages of a request without credentials."""
+    return [redact(spec) for spec in request["specs"]]
+
+
+def _index_variables(request: Dict[str, Any]) -> Dict[str, str]:
+    """Return the variables that give pip the package indexes, in addition to those of the image."""
+    variables = {}
+    if request["index"]:
+        variables["PIP_INDEX_URL"] = request["index"]
+    if request["extra"]:
+        known = os.environ.get("PIP_EXTRA_INDEX_URL", "").split()
+        variables["PIP_EXTRA_INDEX_URL"] = " ".join([*known, *request["extra"]])
+    return variables
+
+
+def _without_git_credentials(specs: List[str]) -> Tuple[List[str], Dict[str, str]]:
+    """Return the packages without credentials of git repositories, and variables that give them to git.
+
+    pip runs git with the address of a repository, and git runs other programs with it.
+    """
+    headers = []
+
+    def take(match: "re.Match[str]") -> str:
+        user, _, password = match["userinfo"].partition(":")
+        word = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+        headers.append(f"'http.{match['scheme']}{match['place']}.extraHeader=Authorization: Basic {word}'")
+        return f"git+{match['scheme']}{match['place']}"
+
+    cleaned = [GIT_ADDRESS.sub(take, spec) for spec in specs]
+    if not headers:
+        return cleaned, {}
+    # As `git -c` does it for the programs that it runs. GIT_CONFIG_COUNT needs git 2.31.
+    known = os.environ.get("GIT_CONFIG_PARAMETERS", "")
+    return cleaned, {"GIT_CONFIG_PARAMETERS": " ".join(filter(None, [known, *headers]))}
+
+
+def _write_private(path: str, lines: Iterable[str]) -> str:
+    """Write lines to a new file that only this user can read; return its path."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write("\n".join(lines) + "\n")
+    return path
 
 
 def _install_error(specs: List[str], stderr: str) -> InstallError:
-    names = ", ".join(specs)
+    names, stderr = redact(", ".join(specs)), redact(stderr)
     if "No module named pip" in stderr:
         return InstallError(
             f"The image has no pip, so {names} cannot be installed.",

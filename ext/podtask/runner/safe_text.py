@@ -1,0 +1,33 @@
+"""Make text safe to show: without credentials.
+
+It is used by the notebook for whatever it shows, and by the worker for what pip prints.
+"""
+
+import re
+
+MASK = "***"
+# Between :// and @, in the address of an index, a repository or a proxy.
+USERINFO = re.compile(r"(?<=://)[^\s/?#'\"<>]*@")
+# The name of a secret and its value, in the query of an address or in a message.
+ASSIGNED = re.compile(
+    r"(?i)\b(?P<name>[\w-]*(?:token|secret|passw(?:or)?d|signature|credential|api[-_]?key)|sig)="
+    r"(?![(\[{])[^\s&#;,'\"<>]+"
+)
+HEADER = re.compile(r"(?i)\b(?P<scheme>Bearer|Basic) [\w.~+/=-]{16,}")
+JSON_WEB_TOKEN = re.compile(r"\beyJ[\w.-]{16,}")
+LONG_WORD = re.compile(r"[\w+/=-]{40,}")
+
+
+def redact(text: str, long_words: bool = False) -> str:
+    """Return a text in which credentials are replaced: in addresses, in assignments, in headers, and tokens.
+
+    Args:
+        text: The text.
+        long_words: Replace all words of 40 characters too, because any of them may be a token. The digest of
+            an image is such a word.
+    """
+    text = USERINFO.sub(f"{MASK}@", text)
+    text = ASSIGNED.sub(rf"\g<name>={MASK}", text)
+    text = HEADER.sub(rf"\g<scheme> {MASK}", text)
+    text = JSON_WEB_TOKEN.sub(MASK, text)
+    return LONG_WORD.sub(MASK, text) if long_words else text
