@@ -87,13 +87,18 @@ def html_card(title: str, rows: Sequence[tuple[str, str]], sections: Mapping[str
         f"<tr><th>{escape(heading)}</th><td>{content}</td></tr>" for heading, content in rows if content
     )
     details = "".join(
-        f"<details><summary>{escape(heading)}</summary><pre>{escape(redact(text))}</pre></details>"
+        f"<details><summary>{escape(heading)}</summary><pre>{safe_html(text)}</pre></details>"
         for heading, text in sections.items()
     )
     return (
         f'<style>{STYLE}</style><div class="podtask-card"><div class="podtask-title">'
-        f"{escape(redact(title))}</div><table>{redact(table)}</table>{details}</div>"
+        f"{safe_html(title)}</div><table>{redact(table)}</table>{details}</div>"
     )
+
+
+def safe_html(text: str) -> str:
+    """Return a text as HTML that is safe to show: escaped, and without credentials."""
+    return escape(redact(text))
 
 
 def html_code(text: Any) -> str:

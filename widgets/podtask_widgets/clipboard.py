@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from podtask.runner.safe_text import redact
+from podtask.formatting import safe_html
 
 # Browsers have a clipboard only for https and localhost; elsewhere the text is selected and copied.
 COPY_SCRIPT = (
@@ -27,7 +27,7 @@ def copy_menu(texts: Mapping[str, str]) -> str:
         texts: The text to copy for each entry, by the entry's label.
     """
     entries = "".join(
-        f'<button type="button" data-text="{escape(redact(text))}" onclick="{escape(COPY_SCRIPT)}">{escape(label)}</button>'
+        f'<button type="button" data-text="{safe_html(text)}" onclick="{escape(COPY_SCRIPT)}">{escape(label)}</button>'
         for label, text in texts.items()
     )
     return (
