@@ -184,10 +184,10 @@ def test_repeated_run_has_no_difference(shell: Shell, monkeypatch: pytest.Monkey
     monkeypatch.setenv("JPY_SESSION_NAME", "/home/ada/work.ipynb")
     shell.output(f"%%podtask {flags}\n1")
     shell["again"].result(60)
-    shell.output("%%podtask --dry-run\n1")
+    shell.output(f"%%podtask {flags} --dry-run\n1")
     assert "podtask/notebook" in shell["_"].last["metadata"]["labels"]
     assert shell["_"].diff_to_last() == ""
-    shell.output("%%podtask --dry-run --cpu 2\n1")
+    shell.output(f"%%podtask {flags} --dry-run --cpu 2\n1")
     assert "+        cpu: '2'" in shell["_"].diff_to_last()
 
 

@@ -95,17 +95,21 @@ def test_next_kernel_of_a_notebook_lists_tasks_and_cleans_up(
     namespace: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first cell of the next kernel lists running and finished tasks, and deletes expired pods."""
+    """The first cell of the next kernel lists running and finished tasks, and deletes pods after their --keep."""
     monkeypatch.setenv("JPY_SESSION_NAME", "/work/training.ipynb")
     first = start_kernel()
     first.run(HELD)
     first.run(UNTIL.format("line one"))
-    first.run(f"%%podtask -d --as done --image {IMAGE} --linger 1s\nprint('end')\nimport time; time.sleep(2)")
-    first.run(UNTIL.format("end"))
-    pod = first.run("print(_task.name)").stdout.strip()
+    pods = []
+    for name in ("old --keep 0.01s", "done"):
+        first.run(
+            f"%%podtask -d --as {name} --image {IMAGE} --linger 1s\nprint('end')\nimport time; time.sleep(2)"
+        )
+        first.run(UNTIL.format("end"))
+        pods.append(first.run("print(_task.name)").stdout.strip())
     first.kill()
     ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}=96"
-    cluster.kubectl("wait", ended, f"pod/{pod}", "-n", namespace, "--timeout=60s")
+    cluster.kubectl("wait", ended, *(f"pod/{pod}" for pod in pods), "-n", namespace, "--timeout=60s")
     second = start_kernel()
     said = str(second.run(f"%%podtask --image {IMAGE}\nimport time; time.sleep(1)").displays)
     assert "1 task of this notebook is still running: held (%podtask attach NAME, or cancel NAME)" in said
@@ -115,5 +119,7 @@ def test_next_kernel_of_a_notebook_lists_tasks_and_cleans_up(
     third = start_kernel()
     other = str(third.run(f"%%podtask --image {IMAGE} --keep 1s\nimport time; time.sleep(1)").displays)
     assert "still running" not in other
-    cluster.kubectl("wait", "--for=delete", f"pod/{pod}", "-n", namespace, "--timeout=60s")
+    old, done = pods
+    cluster.kubectl("wait", "--for=delete", f"pod/{old}", "-n", namespace, "--timeout=60s")
+    assert done in cluster.kubectl("get", "pods", "-n", namespace, "-o", "name")
     assert third.run("%podtask cancel held").stdout.startswith("Cancelled: ")

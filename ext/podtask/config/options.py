@@ -25,6 +25,8 @@ from .quantities import parse_quantity
 
 AUTO, FORWARD, EXEC, BATCH = "auto", "port-forward", "exec", "batch"
 ALL, PLAIN = "all", "plain"  # what is unpickled of the results
+DEFAULT_START_SECONDS = 1800.0
+DETACHED_START_SECONDS = 604_800.0  # nobody waits for the pod: it may stay in a queue over a weekend
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"  # the pod's label for --queue
 
 
@@ -151,8 +153,8 @@ class RunOptions:
         "256Mi", "--max-input", "maximum size of all inputs together (256Mi)", parse_quantity, "QUANTITY"
     )
     timeout: float = option(86400.0, "--timeout", "maximum run time of the cell (24h)", parse_seconds, "TIME")
-    start_timeout: float = option(
-        1800.0, "--start-timeout", "maximum time for the pod to start (30m)", parse_seconds, "TIME"
+    start_timeout: float | None = option(
+        None, "--start-timeout", "maximum time for the pod to start (30m; 7d with -d)", parse_seconds, "TIME"
     )
     retries: int | None = option(
         None,
@@ -244,6 +246,13 @@ class RunOptions:
                 flag = known[name].metadata["flags"][-1]
                 raise InputError(f"{flag}: {error.message}", error.hint) from None
         return cls(**values)
+
+    @property
+    def start_seconds(self) -> float:
+        """Seconds that the pod may take to start: ``start_timeout``, or its default."""
+        if self.start_timeout is not None:
+            return self.start_timeout
+        return DETACHED_START_SECONDS if self.detach else DEFAULT_START_SECONDS
 
     def replace(self, **options: Any) -> RunOptions:
         """Return a copy with the given options changed.

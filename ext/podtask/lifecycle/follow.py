@@ -70,7 +70,7 @@ class TaskFollower:
         self.began = self.phase_since - launcher.pack_seconds
         self.phases = [(Phase("Packing"), self.began), (self.phase, self.phase_since)]
         self.ended: float | None = None
-        self.start_time_left = launcher.options.start_timeout
+        self.start_time_left = launcher.options.start_seconds
         self.where = ""
         self.url = ""
         self.manifest: PodManifest | None = None
@@ -283,7 +283,7 @@ class TaskFollower:
         )
 
     def _start_timeout_error(self) -> StartError:
-        seconds = self.launcher.options.start_timeout
+        seconds = self.launcher.options.start_seconds
         return StartError(
             f"{self.name} has not started in {seconds:g} s (--start-timeout): {self.phase.line}",
             "Raise --start-timeout, or see more with kubectl describe pod.",

@@ -179,7 +179,8 @@ def logs(state: ShellState, words: list[str]) -> None:
     from ..event_loop import loop  # start-up cost
     from ..manage import operations
 
-    print(loop().run(operations.read_log(name, container, _parse_options(rest))))
+    text = loop().run(operations.read_log(name, container, _parse_options(rest)))
+    print(text, end="" if text.endswith("\n") else "\n")
 
 
 def cancel(state: ShellState, words: list[str]) -> None:
@@ -194,11 +195,14 @@ def delete(state: ShellState, words: list[str]) -> None:
 
 
 def gc(state: ShellState, words: list[str]) -> None:
-    """%podtask gc [-n NAMESPACE]: delete your finished pods, except those whose result waits for you."""
+    """%podtask gc [--keep TIME] [-n NAMESPACE]: delete your finished pods, and those that did not start in time, except those whose result waits for you; --keep in place of that of each task."""
     from ..event_loop import loop  # start-up cost
     from ..manage import operations
+    from .arguments import parse_options
 
-    result = loop().run(operations.clean_up(_parse_options(words)))
+    options = _parse_options(words)
+    keep = options.keep if "keep" in parse_options(words) else None
+    result = loop().run(operations.clean_up(options, keep))
     print(f"Deleted: {', '.join(result.deleted) or 'nothing'}")
     if result.kept:
         print(f"Kept, because their results wait: {', '.join(result.kept)} (%podtask attach NAME)")

@@ -185,7 +185,7 @@ async def _pod_security_level(options: RunOptions) -> str:
 
 def _check_image(options: RunOptions) -> Iterator[Check]:
     """Run a cell: check that the image can be pulled, and which Python it has."""
-    start_timeout = min(options.start_timeout, MAX_START_SECONDS)
+    start_timeout = min(options.start_seconds, MAX_START_SECONDS)
     task = submit(PROBE_CELL, options=options.replace(start_timeout=start_timeout))
     image = preview(options).image
     try:

@@ -11,6 +11,7 @@ from ..cluster.refusals import RequestDenied
 from ..config.options import RunOptions
 from ..errors import InputError
 from ..manifest import owner_secrets
+from ..manifest.identity import KERNEL_ID
 from ..manifest.task_pod import TaskPod
 from ..runner.log_lines import cell_output
 from .lookup import look_up_task
@@ -86,11 +87,14 @@ async def delete_task(name: str, options: RunOptions, finished: bool, force: boo
     return pod.name
 
 
-async def clean_up(options: RunOptions) -> CleanupResult:
-    """Delete the current user's finished pods; keep a result that was not collected until it expires.
+async def clean_up(options: RunOptions, keep: float | None = None) -> CleanupResult:
+    """Delete the current user's finished pods, and those that did not start in time.
+
+    A result that was not collected is kept until it expires.
 
     Args:
-        options: Options with the cluster, the namespace, and how long finished pods are kept.
+        options: Options with the kubeconfig context and the namespace to use.
+        keep: Seconds after which a result expires; None for the ``--keep`` of each task.
 
     Raises:
         PodtaskError: No cluster is configured, or listing or deleting pods is not allowed.
@@ -98,9 +102,12 @@ async def clean_up(options: RunOptions) -> CleanupResult:
     ns = await open_namespace(options.context, options.namespace)
     user, pods = await asyncio.gather(current_user(ns), read_task_pods(ns))
     now = dt.datetime.now(dt.timezone.utc)
-    finished = [pod for pod in pods if pod.is_finished and user.owns(pod)]
-    kept = [pod for pod in finished if pod.is_result_in_log and pod.finished_seconds(now) <= options.keep]
+    own = [pod for pod in pods if user.owns(pod)]
+    finished = [pod for pod in own if pod.is_finished]
+    limits = {pod.name: pod.options.keep if keep is None else keep for pod in finished}
+    kept = [pod for pod in finished if pod.is_result_in_log and pod.finished_seconds(now) <= limits[pod.name]]
     deleted = [pod for pod in finished if pod not in kept]
+    deleted += [pod for pod in own if pod.kernel != KERNEL_ID and pod.is_start_overdue(now)]
     await asyncio.gather(*(ns.pods.delete(pod.name, pod.uid) for pod in deleted))
     for pod in deleted:
         owner_secrets.remove(pod.name)

@@ -20,12 +20,12 @@ _reported: set[tuple[object, str, str]] = set()  # (event loop, context, namespa
 
 
 async def report_previous_tasks(options: RunOptions, notebook: str, note: Callable[[str], None]) -> None:
-    """Report the tasks that earlier kernels of this notebook left behind, and delete expired pods.
+    """Report the user's tasks that earlier kernels of this notebook left behind, and delete expired pods.
 
     This happens once for each kernel and namespace, in the background: the cell does not wait.
 
     Args:
-        options: Cluster, namespace, and how long finished pods are kept.
+        options: Options with the kubeconfig context and the namespace to use.
         notebook: Identifier of the notebook; empty if there is none.
         note: Called with each line for the user.
 
@@ -43,13 +43,14 @@ async def _report_and_delete(options: RunOptions, notebook: str, note: Callable[
     ns = await open_namespace(options.context, options.namespace)
     try:
         user, pods = await asyncio.gather(current_user(ns), read_task_pods(ns))
-        for line in describe_previous_tasks(pods, notebook):
-            note(line)
         now = dt.datetime.now(dt.timezone.utc)
-        for pod in pods:
-            if user.owns(pod) and pod.is_finished and pod.finished_seconds(now) > options.keep:
-                await ns.pods.delete(pod.name, pod.uid)
-                owner_secrets.remove(pod.name)
+        previous = [pod for pod in pods if user.owns(pod) and pod.kernel != KERNEL_ID]
+        expired = [pod for pod in previous if pod.is_expired(now)]
+        for line in describe_previous_tasks([pod for pod in previous if pod not in expired], notebook):
+            note(line)
+        for pod in expired:
+            await ns.pods.delete(pod.name, pod.uid)
+            owner_secrets.remove(pod.name)
     except PodtaskError:
         return  # this report is optional; the next kernel tries again
 
@@ -58,10 +59,10 @@ def describe_previous_tasks(pods: list[TaskPod], notebook: str) -> list[str]:
     """Return a line on running tasks and one on uncollected results; each only if there are any.
 
     Args:
-        pods: Pods of all tasks in the namespace.
-        notebook: Identifier of the notebook; only tasks that its earlier kernels submitted are reported.
+        pods: Pods of the user's tasks that other kernels submitted.
+        notebook: Identifier of the notebook; only its tasks are reported.
     """
-    previous = [pod for pod in pods if notebook and pod.notebook == notebook and pod.kernel != KERNEL_ID]
+    previous = [pod for pod in pods if notebook and pod.notebook == notebook]
     running = [pod for pod in previous if not pod.is_finished]
     uncollected = [pod for pod in previous if pod.is_result_in_log]
     lines = []

@@ -70,7 +70,7 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
     if not {"serviceAccountName", "serviceAccount"} & set(spec):
         spec.setdefault("automountServiceAccountToken", False)
     linger = _linger_seconds(primary, options)
-    start_seconds = max(START_SECONDS, options.start_timeout)
+    start_seconds = max(START_SECONDS, options.start_timeout or 0.0)
     spec.setdefault("activeDeadlineSeconds", int(options.timeout + linger + start_seconds))
     metadata = _metadata(whole["metadata"], options)
     metadata["annotations"] |= {
@@ -126,10 +126,11 @@ def _linger_seconds(primary: dict[str, Any], options: RunOptions) -> float:
 
 def _format_bounds(spec: dict[str, Any], options: RunOptions, linger: float) -> str:
     seconds_by_name = {
-        "start_timeout": options.start_timeout,
+        "start_timeout": options.start_seconds,
         "timeout": options.timeout,
         "linger": linger,
         "grace": options.grace,
+        "keep": options.keep,
         "end": max(1, int(spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS))),
     }
     return " ".join(f"{name}={seconds:.12g}" for name, seconds in seconds_by_name.items())

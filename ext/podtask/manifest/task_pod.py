@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ..config.options import ALL, PLAIN, RunOptions
+from ..config.options import ALL, PLAIN, QUEUE_LABEL, RunOptions
 from ..diagnosis.model import container_status
 from ..errors import InputError, TaskError
 from ..runner.protocol import EXIT_NO_CLIENT, PROTOCOL_VERSION
@@ -179,7 +179,7 @@ class TaskPod(PodManifest):
 
     def age_seconds(self, now: dt.datetime) -> float:
         """Return the seconds since the pod was created."""
-        return (now - _parse_time(self.pod["metadata"]["creationTimestamp"])).total_seconds()
+        return (now - self.created).total_seconds()
 
     def finished_seconds(self, now: dt.datetime) -> float:
         """Return the seconds since the task finished; 0 if it has not."""
@@ -187,6 +187,33 @@ class TaskPod(PodManifest):
             return 0.0
         finished_at = self._terminated.get("finishedAt")
         return (now - _parse_time(finished_at)).total_seconds() if finished_at else self.age_seconds(now)
+
+    def is_start_overdue(self, now: dt.datetime) -> bool:
+        """Return whether the pod has not started in the task's ``--start-timeout``.
+
+        The kernel that waits for such a pod has deleted it, so this one has none. The time since the last change
+        counts, and in a queue, where ``--start-timeout`` does not count, the task's ``--keep``.
+        """
+        if self.pod["status"].get("phase") != "Pending" or self.is_terminating:
+            return False
+        conditions = self.pod["status"].get("conditions", [])
+        changes = [
+            _parse_time(each["lastTransitionTime"]) for each in conditions if each.get("lastTransitionTime")
+        ]
+        waited_seconds = (now - max([self.created, *changes])).total_seconds()
+        options = self.options
+        is_queued = bool(self.pod["spec"].get("schedulingGates")) or QUEUE_LABEL in self.labels
+        limit = max(options.start_seconds, options.keep) if is_queued else options.start_seconds
+        return waited_seconds > limit
+
+    def is_expired(self, now: dt.datetime) -> bool:
+        """Return whether the task finished longer ago than its ``--keep``, or did not start in time."""
+        return self.finished_seconds(now) > self.options.keep or self.is_start_overdue(now)
+
+    @property
+    def created(self) -> dt.datetime:
+        """When the pod was created."""
+        return _parse_time(self.pod["metadata"]["creationTimestamp"])
 
     @property
     def _terminated(self) -> dict[str, Any]:

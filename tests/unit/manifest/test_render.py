@@ -88,7 +88,7 @@ def test_whole_pod() -> None:
             "annotations": {
                 "a": "b",
                 "kubectl.kubernetes.io/default-container": "main",
-                "podtask/bounds": "start_timeout=1800 timeout=86400 linger=600 grace=10 end=5",
+                "podtask/bounds": "start_timeout=1800 timeout=86400 linger=600 grace=10 keep=604800 end=5",
                 "podtask/protocol": "2",
             },
         },

@@ -15,7 +15,7 @@ from tests.unit.manifest.test_render import OUR_ENV, rendered
 BOOT = ["python3", "-I", "-c", boot_program()]
 SHM = {"name": "podtask-shm", "mountPath": "/dev/shm"}
 SIDE = {"name": "side", "image": "s", "resources": {"limits": {"memory": "1Mi"}}}
-HELD = "start_timeout=1800 timeout=86400 linger=600 grace=10 end=5"  # with a device that others may wait for
+HELD = "start_timeout=1800 timeout=86400 linger=600 grace=10 keep=604800 end=5"  # with a device that others may wait for
 SECURE = {
     "allowPrivilegeEscalation": False,
     "runAsNonRoot": True,
@@ -36,7 +36,7 @@ class Rule:
     others: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
-    bounds: str = "start_timeout=1800 timeout=86400 linger=3600 grace=10 end=5"
+    bounds: str = "start_timeout=1800 timeout=86400 linger=3600 grace=10 keep=604800 end=5"
     before: list[Any] = field(default_factory=list)
     notices: tuple[str, ...] = ()
 
@@ -167,19 +167,19 @@ ROWS = {
     "deadline": Rule(
         options={"timeout": "1h", "linger": "1m"},
         others={"activeDeadlineSeconds": 7260},
-        bounds="start_timeout=1800 timeout=3600 linger=60 grace=10 end=5",
+        bounds="start_timeout=1800 timeout=3600 linger=60 grace=10 keep=604800 end=5",
     ),
     "deadline with a long start": Rule(
         options={"start_timeout": "3h"},
         others={"activeDeadlineSeconds": 86400 + 3600 + 3 * 3600},
-        bounds="start_timeout=10800 timeout=86400 linger=3600 grace=10 end=5",
+        bounds="start_timeout=10800 timeout=86400 linger=3600 grace=10 keep=604800 end=5",
     ),
     "bounds": Rule(
         {"terminationGracePeriodSeconds": 40},
         options={"start_timeout": "1m", "grace": "2s", "wait": "7s"},
         primary={"env": [*OUR_ENV[:3], {"name": "PODTASK_WAIT", "value": "7"}]},
         others={"terminationGracePeriodSeconds": 40},
-        bounds="start_timeout=60 timeout=86400 linger=3600 grace=2 end=40",
+        bounds="start_timeout=60 timeout=86400 linger=3600 grace=2 keep=604800 end=40",
     ),
     "plain results": Rule(options={"results": "plain"}, annotations={"podtask/results": "plain"}),
     "queue": Rule(options={"queue": "team"}, labels={"kueue.x-k8s.io/queue-name": "team"}),
