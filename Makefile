@@ -9,6 +9,10 @@ STAMP_ALL := $(VENV)/.installed-all
 
 # All workers share the cluster; tests/cluster/locks.py keeps apart what disturbs it.
 WORKERS ?= 2
+# Version of the tests' own Kubernetes, such as 1.32.9; tests/cluster/program.py lists them.
+KUBE ?=
+export PODTASK_TEST_KUBERNETES := $(KUBE)
+OTHER_KUBES := 1.32.9 1.37.2
 PARALLEL := --numprocesses $(WORKERS)
 
 .DEFAULT_GOAL := help
@@ -23,7 +27,7 @@ demo: $(STAMP) ## run the quickstart notebook on this machine, no cluster needed
 lab: $(VENV)/.installed-lab ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
-test: system lint ## run all tests, on a real Kubernetes where one can be had (WORKERS=0: one by one)
+test: system lint ## run all tests, on a real Kubernetes where one can be had (WORKERS=0: one by one; KUBE=1.32.9)
 	@$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
 test-fast: lint ## check style and run the unit tests: under a minute, no cluster
@@ -31,6 +35,9 @@ test-fast: lint ## check style and run the unit tests: under a minute, no cluste
 
 matrix: system $(STAMP_ALL) ## run the tests that `make test` leaves out: other versions, other images
 	@$(BIN)/python -m pytest --matrix $(TESTS)
+	@for version in $(OTHER_KUBES); do \
+	  PODTASK_TEST_KUBERNETES=$$version $(BIN)/python -m pytest -m server_versions tests/pods || exit 1; \
+	done
 
 lint: $(STAMP_ALL) ## check style, types, imports and names
 	@$(BIN)/ruff check --quiet .

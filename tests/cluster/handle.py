@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -40,6 +41,11 @@ class Cluster:
         url = urlsplit(self._cluster_entry(self.kubeconfig)["server"])
         assert url.hostname is not None
         return url.hostname, url.port or 443
+
+    @functools.cached_property
+    def minor(self) -> int:
+        """The minor version of the API server, such as 35; managed clusters append a plus sign."""
+        return int(self.kubectl_json("version")["serverVersion"]["minor"].rstrip("+"))
 
     @property
     def node(self) -> Node:

@@ -101,7 +101,7 @@ class Node:
 
     def _all_run(self) -> bool:
         known = facts.read(self.layout.facts)
-        if known is None or known.program != program.name():
+        if known is None or known.program != program.name(program.version()):
             return False
         running = set(self.status().values()) == {"running"}
         return running and self.layout.kubeconfig.exists()
@@ -119,7 +119,8 @@ class Node:
 
     def _prepare(self) -> None:
         layout = self.layout
-        executable = program.obtain()
+        executable = program.obtain(program.version())
+        kubectl = program.obtain(program.DEFAULT_VERSION)  # the tests use its newer commands and formats
         if leftovers.exist(layout):
             print_progress("removing what is left of an earlier run")
             leftovers.remove(layout)
@@ -128,7 +129,7 @@ class Node:
         for name in ("bin", "config", "logs", "processes"):
             (layout.root / name).mkdir()
         layout.program.symlink_to(executable)
-        (layout.bin / "kubectl").symlink_to(executable)
+        (layout.bin / "kubectl").symlink_to(kubectl)
         leftovers.remember_machine(layout)
         known = facts.Facts(executable.name, parts.Ports(*_free_ports(3)))
         known.write(layout.facts)

@@ -37,6 +37,7 @@ def check_no_pods(cluster: Any, namespace: str) -> None:
     assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
 
 
+@pytest.mark.server_versions
 def test_cell_works_without_any_stream(pods: Shell, least_rights: Path, cluster: Any, namespace: str) -> None:
     """Inputs, output, errors and values work; one message and each closing line mention batch mode."""
     pods.run("data = list(range(1000))")

@@ -31,6 +31,7 @@ def test_output_comes_as_it_is_printed(start_kernel: START) -> None:
     assert rest.error is not None
 
 
+@pytest.mark.server_versions
 def test_streams_result_and_variable_come_back(start_kernel: START) -> None:
     """Stdout, stderr, the last expression and a variable arrive in the right places."""
     kernel = start_kernel()

@@ -85,6 +85,7 @@ def test_interrupt_right_after_coming_back_reaches_the_cell(pods: Shell, kubecon
     assert task.values == {"value": "told"}
 
 
+@pytest.mark.server_versions
 @pytest.mark.feature("N02")
 def test_another_process_gets_every_line_and_the_value(pods: Shell, kubeconfig: Path) -> None:
     """After the submitting process was killed, an attached one receives every line once, and the value."""

@@ -44,6 +44,7 @@ def cut(
     return proxy
 
 
+@pytest.mark.server_versions
 @pytest.mark.fault(29, 33, 34, 70)
 @pytest.mark.parametrize("channel", ["port-forward", "exec"])
 def test_five_cuts_lose_nothing(shell: Shell, cut: Any, channel: str) -> None:

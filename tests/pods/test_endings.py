@@ -43,6 +43,7 @@ def test_deletion_without_grace_is_reported(cluster: Any, namespace: str) -> Non
     assert "the pod was deleted" in failure(task)
 
 
+@pytest.mark.server_versions
 @pytest.mark.feature("S02")
 @pytest.mark.fault(52)
 def test_eviction_is_reported(cluster: Any, namespace: str) -> None:
@@ -109,6 +110,7 @@ def test_preemption_is_reported(cluster: Any, namespace: str, slot: tuple[str, s
     assert "the scheduler preempted it for a pod with a higher priority" in said
 
 
+@pytest.mark.server_versions
 @pytest.mark.feature("S02")
 @pytest.mark.fault(48)
 def test_memory_limit_of_the_cell_is_reported() -> None:
@@ -181,6 +183,7 @@ def test_sidecar_out_of_memory_is_reported_with_its_limit() -> None:
     assert task.result() == 1
 
 
+@pytest.mark.server_versions
 @pytest.mark.feature("A20", "N09")
 def test_native_sidecar_is_up_before_the_cell() -> None:
     """A native sidecar stays an init container, and its startup probe delays the cell."""

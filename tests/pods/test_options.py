@@ -107,23 +107,37 @@ def test_dry_run_has_the_servers_verdict(pods: Shell, cluster: Any, namespace: s
     assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
 
 
+@pytest.fixture
+def dropped_field(cluster: Any) -> tuple[str, Any]:
+    """Return a field of the pod's spec whose feature is off in this version of Kubernetes, and a value."""
+    if cluster.minor <= 33:
+        return "resources", {"limits": {"cpu": "1"}}
+    if cluster.minor <= 35:
+        return "workloadRef", {"name": "w", "podGroup": "g"}
+    return "schedulingGroup", {"podGroupName": "g"}
+
+
+@pytest.mark.server_versions
 @pytest.mark.feature("B25")
-def test_dry_run_names_fields_that_the_cluster_drops(pods: Shell) -> None:
+def test_dry_run_names_fields_that_the_cluster_drops(pods: Shell, dropped_field: tuple[str, Any]) -> None:
     """The dry run names a field that the API server drops silently because its feature is off."""
-    pods["t"] = {"containers": [], "workloadRef": {"name": "w", "podGroup": "g"}}
+    name, value = dropped_field
+    pods["t"] = {"containers": [], name: value}
     out, _ = pods.output(f"%%podtask -t t --image {IMAGE} --dry-run\n1")
-    assert "but drops: spec.workloadRef" in out
+    assert f"but drops: spec.{name}" in out
     assert "The features of these fields are disabled in the cluster." in out
 
 
+@pytest.mark.server_versions
 @pytest.mark.fault(8)
-def test_cell_names_fields_that_the_cluster_drops() -> None:
+def test_cell_names_fields_that_the_cluster_drops(dropped_field: tuple[str, Any]) -> None:
     """A message names a field that is dropped at the creation; the cell runs."""
-    spec = {"containers": [], "workloadRef": {"name": "w", "podGroup": "g"}}
+    name, value = dropped_field
+    spec = {"containers": [], name: value}
     task = podtask.submit("6 * 7", template=spec, options=RunOptions.of(image=IMAGE))
     assert task.result(60) == 42
     told = [update.text for update in iter(task.updates.get_nowait, Update("done"))]
-    assert "The cluster drops spec.workloadRef: the cluster has these features disabled." in told
+    assert f"The cluster drops spec.{name}: the cluster has these features disabled." in told
 
 
 @pytest.mark.feature("B19")

@@ -109,6 +109,7 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
+@pytest.mark.server_versions
 @pytest.mark.feature("S03", "N04", "B16", "A41")
 @pytest.mark.parametrize(("template", "theirs", "ours"), WAITING.values(), ids=WAITING)
 @pytest.mark.fault(15)
@@ -271,6 +272,7 @@ FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+@pytest.mark.server_versions
 @pytest.mark.feature("S03", "N04", "A43", "N09")
 @pytest.mark.fault(18, 19, 20, 22, 60)
 def test_hopeless_pods_fail_within_seconds(apply: Apply) -> None:

@@ -27,6 +27,7 @@ def test_missing_namespace_is_named(pods: Shell) -> None:
     assert len(lines(shown)) <= 3
 
 
+@pytest.mark.server_versions
 @pytest.mark.fault(7)
 def test_refusal_is_shown_field_by_field(pods: Shell) -> None:
     """The error lists the problems that the API server finds, by field."""
@@ -87,6 +88,7 @@ def test_rights_to_reach_a_pod_are_named(
     assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []
 
 
+@pytest.mark.server_versions
 @pytest.mark.fault(63, 64, 65, 66)
 def test_exec_replaces_forbidden_port_forwarding(
     pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
@@ -105,6 +107,7 @@ def test_exec_replaces_forbidden_port_forwarding(
     assert pods["back"] == pods["data"][::-1]
 
 
+@pytest.mark.server_versions
 def test_least_rights_are_enough(
     pods: Shell, restricted_kubeconfig: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +155,7 @@ def test_image_without_python_is_named(pods: Shell) -> None:
     assert len(lines(shown)) <= 3
 
 
+@pytest.mark.server_versions
 def test_failing_init_container_is_named(pods: Shell) -> None:
     """A failed init container ends the wait; the error contains its name and exit code."""
     pods.run(

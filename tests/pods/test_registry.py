@@ -64,6 +64,7 @@ def own_node(cluster: Any) -> None:
     assert cluster.node
 
 
+@pytest.mark.server_versions
 @pytest.mark.feature("S04", "A11")
 @pytest.mark.parametrize(("status", "template", "said"), PULLS.values(), ids=PULLS)
 @pytest.mark.fault(16)

@@ -43,6 +43,7 @@ def test_config_map_in_three_forms(cluster: Any, namespace: str) -> None:
     assert podtask.submit(READ + "found", options=options).result(60) == ("v1", "v1", "v1")
 
 
+@pytest.mark.server_versions
 @pytest.mark.feature("A42", "B15")
 @pytest.mark.fault(92)
 def test_no_secret_value_leaks(start_kernel: Callable[..., Kernel], cluster: Any, namespace: str) -> None:

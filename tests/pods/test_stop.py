@@ -15,6 +15,7 @@ START = Callable[..., Kernel]
 COUNTING = "import time\nfor n in range(10_000):\n    print('tick', n)\n    time.sleep(0.05)\n"
 
 
+@pytest.mark.server_versions
 @pytest.mark.feature("N03")
 @pytest.mark.feature("S05", "A50")
 @pytest.mark.fault(75)

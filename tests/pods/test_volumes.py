@@ -131,6 +131,7 @@ def test_volumes_are_as_requested(cluster: Any, namespace: str) -> None:
     }
 
 
+@pytest.mark.server_versions
 @pytest.mark.feature("S03", "N04")
 def test_claim_without_a_volume_is_named(cluster: Any, namespace: str) -> None:
     """The reason names an unbound claim and its field."""
