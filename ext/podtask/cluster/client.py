@@ -34,6 +34,10 @@ METADATA_MEDIA_TYPE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.
 MAX_PARALLEL_REQUESTS = 32  # so that a hundred tasks do not leave a hundred idle connections
 
 
+class RedirectRefused(ClusterError):
+    """The API server, or what answers in its place, points to another address."""
+
+
 class Api:
     """A session with one API server; it belongs to the event loop that created it.
 
@@ -53,7 +57,9 @@ class Api:
         self._user_info: asyncio.Task[dict[str, Any]] | None = None
         self._slots = asyncio.Semaphore(MAX_PARALLEL_REQUESTS)
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=300)
-        self._session = aiohttp.ClientSession(connector=connector)
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_redirect.append(self._refuse_redirect)  # aiohttp has no such option for WebSockets
+        self._session = aiohttp.ClientSession(connector=connector, trace_configs=[tracing])
 
     @property
     def access(self) -> Access:
@@ -214,12 +220,20 @@ class Api:
             if error.status == 403:
                 raise ApiError(403, {"message": error.message}) from None
             raise ConnectionError(f"refused: {error.status}") from None
-        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+        except (aiohttp.ClientError, asyncio.TimeoutError, RedirectRefused) as error:
             raise ConnectionError(str(error)) from None
 
     async def open_connections(self, count: int) -> None:
         """Open connections for the next requests; this saves time if round trips are long."""
         await asyncio.gather(*(self.text(VERSION_PATH) for _ in range(count)), return_exceptions=True)
+
+    async def _refuse_redirect(self, session: object, context: object, params: Any) -> None:
+        """Refuse to send a request, which may hold a pod with its key, to where an answer points."""
+        raise RedirectRefused(
+            f"The API server of context {self.access.context!r} redirects to "
+            f"{params.response.headers.get('Location', 'another address')}. podtask does not follow.",
+            "Check the server's address in the kubeconfig. A proxy or a login page may answer in its place.",
+        )
 
     def call_at_close(self, stop: Callable[[], None]) -> None:
         """Call a function when this session is closed."""

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shlex
+import shutil
 import ssl
+import tempfile
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -68,6 +71,15 @@ def load_access(context: str | None) -> Access:
         InputError: The context does not exist, or no cluster is configured.
         ClusterError: The credentials cannot be read.
     """
+    # The library creates this folder if it must write a client key to a file, which only loading it needs.
+    key_folder = os.path.join(tempfile.gettempdir(), f"podtask-{secrets.token_hex(8)}")
+    try:
+        return _load_access(context, key_folder)
+    finally:
+        shutil.rmtree(key_folder, ignore_errors=True)
+
+
+def _load_access(context: str | None, key_folder: str) -> Access:
     config = _library()
     # Start-up cost: loaded when it is first needed.
     from kubernetes.client import Configuration
@@ -85,7 +97,9 @@ def load_access(context: str | None) -> Access:
             name, namespace = _context(config, context, files)
             with collect_log() as messages:
                 # Without the path, the library would use the KUBECONFIG from when it was imported.
-                config.load_kube_config(files, context=name, client_configuration=settings)
+                config.load_kube_config(
+                    files, context=name, client_configuration=settings, temp_file_path=key_folder
+                )
             if messages:  # the login program failed, and the library ignores that
                 raise ClusterError(
                     f"Cannot get the credentials of context {name!r}: {one_line(messages[-1])}", LOGIN_HINT

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # start-up cost
+    import yaml
 
 MAX_VALUES = 100_000  # the largest pod that fits in etcd (1.5 MiB) has fewer
 
@@ -10,8 +13,8 @@ MAX_VALUES = 100_000  # the largest pod that fits in etcd (1.5 MiB) has fewer
 def load_documents(text: str) -> list[Any]:
     """Return the documents of a YAML text as plain dicts, lists and scalars, without empty ones.
 
-    Refuse tags of Python objects, and aliases that expand to too many values ("billion laughs")
-    or that contain themselves.
+    Refuse tags of Python objects, and aliases and merge keys that expand to too many values ("billion
+    laughs") or that contain themselves. The values are counted before they are built.
 
     Raises:
         ValueError: The text is not valid YAML, or it contains something refused.
@@ -19,23 +22,30 @@ def load_documents(text: str) -> list[Any]:
     # Start-up cost: loaded when it is first needed.
     import yaml
 
+    loader, loaded = yaml.SafeLoader(text), []
     try:
-        loaded = [each for each in yaml.safe_load_all(text) if each is not None]
+        while loader.check_node():
+            node = loader.get_node()
+            assert node is not None
+            if _size(node, {}) > MAX_VALUES:
+                raise ValueError(f"its aliases expand to more than {MAX_VALUES:,} values")
+            loaded.append(loader.construct_document(node))
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())[:200]) from None
-    sizes: dict[int, int] = {}
-    for each in loaded:
-        if _size(each, sizes) > MAX_VALUES:
-            raise ValueError(f"its aliases expand to more than {MAX_VALUES:,} values")
-    return loaded
+    finally:
+        loader.dispose()
+    return [each for each in loaded if each is not None]
 
 
-def _size(value: Any, sizes: dict[int, int]) -> int:
-    """Count values with aliases expanded; a value that contains itself exceeds the maximum."""
-    if not isinstance(value, (dict, list)):
+def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """Count values with aliases expanded; a node that contains itself exceeds the maximum.
+
+    What a merge key (``<<``) copies is counted too, because it is a value of its mapping.
+    """
+    if not isinstance(node.value, list):
         return 1
-    if id(value) not in sizes:
-        sizes[id(value)] = MAX_VALUES + 1  # while its parts are counted
-        parts = [*value, *value.values()] if isinstance(value, dict) else value
-        sizes[id(value)] = 1 + sum(_size(part, sizes) for part in parts)
-    return sizes[id(value)]
+    if id(node) not in sizes:
+        sizes[id(node)] = MAX_VALUES + 1  # while its parts are counted
+        parts = [part for each in node.value for part in (each if isinstance(each, tuple) else (each,))]
+        sizes[id(node)] = 1 + sum(_size(part, sizes) for part in parts)
+    return sizes[id(node)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import ssl
+import tempfile
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,7 +16,7 @@ from aiohttp import web
 from podtask.cluster import authentication
 from podtask.cluster.authentication import Login
 from podtask.cluster.client import Api
-from podtask.cluster.credentials import Access
+from podtask.cluster.credentials import Access, load_access
 from podtask.cluster.login_program import collect_log, run_in_thread
 from podtask.cluster.refusals import ApiError
 from podtask.errors import ClusterError
@@ -156,6 +158,57 @@ def test_certificate_that_is_rotated_is_used(tmp_path: Path, monkeypatch: pytest
 
     asyncio.run(play())
     assert seen == ["podtask-admin"] * 2 + ["system:kube-scheduler"] * 2
+
+
+@pytest.mark.fault(93)
+def test_client_key_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client key that is embedded in a kubeconfig is in no file once it is loaded, however often it is."""
+    files, temporary = tmp_path / "certificates", tmp_path / "tmp"
+    make_all(files, node="n", address="127.0.0.1", service_address="127.0.0.1")
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    for name in ("admin", "admin", "scheduler"):
+        (tmp_path / "config").write_text(kubeconfig(files, name, "https://127.0.0.1:1"))
+        access = load_access(None)
+        assert access.certificate
+        access.headers()
+        assert list(temporary.iterdir()) == []
+    broken = kubeconfig(files, "admin", "https://127.0.0.1:1").replace("LS0tLS1CRUdJTi", "LS0tLS1CRUdJTj")
+    (tmp_path / "config").write_text(broken)
+    with pytest.raises(Exception):  # noqa: B017, PT011 -- whatever the library says
+        load_access(None)
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.fault(93)
+def test_client_key_of_a_login_program_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that a login program returns is in no file either."""
+    files, temporary = tmp_path / "certificates", tmp_path / "tmp"
+    make_all(files, node="n", address="127.0.0.1", service_address="127.0.0.1")
+    temporary.mkdir()
+    status = {
+        "clientCertificateData": (files / "admin.crt").read_text(),
+        "clientKeyData": (files / "admin.key").read_text(),
+    }
+    credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}
+    (tmp_path / "credential").write_text(json.dumps(credential))
+    config = json.loads(kubeconfig(files, "admin", "https://127.0.0.1:1"))
+    program = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": "cat",
+        "args": [str(tmp_path / "credential")],
+        "interactiveMode": "Never",
+    }
+    config["users"][0]["user"] = {"exec": program}
+    (tmp_path / "config").write_text(json.dumps(config))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    access = load_access(None)
+    assert access.certificate
+    assert list(temporary.iterdir()) == []
 
 
 def test_login_that_hung_is_started_again() -> None:

@@ -6,13 +6,42 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 from podtask import InputError, PodTemplate
+from podtask.template.safe_yaml import load_documents
 
 LAUGHS = "\n".join(
     ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     + ["spec: {containers: [], volumes: *a8}"]
 )
+
+# The same with merge keys: each level has the pairs of ten copies of the one before it.
+MERGES = "\n".join(
+    ["a0: &a0 {k0: x, k1: x, k2: x, k3: x, k4: x}"]
+    + [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 9)]
+    + ["spec: {containers: [], <<: *a8}"]
+)
+MERGE_CHAIN = "\n".join(
+    ["a0: &a0 {k: x}"] + [f"a{n}: &a{n} {{b: {{<<: *a{n - 1}}}, <<: *a{n - 1}}}" for n in range(1, 40)]
+)
+
+
+@pytest.mark.fault(93)
+@pytest.mark.parametrize("text", [MERGES, MERGE_CHAIN, f"{MERGES}\n---\na: 1\n", "a: &a\n  <<: [*a, *a]\n"])
+def test_merge_keys_are_counted_before_they_are_built(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merge keys that expand to too many values are refused, and nothing of them is built."""
+    built: list[object] = []
+    monkeypatch.setattr(yaml.SafeLoader, "construct_document", lambda _, node: built.append(node))
+    with pytest.raises(ValueError, match="expand to more than"):
+        load_documents(text)
+    assert built == []
+
+
+def test_harmless_merge_keys_work() -> None:
+    """A merge key copies the pairs of another mapping, and its own pairs win."""
+    text = "base: &base {a: 1, b: 2}\nnew: {<<: *base, b: 3}\n---\n---\nlast: 1\n"
+    assert load_documents(text) == [{"base": {"a": 1, "b": 2}, "new": {"a": 1, "b": 3}}, {"last": 1}]
 
 
 @pytest.mark.parametrize(
