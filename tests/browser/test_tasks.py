@@ -19,6 +19,9 @@ TRAIN = """\
 %%podtask -d --as train -t t --image python:3.11-slim
 import pathlib, time
 print('step 1', flush=True)
+while not pathlib.Path('/tmp/look').exists():
+    time.sleep(0.05)
+print('step 2', flush=True)
 while not pathlib.Path('/tmp/go').exists():
     time.sleep(0.05)"""
 SHOW = "from podtask_widgets import TaskList\ntasks = TaskList()\ntasks"
@@ -34,7 +37,7 @@ def test_list_of_tasks(
     cluster: Any,
     namespace: str,
 ) -> None:
-    """A detached task is listed, its containers' logs are shown, and it can be attached to and cancelled."""
+    """A detached task is listed and kept up to date, its containers' logs are shown, and it can be attached to and cancelled."""
     notebook = open_notebook(LOAD, TRAIN, SHOW, lab=in_pods, dark=dark, width=width)
     notebook.run(0)
     notebook.run(1)
@@ -43,11 +46,15 @@ def test_list_of_tasks(
     page, task_list = notebook.page, notebook.cell(2).locator(".pt")
     task_list.get_by_text("1 task").wait_for()
     task_list.get_by_text("Running", exact=True).wait_for()
+    task_list.get_by_text("step 1", exact=True).wait_for()
+    pod = cluster.kubectl("get", "pods", "-n", namespace, "-o", "name").strip()
+    cluster.kubectl("exec", pod, "-c", "primary", "-n", namespace, "--", "touch", "/tmp/look")
+    task_list.get_by_text("step 2", exact=True).wait_for()  # while the page shows it, the list reloads itself
     task_list.get_by_role("button", name="Refresh").focus()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.title") == "Logs train"
     page.keyboard.press("Enter")
-    task_list.get_by_role("region", name="Log of train, container primary").get_by_text("step 1").wait_for()
+    task_list.get_by_role("region", name="Log of train, container primary").get_by_text("step 2").wait_for()
     task_list.get_by_role("tab").filter(has_text="side").click()
     task_list.get_by_role("region", name="Log of train, container side").get_by_text("side speaks").wait_for()
     notebook.screenshot(f"tasks-{'dark' if dark else 'light'}", task_list)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import TypeVar
@@ -18,8 +17,8 @@ def run_in_background(
     request: Coroutine[object, object, T],
     on_result: Callable[[T], None],
     on_error: Callable[[str], None],
-) -> None:
-    """Start a request and return at once.
+) -> Future[T]:
+    """Start a request and return its future at once.
 
     Args:
         request: Coroutine to run.
@@ -35,17 +34,9 @@ def run_in_background(
             return
         on_result(result)
 
-    loop().start(request).add_done_callback(finish)
-
-
-async def run_later(seconds: float, request: Coroutine[object, object, T]) -> T:
-    """Wait, then return the result of a request."""
-    try:
-        await asyncio.sleep(seconds)
-    except BaseException:  # cancelled: a coroutine that is never awaited would warn
-        request.close()
-        raise
-    return await request
+    future = loop().start(request)
+    future.add_done_callback(finish)
+    return future
 
 
 def container_names(row: TaskRow) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,16 @@ from podtask.manage.operations import delete_task_pod, read_log_tail
 from podtask.manage.task_list import TaskList as ListedTasks
 from podtask.manage.task_list import TaskRow, list_tasks
 
-from .cluster_tasks import container_names, run_in_background, run_later
+from .cluster_tasks import container_names, run_in_background
 from .header import message_box, show_message
 from .page import styled
+from .page_clock import PageClock
 from .static_view import StaticView
 
 STYLE = "".join(
     Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("form.css", "tasks.css")
 )
-REFRESH_SECONDS = 3.0  # reloads the list while one of its tasks is running
+REFRESH_SECONDS = 3.0  # reloads the list while a page shows it and one of its tasks is running
 HEADINGS = ("Task", "State", "Age", "Pod", "Last line", "")
 
 
@@ -57,10 +59,12 @@ class TaskList:
         self._cells_by_pod: dict[str, list[Any]] = {}
         self._selected: TaskRow | None = None  # the task whose logs are shown
         self._static_view = StaticView(self._mimebundle)
+        self._request: Future[ListedTasks] | None = None  # the newest one
         self._request_number = 0  # number of the newest request; answers to older ones are ignored
         self._pod_to_delete = ""  # a pod with a result, which the next click on Delete deletes
         self._title = styled(w.HTML("Tasks"), "pt-count")
         refresh = self._button("Refresh", self.refresh)
+        self._clock = PageClock(REFRESH_SECONDS, self._read_tasks_unless_reading)
         self._message = message_box()
         self._rows = styled(w.VBox([]), "pt-tasks")
         self._log_tabs = styled(w.Tab([]), "pt-logs", "pt-hidden")
@@ -70,7 +74,12 @@ class TaskList:
                 [
                     styled(w.HTML(f"<style>{STYLE}{self._static_view.style}</style>"), "pt-hidden"),
                     styled(
-                        w.VBox([styled(w.Box([self._title, refresh]), "pt-head"), self._message]),
+                        w.VBox(
+                            [
+                                styled(w.Box([self._title, refresh, self._clock.widget]), "pt-head"),
+                                self._message,
+                            ]
+                        ),
                         "pt-heading",
                     ),
                     self._rows,
@@ -83,7 +92,7 @@ class TaskList:
 
     def refresh(self) -> None:
         """Reload the list, and the log that is shown."""
-        self._read_tasks(0.0)
+        self._read_tasks()
         self._read_log()
 
     def _ipython_display_(self) -> None:
@@ -97,7 +106,11 @@ class TaskList:
 
     # -- list -----------------------------------------------------------------------------------
 
-    def _read_tasks(self, delay: float) -> None:
+    def _read_tasks_unless_reading(self) -> None:
+        if self._request is None or self._request.done():
+            self._read_tasks()
+
+    def _read_tasks(self) -> None:
         self._request_number += 1
         number = self._request_number
 
@@ -105,7 +118,7 @@ class TaskList:
             if number == self._request_number and self.widget.comm is not None:
                 self._show_tasks(tasks)
 
-        run_in_background(run_later(delay, list_tasks(self._options)), show_if_newest, self._show_error)
+        self._request = run_in_background(list_tasks(self._options), show_if_newest, self._show_error)
 
     def _show_tasks(self, tasks: ListedTasks) -> None:
         before = [(row.pod.name, row.has_cell_ended) for row in self._rows_by_pod.values()]
@@ -118,8 +131,7 @@ class TaskList:
             for row in tasks:
                 for cell, text in zip(self._cells_by_pod[row.pod.name], row.cells, strict=True):
                     cell.value = _cell_html(text)
-        if any(not row.pod.is_finished for row in tasks):
-            self._read_tasks(REFRESH_SECONDS)
+        self._clock.set_running(any(not row.pod.is_finished for row in tasks))
 
     def _build_rows(self, tasks: ListedTasks) -> None:
         count = f"{len(tasks)} task{'s' * (len(tasks) != 1)}" if len(tasks) else "No tasks"

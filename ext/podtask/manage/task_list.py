@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..cluster.namespace import Namespace, open_namespace
+from ..cluster.refusals import RequestDenied
 from ..config.options import RunOptions
 from ..errors import ClusterError
 from ..manifest.task_pod import SELECTOR, TaskPod
@@ -21,6 +22,8 @@ WAITING_SUFFIX = ", waits"  # added to the state if the runner waits for the not
 COLUMNS = ("name", "state", "age", "pod", "last line")
 CELL_STYLE = "padding:2px 12px 2px 0;text-align:left;vertical-align:top;white-space:nowrap"
 TABLE_STYLE = "font:12px/1.5 var(--jp-code-font-family,monospace);border-collapse:collapse"
+# Context and namespace -> uid of a pod of the last list, whether it is finished -> last line that stays as it is.
+_final_lines: dict[str, dict[tuple[str, bool], str]] = {}
 
 
 @dataclass(frozen=True)
@@ -123,11 +126,19 @@ async def list_tasks(options: RunOptions) -> TaskList:
     """
     ns = await open_namespace(options.context, options.namespace)
     pods = await read_task_pods(ns)
+    known = _final_lines.get(ns.where, {})
+    final_lines = {key: known[key] for key in map(_state_key, pods) if key in known}
+    _final_lines[ns.where] = final_lines
     now, log_slots = dt.datetime.now(dt.timezone.utc), asyncio.Semaphore(MAX_PARALLEL_LOGS)
 
     async def make_row(pod: TaskPod) -> TaskRow:
-        async with log_slots:
-            last_line = await _read_last_line(ns, pod)
+        key = _state_key(pod)
+        last_line = final_lines.get(key, "")
+        if key not in final_lines:
+            async with log_slots:
+                last_line, is_final = await _read_last_line(ns, pod)
+            if is_final:
+                final_lines[key] = last_line
         state = pod.state
         if last_line.startswith(RESULT_WAITS_PREFIX) and not pod.is_finished:
             cell_status = last_line.removeprefix(RESULT_WAITS_PREFIX).partition(")")[0]
@@ -160,15 +171,26 @@ def format_duration(seconds: float) -> str:
     return f"{minutes // (24 * 60)}d"
 
 
-async def _read_last_line(ns: Namespace, pod: TaskPod) -> str:
+def _state_key(pod: TaskPod) -> tuple[str, bool]:
+    """Return what the last line of a task that has ended belongs to: its runner may still wait, or has ended."""
+    return pod.uid, pod.is_finished
+
+
+async def _read_last_line(ns: Namespace, pod: TaskPod) -> tuple[str, bool]:
+    """Return the last line of a task's output, and whether there will be no other one."""
     if pod.is_result_in_log:
-        return ""  # the log ends with the result, not with the cell's output
+        return "", True  # the log ends with the result, not with the cell's output
+    if pod.has_no_log_yet:
+        return "", False
     try:
         text = await ns.pods.log_part(pod.name, pod.primary, tailLines="3", limitBytes="65536")
-    except ClusterError:  # there is no log yet, or reading it is not allowed: list the task anyway
-        return ""
+    except RequestDenied as error:  # there is no log yet, or no longer, or reading it is not allowed
+        return "", pod.is_finished and error.code in (400, 403, 404)
+    except ClusterError:  # list the task anyway
+        return "", False
     lines = [line for line in cell_output(text).splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    last_line = lines[-1] if lines else ""
+    return last_line, pod.is_finished or last_line.startswith(RESULT_WAITS_PREFIX)
 
 
 def _html_row(tag: str, cells: Sequence[str]) -> str:

@@ -146,6 +146,11 @@ class TaskPod(PodManifest):
         return self.exit_code is not None or self.pod["status"].get("phase") in ("Failed", "Succeeded")
 
     @property
+    def has_no_log_yet(self) -> bool:
+        """Whether no container of the cell has started."""
+        return not self.is_finished and self.pod["status"].get("phase") == "Pending"
+
+    @property
     def is_result_taken(self) -> bool:
         """Whether a notebook has collected the result: the runner exits with 0 or 1 only after that."""
         return self.exit_code in (0, 1) and bool(self.cell_status)
