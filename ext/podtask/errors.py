@@ -19,7 +19,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .runner.safe_text import redact
+from .runner.safe_text import safe_text
 
 
 class PodtaskError(Exception):
@@ -31,7 +31,7 @@ class PodtaskError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        message, hint = redact(message), redact(hint)
+        message, hint = safe_text(message), safe_text(hint)
         super().__init__(message, hint)
         self.message = message
         self.hint = hint

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from .runner.safe_text import redact
+from .runner.safe_text import safe_text
 
 MAX_LINE_CHARS = 88
 MAX_ABBREVIATED_CHARS = 60
@@ -92,13 +92,13 @@ def html_card(title: str, rows: Sequence[tuple[str, str]], sections: Mapping[str
     )
     return (
         f'<style>{STYLE}</style><div class="podtask-card"><div class="podtask-title">'
-        f"{safe_html(title)}</div><table>{redact(table)}</table>{details}</div>"
+        f"{safe_html(title)}</div><table>{safe_text(table)}</table>{details}</div>"
     )
 
 
 def safe_html(text: str) -> str:
-    """Return a text as HTML that is safe to show: escaped, and without credentials."""
-    return escape(redact(text))
+    """Return a text as HTML that is safe to show: escaped, without credentials and control characters."""
+    return escape(safe_text(text))
 
 
 def html_code(text: Any) -> str:

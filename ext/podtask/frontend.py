@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .runner.safe_text import redact
+from .runner.safe_text import safe_text
 
 # Aligned with the text that JupyterLab shows.
 TEXT_STYLE = "padding-left:1ch;font:12px/1.6 var(--jp-code-font-family,monospace);white-space:pre-wrap;color:var(--jp-ui-font-color2,#616161)"
@@ -88,7 +88,7 @@ class Terminal:
     def show_status(self, text: str, key: str) -> None:
         """Print the status line when its key changes; print nothing if stderr is not a terminal."""
         if sys.stderr.isatty() and key != self._status_key:
-            print(redact(text), file=sys.stderr, flush=True)
+            print(safe_text(text), file=sys.stderr, flush=True)
         self._status_key = key
 
     def show_details(self, text: str, expanded_html: str) -> None:
@@ -96,7 +96,7 @@ class Terminal:
 
     def show_line(self, text: str) -> None:
         """Print the line to stderr."""
-        print(redact(text), file=sys.stderr, flush=True)
+        print(safe_text(text), file=sys.stderr, flush=True)
 
     def ask_for_input(self, prompt: str, password: bool) -> str:
         """Ask on the terminal."""
@@ -152,8 +152,8 @@ class Notebook(Terminal):
     def show_details(self, text: str, expanded_html: str) -> None:
         """Show or replace the details under the status line."""
         update = bool(self._details)
-        html_text = f'<div style="{TEXT_STYLE}">{redact(expanded_html)}</div>'
-        self._details = {"text/plain": redact(text), "text/html": html_text}
+        html_text = f'<div style="{TEXT_STYLE}">{safe_text(expanded_html)}</div>'
+        self._details = {"text/plain": safe_text(text), "text/html": html_text}
         self._publish(self._details, {}, f"{self._id}-details", update)
 
     def show_line(self, text: str) -> None:
@@ -254,5 +254,5 @@ def show_refreshable(make_bundle: Callable[[], dict[str, str]]) -> Callable[[], 
 
 
 def _line_bundle(line: str) -> dict[str, Any]:
-    text = redact(line)
+    text = safe_text(line)
     return {"text/plain": text, "text/html": f'<div style="{TEXT_STYLE}">{html.escape(text)}</div>'}

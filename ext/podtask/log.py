@@ -13,7 +13,7 @@ import sys
 from typing import TextIO
 
 from .errors import InputError
-from .runner.safe_text import redact
+from .runner.safe_text import safe_text
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMAT = "%(asctime)s.%(msecs)03d %(name)s: %(message)s"
@@ -22,7 +22,7 @@ LOGGER = logging.getLogger("podtask")
 
 class _RedactingFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return safe_text(super().format(record))
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):

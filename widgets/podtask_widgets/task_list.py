@@ -13,6 +13,7 @@ from podtask import Task
 from podtask.api.attach import attach, find_detached_task
 from podtask.api.resolve import merge_options
 from podtask.errors import InputError
+from podtask.formatting import safe_html
 from podtask.manage.operations import delete_task_pod, read_log_tail
 from podtask.manage.task_list import TaskList as ListedTasks
 from podtask.manage.task_list import TaskRow, list_tasks
@@ -184,8 +185,8 @@ class TaskList:
         box, container = self._log_tabs.children[index], self._log_tabs.titles[index]
 
         def show_log(text: str) -> None:
-            body = escape(text) or "<i>no output yet</i>"
-            label = escape(f"Log of {row.pod.alias}, container {container}")
+            body = safe_html(text) or "<i>no output yet</i>"
+            label = safe_html(f"Log of {row.pod.alias}, container {container}")
             box.value = f'<pre class="pt-pre" tabindex="0" role="region" aria-label="{label}">{body}</pre>'
 
         run_in_background(read_log_tail(row.pod.name, container, self._options), show_log, show_log)
@@ -229,4 +230,5 @@ class TaskList:
 
 
 def _cell_html(text: str) -> str:
-    return f'<span class="pt-cell" title="{escape(text)}">{escape(text)}</span>'
+    shown = safe_html(text)
+    return f'<span class="pt-cell" title="{shown}">{shown}</span>'

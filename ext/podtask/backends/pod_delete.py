@@ -17,6 +17,7 @@ from ..cluster.unreachable import Unreachable
 from ..cluster.watch import Watch
 from ..errors import ClusterError
 from ..manifest.pod_manifest import PodManifest
+from ..runner.safe_text import safe_text
 
 log = logging.getLogger(__name__)
 DELETE_SECONDS = 3600  # in which an API server that was away is back
@@ -127,4 +128,4 @@ class PodDeletion:
 
 
 def _print_warning(message: str, hint: str) -> None:
-    print(f"podtask: {message}\n  {hint}", file=sys.stderr, flush=True)
+    print(safe_text(f"podtask: {message}\n  {hint}"), file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import InputError, did_you_mean
-from ..runner.safe_text import redact
+from ..runner.safe_text import safe_text
 from .option_types import (
     one_of,
     parse_bool,
@@ -265,7 +265,7 @@ class RunOptions:
 
     def __repr__(self) -> str:
         shown = [field.name for field in dataclasses.fields(self) if field.repr]
-        return redact(f"RunOptions({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})")
+        return safe_text(f"RunOptions({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})")
 
     def with_notices(self, *notices: str) -> RunOptions:
         """Return a copy with lines that are shown first when a cell runs; they are not an option."""

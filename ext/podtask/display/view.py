@@ -15,6 +15,7 @@ from ..lifecycle.task import Task
 from ..lifecycle.updates import Update
 from ..pickling.plain_values import plain_display
 from ..runner import protocol
+from ..runner.safe_text import escape_controls
 from .details import Details
 from .limits import OutputLimiter
 
@@ -145,6 +146,8 @@ class View:
                 raise
             return  # its first parts were dropped
         data, too_large = protocol.drop_large(shown["data"])
+        if self._task.is_untrusted and "text/plain" in data:
+            data["text/plain"] = escape_controls(data["text/plain"])
         too_large += shown.get("too_large", [])
         if too_large:
             self._show_notice(f"too large to show: {', '.join(too_large)}")
@@ -176,7 +179,7 @@ class View:
         self._written = time.monotonic()
 
     def _write(self, name: str, text: str) -> None:
-        now, ends = self._limiter.add(name, text)
+        now, ends = self._limiter.add(name, escape_controls(text) if self._task.is_untrusted else text)
         if now:
             self._screen.write(name, now)
         if ends:

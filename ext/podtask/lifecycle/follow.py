@@ -19,7 +19,7 @@ from ..event_loop import Loop, loop
 from ..manifest import owner_secrets
 from ..manifest.pod_manifest import PodManifest
 from ..runner import protocol
-from ..runner.safe_text import redact
+from ..runner.safe_text import safe_text
 from .interfaces import Launcher, RunnerChannel, StartedRunner
 from .outcome import Outcome, decode, termination_error
 from .updates import Update, UpdateLog
@@ -115,7 +115,7 @@ class TaskFollower:
             return  # the API server shows a running container up to a second late
         if self.phase.name == FETCHING.name and phase.name == "Running":
             return  # the pod runs on, but the cell has ended
-        phase = dataclasses.replace(phase, name=redact(phase.name), text=redact(phase.text))
+        phase = dataclasses.replace(phase, name=safe_text(phase.name), text=safe_text(phase.text))
         if phase != self.phase:
             self.phase, self.phase_since = phase, time.monotonic()
             self.phases.append((phase, self.phase_since))
@@ -123,7 +123,7 @@ class TaskFollower:
 
     def on_note(self, text: str) -> None:
         """Receive a line for the user."""
-        self.update_log.append(Update("note", redact(text)))
+        self.update_log.append(Update("note", safe_text(text)))
 
     def on_frame(self, frame: protocol.Frame) -> None:
         """Receive a frame of the runner; ignore one that comes after the end."""

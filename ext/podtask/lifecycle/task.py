@@ -22,6 +22,7 @@ from ..config.options import PLAIN
 from ..errors import InputError, TaskTimeout
 from ..formatting import html_card
 from ..frontend import show_refreshable
+from ..runner.safe_text import escape_controls, safe_text
 from .follow import TaskFollower
 from .interfaces import Launcher
 from .outcome import LAST_VALUE, Outcome, UndecodedValues
@@ -152,6 +153,14 @@ class Task(concurrent.futures.Future[Any]):
         """How the runner is reached: port-forward, exec, batch or local; empty before the pod exists."""
         backend = self._follower.backend
         return backend.transport if backend is not None else ""
+
+    @property
+    def is_untrusted(self) -> bool:
+        """Whether another notebook's user has submitted the task, and attaching did not trust it."""
+        channel = self._follower.channel
+        return (
+            channel is not None and channel.follows_only and self._follower.launcher.options.results == PLAIN
+        )
 
     @property
     def update_log(self) -> UpdateLog:
@@ -332,18 +341,24 @@ class Task(concurrent.futures.Future[Any]):
     # -- the pod ------------------------------------------------------------------------------------
 
     def logs(self, container: str | None = None) -> str:
-        """Return the cell's output so far, or the log of a container of the pod."""
+        """Return the cell's output so far, or the log of a container of the pod.
+
+        Control characters are escaped in what another container has written.
+        """
         if container is None:
             return self.update_log.output().decode("utf-8", "replace")
         if self._follower.backend is None:
             raise InputError("The pod does not exist yet.", "Try again once it does.")
-        return self._follower.loop.run(self._follower.backend.logs(container))
+        text = self._follower.loop.run(self._follower.backend.logs(container))
+        manifest = self._follower.manifest
+        is_of_cell = manifest is not None and container == manifest.primary and not self.is_untrusted
+        return text if is_of_cell else escape_controls(text)
 
     def why(self) -> str:
         """Return in one line what the pod waits for and what to change, or how the task ended."""
         if self._follower.backend is None or self._follower.done.done():
             return f"{self.status}: {self.error}" if self.error else self.phase
-        return self._follower.loop.run(self._follower.backend.why())
+        return safe_text(self._follower.loop.run(self._follower.backend.why()))
 
     def events(self) -> list[dict[str, Any]]:
         """Return the pod's events as the API server has them, oldest first."""

@@ -12,7 +12,7 @@ from IPython.core.magic_arguments import MagicArgumentParser
 
 from ..config.options import RunOptions
 from ..errors import did_you_mean
-from ..runner.safe_text import redact
+from ..runner.safe_text import safe_text
 
 DESCRIPTION = """\
 Run this cell in a Kubernetes pod. Output and results come back as if the kernel had run the cell.
@@ -64,7 +64,7 @@ def parse_options(words: list[str]) -> dict[str, Any]:
     """
     known, unknown = make_parser().parse_known_args(words)
     if unknown:
-        raise UsageError(f"%%podtask: {redact(_describe_unknown(unknown[0], words))}")
+        raise UsageError(f"%%podtask: {safe_text(_describe_unknown(unknown[0], words))}")
     return {name: value for name, value in vars(known).items() if value is not None}
 
 
@@ -85,7 +85,7 @@ class _Parser(MagicArgumentParser):
     def error(self, message: str) -> NoReturn:
         match = FLAG_ERROR.fullmatch(message)
         if match is None:
-            raise UsageError(f"%%podtask: {redact(message)}\nRun %%podtask? to list all options.")
+            raise UsageError(f"%%podtask: {safe_text(message)}\nRun %%podtask? to list all options.")
         flag = match[1].partition("/")[0]
         metavar = fields_by_flag()[flag].metadata["metavar"]
         if not metavar:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 
 from ..errors import did_you_mean
-from ..runner.safe_text import redact
+from ..runner.safe_text import safe_text
 
 if TYPE_CHECKING:
     from ..config.options import RunOptions
@@ -313,7 +313,7 @@ def _check_count(words: list[str], count: int, command: Callable[..., None]) -> 
 
 
 def _print_table(lines: Sequence[tuple[str, ...]]) -> None:
-    rows = [tuple(map(redact, line)) for line in lines]
+    rows = [tuple(map(safe_text, line)) for line in lines]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -18,6 +18,7 @@ from ..config.options import BATCH, EXEC, FORWARD, RunOptions
 from ..errors import ClusterError, PodtaskError
 from ..event_loop import loop
 from ..runner.bundle import MINOR
+from ..runner.safe_text import safe_text
 
 LIBRARIES = ("podtask", "ipython", "kubernetes", "aiohttp", "cloudpickle")
 BROKEN_VERSIONS = {"kubernetes": "36.0.0"}  # this version does not send the token
@@ -59,7 +60,7 @@ class Check:
     def __str__(self) -> str:
         icon = "✗" if self.failed else "!" if self.hint else "✓"
         text = f"{icon} {self.title:<9} {self.message}"
-        return f"{text}\n  {'':<9} → {self.hint}" if self.hint else text
+        return safe_text(f"{text}\n  {'':<9} → {self.hint}" if self.hint else text)
 
 
 def run_checks(options: RunOptions) -> Iterator[Check]:

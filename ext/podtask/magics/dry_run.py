@@ -28,7 +28,7 @@ from ..manifest.labels import (
     USER_LABEL,
 )
 from ..runner.bundle import boot_program
-from ..runner.safe_text import redact
+from ..runner.safe_text import safe_text
 from ..template.card import spec_rows
 from ..template.template import PodTemplate
 
@@ -131,7 +131,7 @@ class Preview:
 
     def __repr__(self) -> str:
         comments = [*self.options.notices, *self.notices, *self.server_answer]
-        return redact("".join(f"# {line}\n" for line in comments) + self._short_yaml())
+        return safe_text("".join(f"# {line}\n" for line in comments) + self._short_yaml())
 
     def _short_yaml(self) -> str:
         """Return the YAML without the text of podtask's first program, which has forty lines."""

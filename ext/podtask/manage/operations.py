@@ -14,6 +14,7 @@ from ..manifest import owner_secrets
 from ..manifest.identity import KERNEL_ID
 from ..manifest.task_pod import TaskPod
 from ..runner.log_lines import cell_output
+from ..runner.safe_text import escape_controls
 from .lookup import look_up_task
 from .task_list import read_task_pods
 from .user import current_user
@@ -37,6 +38,8 @@ class CleanupResult:
 async def read_log(name: str, container: str | None, options: RunOptions) -> str:
     """Return the log of a task's container, without the task's result.
 
+    Control characters are escaped, unless the log is the output of a cell of this user.
+
     Args:
         name: Name of the task or of its pod.
         container: Name of the container; None for the primary one.
@@ -56,7 +59,10 @@ async def read_log(name: str, container: str | None, options: RunOptions) -> str
                 f"`%podtask why {name}` shows what it waits for.",
             ) from None
         raise
-    return cell_output(text)
+    output = cell_output(text)
+    owned = owner_secrets.load(pod.name, pod.key, pod.lock) is not None
+    # Only the cell's own output may control the terminal.
+    return output if owned and container_name == pod.primary else escape_controls(output)
 
 
 async def delete_task(name: str, options: RunOptions, finished: bool, force: bool = False) -> str:

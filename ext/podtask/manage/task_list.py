@@ -15,6 +15,7 @@ from ..errors import ClusterError
 from ..manifest.task_pod import SELECTOR, TaskPod
 from ..runner.log_lines import cell_output
 from ..runner.protocol import RESULT_WAITS_PREFIX
+from ..runner.safe_text import safe_text
 
 MAX_PARALLEL_LOGS = 16
 MAX_LAST_LINE_CHARS = 60
@@ -55,13 +56,10 @@ class TaskRow:
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
         """The texts of the row, one for each column."""
-        return (
-            self.pod.alias,
-            self.state,
-            format_duration(self.age_seconds),
-            self.pod.name,
-            self.last_line,
-        )
+        age = format_duration(self.age_seconds)
+        texts = (self.pod.alias, self.state, age, self.pod.name, self.last_line)
+        alias, state, age, name, last_line = map(safe_text, texts)
+        return alias, state, age, name, last_line
 
 
 class TaskList(Sequence[TaskRow]):

@@ -13,6 +13,7 @@ from importlib import import_module, metadata
 from typing import Any
 
 from ..runner import protocol
+from ..runner.safe_text import escape_controls
 from .exceptions import RemoteError, add_note
 
 # The first version whose stream reader never unpickles: https://www.cve.org/CVERecord?id=CVE-2023-47248
@@ -74,13 +75,13 @@ def plain_error(described: Mapping[str, Any]) -> BaseException:
         described: Description of the cell's error by the runner.
     """
     first = described["errors"][0]
-    name, message = str(first["type"]), str(first["message"])
+    name, message = str(first["type"]), escape_controls(str(first["message"]))
     if name == "KeyboardInterrupt":
         return KeyboardInterrupt(message)  # so that an interrupted "run all" stops
     kind = type(name if name.isidentifier() else "RemoteError", (RemoteError,), {"__module__": "builtins"})
     error: BaseException = kind(message)
     for filename, line, function, *_ in first["frames"][-MAX_FRAMES:]:
-        add_note(error, f"  {filename}, line {line}, in {function}")
+        add_note(error, escape_controls(f"  {filename}, line {line}, in {function}"))
     return error
 
 

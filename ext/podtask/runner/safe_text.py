@@ -1,4 +1,4 @@
-"""Make text safe to show: without credentials.
+"""Make text safe to show: without credentials, and without characters that control a terminal.
 
 It is used by the notebook for whatever it shows, and by the worker for what pip prints.
 """
@@ -16,6 +16,22 @@ ASSIGNED = re.compile(
 HEADER = re.compile(r"(?i)\b(?P<scheme>Bearer|Basic) [\w.~+/=-]{16,}")
 JSON_WEB_TOKEN = re.compile(r"\beyJ[\w.-]{16,}")
 LONG_WORD = re.compile(r"[\w+/=-]{40,}")
+# All but the tab and the line feed; and those that change the direction of text, which can hide what it says.
+CONTROL_CHARACTER = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
+
+
+def safe_text(text: str) -> str:
+    """Return a text for the user: without credentials, and with control characters escaped."""
+    return escape_controls(redact(text))
+
+
+def escape_controls(text: str) -> str:
+    """Return a text with control characters escaped, as Python escapes them.
+
+    What the cluster or other people write may hold sequences that make a terminal hide or change text. The
+    cell's own output is not escaped: its colors and progress bars are meant.
+    """
+    return CONTROL_CHARACTER.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def redact(text: str, long_words: bool = False) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from podtask.runner.safe_text import redact
+from podtask.runner.safe_text import escape_controls, redact, safe_text
 
 JWT = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJl"
 
-pytestmark = pytest.mark.fault(92)
 
-
+@pytest.mark.fault(92)
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -60,3 +59,21 @@ def test_long_words_of_a_login_program_are_replaced() -> None:
     """In the output of a login program, any long word may be a token."""
     assert redact(f"token {40 * 'a'} refused", long_words=True) == "token *** refused"
     assert redact(f"token {39 * 'a'} refused", long_words=True) == f"token {39 * 'a'} refused"
+
+
+@pytest.mark.fault(91)
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J\x1b[1;31mgone", r"\x1b[2J\x1b[1;31mgone"),
+        ("\x1b]0;title\x07 \x1b]8;;http://x\x1b\\link", r"\x1b]0;title\x07 \x1b]8;;http://x\x1b" + "\\link"),
+        ("\x9b2J \x90q \x7f \x00 \x08", r"\x9b2J \x90q \x7f \x00 \x08"),
+        ("paid\rfree", r"paid\rfree"),
+        ("a\u202eb\u2066c\u2069", r"a\u202eb\u2066c\u2069"),
+        ("two\nlines\tand tabs, é, 한, 🙂, \u200d, \\x1b", None),
+    ],
+)
+def test_control_characters_are_escaped(text: str, shown: str | None) -> None:
+    """Characters that control a terminal become visible; line feeds, tabs and letters stay."""
+    assert escape_controls(text) == (text if shown is None else shown)
+    assert safe_text(safe_text(text)) == escape_controls(text)
