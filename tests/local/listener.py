@@ -29,3 +29,6 @@ class Listener:
     def on_frame(self, frame: protocol.Frame) -> None:
         """Pass a frame on."""
         self._receive_frame(frame)
+
+    async def wait_for_room(self) -> None:
+        """Return at once."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
 import time
 from concurrent.futures import ALL_COMPLETED, as_completed, wait
+from pathlib import Path
 from typing import Any, NoReturn
 
 import podtask
@@ -91,10 +93,12 @@ def test_futures_complete_while_a_callback_runs() -> None:
 
 
 @pytest.mark.fault(96, 97)
-def test_subscriber_in_the_event_loop_cannot_stop_it() -> None:
-    """A subscriber may read the output; what would wait for the loop is refused; SystemExit ends nothing."""
+def test_listener_in_the_event_loop_cannot_stop_it(tmp_path: Path) -> None:
+    """A listener may read the output; what would wait for the loop is refused; SystemExit ends nothing."""
     told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    task = podtask.submit("input()", options=LOCAL)
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    task = podtask.submit(f"open({str(gate)!r}).close()\ninput()", options=LOCAL)
 
     def misuse(update: Update) -> None:
         if update.frame is None or update.frame.kind != protocol.INPUT_REQUEST:
@@ -107,7 +111,8 @@ def test_subscriber_in_the_event_loop_cannot_stop_it() -> None:
                 told.put(error.message)
         raise SystemExit
 
-    task.update_log.subscribe(misuse)
+    task.update_log.listen(misuse)
+    gate.write_text("")
     assert told.get(timeout=SECONDS) == ""
     for _ in range(5):
         assert "in the thread of that loop" in told.get(timeout=SECONDS)

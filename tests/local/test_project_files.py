@@ -13,6 +13,7 @@ from podtask.config import files
 from podtask.config.files import project_folder
 from podtask.config.settings import all_settings
 from podtask.errors import InputError
+from podtask.lifecycle.updates import Update
 from podtask.template.store import save_template, saved_templates
 
 from tests.notebook import Shell
@@ -45,8 +46,7 @@ def found() -> tuple[str | None, list[str]]:
 def notes(task: podtask.Task) -> list[str]:
     """Return the lines that the user sees after a task has ended."""
     task.result(30)
-    updates = [task.updates.get_nowait() for _ in range(task.updates.qsize())]
-    return [update.text for update in updates if update.kind == "note"]
+    return [each.text for each in iter(task.updates.get_nowait, Update("done")) if each.kind == "note"]
 
 
 def give_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,9 @@ class RunnerListener(Protocol):
     def on_frame(self, frame: protocol.Frame) -> None:
         """Receive a spooled frame of the runner; each comes once, in order."""
 
+    async def wait_for_room(self) -> None:
+        """Wait until more frames may be received: the runner is not read faster than its output is shown."""
+
 
 class ByteStream(Protocol):
     """A connection to the runner's port: ordered bytes in both directions."""

@@ -49,6 +49,7 @@ class _Link:
     fresh: bool  # whether this handshake has sent the job, too
     rest: bytes  # received after the handshake
     last_received: float = field(default=0.0)
+    is_paused: bool = False  # whether nothing is received, because what came before is not shown yet
 
     async def send(self, *frame: bytes | memoryview) -> None:
         """Send a frame, given in one or more parts."""
@@ -218,6 +219,9 @@ class Channel:
                     result = await self._handle_frame(link, frame)
                     if result is not None:
                         return result
+                link.is_paused = True
+                await self._listener.wait_for_room()
+                link.is_paused, link.last_received = False, now()
                 chunk = await link.stream.receive()
                 if not chunk:
                     raise ConnectionResetError("the runner's connection ended")
@@ -257,7 +261,8 @@ class Channel:
     async def _send_pings(self, link: _Link) -> None:
         while True:
             await asyncio.sleep(PING_INTERVAL_SECONDS)
-            silent = asyncio.get_running_loop().time() - link.last_received
+            now = asyncio.get_running_loop().time()
+            silent = 0.0 if link.is_paused else now - link.last_received
             try:
                 if silent > MAX_SILENCE_SECONDS:
                     raise ConnectionAbortedError(f"the runner has been silent for {silent:.0f} s")

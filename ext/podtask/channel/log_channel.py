@@ -63,6 +63,7 @@ class LogChannel:
             async for line in self._source.follow_log():
                 self.connected = True
                 self._read_line(line)
+                await self._listener.wait_for_room()
                 recorded = recorded or line.startswith(protocol.RECORD_LINE_PREFIX.encode())
             self.connected = False
             if not recorded:

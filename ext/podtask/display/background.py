@@ -13,16 +13,17 @@ import threading
 import time
 import traceback
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import PodtaskError
 from ..frontend import Screen, current_screen
 from ..lifecycle.outcome import Outcome
 from ..lifecycle.task import Task
-from ..lifecycle.updates import Update
 from .view import TICK_SECONDS, View
 
 log = logging.getLogger(__name__)
+MAX_UPDATES_PER_TURN = 20  # of one task, so that a flood does not keep the others waiting
 MAX_REFRESHES_PER_SECOND = 5  # of status lines whose only change is their seconds, all tasks together
 
 
@@ -40,6 +41,7 @@ class Background(View):
     def __init__(self, task: Task, screen: Screen, variable: str) -> None:
         super().__init__(task, screen, variable)
         self.refreshed = time.monotonic()  # when the status line was last shown
+        self.updates = task.update_log.reader()
 
     def _finish(self, outcome: Outcome) -> None:
         if self.bundle is not None and self.bundle[0]:
@@ -57,7 +59,7 @@ class DetachedTasks:
         self.tasks: weakref.WeakSet[Task] = (
             weakref.WeakSet()
         )  # the user decides how long an ended task is kept
-        self._updates: queue.SimpleQueue[tuple[Background, Update]] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[Background] = queue.SimpleQueue()  # views that have updates to show
         self._views: list[Background] = []
         threading.Thread(target=self._run, name="podtask-display", daemon=True).start()
 
@@ -66,7 +68,9 @@ class DetachedTasks:
         self.tasks.add(task)
         view = Background(task, current_screen(outlives_cell=True), variable)
         view.show_status()
-        task.update_log.subscribe(lambda update: self._updates.put((view, update)))
+        self._views.append(view)
+        view.updates.holds_runner = True
+        view.updates.notify(lambda: self._ready.put(view))
 
     def _run(self) -> None:
         last_tick = time.monotonic()
@@ -77,36 +81,51 @@ class DetachedTasks:
                 self._tick()
 
     def _show_next(self) -> None:
-        """Show the next update; its task is not referred to while the thread waits for another one."""
+        """Show the next updates of a task; it is not referred to while the thread waits for another one."""
         try:
             # Without tasks there are no seconds to count.
-            view, update = self._updates.get(timeout=TICK_SECONDS if self._views else None)
+            view = self._ready.get(timeout=TICK_SECONDS if self._views else None)
         except queue.Empty:
             return
-        if view not in self._views:
-            self._views.append(view)
-        self._show(view, update)
+        self._guarded(view, self._show_updates)
 
     def _tick(self) -> None:
         for each in list(self._views):
-            self._show(each, None)
+            self._guarded(each, self._refresh)
 
-    def _show(self, view: Background, update: Update | None) -> None:
+    def _guarded(self, view: Background, show: Callable[[Background], None]) -> None:
+        if view not in self._views:
+            return
         try:
-            if update is None:
-                view.tick()
-                if time.monotonic() - view.refreshed >= max(1.0, len(self._views) / MAX_REFRESHES_PER_SECOND):
-                    view.refreshed = time.monotonic()
-                    view.show_status()
-            elif view.show_update(update):
-                self._views.remove(view)
-                view.end()
+            show(view)
         except (
             BaseException
         ):  # a broken output, or SystemExit in it, must not end the thread that shows all tasks
             log.debug("A detached task is no longer shown", exc_info=True)
-            if view in self._views:
-                self._views.remove(view)
+            self._remove(view)
+
+    def _show_updates(self, view: Background) -> None:
+        for _ in range(MAX_UPDATES_PER_TURN):
+            try:
+                update = view.updates.get_nowait()
+            except queue.Empty:
+                return
+            if view.show_update(update):
+                self._remove(view)
+                view.end()
+                return
+        self._ready.put(view)
+
+    def _refresh(self, view: Background) -> None:
+        view.tick()
+        if time.monotonic() - view.refreshed >= max(1.0, len(self._views) / MAX_REFRESHES_PER_SECOND):
+            view.refreshed = time.monotonic()
+            view.show_status()
+
+    def _remove(self, view: Background) -> None:
+        if view in self._views:
+            self._views.remove(view)
+        view.updates.close()
 
 
 _current: DetachedTasks | None = None

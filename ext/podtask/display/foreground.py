@@ -5,17 +5,16 @@ Everything is shown from the thread that waits, so that it appears in the waitin
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from ..frontend import Screen
 from ..lifecycle.outcome import Outcome
 from ..lifecycle.task import Task
-from ..lifecycle.updates import Update
 from .view import View
 
 
@@ -32,27 +31,24 @@ class Foreground(View):
         super().__init__(task, screen, variable)
         self._asking = False
         self._waiting_thread = threading.current_thread()
+        self._updates = task.update_log.reader()
 
     def follow(self) -> Outcome:
         """Show updates as they come, and return the outcome.
 
         The first interrupt raises KeyboardInterrupt in the cell, the second one deletes the pod.
         """
-        updates: queue.SimpleQueue[Update] = queue.SimpleQueue()
-        with handle_interrupts(self._on_interrupt):
-            self._task.update_log.subscribe(updates.put)
-            try:
-                return self._follow(updates)
-            finally:
-                self._task.update_log.unsubscribe(updates.put)
+        with handle_interrupts(self._on_interrupt), contextlib.closing(self._updates):
+            self._updates.holds_runner = True
+            return self._follow()
 
-    def _follow(self, updates: queue.SimpleQueue[Update]) -> Outcome:
+    def _follow(self) -> Outcome:
         self.show_status()
         done = False
         while not done:
             seconds = self.wait_seconds()
             try:
-                update = updates.get(timeout=seconds) if seconds else updates.get_nowait()
+                update = self._updates.get(timeout=seconds)
             except queue.Empty:
                 self.tick()
                 self.show_status()
@@ -72,6 +68,7 @@ class Foreground(View):
 
     def _answer_input(self, meta: dict[str, Any]) -> None:
         self._asking = True
+        self._updates.holds_runner = False  # the end of the cell must arrive, although it may write on
         self._task.add_done_callback(self._stop_asking)
         try:
             answer: dict[str, Any] = {
@@ -83,6 +80,7 @@ class Foreground(View):
             return
         finally:
             self._asking = False
+            self._updates.holds_runner = True
         self._task.reply(answer)
 
     def _stop_asking(self, task: Task) -> None:
@@ -92,7 +90,7 @@ class Foreground(View):
             signal.pthread_kill(main.ident, signal.SIGINT)
 
 
-@contextmanager
+@contextlib.contextmanager
 def handle_interrupts(handle: Callable[[int], None]) -> Iterator[None]:
     """Within the block, call ``handle`` with the number of interrupts so far at each SIGINT.
 

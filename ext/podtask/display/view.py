@@ -12,7 +12,7 @@ from ..config.quantities import byte_size
 from ..frontend import Screen
 from ..lifecycle.outcome import Outcome
 from ..lifecycle.task import Task
-from ..lifecycle.updates import Update
+from ..lifecycle.updates import MAX_OUTPUT_BYTES, Update, gap_text
 from ..pickling.plain_values import plain_display
 from ..runner import protocol
 from ..runner.safe_text import escape_controls
@@ -22,6 +22,8 @@ from .limits import OutputLimiter
 MAX_DISPLAY_BYTES = 32 << 20  # of all MIME types of a display; the pod may send anything
 TICK_SECONDS = 0.1  # a blocking get cannot be interrupted on every system
 WRITE_SECONDS = 0.05  # between two writes of a stream, so that a flood becomes few messages
+MAX_TEXT_BYTES = 1 << 20  # that wait for this time
+LAST_OUTPUT = f"the last {MAX_OUTPUT_BYTES >> 20} MiB"
 MAX_LISTED_VALUES = 6  # values in the closing line
 STATUS_ICONS = {"Running": "●", "ok": "✓", "error": "✗"}
 
@@ -46,6 +48,7 @@ class View:
         self._screen = screen
         self._details = Details(task, screen)
         self._text: list[tuple[str, bytes]] = []
+        self._text_bytes = 0
         self._written = 0.0
         self._decoders = {
             name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
@@ -100,7 +103,8 @@ class View:
     def _show_frame(self, frame: protocol.Frame) -> None:
         if frame.kind == protocol.STREAM:
             self._text.append((frame.meta["name"], frame.data))
-            if time.monotonic() - self._written >= WRITE_SECONDS:
+            self._text_bytes += len(frame.data)
+            if time.monotonic() - self._written >= WRITE_SECONDS or self._text_bytes >= MAX_TEXT_BYTES:
                 self._flush()
             return
         self._flush()
@@ -114,9 +118,7 @@ class View:
             self._screen.show_line(f"Installed {names} in {frame.meta['seconds']} s.")
         elif frame.kind == protocol.GAP:
             if not self._dropped_frames:
-                self._show_notice(
-                    "output was dropped here: it came faster than it could be sent, or no notebook was connected"
-                )
+                self._show_notice(gap_text(frame))
             self._dropped_frames += frame.meta["to"] - frame.meta["from"] + 1
             self._parts, self._display_bytes = [], 0
         elif frame.kind == protocol.DISPLAY:
@@ -167,7 +169,7 @@ class View:
         """Write the text that has accumulated, adjacent pieces of one stream at once."""
         if not self._text:
             return
-        pieces, self._text = self._text, []
+        pieces, self._text, self._text_bytes = self._text, [], 0
         start = 0
         for index in range(1, len(pieces) + 1):
             if index == len(pieces) or pieces[index][0] != pieces[start][0]:
@@ -184,14 +186,16 @@ class View:
             self._screen.write(name, now)
         if ends:
             self._show_notice(
-                f"the output is long: its last lines follow when the cell ends; {self._variable}.logs() returns all of it"
+                "the output is long: its last lines follow when the cell ends; "
+                f"{self._variable}.logs() returns {LAST_OUTPUT} of it"
             )
 
     def _show_tail(self) -> None:
         tail = self._limiter.take_tail()
         if self._limiter.left_out:
             size = self._limiter.left_out / 2**20
-            rest = "all that was not dropped" if self._dropped_frames else "all of it"
+            rest = "all of it" if self._task.update_log.has_all_output else f"{LAST_OUTPUT} of it"
+            rest = "all that was not dropped" if self._dropped_frames else rest
             self._show_notice(f"{size:.1f} MiB of output left out; {self._variable}.logs() returns {rest}")
         for name, text in tail:
             self._screen.write(name, text)

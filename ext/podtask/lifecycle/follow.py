@@ -139,6 +139,10 @@ class TaskFollower:
             return
         self.update_log.append(Update("frame", frame=frame))
 
+    async def wait_for_room(self) -> None:
+        """Wait until the user has seen what was received, but for some MiB."""
+        await self.update_log.wait_for_room()
+
     # -- the life of the task ----------------------------------------------------------------------
 
     async def _run(self, on_end: Callable[[Outcome], None]) -> None:

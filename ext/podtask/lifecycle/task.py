@@ -9,7 +9,6 @@ import asyncio
 import concurrent.futures
 import functools
 import logging
-import queue
 import sys
 import threading
 import time
@@ -26,10 +25,11 @@ from ..runner.safe_text import escape_controls, safe_text
 from .follow import TaskFollower
 from .interfaces import Launcher
 from .outcome import LAST_VALUE, Outcome, UndecodedValues
-from .updates import PhaseSpan, Update, UpdateLog
+from .updates import PhaseSpan, UpdateLog, UpdateReader
 
 future_log = logging.getLogger("concurrent.futures")  # where every future logs errors of its callbacks
 MAX_SHOWN_LINES = 20  # of the output, in the HTML form of a task
+MAX_SHOWN_BYTES = 64 << 10
 
 
 class Task(concurrent.futures.Future[Any]):
@@ -93,7 +93,8 @@ class Task(concurrent.futures.Future[Any]):
         """Return the status line and the last lines of the output as static HTML."""
         state = f"{self.status} · {self.seconds:.1f} s" if self.done() else self.phase
         line = f"{self.called} · {state}"
-        lines = self.logs().splitlines()[-MAX_SHOWN_LINES:]
+        shown = self.update_log.output(MAX_SHOWN_BYTES).decode("utf-8", "replace")
+        lines = shown.splitlines()[-MAX_SHOWN_LINES:]
         rows = [("pod", escape(self.url)), ("error", escape(str(self.error or "")))]
         return html_card(line, rows, {"output": "\n".join(lines)} if lines else {})
 
@@ -101,10 +102,9 @@ class Task(concurrent.futures.Future[Any]):
         """Show the HTML form, and replace it in the same cell whenever the state changes."""
         refresh = show_refreshable(lambda: {"text/plain": repr(self), "text/html": self._repr_html_()})
         if refresh is not None and not self.done():
-            call_soon = self._follower.loop.call_soon  # a subscriber must not block
-            self.update_log.subscribe(
-                lambda new: call_soon(refresh) if new.kind in ("phase", "done") else None
-            )
+            call_soon = self._follower.loop.call_soon  # a listener must not block
+            self.update_log.listen(lambda new: call_soon(refresh) if new.kind in ("phase", "done") else None)
+            refresh()  # for what has changed before
 
     # -- what is known ------------------------------------------------------------------------------
 
@@ -184,11 +184,9 @@ class Task(concurrent.futures.Future[Any]):
         return {"seconds": outcome.seconds, **outcome.usage} if outcome and outcome.usage else {}
 
     @functools.cached_property
-    def updates(self) -> queue.SimpleQueue[Update]:
-        """A queue of all past and future updates; the last one is "done"."""
-        updates: queue.SimpleQueue[Update] = queue.SimpleQueue()
-        self.update_log.subscribe(updates.put)
-        return updates
+    def updates(self) -> UpdateReader:
+        """All past and future updates, to be read as from a queue; the last one is "done"."""
+        return self.update_log.reader()
 
     @property
     def seconds(self) -> float:
@@ -341,9 +339,9 @@ class Task(concurrent.futures.Future[Any]):
     # -- the pod ------------------------------------------------------------------------------------
 
     def logs(self, container: str | None = None) -> str:
-        """Return the cell's output so far, or the log of a container of the pod.
+        """Return the last 256 MiB of the cell's output so far, or the log of a container of the pod.
 
-        Control characters are escaped in what another container has written.
+        A line says where output was dropped. Control characters are escaped in what another container has written.
         """
         if container is None:
             return self.update_log.output().decode("utf-8", "replace")

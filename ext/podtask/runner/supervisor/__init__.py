@@ -3,4 +3,4 @@
 This package never executes the user's code.
 """
 
-__all__ = ["main"]
+__all__ = ["main", "spool"]
