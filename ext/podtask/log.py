@@ -25,7 +25,7 @@ class _RedactingFormatter(logging.Formatter):
         return safe_text(super().format(record))
 
 
-class _StderrHandler(logging.StreamHandler[TextIO]):
+class _StderrHandler(logging.StreamHandler):  # it takes a type parameter from Python 3.11 on
     """Writes to the current ``sys.stderr``, which a kernel may replace at any time."""
 
     def __init__(self) -> None:

@@ -176,11 +176,13 @@ def names_at_definition(source: str) -> set[str]:
 
 
 def _function_source(value: Any) -> Source | None:
+    filename = inspect.unwrap(value).__code__.co_filename
+    if filename == "<string>":  # of any exec(); since Python 3.13, linecache has the text of `python -c` for it
+        return None
     try:
         lines, start = inspect.getsourcelines(value)
     except (OSError, TypeError):
         return None
-    filename = inspect.unwrap(value).__code__.co_filename
     return "\n" * (start - 1) + inspect.cleandoc("\n" + "".join(lines)), filename
 
 

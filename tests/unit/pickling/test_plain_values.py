@@ -27,7 +27,7 @@ TABLE = pd.DataFrame(
     {
         "n": np.array([1, 2, 3], "int8"),
         "x": [0.1, float("nan"), 1e300],
-        "text": ["a,b\n'\"", "NA", None],
+        "text": ["a,b\n'\"", "NA", float("nan")],
         "yes": [True, False, True],
         "day": pd.to_datetime(["2024-01-01", None, "2024-01-03T04:05:06.000007"], format="ISO8601"),
     }

@@ -143,8 +143,8 @@ def test_generated_code_and_zip_files(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.syspath_prepend(str(tmp_path / "some.zip"))
     error, _ = travel(fails(__import__("zipped_deep").again, 0))
     assert shown(error)[-1][2:] == ("again", "return again(n - 1) if n else 1 / 0")
-    error, _ = travel(fails(exec, "1 / 0", {}))  # no source anywhere
-    assert shown(error) == [("<string>", 1, "<module>", "")]
+    error, _ = travel(fails(exec, compile("1 / 0", "<made>", "exec"), {}))  # no source anywhere
+    assert shown(error) == [("<made>", 1, "<module>", "")]
 
 
 def test_deep_recursion_and_many_files_are_bounded() -> None:

@@ -36,6 +36,8 @@ def excerpts(entries: Iterable[Any]) -> List[Excerpt]:
         code, line = entry.tb_frame.f_code, entry.tb_lineno
         if (code, line) in done or entry.tb_frame.f_globals.get("__name__") == "__main__":
             continue
+        if code.co_filename == "<string>":  # since Python 3.13, linecache has the runner's own text for it
+            continue
         done.add((code, line))
         lines = linecache.getlines(code.co_filename, entry.tb_frame.f_globals)
         if not 0 < line <= len(lines):
