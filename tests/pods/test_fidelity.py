@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from podtask.errors import InputError
+from podtask.lifecycle.prepare import PreparedCell
 
 from tests.notebook import Kernel, Shell
 
@@ -137,14 +138,16 @@ def test_value_that_another_python_cannot_load_is_named(pods: Shell, minor: str)
 
 
 @pytest.mark.feature("N16")
-def test_local_runner_and_pod_receive_the_same_bytes(pods: Shell) -> None:
+def test_local_runner_and_pod_receive_the_same_bytes(pods: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """A local runner receives the same bytes as a pod."""
     pods.run("data = {'n': [1, 2]}\ndef total(d): return sum(d['n'])")
     sent = []
+    monkeypatch.setattr(PreparedCell, "without_values", lambda prepared: prepared)  # keep the inputs
     for flags in ("--local", f"--image {BARE}"):
         pods.run(f"%%podtask {flags} -o found\nfound = total(data)")
         assert pods["found"] == 3
         sent.append(pickle.dumps(pods["_task"]._follower.launcher._prepared.inputs))
+    assert sent[0]
     assert sent[0] == sent[1]
 
 

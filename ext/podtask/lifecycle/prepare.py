@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from ..cell.main_lookups import NOTHING, MainLookups, main_lookups
 from ..cell.script_metadata import ScriptMetadata
 from ..cell.sql_tables import sql_tables
 from ..channel.job import Job
-from ..config.options import PLAIN, RunOptions
+from ..config.options import BATCH, PLAIN, RunOptions
 from ..config.quantities import to_decimal
 from ..errors import InputError, StartError
 from ..manifest.pod_manifest import PodManifest
@@ -34,6 +35,10 @@ MAX_SOURCE_BYTES = 768 << 10  # as JSON; the source is part of a frame's head, o
 MAX_OPTIONS_BYTES = 128 << 10  # as JSON, in the same head; Linux limits one environment variable to 128 KiB
 OLDEST_PYTHON = (3, 9)
 MAX_NAMES = 10  # in a note
+ANOTHER_VERSION = "another version"  # of an image whose Python is not known yet
+PYTHON_IMAGE = re.compile(r"(?:.*/)?python:(3\.\d+)(?![\d])")
+# Image and Python in it -> minor version that a pod of this kernel had.
+_minors: dict[tuple[str, str], str] = {}
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,29 @@ class PreparedCell:
         """The packed inputs, for a pod with the notebook's minor version of Python."""
         return self.pack(MINOR)
 
+    @functools.cached_property
+    def plain_inputs(self) -> Inputs | InputError | None:
+        """The packed inputs for a pod with another minor version, or why there are none.
+
+        None if the image is known to have the notebook's version: packing twice may take long.
+
+        Raises:
+            InputError: The image is known to have another version, and a value cannot be sent there.
+        """
+        minor = known_minor(self.manifest)
+        if minor == MINOR or self.options.local or self.options.channel == BATCH:
+            return None
+        try:
+            return self.pack(minor or ANOTHER_VERSION)
+        except InputError as error:
+            if minor:
+                raise
+            return error
+
     def without_values(self) -> PreparedCell:
         """Return the cell without the values and their pickles, for a task that has ended."""
         emptied = replace(self, values={}, namespace={}, call=None, state=NO_STATE)
-        emptied.__dict__["inputs"] = replace(self.inputs, parts=())
+        vars(emptied).update(inputs=replace(self.inputs, parts=()), plain_inputs=None)
         return emptied
 
     def pack(self, python: str) -> Inputs:
@@ -114,7 +138,7 @@ class PreparedCell:
             raise
 
     def job_for(self, python: str, name: str, linger: float, note: Callable[[str], None]) -> Job:
-        """Return the job for a runner of the given Python version.
+        """Return the job for a runner of the given Python version, with the inputs of the moment of the call.
 
         Args:
             python: Version of the runner's Python, such as ``3.11.2``.
@@ -123,7 +147,7 @@ class PreparedCell:
             note: Called with each line for the user.
 
         Raises:
-            StartError: The runner's Python is too old.
+            StartError: The runner's Python is too old, or the image had another version before.
             InputError: The inputs cannot be packed for another minor version.
         """
         version = tuple(int(part) for part in python.split(".")[:2])
@@ -141,7 +165,7 @@ class PreparedCell:
         inputs = self.inputs
         minor = ".".join(python.split(".")[:2])
         if minor != MINOR:
-            inputs = self.pack(minor)
+            inputs = self._inputs_for(minor)
             note(
                 f"The pod has Python {python}, the notebook {MINOR}: "
                 "functions are sent as source, values as plain data."
@@ -176,6 +200,17 @@ class PreparedCell:
             "call": self.call.name if self.call is not None else "",
         }
         return Job(meta, inputs.parts)
+
+    def _inputs_for(self, minor: str) -> Inputs:
+        """Return the inputs for another minor version, as they were packed when the cell was submitted."""
+        if isinstance(self.plain_inputs, InputError):
+            raise self.plain_inputs
+        if self.plain_inputs is None:  # packed now, they would be those of this moment
+            raise StartError(
+                f"The image {self.manifest.image} has Python {minor}; its tag or an earlier pod said {MINOR}.",
+                "Run the cell again: its inputs are packed for this version then.",
+            )
+        return self.plain_inputs
 
     def hint_for(self, error: BaseException) -> str:
         """Return a one-line hint for an error of the cell; empty if there is none."""
@@ -238,8 +273,19 @@ def prepare(
     manifest = render_cell(script, options)
     state = capture_state(namespace, waits)
     prepared = PreparedCell(cell, script, manifest, options, values, namespace, began, call, state, lookups)
-    _ = prepared.inputs  # pack now: the notebook may change them later
+    _ = prepared.inputs, prepared.plain_inputs  # pack now: the notebook may change them later
     return prepared
+
+
+def known_minor(manifest: PodManifest) -> str:
+    """Return the minor version of a pod's Python, ``3.11``, from earlier pods or the tag; empty if not known."""
+    tag = PYTHON_IMAGE.match(manifest.image) if manifest.python == RunOptions().python else None
+    return _minors.get((manifest.image, manifest.python)) or (tag[1] if tag else "")
+
+
+def remember_minor(manifest: PodManifest, python: str) -> None:
+    """Remember the version of a pod's Python, for the next cells with this image."""
+    _minors[manifest.image, manifest.python] = ".".join(python.split(".")[:2])
 
 
 def render_cell(script: ScriptMetadata, options: RunOptions) -> PodManifest:

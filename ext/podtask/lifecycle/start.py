@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from ..manifest import owner_secrets
 from ..manifest.identity import Identity, new_identity
 from ..manifest.pod_manifest import PodManifest
 from .interfaces import StartedRunner, TaskListener
-from .prepare import PreparedCell
+from .prepare import PreparedCell, remember_minor
 from .retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -133,7 +133,8 @@ class NewRunner:
                 return await self.start_runner(listener)
             if self._is_batch:
                 return StartedRunner(pod, LogChannel(pod, identity.key, listener), where)
-        channel = Channel(backend, identity.key, identity.secret, job_for, listener)
+        job_for_runner = job_for if options.local else _remembering(manifest, job_for)
+        channel = Channel(backend, identity.key, identity.secret, job_for_runner, listener)
         return StartedRunner(backend, channel, where)
 
     def _show_notices(self, listener: TaskListener) -> None:
@@ -195,3 +196,13 @@ class NewRunner:
     def _new_identity(self) -> None:
         self._identity = new_identity(None, self._prepared.options.name or "", self._prepared.namespace)
         self.name = self._identity.name
+
+
+def _remembering(manifest: PodManifest, job_for: Callable[[str], Job]) -> Callable[[str], Job]:
+    """Return the same function; it remembers the version of the pod's Python."""
+
+    def job_for_pod(python: str) -> Job:
+        remember_minor(manifest, python)
+        return job_for(python)
+
+    return job_for_pod
