@@ -25,7 +25,7 @@ class _RedactingFormatter(logging.Formatter):
         return safe_text(super().format(record))
 
 
-class _StderrHandler(logging.StreamHandler):  # it takes a type parameter from Python 3.11 on
+class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]  # it takes one from Python 3.11 on
     """Writes to the current ``sys.stderr``, which a kernel may replace at any time."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class _StderrHandler(logging.StreamHandler):  # it takes a type parameter from P
         self.setFormatter(_RedactingFormatter(FORMAT, "%H:%M:%S"))
 
     @property
-    def stream(self) -> TextIO:  # type: ignore[override]
+    def stream(self) -> TextIO:
         """The current standard error stream."""
         return sys.stderr
 

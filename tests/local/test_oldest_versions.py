@@ -26,6 +26,7 @@ EXCLUDED = (
     "test_credentials.py",  # repeats its tests with several client versions
     "test_error_texts.py",  # contains messages of the newest IPython
     Path(__file__).name,  # would start this test again
+    "test_other_pythons.py",  # the same
 )
 # ipywidgets 8.0 uses a class that newer versions of ipykernel deprecate.
 IGNORED_WARNING = "ignore:The `ipykernel.comm.Comm` class has been deprecated:DeprecationWarning"
@@ -70,9 +71,11 @@ def environment() -> dict[str, str]:
     }
 
 
-def run_tests(environment: dict[str, str], folders: Iterable[str], runs: int = 1) -> None:
+def run_tests(
+    environment: dict[str, str], folders: Iterable[str], runs: int = 1, python: Path = Path(sys.executable)
+) -> None:
     """Run the tests in folders, spread over several runs of pytest at the same time; all must pass."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", IGNORED_WARNING]
+    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", IGNORED_WARNING]
     command += ["-p", "pytest_timeout", "-p", "_hypothesis_pytestplugin"]
     files = [
         str(path)

@@ -177,7 +177,8 @@ def names_at_definition(source: str) -> set[str]:
 
 def _function_source(value: Any) -> Source | None:
     filename = inspect.unwrap(value).__code__.co_filename
-    if filename == "<string>":  # of any exec(); since Python 3.13, linecache has the text of `python -c` for it
+    # The name of all code of exec(). Since Python 3.13, linecache has the text of `python -c` for it.
+    if filename == "<string>":
         return None
     try:
         lines, start = inspect.getsourcelines(value)

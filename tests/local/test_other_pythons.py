@@ -1,0 +1,73 @@
+"""The tests pass in notebooks of the oldest and the newest Python; ``make matrix`` runs them.
+
+The interpreters are those on PATH (``python3.10``) or of pyenv.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import cache
+from tests.local.test_oldest_versions import run_tests
+
+ROOT = Path(__file__).parent.parent.parent
+FOLDERS = ("tests/unit", "tests/local", "tests/faults")
+RUNS = 2  # at a time, because these tests mostly wait
+
+
+def find_interpreter(minor: str) -> Path | None:
+    """Return the interpreter of a minor version of Python, such as ``3.10``; None if there is none."""
+    on_path = shutil.which(f"python{minor}")
+    root = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    candidates = [Path(on_path)] if on_path else []
+    candidates += sorted(root.glob(f"versions/{minor}.*/bin/python"))
+    for candidate in candidates:
+        # A shim of pyenv exists for versions that are not active, and fails.
+        if subprocess.run([candidate, "-c", ""], capture_output=True).returncode == 0:
+            return candidate
+    return None
+
+
+def make_environment(interpreter: Path) -> dict[str, str]:
+    """Return the environment in which the interpreter finds podtask's sources and its tests' packages."""
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    command = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+
+    def make(work: Path, made: Path) -> None:
+        for file in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / file, work)
+        for sources in ("ext", "widgets"):
+            shutil.copytree(ROOT / sources, work / sources)
+        target = made / "site-packages"
+        subprocess.run([*command, "--target", target, f"{work}[demo,test]"], check=True)
+        for installed in target.glob("podtask*"):
+            shutil.rmtree(installed)
+
+    version = subprocess.check_output([interpreter, "-V"], text=True)
+    folder = cache.obtain(f"python-{cache.key(pyproject, version)}", make) / "site-packages"
+    path = [ROOT / "ext", ROOT / "widgets", ROOT, folder]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, path)),
+        "PYTHONNOUSERSITE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
+
+
+@pytest.mark.matrix
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("minor", ["3.10", "3.13"])
+def test_all_tests_pass_with_another_python(minor: str) -> None:
+    """All tests that need no cluster and no browser pass in a notebook of another Python."""
+    if sys.version_info[:2] == tuple(map(int, minor.split("."))):
+        pytest.skip(f"every run is with Python {minor}")
+    interpreter = find_interpreter(minor)
+    if interpreter is None:
+        pytest.skip(f"there is no Python {minor}, neither on PATH nor in pyenv")
+    run_tests(make_environment(interpreter), FOLDERS, RUNS, interpreter)
