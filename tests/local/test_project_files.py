@@ -205,6 +205,13 @@ def test_first_line_names_the_file(project: Path) -> None:
     assert merge_options({"image": "a", "namespace": "b"}).notices == ()
 
 
+def test_use_names_the_file(shell: Shell, project: Path) -> None:
+    """%podtask use names the file that the template of the session is from."""
+    out, _ = shell.output("%podtask use prod")
+    assert out == f"Using {project / '.podtask/templates/prod.yaml'}\n"
+    shell.output("%podtask use none")
+
+
 @pytest.mark.parametrize("name", ["context", "index-url", "extra-index-url"])
 def test_context_and_index_come_from_the_user(
     project: Path, name: str, monkeypatch: pytest.MonkeyPatch

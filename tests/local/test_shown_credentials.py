@@ -163,7 +163,8 @@ def test_preview_and_cards_have_none() -> None:
     """The dry run, its copies and the card of a template have no credential; the template itself keeps it."""
     chosen = resolve_template(RunOptions.of(template=TEMPLATE, local=True, **OPTIONS))
     preview = Preview.from_options(chosen, {})
-    shown = repr(preview) + preview._repr_html_() + TEMPLATE._repr_html_()
+    shown = repr(preview) + preview._repr_html_() + preview.to_python() + preview.kubectl()
+    shown += TEMPLATE._repr_html_() + repr(TEMPLATE)
     assert "http://***@proxy.example:3128" in shown
     assert "index_url" in shown
     assert SECRET not in shown
@@ -174,6 +175,7 @@ def test_copy_has_none() -> None:
     """What the Copy menu of the form copies has no credential."""
     clipboard = pytest.importorskip("podtask_widgets.clipboard")
     shown = clipboard.copy_menu({"YAML": TEMPLATE.to_yaml(), "Python": TEMPLATE.to_python()})
+    shown += repr(pytest.importorskip("podtask_widgets").TemplateBuilder(TEMPLATE))
     assert "http://***@proxy.example:3128" in shown
     assert SECRET not in shown
 

@@ -70,7 +70,7 @@ class TemplateBuilder(traitlets.HasTraits):
             self._form.reload()
 
     def __repr__(self) -> str:
-        return f"TemplateBuilder({self.template.to_python()})"
+        return f"TemplateBuilder({self.template!r})"
 
     def _ipython_display_(self) -> None:
         """Display the form, and the template as HTML for front ends that do not run widgets."""

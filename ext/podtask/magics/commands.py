@@ -85,6 +85,8 @@ def use(state: ShellState, words: list[str]) -> None:
         return
     source = resolve.find_source(name, state.variables, resolve.merge_options({}))
     resolve.set_session_template(source)
+    if isinstance(source, Path):
+        print(f"Using {source}")
 
 
 def save(state: ShellState, words: list[str]) -> None:

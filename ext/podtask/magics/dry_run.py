@@ -98,28 +98,30 @@ class Preview:
         )
 
     def to_python(self) -> str:
-        """Return the template and the options as Python, without the values of ``--env``."""
+        """Return the template and the options as Python, without credentials and the values of ``--env``."""
         defaults = vars(RunOptions())
         changed = {
             name: getattr(self.options, name)
             for name, default in defaults.items()
             if name not in OPTIONS_NOT_IN_PYTHON and getattr(self.options, name) != default
         }
-        return (
+        return safe_text(
             "from podtask import PodTemplate, RunOptions\n\n"
             f"template = {self.template.to_python()}\n"
             f"options = {call_source('RunOptions.of', changed)}\n"
         )
 
     def kubectl(self) -> str:
-        """Return a shell command that has the API server check this pod; it creates nothing."""
+        """Return a shell command that has the API server check this pod, without credentials; it creates nothing."""
         flags = "".join(
             f" {flag} {shlex.quote(value)}"
             for flag, value in (("--context", self.options.context), ("-n", self.options.namespace))
             if value
         )
         text = yaml.safe_dump(self.pod, sort_keys=False)
-        return f"kubectl{flags} create --dry-run=server --validate=strict -o yaml -f - <<'EOF'\n{text}EOF"
+        return safe_text(
+            f"kubectl{flags} create --dry-run=server --validate=strict -o yaml -f - <<'EOF'\n{text}EOF"
+        )
 
     def diff_to_template(self) -> str:
         """Return the difference from the template to the pod, as a unified diff; empty for none."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..formatting import call_source, html_card
+from ..runner.safe_text import safe_text
 from .card import spec_rows
 from .safe_yaml import load_documents
 from .schema import edit_distance, type_fields
@@ -58,6 +59,11 @@ class PodTemplate:
             # The default container is derived from primary_container_name.
             kept = {key: value for key, value in (given or {}).items() if key != DEFAULT_CONTAINER}
             object.__setattr__(self, name, kept)
+
+    def __repr__(self) -> str:
+        """Return the fields without credentials in addresses, because a notebook keeps this text."""
+        fields = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in dataclasses.fields(self))
+        return safe_text(f"PodTemplate({fields})")
 
     def __hash__(self) -> int:
         return hash(json.dumps(self.to_dict(), sort_keys=True, default=str))
