@@ -114,6 +114,7 @@ def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
     listed = set(re.findall(r'id="podtask\.Task\.([a-z_]+)"', page))
     own = {
         "cancel_nowait",
+        "is_untrusted",
         "outcome",
         "phases",
         "plain",

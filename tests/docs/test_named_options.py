@@ -16,7 +16,7 @@ OTHERS = {
     "CSS": ("--jp-code-font-family", "--jp-ui-font-color"),
     "pip": (
         *("--disable-pip-version-check", "--no-cache-dir", "--no-input", "--no-warn-script-location"),
-        *("--quiet", "--target"),
+        *("--quiet", "--requirement", "--target"),
     ),
     "kubectl": ("--attach", "--raw", "--rm", "--show-labels", "--validate"),
     "nbconvert": ("--execute", "--to"),
