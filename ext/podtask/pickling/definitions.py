@@ -118,6 +118,37 @@ class _DefinitionCollector:
         if name != own and own != "<lambda>":
             source += f"\n{name} = {own}"
         self._sources[name] = (source, filename)
+        if isinstance(value, type):
+            for attribute, wrapper, function in _functions_set_later(value):
+                self._method(name, attribute, wrapper, function)
+
+    def _method(self, owner: str, attribute: str, wrapper: str, function: types.FunctionType) -> None:
+        """Add a step that sets a function of a later cell on a class (``P.area = area``)."""
+        found = _function_source(function)
+        own = function.__name__
+        if found is None or function.__closure__ or not _sets_attribute(found[0], own, owner, attribute):
+            return  # if the pod misses it, the error says which cell has set it
+        step = f"{owner}.{attribute}"
+        target = f"{step} = {wrapper.format(own)}"
+        source, filename = found
+        self._sources[step] = None
+        self._before[step], self._uses[step] = {owner}, set()
+        if self._namespace.get(own) is function:
+            self.add(own, function)
+            self._before[step].add(own)
+            source = target
+        elif own != "<lambda>":
+            source += f"\n{target}\ndel {own}"
+            if own in self._namespace:  # another value of this name comes later
+                self.add(own, self._namespace[own])
+                self._before[own].add(step)
+        for used in sorted(free_names(source) - {own, owner}):
+            if used in self._namespace and not is_ipython_name(used, self._namespace):
+                self._uses[step].add(used)
+                if used in names_at_definition(source):
+                    self._before[step].add(used)
+                self.add(used, self._namespace[used])
+        self._sources[step] = (source, filename)
 
     def _source_of(self, name: str, value: Any) -> Source:
         """Return the source of a function or class, with its original line numbers."""
@@ -173,6 +204,38 @@ def names_at_definition(source: str) -> set[str]:
 
     visit([ast.parse(source)])
     return found
+
+
+def _functions_set_later(owner: type) -> Iterable[tuple[str, str, types.FunctionType]]:
+    """Yield the functions that a statement after the class has set on it.
+
+    Each is its attribute, a template of the expression that wraps it, and the function. A function of the
+    class statement itself has the class in its qualified name.
+    """
+    for attribute, value in vars(owner).items():
+        wrapper, function = "{}", value
+        if isinstance(value, (classmethod, staticmethod)):
+            wrapper, function = f"{type(value).__name__}({{}})", value.__func__
+        elif isinstance(value, property) and value.fset is None and value.fdel is None:
+            wrapper, function = "property({})", value.fget
+        if (
+            isinstance(function, types.FunctionType)
+            and function.__module__ == "__main__"
+            and "." not in function.__qualname__
+        ):
+            yield attribute, wrapper, function
+
+
+def _sets_attribute(source: str, function: str, owner: str, attribute: str) -> bool:
+    """Return whether a source is a plain function, or the statement that sets a lambda on the class."""
+    [statement, *more] = ast.parse(source).body
+    if more:
+        return False
+    if function != "<lambda>":
+        return isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and not statement.decorator_list
+    return isinstance(statement, ast.Assign) and any(
+        ast.unparse(target) == f"{owner}.{attribute}" for target in statement.targets
+    )
 
 
 def _function_source(value: Any) -> Source | None:

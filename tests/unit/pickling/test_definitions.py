@@ -102,6 +102,48 @@ def test_installed_things_are_imported_for_another_minor() -> None:
     assert remote(inputs, cell) == "True Sized b 4.0 3\n"
 
 
+@pytest.mark.parametrize(
+    ("patch", "cell"),
+    [
+        ("def area(self):\n    return self.w * k\nP.area = area", "P().area(), area(P())"),
+        ("def area(self):\n    return self.w * k\nP.area = area\ndel area", "P().area()"),
+        ("def other(self):\n    return self.w + 1\nP.w3 = property(other)\nother = 'mine'", "P().w3, other"),
+        ("P.area = lambda self: self.w * k", "P().area()"),
+        (
+            "def make(cls, w):\n    p = cls()\n    p.w = w\n    return p\nP.make = classmethod(make)",
+            "P.make(8).w",
+        ),
+        ("def __repr__(self):\n    return 'a P'\nP.__repr__ = __repr__\ndel __repr__", "P()"),
+        ("def said(self):\n    return 'later'\nP.said = said", "P().said()"),
+    ],
+    ids=["named", "deleted", "name of a value", "lambda", "class method", "dunder", "replaced"],
+)
+def test_methods_that_a_later_cell_has_set_come_with_their_class(
+    notebook: Notebook, patch: str, cell: str
+) -> None:
+    """C5: a function that a later cell has set on a class of the notebook works on the other side."""
+    notebook("k = 2\nclass P:\n    w = 3\n    def said(self):\n        return 'first'\n")
+    namespace = notebook(patch)
+    names: dict[str, Any] = {name: namespace[name] for name in ("P", "area", "other") if name in namespace}
+    inputs = pack_inputs(names, namespace, OTHER)
+    assert remote(inputs, f"print(repr(({cell})))") == f"{eval(cell, namespace)!r}\n"
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "for n in 'ab': setattr(P, n, lambda self: 1)",
+        "import functools\n@functools.cache\ndef f(self): ...\nP.f = f",
+    ],
+)
+def test_methods_without_a_plain_source_do_not_hinder(notebook: Notebook, patch: str) -> None:
+    """A class arrives without the functions that cannot be set again."""
+    notebook("class P:\n    w = 3\n")
+    namespace = notebook(patch)
+    inputs = pack_inputs({"P": namespace["P"]}, namespace, OTHER)
+    assert remote(inputs, "print(P().w)") == "3\n"
+
+
 @pytest.mark.parametrize("name", ["lost", "Lost"])
 def test_definition_without_source_is_refused(name: str) -> None:
     """A definition without source cannot be sent to another Python version, and the error names it."""
