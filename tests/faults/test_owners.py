@@ -40,6 +40,14 @@ def command(line: str) -> None:
     commands.run(commands.ShellState({}, lambda task: task.result(SECONDS)), line)
 
 
+def run_cell() -> str:
+    """Run a cell until its pod is deleted; return the name of the pod."""
+    task = submit()
+    assert task.result(SECONDS) == 42
+    task.delete()
+    return task.name
+
+
 def error_of(line: str) -> InputError:
     """Return the error of a command about its name."""
     with pytest.raises(InputError) as caught:
@@ -183,11 +191,9 @@ def test_pod_that_took_the_name_meanwhile_outlives_gc(play: Play) -> None:
 def test_pod_that_took_the_name_of_an_ended_task_stays(play: Play) -> None:
     """The deletion of a followed task is for its own pod, too."""
     server = play(Replaced())
-    task = submit()
-    assert task.result(SECONDS) == 42
-    task.delete()
-    assert server.count("DELETE", task.name) == 1
-    assert "deletionTimestamp" not in server.pods.found[task.name]["metadata"]
+    name = run_cell()
+    assert server.count("DELETE", name) == 1
+    assert "deletionTimestamp" not in server.pods.found[name]["metadata"]
 
 
 class Reviews(Script):
@@ -209,8 +215,8 @@ class Reviews(Script):
 def test_api_server_is_asked_once_who_the_user_is(play: Play) -> None:
     """All tasks of a kernel have the name as their label, and so does the clean-up."""
     server = play(Script())
-    tasks = [submit() for _ in range(3)]
-    assert [task.result(SECONDS) for task in tasks] == [42, 42, 42]
+    for _ in range(3):
+        run_cell()
     command("gc")
     assert server.count("POST", "/selfsubjectreviews") == 1
     labels = [
@@ -226,8 +232,7 @@ def test_cell_runs_where_the_api_server_does_not_tell(
     """The user of the operating system takes the place of the API server's."""
     monkeypatch.setattr("getpass.getuser", lambda: "alice.os")
     server = play(Reviews(code))
-    task = submit()
-    assert task.result(SECONDS) == 42
+    run_cell()
     assert server.script.times >= 1
     [(_, _, pod)] = [each for each in server.pods.history if each[1] == "ADDED"]
     assert pod["metadata"]["labels"][USER_LABEL] == "alice.os"
@@ -237,7 +242,7 @@ def test_variable_saves_the_question(play: Play, monkeypatch: pytest.MonkeyPatch
     """With PODTASK_USER the API server is not asked."""
     monkeypatch.setenv("PODTASK_USER", "Alice B")
     server = play(Script())
-    assert submit().result(SECONDS) == 42
+    run_cell()
     assert server.count("POST", "/selfsubjectreviews") == 0
     assert server.pods.history[0][2]["metadata"]["labels"][USER_LABEL] == "Alice-B"
 
@@ -262,6 +267,7 @@ def test_values_of_a_stranger_are_not_unpickled_by_name(
     with pytest.raises(TaskError, match="it was sent as a pickle, which is not loaded"):
         follower.result(SECONDS)
     assert task.result(SECONDS).denominator == 3
+    task.delete()
 
 
 @pytest.mark.parametrize("flags", ["--results plain", "--trust --results plain"])
@@ -276,6 +282,7 @@ def test_attach_unpickles_nothing_with_results_plain(play: Play, flags: str) -> 
         attached.reply({"value": ""})
         with pytest.raises(TaskError, match="it was sent as a pickle, which is not loaded"):
             attached.result(SECONDS)
+        attached.delete()
 
     commands.run(commands.ShellState({}, follow), f"attach nightly {flags}")
     assert "was taken over by" in str(task.exception(SECONDS))
