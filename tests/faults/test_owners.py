@@ -24,7 +24,7 @@ from .scripts import Proceed, Script, refused
 from .tasks import put_pod, put_task
 from .user import SECONDS, Play, submit
 
-pytestmark = pytest.mark.fault(85)
+pytestmark = [pytest.mark.fault(85), pytest.mark.feature("N28")]
 PLAIN_POD: dict[str, Any] = {"metadata": {"name": "db-0"}, "spec": {"containers": [{"name": "db"}]}}
 COMMANDS = ["attach", "cancel", "delete", "delete --force", "logs", "shell"]
 

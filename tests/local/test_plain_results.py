@@ -8,7 +8,7 @@ from podtask.pickling.exceptions import RemoteError
 
 from tests.notebook import Shell
 
-pytestmark = pytest.mark.fault(90)
+pytestmark = [pytest.mark.fault(90), pytest.mark.feature("N27")]
 
 
 def test_values_and_last_expression_arrive(shell: Shell) -> None:

@@ -28,7 +28,7 @@ from tests.local.test_hostile_client import ATTACH
 from tests.notebook import Shell
 from tests.pods.waiting import IMAGE, submit
 
-pytestmark = [pytest.mark.cluster, pytest.mark.fault(84)]
+pytestmark = [pytest.mark.cluster, pytest.mark.fault(84), pytest.mark.feature("N28")]
 RIGHTS = {
     "get": {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
     "forward": {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["create", "get"]},
