@@ -3,7 +3,7 @@
 * PodtaskError
   · InputError                an input of the user is wrong; nothing was submitted
   · ClusterError              the API server cannot be reached, or refuses the request
-    - NoStream                neither port-forward nor exec is allowed
+    - NoStream                neither port-forward nor exec opens a stream to the pod
     - NameTaken               another pod has the name of the new pod
   · StartError                the pod was created, but the cell cannot start
   · TaskError                 the task ended without a result: it was killed, deleted or lost
@@ -60,7 +60,13 @@ class ClusterError(PodtaskError):
 
 
 class NoStream(ClusterError):
-    """No stream to the pod is allowed: neither port-forward nor exec."""
+    """No stream to the pod can be opened: neither port-forward nor exec is allowed, or works.
+
+    Attributes:
+        summary: The reason in one sentence.
+    """
+
+    summary = "Neither port-forward nor exec is allowed there."
 
 
 class NameTaken(ClusterError):

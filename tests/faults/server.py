@@ -27,6 +27,7 @@ from .pods import Pods
 from .scripts import Script, is_create, refused
 from .streams import Forwards, execute, selector, watch
 
+NAMESPACE = re.compile(r"/api/v1/namespaces/[^/]+")
 POD = re.compile(r"/api/v1/namespaces/[^/]+/pods/(?P<name>[^/]+)(?:/(?P<part>\w+))?$")
 
 
@@ -118,11 +119,9 @@ class Server:
             return await (self._create(request) if method == "POST" else self._list(request))
         if path.endswith("/events"):
             return await self._events(request)
-        if path.endswith("/selfsubjectreviews"):
-            return web.json_response({"status": {"userInfo": {"username": self.script.username}}}, status=201)
         found = POD.match(path)
         if found is None:
-            return web.json_response({"gitVersion": "v1.35.0"})
+            return self._answer_elsewhere(path)
         if found["name"] not in self.pods.found:
             return refused(404, f'pods "{found["name"]}" not found', "NotFound")
         return await (
@@ -153,8 +152,21 @@ class Server:
         self._live(self.pods.delete(name, options.get("gracePeriodSeconds", 5)))
         return web.json_response(pod)
 
+    def _answer_elsewhere(self, path: str) -> web.StreamResponse:
+        """Respond to a request that is not about pods."""
+        if path.endswith("/selfsubjectreviews"):
+            return web.json_response({"status": {"userInfo": {"username": self.script.username}}}, status=201)
+        if path.endswith("/selfsubjectaccessreviews"):
+            return web.json_response({"status": {"allowed": True}}, status=201)
+        if NAMESPACE.fullmatch(path):
+            return web.json_response({"metadata": {"name": "n"}})
+        return web.json_response({"gitVersion": "v1.35.0"})
+
     async def _create(self, request: web.Request) -> web.StreamResponse:
         sent = await request.json()
+        if request.query.get("dryRun"):
+            sent["metadata"]["namespace"] = "n"
+            return web.json_response(sent, status=201)
         name = sent["metadata"]["name"]
         if name in self.pods.found:
             return refused(409, f'pods "{name}" already exists', "AlreadyExists")

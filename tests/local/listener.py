@@ -26,6 +26,9 @@ class Listener:
     def on_note(self, text: str) -> None:
         """Ignore a note."""
 
+    def on_stream_refused(self, transport: str, reason: str) -> None:
+        """Ignore a refusal."""
+
     def on_frame(self, frame: protocol.Frame) -> None:
         """Pass a frame on."""
         self._receive_frame(frame)

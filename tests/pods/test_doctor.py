@@ -37,8 +37,8 @@ def lines(pods: Shell, source: str) -> dict[str, str]:
 def test_doctor_finds_a_cluster_in_order(pods: Shell, namespace: str) -> None:
     """The doctor prints a line for each check, from versions to the image's Python, and deletes the pod."""
     found = lines(pods, f"%podtask doctor --image {IMAGE}")
-    assert list(found) == ["versions", "cluster", "rights", "pod", "image", "Python"]
-    assert not [line for line in list(found.values())[:5] if not line.startswith("✓")]
+    assert list(found) == ["versions", "cluster", "rights", "pod", "image", "stream", "Python"]
+    assert not [line for line in list(found.values())[:6] if not line.startswith("✓")]
     assert namespace in found["cluster"]
     assert "Kubernetes v1." in found["cluster"]
     assert "3.11" in found["Python"]

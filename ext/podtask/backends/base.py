@@ -5,7 +5,7 @@ Protocols and plain values only; ``local.py`` and ``pod.py`` implement them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -46,6 +46,11 @@ class Phase:
 CONNECTING = Phase("Connecting")  # until the pod can be created
 
 
+def refusal_text(refusals: Mapping[str, str]) -> str:
+    """Return how streams were refused, for each transport, in one line."""
+    return ", ".join(f"{transport} is refused ({reason})" for transport, reason in refusals.items())
+
+
 class RunnerListener(Protocol):
     """Receives the reports of a backend and a channel on one runner; called in the event loop.
 
@@ -60,6 +65,9 @@ class RunnerListener(Protocol):
 
     def on_note(self, text: str) -> None:
         """Receive a line for the user."""
+
+    def on_stream_refused(self, transport: str, reason: str) -> None:
+        """Receive in a few words how a stream to a running container was refused."""
 
     def on_frame(self, frame: protocol.Frame) -> None:
         """Receive a spooled frame of the runner; each comes once, in order."""

@@ -1,4 +1,4 @@
-"""Connect to the runner in a pod: by port-forward, or by exec where port-forward is forbidden or fails."""
+"""Connect to the runner in a pod: by port-forward, or by exec where port-forward is forbidden, refused or fails."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import TypeVar
 from ..cluster.exec import RELAY_PROGRAM
 from ..cluster.namespace import Namespace
 from ..cluster.refusals import RequestDenied, expired_message
+from ..cluster.unreachable import StreamRefused
 from ..config.options import AUTO, EXEC, FORWARD
 from ..errors import ClusterError, NoStream
 from ..event_loop import ignore_result, loop
 from ..manifest.pod_manifest import PodManifest
-from .base import ByteStream, RunnerListener
+from .base import ByteStream, RunnerListener, refusal_text
 from .pod_status import PodStatus
 
 T = TypeVar("T")
@@ -30,6 +31,8 @@ MAX_OPEN_SECONDS = 10
 MAX_HANDSHAKE_SECONDS = 30  # includes sending a program of 200 kB, and small inputs
 # Then exec is tried, too: gVisor and Kata forward to a loopback that is not the runner's.
 EXEC_FALLBACK_SECONDS = 1.0
+# Seconds without any stream to a running container, after which the cell runs in batch mode.
+BATCH_FALLBACK_SECONDS = 10.0
 
 
 def relay_command(python: str, port: int) -> list[str]:
@@ -73,6 +76,8 @@ class RunnerConnector:
         self._opened = False  # whether a stream was ever allowed: the cell may have started
         self._transports = self._allowed_transports()
         self._silent_since: float | None = None  # since then streams open, but the runner does not answer
+        self._refusals: dict[str, str] = {}  # transport -> how it was refused last while the container ran
+        self._refused_since: float | None = None  # since then every transport is refused
         self.transport = self._transports[0]
 
     async def connect(self, handshake: Callable[[ByteStream], Awaitable[T]]) -> T:
@@ -84,7 +89,7 @@ class RunnerConnector:
             handshake: Returns a value once it has succeeded on a stream; raises OSError if it fails.
 
         Raises:
-            NoStream: Neither port-forward nor exec is allowed, and neither ever was.
+            NoStream: Neither port-forward nor exec is allowed or works, and neither ever did.
             ClusterError: The chosen transport is not allowed, and never was.
         """
         while not self._status.is_scheduled:
@@ -104,9 +109,11 @@ class RunnerConnector:
                     if count < (overlap if may_overlap else 1):
                         attempts[asyncio.ensure_future(self._try(handshake, transport))] = transport
                 await asyncio.wait(attempts, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-                connected = self._first_connected(attempts)
+                connected = self._first_connected(attempts, running)
                 if connected is not None:
                     return connected[1]
+                if self._is_refused_for_good() and await self._is_server_well():
+                    raise self._no_stream()
                 await self.pause(pause)
                 pause = min(MAX_PAUSE_SECONDS, pause * PAUSE_GROWTH)
                 if not running and self._status.diagnosis().phase == "Running":
@@ -116,7 +123,7 @@ class RunnerConnector:
                 each.cancel()
                 each.add_done_callback(_close_late_stream)
 
-    def _first_connected(self, attempts: Attempts[T]) -> tuple[ByteStream, T] | None:
+    def _first_connected(self, attempts: Attempts[T], running: bool) -> tuple[ByteStream, T] | None:
         """Remove the attempts that have ended, and return the first successful connection."""
         for each in [each for each in attempts if each.done()]:
             transport = attempts.pop(each)
@@ -124,6 +131,11 @@ class RunnerConnector:
                 connection = each.result()
             except RequestDenied as error:
                 self._refused(transport, error)
+            except StreamRefused as error:
+                log.debug("%s: %s is refused: %s", self._name, transport, error)
+                if running:
+                    self._refusals[transport] = str(error)
+                    self._listener.on_stream_refused(transport, str(error))
             except (OSError, asyncio.TimeoutError):
                 continue  # the runner does not answer yet
             else:
@@ -139,7 +151,35 @@ class RunnerConnector:
         silent = (
             self._silent_since is not None and time.monotonic() - self._silent_since > EXEC_FALLBACK_SECONDS
         )
-        return self._transports if running and silent else self._transports[:1]
+        refused = self._transports[0] in self._refusals
+        return self._transports if running and (silent or refused) else self._transports[:1]
+
+    def _is_refused_for_good(self) -> bool:
+        """Return whether every transport has been refused for a while, and none has ever opened a stream."""
+        if self._opened or self._chosen != AUTO or not self._refusals.keys() >= set(self._transports):
+            self._refused_since = None
+            return False
+        if self._refused_since is None:
+            self._refused_since = time.monotonic()
+        return time.monotonic() - self._refused_since >= BATCH_FALLBACK_SECONDS
+
+    async def _is_server_well(self) -> bool:
+        """Return whether the API server answers other requests: if not, streams are refused because it is away."""
+        try:
+            await self._namespace.pods.get(self._name)
+        except ClusterError as error:
+            log.debug("%s: the API server is away: %s", self._name, error)
+            self._refused_since = None
+            return False
+        return True
+
+    def _no_stream(self) -> NoStream:
+        error = NoStream(
+            f"No stream to {self._name} can be opened: {refusal_text(self._refusals)}.",
+            "A proxy before the API server may not pass WebSockets: ask its administrator.",
+        )
+        error.summary = error.message
+        return error
 
     async def _try(
         self, handshake: Callable[[ByteStream], Awaitable[T]], transport: str
@@ -153,10 +193,14 @@ class RunnerConnector:
         try:
             opening = ignore_result(asyncio.ensure_future(self._open(transport)))
             stream = await asyncio.wait_for(opening, MAX_OPEN_SECONDS)
-        except (OSError, asyncio.TimeoutError):
+        except asyncio.TimeoutError:
+            self._silent_since = None
+            raise StreamRefused(f"no answer in {MAX_OPEN_SECONDS:g} s") from None
+        except OSError:
             self._silent_since = None  # nothing listens on the port
             raise
         self._opened = True
+        self._refusals.pop(transport, None)
         if self._silent_since is None:
             self._silent_since = time.monotonic()
         try:

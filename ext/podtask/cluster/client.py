@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from .exec import PROTOCOLS, Exec, exec_query
 from .paths import VERSION_PATH, resource_path
 from .port_forward import PortForward
 from .refusals import ApiError
-from .unreachable import connection_error
+from .unreachable import StreamRefused, Unreachable, connection_error
 
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 30
@@ -155,6 +156,7 @@ class Api:
         """Open a connection to a port on a pod's loopback interface.
 
         Raises:
+            StreamRefused: The API server or a proxy does not open it.
             OSError: It cannot be opened, at least not yet.
             ApiError: It is forbidden.
         """
@@ -165,6 +167,7 @@ class Api:
         """Start a process in a container and return its standard streams.
 
         Raises:
+            StreamRefused: The API server or a proxy does not open it.
             OSError: It cannot be opened, at least not yet.
             ApiError: It is forbidden.
         """
@@ -219,8 +222,13 @@ class Api:
                 raise ApiError(401, self._login.refusal_status()) from None
             if error.status == 403:
                 raise ApiError(403, {"message": error.message}) from None
-            raise ConnectionError(f"refused: {error.status}") from None
-        except (aiohttp.ClientError, asyncio.TimeoutError, RedirectRefused) as error:
+            raise StreamRefused(_status_text(error.status)) from None
+        except RedirectRefused:
+            raise StreamRefused("a redirect to another address") from None
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+            reason = connection_error(error, access)
+            if isinstance(reason, Unreachable) and reason.connected:
+                raise StreamRefused("the connection is closed") from None
             raise ConnectionError(str(error)) from None
 
     async def open_connections(self, count: int) -> None:
@@ -298,6 +306,14 @@ class Api:
 
 
 _known: dict[tuple[asyncio.AbstractEventLoop, str | None, str | None], asyncio.Future[Api]] = {}
+
+
+def _status_text(code: int) -> str:
+    """Return a status code of HTTP with its name."""
+    try:
+        return f"{code} {http.HTTPStatus(code).phrase}"
+    except ValueError:
+        return str(code)
 
 
 def _status(raw: bytes) -> dict[str, Any]:

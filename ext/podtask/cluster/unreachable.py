@@ -29,6 +29,10 @@ class Unreachable(ClusterError):
     connected = False
 
 
+class StreamRefused(ConnectionError):
+    """The API server, or a proxy before it, does not open a stream. Its text says how in a few words."""
+
+
 class CertificateRejected(ClusterError):
     """The API server's certificate is not accepted. Another attempt does not help."""
 

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from ..backends.base import CONNECTING, Backend, Phase, Termination
+from ..backends.base import CONNECTING, Backend, Phase, Termination, refusal_text
 from ..channel.channel import TakenOver
 from ..channel.job import RunnerResult, phase_of_state
 from ..config.options import PLAIN
@@ -58,6 +58,7 @@ class TaskFollower:
         backend: The backend that runs the runner; None before it is started.
         channel: The channel to the runner; None before it is started.
         done: Holds the outcome once the task has ended.
+        refused_streams: Transport -> how it was refused last while the container was running.
         stopped: Whether a runner that has not started is no longer wanted.
     """
 
@@ -79,6 +80,7 @@ class TaskFollower:
         self.channel: RunnerChannel | None = None
         self.done: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
         self.cancelled = asyncio.Event()
+        self.refused_streams: dict[str, str] = {}
         self.stopped = False
         self._interrupted_early = False  # before there was a channel
         self.loop: Loop = loop()
@@ -124,6 +126,12 @@ class TaskFollower:
     def on_note(self, text: str) -> None:
         """Receive a line for the user."""
         self.update_log.append(Update("note", safe_text(text)))
+
+    def on_stream_refused(self, transport: str, reason: str) -> None:
+        """Receive how a stream was refused, and show it until the cell has started."""
+        self.refused_streams[transport] = reason
+        if self.status == "Pending":
+            self.on_phase(Phase("Running", refusal_text(self.refused_streams), waiting=True))
 
     def on_frame(self, frame: protocol.Frame) -> None:
         """Receive a frame of the runner; ignore one that comes after the end."""

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 BATCH_FALLBACK_NOTE = (
-    "Neither port-forward nor exec is allowed there. Falling back to batch mode: the cell is embedded in "
-    "a new pod and its output is read from the pod log. Ctrl-C deletes the pod; input() gets no answer."
+    "{} Falling back to batch mode: the cell is embedded in a new pod and its output is read from the pod "
+    "log. Ctrl-C deletes the pod; input() gets no answer."
 )
 # Kubeconfig, context and namespace of each place where this kernel has fallen back to batch mode.
 _batch_places: set[tuple[str | None, ...]] = set()
@@ -73,7 +73,7 @@ class NewRunner:
     def retry_reason(self, end: Termination | RunnerResult | NoStream) -> str:
         """Return why the cell is run again in a new pod, as a line for the user; empty if it is not."""
         if isinstance(end, NoStream):
-            reason = "" if self._is_batch else BATCH_FALLBACK_NOTE
+            reason = "" if self._is_batch else BATCH_FALLBACK_NOTE.format(end.summary)
             _batch_places.add(self._place)
         else:
             reason = self._retries.retry_reason(end)

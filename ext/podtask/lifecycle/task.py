@@ -163,6 +163,11 @@ class Task(concurrent.futures.Future[Any]):
         )
 
     @property
+    def refused_streams(self) -> dict[str, str]:
+        """How streams to the running container were refused, by transport, such as "404 Not Found"."""
+        return dict(self._follower.refused_streams)
+
+    @property
     def update_log(self) -> UpdateLog:
         """All updates of the task, for any number of subscribers."""
         return self._follower.update_log

@@ -11,12 +11,14 @@ from typing import Any
 
 from ..api.check import server_dry_run
 from ..api.submit import preview, submit
+from ..backends.base import refusal_text
 from ..channel.batch import MAX_CELL_BYTES
 from ..cluster.namespace import open_namespace
 from ..cluster.refusals import RequestDenied
 from ..config.options import BATCH, EXEC, FORWARD, RunOptions
 from ..errors import ClusterError, PodtaskError
 from ..event_loop import loop
+from ..lifecycle.task import Task
 from ..runner.bundle import MINOR
 from ..runner.safe_text import safe_text
 
@@ -184,6 +186,19 @@ async def _pod_security_level(options: RunOptions) -> str:
     return f" (Pod Security of the namespace: {level or 'no level set'})"
 
 
+def _check_stream(task: Task) -> Check:
+    """Return how the cell was reached, and which streams were refused."""
+    if task.refused_streams:
+        return Check(
+            "stream",
+            f"{refusal_text(task.refused_streams)}; the cell was reached by {task.channel}",
+            "A proxy before the API server may not pass WebSockets: ask its administrator.",
+        )
+    if task.channel == BATCH:
+        return Check("stream", "none: batch mode reads the pod's log")
+    return Check("stream", f"{task.channel} opens streams to the pod")
+
+
 def _check_image(options: RunOptions) -> Iterator[Check]:
     """Run a cell: check that the image can be pulled, and which Python it has."""
     start_timeout = min(options.start_seconds, MAX_START_SECONDS)
@@ -195,6 +210,7 @@ def _check_image(options: RunOptions) -> Iterator[Check]:
         yield Check("image", error.message, error.hint, failed=True)
         return
     yield Check("image", f"{image}: a cell ran in it, {task.seconds:.1f} s from creation to result")
+    yield _check_stream(task)
     minor = ".".join(python.split(".")[:2])
     if minor == MINOR:
         yield Check("Python", f"{python} in the image, {platform.python_version()} here")
