@@ -5,6 +5,7 @@
   · ClusterError              the API server cannot be reached, or refuses the request
     - NoStream                neither port-forward nor exec opens a stream to the pod
     - NameTaken               another pod has the name of the new pod
+    - AnswerTooLarge          an answer of the API server is larger than podtask reads
   · StartError                the pod was created, but the cell cannot start
   · TaskError                 the task ended without a result: it was killed, deleted or lost
     - TaskTimeout             the task, or waiting for it, took longer than allowed
@@ -71,6 +72,10 @@ class NoStream(ClusterError):
 
 class NameTaken(ClusterError):
     """Another pod has the name of the new pod."""
+
+
+class AnswerTooLarge(ClusterError):
+    """An answer of the API server is larger than podtask reads. Another attempt does not help."""
 
 
 class StartError(PodtaskError):

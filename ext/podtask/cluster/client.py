@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from ..errors import ClusterError
+from ..errors import AnswerTooLarge, ClusterError
 from ..event_loop import ignore_result
 from .authentication import Login
 from .credentials import Access
@@ -26,7 +26,8 @@ from .refusals import ApiError
 from .unreachable import StreamRefused, Unreachable, connection_error
 
 CONNECT_SECONDS = 10
-ANSWER_SECONDS = 30
+ANSWER_SECONDS = 30  # without a byte: what is slow but moving is not a failure
+MAX_ANSWER_BYTES = 256 << 20
 CLOSE_SECONDS = 0.5
 BOOKMARK_SECONDS = 90  # the server sends a bookmark every minute: silence means a dead connection
 SILENT_LOG_SECONDS = 1800  # a cell may print nothing for long; the pod's status shows its end
@@ -105,7 +106,7 @@ class Api:
         """
         start = time.monotonic()
         async with self._slots, self._answer(method, path, body, params, ANSWER_SECONDS) as answer:
-            document = self._json(await answer.read())
+            document = self._json(await self._read(answer))
         self.round_trip = min(self.round_trip, time.monotonic() - start)
         return document
 
@@ -121,7 +122,7 @@ class Api:
             self._slots,
             self._answer("GET", path, None, params, ANSWER_SECONDS, METADATA_MEDIA_TYPE) as answer,
         ):
-            document = self._json(await answer.read())
+            document = self._json(await self._read(answer))
         return sorted(item["metadata"]["name"] for item in document["items"])
 
     async def text(self, path: str, **params: str) -> str:
@@ -131,7 +132,7 @@ class Api:
     async def content(self, path: str, **params: str) -> bytes:
         """Return an answer as bytes."""
         async with self._slots, self._answer("GET", path, None, params, ANSWER_SECONDS) as answer:
-            return await answer.read()
+            return await self._read(answer)
 
     async def stream_lines(self, path: str, **params: str) -> AsyncGenerator[bytes, None]:
         """Yield the lines of an answer that does not end, such as a watch.
@@ -142,7 +143,7 @@ class Api:
                 for a log).
         """
         silence = SILENT_LOG_SECONDS if "follow" in params else BOOKMARK_SECONDS
-        async with self._answer("GET", path, None, params, None, silence=silence) as answer:
+        async with self._answer("GET", path, None, params, silence) as answer:
             parts: list[bytes] = []  # of the line that is incomplete
             async for chunk in answer.content.iter_any():
                 *ends, begun = chunk.split(b"\n")
@@ -260,11 +261,10 @@ class Api:
         path: str,
         body: Any,
         params: dict[str, str],
-        seconds: float | None,
+        silence: float,
         accept: str = "*/*",
-        silence: float = BOOKMARK_SECONDS,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
         try:
             for again in (True, False):
                 access = self.access
@@ -286,11 +286,29 @@ class Api:
                         raise ApiError(401, self._login.refusal_status())
                     if answer.status >= 300:
                         wait = answer.headers.get("Retry-After", "")
-                        raise ApiError(answer.status, _status(await answer.read()), wait)
+                        raise ApiError(answer.status, _status(await self._read(answer)), wait)
                     yield answer  # errors while it is read are handled below, too
                     return
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             raise connection_error(error, self.access) from error
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        """Return a whole answer.
+
+        Raises:
+            AnswerTooLarge: It has more than ``MAX_ANSWER_BYTES``.
+        """
+        parts, size = [], 0
+        async for chunk in answer.content.iter_any():
+            parts.append(chunk)
+            size += len(chunk)
+            if size > MAX_ANSWER_BYTES:
+                raise AnswerTooLarge(
+                    f"The API server of context {self.access.context!r} sends more than "
+                    f"{MAX_ANSWER_BYTES >> 20} MiB for {answer.url.path}.",
+                    "Read it with kubectl, for example the end of a log with `kubectl logs --tail`.",
+                )
+        return b"".join(parts)
 
     def _json(self, raw: bytes) -> dict[str, Any]:
         try:

@@ -12,7 +12,7 @@ from typing import Any
 from ..backends.base import Backend, Termination
 from ..channel.job import RunnerResult
 from ..config.options import RunOptions
-from ..errors import ClusterError, TaskTimeout
+from ..errors import AnswerTooLarge, ClusterError, TaskTimeout
 from ..event_loop import ignore_result
 from ..runner.protocol import STATUS_TERMINATED
 from .interfaces import RunnerChannel
@@ -99,6 +99,8 @@ async def read_result_from_log(
     while True:
         try:
             result = channel.read_result(await backend.whole_log())
+        except AnswerTooLarge:
+            raise
         except ClusterError as error:
             if cancelled.is_set() or time.monotonic() > end:
                 raise

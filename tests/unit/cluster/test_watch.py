@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
-from podtask.cluster import watch
+from podtask.cluster import client, watch
 from podtask.cluster.authentication import Login
 from podtask.cluster.client import Api
 from podtask.cluster.credentials import Access
 from podtask.cluster.namespace import Namespace
 from podtask.cluster.refusals import ApiError
-from podtask.errors import ClusterError
+from podtask.errors import AnswerTooLarge, ClusterError
 
 PAGE = "<html><head><style>b {}</style></head><body><b>Log in</b> to the proxy</body></html>"
 PATH = "/api/v1/namespaces/n/pods"
@@ -272,5 +273,80 @@ def test_watch_ends_after_its_last_pod_and_begins_again(monkeypatch: pytest.Monk
         watched.subscribe("q", seen.put_nowait)
         await begun.get()
         await begun.get()
+
+    run_with_server(answer, play)
+
+
+async def trickle(request: web.Request) -> web.StreamResponse:
+    """Send an answer in many pieces; it takes longer than podtask waits for one of them."""
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    for piece in (b'{"items": [', *([b" "] * SLOW_PIECES), b"]}"):
+        await answer.write(piece)
+        await asyncio.sleep(2 * SILENT_SECONDS / SLOW_PIECES)
+    return answer
+
+
+async def begin(request: web.Request) -> web.StreamResponse:
+    """Begin an answer, and never end it."""
+    return await stream(request, b"{")
+
+
+SLOW_PIECES, SILENT_SECONDS = 20, 0.6
+READS: dict[str, Callable[[Api], Awaitable[Any]]] = {
+    "list": lambda api: api.request("GET", PATH),
+    "names": lambda api: api.names(PATH),
+    "log": lambda api: api.content(f"{PATH}/p/log"),
+}
+each_read = pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
+
+
+@pytest.mark.fault(104)
+@each_read
+def test_answer_that_is_slow_but_moves(
+    read: Callable[[Api], Awaitable[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer may take longer than the time that podtask waits for its next byte."""
+    monkeypatch.setattr(client, "ANSWER_SECONDS", SILENT_SECONDS)
+
+    async def play(api: Api) -> None:
+        await read(api)
+
+    run_with_server(trickle, play)
+
+
+@pytest.mark.fault(104)
+@each_read
+def test_answer_that_stops(read: Callable[[Api], Awaitable[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that stops in the middle is an error after that time."""
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.1)
+
+    async def play(api: Api) -> None:
+        with pytest.raises(ClusterError, match="Cannot reach the API server of context 'far'"):
+            await read(api)
+
+    run_with_server(begin, play)
+
+
+@pytest.mark.fault(104)
+@each_read
+@pytest.mark.parametrize("code", [200, 500])
+def test_answer_without_an_end(
+    read: Callable[[Api], Awaitable[Any]], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers are bounded by bytes, also those of refusals; the error says what to do."""
+    monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 3 << 20)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        endless = web.StreamResponse(status=code)
+        await endless.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await endless.write(b"x" * 65536)
+        return endless
+
+    async def play(api: Api) -> None:
+        with pytest.raises(AnswerTooLarge, match=rf"sends more than 3 MiB for {PATH}.*\n.*kubectl"):
+            await read(api)
 
     run_with_server(answer, play)
