@@ -16,6 +16,7 @@ from typing import Any
 from podtask.manifest.labels import CELL_ANNOTATION
 
 STAMP = "2026-01-01T00:00:00Z"
+LAST_VERSION = 10**9
 Object = dict[str, Any]
 
 
@@ -151,8 +152,8 @@ class Pods:
         event = {
             "metadata": {
                 "uid": str(uuid.uuid4()),
-                "name": f"{name}.{self.version}",
-                "resourceVersion": str(self.version),
+                "name": f"{name}.{self.version:016x}",
+                "resourceVersion": version_text(self.version),
                 "creationTimestamp": STAMP,
             },
             "involvedObject": about,
@@ -174,10 +175,20 @@ class Pods:
 
     async def _happened(self, kind: str, pod: Object) -> None:
         self.version += 1
-        pod["metadata"]["resourceVersion"] = str(self.version)
+        pod["metadata"]["resourceVersion"] = version_text(self.version)
         self.history.append((self.version, kind, copy.deepcopy(pod)))
         async with self.state_changed:
             self.state_changed.notify_all()
+
+
+def version_text(number: int) -> str:
+    """Return a resource version: clients may compare such texts for equality only."""
+    return f"v{LAST_VERSION - number}"
+
+
+def version_number(text: str) -> int:
+    """Return the number of a resource version; 0 if there is none."""
+    return LAST_VERSION - int(text[1:]) if text else 0
 
 
 def primary_of(pod: Object) -> Object:

@@ -23,7 +23,7 @@ from aiohttp import web
 
 from . import logs
 from .names import SCRIPTS
-from .pods import Pods
+from .pods import Pods, version_text
 from .scripts import Script, is_create, refused
 from .streams import Forwards, execute, selector, watch
 
@@ -179,7 +179,7 @@ class Server:
             return await watch(request, self.pods, self.script.changes)
         selects = selector(request.query.get("labelSelector", ""))
         items = [pod for pod in self.pods.found.values() if selects(pod)]
-        version = str(self.pods.version)
+        version = version_text(self.pods.version)
         return web.json_response({"metadata": {"resourceVersion": version}, "items": items})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -189,7 +189,7 @@ class Server:
         if request.query.get("watch"):
             items = []
             await self._stop.wait()
-        return web.json_response({"metadata": {"resourceVersion": "1"}, "items": items})
+        return web.json_response({"metadata": {"resourceVersion": version_text(1)}, "items": items})
 
     def _live(self, coroutine: Any) -> None:
         task = asyncio.ensure_future(coroutine)

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from .pods import Object, Pods
+from .pods import Object, Pods, version_number
 
 Selects = Callable[[Object], bool]
 Connect = Callable[[int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
@@ -42,7 +42,7 @@ async def watch(
     answer = web.StreamResponse(headers={"Content-Type": "application/json"})
     await answer.prepare(request)
     selects = selector(request.query.get("labelSelector", ""))
-    version = int(request.query.get("resourceVersion") or 0)
+    version = version_number(request.query.get("resourceVersion", ""))
     if not version:
         version = pods.version
         backlog: list[Object] = [{"type": "ADDED", "object": pod} for pod in pods.found.values()]
@@ -169,13 +169,22 @@ async def execute(request: web.Request) -> web.StreamResponse:
     socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io",), max_msg_size=0)
     await socket.prepare(request)
     command = request.query.getall("command")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *command[1:],
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            sys.executable,
+            *command[1:],
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
     )
+    try:
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:  # the server is closed
+        process = await starting
+        process.kill()
+        await process.wait()
+        raise
     assert process.stdin is not None
     assert process.stdout is not None
     up = asyncio.ensure_future(_up(socket, process.stdin))

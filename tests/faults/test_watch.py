@@ -16,7 +16,7 @@ def test_new_pod_that_is_not_there_yet_is_waited_for(play: Play) -> None:
     assert server.script.times == 2
 
 
-@pytest.mark.fault(81)
+@pytest.mark.fault(81, 110)
 def test_lost_and_reordered_events(play: Play) -> None:
     """410 leads to a new list, and an older state after a newer one is ignored."""
     server = play(Muddled())
@@ -24,7 +24,7 @@ def test_lost_and_reordered_events(play: Play) -> None:
     assert server.script.times > 1
 
 
-@pytest.mark.fault(81)
+@pytest.mark.fault(81, 110)
 def test_lists_replace_watches_without_events(play: Play) -> None:
     """If watches deliver no events, the state comes from lists."""
     server = play(Deaf())

@@ -231,7 +231,7 @@ class Pod:
                 raise NameTaken(f"A pod {self.name} already exists in {self._namespace.name}.") from None
             raise
         self._uid = str(created["metadata"]["uid"])
-        self._status.update(created)
+        self._status.update_first(created)
         self._report_dropped_fields(created)
 
     async def _delete_if_created(self) -> None:
@@ -265,7 +265,7 @@ class Pod:
         if pod["metadata"].get("labels", {}).get(TASK_LABEL) != self.name:
             return False
         self._uid = str(pod["metadata"]["uid"])
-        self._status.update(pod)
+        self._status.update_first(pod)
         return True
 
 

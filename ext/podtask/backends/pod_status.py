@@ -53,6 +53,9 @@ class PodStatus:
         self._listener = listener
         self._pod = manifest.pod
         self._gone = False
+        self._seen_versions: set[str] = {
+            version for version in [manifest.pod["metadata"].get("resourceVersion")] if version
+        }
         self._events = PodEvents(namespace.events, self._notify)
         self._reported: set[tuple[str, str]] = set()  # (sidecar, what was reported of it)
         self._reporting: set[asyncio.Task[None]] = set()
@@ -66,11 +69,27 @@ class PodStatus:
         """Store a new state of the pod; None means that it is gone."""
         if pod is None:
             self._gone = True
-        elif _version(pod) < _version(self._pod):
-            return  # the watch may be ahead of the reply to the create call
+        elif not self._is_new(pod):
+            return
         else:
             self._pod = pod
         self._notify()
+
+    def update_first(self, pod: dict[str, Any]) -> None:
+        """Store the state of a new pod, unless the watch has reported the pod: then it is ahead."""
+        if not self._seen_versions:
+            self.update(pod)
+
+    def _is_new(self, pod: dict[str, Any]) -> bool:
+        """Return whether a state has not been seen before: a watch that starts again may repeat old states.
+
+        Resource versions are opaque: they are compared for equality only.
+        """
+        version = pod["metadata"].get("resourceVersion")
+        is_new = version not in self._seen_versions
+        if version:
+            self._seen_versions.add(version)
+        return is_new
 
     def diagnosis(self) -> Diagnosis:
         """Return the diagnosis of the current state."""
@@ -265,11 +284,3 @@ class PodStatus:
 
 def _phase(diagnosis: Diagnosis) -> Phase:
     return Phase(diagnosis.phase, diagnosis.sentence, diagnosis.waiting)
-
-
-def _version(pod: dict[str, Any]) -> int:
-    """Return the resource version as a number, to compare versions.
-
-    Kubernetes guarantees since 1.35 that they can be compared; older versions behave alike.
-    """
-    return int(pod["metadata"].get("resourceVersion", 0) or 0)

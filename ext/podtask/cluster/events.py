@@ -183,15 +183,27 @@ class PodEvents:
     def _add(self, events: list[dict[str, Any]]) -> None:
         for event in events:
             known = self._found.get(event["metadata"]["uid"])
-            if known is None or _sort_key(known) <= _sort_key(event):
+            if known is None or _age_key(known) <= _age_key(event):
                 self._found[event["metadata"]["uid"]] = event
         self.seen = sorted(self._found.values(), key=_sort_key)
         self._on_change()
 
 
-def _sort_key(event: dict[str, Any]) -> tuple[str, int]:
-    """Return a key that sorts events by their last time, and within a second by resource version."""
+def _sort_key(event: dict[str, Any]) -> tuple[str, str]:
+    """Return a key that sorts events by their last time, and within a second by name.
+
+    The name of an event ends with the time of its first occurrence in nanoseconds, in hexadecimal digits.
+    """
+    return _last_time(event), str(event["metadata"].get("name", ""))
+
+
+def _age_key(event: dict[str, Any]) -> tuple[str, int]:
+    """Return a key that is larger for the later one of two states of the same event."""
+    series = event.get("series") or {}
+    return _last_time(event), int(series.get("count") or event.get("count") or 0)
+
+
+def _last_time(event: dict[str, Any]) -> str:
     series = event.get("series") or {}
     last_time = series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime")
-    last_time = last_time or event["metadata"].get("creationTimestamp") or ""
-    return last_time[:19], int(event["metadata"].get("resourceVersion") or 0)
+    return str(last_time or event["metadata"].get("creationTimestamp") or "")[:19]

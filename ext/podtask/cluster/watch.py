@@ -7,6 +7,7 @@ import contextlib
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,7 @@ class Watch:
             str, float
         ] = {}  # monotonic time from which a pod that is not found counts as gone
         self._lookups: dict[str, asyncio.Task[None]] = {}
+        self._reports: Counter[str] = Counter()  # by name of the pod
         self._runner: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
 
@@ -72,6 +74,7 @@ class Watch:
         """Stop reporting a pod; the watch stops a while after the last one."""
         self._pods.pop(name, None)
         self._gone_after.pop(name, None)
+        self._reports.pop(name, None)
         if name in self._lookups:
             self._lookups.pop(name).cancel()
         if not self._pods and self._runner is not None:
@@ -157,9 +160,11 @@ class Watch:
 
     async def _get(self, name: str) -> bool:
         """Get a pod once and return whether the answer is final."""
+        reports = self._reports[name]
         try:
             pod = await self._requests.get(name)
-            self._report(pod["metadata"]["name"], pod)
+            if reports == self._reports[name]:  # else the watch may be ahead of this answer
+                self._report(pod["metadata"]["name"], pod)
         except RequestDenied as error:
             if error.code != 404:
                 return error.code == 403
@@ -179,4 +184,5 @@ class Watch:
         on_pod = self._pods.get(name)
         if on_pod is not None:
             self._gone_after[name] = 0.0
+            self._reports[name] += 1
             on_pod(pod)

@@ -350,3 +350,34 @@ def test_answer_without_an_end(
             await read(api)
 
     run_with_server(answer, play)
+
+
+@pytest.mark.fault(110)
+def test_answer_that_the_watch_has_overtaken() -> None:
+    """A pod that was requested before the watch reported it is not reported again as it was."""
+    requested, reported = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            requested.set()
+            await reported.wait()
+            return web.json_response({"metadata": {"name": "p", "resourceVersion": "zz-old"}})
+        await requested.wait()
+        new = {"metadata": {"name": "p", "resourceVersion": "aa-new"}}
+        return await stream(request, json.dumps({"type": "ADDED", "object": new}).encode())
+
+    async def play(api: Api) -> None:
+        seen: list[str] = []
+
+        def on_pod(pod: dict[str, Any] | None) -> None:
+            assert pod is not None
+            seen.append(pod["metadata"]["resourceVersion"])
+            reported.set()
+
+        shared = Namespace(api, "n").watch("a=b")
+        shared.subscribe("p", on_pod)
+        shared.mark_existing("p")
+        await shared._lookups["p"]
+        assert seen == ["aa-new"]
+
+    run_with_server(answer, play)
