@@ -14,7 +14,7 @@ from podtask.config.files import project_folder
 from podtask.config.settings import all_settings
 from podtask.errors import InputError
 from podtask.lifecycle.updates import Update
-from podtask.template.store import save_template, saved_templates
+from podtask.template.store import save_template, saved_templates, saves_for_user
 
 from tests.notebook import Shell
 
@@ -100,6 +100,8 @@ def test_what_belongs_to_another_user_is_left_out(project: Path, monkeypatch: py
     template.parent.chmod(0o777)
     with pytest.raises(InputError, match="do not count"):
         save_template("other", TEMPLATE)
+    assert saves_for_user()
+    assert save_template("other", TEMPLATE, for_user=True).is_relative_to(files.user_folder())
 
 
 def test_project_in_a_folder_for_everyone_counts(project: Path) -> None:

@@ -78,11 +78,10 @@ def save_template(name: str, template: PodTemplate, for_user: bool = False, repl
             "This notebook is not in a project: no enclosing folder has a pyproject.toml or a git repository.",
             "Save the template for yourself with --user.",
         )
-    project = project_folder()
-    if not for_user and project is not None and not is_trusted(_existing(folder), project):
+    if not for_user and not _project_counts():
         raise InputError(
             f"Templates in {folder} do not count: it belongs to another user, or everyone can write to it.",
-            f"Save the template for yourself with --user, or trust the project: %podtask config --trust {project}",
+            f"Save the template for yourself with --user, or trust the project: %podtask config --trust {project_folder()}",
         )
     path = folder / f"{name}.yaml"
     whole = {
@@ -111,18 +110,22 @@ def save_template(name: str, template: PodTemplate, for_user: bool = False, repl
 
 
 def saves_for_user() -> bool:
-    """Return whether templates are saved for the user because the notebook is not in a project."""
-    return _project() is None
+    """Return whether templates are saved for the user, because there is no project or its templates do not count."""
+    return not _project_counts()
+
+
+def _project_counts() -> bool:
+    """Return whether the notebook is in a project whose templates count, if there are any."""
+    project, folder = project_folder(), _project()
+    if project is None or folder is None:
+        return False
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    return is_trusted(existing, project)
 
 
 def _project() -> Path | None:
     root = project_folder()
     return root / ".podtask" / "templates" if root else None
-
-
-def _existing(folder: Path) -> Path:
-    """Return a folder, or the nearest enclosing folder that exists."""
-    return next(each for each in (folder, *folder.parents) if each.exists())
 
 
 def _user() -> Path:
