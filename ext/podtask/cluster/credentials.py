@@ -23,6 +23,7 @@ from ..errors import ClusterError, InputError, did_you_mean
 from .login_program import collect_log, one_line
 
 SERVICE_ACCOUNT_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+KEY_FOLDER_PREFIX = "podtask-keys-"
 IN_CLUSTER_CONTEXT = "in-cluster"  # shown as the context of a notebook without a kubeconfig
 LOGIN_HINT = "Run `kubectl get pods` in a terminal to see the output of the same login, and log in again."
 NO_CLUSTER_HINT = "Set KUBECONFIG or run `kubectl config use-context`, or run on this machine with --local."
@@ -72,7 +73,7 @@ def load_access(context: str | None) -> Access:
         ClusterError: The credentials cannot be read.
     """
     # The library creates this folder if it must write a client key to a file, which only loading it needs.
-    key_folder = os.path.join(tempfile.gettempdir(), f"podtask-{secrets.token_hex(8)}")
+    key_folder = os.path.join(tempfile.gettempdir(), f"{KEY_FOLDER_PREFIX}{secrets.token_hex(8)}")
     try:
         return _load_access(context, key_folder)
     finally:
@@ -174,7 +175,21 @@ def _library() -> Any:
             f"Cannot import the Kubernetes client library: {error}.",
             "Run %pip install -U 'kubernetes>=31,!=36.0.0' and restart the kernel, or run on this machine with --local.",
         ) from None
+    files = getattr(config.kube_config, "_temp_files", {})
+    if not isinstance(files, _WrittenFiles):
+        config.kube_config._temp_files = _WrittenFiles(files)  # noqa: SLF001 -- there is no other way
     return config
+
+
+class _WrittenFiles(dict[str, str]):
+    """The library's table of the files that it has written, by their content, without those of a key folder.
+
+    For the same content, old versions of the library return such a file again, although it was deleted.
+    """
+
+    def __setitem__(self, content: str, file: str) -> None:
+        if KEY_FOLDER_PREFIX not in file:
+            super().__setitem__(content, file)
 
 
 def _home(file: str) -> Path:
