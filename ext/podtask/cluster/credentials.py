@@ -12,8 +12,6 @@ import shlex
 import shutil
 import ssl
 import tempfile
-import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 
 from ..errors import ClusterError, InputError, did_you_mean
 from .login_program import collect_log, one_line
+from .proxies import check_proxy, environment_proxy
 
 SERVICE_ACCOUNT_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 KEY_FOLDER_PREFIX = "podtask-keys-"
@@ -120,13 +119,16 @@ def _load_access(context: str | None, key_folder: str) -> Access:
                 headers[setting["key"]] = setting["value"]
         return headers
 
+    proxy = proxy or environment_proxy(settings.host)
+    if proxy:
+        check_proxy(proxy, name)
     return Access(
         settings.host.rstrip("/"),
         name,
         namespace,
         _tls(settings),
         getattr(settings, "tls_server_name", None),
-        proxy or _proxy(settings.host),
+        proxy,
         make_headers,
         settings.refresh_api_key_hook is not None,
         _digest(settings),
@@ -219,17 +221,6 @@ def _proxy_url(config: Any, files: str, context: str) -> str | None:
     cluster = merged["contexts"].get_with_name(context)["context"]["cluster"]
     url: str | None = merged["clusters"].get_with_name(cluster)["cluster"].safe_get("proxy-url")
     return url
-
-
-def _proxy(host: str) -> str | None:
-    """Return the proxy that the environment sets for a host, unless NO_PROXY contains the host.
-
-    The library's own choice is not used: some of its versions use HTTP_PROXY for https.
-    """
-    url = urllib.parse.urlsplit(host)
-    if urllib.request.proxy_bypass(url.netloc):
-        return None
-    return urllib.request.getproxies().get(url.scheme)
 
 
 def _tls(settings: Any) -> ssl.SSLContext | None:
