@@ -7,12 +7,13 @@ import contextlib
 import logging
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from ..cluster.events import PodEvents
 from ..cluster.namespace import Namespace
 from ..cluster.refusals import RequestDenied
-from ..diagnosis.containers import start_problems
+from ..diagnosis.containers import PULL_CATEGORIES, start_problems
 from ..diagnosis.diagnose import diagnose
 from ..diagnosis.endings import dead_sidecars, diagnose_termination
 from ..diagnosis.model import Diagnosis, one_line
@@ -49,6 +50,7 @@ class PodStatus:
         self.state_changed = asyncio.Event()
         self._name = manifest.name
         self._primary = manifest.primary
+        self._pull_seconds = manifest.bounds.get("pull_timeout")
         self._pods = namespace.pods
         self._listener = listener
         self._pod = manifest.pod
@@ -93,7 +95,10 @@ class PodStatus:
 
     def diagnosis(self) -> Diagnosis:
         """Return the diagnosis of the current state."""
-        return diagnose(self._pod, self._primary, self._events.seen, self._gone)
+        found = diagnose(self._pod, self._primary, self._events.seen, self._gone)
+        if self._pull_seconds is None or found.category not in PULL_CATEGORIES:
+            return found
+        return replace(found, give_up_seconds=self._pull_seconds)
 
     async def wait_until_ended(self) -> Termination:
         """Wait until the primary container has ended, the pod is gone, or it can never start."""

@@ -156,6 +156,13 @@ class RunOptions:
     start_timeout: float | None = option(
         None, "--start-timeout", "maximum time for the pod to start (30m; 7d with -d)", parse_seconds, "TIME"
     )
+    pull_timeout: float | None = option(
+        None,
+        "--pull-timeout",
+        "how long an image that the registry refuses is pulled again (5s; 5m on a node that was added for the pod)",
+        parse_seconds,
+        "TIME",
+    )
     retries: int | None = option(
         None,
         "--retries",

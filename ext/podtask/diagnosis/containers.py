@@ -32,6 +32,10 @@ BUSY_NODE_TEXTS = ("context deadline exceeded", "failed to reserve container nam
 SUB_PATH = re.compile(r"subPath", re.IGNORECASE)
 START_SECONDS = 6  # the kubelet gets the same error at each attempt
 PULL_SECONDS = 5  # a registry may fail once
+NEW_NODE_PULL_SECONDS = 300  # a new node gets its credentials for registries late
+# Events of the autoscalers (Cluster Autoscaler, Karpenter) that add a node for a pod.
+NEW_NODE_REASONS = {"TriggeredScaleUp", "Nominated"}
+PULL_CATEGORIES = {"pull denied", "pull secret missing", "image not found"}
 SIDECAR_SECONDS = 6  # the kubelet restarts a native sidecar
 MISSING_ENV_KEY = re.compile(r"couldn't find key (?P<name>\S+) in (?P<kind>Secret|ConfigMap)")
 
@@ -248,6 +252,8 @@ def _cannot_pull(
         ),
         None,
     )
+    is_new_node = any(each.get("reason") in NEW_NODE_REASONS for each in events)
+    seconds = NEW_NODE_PULL_SECONDS if is_new_node else PULL_SECONDS
     not_found = any(text in cause for text in IMAGE_NOT_FOUND_TEXTS)
     denied = PULL_DENIED.search(cause)
     if missing_secret and (not_found or denied):
@@ -257,7 +263,7 @@ def _cannot_pull(
             "Create it in the pod's namespace, or change spec.imagePullSecrets in the template.",
             "pull secret missing",
             "imagePullSecrets",
-            give_up_seconds=PULL_SECONDS,
+            give_up_seconds=seconds,
         )
     if denied:
         return Diagnosis(
@@ -267,7 +273,7 @@ def _cannot_pull(
             "the image's name, tag and pull secret: spec.imagePullSecrets.",
             "pull denied",
             "imagePullSecrets",
-            give_up_seconds=PULL_SECONDS,
+            give_up_seconds=seconds,
         )
     if not_found:
         return Diagnosis(
@@ -276,7 +282,7 @@ def _cannot_pull(
             "Check the image's name, tag and pull secret.",
             "image not found",
             field,
-            give_up_seconds=PULL_SECONDS,
+            give_up_seconds=seconds,
         )
     return Diagnosis(
         reason,

@@ -35,6 +35,8 @@ from .wait import (
 log = logging.getLogger(__name__)
 NO_REACTION_SECONDS = 10  # after an interrupt, until the user is told how to delete the pod
 NOT_STARTED = ("Pending", "Starting")  # phases of a pod whose cell has not started
+# Time in an admission queue does not count as part of the start, nor does an image that is being pulled.
+NOT_COUNTED = ("Gated", "Pulling")
 FETCHING = Phase("Fetching")
 
 
@@ -286,7 +288,7 @@ class TaskFollower:
             if self.start_time_left <= 0:
                 raise self._start_timeout_error()
             await asyncio.sleep(pause := min(self.start_time_left, 1.0))
-            if self.phase.name != "Gated":  # time in an admission queue does not count
+            if self.phase.name not in NOT_COUNTED:
                 self.start_time_left -= pause
         assert self.manifest is not None  # the runner has started
         linger = self.manifest.linger_seconds

@@ -133,6 +133,8 @@ def _format_bounds(spec: dict[str, Any], options: RunOptions, linger: float) -> 
         "keep": options.keep,
         "end": max(1, int(spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS))),
     }
+    if options.pull_timeout is not None:
+        seconds_by_name["pull_timeout"] = options.pull_timeout
     return " ".join(f"{name}={seconds:.12g}" for name, seconds in seconds_by_name.items())
 
 

@@ -127,3 +127,16 @@ def test_each_waiting_container_is_reported() -> None:
     trouble = {"reason": "InvalidImageName", "message": "bad"}
     pod = placed(container("one", waiting=trouble), container("two", waiting=trouble))
     assert [name for name, _ in start_problems(pod, "primary", [])] == ["one", "two"]
+
+
+@pytest.mark.fault(109)
+@pytest.mark.parametrize("message", ["401 Unauthorized", "manifest unknown"])
+@pytest.mark.parametrize(
+    ("reason", "seconds"), [("TriggeredScaleUp", 300), ("Nominated", 300), ("Scheduled", 5), ("", 5)]
+)
+def test_registry_that_refuses_a_new_node(message: str, reason: str, seconds: float) -> None:
+    """A node that was added for the pod gets minutes for its credentials; others get seconds."""
+    events = [{"reason": reason, "message": "pod triggered scale-up"}] if reason else []
+    found = diagnose(waiting("ErrImagePull", message), "primary", events)
+    assert found.give_up_seconds == seconds
+    assert f"(Waits for {seconds} s.)" in found.sentence

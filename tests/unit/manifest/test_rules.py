@@ -174,6 +174,10 @@ ROWS = {
         others={"activeDeadlineSeconds": 86400 + 3600 + 3 * 3600},
         bounds="start_timeout=10800 timeout=86400 linger=3600 grace=10 keep=604800 end=5",
     ),
+    "pull timeout": Rule(
+        options={"pull_timeout": "10m"},
+        bounds="start_timeout=1800 timeout=86400 linger=3600 grace=10 keep=604800 end=5 pull_timeout=600",
+    ),
     "bounds": Rule(
         {"terminationGracePeriodSeconds": 40},
         options={"start_timeout": "1m", "grace": "2s", "wait": "7s"},
