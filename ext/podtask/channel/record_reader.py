@@ -22,7 +22,7 @@ from .proof import prove
 RECORD_LINE = re.compile(
     rb"^%s (\d+)/(\d+) ([0-9a-f]{8}) (.+)$" % protocol.RECORD_LINE_PREFIX.encode(), re.MULTILINE
 )
-MAX_UNPACKED_BYTES = 128 << 20  # the log may be forged
+PIECE_BYTES = 64 << 10  # of compressed data
 NOT_LOGGED = "too large for the pod log, or not allowed there"
 
 
@@ -62,8 +62,8 @@ def read_record(log: bytes, key: bytes) -> Record | None:
         data = base64.b64decode(b"".join(line[4] for line in parts[1:]), validate=True)
         _check_proof(header, data, key)
         size = int(header["verdict"])
-        output = list(protocol.Decoder().feed(_decompress(data[size:])))
-        result = _decode_result(_decompress(data[:size]), bool(header["values"]))
+        output = list(_packed_frames(data[size:]))
+        result = _decode_result(data[:size], bool(header["values"]))
     except (ValueError, KeyError, TypeError, zlib.error, binascii.Error, protocol.WireError) as error:
         raise _damaged(str(error)) from None
     return Record([*_earlier_output(header, log, result.end), *output], result)
@@ -79,18 +79,23 @@ def _check_proof(header: dict[str, Any], data: bytes, key: bytes) -> None:
         raise ValueError("its data was changed after it was written")
 
 
-def _decompress(data: bytes) -> bytes:
-    if not data:
-        return b""
-    decompressor = zlib.decompressobj()
-    unpacked = decompressor.decompress(data, MAX_UNPACKED_BYTES)
-    if decompressor.unconsumed_tail:
-        raise ValueError("it is too large")
-    return unpacked
+def _packed_frames(data: bytes) -> Iterator[protocol.Frame]:
+    """Yield the frames in compressed data; never hold all of them, since a little data may hold a lot."""
+    decompressor, decoder, size = zlib.decompressobj(), protocol.Decoder(), 0
+    for start in range(0, len(data), PIECE_BYTES):
+        rest = data[start : start + PIECE_BYTES]
+        while rest:
+            unpacked = decompressor.decompress(rest, protocol.MAX_DATA)
+            rest = decompressor.unconsumed_tail
+            size += len(unpacked)
+            if size > protocol.MAX_LOGGED_BYTES:  # the log may be forged
+                raise ValueError("it is too large")
+            yield from decoder.feed(unpacked)
+    yield from decoder.feed(decompressor.flush())
 
 
 def _decode_result(data: bytes, has_values: bool) -> RunnerResult:
-    end, *blobs = protocol.Decoder().feed(data)
+    end, *blobs = _packed_frames(data)
     meta = end.meta
     if not has_values:
         lost = [item for item in meta.get("packed", []) if item["role"] in ("value", "result")]

@@ -73,6 +73,7 @@ RESULT_WAITS_PREFIX = "podtask: ended ("
 FRAME_PROOF_CHARS = 32  # length of the signature in a line that holds a frame
 
 RUNNER_FILENAME = "<podtask runner>"  # file names of the runner's modules start with it
+MAX_LOGGED_BYTES = 128 << 20  # unpacked, of the result or the output that a runner leaves in its log
 POD_MAGICS = ("cd", "env", "matplotlib", "pip", "pwd", "set_env", "time")  # line magics that work in a pod
 MODULE_OBJECT = "podtask object"  # key of an object that the notebook has in place of a module
 MAX_WATCHED_BYTES = 1 << 20  # total size of the input pickles that are compared before and after the cell

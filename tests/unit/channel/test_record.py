@@ -90,6 +90,29 @@ def test_forged_or_torn_record_is_refused(log: bytes, says: str) -> None:
         read_record(log, KEY)
 
 
+@pytest.mark.fault(94, 101)
+def test_record_that_unpacks_to_much_more_can_be_read() -> None:
+    """Output and values that compress well are limited by their size: the record is read, and says what it lacks."""
+    spool = Spool()
+    piece = protocol.encode(protocol.STREAM, {"name": "stdout"}, bytes(protocol.MAX_DATA))
+    size = protocol.MAX_LOGGED_BYTES + 1
+    meta = {**META, "size": size, "sizes": [size], "text": 300 * protocol.MAX_DATA}
+    meta["packed"] = [{"role": "value", "name": "zeros", "type": "bytes", "size": size}]
+    try:
+        for _ in range(300):
+            spool.append(piece)
+        spool.append(protocol.encode(protocol.RESULT, meta, b"", 301))
+        log = SimpleNamespace(size=0, copied=0, sha256="")
+        results = SimpleNamespace(size=size, read=lambda offset, count: bytes(min(count, size - offset)))
+        lines = list(record_writer.record_lines(spool, results, log, prover(KEY), values=True))
+    finally:
+        spool.close()
+    found = taken("\n".join(lines).encode() + b"\n")
+    assert found.result.end["kept"][0]["name"] == "zeros"
+    assert 16 << 20 < len(streamed(found.frames)) <= 64 << 20
+    assert found.frames[0].kind == protocol.GAP
+
+
 @pytest.fixture(scope="module")
 def long_log(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     """Return 10 MiB of incompressible output, and the log that holds its first and last part."""

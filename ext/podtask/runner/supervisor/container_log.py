@@ -11,6 +11,7 @@ from ..debug_log import logger
 
 MAX_LOG_BYTES = 3 << 20  # size of the log file on the node; later output is only in the spool
 LINE_OVERHEAD_BYTES = 44  # that the container runtime adds to each line
+MAX_BACKLOG_BYTES = 8 << 20
 STALLED_SECONDS = 30.0  # without progress, until the last lines are dropped
 
 
@@ -95,11 +96,21 @@ class LogCopy:
         """Write the last lines, and wait until they are written."""
         for line in lines:
             self.write_line(line)
-            while self.pending:
-                if not select.select([], [self.fd], [], STALLED_SECONDS)[1]:
-                    logger.debug("nobody has read the container's log for %g s", STALLED_SECONDS)
-                    return
-                self.flush()
+            if not self._drain(0):
+                return
+
+    def wait_for_room(self) -> None:
+        """Wait until the backlog is small enough, so that a flood of output is not kept in memory."""
+        self._drain(MAX_BACKLOG_BYTES)
+
+    def _drain(self, max_bytes: int) -> bool:
+        """Write until the backlog has at most ``max_bytes``; return False if nobody reads the log."""
+        while len(self._backlog) > max_bytes:
+            if not select.select([], [self.fd], [], STALLED_SECONDS)[1]:
+                logger.debug("nobody has read the container's log for %g s", STALLED_SECONDS)
+                return False
+            self.flush()
+        return True
 
     def _append(self, data: bytes) -> None:
         self.size += len(data) + LINE_OVERHEAD_BYTES * data.count(b"\n")

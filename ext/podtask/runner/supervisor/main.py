@@ -264,6 +264,8 @@ class Supervisor:
                 self._kill_at = min(self._kill_at, time.monotonic() + self._shutdown_seconds())
             else:
                 self._spool_frame(frame.kind, frame.meta, frame.data)
+        if self._batch:  # no client waits meanwhile
+            self._log.wait_for_room()
         if ended:
             self._finish(worker)
 

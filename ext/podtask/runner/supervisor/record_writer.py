@@ -20,6 +20,7 @@ SPARE_BYTES = 256 << 10
 MAX_RECORD_BYTES = 6 << 20  # the two parts together
 MIN_RECORD_BYTES = 1 << 20
 PIECE_BYTES = 256 << 10
+MAX_OUTPUT_BYTES = 64 << 20  # before it is compressed
 
 
 def record_lines(
@@ -39,6 +40,7 @@ def record_lines(
     # If the log was rotated, the size of its newest file is unknown.
     room = max(MIN_RECORD_BYTES, min(MAX_RECORD_BYTES, int((MAX_FILE_BYTES - SPARE_BYTES - log.size) * 0.74)))
     end = spool.read(spool.last)[0]
+    values = values and len(end) + results.size <= protocol.MAX_LOGGED_BYTES - SPARE_BYTES
     result = _compressed_within(_result_frames(end, results), room) if values else None
     whole = result is not None
     if result is None:
@@ -83,7 +85,8 @@ def _newest_output(spool: Any, room: int) -> Tuple[int, bytes, int]:
     first = spool.first
     while first < spool.last:
         text_bytes = [0]
-        packed = _compressed_within(_output_frames(spool, first, text_bytes), room)
+        fits = spool.size_from(first) <= MAX_OUTPUT_BYTES
+        packed = _compressed_within(_output_frames(spool, first, text_bytes), room) if fits else None
         if packed is not None:
             return first, packed, text_bytes[0]
         first += max(1, (spool.last - first) // 2)

@@ -8,15 +8,17 @@ import select
 import selectors
 import signal
 import socket
+import threading
 from itertools import islice
 from typing import Any
 
 import pytest
 from podtask.runner import protocol
 from podtask.runner.streams import CHUNK_BYTES
+from podtask.runner.supervisor.batch_log import FrameLog
 from podtask.runner.supervisor.clients import MAX_PIECES_PER_TURN, Clients
 from podtask.runner.supervisor.connection import MAX_QUEUED_BYTES
-from podtask.runner.supervisor.container_log import LogCopy
+from podtask.runner.supervisor.container_log import MAX_BACKLOG_BYTES, LogCopy
 from podtask.runner.supervisor.spool import Spool
 from podtask.runner.supervisor.worker_process import WorkerProcess
 
@@ -108,3 +110,21 @@ def test_backlog_of_the_log_is_not_copied_for_each_write(monkeypatch: pytest.Mon
         assert log.pending
         assert copied_by(log.flush) <= 2 * size
         assert not log.pending
+
+
+@pytest.mark.fault(94)
+def test_flood_of_a_batch_task_waits_for_its_log() -> None:
+    """The runner keeps a limited part of what the container's log has not accepted yet."""
+    end, begin = os.pipe()
+    log = FrameLog(begin, lambda *words: "0" * 64)
+    frame = protocol.encode(protocol.STREAM, {"name": "stdout"}, bytes(protocol.MAX_DATA))
+    for seq in range(1, 33):
+        log.write_frame(protocol.STREAM, seq, frame, bytes(protocol.MAX_DATA))
+    assert len(log._backlog) > MAX_BACKLOG_BYTES
+    reader = threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(end, 1 << 20), b"")])
+    reader.start()
+    log.wait_for_room()
+    assert 0 < len(log._backlog) <= MAX_BACKLOG_BYTES
+    os.close(begin)
+    reader.join()
+    os.close(end)
