@@ -141,8 +141,9 @@ class FrameWriter:
 
     def flush(self) -> None:
         """Send incomplete lines."""
-        if self._pending:
-            self.emit(0, {})
+        with self.guard, self._thread_lock:
+            if self._pending:
+                self._emit(0, {}, b"")
 
     def _emit(self, kind: int, meta: Dict[str, Any], data: bytes) -> None:
         fcntl.lockf(self._lock, fcntl.LOCK_EX)

@@ -45,6 +45,7 @@ class Pipe:
 
     def close(self) -> None:
         """Close the writer's end, and wait until all is read."""
+        self.writer.flush()  # so that the writer's own thread finds nothing that it could send later
         os.close(self._begin)
         self._thread.join()
         os.close(self._end)
