@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from podtask.event_loop import loop
 
 from .scripts import Script
 from .server import Server
@@ -24,3 +26,12 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
             return server
 
         yield start
+        loop().run(_end_background())
+
+
+async def _end_background() -> None:
+    """End the deletions that a test has not waited for: they would go on until the server of the next test."""
+    background = list(loop()._background)
+    for task in background:
+        task.cancel()
+    await asyncio.gather(*background, return_exceptions=True)

@@ -70,6 +70,7 @@ class Server:
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_until_complete(self._serve())
+        self.loop.run_until_complete(_end_other_tasks())
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
 
@@ -218,3 +219,12 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+async def _end_other_tasks() -> None:
+    """End the requests that are still served, and let their connections close."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0)

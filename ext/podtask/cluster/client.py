@@ -37,7 +37,19 @@ MAX_PARALLEL_REQUESTS = 32  # so that a hundred tasks do not leave a hundred idl
 
 
 class RedirectRefused(ClusterError):
-    """The API server, or what answers in its place, points to another address."""
+    """The API server, or what answers in its place, points to another address.
+
+    Args:
+        context: Context of the kubeconfig.
+        location: The address.
+    """
+
+    def __init__(self, context: str, location: str) -> None:
+        super().__init__(
+            f"The API server of context {context!r} redirects to {location}. podtask does not follow.",
+            "Check the server's address in the kubeconfig. A proxy or a login page may answer in its place.",
+        )
+        self.location = location
 
 
 class Api:
@@ -224,8 +236,8 @@ class Api:
             if error.status == 403:
                 raise ApiError(403, {"message": error.message}) from None
             raise StreamRefused(_status_text(error.status)) from None
-        except RedirectRefused:
-            raise StreamRefused("a redirect to another address") from None
+        except RedirectRefused as error:
+            raise StreamRefused(f"a redirect to {error.location}") from None
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             reason = connection_error(error, access)
             if isinstance(reason, Unreachable) and reason.connected:
@@ -238,11 +250,8 @@ class Api:
 
     async def _refuse_redirect(self, session: object, context: object, params: Any) -> None:
         """Refuse to send a request, which may hold a pod with its key, to where an answer points."""
-        raise RedirectRefused(
-            f"The API server of context {self.access.context!r} redirects to "
-            f"{params.response.headers.get('Location', 'another address')}. podtask does not follow.",
-            "Check the server's address in the kubeconfig. A proxy or a login page may answer in its place.",
-        )
+        location = params.response.headers.get("Location", "another address")
+        raise RedirectRefused(self.access.context, location)
 
     def call_at_close(self, stop: Callable[[], None]) -> None:
         """Call a function when this session is closed."""
