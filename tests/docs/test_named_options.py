@@ -18,7 +18,7 @@ OTHERS = {
         *("--disable-pip-version-check", "--no-cache-dir", "--no-input", "--no-warn-script-location"),
         *("--quiet", "--requirement", "--target"),
     ),
-    "kubectl": ("--attach", "--raw", "--rm", "--show-labels", "--validate"),
+    "kubectl": ("--attach", "--raw", "--rm", "--show-labels", "--tail", "--validate"),
     "nbconvert": ("--execute", "--to"),
     "nvidia-smi": ("--list-gpus",),
     "a mistake": ("--me", "--memroy", "--tiemout"),
