@@ -66,6 +66,13 @@ class ServerAway(StreamsRefused):
         return web.Response(status=502)
 
 
+class KubeletAway(StreamsRefused):
+    """The API server cannot reach the kubelet for the first ten streams."""
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        return await (super().answer(request, proceed) if self.times < 10 else proceed(request))
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up soon."""
@@ -139,3 +146,15 @@ def test_doctor_says_that_streams_open(play: Play, shell: Shell) -> None:
     """Without a refusal, the doctor names the stream that it has opened."""
     play(Script())
     assert "✓ stream    port-forward opens streams to the pod\n" in shell.output("%podtask doctor")[0]
+
+
+@pytest.mark.fault(105)
+@pytest.mark.parametrize("code", [500, 503, 504])
+def test_node_that_is_silent_for_a_while_does_not_lead_to_batch_mode(play: Play, code: int) -> None:
+    """A stream that is not possible now is not refused: the pod stays, and the stream is opened later."""
+    server = play(KubeletAway(code, FORWARD, EXEC))
+    task = submit()
+    assert task.result(SECONDS) == 42
+    assert task.channel in ("port-forward", "exec")
+    assert not task.refused_streams
+    assert server.pods.peak == 1

@@ -29,6 +29,8 @@ CONNECT_SECONDS = 10
 ANSWER_SECONDS = 30  # without a byte: what is slow but moving is not a failure
 MAX_ANSWER_BYTES = 256 << 20
 CLOSE_SECONDS = 0.5
+# Statuses of a stream that mean "not now": the API server, or a load balancer, cannot reach what lies behind it.
+TEMPORARY_STATUSES = (500, 503, 504)
 BOOKMARK_SECONDS = 90  # the server sends a bookmark every minute: silence means a dead connection
 SILENT_LOG_SECONDS = 1800  # a cell may print nothing for long; the pod's status shows its end
 # Metadata only: the values of secrets are never transferred.
@@ -235,6 +237,8 @@ class Api:
                 raise ApiError(401, self._login.refusal_status()) from None
             if error.status == 403:
                 raise ApiError(403, {"message": error.message}) from None
+            if error.status in TEMPORARY_STATUSES:
+                raise ConnectionError(_status_text(error.status)) from None
             raise StreamRefused(_status_text(error.status)) from None
         except RedirectRefused as error:
             raise StreamRefused(f"a redirect to {error.location}") from None
