@@ -46,7 +46,8 @@ def _pod_processes(node: Node) -> list[processes.Process]:
 
 
 def _assert_works(cluster: Cluster) -> None:
-    assert cluster.node.healthy()
+    # A node that has just registered may be tainted once more for a moment.
+    wait_until(cluster.node.healthy, "a healthy node", seconds=30)
     assert cluster.kubectl("get", "pods") == ""
     cluster.kubectl("run", "runs", "--image=python:3.11-slim", "--restart=Never")
     finished = "--for=jsonpath={.status.phase}=Succeeded"
