@@ -15,6 +15,8 @@ SHOWS = "#: shows\n"
 # Patterns of text that varies between runs, and their replacements.
 VARIES = (
     (r"(?m)^[○●✓✗]? ?podtask-[0-9a-f]{10} · .*\n", ""),  # the status line
+    # A deletion that a test with a cluster has left reports at any time.
+    (r"(?m)^podtask: podtask-\S+ (?:was deleted|is not deleted yet).*\n  .*\n", ""),
     (r"0x[0-9a-f]{6,}", "0xADDRESS"),
     (r"podtask-[0-9a-f]{10}", "podtask-NAME"),
     (r"/tmp/\S+?/", "/tmp/"),
