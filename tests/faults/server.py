@@ -12,6 +12,7 @@ import contextlib
 import functools
 import re
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -225,6 +226,8 @@ async def _end_other_tasks() -> None:
     """End the requests that are still served, and let their connections close."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
-        task.cancel()
+        # A second cancellation would end a request while it waits for the end of its process.
+        if sys.version_info < (3, 11) or not task.cancelling():
+            task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
     await asyncio.sleep(0)
