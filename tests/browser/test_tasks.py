@@ -17,13 +17,13 @@ t = {"containers": [{"name": "side", "image": "python:3.11-slim", "command":
      ["python3", "-c", "import time; print('side ' + 'speaks', flush=True); time.sleep(600)"]}]}"""
 TRAIN = """\
 %%podtask -d --as train -t t --image python:3.11-slim
-import pathlib, time
+import os
+os.mkfifo('/tmp/look')
+os.mkfifo('/tmp/go')
 print('step 1', flush=True)
-while not pathlib.Path('/tmp/look').exists():
-    time.sleep(0.05)
+open('/tmp/look').close()
 print('step 2', flush=True)
-while not pathlib.Path('/tmp/go').exists():
-    time.sleep(0.05)"""
+open('/tmp/go').close()"""
 SHOW = "from podtask_widgets import TaskList\ntasks = TaskList()\ntasks"
 
 
@@ -48,7 +48,7 @@ def test_list_of_tasks(
     task_list.get_by_text("Running", exact=True).wait_for()
     task_list.get_by_text("step 1", exact=True).wait_for()
     pod = cluster.kubectl("get", "pods", "-n", namespace, "-o", "name").strip()
-    cluster.kubectl("exec", pod, "-c", "primary", "-n", namespace, "--", "touch", "/tmp/look")
+    cluster.kubectl("exec", pod, "-c", "primary", "-n", namespace, "--", "sh", "-c", ": > /tmp/look")
     task_list.get_by_text("step 2", exact=True).wait_for()  # while the page shows it, the list reloads itself
     task_list.get_by_role("button", name="Refresh").focus()
     page.keyboard.press("Tab")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +15,7 @@ from podtask.lifecycle.wait import TIMEOUT_GRACE_SECONDS, enforce_timeout
 from .scripts_end import Away
 from .user import SECONDS, Play, submit
 
-CELL = (
-    "import pathlib, time\nprint('cut here', flush=True)\n"
-    "while not pathlib.Path({!r}).exists():\n    time.sleep(0.01)\n42"
-)
+CELL = "print('cut here', flush=True)\nopen({!r}).close()\n42"
 
 
 @pytest.fixture
@@ -52,11 +50,12 @@ def test_pod_with_lost_contact_is_kept(
     script = Away()
     server = play(script)
     gate = tmp_path / "gate"
+    os.mkfifo(gate)
     task = submit(CELL.format(str(gate)), timeout=60, grace=1, **options)
     with pytest.raises(podtask.TaskTimeout, match=f"attach {task.name}"):
         task.result(SECONDS)
     assert sum(waited) == 60 + 1 + TIMEOUT_GRACE_SECONDS + linger
     assert server.count("DELETE", task.name) == 0
     script.reachable = True
-    gate.touch()
+    gate.open("w").close()
     assert podtask.attach(task.name).result(SECONDS) == 42

@@ -32,17 +32,17 @@ def test_cell_is_stopped_while_the_api_server_is_silent(
 @pytest.mark.parametrize(
     "cell",
     [
-        "while True:\n    try:\n        print('up')\n        time.sleep(60)\n"
+        "while True:\n    try:\n        print('up')\n        signal.pause()\n"
         "    except KeyboardInterrupt:\n        print('again')",
-        "try:\n    print('up')\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('again')\n    time.sleep(60)\n",
-        "import signal\nsignal.signal(signal.SIGINT, lambda *_: print('again'))\nprint('up')\n"
-        "while True:\n    time.sleep(60)",
+        "try:\n    print('up')\n    signal.pause()\nexcept KeyboardInterrupt:\n    print('again')\n    signal.pause()\n",
+        "signal.signal(signal.SIGINT, lambda *_: print('again'))\nprint('up')\n"
+        "while True:\n    signal.pause()",
     ],
     ids=["caught again and again", "slow clean-up", "another handler"],
 )
 def test_second_stop_shows_no_frames(kernel: Kernel, cell: str) -> None:
     """J4: the error of a second stop is one line: no frames of podtask, and of no pod with --local."""
-    kernel.start(f"%%podtask --local --grace 1m\nimport time\n{cell}")
+    kernel.start(f"%%podtask --local --grace 1m\nimport signal\n{cell}")
     kernel.until("up\n")
     kernel.interrupt()
     kernel.until("again\n")

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tests.notebook import Kernel, Shell
+from tests.pods.test_comeback import HELD as WAITS_FOR_GATE
+from tests.pods.test_comeback import open_gate, wait_until_ended
 from tests.pods.waiting import HOLD, IMAGE, submit, wait_for_input_request
 
 pytestmark = pytest.mark.cluster
@@ -102,14 +104,13 @@ def test_next_kernel_of_a_notebook_lists_tasks_and_cleans_up(
     first.run(UNTIL.format("line one"))
     pods = []
     for name in ("old --keep 0.01s", "done"):
-        first.run(
-            f"%%podtask -d --as {name} --image {IMAGE} --linger 1s\nprint('end')\nimport time; time.sleep(2)"
-        )
-        first.run(UNTIL.format("end"))
+        first.run(f"%%podtask -d --as {name} --image {IMAGE} --linger 1s\n{WAITS_FOR_GATE}")
+        first.run(UNTIL.format("line 0"))
         pods.append(first.run("print(_task.name)").stdout.strip())
     first.kill()
-    ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}=96"
-    cluster.kubectl("wait", ended, *(f"pod/{pod}" for pod in pods), "-n", namespace, "--timeout=60s")
+    for pod in pods:
+        open_gate(cluster, namespace, pod)
+        wait_until_ended(cluster, namespace, pod)
     second = start_kernel()
     said = str(second.run(f"%%podtask --image {IMAGE}\nimport time; time.sleep(1)").displays)
     assert "1 task of this notebook is still running: held (%podtask attach NAME, or cancel NAME)" in said

@@ -55,7 +55,7 @@ class RunnerListener(Protocol):
     """Receives the reports of a backend and a channel on one runner; called in the event loop.
 
     Attributes:
-        stopped: Whether a runner that has not started is no longer wanted.
+        stopped: Whether the user has stopped the task. A runner that has not started must not start.
     """
 
     stopped: bool

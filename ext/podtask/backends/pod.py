@@ -176,7 +176,7 @@ class Pod:
     # -- inside -------------------------------------------------------------------------------------
 
     async def _create(self) -> None:
-        """Create the pod. While the API server is away, try again until the pod is no longer wanted."""
+        """Create the pod. While the API server is unreachable, retry until the task is stopped or times out."""
         pause, longest = CREATE_PAUSES_SECONDS
         tries_left = CREATE_TRIES
         may_exist = was_away = False

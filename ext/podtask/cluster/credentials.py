@@ -179,7 +179,7 @@ def _library() -> Any:
         ) from None
     files = getattr(config.kube_config, "_temp_files", {})
     if not isinstance(files, _WrittenFiles):
-        config.kube_config._temp_files = _WrittenFiles(files)  # noqa: SLF001 -- there is no other way
+        config.kube_config._temp_files = _WrittenFiles(files)  # noqa: SLF001 -- the library has no public way to delete the files
     return config
 
 

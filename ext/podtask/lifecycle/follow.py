@@ -61,7 +61,7 @@ class TaskFollower:
         channel: The channel to the runner; None before it is started.
         done: Holds the outcome once the task has ended.
         refused_streams: Transport -> how it was refused last while the container was running.
-        stopped: Whether a runner that has not started is no longer wanted.
+        stopped: Whether the user has stopped the task. A runner that has not started must not start.
     """
 
     def __init__(self, launcher: Launcher, on_end: Callable[[Outcome], None]) -> None:

@@ -91,7 +91,7 @@ class UpdateLog:
         """Drop the displays, which a view has shown."""
         with self.state_changed:
             others, self.other_spool = _Cursor(self.other_spool), _new_spool(MAX_OTHER_BYTES)
-            while (frame := others.take()) is not None:
+            while (frame := others.pop()) is not None:
                 if frame.kind not in (protocol.DISPLAY, protocol.GAP):
                     self.other_spool.append(protocol.encode(frame.kind, frame.meta, frame.data, frame.seq))
 
@@ -143,7 +143,7 @@ class UpdateLog:
                     cursor.next -= 1
         while True:
             with self.state_changed:
-                frame = cursor.take()
+                frame = cursor.pop()
             if frame is None:
                 return bytes(found) if max_bytes is None else bytes(found[-max_bytes:])
             found += (
@@ -202,10 +202,10 @@ class UpdateReader:
             if not self._log.state_changed.wait_for(self._is_ready, timeout):
                 self._is_idle = True
                 raise queue.Empty
-            frame = min(filter(None, (cursor.head() for cursor in self._cursors)), key=_number)
+            frame = min(filter(None, (cursor.peek() for cursor in self._cursors)), key=_number)
             for cursor in self._cursors:
-                if cursor.head() is frame:
-                    cursor.take()
+                if cursor.peek() is frame:
+                    cursor.pop()
             self._log.notify_room()
         return _decode(frame)
 
@@ -238,7 +238,7 @@ class UpdateReader:
         return sum(cursor.unread_bytes for cursor in self._cursors)
 
     def _is_ready(self) -> bool:
-        return any(cursor.head() is not None for cursor in self._cursors)
+        return any(cursor.peek() is not None for cursor in self._cursors)
 
 
 class _Cursor:
@@ -261,7 +261,7 @@ class _Cursor:
         """Bytes of the frames that were not fetched yet."""
         return self._spool.size_from(self.next)
 
-    def head(self) -> protocol.Frame | None:
+    def peek(self) -> protocol.Frame | None:
         """Return the next frame; None if there is none."""
         spool = self._spool
         if not self._frames and self.next < spool.first:
@@ -274,9 +274,9 @@ class _Cursor:
             self._frames.extend(protocol.Decoder().feed(data))
         return self._frames[0] if self._frames else None
 
-    def take(self) -> protocol.Frame | None:
+    def pop(self) -> protocol.Frame | None:
         """Return the next frame, and go on after it; None if there is none."""
-        return self._frames.popleft() if self.head() is not None else None
+        return self._frames.popleft() if self.peek() is not None else None
 
 
 def gap_text(gap: protocol.Frame) -> str:

@@ -182,7 +182,7 @@ async def _read_last_line(ns: Namespace, pod: TaskPod) -> tuple[str, bool]:
         return "", False
     try:
         text = await ns.pods.log_part(pod.name, pod.primary, tailLines="3", limitBytes="65536")
-    except RequestDenied as error:  # there is no log yet, or no longer, or reading it is not allowed
+    except RequestDenied as error:  # the log does not exist, or reading it is forbidden
         return "", pod.is_finished and error.code in (400, 403, 404)
     except ClusterError:  # list the task anyway
         return "", False

@@ -110,7 +110,7 @@ def save_template(name: str, template: PodTemplate, for_user: bool = False, repl
 
 
 def saves_for_user() -> bool:
-    """Return whether templates are saved for the user, because there is no project or its templates do not count."""
+    """Return whether a new template is saved in the user's own folder rather than in the project."""
     return not _project_counts()
 
 

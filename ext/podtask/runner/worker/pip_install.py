@@ -107,13 +107,13 @@ def _without_git_credentials(specs: List[str]) -> Tuple[List[str], Dict[str, str
     """
     headers = []
 
-    def take(match: "re.Match[str]") -> str:
+    def remove_credentials(match: "re.Match[str]") -> str:
         user, _, password = match["userinfo"].partition(":")
         word = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
         headers.append(f"'http.{match['scheme']}{match['place']}.extraHeader=Authorization: Basic {word}'")
         return f"git+{match['scheme']}{match['place']}"
 
-    cleaned = [GIT_ADDRESS.sub(take, spec) for spec in specs]
+    cleaned = [GIT_ADDRESS.sub(remove_credentials, spec) for spec in specs]
     if not headers:
         return cleaned, {}
     # As `git -c` does it for the programs that it runs. GIT_CONFIG_COUNT needs git 2.31.
