@@ -69,3 +69,20 @@ class BatchLogAway(Script):
             return b""
         self._read = True
         return line
+
+
+class NeedsToken(Script):
+    """Requests without the current token receive 401.
+
+    Args:
+        token: The first token.
+    """
+
+    def __init__(self, token: str) -> None:
+        super().__init__()
+        self.token = token
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            return refused(401, "Unauthorized", "Unauthorized")
+        return await proceed(request)

@@ -8,26 +8,15 @@ from typing import Any
 import podtask
 import pytest
 import yaml
-from aiohttp import web
 
 from tests.pods.waiting import wait_for_input_request
 
-from .scripts import Proceed, Script, refused
+from .scripts import Script
+from .scripts_access import NeedsToken
 from .test_access import notes
 from .user import SECONDS, Play, submit
 
 pytestmark = pytest.mark.fault(108)
-
-
-class NewToken(Script):
-    """Requests without the current token receive 401."""
-
-    token = "t"
-
-    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
-        if request.headers.get("Authorization") != f"Bearer {self.token}":
-            return refused(401, "Unauthorized", "Unauthorized")
-        return await proceed(request)
 
 
 def switch(kubeconfig: pathlib.Path, current: str, namespace: str = "n", token: str = "t") -> None:
@@ -81,7 +70,7 @@ def test_kernel_stays_in_its_first_namespace(play: Play) -> None:
 
 def test_renewed_credentials_are_those_of_the_first_context(play: Play) -> None:
     """After a switch, expired credentials are renewed from the context and namespace that the kernel uses."""
-    server = play(script := NewToken())
+    server = play(script := NeedsToken("t"))
     task = submit("given = input()\ngiven")
     wait_for_input_request(task)
     switch(server.kubeconfig, "other", "m", token="second")

@@ -14,28 +14,16 @@ from typing import Any
 import podtask
 import pytest
 import yaml
-from aiohttp import web
 
 from tests.pods.waiting import wait_for_input_request
 
-from .scripts import Proceed, Script, refused
+from .scripts_access import NeedsToken
 from .user import SECONDS, Play, submit
 
 HANGS = 'echo $$ > "{folder}/pid"\nexec sleep 600\n'
 FAILS = "echo your session has ended, run sso login >&2\nexit 1\n"
 GIVES = 'cat "{folder}/credential"\n'
 OLD = "2020-01-01T00:00:00Z"
-
-
-class Guarded(Script):
-    """Requests without the current token receive 401."""
-
-    token = "first"
-
-    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
-        if request.headers.get("Authorization") != f"Bearer {self.token}":
-            return refused(401, "Unauthorized", "Unauthorized")
-        return await proceed(request)
 
 
 @pytest.fixture
@@ -106,7 +94,7 @@ def test_error_quotes_a_login_program_that_fails(
 @pytest.mark.fault(10)
 def test_login_that_fails_later_ends_nothing(play: Play, login: Callable[..., None]) -> None:
     """If a login program fails later, a message quotes it; the task continues once the program works."""
-    server = play(script := Guarded())
+    server = play(script := NeedsToken("first"))
     login(GIVES, server.kubeconfig, "first")
     task = submit("print('up')\ngiven = input()\ngiven")
     wait_for_input_request(task)

@@ -1,7 +1,7 @@
 """The files that settings and templates are read from: the user's, and those of the project that count.
 
 A file of the project counts if only the user, groups of the user and root can change it, or if the user trusts
-its folder. What does not count is left out, and named to the user once.
+its folder. Files and folders that do not pass are ignored, and the user is told once.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def leave_out(path: Path, reason: str) -> None:
 
 
 def leave_out_untrusted(path: Path, kind: str, project: Path) -> None:
-    """Remember that a file or folder is left out because it does not count.
+    """Remember a file or folder that is ignored.
 
     Args:
         path: The file or folder.
@@ -137,7 +137,7 @@ def leave_out_untrusted(path: Path, kind: str, project: Path) -> None:
 
 
 def left_out(*, only_new: bool = False) -> list[str]:
-    """Return the lines about what was left out when settings and templates were last read.
+    """Return a line for each file or folder that was ignored at the last reading of settings and templates.
 
     Args:
         only_new: Return only lines that no call has returned in this kernel.
@@ -148,7 +148,7 @@ def left_out(*, only_new: bool = False) -> list[str]:
 
 
 def forget_left_out() -> None:
-    """Forget what was left out; what is still left out is found again when settings and templates are read."""
+    """Forget the ignored files and folders, before settings and templates are read again."""
     _left_out.clear()
 
 

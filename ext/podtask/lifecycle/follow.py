@@ -150,7 +150,7 @@ class TaskFollower:
         self.update_log.append(Update("frame", frame=frame))
 
     async def wait_for_room(self) -> None:
-        """Wait until the user has seen what was received, but for some MiB."""
+        """Wait until at most MAX_AHEAD_BYTES were received but not shown."""
         await self.update_log.wait_for_room()
 
     # -- the life of the task ----------------------------------------------------------------------

@@ -280,7 +280,7 @@ class _Cursor:
 
 
 def gap_text(gap: protocol.Frame) -> str:
-    """Return what is said in place of output that was dropped."""
+    """Return the text that marks dropped output."""
     return f"output was dropped here: {gap.meta.get('why', DROPPED_BY_RUNNER)}"
 
 

@@ -170,7 +170,7 @@ def format_duration(seconds: float) -> str:
 
 
 def _state_key(pod: TaskPod) -> tuple[str, bool]:
-    """Return what the last line of a task that has ended belongs to: its runner may still wait, or has ended."""
+    """Return the key of a cached last line: it is read again once the runner of the task has ended, too."""
     return pod.uid, pod.is_finished
 
 
