@@ -40,6 +40,7 @@ class Pods:
         self.version = 100
         self.peak = 0
         self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._started: list[asyncio.subprocess.Process] = []
         self._ended: dict[str, asyncio.Event] = {}
         self._files: list[str] = []
 
@@ -94,10 +95,22 @@ class Pods:
 
     def kill(self, name: str) -> None:
         """Kill the processes of a pod."""
-        process = self._processes.get(name)
-        if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        if name in self._processes:
+            _kill(self._processes[name])
+
+    async def start(self, *words: str, **options: Any) -> asyncio.subprocess.Process:
+        """Start a Python program whose output is a pipe; `close` ends it, even if the caller is cancelled before."""
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                sys.executable, *words, start_new_session=True, stdout=asyncio.subprocess.PIPE, **options
+            )
+        )
+        starting.add_done_callback(self._remember)
+        return await asyncio.shield(starting)
+
+    def _remember(self, starting: asyncio.Future[asyncio.subprocess.Process]) -> None:
+        if not starting.cancelled() and starting.exception() is None:
+            self._started.append(starting.result())
 
     async def run(self, name: str) -> int:
         """Run the command of the primary container to its end; return its exit code."""
@@ -111,12 +124,9 @@ class Pods:
             with file:
                 file.write(brought)
             command = [*command[:-1], file.name]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
+        process = await self.start(
             *command,
             env={"PATH": os.environ["PATH"], "HOME": "/tmp", **env},
-            start_new_session=True,
-            stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
         self._processes[name] = process
@@ -165,10 +175,10 @@ class Pods:
         self.events.append({**event, **more})
 
     async def close(self) -> None:
-        """Kill every running process."""
-        for name in self._processes:
-            self.kill(name)
-        for process in self._processes.values():
+        """Kill every running process, and wait for its end."""
+        for process in self._started:
+            _kill(process)
+        for process in self._started:
             await process.wait()
         for file in self._files:
             os.unlink(file)
@@ -179,6 +189,13 @@ class Pods:
         self.history.append((self.version, kind, copy.deepcopy(pod)))
         async with self.state_changed:
             self.state_changed.notify_all()
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """Kill a program and its children."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def version_text(number: int) -> str:

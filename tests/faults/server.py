@@ -12,7 +12,6 @@ import contextlib
 import functools
 import re
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -72,6 +71,9 @@ class Server:
         asyncio.set_event_loop(self.loop)
         self.loop.run_until_complete(self._serve())
         self.loop.run_until_complete(_end_other_tasks())
+        self.loop.run_until_complete(
+            self.pods.close()
+        )  # last: a task that has ended may have left its process
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
 
@@ -90,7 +92,6 @@ class Server:
         for life in self._lives:
             life.cancel()
         await asyncio.gather(*self._lives, return_exceptions=True)
-        await self.pods.close()
         await runner.cleanup()
 
     def _write(self, port: int) -> None:
@@ -137,7 +138,7 @@ class Server:
             reach = functools.partial(self.script.reach, name)
             return await self.forwards.serve(request, reach, self.script.on_data)
         if found["part"] == "exec":
-            return await execute(request)
+            return await execute(request, self.pods)
         if found["part"] == "log":
             if request.query.get("follow") == "true":
                 send_line = functools.partial(self.script.log_line, name)
@@ -226,8 +227,6 @@ async def _end_other_tasks() -> None:
     """End the requests that are still served, and let their connections close."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
-        # A second cancellation would end a request while it waits for the end of its process.
-        if sys.version_info < (3, 11) or not task.cancelling():
-            task.cancel()
+        task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
     await asyncio.sleep(0)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import struct
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -164,27 +163,12 @@ class Forwards:
         await socket.close()
 
 
-async def execute(request: web.Request) -> web.StreamResponse:
+async def execute(request: web.Request, pods: Pods) -> web.StreamResponse:
     """Run a Python program as the command of an exec; the response is its standard streams."""
     socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io",), max_msg_size=0)
     await socket.prepare(request)
     command = request.query.getall("command")
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            sys.executable,
-            *command[1:],
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-    )
-    try:
-        process = await asyncio.shield(starting)
-    except asyncio.CancelledError:  # the server is closed
-        process = await starting
-        process.kill()
-        await process.wait()
-        raise
+    process = await pods.start(*command[1:], stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL)
     assert process.stdin is not None
     assert process.stdout is not None
     up = asyncio.ensure_future(_up(socket, process.stdin))
@@ -198,7 +182,7 @@ async def execute(request: web.Request) -> web.StreamResponse:
         up.cancel()
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+    await process.wait()
     return socket
 
 

@@ -86,6 +86,7 @@ async def send_program(api: Api, namespace: str, pod: TaskPod, secret: str) -> N
 def test_account_does_no_more_than_its_rights_allow(
     rights: list[str],
     pods: Shell,
+    cluster: Any,
     restricted_kubeconfig: Callable[..., Path],
     namespace: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -94,6 +95,8 @@ def test_account_does_no_more_than_its_rights_allow(
     ours = submit(None, HELD, outputs="answer")
     while "up" not in ours.logs():
         ours.updates.get(timeout=60)
+    # The cell may print before the kubelet has seen the container run; until then, it serves no log.
+    cluster.kubectl("wait", "--for=condition=Ready", f"pod/{ours.name}", "-n", namespace, "--timeout=60s")
     config = restricted_kubeconfig([RIGHTS[right] for right in rights])
     path = f"/api/v1/namespaces/{namespace}/pods/{ours.name}"
 

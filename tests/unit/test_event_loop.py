@@ -92,6 +92,7 @@ def test_closed_loop_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     second = event_loop.loop()
     assert second is not first
     assert second.run(asyncio.sleep(0, 7)) == 7
+    second._at_exit()  # its thread does not outlive the test
 
 
 @pytest.mark.fault(96)
