@@ -231,3 +231,19 @@ def test_context_and_index_come_from_the_user(
     assert all_settings()[option].origin == str(files.user_file())
     monkeypatch.setenv(f"PODTASK_{option.upper()}", "https://variable.example")
     assert all_settings()[option].origin == f"PODTASK_{option.upper()}"
+
+
+def test_project_only_restricts_which_results_are_unpickled(project: Path) -> None:
+    """A project cannot allow what the user forbids, but can forbid what the user allows."""
+    file = project / "pyproject.toml"
+    mine = files.user_file()
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    before = file.read_text()
+    mine.write_text("results = 'plain'\n")
+    file.write_text(f"{before}results = 'all'\n")
+    assert merge_options({}).results == "plain"
+    (line,) = files.left_out()
+    assert line.startswith(f"results = 'all' in {file} is ignored: a project cannot set it.")
+    mine.write_text("results = 'all'\n")
+    file.write_text(f"{before}results = 'plain'\n")
+    assert merge_options({}).results == "plain"

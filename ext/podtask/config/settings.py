@@ -22,7 +22,7 @@ from .files import (
     read_toml,
     user_file,
 )
-from .options import RunOptions
+from .options import ALL, RunOptions
 
 VARIABLE_PREFIX = "PODTASK_"
 PROJECT_FILE = "pyproject.toml"
@@ -31,6 +31,8 @@ CELL_OPTIONS = {"inputs", "outputs", "dry_run"}  # belong to one cell: cannot be
 SETTABLE_OPTIONS = [field.name for field in fields(RunOptions) if field.name not in CELL_OPTIONS]
 # Where credentials and code come from: a file that arrives with somebody else's project cannot set it.
 USER_SETTINGS = {"context", "index_url", "extra_index_url"}
+# A project may forbid the kernel to unpickle results, but not allow it where the user forbids it.
+USER_VALUES = {"results": ALL}
 # What a cell runs in, and where: the cell's first line names the file of the project that sets it.
 NAMED_SETTINGS = ("image", "template", "namespace", "local")
 
@@ -54,10 +56,12 @@ def read_settings(environ: Mapping[str, str] | None = None) -> dict[str, Setting
     for path, table in _layers():
         for key, value in table.items():
             name = _known(key, str(path))
-            if path.name == PROJECT_FILE and name in USER_SETTINGS:
+            only_user = name in USER_SETTINGS or USER_VALUES.get(name) == value
+            if path.name == PROJECT_FILE and only_user:
+                shown = key if name in USER_SETTINGS else f"{key} = {value!r}"
                 leave_out(
                     path / name,
-                    f"{key} in {path} is ignored: a project cannot set it. To set it for yourself, "
+                    f"{shown} in {path} is ignored: a project cannot set it. To set it for yourself, "
                     f"write it to {user_file()}",
                 )
             else:
