@@ -73,7 +73,7 @@ def test_next_kernel_is_told_of_its_own_users_tasks(play: Play) -> None:
     put_task(server, "alice", "elsewhere", notebook="another")
     assert next_kernel() == [
         "1 task of this notebook is still running: running-alice (%podtask attach NAME, or cancel NAME)",
-        "finished, result not collected: done-alice (%podtask attach NAME)",
+        "finished, result not fetched: done-alice (%podtask attach NAME)",
     ]
     assert deleted(server) == set()
 
@@ -87,7 +87,7 @@ def test_age_at_which_a_task_is_removed_is_its_own(play: Play) -> None:
     old = put_task(server, "alice", notebook=NOTEBOOK, status=waiting_result(8 * DAY))
     hour = put_task(server, "alice", status=waiting_result(2 * HOUR), keep="1h")
     put_task(server, "bob", status=waiting_result(8 * DAY))
-    assert next_kernel(keep="1s") == ["finished, result not collected: month, week (%podtask attach NAME)"]
+    assert next_kernel(keep="1s") == ["finished, result not fetched: month, week (%podtask attach NAME)"]
     assert deleted(server) == {old, hour}
 
 

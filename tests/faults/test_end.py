@@ -48,7 +48,7 @@ def test_eviction_without_statuses(play: Play) -> None:
 @pytest.mark.fault(52, 71)
 def test_success_without_a_result_is_an_error(play: Play) -> None:
     """A pod that succeeds without an end frame or a result record causes an error that explains it."""
-    assert "ended before its result was received" in error_of(play, FalseSuccess())
+    assert "ended before its result was fetched" in error_of(play, FalseSuccess())
 
 
 @pytest.mark.fault(53)

@@ -111,7 +111,7 @@ def test_finished_pod_is_read_from_its_log(
     assert task.values == {"value": {"rows": list(range(1000))}}
     gone = cluster.kubectl("wait", "--for=delete", f"pod/{name}", "-n", namespace, "--timeout=20s")
     assert name in gone
-    with pytest.raises(podtask.InputError, match=r"Task \S+ not found in[^\n]*\nIts result was collected"):
+    with pytest.raises(podtask.InputError, match=r"Task \S+ not found in[^\n]*\nIts result was fetched"):
         podtask.attach(name).result(30)
 
 

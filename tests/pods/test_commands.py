@@ -114,7 +114,7 @@ def test_next_kernel_of_a_notebook_lists_tasks_and_cleans_up(
     second = start_kernel()
     said = str(second.run(f"%%podtask --image {IMAGE}\nimport time; time.sleep(1)").displays)
     assert "1 task of this notebook is still running: held (%podtask attach NAME, or cancel NAME)" in said
-    assert "finished, result not collected: done (%podtask attach NAME)" in said
+    assert "finished, result not fetched: done (%podtask attach NAME)" in said
     assert "still running" not in str(second.run(f"%%podtask --image {IMAGE}\n1").displays)
     monkeypatch.setenv("JPY_SESSION_NAME", "/work/other.ipynb")
     third = start_kernel()

@@ -58,7 +58,7 @@ def check_result_is_lost(task: podtask.Task) -> None:
     """Check that the task has no result, and that the error explains how its container ended."""
     error = task.exception(60)
     assert isinstance(error, TaskError), error
-    assert "before its result was received" in str(error)
+    assert "before its result was fetched" in str(error)
     assert "exit code 137" in str(error)
 
 
@@ -96,7 +96,7 @@ def test_runner_killed_while_inputs_are_loaded(pods: Shell) -> None:
         "bomb = Bomb()"
     )
     shown = pods.shown_error("%%podtask -t shared -i bomb\nprint('begun')\nbomb")
-    assert "before its result was received" in shown
+    assert "before its result was fetched" in shown
     assert "exit code 137" in shown
     assert "begun" not in shown
 

@@ -190,7 +190,7 @@ def test_death_of_an_unobserved_pod_is_explained(kubeconfig: Path, cluster: Any,
     cluster.kubectl("wait", path, f"pod/{name}", "-n", namespace, "--timeout=60s")
     error = podtask.attach(name).exception(60)
     assert isinstance(error, TaskError)
-    assert "before its result was received" in str(error)
+    assert "before its result was fetched" in str(error)
     assert "exit code 137" in str(error)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.soak.report import MIB, Report
 
-DELETED = "TaskError: podtask-x ended before its result was received: the pod was deleted by a user."
+DELETED = "TaskError: podtask-x ended before its result was fetched: the pod was deleted by a user."
 
 
 def report(

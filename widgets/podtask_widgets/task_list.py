@@ -208,7 +208,7 @@ class TaskList:
 
     def _delete(self, row: TaskRow) -> None:
         name, pod_name = row.pod.alias, row.pod.name
-        if row.is_result_uncollected and self._pod_to_delete != pod_name:
+        if row.is_result_unfetched and self._pod_to_delete != pod_name:
             self._pod_to_delete = pod_name
             self._show_message(
                 f"The result of {name} has not been fetched. Click Delete again to discard it, "

@@ -243,7 +243,7 @@ class PodStatus:
     async def _termination(self, diagnosis: Diagnosis, started: bool) -> Termination:
         # No connection is possible before the pod has a node, so no cell was sent.
         started = started and diagnosis.category != "rejected by its node" and self.is_scheduled
-        verb = "ended before its result was received" if started else "cannot start"
+        verb = "ended before its result was fetched" if started else "cannot start"
         message = f"{self._name} {verb}: {diagnosis.message}."
         lines = await self._last_lines(diagnosis.log_container) if diagnosis.log_container else ""
         lost = diagnosis.lost or (diagnosis.category == "deleted" and not self.is_scheduled)

@@ -346,7 +346,7 @@ class Channel:
         if self.follows_only:
             return result
         try:
-            await link.send(protocol.encode(protocol.ACK, {"seq": self._last_seq, "taken": True}))
+            await link.send(protocol.encode(protocol.ACK, {"seq": self._last_seq, "fetched": True}))
         except OSError:
             pass  # everything is here, and the pod is deleted next in any case
         return result

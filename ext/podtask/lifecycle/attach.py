@@ -67,7 +67,7 @@ class ExistingRunner:
         namespace, pod = await look_up_task(self.name, self.options)
         key = pod.key
         listener.on_manifest(pod)
-        if pod.is_result_taken:
+        if pod.is_result_fetched:
             raise TaskError(
                 f"The result of {pod.name} was already fetched ({pod.cell_status}). The cell is not run again.",
                 f"%podtask logs {pod.name} shows its output, %podtask delete {pod.name} removes it.",

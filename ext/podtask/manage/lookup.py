@@ -44,7 +44,7 @@ async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskP
             )
         raise InputError(
             f"Task {name!r} not found in {ns.where}.",
-            "Its result was collected, or it was deleted; `%podtask list` shows all tasks.",
+            "Its result was fetched, or it was deleted; `%podtask list` shows all tasks.",
         )
     found = list(pods.values())
     for is_preferred in (user.owns, lambda each: each.name == name, lambda each: not each.is_terminating):

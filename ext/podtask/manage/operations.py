@@ -28,7 +28,7 @@ class CleanupResult:
 
     Args:
         deleted: Names of the deleted pods.
-        kept: Names of the finished tasks whose result was not collected yet.
+        kept: Names of the finished tasks whose result was not fetched yet.
     """
 
     deleted: list[str]
@@ -86,7 +86,7 @@ async def delete_task(name: str, options: RunOptions, finished: bool, force: boo
     if pod.is_finished and not finished:
         raise InputError(
             f"{pod.name} has ended: {pod.state}.",
-            f"`%podtask attach {name}` collects its result, `%podtask delete {name}` removes it.",
+            f"`%podtask attach {name}` fetches its result, `%podtask delete {name}` removes it.",
         )
     await ns.pods.delete(pod.name, pod.uid, 0 if force else None)
     owner_secrets.remove(pod.name)
@@ -96,7 +96,7 @@ async def delete_task(name: str, options: RunOptions, finished: bool, force: boo
 async def clean_up(options: RunOptions, keep: float | None = None) -> CleanupResult:
     """Delete the current user's finished pods, and those that did not start in time.
 
-    A result that was not collected is kept until it expires.
+    A result that was not fetched is kept until it expires.
 
     Args:
         options: Options with the kubeconfig context and the namespace to use.

@@ -56,7 +56,7 @@ async def _report_and_delete(options: RunOptions, notebook: str, note: Callable[
 
 
 def describe_previous_tasks(pods: list[TaskPod], notebook: str) -> list[str]:
-    """Return a line on running tasks and one on uncollected results; each only if there are any.
+    """Return a line on running tasks and one on unfetched results; each only if there are any.
 
     Args:
         pods: Pods of the user's tasks that other kernels submitted.
@@ -64,7 +64,7 @@ def describe_previous_tasks(pods: list[TaskPod], notebook: str) -> list[str]:
     """
     previous = [pod for pod in pods if notebook and pod.notebook == notebook]
     running = [pod for pod in previous if not pod.is_finished]
-    uncollected = [pod for pod in previous if pod.is_result_in_log]
+    unfetched = [pod for pod in previous if pod.is_result_in_log]
     lines = []
     if running:
         verb = (
@@ -73,8 +73,8 @@ def describe_previous_tasks(pods: list[TaskPod], notebook: str) -> list[str]:
             else "task of this notebook is still running"
         )
         lines.append(f"{len(running)} {verb}: {_join_names(running)} (%podtask attach NAME, or cancel NAME)")
-    if uncollected:
-        lines.append(f"finished, result not collected: {_join_names(uncollected)} (%podtask attach NAME)")
+    if unfetched:
+        lines.append(f"finished, result not fetched: {_join_names(unfetched)} (%podtask attach NAME)")
     return lines
 
 

@@ -19,7 +19,7 @@ from ..runner.safe_text import safe_text
 
 MAX_PARALLEL_LOGS = 16
 MAX_LAST_LINE_CHARS = 60
-WAITING_SUFFIX = ", waits"  # added to the state if the runner waits for the notebook to collect the result
+WAITING_SUFFIX = ", waits"  # added to the state if the runner waits for a notebook to fetch the result
 COLUMNS = ("name", "state", "age", "pod", "last line")
 CELL_STYLE = "padding:2px 12px 2px 0;text-align:left;vertical-align:top;white-space:nowrap"
 TABLE_STYLE = "font:12px/1.5 var(--jp-code-font-family,monospace);border-collapse:collapse"
@@ -44,14 +44,14 @@ class TaskRow:
     last_line: str
 
     @property
-    def is_result_uncollected(self) -> bool:
-        """Whether the cell has ended and no notebook has collected its result."""
+    def is_result_unfetched(self) -> bool:
+        """Whether the cell has ended and no notebook has fetched its result."""
         return self.pod.is_result_in_log or self.state.endswith(WAITING_SUFFIX)
 
     @property
     def has_cell_ended(self) -> bool:
         """Whether the cell has ended; its runner may still wait for the notebook."""
-        return self.pod.is_finished or self.is_result_uncollected
+        return self.pod.is_finished or self.is_result_unfetched
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:

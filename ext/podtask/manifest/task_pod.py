@@ -151,13 +151,13 @@ class TaskPod(PodManifest):
         return not self.is_finished and self.pod["status"].get("phase") == "Pending"
 
     @property
-    def is_result_taken(self) -> bool:
-        """Whether a notebook has collected the result: the runner exits with 0 or 1 only after that."""
+    def is_result_fetched(self) -> bool:
+        """Whether a notebook has fetched the result: the runner exits with 0 or 1 only after that."""
         return self.exit_code in (0, 1) and bool(self.cell_status)
 
     @property
     def is_result_in_log(self) -> bool:
-        """Whether the runner wrote the result to its log, because no notebook collected it in time."""
+        """Whether the runner wrote the result to its log, because no notebook fetched it in time."""
         return self.exit_code == EXIT_NO_CLIENT and bool(self.cell_status)
 
     @property
@@ -175,8 +175,8 @@ class TaskPod(PodManifest):
             return "Terminating"
         if self.is_result_in_log:
             return f"{self.cell_status}, in its log"
-        if self.is_result_taken:
-            return f"{self.cell_status}, taken"
+        if self.is_result_fetched:
+            return f"{self.cell_status}, fetched"
         if self.exit_code is not None:
             return str(self._terminated.get("reason") or "Error")
         status = self.pod.get("status", {})

@@ -161,7 +161,7 @@ class Supervisor:
             self._interrupt(int(meta["n"]))
         elif frame.kind == protocol.INPUT_REPLY:
             self._reply(meta)
-        elif frame.kind == protocol.ACK and self.state == protocol.RUNNER_DONE and meta.get("taken"):
+        elif frame.kind == protocol.ACK and self.state == protocol.RUNNER_DONE and meta.get("fetched"):
             self._exit = 0 if self._end and self._end["status"] == protocol.STATUS_OK else 1
 
     def _interrupt(self, number: int) -> None:
