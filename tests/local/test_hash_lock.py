@@ -23,6 +23,7 @@ from podtask.manifest.identity import lock_of
 from podtask.pickling.outputs import unpack
 from podtask.runner import protocol
 from podtask.runner.bundle import boot_program
+from podtask.runner.supervisor.clients import MAX_UNATTACHED
 
 from tests.local.listener import Listener
 from tests.local.test_channel import KEY, SECRET, job
@@ -148,6 +149,57 @@ def test_fifth_follower_is_turned_away(tmp_path: Path) -> None:
         assert not any(each.done() for each in (*following, running))
         for each in following:
             each.cancel()
+
+    assert run_with_followers(tmp_path / "gate", scene) == 42
+
+
+@pytest.mark.fault(84)
+def test_follower_that_reads_no_answers_is_turned_away(tmp_path: Path) -> None:
+    """The runner does not keep answers without end: a client that never reads them loses its connection."""
+    ping = protocol.encode(protocol.PING, {"t": "x" * (32 << 10)})
+
+    async def scene(backend: LocalProcess, owner: Channel, running: asyncio.Future[Any]) -> None:
+        stream, seal = await connected(backend)
+
+        async def send_pings() -> None:
+            for _ in range(2000):  # 64 MB
+                await asyncio.wait_for(stream.send(seal.record(ping)), 30)
+
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            await send_pings()
+        await stream.close()
+        assert not running.done()
+
+    assert run_with_followers(tmp_path / "gate", scene) == 42
+
+
+@pytest.mark.fault(84)
+def test_record_of_a_follower_is_small(tmp_path: Path) -> None:
+    """A client without the secret sends no inputs, so the runner buffers little of what it sends."""
+    size = protocol.RECORD.pack(1 << 20)
+
+    async def scene(backend: LocalProcess, owner: Channel, running: asyncio.Future[Any]) -> None:
+        stream, _ = await connected(backend)
+        await stream.send(size)
+        decoder = protocol.Decoder(stream.runner_seal)
+        [error] = decoder.feed(await asyncio.wait_for(stream.receive(), 30))
+        assert error.meta["code"] == "wire"
+        assert await asyncio.wait_for(stream.receive(), 30) == b""
+        await stream.close()
+
+    assert run_with_followers(tmp_path / "gate", scene) == 42
+
+
+@pytest.mark.fault(84)
+def test_connections_that_do_not_attach_are_few(tmp_path: Path) -> None:
+    """Clients that prove the key and then wait cannot use up the descriptors and the memory of the runner."""
+
+    async def scene(backend: LocalProcess, owner: Channel, running: asyncio.Future[Any]) -> None:
+        streams = [(await connected(backend))[0] for _ in range(MAX_UNATTACHED + 1)]
+        assert await asyncio.wait_for(streams[0].receive(), 30) == b""
+        for stream in streams:
+            await stream.close()
+        assert not running.done()
 
     assert run_with_followers(tmp_path / "gate", scene) == 42
 

@@ -208,11 +208,13 @@ class Decoder:
 
     Args:
         seal: Authenticates the records of a connection; None for bare frames.
+        max_record: Maximum size of a record in bytes.
     """
 
-    def __init__(self, seal: Optional[Seal] = None) -> None:
+    def __init__(self, seal: Optional[Seal] = None, max_record: int = MAX_RECORD_BYTES) -> None:
         self._buffer = bytearray()
         self._seal = seal
+        self._max_record = max_record
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """Yield the frames that are complete after ``chunk``.
@@ -237,7 +239,7 @@ class Decoder:
         while len(buffer) >= RECORD.size:
             size = RECORD.unpack_from(buffer)[0]
             stop = RECORD.size + size
-            if size > MAX_RECORD_BYTES:
+            if size > self._max_record:
                 raise WireError(f"record of {size} bytes is over the limit")
             if len(buffer) < stop + TAG_BYTES:
                 return

@@ -12,7 +12,7 @@ from .connection import Connection
 FOREVER = float("inf")
 MAX_FOLLOWERS = 4  # clients that know the task's key, but not the owner's secret
 MAX_PIECES_PER_TURN = 16  # for one client, so that a fast one does not keep the main loop busy
-MAX_UNAUTHENTICATED = 32  # connections that are not authenticated
+MAX_UNATTACHED = 32  # connections that have neither attached nor shown the owner's secret
 
 
 class Clients:
@@ -162,8 +162,10 @@ class Clients:
         except OSError as error:
             logger.debug("a connection was gone before it was accepted: %s", error)
             return
-        waiting = [client for client in self._all if not client.trusted]
-        if len(waiting) >= MAX_UNAUTHENTICATED:  # so a flood of connections cannot lock out the notebook
-            logger.debug("closing the oldest of %d connections without authentication", len(waiting))
+        waiting = [
+            client for client in self._all if not (client.attached or client.is_owner or client.closed)
+        ]
+        if len(waiting) >= MAX_UNATTACHED:  # so a flood of connections cannot lock out the notebook
+            logger.debug("closing the oldest of %d connections that have not attached", len(waiting))
             waiting[0].close()
         self.add(sock)

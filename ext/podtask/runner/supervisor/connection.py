@@ -17,6 +17,8 @@ from ..debug_log import logger
 
 READ_BYTES = 1 << 20
 MAX_QUEUED_BYTES = 1 << 20
+MAX_UNREAD_BYTES = 4 << 20  # that a client may request without reading the answers
+MAX_FOLLOWER_RECORD_BYTES = 64 << 10  # of a client that sends no cell and no inputs
 HANDSHAKE_SECONDS = 5
 MAX_LINE_BYTES = 300
 SILENT_SECONDS = 45  # the client pings every 15 s
@@ -104,8 +106,15 @@ class Connection:
         return True
 
     def send(self, *parts: bytes) -> None:
-        """Queue encoded frames, given in one or more parts; nothing for a client that is not authenticated."""
-        if any(parts) and self._seal is not None:
+        """Queue encoded frames, given in one or more parts; nothing for a client that is not authenticated.
+
+        Pieces of output and of values wait until the socket has room. A client that makes the runner queue more than
+        these does not read the answers to its frames: its connection is closed.
+        """
+        if self._out_size > MAX_UNREAD_BYTES:
+            logger.debug("closing a connection that does not read what it requests")
+            self.close()
+        elif any(parts) and self._seal is not None:
             self._queue(self._seal.record(*parts))
 
     def _queue(self, data: bytes) -> None:
@@ -195,7 +204,9 @@ class Connection:
 
     def _trust(self, challenge: str) -> None:
         seal, self._seal = protocol.connection_seals(self._prove, challenge)
-        self._decoder = protocol.Decoder(seal)
+        self._decoder = protocol.Decoder(
+            seal, protocol.MAX_RECORD_BYTES if self.is_owner else MAX_FOLLOWER_RECORD_BYTES
+        )
 
     def _is_proven(self, proof: str, size: str, digest: str, secret: str) -> bool:
         expected = self._prove("client", self._challenge, size, digest, secret)

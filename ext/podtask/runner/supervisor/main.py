@@ -127,7 +127,7 @@ class Supervisor:
     def _receive(self, client: Connection) -> None:
         """Handle what a client has sent; a frame that is not as it should be ends this client only."""
         for frame in client.receive():
-            if client.closing:
+            if client.closing or client.closed:
                 return
             if frame.kind in OWNER_KINDS and not client.is_owner:
                 logger.debug("turned away a client that is not the owner: frame of kind %d", frame.kind)
