@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .errors import InputError, did_you_mean
+from .template.gpus import set_gpus
 from .template.restricted import give_scratch, restrict
+from .template.shared_memory import is_shared_memory_mounted, mount_shared_memory
 from .template.template import PodTemplate, primary_container
 
 Preset = Callable[[PodTemplate], PodTemplate]
@@ -257,14 +259,9 @@ def gpu(count: int = 1, key: str = "nvidia.com/gpu") -> Preset:
     """
 
     def edit(spec: dict[str, Any], primary: dict[str, Any]) -> None:
-        resources = primary.setdefault("resources", {})
-        resources.setdefault("limits", {})[key] = str(count)
-        if key in resources.get("requests", {}):  # the request of an extended resource must equal its limit
-            resources["requests"][key] = str(count)
-        _append(spec, "tolerations", {"key": key, "operator": "Exists", "effect": "NoSchedule"})
-        if not any(mount.get("mountPath") == "/dev/shm" for mount in primary.get("volumeMounts", [])):
-            _append(spec, "volumes", {"name": "shm", "emptyDir": {"medium": "Memory"}})
-            _append(primary, "volumeMounts", {"name": "shm", "mountPath": "/dev/shm"})
+        set_gpus(spec, primary, key, count)
+        if not is_shared_memory_mounted(primary):
+            mount_shared_memory(spec, primary, "shm")
 
     return _preset(edit)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from podtask.template.shared_memory import MOUNT_PATH, shared_memory
+
 from .draft import Draft
 from .field_refs import Key, field_ref
 
-MOUNT_PATH = "/dev/shm"  # noqa: S108  in the pod
 VOLUME_NAME = "shm"
 
 
@@ -39,9 +40,9 @@ class SharedMemory:
             names = {each.get("name") for each in self._volumes}
             candidates = (f"{VOLUME_NAME}{n or ''}" for n in range(99))
             name = next(each for each in candidates if each not in names)
-            memory = {"medium": "Memory", "sizeLimit": value}
-            self._draft.field("volumes").set([*self._volumes, {"name": name, "emptyDir": memory}])
-            self._mounts_ref.set([*self._mounts, {"name": name, "mountPath": MOUNT_PATH}])
+            volume, mount = shared_memory(name, value)
+            self._draft.field("volumes").set([*self._volumes, volume])
+            self._mounts_ref.set([*self._mounts, mount])
         elif source is not None:
             volumes = [each for each in self._volumes if each.get("emptyDir") is not source]
             self._draft.field("volumes").set(volumes or None)

@@ -27,7 +27,6 @@ AUTO, FORWARD, EXEC, BATCH = "auto", "port-forward", "exec", "batch"
 ALL, PLAIN = "all", "plain"  # what is unpickled of the results
 DEFAULT_START_SECONDS = 1800.0
 DETACHED_START_SECONDS = 604_800.0  # nobody waits for the pod: it may stay in a queue over a weekend
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"  # the pod's label for --queue
 
 
 def option(

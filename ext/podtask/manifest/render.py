@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..config.options import PLAIN, QUEUE_LABEL, RunOptions
+from ..config.options import PLAIN, RunOptions
 from ..errors import InputError
 from ..runner.bundle import MINOR, boot_program
 from ..runner.protocol import PROTOCOL_VERSION
+from ..template.gpus import set_gpus
 from ..template.restricted import give_scratch, restrict
-from ..template.template import DEFAULT_CONTAINER, PodTemplate, primary_container
+from ..template.shared_memory import MOUNT_PATH, is_shared_memory_mounted, mount_shared_memory
+from ..template.template import DEFAULT_CONTAINER, QUEUE_LABEL, PodTemplate, primary_container
 from ..template.validation import pod_problems, raise_problems, template_problems
 from .identity import NAME_PREFIX
 from .labels import BOUNDS_ANNOTATION, MANAGED_BY, MANAGER, PROTOCOL_ANNOTATION, RESULTS_ANNOTATION
@@ -179,36 +181,20 @@ def _set_resources(spec: dict[str, Any], primary: dict[str, Any], options: RunOp
         requests["cpu"] = options.cpu
     if options.memory:
         requests["memory"] = limits["memory"] = options.memory
-    if options.gpu:
-        limits[options.gpu_key] = str(options.gpu)
-        if options.gpu_key in requests:  # the request of an extended resource must equal its limit
-            requests[options.gpu_key] = str(options.gpu)
-        _tolerate(spec, options.gpu_key)
-    if options.gpu or options.shm:
-        _set_shared_memory(spec, primary, options.shm)
     merged = {"requests": requests, "limits": limits}
     resources = {**resources, **{name: part for name, part in merged.items() if part}}
     if resources:
         primary["resources"] = resources
-
-
-def _tolerate(spec: dict[str, Any], key: str) -> None:
-    """Tolerate the taint that nodes with GPUs usually have."""
-    tolerations = spec.setdefault("tolerations", [])
-    if not any(toleration.get("key") == key for toleration in tolerations):
-        tolerations.append({"key": key, "operator": "Exists", "effect": "NoSchedule"})
+    if options.gpu:
+        set_gpus(spec, primary, options.gpu_key, options.gpu)
+    if options.gpu or options.shm:
+        _set_shared_memory(spec, primary, options.shm)
 
 
 def _set_shared_memory(spec: dict[str, Any], primary: dict[str, Any], size: str | None) -> None:
-    """Mount shared memory: frameworks need more than the 64 MiB that a container has by default."""
-    mounts = primary.setdefault("volumeMounts", [])
-    if any(mount.get("mountPath") == "/dev/shm" for mount in mounts):
-        if size:
-            raise InputError(
-                "--shm: the template already mounts a volume at /dev/shm.",
-                "Remove the option or the mount.",
-            )
-        return
-    mounts.append({"name": "podtask-shm", "mountPath": "/dev/shm"})
-    memory = {"medium": "Memory", **({"sizeLimit": size} if size else {})}
-    spec.setdefault("volumes", []).append({"name": "podtask-shm", "emptyDir": memory})
+    if not is_shared_memory_mounted(primary):
+        mount_shared_memory(spec, primary, "podtask-shm", size)
+    elif size:
+        raise InputError(
+            f"--shm: the template already mounts a volume at {MOUNT_PATH}.", "Remove the option or the mount."
+        )

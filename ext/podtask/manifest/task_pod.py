@@ -7,10 +7,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ..config.options import ALL, PLAIN, QUEUE_LABEL, RunOptions
+from ..config.options import ALL, PLAIN, RunOptions
 from ..diagnosis.model import container_status
 from ..errors import InputError, TaskError
 from ..runner.protocol import EXIT_NO_CLIENT, PROTOCOL_VERSION
+from ..template.template import QUEUE_LABEL
 from .labels import (
     KERNEL_LABEL,
     MANAGED_BY,

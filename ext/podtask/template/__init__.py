@@ -3,4 +3,4 @@
 This package never adds parts of a task to a template, and never makes a request.
 """
 
-__all__ = ["card", "restricted", "safe_yaml", "store", "template", "validation"]
+__all__ = ["card", "gpus", "restricted", "safe_yaml", "shared_memory", "store", "template", "validation"]

@@ -19,6 +19,7 @@ from .schema import edit_distance, type_fields
 from .wire_form import to_wire_form
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"  # the pod's label for --queue
 POD_FIELDS = {"spec", "metadata", "template"}  # fields of a whole pod, not of its spec
 
 
