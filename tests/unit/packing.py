@@ -16,7 +16,7 @@ from typing import Any
 
 from podtask.pickling.inputs import Inputs
 from podtask.pickling.outputs import unpack
-from podtask.runner.protocol import CHANGES, DEFINITIONS
+from podtask.runner.protocol import ROLE_CHANGES, ROLE_DEFINITIONS
 from podtask.runner.reducers import identity
 from podtask.runner.worker.changes import InputSnapshot
 from podtask.runner.worker.inputs import load
@@ -119,9 +119,9 @@ class Pod:
         found: dict[str, Any] = {"changes": []}
         for item, value in zip(end["packed"], unpack(parts, end["packed"]), strict=True):
             name = f"error {item['name']}" if item["role"] == "error" else item["name"] or "_"
-            if item["role"] == CHANGES:
+            if item["role"] == ROLE_CHANGES:
                 found["changes"].append(value)
-            elif item["role"] != DEFINITIONS:
+            elif item["role"] != ROLE_DEFINITIONS:
                 found[name] = value
         return found
 

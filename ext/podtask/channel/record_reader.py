@@ -98,7 +98,7 @@ def _decode_result(data: bytes, has_values: bool) -> RunnerResult:
     end, *blobs = _packed_frames(data)
     meta = end.meta
     if not has_values:
-        lost = [item for item in meta.get("packed", []) if item["role"] in ("value", "result")]
+        lost = [item for item in meta.get("packed", []) if item["role"] in protocol.VALUE_ROLES]
         kept = [
             *meta.get("kept", []),
             *({**item, "why": f"{byte_size(item['size'])}, {NOT_LOGGED}"} for item in lost),

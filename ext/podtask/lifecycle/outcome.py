@@ -47,7 +47,7 @@ class UndecodedValues:
         named = {
             item["name"] or "_": value
             for item, value in zip(self.packed, values, strict=True)
-            if item["role"] in ("value", "result")
+            if item["role"] in protocol.VALUE_ROLES
         }
         decoded = {name: value for name, value in named.items() if not isinstance(value, Undecoded)}
         if not decoded:
@@ -161,7 +161,7 @@ def _decode_plain(result: RunnerResult, where: str) -> Outcome:
     start = 0
     for item in end.get("packed", []):
         stop = int(item["stream"])
-        if item["role"] in ("value", "result"):
+        if item["role"] in protocol.VALUE_ROLES:
             _add_plain_value(outcome, item, bytes(data[start:stop]))
         start = stop
     if "error" in end and end["status"] == protocol.STATUS_ERROR:
@@ -179,7 +179,7 @@ def _add_plain_value(outcome: Outcome, item: dict[str, Any], data: bytes) -> Non
     except RefusedValue as error:
         outcome.not_returned.append((name or LAST_VALUE, kind, str(error)))
         return
-    if item["role"] == "result":
+    if item["role"] == protocol.ROLE_LAST_VALUE:
         outcome.result, outcome.has_result = value, True
     else:
         outcome.values[name] = value
@@ -193,7 +193,7 @@ def _outcome_of(end: dict[str, Any]) -> Outcome:
         not_returned=[
             (item["name"] or LAST_VALUE, item["type"], item["why"])
             for item in end.get("kept", [])
-            if item["role"] != "error"
+            if item["role"] != protocol.ROLE_ERROR
         ],
         left_in_pod=[(name, kind) for name, kind in end.get("left", [])],
         changed_inputs=end.get("changed", []),
@@ -228,9 +228,9 @@ def _decode_values(outcome: Outcome, parts: list[bytearray], packed: list[dict[s
     """Decode the items of a result into an outcome; return the cell's errors by their place."""
     errors: dict[int, Any] = {}
     for item, value in zip(packed, unpack(parts, packed), strict=True):
-        if item["role"] == "error":
+        if item["role"] == protocol.ROLE_ERROR:
             errors[int(item["name"])] = value
-        elif item["role"] == protocol.DEFINITIONS:
+        elif item["role"] == protocol.ROLE_DEFINITIONS:
             pass  # unpack has used them, if this kernel needs them
         elif isinstance(value, Undecoded):
             outcome.raw = UndecodedValues(parts, packed)
@@ -238,9 +238,9 @@ def _decode_values(outcome: Outcome, parts: list[bytearray], packed: list[dict[s
                 f"it cannot be decoded in the notebook ({type(value.error).__name__}: {value.error}){SEE_RAW}"
             )
             outcome.not_returned.append((item["name"] or LAST_VALUE, item["type"], why))
-        elif item["role"] == "result":
+        elif item["role"] == protocol.ROLE_LAST_VALUE:
             outcome.result, outcome.has_result = value, True
-        elif item["role"] == protocol.CHANGES:
+        elif item["role"] == protocol.ROLE_CHANGES:
             outcome.changes.append(value)
             if item["name"] not in [name for name, _, _ in outcome.returned]:
                 outcome.returned.append((item["name"], "changes", item["size"]))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..runner.pickler import Unpickler
-from ..runner.protocol import DEFINITIONS
+from ..runner.protocol import ROLE_DEFINITIONS
 from ..runner.reducers import classes, enums, identity, typing_objects
 
 # Functions that rebuild an object with a number, and functions that set the attributes of one.
@@ -63,7 +63,7 @@ def unpack(parts: Sequence[Any], packed: Iterable[Mapping[str, Any]]) -> list[An
     broken: Exception | None = None
     missing: Exception | None = None  # from an earlier item, which may share objects with this one
     for item in packed:
-        if item["role"] == DEFINITIONS:  # the last one
+        if item["role"] == ROLE_DEFINITIONS:  # the last one
             found.append(None)
             continue
         if unpickler is None or item["apart"]:
@@ -86,7 +86,7 @@ def unpack(parts: Sequence[Any], packed: Iterable[Mapping[str, Any]]) -> list[An
 
 def _definitions(parts: Sequence[Any], packed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return number -> object of the classes and functions that the pod has sent along as copies."""
-    if not packed or packed[-1]["role"] != DEFINITIONS:
+    if not packed or packed[-1]["role"] != ROLE_DEFINITIONS:
         return {}
     start, first = (packed[-2]["stream"], packed[-2]["buffers"]) if len(packed) > 1 else (0, 0)
     unpickler = _Unpickler(_Reader(memoryview(parts[0])[start:]), buffers=parts[1 + first :])

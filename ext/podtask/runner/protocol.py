@@ -77,9 +77,13 @@ MAX_LOGGED_BYTES = 128 << 20  # unpacked, of the result or the output that a run
 POD_MAGICS = ("cd", "env", "matplotlib", "pip", "pwd", "set_env", "time")  # line magics that work in a pod
 MODULE_OBJECT = "podtask object"  # key of an object that the notebook has in place of a module
 MAX_WATCHED_BYTES = 1 << 20  # total size of the input pickles that are compared before and after the cell
-# Roles of the items of a result that are not values: what the cell changed on a class or function of the
-# notebook, and copies of the definitions that the values refer to, for a kernel that does not have them.
-CHANGES, DEFINITIONS = "changes", "definitions"
+# Roles of the items of a result.
+ROLE_VALUE = "value"  # of a name that the cell has set
+ROLE_LAST_VALUE = "result"  # of the last expression
+ROLE_ERROR = "error"  # an exception that the cell has raised, or one of its causes
+ROLE_CHANGES = "changes"  # what the cell changed on a class or function of the notebook
+ROLE_DEFINITIONS = "definitions"  # copies of what values refer to, for a kernel that does not have it
+VALUE_ROLES = (ROLE_VALUE, ROLE_LAST_VALUE)
 
 # Formats of values with --results plain, and the types that a column of a CSV table may have.
 PLAIN_JSON, PLAIN_TEXT, PLAIN_BYTES = "json", "text", "bytes"

@@ -201,11 +201,11 @@ class CellRun:
                 []
                 if self._job.get("plain")
                 else [
-                    ("error", str(index), describe_error.to_picklable(each, can_pickle))
+                    (protocol.ROLE_ERROR, str(index), describe_error.to_picklable(each, can_pickle))
                     for index, each in enumerate(errors)
                 ]
             )
         elif value is not None:
-            last = [("result", "", value)]
+            last = [(protocol.ROLE_LAST_VALUE, "", value)]
         end.update(self._state.report())
         return {**end, **outputs.pack_values(self._job, file, self.namespace, self._before, last)}

@@ -4,7 +4,7 @@ import types
 from typing import IO, Any, Dict, List, Set, Tuple
 
 from .. import pickler
-from ..protocol import CHANGES, DEFINITIONS
+from ..protocol import ROLE_CHANGES, ROLE_DEFINITIONS, ROLE_ERROR, ROLE_LAST_VALUE, ROLE_VALUE
 from ..reducers import identity
 from . import changes
 from .leftovers import abbreviate
@@ -93,13 +93,13 @@ def pack_values(
     changed = [name for name in sorted(before.changed_names(namespace)) if not name.startswith("_")]
     own = [name for name in new if not isinstance(namespace[name], types.ModuleType)]
     auto = job.get("outputs") == "auto"
-    limited = {"error", *(["value"] if auto else []), *([] if job.get("call") else ["result"])}
+    limited = {ROLE_ERROR, *([ROLE_VALUE] if auto else []), *([] if job.get("call") else [ROLE_LAST_VALUE])}
     wanted = [*own, *changed] if auto else job.get("outputs") or []
     values = {**_sent_under_other_names(before), **namespace}
-    items = [("value", name, values[name]) for name in wanted if name in values]
+    items = [(ROLE_VALUE, name, values[name]) for name in wanted if name in values]
     beyond = {name for _, name, _ in items[MAX_RETURNED_NAMES:]}
     del items[MAX_RETURNED_NAMES:]
-    differences = [(CHANGES, label, value) for label, value in definitions if auto or label in wanted]
+    differences = [(ROLE_CHANGES, label, value) for label, value in definitions if auto or label in wanted]
     if job.get("plain"):
         # Start-up cost: few cells need it.
         from . import plain_values
@@ -143,8 +143,8 @@ def _sent_under_other_names(before: changes.InputSnapshot) -> Dict[str, Any]:
 
 def _summarize_kept(kept: List[Dict[str, Any]], beyond: int) -> List[Dict[str, Any]]:
     """Return the first of the values that stay although they were requested, and the number of the others."""
-    about = {"role": "value", "type": "names"}
-    kept = sorted(kept, key=lambda item: item["role"] == "value")  # the last value is always told
+    about = {"role": ROLE_VALUE, "type": "names"}
+    kept = sorted(kept, key=lambda item: item["role"] == ROLE_VALUE)  # the last value is always told
     found = kept[:MAX_LISTED_NAMES]
     if len(kept) > MAX_LISTED_NAMES:
         more = f"{len(kept) - MAX_LISTED_NAMES} more"
@@ -186,8 +186,8 @@ def _pickle_items(
         packed: List[Dict[str, Any]] = []
         failed = None
         # The values share one memo. An error has its own: it must be of use though they are not.
-        groups = [[item for item in items if item[0] != "error"]]
-        groups += [[item] for item in items if item[0] == "error"]
+        groups = [[item for item in items if item[0] != ROLE_ERROR]]
+        groups += [[item] for item in items if item[0] == ROLE_ERROR]
         for group in groups:
             with pickler.Packer(file, namespace, plain or simple) as packer:
                 for item in group:
@@ -208,7 +208,7 @@ def _pickle_items(
             try:
                 return {"packed": packed, "kept": kept, "sizes": file.finish(), "versions": of}
             except OSError as error:  # no room: the largest stays behind, the others have it
-                packed = [each for each in packed if each["role"] != DEFINITIONS]
+                packed = [each for each in packed if each["role"] != ROLE_DEFINITIONS]
                 about = max(packed, key=lambda each: int(each["size"]))
                 kept.append({**about, "why": _error_text(error)})
                 failed = [item for group in groups for item in group][packed.index(about)]
@@ -233,7 +233,7 @@ def _pickle_definitions(
             packer.dump(references)
     except Exception:  # whatever the cell has put into a class
         return []
-    about = {"role": DEFINITIONS, "name": "", "type": "dict", "size": file.size - start, "apart": True}
+    about = {"role": ROLE_DEFINITIONS, "name": "", "type": "dict", "size": file.size - start, "apart": True}
     return [{**about, "stream": file.stream, "buffers": file.buffers}]
 
 
