@@ -247,3 +247,32 @@ def test_project_only_restricts_which_results_are_unpickled(project: Path) -> No
     mine.write_text("results = 'all'\n")
     file.write_text(f"{before}results = 'plain'\n")
     assert merge_options({}).results == "plain"
+
+
+@pytest.mark.parametrize(
+    ("line", "allowed"),
+    [
+        ("env = ['SECRET']", "env = ['MODE=SECRET']"),
+        ("env = 'SECRET'", "env = 'MODE=1'"),
+        ("env = ['PIP_INDEX_URL=https://project.example']", "env = ['PIPE=1']"),
+        ("env = {PIP_EXTRA_INDEX_URL = 'https://project.example'}", "env = {SECRET = '1'}"),
+        ("pip = ['--index-url https://project.example']", "pip = ['a-b>=1']"),
+        ('pip = ["a\\n --extra-index-url https://project.example"]', "pip = 'a'"),
+        ("constraint = '-f https://project.example'", "constraint = ['a<2']"),
+    ],
+)
+def test_project_neither_sends_variables_nor_chooses_an_index_another_way(
+    project: Path, line: str, allowed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project cannot send the value of a variable of the notebook, and gives pip packages but no options."""
+    monkeypatch.setenv("SECRET", "of the notebook")
+    name = line.partition(" ")[0]
+    path = project / "pyproject.toml"
+    path.write_text(f"[tool.podtask]\n{line}\n")
+    assert all_settings()[name].origin == "default"
+    (left_out,) = files.left_out()
+    assert left_out.startswith(f"{name} in {path} is ignored: a project cannot se")
+    path.write_text(f"[tool.podtask]\n{allowed}\n")
+    files.forget_left_out()
+    assert all_settings()[name].origin == str(path)
+    assert files.left_out() == []

@@ -56,12 +56,12 @@ def read_settings(environ: Mapping[str, str] | None = None) -> dict[str, Setting
     for path, table in _layers():
         for key, value in table.items():
             name = _known(key, str(path))
-            only_user = name in USER_SETTINGS or USER_VALUES.get(name) == value
-            if path.name == PROJECT_FILE and only_user:
-                shown = key if name in USER_SETTINGS else f"{key} = {value!r}"
+            refusal = _project_refusal(name, value) if path.name == PROJECT_FILE else ""
+            if refusal:
+                shown = f"{key} = {value!r}" if name in USER_VALUES else key
                 leave_out(
                     path / name,
-                    f"{shown} in {path} is ignored: a project cannot set it. To set it for yourself, "
+                    f"{shown} in {path} is ignored: a project cannot {refusal}. To set it for yourself, "
                     f"write it to {user_file()}",
                 )
             else:
@@ -71,6 +71,34 @@ def read_settings(environ: Mapping[str, str] | None = None) -> dict[str, Setting
     for name, setting in settings.items():
         _check(name, setting)
     return settings
+
+
+def _project_refusal(name: str, value: Any) -> str:
+    """Return what a project cannot do with the value of a setting; empty if the project can set it.
+
+    Args:
+        name: Name of the option.
+        value: Its value in the project's file, which may have a wrong type.
+    """
+    if name in USER_SETTINGS or USER_VALUES.get(name) == value:
+        return "set it"
+    texts = _texts(value)
+    lines = [line.strip() for text in texts for line in text.splitlines()]
+    if name in ("pip", "constraint") and any(line.startswith("-") for line in lines):
+        return "set options of pip, such as a package index"
+    if name == "env" and any("=" not in text for text in texts):
+        return "send variables of the notebook's environment"
+    if name == "env" and any(line.startswith("PIP_") for line in lines):
+        return "set options of pip, such as a package index"
+    return ""
+
+
+def _texts(value: Any) -> list[str]:
+    """Return the texts of a setting; NAME=VALUE for each entry of a table."""
+    if isinstance(value, Mapping):
+        return [f"{name}={each}" for name, each in value.items()]
+    texts = value if isinstance(value, list) else [value]
+    return [each for each in texts if isinstance(each, str)]
 
 
 def project_notice(settings: Mapping[str, Setting], given: Container[str]) -> tuple[str, ...]:
