@@ -1,7 +1,8 @@
-"""Names that libraries find in ``__main__`` by themselves: tests, docstrings, members, forward references.
+"""Names that are found in ``__main__`` without being named: tests, docstrings, members, forward references.
 
-``unittest.main()``, ``doctest.testmod()`` or ``inspect.getmembers(sys.modules["__main__"])`` in a cell read
-variables of the notebook that the cell does not name. Executes nothing of the notebook.
+``unittest.main()``, ``doctest.testmod()``, ``inspect.getmembers(sys.modules["__main__"])`` or
+``"df" in globals()`` in a cell read variables of the notebook that the cell does not name. Executes nothing
+of the notebook.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from .dataflow import NameFlow
+from .scopes import FUNCTION_DEFINITIONS
 
 UNITTEST_ROOTS = {"unittest", "absl", "testtools"}
 UNITTEST_LOADERS = {"loadTestsFromModule", "loadTestsFromName", "loadTestsFromNames", "findTestCases"}
@@ -48,8 +50,13 @@ CALLS = {
 MAIN_MODULE = (
     r"\bmodules\[(?:__name__|['\"]__main__['\"])\]|\b(?:import_module|__import__)\(['\"]__main__['\"]"
 )
-MAY_LOOK_UP = re.compile(rf"\b(?:{'|'.join(sorted(CALLS))})\b|\bimport\b.*\b__main__\b|{MAIN_MODULE}")
-IN_FUNCTIONS = {*CALLS, "modules", "import_module", "__import__", "__main__"}
+# Calls without arguments that return the variables of the notebook; in a function, only the first one does.
+NAMESPACES = ("globals", "locals", "vars", "dir")
+NAMESPACE_CALL = rf"\b(?:{'|'.join(NAMESPACES)})\(\)"
+MAY_LOOK_UP = re.compile(
+    rf"\b(?:{'|'.join(sorted(CALLS))})\b|\bimport\b.*\b__main__\b|{MAIN_MODULE}|{NAMESPACE_CALL}"
+)
+IN_FUNCTIONS = {*CALLS, "modules", "import_module", "__import__", "__main__", "globals"}
 
 
 class MainLookups(NamedTuple):
@@ -60,11 +67,13 @@ class MainLookups(NamedTuple):
         members: All other definitions and values that a list of the members has, and that can be read without
             libraries that the cell does not use.
         left_out: The other values of the list.
+        checked: Names whose existence is checked (``"df" in globals()``); the cell can do without them.
     """
 
     needed: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    checked: tuple[str, ...] = ()
 
     def without(self, excluded: Callable[[str], bool]) -> MainLookups:
         """Return the lookups without the names that a function excludes."""
@@ -89,6 +98,7 @@ def main_lookups(source: str, reads: Iterable[str], namespace: Mapping[str, Any]
     if MAY_LOOK_UP.search(source) or any(map(_is_lookup, reads.values())):
         sources.append(source)
     needed: set[str] = set()
+    checked: set[str] = set()
     lists_members = False
     roots: set[str] = set()
     for each in sources:
@@ -99,19 +109,23 @@ def main_lookups(source: str, reads: Iterable[str], namespace: Mapping[str, Any]
         calls = _Calls(namespace)
         calls.visit(tree)
         needed.update(*_needed(calls, reads, namespace))
+        checked |= calls.checked
+        if calls.checks_any:
+            checked.update(calls.texts)
         lists_members |= calls.takes_main and bool(calls.words & MEMBER_LISTS)
         roots |= calls.roots
-    if not needed and not lists_members:
+    if not needed and not checked and not lists_members:
         return NOTHING
     found = tuple(name for name in namespace if name in needed and name not in reads)
+    asked = tuple(name for name in namespace if name in checked and name not in reads and name not in needed)
     if not lists_members:
-        return MainLookups(found)
+        return MainLookups(found, checked=asked)
     members: dict[bool, list[str]] = {True: [], False: []}
     roots |= {"builtins", "__main__", *(_root(value) for value in reads.values())}
     for name, value in namespace.items():
         if not name.startswith("_") and name not in reads and not isinstance(value, types.ModuleType):
             members[_root(value) in roots].append(name)
-    return MainLookups(found, tuple(members[True]), tuple(members[False]))
+    return MainLookups(found, tuple(members[True]), tuple(members[False]), asked)
 
 
 def _root(value: Any) -> str:
@@ -160,6 +174,8 @@ class _Calls(ast.NodeVisitor):
         annotations: Annotations that are strings.
         roots: Packages that the source imports.
         takes_main: Whether it takes the module ``__main__``.
+        checked: Names that it looks up in ``globals()``.
+        checks_any: Whether it looks up a name there that is not a constant.
     """
 
     def __init__(self, namespace: Mapping[str, Any]) -> None:
@@ -170,6 +186,9 @@ class _Calls(ast.NodeVisitor):
         self.annotations: list[str] = []
         self.roots: set[str] = set()
         self.takes_main = False
+        self.checked: set[str] = set()
+        self.checks_any = False
+        self._depth = 0  # of nested functions
         self._namespace = namespace
         self._imported: dict[str, str] = {}
 
@@ -194,7 +213,34 @@ class _Calls(ast.NodeVisitor):
                 self.annotations += strings(annotation)
         if isinstance(node, (ast.Call, ast.Subscript)) and re.search(MAIN_MODULE, ast.unparse(node)):
             self.takes_main = True
+        self._check(node)
+        inner = isinstance(node, (*FUNCTION_DEFINITIONS, ast.Lambda))
+        self._depth += inner
         self.generic_visit(node)
+        self._depth -= inner
+
+    def _check(self, node: ast.AST) -> None:
+        """Collect the name in ``"df" in globals()``, ``globals().get("df")`` and ``globals()["df"]``."""
+        key: ast.expr | None = None
+        if isinstance(node, ast.Compare) and self._is_namespace(node.comparators[0]):
+            key = node.left if isinstance(node.ops[0], (ast.In, ast.NotIn)) else None
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+            key = node.slice if self._is_namespace(node.value) else None
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
+            key = node.args[0] if node.args and self._is_namespace(node.func.value) else None
+        if isinstance(key, ast.Constant):
+            self.checked.add(str(key.value))
+        elif key is not None:
+            self.checks_any = True
+
+    def _is_namespace(self, node: ast.expr) -> bool:
+        known = NAMESPACES[:1] if self._depth else NAMESPACES
+        return (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in known
+            and not node.args
+        )
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         for alias in node.names:

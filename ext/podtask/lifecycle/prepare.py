@@ -108,9 +108,10 @@ class PreparedCell:
         cell = self.cell
         if self.options.inputs is not None:
             cell = replace(cell, writes=())  # an input that is named with -i is always sent
-        if self.lookups.members:  # like what the cell may set, they are left out if they cannot be sent
-            lookups = self.lookups
-            cell = replace(cell, writes=(*cell.writes, *lookups.members, *lookups.left_out))
+        lookups = self.lookups
+        optional = (*lookups.members, *lookups.left_out, *lookups.checked)
+        if optional:  # like what the cell may set, they are left out if they cannot be sent
+            cell = replace(cell, writes=(*cell.writes, *optional))
         try:
             limit = int(to_decimal(self.options.max_input))
             inputs = pack_inputs(
@@ -251,7 +252,8 @@ def prepare(
         lookups = main_lookups(cell.source, cell.reads, namespace).without(
             lambda name: is_ipython_name(name, namespace)
         )
-    named = [*cell.reads, *sql_tables(cell.source, namespace), *lookups.needed, *lookups.members]
+    named = [*cell.reads, *sql_tables(cell.source, namespace)]
+    named += [*lookups.needed, *lookups.members, *lookups.checked]
     values = call.values if call else select(named, options.inputs, namespace)
     script = ScriptMetadata.parse(cell.source)
     if script.packages:

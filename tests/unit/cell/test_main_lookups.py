@@ -54,6 +54,9 @@ def run_tests():
 
 def main():
     return 1
+
+def is_set(name):
+    return name in globals() or "LIMIT" in globals()
 '''
 
 
@@ -130,6 +133,25 @@ def test_g3_members(notebook: dict[str, Any]) -> None:
     found = lookups("import threading\n[n for n in dir(sys.modules[__name__])]", notebook)
     assert "lock" not in found.members  # its type is _thread.lock
     assert found.without(lambda name: name != "half").members == ("half",)
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("if 'FACTOR' not in globals():\n    FACTOR = 1", {"FACTOR"}),
+        ("globals().get('LIMIT'), 'lock' in dir(), locals()['half']", {"LIMIT", "lock"}),
+        ("all(name in vars() for name in ('LIMIT', 'lock', 'none'))", {"LIMIT", "lock"}),
+        ("is_set('x')", {"LIMIT"}),
+        ("def f():\n    return 'LIMIT' in locals(), 'FACTOR' in globals()", {"FACTOR"}),
+        ("globals()['LIMIT'] = 'half'", set()),
+        ("'LIMIT' in vars(half), 'LIMIT' in {}.get('half')", set()),
+    ],
+)
+def test_g2_names_that_are_checked(source: str, found: set[str], notebook: dict[str, Any]) -> None:
+    """G2: variables that a cell looks up in ``globals()`` are found; the cell can do without them."""
+    seen = lookups(source, notebook)
+    assert {*seen.checked} == found
+    assert not {*seen.needed, *seen.members, *seen.left_out}
 
 
 def test_g3_a_plain_cell_pays_nothing(notebook: dict[str, Any]) -> None:
