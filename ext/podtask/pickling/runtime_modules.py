@@ -98,13 +98,15 @@ def _pickle(values: Mapping[str, Any], namespace: dict[str, Any], same: bool) ->
     # Start-up cost: loaded when it is first needed.
     import cloudpickle
 
+    from ..runner.cloud_pickler import ModuleGlobals
+
     modules = [each for each in list(sys.modules.values()) if isinstance(each, types.ModuleType)]
     by_value = [each for each in modules if is_runtime_module(each)]
     file = io.BytesIO()
     pickler: Any = cloudpickle.Pickler(file, protocol=PROTOCOL)
-    pickler.globals_ref[id(namespace)] = _Globals("__main__")
+    pickler.globals_ref[id(namespace)] = ModuleGlobals("__main__")
     for module in by_value:
-        pickler.globals_ref[id(vars(module))] = _Globals(module.__name__)
+        pickler.globals_ref[id(vars(module))] = ModuleGlobals(module.__name__)
         _by_value(module, True)
     try:
         pickler.dump(values)
@@ -123,14 +125,3 @@ def _by_value(module: types.ModuleType, chosen: bool) -> None:
         cloudpickle.register_pickle_by_value(module)
     elif not chosen and module.__name__ in registry:
         cloudpickle.unregister_pickle_by_value(module)
-
-
-class _Globals(dict):  # type: ignore[type-arg]
-    """Represent the globals of a module in cloudpickle's table: functions keep one namespace there, too."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name=name)  # not empty: cloudpickle fills an empty one
-        self._name = name
-
-    def __reduce__(self) -> Any:
-        return eval, (f"vars(__import__('sys').modules[{self._name!r}])",)

@@ -6,6 +6,7 @@ modules import the standard library only, and nothing from outside this package.
 
 __all__ = [
     "bundle",
+    "cloud_pickler",
     "ipython",
     "log_lines",
     "pickler",

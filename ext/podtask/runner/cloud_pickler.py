@@ -22,16 +22,21 @@ PLAIN_FUNCTION = "__import__('_podtask_runner.podtask_stub', fromlist=['plain'])
 FILENAME_INDEX = 10  # its place among the arguments of types.CodeType, since Python 3.8
 
 
-class _Namespace(dict):  # type: ignore[type-arg]
-    """Represents the globals of a module in cloudpickle's table; it is not empty, so cloudpickle keeps it.
+class ModuleGlobals(dict):  # type: ignore[type-arg]
+    """Represents the globals of a module in cloudpickle's table, so that functions keep one namespace.
 
     Args:
-        module: A module that travels; None for the notebook's namespace.
+        module: A module that is sent, or the name of one that the other side has.
     """
 
-    def __init__(self, module: Any = None) -> None:
-        super().__init__(main=True)
-        self.module = module
+    def __init__(self, module: Any) -> None:
+        super().__init__(module=module)  # not empty: cloudpickle fills an empty one
+        self._module = module
+
+    def __reduce__(self) -> Any:
+        if isinstance(self._module, str):
+            return eval, (f"vars(__import__('sys').modules[{self._module!r}])",)
+        return vars, (self._module,)
 
 
 class _BareObject:
@@ -69,7 +74,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         self.named: Dict[int, str] = {}
         self._recorder = recorder
         self._reduce = reduce
-        self._main = _Namespace()
+        self._main = ModuleGlobals("__main__")
         self._namespace = namespace
         self._cells: Dict[int, _BareObject] = {}
         self._constants: Dict[Any, Dict[int, str]] = {}  # of the modules of types, by type
@@ -93,8 +98,8 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         kind = type(obj)
         if kind is _BareObject:
             return obj.reduced
-        if kind is _Namespace:
-            return vars, (sys.modules["__main__"] if obj.module is None else obj.module,)
+        if kind is ModuleGlobals:
+            return obj.__reduce__()
         self._recorder.add_type(obj)
         number = identity.NUMBERS.received_number(obj) if self._received else None
         if number is not None and number not in identity.NUMBERS.changed_instances:
@@ -197,7 +202,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
             # not change the notebook's behind the user's back.
             self._recorder.needs.update(found)
             found.clear()
-        elif type(self.globals_ref.get(id(func.__globals__))) is _Namespace:
+        elif type(self.globals_ref.get(id(func.__globals__))) is ModuleGlobals:
             found.clear()  # the module itself travels
         if getattr(func, "__type_params__", ()):  # since Python 3.12
             slots["__type_params__"] = func.__type_params__
@@ -216,7 +221,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         """Return the reduced form of a module that exists only in the notebook's memory."""
         if parts._should_pickle_by_reference(module):  # noqa: SLF001
             return NotImplemented
-        self.globals_ref[id(vars(module))] = _Namespace(module)
+        self.globals_ref[id(vars(module))] = ModuleGlobals(module)
         made = _BareObject(types.ModuleType, module.__name__)
         state = {name: value for name, value in vars(module).items() if name != "__builtins__"}
         return (*self._numbered(module, made), state, None, None, identity.fill_attributes)
