@@ -11,6 +11,7 @@ import podtask
 import pytest
 from aiohttp import web
 from podtask import RunOptions
+from podtask.display.foreground import Foreground
 from podtask.display.view import View
 from podtask.errors import PodtaskError
 from podtask.event_loop import loop
@@ -23,6 +24,7 @@ from podtask.manifest import owner_secrets
 from podtask.pickling.plain_values import plain_error
 
 from tests.local.test_shown_credentials import FakeNotebook
+from tests.pods.waiting import wait_for_input_request
 
 from .scripts import Proceed, Script, is_create, refused
 from .user import SECONDS, Play, submit
@@ -141,5 +143,31 @@ def test_output_of_another_user_is_escaped(
     view.tick()
     out = capfd.readouterr().out
     assert HOSTILE in out if trust else is_safe(out)
+    task.reply({"eof": True})
+    task.exception(SECONDS)
+
+
+class AskedScreen(Terminal):
+    """A terminal that notes the prompt, and whose user sends an end of file."""
+
+    prompt = ""
+
+    def ask_for_input(self, prompt: str, password: bool) -> str:
+        self.prompt = prompt
+        raise EOFError
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_prompt_of_another_user_is_escaped(play: Play, trust: bool) -> None:
+    """A task of another user shows its question escaped, as its other output."""
+    play(Script())
+    task = submit(f"input({HOSTILE!r})")
+    wait_for_input_request(task)
+    owner_secrets.remove(task.name)  # as if another user had submitted it
+    other = podtask.attach(task.name, trust=trust)
+    view = Foreground(other, screen := AskedScreen())
+    while not screen.prompt:
+        view.show_update(other.updates.get(timeout=SECONDS))
+    assert screen.prompt == HOSTILE if trust else is_safe(screen.prompt)
     task.reply({"eof": True})
     task.exception(SECONDS)

@@ -228,7 +228,7 @@ class Channel:
                 link.last_received = now()
         except protocol.WireError as error:
             raise ConnectionError(str(error)) from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError) as error:
             raise TaskError(
                 f"{self._backend.name} sent a frame that podtask cannot read: {error!r}.",
                 "Another version of podtask may have started it. Install that version to attach to it.",

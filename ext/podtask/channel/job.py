@@ -72,5 +72,5 @@ class RunnerResult:
 def phase_of_state(meta: dict[str, Any]) -> Phase:
     """Return the phase that a runner reports in the metadata of a state frame."""
     if meta["step"] == protocol.STEP_PIP:
-        return Phase("Installing", ", ".join(meta["specs"]))
+        return Phase("Installing", ", ".join(meta.get("specs", [])))
     return Phase("Running")

@@ -39,6 +39,13 @@ class Record:
     result: RunnerResult
 
 
+# A signed record may be written by a cell that has found the key.
+MALFORMED = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError, RecursionError),
+    *(zlib.error, binascii.Error, protocol.WireError),
+)
+
+
 def read_record(log: bytes, key: bytes) -> Record | None:
     """Return the record at the end of a log, None if there is none.
 
@@ -64,7 +71,7 @@ def read_record(log: bytes, key: bytes) -> Record | None:
         size = int(header["verdict"])
         output = list(_packed_frames(data[size:]))
         result = _decode_result(data[:size], bool(header["values"]))
-    except (ValueError, KeyError, TypeError, zlib.error, binascii.Error, protocol.WireError) as error:
+    except MALFORMED as error:
         raise _damaged(str(error)) from None
     return Record([*_earlier_output(header, log, result.end), *output], result)
 

@@ -104,9 +104,9 @@ def resource_usage(pod: dict[str, Any], usage: dict[str, float]) -> list[tuple[s
 
     Args:
         pod: The pod in wire form; may be empty.
-        usage: Usage of the task; may be empty.
+        usage: Usage of the task; may be empty, or incomplete if the pod is not trusted.
     """
-    if not pod or not usage:
+    if not pod or not {"cpu", "process"} <= usage.keys():
         return []
     name = pod["metadata"]["annotations"][DEFAULT_CONTAINER]
     own = next(each for each in pod["spec"]["containers"] if each["name"] == name)

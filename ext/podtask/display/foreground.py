@@ -15,6 +15,7 @@ from typing import Any
 from ..frontend import Screen
 from ..lifecycle.outcome import Outcome
 from ..lifecycle.task import Task
+from ..runner.safe_text import escape_controls
 from .view import View
 
 
@@ -71,9 +72,8 @@ class Foreground(View):
         self._updates.holds_runner = False  # the end of the cell must arrive, although it may write on
         self._task.add_done_callback(self._stop_asking)
         try:
-            answer: dict[str, Any] = {
-                "value": self._screen.ask_for_input(meta["prompt"], bool(meta["password"]))
-            }
+            prompt = escape_controls(meta["prompt"]) if self._task.is_untrusted else meta["prompt"]
+            answer: dict[str, Any] = {"value": self._screen.ask_for_input(prompt, bool(meta["password"]))}
         except (EOFError, NotImplementedError, RuntimeError):  # a kernel without stdin
             answer = {"eof": True}
         except KeyboardInterrupt:  # the interrupt was passed on to the cell

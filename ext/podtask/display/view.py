@@ -114,7 +114,7 @@ class View:
         elif frame.kind == protocol.INPUT_REQUEST:
             self._answer_input(frame.meta)
         elif frame.kind == protocol.STATE and "seconds" in frame.meta:
-            names = ", ".join(frame.meta["pip"])
+            names = ", ".join(frame.meta.get("pip", []))
             self._screen.show_line(f"Installed {names} in {frame.meta['seconds']} s.")
         elif frame.kind == protocol.GAP:
             if not self._dropped_frames:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from ..backends.base import CONNECTING, Backend, Phase, Termination, refusal_text
 from ..channel.channel import TakenOver
+from ..channel.frame_check import check_frame
 from ..channel.job import RunnerResult, phase_of_state
 from ..config.options import PLAIN
 from ..errors import ClusterError, NoStream, PodtaskError, StartError
@@ -21,7 +22,7 @@ from ..manifest.pod_manifest import PodManifest
 from ..runner import protocol
 from ..runner.safe_text import safe_text
 from .interfaces import Launcher, RunnerChannel, StartedRunner
-from .outcome import Outcome, decode, termination_error
+from .outcome import AUTO, Outcome, decode, termination_error
 from .updates import Update, UpdateLog
 from .wait import (
     MAX_LOG_SECONDS,
@@ -136,9 +137,14 @@ class TaskFollower:
             self.on_phase(Phase("Running", refusal_text(self.refused_streams), waiting=True))
 
     def on_frame(self, frame: protocol.Frame) -> None:
-        """Receive a frame of the runner; ignore one that comes after the end."""
+        """Receive a frame of the runner; ignore one that comes after the end.
+
+        Raises:
+            TaskError: The frame is malformed.
+        """
         if self.done.done():
             return
+        check_frame(frame)
         if frame.kind == protocol.STATE:
             if self.launcher.resumed and frame.meta.get("source"):
                 _cache_source(str(frame.meta["filename"]), str(frame.meta["source"]))
@@ -183,8 +189,12 @@ class TaskFollower:
                 await started.channel.interrupt()  # sent once the channel is connected
             result = await self._follow_runner(started)
             if isinstance(result, RunnerResult):
-                plain = self.launcher.options.results == PLAIN
-                return await asyncio.to_thread(decode, result, self.where, self.launcher.hint_for, plain)
+                options = self.launcher.options
+                # Only the kernel that submitted a task knows the names that its cell was asked for.
+                wanted = (AUTO,) if self.launcher.resumed else options.outputs
+                return await asyncio.to_thread(
+                    decode, result, self.where, self.launcher.hint_for, options.results == PLAIN, wanted
+                )
             log.debug("%s: retry: %s", self.name, result)
             self.on_note(result)
             self.status = "Pending"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..backends.base import StopReason, Termination
 from ..channel.job import RunnerResult
 from ..errors import StartError, TaskError, TaskTimeout
 from ..pickling.exceptions import add_note, rebuild
+from ..pickling.ipython_names import HISTORY, NAMES
 from ..pickling.outputs import Undecoded, unpack
 from ..pickling.plain_values import IS_PICKLE, RefusedValue, decode_value, plain_error
 from ..runner import protocol
@@ -18,6 +20,7 @@ from ..runner.bundle import MINOR
 from ..runner.pickler import mismatches
 from ..runner.worker import definition_changes
 
+AUTO = "auto"  # the name of -o for all that the cell sets or changes
 LAST_VALUE = "the last value"
 SEE_RAW = "; see task.raw"
 
@@ -129,7 +132,11 @@ class Outcome:
 
 
 def decode(
-    result: RunnerResult, where: str, hint_for: Callable[[BaseException], str], plain: bool = False
+    result: RunnerResult,
+    where: str,
+    hint_for: Callable[[BaseException], str],
+    plain: bool = False,
+    wanted: Collection[str] = (AUTO,),
 ) -> Outcome:
     """Decode the result of a runner.
 
@@ -138,6 +145,8 @@ def decode(
         where: Pod and container in words, for the last line of an error.
         hint_for: Returns a one-line hint for an error, empty if there is none.
         plain: Whether nothing may be unpickled, because the pod is not trusted.
+        wanted: The names of the variables that a pod that is not trusted may return; "auto" for all names except
+            those of Python and IPython.
 
     Raises:
         TaskError: A pod that is not trusted has sent something else than a result.
@@ -145,14 +154,14 @@ def decode(
     if not plain:
         return _decode(result, where, hint_for)
     try:
-        return _decode_plain(result, where)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        return _decode_plain(result, where, wanted)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise TaskError(
             f"The result is not readable, in {where}: {error!r}.", "Run the cell again."
         ) from error
 
 
-def _decode_plain(result: RunnerResult, where: str) -> Outcome:
+def _decode_plain(result: RunnerResult, where: str, wanted: Collection[str]) -> Outcome:
     """Decode a result without unpickling, and without importing a module that the pod has named."""
     end = result.end
     outcome = _outcome_of(end)
@@ -161,8 +170,13 @@ def _decode_plain(result: RunnerResult, where: str) -> Outcome:
     start = 0
     for item in end.get("packed", []):
         stop = int(item["stream"])
-        if item["role"] in protocol.VALUE_ROLES:
+        name = str(item["name"])
+        is_last = item["role"] == protocol.ROLE_LAST_VALUE
+        is_wanted = is_last or name in wanted or (AUTO in wanted and _is_own_name(name))
+        if item["role"] in protocol.VALUE_ROLES and is_wanted:
             _add_plain_value(outcome, item, bytes(data[start:stop]))
+        elif item["role"] in protocol.VALUE_ROLES:
+            outcome.notes.append(f"ignored: {name}, which the cell was not asked for")
         start = stop
     if "error" in end and end["status"] == protocol.STATUS_ERROR:
         outcome.error = plain_error(end["error"])
@@ -170,6 +184,12 @@ def _decode_plain(result: RunnerResult, where: str) -> Outcome:
     else:
         outcome.error = _end_error(end, where, result.stop_reason)
     return outcome
+
+
+def _is_own_name(name: str) -> bool:
+    """Return whether a variable may have a name: a name of Python or IPython keeps its meaning in the notebook."""
+    is_special = name.startswith("_") or hasattr(builtins, name) or name in {*HISTORY, *NAMES}
+    return name.isidentifier() and not is_special
 
 
 def _add_plain_value(outcome: Outcome, item: dict[str, Any], data: bytes) -> None:
@@ -189,22 +209,27 @@ def _add_plain_value(outcome: Outcome, item: dict[str, Any], data: bytes) -> Non
 def _outcome_of(end: dict[str, Any]) -> Outcome:
     """Return the outcome without values and error."""
     return Outcome(
-        end["status"],
+        str(end["status"]),
         not_returned=[
-            (item["name"] or LAST_VALUE, item["type"], item["why"])
+            (str(item["name"] or LAST_VALUE), str(item["type"]), str(item["why"]))
             for item in end.get("kept", [])
             if item["role"] != protocol.ROLE_ERROR
         ],
-        left_in_pod=[(name, kind) for name, kind in end.get("left", [])],
-        changed_inputs=end.get("changed", []),
-        left_running=end.get("running", []),
-        never_set=end.get("missing", []),
-        seconds=end.get("seconds", 0.0),
-        usage=end.get("usage", {}),
-        call=end.get("call", ""),
-        notes=list(end.get("notes", [])),
+        left_in_pod=[(str(name), str(kind)) for name, kind in end.get("left", [])],
+        changed_inputs=_texts(end, "changed"),
+        left_running=_texts(end, "running"),
+        never_set=_texts(end, "missing"),
+        seconds=float(end.get("seconds", 0.0)),
+        usage={str(name): float(value) for name, value in end.get("usage", {}).items()},
+        call=str(end.get("call", "")),
+        notes=_texts(end, "notes"),
         state=end.get("state", {}),
     )
+
+
+def _texts(end: Mapping[str, Any], name: str) -> list[str]:
+    """Return a list of texts of a result; the pod may have sent something else."""
+    return [str(each) for each in end.get(name, [])]
 
 
 def _decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException], str]) -> Outcome:

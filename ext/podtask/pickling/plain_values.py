@@ -90,7 +90,7 @@ def plain_display(data: bytes) -> bytes:
     try:
         display = dict(json.loads(data))
         bundle, too_large = dict(display["data"]), list(map(str, display.get("too_large", ())))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         bundle, too_large = {}, []
     shown = {mime: value for mime, value in bundle.items() if mime in PLAIN_MIMES and isinstance(value, str)}
     if bundle and not shown:

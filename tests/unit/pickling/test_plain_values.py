@@ -8,11 +8,12 @@ import pickle
 from collections import OrderedDict, namedtuple
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
 from podtask.channel.job import RunnerResult
+from podtask.display.view import closing_line
 from podtask.errors import TaskError
 from podtask.lifecycle.outcome import decode
 from podtask.pickling.plain_values import IS_PICKLE, RefusedValue, decode_value, plain_display, plain_error
@@ -165,7 +166,8 @@ def test_pickle_of_a_hostile_runner_is_not_loaded(form: Any, role: str, tmp_path
     buffer = io.BytesIO()
     np.save(buffer, np.array([Trap(path)], dtype=object), allow_pickle=True)
     for data in (pickle.dumps(Trap(path)), buffer.getvalue()):
-        item: dict[str, Any] = {"role": role, "name": "0", "type": "int", "size": len(data), "apart": True}
+        name = "v" if role == "value" else "0"
+        item: dict[str, Any] = {"role": role, "name": name, "type": "int", "size": len(data), "apart": True}
         item |= {"stream": len(data), "buffers": 0, "columns": [["a", "object"]]}
         if form is not None:
             item["format"] = form
@@ -181,7 +183,7 @@ def test_pickle_of_a_hostile_runner_is_not_loaded(form: Any, role: str, tmp_path
         assert outcome.changes == []
         assert outcome.state == {}
         if form is None and role == "value":
-            assert outcome.not_returned == [("0", "int", IS_PICKLE)]
+            assert outcome.not_returned == [("v", "int", IS_PICKLE)]
 
 
 def description(name: str, message: str) -> dict[str, Any]:
@@ -209,6 +211,11 @@ def test_error_arrives_as_text_with_the_name_of_its_type() -> None:
         {"status": "ok", "packed": [{"role": "value", "stream": "x"}]},
         {"status": "error", "error": {"errors": []}},
         {"status": "ok", "kept": [[]]},
+        {"status": "ok", "left": [1]},
+        {"status": "ok", "changed": 1},
+        {"status": "ok", "seconds": [], "usage": {}},
+        {"status": "ok", "usage": {"cpu": "x"}},
+        {"status": "ok", "packed": [{"role": "value", "name": "v", "stream": float("inf")}]},
     ],
     ids=str,
 )
@@ -216,6 +223,51 @@ def test_malformed_result_is_one_error(end: dict[str, Any]) -> None:
     """What a hostile pod sends in place of a result is an error of the task."""
     with pytest.raises(TaskError, match="The result is not readable, in pod a"):
         receive(RunnerResult(end, []))
+
+
+class NoTask:
+    """What the closing line reads of a task."""
+
+    channel = "port-forward"
+    inputs: ClassVar[dict[str, Any]] = {}
+
+
+@pytest.mark.parametrize("field", ["changed", "running", "missing", "notes"])
+def test_lists_of_a_hostile_result_are_texts(field: str) -> None:
+    """The closing line shows whatever a hostile pod sends in place of a name."""
+    outcome = receive(RunnerResult({"status": ["ok"], field: [1, None, ["a"], {}]}, []))
+    line = closing_line(cast("Any", NoTask), outcome, status_shown=True)
+    assert all(text in line for text in ("1", "None", "['a']"))
+    assert outcome.status == "['ok']"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sent", "assigned"),
+    [
+        (["v"], "v", True),
+        (["v"], "print", False),
+        ([], "secret_path", False),
+        (["print"], "print", True),
+        (["auto"], "model", True),
+        (["auto"], "print", False),
+        (["auto"], "_", False),
+        (["auto"], "__name__", False),
+        (["auto"], "get_ipython", False),
+        (["auto"], "In", False),
+        (["auto"], "a b", False),
+    ],
+)
+def test_hostile_pod_sets_only_the_variables_that_were_requested(
+    wanted: list[str], sent: str, assigned: bool
+) -> None:
+    """A value with another name is not assigned, and the closing line names it."""
+    result = send(1)
+    result.end["packed"][0]["name"] = sent
+    outcome = decode(result, "pod a", lambda error: "", plain=True, wanted=wanted)
+    namespace: dict[str, Any] = {}
+    outcome.assign(namespace)
+    assert namespace == ({sent: 1} if assigned else {})
+    assert outcome.notes == ([] if assigned else [f"ignored: {sent}, which the cell was not asked for"])
 
 
 def test_damaged_values_are_refused() -> None:
@@ -232,5 +284,5 @@ def test_display_has_only_types_that_execute_nothing() -> None:
     assert found == {"data": {"text/plain": "a", "image/png": "aGk="}, "metadata": {}, "too_large": []}
     only = json.loads(plain_display(json.dumps({"data": {"application/javascript": "x"}}).encode()))
     assert "not shown, because of --results plain" in only["data"]["text/plain"]
-    for damaged in (b"", b"[]", b'{"data": 3}', b'{"data": {"text/plain": {"a": 1}}}'):
+    for damaged in (b"", b"[" * 100_000, b"[]", b'{"data": 3}', b'{"data": {"text/plain": {"a": 1}}}'):
         assert "a" not in json.loads(plain_display(damaged))["data"]
