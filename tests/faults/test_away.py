@@ -8,7 +8,7 @@ import threading
 import podtask
 import pytest
 from aiohttp import web
-from podtask.backends import pod, pod_status
+from podtask.backends import pod, pod_logs
 from podtask.cluster import client
 
 from .scripts import Proceed, Script, is_create, refused
@@ -58,7 +58,7 @@ class Away(Script):
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let attempts follow each other without a pause."""
     monkeypatch.setattr(pod, "CREATE_PAUSES_SECONDS", (0.01, 0.01))
-    monkeypatch.setattr(pod_status, "LOG_PAUSES_SECONDS", (0.0,) * 4)
+    monkeypatch.setattr(pod_logs, "RETRY_PAUSES_SECONDS", (0.0,) * 4)
 
 
 def phases(task: podtask.Task) -> list[str]:

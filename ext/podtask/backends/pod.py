@@ -21,6 +21,7 @@ from ..manifest.pod_manifest import PodManifest
 from .base import ByteStream, Phase, RunnerListener, Snapshot, StopReason, Termination
 from .pod_connect import RunnerConnector
 from .pod_delete import DELETE_SECONDS, PodDeletion
+from .pod_logs import PodLogs
 from .pod_status import PodStatus
 
 T = TypeVar("T")
@@ -54,7 +55,8 @@ class Pod:
         self._namespace = namespace
         self._manifest = manifest
         self._listener = listener
-        self._status = PodStatus(namespace, manifest, listener)
+        self._logs = PodLogs(namespace, manifest.name, manifest.primary)
+        self._status = PodStatus(namespace, manifest, self._logs, listener)
         self._connector = RunnerConnector(namespace, manifest, self._status, transport, listener)
         self._uid = str(manifest.pod["metadata"].get("uid", ""))  # a new pod gets it when it is created
         self._deleting: asyncio.Task[bool] | None = None
@@ -132,11 +134,11 @@ class Pod:
 
     async def logs(self, container: str | None) -> str:
         """Return the log of a container, by default of the primary one."""
-        return await self._status.logs(container)
+        return await self._logs.read(container)
 
     async def whole_log(self) -> bytes:
         """Return the log of the primary container."""
-        return await self._status.whole_log()
+        return await self._logs.read_whole()
 
     @property
     def transport(self) -> str:

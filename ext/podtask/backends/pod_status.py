@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import Counter
 from dataclasses import replace
@@ -19,19 +18,14 @@ from ..diagnosis.endings import dead_sidecars, diagnose_termination
 from ..diagnosis.model import Diagnosis, one_line
 from ..errors import ClusterError, InputError
 from ..manifest.pod_manifest import PodManifest
-from ..runner.log_lines import cell_output
 from .base import Phase, RunnerListener, Snapshot, StopReason, Termination
+from .pod_logs import PodLogs
 
-log = logging.getLogger(__name__)
 EVENTS_AFTER_SECONDS = 1.0  # without a running pod: a quick start needs no events
 STOP_REASON_SECONDS = 3.0  # until the status shows why the pod was terminated
 MAX_DRAIN_SECONDS = 1.0
-MAX_TAIL_LINES = 5
 KILL_REASON_SECONDS = 3.0  # until the status shows why a container was killed
 KILLED_EXIT_CODES = (137, 143)
-LOG_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)
-UNAVAILABLE_CODES = (429, 502, 503, 504)  # of an API server; 500 may be the answer of a dead node
-NO_LOG_MESSAGE = b"unable to retrieve container logs for "  # sent with status 200 if the runtime has no log
 
 
 class PodStatus:
@@ -40,18 +34,21 @@ class PodStatus:
     Args:
         namespace: Namespace of the pod.
         manifest: The pod as it was sent.
+        logs: Gives the last lines of containers that have ended.
         listener: Receives phases and notes.
 
     Attributes:
         state_changed: Set at the next change, and then replaced by a new event.
     """
 
-    def __init__(self, namespace: Namespace, manifest: PodManifest, listener: RunnerListener) -> None:
+    def __init__(
+        self, namespace: Namespace, manifest: PodManifest, logs: PodLogs, listener: RunnerListener
+    ) -> None:
         self.state_changed = asyncio.Event()
         self._name = manifest.name
         self._primary = manifest.primary
         self._pull_seconds = manifest.bounds.get("pull_timeout")
-        self._pods = namespace.pods
+        self._logs = logs
         self._listener = listener
         self._pod = manifest.pod
         self._gone = False
@@ -175,48 +172,12 @@ class PodStatus:
             for each in listed
             if each["name"] != self._primary and "waiting" not in each.get("state", {})
         ]
-        tails = await asyncio.gather(*(self._tail(name) for name in names))
+        tails = await asyncio.gather(*(self._logs.tail(name) for name in names))
         events = Counter(
             f"{each.get('reason', '')}: {one_line(each.get('message'))}" for each in self._events.seen or []
         )
         lines = (line if times == 1 else f"{line} ({times} times)" for line, times in events.items())
         return Snapshot(tuple(lines), tuple(zip(names, tails, strict=True)))
-
-    async def logs(self, container: str | None) -> str:
-        """Return a container's log.
-
-        Raises:
-            InputError: The container does not exist, or the pod is gone.
-        """
-        name = container or self._primary
-        try:
-            return cell_output(await self._pods.log(self._name, name))
-        except RequestDenied as error:
-            raise InputError(
-                f"No log of container {name!r} of {self._name}: {error.server_message}",
-                "A deleted pod has no logs, and a waiting container has none yet.",
-            ) from None
-
-    async def whole_log(self) -> bytes:
-        """Return the primary container's log; empty if it is gone or may not be read.
-
-        Raises:
-            ClusterError: The API server cannot be reached, or is not available.
-        """
-        for pause in LOG_PAUSES_SECONDS:  # the log may hold the only copy of the result
-            try:
-                content = await self._pods.log_bytes(self._name, self._primary)
-            except RequestDenied as error:
-                log.debug("%s: reading the log was refused: %s", self._name, error)
-                if error.code in UNAVAILABLE_CODES:
-                    raise
-                if error.code < 500:
-                    return b""
-            else:
-                if not content.startswith(NO_LOG_MESSAGE):
-                    return content
-            await asyncio.sleep(pause)
-        return b""
 
     async def _with_kill_reason(self, diagnosis: Diagnosis) -> Diagnosis:
         """Return how the pod ended; if a container was killed, wait until the status shows the reason."""
@@ -245,7 +206,7 @@ class PodStatus:
         started = started and diagnosis.category != "rejected by its node" and self.is_scheduled
         verb = "ended before its result was fetched" if started else "cannot start"
         message = f"{self._name} {verb}: {diagnosis.message}."
-        lines = await self._last_lines(diagnosis.log_container) if diagnosis.log_container else ""
+        lines = await self._logs.tail_sentence(diagnosis.log_container) if diagnosis.log_container else ""
         lost = diagnosis.lost or (diagnosis.category == "deleted" and not self.is_scheduled)
         # If something else ended the container, its exit code does not tell why.
         code = diagnosis.exit_code if diagnosis.category == "ended" else None
@@ -267,20 +228,7 @@ class PodStatus:
                 reporting.add_done_callback(self._reporting.discard)
 
     async def _report_dead_sidecar(self, name: str, message: str) -> None:
-        self._listener.on_note(f"{message}; the cell keeps running.{await self._last_lines(name)}")
-
-    async def _last_lines(self, container: str) -> str:
-        """Return the last lines of a container as the end of a sentence; empty if there are none."""
-        lines = (await self._tail(container)).splitlines()
-        return f" Its last lines: {' | '.join(lines).strip(' |')}" if any(lines) else ""
-
-    async def _tail(self, container: str) -> str:
-        try:
-            text = await self._pods.log_part(self._name, container, tailLines=str(MAX_TAIL_LINES))
-        except ClusterError as error:
-            log.debug("%s: the log of %s cannot be read: %s", self._name, container, error)
-            return ""
-        return cell_output(text)
+        self._listener.on_note(f"{message}; the cell keeps running.{await self._logs.tail_sentence(name)}")
 
     def _notify(self) -> None:
         changed, self.state_changed = self.state_changed, asyncio.Event()
