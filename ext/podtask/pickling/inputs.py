@@ -22,7 +22,7 @@ from ..errors import InputError
 from ..runner.bundle import MINOR
 from ..runner.pickler import ALIGN, PROTOCOL, Packer, module_of, versions
 from ..runner.protocol import MAX_WATCHED_BYTES
-from ..runner.proxies import reduce_instance
+from ..runner.proxy_objects import reduce_instance
 from .definitions import Source, sort_definitions
 from .ipython_names import HISTORY, is_ipython_name
 from .local_modules import IMPORT_FUNCTIONS, LocalModules, find_local_modules, imported_modules, submodules

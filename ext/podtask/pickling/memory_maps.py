@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ..runner.proxies import Remote, reduce_instance
+from ..runner.proxy_objects import Remote, reduce_instance
 
 WRITABLE = ("r+", "w+")
 OPEN = Remote("lambda *args: __import__('numpy').memmap(*args)")

@@ -12,7 +12,7 @@ __all__ = [
     "pickler",
     "podtask_stub",
     "protocol",
-    "proxies",
+    "proxy_objects",
     "reducers",
     "safe_text",
     "state",

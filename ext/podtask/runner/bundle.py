@@ -20,7 +20,7 @@ MODULES = (
     "protocol",
     "debug_log",
     "streams",
-    "proxies",
+    "proxy_objects",
     "reducers.identity",
     "reducers.classes",
     "reducers.enums",

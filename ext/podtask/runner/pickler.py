@@ -12,7 +12,7 @@ import sys
 import types
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 
-from .proxies import reduce_instance
+from .proxy_objects import reduce_instance
 from .reducers import classes, identity
 from .singletons import Singletons
 

@@ -5,7 +5,7 @@ import types
 from typing import Any, Dict, Iterable, Optional, Tuple
 
 from .. import pickler
-from ..proxies import reduce_instance
+from ..proxy_objects import reduce_instance
 from ..reducers import identity
 
 METHODS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, type)

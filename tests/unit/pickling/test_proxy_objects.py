@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from podtask.runner.proxies import reduce_instance
+from podtask.runner.proxy_objects import reduce_instance
 
 from tests.notebook import Shell
 
