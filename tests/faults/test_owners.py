@@ -15,7 +15,7 @@ from podtask.magics import commands
 from podtask.manage import operations
 from podtask.manage.task_list import list_tasks
 from podtask.manifest import owner_secrets
-from podtask.manifest.labels import USER_LABEL
+from podtask.manifest.labels import RESULTS_ANNOTATION, USER_LABEL
 
 from tests.pods.waiting import wait_for_input_request
 
@@ -115,6 +115,16 @@ def test_full_name_is_never_the_name_of_another_task(play: Play) -> None:
     command(f"delete {first}")
     assert server.count("DELETE", first) == 1
     assert server.count("DELETE", named_alike) == 0
+
+
+def test_full_name_is_not_the_name_of_a_pod_that_claims_to_be_the_users(play: Play) -> None:
+    """A colleague creates a pod with the user's label and the full name of a third person's task as its name."""
+    server = play(Script())
+    meant = put_task(server, "bob")
+    forged = put_task(server, "alice", meant)
+    command(f"delete {meant}")
+    assert server.count("DELETE", meant) == 1
+    assert server.count("DELETE", forged) == 0
 
 
 @pytest.mark.parametrize("verb", ["cancel", "delete"])
@@ -285,4 +295,22 @@ def test_attach_unpickles_nothing_with_results_plain(play: Play, flags: str) -> 
         attached.delete()
 
     commands.run(commands.ShellState({}, follow), f"attach nightly {flags}")
+    assert "was taken over by" in str(task.exception(SECONDS))
+
+
+def test_plain_task_stays_plain_although_its_pod_was_changed(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may change pods removes the annotation; the owner's next kernel unpickles nothing all the same."""
+    server = play(Script())
+    task = submit(PICKLED, name="nightly", results="plain")
+    wait_for_input_request(task)
+    del server.pods.found[task.name]["metadata"]["annotations"][RESULTS_ANNOTATION]
+    monkeypatch.setattr(owner_secrets, "_secrets", {})  # another kernel of the user
+    attached = podtask.attach("nightly", trust=True)
+    wait_for_input_request(attached)
+    assert attached.plain
+    attached.reply({"value": ""})
+    attached.exception(SECONDS)
+    attached.delete()
     assert "was taken over by" in str(task.exception(SECONDS))

@@ -73,7 +73,7 @@ class ExistingRunner:
                 f"%podtask logs {pod.name} shows its output, %podtask delete {pod.name} removes it.",
             )
         pod.check_protocol()
-        plain = self.options.results == PLAIN
+        plain = self.options.results == PLAIN or owner_secrets.is_plain(pod.name)
         self.options = pod.options
         secret = owner_secrets.load(pod.name, pod.key, pod.lock)
         if plain or (secret is None and not self._trust):

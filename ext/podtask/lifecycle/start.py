@@ -18,7 +18,7 @@ from ..channel.channel import Channel
 from ..channel.job import Job, RunnerResult
 from ..channel.log_channel import LogChannel
 from ..config.files import left_out
-from ..config.options import AUTO, BATCH
+from ..config.options import AUTO, BATCH, PLAIN
 from ..errors import InputError, NameTaken, NoStream
 from ..manifest import owner_secrets
 from ..manifest.identity import Identity, new_identity
@@ -99,7 +99,9 @@ class NewRunner:
         self._show_notices(listener)
         if not options.local:
             listener.on_phase(CONNECTING)
-            saving = asyncio.ensure_future(asyncio.to_thread(owner_secrets.save, identity))
+            saving = asyncio.ensure_future(
+                asyncio.to_thread(owner_secrets.save, identity, options.results == PLAIN)
+            )
             identity = await self._with_user_and_owner(identity, listener)
             if not await saving and options.detach:
                 listener.on_note(

@@ -110,7 +110,7 @@ class TaskList(Sequence[TaskRow]):
 
     def _lines(self) -> Iterator[tuple[str, ...]]:
         for row in self._rows:
-            yield (row.pod.user or "-", *row.cells) if self._has_several_users else row.cells
+            yield (safe_text(row.pod.user) or "-", *row.cells) if self._has_several_users else row.cells
 
 
 async def list_tasks(options: RunOptions) -> TaskList:

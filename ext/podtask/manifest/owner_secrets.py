@@ -1,7 +1,8 @@
 """The owner's secrets of this user's tasks: in memory, and in private files for the user's next kernels.
 
 The pod of a task has only the hash of its secret. A file is bound to the name and the key of the pod, so that
-another pod with the same hash does not get the secret.
+another pod with the same hash does not get the secret. It also says whether results are plain: whoever may change
+the pod may remove its annotation.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hmac
 import logging
 import os
+import re
 import stat
 import time
 from pathlib import Path
@@ -16,7 +18,9 @@ from pathlib import Path
 from .identity import Identity, lock_of
 
 log = logging.getLogger(__name__)
+PLAIN_MARK = " plain"
 MAX_AGE_SECONDS = 60 * 86400  # longer than any task; the pods of such old files were deleted by others
+POD_NAME = re.compile("[a-z0-9][-a-z0-9.]*")
 _secrets: dict[str, str] = {}  # of this process: name of the pod -> its key and its secret
 
 
@@ -28,13 +32,14 @@ def folder() -> Path:
     return user_data_path("podtask", appauthor=False) / "tasks"
 
 
-def save(identity: Identity) -> bool:
+def save(identity: Identity, plain: bool = False) -> bool:
     """Keep the secret of a task; return whether other kernels of the user will have it, too.
 
     Args:
         identity: The task.
+        plain: Whether nothing of its results may be unpickled.
     """
-    text = f"{identity.key} {identity.secret}"
+    text = f"{identity.key} {identity.secret}{PLAIN_MARK if plain else ''}"
     _secrets[identity.name] = text
     path = folder() / identity.name
     try:
@@ -64,10 +69,19 @@ def load(name: str, key: str, lock: str) -> str | None:
         key: Key of the task, as the pod has it.
         lock: Hash of the secret, as the pod has it.
     """
-    text = _secrets.get(name) or _read(folder() / name)
-    own_key, _, secret = text.partition(" ")
-    matches = hmac.compare_digest(own_key, key) and hmac.compare_digest(lock_of(secret), lock)
+    own_key, _, secret = _text_of(name).removesuffix(PLAIN_MARK).partition(" ")
+    pairs = ((own_key, key), (lock_of(secret), lock))
+    matches = all(hmac.compare_digest(own.encode(), given.encode()) for own, given in pairs)
     return secret if secret and matches else None
+
+
+def is_plain(name: str) -> bool:
+    """Return whether this user submitted a task of this name whose results may not be unpickled.
+
+    Args:
+        name: Name of the pod.
+    """
+    return _text_of(name).endswith(PLAIN_MARK)
 
 
 def remove(name: str) -> None:
@@ -77,15 +91,23 @@ def remove(name: str) -> None:
         name: Name of the pod.
     """
     _secrets.pop(name, None)
+    if not POD_NAME.fullmatch(name):
+        return  # a path that the API server sent in place of a name
     try:
         (folder() / name).unlink(missing_ok=True)
     except OSError as error:
         log.debug("%s: its secret cannot be removed: %s", name, error)
 
 
+def _text_of(name: str) -> str:
+    if not POD_NAME.fullmatch(name):
+        return ""
+    return _secrets.get(name) or _read(folder() / name)
+
+
 def _read(path: Path) -> str:
     try:
-        if not _is_private(path.stat()):
+        if not (_is_private(path.parent.stat()) and _is_private(path.stat())):
             log.debug("%s is ignored: it belongs to another user, or others may read it", path)
             return ""
         return path.read_text()

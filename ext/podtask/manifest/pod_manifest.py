@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..template.template import DEFAULT_CONTAINER
@@ -21,6 +21,8 @@ from .labels import (
 
 DEFAULT_GRACE_SECONDS = 5
 LINGER_SECONDS = 3600.0
+BOUNDS = {"start_timeout", "pull_timeout", "timeout", "linger", "grace", "keep", "end"}  # in the annotation
+MAX_BOUND_SECONDS = 1e9  # 30 years
 HIDDEN_CELL = "(the cell and its inputs)"
 HIDDEN_KEY = "(made when the cell is submitted)"
 HIDDEN_LOCK = "(hash of the owner's secret, which is made when the cell is submitted)"
@@ -39,7 +41,7 @@ class PodManifest:
         notices: One line for each field of the template that a rule has overwritten.
     """
 
-    pod: dict[str, Any]
+    pod: dict[str, Any] = field(repr=False)  # it has the key
     notices: tuple[str, ...] = ()
 
     def stamped(self, identity: Identity) -> PodManifest:
@@ -57,8 +59,8 @@ class PodManifest:
             NAME_LABEL: identity.alias,
             NOTEBOOK_LABEL: identity.notebook,
         }
-        for field in ("name", "generateName"):
-            metadata.pop(field, None)
+        for part in ("name", "generateName"):
+            metadata.pop(part, None)
         metadata["labels"] = {
             **metadata.get("labels", {}),
             **{label: value for label, value in labels.items() if value},
@@ -140,9 +142,12 @@ class PodManifest:
         """Time limits of the task in seconds, by name; empty if the annotation is missing or damaged."""
         text = self.annotations.get(BOUNDS_ANNOTATION, "")
         try:
-            return {name: float(value) for name, value in (part.split("=") for part in text.split())}
+            found = {name: float(value) for name, value in (part.split("=") for part in text.split())}
         except ValueError:
             return {}
+        # Whoever may change the pod may write anything.
+        sound = found.keys() <= BOUNDS and all(0 <= value <= MAX_BOUND_SECONDS for value in found.values())
+        return found if sound else {}
 
     @property
     def linger_seconds(self) -> float:

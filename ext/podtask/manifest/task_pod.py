@@ -24,6 +24,7 @@ from .labels import (
 )
 from .pod_manifest import PodManifest
 
+MAX_PORT = 65535
 SELECTOR = f"{MANAGED_BY}={MANAGER}"
 
 
@@ -102,11 +103,13 @@ class TaskPod(PodManifest):
         env = self.env
         try:
             bytes.fromhex(env["PODTASK_KEY"])
-            int(env["PODTASK_PORT"])
+            is_sound = KERNEL_LABEL in self.labels and 0 < int(env["PODTASK_PORT"]) <= MAX_PORT
         except (KeyError, ValueError):
+            is_sound = False
+        if not is_sound:  # another person may have written it
             raise InputError(
                 f"The pod {self.name} does not run a podtask task.", "%podtask list shows the pods that do."
-            ) from None
+            )
         return env["PODTASK_KEY"]
 
     def check_protocol(self) -> None:
@@ -166,7 +169,7 @@ class TaskPod(PodManifest):
         """How the cell ended, as the runner wrote it to its termination message; empty if it did not."""
         try:
             return str(json.loads(self._terminated.get("message", ""))["status"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return ""
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from podtask.manifest import owner_secrets
-from podtask.manifest.identity import Identity, new_identity
+from podtask.manifest.identity import Identity, lock_of, new_identity
 
 pytestmark = pytest.mark.fault(84)
 
@@ -90,6 +90,49 @@ def test_file_that_others_may_read_is_not_used(folder: Path, monkeypatch: pytest
     forget_memory(monkeypatch)
     (folder / task.name).chmod(0o644)
     assert load(task) is None
+
+
+def test_folder_that_others_may_read_later_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder whose mode was changed may have files of others."""
+    task = new_identity(None, "", {})
+    owner_secrets.save(task)
+    forget_memory(monkeypatch)
+    folder.chmod(0o755)
+    assert load(task) is None
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_file_says_that_results_are_plain(plain: bool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another kernel unpickles nothing of such a task, even if its pod no longer says so."""
+    task = new_identity(None, "", {})
+    owner_secrets.save(task, plain)
+    for memory in (True, False):
+        if not memory:
+            forget_memory(monkeypatch)
+        assert load(task) == task.secret
+        assert owner_secrets.is_plain(task.name) == plain
+    assert not owner_secrets.is_plain("podtask-other")
+
+
+@pytest.mark.parametrize("name", ["../../victim", "{}/victim", "..", ""])
+def test_path_in_place_of_a_name_removes_and_reads_nothing(name: str, folder: Path, tmp_path: Path) -> None:
+    """An API server that sends a path as the name of a pod does not choose the file that is removed."""
+    owner_secrets.save(new_identity(None, "", {}))
+    victim = tmp_path / "victim"
+    victim.write_text("ab cd")
+    victim.chmod(0o600)
+    owner_secrets.remove(name.format(tmp_path))
+    assert victim.exists()
+    assert owner_secrets.load(name.format(tmp_path), "ab", lock_of("cd")) is None
+
+
+def test_hash_that_is_not_ascii_matches_nothing(folder: Path) -> None:
+    """A pod that another person has written may have any text in place of the key and the hash."""
+    task = new_identity(None, "", {})
+    owner_secrets.save(task)
+    assert owner_secrets.load(task.name, task.key, "é") is None
+    assert owner_secrets.load(task.name, "é", task.lock) is None
+    assert owner_secrets.load("podtask-other", "", "é") is None
 
 
 def test_files_of_tasks_that_others_removed_go_with_time(folder: Path) -> None:
