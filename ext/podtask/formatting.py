@@ -69,7 +69,7 @@ def value_source(value: Any, indent: int = 0, used: int = 0) -> str:
     return f"{opening}\n{body}{' ' * indent}{closing}"
 
 
-def abbreviate(value: Any) -> str:
+def abbreviate(value: object) -> str:
     """Return a value as JSON, cut to 60 characters."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= MAX_ABBREVIATED_CHARS else text[: MAX_ABBREVIATED_CHARS - 1] + "…"
@@ -101,12 +101,12 @@ def safe_html(text: str) -> str:
     return escape(safe_text(text))
 
 
-def html_code(text: Any) -> str:
+def html_code(text: object) -> str:
     """Return a text as an HTML ``code`` element."""
     return f"<code>{escape(str(text))}</code>"
 
 
-def _one_line_source(value: Any) -> str:
+def _one_line_source(value: object) -> str:
     if isinstance(value, dict):
         return (
             "{" + ", ".join(f"{_one_line_source(k)}: {_one_line_source(v)}" for k, v in value.items()) + "}"

@@ -151,9 +151,8 @@ def test_session_default_is_over_settings_and_under_the_call(
 def test_resolved_options_have_a_template_object(monkeypatch: pytest.MonkeyPatch) -> None:
     """Resolved options have a PodTemplate; merged options have only its name, which may not exist."""
     assert resolve_options({}, {}).template == PodTemplate()
-    assert resolve_options({"template": {"containers": [{"name": "a"}]}}, {}).template.pod_spec == {
-        "containers": [{"name": "a"}]
-    }
+    spec = {"containers": [{"name": "a"}]}
+    assert resolve_options({"template": spec}, {}).template == PodTemplate(spec)
     monkeypatch.setenv("PODTASK_TEMPLATE", "gone")
     assert merge_options({}).template == "gone"
     with pytest.raises(InputError, match="Pod template 'gone' not found"):

@@ -21,10 +21,10 @@ from ..template.template import PodTemplate
 
 CLUSTER_TEMPLATE_PREFIX = "pod-template/"
 
-_session_template: Any = None  # a PodTemplate, or a form that holds one
+_session_template: object = None  # a PodTemplate, or a form that holds one
 
 
-def set_session_template(template: Any) -> None:
+def set_session_template(template: object) -> None:
     """Make a template the default of this session.
 
     Args:
@@ -127,7 +127,7 @@ def find_template(name: str, namespace: Mapping[str, Any], options: RunOptions) 
     return PodTemplate.of(find_source(name, namespace, options))
 
 
-def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) -> Any:
+def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) -> object:
     """Return the object that a template's name refers to, in any form that ``PodTemplate.of`` takes.
 
     Args:
@@ -157,7 +157,7 @@ def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) ->
     )
 
 
-async def _read_from_cluster(name: str, options: RunOptions) -> Any:
+async def _read_from_cluster(name: str, options: RunOptions) -> dict[str, Any]:
     """Return a core/v1 PodTemplate of the namespace, as the API server has it.
 
     Raises:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from ..manifest.labels import MANAGED_BY
 from ..manifest.pod_manifest import PodManifest
@@ -80,7 +80,7 @@ class SocketStream:
 class LocalProcess:
     """One runner in a child process."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, log: Any) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, log: BinaryIO) -> None:
         self.name = name
         self.transport = "local"
         self.url = f"process {process.pid} on this machine"
@@ -204,7 +204,7 @@ class LocalProcess:
 
     def _read(self) -> bytes:
         self._log.seek(0)
-        return bytes(self._log.read())
+        return self._log.read()
 
 
 def template_env(manifest: PodManifest) -> dict[str, str]:

@@ -128,7 +128,7 @@ def main_lookups(source: str, reads: Iterable[str], namespace: Mapping[str, Any]
     return MainLookups(found, tuple(members[True]), tuple(members[False]), asked)
 
 
-def _root(value: Any) -> str:
+def _root(value: object) -> str:
     """Return the top-level package of a module, class or function, and of any other value's type."""
     if isinstance(value, types.ModuleType):
         return value.__name__.partition(".")[0]
@@ -299,7 +299,7 @@ def _named(namespace: Mapping[str, Any], matches: Callable[[str, Any], Any]) -> 
     return [name for name, value in namespace.items() if matches(name, value)]
 
 
-def _is_test_case(value: Any) -> bool:
+def _is_test_case(value: object) -> bool:
     unittest: Any = sys.modules.get("unittest")
     return isinstance(value, type) and unittest is not None and issubclass(value, unittest.TestCase)
 

@@ -44,5 +44,5 @@ def sql_tables(source: str, namespace: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _package(value: Any) -> str:
+def _package(value: object) -> str:
     return type(value).__module__.partition(".")[0]

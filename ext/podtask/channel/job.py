@@ -17,7 +17,7 @@ class Job:
     """A job for a runner: the metadata of the run frame, and the pickled inputs in pieces."""
 
     meta: dict[str, Any]
-    inputs: tuple[Any, ...]
+    inputs: tuple[bytes | memoryview, ...]
 
     @property
     def size(self) -> int:

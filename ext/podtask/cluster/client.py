@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -105,7 +105,9 @@ class Api:
                 raise
         return await _known[key]
 
-    async def request(self, method: str, path: str, body: Any = None, **params: str) -> dict[str, Any]:
+    async def request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, **params: str
+    ) -> dict[str, Any]:
         """Return the JSON of an answer.
 
         Args:
@@ -213,7 +215,7 @@ class Api:
         user_info = status.get("userInfo") if isinstance(status, dict) else None
         return user_info if isinstance(user_info, dict) else {}
 
-    async def _socket(self, path: str, protocols: tuple[str, ...]) -> Any:
+    async def _socket(self, path: str, protocols: tuple[str, ...]) -> aiohttp.ClientWebSocketResponse:
         access = self.access
         try:
             headers = await self._login.headers()
@@ -252,7 +254,9 @@ class Api:
         """Open connections for the next requests; this saves time if round trips are long."""
         await asyncio.gather(*(self.text(VERSION_PATH) for _ in range(count)), return_exceptions=True)
 
-    async def _refuse_redirect(self, session: object, context: object, params: Any) -> None:
+    async def _refuse_redirect(
+        self, session: object, context: object, params: aiohttp.TraceRequestRedirectParams
+    ) -> None:
         """Refuse to send a request, which may hold a pod with its key, to where an answer points."""
         location = params.response.headers.get("Location", "another address")
         raise RedirectRefused(self.access.context, location)
@@ -272,7 +276,7 @@ class Api:
         self,
         method: str,
         path: str,
-        body: Any,
+        body: Mapping[str, Any] | None,
         params: dict[str, str],
         silence: float,
         accept: str = "*/*",

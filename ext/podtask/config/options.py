@@ -61,7 +61,7 @@ class RunOptions:
 
     notices: ClassVar[tuple[str, ...]] = ()
 
-    template: Any = option(
+    template: object = option(  # any form that PodTemplate.of accepts, or None
         None,
         "-t --template",
         "pod template: a name (a variable, a saved template or pod-template/NAME) or a YAML file",

@@ -73,7 +73,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> dict[str, Setting
     return settings
 
 
-def _project_refusal(name: str, value: Any) -> str:
+def _project_refusal(name: str, value: object) -> str:
     """Return what a project cannot do with the value of a setting; empty if the project can set it.
 
     Args:
@@ -93,7 +93,7 @@ def _project_refusal(name: str, value: Any) -> str:
     return ""
 
 
-def _texts(value: Any) -> list[str]:
+def _texts(value: object) -> list[str]:
     """Return the texts of a setting; NAME=VALUE for each entry of a table."""
     if isinstance(value, Mapping):
         return [f"{name}={each}" for name, each in value.items()]

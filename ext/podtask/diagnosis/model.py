@@ -70,7 +70,7 @@ class Diagnosis:
         )
 
 
-def one_line(text: Any) -> str:
+def one_line(text: object) -> str:
     """Return a text in one line; only its last 300 characters, because the cause is at the end."""
     return " ".join(str(text or "").split())[-MAX_MESSAGE_CHARS:].rstrip(".: ")
 

@@ -9,6 +9,7 @@ import contextlib
 import queue
 import signal
 import threading
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -101,7 +102,7 @@ def handle_interrupts(handle: Callable[[int], None]) -> Iterator[None]:
         return
     seen = 0
 
-    def on_interrupt(number: int, frame: Any) -> None:
+    def on_interrupt(number: int, frame: types.FrameType | None) -> None:
         nonlocal seen
         seen += 1
         handle(seen)

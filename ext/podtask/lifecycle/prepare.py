@@ -301,5 +301,5 @@ def render_cell(script: ScriptMetadata, options: RunOptions) -> PodManifest:
         InputError: The template or an option is wrong, or no Python satisfies the metadata.
     """
     chooses = script.python and not options.image and not options.local
-    template: PodTemplate | None = options.template
+    template = None if options.template is None else PodTemplate.of(options.template)
     return render(template, options, script.choose_minor(MINOR) if chooses else MINOR)

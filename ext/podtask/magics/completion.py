@@ -139,5 +139,5 @@ def _names_in_cluster(kind: str, options: RunOptions) -> list[str]:
     return known_names(kind, options)
 
 
-def _is_task(value: Any) -> bool:
+def _is_task(value: object) -> bool:
     return type(value).__module__ == "podtask.lifecycle.task" and type(value).__name__ == "Task"

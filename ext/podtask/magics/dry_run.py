@@ -73,7 +73,8 @@ class Preview:
         """
         manifest = preview(options, source)
         server_answer = _ask_api_server(manifest.pod, options)
-        return cls(manifest.pod, manifest.notices, options.template, options, server_answer, last)
+        template = PodTemplate.of(options.template)
+        return cls(manifest.pod, manifest.notices, template, options, server_answer, last)
 
     def to_yaml(self) -> str:
         """Return the pod in YAML, with a comment at each value of the template that podtask overwrites."""

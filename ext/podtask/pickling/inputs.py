@@ -52,7 +52,7 @@ class Inputs:
         warnings: Lines to show before a pod is created.
     """
 
-    parts: tuple[Any, ...]
+    parts: tuple[bytes | memoryview, ...]
     about: dict[str, Any]
     sizes: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -348,7 +348,7 @@ class _PickleBuffer:
         # Copy it: the notebook may change the array while it is being sent.
         self._store(self._apart, view)
 
-    def parts(self, head: bytes) -> tuple[tuple[Any, ...], list[tuple[int, int]]]:
+    def parts(self, head: bytes) -> tuple[tuple[bytes | memoryview, ...], list[tuple[int, int]]]:
         """Return all pieces with the buffers aligned at the end, and the offset and size of each buffer."""
         pieces: list[bytes] = [head, *self._stream]
         offset = sum(map(len, pieces))

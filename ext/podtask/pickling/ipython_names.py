@@ -36,7 +36,7 @@ def is_ipython_name(name: str, namespace: Mapping[str, Any]) -> bool:
     return name in SPECIAL_NAMES
 
 
-def _root(value: Any) -> str:
+def _root(value: object) -> str:
     """Return the package that defines a function, or the class of an object."""
     # Not __module__: IPython's open wraps the builtin and has its __module__.
     place = getattr(getattr(value, "__func__", value), "__globals__", None)

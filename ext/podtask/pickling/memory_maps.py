@@ -33,7 +33,7 @@ def reduce_to_file(obj: Any) -> Any:
     return OPEN, (str(obj.filename), obj.dtype, mode, offset, obj.shape, order)
 
 
-def is_memory_map(obj: Any) -> bool:
+def is_memory_map(obj: object) -> bool:
     """Return whether a value is an array in a file."""
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(obj, numpy.memmap):

@@ -30,7 +30,7 @@ def runtime_modules(roots: Iterable[str]) -> list[str]:
     )
 
 
-def is_runtime_module(module: Any) -> bool:
+def is_runtime_module(module: object) -> bool:
     """Return whether a module comes from no file: code made it, or a loader of the user's own."""
     if module is None:
         return False

@@ -166,6 +166,6 @@ def _by_value(kind: type) -> bool:
     return kind.__module__ == "__main__" or "<locals>" in kind.__qualname__
 
 
-def _short(key: Any) -> str:
+def _short(key: object) -> str:
     text = repr(key)
     return text if len(text) <= 40 else text[:37] + "..."

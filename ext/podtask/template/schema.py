@@ -96,7 +96,7 @@ def _scalar(value: Any, kind: str, path: str) -> Iterator[Problem]:
         yield Problem(path, f"is {_kind_of(value)}, not {SCALAR_DESCRIPTIONS[kind]}.", _advice(value, kind))
 
 
-def _advice(value: Any, kind: str) -> str:
+def _advice(value: object, kind: str) -> str:
     if kind == "":
         return "Put it in quotes."
     if kind == "int" and str(value).strip().isdecimal():
@@ -106,7 +106,7 @@ def _advice(value: Any, kind: str) -> str:
     return f"Write {SCALAR_DESCRIPTIONS[kind]}."
 
 
-def _kind_of(value: Any) -> str:
+def _kind_of(value: object) -> str:
     """Describe the kind of a value without repeating the value, which may be a secret."""
     words = {
         type(None): "nothing",

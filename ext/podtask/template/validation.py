@@ -221,7 +221,7 @@ def _resource_problems(
             )
 
 
-def _is_valid_key(key: Any) -> bool:
+def _is_valid_key(key: object) -> bool:
     prefix, slash, name = str(key).rpartition("/")
     return bool(LABEL_VALUE.fullmatch(name)) and (not slash or bool(LABEL_PREFIX.fullmatch(prefix)))
 
