@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import decimal
 import importlib
 import json
+import locale
 import logging
 import os
 import pickle
@@ -24,6 +26,7 @@ PROGRAMS = 200 * MANY
 SEED = 0 if MANY == 1 else random.SystemRandom().randrange(1 << 32)
 CATEGORIES = (UserWarning, FutureWarning, DeprecationWarning, ResourceWarning)
 ACTIONS = ("ignore", "error", "always", "default", "module", "once")
+RECURSION_LIMIT = sys.getrecursionlimit()
 LOGGERS = ("fuzz", "fuzz.a", "fuzz.a.b", "fuzz_other")
 
 
@@ -114,7 +117,15 @@ def _set_matplotlib(draw: random.Random) -> None:
             matplotlib.rcParams[name] = draw.choice(values)
 
 
+def _set_limits(draw: random.Random) -> None:
+    sys.setrecursionlimit(draw.choice([2000, 5000]))
+    csv.field_size_limit(draw.choice([1 << 20, sys.maxsize]))
+    for name in ("LC_NUMERIC", "LC_TIME"):
+        locale.setlocale(getattr(locale, name), draw.choice(["C", "C.UTF-8"]))
+
+
 SETTERS: tuple[Callable[[random.Random], None], ...] = (
+    _set_limits,
     _set_logging,
     _set_warnings,
     _set_decimal,
@@ -150,6 +161,7 @@ def seen() -> dict[str, Any]:
     shown = pd.get_option("display.float_format")
     rc = {name: mpl.rcParams[name] for name in mpl.rcParams if name not in ("backend", "axes.prop_cycle")}
     return {
+        "limits": [sys.getrecursionlimit(), csv.field_size_limit(), locale.setlocale(locale.LC_ALL)],
         "logging": [
             [name, each.level, each.propagate, each.disabled, _handlers(each)]
             for name, each in ((name, logging.getLogger(name)) for name in LOGGERS)
@@ -180,6 +192,10 @@ def reset(filters: list[Any]) -> None:
     warnings.filters[:] = filters  # type: ignore[index]
     warning_filters._applied.clear()
     decimal.setcontext(decimal.Context())
+    sys.setrecursionlimit(RECURSION_LIMIT)
+    csv.field_size_limit(128 << 10)
+    for category in (locale.LC_NUMERIC, locale.LC_TIME):
+        locale.setlocale(category, "C")
     random.seed(0)
     np.random.seed(0)
     np.set_printoptions(precision=8, suppress=False, threshold=1000, edgeitems=3, sign="-", nanstr="nan")

@@ -11,6 +11,8 @@ from podtask.frontend import Terminal
 from podtask.lifecycle.updates import Update
 from podtask.runner import protocol
 
+from tests.notebook import Kernel
+
 
 def test_incomplete_display_is_omitted(
     capsys: pytest.CaptureFixture[str],
@@ -63,3 +65,19 @@ def test_display_that_the_pod_should_not_have_sent_is_not_kept(capsys: pytest.Ca
     out, err = capsys.readouterr()
     assert out == "whole\n"
     assert "[podtask: too large to show: a display (40.0 MiB)]" in err
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["{'a': [bytes(3 << 20)] * 3, 'b': ('x' * (2 << 20),)}", "'ab' * (1 << 20)", "[Wide(), 1]"],
+    ids=["bytes in containers", "a string", "a wide repr"],
+)
+def test_huge_result_that_came_back_is_cut(value: str, kernel: Kernel) -> None:
+    """J6: the notebook shows the text that the pod has cut, although it has the whole value."""
+    kernel.run("class Wide:\n    def __repr__(self): return 'w' * (3 << 20)")
+    ran = kernel.run(f"%%podtask --local\n{value}")
+    assert ran.result is not None
+    text = ran.result["text/plain"]
+    assert len(text) < 2 << 20
+    assert "…\n[the first 1 MiB of the text of this " in text
+    assert kernel.run("print(type(_).__name__)").stdout.strip() in ("dict", "str", "list")

@@ -15,6 +15,7 @@ from ..lifecycle.task import Task
 from ..lifecycle.updates import MAX_OUTPUT_BYTES, Update, gap_text
 from ..pickling.plain_values import plain_display
 from ..runner import protocol
+from ..runner.ipython.pretty_printer import MAX_TEXT_CHARS
 from ..runner.safe_text import escape_controls
 from .details import Details
 from .limits import OutputLimiter
@@ -283,8 +284,9 @@ def show_result(shell: Any, bundle: tuple[dict[str, Any], dict[str, Any]], outco
     """
     hook = shell.displayhook
     data, metadata = bundle
-    if outcome.has_result and set(data) == {"text/plain"} and type(outcome.result).__module__ == "builtins":
-        # Lay out containers as IPython does; an image without IPython cannot.
+    is_text = set(data) == {"text/plain"} and len(data["text/plain"]) < MAX_TEXT_CHARS
+    if outcome.has_result and is_text and type(outcome.result).__module__ == "builtins":
+        # Lay out containers as IPython does; an image without IPython cannot. The pod has cut a huge text.
         data = shell.display_formatter.format(outcome.result)[0]
     hook.start_displayhook()
     if data:  # otherwise the object has displayed itself

@@ -11,7 +11,6 @@ NAMES = {"get_ipython", "exit", "quit", "display", "open"}
 # Of every module, and those that kernels and editors set; a user's own, such as __version__, is a variable.
 SPECIAL_NAMES = {
     "__name__",
-    "__doc__",
     "__package__",
     "__loader__",
     "__spec__",
@@ -23,6 +22,7 @@ SPECIAL_NAMES = {
     "__session__",
     "__vsc_ipynb_file__",
 }
+MAIN_DOC = "Automatically created module for IPython interactive environment"
 IPYTHON_PACKAGES = {"IPython", "ipykernel"}
 
 
@@ -33,6 +33,8 @@ def is_ipython_name(name: str, namespace: Mapping[str, Any]) -> bool:
     if name in NAMES:
         value = namespace[name]
         return value is getattr(builtins, name, None) or _root(value) in IPYTHON_PACKAGES
+    if name == "__doc__":
+        return namespace[name] in (None, MAIN_DOC)
     return name in SPECIAL_NAMES
 
 

@@ -75,10 +75,13 @@ LATE_MODULES = (
     "worker.local_modules",
     "state.altair_settings",
     "state.bokeh_output",
+    "state.csv_limit",
     "state.decimal_context",
     "state.figure_formats",
     "state.holoviews_extension",
+    "state.interpreter_limits",
     "state.ipython_shell",
+    "state.locale_categories",
     "state.logging_setup",
     "state.loguru_handlers",
     "state.matplotlib_settings",
@@ -87,7 +90,9 @@ LATE_MODULES = (
     "state.pandas_options",
     "state.panel_extension",
     "state.plotly_settings",
+    "state.polars_config",
     "state.random_numbers",
+    "state.sklearn_config",
     "state.warning_filters",
 )
 

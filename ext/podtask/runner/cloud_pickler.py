@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, Set
 import cloudpickle.cloudpickle as parts
 
 from .reducers import classes, enums, identity, typing_objects
-from .singletons import Singletons
+from .singletons import Singletons, is_stream_write, reduce_stream_write
 
 # Evaluated in the pod: makes of a function what a task is there.
 PLAIN_FUNCTION = "__import__('_podtask_runner.podtask_stub', fromlist=['plain']).plain(function)"
@@ -111,7 +111,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         if issubclass(kind, type):
             return self._reduce_class(obj)
         if kind is types.FunctionType:
-            return self._function_reduce(obj)
+            return reduce_stream_write(obj) if is_stream_write(obj) else self._function_reduce(obj)
         if kind in REDUCERS_BY_TYPE:
             return REDUCERS_BY_TYPE[kind](self, obj)
         if enums.is_member(obj):

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 
 from .proxy_objects import reduce_instance
 from .reducers import classes, identity
-from .singletons import Singletons
+from .singletons import Singletons, is_stream_write, reduce_stream_write
 
 PROTOCOL = 5  # of the oldest Python in an image, 3.8+
 MIN_BUFFER_BYTES = 64 << 10  # bytes from which on a buffer goes apart
@@ -112,7 +112,7 @@ class _Recorder:
         """Record an object if the other side must have its type or module."""
         if isinstance(obj, (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)):
             both_have_it = str(getattr(obj, "__module__", "")).startswith(REDUCERS)
-            if not both_have_it:
+            if not both_have_it and not is_stream_write(obj):
                 self.types.append(obj)
 
 
@@ -124,6 +124,8 @@ def _plain_pickler(
     class Pickler(pickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
             recorder.add_type(obj)
+            if is_stream_write(obj):
+                return reduce_stream_write(obj)
             if identity.NUMBERS.received and getattr(obj, "__module__", None) == "__main__":
                 _refuse_new_definition(obj)
             if (type(obj).__module__ == "__main__" and not isinstance(obj, type)) or type(obj) is object:

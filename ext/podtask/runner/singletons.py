@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import types
 from typing import Any, Dict, List, Set, Tuple
 
 # Always by name. The functions of random, such as ``randint``, are methods of the generator.
@@ -17,6 +18,8 @@ ALWAYS = (
     ("numpy.random.mtrand", "_rand"),
 )
 NEVER = ("builtins", "__main__")
+# While a cell runs, IPython replaces the method ``write`` of stdout and stderr by this function, which keeps a history.
+IPYTHON_WRITE = "InteractiveShell._tee.<locals>.write"
 
 # The namespace of its package, the size of that when it was searched, and the names of its instances by id.
 _by_type: Dict[type, Tuple[Dict[str, Any], int, Dict[int, str]]] = {}
@@ -63,6 +66,18 @@ class Singletons:
         finally:
             self._trying.discard(id(obj))
         return True
+
+
+def is_stream_write(obj: Any) -> bool:
+    """Return whether an object is IPython's replacement of ``sys.stdout.write`` or ``sys.stderr.write``."""
+    return type(obj) is types.FunctionType and obj.__qualname__ == IPYTHON_WRITE
+
+
+def reduce_stream_write(obj: Any) -> Any:
+    """Return the reduced form of such a replacement: the method of the other side's stream."""
+    variables = dict(zip(obj.__code__.co_freevars, obj.__closure__))  # noqa: B905 -- strict= is newer than Python 3.9
+    stream = "stderr" if variables["channel"].cell_contents == "stderr" else "stdout"
+    return eval, (f"{_expression('sys', stream)}.write",)
 
 
 def _instances(kind: type) -> Dict[int, str]:

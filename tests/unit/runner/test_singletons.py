@@ -14,6 +14,7 @@ import pytest
 from podtask.pickling.inputs import pack_inputs
 from podtask.runner.pickler import Packer
 
+from tests.notebook import Shell
 from tests.unit.packing import remote
 
 
@@ -44,6 +45,13 @@ def test_i_streams(plain: bool) -> None:
     """I: the standard streams are those of the process that unpickles them, also inside other values."""
     streams = [sys.stdin, sys.stdout, sys.stderr]
     assert round_trip({"out": streams}, plain)["out"] == streams
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_i_methods_of_streams(plain: bool, shell: Shell) -> None:
+    """I: ``sys.stderr.write``, which IPython replaces while a cell runs, is that of the other process's stream."""
+    shell.run("import sys\nwrites = [sys.stdout.write, sys.stderr.write]")
+    assert round_trip(shell["writes"], plain) == [sys.stdout.write, sys.stderr.write]
 
 
 @pytest.mark.parametrize("plain", [True, False])

@@ -3,4 +3,4 @@
 This package never imports the real IPython.
 """
 
-__all__ = ["display", "modules", "output_widget", "shell", "shell_command"]
+__all__ = ["display", "modules", "output_widget", "pretty_printer", "shell", "shell_command"]

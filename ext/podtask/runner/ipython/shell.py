@@ -63,7 +63,7 @@ class ZMQInteractiveShell:
     __module__ = "ipykernel.zmqshell"  # plotly also checks for ipykernel, and shows 5 MB of HTML without it
 
     def __init__(self) -> None:
-        self.config: Dict[str, Any] = {}
+        self.config: Dict[str, Any] = {"IPKernelApp": {}}  # libraries look for it to know a notebook
         self.execution_count = 1  # libraries recognize by it that they are called twice in a cell
         self.events = Events()
         self._previous_directory: Optional[str] = None
@@ -88,6 +88,8 @@ class ZMQInteractiveShell:
     def user_ns(self) -> Dict[str, Any]:
         """The namespace of the cell."""
         return vars(sys.modules["__main__"])
+
+    user_global_ns = user_ns
 
     def var_expand(self, cmd: str, depth: int = 0) -> str:
         """Return a command with its variables expanded; unchanged if that fails, as IPython does."""

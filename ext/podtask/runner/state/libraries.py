@@ -10,11 +10,16 @@ from ..pickler import Unpickler
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # A module that the notebook has imported -> the module of this package that captures its state.
 LIBRARIES = {
+    "sys": "interpreter_limits",
+    "csv": "csv_limit",
+    "locale": "locale_categories",
     "logging": "logging_setup",
     "warnings": "warning_filters",
     "decimal": "decimal_context",
     "numpy": "numpy_printing",
     "pandas": "pandas_options",
+    "polars": "polars_config",
+    "sklearn": "sklearn_config",
     "matplotlib": "matplotlib_settings",
     "bokeh.io.state": "bokeh_output",
     "plotly.io._renderers": "plotly_settings",

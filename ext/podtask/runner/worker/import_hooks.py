@@ -30,7 +30,7 @@ STUBBED_MODULES = {
 
 
 def install(frontend: Any) -> None:
-    """Install the two finders around those of the image, and ``get_ipython`` as a builtin.
+    """Install the two finders around those of the image, and IPython's two builtins.
 
     Args:
         frontend: Displays objects.
@@ -38,6 +38,7 @@ def install(frontend: Any) -> None:
     sys.meta_path.insert(0, BundleFinder(frontend))
     sys.meta_path.append(StubFinder(frontend))
     builtins.get_ipython = get_ipython  # type: ignore[attr-defined]
+    builtins.__IPYTHON__ = True  # type: ignore[attr-defined]
 
 
 def get_ipython() -> Any:
