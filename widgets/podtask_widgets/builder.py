@@ -17,12 +17,11 @@ from .header import Header
 from .list_editors import focus
 from .page import Page, SharedStyles, styled
 from .pages import PAGES, find_page
+from .root import root_box
 from .server_check import ServerAnswer, check_on_server
 from .static_view import StaticView
 from .validation import Validation, validate
 from .yaml_view import highlight
-
-STYLE = Path(__file__).with_name("form.css").read_text(encoding="utf-8")
 
 
 class TemplateBuilder(traitlets.HasTraits):
@@ -101,15 +100,13 @@ class _Form:
         self._tabs = styled(w.Tab(self._boxes, titles=self._titles()), "pt-tabs")
         self._tabs.observe(lambda _: self._show_page(), "selected_index")
         self._yaml = styled(w.HTML(), "pt-code")
-        self.widget = styled(
-            w.VBox(
-                [
-                    styled(w.HTML(f"<style>{STYLE}{hiding_style}</style>"), "pt-hidden"),
-                    self._header.widget,
-                    styled(w.Box([self._tabs, styled(w.Box([self._yaml]), "pt-side")]), "pt-body"),
-                ]
-            ),
-            "pt",
+        self.widget = root_box(
+            [
+                self._header.widget,
+                styled(w.Box([self._tabs, styled(w.Box([self._yaml]), "pt-side")]), "pt-body"),
+            ],
+            "form.css",
+            rules=hiding_style,
         )
         self._tabs.selected_index = 0
         self._show_page()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
@@ -22,11 +21,9 @@ from .cluster_tasks import container_names, run_in_background
 from .header import message_box, show_message
 from .page import styled
 from .page_clock import PageClock
+from .root import root_box
 from .static_view import StaticView
 
-STYLE = "".join(
-    Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("form.css", "tasks.css")
-)
 REFRESH_SECONDS = 3.0  # reloads the list while a page shows it and one of its tasks is running
 HEADINGS = ("Task", "State", "Age", "Pod", "Last line", "")
 
@@ -70,24 +67,16 @@ class TaskList:
         self._rows = styled(w.VBox([]), "pt-tasks")
         self._log_tabs = styled(w.Tab([]), "pt-logs", "pt-hidden")
         self._log_tabs.observe(lambda _: self._read_log(), "selected_index")
-        self.widget = styled(
-            w.VBox(
-                [
-                    styled(w.HTML(f"<style>{STYLE}{self._static_view.style}</style>"), "pt-hidden"),
-                    styled(
-                        w.VBox(
-                            [
-                                styled(w.Box([self._title, refresh, self._clock.widget]), "pt-head"),
-                                self._message,
-                            ]
-                        ),
-                        "pt-heading",
-                    ),
-                    self._rows,
-                    self._log_tabs,
-                ]
-            ),
-            "pt",
+        head = styled(w.Box([self._title, refresh, self._clock.widget]), "pt-head")
+        self.widget = root_box(
+            [
+                styled(w.VBox([head, self._message]), "pt-heading"),
+                self._rows,
+                self._log_tabs,
+            ],
+            "form.css",
+            "tasks.css",
+            rules=self._static_view.style,
         )
         self.refresh()
 
