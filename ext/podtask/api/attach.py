@@ -24,7 +24,7 @@ def attach(
     The function returns at once. If the task does not exist, :meth:`Task.result` raises the error.
 
     Args:
-        name: Name of the pod, or the name given with ``--as``. Your own tasks come first.
+        name: Name of the pod, or the name given with ``--name``. Your own tasks come first.
         namespace: Namespace of the pod; by default the context's.
         context: Context of the kubeconfig; by default the current one.
         results: ``"plain"`` to unpickle nothing that comes from the pod; by default as the task was submitted.

@@ -222,7 +222,11 @@ class RunOptions:
         flag=True,
     )
     name: str | None = option(
-        None, "--as", "name of the task and of the variable that holds its handle", parse_task_name, "NAME"
+        None,
+        "--as --name",
+        "name of the task and of the variable that holds its handle",
+        parse_task_name,
+        "NAME",
     )
     local: bool = option(False, "--local", "run on this machine, without a cluster", parse_bool, flag=True)
     dry_run: bool = option(

@@ -115,7 +115,7 @@ class Task(concurrent.futures.Future[Any]):
 
     @property
     def called(self) -> str:
-        """The name given with ``--as``, or the pod's name."""
+        """The name given with ``--name``, or the pod's name."""
         return self._follower.launcher.options.name or self.name
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+from collections.abc import Collection
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
@@ -23,18 +24,21 @@ Run this cell in a Kubernetes pod. Output and results come back as if the kernel
 Defaults come from [tool.podtask] in pyproject.toml, from PODTASK_* variables and from `%podtask use`.
 `%podtask config` shows them. `%podtask` lists the commands.
 """
+LIST_OPTIONS = "Run %%podtask? to list all options."
+LONG_FLAG = re.compile(r"--[a-z][a-z-]+")
 # A message of argparse about one flag.
 FLAG_ERROR = re.compile(r"argument (\S+): (?:expected one|ignored explicit) argument.*")
 
 
-def make_parser() -> MagicArgumentParser:
-    """Return the parser of the line of ``%%podtask``."""
+def make_parser(magic: str = "%%podtask") -> MagicArgumentParser:
+    """Return the parser of the line of ``%%podtask``, or of a command that takes the same options."""
     parser = _Parser(
-        "%%podtask",
+        magic,
         description=DESCRIPTION,
         add_help=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.allow_abbrev = False  # IPython's class has no parameter for it
     for field in dataclasses.fields(RunOptions):
         about = field.metadata
         settings: dict[str, Any] = {"dest": field.name, "help": about["help"], "default": None}
@@ -53,22 +57,38 @@ def fields_by_flag() -> dict[str, dataclasses.Field[Any]]:
     return {flag: field for field in dataclasses.fields(RunOptions) for flag in field.metadata["flags"]}
 
 
-def parse_options(words: list[str]) -> dict[str, Any]:
+def parse_options(
+    words: list[str],
+    magic: str = "%%podtask",
+    taken: Collection[str] | None = None,
+    usage: str = LIST_OPTIONS,
+) -> dict[str, Any]:
     """Return the options in the words of a line; their values are not parsed yet.
 
     Args:
         words: The words of a line.
+        magic: The magic or command, for messages.
+        taken: Names of the options that the command takes; None for all.
+        usage: What a message about a wrong option ends with.
 
     Raises:
-        UsageError: A word is not an option, or an option has no value.
+        UsageError: A word is not an option, an option has no value, or the command does not take the option.
     """
-    known, unknown = make_parser().parse_known_args(words)
+    known, unknown = make_parser(magic).parse_known_args(words)
+    fields = fields_by_flag()
     if unknown:
-        raise UsageError(f"%%podtask: {safe_text(_describe_unknown(unknown[0], words))}")
-    return {name: value for name, value in vars(known).items() if value is not None}
+        flags = [flag for flag, field in fields.items() if taken is None or field.name in taken]
+        message = _describe_unknown(unknown[0], words, [*flags, *LONG_FLAG.findall(usage)], usage)
+        raise UsageError(f"{magic}: {safe_text(message)}")
+    given = {name: value for name, value in vars(known).items() if value is not None}
+    for name in given:
+        if taken is not None and name not in taken:
+            flag = RunOptions.__dataclass_fields__[name].metadata["flags"][-1]
+            raise UsageError(f"{magic} does not take {flag}.\n{usage}")
+    return given
 
 
-def _describe_unknown(word: str, words: list[str]) -> str:
+def _describe_unknown(word: str, words: list[str], flags: Collection[str], usage: str) -> str:
     """Return the message about a word that no option takes."""
     fields = fields_by_flag()
     before = words[: words.index(word)] if word in words else []
@@ -76,7 +96,10 @@ def _describe_unknown(word: str, words: list[str]) -> str:
     if not word.startswith("-") and last_flag and fields[last_flag].metadata["metavar"] == "NAMES":
         names = ",".join(part.strip(",") for part in [*before[before.index(last_flag) + 1 :], word])
         return f"{word!r} is separated from the names of {last_flag} by a space.\nWrite them without spaces: {last_flag} {names}"
-    return f"unknown option {word!r}.{did_you_mean(word, fields)}\nRun %%podtask? to list all options."
+    flag = word.partition("=")[0]
+    begun = sorted({each for each in flags if flag.startswith("--") and each.startswith(flag)})
+    meant = f" Did you mean {' or '.join(map(repr, begun))}?" if begun else did_you_mean(flag, flags)
+    return f"unknown option {flag!r}.{meant}\n{usage}"
 
 
 class _Parser(MagicArgumentParser):
@@ -85,12 +108,12 @@ class _Parser(MagicArgumentParser):
     def error(self, message: str) -> NoReturn:
         match = FLAG_ERROR.fullmatch(message)
         if match is None:
-            raise UsageError(f"%%podtask: {safe_text(message)}\nRun %%podtask? to list all options.")
+            raise UsageError(f"{self.prog}: {safe_text(message)}\n{LIST_OPTIONS}")
         flag = match[1].partition("/")[0]
         metavar = fields_by_flag()[flag].metadata["metavar"]
         if not metavar:
-            raise UsageError(f"%%podtask: {flag} takes no value.\nWrite only {flag}.")
+            raise UsageError(f"{self.prog}: {flag} takes no value.\nWrite only {flag}.")
         raise UsageError(
-            f"%%podtask: {flag} has no value.\n"
+            f"{self.prog}: {flag} has no value.\n"
             f"Write {flag} {metavar}, or {flag}={metavar} if the value begins with a dash."
         )

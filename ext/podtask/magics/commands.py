@@ -159,9 +159,9 @@ def list_tasks(state: ShellState, words: list[str]) -> None:
     from IPython.display import display  # start-up cost, as the others
 
     from ..event_loop import loop
-    from ..manage.task_list import list_tasks
+    from ..manage import task_list
 
-    display(loop().run(list_tasks(_parse_options(words))))
+    display(loop().run(task_list.list_tasks(_parse_options(words, list_tasks))))
 
 
 def attach(state: ShellState, words: list[str]) -> None:
@@ -169,7 +169,7 @@ def attach(state: ShellState, words: list[str]) -> None:
     name, rest = _split_name([word for word in words if word != "--trust"], attach)
     from ..api.attach import attach as attach_task  # start-up cost
 
-    options = _parse_options(rest)
+    options = _parse_options(rest, attach, "results")
     place = {"namespace": options.namespace, "context": options.context}
     state.follow_task(attach_task(name, **place, results=options.results, trust="--trust" in words))
 
@@ -181,7 +181,7 @@ def logs(state: ShellState, words: list[str]) -> None:
     from ..event_loop import loop  # start-up cost
     from ..manage import operations
 
-    text = loop().run(operations.read_log(name, container, _parse_options(rest)))
+    text = loop().run(operations.read_log(name, container, _parse_options(rest, logs)))
     print(text, end="" if text.endswith("\n") else "\n")
 
 
@@ -200,10 +200,9 @@ def gc(state: ShellState, words: list[str]) -> None:
     """%podtask gc [--keep TIME] [-n NAMESPACE]: delete your finished pods, and those that did not start in time, except those whose result waits for you; --keep in place of that of each task."""
     from ..event_loop import loop  # start-up cost
     from ..manage import operations
-    from .arguments import parse_options
 
-    options = _parse_options(words)
-    keep = options.keep if "keep" in parse_options(words) else None
+    options = _parse_options(words, gc, "keep")
+    keep = options.keep if "keep" in _given_options(words, gc, "keep") else None
     result = loop().run(operations.clean_up(options, keep))
     print(f"Deleted: {', '.join(result.deleted) or 'nothing'}")
     if result.kept:
@@ -219,7 +218,7 @@ def shell(state: ShellState, words: list[str]) -> None:
     if "-c" in rest[:-1]:
         index = rest.index("-c")
         container, rest = rest[index + 1], rest[:index] + rest[index + 2 :]
-    options = _parse_options(rest)
+    options = _parse_options(rest, shell)
     from ..event_loop import loop  # start-up cost
     from ..manage import exec
 
@@ -254,7 +253,7 @@ def doctor(state: ShellState, words: list[str]) -> None:
     from .arguments import parse_options
     from .doctor import run_checks
 
-    for check in run_checks(resolve_options(parse_options(words), state.variables)):
+    for check in run_checks(resolve_options(parse_options(words, _name_of(doctor)), state.variables)):
         print(check, flush=True)
 
 
@@ -264,7 +263,7 @@ def rbac(state: ShellState, words: list[str]) -> None:
 
     from .doctor import role
 
-    namespace = _parse_options(words).namespace
+    namespace = _parse_options(words, rbac).namespace
     print(yaml.safe_dump(role(namespace or "default"), sort_keys=False), end="")
 
 
@@ -287,7 +286,7 @@ def _end_task(
     from ..event_loop import loop  # start-up cost
     from ..manage import operations
 
-    pod_name = loop().run(operations.delete_task(name, _parse_options(rest), finished, force))
+    pod_name = loop().run(operations.delete_task(name, _parse_options(rest, command), finished, force))
     print(f"{past_tense}: {pod_name}")
 
 
@@ -298,11 +297,22 @@ def _split_name(words: list[str], command: Callable[..., None]) -> tuple[str, li
     return words[0], words[1:]
 
 
-def _parse_options(words: list[str]) -> RunOptions:
+def _parse_options(words: list[str], command: Callable[..., None], *names: str) -> RunOptions:
+    """Return the options of a command, which takes a namespace, a context and the named options."""
     from ..api.resolve import merge_options  # start-up cost
-    from .arguments import parse_options
 
-    return merge_options(parse_options(words))
+    return merge_options(_given_options(words, command, *names))
+
+
+def _given_options(words: list[str], command: Callable[..., None], *names: str) -> dict[str, Any]:
+    from .arguments import parse_options  # start-up cost
+
+    return parse_options(words, _name_of(command), ("namespace", "context", *names), _usage_of(command))
+
+
+def _name_of(command: Callable[..., None]) -> str:
+    """Return the magic and the name of a command, as a user types them."""
+    return " ".join(_usage_of(command).partition(":")[0].split()[:2])
 
 
 def _usage_of(command: Callable[..., None]) -> str:
