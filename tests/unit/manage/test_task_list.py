@@ -1,0 +1,101 @@
+"""The rows of the list of tasks: states, last lines, and how they are shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from podtask.manage.task_list import TaskList, TaskRow, format_duration, list_tasks
+from podtask.runner.protocol import RESULT_WAITS_PREFIX
+
+from .cluster import OPTIONS, FakeApi, ended, fetched, in_log, task_pod
+
+pytestmark = pytest.mark.fault(102)
+Connect = Callable[[FakeApi], FakeApi]
+
+
+def test_states_of_tasks_from_the_newest_to_the_oldest(connect: Connect) -> None:
+    """The state says where the result is; a runner that was killed has the reason of its end."""
+    api = FakeApi(
+        task_pod("killed", age=5, status=ended(137)),
+        task_pod("runs", age=1),
+        task_pod("goes", age=2, terminating=True),
+        task_pod("log", age=3, status=in_log()),
+        task_pod("done", age=4, status=fetched("error")),
+    )
+    connect(api)
+    rows = asyncio.run(list_tasks(OPTIONS))
+    assert [(row.pod.name, row.state) for row in rows] == [
+        ("runs", "Running"),
+        ("goes", "Terminating"),
+        ("log", "ok, in its log"),
+        ("done", "error, fetched"),
+        ("killed", "Error"),
+    ]
+    assert [row.pod.name for row in rows if row.is_result_unfetched] == ["log"]
+    assert [row.pod.name for row in rows if row.has_cell_ended] == ["log", "done", "killed"]
+
+
+def test_runner_that_waits_for_a_notebook_is_not_running(connect: Connect) -> None:
+    """Its own line becomes the state, and is not shown as output of the cell."""
+    connect(FakeApi(task_pod("a"), logs={"a": f"step\n{RESULT_WAITS_PREFIX}error)\n"}))
+    [row] = asyncio.run(list_tasks(OPTIONS))
+    assert (row.state, row.last_line) == ("error, waits", "")
+    assert row.is_result_unfetched
+    assert row.has_cell_ended
+
+
+def test_log_that_cannot_be_read_leaves_its_row(connect: Connect) -> None:
+    """The other rows have their lines; blank lines and the start of a long one are left out."""
+    connect(FakeApi(task_pod("a", age=2), task_pod("b"), logs={"a": 403, "b": f"one\n{'x' * 99}two\n\n"}))
+    refused, readable = asyncio.run(list_tasks(OPTIONS))
+    assert refused.last_line == ""
+    assert readable.last_line == "x" * 57 + "two"
+
+
+def test_column_of_users_is_shown_if_there_are_several() -> None:
+    """A task without a user has a dash."""
+    own = TaskRow(task_pod("a"), "Running", 60, "")
+    other = TaskRow(task_pod("b", user=""), "Running", 60, "")
+    assert repr(TaskList([own], "c/n")).split("\n")[0].split() == [
+        "name",
+        "state",
+        "age",
+        "pod",
+        "last",
+        "line",
+    ]
+    lines = repr(TaskList([own, other], "c/n")).split("\n")
+    assert [line.split()[0] for line in lines] == ["user", "alice", "-"]
+
+
+def test_list_shows_nothing_of_what_a_log_tries_to_do() -> None:
+    """Control characters are escaped in text, and markup in HTML."""
+    shown = TaskList([TaskRow(task_pod("a"), "Running", 1, "\x1b[2J<b>")], "c/n")
+    assert "\\x1b[2J<b>" in repr(shown)
+    assert "\\x1b[2J&lt;b&gt;" in shown._repr_html_()
+
+
+def test_empty_list_names_the_namespace() -> None:
+    """In HTML, too, where a name cannot be markup."""
+    assert repr(TaskList([], "c/n")) == "No tasks in c/n."
+    assert TaskList([], "<c>/n")._repr_html_() == "<div>No tasks in &lt;c&gt;/n.</div>"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-1, "0s"),
+        (59.9, "59s"),
+        (60, "1m"),
+        (3599, "59m"),
+        (3600, "1h"),
+        (11_400, "3h10m"),
+        (86_399, "23h59m"),
+        (172_800, "2d"),
+    ],
+)
+def test_duration_has_at_most_two_units(seconds: float, expected: str) -> None:
+    """A clock that differs from the cluster's makes no negative age."""
+    assert format_duration(seconds) == expected
