@@ -396,3 +396,46 @@ def test_module_imported_by_a_constant_name_travels(shell: Shell, project: Path,
     shell.run("import importlib\ndef load():\n    return importlib.import_module('named_mod').x")
     shell.run(f"%%podtask -o x\n{source}")
     assert shell["x"] == 1
+
+
+COUNTER_MODULES = {
+    "mod_counter.py": "STEP, LR, SEEN, _hidden, CACHE, HANDLERS, TABLE = 0, 0.1, [], 0, {}, {}, {'a': (1, [2])}\n"
+    "def step():\n    global STEP, _hidden\n    STEP += 1\n    _hidden += 1\n    CACHE[STEP] = HANDLERS[STEP] = step\n"
+    "    CACHE['size'] = 1\n    TABLE['a'][1].append(3)\n    return STEP\n",
+    "mod_filler.py": "import mod_counter\nmod_counter.SEEN.append('imported')\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("cell", "named"),
+    [
+        ("import mod_counter\nmod_counter.step()", "mod_counter.STEP, mod_counter.TABLE"),
+        ("from mod_counter import step\nstep()", "mod_counter.STEP, mod_counter.TABLE"),
+        ("import mod_counter\nmod_counter.LR = 5", "mod_counter.LR"),
+        ("import mod_counter\nmod_counter.SEEN.append(1)\nimport mod_filler", "mod_counter.SEEN"),
+        ("import mod_filler, mod_counter\nmod_counter.LR, mod_counter.NEW = 0.1, 1", ""),
+        ("import mod_counter\nlen(mod_counter.SEEN), mod_counter.TABLE['a'], str(mod_counter.LR)", ""),
+    ],
+    ids=["counter", "imported function", "assigned", "before an import", "while imported", "read"],
+)
+def test_values_of_modules_that_a_cell_changes_are_named(
+    shell: Shell, project: Path, cell: str, named: str
+) -> None:
+    """C1: plain values of a module that a cell changes stay in the pod, and the closing line names them."""
+    write(project, COUNTER_MODULES)
+    _, err = shell.output(f"%%podtask\n{cell};")
+    line = [part for part in err.replace("\n", " · ").split(" · ") if "which the cell changed" in part]
+    assert [each.partition(", which")[0] for each in line] == (
+        [f"the notebook keeps its own {named}"] if named else []
+    )
+
+
+def test_values_that_the_notebook_has_changed_are_not_named(shell: Shell, project: Path) -> None:
+    """C1: what was sent with a cell is not a change of the cell; what a failed cell has changed is named."""
+    write(project, COUNTER_MODULES)
+    shell.run("import mod_counter\nfrom mod_counter import TABLE\nmod_counter.LR, TABLE['b'] = 3, 1")
+    out, err = shell.output("%%podtask\nprint(mod_counter.LR, TABLE)")
+    assert out == "3 {'a': (1, [2]), 'b': 1}\n"
+    assert "which the cell changed" not in err
+    shown = shell.shown_error("%%podtask\nmod_counter.LR += 1\n1 / 0")
+    assert "the notebook keeps its own mod_counter.LR, which the cell changed" in shown

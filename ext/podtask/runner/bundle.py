@@ -73,6 +73,7 @@ LATE_MODULES = (
     "worker.pip_install",
     "worker.plain_values",
     "worker.local_modules",
+    "worker.module_snapshots",
     "state.altair_settings",
     "state.bokeh_output",
     "state.csv_limit",

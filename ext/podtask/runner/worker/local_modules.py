@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ..protocol import MODULE_OBJECT
 from .inputs import register_source
+from .module_snapshots import SNAPSHOTS
 
 
 def install(folder: str, files: Dict[str, Tuple[str, bytes]], values: Dict[str, bytes]) -> None:
@@ -127,4 +128,5 @@ class LocalModuleLoader(SourceFileLoader):
             register_source(self._filename, self.get_source(self.name) or "")
         except ImportError:
             pass  # the encoding of the source is wrong, as the execution will report
-        super().exec_module(module)
+        with SNAPSHOTS.importing(module):
+            super().exec_module(module)

@@ -208,4 +208,7 @@ class CellRun:
         elif value is not None:
             last = [(protocol.ROLE_LAST_VALUE, "", value)]
         end.update(self._state.report())
+        snapshots = sys.modules.get(f"{__package__}.module_snapshots")  # loaded only with local modules
+        if snapshots is not None:
+            end["notes"] += snapshots.notes()
         return {**end, **outputs.pack_values(self._job, file, self.namespace, self._before, last)}

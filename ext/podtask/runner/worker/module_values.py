@@ -76,11 +76,19 @@ class ModuleValues:
                 )
             return
         names[name] = value
+        _note(owner, name)
         if isinstance(current, (dict, list, set, bytearray)) or hasattr(current, "__dict__"):
             for other in self._modules:  # they may have imported the object from there
                 names = vars(sys.modules[other]) if other in sys.modules else {}
                 for key in [key for key, each in names.items() if each is current]:
                     names[key] = value
+                    _note(other, key)
+
+
+def _note(module: str, name: str) -> None:
+    """Note that the notebook has this value, too: the cell has not changed it."""
+    snapshots = sys.modules[f"{__package__}.module_snapshots"]  # loaded with the local modules
+    snapshots.SNAPSHOTS.note(sys.modules[module], name)
 
 
 def _is_initializing(module: Any) -> bool:
