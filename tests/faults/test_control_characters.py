@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 import podtask
@@ -13,20 +14,24 @@ from aiohttp import web
 from podtask import RunOptions
 from podtask.display.foreground import Foreground
 from podtask.display.view import View
-from podtask.errors import PodtaskError
+from podtask.errors import ClusterError, PodtaskError
 from podtask.event_loop import loop
 from podtask.frontend import Notebook, Terminal
 from podtask.log import set_level
 from podtask.magics.doctor import Check
+from podtask.manage.exec import run_command
 from podtask.manage.operations import read_log
 from podtask.manage.task_list import list_tasks
 from podtask.manifest import owner_secrets
+from podtask.manifest.identity import Identity
 from podtask.pickling.plain_values import plain_error
 
 from tests.local.test_shown_credentials import FakeNotebook
+from tests.notebook import Shell
 from tests.pods.waiting import wait_for_input_request
 
 from .scripts import Proceed, Script, is_create, refused
+from .tasks import put_task
 from .user import SECONDS, Play, submit
 
 pytestmark = pytest.mark.fault(91)
@@ -131,8 +136,7 @@ def test_output_of_another_user_is_escaped(
     """Following a task of another user shows its output escaped, unless the user trusts it."""
     play(Script())
     task = submit(f"print({HOSTILE!r})\ngiven = input()\n42")
-    while "owned" not in task.logs():
-        task.updates.get(timeout=SECONDS)
+    wait_for_input_request(task)
     owner_secrets.remove(task.name)
     other = podtask.attach(task.name, trust=trust)
     view = View(other, Terminal())
@@ -171,3 +175,37 @@ def test_prompt_of_another_user_is_escaped(play: Play, trust: bool) -> None:
     assert screen.prompt == HOSTILE if trust else is_safe(screen.prompt)
     task.reply({"eof": True})
     task.exception(SECONDS)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_command_in_a_pod_of_another_user_is_escaped(
+    play: Play, own: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a command prints in the container of another user's task does not control the terminal."""
+    name = put_task(play(Script()), "bob")
+    if own:
+        owner_secrets.save(Identity(name, "ab" * 32, "cd" * 32, 20_000))
+    program = f"import sys; sys.stdout.buffer.write({HOSTILE!r}.encode())"
+    with pytest.raises(ClusterError, match="broke"):  # this server sends no exit code
+        run_command(name, None, ["python3", "-c", program], RunOptions())
+    owner_secrets.remove(name)
+    out = capsys.readouterr().out
+    assert HOSTILE in out if own else is_safe(out)
+
+
+def test_commands_escape_the_names_of_folders(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project in a folder with such a name is named safely."""
+    project = tmp_path / HOSTILE.replace("/", "")
+    project.mkdir()
+    (project / "pyproject.toml").write_text("[tool.podtask]\ncontext = 'x'\n")
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    shell.run("import podtask; t = podtask.PodTemplate()")
+    assert is_safe("".join(shell.output("%podtask save t")))
+    shell.run("del t")
+    assert is_safe("".join(shell.output("%podtask use t")))
+    assert is_safe("".join(shell.output("%podtask config")))
+    assert is_safe("".join(shell.output("%podtask config --trust .")) + SHOWN)
+    shell.output("%podtask use none")

@@ -28,6 +28,8 @@ from .unreachable import StreamRefused, Unreachable, connection_error
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 30  # without a byte: what is slow but moving is not a failure
 MAX_ANSWER_BYTES = 256 << 20
+MAX_LINE_BYTES = 16 << 20  # of a watch or a log
+MAX_MESSAGE_BYTES = 16 << 20  # of a WebSocket; a kubelet sends 32 KiB
 CLOSE_SECONDS = 0.5
 # Statuses of a stream that mean "not now": the API server, or a load balancer, cannot reach what lies behind it.
 TEMPORARY_STATUSES = (500, 503, 504)
@@ -151,7 +153,7 @@ class Api:
             return await self._read(answer)
 
     async def stream_lines(self, path: str, **params: str) -> AsyncGenerator[bytes, None]:
-        """Yield the lines of an answer that does not end, such as a watch.
+        """Yield the lines of an answer that does not end, such as a watch; a line of more than 16 MiB in pieces.
 
         Raises:
             ApiError: The API server refused the request.
@@ -161,13 +163,20 @@ class Api:
         silence = SILENT_LOG_SECONDS if "follow" in params else BOOKMARK_SECONDS
         async with self._answer("GET", path, None, params, silence) as answer:
             parts: list[bytes] = []  # of the line that is incomplete
+            size = 0
             async for chunk in answer.content.iter_any():
                 *ends, begun = chunk.split(b"\n")
                 for end in ends:
                     parts.append(end)
                     yield b"".join(parts)
                     parts.clear()
+                    size = 0
                 parts.append(begun)
+                size += len(begun)
+                if size > MAX_LINE_BYTES:  # a container may write without end and without line feeds
+                    yield b"".join(parts)
+                    parts.clear()
+                    size = 0
 
     async def forward(self, namespace: str, pod: str, port: int) -> PortForward:
         """Open a connection to a port on a pod's loopback interface.
@@ -226,7 +235,7 @@ class Api:
                 URL(access.host + path, encoded=True),
                 headers=headers,
                 protocols=protocols,
-                max_msg_size=0,
+                max_msg_size=MAX_MESSAGE_BYTES,
                 proxy=access.proxy,
                 server_hostname=access.server_name,
                 ssl=access.tls or True,
@@ -330,7 +339,7 @@ class Api:
     def _json(self, raw: bytes) -> dict[str, Any]:
         try:
             document = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
             raise ClusterError(
@@ -354,7 +363,7 @@ def _status_text(code: int) -> str:
 def _status(raw: bytes) -> dict[str, Any]:
     try:
         document = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"message": _words(raw)}
     return document if isinstance(document, dict) else {}
 

@@ -65,7 +65,7 @@ def run(state: ShellState, line: str) -> None:
     from ..config.files import left_out  # start-up cost
 
     for line in left_out(only_new=True):
-        print(line)
+        print(safe_text(line))
 
 
 def usage() -> str:
@@ -86,7 +86,7 @@ def use(state: ShellState, words: list[str]) -> None:
     source = resolve.find_source(name, state.variables, resolve.merge_options({}))
     resolve.set_session_template(source)
     if isinstance(source, Path):
-        print(f"Using {source}")
+        print(safe_text(f"Using {source}"))
 
 
 def save(state: ShellState, words: list[str]) -> None:
@@ -105,7 +105,7 @@ def save(state: ShellState, words: list[str]) -> None:
     if template is None:
         template = resolve.find_template(source, state.variables, resolve.merge_options({}))
     path = store.save_template(name, template, "--user" in flags, "--force" in flags)
-    print(f"Saved: {path} (use it with -t {name})")
+    print(safe_text(f"Saved: {path} (use it with -t {name})"))
 
 
 def templates(state: ShellState, words: list[str]) -> None:
@@ -136,7 +136,7 @@ def config(state: ShellState, words: list[str]) -> None:
     files.forget_left_out()
     if words:
         folder = " ".join(words[1:]).strip("\"'")
-        print(f"Trusted: {folder} (kept in {files.trust_folder(Path(folder))})")
+        print(safe_text(f"Trusted: {folder} (kept in {files.trust_folder(Path(folder))})"))
         return
     rows = [(files.TRUSTED_FOLDERS, str(each), str(files.user_file())) for each in files.trusted_folders()]
     for name, setting in all_settings().items():
@@ -151,7 +151,7 @@ def config(state: ShellState, words: list[str]) -> None:
     _print_table(rows)
     saved_templates()  # finds those that are left out
     for line in files.left_out():
-        print(line)
+        print(safe_text(line))
 
 
 def list_tasks(state: ShellState, words: list[str]) -> None:
@@ -204,9 +204,9 @@ def gc(state: ShellState, words: list[str]) -> None:
     options = _parse_options(words, gc, "keep")
     keep = options.keep if "keep" in _given_options(words, gc, "keep") else None
     result = loop().run(operations.clean_up(options, keep))
-    print(f"Deleted: {', '.join(result.deleted) or 'nothing'}")
+    print(safe_text(f"Deleted: {', '.join(result.deleted) or 'nothing'}"))
     if result.kept:
-        print(f"Kept, because their results wait: {', '.join(result.kept)} (%podtask attach NAME)")
+        print(safe_text(f"Kept, because their results wait: {', '.join(result.kept)} (%podtask attach NAME)"))
 
 
 def shell(state: ShellState, words: list[str]) -> None:
@@ -287,7 +287,7 @@ def _end_task(
     from ..manage import operations
 
     pod_name = loop().run(operations.delete_task(name, _parse_options(rest, command), finished, force))
-    print(f"{past_tense}: {pod_name}")
+    print(safe_text(f"{past_tense}: {pod_name}"))
 
 
 def _split_name(words: list[str], command: Callable[..., None]) -> tuple[str, list[str]]:

@@ -13,15 +13,19 @@ from ..cluster.refusals import RequestDenied
 from ..config.options import RunOptions
 from ..errors import ClusterError, InputError
 from ..event_loop import loop
+from ..manifest import owner_secrets
 from ..manifest.task_pod import TaskPod
+from ..runner.safe_text import escape_controls
 from .lookup import look_up_task
 
 SHELL_SCRIPT = "command -v bash >/dev/null && exec bash; exec sh"
-END_OF_OUTPUT = ("", b"")
+END_OF_OUTPUT = ("", b"", False)
 
 
 def run_command(name: str, container: str | None, command: Sequence[str], options: RunOptions) -> int:
     """Run a command without input, print its output as it comes, and return its exit code.
+
+    Control characters are escaped, unless the command runs in the container of a cell of this user.
 
     Args:
         name: Name of the task or of its pod.
@@ -33,18 +37,17 @@ def run_command(name: str, container: str | None, command: Sequence[str], option
         PodtaskError: The task, container or program does not exist, the container is not running, or
             running commands in it is not allowed.
     """
-    output: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
+    output: queue.SimpleQueue[tuple[str, bytes, bool]] = queue.SimpleQueue()
     loop().check_may_wait()
-    exit_code = loop().start(
-        _execute(name, container, command, options, lambda stream, data: output.put((stream, data)))
-    )
+    exit_code = loop().start(_execute(name, container, command, options, lambda *piece: output.put(piece)))
     exit_code.add_done_callback(lambda _: output.put(END_OF_OUTPUT))
     decoders = {each: codecs.getincrementaldecoder("utf-8")("replace") for each in ("stdout", "stderr")}
     try:
         last_char = "\n"
         # Print in the caller's thread, so that the output belongs to the caller's cell.
-        for stream, data in iter(output.get, END_OF_OUTPUT):
+        for stream, data, is_own in iter(output.get, END_OF_OUTPUT):
             text = decoders[stream].decode(data)
+            text = text if is_own else escape_controls(text)
             getattr(sys, stream).write(text)
             last_char = text[-1:] or last_char
         if last_char != "\n":
@@ -76,9 +79,9 @@ async def _execute(
     container: str | None,
     command: Sequence[str],
     options: RunOptions,
-    on_output: Callable[[str, bytes], None],
+    on_output: Callable[[str, bytes, bool], None],
 ) -> int:
-    """Run a command and return its exit code; call ``on_output`` with stream name and data."""
+    """Run a command and return its exit code; call ``on_output`` with stream, data and whether it is the user's own."""
     ns, pod = await _look_up_running_task(name, options)
     container_name = pod.container_name(container)
     try:
@@ -95,13 +98,15 @@ async def _execute(
             f"Cannot run a command in container {container_name!r} of {pod.name}: {error}",
             f"It may not be running; `%podtask why {name}` shows the state.",
         ) from None
+    # Only the image of the user's own cell may control the terminal.
+    is_own = container_name == pod.primary and owner_secrets.load(pod.name, pod.key, pod.lock) is not None
     status = ""
     try:
         async for channel, data in process.output():
             if channel == STATUS:
                 status = data.decode("utf-8", "replace")
             else:
-                on_output("stderr" if channel == STDERR else "stdout", data)
+                on_output("stderr" if channel == STDERR else "stdout", data, is_own)
     except OSError as error:
         raise ClusterError(
             f"The connection to {command[0]!r} in {pod.name} broke: {error}",

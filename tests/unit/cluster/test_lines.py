@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from podtask.cluster.client import Api
+from podtask.cluster.client import MAX_LINE_BYTES, Api
 
 from tests.unit.counted_bytes import CountedBytes, copied_by
 
@@ -37,6 +37,16 @@ def test_lines_are_whole_wherever_chunks_end(size: int) -> None:
     """A line that is not ended is not a line yet."""
     data = b"one\n\ntwo\nthree"
     assert lines([data[start : start + size] for start in range(0, len(data), size)]) == [b"one", b"", b"two"]
+
+
+@pytest.mark.fault(101)
+def test_line_without_end_comes_in_pieces() -> None:
+    """A container that writes without line feeds does not fill the memory of the notebook."""
+    chunk = bytes(1 << 20)
+    found = lines([chunk] * (2 * (MAX_LINE_BYTES >> 20) + 3) + [b"\n"])
+    assert len(found) == 3
+    assert max(map(len, found)) <= MAX_LINE_BYTES + len(chunk)
+    assert sum(map(len, found)) == (2 * (MAX_LINE_BYTES >> 20) + 3) * len(chunk)
 
 
 @pytest.mark.fault(101)
