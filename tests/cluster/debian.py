@@ -11,6 +11,8 @@ from tests.cluster.errors import run
 
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _APT = Path("/etc/apt")
+# The script of all suites since wheezy. A debootstrap that is older than a suite does not find it by name.
+_SCRIPT = Path("/usr/share/debootstrap/scripts/sid")
 # Files that no test reads. They are half of the size, and each start would import them again.
 _UNWANTED = (
     "usr/share/doc",
@@ -76,4 +78,4 @@ def _debootstrap(suite: str, packages: str, rest: list[str | Path]) -> None:
     command += [f"--include={packages}", f"--keyring={_KEYRING}", f"--cache-dir={downloads}"]
     # Two processes at a time would write the same files in the shared download folder.
     with cache.locked(downloads / "lock"):
-        run([*command, *rest[:-1], suite, rest[-1], mirror()], timeout=1200)
+        run([*command, *rest[:-1], suite, rest[-1], mirror(), _SCRIPT], timeout=1200)

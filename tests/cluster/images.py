@@ -72,18 +72,18 @@ class Recipe:
         return f"image-{short}-{hashed}.tar"
 
 
-def _python(version: str, suite: str) -> Recipe:
+def _python(version: str, suite: str, package: str = "python3") -> Recipe:
     return Recipe(
         (f"docker.io/library/python:{version}-slim",),
         suite=suite,
-        packages="python3",
+        packages=package,
         command=("python3",),
     )
 
 
-def _science(version: str, suite: str, *wheels: str) -> Recipe:
+def _science(version: str, suite: str, *wheels: str, name: str = "science") -> Recipe:
     return Recipe(
-        (f"docker.io/library/science:{version}",),
+        (f"docker.io/library/{name}:{version}",),
         suite=suite,
         packages="python3",
         command=("python3",),
@@ -91,6 +91,22 @@ def _science(version: str, suite: str, *wheels: str) -> Recipe:
     )
 
 
+# Libraries whose cells `make matrix` runs, in an environment of the notebook and in an image.
+LIBRARIES = (
+    *(
+        "altair==6.3.0",
+        "attrs==26.1.0",
+        "bokeh==3.9.2",
+        "duckdb==2.0.1",
+        "holoviews==1.23.2",
+        "hvplot==0.12.2",
+    ),
+    *("joblib==1.6.0", "loguru==0.7.3", "networkx==3.6.1", "panel==1.9.4", "plotly==7.1.0", "polars==2.1.0"),
+    *("pyarrow==26.0.1", "pydantic==2.14.4", "rich==15.0.0", "scikit-learn==1.9.1", "sqlalchemy==2.1.9"),
+    "xarray==2026.9.0",
+)
+
+_FOR_3_11 = ("ipython==9.18.1", "matplotlib==3.11.2", "numpy==2.4.6", "pandas==3.1.1")
 # Dependencies on Python 3.9 only, which pip on another Python does not install.
 _FOR_3_9 = ("exceptiongroup==1.3.1", "importlib-resources==6.5.2")
 
@@ -132,11 +148,18 @@ RECIPES = (
         packages="prometheus-pushgateway",
         command=("prometheus-pushgateway",),
     ),
-    _science("3.11", "bookworm", "ipython==9.18.1", "matplotlib==3.11.2", "numpy==2.4.6", "pandas==3.1.1"),
+    _science("3.11", "bookworm", *_FOR_3_11),
     _science("3.13", "trixie", "ipython==9.18.1", "matplotlib==3.11.2", "numpy==2.5.5", "pandas==3.1.1"),
     _science(
         "3.9", "bullseye", "ipython==8.18.1", "matplotlib==3.9.4", "numpy==2.0.2", "pandas==2.3.3", *_FOR_3_9
     ),
+)
+
+# Images of `make matrix` only, which imports them when a test needs them.
+MATRIX_RECIPES = (
+    _python("3.14", "forky"),
+    _python("3.15", "forky", "python3.15"),
+    _science("3.11", "bookworm", *_FOR_3_11, *LIBRARIES, name="libraries"),
 )
 
 
@@ -164,10 +187,11 @@ def _obtain(recipe: Recipe) -> Path:
 
 def _build_debian(recipe: Recipe, tree: Path, work: Path) -> None:
     debian.install(recipe.suite, recipe.packages, tree)
-    if (tree / "usr/bin/python3").exists():
+    # `python3`, or a version that is not the suite's own, such as `python3.15`.
+    if found := next(iter(sorted((tree / "usr/bin").glob("python3*"))), None):
         # The images of that name have `python` in /usr/local, and users write that.
         for name in ("python", "python3"):
-            (tree / "usr/local/bin" / name).symlink_to("/usr/bin/python3")
+            (tree / "usr/local/bin" / name).symlink_to(f"/usr/bin/{found.name}")
     if recipe.wheels:
         _install_wheels(recipe.wheels, tree, work)
 

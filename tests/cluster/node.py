@@ -64,6 +64,11 @@ class Node:
                 leftovers.remove(self.layout)
                 print_progress("stopped")
 
+    def import_images(self, recipes: Sequence[images.Recipe]) -> None:
+        """Import images into the running node; build those that are not in the cache."""
+        with cache.locked(self.layout.lock):
+            self._import_images(recipes)
+
     def healthy(self) -> bool:
         """Return whether all parts of this version are running and pods can be scheduled."""
         if not self._all_run():

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.images import MATRIX_RECIPES
 from tests.differential.cases import Case
 from tests.differential.cell_runner import CellRunner
+from tests.differential.libraries import library_environment
 from tests.pods.conftest import in_namespace
 
 
@@ -27,20 +29,30 @@ def selected_cases(request: pytest.FixtureRequest, test: str, **wanted: Any) -> 
 
 
 @pytest.fixture(scope="session")
-def plain_kernel() -> Iterator[CellRunner]:
+def notebook_env(pytestconfig: pytest.Config) -> dict[str, str]:
+    """Return the environment of the notebooks; that of `make matrix` and `make differential` has all libraries."""
+    if pytestconfig.getoption("--matrix") or "PODTASK_DIFFERENTIAL" in os.environ:
+        return library_environment()
+    return dict(os.environ)
+
+
+@pytest.fixture(scope="session")
+def plain_kernel(notebook_env: dict[str, str]) -> Iterator[CellRunner]:
     """Return the reference: a kernel without podtask.
 
     The other fixtures queue the cells that they compare.
     """
-    made = CellRunner("# placeholder for the line of the magic", 1, dict(os.environ))
+    made = CellRunner("# placeholder for the line of the magic", 1, notebook_env)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="session")
-def local(request: pytest.FixtureRequest, plain_kernel: CellRunner) -> Iterator[CellRunner]:
+def local(
+    request: pytest.FixtureRequest, notebook_env: dict[str, str], plain_kernel: CellRunner
+) -> Iterator[CellRunner]:
     """Run the cells in local processes."""
-    made = CellRunner("%%podtask --local {out}", 2, dict(os.environ))
+    made = CellRunner("%%podtask --local {out}", 2, notebook_env)
     cases = selected_cases(request, "test_local")
     plain_kernel.start(cases)
     made.start(cases)
@@ -52,19 +64,23 @@ def local(request: pytest.FixtureRequest, plain_kernel: CellRunner) -> Iterator[
 def in_pods(
     request: pytest.FixtureRequest,
     cluster: Any,
+    notebook_env: dict[str, str],
     plain_kernel: CellRunner,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[str], CellRunner]]:
     """Run the cells in pods of one image, in a namespace that they share; one image at a time."""
     name = f"podtask-test-{uuid.uuid4().hex[:10]}"
     config = in_namespace(cluster.kubeconfig, name, tmp_path_factory.mktemp("pods") / "config")
-    env = {key: value for key, value in os.environ.items() if key != "PODTASK_BACKEND"}
+    env = {key: value for key, value in notebook_env.items() if key != "PODTASK_BACKEND"}
     ways: dict[str, CellRunner] = {}
 
     def way(image: str) -> CellRunner:
         if image not in ways:
             for before in ways.values():
                 before.close()
+            wanted = [recipe for recipe in MATRIX_RECIPES if f"docker.io/library/{image}" in recipe.names]
+            if wanted and cluster.own:
+                cluster.node.import_images(wanted)
             made = CellRunner(f"%%podtask --image {image} {{out}}", 3, {**env, "KUBECONFIG": str(config)})
             cases = selected_cases(request, "test_pod", image=image)
             plain_kernel.start(cases)

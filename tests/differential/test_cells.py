@@ -11,14 +11,18 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.images import MATRIX_RECIPES
 from tests.differential.cases import Case, read_all
 from tests.differential.cell_runner import CellRunner, Observation
 from tests.differential.comparison import comparable, comparable_across_versions, refused
 from tests.differential.intended_differences import INTENDED, with_intended_differences
 from tests.differential.known_defects import DEFECTS
+from tests.differential.libraries import LIBRARY_MODULES
 from tests.notebook import strip_ansi
 
 CASES = read_all()
+WHOLE = os.environ.get("PODTASK_DIFFERENTIAL")  # `make differential` runs only images with this name
+MATRIX = pytest.mark.matrix
 # image -> its Python, and the modules that it has
 SCIENCE = ("IPython", "jinja2", "matplotlib", "numpy", "pandas", "tqdm")
 IMAGES = {
@@ -28,7 +32,13 @@ IMAGES = {
     "science:3.9": ((3, 9), SCIENCE),
     "python:3.13-slim": ((3, 13), ()),
     "science:3.13": ((3, 13), SCIENCE),
+    "libraries:3.11": ((3, 11), (*SCIENCE, *LIBRARY_MODULES)),
+    "python:3.14-slim": ((3, 14), ()),
+    "python:3.15-slim": ((3, 15), ()),
 }
+# Where a newer Python is most likely to differ, all cells run in pods of it.
+NEWER = ("python:3.14-slim", "python:3.15-slim")
+THEMES_OF_NEWER = ("definitions", "modules", "state")
 
 
 def fits(case: Case, image: str) -> bool:
@@ -38,13 +48,15 @@ def fits(case: Case, image: str) -> bool:
 
 
 def marks(case: Case, where: str, image: str = "") -> list[Any]:
-    """Return the marks of a cell's test: skipped, expected to fail, or none."""
-    if missing := [word for word in case.needs if importlib.util.find_spec(word) is None]:
-        return [pytest.mark.skip(reason=f"the notebook lacks {', '.join(missing)}")]
+    """Return the marks of a cell's test: it runs in `make matrix` only, is expected to fail, or none."""
+    found: list[Any] = []
+    # The notebooks of `make matrix` have all libraries.
+    if WHOLE is None and any(importlib.util.find_spec(word) is None for word in case.needs):
+        found.append(MATRIX)
     place, reason = DEFECTS.get(case.id, ("", ""))
     if place and place in (where, "both", image):
-        return [pytest.mark.xfail(strict=True, reason=reason)]
-    return []
+        found.append(pytest.mark.xfail(strict=True, reason=reason))
+    return found
 
 
 def each(where: str, image: str = "") -> list[Any]:
@@ -78,10 +90,9 @@ def test_local(case: Case, plain_kernel: CellRunner, local: CellRunner) -> None:
     check(case, plain_kernel.seen(case), local.seen(case))
 
 
-MATRIX = pytest.mark.matrix
-WHOLE = os.environ.get("PODTASK_DIFFERENTIAL")  # `make differential` runs only images with this name
 SHARE = 16  # otherwise, every n-th cell, with different cells for each image
 # The notebook's own Python and another one; `make matrix` runs the others.
+BUILT_WHEN_NEEDED = {recipe.names[0].rpartition("/")[2] for recipe in MATRIX_RECIPES}
 IMAGES_IN_EVERY_RUN = ("python:3.11-slim", "science:3.11", "python:3.9-slim")
 
 
@@ -94,8 +105,17 @@ def in_pod(image: str) -> list[Any]:
     return [
         param
         for number, param in enumerate(each("pod", image))
-        if number % SHARE == place or (modules and param.values[0].needs)
+        if number % SHARE == place
+        or (modules and param.values[0].needs)
+        or (image in NEWER and param.values[0].theme in THEMES_OF_NEWER)
     ]
+
+
+def marks_of_image(image: str) -> list[Any]:
+    """Return the marks of all tests with an image."""
+    # The first test may have to build the image.
+    slow = [pytest.mark.timeout(1800)] if image in BUILT_WHEN_NEEDED else []
+    return [*slow, *([] if WHOLE is not None or image in IMAGES_IN_EVERY_RUN else [MATRIX])]
 
 
 @pytest.mark.cluster
@@ -106,7 +126,7 @@ def in_pod(image: str) -> list[Any]:
         pytest.param(
             image,
             *param.values,
-            marks=[*param.marks, *([] if WHOLE is not None or image in IMAGES_IN_EVERY_RUN else [MATRIX])],
+            marks=[*param.marks, *marks_of_image(image)],
             id=f"{image}-{param.id}",
         )
         for image in IMAGES

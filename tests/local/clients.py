@@ -37,6 +37,7 @@ def client_folder(version: str) -> Path:
 def run_with(version: str, source: str) -> str:
     """Run a program that imports this version of the client; return its output."""
     path = [str(client_folder(version)), str(ROOT / "ext"), str(ROOT)]
+    path += filter(None, [os.environ.get("PYTHONPATH")])  # may contain the packages of the tests
     # Without the user's folders: the version under test comes before any installed version.
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONNOUSERSITE": "1"}
     done = subprocess.run([sys.executable, "-c", source], env=env, capture_output=True, text=True)

@@ -180,6 +180,17 @@ def test_helper_processes_are_not_reported(shell: Shell, source: str, tmp_path: 
     assert "left running" not in err
 
 
+def test_workers_of_joblib_are_not_reported(shell: Shell) -> None:
+    """J1: the idle workers of joblib and their tracker are not reported, and nothing waits for them."""
+    pytest.importorskip("joblib")
+    out, err = shell.output(
+        "%%podtask\nfrom joblib import Parallel, delayed\n"
+        "print(Parallel(n_jobs=2)(delayed(abs)(n) for n in (-1, 2)))"
+    )
+    assert out == "[1, 2]\n"
+    assert "left running" not in err
+
+
 def test_process_of_the_cell_ends_by_sigterm(shell: Shell) -> None:
     """SIGTERM silently ends a forked process, as in a kernel, but not the cell."""
     out, err = shell.output(

@@ -173,11 +173,19 @@ class _DefinitionCollector:
 def _defined(value: Any) -> Any:
     """Return a value that is a function or class, or wraps one (``lru_cache``); None for data.
 
-    A type variable counts too, since pickle refers to it by name.
+    A type variable counts too, since pickle refers to it by name. A method of an instance is data, also if it
+    is built in, such as ``random.random``.
     """
+    if isinstance(value, types.BuiltinFunctionType) and not isinstance(
+        value.__self__, types.ModuleType | None
+    ):
+        return None
     if isinstance(value, TYPES_WITH_NAME):
         return value
-    wrapped = getattr(value, "__wrapped__", None)
+    try:
+        wrapped = value.__wrapped__
+    except Exception:  # noqa: BLE001 -- whatever a __getattr__ of the user raises
+        return None
     return value if isinstance(wrapped, types.FunctionType) else None
 
 

@@ -189,6 +189,23 @@ def test_classes_and_instances_go_to_another_minor(notebook: Notebook, name: str
     assert remote(inputs, f"print(({cell}))") == f"{eval(f'({cell})', namespace)}\n"
 
 
+def test_methods_of_instances_are_data_for_another_minor(notebook: Notebook) -> None:
+    """C3: functions that are methods of an instance, such as those of random, keep their instance."""
+    namespace = notebook("from random import random, randint\npush = [1].append\nnew = dict.fromkeys")
+    values = {name: namespace[name] for name in ("random", "randint", "push", "new")}
+    inputs = pack_inputs(values, namespace, OTHER)
+    cell = "import random as r; r.seed(3); found = random(), randint(1, 9); r.seed(3); push(2)\n"
+    cell += "print(found == (r.random(), r.randint(1, 9)), push.__self__, new('a'))"
+    assert remote(inputs, cell) == "True [1, 2] {'a': None}\n"
+
+
+def test_dict_with_attributes_goes_to_another_minor(notebook: Notebook) -> None:
+    """J3: an object whose __getattr__ raises an error of its own is data."""
+    namespace = notebook("class Bag(dict):\n    __getattr__ = dict.__getitem__\nbag = Bag(a=1)")
+    inputs = pack_inputs({"bag": namespace["bag"]}, namespace, OTHER)
+    assert remote(inputs, "print(bag.a, type(bag) is Bag)") == "1 True\n"
+
+
 def test_closure_is_refused_for_another_minor(notebook: Notebook) -> None:
     """A closure cannot be sent as source."""
     namespace = notebook("def make(n):\n    def add(x):\n        return x + n\n    return add\nf = make(2)\n")

@@ -87,9 +87,7 @@ def _reduce_without_caches(obj: Any) -> Any:
     reduced = reduce_instance(obj)
     if reduced is NotImplemented:
         kind = type(obj)
-        if issubclass(kind, NOT_INSTANCES) or not any(
-            _is_cache(kind, name) for name in _attributes(obj, kind)
-        ):
+        if issubclass(kind, NOT_INSTANCES) or not _may_have_caches(obj, kind):
             return NotImplemented
         reduced = obj.__reduce_ex__(pickler.PROTOCOL)
     if not isinstance(reduced, tuple) or len(reduced) < 3:
@@ -104,16 +102,30 @@ def without_caches(state: Any, kind: Any) -> Any:
     """Return the state of an instance without caches; None if it is empty, as from pickle itself."""
     if type(state) is not dict:
         return state
-    return {name: value for name, value in state.items() if not _is_cache(kind, name)} or None
+    return {
+        name: value
+        for name, value in state.items()
+        if not _is_cache(kind, name) and not (_is_private(name) and _is_unset(value))
+    } or None
 
 
-def _attributes(obj: Any, kind: Any) -> Iterable[Any]:
+def _may_have_caches(obj: Any, kind: Any) -> bool:
     try:
         attributes: Iterable[Any] = object.__getattribute__(obj, "__dict__")
     except AttributeError:
         attributes = ()
     slots = getattr(kind, "__slots__", ())
-    return [*attributes, *([slots] if isinstance(slots, str) else slots)]
+    slots = [slots] if isinstance(slots, str) else slots
+    # xarray sets a slot to an empty dict when it is first read.
+    return any(map(_is_private, slots)) or any(_is_cache(kind, name) for name in [*attributes, *slots])
+
+
+def _is_unset(value: Any) -> bool:
+    return value is None or (type(value) is dict and not value)
+
+
+def _is_private(name: Any) -> bool:
+    return isinstance(name, str) and name.startswith("_") and not name.startswith("__")
 
 
 def _is_cache(kind: Any, name: Any) -> bool:

@@ -71,7 +71,7 @@ def running_threads() -> List[threading.Thread]:
         if thread.daemon and not _is_started_by_cell(thread):
             continue
         frame = frames.get(thread.ident or 0)
-        if frame is not None and _is_idle_pool_thread(frame):
+        if _is_idle_manager(thread) or (frame is not None and _is_idle_pool_thread(frame)):
             continue
         found.append(thread)
     return found
@@ -86,6 +86,13 @@ def _is_idle_pool_thread(frame: Any) -> bool:
     """Return whether a thread belongs to a pool and waits for work."""
     code = frame.f_code
     return bool(code.co_name == "_worker" and code.co_filename.endswith("futures/thread.py"))
+
+
+def _is_idle_manager(thread: threading.Thread) -> bool:
+    """Return whether a thread manages a pool of joblib's processes that has no work."""
+    kind = type(thread)
+    manages = kind.__name__ == "_ExecutorManagerThread" and "loky" in kind.__module__
+    return manages and not getattr(thread, "pending_work_items", True)
 
 
 def descendants() -> Dict[int, str]:

@@ -118,9 +118,12 @@ class LocalModuleLoader(SourceFileLoader):
         """Keep byte code out of the cache: it would have the other path."""
         raise OSError
 
-    def source_to_code(self, data: Any, path: Any, **options: Any) -> types.CodeType:  # type: ignore[override]
+    # Python 3.15 adds the module's name.
+    def source_to_code(  # type: ignore[override]
+        self, data: Any, path: Any, *name: Any, **options: Any
+    ) -> types.CodeType:
         """Compile the source under its file name in the notebook."""
-        return super().source_to_code(data, self._filename, **options)
+        return super().source_to_code(data, self._filename, *name, **options)
 
     def exec_module(self, module: types.ModuleType) -> None:
         """Execute the module, and register its source for tracebacks."""

@@ -132,6 +132,32 @@ def test_caches_are_no_changes(shell: Shell, kind: str) -> None:
     assert "changed in the pod: a;" in err
 
 
+LIBRARIES = {
+    "networkx": (
+        "a = networkx.path_graph(4)",
+        "a.adj; a.degree; a.edges; a.nodes; networkx.density(a); networkx.shortest_path(a, 0, 3)",
+        "a.add_edge(0, 3)",
+    ),
+    "xarray": (
+        "a = xarray.Dataset({'t': ('x', [1.0, 2.0])}, {'x': [3, 4]})",
+        "a.t.mean(); a.sizes; a.sel(x=3); a.indexes; a.t.x.values; repr(a)",
+        "a['t'] = a.t + 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_values_of_libraries_that_are_only_read_are_not_changed(shell: Shell, library: str) -> None:
+    """J2: graphs of networkx and datasets of xarray are reported only if the cell changes them."""
+    pytest.importorskip(library)
+    setup, read, change = LIBRARIES[library]
+    shell.run(f"import {library}\n{setup}")
+    _, err = shell.output(f"{LOCAL}\nimport {library}\n{read}\nNone")
+    assert "changed in the pod" not in err
+    _, err = shell.output(f"{LOCAL}\n{change}\nNone")
+    assert "changed in the pod: a;" in err
+
+
 def test_columns_that_are_only_read_are_not_changed(shell: Shell) -> None:
     """J2: columns of periods, intervals and categories of pandas are not reported when they are read."""
     pytest.importorskip("pandas")
