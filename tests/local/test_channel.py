@@ -168,6 +168,65 @@ def test_upload_resumes_after_a_cut() -> None:
     assert channel.reconnects >= 1
 
 
+class Relay:
+    """A process that the traffic of the pod's loopback goes through, as a container with NET_ADMIN can arrange.
+
+    Args:
+        port: Port of the runner.
+        changed: Number of connections in which it changes the output.
+    """
+
+    def __init__(self, port: int, changed: int) -> None:
+        self.seen = bytearray()
+        self._port = port
+        self._changed = changed
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what both sides send, and remember it."""
+        self._changed -= 1
+        change = self._changed >= 0
+        runner_reader, runner_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        await asyncio.gather(
+            self._pump(reader, runner_writer, change=False), self._pump(runner_reader, writer, change)
+        )
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, change: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(1 << 16):
+                self.seen += data
+                writer.write(data.replace(b"honest", b"forged") if change else data)
+                await writer.drain()
+        writer.close()
+
+
+def test_relay_reads_everything_and_changes_nothing() -> None:
+    """What goes through another process is not encrypted, the owner's secret included; a change ends the connection."""
+    shown: list[bytes] = []
+
+    async def main() -> tuple[RunnerResult, bytes]:
+        manifest = render(None, RunOptions()).stamped(Identity("podtask-test", KEY, SECRET, 1))
+        backend = await LocalProcess.start(manifest, Listener())
+        relay = Relay(backend._port, changed=2)
+        async with await asyncio.start_server(relay.serve, "127.0.0.1", 0) as server:
+            backend._port = server.sockets[0].getsockname()[1]
+            work = job("print('hon' + 'est')\nvalue = 6 * 7", ["value"])
+            channel = Channel(backend, KEY, SECRET, lambda _: work, Listener(lambda f: shown.append(f.data)))
+            try:
+                result = await asyncio.wait_for(channel.run(), 60)
+            finally:
+                await backend.delete()
+        assert channel.reconnects == 2
+        return result, bytes(relay.seen)
+
+    result, seen = asyncio.run(main())
+    assert unpack(result.parts, result.end["packed"]) == [42]
+    assert b"honest\n" in shown
+    assert not any(b"forged" in data for data in shown)
+    assert SECRET.encode() in seen
+    assert b"value = 6 * 7" in seen
+    assert KEY.encode() not in seen
+
+
 @pytest.mark.parametrize(
     "answer", [b"", b"hello\n", b"a 3.11.2 1 " + b"b" * 64 + b"\n", b"x" * 10_000, b"\0\xff\n"]
 )

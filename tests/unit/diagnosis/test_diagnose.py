@@ -297,3 +297,27 @@ def test_long_message_is_cut_at_its_front() -> None:
     found = diagnose(waiting("CreateContainerError", "x" * 5000 + " the cause"), "primary")
     assert len(found.message) < 400
     assert found.message.endswith("the cause")
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("FailedMount", 'MountVolume.SetUp failed for volume "x": secret "x" not found'),
+        ("FailedMount", "hostPath type check failed"),
+        ("FailedCreatePodSandBox", "no network"),
+        ("Pulling", "Pulling image"),
+        ("TriggeredScaleUp", "new node"),
+        ("FailedToRetrieveImagePullSecret", "Unable to retrieve some image pull secrets (x)"),
+        ("Killing", "Stopping container primary"),
+        ("Evicted", "The node was low on resource"),
+    ],
+)
+def test_forged_events_do_not_change_a_running_pod(reason: str, message: str) -> None:
+    """Whoever may create events cannot end a cell that runs."""
+    status = {"name": "primary", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}, "ready": True}
+    pod = {"metadata": {}, "spec": SPEC, "status": {"phase": "Running", "containerStatuses": [status]}}
+    event = {"reason": reason, "message": message, "type": "Warning"}
+    found = diagnose(pod, "primary", [event])
+    assert found == diagnose(pod, "primary", [])
+    assert not found.permanent
+    assert not found.ended
