@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.form import Form
 from tests.unit.document_templates import BASIC, BUCKET, METADATA_ONLY, METRICS, REGISTRY, VOLUME
-from tests.widgets.form_steps import add_csi_volume, add_pairs
+from tests.widgets.form_steps import add_csi_volume, add_metrics_sidecar, add_pairs
 
 OPEN = "from podtask_widgets import TemplateBuilder\nb = TemplateBuilder()\nb"
 
@@ -60,12 +60,7 @@ def test_bucket(form: Form) -> None:
 
 def test_sidecar(form: Form) -> None:
     """A metrics gateway can be entered as a sidecar."""
-    form.open("Sidecars")
-    form.click("Add sidecar")
-    form.write("Sidecar 1", "metrics-sidecar")
-    form.write("Image", "prom/pushgateway:latest")
-    form.click("Add port")
-    form.write("Port 1", "9091")
+    add_metrics_sidecar(form)
     form.wait_for_template(METRICS.to_dict())
 
 

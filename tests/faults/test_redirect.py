@@ -12,6 +12,8 @@ from podtask.cluster.authentication import Login
 from podtask.cluster.client import Api, RedirectRefused
 from podtask.cluster.credentials import Access
 
+from tests.web_server import serving
+
 from .scripts import Proceed, Script, is_create
 from .user import SECONDS, Play, submit
 
@@ -74,19 +76,14 @@ def test_no_request_follows(ask: Callable[[Api], Awaitable[object]], code: int) 
         return web.Response(status=code, headers={"Location": "/elsewhere"})
 
     async def run() -> None:
-        app = web.Application()
-        app.router.add_route("*", "/{any:.*}", redirect)
-        runner = web.AppRunner(app, shutdown_timeout=0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        api = Api(
-            Login(Access(host, "far", "n", None, None, None, lambda: {"authorization": "t"}, slow=False))
-        )
-        with pytest.raises((RedirectRefused, ConnectionError), match=r"redirects? to /elsewhere"):
-            await ask(api)
-        await api.close()
-        await runner.cleanup()
+        async with serving(redirect) as port:
+            host = f"http://127.0.0.1:{port}"
+            api = Api(
+                Login(Access(host, "far", "n", None, None, None, lambda: {"authorization": "t"}, slow=False))
+            )
+            with pytest.raises((RedirectRefused, ConnectionError), match=r"redirects? to /elsewhere"):
+                await ask(api)
+            await api.close()
 
     asyncio.run(run())
     assert len(asked) == 1

@@ -28,7 +28,7 @@ from podtask.runner.supervisor.clients import MAX_UNATTACHED
 from tests.local.listener import Listener
 from tests.local.test_channel import KEY, SECRET, job
 from tests.local.test_hostile_client import ATTACH, connected
-from tests.local.test_takeover import GATED, started
+from tests.local.test_takeover import GATED, follow, started
 
 Scene = Callable[[LocalProcess, Channel, "asyncio.Future[Any]"], Awaitable[None]]
 
@@ -98,11 +98,8 @@ def test_followers_see_all_and_leave_the_result_to_the_owner(tmp_path: Path) -> 
     async def main() -> tuple[list[Any], int | None]:
         backend = await started()
         work = job(GATED.format(str(gate)), ["value"])
-        begun = asyncio.Event()
-        owner = Channel(backend, KEY, SECRET, lambda _: work, Listener(lambda frame: begun.set()))
-        running = asyncio.ensure_future(owner.run())
         try:
-            await asyncio.wait_for(begun.wait(), 30)
+            running = await follow(backend, SECRET, lambda _: work)
             running.cancel()
             await asyncio.wait([running])
             followers = [Channel(backend, KEY, None, None, Listener(seen.append)) for _ in range(2)]
@@ -133,16 +130,7 @@ def test_fifth_follower_is_turned_away(tmp_path: Path) -> None:
     """At most four clients follow; another one gets an error, and nobody is displaced."""
 
     async def scene(backend: LocalProcess, owner: Channel, running: asyncio.Future[Any]) -> None:
-        following = []
-        for _ in range(4):
-            begun = asyncio.Event()
-
-            def on_frame(frame: protocol.Frame, begun: asyncio.Event = begun) -> None:
-                begun.set()
-
-            channel = Channel(backend, KEY, None, None, Listener(on_frame))
-            following.append(asyncio.ensure_future(channel.run()))
-            await asyncio.wait_for(begun.wait(), 30)
+        following = [await follow(backend, None) for _ in range(4)]
         fifth = Channel(backend, KEY, None, None, Listener())
         with pytest.raises(TaskError, match="Too many notebooks"):
             await asyncio.wait_for(fifth.run(), 30)

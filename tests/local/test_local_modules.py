@@ -19,10 +19,8 @@ from tests.notebook import Shell
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project(local_backend: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on ``sys.path``; modules that tests import from it are unloaded afterwards."""
-    monkeypatch.setenv("PODTASK_BACKEND", "local")
-    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none")
     folder = tmp_path / "project"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))

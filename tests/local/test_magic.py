@@ -14,11 +14,7 @@ from podtask import PodTemplate
 
 from tests.notebook import Kernel, Shell, strip_ansi
 
-
-@pytest.fixture(autouse=True)
-def _local(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    monkeypatch.setenv("PODTASK_BACKEND", "local")
-    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none")
+pytestmark = pytest.mark.usefixtures("local_backend")
 
 
 def test_value_of_the_last_expression_is_shown_and_kept(shell: Shell) -> None:

@@ -9,11 +9,7 @@ import pytest
 from tests.local.wheel import NAME, SERVE, wheel
 from tests.notebook import Kernel, Shell
 
-
-@pytest.fixture(autouse=True)
-def _local(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    monkeypatch.setenv("PODTASK_BACKEND", "local")
-    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none")
+pytestmark = pytest.mark.usefixtures("local_backend")
 
 
 @pytest.mark.feature("P07")

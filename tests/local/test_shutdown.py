@@ -13,9 +13,7 @@ from tests.notebook import Kernel, Shell
 
 
 @pytest.fixture(autouse=True)
-def _local(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PODTASK_BACKEND", "local")
-    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none")
+def _local(local_backend: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 

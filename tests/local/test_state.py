@@ -19,10 +19,7 @@ from tests.notebook import Shell
 DRAW = "import random\nvalue = random.random()"
 
 
-@pytest.fixture(autouse=True)
-def _local(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PODTASK_BACKEND", "local")
-    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none")
+pytestmark = pytest.mark.usefixtures("local_backend")
 
 
 def closing_notes(shell: Shell) -> list[str]:

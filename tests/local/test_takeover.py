@@ -11,6 +11,7 @@ import pytest
 from podtask.backends.base import ByteStream
 from podtask.backends.local import LocalProcess
 from podtask.channel.channel import Channel, TakenOver
+from podtask.channel.job import Job, RunnerResult
 from podtask.channel.record_reader import read_record
 from podtask.config.options import RunOptions
 from podtask.manifest.identity import Identity
@@ -34,6 +35,23 @@ async def started() -> LocalProcess:
     identity = Identity("podtask-test", KEY, SECRET, 1)
     manifest = render(None, RunOptions()).stamped(identity)
     return await LocalProcess.start(manifest, Listener())
+
+
+async def follow(
+    backend: LocalProcess, secret: str | None, job_for: Callable[[str], Job] | None = None
+) -> asyncio.Task[RunnerResult]:
+    """Start a client of a runner, and wait until it has received a frame.
+
+    Args:
+        backend: The runner.
+        secret: The owner's secret; None for a client that only follows.
+        job_for: Returns the job for a version of Python; None for a client that has no cell.
+    """
+    begun = asyncio.Event()
+    channel = Channel(backend, KEY, secret, job_for, Listener(lambda frame: begun.set()))
+    following = asyncio.ensure_future(channel.run())
+    await asyncio.wait_for(begun.wait(), 30)
+    return following
 
 
 class Asleep(Unreliable):
@@ -93,14 +111,7 @@ def test_new_client_takes_a_task_back(tmp_path: Any) -> None:
         talks: list[asyncio.Task[Any]] = []
         try:
             for job_for in (lambda _: work, None, None):
-                followed = asyncio.Event()
-
-                def on_frame(frame: protocol.Frame, heard: asyncio.Event = followed) -> None:
-                    heard.set()
-
-                channel = Channel(backend, KEY, SECRET, job_for, Listener(on_frame))
-                talks.append(asyncio.ensure_future(channel.run()))
-                await asyncio.wait_for(followed.wait(), 30)
+                talks.append(await follow(backend, SECRET, job_for))
             gate.touch()
             for talk in talks[:2]:
                 with pytest.raises(TakenOver):

@@ -41,3 +41,13 @@ def add_csi_volume(user: FormUser, name: str, driver: str, attributes: dict[str,
     user.click("Add mount")
     user.write("Mount 1, volume", name)
     user.write("Mount 1, path", path)
+
+
+def add_metrics_sidecar(user: FormUser) -> None:
+    """Add the sidecar of the example ``METRICS``."""
+    user.open("Sidecars")
+    user.click("Add sidecar")
+    user.write("Sidecar 1", "metrics-sidecar")
+    user.write("Image", "prom/pushgateway:latest")
+    user.click("Add port")
+    user.write("Port 1", "9091")

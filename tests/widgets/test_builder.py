@@ -10,7 +10,7 @@ from podtask.presets import pvc
 from podtask_widgets import TemplateBuilder
 
 from tests.unit.document_templates import ALL, BASIC, BUCKET, METADATA_ONLY, METRICS, REGISTRY, VOLUME
-from tests.widgets.form_steps import add_csi_volume, add_pairs
+from tests.widgets.form_steps import add_csi_volume, add_metrics_sidecar, add_pairs
 from tests.widgets.user import TITLES, User
 
 
@@ -63,12 +63,7 @@ def test_bucket_example(user: User) -> None:
 @pytest.mark.feature("A17")
 def test_sidecar_example(user: User) -> None:
     """A sidecar with a port gives the template of the code."""
-    user.open("Sidecars")
-    user.click("Add sidecar")
-    user.write("Sidecar 1", "metrics-sidecar")
-    user.write("Image", "prom/pushgateway:latest")
-    user.click("Add port")
-    user.write("Port 1", "9091")
+    add_metrics_sidecar(user)
     assert user.builder.template.to_dict() == METRICS.to_dict()
 
 

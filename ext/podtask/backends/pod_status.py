@@ -56,6 +56,7 @@ class PodStatus:
             version for version in [manifest.pod["metadata"].get("resourceVersion")] if version
         }
         self._events = PodEvents(namespace.events, self._notify)
+        self._namespace_events = namespace.events
         self._reported: set[tuple[str, str]] = set()  # (sidecar, what was reported of it)
         self._reporting: set[asyncio.Task[None]] = set()
 
@@ -146,7 +147,7 @@ class PodStatus:
     async def why(self) -> str:
         """Return in one line what the pod waits for and what to change."""
         with contextlib.suppress(ClusterError):  # without events the status must be enough
-            self._events.seen = await self._events.all(self._uid)
+            self._events.seen = await self._namespace_events.list(self._uid)
         return str(_phase(self.diagnosis()))
 
     async def events(self) -> list[dict[str, Any]]:
@@ -156,7 +157,7 @@ class PodStatus:
             InputError: Reading events is forbidden.
         """
         try:
-            return await self._events.all(self._uid)
+            return await self._namespace_events.list(self._uid)
         except RequestDenied as error:
             raise InputError(
                 f"The events of {self._name} cannot be read: {error.server_message}",

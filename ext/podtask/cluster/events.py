@@ -148,18 +148,6 @@ class PodEvents:
         if self._reader is not None:
             self._reader.cancel()
 
-    async def all(self, uid: str) -> list[dict[str, Any]]:
-        """Return all current events of a pod, oldest first.
-
-        Args:
-            uid: UID of the pod.
-
-        Raises:
-            RequestDenied: Events may not be listed.
-            ClusterError: The API server cannot be reached.
-        """
-        return await self._events.list(uid)
-
     def _on_event(self, event: dict[str, Any] | None) -> None:
         if event is not None:
             self._add([event])

@@ -22,6 +22,7 @@ from podtask.cluster.refusals import ApiError
 from podtask.errors import ClusterError
 
 from tests.cluster.certificates import kubeconfig, make_all
+from tests.web_server import serving
 
 JWT = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJl"
 
@@ -141,21 +142,16 @@ def test_certificate_that_is_rotated_is_used(tmp_path: Path, monkeypatch: pytest
         return web.json_response({})
 
     async def play() -> None:
-        app = web.Application()
-        app.router.add_route("*", "/{any:.*}", answer)
-        runner = web.AppRunner(app, shutdown_timeout=0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
-        server = f"https://127.0.0.1:{runner.addresses[0][1]}"
-        config.write_text(kubeconfig(files, "admin", server))
-        api = Api(await Login.for_context(None))
-        await api.request("GET", "/")
-        config.write_text(kubeconfig(files, "scheduler", server))
-        good[:] = ["system:kube-scheduler"]
-        await api.request("GET", "/")
-        await (await api.forward("n", "p", 1)).close()
-        await api.close()
-        await runner.cleanup()
+        async with serving(answer, tls) as port:
+            server = f"https://127.0.0.1:{port}"
+            config.write_text(kubeconfig(files, "admin", server))
+            api = Api(await Login.for_context(None))
+            await api.request("GET", "/")
+            config.write_text(kubeconfig(files, "scheduler", server))
+            good[:] = ["system:kube-scheduler"]
+            await api.request("GET", "/")
+            await (await api.forward("n", "p", 1)).close()
+            await api.close()
 
     asyncio.run(play())
     assert seen == ["podtask-admin"] * 2 + ["system:kube-scheduler"] * 2

@@ -17,6 +17,7 @@ from podtask.cluster.client import Api
 from podtask.errors import ClusterError
 
 from tests.cluster.certificates import render_kubeconfig
+from tests.web_server import serving
 
 NO_KEY_ID = "authorityKeyIdentifier=none\nsubjectKeyIdentifier=none\n"
 CONFIG = """
@@ -116,19 +117,14 @@ def request(tls: ssl.SSLContext, certificate: Path, host: str = "127.0.0.1") -> 
         return socket
 
     async def play() -> None:
-        app = web.Application()
-        app.router.add_route("*", "/{any:.*}", answer)
-        runner = web.AppRunner(app, shutdown_timeout=0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
-        write_kubeconfig(f"https://{host}:{runner.addresses[0][1]}", certificate)
-        api = Api(await Login.for_context(None))
-        try:
-            await api.request("GET", "/")
-            await (await api.forward("n", "p", 1)).close()
-        finally:
-            await api.close()
-            await runner.cleanup()
+        async with serving(answer, tls) as port:
+            write_kubeconfig(f"https://{host}:{port}", certificate)
+            api = Api(await Login.for_context(None))
+            try:
+                await api.request("GET", "/")
+                await (await api.forward("n", "p", 1)).close()
+            finally:
+                await api.close()
 
     asyncio.run(play())
 

@@ -18,6 +18,8 @@ from podtask.cluster.namespace import Namespace
 from podtask.cluster.refusals import ApiError
 from podtask.errors import AnswerTooLarge, ClusterError
 
+from tests.web_server import serving
+
 PAGE = "<html><head><style>b {}</style></head><body><b>Log in</b> to the proxy</body></html>"
 PATH = "/api/v1/namespaces/n/pods"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -60,18 +62,13 @@ def run_with_server(handler: Handler, play: Callable[[Api], Awaitable[None]]) ->
     """Run a coroutine with a session whose server responds through a handler."""
 
     async def run() -> None:
-        app = web.Application()
-        app.router.add_route("*", "/{any:.*}", handler)
-        runner = web.AppRunner(app, shutdown_timeout=0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        api = Api(Login(Access(host, "far", "n", None, None, None, dict, slow=False)))
-        try:
-            await asyncio.wait_for(play(api), 30)
-        finally:
-            await api.close()
-            await runner.cleanup()
+        async with serving(handler) as port:
+            host = f"http://127.0.0.1:{port}"
+            api = Api(Login(Access(host, "far", "n", None, None, None, dict, slow=False)))
+            try:
+                await asyncio.wait_for(play(api), 30)
+            finally:
+                await api.close()
 
     asyncio.run(run())
 
