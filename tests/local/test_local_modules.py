@@ -396,7 +396,7 @@ def test_module_imported_by_a_constant_name_travels(shell: Shell, project: Path,
     assert shell["x"] == 1
 
 
-COUNTER_MODULES = {
+COUNTER_MODULES: dict[str, str | bytes] = {
     "mod_counter.py": "STEP, LR, SEEN, _hidden, CACHE, HANDLERS, TABLE = 0, 0.1, [], 0, {}, {}, {'a': (1, [2])}\n"
     "def step():\n    global STEP, _hidden\n    STEP += 1\n    _hidden += 1\n    CACHE[STEP] = HANDLERS[STEP] = step\n"
     "    CACHE['size'] = 1\n    TABLE['a'][1].append(3)\n    return STEP\n",

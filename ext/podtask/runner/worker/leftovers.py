@@ -39,10 +39,10 @@ def end_leftovers(seconds: float) -> List[str]:
     pools = _pool_processes(children)
     # A thread of the cell may write to a process that is killed here: SIGPIPE would end the worker with its result.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    for pid, command in children.items():
+    labels = _process_labels(children)
+    for pid in children:
         if pid not in pools:
-            short = command if len(command) <= MAX_COMMAND_CHARS else f"{command[: MAX_COMMAND_CHARS - 1]}…"
-            names.append(f"process {pid} {short}")
+            names.append(f"process {pid} {labels[pid]}")
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -89,9 +89,8 @@ def _is_idle_pool_thread(frame: Any) -> bool:
 
 
 def _is_idle_manager(thread: threading.Thread) -> bool:
-    """Return whether a thread manages a pool of joblib's processes that has no work."""
-    kind = type(thread)
-    manages = kind.__name__ == "_ExecutorManagerThread" and "loky" in kind.__module__
+    """Return whether a thread manages a pool of processes of concurrent.futures or joblib that has no work."""
+    manages = type(thread).__name__ == "_ExecutorManagerThread"
     return manages and not getattr(thread, "pending_work_items", True)
 
 
@@ -129,12 +128,27 @@ def descendants() -> Dict[int, str]:
 
 def _pool_processes(children: Dict[int, str]) -> Set[int]:
     """Return the pids of the processes that wait for work in the pools of libraries."""
-    process = sys.modules.get("multiprocessing.process")
-    started = list(getattr(process, "_children", ()))
-    found = {child.pid for child in started if child.name.startswith(POOL_NAMES)} & children.keys()
-    return found | {
+    found = {pid for pid, name in _multiprocessing_names().items() if name.startswith(POOL_NAMES)}
+    return (found & children.keys()) | {
         pid for pid, command in children.items() if any(word in command for word in POOL_COMMANDS)
     }
+
+
+def _multiprocessing_names() -> Dict[int, str]:
+    """Return pid -> name of the processes that multiprocessing has started."""
+    process = sys.modules.get("multiprocessing.process")
+    return {child.pid: child.name for child in list(getattr(process, "_children", ()))}
+
+
+def _process_labels(children: Dict[int, str]) -> Dict[int, str]:
+    """Return pid -> what the user knows a process by: its name in multiprocessing, else its command."""
+    names = _multiprocessing_names()
+    own_command = _command(os.getpid())
+    labels = {}
+    for pid, command in children.items():
+        label = names.get(pid) or ("forked by the cell" if command == own_command else command)
+        labels[pid] = label if len(label) <= MAX_COMMAND_CHARS else f"{label[: MAX_COMMAND_CHARS - 1]}…"
+    return labels
 
 
 def _descends_from(pid: int, ancestor: int, parents: Dict[int, int]) -> bool:

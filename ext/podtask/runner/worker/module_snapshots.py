@@ -7,12 +7,14 @@ named. What modules change while they are imported is not: the notebook's were i
 import contextlib
 import sys
 import types
-from typing import Any, Dict, Iterator, List, Set
+from typing import Dict, Iterator, List, Set
 
 from ..protocol import MAX_WATCHED_BYTES
 from ..state.libraries import is_plain
 from .fingerprint import Fingerprint, fingerprint
 from .leftovers import abbreviate
+
+_MISSING = object()
 
 
 class ModuleSnapshots:
@@ -53,7 +55,7 @@ class ModuleSnapshots:
         if found is not None:
             self._before.setdefault(module.__name__, {})[name] = found
 
-    def changed(self) -> List[str]:
+    def changed_values(self) -> List[str]:
         """Return the names of the values that the cell has changed, with their modules."""
         return sorted({*self._changed, *self._changed_now()})
 
@@ -61,9 +63,9 @@ class ModuleSnapshots:
         for module, before in self._before.items():
             values = getattr(sys.modules.get(module), "__dict__", {})
             for name, found in before.items():
-                if name in values and is_plain(values[name]):
-                    if fingerprint(values[name], {}, 2 * MAX_WATCHED_BYTES, found)[0] != found:
-                        yield f"{module}.{name}"
+                value = values.get(name, _MISSING)
+                if is_plain(value) and fingerprint(value, {}, 2 * MAX_WATCHED_BYTES, found)[0] != found:
+                    yield f"{module}.{name}"
 
 
 SNAPSHOTS = ModuleSnapshots()
@@ -71,7 +73,7 @@ SNAPSHOTS = ModuleSnapshots()
 
 def notes() -> List[str]:
     """Return a line that names the changed values, if there are any."""
-    changed = abbreviate(SNAPSHOTS.changed())
+    changed = abbreviate(SNAPSHOTS.changed_values())
     if not changed:
         return []
     return [
