@@ -119,7 +119,7 @@ def test_refusal_of_the_chosen_stream_is_in_the_error(play: Play) -> None:
     """With --channel, no other way is taken: the error at the start timeout has the refusal."""
     play(StreamsRefused(501, FORWARD))
     with pytest.raises(podtask.StartError, match="port-forward is refused \\(501 Not Implemented\\)"):
-        submit(channel="port-forward", start_timeout=1).result(SECONDS)
+        submit(channel="port-forward", start_timeout=5).result(SECONDS)
 
 
 @pytest.mark.fault(105, 116)

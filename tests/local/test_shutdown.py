@@ -134,6 +134,18 @@ def test_processes_left_open_do_not_block_the_end(shell: Shell, cell: str) -> No
     assert "exit handlers" not in err
 
 
+def test_pool_left_open_starts_no_more_processes(shell: Shell, tmp_path: Path) -> None:
+    """D: the processes of a pool that were ended with the cell are not replaced; exit handlers would wait for them."""
+    file = tmp_path / "starts"
+    out, _ = shell.output(
+        "%%podtask\nimport multiprocessing, os\n"
+        f"def start():\n    with open({str(file)!r}, 'a') as file:\n        print(os.getpid(), file=file)\n"
+        "pool = multiprocessing.get_context('fork').Pool(2, start)\nprint(pool.map(abs, [-1, -2]))"
+    )
+    assert out == "[1, 2]\n"
+    assert len(file.read_text().splitlines()) == 2
+
+
 def test_crash_of_an_exit_handler_is_reported(shell: Shell) -> None:
     """D: a crash in an exit handler leaves the result as it is, and is reported in one line."""
     _, err = shell.output(

@@ -37,6 +37,7 @@ def end_leftovers(seconds: float) -> List[str]:
     names = [f"thread {thread.name!r}" for thread in threads if thread.is_alive()]
     children = _wait_for_descendants(deadline)
     pools = _pool_processes(children)
+    _stop_refilling_pools()
     # A thread of the cell may write to a process that is killed here: SIGPIPE would end the worker with its result.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     labels = _process_labels(children)
@@ -59,6 +60,21 @@ def _wait_for_descendants(deadline: float) -> Dict[int, str]:
         time.sleep(POLL_SECONDS)
         children = descendants()
     return children
+
+
+def _stop_refilling_pools() -> None:
+    """Stop the threads of multiprocessing that replace the ended processes of a pool: the exit handlers wait for all.
+
+    The arguments of the finalizer are those of ``Pool._terminate_pool``:
+    https://github.com/python/cpython/blob/3.13/Lib/multiprocessing/pool.py
+    """
+    registry = getattr(sys.modules.get("multiprocessing.util"), "_finalizer_registry", {})
+    for finalizer in list(registry.values()):
+        if getattr(getattr(finalizer, "_callback", None), "__name__", "") == "_terminate_pool":
+            change_notifier, worker_handler = finalizer._args[4:6]  # noqa: SLF001 -- multiprocessing gives no other way
+            worker_handler._state = "TERMINATE"  # noqa: SLF001 -- as Pool.terminate() does
+            change_notifier.put(None)
+            worker_handler.join(LEFTOVER_SECONDS)
 
 
 def running_threads() -> List[threading.Thread]:
