@@ -223,6 +223,27 @@ def test_follower_does_not_hold_the_runner() -> None:
 
 
 @pytest.mark.fault(84)
+@pytest.mark.parametrize("sent", [b"half a line", b"aa\n"], ids=["half", "nonce"])
+def test_connections_that_wait_delay_the_owner_little(sent: bytes) -> None:
+    """A runner that waits for its cell gives each connection a second while others wait, not five."""
+
+    async def main() -> Any:
+        backend = await started()
+        waiting = [await asyncio.open_connection("127.0.0.1", backend._port) for _ in range(9)]
+        for _, writer in waiting:
+            writer.write(sent)
+        owner = Channel(backend, KEY, SECRET, lambda _: job("value = 42", ["value"]), Listener())
+        try:
+            return unpack_result(await asyncio.wait_for(owner.run(), 30))
+        finally:
+            for _, writer in waiting:
+                writer.close()
+            await backend.delete()
+
+    assert asyncio.run(main()) == 42
+
+
+@pytest.mark.fault(84)
 @pytest.mark.parametrize("secret", [protocol.NOT_OWNER, "ef" * 32, lock_of(SECRET)])
 def test_program_of_a_client_without_the_secret_is_not_executed(secret: str) -> None:
     """The key alone chooses no program: the runner waits for its owner."""

@@ -17,6 +17,7 @@ import os
 import sys
 
 from .protocol import (
+    BUSY_CONNECTION_SECONDS,
     CONNECTION_SECONDS,
     EXIT_NO_CLIENT,
     EXIT_OLD_PYTHON,
@@ -45,6 +46,7 @@ import binascii  # noqa: E402 -- only from here on are modules found in safe pla
 import errno  # noqa: E402
 import hashlib  # noqa: E402
 import hmac  # noqa: E402
+import select  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
 import time  # noqa: E402
@@ -114,7 +116,8 @@ while not job:
     except socket.timeout:
         print("podtask: no client came")
         sys.exit(EXIT_NO_CLIENT)
-    limit = min(deadline, time.monotonic() + CONNECTION_SECONDS)
+    is_busy = select.select([listener], [], [], 0)[0]  # others wait for their turn
+    limit = min(deadline, time.monotonic() + (BUSY_CONNECTION_SECONDS if is_busy else CONNECTION_SECONDS))
     try:
         nonce = receive(sock, 99, True).decode().strip()
         # The last word means a fresh runner, which needs its program (channel/handshake.py reads it).

@@ -28,6 +28,7 @@ EXIT_PORT_TAKEN = 98  # another process of the pod has the runner's port
 EXIT_PIPES_CLOSED = 117
 # Limits of ``boot.py``: for a client that has not proven that it knows the key, and for its program.
 CONNECTION_SECONDS = 5
+BUSY_CONNECTION_SECONDS = 1  # while another connection waits
 PROGRAM_SECONDS = 30
 MAX_PROGRAM_BYTES = 4 << 20
 # Environment variable that holds PYTHONPATH until the process of the cell starts.

@@ -11,8 +11,8 @@ from .connection import Connection
 
 FOREVER = float("inf")
 MAX_FOLLOWERS = 4  # clients that know the task's key, but not the owner's secret
-MAX_PIECES_PER_TURN = 16  # for one client, so that a fast one does not keep the main loop busy
 MAX_UNATTACHED = 32  # connections that have neither attached nor shown the owner's secret
+MAX_PIECES_PER_TURN = 16  # for one client, so that a fast one does not keep the main loop busy
 
 
 class Clients:
