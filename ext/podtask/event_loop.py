@@ -76,7 +76,7 @@ class Loop:
         if threading.current_thread() is self._thread:
             raise InputError(
                 "This call waits for podtask's event loop, but was made in the thread of that loop.",
-                "Make it in another thread. The callbacks of task.add_done_callback() run in one.",
+                "Make it in another thread, for example in a callback of task.add_done_callback().",
             )
 
     def at_exit(self, close: Callable[[], Awaitable[None]]) -> None:
@@ -109,7 +109,7 @@ class Loop:
             try:
                 self.event_loop.run_forever()
             except BaseException:  # asyncio lets SystemExit and KeyboardInterrupt end the loop
-                log.debug("An exception ended the event loop; it goes on", exc_info=True)
+                log.debug("Restarting the event loop after an exception that ended it", exc_info=True)
 
     def _at_exit(self) -> None:
         if os.getpid() != self.pid or self.event_loop.is_closed():

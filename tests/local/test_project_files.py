@@ -161,7 +161,11 @@ def test_trusted_folder_counts(shell: Shell, project: Path) -> None:
         ("", "--trust nowhere", "nowhere not found"),
         ("", "--trust", "%podtask config [--trust FOLDER]"),
         ("", "--turst .", "%podtask config [--trust FOLDER]"),
-        ("trusted-folders = [\n  '/a',\n]\n", "--trust .", "Write this line to its top: trusted-folders"),
+        (
+            "trusted-folders = [\n  '/a',\n]\n",
+            "--trust .",
+            "Write this line at the top of the file: trusted-folders",
+        ),
         ("trusted-folders = 1\n", "--trust .", "is not a list of folders"),
     ],
 )

@@ -161,7 +161,7 @@ def test_another_user_follows_and_leaves_the_task_alone(
         while "up" not in theirs.logs():
             theirs.updates.get(timeout=60)
     theirs.interrupt()
-    with pytest.raises(KeyboardInterrupt, match=r"no longer followed\. It keeps running"):
+    with pytest.raises(KeyboardInterrupt, match=r"has stopped following \S+\. It keeps running"):
         theirs.result(60)
     ours.reply({"value": "yes"})
     assert ours.result(60) == "yes"

@@ -1,4 +1,4 @@
-"""A clock that runs in the page, so that nothing is asked while nobody looks."""
+"""A clock that runs in the page, so that the kernel sends no requests while nobody looks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PageClock:
         self.widget = styled(play, "pt-hidden")
 
     def set_running(self, runs: bool) -> None:
-        """Let the time run, or stop it."""
+        """Start or stop the clock."""
         self.widget.playing = runs
 
     def _tick(self) -> None:

@@ -222,7 +222,7 @@ class Pod:
             PodtaskError: The pod was not created.
         """
         if self._namespace.round_trip >= SLOW_ROUND_TRIP_SECONDS:
-            # While the pod is created and scheduled; nothing waits for these connections.
+            # Opened while the pod is created and scheduled; nothing waits for them.
             loop().background(self._namespace.open_connections(SPARE_CONNECTIONS))
         try:
             created = await self._namespace.pods.create(self._manifest.pod)

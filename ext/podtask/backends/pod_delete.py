@@ -20,8 +20,8 @@ from ..manifest.pod_manifest import PodManifest
 from ..runner.safe_text import safe_text
 
 log = logging.getLogger(__name__)
-DELETE_SECONDS = 3600  # in which an API server that was away is back
-LOGIN_SECONDS = 60  # in which a user logs in again: each attempt may run a login program
+DELETE_SECONDS = 3600  # time for an API server that is away to come back
+LOGIN_SECONDS = 60  # time for a user to log in again: each attempt may run a login program
 REPORT_SECONDS = 60  # then the user is told that the deletion goes on
 PAUSES_SECONDS = (0.2, 5.0)  # first and longest pause between two attempts
 STUCK_SECONDS = 15  # after the grace period, for volumes and networks

@@ -87,7 +87,7 @@ def _check_proof(header: dict[str, Any], data: bytes, key: bytes) -> None:
 
 
 def _packed_frames(data: bytes) -> Iterator[protocol.Frame]:
-    """Yield the frames in compressed data; never hold all of them, since a little data may hold a lot."""
+    """Yield the frames in compressed data; never hold all of them: a small record may expand to a large one."""
     decompressor, decoder, size = zlib.decompressobj(), protocol.Decoder(), 0
     for start in range(0, len(data), PIECE_BYTES):
         rest = data[start : start + PIECE_BYTES]

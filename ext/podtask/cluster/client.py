@@ -266,7 +266,7 @@ class Api:
     async def _refuse_redirect(
         self, session: object, context: object, params: aiohttp.TraceRequestRedirectParams
     ) -> None:
-        """Refuse to send a request, which may hold a pod with its key, to where an answer points."""
+        """Refuse to follow a redirect: the request may contain a pod with its key."""
         location = params.response.headers.get("Location", "another address")
         raise RedirectRefused(self.access.context, location)
 

@@ -168,7 +168,7 @@ class Namespace:
     async def user_info(self) -> dict[str, Any]:
         """Return what the API server knows about the user, such as ``username`` and ``groups``.
 
-        It is asked once in a session. The answer is empty if the API server does not tell.
+        It is asked once in a session. The answer is empty if the API server does not provide it.
 
         Raises:
             ClusterError: The API server cannot be reached, or is not ready to answer.

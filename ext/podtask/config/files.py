@@ -66,7 +66,7 @@ def is_trusted(path: Path, project: Path) -> bool:
     """
     if not hasattr(os, "getuid"):  # Windows: other users have no access to a user's folders
         return True
-    target = path.resolve()  # of a link
+    target = path.resolve()  # what a link points to
     folders = [each for each in (*path.parents, *target.parents) if each.is_relative_to(project)]
     if not target.is_relative_to(project):
         folders.append(target.parent)
@@ -111,7 +111,7 @@ def trust_folder(folder: Path) -> Path:
         Path(new.name).replace(file.resolve())
     except (OSError, ValueError) as error:
         raise InputError(
-            f"Cannot change {file}: {error}", f"Write this line to its top: {line.rstrip()}"
+            f"Cannot change {file}: {error}", f"Write this line at the top of the file: {line.rstrip()}"
         ) from None
     return file
 

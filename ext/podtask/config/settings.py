@@ -102,7 +102,7 @@ def _texts(value: object) -> list[str]:
 
 
 def project_notice(settings: Mapping[str, Setting], given: Container[str]) -> tuple[str, ...]:
-    """Return a line that names the project's file if it decides where or what a cell runs; else no line.
+    """Return a line that names the project's file if it decides where or what a cell runs; empty if not.
 
     Args:
         settings: The settings.

@@ -81,7 +81,7 @@ class DetachedTasks:
                 self._tick()
 
     def _show_next(self) -> None:
-        """Show the next updates of a task; it is not referred to while the thread waits for another one."""
+        """Show the next updates of a task; keep no reference to it while the thread waits for another one."""
         try:
             # Without tasks there are no seconds to count.
             view = self._ready.get(timeout=TICK_SECONDS if self._views else None)
@@ -101,7 +101,7 @@ class DetachedTasks:
         except (
             BaseException
         ):  # a broken output, or SystemExit in it, must not end the thread that shows all tasks
-            log.debug("A detached task is no longer shown", exc_info=True)
+            log.debug("Stopped showing a detached task", exc_info=True)
             self._remove(view)
 
     def _show_updates(self, view: Background) -> None:

@@ -23,7 +23,7 @@ from .limits import OutputLimiter
 MAX_DISPLAY_BYTES = 32 << 20  # of all MIME types of a display; the pod may send anything
 TICK_SECONDS = 0.1  # a blocking get cannot be interrupted on every system
 WRITE_SECONDS = 0.05  # between two writes of a stream, so that a flood becomes few messages
-MAX_TEXT_BYTES = 1 << 20  # that wait for this time
+MAX_TEXT_BYTES = 1 << 20  # of text that waits for the next write
 LAST_OUTPUT = f"the last {MAX_OUTPUT_BYTES >> 20} MiB"
 MAX_LISTED_VALUES = 6  # values in the closing line
 STATUS_ICONS = {"Running": "●", "ok": "✓", "error": "✗"}

@@ -264,7 +264,7 @@ class TaskFollower:
 
     def _cancelled_text(self, follows_only: bool) -> str:
         if follows_only:
-            return f"{self.name} is no longer followed. It keeps running: only its owner can interrupt it."
+            return f"This notebook has stopped following {self.name}. It keeps running: only its owner can interrupt it."
         deleted = "process ended" if self.launcher.options.local else "pod deleted"
         return f"{self.name} was cancelled and its {deleted}."
 
@@ -325,7 +325,7 @@ async def _discard(starting: asyncio.Future[StartedRunner], resumed: bool) -> No
     try:
         started = await starting
     except PodtaskError as error:
-        log.debug("A runner that is no longer needed did not start: %s", error)
+        log.debug("A runner that was not needed any more did not start: %s", error)
         return
     if resumed:
         started.backend.release()

@@ -161,7 +161,7 @@ class NewRunner:
     async def _with_user_and_owner(self, identity: Identity, listener: TaskListener) -> Identity:
         """Report earlier tasks of this notebook; return the identity with the user and the notebook's pod.
 
-        Report, too, if kubectl has another current context than this kernel.
+        Also report if kubectl has switched to another context than the one of this kernel.
         """
         # Start-up cost: a local run needs no client library.
         from ..cluster.current_context import describe_switch

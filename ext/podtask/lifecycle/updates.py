@@ -17,10 +17,10 @@ from ..runner.supervisor.spool import Spool
 
 log = logging.getLogger(__name__)
 MAX_OUTPUT_BYTES = 256 << 20  # as the runner keeps
-MAX_OTHER_BYTES = 64 << 20  # of displays, phases and notes: neither takes the room of the other
-MAX_MEMORY_BYTES = 1 << 20  # of each of the two; a task with less needs no file
+MAX_OTHER_BYTES = 64 << 20  # of displays, phases and notes, which have a spool of their own
+MAX_MEMORY_BYTES = 1 << 20  # of each spool; a task with less needs no file
 MAX_AHEAD_BYTES = 4 << 20  # of what was received and not yet shown
-FILES = 8  # of each of the two
+FILES = 8  # of each spool
 OUTPUT_KINDS = (protocol.STREAM, protocol.GAP)
 NOT_A_FRAME = 0  # kind of an update that is not a frame of the runner
 DROPPED_BY_RUNNER = "it came faster than it was shown, or no notebook was connected"
@@ -45,7 +45,7 @@ class PhaseSpan(NamedTuple):
 class UpdateLog:
     """The updates of a task up to "done", as numbered frames: output in one spool, everything else in another one.
 
-    Displays go once the task has ended and a view has shown them.
+    Displays are dropped once the task has ended and a view has shown them.
     """
 
     def __init__(self) -> None:
@@ -234,7 +234,7 @@ class UpdateReader:
 
     @property
     def unread_bytes(self) -> int:
-        """Bytes of the updates that were not read yet, but for some that were fetched from the log already."""
+        """Bytes of the updates that were not read yet, except for a few that are already in memory."""
         return sum(cursor.unread_bytes for cursor in self._cursors)
 
     def _is_ready(self) -> bool:
@@ -248,7 +248,7 @@ class _Cursor:
         spool: The spool.
 
     Attributes:
-        next: Number in the spool of the next frame to fetch.
+        next: Number in the spool of the next frame to read.
     """
 
     def __init__(self, spool: Spool) -> None:
@@ -258,7 +258,7 @@ class _Cursor:
 
     @property
     def unread_bytes(self) -> int:
-        """Bytes of the frames that were not fetched yet."""
+        """Bytes of the frames that were not read from the spool yet."""
         return self._spool.size_from(self.next)
 
     def peek(self) -> protocol.Frame | None:

@@ -18,7 +18,7 @@ from ..runner.protocol import STATUS_TERMINATED
 from .interfaces import RunnerChannel
 
 log = logging.getLogger(__name__)
-MAX_LOG_SECONDS = 3600.0  # in which an API server that was away is back
+MAX_LOG_SECONDS = 3600.0  # time for an API server that is away to come back
 MAX_LOST_LOG_SECONDS = 60.0  # the same for a lost pod, whose log is probably lost, too
 LOG_PAUSE_SECONDS = 1.0
 LAST_FRAMES_SECONDS = 2.0  # for frames that are in transit when the status shows the end

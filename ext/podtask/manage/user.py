@@ -1,6 +1,6 @@
-"""Whose a task is: the name that its pod has as a label.
+"""The owner of a task: a name in a label of its pod.
 
-The name only sorts: tasks of the user come first, and only they are cleaned up. It proves nothing, because whoever
+The name decides which tasks come first and which are cleaned up. It proves nothing, because whoever
 may create a pod chooses its labels. See ``manifest/owner_secrets.py`` for the secret that proves the owner.
 """
 
@@ -80,8 +80,8 @@ def person_name(user_info: Mapping[str, Any]) -> str:
 async def _read_user_info(ns: Namespace) -> dict[str, Any]:
     try:
         return await asyncio.wait_for(ns.user_info(), MAX_REVIEW_SECONDS)
-    except (ClusterError, asyncio.TimeoutError) as error:  # a name is not worth an error
-        log.debug("The API server does not tell who the user is: %s", error)
+    except (ClusterError, asyncio.TimeoutError) as error:  # the next source of a name is used
+        log.debug("Cannot get the name of the user from the API server: %s", error)
         return {}
 
 
@@ -109,7 +109,7 @@ def _kept_name() -> str:
             file.write(f"user-{secrets.token_hex(6)}")
         kept = _label_of(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        log.debug("The name of the user cannot be kept: %s", error)
+        log.debug("Cannot save the random name of the user: %s", error)
         kept = ""
     return kept or f"user-{KERNEL_ID}"
 

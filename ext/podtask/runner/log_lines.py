@@ -1,4 +1,4 @@
-"""Reads the runner's own lines in the log of a primary container, for the notebook.
+"""Read the runner's own lines in the log of a primary container, for the notebook.
 
 ``supervisor/batch_log.py`` and ``supervisor/record_writer.py`` write them.
 """

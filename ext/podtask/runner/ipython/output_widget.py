@@ -96,7 +96,7 @@ class OutputArea:
         self._text, self._text_chars = [], 0
 
     def _join_text(self) -> None:
-        """Move the text to the parts. To do so for each piece would copy the whole text again and again."""
+        """Move the text to the parts. Doing so for each piece would copy the whole text each time."""
         if not self._text:
             return
         pieces, self._text, self._text_chars = self._text, [], 0
