@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -314,3 +315,26 @@ def test_plain_task_stays_plain_although_its_pod_was_changed(
     attached.exception(SECONDS)
     attached.delete()
     assert "was taken over by" in str(task.exception(SECONDS))
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_stranger_plants_no_source_lines(
+    play: Play, trust: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source of a stranger's cell is not cached under the file name that its pod sends, unless it is trusted."""
+    play(Script())
+    task = submit(PICKLED, name="nightly")
+    wait_for_input_request(task)
+    monkeypatch.setattr(linecache, "cache", {})
+    with monkeypatch.context() as other_user:
+        other_user.setenv("XDG_DATA_HOME", str(tmp_path))
+        other_user.setattr(owner_secrets, "_secrets", {})
+        follower = podtask.attach("nightly", trust=trust)
+        while "up" not in follower.logs():
+            follower.updates.get(timeout=SECONDS)
+    cached = [entry for entry in linecache.cache.values() if PICKLED.splitlines(keepends=True) in entry]
+    assert len(cached) == trust
+    task.reply({"value": ""})
+    task.exception(SECONDS)
+    follower.exception(SECONDS)
+    task.delete()

@@ -146,7 +146,8 @@ class TaskFollower:
             return
         check_frame(frame)
         if frame.kind == protocol.STATE:
-            if self.launcher.resumed and frame.meta.get("source"):
+            is_plain = self.launcher.options.results == PLAIN  # its errors have no lines to show
+            if self.launcher.resumed and not is_plain and frame.meta.get("source"):
                 _cache_source(str(frame.meta["filename"]), str(frame.meta["source"]))
             self.status = "Running"
             self.on_phase(phase_of_state(frame.meta))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from importlib import import_module, metadata
 from typing import Any
@@ -20,6 +21,8 @@ from .exceptions import RemoteError, add_note
 SAFE_PYARROW = (14, 0, 1)
 # The mime types of which a front end executes nothing.
 PLAIN_MIMES = ("text/plain", "image/png", "image/jpeg", "image/gif")
+# Some converters of notebooks put the data of an image into HTML as they are.
+BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 MAX_FRAMES = 20
 IS_PICKLE = "it was sent as a pickle, which is not loaded"
 
@@ -92,10 +95,15 @@ def plain_display(data: bytes) -> bytes:
         bundle, too_large = dict(display["data"]), list(map(str, display.get("too_large", ())))
     except (ValueError, KeyError, TypeError, RecursionError):
         bundle, too_large = {}, []
-    shown = {mime: value for mime, value in bundle.items() if mime in PLAIN_MIMES and isinstance(value, str)}
+    shown = {mime: value for mime, value in bundle.items() if mime in PLAIN_MIMES and _is_plain(mime, value)}
     if bundle and not shown:
         shown = {"text/plain": f"({', '.join(map(str, bundle))}: not shown, because of --results plain)"}
     return json.dumps({"data": shown, "metadata": {}, "too_large": too_large}).encode()
+
+
+def _is_plain(mime: str, value: object) -> bool:
+    """Return whether the data of a display are text, and those of an image are Base64."""
+    return isinstance(value, str) and (mime == "text/plain" or BASE64.fullmatch(value) is not None)
 
 
 def _decode_array(data: bytes) -> Any:

@@ -282,6 +282,10 @@ def test_display_has_only_types_that_execute_nothing() -> None:
     bundle = {"text/plain": "a", "text/html": "<script>", "image/png": "aGk=", "image/svg+xml": "<svg>"}
     found = json.loads(plain_display(json.dumps({"data": bundle, "metadata": {"x": 1}}).encode()))
     assert found == {"data": {"text/plain": "a", "image/png": "aGk="}, "metadata": {}, "too_large": []}
+    for hostile in ('"><script>alert(1)</script>', "x' onerror='alert(1)", "javascript:1"):
+        bundle = {"text/plain": "a", **dict.fromkeys(("image/png", "image/jpeg", "image/gif"), hostile)}
+        found = json.loads(plain_display(json.dumps({"data": bundle, "metadata": {}}).encode()))
+        assert found["data"] == {"text/plain": "a"}
     only = json.loads(plain_display(json.dumps({"data": {"application/javascript": "x"}}).encode()))
     assert "not shown, because of --results plain" in only["data"]["text/plain"]
     for damaged in (b"", b"[" * 100_000, b"[]", b'{"data": 3}', b'{"data": {"text/plain": {"a": 1}}}'):
