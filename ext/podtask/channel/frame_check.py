@@ -9,7 +9,7 @@ from ..errors import TaskError
 from ..runner import protocol
 
 NUMBER = (int, float)
-# What is read from the meta of each kind of frame; a field in OPTIONAL may be missing.
+# The fields that the notebook reads from the meta of each kind of frame; those in OPTIONAL may be missing.
 FIELDS: dict[int, dict[str, Any]] = {
     protocol.STREAM: {"name": str},
     protocol.CLEAR_OUTPUT: {"wait": (bool, int)},
@@ -28,10 +28,10 @@ OPTIONAL = {"specs", "pip", "seconds", "filename", "source"}
 
 
 def check_frame(frame: protocol.Frame) -> None:
-    """Check that a frame has what the notebook reads from it.
+    """Check that a frame has the fields that the notebook reads.
 
     Raises:
-        TaskError: It does not.
+        TaskError: A field is missing or has another type.
     """
     meta = frame.meta
     for name, kind in FIELDS.get(frame.kind, {}).items():

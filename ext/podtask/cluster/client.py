@@ -26,7 +26,7 @@ from .refusals import ApiError
 from .unreachable import StreamRefused, Unreachable, connection_error
 
 CONNECT_SECONDS = 10
-ANSWER_SECONDS = 30  # without a byte: what is slow but moving is not a failure
+ANSWER_SECONDS = 30  # without a byte: an answer that is slow but moving is not a failure
 MAX_ANSWER_BYTES = 256 << 20
 MAX_LINE_BYTES = 16 << 20  # of a watch or a log
 MAX_MESSAGE_BYTES = 16 << 20  # of a WebSocket; a kubelet sends 32 KiB

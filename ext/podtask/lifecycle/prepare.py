@@ -110,7 +110,7 @@ class PreparedCell:
             cell = replace(cell, writes=())  # an input that is named with -i is always sent
         lookups = self.lookups
         optional = (*lookups.members, *lookups.left_out, *lookups.checked)
-        if optional:  # like what the cell may set, they are left out if they cannot be sent
+        if optional:  # like the names that the cell may set, they are left out if they cannot be sent
             cell = replace(cell, writes=(*cell.writes, *optional))
         try:
             limit = int(to_decimal(self.options.max_input))

@@ -140,7 +140,7 @@ class NewRunner:
         return StartedRunner(backend, channel, where)
 
     def _show_notices(self, listener: TaskListener) -> None:
-        """Show where options come from, what is left out of the settings, and what is changed in the template."""
+        """Show the files that options come from, the settings left out, and the fields of the template replaced."""
         prepared = self._prepared
         about_options = (*self.options.notices, *left_out(only_new=True))
         for line in (*about_options, *prepared.manifest.notices, *prepared.inputs.warnings):

@@ -106,7 +106,7 @@ class Task(concurrent.futures.Future[Any]):
             self.update_log.listen(lambda new: call_soon(refresh) if new.kind in ("phase", "done") else None)
             refresh()  # for what has changed before
 
-    # -- what is known ------------------------------------------------------------------------------
+    # -- state --------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:

@@ -69,7 +69,7 @@ def parse_options(
         words: The words of a line.
         magic: The magic or command, for messages.
         taken: Names of the options that the command takes; None for all.
-        usage: What a message about a wrong option ends with.
+        usage: Last line of a message about a wrong option.
 
     Raises:
         UsageError: A word is not an option, an option has no value, or the command does not take the option.

@@ -233,7 +233,7 @@ def _changed_by_cells(aliases: Iterable[str], text: str) -> set[str]:
 
 @functools.lru_cache(maxsize=1000)
 def _read(source: bytes) -> ModuleSource:
-    """Return what a source says of its names; nothing if it does not compile."""
+    """Return the description of a source; one that does not compile counts as having any name."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):

@@ -17,7 +17,7 @@ import cloudpickle.cloudpickle as parts
 from .reducers import classes, enums, identity, typing_objects
 from .singletons import Singletons, is_stream_write, reduce_stream_write
 
-# Evaluated in the pod: makes of a function what a task is there.
+# Evaluated in the pod: makes the object that takes the place of a task there, from its function.
 PLAIN_FUNCTION = "__import__('_podtask_runner.podtask_stub', fromlist=['plain']).plain(function)"
 FILENAME_INDEX = 10  # its place among the arguments of types.CodeType, since Python 3.8
 

@@ -16,7 +16,7 @@ ASSIGNED = re.compile(
 HEADER = re.compile(r"(?i)\b(?P<scheme>Bearer|Basic) [\w.~+/=-]{16,}")
 JSON_WEB_TOKEN = re.compile(r"\beyJ[\w.-]{16,}")
 LONG_WORD = re.compile(r"[\w+/=-]{40,}")
-# All but the tab and the line feed; and those that change the direction of text, which can hide what it says.
+# All but the tab and the line feed. Those that change the direction of text can hide a part of it.
 CONTROL_CHARACTER = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
 
 

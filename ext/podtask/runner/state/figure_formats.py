@@ -14,7 +14,7 @@ def capture(module: Any, pieces: Any) -> Optional[Dict[str, Any]]:
     if inline is not None and inline.InlineBackend.initialized():
         backend = inline.InlineBackend.instance()
         formats, options = sorted(backend.figure_formats), dict(backend.print_figure_kwargs)
-    else:  # %config keeps what it is told until the first figure
+    else:  # %config keeps the values until the first figure
         shell = module.get_ipython()
         config = shell.config.get("InlineBackend", {}) if shell is not None else {}
         formats = sorted(config.get("figure_formats", [config.get("figure_format", "png")]))

@@ -1,4 +1,4 @@
-"""The notebook's shell: what it displays of a cell (``ast_node_interactivity``), and formatters of the user."""
+"""The notebook's shell: the expressions that it displays (``ast_node_interactivity``), and formatters of the user."""
 
 from typing import Any, Dict, Optional
 

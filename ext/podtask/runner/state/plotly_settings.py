@@ -4,7 +4,7 @@ from typing import Any, Dict, Optional
 
 from .libraries import apply_each, failures, is_plain
 
-# What a pod chooses by itself, and what a notebook chooses that runs in a terminal.
+# The defaults of a pod, and of a notebook that runs in a terminal.
 USUAL_RENDERERS = ("plotly_mimetype", "plotly_mimetype+notebook", "browser", "", None)
 BROWSERS = {"browser", "chrome", "firefox", "chromium"}
 TEMPLATES = (

@@ -2,7 +2,7 @@
 
 from typing import Any, Optional
 
-DEFAULTS = {  # of what is not kept in environment variables
+DEFAULTS = {  # of the settings that are not kept in environment variables
     "set_fmt_float": "mixed",
     "set_float_precision": None,
     "set_thousands_separator": "",

@@ -17,5 +17,5 @@ def capture(module: Any, pieces: Any) -> Optional[Dict[str, Any]]:
 
 
 def apply(module: Any, data: Dict[str, Any]) -> None:
-    """Set what this version of scikit-learn knows."""
+    """Set the settings that this version of scikit-learn has."""
     apply_each("scikit-learn's setting", data, lambda name, value: module.set_config(**{name: value}))

@@ -125,7 +125,7 @@ class Supervisor:
     # -- frames of the client --------------------------------------------------------------------
 
     def _receive(self, client: Connection) -> None:
-        """Handle what a client has sent; a frame that is not as it should be ends this client only."""
+        """Handle the bytes that a client has sent; an invalid frame ends the connection of this client only."""
         for frame in client.receive():
             if client.closing or client.closed:
                 return
@@ -400,7 +400,7 @@ class Supervisor:
 
 
 def _job_problem(job: Dict[str, Any]) -> str:
-    """Return what the supervisor cannot use in the meta of a run frame, empty if it can use all."""
+    """Return the problem with the meta of a run frame; empty if there is none."""
     for name, kind in JOB_FIELDS.items():
         if not isinstance(job.get(name), kind):
             return f"{name} of the cell is missing or has another type"

@@ -106,7 +106,7 @@ class DefinitionSnapshot:
         return bool(new)
 
     def _note(self, value: Any, namespace: Dict[str, Any]) -> Any:
-        """Return by what a value is recognized: (its id, the value if it is kept, its fingerprint)."""
+        """Return the marks of a value: (its id, the value if it is kept, its fingerprint)."""
         if isinstance(value, KEPT):
             return id(value), value, None
         if hasattr(type(value), "__get__"):  # a descriptor: libraries keep much in theirs

@@ -157,7 +157,7 @@ def _multiprocessing_names() -> Dict[int, str]:
 
 
 def _process_labels(children: Dict[int, str]) -> Dict[int, str]:
-    """Return pid -> what the user knows a process by: its name in multiprocessing, else its command."""
+    """Return pid -> label of a process: its name in multiprocessing, else its command."""
     names = _multiprocessing_names()
     own_command = _command(os.getpid())
     labels = {}

@@ -1,7 +1,7 @@
 """Detect what a cell did to plain values of the notebook's own modules, such as a counter.
 
 Each cell imports the modules anew, so the notebook keeps its own values. Those that a cell has changed are
-named. What modules change while they are imported is not: the notebook's were imported, too.
+named. Changes during the import of a module are not: the notebook has imported it, too.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ class ModuleSnapshots:
 
     @contextlib.contextmanager
     def importing(self, module: types.ModuleType) -> Iterator[None]:
-        """Execute a module in this context; the values are noted when its outermost import is complete."""
+        """Execute a module in this context; the values are recorded when its outermost import is complete."""
         if not self._imports:
             self._changed.update(self._changed_now())
         self._imports += 1
@@ -46,7 +46,7 @@ class ModuleSnapshots:
                         self.note(each, name)
 
     def note(self, module: types.ModuleType, name: str) -> None:
-        """Note the value that a module has now."""
+        """Record the value that a module has now."""
         value = vars(module)[name]
         if name.startswith("_") or "cache" in name.lower() or not is_plain(value):
             return

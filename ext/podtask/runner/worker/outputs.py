@@ -10,7 +10,7 @@ from . import changes
 from .leftovers import abbreviate
 
 MAX_RESULT_BYTES = 64 << 20  # bytes of a value that is not asked for by name
-MAX_RETURNED_NAMES = 1000  # names: what is said of each goes in the head of one frame, of 1 MiB at most
+MAX_RETURNED_NAMES = 1000  # the descriptions of all names must fit in the meta of one frame
 MAX_LISTED_NAMES = 50  # of those that stay
 PLAIN_TYPES = {bool, int, float, complex, str, bytes, type(None)}  # need no cloudpickle
 Item = Tuple[str, str, Any]  # role, name, value
