@@ -15,6 +15,7 @@ from .pods import explain_refusals
 from .refusals import ApiError, RequestDenied
 
 RETRY_SECONDS = 2.0
+MAX_EVENTS = 200  # of a pod: whoever may create events may create any number
 
 OnEvent = Callable[[dict[str, Any] | None], None]
 """Called with each new event about a pod; with None when the earlier events have to be read."""
@@ -121,7 +122,7 @@ class PodEvents:
         on_change: Called after each event.
 
     Attributes:
-        seen: Events so far; None before the first answer, or if events may not be read.
+        seen: The last events so far, at most ``MAX_EVENTS``; None before the first answer, or if events may not be read.
     """
 
     def __init__(self, events: Events, on_change: Callable[[], None]) -> None:
@@ -173,7 +174,9 @@ class PodEvents:
             known = self._found.get(event["metadata"]["uid"])
             if known is None or _age_key(known) <= _age_key(event):
                 self._found[event["metadata"]["uid"]] = event
-        self.seen = sorted(self._found.values(), key=_sort_key)
+        self.seen = sorted(self._found.values(), key=_sort_key)[-MAX_EVENTS:]
+        if len(self._found) > MAX_EVENTS:
+            self._found = {event["metadata"]["uid"]: event for event in self.seen}
         self._on_change()
 
 

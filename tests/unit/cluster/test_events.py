@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from podtask.cluster.client import Api
-from podtask.cluster.events import Events, PodEvents
+from podtask.cluster.events import MAX_EVENTS, Events, PodEvents
 from podtask.cluster.namespace import Namespace
 
 from tests.unit.cluster.test_watch import page, run_with_server, stream
@@ -140,3 +140,21 @@ def test_later_state_of_an_event_replaces_the_earlier_one() -> None:
             events._add([{**event("a", 9 - count, "same"), "count": count}])
         seen.append([told["count"] for told in events.seen or []])
     assert seen == [[2], [2], [2]]
+
+
+def test_last_events_of_a_pod_are_kept() -> None:
+    """Whoever floods a pod with events does not fill the memory of the notebook."""
+
+    class Shared:
+        def subscribe(self, uid: str, on_event: Any) -> None:
+            self.on_event = on_event
+
+    shared: Any = Shared()
+    events = PodEvents(shared, lambda: None)
+    events.follow("a")
+    for version in range(3 * MAX_EVENTS):
+        shared.on_event(event("a", version))
+    assert events.seen is not None
+    assert [each["message"] for each in events.seen] == [
+        f"a {version}" for version in range(2 * MAX_EVENTS, 3 * MAX_EVENTS)
+    ]
