@@ -67,6 +67,42 @@ def test_a2_class_that_came_along_is_changed_by_its_name(shell: Shell) -> None:
     assert shell["Base"].n == shell["Model"].n == 7
 
 
+ENUM = """
+import enum, functools
+class Step(enum.Enum):
+    LOAD = 1
+    FIT = ["x"]
+    TRAIN = ["x"]
+    def __init__(self, value): self.runs, self.notes = 0, []
+    @functools.cached_property
+    def title(self): return self.name.title()
+step = Step.LOAD
+"""
+
+
+@pytest.mark.parametrize(
+    ("cell", "after"),
+    [
+        ("Step.LOAD.runs = 5", "Step.LOAD.runs == 5"),
+        ("Step.TRAIN.notes.append('slow')", "Step.FIT.notes == ['slow']"),
+        ("step.extra = 1", "step.extra == 1"),
+        ("Step.FIT.value.append('y')", "Step.FIT.value == ['x', 'y']"),
+        ("del Step.LOAD.runs", "not hasattr(step, 'runs')"),
+        ("print(Step.LOAD.title, Step(1).runs, list(Step), Step['TRAIN'].notes)", ""),
+    ],
+)
+def test_a2_changes_of_members_of_an_enumeration(shell: Shell, cell: str, after: str) -> None:
+    """A2: attributes of members that a cell changes are named, and come back by the name of the enumeration."""
+    shell.run(ENUM + "step.ready = True")
+    _, err = shell.output(f"{LOCAL}\n{cell}\nNone")
+    assert ("changed in the pod: Step" in err) is bool(after)
+    kind, load, fit = shell["Step"], shell["Step"].LOAD, shell["Step"].FIT
+    assert (load.runs, load.notes, fit.notes, fit.value, load.ready) == (0, [], [], ["x"], True)
+    shell.run(f"{LOCAL} -o Step\n{cell}\nNone")
+    assert (shell["Step"] is kind, kind.LOAD is load, shell["step"] is load, load.ready) == (True,) * 4
+    assert shell.run(after or "True") is True
+
+
 def test_a3_detached_result_changes_nothing(shell: Shell) -> None:
     """A3: neither the result nor the values of a detached task change a class, before they are assigned."""
     shell.run(MODEL)

@@ -29,12 +29,16 @@ NOT_KEPT = object()
 CODE = (types.FunctionType, classmethod, staticmethod, property)
 FUNCTION_ATTRIBUTES = ("__code__", "__defaults__", "__kwdefaults__", "__doc__")
 REGISTERED = "registered"
+MEMBER = "member"
+SET_BY_ENUM = ("_name_", "_sort_order_", "__objclass__")
 # Set by Python or by a library when it looks at a class.
 CACHES = (
     *("__annot", "__pydantic", "__abstractmethods__", "__parameters__", "__protocol_", "__static_attr"),
     *("_classSetupFailed", "_class_cleanups", "tearDown_exceptions"),  # of unittest.TestCase
 )
-Key = Tuple[str, Any]  # where a value is: "attribute", "cell" or "registered", and its name or place
+# Where a value is ("attribute", "cell", "registered" or "member"), and its name or place; for a member of an
+# enumeration, the names of the member and of its attribute.
+Key = Tuple[str, Any]
 
 
 class DefinitionChange(NamedTuple):
@@ -125,6 +129,8 @@ def apply(value: Tuple[Any, Dict[Key, Any], List[Key]]) -> None:
                 type(obj).register(obj, each)
         elif where == "cell":
             obj.__closure__[key].cell_contents = new
+        elif where == MEMBER:
+            vars(vars(obj)["_member_map_"][key[0]])[key[1]] = new
         elif isinstance(obj, type):
             classes.set_class_attribute(obj, key, new)
         else:
@@ -132,6 +138,8 @@ def apply(value: Tuple[Any, Dict[Key, Any], List[Key]]) -> None:
     for where, key in deleted:
         if where == "attribute" and key in vars(obj):
             classes.set_class_attribute(obj, key) if isinstance(obj, type) else delattr(obj, key)
+        elif where == MEMBER:
+            vars(vars(obj)["_member_map_"][key[0]]).pop(key[1], None)
 
 
 def _parts(obj: Any) -> Iterator[Tuple[Key, Any]]:
@@ -143,6 +151,8 @@ def _parts(obj: Any) -> Iterator[Tuple[Key, Any]]:
         registered = classes.registered_subclasses(obj)
         if registered:
             yield (REGISTERED, ""), registered
+    if enums.is_enumeration(obj):
+        yield from _member_parts(obj)
     if isinstance(obj, types.FunctionType):
         for name in FUNCTION_ATTRIBUTES:
             yield ("attribute", name), getattr(obj, name)
@@ -151,6 +161,15 @@ def _parts(obj: Any) -> Iterator[Tuple[Key, Any]]:
                 yield ("cell", place), cell.cell_contents
             except ValueError:
                 pass  # still empty
+
+
+def _member_parts(kind: Any) -> Iterator[Tuple[Key, Any]]:
+    """Yield the place and the value of the attributes of an enumeration's members."""
+    for name, member in vars(kind)["_member_map_"].items():
+        attributes = without_caches(dict(vars(member)), kind) or {}
+        for attribute, value in attributes.items() if member._name_ == name else ():  # not an alias
+            if attribute not in SET_BY_ENUM:
+                yield (MEMBER, (name, attribute)), value
 
 
 def _is_own_attribute(kind: Any, name: str, value: Any) -> bool:
