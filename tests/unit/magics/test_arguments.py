@@ -12,9 +12,7 @@ from podtask.magics.arguments import fields_by_flag, parse_options
 from podtask.magics.commands import COMMANDS, ShellState, run
 
 LONG_FLAGS = [flag for flag in fields_by_flag() if flag.startswith("--")]
-ABBREVIATIONS = sorted(
-    {flag[:end] for flag in LONG_FLAGS for end in range(3, len(flag))} - set(LONG_FLAGS), key=len
-)
+ABBREVIATIONS = sorted({flag[:end] for flag in LONG_FLAGS for end in range(3, len(flag))} - {*LONG_FLAGS})
 WITH_TASK = ("attach", "logs", "cancel", "delete", "shell")
 WITH_OPTIONS = (*WITH_TASK, "list", "gc", "doctor", "rbac")
 
