@@ -54,7 +54,8 @@ def marks(case: Case, where: str, image: str = "") -> list[Any]:
     if WHOLE is None and any(importlib.util.find_spec(word) is None for word in case.needs):
         found.append(MATRIX)
     place, reason = DEFECTS.get(case.id, ("", ""))
-    if place and place in (where, "both", image):
+    another = bool(image) and IMAGES[image][0] != sys.version_info[:2]
+    if place and (place in (where, "both", image) or (place == "another" and another)):
         found.append(pytest.mark.xfail(strict=True, reason=reason))
     return found
 

@@ -46,8 +46,8 @@ def make_environment(interpreter: Path) -> dict[str, str]:
             shutil.copytree(ROOT / sources, work / sources)
         target = made / "site-packages"
         subprocess.run([*command, "--target", target, f"{work}[demo,test]"], check=True)
-        for installed in target.glob("podtask*"):
-            shutil.rmtree(installed)
+        for installed in ("podtask", "podtask_widgets"):  # not their metadata, which have the version
+            shutil.rmtree(target / installed)
 
     version = subprocess.check_output([interpreter, "-V"], text=True)
     folder = cache.obtain(f"python-{cache.key(pyproject, version)}", make) / "site-packages"

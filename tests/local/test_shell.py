@@ -84,6 +84,7 @@ def test_pip_installs_a_package_for_the_next_line(shell: Shell, tmp_path: Path) 
     shell["wheel"], shell["target"] = wheel(), str(tmp_path / "installed")
     out, _ = shell.output(
         f"%%podtask\n{SERVE}import os, sys\nos.environ.update(NO_PROXY='*', PIP_CONFIG_FILE=os.devnull)\n"
+        "os.environ['PIP_ROOT_USER_ACTION'] = 'ignore'  # its warning would colour the next line\n"
         f"%pip install --quiet --no-deps --index-url {{index}} --target {{target}} {NAME}\n"
         f"sys.path.insert(0, target)\nimport {NAME}\nprint({NAME}.answer, _exit_code)"
     )
