@@ -263,6 +263,8 @@ def test_project_only_restricts_which_results_are_unpickled(project: Path) -> No
         ("pip = ['--index-url https://project.example']", "pip = ['a-b>=1']"),
         ('pip = ["a\\n --extra-index-url https://project.example"]', "pip = 'a'"),
         ("constraint = '-f https://project.example'", "constraint = ['a<2']"),
+        ("constraint = '~/notes.txt'", "constraint = '../constraints.txt'"),
+        ("constraint = ['../link.txt']", "constraint = ['../constraints.txt']"),
     ],
 )
 def test_project_neither_sends_variables_nor_chooses_an_index_another_way(
@@ -272,6 +274,10 @@ def test_project_neither_sends_variables_nor_chooses_an_index_another_way(
     monkeypatch.setenv("SECRET", "of the notebook")
     name = line.partition(" ")[0]
     path = project / "pyproject.toml"
+    monkeypatch.setenv("HOME", str(project.parent))
+    for file in (project.parent / "notes.txt", project / "constraints.txt"):
+        file.write_text("numpy<2\n")
+    (project / "link.txt").symlink_to(project.parent / "notes.txt")
     path.write_text(f"[tool.podtask]\n{line}\n")
     assert all_settings()[name].origin == "default"
     (left_out,) = files.left_out()

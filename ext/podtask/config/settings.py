@@ -56,7 +56,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> dict[str, Setting
     for path, table in _layers():
         for key, value in table.items():
             name = _known(key, str(path))
-            refusal = _project_refusal(name, value) if path.name == PROJECT_FILE else ""
+            refusal = _project_refusal(name, value, path.parent) if path.name == PROJECT_FILE else ""
             if refusal:
                 shown = f"{key} = {value!r}" if name in USER_VALUES else key
                 leave_out(
@@ -73,12 +73,13 @@ def read_settings(environ: Mapping[str, str] | None = None) -> dict[str, Setting
     return settings
 
 
-def _project_refusal(name: str, value: object) -> str:
+def _project_refusal(name: str, value: object, project: Path) -> str:
     """Return what a project cannot do with the value of a setting; empty if the project can set it.
 
     Args:
         name: Name of the option.
         value: Its value in the project's file, which may have a wrong type.
+        project: Folder of the project.
     """
     if name in USER_SETTINGS or USER_VALUES.get(name) == value:
         return "set it"
@@ -86,6 +87,9 @@ def _project_refusal(name: str, value: object) -> str:
     lines = [line.strip() for text in texts for line in text.splitlines()]
     if name in ("pip", "constraint") and any(line.startswith("-") for line in lines):
         return "set options of pip, such as a package index"
+    files = [Path(text).expanduser().resolve() for text in texts if text.endswith(".txt")]
+    if name == "constraint" and not all(each.is_relative_to(project) for each in files):
+        return "send a file outside its folder"
     if name == "env" and any("=" not in text for text in texts):
         return "send variables of the notebook's environment"
     if name == "env" and any(line.startswith("PIP_") for line in lines):
