@@ -11,7 +11,7 @@ import inspect
 import linecache
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NewType, ParamSpec, TypeVar
 
 from ..cell.scopes import free_names
@@ -24,7 +24,7 @@ TYPES_WITH_NAME = (types.FunctionType, types.BuiltinFunctionType, type, TypeVar,
 
 
 def sort_definitions(
-    values: dict[str, Any], namespace: dict[str, Any], python: str
+    values: dict[str, Any], namespace: dict[str, Any], python: str, registered: Mapping[str, Any]
 ) -> list[tuple[str, Source | None]]:
     """Return the name and source of everything to send, each item after those that it needs.
 
@@ -32,20 +32,22 @@ def sort_definitions(
         values: Values that the cell reads, by name.
         namespace: Globals of the notebook.
         python: Minor Python version of the pod.
+        registered: Definitions that a library has registered, by name. They are sent together.
 
     Raises:
         InputError: The source of a definition was not found, or does not suffice to recreate it.
     """
-    collector = _DefinitionCollector(namespace, python)
+    collector = _DefinitionCollector(namespace, python, registered)
     for name, value in values.items():
         collector.add(name, value)
     return collector.sorted()
 
 
 class _DefinitionCollector:
-    def __init__(self, namespace: dict[str, Any], python: str) -> None:
+    def __init__(self, namespace: dict[str, Any], python: str, registered: Mapping[str, Any]) -> None:
         self._namespace = namespace
         self._python = python
+        self._registered = registered
         self._sources: dict[str, Source | None] = {}
         self._before: dict[str, set[str]] = {}
         self._uses: dict[str, set[str]] = {}
@@ -58,6 +60,10 @@ class _DefinitionCollector:
         defined = _defined(value)
         if isinstance(value, types.ModuleType):
             self._sources[name] = _imported(name, value.__name__, "")
+        elif self._registered.get(name) is value:
+            self._definition(name, value)
+            for other, each in self._registered.items():
+                self.add(other, each)
         elif defined is None:
             self._data(name, value)
         elif defined.__module__ != "__main__":
@@ -102,12 +108,13 @@ class _DefinitionCollector:
             if getattr(each, "__module__", None) == "__main__" and not inspect.ismodule(each):
                 root = each.__qualname__.partition(".")[0]
                 if root in self._namespace:
-                    self._before[name].add(root)
+                    self._before[name].update(self._registered if root in self._registered else {root})
                     self.add(root, self._namespace[root])
 
     def _definition(self, name: str, value: Any) -> None:
-        own = value.__name__
-        source, filename = self._source_of(name, value)
+        is_assigned = name in self._registered and getattr(value, "__module__", "") != "__main__"
+        own = name if is_assigned else value.__name__
+        source, filename = registered_source(name, value) if is_assigned else self._source_of(name, value)
         at_once, names = names_at_definition(source), free_names(source)
         for used in sorted(names - {own}):
             if used in self._namespace and not is_ipython_name(used, self._namespace):
@@ -271,6 +278,22 @@ def class_source(value: type | TypeVar | ParamSpec | NewType) -> Source | None:
             or (isinstance(node, ast.ClassDef) and node.name == value.__name__)
         ),
     )
+
+
+def registered_source(name: str, value: Any) -> Source:
+    """Return the source of a definition that a library has registered.
+
+    Raises:
+        InputError: The cell that makes it was not found.
+    """
+    is_class = isinstance(value, type) and value.__module__ == "__main__"
+    source = class_source(value) if is_class else assignment_source(name)
+    if source is None:
+        raise InputError(
+            f"{name} cannot be sent: it belongs to SQLAlchemy, and the cell that defines it was not found.",
+            "Define it in a cell of this notebook, in a module of your own, or in the cell itself.",
+        )
+    return source
 
 
 def assignment_source(name: str) -> Source | None:

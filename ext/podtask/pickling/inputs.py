@@ -151,7 +151,7 @@ def _todo(
 ) -> list[tuple[str, Source | None]]:
     """Return name and source of what is sent, in order; without a source, the value is pickled."""
     if python != MINOR:
-        todo = sort_definitions(values, namespace, python)
+        todo = sort_definitions(values, namespace, python, registered_definitions(namespace))
     else:
         first = {name for name, _ in source_steps}
         todo = [*source_steps, *((name, None) for name in values if name not in first)]

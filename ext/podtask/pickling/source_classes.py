@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..cell.scopes import free_names
-from ..errors import InputError
-from .definitions import Source, assignment_source, class_source, names_at_definition
+from .definitions import Source, names_at_definition, registered_source
 from .ipython_names import is_ipython_name
 
 TABLES = {"Table", "MetaData", "registry"}  # of SQLAlchemy: models refer to these objects by identity
@@ -62,14 +61,7 @@ def sort_registered(
         if name not in registered:
             steps.append((name, None))
             return
-        value = registered[name]
-        is_class = isinstance(value, type) and value.__module__ == "__main__"
-        source = class_source(value) if is_class else assignment_source(name)
-        if source is None:
-            raise InputError(
-                f"{name} cannot be sent: it belongs to SQLAlchemy, and the cell that defines it was not found.",
-                "Define it in a cell of this notebook, in a module of your own, or in the cell itself.",
-            )
+        source = registered_source(name, registered[name])
         at_once = names_at_definition(source[0])
         for used in sorted(at_once - {name}):
             visit(used)

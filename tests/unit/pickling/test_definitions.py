@@ -212,3 +212,56 @@ def test_closure_is_refused_for_another_minor(notebook: Notebook) -> None:
     told = f"f cannot be sent from Python {MINOR} to {OTHER}: it was created inside another function"
     with pytest.raises(InputError, match=told):
         pack_inputs({"f": namespace["f"]}, namespace, OTHER)
+
+
+MODELS = """
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table
+from sqlalchemy.orm import declarative_base, relationship
+meta = MetaData()
+Base = declarative_base(metadata=meta)
+links = Table("links", meta, Column("page", ForeignKey("pages.id")), Column("tag", ForeignKey("tags.id")))
+class Page(Base):
+    __tablename__ = "pages"
+    id = Column(Integer, primary_key=True)
+    title = Column(String)
+    tags = relationship("Tag", secondary=links, back_populates="pages")
+class Tag(Base):
+    __tablename__ = "tags"
+    id = Column(Integer, primary_key=True)
+    pages = relationship(Page, secondary=links, back_populates="tags")
+def first_title(pages): return [each.title for each in pages][0]
+page = Page(title="one")
+"""
+
+
+@pytest.mark.parametrize("python", [MINOR, OTHER])
+@pytest.mark.parametrize(
+    ("names", "cell", "output"),
+    [
+        (
+            ["Page", "first_title"],
+            "page = Page(title='new')\nprint(first_title([page]), page.tags)",
+            "new []\n",
+        ),
+        (
+            ["page"],
+            "print(page.title, page.tags, type(page).__table__.metadata.tables.keys() >= {'links'})",
+            "one [] True\n",
+        ),
+        (
+            ["links"],
+            "print(links.c.keys(), links.metadata is Page.__table__.metadata)",
+            "['page', 'tag'] True\n",
+        ),
+        (["meta"], "print(sorted(meta.tables), Base.metadata is meta)", "['links', 'pages', 'tags'] True\n"),
+    ],
+    ids=["a model", "an instance", "a table", "the metadata"],
+)
+def test_b7_models_of_sqlalchemy(
+    notebook: Notebook, python: str, names: list[str], cell: str, output: str
+) -> None:
+    """B7: all models and tables are made by their statements, whatever Python the pod has."""
+    pytest.importorskip("sqlalchemy")
+    namespace = notebook(MODELS)
+    inputs = pack_inputs({name: namespace[name] for name in names}, namespace, python)
+    assert remote(inputs, cell) == output
