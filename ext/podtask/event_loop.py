@@ -37,7 +37,7 @@ class Loop:
         atexit.register(self._at_exit)
 
     @property
-    def usable(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether this process may use the loop: it is not the parent's, and nothing has closed it."""
         return self.pid == os.getpid() and (self._exiting or not self.event_loop.is_closed())
 
@@ -155,6 +155,6 @@ def loop() -> Loop:
     """Return the loop of this process; start it at the first call, and again if it was closed."""
     global _current
     with _lock:
-        if _current is None or not _current.usable:
+        if _current is None or not _current.is_usable:
             _current = Loop()
         return _current

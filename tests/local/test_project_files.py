@@ -33,7 +33,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("PODTASK_BACKEND", "local")
     save_template("prod", TEMPLATE)
-    monkeypatch.setattr(files, "_left_out", {})
+    monkeypatch.setattr(files, "_ignored", {})
     monkeypatch.setattr(files, "_named", set())
     return project
 
@@ -64,7 +64,7 @@ def test_group_may_write(project: Path, mode: int) -> None:
     (project / "pyproject.toml").chmod(mode & 0o664)
     (project / ".podtask/templates/prod.yaml").chmod(mode & 0o664)
     assert found() == ("team/other:2", ["prod"])
-    assert files.left_out() == []
+    assert files.ignored_files() == []
 
 
 @pytest.mark.parametrize(
@@ -77,19 +77,19 @@ def test_group_may_write(project: Path, mode: int) -> None:
         (".podtask/templates/prod.yaml", ("team/other:2", [])),
     ],
 )
-def test_what_everyone_can_write_is_left_out(
+def test_what_everyone_can_write_is_ignored(
     project: Path, path: str, expected: tuple[str | None, list[str]]
 ) -> None:
     """A world-writable file, or a file in a world-writable folder such as a 0777 mount, does not count."""
     (project / path).chmod(0o1777)
     assert found() == expected
-    lines = files.left_out(only_new=True)
+    lines = files.ignored_files(only_new=True)
     assert len(lines) == expected.count(None) + expected.count([])
     assert all(line.endswith(f"%podtask config --trust {project}") for line in lines)
-    assert files.left_out(only_new=True) == []
+    assert files.ignored_files(only_new=True) == []
 
 
-def test_what_belongs_to_another_user_is_left_out(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_belongs_to_another_user_is_ignored(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of another user do not count; those of the user next to them do."""
     template = project / ".podtask/templates/prod.yaml"
     give_away(template, monkeypatch)
@@ -114,7 +114,7 @@ def test_project_in_a_folder_for_everyone_counts(project: Path) -> None:
     assert found() == ("team/other:2", ["prod"])
 
 
-def test_link_to_a_file_that_others_can_write_is_left_out(project: Path, tmp_path: Path) -> None:
+def test_link_to_a_file_that_others_can_write_is_ignored(project: Path, tmp_path: Path) -> None:
     """What counts is the file that a link leads to."""
     shared = tmp_path / "shared"
     shared.mkdir(mode=0o777)
@@ -130,11 +130,11 @@ def test_other_files_of_such_a_folder_are_not_named(project: Path) -> None:
     for text in ("[project]\nname = 'x'\n", "[tool"):
         (project / "pyproject.toml").write_text(text)
         assert merge_options({}).image is None
-        assert files.left_out() == []
+        assert files.ignored_files() == []
 
 
 def test_trusted_folder_counts(shell: Shell, project: Path) -> None:
-    """What is left out is named once, with the command that trusts the folder; the user's file keeps it."""
+    """Ignored files are named once, with the command that trusts the folder; the user's file keeps it."""
     project.chmod(0o777)
     (user := files.user_file()).parent.mkdir(parents=True, exist_ok=True)
     user.write_text("# mine\nmemory = '1Gi'\n")
@@ -151,7 +151,7 @@ def test_trusted_folder_counts(shell: Shell, project: Path) -> None:
     assert merge_options({}).memory == "1Gi"
     assert user.read_text() == f"trusted-folders = [\"{project}\"]\n# mine\nmemory = '1Gi'\n"
     out, _ = shell.output("%podtask config")
-    assert "left out" not in out
+    assert "gnored" not in out
     assert ["trusted-folders", str(project), str(user)] in [line.split() for line in out.splitlines()]
 
 
@@ -227,7 +227,7 @@ def test_context_and_index_come_from_the_user(
     with (project / "pyproject.toml").open("a") as file:
         file.write(f"{name} = 'https://project.example'\n")
     assert getattr(merge_options({}), option) in (None, ())
-    (line,) = files.left_out()
+    (line,) = files.ignored_files()
     assert line.startswith(f"{name} in {project / 'pyproject.toml'} is ignored")
     assert line.endswith(str(files.user_file()))
     files.user_file().parent.mkdir(parents=True, exist_ok=True)
@@ -246,7 +246,7 @@ def test_project_only_restricts_which_results_are_unpickled(project: Path) -> No
     mine.write_text("results = 'plain'\n")
     file.write_text(f"{before}results = 'all'\n")
     assert merge_options({}).results == "plain"
-    (line,) = files.left_out()
+    (line,) = files.ignored_files()
     assert line.startswith(f"results = 'all' in {file} is ignored: a project cannot set it.")
     mine.write_text("results = 'all'\n")
     file.write_text(f"{before}results = 'plain'\n")
@@ -280,9 +280,9 @@ def test_project_neither_sends_variables_nor_chooses_an_index_another_way(
     (project / "link.txt").symlink_to(project.parent / "notes.txt")
     path.write_text(f"[tool.podtask]\n{line}\n")
     assert all_settings()[name].origin == "default"
-    (left_out,) = files.left_out()
-    assert left_out.startswith(f"{name} in {path} is ignored: a project cannot se")
+    (ignored,) = files.ignored_files()
+    assert ignored.startswith(f"{name} in {path} is ignored: a project cannot se")
     path.write_text(f"[tool.podtask]\n{allowed}\n")
-    files.forget_left_out()
+    files.clear_ignored()
     assert all_settings()[name].origin == str(path)
-    assert files.left_out() == []
+    assert files.ignored_files() == []

@@ -190,7 +190,7 @@ class Pod:
             except Refusal as error:
                 is_starting = was_away and error.code == 403  # a starting server forbids everything
                 tries_left -= is_starting or _may_be_final(error)
-                if not (is_starting or _may_pass(error)) or not tries_left:
+                if not (is_starting or _is_temporary(error)) or not tries_left:
                     raise
                 failure: ClusterError | Refusal = error
                 retry_seconds = error.retry_seconds
@@ -261,7 +261,7 @@ class Pod:
         try:
             pod = await self._namespace.pods.get(self.name)
         except RequestDenied as error:
-            if _may_pass(error):
+            if _is_temporary(error):
                 raise
             return False  # report the first error rather than this one
         if pod["metadata"].get("labels", {}).get(TASK_LABEL) != self.name:
@@ -271,7 +271,7 @@ class Pod:
         return True
 
 
-def _may_pass(refusal: Refusal) -> bool:
+def _is_temporary(refusal: Refusal) -> bool:
     """Return whether the same request may be accepted later.
 
     A quota that another pod has changed at the same time is a 409, too, with reason Conflict.
@@ -280,5 +280,5 @@ def _may_pass(refusal: Refusal) -> bool:
 
 
 def _may_be_final(refusal: Refusal) -> bool:
-    """Return whether a refusal that may pass may also stay: a webhook that does not answer."""
+    """Return whether a refusal that looks temporary may be final: a webhook does not answer."""
     return FAILED_WEBHOOK in refusal.server_message

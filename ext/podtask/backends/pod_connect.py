@@ -112,7 +112,7 @@ class RunnerConnector:
                 connected = self._first_connected(attempts, running)
                 if connected is not None:
                     return connected[1]
-                if self._is_refused_for_good() and await self._is_server_well():
+                if self._is_refused_for_good() and await self._is_api_server_available():
                     raise self._no_stream()
                 await self.pause(pause)
                 pause = min(MAX_PAUSE_SECONDS, pause * PAUSE_GROWTH)
@@ -163,7 +163,7 @@ class RunnerConnector:
             self._refused_since = time.monotonic()
         return time.monotonic() - self._refused_since >= BATCH_FALLBACK_SECONDS
 
-    async def _is_server_well(self) -> bool:
+    async def _is_api_server_available(self) -> bool:
         """Return whether the API server answers other requests: if not, streams are refused because it is away."""
         try:
             await self._namespace.pods.get(self._name)

@@ -20,7 +20,7 @@ from ..errors import InputError
 TRUSTED_FOLDERS = "trusted-folders"  # a key of the user's file that is not an option
 TRUSTED_LINE = re.compile(rf"^{TRUSTED_FOLDERS}[ \t]*=[ \t]*\[.*\][ \t]*\n?", re.MULTILINE)
 
-_left_out: dict[Path, str] = {}
+_ignored: dict[Path, str] = {}
 _named: set[str] = set()
 
 
@@ -116,40 +116,40 @@ def trust_folder(folder: Path) -> Path:
     return file
 
 
-def leave_out(path: Path, reason: str) -> None:
-    """Remember a line about a file or folder that is left out."""
-    _left_out[path] = reason
+def ignore(path: Path, reason: str) -> None:
+    """Remember a line about a file, folder or setting that is ignored."""
+    _ignored[path] = reason
 
 
-def leave_out_untrusted(path: Path, kind: str, project: Path) -> None:
+def ignore_untrusted(path: Path, kind: str, project: Path) -> None:
     """Remember a file or folder that is ignored.
 
     Args:
         path: The file or folder.
-        kind: What it holds, for example "The settings".
+        kind: Its content, for example "settings".
         project: Folder of the project.
     """
-    leave_out(
+    ignore(
         path,
-        f"{kind} in {path} are left out: the file or its folder belongs to another user, or everyone can write "
+        f"Ignored the {kind} in {path}: the file or its folder belongs to another user, or everyone can write "
         f"to it. If you trust it: %podtask config --trust {project}",
     )
 
 
-def left_out(*, only_new: bool = False) -> list[str]:
-    """Return a line for each file or folder that was ignored at the last reading of settings and templates.
+def ignored_files(*, only_new: bool = False) -> list[str]:
+    """Return a line for each file, folder and setting that was ignored at the last reading of settings and templates.
 
     Args:
         only_new: Return only lines that no call has returned in this kernel.
     """
-    lines = [line for line in _left_out.values() if not only_new or line not in _named]
+    lines = [line for line in _ignored.values() if not only_new or line not in _named]
     _named.update(lines)
     return lines
 
 
-def forget_left_out() -> None:
+def clear_ignored() -> None:
     """Forget the ignored files and folders, before settings and templates are read again."""
-    _left_out.clear()
+    _ignored.clear()
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from typing import Any
 from ..errors import InputError, did_you_mean
 from .files import (
     TRUSTED_FOLDERS,
+    ignore,
+    ignore_untrusted,
     is_trusted,
-    leave_out,
-    leave_out_untrusted,
     project_folder,
     read_toml,
     user_file,
@@ -59,7 +59,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> dict[str, Setting
             refusal = _project_refusal(name, value, path.parent) if path.name == PROJECT_FILE else ""
             if refusal:
                 shown = f"{key} = {value!r}" if name in USER_VALUES else key
-                leave_out(
+                ignore(
                     path / name,
                     f"{shown} in {path} is ignored: a project cannot {refusal}. To set it for yourself, "
                     f"write it to {user_file()}",
@@ -153,7 +153,7 @@ def _layers() -> Iterator[tuple[Path, dict[str, Any]]]:
             raise
         return
     if table and not trusted:
-        leave_out_untrusted(file, "The settings", project)
+        ignore_untrusted(file, "settings", project)
     elif table:
         yield file, table
 

@@ -9,7 +9,7 @@ from ..backends.pod import Pod
 from ..channel.channel import Channel
 from ..channel.job import RunnerResult
 from ..channel.log_channel import LogChannel
-from ..config.files import left_out
+from ..config.files import ignored_files
 from ..config.option_types import parse_task_name
 from ..config.options import PLAIN, RunOptions
 from ..errors import NoStream, TaskError
@@ -62,7 +62,7 @@ class ExistingRunner:
         Raises:
             PodtaskError: The pod does not exist, it does not run a task, or its result was already fetched.
         """
-        for line in left_out(only_new=True):
+        for line in ignored_files(only_new=True):
             listener.on_note(line)
         namespace, pod = await look_up_task(self.name, self.options)
         key = pod.key

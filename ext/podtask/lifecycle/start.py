@@ -17,7 +17,7 @@ from ..channel.batch import embed_job
 from ..channel.channel import Channel
 from ..channel.job import Job, RunnerResult
 from ..channel.log_channel import LogChannel
-from ..config.files import left_out
+from ..config.files import ignored_files
 from ..config.options import AUTO, BATCH, PLAIN
 from ..errors import InputError, NameTaken, NoStream
 from ..manifest import owner_secrets
@@ -140,9 +140,9 @@ class NewRunner:
         return StartedRunner(backend, channel, where)
 
     def _show_notices(self, listener: TaskListener) -> None:
-        """Show the files that options come from, the settings left out, and the fields of the template replaced."""
+        """Show the files that options come from, the ignored settings, and the replaced fields of the template."""
         prepared = self._prepared
-        about_options = (*self.options.notices, *left_out(only_new=True))
+        about_options = (*self.options.notices, *ignored_files(only_new=True))
         for line in (*about_options, *prepared.manifest.notices, *prepared.inputs.warnings):
             listener.on_note(line)
 

@@ -62,9 +62,9 @@ def run(state: ShellState, line: str) -> None:
     except ValueError as error:
         raise UsageError(f"%podtask {name}: {error} in {pod_command!r}") from None
     COMMANDS[name](state, words)
-    from ..config.files import left_out  # start-up cost
+    from ..config.files import ignored_files  # start-up cost
 
-    for line in left_out(only_new=True):
+    for line in ignored_files(only_new=True):
         print(safe_text(line))
 
 
@@ -133,7 +133,7 @@ def config(state: ShellState, words: list[str]) -> None:
     from ..config.settings import all_settings
     from ..template.store import saved_templates
 
-    files.forget_left_out()
+    files.clear_ignored()
     if words:
         folder = " ".join(words[1:]).strip("\"'")
         print(safe_text(f"Trusted: {folder} (kept in {files.trust_folder(Path(folder))})"))
@@ -149,8 +149,8 @@ def config(state: ShellState, words: list[str]) -> None:
             row if row[0] != "template" else ("template", "(this session's)", "%podtask use") for row in rows
         ]
     _print_table(rows)
-    saved_templates()  # finds those that are left out
-    for line in files.left_out():
+    saved_templates()  # finds those that are ignored
+    for line in files.ignored_files():
         print(safe_text(line))
 
 

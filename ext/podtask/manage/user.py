@@ -90,7 +90,7 @@ def _complete(name: str) -> User:
     if not name and os_user not in SHARED_OS_USERS:
         name = _label_of(os_user)
     old_name = label_value(os.environ.get("JUPYTERHUB_USER") or os_user)
-    return User(name or _kept_name(), old_name)
+    return User(name or _saved_name(), old_name)
 
 
 def _os_user() -> str:
@@ -100,7 +100,7 @@ def _os_user() -> str:
         return ""
 
 
-def _kept_name() -> str:
+def _saved_name() -> str:
     """Return a random name that is kept in the user's data folder; one of this kernel if that is not possible."""
     path = owner_secrets.folder().parent / "user"
     try:

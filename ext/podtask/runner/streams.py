@@ -64,7 +64,7 @@ class InterruptGuard:
         """Let interrupts through: the user's code runs inside."""
         try:
             self._depth = 0
-            self._raise_held()
+            self._raise_delayed()
             yield
         finally:
             self._depth = 1
@@ -76,14 +76,14 @@ class InterruptGuard:
     def __exit__(self, *_: object) -> None:
         if threading.get_ident() == self._main:
             self._depth -= 1
-            self._raise_held()
+            self._raise_delayed()
 
     def check(self) -> None:
         """Raise a delayed KeyboardInterrupt between two frames, although the guard's outermost block has not ended."""
         if threading.get_ident() == self._main:
-            self._raise_held(depth=1)
+            self._raise_delayed(depth=1)
 
-    def _raise_held(self, depth: int = 0) -> None:
+    def _raise_delayed(self, depth: int = 0) -> None:
         if self._held and self._depth <= depth:
             self._held = False
             raise KeyboardInterrupt

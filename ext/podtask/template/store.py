@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..config.files import is_trusted, leave_out_untrusted, project_folder, user_folder
+from ..config.files import ignore_untrusted, is_trusted, project_folder, user_folder
 from ..errors import InputError
 from .template import PodTemplate
 
@@ -40,13 +40,13 @@ def project_templates() -> dict[str, Path]:
         return files
     paths = sorted(folder.glob("*.y*ml"))
     if paths and not is_trusted(folder, project):
-        leave_out_untrusted(folder, "The templates", project)
+        ignore_untrusted(folder, "templates", project)
         return files
     for path in paths:
         if is_trusted(path, project):
             files.setdefault(path.stem, path)
         else:
-            leave_out_untrusted(path, "The template", project)
+            ignore_untrusted(path, "template", project)
     return files
 
 
@@ -78,7 +78,7 @@ def save_template(name: str, template: PodTemplate, for_user: bool = False, repl
             "This notebook is not in a project: no enclosing folder has a pyproject.toml or a git repository.",
             "Save the template for yourself with --user.",
         )
-    if not for_user and not _project_counts():
+    if not for_user and not _is_project_trusted():
         raise InputError(
             f"Templates in {folder} do not count: it belongs to another user, or everyone can write to it.",
             f"Save the template for yourself with --user, or trust the project: %podtask config --trust {project_folder()}",
@@ -111,10 +111,10 @@ def save_template(name: str, template: PodTemplate, for_user: bool = False, repl
 
 def saves_for_user() -> bool:
     """Return whether a new template is saved in the user's own folder rather than in the project."""
-    return not _project_counts()
+    return not _is_project_trusted()
 
 
-def _project_counts() -> bool:
+def _is_project_trusted() -> bool:
     """Return whether the notebook is in a project whose templates count, if there are any."""
     project, folder = project_folder(), _project()
     if project is None or folder is None:
