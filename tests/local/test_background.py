@@ -32,7 +32,9 @@ def test_output_goes_on_under_its_own_cell(kernel: Kernel, tmp_path: object) -> 
     assert "released\n" in first.stdout + mine.stdout
     assert mine.stderr == "apart\n"
     assert any(shown.get("text/html") == "<b>bold</b>" for shown in mine.displays)
-    assert mine.displays[-2]["text/plain"] == "'the result'"
+    # Another thread updates the displayed handle at the same time.
+    lines = [shown for shown in mine.displays if "podtask-card" not in shown.get("text/html", "")]
+    assert lines[-2]["text/plain"] == "'the result'"
     assert "released" not in theirs.stdout
     assert theirs.error is None
     kernel.cells(
