@@ -24,7 +24,11 @@ from ..pickling.function_call import FunctionCall
 from ..pickling.hints import missing_module_hint, missing_name, missing_name_hint
 from ..pickling.inputs import Inputs, pack_inputs, select
 from ..pickling.ipython_names import is_ipython_name
-from ..pickling.missing_state import missing_attribute_hint, missing_variable_hint
+from ..pickling.missing_state import (
+    missing_attribute_hint,
+    missing_builtin_hint,
+    missing_variable_hint,
+)
 from ..pickling.plain_values import reads_arrow
 from ..pickling.state import NO_STATE, LibraryState, capture_state
 from ..pickling.unpicklable import UnpicklableError
@@ -224,7 +228,8 @@ class PreparedCell:
         name = missing_name(error, self.cell.source)
         if not name:
             return ""
-        return missing_name_hint(name, self.namespace, self.values, self.inputs.left_out)
+        hint = missing_name_hint(name, self.namespace, self.values, self.inputs.left_out)
+        return hint or missing_builtin_hint(name, self.namespace)
 
 
 def prepare(

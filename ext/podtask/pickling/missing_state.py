@@ -6,6 +6,7 @@ these is sent automatically.
 
 from __future__ import annotations
 
+import builtins
 import os
 import re
 import sys
@@ -57,13 +58,22 @@ def missing_attribute_hint(error: BaseException, namespace: Mapping[str, Any]) -
         added = vars(each).get(name) if in_module and each is not None else _class_attribute(each, name)
         if each is None or added is None or isinstance(added, types.ModuleType):
             continue
-        line = _line_that_adds(name, added, each, namespace)
-        example = f", such as: {line}" if line else ""
-        return (
-            f"The notebook's {owner} has {name}, which an earlier cell or an import has added. "
-            f"Run the line that adds it in the cell{example}"
-        )
+        return _hint_to_add(f"The notebook's {owner} has {name}", name, added, each, namespace)
     return ""
+
+
+def missing_builtin_hint(name: str, namespace: Mapping[str, Any]) -> str:
+    """Return a hint for an undefined name that the notebook has as a builtin; empty if there is none."""
+    added = vars(builtins).get(name)
+    if added is None or name in namespace:
+        return ""
+    return _hint_to_add(f"The notebook has a builtin {name}", name, added, builtins, namespace)
+
+
+def _hint_to_add(what: str, name: str, added: Any, owner: Any, namespace: Mapping[str, Any]) -> str:
+    line = _line_that_adds(name, added, owner, namespace)
+    example = f", such as: {line}" if line else ""
+    return f"{what}, which an earlier cell or an import has added. Run the line that adds it in the cell{example}"
 
 
 def _raised_by_environ(error: BaseException) -> bool:
