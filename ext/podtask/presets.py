@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .config.option_types import parse_gpus
+from .config.quantities import parse_cpu, parse_memory
 from .errors import InputError, did_you_mean
 from .template.gpus import set_gpus
 from .template.restricted import give_scratch, restrict
@@ -126,7 +128,8 @@ def empty_dir(
         memory: Whether the directory is kept in memory, where it counts towards the memory limit.
         size: Size limit, for example ``2Gi``.
     """
-    source = {**({"medium": "Memory"} if memory else {}), **({"sizeLimit": size} if size else {})}
+    limit = {"sizeLimit": _parsed(parse_memory, size, f"size of {mount}")} if size else {}
+    source = {**({"medium": "Memory"} if memory else {}), **limit}
     return _volume(name or mount, {"emptyDir": source}, mount)
 
 
@@ -257,9 +260,10 @@ def gpu(count: int = 1, key: str = "nvidia.com/gpu") -> Preset:
         count: Number of GPUs.
         key: Resource name of the GPU.
     """
+    number = _parsed(parse_gpus, count, key)
 
     def edit(spec: dict[str, Any], primary: dict[str, Any]) -> None:
-        set_gpus(spec, primary, key, count)
+        set_gpus(spec, primary, key, number)
         if not is_shared_memory_mounted(primary):
             mount_shared_memory(spec, primary, "shm")
 
@@ -373,7 +377,11 @@ def _environment(kind: str, name: str, optional: bool, variables: Mapping[str, s
 def _container(kind: str, name: str, image: str, fields: dict[str, Any]) -> Preset:
     rest = dict(fields)
     env, mounts, ports = rest.pop("env", {}), rest.pop("mounts", {}), rest.pop("ports", [])
-    limits = {key: str(rest.pop(key)) for key in ("cpu", "memory") if rest.get(key) is not None}
+    limits = {
+        key: _parsed(parse, rest.pop(key), f"{key} of container {name!r}")
+        for key, parse in (("cpu", parse_cpu), ("memory", parse_memory))
+        if rest.get(key) is not None
+    }
     container: dict[str, Any] = {"name": name, "image": image, **rest}
     if env:
         container["env"] = [{"name": key, "value": str(value)} for key, value in env.items()]
@@ -384,6 +392,14 @@ def _container(kind: str, name: str, image: str, fields: dict[str, Any]) -> Pres
     if limits:
         container["resources"] = {"requests": limits, "limits": limits}
     return _preset(lambda spec, primary: _append(spec, kind, container))
+
+
+def _parsed(parse: Callable[[Any], Any], value: Any, name: str) -> Any:
+    """Return a parsed value; an error names what has the value."""
+    try:
+        return parse(value)
+    except InputError as error:
+        raise InputError(f"{name}: {error.message}", error.hint) from None
 
 
 def _append(owner: dict[str, Any], field: str, item: dict[str, Any]) -> None:

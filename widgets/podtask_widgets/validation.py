@@ -14,7 +14,7 @@ from podtask.config.options import RunOptions
 from podtask.errors import InputError, Problem
 from podtask.formatting import abbreviate
 from podtask.template.template import PodTemplate, primary_container
-from podtask.template.validation import pod_problems, template_problems
+from podtask.template.validation import pod_problems, quantity_mistakes, template_problems
 
 from .draft import Draft
 
@@ -87,6 +87,7 @@ def _problems(template: PodTemplate) -> Iterator[Problem]:
         yield Problem(PRIMARY_NAME, error.message, error.hint)
         return
     primary.setdefault("image", "default")
+    yield from quantity_mistakes(spec)
     yield from pod_problems(spec)
     index = next(n for n, each in enumerate(spec["containers"]) if each is primary)
     for env_index, variable in enumerate(_mappings(primary.get("env"))):

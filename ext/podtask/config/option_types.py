@@ -16,6 +16,8 @@ TASK_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 # Source: https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/
 VARIABLE_NAME = re.compile("[ -<>-~]+")
 
+# 0.5, 1,5, 1.0, 1/2, 500m, 50%
+GPU_SHARE = re.compile(r"(?P<whole>\d*)[.,](?P<part>\d*)|\d+/\d+|\d+[m%]", re.ASCII)
 DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
 DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 
@@ -202,9 +204,25 @@ def parse_count(text: Any) -> int:
     Raises:
         InputError: The text is not a positive whole number.
     """
-    if not re.fullmatch(r"[1-9]\d*", str(text)):
-        raise InputError(f"{text!r} is not a positive whole number.")
+    if isinstance(text, bool) or not re.fullmatch(r"[1-9]\d*", str(text), re.ASCII):
+        raise InputError(f"{text!r} is not a positive whole number.", "Write 1, 2 or another whole number.")
     return int(text)
+
+
+def parse_gpus(given: Any) -> int:
+    """Return a number of GPUs.
+
+    Raises:
+        InputError: The value is not a positive whole number; a share of a GPU gets a hint of its own.
+    """
+    share = GPU_SHARE.fullmatch(str(given).strip())
+    if share is None or isinstance(given, bool):
+        return parse_count(given)
+    whole, part = int(share["whole"] or 0), (share["part"] or "").strip("0")
+    raise InputError(
+        f"{str(given)!r} is not a whole number of GPUs. Did you mean {max(whole + bool(part), 1)}?",
+        "A pod gets whole GPUs. If the cluster offers shares of a GPU under a name of their own, add --gpu-key NAME.",
+    )
 
 
 def _several(given: Any) -> Iterable[Any]:

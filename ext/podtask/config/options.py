@@ -14,6 +14,7 @@ from .option_types import (
     parse_bool,
     parse_count,
     parse_env,
+    parse_gpus,
     parse_lines,
     parse_names,
     parse_namespace,
@@ -21,7 +22,7 @@ from .option_types import (
     parse_strings,
     parse_task_name,
 )
-from .quantities import parse_quantity
+from .quantities import parse_cpu, parse_input_size, parse_memory
 
 AUTO, FORWARD, EXEC, BATCH = "auto", "port-forward", "exec", "batch"
 ALL, PLAIN = "all", "plain"  # what is unpickled of the results
@@ -118,14 +119,14 @@ class RunOptions:
         "SPEC|FILE",
         many=True,
     )
-    cpu: str | None = option(None, "--cpu", "CPUs to request", parse_quantity, "QUANTITY")
+    cpu: str | None = option(None, "--cpu", "CPUs to request", parse_cpu, "QUANTITY")
     memory: str | None = option(
-        None, "--memory", "memory to request; also set as the limit", parse_quantity, "QUANTITY"
+        None, "--memory", "memory to request; also set as the limit", parse_memory, "QUANTITY"
     )
-    gpu: int | None = option(None, "--gpu", "number of GPUs", parse_count, "N")
+    gpu: int | None = option(None, "--gpu", "number of GPUs", parse_gpus, "N")
     gpu_key: str = option("nvidia.com/gpu", "--gpu-key", "resource name of the GPUs", str, "KEY")
     shm: str | None = option(
-        None, "--shm", "size of the shared memory (/dev/shm); it counts as memory", parse_quantity, "QUANTITY"
+        None, "--shm", "size of the shared memory (/dev/shm); it counts as memory", parse_memory, "QUANTITY"
     )
     python: str = option("python3", "--python", "Python executable in the image", str, "PATH")
     entrypoint: str = option(
@@ -149,7 +150,7 @@ class RunOptions:
         f"{AUTO}|{FORWARD}|{EXEC}|{BATCH}",
     )
     max_input: str = option(
-        "256Mi", "--max-input", "maximum size of all inputs together (256Mi)", parse_quantity, "QUANTITY"
+        "256Mi", "--max-input", "maximum size of all inputs together (256Mi)", parse_input_size, "QUANTITY"
     )
     timeout: float = option(86400.0, "--timeout", "maximum run time of the cell (24h)", parse_seconds, "TIME")
     start_timeout: float | None = option(

@@ -12,6 +12,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser
 
 from ..config.options import RunOptions
+from ..config.quantities import find_meaning
 from ..errors import did_you_mean
 from ..runner.safe_text import safe_text
 
@@ -93,6 +94,13 @@ def _describe_unknown(word: str, words: list[str], flags: Collection[str], usage
     fields = fields_by_flag()
     before = words[: words.index(word)] if word in words else []
     last_flag = next((each for each in reversed(before) if each in fields), "")
+    last = before[-1].rpartition("=") if before else ("", "", "")
+    quantity_flag = last[0] or last_flag
+    if quantity_flag in fields and fields[quantity_flag].metadata["metavar"] == "QUANTITY":
+        joined = f"{last[2]}{word}"
+        meant = find_meaning(joined, fields[quantity_flag].name)
+        if meant:
+            return f"{word!r} is separated from the number of {quantity_flag} by a space.\nWrite {quantity_flag} {meant}"
     if not word.startswith("-") and last_flag and fields[last_flag].metadata["metavar"] == "NAMES":
         names = ",".join(part.strip(",") for part in [*before[before.index(last_flag) + 1 :], word])
         return f"{word!r} is separated from the names of {last_flag} by a space.\nWrite them without spaces: {last_flag} {names}"

@@ -16,7 +16,7 @@ from ..template.gpus import set_gpus
 from ..template.restricted import give_scratch, restrict
 from ..template.shared_memory import MOUNT_PATH, is_shared_memory_mounted, mount_shared_memory
 from ..template.template import DEFAULT_CONTAINER, QUEUE_LABEL, PodTemplate, primary_container
-from ..template.validation import pod_problems, raise_problems, template_problems
+from ..template.validation import pod_problems, quantity_mistakes, raise_problems, template_problems
 from .identity import NAME_PREFIX
 from .labels import BOUNDS_ANNOTATION, MANAGED_BY, MANAGER, PROTOCOL_ANNOTATION, RESULTS_ANNOTATION
 from .pod_manifest import (
@@ -84,6 +84,7 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
         metadata["annotations"][RESULTS_ANNOTATION] = PLAIN
     raise_problems(pod_problems(spec, name, {"cpu": "--cpu"} if options.cpu else {}))
     notices += _notices_about_limits(spec, name)
+    notices += [f"{mistake.path} {mistake.message}" for mistake in quantity_mistakes(spec)]
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
     return PodManifest(pod, tuple(notices))
 

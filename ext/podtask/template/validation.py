@@ -5,12 +5,13 @@ Only reports what every API server refuses or what is clearly a mistake. The res
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..config.option_types import parse_variable_name
-from ..config.quantities import to_decimal
+from ..config.quantities import BYTES, find_mistake, to_decimal
 from ..errors import InputError, Problem
 from . import schema
 
@@ -128,7 +129,7 @@ def _source_problems(volume: dict[str, Any], path: str) -> Iterator[Problem]:
 def _size_problems(volume: dict[str, Any], path: str) -> Iterator[Problem]:
     limit = volume.get("emptyDir", {}).get("sizeLimit")
     if limit is not None:
-        yield from _quantity_problems(limit, f"{path}.emptyDir.sizeLimit")
+        yield from _quantity_problems(limit, f"{path}.emptyDir.sizeLimit", BYTES)
     claim = "ephemeral.volumeClaimTemplate.spec.resources"
     resources = volume
     for key in claim.split("."):
@@ -136,11 +137,37 @@ def _size_problems(volume: dict[str, Any], path: str) -> Iterator[Problem]:
     yield from _resource_problems(resources, f"{path}.{claim}")
 
 
-def _quantity_problems(value: Any, path: str) -> Iterator[Problem]:
+def _quantity_problems(value: Any, path: str, resource: str) -> Iterator[Problem]:
     try:
-        to_decimal(value)
+        number = to_decimal(value, resource)
     except InputError as error:
         yield Problem(path, f"is invalid: {error.message}", error.hint)
+        return
+    if "/" in resource and number % 1:  # an extended resource, such as a GPU
+        yield Problem(
+            path,
+            f"is invalid: {value!r} is not a whole number. Did you mean {math.ceil(number)}?",
+            "A container gets whole devices. A cluster may offer shares of a device under another name.",
+        )
+
+
+def quantity_mistakes(spec: dict[str, Any]) -> Iterator[Problem]:
+    """Yield the valid quantities of a pod spec that are surely a mistake, such as 8 bytes of memory."""
+    found = [
+        (f"spec.volumes[{index}].emptyDir.sizeLimit", BYTES, volume.get("emptyDir", {}).get("sizeLimit"))
+        for index, volume in enumerate(spec.get("volumes", []))
+    ]
+    found += [
+        (f"spec.{kind}[{index}].resources.{part}.{resource}", resource, value)
+        for kind in ("initContainers", "containers")
+        for index, container in enumerate(spec.get(kind, []))
+        for part in ("requests", "limits")
+        for resource, value in container.get("resources", {}).get(part, {}).items()
+    ]
+    for path, resource, value in found:
+        mistake = find_mistake(resource, value)
+        if mistake:
+            yield Problem(path, f"is {mistake}", "")
 
 
 def _variable_problems(env: list[dict[str, Any]], path: str) -> Iterator[Problem]:
@@ -206,7 +233,7 @@ def _resource_problems(
         problem
         for part in ("requests", "limits")
         for key, value in resources.get(part, {}).items()
-        for problem in _quantity_problems(value, f"{path}.{part}.{key}")
+        for problem in _quantity_problems(value, f"{path}.{part}.{key}", key)
     ]
     yield from invalid
     requests, limits = resources.get("requests", {}), resources.get("limits", {})
