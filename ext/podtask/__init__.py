@@ -72,10 +72,11 @@ def load_ipython_extension(ipython: Any) -> None:
     """Register the magics and their completion (``%load_ext podtask``)."""
     # Start-up cost: loaded when it is first needed.
     from .magics.completion import make_matcher
-    from .magics.magic import PodtaskMagics
+    from .magics.magic import PodtaskMagics, show_help_of_empty_cell
 
     unload_ipython_extension(ipython)  # loaded again: one matcher is enough
     ipython.register_magics(PodtaskMagics)
+    ipython.input_transformers_cleanup.append(show_help_of_empty_cell)
     if ipython.Completer is not None:
         ipython.Completer.custom_matchers.append(make_matcher(ipython.user_ns))
 
@@ -84,6 +85,11 @@ def unload_ipython_extension(ipython: Any) -> None:
     """Remove the magics and their completion (``%unload_ext podtask``)."""
     for kind in ("cell", "line"):
         ipython.magics_manager.magics[kind].pop("podtask", None)
+    ipython.input_transformers_cleanup[:] = [
+        each
+        for each in ipython.input_transformers_cleanup
+        if getattr(each, "__module__", "") != "podtask.magics.magic"
+    ]
     if ipython.Completer is not None:
         kept = [
             each

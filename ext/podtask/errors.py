@@ -17,8 +17,10 @@ without a traceback, because podtask's own frames do not help the user to fix th
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .runner.safe_text import safe_text
 
@@ -103,6 +105,21 @@ class Problem:
     path: str
     message: str
     hint: str
+
+
+Ended = TypeVar("Ended", bound=BaseException)
+
+
+def ended_by_user(kind: type[Ended], text: str) -> Ended:
+    """Return an error for an end that the user wanted: IPython shows it in one line, without frames.
+
+    Args:
+        kind: KeyboardInterrupt or CancelledError.
+        text: What was ended, and what happened to the pod.
+    """
+    error = kind(safe_text(text))
+    error._render_traceback_ = functools.partial(list, [f"{kind.__name__}: {safe_text(text)}"])  # type: ignore[attr-defined]
+    return error
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from .errors import InputError
+from .errors import InputError, ended_by_user
 
 T = TypeVar("T")
 F = TypeVar("F", bound="asyncio.Future[Any]")
@@ -60,7 +60,13 @@ class Loop:
         except InputError:
             coroutine.close()
             raise
-        return self.start(coroutine).result()
+        future = self.start(coroutine)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            if future.done():
+                raise
+            raise ended_by_user(KeyboardInterrupt, "stopped waiting.") from None
 
     def call_soon(self, call: Callable[[], object]) -> None:
         """Call a function in the loop. Any thread may call this."""

@@ -50,6 +50,6 @@ def test_second_stop_shows_no_frames(kernel: Kernel, cell: str) -> None:
     ran = kernel.finish(30)
     assert ran.error is not None
     assert ran.error[0] == "KeyboardInterrupt"
-    assert re.fullmatch(r"podtask-\w+ was cancelled and its process ended\.", ran.error[1])
+    assert re.fullmatch(r"stopped; process podtask-\w+ was ended\.", ran.error[1])
     assert "follow.py" not in ran.error[2]
     assert "pod " not in ran.error[2]

@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets as w
 from podtask import Task
-from podtask.api.attach import attach, find_detached_task
+from podtask.api.attach import attach, find_handle
 from podtask.api.resolve import merge_options
 from podtask.errors import InputError
 from podtask.formatting import safe_html
@@ -183,7 +183,7 @@ class TaskList:
     def _attach(self, row: TaskRow) -> None:
         name = row.pod.alias
         try:
-            task = find_detached_task(row.pod.name) or attach(row.pod.name, **self._location)
+            task = find_handle(row.pod.name) or attach(row.pod.name, **self._location)
         except InputError as error:
             self._show_error(str(error))
             return
@@ -210,8 +210,8 @@ class TaskList:
             self._show_message(f"{name} was {'deleted' if row.has_cell_ended else 'cancelled'}.")
             self.refresh()
 
-        task = find_detached_task(pod_name)
-        if task is not None and not task.done():
+        task = find_handle(pod_name)
+        if task is not None and not task.done() and task.is_own:
             task.add_done_callback(show_deleted)
             task.cancel_nowait()  # so that the cell that submitted it shows the cancellation
         else:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ..display.background import detached_tasks
 from ..lifecycle.attach import ExistingRunner
-from ..lifecycle.task import Task
+from ..lifecycle.task import Task, all_handles
 from .resolve import merge_options
 
 
@@ -39,10 +38,10 @@ def attach(
     return Task(ExistingRunner(name, options, trust))
 
 
-def find_detached_task(pod_name: str) -> Task | None:
-    """Return this kernel's handle of a detached task; None for a task of another kernel.
+def find_handle(pod_name: str) -> Task | None:
+    """Return this kernel's handle of a task; None for a task of another kernel.
 
     Args:
         pod_name: Name of the task's pod.
     """
-    return next((task for task in detached_tasks().tasks if task.name == pod_name), None)
+    return next((task for task in all_handles() if task.name == pod_name), None)

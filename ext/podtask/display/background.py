@@ -12,7 +12,6 @@ import queue
 import threading
 import time
 import traceback
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -47,7 +46,8 @@ class Background(View):
         if self.bundle is not None and self.bundle[0]:
             self._screen.publish(*self.bundle, None, update=False)
         self.show_late_displays()
-        if outcome.error is not None:
+        # The status line says that the task was cancelled; the user wanted it, so no error is shown.
+        if outcome.error is not None and outcome.status != "cancelled":
             self._screen.write("stderr", _error_text(outcome.error))
 
 
@@ -56,16 +56,12 @@ class DetachedTasks:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.tasks: weakref.WeakSet[Task] = (
-            weakref.WeakSet()
-        )  # the user decides how long an ended task is kept
         self._ready: queue.SimpleQueue[Background] = queue.SimpleQueue()  # views that have updates to show
         self._views: list[Background] = []
         threading.Thread(target=self._run, name="podtask-display", daemon=True).start()
 
     def add(self, task: Task, variable: str) -> None:
         """Show a task in the running cell from now on."""
-        self.tasks.add(task)
         view = Background(task, current_screen(outlives_cell=True), variable)
         view.show_status()
         self._views.append(view)

@@ -26,7 +26,7 @@ WRITE_SECONDS = 0.05  # between two writes of a stream, so that a flood becomes 
 MAX_TEXT_BYTES = 1 << 20  # of text that waits for the next write
 LAST_OUTPUT = f"the last {MAX_OUTPUT_BYTES >> 20} MiB"
 MAX_LISTED_VALUES = 6  # values in the closing line
-STATUS_ICONS = {"Running": "●", "ok": "✓", "error": "✗"}
+STATUS_ICONS = {"Running": "●", "ok": "✓", "error": "✗", "cancelled": "■"}
 
 
 class View:

@@ -15,7 +15,7 @@ from ..channel.channel import TakenOver
 from ..channel.frame_check import check_frame
 from ..channel.job import RunnerResult, phase_of_state
 from ..config.options import PLAIN
-from ..errors import ClusterError, NoStream, PodtaskError, StartError
+from ..errors import ClusterError, NoStream, PodtaskError, StartError, ended_by_user
 from ..event_loop import Loop, loop
 from ..manifest import owner_secrets
 from ..manifest.pod_manifest import PodManifest
@@ -223,8 +223,8 @@ class TaskFollower:
         self.loop.background(_discard(starting, self.launcher.resumed))
         if not self.cancelled.is_set():
             raise self._start_timeout_error()
-        awaited = "process was started" if self.launcher.options.local else "pod was created"
-        raise KeyboardInterrupt(f"{self.name} was cancelled before its {awaited}.")
+        kind, created = ("process", "started") if self.launcher.options.local else ("pod", "created")
+        raise ended_by_user(KeyboardInterrupt, f"stopped; {kind} {self.name} was not {created}.")
 
     async def _follow_runner(self, started: StartedRunner) -> RunnerResult | str:
         """Return the result, or why the cell is run again in a new pod. Delete the pod unless it must be kept."""
@@ -233,7 +233,7 @@ class TaskFollower:
         try:
             end = await first_end(started.backend, started.channel, self.cancelled, self._enforce_deadlines())
             if end is None:
-                raise KeyboardInterrupt(self._cancelled_text(follows_only))
+                raise ended_by_user(KeyboardInterrupt, self._cancelled_text(follows_only))
             if isinstance(end, Termination) and end.started:
                 delete = False  # until the log is read: it may hold the only copy of the result
                 end, is_read = await self._read_result(started, end)
@@ -266,8 +266,9 @@ class TaskFollower:
     def _cancelled_text(self, follows_only: bool) -> str:
         if follows_only:
             return f"This notebook has stopped following {self.name}. It keeps running: only its owner can interrupt it."
-        deleted = "process ended" if self.launcher.options.local else "pod deleted"
-        return f"{self.name} was cancelled and its {deleted}."
+        if self.launcher.options.local:
+            return f"stopped; process {self.name} was ended."
+        return f"stopped; pod {self.name} was deleted."
 
     async def _read_result(
         self, started: StartedRunner, termination: Termination

@@ -12,13 +12,14 @@ import logging
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator, Mapping
 from html import escape
 from typing import Any, NoReturn
 
 from ..backends.base import Snapshot
 from ..config.options import PLAIN
-from ..errors import InputError, TaskTimeout
+from ..errors import InputError, TaskTimeout, ended_by_user
 from ..formatting import html_card
 from ..frontend import show_refreshable
 from ..runner.safe_text import escape_controls, safe_text
@@ -30,6 +31,9 @@ from .updates import PhaseSpan, UpdateLog, UpdateReader
 future_log = logging.getLogger("concurrent.futures")  # where every future logs errors of its callbacks
 MAX_SHOWN_LINES = 20  # of the output, in the HTML form of a task
 MAX_SHOWN_BYTES = 64 << 10
+
+
+_tasks: weakref.WeakSet[Task] = weakref.WeakSet()  # all handles of this process
 
 
 class Task(concurrent.futures.Future[Any]):
@@ -47,6 +51,7 @@ class Task(concurrent.futures.Future[Any]):
         self._callbacks: list[Callable[[Task], object]] = []
         self._callbacks_lock = threading.Lock()
         self._follower = TaskFollower(launcher, self._complete_future)
+        _tasks.add(self)
 
     def _complete_future(self, outcome: Outcome) -> None:
         """Set the future's result or exception, for ``as_completed`` and others that wait for futures."""
@@ -71,7 +76,7 @@ class Task(concurrent.futures.Future[Any]):
 
     def _failure(self, outcome: Outcome) -> BaseException | None:
         if self._cancel_requested and outcome.status == "cancelled":
-            return concurrent.futures.CancelledError(str(outcome.error))
+            return ended_by_user(concurrent.futures.CancelledError, str(outcome.error))
         return outcome.failure
 
     def __reduce__(self) -> NoReturn:
@@ -161,6 +166,18 @@ class Task(concurrent.futures.Future[Any]):
         return (
             channel is not None and channel.follows_only and self._follower.launcher.options.results == PLAIN
         )
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this kernel may end the task: it has submitted it, or it has the owner's secret."""
+        if not self._follower.launcher.resumed:
+            return True
+        return self._follower.channel is not None and not self._follower.channel.follows_only
+
+    def matches(self, namespace: str | None, context: str | None) -> bool:
+        """Return whether the task was submitted to a namespace and a context; None stands for any."""
+        options = self._follower.launcher.options
+        return namespace in (None, options.namespace) and context in (None, options.context)
 
     @property
     def refused_streams(self) -> dict[str, str]:
@@ -266,7 +283,11 @@ class Task(concurrent.futures.Future[Any]):
         """Wait for the end, at most ``timeout`` seconds, and return whether the task has ended."""
         if not self.done():
             self._follower.loop.check_may_wait()
-            concurrent.futures.wait([self._follower.done], timeout)
+            try:
+                concurrent.futures.wait([self._follower.done], timeout)
+            except KeyboardInterrupt:
+                text = f"stopped waiting; {self.called} keeps running."
+                raise ended_by_user(KeyboardInterrupt, text) from None
         return self.done()
 
     def outcome(self, timeout: float | None = None) -> Outcome:
@@ -415,3 +436,27 @@ class Task(concurrent.futures.Future[Any]):
         """Answer like :meth:`reply`, without waiting until the answer is sent."""
         if self._follower.channel is not None:
             self._follower.loop.start(self._follower.channel.reply(answer))
+
+
+def all_handles() -> list[Task]:
+    """Return the handles of this process, also of tasks that have ended."""
+    return list(_tasks)
+
+
+def find_running_task(name: str, namespace: str | None = None, context: str | None = None) -> Task | None:
+    """Return this kernel's handle of a task of its own that has not ended; None if there is none, or several.
+
+    Args:
+        name: Name of the pod, or the name given with ``--name``.
+        namespace: Namespace that was asked for; None for any.
+        context: Context that was asked for; None for any.
+    """
+    found = [
+        task
+        for task in all_handles()
+        if name in (task.name, task.called)
+        and not task.done()
+        and task.is_own
+        and task.matches(namespace, context)
+    ]
+    return found[0] if len(found) == 1 else None

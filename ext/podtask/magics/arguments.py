@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import re
 from collections.abc import Collection
 from typing import Any, NoReturn
@@ -25,6 +26,16 @@ Run this cell in a Kubernetes pod. Output and results come back as if the kernel
 Defaults come from [tool.podtask] in pyproject.toml, from PODTASK_* variables and from `%podtask use`.
 `%podtask config` shows them. `%podtask` lists the commands.
 """
+# The options by topic, for the help; an option that is missing here comes first.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "what runs": ("template", "image", "python", "entrypoint", "env", "name", "detach", "dry_run"),
+    "variables": ("inputs", "outputs", "max_input", "results", "no_log_result"),
+    "packages": ("pip", "constraint", "pre", "index_url", "extra_index_url"),
+    "resources": ("cpu", "memory", "gpu", "gpu_key", "shm"),
+    "where": ("namespace", "context", "local", "queue", "restricted", "channel"),
+    "time": ("timeout", "start_timeout", "pull_timeout", "wait", "grace", "linger", "keep"),
+    "retries": ("retries", "retry_on"),
+}
 LIST_OPTIONS = "Run %%podtask? to list all options."
 LONG_FLAG = re.compile(r"--[a-z][a-z-]+")
 # A message of argparse about one flag.
@@ -37,9 +48,14 @@ def make_parser(magic: str = "%%podtask") -> MagicArgumentParser:
         magic,
         description=DESCRIPTION,
         add_help=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="%(prog)s [OPTIONS]",
+        formatter_class=functools.partial(
+            argparse.RawDescriptionHelpFormatter, width=100, max_help_position=34
+        ),
     )
     parser.allow_abbrev = False  # IPython's class has no parameter for it
+    sections = {title: parser.add_argument_group(title) for title in GROUPS}
+    groups = {name: sections[title] for title, names in GROUPS.items() for name in names}
     for field in dataclasses.fields(RunOptions):
         about = field.metadata
         settings: dict[str, Any] = {"dest": field.name, "help": about["help"], "default": None}
@@ -49,7 +65,7 @@ def make_parser(magic: str = "%%podtask") -> MagicArgumentParser:
             settings["metavar"] = about["metavar"]
         if about.get("many"):
             settings["action"] = "append"
-        parser.add_argument(*about["flags"], **settings)
+        groups.get(field.name, parser).add_argument(*about["flags"], **settings)
     return parser
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,36 @@ from ..runner.safe_text import safe_text
 if TYPE_CHECKING:
     from ..config.options import RunOptions
     from ..lifecycle.task import Task
+
+
+CELL_MAGIC = "%%podtask"
+HELP_FLAGS = {"-h", "--help"}
+HELP_WORDS = {"help", *HELP_FLAGS}
+LINE_CHARS, LEFT_CHARS = 100, 34  # of the help
+# The commands by topic, with the arguments of an example.
+GROUPS: dict[str, dict[str, str]] = {
+    "Tasks": {
+        "list": "list -n team",
+        "attach": "attach nightly",
+        "logs": "logs nightly",
+        "shell": "shell nightly -- nvidia-smi",
+        "why": "why nightly",
+        "cancel": "cancel nightly",
+        "delete": "delete nightly",
+        "gc": "gc --keep 1d",
+    },
+    "Templates and settings": {
+        "use": "use training",
+        "save": "save training --user",
+        "templates": "templates",
+        "config": "config",
+    },
+    "Access and diagnosis": {
+        "doctor": "doctor --gpu 1",
+        "rbac": "rbac -n team",
+        "verbose": "verbose",
+    },
+}
 
 
 @dataclass
@@ -50,13 +81,15 @@ def run(state: ShellState, line: str) -> None:
         PodtaskError: The command fails.
     """
     line, separator, pod_command = line.partition(" -- ")
-    name, *words = line.split() or [""]
+    name, *words = line.split() or ["help"]
+    if name in HELP_WORDS:
+        print(_help(words[0] if words else ""))
+        return
     if name not in COMMANDS:
-        raise UsageError(
-            f"%podtask: unknown command {name!r}.{did_you_mean(name, COMMANDS)}\n{usage()}"
-            if name
-            else usage()
-        )
+        raise UsageError(f"%podtask: unknown command {name!r}.{did_you_mean(name, COMMANDS)}\n{usage()}")
+    if HELP_FLAGS & set(words):
+        print(_help(name))
+        return
     try:
         words += ["--", *shlex.split(pod_command)] if separator else []
     except ValueError as error:
@@ -69,9 +102,41 @@ def run(state: ShellState, line: str) -> None:
 
 
 def usage() -> str:
-    """Return the help of all commands, one line each."""
-    lines = [_usage_of(command) for command in COMMANDS.values()]
-    return "\n".join([*lines, "%%podtask runs a cell; %%podtask? shows its options."])
+    """Return the help of all commands in groups: each with what it does, and an example."""
+    lines = [
+        "%podtask COMMAND manages tasks, templates and settings. %podtask help COMMAND explains one of them."
+    ]
+    for title, examples in GROUPS.items():
+        lines += ["", title]
+        for name, example in examples.items():
+            arguments, _, does = _usage_of(COMMANDS[name]).removeprefix("%podtask ").partition(": ")
+            lines += _two_columns(arguments, f"{does.partition(';')[0].rstrip('.')}.", f"%podtask {example}")
+    lines += ["", "%%podtask runs a cell in a pod; %podtask help %%podtask or %%podtask? lists its options."]
+    return "\n".join(lines)
+
+
+def _help(topic: str) -> str:
+    """Return the help of a command, of the cell magic, or of all commands."""
+    if topic in ("", *HELP_FLAGS):
+        return usage()
+    if topic == CELL_MAGIC:
+        from .arguments import make_parser  # start-up cost
+
+        return str(make_parser().format_help())
+    if topic not in COMMANDS:
+        raise UsageError(f"%podtask help: unknown command {topic!r}.{did_you_mean(topic, COMMANDS)}")
+    example = next(examples[topic] for examples in GROUPS.values() if topic in examples)
+    return f"{_usage_of(COMMANDS[topic])}\nExample: %podtask {example}"
+
+
+def _two_columns(left: str, *right: str) -> list[str]:
+    """Return lines with a text on the left, and texts beside or below it on the right."""
+    rows = [
+        row for text in right for row in textwrap.wrap(text, LINE_CHARS - LEFT_CHARS, break_on_hyphens=False)
+    ]
+    if len(left) + 4 > LEFT_CHARS:
+        return [f"  {left}", *(" " * LEFT_CHARS + row for row in rows)]
+    return [f"  {left}".ljust(LEFT_CHARS) + rows[0], *(" " * LEFT_CHARS + row for row in rows[1:])]
 
 
 def use(state: ShellState, words: list[str]) -> None:
@@ -284,9 +349,19 @@ def _end_task(
 ) -> None:
     name, rest = _split_name(words, command)
     from ..event_loop import loop  # start-up cost
+    from ..lifecycle.task import find_running_task
     from ..manage import operations
 
-    pod_name = loop().run(operations.delete_task(name, _parse_options(rest, command), finished, force))
+    given, options = _given_options(rest, command), _parse_options(rest, command)
+    task = find_running_task(name, given.get("namespace"), given.get("context"))
+    if task is None:
+        pod_name = loop().run(operations.delete_task(name, options, finished, force))
+    elif force:
+        task.cancel_nowait()  # the pod may stay until its node answers
+        pod_name = loop().run(operations.delete_task(task.name, options, finished, force))
+    else:  # so that the cell that waits for the task shows that it was cancelled
+        task.cancel()
+        pod_name = task.name
     print(safe_text(f"{past_tense}: {pod_name}"))
 
 

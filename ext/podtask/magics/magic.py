@@ -10,7 +10,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
 from ..errors import InputError, PodtaskError
 from .arguments import make_parser, parse_options
-from .commands import ShellState, run, usage
+from .commands import HELP_FLAGS, ShellState, run, usage
 
 if TYPE_CHECKING:  # start-up cost: %load_ext loads little, the first cell loads the rest
     from ..cell.cell import Cell
@@ -32,6 +32,9 @@ class PodtaskMagics(Magics):
     def podtask(self, line: str, cell: str) -> Preview | Task | None:
         """Run the cell. The help text is replaced below: it is made from the list of options."""
         shell: Any = self.shell
+        if HELP_FLAGS & set(line.split()):
+            print(self.podtask.__doc__)
+            return None
         options = self._options(line)
         parsed = _parse_cell(shell, cell)
         if options.dry_run:
@@ -94,6 +97,12 @@ class PodtaskMagics(Magics):
         return resolve_options(parse_options(words), self._state.variables)
 
 
+def show_help_of_empty_cell(lines: list[str]) -> list[str]:
+    """Turn ``%%podtask --help`` without a cell into a command: IPython does not call a cell magic without a cell."""
+    words = lines[0].split() if len(lines) == 1 else []
+    return ["%podtask help %%podtask\n"] if words[:1] == ["%%podtask"] and HELP_FLAGS & set(words) else lines
+
+
 def _parse_cell(shell: Any, cell: str) -> Cell:
     from ..cell.cell import Cell  # start-up cost
 
@@ -113,7 +122,7 @@ def _raise_error(shell: Any, task: Task, cell: Cell | None, outcome: Outcome) ->
     from ..display.tracebacks import render_in  # start-up cost
 
     if outcome.error is not None:
-        if not isinstance(outcome.error, PodtaskError):
+        if not isinstance(outcome.error, PodtaskError) and outcome.status != "cancelled":
             render_in(shell, outcome.error, f"in {task.where}")
         raise outcome.error
     outputs = task.outputs

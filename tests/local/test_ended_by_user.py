@@ -1,0 +1,127 @@
+"""A cell that ends by its user's wish shows one line and no frame of podtask (rows U1 and U5 of the cases of use)."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.notebook import CellOutput, Kernel, Shell
+
+ENDLESS = "print('up', flush=True)\nimport signal\nsignal.pause()"
+DETACHED = f"%%podtask --local -d --name train\n{ENDLESS}"
+STOPPED = re.compile(r"stopped; process podtask-[0-9a-f]{10} was ended\.")
+
+
+def start_detached(kernel: Kernel) -> str:
+    """Start a detached cell, wait until it runs, and return the id of its messages."""
+    own = kernel.start(DETACHED)
+    kernel.cells(lambda cells: "up" in cells.get(own, CellOutput()).stdout)
+    return own
+
+
+def only_line(ran: CellOutput) -> str:
+    """Return the only line of a cell's error, after its type; fail if there are frames."""
+    assert ran.error is not None
+    kind, text, shown = ran.error
+    assert shown == f"{kind}: {text}"
+    assert ran.stderr == ""
+    return text
+
+
+@pytest.mark.parametrize(
+    "way", ["%podtask cancel train", "%podtask delete train", "train.cancel()", "train.delete()"]
+)
+def test_detached_cell_is_cancelled(kernel: Kernel, way: str) -> None:
+    """U1, U5: a detached cell that is cancelled says so in its status line, and shows no error."""
+    own = start_detached(kernel)
+    other = kernel.start(way)
+    found = kernel.cells(
+        lambda cells: (
+            any("· cancelled ·" in line for line in cells.get(own, CellOutput()).lines) and other in cells
+        )
+    )
+    assert found[own].stderr == ""
+    assert found[own].error is None
+    assert re.match(r"■ podtask-\w+ · cancelled", next(x for x in reversed(found[own].lines) if "·" in x))
+    assert kernel.run("print(train.status)").stdout == "cancelled\n"
+
+
+@pytest.mark.parametrize("ask", ["train.result()", "raise train.error", "train.exception()"])
+def test_result_of_a_cancelled_task(kernel: Kernel, ask: str) -> None:
+    """U1: what a handle raises after it was cancelled is one line."""
+    start_detached(kernel)
+    kernel.run("%podtask cancel train")
+    assert STOPPED.fullmatch(only_line(kernel.run(ask)))
+
+
+@pytest.mark.parametrize(
+    "wait", ["train.result()", "train.wait()", "train.exception()", "train.values", "train.assign()"]
+)
+def test_kernel_interrupt_while_a_cell_waits_for_a_detached_task(kernel: Kernel, wait: str) -> None:
+    """U1: the stop button ends the waiting with one line, and the task keeps running."""
+    start_detached(kernel)
+    kernel.start(f"print('waits', flush=True)\n{wait}")
+    kernel.until("waits\n")
+    kernel.interrupt()
+    assert only_line(kernel.finish(20)) == "stopped waiting; train keeps running."
+    assert kernel.run("print(train.status)").stdout == "Running\n"
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("%%podtask\n1", r"stopped; pod podtask-\w+ was not created\."),
+        ("podtask.run('1')", r"stopped; pod podtask-\w+ was not created\."),
+        ("podtask.task(abs)(1)", r"stopped; pod podtask-\w+ was not created\."),
+        ("%podtask list", r"stopped waiting\."),
+        ("%podtask logs train", r"stopped waiting\."),
+        ("%podtask cancel train", r"stopped waiting\."),
+    ],
+)
+def test_stop_while_the_api_server_is_silent(silent_cluster: socket.socket, cell: str, text: str) -> None:
+    """U1: the stop button while a cell or a command waits for the API server shows one line."""
+    env = {name: value for name, value in os.environ.items() if name != "PODTASK_BACKEND"}
+    kernel = Kernel(env)
+    try:
+        kernel.run("%load_ext podtask\nimport podtask")
+        kernel.start(cell)
+        connection, _ = silent_cluster.accept()
+        with connection:
+            kernel.interrupt()
+            ran = kernel.finish(20)
+    finally:
+        kernel.close()
+    assert re.fullmatch(text, only_line(ran))
+
+
+def test_terminal_shows_one_line(shell: Shell) -> None:
+    """U1: the same line in a terminal."""
+    shell.run(f"%%podtask --local -d --name train\n{ENDLESS}")
+    shell["train"].cancel()
+    lines = shell.shown_error("train.result()").strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("CancelledError: stopped; process podtask-")
+
+
+def test_command_names_the_task_by_its_pod_or_its_name(kernel: Kernel) -> None:
+    """U5: the name of the pod works like the name of the task; a task that has ended is not cancelled again."""
+    start_detached(kernel)
+    assert re.fullmatch(
+        r"Cancelled: podtask-\w+\n",
+        kernel.run("get_ipython().run_line_magic('podtask', f'cancel {train.name}')").stdout,
+    )
+    assert kernel.run("print(train.cancelled())").stdout == "True\n"
+
+
+def test_two_tasks_of_one_name_are_not_confused(kernel: Kernel, tmp_path: Path) -> None:
+    """U5: a name that two running tasks of this kernel have ends neither of them."""
+    start_detached(kernel)
+    kernel.run("first = train")
+    start_detached(kernel)
+    assert kernel.run("%podtask cancel train").error is not None
+    assert kernel.run("print(first.status, train.status)").stdout == "Running Running\n"
+    kernel.run("first.cancel(), train.cancel()")
