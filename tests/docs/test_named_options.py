@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from podtask.magics.arguments import fields_by_flag
-from podtask.magics.commands import usage
+from podtask.magics.commands import HELP_FLAGS, usage
 
 ROOT = Path(__file__).parents[2]
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
@@ -30,6 +30,7 @@ def named_options(text: str) -> set[str]:
     """Return the options that a text names and that neither podtask nor another known program has."""
     known = {
         *fields_by_flag(),
+        *HELP_FLAGS,
         *OPTION.findall(usage()),
         *(each for some in OTHERS.values() for each in some),
     }
