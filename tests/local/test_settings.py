@@ -200,7 +200,6 @@ def test_commands_save_list_use_and_show(
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("%podtask", "%podtask use NAME"),
         ("%podtask sav x", "Did you mean 'save'?"),
         ("%podtask use", "%podtask use NAME"),
         ("%podtask save a b c", "%podtask save NAME"),
