@@ -14,7 +14,7 @@ import pytest
 import yaml
 from podtask.config.options import RunOptions
 from podtask.lifecycle.task import Task
-from podtask.magics.commands import COMMANDS
+from podtask.magics.commands import COMMANDS, HELP_WORDS
 from podtask.magics.doctor import role
 
 ROOT = Path(__file__).parent.parent.parent
@@ -27,7 +27,7 @@ PAGES = [
 ]
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
 # Flags of nbconvert and of %podtask save and attach, and the beginning of a flag that Tab completes.
-OTHERS = {"--execute", "--user", "--me", "--trust"}
+OTHERS = {"--execute", "--user", "--me", "--trust", "--help"}
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_flags_that_pages_name_exist(page: Path) -> None:
     for flag in re.findall(r"`(--[a-z][-a-z]*)", text):
         assert flag in known | OTHERS, flag
     for command in re.findall(r"%podtask ([a-z]+)", text.replace("%%podtask", "")):
-        assert command in COMMANDS, command
+        assert command in {*COMMANDS, *HELP_WORDS}, command
 
 
 def test_every_picture_is_shown() -> None:
@@ -114,7 +114,9 @@ def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
     listed = set(re.findall(r'id="podtask\.Task\.([a-z_]+)"', page))
     own = {
         "cancel_nowait",
+        "is_own",
         "is_untrusted",
+        "matches",
         "outcome",
         "phases",
         "plain",

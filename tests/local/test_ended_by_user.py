@@ -49,6 +49,16 @@ def test_detached_cell_is_cancelled(kernel: Kernel, way: str) -> None:
     assert re.match(r"■ podtask-\w+ · cancelled", next(x for x in reversed(found[own].lines) if "·" in x))
     assert kernel.run("print(train.status)").stdout == "cancelled\n"
 
+# An interrupt that comes before the handle waits is an ordinary one.
+ANNOUNCE_WAIT = """
+import concurrent.futures
+wait_for_futures = concurrent.futures.wait
+def wait(*args):
+    print("waits", flush=True)
+    return wait_for_futures(*args)
+concurrent.futures.wait = wait
+"""
+
 
 @pytest.mark.parametrize("ask", ["train.result()", "raise train.error", "train.exception()"])
 def test_result_of_a_cancelled_task(kernel: Kernel, ask: str) -> None:
@@ -64,7 +74,8 @@ def test_result_of_a_cancelled_task(kernel: Kernel, ask: str) -> None:
 def test_kernel_interrupt_while_a_cell_waits_for_a_detached_task(kernel: Kernel, wait: str) -> None:
     """U1: the stop button ends the waiting with one line, and the task keeps running."""
     start_detached(kernel)
-    kernel.start(f"print('waits', flush=True)\n{wait}")
+    kernel.run(ANNOUNCE_WAIT)
+    kernel.start(wait)
     kernel.until("waits\n")
     kernel.interrupt()
     assert only_line(kernel.finish(20)) == "stopped waiting; train keeps running."

@@ -34,6 +34,7 @@ MAX_SHOWN_BYTES = 64 << 10
 
 
 _tasks: weakref.WeakSet[Task] = weakref.WeakSet()  # all handles of this process
+_tasks_lock = threading.Lock()  # any thread may submit a cell
 
 
 class Task(concurrent.futures.Future[Any]):
@@ -51,7 +52,8 @@ class Task(concurrent.futures.Future[Any]):
         self._callbacks: list[Callable[[Task], object]] = []
         self._callbacks_lock = threading.Lock()
         self._follower = TaskFollower(launcher, self._complete_future)
-        _tasks.add(self)
+        with _tasks_lock:
+            _tasks.add(self)
 
     def _complete_future(self, outcome: Outcome) -> None:
         """Set the future's result or exception, for ``as_completed`` and others that wait for futures."""
@@ -440,7 +442,8 @@ class Task(concurrent.futures.Future[Any]):
 
 def all_handles() -> list[Task]:
     """Return the handles of this process, also of tasks that have ended."""
-    return list(_tasks)
+    with _tasks_lock:
+        return list(_tasks)
 
 
 def find_running_task(name: str, namespace: str | None = None, context: str | None = None) -> Task | None:
