@@ -49,6 +49,7 @@ def test_detached_cell_is_cancelled(kernel: Kernel, way: str) -> None:
     assert re.match(r"■ podtask-\w+ · cancelled", next(x for x in reversed(found[own].lines) if "·" in x))
     assert kernel.run("print(train.status)").stdout == "cancelled\n"
 
+
 # An interrupt that comes before the handle waits is an ordinary one.
 ANNOUNCE_WAIT = """
 import concurrent.futures
