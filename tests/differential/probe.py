@@ -59,6 +59,9 @@ def mark(shell: Any) -> None:
 def reset(shell: Any) -> None:
     """Reset the kernel; print the names that a cell has left behind, as JSON."""
     gc.collect()  # leftovers of a cell print their messages now and not during the next cell
+    pools = sys.modules.get("joblib.externals.loky.reusable_executor")
+    if pools is not None and pools._executor is not None:
+        pools._executor.shutdown(kill_workers=True)  # its thread waits for work forever
     for thread in threading.enumerate():
         pooled = thread.name.startswith("asyncio_")  # waits for work forever
         if thread is not threading.main_thread() and not thread.daemon and not pooled:
