@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from podtask.cluster.login_program import collect_log
 from podtask.pickling.state import capture_state
 from podtask.runner.state import libraries, warning_filters
 
@@ -254,3 +255,10 @@ def test_states_that_come_back_are_plain_text(defaults: list[Any]) -> None:
     assert (random.random(), np.random.rand()) == wanted
     with contextlib.suppress(ValueError):
         sys.meta_path.remove(applied.importer)
+
+
+def test_the_filter_of_a_login_is_not_sent(defaults: list[Any]) -> None:
+    """C3: what podtask adds to the root logger while it reads credentials is not a setting of the notebook."""
+    with collect_log():
+        during = capture_state({}, waits=True).as_data()
+    assert during == capture_state({}, waits=True).as_data()

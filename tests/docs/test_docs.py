@@ -116,7 +116,7 @@ def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
         "cancel_nowait",
         "is_own",
         "is_untrusted",
-        "matches",
+        "location",
         "outcome",
         "phases",
         "plain",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
+
 import podtask
 import pytest
 
@@ -66,7 +68,8 @@ def test_pod_of_a_dead_node_is_deleted_by_force(play: Play, shell: Shell) -> Non
     command = f"%podtask delete {task.name} --force"
     assert command in said
     assert shell.output(command)[0] == f"Deleted: {task.name}\n"
-    assert "the pod was deleted" in str(task.exception(SECONDS))
+    with pytest.raises(CancelledError, match=f"stopped; pod {task.name} was deleted"):
+        task.exception(SECONDS)
     assert server.pods.found == {}
 
 

@@ -101,6 +101,7 @@ def run_tests(
 
 
 @NEEDS_WHEELS
+@pytest.mark.timeout(600)
 def test_unit_tests_pass_with_the_oldest_versions(environment: dict[str, str]) -> None:
     """The unit tests pass with each dependency at its lower bound."""
     run_tests(environment, FOLDERS[:1])

@@ -319,7 +319,10 @@ class TaskFollower:
 async def _delete(backend: Backend) -> None:
     """Delete a runner, and forget the owner's secret of its task."""
     await backend.delete()
-    await asyncio.to_thread(owner_secrets.remove, backend.name)
+    try:
+        await asyncio.to_thread(owner_secrets.remove, backend.name)
+    except RuntimeError:  # at the interpreter's end, no thread can be started
+        owner_secrets.remove(backend.name)
 
 
 async def _discard(starting: asyncio.Future[StartedRunner], resumed: bool) -> None:

@@ -176,10 +176,11 @@ class Task(concurrent.futures.Future[Any]):
             return True
         return self._follower.channel is not None and not self._follower.channel.follows_only
 
-    def matches(self, namespace: str | None, context: str | None) -> bool:
-        """Return whether the task was submitted to a namespace and a context; None stands for any."""
+    @property
+    def location(self) -> dict[str, str | None]:
+        """The namespace and the context that the task was submitted to; None for the default."""
         options = self._follower.launcher.options
-        return namespace in (None, options.namespace) and context in (None, options.context)
+        return {"namespace": options.namespace, "context": options.context}
 
     @property
     def refused_streams(self) -> dict[str, str]:
@@ -446,13 +447,12 @@ def all_handles() -> list[Task]:
         return list(_tasks)
 
 
-def find_running_task(name: str, namespace: str | None = None, context: str | None = None) -> Task | None:
+def find_running_task(name: str, given: Mapping[str, Any]) -> Task | None:
     """Return this kernel's handle of a task of its own that has not ended; None if there is none, or several.
 
     Args:
         name: Name of the pod, or the name given with ``--name``.
-        namespace: Namespace that was asked for; None for any.
-        context: Context that was asked for; None for any.
+        given: Options of the command. A handle has their namespace and context, if they have any.
     """
     found = [
         task
@@ -460,6 +460,6 @@ def find_running_task(name: str, namespace: str | None = None, context: str | No
         if name in (task.name, task.called)
         and not task.done()
         and task.is_own
-        and task.matches(namespace, context)
+        and all(given.get(part, place) == place for part, place in task.location.items())
     ]
     return found[0] if len(found) == 1 else None

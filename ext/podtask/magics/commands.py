@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import textwrap
 from collections.abc import Callable, Sequence
@@ -351,17 +352,19 @@ def _end_task(
     from ..event_loop import loop  # start-up cost
     from ..lifecycle.task import find_running_task
     from ..manage import operations
+    from ..manage.lookup import TaskNotFound
 
     given, options = _given_options(rest, command), _parse_options(rest, command)
-    task = find_running_task(name, given.get("namespace"), given.get("context"))
+    task = find_running_task(name, given)
     if task is None:
         pod_name = loop().run(operations.delete_task(name, options, finished, force))
-    elif force:
-        task.cancel_nowait()  # the pod may stay until its node answers
-        pod_name = loop().run(operations.delete_task(task.name, options, finished, force))
-    else:  # so that the cell that waits for the task shows that it was cancelled
-        task.cancel()
+    else:
+        task.cancel()  # through the handle, so that the task's cell shows that it was cancelled
         pod_name = task.name
+        if force and not task.local:  # the pod stays until its node answers
+            with contextlib.suppress(TaskNotFound):  # the node has answered
+                options = options.replace(**task.location)
+                loop().run(operations.delete_task(pod_name, options, finished, force))
     print(safe_text(f"{past_tense}: {pod_name}"))
 
 

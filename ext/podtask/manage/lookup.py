@@ -21,6 +21,10 @@ MAX_CANDIDATES = 8
 FULL_NAME = re.compile(f"{NAME_PREFIX}[0-9a-f]{{10}}")  # see new_identity
 
 
+class TaskNotFound(InputError):
+    """No pod of the namespace runs a task of this name."""
+
+
 async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskPod]:
     """Return the namespace and the pod of a task; the user's own tasks come first.
 
@@ -45,7 +49,7 @@ async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskP
                 f"The pod {name} in {ns.where} does not run a podtask task.",
                 "%podtask list shows the pods that do.",
             )
-        raise InputError(
+        raise TaskNotFound(
             f"Task {name!r} not found in {ns.where}.",
             "Its result was fetched, or it was deleted; `%podtask list` shows all tasks.",
         )
