@@ -12,6 +12,7 @@ from ..runner.log_lines import cell_output
 from .model import Diagnosis, Pod, container_status, memory_limit_suffix, one_line, pod_condition
 
 RUN_AGAIN = "Run the cell again."
+EXIT_KILLED = 137  # 128 + SIGKILL
 # Reasons with which a kubelet rejects a scheduled pod: prefix of the reason, sentence, hint, field to change.
 # Source: pkg/kubelet/lifecycle/predicate.go and pkg/kubelet/cm of Kubernetes 1.35.
 REJECTION_REASONS = (
@@ -215,11 +216,14 @@ def dead_sidecars(pod: Pod, primary: str) -> dict[str, str]:
     for container in pod.get("status", {}).get("containerStatuses", []):
         name, terminated = container["name"], container.get("state", {}).get("terminated", {})
         if name != primary and terminated.get("exitCode"):
-            reason = terminated.get("reason", "Error")
-            oom_killed = (
-                f", {reason} at the limit{memory_limit_suffix(pod, name)}" if reason == "OOMKilled" else ""
-            )
-            sentences[name] = f"sidecar {name!r} ended with exit code {terminated['exitCode']}{oom_killed}"
+            code, limit = terminated["exitCode"], memory_limit_suffix(pod, name)
+            detail = ""
+            if terminated.get("reason") == "OOMKilled":
+                detail = f", OOMKilled at the limit{limit}"
+            elif code == EXIT_KILLED and limit:
+                # The end of a container may be reported before the kernel's event about its memory.
+                detail = f", killed, perhaps for its memory limit{limit}"
+            sentences[name] = f"sidecar {name!r} ended with exit code {code}{detail}"
     return sentences
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from podtask.diagnosis.diagnose import diagnose
+from podtask.diagnosis.endings import dead_sidecars
 from podtask.runner import protocol
 
 from tests.unit.diagnosis.test_diagnose import SPEC, container, placed
@@ -106,3 +107,23 @@ def test_end_of_a_batch_task_quotes_its_output_only() -> None:
     ended = container("primary", terminated={"exitCode": 1, "reason": "Error", "message": message})
     found = diagnose(placed(ended, phase="Failed"), "primary")
     assert found.message == "container 'primary' ended with exit code 1: disk full"
+
+
+@pytest.mark.parametrize(
+    ("reason", "limits", "detail"),
+    [
+        ("OOMKilled", {"memory": "32Mi"}, ", OOMKilled at the limit of 32Mi"),
+        ("OOMKilled", {}, ", OOMKilled at the limit"),
+        ("Error", {"memory": "32Mi"}, ", killed, perhaps for its memory limit of 32Mi"),
+        ("Error", {}, ""),
+    ],
+)
+def test_killed_sidecar_is_named_with_its_limit(reason: str, limits: dict[str, str], detail: str) -> None:
+    """A sidecar that was killed is named with its memory limit, also if the kubelet missed the reason."""
+    side = {"name": "side", "resources": {"limits": limits}}
+    state = {"terminated": {"exitCode": 137, "reason": reason}}
+    pod = {
+        "spec": {"containers": [{"name": "primary"}, side]},
+        "status": {"containerStatuses": [{"name": "side", "state": state}]},
+    }
+    assert dead_sidecars(pod, "primary") == {"side": f"sidecar 'side' ended with exit code 137{detail}"}
