@@ -66,9 +66,15 @@ def send_shortcuts(notebook: Any, selector: str, *only: str) -> tuple[int, list[
 
 
 def executed(notebook: Any) -> list[str]:
-    """Return the commands that JupyterLab has executed since the recording started."""
+    """Return the commands that JupyterLab has executed since the recording started.
+
+    JupyterLab may execute a command after the event of its keys. Ctrl+S is sent last, and its command awaited.
+    """
+    notebook.page.keyboard.press("Control+S")
+    notebook.page.wait_for_function("window.executed.includes('docmanager:save')")
     names: list[str] = notebook.page.evaluate("window.executed")
-    return names
+    notebook.page.evaluate("window.executed.length = 0")
+    return [name for name in names if name != "docmanager:save"]
 
 
 @pytest.fixture(scope="module")

@@ -194,14 +194,14 @@ def test_workers_of_joblib_are_not_reported(shell: Shell) -> None:
         ("pool = fork.Pool(1)\npool.map(abs, [-1])", "ForkPoolWorker-1"),
         ("pool = ProcessPoolExecutor(1, mp_context=fork)\npool.submit(abs, -1).result()", "ForkProcess-1"),
         ("manager = fork.Manager()\nshared = manager.dict(a=1)", "SyncManager-1"),
-        ("if os.fork() == 0:\n    time.sleep(600)", "forked by the cell"),
+        ("if os.fork() == 0:\n    signal.pause()", "forked by the cell"),
     ],
     ids=["pool", "executor", "manager", "fork"],
 )
 def test_forked_processes_are_named_as_the_user_knows_them(shell: Shell, source: str, name: str) -> None:
     """J1: a process that a cell forks and leaves running is named, not with the command of podtask's runner."""
     _, err = shell.output(
-        "%%podtask\nimport multiprocessing, os, time\nfrom concurrent.futures import ProcessPoolExecutor\n"
+        "%%podtask\nimport multiprocessing, os, signal\nfrom concurrent.futures import ProcessPoolExecutor\n"
         f"fork = multiprocessing.get_context('fork')\n{source}"
     )
     named = err.partition("left running and ended: ")[2]

@@ -169,7 +169,7 @@ def test_sidecar_that_succeeds_is_not_reported() -> None:
 
 
 @pytest.mark.feature("S02")
-def test_sidecar_out_of_memory_is_reported_with_its_limit() -> None:
+def test_sidecar_out_of_memory_is_reported_with_its_limit(cluster: Any, namespace: str) -> None:
     """A note names a sidecar that is killed for its memory and its limit; the result comes back.
 
     The kubelet has the reason OOMKilled only if the kernel's event comes before the container's end.
@@ -181,11 +181,17 @@ def test_sidecar_out_of_memory_is_reported_with_its_limit() -> None:
         "resources": {"limits": {"memory": "32Mi"}},
     }
     task = submit({"containers": [side]}, HOLD + "1")
+    place = [f"pod/{task.name}", "-n", namespace]
+    state = ".status.containerStatuses[?(@.name=='side')].state.terminated"
+    cluster.kubectl("wait", "--for=create", *place, "--timeout=60s")
+    cluster.kubectl("wait", f"--for=jsonpath={{{state}.exitCode}}=137", *place, "--timeout=60s")
+    reason = cluster.kubectl("get", *place, f"--output=jsonpath={{{state}.reason}}")
     (note,) = notes(task, 1)
-    ended = "sidecar 'side' ended with exit code 137, "
-    assert note.startswith(
-        (f"{ended}OOMKilled at the limit of 32Mi", f"{ended}killed, perhaps for its memory limit of 32Mi")
-    )
+    details = {
+        "OOMKilled": "OOMKilled at the limit of 32Mi",
+        "Error": "killed, perhaps for its memory limit of 32Mi",
+    }
+    assert note.startswith(f"sidecar 'side' ended with exit code 137, {details[reason]};")
     assert task.result() == 1
 
 

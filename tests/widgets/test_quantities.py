@@ -7,6 +7,15 @@ import pytest
 from tests.widgets.user import User
 
 
+def check_meaning(user: User, label: str, text: str, meant: str) -> None:
+    """Check that an input shows the likely meaning of a text, and is valid with it."""
+    user.open("Resources")
+    user.write(label, text)
+    assert any(f"Did you mean {meant}?" in note for note in user.notes())
+    user.write(label, meant)
+    assert user.state == "✓ valid"
+
+
 @pytest.mark.parametrize(
     "label", ["Memory request", "Memory limit", "Disk request", "Disk limit", "Size of /dev/shm"]
 )
@@ -24,11 +33,7 @@ from tests.widgets.user import User
 )
 def test_bytes(user: User, label: str, text: str, meant: str) -> None:
     """U7: an input for bytes shows the likely meaning, and is valid with it."""
-    user.open("Resources")
-    user.write(label, text)
-    assert any(f"Did you mean {meant}?" in note for note in user.notes())
-    user.write(label, meant)
-    assert user.state == "✓ valid"
+    check_meaning(user, label, text, meant)
 
 
 @pytest.mark.parametrize("label", ["CPU request", "CPU limit"])
@@ -37,11 +42,7 @@ def test_bytes(user: User, label: str, text: str, meant: str) -> None:
 )
 def test_cpus(user: User, label: str, text: str, meant: str) -> None:
     """U7: an input for CPUs shows the likely meaning, and is valid with it."""
-    user.open("Resources")
-    user.write(label, text)
-    assert any(f"Did you mean {meant}?" in note for note in user.notes())
-    user.write(label, meant)
-    assert user.state == "✓ valid"
+    check_meaning(user, label, text, meant)
 
 
 @pytest.mark.parametrize("text", ["0.5", "500m", "1.5"])

@@ -76,9 +76,12 @@ def _library_of(name: str) -> str:
 
 def _describe_logger(logger: Any, label: str, pieces: Any) -> Dict[str, Any]:
     handlers = [_describe_handler(each, label, pieces) for each in logger.handlers]
-    # podtask has a filter of its own on the root logger while credentials are read.
-    own = [each for each in logger.filters if type(each).__module__.startswith("podtask.")]
-    filters = [pieces.pickled(f"a filter of {label}", each) for each in logger.filters if each not in own]
+    filters = [
+        pieces.pickled(f"a filter of {label}", each)
+        for each in logger.filters
+        # podtask has a filter of its own on the root logger while credentials are read.
+        if not type(each).__module__.startswith("podtask.")
+    ]
     return {
         "level": logger.level,
         "propagate": logger.propagate,
