@@ -39,7 +39,7 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    for option in ("features", "faults"):
+    for option in ("features", "faults", "pods"):
         parser.addoption(
             f"--{option}",
             action="store_true",
@@ -53,7 +53,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[TABLES] = [RequirementTable("feature", "features"), RequirementTable("fault", "faults")]
+    tables = (("feature", "features"), ("fault", "faults"), ("pod", "pods"))
+    config.stash[TABLES] = [RequirementTable(*names) for names in tables]
     config.stash[MINUTES] = TestMinutes(TABLE.read_text())
     config.pluginmanager.register(Results(config))
 

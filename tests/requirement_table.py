@@ -1,4 +1,4 @@
-"""The tables of features and faults: which rows have a passing test, and the target of that test."""
+"""The tables of features, faults and pods: which rows have a passing test, and the target of that test."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ OTHERS = {
     "nbconvert": ("--execute", "--to"),
     "nvidia-smi": ("--list-gpus",),
     "a mistake": ("--me", "--memroy", "--tiemout"),
-    "the tests": ("--delay-ms", "--faults", "--features", "--list"),
+    "the tests": ("--delay-ms", "--faults", "--features", "--list", "--pods"),
 }
 
 
