@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from aiohttp import web
 from podtask.backends import pod_delete
@@ -30,16 +32,19 @@ class DeletionRefused(Script):
 
 
 class Stuck(Script):
-    """A deleted pod remains because of a finalizer or a silent node (fault 79)."""
+    """A deleted pod remains because of a finalizer, a silent node or a slow sidecar (fault 79)."""
 
-    def __init__(self, *finalizers: str) -> None:
+    def __init__(self, finalizers: tuple[str, ...] = (), **status: Any) -> None:
         super().__init__()
         self._finalizers = list(finalizers)
+        self._status = status
 
     async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
-        if request.method != "DELETE":
+        pod = self.pods.found.get(request.path.rpartition("/")[2])
+        if pod is not None and request.method == "GET":
+            return web.json_response({**pod, "status": {**pod["status"], **self._status}})
+        if pod is None or request.method != "DELETE":
             return await proceed(request)
-        pod = self.pods.found[request.path.rpartition("/")[2]]
         pod["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:05Z"}
         if self._finalizers:
             pod["metadata"]["finalizers"] = self._finalizers
@@ -90,12 +95,45 @@ def test_deletion_goes_on_while_the_server_is_away(
     assert not any(task.name in text for text in messages.queue)
 
 
+SILENT = [{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "True"}]
+
+
+@pytest.mark.pod("P1")
+@pytest.mark.parametrize(
+    ("running", "why"),
+    [
+        (["uploader"], "uploader still running."),
+        (["uploader", "proxy"], "uploader, proxy still running."),
+        ([], "volumes or network not removed yet."),
+    ],
+)
+def test_pod_that_ends_slowly_is_not_blamed_on_its_node(
+    play: Play, queue_stderr: QueueStderr, monkeypatch: pytest.MonkeyPatch, running: list[str], why: str
+) -> None:
+    """The message names what still runs; it suspects no node and does not suggest --force."""
+    monkeypatch.setattr(pod_delete, "STUCK_SECONDS", -4.5)
+    messages = queue_stderr()
+    statuses = [{"name": name, "state": {"running": {}}} for name in running]
+    play(Stuck(containerStatuses=[{"name": "primary", "state": {"terminated": {}}}, *statuses]))
+    task = submit()
+    assert task.result(SECONDS) == 42
+    told = next_text_with(messages, task.name)
+    assert f"s ago and still exists: {why}" in told
+    assert f"describe pod {task.name}" in told
+    assert "--force" not in told
+    assert "node node" not in told
+
+
 @pytest.mark.fault(79)
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        (Stuck("team/keep"), "still exists: it is held by finalizer team/keep."),
-        (Stuck(), "See kubectl describe node node. If the node is dead: %podtask delete "),
+        (Stuck(("team/keep",)), "still exists: it is held by finalizer team/keep."),
+        (
+            Stuck(conditions=SILENT),
+            "its node node has stopped reporting.\n  See kubectl describe node node. If the node is dead: "
+            "%podtask delete ",
+        ),
     ],
     ids=["finalizer", "node"],
 )

@@ -87,7 +87,7 @@ CELL_SOURCE = "print('a', a)\nfor n in range(5):\n    print(n, flush=True)\nx = 
 def test_output_and_values_come_back_through_the_log(tmp_path: Path) -> None:
     """Output, value and names arrive once and complete, although the log breaks off."""
     data, code = log_of(made(CELL_SOURCE, {"a": 20}, outputs="x"), tmp_path)
-    assert code == 96
+    assert code == 0
     count = len(data.splitlines())
     for breaks in [(), (1, 2), (count - 1, 0, 3), tuple(range(count))]:
         frames, result = heard(Text(data, *breaks))
@@ -95,6 +95,15 @@ def test_output_and_values_come_back_through_the_log(tmp_path: Path) -> None:
         assert [each.seq for each in frames] == sorted({each.seq for each in frames})
         outcome = decode(result, "here", lambda error: "")
         assert (outcome.result, outcome.values) == (41, {"x": 40})
+
+
+@pytest.mark.pod("P14")
+@pytest.mark.parametrize(
+    ("source", "code"), [("6 * 7", 0), ("print('a')", 0), ("1 / 0", 1), ("import os\nos._exit(5)", 1)]
+)
+def test_runner_exits_as_its_cell_has_ended(source: str, code: int, tmp_path: Path) -> None:
+    """The exit code of the container is 0 for a good cell, and 1 for one that failed."""
+    assert log_of(made(source), tmp_path)[1] == code
 
 
 def test_output_beyond_a_line_is_whole(tmp_path: Path) -> None:

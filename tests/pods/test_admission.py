@@ -42,7 +42,38 @@ def test_quota_is_named(cluster: Any, namespace: str) -> None:
     assert "-n" in said
     said = refused(None)
     assert "Quota team of namespace" in said
-    assert "requests.memory" in said
+    assert "requires requests.memory: use --memory 8Gi." in said
+
+
+@pytest.mark.pod("P12")
+def test_all_keys_that_a_quota_requires_are_named(cluster: Any, namespace: str) -> None:
+    """The error names every missing key, and the flags that it suggests are accepted."""
+    hard = "--hard=limits.cpu=4,limits.memory=16Gi,requests.cpu=4,requests.memory=16Gi"
+    cluster.kubectl("create", "quota", "-n", namespace, "all", hard)
+    assert "limits.cpu, limits.memory, requests.cpu, requests.memory: use --limits cpu=2,memory=8Gi." in (
+        refused(None)
+    )
+    assert submit(None, "6 * 7", limits="cpu=1,memory=128Mi").result(60) == 42
+    said = refused({"containers": [{"name": "side", "image": "nopython:1"}]}, limits="cpu=1,memory=128Mi")
+    assert "in the template: spec.containers[side].resources." in said
+
+
+@pytest.mark.pod("P13")
+def test_hint_about_pod_security_names_restricted_and_what_remains(cluster: Any, namespace: str) -> None:
+    """The error names --restricted, then only what it does not cover."""
+    label = "pod-security.kubernetes.io/enforce=restricted"
+    cluster.kubectl("label", "namespace", namespace, label)
+    assert "Use --restricted, which covers container 'primary'." in refused(None)
+    assert submit(None, "6 * 7", restricted=True).result(60) == 42
+    side = {"name": "side", "image": "nopython:1", "command": ["true"]}
+    host_path = {"name": "logs", "hostPath": {"path": "/var/log"}}
+    template = {"containers": [side], "volumes": [host_path]}
+    for said in (refused(template), refused(template, restricted=True)):
+        assert "hange in the template: " in said
+        assert "seccompProfile of side" in said
+        assert 'restricted volume types (volume "logs" uses restricted volume type "hostPath")' in said
+        hint = said.splitlines()[-1]
+        assert "of primary" not in hint
 
 
 @pytest.mark.feature("N04")
@@ -71,7 +102,7 @@ def test_policy_against_host_paths_is_explained(cluster: Any, namespace: str) ->
     volumes = [{"name": "logs", "hostPath": {"path": "/var/log"}}]
     said = refused({"volumes": volumes, "containers": []})
     assert 'hostPath volumes (volume "logs")' in said
-    assert "Change the fields that it names" in said
+    assert 'Change in the template: hostPath volumes (volume "logs").' in said
 
 
 @pytest.mark.feature("B20", "N04")

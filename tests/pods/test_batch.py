@@ -154,14 +154,21 @@ def test_chosen_channel_has_no_fallback(pods: Shell, least_rights: Path) -> None
     assert "resource pods/portforward" in pods.shown_error("%%podtask --channel port-forward\n1")
 
 
+@pytest.mark.pod("P14")
 def test_batch_task_is_followed_by_another_kernel(
-    start_kernel: Callable[..., Kernel], pods: Shell, least_rights: Path
+    start_kernel: Callable[..., Kernel], pods: Shell, least_rights: Path, cluster: Any, namespace: str
 ) -> None:
-    """After its kernel was killed, another kernel reads output and result from the log."""
+    """After its kernel was killed, the pod ends Completed, and another kernel reads the result from its log."""
     kernel = start_kernel(least_rights)
     kernel.run("%%podtask -d --as far --channel batch -o x\nprint('from the log')\nx = 42")
     kernel.run(UNTIL.format("from the log"))
     kernel.kill()
+    pod = ("pod", "--all", "-n", namespace)
+    cluster.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", *pod, "--timeout=60s")
+    (found,) = cluster.kubectl_json("get", "pods", "-n", namespace)["items"]
+    terminated = found["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert (terminated["exitCode"], terminated["reason"]) == (0, "Completed")
+    assert "ok, in its log" in pods.output("%podtask list")[0]
     task = podtask.attach("far")
     assert task.result(120) is None
     assert task.values == {"x": 42}

@@ -116,7 +116,7 @@ def test_template_with_sidecar_init_container_and_volume(pods: Shell, cluster: A
         "template = podtask.PodTemplate(\n"
         "    labels={'cost-center': 'ml-team'},\n"
         "    annotations={'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false'},\n"
-        "    pod_spec=V1PodSpec(\n"
+        "    pod_spec=V1PodSpec(termination_grace_period_seconds=5,\n"
         "        init_containers=[V1Container(name='init', image='nopython:1', volume_mounts=mount,\n"
         "            command=['sh', '-c', 'echo from init > /shared/file'])],\n"
         "        containers=[\n"

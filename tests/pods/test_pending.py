@@ -101,6 +101,54 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
         "didn't match pod topology spread constraints",
         "spec.topologySpreadConstraints",
     ),
+    "huge pages": (
+        primary(resources={"limits": {"hugepages-2Mi": "4Mi", "memory": "64Mi"}}),
+        "Insufficient hugepages-2Mi",
+        "nodes that have huge pages of this size (spec.nodeSelector)",
+    ),
+    "scheduler": (
+        {"schedulerName": "volcano", "containers": []},
+        "scheduler 'volcano' has not reported",
+        "spec.schedulerName",
+    ),
+    "template of a claim": (
+        {
+            "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "absent"}],
+            "containers": [{"name": "primary", "resources": {"claims": [{"name": "gpu"}]}}],
+        },
+        'resourceclaimtemplate.resource.k8s.io "absent" not found',
+        "spec.resourceClaims[].resourceClaimTemplateName",
+    ),
+    "init container": (
+        {
+            "initContainers": [{"name": "fetch", "image": "nopython:1", "command": ["sleep", "600"]}],
+            "containers": [],
+            "terminationGracePeriodSeconds": 1,
+        },
+        "init container 'fetch' (1 of 1) has been running since ",
+        " fetch shows its output",
+    ),
+    "startup probe": (
+        {
+            "initContainers": [
+                {
+                    "name": "proxy",
+                    "image": "nopython:1",
+                    "command": ["sleep", "600"],
+                    "restartPolicy": "Always",
+                    "startupProbe": {
+                        "exec": {"command": ["sh", "-c", "echo not yet; exit 1"]},
+                        "periodSeconds": 1,
+                        "failureThreshold": 600,
+                    },
+                }
+            ],
+            "containers": [],
+            "terminationGracePeriodSeconds": 1,
+        },
+        "startup probe has not succeeded yet: not yet",
+        "spec.initContainers[proxy].startupProbe",
+    ),
     "gated": (
         {"schedulingGates": [{"name": "team/queue"}], "containers": []},
         "Gated: waits for team/queue",
@@ -110,6 +158,7 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.server_versions
+@pytest.mark.pod("P8", "P15")
 @pytest.mark.feature("S03", "N04", "B16", "A41")
 @pytest.mark.parametrize(("template", "theirs", "ours"), WAITING.values(), ids=WAITING)
 @pytest.mark.fault(15)
@@ -210,6 +259,23 @@ FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
         mounted(hostPath={"path": "/nowhere-at-all", "type": "Directory"}),
         ["hostPath type check failed", "spec.volumes[].hostPath"],
     ),
+    "CSI driver": (
+        mounted(csi={"driver": "absent.podtask.test"}),
+        [
+            "driver name absent.podtask.test not found",
+            "CSI driver absent.podtask.test:",
+            "spec.volumes[].csi",
+        ],
+    ),
+    "sysctl": (
+        {"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}, "containers": []},
+        ["its node does not allow the sysctl", "kernel.msgmax", "spec.securityContext.sysctls"],
+    ),
+    "AppArmor": (
+        primary(securityContext={"appArmorProfile": {"type": "Localhost", "localhostProfile": "absent"}}),
+        ["AppArmor", "securityContext.appArmorProfile"],
+    ),
+    "user namespace": ({"hostUsers": False, "containers": []}, ["user namespace", "spec.hostUsers"]),
     "invalid image name": (
         primary(image="team//app::7"),
         ["is not valid", "registry/name:tag"],
@@ -273,6 +339,7 @@ FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.server_versions
+@pytest.mark.pod("P15")
 @pytest.mark.feature("S03", "N04", "A43", "N09")
 @pytest.mark.fault(18, 19, 20, 22, 60)
 def test_hopeless_pods_fail_within_seconds(apply: Apply) -> None:

@@ -107,12 +107,13 @@ def test_line_under_the_cell_counts_down(start_kernel: Callable[..., Kernel]) ->
     assert "has not started in 9 s (--start-timeout): " in ran.error[1]
 
 
+@pytest.mark.pod("P24")
 @pytest.mark.feature("S03")
 def test_slow_pull_is_shown() -> None:
-    """The line names an image that is being pulled."""
+    """The line names an image that is being pulled, its container and since when it is pulled."""
     with (
         registry(404, threading.Event()) as address,
         submitted({"containers": []}, image=f"{address}/team/app:7") as task,
     ):
         line = wait_for_phase(task, "Pulling")
-        assert f'pulling image "{address}/team/app:7"' in line
+        assert f"pulling image \"{address}/team/app:7\" for container 'primary' since " in line

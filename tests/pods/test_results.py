@@ -103,13 +103,20 @@ def test_native_sidecar_killed_at_the_end_is_not_reported() -> None:
 
 
 @pytest.mark.fault(43)
+@pytest.mark.pod("P9", "P16")
 def test_pod_never_restarts_its_containers() -> None:
-    """A restart policy in the template does not run a cell twice; a notice explains it."""
-    task = submit({"restartPolicy": "OnFailure", "containers": []}, "6 * 7")
+    """Restart policies and rules in the template do not run a cell twice; notices explain it."""
+    rule = {"action": "Restart", "exitCodes": {"operator": "NotIn", "values": [7]}}
+    primary = {"name": "primary", "restartPolicy": "Always", "restartPolicyRules": [rule]}
+    primary["terminationMessagePath"] = "/dev/foo"
+    task = submit({"restartPolicy": "OnFailure", "containers": [primary]}, "6 * 7")
     assert task.result(60) == 42
     assert task.manifest["spec"]["restartPolicy"] == "Never"
+    assert not {"restartPolicy", "restartPolicyRules"} & task.manifest["spec"]["containers"][0].keys()
     told = [update.text for update in iter(task.updates.get_nowait, Update("done"))]
     assert any("restartPolicy OnFailure becomes Never" in text for text in told)
+    assert any("dropped: restartPolicy, restartPolicyRules of container 'primary'" in text for text in told)
+    assert any("terminationMessagePath /dev/foo" in text for text in told)
 
 
 @pytest.mark.fault(68, 78)

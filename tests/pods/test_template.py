@@ -145,9 +145,9 @@ def test_command_of_the_template_does_not_run(read_back: ReadBack, cluster: Any)
 
 @pytest.mark.feature("B07", "B08", "A23")
 def test_template_of_sidecars_alone_runs_the_cell(read_back: ReadBack, cluster: Any, namespace: str) -> None:
-    """The primary container is appended last; a sleeping sidecar is gone within 8 s."""
+    """The primary container is appended last; with a grace period of 5 s, a sleeping sidecar is gone within 8 s."""
     side = {"name": "side", "image": "nopython:1", "command": ["sleep", "3600"]}
-    pod, task = read_back({"containers": [side]}, "2 + 2")
+    pod, task = read_back({"containers": [side], "terminationGracePeriodSeconds": 5}, "2 + 2")
     cluster.kubectl("wait", "--for=delete", f"pod/{task.name}", "-n", namespace, "--timeout=8s")
     assert task.result() == 4
     assert [each["name"] for each in pod["spec"]["containers"]] == ["side", "primary"]

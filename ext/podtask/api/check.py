@@ -9,6 +9,7 @@ import yaml
 
 from ..config.options import RunOptions
 from ..manifest.diff import differences, dropped_fields
+from ..manifest.pod_manifest import PodManifest
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ async def server_dry_run(pod: dict[str, Any], options: RunOptions) -> ServerDryR
     from ..cluster.namespace import open_namespace  # start-up cost: loads the Kubernetes client
 
     ns = await open_namespace(options.context, options.namespace)
-    stored = await ns.dry_run(pod)
+    stored = await ns.dry_run(pod, PodManifest(pod).primary)
     return ServerDryRun(
         stored["metadata"]["namespace"], tuple(dropped_fields(pod["spec"], stored["spec"], "spec"))
     )

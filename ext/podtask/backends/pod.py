@@ -9,8 +9,9 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
+from ..cluster.admission import FAILED_WEBHOOK
 from ..cluster.namespace import Namespace, open_namespace
-from ..cluster.refusals import FAILED_WEBHOOK, Refusal, RequestDenied
+from ..cluster.refusals import Refusal, RequestDenied
 from ..cluster.unreachable import CertificateRejected, Unreachable
 from ..config.options import AUTO, BATCH, EXEC, FORWARD, RunOptions
 from ..errors import ClusterError, NameTaken
@@ -63,7 +64,7 @@ class Pod:
         self._log_was_allowed = False  # whether a line of the log was ever read
         kernel = manifest.labels[KERNEL_LABEL]
         self._watch = namespace.watch(f"{KERNEL_LABEL}={kernel}")
-        self._deletion = PodDeletion(namespace, manifest, self._watch)
+        self._deletion = PodDeletion(namespace, manifest.name, self._watch)
 
     @classmethod
     async def create(cls, manifest: PodManifest, options: RunOptions, listener: RunnerListener) -> Pod:
@@ -172,7 +173,8 @@ class Pod:
     async def delete(self, grace: float | None = None) -> None:
         """Delete the pod, if it exists. A deletion that failed before is tried again."""
         if self._deleting is None or (self._deleting.done() and not self._deleting.result()):
-            self._deleting = asyncio.ensure_future(self._deletion.run(self._uid, grace))
+            seconds = self._status.manifest.grace_seconds if grace is None else max(1, int(grace))
+            self._deleting = asyncio.ensure_future(self._deletion.run(self._uid, seconds))
         await self._deleting
 
     # -- inside -------------------------------------------------------------------------------------
@@ -225,7 +227,7 @@ class Pod:
             # Opened while the pod is created and scheduled; nothing waits for them.
             loop().background(self._namespace.open_connections(SPARE_CONNECTIONS))
         try:
-            created = await self._namespace.pods.create(self._manifest.pod)
+            created = await self._namespace.pods.create(self._manifest.pod, self._manifest.primary)
         except Refusal as error:
             if error.code == 409 and await self._is_ours():
                 return

@@ -15,8 +15,8 @@ from ..cluster.namespace import Namespace
 from ..cluster.refusals import RequestDenied
 from ..cluster.unreachable import Unreachable
 from ..cluster.watch import Watch
+from ..diagnosis.model import container_statuses, is_node_silent
 from ..errors import ClusterError
-from ..manifest.pod_manifest import PodManifest
 from ..runner.safe_text import safe_text
 
 log = logging.getLogger(__name__)
@@ -32,25 +32,23 @@ class PodDeletion:
 
     Args:
         namespace: Namespace of the pod.
-        manifest: The pod as it was sent or found.
+        name: Name of the pod.
         watch: Reports when the pod is gone.
     """
 
-    def __init__(self, namespace: Namespace, manifest: PodManifest, watch: Watch) -> None:
+    def __init__(self, namespace: Namespace, name: str, watch: Watch) -> None:
         self._namespace = namespace
-        self._name = manifest.name
-        self._grace = manifest.grace_seconds
+        self._name = name
         self._watch = watch
         self._waiting_until_gone: asyncio.Task[None] | None = None
 
-    async def run(self, uid: str, grace: float | None) -> bool:
+    async def run(self, uid: str, seconds: int) -> bool:
         """Return whether the API server has accepted the deletion, or the pod is already gone.
 
         Args:
             uid: UID of the pod.
-            grace: Grace period in seconds; None for the pod's own.
+            seconds: Grace period in seconds.
         """
-        seconds = self._grace if grace is None else max(1, int(grace))
         gone = asyncio.Event()
         self._watch.subscribe(self._name, lambda pod: None if pod else gone.set())
         if why := await self._request_deletion(uid, seconds):
@@ -115,12 +113,21 @@ class PodDeletion:
                 f"{state} it is held by finalizer {', '.join(finalizers)}.",
                 f"The controller that has set it must remove it: see {self._kubectl('get', 'pod', self._name, '-o', 'yaml')}",
             )
-        else:
+        elif is_node_silent(pod):
             node = pod["spec"].get("nodeName")
             _print_warning(
-                f"{state} its node {node} has not stopped it.",
+                f"{state} its node {node} has stopped reporting.",
                 f"See kubectl describe node {node}. If the node is dead: %podtask delete {self._name} --force "
                 f"-n {self._namespace.name}",
+            )
+        else:
+            names = [
+                each["name"] for _, each in container_statuses(pod) if "running" in each.get("state", {})
+            ]
+            pending = f"{', '.join(names)} still running" if names else "volumes or network not removed yet"
+            _print_warning(
+                f"{state} {pending}.",
+                f"The node removes it when that has ended. See {self._kubectl('describe', 'pod', self._name)}",
             )
 
     def _kubectl(self, *words: str) -> str:

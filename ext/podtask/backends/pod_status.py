@@ -14,8 +14,9 @@ from ..cluster.namespace import Namespace
 from ..cluster.refusals import RequestDenied
 from ..diagnosis.containers import PULL_CATEGORIES, start_problems
 from ..diagnosis.diagnose import diagnose
-from ..diagnosis.endings import dead_sidecars, diagnose_termination
-from ..diagnosis.model import Diagnosis, one_line
+from ..diagnosis.endings import dead_sidecars, diagnose_termination, killable_sidecars
+from ..diagnosis.kubelet_kills import find_kill
+from ..diagnosis.model import MAX_WHOLE_CHARS, Diagnosis, long_messages, one_line
 from ..errors import ClusterError, InputError
 from ..manifest.pod_manifest import PodManifest
 from .base import Phase, RunnerListener, Snapshot, StopReason, Termination
@@ -59,6 +60,11 @@ class PodStatus:
         self._namespace_events = namespace.events
         self._reported: set[tuple[str, str]] = set()  # (sidecar, what was reported of it)
         self._reporting: set[asyncio.Task[None]] = set()
+
+    @property
+    def manifest(self) -> PodManifest:
+        """The pod in its latest state; admission may have added sidecars."""
+        return PodManifest(self._pod)
 
     @property
     def is_scheduled(self) -> bool:
@@ -106,10 +112,11 @@ class PodStatus:
         try:
             while True:
                 changed, diagnosis = self.state_changed, self.diagnosis()
-                started = started or diagnosis.phase == "Running"
-                if started:
+                if diagnosis.phase == "Running" and not started:
+                    started = True
                     later.cancel()
                     self._events.stop()
+                if started:
                     self._report_sidecars()
                 self._listener.on_phase(_phase(diagnosis))
                 if diagnosis.category != category:
@@ -126,18 +133,23 @@ class PodStatus:
             self._events.stop()
 
     async def stop_reason(self) -> StopReason:
-        """Wait until the status shows why the pod was terminated; return the reason, or an empty one after a time."""
+        """Wait until status or events show why the pod was terminated; return the reason, or an empty one after a time."""
         end = time.monotonic() + STOP_REASON_SECONDS
-        while True:
-            changed = self.state_changed
-            diagnosis = diagnose_termination(self._pod, self._primary, self._gone)
-            time_left = end - time.monotonic()
-            if diagnosis is not None:
-                return StopReason(diagnosis.message, diagnosis.hint, diagnosis.lost)
-            if time_left <= 0:
-                return StopReason()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(changed.wait(), time_left)
+        self._follow_events_again()
+        try:
+            while True:
+                changed = self.state_changed
+                events = self._events.seen
+                diagnosis = diagnose_termination(self._pod, self._primary, events or [], self._gone)
+                time_left = end - time.monotonic()
+                if diagnosis is not None:
+                    return StopReason(diagnosis.message, diagnosis.hint, diagnosis.lost)
+                if time_left <= 0:
+                    return StopReason()
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(changed.wait(), time_left)
+        finally:
+            self._events.stop()
 
     async def drain_notes(self) -> None:
         """Wait a moment until the notes on ended sidecars are complete: their logs go with the pod."""
@@ -175,15 +187,20 @@ class PodStatus:
         ]
         tails = await asyncio.gather(*(self._logs.tail(name) for name in names))
         events = Counter(
-            f"{each.get('reason', '')}: {one_line(each.get('message'))}" for each in self._events.seen or []
+            f"{each.get('reason', '')}: {one_line(each.get('message'), MAX_WHOLE_CHARS)}"
+            for each in self._events.seen or []
         )
-        lines = (line if times == 1 else f"{line} ({times} times)" for line, times in events.items())
+        lines = [line if times == 1 else f"{line} ({times} times)" for line, times in events.items()]
+        lines += [line for line in long_messages(self._pod) if line not in events]
         return Snapshot(tuple(lines), tuple(zip(names, tails, strict=True)))
 
     async def _with_kill_reason(self, diagnosis: Diagnosis) -> Diagnosis:
-        """Return how the pod ended; if a container was killed, wait until the status shows the reason."""
+        """Return how the pod ended; if a container was killed, wait until status or events show the reason."""
         end = time.monotonic() + KILL_REASON_SECONDS
-        while diagnosis.ended and diagnosis.category == "ended" and diagnosis.exit_code in KILLED_EXIT_CODES:
+        was_killed = diagnosis.category == "ended" and diagnosis.exit_code in KILLED_EXIT_CODES
+        if was_killed:
+            self._follow_events_again()
+        while diagnosis.ended and was_killed and diagnosis.category == "ended":
             changed, time_left = self.state_changed, end - time.monotonic()
             if time_left <= 0:
                 break
@@ -197,6 +214,12 @@ class PodStatus:
     @property
     def _uid(self) -> str:
         return str(self._pod["metadata"].get("uid", ""))
+
+    def _follow_events_again(self) -> None:
+        """Follow the events of a pod that has started: they tell why the kubelet killed a container."""
+        self._events.stop()
+        self._events = PodEvents(self._namespace_events, self._notify)
+        self._follow_events()
 
     def _follow_events(self) -> None:
         if self._uid:
@@ -220,7 +243,9 @@ class PodStatus:
             if stuck.permanent and (name, stuck.category) not in reported:
                 reported.add((name, stuck.category))
                 self._listener.on_note(f"{stuck.message}; the cell keeps running. {stuck.hint}")
-        for name, message in dead_sidecars(self._pod, self._primary).items():
+        dead = dict.fromkeys(killable_sidecars(self._pod, self._primary), "")
+        dead |= dead_sidecars(self._pod, self._primary)
+        for name, message in dead.items():
             if (name, "ended") not in reported and name not in stuck_sidecars and not self._gone:
                 reported.add((name, "ended"))
                 # In the background: a log that cannot be read must not delay the pod's end.
@@ -229,7 +254,21 @@ class PodStatus:
                 reporting.add_done_callback(self._reporting.discard)
 
     async def _report_dead_sidecar(self, name: str, message: str) -> None:
-        self._listener.on_note(f"{message}; the cell keeps running.{await self._logs.tail_sentence(name)}")
+        """Report a sidecar that has ended.
+
+        Args:
+            name: Name of the sidecar.
+            message: How it failed; empty if it is reported only if the kubelet has killed it.
+        """
+        kill = None
+        with contextlib.suppress(ClusterError):  # without events the status must be enough
+            kill = find_kill(await self._namespace_events.list(self._uid), name)
+        if kill is not None:
+            message = f"the kubelet killed sidecar {name!r}: {kill.sentence} ({kill.field})"
+        if message:
+            self._listener.on_note(
+                f"{message}; the cell keeps running.{await self._logs.tail_sentence(name)}"
+            )
 
     def _notify(self) -> None:
         changed, self.state_changed = self.state_changed, asyncio.Event()

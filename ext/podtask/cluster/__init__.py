@@ -4,6 +4,7 @@ Only this package imports ``kubernetes`` and ``aiohttp``. It never knows what a 
 """
 
 __all__ = [
+    "admission",
     "client",
     "current_context",
     "events",

@@ -8,6 +8,7 @@ import http
 import json
 import os
 import re
+import textwrap
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any
@@ -371,4 +372,4 @@ def _status(raw: bytes) -> dict[str, Any]:
 def _words(raw: bytes) -> str:
     """Return the text of an answer that is not JSON; of an HTML page, the text between its tags."""
     text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", raw[:20_000].decode("utf-8", "replace"))
-    return " ".join(text.split())[:200]
+    return textwrap.shorten(text, 200, placeholder=" ...")

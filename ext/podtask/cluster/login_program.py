@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import logging
 import os
+import textwrap
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, TypeVar
@@ -94,7 +95,7 @@ def collect_log() -> Iterator[list[str]]:
 def one_line(words: object) -> str:
     """Return the output of a program or an error in one line, without anything that may be a token."""
     text = " ".join(str(words).split()) or type(words).__name__
-    return redact(text, long_words=True)[:300]
+    return textwrap.shorten(redact(text, long_words=True), 300, placeholder=" ...")
 
 
 class _LogCollector(logging.Filter):

@@ -131,14 +131,18 @@ class Namespace:
         with explain_refusals("create", "pods/exec", self.where):
             return await self._api.exec(self.name, pod, container, command)
 
-    async def dry_run(self, pod: dict[str, Any]) -> dict[str, Any]:
+    async def dry_run(self, pod: dict[str, Any], primary: str) -> dict[str, Any]:
         """Return a pod as the API server would store it; nothing is created.
+
+        Args:
+            pod: The pod, in wire form.
+            primary: Name of its primary container.
 
         Raises:
             PodRejected: The API server does not accept the pod.
             RequestDenied: Pods may not be created.
         """
-        return await self.pods.create(pod, dry_run=True)
+        return await self.pods.create(pod, primary, dry_run=True)
 
     async def labels(self) -> dict[str, str]:
         """Return the labels of the namespace."""

@@ -40,11 +40,12 @@ class Pods:
         with explain_refusals("list", "pods", self._where):
             return await self._api.request("GET", self._path(), labelSelector=selector)
 
-    async def create(self, pod: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+    async def create(self, pod: dict[str, Any], primary: str, *, dry_run: bool = False) -> dict[str, Any]:
         """Create a pod and return it as the API server stores it.
 
         Args:
             pod: The pod, in wire form.
+            primary: Name of its primary container.
             dry_run: Whether only to check it: nothing is created.
 
         Raises:
@@ -56,7 +57,7 @@ class Pods:
         try:
             return await self._api.request("POST", self._path(), pod, **params)
         except ApiError as error:
-            raise rejection_error(error, self._api.access.context, self._namespace) from None
+            raise rejection_error(error, self._api.access.context, self._namespace, primary) from None
 
     async def delete(self, name: str, uid: str, grace_seconds: int | None = None) -> None:
         """Delete a pod; do nothing if it is gone already, even if another pod has its name now.

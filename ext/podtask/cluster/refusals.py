@@ -11,6 +11,7 @@ import re
 from typing import Any, TypeVar
 
 from ..errors import ClusterError, InputError, PodtaskError
+from .admission import FAILED_WEBHOOK, admission_hint
 
 MAX_RETRY_SECONDS = 30.0
 
@@ -67,65 +68,21 @@ RequestDenied.__name__ = ClusterError.__name__
 PodRejected.__name__ = InputError.__name__
 
 
-FAILED_WEBHOOK = "failed calling webhook"  # in the message of a 500 that another try may not change
-# Part of the message -> hint. The message itself says what is wrong.
-# Source: plugin/pkg/admission/*, staging/src/k8s.io/apiserver/pkg/admission of Kubernetes 1.35.
-ADMISSION_HINTS = (
-    (
-        r"exceeded quota: (?P<what>[^,]+),",
-        "Quota {what} of namespace {namespace} is used up: delete other pods, request less (resources in "
-        "the template, --cpu, --memory, --gpu), or choose another namespace with -n.",
-    ),
-    (
-        r"failed quota: (?P<what>[^:]+): must specify (?P<more>[\w.,-]+)",
-        "Quota {what} of namespace {namespace} requires {more}: set resources in the template, or "
-        "use --cpu and --memory.",
-    ),
-    (
-        r"(maximum|minimum) \S+ usage per|(maximum|max) limit to request ratio",
-        "A LimitRange of namespace {namespace} applies: change resources in the template, or --cpu and --memory.",
-    ),
-    (
-        r"violates PodSecurity",
-        "Change the fields that it names (securityContext, volumes, hostPath) in the template, or choose another namespace with -n.",
-    ),
-    (
-        r'serviceaccount "(?P<what>[^"]+)" not found',
-        "Create service account {what!r} in namespace {namespace}, or change spec.serviceAccountName in the template.",
-    ),
-    (
-        r"no PriorityClass with name (?P<what>\S+)",
-        "Change spec.priorityClassName in the template; `kubectl get priorityclasses` lists the classes.",
-    ),
-    (
-        r"RuntimeClass|runtimeclass",
-        "Change spec.runtimeClassName in the template; `kubectl get runtimeclasses` lists the classes.",
-    ),
-    (
-        rf'{FAILED_WEBHOOK} "(?P<what>[^"]+)"',
-        "Webhook {what!r} did not answer: try again, or ask the cluster's administrator.",
-    ),
-    (
-        r'admission webhook "(?P<what>[^"]+)" denied|ValidatingAdmissionPolicy \'(?P<policy>[^\']+)\'',
-        "A policy of the cluster applies: change the fields that it names in the template, or ask the cluster's administrator.",
-    ),
-)
-
-
-def rejection_error(error: ApiError, context: str, namespace: str) -> Refusal:
+def rejection_error(error: ApiError, context: str, namespace: str, primary: str) -> Refusal:
     """Return the error for a pod that the API server does not accept.
 
     Args:
         error: The server's answer.
         context: Name of the kubeconfig context.
         namespace: Namespace of the pod.
+        primary: Name of the pod's primary container.
     """
     message = error.message
     may_not = error.code == 403 and "cannot create resource" in message
     is_away = (error.code >= 500 or error.code == 429) and FAILED_WEBHOOK not in message
     if error.code == 401 or may_not or is_away:
         return denial_error(error, "create", "pods", f"{context}/{namespace}")
-    return _with_answer(PodRejected(*_explain_rejection(error, context, namespace)), error)
+    return _with_answer(PodRejected(*_explain_rejection(error, context, namespace, primary)), error)
 
 
 def denial_error(error: ApiError, verb: str, resource: str, where: str) -> RequestDenied:
@@ -159,7 +116,7 @@ def _with_answer(refusal: R, error: ApiError) -> R:
     return refusal
 
 
-def _explain_rejection(error: ApiError, context: str, namespace: str) -> tuple[str, str]:
+def _explain_rejection(error: ApiError, context: str, namespace: str, primary: str) -> tuple[str, str]:
     where = f"{context}/{namespace}"
     if error.code == 404 and error.details.get("kind") == "namespaces":
         return (
@@ -167,15 +124,11 @@ def _explain_rejection(error: ApiError, context: str, namespace: str) -> tuple[s
             "Choose another one with -n; `kubectl get namespaces` lists them.",
         )
     text = " ".join(error.message.split())
-    for pattern, hint in ADMISSION_HINTS:
-        match = re.search(pattern, text)
-        if match:
-            # The message starts with the name of the pod and the kind of the answer.
-            message = re.sub(r'^.*?pods "[^"]*" is (forbidden|invalid): ', "", text)
-            return (
-                f"The API server rejected the pod in {where}: {message}",
-                hint.format(namespace=repr(namespace), **match.groupdict()),
-            )
+    hint = admission_hint(text, namespace, primary)
+    if hint:
+        # The message starts with the name of the pod and the kind of the answer.
+        message = re.sub(r'^.*?pods "[^"]*" is (forbidden|invalid): ', "", text)
+        return f"The API server rejected the pod in {where}: {message}", hint
     causes = error.details.get("causes") or []
     if causes:
         listed = "\n".join(f"  {each.get('field', '')}: {each.get('message', '')}" for each in causes[:10])

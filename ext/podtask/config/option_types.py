@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, did_you_mean
+from .quantities import parse_plausible
 
 # Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
 TASK_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -223,6 +224,29 @@ def parse_gpus(given: Any) -> int:
         f"{str(given)!r} is not a whole number of GPUs. Did you mean {max(whole + bool(part), 1)}?",
         "A pod gets whole GPUs. If the cluster offers shares of a GPU under a name of their own, add --gpu-key NAME.",
     )
+
+
+def parse_limits(given: Any) -> tuple[tuple[str, str], ...]:
+    """Return (resource, quantity) pairs from a text like ``cpu=2,memory=8Gi``, a list of them or a mapping.
+
+    Raises:
+        InputError: A pair has no quantity, or a quantity is invalid or surely a mistake.
+    """
+    hint = "Write cpu=2,memory=8Gi."
+    if isinstance(given, Mapping):
+        pairs = [(str(name), value) for name, value in given.items()]
+    else:
+        pairs = []
+        for item in (given,) if isinstance(given, str) else _several(given):
+            if isinstance(item, tuple) and len(item) == 2:
+                pairs.append((str(item[0]), item[1]))
+                continue
+            for part in filter(None, re.split(r"[,\s]+", str(item))):
+                name, sign, value = part.partition("=")
+                if not name or not sign:
+                    raise InputError(f"{part!r} has no quantity.", hint)
+                pairs.append((name, value))
+    return tuple((name, parse_plausible(value, name, hint)) for name, value in pairs)
 
 
 def _several(given: Any) -> Iterable[Any]:

@@ -15,6 +15,7 @@ from .option_types import (
     parse_count,
     parse_env,
     parse_gpus,
+    parse_limits,
     parse_lines,
     parse_names,
     parse_namespace,
@@ -123,6 +124,14 @@ class RunOptions:
     memory: str | None = option(
         None, "--memory", "memory to request; also set as the limit", parse_memory, "QUANTITY"
     )
+    limits: tuple[tuple[str, str], ...] = option(
+        (),
+        "--limits",
+        "resource limits of the primary container; without a request, Kubernetes requests as much",
+        parse_limits,
+        "NAME=QUANTITY,...",
+        many=True,
+    )
     gpu: int | None = option(None, "--gpu", "number of GPUs", parse_gpus, "N")
     gpu_key: str = option("nvidia.com/gpu", "--gpu-key", "resource name of the GPUs", str, "KEY")
     shm: str | None = option(
@@ -135,6 +144,13 @@ class RunOptions:
         "keep: start the cell through the image's entrypoint",
         one_of("replace", "keep"),
         "replace|keep",
+    )
+    keep_probes: bool = option(
+        False,
+        "--keep-probes",
+        "keep the template's probes of the primary container, which are dropped otherwise",
+        parse_bool,
+        flag=True,
     )
     queue: str | None = option(None, "--queue", "Kueue queue to submit the pod to", str, "NAME")
     restricted: bool = option(

@@ -67,7 +67,7 @@ def parse_memory(given: Any) -> str:
     Raises:
         InputError: The value is not a quantity, or it is surely a mistake, such as 8 bytes.
     """
-    return _parse_plausible(given, BYTES, "Write 512Mi or 8Gi.")
+    return parse_plausible(given, BYTES, "Write 512Mi or 8Gi.")
 
 
 def parse_cpu(given: Any) -> str:
@@ -76,7 +76,7 @@ def parse_cpu(given: Any) -> str:
     Raises:
         InputError: The value is not a quantity, or it is surely a mistake, such as 1000 CPUs.
     """
-    return _parse_plausible(given, CPUS, "Write 500m, 2 or 1.5.")
+    return parse_plausible(given, CPUS, "Write 500m, 2 or 1.5.")
 
 
 def parse_input_size(given: Any) -> str:
@@ -85,10 +85,20 @@ def parse_input_size(given: Any) -> str:
     Raises:
         InputError: The value is not a quantity, or a small number without a unit.
     """
-    return _parse_plausible(given, INPUT, "Write 256Mi or 1Gi.")
+    return parse_plausible(given, INPUT, "Write 256Mi or 1Gi.")
 
 
-def _parse_plausible(given: Any, resource: str, hint: str) -> str:
+def parse_plausible(given: Any, resource: str, hint: str) -> str:
+    """Return a quantity as the text that was given.
+
+    Args:
+        given: The value.
+        resource: Name of the resource.
+        hint: Hint of the error.
+
+    Raises:
+        InputError: The value is not a quantity, or it is surely a mistake.
+    """
     text = parse_quantity(given, resource, hint)
     mistake = find_mistake(resource, text)
     if mistake:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from .kubelet_kills import find_kill
 from .model import Diagnosis, Events, Pod, container_statuses, one_line
-from .scheduling import MISSING_KEY, MISSING_OBJECT, missing_object
+from .scheduling import MISSING_KEY, MISSING_OBJECT, NEW_NODE_REASONS, NEW_NODE_SECONDS, missing_object
 
 # Reasons of a container that will not start, however long we wait.
 CANNOT_START = {
@@ -29,12 +30,16 @@ PROGRAM_NOT_FOUND = re.compile(
 )
 # The container runtime of a busy node answers too late; the kubelet tries again.
 BUSY_NODE_TEXTS = ("context deadline exceeded", "failed to reserve container name", "DeadlineExceeded")
+# What the container runtime cannot apply -> field of the container.
+SECURITY_FIELDS = (
+    (re.compile("apparmor", re.IGNORECASE), "securityContext.appArmorProfile"),
+    (re.compile("seccomp", re.IGNORECASE), "securityContext.seccompProfile"),
+    (re.compile("capabilit(y|ies)", re.IGNORECASE), "securityContext.capabilities"),
+    (re.compile("selinux", re.IGNORECASE), "securityContext.seLinuxOptions"),
+)
 SUB_PATH = re.compile(r"subPath", re.IGNORECASE)
 START_SECONDS = 6  # the kubelet gets the same error at each attempt
 PULL_SECONDS = 5  # a registry may fail once
-NEW_NODE_PULL_SECONDS = 300  # a new node gets its credentials for registries late
-# Events of the autoscalers (Cluster Autoscaler, Karpenter) that add a node for a pod.
-NEW_NODE_REASONS = {"TriggeredScaleUp", "Nominated"}
 PULL_CATEGORIES = {"pull denied", "pull secret missing", "image not found"}
 SIDECAR_SECONDS = 6  # the kubelet restarts a native sidecar
 MISSING_ENV_KEY = re.compile(r"couldn't find key (?P<name>\S+) in (?P<kind>Secret|ConfigMap)")
@@ -92,10 +97,12 @@ def _start_problem(kind: str, status: dict[str, Any], events: Events, path: str)
         cause = one_line(last_end.get("message"))
         return _cannot_start(last_end["reason"], cause, container, path, SIDECAR_SECONDS)
     if last_end and status.get("restartCount") and not status.get("started"):
+        kill = find_kill(events, name)
+        code = f"{container} keeps exiting with code {last_end.get('exitCode')}"
         return Diagnosis(
             "Sidecar failing",
-            f"{container} keeps exiting with code {last_end.get('exitCode')}",
-            f"Change its command, args or env: spec.initContainers[{name}].",
+            f"{code}: the kubelet kills it: {kill.sentence}" if kill else code,
+            f"Change {kill.field}." if kill else f"Change its command, args or env: spec.{path}.",
             "sidecar failing",
             "initContainers",
             give_up_seconds=SIDECAR_SECONDS,
@@ -176,12 +183,16 @@ def _cannot_start(reason: str, message: str, container: str, path: str, give_up_
         )
     if give_up_seconds and SUB_PATH.search(message):
         return _sub_path_error(reason, message, container, path)
+    field = next((field for pattern, field in SECURITY_FIELDS if pattern.search(message)), "")
+    field = f"spec.{path}.{field}" if field else ""
     return Diagnosis(
         reason,
         f"{container} cannot start: {message}",
-        "Check its image, command and mounts in the template.",
+        f"Change {field} in the template, or choose nodes that support it: spec.nodeSelector."
+        if field
+        else "Check its image, command and mounts in the template.",
         "cannot start",
-        "image, command, volumeMounts",
+        field or "image, command, volumeMounts",
         give_up_seconds=give_up_seconds,
     )
 
@@ -253,7 +264,7 @@ def _cannot_pull(
         None,
     )
     is_new_node = any(each.get("reason") in NEW_NODE_REASONS for each in events)
-    seconds = NEW_NODE_PULL_SECONDS if is_new_node else PULL_SECONDS
+    seconds = NEW_NODE_SECONDS if is_new_node else PULL_SECONDS
     not_found = any(text in cause for text in IMAGE_NOT_FOUND_TEXTS)
     denied = PULL_DENIED.search(cause)
     if missing_secret and (not_found or denied):

@@ -27,11 +27,11 @@ def diagnose(pod: Pod, primary: str, events: Events | None = None, gone: bool = 
         return diagnose_running(pod)
     problem = None if gone else first_start_problem(pod, primary, events or [])
     if problem is None or not problem.permanent:
-        end = diagnose_end(pod, primary, gone)
+        end = diagnose_end(pod, primary, events or [], gone)
         if end is not None:
             return end
     if problem is not None:
         return problem
     if not pod["spec"].get("nodeName"):
-        return diagnose_unscheduled(pod)
+        return diagnose_unscheduled(pod, events or [])
     return diagnose_scheduled(pod, events)

@@ -6,13 +6,30 @@ https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-c
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..runner.log_lines import cell_output
-from .model import Diagnosis, Pod, container_status, memory_limit_suffix, one_line, pod_condition
+from .kubelet_kills import KubeletKill, find_kill, find_probe_before_stop, may_be_killed
+from .model import (
+    Diagnosis,
+    Events,
+    Pod,
+    cell_status,
+    container_spec,
+    container_status,
+    container_statuses,
+    is_node_silent,
+    memory_limit_suffix,
+    one_line,
+    pod_condition,
+)
 
 RUN_AGAIN = "Run the cell again."
 EXIT_KILLED = 137  # 128 + SIGKILL
+# End of a line of the runner's record or of a frame. The kubelet keeps the end of a log only, so the line may lack
+# the prefix by which it is recognized.
+ENCODED = re.compile(r"(?:^|\s)[A-Za-z0-9+/]{80,}={0,2}$")
 # Reasons with which a kubelet rejects a scheduled pod: prefix of the reason, sentence, hint, field to change.
 # Source: pkg/kubelet/lifecycle/predicate.go and pkg/kubelet/cm of Kubernetes 1.35.
 REJECTION_REASONS = (
@@ -59,6 +76,32 @@ REJECTION_REASONS = (
         "resources.limits",
     ),
     ("PodOSNotSupported", "its node has another operating system", "Change spec.os in the template.", "os"),
+    (
+        "AppArmor",
+        "its node cannot enforce the AppArmor profile",
+        "Choose nodes with AppArmor (spec.nodeSelector), or remove the profile: "
+        "securityContext.appArmorProfile, or the annotation container.apparmor.security.beta.kubernetes.io.",
+        "securityContext.appArmorProfile",
+    ),
+    (
+        "Sysctl",
+        "its node does not allow the sysctl",
+        "Remove it from spec.securityContext.sysctls, or ask the cluster's administrator to allow it "
+        "(allowedUnsafeSysctls of the kubelet).",
+        "securityContext.sysctls",
+    ),
+    (
+        "SupplementalGroupsPolicy",
+        "its node does not support the policy for supplemental groups",
+        "Remove spec.securityContext.supplementalGroupsPolicy.",
+        "securityContext.supplementalGroupsPolicy",
+    ),
+    (
+        "PodLevelResources",
+        "its node does not support resources of a whole pod",
+        "Set resources of the containers in place of spec.resources.",
+        "resources",
+    ),
 )
 # Reason of DisruptionTarget -> category, sentence, hint.
 DISRUPTIONS = {
@@ -88,20 +131,10 @@ DISRUPTIONS = {
 
 
 def diagnose_running(pod: Pod) -> Diagnosis:
-    """Return the diagnosis of a pod whose primary container was last reported as running.
-
-    If a node stops reporting, the status of its pods does not change, with one exception: the
-    condition Ready becomes False while ContainersReady stays True.
-    """
-    ready = pod_condition(pod, "Ready")
-    node_is_silent = (
-        ready.get("status") == "False"
-        and ready.get("reason") != "ReadinessGatesNotReady"
-        and pod_condition(pod, "ContainersReady").get("status") == "True"
-    )
-    if not node_is_silent:
+    """Return the diagnosis of a pod whose primary container was last reported as running."""
+    if not is_node_silent(pod):
         return Diagnosis("Running")
-    end = diagnose_termination(pod, "")
+    end = diagnose_termination(pod, "", [])
     if end is not None:  # the cluster is deleting the pod: the cell ends even if the node comes back
         return end
     node, name = pod["spec"].get("nodeName"), pod.get("metadata", {}).get("name", "NAME")
@@ -115,18 +148,22 @@ def diagnose_running(pod: Pod) -> Diagnosis:
     )
 
 
-def diagnose_termination(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
+def diagnose_termination(pod: Pod, primary: str, events: Events, gone: bool = False) -> Diagnosis | None:
     """Return why the cluster or a user terminated the pod; None if neither did.
 
     Args:
         pod: Last known state of the pod.
         primary: Name of the primary container.
+        events: Events of the pod, oldest first.
         gone: Whether the API server no longer has the pod.
     """
     status = pod.get("status", {})
     reason, message = status.get("reason", ""), one_line(status.get("message"))
     disruption = pod_condition(pod, "DisruptionTarget")
     exit_code = _terminated(pod, primary).get("exitCode")
+    kill = find_kill(events, primary)
+    if kill is not None:
+        return _killed(kill, primary, exit_code)
     if reason == "DeadlineExceeded":
         seconds = pod["spec"].get("activeDeadlineSeconds")
         return _ended(
@@ -164,15 +201,28 @@ def diagnose_termination(pod: Pod, primary: str, gone: bool = False) -> Diagnosi
             "",
             exit_code,
         )
-    return None
+    kill = find_probe_before_stop(events, primary)
+    return _killed(kill, primary, exit_code) if kill else None
 
 
-def diagnose_end(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None:
+def _killed(kill: KubeletKill, primary: str, exit_code: int | None) -> Diagnosis:
+    return _ended(
+        "Killed",
+        f"the kubelet killed container {primary!r}: {kill.sentence}",
+        f"Change {kill.field} in the template{', or run without --keep-probes' if kill.is_probe else ''}.",
+        "probe or hook failed",
+        kill.field.removeprefix("spec."),
+        exit_code,
+    )
+
+
+def diagnose_end(pod: Pod, primary: str, events: Events, gone: bool = False) -> Diagnosis | None:
     """Return how the primary container or the whole pod ended; None if it has not ended.
 
     Args:
         pod: Last known state of the pod.
         primary: Name of the primary container.
+        events: Events of the pod, oldest first.
         gone: Whether the API server no longer has the pod.
     """
     status = pod.get("status", {})
@@ -191,21 +241,44 @@ def diagnose_end(pod: Pod, primary: str, gone: bool = False) -> Diagnosis | None
             "resources.limits.memory",
             exit_code,
         )
-    termination = diagnose_termination(pod, primary, gone)
+    termination = diagnose_termination(pod, primary, events, gone)
     if termination is not None:
         return termination
     for prefix, sentence, hint, field in REJECTION_REASONS:
         if not terminated and status.get("reason", "").startswith(prefix):
             message = _with_detail(sentence, one_line(status.get("message")))
             return _ended(status["reason"], message, hint, "rejected by its node", field, None)
+    if phase == "Failed" and status.get("reason") and not status.get("containerStatuses"):
+        message = _with_detail("its node rejected it", one_line(status.get("message")))
+        hint = "Change what the message names in the template, or choose other nodes: spec.nodeSelector."
+        return _ended(status["reason"], message, hint, "rejected by its node", "", None)
     if terminated:
+        result = cell_status(terminated)
         sentence = f"container {primary!r} ended with exit code {exit_code}"
-        sentence = _with_detail(sentence, one_line(cell_output(terminated.get("message") or "")))
+        sentence = _with_detail(
+            sentence, f"the cell has ended ({result})" if result else _last_words(terminated)
+        )
         reason = terminated.get("reason") or "Terminated"
         return _ended(reason, sentence, RUN_AGAIN, "ended", "", exit_code)
     parts = (status.get("reason"), one_line(status.get("message")))
     sentence = ": ".join(part for part in parts if part) or f"the pod ended: {phase}"
     return _ended(phase, sentence, RUN_AGAIN, "ended", "", None)
+
+
+def killable_sidecars(pod: Pod, primary: str) -> list[str]:
+    """Return the names of the sidecars that have ended or restarted and that the kubelet may have killed.
+
+    A container that terminates properly when it is killed ends with 0, and a native sidecar runs again.
+    """
+    if _terminated(pod, primary):
+        return []
+    return [
+        status["name"]
+        for kind, status in container_statuses(pod, primary)
+        if kind == "sidecar"
+        and ("terminated" in status.get("state", {}) or status.get("restartCount"))
+        and may_be_killed(container_spec(pod, status["name"]))
+    ]
 
 
 def dead_sidecars(pod: Pod, primary: str) -> dict[str, str]:
@@ -230,6 +303,12 @@ def dead_sidecars(pod: Pod, primary: str) -> dict[str, str]:
 def _terminated(pod: Pod, primary: str) -> dict[str, Any]:
     """Return the state "terminated" of the primary container; empty until it has ended."""
     return dict(container_status(pod, primary).get("state", {}).get("terminated", {}))
+
+
+def _last_words(terminated: dict[str, Any]) -> str:
+    """Return the message of an ended container in one line, without the runner's own lines."""
+    lines = cell_output(terminated.get("message") or "").splitlines()
+    return one_line("\n".join(line for line in lines if not ENCODED.search(line)))
 
 
 def _with_detail(sentence: str, detail: str) -> str:

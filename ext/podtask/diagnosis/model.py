@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 MAX_MESSAGE_CHARS = 300
+MAX_WHOLE_CHARS = 4000  # in the details, which show messages whole
 # Categories of pods that ended because of the cluster, not because of the cell.
 LOST_CATEGORIES = {"preempted", "evicted", "node lost", "disrupted", "rejected by its node"}
+# Object of an event: spec.containers{primary} or spec.initContainers{proxy}.
+CONTAINER_PATH = re.compile(r"spec\.(?P<kind>containers|initContainers)\{(?P<name>.+)\}")
 Pod = dict[str, Any]
 Events = list[dict[str, Any]]
 
@@ -70,9 +76,42 @@ class Diagnosis:
         )
 
 
-def one_line(text: object) -> str:
-    """Return a text in one line; only its last 300 characters, because the cause is at the end."""
-    return " ".join(str(text or "").split())[-MAX_MESSAGE_CHARS:].rstrip(".: ")
+def one_line(text: object, max_chars: int = MAX_MESSAGE_CHARS) -> str:
+    """Return a text in one line; only its last words if it is long, because the cause is at the end.
+
+    Args:
+        text: The text.
+        max_chars: Most characters of the line.
+    """
+    line = " ".join(str(text or "").split()).rstrip(".: ")
+    if len(line) <= max_chars:
+        return line
+    tail = line[-max_chars:]
+    _, _, whole_words = tail.partition(" ")
+    return f"... {whole_words or tail}"
+
+
+def long_messages(pod: Pod) -> Iterator[str]:
+    """Yield the messages in the status of a pod that :func:`one_line` cuts, each with its reason."""
+    status = pod.get("status", {})
+    found = [status, *status.get("conditions", [])]
+    for _, container in container_statuses(pod):
+        found.append(container.get("state", {}).get("waiting", {}))
+    for each in found:
+        if len(str(each.get("message") or "")) > MAX_MESSAGE_CHARS:
+            yield f"{each.get('reason', '')}: {one_line(each['message'], MAX_WHOLE_CHARS)}"
+
+
+def cell_status(terminated: dict[str, Any]) -> str:
+    """Return how the cell ended, as its runner wrote it to the termination message; empty if it did not.
+
+    Args:
+        terminated: State "terminated" of the primary container.
+    """
+    try:
+        return str(json.loads(terminated.get("message", ""))["status"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
 
 
 def pod_condition(pod: Pod, condition_type: str) -> dict[str, Any]:
@@ -81,6 +120,40 @@ def pod_condition(pod: Pod, condition_type: str) -> dict[str, Any]:
         if condition["type"] == condition_type:
             return dict(condition)
     return {}
+
+
+def is_node_silent(pod: Pod) -> bool:
+    """Return whether the node of a pod has stopped reporting.
+
+    The status of its pods does not change then, with one exception: the condition Ready becomes False while
+    ContainersReady stays True.
+    """
+    ready = pod_condition(pod, "Ready")
+    return (
+        ready.get("status") == "False"
+        and ready.get("reason") != "ReadinessGatesNotReady"
+        and pod_condition(pod, "ContainersReady").get("status") == "True"
+    )
+
+
+def event_container(event: dict[str, Any]) -> tuple[str, str]:
+    """Return the list and the name of the container that an event is about; empty texts if it is not about one."""
+    place = CONTAINER_PATH.fullmatch(str(event.get("involvedObject", {}).get("fieldPath", "")))
+    return (place["kind"], place["name"]) if place else ("", "")
+
+
+def event_time(event: dict[str, Any]) -> dt.datetime | None:
+    """Return when an event has happened last; None if it does not tell."""
+    series = event.get("series") or {}
+    return parse_time(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime"))
+
+
+def parse_time(timestamp: object) -> dt.datetime | None:
+    """Return the time of a timestamp of the API; None if it is missing or not readable."""
+    try:
+        return dt.datetime.fromisoformat(str(timestamp).replace("Z", "+00:00"))
+    except ValueError:
+        return None
 
 
 def container_status(pod: Pod, name: str) -> dict[str, Any]:
@@ -100,7 +173,7 @@ def container_spec(pod: Pod, name: str) -> dict[str, Any]:
     return {}
 
 
-def container_statuses(pod: Pod, primary: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def container_statuses(pod: Pod, primary: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the kind and the status of each container, in the order in which they start.
 
     The kind is "init container", "sidecar" or "container"; the last is the primary container.

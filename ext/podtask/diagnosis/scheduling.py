@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from .model import Diagnosis, Events, Pod, one_line, pod_condition
+from .kubelet_kills import last_probe_failure
+from .model import Diagnosis, Events, Pod, container_spec, one_line, parse_time, pod_condition
+from .progress import clock_time, describe_pull, describe_pulled, describe_scale_up
 
 # Taints of an unhealthy node: a pod that tolerates them is scheduled, but does not start.
 UNHEALTHY_TAINT = r"\{node\.kubernetes\.io/(?:not-ready|unreachable|network-unavailable|\w+-pressure)\b"
@@ -25,13 +27,43 @@ SCHEDULER_REASONS = (
         "volumes[].persistentVolumeClaim",
     ),
     (
+        r'resource ?claim(?:\.resource\.k8s\.io)? "?[^"\s]+"? not found|could not find ResourceClaim|ResourceClaim .* not found',
+        "resource claim",
+        "Create the claim in the pod's namespace, or name another one",
+        "resourceClaims",
+    ),
+    (
+        r"device class \S+ does not exist",
+        "resource claim",
+        "Request a device class that the cluster has (kubectl get deviceclasses) in the claim",
+        "resourceClaims",
+    ),
+    (
+        r"cannot allocate all claims|claim is in use|resourceclaim in use",
+        "resources",
+        "Wait until a device is free, or request another one in the claim",
+        "resourceClaims",
+    ),
+    (
+        r"Insufficient (?P<resource>hugepages-\w+)",
+        "resources",
+        "Request fewer {resource}, or choose nodes that have huge pages of this size (spec.nodeSelector)",
+        "containers[].resources.limits",
+    ),
+    (
+        r"Insufficient ephemeral-storage",
+        "resources",
+        "Request less ephemeral-storage, or wait until some is free",
+        "containers[].resources.requests",
+    ),
+    (
         r"Insufficient (?P<resource>[^\s/]+/\S+?)[,.]?(?:\s|$)",
         "resources",
         "Request less {resource} (--gpu), or wait until some is free",
         "containers[].resources.limits",
     ),
     (
-        r"Insufficient (?P<resource>[^\s/]+?)[,.]?(?:\s|$)",
+        r"Insufficient (?P<resource>(?!hugepages-|ephemeral-storage)[^\s/]+?)[,.]?(?:\s|$)",
         "resources",
         "Request less {resource} (--cpu, --memory), or wait until some is free",
         "containers[].resources.requests",
@@ -65,24 +97,68 @@ SCHEDULER_REASONS = (
     (r"free ports", "resources", "Choose another host port, or none", "containers[].ports[].hostPort"),
     (r"were unschedulable", "taint", "Nodes are cordoned: wait, or ask the cluster's administrator", ""),
 )
+CLAIM_REASON = "FailedResourceClaimCreation"
 MOUNT_REASONS = ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
 MISSING_OBJECT = re.compile(r'(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found', re.IGNORECASE)
 MISSING_KEY = re.compile(r"references? non-existent (?P<kind>secret|config) key: (?P<name>\S+)")
 MISSING_OBJECT_SECONDS = 6  # the object may be created together with the pod
+MISSING_DRIVER = re.compile(
+    r"driver name (?P<name>\S+) not found in the list of registered CSI drivers"
+    r"|does not contain driver (?P<attached>\S+)"
+)
+# A new node gets its drivers and its credentials for registries late.
+NEW_NODE_SECONDS = 300
+# Events of the autoscalers (Cluster Autoscaler, Karpenter) that add a node for a pod.
+NEW_NODE_REASONS = {"TriggeredScaleUp", "Nominated"}
+SCALING_REASONS = {*NEW_NODE_REASONS, "NotTriggerScaleUp"}
+DEFAULT_SCHEDULER = "default-scheduler"
+SANDBOX_SECONDS = 6  # the kubelet gets the same error at each attempt
+# Part of the message about a sandbox that no attempt will create, hint, field of the pod spec.
+SANDBOX_REASONS = (
+    (
+        re.compile(r"no runtime for|runtime handler", re.IGNORECASE),
+        "The node does not have this runtime: change spec.runtimeClassName.",
+        "runtimeClassName",
+    ),
+    (
+        re.compile(r"user ?namespace|userns|id-?map", re.IGNORECASE),
+        "The node does not support user namespaces: remove spec.hostUsers, or choose other nodes: spec.nodeSelector.",
+        "hostUsers",
+    ),
+    (
+        re.compile(r"sysctl|/proc/sys/", re.IGNORECASE),
+        "The kernel of the node does not have this sysctl: change spec.securityContext.sysctls.",
+        "securityContext.sysctls",
+    ),
+)
 
 
-def diagnose_unscheduled(pod: Pod) -> Diagnosis:
-    """Return why a pod has no node."""
+def diagnose_unscheduled(pod: Pod, events: Events) -> Diagnosis:
+    """Return why a pod has no node.
+
+    Args:
+        pod: The pod as the API server returns it.
+        events: Events of the pod, oldest first.
+    """
     gates = [gate["name"] for gate in pod["spec"].get("schedulingGates", [])]
     if gates:
         return Diagnosis("Gated", f"waits for {', '.join(gates)} to admit it", "", "gated", "schedulingGates")
+    claim = _claim_problem(pod, events)
+    if claim is not None:
+        return claim
     scheduled = pod_condition(pod, "PodScheduled")
     if scheduled.get("status") != "False":
-        return Diagnosis("Pending")
+        return _waits_for_scheduler(pod)
+    scaling = next((each for each in reversed(events) if each.get("reason") in SCALING_REASONS), {})
+    if scaling.get("reason") in NEW_NODE_REASONS:
+        return Diagnosis("Adding node", describe_scale_up(scaling), "", "new node")
     # A waiting user cannot use what the scheduler writes about preemption.
     message = str(scheduled.get("message", "")).partition("preemption: ")[0]
     message = one_line(message.replace("no new claims to deallocate,", ""))
     message = message.removesuffix(". not found")  # the scheduler repeats this for a missing claim
+    if scaling:
+        refusal = one_line(str(scaling["message"]).removeprefix("pod didn't trigger scale-up: "))
+        message = f"{message}; the autoscaler adds no node: {refusal}"
     matches = [
         (category, f"{hint.format(**match.groupdict())}{field and ': spec.'}{field}", field)
         for pattern, category, hint, field in SCHEDULER_REASONS
@@ -114,16 +190,11 @@ def diagnose_scheduled(pod: Pod, events: Events | None) -> Diagnosis:
         return Diagnosis("Starting", f"on node {node}")
     last_event = events[-1] if events else {}
     reason, message = last_event.get("reason", ""), one_line(last_event.get("message"))
+    is_new_node = any(each.get("reason") in NEW_NODE_REASONS for each in events)
     if reason in MOUNT_REASONS:
-        return _diagnose_mount(reason, message)
+        return _diagnose_mount(reason, message, is_new_node)
     if reason == "FailedCreatePodSandBox":
-        return Diagnosis(
-            "Sandbox",
-            f"node {node} cannot create the pod's sandbox: {message}",
-            "The cause is often the node's network plugin, or spec.runtimeClassName.",
-            "sandbox",
-            "runtimeClassName",
-        )
+        return _diagnose_sandbox(node, message)
     if not pod.get("status", {}).get("startTime"):
         return Diagnosis(
             "Starting",
@@ -132,9 +203,11 @@ def diagnose_scheduled(pod: Pod, events: Events | None) -> Diagnosis:
             "no kubelet",
             "nodeSelector",
         )
-    if reason == "Pulling":
-        return Diagnosis("Pulling", message[:1].lower() + message[1:])
-    return Diagnosis("Starting", f"on node {node}")
+    pull = describe_pull(events)
+    if pull:
+        return Diagnosis("Pulling", pull)
+    pulled = describe_pulled(events)
+    return _diagnose_init(pod, events) or Diagnosis("Starting", f"on node {node}{pulled and f'; {pulled}'}")
 
 
 def missing_object(kind: str, name: str, field: str, message: str) -> Diagnosis:
@@ -156,7 +229,80 @@ def missing_object(kind: str, name: str, field: str, message: str) -> Diagnosis:
     )
 
 
-def _diagnose_mount(reason: str, message: str) -> Diagnosis:
+def _waits_for_scheduler(pod: Pod) -> Diagnosis:
+    """Return the diagnosis of a pod that no scheduler has reported on; the default one takes milliseconds."""
+    scheduler = pod["spec"].get("schedulerName", DEFAULT_SCHEDULER)
+    if scheduler == DEFAULT_SCHEDULER:
+        return Diagnosis("Pending")
+    return Diagnosis(
+        "Pending",
+        f"scheduler {scheduler!r} has not reported anything about the pod yet",
+        "Check that it runs in the cluster, or remove spec.schedulerName from the template.",
+        "no scheduler",
+        "schedulerName",
+    )
+
+
+def _claim_problem(pod: Pod, events: Events) -> Diagnosis | None:
+    """Return why the resource claims of a pod cannot be made from their templates; None if they were made."""
+    made = {each["name"] for each in pod.get("status", {}).get("resourceClaimStatuses", [])}
+    wanted = [each for each in pod["spec"].get("resourceClaims", []) if each.get("resourceClaimTemplateName")]
+    last = next((each for each in reversed(events) if each.get("reason") == CLAIM_REASON), None)
+    if last is None or made.issuperset(each["name"] for each in wanted):
+        return None
+    message = one_line(last.get("message"))
+    hint = (
+        "Create the ResourceClaimTemplate in the pod's namespace, or change"
+        if "not found" in message
+        else "Check the quota of the namespace and"
+    )
+    field = "resourceClaims[].resourceClaimTemplateName"
+    return Diagnosis(
+        "Missing claim", message, f"{hint} spec.{field} in the template.", "resource claim", field
+    )
+
+
+def _diagnose_init(pod: Pod, events: Events) -> Diagnosis | None:
+    """Return which init container or native sidecar the pod waits for; None if they are done."""
+    statuses = pod.get("status", {}).get("initContainerStatuses", [])
+    for number, status in enumerate(statuses, 1):
+        name, running = status["name"], status.get("state", {}).get("running")
+        if running is None:
+            continue
+        path = f"spec.initContainers[{name}]"
+        if container_spec(pod, name).get("restartPolicy") != "Always":
+            pod_name = pod.get("metadata", {}).get("name", "NAME")
+            return Diagnosis(
+                "Initializing",
+                f"init container {name!r} ({number} of {len(statuses)}) has been running"
+                f" since {clock_time(parse_time(running.get('startedAt')))}",
+                f"%podtask logs {pod_name} {name} shows its output.",
+                "init running",
+                path.removeprefix("spec."),
+            )
+        if not status.get("started"):
+            failure = last_probe_failure(events, name, "startup")
+            return Diagnosis(
+                "Initializing",
+                f"sidecar {name!r} runs, but its startup probe has not succeeded yet{failure and f': {failure}'}",
+                f"Change {path}.startupProbe in the template if this stays so.",
+                "startup probe",
+                f"{path.removeprefix('spec.')}.startupProbe",
+            )
+    return None
+
+
+def _diagnose_sandbox(node: str, message: str) -> Diagnosis:
+    """Return why a node cannot create the sandbox of a pod, and give up if no attempt will."""
+    cause = f"node {node} cannot create the pod's sandbox: {message}"
+    for pattern, hint, field in SANDBOX_REASONS:
+        if pattern.search(message):
+            return Diagnosis("Sandbox", cause, hint, "sandbox", field, give_up_seconds=SANDBOX_SECONDS)
+    hint = "The cause is often the node's network plugin, or spec.runtimeClassName."
+    return Diagnosis("Sandbox", cause, hint, "sandbox", "runtimeClassName")
+
+
+def _diagnose_mount(reason: str, message: str, is_new_node: bool) -> Diagnosis:
     """Return why a volume is not mounted."""
     missing = MISSING_OBJECT.search(message)
     if missing:
@@ -173,6 +319,17 @@ def _diagnose_mount(reason: str, message: str) -> Diagnosis:
             "mount",
             "volumes[].hostPath",
             give_up_seconds=MISSING_OBJECT_SECONDS,
+        )
+    driver = MISSING_DRIVER.search(message)
+    if driver:
+        return Diagnosis(
+            reason,
+            message,
+            f"The node does not have the CSI driver {driver['name'] or driver['attached']}: install it, "
+            "or change spec.volumes[].csi, or the claim of the volume.",
+            "csi driver",
+            "volumes[].csi",
+            give_up_seconds=NEW_NODE_SECONDS if is_new_node else MISSING_OBJECT_SECONDS,
         )
     hint = "See `kubectl describe pvc`, or change spec.volumes in the template."
     return Diagnosis(reason, message, hint, "mount", "volumes")

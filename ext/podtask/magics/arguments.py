@@ -28,10 +28,12 @@ Defaults come from [tool.podtask] in pyproject.toml, from PODTASK_* variables an
 """
 # The options by topic, for the help; an option that is missing here comes first.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "what runs": ("template", "image", "python", "entrypoint", "env", "name", "detach", "dry_run"),
+    "what runs": (
+        *("template", "image", "python", "entrypoint", "keep_probes", "env", "name", "detach", "dry_run"),
+    ),
     "variables": ("inputs", "outputs", "max_input", "results", "no_log_result"),
     "packages": ("pip", "constraint", "pre", "index_url", "extra_index_url"),
-    "resources": ("cpu", "memory", "gpu", "gpu_key", "shm"),
+    "resources": ("cpu", "memory", "limits", "gpu", "gpu_key", "shm"),
     "where": ("namespace", "context", "local", "queue", "restricted", "channel"),
     "time": ("timeout", "start_timeout", "pull_timeout", "wait", "grace", "linger", "keep"),
     "retries": ("retries", "retry_on"),

@@ -19,7 +19,8 @@ from .labels import (
     USER_LABEL,
 )
 
-DEFAULT_GRACE_SECONDS = 5
+DEFAULT_GRACE_SECONDS = 5  # of a pod in which nothing but the runner has to terminate
+KUBERNETES_GRACE_SECONDS = 30  # the default of the API server
 LINGER_SECONDS = 3600.0
 BOUNDS = {"start_timeout", "pull_timeout", "timeout", "linger", "grace", "keep", "end"}  # in the annotation
 MAX_BOUND_SECONDS = 1e9  # 30 years
@@ -158,10 +159,20 @@ class PodManifest:
     def grace_seconds(self) -> int:
         """Seconds that the containers of a finished pod get to terminate.
 
-        Never 0: a FUSE sidecar has to flush. The annotation is read rather than the spec, because
-        the API server sets the spec's default to 30.
+        Sidecars and preStop hooks get the grace period of Kubernetes: they may have data to upload. The
+        template's grace period takes precedence, but is never 0. It is read from the annotation rather than the
+        spec, where the API server sets the default.
         """
-        return max(1, int(self.bounds.get("end", DEFAULT_GRACE_SECONDS)))
+        default = KUBERNETES_GRACE_SECONDS if self._has_sidecars_or_hooks else DEFAULT_GRACE_SECONDS
+        return max(1, int(self.bounds.get("end", default)))
+
+    @property
+    def _has_sidecars_or_hooks(self) -> bool:
+        """Whether the pod has other containers that run until its end, or a preStop hook."""
+        spec = self.pod["spec"]
+        native = [each for each in spec.get("initContainers", []) if each.get("restartPolicy") == "Always"]
+        others = [each for each in spec["containers"] if each["name"] != self.primary]
+        return bool(native or others or "preStop" in self.primary_container.get("lifecycle", {}))
 
     @property
     def is_batch(self) -> bool:

@@ -17,10 +17,10 @@ from ..template.restricted import give_scratch, restrict
 from ..template.shared_memory import MOUNT_PATH, is_shared_memory_mounted, mount_shared_memory
 from ..template.template import DEFAULT_CONTAINER, QUEUE_LABEL, PodTemplate, primary_container
 from ..template.validation import pod_problems, quantity_mistakes, raise_problems, template_problems
+from .dropped_fields import drop_probes, drop_restarts, reset_message_path
 from .identity import NAME_PREFIX
 from .labels import BOUNDS_ANNOTATION, MANAGED_BY, MANAGER, PROTOCOL_ANNOTATION, RESULTS_ANNOTATION
 from .pod_manifest import (
-    DEFAULT_GRACE_SECONDS,
     HIDDEN_KEY,
     HIDDEN_LOCK,
     HIDDEN_PORT,
@@ -28,7 +28,7 @@ from .pod_manifest import (
     PodManifest,
 )
 
-GPU_LINGER_SECONDS = 600.0  # for a pod that holds an extended resource: other pods may wait for it
+GPU_LINGER_SECONDS = 600.0  # for a pod that holds devices: other pods may wait for them
 LOCAL_LINGER_SECONDS = 600.0  # for a local process: only the notebook that started it can find it
 START_SECONDS = 3600  # at least, in the deadline of the pod: images have to be pulled, for example
 
@@ -56,6 +56,10 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
         notices.append(f"image {template_image} of container {name!r} is replaced by {options.image}")
     primary["image"] = options.image or template_image or f"python:{python}-slim"
     _set_command(primary, options, notices)
+    if not options.keep_probes:
+        drop_probes(primary, notices)
+    drop_restarts(spec, primary, notices)
+    reset_message_path(primary, notices)
     if options.restricted and not options.local:
         restrict(primary, spec.get("securityContext", {}), notices)
         give_scratch(spec, primary, "podtask-tmp")
@@ -71,7 +75,7 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
     spec.setdefault("enableServiceLinks", False)
     if not {"serviceAccountName", "serviceAccount"} & set(spec):
         spec.setdefault("automountServiceAccountToken", False)
-    linger = _linger_seconds(primary, options)
+    linger = _linger_seconds(spec, options)
     start_seconds = max(START_SECONDS, options.start_timeout or 0.0)
     spec.setdefault("activeDeadlineSeconds", int(options.timeout + linger + start_seconds))
     metadata = _metadata(whole["metadata"], options)
@@ -114,17 +118,23 @@ def _set_command(primary: dict[str, Any], options: RunOptions, notices: list[str
     primary[part] = [options.python, "-I", "-c", boot_program()]
 
 
-def _linger_seconds(primary: dict[str, Any], options: RunOptions) -> float:
+def _linger_seconds(spec: dict[str, Any], options: RunOptions) -> float:
     if options.linger is not None:
         return options.linger
     if options.local:
         return LOCAL_LINGER_SECONDS
-    resources = {
-        **primary.get("resources", {}).get("requests", {}),
-        **primary.get("resources", {}).get("limits", {}),
-    }
+    return GPU_LINGER_SECONDS if _holds_devices(spec) else LINGER_SECONDS
+
+
+def _holds_devices(spec: dict[str, Any]) -> bool:
+    """Return whether a pod holds devices that others may wait for: by resource claims or extended resources."""
     # The name of an extended resource has a domain: nvidia.com/gpu.
-    return GPU_LINGER_SECONDS if any("/" in name for name in resources) else LINGER_SECONDS
+    return bool(spec.get("resourceClaims")) or any(
+        "/" in name
+        for container in spec["containers"]
+        for part in ("requests", "limits")
+        for name in container.get("resources", {}).get(part, {})
+    )
 
 
 def _format_bounds(spec: dict[str, Any], options: RunOptions, linger: float) -> str:
@@ -134,8 +144,9 @@ def _format_bounds(spec: dict[str, Any], options: RunOptions, linger: float) -> 
         "linger": linger,
         "grace": options.grace,
         "keep": options.keep,
-        "end": max(1, int(spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS))),
     }
+    if "terminationGracePeriodSeconds" in spec:
+        seconds_by_name["end"] = max(1, int(spec["terminationGracePeriodSeconds"]))
     if options.pull_timeout is not None:
         seconds_by_name["pull_timeout"] = options.pull_timeout
     return " ".join(f"{name}={seconds:.12g}" for name, seconds in seconds_by_name.items())
@@ -182,6 +193,7 @@ def _set_resources(spec: dict[str, Any], primary: dict[str, Any], options: RunOp
         requests["cpu"] = options.cpu
     if options.memory:
         requests["memory"] = limits["memory"] = options.memory
+    limits |= dict(options.limits)
     merged = {"requests": requests, "limits": limits}
     resources = {**resources, **{name: part for name, part in merged.items() if part}}
     if resources:

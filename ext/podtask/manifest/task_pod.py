@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from ..config.options import ALL, PLAIN, RunOptions
-from ..diagnosis.model import container_status
+from ..diagnosis.model import cell_status, container_status
 from ..errors import InputError, TaskError
 from ..runner.protocol import EXIT_NO_CLIENT, PROTOCOL_VERSION
 from ..template.template import QUEUE_LABEL
@@ -157,20 +156,18 @@ class TaskPod(PodManifest):
     @property
     def is_result_fetched(self) -> bool:
         """Whether a notebook has fetched the result: the runner exits with 0 or 1 only after that."""
-        return self.exit_code in (0, 1) and bool(self.cell_status)
+        return not self.is_batch and self.exit_code in (0, 1) and bool(self.cell_status)
 
     @property
     def is_result_in_log(self) -> bool:
-        """Whether the runner wrote the result to its log, because no notebook fetched it in time."""
-        return self.exit_code == EXIT_NO_CLIENT and bool(self.cell_status)
+        """Whether the runner wrote the result to its log: in batch mode, or if no notebook fetched it in time."""
+        is_logged = self.exit_code == EXIT_NO_CLIENT or (self.is_batch and self.exit_code in (0, 1))
+        return is_logged and bool(self.cell_status)
 
     @property
     def cell_status(self) -> str:
         """How the cell ended, as the runner wrote it to its termination message; empty if it did not."""
-        try:
-            return str(json.loads(self._terminated.get("message", ""))["status"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return ""
+        return cell_status(self._terminated)
 
     @property
     def state(self) -> str:

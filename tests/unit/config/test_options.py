@@ -192,6 +192,24 @@ def test_options_are_parsed_by_their_rules() -> None:
     )
 
 
+@pytest.mark.pod("P12")
+@pytest.mark.parametrize(
+    "given",
+    [
+        "cpu=2,memory=8Gi",
+        "cpu=2 memory=8Gi",
+        ["cpu=2", "memory=8Gi"],
+        {"cpu": 2, "memory": "8Gi"},
+        (("cpu", "2"), ("memory", "8Gi")),
+    ],
+)
+def test_limits_are_pairs(given: Any) -> None:
+    """Limits may be given as a flag, several flags or a mapping; they survive a change of other options."""
+    options = RunOptions.of(limits=given)
+    assert options.limits == (("cpu", "2"), ("memory", "8Gi"))
+    assert options.replace(cpu=1).limits == options.limits
+
+
 def test_none_is_the_default() -> None:
     """An option with the value None counts as not given."""
     nothing = {field.name: None for field in dataclasses.fields(RunOptions)}
@@ -234,6 +252,11 @@ def test_unknown_option_lists_the_known_ones() -> None:
         ("--env", {"env": "=x"}),
         ("--cpu", {"cpu": "two"}),
         ("--memory", {"memory": "8GB"}),
+        ("--limits", {"limits": "cpu"}),
+        ("--limits", {"limits": "memory=8GB"}),
+        ("--limits", {"limits": "memory=8"}),
+        ("--limits", {"limits": "=2"}),
+        ("--limits", {"limits": 2}),
         ("--gpu", {"gpu": 0}),
         ("--namespace", {"namespace": "A"}),
         ("--timeout", {"timeout": "soon"}),

@@ -47,6 +47,29 @@ def test_persistent_error_fails_within_ten_seconds() -> None:
     assert found.give_up_seconds == 6
 
 
+@pytest.mark.pod("P15")
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        (
+            "failed to create containerd task: apparmor failed to apply profile: no such file or directory",
+            "securityContext.appArmorProfile",
+        ),
+        (
+            'cannot load seccomp profile "/var/lib/kubelet/seccomp/absent.json": open: no such file',
+            "securityContext.seccompProfile",
+        ),
+        ("failed to apply caps: unknown capability CAP_MOON", "securityContext.capabilities"),
+    ],
+)
+def test_profile_that_the_node_lacks_names_its_field(message: str, field: str) -> None:
+    """A container that cannot be created because of its security context names the field to change."""
+    found = diagnose(waiting("CreateContainerError", message), "primary")
+    assert found.field == f"spec.containers[primary].{field}"
+    assert found.field in found.hint
+    assert found.give_up_seconds == 6
+
+
 PROGRAMS = {
     # pod, part of the sentence, part of the hint
     "native sidecar": (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from podtask.diagnosis.diagnose import diagnose
-from podtask.diagnosis.model import Diagnosis
+from podtask.diagnosis.model import Diagnosis, long_messages, one_line
 
 IMAGE = "registry.example/team/app:7"
 NOT_FOUND = (
@@ -297,6 +297,34 @@ def test_long_message_is_cut_at_its_front() -> None:
     found = diagnose(waiting("CreateContainerError", "x" * 5000 + " the cause"), "primary")
     assert len(found.message) < 400
     assert found.message.endswith("the cause")
+
+
+@pytest.mark.pod("P17")
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("one two.", "one two"),
+        (f"{'word ' * 100}end", f"... {'word ' * 59}end"),
+        (f"{'0/5000 nodes: '}{'a' * 298} b", "... b"),
+        ("y" * 400, f"... {'y' * 300}"),
+        ("a\n  b\tc : ", "a b c"),
+    ],
+)
+def test_long_message_is_cut_between_words(text: str, line: str) -> None:
+    """What is left of a long message begins with a whole word, and shows that something is missing."""
+    assert one_line(text) == line
+
+
+@pytest.mark.pod("P17")
+def test_long_messages_are_whole_in_the_details() -> None:
+    """Messages that the line cuts are listed whole, with their reasons; short ones are not repeated."""
+    long = " ".join(f"node-{number}: taint" for number in range(60))
+    pod = unplaced("Unschedulable", long)
+    pod["status"] |= {"reason": "Evicted", "message": "short"}
+    pod["status"]["containerStatuses"] = [
+        container("side", waiting={"reason": "ErrImagePull", "message": long})
+    ]
+    assert list(long_messages(pod)) == [f"Unschedulable: {long}", f"ErrImagePull: {long}"]
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,34 @@ REJECTIONS = {
         "Request fewer",
     ),
     "taint": ("TaintToleration", "Predicate TaintToleration failed", "taint", "spec.tolerations"),
+    "apparmor": (
+        "AppArmor",
+        "Cannot enforce AppArmor: AppArmor is not enabled on the host",
+        "cannot enforce the AppArmor profile",
+        "securityContext.appArmorProfile",
+    ),
+    "sysctl": (
+        "SysctlForbidden",
+        'forbidden sysctl: "kernel.msgmax" not allowlisted',
+        "does not allow the sysctl",
+        "spec.securityContext.sysctls",
+    ),
+    "unknown": (
+        "FeatureOfTomorrow",
+        "tomorrow is not supported",
+        "its node rejected it",
+        "Change what the message names",
+    ),
+    "groups": (
+        "SupplementalGroupsPolicyNotSupported",
+        "SupplementalGroupsPolicy=Strict is not supported in this node",
+        "policy for supplemental groups",
+        "spec.securityContext.supplementalGroupsPolicy",
+    ),
 }
 
 
+@pytest.mark.pod("P15")
 @pytest.mark.feature("N04", "S03")
 @pytest.mark.parametrize(("reason", "message", "say", "do"), REJECTIONS.values(), ids=REJECTIONS)
 def test_pod_that_its_kubelet_refuses(reason: str, message: str, say: str, do: str) -> None:
@@ -107,6 +132,38 @@ def test_end_of_a_batch_task_quotes_its_output_only() -> None:
     ended = container("primary", terminated={"exitCode": 1, "reason": "Error", "message": message})
     found = diagnose(placed(ended, phase="Failed"), "primary")
     assert found.message == "container 'primary' ended with exit code 1: disk full"
+
+
+RECORD = f"{protocol.RECORD_LINE_PREFIX} 1/2 0123abcd {'eJxLy0wF' * 300}"
+
+
+@pytest.mark.pod("P16")
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (RECORD[-2048:], "ended with exit code 96"),  # the kubelet keeps the last 2048 bytes of a log
+        (f"{RECORD[200:]}\nKilled by the entrypoint", "ended with exit code 96: Killed by the entrypoint"),
+        (f"podtask-frame 7 0/1 {'0' * 32} {'eJxLy0wF' * 200}"[5:], "ended with exit code 96"),
+    ],
+)
+def test_end_of_a_container_has_no_encoded_data(message: str, shown: str) -> None:
+    """The part of a log that the kubelet keeps as the message may begin within a line of the runner."""
+    ended = container("primary", terminated={"exitCode": 96, "reason": "Error", "message": message})
+    found = diagnose(placed(ended, phase="Failed"), "primary")
+    assert found.message == f"container 'primary' {shown}"
+
+
+@pytest.mark.pod("P14", "P16")
+@pytest.mark.parametrize(
+    ("code", "reason", "status"), [(0, "Completed", "ok"), (1, "Error", "error"), (96, "Error", "timeout")]
+)
+def test_end_of_a_cell_is_shown_in_words(code: int, reason: str, status: str) -> None:
+    """The summary of the runner is shown in words, with the reason and exit code of the container."""
+    message = f'{{"status": "{status}"}}\n'
+    ended = container("primary", terminated={"exitCode": code, "reason": reason, "message": message})
+    found = diagnose(placed(ended), "primary")
+    assert found.phase == reason
+    assert found.message == f"container 'primary' ended with exit code {code}: the cell has ended ({status})"
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_recorded_state_has_its_category(name: str) -> None:
 def test_recorded_end_has_its_sentence(name: str) -> None:
     """Each external cause that ended a pod has its own sentence."""
     category, say = STOPPED[name]
-    found = diagnose_termination(RECORDED[name]["pod"], "primary")
+    found = diagnose_termination(RECORDED[name]["pod"], "primary", [])
     assert found is not None
     assert found.category == category
     assert say in found.message

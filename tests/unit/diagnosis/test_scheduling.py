@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from podtask.diagnosis.diagnose import diagnose
 from podtask.diagnosis.model import Diagnosis
 
-from tests.unit.diagnosis.test_diagnose import unplaced
+from tests.unit.diagnosis.test_diagnose import container, placed, unplaced
 
 GPU = "Request less nvidia.com/gpu (--gpu), or wait until some is free: spec.containers[].resources.limits."
 CPU = "Request less cpu (--cpu, --memory), or wait until some is free: spec.containers[].resources.requests."
@@ -43,6 +45,72 @@ def test_reason_has_its_advice(reason: str, category: str, do: str) -> None:
     """Each reason has its own hint, without advice that would not help."""
     found = advised(reason)
     assert (found.category, found.hint) == (category, do)
+
+
+CLAIM_HINT = "Create the claim in the pod's namespace, or name another one: spec.resourceClaims."
+
+
+@pytest.mark.pod("P8", "P15")
+@pytest.mark.parametrize(
+    ("reason", "words", "field"),
+    [
+        ("1 Insufficient hugepages-2Mi", "fewer hugepages-2Mi", "containers[].resources.limits"),
+        ("1 Insufficient hugepages-1Gi", "nodes that have huge pages", "containers[].resources.limits"),
+        ("1 Insufficient ephemeral-storage", "less ephemeral-storage", "containers[].resources.requests"),
+        ('waiting: resourceclaim "gpu" not found', CLAIM_HINT, "resourceClaims"),
+        ("2 cannot allocate all claims", "until a device is free", "resourceClaims"),
+        ("request gpu: device class absent.test does not exist", "deviceclasses", "resourceClaims"),
+    ],
+)
+def test_advice_names_the_resource_that_is_missing(reason: str, words: str, field: str) -> None:
+    """Huge pages, storage and claims have their own advice: --cpu and --memory would not help."""
+    found = advised(reason)
+    assert words in found.hint
+    assert found.field == field
+    assert "--memory" not in found.hint
+
+
+STARTED = {**placed(container("primary", waiting={"reason": "ContainerCreating"}))}
+CSI = (
+    'MountVolume.SetUp failed for volume "data" : kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: '
+    "driver name {} not found in the list of registered CSI drivers"
+)
+ATTACH = 'AttachVolume.Attach failed for volume "pvc-1" : CSINode node-1 does not contain driver {}'
+
+
+@pytest.mark.pod("P15")
+@pytest.mark.parametrize("message", [CSI, ATTACH])
+@pytest.mark.parametrize(("earlier", "seconds"), [([], 6), ([{"reason": "TriggeredScaleUp"}], 300)])
+def test_missing_csi_driver_is_named(message: str, earlier: list[Any], seconds: float) -> None:
+    """A node without the driver of a volume ends the task in seconds, a new node gets minutes."""
+    event = {"reason": "FailedMount", "message": message.format("s3.csi.aws.com")}
+    found = diagnose(STARTED, "primary", [*earlier, event])
+    assert "CSI driver s3.csi.aws.com:" in found.hint
+    assert (found.field, found.give_up_seconds) == ("volumes[].csi", seconds)
+
+
+@pytest.mark.pod("P15")
+@pytest.mark.parametrize(
+    ("message", "field", "seconds"),
+    [
+        ('rpc error: no runtime for "kata" is configured', "runtimeClassName", 6),
+        ("failed to set up ID-mapped mounts: user namespaces are not supported", "hostUsers", 6),
+        (
+            "runc create failed: open /proc/sys/net/ipv4/tcp_x: no such file",
+            "securityContext.sysctls",
+            6,
+        ),
+        ("plugin type calico failed: no addresses", "runtimeClassName", None),
+    ],
+)
+def test_sandbox_that_no_attempt_creates_ends_the_task(
+    message: str, field: str, seconds: float | None
+) -> None:
+    """A feature that the node lacks ends the task within seconds; a network that is late does not."""
+    event = {"reason": "FailedCreatePodSandBox", "message": f"Failed to create pod sandbox: {message}"}
+    found = diagnose(STARTED, "primary", [event])
+    assert (found.phase, found.field, found.give_up_seconds) == ("Sandbox", field, seconds)
+    assert field in found.hint
 
 
 @pytest.mark.feature("S03")

@@ -88,7 +88,7 @@ def test_whole_pod() -> None:
             "annotations": {
                 "a": "b",
                 "kubectl.kubernetes.io/default-container": "main",
-                "podtask/bounds": "start_timeout=1800 timeout=86400 linger=600 grace=10 keep=604800 end=5",
+                "podtask/bounds": "start_timeout=1800 timeout=86400 linger=600 grace=10 keep=604800",
                 "podtask/protocol": "2",
             },
         },
@@ -226,14 +226,13 @@ def test_reserved_variable_is_an_error() -> None:
 
 
 def test_other_fields_of_the_primary_are_kept() -> None:
-    """Ports, probes, mounts, the pull policy and the like stay as the user wrote them."""
+    """Ports, mounts, hooks, the pull policy and the like stay as the user wrote them."""
     fields = {
         "ports": [{"containerPort": 1}],
         "volumeMounts": [{"name": "v", "mountPath": "/v"}],
         "envFrom": [{"secretRef": {"name": "s"}}],
         "workingDir": "/w",
         "imagePullPolicy": "Always",
-        "readinessProbe": {"exec": {"command": ["true"]}},
         "securityContext": {"runAsUser": 7},
         "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
         "terminationMessagePolicy": "File",
@@ -328,13 +327,40 @@ def test_key_is_not_shown() -> None:
     assert IDENTITY.key not in repr(IDENTITY)
 
 
+SIDE = {"name": "side", "image": "s"}
+SLEEP = {"preStop": {"sleep": {"seconds": 10}}}
+
+
+@pytest.mark.pod("P1")
 @pytest.mark.parametrize(
     ("given", "seconds"),
-    [({}, 5), ({"terminationGracePeriodSeconds": 30}, 30), ({"terminationGracePeriodSeconds": 0}, 1)],
+    [
+        (WITHOUT, 5),
+        ({**WITHOUT, "terminationGracePeriodSeconds": 20}, 20),
+        ({**WITHOUT, "terminationGracePeriodSeconds": 0}, 1),
+        ({"containers": [SIDE]}, 30),
+        ({"containers": [{**SIDE, "lifecycle": SLEEP}]}, 30),
+        ({"containers": [SIDE], "terminationGracePeriodSeconds": 60}, 60),
+        ({"containers": [SIDE], "terminationGracePeriodSeconds": 5}, 5),
+        ({**WITHOUT, "initContainers": [{**SIDE, "restartPolicy": "Always"}]}, 30),
+        ({**WITHOUT, "initContainers": [SIDE]}, 5),
+        ({"containers": [{"name": "primary", "lifecycle": SLEEP}]}, 30),
+        ({"containers": [{"name": "primary", "lifecycle": {"postStart": SLEEP["preStop"]}}]}, 5),
+    ],
 )
-def test_grace_period_is_never_zero(given: dict[str, int], seconds: int) -> None:
-    """A finished pod gets the template's grace period, by default five seconds, and at least one second."""
-    assert rendered({**WITHOUT, **given}).grace_seconds == seconds
+def test_grace_period_of_a_finished_pod(given: dict[str, Any], seconds: int) -> None:
+    """Sidecars and preStop hooks get Kubernetes' 30 s, other pods 5 s; the template's period counts, but is never 0."""
+    assert rendered(given).grace_seconds == seconds
+
+
+@pytest.mark.pod("P1")
+def test_grace_period_counts_sidecars_that_admission_adds() -> None:
+    """A sidecar that a webhook has added to the created pod gets Kubernetes' 30 s, too."""
+    found = rendered()
+    assert found.grace_seconds == 5
+    found.pod["spec"]["containers"].append({"name": "istio-proxy", "image": "i"})
+    found.pod["spec"]["terminationGracePeriodSeconds"] = 30  # the default that the API server sets
+    assert found.grace_seconds == 30
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from tests.unit.manifest.test_render import OUR_ENV, rendered
 BOOT = ["python3", "-I", "-c", boot_program()]
 SHM = {"name": "podtask-shm", "mountPath": "/dev/shm"}
 SIDE = {"name": "side", "image": "s", "resources": {"limits": {"memory": "1Mi"}}}
-HELD = "start_timeout=1800 timeout=86400 linger=600 grace=10 keep=604800 end=5"  # with a device that others may wait for
+HELD = "start_timeout=1800 timeout=86400 linger=600 grace=10 keep=604800"  # with a device that others may wait for
+PROBE = {"httpGet": {"port": 8080}}
 SECURE = {
     "allowPrivilegeEscalation": False,
     "runAsNonRoot": True,
@@ -36,7 +37,7 @@ class Rule:
     others: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
-    bounds: str = "start_timeout=1800 timeout=86400 linger=3600 grace=10 keep=604800 end=5"
+    bounds: str = "start_timeout=1800 timeout=86400 linger=3600 grace=10 keep=604800"
     before: list[Any] = field(default_factory=list)
     notices: tuple[str, ...] = ()
 
@@ -167,16 +168,16 @@ ROWS = {
     "deadline": Rule(
         options={"timeout": "1h", "linger": "1m"},
         others={"activeDeadlineSeconds": 7260},
-        bounds="start_timeout=1800 timeout=3600 linger=60 grace=10 keep=604800 end=5",
+        bounds="start_timeout=1800 timeout=3600 linger=60 grace=10 keep=604800",
     ),
     "deadline with a long start": Rule(
         options={"start_timeout": "3h"},
         others={"activeDeadlineSeconds": 86400 + 3600 + 3 * 3600},
-        bounds="start_timeout=10800 timeout=86400 linger=3600 grace=10 keep=604800 end=5",
+        bounds="start_timeout=10800 timeout=86400 linger=3600 grace=10 keep=604800",
     ),
     "pull timeout": Rule(
         options={"pull_timeout": "10m"},
-        bounds="start_timeout=1800 timeout=86400 linger=3600 grace=10 keep=604800 end=5 pull_timeout=600",
+        bounds="start_timeout=1800 timeout=86400 linger=3600 grace=10 keep=604800 pull_timeout=600",
     ),
     "bounds": Rule(
         {"terminationGracePeriodSeconds": 40},
@@ -186,6 +187,21 @@ ROWS = {
         bounds="start_timeout=60 timeout=86400 linger=3600 grace=2 keep=604800 end=40",
     ),
     "plain results": Rule(options={"results": "plain"}, annotations={"podtask/results": "plain"}),
+    "limits": Rule(
+        one(resources={"limits": {"cpu": "4"}}),
+        options={"limits": "cpu=2,memory=8Gi", "cpu": 1},
+        primary={"resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2", "memory": "8Gi"}}},
+    ),
+    "probes": Rule(
+        one(livenessProbe=PROBE, readinessProbe=PROBE),
+        notices=(
+            "dropped: livenessProbe, readinessProbe of container 'primary', made for the command that the cell "
+            "replaces (--keep-probes keeps probes)",
+        ),
+    ),
+    "probes kept": Rule(
+        one(livenessProbe=PROBE), options={"keep_probes": True}, primary={"livenessProbe": PROBE}
+    ),
     "queue": Rule(options={"queue": "team"}, labels={"kueue.x-k8s.io/queue-name": "team"}),
     "restricted": Rule(
         one(securityContext={"privileged": True, "readOnlyRootFilesystem": True}),

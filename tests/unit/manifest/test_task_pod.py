@@ -8,7 +8,12 @@ import pytest
 from podtask.config.options import RunOptions
 from podtask.errors import InputError, TaskError
 from podtask.manifest.identity import Identity
-from podtask.manifest.labels import BOUNDS_ANNOTATION, KERNEL_LABEL, PROTOCOL_ANNOTATION
+from podtask.manifest.labels import (
+    BOUNDS_ANNOTATION,
+    CELL_ANNOTATION,
+    KERNEL_LABEL,
+    PROTOCOL_ANNOTATION,
+)
 from podtask.manifest.pod_manifest import DEFAULT_GRACE_SECONDS
 from podtask.manifest.render import render
 from podtask.manifest.task_pod import TaskPod
@@ -78,6 +83,40 @@ def test_termination_message_of_anybody_does_not_break_a_list(message: str) -> N
     pod = task_pod(str(PROTOCOL_VERSION), status)
     assert isinstance(pod.state, str)
     assert pod.is_finished
+
+
+def finished(exit_code: int, message: str, batch: bool) -> TaskPod:
+    """Return the pod of a task whose runner has ended."""
+    terminated = {"exitCode": exit_code, "reason": "Completed", "message": message}
+    pod = task_pod(
+        str(PROTOCOL_VERSION),
+        {
+            "phase": "Succeeded",
+            "containerStatuses": [{"name": "primary", "state": {"terminated": terminated}}],
+        },
+    )
+    if batch:
+        pod.pod["metadata"]["annotations"][CELL_ANNOTATION] = "Y2VsbA=="
+    return pod
+
+
+@pytest.mark.pod("P14")
+@pytest.mark.parametrize(
+    ("exit_code", "batch", "state"),
+    [
+        (0, True, "ok, in its log"),
+        (1, True, "ok, in its log"),
+        (96, True, "ok, in its log"),  # podtask 0.1.0
+        (96, False, "ok, in its log"),
+        (0, False, "ok, fetched"),
+        (1, False, "ok, fetched"),
+    ],
+)
+def test_result_of_a_batch_task_is_in_its_log(exit_code: int, batch: bool, state: str) -> None:
+    """A runner in batch mode exits as its cell has ended, and its result is in the log nevertheless."""
+    pod = finished(exit_code, '{"status": "ok"}', batch)
+    assert pod.state == state
+    assert pod.is_result_in_log != pod.is_result_fetched
 
 
 @pytest.mark.parametrize("port", ["0", "-1", "65536", "x"])

@@ -162,7 +162,7 @@ class Supervisor:
         elif frame.kind == protocol.INPUT_REPLY:
             self._reply(meta)
         elif frame.kind == protocol.ACK and self.state == protocol.RUNNER_DONE and meta.get("fetched"):
-            self._exit = 0 if self._end and self._end["status"] == protocol.STATUS_OK else 1
+            self._exit = self._cell_exit_code
 
     def _interrupt(self, number: int) -> None:
         """Interrupt the cell once for each number: a new connection repeats the last one."""
@@ -376,8 +376,14 @@ class Supervisor:
         if self.state == protocol.RUNNER_DONE and self._exit is None:
             values = bool(self._job.get("log_result", True))
             write_record(self._spool, self._results, self._log, self._prove, values)
-            code = protocol.EXIT_NO_CLIENT  # tells other notebooks that the log has the result
+            # Tells other notebooks that the log has the result, where it always is in batch mode.
+            code = self._cell_exit_code if self._batch else protocol.EXIT_NO_CLIENT
         self._exit = code
+
+    @property
+    def _cell_exit_code(self) -> int:
+        """Exit code that tells Kubernetes how the cell has ended."""
+        return 0 if self._end and self._end["status"] == protocol.STATUS_OK else 1
 
     def _stop(self, reason: str, seconds: float) -> None:
         """Interrupt the cell; kill it after ``seconds``."""
