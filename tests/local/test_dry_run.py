@@ -59,15 +59,15 @@ def test_yaml_is_marked_where_a_rule_overwrote() -> None:
 
 @pytest.mark.feature("B06")
 def test_order_of_variables_is_shown() -> None:
-    """The last value of each template variable comes first; a notice names those that --env replaces."""
+    """The template's variables come first, in their order; a notice names those that --env replaces."""
     env = [{"name": "A", "value": "1"}, {"name": "B", "value": "3"}, {"name": "A", "value": "2"}]
     found = preview(
         PodTemplate({"containers": [{"name": "primary", "env": env}]}),
         env={"A": "hunter2", "C": "hunter3"},
     )
     (primary,) = yaml.safe_load(found.to_yaml())["spec"]["containers"]
-    assert primary["env"][:2] == env[1:]
-    assert [each["name"] for each in primary["env"][2:]] == [
+    assert primary["env"][:3] == env
+    assert [each["name"] for each in primary["env"][3:]] == [
         "PODTASK_KEY",
         "PODTASK_LOCK",
         "PODTASK_PORT",

@@ -219,17 +219,21 @@ def test_pod_of_the_magic_has_the_template(pods: Shell, cluster: Any, namespace:
 
 
 @pytest.mark.feature("A09", "B06")
+@pytest.mark.pod("P5")
 def test_variables_have_one_order(read_back: ReadBack) -> None:
-    """In the pod, the template's last value of a name is used; in the cell, --env takes precedence."""
-    pairs = [("A", "1"), ("A", "2"), ("C", "template's"), ("C", "template's last")]
+    """Variables are as in a plain pod: references to earlier ones, and the last of a name; --env precedes them."""
+    pairs = [
+        *(("A", "1"), ("A", "2"), ("C", "template's"), ("C", "template's last")),
+        *(("L", "/a"), ("X", "$(L)"), ("L", "/b:$(L)")),
+    ]
     given = [{"name": name, "value": value} for name, value in pairs]
     template = {"containers": [{"name": "primary", "env": given}]}
-    source = "import os\nos.environ['A'], os.environ['C'], os.environ['D']"
+    source = "import os\n[os.environ[name] for name in 'ACDLX']"
     pod, task = read_back(template, source, env={"C": "call's", "D": "new"})
-    assert task.result() == ("2", "call's", "new")
-    names = [entry["name"] for entry in primary(pod)["env"]]
-    assert names == ["A", "C", "PODTASK_KEY", "PODTASK_LOCK", "PODTASK_PORT", "PODTASK_WAIT"]
-    assert [entry["value"] for entry in primary(pod)["env"][:2]] == ["2", "template's last"]
+    assert task.result() == ["2", "call's", "new", "/b:/a", "/a"]
+    assert primary(pod)["env"][: len(given)] == given
+    names = [entry["name"] for entry in primary(pod)["env"][len(given) :]]
+    assert names == ["PODTASK_KEY", "PODTASK_LOCK", "PODTASK_PORT", "PODTASK_WAIT"]
 
 
 @pytest.mark.feature("A37")

@@ -36,7 +36,7 @@ def test_first_field_adds_the_primary_container() -> None:
     draft = Draft(PodTemplate())
     Key(draft.metadata, "labels").set({"a": "b"})
     draft.add_required_fields()
-    assert draft.to_dict() == {"metadata": {"labels": {"a": "b"}}, "spec": {}}
+    assert draft.to_dict() == PodTemplate(labels={"a": "b"}).to_dict()
     draft.field("priorityClassName").set("low")
     draft.add_required_fields()
     assert draft.data["spec"] == {"containers": [{"name": "primary"}], "priorityClassName": "low"}

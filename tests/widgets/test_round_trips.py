@@ -6,7 +6,6 @@ import inspect
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from podtask import PodTemplate, presets
@@ -84,7 +83,7 @@ def check_round_trips(template: PodTemplate) -> None:
     assert builder.template.to_dict() == wire
     written = eval(builder.template.to_python(), {"PodTemplate": PodTemplate})  # form -> code -> form
     assert TemplateBuilder(written).template.to_dict() == wire
-    assert TemplateBuilder(yaml.safe_dump(wire)).template.to_dict() == wire
+    assert TemplateBuilder(template.to_yaml()).template.to_dict() == wire
 
 
 @pytest.mark.feature("A48")

@@ -125,7 +125,14 @@ class _Form:
         index = self._tabs.selected_index or 0
         if self._built_versions.get(index) == self._version:
             return
-        page = Page(self._styles, self._draft, lambda: self._draft_changed(index), self._replace_template)
+        page = Page(
+            self._styles,
+            self._draft,
+            lambda: self._draft_changed(index),
+            self._replace_template,
+            self.reload,
+            lambda text: self._header.show_message(text, is_error=True),
+        )
         for widget in self._boxes[index].children:
             page.close(widget)
         self._pages[index] = page
@@ -159,9 +166,9 @@ class _Form:
             self._tabs.titles = titles
         problems = self._problems()
         self._header.show_state(len(problems), _sentence(problems[0]) if problems else "")
-        self._header.update_copy_menu(self._builder.template, self._validation.text)
+        self._header.update_copy_menu(self._builder.template, self._draft)
         if not self._server_problems:
-            self._header.show_message("")
+            self._header.show_message("\n".join(self._draft.notices))
         page = self._pages.get(self._tabs.selected_index or 0)
         if page:
             page.show_problems(self._template_problems())
@@ -202,7 +209,7 @@ class _Form:
 
     def _name_changed(self, change: Any) -> None:
         self._name_to_replace = ""
-        self._header.update_copy_menu(self._builder.template, self._validation.text)
+        self._header.update_copy_menu(self._builder.template, self._draft)
 
     def _is_valid(self, action: str) -> bool:
         """Return whether there are no problems; otherwise show the first one.

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
 from podtask.template.safe_yaml import load_documents
+from podtask.template.yaml_writer import dump_yaml
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _file_mode_from_text(text: str) -> int | None:
 
 
 def _yaml_to_text(value: Any) -> str:
-    return str(yaml.safe_dump(value, sort_keys=False)) if value not in ({}, []) else ""
+    return dump_yaml(value) if value not in ({}, []) else ""
 
 
 def _yaml_from_text(text: str) -> Any:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import yaml
-from podtask.template.template import DEFAULT_CONTAINER, PodTemplate
+from podtask.template.pod_document import DEFAULT_CONTAINER
+from podtask.template.template import PodTemplate
+from podtask.template.yaml_writer import dump_yaml
 
 from .field_refs import Item, Key, Root, field_ref
 
-Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the C version is ten times as fast
+# Annotations that end with the name of a container.
+ANNOTATION_PREFIXES = (
+    "container.apparmor.security.beta.kubernetes.io/",
+    "container.seccomp.security.alpha.kubernetes.io/",
+)
 
 
 class Draft:
@@ -18,10 +25,16 @@ class Draft:
 
     Args:
         template: Template to start with.
+
+    Attributes:
+        notices: Lines for the user about the document that the template was read from.
     """
 
     def __init__(self, template: PodTemplate) -> None:
         self.primary = ""
+        self._namespace: str | None = None
+        self.notices: tuple[str, ...] = ()
+        self._followers: dict[int, Followers] = {}  # by the identity of the container
         self.data: dict[str, Any] = {}
         self.load(template)
         self.spec = Key(Root(self.data), "spec", keep_empty=True)
@@ -31,6 +44,9 @@ class Draft:
     def load(self, template: PodTemplate) -> None:
         """Replace the draft by a template."""
         self.primary = template.primary_container_name
+        self._namespace = template.namespace
+        self.notices = template.notices
+        self._followers.clear()
         self.data.update(
             metadata={"labels": dict(template.labels or {}), "annotations": dict(template.annotations or {})},
             spec=copy.deepcopy(template.pod_spec),
@@ -52,26 +68,72 @@ class Draft:
             self.primary,
             metadata.get("labels"),
             metadata.get("annotations"),
+            namespace=self._namespace,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the same as :meth:`PodTemplate.to_dict`, also for an invalid draft."""
-        metadata = {name: dict(value) for name, value in self.data["metadata"].items() if value}
-        if self.primary != "primary":
-            metadata.setdefault("annotations", {})[DEFAULT_CONTAINER] = self.primary
-        return {"metadata": metadata, "spec": self.data["spec"]}
+        given = self.data["metadata"]
+        metadata = {
+            "namespace": self._namespace,
+            "labels": dict(given.get("labels") or {}),
+            "annotations": {**(given.get("annotations") or {}), DEFAULT_CONTAINER: self.primary},
+        }
+        return {
+            "metadata": {name: value for name, value in metadata.items() if value},
+            "spec": self.data["spec"],
+        }
 
     def to_yaml(self) -> str:
         """Return :meth:`to_dict` as YAML."""
-        # The copy contains no object twice, so the YAML has no anchors.
-        return str(yaml.dump(copy.deepcopy(self.to_dict()), Dumper=Dumper, sort_keys=False))
+        return dump_yaml(self.to_dict())
 
     def rename_primary(self, name: str) -> None:
         """Rename the primary container, in the template and in the pod spec."""
         container = self.container.get()
         self.primary = name
         if container is not None:
+            self.rename_container(container, name)
+
+    def rename_container(self, container: dict[str, Any], name: str | None) -> None:
+        """Rename a container, and the container in the references and annotations that name it.
+
+        Args:
+            container: The container.
+            name: Its new name; None removes the name.
+        """
+        old = container.get("name")
+        others = {each.get("name") for each in self._containers() if each is not container}
+        if old and old not in others:  # otherwise they may be the other container's
+            self._followers[id(container)] = self._take_followers(container, old)
+        if name:
             container["name"] = name
+        else:
+            container.pop("name", None)
+        followers = self._followers.get(id(container))
+        if name and followers is not None:
+            for reference in followers.references:
+                reference["containerName"] = name
+            if name not in others and followers.annotations:
+                annotations = self.data["metadata"].setdefault("annotations", {})
+                annotations.update({prefix + name: value for prefix, value in followers.annotations.items()})
+
+    def _take_followers(self, container: dict[str, Any], name: str) -> Followers:
+        """Return what refers to a container by its name; its annotations are removed."""
+        annotations = self.data["metadata"].get("annotations") or {}
+        return Followers(
+            container,
+            [each for each in _resource_refs(self.data["spec"]) if each.get("containerName") == name],
+            {
+                prefix: annotations.pop(prefix + name)
+                for prefix in ANNOTATION_PREFIXES
+                if prefix + name in annotations
+            },
+        )
+
+    def _containers(self) -> Iterator[dict[str, Any]]:
+        for kind in ("containers", "initContainers"):
+            yield from (each for each in self.field(kind).get() or [] if isinstance(each, dict))
 
     def add_required_fields(self) -> None:
         """Add the primary container to a spec without containers, because the API requires one.
@@ -88,6 +150,31 @@ class Draft:
             other_fields = {key: value for key, value in spec.items() if key != "containers"}
             spec.clear()
             spec.update(containers=[{"name": self.primary}], **other_fields)
+
+
+@dataclass(frozen=True)
+class Followers:
+    """What refers to a container by its name.
+
+    Args:
+        container: The container, which keeps its identity while this exists.
+        references: The references to resources of the container, which are changed in place.
+        annotations: The values of the container's annotations, by their prefixes.
+    """
+
+    container: dict[str, Any]
+    references: list[dict[str, Any]]
+    annotations: dict[str, Any]
+
+
+def _resource_refs(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield each ``resourceFieldRef`` in a value, at any depth."""
+    if isinstance(value, dict):
+        found = value.get("resourceFieldRef")
+        if isinstance(found, dict):
+            yield found
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _resource_refs(each)
 
 
 class PrimaryContainer:

@@ -7,10 +7,11 @@ from html import escape
 from typing import Any
 
 import ipywidgets as w
-import yaml
 from podtask.template.template import PodTemplate
+from podtask.template.yaml_writer import dump_yaml
 
 from .clipboard import copy_menu
+from .draft import Draft
 from .page import styled
 
 MAX_STATE_CHARS = 70
@@ -66,23 +67,23 @@ class Header:
         self._state.tooltip = "Go to the first problem" if problem_count else "No problems found"
         (self._state.add_class if problem_count else self._state.remove_class)("pt-bad")
 
-    def update_copy_menu(self, template: PodTemplate, text: str) -> None:
+    def update_copy_menu(self, template: PodTemplate, draft: Draft) -> None:
         """Put a template into the Copy menu.
 
         Args:
-            template: The template.
-            text: The template as YAML.
+            template: The template; the last valid one.
+            draft: The template that is being edited.
         """
         manifest = {
             "apiVersion": "v1",
             "kind": "PodTemplate",
             "metadata": {"name": self.name.value or "pod-template"},
-            "template": yaml.safe_load(text),
+            "template": draft.to_dict(),
         }
-        kubectl = f"kubectl apply -f - <<'EOF'\n{yaml.safe_dump(manifest, sort_keys=False)}EOF\n"
+        kubectl = f"kubectl apply -f - <<'EOF'\n{dump_yaml(manifest)}EOF\n"
         python = f"from podtask import PodTemplate\n\ntemplate = {template.to_python()}\n"
         self._copy_menu.value = copy_menu(
-            {"YAML": text, "Python": python, "kubectl": kubectl, "Flyte": template.to_flyte()}
+            {"YAML": draft.to_yaml(), "Python": python, "kubectl": kubectl, "Flyte": template.to_flyte()}
         )
 
     def show_message(self, text: str, is_error: bool = False) -> None:

@@ -67,15 +67,25 @@ class Dropdown(Input):
 
     def __init__(self, ref: FieldRef, widget: Any, options: Options, on_change: Callable[[], None]) -> None:
         super().__init__(ref, widget, on_change)
-        value = ref.get()
+        self._values: list[Any] = []
+        self._fill(options)
+        widget.observe(self._option_chosen, "index")
+
+    def set_options(self, options: Options) -> None:
+        """Offer other values; the field stays as it is."""
+        self.widget.unobserve(self._option_chosen, "index")
+        self._fill(options)
+        self.widget.observe(self._option_chosen, "index")
+
+    def _fill(self, options: Options) -> None:
+        value = self.ref.get()
         self._values = [each for _, each in options]
         labels = [label for label, _ in options]
         if not any(value == each and type(value) is type(each) for each in self._values):
             labels.append(str(value))
             self._values.append(value)
-        widget.options = list(zip(labels, range(len(labels)), strict=True))
-        widget.index = self._values.index(value)
-        widget.observe(self._option_chosen, "index")
+        self.widget.options = list(zip(labels, range(len(labels)), strict=True))
+        self.widget.index = self._values.index(value)
 
     def _option_chosen(self, change: Any) -> None:
         if change["new"] is not None:

@@ -8,8 +8,15 @@ from typing import Any
 
 from podtask.errors import PodtaskError
 
+from .background import describe
 
-def suggest_names(kind: str, combobox: Any, is_current: Callable[[], bool] = lambda: True) -> None:
+
+def suggest_names(
+    kind: str,
+    combobox: Any,
+    show_error: Callable[[str], None],
+    is_current: Callable[[], bool] = lambda: True,
+) -> None:
     """Suggest the names of all objects of a kind, as soon as they are known.
 
     Without a cluster, or without permission to list the objects, there are no suggestions. Any
@@ -18,13 +25,16 @@ def suggest_names(kind: str, combobox: Any, is_current: Callable[[], bool] = lam
     Args:
         kind: Kind of object, as ``manage.names`` knows it: "secret", for example.
         combobox: Combobox that shows the suggestions.
+        show_error: Called with an unexpected error as a sentence, in the thread.
         is_current: Returns whether the combobox still asks for this kind when the names are known.
     """
-    arguments = (kind, combobox, is_current)
+    arguments = (kind, combobox, show_error, is_current)
     threading.Thread(target=_set_options, args=arguments, name="podtask names", daemon=True).start()
 
 
-def _set_options(kind: str, combobox: Any, is_current: Callable[[], bool]) -> None:
+def _set_options(
+    kind: str, combobox: Any, show_error: Callable[[str], None], is_current: Callable[[], bool]
+) -> None:
     # Start-up cost: loaded when it is first needed.
     from podtask.api.resolve import merge_options
     from podtask.manage.names import read_names  # start-up cost: loads the Kubernetes client
@@ -32,7 +42,9 @@ def _set_options(kind: str, combobox: Any, is_current: Callable[[], bool]) -> No
     try:
         chosen = merge_options({})
         names = [] if chosen.local else read_names(kind, chosen)
+        if names and combobox.comm is not None and is_current():
+            combobox.options = tuple(names)
     except PodtaskError:  # the settings are wrong: running a cell reports it
         return
-    if names and combobox.comm is not None and is_current():
-        combobox.options = tuple(names)
+    except Exception as error:  # noqa: BLE001 -- a thread has no caller: the form shows it in place of a traceback
+        show_error(f"The names of each {kind} cannot be suggested: {describe(error)}")

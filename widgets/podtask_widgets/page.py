@@ -42,6 +42,8 @@ class Page:
         draft: Draft that the page edits.
         on_change: Called after each change by the user.
         replace_template: Called with a template that replaces the draft.
+        rebuild: Called when the draft has changed in a way that other inputs have to show.
+        show_error: Called with an error of a request in the background, in another thread.
     """
 
     def __init__(
@@ -50,11 +52,15 @@ class Page:
         draft: Draft,
         on_change: Callable[[], None],
         replace_template: Callable[[Any], None],
+        rebuild: Callable[[], None],
+        show_error: Callable[[str], None],
     ) -> None:
         self._styles = styles
         self.draft = draft
         self.on_change = on_change
         self.replace_template = replace_template
+        self.rebuild = rebuild
+        self._show_error = show_error
         self.inputs: list[Input] = []
 
     # -- inputs ---------------------------------------------------------------------------------
@@ -97,12 +103,18 @@ class Page:
         else:
             widget = w.Text(**options)
         if kind:
-            suggest_names(kind, widget)
-        return self._register(TextInput(ref, widget, converter, self._then_notify(on_change)))
+            self.suggest_names(kind, widget)
+        created = TextInput(ref, widget, converter, self._then_notify(on_change))
+        self.inputs.append(created)
+        return created
+
+    def suggest_names(self, kind: str, combobox: Any, is_current: Callable[[], bool] = lambda: True) -> None:
+        """Suggest the names of all objects of a kind in a combobox; see :func:`suggest_names`."""
+        suggest_names(kind, combobox, self._show_error, is_current)
 
     def dropdown(
         self, ref: FieldRef, label: str, options: Options, on_change: Callable[[], None] | None = None
-    ) -> Input:
+    ) -> Dropdown:
         """Create a dropdown.
 
         Args:
@@ -112,7 +124,9 @@ class Page:
             on_change: Called after the field was set, before the page's own ``on_change``.
         """
         widget = w.Dropdown(description=label, layout=self._styles.full_width, style=self._styles.dropdown)
-        return self._register(Dropdown(ref, widget, options, self._then_notify(on_change)))
+        created = Dropdown(ref, widget, options, self._then_notify(on_change))
+        self.inputs.append(created)
+        return created
 
     def _then_notify(self, on_change: Callable[[], None] | None) -> Callable[[], None]:
         def notify() -> None:
@@ -121,10 +135,6 @@ class Page:
             self.on_change()
 
         return notify
-
-    def _register(self, new_input: Input) -> Input:
-        self.inputs.append(new_input)
-        return new_input
 
     # -- layout ---------------------------------------------------------------------------------
 

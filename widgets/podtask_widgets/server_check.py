@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 from podtask.api.check import ServerDryRun, server_dry_run
 from podtask.api.resolve import resolve_options
 from podtask.api.submit import preview
-from podtask.errors import InputError, PodtaskError, Problem
-from podtask.event_loop import loop
+from podtask.errors import InputError, Problem
 from podtask.template.template import PodTemplate
+
+from .background import run_in_background
 
 FIELD_ERROR = re.compile(
     r"^\s*(?P<path>spec[\w.\[\]/-]*|metadata[\w.\[\]/-]*): (?P<message>.+)$", re.MULTILINE
@@ -51,16 +51,20 @@ def check_on_server(template: PodTemplate, on_answer: Callable[[ServerAnswer], N
         message = "Cells run on this machine, so there is no API server to check with."
         on_answer(ServerAnswer(message, accepted=True))
         return
-    loop().start(server_dry_run(pod, chosen)).add_done_callback(lambda future: on_answer(_answer(future)))
+    run_in_background(
+        server_dry_run(pod, chosen),
+        lambda result: on_answer(_accepted(result)),
+        lambda message: on_answer(_rejected(message)),
+    )
 
 
-def _answer(future: Future[ServerDryRun]) -> ServerAnswer:
-    try:
-        result = future.result()
-    except PodtaskError as error:
-        matches = FIELD_ERROR.finditer(str(error))
-        problems = tuple(Problem(match["path"], match["message"], "") for match in matches)
-        return ServerAnswer(str(error), accepted=False, problems=problems)
+def _rejected(message: str) -> ServerAnswer:
+    matches = FIELD_ERROR.finditer(message)
+    problems = tuple(Problem(match["path"], match["message"], "") for match in matches)
+    return ServerAnswer(message, accepted=False, problems=problems)
+
+
+def _accepted(result: ServerDryRun) -> ServerAnswer:
     message = f"The API server accepts this pod in namespace {result.namespace}"
     if result.dropped_fields:
         return ServerAnswer(

@@ -17,7 +17,8 @@ from podtask.manage.operations import delete_task_pod, read_log_tail
 from podtask.manage.task_list import TaskList as ListedTasks
 from podtask.manage.task_list import TaskRow, list_tasks
 
-from .cluster_tasks import container_names, run_in_background
+from .background import run_in_background
+from .cluster_tasks import container_names
 from .header import message_box, show_message
 from .page import styled
 from .page_clock import PageClock

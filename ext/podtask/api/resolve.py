@@ -75,7 +75,10 @@ def resolve_options(given: Mapping[str, Any], namespace: Mapping[str, Any] | Non
     Raises:
         InputError: A value is wrong, or the template does not exist.
     """
-    return resolve_template(merge_options(given), namespace)
+    options = merge_options(given)
+    if given.get("namespace") is None:  # a setting; the template is more specific
+        return _in_namespace_of_template(_with_template(options, namespace))
+    return resolve_template(options, namespace)
 
 
 def resolve_template(options: RunOptions, namespace: Mapping[str, Any] | None = None) -> RunOptions:
@@ -88,8 +91,25 @@ def resolve_template(options: RunOptions, namespace: Mapping[str, Any] | None = 
             ``__main__``.
 
     Raises:
-        InputError: The template does not exist, or does not describe a pod.
+        InputError: The template does not exist, does not describe a pod, or is for another namespace.
     """
+    resolved = _with_template(options, namespace)
+    wanted = PodTemplate.of(resolved.template).namespace
+    if wanted and options.namespace not in (None, wanted) and not options.local:
+        raise InputError(
+            f"The template is for namespace {wanted} (its metadata.namespace), and -n says {options.namespace}.",
+            "Leave out -n, or remove the template's: template.replace(namespace=None).",
+        )
+    return _in_namespace_of_template(resolved)
+
+
+def _in_namespace_of_template(options: RunOptions) -> RunOptions:
+    """Return options with the namespace that the resolved template names, if it names one."""
+    wanted = PodTemplate.of(options.template).namespace
+    return options.replace(namespace=wanted) if wanted and not options.local else options
+
+
+def _with_template(options: RunOptions, namespace: Mapping[str, Any] | None) -> RunOptions:
     given = options.template
     if isinstance(given, str):
         variables = sys.modules["__main__"].__dict__ if namespace is None else namespace
@@ -158,7 +178,7 @@ def find_source(name: str, namespace: Mapping[str, Any], options: RunOptions) ->
 
 
 async def _read_from_cluster(name: str, options: RunOptions) -> dict[str, Any]:
-    """Return a core/v1 PodTemplate of the namespace, as the API server has it.
+    """Return a core/v1 PodTemplate of the namespace, without the metadata of the object itself.
 
     Raises:
         PodtaskError: It does not exist, it may not be read, or there is no cluster.
@@ -169,7 +189,7 @@ async def _read_from_cluster(name: str, options: RunOptions) -> dict[str, Any]:
 
     ns = await open_namespace(options.context, options.namespace)
     try:
-        return await ns.pod_templates.get(name)
+        return {"kind": "PodTemplate", "template": (await ns.pod_templates.get(name))["template"]}
     except RequestDenied as error:
         if error.code == 404:
             raise InputError(

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, BinaryIO, TypeVar
 
 from ..manifest.labels import MANAGED_BY
 from ..manifest.pod_manifest import PodManifest
 from ..runner.bundle import boot_program
 from ..runner.log_lines import cell_output
-from ..template.template import DEFAULT_CONTAINER
+from ..template.pod_document import DEFAULT_CONTAINER
 from .base import ByteStream, Phase, RunnerListener, Snapshot, StopReason, Termination
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ IGNORED_FIELDS = {
     "tolerations": "tolerations",
     "securityContext": "security context",
 }
+REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 # Fields that every pod has, or that have a meaning on this machine, too.
 SUPPORTED_SPEC_FIELDS = {
     "containers",
@@ -208,8 +210,23 @@ class LocalProcess:
 
 
 def template_env(manifest: PodManifest) -> dict[str, str]:
-    """Return the plain environment variables that the template sets in the primary container."""
-    return {name: value for name, value in manifest.env.items() if not name.startswith("PODTASK_")}
+    """Return the plain environment variables that the template sets in the primary container.
+
+    As the kubelet does, replace references to the entries before each one.
+    """
+    env: dict[str, str] = {}
+    for entry in manifest.primary_container["env"]:
+        if "valueFrom" not in entry and not entry["name"].startswith("PODTASK_"):
+            env[entry["name"]] = _expand(str(entry.get("value", "")), env)
+    return env
+
+
+def _expand(text: str, env: Mapping[str, str]) -> str:
+    """Return a text with the values of the variables that it refers to as ``$(NAME)``; ``$$`` is ``$``."""
+    return REFERENCE.sub(
+        lambda match: "$" if match[0] == "$$" else env.get(match[1], match[0]),
+        text,
+    )
 
 
 def ignored_parts(manifest: PodManifest) -> list[str]:

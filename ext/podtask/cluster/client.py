@@ -347,6 +347,8 @@ class Api:
                 f"The answer for context {self.access.context!r} is not from an API server: {_words(raw)}",
                 "It may be the login page of a proxy; `kubectl get --raw /readyz` shows it.",
             )
+        if "items" in document and document["items"] is None:  # an empty list of Go, in lists of metadata
+            document["items"] = []
         return document
 
 

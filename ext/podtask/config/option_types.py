@@ -199,6 +199,20 @@ def parse_namespace(text: Any) -> str:
     return str(text)
 
 
+def parse_container_name(text: Any) -> str:
+    """Return the name of a container, which is a DNS label (RFC 1123).
+
+    Raises:
+        InputError: The text is not a DNS label.
+    """
+    if not DNS_LABEL.fullmatch(str(text)):
+        raise InputError(
+            f"{text!r} is not a valid name of a container.",
+            "Use at most 63 lower case letters, digits and dashes.",
+        )
+    return str(text)
+
+
 def parse_count(text: Any) -> int:
     """Return a positive whole number.
 

@@ -12,6 +12,7 @@ from ..runner.safe_text import safe_text
 from .option_types import (
     one_of,
     parse_bool,
+    parse_container_name,
     parse_count,
     parse_env,
     parse_gpus,
@@ -136,6 +137,13 @@ class RunOptions:
     gpu_key: str = option("nvidia.com/gpu", "--gpu-key", "resource name of the GPUs", str, "KEY")
     shm: str | None = option(
         None, "--shm", "size of the shared memory (/dev/shm); it counts as memory", parse_memory, "QUANTITY"
+    )
+    primary: str | None = option(
+        None,
+        "--primary",
+        "container that runs the cell (the one that the template names, or its only one, or primary)",
+        parse_container_name,
+        "NAME",
     )
     python: str = option("python3", "--python", "Python executable in the image", str, "PATH")
     entrypoint: str = option(

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
-import yaml
-
 from ..backends.base import Snapshot
 from ..frontend import Screen
 from ..lifecycle.task import Task
 from ..lifecycle.updates import PhaseSpan
-from ..template.template import DEFAULT_CONTAINER
+from ..template.pod_document import DEFAULT_CONTAINER
+from ..template.yaml_writer import dump_yaml
 
 REFRESH_SECONDS = 0.5  # between two versions, so that a quick start makes only one
 SNAPSHOT_SECONDS = 1.0  # until the first snapshot; the pause doubles each time
@@ -25,7 +24,6 @@ MAX_SNAPSHOT_SECONDS = 60.0
 MIN_SHOWN_SECONDS = 0.05  # shorter phases get no bar
 MAX_EVENTS = 20
 HIDDEN_VALUE = "(not shown: it may be a secret)"
-YAML_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 # Details that the user has unfolded stay unfolded when a newer version replaces them.
 OPEN_STATES_JS = "(window.podtaskOpen=window.podtaskOpen||{})"
 BAR_STYLE = "height:.6em;border-radius:2px;background:currentColor;align-self:center;min-width:2px"
@@ -96,7 +94,7 @@ def pod_yaml(pod: dict[str, Any]) -> str:
         for entry in container.get("env", []):
             if entry.get("value") and not entry["name"].startswith("PODTASK_"):
                 entry["value"] = HIDDEN_VALUE
-    return str(yaml.dump(pod, Dumper=YAML_DUMPER, sort_keys=False))
+    return dump_yaml(pod)
 
 
 def resource_usage(pod: dict[str, Any], usage: dict[str, float]) -> list[tuple[str, str, str, str]]:

@@ -37,6 +37,8 @@ BATCH_FALLBACK_NOTE = (
 )
 # Kubeconfig, context and namespace of each place where this kernel has fallen back to batch mode.
 _batch_places: set[tuple[str | None, ...]] = set()
+# Hash of a template and line about it, for each line that this kernel has shown.
+_shown_notices: set[tuple[int, str]] = set()
 
 
 class NewRunner:
@@ -140,10 +142,18 @@ class NewRunner:
         return StartedRunner(backend, channel, where)
 
     def _show_notices(self, listener: TaskListener) -> None:
-        """Show the files that options come from, the ignored settings, and the replaced fields of the template."""
+        """Show the files that options come from, the ignored settings, and the replaced fields of the template.
+
+        A line about a template is shown with the first cell that runs in it, not with every cell.
+        """
         prepared = self._prepared
         about_options = (*self.options.notices, *ignored_files(only_new=True))
-        for line in (*about_options, *prepared.manifest.notices, *prepared.inputs.warnings):
+        template = hash(self.options.template)
+        about_template = [
+            line for line in prepared.manifest.notices if (template, line) not in _shown_notices
+        ]
+        _shown_notices.update((template, line) for line in about_template)
+        for line in (*about_options, *about_template, *prepared.inputs.warnings):
             listener.on_note(line)
 
     async def _create_pod(self, manifest: PodManifest, listener: TaskListener) -> Pod:

@@ -325,12 +325,11 @@ def doctor(state: ShellState, words: list[str]) -> None:
 
 def rbac(state: ShellState, words: list[str]) -> None:
     """%podtask rbac [-n NAME]: print the smallest Role that cells need."""
-    import yaml  # start-up cost
-
+    from ..template.yaml_writer import dump_yaml  # start-up cost
     from .doctor import role
 
     namespace = _parse_options(words, rbac).namespace
-    print(yaml.safe_dump(role(namespace or "default"), sort_keys=False), end="")
+    print(dump_yaml(role(namespace or "default")), end="")
 
 
 def verbose(state: ShellState, words: list[str]) -> None:

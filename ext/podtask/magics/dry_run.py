@@ -31,6 +31,7 @@ from ..runner.bundle import boot_program
 from ..runner.safe_text import safe_text
 from ..template.card import spec_rows
 from ..template.template import PodTemplate
+from ..template.yaml_writer import dump_yaml
 
 # What belongs to one run, and is left out of the comparison with the last run.
 METADATA_OF_A_RUN = ("name", "generateName", "ownerReferences")
@@ -78,7 +79,7 @@ class Preview:
 
     def to_yaml(self) -> str:
         """Return the pod in YAML, with a comment at each value of the template that podtask overwrites."""
-        text = str(yaml.safe_dump(self.pod, sort_keys=False))
+        text = dump_yaml(self.pod)
         lines = text.splitlines()
         comments_above: dict[int, list[str]] = {}
         for change in differences(yaml.compose(text), self.pod, self.template.to_dict()):
@@ -119,7 +120,7 @@ class Preview:
             for flag, value in (("--context", self.options.context), ("-n", self.options.namespace))
             if value
         )
-        text = yaml.safe_dump(self.pod, sort_keys=False)
+        text = dump_yaml(self.pod)
         return safe_text(
             f"kubectl{flags} create --dry-run=server --validate=strict -o yaml -f - <<'EOF'\n{text}EOF"
         )
@@ -175,8 +176,7 @@ def _ask_api_server(pod: dict[str, Any], options: RunOptions) -> tuple[str, ...]
 
 def _diff(old_pod: dict[str, Any], new_pod: dict[str, Any], old_name: str, new_name: str) -> str:
     old, new = (
-        yaml.safe_dump(_without_parts_of_a_run(pod), sort_keys=True).splitlines()
-        for pod in (old_pod, new_pod)
+        dump_yaml(_without_parts_of_a_run(pod), sort_keys=True).splitlines() for pod in (old_pod, new_pod)
     )
     return "\n".join(difflib.unified_diff(old, new, old_name, new_name, lineterm=""))
 

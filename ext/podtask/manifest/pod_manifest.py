@@ -7,7 +7,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..template.template import DEFAULT_CONTAINER
+from ..template.pod_document import DEFAULT_CONTAINER
 from .identity import Identity
 from .labels import (
     BOUNDS_ANNOTATION,

@@ -13,10 +13,11 @@ from ..errors import InputError
 from ..runner.bundle import MINOR, boot_program
 from ..runner.protocol import PROTOCOL_VERSION
 from ..template.gpus import set_gpus
+from ..template.pod_document import DEFAULT_CONTAINER
 from ..template.restricted import give_scratch, restrict
 from ..template.shared_memory import MOUNT_PATH, is_shared_memory_mounted, mount_shared_memory
-from ..template.template import DEFAULT_CONTAINER, QUEUE_LABEL, PodTemplate, primary_container
-from ..template.validation import pod_problems, quantity_mistakes, raise_problems, template_problems
+from ..template.template import QUEUE_LABEL, PodTemplate, primary_container
+from ..template.validation import odd_values, pod_problems, raise_problems, template_problems
 from .dropped_fields import drop_probes, drop_restarts, reset_message_path
 from .identity import NAME_PREFIX
 from .labels import BOUNDS_ANNOTATION, MANAGED_BY, MANAGER, PROTOCOL_ANNOTATION, RESULTS_ANNOTATION
@@ -48,8 +49,8 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
     whole = template.to_dict()
     raise_problems(template_problems(whole))
     spec = whole["spec"]
-    notices: list[str] = []
-    name = template.primary_container_name
+    name = options.primary or template.primary_container_name
+    notices = [*_notices_about_place(spec, name), *template.notices]
     primary = primary_container(spec, name)
     template_image = primary.get("image")
     if options.image and template_image and template_image != options.image:
@@ -78,7 +79,7 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
     linger = _linger_seconds(spec, options)
     start_seconds = max(START_SECONDS, options.start_timeout or 0.0)
     spec.setdefault("activeDeadlineSeconds", int(options.timeout + linger + start_seconds))
-    metadata = _metadata(whole["metadata"], options)
+    metadata = _metadata(whole["metadata"], options, notices)
     metadata["annotations"] |= {
         DEFAULT_CONTAINER: name,
         BOUNDS_ANNOTATION: _format_bounds(spec, options, linger),
@@ -88,26 +89,45 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
         metadata["annotations"][RESULTS_ANNOTATION] = PLAIN
     raise_problems(pod_problems(spec, name, {"cpu": "--cpu"} if options.cpu else {}))
     notices += _notices_about_limits(spec, name)
-    notices += [f"{mistake.path} {mistake.message}" for mistake in quantity_mistakes(spec)]
+    notices += [f"{mistake.path} {mistake.message}" for mistake in odd_values(spec)]
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
     return PodManifest(pod, tuple(notices))
 
 
-def _metadata(given: dict[str, Any], options: RunOptions) -> dict[str, Any]:
-    """Return the metadata of a pod that belongs to no task yet.
+def _metadata(given: dict[str, Any], options: RunOptions, notices: list[str]) -> dict[str, Any]:
+    """Return the metadata of a pod that belongs to no task yet, and add notices about replaced labels.
 
     Args:
         given: Metadata of the template.
         options: Options of the cell.
+        notices: List that the notices are appended to.
     """
-    labels = {**given.get("labels", {}), MANAGED_BY: MANAGER}
-    if options.queue:
-        labels[QUEUE_LABEL] = options.queue
+    labels = given.get("labels", {})
+    ours = {MANAGED_BY: MANAGER, **({QUEUE_LABEL: options.queue} if options.queue else {})}
+    notices += [
+        f"label {name}: {labels[name]} becomes {value}"
+        for name, value in ours.items()
+        if labels.get(name, value) != value
+    ]
     return {
         "generateName": NAME_PREFIX,
-        "labels": labels,
+        **({"namespace": given["namespace"]} if "namespace" in given else {}),
+        "labels": {**labels, **ours},
         "annotations": dict(given.get("annotations", {})),
     }
+
+
+def _notices_about_place(spec: dict[str, Any], name: str) -> list[str]:
+    """Return a notice if the cell runs in a container that is added beside those of the template."""
+    others = [each["name"] for each in spec.get("containers", [])]
+    if not others or name in others:
+        return []
+    choice = others[0] if len(others) == 1 else "NAME"
+    which = "it" if len(others) == 1 else "one of them"
+    return [
+        f"the cell runs in an added container, {name}; beside it: {', '.join(others)}. "
+        f"To run in {which}: --primary {choice}"
+    ]
 
 
 def _set_command(primary: dict[str, Any], options: RunOptions, notices: list[str]) -> None:
@@ -168,22 +188,26 @@ def _notices_about_limits(spec: dict[str, Any], primary: str) -> list[str]:
 
 def _merge_env(primary: dict[str, Any], wait: float) -> list[dict[str, Any]]:
     """Return the environment variables of the primary container, followed by podtask's own."""
-    given: dict[str, dict[str, Any]] = {}
+    given: list[dict[str, Any]] = []
+    latest: dict[str, dict[str, Any]] = {}
     for entry in primary.get("env", []):
         if str(entry.get("name", "")).startswith("PODTASK_"):
             raise InputError(
                 f"env {entry['name']} of container {primary['name']!r} is reserved.",
                 "podtask sets the variables whose names begin with PODTASK_. Choose another name.",
             )
-        given.pop(entry["name"], None)  # the last entry of a name wins and stays where it is
-        given[entry["name"]] = entry
+        # The kubelet expands $(NAME) with the entries before it, so an entry stays where it is.
+        if latest.get(entry["name"]) == entry and "$(" not in str(entry.get("value")):
+            continue
+        latest[entry["name"]] = entry
+        given.append(entry)
     ours = {
         "PODTASK_KEY": HIDDEN_KEY,
         "PODTASK_LOCK": HIDDEN_LOCK,
         "PODTASK_PORT": HIDDEN_PORT,
         "PODTASK_WAIT": f"{wait:g}",
     }
-    return [*given.values(), *({"name": name, "value": value} for name, value in ours.items())]
+    return [*given, *({"name": name, "value": value} for name, value in ours.items())]
 
 
 def _set_resources(spec: dict[str, Any], primary: dict[str, Any], options: RunOptions) -> None:

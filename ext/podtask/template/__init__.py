@@ -3,4 +3,15 @@
 This package never adds parts of a task to a template, and never makes a request.
 """
 
-__all__ = ["card", "gpus", "restricted", "safe_yaml", "shared_memory", "store", "template", "validation"]
+__all__ = [
+    "card",
+    "gpus",
+    "pod_document",
+    "restricted",
+    "safe_yaml",
+    "shared_memory",
+    "store",
+    "template",
+    "validation",
+    "yaml_writer",
+]

@@ -10,18 +10,23 @@ from .schema import type_fields
 
 
 def flyte_source(
-    spec: dict[str, Any], primary: str, labels: Mapping[str, str], annotations: Mapping[str, str]
+    spec: dict[str, Any],
+    primary: str,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    namespace: str = "",
 ) -> str:
     """Return a program that defines ``template``, a ``flytekit.PodTemplate``.
 
     A field that the installed client library does not know is listed in a comment, since the
-    library's models would drop it.
+    library's models would drop it. So is the namespace, which Flyte chooses itself.
 
     Args:
         spec: Pod spec in wire form.
         primary: Name of the primary container.
         labels: Labels of the pod.
         annotations: Annotations of the pod.
+        namespace: Namespace of the pod; empty if the template does not say.
     """
     models, missing = _Models(), list[str]()
     arguments = {
@@ -31,7 +36,8 @@ def flyte_source(
         "annotations": value_source(dict(annotations), 4, 12) if annotations else "",
     }
     body = "".join(f"    {name}={value},\n" for name, value in arguments.items() if value)
-    comments = [f"# Not in this version of the client library: {path}\n" for path in missing]
+    comments = [f"# Not in this version of the client library: {_in_one_line(path)}\n" for path in missing]
+    comments += [f"# Flyte chooses the namespace; the template says {namespace}\n"] if namespace else []
     names = "".join(f"    {name},\n" for name in sorted(models.used))
     return (
         f"from flytekit import PodTemplate\nfrom kubernetes.client import (\n{names})\n\n"
@@ -57,6 +63,8 @@ class _Models:
                 for index, item in enumerate(value)
             ]
             return _format_call("[", items, "]", inner, indent, used)
+        if kind in ("quantity", "quantities"):
+            return value_source(_quantities_as_text(value), indent, used)
         model = self._model(kind) if type_fields(kind) and isinstance(value, dict) else None
         if model is None:
             return value_source(value, indent, used)
@@ -76,6 +84,18 @@ class _Models:
     def _model(self, kind: str) -> Any:
         # Two models of the core group have a prefix, because other groups have types of the same name.
         return getattr(self._client, f"V1{kind}", getattr(self._client, f"CoreV1{kind}", None))
+
+
+def _quantities_as_text(value: Any) -> Any:
+    """Return quantities as text: newer models reject the numbers that the API accepts."""
+    if isinstance(value, dict):
+        return {name: _quantities_as_text(each) for name, each in value.items()}
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+def _in_one_line(path: str) -> str:
+    """Return the path of a field for a comment; a name of a field may contain anything."""
+    return path if path.isprintable() else ascii(path)
 
 
 def _format_call(first: str, parts: list[str], last: str, inner: str, indent: int, used: int) -> str:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # start-up cost
     import yaml
 
 MAX_VALUES = 100_000  # the largest pod that fits in etcd (1.5 MiB) has fewer
+TAG = "tag:yaml.org,2002:"
+# Numbers as kubectl reads them: 0o400 is octal, and 12:30 is text.
+INTEGER = re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$")
+FLOAT = re.compile(
+    r"(?:[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+)
+# PyYAML resolves these in another way than kubectl, which reads dates and "=" as text.
+REPLACED_TAGS = {TAG + name for name in ("int", "float", "timestamp", "value")}
 
 
 def load_documents(text: str) -> list[Any]:
     """Return the documents of a YAML text as plain dicts, lists and scalars, without empty ones.
 
-    Refuse tags of Python objects, and aliases and merge keys that expand to too many values ("billion
-    laughs") or that contain themselves. The values are counted before they are built.
+    Scalars have the types that kubectl gives them. Refuse tags of Python objects, and aliases and merge
+    keys that expand to too many values ("billion laughs") or that contain themselves. The values are
+    counted before they are built.
 
     Raises:
         ValueError: The text is not valid YAML, or it contains something refused.
@@ -22,7 +33,7 @@ def load_documents(text: str) -> list[Any]:
     # Start-up cost: loaded when it is first needed.
     import yaml
 
-    loader, loaded = yaml.SafeLoader(text), []
+    loader, loaded = _loader_class()(text), []
     try:
         while loader.check_node():
             node = loader.get_node()
@@ -35,6 +46,28 @@ def load_documents(text: str) -> list[Any]:
     finally:
         loader.dispose()
     return [each for each in loaded if each is not None]
+
+
+@functools.cache
+def _loader_class() -> type[yaml.SafeLoader]:
+    """Return PyYAML's safe loader, with the types of scalars that kubectl has."""
+    import yaml  # start-up cost
+
+    class Loader(yaml.SafeLoader):
+        yaml_implicit_resolvers = {  # noqa: RUF012 -- PyYAML's name for it
+            first: [(tag, pattern) for tag, pattern in resolvers if tag not in REPLACED_TAGS]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+        def construct_number(self, node: Any) -> int | float:
+            """Return a number; like kubectl, a whole one as an integer."""
+            value = self.construct_yaml_float(node)
+            return int(value) if value.is_integer() else value
+
+    Loader.add_implicit_resolver(TAG + "int", INTEGER, list("-+0123456789"))
+    Loader.add_implicit_resolver(TAG + "float", FLOAT, list("-+.0123456789"))
+    Loader.add_constructor(TAG + "float", Loader.construct_number)
+    return Loader
 
 
 def _size(node: yaml.Node, sizes: dict[int, int]) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from ..config.files import ignore_untrusted, is_trusted, project_folder, user_folder
 from ..errors import InputError
 from .template import PodTemplate
+from .yaml_writer import dump_yaml
 
 TEMPLATE_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
@@ -65,9 +66,6 @@ def save_template(name: str, template: PodTemplate, for_user: bool = False, repl
     Raises:
         InputError: The name is invalid or taken, or the folder is not writable.
     """
-    # Start-up cost: loaded when it is first needed.
-    import yaml
-
     if not TEMPLATE_NAME.fullmatch(name):
         raise InputError(
             f"{name!r} is not a valid template name.", "Use at most 63 letters, digits, '-', '_' and '.'."
@@ -99,7 +97,7 @@ def save_template(name: str, template: PodTemplate, for_user: bool = False, repl
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, suffix=".part") as file:
-            file.write(yaml.safe_dump(whole, sort_keys=False))
+            file.write(dump_yaml(whole))
         Path(file.name).replace(path)
     except OSError as error:
         raise InputError(

@@ -8,18 +8,21 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from ..config.option_types import parse_namespace
 from ..errors import InputError
 from ..formatting import call_source, html_card
 from ..runner.safe_text import safe_text
 from .card import spec_rows
+from .pod_document import DEFAULT_CONTAINER, PRIMARY, check_not_a_chart, read_pod_document
 from .safe_yaml import load_documents
 from .schema import edit_distance, type_fields
-from .wire_form import to_wire_form
+from .wire_form import free_map, to_wire_form
+from .yaml_writer import dump_yaml
 
-DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"  # the pod's label for --queue
+FLYTE_FIELDS = ("pod_spec", "primary_container_name", "labels", "annotations")
 POD_FIELDS = {"spec", "metadata", "template"}  # fields of a whole pod, not of its spec
 
 
@@ -29,24 +32,30 @@ class PodTemplate:
 
     Args:
         pod_spec: V1PodSpec, dict (camelCase or snake_case), YAML text of a pod spec, or None.
-        primary_container_name: Name of the container that runs the cell.
+        primary_container_name: Name of the container that runs the cell. None means the container that the
+            annotation ``kubectl.kubernetes.io/default-container`` names, or "primary".
         labels: Labels of the pod.
         annotations: Annotations of the pod.
+        namespace: Namespace of the pod; None for the one that the options or the kubeconfig choose.
 
     Raises:
         InputError: A field has a value of the wrong kind.
 
+    Attributes:
+        notices: Lines for the user about the document that the template was read from; not a field.
+
     Source: https://www.union.ai/docs/flyte/user-guide/task-configuration/pod-templates/
     """
 
+    notices: ClassVar[tuple[str, ...]] = ()
+
     pod_spec: Any = None
-    primary_container_name: str = "primary"
+    primary_container_name: str = None  # type: ignore[assignment]  # a name once the template is made
     labels: Mapping[str, str] | None = None
     annotations: Mapping[str, str] | None = None
+    namespace: str | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.primary_container_name, str) or not self.primary_container_name:
-            raise InputError("primary_container_name is empty.", "Name a container, such as primary.")
         given = self.pod_spec if self.pod_spec is not None else {}
         spec = to_wire_form(_yaml(given, "pod_spec") if isinstance(given, str) else given)
         _check_spec(spec)
@@ -57,13 +66,24 @@ class PodTemplate:
                 raise InputError(
                     f"{name} of the pod template must be a mapping.", f'Write {name}={{"key": "value"}}.'
                 )
-            # The default container is derived from primary_container_name.
-            kept = {key: value for key, value in (given or {}).items() if key != DEFAULT_CONTAINER}
-            object.__setattr__(self, name, kept)
+            object.__setattr__(self, name, free_map(given or {}, name))
+        # The annotation is derived from primary_container_name, which takes precedence over it.
+        annotations = dict(self.annotations or {})
+        annotated = annotations.pop(DEFAULT_CONTAINER, None)
+        object.__setattr__(self, "annotations", annotations)
+        if self.primary_container_name is None:
+            object.__setattr__(self, "primary_container_name", annotated or PRIMARY)
+        if not isinstance(self.primary_container_name, str) or not self.primary_container_name:
+            raise InputError("primary_container_name is empty.", "Name a container, such as primary.")
+        if self.namespace is not None:
+            object.__setattr__(self, "namespace", parse_namespace(self.namespace))
 
     def __repr__(self) -> str:
         """Return the fields without credentials in addresses, because a notebook keeps this text."""
-        fields = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in dataclasses.fields(self))
+        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        if self.namespace is None:
+            del values["namespace"]
+        fields = ", ".join(f"{name}={value!r}" for name, value in values.items())
         return safe_text(f"PodTemplate({fields})")
 
     def __hash__(self) -> int:
@@ -84,7 +104,7 @@ class PodTemplate:
         if isinstance(given, cls):
             return given
         if hasattr(given, "primary_container_name"):  # another library's template, such as Flyte's
-            taken = {field.name: getattr(given, field.name, None) for field in dataclasses.fields(cls)}
+            taken = {name: getattr(given, name, None) for name in FLYTE_FIELDS}
             return cls(**{name: value for name, value in taken.items() if value is not None})
         if hasattr(given, "template") and isinstance(given.template, cls):
             return given.template
@@ -113,23 +133,15 @@ class PodTemplate:
 
     @classmethod
     def _of_dict(cls, document: dict[str, Any], where: str) -> PodTemplate:
-        if document.get("kind") not in (None, "Pod", "PodTemplate"):
-            raise InputError(
-                f"{where} is a {document['kind']}, not a pod.", "Give a Pod, a PodSpec or a PodTemplate."
-            )
-        if isinstance(document.get("template"), dict):  # core/v1 PodTemplate
-            document = document["template"]
-        meta = document.get("metadata") or {}
-        spec = document.get("spec", None if meta or document.get("kind") else document)
-        if spec is not None and not isinstance(spec, dict):
-            raise InputError(f"The spec in {where} is not a mapping.", "Write it as {key: value}.")
-        annotations = dict(meta.get("annotations") or {})
-        name = annotations.get(DEFAULT_CONTAINER, "primary")
-        return cls(spec, name, meta.get("labels"), annotations)
+        read = read_pod_document(document, where)
+        made = cls(read.spec, read.primary, read.labels, read.annotations, namespace=read.namespace)  # type: ignore[arg-type]
+        return _with_notices(made, read.notices)
 
     def replace(self, **changes: Any) -> PodTemplate:
         """Return a copy with the given fields changed."""
-        return dataclasses.replace(self, **changes)
+        if DEFAULT_CONTAINER in (changes.get("annotations") or {}):
+            changes.setdefault("primary_container_name", None)
+        return _with_notices(dataclasses.replace(self, **changes), self.notices)
 
     def with_(self, *presets: Callable[[PodTemplate], PodTemplate]) -> PodTemplate:
         """Return a copy with presets applied in order; see :mod:`podtask.presets`."""
@@ -139,10 +151,12 @@ class PodTemplate:
         return made
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the template as a new dict with metadata and spec, as in a core/v1 PodTemplate."""
-        meta = {name: dict(getattr(self, name)) for name in ("labels", "annotations")}
-        if self.primary_container_name != "primary":
-            meta["annotations"][DEFAULT_CONTAINER] = self.primary_container_name
+        """Return the template as a new dict with metadata and spec, as in a core/v1 PodTemplate.
+
+        An annotation names the primary container, so that whoever reads the dict runs the cell in the same one.
+        """
+        annotations = {**(self.annotations or {}), DEFAULT_CONTAINER: self.primary_container_name}
+        meta = {"namespace": self.namespace, "labels": dict(self.labels or {}), "annotations": annotations}
         return {
             "metadata": {name: value for name, value in meta.items() if value},
             "spec": copy.deepcopy(self.pod_spec),
@@ -150,16 +164,12 @@ class PodTemplate:
 
     def to_yaml(self) -> str:
         """Return the YAML of :meth:`to_dict`."""
-        # Start-up cost: loaded when it is first needed.
-        import yaml
-
-        document = {name: part for name, part in self.to_dict().items() if part or name == "spec"}
-        return str(yaml.safe_dump(document, sort_keys=False))
+        return dump_yaml(self.to_dict())
 
     def to_python(self) -> str:
         """Return a Python expression that creates an equal template; it needs only ``PodTemplate``."""
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        if self.primary_container_name == "primary":
+        if self.primary_container_name == PRIMARY:
             del given["primary_container_name"]
         return call_source("PodTemplate", {name: value for name, value in given.items() if value})
 
@@ -169,7 +179,11 @@ class PodTemplate:
         from .flyte import flyte_source
 
         return flyte_source(
-            self.pod_spec, self.primary_container_name, self.labels or {}, self.annotations or {}
+            self.pod_spec,
+            self.primary_container_name,
+            self.labels or {},
+            self.annotations or {},
+            self.namespace or "",
         )
 
     def _repr_html_(self) -> str:
@@ -180,6 +194,11 @@ class PodTemplate:
         )
         rows = spec_rows(self.pod_spec, primary, labels, annotations)
         return html_card("Pod template", rows, {"YAML": self.to_yaml(), "Python": self.to_python()})
+
+
+def _with_notices(template: PodTemplate, notices: tuple[str, ...]) -> PodTemplate:
+    object.__setattr__(template, "notices", notices)
+    return template
 
 
 def primary_container(spec: dict[str, Any], name: str) -> dict[str, Any]:
@@ -198,13 +217,14 @@ def primary_container(spec: dict[str, Any], name: str) -> dict[str, Any]:
         if edit_distance(other, name) <= 2:
             raise InputError(
                 f"No container is named {name!r}, but there is {', '.join(map(repr, others))}.",
-                f"Set primary_container_name={other!r}, or rename the container.",
+                f"Set primary_container_name={other!r} or --primary {other}, or rename the container.",
             )
     containers.append({"name": name})
     return containers[-1]  # type: ignore[no-any-return]
 
 
 def _yaml(text: str, where: str) -> dict[str, Any]:
+    check_not_a_chart(text, where)
     try:
         documents = load_documents(text)
     except ValueError as error:

@@ -112,12 +112,6 @@ def _name_problems(items: list[dict[str, Any]], path: str, seen: dict[str, str])
 
 def _source_problems(volume: dict[str, Any], path: str) -> Iterator[Problem]:
     sources = [key for key in volume if key != "name"]
-    if not sources:
-        yield Problem(
-            path,
-            f"({volume['name']}) has no source.",
-            "Give it a source: emptyDir, persistentVolumeClaim, configMap, secret or csi.",
-        )
     if len(sources) > 1:
         yield Problem(
             path,
@@ -151,6 +145,16 @@ def _quantity_problems(value: Any, path: str, resource: str) -> Iterator[Problem
         )
 
 
+def odd_values(spec: dict[str, Any]) -> Iterator[Problem]:
+    """Yield what the API server accepts and what probably means something else than intended."""
+    yield from quantity_mistakes(spec)
+    for index, volume in enumerate(spec.get("volumes", [])):
+        if volume.keys() <= {"name"}:
+            yield Problem(
+                f"spec.volumes[{index}]", f"({volume['name']}) has no source: it is an emptyDir", ""
+            )
+
+
 def quantity_mistakes(spec: dict[str, Any]) -> Iterator[Problem]:
     """Yield the valid quantities of a pod spec that are surely a mistake, such as 8 bytes of memory."""
     found = [
@@ -179,7 +183,6 @@ def _variable_problems(env: list[dict[str, Any]], path: str) -> Iterator[Problem
 
 
 def _port_problems(ports: list[dict[str, Any]], path: str) -> Iterator[Problem]:
-    numbers: set[tuple[Any, str]] = set()
     names: set[str] = set()
     for index, port in enumerate(ports):
         item_path = f"{path}[{index}]"
@@ -191,8 +194,6 @@ def _port_problems(ports: list[dict[str, Any]], path: str) -> Iterator[Problem]:
             yield Problem(
                 f"{item_path}.containerPort", f"{number} is not a valid port.", "Use a port from 1 to 65535."
             )
-        if (number, port.get("protocol", "TCP")) in numbers:
-            yield Problem(f"{item_path}.containerPort", f"{number} is used twice.", "Keep one of them.")
         if name in names:
             yield Problem(f"{item_path}.name", f"{name!r} is used twice.", "Rename one of them.")
         if name and not PORT_NAME.fullmatch(name):
@@ -201,7 +202,6 @@ def _port_problems(ports: list[dict[str, Any]], path: str) -> Iterator[Problem]:
                 f"{name!r} is not a valid port name.",
                 "Use at most 15 lower case letters, digits and dashes, with at least one letter.",
             )
-        numbers.add((number, port.get("protocol", "TCP")))
         names |= {name} if name else set()
 
 

@@ -84,7 +84,7 @@ def test_sidecar_cannot_restart_the_whole_pod() -> None:
     """The rules of a sidecar stay, except the one that would start the cell's container again, too."""
     limits = {"limits": {"memory": "1Mi"}}
     side = {"name": "side", "image": "s", "resources": limits, "restartPolicy": "OnFailure"}
-    template = {"containers": [{**side, "restartPolicyRules": [RULE, ALL_CONTAINERS]}]}
+    template = {"containers": [{**side, "restartPolicyRules": [RULE, ALL_CONTAINERS]}, {"name": "primary"}]}
     before = copy.deepcopy(template)
     found = rendered(template)
     assert found.pod["spec"]["containers"][0] == {**side, "restartPolicyRules": [RULE]}

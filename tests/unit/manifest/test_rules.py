@@ -92,7 +92,23 @@ def replaced(what: str, why: str = "the cell runs there") -> str:
 
 ROWS = {
     "nothing given": Rule(),
-    "container missing": Rule({"containers": [SIDE]}, before=[SIDE]),
+    "container missing": Rule(
+        {"containers": [SIDE]},
+        before=[SIDE],
+        notices=(
+            "the cell runs in an added container, primary; beside it: side. To run in it: --primary side",
+        ),
+    ),
+    "container of the call": Rule(
+        one(image="t", resources=SIDE["resources"]),
+        options={"primary": "cell"},
+        before=[{"name": "primary", "image": "t", "resources": SIDE["resources"]}],
+        primary={"name": "cell"},
+        annotations={"kubectl.kubernetes.io/default-container": "cell"},
+        notices=(
+            "the cell runs in an added container, cell; beside it: primary. To run in it: --primary primary",
+        ),
+    ),
     "labels and annotations": Rule(
         metadata={"labels": {"a": "b"}, "annotations": {"c": "d"}},
         labels={"a": "b"},
@@ -117,7 +133,7 @@ ROWS = {
     "python of the image": Rule(options={"python": "/opt/py"}, primary={"command": ["/opt/py", *BOOT[1:]]}),
     "env": Rule(
         one(env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]),
-        primary={"env": [{"name": "A", "value": "2"}, *OUR_ENV]},
+        primary={"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}, *OUR_ENV]},
     ),
     "env of the call": Rule(options={"env": {"TOKEN": "t"}}),
     "env of both": Rule(
@@ -217,7 +233,10 @@ ROWS = {
     "sidecar without limits": Rule(
         {"containers": [{"name": "side", "image": "s"}]},
         before=[{"name": "side", "image": "s"}],
-        notices=("no resource limits on side: a sidecar can starve the cell (set resources.limits)",),
+        notices=(
+            "the cell runs in an added container, primary; beside it: side. To run in it: --primary side",
+            "no resource limits on side: a sidecar can starve the cell (set resources.limits)",
+        ),
     ),
     "node, affinity, newer fields": Rule(
         {"nodeSelector": {"a": "b"}, "affinity": {"nodeAffinity": {}}, "fromTheFuture": [1]},

@@ -40,10 +40,6 @@ def ephemeral(resources: dict[str, Any]) -> dict[str, Any]:
             side(ports=[{"containerPort": 0}]),
             "spec.containers[1].ports[0].containerPort 0 is not a valid port",
         ),
-        (
-            side(ports=[{"containerPort": 1}] * 2),
-            "spec.containers[1].ports[1].containerPort 1 is used twice",
-        ),
         (side(ports=[{"name": "a"}]), "spec.containers[1].ports[0].containerPort is missing"),
         (
             side(ports=[{"containerPort": 1, "name": "a"}, {"containerPort": 2, "name": "a"}]),
@@ -108,7 +104,6 @@ def ephemeral(resources: dict[str, Any]) -> dict[str, Any]:
             volumes(ephemeral({"requests": {"storage": "2Gi"}, "limits": {"storage": "1Gi"}})),
             "requests.storage requests 2Gi of storage, which is over the limit of 1Gi",
         ),
-        (volumes({"name": "v"}), "spec.volumes[0] (v) has no source"),
         (
             volumes({"name": "v", "emptydir": {}}),
             "spec.volumes[0].emptydir is not a known field. Did you mean 'emptyDir'?",

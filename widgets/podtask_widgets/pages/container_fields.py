@@ -11,7 +11,6 @@ from ..converters import INTEGER, TEXT_OR_EMPTY
 from ..field_refs import FieldRef, Key, field_ref
 from ..inputs import EDIT_IN_YAML
 from ..list_editors import Entry, MakeWidgets
-from ..name_suggestions import suggest_names
 from ..page import Page
 
 PORT_COLUMNS = "minmax(0,1fr) minmax(0,1.4fr) minmax(0,1fr)"
@@ -92,12 +91,12 @@ def env_widgets(page: Page) -> MakeWidgets:
         def source_changed() -> None:
             value.widget.disabled = False
             value.widget.value = TEXT_OR_EMPTY.to_text(value.ref.get()) or ""
-            _adapt_to_source(value.widget, key.widget, source)
+            _adapt_to_source(page, value.widget, key.widget, source)
             save()
 
         options = [(text, kind) for kind, text in VALUE_SOURCES.items()]
         source_dropdown = page.dropdown(source, f"{label}, from", options, source_changed)
-        _adapt_to_source(value.widget, key.widget, source)
+        _adapt_to_source(page, value.widget, key.widget, source)
         name = page.text_input(
             field_ref(entry.ref, "name"), f"{label}, name", placeholder="NAME", on_change=save
         )
@@ -106,7 +105,7 @@ def env_widgets(page: Page) -> MakeWidgets:
     return make_widgets
 
 
-def _adapt_to_source(value: Any, key: Any, source: ValueSource) -> None:
+def _adapt_to_source(page: Page, value: Any, key: Any, source: ValueSource) -> None:
     """Set placeholders and suggestions for the chosen source; show the key for a Secret or ConfigMap."""
     kind = source.get()
     has_key = kind in OBJECT_KINDS
@@ -116,7 +115,7 @@ def _adapt_to_source(value: Any, key: Any, source: ValueSource) -> None:
         value.disabled = True
     value.options = ()
     if has_key:
-        suggest_names(OBJECT_KINDS[kind], value, lambda: source.get() == kind)
+        page.suggest_names(OBJECT_KINDS[kind], value, lambda: source.get() == kind)
     (key.remove_class if has_key else key.add_class)("pt-hidden")
     (value.remove_class if has_key else value.add_class)("pt-two")
 
@@ -132,6 +131,10 @@ class ValueSource:
     def path(self) -> str:
         """Path of ``valueFrom``."""
         return f"{self.entry.path}.valueFrom"
+
+    def reference(self) -> Key:
+        """Return a reference to the object or field that the value comes from; it stays when it gets empty."""
+        return Key(field_ref(self.entry, "valueFrom"), self.get(), keep_empty=True)
 
     def get(self) -> str:
         """Return the kind of source."""
@@ -166,8 +169,7 @@ class VariableValue:
         kind = self._source.get()
         if kind == "value":
             return field_ref(self._source.entry, "value")
-        name = "fieldPath" if kind == "fieldRef" else "name"
-        return field_ref(self._source.entry, "valueFrom", kind, name)
+        return Key(self._source.reference(), "fieldPath" if kind == "fieldRef" else "name")
 
     @property
     def path(self) -> str:
@@ -203,7 +205,7 @@ class SourceKey:
         self._source = source
 
     def _field(self) -> Key:
-        return field_ref(self._source.entry, "valueFrom", self._source.get(), "key")
+        return Key(self._source.reference(), "key")
 
     @property
     def path(self) -> str:
@@ -236,7 +238,7 @@ def env_from_widgets(page: Page) -> MakeWidgets:
         def suggest_object_names() -> None:
             kind = source.get()
             name.widget.options = ()
-            suggest_names(OBJECT_KINDS[kind], name.widget, lambda: source.get() == kind)
+            page.suggest_names(OBJECT_KINDS[kind], name.widget, lambda: source.get() == kind)
 
         def source_changed() -> None:
             suggest_object_names()
@@ -282,7 +284,8 @@ class EnvFromField:
         self._source, self._name = source, name
 
     def _field(self) -> Key:
-        return field_ref(self._source.entry, self._source.get(), self._name)
+        # The kind of object stays when its name is removed.
+        return Key(Key(self._source.entry, self._source.get(), keep_empty=True), self._name)
 
     @property
     def path(self) -> str:

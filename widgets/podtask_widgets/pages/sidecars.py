@@ -6,7 +6,7 @@ from typing import Any
 
 from ..converters import SHELL_WORDS, TEXT, Converter
 from ..draft import Draft
-from ..field_refs import field_ref
+from ..field_refs import FieldRef, field_ref
 from ..list_editors import Entry, ListEditor
 from ..page import Page
 from .container_fields import (
@@ -65,6 +65,26 @@ def build(page: Page) -> list[Any]:
     ]
 
 
+class ContainerName:
+    """A reference to the name of a container; what refers to the container follows."""
+
+    def __init__(self, draft: Draft, container: FieldRef) -> None:
+        self._draft, self._container = draft, container
+
+    @property
+    def path(self) -> str:
+        """Path of the name."""
+        return f"{self._container.path}.name"
+
+    def get(self) -> Any:
+        """Return the name."""
+        return self._container.get().get("name")
+
+    def set(self, value: Any) -> None:
+        """Rename the container."""
+        self._draft.rename_container(self._container.get(), value)
+
+
 def _container_card(page: Page, entry: Entry) -> list[Any]:
     ref, save = entry.ref, entry.save
     is_init = ref.path.startswith("spec.initContainers")
@@ -79,9 +99,10 @@ def _container_card(page: Page, entry: Entry) -> list[Any]:
         quantity_ref = field_ref(ref, "resources", section, name)
         return page.field(page.text_input(quantity_ref, label, placeholder=placeholder, on_change=save))
 
+    name = page.text_input(ContainerName(page.draft, ref), f"{noun} {entry.number}", on_change=save)
     header = page.box(
         [
-            text("name", f"{noun} {entry.number}"),
+            page.field(name),
             text("image", "Image", "redis:7"),
             page.remove_button(f"Remove {noun.lower()} {entry.number}", entry.remove),
         ],

@@ -1,0 +1,175 @@
+"""Documents that people have, on a real API server: what it accepts is accepted, and strings stay strings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import podtask
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from podtask import PodTemplate, RunOptions
+from podtask.api.check import server_dry_run
+from podtask.api.resolve import resolve_options
+from podtask.api.submit import preview
+from podtask.event_loop import loop
+from podtask.manage.names import read_names
+from podtask.runner.protocol import INPUT_REQUEST
+from podtask.template.pod_document import DEFAULT_CONTAINER
+
+from tests.pods.waiting import HOLD
+from tests.unit.template.test_accepted_values import YAML
+from tests.unit.template.test_public_pods import PODS
+from tests.unit.template.test_yaml_writer import AMBIGUOUS, TEXTS
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
+IMAGE = "python:3.11-slim"
+DEPLOYMENT = f"""
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web}}
+spec:
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      containers:
+      - {{name: web, image: {IMAGE}, command: [sleep, "600"], env: [{{name: WHERE, value: web}}]}}
+"""
+DryRun = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture
+def dry_run(cluster: Any, namespace: str) -> DryRun:
+    """Return a function that has kubectl and the API server check YAML, and returns the object."""
+
+    def run(text: str) -> dict[str, Any]:
+        command = (
+            "create",
+            "--dry-run=server",
+            "--validate=strict",
+            "-o",
+            "json",
+            "-n",
+            namespace,
+            "-f",
+            "-",
+        )
+        return json.loads(cluster.kubectl(*command, input=text))  # type: ignore[no-any-return]
+
+    return run
+
+
+def as_pod(template: PodTemplate) -> str:
+    """Return a template as YAML of a pod, for kubectl."""
+    whole = f"apiVersion: v1\nkind: Pod\n{template.to_yaml()}"
+    return whole.replace("metadata:\n", "metadata:\n  generateName: test-\n", 1)
+
+
+@pytest.mark.pod("P6")
+def test_strings_of_the_yaml_are_strings_for_kubectl(dry_run: DryRun) -> None:
+    """Kubectl and the API server read every string of to_yaml as the same string."""
+
+    @settings(
+        max_examples=8,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    @given(st.lists(TEXTS, min_size=40, max_size=80))
+    def check(texts: list[str]) -> None:
+        values = [*AMBIGUOUS, *texts]
+        env = [{"name": f"V{number}", "value": value} for number, value in enumerate(values)]
+        template = PodTemplate(
+            {"containers": [{"name": "primary", "image": "i", "args": values, "env": env}]},
+            labels={"y": "n", "a": "72225e2", "b": "1e3", "c": "0o17"},
+            annotations={f"a{number}": value for number, value in enumerate(values)},
+        )
+        stored = dry_run(as_pod(template))
+        (container,) = stored["spec"]["containers"]
+        assert container["args"] == values
+        assert [each.get("value", "") for each in container["env"]] == values
+        assert stored["metadata"]["labels"] == template.labels
+        assert template.annotations is not None
+        assert template.annotations.items() <= stored["metadata"]["annotations"].items()
+
+    check()
+
+
+@pytest.mark.pod("P7", "P11")
+def test_odd_values_are_the_same_for_kubectl(dry_run: DryRun, tmp_path: Path) -> None:
+    """The API server stores the same pod for a document and for the template that was read from it."""
+    document = YAML.replace("metadata:\n", "metadata:\n  generateName: test-\n", 1)
+    document = document.replace("spec:\n", "spec:\n  automountServiceAccountToken: false\n", 1)
+    plain = dry_run(document)
+    file = tmp_path / "pod.yaml"
+    file.write_text(document)
+    template = PodTemplate.of(file)
+    copied = eval(template.to_python(), {"PodTemplate": PodTemplate})
+    for each in (template, copied, PodTemplate.of(template.to_yaml())):
+        stored = dry_run(as_pod(each))
+        assert stored["spec"] == plain["spec"]
+        assert stored["metadata"]["labels"] == plain["metadata"]["labels"]
+
+
+@pytest.mark.pod("P2", "P7")
+def test_pods_of_other_programs_are_accepted(cluster: Any, namespace: str, dry_run: DryRun) -> None:
+    """The API server accepts the pod of each template with all its fields, and its YAML from kubectl."""
+    accounts = {each["pod"].get("spec", {}).get("serviceAccountName") for each in PODS.values()} - {None}
+    for account in accounts:
+        cluster.kubectl("create", "serviceaccount", account, "-n", namespace)
+    for name, each in PODS.items():
+        template = PodTemplate.of(each["pod"])
+        options = resolve_options({"template": template})
+        answer = loop().run(server_dry_run(preview(options).pod, options))
+        assert (name, answer.dropped_fields) == (name, ())
+        container = {"containers": [{"name": "primary", "image": "i"}], **template.pod_spec}
+        container["containers"][0].setdefault("image", "i")  # Spark's has none
+        stored = dry_run(as_pod(template.replace(pod_spec=container)))
+        assert stored["metadata"]["annotations"][DEFAULT_CONTAINER] == each["cell"]
+
+
+@pytest.mark.pod("P2", "P4", "P10")
+def test_pod_of_a_deployment_is_a_template(cluster: Any, namespace: str, tmp_path: Path) -> None:
+    """A cell runs in the only container of a Deployment's pod, and the ReplicaSet does not take the new pod."""
+    cluster.kubectl("apply", "-n", namespace, "-f", "-", input=DEPLOYMENT)
+    cluster.kubectl("wait", "deployment/web", "-n", namespace, "--for=condition=Available", "--timeout=60s")
+    (pod,) = cluster.kubectl_json("get", "pods", "-n", namespace, "-l", "app=web")["items"]
+    file = tmp_path / "pod.yaml"
+    file.write_text(yaml.safe_dump(pod))
+    task = podtask.submit(f"{HOLD}import os\nos.environ['WHERE']", template=str(file))
+    notices = []
+    while (update := task.updates.get(timeout=60)).frame is None or update.frame.kind != INPUT_REQUEST:
+        assert update.kind != "done", task.error
+        notices += [update.text] if update.kind == "note" else []
+    created = cluster.kubectl_json("get", "pod", task.name, "-n", namespace)
+    replica_set = cluster.kubectl_json("get", "replicasets", "-n", namespace)["items"][0]
+    task.reply({"eof": True})
+    assert task.result(60) == "web"
+    assert [each["name"] for each in created["spec"]["containers"]] == ["web"]
+    assert "ownerReferences" not in created["metadata"]
+    assert {"app", "pod-template-hash"}.isdisjoint(created["metadata"]["labels"])
+    assert replica_set["status"]["replicas"] == 1
+    assert cluster.kubectl("get", "pod", pod["metadata"]["name"], "-n", namespace)
+    assert [text for text in notices if "app=web" in text]
+
+
+@pytest.mark.pod("P10")
+def test_cell_runs_in_the_namespace_of_its_template(
+    cluster: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pod with a namespace runs there, whatever namespace the kubeconfig has."""
+    monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
+    pod = {"kind": "Pod", "metadata": {"namespace": namespace}, "spec": {"containers": [{"name": "base"}]}}
+    task = podtask.submit("6 * 7", template=pod, options=RunOptions.of(image=IMAGE))
+    assert task.result(60) == 42
+    assert task.url.split("/")[1] == namespace
+
+
+@pytest.mark.pod("P20")
+def test_objects_that_do_not_exist_have_no_names() -> None:
+    """A list of metadata without items, which the API server writes as null, has no names."""
+    assert read_names("runtime class", RunOptions()) == []
