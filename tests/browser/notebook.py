@@ -76,9 +76,7 @@ class Notebook:
         self._url = f"{lab.url}lab/tree/{name}.ipynb?token={TOKEN}&reset"
         self.open()
         # The light theme is set, too, because JupyterLab keeps the theme of the previous notebook.
-        self.command("apputils:change-theme", theme=f"JupyterLab {'Dark' if dark else 'Light'}")
-        light = str(not dark).lower()
-        page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached")
+        self.set_theme(dark)
 
     def open(self) -> None:
         """Open the page, and wait until the kernel is idle."""
@@ -89,6 +87,12 @@ class Notebook:
             "(() => { const s = window.jupyterapp.shell.currentWidget.sessionContext;"
             " return s.isReady && s.session && s.session.kernel.status === 'idle' })()"
         )
+
+    def set_theme(self, dark: bool) -> None:
+        """Change to JupyterLab's dark or light theme, and wait until the page has it."""
+        self.command("apputils:change-theme", theme=f"JupyterLab {'Dark' if dark else 'Light'}")
+        light = str(not dark).lower()
+        self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached")
 
     def reload(self) -> None:
         """Reload the page without waiting for the kernel, which may be busy or dead."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.chromium import NARROW, WIDE
+from tests.browser.chromium import HEIGHT, NARROW, WIDE
 from tests.browser.form import Form
 from tests.widgets.user import TITLES
 
@@ -43,13 +43,28 @@ NUMBER_FOCUSABLE = """() => { const all = [...document.querySelectorAll('.pt *')
 FOCUSED_NUMBER = "() => document.activeElement.closest('.pt') && document.activeElement.dataset.tab"
 
 
+@pytest.fixture(scope="module")
+def notebook(open_notebook: Callable[..., Any]) -> Any:
+    """Return a notebook with one cell, which shows a form."""
+    return open_notebook(OPEN)
+
+
+@pytest.fixture
+def form(notebook: Any) -> Form:
+    """Return a new form, in the light theme and a wide window."""
+    notebook.set_theme(dark=False)
+    notebook.page.set_viewport_size({"width": WIDE, "height": HEIGHT})
+    notebook.run(0)
+    return Form(notebook.page)
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_every_page(open_notebook: Callable[..., Any], dark: bool, width: int) -> None:
+def test_every_page(notebook: Any, form: Form, dark: bool, width: int) -> None:
     """Every page passes axe-core, fits the window and cuts no text."""
-    notebook = open_notebook(OPEN, dark=dark, width=width)
-    notebook.run(0)
-    form, page = Form(notebook.page), notebook.page
+    page = notebook.page
+    notebook.set_theme(dark)
+    page.set_viewport_size({"width": width, "height": HEIGHT})
     violations: list[str] = []
     look = f"{'dark' if dark else 'light'}-{'wide' if width == WIDE else 'narrow'}"
     for title in TITLES:
@@ -73,11 +88,9 @@ def test_every_page(open_notebook: Callable[..., Any], dark: bool, width: int) -
     assert notebook.accessibility_violations(".pt") == []
 
 
-def test_keyboard_reaches_everything(open_notebook: Callable[..., Any]) -> None:
+def test_keyboard_reaches_everything(notebook: Any, form: Form) -> None:
     """On each page, Tab reaches every input and button in order; arrow keys change the page."""
-    notebook = open_notebook(OPEN)
-    notebook.run(0)
-    form, page = Form(notebook.page), notebook.page
+    page = notebook.page
     for title in TITLES:
         form.open(title)
         form.input("Template name").focus()
@@ -97,11 +110,9 @@ def test_keyboard_reaches_everything(open_notebook: Callable[..., Any]) -> None:
 
 
 @pytest.mark.feature("N14")
-def test_copy(open_notebook: Callable[..., Any]) -> None:
+def test_copy(notebook: Any, form: Form) -> None:
     """Copy puts the template into the clipboard, without the kernel."""
-    notebook = open_notebook(OPEN)
-    notebook.run(0)
-    form, page = Form(notebook.page), notebook.page
+    page = notebook.page
     form.root.locator(".pt-copy summary").click()
     assert notebook.accessibility_violations(".pt") == []
     page.keyboard.press("Enter")
