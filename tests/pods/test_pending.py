@@ -119,6 +119,14 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
         'resourceclaimtemplate.resource.k8s.io "absent" not found',
         "spec.resourceClaims[].resourceClaimTemplateName",
     ),
+    "claim of a device": (
+        {
+            "resourceClaims": [{"name": "gpu", "resourceClaimName": "absent"}],
+            "containers": [{"name": "primary", "resources": {"claims": [{"name": "gpu"}]}}],
+        },
+        "waits for the resource claims of the pod: absent",
+        "spec.resourceClaims",
+    ),
     "init container": (
         {
             "initContainers": [{"name": "fetch", "image": "nopython:1", "command": ["sleep", "600"]}],

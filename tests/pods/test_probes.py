@@ -11,10 +11,11 @@ from tests.pods.waiting import HOLD, IMAGE, failure, notes, submit
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 LONG = "import time\nprint('up')\ntime.sleep(600)"
-FAILS = {"exec": {"command": ["python3", "-c", "print('not healthy'); exit(1)"]}}
-LIVENESS = {**FAILS, "periodSeconds": 1, "failureThreshold": 1}
-SERVER = {"name": "server", "image": IMAGE, "command": ["sleep", "600"], "terminationMessagePolicy": "File"}
-QUICK = {"terminationGracePeriodSeconds": 2}  # `sleep` does not react to SIGTERM
+FAILS = {"exec": {"command": ["sh", "-c", "echo not healthy; exit 1"]}}
+LIVENESS = {**FAILS, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 30}
+# Ends with 0, as many servers do.
+SERVER = {"image": IMAGE, "command": ["sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait"]}
+QUICK = {"terminationGracePeriodSeconds": 2}
 
 
 def primary(**fields: Any) -> dict[str, Any]:
@@ -52,14 +53,13 @@ def test_failed_probe_or_hook_of_the_cells_container_is_named() -> None:
 
 @pytest.mark.pod("P3")
 def test_failed_probe_of_a_sidecar_is_named() -> None:
-    """A note names the probe of a sidecar that the kubelet kills, and its message; the cell goes on."""
-    probed = {**SERVER, "livenessProbe": LIVENESS}
+    """A note names the probe or hook of a sidecar that the kubelet kills, and its message; the cell goes on."""
+    native = {**SERVER, "name": "native", "restartPolicy": "Always", "livenessProbe": LIVENESS}
     hooked = {**SERVER, "name": "hooked", "lifecycle": {"postStart": FAILS}}
-    task = submit({**QUICK, "containers": [probed, hooked]}, HOLD + "6 * 7")
-    said = notes(task, 2)
-    assert any(
-        note.startswith("the kubelet killed sidecar 'server': its liveness probe failed: not healthy")
-        for note in said
-    )
-    assert any("sidecar 'hooked'" in note and "its postStart hook failed" in note for note in said)
+    task = submit({**QUICK, "initContainers": [native], "containers": [hooked]}, HOLD + "6 * 7")
+    said = sorted(note.partition(" (")[0] for note in notes(task, 2))
+    assert said == [
+        "the kubelet killed sidecar 'hooked': its postStart hook failed",
+        "the kubelet killed sidecar 'native': its liveness probe failed: not healthy",
+    ]
     assert task.result() == 42

@@ -12,7 +12,7 @@ from typing import Any
 from ..cluster.events import PodEvents
 from ..cluster.namespace import Namespace
 from ..cluster.refusals import RequestDenied
-from ..diagnosis.containers import PULL_CATEGORIES, start_problems
+from ..diagnosis.containers import PULL_CATEGORIES, SIDECAR_FAILING, start_problems
 from ..diagnosis.diagnose import diagnose
 from ..diagnosis.endings import dead_sidecars, diagnose_termination, killable_sidecars
 from ..diagnosis.kubelet_kills import find_kill
@@ -27,6 +27,7 @@ STOP_REASON_SECONDS = 3.0  # until the status shows why the pod was terminated
 MAX_DRAIN_SECONDS = 1.0
 KILL_REASON_SECONDS = 3.0  # until the status shows why a container was killed
 KILLED_EXIT_CODES = (137, 143)
+ENDED = "ended"  # what was reported of a sidecar, beside the categories of diagnoses
 
 
 class PodStatus:
@@ -237,38 +238,52 @@ class PodStatus:
         return Termination(message + lines, diagnosis.hint, code, started, lost)
 
     def _report_sidecars(self) -> None:
+        """Report each sidecar that cannot start, that keeps exiting or that has ended, once for each cause."""
         reported = self._reported
         stuck_sidecars = dict(start_problems(self._pod, self._primary, []))
         for name, stuck in stuck_sidecars.items():
-            if stuck.permanent and (name, stuck.category) not in reported:
-                reported.add((name, stuck.category))
+            if not stuck.permanent or (name, stuck.category) in reported:
+                continue
+            reported.add((name, stuck.category))
+            if stuck.category == SIDECAR_FAILING:
+                reported.add((name, ENDED))
+                self._report_dead_sidecar(name, stuck.message, stuck.hint)
+            else:
                 self._listener.on_note(f"{stuck.message}; the cell keeps running. {stuck.hint}")
         dead = dict.fromkeys(killable_sidecars(self._pod, self._primary), "")
         dead |= dead_sidecars(self._pod, self._primary)
         for name, message in dead.items():
-            if (name, "ended") not in reported and name not in stuck_sidecars and not self._gone:
-                reported.add((name, "ended"))
-                # In the background: a log that cannot be read must not delay the pod's end.
-                reporting = asyncio.ensure_future(self._report_dead_sidecar(name, message))
-                self._reporting.add(reporting)
-                reporting.add_done_callback(self._reporting.discard)
+            if (name, ENDED) not in reported and name not in stuck_sidecars and not self._gone:
+                reported.add((name, ENDED))
+                self._report_dead_sidecar(name, message)
 
-    async def _report_dead_sidecar(self, name: str, message: str) -> None:
-        """Report a sidecar that has ended.
+    def _report_dead_sidecar(self, name: str, message: str, hint: str = "") -> None:
+        """Report a sidecar in the background: events or a log that cannot be read must not delay the pod's end.
 
         Args:
             name: Name of the sidecar.
             message: How it failed; empty if it is reported only if the kubelet has killed it.
+            hint: What to change if the kubelet has not killed it; may be empty.
         """
-        kill = None
-        with contextlib.suppress(ClusterError):  # without events the status must be enough
-            kill = find_kill(await self._namespace_events.list(self._uid), name)
-        if kill is not None:
-            message = f"the kubelet killed sidecar {name!r}: {kill.sentence} ({kill.field})"
-        if message:
-            self._listener.on_note(
-                f"{message}; the cell keeps running.{await self._logs.tail_sentence(name)}"
-            )
+
+        async def report() -> None:
+            kill = None
+            with contextlib.suppress(ClusterError):  # without events the status must be enough
+                kill = find_kill(await self._namespace_events.list(self._uid), name)
+            if kill is not None:
+                self._reported.add((name, SIDECAR_FAILING))  # the kubelet may kill it again and again
+                cause = f"the kubelet killed sidecar {name!r}: {kill.sentence} ({kill.field})"
+                self._listener.on_note(
+                    f"{cause}; the cell keeps running.{await self._logs.tail_sentence(name)}"
+                )
+            elif message:
+                advice = f" {hint}" if hint else ""
+                tail = await self._logs.tail_sentence(name)
+                self._listener.on_note(f"{message}; the cell keeps running.{advice}{tail}")
+
+        reporting = asyncio.ensure_future(report())
+        self._reporting.add(reporting)
+        reporting.add_done_callback(self._reporting.discard)
 
     def _notify(self) -> None:
         changed, self.state_changed = self.state_changed, asyncio.Event()

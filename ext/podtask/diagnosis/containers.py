@@ -41,6 +41,7 @@ SUB_PATH = re.compile(r"subPath", re.IGNORECASE)
 START_SECONDS = 6  # the kubelet gets the same error at each attempt
 PULL_SECONDS = 5  # a registry may fail once
 PULL_CATEGORIES = {"pull denied", "pull secret missing", "image not found"}
+SIDECAR_FAILING = "sidecar failing"  # category of a sidecar that ends again and again
 SIDECAR_SECONDS = 6  # the kubelet restarts a native sidecar
 MISSING_ENV_KEY = re.compile(r"couldn't find key (?P<name>\S+) in (?P<kind>Secret|ConfigMap)")
 
@@ -103,7 +104,7 @@ def _start_problem(kind: str, status: dict[str, Any], events: Events, path: str)
             "Sidecar failing",
             f"{code}: the kubelet kills it: {kill.sentence}" if kill else code,
             f"Change {kill.field}." if kill else f"Change its command, args or env: spec.{path}.",
-            "sidecar failing",
+            SIDECAR_FAILING,
             "initContainers",
             give_up_seconds=SIDECAR_SECONDS,
             log_container=name,

@@ -106,6 +106,24 @@ MISSING_DRIVER = re.compile(
     r"driver name (?P<name>\S+) not found in the list of registered CSI drivers"
     r"|does not contain driver (?P<attached>\S+)"
 )
+# Part of the message about a volume that no attempt will mount, hint, field of the pod spec.
+MOUNT_CAUSES = (
+    (
+        re.compile(r"hostPath type check failed"),
+        "Change path or type: spec.volumes[].hostPath.",
+        "volumes[].hostPath",
+    ),
+    (
+        re.compile(r"no resource request for huge pages"),
+        "Request them: --limits hugepages-2Mi=64Mi,memory=1Gi; or change spec.volumes[].emptyDir.medium.",
+        "volumes[].emptyDir.medium",
+    ),
+    (
+        re.compile(r"no volume plugin matched|unknown filesystem type"),
+        "The node cannot mount this type of volume: change spec.volumes, or choose other nodes: spec.nodeSelector.",
+        "volumes",
+    ),
+)
 # A new node gets its drivers and its credentials for registries late.
 NEW_NODE_SECONDS = 300
 # Events of the autoscalers (Cluster Autoscaler, Karpenter) that add a node for a pod.
@@ -127,7 +145,7 @@ SANDBOX_REASONS = (
     ),
     (
         re.compile(r"sysctl|/proc/sys/", re.IGNORECASE),
-        "The kernel of the node does not have this sysctl: change spec.securityContext.sysctls.",
+        "The kernel of the node does not accept this sysctl: change spec.securityContext.sysctls.",
         "securityContext.sysctls",
     ),
 )
@@ -232,8 +250,23 @@ def missing_object(kind: str, name: str, field: str, message: str) -> Diagnosis:
 def _waits_for_scheduler(pod: Pod) -> Diagnosis:
     """Return the diagnosis of a pod that no scheduler has reported on; the default one takes milliseconds."""
     scheduler = pod["spec"].get("schedulerName", DEFAULT_SCHEDULER)
-    if scheduler == DEFAULT_SCHEDULER:
+    claims = pod["spec"].get("resourceClaims", [])
+    if scheduler == DEFAULT_SCHEDULER and not claims:
         return Diagnosis("Pending")
+    if scheduler == DEFAULT_SCHEDULER:
+        # The scheduler reports nothing about a pod whose claims do not exist.
+        listed = [
+            each.get("resourceClaimName")
+            or f"{each['name']} (from template {each.get('resourceClaimTemplateName')})"
+            for each in claims
+        ]
+        return Diagnosis(
+            "Pending",
+            f"the scheduler waits for the resource claims of the pod: {', '.join(listed)}",
+            "If they do not exist (kubectl get resourceclaims), create them, or change spec.resourceClaims.",
+            "resource claim",
+            "resourceClaims",
+        )
     return Diagnosis(
         "Pending",
         f"scheduler {scheduler!r} has not reported anything about the pod yet",
@@ -311,15 +344,6 @@ def _diagnose_mount(reason: str, message: str, is_new_node: bool) -> Diagnosis:
     key = MISSING_KEY.search(message)
     if key:
         return missing_object(f"{key['kind']} key", key["name"], "volumes[].items[].key", message)
-    if "hostPath type check failed" in message:
-        return Diagnosis(
-            reason,
-            message,
-            "Change path or type: spec.volumes[].hostPath.",
-            "mount",
-            "volumes[].hostPath",
-            give_up_seconds=MISSING_OBJECT_SECONDS,
-        )
     driver = MISSING_DRIVER.search(message)
     if driver:
         return Diagnosis(
@@ -331,5 +355,9 @@ def _diagnose_mount(reason: str, message: str, is_new_node: bool) -> Diagnosis:
             "volumes[].csi",
             give_up_seconds=NEW_NODE_SECONDS if is_new_node else MISSING_OBJECT_SECONDS,
         )
+    for pattern, hint, field in MOUNT_CAUSES:
+        if pattern.search(message):
+            seconds = NEW_NODE_SECONDS if is_new_node else MISSING_OBJECT_SECONDS
+            return Diagnosis(reason, message, hint, "mount", field, give_up_seconds=seconds)
     hint = "See `kubectl describe pvc`, or change spec.volumes in the template."
     return Diagnosis(reason, message, hint, "mount", "volumes")

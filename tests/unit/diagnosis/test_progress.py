@@ -164,6 +164,22 @@ def test_claim_that_cannot_be_made_is_named(message: str, hint: str) -> None:
     assert diagnose(pod, "primary", events).phase == "Pending"
 
 
+@pytest.mark.pod("P8")
+@pytest.mark.parametrize(
+    ("claim", "shown"),
+    [
+        ({"name": "gpu", "resourceClaimName": "shared-gpu"}, "shared-gpu"),
+        (CLAIM, "gpu (from template absent)"),
+    ],
+)
+def test_claim_that_does_not_exist_is_named(claim: dict[str, Any], shown: str) -> None:
+    """The scheduler reports nothing about a pod whose claims do not exist: the line names them."""
+    found = diagnose({"spec": {**UNPLACED, "resourceClaims": [claim]}, "status": {}}, "primary", [])
+    assert found.message == f"the scheduler waits for the resource claims of the pod: {shown}"
+    assert "spec.resourceClaims" in found.hint
+    assert found.waiting
+
+
 def initializing(*statuses: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """Return a pod whose init containers have these statuses; the last one has these fields in its spec."""
     containers = [{"name": each["name"]} for each in statuses]

@@ -91,6 +91,35 @@ def test_missing_csi_driver_is_named(message: str, earlier: list[Any], seconds: 
 
 @pytest.mark.pod("P15")
 @pytest.mark.parametrize(
+    ("message", "words", "field"),
+    [
+        (
+            'MountVolume.SetUp failed for volume "h" : medium HugePages-2Mi: hugePages storage requested: no '
+            "resource request for huge pages",
+            "--limits hugepages-2Mi=",
+            "volumes[].emptyDir.medium",
+        ),
+        (
+            'failed to get Plugin from volumeSpec for volume "data" err=no volume plugin matched',
+            "cannot mount this type of volume",
+            "volumes",
+        ),
+        (
+            "Output: mount: /x/volumes/kubernetes.io~nfs/data: unknown filesystem type 'nfs'",
+            "spec.nodeSelector",
+            "volumes",
+        ),
+    ],
+)
+def test_volume_that_no_attempt_mounts_ends_the_task(message: str, words: str, field: str) -> None:
+    """A volume that the node cannot mount ends the task within seconds, with the field to change."""
+    found = diagnose(STARTED, "primary", [{"reason": "FailedMount", "message": message}])
+    assert words in found.hint
+    assert (found.field, found.give_up_seconds) == (field, 6)
+
+
+@pytest.mark.pod("P15")
+@pytest.mark.parametrize(
     ("message", "field", "seconds"),
     [
         ('rpc error: no runtime for "kata" is configured', "runtimeClassName", 6),
