@@ -11,6 +11,7 @@ from .runner.safe_text import safe_text
 
 MAX_LINE_CHARS = 88
 MAX_ABBREVIATED_CHARS = 60
+MAX_TEXT_CHARS = 16 << 10  # of a text of the cluster; a kubelet quotes 10 KiB of the answer to a probe
 # Translucent greys and the notebook's own colours suit light and dark themes. ``!important`` overrides
 # JupyterLab, which stripes the tables of an output and aligns them to the right.
 STYLE = """
@@ -30,6 +31,19 @@ STYLE = """
 .podtask-card pre { background: rgba(128,128,128,.1); color: inherit; padding: .6em .8em;
   border-radius: 4px; overflow-x: auto; }
 """
+
+
+def shorten_texts(document: Any) -> Any:
+    """Return a JSON document in which long texts are cut to their ends: the cause of an error is at the end.
+
+    Args:
+        document: A part of an object of the cluster. Whoever may change the object chooses its texts.
+    """
+    if isinstance(document, str):
+        return document[-MAX_TEXT_CHARS:]
+    if isinstance(document, dict):
+        return {name: shorten_texts(value) for name, value in document.items()}
+    return [shorten_texts(each) for each in document] if isinstance(document, list) else document
 
 
 def call_source(name: str, arguments: Mapping[str, Any]) -> str:

@@ -56,7 +56,7 @@ class Slow(Script):
         if request.path.endswith("/events"):
             if request.query.get("watch"):
                 self._watched.set()
-            elif "limit" not in request.query:
+            elif "fieldSelector" in request.query:
                 self._read.set()
         return await proceed(request)
 

@@ -91,6 +91,45 @@ def test_error_quotes_a_login_program_that_fails(
     assert capfd.readouterr().err == ""
 
 
+TOKEN = "hunter2" * 8
+CREDENTIAL = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
+ODD_OUTPUT: dict[str, tuple[bytes, bytes, int]] = {  # what a login program writes, and its exit code
+    "not JSON": (f"token: {TOKEN}".encode(), b"", 0),
+    "another JSON": (b"[1]", b"", 0),
+    "a number": (b"7", b"", 0),
+    "no UTF-8": (b"\xff\xfe" + TOKEN.encode(), b"", 0),
+    "token with line breaks": (
+        json.dumps({**CREDENTIAL, "status": {"token": f"{TOKEN}\r\nHost: x"}}).encode(),
+        b"",
+        0,
+    ),
+    "no token": (json.dumps({**CREDENTIAL, "status": {}}).encode(), b"", 0),
+    "escapes": (b"", b"\x1b]0;owned\x07\x1b[2J refused", 1),
+    "token in stderr": (b"", f"token {TOKEN} and password={TOKEN} refused".encode(), 1),
+    "huge": (b"x" * (8 << 20), b"a-" * (4 << 20), 1),
+}
+
+
+@pytest.mark.fault(90)
+@pytest.mark.parametrize("case", ODD_OUTPUT)
+def test_odd_output_of_a_login_program_is_one_safe_error(
+    case: str, login: Callable[..., None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever it writes, the error is short and has neither a token nor characters that control a terminal."""
+    out, err, code = ODD_OUTPUT[case]
+    (tmp_path / "out").write_bytes(out)
+    (tmp_path / "err").write_bytes(err)
+    login(f'cat "{tmp_path}/out"\ncat "{tmp_path}/err" >&2\nexit {code}\n')
+    with pytest.raises(podtask.ClusterError) as raised:
+        submit().result(SECONDS)
+    shown = str(raised.value)
+    assert "scripted" in shown
+    assert "hunter2" not in shown
+    assert len(shown) < 800
+    assert shown.replace("\n", "").isprintable()
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.fault(10)
 def test_login_that_fails_later_ends_nothing(play: Play, login: Callable[..., None]) -> None:
     """If a login program fails later, a message quotes it; the task continues once the program works."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import os
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import sys
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tests.local.test_channel import KEY, SECRET, job
 from tests.local.test_hostile_client import ATTACH, connected
 from tests.local.test_takeover import GATED, follow, started
 
+FLOOD = protocol.MAX_CONNECTIONS + 20
 Scene = Callable[[LocalProcess, Channel, "asyncio.Future[Any]"], Awaitable[None]]
 
 
@@ -223,18 +225,18 @@ def test_follower_does_not_hold_the_runner() -> None:
 
 
 @pytest.mark.fault(84)
-@pytest.mark.parametrize("sent", [b"half a line", b"aa\n"], ids=["half", "nonce"])
-def test_connections_that_wait_delay_the_owner_little(sent: bytes) -> None:
-    """A runner that waits for its cell gives each connection a second while others wait, not five."""
+@pytest.mark.parametrize("sent", [b"", b"half a line", b"aa\n"], ids=["nothing", "half", "nonce"])
+def test_connections_that_wait_do_not_delay_the_owner(sent: bytes) -> None:
+    """A runner that waits for its cell serves its owner, however many connections say nothing more."""
 
     async def main() -> Any:
         backend = await started()
-        waiting = [await asyncio.open_connection("127.0.0.1", backend._port) for _ in range(9)]
+        waiting = [await asyncio.open_connection("127.0.0.1", backend._port) for _ in range(FLOOD)]
         for _, writer in waiting:
             writer.write(sent)
         owner = Channel(backend, KEY, SECRET, lambda _: job("value = 42", ["value"]), Listener())
         try:
-            return unpack_result(await asyncio.wait_for(owner.run(), 30))
+            return unpack_result(await asyncio.wait_for(owner.run(), protocol.CONNECTION_SECONDS))
         finally:
             for _, writer in waiting:
                 writer.close()
@@ -244,10 +246,37 @@ def test_connections_that_wait_delay_the_owner_little(sent: bytes) -> None:
 
 
 @pytest.mark.fault(84)
+def test_flood_of_connections_does_not_end_the_owners() -> None:
+    """The runner closes other connections before that of the owner, who sends a program slowly."""
+    program = zlib.compress(b"print('ours')")
+    with (
+        boot_process() as (process, port),
+        socket.create_connection(("127.0.0.1", port), timeout=20) as owner,
+    ):
+        owner.sendall(greeting_line(owner, program, SECRET) + program[:5])
+        others = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(FLOOD)]
+        assert others[0].recv(1) == b""
+        owner.sendall(program[5:])
+        assert process.communicate(timeout=20)[0] == "ours\n"
+        for other in others:
+            other.close()
+
+
+@pytest.mark.fault(84)
 @pytest.mark.parametrize("secret", [protocol.NOT_OWNER, "ef" * 32, lock_of(SECRET)])
 def test_program_of_a_client_without_the_secret_is_not_executed(secret: str) -> None:
     """The key alone chooses no program: the runner waits for its owner."""
     programs = [zlib.compress(f"print({text!r})".encode()) for text in ("hostile", "ours")]
+    with boot_process() as (process, port):
+        for program, shown in zip(programs, (secret, SECRET), strict=True):
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+                client.sendall(greeting_line(client, program, shown) + program)
+        assert process.communicate(timeout=20)[0] == "ours\n"
+
+
+@contextlib.contextmanager
+def boot_process() -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Yield the first program of a container, which waits for its owner, and its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         fd = listener.fileno()
         env = {**os.environ, "PODTASK_KEY": KEY, "PODTASK_LOCK": lock_of(SECRET)}
@@ -257,15 +286,16 @@ def test_program_of_a_client_without_the_secret_is_not_executed(secret: str) -> 
         port = listener.getsockname()[1]
     with process:
         try:
-            for program, shown in zip(programs, (secret, SECRET), strict=True):
-                with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
-                    client.sendall(b"aa\n")
-                    hello, _, proof = client.recv(4096).decode().strip().rpartition(" ")
-                    key = bytes.fromhex(KEY)
-                    assert hmac.compare_digest(proof, prove(key, "runner", "aa", hello))
-                    words = str(len(program)), hashlib.sha256(program).hexdigest(), shown
-                    line = " ".join((prove(key, "client", "aa", hello, *words), *words))
-                    client.sendall(line.encode() + b"\n" + program)
-            assert process.communicate(timeout=20)[0] == "ours\n"
+            yield process, port
         finally:
             process.kill()
+
+
+def greeting_line(client: socket.socket, program: bytes, secret: str) -> bytes:
+    """Return the line of a client that knows the key and shows a secret, before its program."""
+    client.sendall(b"aa\n")
+    hello, _, proof = client.recv(4096).decode().strip().rpartition(" ")
+    key = bytes.fromhex(KEY)
+    assert hmac.compare_digest(proof, prove(key, "runner", "aa", hello))
+    words = str(len(program)), hashlib.sha256(program).hexdigest(), secret
+    return " ".join((prove(key, "client", "aa", hello, *words), *words)).encode() + b"\n"

@@ -16,8 +16,9 @@ from ..diagnosis.containers import PULL_CATEGORIES, SIDECAR_FAILING, start_probl
 from ..diagnosis.diagnose import diagnose
 from ..diagnosis.endings import dead_sidecars, diagnose_termination, killable_sidecars
 from ..diagnosis.kubelet_kills import find_kill
-from ..diagnosis.model import MAX_WHOLE_CHARS, Diagnosis, long_messages, one_line
+from ..diagnosis.model import MAX_WHOLE_CHARS, Diagnosis, container_statuses, long_messages, one_line
 from ..errors import ClusterError, InputError
+from ..formatting import shorten_texts
 from ..manifest.pod_manifest import PodManifest
 from .base import Phase, RunnerListener, Snapshot, StopReason, Termination
 from .pod_logs import PodLogs
@@ -79,7 +80,7 @@ class PodStatus:
         elif not self._is_new(pod):
             return
         else:
-            self._pod = pod
+            self._pod = {**pod, "status": shorten_texts(pod.get("status", {}))}
         self._notify()
 
     def update_first(self, pod: dict[str, Any]) -> None:
@@ -179,11 +180,9 @@ class PodStatus:
 
     async def snapshot(self) -> Snapshot:
         """Return the events seen so far, and the last lines of all containers but the primary one."""
-        status = self._pod.get("status", {})
-        listed = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
         names = [
             each["name"]
-            for each in listed
+            for _, each in container_statuses(self._pod, self._primary)
             if each["name"] != self._primary and "waiting" not in each.get("state", {})
         ]
         tails = await asyncio.gather(*(self._logs.tail(name) for name in names))

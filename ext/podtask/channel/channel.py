@@ -287,8 +287,7 @@ class Channel:
             if frame.kind == protocol.INPUT_REQUEST:
                 self._asked_seq = frame.seq
             if frame.kind == protocol.RESULT:
-                sizes = frame.meta["sizes"] if frame.meta["size"] else []
-                self._result = RunnerResult(frame.meta, [bytearray(size) for size in sizes])
+                self._result = RunnerResult.announced(frame.meta)
                 if frame.meta["size"] > len(frame.data):
                     self._listener.on_frame(frame)
                     await self._request_values(link)

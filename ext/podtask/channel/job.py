@@ -54,6 +54,19 @@ class RunnerResult:
     stop_reason: StopReason = StopReason()
     _ends: list[int] = field(init=False, repr=False)  # of the parts, taken together
 
+    @classmethod
+    def announced(cls, end: dict[str, Any]) -> RunnerResult:
+        """Return a result whose values are still to come.
+
+        Raises:
+            ValueError: The sizes of the parts do not add up to the size of the values: the pod would let the notebook
+                reserve memory for values that it does not send.
+        """
+        sizes = end["sizes"] if end["size"] else []
+        if sum(sizes) != end["size"]:
+            raise ValueError("the sizes of its values do not add up")
+        return cls(end, [bytearray(size) for size in sizes])
+
     def __post_init__(self) -> None:
         self._ends = list(accumulate(map(len, self.parts)))
 

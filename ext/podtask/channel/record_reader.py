@@ -20,7 +20,7 @@ from .job import RunnerResult
 from .proof import prove
 
 RECORD_LINE = re.compile(
-    rb"^%s (\d+)/(\d+) ([0-9a-f]{8}) (.+)$" % protocol.RECORD_LINE_PREFIX.encode(), re.MULTILINE
+    rb"^%s (\d{1,9})/(\d{1,9}) ([0-9a-f]{8}) (.+)$" % protocol.RECORD_LINE_PREFIX.encode(), re.MULTILINE
 )
 PIECE_BYTES = 64 << 10  # of compressed data
 NOT_LOGGED = "too large for the pod log, or not allowed there"
@@ -111,7 +111,7 @@ def _decode_result(data: bytes, has_values: bool) -> RunnerResult:
             *({**item, "why": f"{byte_size(item['size'])}, {NOT_LOGGED}"} for item in lost),
         ]
         return RunnerResult({**meta, "packed": [], "kept": kept, "size": 0}, [])
-    result = RunnerResult(meta, [bytearray(size) for size in meta["sizes"]] if meta["size"] else [])
+    result = RunnerResult.announced(meta)
     result.put(0, end.data)
     for blob in blobs:
         result.put(int(blob.meta["offset"]), blob.data)

@@ -59,6 +59,8 @@ class Login:
         name = f"of context {access.context!r}"
         try:
             return await run_in_thread(access, access.headers, LOGIN_SECONDS)
+        except PodtaskError:
+            raise
         except asyncio.TimeoutError:
             raise _timed_out(name) from None
         except Exception as error:

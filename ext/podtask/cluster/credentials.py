@@ -117,6 +117,10 @@ def _load_access(context: str | None, key_folder: str) -> Access:
         for setting in auth_settings.values():
             if setting["in"] == "header" and setting["value"]:
                 headers[setting["key"]] = setting["value"]
+        if not all(value.isprintable() for value in headers.values()):  # it would end the header
+            raise ClusterError(
+                f"The token of context {name!r} has line breaks or control characters.", LOGIN_HINT
+            )
         return headers
 
     proxy = proxy or environment_proxy(settings.host)

@@ -9,13 +9,22 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ClusterError
+from ..formatting import shorten_texts
 from .client import Api
 from .paths import resource_path
 from .pods import explain_refusals
 from .refusals import ApiError, RequestDenied
 
 RETRY_SECONDS = 2.0
-MAX_EVENTS = 200  # of a pod: whoever may create events may create any number
+# Whoever may create events may create any number, each of more than a megabyte.
+MAX_EVENTS = 200  # of a pod
+PAGE_EVENTS = 50  # in one answer
+MAX_PAGES = 20
+METADATA_FIELDS = ("name", "uid", "resourceVersion", "creationTimestamp")
+FIELDS = (
+    *("type", "reason", "message", "count", "series", "firstTimestamp", "lastTimestamp", "eventTime"),
+    *("involvedObject", "source", "reportingComponent"),
+)
 
 OnEvent = Callable[[dict[str, Any] | None], None]
 """Called with each new event about a pod; with None when the earlier events have to be read."""
@@ -40,7 +49,7 @@ class Events:
         self._runner: asyncio.Task[None] | None = None
 
     async def list(self, uid: str) -> list[dict[str, Any]]:
-        """Return all events of a pod, oldest first.
+        """Return the events of a pod, oldest first, without long texts; at most a thousand.
 
         Args:
             uid: UID of the pod.
@@ -49,10 +58,16 @@ class Events:
             RequestDenied: Events may not be listed.
             ClusterError: The API server cannot be reached.
         """
-        selector = f"involvedObject.uid={uid}"
-        with explain_refusals("list", "events", self._where):
-            event_list = await self._api.request("GET", self._path, fieldSelector=selector)
-        return sorted(event_list["items"], key=_sort_key)
+        params = {"fieldSelector": f"involvedObject.uid={uid}", "limit": str(PAGE_EVENTS)}
+        found: list[dict[str, Any]] = []
+        for _ in range(MAX_PAGES):
+            with explain_refusals("list", "events", self._where):
+                page = await self._api.request("GET", self._path, None, **params)
+            found += map(_shortened, page["items"])
+            params["continue"] = page.get("metadata", {}).get("continue", "")
+            if not params["continue"]:
+                break
+        return sorted(found, key=_sort_key)
 
     def subscribe(self, uid: str, on_event: OnEvent) -> None:
         """Report the events of a pod from now on.
@@ -111,7 +126,7 @@ class Events:
                 if change["type"] in ("ADDED", "MODIFIED"):
                     on_event = self._subscribers.get(event["involvedObject"].get("uid", ""))
                     if on_event is not None:
-                        on_event(event)
+                        on_event(_shortened(event))
 
 
 class PodEvents:
@@ -178,6 +193,13 @@ class PodEvents:
         if len(self._found) > MAX_EVENTS:
             self._found = {event["metadata"]["uid"]: event for event in self.seen}
         self._on_change()
+
+
+def _shortened(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an event that are shown, without long texts."""
+    metadata = {name: event["metadata"][name] for name in METADATA_FIELDS if name in event["metadata"]}
+    fields = {name: event[name] for name in FIELDS if name in event}
+    return {"metadata": metadata, **shorten_texts(fields)}
 
 
 def _sort_key(event: dict[str, Any]) -> tuple[str, str]:

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 from ..runner.safe_text import redact
 
 T = TypeVar("T")
+MAX_LINE_CHARS = 300  # of the output of a login program that is shown
+MAX_WORDS_CHARS = 4096  # of the output that is read: more than what is shown, so that no token is cut in two
 
 _running: dict[tuple[int, Hashable], concurrent.futures.Future[Any]] = {}
 
@@ -94,8 +96,8 @@ def collect_log() -> Iterator[list[str]]:
 
 def one_line(words: object) -> str:
     """Return the output of a program or an error in one line, without anything that may be a token."""
-    text = " ".join(str(words).split()) or type(words).__name__
-    return textwrap.shorten(redact(text, long_words=True), 300, placeholder=" ...")
+    text = " ".join(str(words)[:MAX_WORDS_CHARS].split()) or type(words).__name__
+    return textwrap.shorten(redact(text, long_words=True), MAX_LINE_CHARS, placeholder=" ...")
 
 
 class _LogCollector(logging.Filter):

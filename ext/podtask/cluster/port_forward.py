@@ -42,6 +42,8 @@ class PortForward:
             if message.type is not aiohttp.WSMsgType.BINARY:
                 return b""
             data: bytes = message.data
+            if not data:
+                continue
             channel, start = data[0], 1
             skip = min(self._headers.get(channel, 0), len(data) - 1)
             if skip:

@@ -286,9 +286,10 @@ def dead_sidecars(pod: Pod, primary: str) -> dict[str, str]:
     if _terminated(pod, primary):
         return {}
     sentences = {}
-    for container in pod.get("status", {}).get("containerStatuses", []):
+    listed = {each["name"] for each in pod["spec"].get("initContainers", [])}
+    for _, container in container_statuses(pod, primary):
         name, terminated = container["name"], container.get("state", {}).get("terminated", {})
-        if name != primary and terminated.get("exitCode"):
+        if name != primary and name not in listed and terminated.get("exitCode"):
             code, limit = terminated["exitCode"], memory_limit_suffix(pod, name)
             detail = ""
             if terminated.get("reason") == "OOMKilled":

@@ -176,14 +176,16 @@ def container_spec(pod: Pod, name: str) -> dict[str, Any]:
 def container_statuses(pod: Pod, primary: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the kind and the status of each container, in the order in which they start.
 
-    The kind is "init container", "sidecar" or "container"; the last is the primary container.
+    The kind is "init container", "sidecar" or "container"; the last is the primary container. Statuses of containers
+    that the pod does not have are left out: whoever may change the status of pods may add any number of them.
     """
     status = pod.get("status", {})
     for container in status.get("initContainerStatuses", []):
-        is_sidecar = container_spec(pod, container["name"]).get("restartPolicy") == "Always"
-        yield "sidecar" if is_sidecar else "init container", container
+        if spec := container_spec(pod, container["name"]):
+            yield "sidecar" if spec.get("restartPolicy") == "Always" else "init container", container
     for container in status.get("containerStatuses", []):
-        yield "container" if container["name"] == primary else "sidecar", container
+        if container_spec(pod, container["name"]):
+            yield "container" if container["name"] == primary else "sidecar", container
 
 
 def memory_limit_suffix(pod: Pod, name: str) -> str:

@@ -15,7 +15,7 @@ from ..backends.base import Snapshot
 from ..frontend import Screen
 from ..lifecycle.task import Task
 from ..lifecycle.updates import PhaseSpan
-from ..template.pod_document import DEFAULT_CONTAINER
+from ..manifest.pod_manifest import PodManifest
 from ..template.yaml_writer import dump_yaml
 
 REFRESH_SECONDS = 0.5  # between two versions, so that a quick start makes only one
@@ -48,7 +48,7 @@ class Details:
         self._task = task
         self._screen = screen
         self._shown_at = 0.0
-        self._shown: tuple[int, Snapshot, bool] | None = None
+        self._shown: tuple[float, Snapshot, bool] | None = None
         self._snapshot = Snapshot()
         self._request: concurrent.futures.Future[Snapshot] | None = None
         self._pause, self._next = SNAPSHOT_SECONDS, time.monotonic() + SNAPSHOT_SECONDS
@@ -59,7 +59,7 @@ class Details:
             return  # a process has one phase, no events and no sidecars
         self._update_snapshot()
         done, now = self._task.done(), time.monotonic()
-        state = len(self._task.phases), self._snapshot, done
+        state = self._task.phases[-1].start, self._snapshot, done
         if state != self._shown and (done or now - self._shown_at >= REFRESH_SECONDS):
             self._shown, self._shown_at = state, now
             spans = list(merge_phases(self._task.phases))
@@ -106,9 +106,7 @@ def resource_usage(pod: dict[str, Any], usage: dict[str, float]) -> list[tuple[s
     """
     if not pod or not {"cpu", "process"} <= usage.keys():
         return []
-    name = pod["metadata"]["annotations"][DEFAULT_CONTAINER]
-    own = next(each for each in pod["spec"]["containers"] if each["name"] == name)
-    given = own.get("resources", {})
+    given = PodManifest(pod).primary_container.get("resources", {})
     requests, limits = given.get("requests", {}), given.get("limits", {})
     cpu = f"{usage['cpu']:.1f} s"
     if usage["seconds"] >= MIN_SHOWN_SECONDS:

@@ -39,6 +39,7 @@ NOT_STARTED = ("Pending", "Starting")  # phases of a pod whose cell has not star
 # Time in an admission queue does not count as part of the start, nor does an image that is being pulled.
 NOT_COUNTED = ("Gated", "Pulling")
 FETCHING = Phase("Fetching")
+MAX_PHASES = 1000  # whoever may change the status of the pod may change it without end
 
 
 class TaskFollower:
@@ -54,7 +55,7 @@ class TaskFollower:
         phase: The current phase; it began at ``phase_since`` (monotonic).
         began: When the task was submitted (monotonic).
         ended: When it ended (monotonic); None while it runs.
-        phases: All phases so far, each with its start (monotonic).
+        phases: The phases so far, each with its start (monotonic); the last ones of very many.
         start_time_left: Seconds until a task that has not started fails.
         where: Pod and container in words.
         manifest: The pod as it was sent or found; None before that.
@@ -124,6 +125,8 @@ class TaskFollower:
         if phase != self.phase:
             self.phase, self.phase_since = phase, time.monotonic()
             self.phases.append((phase, self.phase_since))
+            if len(self.phases) > MAX_PHASES:
+                del self.phases[1]  # its time counts for the first one
             self.update_log.append(Update("phase", str(phase)))
 
     def on_note(self, text: str) -> None:

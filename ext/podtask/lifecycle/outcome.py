@@ -170,6 +170,8 @@ def _decode_plain(result: RunnerResult, where: str, wanted: Collection[str]) -> 
     start = 0
     for item in end.get("packed", []):
         stop = int(item["stream"])
+        if not start <= stop <= len(data):
+            raise ValueError("its values overlap")
         name = str(item["name"])
         is_last = item["role"] == protocol.ROLE_LAST_VALUE
         is_wanted = is_last or name in wanted or (AUTO in wanted and _is_own_name(name))

@@ -11,6 +11,7 @@ from ..cluster.refusals import RequestDenied
 from ..config.option_types import parse_task_name
 from ..config.options import RunOptions
 from ..errors import InputError
+from ..manifest import owner_secrets
 from ..manifest.identity import NAME_PREFIX
 from ..manifest.labels import NAME_LABEL
 from ..manifest.task_pod import SELECTOR, TaskPod
@@ -26,7 +27,7 @@ class TaskNotFound(InputError):
 
 
 async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskPod]:
-    """Return the namespace and the pod of a task; the user's own tasks come first.
+    """Return the namespace and the pod of a task; those whose secret the user has come first, then the user's others.
 
     Args:
         name: Name of the task or of its pod.
@@ -56,7 +57,7 @@ async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskP
     found = list(pods.values())
     if FULL_NAME.fullmatch(name):  # first of all: whoever creates a pod chooses the labels of user and name
         found = [each for each in found if each.name == name] or found
-    for is_preferred in (user.owns, lambda each: each.name == name, lambda each: not each.is_terminating):
+    for is_preferred in (_is_proven, user.owns, lambda each: each.name == name, _is_not_terminating):
         found = [each for each in found if is_preferred(each)] or found
     if len(found) > 1:
         raise InputError(
@@ -64,6 +65,15 @@ async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskP
             "Give the full name of one of them.",
         )
     return ns, found[0]
+
+
+def _is_proven(pod: TaskPod) -> bool:
+    """Return whether this user has the owner's secret of a task: whoever creates a pod chooses its name and labels."""
+    return owner_secrets.load(pod.name, pod.env.get("PODTASK_KEY", ""), pod.lock) is not None
+
+
+def _is_not_terminating(pod: TaskPod) -> bool:
+    return not pod.is_terminating
 
 
 async def _read_pod(ns: Namespace, name: str) -> TaskPod | None:

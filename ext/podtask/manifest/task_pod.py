@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config.options import ALL, PLAIN, RunOptions
-from ..diagnosis.model import cell_status, container_status
+from ..diagnosis.model import cell_status, container_status, one_line
 from ..errors import InputError, TaskError
 from ..runner.protocol import EXIT_NO_CLIENT, PROTOCOL_VERSION
 from ..template.template import QUEUE_LABEL
@@ -179,9 +179,9 @@ class TaskPod(PodManifest):
         if self.is_result_fetched:
             return f"{self.cell_status}, fetched"
         if self.exit_code is not None:
-            return str(self._terminated.get("reason") or "Error")
+            return one_line(self._terminated.get("reason")) or "Error"
         status = self.pod.get("status", {})
-        return str(status.get("reason") or status.get("phase", "Unknown"))
+        return one_line(status.get("reason") or status.get("phase", "Unknown"))
 
     def age_seconds(self, now: dt.datetime) -> float:
         """Return the seconds since the pod was created."""

@@ -118,10 +118,20 @@ def _decode_arrow(data: bytes) -> Any:
     if not reads_arrow():
         raise RefusedValue(f"pyarrow {'.'.join(map(str, SAFE_PYARROW))} or newer is needed")
     pyarrow = import_module("pyarrow")
-    table = pyarrow.ipc.open_stream(pyarrow.py_buffer(data)).read_all()
-    if any(isinstance(field.type, pyarrow.BaseExtensionType) for field in table.schema):
+    stream = pyarrow.ipc.open_stream(pyarrow.py_buffer(data))
+    if any(_has_extension(field.type, pyarrow) for field in stream.schema):
         raise RefusedValue("it has columns of an extension type")
+    table = stream.read_all()
+    table.validate(full=True)  # else offsets of the pod's choice lead to other memory of this process
     return table.to_pandas()
+
+
+def _has_extension(kind: Any, pyarrow: Any) -> bool:
+    """Return whether a type of Arrow is an extension type, or contains one."""
+    if pyarrow.types.is_dictionary(kind):
+        return _has_extension(kind.value_type, pyarrow)
+    inner = (kind.field(index).type for index in range(kind.num_fields))
+    return isinstance(kind, pyarrow.BaseExtensionType) or any(_has_extension(each, pyarrow) for each in inner)
 
 
 def _decode_csv(data: bytes, columns: list[list[str]]) -> Any:

@@ -17,12 +17,12 @@ import os
 import sys
 
 from .protocol import (
-    BUSY_CONNECTION_SECONDS,
     CONNECTION_SECONDS,
     EXIT_NO_CLIENT,
     EXIT_OLD_PYTHON,
     EXIT_OTHER_PYTHON,
     EXIT_PORT_TAKEN,
+    MAX_CONNECTIONS,
     MAX_PROGRAM_BYTES,
     PATH_VARIABLE,
     PROGRAM_SECONDS,
@@ -51,6 +51,7 @@ import signal  # noqa: E402
 import socket  # noqa: E402
 import time  # noqa: E402
 import zlib  # noqa: E402
+from collections.abc import Generator  # noqa: E402 -- for annotations, which the program does not have
 
 if sys.version_info < (3, 9):
     print("podtask needs Python >= 3.9 in the image, found", sys.version.split()[0])
@@ -87,55 +88,79 @@ def prove(role: str, *parts: str) -> str:
     return hmac.new(key, " ".join((role, *parts)).encode(), "sha256").hexdigest()
 
 
-def receive(sock: socket.socket, size: int, line: bool = False) -> bytes:
+def receive(sock: socket.socket, size: int, line: bool = False) -> Generator[None, None, bytes]:
     data = b""
     while len(data) < size and not (line and data.endswith(b"\n")):
-        sock.settimeout(limit - time.monotonic())  # a ValueError once the limit has passed
-        chunk = sock.recv(1 if line else size - len(data))
-        if not chunk:
-            raise OSError
-        data += chunk
+        try:
+            chunk = sock.recv(1 if line else size - len(data))
+        except BlockingIOError:
+            if limits[sock] <= time.monotonic():
+                raise
+            yield
+        else:
+            data += chunk
+            if not chunk:
+                raise OSError
     return data
 
 
-job, challenge = b"", ""
+def authenticate(sock: socket.socket) -> Generator[None, None, None]:
+    nonce = (yield from receive(sock, 99, True)).decode().strip()
+    # The last word means a fresh runner, which needs its program (channel/handshake.py reads it).
+    hello = f"{os.urandom(16).hex()} {sys.version.split()[0]} 1"
+    sock.sendall(f"{hello} {prove('runner', nonce, hello)}\n".encode())
+    proof, *signed = (yield from receive(sock, 299, True)).decode().split()
+    size, digest, secret = signed
+    challenge = f"{nonce} {hello}"
+    is_owner = hashlib.sha256(secret.encode()).hexdigest() == lock
+    if hmac.compare_digest(proof, prove("client", challenge, *signed)) and is_owner:
+        # The task's owner gets the time that a program needs on a slow connection.
+        limits[sock] = time.monotonic() + PROGRAM_SECONDS
+        program = yield from receive(sock, min(int(size), MAX_PROGRAM_BYTES))
+        if hashlib.sha256(program).hexdigest() == digest:
+            found.append((program, sock, challenge))
+
+
+job = b""
+# All connections take part at the same time: those that are silent do not keep the owner waiting.
+steps: dict[socket.socket, Generator[None, None, None]] = {}
+limits: dict[socket.socket, float] = {}  # when each connection is closed
+found: list[tuple[bytes, socket.socket | None, str]] = []  # the program, and the client that has sent it
 if len(sys.argv) > 1:
-    sock = None
     *parts, minor, path = sys.argv[1:]
-    program = binascii.a2b_base64("".join(parts))
     if sys.version.split(".")[:2] != minor.split("."):
         print("podtask: batch mode needs Python", minor, "- found", sys.version.split()[0])
         sys.exit(EXIT_OTHER_PYTHON)
     with open(path, "rb") as file:
         job = binascii.a2b_base64(file.read())
+    found.append((binascii.a2b_base64("".join(parts)), None, ""))
     del sys.argv[1:]
-while not job:
-    listener.settimeout(max(0.01, deadline - time.monotonic()))
-    try:
-        sock = listener.accept()[0]
-    except socket.timeout:
+listener.setblocking(False)
+while not found:
+    time_left = min([deadline, *limits.values()]) - time.monotonic()
+    select.select([listener, *steps], [], [], max(0, time_left))
+    if deadline <= time.monotonic():
         print("podtask: no client came")
         sys.exit(EXIT_NO_CLIENT)
-    is_busy = select.select([listener], [], [], 0)[0]  # others wait for their turn
-    limit = min(deadline, time.monotonic() + (BUSY_CONNECTION_SECONDS if is_busy else CONNECTION_SECONDS))
     try:
-        nonce = receive(sock, 99, True).decode().strip()
-        # The last word means a fresh runner, which needs its program (channel/handshake.py reads it).
-        hello = f"{os.urandom(16).hex()} {sys.version.split()[0]} 1"
-        sock.sendall(f"{hello} {prove('runner', nonce, hello)}\n".encode())
-        proof, *signed = receive(sock, 299, True).decode().split()
-        size, digest, secret = signed
-        challenge = f"{nonce} {hello}"
-        is_owner = hashlib.sha256(secret.encode()).hexdigest() == lock
-        if hmac.compare_digest(proof, prove("client", challenge, *signed)) and is_owner:
-            # The task's owner gets the time that a program needs on a slow connection.
-            limit = min(deadline, time.monotonic() + PROGRAM_SECONDS)
-            program = receive(sock, min(int(size), MAX_PROGRAM_BYTES))
-            if hashlib.sha256(program).hexdigest() == digest:
-                break
-    except (OSError, ValueError, TypeError):
-        pass  # not the notebook; wait for the next connection
+        sock = listener.accept()[0]
+        sock.setblocking(False)
+        steps[sock] = authenticate(sock)
+        limits[sock] = time.monotonic() + CONNECTION_SECONDS
+        if len(steps) > MAX_CONNECTIONS:
+            limits[min(limits, key=limits.__getitem__)] = 0  # not the owner's, who has more time
+    except OSError:
+        pass  # nobody has connected
+    for sock in [*steps]:
+        try:
+            next(steps[sock])
+        except (StopIteration, OSError, ValueError, TypeError):
+            del steps[sock], limits[sock]
+            if not found or sock is not found[0][1]:
+                sock.close()
+for sock in steps:
     sock.close()
+program, client, challenge = found[0]
 loader, _, modules = zlib.decompress(program).partition(PROGRAM_SEPARATOR)
-client = (sock, challenge) if sock else None
-exec(loader, {"modules": modules, "start": (listener, client, prove, lock, wait, job)})
+owner = (client, challenge) if client else None
+exec(loader, {"modules": modules, "start": (listener, owner, prove, lock, wait, job)})

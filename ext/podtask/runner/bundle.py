@@ -98,18 +98,34 @@ LATE_MODULES = (
 )
 
 
-class _InlineProtocol(ast.NodeTransformer):
-    """A transformer that replaces the names which a module imports from ``protocol`` by their values."""
+class _Shortener(ast.NodeTransformer):
+    """A transformer that drops annotations, and replaces the names which a module imports from ``protocol`` by their values."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
-        """Drop the import from ``protocol``; keep any other."""
+        """Drop the imports from ``protocol`` and of types; keep any other."""
+        if node.module == "collections.abc":
+            return None
         if (node.level, node.module) != (1, "protocol"):
             return node
         self._values.update({alias.name: getattr(protocol, alias.name) for alias in node.names})
         return None
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """Drop the types of a function."""
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        """Drop the type of a parameter."""
+        return ast.arg(node.arg)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """Drop the type of a variable."""
+        assert node.value is not None
+        return self.generic_visit(ast.Assign([node.target], node.value, lineno=node.lineno))
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         """Replace an imported name."""
@@ -118,10 +134,10 @@ class _InlineProtocol(ast.NodeTransformer):
 
 @functools.cache
 def boot_program() -> str:
-    """Return the first program of the primary container: ``boot.py`` without comments and without imports of podtask."""
+    """Return the first program of the primary container: ``boot.py`` without comments, types and imports of podtask."""
     tree = ast.parse((FOLDER / "boot.py").read_text())
     tree.body.pop(0)  # the docstring
-    return ast.unparse(_InlineProtocol().visit(tree))
+    return ast.unparse(_Shortener().visit(tree))
 
 
 # Creates the packages and modules in memory, then starts the supervisor.

@@ -12,7 +12,10 @@ from collections.abc import Callable
 
 from . import protocol
 
-FRAME_LINE = re.compile(rb"%s (\d+) (\d+)/(\d+) ([0-9a-f]+) (\S+)" % protocol.FRAME_LINE_PREFIX.encode())
+# Numbers of limited length: Python does not convert longer ones, and anybody may write such a line.
+FRAME_LINE = re.compile(
+    rb"%s (\d{1,20}) (\d{1,9})/(\d{1,9}) ([0-9a-f]+) (\S+)" % protocol.FRAME_LINE_PREFIX.encode()
+)
 RUNNER_LINES = (protocol.FRAME_LINE_PREFIX.encode(), protocol.RECORD_LINE_PREFIX.encode())
 
 

@@ -26,9 +26,9 @@ EXIT_OLD_PYTHON = 97  # Python in the image is older than 3.9
 EXIT_PORT_TAKEN = 98  # another process of the pod has the runner's port
 # Exit code of a worker whose cell closed the pipes to the supervisor.
 EXIT_PIPES_CLOSED = 117
-# Limits of ``boot.py``: for a client that has not proven that it knows the key, and for its program.
+# Limits of ``boot.py``: for a client that has not proven that it is the owner, and for the owner's program.
 CONNECTION_SECONDS = 5
-BUSY_CONNECTION_SECONDS = 1  # while another connection waits
+MAX_CONNECTIONS = 256
 PROGRAM_SECONDS = 30
 MAX_PROGRAM_BYTES = 4 << 20
 # Environment variable that holds PYTHONPATH until the process of the cell starts.

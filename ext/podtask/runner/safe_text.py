@@ -8,9 +8,10 @@ import re
 MASK = "***"
 # Between :// and @, in the address of an index, a repository or a proxy.
 USERINFO = re.compile(r"(?<=://)[^\s/?#'\"<>]*@")
-# The name of a secret and its value, in the query of an address or in a message.
+# The end of a secret's name and its value, in the query of an address or in a message. A pattern that began with the
+# whole name would take time in proportion to the square of a long word, which others may write.
 ASSIGNED = re.compile(
-    r"(?i)\b(?P<name>[\w-]*(?:token|secret|passw(?:or)?d|signature|credential|api[-_]?key)|sig)="
+    r"(?i)(?P<name>token|secret|passw(?:or)?d|signature|credential|api[-_]?key|\bsig)="
     r"(?![(\[{])[^\s&#;,'\"<>]+"
 )
 HEADER = re.compile(r"(?i)\b(?P<scheme>Bearer|Basic) [\w.~+/=-]{16,}")

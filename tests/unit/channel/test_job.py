@@ -53,3 +53,13 @@ def test_many_parts_are_not_searched_for_each_piece() -> None:
         for start in range(0, 8 * count, 16):
             result.put(start, bytes(16))
         assert parts.taken <= 4 * count
+
+
+@pytest.mark.fault(90)
+@pytest.mark.parametrize(
+    ("size", "sizes"), [(10, [1 << 60]), (10, [5, 6]), (1, [2, -1]), (-1, [-1]), (1, [])], ids=str
+)
+def test_sizes_that_do_not_add_up_are_refused(size: int, sizes: list[int]) -> None:
+    """A hostile pod does not make the notebook reserve memory for values that it does not send."""
+    with pytest.raises(ValueError, match=r"do not add up|negative count"):
+        RunnerResult.announced({"size": size, "sizes": sizes})

@@ -80,8 +80,10 @@ def swapped(log: bytes) -> bytes:
         (b"\n".join(written().splitlines()[:-1]) + b"\n", "missing or changed"),
         (line("0/1", b'{"proof": 1}'), "cannot be read"),
         (line("0/1", b"[]"), "cannot be read"),
+        (line("0/2", b"[]") + b"\n" + line(f"{'9' * 5000}/2", b"x"), "missing or changed"),
+        (line("0/2", b"[]") + b"\n" + line(f"1/{'9' * 5000}", b"x"), "missing or changed"),
     ],
-    ids=["another key", "other data", "torn", "cut", "no header", "no mapping"],
+    ids=["another key", "other data", "torn", "cut", "no header", "no mapping", "long number", "long count"],
 )
 @pytest.mark.fault(70)
 def test_forged_or_torn_record_is_refused(log: bytes, says: str) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 from podtask.cluster.client import Api
-from podtask.cluster.events import MAX_EVENTS, Events, PodEvents
+from podtask.cluster.events import MAX_EVENTS, MAX_PAGES, Events, PodEvents
 from podtask.cluster.namespace import Namespace
+from podtask.formatting import MAX_TEXT_CHARS
 
 from tests.unit.cluster.test_watch import page, run_with_server, stream
 
@@ -158,3 +159,47 @@ def test_last_events_of_a_pod_are_kept() -> None:
     assert [each["message"] for each in events.seen] == [
         f"a {version}" for version in range(2 * MAX_EVENTS, 3 * MAX_EVENTS)
     ]
+
+
+@pytest.mark.fault(90)
+def test_long_texts_of_events_are_cut() -> None:
+    """Whoever may create events may write a megabyte into each; the notebook keeps the end of each text."""
+    long = "x" * (1 << 20) + "the cause"
+    extra = {"message": long, "reason": long, "source": {"component": long}, "note": long}
+    listed = {**event("a", 1), **extra}
+    listed["metadata"]["annotations"] = {"note": long}
+    watched = {**event("a", 2), **extra}
+    server = Server([line("ADDED", watched)])
+    server.stored = [listed]
+
+    async def play(api: Api) -> None:
+        shared = Namespace(api, "n").events
+        changed = asyncio.Event()
+        events = PodEvents(shared, changed.set)
+        events.follow("a")
+        while len(events.seen or []) < 2:
+            changed.clear()
+            await changed.wait()
+        events.stop()
+        for each in events.seen or []:
+            assert each["message"].endswith("the cause")
+            assert len(json.dumps(each)) < 4 * MAX_TEXT_CHARS
+
+    run_with_server(server.answer, play)
+
+
+@pytest.mark.fault(90)
+def test_flood_of_events_is_read_in_pages_up_to_a_limit() -> None:
+    """A list of events ends, however many events somebody has created about the pod."""
+    asked = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.query.get("continue"))
+        metadata = {"resourceVersion": "1", "continue": f"page-{len(asked)}"}
+        return web.json_response({"metadata": metadata, "items": [event("a", len(asked))]})
+
+    async def play(api: Api) -> None:
+        assert len(await Namespace(api, "n").events.list("a")) == MAX_PAGES
+
+    run_with_server(answer, play)
+    assert asked == [None, *(f"page-{number}" for number in range(1, MAX_PAGES))]

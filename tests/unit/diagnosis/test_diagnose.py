@@ -25,7 +25,7 @@ NO_PYTHON = (
     'runc create failed: unable to start container process: exec: "python3": '
     "executable file not found in $PATH: unknown"
 )
-SPEC = {
+SPEC: dict[str, Any] = {
     "nodeName": "node-1",
     "containers": [
         {"name": "primary", "image": IMAGE, "resources": {"limits": {"memory": "512Mi"}}},
@@ -41,8 +41,11 @@ def container(name: str, **state: Any) -> dict[str, Any]:
 
 
 def placed(*containers: dict[str, Any], phase: str = "Pending", **more: Any) -> dict[str, Any]:
-    """Return a pod on a node."""
-    return {"spec": SPEC, "status": {"phase": phase, "containerStatuses": [*containers], **more}}
+    """Return a pod on a node that has these containers, among others."""
+    own = [{"name": each["name"]} for each in containers if each["name"] not in ("primary", "side")]
+    prepare = [{"name": each["name"]} for each in more.get("initContainerStatuses", [])]
+    spec = {**SPEC, "containers": [*SPEC["containers"], *own], "initContainers": prepare}
+    return {"spec": spec, "status": {"phase": phase, "containerStatuses": [*containers], **more}}
 
 
 def waiting(reason: str, message: str = "", name: str = "primary") -> dict[str, Any]:

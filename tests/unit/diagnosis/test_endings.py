@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+from podtask.diagnosis.containers import start_problems
 from podtask.diagnosis.diagnose import diagnose
 from podtask.diagnosis.endings import dead_sidecars
 from podtask.runner import protocol
@@ -184,3 +185,19 @@ def test_killed_sidecar_is_named_with_its_limit(reason: str, limits: dict[str, s
         "status": {"containerStatuses": [{"name": "side", "state": state}]},
     }
     assert dead_sidecars(pod, "primary") == {"side": f"sidecar 'side' ended with exit code 137{detail}"}
+
+
+@pytest.mark.fault(90)
+@pytest.mark.parametrize("field", ["containerStatuses", "initContainerStatuses"])
+@pytest.mark.parametrize(
+    "state",
+    [{"terminated": {"exitCode": 1}}, {"waiting": {"reason": "InvalidImageName", "message": "forged"}}],
+    ids=["ended", "waits"],
+)
+def test_container_that_the_pod_does_not_have_is_not_reported(field: str, state: dict[str, Any]) -> None:
+    """Whoever may change the status of pods adds any number of names; podtask reports and reads none of them."""
+    forged = [{"name": f"forged-{number}", "state": state} for number in range(3)]
+    pod = placed(UP, phase="Running", conditions=[])
+    pod["status"].setdefault(field, []).extend(forged)
+    assert dead_sidecars(pod, "primary") == {}
+    assert list(start_problems(pod, "primary", [])) == []

@@ -88,3 +88,14 @@ def test_usage_is_shown_with_requests_and_limits() -> None:
         ("memory", "1 MiB at most", "–", "–"),
     ]
     assert resource_usage({}, usage) == resource_usage(pod, {}) == []
+
+
+@pytest.mark.fault(90)
+@pytest.mark.parametrize("annotations", [{}, {"kubectl.kubernetes.io/default-container": "gone"}])
+def test_usage_of_a_pod_that_others_have_changed_is_shown(annotations: dict[str, str]) -> None:
+    """Whoever may change pods may remove or change the annotation with the name of the primary container."""
+    pod = {"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "other"}]}}
+    assert resource_usage(pod, {"seconds": 0.0, "cpu": 1.0, "process": 2**20}) == [
+        ("cpu", "1.0 s", "–", "–"),
+        ("memory", "1 MiB at most", "–", "–"),
+    ]

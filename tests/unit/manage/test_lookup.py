@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 from podtask.errors import InputError
 from podtask.manage.lookup import MAX_CANDIDATES, look_up_task
+from podtask.manifest import owner_secrets
+from podtask.manifest.identity import Identity
 from podtask.manifest.labels import MANAGED_BY
 
 from .cluster import OPTIONS, FakeApi, task_pod
@@ -25,6 +27,25 @@ def test_own_task_comes_before_a_newer_one_of_another_user(connect: Connect) -> 
     """Age does not decide."""
     connect(FakeApi(task_pod("a", "bob", "train", age=1), task_pod("b", "alice", "train", age=99)))
     assert find("train") == "b"
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [("train", "alice", "")],
+        [("b", "alice", "train")],
+        [("train", "alice", "train"), ("c", "alice", "train")],
+    ],
+    ids=["its pod has the name", "its task has the name", "both"],
+)
+def test_pod_that_claims_to_be_the_users_does_not_come_before_the_own_task(
+    others: list[tuple[str, str, str]], connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever creates pods chooses their names, labels, keys and locks; the secret decides, which belongs to one name."""
+    connect(FakeApi(*(task_pod(*each, age=1) for each in others), task_pod("own", "alice", "train", age=99)))
+    monkeypatch.setattr(owner_secrets, "_secrets", {})
+    owner_secrets.save(Identity("own", "ab" * 32, "cd" * 32, 20_000))
+    assert find("train") == "own"
 
 
 def test_task_of_another_user_is_found_if_there_is_no_own_one(connect: Connect) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from podtask.manage.task_list import TaskList, TaskRow, format_duration, list_tasks
-from podtask.runner.protocol import RESULT_WAITS_PREFIX
+from podtask.runner.protocol import FRAME_LINE_PREFIX, RESULT_WAITS_PREFIX
 
 from .cluster import OPTIONS, FakeApi, ended, fetched, in_log, task_pod
 
@@ -52,6 +52,15 @@ def test_log_that_cannot_be_read_leaves_its_row(connect: Connect) -> None:
     refused, readable = asyncio.run(list_tasks(OPTIONS))
     assert refused.last_line == ""
     assert readable.last_line == "x" * 57 + "two"
+
+
+@pytest.mark.fault(90)
+@pytest.mark.parametrize("numbers", ["{long} 0/1", "1 {long}/1", "1 0/{long}"])
+def test_log_that_looks_like_the_runners_does_not_break_the_list(numbers: str, connect: Connect) -> None:
+    """Anybody may write a line like a frame's, with a number that Python does not convert."""
+    forged = f"{FRAME_LINE_PREFIX} {numbers.format(long='9' * 5000)} {'0' * 32} QUJD\n"
+    connect(FakeApi(task_pod("a", age=2), task_pod("b"), logs={"a": f"before\n{forged}", "b": "fine\n"}))
+    assert [row.last_line for row in asyncio.run(list_tasks(OPTIONS))] == ["before", "fine"]
 
 
 def test_column_of_users_is_shown_if_there_are_several() -> None:

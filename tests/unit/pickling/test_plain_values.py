@@ -216,6 +216,8 @@ def test_error_arrives_as_text_with_the_name_of_its_type() -> None:
         {"status": "ok", "seconds": [], "usage": {}},
         {"status": "ok", "usage": {"cpu": "x"}},
         {"status": "ok", "packed": [{"role": "value", "name": "v", "stream": float("inf")}]},
+        {"status": "ok", "packed": [{"role": "value", "name": "v", "type": "bytes", "stream": 1}]},
+        {"status": "ok", "packed": [{"role": "x", "name": "v", "stream": 0}, {"name": "w", "stream": -1}]},
     ],
     ids=str,
 )
@@ -275,6 +277,66 @@ def test_damaged_values_are_refused() -> None:
     for form in ("json", "npy", "arrow", "csv", "text"):
         with pytest.raises(RefusedValue):
             decode_value(b"\xff\xfe\x00(", {"format": form, "columns": []})
+
+
+def arrow_stream(table: Any) -> bytes:
+    """Return a table of Arrow as a stream, whatever it contains."""
+    pyarrow = pytest.importorskip("pyarrow")
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+@pytest.mark.parametrize("kind", ["string", "large_binary", "list", "dictionary"])
+def test_arrow_with_offsets_outside_of_its_data_is_refused(kind: str) -> None:
+    """Offsets of a hostile pod would show other memory of the notebook, or crash it."""
+    pa: Any = pytest.importorskip("pyarrow")
+    far = {"large_binary": np.array([0, 1 << 40, 3], "int64")}.get(kind, np.array([0, 1 << 28, 3], "int32"))
+    values = pa.array([1, 2, 3], "int8")
+    buffers = [None, pa.py_buffer(far)]
+    columns = {
+        "string": lambda: pa.Array.from_buffers(pa.string(), 2, [*buffers, pa.py_buffer(b"abc")]),
+        "large_binary": lambda: pa.Array.from_buffers(pa.large_binary(), 2, [*buffers, pa.py_buffer(b"abc")]),
+        "list": lambda: pa.Array.from_buffers(pa.list_(pa.int8()), 2, buffers, children=[values]),
+        "dictionary": lambda: pa.DictionaryArray.from_arrays(
+            pa.array([0, 1 << 20], "int32"), pa.array(["a", "b"]), safe=False
+        ),
+    }
+    data = arrow_stream(pa.table({"a": columns[kind]()}))
+    with pytest.raises(RefusedValue, match="it cannot be decoded"):
+        decode_value(data, {"format": "arrow"})
+
+
+@pytest.mark.parametrize("wrap", ["bare", "list", "struct", "dictionary"])
+def test_arrow_with_an_extension_type_is_refused_wherever_it_is(wrap: str) -> None:
+    """Code of the notebook that has registered the type does not see what the pod sends."""
+    pa: Any = pytest.importorskip("pyarrow")
+
+    class Marked(pa.ExtensionType):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(pa.int8(), "podtask.test.marked")
+
+        def __arrow_ext_serialize__(self) -> bytes:
+            return b""
+
+        @classmethod
+        def __arrow_ext_deserialize__(cls, storage_type: Any, serialized: bytes) -> Any:
+            return cls()
+
+    pa.register_extension_type(Marked())
+    try:
+        values = pa.ExtensionArray.from_storage(Marked(), pa.array([1, 2], "int8"))
+        column = {
+            "bare": lambda: values,
+            "list": lambda: pa.ListArray.from_arrays(pa.array([0, 1, 2], "int32"), values),
+            "struct": lambda: pa.StructArray.from_arrays([values], ["a"]),
+            "dictionary": lambda: pa.DictionaryArray.from_arrays(pa.array([0, 1], "int8"), values),
+        }[wrap]()
+        with pytest.raises(RefusedValue, match="extension type"):
+            decode_value(arrow_stream(pa.table({"a": column})), {"format": "arrow"})
+    finally:
+        pa.unregister_extension_type("podtask.test.marked")
 
 
 def test_display_has_only_types_that_execute_nothing() -> None:
