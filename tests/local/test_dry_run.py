@@ -122,6 +122,21 @@ def test_python_makes_the_same_pod() -> None:
 
 
 @pytest.mark.feature("N14")
+@pytest.mark.pod("P5")
+def test_items_of_one_name_are_compared_in_order() -> None:
+    """A variable, and a volume that is mounted twice, are compared with themselves."""
+    container = {
+        "name": "primary",
+        "env": [{"name": "L", "value": "/a"}, {"name": "L", "value": "/b:$(L)"}],
+        "volumeMounts": [
+            {"name": "v", "mountPath": "/a", "subPath": "a"},
+            {"name": "v", "mountPath": "/b"},
+        ],
+    }
+    template = PodTemplate({"containers": [container], "volumes": [{"name": "v", "emptyDir": {}}]})
+    assert "was:" not in preview(template).to_yaml()
+
+
 def test_kubectl_line_has_the_whole_pod() -> None:
     """The shell command has the context, the namespace and the pod, without a task's key."""
     found = preview(namespace="team", context="the prod").kubectl()
@@ -156,6 +171,16 @@ def test_html_has_every_copy_and_escapes_it() -> None:
         ({"a": {"b": {"c": 1}}}, {}, ["spec.a"]),
         ({"a": [1, 2]}, {"a": [1]}, ["spec.a[1]"]),
         ({"a": False, "b": "", "c": {}}, {}, []),
+        (
+            {"env": [{"name": "A", "value": "1"}, {"name": "A", "valueFrom": {}}]},
+            {"env": [{"name": "Z"}, {"name": "A", "value": "1"}, {"name": "A", "valueFrom": {}}]},
+            [],
+        ),
+        (
+            {"mounts": [{"name": "v", "subPath": "a"}, {"name": "v", "path": "/b"}]},
+            {"mounts": [{"name": "v"}, {"name": "v", "path": "/b"}]},
+            ["spec.mounts[0].subPath"],
+        ),
     ],
 )
 def test_dropped_fields_are_found(asked: Any, stored: Any, lost: list[str]) -> None:

@@ -113,7 +113,7 @@ def find_mistake(resource: str, quantity: Any) -> str:
         resource: Name of the resource, such as memory or cpu. Other resources have no mistakes.
         quantity: The quantity.
     """
-    match = QUANTITY.fullmatch(str(quantity))
+    match = QUANTITY.fullmatch(str(quantity).strip())
     if match is None:
         return ""
     amount, unit = to_decimal(quantity), match[2] or ""
@@ -154,7 +154,7 @@ def to_decimal(given: Any, resource: str = "") -> Decimal:
     Raises:
         InputError: The value is not a quantity.
     """
-    match = QUANTITY.fullmatch(str(given))
+    match = QUANTITY.fullmatch(str(given).strip())  # as the API server reads it
     if not match:
         raise InputError(
             f"{given!r} is not a quantity.{_did_you_mean(str(given), resource)}",

@@ -43,10 +43,11 @@ def differences(node: Any, yaml_value: Any, other_value: Any) -> Iterator[Differ
             if key not in yaml_value:
                 yield Difference(node.start_mark.line, False, key, None, other_value[key])
     elif isinstance(yaml_value, list) and isinstance(other_value, list):
-        by_name = {item.get("name"): item for item in other_value if isinstance(item, dict)}
-        for item_node, item in zip(node.value, yaml_value, strict=True):
-            if isinstance(item, dict) and item.get("name") in by_name:
-                yield from differences(item_node, item, by_name[item.get("name")])
+        others = _by_name(other_value)
+        names = list(_by_name(yaml_value))
+        for item_node, name, item in zip(node.value, names, yaml_value, strict=True):
+            if isinstance(item, dict) and name in others:
+                yield from differences(item_node, item, others[name])
 
 
 def dropped_fields(sent: Any, stored: Any, path: str = "") -> list[str]:
@@ -70,18 +71,30 @@ def dropped_fields(sent: Any, stored: Any, path: str = "") -> list[str]:
         ]
     if isinstance(sent, list):
         items = stored if isinstance(stored, list) else []
-        by_name = {item["name"]: item for item in items if isinstance(item, dict) and "name" in item}
+        by_name = _by_name(items)
+        names = list(_by_name(sent))
         padded = [*items, *[None] * (len(sent) - len(items))]
         return [
             dropped
             for index, value in enumerate(sent)
             for dropped in dropped_fields(
                 value,
-                by_name.get(value["name"]) if isinstance(value, dict) and "name" in value else padded[index],
+                by_name.get(names[index]) if isinstance(value, dict) and "name" in value else padded[index],
                 f"{path}[{index}]",
             )
         ]
     return [path] if stored is None and sent not in (None, False, "", 0) else []
+
+
+def _by_name(items: list[Any]) -> dict[tuple[str, int], Any]:
+    """Return the items of a list by name and number: a variable, or the mount of a volume, may occur twice."""
+    counts: dict[str, int] = {}
+    numbered = {}
+    for item in items:
+        name = str(item.get("name")) if isinstance(item, dict) else ""
+        counts[name] = counts.get(name, 0) + 1
+        numbered[name, counts[name]] = item
+    return numbered
 
 
 def _differences_of_key(

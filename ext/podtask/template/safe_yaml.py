@@ -64,9 +64,14 @@ def _loader_class() -> type[yaml.SafeLoader]:
             value = self.construct_yaml_float(node)
             return int(value) if value.is_integer() else value
 
+        def construct_merge_value(self, node: Any) -> str:
+            """Return ``<<`` as text: it merges mappings only where it is a key."""
+            return str(self.construct_scalar(node))
+
     Loader.add_implicit_resolver(TAG + "int", INTEGER, list("-+0123456789"))
     Loader.add_implicit_resolver(TAG + "float", FLOAT, list("-+.0123456789"))
     Loader.add_constructor(TAG + "float", Loader.construct_number)
+    Loader.add_constructor(TAG + "merge", Loader.construct_merge_value)
     return Loader
 
 

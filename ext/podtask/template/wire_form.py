@@ -65,7 +65,11 @@ def to_wire_form(given: Any, where: str = "") -> Any:
     if isinstance(given, Mapping):
         return _mapping(given, where)
     if isinstance(given, (list, tuple)):
-        return [to_wire_form(item, f"{where}[{index}]") for index, item in enumerate(given)]
+        # The API server reads null in a list of texts as an empty text.
+        return [
+            "" if item is None else to_wire_form(item, f"{where}[{index}]")
+            for index, item in enumerate(given)
+        ]
     attributes = getattr(type(given), "attribute_map", None)
     if isinstance(attributes, dict):  # a model of the client library
         names = sorted(attributes, key="name".__ne__)  # name first, for readers

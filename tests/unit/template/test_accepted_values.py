@@ -27,7 +27,7 @@ spec:
   containers:
   - name: primary
     image: python:3.11-slim
-    args: [=, 12:30, 2024-01-01]
+    args: [=, 12:30, 2024-01-01, <<, ~]
     env:
     - {name: DAY, value: 2024-01-01}
     - {name: AT, value: 12:30}
@@ -37,7 +37,7 @@ spec:
     - {containerPort: 8080, name: metrics}
     resources:
       limits:
-      requests: {cpu: 1.0}
+      requests: {cpu: 1.0, memory: " 64Mi"}
     volumeMounts:
     - {name: scratch, mountPath: /scratch}
     - {name: settings, mountPath: /etc/app}
@@ -67,14 +67,14 @@ def test_yaml_has_the_values_that_kubectl_sends(tmp_path: Path) -> None:
             {
                 "name": "primary",
                 "image": "python:3.11-slim",
-                "args": ["=", "12:30", "2024-01-01"],
+                "args": ["=", "12:30", "2024-01-01", "<<", ""],
                 "env": [
                     {"name": "DAY", "value": "2024-01-01"},
                     {"name": "AT", "value": "12:30"},
                     {"name": "NOTHING"},
                 ],
                 "ports": PORTS,
-                "resources": {"requests": {"cpu": 1}},
+                "resources": {"requests": {"cpu": 1, "memory": " 64Mi"}},
                 "volumeMounts": [
                     {"name": "scratch", "mountPath": "/scratch"},
                     {"name": "settings", "mountPath": "/etc/app"},
