@@ -338,18 +338,31 @@ class Api:
         return b"".join(parts)
 
     def _json(self, raw: bytes) -> dict[str, Any]:
-        try:
-            document = json.loads(raw)
-        except (ValueError, RecursionError):
-            document = None
-        if not isinstance(document, dict):
-            raise ClusterError(
-                f"The answer for context {self.access.context!r} is not from an API server: {_words(raw)}",
-                "It may be the login page of a proxy; `kubectl get --raw /readyz` shows it.",
-            )
-        if "items" in document and document["items"] is None:  # an empty list of Go, in lists of metadata
-            document["items"] = []
-        return document
+        return decode_answer(raw, self.access.context)
+
+
+def decode_answer(raw: bytes, context: str | None) -> dict[str, Any]:
+    """Return the object in an answer of the API server.
+
+    Args:
+        raw: The answer.
+        context: Name of the kubeconfig context, for the error.
+
+    Raises:
+        ClusterError: The answer is not an object.
+    """
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise ClusterError(
+            f"The answer for context {context!r} is not from an API server: {_words(raw)}",
+            "It may be the login page of a proxy; `kubectl get --raw /readyz` shows it.",
+        )
+    if "items" in document and document["items"] is None:  # an empty list of Go, in lists of metadata
+        document["items"] = []
+    return document
 
 
 _known: dict[tuple[asyncio.AbstractEventLoop, str | None, str | None], asyncio.Future[Api]] = {}

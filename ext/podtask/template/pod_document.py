@@ -26,6 +26,7 @@ CONTROLLER_LABELS = frozenset(
         "controller-revision-hash",
         "controller-uid",
         "job-name",
+        "spark-app-selector",
         "statefulset.kubernetes.io/pod-name",
         "apps.kubernetes.io/pod-index",
     )
@@ -34,11 +35,14 @@ CONTROLLER_PREFIXES = (
     "batch.kubernetes.io/",
     "jobset.sigs.k8s.io/",
     "leaderworkerset.sigs.k8s.io/",
+    "ray.io/",
+    "tekton.dev/",
     "training.kubeflow.org/",
     "workflows.argoproj.io/",
 )
 # What a cluster writes into the spec of one pod.
 FIELDS_OF_ONE_POD = ("nodeName", "ephemeralContainers", "priority", "preemptionPolicy")
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 INJECTED_VOLUME_PREFIX = "kube-api-access-"  # the volume of the token
 POD_FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
 METADATA_FIELDS = (
@@ -107,7 +111,7 @@ def read_pod_document(document: dict[str, Any], where: str) -> PodDocument:
         notices.append(_dropped_labels(labels, metadata))
         labels = None
     if is_of_cluster and spec:
-        spec = _without_fields_of_one_pod(spec, notices)
+        spec = _without_fields_of_one_pod(spec, metadata.get("name"), notices)
     annotations = metadata.get("annotations")
     primary = annotations.get(DEFAULT_CONTAINER) if isinstance(annotations, dict) else None
     primary = primary or _only_container(spec or {}, notices)
@@ -203,10 +207,20 @@ def _dropped_labels(labels: dict[str, Any], metadata: dict[str, Any]) -> str:
     )
 
 
-def _without_fields_of_one_pod(spec: dict[str, Any], notices: list[str]) -> dict[str, Any]:
-    """Return a pod spec without what the cluster has set for one pod, and add a notice about it."""
-    dropped = [f"spec.{field}" for field in FIELDS_OF_ONE_POD if field in spec]
-    kept = {key: value for key, value in spec.items() if key not in FIELDS_OF_ONE_POD}
+def _without_fields_of_one_pod(spec: dict[str, Any], name: object, notices: list[str]) -> dict[str, Any]:
+    """Return a pod spec without what the cluster has set for one pod, and add a notice about it.
+
+    Args:
+        spec: The spec of the pod.
+        name: Name of the pod. A StatefulSet sets it as the host name.
+        notices: List that the notice is appended to.
+    """
+    fields = (*FIELDS_OF_ONE_POD, *(("hostname",) if spec.get("hostname") == name else ()))
+    dropped = [f"spec.{field}" for field in fields if field in spec]
+    kept = {key: value for key, value in spec.items() if key not in fields}
+    if _is_bound_to_one_node(kept):
+        kept = _without_node_affinity(kept)
+        dropped.append("the affinity to one node")
     tokens = {each.get("name") for each in _mappings(spec.get("volumes")) if _is_token_volume(each)}
     if tokens:
         kept["volumes"] = [each for each in _mappings(spec["volumes"]) if each.get("name") not in tokens]
@@ -219,6 +233,24 @@ def _without_fields_of_one_pod(spec: dict[str, Any], notices: list[str]) -> dict
     if dropped:
         notices.append(f"left out, because a cluster sets it for each pod: {', '.join(dropped)}")
     return kept
+
+
+def _is_bound_to_one_node(spec: dict[str, Any]) -> bool:
+    """Return whether each term of the node affinity names a node, as a DaemonSet writes it."""
+    value: Any = spec
+    for field in ("affinity", "nodeAffinity", REQUIRED, "nodeSelectorTerms"):
+        value = value.get(field) if isinstance(value, dict) else None
+    return bool(value) and all("matchFields" in each for each in _mappings(value))
+
+
+def _without_node_affinity(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a pod spec without the required node affinity."""
+    affinity = spec["affinity"]
+    node = {key: value for key, value in affinity["nodeAffinity"].items() if key != REQUIRED}
+    rest = {key: value for key, value in affinity.items() if key != "nodeAffinity"}
+    left = {**rest, "nodeAffinity": node} if node else rest
+    kept = {key: value for key, value in spec.items() if key != "affinity"}
+    return {**kept, "affinity": left} if left else kept
 
 
 def _is_token_volume(volume: dict[str, Any]) -> bool:

@@ -103,8 +103,10 @@ def test_pod_of_a_deployment_keeps_nothing_of_its_controller(tmp_path: Path) -> 
         {"labels": {"app": "x", "training.kubeflow.org/replica-index": "0"}},
         {"labels": {"app": "agent"}, "ownerReferences": [{"kind": "DaemonSet", "name": "agent"}]},
         {"labels": {"app": "agent"}, "uid": "1"},
+        {"labels": {"app": "x", "ray.io/cluster": "c"}},
+        {"labels": {"app": "x", "tekton.dev/taskRun": "t"}},
     ],
-    ids=["StatefulSet", "Job", "Rollout", "PyTorchJob", "DaemonSet", "uid"],
+    ids=["StatefulSet", "Job", "Rollout", "PyTorchJob", "DaemonSet", "uid", "Ray", "Tekton"],
 )
 def test_labels_of_a_controller_are_all_left_out(metadata: dict[str, Any]) -> None:
     """One sign of a controller is enough: a Service or a DaemonSet selects by the other labels."""
@@ -115,6 +117,38 @@ def test_labels_of_a_controller_are_all_left_out(metadata: dict[str, Any]) -> No
         assert template.labels == {}
         assert "all labels are left out" in template.notices[0]
         assert "app=" in template.notices[0]
+
+
+@pytest.mark.pod("P4")
+def test_pod_of_a_stateful_set_gives_away_its_host_name() -> None:
+    """The host name that a StatefulSet sets is left out; one that the user has chosen stays."""
+    for name, kept in (("db-0", None), ("database", "database")):
+        given = pod(uid="1", name="db-0")
+        given["spec"]["hostname"] = name
+        assert PodTemplate.of(given).pod_spec.get("hostname") == kept
+
+
+@pytest.mark.pod("P4")
+def test_pod_of_a_daemon_set_is_bound_to_no_node() -> None:
+    """The affinity by which a DaemonSet binds each pod to a node is left out; other affinity stays."""
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+    fields = [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]
+    bound = {required: {"nodeSelectorTerms": [{"matchFields": fields}]}}
+    own = {"podAffinity": {required: [{"topologyKey": "zone", "namespaceSelector": {}}]}}
+    preferred: dict[str, Any] = {"preferredDuringSchedulingIgnoredDuringExecution": []}
+    gpu = {required: {"nodeSelectorTerms": [{"matchExpressions": [{"key": "gpu", "operator": "Exists"}]}]}}
+    for affinity, kept in (
+        ({"nodeAffinity": bound}, None),
+        ({"nodeAffinity": bound, **own}, own),
+        ({"nodeAffinity": {**bound, **preferred}}, {"nodeAffinity": preferred}),
+    ):
+        given = pod(uid="1")
+        given["spec"]["affinity"] = affinity
+        template = PodTemplate.of(given)
+        assert template.pod_spec.get("affinity") == kept
+        assert template.notices[-1].endswith("for each pod: the affinity to one node")
+    given["spec"]["affinity"] = {"nodeAffinity": gpu}
+    assert PodTemplate.of(given).pod_spec["affinity"] == {"nodeAffinity": gpu}
 
 
 @pytest.mark.pod("P4")
