@@ -38,6 +38,14 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(autouse=True)
+def no_notice_was_shown() -> None:
+    """Let each test see the notices that a kernel shows once."""
+    follow = sys.modules.get("podtask.lifecycle.follow")
+    if follow is not None:
+        follow.shown_notices.clear()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     for option in ("features", "faults", "pods"):
         parser.addoption(

@@ -72,11 +72,12 @@ def load_ipython_extension(ipython: Any) -> None:
     """Register the magics and their completion (``%load_ext podtask``)."""
     # Start-up cost: loaded when it is first needed.
     from .magics.completion import make_matcher
-    from .magics.magic import PodtaskMagics, show_help_of_empty_cell
+    from .magics.magic import PodtaskMagics, hint_at_left_name, show_help_of_empty_cell
 
     unload_ipython_extension(ipython)  # loaded again: one matcher is enough
     ipython.register_magics(PodtaskMagics)
     ipython.input_transformers_cleanup.append(show_help_of_empty_cell)
+    ipython.events.register("post_run_cell", hint_at_left_name)
     if ipython.Completer is not None:
         ipython.Completer.custom_matchers.append(make_matcher(ipython.user_ns))
 
@@ -85,6 +86,9 @@ def unload_ipython_extension(ipython: Any) -> None:
     """Remove the magics and their completion (``%unload_ext podtask``)."""
     for kind in ("cell", "line"):
         ipython.magics_manager.magics[kind].pop("podtask", None)
+    for callback in list(ipython.events.callbacks["post_run_cell"]):
+        if getattr(callback, "__name__", "") == "hint_at_left_name":
+            ipython.events.unregister("post_run_cell", callback)
     ipython.input_transformers_cleanup[:] = [
         each
         for each in ipython.input_transformers_cleanup

@@ -2,26 +2,77 @@
 
 from __future__ import annotations
 
+import enum
 import html
+import os
+import shutil
 import sys
+import textwrap
+import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .runner.safe_text import safe_text
 
-# Aligned with the text that JupyterLab shows.
-TEXT_STYLE = "padding-left:1ch;font:12px/1.6 var(--jp-code-font-family,monospace);white-space:pre-wrap;color:var(--jp-ui-font-color2,#616161)"
+# Aligned with the text that JupyterLab shows, in the color of the page's text.
+TEXT_STYLE = (
+    "padding-left:1ch;font:var(--jp-code-font-size,13px)/1.6 "
+    "var(--jp-code-font-family,var(--vscode-editor-font-family,monospace));white-space:pre-wrap;color:inherit"
+)
+NOTE_STYLE = "opacity:.75"
+REFRESH_SECONDS = 60.0  # of a line whose times only change: the page counts them
+QUIET_SECONDS = 5.0  # of a phase, until it is printed where no line can be rewritten
+MIN_COLUMNS = 20
+
+
+class Tone(enum.Enum):
+    """What a mark says by its color; the value is the color of a terminal."""
+
+    NONE = ""
+    GOOD = "32"
+    WARN = "33"
+    BAD = "31"
+
+
+@dataclass(frozen=True)
+class Status:
+    """The line of a task, as a screen shows it.
+
+    Args:
+        text: The line without its mark.
+        mark: One character before the text; may be empty.
+        tone: Color of the mark.
+        advice: What to do, as a second line; may be empty.
+        html: Mark, line, advice and what the line unfolds, as HTML.
+        version: Changes whenever the line says something else; times that count do not belong to it.
+        ended: Whether this is the last line of the task.
+    """
+
+    text: str
+    mark: str = ""
+    tone: Tone = Tone.NONE
+    advice: str = ""
+    html: str = ""
+    version: object = None
+    ended: bool = False
+
+    @property
+    def lines(self) -> list[str]:
+        """Mark and line, then the advice, as text."""
+        first = f"{self.mark} {self.text}" if self.mark else self.text
+        return safe_text(f"{first}\n{self.advice}" if self.advice else first).splitlines()
 
 
 class Screen(Protocol):
     """A screen that shows the output and the status of a task.
 
     Attributes:
-        keeps_status: Whether the last status line stays visible and need not be repeated.
+        folds: Whether the status line can be unfolded.
     """
 
-    keeps_status: bool
+    folds: bool
 
     def write(self, name: str, text: str) -> None:
         """Write to stdout or stderr."""
@@ -34,24 +85,11 @@ class Screen(Protocol):
     def clear(self, wait: bool) -> None:
         """Clear the output."""
 
-    def show_status(self, text: str, key: str) -> None:
-        """Show or replace the status line.
-
-        Args:
-            text: The whole line.
-            key: Essential part of the line; a terminal prints the line only when the key changes.
-        """
-
-    def show_details(self, text: str, expanded_html: str) -> None:
-        """Show or replace the details below the status line.
-
-        Args:
-            text: One line of text, for frontends without HTML.
-            expanded_html: HTML whose parts the user can expand.
-        """
+    def show_status(self, status: Status) -> None:
+        """Show or replace the status line; called often."""
 
     def show_line(self, text: str) -> None:
-        """Show a line of its own: a note, or the closing line of the task."""
+        """Show a line of its own: a note."""
 
     def ask_for_input(self, prompt: str, password: bool) -> str:
         """Ask the user for a line of input and return it.
@@ -63,46 +101,109 @@ class Screen(Protocol):
 
 
 class Terminal:
-    """A terminal or a script: output is printed unchanged, the status and notes go to stderr."""
+    """A terminal or a script: output is printed unchanged, the status and notes go to stderr.
 
-    keeps_status = False
+    On a terminal, one status line is rewritten. Elsewhere, a phase is printed once, if it lasts.
 
-    def __init__(self) -> None:
-        self._status_key = ""
+    Args:
+        live: Whether to show the task before it ends; False if the prompt is shown meanwhile.
+    """
+
+    folds = False
+
+    def __init__(self, live: bool = True) -> None:
+        self._live = live
+        self._rows: list[str] = []  # of the status line, below the last output
+        self._at_line_start = True
+        self._version: object = None
+        self._version_since = time.monotonic()
+        self._printed: object = None
 
     def write(self, name: str, text: str) -> None:
         """Write to stdout or stderr."""
+        self._erase()
         stream = sys.stdout if name == "stdout" else sys.stderr
         stream.write(text)
         stream.flush()
+        self._at_line_start = text.endswith("\n") if text else self._at_line_start
 
     def publish(
         self, data: dict[str, Any], metadata: dict[str, Any], display_id: str | None, update: bool
     ) -> None:
         """Print the plain text of a bundle."""
+        self._erase()
         print(data.get("text/plain", ""), flush=True)
+        self._at_line_start = True
 
     def clear(self, wait: bool) -> None:
         """Do nothing: text on a terminal cannot be cleared."""
 
-    def show_status(self, text: str, key: str) -> None:
-        """Print the status line when its key changes; print nothing if stderr is not a terminal."""
-        if sys.stderr.isatty() and key != self._status_key:
-            print(safe_text(text), file=sys.stderr, flush=True)
-        self._status_key = key
-
-    def show_details(self, text: str, expanded_html: str) -> None:
-        """Do nothing: a terminal cannot expand and collapse."""
+    def show_status(self, status: Status) -> None:
+        """Show the status line: rewritten on a terminal; elsewhere once for each phase that lasts, and at the end."""
+        if status.ended:
+            self._erase()
+            is_terminal = sys.stderr.isatty()
+            before = "\n" if is_terminal and not self._at_line_start else ""
+            self._print(before, *(_colored(status, status.lines) if is_terminal else status.lines))
+        elif not self._live:
+            return
+        elif sys.stderr.isatty():
+            self._rewrite(_fitted(status))
+        elif status.version != self._version:
+            self._version, self._version_since = status.version, time.monotonic()
+        elif self._printed != self._version and time.monotonic() - self._version_since >= QUIET_SECONDS:
+            self._printed = self._version
+            self._print("", *status.lines)
 
     def show_line(self, text: str) -> None:
         """Print the line to stderr."""
-        print(safe_text(text), file=sys.stderr, flush=True)
+        self._erase()
+        self._print("", safe_text(text))
 
     def ask_for_input(self, prompt: str, password: bool) -> str:
         """Ask on the terminal."""
         import getpass  # start-up cost: rarely needed
 
-        return getpass.getpass(prompt) if password else input(prompt)
+        self._erase()
+        answer = getpass.getpass(prompt) if password else input(prompt)
+        self._at_line_start = True
+        return answer
+
+    def _rewrite(self, rows: list[str]) -> None:
+        """Replace the status line, unless the output has begun a line that is not complete."""
+        if self._at_line_start and rows != self._rows:
+            self._erase()
+            self._rows = rows
+            sys.stderr.write("\n".join(rows))
+            sys.stderr.flush()
+
+    def _erase(self) -> None:
+        """Erase the status line, so that output takes its place."""
+        if self._rows:
+            sys.stderr.write("\r\x1b[K" + "\x1b[1A\x1b[K" * (len(self._rows) - 1))
+            sys.stderr.flush()
+            self._rows = []
+
+    @staticmethod
+    def _print(before: str, *lines: str) -> None:
+        print(before + "\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _fitted(status: Status) -> list[str]:
+    """Return the rows of a status line, none longer than the terminal is wide, and no more than fit."""
+    columns, height = shutil.get_terminal_size()
+    rows = [
+        row
+        for line in status.lines
+        for row in textwrap.wrap(line, max(MIN_COLUMNS, columns - 1), subsequent_indent="  ") or [""]
+    ]
+    return _colored(status, rows[: max(1, height - 1)])
+
+
+def _colored(status: Status, rows: list[str]) -> list[str]:
+    if not status.tone.value or "NO_COLOR" in os.environ:
+        return rows
+    return [rows[0].replace(status.mark, f"\x1b[{status.tone.value}m{status.mark}\x1b[0m", 1), *rows[1:]]
 
 
 class Notebook(Terminal):
@@ -112,15 +213,14 @@ class Notebook(Terminal):
         shell: The kernel's IPython shell.
     """
 
-    keeps_status = True
+    folds = True
 
     def __init__(self, shell: Any) -> None:
         super().__init__()
         self._shell = shell
         self._id = uuid.uuid4().hex
-        self._status = ""
-        self._shown = False
-        self._details: dict[str, Any] = {}
+        self._status: dict[str, Any] = {}
+        self._shown_at = 0.0
         self._clear_next = False
 
     def write(self, name: str, text: str) -> None:
@@ -141,20 +241,14 @@ class Notebook(Terminal):
         if not wait:
             self._clear_if_due()
 
-    def show_status(self, text: str, key: str) -> None:
-        """Show the status line, above the output."""
-        if text == self._status:
+    def show_status(self, status: Status) -> None:
+        """Show the status line, above the output; replace it if it says something else, or is old."""
+        now, shown = time.monotonic(), bool(self._status)
+        if shown and status.version == self._version and now - self._shown_at < REFRESH_SECONDS:
             return
-        self._status = text
-        self._publish(_line_bundle(text), {}, self._id, self._shown)
-        self._shown = True
-
-    def show_details(self, text: str, expanded_html: str) -> None:
-        """Show or replace the details under the status line."""
-        update = bool(self._details)
-        html_text = f'<div style="{TEXT_STYLE}">{safe_text(expanded_html)}</div>'
-        self._details = {"text/plain": safe_text(text), "text/html": html_text}
-        self._publish(self._details, {}, f"{self._id}-details", update)
+        self._version, self._shown_at = status.version, now
+        self._status = _bundle("\n".join(status.lines), status.html)
+        self._publish(self._status, {}, self._id, shown)
 
     def show_line(self, text: str) -> None:
         """Show the line below the output."""
@@ -173,9 +267,7 @@ class Notebook(Terminal):
         if self._clear_next:
             self._clear_next = False
             self._clear_output()
-            self._publish(_line_bundle(self._status), {}, self._id, False)
-            if self._details:
-                self._publish(self._details, {}, f"{self._id}-details", False)
+            self._publish(self._status, {}, self._id, False)
 
 
 class SubmittingCell(Notebook):
@@ -192,6 +284,11 @@ class SubmittingCell(Notebook):
         super().__init__(shell)
         self._kernel = shell.kernel
         self._parent = shell.kernel.get_parent("shell")
+
+    @property
+    def cell_id(self) -> str:
+        """The id of the message that runs the cell."""
+        return str(self._parent.get("header", {}).get("msg_id", ""))
 
     def write(self, name: str, text: str) -> None:
         """Write to the cell's stdout or stderr."""
@@ -226,8 +323,14 @@ def current_screen(outlives_cell: bool = False) -> Screen:
 
         shell = get_ipython()
     if shell is None or not hasattr(shell, "kernel"):
-        return Terminal()
+        return Terminal(live=not outlives_cell)
     return SubmittingCell(shell) if outlives_cell else Notebook(shell)
+
+
+def running_cell() -> str:
+    """Return what identifies the running cell of a kernel; empty without a kernel."""
+    cell = current_screen(outlives_cell=True)
+    return cell.cell_id if isinstance(cell, SubmittingCell) else ""
 
 
 def show_refreshable(make_bundle: Callable[[], dict[str, str]]) -> Callable[[], None] | None:
@@ -254,5 +357,8 @@ def show_refreshable(make_bundle: Callable[[], dict[str, str]]) -> Callable[[], 
 
 
 def _line_bundle(line: str) -> dict[str, Any]:
-    text = safe_text(line)
-    return {"text/plain": text, "text/html": f'<div style="{TEXT_STYLE}">{html.escape(text)}</div>'}
+    return _bundle(safe_text(line), f'<div style="{NOTE_STYLE}">{html.escape(line)}</div>')
+
+
+def _bundle(text: str, content: str) -> dict[str, Any]:
+    return {"text/plain": text, "text/html": f'<div style="{TEXT_STYLE}">{safe_text(content)}</div>'}

@@ -16,7 +16,7 @@ from podtask.display.foreground import Foreground
 from podtask.display.view import View
 from podtask.errors import ClusterError, PodtaskError
 from podtask.event_loop import loop
-from podtask.frontend import Notebook, Terminal
+from podtask.frontend import Notebook, Status, Terminal
 from podtask.log import set_level
 from podtask.magics.doctor import Check
 from podtask.manage.exec import run_command
@@ -109,7 +109,7 @@ def test_screens_escape(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     assert is_safe(str(Check("pod", HOSTILE, HOSTILE)))
     terminal, shell = Terminal(), FakeNotebook()
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    for show in (terminal.show_line, lambda text: terminal.show_status(text, text)):
+    for show in (terminal.show_line, lambda text: terminal.show_status(Status(text, advice=text))):
         show(HOSTILE)
         assert is_safe(capsys.readouterr().err)
     set_level("debug")
@@ -120,10 +120,9 @@ def test_screens_escape(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     assert is_safe(capsys.readouterr().err)
     notebook = Notebook(shell)
     notebook.show_line(HOSTILE)
-    notebook.show_status(HOSTILE, "")
-    notebook.show_details(HOSTILE, HOSTILE)
+    notebook.show_status(Status(HOSTILE, advice=HOSTILE, html=HOSTILE))
     shown: list[Any] = [text for message in shell.published for text in message["data"].values()]
-    assert len(shown) == 6
+    assert len(shown) == 4
     assert all(map(is_safe, shown))
     terminal.write("stdout", HOSTILE)
     assert capsys.readouterr().out == HOSTILE

@@ -14,7 +14,7 @@ import pytest
 from podtask.display import background
 from podtask.display.background import DetachedTasks
 from podtask.errors import PodtaskError
-from podtask.frontend import Terminal
+from podtask.frontend import Status, Terminal
 from podtask.lifecycle.task import all_handles
 
 from .scripts import Refuses
@@ -27,19 +27,17 @@ MAX_KEPT_BYTES = TASKS * INPUT_BYTES // 10
 
 
 class QueueTerminal(Terminal):
-    """A terminal that reports when a task's closing line is shown."""
+    """A terminal that reports how a task has ended."""
 
     ended: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def write(self, name: str, text: str) -> None:
         """Write nothing."""
 
-    def show_status(self, text: str, key: str) -> None:
-        """Write nothing."""
-
-    def show_line(self, text: str) -> None:
-        """Report the line."""
-        self.ended.put(text)
+    def show_status(self, status: Status) -> None:
+        """Report the last line."""
+        if status.ended:
+            self.ended.put(status.text)
 
 
 @pytest.mark.fault(95)

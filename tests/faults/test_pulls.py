@@ -53,7 +53,7 @@ def test_refused_pull_is_waited_for(play: Play) -> None:
     """With --pull-timeout, the node gets time for its credentials; the line says how long it waits."""
     server = play(script := PullRefused())
     task = submit(pull_timeout="10m")
-    assert "(Waits for 600 s.)" in wait_for_phase(task, "no basic auth credentials")
+    assert "(Waits for 600 s.)" in wait_for_phase(task, "the registry denies the pull")
     server.loop.call_soon_threadsafe(script.credentials.set)
     assert task.result(SECONDS) == 42
 
@@ -62,7 +62,7 @@ def test_refused_pull_is_waited_for(play: Play) -> None:
 def test_refused_pull_without_the_option(play: Play) -> None:
     """Without it, a refused image ends the task soon."""
     play(PullRefused())
-    with pytest.raises(podtask.StartError, match="no basic auth credentials"):
+    with pytest.raises(podtask.StartError, match="the registry denies the pull"):
         submit().result(SECONDS)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from podtask.backends.base import Phase
 from podtask.runner import protocol
@@ -25,6 +25,12 @@ class Listener:
 
     def on_note(self, text: str) -> None:
         """Ignore a note."""
+
+    def on_notice(self, text: str) -> None:
+        """Ignore a notice."""
+
+    def on_stuck_sidecars(self, causes: Mapping[str, str]) -> None:
+        """Ignore sidecars."""
 
     def on_stream_refused(self, transport: str, reason: str) -> None:
         """Ignore a refusal."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.notebook import CellOutput, Kernel, Shell
@@ -22,7 +24,8 @@ def test_output_goes_on_under_its_own_cell(kernel: Kernel, tmp_path: object) -> 
     )
     first = kernel.finish()
     assert first.error is None
-    assert any(shown["text/plain"].startswith("<Task train (podtask-") for shown in first.displays)
+    assert first.lines[0].startswith("○ train · ")
+    assert not any("<Task" in line for line in first.lines)  # the status line says it already
     assert "released" not in first.stdout
     other = kernel.start(f"print('in between')\nopen({gate!r}, 'w').close()\ntrain.wait(60)\nprint('after')")
     found = kernel.cells(
@@ -32,9 +35,7 @@ def test_output_goes_on_under_its_own_cell(kernel: Kernel, tmp_path: object) -> 
     assert "released\n" in first.stdout + mine.stdout
     assert mine.stderr == "apart\n"
     assert any(shown.get("text/html") == "<b>bold</b>" for shown in mine.displays)
-    # Another thread updates the displayed handle at the same time.
-    lines = [shown for shown in mine.displays if "podtask-card" not in shown.get("text/html", "")]
-    assert lines[-2]["text/plain"] == "'the result'"
+    assert mine.lines[-2] == "'the result'"
     assert "released" not in theirs.stdout
     assert theirs.error is None
     kernel.cells(
@@ -87,10 +88,25 @@ def test_displayed_handle_shows_the_last_state(kernel: Kernel, tmp_path: object)
     assert "train · ok" in kernel.run("train").displays[0]["text/html"]
 
 
-def test_closing_line_repeats_nothing_of_the_status_line(kernel: Kernel) -> None:
-    """The status line has name and duration; the closing line appears only if it adds something."""
-    ran = kernel.run("%%podtask --local -o total\nprint('out')\ntotal = 42")
-    status, closing = ran.lines[-2:]
-    assert status.startswith("✓ podtask-")
-    assert closing.startswith("back: total (int, ")
-    assert [line[0] for line in kernel.run("%%podtask --local\nprint('out')").lines][-1] == "✓"
+def test_cell_has_one_line(kernel: Kernel) -> None:
+    """U20: a cell has one display, which is replaced and at its end says everything."""
+    kernel.start("%%podtask --local -o total\nprint('out')\ntotal = 42")
+    ids, line = set(), ""
+    for message in kernel.messages(60):
+        if "display_data" in message["msg_type"]:
+            ids.add(message["content"]["transient"].get("display_id"))
+            line = message["content"]["data"]["text/plain"]
+    assert len(ids) == 1
+    assert re.fullmatch(r"✓ \d+\.\d s, local · back: total", line)
+
+
+def test_notice_is_shown_once(kernel: Kernel) -> None:
+    """U20: a notice on the template is a line of the first cell only; the others have it in their details."""
+    kernel.run("t = {'nodeName': 'x', 'containers': [{'name': 'side', 'image': 'busybox'}]}")
+    first, second = (kernel.run("%%podtask --local -t t\n1") for _ in range(2))
+    assert sum(line.startswith("Runs on this machine. Ignored") for line in first.lines) == 1
+    assert not any(line.startswith("Runs on this machine.") for line in second.lines)
+    assert "Runs on this machine. Ignored" in second.displays[-1]["text/html"]
+    kernel.run("t['nodeName'] = 'y'")
+    other = kernel.run("%%podtask --local -t t\n1")
+    assert sum(line.startswith("Runs on this machine. Ignored") for line in other.lines) == 1

@@ -18,6 +18,7 @@ from podtask.backends.base import Phase
 from podtask.display import background
 from podtask.display.background import DetachedTasks
 from podtask.errors import InputError
+from podtask.frontend import Status
 from podtask.lifecycle.updates import Update
 from podtask.runner import protocol
 
@@ -127,7 +128,7 @@ class RecordingScreen:
         error: Raised by each attempt to write.
     """
 
-    keeps_status = True
+    folds = True
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -139,9 +140,9 @@ class RecordingScreen:
         if self._error is not None:
             raise self._error
 
-    def show_status(self, text: str, key: str) -> None:
+    def show_status(self, status: Status) -> None:
         """Record a status line."""
-        self.lines.put(key)
+        self.lines.put(status.lines[0])
 
     def show_line(self, text: str) -> None:
         """Record a line."""
@@ -171,13 +172,13 @@ def test_detached_tasks_are_shown_after_a_failure_and_cost_nothing_after_their_e
     wait_for(screens[0], "first")
     second = show("second")
     wait_for(screens[1], "second")
-    wait_for(screens[1], "· ok")
+    wait_for(screens[1], "✓ ")
     phases = second.phases
     second._follower.on_note("late")
     second._follower.on_phase(Phase("Left", "it could not be deleted"))
     third = show("third")
     wait_for(screens[2], "third")
-    wait_for(screens[2], "· ok")
+    wait_for(screens[2], "✓ ")
     assert screens[1].lines.empty()
     assert detached._views == []
     assert second.phases == phases

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -32,8 +34,16 @@ def only_line(ran: CellOutput) -> str:
     return text
 
 
+# The last one is what the button of TaskList does.
 @pytest.mark.parametrize(
-    "way", ["%podtask cancel train", "%podtask delete train", "train.cancel()", "train.delete()"]
+    "way",
+    [
+        "%podtask cancel train",
+        "%podtask delete train",
+        "train.cancel()",
+        "train.delete()",
+        "train.cancel_nowait()",
+    ],
 )
 def test_detached_cell_is_cancelled(kernel: Kernel, way: str) -> None:
     """U1, U5: a detached cell that is cancelled says so in its status line, and shows no error."""
@@ -41,12 +51,12 @@ def test_detached_cell_is_cancelled(kernel: Kernel, way: str) -> None:
     other = kernel.start(way)
     found = kernel.cells(
         lambda cells: (
-            any("· cancelled ·" in line for line in cells.get(own, CellOutput()).lines) and other in cells
+            any("cancelled after" in line for line in cells.get(own, CellOutput()).lines) and other in cells
         )
     )
     assert found[own].stderr == ""
     assert found[own].error is None
-    assert re.match(r"■ podtask-\w+ · cancelled", next(x for x in reversed(found[own].lines) if "·" in x))
+    assert re.fullmatch(r"■ train · cancelled after \d+\.\d s, local", found[own].lines[-1])
     assert kernel.run("print(train.status)").stdout == "cancelled\n"
 
 
@@ -61,7 +71,7 @@ concurrent.futures.wait = wait
 """
 
 
-@pytest.mark.parametrize("ask", ["train.result()", "raise train.error", "train.exception()"])
+@pytest.mark.parametrize("ask", ["train.result()", "raise train.error", "train.exception()", "await train"])
 def test_result_of_a_cancelled_task(kernel: Kernel, ask: str) -> None:
     """U1: what a handle raises after it was cancelled is one line."""
     start_detached(kernel)
@@ -82,6 +92,88 @@ def test_kernel_interrupt_while_a_cell_waits_for_a_detached_task(kernel: Kernel,
     assert only_line(kernel.finish(20)) == "stopped waiting; train keeps running."
     assert kernel.run("print(train.status)").stdout == "Running\n"
     kernel.run("train.cancel()")
+
+
+def test_kernel_interrupt_while_a_cell_awaits_a_detached_task(kernel: Kernel) -> None:
+    """U1: the stop button ends ``await task`` with one line, and the task keeps running."""
+    start_detached(kernel)
+    kernel.start("print('awaits', flush=True)\nawait train")
+    kernel.until("awaits\n")
+    kernel.interrupt()
+    assert only_line(kernel.finish(20)) == "stopped waiting; train keeps running."
+    assert kernel.run("print(train.status)").stdout == "Running\n"
+    kernel.run("train.cancel()")
+
+
+STOPPED_LINE = re.compile(r"■ stopped after \d+\.\d s, local")
+STUBBORN = """\
+%%podtask --local
+import signal
+print('up', flush=True)
+while True:
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        print('not yet', flush=True)"""
+
+
+def test_stop_while_the_cell_runs(kernel: Kernel) -> None:
+    """U1, U16: the error of a stopped cell has the cell's own frames, and its line says that it was stopped."""
+    kernel.start(f"%%podtask --local\n{ENDLESS}")
+    kernel.until("up\n")
+    kernel.interrupt()
+    ran = kernel.finish(20)
+    assert ran.error is not None
+    assert ran.error[0] == "KeyboardInterrupt"
+    assert "signal.pause()" in ran.error[2]
+    assert "podtask/" not in ran.error[2]
+    assert STOPPED_LINE.fullmatch(ran.lines[-1])
+
+
+def test_second_stop_ends_a_cell_that_does_not_react(kernel: Kernel) -> None:
+    """U1, U16: after each press the line says what happens; the end is one line."""
+    kernel.start(STUBBORN)
+    kernel.until("up\n")
+    kernel.interrupt()
+    first = kernel.until("not yet\n")
+    kernel.interrupt()
+    last = kernel.finish(20)
+    assert STOPPED.fullmatch(only_line(last))
+    lines = [*first.lines, *last.lines]
+    assert any("stopping; press again to end the process" in line for line in lines)
+    assert STOPPED_LINE.fullmatch(lines[-1])
+
+
+def test_stop_while_the_inputs_are_packed(kernel: Kernel) -> None:
+    """U1: the stop button before anything was sent shows one line."""
+    kernel.run(
+        "import signal\nclass Slow:\n    def __reduce__(self):\n"
+        "        print('packs', flush=True)\n        signal.pause()\nslow = Slow()"
+    )
+    kernel.start("%%podtask --local\nslow")
+    kernel.until("packs\n")
+    kernel.interrupt()
+    assert only_line(kernel.finish(20)) == "stopped; nothing was sent."
+
+
+def test_stop_in_a_terminal(shell: Shell, tmp_path: Path) -> None:
+    """U1, U16: Ctrl-C in a terminal shows the cell's frames only, and one line that the cell was stopped."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+
+    def interrupt_when_up() -> None:
+        gate.read_text()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt_when_up)
+    thread.start()
+    shown = shell.shown_error(
+        f"%%podtask --local\nimport signal\nopen({str(gate)!r}, 'w').close()\nsignal.pause()"
+    )
+    thread.join()
+    assert STOPPED_LINE.fullmatch(shown.splitlines()[-1])
+    assert "KeyboardInterrupt" in shown
+    assert "podtask/" not in shown
 
 
 @pytest.mark.parametrize(

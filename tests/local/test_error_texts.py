@@ -17,7 +17,8 @@ FILE = Path(__file__).parent / "error_texts.txt"
 SHOWS = "#: shows\n"
 # Patterns of text that varies between runs, and their replacements.
 VARIES = (
-    (r"(?m)^[○●✓✗]? ?podtask-[0-9a-f]{10} · .*\n", ""),  # the status line
+    (r"(?m)^[✓✗■] (.* )?\d+\.\d s(, local.*)?\n", ""),  # the status lines
+    (r"(?m)^\d of \d done\n", ""),
     (r"0x[0-9a-f]{6,}", "0xADDRESS"),
     (r"podtask-[0-9a-f]{10}", "podtask-NAME"),
     (r"/tmp/\S+?/", "/tmp/"),

@@ -278,11 +278,10 @@ def test_killed_worker_is_named_by_its_signal(shell: Shell) -> None:
     assert "SIGSEGV" in shown
 
 
-def test_closing_line_lists_the_values(shell: Shell) -> None:
-    """The last line has the pod, the duration, the values that came back and those left in the pod."""
+def test_last_line_lists_the_values(shell: Shell) -> None:
+    """The last line has the place, the duration, the values that came back and those that did not."""
     _, err = shell.output("%%podtask -o a\na = 1\nb = 'x'")
-    assert " s · back: a (int, " in err
-    assert "left in the pod: b (str)" in err
+    assert re.fullmatch(r"✓ \d+\.\d s, local · back: a · not brought back: b\n", err)
 
 
 def test_timeout_stops_the_cell(shell: Shell) -> None:
@@ -317,3 +316,22 @@ def test_verbose_shows_the_debug_log_of_the_runner(shell: Shell) -> None:
     assert re.search(r" podtask\.runner: podtask-\S+: a client has connected\n", err)
     assert "the worker has ended: exit code 0; the cell: ok\n" in err
     assert "podtask.runner" not in shell.output("%%podtask\n1")[1]
+
+
+def test_name_error_names_the_cell_that_left_the_name(kernel: Kernel) -> None:
+    """U9: a NameError, in the notebook or in a pod, says which cell has set the name without bringing it back."""
+    kernel.run("%%podtask --local\ncounter = 1")
+    number = kernel.run("print(len(In) - 2)").stdout.strip()
+    hint = (
+        f"counter was set in the process of cell [{number}], and stayed there: run that cell with -o counter."
+    )
+    ran = kernel.run("counter")
+    assert ran.error is not None
+    assert ran.lines[-1] == hint
+    ran = kernel.run("%%podtask --local\ncounter + 1")
+    assert ran.error is not None
+    assert ran.error[2].count(hint) == 1
+    assert hint not in ran.lines
+    kernel.run("%%podtask --local -o counter\ncounter = 2")
+    assert hint not in kernel.run("del counter\ncounter").lines
+    assert kernel.run("unknown").lines == []

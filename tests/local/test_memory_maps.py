@@ -35,7 +35,7 @@ def test_writes_reach_the_file(
     _, err = shell.output(f"%%podtask --local\n{write};")
     assert numpy.fromfile(tmp_path / "m.bin", offset=8).tolist() == expected
     assert shell["whole"].tolist() == expected
-    assert "changed in the pod" not in err or made.startswith("held")
+    assert "changed in the process" not in err or made.startswith("held")
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_installing_is_shown_with_its_time(kernel: Kernel, index: int) -> None:
     """During the installation, the status line names the packages; a note shows its duration."""
     ran = kernel.run(f"%%podtask --local --pip podtasktest --index-url {url(index)}\n{VERSION}")
     assert ran.result is not None, ran
-    assert any("Installing: podtasktest" in line for line in ran.lines)
+    assert any("● installing podtasktest" in line for line in ran.lines)
     (note,) = [line for line in ran.lines if line.startswith("Installed podtasktest in ")]
     assert note.endswith(" s.")
     assert "podtasktest" not in kernel.run("import sys\nprint([*sys.path, *sys.modules])").stdout

@@ -18,7 +18,7 @@ def test_command_writes_under_the_cell_and_leaves_its_status(shell: Shell) -> No
     source = "print('a')\n!echo b; echo c >&2; exit 3\nprint(_exit_code)"
     out, err = shell.output("%%podtask\n" + source)
     assert out == "a\nb\nc\n3\n"
-    assert "left in the pod" not in err
+    assert "not brought back" not in err
 
 
 @pytest.mark.feature("P07")

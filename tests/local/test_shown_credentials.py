@@ -16,7 +16,7 @@ import podtask
 import pytest
 from podtask import PodTemplate, RunOptions
 from podtask.api.resolve import resolve_template
-from podtask.display.details import details_html, pod_yaml
+from podtask.display.details import Facts, details_html, pod_yaml
 from podtask.frontend import Terminal
 from podtask.log import set_level
 from podtask.magics.dry_run import Preview
@@ -190,13 +190,12 @@ def test_errors_notes_and_details_have_none(capsys: pytest.CaptureFixture[str]) 
     pod = pod_yaml({"metadata": {}, "spec": {"containers": [container]}})
     notebook = FakeNotebook()
     from podtask.backends.base import Phase, Snapshot
-    from podtask.frontend import Notebook
+    from podtask.frontend import Notebook, Status
     from podtask.lifecycle.updates import PhaseSpan
 
     spans = [PhaseSpan(Phase("Pulling", f"from {INDEX}"), 0.0, 1.0)]
-    html = details_html("t", spans, True, Snapshot(events=(f"Failed: {INDEX}",)), pod, [])
-    Notebook(notebook).show_details("text", html)
-    Notebook(notebook).show_status(f"Pulling: {INDEX}", "key")
+    html = details_html(Facts("t", "", spans, True, Snapshot(events=(f"Failed: {INDEX}",)), pod))
+    Notebook(notebook).show_status(Status(f"Pulling: {INDEX}", advice=f"Look at {INDEX}", html=html))
     shown += repr(notebook.published)
     assert shown.count("http://***@proxy.example:3128") >= 3
     assert shown.count("https://***@index.example") >= 3

@@ -131,10 +131,10 @@ def test_why_says_where_a_task_is(pods: Shell) -> None:
     """``why`` accepts a variable, a pod name or nothing; an unknown name gets a suggestion."""
     pods["waiting"] = task = submit({"nodeSelector": {"disk": "none"}, "containers": []})
     try:
-        wait_for_phase(task, "didn't match")
+        wait_for_phase(task, "does not match")
         for name in ("waiting", task.name):
             out, _ = pods.output(f"%podtask why {name}")
-            assert "didn't match Pod's node affinity/selector" in out
+            assert "the node selector or node affinity does not match" in out
             assert "spec.nodeSelector" in out
         assert "Did you mean 'waiting'?" in pods.shown_error("%podtask why waitin")
     finally:

@@ -93,10 +93,10 @@ def test_values_go_and_come_with_a_manifest(pods: Shell) -> None:
     assert pods["one"]["s"] is pods["two"]["s"]
     assert pods["one"]["s"] == [1, 3 << 20]
     assert pods["grown"] is True
-    assert "in: big (bytes, 3 MiB), " in err
+    assert "in: big (bytes, 3 MiB) · " in err
     assert "back: " in err
-    assert "point (Point, " in err.partition("back: ")[2]
-    assert "left in the pod: factor (int), aside (str), lock (lock)" in err
+    assert "point" in err.partition("back: ")[2].partition(" · ")[0]
+    assert "not brought back: factor, aside, lock" in err
     pods.run(f"%%podtask --image {BARE}\nNone")
     with pytest.raises(InputError, match=r"Line 3 of the cell: held\['l'\] \(lock\) cannot be sent"):
         pods.run(

@@ -98,7 +98,7 @@ def test_unattended_pod_releases_its_gpu(
     template = {"containers": [{"name": "primary", "resources": resources}]}
     name = start_and_kill(kubeconfig, GATED, template=template, linger="1s")
     next_one = submit(template, "'mine now'")
-    wait_for_phase(next_one, "Insufficient")
+    wait_for_phase(next_one, "too little free")
     cluster.kubectl("exec", name, "-n", namespace, "--", "touch", "/tmp/go")
     assert next_one.result(60) == "mine now"
     assert podtask.attach(name).outcome(60).values == {"value": 42}

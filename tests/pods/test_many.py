@@ -86,7 +86,7 @@ def test_hundred_detached_tasks_use_one_watch_and_one_loop(
         shell.run(f"%%podtask -d -t t --image {IMAGE}\nprint('line', number)\nnumber ** 2")
         tasks.append(shell["_task"])
     for task in tasks:
-        wait_for_phase(task, "Insufficient")
+        wait_for_phase(task, "too little free")
     # The status of the pods shows it before events are requested.
     wait_until(lambda: bool(proxy.watches("events")), "a watch of the events", seconds=30)
     assert len(proxy.watches("pods")) == 1

@@ -24,7 +24,7 @@ def test_commands_and_magics_run_in_the_pod(pods: Shell) -> None:
     assert lines[:6] == ["/tmp", "/tmp", "from the notebook", "4", "env: A=b", "b"]
     assert lines[6].startswith("CPU times: ")
     assert pods["host"][0].startswith("podtask-")
-    assert "left in the pod" not in err
+    assert "not brought back" not in err
 
 
 @pytest.mark.feature("N01")

@@ -54,7 +54,7 @@ PULL_SECRET = {"imagePullSecrets": [{"name": "regcred"}], "containers": []}
 PULLS: dict[str, tuple[int, dict[str, Any], list[str]]] = {
     "not found": (404, {"containers": []}, ["not found", "image's name, tag"]),
     "no right": (401, {"containers": []}, ["requires a login", "spec.imagePullSecrets"]),
-    "secret missing": (401, PULL_SECRET, ["pull secret regcred is missing", "spec.imagePullSecrets"]),
+    "secret missing": (401, PULL_SECRET, ["pull secret regcred does not exist", "spec.imagePullSecrets"]),
 }
 
 

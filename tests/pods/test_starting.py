@@ -139,11 +139,11 @@ def test_pod_deleted_before_its_start(cluster: Any, namespace: str) -> None:
     """If the pod is deleted before its start, --retries starts another; otherwise, an error explains it."""
     for retries in (True, False):
         task = submit(NOWHERE, "1", **({"retries": 1} if retries else {}))
-        wait_for_phase(task, "node affinity/selector")
+        wait_for_phase(task, "node affinity")
         first = task.name
         cluster.kubectl("delete", "pod", first, "-n", namespace)
         if retries:
-            wait_for_phase(task, "node affinity/selector")
+            wait_for_phase(task, "node affinity")
             assert task.name != first
             task.cancel()
         else:

@@ -147,7 +147,7 @@ def test_claim_without_a_volume_is_named(cluster: Any, namespace: str) -> None:
     }
     cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(claim))
     with submitted(PodTemplate().with_(pvc("data", "/data"))) as task:
-        line = wait_for_phase(task, "unbound immediate PersistentVolumeClaims")
+        line = wait_for_phase(task, "a claim is not bound to a volume")
         assert "spec.volumes[].persistentVolumeClaim" in line
 
 

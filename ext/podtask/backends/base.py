@@ -12,7 +12,6 @@ from typing import Any, Protocol, TypeVar
 from ..runner import protocol
 
 T = TypeVar("T")
-WAIT_NOTE = " (Waits until --start-timeout.)"
 
 
 @dataclass(frozen=True)
@@ -21,13 +20,17 @@ class Phase:
 
     Args:
         name: "Pending", "Running", ..., or the reason why the pod does not start.
-        text: A sentence that says more; may be empty.
+        text: The cause, or what the task waits for; may be empty.
         waiting: Whether the task waits, until its start timeout, for something that may still change.
+        hint: What to do; may be empty.
+        limit: Seconds after which the task fails if nothing changes; None if it waits longer.
     """
 
     name: str
     text: str = ""
     waiting: bool = False
+    hint: str = ""
+    limit: float | None = None
 
     @property
     def line(self) -> str:
@@ -36,8 +39,11 @@ class Phase:
 
     @property
     def full_text(self) -> str:
-        """The text, with a note if the task waits."""
-        return f"{self.text}{WAIT_NOTE}" if self.waiting else self.text
+        """Text, hint and how long the task waits, in one line."""
+        sentence = f"{self.text}. {self.hint}" if self.hint else self.text
+        if self.waiting:
+            return f"{sentence} (Waits until --start-timeout.)"
+        return f"{sentence} (Waits for {self.limit:g} s.)" if self.limit else sentence
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.name, self.full_text) if part)
@@ -65,6 +71,12 @@ class RunnerListener(Protocol):
 
     def on_note(self, text: str) -> None:
         """Receive a line for the user."""
+
+    def on_notice(self, text: str) -> None:
+        """Receive a line that each cell with the same template gets; the user sees it once."""
+
+    def on_stuck_sidecars(self, causes: Mapping[str, str]) -> None:
+        """Receive the sidecars that do not start while the cell runs: name -> cause."""
 
     def on_stream_refused(self, transport: str, reason: str) -> None:
         """Receive in a few words how a stream to a running container was refused."""

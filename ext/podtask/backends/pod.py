@@ -254,7 +254,7 @@ class Pod:
         """Report fields that the server has dropped: without restartPolicy, a native sidecar becomes an init container."""
         dropped = dropped_fields(self._manifest.pod["spec"], created["spec"], "spec")
         if dropped:
-            self._listener.on_note(
+            self._listener.on_notice(
                 f"The cluster drops {', '.join(dropped)}: the cluster has these features disabled."
             )
 

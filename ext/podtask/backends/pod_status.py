@@ -240,6 +240,7 @@ class PodStatus:
         """Report each sidecar that cannot start, that keeps exiting or that has ended, once for each cause."""
         reported = self._reported
         stuck_sidecars = dict(start_problems(self._pod, self._primary, []))
+        self._listener.on_stuck_sidecars({name: stuck.message for name, stuck in stuck_sidecars.items()})
         for name, stuck in stuck_sidecars.items():
             if not stuck.permanent or (name, stuck.category) in reported:
                 continue
@@ -290,4 +291,6 @@ class PodStatus:
 
 
 def _phase(diagnosis: Diagnosis) -> Phase:
-    return Phase(diagnosis.phase, diagnosis.sentence, diagnosis.waiting)
+    hint = "" if diagnosis.ended else diagnosis.hint
+    limit = None if diagnosis.phase == "Running" else diagnosis.give_up_seconds
+    return Phase(diagnosis.phase, diagnosis.message, diagnosis.waiting, hint, limit)

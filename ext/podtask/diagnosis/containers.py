@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from .causes import registry_cause
 from .kubelet_kills import find_kill
 from .model import Diagnosis, Events, Pod, container_statuses, one_line
 from .scheduling import MISSING_KEY, MISSING_OBJECT, NEW_NODE_REASONS, NEW_NODE_SECONDS, missing_object
@@ -218,9 +219,9 @@ def _config_error(message: str, container: str, path: str) -> Diagnosis:
     missing = MISSING_OBJECT.search(message)
     key = MISSING_ENV_KEY.search(message) or MISSING_KEY.search(message)
     if missing:
-        return missing_object(missing["kind"], missing["name"], field, f"{container}: {message}")
+        return missing_object(missing["kind"], missing["name"], field, container)
     if key:
-        return missing_object(f"{key['kind'].lower()} key", key["name"], field, f"{container}: {message}")
+        return missing_object(f"{key['kind'].lower()} key", key["name"], field, container)
     if SUB_PATH.search(message):
         return _sub_path_error("CreateContainerConfigError", message, container, path)
     return Diagnosis(
@@ -247,11 +248,12 @@ def _cannot_pull(
         events: Events of the pod, oldest first.
     """
     cause = full_message.replace(image, "").lower()
-    message = f"image {image} of {container}: {one_line(full_message)}"
+    of_sidecar = "" if container.startswith("container ") else f" of {container}"
+    name = f"image {image}{of_sidecar}"
     if RATE_LIMITED.search(cause):
         return Diagnosis(
             "Rate limited",
-            message,
+            f"{name}: the registry limits the rate of pulls (429)",
             "The node will retry; a registry account in imagePullSecrets raises the limit.",
             "rate limited",
             "imagePullSecrets",
@@ -271,7 +273,7 @@ def _cannot_pull(
     if missing_secret and (not_found or denied):
         return Diagnosis(
             reason,
-            f"pull secret {missing_secret[1]} is missing; {message}",
+            f"{name}: pull secret {missing_secret[1]} does not exist",
             "Create it in the pod's namespace, or change spec.imagePullSecrets in the template.",
             "pull secret missing",
             "imagePullSecrets",
@@ -280,7 +282,7 @@ def _cannot_pull(
     if denied:
         return Diagnosis(
             reason,
-            message,
+            f"{name}: the registry denies the pull",
             "The registry requires a login, or the image does not exist: check "
             "the image's name, tag and pull secret: spec.imagePullSecrets.",
             "pull denied",
@@ -290,7 +292,7 @@ def _cannot_pull(
     if not_found:
         return Diagnosis(
             reason,
-            message,
+            f"{name}: not found in its registry",
             "Check the image's name, tag and pull secret.",
             "image not found",
             field,
@@ -298,7 +300,7 @@ def _cannot_pull(
         )
     return Diagnosis(
         reason,
-        message,
+        f"{name}: {registry_cause(full_message)}",
         "The node will retry; check the image's name and registry.",
         "registry unreachable",
         field,

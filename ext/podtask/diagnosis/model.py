@@ -61,20 +61,6 @@ class Diagnosis:
         may_change = self.give_up_seconds is None and self.phase != "Running"
         return bool(self.category) and not self.ended and may_change
 
-    @property
-    def sentence(self) -> str:
-        """Message, hint and the time until podtask gives up, in one line."""
-        if not self.category or self.ended:
-            return self.message
-        sentence = f"{self.message}. {self.hint}" if self.hint else self.message
-        if self.give_up_seconds == 0 or self.waiting:
-            return sentence
-        return (
-            f"{sentence}."
-            if self.phase == "Running"
-            else f"{sentence} (Waits for {self.give_up_seconds:g} s.)"
-        )
-
 
 def one_line(text: object, max_chars: int = MAX_MESSAGE_CHARS) -> str:
     """Return a text in one line; only its last words if it is long, because the cause is at the end.

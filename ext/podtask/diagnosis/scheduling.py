@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from .causes import scheduler_cause
 from .kubelet_kills import last_probe_failure
 from .model import Diagnosis, Events, Pod, container_spec, one_line, parse_time, pod_condition
 from .progress import clock_time, describe_pull, describe_pulled, describe_scale_up
@@ -15,9 +16,9 @@ UNHEALTHY_TAINT = r"\{node\.kubernetes\.io/(?:not-ready|unreachable|network-unav
 # Source: pkg/scheduler/framework/plugins/*, of Kubernetes 1.29 to 1.35.
 SCHEDULER_REASONS = (
     (
-        r'persistentvolumeclaim "[^"]+" (not found|is being deleted)',
+        r'persistentvolumeclaim "[^"]+" is being deleted',
         "volume",
-        "Create the claim in the pod's namespace, or name another one",
+        "Wait, or name another claim",
         "volumes[].persistentVolumeClaim.claimName",
     ),
     (
@@ -99,6 +100,7 @@ SCHEDULER_REASONS = (
 )
 CLAIM_REASON = "FailedResourceClaimCreation"
 MOUNT_REASONS = ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
+MISSING_CLAIM = re.compile(r'persistentvolumeclaim "(?P<name>[^"]+)" not found')
 MISSING_OBJECT = re.compile(r'(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found', re.IGNORECASE)
 MISSING_KEY = re.compile(r"references? non-existent (?P<kind>secret|config) key: (?P<name>\S+)")
 MISSING_OBJECT_SECONDS = 6  # the object may be created together with the pod
@@ -173,10 +175,14 @@ def diagnose_unscheduled(pod: Pod, events: Events) -> Diagnosis:
     # A waiting user cannot use what the scheduler writes about preemption.
     message = str(scheduled.get("message", "")).partition("preemption: ")[0]
     message = one_line(message.replace("no new claims to deallocate,", ""))
-    message = message.removesuffix(". not found")  # the scheduler repeats this for a missing claim
+    missing = MISSING_CLAIM.search(message)
+    if missing:
+        return missing_object("claim", missing["name"], "volumes[].persistentVolumeClaim.claimName")
+    cause = scheduler_cause(message)
     if scaling:
         refusal = one_line(str(scaling["message"]).removeprefix("pod didn't trigger scale-up: "))
         message = f"{message}; the autoscaler adds no node: {refusal}"
+        cause = f"{cause}; the autoscaler adds no node: {refusal}"
     matches = [
         (category, f"{hint.format(**match.groupdict())}{field and ': spec.'}{field}", field)
         for pattern, category, hint, field in SCHEDULER_REASONS
@@ -186,10 +192,10 @@ def diagnose_unscheduled(pod: Pod, events: Events) -> Diagnosis:
         hints = {category: hint for category, hint, _ in reversed(matches)}  # one hint per category
         hint = "; or: ".join(reversed(hints.values()))
         category, _, field = matches[0]
-        return Diagnosis("Unschedulable", message, f"{hint}.", category, field)
+        return Diagnosis("Unschedulable", cause, f"{hint}.", category, field)
     return Diagnosis(
         "Unschedulable",
-        message,
+        cause,
         "Check resources, node selector and tolerations.",
         "unschedulable",
         "nodeSelector, tolerations",
@@ -228,20 +234,20 @@ def diagnose_scheduled(pod: Pod, events: Events | None) -> Diagnosis:
     return _diagnose_init(pod, events) or Diagnosis("Starting", f"on node {node}{pulled and f'; {pulled}'}")
 
 
-def missing_object(kind: str, name: str, field: str, message: str) -> Diagnosis:
-    """Return the diagnosis for a secret, config map or key that does not exist.
+def missing_object(kind: str, name: str, field: str, container: str = "") -> Diagnosis:
+    """Return the diagnosis for a secret, config map, claim or key that does not exist.
 
     Args:
         kind: Kind of the missing object, "secret" or "configmap key", for example.
         name: Name of the missing object.
         field: Field of the pod template that refers to it.
-        message: The sentence to show.
+        container: Kind and name of the container that needs it; empty for a volume.
     """
     return Diagnosis(
         f"Missing {kind}",
-        message,
+        f"{kind} {name!r} does not exist" + (f" ({container} needs it)" if container else ""),
         f"Create {kind} {name!r} in the pod's namespace, or change spec.{field} in the template.",
-        "missing secret or config map",
+        "volume" if kind == "claim" else "missing secret or config map",
         field,
         give_up_seconds=MISSING_OBJECT_SECONDS,
     )
@@ -340,10 +346,10 @@ def _diagnose_mount(reason: str, message: str, is_new_node: bool) -> Diagnosis:
     missing = MISSING_OBJECT.search(message)
     if missing:
         kind = missing["kind"].replace("configmap", "configMap")
-        return missing_object(missing["kind"], missing["name"], f"volumes[].{kind}", message)
+        return missing_object(missing["kind"], missing["name"], f"volumes[].{kind}")
     key = MISSING_KEY.search(message)
     if key:
-        return missing_object(f"{key['kind']} key", key["name"], "volumes[].items[].key", message)
+        return missing_object(f"{key['kind']} key", key["name"], "volumes[].items[].key")
     driver = MISSING_DRIVER.search(message)
     if driver:
         return Diagnosis(

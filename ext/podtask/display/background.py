@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import PodtaskError
-from ..frontend import Screen, current_screen
+from ..frontend import Screen, current_screen, running_cell
 from ..lifecycle.outcome import Outcome
 from ..lifecycle.task import Task
 from .view import TICK_SECONDS, View
@@ -63,6 +63,7 @@ class DetachedTasks:
     def add(self, task: Task, variable: str) -> None:
         """Show a task in the running cell from now on."""
         view = Background(task, current_screen(outlives_cell=True), variable)
+        task.own_cell = running_cell()
         view.show_status()
         self._views.append(view)
         view.updates.holds_runner = True

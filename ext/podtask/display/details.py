@@ -1,72 +1,112 @@
-"""The details below a task's status line: phases, events, sidecars and the pod.
+"""What a task's status line unfolds: phases, values, notices, events, sidecars and the pod.
 
-They can be expanded without a kernel, also in a saved notebook.
+It can be unfolded without a kernel, also in a saved notebook.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 from ..backends.base import Snapshot
-from ..frontend import Screen
+from ..config.quantities import byte_size
+from ..lifecycle.outcome import Outcome
 from ..lifecycle.task import Task
 from ..lifecycle.updates import PhaseSpan
 from ..manifest.pod_manifest import PodManifest
 from ..template.yaml_writer import dump_yaml
+from .status_line import fold
 
 REFRESH_SECONDS = 0.5  # between two versions, so that a quick start makes only one
 SNAPSHOT_SECONDS = 1.0  # until the first snapshot; the pause doubles each time
 MAX_SNAPSHOT_SECONDS = 60.0
 MIN_SHOWN_SECONDS = 0.05  # shorter phases get no bar
 MAX_EVENTS = 20
+MAX_VALUES = 20
 HIDDEN_VALUE = "(not shown: it may be a secret)"
-# Details that the user has unfolded stay unfolded when a newer version replaces them.
-OPEN_STATES_JS = "(window.podtaskOpen=window.podtaskOpen||{})"
 BAR_STYLE = "height:.6em;border-radius:2px;background:currentColor;align-self:center;min-width:2px"
-INDENT_STYLE = "margin-left:1em"
+INDENT_STYLE = "margin-left:3.75ch"  # below the words of the status line
 # A long text wraps at the width of the rows above it.
 TEXT_ROW_STYLE = "grid-column:1/-1;width:0;min-width:100%;padding-left:1em;box-sizing:border-box"
 TEXT_STYLE = (
     "margin:.2em 0 .4em;padding:.4em .8em;overflow:auto;max-height:22em;white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;\
-background:rgba(128,128,128,.12);color:var(--jp-ui-font-color1,inherit);border-radius:4px;font:inherit"
+background:rgba(128,128,128,.12);color:inherit;border-radius:4px;font:inherit"
 )
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a task, besides its status line.
+
+    Args:
+        name: Name of the pod or the process; the page uses it to remember what is unfolded.
+        where: Where it runs, in words.
+        spans: Its phases.
+        done: Whether the last phase has ended.
+        snapshot: Its events, and the last lines of its sidecars.
+        pod: The pod in YAML; may be empty.
+        used: The rows of :func:`resource_usage`.
+        values: (what happened, name, type, size) of each value, as text.
+        notices: Notices on the template and the options.
+    """
+
+    name: str
+    where: str
+    spans: Sequence[PhaseSpan]
+    done: bool
+    snapshot: Snapshot = field(default_factory=Snapshot)
+    pod: str = ""
+    used: Sequence[tuple[str, str, str, str]] = ()
+    values: Sequence[tuple[str, str, str, str]] = ()
+    notices: Sequence[str] = ()
+
+
 class Details:
-    """The details of a task, which are refreshed when they change.
+    """What the status line of a task unfolds; made again when it has changed.
 
     Args:
         task: The task.
-        screen: Where the task is shown.
     """
 
-    def __init__(self, task: Task, screen: Screen) -> None:
+    def __init__(self, task: Task) -> None:
         self._task = task
-        self._screen = screen
-        self._shown_at = 0.0
-        self._shown: tuple[float, Snapshot, bool] | None = None
+        self._made_at = 0.0
+        self._html = ""
+        self._state: tuple[float, int, Snapshot, bool] | None = None
         self._snapshot = Snapshot()
         self._request: concurrent.futures.Future[Snapshot] | None = None
         self._pause, self._next = SNAPSHOT_SECONDS, time.monotonic() + SNAPSHOT_SECONDS
 
-    def show(self) -> None:
-        """Show the details if they have changed; called often."""
-        if self._task.local:
-            return  # a process has one phase, no events and no sidecars
-        self._update_snapshot()
+    def html(self) -> str:
+        """Return the details as HTML; called often."""
+        if not self._task.local:  # a process has no events and no sidecars
+            self._update_snapshot()
         done, now = self._task.done(), time.monotonic()
-        state = self._task.phases[-1].start, self._snapshot, done
-        if state != self._shown and (done or now - self._shown_at >= REFRESH_SECONDS):
-            self._shown, self._shown_at = state, now
-            spans = list(merge_phases(self._task.phases))
-            pod, name = self._task.manifest, self._task.name
-            used = resource_usage(pod, self._task.usage)
-            shown = details_html(name, spans, done, self._snapshot, pod_yaml(pod), used)
-            self._screen.show_details(f"podtask · {summary_line(spans, done)}", shown)
+        state = self._task.phases[-1].start, len(self._task.notices), self._snapshot, done
+        if state != self._state and (done or now - self._made_at >= REFRESH_SECONDS):
+            self._state, self._made_at = state, now
+            self._html = details_html(self._facts(done))
+        return self._html
+
+    def _facts(self, done: bool) -> Facts:
+        task = self._task
+        pod = {} if task.local else task.manifest
+        outcome = task.outcome() if done else Outcome("")
+        return Facts(
+            name=task.name,
+            where=task.where if task.local else task.url or task.where,
+            spans=list(merge_phases(task.phases)),
+            done=done,
+            snapshot=self._snapshot,
+            pod=pod_yaml(pod),
+            used=resource_usage(pod, task.usage),
+            values=value_rows(task.inputs, outcome),
+            notices=task.notices,
+        )
 
     def _update_snapshot(self) -> None:
         """Store the snapshot that was requested, and request another one when it is due."""
@@ -140,43 +180,39 @@ def merge_phases(spans: Iterable[PhaseSpan]) -> Iterator[PhaseSpan]:
         yield last
 
 
-def summary_line(spans: list[PhaseSpan], done: bool) -> str:
-    """Return the phases that took time in one line; the current one without a duration."""
-    parts = [
-        f"{each.phase.name} {each.seconds:.1f} s" for each in spans[:-1] if each.seconds >= MIN_SHOWN_SECONDS
-    ]
-    last = spans[-1]
-    return " · ".join([*parts, f"{last.phase.name} {last.seconds:.1f} s" if done else f"{last.phase.name} …"])
-
-
-def details_html(
-    name: str,
-    spans: list[PhaseSpan],
-    done: bool,
-    snapshot: Snapshot,
-    pod: str,
-    used: list[tuple[str, str, str, str]],
-) -> str:
-    """Return the details as HTML.
+def value_rows(inputs: Mapping[str, tuple[str, int]], outcome: Outcome) -> list[tuple[str, str, str, str]]:
+    """Return (what happened, name, type, size) of each value, as text; the largest first.
 
     Args:
-        name: Name of the task; the page uses it to remember whether the details are unfolded.
-        spans: Its phases.
-        done: Whether the last phase has ended.
-        snapshot: Its events, and the last lines of its sidecars.
-        pod: The pod in YAML; may be empty.
-        used: The rows of :func:`resource_usage`.
+        inputs: The variables that were sent: name -> (type, bytes).
+        outcome: The outcome of the task.
     """
-    parts = [_waterfall(spans, done), _table(used)]
-    if snapshot.events:
-        parts.append(_fold(name, "events", "\n".join(snapshot.events[-MAX_EVENTS:])))
-    parts += [_fold(name, f"last lines of {each}", text) for each, text in snapshot.tails if text]
-    if pod:
-        parts.append(_fold(name, "pod, in YAML", pod))
-    return _details(name, escape(summary_line(spans, done)), "".join(parts))
+    sent = [(name, kind, size) for name, (kind, size) in inputs.items() if not name.startswith("__")]
+    rows = [
+        (what, name, kind, byte_size(size))
+        for what, values in (("sent", sent), ("brought back", outcome.returned))
+        for name, kind, size in sorted(values, key=lambda value: -value[2])[:MAX_VALUES]
+    ]
+    left = outcome.left_in_pod[:MAX_VALUES]
+    return [*rows, *(("not brought back", name, kind, "") for name, kind in left)]
 
 
-def _waterfall(spans: list[PhaseSpan], done: bool) -> str:
+def details_html(facts: Facts) -> str:
+    """Return the details as HTML."""
+    name = facts.name
+    parts = [_waterfall(facts.spans, facts.done)]
+    if facts.used:
+        parts.append(_table([("", "used", "asked for", "limit"), *facts.used]))
+    parts += [_table(facts.values), *(_text_row(each) for each in (facts.where, *facts.notices) if each)]
+    if facts.snapshot.events:
+        parts.append(_section(name, "events", "\n".join(facts.snapshot.events[-MAX_EVENTS:])))
+    parts += [_section(name, f"last lines of {each}", text) for each, text in facts.snapshot.tails if text]
+    if facts.pod:
+        parts.append(_section(name, "pod, in YAML", facts.pod))
+    return "".join(parts)
+
+
+def _waterfall(spans: Sequence[PhaseSpan], done: bool) -> str:
     total = max((start + seconds for _, start, seconds in spans), default=0.0) or 1.0
     slowest = max((seconds for *_, seconds in spans), default=0.0)
     rows = []
@@ -199,10 +235,9 @@ def _waterfall(spans: list[PhaseSpan], done: bool) -> str:
     )
 
 
-def _table(used: list[tuple[str, str, str, str]]) -> str:
-    if not used:
+def _table(rows: Sequence[tuple[str, str, str, str]]) -> str:
+    if not rows:
         return ""
-    rows = [("", "used", "asked for", "limit"), *used]
     cells = "".join(f"<span>{escape(text)}</span>" for row in rows for text in row)
     return (
         f'<div style="display:grid;grid-template-columns:repeat(4,auto);width:max-content;max-width:100%;'
@@ -210,20 +245,14 @@ def _table(used: list[tuple[str, str, str, str]]) -> str:
     )
 
 
-def _fold(name: str, title: str, text: str) -> str:
-    return (
-        f'<div style="{INDENT_STYLE}">{_details(f"{name} {title}", escape(title), _pre(title, text))}</div>'
-    )
+def _text_row(text: str) -> str:
+    return f'<div style="margin-top:.4em;{INDENT_STYLE}">{escape(text)}</div>'
+
+
+def _section(name: str, title: str, text: str) -> str:
+    summary = f'<summary style="cursor:pointer">{escape(title)}</summary>'
+    return f'<div style="{INDENT_STYLE}">{fold(f"{name} {title}", summary, _pre(title, text))}</div>'
 
 
 def _pre(title: str, text: str) -> str:
     return f'<pre tabindex="0" role="region" aria-label="{escape(title)}" style="{TEXT_STYLE}">{escape(text)}</pre>'
-
-
-def _details(key: str, summary: str, content: str) -> str:
-    restore_state = f"const d=this.parentNode;d.open=!!{OPEN_STATES_JS}[d.dataset.key];this.remove()"
-    return (
-        f'<details style="white-space:normal" data-key="{escape(key)}" '
-        f'ontoggle="{OPEN_STATES_JS}[this.dataset.key]=this.open"><summary style="cursor:pointer">{summary}</summary>'
-        f'{content}<img src="data:," alt="" hidden onerror="{restore_state}"></details>'
-    )

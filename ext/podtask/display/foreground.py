@@ -31,7 +31,6 @@ class Foreground(View):
 
     def __init__(self, task: Task, screen: Screen, variable: str = "task") -> None:
         super().__init__(task, screen, variable)
-        self._asking = False
         self._waiting_thread = threading.current_thread()
         self._updates = task.update_log.reader()
 
@@ -46,8 +45,13 @@ class Foreground(View):
 
     def _follow(self) -> Outcome:
         self.show_status()
-        done = False
+        done, shown_stops = False, 0
         while not done:
+            if (
+                self._stops != shown_stops
+            ):  # shown here: the signal may have come while something else is shown
+                shown_stops = self._stops
+                self.show_status()
             seconds = self.wait_seconds()
             try:
                 update = self._updates.get(timeout=seconds)
@@ -61,6 +65,7 @@ class Foreground(View):
     def _on_interrupt(self, number: int) -> None:
         if self._asking and self._task.done():
             raise KeyboardInterrupt  # the cell has ended: withdraw the question
+        self._stops = number
         if number > 1:
             self._task.cancel_nowait()
             return
@@ -70,6 +75,7 @@ class Foreground(View):
 
     def _answer_input(self, meta: dict[str, Any]) -> None:
         self._asking = True
+        self.show_status()  # before this thread waits for the user
         self._updates.holds_runner = False  # the end of the cell must arrive, although it may write on
         self._task.add_done_callback(self._stop_asking)
         try:
@@ -82,6 +88,7 @@ class Foreground(View):
         finally:
             self._asking = False
             self._updates.holds_runner = True
+            self.show_status()
         self._task.reply(answer)
 
     def _stop_asking(self, task: Task) -> None:

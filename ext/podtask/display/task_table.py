@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 from ..errors import InputError
-from ..frontend import current_screen
+from ..frontend import Status, current_screen
 from ..lifecycle.task import Task
 from .foreground import handle_interrupts
-from .view import STATUS_ICONS, TICK_SECONDS
+from .status_line import ENDS, duration, phase_text
+from .view import TICK_SECONDS
 
 MAX_LINES = 40
 
@@ -61,7 +63,7 @@ class ParallelCalls:
                 if failed and first is None and not return_exceptions:
                     first = failed[0]
                     self._stop()
-        self._show()
+        self._show(ended=True)
         if self._interrupted:
             raise KeyboardInterrupt
         if first is not None:
@@ -90,17 +92,22 @@ class ParallelCalls:
             if not task.done():
                 (task.interrupt if number == 1 else task.cancel_nowait)()
 
-    def _show(self) -> None:
+    def _show(self, ended: bool = False) -> None:
         lines = [_line(index, task) for index, task in enumerate(self._tasks)]
         if len(lines) > MAX_LINES:  # show the running tasks, and how many have ended
             lines = [line for line, task in zip(lines, self._tasks, strict=True) if not task.done()]
         done = sum(task.done() for task in self._tasks)
         summary = f"{done} of {self._total} done"
-        self._screen.show_status("\n".join([*lines[:MAX_LINES], summary]), summary)
+        text = "\n".join([*lines[:MAX_LINES], summary])
+        self._screen.show_status(Status(text, html=escape(text), version=text, ended=ended))
 
 
 def _line(index: int, task: Task) -> str:
-    icon = STATUS_ICONS.get(task.status, "✗" if task.done() else "○")
+    if task.status == "ok":
+        return f"✓ {index} · {task.seconds:.1f} s"
     if task.done():
-        return f"{icon} {index} · {task.name} · {task.status} · {task.seconds:.1f} s"
-    return f"{icon} {index} · {task.name} · {task.phase} · {task.phase_seconds:.0f} s"
+        _, mark, how = ENDS.get(task.status, ENDS["failed"])
+        return f"{mark} {index} · {how} {task.seconds:.1f} s"
+    phase, running = task.phases[-1].phase, task.status == "Running"
+    said = "running" if running and phase.name == "Running" else phase_text(phase, task.local)
+    return f"{'●' if running else '○'} {index} · {said} · {duration(task.phase_seconds)}"

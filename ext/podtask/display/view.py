@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 from ..config.options import BATCH, EXEC
-from ..config.quantities import byte_size
 from ..frontend import Screen
 from ..lifecycle.outcome import Outcome
 from ..lifecycle.task import Task
@@ -19,14 +18,13 @@ from ..runner.ipython.pretty_printer import MAX_TEXT_CHARS
 from ..runner.safe_text import escape_controls
 from .details import Details
 from .limits import OutputLimiter
+from .status_line import StatusLine, TaskState, end_line
 
 MAX_DISPLAY_BYTES = 32 << 20  # of all MIME types of a display; the pod may send anything
 TICK_SECONDS = 0.1  # a blocking get cannot be interrupted on every system
 WRITE_SECONDS = 0.05  # between two writes of a stream, so that a flood becomes few messages
 MAX_TEXT_BYTES = 1 << 20  # of text that waits for the next write
 LAST_OUTPUT = f"the last {MAX_OUTPUT_BYTES >> 20} MiB"
-MAX_LISTED_VALUES = 6  # values in the closing line
-STATUS_ICONS = {"Running": "●", "ok": "✓", "error": "✗", "cancelled": "■"}
 
 
 class View:
@@ -47,7 +45,9 @@ class View:
         self.bundle: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._task = task
         self._screen = screen
-        self._details = Details(task, screen)
+        self._details = Details(task)
+        self._asking = False
+        self._stops = 0  # presses of the stop button
         self._text: list[tuple[str, bytes]] = []
         self._text_bytes = 0
         self._written = 0.0
@@ -80,15 +80,12 @@ class View:
         self._flush()
 
     def end(self) -> Outcome:
-        """Show the rest of the output and the closing line; return the outcome."""
+        """Show the rest of the output and how the task ended; return the outcome."""
         self._flush()
         self._show_tail()
         outcome = self._task.outcome()
-        self.show_status()
         self._finish(outcome)
-        text = closing_line(self._task, outcome, self._screen.keeps_status)
-        if text:
-            self._screen.show_line(text)
+        self.show_status()
         self._task.update_log.drop_shown()
         return outcome
 
@@ -99,7 +96,7 @@ class View:
             self._screen.publish(*display)
 
     def _finish(self, outcome: Outcome) -> None:
-        """Show the last things above the closing line; nothing by default."""
+        """Show what follows the output; nothing by default."""
 
     def _show_frame(self, frame: protocol.Frame) -> None:
         if frame.kind == protocol.STREAM:
@@ -209,69 +206,43 @@ class View:
         self._screen.write("stderr", f"\n[podtask: {text}]\n")
 
     def show_status(self) -> None:
-        """Show the status line: the phase of the task and its duration."""
+        """Show what the task does, or how it ended."""
+        details = self._details.html() if self._screen.folds else ""
+        self._screen.show_status(self._line().status(self._task.name, details))
+
+    def _line(self) -> StatusLine:
         task = self._task
+        name = task.called if task.called != task.name else ""
         if task.done():
-            icon = STATUS_ICONS.get(task.status, "✗")
-            headline = f"{icon} {task.name or 'podtask'} · {task.status}"
-            progress = f"{task.seconds:.1f} s"
-        else:
-            icon = STATUS_ICONS.get(task.status, "○")
-            phase = task.phases[-1].phase
-            headline = f"{icon} {task.name or 'podtask'} · {phase.line}"
-            progress = f"{task.phase_seconds:.0f} s"
-            if phase.waiting:
-                progress += f" · gives up in {_duration(task.start_time_left)}"
-        self._screen.show_status(f"{headline} · {progress}", headline)
-        self._details.show()
+            return end_line(
+                task.outcome(),
+                task.seconds,
+                where=self._where,
+                name=name,
+                stopped=bool(self._stops),
+                inputs=task.inputs,
+                sidecars=list(task.stuck_sidecars),
+                channel=task.channel if task.channel in (EXEC, BATCH) else "",
+            )
+        return TaskState(
+            task.phases[-1].phase,
+            task.phase_seconds,
+            task.seconds,
+            task.start_time_left,
+            running=task.status == "Running",
+            local=task.local,
+            name=name,
+            sidecars=task.stuck_sidecars,
+            asking=self._asking,
+            stops=self._stops,
+        ).line
 
-
-def closing_line(task: Task, outcome: Outcome, status_shown: bool) -> str:
-    """Return the closing line: pod, duration, the variables that were returned and those that were not.
-
-    Args:
-        task: The task.
-        outcome: Its outcome.
-        status_shown: Whether pod and duration are shown elsewhere. The line may be empty then.
-    """
-    parts = [] if status_shown else [f"{task.name or 'podtask'}", f"{task.seconds:.1f} s"]
-    if task.channel in (EXEC, BATCH):  # port-forward is the default
-        parts.append(f"by {task.channel}")
-    sent = [(name, kind, size) for name, (kind, size) in task.inputs.items() if not name.startswith("__")]
-    parts += _listed("in", sent) + _listed("back", outcome.returned)
-    for name, kind, why in outcome.not_returned:
-        parts.append(f"{name} ({kind}) was not returned: {why}")
-    if outcome.never_set:
-        parts.append(f"never set: {', '.join(outcome.never_set)}")
-    if outcome.left_in_pod:
-        parts.append(
-            "left in the pod: " + ", ".join(f"{name} ({kind})" for name, kind in outcome.left_in_pod)
-        )
-    if outcome.changed_inputs:
-        names = [
-            *outcome.changed_inputs[:MAX_LISTED_VALUES],
-            *(["..."] if outcome.changed_inputs[MAX_LISTED_VALUES:] else []),
-        ]
-        them = "it" if len(names) == 1 else "them"
-        parts.append(f"changed in the pod: {', '.join(names)}; -o brings {them} back")
-    if outcome.left_running:
-        parts.append(f"left running and ended: {', '.join(outcome.left_running)}")
-    return " · ".join([*parts, *outcome.notes])
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-
-
-def _listed(word: str, values: list[tuple[str, str, int]]) -> list[str]:
-    """Return a list with one text that names the values, the largest first; an empty list without values."""
-    if not values:
-        return []
-    ordered = sorted(values, key=lambda value: -value[2])
-    shown = [f"{name} ({kind}, {byte_size(size)})" for name, kind, size in ordered[:MAX_LISTED_VALUES]]
-    if len(values) > MAX_LISTED_VALUES:
-        shown.append(f"{len(values) - MAX_LISTED_VALUES} more")
-    return [f"{word}: {', '.join(shown)}"]
+    @property
+    def _where(self) -> str:
+        """Where the task ran. The name of the pod is among the details, if the screen has them."""
+        if self._task.local:
+            return "local"
+        return "in a pod" if self._screen.folds or not self._task.name else f"in pod {self._task.name}"
 
 
 def show_result(shell: Any, bundle: tuple[dict[str, Any], dict[str, Any]], outcome: Outcome) -> None:

@@ -8,7 +8,7 @@ import dataclasses
 import linecache
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ..backends.base import CONNECTING, Backend, Phase, Termination, refusal_text
 from ..channel.channel import TakenOver
@@ -40,6 +40,8 @@ NOT_STARTED = ("Pending", "Starting")  # phases of a pod whose cell has not star
 NOT_COUNTED = ("Gated", "Pulling")
 FETCHING = Phase("Fetching")
 MAX_PHASES = 1000  # whoever may change the status of the pod may change it without end
+# (template, notice) of the notices that this kernel has shown.
+shown_notices: set[tuple[object, str]] = set()
 
 
 class TaskFollower:
@@ -63,6 +65,8 @@ class TaskFollower:
         channel: The channel to the runner; None before it is started.
         done: Holds the outcome once the task has ended.
         refused_streams: Transport -> how it was refused last while the container was running.
+        notices: Notices on its template and options, also those that were shown before.
+        stuck_sidecars: The sidecars that do not start: name -> cause.
         stopped: Whether the user has stopped the task. A runner that has not started must not start.
     """
 
@@ -85,6 +89,8 @@ class TaskFollower:
         self.done: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
         self.cancelled = asyncio.Event()
         self.refused_streams: dict[str, str] = {}
+        self.notices: list[str] = []
+        self.stuck_sidecars: dict[str, str] = {}
         self.stopped = False
         self._interrupted_early = False  # before there was a channel
         self.loop: Loop = loop()
@@ -121,7 +127,8 @@ class TaskFollower:
             return  # the API server shows a running container up to a second late
         if self.phase.name == FETCHING.name and phase.name == "Running":
             return  # the pod runs on, but the cell has ended
-        phase = dataclasses.replace(phase, name=safe_text(phase.name), text=safe_text(phase.text))
+        name, text, hint = safe_text(phase.name), safe_text(phase.text), safe_text(phase.hint)
+        phase = dataclasses.replace(phase, name=name, text=text, hint=hint)
         if phase != self.phase:
             self.phase, self.phase_since = phase, time.monotonic()
             self.phases.append((phase, self.phase_since))
@@ -132,6 +139,20 @@ class TaskFollower:
     def on_note(self, text: str) -> None:
         """Receive a line for the user."""
         self.update_log.append(Update("note", safe_text(text)))
+
+    def on_notice(self, text: str) -> None:
+        """Receive a notice; show it only if no cell of this kernel with the same template has shown it."""
+        text = safe_text(text)
+        self.notices.append(text)
+        key = self.launcher.options.template, text
+        if key not in shown_notices:
+            shown_notices.add(key)
+            self.on_note(text)
+
+    def on_stuck_sidecars(self, causes: Mapping[str, str]) -> None:
+        """Receive the sidecars that do not start; the last report remains when the task has ended."""
+        if not self.done.done():
+            self.stuck_sidecars = {safe_text(name): safe_text(cause) for name, cause in causes.items()}
 
     def on_stream_refused(self, transport: str, reason: str) -> None:
         """Receive how a stream was refused, and show it until the cell has started."""
@@ -313,9 +334,10 @@ class TaskFollower:
 
     def _start_timeout_error(self) -> StartError:
         seconds = self.launcher.options.start_seconds
+        hint = f"{self.phase.hint} Or raise" if self.phase.hint else "Raise"
         return StartError(
             f"{self.name} has not started in {seconds:g} s (--start-timeout): {self.phase.line}",
-            "Raise --start-timeout, or see more with kubectl describe pod.",
+            f"{hint} --start-timeout; kubectl describe pod shows more.",
         )
 
 

@@ -17,11 +17,11 @@ from ..cell.sql_tables import sql_tables
 from ..channel.job import Job
 from ..config.options import BATCH, PLAIN, RunOptions
 from ..config.quantities import to_decimal
-from ..errors import InputError, StartError
+from ..errors import InputError, StartError, ended_by_user
 from ..manifest.pod_manifest import PodManifest
 from ..manifest.render import render
 from ..pickling.function_call import FunctionCall
-from ..pickling.hints import missing_module_hint, missing_name, missing_name_hint
+from ..pickling.hints import left_name_hint, missing_module_hint, missing_name, missing_name_hint
 from ..pickling.inputs import Inputs, pack_inputs, select
 from ..pickling.ipython_names import is_ipython_name
 from ..pickling.missing_state import (
@@ -229,7 +229,7 @@ class PreparedCell:
         if not name:
             return ""
         hint = missing_name_hint(name, self.namespace, self.values, self.inputs.left_out)
-        return hint or missing_builtin_hint(name, self.namespace)
+        return hint or missing_builtin_hint(name, self.namespace) or left_name_hint(name)
 
 
 def prepare(
@@ -250,7 +250,17 @@ def prepare(
 
     Raises:
         InputError: An option, the template or an input is wrong.
+        KeyboardInterrupt: The user has stopped the cell before anything was sent.
     """
+    try:
+        return _prepare(cell, options, namespace, call, waits)
+    except KeyboardInterrupt:
+        raise ended_by_user(KeyboardInterrupt, "stopped; nothing was sent.") from None
+
+
+def _prepare(
+    cell: Cell, options: RunOptions, namespace: dict[str, Any], call: FunctionCall | None, waits: bool
+) -> PreparedCell:
     began = time.monotonic()
     lookups = NOTHING
     if call is None and options.inputs is None:

@@ -37,8 +37,6 @@ BATCH_FALLBACK_NOTE = (
 )
 # Kubeconfig, context and namespace of each place where this kernel has fallen back to batch mode.
 _batch_places: set[tuple[str | None, ...]] = set()
-# Hash of a template and line about it, for each line that this kernel has shown.
-_shown_notices: set[tuple[int, str]] = set()
 
 
 class NewRunner:
@@ -122,7 +120,7 @@ class NewRunner:
         if options.local:
             ignored = ignored_parts(manifest)
             if ignored:
-                listener.on_note(
+                listener.on_notice(
                     f"Runs on this machine. Ignored parts of the template: {', '.join(ignored)}."
                 )
             backend = await LocalProcess.start(manifest, listener)
@@ -148,12 +146,9 @@ class NewRunner:
         """
         prepared = self._prepared
         about_options = (*self.options.notices, *ignored_files(only_new=True))
-        template = hash(self.options.template)
-        about_template = [
-            line for line in prepared.manifest.notices if (template, line) not in _shown_notices
-        ]
-        _shown_notices.update((template, line) for line in about_template)
-        for line in (*about_options, *about_template, *prepared.inputs.warnings):
+        for line in (*about_options, *prepared.manifest.notices):
+            listener.on_notice(line)
+        for line in prepared.inputs.warnings:
             listener.on_note(line)
 
     async def _create_pod(self, manifest: PodManifest, listener: TaskListener) -> Pod:

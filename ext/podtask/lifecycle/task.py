@@ -21,7 +21,7 @@ from ..backends.base import Snapshot
 from ..config.options import PLAIN
 from ..errors import InputError, TaskTimeout, ended_by_user
 from ..formatting import html_card
-from ..frontend import show_refreshable
+from ..frontend import running_cell, show_refreshable
 from ..runner.safe_text import escape_controls, safe_text
 from .follow import TaskFollower
 from .interfaces import Launcher
@@ -31,6 +31,7 @@ from .updates import PhaseSpan, UpdateLog, UpdateReader
 future_log = logging.getLogger("concurrent.futures")  # where every future logs errors of its callbacks
 MAX_SHOWN_LINES = 20  # of the output, in the HTML form of a task
 MAX_SHOWN_BYTES = 64 << 10
+AWAKE_SECONDS = 0.2  # between two looks for an interrupt while a cell awaits a task
 
 
 _tasks: weakref.WeakSet[Task] = weakref.WeakSet()  # all handles of this process
@@ -45,6 +46,7 @@ class Task(concurrent.futures.Future[Any]):
     """
 
     stays_here = True  # the search for a part of a value that cannot be pickled stops here
+    own_cell = ""  # the cell that shows the status line of this task while other cells run
 
     def __init__(self, launcher: Launcher) -> None:
         super().__init__()
@@ -88,8 +90,18 @@ class Task(concurrent.futures.Future[Any]):
         )
 
     def __await__(self) -> Generator[Any, None, Any]:
-        # Shielded: the task goes on when the waiting is cancelled, as by asyncio.timeout().
-        yield from asyncio.shield(asyncio.wrap_future(self._follower.done)).__await__()
+        return self._wait_in_loop().__await__()
+
+    async def _wait_in_loop(self) -> Any:
+        """Wait in the running event loop. The task goes on when the waiting is cancelled, as by asyncio.timeout()."""
+        done = asyncio.wrap_future(self._follower.done)
+        try:
+            while not done.done():
+                # ipykernel's handler of an interrupt does not wake a loop that sleeps.
+                await asyncio.wait({done}, timeout=AWAKE_SECONDS)
+        except asyncio.CancelledError:
+            text = f"stopped waiting; {self.called} keeps running."
+            raise ended_by_user(asyncio.CancelledError, text) from None
         return self.result()
 
     def __repr__(self) -> str:
@@ -106,7 +118,12 @@ class Task(concurrent.futures.Future[Any]):
         return html_card(line, rows, {"output": "\n".join(lines)} if lines else {})
 
     def _ipython_display_(self) -> None:
-        """Show the HTML form, and replace it in the same cell whenever the state changes."""
+        """Show the HTML form, and replace it in the same cell whenever the state changes.
+
+        Show nothing in the cell that submitted the task and shows its status line.
+        """
+        if self.own_cell and self.own_cell == running_cell():
+            return
         refresh = show_refreshable(lambda: {"text/plain": repr(self), "text/html": self._repr_html_()})
         if refresh is not None and not self.done():
             call_soon = self._follower.loop.call_soon  # a listener must not block
@@ -186,6 +203,16 @@ class Task(concurrent.futures.Future[Any]):
     def refused_streams(self) -> dict[str, str]:
         """How streams to the running container were refused, by transport, such as "404 Not Found"."""
         return dict(self._follower.refused_streams)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Notices on the template and the options, also those that an earlier cell has shown."""
+        return tuple(self._follower.notices)
+
+    @property
+    def stuck_sidecars(self) -> dict[str, str]:
+        """The sidecars that do not start: name -> cause."""
+        return dict(self._follower.stuck_sidecars)
 
     @property
     def update_log(self) -> UpdateLog:

@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import shlex
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import yaml
@@ -14,9 +15,11 @@ import yaml
 from ..api.check import server_dry_run
 from ..api.submit import preview
 from ..config.options import RunOptions
+from ..display.status_line import mark_html
 from ..errors import PodtaskError
 from ..event_loop import loop
 from ..formatting import abbreviate, call_source, html_card
+from ..frontend import Tone
 from ..manifest.diff import differences
 from ..manifest.labels import (
     CELL_ANNOTATION,
@@ -37,6 +40,7 @@ from ..template.yaml_writer import dump_yaml
 METADATA_OF_A_RUN = ("name", "generateName", "ownerReferences")
 LABELS_OF_A_RUN = (TASK_LABEL, KERNEL_LABEL, USER_LABEL, NAME_LABEL, NOTEBOOK_LABEL)
 VARIABLES_OF_A_RUN = ("PODTASK_KEY", "PODTASK_LOCK", "PODTASK_PORT")
+VERDICT_MARKS = {Tone.NONE: "○", Tone.GOOD: "✓", Tone.WARN: "!", Tone.BAD: "✗"}
 OPTIONS_NOT_IN_PYTHON = ("template", "env", "dry_run", "inputs", "outputs")
 
 
@@ -49,7 +53,8 @@ class Preview:
         notices: One line for each field of the template that podtask overwrites.
         template: The user's pod template.
         options: Options of the cell.
-        server_answer: What the API server says about the pod, in lines.
+        server_answer: What the API server says about the pod, in lines; the first one is the verdict.
+        tone: Whether the API server accepts the pod, as the color of the verdict.
         last: The pod of the last run, without its key; empty before the first run.
     """
 
@@ -58,6 +63,7 @@ class Preview:
     template: PodTemplate
     options: RunOptions
     server_answer: tuple[str, ...]
+    tone: Tone
     last: dict[str, Any]
 
     @classmethod
@@ -73,9 +79,9 @@ class Preview:
             InputError: The template or an option is wrong.
         """
         manifest = preview(options, source)
-        server_answer = _ask_api_server(manifest.pod, options)
+        tone, answer = _ask_api_server(manifest.pod, options)
         template = PodTemplate.of(options.template)
-        return cls(manifest.pod, manifest.notices, template, options, server_answer, last)
+        return cls(manifest.pod, manifest.notices, template, options, answer, tone, last)
 
     def to_yaml(self) -> str:
         """Return the pod in YAML, with a comment at each value of the template that podtask overwrites."""
@@ -134,7 +140,7 @@ class Preview:
         return _diff(self.last, self.pod, "last run", "this one") if self.last else ""
 
     def __repr__(self) -> str:
-        comments = [*self.options.notices, *self.notices, *self.server_answer]
+        comments = [*self.server_answer, *self.options.notices, *self.notices]
         return safe_text("".join(f"# {line}\n" for line in comments) + self._short_yaml())
 
     def _short_yaml(self) -> str:
@@ -143,11 +149,12 @@ class Preview:
 
     def _repr_html_(self) -> str:
         primary, labels = self.template.primary_container_name, self.template.labels or {}
-        rows = spec_rows(self.pod["spec"], primary, labels, {})
+        verdict = f"{mark_html(self.tone, VERDICT_MARKS[self.tone])} {escape(self.server_answer[0])}"
+        rows = [("API server", verdict), *spec_rows(self.pod["spec"], primary, labels, {})]
         sections = {
             "From files of the project": "\n".join(self.options.notices),
             "Overwritten by podtask": "\n".join(self.notices),
-            "The API server": "\n".join(self.server_answer),
+            "The API server": "\n".join(self.server_answer[1:]),
             "YAML": self._short_yaml(),
             "Difference to the template": self.diff_to_template(),
             "Difference to the last run": self.diff_to_last() or ("none" if self.last else ""),
@@ -158,20 +165,20 @@ class Preview:
         return html_card("Dry run", rows, {head: text for head, text in sections.items() if text})
 
 
-def _ask_api_server(pod: dict[str, Any], options: RunOptions) -> tuple[str, ...]:
+def _ask_api_server(pod: dict[str, Any], options: RunOptions) -> tuple[Tone, tuple[str, ...]]:
     if options.local:
-        return ("The cell would run on this machine: no API server was asked.",)
+        return Tone.NONE, ("The cell would run on this machine: no API server was asked.",)
     try:
         answer = loop().run(server_dry_run(pod, options))
     except PodtaskError as error:
-        return tuple(str(error).splitlines())
+        return Tone.BAD, tuple(str(error).splitlines())
     message = f"The API server accepts this pod in namespace {answer.namespace}"
     if answer.dropped_fields:
-        return (
+        return Tone.WARN, (
             f"{message}, but drops: {', '.join(answer.dropped_fields)}.",
             "The features of these fields are disabled in the cluster.",
         )
-    return (f"{message}.",)
+    return Tone.GOOD, (f"{message}.",)
 
 
 def _diff(old_pod: dict[str, Any], new_pod: dict[str, Any], old_name: str, new_name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -50,13 +51,15 @@ class PodtaskMagics(Magics):
         self._state.last_task = shell.user_ns["_task"] = task
         if options.name and options.name.isidentifier():
             shell.user_ns[options.name] = task
+        number = len(shell.history_manager.input_hist_raw) - 1  # as in the prompt of the cell
         if options.detach:
             # Start-up cost: loaded when it is first needed.
             from ..display.background import detached_tasks
 
+            task.add_done_callback(lambda ended: _remember_left_names(ended, ended.outcome(), number))
             detached_tasks().add(task, options.name or "_task")
             return task
-        self._follow(task, parsed)
+        self._follow(task, parsed, number)
         return None
 
     @line_magic("podtask")
@@ -67,7 +70,7 @@ class PodtaskMagics(Magics):
     command.__doc__ = usage()
     podtask.__doc__ = make_parser().format_help()
 
-    def _follow(self, task: Task, cell: Cell | None = None) -> None:
+    def _follow(self, task: Task, cell: Cell | None = None, number: int = 0) -> None:
         from ..display.foreground import Foreground  # start-up cost
         from ..display.view import show_result
         from ..frontend import current_screen
@@ -78,6 +81,8 @@ class PodtaskMagics(Magics):
         view = Foreground(task, current_screen(), "_task")
         view.shows_result = True
         outcome = view.follow()
+        if number:
+            _remember_left_names(task, outcome, number)
         restore_state(outcome.state)
         outcome.assign(shell.user_ns)
         if view.bundle is not None:
@@ -116,6 +121,30 @@ def _parse_cell(shell: Any, cell: str) -> Cell:
 
         render_in(shell, error.with_traceback(None), "")
         raise
+
+
+def _remember_left_names(task: Task, outcome: Outcome, number: int) -> None:
+    from ..pickling.hints import remember_left_names  # start-up cost
+
+    where = f"the {'process' if task.local else 'pod'} of cell [{number}]"
+    remember_left_names([name for name, _ in outcome.left_in_pod], where, outcome.values)
+
+
+def hint_at_left_name(result: Any) -> None:
+    """Below a NameError of the notebook, say which cell has set the name and left it in its pod.
+
+    Args:
+        result: IPython's ExecutionResult of the cell.
+    """
+    error = result.error_in_exec
+    if type(error) is not NameError or "podtask.pickling.hints" not in sys.modules:
+        return
+    from ..frontend import current_screen  # start-up cost
+    from ..pickling.hints import left_name_hint, missing_name
+
+    hint = left_name_hint(missing_name(error, ""))
+    if hint and hint not in getattr(error, "__notes__", ()):  # a cell in a pod has it in its error
+        current_screen().show_line(hint)
 
 
 def _raise_error(shell: Any, task: Task, cell: Cell | None, outcome: Outcome) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from .local_modules import is_local_module
 
 UNKNOWN = re.compile(r"(?:name|local variable) '(\w+)' is not defined$")
 NO_ATTRIBUTE = re.compile(r"module '__main__' has no attribute '(\w+)'$")
 BY_TEXT = re.compile(r"\b(?:globals|locals|vars)\(\)")
+_left_names: dict[str, str] = {}  # name -> where an earlier cell set it, without bringing it back
 
 
 def missing_module_hint(error: ModuleNotFoundError, local: bool = False) -> str:
@@ -63,6 +64,25 @@ def missing_name(error: BaseException, source: str) -> str:
     else:
         return ""
     return found[1] if found else ""
+
+
+def remember_left_names(names: Iterable[str], where: str, returned: Iterable[str] = ()) -> None:
+    """Remember the names that a cell has set and not brought back.
+
+    Args:
+        names: The names.
+        where: Where they are: "the pod of cell [6]".
+        returned: Names that the cell has brought back: an older cell does not matter any more.
+    """
+    for name in returned:
+        _left_names.pop(name, None)
+    _left_names.update(dict.fromkeys(names, where))
+
+
+def left_name_hint(name: str) -> str:
+    """Return a one-line hint for an undefined name that an earlier cell has set; empty if there is none."""
+    where = _left_names.get(name)
+    return f"{name} was set in {where}, and stayed there: run that cell with -o {name}." if where else ""
 
 
 def missing_name_hint(

@@ -162,4 +162,3 @@ def test_registry_that_refuses_a_new_node(message: str, reason: str, seconds: fl
     events = [{"reason": reason, "message": "pod triggered scale-up"}] if reason else []
     found = diagnose(waiting("ErrImagePull", message), "primary", events)
     assert found.give_up_seconds == seconds
-    assert f"(Waits for {seconds} s.)" in found.sentence

@@ -72,7 +72,7 @@ CURABLE: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "unschedulable": (
         unplaced("Unschedulable", "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."),
         "Unschedulable",
-        "0/3 nodes are available: 3 Insufficient nvidia.com/gpu",
+        "too little free nvidia.com/gpu (3 of 3 nodes)",
         "less nvidia.com/gpu (--gpu), or wait until some is free: spec.containers[].resources.limits",
     ),
     "gated": (
@@ -96,17 +96,22 @@ CURABLE: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "node-1",
         "",
     ),
-    "rate limit": (waiting("ErrImagePull", RATE_LIMIT), "Rate limited", "429", "imagePullSecrets"),
+    "rate limit": (
+        waiting("ErrImagePull", RATE_LIMIT),
+        "Rate limited",
+        "limits the rate of pulls (429)",
+        "imagePullSecrets",
+    ),
     "rate limit, backing off": (
         waiting("ImagePullBackOff", BACK_OFF + RATE_LIMIT),
         "Rate limited",
-        "pull rate limit",
+        "limits the rate of pulls (429)",
         "imagePullSecrets",
     ),
     "registry away, backing off": (
         waiting("ImagePullBackOff", BACK_OFF + "dial tcp 10.0.0.1:443: i/o timeout"),
         "ImagePullBackOff",
-        "i/o timeout",
+        "the registry cannot be reached (timeout)",
         "",
     ),
     "running": (
@@ -132,19 +137,19 @@ HOPELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "missing secret": (
         waiting("CreateContainerConfigError", 'secret "db-password" not found'),
         "Missing secret",
-        "container 'primary': secret \"db-password\" not found",
+        "secret 'db-password' does not exist (container 'primary' needs it)",
         "spec.containers[primary].env or .envFrom",
     ),
     "image not found": (
         waiting("ImagePullBackOff", BACK_OFF + NOT_FOUND),
         "ImagePullBackOff",
-        f"image {IMAGE} of container 'primary'",
+        f"image {IMAGE}: not found in its registry",
         "name, tag",
     ),
     "sidecar's image not found": (
         waiting("ImagePullBackOff", BACK_OFF + NOT_FOUND, "side"),
         "ImagePullBackOff",
-        "sidecar 'side'",
+        f"image {IMAGE} of sidecar 'side': not found in its registry",
         "name, tag",
     ),
     "image name": (

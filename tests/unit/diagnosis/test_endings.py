@@ -29,8 +29,8 @@ def test_silent_node_is_reported_while_the_cell_may_run() -> None:
     """A silent node is named while the container may still run, and the task continues."""
     found = diagnose(placed(UP, phase="Running", conditions=SILENT), "primary")
     assert (found.phase, found.ended, found.permanent) == ("Running", False, False)
-    assert "its node node-1 has stopped reporting" in found.sentence
-    assert "\n" not in found.sentence
+    assert "its node node-1 has stopped reporting" in found.message
+    assert "\n" not in found.message + found.hint
 
 
 @pytest.mark.feature("S02")
@@ -57,7 +57,7 @@ def test_lost_node_ends_the_task() -> None:
 def test_pod_that_is_not_ready_by_itself_just_runs(conditions: list[Any]) -> None:
     """A sidecar's failing probe or a readiness gate does not count as a lost node."""
     found = diagnose(placed(UP, phase="Running", conditions=conditions), "primary")
-    assert (found.phase, found.sentence) == ("Running", "")
+    assert (found.phase, found.message, found.hint) == ("Running", "", "")
 
 
 REJECTIONS = {

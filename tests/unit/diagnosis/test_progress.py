@@ -53,7 +53,7 @@ PULLS = {
 def test_pull_is_shown_with_its_container_and_its_start(events: list[dict[str, Any]], message: str) -> None:
     """The line names image, container and the time since when it is pulled, and the images before it."""
     found = diagnose(CREATING, "primary", events)
-    assert (found.phase, found.sentence) == ("Pulling", message)
+    assert (found.phase, found.message, found.hint) == ("Pulling", message, "")
 
 
 @pytest.mark.pod("P24")
@@ -105,7 +105,8 @@ def test_node_that_is_added_is_shown(reason: str, message: str, shown: str) -> N
     ]
     found = diagnose(unplaced("Unschedulable", FULL), "primary", events)
     assert found.phase == "Adding node"
-    assert found.sentence == f"the cluster is adding a node for the pod since {CLOCK}: {shown}"
+    assert found.message == f"the cluster is adding a node for the pod since {CLOCK}: {shown}"
+    assert found.hint == ""
     assert found.waiting
 
 
@@ -119,7 +120,8 @@ def test_autoscaler_that_adds_no_node_is_quoted() -> None:
     ]
     found = diagnose(unplaced("Unschedulable", FULL), "primary", events)
     assert found.phase == "Unschedulable"
-    assert found.message == f"{FULL[:-1]}; the autoscaler adds no node: {refusal}"
+    cause = "too little free nvidia.com/gpu (3 of 3 nodes)"
+    assert found.message == f"{cause}; the autoscaler adds no node: {refusal}"
     assert "Request less nvidia.com/gpu" in found.hint
 
 

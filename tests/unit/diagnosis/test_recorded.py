@@ -26,7 +26,7 @@ FOUND = {
     "rate limit": ("rate limited", "imagePullSecrets", None),
     "registry fails": ("registry unreachable", "containers[primary].image", None),
     "pulling": ("", "", None),
-    "claim": ("volume", "volumes[].persistentVolumeClaim", None),
+    "claim": ("volume", "volumes[].persistentVolumeClaim.claimName", 6),
     "gated": ("gated", "schedulingGates", None),
     "memory": ("resources", "resources.requests", None),
     "extended resource": ("resources", "resources.limits", None),
@@ -50,7 +50,7 @@ def test_recorded_state_has_its_category(name: str) -> None:
     assert field in found.field
     assert found.message
     assert not found.ended
-    assert "\n" not in found.sentence
+    assert "\n" not in found.message + found.hint
 
 
 @pytest.mark.parametrize("name", STOPPED)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 from podtask.backends.base import Phase, Snapshot
-from podtask.display.details import details_html, merge_phases, pod_yaml, resource_usage, summary_line
+from podtask.display.details import (
+    Facts,
+    details_html,
+    merge_phases,
+    pod_yaml,
+    resource_usage,
+    value_rows,
+)
+from podtask.lifecycle.outcome import Outcome
 from podtask.lifecycle.updates import PhaseSpan
 
 SPANS = [
@@ -25,19 +33,22 @@ def test_phase_with_several_texts_is_one() -> None:
         ("Pending", 5.0),
         ("Running", 2.0),
     ]
-    assert summary_line(spans, done=True) == "Creating 0.1 s · Pending 5.0 s · Running 2.0 s"
-    assert summary_line(spans, done=False) == "Creating 0.1 s · Pending 5.0 s · Running …"
 
 
 def test_html_is_escaped_and_names_the_slowest() -> None:
     """Texts of the cluster and of sidecars are escaped; the longest phase is emphasized."""
     shown = details_html(
-        "podtask-1",
-        list(merge_phases(SPANS)),
-        True,
-        Snapshot(("Failed: <b>",), (("side", "a < b"),)),
-        "spec: <x>",
-        [("cpu", "1.0 s", "<2>", "–")],
+        Facts(
+            name="podtask-1",
+            where="kind/<ns>/podtask-1",
+            spans=list(merge_phases(SPANS)),
+            done=True,
+            snapshot=Snapshot(("Failed: <b>",), (("side", "a < b"),)),
+            pod="spec: <x>",
+            used=[("cpu", "1.0 s", "<2>", "–")],
+            values=[("sent", "<v>", "int", "5 B")],
+            notices=["<n> was replaced"],
+        )
     )
     for text in (
         "pulling &lt;image&gt;",
@@ -45,11 +56,25 @@ def test_html_is_escaped_and_names_the_slowest() -> None:
         "a &lt; b",
         "spec: &lt;x&gt;",
         "&lt;2&gt;",
+        "kind/&lt;ns&gt;/podtask-1",
+        "&lt;v&gt;",
+        "&lt;n&gt; was replaced",
         "last lines of side",
         '<span style="font-weight:600">Pending</span>',
     ):
         assert text in shown
     assert "<b>" not in shown
+
+
+def test_values_are_listed_with_their_sizes() -> None:
+    """U20: every value that was sent, brought back or left is in the details, small ones with their size, too."""
+    outcome = Outcome("ok", returned=[("a", "int", 5), ("b", "Net", 3 << 20)], left_in_pod=[("c", "float")])
+    assert value_rows({"x": ("list", 2048), "__file__": ("str", 9)}, outcome) == [
+        ("sent", "x", "list", "2 KiB"),
+        ("brought back", "b", "Net", "3 MiB"),
+        ("brought back", "a", "int", "5 B"),
+        ("not brought back", "c", "float", ""),
+    ]
 
 
 def test_pod_is_shown_without_values_of_variables() -> None:

@@ -47,7 +47,7 @@ def test_a2_changes_of_a_class_are_named(shell: Shell) -> None:
     """A2: without -o, the closing line names the class that the cell changed, and only that."""
     shell.run(MODEL + "class Other: pass")
     _, err = shell.output(f"{LOCAL} -o m\nModel.rate = 5\nm = [Model(), Other()]\nNone")
-    assert "changed in the pod: Model; -o brings it back" in err
+    assert "changed in the process: Model; -o brings it back" in err
     assert (shell["Model"].rate, type(shell["m"][0]) is shell["Model"]) == (1, True)
 
 
@@ -95,7 +95,7 @@ def test_a2_changes_of_members_of_an_enumeration(shell: Shell, cell: str, after:
     """A2: attributes of members that a cell changes are named, and come back by the name of the enumeration."""
     shell.run(ENUM + "step.ready = True")
     _, err = shell.output(f"{LOCAL}\n{cell}\nNone")
-    assert ("changed in the pod: Step" in err) is bool(after)
+    assert ("changed in the process: Step" in err) is bool(after)
     kind, load, fit = shell["Step"], shell["Step"].LOAD, shell["Step"].FIT
     assert (load.runs, load.notes, fit.notes, fit.value, load.ready) == (0, [], [], ["x"], True)
     shell.run(f"{LOCAL} -o Step\n{cell}\nNone")

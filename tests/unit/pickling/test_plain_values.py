@@ -8,12 +8,12 @@ import pickle
 from collections import OrderedDict, namedtuple
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any
 
 import numpy as np
 import pytest
 from podtask.channel.job import RunnerResult
-from podtask.display.view import closing_line
+from podtask.display.status_line import end_line
 from podtask.errors import TaskError
 from podtask.lifecycle.outcome import decode
 from podtask.pickling.plain_values import IS_PICKLE, RefusedValue, decode_value, plain_display, plain_error
@@ -227,18 +227,11 @@ def test_malformed_result_is_one_error(end: dict[str, Any]) -> None:
         receive(RunnerResult(end, []))
 
 
-class NoTask:
-    """What the closing line reads of a task."""
-
-    channel = "port-forward"
-    inputs: ClassVar[dict[str, Any]] = {}
-
-
 @pytest.mark.parametrize("field", ["changed", "running", "missing", "notes"])
 def test_lists_of_a_hostile_result_are_texts(field: str) -> None:
     """The closing line shows whatever a hostile pod sends in place of a name."""
     outcome = receive(RunnerResult({"status": ["ok"], field: [1, None, ["a"], {}]}, []))
-    line = closing_line(cast("Any", NoTask), outcome, status_shown=True)
+    line = end_line(outcome, 1.0).text
     assert all(text in line for text in ("1", "None", "['a']"))
     assert outcome.status == "['ok']"
 

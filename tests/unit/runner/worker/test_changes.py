@@ -20,7 +20,7 @@ def test_inputs_changed_in_place_are_named(shell: Shell) -> None:
     """The closing line names exactly the inputs that were changed in place."""
     shell.run("rows, d, same, n = [], {}, [1], 5\nclass A: pass\na = A()")
     _, err = shell.output(f"{LOCAL}\nrows.append(1); d['a'] = 1; a.x = same[0] + n")
-    assert "changed in the pod: a, d, rows; -o brings them back" in err
+    assert "changed in the process: a, d, rows; -o brings them back" in err
     assert (shell["rows"], shell["d"]) == ([], {})
 
 
@@ -29,7 +29,7 @@ def test_auto_brings_changed_inputs_back(shell: Shell) -> None:
     """With -o auto, the notebook has the same values as after a run in the kernel."""
     shell.run("rows, d, same = [], {}, [1]\nbefore = same")
     _, err = shell.output(f"{LOCAL} -o auto\nrows.append(same[0]); d['a'] = rows")
-    assert "changed in the pod" not in err
+    assert "changed in the process" not in err
     assert shell["rows"] == [1]
     assert shell["d"]["a"] is shell["rows"]
     assert shell["same"] is shell["before"]
@@ -47,7 +47,7 @@ def test_change_that_cannot_be_sent_is_reported(shell: Shell) -> None:
     """An input that can no longer be pickled counts as changed."""
     shell.run("d = {}")
     _, err = shell.output(f"{LOCAL}\nimport threading\nd['lock'] = threading.Lock()")
-    assert "changed in the pod: d; -o brings it back" in err
+    assert "changed in the process: d; -o brings it back" in err
 
 
 @pytest.mark.parametrize("change", [list.clear, lambda x: x.append(0), lambda x: x.extend(range(10**6))])
@@ -127,9 +127,9 @@ def test_caches_are_no_changes(shell: Shell, kind: str) -> None:
     setup, read, change = CACHES[kind]
     shell.run(f"{setup}a = Graph()\nheld = [Graph()]")
     _, err = shell.output(f"{LOCAL}\n{read}\n{read.replace('a.', 'held[0].', 1)}\nheld\nNone")
-    assert "changed in the pod" not in err
+    assert "changed in the process" not in err
     _, err = shell.output(f"{LOCAL}\n{read}\n{change}")
-    assert "changed in the pod: a;" in err
+    assert "changed in the process: a;" in err
 
 
 LIBRARIES = {
@@ -153,9 +153,9 @@ def test_values_of_libraries_that_are_only_read_are_not_changed(shell: Shell, li
     setup, read, change = LIBRARIES[library]
     shell.run(f"import {library}\n{setup}")
     _, err = shell.output(f"{LOCAL}\nimport {library}\n{read}\nNone")
-    assert "changed in the pod" not in err
+    assert "changed in the process" not in err
     _, err = shell.output(f"{LOCAL}\n{change}\nNone")
-    assert "changed in the pod: a;" in err
+    assert "changed in the process: a;" in err
 
 
 def test_columns_that_are_only_read_are_not_changed(shell: Shell) -> None:
@@ -170,11 +170,11 @@ def test_columns_that_are_only_read_are_not_changed(shell: Shell) -> None:
         f"{LOCAL}\ndf['p'].dt.year; df['iv'].array.mid; df.groupby('c', observed=True).size(); repr(df)\n"
         "periods.dt.to_timestamp(); spans.is_overlapping; spans.get_loc(1); df.set_index('p').index.is_unique\nNone"
     )
-    assert "changed in the pod" not in err
+    assert "changed in the process" not in err
 
 
 def test_method_of_an_instance_is_a_change(shell: Shell) -> None:
     """A function that is assigned to an instance in place of a method is a change, not a cache."""
     shell.run("class A:\n    def f(self): return 1\na = A()")
     _, err = shell.output(f"{LOCAL}\na.f = len")
-    assert "changed in the pod: a;" in err
+    assert "changed in the process: a;" in err

@@ -1,0 +1,347 @@
+"""The line under a cell: what its task does, or how it ended, as text and as HTML. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+from ..backends.base import Phase
+from ..config.quantities import byte_size
+from ..frontend import Status, Tone
+from ..lifecycle.outcome import Outcome
+
+MAX_LISTED_NAMES = 6
+MIN_LISTED_BYTES = 1 << 20  # smaller values are named without type and size
+MIN_TOTAL_SECONDS = 1.0  # that a task is older than its phase, until both times are shown
+SECONDS_UP_TO = 100  # then minutes
+# What a mark says without words. Mixed with the color of the text, a color is legible on light and dark pages.
+COLORS = {
+    Tone.GOOD: "var(--jp-success-color1,var(--vscode-charts-green,#2da44e))",
+    Tone.BAD: "var(--jp-error-color1,var(--vscode-charts-red,#e5484d))",
+    Tone.WARN: "var(--jp-warn-color1,var(--vscode-charts-orange,#d97706))",
+}
+# What the phases are called; {} is the text of the phase, which may be empty.
+PHASES = {
+    "Packing": "packing the inputs",
+    "Connecting": "connecting to the cluster",
+    "Creating": "creating the pod {}",
+    "Pending": "waiting for a node: {}",
+    "Unschedulable": "waiting for a node: {}",
+    "Adding node": "waiting for a node: {}",
+    "Initializing": "starting: {}",
+    "Gated": "queued: {}",
+    "Pulling": "pulling the image",
+    "Installing": "installing {}",
+    "Fetching": "fetching the result: {}",
+}
+ENDS = {
+    "error": (Tone.BAD, "✗", "failed after"),
+    "crashed": (Tone.BAD, "✗", "crashed after"),
+    "timeout": (Tone.BAD, "✗", "timed out after"),
+    "terminated": (Tone.BAD, "✗", "was terminated after"),
+    "failed": (Tone.BAD, "✗", "failed after"),
+    "cancelled": (Tone.WARN, "■", "cancelled after"),
+    "stopped": (Tone.WARN, "■", "stopped after"),
+}
+ADVICE_STYLE = "display:block;opacity:.75;text-indent:0"
+# Wrapped lines begin below the first word, after the triangle and the mark.
+SUMMARY_STYLE = "cursor:pointer;padding-left:3.75ch;text-indent:-3.75ch"
+# Counts the seconds in the page, so that the line is replaced only if it says something else: a selected text
+# stays selected. A line that is not replaced for two minutes belongs to a task that this page does not follow.
+COUNT_JS = (
+    "const l=this.parentNode,t=Date.now();this.remove();if(Math.abs(t-l.dataset.at)<12e4){const n=setInterval(()=>{"
+    "const p=(Date.now()-t)/1e3;if(!l.isConnected||p>120)return clearInterval(n);"
+    "l.querySelectorAll('[data-s]').forEach(e=>{const v=Math.max(0,+e.dataset.s+p*e.dataset.d),"
+    "x=v<100?Math.floor(v)+' s':Math.round(v/60)+' min';if(e.firstChild.data!==x)e.firstChild.data=x})},500)}"
+)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A time that counts while the line does not change.
+
+    Args:
+        seconds: Its value.
+        step: 1 if it counts up, -1 if it counts down.
+        before: Text before it.
+        after: Text after it.
+    """
+
+    seconds: float
+    step: int = 1
+    before: str = ""
+    after: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.before}{duration(self.seconds)}{self.after}"
+
+    @property
+    def html(self) -> str:
+        """The clock as HTML, which the page counts on."""
+        shown = duration(self.seconds)
+        counted = f'<span data-s="{self.seconds:.1f}" data-d="{self.step}">{shown}</span>'
+        return f"{escape(self.before)}{counted}{escape(self.after)}"
+
+
+@dataclass(frozen=True)
+class StatusLine:
+    """The line under a cell.
+
+    Args:
+        tone: Color of the mark.
+        mark: One character.
+        parts: What the line says, without times.
+        clocks: Times that are shown after the first part.
+        advice: What to do, as a second line; may be empty.
+        ended: Whether the task has ended, so that this is its last line.
+    """
+
+    tone: Tone
+    mark: str
+    parts: tuple[str, ...]
+    clocks: tuple[Clock, ...] = ()
+    advice: str = ""
+    ended: bool = False
+
+    @property
+    def text(self) -> str:
+        """The line as text, without its mark and the advice."""
+        return " · ".join([self.parts[0], *map(str, self.clocks), *self.parts[1:]])
+
+    def status(self, key: str = "", details: str = "") -> Status:
+        """Return the line for a screen.
+
+        Args:
+            key: Identifies the task on its page.
+            details: What the line unfolds, as HTML; may be empty.
+        """
+        return Status(
+            text=self.text,
+            tone=self.tone,
+            mark=self.mark,
+            advice=self.advice,
+            html=self._html(key, details),
+            version=(self.mark, self.parts, self.advice, details),
+            ended=self.ended,
+        )
+
+    def _html(self, key: str, details: str) -> str:
+        texts = [escape(self.parts[0]), *(each.html for each in self.clocks), *map(escape, self.parts[1:])]
+        advice = f'<span style="{ADVICE_STYLE}">{escape(self.advice)}</span>' if self.advice else ""
+        count = f'<img src="data:," alt="" hidden onerror="{COUNT_JS}">' if self.clocks else ""
+        line = f"{mark_html(self.tone, self.mark)} {' · '.join(texts)}{advice}{count}"
+        at = f' data-at="{time.time() * 1000:.0f}"' if self.clocks else ""
+        if not details:
+            return f"<div{at}>{line}</div>"
+        return fold(key, f'<summary style="{SUMMARY_STYLE}"{at}>{line}</summary>', details)
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """What the line of a task that has not ended depends on.
+
+    Args:
+        phase: The current phase.
+        phase_seconds: Seconds since the phase began.
+        seconds: Seconds since the task began.
+        start_time_left: Seconds until a task that has not started fails.
+        running: Whether the cell has started.
+        local: Whether the cell runs in a process on this machine.
+        name: Name that the user gave the task; may be empty.
+        sidecars: Sidecars that do not start: name -> cause.
+        asking: Whether the cell waits for the user's answer.
+        stops: How often the user has pressed stop.
+    """
+
+    phase: Phase
+    phase_seconds: float = 0.0
+    seconds: float = 0.0
+    start_time_left: float = 0.0
+    running: bool = False
+    local: bool = False
+    name: str = ""
+    sidecars: Mapping[str, str] = field(default_factory=dict)
+    asking: bool = False
+    stops: int = 0
+
+    @property
+    def line(self) -> StatusLine:
+        """The line under the cell."""
+        own_name = f"{self.name} · " if self.name else ""
+        clocks = [Clock(self.phase_seconds)]
+        advice, tone, mark = "", Tone.NONE, "●" if self.running else "○"
+        if self.stops:
+            tone, said = Tone.WARN, self._stopping
+        elif self.asking:
+            tone, said = Tone.WARN, "waiting for your input"
+        elif self.running and self.phase.name == "Running":
+            tone, said = Tone.GOOD, "running, local" if self.local else "running in a pod"
+            if self.phase.hint:  # its node is silent
+                tone, said, advice = Tone.WARN, f"{said}: {self.phase.text}", self.phase.hint
+        else:
+            said, advice = phase_text(self.phase, self.local), self.phase.hint
+            if self.phase.waiting or self.phase.limit is not None:
+                tone = Tone.WARN
+                clocks += self._waiting_clocks
+        sidecars = [f"sidecar {name} does not start" for name in self.sidecars]
+        if sidecars:
+            tone = Tone.WARN
+            advice = advice or "; ".join(self.sidecars.values())
+        return StatusLine(tone, mark, (own_name + said, *sidecars), tuple(clocks), advice)
+
+    @property
+    def _stopping(self) -> str:
+        if self.stops > 1:
+            return (
+                "stopping; the process is being ended" if self.local else "stopping; the pod is being deleted"
+            )
+        if not self.running:
+            return "stopping"
+        return f"stopping; press again to {'end the process' if self.local else 'delete the pod'}"
+
+    @property
+    def _waiting_clocks(self) -> list[Clock]:
+        clocks: list[Clock] = []
+        if self.seconds >= self.phase_seconds + MIN_TOTAL_SECONDS:
+            clocks.append(Clock(self.seconds, after=" in total"))
+        if self.phase.name == "Gated":  # the time in a queue does not count
+            return clocks
+        limit = self.phase.limit
+        left = self.start_time_left if limit is None else max(0.0, limit - self.phase_seconds)
+        return [*clocks, Clock(left, -1, before="gives up in ")]
+
+
+def phase_text(phase: Phase, local: bool = False) -> str:
+    """Return a phase of a task that has not ended in a user's words: what it waits for, and why."""
+    if local and phase.name in ("Pending", "Running"):
+        return "starting, local"
+    if phase.text.startswith("image "):
+        return f"waiting for {phase.text}"
+    if phase.text.startswith("on node "):
+        return f"starting {phase.text}"
+    if phase.text.startswith("pulling "):
+        return phase.text
+    words = PHASES.get(phase.name, "starting: {}" if phase.name in ("Running", "Starting") else "waiting: {}")
+    return words.format(phase.text) if phase.text else words.removesuffix("{}").rstrip(" :")
+
+
+def end_line(
+    outcome: Outcome,
+    seconds: float,
+    *,
+    where: str = "in a pod",
+    name: str = "",
+    stopped: bool = False,
+    inputs: Mapping[str, tuple[str, int]] | None = None,
+    sidecars: Sequence[str] = (),
+    channel: str = "",
+) -> StatusLine:
+    """Return the last line of a task: how it ended, and what happened to its values.
+
+    Args:
+        outcome: The outcome of the task.
+        seconds: Its duration.
+        where: Where it ran: "in a pod", or "local".
+        name: Name that the user gave the task; may be empty.
+        stopped: Whether the user has stopped the cell.
+        inputs: The variables that were sent: name -> (type, bytes).
+        sidecars: Names of the sidecars that did not start.
+        channel: How the runner was reached, if that is unusual; may be empty.
+    """
+    local = where == "local"
+    is_interrupt = isinstance(outcome.error, KeyboardInterrupt) and outcome.status != "ok"
+    status = "stopped" if is_interrupt and (stopped or outcome.status != "cancelled") else outcome.status
+    tone, mark, how = (Tone.GOOD, "✓", "") if status == "ok" else ENDS.get(status, ENDS["failed"])
+    place = ", local" if local else f" {where}"
+    first = f"{how} {exact_duration(seconds)}{place}".lstrip()
+    parts = [f"{name} · {first}" if name else first]
+    parts += [f"by {channel}"] if channel else []
+    parts += value_parts(outcome, inputs or {}, "in the process" if local else "in the pod")
+    if outcome.left_running:
+        parts.append(f"left running and ended: {', '.join(outcome.left_running)}")
+    parts += [f"sidecar {each} did not start" for each in sidecars]
+    return StatusLine(tone, mark, (*parts, *outcome.notes), ended=True)
+
+
+def value_parts(outcome: Outcome, inputs: Mapping[str, tuple[str, int]], place: str) -> list[str]:
+    """Return what a line says of the values that were sent, returned and not returned.
+
+    Args:
+        outcome: The outcome of the task.
+        inputs: The variables that were sent: name -> (type, bytes).
+        place: "in the pod" or "in the process".
+    """
+    sent = [(name, kind, size) for name, (kind, size) in inputs.items() if size >= MIN_LISTED_BYTES]
+    parts = _listed("in", [each for each in sent if not each[0].startswith("__")])
+    parts += _listed("back", outcome.returned)
+    for name, kind, why in outcome.not_returned:
+        parts.append(f"{name} ({kind}) was not returned: {why}")
+    if outcome.never_set:
+        parts.append(f"never set: {', '.join(outcome.never_set)}")
+    if outcome.left_in_pod:
+        parts.append(f"not brought back: {_names([name for name, _ in outcome.left_in_pod])}")
+    if outcome.changed_inputs:
+        them = "it" if len(outcome.changed_inputs) == 1 else "them"
+        parts.append(f"changed {place}: {_names(outcome.changed_inputs)}; -o brings {them} back")
+    return parts
+
+
+def mark_html(tone: Tone, mark: str) -> str:
+    """Return a mark in its color."""
+    color = COLORS.get(tone)
+    style = f"color:color-mix(in srgb,{color} 60%,currentColor);" if color else ""
+    return f'<span style="{style}font-weight:600">{escape(mark)}</span>'
+
+
+OPEN_STATES_JS = "(window.podtaskOpen=window.podtaskOpen||{})"
+
+
+def fold(key: str, summary: str, content: str) -> str:
+    """Return a part that can be unfolded. It stays unfolded when a newer version replaces it.
+
+    Args:
+        key: Identifies the part on its page.
+        summary: The ``summary`` element.
+        content: HTML of what is unfolded.
+    """
+    restore_state = f"const d=this.parentNode;d.open=!!{OPEN_STATES_JS}[d.dataset.key];this.remove()"
+    return (
+        f'<details style="white-space:normal" data-key="{escape(key)}" '
+        f'ontoggle="{OPEN_STATES_JS}[this.dataset.key]=this.open">{summary}'
+        f'{content}<img src="data:," alt="" hidden onerror="{restore_state}"></details>'
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in whole seconds, or in minutes if it is long."""
+    return f"{int(seconds)} s" if seconds < SECONDS_UP_TO else f"{seconds / 60:.0f} min"
+
+
+def exact_duration(seconds: float) -> str:
+    """Return the duration of a task that has ended."""
+    if seconds < SECONDS_UP_TO:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _listed(word: str, values: Sequence[tuple[str, str, int]]) -> list[str]:
+    """Return a list with one text that names the values, the largest first; an empty list without values."""
+    if not values:
+        return []
+    ordered = sorted(values, key=lambda value: -value[2])
+    return [f"{word}: {_names([_sized(*each) for each in ordered])}"]
+
+
+def _sized(name: str, kind: str, size: int) -> str:
+    return f"{name} ({kind}, {byte_size(size)})" if size >= MIN_LISTED_BYTES else name
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = list(names[:MAX_LISTED_NAMES])
+    if len(names) > MAX_LISTED_NAMES:
+        shown.append(f"{len(names) - MAX_LISTED_NAMES} more")
+    return ", ".join(shown)

@@ -1,0 +1,212 @@
+"""All states of the line under a cell, drawn by the code that draws it: ``python -m tests.browser.states``.
+
+The command writes the pages to build/states and prints the lines as a terminal shows them.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import yaml
+from podtask import PodTemplate, RunOptions
+from podtask.api.submit import preview
+from podtask.backends.base import Phase, Snapshot
+from podtask.display.details import Facts, details_html, value_rows
+from podtask.display.status_line import StatusLine, TaskState, end_line
+from podtask.frontend import TEXT_STYLE, Tone
+from podtask.lifecycle.outcome import Outcome
+from podtask.lifecycle.updates import PhaseSpan
+from podtask.magics.dry_run import Preview
+
+BUILD = Path(__file__).parent.parent.parent / "build" / "states"
+INPUTS = {"steps": ("range", 48), "images": ("ndarray", 120 << 20)}
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "podtask-3f9c2a71d0", "labels": {"team": "vision"}},
+    "spec": {"containers": [{"name": "primary", "image": "python:3.11-slim"}]},
+}
+SPANS = [
+    PhaseSpan(Phase("Packing"), 0.0, 0.2),
+    PhaseSpan(Phase("Creating", "in kind/team-a"), 0.2, 0.1),
+    PhaseSpan(Phase("Starting", "on node worker-2"), 0.3, 1.4),
+    PhaseSpan(Phase("Running"), 1.7, 10.1),
+    PhaseSpan(Phase("Fetching"), 11.8, 0.3),
+]
+EVENTS = (
+    "Scheduled: Successfully assigned team-a/podtask-3f9c2a71d0 to worker-2",
+    'Pulled: Container image "python:3.11-slim" already present on machine',
+)
+NO_HOST = Phase(
+    "ImagePullBackOff",
+    "image pytohn:3.11: the registry cannot be reached (no such host)",
+    waiting=True,
+    hint="The node will retry; check the image's name and registry.",
+)
+NO_GPU = Phase(
+    "Unschedulable",
+    "too little free nvidia.com/gpu (3 of 3 nodes)",
+    waiting=True,
+    hint="Request less nvidia.com/gpu (--gpu), or wait until some is free: spec.containers[].resources.limits.",
+)
+NO_SECRET = Phase(
+    "Missing secret",
+    "secret 'hugging-face' does not exist (container 'primary' needs it)",
+    hint="Create secret 'hugging-face' in the pod's namespace, or change spec.containers[primary].env in the template.",
+    limit=6,
+)
+ADMISSION = Phase("Gated", "waits for kueue.x-k8s.io/admission to admit it", waiting=True)
+RUNNING = Phase("Running")
+SIDECAR = {"redis": "image redis:77 of sidecar 'redis': not found in its registry"}
+OK = Outcome("ok", returned=[("total", "int", 5)], left_in_pod=[("scale", "float")])
+LARGE = Outcome(
+    "ok",
+    returned=[("model", "Net", 340 << 20), ("total", "int", 5)],
+    left_in_pod=[(name, "float") for name in ("scale", "shift", "epoch", "loss", "best", "lr", "decay")],
+    changed_inputs=["rows"],
+)
+STOPPED = Outcome("error", error=KeyboardInterrupt("stopped"))
+CANCELLED = Outcome("cancelled", error=KeyboardInterrupt("stopped"))
+
+
+def _running(seconds: float = 12.0, **state: object) -> StatusLine:
+    return TaskState(RUNNING, seconds, seconds + 2.5, running=True, **state).line  # type: ignore[arg-type]
+
+
+STATES: dict[str, StatusLine] = {
+    "packing": TaskState(Phase("Packing"), 0.3, 0.3).line,
+    "connecting": TaskState(Phase("Connecting"), 0.4, 0.5).line,
+    "creating": TaskState(Phase("Creating", "in kind/team-a"), 0.1, 0.6).line,
+    "waiting for a node": TaskState(Phase("Pending"), 1.0, 1.2).line,
+    "waiting for a GPU": TaskState(NO_GPU, 42.0, 44.0, 1756.0).line,
+    "waiting for an image": TaskState(NO_HOST, 12.0, 42.0, 1756.0).line,
+    "waiting for a secret": TaskState(NO_SECRET, 2.0, 9.0, 1756.0).line,
+    "queued": TaskState(ADMISSION, 130.0, 131.5, 1800.0, name="train").line,
+    "starting": TaskState(Phase("Starting", "on node worker-2"), 3.0, 4.0).line,
+    "pulling": TaskState(Phase("Pulling", 'pulling image "python:3.11-slim"'), 20.0, 22.0).line,
+    "installing": TaskState(Phase("Installing", "numpy, pandas"), 6.0, 9.0, running=True).line,
+    "running": _running(),
+    "running, sidecar does not start": _running(sidecars=SIDECAR),
+    "running, detached": _running(4000.0, name="train"),
+    "running, local": _running(local=True),
+    "asking": _running(asking=True),
+    "stopping": _running(stops=1),
+    "stopping, pressed twice": _running(stops=2),
+    "stopping, local": _running(stops=1, local=True),
+    "fetching": TaskState(Phase("Fetching"), 0.5, 12.5, running=True).line,
+    "ok": end_line(OK, 0.6, inputs=INPUTS),
+    "ok, many values": end_line(LARGE, 73.4, inputs=INPUTS),
+    "ok, sidecar did not start": end_line(Outcome("ok"), 1.2, sidecars=list(SIDECAR)),
+    "ok, batch mode": end_line(Outcome("ok"), 4.2, channel="batch"),
+    "ok, local": end_line(OK, 0.6, where="local"),
+    "failed": end_line(Outcome("error", error=ZeroDivisionError()), 0.6),
+    "failed, local": end_line(Outcome("error", error=ZeroDivisionError()), 0.6, where="local"),
+    "crashed": end_line(Outcome("crashed"), 31.0),
+    "timed out": end_line(Outcome("timeout"), 60.0),
+    "stopped": end_line(STOPPED, 3.4, stopped=True),
+    "stopped, pressed twice": end_line(CANCELLED, 5.1, stopped=True),
+    "detached, ok": end_line(OK, 812.0, name="train"),
+    "detached, cancelled": end_line(CANCELLED, 8.0, name="train"),
+}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What surrounds a cell.
+
+    Args:
+        theme: Theme of JupyterLab whose variables the page has; empty for none.
+        style: Style of the page.
+        width: Width of the page in CSS pixels.
+    """
+
+    theme: str
+    style: str
+    width: int = 1280
+
+
+JUPYTERLAB = "background:var(--jp-layout-color0);color:var(--jp-content-font-color1)"
+VS_CODE = (
+    "background:#1f1f1f;color:#cccccc;--vscode-charts-green:#89d185;--vscode-charts-red:#f14c4c;"
+    "--vscode-charts-orange:#d18616;--vscode-editor-font-family:monospace"
+)
+SURROUNDINGS = {
+    "light": Surroundings("light", JUPYTERLAB),
+    "dark": Surroundings("dark", JUPYTERLAB),
+    "vscode-dark": Surroundings("", VS_CODE),
+    "narrow": Surroundings("light", JUPYTERLAB, 900),
+}
+
+
+def details() -> str:
+    """Return what a line unfolds, with every part."""
+    return details_html(
+        Facts(
+            name="podtask-3f9c2a71d0",
+            where="kind/team-a/podtask-3f9c2a71d0 (kubectl --context kind -n team-a get pod podtask-3f9c2a71d0)",
+            spans=SPANS,
+            done=True,
+            snapshot=Snapshot(EVENTS, (("redis", "Ready to accept connections"),)),
+            pod=yaml.safe_dump(POD, sort_keys=False),
+            used=[("cpu", "6.0 s, 1.5 on average", "2", "–"), ("memory", "2.5 GiB at most", "1Gi", "8Gi")],
+            values=value_rows(INPUTS, OK),
+            notices=["spec.restartPolicy becomes Never: the runner restarts nothing."],
+        )
+    )
+
+
+def terminal_text() -> str:
+    """Return all lines as a terminal shows them."""
+    return "".join(
+        "\n".join([f"{name}:", *(f"  {row}" for row in line.status().lines), ""])
+        for name, line in STATES.items()
+    )
+
+
+def page(surroundings: Surroundings) -> str:
+    """Return a page with all states, as the output area of a notebook shows them."""
+    rows = [
+        f'<p class="title">{escape(name)}</p><div style="{TEXT_STYLE}">{line.status(name, details()).html}</div>'
+        for name, line in STATES.items()
+    ]
+    unfolded = STATES["ok"].status("unfolded", details()).html.replace("<details ", "<details open ")
+    rows.append(f'<p class="title">unfolded</p><div class="unfolded" style="{TEXT_STYLE}">{unfolded}</div>')
+    rows.append(f'<p class="title">dry run</p>{dry_run()}')
+    return (
+        f"<!DOCTYPE html><html lang=en><head><title>States</title><style>{_theme(surroundings.theme)}"
+        "body{margin:0;padding:12px 24px;font-family:sans-serif}"
+        ".title{margin:10px 0 0;font-size:11px;opacity:.75}</style></head>"
+        f'<body class="jp-RenderedHTMLCommon" style="{surroundings.style}">{"".join(rows)}</body></html>'
+    )
+
+
+def dry_run() -> str:
+    """Return the card of a dry run that asks no cluster."""
+    options = RunOptions.of(local=True, image="python:3.11-slim")
+    manifest = preview(options)
+    answer = ("The API server accepts this pod in namespace team-a.",)
+    return Preview(
+        manifest.pod, manifest.notices, PodTemplate(), options, answer, Tone.GOOD, {}
+    )._repr_html_()
+
+
+def _theme(name: str) -> str:
+    if not name:
+        return ""
+    themes = Path(sys.prefix) / "share/jupyter/lab/themes/@jupyterlab"
+    return (themes / f"theme-{name}-extension" / "index.css").read_text(encoding="utf-8")
+
+
+def main() -> None:
+    """Write the pages, and print the lines."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    for name, surroundings in SURROUNDINGS.items():
+        (BUILD / f"{name}.html").write_text(page(surroundings), encoding="utf-8")
+    print(terminal_text(), end="")
+
+
+if __name__ == "__main__":
+    main()

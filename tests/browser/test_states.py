@@ -1,0 +1,84 @@
+"""All states of the line under a cell: contrast, width and pictures in light and dark surroundings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.chromium import new_context
+from tests.browser.notebook import SCREENSHOTS
+from tests.browser.states import SURROUNDINGS, page
+
+MIN_CONTRAST = 4.5  # WCAG AA, of text
+# Measures the contrast of each text with what is behind it: colors are drawn, and opacities are multiplied.
+FIND_LOW_CONTRASTS = """least => {
+  const pen = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const rgba = color => { pen.clearRect(0, 0, 1, 1); pen.fillStyle = color; pen.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = pen.getImageData(0, 0, 1, 1).data; return [r, g, b, a / 255] };
+  const over = ([r, g, b, a], under, opacity) =>
+    [r, g, b].map((v, n) => v * a * opacity + under[n] * (1 - a * opacity));
+  const light = color => color.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
+  const ancestors = e => e ? [...ancestors(e.parentElement), e] : [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), low = [];
+  while (texts.nextNode()) {
+    const text = texts.currentNode.textContent.trim(), element = texts.currentNode.parentElement;
+    if (!text || !element.checkVisibility()) continue;
+    const opacity = ancestors(element).reduce((product, e) => product * getComputedStyle(e).opacity, 1);
+    const behind = ancestors(element).reduce((under, e) => over(rgba(getComputedStyle(e).backgroundColor), under, 1),
+      [255, 255, 255]);
+    const front = over(rgba(getComputedStyle(element).color), behind, opacity);
+    const [a, b] = [light(front), light(behind)].sort((x, y) => y - x);
+    const contrast = (a + 0.05) / (b + 0.05);
+    if (contrast < least) low.push(`${contrast.toFixed(2)}: ${text.slice(0, 60)}`);
+  }
+  return low;
+}"""
+# The left edges of the triangles, and of the first words after the marks.
+FIND_EDGES = """() => {
+  const summaries = [...document.querySelectorAll('body > div > details[data-key] > summary')];
+  const words = summaries.map(s => { const range = document.createRange();
+    range.setStart(s.firstElementChild.nextSibling, 1); range.setEnd(s.firstElementChild.nextSibling, 2);
+    return range.getBoundingClientRect().left });
+  return [summaries.map(s => s.getBoundingClientRect().left), words].map(e => Math.max(...e) - Math.min(...e));
+}"""
+
+
+@pytest.mark.parametrize("name", SURROUNDINGS)
+def test_all_states_are_legible(chromium: Any, name: str) -> None:
+    """Every text has the contrast of WCAG AA, nothing is wider than the page, and the lines are aligned."""
+    surroundings = SURROUNDINGS[name]
+    context = new_context(chromium, surroundings.width, scale=2)
+    try:
+        shown = context.new_page()
+        shown.set_content(page(surroundings))
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        shown.screenshot(path=Path(SCREENSHOTS) / f"states-{name}.png", full_page=True)
+        assert shown.evaluate(FIND_LOW_CONTRASTS, MIN_CONTRAST) == []
+        assert shown.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert (
+            shown.evaluate("document.querySelectorAll('body > div > details[data-key] > summary').length")
+            > 30
+        )
+        triangles, words = shown.evaluate(FIND_EDGES)
+        assert triangles == 0
+        assert words < 1.5
+    finally:
+        context.close()
+
+
+def test_low_contrast_is_found(chromium: Any) -> None:
+    """The measurement sees a color, an opacity and a background that are too close."""
+    context = new_context(chromium)
+    try:
+        shown = context.new_page()
+        shown.set_content(
+            "<body style='background:#111;color:#eee'><p style='color:#444'>grey</p><p style='opacity:.3'>dim</p>"
+            "<p style='background:#bbb'>light</p><p>good</p>"
+        )
+        low = [line.split(": ")[1] for line in shown.evaluate(FIND_LOW_CONTRASTS, MIN_CONTRAST)]
+        assert low == ["grey", "dim", "light"]
+    finally:
+        context.close()

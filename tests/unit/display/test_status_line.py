@@ -1,0 +1,110 @@
+"""The line under a cell: all its states as a terminal shows them (states.txt), and what the page counts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from podtask.backends.base import Phase
+from podtask.display.status_line import StatusLine, TaskState, end_line
+from podtask.frontend import Tone
+from podtask.lifecycle.outcome import Outcome
+
+from tests.browser.states import STATES, terminal_text
+
+TEXTS = Path(__file__).parent / "states.txt"
+RUNNING = Phase("Running")
+
+
+def test_all_states() -> None:
+    """Each state has its line; PODTASK_WRITE=1 writes the file anew."""
+    if os.environ.get("PODTASK_WRITE"):
+        TEXTS.write_text(terminal_text(), encoding="utf-8")
+    assert terminal_text() == TEXTS.read_text(encoding="utf-8")
+
+
+def test_local_never_says_pod() -> None:
+    """U12: whatever a local cell does, its line says "local" and never "pod"."""
+    left = Outcome("ok", left_in_pod=[("x", "int")], changed_inputs=["rows"], never_set=["y"])
+    lines = [
+        TaskState(Phase("Pending"), local=True).line,
+        TaskState(Phase("Running", "on this machine"), local=True).line,
+        TaskState(RUNNING, running=True, local=True).line,
+        *(end_line(outcome, 1.0, where="local") for outcome in (left, Outcome("error"), Outcome("crashed"))),
+    ]
+    assert [line.text for line in lines if "pod" in line.text or "local" not in line.text] == []
+
+
+@pytest.mark.parametrize("status", ["error", "crashed", "timeout", "terminated", "failed", "['ok']"])
+def test_only_ok_is_good(status: str) -> None:
+    """Every end but ok has a red mark, also one that a hostile pod has invented."""
+    line = end_line(Outcome(status), 1.0)
+    assert (line.mark, line.tone) == ("✗", Tone.BAD)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "stopped", "text"),
+    [
+        (Outcome("error", error=KeyboardInterrupt()), True, "stopped after 1.0 s in a pod"),
+        (Outcome("error", error=KeyboardInterrupt()), False, "stopped after 1.0 s in a pod"),
+        (Outcome("cancelled", error=KeyboardInterrupt()), True, "stopped after 1.0 s in a pod"),
+        (Outcome("cancelled", error=KeyboardInterrupt()), False, "cancelled after 1.0 s in a pod"),
+        (Outcome("ok"), True, "1.0 s in a pod"),
+        (Outcome("error", error=ValueError()), True, "failed after 1.0 s in a pod"),
+    ],
+)
+def test_end_of_a_cell_that_was_stopped(outcome: Outcome, stopped: bool, text: str) -> None:
+    """U16: a cell that the user has stopped is stopped, unless it has caught the interrupt."""
+    assert end_line(outcome, 1.0, stopped=stopped).text == text
+
+
+def test_values_on_the_line() -> None:
+    """U20: small values have names only; types and sizes are shown from 1 MiB on; long lists are cut."""
+    outcome = Outcome(
+        "ok",
+        returned=[("small", "int", 5), ("big", "Net", 3 << 20)],
+        left_in_pod=[(f"v{n}", "int") for n in range(9)],
+    )
+    line = end_line(outcome, 1.0, inputs={"a": ("int", 5), "b": ("bytes", 1 << 20)})
+    assert line.parts[1:] == (
+        "in: b (bytes, 1 MiB)",
+        "back: big (Net, 3 MiB), small",
+        "not brought back: v0, v1, v2, v3, v4, v5, 3 more",
+    )
+
+
+def test_version_does_not_depend_on_times() -> None:
+    """U26: a line whose times only count has the same version; another cause has another one."""
+
+    def version(text: str, seconds: float) -> object:
+        phase = Phase("Unschedulable", text, waiting=True, hint="Wait.")
+        return TaskState(phase, seconds, seconds + 5, 1800 - seconds).line.status().version
+
+    assert version("no room", 3.0) == version("no room", 50.0)
+    assert version("no room", 3.0) != version("a taint", 3.0)
+
+
+def test_page_counts_each_time() -> None:
+    """The seconds of the phase and the total count up, the time that is left counts down."""
+    phase = Phase("Unschedulable", "no room", waiting=True)
+    html = TaskState(phase, 12.0, 42.0, 1756.0).line.status().html
+    for text in (
+        '<span data-s="12.0" data-d="1">12 s</span>',
+        '<span data-s="42.0" data-d="1">42 s</span> in total',
+        'gives up in <span data-s="1756.0" data-d="-1">29 min</span>',
+    ):
+        assert text in html
+    assert "data-s" not in end_line(Outcome("ok"), 1.0).status().html
+
+
+def test_html_is_escaped() -> None:
+    """Names and causes are escaped."""
+    line = StatusLine(Tone.NONE, "<", ("<b>", "<i>"), advice="<u>")
+    for html in (line.status("<key>").html, line.status("<key>", "details").html):
+        assert not [text for text in ("<b>", "<i>", "<u>", "<key>") if text in html]
+
+
+def test_every_state_is_distinct() -> None:
+    """No two states look the same."""
+    assert len({(line.mark, line.text) for line in STATES.values()}) == len(STATES)

@@ -1,0 +1,122 @@
+"""The status of a task on a terminal, and in a script whose stderr is a file."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+import pytest
+from podtask.frontend import Status, Terminal, Tone
+
+ERASE_LINE = "\r\x1b[K"
+
+
+class Tty(io.StringIO):
+    """A terminal that keeps what was written."""
+
+    def isatty(self) -> bool:
+        """Return True."""
+        return True
+
+
+@pytest.fixture
+def tty(monkeypatch: pytest.MonkeyPatch) -> Tty:
+    """Make stdout and stderr the same terminal."""
+    terminal = Tty()
+    monkeypatch.setattr("podtask.frontend.sys", SimpleNamespace(stdout=terminal, stderr=terminal))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("LINES", "24")
+    return terminal
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Replace the clock of the screens by a list that holds the time."""
+    now = [100.0]
+    monkeypatch.setattr("podtask.frontend.time.monotonic", lambda: now[0])
+    return now
+
+
+def status(text: str, version: object = None, ended: bool = False, advice: str = "") -> Status:
+    return Status(text, mark="●", advice=advice, version=version, ended=ended)
+
+
+def test_one_line_is_rewritten(tty: Tty) -> None:
+    """U24: on a terminal, each status replaces the one before, and only the last one stays."""
+    terminal = Terminal()
+    terminal.show_status(status("running · 1 s"))
+    terminal.show_status(status("running · 2 s"))
+    terminal.show_status(status("2.0 s in a pod", ended=True))
+    assert tty.getvalue() == f"● running · 1 s{ERASE_LINE}● running · 2 s{ERASE_LINE}● 2.0 s in a pod\n"
+
+
+def test_output_takes_the_place_of_the_line(tty: Tty) -> None:
+    """The line is erased before output, and shown again only below a complete line."""
+    terminal = Terminal()
+    terminal.show_status(status("running · 1 s"))
+    terminal.write("stdout", "half")
+    terminal.show_status(status("running · 2 s"))
+    terminal.write("stdout", " a line\n")
+    terminal.show_status(status("running · 3 s"))
+    assert tty.getvalue() == f"● running · 1 s{ERASE_LINE}half a line\n● running · 3 s"
+
+
+def test_end_begins_a_line_of_its_own(tty: Tty) -> None:
+    """After output without a line break, the end of the task is on the next line."""
+    terminal = Terminal()
+    terminal.write("stdout", "half")
+    terminal.show_status(status("1.0 s in a pod", ended=True))
+    assert tty.getvalue() == "half\n● 1.0 s in a pod\n"
+
+
+def test_long_line_and_advice_are_wrapped_and_erased(tty: Tty) -> None:
+    """A line that is wider than the terminal is wrapped; all its rows are erased."""
+    terminal = Terminal()
+    terminal.show_status(status("waiting for a node: too little free nvidia.com/gpu", advice="Request less."))
+    rows = tty.getvalue().split("\n")
+    assert rows == ["● waiting for a node: too little free", "  nvidia.com/gpu", "Request less."]
+    terminal.show_line("a note")
+    assert tty.getvalue().endswith(f"Request less.{ERASE_LINE}" + "\x1b[1A\x1b[K" * 2 + "a note\n")
+
+
+def test_mark_has_the_color_of_its_tone(tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal, the mark is colored, unless NO_COLOR is set."""
+    monkeypatch.delenv("NO_COLOR")
+    Terminal().show_status(Status("0.6 s in a pod", mark="✓", tone=Tone.GOOD, ended=True))
+    assert tty.getvalue() == "\x1b[32m✓\x1b[0m 0.6 s in a pod\n"
+
+
+def test_without_a_terminal_a_phase_is_printed_once_if_it_lasts(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """U24: without a terminal, stderr gets a line for a phase that lasts 5 s, and the end once."""
+    terminal = Terminal()
+    for seconds in range(12):
+        clock[0] = 100.0 + seconds
+        name = "connecting" if seconds < 3 else "waiting for a node"
+        terminal.show_status(status(f"{name} · {seconds} s", version=name))
+    terminal.show_status(status("12.0 s in a pod", ended=True))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "● waiting for a node · 8 s\n● 12.0 s in a pod\n"
+
+
+def test_detached_task_shows_its_end_only(tty: Tty, clock: list[float]) -> None:
+    """While the prompt is shown, a detached task writes no status line."""
+    terminal = Terminal(live=False)
+    for seconds in (0, 10, 20):
+        clock[0] = 100.0 + seconds
+        terminal.show_status(status("train · running", version=1))
+    terminal.show_status(status("train · 20.0 s in a pod", ended=True))
+    assert tty.getvalue() == "● train · 20.0 s in a pod\n"
+
+
+def test_line_is_erased_before_a_question(tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
+    """U19: the question takes the place of the line, which is shown again after the answer."""
+    terminal = Terminal()
+    monkeypatch.setattr("builtins.input", lambda prompt: tty.write(f"{prompt}yes\n") and "yes")
+    terminal.show_status(status("waiting for your input · 0 s"))
+    assert terminal.ask_for_input("sure? ", password=False) == "yes"
+    terminal.show_status(status("running · 0 s"))
+    assert tty.getvalue() == f"● waiting for your input · 0 s{ERASE_LINE}sure? yes\n● running · 0 s"
