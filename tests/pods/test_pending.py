@@ -98,7 +98,7 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "huge pages": (
         primary(resources={"limits": {"hugepages-2Mi": "4Mi", "memory": "64Mi"}}),
-        "Insufficient hugepages-2Mi",
+        "too little free hugepages-2Mi",
         "nodes that have huge pages of this size (spec.nodeSelector)",
     ),
     "scheduler": (
@@ -236,27 +236,27 @@ SECRET = {"secretKeyRef": {"name": "there", "key": "absent"}}
 FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
     "secret": (
         primary(env=[{"name": "X", "valueFrom": {"secretKeyRef": {"name": "absent", "key": "k"}}}]),
-        ['secret "absent" not found', "Create secret 'absent'", ".env"],
+        ["secret 'absent' does not exist", "Create secret 'absent'", ".env"],
     ),
     "key of a secret": (
         primary(env=[{"name": "X", "valueFrom": SECRET}]),
-        ["couldn't find key absent in Secret", "Create secret key 'absent'", ".env"],
+        ["secret 'there' has no key 'absent'", "Create secret key 'absent'", ".env"],
     ),
     "config map in envFrom": (
         primary(envFrom=[{"configMapRef": {"name": "absent"}}]),
-        ['configmap "absent" not found', "Create configmap 'absent'", "envFrom"],
+        ["configmap 'absent' does not exist", "Create configmap 'absent'", "envFrom"],
     ),
     "config map in env": (
         primary(env=[{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "absent", "key": "k"}}}]),
-        ['configmap "absent" not found', "Create configmap 'absent'", ".env"],
+        ["configmap 'absent' does not exist", "Create configmap 'absent'", ".env"],
     ),
     "config map as a volume": (
         mounted(configMap={"name": "absent"}),
-        ['configmap "absent" not found', "Create configmap 'absent'", "spec.volumes[].configMap"],
+        ["configmap 'absent' does not exist", "Create configmap 'absent'", "spec.volumes[].configMap"],
     ),
     "key in a volume": (
         mounted(secret={"secretName": "there", "items": [{"key": "absent", "path": "x"}]}),
-        ["non-existent secret key: absent", "spec.volumes[].items[].key"],
+        ["secret key 'absent' does not exist", "spec.volumes[].items[].key"],
     ),
     "host path": (
         mounted(hostPath={"path": "/nowhere-at-all", "type": "Directory"}),
@@ -329,7 +329,7 @@ FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
             env=[{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "kube-root-ca.crt", "key": "k"}}}]
         ),
         [
-            "configmap key 'k' does not exist (container 'primary' needs it)",
+            "configmap 'kube-root-ca.crt' has no key 'k' (container 'primary' needs it)",
             "Create configmap key 'k'",
             ".env",
         ],

@@ -97,7 +97,7 @@ def test_no_secret_value_leaks(start_kernel: Callable[..., Kernel], cluster: Any
         "bad = t.to_dict()\nbad['spec']['containers'][0]['env'][0]['valueFrom']['secretKeyRef']['key'] = 'nope'"
     )
     run("%%podtask -t bad\n1")
-    assert "secret key 'nope' does not exist" in said[-1]
+    assert "has no key 'nope'" in said[-1]
     # Credentials of an index, a repository and a proxy.
     run(
         f"os.environ['PODTASK_INDEX_URL'] = 'https://me:{index}@127.0.0.1:9/simple'\n"

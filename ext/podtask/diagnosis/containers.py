@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from .causes import registry_cause
@@ -44,7 +45,9 @@ PULL_SECONDS = 5  # a registry may fail once
 PULL_CATEGORIES = {"pull denied", "pull secret missing", "image not found"}
 SIDECAR_FAILING = "sidecar failing"  # category of a sidecar that ends again and again
 SIDECAR_SECONDS = 6  # the kubelet restarts a native sidecar
-MISSING_ENV_KEY = re.compile(r"couldn't find key (?P<name>\S+) in (?P<kind>Secret|ConfigMap)")
+MISSING_ENV_KEY = re.compile(
+    r"couldn't find key (?P<name>\S+) in (?P<kind>Secret|ConfigMap)(?: \S+/(?P<owner>\S+))?"
+)
 
 
 def first_start_problem(pod: Pod, primary: str, events: Events) -> Diagnosis | None:
@@ -221,7 +224,11 @@ def _config_error(message: str, container: str, path: str) -> Diagnosis:
     if missing:
         return missing_object(missing["kind"], missing["name"], field, container)
     if key:
-        return missing_object(f"{key['kind'].lower()} key", key["name"], field, container)
+        kind, owner = key["kind"].lower(), key.groupdict().get("owner")
+        found = missing_object(f"{kind} key", key["name"], field, container)
+        if not owner:
+            return found
+        return replace(found, message=f"{kind} {owner!r} has no key {key['name']!r} ({container} needs it)")
     if SUB_PATH.search(message):
         return _sub_path_error("CreateContainerConfigError", message, container, path)
     return Diagnosis(

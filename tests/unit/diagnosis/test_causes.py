@@ -85,3 +85,20 @@ def test_missing_claim_is_treated_as_a_missing_secret() -> None:
     assert secret.message == "secret 'data' does not exist (container 'primary' needs it)"
     for found, kind in ((claim, "claim"), (secret, "secret")):
         assert found.hint.startswith(f"Create {kind} 'data' in the pod's namespace, or change spec.")
+
+
+def test_missing_key_names_its_secret() -> None:
+    """U13: a key that a secret or config map lacks is named with its object, if the kubelet names it."""
+    for raw, message in (
+        (
+            "couldn't find key k in Secret team/app",
+            "secret 'app' has no key 'k' (container 'primary' needs it)",
+        ),
+        (
+            "couldn't find key k in ConfigMap",
+            "configmap key 'k' does not exist (container 'primary' needs it)",
+        ),
+    ):
+        found = diagnose(waiting("CreateContainerConfigError", raw), "primary", [])
+        assert found.message == message
+        assert found.hint.startswith(f"Create {message.split()[0]} key 'k' in the pod's namespace")
