@@ -75,11 +75,11 @@ def test_strings_of_the_yaml_are_strings_for_kubectl(dry_run: DryRun) -> None:
     """Kubectl and the API server read every string of to_yaml as the same string."""
 
     @settings(
-        max_examples=8,
+        max_examples=4,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
-    @given(st.lists(TEXTS, min_size=40, max_size=80))
+    @given(st.lists(TEXTS, min_size=80, max_size=160))
     def check(texts: list[str]) -> None:
         values = [*AMBIGUOUS, *texts]
         env = [{"name": f"V{number}", "value": value} for number, value in enumerate(values)]

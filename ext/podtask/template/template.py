@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from .yaml_writer import dump_yaml
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"  # the pod's label for --queue
 FLYTE_FIELDS = ("pod_spec", "primary_container_name", "labels", "annotations")
+UNRENDERED = re.compile(r"\{\{|\{%")  # Jinja, Ansible, cookiecutter
 POD_FIELDS = {"spec", "metadata", "template"}  # fields of a whole pod, not of its spec
 
 
@@ -228,7 +230,10 @@ def _yaml(text: str, where: str) -> dict[str, Any]:
     try:
         documents = load_documents(text)
     except ValueError as error:
-        raise InputError(f"{where} is not valid YAML: {error}", "Fix it and run again.") from None
+        hint = "Fix it and run again."
+        if UNRENDERED.search(text):
+            hint = "It has {{ }} or {% %}: if it is a template of another program, render it first."
+        raise InputError(f"{where} is not valid YAML: {error}", hint) from None
     if len(documents) != 1:
         raise InputError(
             f"{where} has {len(documents)} documents, expected one.",

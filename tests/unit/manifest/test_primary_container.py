@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kubernetes import client
 from podtask import PodTemplate
@@ -205,6 +205,7 @@ def container_of_cell(template: PodTemplate) -> object:
 
 
 @pytest.mark.pod("P2")
+@settings(max_examples=40)
 @given(TEMPLATES)
 def test_cell_stays_in_its_container(template: PodTemplate) -> None:
     """The container is the same after every way out and back: YAML, dict, saved, Python, Flyte, replace."""

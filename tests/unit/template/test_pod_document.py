@@ -258,6 +258,22 @@ def test_helm_template_is_named(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.pod("P23")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "spec:\n  containers:\n  - {name: primary, image: {{ image }}}\n",
+        "kind: Pod\nspec:\n{% if gpu %}\n  nodeSelector: {}\n{% endif %}\n",
+    ],
+    ids=["Ansible", "Jinja"],
+)
+def test_template_of_another_program_is_named(text: str) -> None:
+    """YAML that cannot be read because it has braces of a template says that it has to be rendered."""
+    with pytest.raises(InputError, match="is not valid YAML") as caught:
+        PodTemplate.of(text)
+    assert "render it first" in caught.value.hint
+
+
+@pytest.mark.pod("P23")
 def test_braces_of_other_programs_pass() -> None:
     """Arguments may have braces of Argo, Jinja, Prometheus or docker."""
     args = ["{{inputs.parameters.x}}", "{{ ds }}", "{{ $labels.instance }}", "{{.State.Running}}"]
