@@ -80,7 +80,7 @@ def test_details_stay_unfolded_and_text_stays_selected(
     notebook.wait_for_text(1, "s, local")
     assert notebook.page.evaluate(UNFOLDED, cell)
     heights = notebook.recorded_heights
-    assert min(heights) > heights[0] / 2
+    assert min(heights) >= heights[0] - 30, heights  # nothing collapses for a moment
 
 
 def test_question_and_stop_are_said_at_once(open_notebook: Callable[..., Any]) -> None:

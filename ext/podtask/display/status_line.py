@@ -51,11 +51,15 @@ SUMMARY_STYLE = "cursor:pointer;padding-left:3.75ch;text-indent:-3.75ch"
 # Counts the seconds in the page, so that the line is replaced only if it says something else: a selected text
 # stays selected. A line that is not replaced for two minutes belongs to a task that this page does not follow.
 COUNT_JS = (
-    "const l=this.parentNode,t=Date.now();this.remove();if(Math.abs(t-l.dataset.at)<12e4){const n=setInterval(()=>{"
+    "const l=document.currentScript.parentNode,t=Date.now();if(Math.abs(t-l.dataset.at)<12e4){const n=setInterval(()=>{"
     "const p=(Date.now()-t)/1e3;if(!l.isConnected||p>120)return clearInterval(n);"
     "l.querySelectorAll('[data-s]').forEach(e=>{const v=Math.max(0,+e.dataset.s+p*e.dataset.d),"
     "x=v<100?Math.floor(v)+' s':Math.round(v/60)+' min';if(e.firstChild.data!==x)e.firstChild.data=x})},500)}"
 )
+
+
+# Which details are unfolded, by their key, in the page.
+OPEN_STATES_JS = "(window.podtaskOpen=window.podtaskOpen||{})"
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class StatusLine:
     def _html(self, key: str, details: str) -> str:
         texts = [escape(self.parts[0]), *(each.html for each in self.clocks), *map(escape, self.parts[1:])]
         advice = f'<span style="{ADVICE_STYLE}">{escape(self.advice)}</span>' if self.advice else ""
-        count = f'<img src="data:," alt="" hidden onerror="{COUNT_JS}">' if self.clocks else ""
+        count = f"<script>{{{COUNT_JS}}}</script>" if self.clocks else ""
         line = f"{mark_html(self.tone, self.mark)} {' · '.join(texts)}{advice}{count}"
         at = f' data-at="{time.time() * 1000:.0f}"' if self.clocks else ""
         if not details:
@@ -295,9 +299,6 @@ def mark_html(tone: Tone, mark: str) -> str:
     return f'<span style="{style}font-weight:600">{escape(mark)}</span>'
 
 
-OPEN_STATES_JS = "(window.podtaskOpen=window.podtaskOpen||{})"
-
-
 def fold(key: str, summary: str, content: str) -> str:
     """Return a part that can be unfolded. It stays unfolded when a newer version replaces it.
 
@@ -306,11 +307,12 @@ def fold(key: str, summary: str, content: str) -> str:
         summary: The ``summary`` element.
         content: HTML of what is unfolded.
     """
-    restore_state = f"const d=this.parentNode;d.open=!!{OPEN_STATES_JS}[d.dataset.key];this.remove()"
+    # A script runs before the page is drawn again, so nothing collapses for a moment.
+    restore_state = f"{{const d=document.currentScript.parentNode;d.open=!!{OPEN_STATES_JS}[d.dataset.key]}}"
     return (
         f'<details style="white-space:normal" data-key="{escape(key)}" '
         f'ontoggle="{OPEN_STATES_JS}[this.dataset.key]=this.open">{summary}'
-        f'{content}<img src="data:," alt="" hidden onerror="{restore_state}"></details>'
+        f"{content}<script>{restore_state}</script></details>"
     )
 
 
