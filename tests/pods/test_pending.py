@@ -106,22 +106,6 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
         "scheduler 'volcano' has not reported",
         "spec.schedulerName",
     ),
-    "template of a claim": (
-        {
-            "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "absent"}],
-            "containers": [{"name": "primary", "resources": {"claims": [{"name": "gpu"}]}}],
-        },
-        'resourceclaimtemplate.resource.k8s.io "absent" not found',
-        "spec.resourceClaims[].resourceClaimTemplateName",
-    ),
-    "claim of a device": (
-        {
-            "resourceClaims": [{"name": "gpu", "resourceClaimName": "absent"}],
-            "containers": [{"name": "primary", "resources": {"claims": [{"name": "gpu"}]}}],
-        },
-        "waits for the resource claims of the pod: absent",
-        "spec.resourceClaims",
-    ),
     "init container": (
         {
             "initContainers": [{"name": "fetch", "image": "nopython:1", "command": ["sleep", "600"]}],
@@ -160,6 +144,36 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
+# Older servers do not have these fields.
+WAITING_FOR_CLAIMS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "template of a claim": (
+        {
+            "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "absent"}],
+            "containers": [{"name": "primary", "resources": {"claims": [{"name": "gpu"}]}}],
+        },
+        'resourceclaimtemplate.resource.k8s.io "absent" not found',
+        "spec.resourceClaims[].resourceClaimTemplateName",
+    ),
+    "claim of a device": (
+        {
+            "resourceClaims": [{"name": "gpu", "resourceClaimName": "absent"}],
+            "containers": [{"name": "primary", "resources": {"claims": [{"name": "gpu"}]}}],
+        },
+        "waits for the resource claims of the pod: absent",
+        "spec.resourceClaims",
+    ),
+}
+
+
+def check_waiting(template: dict[str, Any], theirs: str, ours: str) -> None:
+    """Check that a waiting pod is shown in one line, with a message of the cluster and a hint."""
+    with submitted(template) as task:
+        line = wait_for_phase(task, theirs)
+        assert ours in line
+        assert "\n" not in line
+        assert theirs in task.why()
+
+
 @pytest.mark.server_versions
 @pytest.mark.pod("P8", "P15")
 @pytest.mark.feature("S03", "N04", "B16", "A41")
@@ -167,11 +181,16 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
 @pytest.mark.fault(15)
 def test_waiting_pod_says_why(template: dict[str, Any], theirs: str, ours: str) -> None:
     """A wait that may end is shown in one line: the cause and the field to change."""
-    with submitted(template) as task:
-        line = wait_for_phase(task, theirs)
-        assert ours in line
-        assert "\n" not in line
-        assert theirs in task.why()
+    check_waiting(template, theirs, ours)
+
+
+@pytest.mark.pod("P8")
+@pytest.mark.parametrize(("template", "theirs", "ours"), WAITING_FOR_CLAIMS.values(), ids=WAITING_FOR_CLAIMS)
+def test_pod_that_waits_for_a_resource_claim_says_so(
+    template: dict[str, Any], theirs: str, ours: str
+) -> None:
+    """A missing resource claim and a missing template of one are named, although the scheduler reports nothing."""
+    check_waiting(template, theirs, ours)
 
 
 @pytest.mark.feature("S03", "N04")
@@ -274,11 +293,6 @@ FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}, "containers": []},
         ["its node does not allow the sysctl", "kernel.msgmax", "spec.securityContext.sysctls"],
     ),
-    "AppArmor": (
-        primary(securityContext={"appArmorProfile": {"type": "Localhost", "localhostProfile": "absent"}}),
-        ["AppArmor", "securityContext.appArmorProfile"],
-    ),
-    "user namespace": ({"hostUsers": False, "containers": []}, ["user namespace", "spec.hostUsers"]),
     "invalid image name": (
         primary(image="team//app::7"),
         ["is not valid", "registry/name:tag"],
@@ -376,6 +390,27 @@ def test_hopeless_pods_fail_within_seconds(apply: Apply) -> None:
             assert part in shown, name
         assert len(shown.splitlines()) <= 3, name
         assert "hidden-value" not in shown, name
+
+
+NOT_ON_OUR_NODE: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "AppArmor": (
+        primary(securityContext={"appArmorProfile": {"type": "Localhost", "localhostProfile": "absent"}}),
+        ["AppArmor", "appArmorProfile"],
+    ),
+    "user namespace": ({"hostUsers": False, "containers": []}, ["user namespace", "spec.hostUsers"]),
+}
+
+
+@pytest.mark.pod("P15")
+def test_feature_that_the_node_lacks_ends_the_task(cluster: Any) -> None:
+    """A node without AppArmor or user namespaces ends the task within seconds, with the field to change."""
+    if not cluster.own:
+        pytest.skip("the nodes of another cluster may have these features")
+    tasks = [submit(template) for template, _ in NOT_ON_OUR_NODE.values()]
+    for task, (_, said) in zip(tasks, NOT_ON_OUR_NODE.values(), strict=True):
+        shown = failure_within_seconds(task)
+        for part in said:
+            assert part in shown
 
 
 @pytest.mark.fault(82)

@@ -79,8 +79,8 @@ REJECTION_REASONS = (
     (
         "AppArmor",
         "its node cannot enforce the AppArmor profile",
-        "Choose nodes with AppArmor (spec.nodeSelector), or remove the profile: "
-        "securityContext.appArmorProfile, or the annotation container.apparmor.security.beta.kubernetes.io.",
+        "Choose nodes that support it (spec.nodeSelector), or remove appArmorProfile from spec.securityContext and "
+        "spec.containers[].securityContext, or the annotation container.apparmor.security.beta.kubernetes.io.",
         "securityContext.appArmorProfile",
     ),
     (

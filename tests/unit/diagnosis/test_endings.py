@@ -87,7 +87,7 @@ REJECTIONS = {
         "AppArmor",
         "Cannot enforce AppArmor: AppArmor is not enabled on the host",
         "cannot enforce the AppArmor profile",
-        "securityContext.appArmorProfile",
+        "remove appArmorProfile from spec.securityContext",
     ),
     "sysctl": (
         "SysctlForbidden",
