@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 from .causes import scheduler_cause
 from .kubelet_kills import last_probe_failure
-from .model import Diagnosis, Events, Pod, container_spec, one_line, parse_time, pod_condition
+from .model import (
+    MAX_MESSAGE_CHARS,
+    MAX_WHOLE_CHARS,
+    Diagnosis,
+    Events,
+    Pod,
+    container_spec,
+    one_line,
+    parse_time,
+    pod_condition,
+)
 from .progress import clock_time, describe_pull, describe_pulled, describe_scale_up
 
 # Taints of an unhealthy node: a pod that tolerates them is scheduled, but does not start.
@@ -174,11 +185,11 @@ def diagnose_unscheduled(pod: Pod, events: Events) -> Diagnosis:
         return Diagnosis("Adding node", describe_scale_up(scaling), "", "new node")
     # A waiting user cannot use what the scheduler writes about preemption.
     message = str(scheduled.get("message", "")).partition("preemption: ")[0]
-    message = one_line(message.replace("no new claims to deallocate,", ""))
+    message = one_line(message.replace("no new claims to deallocate,", ""), MAX_WHOLE_CHARS)
     missing = MISSING_CLAIM.search(message)
     if missing:
         return missing_object("claim", missing["name"], "volumes[].persistentVolumeClaim.claimName")
-    cause = scheduler_cause(message)
+    cause = textwrap.shorten(scheduler_cause(message), MAX_MESSAGE_CHARS, placeholder=" ...")
     if scaling:
         refusal = one_line(str(scaling["message"]).removeprefix("pod didn't trigger scale-up: "))
         message = f"{message}; the autoscaler adds no node: {refusal}"

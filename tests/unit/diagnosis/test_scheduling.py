@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from podtask.diagnosis.causes import scheduler_cause
 from podtask.diagnosis.diagnose import diagnose
 from podtask.diagnosis.model import Diagnosis
 
@@ -45,6 +46,23 @@ def test_reason_has_its_advice(reason: str, category: str, do: str) -> None:
     """Each reason has its own hint, without advice that would not help."""
     found = advised(reason)
     assert (found.category, found.hint) == (category, do)
+
+
+@pytest.mark.pod("P17")
+def test_long_message_keeps_its_first_causes_and_all_hints() -> None:
+    """On a cluster with many kinds of nodes, the line ends after a whole word, and no hint is lost."""
+    taints = [f"1 node(s) had untolerated taint {{team: t{number}}}" for number in range(40)]
+    reasons = ["2 Insufficient nvidia.com/gpu", *taints, "3 Insufficient memory"]
+    found = advised(*reasons)
+    assert found.message.startswith(
+        "too little free nvidia.com/gpu (2 of 9 nodes), untolerated taint team=t0 "
+    )
+    assert found.message.endswith(" ...")
+    assert len(found.message) <= 300
+    whole = scheduler_cause(f"0/9 nodes are available: {', '.join(reasons)}.")
+    assert whole.startswith(found.message.removesuffix("..."))
+    assert GPU[:-1] in found.hint
+    assert TAINT[:-1] in found.hint
 
 
 CLAIM_HINT = "Create the claim in the pod's namespace, or name another one: spec.resourceClaims."
