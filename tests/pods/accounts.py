@@ -51,8 +51,9 @@ class Accounts:
         admin = Api(Login(self._admin))
         accounts: list[Api] = []
         try:
-            tokens = [await self._make(admin, f"account-{n}", rules) for n, rules in enumerate(rights)]
-            # Roles come into force in the order in which they were made: those of the next account are the last.
+            making = (self._make(admin, f"account-{n}", rules) for n, rules in enumerate(rights))
+            tokens = await asyncio.gather(*making)
+            # Roles come into force in the order in which they were made: that of the next account is the last.
             config = await asyncio.to_thread(self._restricted_kubeconfig, [rule("pods", "get")])
             with self._monkeypatch.context() as patch:
                 patch.setenv("KUBECONFIG", str(config))

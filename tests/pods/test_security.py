@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from typing import Any
 
 import podtask
 import pytest
 from podtask.cell.cell import Cell
+from podtask.errors import PodtaskError
 from podtask.lifecycle.prepare import prepare
 from podtask.lifecycle.start import NewRunner
 from podtask.lifecycle.task import Task
 
 from tests.notebook import Shell
+from tests.pods.waiting import submit
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.fault(90)]
 # Takes the port before the runner, responds to every line, and logs everything that it receives.
 SQUATTER = """
 import socket, sys
@@ -135,3 +138,47 @@ def test_relay_finds_no_runner(pods: Shell) -> None:
     task = attacked(sidecar(RELAY, probe), "print('honest')\n6 * 7", lambda name: None)
     assert task.result() == 42
     assert task.logs() == "honest\n"
+
+
+# Takes the place of the image's Python: it runs the first program, and changes what that says about its result.
+HOSTILE_PYTHON = """#!/usr/bin/env python3
+import json, os, sys
+encode = json.JSONEncoder.encode
+changes = json.loads(os.environ["CHANGES"])
+def changed(self, value):
+    if isinstance(value, dict) and "packed" in value and "sizes" in value:
+        value = {**value, **changes, "packed": [{**each, **changes.get("item", {})} for each in value["packed"]]}
+    return encode(self, value)
+json.JSONEncoder.encode = changed
+program = sys.argv[3]
+del sys.argv[1:]
+exec(program)
+"""
+CHANGES: dict[str, tuple[dict[str, Any], str]] = {
+    "memory": ({"sizes": [1 << 28]}, "sent a frame that podtask cannot read"),
+    "another place": ({"item": {"stream": 1 << 28}}, "The result is not readable"),
+    "pickle": ({"item": {"format": None}}, "it was sent as a pickle, which is not loaded"),
+    "another table": ({"item": {"format": "arrow"}}, "was not returned"),
+    "status": ({"status": "\x1b]0;owned\x07<script>"}, "The result is not readable"),
+}
+
+
+def test_hostile_image_returns_nothing_but_errors(pods: Shell, cluster: Any, namespace: str) -> None:
+    """With --results plain, an image whose Python lies about its result gets no memory and runs nothing."""
+    program = f"--from-literal=python={HOSTILE_PYTHON}"
+    cluster.kubectl("create", "configmap", "hostile", program, "-n", namespace)
+    volume = {"name": "hostile", "configMap": {"name": "hostile", "defaultMode": 0o555}}
+    mount = {"name": "hostile", "mountPath": "/hostile"}
+    tasks = {}
+    for name, (changes, _) in CHANGES.items():
+        env = [{"name": "CHANGES", "value": json.dumps(changes)}]
+        spec = {
+            "containers": [{"name": "primary", "env": env, "volumeMounts": [mount]}],
+            "volumes": [volume],
+        }
+        tasks[name] = submit({"spec": spec}, "'value'", results="plain", python="/hostile/python")
+    for name, (_, says) in CHANGES.items():
+        with pytest.raises(PodtaskError) as raised:
+            tasks[name].result(60)
+        assert says in str(raised.value), name
+        assert "\x1b" not in f"{raised.value}{tasks[name]!r}"

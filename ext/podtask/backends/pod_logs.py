@@ -12,6 +12,7 @@ from ..runner.log_lines import cell_output
 
 log = logging.getLogger(__name__)
 MAX_TAIL_LINES = 5
+MAX_TAIL_CHARS = 1000  # of each of these lines in a sentence
 RETRY_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)
 UNAVAILABLE_CODES = (429, 502, 503, 504)  # of an API server; 500 may be the answer of a dead node
 NO_LOG_MESSAGE = b"unable to retrieve container logs for "  # sent with status 200 if the runtime has no log
@@ -78,5 +79,5 @@ class PodLogs:
 
     async def tail_sentence(self, container: str) -> str:
         """Return the last lines of a container as the end of a sentence; empty if there are none."""
-        lines = (await self.tail(container)).splitlines()
+        lines = [line[-MAX_TAIL_CHARS:] for line in (await self.tail(container)).splitlines()]
         return f" Its last lines: {' | '.join(lines).strip(' |')}" if any(lines) else ""

@@ -164,6 +164,8 @@ def decode(
 def _decode_plain(result: RunnerResult, where: str, wanted: Collection[str]) -> Outcome:
     """Decode a result without unpickling, and without importing a module that the pod has named."""
     end = result.end
+    if end["status"] not in protocol.STATUSES:
+        raise ValueError(f"its status is {end['status']!r}")
     outcome = _outcome_of(end)
     outcome.state = {}  # the random numbers of the notebook are its own
     data = memoryview(b"".join(result.parts))

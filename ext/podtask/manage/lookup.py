@@ -69,7 +69,7 @@ async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskP
 
 def _is_proven(pod: TaskPod) -> bool:
     """Return whether this user has the owner's secret of a task: whoever creates a pod chooses its name and labels."""
-    return owner_secrets.load(pod.name, pod.env.get("PODTASK_KEY", ""), pod.lock) is not None
+    return owner_secrets.load(pod.name, pod.shown_key, pod.lock) is not None
 
 
 def _is_not_terminating(pod: TaskPod) -> bool:

@@ -89,7 +89,7 @@ async def delete_task(name: str, options: RunOptions, finished: bool, force: boo
             f"`%podtask attach {name}` fetches its result, `%podtask delete {name}` removes it.",
         )
     await ns.pods.delete(pod.name, pod.uid, 0 if force else None)
-    owner_secrets.remove(pod.name)
+    owner_secrets.remove(pod.name, pod.shown_key)
     return pod.name
 
 
@@ -116,7 +116,7 @@ async def clean_up(options: RunOptions, keep: float | None = None) -> CleanupRes
     deleted += [pod for pod in own if pod.kernel != KERNEL_ID and pod.is_start_overdue(now)]
     await asyncio.gather(*(ns.pods.delete(pod.name, pod.uid) for pod in deleted))
     for pod in deleted:
-        owner_secrets.remove(pod.name)
+        owner_secrets.remove(pod.name, pod.shown_key)
     return CleanupResult([pod.name for pod in deleted], [pod.alias for pod in kept])
 
 
@@ -155,4 +155,4 @@ async def delete_task_pod(pod: TaskPod, options: RunOptions) -> None:
     """
     ns = await open_namespace(options.context, options.namespace)
     await ns.pods.delete(pod.name, pod.uid)
-    owner_secrets.remove(pod.name)
+    owner_secrets.remove(pod.name, pod.shown_key)

@@ -50,7 +50,7 @@ async def _report_and_delete(options: RunOptions, notebook: str, note: Callable[
             note(line)
         for pod in expired:
             await ns.pods.delete(pod.name, pod.uid)
-            owner_secrets.remove(pod.name)
+            owner_secrets.remove(pod.name, pod.shown_key)
     except PodtaskError:
         return  # this report is optional; the next kernel tries again
 

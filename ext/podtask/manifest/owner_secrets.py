@@ -84,15 +84,19 @@ def is_plain(name: str) -> bool:
     return _text_of(name).endswith(PLAIN_MARK)
 
 
-def remove(name: str) -> None:
-    """Forget the secret of a task whose pod was deleted.
+def remove(name: str, key: str | None = None) -> None:
+    """Forget the secret of a task whose pod was deleted; keep that of another task of the same name.
 
     Args:
         name: Name of the pod.
+        key: Key of the task, as the pod had it: whoever creates a pod in another namespace chooses its name. None if
+            this kernel has created the pod.
     """
-    _secrets.pop(name, None)
     if not POD_NAME.fullmatch(name):
         return  # a path that the API server sent in place of a name
+    if key is not None and not hmac.compare_digest(_text_of(name).partition(" ")[0].encode(), key.encode()):
+        return
+    _secrets.pop(name, None)
     try:
         (folder() / name).unlink(missing_ok=True)
     except OSError as error:

@@ -93,6 +93,11 @@ class TaskPod(PodManifest):
         return name
 
     @property
+    def shown_key(self) -> str:
+        """What the pod shows as key of its task, which may be anything; empty if there is none."""
+        return self.env.get("PODTASK_KEY", "")
+
+    @property
     def key(self) -> str:
         """Key of the task, in hexadecimal digits.
 

@@ -60,6 +60,7 @@ STATUS_ERROR = "error"  # the cell raised an error
 STATUS_CRASHED = "crashed"  # the process of the cell died
 STATUS_TIMEOUT = "timeout"  # the supervisor stopped the cell at its timeout
 STATUS_TERMINATED = "terminated"  # the pod was terminated while the cell was running
+STATUSES = (STATUS_OK, STATUS_ERROR, STATUS_CRASHED, STATUS_TIMEOUT, STATUS_TERMINATED)
 
 # Stages of a cell in the description of its error.
 STAGE_PIP, STAGE_LOAD, STAGE_RUN = "pip", "load", "run"

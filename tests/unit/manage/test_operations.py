@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 from podtask.errors import InputError
-from podtask.manage.operations import CleanupResult, clean_up, delete_task, read_log
+from podtask.manage.operations import CleanupResult, clean_up, delete_task, delete_task_pod, read_log
 from podtask.manifest import owner_secrets
 from podtask.manifest.identity import Identity
 
@@ -31,6 +32,28 @@ def test_deletion_is_of_this_pod_only(connect: Connect, force: bool, grace: dict
         **grace,
     }
     assert not (owner_secrets.folder() / "podtask-a").exists()
+
+
+@pytest.mark.fault(85, 90)
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda: delete_task("podtask-a", OPTIONS, finished=True),
+        lambda: clean_up(OPTIONS),
+        lambda: delete_task_pod(task_pod("podtask-a"), OPTIONS),
+    ],
+    ids=["delete", "gc", "task list"],
+)
+def test_deletion_keeps_the_secret_of_another_task_of_the_name(
+    command: Callable[[], Coroutine[Any, Any, object]], connect: Connect
+) -> None:
+    """Whoever creates a pod in another namespace chooses its name and labels; the user's running task keeps its owner."""
+    connect(FakeApi(task_pod("podtask-a", status=fetched())))
+    own = Identity("podtask-a", "ef" * 32, "cd" * 32, 1)
+    owner_secrets.save(own)
+    asyncio.run(command())
+    assert owner_secrets.load(own.name, own.key, own.lock) == own.secret
+    owner_secrets.remove(own.name)
 
 
 @pytest.mark.fault(85)
