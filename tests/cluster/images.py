@@ -103,7 +103,7 @@ LIBRARIES = (
     ),
     *("joblib==1.6.0", "loguru==0.7.3", "networkx==3.6.1", "panel==1.9.4", "plotly==7.1.0", "polars==2.1.0"),
     *("pyarrow==26.0.1", "pydantic==2.14.4", "rich==15.0.0", "scikit-learn==1.9.1", "sqlalchemy==2.1.9"),
-    *("xarray==2026.9.0", "nbformat==5.11.1"),  # without nbformat, plotly shows nothing
+    *("xarray==2026.9.0", "nbformat==5.11.1", "structlog==26.1.0"),  # without nbformat, plotly shows nothing
 )
 
 _FOR_3_11 = ("ipython==9.18.1", "matplotlib==3.11.2", "numpy==2.4.6", "pandas==3.1.1")

@@ -13,7 +13,7 @@ from tests.cluster.images import LIBRARIES
 # What the cells import of them.
 LIBRARY_MODULES = (
     *("altair", "attrs", "bokeh", "duckdb", "holoviews", "hvplot", "joblib", "loguru", "networkx", "panel"),
-    *("plotly", "polars", "pyarrow", "pydantic", "rich", "sklearn", "sqlalchemy", "xarray"),
+    *("plotly", "polars", "pyarrow", "pydantic", "rich", "sklearn", "sqlalchemy", "structlog", "xarray"),
 )
 
 

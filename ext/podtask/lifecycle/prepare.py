@@ -27,6 +27,7 @@ from ..pickling.ipython_names import is_ipython_name
 from ..pickling.missing_state import (
     missing_attribute_hint,
     missing_builtin_hint,
+    missing_registration_hint,
     missing_variable_hint,
 )
 from ..pickling.plain_values import reads_arrow
@@ -223,6 +224,7 @@ class PreparedCell:
             return missing_module_hint(error, self.options.local)
         hint = missing_variable_hint(error, dict(self.options.env))
         hint = hint or missing_attribute_hint(error, self.namespace)
+        hint = hint or missing_registration_hint(error, self.namespace)
         if hint:
             return hint
         name = missing_name(error, self.cell.source)

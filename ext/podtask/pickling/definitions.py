@@ -6,20 +6,26 @@ each one before the definitions that need it.
 
 from __future__ import annotations
 
+import abc
 import ast
+import builtins
+import contextlib
+import enum
 import inspect
-import linecache
+import logging
 import sys
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NewType, ParamSpec, TypeVar
 
 from ..cell.scopes import free_names
 from ..errors import InputError
 from ..runner.pickler import NullFile, Packer
+from .cell_sources import Source, class_source, function_source, later_assignments, registered_source
 from .ipython_names import is_ipython_name
 
-Source = tuple[str, str]  # text, filename
+log = logging.getLogger(__name__)
+METACLASSES = (type, abc.ABCMeta)  # others make attributes themselves
 TYPES_WITH_NAME = (types.FunctionType, types.BuiltinFunctionType, type, TypeVar, ParamSpec, NewType)
 
 
@@ -51,6 +57,7 @@ class _DefinitionCollector:
         self._sources: dict[str, Source | None] = {}
         self._before: dict[str, set[str]] = {}
         self._uses: dict[str, set[str]] = {}
+        self._last_steps: dict[str, str] = {}  # of definitions that later statements have changed
 
     def add(self, name: str, value: Any) -> None:
         if name in self._sources:
@@ -98,13 +105,25 @@ class _DefinitionCollector:
         return list(found.items())
 
     def _data(self, name: str, value: Any) -> None:
-        """Record the notebook's classes and functions that a value refers to."""
         try:
-            with Packer(NullFile(), self._namespace, plain=True) as packer:
-                packer.dump(value)
+            used = self._types_of(value)
         except Exception:  # noqa: BLE001 -- reported with its path when the value is packed
             return
-        for each in packer.types:
+        self._add_types(name, used)
+
+    def _types_of(self, value: Any) -> list[Any]:
+        """Return the classes, functions and modules that a value refers to.
+
+        Raises:
+            Exception: It cannot be sent as plain data.
+        """
+        with Packer(NullFile(), self._namespace, plain=True) as packer:
+            packer.dump(value)
+        return packer.types
+
+    def _add_types(self, name: str, used: Iterable[Any]) -> None:
+        """Add the notebook's classes and functions that a value refers to; they come before it."""
+        for each in used:
             if getattr(each, "__module__", None) == "__main__" and not inspect.ismodule(each):
                 root = each.__qualname__.partition(".")[0]
                 if root in self._namespace:
@@ -125,13 +144,70 @@ class _DefinitionCollector:
         if name != own and own != "<lambda>":
             source += f"\n{name} = {own}"
         self._sources[name] = (source, filename)
+        if name not in self._registered:
+            self._changes(name, value, source)
+
+    def _changes(self, name: str, value: Any, source: str) -> None:
+        """Add steps for what later statements have changed on a function or class."""
         if isinstance(value, type):
             for attribute, wrapper, function in _functions_set_later(value):
                 self._method(name, attribute, wrapper, function)
+            for attribute in _methods(value):
+                if f"{name}.{attribute}" not in self._sources:
+                    self._assignments(name, f"{name}.{attribute}")
+        if isinstance(value, type) or (hasattr(value, "__wrapped__") and not _has_decorators(source)):
+            self._assignments(name, name)
+        for path, each in attributes_set_later(name, value, source):
+            self._attribute(name, path, each)
+
+    def _assignments(self, owner: str, target: str) -> None:
+        """Add steps for the statements of later cells that set a target to the result of a call.
+
+        A decorator may have been called so: ``Model.fit = logged(Model.fit)``.
+
+        Args:
+            owner: Name of the definition.
+            target: Its name, or that of its attribute.
+        """
+        for number, (source, filename) in enumerate(later_assignments(owner, target)):
+            if (source, filename) == self._sources[owner]:
+                continue
+            names = free_names(source) - {owner}
+            if not all(used in self._namespace or hasattr(builtins, used) for used in names):
+                return
+            step = f"{target} = {number}"
+            self._sources[step] = (source, filename)
+            self._before[step], self._uses[step] = {self._last_of(owner)}, set()
+            self._last_steps[owner] = step
+            for used in sorted(names):
+                if used in self._namespace and not is_ipython_name(used, self._namespace):
+                    self._uses[step].add(used)
+                    self._before[step].add(used)
+                    self.add(used, self._namespace[used])
+
+    def _last_of(self, owner: str) -> str:
+        """Return the step after which a definition is complete so far."""
+        return self._last_steps.get(owner, owner)
+
+    def _attribute(self, owner: str, path: str, value: Any) -> None:
+        """Add a step for the value of an attribute; none if it cannot be sent: the definition's own stays."""
+        before = (
+            dict(self._sources),
+            {step: {*names} for step, names in self._before.items()},
+            {step: {*names} for step, names in self._uses.items()},
+            dict(self._last_steps),
+        )
+        self._sources[path] = None
+        self._before[path], self._uses[path] = {self._last_of(owner)}, set()
+        try:
+            self._add_types(path, self._types_of(value))
+        except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
+            log.debug("%s is not sent: %s: %s", path, type(error).__name__, error)
+            self._sources, self._before, self._uses, self._last_steps = before
 
     def _method(self, owner: str, attribute: str, wrapper: str, function: types.FunctionType) -> None:
         """Add a step that sets a function of a later cell on a class (``P.area = area``)."""
-        found = _function_source(function)
+        found = function_source(function)
         own = function.__name__
         if found is None or function.__closure__ or not _sets_attribute(found[0], own, owner, attribute):
             return  # if the pod misses it, the error says which cell has set it
@@ -160,7 +236,7 @@ class _DefinitionCollector:
     def _source_of(self, name: str, value: Any) -> Source:
         """Return the source of a function or class, with its original line numbers."""
         function = isinstance(inspect.unwrap(value), types.FunctionType)
-        found = _function_source(value) if function else class_source(value)
+        found = function_source(value) if function else class_source(value)
         ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
         if found is None:
             raise InputError(
@@ -241,6 +317,94 @@ def _functions_set_later(owner: type) -> Iterable[tuple[str, str, types.Function
             yield attribute, wrapper, function
 
 
+def _methods(owner: type) -> Iterator[str]:
+    """Yield the attributes of a class that are functions or descriptors."""
+    for attribute, value in [*vars(owner).items()]:
+        if hasattr(type(value), "__get__") and not attribute.startswith("__"):
+            yield attribute
+
+
+def _has_decorators(source: str) -> bool:
+    return any(getattr(each, "decorator_list", None) for each in ast.parse(source).body)
+
+
+def attributes_set_later(name: str, value: Any, source: str) -> Iterator[tuple[str, Any]]:
+    """Yield the path and value of the attributes of a definition that are data, as they are now.
+
+    Without those of a class that still have the literal value of the class statement.
+
+    Args:
+        name: Name of the definition.
+        value: A function or class.
+        source: Its source.
+    """
+    found: Iterable[tuple[str, Any]] = ()
+    if isinstance(value, types.FunctionType):
+        found = ((attribute, each) for attribute, each in _items(value) if attribute != "__wrapped__")
+    elif type(value) is enum.EnumMeta:
+        found = _data_of_enumeration(value, source)
+    elif isinstance(value, type) and type(value) in METACLASSES and not issubclass(value, tuple):
+        found = _data_of_class(value, source)
+    for path, each in found:
+        yield f"{name}.{path}", each
+
+
+def _items(owner: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes of an object that have a name which a statement could use."""
+    for attribute, value in [*vars(owner).items()]:
+        if attribute.isidentifier():
+            yield attribute, value
+
+
+def _data_of_enumeration(owner: enum.EnumMeta, source: str) -> Iterator[tuple[str, Any]]:
+    for attribute, each in _data_of_class(owner, source):
+        if not attribute.startswith("_") and not isinstance(each, owner):
+            yield attribute, each
+    members: Mapping[str, Any] = owner.__members__
+    for name, member in members.items():
+        for attribute, each in _items(member) if name.isidentifier() and name == member.name else ():
+            if not attribute.startswith("_"):
+                yield f"{name}.{attribute}", each
+
+
+def _data_of_class(owner: type, source: str) -> Iterator[tuple[str, Any]]:
+    literals = _literals(source, owner.__name__)
+    for attribute, each in _items(owner):
+        if attribute.startswith("__") or attribute == "_abc_impl":
+            continue
+        if isinstance(each, type) or hasattr(type(each), "__get__"):
+            continue
+        if attribute not in literals or not _is_equal(literals[attribute], each):
+            yield attribute, each
+
+
+def attribute_value(path: str, namespace: Mapping[str, Any]) -> Any:
+    """Return the value of an attribute of a definition: ``Model.rate``, or ``Step.FIRST.label``."""
+    name, *attributes = path.split(".")
+    value = namespace[name]
+    for attribute in attributes:
+        value = vars(value)[attribute] if attribute in vars(value) else getattr(value, attribute)
+    return value
+
+
+def _literals(source: str, name: str) -> dict[str, Any]:
+    """Return the attributes that a class statement sets to literals."""
+    found: dict[str, Any] = {}
+    for owner in ast.parse(source).body:
+        for node in owner.body if isinstance(owner, ast.ClassDef) and owner.name == name else ():
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            value = getattr(node, "value", None)
+            for target in targets:
+                if isinstance(target, ast.Name) and value is not None:
+                    with contextlib.suppress(ValueError, TypeError):  # computed: not a literal
+                        found[target.id] = ast.literal_eval(value)
+    return found
+
+
+def _is_equal(literal: Any, value: Any) -> bool:
+    return type(literal) is type(value) and repr(literal) == repr(value)
+
+
 def _sets_attribute(source: str, function: str, owner: str, attribute: str) -> bool:
     """Return whether a source is a plain function, or the statement that sets a lambda on the class."""
     [statement, *more] = ast.parse(source).body
@@ -251,82 +415,3 @@ def _sets_attribute(source: str, function: str, owner: str, attribute: str) -> b
     return isinstance(statement, ast.Assign) and any(
         ast.unparse(target) == f"{owner}.{attribute}" for target in statement.targets
     )
-
-
-def _function_source(value: Any) -> Source | None:
-    filename = inspect.unwrap(value).__code__.co_filename
-    # The name of all code of exec(). Since Python 3.13, linecache has the text of `python -c` for it.
-    if filename == "<string>":
-        return None
-    try:
-        lines, start = inspect.getsourcelines(value)
-    except (OSError, TypeError):
-        return None
-    return "\n" * (start - 1) + inspect.cleandoc("\n" + "".join(lines)), filename
-
-
-def class_source(value: type | TypeVar | ParamSpec | NewType) -> Source | None:
-    """Return the source of a class from the newest cell that defines it.
-
-    ``inspect`` finds classes only in modules. The definition may be a class statement or a call
-    that creates a class (``P = namedtuple("P", "x y")``).
-    """
-    return _find_statement(
-        value.__name__,
-        lambda node: (
-            _assigns_call(node, value.__name__)
-            or (isinstance(node, ast.ClassDef) and node.name == value.__name__)
-        ),
-    )
-
-
-def registered_source(name: str, value: Any) -> Source:
-    """Return the source of a definition that a library has registered.
-
-    Raises:
-        InputError: The cell that makes it was not found.
-    """
-    is_class = isinstance(value, type) and value.__module__ == "__main__"
-    source = class_source(value) if is_class else assignment_source(name)
-    if source is None:
-        raise InputError(
-            f"{name} cannot be sent: it belongs to SQLAlchemy, and the cell that defines it was not found.",
-            "Define it in a cell of this notebook, in a module of your own, or in the cell itself.",
-        )
-    return source
-
-
-def assignment_source(name: str) -> Source | None:
-    """Return the source of the newest statement of a cell that assigns the result of a call to a name."""
-    return _find_statement(name, lambda node: _assigns_call(node, name))
-
-
-def _assigns_call(node: ast.stmt, name: str) -> bool:
-    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
-        return False
-    return any(isinstance(each, ast.Name) and each.id == name for each in node.targets)
-
-
-def _find_statement(name: str, wanted: Callable[[ast.stmt], bool]) -> Source | None:
-    for filename, entry in reversed(list(linecache.cache.items())):
-        text = "".join(entry[2]) if len(entry) == 4 else ""
-        found = _statement(text, wanted) if name in text else None
-        if found is not None:
-            return found, filename
-    return None
-
-
-def _statement(text: str, wanted: Callable[[ast.stmt], bool]) -> str | None:
-    if text.startswith("%%"):  # a %%podtask cell: its first line is not Python
-        text = "\n" + text.partition("\n")[2]
-    try:
-        body = ast.parse(text).body
-    except SyntaxError:
-        return None
-    for node in reversed(body):
-        if wanted(node):
-            decorators: list[ast.expr] = getattr(node, "decorator_list", [])
-            first = min([node.lineno, *(each.lineno for each in decorators)])
-            lines: list[str] = text.splitlines(keepends=True)[first - 1 : node.end_lineno]
-            return "\n" * (first - 1) + "".join(lines).rstrip("\n")
-    return None

@@ -23,7 +23,8 @@ from ..runner.bundle import MINOR
 from ..runner.pickler import ALIGN, PROTOCOL, Packer, module_of, versions
 from ..runner.protocol import MAX_WATCHED_BYTES
 from ..runner.proxy_objects import reduce_instance
-from .definitions import Source, sort_definitions
+from .cell_sources import Source
+from .definitions import attribute_value, sort_definitions
 from .ipython_names import HISTORY, is_ipython_name
 from .local_modules import IMPORT_FUNCTIONS, LocalModules, find_local_modules, imported_modules, submodules
 from .memory_maps import is_memory_map, memory_map_notes, reduce_to_file
@@ -45,7 +46,7 @@ class Inputs:
         parts: Pieces of the pickle, then the out-of-band buffers.
         about: Metadata for the runner: ``mode``, ``steps``, ``buffers``, ``versions``,
             ``modules``, ``local_modules``, ``module_values``, ``watched``.
-        sizes: Maps the name of a value, or ``module.name``, to the name of its type and its size in bytes.
+        sizes: Maps the name of a value, or that of an attribute (``module.name``, ``Model.rate``), to the name of its type and its size in bytes.
         notes: Lines to show to the user.
         left_out: Maps the name of a value that cannot be sent, and that the cell may set itself,
             to the reason.
@@ -182,7 +183,7 @@ def _packed(
             if source is not None:
                 steps.append(source)
                 continue
-            value = values[name] if name in values else namespace[name]
+            value = values[name] if name in values else attribute_value(name, namespace)
             before = buffer.size
             _dump(packer, name, value, namespace, cell, roots.get(name, name), same)
             if packer.used_names and not source_steps:
@@ -273,7 +274,7 @@ def _watched(sizes: Mapping[str, tuple[str, int]], values: Mapping[str, Any]) ->
         room -= size
         if room < 0:
             break
-        if not name.startswith("_") and not isinstance(values[name], IMMUTABLE):
+        if name in values and not name.startswith("_") and not isinstance(values[name], IMMUTABLE):
             found.append(name)
     return found
 

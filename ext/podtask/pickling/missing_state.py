@@ -1,7 +1,7 @@
 """Hints for errors about state that earlier cells made outside of variables, and that a pod lacks.
 
-An environment variable, an attribute that a library or a cell has added to a class or module: none of
-these is sent automatically.
+An environment variable, an attribute that a library or a cell has added to a class or module, a name that was
+registered with a library: none of these is sent automatically.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any
 NO_ATTRIBUTE = re.compile(r"(?:type object )?'([\w.]+)' object has no attribute '(\w+)'")
 NO_CLASS_ATTRIBUTE = re.compile(r"type object '([\w.]+)' has no attribute '(\w+)'")
 NO_MODULE_ATTRIBUTE = re.compile(r"(?:partially initialized )?module '([\w.]+)' has no attribute '(\w+)'")
+QUOTED = re.compile(r"""['"`]([^'"`\s]{1,60})['"`]""")
+MAX_QUOTED = 3  # words of an error
 MAX_LINE_CHARS = 80
 
 
@@ -70,6 +72,28 @@ def missing_builtin_hint(name: str, namespace: Mapping[str, Any]) -> str:
     return _hint_to_add(f"The notebook has a builtin {name}", name, added, builtins, namespace)
 
 
+def missing_registration_hint(error: BaseException, namespace: Mapping[str, Any]) -> str:
+    """Return a hint for an error about a name that an earlier cell has registered with a library.
+
+    Such as a colormap, an error handler of codecs or an environment of gymnasium.
+
+    Args:
+        error: Error raised by the cell.
+        namespace: The notebook's namespace.
+    """
+    args: tuple[object, ...] = BaseException.args.__get__(error)  # type: ignore[attr-defined]
+    text = args[0] if args else ""
+    if not isinstance(error, Exception) or type(text) is not str:
+        return ""
+    words = [text] if type(error) is KeyError else QUOTED.findall(text)[:MAX_QUOTED]
+    for word in words:
+        pattern = re.compile(rf"register\w*\(.*(?<![\w.]){re.escape(word)}(?!\w)")
+        for line in _lines_of_cells(namespace):
+            if pattern.search(line) and len(line) <= MAX_LINE_CHARS:
+                return f"An earlier cell has registered {word}, which the pod lacks. Run that line in the cell: {line}"
+    return ""
+
+
 def _hint_to_add(what: str, name: str, added: Any, owner: Any, namespace: Mapping[str, Any]) -> str:
     line = _line_that_adds(name, added, owner, namespace)
     example = f", such as: {line}" if line else ""
@@ -110,13 +134,7 @@ def _classes(name: str, namespace: Mapping[str, Any]) -> Iterator[type]:
 
 def _line_that_adds(name: str, added: Any, owner: Any, namespace: Mapping[str, Any]) -> str:
     """Return the line of an earlier cell that has probably added an attribute; empty if none is found."""
-    cells = namespace.get("In")
-    lines = [
-        line.strip()
-        for cell in (cells if isinstance(cells, list) else ())
-        if "run_cell_magic('podtask'" not in cell
-        for line in cell.splitlines()
-    ]
+    lines = _lines_of_cells(namespace)
     added = getattr(added, "fget", None) or getattr(added, "_accessor", None) or added
     root = str(getattr(added, "__module__", "")).partition(".")[0]
     patterns = [rf"\.{name}\s*=(?!=)", rf"""['"]{name}['"]"""]
@@ -127,3 +145,14 @@ def _line_that_adds(name: str, added: Any, owner: Any, namespace: Mapping[str, A
             if re.search(pattern, line) and len(line) <= MAX_LINE_CHARS:
                 return str(line)
     return f"import {root}" if len(patterns) > 2 else ""
+
+
+def _lines_of_cells(namespace: Mapping[str, Any]) -> list[str]:
+    """Return the lines of the cells that were run in the notebook itself."""
+    cells = namespace.get("In")
+    return [
+        line.strip()
+        for cell in (cells if isinstance(cells, list) else ())
+        if "run_cell_magic('podtask'" not in cell
+        for line in cell.splitlines()
+    ]

@@ -7,8 +7,10 @@ computes (``DEVICE = find_device()``) may differ in the pod, so it is never over
 
 from __future__ import annotations
 
+import abc
 import ast
 import functools
+import itertools
 import logging
 import operator
 import re
@@ -112,13 +114,16 @@ class ModuleSource:
     """What a module's source says of its names.
 
     Args:
-        literals: Name -> value, of the names that are assigned once, with a literal.
+        literals: Name -> value, of the names that are assigned once, with a literal. The name may be that of
+            an attribute in a class statement (``Config.lr``).
         mentioned: Every identifier in the source.
+        attributes: Every name of an attribute in the source.
         stars: Whether the module imports all names of another one, so that ``mentioned`` is not complete.
     """
 
     literals: Mapping[str, Any] = field(default_factory=dict)
     mentioned: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
     stars: bool = False
 
 
@@ -138,7 +143,7 @@ def changed_values(
     text = _source_of_cells(namespace)
     aliases: dict[int, list[str]] = {}
     for alias, value in list(namespace.items()):
-        if isinstance(value, types.ModuleType):
+        if isinstance(value, (types.ModuleType, type)):
             aliases.setdefault(id(value), []).append(alias)
     held = {id(value) for value in list(namespace.values()) if not isinstance(value, NOT_MUTABLE)}
     found: list[ModuleValue] = []
@@ -148,7 +153,12 @@ def changed_values(
         bytes_left = MAX_MODULE_BYTES
         sent: set[str] = set()
         changed = _changed_by_cells({name, *aliases.get(id(module), ())}, text)
-        for each in _candidates(name, module, about, held):
+        classes = _classes(name, module)
+        for key, kind in classes.items():
+            found_in_text = _changed_by_cells({*aliases.get(id(kind), ())}, text)
+            changed |= {f"{key}.{attribute}" for attribute in found_in_text & vars(kind).keys()}
+        candidates = _candidates(name, module, about, held), _class_candidates(name, classes, about)
+        for each in itertools.chain(*candidates):
             size, reason = _measure(each.value, namespace, plain, bytes_left)
             if reason:
                 notes.append(
@@ -156,12 +166,13 @@ def changed_values(
                 )
             else:
                 bytes_left -= size
-                found.append(replace(each, reported=each.name in changed))
-            sent.add(each.name)
+                found.append(replace(each, reported=not changed.isdisjoint(_path(each.name))))
+            sent.update(_path(each.name))
         notes += [
             f"{name}.{key} was changed in the notebook, but the module computes it, so the pod has its own. "
             "Set it in the cell."
-            for key in sorted(changed & vars(module).keys() - sent - about.literals.keys())
+            for key in sorted(changed - sent - about.literals.keys())
+            if "." in key or key in vars(module)
         ]
     return found, notes
 
@@ -179,6 +190,36 @@ def _candidates(name: str, module: Any, about: ModuleSource, held: set[int]) -> 
                 yield ModuleValue(name, key, LITERAL, repr(literal), value)
         elif key not in about.mentioned and not about.stars:
             yield ModuleValue(name, key, NEW, "", value)
+
+
+def _classes(name: str, module: Any) -> dict[str, type]:
+    """Return the classes that a module itself has defined; none whose metaclass makes attributes."""
+    return {
+        key: value
+        for key, value in list(vars(module).items())
+        if type(value) in (type, abc.ABCMeta) and value.__module__ == name and value.__qualname__ == key
+    }
+
+
+def _class_candidates(name: str, classes: Mapping[str, type], about: ModuleSource) -> Iterator[ModuleValue]:
+    """Yield the attributes of a module's classes that differ from what the class statement makes."""
+    known = about.mentioned | about.attributes
+    for owner, kind in classes.items():
+        for attribute, value in list(vars(kind).items()):
+            if attribute.startswith("__") or attribute == "_abc_impl" or hasattr(type(value), "__get__"):
+                continue
+            key = f"{owner}.{attribute}"
+            if key in about.literals:
+                literal = about.literals[key]
+                if not _is_same(value, literal):
+                    yield ModuleValue(name, key, LITERAL, repr(literal), value)
+            elif attribute not in known and not about.stars:
+                yield ModuleValue(name, key, NEW, "", value)
+
+
+def _path(name: str) -> set[str]:
+    """Return a name and, of an attribute, the name of its class."""
+    return {name, name.partition(".")[0]}
 
 
 def _is_same(value: Any, literal: Any) -> bool:
@@ -242,7 +283,15 @@ def _read(source: bytes) -> ModuleSource:
     stored = [name for node in tree.body for name in _stored(node)]
     pairs = [pair for node in tree.body for pair in _literal_assignments(node)]
     literals = {name: value for name, value in pairs if stored.count(name) == 1}
-    return ModuleSource(literals, frozenset(mentioned), not mentioned.isdisjoint(DYNAMIC))
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and stored.count(node.name) == 1:
+            inner = [name for each in node.body for name in _stored(each)]
+            of_class = [pair for each in node.body for pair in _literal_assignments(each)]
+            literals.update(
+                {f"{node.name}.{name}": value for name, value in of_class if inner.count(name) == 1}
+            )
+    attributes = frozenset(node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    return ModuleSource(literals, frozenset(mentioned), attributes, not mentioned.isdisjoint(DYNAMIC))
 
 
 def _mentions(node: ast.AST) -> Iterator[str]:

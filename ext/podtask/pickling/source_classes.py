@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..cell.scopes import free_names
-from .definitions import Source, names_at_definition, registered_source
+from .cell_sources import Source, registered_source
+from .definitions import names_at_definition
 from .ipython_names import is_ipython_name
 
 TABLES = {"Table", "MetaData", "registry"}  # of SQLAlchemy: models refer to these objects by identity

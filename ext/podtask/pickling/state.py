@@ -24,9 +24,9 @@ EVERY_SEED = r"\b(?:seed_everything|set_seed|set_random_seed)\("
 SEEDS = {
     "random": re.compile(rf"(?<![\w.])(?:random\.)?seed\(|{EVERY_SEED}"),
     "numpy.random": re.compile(rf"\b(?:np|numpy)\.random\.seed\(|{EVERY_SEED}"),
+    "torch": re.compile(rf"\bmanual_seed(?:_all)?\(|{EVERY_SEED}"),
 }
 DETACHED = re.compile(r"get_ipython\(\)\.run_cell_magic\('podtask', '[^']*(?:-d|--detach)\b")
-REMEDY = "set it up in the cell"
 
 # States of generators that came back while the notebook had not imported their module: for the next cell.
 _waiting: dict[str, Any] = {}
@@ -82,12 +82,10 @@ def capture_state(namespace: dict[str, Any], waits: bool) -> LibraryState:
             pieces = Pieces(namespace, name)
             entries += _capture(name, file, pieces)
             used += pieces.used
-            for owner, labels in pieces.left_out.items():
-                notes.setdefault(owner, []).extend(
-                    f"{label} stays in the notebook: {REMEDY}" for label in labels
-                )
+            for owner, lines in pieces.left_out.items():
+                notes.setdefault(owner, []).extend(lines)
     if not waits:
-        seeded = [name for name in GENERATORS if name in sys.modules and _is_seeded(namespace, name)]
+        seeded = [name for name in GENERATORS if name in sys.modules and _has_run(namespace, SEEDS[name])]
         return LibraryState(entries, notes, fresh=seeded, used=used)
     for name, file in GENERATORS.items():
         if name in sys.modules:
@@ -102,7 +100,8 @@ def restore_state(states: Mapping[str, Any]) -> None:
     """Set the states of the generators of random numbers that came back from a cell."""
     for name, data in states.items():
         if name in sys.modules:
-            library(GENERATORS[name]).apply(sys.modules[name], data)
+            module = library(GENERATORS[name])
+            getattr(module, "restore", module.apply)(sys.modules[name], data)
         elif name in GENERATORS:
             _waiting[name] = data
 
@@ -116,7 +115,7 @@ class Pieces:
 
     Attributes:
         owner: The module whose import in the pod shows the user what is not sent.
-        left_out: Owner -> labels of what is not sent.
+        left_out: Owner -> lines about what is not sent.
         used: Classes, functions and modules that the pieces refer to.
     """
 
@@ -126,9 +125,21 @@ class Pieces:
         self.used: list[Any] = []
         self._namespace = namespace
 
-    def leave_out(self, label: str) -> None:
-        """Record that a part of the state is not sent."""
-        self.left_out.setdefault(self.owner, []).append(label)
+    def leave_out(self, label: str, remedy: str = "set it up in the cell") -> None:
+        """Record that a part of the state is not sent.
+
+        Args:
+            label: The part in words.
+            remedy: What the user can do.
+        """
+        line = f"{label} stays in the notebook: {remedy}"
+        self.left_out.setdefault(self.owner, []).append(line)
+
+    def has_run(self, pattern: re.Pattern[str]) -> bool:
+        """Return whether an earlier cell of the notebook matches a pattern, and the current one does not."""
+        cells = self._namespace.get("In")
+        current = cells[-1] if isinstance(cells, list) and cells else ""
+        return not pattern.search(current) and _has_run(self._namespace, pattern)
 
     def pickled(self, label: str, value: Any) -> tuple[Any, ...]:
         """Return a value as a piece; :data:`LOST` if it cannot be sent, which the user is told.
@@ -180,8 +191,8 @@ def _capture(name: str, file: str, pieces: Pieces) -> list[tuple[str, str, Any]]
     return [(owner, file, part) for owner, part in parts.items()]
 
 
-def _is_seeded(namespace: Mapping[str, Any], name: str) -> bool:
-    """Return whether an earlier cell of the notebook has set the seed of a generator."""
+def _has_run(namespace: Mapping[str, Any], pattern: re.Pattern[str]) -> bool:
+    """Return whether an earlier cell that was not detached matches a pattern."""
     cells = namespace.get("In")
     earlier = cells[:-1] if isinstance(cells, list) else ()
-    return any(SEEDS[name].search(source) and not DETACHED.match(source) for source in earlier)
+    return any(pattern.search(source) and not DETACHED.match(source) for source in earlier)

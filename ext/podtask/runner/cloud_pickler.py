@@ -14,7 +14,8 @@ from typing import Any, Callable, Dict, List, Set
 
 import cloudpickle.cloudpickle as parts
 
-from .reducers import classes, enums, identity, typing_objects
+from .pickler import first_reduced
+from .reducers import classes, enums, identity, library_objects, typing_objects
 from .singletons import Singletons, is_stream_write, reduce_stream_write
 
 # Evaluated in the pod: makes the object that takes the place of a task there, from its function.
@@ -118,13 +119,9 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
             return self._reduce_member(obj)
         if getattr(kind, "travels_as_its_function", False):
             return _undecorated(obj, self.reducer_override(obj.__wrapped__))
-        reduced = self._reduce_instance(obj, kind)
-        return self._reduce_by_name(obj) if reduced is NotImplemented else reduced
-
-    def _reduce_by_name(self, obj: Any) -> Any:
-        """Return the name of an object that its module has once, else what the caller's function returns."""
-        by_name = self._singletons_by_name.reduce(obj)
-        return self._reduce(obj) if by_name is NotImplemented else by_name
+        return first_reduced(
+            obj, library_objects.reduce, self._reduce_instance, self._singletons_by_name.reduce, self._reduce
+        )
 
     def _reduce_class(self, obj: Any) -> Any:
         """Return the reduced form of a class: its name if it can be imported there, else all of it."""
@@ -143,12 +140,13 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
             return enums.refer_to_member(obj)
         return enums.reduce_member(obj)
 
-    def _reduce_instance(self, obj: Any, kind: Any) -> Any:
+    def _reduce_instance(self, obj: Any) -> Any:
         """Return the reduced form of any other object.
 
         An object without a state may be a sentinel, which is compared with ``is``: it keeps its identity
         (https://github.com/cloudpipe/cloudpickle/issues/262).
         """
+        kind = type(obj)
         plain = self._plain_instances.get(kind)
         if plain is None:
             plain = self._plain_instances[kind] = classes.has_plain_instances(kind)

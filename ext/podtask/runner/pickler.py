@@ -13,7 +13,7 @@ import types
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 
 from .proxy_objects import reduce_instance
-from .reducers import classes, identity
+from .reducers import classes, identity, library_objects
 from .singletons import Singletons, is_stream_write, reduce_stream_write
 
 PROTOCOL = 5  # of the oldest Python in an image, 3.8+
@@ -141,10 +141,18 @@ def _plain_pickler(
                 if getattr(namespace.get(name), "__wrapped__", None) is obj:
                     # pickle would refuse: under its name there is what wraps it.
                     return eval, (f"__import__('__main__').{name}",)
-            by_name = singletons.reduce(obj)
-            return reduce(obj) if by_name is NotImplemented else by_name
+            return first_reduced(obj, library_objects.reduce, singletons.reduce, reduce)
 
     return Pickler(file, protocol=PROTOCOL, buffer_callback=recorder.keep_in_stream)
+
+
+def first_reduced(obj: Any, *reducers: Callable[[Any], Any]) -> Any:
+    """Return the first reduced form that is not NotImplemented; NotImplemented if there is none."""
+    for reduce in reducers:
+        reduced = reduce(obj)
+        if reduced is not NotImplemented:
+            return reduced
+    return NotImplemented
 
 
 def _reduce_sentinel(obj: Any) -> Any:

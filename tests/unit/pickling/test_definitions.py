@@ -129,6 +129,88 @@ def test_methods_that_a_later_cell_has_set_come_with_their_class(
     assert remote(inputs, f"print(repr(({cell})))") == f"{eval(cell, namespace)!r}\n"
 
 
+ATTRIBUTES = """
+import abc, dataclasses, enum, functools, threading
+class Model:
+    rate, seen = 1, {}
+    made = [rate]
+class Phase(enum.Enum):
+    SOLID = "s"
+    GAS = "g"
+    def __init__(self, letter):
+        self.next = None
+class Base(abc.ABC):
+    known = {}
+    def __init_subclass__(cls):
+        cls.known[cls.__name__] = cls
+class One(Base):
+    pass
+def count():
+    count.calls += 1
+    return count.calls
+def logged(f):
+    @functools.wraps(f)
+    def run(*args):
+        return ["logged", f(*args)]
+    return run
+class Net:
+    def fit(self, n):
+        return n
+    def name(self):
+        return "net"
+def twice(n):
+    return 2 * n
+class Point:
+    x: int = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "later", "cell"),
+    [
+        (
+            "Model",
+            "Model.rate = 7; Model.seen['a'] = 1; Model.made.append(2)",
+            "Model.rate, Model.seen, Model.made",
+        ),
+        ("Model", "Model.extra = [Model.seen]; seen = Model.seen", "Model.extra[0] is Model.seen"),
+        ("Model", "Model.lock = threading.Lock()", "Model.rate"),
+        (
+            "Phase",
+            "Phase.SOLID.next = Phase.GAS\nPhase.GAS.note = ['x']",
+            "Phase.SOLID.next is Phase.GAS, Phase.GAS.note",
+        ),
+        (
+            "Phase",
+            "Phase.GAS.first = Phase\nPhase.default = 'g'",
+            "Phase.GAS.first is Phase, Phase(Phase.default)",
+        ),
+        ("Base", "", "Base.known['One'].__mro__[1] is Base"),
+        ("count", "count.calls = 4", "count()"),
+        (
+            "count",
+            "count.calls, count.models = 0, [Model()]\nModel.rate = 9",
+            "count(), count.models[0].rate",
+        ),
+        ("Net", "Net.fit = logged(Net.fit)", "Net().fit(3)"),
+        ("Net", "Net.fit = logged(Net.fit)\nNet.fit = logged(Net.fit)", "Net().fit(3)"),
+        ("Net", "Net.fit = logged(Net.fit)\nNet.fit = Net.fit.__wrapped__", "Net().fit(3)"),
+        ("Net", "Net.half = functools.partialmethod(Net.fit, 0.5)", "Net().half(), Net().name()"),
+        ("twice", "twice = logged(twice)", "twice(4)"),
+        ("Point", "Point = dataclasses.dataclass(Point)", "Point(5), Point() == Point(3)"),
+    ],
+)
+def test_what_is_set_on_a_definition_later_comes_with_it(
+    notebook: Notebook, name: str, later: str, cell: str
+) -> None:
+    """B: attributes of classes, functions and members, and decorators that are called later, reach another Python."""
+    notebook(ATTRIBUTES)
+    namespace = notebook(later)
+    inputs = pack_inputs({name: namespace[name]}, namespace, OTHER)
+    found = remote(inputs, f"print(repr(({cell})))")
+    assert found == f"{eval(f'({cell})', namespace)!r}\n"
+
+
 @pytest.mark.parametrize(
     "patch",
     [

@@ -12,6 +12,7 @@ from podtask.errors import InputError
 from podtask.pickling.missing_state import (
     missing_attribute_hint,
     missing_builtin_hint,
+    missing_registration_hint,
     missing_variable_hint,
 )
 
@@ -107,3 +108,35 @@ def test_c5_builtin_that_a_cell_has_added(monkeypatch: pytest.MonkeyPatch, shell
     assert missing_builtin_hint("trace_it", {"In": cells}).endswith("such as: builtins.trace_it = print")
     shown = shell.shown_error("%%podtask --local\ntrace_it(3)")
     assert "The notebook has a builtin trace_it, which an earlier cell or an import has added" in shown
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("'mine' is not a valid value for cmap"), "mpl.colormaps.register(cmap, name='mine')"),
+        (KeyError("mine"), 'register("mine", Environment)'),
+        (LookupError("unknown error handler name 'mine'"), "codecs.register_error('mine', handle)"),
+        (RuntimeError("type 'mine' is not supported"), "sqlite3.register_adapter(mine, str)"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_c5_names_that_were_registered(error: Exception, line: str) -> None:
+    """C5: an error about a name that an earlier cell has registered with a library quotes that line."""
+    hint = missing_registration_hint(error, {"In": ["", f"x = 1\n{line}", "mine"]})
+    assert hint == (
+        f"An earlier cell has registered mine, which the pod lacks. Run that line in the cell: {line}"
+    )
+    others = [
+        "register(minefield)",
+        "x.mine",
+        "get_ipython().run_cell_magic('podtask', '', 'register(mine)')",
+    ]
+    assert missing_registration_hint(error, {"In": others}) == ""
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError(3), KeyboardInterrupt("'mine'"), ValueError(), ValueError(["'mine'"])]
+)
+def test_c5_errors_about_other_things(error: BaseException) -> None:
+    """C5: errors without a name have no such hint."""
+    assert missing_registration_hint(error, {"In": ["register('mine')"]}) == ""

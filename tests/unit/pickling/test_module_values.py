@@ -95,6 +95,51 @@ def test_c1_computed_values_are_named(make: Make) -> None:
     assert all("Set it in the cell" in line for line in notes)
 
 
+CLASSES = """
+import os
+class Config:
+    lr, names = 0.1, ["a"]
+    where = os.sep
+    def method(self): self.later = 1
+class Twice:
+    n = 1
+Twice.n = 2
+def train(): return Config.lr, Config.names, Config.where, Twice.n
+"""
+
+
+def test_c1_attributes_of_classes(make: Make) -> None:
+    """C1: attributes of a module's classes are sent like its own values; computed ones are named."""
+    module: Any = make("own_classes", CLASSES)
+    assert found(module) == ({}, [])
+    module.Config.lr, module.Config.extra = 5, {"k": 1}
+    module.Config.names.append("b")
+    module.Config.where = "/other"
+    cells = ["from own_classes import Config as C", "C.lr = 5\nC.where = '/other'"]
+    namespace = {"C": module.Config, "train": module.train, "In": cells}
+    values, notes = found(module, namespace)
+    assert {name: (each.kind, each.value, each.reported) for name, each in values.items()} == {
+        "Config.lr": ("literal", 5, True),
+        "Config.names": ("literal", ["a", "b"], False),
+        "Config.extra": ("new", {"k": 1}, False),
+    }
+    [line] = notes
+    assert line.startswith("own_classes.Config.where was changed in the notebook")
+    module.Config.where = "/"
+    cell = "import own_classes\nprint(train(), own_classes.Config is C, C.extra)"
+    expected = "(5, ['a', 'b'], '/', 2) True {'k': 1}\n"
+    assert sent(module, namespace, ["C", "train"], cell) == expected
+
+
+def test_c1_classes_whose_attributes_are_computed(make: Make) -> None:
+    """C1: attributes that the module sets after the class statement are its own."""
+    module: Any = make("own_classes", CLASSES)
+    module.Twice.n = 7
+    assert found(module) == ({}, [])
+    _, notes = found(module, {"m": module, "In": ["import own_classes as m", "m.Twice.n = 7"]})
+    assert [line.split()[0] for line in notes] == ["own_classes.Twice"]
+
+
 def test_c1_new_names(make: Make) -> None:
     """C1: a name that the source does not mention is sent; modules and dunder names are not."""
     module: Any = make()

@@ -111,8 +111,20 @@ def test_c7_an_own_plugin_of_altair(failures: list[str]) -> None:
     pieces = Pieces({}, "altair")
     notebook.theme._themes.enable("mine", key=iter([sys._getframe()]))
     assert altair_settings.capture(notebook, pieces) is None
-    assert pieces.left_out == {"altair": ["the options of altair's theme mine"]}
+    line = "the options of altair's theme mine stays in the notebook: set it up in the cell"
+    assert pieces.left_out == {"altair": [line]}
     assert failures == []
+
+
+def test_c7_default_options_of_holoviews_are_named() -> None:
+    """C7: options that an earlier cell has set are named, unless the current cell sets them again."""
+    store = types.SimpleNamespace(current_backend="bokeh", renderers={"bokeh": 1}, display_formats=[])
+    sets, other = "hv.opts.defaults(hv.opts.Curve(width=3))", "hv.Curve([1])"
+    for cells, count in (([sets, other], 1), ([sets, f"{sets}; {other}"], 0), ([other, other], 0)):
+        pieces = Pieces({"In": ["", *cells]}, "holoviews")
+        holoviews_extension.capture(types.SimpleNamespace(Store=store), pieces)
+        line = "hv.opts.defaults stays in the notebook: call it in the cell"
+        assert pieces.left_out.get("holoviews", []) == [line] * count
 
 
 def test_c7_what_plotly_cannot_do_in_a_pod(failures: list[str]) -> None:

@@ -4,12 +4,15 @@ The extension needs IPython and its kernel to display anything. In a pod, a disp
 with the same renderer. The notebook's page has loaded the JavaScript already.
 """
 
+import re
 import sys
 from typing import Any, Dict, Optional, Tuple
 
 from .libraries import failures
 
 VERSIONS = ("bokeh", "panel")  # whose JavaScript is in the page
+# holoviews keeps no record of the options that were set, apart from its own defaults.
+SETS_DEFAULTS = re.compile(r"\bopts\.defaults\(|^%opts ", re.MULTILINE)
 
 
 def capture(module: Any, pieces: Any) -> Optional[Dict[str, Any]]:
@@ -17,6 +20,8 @@ def capture(module: Any, pieces: Any) -> Optional[Dict[str, Any]]:
     store = module.Store
     if store.current_backend not in store.renderers:
         return None
+    if pieces.has_run(SETS_DEFAULTS):
+        pieces.leave_out("hv.opts.defaults", "call it in the cell")
     backends = sorted(store.renderers, key=lambda name: bool(name != store.current_backend))
     versions = {name: sys.modules[name].__version__ for name in VERSIONS if name in sys.modules}
     return {"backends": backends, "formats": list(store.display_formats), "versions": versions}

@@ -11,7 +11,7 @@ MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # A module that the notebook has imported -> the module of this package that captures its state.
 LIBRARIES = {
     "sys": "interpreter_limits",
-    "csv": "csv_limit",
+    "csv": "csv_settings",
     "locale": "locale_categories",
     "logging": "logging_setup",
     "warnings": "warning_filters",
@@ -29,6 +29,9 @@ LIBRARIES = {
     "holoviews": "holoviews_extension",
     "panel": "panel_extension",
     "loguru": "loguru_handlers",
+    "rich": "rich_console",
+    "structlog": "structlog_configuration",
+    "xarray": "xarray_options",
     "IPython": "figure_formats",
     "IPython.core.interactiveshell": "ipython_shell",
 }
@@ -36,7 +39,7 @@ LIBRARIES = {
 # lack the library.
 APPLIED_AT_START = ("figure_formats", "ipython_shell")
 # Generators of random numbers: their state also comes back to a notebook that waits for the cell.
-GENERATORS = {"random": "random_numbers", "numpy.random": "numpy_random"}
+GENERATORS = {"random": "random_numbers", "numpy.random": "numpy_random", "torch": "torch_random"}
 Entry = Tuple[str, str, Any]  # module whose import applies it, module of this package, data
 # In the data of a library, a value that is not plain: (PICKLED, minor version of Python, pickles). The version
 # is empty if every Python can read it. LOST stands for a value that could not be pickled.

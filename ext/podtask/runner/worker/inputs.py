@@ -10,7 +10,7 @@ import types
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .. import pickler
-from ..reducers import identity
+from ..reducers import classes, identity
 from ..state.libraries import AppliedState
 from .module_values import ModuleValues
 
@@ -21,8 +21,8 @@ def load(
     """Fill a namespace; return the state of the notebook's libraries, which is applied when they are imported.
 
     Args:
-        job: Meta of the run frame. Each of its ``steps`` is a name, whose value is the next one in the pickle, or
-            [source, filename] of definitions. With ``beside`` the first pickle has the files of the notebook's
+        job: Meta of the run frame. Each of its ``steps`` is a name, or the path of an attribute (``Model.rate``),
+            whose value is the next one in the pickle, or [source, filename] of definitions. With ``beside`` the first pickle has the files of the notebook's
             local modules, which are written to ``folder``, the cells that functions come from, the modules without
             a file, and the state of libraries. ``modules`` are submodules to import after their package.
             ``module_values`` are the values of local modules, which end the pickle.
@@ -58,7 +58,7 @@ def load(
         for step in job["steps"]:
             if isinstance(step, str):
                 on_value(step)
-                namespace[step] = unpickler.load()
+                _set_value(namespace, step, unpickler.load())
             else:
                 on_value("")
                 source, filename = step
@@ -70,6 +70,19 @@ def load(
         _number_definitions(namespace)
     identity.NUMBERS.receive_all()
     return state
+
+
+def _set_value(namespace: Dict[str, Any], step: str, value: Any) -> None:
+    """Set a name, or an attribute of a class, of a member of an enumeration, or of a function."""
+    path, _, name = step.rpartition(".")
+    if not path:
+        namespace[step] = value
+        return
+    owner = eval(path, namespace)
+    if isinstance(owner, type):
+        classes.set_class_attribute(owner, name, value)
+    else:
+        object.__setattr__(owner, name, value)
 
 
 def _load_beside(file: Any, job: Dict[str, Any]) -> Tuple[AppliedState, List[str]]:

@@ -22,7 +22,7 @@ class ModuleValues:
 
     Args:
         unpickler: Loads the values, which follow the inputs and share their memo.
-        steps: [module, name, kind, literal, reported] of each value. LITERAL: it replaces a literal of the source,
+        steps: [module, name, kind, literal, reported] of each value. The name may be that of a class's attribute. LITERAL: it replaces a literal of the source,
             whose repr is given; HELD: the notebook holds the object itself; NEW: the source does not mention the
             name. ``reported`` tells whether the user is told if the value is not set.
         modules: The local modules.
@@ -65,7 +65,9 @@ class ModuleValues:
     def _set(self, step: List[Any], value: Any) -> None:
         owner, name, kind, literal, reported = step
         names = vars(sys.modules[owner])
-        current = names.get(name, _MISSING)
+        of_class, _, attribute = name.rpartition(".")
+        holder: Any = names.get(of_class) if of_class else sys.modules[owner]
+        current = getattr(holder, "__dict__", {}).get(attribute, _MISSING)
         if kind == NEW and current is not _MISSING:
             return
         if kind == LITERAL and repr(current) != literal:
@@ -74,6 +76,10 @@ class ModuleValues:
                     f"{owner}.{name} was changed in the notebook, but the module computes it, so the pod has its own: "
                     "set it in the cell"
                 )
+            return
+        if of_class:
+            if isinstance(holder, type):
+                setattr(holder, attribute, value)
             return
         names[name] = value
         _note(owner, name)

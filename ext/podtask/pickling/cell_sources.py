@@ -1,0 +1,136 @@
+"""The source of the notebook's definitions, and of later statements that change them, in the cells.
+
+``inspect`` finds classes only in modules.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+from collections.abc import Callable
+from typing import Any, NewType, ParamSpec, TypeVar
+
+from ..cell.scopes import free_names
+from ..errors import InputError
+
+Source = tuple[str, str]  # text, filename
+
+
+def function_source(value: Any) -> Source | None:
+    """Return the source of a function, with its original line numbers; None if it was not found."""
+    filename = inspect.unwrap(value).__code__.co_filename
+    # The name of all code of exec(). Since Python 3.13, linecache has the text of `python -c` for it.
+    if filename == "<string>":
+        return None
+    try:
+        lines, start = inspect.getsourcelines(value)
+    except (OSError, TypeError):
+        return None
+    return "\n" * (start - 1) + inspect.cleandoc("\n" + "".join(lines)), filename
+
+
+def class_source(value: type | TypeVar | ParamSpec | NewType) -> Source | None:
+    """Return the source of a class from the newest cell that defines it.
+
+    The definition may be a class statement or a call that creates a class (``P = namedtuple("P", "x y")``).
+    """
+    return _find_statement(
+        value.__name__,
+        lambda node: (
+            _makes(node, value.__name__) or (isinstance(node, ast.ClassDef) and node.name == value.__name__)
+        ),
+    )
+
+
+def registered_source(name: str, value: Any) -> Source:
+    """Return the source of a definition that a library has registered.
+
+    Raises:
+        InputError: The cell that makes it was not found.
+    """
+    is_class = isinstance(value, type) and value.__module__ == "__main__"
+    source = class_source(value) if is_class else assignment_source(name)
+    if source is None:
+        raise InputError(
+            f"{name} cannot be sent: it belongs to SQLAlchemy, and the cell that defines it was not found.",
+            "Define it in a cell of this notebook, in a module of your own, or in the cell itself.",
+        )
+    return source
+
+
+def assignment_source(name: str) -> Source | None:
+    """Return the source of the newest statement of a cell that assigns the result of a call to a name."""
+    return _find_statement(name, lambda node: _assigns_call(node, name))
+
+
+def _makes(node: ast.stmt, name: str) -> bool:
+    """Return whether a statement makes a class by a call, and is not a decorator that is called later."""
+    return _assigns_call(node, name) and name not in free_names(ast.unparse(node))
+
+
+def _assigns_call(node: ast.stmt, name: str) -> bool:
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+        return False
+    return any(isinstance(each, ast.Name) and each.id == name for each in node.targets)
+
+
+def _find_statement(name: str, wanted: Callable[[ast.stmt], bool]) -> Source | None:
+    for filename, entry in reversed(list(linecache.cache.items())):
+        text = "".join(entry[2]) if len(entry) == 4 else ""
+        found = _statement(text, wanted) if name in text else None
+        if found is not None:
+            return found, filename
+    return None
+
+
+def later_assignments(owner: str, target: str) -> list[Source]:
+    """Return the statements after a definition that set a target to the result of a call, in order.
+
+    Args:
+        owner: Name of the definition.
+        target: Its name, or that of an attribute (``Model.fit``).
+    """
+    found: list[Source] = []
+    texts = {
+        filename: "".join(entry[2])
+        for filename, entry in [*linecache.cache.items()]
+        if len(entry) == 4 and entry[1] is None  # a cell, not a file
+    }
+    if not any(target in text for text in texts.values()):
+        return []
+    for filename, text in texts.items():
+        for node in _body(text) if owner in text else ():
+            if getattr(node, "name", None) == owner:
+                found.clear()  # defined again
+            elif isinstance(node, ast.Assign) and target in map(ast.unparse, node.targets):
+                if isinstance(node.value, ast.Call):
+                    found.append((_source_text(text, node), filename))
+                else:
+                    found.clear()
+    return found
+
+
+def _statement(text: str, wanted: Callable[[ast.stmt], bool]) -> str | None:
+    for node in reversed(_body(text)):
+        if wanted(node):
+            return _source_text(text, node)
+    return None
+
+
+def _body(text: str) -> list[ast.stmt]:
+    """Return the statements of a cell; none if it is not Python."""
+    if text.startswith("%%"):  # a %%podtask cell: its first line is not Python
+        text = "\n" + text.partition("\n")[2]
+    try:
+        return ast.parse(text).body
+    except SyntaxError:
+        return []
+
+
+def _source_text(text: str, node: ast.stmt) -> str:
+    """Return the source of a statement, with its original line numbers."""
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    first = min([node.lineno, *(each.lineno for each in decorators)])
+    lines: list[str] = text.splitlines(keepends=True)[first - 1 : node.end_lineno]
+    return "\n" * (first - 1) + "".join(lines).rstrip("\n")

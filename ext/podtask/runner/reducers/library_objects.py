@@ -1,0 +1,43 @@
+"""Objects of libraries that are nothing but settings and content, though pickle cannot send them as they are.
+
+They have locks, or attributes that only their own version of Python has. Each module of the table has a
+function ``reduce``.
+"""
+
+from typing import Any, Callable, Dict, Optional
+
+# Class -> module of this package.
+REDUCERS = {
+    "asyncio.locks.BoundedSemaphore": "asyncio_objects",
+    "asyncio.locks.Condition": "asyncio_objects",
+    "asyncio.locks.Event": "asyncio_objects",
+    "asyncio.locks.Lock": "asyncio_objects",
+    "asyncio.locks.Semaphore": "asyncio_objects",
+    "asyncio.queues.LifoQueue": "asyncio_objects",
+    "asyncio.queues.PriorityQueue": "asyncio_objects",
+    "asyncio.queues.Queue": "asyncio_objects",
+    "rich.console.Console": "rich_consoles",
+}
+# The same for a class whose subclasses are meant, too.
+REDUCERS_OF_SUBCLASSES = {"bokeh.model.model.Model": "bokeh_models"}
+
+_by_type: Dict[Any, Optional[Callable[[Any], Any]]] = {}
+
+
+def reduce(obj: Any) -> Any:
+    """Return the reduced form of an object whose class is in the table, else NotImplemented."""
+    kind = type(obj)
+    if kind not in _by_type:
+        _by_type[kind] = _reducer(kind)
+    found = _by_type[kind]
+    return NotImplemented if found is None else found(obj)
+
+
+def _reducer(kind: Any) -> Optional[Callable[[Any], Any]]:
+    names = [f"{each.__module__}.{each.__qualname__}" for each in kind.__mro__]
+    inherited = next(filter(None, map(REDUCERS_OF_SUBCLASSES.get, names)), None)
+    module = REDUCERS.get(names[0], inherited)
+    if module is None:
+        return None
+    found: Callable[[Any], Any] = __import__(f"{__package__}.{module}", fromlist=["reduce"]).reduce
+    return found

@@ -1,0 +1,110 @@
+"""Objects of libraries that travel by their settings and content, with and without cloudpickle."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from podtask.pickling.inputs import pack_inputs
+from podtask.runner.bundle import MINOR
+
+from tests.unit.packing import OTHER, remote
+
+PYTHONS = pytest.mark.parametrize("python", [MINOR, OTHER])
+
+
+@PYTHONS
+@pytest.mark.parametrize(
+    ("made", "cell"),
+    [
+        (
+            "Queue(3); x.put_nowait('a'); x.put_nowait('b')",
+            "await x.put('c'), await x.get(), x.qsize(), x.full(), x.maxsize",
+        ),
+        (
+            "PriorityQueue(); [x.put_nowait(n) for n in (3, 1, 2)]",
+            "[await x.get() for _ in range(3)], x.empty()",
+        ),
+        ("LifoQueue(); x.put_nowait(1); x.put_nowait(2)", "await x.get(), x.task_done(), x.qsize()"),
+        ("Event(); x.set()", "await x.wait(), x.is_set()"),
+        ("Lock()", "await x.acquire(), x.locked()"),
+        ("Semaphore(2)", "await x.acquire(), await x.acquire(), x.locked()"),
+        ("BoundedSemaphore(1)", "await x.acquire(), x.release(), x.locked(), x._bound_value"),
+        ("Condition()", "await x.acquire(), x.notify(), x.locked()"),
+    ],
+)
+def test_h_queues_and_locks_of_asyncio(python: str, made: str, cell: str) -> None:
+    """H: an object of asyncio has its content, and no other attributes, from the notebook's Python."""
+    source = f"import asyncio\nasync def main(): return ({cell})\n"
+    namespace: dict[str, Any] = {}
+    exec(f"{source}x = asyncio.{made}", namespace)
+    inputs = pack_inputs({"x": namespace["x"]}, namespace, python)
+    found = remote(inputs, f"{source}print(asyncio.run(main()), sorted(vars(x)) == sorted(vars(type(x)())))")
+    assert found == f"{asyncio.run(namespace['main']())} True\n"
+
+
+@PYTHONS
+def test_h_a_condition_shares_its_lock(python: str) -> None:
+    """H: an object that two others use is one object on the other side."""
+    lock = asyncio.Lock()
+    values = {"pair": [asyncio.Condition(lock), asyncio.Condition(lock), lock]}
+    cell = "print(pair[0]._lock is pair[1]._lock is pair[2], pair[2].locked())"
+    assert remote(pack_inputs(values, values, python), cell) == "True False\n"
+
+
+@pytest.fixture
+def console() -> Iterator[Any]:
+    """The module of consoles; the global console is not changed."""
+    module: Any = pytest.importorskip("rich.console")
+    rich: Any = sys.modules["rich"]
+    before = rich._console
+    yield module
+    rich._console = before
+
+
+@PYTHONS
+@pytest.mark.parametrize(
+    ("settings", "cell"),
+    [
+        ({"width": 33, "no_color": True, "soft_wrap": True}, "x.width, x.no_color, x.soft_wrap"),
+        ({"stderr": True, "record": True, "markup": False}, "x.stderr, x.record, x.render_str('[b]a').plain"),
+        ({"log_time": False, "log_path": False}, "x._log_render.show_time, x._log_render.show_path"),
+        ({"file": sys.stderr, "style": "red"}, "x.file is __import__('sys').stderr, x.style"),
+        ({"file": io.StringIO("text"), "tab_size": 2}, "x.file.getvalue(), x.tab_size"),
+        ({"color_system": "256"}, "x.color_system"),
+        ({"highlighter": None}, "x.highlighter('1 True').spans"),
+    ],
+    ids=lambda each: "-".join(each) if isinstance(each, dict) else "",
+)
+def test_i_consoles_of_rich(python: str, console: Any, settings: dict[str, Any], cell: str) -> None:
+    """I: a console of the notebook has its settings on the other side, and locks of its own."""
+    value = console.Console(**settings)
+    inputs = pack_inputs({"x": value}, {"x": value}, python)
+    assert remote(inputs, f"print({cell})") == f"{_printed(cell, value)}\n"
+
+
+def _printed(cell: str, value: Any) -> str:
+    return " ".join(map(str, eval(f"({cell},)", {"x": value})))
+
+
+@PYTHONS
+def test_i_theme_of_a_console(python: str, console: Any) -> None:
+    """I: so are the styles of its theme, and what it has recorded."""
+    theme: Any = pytest.importorskip("rich.theme")
+    value = console.Console(theme=theme.Theme({"loud": "bold red"}), record=True, file=io.StringIO())
+    value.print("[loud]said")
+    inputs = pack_inputs({"x": value}, {"x": value}, python)
+    cell = "print(x.get_style('loud'), x.get_style('repr.number'), x.export_text().strip())"
+    assert remote(inputs, cell) == f"{value.get_style('loud')} {value.get_style('repr.number')} said\n"
+
+
+@PYTHONS
+def test_i_global_console_of_rich(python: str, console: Any) -> None:
+    """I: rich's global console is that of the other side."""
+    value = sys.modules["rich"].get_console()
+    inputs = pack_inputs({"x": value}, {"x": value}, python)
+    assert remote(inputs, "import rich\nprint(x is rich.get_console())") == "True\n"
