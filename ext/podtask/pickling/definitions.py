@@ -102,7 +102,8 @@ class _DefinitionCollector:
 
         for name in self._sources:
             visit(name)
-        return list(found.items())
+        # Attributes are set last: executing the definitions may change them.
+        return sorted(found.items(), key=lambda step: "." in step[0] and step[1] is None)
 
     def _data(self, name: str, value: Any) -> None:
         try:

@@ -27,6 +27,11 @@ def missing_module_hint(error: ModuleNotFoundError, local: bool = False) -> str:
             f"This is a module of your own, which is sent if the cell imports it by name: add 'import {root}' "
             "to the cell."
         )
+    archive = getattr(getattr(sys.modules.get(root), "__loader__", None), "archive", "")
+    if archive:
+        return (
+            f"The notebook imports it from {archive}, which is not sent. Unpack it into a folder on sys.path."
+        )
     if local:
         return ""
     version = getattr(sys.modules.get(root), "__version__", None)

@@ -9,7 +9,6 @@ import gc
 import sys
 import types
 import typing
-import weakref
 from typing import Any, Callable, Dict, List, Set
 
 import cloudpickle.cloudpickle as parts
@@ -93,7 +92,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         super().clear_memo()
         for kind in self._without_slot_names:
             if "__slotnames__" in vars(kind):
-                type.__delattr__(kind, "__slotnames__")
+                classes.set_class_attribute(kind, "__slotnames__")
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
@@ -127,6 +126,8 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         """Return the reduced form of a class: its name if it can be imported there, else all of it."""
         if obj.__module__ == "builtins" or parts._should_pickle_by_reference(obj):  # noqa: SLF001
             return super().reducer_override(obj)
+        if obj.__module__ == "_ctypes":
+            return _reduce_metaclass_of_ctypes(obj)
         for value in vars(obj).values():
             if type(value) is obj and not enums.is_member(value):
                 self._singletons.add(id(value))
@@ -152,7 +153,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
             plain = self._plain_instances[kind] = classes.has_plain_instances(kind)
             if kind.__module__ == "__main__" and "__slotnames__" not in vars(kind):
                 # pickle would set it by the metaclass's ``__setattr__``.
-                type.__setattr__(kind, "__slotnames__", classes.slot_names(kind))
+                classes.set_class_attribute(kind, "__slotnames__", classes.slot_names(kind))
                 self._without_slot_names.append(kind)
         if not plain:
             return NotImplemented
@@ -274,6 +275,13 @@ def _own_attributes(attributes: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
+def _reduce_metaclass_of_ctypes(obj: Any) -> Any:
+    """Return the reduced form of the metaclass of structures or unions, which no module has."""
+    ctypes = sys.modules["ctypes"]
+    base = next(name for name in ("Structure", "Union") if type(getattr(ctypes, name)) is obj)
+    return eval, (f"type(__import__('ctypes').{base})",)
+
+
 LRU_CACHE = type(functools.lru_cache(len))
 
 
@@ -286,11 +294,6 @@ def _reduce_mapping_proxy(obj: Any) -> Any:
     return types.MappingProxyType, (gc.get_referents(obj)[0],)  # of functools.singledispatch
 
 
-def _reduce_weak_collection(obj: Any) -> Any:
-    content = [*obj] if isinstance(obj, weakref.WeakSet) else [*obj.items()]
-    return type(obj), (), content, None, None, classes.fill_weak_collection
-
-
 # What neither pickle nor cloudpickle sends as it is: type -> reducer, which is given the pickler, too.
 REDUCERS_BY_TYPE: Dict[Any, Callable[[Any, Any], Any]] = {
     types.CodeType: lambda pickler, obj: pickler.reduce_code(obj),
@@ -298,9 +301,6 @@ REDUCERS_BY_TYPE: Dict[Any, Callable[[Any, Any], Any]] = {
     LRU_CACHE: lambda pickler, obj: pickler.reduce_lru_cache(obj),
     functools.cached_property: lambda _, obj: _reduce_cached_property(obj),
     types.MappingProxyType: lambda _, obj: _reduce_mapping_proxy(obj),
-    weakref.WeakKeyDictionary: lambda _, obj: _reduce_weak_collection(obj),
-    weakref.WeakValueDictionary: lambda _, obj: _reduce_weak_collection(obj),
-    weakref.WeakSet: lambda _, obj: _reduce_weak_collection(obj),
     typing_objects.GENERIC_ALIAS: lambda _, obj: typing_objects.reduce_generic_alias(obj),
     typing.ForwardRef: lambda _, obj: typing_objects.reduce_forward_reference(obj),
     **{

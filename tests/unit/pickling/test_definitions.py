@@ -176,6 +176,11 @@ class Point:
         ("Model", "Model.extra = [Model.seen]; seen = Model.seen", "Model.extra[0] is Model.seen"),
         ("Model", "Model.lock = threading.Lock()", "Model.rate"),
         (
+            "Model",
+            "class Sub(Model):\n    Model.rate += 1\nModel.kinds = [Sub]",
+            "Model.rate, len(Model.kinds)",
+        ),
+        (
             "Phase",
             "Phase.SOLID.next = Phase.GAS\nPhase.GAS.note = ['x']",
             "Phase.SOLID.next is Phase.GAS, Phase.GAS.note",

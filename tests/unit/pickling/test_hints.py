@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+import zipfile
+from pathlib import Path
+
 import pytest
-from podtask.pickling.hints import missing_name, missing_name_hint
+from podtask.pickling.hints import missing_module_hint, missing_name, missing_name_hint
 
 
 class UndefinedVariableError(NameError):
@@ -49,3 +54,16 @@ def test_hint_for_a_missing_name() -> None:
     assert "con cannot be sent (no)" in missing_name_hint("con", namespace, sent, {"con": "no"})
     assert missing_name_hint("a", namespace, sent, {}) == ""
     assert missing_name_hint("new", namespace, sent, {}) == ""
+
+
+def test_hint_for_a_module_in_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """E5: a module that the notebook imports from an archive is on no index: the hint names the archive."""
+    archive = tmp_path / "tools.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("e5_zipped.py", "x = 1")
+    monkeypatch.syspath_prepend(archive)
+    importlib.import_module("e5_zipped")
+    monkeypatch.setitem(sys.modules, "e5_zipped", sys.modules["e5_zipped"])
+    hint = missing_module_hint(ModuleNotFoundError(name="e5_zipped"))
+    assert hint.startswith(f"The notebook imports it from {archive}")
+    assert "--pip" not in hint

@@ -11,7 +11,6 @@ import contextlib
 import copyreg
 import threading
 import types
-import weakref
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 from . import identity
@@ -57,6 +56,8 @@ def reduce_class(kind: Any) -> Any:
 
 
 def _is_own_slot(kind: Any, value: Any) -> bool:
+    if type(value).__name__ == "CField":  # ctypes makes them when ``_fields_`` is set
+        return True
     return isinstance(value, DESCRIPTORS) and value.__objclass__ is kind
 
 
@@ -172,15 +173,6 @@ def fill_instance(obj: Any, state: Any) -> None:
         vars(obj).update(attributes)
     for name, value in (slots or {}).items():
         object.__setattr__(obj, name, value)
-
-
-def fill_weak_collection(collection: Any, content: List[Any]) -> None:
-    """Fill a dictionary or set of weak references.
-
-    Its objects live as long as the collection: what keeps them alive in the notebook may not have been sent.
-    """
-    collection.update(content)
-    weakref.finalize(collection, content.clear).atexit = False
 
 
 def has_plain_instances(kind: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Optional
 
 # Class -> module of this package.
 REDUCERS = {
+    "_weakrefset.WeakSet": "weak_collections",
     "asyncio.locks.BoundedSemaphore": "asyncio_objects",
     "asyncio.locks.Condition": "asyncio_objects",
     "asyncio.locks.Event": "asyncio_objects",
@@ -17,9 +18,16 @@ REDUCERS = {
     "asyncio.queues.PriorityQueue": "asyncio_objects",
     "asyncio.queues.Queue": "asyncio_objects",
     "rich.console.Console": "rich_consoles",
+    "weakref.WeakKeyDictionary": "weak_collections",
+    "weakref.WeakValueDictionary": "weak_collections",
 }
 # The same for a class whose subclasses are meant, too.
-REDUCERS_OF_SUBCLASSES = {"bokeh.model.model.Model": "bokeh_models"}
+REDUCERS_OF_SUBCLASSES = {
+    "argparse.Action": "argparse_actions",
+    "argparse._ActionsContainer": "argparse_actions",
+    "bokeh.model.model.Model": "bokeh_models",
+    "builtins.BaseException": "exceptions",
+}
 
 _by_type: Dict[Any, Optional[Callable[[Any], Any]]] = {}
 

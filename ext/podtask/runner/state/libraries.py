@@ -12,6 +12,7 @@ MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 LIBRARIES = {
     "sys": "interpreter_limits",
     "csv": "csv_settings",
+    "socket": "socket_timeout",
     "locale": "locale_categories",
     "logging": "logging_setup",
     "warnings": "warning_filters",
