@@ -118,6 +118,7 @@ def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
         "is_untrusted",
         "location",
         "outcome",
+        "own_cell",
         "phases",
         "plain",
         "reply",
