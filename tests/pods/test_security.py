@@ -16,7 +16,7 @@ from podtask.lifecycle.start import NewRunner
 from podtask.lifecycle.task import Task
 
 from tests.notebook import Shell
-from tests.pods.waiting import submit
+from tests.pods.waiting import HOLD, IMAGE, submit, submitted, wait_for_input_request
 
 pytestmark = [pytest.mark.cluster, pytest.mark.fault(90)]
 # Takes the port before the runner, responds to every line, and logs everything that it receives.
@@ -138,6 +138,56 @@ def test_relay_finds_no_runner(pods: Shell) -> None:
     task = attacked(sidecar(RELAY, probe), "print('honest')\n6 * 7", lambda name: None)
     assert task.result() == 42
     assert task.logs() == "honest\n"
+
+
+# Looks for the runner, and prints what it may read of it and of the network.
+SPY = """
+import json, os, socket
+found = {"key": False, "packets": False}
+try:
+    socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
+    found["packets"] = True
+except OSError:
+    pass
+def is_runner(pid):
+    try:
+        return int(pid) != os.getpid() and "PODTASK_LOCK" in open(f"/proc/{pid}/cmdline").read()
+    except OSError:
+        return False
+runner = None
+while runner is None:
+    runner = next((pid for pid in os.listdir("/proc") if pid.isdigit() and is_runner(pid)), None)
+try:
+    found["key"] = b"PODTASK_KEY" in open(f"/proc/{runner}/environ", "rb").read()
+except OSError:
+    pass
+print(json.dumps(found))
+"""
+
+
+def test_sidecar_reads_the_cell_only_as_its_user(pods: Shell, cluster: Any, namespace: str) -> None:
+    """In a shared process namespace, the cell's user and no other one reads the key; without NET_RAW, nobody the traffic."""
+    encoded = base64.b64encode(SPY.encode()).decode()
+    spy = {
+        "image": IMAGE,
+        "command": ["python3", "-c", f"import base64; exec(base64.b64decode('{encoded}'))"],
+    }
+    users = {"same": 1000, "other": 1234}
+    drop = {"capabilities": {"drop": ["ALL"]}}
+    sidecars = [
+        {**spy, "name": name, "securityContext": {**drop, "runAsUser": user}} for name, user in users.items()
+    ]
+    primary = {"name": "primary", "securityContext": {"runAsUser": 1000}}
+    with submitted(
+        {"spec": {"shareProcessNamespace": True, "containers": [primary, *sidecars]}}, HOLD
+    ) as task:
+        wait_for_input_request(task)
+        logs = (cluster.kubectl("logs", "-f", task.name, "-c", name, "-n", namespace) for name in users)
+        same, other = map(json.loads, logs)
+        task.reply({"eof": True})
+        task.result(60)
+    assert same == {"key": True, "packets": False}
+    assert other == {"key": False, "packets": False}
 
 
 # Takes the place of the image's Python: it runs the first program, and changes what that says about its result.
