@@ -12,7 +12,7 @@ from ..errors import ClusterError
 from ..formatting import shorten_texts
 from .client import Api
 from .paths import resource_path
-from .pods import explain_refusals
+from .pods import FOREIGN_ANSWER, explain_refusals
 from .refusals import ApiError, RequestDenied
 
 RETRY_SECONDS = 2.0
@@ -104,7 +104,7 @@ class Events:
                 if error.code == 403:
                     return  # the pod's status has to be enough
                 self._version = ""
-            except (ClusterError, ValueError, KeyError, TypeError):  # for example a proxy's page
+            except (ClusterError, *FOREIGN_ANSWER):
                 pass  # the next attempt continues after the last event seen
             await asyncio.sleep(RETRY_SECONDS)
 
@@ -180,7 +180,7 @@ class PodEvents:
             except RequestDenied as error:
                 if error.code == 403:
                     return
-            except ClusterError:
+            except (ClusterError, *FOREIGN_ANSWER):
                 pass  # try again
             await asyncio.sleep(RETRY_SECONDS)
 

@@ -12,6 +12,8 @@ from .paths import resource_path
 from .refusals import ApiError, RequestDenied, denial_error, rejection_error
 
 CONTAINER_STARTING_MESSAGES = ("waiting to start: ContainerCreating", "waiting to start: PodInitializing")
+# What reading a JSON answer raises that does not come from an API server, for example from a proxy.
+FOREIGN_ANSWER = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 START_PAUSES_SECONDS = (0.2, 0.4, 0.6, 0.8)  # a kubelet looks at its containers once a second
 
 

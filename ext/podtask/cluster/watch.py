@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ClusterError
-from .pods import Pods
+from .pods import FOREIGN_ANSWER, Pods
 from .refusals import RequestDenied
 
 RETRY_SECONDS = (0.2, 10.0)  # first and longest pause
@@ -105,7 +105,7 @@ class Watch:
                 if error.code == 403:
                     await self._poll()
                     continue
-            except (ClusterError, ValueError, KeyError, TypeError):  # for example a proxy's page
+            except (ClusterError, *FOREIGN_ANSWER):
                 version = RELIST
             await asyncio.sleep(pause)
             pause = min(longest, pause * 2)
@@ -172,7 +172,7 @@ class Watch:
                 self._report(name, None)
                 return True
             return False
-        except (ClusterError, ValueError, KeyError, TypeError):  # for example a proxy's JSON
+        except (ClusterError, *FOREIGN_ANSWER):
             return False  # try again
         return True
 

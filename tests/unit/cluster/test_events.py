@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from podtask.cluster import events
 from podtask.cluster.client import Api
 from podtask.cluster.events import MAX_EVENTS, MAX_PAGES, Events, PodEvents
 from podtask.cluster.namespace import Namespace
@@ -203,3 +204,24 @@ def test_flood_of_events_is_read_in_pages_up_to_a_limit() -> None:
 
     run_with_server(answer, play)
     assert asked == [None, *(f"page-{number}" for number in range(1, MAX_PAGES))]
+
+
+@pytest.mark.fault(90)
+@pytest.mark.parametrize("odd", [b"[1]", b"{}", b'{"items": 3}', b'{"items": ["x"]}', b"[" * 100_000])
+def test_events_are_read_again_after_an_answer_that_is_not_a_list(
+    odd: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer of a proxy in place of the list of a pod's events does not end their reader."""
+    monkeypatch.setattr(events, "RETRY_SECONDS", 0.01)
+    server = Server([line("ADDED", event("a", 3))])
+    answers = [odd]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.query.get("fieldSelector") == "involvedObject.uid=a" and answers:
+            return web.Response(body=answers.pop(), content_type="application/json")
+        return await server.answer(request)
+
+    async def play(api: Api) -> None:
+        assert await collect_messages(Namespace(api, "n").events, "a", 2) == {"a": ["a 1", "a 3"]}
+
+    run_with_server(answer, play)

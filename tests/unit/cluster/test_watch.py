@@ -167,13 +167,25 @@ async def nonsense(request: web.Request) -> web.StreamResponse:
     return await stream(request, b"[1]")
 
 
+async def deep(request: web.Request) -> web.StreamResponse:
+    return await stream(request, b"[" * 100_000)
+
+
+async def other_objects(request: web.Request) -> web.StreamResponse:
+    return await stream(request, json.dumps({"type": "ADDED", "object": {"metadata": ["p"]}}).encode())
+
+
 async def expired(request: web.Request) -> web.StreamResponse:
     gone = {"type": "ERROR", "object": {"code": 410, "message": "too old"}}
     return await stream(request, json.dumps(gone).encode())
 
 
-@pytest.mark.parametrize("first", [a_page, nonsense, cut, expired], ids=["page", "nonsense", "cut", "410"])
-@pytest.mark.fault(81)
+@pytest.mark.parametrize(
+    "first",
+    [a_page, nonsense, deep, other_objects, cut, expired],
+    ids=["page", "nonsense", "deep", "other objects", "cut", "410"],
+)
+@pytest.mark.fault(81, 90)
 def test_watch_resumes_after_an_invalid_response(first: Handler) -> None:
     """After an invalid response, the watch lists again and continues from there."""
     follow([first, listed, changed_pods], 7)
