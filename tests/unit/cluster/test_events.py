@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from podtask.cluster import events
+from podtask.cluster import events as cluster_events
 from podtask.cluster.client import Api
 from podtask.cluster.events import MAX_EVENTS, MAX_PAGES, Events, PodEvents
 from podtask.cluster.namespace import Namespace
@@ -212,7 +212,7 @@ def test_events_are_read_again_after_an_answer_that_is_not_a_list(
     odd: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer of a proxy in place of the list of a pod's events does not end their reader."""
-    monkeypatch.setattr(events, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(cluster_events, "RETRY_SECONDS", 0.01)
     server = Server([line("ADDED", event("a", 3))])
     answers = [odd]
 
