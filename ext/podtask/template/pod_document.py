@@ -101,6 +101,8 @@ def read_pod_document(document: dict[str, Any], where: str) -> PodDocument:
     notices: list[str] = []
     pod = _pod_of(document, where, notices)
     if not pod.keys() & {"metadata", "spec"} and "kind" not in pod:
+        if _token_volumes(pod):
+            pod = _without_fields_of_one_pod(pod, None, notices)
         return PodDocument(pod, None, None, None, None, tuple(notices))
     _check_fields(pod, where)
     metadata, spec = pod.get("metadata") or {}, pod.get("spec")
@@ -110,7 +112,7 @@ def read_pod_document(document: dict[str, Any], where: str) -> PodDocument:
     if isinstance(labels, dict) and labels and (is_of_cluster or _has_controller_label(labels)):
         notices.append(_dropped_labels(labels, metadata))
         labels = None
-    if is_of_cluster and spec:
+    if spec and (is_of_cluster or _token_volumes(spec)):
         spec = _without_fields_of_one_pod(spec, metadata.get("name"), notices)
     annotations = metadata.get("annotations")
     primary = annotations.get(DEFAULT_CONTAINER) if isinstance(annotations, dict) else None
@@ -221,7 +223,7 @@ def _without_fields_of_one_pod(spec: dict[str, Any], name: object, notices: list
     if _is_bound_to_one_node(kept):
         kept = _without_node_affinity(kept)
         dropped.append("the affinity to one node")
-    tokens = {each.get("name") for each in _mappings(spec.get("volumes")) if _is_token_volume(each)}
+    tokens = _token_volumes(spec)
     if tokens:
         kept["volumes"] = [each for each in _mappings(spec["volumes"]) if each.get("name") not in tokens]
         for kind in ("containers", "initContainers"):
@@ -253,8 +255,10 @@ def _without_node_affinity(spec: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "affinity": left} if left else kept
 
 
-def _is_token_volume(volume: dict[str, Any]) -> bool:
-    return "projected" in volume and str(volume.get("name")).startswith(INJECTED_VOLUME_PREFIX)
+def _token_volumes(spec: dict[str, Any]) -> set[Any]:
+    """Return the names of the volumes by which a cluster gives one pod its token."""
+    names = {each.get("name") for each in _mappings(spec.get("volumes")) if "projected" in each}
+    return {name for name in names if str(name).startswith(INJECTED_VOLUME_PREFIX)}
 
 
 def _without_mounts(container: Any, volumes: set[Any]) -> Any:

@@ -7,6 +7,7 @@ the table is passed to the API server unchanged, unless it looks like a misspell
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from ..errors import Problem
 
 SCHEMA_FILE = Path(__file__).with_name("schema.txt")
+BOOLEANS = {"y": True, "Y": True, "n": False, "N": False}
+EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]{1,2}")
 SCALAR_DESCRIPTIONS = {"": "text", "int": "a whole number", "bool": "true or false"}
 
 
@@ -48,6 +51,27 @@ def type_problems(value: Any, kind: str, path: str) -> Iterator[Problem]:
                 yield from _scalar(item, "", f"{path}.{name}")
             elif kind != "quantities":
                 yield from _field(str(name), item, kind, path)
+
+
+def with_kubectl_types(value: Any, kind: str) -> Any:
+    """Return a value whose booleans and whole numbers are such, where kubectl reads other words for them.
+
+    YAML is read before its fields are known, so ``y`` and ``1e2`` are text, as they are for most fields.
+
+    Args:
+        value: Value in wire form; what does not fit its kind stays as it is.
+        kind: Name of a type in the table, or of a scalar; a trailing ``*`` marks a list.
+    """
+    if isinstance(value, str):
+        if kind == "int" and EXPONENT.fullmatch(value) and float(value).is_integer():
+            return int(float(value))
+        return BOOLEANS.get(value, value) if kind == "bool" else value
+    if isinstance(value, list) and kind.endswith("*"):
+        return [with_kubectl_types(each, kind[:-1]) for each in value]
+    fields = type_fields(kind)
+    if isinstance(value, dict) and fields:
+        return {name: with_kubectl_types(each, fields.get(name, "any")) for name, each in value.items()}
+    return value
 
 
 def closest_field(name: str, kind: str) -> str:

@@ -18,7 +18,7 @@ from ..runner.safe_text import safe_text
 from .card import spec_rows
 from .pod_document import DEFAULT_CONTAINER, PRIMARY, check_not_a_chart, read_pod_document
 from .safe_yaml import load_documents
-from .schema import edit_distance, type_fields
+from .schema import edit_distance, type_fields, with_kubectl_types
 from .wire_form import free_map, to_wire_form
 from .yaml_writer import dump_yaml
 
@@ -59,7 +59,8 @@ class PodTemplate:
 
     def __post_init__(self) -> None:
         given = self.pod_spec if self.pod_spec is not None else {}
-        spec = to_wire_form(_yaml(given, "pod_spec") if isinstance(given, str) else given)
+        given = to_wire_form(_yaml(given, "pod_spec") if isinstance(given, str) else given)
+        spec = with_kubectl_types(given, "PodSpec")
         _check_spec(spec)
         object.__setattr__(self, "pod_spec", spec)
         for name in ("labels", "annotations"):

@@ -12,6 +12,7 @@ from kubernetes import client
 from podtask import PodTemplate
 from podtask.errors import InputError
 from podtask.presets import gpu
+from podtask_widgets.draft import Draft
 
 from tests.unit.manifest.test_render import rendered
 from tests.unit.template.test_documents import from_flyte
@@ -208,7 +209,7 @@ def container_of_cell(template: PodTemplate) -> object:
 @settings(max_examples=40)
 @given(TEMPLATES)
 def test_cell_stays_in_its_container(template: PodTemplate) -> None:
-    """The container is the same after every way out and back: YAML, dict, saved, Python, Flyte, replace."""
+    """The container is the same after every way out and back: YAML, dict, saved, Python, Flyte, the form."""
     saved = {
         "apiVersion": "v1",
         "kind": "PodTemplate",
@@ -225,5 +226,7 @@ def test_cell_stays_in_its_container(template: PodTemplate) -> None:
         eval(template.to_python(), {"PodTemplate": PodTemplate}),
         from_flyte(template.to_flyte()),
         template.replace(labels={"a": "b"}),
+        Draft(template).template(),
+        PodTemplate.of(Draft(template).to_yaml()),
     ):
         assert container_of_cell(back) == container_of_cell(template)

@@ -27,6 +27,8 @@ spec:
   containers:
   - name: primary
     image: python:3.11-slim
+    tty: y
+    stdin: N
     args: [=, 12:30, 2024-01-01, <<, ~]
     env:
     - {name: DAY, value: 2024-01-01}
@@ -42,6 +44,8 @@ spec:
     - {name: scratch, mountPath: /scratch}
     - {name: settings, mountPath: /etc/app}
   terminationGracePeriodSeconds: 30.0
+  tolerations:
+  - {operator: Exists, effect: NoExecute, tolerationSeconds: 1e2}
   volumes:
   - name: scratch
     emptyDir:
@@ -67,6 +71,8 @@ def test_yaml_has_the_values_that_kubectl_sends(tmp_path: Path) -> None:
             {
                 "name": "primary",
                 "image": "python:3.11-slim",
+                "tty": True,
+                "stdin": False,
                 "args": ["=", "12:30", "2024-01-01", "<<", ""],
                 "env": [
                     {"name": "DAY", "value": "2024-01-01"},
@@ -82,6 +88,7 @@ def test_yaml_has_the_values_that_kubectl_sends(tmp_path: Path) -> None:
             }
         ],
         "terminationGracePeriodSeconds": 30,
+        "tolerations": [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 100}],
         "volumes": [
             {"name": "scratch"},
             {"name": "settings", "configMap": {"name": "settings", "defaultMode": 0o400}},

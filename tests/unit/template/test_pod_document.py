@@ -166,6 +166,19 @@ def test_pod_that_the_client_library_has_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.pod("P4")
+def test_spec_of_a_pod_in_the_cluster_has_no_token() -> None:
+    """A spec with an injected token is the one of a pod in a cluster, also without the metadata of that pod."""
+    spec = DEPLOYMENT_POD["spec"]
+    for given in (spec, {"kind": "Pod", "metadata": {"labels": {"app": "web"}}, "spec": spec}):
+        template = PodTemplate.of(given)
+        assert template.pod_spec == PodTemplate.of(DEPLOYMENT_POD).pod_spec
+        assert template.notices[0].startswith(
+            "left out, because a cluster sets it for each pod: spec.nodeName"
+        )
+    assert template.labels == {"app": "web"}
+
+
+@pytest.mark.pod("P4")
 def test_written_pod_keeps_its_labels_and_node() -> None:
     """A pod that somebody has written, also with ``kubectl run --dry-run``, keeps labels and nodeName."""
     written = pod(labels={"run": "web"}, creationTimestamp=None)
