@@ -14,7 +14,7 @@ from ..lifecycle.outcome import Outcome
 
 MAX_LISTED_NAMES = 6
 MIN_LISTED_BYTES = 1 << 20  # smaller values are named without type and size
-MIN_TOTAL_SECONDS = 1.0  # that a task is older than its phase, until both times are shown
+MIN_TOTAL_SECONDS = 5.0  # that a task is older than its phase, until both times are shown
 SECONDS_UP_TO = 100  # then minutes
 # What a mark says without words. Mixed with the color of the text, a color is legible on light and dark pages.
 COLORS = {
@@ -86,7 +86,7 @@ class Clock:
         """The clock as HTML, which the page counts on."""
         shown = duration(self.seconds)
         counted = f'<span data-s="{self.seconds:.1f}" data-d="{self.step}">{shown}</span>'
-        return f"{escape(self.before)}{counted}{escape(self.after)}"
+        return f'<span style="white-space:nowrap">{escape(self.before)}{counted}{escape(self.after)}</span>'
 
 
 @dataclass(frozen=True)
