@@ -147,6 +147,7 @@ def test_each_failed_sidecar_is_reported() -> None:
     assert len(said) == 2
     for name in ("one", "two"):
         assert any(f"image of sidecar '{name}' has no program '/bin/no-{name}'" in each for each in said)
+    assert set(task.stuck_sidecars) == {"one", "two"}
     assert task.result() == 42
 
 

@@ -94,6 +94,9 @@ def test_missing_image_of_a_sidecar(cluster: Any) -> None:
     assert "sidecar 'side'" in note
     assert "not found" in note
     assert task.result() == 42
+    # U15: the line under the cell names it while the cell runs, and at its end.
+    assert list(task.stuck_sidecars) == ["side"]
+    assert task.stuck_sidecars["side"].endswith("of sidecar 'side': not found in its registry")
 
 
 @pytest.mark.fault(18)
