@@ -10,10 +10,9 @@ from podtask.magics.arguments import fields_by_flag
 from podtask.magics.commands import HELP_FLAGS, usage
 
 ROOT = Path(__file__).parents[2]
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
+OPTION = re.compile(r"(?<![\w-])--(?!jp-|vscode-)[a-z][a-z-]*[a-z]")  # but no custom property of CSS
 # Options of other programs, and mistakes that are shown on purpose.
 OTHERS = {
-    "CSS": ("--jp-code-font-family", "--jp-ui-font-color"),
     "pip": (
         *("--disable-pip-version-check", "--no-cache-dir", "--no-input", "--no-warn-script-location"),
         *("--quiet", "--requirement", "--target"),
