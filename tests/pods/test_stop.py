@@ -105,9 +105,7 @@ def test_interrupt_of_a_waiting_pod_deletes_it(start_kernel: START, cluster: Any
     kernel = start_kernel()
     kernel.run("template = {'nodeSelector': {'no': 'such'}, 'containers': []}")
     kernel.start("%%podtask -t template\n1")
-    cluster.kubectl(
-        "wait", "--for=create", "pod", "-l", "app.kubernetes.io/managed-by=podtask", "-n", namespace
-    )
+    kernel.cells(lambda cells: any("Unschedulable" in str(cell.displays) for cell in cells.values()))
     kernel.interrupt()
     ran = kernel.finish(10)
     assert ran.error is not None
