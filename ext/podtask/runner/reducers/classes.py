@@ -89,6 +89,10 @@ def fill_class(kind: Any, state: Any) -> None:
     """Give a class its attributes and registered subclasses. A ``__setattr__`` of its metaclass is not called."""
     attributes, registered = state
     set_attribute = _first_in_c(type(kind), "__setattr__")
+    if "_flag_mask_" in attributes and "_singles_mask_" not in attributes and hasattr(kind, "_singles_mask_"):
+        # The other side's Python is older than 3.11.4, which has added it.
+        bits = [value for value in attributes["_value2member_map_"] if value > 0 and value & (value - 1) == 0]
+        attributes["_singles_mask_"] = sum(bits)
     for name, value in attributes.items():
         set_attribute(kind, name, value)
     for each in registered:
