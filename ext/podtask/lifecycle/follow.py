@@ -109,9 +109,8 @@ class TaskFollower:
         await self.channel.interrupt()
         await asyncio.sleep(NO_REACTION_SECONDS)
         if not self.done.done():
-            self.on_note(
-                f"The cell has not reacted for {NO_REACTION_SECONDS} s. Interrupt again to delete the pod."
-            )
+            end = "end the process" if self.launcher.options.local else "delete the pod"
+            self.on_note(f"The cell has not reacted for {NO_REACTION_SECONDS} s. Interrupt again to {end}.")
 
     # -- what the runner, its backend and its channel report -------------------------------------------
 

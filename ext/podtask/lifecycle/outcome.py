@@ -22,6 +22,7 @@ from ..runner.worker import definition_changes
 
 AUTO = "auto"  # the name of -o for all that the cell sets or changes
 LAST_VALUE = "the last value"
+LOCAL_PLACE = "a process on this machine"  # where a cell with --local runs
 SEE_RAW = "; see task.raw"
 
 
@@ -355,10 +356,15 @@ def _end_error(end: dict[str, Any], where: str, stop_reason: StopReason) -> Base
         )
     if status == protocol.STATUS_TERMINATED:
         cause = f": {stop_reason.message}" if stop_reason.message else ""
+        local = where == LOCAL_PLACE
         return TaskError(
-            f"The pod was terminated while the cell was running, in {where}{cause}.",
+            f"The {'process' if local else 'pod'} was terminated while the cell was running, in {where}{cause}.",
             stop_reason.hint
-            or "This happens when a node is drained or the pod is deleted. Run the cell again.",
+            or (
+                "Another program has ended it. Run the cell again."
+                if local
+                else "This happens when a node is drained or the pod is deleted. Run the cell again."
+            ),
         )
     if "oom" in end:
         peak = end.get("usage", {}).get("process", 0)

@@ -24,6 +24,7 @@ from ..manifest import owner_secrets
 from ..manifest.identity import Identity, new_identity
 from ..manifest.pod_manifest import PodManifest
 from .interfaces import StartedRunner, TaskListener
+from .outcome import LOCAL_PLACE
 from .prepare import PreparedCell, remember_minor
 from .retry import RetryPolicy
 
@@ -124,7 +125,7 @@ class NewRunner:
                     f"Runs on this machine. Ignored parts of the template: {', '.join(ignored)}."
                 )
             backend = await LocalProcess.start(manifest, listener)
-            where = "a process on this machine"
+            where = LOCAL_PLACE
         else:
             where = f"pod {identity.name}, container {manifest.primary}"
             try:
