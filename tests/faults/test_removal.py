@@ -115,7 +115,8 @@ def test_pod_that_ends_slowly_is_not_blamed_on_its_node(
     messages = queue_stderr()
     statuses = [{"name": name, "state": {"running": {}}} for name in running]
     play(Stuck(containerStatuses=[{"name": "primary", "state": {"terminated": {}}}, *statuses]))
-    task = submit()
+    sidecars = [{"name": name, "image": "x"} for name in ("uploader", "proxy")]
+    task = submit(template={"containers": sidecars, "terminationGracePeriodSeconds": 5})
     assert task.result(SECONDS) == 42
     told = next_text_with(messages, task.name)
     assert f"s ago and still exists: {why}" in told
