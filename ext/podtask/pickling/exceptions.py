@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import linecache
 import re
 import types
@@ -74,9 +75,12 @@ def rebuild(
 
 
 def add_note(error: BaseException, note: str) -> None:
-    """Add a note to an error if this Python version supports notes (3.11 and newer)."""
+    """Add a note to an error. Python 3.10 does not show notes itself; podtask's display does."""
     if hasattr(error, "add_note"):
         error.add_note(note)
+    else:
+        with contextlib.suppress(AttributeError):  # an exception with __slots__
+            error.__notes__ = [*getattr(error, "__notes__", ()), note]
 
 
 BaseExceptionGroup_: Any = getattr(builtins, "BaseExceptionGroup", ())
