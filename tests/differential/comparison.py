@@ -49,7 +49,7 @@ UNREADABLE = {
 }
 NOTHING = {"stdout": "", "stderr": ""}
 MEANT = {
-    "own displays": "the status line and the closing line are podtask's",
+    "own displays": "the status line is podtask's",
     "clear": "the status line is shown anew, so the output is always replaced at the next thing",
     "order of streams": "the kernel gathers stdout and stderr apart; podtask keeps their true order",
     "library frames": "paths and lines of libraries are the image's",

@@ -47,7 +47,7 @@ Entry = Tuple[str, str, Any]  # module whose import applies it, module of this p
 PICKLED = "<pickled>"
 LOST = (PICKLED,)
 
-failures: List[str] = []  # what could not be applied in this process, for the closing line
+failures: List[str] = []  # what could not be applied in this process, for the status line
 
 
 @functools.lru_cache(None)
