@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from podtask.cluster.client import MAX_MESSAGE_BYTES, Api
 from podtask.cluster.exec import PROTOCOLS
+from podtask.cluster.port_forward import PortForward
 
 from tests.unit.cluster.test_watch import run_with_server
 
@@ -17,11 +18,18 @@ Receive = Callable[[Api], Awaitable[bytes]]
 
 
 async def receive_forwarded(api: Api) -> bytes:
-    return await (await api.forward("n", "p", 1)).receive()
+    return await receive_and_close(await api.forward("n", "p", 1))
 
 
 async def receive_executed(api: Api) -> bytes:
-    return await (await api.exec("n", "p", "primary", ["relay"])).receive()
+    return await receive_and_close(await api.exec("n", "p", "primary", ["relay"]))
+
+
+async def receive_and_close(stream: PortForward) -> bytes:
+    try:
+        return await stream.receive()
+    finally:
+        await stream._socket.close()
 
 
 TRANSPORTS = pytest.mark.parametrize("receive", [receive_forwarded, receive_executed])
