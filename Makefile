@@ -43,7 +43,7 @@ lint: $(STAMP_ALL) ## check style, types, imports and names
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports | tail -n 1
+	@report=$$($(BIN)/lint-imports) || { echo "$$report"; exit 1; }
 	@$(BIN)/python -m tests.lint
 
 docs: $(STAMP_ALL) ## build the docs site into docs/_build

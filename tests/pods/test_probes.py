@@ -11,6 +11,16 @@ from tests.pods.waiting import HOLD, IMAGE, failure, notes, submit
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
 LONG = "import time\nprint('up')\ntime.sleep(600)"
+PIPE = "/tmp/hooked"
+# The hook or the cell creates the pipe, whichever is first.
+READ_PIPE = f"""
+import os, contextlib
+with contextlib.suppress(FileExistsError):
+    os.mkfifo({PIPE!r})
+with open({PIPE!r}) as pipe:
+    text = pipe.read().strip()
+text
+"""
 FAILS = {"exec": {"command": ["sh", "-c", "echo not healthy; exit 1"]}}
 LIVENESS = {**FAILS, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 30}
 # Ends with 0, as many servers do.
@@ -25,11 +35,8 @@ def primary(**fields: Any) -> dict[str, Any]:
 @pytest.mark.pod("P3")
 def test_cell_runs_without_the_probes_of_the_replaced_command() -> None:
     """Probes that would kill the cell's container are dropped with a notice; the hooks run."""
-    touch = {"postStart": {"exec": {"command": ["touch", "/tmp/hooked"]}}}
-    task = submit(
-        primary(livenessProbe=LIVENESS, startupProbe=FAILS, lifecycle=touch),
-        "import os, time\nwhile not os.path.exists('/tmp/hooked'):\n    time.sleep(0.05)\n'hooked'",
-    )
+    hook = {"postStart": {"exec": {"command": ["sh", "-c", f"mkfifo {PIPE} 2>&-; echo hooked > {PIPE}"]}}}
+    task = submit(primary(livenessProbe=LIVENESS, startupProbe=FAILS, lifecycle=hook), READ_PIPE)
     assert task.result(60) == "hooked"
     told = [update.text for update in iter(task.updates.get_nowait, Update("done"))]
     assert any("dropped: livenessProbe, startupProbe of container 'primary'" in text for text in told)

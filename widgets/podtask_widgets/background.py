@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from podtask.errors import PodtaskError
 from podtask.event_loop import loop
-from podtask.runner.safe_text import safe_text
 
 T = TypeVar("T")
 
@@ -39,6 +38,5 @@ def run_in_background(
 
 def describe(error: Exception) -> str:
     """Return an error as text for the user: podtask's own as they are, others with their type."""
-    if isinstance(error, PodtaskError):
-        return str(error)
-    return safe_text(f"unexpected {type(error).__name__}: {error}")
+    known = isinstance(error, PodtaskError)
+    return str(error if known else PodtaskError(f"unexpected {type(error).__name__}: {error}"))

@@ -13,7 +13,6 @@ from typing import Any, Callable, Dict, List, Set
 
 import cloudpickle.cloudpickle as parts
 
-from .pickler import first_reduced
 from .reducers import classes, enums, identity, library_objects, typing_objects
 from .singletons import Singletons, is_stream_write, reduce_stream_write
 
@@ -118,7 +117,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
             return self._reduce_member(obj)
         if getattr(kind, "travels_as_its_function", False):
             return _undecorated(obj, self.reducer_override(obj.__wrapped__))
-        return first_reduced(
+        return library_objects.first_reduced(
             obj, library_objects.reduce, self._reduce_instance, self._singletons_by_name.reduce, self._reduce
         )
 

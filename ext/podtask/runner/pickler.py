@@ -141,18 +141,9 @@ def _plain_pickler(
                 if getattr(namespace.get(name), "__wrapped__", None) is obj:
                     # pickle would refuse: under its name there is what wraps it.
                     return eval, (f"__import__('__main__').{name}",)
-            return first_reduced(obj, library_objects.reduce, singletons.reduce, reduce)
+            return library_objects.first_reduced(obj, library_objects.reduce, singletons.reduce, reduce)
 
     return Pickler(file, protocol=PROTOCOL, buffer_callback=recorder.keep_in_stream)
-
-
-def first_reduced(obj: Any, *reducers: Callable[[Any], Any]) -> Any:
-    """Return the first reduced form that is not NotImplemented; NotImplemented if there is none."""
-    for reduce in reducers:
-        reduced = reduce(obj)
-        if reduced is not NotImplemented:
-            return reduced
-    return NotImplemented
 
 
 def _reduce_sentinel(obj: Any) -> Any:

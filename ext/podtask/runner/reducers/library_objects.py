@@ -41,6 +41,15 @@ def reduce(obj: Any) -> Any:
     return NotImplemented if found is None else found(obj)
 
 
+def first_reduced(obj: Any, *reducers: Callable[[Any], Any]) -> Any:
+    """Return the first reduced form that is not NotImplemented; NotImplemented if there is none."""
+    for reducer in reducers:
+        reduced = reducer(obj)
+        if reduced is not NotImplemented:
+            return reduced
+    return NotImplemented
+
+
 def _reducer(kind: Any) -> Optional[Callable[[Any], Any]]:
     names = [f"{each.__module__}.{each.__qualname__}" for each in kind.__mro__]
     inherited = next(filter(None, map(REDUCERS_OF_SUBCLASSES.get, names)), None)
