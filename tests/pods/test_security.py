@@ -141,8 +141,9 @@ def test_relay_finds_no_runner(pods: Shell) -> None:
 
 
 # Looks for the runner, and prints what it may read of it and of the network.
+RESULT_BYTES = 40  # with the line break
 SPY = """
-import json, os, socket
+import json, os, signal, socket
 found = {"key": False, "packets": False}
 try:
     socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
@@ -161,7 +162,8 @@ try:
     found["key"] = b"PODTASK_KEY" in open(f"/proc/{runner}/environ", "rb").read()
 except OSError:
     pass
-print(json.dumps(found))
+print(json.dumps(found).ljust(39), flush=True)
+signal.pause()
 """
 
 
@@ -182,8 +184,9 @@ def test_sidecar_reads_the_cell_only_as_its_user(pods: Shell, cluster: Any, name
         {"spec": {"shareProcessNamespace": True, "containers": [primary, *sidecars]}}, HOLD
     ) as task:
         wait_for_input_request(task)
-        logs = (cluster.kubectl("logs", "-f", task.name, "-c", name, "-n", namespace) for name in users)
-        same, other = map(json.loads, logs)
+        cluster.kubectl("wait", "--for=condition=Ready", f"pod/{task.name}", "-n", namespace, "--timeout=60s")
+        log = ["logs", "-f", f"--limit-bytes={RESULT_BYTES}", task.name, "-n", namespace]
+        same, other = (json.loads(cluster.kubectl(*log, "-c", name)) for name in users)
         task.reply({"eof": True})
         task.result(60)
     assert same == {"key": True, "packets": False}

@@ -48,6 +48,7 @@ class View:
         self._details = Details(task)
         self._asking = False
         self._stops = 0  # presses of the stop button
+        self._complete = False  # whether all of the output was shown
         self._text: list[tuple[str, bytes]] = []
         self._text_bytes = 0
         self._written = 0.0
@@ -85,6 +86,7 @@ class View:
         self._show_tail()
         outcome = self._task.outcome()
         self._finish(outcome)
+        self._complete = True
         self.show_status()
         self._task.update_log.drop_shown()
         return outcome
@@ -206,7 +208,9 @@ class View:
         self._screen.write("stderr", f"\n[podtask: {text}]\n")
 
     def show_status(self) -> None:
-        """Show what the task does, or how it ended."""
+        """Show what the task does, or how it ended; the end only once the output is complete."""
+        if self._task.done() and not self._complete:
+            return
         details = self._details.html() if self._screen.folds else ""
         self._screen.show_status(self._line().status(self._task.name, details))
 
