@@ -78,16 +78,18 @@ class Forwards:
 
     def __init__(self) -> None:
         self.opened = 0
+        self._cuts = 0
         self._held: set[int] = set()
         self._let_go = asyncio.Event()
         self._open: set[web.WebSocketResponse] = set()
 
     def cut(self) -> asyncio.Future[Any]:
-        """Close all connections, as a proxy does with idle ones; transfer no data from now on.
+        """Close all connections, as a proxy does with idle ones, and those that are being opened.
 
         Returns:
             A future that is done when the connections are closed.
         """
+        self._cuts += 1
         sockets = list(self._open)
         self._open.clear()
         return asyncio.gather(*(socket.close() for socket in sockets))
@@ -112,7 +114,7 @@ class Forwards:
             connect: Function that connects to the port.
             on_data: Called with the bytes that the runner has sent.
         """
-        port = int(request.query["ports"])
+        port, cuts = int(request.query["ports"]), self._cuts
         socket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",), max_msg_size=0)
         await socket.prepare(request)
         for channel in (0, 1):
@@ -121,6 +123,10 @@ class Forwards:
             reader, writer = await connect(port)
         except OSError as error:
             await socket.send_bytes(b"\1" + f"connection refused: {error}".encode())
+            await socket.close()
+            return socket
+        if self._cuts != cuts:
+            writer.close()
             await socket.close()
             return socket
         self._open.add(socket)

@@ -6,6 +6,7 @@ It prints a line of JSON for each task that begins or ends, and for each sample 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import json
 import os
@@ -18,6 +19,7 @@ from typing import Any
 import podtask
 from podtask import PodtaskError, RunOptions, Task
 from podtask.config.options import AUTO, BATCH, EXEC
+from podtask.event_loop import loop
 from podtask.runner.bundle import MINOR
 
 from tests.soak import work
@@ -96,6 +98,8 @@ def finish(task: Task, running: dict[Task, tuple[int, bool]]) -> int:
 
 def sample(finished: int, rests: bool = False) -> None:
     """Report the resources of the process, and whether no task runs."""
+    if rests:
+        loop().run(wait_for_deletions())
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     # Threads of asyncio's pool stay, up to the largest number that was ever used.
@@ -109,6 +113,11 @@ def sample(finished: int, rests: bool = False) -> None:
         descriptors=len(held),
         sockets=sum(each.startswith("socket:") for each in held),
     )
+
+
+async def wait_for_deletions() -> None:
+    """Wait until the ended tasks are deleted, which closes their files."""
+    await asyncio.gather(*loop()._background)
 
 
 def _target(descriptor: str) -> str:
