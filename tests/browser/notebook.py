@@ -100,6 +100,13 @@ class Notebook:
         self.page.wait_for_function(READY)
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
 
+    def wait_for_connection(self) -> None:
+        """Wait until the page is connected to its kernel, which may be busy: before, JupyterLab runs no cell."""
+        self.page.wait_for_function(
+            "(() => { const s = window.jupyterapp.shell.currentWidget.sessionContext;"
+            " return s.isReady && s.session && s.session.kernel.connectionStatus === 'connected' })()"
+        )
+
     def shut_down_kernel(self) -> None:
         """Shut the kernel down."""
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")

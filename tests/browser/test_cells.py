@@ -97,6 +97,7 @@ def test_reload_while_a_cell_runs(
     notebook.save()
     notebook.reload()
     notebook.wait_for_text(1, "begun")
+    notebook.wait_for_connection()
     notebook.start(2)
     let_cell_continue(cluster, namespace)
     notebook.wait_for_text(2, "came back: 7")

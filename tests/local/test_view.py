@@ -6,6 +6,7 @@ import json
 
 import pytest
 from podtask import RunOptions, submit
+from podtask.display.foreground import Foreground
 from podtask.display.view import MAX_DISPLAY_BYTES, View
 from podtask.frontend import Terminal
 from podtask.lifecycle.updates import Update
@@ -35,6 +36,16 @@ def test_incomplete_display_is_omitted(
     assert out == "whole\n"
     assert err.count("output was dropped here") == 1
     assert "[podtask: 8 pieces of output were dropped" in err
+
+
+def test_end_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """A task that ends before its output is shown has one closing line, after the output."""
+    task = submit("print('shown')", options=RunOptions.of(local=True))
+    task.wait()
+    Foreground(task, Terminal()).follow()
+    out, err = capsys.readouterr()
+    assert out == "shown\n"
+    assert err.count("✓") == 1
 
 
 def test_task_shows_itself_as_html() -> None:

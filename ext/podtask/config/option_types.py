@@ -186,28 +186,32 @@ def _parse_env_pair(item: Any) -> tuple[str, str]:
 
 
 def parse_namespace(text: Any) -> str:
-    """Return the name of a namespace, which is a DNS label (RFC 1123).
+    """Return the name of a namespace.
 
     Raises:
         InputError: The text is not a DNS label.
     """
-    if not DNS_LABEL.fullmatch(str(text)):
-        raise InputError(
-            f"{text!r} is not a valid namespace.",
-            "Use at most 63 lower case letters, digits and dashes.",
-        )
-    return str(text)
+    return _parse_dns_label(text, "namespace")
 
 
 def parse_container_name(text: Any) -> str:
-    """Return the name of a container, which is a DNS label (RFC 1123).
+    """Return the name of a container.
+
+    Raises:
+        InputError: The text is not a DNS label.
+    """
+    return _parse_dns_label(text, "name of a container")
+
+
+def _parse_dns_label(text: Any, what: str) -> str:
+    """Return a name that is a DNS label (RFC 1123).
 
     Raises:
         InputError: The text is not a DNS label.
     """
     if not DNS_LABEL.fullmatch(str(text)):
         raise InputError(
-            f"{text!r} is not a valid name of a container.",
+            f"{text!r} is not a valid {what}.",
             "Use at most 63 lower case letters, digits and dashes.",
         )
     return str(text)

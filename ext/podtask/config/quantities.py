@@ -76,7 +76,7 @@ def parse_cpu(given: Any) -> str:
     Raises:
         InputError: The value is not a quantity, or it is surely a mistake, such as 1000 CPUs.
     """
-    return parse_plausible(given, CPUS, "Write 500m, 2 or 1.5.")
+    return parse_plausible(given, CPUS, "Write 500m, 2 or 1.5; 448000m is 448 CPUs.")
 
 
 def parse_input_size(given: Any) -> str:
