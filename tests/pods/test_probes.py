@@ -10,7 +10,6 @@ from podtask.lifecycle.updates import Update
 from tests.pods.waiting import HOLD, IMAGE, failure, notes, submit
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
-LONG = "import time\nprint('up')\ntime.sleep(600)"
 PIPE = "/tmp/hooked"
 # The hook or the cell creates the pipe, whichever is first.
 READ_PIPE = f"""
@@ -45,9 +44,9 @@ def test_cell_runs_without_the_probes_of_the_replaced_command() -> None:
 @pytest.mark.pod("P3")
 def test_failed_probe_or_hook_of_the_cells_container_is_named() -> None:
     """If the kubelet kills the cell, the error names the probe with its message, or the hook."""
-    probed = submit(primary(livenessProbe=LIVENESS), LONG, keep_probes=True, grace="1s")
-    started = submit(primary(startupProbe=LIVENESS), LONG, keep_probes=True, grace="1s")
-    hooked = submit(primary(lifecycle={"postStart": FAILS}), LONG, grace="1s")
+    probed = submit(primary(livenessProbe=LIVENESS), HOLD, keep_probes=True, grace="1s")
+    started = submit(primary(startupProbe=LIVENESS), HOLD, keep_probes=True, grace="1s")
+    hooked = submit(primary(lifecycle={"postStart": FAILS}), HOLD, grace="1s")
     for task, field, said in (
         (probed, "livenessProbe", "its liveness probe failed: not healthy"),
         (started, "startupProbe", "its startup probe failed: not healthy"),

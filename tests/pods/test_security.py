@@ -140,8 +140,8 @@ def test_relay_finds_no_runner(pods: Shell) -> None:
     assert task.logs() == "honest\n"
 
 
+RESULT_BYTES = 40  # that the spy prints, with the line break
 # Looks for the runner, and prints what it may read of it and of the network.
-RESULT_BYTES = 40  # with the line break
 SPY = """
 import json, os, signal, socket
 found = {"key": False, "packets": False}

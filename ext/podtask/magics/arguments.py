@@ -29,18 +29,16 @@ Defaults come from [tool.podtask] in pyproject.toml, from PODTASK_* variables an
 # The options by topic, for the help; an option that is missing here comes first.
 GROUPS: dict[str, tuple[str, ...]] = {
     "what runs": (
-        *(
-            "template",
-            "primary",
-            "image",
-            "python",
-            "entrypoint",
-            "keep_probes",
-            "env",
-            "name",
-            "detach",
-            "dry_run",
-        ),
+        "template",
+        "primary",
+        "image",
+        "python",
+        "entrypoint",
+        "keep_probes",
+        "env",
+        "name",
+        "detach",
+        "dry_run",
     ),
     "variables": ("inputs", "outputs", "max_input", "results", "no_log_result"),
     "packages": ("pip", "constraint", "pre", "index_url", "extra_index_url"),
