@@ -58,7 +58,18 @@ NO_SECRET = Phase(
     hint="Create secret 'hugging-face' in the pod's namespace, or change spec.containers[primary].env in the template.",
     limit=6,
 )
-ADMISSION = Phase("Gated", "waits for kueue.x-k8s.io/admission to admit it", waiting=True)
+ADMISSION = Phase(
+    "Gated",
+    "3rd of 7 in queue 'team-a'; 1 more nvidia.com/gpu needed",
+    waiting=True,
+    hint="Wait, request less, or choose another --queue.",
+)
+NO_QUEUE = Phase(
+    "Gated",
+    "queue 'nightly' does not exist in the namespace of the pod",
+    hint="Choose another --queue (kubectl get localqueues), or another namespace with -n.",
+    limit=6,
+)
 RUNNING = Phase("Running")
 SIDECAR = {"redis": "image redis:77 of sidecar 'redis': not found in its registry"}
 OK = Outcome("ok", returned=[("total", "int", 5)], left_in_pod=[("scale", "float")])
@@ -85,6 +96,7 @@ STATES: dict[str, StatusLine] = {
     "waiting for an image": TaskState(NO_HOST, 12.0, 42.0, 1756.0).line,
     "waiting for a secret": TaskState(NO_SECRET, 2.0, 9.0, 1756.0).line,
     "queued": TaskState(ADMISSION, 130.0, 131.5, 1800.0, name="train").line,
+    "queued, no such queue": TaskState(NO_QUEUE, 2.0, 3.0, 1800.0, name="train").line,
     "starting": TaskState(Phase("Starting", "on node worker-2"), 3.0, 4.0).line,
     "pulling": TaskState(Phase("Pulling", 'pulling image "python:3.11-slim"'), 20.0, 22.0).line,
     "installing": TaskState(Phase("Installing", "numpy, pandas"), 6.0, 9.0, running=True).line,

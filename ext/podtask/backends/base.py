@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from ..diagnosis.model import GATED
 from ..runner import protocol
 
 T = TypeVar("T")
@@ -41,6 +42,8 @@ class Phase:
     def full_text(self) -> str:
         """Text, hint and how long the task waits, in one line."""
         sentence = f"{self.text}. {self.hint}" if self.hint else self.text
+        if self.waiting and self.name == GATED:
+            return f"{sentence} (The time in a queue does not count.)"
         if self.waiting:
             return f"{sentence} (Waits until --start-timeout.)"
         return f"{sentence} (Waits for {self.limit:g} s.)" if self.limit else sentence

@@ -14,6 +14,7 @@ from ..cluster.namespace import Namespace, open_namespace
 from ..cluster.refusals import Refusal, RequestDenied
 from ..cluster.unreachable import CertificateRejected, Unreachable
 from ..config.options import AUTO, BATCH, EXEC, FORWARD, RunOptions
+from ..diagnosis.queueing import QUEUE_LABEL, is_queued, queue_name
 from ..errors import ClusterError, NameTaken
 from ..event_loop import loop
 from ..manifest.diff import dropped_fields
@@ -237,6 +238,11 @@ class Pod:
         self._uid = str(created["metadata"]["uid"])
         self._status.update_first(created)
         self._report_dropped_fields(created)
+        if QUEUE_LABEL in self._manifest.labels and not is_queued(created):
+            self._listener.on_notice(
+                f"Nothing holds the pod in queue {queue_name(created)!r}: Kueue is not installed in this cluster, or does not "
+                f"manage pods of namespace {self._namespace.name}."
+            )
 
     async def _delete_if_created(self) -> None:
         """Delete the pod if a request whose reply was lost has created it."""

@@ -12,11 +12,13 @@ from typing import Any
 from ..cluster.events import PodEvents
 from ..cluster.namespace import Namespace
 from ..cluster.refusals import RequestDenied
+from ..cluster.workloads import FollowedWorkload
 from ..diagnosis.containers import PULL_CATEGORIES, SIDECAR_FAILING, start_problems
 from ..diagnosis.diagnose import diagnose
 from ..diagnosis.endings import dead_sidecars, diagnose_termination, killable_sidecars
 from ..diagnosis.kubelet_kills import find_kill
 from ..diagnosis.model import MAX_WHOLE_CHARS, Diagnosis, container_statuses, long_messages, one_line
+from ..diagnosis.queueing import QueuePlace, is_queued, queue_name
 from ..errors import ClusterError, InputError
 from ..formatting import shorten_texts
 from ..manifest.pod_manifest import PodManifest
@@ -60,6 +62,7 @@ class PodStatus:
         }
         self._events = PodEvents(namespace.events, self._notify)
         self._namespace_events = namespace.events
+        self._workload = FollowedWorkload(namespace.workloads, self._notify)
         self._reported: set[tuple[str, str]] = set()  # (sidecar, what was reported of it)
         self._reporting: set[asyncio.Task[None]] = set()
 
@@ -101,7 +104,11 @@ class PodStatus:
 
     def diagnosis(self) -> Diagnosis:
         """Return the diagnosis of the current state."""
-        found = diagnose(self._pod, self._primary, self._events.seen, self._gone)
+        workload, position = self._workload, self._workload.position
+        place = QueuePlace(workload.found, workload.is_read, workload.missing_right)
+        if position is not None:
+            place = replace(place, number=position.number, count=position.count)
+        found = diagnose(self._pod, self._primary, self._events.seen, self._gone, place)
         if self._pull_seconds is None or found.category not in PULL_CATEGORIES:
             return found
         return replace(found, give_up_seconds=self._pull_seconds)
@@ -113,6 +120,7 @@ class PodStatus:
         category, since = "", time.monotonic()
         try:
             while True:
+                self._follow_queue()
                 changed, diagnosis = self.state_changed, self.diagnosis()
                 if diagnosis.phase == "Running" and not started:
                     started = True
@@ -133,6 +141,7 @@ class PodStatus:
         finally:
             later.cancel()
             self._events.stop()
+            self._workload.stop()
 
     async def stop_reason(self) -> StopReason:
         """Wait until status or events show why the pod was terminated; return the reason, or an empty one after a time."""
@@ -224,6 +233,13 @@ class PodStatus:
     def _follow_events(self) -> None:
         if self._uid:
             self._events.follow(self._uid)
+
+    def _follow_queue(self) -> None:
+        """Follow the Workload of the pod while Kueue holds the pod."""
+        if self._uid and is_queued(self._pod) and not self._gone:
+            self._workload.follow(self._uid, queue_name(self._pod))
+        else:
+            self._workload.stop()
 
     async def _termination(self, diagnosis: Diagnosis, started: bool) -> Termination:
         # No connection is possible before the pod has a node, so no cell was sent.

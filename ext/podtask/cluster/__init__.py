@@ -15,4 +15,5 @@ __all__ = [
     "refusals",
     "unreachable",
     "watch",
+    "workloads",
 ]

@@ -21,7 +21,7 @@ from ..event_loop import ignore_result
 from .authentication import Login
 from .credentials import Access
 from .exec import PROTOCOLS, Exec, exec_query
-from .paths import VERSION_PATH, resource_path
+from .paths import VERSION_PATH, group_path, resource_path
 from .port_forward import PortForward
 from .refusals import ApiError
 from .unreachable import StreamRefused, Unreachable, connection_error
@@ -74,6 +74,7 @@ class Api:
         self.was_reached = False
         self._at_close: list[Callable[[], None]] = []
         self._user_info: asyncio.Task[dict[str, Any]] | None = None
+        self._group_paths: dict[str, str] = {}
         self._slots = asyncio.Semaphore(MAX_PARALLEL_REQUESTS)
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=300)
         tracing = aiohttp.TraceConfig()
@@ -212,6 +213,21 @@ class Api:
         if asked is None or (asked.done() and (asked.cancelled() or asked.exception())):
             asked = self._user_info = ignore_result(asyncio.ensure_future(self._review_user()))
         return await asyncio.shield(asked)
+
+    async def group_path(self, group: str) -> str:
+        """Return the path of the version of an API group that the API server prefers. It is asked once.
+
+        Args:
+            group: Name of the group, such as "kueue.x-k8s.io".
+
+        Raises:
+            ApiError: The API server does not have the group.
+            ClusterError: The API server cannot be reached.
+        """
+        if group not in self._group_paths:
+            found = await self.request("GET", group_path(group))
+            self._group_paths[group] = group_path(group, str(found["preferredVersion"]["version"]))
+        return self._group_paths[group]
 
     async def _review_user(self) -> dict[str, Any]:
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}

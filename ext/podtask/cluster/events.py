@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import ClusterError
 from ..formatting import shorten_texts
 from .client import Api
+from .object_watch import RETRY_SECONDS, ObjectWatch, OnObject
 from .paths import resource_path
 from .pods import FOREIGN_ANSWER, explain_refusals
-from .refusals import ApiError, RequestDenied
+from .refusals import RequestDenied
 
-RETRY_SECONDS = 2.0
 # Whoever may create events may create any number, each of more than a megabyte.
 MAX_EVENTS = 200  # of a pod
 PAGE_EVENTS = 50  # in one answer
@@ -26,14 +24,9 @@ FIELDS = (
     *("involvedObject", "source", "reportingComponent"),
 )
 
-OnEvent = Callable[[dict[str, Any] | None], None]
-"""Called with each new event about a pod; with None when the earlier events have to be read."""
 
-
-class Events:
+class Events(ObjectWatch):
     """The events about the pods of a namespace: lists and watches them.
-
-    The watch is open while at least one pod is subscribed.
 
     Args:
         api: Session with the API server.
@@ -41,12 +34,21 @@ class Events:
     """
 
     def __init__(self, api: Api, namespace: str) -> None:
-        self._api = api
+        super().__init__(api, fieldSelector="involvedObject.kind=Pod")
         self._path = resource_path("events", namespace)
         self._where = f"{api.access.context}/{namespace}"
-        self._subscribers: dict[str, OnEvent] = {}
-        self._version = ""  # of the last event seen; empty before the watch starts
-        self._runner: asyncio.Task[None] | None = None
+
+    async def _find_path(self) -> str:
+        return self._path
+
+    def _owner_uid(self, found: dict[str, Any]) -> str:
+        return str(found["involvedObject"].get("uid", ""))
+
+    def _on_refusal(self, verb: str, code: int) -> None:
+        """Do nothing: the pod's status has to be enough."""
+
+    def _on_deletion(self, on_object: OnObject) -> None:
+        """Do nothing: an event that has expired has happened all the same."""
 
     async def list(self, uid: str) -> list[dict[str, Any]]:
         """Return the events of a pod, oldest first, without long texts; at most a thousand.
@@ -68,65 +70,6 @@ class Events:
             if not params["continue"]:
                 break
         return sorted(found, key=_sort_key)
-
-    def subscribe(self, uid: str, on_event: OnEvent) -> None:
-        """Report the events of a pod from now on.
-
-        Args:
-            uid: UID of the pod.
-            on_event: Called with each event.
-        """
-        self._subscribers[uid] = on_event
-        if self._runner is None or self._runner.done():
-            self._version = ""
-            self._runner = asyncio.ensure_future(self._run())
-        elif self._version:
-            on_event(None)
-
-    def unsubscribe(self, uid: str) -> None:
-        """Stop reporting a pod; the watch stops with the last one."""
-        self._subscribers.pop(uid, None)
-        if not self._subscribers and self._runner is not None:
-            self._runner.cancel()
-            self._runner = None
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                if not self._version:
-                    listed = await self._api.request("GET", self._path, limit="1")
-                    self._version = str(listed["metadata"]["resourceVersion"])
-                    # Each subscriber reads the earlier events of its own pod: a namespace may have thousands.
-                    for on_event in list(self._subscribers.values()):
-                        on_event(None)
-                await self._follow()
-            except ApiError as error:
-                if error.code == 403:
-                    return  # the pod's status has to be enough
-                self._version = ""
-            except (ClusterError, *FOREIGN_ANSWER):
-                pass  # the next attempt continues after the last event seen
-            await asyncio.sleep(RETRY_SECONDS)
-
-    async def _follow(self) -> None:
-        params = {
-            "watch": "1",
-            "allowWatchBookmarks": "true",
-            "resourceVersion": self._version,
-            "fieldSelector": "involvedObject.kind=Pod",
-        }
-        async with contextlib.aclosing(self._api.stream_lines(self._path, **params)) as lines:
-            async for line in lines:
-                change = json.loads(line)
-                if change["type"] == "ERROR":  # 410: too old
-                    self._version = ""
-                    return
-                event = change["object"]
-                self._version = event["metadata"]["resourceVersion"]
-                if change["type"] in ("ADDED", "MODIFIED"):
-                    on_event = self._subscribers.get(event["involvedObject"].get("uid", ""))
-                    if on_event is not None:
-                        on_event(_shortened(event))
 
 
 class PodEvents:
@@ -166,7 +109,7 @@ class PodEvents:
 
     def _on_event(self, event: dict[str, Any] | None) -> None:
         if event is not None:
-            self._add([event])
+            self._add([_shortened(event)])
             return
         if self._reader is not None:
             self._reader.cancel()  # its answer may be older than the start of the watch

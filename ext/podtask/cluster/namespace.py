@@ -12,10 +12,11 @@ from .client import Api
 from .credentials import IN_CLUSTER_CONTEXT
 from .events import Events
 from .exec import Exec
-from .paths import VERSION_PATH, resource_path
+from .paths import DISCOVERED_GROUPS, VERSION_PATH, resource_path
 from .pods import Pods, explain_refusals
 from .port_forward import PortForward
 from .watch import Watch
+from .workloads import Workloads
 
 # Hundreds of tasks that connect at the same moment would delay each other until every attempt times out.
 MAX_OPENING_STREAMS = 32
@@ -37,6 +38,7 @@ class Namespace:
         pods: Requests for its pods.
         pod_templates: Requests for its pod templates.
         events: Events about its pods, by one watch for all tasks.
+        workloads: What holds its pods in queues of Kueue, by one watch for all tasks.
     """
 
     def __init__(self, api: Api, name: str) -> None:
@@ -44,6 +46,7 @@ class Namespace:
         self.pods = Pods(api, name)
         self.pod_templates = PodTemplates(api, name)
         self.events = Events(api, name)
+        self.workloads = Workloads(api, name)
         self._api = api
         self._watches: dict[str, Watch] = {}
         self._opening_slots = asyncio.Semaphore(MAX_OPENING_STREAMS)
@@ -154,7 +157,9 @@ class Namespace:
     async def object_names(self, resource: str) -> list[str]:
         """Return the names of the objects of a resource, such as "secrets"; their contents are not read."""
         with explain_refusals("list", resource, self.where):
-            return await self._api.names(resource_path(resource, self.name))
+            group = DISCOVERED_GROUPS.get(resource, "")
+            path = await self._api.group_path(group) if group else ""
+            return await self._api.names(resource_path(resource, self.name, group=path))
 
     async def is_allowed(self, verb: str, resource: str) -> bool:
         """Return whether a verb is allowed on a resource, such as "pods/log"."""

@@ -3,4 +3,4 @@
 This package reads pods and events as dictionaries. It never makes a request.
 """
 
-__all__ = ["causes", "containers", "diagnose", "endings", "kubelet_kills", "model"]
+__all__ = ["causes", "containers", "diagnose", "endings", "kubelet_kills", "model", "queueing"]

@@ -10,10 +10,19 @@ from __future__ import annotations
 from .containers import first_start_problem
 from .endings import diagnose_end, diagnose_running
 from .model import Diagnosis, Events, Pod, container_status
+from .queueing import QueuePlace
 from .scheduling import diagnose_scheduled, diagnose_unscheduled
 
+NO_PLACE = QueuePlace()
 
-def diagnose(pod: Pod, primary: str, events: Events | None = None, gone: bool = False) -> Diagnosis:
+
+def diagnose(
+    pod: Pod,
+    primary: str,
+    events: Events | None = None,
+    gone: bool = False,
+    place: QueuePlace = NO_PLACE,
+) -> Diagnosis:
     """Return the diagnosis of a pod.
 
     Args:
@@ -21,6 +30,7 @@ def diagnose(pod: Pod, primary: str, events: Events | None = None, gone: bool = 
         primary: Name of the primary container.
         events: Events of the pod, oldest first; None if they have not been read.
         gone: Whether the API server no longer has the pod.
+        place: What is known of it in a queue of Kueue.
     """
     state = container_status(pod, primary).get("state", {})
     if not gone and "running" in state:
@@ -33,5 +43,5 @@ def diagnose(pod: Pod, primary: str, events: Events | None = None, gone: bool = 
     if problem is not None:
         return problem
     if not pod["spec"].get("nodeName"):
-        return diagnose_unscheduled(pod, events or [])
+        return diagnose_unscheduled(pod, events or [], place)
     return diagnose_scheduled(pod, events)

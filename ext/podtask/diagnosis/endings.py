@@ -24,6 +24,7 @@ from .model import (
     one_line,
     pod_condition,
 )
+from .queueing import diagnose_eviction
 
 RUN_AGAIN = "Run the cell again."
 EXIT_KILLED = 137  # 128 + SIGKILL
@@ -192,6 +193,10 @@ def diagnose_termination(pod: Pod, primary: str, events: Events, gone: bool = Fa
         category, sentence, hint = DISRUPTIONS.get(reason, unknown)
         sentence = _with_detail(sentence, one_line(disruption.get("message")))
         return _ended(reason or "Disrupted", sentence, hint, category, "", exit_code)
+    eviction = diagnose_eviction(pod)
+    if eviction is not None:
+        reason, category, sentence, hint = eviction
+        return _ended(reason, sentence, hint, category, "", exit_code)
     if gone or pod.get("metadata", {}).get("deletionTimestamp"):
         return _ended(
             "Deleted",

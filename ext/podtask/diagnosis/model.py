@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_MESSAGE_CHARS = 300
+GATED = "Gated"  # phase of a pod that a queue, or another controller, keeps from the scheduler
 MAX_WHOLE_CHARS = 4000  # in the details, which show messages whole
 # Categories of pods that ended because of the cluster, not because of the cell.
 LOST_CATEGORIES = {"preempted", "evicted", "node lost", "disrupted", "rejected by its node"}

@@ -8,6 +8,7 @@ import textwrap
 from .causes import scheduler_cause
 from .kubelet_kills import last_probe_failure
 from .model import (
+    GATED,
     MAX_MESSAGE_CHARS,
     MAX_WHOLE_CHARS,
     Diagnosis,
@@ -19,6 +20,7 @@ from .model import (
     pod_condition,
 )
 from .progress import clock_time, describe_pull, describe_pulled, describe_scale_up
+from .queueing import QueuePlace, diagnose_queued, is_queued, queue_name
 
 # Taints of an unhealthy node: a pod that tolerates them is scheduled, but does not start.
 UNHEALTHY_TAINT = r"\{node\.kubernetes\.io/(?:not-ready|unreachable|network-unavailable|\w+-pressure)\b"
@@ -164,16 +166,19 @@ SANDBOX_REASONS = (
 )
 
 
-def diagnose_unscheduled(pod: Pod, events: Events) -> Diagnosis:
+def diagnose_unscheduled(pod: Pod, events: Events, place: QueuePlace) -> Diagnosis:
     """Return why a pod has no node.
 
     Args:
         pod: The pod as the API server returns it.
         events: Events of the pod, oldest first.
+        place: What is known of it in a queue of Kueue.
     """
+    if is_queued(pod):
+        return diagnose_queued(queue_name(pod), place)
     gates = [gate["name"] for gate in pod["spec"].get("schedulingGates", [])]
     if gates:
-        return Diagnosis("Gated", f"waits for {', '.join(gates)} to admit it", "", "gated", "schedulingGates")
+        return Diagnosis(GATED, f"waits for {', '.join(gates)} to admit it", "", "gated", "schedulingGates")
     claim = _claim_problem(pod, events)
     if claim is not None:
         return claim

@@ -9,6 +9,7 @@ from html import escape
 
 from ..backends.base import Phase
 from ..config.quantities import byte_size
+from ..diagnosis.model import GATED
 from ..frontend import Status, Tone
 from ..lifecycle.outcome import Outcome
 
@@ -31,7 +32,7 @@ PHASES = {
     "Unschedulable": "waiting for a node: {}",
     "Adding node": "waiting for a node: {}",
     "Initializing": "starting: {}",
-    "Gated": "queued: {}",
+    GATED: "queued: {}",
     "Pulling": "pulling the image",
     "Installing": "installing {}",
     "Fetching": "fetching the result: {}",
@@ -210,9 +211,9 @@ class TaskState:
         clocks: list[Clock] = []
         if self.seconds >= self.phase_seconds + MIN_TOTAL_SECONDS:
             clocks.append(Clock(self.seconds, after=" in total"))
-        if self.phase.name == "Gated":  # the time in a queue does not count
-            return clocks
         limit = self.phase.limit
+        if self.phase.name == GATED and limit is None:  # the time in a queue does not count
+            return clocks
         left = self.start_time_left if limit is None else max(0.0, limit - self.phase_seconds)
         return [*clocks, Clock(left, -1, before="gives up in ")]
 

@@ -15,6 +15,7 @@ from ..channel.channel import TakenOver
 from ..channel.frame_check import check_frame
 from ..channel.job import RunnerResult, phase_of_state
 from ..config.options import PLAIN
+from ..diagnosis.model import GATED
 from ..errors import ClusterError, NoStream, PodtaskError, StartError, ended_by_user
 from ..event_loop import Loop, loop
 from ..manifest import owner_secrets
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 NO_REACTION_SECONDS = 10  # after an interrupt, until the user is told how to delete the pod
 NOT_STARTED = ("Pending", "Starting")  # phases of a pod whose cell has not started
 # Time in an admission queue does not count as part of the start, nor does an image that is being pulled.
-NOT_COUNTED = ("Gated", "Pulling")
+NOT_COUNTED = (GATED, "Pulling")
 FETCHING = Phase("Fetching")
 MAX_PHASES = 1000  # whoever may change the status of the pod may change it without end
 # (template, notice) of the notices that this kernel has shown.

@@ -7,10 +7,13 @@ import datetime as dt
 import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..cluster.namespace import Namespace, open_namespace
 from ..cluster.refusals import RequestDenied
+from ..cluster.workloads import workload_owner
 from ..config.options import RunOptions
+from ..diagnosis.queueing import QueuePlace, diagnose_queued
 from ..errors import ClusterError
 from ..manifest.task_pod import SELECTOR, TaskPod
 from ..runner.log_lines import cell_output
@@ -35,7 +38,7 @@ class TaskRow:
         pod: The pod of the task.
         state: State of the task in one to three words.
         age_seconds: Seconds since the task was submitted.
-        last_line: Last line of its output; may be empty.
+        last_line: Last line of its output, or why it waits in a queue; may be empty.
     """
 
     pod: TaskPod
@@ -127,9 +130,13 @@ async def list_tasks(options: RunOptions) -> TaskList:
     known = _final_lines.get(ns.where, {})
     final_lines = {key: known[key] for key in map(_state_key, pods) if key in known}
     _final_lines[ns.where] = final_lines
+    workloads = await read_workloads(ns, pods)
     now, log_slots = dt.datetime.now(dt.timezone.utc), asyncio.Semaphore(MAX_PARALLEL_LOGS)
 
     async def make_row(pod: TaskPod) -> TaskRow:
+        if pod.is_queued:
+            reason = diagnose_queued(pod.queue, QueuePlace(workloads.get(pod.uid))).message
+            return TaskRow(pod, pod.state, pod.age_seconds(now), reason[:MAX_LAST_LINE_CHARS])
         key = _state_key(pod)
         last_line = final_lines.get(key, "")
         if key not in final_lines:
@@ -155,6 +162,16 @@ async def read_task_pods(ns: Namespace) -> list[TaskPod]:
     listed = await ns.pods.list(SELECTOR)
     pods = [TaskPod({"apiVersion": "v1", "kind": "Pod", **pod}) for pod in listed["items"]]
     return sorted(pods, key=lambda each: str(each.pod["metadata"]["creationTimestamp"]), reverse=True)
+
+
+async def read_workloads(ns: Namespace, pods: Sequence[TaskPod]) -> dict[str, dict[str, Any]]:
+    """Return the Workloads of the pods that Kueue holds, by the UIDs of the pods; those that may be read."""
+    if not any(pod.is_queued for pod in pods):
+        return {}
+    try:
+        return {workload_owner(each): each for each in await ns.workloads.list()}
+    except ClusterError:  # the tasks are listed without the reason
+        return {}
 
 
 def format_duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..config.options import PLAIN, RunOptions
+from ..diagnosis.queueing import QUEUE_LABEL
 from ..errors import InputError
 from ..runner.bundle import MINOR, boot_program
 from ..runner.protocol import PROTOCOL_VERSION
@@ -16,7 +17,7 @@ from ..template.gpus import set_gpus
 from ..template.pod_document import DEFAULT_CONTAINER
 from ..template.restricted import give_scratch, restrict
 from ..template.shared_memory import MOUNT_PATH, is_shared_memory_mounted, mount_shared_memory
-from ..template.template import QUEUE_LABEL, PodTemplate, primary_container
+from ..template.template import PodTemplate, primary_container
 from ..template.validation import odd_values, pod_problems, raise_problems, template_problems
 from .dropped_fields import drop_probes, drop_restarts, reset_message_path
 from .identity import NAME_PREFIX

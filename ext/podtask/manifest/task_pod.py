@@ -8,9 +8,9 @@ from typing import Any
 
 from ..config.options import ALL, PLAIN, RunOptions
 from ..diagnosis.model import cell_status, container_status, one_line
+from ..diagnosis.queueing import QUEUE_LABEL, diagnose_eviction, is_queued, queue_name
 from ..errors import InputError, TaskError
 from ..runner.protocol import EXIT_NO_CLIENT, PROTOCOL_VERSION
-from ..template.template import QUEUE_LABEL
 from .labels import (
     KERNEL_LABEL,
     MANAGED_BY,
@@ -154,6 +154,16 @@ class TaskPod(PodManifest):
         return self.exit_code is not None or self.pod["status"].get("phase") in ("Failed", "Succeeded")
 
     @property
+    def is_queued(self) -> bool:
+        """Whether Kueue holds the pod in a queue."""
+        return is_queued(self.pod)
+
+    @property
+    def queue(self) -> str:
+        """Name of the queue that the pod belongs to; empty if it belongs to none."""
+        return queue_name(self.pod)
+
+    @property
     def has_no_log_yet(self) -> bool:
         """Whether no container of the cell has started."""
         return not self.is_finished and self.pod["status"].get("phase") == "Pending"
@@ -178,13 +188,16 @@ class TaskPod(PodManifest):
     def state(self) -> str:
         """The state of the task in one to three words."""
         if self.is_terminating:
-            return "Terminating"
+            eviction = diagnose_eviction(self.pod)
+            return eviction[1].capitalize() if eviction else "Terminating"
         if self.is_result_in_log:
             return f"{self.cell_status}, in its log"
         if self.is_result_fetched:
             return f"{self.cell_status}, fetched"
         if self.exit_code is not None:
             return one_line(self._terminated.get("reason")) or "Error"
+        if self.is_queued:
+            return "Queued"
         status = self.pod.get("status", {})
         return one_line(status.get("reason") or status.get("phase", "Unknown"))
 

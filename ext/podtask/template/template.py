@@ -22,7 +22,6 @@ from .schema import edit_distance, type_fields, with_kubectl_types
 from .wire_form import free_map, to_wire_form
 from .yaml_writer import dump_yaml
 
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"  # the pod's label for --queue
 FLYTE_FIELDS = ("pod_spec", "primary_container_name", "labels", "annotations")
 UNRENDERED = re.compile(r"\{\{|\{%")  # Jinja, Ansible, cookiecutter
 POD_FIELDS = {"spec", "metadata", "template"}  # fields of a whole pod, not of its spec

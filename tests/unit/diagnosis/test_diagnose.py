@@ -79,10 +79,10 @@ CURABLE: dict[str, tuple[dict[str, Any], str, str, str]] = {
         unplaced(
             "SchedulingGated",
             "Scheduling is blocked due to non-empty scheduling gates",
-            schedulingGates=[{"name": "kueue.x-k8s.io/admission"}, {"name": "team/quota"}],
+            schedulingGates=[{"name": "team/later"}, {"name": "team/quota"}],
         ),
         "Gated",
-        "kueue.x-k8s.io/admission, team/quota",
+        "team/later, team/quota",
         "",
     ),
     "on its node": ({"spec": SPEC, "status": {"phase": "Pending"}}, "Starting", "node-1", ""),

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from podtask.cluster.workloads import Workloads
+from podtask.errors import ClusterError
 from podtask.manage.task_list import TaskList, TaskRow, format_duration, list_tasks
 from podtask.runner.protocol import FRAME_LINE_PREFIX, RESULT_WAITS_PREFIX
+
+from tests.unit.diagnosis.test_queueing import workload
 
 from .cluster import OPTIONS, FakeApi, ended, fetched, in_log, task_pod
 
@@ -35,6 +40,40 @@ def test_states_of_tasks_from_the_newest_to_the_oldest(connect: Connect) -> None
     ]
     assert [row.pod.name for row in rows if row.is_result_unfetched] == ["log"]
     assert [row.pod.name for row in rows if row.has_cell_ended] == ["log", "done", "killed"]
+
+
+@pytest.mark.feature("P12")
+@pytest.mark.parametrize(
+    ("may_list", "reason"), [(True, "in queue 'team'; 1 more cpu needed"), (False, "in queue 'team'")]
+)
+def test_queued_task_says_why_it_waits(
+    may_list: bool, reason: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row has the reason on its Workload, and without the right to list Workloads the queue."""
+    queued = task_pod("a", status={"phase": "Pending"})
+    queued.pod["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "team"
+    queued.pod["spec"]["schedulingGates"] = [{"name": "kueue.x-k8s.io/admission"}]
+    message = "insufficient unused quota for cpu in flavor any, 1 more needed"
+    held = workload(message=message)
+    held["metadata"]["labels"] = {"kueue.x-k8s.io/job-uid": "uid-of-a"}
+
+    async def list_workloads(workloads: Workloads) -> list[Any]:
+        if not may_list:
+            raise ClusterError("You may not list workloads.")
+        return [held]
+
+    monkeypatch.setattr(Workloads, "list", list_workloads)
+    connect(FakeApi(queued))
+    [row] = asyncio.run(list_tasks(OPTIONS))
+    assert (row.state, row.last_line) == ("Queued", reason)
+
+
+def test_preempted_task_is_not_just_terminating(connect: Connect) -> None:
+    """While Kueue ends a pod, its row says why."""
+    target = {"type": "TerminationTarget", "status": "True", "reason": "WorkloadEvictedDueToPreempted"}
+    connect(FakeApi(task_pod("a", terminating=True, status={"phase": "Running", "conditions": [target]})))
+    [row] = asyncio.run(list_tasks(OPTIONS))
+    assert row.state == "Preempted"
 
 
 def test_runner_that_waits_for_a_notebook_is_not_running(connect: Connect) -> None:

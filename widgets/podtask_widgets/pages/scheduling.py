@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from podtask.template.template import QUEUE_LABEL
+from podtask.diagnosis.queueing import QUEUE_LABEL
 
 from ..converters import INTEGER, YAML
 from ..draft import Draft

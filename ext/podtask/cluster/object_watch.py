@@ -1,0 +1,120 @@
+"""One watch of objects that are about pods, such as events, for all pods that are subscribed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import ClusterError
+from .client import Api
+from .pods import FOREIGN_ANSWER
+from .refusals import ApiError
+
+RETRY_SECONDS = 2.0
+
+OnObject = Callable[[dict[str, Any] | None], None]
+"""Called with each new object about a pod; with None when the objects about the pod have to be read again."""
+
+
+class ObjectWatch(ABC):
+    """Watches the objects of one resource of a namespace, while at least one pod is subscribed.
+
+    Each subscriber lists the objects about its own pod: a namespace may have thousands.
+
+    Args:
+        api: Session with the API server.
+        **selectors: Selectors of the watch.
+    """
+
+    FINAL_CODES: tuple[int, ...] = (403,)  # HTTP statuses after which the watch is not tried again
+
+    def __init__(self, api: Api, **selectors: str) -> None:
+        self._api = api
+        self._selectors = selectors
+        self._subscribers: dict[str, OnObject] = {}
+        self._version = ""  # of the last object seen; empty before the watch starts
+        self._runner: asyncio.Task[None] | None = None
+
+    @abstractmethod
+    async def _find_path(self) -> str:
+        """Return the path of the resource.
+
+        Raises:
+            ApiError: The API server does not have it, or refuses to tell.
+            ClusterError: The API server cannot be reached.
+        """
+
+    @abstractmethod
+    def _owner_uid(self, found: dict[str, Any]) -> str:
+        """Return the UID of the pod that an object is about."""
+
+    def subscribe(self, uid: str, on_object: OnObject) -> None:
+        """Report the objects about a pod from now on.
+
+        Args:
+            uid: UID of the pod.
+            on_object: Called with each object.
+        """
+        self._subscribers[uid] = on_object
+        if self._runner is None or self._runner.done():
+            self._version = ""
+            self._runner = asyncio.ensure_future(self._run())
+        elif self._version:
+            on_object(None)
+
+    def unsubscribe(self, uid: str) -> None:
+        """Stop reporting a pod; the watch stops with the last one."""
+        self._subscribers.pop(uid, None)
+        if not self._subscribers and self._runner is not None:
+            self._runner.cancel()
+            self._runner = None
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                path = await self._find_path()
+                if not self._version:
+                    listed = await self._api.request("GET", path, limit="1")
+                    self._version = str(listed["metadata"]["resourceVersion"])
+                    for on_object in list(self._subscribers.values()):
+                        on_object(None)
+                await self._follow(path)
+            except ApiError as error:
+                if error.code in self.FINAL_CODES:
+                    self._on_refusal("watch" if self._version else "list", error.code)
+                    return  # what the pod's status says has to be enough
+                self._version = ""
+            except (ClusterError, *FOREIGN_ANSWER):
+                pass  # the next attempt continues after the last object seen
+            await asyncio.sleep(RETRY_SECONDS)
+
+    @abstractmethod
+    def _on_refusal(self, verb: str, code: int) -> None:
+        """Receive the verb that was refused for good, and the HTTP status."""
+
+    async def _follow(self, path: str) -> None:
+        params = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": self._version}
+        lines = self._api.stream_lines(path, **params, **self._selectors)
+        async with contextlib.aclosing(lines):
+            async for line in lines:
+                change = json.loads(line)
+                if change["type"] == "ERROR":  # 410: too old
+                    self._version = ""
+                    return
+                found = change["object"]
+                self._version = found["metadata"]["resourceVersion"]
+                if change["type"] == "BOOKMARK":
+                    continue
+                on_object = self._subscribers.get(self._owner_uid(found))
+                if on_object is not None and change["type"] in ("ADDED", "MODIFIED"):
+                    on_object(found)
+                elif on_object is not None:
+                    self._on_deletion(on_object)
+
+    @abstractmethod
+    def _on_deletion(self, on_object: OnObject) -> None:
+        """Receive the subscriber of an object that was deleted."""
