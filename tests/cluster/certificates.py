@@ -41,7 +41,7 @@ def make_all(directory: Path, *, node: str, address: str, service_address: str) 
     subjects = {
         **_CLIENTS,
         "kubelet": f"/O=system:nodes/CN=system:node:{node}",
-        **{name: f"/CN=podtask-{name}" for name in (*alternatives, "service-accounts")},
+        **{name: f"/CN=podtask-{name}" for name in (*alternatives, "aggregator", "service-accounts")},
     }
     with ThreadPoolExecutor(4) as pool:
         pending = [
