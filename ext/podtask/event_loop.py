@@ -11,7 +11,9 @@ import atexit
 import concurrent.futures
 import logging
 import os
+import signal
 import threading
+import types
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -34,7 +36,7 @@ class Loop:
         self._exiting = False
         self._lock = threading.RLock()  # held while the thread is started; a signal handler may start it, too
         self._thread = self._start_thread()
-        atexit.register(self._at_exit)
+        atexit.register(self.clean_up)
 
     @property
     def is_usable(self) -> bool:
@@ -86,8 +88,12 @@ class Loop:
             )
 
     def at_exit(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Await ``close()`` when the interpreter exits."""
+        """Await ``close()`` when the interpreter exits; what was registered last is closed first."""
         self._closers[close] = None
+
+    def not_at_exit(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Take back :meth:`at_exit`."""
+        self._closers.pop(close, None)
 
     def background(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine in the background; the interpreter waits for it when it exits.
@@ -117,7 +123,8 @@ class Loop:
             except BaseException:  # asyncio lets SystemExit and KeyboardInterrupt end the loop
                 log.debug("Restarting the event loop after an exception that ended it", exc_info=True)
 
-    def _at_exit(self) -> None:
+    def clean_up(self) -> None:
+        """Close what :meth:`at_exit` names, wait for what runs in the background, and end the loop."""
         if os.getpid() != self.pid or self.event_loop.is_closed():
             return
         try:
@@ -136,12 +143,30 @@ class Loop:
     async def _close(self) -> None:
         # An error does not stop the clean-up; pods that could not be deleted were reported before.
         await asyncio.gather(*self._background, return_exceptions=True)
-        for close in self._closers:
+        for close in reversed(list(self._closers)):
             await close()
         remaining = asyncio.all_tasks() - {asyncio.current_task()}
         for task in remaining:
             task.cancel()
         await asyncio.gather(*remaining, return_exceptions=True)
+
+
+def clean_up_at_sigterm() -> None:
+    """Let SIGTERM clean up before it ends the process, as the exit of the interpreter does.
+
+    Does nothing if the program handles SIGTERM itself, or outside the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+def _on_sigterm(number: int, frame: types.FrameType | None) -> None:
+    if _current is not None:
+        _current.clean_up()  # does nothing in a forked process, which has inherited this handler
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def ignore_result(task: F) -> F:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import scripts, scripts_access, scripts_end, scripts_log, scripts_many, scripts_watch
+from . import scripts, scripts_access, scripts_end, scripts_log, scripts_many, scripts_queue, scripts_watch
 from .scripts import Script
 
 SCRIPTS: dict[str, type[Script]] = {
@@ -19,6 +19,7 @@ SCRIPTS: dict[str, type[Script]] = {
     "sandboxed": scripts_watch.Sandboxed,
     "silent": scripts_watch.Silent,
     "unready": scripts_watch.Unready,
+    "queued": scripts_queue.Queued,
     "idle": scripts_end.Idle,
     "away": scripts_end.Away,
     "evicted-away": scripts_end.EvictedAway,

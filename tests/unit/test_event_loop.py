@@ -21,7 +21,7 @@ def loop() -> Iterator[Loop]:
     """Yield a loop of the test's own."""
     made = Loop()
     yield made
-    made._at_exit()  # its thread does not outlive the test
+    made.clean_up()  # its thread does not outlive the test
 
 
 def thrower(error: BaseException) -> Callable[[], None]:
@@ -92,7 +92,7 @@ def test_closed_loop_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     second = event_loop.loop()
     assert second is not first
     assert second.run(asyncio.sleep(0, 7)) == 7
-    second._at_exit()  # its thread does not outlive the test
+    second.clean_up()  # its thread does not outlive the test
 
 
 @pytest.mark.fault(96)

@@ -17,7 +17,7 @@ from ..channel.job import RunnerResult, phase_of_state
 from ..config.options import PLAIN
 from ..diagnosis.model import GATED
 from ..errors import ClusterError, NoStream, PodtaskError, StartError, ended_by_user
-from ..event_loop import Loop, loop
+from ..event_loop import Loop, clean_up_at_sigterm, loop
 from ..manifest import owner_secrets
 from ..manifest.pod_manifest import PodManifest
 from ..runner import protocol
@@ -95,6 +95,7 @@ class TaskFollower:
         self.stopped = False
         self._interrupted_early = False  # before there was a channel
         self.loop: Loop = loop()
+        clean_up_at_sigterm()
         self.loop.start(self._run(on_end))
 
     async def interrupt(self) -> None:
@@ -212,7 +213,12 @@ class TaskFollower:
             self.where, self.url = started.where, started.backend.url
             if self._interrupted_early:
                 await started.channel.interrupt()  # sent once the channel is connected
-            result = await self._follow_runner(started)
+            # Registered after the session with the cluster, so that this is closed first.
+            self.loop.at_exit(self._delete_unstarted)
+            try:
+                result = await self._follow_runner(started)
+            finally:
+                self.loop.not_at_exit(self._delete_unstarted)
             if isinstance(result, RunnerResult):
                 options = self.launcher.options
                 # Only the kernel that submitted a task knows the names that its cell was asked for.
@@ -286,6 +292,14 @@ class TaskFollower:
             else:
                 log.debug("%s: its pod is kept", self.name)
                 started.backend.release()
+
+    async def _delete_unstarted(self) -> None:
+        """Delete the pod of a cell that nobody will send, because this process ends before the pod has started."""
+        options, channel, backend = self.launcher.options, self.channel, self.backend
+        if options.local or options.detach or self.launcher.resumed or channel is None or backend is None:
+            return
+        if channel.reconnects < 0 and not channel.one_way:
+            await _delete(backend)
 
     def _cancelled_text(self, follows_only: bool) -> str:
         if follows_only:
