@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import platform
 import sys
@@ -63,8 +62,10 @@ def on_cluster(cluster: Cluster, folder: Path, rounds: int) -> list[Measurement]
         slow.close()
         proxy.close()
     os.environ["KUBECONFIG"] = str(near)
-    rates = asyncio.run(raw.measure(NAMESPACE, max(3, rounds // 2)))
-    rows += cells.transfer(bench, rates, max(3, rounds // 2))
+    rates = raw.Rates(NAMESPACE)
+    rows += cells.transfer(bench, rates.measure, cells.MIB, max(3, rounds // 2))
+    rows += cells.transfer(bench, rates.measure, 10 * cells.MIB, 1)
+    rates.close()
     rows.append(cells.latency(bench))
     bench.close()
     rows.append(many.waiting(near, rounds))

@@ -207,11 +207,12 @@ def test_follower_does_not_hold_the_runner() -> None:
         def on_frame(frame: protocol.Frame) -> None:
             if frame.kind == protocol.RESULT:
                 ended.set()
+                raise asyncio.CancelledError  # before the values are complete
 
         owner = asyncio.ensure_future(Channel(backend, KEY, SECRET, lambda _: work, Listener(on_frame)).run())
         ended_later = asyncio.ensure_future(ended.wait())
         await asyncio.wait_for(ended_later, 30)
-        owner.cancel()
+        await asyncio.wait([owner])
         stream, seal = await connected(backend)
         await stream.send(seal.record(protocol.encode(protocol.ATTACH, ATTACH)))
         try:

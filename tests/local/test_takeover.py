@@ -129,12 +129,12 @@ def test_exit_code_of_a_terminated_runner_marks_an_unfetched_result() -> None:
 
     async def scene() -> tuple[int | None, bytes]:
         backend = await started()
-        # These values are too large for the result frame, which arrives before they are fetched.
+        # These values are too large for the result frame, which arrives before they are complete.
         work = job("value = bytes(1 << 20)", ["value"])
 
         def on_frame(frame: protocol.Frame) -> None:
             if frame.kind == protocol.RESULT:
-                talk.cancel()
+                raise asyncio.CancelledError
 
         talk = asyncio.ensure_future(Channel(backend, KEY, SECRET, lambda _: work, Listener(on_frame)).run())
         try:

@@ -20,7 +20,7 @@ from podtask.runner.protocol import ROLE_CHANGES, ROLE_DEFINITIONS
 from podtask.runner.reducers import identity
 from podtask.runner.worker.changes import InputSnapshot
 from podtask.runner.worker.inputs import load
-from podtask.runner.worker.outputs import pack_values
+from podtask.runner.worker.outputs import ResultWriter, pack_values
 
 OTHER = "3.9"  # a minor version that no notebook uses
 FILE = "<cell {}>"
@@ -101,7 +101,9 @@ class Pod:
         """
         file = io.BytesIO()
         with self.process():
-            end = pack_values({"outputs": outputs, "mode": mode}, file, self.names, self._before, list(last))
+            end = pack_values(
+                {"outputs": outputs, "mode": mode}, ResultWriter([file]), self.names, self._before, list(last)
+            )
         view = memoryview(file.getvalue())
         parts = []
         for size in end["sizes"]:

@@ -16,6 +16,8 @@ from typing import Any
 
 from ..backends.base import Backend, ByteStream, RunnerListener
 from ..errors import TaskError
+from ..pickling.arriving_values import ArrivingValues
+from ..pickling.outputs import EarlyUnpacking
 from ..runner import protocol
 from ..runner.bundle import MINOR, runner_program
 from .handshake import Handshake, user_and_host
@@ -67,6 +69,7 @@ class Channel:
             another notebook sends.
         listener: Receives each spooled frame once, in order; the last one, the result, only if its
             values have to be fetched.
+        unpickles: Whether values may be unpickled, which is done while they arrive.
     """
 
     one_way = False
@@ -78,6 +81,7 @@ class Channel:
         secret: str | None,
         job_for: Callable[[str], Job] | None,
         listener: RunnerListener,
+        unpickles: bool = False,
     ) -> None:
         self.reconnects = -1  # the first connection is not counted
         self.python = ""
@@ -89,8 +93,10 @@ class Channel:
         self._listener = listener
         self._job: Job | None = None
         self._last_seq = 0
-        self._result: RunnerResult | None = None
-        self._received = 0  # bytes of the values so far
+        self._unpickles = unpickles
+        self._end: dict[str, Any] | None = None  # the metadata of the result frame
+        self._values: ArrivingValues | None = None
+        self._early: EarlyUnpacking | None = None
         self._link: _Link | None = None
         self._interrupts = 0
         self._client_id = secrets.token_hex(8)
@@ -104,10 +110,17 @@ class Channel:
 
         Fetching large values after the end may take long; that time does not count.
         """
-        return self._link is not None and self._result is None
+        return self._link is not None and self._end is None
 
     async def run(self) -> RunnerResult:
         """Receive frames until the result and all values have arrived; acknowledge and return the result."""
+        try:
+            return await self._follow()
+        finally:
+            if self._values is not None:
+                self._values.discard()  # unless they are complete
+
+    async def _follow(self) -> RunnerResult:
         while True:
             link = await self._backend.connect(self._handshake)
             self.reconnects += 1
@@ -155,7 +168,7 @@ class Channel:
 
     def free_values(self) -> None:
         """Free the job and the result: the task has ended."""
-        self._job = self._job_for = self._result = None
+        self._job = self._job_for = self._values = self._early = None
 
     async def _send_commands(self, link: _Link) -> None:
         """Send interrupts and the last answer; the runner acts on each number once."""
@@ -187,6 +200,7 @@ class Channel:
         if fresh and self._job is not None:
             if self._job.size <= MAX_EAGER_BYTES:
                 out += [seal.record(*frame) for frame in job_frames(self._job, 0)]
+                out.append(seal.record(self._fetch_frame()))
             else:
                 fresh = False  # the job is uploaded after the runner's hello, as after a reconnect
         await stream.send(b"".join(out))
@@ -244,8 +258,7 @@ class Channel:
         if hello["state"] == protocol.RUNNER_WAITING and self._job is not None:
             offset = int(hello["have"].get(protocol.BLOB_INPUTS, 0))
             uploads.append(asyncio.ensure_future(self._upload(link, offset)))
-        elif self._result is not None:
-            await self._request_values(link)
+        await link.send(self._fetch_frame())
         await self._send_commands(link)
         return uploads
 
@@ -278,30 +291,48 @@ class Channel:
             self._handle_close(frame)
         elif frame.kind == protocol.LOG:
             self._log_line(frame.meta)
-        elif frame.kind == protocol.BLOB and self._result is not None:
-            if frame.meta["offset"] == self._received:
-                self._store_values(self._result, frame)
-            return await self._acknowledge(link)
+        elif frame.kind == protocol.BLOB:
+            self._store_values(frame)
+            return await self._finish(link)
         elif frame.kind in protocol.SPOOLED and frame.seq > self._last_seq:
             self._last_seq = frame.seq
             if frame.kind == protocol.INPUT_REQUEST:
                 self._asked_seq = frame.seq
             if frame.kind == protocol.RESULT:
-                self._result = RunnerResult.announced(frame.meta)
+                self._end = frame.meta
                 if frame.meta["size"] > len(frame.data):
                     self._listener.on_frame(frame)
-                    await self._request_values(link)
-                    return None
-                self._store_values(self._result, frame)
-                return await self._acknowledge(link)
+                    return await self._finish(link)
+                result = RunnerResult.announced(frame.meta)
+                result.put(0, frame.data)
+                if self._values is not None:
+                    self._values.discard()
+                    result.early = self._early
+                await self._acknowledge(link)
+                return result
             if frame.kind != protocol.INPUT_REQUEST or frame.seq > self._answered_seq:
                 self._listener.on_frame(frame)
         return None
 
-    def _store_values(self, result: RunnerResult, frame: protocol.Frame) -> None:
-        """Store the next bytes of the values."""
-        result.put(self._received, frame.data)
-        self._received += len(frame.data)
+    def _store_values(self, frame: protocol.Frame) -> None:
+        """Store the next bytes of the values, and unpickle them while the rest arrives."""
+        attempt, offset = int(frame.meta["attempt"]), int(frame.meta["offset"])
+        if self._values is None or self._values.attempt < attempt:
+            if self._values is not None:
+                self._values.discard()
+            self._values = ArrivingValues(attempt)
+            if self._unpickles and self._early is None:
+                self._early = EarlyUnpacking(self._values)
+        if (attempt, offset) == (self._values.attempt, self._values.received):
+            self._values.put(frame.meta, frame.data)
+
+    async def _finish(self, link: _Link) -> RunnerResult | None:
+        """Acknowledge and return the result if it has arrived with all values."""
+        end, values = self._end, self._values
+        if end is None or values is None or values.attempt != end["attempt"] or not values.complete(end):
+            return None
+        await self._acknowledge(link)
+        return RunnerResult(end, values.parts, early=self._early)
 
     def _handle_close(self, frame: protocol.Frame) -> None:
         """Raise the reason for which the runner closes the connection, unless a new connection may succeed."""
@@ -331,21 +362,16 @@ class Channel:
         ago = f" ({age:.0f} s ago)" if age >= 1 else ""
         runner_log.debug("%s: %s%s", self._backend.name, meta.get("text"), ago)
 
-    async def _request_values(self, link: _Link) -> None:
-        assert self._result is not None
-        meta = {"blob": protocol.BLOB_RESULTS, "offset": self._received}
-        await link.send(protocol.encode(protocol.FETCH, meta))
+    def _fetch_frame(self) -> bytes:
+        """Return the frame that asks for the values: from where they have broken off, while they are pickled."""
+        values = self._values
+        attempt, offset = (1, 0) if values is None else (values.attempt, values.received)
+        meta = {"id": protocol.BLOB_RESULTS, "attempt": attempt, "offset": offset}
+        return protocol.encode(protocol.FETCH, meta)
 
-    async def _acknowledge(self, link: _Link) -> RunnerResult | None:
-        """Acknowledge the result once it is complete, so that the runner can exit."""
-        result = self._result
-        assert result is not None
-        if self._received < result.end["size"]:
-            return None
+    async def _acknowledge(self, link: _Link) -> None:
+        """Acknowledge the complete result, so that the runner can exit."""
         if self.follows_only:
-            return result
-        try:
+            return
+        with contextlib.suppress(OSError):  # everything is here, and the pod is deleted next in any case
             await link.send(protocol.encode(protocol.ACK, {"seq": self._last_seq, "fetched": True}))
-        except OSError:
-            pass  # everything is here, and the pod is deleted next in any case
-        return result

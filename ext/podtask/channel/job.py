@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from ..backends.base import Phase, StopReason
+from ..pickling.outputs import EarlyUnpacking
 from ..runner import protocol
 
 
@@ -47,11 +48,13 @@ class RunnerResult:
         end: The metadata of the result frame.
         parts: The pickles, then the buffers.
         stop_reason: Why the pod was terminated, if it was.
+        early: Has unpickled the first values while they arrived.
     """
 
     end: dict[str, Any]
     parts: list[bytearray]
     stop_reason: StopReason = StopReason()
+    early: EarlyUnpacking | None = None
     _ends: list[int] = field(init=False, repr=False)  # of the parts, taken together
 
     @classmethod

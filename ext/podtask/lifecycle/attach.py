@@ -84,4 +84,5 @@ class ExistingRunner:
         where = f"pod {pod.name}, container {pod.primary}"
         if pod.is_batch:
             return StartedRunner(backend, LogChannel(backend, key, listener, secret is None), where)
-        return StartedRunner(backend, Channel(backend, key, secret, None, listener), where)
+        unpickles = self.options.results != PLAIN
+        return StartedRunner(backend, Channel(backend, key, secret, None, listener, unpickles), where)

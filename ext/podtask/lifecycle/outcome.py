@@ -246,7 +246,7 @@ def _decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException]
     if "oom" in end and end["status"] != protocol.STATUS_CRASHED:
         limit = f"{end['oom'] / 2**20:.0f} Mi"
         outcome.notes.append(f"a child process was OOMKilled at the limit of {limit}: raise --memory")
-    errors = _decode_values(outcome, result.parts, packed)
+    errors = _decode_values(outcome, result, packed)
     if "error" in end and end["status"] == protocol.STATUS_ERROR:
         outcome.error = _cell_error(end, errors, where, hint_for)
     else:
@@ -254,16 +254,16 @@ def _decode(result: RunnerResult, where: str, hint_for: Callable[[BaseException]
     return outcome
 
 
-def _decode_values(outcome: Outcome, parts: list[bytearray], packed: list[dict[str, Any]]) -> dict[int, Any]:
+def _decode_values(outcome: Outcome, result: RunnerResult, packed: list[dict[str, Any]]) -> dict[int, Any]:
     """Decode the items of a result into an outcome; return the cell's errors by their place."""
     errors: dict[int, Any] = {}
-    for item, value in zip(packed, unpack(parts, packed), strict=True):
+    for item, value in zip(packed, unpack(result.parts, packed, result.early), strict=True):
         if item["role"] == protocol.ROLE_ERROR:
             errors[int(item["name"])] = value
         elif item["role"] == protocol.ROLE_DEFINITIONS:
             pass  # unpack has used them, if this kernel needs them
         elif isinstance(value, Undecoded):
-            outcome.raw = UndecodedValues(parts, packed)
+            outcome.raw = UndecodedValues(result.parts, packed)
             why = (
                 f"it cannot be decoded in the notebook ({type(value.error).__name__}: {value.error}){SEE_RAW}"
             )

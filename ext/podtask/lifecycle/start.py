@@ -137,7 +137,8 @@ class NewRunner:
             if self._is_batch:
                 return StartedRunner(pod, LogChannel(pod, identity.key, listener), where)
         job_for_runner = job_for if options.local else _remembering(manifest, job_for)
-        channel = Channel(backend, identity.key, identity.secret, job_for_runner, listener)
+        unpickles = options.results != PLAIN
+        channel = Channel(backend, identity.key, identity.secret, job_for_runner, listener, unpickles)
         return StartedRunner(backend, channel, where)
 
     def _show_notices(self, listener: TaskListener) -> None:

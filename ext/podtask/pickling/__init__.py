@@ -4,6 +4,7 @@ This package turns values into bytes and back. It never sends them.
 """
 
 __all__ = [
+    "arriving_values",
     "exceptions",
     "function_call",
     "hints",

@@ -1,12 +1,13 @@
 """Unpickle the values that come back, reusing the notebook's own classes and functions.
 
-Values are unpickled only after they have arrived completely.
+Large values are unpickled while they arrive. Nothing is assigned before all have arrived.
 """
 
 from __future__ import annotations
 
 import functools
 import gc
+import threading
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 from ..runner.pickler import Unpickler
 from ..runner.protocol import ROLE_DEFINITIONS
 from ..runner.reducers import classes, enums, identity, typing_objects
+from .arriving_values import ArrivingValues, ValuesDiscarded
 
 # Functions that rebuild an object with a number, and functions that set the attributes of one.
 MAKERS = {
@@ -43,13 +45,16 @@ class Undecoded:
     error: Exception
 
 
-def unpack(parts: Sequence[Any], packed: Iterable[Mapping[str, Any]]) -> list[Any]:
+def unpack(
+    parts: Sequence[Any], packed: Iterable[Mapping[str, Any]], early: EarlyUnpacking | None = None
+) -> list[Any]:
     """Return the values that the runner packed, in order.
 
     Args:
         parts: The pickles, then the out-of-band buffers. Arrays keep using these buffers.
         packed: Items of the end frame: ``stream`` and ``buffers`` give the end of each item, and
             ``apart`` is true if it shares no objects with earlier items.
+        early: Has unpickled the first items while they arrived.
 
     Returns:
         One value for each item; :class:`Undecoded` if unpickling failed. None for the item of definitions,
@@ -57,31 +62,91 @@ def unpack(parts: Sequence[Any], packed: Iterable[Mapping[str, Any]]) -> list[An
     """
     packed = list(packed)
     definitions = functools.cache(lambda: _definitions(parts, packed))
-    found: list[Any] = []
-    start = first = 0
-    unpickler: _Unpickler | None = None
-    broken: Exception | None = None
-    missing: Exception | None = None  # from an earlier item, which may share objects with this one
-    for item in packed:
+    group, found = early.finish() if early is not None else (None, [])
+    start, first = (packed[len(found) - 1]["stream"], packed[len(found) - 1]["buffers"]) if found else (0, 0)
+    for item in packed[len(found) :]:
         if item["role"] == ROLE_DEFINITIONS:  # the last one
             found.append(None)
             continue
-        if unpickler is None or item["apart"]:
-            reader = _Reader(memoryview(parts[0])[start:])
-            unpickler = _Unpickler(reader, buffers=parts[1 + first :], definitions=definitions)
-            broken = missing = None
-        if broken is None:
-            unpickler.missing = None
-            try:
-                value = unpickler.load()
-            except Exception as error:  # noqa: BLE001 -- whatever a class's own code raises
-                broken = error
-            missing = unpickler.missing if unpickler.missing is not None else missing
-            if missing is not None and (unpickler.missing is not None or _holds_missing(value)):
-                value = Undecoded(missing)
-        found.append(value if broken is None else Undecoded(broken))
+        if group is None or item["apart"]:
+            group = _Group(_Reader(memoryview(parts[0])[start:]), parts[1 + first :], definitions)
+        found.append(group.load())
         start, first = item["stream"], item["buffers"]
     return found
+
+
+class EarlyUnpacking:
+    """A thread that unpickles the first values while they and others arrive.
+
+    Args:
+        values: The values.
+    """
+
+    def __init__(self, values: ArrivingValues) -> None:
+        self._values = values
+        self._found: list[Any] = []
+        self._group = _Group(
+            _ArrivingReader(values),
+            values.buffers(),
+            functools.cache(lambda: _definitions(values.parts, values.wait_for_packed())),
+        )
+        self._thread = threading.Thread(target=self._run, name="podtask-unpickle", daemon=True)
+        self._thread.start()
+
+    def finish(self) -> tuple[_Group | None, list[Any]]:
+        """Wait for the thread; return the group of the first values, and those that were unpickled.
+
+        There are none if the values were discarded.
+        """
+        self._thread.join()
+        return (None if self._values.is_discarded else self._group), self._found
+
+    def _run(self) -> None:
+        try:
+            while self._values.wait_for_item(len(self._found)):
+                self._found.append(self._group.load())
+        except ValuesDiscarded:
+            self._found.clear()
+        if self._values.is_discarded:
+            self._group.forget_objects()
+
+
+class _Group:
+    """Unpickles the values that share objects, one after another.
+
+    Args:
+        reader: A file that begins with the first of them.
+        buffers: Their buffers.
+        definitions: Returns number -> object of the pod's copies.
+    """
+
+    def __init__(
+        self, reader: Any, buffers: Iterable[Any], definitions: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._unpickler = _Unpickler(reader, buffers=buffers, definitions=definitions)
+        self._broken: Exception | None = None
+        self._missing: Exception | None = None  # from an earlier value, which may share objects with this one
+
+    def load(self) -> Any:
+        """Return the next value; :class:`Undecoded` if it cannot be unpickled."""
+        unpickler = self._unpickler
+        if self._broken is not None:
+            return Undecoded(self._broken)
+        unpickler.missing = None
+        try:
+            value = unpickler.load()
+        except Exception as error:  # noqa: BLE001 -- whatever a class's own code raises
+            self._broken = error
+            return Undecoded(error)
+        self._missing = unpickler.missing if unpickler.missing is not None else self._missing
+        if self._missing is not None and (unpickler.missing is not None or _holds_missing(value)):
+            return Undecoded(self._missing)
+        return value
+
+    def forget_objects(self) -> None:
+        """Forget the numbers of the objects that were built: their attributes may not have arrived."""
+        for number in self._unpickler.made:
+            identity.NUMBERS.forget(number)
 
 
 def _definitions(parts: Sequence[Any], packed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -114,6 +179,7 @@ class _Unpickler(Unpickler):
         super().__init__(*args, **kwargs)
         self._definitions = definitions
         self._own: dict[int, Any] = {}  # objects that exist already, by their id
+        self.made: list[str] = []  # numbers of the objects that did not exist
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -143,6 +209,7 @@ class _Unpickler(Unpickler):
     def _make(self, make: Callable[..., Any], number: str, *args: Any) -> Any:
         found = identity.NUMBERS.find(number)
         if found is None:
+            self.made.append(number)
             return make(number, *args)
         self._own[id(found)] = found
         return found
@@ -218,3 +285,40 @@ class _Reader:
         line = rest[: rest.find(b"\n") + 1] or rest
         self._place += len(line)
         return line
+
+
+class _ArrivingReader:
+    """A readable file over pickles that still arrive. It waits for the bytes that are read.
+
+    Args:
+        values: The pickles.
+    """
+
+    def __init__(self, values: ArrivingValues) -> None:
+        self._values = values
+        self._place = 0
+
+    def read(self, size: int) -> bytes:
+        data = bytearray(size)
+        return bytes(memoryview(data)[: self.readinto(data)])
+
+    def readinto(self, target: Any) -> int:
+        done = 0
+        with memoryview(target) as view:
+            while done < len(view):
+                with view[done:] as rest:
+                    count = self._values.copy_to(rest, self._place)
+                if not count:
+                    break
+                done += count
+                self._place += count
+        return done
+
+    def readline(self) -> bytes:
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            piece = self.read(1)
+            if not piece:
+                break
+            line += piece
+        return bytes(line)

@@ -103,6 +103,8 @@ ATTACH, RUN, FETCH, ACK, INTERRUPT, INPUT_REPLY, PING = range(1, 8)
 BLOB, HAVE, CLOSE = range(16, 19)
 # runner -> client
 HELLO, PONG, ERROR, LOG = range(32, 36)
+# worker -> supervisor: how much of the values can be sent already
+VALUES = 48
 # runner -> client, spooled
 STATE, STREAM, DISPLAY, CLEAR_OUTPUT, INPUT_REQUEST, GAP, RESULT = range(64, 71)
 SPOOLED = range(STATE, RESULT + 1)
@@ -179,11 +181,15 @@ class Seal:
         Raises:
             WireError: They exceed the limit of a record (2 MiB).
         """
+        return b"".join(self.record_parts(*parts))
+
+    def record_parts(self, *parts: Union[bytes, memoryview]) -> Tuple[Union[bytes, memoryview], ...]:
+        """Return the next record in parts, without copying the frames; otherwise like :meth:`record`."""
         size = sum(map(len, parts))
         if size > MAX_RECORD_BYTES:
             raise WireError(f"record of {size} bytes is over the limit")
         head = RECORD.pack(size)
-        return b"".join((head, *parts, self._next_tag(head, *parts)))
+        return (head, *parts, self._next_tag(head, *parts))
 
     def accepts(self, data: memoryview, tag: memoryview) -> bool:
         """Return whether the next record, with its size, has this tag."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from podtask.pickling.outputs import Undecoded, unpack
 from podtask.runner.worker.changes import InputSnapshot
-from podtask.runner.worker.outputs import pack_values
+from podtask.runner.worker.outputs import ResultWriter, pack_values
 
 from tests.unit.packing import Array, Raising
 
@@ -23,7 +23,7 @@ def packed(values: list[Any], plain: bool = False) -> tuple[list[bytearray], lis
         "mode": "data" if plain else "pickle",
     }
     namespace = {f"v{place}": value for place, value in enumerate(values)}
-    end = pack_values(job, file, namespace, InputSnapshot({}, ()), [])
+    end = pack_values(job, ResultWriter([file]), namespace, InputSnapshot({}, ()), [])
     view = memoryview(file.getvalue())
     parts = []
     for size in end["sizes"]:

@@ -38,7 +38,7 @@ TABLE = pd.DataFrame(
 def send(value: Any, role: str = "value") -> RunnerResult:
     """Return the result of a cell that returns a value."""
     file = io.BytesIO()
-    end = pack_items(ResultWriter(file), [(role, "v", value)], {}, arrow=False)
+    end = pack_items(ResultWriter([file]), [(role, "v", value)], {}, arrow=False)
     data = file.getvalue()
     parts, start = [], 0
     for size in end["sizes"]:
@@ -106,7 +106,7 @@ def test_table_arrives_through_arrow(table: Any) -> None:
     """With Arrow on both sides a table keeps its types and its index."""
     pytest.importorskip("pyarrow")
     file = io.BytesIO()
-    end = pack_items(ResultWriter(file), [("value", "v", table)], {}, arrow=True)
+    end = pack_items(ResultWriter([file]), [("value", "v", table)], {}, arrow=True)
     assert end["packed"][0]["format"] == "arrow"
     pd.testing.assert_frame_equal(decode_value(file.getvalue(), end["packed"][0]), table)
 

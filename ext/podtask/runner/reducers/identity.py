@@ -62,6 +62,13 @@ class ObjectNumbers:
                 return obj
             return found
 
+    def forget(self, number: str) -> None:
+        """Remove an object that was not built completely."""
+        with self._lock:
+            found = self.find(number)
+            self._references.pop(number, None)
+            self._numbers.pop(id(found), None)
+
     def receive_all(self) -> None:
         """Regard all objects that are registered now as belonging to the other side."""
         self.received = set(self._references)

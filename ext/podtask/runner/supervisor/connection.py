@@ -10,7 +10,9 @@ import os
 import socket
 import sys
 import time
-from typing import Any, Callable, List, Optional
+from collections import deque
+from itertools import islice
+from typing import Any, Callable, Deque, List, Optional, Tuple, Union
 
 from .. import protocol
 from ..debug_log import logger
@@ -20,6 +22,7 @@ MAX_QUEUED_BYTES = 1 << 20
 MAX_UNREAD_BYTES = 4 << 20  # that a client may request without reading the answers
 MAX_FOLLOWER_RECORD_BYTES = 64 << 10  # of a client that sends no cell and no inputs
 HANDSHAKE_SECONDS = 5
+MAX_PARTS = 16  # that are written in one call
 MAX_LINE_BYTES = 300
 SILENT_SECONDS = 45  # the client pings every 15 s
 
@@ -43,7 +46,7 @@ class Connection:
         self.closed = False
         self.closing = False
         self.cursor: Optional[int] = None  # the next spooled frame to send; None: not attached
-        self.result_offset: Optional[int] = None  # the offset in the results to send next
+        self.values_wanted: Optional[Tuple[int, int]] = None  # the attempt, and the offset in it to send next
         self.wants_log = False  # whether the client shows the runner's debug log
         self.last_heard = time.monotonic()
         self.is_owner = bool(challenge)  # whether it has shown the owner's secret
@@ -54,7 +57,7 @@ class Connection:
         self._decoder = protocol.Decoder()
         self._handshake_bytes = b""
         self._challenge = ""
-        self._out: List[memoryview] = []
+        self._out: Deque[memoryview] = deque()
         self._out_size = 0
         if challenge:
             self._trust(challenge)
@@ -88,7 +91,7 @@ class Connection:
 
         Args:
             spool: The frames.
-            results: The values; None before the cell has ended.
+            results: The values, which may still grow; None before the cell runs.
         """
         if self.cursor is not None and self.cursor <= spool.last:
             if self.cursor < spool.first:  # the client was away, or is slower than the output
@@ -98,12 +101,17 @@ class Connection:
                 self.cursor = spool.first
             data, self.cursor = spool.read(self.cursor)
             self.send(data)
-        elif self.result_offset is not None and results is not None:
-            next_offset = results.send(self, self.result_offset)
-            self.result_offset = next_offset if next_offset < results.size else None
-        else:
+            return True
+        if self.values_wanted is None or results is None:
             return False
-        return True
+        attempt, offset = self.values_wanted
+        if attempt != results.attempt:
+            offset = 0
+        if offset < results.size and not results.is_inline:
+            offset = results.send(self, offset)
+        is_sent = (attempt, offset) != self.values_wanted
+        self.values_wanted = results.attempt, offset
+        return is_sent
 
     def send(self, *parts: bytes) -> None:
         """Queue encoded frames, given in one or more parts; nothing for a client that is not authenticated.
@@ -115,19 +123,18 @@ class Connection:
             logger.debug("closing a connection that does not read what it requests")
             self.close()
         elif any(parts) and self._seal is not None:
-            self._queue(self._seal.record(*parts))
+            self._queue(*self._seal.record_parts(*parts))
 
-    def _queue(self, data: bytes) -> None:
+    def _queue(self, *parts: Union[bytes, memoryview]) -> None:
         if not self.closed:
-            self._out.append(memoryview(data))
-            self._out_size += len(data)
+            self._out.extend(memoryview(part) for part in parts if part)
+            self._out_size += sum(map(len, parts))
 
     def flush(self) -> None:
         """Write as much as the socket accepts."""
         while self._out and not self.closed:
-            part = self._out[0]
             try:
-                sent = self.sock.send(part)
+                sent = self.sock.sendmsg(islice(self._out, MAX_PARTS))
             except BlockingIOError:
                 return
             except OSError as error:
@@ -135,10 +142,11 @@ class Connection:
                 self.close()
                 return
             self._out_size -= sent
-            if sent < len(part):
-                self._out[0] = part[sent:]
-            else:
-                self._out.pop(0)
+            while sent:
+                part = self._out.popleft()
+                if sent < len(part):
+                    self._out.appendleft(part[sent:])
+                sent -= min(sent, len(part))
         if self.closing:
             self.close()
 

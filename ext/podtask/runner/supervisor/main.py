@@ -20,7 +20,7 @@ from . import batch_log
 from .clients import FOREVER, Clients
 from .connection import Connection
 from .container_log import LogCopy
-from .results import ResultFile
+from .results import Results
 from .spool import Spool
 from .temporary_files import temporary_folder
 from .uploads import Uploads
@@ -67,7 +67,7 @@ class Supervisor:
         self._job: Dict[str, Any] = {}
         self._worker: Optional[WorkerProcess] = None
         self._end: Optional[Dict[str, Any]] = None
-        self._results: Optional[ResultFile] = None
+        self._results: Optional[Results] = None
         self._exit: Optional[int] = None
         self._signal_exit_code = 0  # the exit code for a signal that came when no cell ran
         self._interrupts = 0
@@ -155,8 +155,8 @@ class Supervisor:
             if error:
                 logger.debug("turned away a client: %s", error)
                 client.finish(protocol.encode(protocol.ERROR, {"code": "blob", "text": error}))
-        elif frame.kind == protocol.FETCH and self._results is not None:
-            client.result_offset = self._results.checked_offset(int(meta["offset"]))
+        elif frame.kind == protocol.FETCH:
+            client.values_wanted = int(meta["attempt"]), _checked_offset(meta["offset"])
         elif frame.kind == protocol.INTERRUPT:
             self._interrupt(int(meta["n"]))
         elif frame.kind == protocol.INPUT_REPLY:
@@ -245,6 +245,7 @@ class Supervisor:
         # The worker closes these: a descriptor that it also held would stay open when the supervisor closes it.
         own_files = [self._wake, self._wake_end, self._selector, self._spool, *self._clients.sockets]
         self._worker = worker = WorkerProcess(lambda worker: run_job(job, inputs, worker.pipes()), own_files)
+        self._results = Results(job["exec"], worker.results)
         for fd in (worker.events, *worker.taps.values()):
             self._selector.register(fd, selectors.EVENT_READ, lambda: None)
         logger.debug("the worker has started: process %d", worker.pid)
@@ -259,6 +260,8 @@ class Supervisor:
         for frame in merge_stream_frames(list(worker.frames())):
             if frame.kind == protocol.LOG:
                 logger.debug("worker: %s", frame.meta.get("text"))
+            elif frame.kind == protocol.VALUES and self._results is not None:
+                self._results.announce(frame.meta)
             elif frame.kind == protocol.RESULT:
                 self._end = frame.meta
                 self._kill_at = min(self._kill_at, time.monotonic() + self._shutdown_seconds())
@@ -289,7 +292,7 @@ class Supervisor:
             if key.fd in (worker.events, *worker.taps.values()):
                 self._selector.unregister(key.fileobj)
         worker.close()
-        self._results = ResultFile(worker.results)
+        assert self._results is not None
         self._end, data = result_frame(worker, self._end, self._stop_reason, self._job, self._results)
         self._end["text"] = self._log.total
         logger.debug("the worker has ended: %s; the cell: %s", worker.end_in_words(), self._end["status"])
@@ -403,6 +406,18 @@ class Supervisor:
         else:  # a client that fetches the result has the cell's grace period
             self._signal_exit_code = 128 + number
             self._kill_at = time.monotonic() + float(self._job.get("grace", 0))
+
+
+def _checked_offset(value: Any) -> int:
+    """Return an offset that a client has sent.
+
+    Raises:
+        ValueError: It is negative.
+    """
+    offset = int(value)
+    if offset < 0:
+        raise ValueError(value)
+    return offset
 
 
 def _job_problem(job: Dict[str, Any]) -> str:

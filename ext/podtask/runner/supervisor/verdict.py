@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 from .. import protocol
 from ..debug_log import logger
 from ..worker import import_hooks
-from .results import ResultFile
+from .results import Results
 from .worker_process import WorkerProcess
 
 OOM_FILES = (  # cgroup version 2, then 1: the file that counts OOM kills, and the file with the limit
@@ -28,7 +28,7 @@ def result_frame(
     reported: Optional[Dict[str, Any]],
     stop_reason: str,
     job: Dict[str, Any],
-    results: ResultFile,
+    results: Results,
 ) -> Tuple[Dict[str, Any], bytes]:
     """Return meta and data of the result frame.
 
@@ -50,7 +50,8 @@ def result_frame(
         end["status"] = stop_reason
     end["exec"] = job["exec"]
     end["usage"] = _resource_usage(bool(job.get("local")))
-    end["size"] = results.size if reported is not None else 0
+    results.finish(reported)
+    end["size"] = results.size
     data = results.read_if_small(MAX_INLINE_BYTES) if end["size"] else b""
     return end, data
 

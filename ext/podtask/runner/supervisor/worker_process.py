@@ -30,7 +30,7 @@ class WorkerProcess:
     """
 
     def __init__(self, work: Callable[["WorkerProcess"], int], to_close: Iterable[Any]) -> None:
-        self.results = temporary_or_memory_file()
+        self.results = temporary_or_memory_file(), temporary_or_memory_file()
         self.lock = temporary_or_memory_file()
         self.events, self.events_end = os.pipe()
         self.replies_end, self.replies = os.pipe()

@@ -30,14 +30,14 @@ class WorkerPipes(NamedTuple):
         replies_fd: Read end of the pipe that brings answers to ``input()``.
         lock_fd: Descriptor of the file whose lock orders the writers of frames.
         taps: Stream name -> read end of the pipe behind descriptor 1 or 2.
-        results: File for the pickled values.
+        results: File for the pickled values, and the one that takes its place if a value fails half-way.
     """
 
     frames_fd: int
     replies_fd: int
     lock_fd: int
     taps: Dict[str, int]
-    results: IO[bytes]
+    results: Tuple[IO[bytes], IO[bytes]]
 
 
 def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> int:
@@ -68,7 +68,9 @@ def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> i
     return code
 
 
-def _run(cell: "CellRun", frontend: DisplayFrontend, writer: FrameWriter, results: IO[bytes]) -> int:
+def _run(
+    cell: "CellRun", frontend: DisplayFrontend, writer: FrameWriter, results: Tuple[IO[bytes], IO[bytes]]
+) -> int:
     """Run the cell and send its result; return the exit code, and keep no value of the cell."""
     start = time.perf_counter()
     value, error = cell.run(frontend.guard)
@@ -78,7 +80,8 @@ def _run(cell: "CellRun", frontend: DisplayFrontend, writer: FrameWriter, result
     running = cell.running + end_leftovers(0 if isinstance(error, KeyboardInterrupt) else LEFTOVER_SECONDS)
     sys.stdout.flush()
     sys.stderr.flush()
-    end = cell.pack_outputs(results, value, error)
+    file = outputs.ResultWriter(results, lambda meta: writer.emit(protocol.VALUES, meta))
+    end = cell.pack_outputs(file, value, error)
     end.update(seconds=seconds, running=abbreviate(running))
     writer.emit(protocol.RESULT, end)
     return 0 if error is None else 1
@@ -185,7 +188,9 @@ class CellRun:
         finally:
             self.running = cell.running_tasks
 
-    def pack_outputs(self, file: IO[bytes], value: Any, error: Optional[BaseException]) -> Dict[str, Any]:
+    def pack_outputs(
+        self, file: outputs.ResultWriter, value: Any, error: Optional[BaseException]
+    ) -> Dict[str, Any]:
         """Pickle the outputs; return the meta of the result frame."""
         end: Dict[str, Any] = {"status": protocol.STATUS_OK if error is None else protocol.STATUS_ERROR}
         last: List[outputs.Item] = []

@@ -1,7 +1,7 @@
 """Pickle what a cell returns: the requested values, the value of the last expression, its errors."""
 
 import types
-from typing import IO, Any, Dict, List, Set, Tuple
+from typing import IO, Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from .. import pickler
 from ..protocol import ROLE_CHANGES, ROLE_DEFINITIONS, ROLE_ERROR, ROLE_LAST_VALUE, ROLE_VALUE
@@ -10,6 +10,7 @@ from . import changes
 from .leftovers import abbreviate
 
 MAX_RESULT_BYTES = 64 << 20  # bytes of a value that is not asked for by name
+PIECE_BYTES = 1 << 20  # that are written at a time, and then announced
 MAX_RETURNED_NAMES = 1000  # the descriptions of all names must fit in the meta of one frame
 MAX_LISTED_NAMES = 50  # of those that stay
 PLAIN_TYPES = {bool, int, float, complex, str, bytes, type(None)}  # need no cloudpickle
@@ -21,18 +22,44 @@ class TooLarge(Exception):
 
 
 class ResultWriter:
-    """The file of results: count bytes, refuse to exceed a limit, store buffers at the end."""
+    """The file of results: count bytes, refuse to exceed a limit, store buffers at the end.
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+    What is written is announced meanwhile, so that it is sent while the rest is pickled. If an item fails
+    after something was announced, a second file takes its place, of which nothing is announced: whoever reads
+    the first one finds an end, and never other bytes.
+
+    Args:
+        files: The file, and the one that may take its place.
+        announce: Called with the meta of a VALUES frame for about each MiB; None to announce nothing.
+
+    Attributes:
+        attempt: 1 for the first file, 2 for the second one.
+        begun: Number of items of the first group so far.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[IO[bytes]],
+        announce: Optional[Callable[[Dict[str, Any]], None]] = None,
+    ) -> None:
+        self._files = files
+        self._announce = announce
+        self._announced = 0
+        self.attempt = 1
         self.restart()
 
     def restart(self) -> None:
         """Discard everything."""
-        self._file.seek(0)
-        self._file.truncate()
-        self.stream = self.size = 0
+        file = self._files[self.attempt - 1]
+        file.seek(0)
+        file.truncate()
+        if self._announced and self._announce is not None:
+            self.attempt = 2
+            self._announce({"attempt": 2, "size": 0, "begun": 0})
+        self.stream = self.size = self.begun = 0
         self.limit = float("inf")
+        self._written = self._announced = 0
+        self._sizes: Optional[List[int]] = None
         self._buffers: List[Any] = []
 
     def write(self, data: Any) -> int:
@@ -57,9 +84,11 @@ class ResultWriter:
     def finish(self) -> List[int]:
         """Write the buffers; return the sizes of the pickle and of each buffer."""
         views, self._buffers = self._buffers, []
+        sizes = self._sizes = [self.stream, *(view.nbytes for view in views)]
+        self.limit = float("inf")
         for view in views:
             self._put(view)
-        return [self.stream, *(view.nbytes for view in views)]
+        return sizes
 
     def _count(self, size: int) -> None:
         if self.size + size > self.limit:
@@ -67,13 +96,26 @@ class ResultWriter:
         self.size += size
 
     def _put(self, view: Any) -> None:
+        file = self._files[self.attempt - 1]
         while view:
-            view = view[self._file.write(view) :]
+            count = file.write(view[:PIECE_BYTES])
+            view = view[count:]
+            self._written += count
+            # An item with a limit may turn out to be too large, and is not sent before it is complete.
+            if self._written - self._announced >= PIECE_BYTES and self.limit == float("inf"):
+                self._announce_written()
+
+    def _announce_written(self) -> None:
+        if self.attempt == 1 and self._announce is not None:
+            self._announced = self._written
+            sizes: Dict[str, Any] = {} if self._sizes is None else {"sizes": self._sizes}
+            self._sizes = None  # they are announced once
+            self._announce({"attempt": 1, "size": self._written, "begun": self.begun, **sizes})
 
 
 def pack_values(
     job: Dict[str, Any],
-    file: IO[bytes],
+    file: ResultWriter,
     namespace: Dict[str, Any],
     before: changes.InputSnapshot,
     last: List[Item],
@@ -82,7 +124,7 @@ def pack_values(
 
     Args:
         job: Meta of the run frame.
-        file: File for the pickles.
+        file: Takes the pickles.
         namespace: Namespace of the cell.
         before: The namespace before the cell ran.
         last: The value of the last expression, or the errors.
@@ -105,11 +147,9 @@ def pack_values(
         from . import plain_values
 
         limits = dict.fromkeys(limited, MAX_RESULT_BYTES)
-        end = plain_values.pack_items(ResultWriter(file), [*items, *last], limits, job["plain"] == "arrow")
+        end = plain_values.pack_items(file, [*items, *last], limits, job["plain"] == "arrow")
     else:
-        end = _pickle_items(
-            ResultWriter(file), namespace, [*items, *differences, *last], job["mode"] == "data", limited
-        )
+        end = _pickle_items(file, namespace, [*items, *differences, *last], job["mode"] == "data", limited)
     listed = {item["name"] for item in [*end["packed"], *end["kept"]]}
     unsent = [
         [name, type(namespace[name]).__name__]
@@ -124,6 +164,7 @@ def pack_values(
     kept = _summarize_kept(end["kept"], len(beyond))
     return {
         **end,
+        "attempt": file.attempt,
         "kept": kept,
         "missing": missing,
         "left": unsent,
@@ -188,9 +229,11 @@ def _pickle_items(
         # The values share one memo. An error has its own: it must be of use though they are not.
         groups = [[item for item in items if item[0] != ROLE_ERROR]]
         groups += [[item] for item in items if item[0] == ROLE_ERROR]
+        groups = [group for group in groups if group]
         for group in groups:
             with pickler.Packer(file, namespace, plain or simple) as packer:
                 for item in group:
+                    file.begun += group is groups[0]
                     about = _pickle_item(packer, file, item, limited)
                     about["apart"] = item is group[0]
                     if "why" in about:
