@@ -13,16 +13,19 @@ import contextlib
 import enum
 import inspect
 import logging
-import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NewType, ParamSpec, TypeVar
 
 from ..cell.scopes import free_names
 from ..errors import InputError
+from ..runner.bundle import MINOR
 from ..runner.pickler import NullFile, Packer
 from .cell_sources import Source, class_source, function_source, later_assignments, registered_source
+from .definition_order import SortedDefinitions, StepOrder, Steps
+from .dispatch import Dispatcher, dispatchers, expression_of, without_registration
 from .ipython_names import is_ipython_name
+from .registries import IncompleteCopy, contents
 
 log = logging.getLogger(__name__)
 METACLASSES = (type, abc.ABCMeta)  # others make attributes themselves
@@ -31,8 +34,8 @@ TYPES_WITH_NAME = (types.FunctionType, types.BuiltinFunctionType, type, TypeVar,
 
 def sort_definitions(
     values: dict[str, Any], namespace: dict[str, Any], python: str, registered: Mapping[str, Any]
-) -> list[tuple[str, Source | None]]:
-    """Return the name and source of everything to send, each item after those that it needs.
+) -> SortedDefinitions:
+    """Return everything to send, each item after those that it needs.
 
     Args:
         values: Values that the cell reads, by name.
@@ -54,19 +57,17 @@ class _DefinitionCollector:
         self._namespace = namespace
         self._python = python
         self._registered = registered
-        self._sources: dict[str, Source | None] = {}
-        self._before: dict[str, set[str]] = {}
-        self._uses: dict[str, set[str]] = {}
+        self._steps = Steps()
+        self._copied: dict[int, Any] = {}  # containers that are sent incomplete first, by id
         self._last_steps: dict[str, str] = {}  # of definitions that later statements have changed
 
     def add(self, name: str, value: Any) -> None:
-        if name in self._sources:
+        if name in self._steps.sources:
             return
-        self._sources[name] = None
-        self._before[name], self._uses[name] = set(), set()
+        self._steps.add(name)
         defined = _defined(value)
         if isinstance(value, types.ModuleType):
-            self._sources[name] = _imported(name, value.__name__, "")
+            self._steps.sources[name] = _imported(name, value.__name__, "")
         elif self._registered.get(name) is value:
             self._definition(name, value)
             for other, each in self._registered.items():
@@ -74,36 +75,28 @@ class _DefinitionCollector:
         elif defined is None:
             self._data(name, value)
         elif defined.__module__ != "__main__":
-            self._sources[name] = _imported(name, defined.__module__, defined.__qualname__)
+            self._steps.sources[name] = _imported(name, defined.__module__, defined.__qualname__)
         else:
             self._definition(name, defined)
 
-    def sorted(self) -> list[tuple[str, Source | None]]:
-        found: dict[str, Source | None] = {}
-        entered: set[str] = set()
-        called: set[str] = set()
+    def sorted(self) -> SortedDefinitions:
+        return StepOrder(self._steps, self._incomplete_copy, self._classes).sorted()
 
-        def visit(name: str) -> None:
-            if name in entered:
-                return  # a cycle: the first one visited goes last
-            entered.add(name)
-            for other in sorted(self._before[name]):
-                call(other)
-            found[name] = self._sources[name]
+    def _incomplete_copy(self, name: str, done: Mapping[str, Any]) -> IncompleteCopy | None:
+        """Return a copy of a value without what refers to definitions that are not done; None if it has none."""
 
-        def call(name: str) -> None:
-            """Visit a definition together with all that it needs when it is called, as a decorator is."""
-            if name in called:
-                return
-            called.add(name)
-            for other in sorted(self._uses[name]):
-                call(other)
-            visit(name)
+        def can_be_sent(part: Any) -> bool:
+            try:
+                return done.keys() >= self._roots(self._types_of(part))
+            except Exception:  # noqa: BLE001 -- reported with its path when the value is packed
+                return False
 
-        for name in self._sources:
-            visit(name)
-        # Attributes are set last: executing the definitions may change them.
-        return sorted(found.items(), key=lambda step: "." in step[0] and step[1] is None)
+        return IncompleteCopy.create(attribute_value(name, self._namespace), can_be_sent, self._copied)
+
+    def _classes(self, name: str) -> set[str]:
+        """Return the names of the notebook's classes of the containers that a value consists of."""
+        value = attribute_value(name, self._namespace)
+        return self._roots([type(each) for each, _ in contents(value)])
 
     def _data(self, name: str, value: Any) -> None:
         try:
@@ -124,29 +117,39 @@ class _DefinitionCollector:
 
     def _add_types(self, name: str, used: Iterable[Any]) -> None:
         """Add the notebook's classes and functions that a value refers to; they come before it."""
-        for each in used:
-            if getattr(each, "__module__", None) == "__main__" and not inspect.ismodule(each):
-                root = each.__qualname__.partition(".")[0]
-                if root in self._namespace:
-                    self._before[name].update(self._registered if root in self._registered else {root})
-                    self.add(root, self._namespace[root])
+        for root in self._roots(used):
+            self._steps.before[name].update(self._registered if root in self._registered else {root})
+            self.add(root, self._namespace[root])
+
+    def _roots(self, used: Iterable[Any]) -> set[str]:
+        """Return the names of the notebook that contain classes and functions."""
+        names = {
+            each.__qualname__.partition(".")[0]
+            for each in used
+            if getattr(each, "__module__", None) == "__main__" and not inspect.ismodule(each)
+        }
+        return names & self._namespace.keys()
 
     def _definition(self, name: str, value: Any) -> None:
         is_assigned = name in self._registered and getattr(value, "__module__", "") != "__main__"
         own = name if is_assigned else value.__name__
         source, filename = registered_source(name, value) if is_assigned else self._source_of(name, value)
-        at_once, names = names_at_definition(source), free_names(source)
-        for used in sorted(names - {own}):
-            if used in self._namespace and not is_ipython_name(used, self._namespace):
-                self._uses[name].add(used)
-                if used in at_once:
-                    self._before[name].add(used)
-                self.add(used, self._namespace[used])
+        self._add_used(name, source, {own})
         if name != own and own != "<lambda>":
             source += f"\n{name} = {own}"
-        self._sources[name] = (source, filename)
+        self._steps.sources[name] = (source, filename)
         if name not in self._registered:
             self._changes(name, value, source)
+
+    def _add_used(self, step: str, source: str, own: set[str]) -> None:
+        """Add what a source uses, but for its own names: before it what it needs at once, the rest in any order."""
+        at_once = names_at_definition(source)
+        for used in sorted(free_names(source) - own):
+            if used in self._namespace and not is_ipython_name(used, self._namespace):
+                self._steps.uses[step].add(used)
+                if used in at_once:
+                    self._steps.before[step].add(used)
+                self.add(used, self._namespace[used])
 
     def _changes(self, name: str, value: Any, source: str) -> None:
         """Add steps for what later statements have changed on a function or class."""
@@ -154,10 +157,13 @@ class _DefinitionCollector:
             for attribute, wrapper, function in _functions_set_later(value):
                 self._method(name, attribute, wrapper, function)
             for attribute in _methods(value):
-                if f"{name}.{attribute}" not in self._sources:
+                if f"{name}.{attribute}" not in self._steps.sources:
                     self._assignments(name, f"{name}.{attribute}")
         if isinstance(value, type) or (hasattr(value, "__wrapped__") and not _has_decorators(source)):
             self._assignments(name, name)
+        for dispatcher in dispatchers(name, value):
+            for function, kinds in dispatcher.registered:
+                self._registration(name, dispatcher, function, kinds)
         for path, each in attributes_set_later(name, value, source):
             self._attribute(name, path, each)
 
@@ -171,19 +177,18 @@ class _DefinitionCollector:
             target: Its name, or that of its attribute.
         """
         for number, (source, filename) in enumerate(later_assignments(owner, target)):
-            if (source, filename) == self._sources[owner]:
+            if (source, filename) == self._steps.sources[owner]:
                 continue
             names = free_names(source) - {owner}
             if not all(used in self._namespace or hasattr(builtins, used) for used in names):
                 return
             step = f"{target} = {number}"
-            self._sources[step] = (source, filename)
-            self._before[step], self._uses[step] = {self._last_of(owner)}, set()
+            self._steps.add(step, (source, filename), {self._last_of(owner)})
             self._last_steps[owner] = step
             for used in sorted(names):
                 if used in self._namespace and not is_ipython_name(used, self._namespace):
-                    self._uses[step].add(used)
-                    self._before[step].add(used)
+                    self._steps.uses[step].add(used)
+                    self._steps.before[step].add(used)
                     self.add(used, self._namespace[used])
 
     def _last_of(self, owner: str) -> str:
@@ -192,19 +197,14 @@ class _DefinitionCollector:
 
     def _attribute(self, owner: str, path: str, value: Any) -> None:
         """Add a step for the value of an attribute; none if it cannot be sent: the definition's own stays."""
-        before = (
-            dict(self._sources),
-            {step: {*names} for step, names in self._before.items()},
-            {step: {*names} for step, names in self._uses.items()},
-            dict(self._last_steps),
-        )
-        self._sources[path] = None
-        self._before[path], self._uses[path] = {self._last_of(owner)}, set()
+        before = self._steps.copy(), dict(self._last_steps)
+        self._steps.add(path, before={self._last_of(owner)})
+        self._steps.add_part(owner, path)
         try:
             self._add_types(path, self._types_of(value))
         except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
             log.debug("%s is not sent: %s: %s", path, type(error).__name__, error)
-            self._sources, self._before, self._uses, self._last_steps = before
+            self._steps, self._last_steps = before
 
     def _method(self, owner: str, attribute: str, wrapper: str, function: types.FunctionType) -> None:
         """Add a step that sets a function of a later cell on a class (``P.area = area``)."""
@@ -215,39 +215,65 @@ class _DefinitionCollector:
         step = f"{owner}.{attribute}"
         target = f"{step} = {wrapper.format(own)}"
         source, filename = found
-        self._sources[step] = None
-        self._before[step], self._uses[step] = {owner}, set()
+        self._steps.add(step, before={owner})
         if self._namespace.get(own) is function:
             self.add(own, function)
-            self._before[step].add(own)
+            self._steps.before[step].add(own)
             source = target
         elif own != "<lambda>":
             source += f"\n{target}\ndel {own}"
-            if own in self._namespace:  # another value of this name comes later
-                self.add(own, self._namespace[own])
-                self._before[own].add(step)
-        for used in sorted(free_names(source) - {own, owner}):
-            if used in self._namespace and not is_ipython_name(used, self._namespace):
-                self._uses[step].add(used)
-                if used in names_at_definition(source):
-                    self._before[step].add(used)
-                self.add(used, self._namespace[used])
-        self._sources[step] = (source, filename)
+            self._add_next(own, step)
+        self._add_used(step, source, {own, owner})
+        self._steps.sources[step] = (source, filename)
+
+    def _add_next(self, name: str, step: str) -> None:
+        """Add the value that a name has now, after a step that has used the name for another one."""
+        if name in self._namespace:
+            self.add(name, self._namespace[name])
+            self._steps.before[name].add(step)
+
+    def _registration(self, owner: str, dispatcher: Dispatcher, function: Any, kinds: list[type]) -> None:
+        """Add a step that registers a function of a later statement with a function of singledispatch.
+
+        Raises:
+            InputError: The function or a class cannot be named or defined in the pod.
+        """
+        classes = [expression_of(kind, self._namespace) for kind in kinds]
+        expression, own = expression_of(function, self._namespace), getattr(function, "__name__", "<lambda>")
+        label = f"{dispatcher.name} (registered for {kinds[0].__name__})"
+        if None in classes or (expression is None and own == "<lambda>"):
+            raise InputError(
+                f"{label} cannot be sent from Python {MINOR} to {self._python}: its class or function has no name "
+                "in this notebook.",
+                "Register it in the cell, or use an image with the notebook's Python version.",
+            )
+        step = f"{dispatcher.name}.register({', '.join(map(str, classes))})"
+        self._steps.add(step, before={self._last_of(owner)})
+        self._steps.add_part(owner, step)
+        self._add_types(step, [*kinds, function] if expression else kinds)
+        register = "\n".join(f"{dispatcher.name}.register({kind}, {expression or own})" for kind in classes)
+        if expression is None:
+            source, filename = self._source_of(label, function)
+            source = f"{without_registration(source, dispatcher.name)}\n{register}\ndel {own}"
+            self._add_next(own, step)
+            self._add_used(step, source, {own, owner})
+            self._steps.sources[step] = (source, filename)
+        else:
+            self._steps.sources[step] = (register, "<podtask registrations>")
 
     def _source_of(self, name: str, value: Any) -> Source:
         """Return the source of a function or class, with its original line numbers."""
         function = isinstance(inspect.unwrap(value), types.FunctionType)
         found = function_source(value) if function else class_source(value)
-        ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
         if found is None:
             raise InputError(
-                f"{name} cannot be sent from Python {ours} to {self._python}: its source was not found.",
+                f"{name} cannot be sent from Python {MINOR} to {self._python}: its source was not found.",
                 "Define it in a cell of this notebook, or use an image with the notebook's Python version.",
             )
         closure = getattr(inspect.unwrap(value), "__closure__", None)
         if closure and value.__code__.co_freevars != ("__class__",):
             raise InputError(
-                f"{name} cannot be sent from Python {ours} to {self._python}: it was created inside "
+                f"{name} cannot be sent from Python {MINOR} to {self._python}: it was created inside "
                 f"another function and uses that function's {', '.join(value.__code__.co_freevars)}.",
                 "Create it in the cell, or use an image with the notebook's Python version.",
             )

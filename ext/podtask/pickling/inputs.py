@@ -24,11 +24,13 @@ from ..runner.pickler import ALIGN, PROTOCOL, Packer, module_of, versions
 from ..runner.protocol import MAX_WATCHED_BYTES
 from ..runner.proxy_objects import reduce_instance
 from .cell_sources import Source
+from .definition_order import SortedDefinitions
 from .definitions import attribute_value, sort_definitions
 from .ipython_names import HISTORY, is_ipython_name
 from .local_modules import IMPORT_FUNCTIONS, LocalModules, find_local_modules, imported_modules, submodules
 from .memory_maps import is_memory_map, memory_map_notes, reduce_to_file
 from .module_values import IMMUTABLE, ModuleValue, changed_values
+from .registries import MAX_OBJECTS, IncompleteCopy, contents
 from .runtime_modules import pack_runtime_modules
 from .source_classes import registered_definitions, sort_registered
 from .state import NO_STATE, LibraryState
@@ -44,7 +46,7 @@ class Inputs:
 
     Args:
         parts: Pieces of the pickle, then the out-of-band buffers.
-        about: Metadata for the runner: ``mode``, ``steps``, ``buffers``, ``versions``,
+        about: Metadata for the runner: ``mode``, ``steps``, ``changing``, ``buffers``, ``versions``,
             ``modules``, ``local_modules``, ``module_values``, ``watched``.
         sizes: Maps the name of a value, or that of an attribute (``module.name``, ``Model.rate``), to the name of its type and its size in bytes.
         notes: Lines to show to the user.
@@ -149,14 +151,15 @@ def _todo(
     python: str,
     source_steps: list[tuple[str, Source | None]],
     left_out: Mapping[str, str],
-) -> list[tuple[str, Source | None]]:
-    """Return name and source of what is sent, in order; without a source, the value is pickled."""
+) -> SortedDefinitions:
+    """Return what is sent, in order."""
     if python != MINOR:
         todo = sort_definitions(values, namespace, python, registered_definitions(namespace))
     else:
         first = {name for name, _ in source_steps}
-        todo = [*source_steps, *((name, None) for name in values if name not in first)]
-    return [(name, source) for name, source in todo if name not in left_out]
+        steps = [*source_steps, *((name, None) for name in values if name not in first)]
+        todo = SortedDefinitions(steps)
+    return todo.without(left_out)
 
 
 def _packed(
@@ -172,7 +175,8 @@ def _packed(
     source_steps: list[tuple[str, Source | None]],
 ) -> Inputs:
     same = python == MINOR
-    todo = _todo(values, namespace, python, source_steps, left_out)
+    order = _todo(values, namespace, python, source_steps, left_out)
+    todo = [*order.steps]
     buffer = _PickleBuffer(limit)
     steps: list[Any] = []
     sizes: dict[str, tuple[str, int]] = {}
@@ -185,7 +189,8 @@ def _packed(
                 continue
             value = values[name] if name in values else attribute_value(name, namespace)
             before = buffer.size
-            _dump(packer, name, value, namespace, cell, roots.get(name, name), same)
+            part = order.incomplete.get(name)
+            _dump(packer, name, value, namespace, cell, roots.get(name, name), same, part)
             if packer.used_names and not source_steps:
                 raise _SourcesNeeded
             steps.append(name)
@@ -198,6 +203,7 @@ def _packed(
                     if _can_be_sent(new, namespace):
                         roots[new] = root
                         todo.append((new, None))
+        _dump_again(packer, buffer, order, namespace, cell, roots, sizes)
         used = versions(packer.types)
         modules = {*imported_modules(cell.source), *_modules_of([*packer.types, *state.used])}
         for source in (source for _, source in todo if source is not None):
@@ -216,6 +222,7 @@ def _packed(
     about = {
         "mode": "pickle" if same else "data",
         "steps": steps,
+        "changing": list(order.changing),
         "beside": any(beside),
         "local_modules": bool(local.files),
         "buffers": buffers,
@@ -234,15 +241,43 @@ def _packed(
 
 
 def _dump(
-    packer: Packer, name: str, value: Any, namespace: dict[str, Any], cell: Cell, root: str, same: bool
+    packer: Packer,
+    name: str,
+    value: Any,
+    namespace: dict[str, Any],
+    cell: Cell,
+    root: str,
+    same: bool,
+    part: IncompleteCopy | None = None,
 ) -> None:
-    """Pickle a value, or raise the error that names the part that cannot be pickled."""
+    """Pickle a value, or its incomplete copy, or raise the error that names the part that cannot be pickled."""
     try:
-        packer.dump(value)
+        if part is None:
+            packer.dump(value)
+        else:
+            packer.dump_incomplete(part.copy, part.copies)
     except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
         if cell.may_set(name, root):
             raise _ValueLeftOut(name, f"{type(error).__name__}: {error}"[:200]) from None
         raise find_unpicklable(name, value, namespace, not same, error, root) from None
+
+
+def _dump_again(
+    packer: Packer,
+    buffer: _PickleBuffer,
+    order: SortedDefinitions,
+    namespace: dict[str, Any],
+    cell: Cell,
+    roots: Mapping[str, str],
+    sizes: dict[str, tuple[str, int]],
+) -> None:
+    """Pickle the values that executing definitions may change, with the content of their containers; add the sizes."""
+    for name in order.changing:
+        before = buffer.size
+        value = attribute_value(name, namespace)
+        again = contents(value, None if name in order.incomplete else MAX_OBJECTS)
+        _dump(packer, name, (value, again), namespace, cell, roots.get(name, name), same=False)
+        sizes[name] = type(value).__name__, sizes[name][1] + buffer.size - before
 
 
 def _pack_modules(

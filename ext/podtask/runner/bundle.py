@@ -78,6 +78,7 @@ LATE_MODULES = (
     "reducers.argparse_actions",
     "reducers.asyncio_objects",
     "reducers.bokeh_models",
+    "reducers.containers",
     "reducers.exceptions",
     "reducers.rich_consoles",
     "reducers.weak_collections",

@@ -10,7 +10,7 @@ they return. Both sides use this module; it imports cloudpickle only at the firs
 import pickle
 import sys
 import types
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from .proxy_objects import reduce_instance
 from .reducers import classes, identity, library_objects
@@ -69,6 +69,23 @@ class Packer:
             Exception: Any error that its ``__reduce__`` raises; the packer cannot be used after it.
         """
         self._pickler.dump(value)
+
+    def dump_incomplete(self, copy: Any, copies: List[Tuple[Any, Any]]) -> None:
+        """Pickle an incomplete copy of a value, which is the value for all that is pickled later.
+
+        Args:
+            copy: The copy.
+            copies: The containers of the value, each with its copy.
+
+        Raises:
+            Exception: Any error that a ``__reduce__`` raises; the packer cannot be used after it.
+        """
+        self._pickler.dump(copy)
+        memo = self._pickler.memo.copy()
+        for original, made in copies:
+            if id(made) in memo:
+                memo[id(original)] = memo.pop(id(made))[0], original
+        self._pickler.memo = memo
 
     def __enter__(self) -> "Packer":  # noqa: PYI034 -- Self is newer than the pod's Python
         return self

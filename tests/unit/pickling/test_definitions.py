@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from podtask.cell.scopes import free_names
 from podtask.errors import InputError
 from podtask.pickling.inputs import pack_inputs
 from podtask.runner.bundle import MINOR
 
-from tests.unit.packing import FILE, OTHER, definitions, remote
+from tests.unit.packing import FILE, OTHER, Pod, definitions, remote
 
 Notebook = Callable[[str], dict[str, Any]]
 
@@ -352,3 +353,171 @@ def test_b7_models_of_sqlalchemy(
     namespace = notebook(MODELS)
     inputs = pack_inputs({name: namespace[name] for name in names}, namespace, python)
     assert remote(inputs, cell) == output
+
+
+REGISTRIES = """
+import abc, collections, functools, weakref
+handlers = {"start": [], "stop": []}
+by_name, order, numbers = {}, [], collections.Counter()
+kinds, alive = collections.defaultdict(dict), weakref.WeakValueDictionary()
+count, chain = 0, ()
+def on(event):
+    def add(function):
+        global count, chain
+        if function.__name__ in by_name:
+            raise ValueError(f"{function.__name__} is there already")
+        handlers[event].append(function)
+        by_name[function.__name__] = function
+        order.append(function)
+        numbers[event] += 1
+        count, chain = count + 1, (*chain, function)
+        return function
+    return add
+@on("start")
+def started(): return sorted(by_name)
+@on("stop")
+def stopped(): return count
+class Plugins(dict):
+    def __init__(self):
+        self.latest = None
+    def add(self, kind):
+        self[kind.__name__.lower()] = self.latest = kind
+        return kind
+plugins = Plugins()
+@plugins.add
+class Reader: pass
+@plugins.add
+class Writer(Reader): pass
+class Base:
+    def __init_subclass__(cls, **more):
+        kinds[cls.__name__]["class"] = cls
+        alive[cls.__name__] = cls
+class Sub(Base): pass
+class App:
+    def __init__(self):
+        self.routes, self.hooks = {}, {"before": []}
+    def route(self, path):
+        def add(function):
+            self.routes[path] = (function, len(self.routes))
+            return function
+        return add
+    def before(self, function):
+        self.hooks["before"].append(function)
+        return function
+app = App()
+before = app.before
+@app.route("/")
+def home(): return list(app.routes)
+@before
+def check(): return app.hooks["before"][0] is check
+def task(function):
+    task.all.append(function)
+    return function
+task.all = []
+@task
+def clean(): return [each.__name__ for each in task.all]
+routes = app.routes
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "cell"),
+    [
+        ("started", "started(), handlers['start'] == [started], handlers['stop'] == [stopped]"),
+        ("handlers started stopped", "handlers['start'][0] is started, len(handlers), stopped()"),
+        ("order started", "[each.__name__ for each in order], order[0] is started, numbers['start']"),
+        ("chain started", "[each.__name__ for each in chain], chain[0] is started, count"),
+        (
+            "plugins",
+            "sorted(plugins), plugins['writer'] is Writer is plugins.latest, plugins['reader'] is Reader",
+        ),
+        ("Writer", "Writer.__name__, issubclass(Writer, Reader)"),
+        ("kinds alive Sub", "[*kinds], kinds['Sub']['class'] is Sub, alive['Sub'] is Sub"),
+        ("Sub", "Sub.__name__"),
+        ("home", "home(), app.routes['/'] == (home, 0), type(app) is App"),
+        ("app routes", "app.routes is routes, app.routes['/'][0] is home, app.hooks['before'] == [check]"),
+        ("check", "check()"),
+        ("before check", "before.__self__ is app, before(check) is check, len(app.hooks['before'])"),
+        ("clean", "clean(), task.all[0] is clean"),
+    ],
+)
+def test_registries_that_definitions_fill_go_to_another_minor(
+    notebook: Notebook, names: str, cell: str
+) -> None:
+    """A2, B3: what decorators and hooks have registered in the notebook is there once, whatever name is sent first."""
+    namespace = notebook(REGISTRIES)
+    for order in (names.split(), names.split()[::-1]):
+        sent = {name: namespace[name] for name in dict.fromkeys([*order, *_names_in(cell, namespace)])}
+        pod = Pod(pack_inputs(sent, namespace, OTHER))
+        pod.run(f"found = repr(({cell}))")
+        assert pod.names["found"] == repr(eval(f"({cell})", namespace))
+
+
+def _names_in(cell: str, namespace: dict[str, Any]) -> list[str]:
+    return sorted(free_names(cell) & namespace.keys())
+
+
+DISPATCH = """
+import collections, decimal, functools
+@functools.singledispatch
+def kind(value): return "any"
+class Own: pass
+class Outer:
+    class Inner: pass
+@kind.register(int)
+@kind.register(float)
+def _(value): return f"number {twice(1)}"
+@kind.register
+def _(value: Own): return "own"
+@kind.register(decimal.Decimal)
+@functools.lru_cache
+def _(value): return "decimal"
+def of_list(value): return "list"
+kind.register(list, of_list)
+kind.register(collections.OrderedDict, len)
+@kind.register(float)
+def real(value): return "real"
+kind.register(Outer.Inner, real)
+def twice(value): return 2 * value
+class Shop:
+    @functools.singledispatchmethod
+    def price(self, value): return "any price"
+    @price.register
+    def _(self, value: int): return "price of a number"
+@Shop.price.register(str)
+def _(self, value): return "price of a text"
+_ = 7
+"""
+
+
+def test_what_was_registered_with_singledispatch_goes_to_another_minor(notebook: Notebook) -> None:
+    """B4: functions of functools.singledispatch and singledispatchmethod arrive with what was registered with them."""
+    namespace = notebook(DISPATCH)
+    cell = (
+        "[kind(each) for each in (1, 1.5, Own(), [], 'x', decimal.Decimal(3), collections.OrderedDict(a=1), "
+    )
+    cell += "Outer.Inner())], Shop().price(3), Shop().price('x'), Shop().price([]), kind.__name__"
+    names = [*_names_in(cell, namespace), "_"]
+    pod = Pod(pack_inputs({name: namespace[name] for name in names}, namespace, OTHER))
+    pod.run(f"found = repr(({cell}, _))")
+    assert pod.names["found"] == repr(eval(f"({cell}, _)", namespace))
+
+
+@pytest.mark.parametrize(
+    ("register", "named"),
+    [
+        ("kind.register(int, (lambda value: 'int'))", r"kind \(registered for int\)"),
+        ("kind.register(type('Hidden', (), {}), len)", r"kind \(registered for Hidden\)"),
+        (
+            "def make(n):\n    def own(value): return n\n    return own\nkind.register(int, make(3))",
+            "registered for int",
+        ),
+    ],
+)
+def test_registration_that_cannot_be_made_again_is_refused(
+    notebook: Notebook, register: str, named: str
+) -> None:
+    """B4: what was registered with singledispatch and has no name is refused before anything is sent."""
+    namespace = notebook(f"import functools\n@functools.singledispatch\ndef kind(value): ...\n{register}\n")
+    with pytest.raises(InputError, match=named):
+        pack_inputs({"kind": namespace["kind"]}, namespace, OTHER)

@@ -22,7 +22,8 @@ def load(
 
     Args:
         job: Meta of the run frame. Each of its ``steps`` is a name, or the path of an attribute (``Model.rate``),
-            whose value is the next one in the pickle, or [source, filename] of definitions. With ``beside`` the first pickle has the files of the notebook's
+            whose value is the next one in the pickle, or [source, filename] of definitions. ``changing`` are names
+            of values that executing the definitions may have changed: the pickle has their content again. With ``beside`` the first pickle has the files of the notebook's
             local modules, which are written to ``folder``, the cells that functions come from, the modules without
             a file, and the state of libraries. ``modules`` are submodules to import after their package.
             ``module_values`` are the values of local modules, which end the pickle.
@@ -65,6 +66,7 @@ def load(
                 if filename not in linecache.cache:
                     register_source(filename, source)
                 exec(compile(source, filename, "exec", dont_inherit=True), namespace)
+        _set_again(namespace, job.get("changing", []), unpickler, on_value)
         ModuleValues(unpickler, job.get("module_values", []), local).install(state.importer)
     if job["mode"] == "data":
         _number_definitions(namespace)
@@ -83,6 +85,21 @@ def _set_value(namespace: Dict[str, Any], step: str, value: Any) -> None:
         classes.set_class_attribute(owner, name, value)
     else:
         object.__setattr__(owner, name, value)
+
+
+def _set_again(
+    namespace: Dict[str, Any], names: List[str], unpickler: Any, on_value: Callable[[str], None]
+) -> None:
+    """Set names and attributes, and the content of their containers, after definitions have been executed."""
+    for name in names:
+        # Start-up cost: loaded when it is first needed.
+        from ..reducers import containers
+
+        on_value(name)
+        value, contents = unpickler.load()
+        _set_value(namespace, name, value)
+        for container, content in contents:
+            containers.fill(container, content)
 
 
 def _load_beside(file: Any, job: Dict[str, Any]) -> Tuple[AppliedState, List[str]]:
