@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import podtask
@@ -140,10 +141,9 @@ def test_relay_finds_no_runner(pods: Shell) -> None:
     assert task.logs() == "honest\n"
 
 
-RESULT_BYTES = 40  # that the spy prints, with the line break
-# Looks for the runner, and prints what it may read of it and of the network.
+# Prints what it may read of the runner and of the network; the runner waits for input.
 SPY = """
-import json, os, signal, socket
+import json, os, socket
 found = {"key": False, "packets": False}
 try:
     socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
@@ -155,29 +155,32 @@ def is_runner(pid):
         return int(pid) != os.getpid() and "PODTASK_LOCK" in open(f"/proc/{pid}/cmdline").read()
     except OSError:
         return False
-runner = None
-while runner is None:
-    runner = next((pid for pid in os.listdir("/proc") if pid.isdigit() and is_runner(pid)), None)
+runner = next(pid for pid in os.listdir("/proc") if pid.isdigit() and is_runner(pid))
 try:
     found["key"] = b"PODTASK_KEY" in open(f"/proc/{runner}/environ", "rb").read()
 except OSError:
     pass
-print(json.dumps(found).ljust(39), flush=True)
-signal.pause()
+print(json.dumps(found))
+"""
+# Reads the traffic of the loopback interface until the answer of the user is in it.
+SNIFFER = """
+import socket
+packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+packets.bind(("lo", 0))
+print("reading", flush=True)
+while b"the answer" not in packets.recv(1 << 18):
+    pass
+print("has the answer", flush=True)
 """
 
 
 def test_sidecar_reads_the_cell_only_as_its_user(pods: Shell, cluster: Any, namespace: str) -> None:
     """In a shared process namespace, the cell's user and no other one reads the key; without NET_RAW, nobody the traffic."""
-    encoded = base64.b64encode(SPY.encode()).decode()
-    spy = {
-        "image": IMAGE,
-        "command": ["python3", "-c", f"import base64; exec(base64.b64decode('{encoded}'))"],
-    }
+    idle = {"image": IMAGE, "command": ["python3", "-c", "import signal; signal.pause()"]}
     users = {"same": 1000, "other": 1234}
     drop = {"capabilities": {"drop": ["ALL"]}}
     sidecars = [
-        {**spy, "name": name, "securityContext": {**drop, "runAsUser": user}} for name, user in users.items()
+        {**idle, "name": name, "securityContext": {**drop, "runAsUser": user}} for name, user in users.items()
     ]
     primary = {"name": "primary", "securityContext": {"runAsUser": 1000}}
     with submitted(
@@ -185,12 +188,34 @@ def test_sidecar_reads_the_cell_only_as_its_user(pods: Shell, cluster: Any, name
     ) as task:
         wait_for_input_request(task)
         cluster.kubectl("wait", "--for=condition=Ready", f"pod/{task.name}", "-n", namespace, "--timeout=60s")
-        log = ["logs", "-f", f"--limit-bytes={RESULT_BYTES}", task.name, "-n", namespace]
-        same, other = (json.loads(cluster.kubectl(*log, "-c", name)) for name in users)
+        run = ("exec", task.name, "-n", namespace)
+        same, other = (
+            json.loads(cluster.kubectl(*run, "-c", name, "--", "python3", "-c", SPY)) for name in users
+        )
         task.reply({"eof": True})
         task.result(60)
     assert same == {"key": True, "packets": False}
     assert other == {"key": False, "packets": False}
+
+
+def test_sidecar_with_net_raw_reads_the_traffic(pods: Shell, cluster: Any, namespace: str) -> None:
+    """A container with NET_RAW reads what the user answers: frames are authenticated, and not encrypted."""
+    sniffer = {
+        "name": "sniffer",
+        "image": IMAGE,
+        "command": ["python3", "-c", SNIFFER],
+        "securityContext": {"capabilities": {"drop": ["ALL"], "add": ["NET_RAW"]}},
+    }
+    template = {"spec": {"containers": [{"name": "primary"}, sniffer]}}
+    with ThreadPoolExecutor() as threads, submitted(template, HOLD) as task:
+        wait_for_input_request(task)
+        cluster.kubectl("wait", "--for=condition=Ready", f"pod/{task.name}", "-n", namespace, "--timeout=60s")
+        log = ("logs", "-f", task.name, "-c", "sniffer", "-n", namespace)
+        assert cluster.kubectl(*log, f"--limit-bytes={len('reading')}") == "reading"
+        whole = threads.submit(cluster.kubectl, *log)
+        task.reply({"value": "the answer"})
+        task.result(60)
+        assert whole.result(60) == "reading\nhas the answer\n"
 
 
 # Takes the place of the image's Python: it runs the first program, and changes what that says about its result.
