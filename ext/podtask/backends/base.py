@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from ..diagnosis.model import GATED
+from ..diagnosis.model import GATED, Diagnosis
 from ..runner import protocol
 
 T = TypeVar("T")
@@ -32,6 +32,13 @@ class Phase:
     waiting: bool = False
     hint: str = ""
     limit: float | None = None
+
+    @classmethod
+    def from_diagnosis(cls, diagnosis: Diagnosis) -> Phase:
+        """Return the phase of a pod that a diagnosis describes."""
+        hint = "" if diagnosis.ended else diagnosis.hint
+        limit = None if diagnosis.phase == "Running" else diagnosis.give_up_seconds
+        return cls(diagnosis.phase, diagnosis.message, diagnosis.waiting, hint, limit)
 
     @property
     def line(self) -> str:

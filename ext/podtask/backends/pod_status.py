@@ -128,7 +128,7 @@ class PodStatus:
                     self._events.stop()
                 if started:
                     self._report_sidecars()
-                self._listener.on_phase(_phase(diagnosis))
+                self._listener.on_phase(Phase.from_diagnosis(diagnosis))
                 if diagnosis.category != category:
                     category, since = diagnosis.category, time.monotonic()
                 limit = diagnosis.give_up_seconds
@@ -171,7 +171,7 @@ class PodStatus:
         """Return in one line what the pod waits for and what to change."""
         with contextlib.suppress(ClusterError):  # without events the status must be enough
             self._events.seen = await self._namespace_events.list(self._uid)
-        return str(_phase(self.diagnosis()))
+        return str(Phase.from_diagnosis(self.diagnosis()))
 
     async def events(self) -> list[dict[str, Any]]:
         """Return the pod's events, oldest first.
@@ -304,9 +304,3 @@ class PodStatus:
     def _notify(self) -> None:
         changed, self.state_changed = self.state_changed, asyncio.Event()
         changed.set()
-
-
-def _phase(diagnosis: Diagnosis) -> Phase:
-    hint = "" if diagnosis.ended else diagnosis.hint
-    limit = None if diagnosis.phase == "Running" else diagnosis.give_up_seconds
-    return Phase(diagnosis.phase, diagnosis.message, diagnosis.waiting, hint, limit)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from ..event_loop import loop
+from .capacity import Capacity
 from .client import Api
 from .credentials import IN_CLUSTER_CONTEXT
 from .events import Events
@@ -39,6 +40,7 @@ class Namespace:
         pod_templates: Requests for its pod templates.
         events: Events about its pods, by one watch for all tasks.
         workloads: What holds its pods in queues of Kueue, by one watch for all tasks.
+        capacity: Requests for what is used in it and on the nodes.
     """
 
     def __init__(self, api: Api, name: str) -> None:
@@ -47,6 +49,7 @@ class Namespace:
         self.pod_templates = PodTemplates(api, name)
         self.events = Events(api, name)
         self.workloads = Workloads(api, name)
+        self.capacity = Capacity(api, name)
         self._api = api
         self._watches: dict[str, Watch] = {}
         self._opening_slots = asyncio.Semaphore(MAX_OPENING_STREAMS)

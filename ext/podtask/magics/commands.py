@@ -295,22 +295,56 @@ def shell(state: ShellState, words: list[str]) -> None:
 
 
 def why(state: ShellState, words: list[str]) -> None:
-    """%podtask why [NAME]: explain what a task waits for and what to change; by default the task of the last cell."""
-    if len(words) > 1:
-        raise UsageError(_usage_of(why))
+    """%podtask why [NAME] [-n NAMESPACE]: explain what a task waits for, what is free where it could go, and what to change; by default the task of the last cell."""
+    has_name = bool(words) and not words[0].startswith("-")
+    name, rest = (words[0], words[1:]) if has_name else ("_task", words)
+    given = _given_options(rest, why)
     from ..lifecycle.task import Task  # start-up cost
 
     tasks = {name: each for name, each in state.variables.items() if isinstance(each, Task)}
     tasks.update({each.name: each for each in tasks.values()})
-    name = words[0] if words else "_task"
-    if name in tasks:
-        print(tasks[name].why())
-    elif words:
-        raise UsageError(
-            f"%podtask why: task {name!r} not found in this notebook.{did_you_mean(name, tasks)}"
-        )
+    task = tasks.get(name)
+    if task is not None and not given:
+        print("\n".join([task.why(), *_place_of(task)]))
+    elif has_name:
+        print(safe_text(_why_in_cluster(name, rest, tasks)))
     else:
         raise UsageError("%podtask why: no cell has run in a pod yet. Run one with %%podtask.")
+
+
+def _place_of(task: Task) -> list[str]:
+    """Return lines on what is free where the pod of a task could go; none if it has its place, or is gone."""
+    from ..cluster.namespace import open_namespace  # start-up cost
+    from ..errors import ClusterError
+    from ..event_loop import loop
+    from ..manage import explain
+    from ..manifest.task_pod import TaskPod
+
+    async def read() -> list[str]:
+        ns = await open_namespace(task.location["context"], task.location["namespace"])
+        return await explain.explain_details(ns, TaskPod(await ns.pods.get(task.name)))
+
+    if task.local or task.status != "Pending" or not task.manifest:
+        return []
+    try:
+        return [safe_text(line) for line in loop().run(read())]
+    except ClusterError:  # the pod does not exist yet, or may not be read: its phase says so
+        return []
+
+
+def _why_in_cluster(name: str, rest: list[str], tasks: dict[str, Task]) -> str:
+    """Return the explanation of a task that this notebook has no handle of."""
+    from ..event_loop import loop  # start-up cost
+    from ..manage import explain
+    from ..manage.lookup import TaskNotFound, look_up_task
+
+    async def read() -> str:
+        return await explain.explain(*await look_up_task(name, _parse_options(rest, why)))
+
+    try:
+        return loop().run(read())
+    except TaskNotFound as error:
+        raise TaskNotFound(f"{error.message}{did_you_mean(name, tasks)}", error.hint) from None
 
 
 def doctor(state: ShellState, words: list[str]) -> None:

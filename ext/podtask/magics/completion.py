@@ -89,8 +89,9 @@ def _words_of_command(words: list[str], variables: Mapping[str, Any]) -> Iterabl
         return _names_of("template", variables, [])
     if words[0] in TASK_COMMANDS and len(words) == 1:
         return _names_of("task", variables, [])
-    if words[0] == "why":
-        return [name for name, value in variables.items() if _is_task(value)]
+    if words[0] == "why" and len(words) == 1:
+        handles = [name for name, value in variables.items() if _is_task(value)]
+        return dict.fromkeys([*handles, *_names_of("task", variables, [])])
     return []
 
 
