@@ -13,12 +13,18 @@ class Listener:
 
     Args:
         receive_frame: Called with each frame; by default frames are ignored, too.
+        receive_usage: Called with each usage frame; by default ignored, too.
     """
 
     stopped = False
 
-    def __init__(self, receive_frame: Callable[[protocol.Frame], object] = lambda frame: None) -> None:
+    def __init__(
+        self,
+        receive_frame: Callable[[protocol.Frame], object] = lambda frame: None,
+        receive_usage: Callable[[protocol.Frame], object] = lambda frame: None,
+    ) -> None:
         self._receive_frame = receive_frame
+        self._receive_usage = receive_usage
 
     def on_phase(self, phase: Phase) -> None:
         """Ignore a phase."""
@@ -38,6 +44,10 @@ class Listener:
     def on_frame(self, frame: protocol.Frame) -> None:
         """Pass a frame on."""
         self._receive_frame(frame)
+
+    def on_usage(self, frame: protocol.Frame) -> None:
+        """Pass on what the container uses."""
+        self._receive_usage(frame)
 
     async def wait_for_room(self) -> None:
         """Return at once."""

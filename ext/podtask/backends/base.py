@@ -94,6 +94,9 @@ class RunnerListener(Protocol):
     def on_frame(self, frame: protocol.Frame) -> None:
         """Receive a spooled frame of the runner; each comes once, in order."""
 
+    def on_usage(self, frame: protocol.Frame) -> None:
+        """Receive a usage frame: what the container uses, about once a second."""
+
     async def wait_for_room(self) -> None:
         """Wait until more frames may be received: the runner is not read faster than its output is shown."""
 

@@ -291,28 +291,33 @@ class Channel:
             self._handle_close(frame)
         elif frame.kind == protocol.LOG:
             self._log_line(frame.meta)
+        elif frame.kind == protocol.USAGE:
+            self._listener.on_usage(frame)
         elif frame.kind == protocol.BLOB:
             self._store_values(frame)
             return await self._finish(link)
         elif frame.kind in protocol.SPOOLED and frame.seq > self._last_seq:
             self._last_seq = frame.seq
+            if frame.kind == protocol.RESULT:
+                return await self._handle_result(link, frame)
             if frame.kind == protocol.INPUT_REQUEST:
                 self._asked_seq = frame.seq
-            if frame.kind == protocol.RESULT:
-                self._end = frame.meta
-                if frame.meta["size"] > len(frame.data):
-                    self._listener.on_frame(frame)
-                    return await self._finish(link)
-                result = RunnerResult.announced(frame.meta)
-                result.put(0, frame.data)
-                if self._values is not None:
-                    self._values.discard()
-                    result.early = self._early
-                await self._acknowledge(link)
-                return result
             if frame.kind != protocol.INPUT_REQUEST or frame.seq > self._answered_seq:
                 self._listener.on_frame(frame)
         return None
+
+    async def _handle_result(self, link: _Link, frame: protocol.Frame) -> RunnerResult | None:
+        self._end = frame.meta
+        if frame.meta["size"] > len(frame.data):
+            self._listener.on_frame(frame)
+            return await self._finish(link)
+        result = RunnerResult.announced(frame.meta)
+        result.put(0, frame.data)
+        if self._values is not None:  # what has arrived of them is not part of the result
+            self._values.discard()
+            result.early = self._early
+        await self._acknowledge(link)
+        return result
 
     def _store_values(self, frame: protocol.Frame) -> None:
         """Store the next bytes of the values, and unpickle them while the rest arrives."""

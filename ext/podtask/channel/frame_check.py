@@ -14,6 +14,7 @@ FIELDS: dict[int, dict[str, Any]] = {
     protocol.STREAM: {"name": str},
     protocol.CLEAR_OUTPUT: {"wait": (bool, int)},
     protocol.INPUT_REQUEST: {"prompt": str, "password": (bool, int)},
+    protocol.USAGE: {"cpu": NUMBER, "memory": int, "cpu_limit": NUMBER, "memory_limit": int},
     protocol.GAP: {"from": int, "to": int},
     protocol.STATE: {
         "step": str,
@@ -24,7 +25,7 @@ FIELDS: dict[int, dict[str, Any]] = {
         "source": str,
     },
 }
-OPTIONAL = {"specs", "pip", "seconds", "filename", "source"}
+OPTIONAL = {"specs", "pip", "seconds", "filename", "source", "cpu_limit", "memory_limit"}
 
 
 def check_frame(frame: protocol.Frame) -> None:

@@ -24,7 +24,7 @@ from ..runner import protocol
 from ..runner.safe_text import safe_text
 from .interfaces import Launcher, RunnerChannel, StartedRunner
 from .outcome import AUTO, Outcome, decode, termination_error
-from .updates import Update, UpdateLog
+from .updates import Update, UpdateLog, Usage
 from .wait import (
     MAX_LOG_SECONDS,
     MAX_LOST_LOG_SECONDS,
@@ -180,6 +180,15 @@ class TaskFollower:
             self.on_phase(FETCHING)
             return
         self.update_log.append(Update("frame", frame=frame))
+
+    def on_usage(self, frame: protocol.Frame) -> None:
+        """Receive what the container uses.
+
+        Raises:
+            TaskError: The frame is malformed.
+        """
+        check_frame(frame)
+        self.update_log.set_usage(Usage.from_meta(frame.meta))
 
     async def wait_for_room(self) -> None:
         """Wait until at most MAX_AHEAD_BYTES were received but not shown."""

@@ -8,8 +8,8 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from ..backends.base import Phase
 from ..runner import protocol
@@ -26,12 +26,34 @@ NOT_A_FRAME = 0  # kind of an update that is not a frame of the runner
 DROPPED_BY_RUNNER = "it came faster than it was shown, or no notebook was connected"
 
 
+class Usage(NamedTuple):
+    """What the primary container used in the last second.
+
+    Args:
+        cpu: CPU in cores.
+        memory: Memory in bytes, without the pages of files that the kernel frees first.
+        cpu_limit: The container's limit in cores; None if it has none.
+        memory_limit: The container's limit in bytes; None if it has none.
+    """
+
+    cpu: float
+    memory: int
+    cpu_limit: float | None
+    memory_limit: int | None
+
+    @classmethod
+    def from_meta(cls, meta: Mapping[str, Any]) -> Usage:
+        """Return the usage in the meta of a checked frame."""
+        return cls(meta["cpu"], meta["memory"], meta.get("cpu_limit"), meta.get("memory_limit"))
+
+
 class Update(NamedTuple):
-    """One update of a task; its kind is phase, frame, note or done."""
+    """One update of a task; its kind is phase, frame, note, usage or done."""
 
     kind: str
     text: str = ""
     frame: protocol.Frame | None = None
+    usage: Usage | None = None
 
 
 class PhaseSpan(NamedTuple):
@@ -52,6 +74,7 @@ class UpdateLog:
         self.state_changed = threading.Condition()
         self.output_spool = _new_spool(MAX_OUTPUT_BYTES)
         self.other_spool = _new_spool(MAX_OTHER_BYTES)
+        self.usage: Usage | None = None  # the newest one; it is not kept among the updates
         self._last = 0
         self._ended = False
         self._listeners: list[Callable[[Update], object]] = []
@@ -80,6 +103,16 @@ class UpdateLog:
                 log.debug("A listener failed and gets no more updates", exc_info=True)
                 with self.state_changed:
                     self._listeners = [each for each in self._listeners if each is not callback]
+
+    def set_usage(self, usage: Usage) -> None:
+        """Let every reader read the newest usage once, before anything else."""
+        with self.state_changed:
+            if not self._ended:
+                self.usage = usage
+                for reader in self._readers:
+                    reader.has_new_usage = True
+                    reader.wake()
+                self.state_changed.notify_all()
 
     def listen(self, callback: Callable[[Update], object]) -> None:
         """Call ``callback`` with each new update. It may use the log and the task, and must not block."""
@@ -166,6 +199,9 @@ class UpdateReader:
 
     Args:
         log: The log.
+
+    Attributes:
+        has_new_usage: Whether there is a usage that was not read.
     """
 
     def __init__(self, log: UpdateLog) -> None:
@@ -173,6 +209,7 @@ class UpdateReader:
         self._holds_runner = False
         self._on_ready: Callable[[], object] | None = None
         self._is_idle = True  # whether all was read
+        self.has_new_usage = False
         self._cursors = (_Cursor(log.output_spool), _Cursor(log.other_spool))
 
     @property
@@ -202,6 +239,9 @@ class UpdateReader:
             if not self._log.state_changed.wait_for(self._is_ready, timeout):
                 self._is_idle = True
                 raise queue.Empty
+            if self.has_new_usage:
+                self.has_new_usage = False
+                return Update("usage", usage=self._log.usage)
             frame = min(filter(None, (cursor.peek() for cursor in self._cursors)), key=_number)
             for cursor in self._cursors:
                 if cursor.peek() is frame:
@@ -238,7 +278,7 @@ class UpdateReader:
         return sum(cursor.unread_bytes for cursor in self._cursors)
 
     def _is_ready(self) -> bool:
-        return any(cursor.peek() is not None for cursor in self._cursors)
+        return self.has_new_usage or any(cursor.peek() is not None for cursor in self._cursors)
 
 
 class _Cursor:

@@ -51,6 +51,7 @@ MODULES = (
     "supervisor.connection",
     "supervisor.clients",
     "supervisor.results",
+    "supervisor.usage",
     "supervisor.container_log",
     "supervisor.batch_log",
     "supervisor.verdict",

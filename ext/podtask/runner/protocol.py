@@ -101,8 +101,8 @@ _json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would creat
 ATTACH, RUN, FETCH, ACK, INTERRUPT, INPUT_REPLY, PING = range(1, 8)
 # both ways
 BLOB, HAVE, CLOSE = range(16, 19)
-# runner -> client
-HELLO, PONG, ERROR, LOG = range(32, 36)
+# runner -> client; the meta of USAGE is what UsageMeter.measure returns, with the name of the execution ("exec")
+HELLO, PONG, ERROR, LOG, USAGE = range(32, 37)
 # worker -> supervisor: how much of the values can be sent already
 VALUES = 48
 # runner -> client, spooled

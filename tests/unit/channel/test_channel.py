@@ -44,3 +44,15 @@ def test_line_of_the_runner_goes_to_its_logger(
 def test_unknown_kind_is_ignored() -> None:
     """A frame of a later version of the runner neither fails nor reaches the listener."""
     assert handle(protocol.Frame(200, 0, {"a": 1}, b"data")) == []
+
+
+def test_usage_is_none_of_the_numbered_frames() -> None:
+    """A usage frame reaches the listener beside the frames that are numbered and resumed."""
+    received: list[protocol.Frame] = []
+    listener = Listener(receive_usage=received.append)
+    backend: Any = SimpleNamespace(name="podtask-1")
+    link: Any = None
+    channel = Channel(backend, "ab" * 32, "cd" * 32, None, listener)
+    frame = protocol.Frame(protocol.USAGE, 0, {"exec": "x", "cpu": 0.5, "memory": 1}, b"")
+    assert asyncio.run(channel._handle_frame(link, frame)) is None
+    assert received == [frame]

@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.fault(90), pytest.mark.feature("N27")]
         (protocol.STATE, {"step": "pip", "specs": [1]}),
         (protocol.STATE, {"step": "run", "pip": "a", "seconds": 1}),
         (protocol.STATE, {"step": "run", "seconds": "1"}),
+        (protocol.USAGE, {"cpu": 0.5}),
+        (protocol.USAGE, {"cpu": 0.5, "memory": 1, "memory_limit": "1Gi"}),
     ],
 )
 def test_malformed_frame_is_an_error(kind: int, meta: dict[str, Any]) -> None:
@@ -44,6 +46,7 @@ def test_malformed_frame_is_an_error(kind: int, meta: dict[str, Any]) -> None:
         (protocol.GAP, {"from": 1, "to": 2}),
         (protocol.STATE, {"step": "run", "pip": ["a"], "seconds": 1.5}),
         (protocol.DISPLAY, {}),
+        (protocol.USAGE, {"cpu": 0, "memory": 1, "cpu_limit": 0.5}),
     ],
 )
 def test_frame_of_a_runner_passes(kind: int, meta: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from podtask.lifecycle import updates
-from podtask.lifecycle.updates import MAX_AHEAD_BYTES, Update, UpdateLog, UpdateReader
+from podtask.lifecycle.updates import MAX_AHEAD_BYTES, Update, UpdateLog, UpdateReader, Usage
 from podtask.runner import protocol
 
 SECONDS = 60
@@ -298,3 +298,25 @@ def test_shown_displays_are_dropped_and_the_output_is_kept() -> None:
     assert left == [None, protocol.STREAM, protocol.STREAM, protocol.STREAM, None, None]
     assert log.output() == b"one\ntwo\nthree\n"
     assert len(read(early)) == len(ALL)  # it goes on with what it has begun to read
+
+
+def test_newest_usage_is_read_once() -> None:
+    """A reader gets the newest usage before anything else, once; later readers and an ended task get none."""
+    log = UpdateLog()
+    reader = log.reader()
+    log.append(output(b"one"))
+    first, newest = Usage(1.0, 2, None, None), Usage(1.5, 3, 2.0, 4)
+    woken: list[None] = []
+    reader.notify(lambda: woken.append(None))
+    assert len(read(reader)) == 1
+    with pytest.raises(queue.Empty):
+        reader.get_nowait()
+    log.set_usage(first)
+    assert len(woken) == 2
+    log.set_usage(newest)
+    log.append(Update("done"))
+    assert read(reader) == [Update("usage", usage=newest), Update("done")]
+    assert read(log.reader()) == [output(b"one"), Update("done")]
+    log.set_usage(first)
+    assert log.usage == newest
+    assert reader.empty()

@@ -46,6 +46,11 @@ class Clients:
         return any(client.attached and client.is_owner for client in self._all)
 
     @property
+    def followed(self) -> bool:
+        """Whether any client is attached."""
+        return any(client.attached for client in self._all)
+
+    @property
     def sockets(self) -> List[Any]:
         """The sockets that a forked worker must close."""
         return [self._listener, *(client.sock for client in self._all)]
@@ -139,6 +144,12 @@ class Clients:
         elif self.alone_since == FOREVER:
             logger.debug("the client has left")
             self.alone_since = time.monotonic()
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame that is not spooled to the clients that receive what was sent before."""
+        for client in self._all:
+            if client.attached and client.has_room:
+                client.send(frame)
 
     def expiry(self) -> float:
         """Return when the next connection expires (monotonic)."""

@@ -24,6 +24,7 @@ from .results import Results
 from .spool import Spool
 from .temporary_files import temporary_folder
 from .uploads import Uploads
+from .usage import UsageMeter
 from .verdict import result_frame, write_record, write_termination_message
 from .worker_process import WorkerProcess, merge_stream_frames, reap_children, signal_sockets
 
@@ -68,6 +69,7 @@ class Supervisor:
         self._worker: Optional[WorkerProcess] = None
         self._end: Optional[Dict[str, Any]] = None
         self._results: Optional[Results] = None
+        self._usage: Optional[UsageMeter] = None  # None for a local process, which has no control group
         self._exit: Optional[int] = None
         self._signal_exit_code = 0  # the exit code for a signal that came when no cell ran
         self._interrupts = 0
@@ -108,6 +110,7 @@ class Supervisor:
                 else:
                     key.data()
             self._relay_frames()
+            self._send_usage()
             self._clients.send_pending(self._spool, self._results)
             self._check_deadlines()
         self._clients.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_RELEASED}))
@@ -246,6 +249,7 @@ class Supervisor:
         own_files = [self._wake, self._wake_end, self._selector, self._spool, *self._clients.sockets]
         self._worker = worker = WorkerProcess(lambda worker: run_job(job, inputs, worker.pipes()), own_files)
         self._results = Results(job["exec"], worker.results)
+        self._usage = None if job.get("local") or self._batch else UsageMeter()
         for fd in (worker.events, *worker.taps.values()):
             self._selector.register(fd, selectors.EVENT_READ, lambda: None)
         logger.debug("the worker has started: process %d", worker.pid)
@@ -282,6 +286,13 @@ class Supervisor:
             self._last_asked = seq
             if self._batch:
                 self._reply({"to": seq, "eof": True})
+
+    def _send_usage(self) -> None:
+        """Tell the clients about once a second what the container uses."""
+        if self._usage is not None and self.state == protocol.RUNNER_RUNNING and self._clients.followed:
+            usage = self._usage.measure()
+            if usage is not None:
+                self._clients.send(protocol.encode(protocol.USAGE, {"exec": self._job["exec"], **usage}))
 
     def _finish(self, worker: WorkerProcess) -> None:
         if self._end is not None and os.WIFSIGNALED(worker.status or 0):
@@ -331,6 +342,8 @@ class Supervisor:
 
     def _next_deadline(self) -> float:
         deadlines = [self._deadline] if self.state == protocol.RUNNER_RUNNING else []
+        if self._usage is not None and self.state == protocol.RUNNER_RUNNING and self._clients.followed:
+            deadlines.append(self._usage.next_at)
         deadlines += [self._kill_at, self._clients.expiry()]
         deadlines.append(self._clients.alone_since + self._client_timeout())
         return min(*deadlines, time.monotonic() + 3600)
