@@ -18,6 +18,8 @@ from tests.local.test_oldest_versions import run_tests
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDERS = ("tests/unit", "tests/local", "tests/faults")
+# Not in every run: 170 MB, and with it pandas keeps texts in its arrays, which most images of the tests cannot read.
+PYARROW = "pyarrow>=14.0.1"
 RUNS = 2  # at a time, because these tests mostly wait
 
 
@@ -45,12 +47,12 @@ def make_environment(interpreter: Path) -> dict[str, str]:
         for sources in ("ext", "widgets"):
             shutil.copytree(ROOT / sources, work / sources)
         target = made / "site-packages"
-        subprocess.run([*command, "--target", target, f"{work}[demo,test]"], check=True)
+        subprocess.run([*command, "--target", target, f"{work}[demo,test]", PYARROW], check=True)
         for installed in ("podtask", "podtask_widgets"):  # not their metadata, which have the version
             shutil.rmtree(target / installed)
 
     version = subprocess.check_output([interpreter, "-V"], text=True)
-    folder = cache.obtain(f"python-{cache.key(pyproject, version)}", make) / "site-packages"
+    folder = cache.obtain(f"python-{cache.key(pyproject, PYARROW, version)}", make) / "site-packages"
     path = [ROOT / "ext", ROOT / "widgets", ROOT, folder]
     return {
         **os.environ,

@@ -42,3 +42,28 @@ def test_c4_deprecations_of_the_notebook(before: list[Any], sent: int) -> None:
             warnings.filters.insert(0, each)  # type: ignore[attr-defined]
         found = warning_filters.capture(warnings, Pieces({}, "warnings")) or {"filters": []}
     assert len(found["filters"]) == sent
+
+
+def test_c4_filters_of_every_cell() -> None:
+    """C4: filters are those of the moment, whether or not they are the same as at the cell before."""
+
+    class OwnWarning(UserWarning):
+        pass
+
+    OwnWarning.__module__, OwnWarning.__qualname__ = "__main__", "OwnWarning"
+    seen = []
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        for category in (None, BytesWarning, None, UserWarning, OwnWarning, UserWarning):
+            if category is not None:
+                warnings.filters[:] = [("ignore", None, category, None, 0)]  # type: ignore[index]
+            found = warning_filters.capture(warnings, Pieces({"OwnWarning": OwnWarning}, "warnings"))
+            seen.append([each[1][2][-1] for each in (found or {"filters": []})["filters"]])
+    assert [names[0] if names and type(names[0]) is str else len(names) for names in seen] == [
+        0,
+        "BytesWarning",
+        "BytesWarning",
+        "UserWarning",
+        1,  # a pickle
+        "UserWarning",
+    ]

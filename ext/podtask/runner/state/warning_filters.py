@@ -18,14 +18,16 @@ IPYTHONS = ("default", None, ("builtins", "DeprecationWarning"), ("__main__", re
 FUNCTIONS = ("formatwarning", "showwarning")
 OWN_FUNCTIONS = ("warnings", "_py_warnings", "logging")  # where Python's own are defined
 
-_usual: Dict[str, Any] = {}  # the filters that were found to be nobody's
+_last: Tuple[Any, Any] = (None, None)  # filters of which none is of a class of the notebook, and their data
 _applied: List[Tuple[int, Any]] = []  # place in the notebook's list, filter
 
 
 def capture(module: Any, pieces: Any) -> Optional[Dict[str, Any]]:
     """Return the filters that are not the interpreter's own, each with its place."""
-    if _usual.get("filters") == module.filters and all(map(_is_not_of_the_user, FUNCTIONS)):
-        return None
+    global _last
+    own_functions = [name for name in FUNCTIONS if not _is_not_of_the_user(name)]
+    if _last[0] == module.filters and not own_functions:
+        return _last[1]  # type: ignore[no-any-return]
     described = [_describe(each) for each in module.filters]
     for usual in reversed(INTERPRETERS):
         if described and described[-1] == usual:
@@ -39,15 +41,11 @@ def capture(module: Any, pieces: Any) -> Optional[Dict[str, Any]]:
             category = pieces.pickled(f"the warning filter of {owner[1]}", module.filters[place][2])
         if category != LOST:
             filters.append((place, (action, message, category, where, line)))
-    functions = {
-        name: pieces.pickled(f"warnings.{name}", getattr(module, name))
-        for name in FUNCTIONS
-        if not _is_not_of_the_user(name)
-    }
-    if not filters and not functions:
-        _usual["filters"] = [*module.filters]
-        return None
-    return {"filters": filters, "functions": functions}
+    functions = {name: pieces.pickled(f"warnings.{name}", getattr(module, name)) for name in own_functions}
+    found = {"filters": filters, "functions": functions} if filters or functions else None
+    if not functions and all(owner[0] != "__main__" for _, _, owner, _, _ in described):
+        _last = [*module.filters], found
+    return found
 
 
 def split(data: Dict[str, Any]) -> Dict[str, Any]:

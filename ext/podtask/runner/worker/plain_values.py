@@ -109,8 +109,14 @@ def _encode_csv(table: Any, pandas: Any) -> Encoded:
     for name, kind in columns:
         if kind not in protocol.PLAIN_COLUMN_TYPES:
             raise NoPlainForm(f"its column {name} has the type {kind}")
-        is_text = table[name].map(lambda each: type(each) is str and each != "")
-        if kind in ("object", "str", "string") and not (is_text | table[name].isna()).all():
+        if kind in ("object", "str", "string") and not _has_texts(table[name]):
             raise NoPlainForm(f"its column {name} has values that are not text, or an empty text")
     text = table.to_csv(index=False, lineterminator="\n").encode("utf-8", "surrogatepass")
     return text, {"format": protocol.PLAIN_CSV, "columns": columns}
+
+
+def _has_texts(column: Any) -> bool:
+    """Return whether a column has nothing but texts that are not empty, and missing values."""
+    # Not by operators of pandas: Arrow's arrays have no "or" for an empty column of texts.
+    missing = list(column.isna())
+    return all(missing[place] or (type(each) is str and each != "") for place, each in enumerate(column))
