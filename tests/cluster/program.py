@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.cluster import cache
@@ -72,18 +73,24 @@ def obtain(wanted: str) -> Path:
 
 def _compile(wanted: str, work: Path, made: Path) -> None:
     print_progress(f"compiling Kubernetes {wanted}: about 7 minutes, once per machine")
-    for path in _sources(wanted):
+    run_go(work, _sources(wanted), "build", *_flags(wanted), "-o", made, ".")
+    print_progress("compiled Kubernetes")
+
+
+def run_go(work: Path, sources: Sequence[Path], *arguments: str | Path) -> str:
+    """Run the go command on copies of sources, and return its stdout.
+
+    Args:
+        work: Working directory for the copies.
+        sources: Files of one Go module.
+        arguments: Arguments of the go command.
+    """
+    for path in sources:
         shutil.copy(path, work)
     go = shutil.which("go") or _fetched_go(work)
     # An older Go downloads the version in go.mod through the module proxy.
     environment = {"GOTOOLCHAIN": "auto", **os.environ, "CGO_ENABLED": "0", "GOFLAGS": ""}
-    run(
-        [go, "build", *_flags(wanted), "-o", made, "."],
-        cwd=work,
-        env=environment,
-        timeout=3600,
-    )
-    print_progress("compiled Kubernetes")
+    return run([go, *arguments], cwd=work, env=environment, timeout=7200)
 
 
 def _fetched_go(work: Path) -> Path:

@@ -15,6 +15,7 @@ from ..errors import InputError
 
 Amounts = dict[str, Decimal]
 BYTE_RESOURCES = ("memory", "storage", "hugepages-")
+FIRST_RESOURCES = ("cpu", "memory")
 PODS = "pods"
 
 
@@ -68,7 +69,8 @@ def pod_requests(pod: Mapping[str, Any]) -> Amounts:
     total = _largest(_sum([total, started]), largest)
     total |= _requests(spec)
     total = _sum([total, _amounts(spec.get("overhead") or {})])
-    return {**{name: amount for name, amount in total.items() if amount}, PODS: Decimal(1)}
+    names = sorted(total, key=lambda name: (name not in FIRST_RESOURCES, name))
+    return {**{name: total[name] for name in names if total[name]}, PODS: Decimal(1)}
 
 
 def node_rooms(

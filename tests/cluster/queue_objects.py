@@ -1,0 +1,73 @@
+"""The kinds of Kueue on an API server without Kueue: tests write what its controller would."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.cluster import cache, kueue_program
+from tests.cluster.errors import wait_until
+from tests.cluster.handle import Cluster
+
+API_VERSION = "kueue.x-k8s.io/v1beta2"
+GATES = [{"name": "kueue.x-k8s.io/admission"}]
+_KINDS = ("workloads", "localqueues", "clusterqueues", "resourceflavors")
+
+
+def install_definitions(cluster: Cluster) -> None:
+    """Install Kueue's own definitions of its kinds, unless the cluster has them. They stay until it is stopped."""
+    names = [f"{kind}.kueue.x-k8s.io" for kind in _KINDS]
+    with cache.locked(cache.directory() / "locks" / "kueue-definitions"):
+        found = cluster.kubectl("get", "crd", "--output=name")
+        if all(f"/{name}\n" in found for name in names):
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            *definitions, _ = kueue_program.manifests(Path(folder))
+            wanted = [each for each in definitions if each.stem.partition("_")[2] in _KINDS]
+            # By the server: a client would write the whole definition into an annotation, which is too small.
+            cluster.kubectl("apply", "--server-side", *(f"--filename={each}" for each in wanted))
+        # `kubectl wait` fails for a definition that was just created and has no conditions yet.
+        wait_until(lambda: _are_established(cluster, names), "Kueue's kinds", seconds=60)
+
+
+def _are_established(cluster: Cluster, names: list[str]) -> bool:
+    found = cluster.kubectl_json("get", "crd", *names)["items"]
+    established = [
+        each
+        for crd in found
+        for each in crd.get("status", {}).get("conditions") or []
+        if each["type"] == "Established" and each["status"] == "True"
+    ]
+    return len(established) == len(names)
+
+
+def create_workload(
+    cluster: Cluster, namespace: str, pod: str, queue: str, message: str, reason: str = "Pending"
+) -> None:
+    """Create the Workload of a pod, as Kueue does, with the reason why no quota was reserved for it."""
+    uid = cluster.kubectl_json("get", "pod", pod, f"--namespace={namespace}")["metadata"]["uid"]
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "none"}]}}
+    workload: dict[str, Any] = {
+        "apiVersion": API_VERSION,
+        "kind": "Workload",
+        "metadata": {"name": f"pod-{pod}", "namespace": namespace, "labels": {"kueue.x-k8s.io/job-uid": uid}},
+        "spec": {"queueName": queue, "podSets": [{"name": "main", "count": 1, "template": template}]},
+    }
+    cluster.kubectl("create", "--filename=-", input=json.dumps(workload))
+    set_reason(cluster, namespace, pod, message, reason)
+
+
+def set_reason(cluster: Cluster, namespace: str, pod: str, message: str, reason: str = "Pending") -> None:
+    """Change the reason why no quota was reserved for a pod."""
+    condition = {
+        "type": "QuotaReserved",
+        "status": "False",
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    patch = json.dumps({"status": {"conditions": [condition]}})
+    where = (f"workload/pod-{pod}", f"--namespace={namespace}", "--subresource=status", "--type=merge")
+    cluster.kubectl("patch", *where, f"--patch={patch}")
