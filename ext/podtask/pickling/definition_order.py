@@ -94,7 +94,7 @@ class StepOrder:
         self._entered: dict[str, int] = {}  # with the number of definitions that waited for the step then
         self._called: set[str] = set()
         self._calling: set[str] = set()  # definitions whose needs are being added
-        self._blocked: list[str] = []  # definitions that need one of those
+        self._blocked: list[str] = []  # definitions that need what is in progress
         self._executing = 0  # definitions that wait for what they need when they are executed
 
     def sorted(self) -> SortedDefinitions:
@@ -116,6 +116,12 @@ class StepOrder:
     def _is_value(self, name: str) -> bool:
         return self._steps.sources[name] is None
 
+    def _is_in_progress(self, name: str) -> bool:
+        """Return whether a step, or what it needs when it is called, is not done yet but will be."""
+        if name in self._calling:
+            return True
+        return not self._is_value(name) and name in self._entered and name not in self._done
+
     def _visit(self, name: str) -> None:
         """Add a step after those that it needs."""
         if name in self._entered:
@@ -135,7 +141,7 @@ class StepOrder:
             for other in before:
                 self._call(other)
             self._executing -= 1
-            if self._calling.intersection(before):  # what these need when they are called is not done yet
+            if any(self._is_in_progress(other) for other in before):
                 del self._entered[name]
                 self._blocked.append(name)
                 return

@@ -417,6 +417,13 @@ task.all = []
 @task
 def clean(): return [each.__name__ for each in task.all]
 routes = app.routes
+class Meta(type):
+    kinds = {}
+    def __init__(kind, name, bases, body):
+        super().__init__(name, bases, body)
+        Meta.kinds[name] = kind
+class Shape(metaclass=Meta): pass
+class Circle(Shape): pass
 """
 
 
@@ -439,6 +446,10 @@ routes = app.routes
         ("check", "check()"),
         ("before check", "before.__self__ is app, before(check) is check, len(app.hooks['before'])"),
         ("clean", "clean(), task.all[0] is clean"),
+        (
+            "Shape Circle",
+            "sorted(Meta.kinds), Meta.kinds['Circle'] is Circle, Shape.__subclasses__() == [Circle]",
+        ),
     ],
 )
 def test_registries_that_definitions_fill_go_to_another_minor(
