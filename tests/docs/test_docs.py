@@ -127,6 +127,7 @@ def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
         "start_time_left",
         "update_log",
         "updates",
+        "wait_submitted",
     }
     # Called by executors, or by the pickler.
     own |= {"set_exception", "set_result", "set_running_or_notify_cancel", "stays_here"}

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import copy
 import os
+import shutil
 import signal
 import sys
 import tempfile
 import uuid
 from collections import deque
+from pathlib import Path
 from typing import Any
 
-from podtask.manifest.labels import CELL_ANNOTATION
+from podtask.manifest.labels import CELL_VOLUME
 
 STAMP = "2026-01-01T00:00:00Z"
 LAST_VERSION = 10**9
@@ -27,6 +30,7 @@ class Pods:
         found: Existing pods, by name.
         history: (version, type of event, pod) of all changes.
         events: Events of the cluster, as core/v1 Events.
+        secrets: Existing Secrets, by name.
         peak: Largest number of pods that existed at the same time.
     """
 
@@ -42,7 +46,8 @@ class Pods:
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._started: list[asyncio.subprocess.Process] = []
         self._ended: dict[str, asyncio.Event] = {}
-        self._files: list[str] = []
+        self._folders: dict[str, str] = {}
+        self.secrets: dict[str, Object] = {}
 
     async def add(self, sent: Object) -> Object:
         """Store a new pod and return it as the server shows it."""
@@ -91,6 +96,9 @@ class Pods:
         self.kill(name)
         pod = self.found.pop(name, None)
         if pod is not None:
+            owned = [each for each in self.secrets.values() if is_owned(each, pod)]
+            for secret in owned:
+                del self.secrets[secret["metadata"]["name"]]
             await self._happened("DELETED", pod)
 
     def kill(self, name: str) -> None:
@@ -117,13 +125,11 @@ class Pods:
         primary = primary_of(self.found[name])
         env = {each["name"]: each.get("value", "") for each in primary["env"]}
         command = primary["command"][1:]
-        brought = self.found[name]["metadata"].get("annotations", {}).get(CELL_ANNOTATION)
-        if brought:  # in batch mode, as a file of the downward API
-            file = tempfile.NamedTemporaryFile("w", prefix="podtask-", delete=False)
-            self._files.append(file.name)
-            with file:
-                file.write(brought)
-            command = [*command[:-1], file.name]
+        mounts = [each for each in primary.get("volumeMounts", []) if each["name"] == CELL_VOLUME]
+        for mount in mounts:
+            self._folders[name] = folder = tempfile.mkdtemp(prefix="podtask-")
+            command = [word.replace(f"{mount['mountPath']}/", f"{folder}/") for word in command]
+            self.write_files(name)
         process = await self.start(
             *command,
             env={"PATH": os.environ["PATH"], "HOME": "/tmp", **env},
@@ -143,6 +149,28 @@ class Pods:
         async with self.state_changed:
             self.state_changed.notify_all()
         return code
+
+    def write_files(self, name: str) -> None:
+        """Write the files of the volume that brings the cell, if its pod runs, as the kubelet does."""
+        folder = self._folders.get(name)
+        if folder is None:
+            return
+        meta, spec = self.found[name]["metadata"], self.found[name]["spec"]
+        volume = next(each for each in spec["volumes"] if each["name"] == CELL_VOLUME)
+        for item in volume.get("downwardAPI", {}).get("items", []):
+            annotation = item["fieldRef"]["fieldPath"].split("'")[1]
+            Path(folder, item["path"]).write_text(meta["annotations"][annotation])
+        for source in volume.get("projected", {}).get("sources", []):
+            secret = self.secrets.get(source["secret"]["name"])
+            if secret is None:
+                continue
+            for item in source["secret"]["items"]:
+                Path(folder, item["path"]).write_bytes(base64.b64decode(secret["data"][item["key"]]))
+
+    def add_secret(self, secret: Object) -> None:
+        """Store a Secret, and give it to the pod that owns it."""
+        self.secrets[secret["metadata"]["name"]] = secret
+        self.write_files(secret["metadata"]["ownerReferences"][0]["name"])
 
     def has_ended(self, name: str) -> bool:
         """Return whether the processes of a pod have ended."""
@@ -180,8 +208,8 @@ class Pods:
             _kill(process)
         for process in self._started:
             await process.wait()
-        for file in self._files:
-            os.unlink(file)
+        for folder in self._folders.values():
+            shutil.rmtree(folder)
 
     async def _happened(self, kind: str, pod: Object) -> None:
         self.version += 1
@@ -189,6 +217,12 @@ class Pods:
         self.history.append((self.version, kind, copy.deepcopy(pod)))
         async with self.state_changed:
             self.state_changed.notify_all()
+
+
+def is_owned(secret: Object, pod: Object) -> bool:
+    """Return whether a pod owns a Secret, which is deleted with it."""
+    owners = secret["metadata"].get("ownerReferences", [])
+    return pod["metadata"]["uid"] in [owner["uid"] for owner in owners]
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

@@ -28,6 +28,7 @@ from .scripts import Script, is_create, refused
 from .streams import Forwards, execute, selector, watch
 
 NAMESPACE = re.compile(r"/api/v1/namespaces/[^/]+")
+SECRET = re.compile(r"/api/v1/namespaces/[^/]+/secrets(?:/(?P<name>[^/]+))?$")
 POD = re.compile(r"/api/v1/namespaces/[^/]+/pods/(?P<name>[^/]+)(?:/(?P<part>\w+))?$")
 
 
@@ -122,6 +123,9 @@ class Server:
             return await (self._create(request) if method == "POST" else self._list(request))
         if path.endswith("/events"):
             return await self._events(request)
+        secret = SECRET.match(path)
+        if secret is not None:
+            return await self._secret(request, secret["name"])
         found = POD.match(path)
         if found is None:
             return self._answer_elsewhere(path)
@@ -130,6 +134,17 @@ class Server:
         return await (
             self._delete(request, found["name"]) if method == "DELETE" else self._pod(request, found)
         )
+
+    async def _secret(self, request: web.Request, name: str | None) -> web.StreamResponse:
+        """Create, read or delete a Secret."""
+        if request.method == "POST":
+            self.pods.add_secret(await request.json())
+            return web.json_response({}, status=201)
+        if name not in self.pods.secrets:
+            return refused(404, f'secrets "{name}" not found', "NotFound")
+        if request.method == "DELETE":
+            return web.json_response(self.pods.secrets.pop(name))
+        return web.json_response(self.pods.secrets[name])
 
     async def _pod(self, request: web.Request, found: re.Match[str]) -> web.StreamResponse:
         """Respond with a pod, its log, or a stream to it."""

@@ -82,6 +82,9 @@ class Unreliable:
     async def drain_notes(self) -> None:
         """Do nothing."""
 
+    async def delete_read_secrets(self) -> None:
+        """Do nothing."""
+
     async def stop_reason(self) -> StopReason:
         return await self._backend.stop_reason()
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from podtask import Cell, PodTemplate, RunOptions
 from podtask.api.resolve import resolve_template
-from podtask.channel.batch import embed_job
+from podtask.channel.enclosure import embed_job
 from podtask.channel.job import Job
 from podtask.magics.dry_run import Preview
 from podtask.manifest.diff import dropped_fields

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 from podtask.cell.cell import Cell
-from podtask.channel.batch import embed_job
+from podtask.channel import enclosure
+from podtask.channel.enclosure import embed_job
 from podtask.channel.job import RunnerResult
 from podtask.channel.log_channel import LogChannel
 from podtask.config.options import RunOptions
@@ -175,19 +177,20 @@ def test_the_log_of_a_batch_task_reads_as_its_output(source: str, output: str, t
         assert shown.endswith(tail)
 
 
-def test_another_python_is_refused_by_the_pod(tmp_path: Path) -> None:
+def test_another_python_is_refused_by_the_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pod with another minor version of Python ends before it loads byte code or pickles."""
-    manifest = made("1")
-    manifest.pod["spec"]["containers"][0]["command"][-2] = "3.1"
+    with monkeypatch.context() as notebook:
+        notebook.setattr(enclosure, "MINOR", "3.1")
+        manifest = made("1")
     data, code = log_of(manifest, tmp_path)
-    assert code == 95
-    assert b"batch mode needs Python 3.1" in data
+    assert code == protocol.EXIT_OTHER_PYTHON
+    assert b"batch mode needs the notebook's Python, 3.1" in data
 
 
 def test_inputs_beyond_an_annotation_are_refused() -> None:
     """Inputs of more than 160 kB are rejected; the error has the size and a hint."""
     with pytest.raises(InputError, match="the limit of batch mode is 160 kB") as found:
-        made("len(data)", {"data": bytes(200_000)})
+        made("len(data)", {"data": os.urandom(200_000)})
     assert "pods/portforward or pods/exec" in found.value.hint
 
 

@@ -120,8 +120,8 @@ def wait_for_line(task: podtask.Task, line: bytes) -> None:
 
 
 def test_what_does_not_fit_is_refused(pods: Shell, least_rights: Path, cluster: Any, namespace: str) -> None:
-    """Inputs of 200 kB are rejected; the error contains their size and the missing right."""
-    pods.run("data = bytes(200_000)")
+    """Inputs of 200 kB that cannot be compressed are rejected; the error contains their size and the missing right."""
+    pods.run("import os; data = os.urandom(200_000)")
     shown = pods.shown_error("%%podtask --channel batch\nlen(data)")
     assert "the limit of batch mode is 160 kB" in shown
     assert cluster.kubectl_json("get", "pods", "-n", namespace)["items"] == []

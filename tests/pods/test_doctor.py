@@ -10,7 +10,7 @@ import pytest
 import yaml
 from podtask.cluster import object_names
 from podtask.config.options import BATCH, EXEC, FORWARD
-from podtask.magics.doctor import OPTIONAL_VERBS, REQUIRED_VERBS, VERBS_BY_CHANNEL
+from podtask.magics.doctor import DETACH_VERBS, OPTIONAL_VERBS, REQUIRED_VERBS, VERBS_BY_CHANNEL
 
 from tests.local.test_completion import offered
 from tests.notebook import Shell
@@ -98,7 +98,7 @@ def test_doctor_accepts_other_connections_than_port_forward(
     say: str,
 ) -> None:
     """The rights to exec, or only to read logs, are enough; the line names the connection."""
-    rights = {**REQUIRED_VERBS, **OPTIONAL_VERBS, **VERBS_BY_CHANNEL[way]}
+    rights = {**REQUIRED_VERBS, **OPTIONAL_VERBS, **DETACH_VERBS, **VERBS_BY_CHANNEL[way]}
     rules = [{"apiGroups": [""], "resources": [kind], "verbs": list(verbs)} for kind, verbs in rights.items()]
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
     found = lines(pods, f"%podtask doctor --image {IMAGE}")

@@ -12,7 +12,7 @@ from ..config.options import RunOptions
 from ..display.foreground import Foreground
 from ..errors import InputError
 from ..frontend import current_screen
-from ..lifecycle.prepare import prepare, render_cell
+from ..lifecycle.prepare import PreparedCell, prepare, render_cell
 from ..lifecycle.start import NewRunner
 from ..lifecycle.task import Task
 from ..manifest.pod_manifest import PodManifest
@@ -25,6 +25,8 @@ def submit(
     work: Any, *args: Any, template: Any = None, options: RunOptions | None = None, **kwargs: Any
 ) -> Task:
     """Run a function, a Cell or a source text in a pod, and return the task's handle at once.
+
+    With ``detach=True``, return once the pod has all that it needs to run without this process.
 
     Args:
         work: A callable, a :class:`Cell`, or Python source.
@@ -63,7 +65,7 @@ def _submit(
             f"An object of type {type(work).__name__} cannot be submitted.",
             "Submit a function, a Cell or source text.",
         )
-    return Task(NewRunner(prepare(cell, options, sys.modules["__main__"].__dict__, waits=waits)))
+    return _start(prepare(cell, options, sys.modules["__main__"].__dict__, waits=waits))
 
 
 def submit_call(
@@ -87,8 +89,15 @@ def submit_call(
     """
     function_call = FunctionCall(function, args, kwargs)
     function_call.check()
-    prepared = prepare(function_call.cell, options, function_call.namespace, function_call, waits)
-    return Task(NewRunner(prepared))
+    return _start(prepare(function_call.cell, options, function_call.namespace, function_call, waits))
+
+
+def _start(prepared: PreparedCell) -> Task:
+    """Start a task; if it is detached, return once it needs this process no more, or not until its pod has started."""
+    task = Task(NewRunner(prepared))
+    if prepared.options.detach:
+        task.wait_submitted()
+    return task
 
 
 def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:

@@ -180,6 +180,9 @@ class Backend(Protocol):
     async def delete(self, grace: float | None = None) -> None:
         """End and delete the runner, if it still exists."""
 
+    async def delete_read_secrets(self) -> None:
+        """Delete the Secrets that brought the cell, once the runner has read them; never fail."""
+
     async def stop_reason(self) -> StopReason:
         """Return why the runner was terminated."""
 

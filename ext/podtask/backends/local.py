@@ -176,6 +176,9 @@ class LocalProcess:
         if not self._exit.done():
             self._process.terminate()
 
+    async def delete_read_secrets(self) -> None:
+        """Do nothing: a local runner has no Secrets."""
+
     async def stop_reason(self) -> StopReason:
         """Return nothing: the reason is unknown."""
         return StopReason()

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from ..cluster.admission import FAILED_WEBHOOK
@@ -18,8 +18,10 @@ from ..diagnosis.queueing import QUEUE_LABEL, is_queued, queue_name
 from ..errors import ClusterError, NameTaken
 from ..event_loop import loop
 from ..manifest.diff import dropped_fields
+from ..manifest.identity import Identity
 from ..manifest.labels import KERNEL_LABEL, TASK_LABEL
 from ..manifest.pod_manifest import PodManifest
+from ..manifest.task_secrets import task_secrets
 from .base import ByteStream, Phase, RunnerListener, Snapshot, StopReason, Termination
 from .pod_connect import RunnerConnector
 from .pod_delete import DELETE_SECONDS, PodDeletion
@@ -61,6 +63,7 @@ class Pod:
         self._status = PodStatus(namespace, manifest, self._logs, listener)
         self._connector = RunnerConnector(namespace, manifest, self._status, transport, listener)
         self._uid = str(manifest.pod["metadata"].get("uid", ""))  # a new pod gets it when it is created
+        self._part_names = manifest.part_names
         self._deleting: asyncio.Task[bool] | None = None
         self._log_was_allowed = False  # whether a line of the log was ever read
         kernel = manifest.labels[KERNEL_LABEL]
@@ -114,6 +117,34 @@ class Pod:
         """Wait until the runner has ended, or can never start."""
         return await self._status.wait_until_ended()
 
+    async def create_secrets(self, identity: Identity, parts: Sequence[bytes]) -> None:
+        """Create the Secrets of the task: the parts of its cell, and the owner's secret. The pod owns them.
+
+        Args:
+            identity: The task.
+            parts: Parts of the cell; the runner starts it once it has all.
+
+        Raises:
+            ClusterError: The API server refuses a part. The cell does not start.
+        """
+        *of_cell, of_owner = task_secrets(identity, self._uid, parts)
+        created = await asyncio.gather(
+            *(self._create_secret(each) for each in (*of_cell, of_owner)), return_exceptions=True
+        )
+        for error in created[:-1]:
+            if error is not None:
+                raise error
+        if created[-1] is not None:  # the cell starts nevertheless
+            log.debug("%s: the owner's secret is not in the cluster: %s", self.name, created[-1])
+
+    async def delete_read_secrets(self) -> None:
+        """Delete the Secrets that brought the cell; without the right to, they are deleted with the pod."""
+        names, self._part_names = self._part_names, []
+        try:
+            await asyncio.gather(*map(self._namespace.secrets.delete, names))
+        except ClusterError as error:
+            log.debug("%s: its Secrets stay until the pod is deleted: %s", self.name, error)
+
     async def stop_reason(self) -> StopReason:
         """Return why the pod was terminated, a hint, and whether another pod may succeed."""
         return await self._status.stop_reason()
@@ -141,6 +172,11 @@ class Pod:
     async def whole_log(self) -> bytes:
         """Return the log of the primary container."""
         return await self._logs.read_whole()
+
+    @property
+    def where(self) -> str:
+        """Context and namespace, separated by a slash."""
+        return self._namespace.where
 
     @property
     def transport(self) -> str:
@@ -216,6 +252,31 @@ class Pod:
                 if may_exist:
                     loop().background(self._delete_if_created())
                 raise failure
+
+    async def _create_secret(self, secret: dict[str, Any]) -> None:
+        """Create a Secret. While the API server is away, retry until the task is stopped or times out."""
+        pause, longest = CREATE_PAUSES_SECONDS
+        tries_left = CREATE_TRIES
+        while True:
+            retry_seconds = 0.0
+            try:
+                await self._namespace.secrets.create(secret)
+                return
+            except RequestDenied as error:
+                tries_left -= _may_be_final(error)
+                if self._listener.stopped or not _is_temporary(error) or not tries_left:
+                    raise
+                failure: ClusterError = error
+                retry_seconds = error.retry_seconds
+            except Unreachable as error:
+                if self._listener.stopped:
+                    raise
+                failure = error
+            log.debug("%s: creating a Secret failed, retrying: %s", self.name, failure)
+            where = f"in {self._namespace.where}"
+            self._listener.on_phase(Phase("Creating", f"{where}. {failure.message}", waiting=True))
+            await asyncio.sleep(max(pause, retry_seconds))
+            pause = min(longest, pause * 2)
 
     async def _create_or_find(self) -> None:
         """Create the pod, or find it if an earlier request has created it.

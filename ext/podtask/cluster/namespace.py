@@ -16,6 +16,7 @@ from .exec import Exec
 from .paths import DISCOVERED_GROUPS, VERSION_PATH, resource_path
 from .pods import Pods, explain_refusals
 from .port_forward import PortForward
+from .secrets import Secrets
 from .watch import Watch
 from .workloads import Workloads
 
@@ -38,6 +39,7 @@ class Namespace:
         name: Name of the namespace.
         pods: Requests for its pods.
         pod_templates: Requests for its pod templates.
+        secrets: Requests for its Secrets.
         events: Events about its pods, by one watch for all tasks.
         workloads: What holds its pods in queues of Kueue, by one watch for all tasks.
         capacity: Requests for what is used in it and on the nodes.
@@ -47,6 +49,7 @@ class Namespace:
         self.name = name
         self.pods = Pods(api, name)
         self.pod_templates = PodTemplates(api, name)
+        self.secrets = Secrets(api, name)
         self.events = Events(api, name)
         self.workloads = Workloads(api, name)
         self.capacity = Capacity(api, name)

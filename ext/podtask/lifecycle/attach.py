@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import logging
 from collections.abc import Mapping
 
 from ..backends.base import Termination
@@ -9,15 +11,20 @@ from ..backends.pod import Pod
 from ..channel.channel import Channel
 from ..channel.job import RunnerResult
 from ..channel.log_channel import LogChannel
+from ..cluster.namespace import Namespace
 from ..config.files import ignored_files
 from ..config.option_types import parse_task_name
 from ..config.options import PLAIN, RunOptions
-from ..errors import NoStream, TaskError
+from ..errors import ClusterError, NoStream, TaskError
 from ..manage.lookup import look_up_task
 from ..manifest import owner_secrets
+from ..manifest.identity import lock_of
+from ..manifest.task_pod import TaskPod
+from ..manifest.task_secrets import OWNER_KEY, owner_name
 from ..pickling.hints import missing_module_hint
 from .interfaces import StartedRunner, TaskListener
 
+log = logging.getLogger(__name__)
 NOT_THE_OWNER = (
     "The owner's secret of {name} is not here: you follow it, and can neither interrupt it nor answer it."
 )
@@ -33,6 +40,7 @@ class ExistingRunner:
     """
 
     resumed = True
+    is_enclosed = False
 
     def __init__(self, name: str, options: RunOptions, trust: bool = False) -> None:
         self._trust = trust
@@ -66,6 +74,7 @@ class ExistingRunner:
             listener.on_note(line)
         namespace, pod = await look_up_task(self.name, self.options)
         key = pod.key
+        self.is_enclosed = pod.is_enclosed
         listener.on_manifest(pod)
         if pod.is_result_fetched:
             raise TaskError(
@@ -76,6 +85,8 @@ class ExistingRunner:
         plain = self.options.results == PLAIN or owner_secrets.is_plain(pod.name)
         self.options = pod.options
         secret = owner_secrets.load(pod.name, pod.key, pod.lock)
+        if secret is None and self._trust:
+            secret = await _secret_in_cluster(namespace, pod)
         if plain or (secret is None and not self._trust):
             self.options = self.options.replace(results=PLAIN)
         if secret is None:
@@ -86,3 +97,17 @@ class ExistingRunner:
             return StartedRunner(backend, LogChannel(backend, key, listener, secret is None), where)
         unpickles = self.options.results != PLAIN
         return StartedRunner(backend, Channel(backend, key, secret, None, listener, unpickles), where)
+
+
+async def _secret_in_cluster(namespace: Namespace, pod: TaskPod) -> str | None:
+    """Return the owner's secret of a task from its Secret in the cluster; None if there is none, or it may not be read.
+
+    Whoever may create pods and Secrets may write one, so it proves no more than the user's trust.
+    """
+    try:
+        found = await namespace.secrets.get(owner_name(pod.name))
+        secret = base64.b64decode(found["data"][OWNER_KEY]).decode()
+    except (ClusterError, LookupError, TypeError, ValueError) as error:
+        log.debug("%s: the owner's secret is not in the cluster: %s", pod.name, error)
+        return None
+    return secret if lock_of(secret) == pod.lock else None

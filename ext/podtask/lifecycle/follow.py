@@ -64,6 +64,7 @@ class TaskFollower:
         manifest: The pod as it was sent or found; None before that.
         backend: The backend that runs the runner; None before it is started.
         channel: The channel to the runner; None before it is started.
+        submitted: Done once the pod, and the Secrets of a detached task, exist; or once the task has ended.
         done: Holds the outcome once the task has ended.
         refused_streams: Transport -> how it was refused last while the container was running.
         notices: Notices on its template and options, also those that were shown before.
@@ -87,6 +88,7 @@ class TaskFollower:
         self.update_log = UpdateLog()
         self.backend: Backend | None = None
         self.channel: RunnerChannel | None = None
+        self.submitted: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.done: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
         self.cancelled = asyncio.Event()
         self.refused_streams: dict[str, str] = {}
@@ -171,6 +173,7 @@ class TaskFollower:
             return
         check_frame(frame)
         if frame.kind == protocol.STATE:
+            self._delete_read_secrets()
             is_plain = self.launcher.options.results == PLAIN  # its errors have no lines to show
             if self.launcher.resumed and not is_plain and frame.meta.get("source"):
                 _cache_source(str(frame.meta["filename"]), str(frame.meta["source"]))
@@ -189,6 +192,11 @@ class TaskFollower:
         """
         check_frame(frame)
         self.update_log.set_usage(Usage.from_meta(frame.meta))
+
+    def _delete_read_secrets(self) -> None:
+        """Delete the Secrets that brought the cell: it has begun."""
+        if self.backend is not None and self.channel is not None and not self.channel.follows_only:
+            self.loop.background(self.backend.delete_read_secrets())
 
     async def wait_for_room(self) -> None:
         """Wait until at most MAX_AHEAD_BYTES were received but not shown."""
@@ -211,6 +219,8 @@ class TaskFollower:
         self.launcher.free_inputs()
         if self.channel is not None:
             self.channel.free_values()
+        if not self.submitted.done():
+            self.submitted.set_result(None)
         self.done.set_result(outcome)
         self.update_log.append(Update("done"))
         on_end(outcome)
@@ -218,8 +228,12 @@ class TaskFollower:
     async def _follow(self) -> Outcome:
         while True:
             started = await self._start_runner()
+            if self.launcher.resumed:  # the limit of the task, which is known now
+                self.start_time_left = self.launcher.options.start_seconds
             self.backend, self.channel = started.backend, started.channel
             self.where, self.url = started.where, started.backend.url
+            if not self.submitted.done():
+                self.submitted.set_result(None)
             if self._interrupted_early:
                 await started.channel.interrupt()  # sent once the channel is connected
             # Registered after the session with the cluster, so that this is closed first.
@@ -287,9 +301,16 @@ class TaskFollower:
             reason = self.launcher.retry_reason(error) if isinstance(error, NoStream) else ""
             if reason:
                 return reason
+            if isinstance(error, NoStream) and self.launcher.is_enclosed:
+                error = NoStream(
+                    f"{error.message.rstrip('.')}. {self.name} keeps running without this notebook.",
+                    f"%podtask logs {self.name} shows its output; once it has ended, %podtask attach {self.name} "
+                    "reads its result from its log.",
+                )
             # A cell that has started may still have its result; another kernel's pod is not ours.
-            delete = delete and self.status == "Pending" and not self.launcher.resumed
-            raise
+            may_run = self.status != "Pending" or self.launcher.resumed or self.launcher.is_enclosed
+            delete = delete and not may_run
+            raise error from None
         except (TakenOver, StartError, ContactLost, asyncio.CancelledError) as error:
             # Another kernel follows the task, or this kernel ends. Another kernel's pod may also be
             # running without being reachable from here.
@@ -304,8 +325,8 @@ class TaskFollower:
 
     async def _delete_unstarted(self) -> None:
         """Delete the pod of a cell that nobody will send, because this process ends before the pod has started."""
-        options, channel, backend = self.launcher.options, self.channel, self.backend
-        if options.local or options.detach or self.launcher.resumed or channel is None or backend is None:
+        launcher, channel, backend = self.launcher, self.channel, self.backend
+        if launcher.options.local or launcher.is_enclosed or launcher.resumed or not (channel and backend):
             return
         if channel.reconnects < 0 and not channel.one_way:
             await _delete(backend)

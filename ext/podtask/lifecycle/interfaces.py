@@ -41,6 +41,7 @@ class Launcher(Protocol):
     options: RunOptions
     name: str
     resumed: bool  # whether the cell may have started long ago
+    is_enclosed: bool  # whether the pod brings its cell, which may run without a connection
     pack_seconds: float  # seconds that packing the inputs took
 
     @property

@@ -288,8 +288,9 @@ def termination_error(name: str, termination: Termination) -> BaseException:
             "Choose another image with --image.",
         )
     if termination.code == protocol.EXIT_OTHER_PYTHON:
+        reason = termination.message.rpartition("podtask: ")[2]
         return StartError(
-            f"Batch mode needs the notebook's Python ({MINOR}) in the image.",
+            f"The image cannot run the cell: {reason}",
             f"Choose another image with --image, for example python:{MINOR}-slim.",
         )
     if termination.code == protocol.EXIT_NO_CLIENT:

@@ -12,8 +12,9 @@ from typing import Any
 
 from ..cell.cell import Cell
 from ..cell.main_lookups import NOTHING, MainLookups, main_lookups
-from ..cell.script_metadata import ScriptMetadata
+from ..cell.script_metadata import PYTHON_VERSIONS, ScriptMetadata
 from ..cell.sql_tables import sql_tables
+from ..channel.enclosure import EnclosedCell
 from ..channel.job import Job
 from ..config.options import BATCH, PLAIN, RunOptions
 from ..config.quantities import to_decimal
@@ -34,6 +35,7 @@ from ..pickling.plain_values import reads_arrow
 from ..pickling.state import NO_STATE, LibraryState, capture_state
 from ..pickling.unpicklable import UnpicklableError
 from ..runner.bundle import MINOR
+from ..runner.protocol import ANY_PYTHON
 from ..template.template import PodTemplate
 
 MAX_SOURCE_BYTES = 768 << 10  # as JSON; the source is part of a frame's head, of 1 MiB at most
@@ -178,6 +180,42 @@ class PreparedCell:
             )
         for line in inputs.notes:
             note(line)
+        return self._job(inputs, name, linger)
+
+    def enclosed_cells(self, name: str, linger: float) -> list[EnclosedCell]:
+        """Return the cell for each version of Python that the pod may have, as it is not known before the pod runs.
+
+        Args:
+            name: Name of the task.
+            linger: Seconds that the runner waits for a notebook once the cell has ended.
+        """
+        refusal = f"the cell's script metadata requires Python {self.script.python}"
+        cells = [
+            EnclosedCell(minor, None, refusal)
+            for minor in PYTHON_VERSIONS
+            if not self.script.accepts(f"{minor}.99")
+        ]
+        if known_minor(self.manifest) in ("", MINOR):
+            cells.append(EnclosedCell(MINOR, self._job(self.inputs, name, linger)))
+        others = self.plain_inputs
+        if isinstance(others, Inputs):
+            cells.append(EnclosedCell(ANY_PYTHON, self._job(others, name, linger)))
+        else:
+            why = (
+                others.message
+                if others
+                else f"the cell was packed for {MINOR}, which its tag or an earlier pod has"
+            )
+            cells.append(EnclosedCell(ANY_PYTHON, None, why))
+        return cells
+
+    @property
+    def inputs_size(self) -> int:
+        """Size of the packed inputs in bytes."""
+        return sum(map(len, self.inputs.parts))
+
+    def _job(self, inputs: Inputs, name: str, linger: float) -> Job:
+        """Return the job for a runner, with inputs that are packed for its version of Python."""
         options = self.options
         pip = {
             "specs": options.pip,

@@ -7,22 +7,23 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..backends.base import CONNECTING, Backend, Termination
 from ..backends.local import LocalProcess, ignored_parts
-from ..channel.batch import embed_job
 from ..channel.channel import Channel
+from ..channel.enclosure import embed_job
 from ..channel.job import Job, RunnerResult
 from ..channel.log_channel import LogChannel
 from ..config.files import ignored_files
 from ..config.options import AUTO, BATCH, PLAIN
-from ..errors import InputError, NameTaken, NoStream
+from ..errors import ClusterError, InputError, NameTaken, NoStream
 from ..manifest import owner_secrets
 from ..manifest.identity import Identity, new_identity
 from ..manifest.pod_manifest import PodManifest
+from .enclose import enclose
 from .interfaces import StartedRunner, TaskListener
 from .outcome import LOCAL_PLACE
 from .prepare import PreparedCell, remember_minor
@@ -38,6 +39,8 @@ BATCH_FALLBACK_NOTE = (
 )
 # Kubeconfig, context and namespace of each place where this kernel has fallen back to batch mode.
 _batch_places: set[tuple[str | None, ...]] = set()
+# Such places where this kernel may not create Secrets -> a sentence that says so.
+_places_without_secrets: dict[tuple[str | None, ...], str] = {}
 
 
 class NewRunner:
@@ -49,6 +52,7 @@ class NewRunner:
     """
 
     resumed = False
+    is_enclosed = False
 
     def __init__(self, prepared: PreparedCell, port: int | None = None) -> None:
         self.options = prepared.options
@@ -57,6 +61,7 @@ class NewRunner:
         self.name = self._identity.name
         self.pack_seconds = time.monotonic() - prepared.began
         self._retries = RetryPolicy(prepared.options)
+        self._no_secrets = ""  # why the Secrets of this task cannot be created
         self._place = (os.environ.get("KUBECONFIG"), prepared.options.context, prepared.options.namespace)
 
     @property
@@ -73,6 +78,9 @@ class NewRunner:
 
     def retry_reason(self, end: Termination | RunnerResult | NoStream) -> str:
         """Return why the cell is run again in a new pod, as a line for the user; empty if it is not."""
+        if isinstance(end, NoStream) and self.is_enclosed:
+            _batch_places.add(self._place)
+            return ""  # the cell runs
         if isinstance(end, NoStream):
             reason = "" if self._is_batch else BATCH_FALLBACK_NOTE.format(end.summary)
             _batch_places.add(self._place)
@@ -96,50 +104,89 @@ class NewRunner:
         Raises:
             PodtaskError: The runner cannot be started.
         """
-        options, identity = self.options, self._identity
         self._show_notices(listener)
-        if not options.local:
-            listener.on_phase(CONNECTING)
-            saving = asyncio.ensure_future(
-                asyncio.to_thread(owner_secrets.save, identity, options.results == PLAIN)
-            )
-            identity = await self._with_user_and_owner(identity, listener)
-            if not await saving and options.detach:
-                listener.on_note(
-                    f"The secret of {identity.name} cannot be kept privately in {owner_secrets.folder()}. Only "
-                    "this kernel can stop the task or release its result; others can follow it."
-                )
-        manifest = self._prepared.manifest.stamped(identity)
-
-        def job_for(python: str) -> Job:
-            return self._prepared.job_for(python, identity.name, manifest.linger_seconds, listener.on_note)
-
-        if self._is_batch:
-            manifest = self._embed(manifest, job_for(platform.python_version()), listener)
-        listener.on_manifest(manifest)
-        backend: Backend
-        if options.local:
-            ignored = ignored_parts(manifest)
-            if ignored:
-                listener.on_notice(
-                    f"Runs on this machine. Ignored parts of the template: {', '.join(ignored)}."
-                )
-            backend = await LocalProcess.start(manifest, listener)
-            where = LOCAL_PLACE
-        else:
-            where = f"pod {identity.name}, container {manifest.primary}"
+        if self.options.local:
+            return await self._start_process(listener)
+        while True:
             try:
-                backend = pod = await self._create_pod(manifest, listener)
+                started = await self._start_pod(listener)
             except NameTaken as error:
                 log.debug("%s Creating the pod with another name.", error)
-                self._new_identity()
-                return await self.start_runner(listener)
-            if self._is_batch:
-                return StartedRunner(pod, LogChannel(pod, identity.key, listener), where)
-        job_for_runner = job_for if options.local else _remembering(manifest, job_for)
-        unpickles = options.results != PLAIN
-        channel = Channel(backend, identity.key, identity.secret, job_for_runner, listener, unpickles)
-        return StartedRunner(backend, channel, where)
+                started = None
+            if started is not None:
+                return started
+            self._new_identity()
+
+    async def _start_process(self, listener: TaskListener) -> StartedRunner:
+        identity = self._identity
+        manifest = self._prepared.manifest.stamped(identity)
+        listener.on_manifest(manifest)
+        ignored = ignored_parts(manifest)
+        if ignored:
+            listener.on_notice(f"Runs on this machine. Ignored parts of the template: {', '.join(ignored)}.")
+        backend = await LocalProcess.start(manifest, listener)
+        job_for = self._job_maker(manifest, listener)
+        return StartedRunner(backend, self._channel(backend, identity, job_for, listener), LOCAL_PLACE)
+
+    async def _start_pod(self, listener: TaskListener) -> StartedRunner | None:
+        """Create the pod, and the Secrets of a detached task; None if these were refused and the pod was deleted.
+
+        Raises:
+            NameTaken: Another pod has this name.
+            PodtaskError: The pod cannot be created.
+        """
+        options, identity = self.options, self._identity
+        listener.on_phase(CONNECTING)
+        saving = asyncio.ensure_future(
+            asyncio.to_thread(owner_secrets.save, identity, options.results == PLAIN)
+        )
+        identity = await self._with_user_and_owner(identity, listener)
+        if not await saving and options.detach:
+            listener.on_note(
+                f"The secret of {identity.name} cannot be kept privately in {owner_secrets.folder()}. Only "
+                "this kernel can stop the task or release its result; others can follow it."
+            )
+        manifest = self._prepared.manifest.stamped(identity)
+        job_for = self._job_maker(manifest, listener)
+        parts: Sequence[bytes] = ()
+        if self._is_batch:
+            manifest = self._embed(manifest, job_for(platform.python_version()), listener)
+        elif options.detach:
+            manifest, parts = await self._enclose(manifest, listener)
+        self.is_enclosed = manifest.is_enclosed
+        listener.on_manifest(manifest)
+        where = f"pod {identity.name}, container {manifest.primary}"
+        pod = await self._create_pod(manifest, listener)
+        if self._is_batch:
+            return StartedRunner(pod, LogChannel(pod, identity.key, listener), where)
+        if parts and not await self._create_secrets(pod, identity, parts):
+            return None
+        job_for_pod = _remembering(manifest, job_for)
+        return StartedRunner(pod, self._channel(pod, identity, job_for_pod, listener), where)
+
+    def _channel(
+        self, backend: Backend, identity: Identity, job_for: Callable[[str], Job], listener: TaskListener
+    ) -> Channel:
+        unpickles = self.options.results != PLAIN
+        return Channel(backend, identity.key, identity.secret, job_for, listener, unpickles)
+
+    def _job_maker(self, manifest: PodManifest, listener: TaskListener) -> Callable[[str], Job]:
+        """Return a function that returns the job for a runner of a Python version."""
+
+        def job_for(python: str) -> Job:
+            return self._prepared.job_for(python, manifest.name, manifest.linger_seconds, listener.on_note)
+
+        return job_for
+
+    async def _enclose(
+        self, manifest: PodManifest, listener: TaskListener
+    ) -> tuple[PodManifest, Sequence[bytes]]:
+        """Return the pod of a detached task with its cell enclosed if possible, and the contents of its Secrets."""
+        no_secrets = self._no_secrets or _places_without_secrets.get(self._place, "")
+        enclosed = await asyncio.to_thread(enclose, self._prepared, manifest, no_secrets)
+        if enclosed.note:
+            listener.on_note(enclosed.note)
+        return enclosed.manifest, enclosed.parts
 
     def _show_notices(self, listener: TaskListener) -> None:
         """Show the files that options come from, the ignored settings, and the replaced fields of the template.
@@ -164,6 +211,29 @@ class NewRunner:
         except (NameTaken, Refusal):
             owner_secrets.remove(manifest.name)  # this task will have no pod of this name
             raise
+
+    async def _create_secrets(self, pod: Pod, identity: Identity, parts: Sequence[bytes]) -> bool:
+        """Create the Secrets of a task; if they are refused, delete the pod, and return False.
+
+        Raises:
+            ClusterError: The API server does not answer, or does not accept the login.
+        """
+        # Start-up cost: a local run needs no client library.
+        from ..cluster.refusals import RequestDenied
+
+        try:
+            await pod.create_secrets(identity, parts)
+        except ClusterError as error:
+            await _delete(pod)
+            if not isinstance(error, RequestDenied) or error.code == 401:
+                raise
+            where = f"Secrets cannot be created in {pod.where}"
+            self._no_secrets = f"{where} ({error.server_message.rstrip('.')})"
+            if error.code == 403 and "cannot create resource" in error.server_message:
+                self._no_secrets = f"{where} (verb create, resource secrets)"
+                _places_without_secrets[self._place] = self._no_secrets
+            return False
+        return True
 
     async def _with_user_and_owner(self, identity: Identity, listener: TaskListener) -> Identity:
         """Report earlier tasks of this notebook; return the identity with the user and the notebook's pod.
@@ -205,6 +275,12 @@ class NewRunner:
     def _new_identity(self) -> None:
         self._identity = new_identity(None, self._prepared.options.name or "", self._prepared.namespace)
         self.name = self._identity.name
+
+
+async def _delete(pod: Pod) -> None:
+    """Delete a pod that did not get its Secrets, and forget the owner's secret of its task."""
+    await pod.delete()
+    await asyncio.to_thread(owner_secrets.remove, pod.name)
 
 
 def _remembering(manifest: PodManifest, job_for: Callable[[str], Job]) -> Callable[[str], Job]:

@@ -320,6 +320,17 @@ class Task(concurrent.futures.Future[Any]):
                 raise ended_by_user(KeyboardInterrupt, text) from None
         return self.done()
 
+    def wait_submitted(self) -> None:
+        """Wait until the pod has been created, with all that a detached task needs to start without this notebook."""
+        if self._follower.submitted.done() or self.local:
+            return
+        self._follower.loop.check_may_wait()
+        try:
+            concurrent.futures.wait([self._follower.submitted])
+        except KeyboardInterrupt:
+            text = f"stopped waiting; {self.called} is still being submitted: keep this notebook open."
+            raise ended_by_user(KeyboardInterrupt, text) from None
+
     def outcome(self, timeout: float | None = None) -> Outcome:
         """Wait for the end and return the outcome, which may hold an error of the cell.
 

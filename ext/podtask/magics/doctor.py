@@ -12,7 +12,7 @@ from typing import Any
 from ..api.check import server_dry_run
 from ..api.submit import preview, submit
 from ..backends.base import refusal_text
-from ..channel.batch import MAX_CELL_BYTES
+from ..channel.enclosure import MAX_ANNOTATION_BYTES
 from ..cluster.namespace import open_namespace
 from ..cluster.refusals import RequestDenied
 from ..config.options import BATCH, EXEC, FORWARD, RunOptions
@@ -35,9 +35,11 @@ VERBS_BY_CHANNEL: dict[str, dict[str, tuple[str, ...]]] = {
 CHANNEL_NOTES = {
     EXEC: ", by exec instead of port-forward",
     BATCH: ", in batch mode (neither port-forward nor exec is allowed): inputs up to "
-    f"{MAX_CELL_BYTES // 1000} kB, no input()",
+    f"{MAX_ANNOTATION_BYTES // 1000} kB, no input()",
 }
-OPTIONAL_VERBS = {"events": ("list", "watch"), "pods/log": ("get",)}
+OPTIONAL_VERBS: dict[str, tuple[str, ...]] = {"events": ("list", "watch"), "pods/log": ("get",)}
+# Without them, some detached cells need their notebook until their pod has started (lifecycle/enclose.py).
+DETACH_VERBS: dict[str, tuple[str, ...]] = {"secrets": ("create",)}
 POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
 MAX_START_SECONDS = 120.0
 PROBE_CELL = "import sys\nsys.version.split()[0]"
@@ -98,7 +100,12 @@ def role(namespace: str) -> dict[str, Any]:
     """
     rules = [
         {"apiGroups": [""], "resources": [resource], "verbs": list(verbs)}
-        for resource, verbs in {**REQUIRED_VERBS, **VERBS_BY_CHANNEL[FORWARD], **OPTIONAL_VERBS}.items()
+        for resource, verbs in {
+            **REQUIRED_VERBS,
+            **VERBS_BY_CHANNEL[FORWARD],
+            **OPTIONAL_VERBS,
+            **DETACH_VERBS,
+        }.items()
     ]
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -146,6 +153,7 @@ async def _check_rights(options: RunOptions) -> Check:
 
     try:
         missing, missing_wished = await missing_rights(REQUIRED_VERBS), await missing_rights(OPTIONAL_VERBS)
+        missing_detached = await missing_rights(DETACH_VERBS)
         missing_by_way = {way: await missing_rights(wanted) for way, wanted in VERBS_BY_CHANNEL.items()}
     except ClusterError as error:
         return Check("rights", f"cannot ask the API server: {error}", "Run a cell to find out.")
@@ -161,6 +169,13 @@ async def _check_rights(options: RunOptions) -> Check:
             "rights",
             f"cells run, but podtask cannot fully explain why a pod waits: "
             f"you may not {', '.join(missing_wished)} in {ns.where}",
+            hint,
+        )
+    if missing_detached:
+        return Check(
+            "rights",
+            f"cells run, but a large detached cell, or one with --env, needs its notebook until its pod has started: "
+            f"you may not {', '.join(missing_detached)} in {ns.where}",
             hint,
         )
     return Check("rights", f"you have all rights that cells need in {ns.where}{CHANNEL_NOTES.get(way, '')}")

@@ -24,6 +24,7 @@ from ..manifest.diff import differences
 from ..manifest.labels import (
     CELL_ANNOTATION,
     CELL_VOLUME,
+    ENCLOSED_ANNOTATION,
     KERNEL_LABEL,
     NAME_LABEL,
     NOTEBOOK_LABEL,
@@ -194,7 +195,8 @@ def _without_parts_of_a_run(pod: dict[str, Any]) -> dict[str, Any]:
     metadata, spec = shown.get("metadata", {}), shown.get("spec", {})
     for field in METADATA_OF_A_RUN:
         metadata.pop(field, None)
-    metadata.get("annotations", {}).pop(CELL_ANNOTATION, None)
+    for annotation in (CELL_ANNOTATION, ENCLOSED_ANNOTATION):
+        metadata.get("annotations", {}).pop(annotation, None)
     for label in LABELS_OF_A_RUN:
         metadata.get("labels", {}).pop(label, None)
     _remove_items(spec, "volumes", (CELL_VOLUME,))

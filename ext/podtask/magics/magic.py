@@ -58,6 +58,7 @@ class PodtaskMagics(Magics):
 
             task.add_done_callback(lambda ended: _remember_left_names(ended, ended.outcome(), number))
             detached_tasks().add(task, options.name or "_task")
+            task.wait_submitted()
             return task
         self._follow(task, parsed, number)
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import re
 
 from ..cluster.namespace import Namespace, open_namespace
 from ..cluster.refusals import RequestDenied
@@ -12,14 +11,13 @@ from ..config.option_types import parse_task_name
 from ..config.options import RunOptions
 from ..errors import InputError
 from ..manifest import owner_secrets
-from ..manifest.identity import NAME_PREFIX
+from ..manifest.identity import TASK_NAME
 from ..manifest.labels import NAME_LABEL
 from ..manifest.task_pod import SELECTOR, TaskPod
 from .task_list import format_duration
 from .user import current_user
 
 MAX_CANDIDATES = 8
-FULL_NAME = re.compile(f"{NAME_PREFIX}[0-9a-f]{{10}}")  # see new_identity
 
 
 class TaskNotFound(InputError):
@@ -55,7 +53,7 @@ async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskP
             "Its result was fetched, or it was deleted; `%podtask list` shows all tasks.",
         )
     found = list(pods.values())
-    if FULL_NAME.fullmatch(name):  # first of all: whoever creates a pod chooses the labels of user and name
+    if TASK_NAME.fullmatch(name):  # first of all: whoever creates a pod chooses the labels of user and name
         found = [each for each in found if each.name == name] or found
     for is_preferred in (_is_proven, user.owns, lambda each: each.name == name, _is_not_terminating):
         found = [each for each in found if is_preferred(each)] or found

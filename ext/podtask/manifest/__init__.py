@@ -3,4 +3,13 @@
 This package is pure: it never makes a request.
 """
 
-__all__ = ["diff", "identity", "labels", "owner_secrets", "pod_manifest", "render", "task_pod"]
+__all__ = [
+    "diff",
+    "identity",
+    "labels",
+    "owner_secrets",
+    "pod_manifest",
+    "render",
+    "task_pod",
+    "task_secrets",
+]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NAME_PREFIX = "podtask-"
+TASK_NAME = re.compile(f"{NAME_PREFIX}[0-9a-f]{{10}}")  # see new_identity
 KERNEL_ID = secrets.token_hex(6)  # labels the pods of this process
 
 

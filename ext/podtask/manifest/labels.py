@@ -13,4 +13,5 @@ BOUNDS_ANNOTATION = "podtask/bounds"  # the time limits of the task
 PROTOCOL_ANNOTATION = "podtask/protocol"  # the version of the protocol that the runner speaks
 RESULTS_ANNOTATION = "podtask/results"  # "plain" if nothing of the results may be unpickled
 CELL_ANNOTATION = "podtask/cell"  # in batch mode: the cell, its inputs and the values of --env
-CELL_VOLUME = "podtask-cell"  # in batch mode: that annotation as a file
+ENCLOSED_ANNOTATION = "podtask/enclosed"  # of a detached task without Secrets: the cell and its inputs
+CELL_VOLUME = "podtask-cell"  # the files that bring the cell: from one of these annotations, or from Secrets

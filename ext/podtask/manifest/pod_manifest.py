@@ -8,16 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..template.pod_document import DEFAULT_CONTAINER
-from .identity import Identity
+from .identity import TASK_NAME, Identity
 from .labels import (
     BOUNDS_ANNOTATION,
     CELL_ANNOTATION,
+    CELL_VOLUME,
+    ENCLOSED_ANNOTATION,
     KERNEL_LABEL,
     NAME_LABEL,
     NOTEBOOK_LABEL,
     TASK_LABEL,
     USER_LABEL,
 )
+from .task_secrets import part_name
 
 DEFAULT_GRACE_SECONDS = 5  # of a pod in which nothing but the runner has to terminate
 KUBERNETES_GRACE_SECONDS = 30  # the default of the API server
@@ -176,14 +179,31 @@ class PodManifest:
 
     @property
     def is_batch(self) -> bool:
-        """Whether the pod carries its cell in an annotation."""
+        """Whether no notebook can connect to the runner: the pod brings its cell, and the log has the output."""
         return CELL_ANNOTATION in self.annotations
+
+    @property
+    def is_enclosed(self) -> bool:
+        """Whether the pod brings its cell, and its runner serves notebooks that connect."""
+        volumes = self.pod["spec"].get("volumes", [])
+        return not self.is_batch and any(each["name"] == CELL_VOLUME for each in volumes)
+
+    @property
+    def part_names(self) -> list[str]:
+        """Names of the Secrets that have the cell of the task; whoever creates a pod cannot make it name others."""
+        volumes = [each for each in self.pod["spec"].get("volumes", []) if each["name"] == CELL_VOLUME]
+        sources = volumes[0].get("projected", {}).get("sources", []) if volumes else []
+        return [
+            part_name(self.name, index) for index in range(len(sources)) if TASK_NAME.fullmatch(self.name)
+        ]
 
     def without_secrets(self) -> PodManifest:
         """Return a copy that may be shown: without the task's key, the cell and its inputs."""
         pod = copy.deepcopy(self.pod)
-        if self.is_batch:
-            pod["metadata"]["annotations"][CELL_ANNOTATION] = HIDDEN_CELL
+        annotations = pod["metadata"].get("annotations", {})
+        for name in (CELL_ANNOTATION, ENCLOSED_ANNOTATION):
+            if name in annotations:
+                annotations[name] = HIDDEN_CELL
         for container in pod["spec"]["containers"]:
             for entry in container.get("env", []):
                 if entry["name"] == "PODTASK_KEY":

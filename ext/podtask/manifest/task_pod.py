@@ -180,6 +180,11 @@ class TaskPod(PodManifest):
         return is_logged and bool(self.cell_status)
 
     @property
+    def has_never_got_its_cell(self) -> bool:
+        """Whether the runner waited in vain for the notebook that had the cell."""
+        return self.exit_code == EXIT_NO_CLIENT and not self.cell_status
+
+    @property
     def cell_status(self) -> str:
         """How the cell ended, as the runner wrote it to its termination message; empty if it did not."""
         return cell_status(self._terminated)
@@ -231,8 +236,9 @@ class TaskPod(PodManifest):
         return waited_seconds > limit
 
     def is_expired(self, now: dt.datetime) -> bool:
-        """Return whether the task finished longer ago than its ``--keep``, or did not start in time."""
-        return self.finished_seconds(now) > self.options.keep or self.is_start_overdue(now)
+        """Return whether the task finished longer ago than its ``--keep``, did not start in time, or never got its cell."""
+        is_old = self.finished_seconds(now) > self.options.keep
+        return is_old or self.is_start_overdue(now) or self.has_never_got_its_cell
 
     @property
     def created(self) -> dt.datetime:

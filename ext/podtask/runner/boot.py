@@ -5,8 +5,11 @@ loopback and can reach the port. Therefore each side first proves that it knows 
 over both nonces), and the client's proof covers the program that is executed. Whoever may read the pod
 knows the key. Therefore the client of the program also shows the secret whose hash the pod has. The port is bound without
 SO_REUSEADDR and never shared. Otherwise a sidecar could accept the client's connection first, relay the
-handshake to the runner, and then change the frames. In batch mode no client connects: the arguments are
-the parts of the runner's program, the Python version that it needs, and the file that has the cell.
+handshake to the runner, and then change the frames.
+
+The pod may bring program and cell itself. The arguments are then parts of the program, which may be none, the hash of
+program and cell, and the paths of the files that have the rest. The kubelet writes these files. If they do not exist yet,
+a client may come first. Whoever may write Secrets may replace them, but cannot change the hash in the spec of the pod.
 
 Other containers may be able to write to the working directory, to the folders in PYTHONPATH and to the
 user's folder. No module is imported from there until the process of the cell has been forked
@@ -20,8 +23,8 @@ from .protocol import (
     CONNECTION_SECONDS,
     EXIT_NO_CLIENT,
     EXIT_OLD_PYTHON,
-    EXIT_OTHER_PYTHON,
     EXIT_PORT_TAKEN,
+    FILE_SECONDS,
     MAX_CONNECTIONS,
     MAX_PROGRAM_BYTES,
     PATH_VARIABLE,
@@ -62,7 +65,8 @@ for number in (signal.SIGTERM, signal.SIGINT):
 key = bytes.fromhex(env.pop("PODTASK_KEY"))
 lock = env.pop("PODTASK_LOCK")
 wait = float(env.pop("PODTASK_WAIT"))
-deadline = time.monotonic() + wait
+now = time.monotonic
+deadline = now() + wait
 port = env.pop("PODTASK_PORT")
 try:
     if port.startswith("fd:"):
@@ -94,7 +98,7 @@ def receive(sock: socket.socket, size: int, line: bool = False) -> Generator[Non
         try:
             chunk = sock.recv(1 if line else size - len(data))
         except BlockingIOError:
-            if limits[sock] <= time.monotonic():
+            if limits[sock] <= now():
                 raise
             yield
         else:
@@ -115,38 +119,42 @@ def authenticate(sock: socket.socket) -> Generator[None, None, None]:
     is_owner = hashlib.sha256(secret.encode()).hexdigest() == lock
     if hmac.compare_digest(proof, prove("client", challenge, *signed)) and is_owner:
         # The task's owner gets the time that a program needs on a slow connection.
-        limits[sock] = time.monotonic() + PROGRAM_SECONDS
+        limits[sock] = now() + PROGRAM_SECONDS
         program = yield from receive(sock, min(int(size), MAX_PROGRAM_BYTES))
         if hashlib.sha256(program).hexdigest() == digest:
             found.append((program, sock, challenge))
 
 
-job = b""
+*parts, hashed, paths = sys.argv[1:] or ["", ""]
+del sys.argv[1:]
 # All connections take part at the same time: those that are silent do not keep the owner waiting.
 steps: dict[socket.socket, Generator[None, None, None]] = {}
 limits: dict[socket.socket, float] = {}  # when each connection is closed
 found: list[tuple[bytes, socket.socket | None, str]] = []  # the program, and the client that has sent it
-if len(sys.argv) > 1:
-    *parts, minor, path = sys.argv[1:]
-    if sys.version.split(".")[:2] != minor.split("."):
-        print("podtask: batch mode needs Python", minor, "- found", sys.version.split()[0])
-        sys.exit(EXIT_OTHER_PYTHON)
-    with open(path, "rb") as file:
-        job = binascii.a2b_base64(file.read())
-    found.append((binascii.a2b_base64("".join(parts)), None, ""))
-    del sys.argv[1:]
 listener.setblocking(False)
 while not found:
-    time_left = min([deadline, *limits.values()]) - time.monotonic()
-    select.select([listener, *steps], [], [], max(0, time_left))
-    if deadline <= time.monotonic():
+    ends = [deadline, *limits.values()]
+    if paths:
+        try:
+            data = binascii.a2b_base64("".join(parts))
+            for path in paths.split():
+                with open(path, "rb") as file:
+                    data += file.read()
+            if hashlib.sha256(data).hexdigest() == hashed:
+                found.append((data, None, ""))
+                break
+        except FileNotFoundError:
+            pass
+        ends.append(now() + FILE_SECONDS)  # nothing tells of a new file without inotify
+    select.select([listener, *steps], [], [], max(0, min(ends) - now()))
+    if deadline <= now():
         print("podtask: no client came")
         sys.exit(EXIT_NO_CLIENT)
     try:
         sock = listener.accept()[0]
         sock.setblocking(False)
         steps[sock] = authenticate(sock)
-        limits[sock] = time.monotonic() + CONNECTION_SECONDS
+        limits[sock] = now() + CONNECTION_SECONDS
         if len(steps) > MAX_CONNECTIONS:
             limits[min(limits, key=limits.__getitem__)] = 0  # not the owner's, who has more time
     except OSError:
@@ -161,6 +169,8 @@ while not found:
 for sock in steps:
     sock.close()
 program, client, challenge = found[0]
-loader, _, modules = zlib.decompress(program).partition(PROGRAM_SEPARATOR)
+unpacker = zlib.decompressobj()
+loader, _, modules = unpacker.decompress(program).partition(PROGRAM_SEPARATOR)
 owner = (client, challenge) if client else None
-exec(loader, {"modules": modules, "start": (listener, owner, prove, lock, wait, job)})
+cell = unpacker.unused_data  # the enclosed one; a client sends it later
+exec(loader, {"modules": modules, "start": (listener, owner, prove, lock, wait, cell)})

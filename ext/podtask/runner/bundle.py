@@ -54,6 +54,7 @@ MODULES = (
     "supervisor.usage",
     "supervisor.container_log",
     "supervisor.batch_log",
+    "supervisor.enclosure",
     "supervisor.verdict",
     "supervisor.main",
 )

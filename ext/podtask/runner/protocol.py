@@ -20,7 +20,7 @@ MAX_DATA = 512 << 10
 MAX_DISPLAY_CHARS = 8 << 20  # of one MIME type of a display: a browser freezes on more
 
 # Exit codes of the runner. ``bundle.boot_program`` puts them into the text of ``boot.py``.
-EXIT_OTHER_PYTHON = 95  # batch mode needs the notebook's version of Python
+EXIT_OTHER_PYTHON = 95  # the pod brought no cell for its version of Python
 EXIT_NO_CLIENT = 96  # no client sent the cell or fetched its result
 EXIT_OLD_PYTHON = 97  # Python in the image is older than 3.9
 EXIT_PORT_TAKEN = 98  # another process of the pod has the runner's port
@@ -30,6 +30,7 @@ EXIT_PIPES_CLOSED = 117
 CONNECTION_SECONDS = 5
 MAX_CONNECTIONS = 256
 PROGRAM_SECONDS = 30
+FILE_SECONDS = 1  # between two looks for files that the kubelet has not written yet
 MAX_PROGRAM_BYTES = 4 << 20
 # Environment variable that holds PYTHONPATH until the process of the cell starts.
 PATH_VARIABLE = "PODTASK_PATH"
@@ -64,6 +65,8 @@ STATUSES = (STATUS_OK, STATUS_ERROR, STATUS_CRASHED, STATUS_TIMEOUT, STATUS_TERM
 
 # Stages of a cell in the description of its error.
 STAGE_PIP, STAGE_LOAD, STAGE_RUN = "pip", "load", "run"
+
+ANY_PYTHON = ""  # the version of an enclosed cell for all versions of Python that no other one is for
 
 # Ids in BLOB and FETCH frames.
 BLOB_INPUTS, BLOB_RESULTS = "inputs", "results"

@@ -22,6 +22,5 @@ def test_the_boot_program_has_the_exit_codes_of_the_protocol() -> None:
     assert codes == {
         protocol.EXIT_OLD_PYTHON,
         protocol.EXIT_PORT_TAKEN,
-        protocol.EXIT_OTHER_PYTHON,
         protocol.EXIT_NO_CLIENT,
     }

@@ -20,6 +20,7 @@ from . import batch_log
 from .clients import FOREVER, Clients
 from .connection import Connection
 from .container_log import LogCopy
+from .enclosure import read_enclosure
 from .results import Results
 from .spool import Spool
 from .temporary_files import temporary_folder
@@ -85,19 +86,17 @@ class Supervisor:
         signal.signal(signal.SIGTERM, self._on_terminate)
         signal.signal(signal.SIGINT, self._on_terminate)
 
-    def serve(self, client: Optional[Tuple[socket.socket, str]], batch_input: bytes) -> int:
+    def serve(self, client: Optional[Tuple[socket.socket, str]], enclosure: bytes) -> int:
         """Run until the task is released or a deadline ends it; return the exit code.
 
         Args:
-            client: Socket of the first client, and the challenge of its handshake; None in batch mode.
-            batch_input: In batch mode the frames that bring the cell; otherwise empty.
+            client: Socket of the first client, and the challenge of its handshake; None if the pod brings the cell.
+            enclosure: The cell that the pod brings; empty if a client sends it.
         """
         if client is not None:
             self._clients.add(*client)
-        else:
-            self._batch, self._log = True, batch_log.FrameLog(1, self._prove)
-        for frame in protocol.Decoder().feed(batch_input):
-            self._receive_job(frame)
+        if enclosure:
+            self._run_enclosed(enclosure)
         self._selector.register(self._wake, selectors.EVENT_READ, self._on_signal)
         while self._exit is None:
             self._log.watch(self._selector)
@@ -232,6 +231,19 @@ class Supervisor:
         if not error:
             self._run(meta)
         return error
+
+    def _run_enclosed(self, enclosure: bytes) -> None:
+        """Run the cell that the pod brings itself."""
+        head, pieces = read_enclosure(enclosure)
+        if head["batch"]:
+            self._batch, self._log = True, batch_log.FrameLog(1, self._prove)
+        decoder = protocol.Decoder()
+        for piece in pieces:
+            for frame in decoder.feed(piece):
+                error = self._receive_job(frame)
+                if error:
+                    raise ValueError(error)
+        logger.debug("the pod brought the cell")
 
     def _run(self, job: Dict[str, Any]) -> None:
         self._job = job
@@ -443,7 +455,7 @@ def _job_problem(job: Dict[str, Any]) -> str:
 
 
 def main(
-    listener: Any, client: Any, prove: Callable[..., str], lock: str, wait: float, batch_input: bytes
+    listener: Any, client: Any, prove: Callable[..., str], lock: str, wait: float, enclosure: bytes
 ) -> None:
     """Serve the task, then exit even if threads are running."""
-    os._exit(Supervisor(listener, prove, lock, wait).serve(client, batch_input))
+    os._exit(Supervisor(listener, prove, lock, wait).serve(client, enclosure))

@@ -1,0 +1,258 @@
+"""Detached cells that run without the notebook that submitted them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import podtask
+import pytest
+from aiohttp import web
+from podtask.errors import NoStream
+from podtask.lifecycle import start
+from podtask.manage import previous_kernels
+from podtask.manifest import owner_secrets
+from podtask.manifest.task_pod import TaskPod
+from podtask.runner.protocol import EXIT_NO_CLIENT
+
+from tests.pods.waiting import wait_for_input_request, wait_for_phase
+
+from .scripts import Proceed, Script, refused
+from .server import Server
+from .user import SECONDS, Play, submit
+
+
+class Queue(Script):
+    """A pod waits without a node until the test lets it go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.admitted = asyncio.Event()
+
+    async def live(self, name: str) -> None:
+        await self.admitted.wait()
+        if name in self.pods.found:  # it was not deleted meanwhile
+            await super().live(name)
+
+
+class NoSecrets(Queue):
+    """Secrets are refused.
+
+    Args:
+        message: Message of the refusal.
+        code: Code of the refusal.
+    """
+
+    def __init__(self, message: str, code: int = 403) -> None:
+        super().__init__()
+        self.message = message
+        self.code = code
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.method == "POST" and request.path.endswith("/secrets"):
+            return refused(self.code, self.message, "Forbidden")
+        return await proceed(request)
+
+
+FORBIDDEN = (
+    'secrets is forbidden: User "u" cannot create resource "secrets" in API group "" in the namespace "n"'
+)
+QUOTA = 'secrets "x" is forbidden: exceeded quota: few, requested: count/secrets=1, used: count/secrets=0'
+
+
+KERNEL = """
+import os, queue, signal, podtask
+data = os.urandom({size})
+options = podtask.RunOptions.of(detach=True, **{options!r})
+task = podtask.submit({source!r}, options=options)
+print(task.name)
+reader = task.update_log.reader()
+while not reader.empty():
+    update = reader.get()
+    if update.kind == "note":
+        print(update.text)
+sys.stdout.flush()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+SOURCE = "for n in range(3):\n    print('line', n)\nlen(data)"
+LINES = "line 0\nline 1\nline 2\n"
+
+
+def submit_in_killed_kernel(size: int, **options: Any) -> tuple[str, str]:
+    """Submit a detached cell in a process that is killed when ``submit`` returns; return the pod's name and the notes."""
+    program = "import sys" + KERNEL.format(size=size, options=options, source=SOURCE)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=SECONDS)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
+    name, _, noted = ran.stdout.partition("\n")
+    return name, noted
+
+
+def admit(server: Server) -> None:
+    """Let the waiting pods start."""
+    assert isinstance(server.script, Queue)
+    server.loop.call_soon_threadsafe(server.script.admitted.set)
+
+
+def secrets_of(server: Server, name: str) -> list[str]:
+    """Return the names of the Secrets of a task, without the pod's name."""
+    return sorted(each.removeprefix(name) for each in server.pods.secrets if each.startswith(name))
+
+
+@pytest.mark.fault(111)
+@pytest.mark.parametrize(("size", "parts"), [(1000, 1), (5_000_000, 6)])
+def test_cell_runs_without_its_kernel(play: Play, size: int, parts: int) -> None:
+    """A cell whose kernel is killed while its pod waits runs once the pod starts; another kernel gets lines and value."""
+    server = play(Queue())
+    name, noted = submit_in_killed_kernel(size)
+    assert noted == ""
+    assert secrets_of(server, name) == [*(f"-{index}" for index in range(parts)), "-owner"]
+    admit(server)
+    wait_for_line(server, name, b"line 2")
+    task = podtask.attach(name)
+    assert task.result(SECONDS) == size
+    assert task.logs() == LINES
+    task.delete()
+    wait_until_gone(server, name)
+    assert secrets_of(server, name) == []
+
+
+@pytest.mark.fault(111)
+def test_cell_runs_without_its_kernel_and_without_secrets(play: Play) -> None:
+    """Where Secrets are refused, an annotation brings a small cell, and a line says who can read it."""
+    server = play(NoSecrets(FORBIDDEN))
+    name, noted = submit_in_killed_kernel(1000)
+    assert noted == (
+        "Secrets cannot be created in scripted/n (verb create, resource secrets). The cell and its inputs are in an "
+        "annotation of the pod: everyone who may get the pod can read them.\n"
+    )
+    admit(server)
+    wait_for_line(server, name, b"line 2")
+    task = podtask.attach(name)
+    assert task.result(SECONDS) == 1000
+    assert task.logs() == LINES
+    task.delete()
+
+
+@pytest.mark.fault(111)
+@pytest.mark.parametrize(
+    ("size", "options", "message", "why"),
+    [
+        (
+            5_000_000,
+            {},
+            QUOTA,
+            "its cell and inputs (4 MiB) are too large to be kept in an annotation, and secrets",
+        ),
+        (1000, {"env": {"TOKEN": "hunter2"}}, FORBIDDEN, "and the values of --env may be kept nowhere else"),
+    ],
+)
+def test_pod_goes_with_its_notebook(
+    play: Play, size: int, options: dict[str, Any], message: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where neither Secrets nor an annotation can bring the cell, a line says so; the pod ends without its notebook."""
+    server = play(NoSecrets(message))
+    name, noted = submit_in_killed_kernel(size, wait="0.1s", **options)
+    assert noted.startswith("This notebook must stay until the pod has started: ")
+    assert why in noted
+    assert ("count/secrets=1" in noted) == (message == QUOTA)
+    assert "hunter2" not in noted + str(server.pods.history)
+    admit(server)
+    wait_for(server, lambda: TaskPod(server.pods.found[name]).exit_code == EXIT_NO_CLIENT)
+    monkeypatch.setattr(previous_kernels, "_reported", set())
+    assert submit().result(SECONDS) == 42
+    wait_until_gone(server, name)
+
+
+def wait_until_gone(server: Server, name: str) -> None:
+    """Wait until a pod is deleted."""
+    wait_for(server, lambda: name not in server.pods.found)
+
+
+def wait_for_line(server: Server, name: str, line: bytes) -> None:
+    """Wait until a pod has written a line to its log."""
+    wait_for(server, lambda: line in server.pods.logs.get(name, b""))
+
+
+def wait_for(server: Server, condition: Callable[[], bool]) -> None:
+    """Wait until a condition of the cluster holds."""
+
+    async def wait() -> None:
+        async with server.pods.state_changed:
+            await server.pods.state_changed.wait_for(condition)
+
+    asyncio.run_coroutine_threadsafe(wait(), server.loop).result(SECONDS)
+
+
+def test_values_of_env_are_in_the_secret_only(play: Play) -> None:
+    """The values of ``--env`` are in no pod, and the Secrets that have them are deleted once they are read."""
+    server = play(Script())
+    task = submit("import os\nos.environ['TOKEN'][::-1]", detach=True, env={"TOKEN": "hunter2"})
+    assert task.result(SECONDS) == "2retnuh"
+    assert server.count("DELETE", f"/secrets/{task.name}-0") == 1
+    assert "hunter2" not in str(server.pods.history)
+
+
+@pytest.mark.parametrize("when", ["queued", "started"])
+def test_task_is_attached_in_each_state(play: Play, when: str) -> None:
+    """Another kernel attaches to a task whose pod still waits, or has started."""
+    server = play(Queue())
+    name, _ = submit_in_killed_kernel(1000)
+    if when == "started":
+        admit(server)
+    task = podtask.attach(name)
+    if when == "queued":
+        wait_for_phase(task, "Pending")
+        assert task.start_time_left > 600_000
+        admit(server)
+    assert task.result(SECONDS) == 1000
+    assert task.logs() == LINES
+    task.delete()
+
+
+class NoStreams(Script):
+    """Streams to pods are forbidden."""
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.path.endswith(("/portforward", "/exec")):
+            return refused(403, "pods/portforward is forbidden", "Forbidden")
+        return await proceed(request)
+
+
+def test_cell_that_runs_is_not_run_again_in_batch_mode(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no stream to the pod is allowed, the cell that its pod has brought runs on; the error says where its result will be."""
+    monkeypatch.setattr(start, "_batch_places", set())
+    server = play(NoStreams())
+    task = submit("print('only once')\n42", detach=True, linger="0.1s")
+    with pytest.raises(NoStream, match="keeps running without this notebook") as found:
+        task.result(SECONDS)
+    assert f"%podtask attach {task.name}" in found.value.hint
+    wait_for(server, lambda: TaskPod(server.pods.found[task.name]).is_finished)
+    attached = podtask.attach(task.name)
+    assert attached.result(SECONDS) == 42
+    assert server.count("POST", "/pods") == 1
+    attached.delete()
+
+
+def test_other_machine_owns_the_task_if_it_trusts_it(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ``--trust``, a machine without the file of the owner's secret reads it from the cluster, and interrupts the cell."""
+    server = play(Queue())
+    task = submit("print('up')\ninput()", detach=True)
+    admit(server)
+    wait_for_line(server, task.name, b"up")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(owner_secrets, "_secrets", {})
+    owner = podtask.attach(task.name, trust=True)
+    wait_for_input_request(owner)
+    assert owner.is_own
+    owner.interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        owner.result(SECONDS)
+    assert "was taken over by" in str(task.exception(SECONDS))
+    owner.delete()
