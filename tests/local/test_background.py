@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -110,3 +112,22 @@ def test_notice_is_shown_once(kernel: Kernel) -> None:
     kernel.run("t['nodeName'] = 'y'")
     other = kernel.run("%%podtask --local -t t\n1")
     assert sum(line.startswith("Runs on this machine. Ignored") for line in other.lines) == 1
+
+
+SCRIPT = """
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.run_line_magic("load_ext", "podtask")
+shell.run_cell_magic("podtask", "-d --local --as held", "input()")
+while shell.user_ns["held"].updates.get().kind != "frame":
+    pass
+print("the script ends", flush=True)
+"""
+
+
+def test_script_that_ends_before_its_detached_cell_shows_no_error() -> None:
+    """The interpreter exits while a detached cell runs: nothing has failed."""
+    ended = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+    assert "the script ends" in ended.stdout
+    assert "failed" not in ended.stdout + ended.stderr
+    assert "Error" not in ended.stdout + ended.stderr

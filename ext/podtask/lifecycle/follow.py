@@ -207,6 +207,9 @@ class TaskFollower:
     async def _run(self, on_end: Callable[[Outcome], None]) -> None:
         try:
             outcome = await self._follow()
+        except asyncio.CancelledError:  # the interpreter exits, and nobody waits or looks any more
+            self.done.cancel()
+            return
         except BaseException as error:  # noqa: BLE001 -- every error is raised where the user waits
             log.debug("%s: %s", self.name, type(error).__name__)
             status = "failed"
