@@ -227,15 +227,18 @@ class Channel:
         try:
             chunk = link.rest
             while True:
+                is_output = False
                 for frame in link.decoder.feed(chunk):
+                    is_output = is_output or frame.kind in protocol.SPOOLED
                     if frame.kind == protocol.HELLO and not link.fresh:
                         uploads += await self._resume(link, frame.meta)
                     result = await self._handle_frame(link, frame)
                     if result is not None:
                         return result
-                link.is_paused = True
-                await self._listener.wait_for_room()
-                link.is_paused, link.last_received = False, now()
+                if is_output:
+                    link.is_paused = True
+                    await self._listener.wait_for_room()
+                    link.is_paused, link.last_received = False, now()
                 chunk = await link.stream.receive()
                 if not chunk:
                     raise ConnectionResetError("the runner's connection ended")

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+MAX_COPIED_BYTES = 4 << 20  # at once: the event loop waits meanwhile
+
 
 class ValuesDiscarded(Exception):
     """The values do not arrive: the pod pickles them again without one that failed, or the connection has ended."""
@@ -14,25 +16,27 @@ class ValuesDiscarded(Exception):
 class ArrivingValues:
     """The pickles, then the out-of-band buffers, as far as they have arrived.
 
-    The event loop adds bytes, and one thread may read them.
+    The event loop adds bytes, and one thread may read them. It sleeps until it can copy some MiB, or all that it
+    needs, because each change between threads takes time.
 
     Args:
         attempt: Number of the runner's attempt to pickle the values.
 
     Attributes:
-        parts: The pickles, then each buffer; the last one may be incomplete.
         received: Number of bytes that have arrived.
     """
 
     def __init__(self, attempt: int) -> None:
         self.attempt = attempt
-        self.parts = [bytearray()]
+        self._pickles = bytearray()
+        self._buffers: list[bytearray] = []  # the last one may be incomplete
         self.received = 0
-        self._filled = 0  # bytes of the last part, if it is a buffer
+        self._filled = 0  # bytes of the last buffer
         self._begun = 0  # items of the first group that the pod has begun to pickle
         self._packed: list[Mapping[str, Any]] | None = None  # all items, once everything has arrived
         self._is_discarded = False
         self._changed = threading.Condition()
+        self._is_ready: Callable[[], bool] = lambda: False  # whether what the reader waits for has arrived
 
     def put(self, meta: Mapping[str, Any], data: bytes) -> None:
         """Add the data of a blob frame, which begins where the last one has ended.
@@ -42,22 +46,23 @@ class ArrivingValues:
         """
         part = int(meta["part"])
         with self._changed:
-            if part == 0 and len(self.parts) == 1:
-                self.parts[0] += data
+            if part == 0 and not self._buffers:
+                self._pickles += data
             else:
                 self._put_into_buffer(part, meta, data)
             self.received += len(data)
             self._begun = int(meta["begun"])
-            self._changed.notify_all()
+            if self._is_ready():  # else waking the reader would only cost time
+                self._changed.notify_all()
 
     def _put_into_buffer(self, part: int, meta: Mapping[str, Any], data: bytes) -> None:
-        if part == len(self.parts) and self._is_filled():
-            self.parts.append(bytearray(int(meta["size"])))
+        if part == len(self._buffers) + 1 and self._is_filled():
+            self._buffers.append(bytearray(int(meta["size"])))
             self._filled = 0
         stop = self._filled + len(data)
-        if part != len(self.parts) - 1 or not part or stop > len(self.parts[part]):
+        if part != len(self._buffers) or not part or stop > len(self._buffers[-1]):
             raise ValueError("a piece of its values is in a wrong place")
-        self.parts[part][self._filled : stop] = data
+        self._buffers[-1][self._filled : stop] = data
         self._filled = stop
 
     def complete(self, end: Mapping[str, Any]) -> bool:
@@ -68,12 +73,18 @@ class ArrivingValues:
         """
         if self.received < end["size"]:
             return False
-        if self.received > end["size"] or list(map(len, self.parts)) != end["sizes"] or not self._is_filled():
+        sizes = [len(self._pickles), *map(len, self._buffers)]
+        if self.received > end["size"] or sizes != end["sizes"] or not self._is_filled():
             raise ValueError("the sizes of its values do not add up")
         with self._changed:
             self._packed = list(end["packed"])
             self._changed.notify_all()
         return True
+
+    @property
+    def parts(self) -> list[bytearray]:
+        """The pickles, then each buffer."""
+        return [self._pickles, *self._buffers]
 
     def discard(self) -> None:
         """Let the readers fail: the rest does not arrive."""
@@ -111,16 +122,18 @@ class ArrivingValues:
         It is 0 at the end.
         """
         with self._changed:
-            self._wait_for(lambda: len(self.parts[0]) > start)
-            with memoryview(self.parts[0]) as view, view[start : start + len(target)] as piece:
+            wanted = min(len(target), MAX_COPIED_BYTES)
+            self._wait_for(lambda: len(self._pickles) >= start + wanted)
+            stop = min(start + wanted, len(self._pickles))
+            with memoryview(self._pickles) as view, view[start:stop] as piece:
                 target[: len(piece)] = piece
                 return len(piece)
 
     def buffers(self) -> Iterator[bytearray]:
         """Yield each buffer once it has arrived."""
-        index = 1
+        index = 0
         while self._wait_for_buffer(index):
-            yield self.parts[index]
+            yield self._buffers[index]
             index += 1
 
     def _wait_for_buffer(self, index: int) -> bool:
@@ -129,13 +142,14 @@ class ArrivingValues:
             return self._has_buffer(index)
 
     def _has_buffer(self, index: int) -> bool:
-        count = len(self.parts)
+        count = len(self._buffers)
         return index < count - 1 or (index == count - 1 and self._is_filled())
 
     def _is_filled(self) -> bool:
-        return len(self.parts) == 1 or self._filled == len(self.parts[-1])
+        return not self._buffers or self._filled == len(self._buffers[-1])
 
     def _wait_for(self, is_ready: Callable[[], bool]) -> None:
+        self._is_ready = is_ready
         self._changed.wait_for(lambda: self._is_discarded or self._packed is not None or is_ready())
         if self._is_discarded:
             raise ValuesDiscarded

@@ -401,5 +401,6 @@ class _PickleBuffer:
             size = view.nbytes
             self.size += size
             if self.size <= self._limit:
-                pieces.append(bytes(view))
+                # A large object of type bytes comes as it is, and cannot change while it is being sent.
+                pieces.append(data if type(data) is bytes else bytes(view))
         return size
