@@ -94,13 +94,15 @@ class StepOrder:
         self._entered: dict[str, int] = {}  # with the number of definitions that waited for the step then
         self._called: set[str] = set()
         self._calling: set[str] = set()  # definitions whose needs are being added
-        self._blocked: list[str] = []  # definitions that need what is in progress
+        self._blocked: list[str] = []  # definitions that need what is not done yet
+        self._is_last_try = False
         self._executing = 0  # definitions that wait for what they need when they are executed
 
     def sorted(self) -> SortedDefinitions:
         """Return all steps in order."""
-        for name in self._steps.sources:
-            self._visit(name)
+        for self._is_last_try in (False, True):  # at last also definitions that need each other
+            for name in self._steps.sources:
+                self._visit(name)
         changing = [name for name in self._done if self._is_value(name) and name in self._called]
         for name in self._late:
             self._done[name] = None
@@ -116,11 +118,9 @@ class StepOrder:
     def _is_value(self, name: str) -> bool:
         return self._steps.sources[name] is None
 
-    def _is_in_progress(self, name: str) -> bool:
-        """Return whether a step, or what it needs when it is called, is not done yet but will be."""
-        if name in self._calling:
-            return True
-        return not self._is_value(name) and name in self._entered and name not in self._done
+    def _is_ready(self, name: str) -> bool:
+        """Return whether a step, and what it needs when it is called, is done or comes after all definitions."""
+        return name not in self._calling and (name in self._done or name in self._late)
 
     def _visit(self, name: str) -> None:
         """Add a step after those that it needs."""
@@ -141,7 +141,7 @@ class StepOrder:
             for other in before:
                 self._call(other)
             self._executing -= 1
-            if any(self._is_in_progress(other) for other in before):
+            if not self._is_last_try and not all(map(self._is_ready, before)):
                 del self._entered[name]
                 self._blocked.append(name)
                 return

@@ -199,12 +199,19 @@ class _DefinitionCollector:
         """Add a step for the value of an attribute; none if it cannot be sent: the definition's own stays."""
         before = self._steps.copy(), dict(self._last_steps)
         self._steps.add(path, before={self._last_of(owner)})
-        self._steps.add_part(owner, path)
+        if not self._starts_with(owner, path):
+            self._steps.add_part(owner, path)
         try:
             self._add_types(path, self._types_of(value))
         except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
             log.debug("%s is not sent: %s: %s", path, type(error).__name__, error)
             self._steps, self._last_steps = before
+
+    def _starts_with(self, owner: str, path: str) -> bool:
+        """Return whether a class statement sets an attribute: a counter counts from there again."""
+        source = self._steps.sources[owner]
+        assert source is not None
+        return path.removeprefix(f"{owner}.") in _set_in_body(source[0], self._namespace[owner])
 
     def _method(self, owner: str, attribute: str, wrapper: str, function: types.FunctionType) -> None:
         """Add a step that sets a function of a later cell on a class (``P.area = area``)."""
@@ -412,6 +419,18 @@ def attribute_value(path: str, namespace: Mapping[str, Any]) -> Any:
     for attribute in attributes:
         value = vars(value)[attribute] if attribute in vars(value) else getattr(value, attribute)
     return value
+
+
+def _set_in_body(source: str, owner: Any) -> set[str]:
+    """Return the names of the attributes that a class statement assigns."""
+    return {
+        node.id
+        for statement in ast.parse(source).body
+        if isinstance(statement, ast.ClassDef) and statement.name == owner.__name__
+        for each in statement.body
+        for node in ast.walk(each)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
 
 
 def _literals(source: str, name: str) -> dict[str, Any]:

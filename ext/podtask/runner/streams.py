@@ -181,13 +181,18 @@ class FrameWriter:
 
 
 class Stream(io.TextIOBase):
-    """``sys.stdout`` or ``sys.stderr`` of a cell."""
+    """``sys.stdout`` or ``sys.stderr`` of a cell.
+
+    Attributes:
+        is_quiet: Whether text is discarded.
+    """
 
     encoding = "utf-8"
     errors = "backslashreplace"
 
     def __init__(self, writer: FrameWriter, name: str, fd: int) -> None:
         super().__init__()
+        self.is_quiet = False
         self.name = f"<{name}>"
         self.buffer = RawStream(self, fd)
         self._writer = writer
@@ -202,7 +207,8 @@ class Stream(io.TextIOBase):
         return len(text)
 
     def write_bytes(self, data: bytes) -> None:
-        self._writer.write_text(self._name, data)
+        if not self.is_quiet:
+            self._writer.write_text(self._name, data)
 
     def flush(self) -> None:
         self._writer.flush()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import collections.abc
 import functools
+import io
 import math
 import os.path
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +16,7 @@ from podtask.cell.scopes import free_names
 from podtask.errors import InputError
 from podtask.pickling.inputs import pack_inputs
 from podtask.runner.bundle import MINOR
+from podtask.runner.streams import Stream
 
 from tests.unit.packing import FILE, OTHER, Pod, definitions, remote
 
@@ -422,6 +425,13 @@ class Meta(type):
     def __init__(kind, name, bases, body):
         super().__init__(name, bases, body)
         Meta.kinds[name] = kind
+class Column:
+    made = 0
+    def __init__(self):
+        Column.made += 1
+        self.place = Column.made
+class Table:
+    first, second = Column(), Column()
 class Shape(metaclass=Meta): pass
 class Circle(Shape): pass
 """
@@ -468,6 +478,31 @@ def _names_in(cell: str, namespace: dict[str, Any]) -> list[str]:
     return sorted(free_names(cell) & namespace.keys())
 
 
+class RecordedText:
+    """Takes the place of the writer of frames."""
+
+    def __init__(self) -> None:
+        self.text = b""
+
+    def write_text(self, name: str, data: bytes) -> None:
+        self.text += data
+
+
+def test_definitions_print_nothing_once_more(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """B3: what a decorator prints has been shown by the notebook; a default argument still is the cell's stdout."""
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    source = "import sys\ndef told(function):\n    print('told')\n"
+    source += "    return function\n@told\ndef say(word, to=sys.stdout): print(word, file=to)\n"
+    namespace = notebook(source)
+    recorded: Any = RecordedText()
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, Stream(recorded, name, 1))
+    pod = Pod(pack_inputs({"say": namespace["say"]}, namespace, OTHER))
+    pod.run("say('hello')")
+    assert recorded.text == b"hello\n"
+
+
 DISPATCH = """
 import collections, decimal, functools
 @functools.singledispatch
@@ -480,6 +515,8 @@ class Outer:
 def _(value): return f"number {twice(1)}"
 @kind.register
 def _(value: Own): return "own"
+@kind.register(bytes)
+def _(value): return "bytes"
 @kind.register(decimal.Decimal)
 @functools.lru_cache
 def _(value): return "decimal"
@@ -497,21 +534,24 @@ class Shop:
     def _(self, value: int): return "price of a number"
 @Shop.price.register(str)
 def _(self, value): return "price of a text"
-_ = 7
 """
 
 
-def test_what_was_registered_with_singledispatch_goes_to_another_minor(notebook: Notebook) -> None:
+@pytest.mark.parametrize("later", ["_ = 7", "@kind.register(bytes)\ndef _(value): return 'bytes'"])
+def test_what_was_registered_with_singledispatch_goes_to_another_minor(
+    notebook: Notebook, later: str
+) -> None:
     """B4: functions of functools.singledispatch and singledispatchmethod arrive with what was registered with them."""
-    namespace = notebook(DISPATCH)
+    notebook(DISPATCH)
+    namespace = notebook(later)
     cell = (
         "[kind(each) for each in (1, 1.5, Own(), [], 'x', decimal.Decimal(3), collections.OrderedDict(a=1), "
     )
-    cell += "Outer.Inner())], Shop().price(3), Shop().price('x'), Shop().price([]), kind.__name__"
+    cell += "Outer.Inner(), b'x')], Shop().price(3), Shop().price('x'), Shop().price([]), kind.__name__"
     names = [*_names_in(cell, namespace), "_"]
     pod = Pod(pack_inputs({name: namespace[name] for name in names}, namespace, OTHER))
-    pod.run(f"found = repr(({cell}, _))")
-    assert pod.names["found"] == repr(eval(f"({cell}, _)", namespace))
+    pod.run(f"found = repr(({cell}, _ == 7))")
+    assert pod.names["found"] == repr(eval(f"({cell}, _ == 7)", namespace))
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ import os
 import pickle
 import sys
 import types
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from .. import pickler
 from ..reducers import classes, identity
 from ..state.libraries import AppliedState
+from ..streams import Stream
 from .module_values import ModuleValues
 
 
@@ -65,13 +66,28 @@ def load(
                 source, filename = step
                 if filename not in linecache.cache:
                     register_source(filename, source)
-                exec(compile(source, filename, "exec", dont_inherit=True), namespace)
+                with _quiet():
+                    exec(compile(source, filename, "exec", dont_inherit=True), namespace)
         _set_again(namespace, job.get("changing", []), unpickler, on_value)
         ModuleValues(unpickler, job.get("module_values", []), local).install(state.importer)
     if job["mode"] == "data":
         _number_definitions(namespace)
     identity.NUMBERS.receive_all()
     return state
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Discard what a definition prints: the notebook has shown it when the definition was executed there."""
+    # Not by other streams: a definition may keep the cell's, as a default argument.
+    streams = [each for each in (sys.stdout, sys.stderr) if isinstance(each, Stream)]
+    for each in streams:
+        each.is_quiet = True
+    try:
+        yield
+    finally:
+        for each in streams:
+            each.is_quiet = False
 
 
 def _set_value(namespace: Dict[str, Any], step: str, value: Any) -> None:
