@@ -124,14 +124,14 @@ class Kernel:
         found: dict[str, CellOutput] = {}
         while not until(found):
             message = self._client.get_iopub_msg(timeout=CELL_SECONDS)
-            _take(found.setdefault(message["parent_header"].get("msg_id"), CellOutput()), message)
+            take(found.setdefault(message["parent_header"].get("msg_id"), CellOutput()), message)
         return found
 
     def until(self, text: str, seconds: float = CELL_SECONDS) -> CellOutput:
         """Collect messages of the running cell until its stdout contains a text."""
         ran = CellOutput()
         for message in self.messages(seconds):
-            _take(ran, message)
+            take(ran, message)
             if text in ran.stdout:
                 return ran
         raise AssertionError(f"the cell ended without {text!r}: {ran}")
@@ -140,7 +140,7 @@ class Kernel:
         """Collect messages until the cell has ended."""
         ran = CellOutput()
         for message in self.messages(seconds):
-            _take(ran, message)
+            take(ran, message)
         return ran
 
     def run(self, source: str, seconds: float = CELL_SECONDS) -> CellOutput:
@@ -205,7 +205,7 @@ def strip_ansi(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-def _take(ran: CellOutput, message: dict[str, Any]) -> None:
+def take(ran: CellOutput, message: dict[str, Any]) -> None:
     kind, content = message["msg_type"], message["content"]
     if kind == "stream":
         name, text = content["name"], content["text"]

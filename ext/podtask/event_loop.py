@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from .errors import InputError, ended_by_user
+from .interrupts import WaitEvent
 
 T = TypeVar("T")
 F = TypeVar("F", bound="asyncio.Future[Any]")
@@ -63,12 +64,13 @@ class Loop:
             coroutine.close()
             raise
         future = self.start(coroutine)
+        ended = WaitEvent()
+        future.add_done_callback(lambda _: ended.set())
         try:
-            return future.result()
+            ended.wait()
         except KeyboardInterrupt:
-            if future.done():
-                raise
             raise ended_by_user(KeyboardInterrupt, "stopped waiting.") from None
+        return future.result()
 
     def call_soon(self, call: Callable[[], object]) -> None:
         """Call a function in the loop. Any thread may call this."""

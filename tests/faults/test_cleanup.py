@@ -34,7 +34,7 @@ def _alice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def gc(flags: str = "") -> None:
     """Run ``%podtask gc``."""
-    commands.run(commands.ShellState({}, lambda task: None), f"gc {flags}")
+    commands.run(commands.ShellState({}, lambda task, guard: None), f"gc {flags}")
 
 
 def next_kernel(**options: Any) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from podtask.errors import InputError, TaskError
 from podtask.event_loop import loop
+from podtask.interrupts import InterruptGuard
 from podtask.magics import commands
 from podtask.manage import operations
 from podtask.manage.task_list import list_tasks
@@ -38,7 +39,7 @@ def _cluster_names_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def command(line: str) -> None:
     """Run a command of %podtask; a task that it attaches to is followed to its end."""
-    commands.run(commands.ShellState({}, lambda task: task.result(SECONDS)), line)
+    commands.run(commands.ShellState({}, lambda task, guard: task.result(SECONDS)), line)
 
 
 def run_cell() -> str:
@@ -279,7 +280,7 @@ def test_attach_unpickles_nothing_with_results_plain(play: Play, flags: str) -> 
     task = submit(PICKLED, name="nightly")
     wait_for_input_request(task)
 
-    def follow(attached: podtask.Task) -> None:
+    def follow(attached: podtask.Task, guard: InterruptGuard) -> None:
         wait_for_input_request(attached)
         attached.reply({"value": ""})
         with pytest.raises(TaskError, match="it was sent as a pickle, which is not loaded"):

@@ -1,4 +1,7 @@
-"""A cell that ends by its user's wish shows one line and no frame of podtask (rows U1 and U5 of the cases of use)."""
+"""A local cell that ends by its user's wish shows one line and no frame of podtask (rows U1 and U5 of the cases of use).
+
+``tests/faults/test_ended_by_user.py`` tries all ways with cells in pods.
+"""
 
 from __future__ import annotations
 
@@ -62,12 +65,12 @@ def test_detached_cell_is_cancelled(kernel: Kernel, way: str) -> None:
 
 # An interrupt that comes before the handle waits is an ordinary one.
 ANNOUNCE_WAIT = """
-import concurrent.futures
-wait_for_futures = concurrent.futures.wait
-def wait(*args):
-    print("waits", flush=True)
-    return wait_for_futures(*args)
-concurrent.futures.wait = wait
+from podtask.lifecycle import task
+class Announced(task.WaitEvent):
+    def wait(self, timeout=None):
+        print("waits", flush=True)
+        return super().wait(timeout)
+task.WaitEvent = Announced
 """
 
 
@@ -79,9 +82,7 @@ def test_result_of_a_cancelled_task(kernel: Kernel, ask: str) -> None:
     assert STOPPED.fullmatch(only_line(kernel.run(ask)))
 
 
-@pytest.mark.parametrize(
-    "wait", ["train.result()", "train.wait()", "train.exception()", "train.values", "train.assign()"]
-)
+@pytest.mark.parametrize("wait", ["train.exception()", "train.values", "train.assign()"])
 def test_kernel_interrupt_while_a_cell_waits_for_a_detached_task(kernel: Kernel, wait: str) -> None:
     """U1: the stop button ends the waiting with one line, and the task keeps running."""
     start_detached(kernel)
@@ -147,18 +148,6 @@ def test_second_stop_ends_a_cell_that_does_not_react(kernel: Kernel) -> None:
     last = kernel.finish(20)
     assert STOPPED.fullmatch(only_line(last))
     assert STOPPED_LINE.fullmatch(last.lines[-1])
-
-
-def test_stop_while_the_inputs_are_packed(kernel: Kernel) -> None:
-    """U1: the stop button before anything was sent shows one line."""
-    kernel.run(
-        "import signal\nclass Slow:\n    def __reduce__(self):\n"
-        "        print('packs', flush=True)\n        signal.pause()\nslow = Slow()"
-    )
-    kernel.start("%%podtask --local\nslow")
-    kernel.until("packs\n")
-    kernel.interrupt()
-    assert only_line(kernel.finish(20)) == "stopped; nothing was sent."
 
 
 def test_stop_in_a_terminal(shell: Shell, tmp_path: Path) -> None:

@@ -243,3 +243,44 @@ def test_requested_name_is_not_left_out(shell: Shell) -> None:
     shell.run("import threading\nlock = threading.Lock()")
     shown = shell.shown_error("%%podtask --local -i lock\nlock = 1\nlock")
     assert "lock (lock) cannot be sent" in shown
+
+
+FAILING = """
+import json, podtask
+@podtask.task(local=True)
+def parse(text):
+    return json.loads(text)
+def use():
+    return {call}
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "parse('{')",
+        "parse.submit('{').result()",
+        "parse.map(['{'])",
+        "podtask.run(parse.__wrapped__, '{', options=podtask.RunOptions.of(local=True))",
+    ],
+)
+def test_error_of_a_call_shows_no_frames_of_podtask(shell: Shell, call: str) -> None:
+    """U18: the traceback has the user's frames and those of the library, with their lines, and nothing between them."""
+    shell.run(FAILING.format(call=call))
+    shown = shell.shown_error("use()")
+    places = [shown.index(text) for text in (call, "return json.loads(text)", "raise JSONDecodeError(")]
+    assert places == sorted(places)
+    assert "podtask/" not in shown
+    assert "interactiveshell.py" not in shown
+    assert "in a process on this machine" in shown
+
+
+def test_error_of_a_task_can_be_sent_to_a_cell(shell: Shell) -> None:
+    """U18: an error that a task has raised is sent like others; how the notebook shows it stays there."""
+    shell.run(FAILING.format(call="parse('{')"))
+    shell.run("error = parse.submit('{').exception()\nclass Own(Exception): pass")
+    shell.run("own = podtask.submit('raise Own(3)', options=podtask.RunOptions.of(local=True)).exception()")
+    out, _ = shell.output(
+        "%%podtask --local\nprint(error.pos, own.args, [*vars(own)], hasattr(error, '_render_traceback_'))"
+    )
+    assert out == "1 (3,) ['__notes__'] False\n"

@@ -9,6 +9,7 @@ from podtask import RunOptions, submit
 from podtask.display.foreground import Foreground
 from podtask.display.view import MAX_DISPLAY_BYTES, View
 from podtask.frontend import Terminal
+from podtask.interrupts import InterruptGuard
 from podtask.lifecycle.updates import Update
 from podtask.runner import protocol
 
@@ -42,7 +43,7 @@ def test_end_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
     """A task that ends before its output is shown has one closing line, after the output."""
     task = submit("print('shown')", options=RunOptions.of(local=True))
     task.wait()
-    Foreground(task, Terminal()).follow()
+    Foreground(task, Terminal()).follow(InterruptGuard())
     out, err = capsys.readouterr()
     assert out == "shown\n"
     assert err.count("✓") == 1

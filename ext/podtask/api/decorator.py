@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from ..display.task_table import ParallelCalls
+from ..interrupts import InterruptGuard
 from ..lifecycle.task import Task
 from ..pickling.function_call import FunctionCall
 from .resolve import check_options, resolve_options
-from .submit import follow, submit_call
+from .submit import NOTHING_SENT, follow, prepare_call, start
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,8 +53,9 @@ class TaskFunction(Generic[P, R]):
         Raises:
             BaseException: The function's own error, or a PodtaskError.
         """
-        options = resolve_options(self._given)
-        result: R = follow(submit_call(self.__wrapped__, args, kwargs, options, waits=True))
+        with InterruptGuard(NOTHING_SENT) as guard:
+            options = resolve_options(self._given)
+            result: R = follow(prepare_call(self.__wrapped__, args, kwargs, options, waits=True), guard)
         return result
 
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Task:
@@ -62,7 +64,8 @@ class TaskFunction(Generic[P, R]):
         Raises:
             InputError: An option, the template or an argument is wrong; nothing was sent.
         """
-        return submit_call(self.__wrapped__, args, kwargs, resolve_options(self._given))
+        with InterruptGuard(NOTHING_SENT) as guard:
+            return start(prepare_call(self.__wrapped__, args, kwargs, resolve_options(self._given)), guard)
 
     def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function in this process."""
@@ -86,11 +89,12 @@ class TaskFunction(Generic[P, R]):
             InputError: The function does not take such arguments; nothing was sent.
             BaseException: The first error of a call.
         """
-        all_args = list(zip(*iterables, strict=False))
-        for args in all_args:
-            FunctionCall(self.__wrapped__, args, {}).check()
-        calls = [functools.partial(self.submit, *args) for args in all_args]
-        return ParallelCalls(calls, max_parallel).follow(return_exceptions)
+        with InterruptGuard(NOTHING_SENT) as guard:
+            all_args = list(zip(*iterables, strict=False))
+            for args in all_args:
+                FunctionCall(self.__wrapped__, args, {}).check()
+            calls = [functools.partial(self.submit, *args) for args in all_args]
+            return ParallelCalls(calls, max_parallel).follow(return_exceptions, guard)
 
     def with_options(self, **options: Any) -> TaskFunction[P, R]:
         """Return the same function with other options.

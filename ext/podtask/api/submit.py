@@ -12,6 +12,7 @@ from ..config.options import RunOptions
 from ..display.foreground import Foreground
 from ..errors import InputError
 from ..frontend import current_screen
+from ..interrupts import InterruptGuard
 from ..lifecycle.prepare import PreparedCell, prepare, render_cell
 from ..lifecycle.start import NewRunner
 from ..lifecycle.task import Task
@@ -19,6 +20,8 @@ from ..manifest.pod_manifest import PodManifest
 from ..pickling.function_call import FunctionCall
 from ..pickling.state import restore_state
 from .resolve import resolve_options, resolve_template
+
+NOTHING_SENT = "stopped; nothing was sent."  # the line of an interrupt before a task exists
 
 
 def submit(
@@ -38,21 +41,22 @@ def submit(
     Raises:
         InputError: The work, an option or the template is wrong; nothing was sent.
     """
-    return _submit(work, args, kwargs, template, options, waits=False)
+    with InterruptGuard(NOTHING_SENT) as guard:
+        return start(_prepare(work, args, kwargs, template, options, waits=False), guard)
 
 
-def _submit(
+def _prepare(
     work: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     template: Any,
     options: RunOptions | None,
     waits: bool,
-) -> Task:
+) -> PreparedCell:
     given = {"template": template} if template is not None else {}
     options = resolve_options(given) if options is None else resolve_template(options.replace(**given))
     if callable(work):
-        return submit_call(work, args, kwargs, options, waits)
+        return prepare_call(work, args, kwargs, options, waits)
     if args or kwargs:
         option_names = [name for name in kwargs if name in vars(RunOptions())]
         hint = f"To set an option, use options=RunOptions.of({option_names[0]}=...)." if option_names else ""
@@ -65,17 +69,17 @@ def _submit(
             f"An object of type {type(work).__name__} cannot be submitted.",
             "Submit a function, a Cell or source text.",
         )
-    return _start(prepare(cell, options, sys.modules["__main__"].__dict__, waits=waits))
+    return prepare(cell, options, sys.modules["__main__"].__dict__, waits=waits)
 
 
-def submit_call(
+def prepare_call(
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     options: RunOptions,
     waits: bool = False,
-) -> Task:
-    """Submit one call of a function.
+) -> PreparedCell:
+    """Pack one call of a function, and check it.
 
     Args:
         function: The function to call in a pod.
@@ -89,12 +93,21 @@ def submit_call(
     """
     function_call = FunctionCall(function, args, kwargs)
     function_call.check()
-    return _start(prepare(function_call.cell, options, function_call.namespace, function_call, waits))
+    return prepare(function_call.cell, options, function_call.namespace, function_call, waits)
 
 
-def _start(prepared: PreparedCell) -> Task:
-    """Start a task; if it is detached, return once it needs this process no more, or not until its pod has started."""
+def start(prepared: PreparedCell, guard: InterruptGuard) -> Task:
+    """Start a task that nobody waits for yet. An interrupt in this moment cancels it.
+
+    If it is detached, return once it needs this process no more, or not until its pod has started.
+
+    Args:
+        prepared: The prepared cell.
+        guard: Covers the submission.
+    """
+    guard.hold()
     task = Task(NewRunner(prepared))
+    guard.end_with(task.cancel_nowait, f"stopped; {task.called} is cancelled.")
     if prepared.options.detach:
         task.wait_submitted()
     return task
@@ -112,19 +125,23 @@ def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:
         BaseException: The work's own error, or a PodtaskError.
     """
     template, options = more.pop("template", None), more.pop("options", None)
-    return follow(_submit(work, args, more, template, options, waits=True))
+    with InterruptGuard(NOTHING_SENT) as guard:
+        return follow(_prepare(work, args, more, template, options, waits=True), guard)
 
 
-def follow(task: Task) -> Any:
-    """Show the output of a task live, and return its result.
+def follow(prepared: PreparedCell, guard: InterruptGuard) -> Any:
+    """Run a prepared cell, show its output live, and return its result.
 
     Args:
-        task: The task to follow.
+        prepared: The prepared cell.
+        guard: Covers the call.
 
     Raises:
-        BaseException: The task's own error, or a PodtaskError.
+        BaseException: The cell's own error, or a PodtaskError.
     """
-    outcome = Foreground(task, current_screen()).follow()
+    guard.hold()
+    task = Task(NewRunner(prepared))
+    outcome = Foreground(task, current_screen()).follow(guard)
     restore_state(outcome.state)
     if outcome.failure is not None:
         raise outcome.failure

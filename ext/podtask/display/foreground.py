@@ -9,11 +9,10 @@ import contextlib
 import queue
 import signal
 import threading
-import types
-from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..frontend import Screen
+from ..interrupts import InterruptGuard
 from ..lifecycle.outcome import Outcome
 from ..lifecycle.task import Task
 from ..runner.safe_text import escape_controls
@@ -34,12 +33,16 @@ class Foreground(View):
         self._waiting_thread = threading.current_thread()
         self._updates = task.update_log.reader()
 
-    def follow(self) -> Outcome:
+    def follow(self, guard: InterruptGuard) -> Outcome:
         """Show updates as they come, and return the outcome.
 
         The first interrupt raises KeyboardInterrupt in the cell, the second one deletes the pod.
+
+        Args:
+            guard: Covers the cell. It has held interrupts since before the task was created.
         """
-        with handle_interrupts(self._on_interrupt), contextlib.closing(self._updates):
+        with contextlib.closing(self._updates):
+            guard.handle_with(self._on_interrupt)
             self._updates.holds_runner = True
             return self._follow()
 
@@ -47,9 +50,7 @@ class Foreground(View):
         self.show_status()
         done, shown_stops = False, 0
         while not done:
-            if (
-                self._stops != shown_stops
-            ):  # shown here: the signal may have come while something else is shown
+            if self._stops != shown_stops:  # the signal may have come while something else was shown
                 shown_stops = self._stops
                 self.show_status()
             seconds = self.wait_seconds()
@@ -63,24 +64,25 @@ class Foreground(View):
         return self.end()
 
     def _on_interrupt(self, number: int) -> None:
-        if self._asking and self._task.done():
-            raise KeyboardInterrupt  # the cell has ended: withdraw the question
-        self._stops = number
-        if number > 1:
-            self._task.cancel_nowait()
-            return
-        self._task.interrupt()
-        if self._asking:
+        was_asking, self._asking = self._asking, False
+        if not self._task.done():
+            self._stops = number
+            if number > 1:
+                self._task.cancel_nowait()
+            else:
+                self._task.interrupt()
+        if was_asking:  # also if the cell has ended: this withdraws the question
             raise KeyboardInterrupt
 
     def _answer_input(self, meta: dict[str, Any]) -> None:
-        self._asking = True
-        self.show_status()  # before this thread waits for the user
-        self._updates.holds_runner = False  # the end of the cell must arrive, although it may write on
-        self._task.add_done_callback(self._stop_asking)
         try:
+            self._asking = True
+            self.show_status()  # before this thread waits for the user
+            self._updates.holds_runner = False  # the end of the cell must arrive, although it may write on
+            self._task.add_done_callback(self._stop_asking)
             prompt = escape_controls(meta["prompt"]) if self._task.is_untrusted else meta["prompt"]
             answer: dict[str, Any] = {"value": self._screen.ask_for_input(prompt, bool(meta["password"]))}
+            self._asking = False
         except (EOFError, NotImplementedError, RuntimeError):  # a kernel without stdin
             answer = {"eof": True}
         except KeyboardInterrupt:  # the interrupt was passed on to the cell
@@ -96,26 +98,3 @@ class Foreground(View):
         main = threading.main_thread()
         if self._asking and main.ident is not None and self._waiting_thread is main:
             signal.pthread_kill(main.ident, signal.SIGINT)
-
-
-@contextlib.contextmanager
-def handle_interrupts(handle: Callable[[int], None]) -> Iterator[None]:
-    """Within the block, call ``handle`` with the number of interrupts so far at each SIGINT.
-
-    Does nothing outside the main thread.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    seen = 0
-
-    def on_interrupt(number: int, frame: types.FrameType | None) -> None:
-        nonlocal seen
-        seen += 1
-        handle(seen)
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, ended_by_user
 from ..frontend import Status, current_screen
+from ..interrupts import InterruptGuard
 from ..lifecycle.task import Task
-from .foreground import handle_interrupts
 from .status_line import ENDS, duration, phase_text
 from .view import TICK_SECONDS
 
@@ -41,31 +41,37 @@ class ParallelCalls:
         self._changed = threading.Event()
         self._interrupted = False
 
-    def follow(self, return_exceptions: bool) -> list[Any]:
+    def follow(self, return_exceptions: bool, guard: InterruptGuard) -> list[Any]:
         """Wait for all tasks, and return their results.
+
+        Args:
+            return_exceptions: Whether to return errors in place of results.
+            guard: Covers the calls.
 
         Raises:
             InputError: A call cannot be submitted. The other tasks are cancelled.
             BaseException: The first error, unless errors are returned. The other tasks are cancelled.
         """
         first: BaseException | None = None
-        with handle_interrupts(self._on_interrupt):
-            while self._waiting or not all(task.done() for task in self._tasks):
-                try:
-                    self._start()
-                    self._show()
-                except BaseException as error:  # noqa: BLE001 -- raised below, once no task runs any more
-                    first = first or error
-                    self._stop()
-                self._changed.wait(TICK_SECONDS)
-                self._changed.clear()
-                failed = [task.error for task in self._tasks if task.error is not None]
-                if failed and first is None and not return_exceptions:
-                    first = failed[0]
-                    self._stop()
+        guard.hold()
+        guard.handle_with(self._on_interrupt)
+        while self._waiting or not all(task.done() for task in self._tasks):
+            try:
+                self._start()
+                self._show()
+            except BaseException as error:  # noqa: BLE001 -- raised below, once no task runs any more
+                first = first or error
+                self._stop()
+            self._changed.wait(TICK_SECONDS)
+            self._changed.clear()
+            failed = [task.error for task in self._tasks if task.error is not None]
+            if failed and first is None and not return_exceptions:
+                first = failed[0]
+                self._stop()
         self._show(ended=True)
         if self._interrupted:
-            raise KeyboardInterrupt
+            ended = sum(task.status == "ok" for task in self._tasks)
+            raise ended_by_user(KeyboardInterrupt, f"stopped; {ended} of {self._total} calls had succeeded.")
         if first is not None:
             raise first
         return [task.result() if task.error is None else task.error for task in self._tasks]

@@ -6,7 +6,7 @@ import sys
 import traceback
 from typing import Any
 
-from ..pickling.exceptions import BaseExceptionGroup_
+from ..pickling.exceptions import BaseExceptionGroup_, notes_to_show
 
 
 def render_in(shell: Any, error: BaseException, note: str) -> None:
@@ -15,7 +15,7 @@ def render_in(shell: Any, error: BaseException, note: str) -> None:
 
     def render() -> list[str]:
         lines = shell.InteractiveTB.structured_traceback(type(error), error, shown, tb_offset=0)
-        return [*lines, *_notes_to_show(error, note)]
+        return [*lines, *notes_to_show(error, note)]
 
     if isinstance(error, (SyntaxError, BaseExceptionGroup_)):
         _show_once(shell, error, note)
@@ -24,14 +24,6 @@ def render_in(shell: Any, error: BaseException, note: str) -> None:
         error._render_traceback_ = render  # type: ignore[attr-defined]
     except AttributeError:
         pass  # an exception with __slots__: IPython shows the longer traceback
-
-
-def _notes_to_show(error: BaseException, note: str) -> list[str]:
-    """Return the lines that Python 3.10 does not show itself: the notes of an error, and one more."""
-    if hasattr(error, "add_note"):
-        return []
-    notes = [*map(str, getattr(error, "__notes__", ()))]
-    return [*notes, *([note] if note and note not in notes else [])]
 
 
 def _show_once(shell: Any, error: BaseException, note: str) -> None:
@@ -50,7 +42,7 @@ def _show_once(shell: Any, error: BaseException, note: str) -> None:
             lines = shell.SyntaxTB.structured_traceback(kind, value, frames)
         else:
             lines = "".join(traceback.format_exception(value)).splitlines()
-        lines += _notes_to_show(value, note)
+        lines += notes_to_show(value, note)
         shell._showtraceback(kind, value, lines)  # noqa: SLF001 -- the only way, in IPython as in a kernel
         return list(lines)
 

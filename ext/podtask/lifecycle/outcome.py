@@ -11,7 +11,7 @@ from typing import Any
 from ..backends.base import StopReason, Termination
 from ..channel.job import RunnerResult
 from ..errors import StartError, TaskError, TaskTimeout
-from ..pickling.exceptions import add_note, rebuild
+from ..pickling.exceptions import add_note, hide_own_frames, rebuild
 from ..pickling.ipython_names import HISTORY, NAMES
 from ..pickling.outputs import Undecoded, unpack
 from ..pickling.plain_values import IS_PICKLE, RefusedValue, decode_value, plain_error
@@ -186,6 +186,7 @@ def _decode_plain(result: RunnerResult, where: str, wanted: Collection[str]) -> 
     if "error" in end and end["status"] == protocol.STATUS_ERROR:
         outcome.error = plain_error(end["error"])
         add_note(outcome.error, f"in {where}")
+        hide_own_frames(outcome.error)
     else:
         outcome.error = _end_error(end, where, result.stop_reason)
     return outcome
@@ -327,6 +328,7 @@ def _cell_error(
                 versions = mismatch.partition(":")[0]
                 add_note(error, f"{versions}: choose an image with the notebook's version with --image.")
     add_note(error, f"in {where}")
+    hide_own_frames(error)
     return error
 
 

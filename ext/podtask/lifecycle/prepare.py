@@ -18,7 +18,7 @@ from ..channel.enclosure import EnclosedCell
 from ..channel.job import Job
 from ..config.options import BATCH, PLAIN, RunOptions
 from ..config.quantities import to_decimal
-from ..errors import InputError, StartError, ended_by_user
+from ..errors import InputError, StartError
 from ..manifest.pod_manifest import PodManifest
 from ..manifest.render import render
 from ..pickling.function_call import FunctionCall
@@ -290,17 +290,7 @@ def prepare(
 
     Raises:
         InputError: An option, the template or an input is wrong.
-        KeyboardInterrupt: The user has stopped the cell before anything was sent.
     """
-    try:
-        return _prepare(cell, options, namespace, call, waits)
-    except KeyboardInterrupt:
-        raise ended_by_user(KeyboardInterrupt, "stopped; nothing was sent.") from None
-
-
-def _prepare(
-    cell: Cell, options: RunOptions, namespace: dict[str, Any], call: FunctionCall | None, waits: bool
-) -> PreparedCell:
     began = time.monotonic()
     lookups = NOTHING
     if call is None and options.inputs is None:

@@ -22,6 +22,7 @@ from ..config.options import PLAIN
 from ..errors import InputError, TaskTimeout, ended_by_user
 from ..formatting import html_card
 from ..frontend import running_cell, show_refreshable
+from ..interrupts import InterruptGuard, WaitEvent, signals_wake_loop
 from ..runner.safe_text import escape_controls, safe_text
 from .follow import TaskFollower
 from .interfaces import Launcher
@@ -31,7 +32,6 @@ from .updates import PhaseSpan, UpdateLog, UpdateReader
 future_log = logging.getLogger("concurrent.futures")  # where every future logs errors of its callbacks
 MAX_SHOWN_LINES = 20  # of the output, in the HTML form of a task
 MAX_SHOWN_BYTES = 64 << 10
-AWAKE_SECONDS = 0.2  # between two looks for an interrupt while a cell awaits a task
 
 
 _tasks: weakref.WeakSet[Task] = weakref.WeakSet()  # all handles of this process
@@ -53,12 +53,15 @@ class Task(concurrent.futures.Future[Any]):
         self._cancel_requested = False
         self._callbacks: list[Callable[[Task], object]] = []
         self._callbacks_lock = threading.Lock()
+        self._waiting: set[WaitEvent] = set()  # one for each thread that waits for the end
         self._follower = TaskFollower(launcher, self._complete_future)
         with _tasks_lock:
             _tasks.add(self)
 
     def _complete_future(self, outcome: Outcome) -> None:
         """Set the future's result or exception, for ``as_completed`` and others that wait for futures."""
+        for ended in list(self._waiting):
+            ended.set()
         error = self._failure(outcome)
         if error is not None:
             self.set_exception(error)
@@ -96,9 +99,8 @@ class Task(concurrent.futures.Future[Any]):
         """Wait in the running event loop. The task goes on when the waiting is cancelled, as by asyncio.timeout()."""
         done = asyncio.wrap_future(self._follower.done)
         try:
-            while not done.done():
-                # ipykernel's handler of an interrupt does not wake a loop that sleeps.
-                await asyncio.wait({done}, timeout=AWAKE_SECONDS)
+            with signals_wake_loop():
+                await asyncio.wait({done})
         except asyncio.CancelledError:
             text = f"stopped waiting; {self.called} keeps running."
             raise ended_by_user(asyncio.CancelledError, text) from None
@@ -311,25 +313,29 @@ class Task(concurrent.futures.Future[Any]):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end, at most ``timeout`` seconds, and return whether the task has ended."""
-        if not self.done():
-            self._follower.loop.check_may_wait()
-            try:
-                concurrent.futures.wait([self._follower.done], timeout)
-            except KeyboardInterrupt:
-                text = f"stopped waiting; {self.called} keeps running."
-                raise ended_by_user(KeyboardInterrupt, text) from None
-        return self.done()
+        state = "is being cancelled" if self._cancel_requested else "keeps running"
+        with InterruptGuard(f"stopped waiting; {self.called} {state}."):
+            if not self.done():
+                self._follower.loop.check_may_wait()
+                self._wait_until_done(timeout)
+            return self.done()
+
+    def _wait_until_done(self, timeout: float | None) -> None:
+        ended = WaitEvent()
+        self._waiting.add(ended)
+        try:
+            if not self.done():  # it may have ended before
+                ended.wait(timeout)
+        finally:
+            self._waiting.discard(ended)
 
     def wait_submitted(self) -> None:
         """Wait until the pod has been created, with all that a detached task needs to start without this notebook."""
-        if self._follower.submitted.done() or self.local:
-            return
-        self._follower.loop.check_may_wait()
-        try:
-            concurrent.futures.wait([self._follower.submitted])
-        except KeyboardInterrupt:
-            text = f"stopped waiting; {self.called} is still being submitted: keep this notebook open."
-            raise ended_by_user(KeyboardInterrupt, text) from None
+        if not self.local:
+            self._follower.loop.check_may_wait()
+            submitted = WaitEvent()
+            self._follower.submitted.add_done_callback(lambda _: submitted.set())
+            submitted.wait()
 
     def outcome(self, timeout: float | None = None) -> Outcome:
         """Wait for the end and return the outcome, which may hold an error of the cell.

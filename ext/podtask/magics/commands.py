@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 
 from ..errors import did_you_mean
+from ..interrupts import InterruptGuard
 from ..runner.safe_text import safe_text
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class ShellState:
     """
 
     variables: dict[str, Any]
-    follow_task: Callable[[Task], None]
+    follow_task: Callable[[Task, InterruptGuard], None]
     last_task: Task | None = None
 
     @property
@@ -237,7 +238,10 @@ def attach(state: ShellState, words: list[str]) -> None:
 
     options = _parse_options(rest, attach, "results")
     place = {"namespace": options.namespace, "context": options.context}
-    state.follow_task(attach_task(name, **place, results=options.results, trust="--trust" in words))
+    with InterruptGuard() as guard:
+        guard.hold()
+        task = attach_task(name, **place, results=options.results, trust="--trust" in words)
+        state.follow_task(task, guard)
 
 
 def logs(state: ShellState, words: list[str]) -> None:

@@ -10,6 +10,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
 from ..errors import InputError, PodtaskError
+from ..interrupts import InterruptGuard
 from .arguments import make_parser, parse_options
 from .commands import HELP_FLAGS, ShellState, run, usage
 
@@ -32,6 +33,10 @@ class PodtaskMagics(Magics):
     @cell_magic
     def podtask(self, line: str, cell: str) -> Preview | Task | None:
         """Run the cell. The help text is replaced below: it is made from the list of options."""
+        with InterruptGuard("stopped; nothing was sent.") as guard:  # as in api.submit, which loads more
+            return self._run_cell(line, cell, guard)
+
+    def _run_cell(self, line: str, cell: str, guard: InterruptGuard) -> Preview | Task | None:
         shell: Any = self.shell
         if HELP_FLAGS & set(line.split()):
             print(self.podtask.__doc__)
@@ -47,7 +52,9 @@ class PodtaskMagics(Magics):
         from ..lifecycle.start import NewRunner
         from ..lifecycle.task import Task
 
-        task = Task(NewRunner(prepare(parsed, options, shell.user_ns, waits=not options.detach)))
+        prepared = prepare(parsed, options, shell.user_ns, waits=not options.detach)
+        guard.hold()
+        task = Task(NewRunner(prepared))
         self._state.last_task = shell.user_ns["_task"] = task
         if options.name and options.name.isidentifier():
             shell.user_ns[options.name] = task
@@ -56,22 +63,24 @@ class PodtaskMagics(Magics):
             # Start-up cost: loaded when it is first needed.
             from ..display.background import detached_tasks
 
+            guard.end_with(task.cancel_nowait, f"stopped; {task.called} is cancelled.")
             task.add_done_callback(lambda ended: _remember_left_names(ended, ended.outcome(), number))
             detached_tasks().add(task, options.name or "_task")
             task.wait_submitted()
             return task
-        self._follow(task, parsed, number)
+        self._follow(task, guard, parsed, number)
         return None
 
     @line_magic("podtask")
     def command(self, line: str) -> None:
         """Run a command. The help text is replaced below: it is made from the list of commands."""
-        run(self._state, line)
+        with InterruptGuard():
+            run(self._state, line)
 
     command.__doc__ = usage()
     podtask.__doc__ = make_parser().format_help()
 
-    def _follow(self, task: Task, cell: Cell | None = None, number: int = 0) -> None:
+    def _follow(self, task: Task, guard: InterruptGuard, cell: Cell | None = None, number: int = 0) -> None:
         from ..display.foreground import Foreground  # start-up cost
         from ..display.view import show_result
         from ..frontend import current_screen
@@ -81,11 +90,12 @@ class PodtaskMagics(Magics):
         shell.user_ns["_task"] = task
         view = Foreground(task, current_screen(), "_task")
         view.shows_result = True
-        outcome = view.follow()
+        outcome = view.follow(guard)
         if number:
             _remember_left_names(task, outcome, number)
         restore_state(outcome.state)
         outcome.assign(shell.user_ns)
+        guard.release("stopped; the cell had ended.")  # showing a value runs code of its class
         if view.bundle is not None:
             show_result(shell, view.bundle, outcome)
         view.show_late_displays()

@@ -6,15 +6,20 @@ import ast
 import builtins
 import contextlib
 import linecache
+import os
 import re
+import sys
 import types
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..runner.reducers.classes import make_quiet_class
 from .pod_sources import can_be_shown, register
 
 ADDRESS = re.compile(r"0x[0-9a-fA-F]+")  # addresses of objects differ here
+OWN_FOLDER = f"{Path(__file__).parent.parent}{os.sep}"
+IPYTHON_FILE = os.path.join("IPython", "core", "interactiveshell.py")  # which executes cells
 BROKEN = re.compile(r"<\w+ in __str__>$")
 
 
@@ -81,6 +86,42 @@ def add_note(error: BaseException, note: str) -> None:
     else:
         with contextlib.suppress(AttributeError):  # an exception with __slots__
             error.__notes__ = [*getattr(error, "__notes__", ()), note]
+
+
+def notes_to_show(error: BaseException, *more: str) -> list[str]:
+    """Return the notes of an error that Python 3.10 does not show itself, and further lines."""
+    if hasattr(error, "add_note"):
+        return []
+    notes = [*map(str, getattr(error, "__notes__", ()))]
+    return [*notes, *(each for each in more if each and each not in notes)]
+
+
+def hide_own_frames(error: BaseException) -> None:
+    """Make IPython show an error without the frames of podtask that have raised it in the notebook."""
+
+    def render() -> list[str]:
+        # Start-up cost: only IPython calls this.
+        from IPython.core.getipython import get_ipython
+
+        shell: Any = get_ipython()
+        shown = _without_own_frames(error.__traceback__)
+        lines = shell.InteractiveTB.structured_traceback(type(error), error, shown, tb_offset=0)
+        return [*lines, *notes_to_show(error)]
+
+    if "IPython" in sys.modules:
+        with contextlib.suppress(AttributeError):  # an exception with __slots__
+            error._render_traceback_ = render  # type: ignore[attr-defined]
+
+
+def _without_own_frames(step: types.TracebackType | None) -> types.TracebackType | None:
+    """Return a traceback without the frames of podtask, and without those of IPython that execute the cell."""
+    if step is None:
+        return None
+    rest = _without_own_frames(step.tb_next)
+    filename = step.tb_frame.f_code.co_filename
+    if filename.startswith(OWN_FOLDER) or filename.endswith(IPYTHON_FILE):
+        return rest
+    return types.TracebackType(rest, step.tb_frame, step.tb_lasti, step.tb_lineno)
 
 
 BaseExceptionGroup_: Any = getattr(builtins, "BaseExceptionGroup", ())

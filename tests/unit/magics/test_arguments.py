@@ -33,7 +33,7 @@ def test_no_option_of_a_command_is_abbreviated(command: str, text: str) -> None:
     """U6: a command takes no beginning of an option, neither of its own flags nor of the cell's."""
     words = [command, *(["train"] if command in WITH_TASK else []), text, "x"]
     with pytest.raises(UsageError, match=f"%podtask {command}: unknown option '{text}'"):
-        run(ShellState({}, lambda task: None), " ".join(words))
+        run(ShellState({}, lambda task, guard: None), " ".join(words))
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def test_no_option_of_a_command_is_abbreviated(command: str, text: str) -> None:
 def test_no_flag_of_another_command_is_abbreviated(line: str) -> None:
     """U6: the commands with flags of their own know these by their whole names only."""
     with pytest.raises((UsageError, InputError)):
-        run(ShellState({}, lambda task: None), line)
+        run(ShellState({}, lambda task, guard: None), line)
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_no_command_is_abbreviated(command: str) -> None:
     """U6: the beginning of a command is an error that names the command."""
     with pytest.raises(UsageError, match="unknown command"):
-        run(ShellState({}, lambda task: None), command[:-1])
+        run(ShellState({}, lambda task, guard: None), command[:-1])
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_no_command_is_abbreviated(command: str) -> None:
 def test_a_command_refuses_an_option_without_effect(line: str, meant: str) -> None:
     """U6: an option that a command would ignore is an error; the command is not run with other bounds than were meant."""
     with pytest.raises(UsageError) as caught:
-        run(ShellState({}, lambda task: None), line)
+        run(ShellState({}, lambda task, guard: None), line)
     assert str(caught.value).startswith(meant)
 
 
