@@ -60,6 +60,7 @@ class Pretend(Script):
                         hello = {
                             "proto": protocol.PROTOCOL_VERSION,
                             "state": "waiting",
+                            "executions": [],
                             "have": {},
                             "answered": 0,
                         }

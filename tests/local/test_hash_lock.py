@@ -60,9 +60,9 @@ def run_with_followers(gate: Path, scene: Scene, source: str = GATED, **limits: 
 
 
 OWNERS_FRAMES: dict[str, tuple[int, dict[str, Any]]] = {
-    "interrupt": (protocol.INTERRUPT, {"n": 1}),
+    "interrupt": (protocol.INTERRUPT, {"exec": "x", "n": 1}),
     "answer": (protocol.INPUT_REPLY, {"to": 3, "value": "hostile"}),
-    "release": (protocol.ACK, {"seq": 1, "fetched": True}),
+    "release": (protocol.ACK, {"exec": "x", "release": True}),
     "inputs": (protocol.BLOB, {"id": protocol.BLOB_INPUTS, "offset": 0}),
     "cell": (protocol.RUN, {"exec": "y", "source": "print('hostile')", "inputs": None, "inputs_size": 0}),
 }

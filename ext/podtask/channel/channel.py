@@ -94,6 +94,7 @@ class Channel:
         self._job: Job | None = None
         self._last_seq = 0
         self._unpickles = unpickles
+        self._execution = ""  # its name, once it is known
         self._end: dict[str, Any] | None = None  # the metadata of the result frame
         self._values: ArrivingValues | None = None
         self._early: EarlyUnpacking | None = None
@@ -175,7 +176,8 @@ class Channel:
         if self.follows_only:
             return  # the runner would close the connection
         if self._interrupts:
-            await link.send(protocol.encode(protocol.INTERRUPT, {"n": self._interrupts}))
+            meta = {"exec": self._execution, "n": self._interrupts}
+            await link.send(protocol.encode(protocol.INTERRUPT, meta))
         if self._answer:
             await link.send(protocol.encode(protocol.INPUT_REPLY, self._answer))
 
@@ -197,6 +199,7 @@ class Channel:
         out = [self._handshake_client.reply_to(hello, program), seal.record(self._attach_frame())]
         if self._job is None and self._job_for is not None:
             self._job = self._job_for(python)
+            self._execution = self._job.meta["exec"]
         if fresh and self._job is not None:
             if self._job.size <= MAX_EAGER_BYTES:
                 out += [seal.record(*frame) for frame in job_frames(self._job, 0)]
@@ -258,10 +261,13 @@ class Channel:
         """Continue where the last connection broke off; return the upload, if one is necessary."""
         uploads = []
         self._answered_seq = int(hello["answered"])
+        if not self._execution and hello["executions"]:
+            self._execution = str(hello["executions"][-1]["exec"])
         if hello["state"] == protocol.RUNNER_WAITING and self._job is not None:
             offset = int(hello["have"].get(protocol.BLOB_INPUTS, 0))
             uploads.append(asyncio.ensure_future(self._upload(link, offset)))
-        await link.send(self._fetch_frame())
+        else:
+            await link.send(self._fetch_frame())
         await self._send_commands(link)
         return uploads
 
@@ -270,6 +276,7 @@ class Channel:
         try:
             for frame in job_frames(self._job, offset):
                 await link.send(*frame)
+            await link.send(self._fetch_frame())
         except OSError as error:
             log.debug("%s: the upload broke off: %s", self._backend.name, error)
             await link.stream.close()  # the reader sees the end, and reconnects
@@ -374,7 +381,7 @@ class Channel:
         """Return the frame that asks for the values: from where they have broken off, while they are pickled."""
         values = self._values
         attempt, offset = (1, 0) if values is None else (values.attempt, values.received)
-        meta = {"id": protocol.BLOB_RESULTS, "attempt": attempt, "offset": offset}
+        meta = {"exec": self._execution, "attempt": attempt, "offset": offset}
         return protocol.encode(protocol.FETCH, meta)
 
     async def _acknowledge(self, link: _Link) -> None:
@@ -382,4 +389,5 @@ class Channel:
         if self.follows_only:
             return
         with contextlib.suppress(OSError):  # everything is here, and the pod is deleted next in any case
-            await link.send(protocol.encode(protocol.ACK, {"seq": self._last_seq, "fetched": True}))
+            meta = {"exec": self._execution, "release": True}
+            await link.send(protocol.encode(protocol.ACK, meta))

@@ -56,6 +56,7 @@ MODULES = (
     "supervisor.batch_log",
     "supervisor.enclosure",
     "supervisor.verdict",
+    "supervisor.execution",
     "supervisor.main",
 )
 # The modules that few cells need: sent with the others, loaded at their first import.

@@ -81,13 +81,13 @@ def test_client_receives_the_log_only_on_request(clients: Clients) -> None:
     """A client that has not asked receives nothing; the next one that asks receives the lines so far."""
     logger.debug("before any client")
     with attach(clients, wants_log=False) as silent:
-        clients.send_pending(Spool(), None)
+        clients.send_pending(Spool(), [])
         silent.setblocking(False)
         with pytest.raises(BlockingIOError):
             silent.recv(1)
     clients.finish(b"")
-    clients.send_pending(Spool(), None)
+    clients.send_pending(Spool(), [])
     with attach(clients, wants_log=True) as verbose:
-        clients.send_pending(Spool(), None)
+        clients.send_pending(Spool(), [])
         assert lines(verbose.recv(4096), protocol.Seal(b"")) == ["before any client", "the client has left"]
     clients.finish(b"")

@@ -123,7 +123,7 @@ class Clients:
             elif known[client.sock] != events:
                 self._selector.modify(client.sock, events, client)
 
-    def send_pending(self, spool: Any, results: Any) -> None:
+    def send_pending(self, spool: Any, results: List[Any]) -> None:
         """Send each client as much as its socket accepts, and remove closed connections."""
         for client in self._all:
             if client.attached and client.wants_log and client.has_room:

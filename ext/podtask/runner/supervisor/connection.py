@@ -12,7 +12,7 @@ import sys
 import time
 from collections import deque
 from itertools import islice
-from typing import Any, Callable, Deque, List, Optional, Tuple, Union
+from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Tuple, Union
 
 from .. import protocol
 from ..debug_log import logger
@@ -46,7 +46,8 @@ class Connection:
         self.closed = False
         self.closing = False
         self.cursor: Optional[int] = None  # the next spooled frame to send; None: not attached
-        self.values_wanted: Optional[Tuple[int, int]] = None  # the attempt, and the offset in it to send next
+        # Name of an execution -> attempt at its values, and the offset in it to send next.
+        self.values_wanted: Dict[str, Tuple[int, int]] = {}
         self.wants_log = False  # whether the client shows the runner's debug log
         self.last_heard = time.monotonic()
         self.is_owner = bool(challenge)  # whether it has shown the owner's secret
@@ -86,14 +87,15 @@ class Connection:
         """Return when this connection expires unless something more is received (monotonic)."""
         return self.last_heard + (SILENT_SECONDS if self.trusted else HANDSHAKE_SECONDS)
 
-    def queue_next(self, spool: Any, results: Any) -> bool:
+    def queue_next(self, spool: Any, results: Iterable[Any]) -> bool:
         """Queue the next piece of data that this client lacks; return whether there was one.
 
         Args:
             spool: The frames.
-            results: The values, which may still grow; None before the cell runs.
+            results: The values of each execution, which may still grow.
         """
         if self.cursor is not None and self.cursor <= spool.last:
+            self.cursor = max(self.cursor, spool.trimmed + 1)  # a client has what comes before
             if self.cursor < spool.first:  # the client was away, or is slower than the output
                 lost = {"from": self.cursor, "to": spool.first - 1}
                 logger.debug("frames %d to %d were dropped before the client received them", *lost.values())
@@ -102,16 +104,18 @@ class Connection:
             data, self.cursor = spool.read(self.cursor)
             self.send(data)
             return True
-        if self.values_wanted is None or results is None:
+        return any(self._queue_values(each) for each in results)
+
+    def _queue_values(self, results: Any) -> bool:
+        """Queue the next values of an execution; return whether there were any."""
+        wanted = self.values_wanted.get(results.name)
+        if wanted is None or results.is_inline:
             return False
-        attempt, offset = self.values_wanted
-        if attempt != results.attempt:
-            offset = 0
-        if offset < results.size and not results.is_inline:
+        offset = start = wanted[1] if wanted[0] == results.attempt else 0
+        if offset < results.size:
             offset = results.send(self, offset)
-        is_sent = (attempt, offset) != self.values_wanted
-        self.values_wanted = results.attempt, offset
-        return is_sent
+        self.values_wanted[results.name] = results.attempt, offset
+        return bool(offset > start)
 
     def send(self, *parts: bytes) -> None:
         """Queue encoded frames, given in one or more parts; nothing for a client that is not authenticated.

@@ -1,7 +1,7 @@
-"""The main loop of the runner: clients, one worker, the spool, deadlines.
+"""The main loop of the runner: clients, executions, the spool, deadlines.
 
-It has one thread and one selector, and never blocks. It outlives the worker and reports how the worker
-died. The result frame is the last one in the spool.
+It has one thread and one selector, and never blocks. It outlives the workers and reports how each one
+died. It executes one cell at a time. The result frame is the last one of an execution in the spool.
 """
 
 import json
@@ -11,25 +11,22 @@ import signal
 import socket
 import sys
 import time
-from typing import Any, Callable, Dict, Optional, Tuple
+from collections import deque
+from typing import Any, Callable, Deque, Dict, Optional, Set, Tuple
 
 from .. import protocol
 from ..debug_log import logger
-from ..worker.main import main as run_job
 from . import batch_log
 from .clients import FOREVER, Clients
 from .connection import Connection
 from .container_log import LogCopy
 from .enclosure import read_enclosure
-from .results import Results
+from .execution import Execution
 from .spool import Spool
-from .temporary_files import temporary_folder
 from .uploads import Uploads
-from .usage import UsageMeter
-from .verdict import result_frame, write_record, write_termination_message
-from .worker_process import WorkerProcess, merge_stream_frames, reap_children, signal_sockets
+from .verdict import write_record, write_termination_message
+from .worker_process import merge_stream_frames, reap_children, signal_sockets
 
-MIN_SHUTDOWN_SECONDS = 1  # for the exit handlers of a cell, also with --grace 0
 TERMINATING_LINGER_SECONDS = 2  # for a client to reconnect while the pod is being terminated
 MAX_SOURCE_CHARS = 256 << 10
 # Frames that only a client with the owner's secret may send; all others may follow and fetch.
@@ -48,7 +45,7 @@ JOB_FIELDS: Dict[str, Any] = {
 
 
 class Supervisor:
-    """The state and the main loop of a runner, which serves one task until its result is acknowledged.
+    """The state and the main loop of a runner, which executes cells until a client releases it.
 
     Args:
         listener: Listening socket on the pod's loopback.
@@ -58,7 +55,6 @@ class Supervisor:
     """
 
     def __init__(self, listener: socket.socket, prove: Callable[..., str], lock: str, wait: float) -> None:
-        self.state = protocol.RUNNER_WAITING
         self._prove = prove
         self._wait = wait
         self._selector = selectors.DefaultSelector()
@@ -66,21 +62,20 @@ class Supervisor:
         self._spool = Spool()
         self._uploads = Uploads()
         self._batch = False  # whether no client connects, and all frames go to the log
-        self._job: Dict[str, Any] = {}
-        self._worker: Optional[WorkerProcess] = None
-        self._end: Optional[Dict[str, Any]] = None
-        self._results: Optional[Results] = None
-        self._usage: Optional[UsageMeter] = None  # None for a local process, which has no control group
+        self._execution: Optional[Execution] = None  # the newest one that has started
+        self._kept: Dict[
+            str, Execution
+        ] = {}  # those whose values and frames a client may still need, in order
+        self._waiting_jobs: Deque[Dict[str, Any]] = (
+            deque()
+        )  # of executions that start when those before have ended
+        self._known: Set[str] = set()  # names of all executions so far
         self._exit: Optional[int] = None
         self._signal_exit_code = 0  # the exit code for a signal that came when no cell ran
-        self._interrupts = 0
+        self._exit_at = FOREVER  # when it exits after that signal (monotonic)
         self._last_asked = 0  # number of the last frame with a question
         self._last_answered = 0  # number of the last frame with a question that was answered
-        self._stop_reason = ""  # why the worker is stopped from outside: timeout, terminated
-        self._deadline = FOREVER
-        self._kill_at = FOREVER
         self._log = LogCopy(1)
-        self._announced = False  # whether the log mentions that the result waits, or contains it
         self._wake, self._wake_end = signal_sockets()
         listener.setblocking(False)
         signal.signal(signal.SIGTERM, self._on_terminate)
@@ -110,19 +105,29 @@ class Supervisor:
                     key.data()
             self._relay_frames()
             self._send_usage()
-            self._clients.send_pending(self._spool, self._results)
+            self._clients.send_pending(self._spool, [each.results for each in self._kept.values()])
             self._check_deadlines()
         self._clients.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_RELEASED}))
-        self._remove_folder()
+        for execution in self._kept.values():
+            execution.close()
         return self._exit
+
+    @property
+    def state(self) -> str:
+        """Whether the runner waits for its first cell, executes one, or has executed all that it was sent."""
+        return protocol.RUNNER_WAITING if self._execution is None else self._execution.state
+
+    @property
+    def _running(self) -> Optional[Execution]:
+        return self._execution if self._execution is not None and self._execution.is_running else None
 
     # -- sockets -------------------------------------------------------------------------------
 
     def _on_signal(self) -> None:
         self._wake.recv(4096)
         ended = reap_children()
-        if self._worker and self._worker.pid in ended:
-            self._worker.status = ended[self._worker.pid]
+        if self._execution is not None and self._execution.worker.pid in ended:
+            self._execution.worker.status = ended[self._execution.worker.pid]
 
     # -- frames of the client --------------------------------------------------------------------
 
@@ -157,29 +162,39 @@ class Supervisor:
             if error:
                 logger.debug("turned away a client: %s", error)
                 client.finish(protocol.encode(protocol.ERROR, {"code": "blob", "text": error}))
-        elif frame.kind == protocol.FETCH:
-            client.values_wanted = int(meta["attempt"]), _checked_offset(meta["offset"])
-        elif frame.kind == protocol.INTERRUPT:
-            self._interrupt(int(meta["n"]))
         elif frame.kind == protocol.INPUT_REPLY:
             self._reply(meta)
-        elif frame.kind == protocol.ACK and self.state == protocol.RUNNER_DONE and meta.get("fetched"):
-            self._exit = self._cell_exit_code
+        else:
+            self._handle_command(client, frame.kind, meta)
 
-    def _interrupt(self, number: int) -> None:
-        """Interrupt the cell once for each number: a new connection repeats the last one."""
-        if self._worker and self.state == protocol.RUNNER_RUNNING and number > self._interrupts:
-            self._interrupts = number
-            logger.debug("interrupting the cell")
-            self._worker.kill(signal.SIGINT)
+    def _handle_command(self, client: Connection, kind: int, meta: Dict[str, Any]) -> None:
+        """Handle a frame that names its execution."""
+        if kind == protocol.FETCH and meta["exec"] in self._known:
+            client.values_wanted[meta["exec"]] = int(meta["attempt"]), _checked_offset(meta["offset"])
+        elif kind == protocol.INTERRUPT:
+            if self._running is not None and self._running.name == meta["exec"]:
+                self._running.interrupt(int(meta["n"]))
+        elif kind == protocol.ACK:
+            self._acknowledge(str(meta["exec"]), bool(meta.get("release")))
+
+    def _acknowledge(self, name: str, release: bool) -> None:
+        """Free the frames and values of an execution that a client has; exit if it needs the runner no longer."""
+        execution = self._kept.get(name)
+        if execution is not None and not execution.is_running:
+            del self._kept[name]
+            execution.close()
+            oldest = min((each.first_seq for each in self._kept.values()), default=self._spool.last + 1)
+            self._spool.trim(oldest - 1)
+        if release and self._execution is not None and self._running is None:
+            self._exit = self._execution.exit_code
 
     def _reply(self, meta: Dict[str, Any]) -> None:
         """Answer each question once: a new connection repeats the last answer."""
         number = int(meta["to"])
         is_asked = number == self._last_asked > self._last_answered  # the worker reads the answer at once
-        if self._worker and self.state == protocol.RUNNER_RUNNING and is_asked:
+        if self._running is not None and is_asked:
             self._last_answered = number
-            self._worker.reply(json.dumps(meta).encode())
+            self._running.worker.reply(json.dumps(meta).encode())
 
     def _attach(self, client: Connection, meta: Dict[str, Any]) -> None:
         if meta.get("proto") != protocol.PROTOCOL_VERSION:
@@ -195,12 +210,18 @@ class Supervisor:
                 return
         elif self._clients.dismiss_displaced(client, name):
             return
-        elif not has_no_job and self._clients.take_over(client, name, meta.get("who")):
-            self._interrupts = 0
+        elif not has_no_job:
+            is_another = self._clients.take_over(client, name, meta.get("who"))
+            if is_another and self._running is not None:
+                self._running.forget_interrupts()
         hello = {
             "proto": protocol.PROTOCOL_VERSION,
             "python": sys.version.split()[0],
             "state": self.state,
+            "executions": [
+                {"exec": name, "state": execution.state, "first_seq": execution.first_seq}
+                for name, execution in self._kept.items()
+            ],
             "have": self._uploads.sizes(),
             "first_seq": self._spool.first,
             "last_seq": self._spool.last,
@@ -225,11 +246,14 @@ class Supervisor:
             return f"unknown blob {meta['id']}"
         if frame.kind == protocol.BLOB:
             return self._uploads.put(str(meta["id"]), int(meta["offset"]), frame.data)
-        if self.state != protocol.RUNNER_WAITING:
-            return ""  # a client that reconnects sends it again
-        error = _job_problem(meta) or self._uploads.size_error(str(meta["inputs"]), meta["inputs_size"])
+        error = _job_problem(meta)
+        if error or meta["exec"] in self._known:
+            return error  # a client that reconnects sends it again
+        error = self._uploads.size_error(str(meta["inputs"]), meta["inputs_size"])
         if not error:
-            self._run(meta)
+            self._known.add(meta["exec"])
+            self._waiting_jobs.append(meta)
+            self._start_next()
         return error
 
     def _run_enclosed(self, enclosure: bytes) -> None:
@@ -245,51 +269,49 @@ class Supervisor:
                     raise ValueError(error)
         logger.debug("the pod brought the cell")
 
-    def _run(self, job: Dict[str, Any]) -> None:
-        self._job = job
-        if job.get("local_modules"):
-            job["folder"] = temporary_folder()
-        self.state = protocol.RUNNER_RUNNING
-        self._deadline = time.monotonic() + job["timeout"]
+    def _start_next(self) -> None:
+        """Start the next execution, if there is one and no other one runs."""
+        if self._running is not None or not self._waiting_jobs:
+            return
+        job = self._waiting_jobs.popleft()
+        own_files = [self._wake, self._wake_end, self._selector, self._spool, *self._clients.sockets]
+        own_files += [each.results for each in self._kept.values()]
+        inputs = self._uploads.fileno(str(job["inputs"]))
+        is_measured = not (job.get("local") or self._batch)
+        self._execution = Execution(job, inputs, own_files, self._spool.last + 1, is_measured)
+        self._kept[self._execution.name] = self._execution
         source = job["source"] if len(job["source"]) <= MAX_SOURCE_CHARS else ""
         # A notebook that attaches later needs the source to show lines of the cell in a traceback.
         self._spool_frame(
             protocol.STATE, {"step": protocol.STEP_RUN, "filename": job["filename"], "source": source}
         )
-        inputs = self._uploads.fileno(str(job["inputs"]))
-        # The worker closes these: a descriptor that it also held would stay open when the supervisor closes it.
-        own_files = [self._wake, self._wake_end, self._selector, self._spool, *self._clients.sockets]
-        self._worker = worker = WorkerProcess(lambda worker: run_job(job, inputs, worker.pipes()), own_files)
-        self._results = Results(job["exec"], worker.results)
-        self._usage = None if job.get("local") or self._batch else UsageMeter()
-        for fd in (worker.events, *worker.taps.values()):
+        for fd in self._execution.pipes:
             self._selector.register(fd, selectors.EVENT_READ, lambda: None)
-        logger.debug("the worker has started: process %d", worker.pid)
 
     # -- frames of the worker --------------------------------------------------------------------
 
     def _relay_frames(self) -> None:
-        worker = self._worker
-        if worker is None or self.state != protocol.RUNNER_RUNNING:
+        execution = self._running
+        if execution is None:
             return
-        ended = worker.status is not None  # checked before the pipes are read, so nothing is missed
-        for frame in merge_stream_frames(list(worker.frames())):
+        ended = execution.worker.status is not None  # checked before the pipes are read, so nothing is missed
+        for frame in merge_stream_frames(list(execution.worker.frames())):
             if frame.kind == protocol.LOG:
                 logger.debug("worker: %s", frame.meta.get("text"))
-            elif frame.kind == protocol.VALUES and self._results is not None:
-                self._results.announce(frame.meta)
+            elif frame.kind == protocol.VALUES:
+                execution.results.announce(frame.meta)
             elif frame.kind == protocol.RESULT:
-                self._end = frame.meta
-                self._kill_at = min(self._kill_at, time.monotonic() + self._shutdown_seconds())
+                execution.receive_result(frame.meta)
             else:
                 self._spool_frame(frame.kind, frame.meta, frame.data)
         if self._batch:  # no client waits meanwhile
             self._log.wait_for_room()
         if ended:
-            self._finish(worker)
+            self._finish(execution)
 
     def _spool_frame(self, kind: int, meta: Dict[str, Any], data: bytes = b"") -> None:
-        meta = {**meta, "exec": self._job["exec"], "t": round(time.time(), 3)}
+        assert self._execution is not None
+        meta = {**meta, "exec": self._execution.name, "t": round(time.time(), 3)}
         seq = self._spool.last + 1
         frame = protocol.encode(kind, meta, data, seq)
         self._spool.append(frame)
@@ -301,136 +323,99 @@ class Supervisor:
 
     def _send_usage(self) -> None:
         """Tell the clients about once a second what the container uses."""
-        if self._usage is not None and self.state == protocol.RUNNER_RUNNING and self._clients.followed:
-            usage = self._usage.measure()
+        if self._running is not None and self._running.usage is not None and self._clients.followed:
+            usage = self._running.usage.measure()
             if usage is not None:
-                self._clients.send(protocol.encode(protocol.USAGE, {"exec": self._job["exec"], **usage}))
+                self._clients.send(protocol.encode(protocol.USAGE, {"exec": self._running.name, **usage}))
 
-    def _finish(self, worker: WorkerProcess) -> None:
-        if self._end is not None and os.WIFSIGNALED(worker.status or 0):
-            self._report_unfinished_shutdown(signal.Signals(os.WTERMSIG(worker.status or 0)))
-        worker.kill(signal.SIGKILL)  # and the processes that it left running
-        self._remove_folder()
+    def _finish(self, execution: Execution) -> None:
+        report = execution.shutdown_report()
+        if report:
+            self._spool_frame(protocol.STREAM, {"name": "stderr"}, report.encode())
         for key in list(self._selector.get_map().values()):
-            if key.fd in (worker.events, *worker.taps.values()):
+            if key.fd in execution.pipes:
                 self._selector.unregister(key.fileobj)
-        worker.close()
-        assert self._results is not None
-        self._end, data = result_frame(worker, self._end, self._stop_reason, self._job, self._results)
-        self._end["text"] = self._log.total
-        logger.debug("the worker has ended: %s; the cell: %s", worker.end_in_words(), self._end["status"])
-        self._spool_frame(protocol.RESULT, self._end, data)
-        self.state = protocol.RUNNER_DONE
-        self._kill_at = FOREVER
+        end, data = execution.finish()
+        end["text"] = self._log.total
+        self._spool_frame(protocol.RESULT, end, data)
         if not self._clients.attached:
             self._clients.alone_since = time.monotonic()
-        write_termination_message(self._end)
+        write_termination_message(end)
         if self._batch:
-            self._announced = True
+            execution.is_announced = True
             self._exit_unclaimed(protocol.EXIT_NO_CLIENT)
-
-    def _remove_folder(self) -> None:
-        """Remove the folder of the notebook's own modules."""
-        folder = self._job.pop("folder", "")
-        if folder:
-            # Start-up cost: few cells use local modules.
-            import shutil
-
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _shutdown_seconds(self) -> float:
-        """Return the seconds that the worker has for exit handlers and open files, once its result is here."""
-        return max(float(self._job["grace"]), MIN_SHUTDOWN_SECONDS)
-
-    def _report_unfinished_shutdown(self, number: signal.Signals) -> None:
-        """Report on stderr of the cell that its process ended in its exit handlers."""
-        text = f"podtask: the exit handlers of the cell ended with {number.name}; "
-        if number == signal.SIGKILL:
-            text = f"podtask: the exit handlers of the cell were killed after {self._shutdown_seconds():g} s (--grace); "
-        text += "files that they write may be incomplete.\n"
-        self._spool_frame(protocol.STREAM, {"name": "stderr"}, text.encode())
+        self._start_next()
 
     # -- deadlines ---------------------------------------------------------------------------------
 
     def _next_deadline(self) -> float:
-        deadlines = [self._deadline] if self.state == protocol.RUNNER_RUNNING else []
-        if self._usage is not None and self.state == protocol.RUNNER_RUNNING and self._clients.followed:
-            deadlines.append(self._usage.next_at)
-        deadlines += [self._kill_at, self._clients.expiry()]
-        deadlines.append(self._clients.alone_since + self._client_timeout())
+        deadlines = [
+            self._exit_at,
+            self._clients.expiry(),
+            self._clients.alone_since + self._client_timeout(),
+        ]
+        if self._running is not None:
+            deadlines.append(self._running.next_deadline)
+            if self._running.usage is not None and self._clients.followed:
+                deadlines.append(self._running.usage.next_at)
         return min(*deadlines, time.monotonic() + 3600)
 
     def _client_timeout(self) -> float:
         """Return the seconds without a client after which the runner ends."""
-        if self.state == protocol.RUNNER_WAITING:
+        execution = self._execution
+        if execution is None:
             return self._wait
-        linger = float(self._job["linger"])
-        if self.state == protocol.RUNNER_RUNNING:
+        linger = float(execution.job["linger"])
+        if execution.is_running:
             # A notebook can find a pod again at any time, but not a local process.
-            return linger if self._job.get("local") else FOREVER
-        if self._stop_reason == protocol.STATUS_TERMINATED:
+            return linger if execution.job.get("local") else FOREVER
+        if execution.stop_reason == protocol.STATUS_TERMINATED:
             return min(linger, TERMINATING_LINGER_SECONDS)
         return linger
 
     def _check_deadlines(self) -> None:
         now = time.monotonic()
         self._clients.close_expired(now)
-        if self._worker and self.state == protocol.RUNNER_RUNNING:
-            if self._deadline <= now:
-                self._stop(protocol.STATUS_TIMEOUT, float(self._job["grace"]))
-            if self._kill_at <= now:
-                self._kill_at = FOREVER
-                logger.debug("killing the worker")
-                self._worker.kill(signal.SIGKILL)
-        elif self._signal_exit_code and (self._kill_at <= now or not self._clients.attached):
+        execution = self._execution
+        if self._running is not None:
+            self._running.check_deadlines(now)
+        elif self._signal_exit_code and (self._exit_at <= now or not self._clients.attached):
             self._exit_unclaimed(self._signal_exit_code)
         if self._clients.alone_since + self._client_timeout() <= now:
             self._exit_unclaimed(protocol.EXIT_NO_CLIENT)
-        elif (
-            self.state == protocol.RUNNER_DONE
-            and not self._announced
-            and self._clients.alone_since != FOREVER
-        ):
-            self._announced = True
+        elif execution is None or execution.is_running or execution.is_announced:
+            return
+        elif execution.name in self._kept and self._clients.alone_since != FOREVER:
+            execution.is_announced = True
             self._log.write_line(
-                f"{protocol.RESULT_WAITS_PREFIX}{self._end and self._end['status']}); waits "
+                f"{protocol.RESULT_WAITS_PREFIX}{execution.end and execution.end['status']}); waits "
                 f"{self._client_timeout():g} s for its notebook: %podtask attach"
             )
 
     def _exit_unclaimed(self, code: int) -> None:
-        """Exit although no client has fetched the result; write the result to the log."""
-        if self._worker and self.state == protocol.RUNNER_RUNNING:
-            self._worker.kill(signal.SIGKILL)
-        if self.state == protocol.RUNNER_DONE and self._exit is None:
-            values = bool(self._job.get("log_result", True))
-            write_record(self._spool, self._results, self._log, self._prove, values)
-            # Tells other notebooks that the log has the result, where it always is in batch mode.
-            code = self._cell_exit_code if self._batch else protocol.EXIT_NO_CLIENT
+        """Exit although no client has released the runner; write a result that nobody has to the log."""
+        execution = self._execution
+        if execution is not None and not execution.is_running and self._exit is None:
+            if execution.name in self._kept:
+                values = bool(execution.job.get("log_result", True))
+                write_record(self._spool, execution.results, self._log, self._prove, values)
+                # Tells other notebooks that the log has the result, where it always is in batch mode.
+                code = execution.exit_code if self._batch else protocol.EXIT_NO_CLIENT
+            else:
+                code = execution.exit_code
         self._exit = code
 
-    @property
-    def _cell_exit_code(self) -> int:
-        """Exit code that tells Kubernetes how the cell has ended."""
-        return 0 if self._end and self._end["status"] == protocol.STATUS_OK else 1
-
-    def _stop(self, reason: str, seconds: float) -> None:
-        """Interrupt the cell; kill it after ``seconds``."""
-        assert self._worker is not None
-        self._stop_reason = self._stop_reason or reason
-        self._deadline = FOREVER
-        logger.debug("stopping the cell (%s); it is killed after %g s", reason, seconds)
-        self._kill_at = min(self._kill_at, time.monotonic() + seconds)
-        self._worker.kill(signal.SIGINT)
-
     def _on_terminate(self, number: int, frame: Any) -> None:
-        if self._worker and self.state == protocol.RUNNER_RUNNING:
-            if self._stop_reason == protocol.STATUS_TERMINATED:  # the second signal kills at once
-                self._worker.kill(signal.SIGKILL)
+        self._waiting_jobs.clear()
+        if self._running is not None:
+            if self._running.stop_reason == protocol.STATUS_TERMINATED:  # the second signal kills at once
+                self._running.worker.kill(signal.SIGKILL)
                 self._exit = 128 + number
-            self._stop(protocol.STATUS_TERMINATED, float(self._job["grace"]))
+            self._running.stop(protocol.STATUS_TERMINATED)
         else:  # a client that fetches the result has the cell's grace period
             self._signal_exit_code = 128 + number
-            self._kill_at = time.monotonic() + float(self._job.get("grace", 0))
+            grace = 0 if self._execution is None else float(self._execution.job["grace"])
+            self._exit_at = time.monotonic() + grace
 
 
 def _checked_offset(value: Any) -> int:

@@ -19,6 +19,7 @@ class Results:
         files: The worker's files, kept open.
 
     Attributes:
+        name: Name of the execution.
         attempt: 1 for the first file, 2 for the second one.
         size: Number of bytes that can be read.
         is_inline: Whether the values are part of the result frame.
@@ -28,7 +29,7 @@ class Results:
         self.attempt = 1
         self.size = 0
         self.is_inline = False
-        self._name = name
+        self.name = name
         self._files = files
         self._begun = 0
         self._ends: Optional[List[int]] = (
@@ -68,7 +69,7 @@ class Results:
             return offset
         meta: Dict[str, Any] = {
             "id": protocol.BLOB_RESULTS,
-            "exec": self._name,
+            "exec": self.name,
             "attempt": self.attempt,
             "offset": offset,
             "part": part,

@@ -101,6 +101,10 @@ class Spool:
         limit: Maximum number of bytes (at most 16 MiB if frames cannot be written to files).
         segment_bytes: Size of a file; the oldest is dropped as a whole.
         memory_bytes: Size up to which the newest frames are in memory, so that few frames need no file.
+
+    Attributes:
+        last: Number of the newest frame.
+        trimmed: Number of the last frame that nobody needs any longer.
     """
 
     def __init__(
@@ -108,6 +112,7 @@ class Spool:
     ) -> None:
         self.limit = limit
         self.last = 0
+        self.trimmed = 0
         self._size = 0
         self._segment_bytes = segment_bytes
         self._memory_bytes = memory_bytes
@@ -116,7 +121,7 @@ class Spool:
     @property
     def first(self) -> int:
         """Number of the oldest frame that is kept; ``last + 1`` if there is none."""
-        return self._segments[0].first if self._segments else self.last + 1
+        return max(self._segments[0].first, self.trimmed + 1) if self._segments else self.last + 1
 
     def append(self, frame: bytes) -> None:
         """Append the encoded frame number ``last + 1``."""
@@ -132,6 +137,17 @@ class Spool:
             self._size -= oldest.size
             oldest.close()
             logger.debug("the spool is full, dropped frames %d to %d", oldest.first, self.first - 1)
+
+    def trim(self, seq: int) -> None:
+        """Drop the frames up to a number: nobody needs them any longer."""
+        self.trimmed = max(self.trimmed, seq)
+        while self._segments:
+            following = self._segments[1].first if len(self._segments) > 1 else self.last + 1
+            if following > self.trimmed + 1:
+                return
+            oldest = self._segments.popleft()
+            self._size -= oldest.size
+            oldest.close()
 
     def read(self, seq: int, max_bytes: int = 256 << 10) -> Tuple[bytes, int]:
         """Return encoded frames from ``seq`` on, which must be kept, and the number of the next frame."""

@@ -88,7 +88,7 @@ def test_fast_client_is_left_for_a_moment() -> None:
         turns = 0
         while client.cursor <= spool.last or client.pending:
             before = sock.sent
-            clients.send_pending(spool, None)
+            clients.send_pending(spool, [])
             turns += 1
             assert sock.sent - before <= MAX_PIECES_PER_TURN * len(piece) + MAX_QUEUED_BYTES
             assert client.pending or client.cursor > spool.last, "the selector has to call again"

@@ -208,8 +208,41 @@ def test_slow_client_is_informed_of_lost_frames(make: Make) -> None:
             spool.append(protocol.encode(protocol.STREAM, {"name": "stdout"}, bytes(PIECE), number))
         first = spool.first
         assert first > 1
-        assert client.queue_next(spool, None)
+        assert client.queue_next(spool, [])
         client.flush()
         theirs.settimeout(10)
         [gap, *_] = protocol.Decoder(protocol.Seal(b"")).feed(theirs.recv(4096, socket.MSG_WAITALL))
         assert (gap.kind, gap.seq, gap.meta) == (protocol.GAP, first - 1, {"from": 1, "to": first - 1})
+
+
+def test_trimmed_frames_are_gone_and_no_gap(make: Callable[..., Spool]) -> None:
+    """Frames that a client has acknowledged are dropped; a client that asks for them gets those after them."""
+    spool = make(piece(number) for number in range(1, 3 * IN_SEGMENT + 1))
+    spool.trim(IN_SEGMENT + 2)
+    assert spool.first == IN_SEGMENT + 3
+    assert spool.size_from(spool.first) == (2 * IN_SEGMENT - 2) * PIECE
+    assert spool.read(spool.first, PIECE) == (piece(spool.first), spool.first + 1)
+    spool.trim(1)
+    assert spool.first == IN_SEGMENT + 3
+    spool.trim(spool.last)
+    assert (spool.first, spool.last) == (3 * IN_SEGMENT + 1, 3 * IN_SEGMENT)
+    spool.append(piece(9))
+    assert spool.read(spool.last)[0] == piece(9)
+    assert spool.first == spool.last
+
+
+def test_client_resumes_after_trimmed_frames(make: Callable[..., Spool]) -> None:
+    """A client that has none of the frames is sent those that are left, without a frame that reports a gap."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        far = socket.create_connection(server.getsockname())
+        near = server.accept()[0]
+    with near, far:
+        spool = make(protocol.encode(protocol.STREAM, {}, b"", seq) for seq in range(1, 5))
+        spool.trim(2)
+        client = Connection(near, lambda *words: "00" * 32, "", "challenge")
+        client.cursor = 1
+        assert client.queue_next(spool, [])
+        client.flush()
+        decoder = protocol.Decoder(protocol.Seal(bytes(32)))
+        frames = list(decoder.feed(far.recv(1 << 16)))
+        assert [(frame.kind, frame.seq) for frame in frames] == [(protocol.STREAM, 3), (protocol.STREAM, 4)]
