@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .api.attach import attach as attach
     from .api.decorator import TaskFunction as TaskFunction
     from .api.decorator import task as task
+    from .api.load import load as load
     from .api.submit import render as render
     from .api.submit import run as run
     from .api.submit import submit as submit
@@ -36,6 +37,7 @@ PUBLIC = {
     "PodTemplate": "template.template",
     "Task": "lifecycle.task",
     "attach": "api.attach",
+    "load": "api.load",
     "render": "api.submit",
     "run": "api.submit",
     "submit": "api.submit",

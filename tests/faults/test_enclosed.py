@@ -13,7 +13,7 @@ from typing import Any
 import podtask
 import pytest
 from aiohttp import web
-from podtask.errors import NoStream
+from podtask.errors import NoStream, TaskError
 from podtask.lifecycle import start
 from podtask.manage import previous_kernels
 from podtask.manifest import owner_secrets
@@ -256,3 +256,65 @@ def test_other_machine_owns_the_task_if_it_trusts_it(
         owner.result(SECONDS)
     assert "was taken over by" in str(task.exception(SECONDS))
     owner.delete()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {},
+            "wait 1h for a notebook (--linger), and up to 6 MiB of them 7d in the pod's log (--keep). --results-in",
+        ),
+        ({"no_log_result": True, "linger": "90s"}, "wait 90s for a notebook (--linger); then they are lost"),
+    ],
+)
+def test_line_says_what_is_kept_and_how_long(play: Play, options: dict[str, Any], said: str) -> None:
+    """A detached cell with -o says at submission what is kept of its values."""
+    play(Script())
+    task = submit("x = 1", detach=True, outputs="x", **options)
+    assert task.assign({}) == ["x"]
+    reader = task.update_log.reader()
+    texts = []
+    while not reader.empty():
+        texts.append(reader.get().text)
+    assert any(said in text for text in texts)
+
+
+def submit_to_volume(server: Server, folder: Path) -> str:
+    """Run a detached cell without its kernel that writes its values to a volume and not to the log; return its pod's name."""
+    spec = {
+        "containers": [{"name": "primary", "volumeMounts": [{"name": "data", "mountPath": str(folder)}]}],
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+    }
+    options = {"outputs": "n", "results_in": f"{folder}/night", "linger": "0.1s", "no_log_result": True}
+    name, noted = submit_in_killed_kernel(1000, template=spec, **options)
+    assert f"and stay in {folder}/night." in noted
+    admit(server)
+    wait_for(server, lambda: TaskPod(server.pods.found[name]).is_finished)
+    return name
+
+
+def test_values_in_a_file_are_read_through_a_pod(play: Play, tmp_path: Path) -> None:
+    """Values that the log of an ended pod does not have are read from the volume, through a pod that is deleted again."""
+    server = play(Queue())
+    name = submit_to_volume(server, tmp_path)
+    task = podtask.attach(name)
+    assert task.result(SECONDS) == 1000
+    assert task.values == {"n": 2}
+    assert task.logs() == LINES
+    assert server.count("POST", "/pods") == 2
+    wait_for(server, lambda: not server.pods.found)
+
+
+def test_replaced_file_is_not_unpickled(play: Play, tmp_path: Path) -> None:
+    """A file that another process has changed is not unpickled; the error says what it is."""
+    server = play(Queue())
+    name = submit_to_volume(server, tmp_path)
+    changed = bytearray((tmp_path / "night").read_bytes())
+    changed[-1] ^= 1
+    (tmp_path / "night").write_bytes(changed)
+    task = podtask.attach(name)
+    with pytest.raises(TaskError, match=f"was not returned: .*, in {tmp_path}/night"):
+        task.result(SECONDS)
+    assert task.values == {}
+    assert any("it is not the file that the task has written" in note for note in task.outcome().notes)

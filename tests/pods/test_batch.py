@@ -136,7 +136,7 @@ def test_result_that_may_not_be_logged_is_refused(pods: Shell, least_rights: Pat
 def test_another_python_is_refused(pods: Shell, least_rights: Path) -> None:
     """If the image has another minor version, the error names the version that the cell needs."""
     shown = pods.shown_error("%%podtask --channel batch --image python:3.9-slim\n1")
-    assert "Batch mode needs the notebook's Python" in shown
+    assert "batch mode needs the notebook's Python" in shown
     assert "Choose another image with --image, for example python:" in shown
 
 

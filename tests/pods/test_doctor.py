@@ -119,6 +119,7 @@ def test_printed_role_is_enough_for_the_doctor(
         *REQUIRED_VERBS,
         *VERBS_BY_CHANNEL[FORWARD],
         *OPTIONAL_VERBS,
+        *DETACH_VERBS,
     }
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(printed["rules"])))
     found = lines(pods, f"%podtask doctor --image {IMAGE}")

@@ -106,11 +106,16 @@ def _decode_result(data: bytes, has_values: bool) -> RunnerResult:
     meta = end.meta
     if not has_values:
         lost = [item for item in meta.get("packed", []) if item["role"] in protocol.VALUE_ROLES]
+        saved = meta.get("saved")
+        where = f"in {saved['path']}" if saved else NOT_LOGGED
         kept = [
             *meta.get("kept", []),
-            *({**item, "why": f"{byte_size(item['size'])}, {NOT_LOGGED}"} for item in lost),
+            *({**item, "why": f"{byte_size(item['size'])}, {where}"} for item in lost),
         ]
-        return RunnerResult({**meta, "packed": [], "kept": kept, "size": 0}, [])
+        told = {**meta, "packed": [], "kept": kept, "size": 0}
+        if saved:  # what the file has, so that it can be read
+            told["saved"] = {**saved, **{name: meta[name] for name in ("packed", "sizes", "kept")}}
+        return RunnerResult(told, [])
     result = RunnerResult.announced(meta)
     result.put(0, end.data)
     for blob in blobs:

@@ -232,6 +232,13 @@ class RunOptions:
         one_of(ALL, PLAIN),
         f"{ALL}|{PLAIN}",
     )
+    results_in: str | None = option(
+        None,
+        "--results-in",
+        "also write the values to this file on a volume of the pod; attach and podtask.load read it",
+        str,
+        "PATH",
+    )
     grace: float = option(
         10.0,
         "--grace",

@@ -13,6 +13,7 @@ from ..channel.enclosure import (
     max_enclosure_bytes,
     pack_enclosure,
 )
+from ..config.options import RunOptions
 from ..config.quantities import byte_size
 from ..manifest.pod_manifest import PodManifest
 from ..runner.bundle import MINOR
@@ -68,6 +69,32 @@ def enclose(prepared: PreparedCell, manifest: PodManifest, no_secrets: str) -> E
     if no_secrets:
         return EnclosedPod(enclose_in_annotation(manifest, enclosure), note=READABLE.format(no_secrets))
     return EnclosedPod(*enclose_in_secrets(manifest, enclosure))
+
+
+def describe_keeping(options: RunOptions, linger: float) -> str:
+    """Return what is kept of the values of a detached cell, where, and how long.
+
+    Args:
+        options: Options of the cell.
+        linger: Seconds that its runner waits for a notebook once the cell has ended.
+    """
+    waits = f"When the cell has ended, its values wait {_in_words(linger)} for a notebook (--linger)"
+    if options.results_in:
+        return f"{waits}, and stay in {options.results_in}."
+    if options.no_log_result:
+        return f"{waits}; then they are lost (--no-log-result). --results-in PATH keeps them on a volume."
+    return (
+        f"{waits}, and up to 6 MiB of them {_in_words(options.keep)} in the pod's log (--keep). "
+        "--results-in PATH keeps all of them on a volume."
+    )
+
+
+def _in_words(seconds: float) -> str:
+    """Return a duration in its largest whole unit, as the options take it: 10m, 7d."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
 
 
 def _lowered(sentence: str) -> str:

@@ -24,6 +24,7 @@ from ..runner import protocol
 from ..runner.safe_text import safe_text
 from .interfaces import Launcher, RunnerChannel, StartedRunner
 from .outcome import AUTO, Outcome, decode, termination_error
+from .saved_values import with_saved_values
 from .updates import Update, UpdateLog, Usage
 from .wait import (
     MAX_LOG_SECONDS,
@@ -247,6 +248,8 @@ class TaskFollower:
                 self.loop.not_at_exit(self._delete_unstarted)
             if isinstance(result, RunnerResult):
                 options = self.launcher.options
+                if self.manifest is not None and not started.channel.follows_only:
+                    result = await with_saved_values(result, self.manifest, options, self, self.cancelled)
                 # Only the kernel that submitted a task knows the names that its cell was asked for.
                 wanted = (AUTO,) if self.launcher.resumed else options.outputs
                 return await asyncio.to_thread(

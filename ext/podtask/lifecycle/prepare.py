@@ -239,6 +239,7 @@ class PreparedCell:
             "linger": linger,
             "log_result": not options.no_log_result,
             "plain": ("arrow" if reads_arrow() else "csv") if options.results == PLAIN else "",
+            "results_in": options.results_in or "",
             "local": options.local,
             "grace": options.grace,
             "call": self.call.name if self.call is not None else "",
@@ -316,6 +317,11 @@ def prepare(
             f"The options have {size >> 10} KiB (--env, --pip, --constraint, -o); "
             f"{MAX_OPTIONS_BYTES >> 10} KiB can be sent.",
             "Put long values into a variable or a file of the cell.",
+        )
+    if options.results_in and options.local:
+        raise InputError(
+            "--results-in writes to a volume of a pod, and --local runs without one.",
+            "Remove one of them; the values of a local cell are those of -o.",
         )
     manifest = render_cell(script, options)
     state = capture_state(namespace, waits)

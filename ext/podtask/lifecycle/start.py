@@ -23,7 +23,7 @@ from ..errors import ClusterError, InputError, NameTaken, NoStream
 from ..manifest import owner_secrets
 from ..manifest.identity import Identity, new_identity
 from ..manifest.pod_manifest import PodManifest
-from .enclose import enclose
+from .enclose import describe_keeping, enclose
 from .interfaces import StartedRunner, TaskListener
 from .outcome import LOCAL_PLACE
 from .prepare import PreparedCell, remember_minor
@@ -186,6 +186,8 @@ class NewRunner:
         enclosed = await asyncio.to_thread(enclose, self._prepared, manifest, no_secrets)
         if enclosed.note:
             listener.on_note(enclosed.note)
+        if self.options.outputs:
+            listener.on_note(describe_keeping(self.options, manifest.linger_seconds))
         return enclosed.manifest, enclosed.parts
 
     def _show_notices(self, listener: TaskListener) -> None:

@@ -40,7 +40,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "detach",
         "dry_run",
     ),
-    "variables": ("inputs", "outputs", "max_input", "results", "no_log_result"),
+    "variables": ("inputs", "outputs", "max_input", "results", "results_in", "no_log_result"),
     "packages": ("pip", "constraint", "pre", "index_url", "extra_index_url"),
     "resources": ("cpu", "memory", "limits", "gpu", "gpu_key", "shm"),
     "where": ("namespace", "context", "local", "queue", "restricted", "channel"),

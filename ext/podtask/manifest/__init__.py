@@ -10,6 +10,7 @@ __all__ = [
     "owner_secrets",
     "pod_manifest",
     "render",
+    "results_volume",
     "task_pod",
     "task_secrets",
 ]

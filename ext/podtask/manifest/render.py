@@ -29,6 +29,7 @@ from .pod_manifest import (
     LINGER_SECONDS,
     PodManifest,
 )
+from .results_volume import check_results_path
 
 GPU_LINGER_SECONDS = 600.0  # for a pod that holds devices: other pods may wait for them
 LOCAL_LINGER_SECONDS = 600.0  # for a local process: only the notebook that started it can find it
@@ -80,6 +81,8 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
     linger = _linger_seconds(spec, options)
     start_seconds = max(START_SECONDS, options.start_timeout or 0.0)
     spec.setdefault("activeDeadlineSeconds", int(options.timeout + linger + start_seconds))
+    if options.results_in and not options.local:
+        check_results_path(spec, primary, options.results_in)
     metadata = _metadata(whole["metadata"], options, notices)
     metadata["annotations"] |= {
         DEFAULT_CONTAINER: name,

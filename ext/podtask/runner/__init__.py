@@ -14,6 +14,7 @@ __all__ = [
     "protocol",
     "proxy_objects",
     "reducers",
+    "results_file",
     "safe_text",
     "state",
     "supervisor",

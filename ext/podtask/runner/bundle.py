@@ -64,6 +64,7 @@ LATE_MODULES = (
     "ipython.pretty_printer",
     "ipython.pretty",
     "supervisor.record_writer",
+    "results_file",
     "ipython.shell_command",
     "ipython.shell",
     "ipython.display_classes",

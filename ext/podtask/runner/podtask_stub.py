@@ -85,11 +85,27 @@ def _parse_address(address: str) -> Tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def load(path: str) -> Any:
+    """Return the values that ``--results-in`` has written to a file, by name; that of the last expression is ``_``.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It was not written by ``--results-in``.
+    """
+    # Start-up cost: few cells load such a file.
+    import importlib
+
+    return importlib.import_module("_podtask_runner.results_file").load(path)
+
+
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)  # the import system looks for such names
     raise AttributeError(
-        f"podtask.{name} works only in the notebook. In a pod, podtask has only wait_for and task."
+        f"podtask.{name} works only in the notebook. In a pod, podtask has only load, wait_for and task."
     )
 
 

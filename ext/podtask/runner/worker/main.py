@@ -174,6 +174,11 @@ class CellRun:
 
     def _execute(self) -> Any:
         job = self._job
+        if job.get("results_in"):
+            # Start-up cost: few cells need it.
+            from .. import results_file
+
+            results_file.check(job["results_in"])
         inputs.register_source(job["filename"], job["source"])
         quiet, flags = bool(job.get("quiet")), int(job.get("flags", 0))
         cell = CompiledCell(job["source"], job["filename"], quiet, flags, settings.interactivity)
@@ -216,4 +221,23 @@ class CellRun:
         snapshots = sys.modules.get(f"{__package__}.module_snapshots")  # loaded only with local modules
         if snapshots is not None:
             end["notes"] += snapshots.notes()
-        return {**end, **outputs.pack_values(self._job, file, self.namespace, self._before, last)}
+        end.update(outputs.pack_values(self._job, file, self.namespace, self._before, last))
+        if self._job.get("results_in"):
+            self._save_values(end, file)
+        return end
+
+    def _save_values(self, end: Dict[str, Any], file: outputs.ResultWriter) -> None:
+        """Write the values of a cell that has succeeded to the file of ``--results-in``."""
+        # Start-up cost: few cells need it.
+        from .. import results_file
+
+        path = self._job["results_in"]
+        has_values = any(item["role"] in protocol.VALUE_ROLES for item in end["packed"])
+        if end["status"] != protocol.STATUS_OK or not has_values:
+            results_file.discard(path)
+            return
+        try:
+            end["saved"] = results_file.save(path, end, file.current, bool(self._job.get("plain")))
+            end["notes"].append(f"values in {path}")
+        except OSError as error:
+            end["notes"].append(f"values NOT in {path}: {error}")

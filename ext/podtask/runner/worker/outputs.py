@@ -62,6 +62,11 @@ class ResultWriter:
         self._sizes: Optional[List[int]] = None
         self._buffers: List[Any] = []
 
+    @property
+    def current(self) -> IO[bytes]:
+        """The file that has the values."""
+        return self._files[self.attempt - 1]
+
     def write(self, data: Any) -> int:
         """Write bytes of the pickle."""
         with memoryview(data) as view:
