@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import collections
-import copy
 import functools
 import types
 from collections.abc import Callable, Iterable
@@ -86,7 +84,7 @@ class IncompleteCopy:
             return types.MethodType(value.__func__, self._copied(value.__self__))
         if not containers.is_container(value):
             return value
-        made = self._made[id(value)] = _empty(value)
+        made = self._made[id(value)] = containers.make_empty(type(value), containers.setting_of(value))
         self.copies.append((value, made))
         items, *states = containers.content(value)
         if type(value) in containers.WEAK:
@@ -118,22 +116,6 @@ class IncompleteCopy:
         if isinstance(part, PLAIN) or containers.built_in(part) is not None:
             return True
         return (is_attribute and containers.is_container(part)) or self._is_sendable(part)
-
-
-def _empty(container: Any) -> Any:
-    """Return an empty container of the same kind. No method of a class of the notebook is called."""
-    kind = type(container)
-    if kind in containers.WEAK:
-        return kind()
-    if kind.__module__ == "__main__":
-        return (containers.built_in(container) or object).__new__(kind)
-    made = (
-        copy.copy(container)
-        if isinstance(container, (collections.deque, collections.defaultdict))
-        else kind()
-    )
-    made.clear()
-    return made
 
 
 def _parts(content: containers.Content) -> list[Any]:

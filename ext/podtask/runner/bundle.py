@@ -84,6 +84,7 @@ LATE_MODULES = (
     "reducers.bokeh_models",
     "reducers.containers",
     "reducers.exceptions",
+    "reducers.extended_types",
     "reducers.rich_consoles",
     "reducers.weak_collections",
     "state.altair_settings",

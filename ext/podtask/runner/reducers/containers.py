@@ -26,6 +26,35 @@ def built_in(value: Any) -> Optional[Any]:
     return next((kind for kind in BUILT_IN if isinstance(value, kind)), None)
 
 
+def base_of(kind: Any) -> Any:
+    """Return the class whose ``__new__`` makes instances of a class of the notebook."""
+    return next(each for each in kind.__mro__ if each.__module__ != "__main__" and "__new__" in vars(each))
+
+
+def setting_of(container: Any) -> Any:
+    """Return what a container has besides its content: its largest size, or what makes its default values."""
+    if isinstance(container, collections.deque):
+        return container.maxlen
+    return container.default_factory if isinstance(container, collections.defaultdict) else None
+
+
+def make_empty(kind: Any, setting: Any) -> Any:
+    """Return an empty container of a class. No method of a class of the notebook is called.
+
+    Args:
+        kind: The class.
+        setting: Its setting, from :func:`setting_of`.
+    """
+    if kind in WEAK:
+        return kind()
+    made = base_of(kind).__new__(kind)
+    if isinstance(made, collections.deque):
+        collections.deque.__init__(made, (), setting)
+    elif isinstance(made, collections.defaultdict):
+        collections.defaultdict.__init__(made, setting)
+    return made
+
+
 def content(value: Any) -> Content:
     """Return the content of a container."""
     kind = built_in(value)
@@ -51,7 +80,9 @@ def fill(container: Any, new: Content) -> None:
         return
     if kind is not None:
         kind.clear(container)
-    if kind in (dict, collections.OrderedDict):
+    if kind is dict:
+        dict.update(container, items)
+    elif kind is collections.OrderedDict:
         for key, value in items:
             kind.__setitem__(container, key, value)
     elif kind is set:

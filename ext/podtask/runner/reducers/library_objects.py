@@ -27,6 +27,18 @@ REDUCERS_OF_SUBCLASSES = {
     "argparse._ActionsContainer": "argparse_actions",
     "bokeh.model.model.Model": "bokeh_models",
     "builtins.BaseException": "exceptions",
+    **dict.fromkeys(
+        (
+            *(
+                f"builtins.{name}"
+                for name in ("int", "float", "complex", "str", "bytes", "tuple", "frozenset")
+            ),
+            *(f"builtins.{name}" for name in ("list", "dict", "set")),
+            *(f"datetime.{name}" for name in ("date", "time", "timedelta")),
+            *("collections.deque", "decimal.Decimal", "fractions.Fraction", "numpy.ndarray"),
+        ),
+        "extended_types",
+    ),
 }
 
 _by_type: Dict[Any, Optional[Callable[[Any], Any]]] = {}
