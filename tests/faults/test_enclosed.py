@@ -13,7 +13,7 @@ from typing import Any
 import podtask
 import pytest
 from aiohttp import web
-from podtask.errors import NoStream, TaskError
+from podtask.errors import NoStream, PodtaskError, TaskError
 from podtask.lifecycle import start
 from podtask.manage import previous_kernels
 from podtask.manifest import owner_secrets
@@ -197,11 +197,16 @@ def test_values_of_env_are_in_the_secret_only(play: Play) -> None:
     assert "hunter2" not in str(server.pods.history)
 
 
-@pytest.mark.parametrize("when", ["queued", "started"])
+@pytest.mark.parametrize("when", ["queued", "started", "done", "ended"])
 def test_task_is_attached_in_each_state(play: Play, when: str) -> None:
-    """Another kernel attaches to a task whose pod still waits, or has started."""
+    """Another kernel attaches to a task whose pod waits, starts, waits for a notebook, or has ended; then it is gone."""
     server = play(Queue())
-    name, _ = submit_in_killed_kernel(1000)
+    name, _ = submit_in_killed_kernel(1000, **({"linger": "0.1s"} if when == "ended" else {}))
+    if when in ("done", "ended"):
+        admit(server)
+        wait_for_line(server, name, b"line 2")
+    if when == "ended":
+        wait_for(server, lambda: TaskPod(server.pods.found[name]).is_finished)
     if when == "started":
         admit(server)
     task = podtask.attach(name)
@@ -212,6 +217,9 @@ def test_task_is_attached_in_each_state(play: Play, when: str) -> None:
     assert task.result(SECONDS) == 1000
     assert task.logs() == LINES
     task.delete()
+    wait_until_gone(server, name)
+    with pytest.raises(PodtaskError, match=f"Task '{name}' not found"):
+        podtask.attach(name).result(SECONDS)
 
 
 class NoStreams(Script):

@@ -157,7 +157,7 @@ def packed(cell: PreparedCell) -> bytes:
 @pytest.mark.parametrize(
     ("options", "source", "refusal"),
     [
-        ({"image": IMAGE}, "1", f"the cell was packed for {MINOR}"),
+        ({"image": IMAGE}, "1", f"the cell was packed for Python {MINOR}"),
         ({"image": UNKNOWN_IMAGE}, "function()", "function"),
     ],
 )

@@ -204,7 +204,7 @@ class PreparedCell:
             why = (
                 others.message
                 if others
-                else f"the cell was packed for {MINOR}, which its tag or an earlier pod has"
+                else f"the cell was packed for Python {MINOR}, the version of the image in its tag or in an earlier pod"
             )
             cells.append(EnclosedCell(ANY_PYTHON, None, why))
         return cells
