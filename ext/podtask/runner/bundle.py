@@ -86,6 +86,7 @@ LATE_MODULES = (
     "reducers.exceptions",
     "reducers.extended_types",
     "reducers.rich_consoles",
+    "reducers.struct_formats",
     "reducers.weak_collections",
     "state.altair_settings",
     "state.bokeh_output",

@@ -79,7 +79,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         self._constants: Dict[Any, Dict[int, str]] = {}  # of the modules of types, by type
         self._by_value: Dict[Any, bool] = {}  # of classes
         self._plain_instances: Dict[Any, bool] = {}
-        self._singletons: Set[int] = set()
+        self._single_instances: Dict[Any, Set[int]] = {}  # ids, by class
         self._without_slot_names: List[Any] = []
         self._all_by_value = by_value
         self._singletons_by_name = Singletons()
@@ -127,9 +127,6 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
             return super().reducer_override(obj)
         if obj.__module__ == "_ctypes":
             return _reduce_metaclass_of_ctypes(obj)
-        for value in vars(obj).values():
-            if type(value) is obj and not enums.is_member(value):
-                self._singletons.add(id(value))
         return classes.reduce_class(obj)
 
     def _reduce_member(self, obj: Any) -> Any:
@@ -164,13 +161,20 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
                 return self._constants[kind].get(id(obj), NotImplemented)  # dataclasses.MISSING
             if identity.NUMBERS.received_number(obj) is None or self._all_by_value:
                 return self._numbered(obj, _BareObject(classes.make_instance, kind))
-        if by_value and (type(kind.__new__) is types.FunctionType or id(obj) in self._singletons):
+        is_single = by_value and id(obj) in self._singles_of(kind)
+        if by_value and (type(kind.__new__) is types.FunctionType or is_single):
             # copyreg.__newobj__ would call the class's own __new__ once more.
             state = obj.__reduce_ex__(2)[2]
             made = _BareObject(classes.make_instance, kind)
-            reduced = self._numbered(obj, made) if id(obj) in self._singletons else made.reduced
+            reduced = self._numbered(obj, made) if is_single else made.reduced
             return (*reduced, state, None, None, classes.fill_instance)
         return NotImplemented
+
+    def _singles_of(self, kind: Any) -> Set[int]:
+        """Return the ids of the instances that a class of the notebook holds, as singletons do."""
+        if kind not in self._single_instances:
+            self._single_instances[kind] = set(map(id, classes.single_instances(kind)))
+        return self._single_instances[kind]
 
     def _is_by_value(self, kind: Any) -> bool:
         if kind not in self._constants:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import struct
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -54,6 +55,16 @@ def test_h_a_condition_shares_its_lock(python: str) -> None:
     values = {"pair": [asyncio.Condition(lock), asyncio.Condition(lock), lock]}
     cell = "print(pair[0]._lock is pair[1]._lock is pair[2], pair[2].locked())"
     assert remote(pack_inputs(values, values, python), cell) == "True False\n"
+
+
+@PYTHONS
+def test_b_formats_of_struct(python: str) -> None:
+    """B: a struct.Struct has its format on the other side."""
+    values = {"header": struct.Struct("<hI")}
+    found = remote(
+        pack_inputs(values, values, python), "print(header.format, header.unpack(header.pack(1, 2)))"
+    )
+    assert found == "<hI (1, 2)\n"
 
 
 @pytest.fixture

@@ -204,6 +204,17 @@ def is_stateless(obj: Any) -> bool:
     return obj.__reduce_ex__(2)[2] is None
 
 
+def single_instances(kind: Any) -> Iterator[Any]:
+    """Yield the instances that a class holds itself, or its base class or metaclass holds for it in a dictionary."""
+    for holder in (*kind.__mro__, *type(kind).__mro__):
+        for value in vars(holder).values() if holder.__module__ == "__main__" else ():
+            found = value
+            if type(value) is dict and type(kind).__hash__ is type.__hash__:
+                found = value.get(kind)
+            if type(found) is kind:
+                yield found
+
+
 def slot_names(kind: Any) -> List[str]:
     """Return the names of the slots of a class. ``copyreg`` would leave a list of them on the class."""
     return [

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Optional
 
 # Class -> module of this package.
 REDUCERS = {
+    "_struct.Struct": "struct_formats",
     "_weakrefset.WeakSet": "weak_collections",
     "asyncio.locks.BoundedSemaphore": "asyncio_objects",
     "asyncio.locks.Condition": "asyncio_objects",
