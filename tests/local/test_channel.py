@@ -124,7 +124,7 @@ def job(source: str, outputs: list[str], values: dict[str, Any] | None = None) -
         "linger": 60,
         "grace": 5,
     }
-    return Job(meta, inputs.parts)
+    return Job(meta, inputs.parts, inputs.sha256)
 
 
 async def run(work: Job, budgets: list[int]) -> tuple[RunnerResult, bytes, Channel]:

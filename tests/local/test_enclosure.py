@@ -275,7 +275,7 @@ def test_inputs_beyond_all_secrets_need_the_notebook() -> None:
 
 def test_enclosure_is_compressed() -> None:
     """Text of a megabyte fits into an annotation."""
-    job = Job({"exec": "x", "source": "1"}, (b"line of text\n" * 100_000,))
+    job = Job({"exec": "x", "source": "1"}, (b"line of text\n" * 100_000,), "ab" * 32)
     enclosure = pack_enclosure([EnclosedCell(ANY_PYTHON, job)], MAX_ANNOTATION_BYTES)
     assert enclosure is not None
     assert len(enclosure) < 10_000

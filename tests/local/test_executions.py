@@ -44,12 +44,16 @@ class Client:
         """Send a frame."""
         await self._stream.send(self._seal.record(protocol.encode(kind, meta)))
 
+    async def send_parts(self, *parts: bytes | memoryview) -> None:
+        """Send an encoded frame."""
+        await self._stream.send(self._seal.record(*parts))
+
     async def run(self, name: str, source: str, values: dict[str, Any] | None = None) -> None:
         """Send an execution with the output ``value``, and ask for its values."""
         work = job(source, ["value"], values)
         work.meta["exec"] = name
         for frame in job_frames(work, 0):
-            await self._stream.send(self._seal.record(*frame))
+            await self.send_parts(*frame)
         await self.send(protocol.FETCH, {"exec": name, "attempt": 1, "offset": 0})
 
     async def receive(self, kind: int, **meta: Any) -> protocol.Frame:
@@ -158,6 +162,33 @@ def test_acknowledged_execution_is_freed() -> None:
         await client.release("second")
 
     assert with_runner(scene) == 0
+
+
+def test_inputs_are_sent_once() -> None:
+    """The runner keeps inputs by their hash: an execution with the same inputs as another one needs no upload."""
+    data = bytes(range(256)) * 4000
+
+    async def scene(backend: LocalProcess, client: Client) -> None:
+        await client.run("first", "value = len(data)", {"data": data})
+        await client.receive(protocol.RESULT, exec="first")
+        await client.close()
+        client = await backend.connect(Client.attach)
+        work = job("value = data[300] / 0", ["value"], {"data": data})
+        have = (await client.receive(protocol.HELLO)).meta["have"]
+        assert have == {work.inputs_id: work.size}
+        run, *blobs = job_frames(work, have[work.inputs_id])
+        assert blobs == []
+        await client.send_parts(*run)
+        await client.receive(protocol.STATE, exec="x")
+        assert result_of(await client.receive(protocol.RESULT, exec="x")) == ("x", "error")
+        await client.send(protocol.ACK, {"exec": "first"})
+        await client.send(protocol.ACK, {"exec": "x"})
+        await client.close()
+        client = await backend.connect(Client.attach)
+        assert (await client.receive(protocol.HELLO)).meta["have"] == {}
+        await client.release("x")
+
+    assert with_runner(scene) == 1
 
 
 def test_interrupt_names_its_execution() -> None:

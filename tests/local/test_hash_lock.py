@@ -63,7 +63,7 @@ OWNERS_FRAMES: dict[str, tuple[int, dict[str, Any]]] = {
     "interrupt": (protocol.INTERRUPT, {"exec": "x", "n": 1}),
     "answer": (protocol.INPUT_REPLY, {"to": 3, "value": "hostile"}),
     "release": (protocol.ACK, {"exec": "x", "release": True}),
-    "inputs": (protocol.BLOB, {"id": protocol.BLOB_INPUTS, "offset": 0}),
+    "inputs": (protocol.BLOB, {"id": "ab" * 32, "offset": 0}),
     "cell": (protocol.RUN, {"exec": "y", "source": "print('hostile')", "inputs": None, "inputs_size": 0}),
 }
 

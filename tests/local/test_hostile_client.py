@@ -113,7 +113,7 @@ def odd_meta(chance: random.Random, kind: int) -> dict[str, Any]:
     for name in chance.sample(NAMES, chance.randrange(6)):
         meta[name] = chance.choice(ODD)
     if chance.random() < 0.3:
-        meta["id"] = chance.choice([protocol.BLOB_INPUTS, protocol.BLOB_RESULTS])
+        meta["id"] = chance.choice(["ab" * 32, protocol.BLOB_RESULTS])
     return meta
 
 

@@ -49,6 +49,63 @@ def test_value_is_unpickled_while_it_is_pickled(tmp_path: Path, names: list[str]
     assert later == "pickled later"
 
 
+class Opens:
+    """A value that opens a file for writing when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.open, (self.path, os.O_WRONLY)
+
+
+class Meets(LocalProcess):
+    """A runner to which only a part of the inputs is sent until it has unpickled the first of them."""
+
+    path = ""
+    sent = 0
+
+    async def connect(self, handshake: Any) -> Any:
+        """Connect with a stream that waits."""
+
+        async def handshake_with_meeting(stream: Any) -> Any:
+            send = stream.send
+
+            async def send_half(data: bytes) -> None:
+                self.sent += len(data)
+                if self.path and self.sent > 4 << 20:
+                    path, self.path = self.path, ""
+                    (await asyncio.to_thread(open, path)).close()  # until the pod has opened its end
+                await send(data)
+
+            stream.send = send_half
+            return await handshake(stream)
+
+        return await super().connect(handshake_with_meeting)
+
+
+@pytest.mark.timeout(60)
+def test_input_is_unpickled_while_it_arrives(tmp_path: Path) -> None:
+    """The pod has unpickled the beginning of its inputs before the notebook has sent their end."""
+    path = str(tmp_path / "pipe")
+    os.mkfifo(path)
+    work = job("value = len(data[1])", ["value"], {"data": [Opens(path), bytes(8 << 20)]})
+
+    async def scene() -> RunnerResult:
+        identity = Identity("podtask-test", KEY, SECRET, 1)
+        backend = await Meets.start(render(None, RunOptions()).stamped(identity), Listener())
+        assert isinstance(backend, Meets)
+        backend.path = path
+        try:
+            channel = Channel(backend, KEY, SECRET, lambda python: work, Listener())
+            return await asyncio.wait_for(channel.run(), 40)
+        finally:
+            await backend.delete()
+
+    result = asyncio.run(scene())
+    assert unpack(result.parts, result.end["packed"]) == [8 << 20]
+
+
 FAILS_HALF_WAY = """
 class Point:
     table = bytes(3 << 20)

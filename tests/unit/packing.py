@@ -19,7 +19,7 @@ from podtask.pickling.outputs import unpack
 from podtask.runner.protocol import ROLE_CHANGES, ROLE_DEFINITIONS
 from podtask.runner.reducers import identity
 from podtask.runner.worker.changes import InputSnapshot
-from podtask.runner.worker.inputs import load
+from podtask.runner.worker.inputs import InputFile, load
 from podtask.runner.worker.outputs import ResultWriter, pack_values
 
 OTHER = "3.9"  # a minor version that no notebook uses
@@ -32,7 +32,8 @@ about, size, cell = json.loads(sys.stdin.buffer.readline())
 with tempfile.TemporaryFile() as file, tempfile.TemporaryDirectory() as about["folder"]:
     file.write(sys.stdin.buffer.read(size))
     file.flush()
-    inputs.load(about, file.fileno() if size else None, globals(), lambda name: None)
+    source = inputs.InputFile(file.fileno(), size, arrival_fd=-1) if size else None
+    inputs.load(about, source, globals(), lambda name: None)
     exec(cell)
 """
 
@@ -66,7 +67,8 @@ class Pod:
         with self.process(), tempfile.TemporaryFile() as file:
             file.write(b"".join(inputs.parts))
             file.flush()
-            load(inputs.about, file.fileno() if inputs.parts else None, self.names, lambda name: None)
+            source = InputFile(file.fileno(), file.tell(), arrival_fd=-1) if inputs.parts else None
+            load(inputs.about, source, self.names, lambda name: None)
             self._before = InputSnapshot(self.names, inputs.about["watched"])
 
     @property

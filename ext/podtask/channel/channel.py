@@ -264,7 +264,7 @@ class Channel:
         if not self._execution and hello["executions"]:
             self._execution = str(hello["executions"][-1]["exec"])
         if hello["state"] == protocol.RUNNER_WAITING and self._job is not None:
-            offset = int(hello["have"].get(protocol.BLOB_INPUTS, 0))
+            offset = int(hello["have"].get(self._job.inputs_id, 0))
             uploads.append(asyncio.ensure_future(self._upload(link, offset)))
         else:
             await link.send(self._fetch_frame())

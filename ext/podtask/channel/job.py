@@ -15,10 +15,17 @@ from ..runner import protocol
 
 @dataclass(frozen=True)
 class Job:
-    """A job for a runner: the metadata of the run frame, and the pickled inputs in pieces."""
+    """A job for a runner.
+
+    Args:
+        meta: The metadata of the run frame.
+        inputs: The pickled inputs in pieces.
+        inputs_id: The SHA-256 of the inputs, in hexadecimal digits; None if there are none.
+    """
 
     meta: dict[str, Any]
-    inputs: tuple[bytes | memoryview, ...]
+    inputs: tuple[bytes | memoryview, ...] = ()
+    inputs_id: str | None = None
 
     @property
     def size(self) -> int:
@@ -27,17 +34,20 @@ class Job:
 
 
 def job_frames(job: Job, offset: int) -> Iterator[tuple[bytes | memoryview, ...]]:
-    """Yield the frames with the job's inputs from an offset on, then the frame that runs it, each in parts."""
+    """Yield the frame that runs a job, then those with its inputs from an offset on, each in parts.
+
+    The cell's process starts and unpickles while the inputs arrive.
+    """
+    meta = {**job.meta, "inputs": job.inputs_id, "inputs_size": job.size}
+    yield (protocol.encode(protocol.RUN, meta),)
     position = 0
     for piece in job.inputs:
         with memoryview(piece) as view:
             for start in range(max(0, offset - position), len(view), protocol.MAX_DATA):
-                meta = {"id": protocol.BLOB_INPUTS, "offset": position + start}
+                meta = {"id": job.inputs_id, "offset": position + start}
                 with view[start : start + protocol.MAX_DATA] as data:
                     yield protocol.encode_head(protocol.BLOB, meta, len(data)), data
         position += len(piece)
-    meta = {**job.meta, "inputs": protocol.BLOB_INPUTS if position else None, "inputs_size": position}
-    yield (protocol.encode(protocol.RUN, meta),)
 
 
 @dataclass

@@ -244,7 +244,7 @@ class PreparedCell:
             "grace": options.grace,
             "call": self.call.name if self.call is not None else "",
         }
-        return Job(meta, inputs.parts)
+        return Job(meta, inputs.parts, inputs.sha256)
 
     def _inputs_for(self, minor: str) -> Inputs:
         """Return the inputs for another minor version, as they were packed when the cell was submitted."""

@@ -20,6 +20,7 @@ from ..channel.log_channel import LogChannel
 from ..config.files import ignored_files
 from ..config.options import AUTO, BATCH, PLAIN
 from ..errors import ClusterError, InputError, NameTaken, NoStream
+from ..event_loop import ignore_result
 from ..manifest import owner_secrets
 from ..manifest.identity import Identity, new_identity
 from ..manifest.pod_manifest import PodManifest
@@ -105,6 +106,9 @@ class NewRunner:
             PodtaskError: The runner cannot be started.
         """
         self._show_notices(listener)
+        # The hash of large inputs is made while the pod starts. Whoever needs it earlier waits for it.
+        inputs = self._prepared.inputs
+        ignore_result(asyncio.ensure_future(asyncio.to_thread(lambda: inputs.sha256)))
         if self.options.local:
             return await self._start_process(listener)
         while True:

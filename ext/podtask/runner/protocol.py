@@ -68,8 +68,7 @@ STAGE_PIP, STAGE_LOAD, STAGE_RUN = "pip", "load", "run"
 
 ANY_PYTHON = ""  # the version of an enclosed cell for all versions of Python that no other one is for
 
-# Ids in BLOB and FETCH frames.
-BLOB_INPUTS, BLOB_RESULTS = "inputs", "results"
+BLOB_RESULTS = "results"  # id of the values of an execution; that of inputs is their SHA-256
 
 # Prefixes of the runner's own lines in the log of its container.
 FRAME_LINE_PREFIX = "podtask-frame"

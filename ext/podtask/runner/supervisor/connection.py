@@ -94,8 +94,9 @@ class Connection:
             spool: The frames.
             results: The values of each execution, which may still grow.
         """
-        if self.cursor is not None and self.cursor <= spool.last:
+        if self.cursor is not None:
             self.cursor = max(self.cursor, spool.trimmed + 1)  # a client has what comes before
+        if self.cursor is not None and self.cursor <= spool.last:
             if self.cursor < spool.first:  # the client was away, or is slower than the output
                 lost = {"from": self.cursor, "to": spool.first - 1}
                 logger.debug("frames %d to %d were dropped before the client received them", *lost.values())

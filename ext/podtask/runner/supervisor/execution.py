@@ -19,7 +19,7 @@ MIN_SHUTDOWN_SECONDS = 1  # for the exit handlers of a cell, also with --grace 0
 
 
 class Execution:
-    """An execution, which starts at once in a worker of its own.
+    """An execution, which starts at once in a worker of its own. It unpickles its inputs while they arrive.
 
     Args:
         job: Meta of the run frame.
@@ -30,7 +30,7 @@ class Execution:
         is_measured: Whether the container's use of CPU and memory is measured.
 
     Attributes:
-        state: Running or done.
+        state: Waiting for inputs, running or done.
         end: Meta of the result frame that the worker has sent, then of the final one.
         stop_reason: Why the worker is stopped from outside (timeout, terminated); otherwise empty.
         kill_at: When the worker is killed (monotonic).
@@ -47,13 +47,13 @@ class Execution:
     ) -> None:
         self.job = job
         self.name: str = job["exec"]
-        self.state = protocol.RUNNER_RUNNING
+        self.state = protocol.RUNNER_WAITING
         self.first_seq = first_seq
         self.end: Optional[Dict[str, Any]] = None
         self.stop_reason = ""
         self.kill_at = FOREVER
         self.is_announced = False
-        self._deadline: float = time.monotonic() + job["timeout"]
+        self._deadline = FOREVER
         self._interrupts = 0
         if job.get("local_modules"):
             job["folder"] = temporary_folder()
@@ -65,7 +65,7 @@ class Execution:
     @property
     def is_running(self) -> bool:
         """Whether its worker may still run."""
-        return self.state == protocol.RUNNER_RUNNING
+        return self.state != protocol.RUNNER_DONE
 
     @property
     def exit_code(self) -> int:
@@ -81,6 +81,20 @@ class Execution:
     def pipes(self) -> List[int]:
         """The descriptors that become readable when the worker has sent something."""
         return [self.worker.events, *self.worker.taps.values()]
+
+    def receive_inputs(self, size: int) -> bool:
+        """Let the worker read what has arrived of its inputs; return whether they are complete for the first time.
+
+        The time limit of the cell counts from then on.
+        """
+        if self.state != protocol.RUNNER_WAITING:
+            return False
+        self.worker.report_arrival()
+        if size < self.job["inputs_size"]:
+            return False
+        self.state = protocol.RUNNER_RUNNING
+        self._deadline = time.monotonic() + float(self.job["timeout"])
+        return True
 
     def interrupt(self, number: int) -> None:
         """Interrupt the cell once for each number: a new connection repeats the last one."""

@@ -114,7 +114,7 @@ class Supervisor:
 
     @property
     def state(self) -> str:
-        """Whether the runner waits for its first cell, executes one, or has executed all that it was sent."""
+        """Whether the runner waits for a cell or its inputs, executes one, or has executed all that it was sent."""
         return protocol.RUNNER_WAITING if self._execution is None else self._execution.state
 
     @property
@@ -183,6 +183,9 @@ class Supervisor:
         if execution is not None and not execution.is_running:
             del self._kept[name]
             execution.close()
+            used = [each.job for each in self._kept.values()] + [*self._waiting_jobs]
+            if execution.job["inputs"] not in [job["inputs"] for job in used]:
+                self._uploads.drop(str(execution.job["inputs"]))
             oldest = min((each.first_seq for each in self._kept.values()), default=self._spool.last + 1)
             self._spool.trim(oldest - 1)
         if release and self._execution is not None and self._running is None:
@@ -204,7 +207,7 @@ class Supervisor:
             return
         name, after_seq = str(meta.get("client")), int(meta.get("after_seq", 0))
         has_job = client.is_owner and meta.get("job", True)
-        has_no_job = self.state == protocol.RUNNER_WAITING and not has_job
+        has_no_job = self.state == protocol.RUNNER_WAITING and len(self._kept) < 2 and not has_job
         if not client.is_owner:
             if not self._clients.admit_follower(client, name):
                 return
@@ -242,19 +245,26 @@ class Supervisor:
     def _receive_job(self, frame: protocol.Frame) -> str:
         """Store inputs, or run the cell; return an error message, empty on success."""
         meta = frame.meta
-        if frame.kind == protocol.BLOB and meta["id"] != protocol.BLOB_INPUTS:
-            return f"unknown blob {meta['id']}"
         if frame.kind == protocol.BLOB:
-            return self._uploads.put(str(meta["id"]), int(meta["offset"]), frame.data)
+            error = self._uploads.put(str(meta["id"]), int(meta["offset"]), frame.data)
+            if not error and self._running is not None and self._running.job["inputs"] == meta["id"]:
+                self._receive_inputs(self._running)
+            return error
         error = _job_problem(meta)
-        if error or meta["exec"] in self._known:
-            return error  # a client that reconnects sends it again
-        error = self._uploads.size_error(str(meta["inputs"]), meta["inputs_size"])
-        if not error:
+        if not error and meta["exec"] not in self._known:  # a client that reconnects sends it again
             self._known.add(meta["exec"])
             self._waiting_jobs.append(meta)
             self._start_next()
         return error
+
+    def _receive_inputs(self, execution: Execution) -> None:
+        """Tell an execution what has arrived of its inputs, and the clients when it has all that it needs."""
+        job = execution.job
+        if execution.receive_inputs(self._uploads.size(str(job["inputs"]))):
+            source = job["source"] if len(job["source"]) <= MAX_SOURCE_CHARS else ""
+            # A notebook that attaches later needs the source to show lines of the cell in a traceback.
+            state = {"step": protocol.STEP_RUN, "filename": job["filename"], "source": source}
+            self._spool_frame(protocol.STATE, state)
 
     def _run_enclosed(self, enclosure: bytes) -> None:
         """Run the cell that the pod brings itself."""
@@ -276,15 +286,11 @@ class Supervisor:
         job = self._waiting_jobs.popleft()
         own_files = [self._wake, self._wake_end, self._selector, self._spool, *self._clients.sockets]
         own_files += [each.results for each in self._kept.values()]
-        inputs = self._uploads.fileno(str(job["inputs"]))
+        inputs = self._uploads.fileno(str(job["inputs"])) if job["inputs"] else None
         is_measured = not (job.get("local") or self._batch)
         self._execution = Execution(job, inputs, own_files, self._spool.last + 1, is_measured)
         self._kept[self._execution.name] = self._execution
-        source = job["source"] if len(job["source"]) <= MAX_SOURCE_CHARS else ""
-        # A notebook that attaches later needs the source to show lines of the cell in a traceback.
-        self._spool_frame(
-            protocol.STATE, {"step": protocol.STEP_RUN, "filename": job["filename"], "source": source}
-        )
+        self._receive_inputs(self._execution)
         for fd in self._execution.pipes:
             self._selector.register(fd, selectors.EVENT_READ, lambda: None)
 
@@ -363,7 +369,7 @@ class Supervisor:
     def _client_timeout(self) -> float:
         """Return the seconds without a client after which the runner ends."""
         execution = self._execution
-        if execution is None:
+        if execution is None or execution.state == protocol.RUNNER_WAITING:
             return self._wait
         linger = float(execution.job["linger"])
         if execution.is_running:

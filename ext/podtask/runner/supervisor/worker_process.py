@@ -34,13 +34,14 @@ class WorkerProcess:
         self.lock = temporary_or_memory_file()
         self.events, self.events_end = os.pipe()
         self.replies_end, self.replies = os.pipe()
+        self.arrival_end, self.arrival = os.pipe()
         self.taps: Dict[str, int] = {}
         # The write ends stay open here, too, so that a worker that closes its own causes no end of file.
         self._ends: Dict[str, int] = {}
         ends = self._ends
         for name in ("stdout", "stderr"):
             self.taps[name], ends[name] = os.pipe()
-        for fd in (self.events, *self.taps.values()):
+        for fd in (self.events, self.arrival, *self.taps.values()):
             os.set_blocking(fd, False)
         self.status: Optional[int] = None
         self._decoder = protocol.Decoder()
@@ -66,7 +67,7 @@ class WorkerProcess:
             os.dup2(ends["stderr"], 2)
             devnull = os.open(os.devnull, os.O_RDONLY)
             os.dup2(devnull, 0)
-            for fd in (devnull, self.events, self.replies, *ends.values()):
+            for fd in (devnull, self.events, self.replies, self.arrival, *ends.values()):
                 os.close(fd)
             code = work(self)
         except BaseException as error:
@@ -82,7 +83,9 @@ class WorkerProcess:
 
     def pipes(self) -> WorkerPipes:
         """Return the ends that the worker uses."""
-        return WorkerPipes(self.events_end, self.replies_end, self.lock.fileno(), self.taps, self.results)
+        return WorkerPipes(
+            self.events_end, self.replies_end, self.lock.fileno(), self.taps, self.arrival_end, self.results
+        )
 
     def frames(self) -> Iterator[protocol.Frame]:
         """Yield the frames of the worker and, in order, the output of its descriptors 1 and 2.
@@ -114,6 +117,13 @@ class WorkerProcess:
         """Answer the worker's question with a line of JSON."""
         os.write(self.replies, text + b"\n")
 
+    def report_arrival(self) -> None:
+        """Wake the worker if it waits for its inputs."""
+        try:
+            os.write(self.arrival, b".")
+        except BlockingIOError:
+            pass  # it has not read that earlier ones have arrived
+
     def kill(self, number: int) -> None:
         """Send a signal to the worker and its process group; do nothing if they have ended."""
         try:
@@ -130,7 +140,10 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Close the descriptors; the results stay readable."""
-        fds = (self.events, self.events_end, self.replies, self.replies_end)
+        fds = (
+            *(self.events, self.events_end, self.replies, self.replies_end),
+            *(self.arrival, self.arrival_end),
+        )
         for fd in (*fds, *self.taps.values(), *self._ends.values()):
             os.close(fd)
         self.lock.close()

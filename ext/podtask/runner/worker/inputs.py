@@ -1,6 +1,7 @@
 """Load the inputs of a cell into its namespace: local modules, then values and definitions in order."""
 
 import contextlib
+import io
 import linecache
 import mmap
 import os
@@ -15,9 +16,56 @@ from ..state.libraries import AppliedState
 from ..streams import Stream
 from .module_values import ModuleValues
 
+READ_BYTES = 64 << 10  # at once, of small values
+
+
+class InputFile(io.RawIOBase):
+    """The inputs as a file, read while they arrive.
+
+    Args:
+        fd: Descriptor of the file to which the supervisor writes. Its position is the supervisor's.
+        size: Size of the inputs in bytes.
+        arrival_fd: Read end of a pipe that becomes readable when more has arrived.
+    """
+
+    def __init__(self, fd: int, size: int, arrival_fd: int) -> None:
+        super().__init__()
+        self._fd = fd
+        self._size = size
+        self._arrival_fd = arrival_fd
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        """Read some bytes, wait for them if necessary; return 0 at the end."""
+        while True:
+            count = os.preadv(self._fd, [target], self._place)
+            if count or self._place >= self._size:
+                self._place += count
+                return count
+            self._wait()
+
+    def buffers(self, places: List[Tuple[int, int]]) -> Iterator[memoryview]:
+        """Yield the buffers at these offsets, of these sizes. They are at the end, so all has to arrive first."""
+        while os.fstat(self._fd).st_size < self._size:
+            self._wait()
+        # Private: arrays may lie in it and be changed.
+        view = memoryview(mmap.mmap(self._fd, 0, access=mmap.ACCESS_COPY))
+        for start, size in places:
+            yield view[start : start + size]
+
+    def _wait(self) -> None:
+        if not os.read(self._arrival_fd, 4096):
+            raise EOFError("the inputs have not arrived")
+
 
 def load(
-    job: Dict[str, Any], fd: Optional[int], namespace: Dict[str, Any], on_value: Callable[[str], None]
+    job: Dict[str, Any],
+    arriving: Optional[InputFile],
+    namespace: Dict[str, Any],
+    on_value: Callable[[str], None],
 ) -> AppliedState:
     """Fill a namespace; return the state of the notebook's libraries, which is applied when they are imported.
 
@@ -28,8 +76,7 @@ def load(
             local modules, which are written to ``folder``, the cells that functions come from, the modules without
             a file, and the state of libraries. ``modules`` are submodules to import after their package.
             ``module_values`` are the values of local modules, which end the pickle.
-        fd: Descriptor of the file with the pickle, followed by the buffers that ``buffers`` lists; None if there
-            are only definitions.
+        arriving: The pickle, followed by the buffers that ``buffers`` lists; None if there are only definitions.
         namespace: Namespace of the cell.
         on_value: Called with the name of each value before it is unpickled.
 
@@ -39,24 +86,18 @@ def load(
     """
     for warning in pickler.mismatches(job["versions"], "in the notebook", "in the pod"):
         print(f"podtask: {warning}", file=sys.stderr)
-    buffers: List[Any] = []
     state = AppliedState({})
     local: List[str] = []
-    if fd is not None and job["buffers"]:
-        # Private: arrays may lie in it and be changed.
-        view = memoryview(mmap.mmap(fd, 0, access=mmap.ACCESS_COPY))
-        buffers = [view[start : start + size] for start, size in job["buffers"]]
     with contextlib.ExitStack() as stack:
-        file = open(os.devnull, "rb") if fd is None else os.fdopen(os.dup(fd), "rb")
+        file: Any = io.BytesIO() if arriving is None else io.BufferedReader(arriving, READ_BYTES)
         if not job.get("module_values"):
             stack.enter_context(file)  # else it is read when the cell imports the modules
-        file.seek(0)
         if job["beside"]:
             state, local = _load_beside(file, job)
         if job["modules"]:
             sys.meta_path.insert(0, SubmoduleImporter(job["modules"]))
         state.install()
-        unpickler = pickler.Unpickler(file, buffers=buffers)
+        unpickler = pickler.Unpickler(file, buffers=arriving.buffers(job["buffers"]) if arriving else ())
         for step in job["steps"]:
             if isinstance(step, str):
                 on_value(step)

@@ -30,6 +30,7 @@ class WorkerPipes(NamedTuple):
         replies_fd: Read end of the pipe that brings answers to ``input()``.
         lock_fd: Descriptor of the file whose lock orders the writers of frames.
         taps: Stream name -> read end of the pipe behind descriptor 1 or 2.
+        arrival_fd: Read end of the pipe that becomes readable when more of the inputs has arrived.
         results: File for the pickled values, and the one that takes its place if a value fails half-way.
     """
 
@@ -37,6 +38,7 @@ class WorkerPipes(NamedTuple):
     replies_fd: int
     lock_fd: int
     taps: Dict[str, int]
+    arrival_fd: int
     results: Tuple[IO[bytes], IO[bytes]]
 
 
@@ -45,7 +47,7 @@ def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> i
 
     Args:
         job: Meta of the run frame.
-        inputs_fd: Descriptor of the pickled inputs, None if there are none.
+        inputs_fd: Descriptor of the pickled inputs, which may still arrive; None if there are none.
         pipes: The pipes and files that it shares with the supervisor.
     """
     guard = InterruptGuard()
@@ -62,7 +64,10 @@ def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> i
     os.environ.update(job["env"])
     shutdown.begin()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    code = _run(CellRun(job, inputs_fd, writer), frontend, writer, pipes.results)
+    arriving = (
+        None if inputs_fd is None else inputs.InputFile(inputs_fd, job["inputs_size"], pipes.arrival_fd)
+    )
+    code = _run(CellRun(job, arriving, writer), frontend, writer, pipes.results)
     shutdown.shut_down(guard)  # the result is on its way: nothing that happens here can lose it
     writer.flush()
     return code
@@ -114,15 +119,17 @@ class CellRun:
 
     Args:
         job: Meta of the run frame.
-        inputs_fd: Descriptor of the pickled inputs, None if there are none.
+        arriving: The pickled inputs, None if there are none.
         writer: Sends frames that report the current step.
     """
 
-    def __init__(self, job: Dict[str, Any], inputs_fd: Optional[int], writer: FrameWriter) -> None:
+    def __init__(
+        self, job: Dict[str, Any], arriving: Optional[inputs.InputFile], writer: FrameWriter
+    ) -> None:
         self._writer = writer
         self._job = job
         self.is_call = bool(job.get("call"))
-        self._inputs_fd = inputs_fd
+        self._arriving = arriving
         self._module = types.ModuleType("__main__")
         self._stage = protocol.STAGE_LOAD
         self._current_input = ""  # name of the input that is being unpickled
@@ -166,7 +173,7 @@ class CellRun:
             seconds = pip_install.install(self._job["pip"])
             self._writer.emit(protocol.STATE, {"step": protocol.STEP_RUN, "pip": specs, "seconds": seconds})
             self._stage = protocol.STAGE_LOAD
-        self._state = inputs.load(self._job, self._inputs_fd, self.namespace, self._note_input)
+        self._state = inputs.load(self._job, self._arriving, self.namespace, self._note_input)
         self._before = changes.InputSnapshot(self.namespace, self._job["watched"])
 
     def _note_input(self, name: str) -> None:

@@ -246,3 +246,6 @@ def test_client_resumes_after_trimmed_frames(make: Callable[..., Spool]) -> None
         decoder = protocol.Decoder(protocol.Seal(bytes(32)))
         frames = list(decoder.feed(far.recv(1 << 16)))
         assert [(frame.kind, frame.seq) for frame in frames] == [(protocol.STREAM, 3), (protocol.STREAM, 4)]
+        spool.trim(4)
+        client.cursor = 1
+        assert not client.queue_next(spool, [])
