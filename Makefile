@@ -12,6 +12,9 @@ WORKERS ?= 2
 # Version of the tests' own Kubernetes, such as 1.32.9; tests/cluster/program.py lists them.
 KUBE ?=
 export PODTASK_TEST_KUBERNETES := $(KUBE)
+# KUEUE=1 starts a controller of Kueue with the cluster.
+KUEUE ?=
+export PODTASK_TEST_KUEUE := $(KUEUE)
 OTHER_KUBES := 1.32.9 1.37.2
 PARALLEL := --numprocesses $(WORKERS)
 
@@ -64,7 +67,7 @@ bench: system $(STAMP_ALL) ## measure against kubectl and raw port-forward
 pictures: system $(STAMP_ALL) ## take the pictures of the documentation anew
 	@$(BIN)/python -m tests.browser.pictures
 
-cluster-up: system $(STAMP_ALL) ## start the tests' own Kubernetes
+cluster-up: system $(STAMP_ALL) ## start the tests' own Kubernetes (KUEUE=1: with Kueue)
 	@$(BIN)/python -m tests.cluster up
 
 cluster-down: $(STAMP_ALL) ## stop it and leave nothing

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
+import contextlib
 import logging
 import os
 import signal
 import threading
 import types
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from .errors import InputError, ended_by_user
@@ -153,20 +154,27 @@ class Loop:
         await asyncio.gather(*remaining, return_exceptions=True)
 
 
-def clean_up_at_sigterm() -> None:
-    """Let SIGTERM clean up before it ends the process, as the exit of the interpreter does.
+@contextlib.contextmanager
+def clean_up_at_sigterm() -> Iterator[None]:
+    """Within the block, let SIGTERM clean up before it ends the process, as the exit of the interpreter does.
 
-    Does nothing if the program handles SIGTERM itself, or outside the main thread.
+    Python calls the handler only between two instructions, so the block must not call what takes long in C. Does
+    nothing if the program handles SIGTERM itself, or outside the main thread.
     """
-    if threading.current_thread() is not threading.main_thread():
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
         return
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _on_sigterm)
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _on_sigterm(number: int, frame: types.FrameType | None) -> None:
     if _current is not None:
-        _current.clean_up()  # does nothing in a forked process, which has inherited this handler
+        _current.clean_up()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -8,6 +8,8 @@ import sys
 
 from tests.cluster import provider
 from tests.cluster.errors import ClusterError
+from tests.cluster.handle import Cluster
+from tests.cluster.kueue_process import VARIABLE, Kueue
 from tests.cluster.node import Node
 
 _USAGE = """\
@@ -20,6 +22,7 @@ usage: python -m tests.cluster COMMAND
   kubectl ARGS  run kubectl against it
 
 PODTASK_TEST_KUBECONFIG names another cluster to use; it is never started or stopped.
+PODTASK_TEST_KUEUE=1 starts a controller of Kueue, too, for namespaces with the label podtask-kueue=yes.
 """
 
 
@@ -42,7 +45,10 @@ def _up() -> int:
     if reason is not None:
         raise ClusterError(f"no cluster here: {reason}")
     if provider.given_kubeconfig() is None:
-        Node().up()
+        node = Node()
+        node.up()
+        if os.environ.get(VARIABLE):
+            Kueue(Cluster(node.layout.kubeconfig, node).kubectl, node.layout.kueue).up(node.layout.kubeconfig)
     return 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.cluster.errors import run
 
+_LOOPBACK = "IP:127.0.0.1,DNS:localhost"
 # Certificates of the parts that are only clients of the API server; the group has all rights.
 _CLIENTS = {
     "admin": "/O=system:masters/CN=podtask-admin",
@@ -28,10 +29,8 @@ def make_all(directory: Path, *, node: str, address: str, service_address: str) 
         address: The node's address.
         service_address: The API server's address inside of the cluster.
     """
-    directory.mkdir(mode=0o700)
-    (directory / "openssl.cnf").write_text("[req]\ndistinguished_name = name\n[name]\n")
-    _make(directory, "ca", "/CN=podtask-tests", "basicConstraints=critical,CA:TRUE")
-    here = "IP:127.0.0.1,DNS:localhost"
+    _make_authority(directory)
+    here = _LOOPBACK
     inside = "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc"
     alternatives = {
         "api-server": f"{here},IP:{address},IP:{service_address},{inside}",
@@ -50,6 +49,17 @@ def make_all(directory: Path, *, node: str, address: str, service_address: str) 
         ]
         for made in pending:
             made.result()
+
+
+def make_server(directory: Path, name: str) -> None:
+    """Write the key and certificate of a server on loopback, and of an authority of its own.
+
+    Args:
+        directory: Where the files go.
+        name: Name of the server's files.
+    """
+    _make_authority(directory)
+    _make(directory, name, f"/CN=podtask-{name}", _extension(_LOOPBACK))
 
 
 def kubeconfig(directory: Path, name: str, server: str) -> str:
@@ -87,6 +97,12 @@ def render_kubeconfig(
         },
         indent=1,
     )
+
+
+def _make_authority(directory: Path) -> None:
+    directory.mkdir(mode=0o700)
+    (directory / "openssl.cnf").write_text("[req]\ndistinguished_name = name\n[name]\n")
+    _make(directory, "ca", "/CN=podtask-tests", "basicConstraints=critical,CA:TRUE")
 
 
 def _extension(alternatives: str | None) -> str | None:

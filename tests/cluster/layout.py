@@ -56,6 +56,11 @@ class Layout:
         return self.root / "bin"
 
     @property
+    def kueue(self) -> Path:
+        """Directory of Kueue, if it was started."""
+        return self.root / "kueue"
+
+    @property
     def facts(self) -> Path:
         """The facts of the running node (JSON), written once the node is ready."""
         return self.root / "facts.json"

@@ -44,6 +44,10 @@ def remove(layout: Layout) -> None:
 
     Every step looks at what is there, so a second call finishes what a first one began.
     """
+    # Kueue first: it is a client of the API server. Its objects go with the data of etcd.
+    kueue = processes.recorded(layout.kueue / "process")
+    if kueue is not None:
+        processes.end([kueue])
     alive = running(layout)
     # The kubelet first: it would restart containers that end.
     for part in reversed(parts.NAMES):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ GATES = [{"name": "kueue.x-k8s.io/admission"}]
 _KINDS = ("workloads", "localqueues", "clusterqueues", "resourceflavors")
 
 
+def kueue_lock() -> AbstractContextManager[None]:
+    """Return a lock between the tests that write what Kueue's controller would, and those with a controller."""
+    return cache.locked(cache.directory() / "locks" / "kueue")
+
+
 def install_definitions(cluster: Cluster) -> None:
     """Install Kueue's own definitions of its kinds, unless the cluster has them. They stay until it is stopped."""
     names = [f"{kind}.kueue.x-k8s.io" for kind in _KINDS]
-    with cache.locked(cache.directory() / "locks" / "kueue-definitions"):
-        found = cluster.kubectl("get", "crd", "--output=name")
-        if all(f"/{name}\n" in found for name in names):
-            return
+    found = cluster.kubectl("get", "crd", "--output=name")
+    if not all(f"/{name}\n" in found for name in names):
         with tempfile.TemporaryDirectory() as folder:
             *definitions, _ = kueue_program.manifests(Path(folder))
             wanted = [each for each in definitions if each.stem.partition("_")[2] in _KINDS]

@@ -11,6 +11,7 @@ import signal
 import threading
 from typing import Any
 
+from ..event_loop import clean_up_at_sigterm
 from ..frontend import Screen
 from ..interrupts import InterruptGuard
 from ..lifecycle.outcome import Outcome
@@ -41,7 +42,7 @@ class Foreground(View):
         Args:
             guard: Covers the cell. It has held interrupts since before the task was created.
         """
-        with contextlib.closing(self._updates):
+        with clean_up_at_sigterm(), contextlib.closing(self._updates):
             guard.handle_with(self._on_interrupt)
             self._updates.holds_runner = True
             return self._follow()

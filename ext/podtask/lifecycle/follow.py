@@ -17,7 +17,7 @@ from ..channel.job import RunnerResult, phase_of_state
 from ..config.options import PLAIN
 from ..diagnosis.model import GATED
 from ..errors import ClusterError, NoStream, PodtaskError, StartError, ended_by_user
-from ..event_loop import Loop, clean_up_at_sigterm, loop
+from ..event_loop import Loop, loop
 from ..manifest import owner_secrets
 from ..manifest.pod_manifest import PodManifest
 from ..runner import protocol
@@ -98,7 +98,6 @@ class TaskFollower:
         self.stopped = False
         self._interrupted_early = False  # before there was a channel
         self.loop: Loop = loop()
-        clean_up_at_sigterm()
         self.loop.start(self._run(on_end))
 
     async def interrupt(self) -> None:

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from ..backends.base import Snapshot
 from ..config.options import PLAIN
 from ..errors import InputError, TaskTimeout, ended_by_user
+from ..event_loop import clean_up_at_sigterm
 from ..formatting import html_card
 from ..frontend import running_cell, show_refreshable
 from ..interrupts import InterruptGuard, WaitEvent, signals_wake_loop
@@ -317,7 +318,8 @@ class Task(concurrent.futures.Future[Any]):
         with InterruptGuard(f"stopped waiting; {self.called} {state}."):
             if not self.done():
                 self._follower.loop.check_may_wait()
-                self._wait_until_done(timeout)
+                with clean_up_at_sigterm():
+                    self._wait_until_done(timeout)
             return self.done()
 
     def _wait_until_done(self, timeout: float | None) -> None:
