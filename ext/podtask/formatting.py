@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -12,6 +13,9 @@ from .runner.safe_text import safe_text
 MAX_LINE_CHARS = 88
 MAX_ABBREVIATED_CHARS = 60
 MAX_TEXT_CHARS = 16 << 10  # of a text of the cluster; a kubelet quotes 10 KiB of the answer to a probe
+KEY_LINE = re.compile(r"^(\s*)((?:- )*)([^\s:'\"]+|'[^']*'|\"[^\"]*\")(:)( .*)?$")
+ITEM_LINE = re.compile(r"^(\s*)((?:- )+)(.*)$")
+COMMENT = re.compile(r"(?:^|(?<=\s))# .*$")
 # Translucent greys and the notebook's own colours suit light and dark themes. ``!important`` overrides
 # JupyterLab, which stripes the tables of an output and aligns them to the right.
 STYLE = """
@@ -30,6 +34,10 @@ STYLE = """
 .podtask-card summary { cursor: pointer; opacity: .75; margin-top: .4em; }
 .podtask-card pre { background: rgba(128,128,128,.1); color: inherit; padding: .6em .8em;
   border-radius: 4px; overflow-x: auto; }
+.podtask-card .pt-k { color: color-mix(in srgb, #1976d2 60%, currentColor); }
+.podtask-card .pt-s { color: color-mix(in srgb, #c62828 40%, currentColor); }
+.podtask-card .pt-n, .podtask-card .pt-a { color: color-mix(in srgb, #2e7d32 60%, currentColor); }
+.podtask-card .pt-mark { color: color-mix(in srgb, #b26a00 60%, currentColor); font-style: italic; }
 """
 
 
@@ -89,25 +97,64 @@ def abbreviate(value: object) -> str:
     return text if len(text) <= MAX_ABBREVIATED_CHARS else text[: MAX_ABBREVIATED_CHARS - 1] + "…"
 
 
-def html_card(title: str, rows: Sequence[tuple[str, str]], sections: Mapping[str, str]) -> str:
+def html_card(
+    title: str, rows: Sequence[tuple[str, str]], sections: Mapping[str, str], yaml: Collection[str] = ()
+) -> str:
     """Return the HTML of a card: a title, a table, and sections that can be unfolded.
 
     Args:
         title: Title of the card, as text.
         rows: Rows of the table: heading as text, content as HTML. Rows without content are left out.
         sections: Heading -> text of the sections below the table.
+        yaml: Headings of the sections that are YAML, which is shown in colors.
     """
     table = "".join(
         f"<tr><th>{escape(heading)}</th><td>{content}</td></tr>" for heading, content in rows if content
     )
     details = "".join(
-        f"<details><summary>{escape(heading)}</summary><pre>{safe_html(text)}</pre></details>"
+        f"<details><summary>{escape(heading)}</summary>"
+        f"<pre>{yaml_html(safe_text(text)) if heading in yaml else safe_html(text)}</pre></details>"
         for heading, text in sections.items()
     )
     return (
         f'<style>{STYLE}</style><div class="podtask-card"><div class="podtask-title">'
         f"{safe_html(title)}</div><table>{safe_text(table)}</table>{details}</div>"
     )
+
+
+def yaml_html(text: str) -> str:
+    """Return YAML as HTML with an element for each key, value and comment; style sheets give them colors."""
+    return "\n".join(map(yaml_line_html, text.splitlines()))
+
+
+def yaml_line_html(line: str) -> str:
+    """Return one line of YAML as HTML, as :func:`yaml_html` does."""
+    comment = COMMENT.search(line)
+    if comment:
+        line = line[: comment.start()]
+    if match := KEY_LINE.match(line.rstrip()):
+        indent, dashes, key, colon, value = match.groups("")
+        shown = f"{indent}{dashes}{_yaml_span('k', key)}{colon}{_yaml_value(value)}"
+    elif match := ITEM_LINE.match(line.rstrip()):
+        shown = match[1] + match[2] + _yaml_value(match[3])
+    else:
+        shown = _yaml_value(line.rstrip())
+    if not comment:
+        return shown
+    return f"{shown}{line[len(line.rstrip()) :]}{_yaml_span('mark', comment[0])}"
+
+
+def _yaml_value(text: str) -> str:
+    scalar = text.strip()
+    if not scalar:
+        return text
+    if re.fullmatch(r"-?\d+(\.\d+)?", scalar):
+        return _yaml_span("n", text)
+    return _yaml_span("a" if scalar in ("true", "false", "null", "{}", "[]") else "s", text)
+
+
+def _yaml_span(style: str, text: str) -> str:
+    return f'<span class="pt-{style}">{escape(text, quote=False)}</span>'
 
 
 def safe_html(text: str) -> str:

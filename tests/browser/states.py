@@ -15,7 +15,7 @@ from podtask import PodTemplate, RunOptions
 from podtask.api.submit import preview
 from podtask.backends.base import Phase, Snapshot
 from podtask.display.details import Facts, details_html, value_rows
-from podtask.display.status_line import StatusLine, TaskState, end_line
+from podtask.display.status_line import OPEN_STATES_JS, StatusLine, TaskState, end_line
 from podtask.frontend import TEXT_STYLE, Tone
 from podtask.lifecycle.outcome import Outcome
 from podtask.lifecycle.updates import PhaseSpan
@@ -188,7 +188,7 @@ def page(surroundings: Surroundings) -> str:
     rows.append(f'<p class="title">unfolded</p><div class="unfolded" style="{TEXT_STYLE}">{unfolded}</div>')
     rows.append(f'<p class="title">dry run</p>{dry_run()}')
     return (
-        f"<!DOCTYPE html><html lang=en><head><title>States</title><style>{_theme(surroundings.theme)}"
+        f"<!DOCTYPE html><html lang=en><head><title>States</title><script>{OPEN_STATES_JS}.unfolded=true</script><style>{_theme(surroundings.theme)}"
         "body{margin:0;padding:12px 24px;font-family:sans-serif}"
         ".title{margin:10px 0 0;font-size:11px;opacity:.75}</style></head>"
         f'<body class="jp-RenderedHTMLCommon" style="{surroundings.style}">{"".join(rows)}</body></html>'
@@ -200,9 +200,8 @@ def dry_run() -> str:
     options = RunOptions.of(local=True, image="python:3.11-slim")
     manifest = preview(options)
     answer = ("The API server accepts this pod in namespace team-a.",)
-    return Preview(
-        manifest.pod, manifest.notices, PodTemplate(), options, answer, Tone.GOOD, {}
-    )._repr_html_()
+    shown = Preview(manifest.pod, manifest.notices, PodTemplate(), options, answer, Tone.GOOD, {})
+    return shown._repr_html_().replace("<details><summary>YAML", "<details open><summary>YAML")
 
 
 def _theme(name: str) -> str:

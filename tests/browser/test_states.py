@@ -48,7 +48,7 @@ FIND_EDGES = """() => {
 
 @pytest.mark.parametrize("name", SURROUNDINGS)
 def test_all_states_are_legible(chromium: Any, name: str) -> None:
-    """Every text has the contrast of WCAG AA, nothing is wider than the page, and the lines are aligned."""
+    """U20, U21, U25: every text has the contrast of WCAG AA, nothing is wider than the page, and the lines are aligned."""
     surroundings = SURROUNDINGS[name]
     context = new_context(chromium, surroundings.width, scale=2)
     try:
@@ -62,6 +62,11 @@ def test_all_states_are_legible(chromium: Any, name: str) -> None:
             shown.evaluate("document.querySelectorAll('body > div > details[data-key] > summary').length")
             > 30
         )
+        for unfolded, text in (
+            (".unfolded", "podtask-3f9c2a71d0"),
+            (".podtask-card", "(podtask's first program)"),
+        ):
+            assert shown.locator(unfolded).get_by_text(text).first.is_visible()
         triangles, words = shown.evaluate(FIND_EDGES)
         assert triangles == 0
         assert words < 1.5

@@ -169,6 +169,7 @@ WAYS = {
         ),
         "",
         EITHER,
+        "CancelledError",
         presses=0,
     ),
 }

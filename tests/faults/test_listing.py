@@ -9,9 +9,12 @@ import podtask
 import pytest
 from aiohttp import web
 from podtask.event_loop import loop
+from podtask.magics import commands
 from podtask.manage import task_list
 from podtask.runner.protocol import RESULT_WAITS_PREFIX
 from podtask_widgets import TaskList
+
+from tests.pods.waiting import wait_for_input_request
 
 from .pods import ended
 from .scripts import Proceed, Script, refused
@@ -75,6 +78,26 @@ def test_task_whose_result_waits_is_asked_once(play: Play) -> None:
     in_server(server, server.pods.set(name, **FINISHED))
     last_lines()
     assert server.count("GET", "/log") == 2
+
+
+def test_list_names_other_namespaces_with_tasks_of_this_notebook(
+    play: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A template's own namespace puts a task elsewhere; the list says how to see it, while it runs."""
+    play(Script())
+    other = podtask.PodTemplate(namespace="team")
+    task = podtask.submit("input()", template=other)
+    wait_for_input_request(task)
+    state = commands.ShellState({}, lambda task, guard: None)
+    line = "This notebook has tasks in namespace team, too: %podtask list -n team\n"
+    commands.run(state, "list")
+    assert capsys.readouterr().out.endswith(line)
+    commands.run(state, "list -n team")
+    assert line not in capsys.readouterr().out
+    task.reply({"eof": True})
+    task.exception(SECONDS)
+    commands.run(state, "list")
+    assert line not in capsys.readouterr().out
 
 
 class LogsRefused(Script):

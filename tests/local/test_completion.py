@@ -9,6 +9,7 @@ import podtask
 import pytest
 from IPython.core.completer import provisionalcompleter
 from podtask import PodTemplate
+from podtask.api import resolve
 from podtask.cluster import object_names
 from podtask.config.options import RunOptions
 
@@ -43,6 +44,19 @@ def test_tab_offers_options_and_their_values(
     assert offered(shell, "%podtask d") == ["delete", "doctor"]
     assert "--memory" not in offered(shell, "%%podtask\n--me")
     assert "prod" not in offered(shell, "use p")
+
+
+@pytest.mark.feature("N13")
+def test_tab_offers_the_containers_of_the_template(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--primary`` completes from the template of the line, or from that of the session; a wrong one offers nothing."""
+    monkeypatch.setenv("PODTASK_BACKEND", "local")
+    containers = [{"name": "base", "image": "a"}, {"name": "web", "image": "b"}]
+    shell["pair"] = PodTemplate({"containers": containers})
+    assert offered(shell, "%%podtask -t pair --primary ") == ["base", "web"]
+    assert offered(shell, "%%podtask -t pair --primary=w") == ["web"]
+    assert "base" not in offered(shell, "%%podtask -t missing --primary ")
+    monkeypatch.setattr(resolve, "_session_template", shell["pair"])
+    assert offered(shell, "%%podtask --primary=w") == ["web"]
 
 
 @pytest.mark.feature("N13")

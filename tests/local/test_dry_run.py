@@ -43,7 +43,7 @@ def preview(template: Any = GIVEN, last: dict[str, Any] | None = None, **options
 
 @pytest.mark.feature("B03", "B04", "B05")
 def test_yaml_is_marked_where_a_rule_overwrote() -> None:
-    """A comment shows the overwritten value of the template next to its key or mapping."""
+    """U25: a comment shows the overwritten value of the template, or that podtask adds the value that stands there."""
     text = preview(image="new:2", memory="8Gi").to_yaml()
     for line in (
         '    image: new:2  # was: "old:1"',
@@ -53,6 +53,7 @@ def test_yaml_is_marked_where_a_rule_overwrote() -> None:
         '# args was: ["x"]\n',
     ):
         assert line in text
+    assert "  automountServiceAccountToken: false  # added\n" in text
     assert yaml.safe_load(text) == preview(image="new:2", memory="8Gi").pod
     assert "was:" not in preview(PodTemplate({"containers": [{"name": "primary"}]})).to_yaml()
 
@@ -148,7 +149,7 @@ def test_kubectl_line_has_the_whole_pod() -> None:
 
 @pytest.mark.feature("N14")
 def test_html_has_every_copy_and_escapes_it() -> None:
-    """Each copy is a section that unfolds; text of the template is escaped."""
+    """U25: each copy is a section that unfolds, YAML in colors, below the verdict; text of the template is escaped."""
     template = PodTemplate({"containers": [{"name": "primary", "workingDir": HOSTILE}]})
     shown = preview(template)._repr_html_()
     assert "<script>" not in shown
@@ -161,6 +162,23 @@ def test_html_has_every_copy_and_escapes_it() -> None:
     ):
         assert f"<summary>{head}</summary>" in shown
     assert shown.index("<th>API server</th>") == shown.index("<th>")  # the verdict comes first
+    assert (
+        '<span class="pt-k">restartPolicy</span>:<span class="pt-s"> Never</span>  <span class="pt-mark"># added'
+        in shown
+    )
+
+
+@pytest.mark.feature("N14")
+def test_flags_of_the_cell_are_shown_for_flyte() -> None:
+    """U25: the Flyte section has the arguments of ``@task`` that do what the flags do, without values of --env."""
+    shown = preview(image="new:2", memory="8Gi", gpu=1, env={"TOKEN": "hunter2"}, timeout="1h").to_flyte()
+    assert "template = PodTemplate(" in shown
+    assert shown.splitlines()[-1] == (
+        "# With the flags of this cell: @task(pod_template=template, container_image='new:2', "
+        'requests=Resources(mem="8Gi"), limits=Resources(mem="8Gi", gpu="1"), '
+        'environment={"TOKEN": "..."}, timeout=3600)'
+    )
+    assert preview().to_flyte().endswith("@task(pod_template=template)\n")
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,11 @@ def test_cell_works_without_any_stream(pods: Shell, least_rights: Path, cluster:
     out, shown = pods.output("%%podtask -o x,y\nprint('seen', len(data))\nx, y = sum(data), 'ö'")
     assert "seen 1000" in out
     assert "Neither port-forward nor exec is allowed" in f"{out}{shown}"
-    assert "by batch" in f"{out}{shown}"
+    assert "· in batch mode" in f"{out}{shown}"
     assert (pods["x"], pods["y"]) == (499_500, "ö")
     out, shown = pods.output("%%podtask\nprint('again')")
     assert "again" in out
-    assert "by batch" in f"{out}{shown}"
+    assert "· in batch mode" in f"{out}{shown}"
     assert (
         "Neither port-forward" not in f"{out}{shown}"
     )  # known by now, so no pod is created that cannot work

@@ -47,6 +47,11 @@ class Listed:
             self._clock.value += 1
         raise AssertionError((self.said, self.shown))
 
+    @property
+    def log(self) -> str:
+        """The log below the list."""
+        return str(self.tasks._log_tabs.children[0].value)
+
     def _cells(self) -> list[Any]:
         return [cell for texts in self.tasks._cells_by_pod.values() for cell in texts]
 
@@ -86,7 +91,7 @@ def listed(pods: Shell) -> Iterator[Callable[[], Listed]]:
 
 @pytest.mark.feature("N08", "N02")
 def test_attach_to_a_task_of_another_kernel(listed: Callable[[], Listed], kubeconfig: Path) -> None:
-    """A click attaches to a task whose kernel is gone; its value arrives, and it leaves the list."""
+    """U23: a click attaches to a task whose kernel is gone: its output is below, its value arrives, and it leaves the list."""
     start_and_kill(kubeconfig, COUNTS, name="night")
     shown = listed()
     shown.until(lambda: "1 task" in shown.shown)
@@ -94,6 +99,8 @@ def test_attach_to_a_task_of_another_kernel(listed: Callable[[], Listed], kubeco
     assert "Attached to night" in shown.said
     task = shown.tasks.attached["night"]
     assert task.result(60) == 999
+    assert shown.tasks._log_tabs.titles[0] == "primary"
+    shown.until(lambda: "line 399" in shown.log)
     shown.until(lambda: "night has ended: ok." in shown.said)
     task.delete()
     shown.tasks.refresh()
@@ -130,12 +137,14 @@ def test_unfetched_result_is_deleted_by_a_second_click(
 def test_cancel_a_task_of_another_kernel(
     listed: Callable[[], Listed], kubeconfig: Path, cluster: Any, namespace: str
 ) -> None:
-    """One click cancels a task that has no result yet."""
+    """U23: the first click asks, the second cancels a task that has no result yet."""
     name = start_and_kill(
         kubeconfig, "print('line 0', flush=True)\nimport time\ntime.sleep(600)", name="long"
     )
     shown = listed()
     shown.until(lambda: "1 task" in shown.shown)
+    shown.click("Cancel long")
+    assert "long has not ended. Click Cancel again" in shown.said
     shown.click("Cancel long")
     shown.until(lambda: "long was cancelled." in shown.said)
     cluster.kubectl("wait", "--for=delete", f"pod/{name}", "-n", namespace, "--timeout=60s")

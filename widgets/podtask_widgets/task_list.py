@@ -13,7 +13,7 @@ from podtask.api.attach import attach, find_handle
 from podtask.api.resolve import merge_options
 from podtask.errors import InputError
 from podtask.formatting import safe_html
-from podtask.manage.operations import delete_task_pod, read_log_tail
+from podtask.manage.operations import MAX_TAIL_LINES, delete_task_pod, read_log_tail
 from podtask.manage.task_list import TaskList as ListedTasks
 from podtask.manage.task_list import TaskRow, list_tasks
 
@@ -26,6 +26,7 @@ from .root import root_box
 from .static_view import StaticView
 
 REFRESH_SECONDS = 3.0  # reloads the list while a page shows it and one of its tasks is running
+MAX_LOG_BYTES = 64 << 10  # of the output of a task that was attached to
 HEADINGS = ("Task", "State", "Age", "Pod", "Last line", "")
 
 
@@ -60,10 +61,10 @@ class TaskList:
         self._static_view = StaticView(self._mimebundle)
         self._request: Future[ListedTasks] | None = None  # the newest one
         self._request_number = 0  # number of the newest request; answers to older ones are ignored
-        self._pod_to_delete = ""  # a pod with a result, which the next click on Delete deletes
+        self._pod_to_delete = ""  # the pod that a second click on its button deletes
         self._title = styled(w.HTML("Tasks"), "pt-count")
         refresh = self._button("Refresh", self.refresh)
-        self._clock = PageClock(REFRESH_SECONDS, self._read_tasks_unless_reading)
+        self._clock = PageClock(REFRESH_SECONDS, self._refresh_unless_reading)
         self._message = message_box()
         self._rows = styled(w.VBox([]), "pt-tasks")
         self._log_tabs = styled(w.Tab([]), "pt-logs", "pt-hidden")
@@ -97,9 +98,9 @@ class TaskList:
 
     # -- list -----------------------------------------------------------------------------------
 
-    def _read_tasks_unless_reading(self) -> None:
+    def _refresh_unless_reading(self) -> None:
         if self._request is None or self._request.done():
-            self._read_tasks()
+            self.refresh()
 
     def _read_tasks(self) -> None:
         self._request_number += 1
@@ -179,6 +180,10 @@ class TaskList:
             label = safe_html(f"Log of {row.pod.alias}, container {container}")
             box.value = f'<pre class="pt-pre" tabindex="0" role="region" aria-label="{label}">{body}</pre>'
 
+        task = self.attached.get(row.pod.alias)
+        if task is not None and task.name == row.pod.name and container == row.pod.primary:
+            show_log(_last_lines(task))  # its output comes by its own connection
+            return
         run_in_background(read_log_tail(row.pod.name, container, self._options), show_log, show_log)
 
     def _attach(self, row: TaskRow) -> None:
@@ -189,7 +194,10 @@ class TaskList:
             self._show_error(str(error))
             return
         self.attached[name] = task
-        self._show_message(f"Attached to {name}. Get its result with .attached[{name!r}].result().")
+        self._show_message(
+            f"Attached to {name}. Its output is below. Get its result with .attached[{name!r}].result()."
+        )
+        self._show_logs(row)
         task.add_done_callback(lambda task: self._task_ended(name, task))
 
     def _task_ended(self, name: str, task: Task) -> None:
@@ -198,14 +206,17 @@ class TaskList:
 
     def _delete(self, row: TaskRow) -> None:
         name, pod_name = row.pod.alias, row.pod.name
-        if row.is_result_unfetched and self._pod_to_delete != pod_name:
+        if self._pod_to_delete != pod_name and (row.is_result_unfetched or not row.has_cell_ended):
             self._pod_to_delete = pod_name
-            self._show_message(
-                f"The result of {name} has not been fetched. Click Delete again to discard it, "
-                "or Attach to fetch it.",
-                is_error=True,
-            )
+            question = f"{name} has not ended. Click Cancel again to end it and to delete its pod."
+            if row.is_result_unfetched:
+                question = (
+                    f"The result of {name} has not been fetched. Click Delete again to discard it, "
+                    "or Attach to fetch it."
+                )
+            self._show_message(question, is_error=True)
             return
+        self._pod_to_delete = ""
 
         def show_deleted(_: object) -> None:
             self._show_message(f"{name} was {'deleted' if row.has_cell_ended else 'cancelled'}.")
@@ -217,6 +228,12 @@ class TaskList:
             task.cancel_nowait()  # so that the cell that submitted it shows the cancellation
         else:
             run_in_background(delete_task_pod(row.pod, self._options), show_deleted, self._show_error)
+
+
+def _last_lines(task: Task) -> str:
+    """Return the last lines of a task's output, as many as of the log of a container."""
+    text = task.update_log.output(MAX_LOG_BYTES).decode("utf-8", "replace")
+    return "\n".join(text.splitlines()[-MAX_TAIL_LINES:])
 
 
 def _cell_html(text: str) -> str:

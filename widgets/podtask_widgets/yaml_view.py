@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from html import escape
 
-KEY_LINE = re.compile(r"^(\s*)((?:- )*)([^\s:'\"]+|'[^']*'|\"[^\"]*\")(:)( .*)?$")
-ITEM_LINE = re.compile(r"^(\s*)((?:- )+)(.*)$")
+from podtask.formatting import yaml_line_html
+
 # Scrolls the first changed line into view, where the front end allows scripts.
 SCROLL_TO_CHANGE = (
     '<img src="data:," alt="" hidden onerror="const b=this.closest(\'.pt-side\'),'
@@ -36,27 +35,7 @@ def highlight(text: str, notes: Mapping[int, str], changed: AbstractSet[str] = f
 
 
 def _line(line: str, note: str, is_changed: bool) -> str:
-    match = KEY_LINE.match(line)
-    if match:
-        indent, dashes, key, colon, value = match.groups("")
-        markup = f"{indent}{dashes}{_span('k', key)}{colon}{_value(value)}"
-    elif match := ITEM_LINE.match(line):
-        markup = match[1] + match[2] + _value(match[3])
-    else:
-        markup = _value(line)
+    markup = yaml_line_html(line)
     if note:
         markup += f' <span class="pt-mark">← {escape(note)}</span>'
     return f'<span class="pt-new">{markup}</span>' if is_changed else markup
-
-
-def _value(text: str) -> str:
-    scalar = text.strip()
-    if not scalar:
-        return text
-    if re.fullmatch(r"-?\d+(\.\d+)?", scalar):
-        return _span("n", text)
-    return _span("a" if scalar in ("true", "false", "null", "{}", "[]") else "s", text)
-
-
-def _span(style: str, text: str) -> str:
-    return f'<span class="pt-{style}">{escape(text, quote=False)}</span>'

@@ -75,10 +75,8 @@ def resolve_options(given: Mapping[str, Any], namespace: Mapping[str, Any] | Non
     Raises:
         InputError: A value is wrong, or the template does not exist.
     """
-    options = merge_options(given)
-    if given.get("namespace") is None:  # a setting; the template is more specific
-        return _in_namespace_of_template(_with_template(options, namespace))
-    return resolve_template(options, namespace)
+    is_given = given.get("namespace") is not None  # a setting is less specific than the template
+    return _resolve(merge_options(given), namespace, is_given)
 
 
 def resolve_template(options: RunOptions, namespace: Mapping[str, Any] | None = None) -> RunOptions:
@@ -93,20 +91,27 @@ def resolve_template(options: RunOptions, namespace: Mapping[str, Any] | None = 
     Raises:
         InputError: The template does not exist, does not describe a pod, or is for another namespace.
     """
-    resolved = _with_template(options, namespace)
+    return _resolve(options, namespace, options.namespace is not None)
+
+
+def _resolve(options: RunOptions, variables: Mapping[str, Any] | None, is_given: bool) -> RunOptions:
+    """Return options with a PodTemplate, and with the namespace that it names.
+
+    Args:
+        options: Options with a template in any form.
+        variables: Variables of the notebook, among which templates are looked up.
+        is_given: Whether the call has chosen the namespace of the options.
+    """
+    resolved = _with_template(options, variables)
     wanted = PodTemplate.of(resolved.template).namespace
-    if wanted and options.namespace not in (None, wanted) and not options.local:
+    if not wanted or options.local:
+        return resolved
+    if is_given and options.namespace != wanted:
         raise InputError(
             f"The template is for namespace {wanted} (its metadata.namespace), and -n says {options.namespace}.",
             "Leave out -n, or remove the template's: template.replace(namespace=None).",
         )
-    return _in_namespace_of_template(resolved)
-
-
-def _in_namespace_of_template(options: RunOptions) -> RunOptions:
-    """Return options with the namespace that the resolved template names, if it names one."""
-    wanted = PodTemplate.of(options.template).namespace
-    return options.replace(namespace=wanted) if wanted and not options.local else options
+    return resolved.replace(namespace=wanted)
 
 
 def _with_template(options: RunOptions, namespace: Mapping[str, Any] | None) -> RunOptions:

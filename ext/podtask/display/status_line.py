@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from ..backends.base import Phase
+from ..config.options import BATCH, EXEC
 from ..config.quantities import byte_size
 from ..diagnosis.model import GATED
 from ..frontend import Status, Tone
@@ -46,6 +47,7 @@ ENDS = {
     "cancelled": (Tone.WARN, "■", "cancelled after"),
     "stopped": (Tone.WARN, "■", "stopped after"),
 }
+CHANNELS = {EXEC: "connected by exec", BATCH: "in batch mode"}
 ADVICE_STYLE = "display:block;opacity:.75;text-indent:0"
 # Wrapped lines begin below the first word, after the triangle and the mark.
 SUMMARY_STYLE = "cursor:pointer;padding-left:3.75ch;text-indent:-3.75ch"
@@ -253,7 +255,7 @@ def end_line(
         stopped: Whether the user has stopped the cell.
         inputs: The variables that were sent: name -> (type, bytes).
         sidecars: Names of the sidecars that did not start.
-        channel: How the runner was reached, if that is unusual; may be empty.
+        channel: How the runner was reached; may be empty. It is only said if that is unusual.
     """
     local = where == "local"
     is_interrupt = isinstance(outcome.error, KeyboardInterrupt) and outcome.status != "ok"
@@ -262,7 +264,7 @@ def end_line(
     place = ", local" if local else f" {where}"
     first = f"{how} {exact_duration(seconds)}{place}".lstrip()
     parts = [f"{name} · {first}" if name else first]
-    parts += [f"by {channel}"] if channel else []
+    parts += [CHANNELS[channel]] if channel in CHANNELS else []
     parts += value_parts(outcome, inputs or {}, "in the process" if local else "in the pod")
     if outcome.left_running:
         parts.append(f"left running and ended: {', '.join(outcome.left_running)}")

@@ -7,7 +7,6 @@ import json
 import time
 from typing import Any
 
-from ..config.options import BATCH, EXEC
 from ..frontend import Screen
 from ..lifecycle.outcome import Outcome
 from ..lifecycle.task import Task
@@ -226,7 +225,7 @@ class View:
                 stopped=bool(self._stops),
                 inputs=task.inputs,
                 sidecars=list(task.stuck_sidecars),
-                channel=task.channel if task.channel in (EXEC, BATCH) else "",
+                channel=task.channel,
             )
         return TaskState(
             task.phases[-1].phase,

@@ -42,8 +42,8 @@ NOT_STARTED = ("Pending", "Starting")  # phases of a pod whose cell has not star
 NOT_COUNTED = (GATED, "Pulling")
 FETCHING = Phase("Fetching")
 MAX_PHASES = 1000  # whoever may change the status of the pod may change it without end
-# (template, notice) of the notices that this kernel has shown.
-shown_notices: set[tuple[object, str]] = set()
+# (hash of the template, notice) of the notices that this kernel has shown.
+shown_notices: set[tuple[int, str]] = set()
 
 
 class TaskFollower:
@@ -147,7 +147,7 @@ class TaskFollower:
         """Receive a notice; show it only if no cell of this kernel with the same template has shown it."""
         text = safe_text(text)
         self.notices.append(text)
-        key = self.launcher.options.template, text
+        key = hash(self.launcher.options.template), text
         if key not in shown_notices:
             shown_notices.add(key)
             self.on_note(text)

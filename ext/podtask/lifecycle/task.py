@@ -456,7 +456,6 @@ class Task(concurrent.futures.Future[Any]):
             Whether this call ended the task; False if it had ended before.
         """
         self._follower.loop.check_may_wait()
-        self._cancel_requested = self._cancel_requested or not self.done()
         self.cancel_nowait()
         self.wait()
         self._delete_pod()
@@ -464,6 +463,7 @@ class Task(concurrent.futures.Future[Any]):
 
     def cancel_nowait(self) -> None:
         """End the task like :meth:`cancel`, without waiting."""
+        self._cancel_requested = self._cancel_requested or not self.done()
         self._follower.loop.call_soon(self._follower.cancelled.set)
 
     def delete(self) -> None:

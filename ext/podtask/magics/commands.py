@@ -226,9 +226,16 @@ def list_tasks(state: ShellState, words: list[str]) -> None:
     from IPython.display import display  # start-up cost, as the others
 
     from ..event_loop import loop
+    from ..lifecycle.task import all_handles
     from ..manage import task_list
 
-    display(loop().run(task_list.list_tasks(_parse_options(words, list_tasks))))
+    tasks = loop().run(task_list.list_tasks(_parse_options(words, list_tasks)))
+    display(tasks)
+    running = [task.location["namespace"] for task in all_handles() if not task.done() and not task.local]
+    for namespace in sorted({each for each in running if each} - {tasks.namespace}):
+        print(
+            safe_text(f"This notebook has tasks in namespace {namespace}, too: %podtask list -n {namespace}")
+        )
 
 
 def attach(state: ShellState, words: list[str]) -> None:

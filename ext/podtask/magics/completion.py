@@ -102,7 +102,24 @@ def _values_of_flag(flag: str, variables: Mapping[str, Any], words: list[str]) -
     metavar = str(field.metadata["metavar"])
     if "|" in metavar:
         return metavar.split("|")
+    if field.name == "primary":
+        return _container_names(variables, words)
     return _names_of(field.name, variables, words)
+
+
+def _container_names(variables: Mapping[str, Any], words: list[str]) -> Iterable[str]:
+    """Return the names of the containers of the template that the line, the session or a setting chooses."""
+    # Start-up cost: few lines have this flag.
+    from ..api.resolve import CLUSTER_TEMPLATE_PREFIX, find_template, merge_options, session_template
+
+    given = [word for flag, word in itertools.pairwise(words) if flag in ("-t", "--template")]
+    name = given[-1] if given else merge_options({}).template
+    if isinstance(name, str) and name.startswith(CLUSTER_TEMPLATE_PREFIX):
+        return []  # Tab does not wait for the cluster
+    template = (
+        find_template(name, variables, merge_options({})) if isinstance(name, str) else session_template()
+    )
+    return [each["name"] for each in template.to_dict()["spec"]["containers"]] if template is not None else []
 
 
 def _names_of(kind: str, variables: Mapping[str, Any], words: list[str]) -> Iterable[str]:

@@ -18,7 +18,7 @@ from ..config.options import RunOptions
 from ..display.status_line import mark_html
 from ..errors import PodtaskError
 from ..event_loop import loop
-from ..formatting import abbreviate, call_source, html_card
+from ..formatting import abbreviate, call_source, html_card, value_source
 from ..frontend import Tone
 from ..manifest.diff import differences
 from ..manifest.labels import (
@@ -31,6 +31,7 @@ from ..manifest.labels import (
     TASK_LABEL,
     USER_LABEL,
 )
+from ..manifest.pod_manifest import PodManifest
 from ..runner.bundle import boot_program
 from ..runner.safe_text import safe_text
 from ..template.card import spec_rows
@@ -42,6 +43,13 @@ METADATA_OF_A_RUN = ("name", "generateName", "ownerReferences")
 LABELS_OF_A_RUN = (TASK_LABEL, KERNEL_LABEL, USER_LABEL, NAME_LABEL, NOTEBOOK_LABEL)
 VARIABLES_OF_A_RUN = ("PODTASK_KEY", "PODTASK_LOCK", "PODTASK_PORT")
 VERDICT_MARKS = {Tone.NONE: "○", Tone.GOOD: "✓", Tone.WARN: "!", Tone.BAD: "✗"}
+# Resource of a container -> argument of flytekit's Resources.
+FLYTE_RESOURCES = {
+    "cpu": "cpu",
+    "memory": "mem",
+    "nvidia.com/gpu": "gpu",
+    "ephemeral-storage": "ephemeral_storage",
+}
 OPTIONS_NOT_IN_PYTHON = ("template", "env", "dry_run", "inputs", "outputs")
 
 
@@ -85,14 +93,17 @@ class Preview:
         return cls(manifest.pod, manifest.notices, template, options, answer, tone, last)
 
     def to_yaml(self) -> str:
-        """Return the pod in YAML, with a comment at each value of the template that podtask overwrites."""
+        """Return the pod in YAML, with a comment at each value that is not that of the template."""
         text = dump_yaml(self.pod)
         lines = text.splitlines()
+        spec_line = lines.index("spec:")
         comments_above: dict[int, list[str]] = {}
         for change in differences(yaml.compose(text), self.pod, self.template.to_dict()):
-            if change.other_value is None:  # added by podtask: nothing of the template is lost
-                continue
             line = lines[change.line]
+            if change.other_value is None:  # nothing of the template is lost
+                if change.line > spec_line:  # a pod of its own always has its name and labels
+                    lines[change.line] = f"{line}  # added"
+                continue
             if change.one_line:
                 lines[change.line] = f"{line}  # was: {abbreviate(change.other_value)}"
             else:
@@ -119,6 +130,23 @@ class Preview:
             f"template = {self.template.to_python()}\n"
             f"options = {call_source('RunOptions.of', changed)}\n"
         )
+
+    def to_flyte(self) -> str:
+        """Return the template as Python for Flyte, and the arguments of ``@task`` that do what the cell's flags do."""
+        resources = PodManifest(self.pod).primary_container.get("resources", {})
+        is_sized = any((self.options.cpu, self.options.memory, self.options.gpu, self.options.limits))
+        env = dict.fromkeys(dict(self.options.env), "...")
+        arguments = {
+            "pod_template": "template",
+            "container_image": repr(self.options.image) if self.options.image else "",
+            "requests": _flyte_resources(resources.get("requests", {})) if is_sized else "",
+            "limits": _flyte_resources(resources.get("limits", {})) if is_sized else "",
+            "environment": value_source(env) if env else "",
+            "timeout": f"{self.options.timeout:g}" if self.options.timeout != RunOptions().timeout else "",
+            "retries": str(self.options.retries or ""),
+        }
+        flags = ", ".join(f"{name}={source}" for name, source in arguments.items() if source)
+        return safe_text(f"{self.template.to_flyte()}\n# With the flags of this cell: @task({flags})\n")
 
     def kubectl(self) -> str:
         """Return a shell command that has the API server check this pod, without credentials; it creates nothing."""
@@ -161,9 +189,9 @@ class Preview:
             "Difference to the last run": self.diff_to_last() or ("none" if self.last else ""),
             "Python": self.to_python(),
             "kubectl": self.kubectl(),
-            "Flyte": self.template.to_flyte(),
+            "Flyte": self.to_flyte(),
         }
-        return html_card("Dry run", rows, {head: text for head, text in sections.items() if text})
+        return html_card("Dry run", rows, {head: text for head, text in sections.items() if text}, {"YAML"})
 
 
 def _ask_api_server(pod: dict[str, Any], options: RunOptions) -> tuple[Tone, tuple[str, ...]]:
@@ -180,6 +208,12 @@ def _ask_api_server(pod: dict[str, Any], options: RunOptions) -> tuple[Tone, tup
             "The features of these fields are disabled in the cluster.",
         )
     return Tone.GOOD, (f"{message}.",)
+
+
+def _flyte_resources(quantities: dict[str, Any]) -> str:
+    """Return the source of flytekit's Resources; empty without a quantity that it takes."""
+    given = {name: quantities[key] for key, name in FLYTE_RESOURCES.items() if key in quantities}
+    return call_source("Resources", {name: str(value) for name, value in given.items()}) if given else ""
 
 
 def _diff(old_pod: dict[str, Any], new_pod: dict[str, Any], old_name: str, new_name: str) -> str:

@@ -100,8 +100,13 @@ class TaskList(Sequence[TaskRow]):
         return f'<table style="{TABLE_STYLE}">{"".join(rows)}</table>'
 
     @property
+    def namespace(self) -> str:
+        """The namespace of the tasks."""
+        return self._where.rpartition("/")[2]
+
+    @property
     def _empty_text(self) -> str:
-        return f"No tasks in {self._where}."
+        return f"No tasks in {self._where}. Of another namespace: %podtask list -n NAME."
 
     @property
     def _has_several_users(self) -> bool:
@@ -136,7 +141,7 @@ async def list_tasks(options: RunOptions) -> TaskList:
     async def make_row(pod: TaskPod) -> TaskRow:
         if pod.is_queued:
             reason = diagnose_queued(pod.queue, QueuePlace(workloads.get(pod.uid))).message
-            return TaskRow(pod, pod.state, pod.age_seconds(now), reason[:MAX_LAST_LINE_CHARS])
+            return TaskRow(pod, pod.state, pod.age_seconds(now), _shortened(reason))
         key = _state_key(pod)
         last_line = final_lines.get(key, "")
         if key not in final_lines:
@@ -148,7 +153,7 @@ async def list_tasks(options: RunOptions) -> TaskList:
         if last_line.startswith(RESULT_WAITS_PREFIX) and not pod.is_finished:
             cell_status = last_line.removeprefix(RESULT_WAITS_PREFIX).partition(")")[0]
             state, last_line = f"{cell_status}{WAITING_SUFFIX}", ""
-        return TaskRow(pod, state, pod.age_seconds(now), last_line[-MAX_LAST_LINE_CHARS:])
+        return TaskRow(pod, state, pod.age_seconds(now), _shortened(last_line))
 
     return TaskList(list(await asyncio.gather(*map(make_row, pods))), ns.where)
 
@@ -206,6 +211,11 @@ async def _read_last_line(ns: Namespace, pod: TaskPod) -> tuple[str, bool]:
     lines = [line for line in cell_output(text).splitlines() if line.strip()]
     last_line = lines[-1] if lines else ""
     return last_line, pod.is_finished or last_line.startswith(RESULT_WAITS_PREFIX)
+
+
+def _shortened(line: str) -> str:
+    """Return the beginning of a line, with an ellipsis if it is long."""
+    return line if len(line) <= MAX_LAST_LINE_CHARS else f"{line[: MAX_LAST_LINE_CHARS - 1]}…"
 
 
 def _html_row(tag: str, cells: Sequence[str]) -> str:

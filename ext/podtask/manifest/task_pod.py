@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config.options import ALL, PLAIN, RunOptions
-from ..diagnosis.model import cell_status, container_status, one_line
+from ..diagnosis.model import cell_status, container_status, container_statuses, one_line
 from ..diagnosis.queueing import QUEUE_LABEL, diagnose_eviction, is_queued, queue_name
 from ..errors import InputError, TaskError
 from ..runner.protocol import EXIT_NO_CLIENT, PROTOCOL_VERSION
@@ -204,7 +204,20 @@ class TaskPod(PodManifest):
         if self.is_queued:
             return "Queued"
         status = self.pod.get("status", {})
-        return one_line(status.get("reason") or status.get("phase", "Unknown"))
+        return one_line(status.get("reason") or self._waiting_reason or status.get("phase", "Unknown"))
+
+    @property
+    def _waiting_reason(self) -> str:
+        """Why the cell's container does not run yet, in the words of kubectl; empty if it runs, or nothing is known."""
+        if "running" in container_status(self.pod, self.primary).get("state", {}):
+            return ""
+        for condition in self.pod["status"].get("conditions", []):
+            if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+                return str(condition.get("reason") or "")
+        waiting = [
+            each.get("state", {}).get("waiting", {}) for _, each in container_statuses(self.pod, self.primary)
+        ]
+        return next((str(each["reason"]) for each in waiting if each.get("reason")), "")
 
     def age_seconds(self, now: dt.datetime) -> float:
         """Return the seconds since the pod was created."""

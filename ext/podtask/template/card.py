@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -25,8 +26,17 @@ def spec_rows(
         ("volumes", "<br>".join(volumes)),
         ("labels", "<br>".join(html_code(f"{key}: {value}") for key, value in labels.items())),
         ("annotations", "<br>".join(html_code(f"{k}: {v}") for k, v in annotations.items())),
-        ("also", ", ".join(escape(field) for field in spec if field not in known)),
+        ("also", ", ".join(escape(_field(name, spec[name])) for name in spec if name not in known)),
     ]
+
+
+def _field(name: str, value: Any) -> str:
+    """Return a field with its value, or its name alone if the value has parts."""
+    return (
+        name
+        if isinstance(value, (dict, list))
+        else f"{name}: {json.dumps(value) if value in (True, False) else value}"
+    )
 
 
 def _container(container: Mapping[str, Any], primary: str) -> str:

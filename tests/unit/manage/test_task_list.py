@@ -17,6 +17,13 @@ from tests.unit.diagnosis.test_queueing import workload
 from .cluster import OPTIONS, FakeApi, ended, fetched, in_log, task_pod
 
 pytestmark = pytest.mark.fault(102)
+
+
+def waiting(name: str, reason: str) -> dict[str, Any]:
+    """Return the status of a container that waits."""
+    return {"name": name, "state": {"waiting": {"reason": reason}}}
+
+
 Connect = Callable[[FakeApi], FakeApi]
 
 
@@ -86,11 +93,33 @@ def test_runner_that_waits_for_a_notebook_is_not_running(connect: Connect) -> No
 
 
 def test_log_that_cannot_be_read_leaves_its_row(connect: Connect) -> None:
-    """The other rows have their lines; blank lines and the start of a long one are left out."""
-    connect(FakeApi(task_pod("a", age=2), task_pod("b"), logs={"a": 403, "b": f"one\n{'x' * 99}two\n\n"}))
+    """U23: the other rows have their lines, without blank ones; a long one has an ellipsis at its end."""
+    connect(FakeApi(task_pod("a", age=2), task_pod("b"), logs={"a": 403, "b": f"one\ntwo{'x' * 99}\n\n"}))
     refused, readable = asyncio.run(list_tasks(OPTIONS))
     assert refused.last_line == ""
-    assert readable.last_line == "x" * 57 + "two"
+    assert readable.last_line == "two" + "x" * 56 + "…"
+
+
+UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ({"conditions": [UNSCHEDULABLE]}, "Unschedulable"),
+        ({"containerStatuses": [waiting("primary", "ImagePullBackOff")]}, "ImagePullBackOff"),
+        ({"containerStatuses": [waiting("other", "CrashLoopBackOff")]}, "Pending"),
+        (
+            {"phase": "Pending", "containerStatuses": [{"name": "primary", "state": {"running": {}}}]},
+            "Pending",
+        ),
+        ({"conditions": [{**UNSCHEDULABLE, "status": "True"}]}, "Pending"),
+        ({}, "Pending"),
+    ],
+)
+def test_state_of_a_pod_that_waits_is_its_reason(status: dict[str, Any], state: str) -> None:
+    """U23: as kubectl shows it; containers that the pod does not have do not count."""
+    assert task_pod("a", status={"phase": "Pending", **status}).state == state
 
 
 @pytest.mark.fault(90)
@@ -126,9 +155,10 @@ def test_list_shows_nothing_of_what_a_log_tries_to_do() -> None:
 
 
 def test_empty_list_names_the_namespace() -> None:
-    """In HTML, too, where a name cannot be markup."""
-    assert repr(TaskList([], "c/n")) == "No tasks in c/n."
-    assert TaskList([], "<c>/n")._repr_html_() == "<div>No tasks in &lt;c&gt;/n.</div>"
+    """In HTML, too, where a name cannot be markup; it says how to see another namespace."""
+    rest = "Of another namespace: %podtask list -n NAME."
+    assert repr(TaskList([], "c/n")) == f"No tasks in c/n. {rest}"
+    assert TaskList([], "<c>/n")._repr_html_() == f"<div>No tasks in &lt;c&gt;/n. {rest}</div>"
 
 
 @pytest.mark.parametrize(
