@@ -188,6 +188,44 @@ def wait_for(server: Server, condition: Callable[[], bool]) -> None:
     asyncio.run_coroutine_threadsafe(wait(), server.loop).result(SECONDS)
 
 
+class BusyWithSecrets(Script):
+    """The first requests to create a Secret are answered with 503."""
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.method == "POST" and request.path.endswith("/secrets") and self.times < 3:
+            self.times += 1
+            return refused(503, "the server is busy", "ServiceUnavailable")
+        return await proceed(request)
+
+
+class LoginExpired(Script):
+    """Requests to create a Secret are answered with 401."""
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.method == "POST" and request.path.endswith("/secrets"):
+            return refused(401, "Unauthorized", "Unauthorized")
+        return await proceed(request)
+
+
+@pytest.mark.fault(111)
+def test_secrets_are_tried_again_while_the_server_is_away(play: Play) -> None:
+    """If the API server is busy for a moment, the Secrets are created when it answers again."""
+    server = play(BusyWithSecrets())
+    task = submit(detach=True)
+    assert task.result(SECONDS) == 42
+    assert server.count("POST", "/secrets") == 5  # two Secrets, three refusals
+    assert server.count("POST", "/pods") == 1
+
+
+def test_login_that_expires_before_the_secrets_leaves_no_pod(play: Play) -> None:
+    """If the credentials expire between the pod and its Secrets, the task fails with that reason and its pod is deleted."""
+    server = play(LoginExpired())
+    task = submit(detach=True)
+    with pytest.raises(PodtaskError, match="have expired or are invalid"):
+        task.result(SECONDS)
+    wait_until_gone(server, task.name)
+
+
 def test_values_of_env_are_in_the_secret_only(play: Play) -> None:
     """The values of ``--env`` are in no pod, and the Secrets that have them are deleted once they are read."""
     server = play(Script())
