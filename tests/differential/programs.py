@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 PREAMBLE = """
-import abc, collections, enum, functools, typing
+import abc, collections, datetime, decimal, enum, fractions, functools, typing
 from dataclasses import dataclass, field
 MISSING = object()
 class Token:
@@ -81,6 +81,7 @@ class Program:
             self._metaclass,
             self._tuple,
             self._singleton,
+            self._extended,
         )
         lines = [PREAMBLE]
         for place in range(self._random.randrange(2, 7)):
@@ -218,6 +219,30 @@ class Program:
             "    @property\n    def title(kind): return kind.__name__\n"
             f"class {name}(metaclass=Meta{name}, flag=True):\n    n = {self._value()}\n"
             f"class Sub{name}({name}): n = {name}.n"
+        )
+
+    def _extended(self, name: str) -> str:
+        base, value = self._random.choice(
+            [
+                ("float", "1.5"),
+                ("int", "4"),
+                ("str", "'text'"),
+                ("bytes", "b'bytes'"),
+                ("tuple", "(1, [2])"),
+                ("frozenset", "{3}"),
+                ("datetime.date", "2024, 2, 29"),
+                ("decimal.Decimal", "'1.50'"),
+                ("fractions.Fraction", "3, 2"),
+                ("list", ""),
+                ("collections.OrderedDict", ""),
+                ("collections.Counter", ""),
+            ]
+        )
+        return (
+            f"class {name}({base}):\n    def __new__(cls, label, *, extra):\n        calls.append('{name}')\n"
+            f"        made = super().__new__(cls, {value})\n        made.label, made.extra = label, [extra]\n"
+            f"        return made\n    def __init__(self, label, *, extra): calls.append(label)\n"
+            f"one{name} = {name}('{name}', extra={self._value()})\nregistry['{name}'] = one{name}"
         )
 
     def _tuple(self, name: str) -> str:

@@ -97,6 +97,7 @@ def test_programs_differ() -> None:
         "Generic[T]",
         "Protocol",
         "lru_cache",
+        "(decimal.Decimal)",
     ):
         assert word in sources
     namespace = run(Program(1))

@@ -161,7 +161,8 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
                 return self._constants[kind].get(id(obj), NotImplemented)  # dataclasses.MISSING
             if identity.NUMBERS.received_number(obj) is None or self._all_by_value:
                 return self._numbered(obj, _BareObject(classes.make_instance, kind))
-        is_single = by_value and id(obj) in self._singles_of(kind)
+        is_changed = identity.NUMBERS.received_number(obj) is not None  # then it comes back as a copy
+        is_single = by_value and not is_changed and id(obj) in self._singles_of(kind)
         if by_value and (type(kind.__new__) is types.FunctionType or is_single):
             # copyreg.__newobj__ would call the class's own __new__ once more.
             state = obj.__reduce_ex__(2)[2]
