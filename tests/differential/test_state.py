@@ -120,6 +120,7 @@ def _set_matplotlib(draw: random.Random) -> None:
 
 def _set_limits(draw: random.Random) -> None:
     sys.setrecursionlimit(draw.choice([2000, 5000]))
+    sys.set_int_max_str_digits(draw.choice([0, 9000]))
     csv.field_size_limit(draw.choice([1 << 20, sys.maxsize]))
     for name in ("LC_NUMERIC", "LC_TIME"):
         locale.setlocale(getattr(locale, name), draw.choice(["C", "C.UTF-8"]))
@@ -162,7 +163,8 @@ def seen() -> dict[str, Any]:
     shown = pd.get_option("display.float_format")
     rc = {name: mpl.rcParams[name] for name in mpl.rcParams if name not in ("backend", "axes.prop_cycle")}
     return {
-        "limits": [sys.getrecursionlimit(), csv.field_size_limit(), locale.setlocale(locale.LC_ALL)],
+        "limits": [sys.getrecursionlimit(), sys.get_int_max_str_digits(), csv.field_size_limit()],
+        "locale": locale.setlocale(locale.LC_ALL),
         "logging": [
             [name, each.level, each.propagate, each.disabled, _handlers(each)]
             for name, each in ((name, logging.getLogger(name)) for name in LOGGERS)
@@ -194,6 +196,7 @@ def reset(filters: list[Any]) -> None:
     warning_filters._applied.clear()
     decimal.setcontext(decimal.Context())
     sys.setrecursionlimit(RECURSION_LIMIT)
+    sys.set_int_max_str_digits(4300)
     csv.field_size_limit(128 << 10)
     for category in (locale.LC_NUMERIC, locale.LC_TIME):
         locale.setlocale(category, "C")

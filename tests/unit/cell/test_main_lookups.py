@@ -88,6 +88,8 @@ EXAMPLES = {"double", "half", "Number", "FACTOR", "LIMIT"}
         ("loader = ut.TestLoader()\nloader.loadTestsFromModule(sys.modules['__main__'])", TESTS),
         ("loader = ut.TestLoader()\nloader.loadTestsFromName('__main__.suite')", {*TESTS, "suite"}),
         ("run_tests()", TESTS),
+        ("import ipytest\nipytest.run()", TESTS),
+        ("import ipytest\nipytest.run('-q')", TESTS),
         ("doctest.testmod()", EXAMPLES),
         ("check(verbose=True)", EXAMPLES),
         ("import doctest\ndoctest.testmod(sys.modules[__name__])", EXAMPLES),

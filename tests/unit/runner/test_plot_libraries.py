@@ -14,6 +14,7 @@ import pytest
 from podtask.pickling.state import Pieces
 from podtask.runner.state import (
     altair_settings,
+    bokeh_output,
     holoviews_extension,
     libraries,
     panel_extension,
@@ -125,6 +126,22 @@ def test_c7_default_options_of_holoviews_are_named() -> None:
         holoviews_extension.capture(types.SimpleNamespace(Store=store), pieces)
         line = "hv.opts.defaults stays in the notebook: call it in the cell"
         assert pieces.left_out.get("holoviews", []) == [line] * count
+
+
+@pytest.mark.parametrize(("version", "is_told"), [("3.9.2", False), ("3.7.1", True)])
+def test_c7_another_version_of_bokeh(
+    version: str, is_told: bool, failures: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C7: the page has the JavaScript of the notebook's bokeh; a line says so if the pod has another version."""
+    monkeypatch.setitem(sys.modules, "bokeh", types.SimpleNamespace(__version__=version))
+    shown: list[str] = []
+    state = types.SimpleNamespace(output_notebook=shown.append)
+    data = {"notebook": "jupyter", "version": "3.9.2"}
+    bokeh_output.apply(types.SimpleNamespace(curstate=lambda: state), data)
+    assert shown == ["jupyter"]
+    told = "bokeh is 3.7.1 in the pod and 3.9.2 in the notebook's page, so plots may not be shown: "
+    assert failures == [f"{told}call output_notebook() in the cell"] * is_told
+    failures.clear()
 
 
 def test_c7_what_plotly_cannot_do_in_a_pod(failures: list[str]) -> None:
