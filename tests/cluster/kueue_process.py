@@ -24,6 +24,8 @@ from tests.cluster.errors import ClusterError, log_tail, print_progress, wait_un
 
 VARIABLE = "PODTASK_TEST_KUEUE"  # asks for Kueue when the cluster is started
 LABEL = {"podtask-kueue": "yes"}
+API_VERSION = "kueue.x-k8s.io/v1beta2"
+KINDS = {"workloads", "localqueues", "clusterqueues", "resourceflavors"}  # that the tests use
 NAMESPACE = "kueue-system"
 # Below the kernel's ephemeral ports, on loopback only.
 _WEBHOOK_PORT, _HEALTH_PORT, _VISIBILITY_PORT = 19443, 19081, 19082
@@ -79,6 +81,7 @@ class Kueue:
             *definitions, webhooks = kueue_program.manifests(Path(folder))
             self._apply([_converted(each, bundle) for path in definitions for each in _read(path)])
             hooks = [_webhooks(each, bundle) for each in _read(webhooks)]
+        wait_for_kinds(self._kubectl)
         chroot = shutil.which("chroot")
         if chroot is None:
             raise ClusterError("chroot is not installed")
@@ -148,6 +151,17 @@ class Kueue:
         # By the server: the definition of Workloads is larger than the annotation in which a client would keep it.
         listed = {"apiVersion": "v1", "kind": "List", "items": objects}
         self._kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", input=json.dumps(listed))
+
+
+def wait_for_kinds(kubectl: Kubectl) -> None:
+    """Wait until the API server serves the kinds of Kueue that were just defined, as its discovery says."""
+
+    def are_served() -> bool:
+        text = kubectl("get", "--raw", f"/apis/{API_VERSION}", check=False)
+        found = json.loads(text)["resources"] if text.startswith("{") else []  # else an error: not yet
+        return {each["name"] for each in found} >= KINDS
+
+    wait_until(are_served, "Kueue's kinds", seconds=60)
 
 
 def _is_healthy() -> bool:

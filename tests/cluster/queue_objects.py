@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster import cache, kueue_program
-from tests.cluster.errors import wait_until
 from tests.cluster.handle import Cluster
+from tests.cluster.kueue_process import API_VERSION, KINDS, wait_for_kinds
 
-API_VERSION = "kueue.x-k8s.io/v1beta2"
 GATES = [{"name": "kueue.x-k8s.io/admission"}]
-_KINDS = ("workloads", "localqueues", "clusterqueues", "resourceflavors")
 
 
 def kueue_lock() -> AbstractContextManager[None]:
@@ -24,27 +22,15 @@ def kueue_lock() -> AbstractContextManager[None]:
 
 def install_definitions(cluster: Cluster) -> None:
     """Install Kueue's own definitions of its kinds, unless the cluster has them. They stay until it is stopped."""
-    names = [f"{kind}.kueue.x-k8s.io" for kind in _KINDS]
+    names = [f"{kind}.kueue.x-k8s.io" for kind in KINDS]
     found = cluster.kubectl("get", "crd", "--output=name")
     if not all(f"/{name}\n" in found for name in names):
         with tempfile.TemporaryDirectory() as folder:
             *definitions, _ = kueue_program.manifests(Path(folder))
-            wanted = [each for each in definitions if each.stem.partition("_")[2] in _KINDS]
+            wanted = [each for each in definitions if each.stem.partition("_")[2] in KINDS]
             # By the server: a client would write the whole definition into an annotation, which is too small.
             cluster.kubectl("apply", "--server-side", *(f"--filename={each}" for each in wanted))
-        # `kubectl wait` fails for a definition that was just created and has no conditions yet.
-        wait_until(lambda: _are_established(cluster, names), "Kueue's kinds", seconds=60)
-
-
-def _are_established(cluster: Cluster, names: list[str]) -> bool:
-    found = cluster.kubectl_json("get", "crd", *names)["items"]
-    established = [
-        each
-        for crd in found
-        for each in crd.get("status", {}).get("conditions") or []
-        if each["type"] == "Established" and each["status"] == "True"
-    ]
-    return len(established) == len(names)
+        wait_for_kinds(cluster.kubectl)
 
 
 def create_workload(

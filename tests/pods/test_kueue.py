@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import podtask
 import pytest
 from podtask import Task
 from podtask.cluster import workloads
 
-from tests.cluster.kueue_process import LABEL, Kueue
+from tests.cluster.kueue_process import API_VERSION, LABEL, Kueue
 from tests.cluster.layout import Layout
-from tests.cluster.queue_objects import API_VERSION, kueue_lock
+from tests.cluster.queue_objects import kueue_lock
 from tests.faults.test_queue import exit_code
-from tests.notebook import Shell
+from tests.notebook import Kernel, Shell
+from tests.pods.test_enclosed import submit_and_kill
 from tests.pods.waiting import (
     HOLD,
     failure,
@@ -85,9 +87,9 @@ def team(kueue: None, cluster: Any, namespace: str) -> Iterator[str]:
                 "spec": {"clusterQueue": name},
             },
         ]
-    all_of_it += [
-        {"kind": "WorkloadPriorityClass", "metadata": {"name": namespace}, "value": 1000, "description": "x"}
-    ]
+    for name, value in ((f"{namespace}-urgent", 1000), (f"{namespace}-low", -1)):
+        priority = {"value": value, "description": "of the tests"}
+        all_of_it += [{"kind": "WorkloadPriorityClass", "metadata": {"name": name}, **priority}]
     items = [{"apiVersion": API_VERSION, **each} for each in all_of_it]
     cluster.kubectl("label", "namespace", namespace, *(f"{name}={value}" for name, value in LABEL.items()))
     cluster.kubectl(
@@ -102,9 +104,13 @@ def team(kueue: None, cluster: Any, namespace: str) -> Iterator[str]:
     yield f"{namespace}-team"
     cluster.kubectl("delete", "pods,workloads", "--all", f"--namespace={namespace}", "--timeout=60s")
     cluster.kubectl("delete", "localqueues", "--all", f"--namespace={namespace}", "--timeout=30s")
-    for kind in ("clusterqueue", "resourceflavor", "workloadpriorityclass"):
-        names = [f"{namespace}-team", f"{namespace}-closed"] if kind == "clusterqueue" else [namespace]
-        cluster.kubectl("delete", kind, *names, "--timeout=30s")
+    suffixes = {
+        "clusterqueue": ("-team", "-closed"),
+        "resourceflavor": ("",),
+        "workloadpriorityclass": ("-urgent", "-low"),
+    }
+    for kind, ends in suffixes.items():
+        cluster.kubectl("delete", kind, *(f"{namespace}{each}" for each in ends), "--timeout=30s")
 
 
 def hold(queue: str = "team", **options: Any) -> Task:
@@ -114,6 +120,11 @@ def hold(queue: str = "team", **options: Any) -> Task:
     return task
 
 
+def with_priority(name: str) -> dict[str, Any]:
+    """Return a template whose pods have a priority in their queue."""
+    return {"metadata": {"labels": {"kueue.x-k8s.io/priority-class": name}}, "spec": EMPTY}
+
+
 def end(task: Task) -> None:
     """Let a held cell end."""
     task.reply({"eof": True})
@@ -121,11 +132,10 @@ def end(task: Task) -> None:
 
 
 def assert_nothing_left(cluster: Any, namespace: str) -> None:
-    """Check that pods and Workloads go away: Kueue takes off its finalizers."""
-    cluster.kubectl(
-        "wait", "--for=delete", "pods,workloads", "--all", f"--namespace={namespace}", "--timeout=60s"
-    )
-    assert cluster.kubectl("get", "pods,workloads", f"--namespace={namespace}") == ""
+    """Check that pods, Workloads and Secrets go away: Kueue takes off its finalizers."""
+    kinds = ("pods,workloads,secrets", f"--namespace={namespace}")
+    cluster.kubectl("wait", "--for=delete", "--all", *kinds, "--timeout=60s", check=False)
+    assert cluster.kubectl("get", *kinds) == ""
 
 
 def test_task_is_admitted_when_the_quota_is_free(
@@ -135,7 +145,8 @@ def test_task_is_admitted_when_the_quota_is_free(
     first = hold(cpu="600m")
     second = submit(EMPTY, "2", queue="team", cpu="500m", **SMALL)
     wait_for_phase(second, "1st of 1 in queue 'team'; 100m more cpu needed")
-    third = submit(EMPTY, "3", queue="team", cpu="900m", **SMALL)
+    # With the same priority, two that were submitted in one second may stand in any order.
+    third = submit(with_priority(f"{namespace}-low"), "3", queue="team", cpu="900m", **SMALL)
     wait_for_phase(third, "2nd of 2 in queue 'team'; 500m more cpu needed")
     out, _ = pods.output(f"%podtask why {third.name}")
     assert f"queue      team belongs to cluster queue {team}, 2nd there" in out
@@ -160,9 +171,8 @@ def test_queued_task_that_is_cancelled_leaves_nothing(pods: Shell, cluster: Any,
 
 def test_task_that_is_preempted_says_so(cluster: Any, namespace: str) -> None:
     """A higher priority ends the pod; the error is the queue's, and with --retries the cell waits anew."""
-    urgent = {"metadata": {"labels": {"kueue.x-k8s.io/priority-class": namespace}}, "spec": EMPTY}
     first = hold(cpu="1")
-    important = submit(urgent, "8", queue="team", cpu="1", **SMALL)
+    important = submit(with_priority(f"{namespace}-urgent"), "8", queue="team", cpu="1", **SMALL)
     said = failure(first)
     assert "its queue preempted it in favor of other work (prioritization in the ClusterQueue)" in said
     assert "it waits in the queue anew" in said
@@ -214,6 +224,20 @@ def test_held_queue_is_waited_for(kind: str, cluster: Any, namespace: str, team:
     assert f"its {'' if kind == 'localqueue' else 'cluster '}queue was stopped and drained" in failure(task)
     assert_nothing_left(cluster, namespace)
     set_policy("None")
+
+
+def test_detached_task_runs_without_its_kernel_when_its_turn_comes(
+    cluster: Any, namespace: str, start_kernel: Callable[..., Kernel]
+) -> None:
+    """Its kernel is killed while it waits in the queue; another one follows it from there to its value."""
+    first = hold(cpu="1")
+    primary = {"containers": [{"name": "primary"}]}
+    submit_and_kill(start_kernel(), primary, 1000, "-o total --queue team --cpu 1 --memory 64Mi")
+    task = podtask.attach("night")
+    wait_for_phase(task, "1st of 1 in queue 'team'; 1 more cpu needed")
+    end(first)
+    assert task.result(60) == 1001
+    assert_nothing_left(cluster, namespace)
 
 
 def test_script_that_sigterm_ends_leaves_nothing(cluster: Any, namespace: str, kubeconfig: Path) -> None:
