@@ -83,7 +83,7 @@ class ExistingRunner:
             )
         pod.check_protocol()
         plain = self.options.results == PLAIN or owner_secrets.is_plain(pod.name)
-        self.options = pod.options
+        self.options = pod.options.replace(namespace=self.options.namespace, context=self.options.context)
         secret = owner_secrets.load(pod.name, pod.key, pod.lock)
         if secret is None and self._trust:
             secret = await _secret_in_cluster(namespace, pod)
