@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from podtask.lifecycle.updates import Usage
 
 from tests.notebook import Kernel, Shell
+from tests.pods.waiting import submitted
 
 pytestmark = pytest.mark.cluster
 START = Callable[..., Kernel]
@@ -66,3 +68,19 @@ def test_await_and_leftovers_in_a_pod(pods: Shell) -> None:
     assert out == "awaited\n"
     assert "left running and ended: process" in err
     assert "sleep 600" in err
+
+
+@pytest.mark.usefixtures("pods")
+def test_use_of_a_container_is_reported_while_its_cell_runs() -> None:
+    """The notebook receives the CPU and memory that the container uses, and its limits, from its control group."""
+    source = "data = bytearray(b'x' * (40 << 20))\nwhile True:\n    sum(data)"
+    with submitted(None, source, limits={"cpu": "500m", "memory": "256Mi"}) as task:
+        usages: list[Usage] = []
+        while len(usages) < 2 or usages[-1].memory < 40 << 20:
+            update = task.updates.get(timeout=60)
+            assert update.kind != "done", task.error
+            usages += [update.usage] if update.usage is not None else []
+        assert usages[-1] == task.update_log.usage
+        assert {(each.cpu_limit, each.memory_limit) for each in usages} == {(0.5, 256 << 20)}
+        assert usages[-1].memory < 256 << 20
+        assert 0 < max(each.cpu for each in usages) < 1

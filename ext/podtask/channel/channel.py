@@ -241,7 +241,8 @@ class Channel:
                 if is_output:
                     link.is_paused = True
                     await self._listener.wait_for_room()
-                    link.is_paused, link.last_received = False, now()
+                    link.is_paused = False
+                    link.last_received = now()
                 chunk = await link.stream.receive()
                 if not chunk:
                     raise ConnectionResetError("the runner's connection ended")

@@ -229,6 +229,7 @@ class Decoder:
         self._buffer = bytearray()
         self._seal = seal
         self._max_record = max_record
+        self._needed = 0  # bytes of the buffer before which no record can be complete
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """Yield the frames that are complete after ``chunk``.
@@ -237,9 +238,13 @@ class Decoder:
             WireError: The header is invalid, meta is not a JSON object, or a record is not authentic.
         """
         self._buffer += chunk
-        if self._seal is not None:
-            yield from self._read_records(self._seal)
-            return
+        if self._seal is None:
+            return self._read_frames()
+        if len(self._buffer) < self._needed:  # most chunks of a large record: they take no further time
+            return iter(())
+        return self._read_records(self._seal)
+
+    def _read_frames(self) -> Iterator[Frame]:
         start = 0
         try:
             for frame, stop in self._frames(0, len(self._buffer)):
@@ -255,7 +260,8 @@ class Decoder:
             stop = RECORD.size + size
             if size > self._max_record:
                 raise WireError(f"record of {size} bytes is over the limit")
-            if len(buffer) < stop + TAG_BYTES:
+            self._needed = stop + TAG_BYTES
+            if len(buffer) < self._needed:
                 return
             with memoryview(buffer) as view, view[:stop] as data, view[stop : stop + TAG_BYTES] as tag:
                 authentic = seal.accepts(data, tag)
@@ -264,7 +270,8 @@ class Decoder:
             found = list(self._frames(RECORD.size, stop))
             if (found[-1][1] if found else RECORD.size) != stop:
                 raise WireError("a record ends within a frame")
-            del buffer[: stop + TAG_BYTES]
+            del buffer[: self._needed]
+            self._needed = 0
             for frame, _ in found:
                 yield frame
 
