@@ -281,6 +281,7 @@ def test_every_option_is_listed() -> None:
         "constraint",
         "retries",
         "retry_on",
+        "results_in",
         "channel",
     }
     assert rows | elsewhere == {each.name for each in fields(RunOptions)}
