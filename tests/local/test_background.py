@@ -48,7 +48,7 @@ def test_output_goes_on_under_its_own_cell(kernel: Kernel, tmp_path: object) -> 
 
 
 def test_error_is_shown_in_its_cell_and_raised_on_request(kernel: Kernel) -> None:
-    """The error of a detached cell is shown in its cell, and its handle raises the original type."""
+    """U22: the error of a detached cell is shown in its cell, and its handle raises the original type."""
     own = kernel.start("%%podtask --local -d\n1 / 0")
     found = kernel.cells(lambda cells: "by zero" in cells.get(own, CellOutput()).stderr)
     assert "ZeroDivisionError: division by zero" in found[own].stderr

@@ -32,7 +32,7 @@ def test_error_of_the_cell_is_text(shell: Shell) -> None:
 
 
 def test_value_without_a_plain_form_is_an_error(shell: Shell) -> None:
-    """A name of -o that cannot be brought back is an error, as with pickles; others are assigned."""
+    """U17: a name of -o that cannot be brought back is an error, as with pickles; others are assigned."""
     with pytest.raises(TaskError, match=r"-o two \(set\) was not returned"):
         shell.run("%%podtask --local --results plain -o one,two\none = 1\ntwo = {2}")
     assert shell["one"] == 1

@@ -23,7 +23,7 @@ from podtask.template.pod_document import DEFAULT_CONTAINER
 
 from tests.pods.waiting import HOLD
 from tests.unit.template.test_accepted_values import YAML
-from tests.unit.template.test_public_pods import PODS
+from tests.unit.template.test_public_pods import PODS, ROW_PODS
 from tests.unit.template.test_yaml_writer import AMBIGUOUS, TEXTS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
@@ -130,6 +130,23 @@ def test_pods_of_other_programs_are_accepted(cluster: Any, namespace: str, dry_r
         container["containers"][0].setdefault("image", "i")  # Spark's has none
         stored = dry_run(as_pod(template.replace(pod_spec=container)))
         assert stored["metadata"]["annotations"][DEFAULT_CONTAINER] == each["cell"]
+
+
+# Pods whose parts are in any cluster; the others need a device, a class, a claim or an object of a team.
+RUNNABLE = ("P2", "P3", "P5", "P6", "P7", "P9", "P13", "P14", "P16", "P18", "P22")
+
+
+@pytest.mark.pod("P2", "P3", "P5", "P6", "P7", "P9", "P13", "P14", "P16", "P18", "P22")
+def test_pods_of_the_rows_run(namespace: str) -> None:
+    """A cell runs in each pod that any cluster can run, all at once, and its result comes back."""
+    tasks = {}
+    for row in RUNNABLE:
+        (pod,) = [each["pod"] for name, each in ROW_PODS.items() if name.split()[0] == row]
+        template = PodTemplate.of(pod)
+        for container in template.pod_spec["containers"]:
+            container.get("resources", {}).pop("limits", None)  # of GPUs
+        tasks[row] = podtask.submit("import sys\nsys.version_info[0] + 1", template=template)
+    assert {row: task.result(120) for row, task in tasks.items()} == dict.fromkeys(RUNNABLE, 4)
 
 
 @pytest.mark.pod("P2", "P4", "P10")

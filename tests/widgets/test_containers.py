@@ -26,7 +26,7 @@ def choices(user: User) -> list[str]:
 
 @pytest.mark.pod("P2")
 def test_cell_runs_in_the_chosen_container() -> None:
-    """A choice offers each container and an added one; the other inputs show the chosen container."""
+    """U4: a choice offers each container and an added one; the other inputs show the chosen container."""
     user = User(
         TemplateBuilder(PodTemplate({"containers": [container("base"), container("log", image="l")]}))
     )

@@ -66,7 +66,7 @@ def containers(*names: str) -> dict[str, Any]:
 )
 @pytest.mark.parametrize("form", [dict, yaml.safe_dump])
 def test_only_container_of_a_pod_runs_the_cell(form: Any, document: dict[str, Any], name: str) -> None:
-    """A Pod with one container runs the cell there, with its mounts and GPUs, and a notice says so."""
+    """U4: A Pod with one container runs the cell there, with its mounts and GPUs, and a notice says so."""
     found = rendered(PodTemplate.of(form(document)))
     assert found.primary == name
     assert [each["name"] for each in found.pod["spec"]["containers"]] == [name]
@@ -102,7 +102,7 @@ def test_only_container_of_a_pod_model_runs_the_cell() -> None:
     ids=["pod_spec", "dict", "V1PodSpec", "YAML", "given"],
 )
 def test_bare_pod_spec_gets_a_container(template: PodTemplate) -> None:
-    """A pod spec may list sidecars alone: a container is added, and the first notice names the others."""
+    """U4: a pod spec may list sidecars alone: a container is added, and the first notice names the others."""
     found = rendered(template)
     assert [each["name"] for each in found.pod["spec"]["containers"]] == ["base", "primary"]
     assert found.notices[0] == (

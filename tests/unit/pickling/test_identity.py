@@ -176,11 +176,31 @@ def test_class_with_a_metaclass_comes_back_from_another_python(notebook: Noteboo
 
 
 def test_b2_output_that_cannot_be_sent_is_an_error(shell: Shell) -> None:
-    """B2: the other values are assigned; then the name that could not be is an error."""
+    """B2, U17: the other values are assigned; then the name that could not be is an error."""
     shell.run("lock, n = 'older', 1")
     with pytest.raises(TaskError, match=r"^-o lock \(lock\) was not returned: TypeError: cannot pickle"):
         shell.run(f"{LOCAL} -o lock,n\nimport threading\nlock, n = threading.Lock(), 2")
     assert (shell["lock"], shell["n"]) == ("older", 2)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "(n for n in [])",
+        "__import__('socket').socket()",
+        "[1, {'deep': __import__('sqlite3').connect(':memory:')}]",
+        "type('Refuses', (), {'__reduce__': lambda self: 1 / 0})()",
+    ],
+)
+def test_error_of_an_output_comes_after_everything_else(shell: Shell, value: str) -> None:
+    """U17: whatever cannot be sent, the output, the last value and the other variables come first."""
+    shell["bad"] = "older"
+    cell = f"{LOCAL} -o bad,good\nprint('said')\ngood = 2\nbad = {value}\ngood + 40"
+    shown = shell.shown_error(cell)
+    places = [shown.index(each) for each in ("said", "42", "TaskError: -o bad (")]
+    assert places == sorted(places)
+    assert "podtask/" not in shown
+    assert (shell["bad"], shell["good"], shell["_"]) == ("older", 2, 42)
 
 
 def test_b2_auto_raises_where_an_older_value_stays(shell: Shell) -> None:

@@ -95,7 +95,7 @@ def shown(error: BaseException) -> list[tuple[str, int, str, str]]:
 
 
 def test_lines_of_a_library_of_the_pod() -> None:
-    """A frame of a library that the notebook lacks is shown with its lines, under the pod's path."""
+    """U18: a frame of a library that the notebook lacks is shown with its lines, under the pod's path."""
     error, described = travel(fails(in_pod(SOURCE)["Reader"]().read, [1]))
     assert shown(error) == [(f"pod:{LIBRARY}", 6, "read", "sum(rows) /")]
     own = [each for each in described["sources"] if each[0] == LIBRARY]
