@@ -23,6 +23,7 @@ TEXT_STYLE = (
 )
 NOTE_STYLE = "opacity:.75"
 REFRESH_SECONDS = 60.0  # of a line whose times only change: the page counts them
+LIVE_SECONDS = 5.0  # between two versions of a line in which only what the cell uses has changed
 QUIET_SECONDS = 5.0  # of a phase, until it is printed where no line can be rewritten
 MIN_COLUMNS = 20
 
@@ -47,6 +48,7 @@ class Status:
         advice: What to do, as a second line; may be empty.
         html: Mark, line, advice and what the line unfolds, as HTML.
         version: Changes whenever the line says something else; times that count do not belong to it.
+        live: The part of the line that changes all the time.
         ended: Whether this is the last line of the task.
     """
 
@@ -56,6 +58,7 @@ class Status:
     advice: str = ""
     html: str = ""
     version: object = None
+    live: str = ""
     ended: bool = False
 
     @property
@@ -220,6 +223,7 @@ class Notebook(Terminal):
         self._shell = shell
         self._id = uuid.uuid4().hex
         self._status: dict[str, Any] = {}
+        self._live_text = ""
         self._shown_at = 0.0
         self._clear_next = False
 
@@ -244,9 +248,10 @@ class Notebook(Terminal):
     def show_status(self, status: Status) -> None:
         """Show the status line, above the output; replace it if it says something else, or is old."""
         now, shown = time.monotonic(), bool(self._status)
-        if shown and status.version == self._version and now - self._shown_at < REFRESH_SECONDS:
+        lasts = REFRESH_SECONDS if status.live == self._live_text else LIVE_SECONDS
+        if shown and status.version == self._version and now - self._shown_at < lasts:
             return
-        self._version, self._shown_at = status.version, now
+        self._version, self._live_text, self._shown_at = status.version, status.live, now
         self._status = _bundle("\n".join(status.lines), status.html)
         self._publish(self._status, {}, self._id, shown)
 

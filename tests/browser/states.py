@@ -18,7 +18,7 @@ from podtask.display.details import Facts, details_html, value_rows
 from podtask.display.status_line import OPEN_STATES_JS, StatusLine, TaskState, end_line
 from podtask.frontend import TEXT_STYLE, Tone
 from podtask.lifecycle.outcome import Outcome
-from podtask.lifecycle.updates import PhaseSpan
+from podtask.lifecycle.updates import PhaseSpan, Usage
 from podtask.magics.dry_run import Preview
 
 BUILD = Path(__file__).parent.parent.parent / "build" / "states"
@@ -101,6 +101,7 @@ STATES: dict[str, StatusLine] = {
     "pulling": TaskState(Phase("Pulling", 'pulling image "python:3.11-slim"'), 20.0, 22.0).line,
     "installing": TaskState(Phase("Installing", "numpy, pandas"), 6.0, 9.0, running=True).line,
     "running": _running(),
+    "running, with live use": _running(usage=Usage(1.44, 5 << 29, 2, 8 << 30)),
     "running, sidecar does not start": _running(sidecars=SIDECAR),
     "running, detached": _running(4000.0, name="train"),
     "running, local": _running(local=True),

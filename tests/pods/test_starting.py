@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from podtask import InputError
+from podtask.display.view import View
+from podtask.frontend import Terminal
 
 from tests.notebook import Shell
 from tests.pods.test_registry import registry
@@ -16,6 +19,7 @@ from tests.pods.waiting import (
     failure_within_seconds,
     notes,
     submit,
+    submitted,
     wait_for_input_request,
     wait_for_phase,
 )
@@ -185,3 +189,13 @@ def test_container_in_front_of_the_primary(cluster: Any, namespace: str) -> None
     assert [each["name"] for each in pod["spec"]["containers"]] == ["first", "primary"]
     assert task.result(60) == 42
     assert log == task.logs() == "up\n"
+
+
+def test_line_of_a_running_cell_shows_its_use() -> None:
+    """U20: the runner measures the container, and the line shows the use and the limits."""
+    with submitted(None, HOLD, limits="cpu=1,memory=512Mi") as task:
+        wait_for_input_request(task)
+        while task.update_log.usage is None:
+            assert task.updates.get(timeout=60).kind != "done"
+        view = View(task, Terminal())
+        assert re.search(r" · \d\.\d of 1 CPUs, \d+ of 512 MiB", view._line().text)

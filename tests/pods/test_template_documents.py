@@ -133,10 +133,10 @@ def test_pods_of_other_programs_are_accepted(cluster: Any, namespace: str, dry_r
 
 
 # Pods whose parts are in any cluster; the others need a device, a class, a claim or an object of a team.
-RUNNABLE = ("P2", "P3", "P5", "P6", "P7", "P9", "P13", "P14", "P16", "P18", "P22")
+RUNNABLE = ("P2", "P3", "P5", "P7", "P9", "P13", "P16", "P22")
 
 
-@pytest.mark.pod("P2", "P3", "P5", "P6", "P7", "P9", "P13", "P14", "P16", "P18", "P22")
+@pytest.mark.pod("P2", "P3", "P5", "P7", "P9", "P13", "P16", "P22")
 def test_pods_of_the_rows_run(namespace: str) -> None:
     """A cell runs in each pod that any cluster can run, all at once, and its result comes back."""
     tasks = {}

@@ -13,6 +13,7 @@ from ..config.quantities import byte_size
 from ..diagnosis.model import GATED
 from ..frontend import Status, Tone
 from ..lifecycle.outcome import Outcome
+from ..lifecycle.updates import Usage
 
 MAX_LISTED_NAMES = 6
 MIN_LISTED_BYTES = 1 << 20  # smaller values are named without type and size
@@ -101,6 +102,7 @@ class StatusLine:
         mark: One character.
         parts: What the line says, without times.
         clocks: Times that are shown after the first part.
+        live: What the cell uses at the moment, after the times; may be empty.
         advice: What to do, as a second line; may be empty.
         ended: Whether the task has ended, so that this is its last line.
     """
@@ -111,11 +113,16 @@ class StatusLine:
     clocks: tuple[Clock, ...] = ()
     advice: str = ""
     ended: bool = False
+    live: str = ""
 
     @property
     def text(self) -> str:
         """The line as text, without its mark and the advice."""
-        return " · ".join([self.parts[0], *map(str, self.clocks), *self.parts[1:]])
+        return " · ".join([self.parts[0], *map(str, self.clocks), *self._live_part, *self.parts[1:]])
+
+    @property
+    def _live_part(self) -> list[str]:
+        return [self.live] if self.live else []
 
     def status(self, key: str = "", details: str = "") -> Status:
         """Return the line for a screen.
@@ -131,11 +138,13 @@ class StatusLine:
             advice=self.advice,
             html=self._html(key, details),
             version=(self.mark, self.parts, self.advice, details),
+            live=self.live,
             ended=self.ended,
         )
 
     def _html(self, key: str, details: str) -> str:
-        texts = [escape(self.parts[0]), *(each.html for each in self.clocks), *map(escape, self.parts[1:])]
+        others = map(escape, (*self._live_part, *self.parts[1:]))
+        texts = [escape(self.parts[0]), *(each.html for each in self.clocks), *others]
         advice = f'<span style="{ADVICE_STYLE}">{escape(self.advice)}</span>' if self.advice else ""
         count = f"<script>{{{COUNT_JS}}}</script>" if self.clocks else ""
         line = f"{mark_html(self.tone, self.mark)} {' · '.join(texts)}{advice}{count}"
@@ -160,6 +169,7 @@ class TaskState:
         sidecars: Sidecars that do not start: name -> cause.
         asking: Whether the cell waits for the user's answer.
         stops: How often the user has pressed stop.
+        usage: What the container used in the last second; None if it is not known.
     """
 
     phase: Phase
@@ -172,19 +182,24 @@ class TaskState:
     sidecars: Mapping[str, str] = field(default_factory=dict)
     asking: bool = False
     stops: int = 0
+    usage: Usage | None = None
 
     @property
     def line(self) -> StatusLine:
         """The line under the cell."""
         own_name = f"{self.name} · " if self.name else ""
         clocks = [Clock(self.phase_seconds)]
-        advice, tone, mark = "", Tone.NONE, "●" if self.running else "○"
+        advice, tone, mark, live = "", Tone.NONE, "●" if self.running else "○", ""
         if self.stops:
             tone, said = Tone.WARN, self._stopping
         elif self.asking:
             tone, said = Tone.WARN, "waiting for your input"
         elif self.running and self.phase.name == "Running":
             tone, said = Tone.GOOD, "running, local" if self.local else "running in a pod"
+            if (
+                self.usage is not None and not self.local
+            ):  # a process on this machine has no limits of its own
+                live = usage_text(self.usage)
             if self.phase.hint:  # its node is silent
                 tone, said, advice = Tone.WARN, f"{said}: {self.phase.text}", self.phase.hint
         else:
@@ -196,7 +211,7 @@ class TaskState:
         if sidecars:
             tone = Tone.WARN
             advice = advice or "; ".join(self.sidecars.values())
-        return StatusLine(tone, mark, (own_name + said, *sidecars), tuple(clocks), advice)
+        return StatusLine(tone, mark, (own_name + said, *sidecars), tuple(clocks), advice, live=live)
 
     @property
     def _stopping(self) -> str:
@@ -218,6 +233,16 @@ class TaskState:
             return clocks
         left = self.start_time_left if limit is None else max(0.0, limit - self.phase_seconds)
         return [*clocks, Clock(left, -1, before="gives up in ")]
+
+
+def usage_text(usage: Usage) -> str:
+    """Return what a container uses of its limits: ``1.4 of 2 CPUs, 2.5 of 8 GiB``."""
+    is_large = (usage.memory_limit or usage.memory) >= 1 << 30
+    unit, name = (1 << 30, "GiB") if is_large else (1 << 20, "MiB")
+    memory = f"{usage.memory / unit:.{1 if is_large else 0}f}"
+    of_cpu = f" of {usage.cpu_limit:g}" if usage.cpu_limit else ""
+    of_memory = f" of {usage.memory_limit / unit:.3g}" if usage.memory_limit else ""
+    return f"{usage.cpu:.1f}{of_cpu} CPUs, {memory}{of_memory} {name}"
 
 
 def phase_text(phase: Phase, local: bool = False) -> str:

@@ -65,7 +65,7 @@ class View:
         elif update.kind == "note":
             self._flush()
             self._screen.show_line(update.text)
-        elif update.kind == "phase":
+        elif update.kind in ("phase", "usage"):
             self.show_status()
         return update.kind == "done"
 
@@ -238,6 +238,7 @@ class View:
             sidecars=task.stuck_sidecars,
             asking=self._asking,
             stops=self._stops,
+            usage=task.update_log.usage,
         ).line
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from podtask.backends.base import Phase
 from podtask.display.status_line import StatusLine, TaskState, end_line
 from podtask.frontend import Tone
 from podtask.lifecycle.outcome import Outcome
+from podtask.lifecycle.updates import Usage
 
 from tests.browser.states import STATES, terminal_text
 
@@ -96,6 +98,24 @@ def test_page_counts_each_time() -> None:
     ):
         assert text in html
     assert "data-s" not in end_line(Outcome("ok"), 1.0).status().html
+
+
+@pytest.mark.parametrize(
+    ("usage", "text"),
+    [
+        (Usage(1.44, 5 << 29, 2, 8 << 30), "1.4 of 2 CPUs, 2.5 of 8 GiB"),
+        (Usage(0.02, 100 << 20, 0.5, 512 << 20), "0.0 of 0.5 CPUs, 100 of 512 MiB"),
+        (Usage(12.0, 3 << 30, None, None), "12.0 CPUs, 3.0 GiB"),
+    ],
+)
+def test_line_of_a_running_cell_says_what_it_uses(usage: Usage, text: str) -> None:
+    """U20: while the cell runs, and nothing is more important; it is no reason to replace the line at once."""
+    state = TaskState(RUNNING, 12.0, running=True, usage=usage)
+    assert state.line.text == f"running in a pod · 12 s · {text}"
+    assert f" · {text}" in state.line.status().html
+    assert state.line.status().version == replace(state, usage=None).line.status().version
+    for other in (replace(state, asking=True), replace(state, stops=1), replace(state, local=True)):
+        assert "CPUs" not in other.line.text
 
 
 def test_html_is_escaped() -> None:

@@ -6,7 +6,7 @@ import io
 from types import SimpleNamespace
 
 import pytest
-from podtask.frontend import Status, Terminal, Tone
+from podtask.frontend import Notebook, Status, Terminal, Tone
 
 ERASE_LINE = "\r\x1b[K"
 
@@ -120,3 +120,28 @@ def test_line_is_erased_before_a_question(tty: Tty, monkeypatch: pytest.MonkeyPa
     assert terminal.ask_for_input("sure? ", password=False) == "yes"
     terminal.show_status(status("running · 0 s"))
     assert tty.getvalue() == f"● waiting for your input · 0 s{ERASE_LINE}sure? yes\n● running · 0 s"
+
+
+def test_what_changes_all_the_time_does_not_replace_the_line_of_a_notebook_each_time(
+    clock: list[float],
+) -> None:
+    """U26: a line that differs in what the cell uses alone is replaced after 5 s; one that is the same, after a minute."""
+    sent: list[str] = []
+    shell = SimpleNamespace(
+        display_pub=SimpleNamespace(publish=lambda data, **_: sent.append(data["text/plain"]))
+    )
+    screen = Notebook(shell)
+    for seconds, live in (
+        (0, "1 CPUs"),
+        (1, "2 CPUs"),
+        (4, "2 CPUs"),
+        (1, "3 CPUs"),
+        (50, "3 CPUs"),
+        (20, "3 CPUs"),
+        (40, "3 CPUs"),
+    ):
+        clock[0] += seconds
+        screen.show_status(Status(live, live=live))
+    assert sent == ["1 CPUs", "2 CPUs", "3 CPUs", "3 CPUs"]
+    screen.show_status(Status("asking", live="3 CPUs", version=1))
+    assert sent[-1] == "asking"
