@@ -109,7 +109,7 @@ def test_page_counts_each_time() -> None:
     ],
 )
 def test_line_of_a_running_cell_says_what_it_uses(usage: Usage, text: str) -> None:
-    """U20: while the cell runs, and nothing is more important; it is no reason to replace the line at once."""
+    """U20: while the cell runs, and nothing is more important; it does not replace the line at once."""
     state = TaskState(RUNNING, 12.0, running=True, usage=usage)
     assert state.line.text == f"running in a pod · 12 s · {text}"
     assert f" · {text}" in state.line.status().html
