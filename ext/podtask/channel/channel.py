@@ -151,6 +151,9 @@ class Channel:
                 continue  # it was received before, or asks a question that needs no answer any more
             self._last_seq = max(self._last_seq, frame.seq)
             self._listener.on_frame(frame)
+        if self._values is not None:
+            self._values.discard()
+        record.result.early = self._early  # what it has unpickled is forgotten first
         return record.result
 
     async def interrupt(self) -> None:

@@ -7,6 +7,7 @@ import mmap
 import os
 import pickle
 import sys
+import time
 import types
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
@@ -26,6 +27,9 @@ class InputFile(io.RawIOBase):
         fd: Descriptor of the file to which the supervisor writes. Its position is the supervisor's.
         size: Size of the inputs in bytes.
         arrival_fd: Read end of a pipe that becomes readable when more has arrived.
+
+    Attributes:
+        waited_seconds: How long the cell has waited for bytes, which does not count as its run time.
     """
 
     def __init__(self, fd: int, size: int, arrival_fd: int) -> None:
@@ -34,6 +38,7 @@ class InputFile(io.RawIOBase):
         self._size = size
         self._arrival_fd = arrival_fd
         self._place = 0
+        self.waited_seconds = 0.0
 
     def readable(self) -> bool:
         return True
@@ -57,8 +62,10 @@ class InputFile(io.RawIOBase):
             yield view[start : start + size]
 
     def _wait(self) -> None:
+        start = time.perf_counter()
         if not os.read(self._arrival_fd, 4096):
             raise EOFError("the inputs have not arrived")
+        self.waited_seconds += time.perf_counter() - start
 
 
 def load(

@@ -81,7 +81,7 @@ def _run(
     value, error = cell.run(frontend.guard)
     is_shown = error is None and not cell.is_call  # the value of a function call is only returned
     error = cell.display_result(frontend, value if is_shown else None) or error
-    seconds = round(time.perf_counter() - start, 6)
+    seconds = round(time.perf_counter() - start - cell.waited_seconds, 6)
     running = cell.running + end_leftovers(0 if isinstance(error, KeyboardInterrupt) else LEFTOVER_SECONDS)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -138,6 +138,11 @@ class CellRun:
         self.running: List[str] = []  # asyncio tasks that still run when the cell has ended
         self.namespace = self._module.__dict__
         self.namespace["__builtins__"] = sys.modules["builtins"]
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long the cell has waited for its inputs."""
+        return 0.0 if self._arriving is None else self._arriving.waited_seconds
 
     def run(self, guard: InterruptGuard) -> Tuple[Any, Optional[BaseException]]:
         """Return the value of the last expression and the error, if there was one."""
