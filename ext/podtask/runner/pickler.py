@@ -146,7 +146,7 @@ def _plain_pickler(
             if identity.NUMBERS.received and getattr(obj, "__module__", None) == "__main__":
                 _refuse_new_definition(obj)
             if (type(obj).__module__ == "__main__" and not isinstance(obj, type)) or type(obj) is object:
-                reduced = _reduce_sentinel(obj)
+                reduced = _reduce_own_instance(obj)
                 if reduced is not NotImplemented:
                     return reduced
             if isinstance(obj, types.ModuleType):
@@ -163,7 +163,7 @@ def _plain_pickler(
     return Pickler(file, protocol=PROTOCOL, buffer_callback=recorder.keep_in_stream)
 
 
-def _reduce_sentinel(obj: Any) -> Any:
+def _reduce_own_instance(obj: Any) -> Any:
     """Return the reduced form of an object of the notebook.
 
     Without attributes it may be a sentinel, which is compared with ``is``: it keeps its identity.
@@ -171,9 +171,14 @@ def _reduce_sentinel(obj: Any) -> Any:
     number = identity.NUMBERS.received_number(obj)
     if number is not None and number not in identity.NUMBERS.changed_instances:
         return identity.received, (number, type(obj).__qualname__)
-    if number is not None or not classes.has_plain_instances(type(obj)) or not classes.is_stateless(obj):
+    if not classes.has_plain_instances(type(obj)):
         return NotImplemented
-    return classes.make_stateless, (identity.NUMBERS.number_of(obj), type(obj))
+    if number is None and classes.is_stateless(obj):
+        return classes.make_stateless, (identity.NUMBERS.number_of(obj), type(obj))
+    if type(type(obj).__new__) is types.FunctionType:  # copyreg.__newobj__ would call it once more
+        state = obj.__reduce_ex__(2)[2]
+        return classes.make_instance, (type(obj),), state, None, None, classes.fill_instance
+    return NotImplemented
 
 
 def _refuse_new_definition(obj: Any) -> None:

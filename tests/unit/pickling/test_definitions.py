@@ -503,6 +503,18 @@ def test_definitions_print_nothing_once_more(notebook: Notebook, monkeypatch: py
     assert recorded.text == b"hello\n"
 
 
+def test_new_does_not_run_again_in_another_minor(notebook: Notebook) -> None:
+    """B3: an instance arrives without another call of the ``__new__`` of its class."""
+    source = "class One:\n    made = 0\n    __slots__ = ('rows', '__dict__')\n    def __new__(cls, rows):\n"
+    source += (
+        "        One.made += 1\n        self = super().__new__(cls)\n        self.rows = self.more = rows\n"
+    )
+    namespace = notebook(source + "        return self\none = One([1])\n")
+    pod = Pod(pack_inputs({name: namespace[name] for name in ("one", "One")}, namespace, OTHER))
+    pod.run("found = one.rows is one.more, one.rows, One.made, type(one) is One")
+    assert pod.names["found"] == (True, [1], 1, True)
+
+
 DISPATCH = """
 import collections, decimal, functools
 @functools.singledispatch
