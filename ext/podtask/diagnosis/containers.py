@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -70,15 +70,19 @@ def start_problems(pod: Pod, primary: str, events: Events) -> Iterator[tuple[str
         events: Events of the pod, oldest first.
     """
     init_names = {each["name"] for each in pod["spec"].get("initContainers", [])}
+    volumes = [each for each in pod["spec"].get("volumes", []) if each.get("image", {}).get("reference")]
+    image_volumes = {str(each["image"]["reference"]): str(each["name"]) for each in volumes}
     for kind, status in container_statuses(pod, primary):
         name = status["name"]
         path = f"{'initContainers' if name in init_names else 'containers'}[{name}]"
-        problem = _start_problem(kind, status, events, path)
+        problem = _start_problem(kind, status, events, path, image_volumes)
         if problem is not None:
             yield name, problem
 
 
-def _start_problem(kind: str, status: dict[str, Any], events: Events, path: str) -> Diagnosis | None:
+def _start_problem(
+    kind: str, status: dict[str, Any], events: Events, path: str, image_volumes: Mapping[str, str]
+) -> Diagnosis | None:
     """Return why a container does not start; None if nothing is wrong.
 
     Args:
@@ -86,6 +90,7 @@ def _start_problem(kind: str, status: dict[str, Any], events: Events, path: str)
         status: Status of the container.
         events: Events of the pod, oldest first.
         path: Path of the container in the pod spec.
+        image_volumes: Images that are volumes -> name of the volume.
     """
     name, state = status["name"], status.get("state", {})
     container = f"{kind} {name!r}"
@@ -125,8 +130,7 @@ def _start_problem(kind: str, status: dict[str, Any], events: Events, path: str)
     if reason in CANNOT_START:
         return _cannot_start(reason, message, container, path, START_SECONDS)
     if reason in PULL_REASONS:
-        image, full_message = status.get("image", ""), str(waiting.get("message", ""))
-        return _cannot_pull(reason, full_message, container, image, f"{path}.image", events)
+        return _image_problem(reason, status, container, path, image_volumes, events)
     if reason == "CreateContainerConfigError":
         return _config_error(message, container, path)
     return None
@@ -241,6 +245,26 @@ def _config_error(message: str, container: str, path: str) -> Diagnosis:
     )
 
 
+def _image_problem(
+    reason: str,
+    status: dict[str, Any],
+    container: str,
+    path: str,
+    image_volumes: Mapping[str, str],
+    events: Events,
+) -> Diagnosis:
+    """Return why the image of a container, or of a volume that it mounts, cannot be pulled.
+
+    The kubelet pulls the images of volumes when it starts a container, and reports them as the container's.
+    """
+    image, full_message = status.get("image", ""), str(status["state"]["waiting"].get("message", ""))
+    for reference, volume in image_volumes.items():
+        if f'"{reference}"' in full_message and reference != image:
+            field = f"volumes[{volume}].image.reference"
+            return _cannot_pull(reason, full_message, f"volume {volume!r}", reference, field, events)
+    return _cannot_pull(reason, full_message, container, image, f"{path}.image", events)
+
+
 def _cannot_pull(
     reason: str, full_message: str, container: str, image: str, field: str, events: Events
 ) -> Diagnosis:
@@ -249,7 +273,7 @@ def _cannot_pull(
     Args:
         reason: The kubelet's reason.
         full_message: The kubelet's message, not cut.
-        container: Kind and name of the container.
+        container: Kind and name of the container or volume.
         image: Name of the image.
         field: Field of the pod template that names the image.
         events: Events of the pod, oldest first.

@@ -162,3 +162,30 @@ def test_registry_that_refuses_a_new_node(message: str, reason: str, seconds: fl
     events = [{"reason": reason, "message": "pod triggered scale-up"}] if reason else []
     found = diagnose(waiting("ErrImagePull", message), "primary", events)
     assert found.give_up_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "said"),
+    [
+        (
+            "ErrImagePull",
+            'failed to pull and unpack image "team/weights:2": failed to resolve reference: not found',
+            "image team/weights:2 of volume 'weights': not found in its registry",
+        ),
+        (
+            "ImagePullBackOff",
+            'Back-off pulling image "team/weights:2": ErrImagePull: unauthorized',
+            "image team/weights:2 of volume 'weights': the registry denies the pull",
+        ),
+        ("ErrImagePull", 'failed to pull image "app:1": not found', "image app:1: not found in its registry"),
+    ],
+)
+def test_image_of_a_volume_is_not_taken_for_the_containers(reason: str, message: str, said: str) -> None:
+    """The kubelet reports the image of a volume as a reason of the container that mounts it."""
+    volume = {"name": "weights", "image": {"reference": "team/weights:2"}}
+    pod = waiting(reason, message)
+    pod["spec"] = {**pod["spec"], "volumes": [{"name": "tmp", "emptyDir": {}}, volume]}
+    pod["status"]["containerStatuses"][0]["image"] = "app:1"
+    found = diagnose(pod, "primary")
+    assert found.message == said
+    assert (found.field == "volumes[weights].image.reference") == ("not found" in said and "weights" in said)
