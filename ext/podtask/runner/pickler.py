@@ -137,6 +137,7 @@ def _plain_pickler(
     recorder: _Recorder, file: Any, namespace: Dict[str, Any], reduce: Callable[[Any], Any]
 ) -> Any:
     singletons = Singletons()
+    singles: Dict[Any, Set[int]] = {}
 
     class Pickler(pickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
@@ -146,7 +147,7 @@ def _plain_pickler(
             if identity.NUMBERS.received and getattr(obj, "__module__", None) == "__main__":
                 _refuse_new_definition(obj)
             if (type(obj).__module__ == "__main__" and not isinstance(obj, type)) or type(obj) is object:
-                reduced = _reduce_own_instance(obj)
+                reduced = _reduce_own_instance(obj, singles)
                 if reduced is not NotImplemented:
                     return reduced
             if isinstance(obj, types.ModuleType):
@@ -163,10 +164,15 @@ def _plain_pickler(
     return Pickler(file, protocol=PROTOCOL, buffer_callback=recorder.keep_in_stream)
 
 
-def _reduce_own_instance(obj: Any) -> Any:
+def _reduce_own_instance(obj: Any, singles: Dict[Any, Set[int]]) -> Any:
     """Return the reduced form of an object of the notebook.
 
-    Without attributes it may be a sentinel, which is compared with ``is``: it keeps its identity.
+    Without attributes it may be a sentinel, which is compared with ``is``: it keeps its identity, and so does an
+    instance that its class holds.
+
+    Args:
+        obj: The object.
+        singles: Ids of the instances that classes hold, by class; filled here.
     """
     number = identity.NUMBERS.received_number(obj)
     if number is not None and number not in identity.NUMBERS.changed_instances:
@@ -175,10 +181,15 @@ def _reduce_own_instance(obj: Any) -> Any:
         return NotImplemented
     if number is None and classes.is_stateless(obj):
         return classes.make_stateless, (identity.NUMBERS.number_of(obj), type(obj))
-    if type(type(obj).__new__) is types.FunctionType:  # copyreg.__newobj__ would call it once more
-        state = obj.__reduce_ex__(2)[2]
-        return classes.make_instance, (type(obj),), state, None, None, classes.fill_instance
-    return NotImplemented
+    kind = type(obj)
+    if kind not in singles:
+        singles[kind] = set(map(id, classes.single_instances(kind)))
+    made: Any = classes.make_instance, (kind,)
+    if number is None and id(obj) in singles[kind]:
+        made = classes.make_stateless, (identity.NUMBERS.number_of(obj), kind)
+    elif type(kind.__new__) is not types.FunctionType:  # else copyreg.__newobj__ would call it once more
+        return NotImplemented
+    return (*made, obj.__reduce_ex__(2)[2], None, None, classes.fill_instance)
 
 
 def _refuse_new_definition(obj: Any) -> None:

@@ -165,6 +165,30 @@ def test_b6_sentinels_keep_their_identity_in_another_python(notebook: Notebook) 
     ]
 
 
+SINGLE = """
+class Settings:
+    _only = None
+    def __new__(cls):
+        if cls._only is None:
+            cls._only = super().__new__(cls)
+            cls._only.theme = "dark"
+        return cls._only
+settings = Settings()
+"""
+
+
+@pytest.mark.parametrize(("change", "is_own"), [("", True), ("\nsettings.theme = 'light'", False)])
+def test_b6_singletons_come_back_from_another_python(change: str, is_own: bool, notebook: Notebook) -> None:
+    """B6: a single instance comes back as the notebook's own, which is never changed, whatever Python the pod has."""
+    namespace = notebook(SINGLE)
+    pod = Pod(pack_inputs({name: namespace[name] for name in ("Settings", "settings")}, namespace, OTHER))
+    pod.run(f"got = [Settings(), Settings() is settings]{change}")
+    instance, is_single = pod.unpack(*pod.pack(["got"], mode="data"))["got"]
+    assert is_single
+    assert (instance is namespace["settings"]) == is_own
+    assert (instance.theme, namespace["settings"].theme) == ("dark" if is_own else "light", "dark")
+
+
 def test_class_with_a_metaclass_comes_back_from_another_python(notebook: Notebook) -> None:
     """A3: an instance of a class with a metaclass has the notebook's class, whatever Python the pod has."""
     namespace = notebook("class Meta(type): pass\nclass Model(metaclass=Meta): pass\n")
