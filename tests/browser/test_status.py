@@ -64,6 +64,8 @@ def test_details_stay_unfolded_and_text_stays_selected(
     notebook.start(1)
     notebook.wait_for_text(1, "running, local")
     notebook.open_details(1)
+    phase = notebook.cell(1).locator("details").get_by_text("Running", exact=True)
+    phase.first.wait_for()  # the details have their last version until the end of the cell
     cell = notebook.cell(1).element_handle()
     notebook.page.evaluate(
         "cell => { const words = cell.querySelector('summary').firstElementChild.nextSibling;"
