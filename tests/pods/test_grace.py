@@ -10,15 +10,18 @@ import pytest
 from tests.pods.waiting import HOLD, submit, wait_for_input_request
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
-UPLOAD = "trap 'sleep 6; exit 0' TERM; sleep 600 & wait"
+UPLOAD = "trap 'sleep 12; exit 0' TERM; sleep 1200 & wait"
 KEEP = {"metadata": {"finalizers": ["podtask.test/keep"]}}
 
 
 @pytest.mark.pod("P1")
 def test_sidecar_finishes_its_upload(cluster: Any, namespace: str) -> None:
-    """A sidecar that needs 6 s after SIGTERM exits by itself; a pod without sidecars is gone within 8 s."""
+    """Sidecars that upload for 12 s after SIGTERM, and with `preStop: sleep 10`, end by themselves; a pod without is gone in 8 s."""
     side = {"name": "uploader", "image": "nopython:1", "command": ["sh", "-c", UPLOAD]}
-    slow, quick = submit({"containers": [side]}, HOLD + "6 * 7"), submit(None, HOLD + "6 * 7")
+    hook = {"preStop": {"exec": {"command": ["sh", "-c", "sleep 10; touch /tmp/drained"]}}}
+    drain = "trap 'test -e /tmp/drained; exit $?' TERM; sleep 600 & wait"
+    proxy = {"name": "proxy", "image": "nopython:1", "command": ["sh", "-c", drain], "lifecycle": hook}
+    slow, quick = submit({"containers": [side, proxy]}, HOLD + "6 * 7"), submit(None, HOLD + "6 * 7")
     for task in (slow, quick):
         wait_for_input_request(task)
     place = [f"pod/{slow.name}", "-n", namespace]
@@ -29,8 +32,9 @@ def test_sidecar_finishes_its_upload(cluster: Any, namespace: str) -> None:
             task.reply({"eof": True})
             assert task.result(60) == 42
         cluster.kubectl("wait", "--for=delete", f"pod/{quick.name}", "-n", namespace, "--timeout=8s")
-        exit_code = ".status.containerStatuses[?(@.name=='uploader')].state.terminated.exitCode"
-        cluster.kubectl("wait", f"--for=jsonpath={{{exit_code}}}", *place, "--timeout=40s")
-        assert cluster.kubectl("get", *place, f"--output=jsonpath={{{exit_code}}}") == "0"
+        for name in ("uploader", "proxy"):
+            exit_code = f".status.containerStatuses[?(@.name=='{name}')].state.terminated.exitCode"
+            cluster.kubectl("wait", f"--for=jsonpath={{{exit_code}}}", *place, "--timeout=40s")
+            assert cluster.kubectl("get", *place, f"--output=jsonpath={{{exit_code}}}") == "0"
     finally:
         cluster.kubectl("patch", *place, "--type=merge", "--patch", '{"metadata": {"finalizers": null}}')
