@@ -172,6 +172,12 @@ class Pods:
         self.secrets[secret["metadata"]["name"]] = secret
         self.write_files(secret["metadata"]["ownerReferences"][0]["name"])
 
+    async def delete_secret(self, name: str) -> None:
+        """Delete a Secret, if it exists."""
+        self.secrets.pop(name, None)
+        async with self.state_changed:
+            self.state_changed.notify_all()
+
     def has_ended(self, name: str) -> bool:
         """Return whether the processes of a pod have ended."""
         return self._ended[name].is_set()

@@ -140,11 +140,12 @@ class Server:
         if request.method == "POST":
             self.pods.add_secret(await request.json())
             return web.json_response({}, status=201)
-        if name not in self.pods.secrets:
-            return refused(404, f'secrets "{name}" not found', "NotFound")
+        found = self.pods.secrets.get(name or "")
         if request.method == "DELETE":
-            return web.json_response(self.pods.secrets.pop(name))
-        return web.json_response(self.pods.secrets[name])
+            await self.pods.delete_secret(name or "")
+        if found is None:
+            return refused(404, f'secrets "{name}" not found', "NotFound")
+        return web.json_response(found)
 
     async def _pod(self, request: web.Request, found: re.Match[str]) -> web.StreamResponse:
         """Respond with a pod, its log, or a stream to it."""

@@ -82,12 +82,15 @@ def test_next_kernel_is_told_of_its_own_users_tasks(play: Play) -> None:
 def test_age_at_which_a_task_is_removed_is_its_own(play: Play) -> None:
     """The ``--keep`` of the next notebook does not count; a task that is removed is not reported."""
     server = play(Script())
-    put_task(server, "alice", "month", notebook=NOTEBOOK, status=waiting_result(10 * DAY), keep="30d")
-    put_task(server, "alice", "week", notebook=NOTEBOOK, status=waiting_result(6 * DAY))
+    for alias, days, own in (("month", 10, {"keep": "30d"}), ("week", 6, {})):
+        age = days * DAY
+        put_task(
+            server, "alice", alias, age_seconds=age, status=waiting_result(age), notebook=NOTEBOOK, **own
+        )
     old = put_task(server, "alice", notebook=NOTEBOOK, status=waiting_result(8 * DAY))
     hour = put_task(server, "alice", status=waiting_result(2 * HOUR), keep="1h")
     put_task(server, "bob", status=waiting_result(8 * DAY))
-    assert next_kernel(keep="1s") == ["finished, result not fetched: month, week (%podtask attach NAME)"]
+    assert next_kernel(keep="1s") == ["finished, result not fetched: week, month (%podtask attach NAME)"]
     assert deleted(server) == {old, hour}
 
 

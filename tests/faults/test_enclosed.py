@@ -231,7 +231,7 @@ def test_values_of_env_are_in_the_secret_only(play: Play) -> None:
     server = play(Script())
     task = submit("import os\nos.environ['TOKEN'][::-1]", detach=True, env={"TOKEN": "hunter2"})
     assert task.result(SECONDS) == "2retnuh"
-    assert server.count("DELETE", f"/secrets/{task.name}-0") == 1
+    wait_for(server, lambda: server.count("DELETE", f"/secrets/{task.name}-0") == 1)
     assert "hunter2" not in str(server.pods.history)
 
 
