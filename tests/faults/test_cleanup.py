@@ -82,11 +82,10 @@ def test_next_kernel_is_told_of_its_own_users_tasks(play: Play) -> None:
 def test_age_at_which_a_task_is_removed_is_its_own(play: Play) -> None:
     """The ``--keep`` of the next notebook does not count; a task that is removed is not reported."""
     server = play(Script())
-    for alias, days, own in (("month", 10, {"keep": "30d"}), ("week", 6, {})):
+    for alias, days, keep in (("month", 10, "30d"), ("week", 6, "7d")):
         age = days * DAY
-        put_task(
-            server, "alice", alias, age_seconds=age, status=waiting_result(age), notebook=NOTEBOOK, **own
-        )
+        status = waiting_result(age)
+        put_task(server, "alice", alias, age_seconds=age, status=status, notebook=NOTEBOOK, keep=keep)
     old = put_task(server, "alice", notebook=NOTEBOOK, status=waiting_result(8 * DAY))
     hour = put_task(server, "alice", status=waiting_result(2 * HOUR), keep="1h")
     put_task(server, "bob", status=waiting_result(8 * DAY))
