@@ -83,6 +83,15 @@ class NotebookFrontEnd:
         self.kernel.close()
 
 
+# Ctrl-C reaches IPython, as in a terminal: a shell ignores it for what runs in its background.
+IPYTHON = """
+import signal
+from IPython import start_ipython
+signal.signal(signal.SIGINT, signal.default_int_handler)
+start_ipython()
+"""
+
+
 class TerminalFrontEnd:
     """IPython in a pseudo terminal.
 
@@ -98,7 +107,7 @@ class TerminalFrontEnd:
         termios.tcsetattr(slave, termios.TCSANOW, settings)
         options = ("--simple-prompt", "--colors=nocolor", "--no-banner", "--no-confirm-exit")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "IPython", *options],
+            [sys.executable, "-c", IPYTHON, *options],
             stdin=slave,
             stdout=slave,
             stderr=slave,

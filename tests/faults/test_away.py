@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import CancelledError
 
 import podtask
 import pytest
@@ -128,7 +129,7 @@ def test_creation_that_is_not_wanted_any_more(play: Play, stops: bool) -> None:
     wait_for_failure(task)
     if stops:
         task.cancel_nowait()
-    with pytest.raises(KeyboardInterrupt if stops else podtask.StartError) as raised:
+    with pytest.raises(CancelledError if stops else podtask.StartError) as raised:
         task.result(SECONDS)
     if not stops:
         assert "(--start-timeout): Creating: in scripted/n. Cannot reach the API server" in str(raised.value)

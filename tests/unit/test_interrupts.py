@@ -32,6 +32,14 @@ def error_of(action: Callable[[InterruptGuard], None], guard: InterruptGuard) ->
     return raised.value
 
 
+@pytest.fixture(autouse=True)
+def _python_handler() -> Iterator[None]:
+    """Let Python handle SIGINT: a shell ignores it for what runs in its background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def signal_before_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send SIGINT in the last moment before a selector sleeps."""

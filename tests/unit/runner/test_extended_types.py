@@ -114,7 +114,7 @@ MADE = {
     "Name('Ada', 'King')": "value.last",
     "Id(number=4)": "value + 1",
     "Pair(1, 2)": "value[1]",
-    "Tags('x', 'y')": "value.first",
+    "Tags('x')": "value.first",
     "Blob('é', 'latin1')": "value.encoding",
     "Money('1.50', 'EUR')": "value.currency, value + 1",
     "Half(3)": "value.note, value + 1",
