@@ -8,6 +8,8 @@ import os
 import re
 import socket
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 from podtask.runner import protocol
 
@@ -29,7 +31,7 @@ class Pretend(Script):
         self._wanted = wanted
         self._begun: set[str] = set()
         self._all_begun = asyncio.Event()
-        self._talks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def at_once(self) -> int:
@@ -43,10 +45,13 @@ class Pretend(Script):
     async def reach(self, name: str, port: int) -> Streams:
         """Connect a client to a scripted conversation in place of a port."""
         ours, theirs = socket.socketpair()
-        talk = asyncio.ensure_future(self._talk(name, *await asyncio.open_connection(sock=theirs)))
-        self._talks.add(talk)
-        talk.add_done_callback(self._talks.discard)
+        self._start(self._talk(name, *await asyncio.open_connection(sock=theirs)))
         return await asyncio.open_connection(sock=ours)
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _talk(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         primary = primary_of(self.pods.found[name])
@@ -54,6 +59,8 @@ class Pretend(Script):
         try:
             client_seal, seal = await _greet(bytes.fromhex(key), reader, writer)
             decoder = protocol.Decoder(client_seal)
+            job: dict[str, Any] = {}
+            inputs_size = 0
             while data := await reader.read(65536):
                 for frame in decoder.feed(data):
                     if frame.kind == protocol.ATTACH:
@@ -65,8 +72,11 @@ class Pretend(Script):
                             "answered": 0,
                         }
                         writer.write(seal.record(protocol.encode(protocol.HELLO, hello)))
-                    elif frame.kind == protocol.RUN:
-                        await self._run(name, frame.meta, writer, seal)
+                    elif frame.kind in (protocol.RUN, protocol.BLOB):
+                        job = frame.meta if frame.kind == protocol.RUN else job
+                        inputs_size += len(frame.data)
+                        if inputs_size == job["inputs_size"]:
+                            self._start(self._run(name, job, writer, seal))
                     elif frame.kind == protocol.ACK:
                         await self.pods.set(name, **ended(primary["name"], 0))
                         return
@@ -76,7 +86,7 @@ class Pretend(Script):
             writer.close()
 
     async def _run(
-        self, name: str, job: dict[str, str], writer: asyncio.StreamWriter, seal: protocol.Seal
+        self, name: str, job: dict[str, Any], writer: asyncio.StreamWriter, seal: protocol.Seal
     ) -> None:
         writer.write(
             seal.record(protocol.encode(protocol.STATE, {"step": "run", "filename": "", "t": 0}, seq=1))

@@ -23,7 +23,9 @@ from .user import SECONDS, Play
 
 TASKS = 40
 INPUT_BYTES = 1 << 20
-MAX_KEPT_BYTES = TASKS * INPUT_BYTES // 10
+MAX_KEPT_BYTES = (
+    TASKS * INPUT_BYTES // 8
+)  # about 100 kB are the copies of a pod here and in the server of the test
 
 
 class QueueTerminal(Terminal):
@@ -55,7 +57,7 @@ def test_ended_tasks_are_freed(play: Play, monkeypatch: pytest.MonkeyPatch) -> N
         detached.add(task, "_task")
         return task
 
-    podtask.submit("0", options=podtask.RunOptions()).result(SECONDS)  # imports what tasks need
+    podtask.submit("0", options=podtask.RunOptions.of(detach=True)).result(SECONDS)  # imports what tasks need
     tracemalloc.start()
     try:
         tasks = [submit_detached(podtask.RunOptions.of(detach=True)) for _ in range(TASKS)]
