@@ -86,10 +86,16 @@ def missing_registration_hint(error: BaseException, namespace: Mapping[str, Any]
     if not isinstance(error, Exception) or type(text) is not str:
         return ""
     words = [text] if type(error) is KeyError else QUOTED.findall(text)[:MAX_QUOTED]
+    if type(error) is AttributeError:
+        words = words[-1:]  # the first one is the class
     for word in words:
+        if hasattr(builtins, word):  # a type in the message, which nobody has registered a name for
+            continue
         pattern = re.compile(rf"register\w*\(.*(?<![\w.]){re.escape(word)}(?!\w)")
         for line in _lines_of_cells(namespace):
-            if pattern.search(line) and len(line) <= MAX_LINE_CHARS:
+            # A definition is sent with its decorator, such as @area.register(Shape) of functools.singledispatch.
+            is_sent = line.startswith("@") and not re.search(rf"""['"]{re.escape(word)}['"]""", line)
+            if pattern.search(line) and not is_sent and len(line) <= MAX_LINE_CHARS:
                 return f"An earlier cell has registered {word}, which the pod lacks. Run that line in the cell: {line}"
     return ""
 

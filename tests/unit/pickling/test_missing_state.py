@@ -135,6 +135,21 @@ def test_c5_names_that_were_registered(error: Exception, line: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "error",
+    [
+        AttributeError("'int' object has no attribute 'missing'"),
+        AttributeError("'Shape' object has no attribute 'missing'"),
+        TypeError("unsupported operand type(s) for +: 'Shape' and 'int'"),
+    ],
+    ids=str,
+)
+def test_c5_types_in_a_message_are_not_registered_names(error: Exception) -> None:
+    """C5: a message that mentions a class with functions of ``singledispatch`` has no such hint."""
+    cells = ["@area.register(int)\n@area.register(Shape)\ndef _(shape): ..."]
+    assert missing_registration_hint(error, {"In": cells}) == ""
+
+
+@pytest.mark.parametrize(
     "error", [KeyError(3), KeyboardInterrupt("'mine'"), ValueError(), ValueError(["'mine'"])]
 )
 def test_c5_errors_about_other_things(error: BaseException) -> None:
