@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import Counter
 from dataclasses import replace
@@ -14,19 +13,11 @@ from ..cluster.events import PodEvents
 from ..cluster.namespace import Namespace
 from ..cluster.refusals import RequestDenied
 from ..cluster.workloads import FollowedWorkload
-from ..diagnosis.causes import scarce_resources
 from ..diagnosis.containers import PULL_CATEGORIES, SIDECAR_FAILING, start_problems
 from ..diagnosis.diagnose import diagnose
 from ..diagnosis.endings import dead_sidecars, diagnose_termination, killable_sidecars
 from ..diagnosis.kubelet_kills import find_kill
-from ..diagnosis.model import (
-    MAX_WHOLE_CHARS,
-    Diagnosis,
-    container_statuses,
-    long_messages,
-    one_line,
-    pod_condition,
-)
+from ..diagnosis.model import MAX_WHOLE_CHARS, Diagnosis, container_statuses, long_messages, one_line
 from ..diagnosis.queueing import QueuePlace, is_queued, queue_name
 from ..errors import ClusterError, InputError
 from ..formatting import shorten_texts
@@ -34,13 +25,11 @@ from ..manifest.pod_manifest import PodManifest
 from .base import Phase, RunnerListener, Snapshot, StopReason, Termination
 from .pod_logs import PodLogs
 
-log = logging.getLogger(__name__)
 EVENTS_AFTER_SECONDS = 1.0  # without a running pod: a quick start needs no events
 STOP_REASON_SECONDS = 3.0  # until the status shows why the pod was terminated
 MAX_DRAIN_SECONDS = 1.0
 KILL_REASON_SECONDS = 3.0  # until the status shows why a container was killed
 KILLED_EXIT_CODES = (137, 143)
-MAX_NODES = 200  # of a cluster whose nodes are read without being asked for
 ENDED = "ended"  # what was reported of a sidecar, beside the categories of diagnoses
 
 
@@ -74,10 +63,6 @@ class PodStatus:
         self._events = PodEvents(namespace.events, self._notify)
         self._namespace_events = namespace.events
         self._workload = FollowedWorkload(namespace.workloads, self._notify)
-        self._capacity = namespace.capacity
-        self._node_count = 0  # nodes that the scheduler had when they were last read
-        self._absent: set[str] = set()  # extended resources that no node has
-        self._reading_nodes: asyncio.Task[None] | None = None
         self._reported: set[tuple[str, str]] = set()  # (sidecar, what was reported of it)
         self._reporting: set[asyncio.Task[None]] = set()
 
@@ -123,7 +108,7 @@ class PodStatus:
         place = QueuePlace(workload.found, workload.is_read, workload.missing_right)
         if position is not None:
             place = replace(place, number=position.number, count=position.count)
-        found = diagnose(self._pod, self._primary, self._events.seen, self._gone, place, self._absent)
+        found = diagnose(self._pod, self._primary, self._events.seen, self._gone, place)
         if self._pull_seconds is None or found.category not in PULL_CATEGORIES:
             return found
         return replace(found, give_up_seconds=self._pull_seconds)
@@ -136,7 +121,6 @@ class PodStatus:
         try:
             while True:
                 self._follow_queue()
-                self._read_nodes()
                 changed, diagnosis = self.state_changed, self.diagnosis()
                 if diagnosis.phase == "Running" and not started:
                     started = True
@@ -158,8 +142,6 @@ class PodStatus:
             later.cancel()
             self._events.stop()
             self._workload.stop()
-            if self._reading_nodes is not None:
-                self._reading_nodes.cancel()
 
     async def stop_reason(self) -> StopReason:
         """Wait until status or events show why the pod was terminated; return the reason, or an empty one after a time."""
@@ -258,24 +240,6 @@ class PodStatus:
             self._workload.follow(self._uid, queue_name(self._pod))
         else:
             self._workload.stop()
-
-    def _read_nodes(self) -> None:
-        """Look whether any node has the extended resources that the pod waits for, again if there are more or fewer nodes."""
-        scarce, count = scarce_resources(str(pod_condition(self._pod, "PodScheduled").get("message", "")))
-        if scarce and count != self._node_count and count <= MAX_NODES and not self.is_scheduled:
-            self._node_count = count
-            self._reading_nodes = asyncio.ensure_future(self._find_absent(scarce))
-
-    async def _find_absent(self, scarce: set[str]) -> None:
-        try:
-            nodes, is_all = await self._capacity.nodes()
-        except ClusterError as error:  # few users may list nodes: the scheduler's message must be enough
-            log.debug("%s: cannot list nodes: %s", self._name, error)
-            return
-        amounts = [node.get("status", {}).get("allocatable", {}) for node in nodes]
-        if is_all:
-            self._absent = {name for name in scarce if all(each.get(name, "0") == "0" for each in amounts)}
-            self._notify()
 
     async def _termination(self, diagnosis: Diagnosis, started: bool) -> Termination:
         # No connection is possible before the pod has a node, so no cell was sent.

@@ -6,6 +6,7 @@ each begins with the number of its channel in one byte.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import urllib.parse
 from collections.abc import AsyncIterator
@@ -83,7 +84,8 @@ class Exec(PortForward):
             OSError: The connection broke.
         """
         if self._socket.protocol == PROTOCOLS[0]:  # the older protocol cannot close standard input
-            await self._socket.send_bytes(bytes([CLOSE, 0]))
+            with contextlib.suppress(ConnectionResetError):  # the process has ended; its output is still read
+                await self._socket.send_bytes(bytes([CLOSE, 0]))
         async for channel, data in self._messages():
             if channel == STATUS:
                 yield STATUS, _exit_code(data).encode()

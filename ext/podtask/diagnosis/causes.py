@@ -6,13 +6,11 @@ The messages themselves are in the pod's events.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 
 from .model import one_line
 
 NODES = re.compile(r"0/(?P<total>\d+) nodes are available: (?P<reasons>.*)", re.DOTALL)
 COUNTED = re.compile(r"(?P<count>\d+) (?P<reason>.+)", re.DOTALL)
-EXTENDED_RESOURCE = re.compile(r"Insufficient (?P<resource>[^\s/]+/[\w.-]*\w)")
 # A part of the scheduler's message, and the cause. Source: pkg/scheduler/framework/plugins/* of Kubernetes.
 SCHEDULER_CAUSES = (
     (r"Insufficient (?P<resource>\S+)", "too little free {resource}"),
@@ -43,12 +41,11 @@ REGISTRY_CAUSES = (
 )
 
 
-def scheduler_cause(message: str, absent: Collection[str] = ()) -> str:
+def scheduler_cause(message: str) -> str:
     """Return why a pod has no node, the cause before the number of nodes; unknown reasons stay as they are.
 
     Args:
         message: The scheduler's message, in one line.
-        absent: Extended resources that no node of the cluster has.
     """
     found = NODES.match(message)
     if found is None:
@@ -56,28 +53,12 @@ def scheduler_cause(message: str, absent: Collection[str] = ()) -> str:
     total = found["total"]
     causes: list[str] = []
     for reason in re.split(r", (?=\d+ )", found["reasons"].rstrip(". ")):
-        extended = EXTENDED_RESOURCE.search(reason)
-        if extended and extended["resource"] in absent:
-            causes.append(f"no node of this cluster has {extended['resource']}")
-            continue
         counted = COUNTED.fullmatch(reason)
         text = _worded(counted["reason"] if counted else reason)
         causes.append(
             f"{text} ({counted['count']} of {total} node{'s' * (total != '1')})" if counted else text
         )
     return ", ".join(causes)
-
-
-def scarce_resources(message: str) -> tuple[set[str], int]:
-    """Return the extended resources that nodes have too little of, and the number of nodes of the cluster.
-
-    Args:
-        message: The scheduler's message.
-    """
-    found = NODES.search(message)
-    if found is None:
-        return set(), 0
-    return {each["resource"] for each in EXTENDED_RESOURCE.finditer(message)}, int(found["total"])
 
 
 def registry_cause(message: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Collection
 
 from .causes import scheduler_cause
 from .kubelet_kills import last_probe_failure
@@ -167,16 +166,13 @@ SANDBOX_REASONS = (
 )
 
 
-def diagnose_unscheduled(
-    pod: Pod, events: Events, place: QueuePlace, absent: Collection[str] = ()
-) -> Diagnosis:
+def diagnose_unscheduled(pod: Pod, events: Events, place: QueuePlace) -> Diagnosis:
     """Return why a pod has no node.
 
     Args:
         pod: The pod as the API server returns it.
         events: Events of the pod, oldest first.
         place: What is known of it in a queue of Kueue.
-        absent: Extended resources that no node of the cluster has.
     """
     if is_queued(pod):
         return diagnose_queued(queue_name(pod), place)
@@ -198,7 +194,7 @@ def diagnose_unscheduled(
     missing = MISSING_CLAIM.search(message)
     if missing:
         return missing_object("claim", missing["name"], "volumes[].persistentVolumeClaim.claimName")
-    cause = textwrap.shorten(scheduler_cause(message, absent), MAX_MESSAGE_CHARS, placeholder=" ...")
+    cause = textwrap.shorten(scheduler_cause(message), MAX_MESSAGE_CHARS, placeholder=" ...")
     if scaling:
         refusal = one_line(str(scaling["message"]).removeprefix("pod didn't trigger scale-up: "))
         message = f"{message}; the autoscaler adds no node: {refusal}"
