@@ -335,9 +335,17 @@ class Task(concurrent.futures.Future[Any]):
         """Wait until the pod has been created, with all that a detached task needs to start without this notebook."""
         if not self.local:
             self._follower.loop.check_may_wait()
-            submitted = WaitEvent()
-            self._follower.submitted.add_done_callback(lambda _: submitted.set())
-            submitted.wait()
+            waiting = [WaitEvent()]
+
+            def wake(_: object) -> None:
+                for each in waiting:
+                    each.set()
+
+            self._follower.submitted.add_done_callback(wake)
+            try:
+                waiting[0].wait()
+            finally:
+                waiting.clear()  # a future keeps its callbacks, and an event its sockets
 
     def outcome(self, timeout: float | None = None) -> Outcome:
         """Wait for the end and return the outcome, which may hold an error of the cell.
