@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from tests.notebook import CellOutput, Kernel, take
+from tests.notebook import CellOutput, Kernel, add_message
 
 SECONDS = 30
 PROMPT = re.compile(r"\n?In \[\d+\]: ")
@@ -61,7 +61,7 @@ class NotebookFrontEnd:
     def until(self, text: str) -> None:
         """Wait until the running cell shows a text."""
         for message in self.kernel.messages(SECONDS):
-            take(self._seen, message)
+            add_message(self._seen, message)
             if text in self._seen.stdout or any(text in line for line in self._seen.lines):
                 return
         raise AssertionError(f"the cell ended without {text!r}: {self._seen}")
@@ -73,7 +73,7 @@ class NotebookFrontEnd:
     def finish(self) -> str:
         """Wait until the cell has ended; return its output, last status line and error."""
         for message in self.kernel.messages(SECONDS):
-            take(self._seen, message)
+            add_message(self._seen, message)
         seen = self._seen
         error = seen.error[2] if seen.error else ""
         return "\n".join(filter(None, [seen.stdout, seen.stderr, *seen.lines[-1:], error]))

@@ -124,14 +124,14 @@ class Kernel:
         found: dict[str, CellOutput] = {}
         while not until(found):
             message = self._client.get_iopub_msg(timeout=CELL_SECONDS)
-            take(found.setdefault(message["parent_header"].get("msg_id"), CellOutput()), message)
+            add_message(found.setdefault(message["parent_header"].get("msg_id"), CellOutput()), message)
         return found
 
     def until(self, text: str, seconds: float = CELL_SECONDS) -> CellOutput:
         """Collect messages of the running cell until its stdout contains a text."""
         ran = CellOutput()
         for message in self.messages(seconds):
-            take(ran, message)
+            add_message(ran, message)
             if text in ran.stdout:
                 return ran
         raise AssertionError(f"the cell ended without {text!r}: {ran}")
@@ -140,7 +140,7 @@ class Kernel:
         """Collect messages until the cell has ended."""
         ran = CellOutput()
         for message in self.messages(seconds):
-            take(ran, message)
+            add_message(ran, message)
         return ran
 
     def run(self, source: str, seconds: float = CELL_SECONDS) -> CellOutput:
@@ -205,7 +205,8 @@ def strip_ansi(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-def take(ran: CellOutput, message: dict[str, Any]) -> None:
+def add_message(ran: CellOutput, message: dict[str, Any]) -> None:
+    """Add what a message of the kernel shows to the output of its cell."""
     kind, content = message["msg_type"], message["content"]
     if kind == "stream":
         name, text = content["name"], content["text"]

@@ -52,7 +52,7 @@ class Workloads(ObjectWatch):
         namespace: Name of the namespace.
 
     Attributes:
-        refused_verb: The verb without which there is no watch; empty if it is allowed.
+        refused_verb: The verb, such as "watch", that the user lacks; empty if the user has the right to watch.
     """
 
     FINAL_CODES = (403, 404)

@@ -101,8 +101,8 @@ class PreparedCell:
             return error
 
     def without_values(self) -> PreparedCell:
-        """Return the cell without the values and their pickles, for a task that has ended."""
-        emptied = replace(self, values={}, namespace={}, call=None, state=NO_STATE)
+        """Return the cell without its pod, the values and their pickles, for a task that has ended."""
+        emptied = replace(self, manifest=PodManifest({}), values={}, namespace={}, call=None, state=NO_STATE)
         vars(emptied).update(inputs=replace(self.inputs, parts=()), plain_inputs=None)
         return emptied
 

@@ -46,7 +46,7 @@ def save(path: str, end: Dict[str, Any], source: IO[bytes], plain: bool) -> Dict
         plain: Whether the values were written without pickle.
 
     Raises:
-        OSError: There is no room, or the file cannot be written any more.
+        OSError: The volume is full, or the file cannot be written.
     """
     head = {"packed": end["packed"], "sizes": end["sizes"], "plain": plain}
     digest, offset = hashlib.sha256(), 0

@@ -16,7 +16,7 @@ def read_enclosure(data: bytes) -> Tuple[Dict[str, Any], Iterator[bytes]]:
         data: A line of JSON, then compressed frames for each version of Python; in an annotation as base64.
 
     Raises:
-        SystemExit: There is no cell for this version. The last line of the log has the reason.
+        SystemExit: The cell cannot run in this version of Python. The last line of the log gives the reason.
     """
     if not data.startswith(b"{"):
         data = base64.b64decode(data)

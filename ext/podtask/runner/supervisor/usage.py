@@ -6,7 +6,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 CGROUP_FOLDER = "/sys/fs/cgroup"
 INTERVAL_SECONDS = 1.0
-NO_LIMIT_BYTES = 1 << 60  # version 1 has a number near 2**63 if there is no limit
+NO_LIMIT_BYTES = 1 << 60  # without a limit, version 1 reports a number near 2**63
 
 
 class CgroupFiles(NamedTuple):
