@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import pickle
 import queue
 import time
 from typing import Any
 
 from podtask.cluster.client import Api
+from podtask.cluster.pods import Pods
 
 from tests.bench.cells import IMAGE
 
@@ -18,6 +21,7 @@ PIECE = 1 << 18
 SERVER = f"""
 import pickle, socket, threading
 listener = socket.create_server(("127.0.0.1", {PORT}))
+open("/tmp/listens", "w").close()
 def serve(c):
     way, size = c.recv(1), int.from_bytes(c.recv(8, socket.MSG_WAITALL), "big")
     if way == b"d":
@@ -46,7 +50,14 @@ POD = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 0,
         "automountServiceAccountToken": False,
-        "containers": [{"name": "raw", "image": IMAGE, "command": ["python3", "-c", SERVER]}],
+        "containers": [
+            {
+                "name": "raw",
+                "image": IMAGE,
+                "command": ["python3", "-c", SERVER],
+                "startupProbe": {"exec": {"command": ["cat", "/tmp/listens"]}, "periodSeconds": 1},
+            }
+        ],
     },
 }
 WAYS = ("back", "in", "back pickled", "in pickled")
@@ -80,14 +91,14 @@ class Rates:
     async def _start(self) -> Api:
         api = await Api.for_context(None)
         await api.request("POST", self._pods, POD)
-        while True:
-            try:
-                stream = await api.forward(self._namespace, "raw", PORT)
-                await stream.send(b"x" + bytes(8))
-                if await stream.receive() == b"!":
+        async with contextlib.aclosing(
+            Pods(api, self._namespace).watch(fieldSelector="metadata.name=raw")
+        ) as lines:
+            async for line in lines:
+                statuses = json.loads(line)["object"].get("status", {}).get("containerStatuses", [])
+                if any(each.get("started") for each in statuses):
                     return api
-            except OSError:
-                await asyncio.sleep(0.1)
+        raise ConnectionResetError("the watch of the pod ended")
 
     async def _stop(self) -> None:
         await self._api.request("DELETE", f"{self._pods}/raw")
