@@ -243,10 +243,7 @@ class Pod:
                     raise  # a server that was never reached: fail fast
                 failure = error
             was_away = True
-            log.debug("%s: creating the pod failed, retrying: %s", self.name, failure)
-            where = f"in {self._namespace.where}"
-            self._listener.on_phase(Phase("Creating", f"{where}. {failure.message}", waiting=True))
-            await asyncio.sleep(max(pause, retry_seconds))
+            await self._wait_to_create("the pod", failure, max(pause, retry_seconds))
             pause = min(longest, pause * 2)
             if self._listener.stopped:
                 if may_exist:
@@ -272,11 +269,15 @@ class Pod:
                 if self._listener.stopped:
                     raise
                 failure = error
-            log.debug("%s: creating a Secret failed, retrying: %s", self.name, failure)
-            where = f"in {self._namespace.where}"
-            self._listener.on_phase(Phase("Creating", f"{where}. {failure.message}", waiting=True))
-            await asyncio.sleep(max(pause, retry_seconds))
+            await self._wait_to_create("a Secret", failure, max(pause, retry_seconds))
             pause = min(longest, pause * 2)
+
+    async def _wait_to_create(self, what: str, failure: ClusterError | Refusal, seconds: float) -> None:
+        """Report why an attempt to create something failed, and wait until the next one."""
+        log.debug("%s: creating %s failed, retrying: %s", self.name, what, failure)
+        where = f"in {self._namespace.where}"
+        self._listener.on_phase(Phase("Creating", f"{where}. {failure.message}", waiting=True))
+        await asyncio.sleep(seconds)
 
     async def _create_or_find(self) -> None:
         """Create the pod, or find it if an earlier request has created it.

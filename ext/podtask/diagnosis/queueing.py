@@ -24,14 +24,14 @@ REFUSALS = (
         re.compile(r"LocalQueue (?P<name>\S+) doesn't exist"),
         "queue missing",
         "queue {name!r} does not exist in the namespace of the pod",
-        f"C{OTHER_QUEUE[1:]} (kubectl get localqueues), or another namespace with -n.",
+        f"{OTHER_QUEUE.capitalize()} (kubectl get localqueues), or another namespace with -n.",
         True,
     ),
     (
         re.compile(r"ClusterQueue (?P<name>\S+) (?:doesn't exist|not found)"),
         "queue missing",
         "queue {queue!r} belongs to cluster queue {name!r}, which does not exist",
-        f"C{OTHER_QUEUE[1:]}, or {ADMINISTRATOR_HINT}.",
+        f"{OTHER_QUEUE.capitalize()}, or {ADMINISTRATOR_HINT}.",
         True,
     ),
     (
@@ -52,7 +52,7 @@ REFUSALS = (
         re.compile(r"namespace doesn't match ClusterQueue selector"),
         "namespace not selected",
         "the cluster queue of {queue!r} does not accept work of this namespace",
-        f"C{OTHER_QUEUE[1:]}, or another namespace with -n; or {ADMINISTRATOR_HINT}.",
+        f"{OTHER_QUEUE.capitalize()}, or another namespace with -n; or {ADMINISTRATOR_HINT}.",
         True,
     ),
 )
