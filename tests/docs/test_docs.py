@@ -34,6 +34,7 @@ OTHERS = {"--execute", "--user", "--me", "--trust", "--help"}
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the built site; a warning is an error."""
     built = tmp_path_factory.mktemp("site")
+    warnings = tmp_path_factory.mktemp("log") / "warnings.txt"  # stderr also has the lines of the kernels
     command = [
         sys.executable,
         "-m",
@@ -41,13 +42,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "-W",
         "--keep-going",
         "-q",
+        "-w",
+        str(warnings),
         "-b",
         "html",
         str(DOCS),
         str(built),
     ]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, warnings.read_text()) == (0, ""), done.stderr
     return built
 
 

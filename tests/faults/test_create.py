@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Iterable
+from typing import Any
 
-from .scripts import Busy, LostReply, QuotaConflict, Script, Stranger, Webhook
-from .user import Play, submit
+import pytest
+from aiohttp import web
+from podtask.event_loop import loop
+
+from .scripts import Busy, LostReply, Proceed, QuotaConflict, Script, Stranger, Webhook
+from .user import SECONDS, Play, submit
+
+
+class HeldReview(Script):
+    """The API server says who the user is only when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.answers = threading.Event(), threading.Event()
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.path.endswith("/selfsubjectreviews"):
+            self.asked.set()
+            await asyncio.to_thread(self.answers.wait)
+        return await proceed(request)
 
 
 def test_plain_cell_runs_to_its_end(play: Play) -> None:
@@ -79,3 +101,22 @@ def test_creation_waits_as_long_as_a_busy_server_requests(play: Play) -> None:
     assert server.count("POST", "/pods") == 2
     first, second = server.created
     assert second - first >= 1
+
+
+def test_task_stopped_before_its_creation_gets_no_pod(play: Play) -> None:
+    """A task that is cancelled while podtask connects sends no request that creates a pod."""
+    script = HeldReview()
+    server = play(script)
+    task = submit()
+    assert script.asked.wait(SECONDS)
+    task.cancel()
+    with pytest.raises(concurrent.futures.CancelledError, match="was not created"):
+        task.result(SECONDS)
+    background = list(loop()._background)
+    script.answers.set()
+    loop().run(_wait_for(background))
+    assert server.count("POST", "/pods") == 0
+
+
+async def _wait_for(background: Iterable[asyncio.Future[Any]]) -> None:
+    await asyncio.gather(*background)

@@ -19,7 +19,7 @@ from ..channel.job import Job, RunnerResult
 from ..channel.log_channel import LogChannel
 from ..config.files import ignored_files
 from ..config.options import AUTO, BATCH, PLAIN
-from ..errors import ClusterError, InputError, NameTaken, NoStream
+from ..errors import ClusterError, InputError, NameTaken, NoStream, StartError
 from ..event_loop import ignore_result
 from ..manifest import owner_secrets
 from ..manifest.identity import Identity, new_identity
@@ -137,6 +137,7 @@ class NewRunner:
 
         Raises:
             NameTaken: Another pod has this name.
+            StartError: The task was stopped before its pod was created.
             PodtaskError: The pod cannot be created.
         """
         options, identity = self.options, self._identity
@@ -150,6 +151,8 @@ class NewRunner:
                 f"The secret of {identity.name} cannot be kept privately in {owner_secrets.folder()}. Only "
                 "this kernel can stop the task or release its result; others can follow it."
             )
+        if listener.stopped:  # the manifest and the inputs are freed when a task ends
+            raise StartError(f"{identity.name} was stopped before its pod was created.")
         manifest = self._prepared.manifest.stamped(identity)
         job_for = self._job_maker(manifest, listener)
         parts: Sequence[bytes] = ()
