@@ -58,8 +58,8 @@ fuzz: $(STAMP_ALL) ## try fifty times as many random inputs as `make test`, each
 differential: system $(STAMP_ALL) ## compare cells in pods with the kernel (IMAGE=3.13 for one image)
 	@PODTASK_DIFFERENTIAL=$(IMAGE) $(BIN)/python -m pytest tests/differential -k test_pod
 
-soak: system $(STAMP_ALL) ## run 2,000 small tasks while all about them goes wrong
-	@$(BIN)/python -m tests.soak
+soak: system $(STAMP_ALL) ## run 2,000 small tasks while all about them goes wrong (RUNS=5 BUSY=3: three of five on busy cores)
+	@$(BIN)/python -m tests.soak --runs $(or $(RUNS),1) --busy $(or $(BUSY),0)
 
 bench: system $(STAMP_ALL) ## measure against kubectl and raw port-forward
 	@$(BIN)/python -m tests.bench
