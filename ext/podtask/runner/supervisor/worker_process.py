@@ -61,7 +61,7 @@ class WorkerProcess:
             signal.set_wakeup_fd(-1)
             for each in to_close:
                 each.close()
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             os.dup2(ends["stdout"], 1)
             os.dup2(ends["stderr"], 2)

@@ -38,8 +38,6 @@ def end_leftovers(seconds: float) -> List[str]:
     children = _wait_for_descendants(deadline)
     pools = _pool_processes(children)
     _stop_refilling_pools()
-    # A thread of the cell may write to a process that is killed here: SIGPIPE would end the worker with its result.
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     labels = _process_labels(children)
     for pid in children:
         if pid not in pools:
