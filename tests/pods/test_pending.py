@@ -41,7 +41,7 @@ WAITING: dict[str, tuple[dict[str, Any], str, str]] = {
     # template, part of the cause, part of the hint
     "resources": (
         primary(resources={"limits": {"podtask.test/none": "1"}}),
-        "too little free podtask.test/none",
+        "no node of this cluster has podtask.test/none",
         "spec.containers[].resources.limits",
     ),
     "memory": (primary(resources={"requests": {"memory": "9Ti"}}), "too little free memory", "--memory"),

@@ -13,6 +13,7 @@ from ..cluster.events import PodEvents
 from ..cluster.namespace import Namespace
 from ..cluster.refusals import RequestDenied
 from ..cluster.workloads import FollowedWorkload
+from ..diagnosis.causes import missing_devices
 from ..diagnosis.containers import PULL_CATEGORIES, SIDECAR_FAILING, start_problems
 from ..diagnosis.diagnose import diagnose
 from ..diagnosis.endings import dead_sidecars, diagnose_termination, killable_sidecars
@@ -63,6 +64,8 @@ class PodStatus:
         self._events = PodEvents(namespace.events, self._notify)
         self._namespace_events = namespace.events
         self._workload = FollowedWorkload(namespace.workloads, self._notify)
+        self._nodes = namespace.nodes
+        self._missing_devices: set[str] = set()  # for which the nodes are watched
         self._reported: set[tuple[str, str]] = set()  # (sidecar, what was reported of it)
         self._reporting: set[asyncio.Task[None]] = set()
 
@@ -108,7 +111,8 @@ class PodStatus:
         place = QueuePlace(workload.found, workload.is_read, workload.missing_right)
         if position is not None:
             place = replace(place, number=position.number, count=position.count)
-        found = diagnose(self._pod, self._primary, self._events.seen, self._gone, place)
+        absent = self._nodes.absent_of(self._missing_devices)
+        found = diagnose(self._pod, self._primary, self._events.seen, self._gone, place, absent)
         if self._pull_seconds is None or found.category not in PULL_CATEGORIES:
             return found
         return replace(found, give_up_seconds=self._pull_seconds)
@@ -121,6 +125,7 @@ class PodStatus:
         try:
             while True:
                 self._follow_queue()
+                self._follow_nodes(set() if self._gone else missing_devices(self._pod))
                 changed, diagnosis = self.state_changed, self.diagnosis()
                 if diagnosis.phase == "Running" and not started:
                     started = True
@@ -142,6 +147,7 @@ class PodStatus:
             later.cancel()
             self._events.stop()
             self._workload.stop()
+            self._follow_nodes(set())
 
     async def stop_reason(self) -> StopReason:
         """Wait until status or events show why the pod was terminated; return the reason, or an empty one after a time."""
@@ -240,6 +246,18 @@ class PodStatus:
             self._workload.follow(self._uid, queue_name(self._pod))
         else:
             self._workload.stop()
+
+    def _follow_nodes(self, devices: set[str]) -> None:
+        """Follow the nodes while the pod waits for devices, to say if no node has one.
+
+        Args:
+            devices: Names of the devices; empty if the pod does not wait for one.
+        """
+        before, self._missing_devices = self._missing_devices, devices
+        if devices and not before:
+            self._nodes.subscribe(self._uid, lambda _: self._notify())
+        elif before and not devices:
+            self._nodes.unsubscribe(self._uid)
 
     async def _termination(self, diagnosis: Diagnosis, started: bool) -> Termination:
         # No connection is possible before the pod has a node, so no cell was sent.

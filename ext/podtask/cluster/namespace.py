@@ -13,6 +13,7 @@ from .client import Api
 from .credentials import IN_CLUSTER_CONTEXT
 from .events import Events
 from .exec import Exec
+from .nodes import Nodes
 from .paths import DISCOVERED_GROUPS, VERSION_PATH, resource_path
 from .pods import Pods, explain_refusals
 from .port_forward import PortForward
@@ -42,6 +43,7 @@ class Namespace:
         secrets: Requests for its Secrets.
         events: Events about its pods, by one watch for all tasks.
         workloads: What holds its pods in queues of Kueue, by one watch for all tasks.
+        nodes: The devices of the nodes, by one watch for all tasks.
         capacity: Requests for what is used in it and on the nodes.
     """
 
@@ -52,6 +54,7 @@ class Namespace:
         self.secrets = Secrets(api, name)
         self.events = Events(api, name)
         self.workloads = Workloads(api, name)
+        self.nodes = Nodes(api)
         self.capacity = Capacity(api, name)
         self._api = api
         self._watches: dict[str, Watch] = {}

@@ -1,4 +1,4 @@
-"""One watch of objects that are about pods, such as events, for all pods that are subscribed."""
+"""One watch of objects that pods depend on, such as events and nodes, for all pods that are subscribed."""
 
 from __future__ import annotations
 
@@ -20,10 +20,8 @@ OnObject = Callable[[dict[str, Any] | None], None]
 """Called with each new object about a pod; with None when the objects about the pod have to be read again."""
 
 
-class ObjectWatch(ABC):
-    """Watches the objects of one resource of a namespace, while at least one pod is subscribed.
-
-    Each subscriber lists the objects about its own pod: a namespace may have thousands.
+class CollectionWatch(ABC):
+    """Watches the objects of one resource, while at least one pod is subscribed.
 
     Args:
         api: Session with the API server.
@@ -48,12 +46,8 @@ class ObjectWatch(ABC):
             ClusterError: The API server cannot be reached.
         """
 
-    @abstractmethod
-    def _owner_uid(self, found: dict[str, Any]) -> str:
-        """Return the UID of the pod that an object is about."""
-
     def subscribe(self, uid: str, on_object: OnObject) -> None:
-        """Report the objects about a pod from now on.
+        """Report what matters to a pod from now on.
 
         Args:
             uid: UID of the pod.
@@ -78,8 +72,9 @@ class ObjectWatch(ABC):
             try:
                 path = await self._find_path()
                 if not self._version:
-                    listed = await self._api.request("GET", path, limit="1")
-                    self._version = str(listed["metadata"]["resourceVersion"])
+                    self._version = await self._read_version(path)
+                    if not self._version:
+                        return
                     for on_object in list(self._subscribers.values()):
                         on_object(None)
                 await self._follow(path)
@@ -91,6 +86,11 @@ class ObjectWatch(ABC):
             except (ClusterError, *FOREIGN_ANSWER):
                 pass  # the next attempt continues after the last object seen
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _read_version(self, path: str) -> str:
+        """Return the version of the collection at which the watch starts; empty if it is not to be watched."""
+        listed = await self._api.request("GET", path, limit="1")
+        return str(listed["metadata"]["resourceVersion"])
 
     @abstractmethod
     def _on_refusal(self, verb: str, code: int) -> None:
@@ -109,11 +109,29 @@ class ObjectWatch(ABC):
                 self._version = found["metadata"]["resourceVersion"]
                 if change["type"] == "BOOKMARK":
                     continue
-                on_object = self._subscribers.get(self._owner_uid(found))
-                if on_object is not None and change["type"] in ("ADDED", "MODIFIED"):
-                    on_object(found)
-                elif on_object is not None:
-                    self._on_deletion(on_object)
+                self._report(found, exists=change["type"] in ("ADDED", "MODIFIED"))
+
+    @abstractmethod
+    def _report(self, found: dict[str, Any], exists: bool) -> None:
+        """Receive an object that was added, changed or deleted."""
+
+
+class ObjectWatch(CollectionWatch):
+    """Watches objects that are about pods, such as events.
+
+    Each subscriber lists the objects about its own pod: a namespace may have thousands.
+    """
+
+    @abstractmethod
+    def _owner_uid(self, found: dict[str, Any]) -> str:
+        """Return the UID of the pod that an object is about."""
+
+    def _report(self, found: dict[str, Any], exists: bool) -> None:
+        on_object = self._subscribers.get(self._owner_uid(found))
+        if on_object is not None and exists:
+            on_object(found)
+        elif on_object is not None:
+            self._on_deletion(on_object)
 
     @abstractmethod
     def _on_deletion(self, on_object: OnObject) -> None:

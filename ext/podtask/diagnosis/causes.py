@@ -6,11 +6,13 @@ The messages themselves are in the pod's events.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
-from .model import one_line
+from .model import Pod, one_line, pod_condition
 
 NODES = re.compile(r"0/(?P<total>\d+) nodes are available: (?P<reasons>.*)", re.DOTALL)
 COUNTED = re.compile(r"(?P<count>\d+) (?P<reason>.+)", re.DOTALL)
+EXTENDED_RESOURCE = re.compile(r"Insufficient (?P<name>[^\s/]+/[\w.-]*\w)")
 # A part of the scheduler's message, and the cause. Source: pkg/scheduler/framework/plugins/* of Kubernetes.
 SCHEDULER_CAUSES = (
     (r"Insufficient (?P<resource>\S+)", "too little free {resource}"),
@@ -41,11 +43,12 @@ REGISTRY_CAUSES = (
 )
 
 
-def scheduler_cause(message: str) -> str:
+def scheduler_cause(message: str, absent: Collection[str] = ()) -> str:
     """Return why a pod has no node, the cause before the number of nodes; unknown reasons stay as they are.
 
     Args:
         message: The scheduler's message, in one line.
+        absent: Extended resources that no node of the cluster has.
     """
     found = NODES.match(message)
     if found is None:
@@ -53,12 +56,28 @@ def scheduler_cause(message: str) -> str:
     total = found["total"]
     causes: list[str] = []
     for reason in re.split(r", (?=\d+ )", found["reasons"].rstrip(". ")):
+        resource = EXTENDED_RESOURCE.search(reason)
+        if resource and resource["name"] in absent:
+            causes.append(f"no node of this cluster has {resource['name']}")
+            continue
         counted = COUNTED.fullmatch(reason)
         text = _worded(counted["reason"] if counted else reason)
         causes.append(
             f"{text} ({counted['count']} of {total} node{'s' * (total != '1')})" if counted else text
         )
     return ", ".join(causes)
+
+
+def missing_devices(pod: Pod) -> set[str]:
+    """Return the extended resources, such as GPUs, of which the scheduler has found too little for a pod.
+
+    Args:
+        pod: The pod as the API server returns it.
+    """
+    scheduled = pod_condition(pod, "PodScheduled")
+    if scheduled.get("status") != "False" or pod["spec"].get("nodeName"):
+        return set()
+    return {each["name"] for each in EXTENDED_RESOURCE.finditer(str(scheduled.get("message", "")))}
 
 
 def registry_cause(message: str) -> str:

@@ -7,6 +7,8 @@ Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from .containers import first_start_problem
 from .endings import diagnose_end, diagnose_running
 from .model import Diagnosis, Events, Pod, container_status
@@ -22,6 +24,7 @@ def diagnose(
     events: Events | None = None,
     gone: bool = False,
     place: QueuePlace = NO_PLACE,
+    absent: Collection[str] = (),
 ) -> Diagnosis:
     """Return the diagnosis of a pod.
 
@@ -31,6 +34,7 @@ def diagnose(
         events: Events of the pod, oldest first; None if they have not been read.
         gone: Whether the API server no longer has the pod.
         place: What is known of it in a queue of Kueue.
+        absent: Extended resources that no node of the cluster has.
     """
     state = container_status(pod, primary).get("state", {})
     if not gone and "running" in state:
@@ -43,5 +47,5 @@ def diagnose(
     if problem is not None:
         return problem
     if not pod["spec"].get("nodeName"):
-        return diagnose_unscheduled(pod, events or [], place)
+        return diagnose_unscheduled(pod, events or [], place, absent)
     return diagnose_scheduled(pod, events)

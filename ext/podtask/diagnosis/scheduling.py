@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Collection
 
 from .causes import scheduler_cause
 from .kubelet_kills import last_probe_failure
@@ -111,6 +112,7 @@ SCHEDULER_REASONS = (
     (r"free ports", "resources", "Choose another host port, or none", "containers[].ports[].hostPort"),
     (r"were unschedulable", "taint", "Nodes are cordoned: wait, or ask the cluster's administrator", ""),
 )
+NO_DEVICE_HINT = "Request a device that a node has (--gpu-key), or ask the cluster's administrator"
 CLAIM_REASON = "FailedResourceClaimCreation"
 MOUNT_REASONS = ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
 MISSING_CLAIM = re.compile(r'persistentvolumeclaim "(?P<name>[^"]+)" not found')
@@ -166,13 +168,16 @@ SANDBOX_REASONS = (
 )
 
 
-def diagnose_unscheduled(pod: Pod, events: Events, place: QueuePlace) -> Diagnosis:
+def diagnose_unscheduled(
+    pod: Pod, events: Events, place: QueuePlace, absent: Collection[str] = ()
+) -> Diagnosis:
     """Return why a pod has no node.
 
     Args:
         pod: The pod as the API server returns it.
         events: Events of the pod, oldest first.
         place: What is known of it in a queue of Kueue.
+        absent: Extended resources that no node of the cluster has.
     """
     if is_queued(pod):
         return diagnose_queued(queue_name(pod), place)
@@ -194,13 +199,13 @@ def diagnose_unscheduled(pod: Pod, events: Events, place: QueuePlace) -> Diagnos
     missing = MISSING_CLAIM.search(message)
     if missing:
         return missing_object("claim", missing["name"], "volumes[].persistentVolumeClaim.claimName")
-    cause = textwrap.shorten(scheduler_cause(message), MAX_MESSAGE_CHARS, placeholder=" ...")
+    cause = textwrap.shorten(scheduler_cause(message, absent), MAX_MESSAGE_CHARS, placeholder=" ...")
     if scaling:
         refusal = one_line(str(scaling["message"]).removeprefix("pod didn't trigger scale-up: "))
         message = f"{message}; the autoscaler adds no node: {refusal}"
         cause = f"{cause}; the autoscaler adds no node: {refusal}"
     matches = [
-        (category, f"{hint.format(**match.groupdict())}{field and ': spec.'}{field}", field)
+        (category, f"{_hint_for(match, hint, absent)}{field and ': spec.'}{field}", field)
         for pattern, category, hint, field in SCHEDULER_REASONS
         if (match := re.search(pattern, message))
     ]
@@ -216,6 +221,12 @@ def diagnose_unscheduled(pod: Pod, events: Events, place: QueuePlace) -> Diagnos
         "unschedulable",
         "nodeSelector, tolerations",
     )
+
+
+def _hint_for(match: re.Match[str], hint: str, absent: Collection[str]) -> str:
+    """Return what to do about a part of the scheduler's message."""
+    values = match.groupdict()
+    return NO_DEVICE_HINT if values.get("resource") in absent else hint.format(**values)
 
 
 def diagnose_scheduled(pod: Pod, events: Events | None) -> Diagnosis:

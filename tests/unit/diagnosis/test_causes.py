@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from podtask.diagnosis.causes import registry_cause, scheduler_cause
+from podtask.diagnosis.causes import missing_devices, registry_cause, scheduler_cause
 from podtask.diagnosis.diagnose import diagnose
 
-from tests.unit.diagnosis.test_diagnose import unplaced, waiting
+from tests.unit.diagnosis.test_diagnose import SPEC, unplaced, waiting
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,40 @@ from tests.unit.diagnosis.test_diagnose import unplaced, waiting
 def test_scheduler(reasons: str, cause: str) -> None:
     """U13: the cause comes before the number of nodes; an unknown reason stays as it is."""
     assert scheduler_cause(f"0/3 nodes are available: {reasons}.") == cause
+
+
+def test_device_that_no_node_has() -> None:
+    """U14: a resource that no node has is told from one that is in use, and has another hint."""
+    message = (
+        "0/9 nodes are available: 1 Insufficient cpu, 3 Insufficient nvidia.com/gpu, 5 Insufficient amd.com/gpu. "
+        "preemption: 0/9 nodes are available: 9 No preemption victims found for incoming pod."
+    )
+    assert missing_devices(unplaced("Unschedulable", message)) == {"nvidia.com/gpu", "amd.com/gpu"}
+    cause = (
+        "too little free cpu (1 of 9 nodes), no node of this cluster has nvidia.com/gpu, "
+        "too little free amd.com/gpu (5 of 9 nodes)"
+    )
+    assert scheduler_cause(message.partition(" preemption")[0], {"nvidia.com/gpu"}) == cause
+    pod = unplaced("Unschedulable", "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.")
+    found = diagnose(pod, "primary", [], absent={"nvidia.com/gpu"})
+    assert found.message == "no node of this cluster has nvidia.com/gpu"
+    assert found.hint.startswith("Request a device that a node has (--gpu-key)")
+    assert found.waiting
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "the queue is full",
+        "0/3 nodes are available: 3 Insufficient memory, 1 Insufficient hugepages-2Mi.",
+    ],
+)
+def test_message_without_devices_needs_no_look_at_the_nodes(message: str) -> None:
+    """U14: nodes are read only for devices, and not once the pod has a node."""
+    assert missing_devices(unplaced("Unschedulable", message)) == set()
+    late = {**unplaced("Unschedulable", "1 Insufficient nvidia.com/gpu"), "spec": SPEC}
+    assert missing_devices(late) == set()
 
 
 @pytest.mark.parametrize("message", ["the queue is full", "", "0/3 nodes"])
