@@ -51,6 +51,20 @@ class Stuck(Script):
         return web.json_response(pod)
 
 
+class StopHookFails(Script):
+    """The preStop hook of a sidecar fails when the pod is deleted."""
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        pod = self.pods.found.get(request.path.rpartition("/")[2])
+        if pod is not None and request.method == "DELETE":
+            meta = pod["metadata"]
+            about = {"kind": "Pod", "uid": meta["uid"], "fieldPath": "spec.containers{db}"}
+            await self.pods.report(
+                meta["name"], "FailedPreStopHook", "PreStopHook failed", involvedObject=about
+            )
+        return await proceed(request)
+
+
 @pytest.mark.fault(78)
 def test_refused_deletion_is_reported(play: Play, queue_stderr: QueueStderr) -> None:
     """The result is returned and the remaining pod is named; a user with the right deletes it later."""
@@ -93,6 +107,19 @@ def test_deletion_goes_on_while_the_server_is_away(
     task.delete()
     assert server.count("DELETE", task.name) == 9
     assert not any(task.name in text for text in messages.queue)
+
+
+@pytest.mark.pod("P3")
+def test_stop_hook_that_fails_after_the_cell_is_told(play: Play, queue_stderr: QueueStderr) -> None:
+    """The cell returns; once its pod is gone, a message names the preStop hook that has failed."""
+    messages = queue_stderr()
+    play(StopHookFails())
+    hook = {"preStop": {"exec": {"command": ["save"]}}}
+    task = submit(template={"containers": [{"name": "db", "image": "x", "lifecycle": hook}]})
+    assert task.result(SECONDS) == 42
+    told = next_text_with(messages, task.name)
+    assert f"{task.name}: the preStop hook of container 'db' failed, after the cell had ended." in told
+    assert "Change spec.containers[db].lifecycle.preStop." in told
 
 
 SILENT = [{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "True"}]

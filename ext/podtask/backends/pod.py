@@ -211,7 +211,9 @@ class Pod:
         """Delete the pod, if it exists. A deletion that failed before is tried again."""
         if self._deleting is None or (self._deleting.done() and not self._deleting.result()):
             seconds = self._status.manifest.grace_seconds if grace is None else max(1, int(grace))
-            self._deleting = asyncio.ensure_future(self._deletion.run(self._uid, seconds))
+            self._deleting = asyncio.ensure_future(
+                self._deletion.run(self._uid, seconds, self._status.manifest.has_stop_hooks)
+            )
         await self._deleting
 
     # -- inside -------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Delete a pod: retry until the API server accepts the deletion, and report a pod that does not go away.
+"""Delete a pod: retry until the API server accepts the deletion, report a failed preStop hook and a pod that stays.
 
 The cell has ended by then, so reports cannot be part of its result. They go to standard error.
 """
@@ -15,6 +15,7 @@ from ..cluster.namespace import Namespace
 from ..cluster.refusals import RequestDenied
 from ..cluster.unreachable import Unreachable
 from ..cluster.watch import Watch
+from ..diagnosis.kubelet_kills import failed_stop_hooks
 from ..diagnosis.model import container_statuses, is_node_silent
 from ..errors import ClusterError
 from ..runner.safe_text import safe_text
@@ -42,12 +43,13 @@ class PodDeletion:
         self._watch = watch
         self._waiting_until_gone: asyncio.Task[None] | None = None
 
-    async def run(self, uid: str, seconds: int) -> bool:
+    async def run(self, uid: str, seconds: int, has_stop_hooks: bool = False) -> bool:
         """Return whether the API server has accepted the deletion, or the pod is already gone.
 
         Args:
             uid: UID of the pod.
             seconds: Grace period in seconds.
+            has_stop_hooks: Whether containers of the pod have preStop hooks.
         """
         gone = asyncio.Event()
         self._watch.subscribe(self._name, lambda pod: None if pod else gone.set())
@@ -59,7 +61,8 @@ class PodDeletion:
                 f"{self._kubectl('delete', 'pod', self._name)}",
             )
             return False
-        self._waiting_until_gone = asyncio.ensure_future(self._wait_until_gone(gone, seconds))
+        hooks_of = uid if has_stop_hooks else ""
+        self._waiting_until_gone = asyncio.ensure_future(self._wait_until_gone(gone, seconds, hooks_of))
         return True
 
     async def _request_deletion(self, uid: str, seconds: int) -> str:
@@ -95,12 +98,20 @@ class PodDeletion:
             await asyncio.sleep(pause)
             pause = min(longest, pause * 2)
 
-    async def _wait_until_gone(self, gone: asyncio.Event, seconds: float) -> None:
-        """Wait until the pod is gone, and report why it does not go away."""
+    async def _wait_until_gone(self, gone: asyncio.Event, seconds: float, hooks_of: str) -> None:
+        """Wait until the pod is gone, and report its failed preStop hooks, or why it does not go away.
+
+        Args:
+            gone: Set when the pod is gone.
+            seconds: Grace period in seconds.
+            hooks_of: UID of the pod if it has preStop hooks; otherwise empty.
+        """
         started = time.monotonic()
         try:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(gone.wait(), seconds + STUCK_SECONDS)
+                if hooks_of:
+                    await self._report_failed_hooks(hooks_of)
                 return
             pod = await self._namespace.pods.get(self._name)
         except ClusterError:
@@ -128,6 +139,14 @@ class PodDeletion:
             _print_warning(
                 f"{state} {pending}.",
                 f"The node removes it when that has ended. See {self._kubectl('describe', 'pod', self._name)}",
+            )
+
+    async def _report_failed_hooks(self, uid: str) -> None:
+        """Report each preStop hook that has failed: what it should have saved may be lost."""
+        for hook in failed_stop_hooks(await self._namespace.events.list(uid)):
+            _print_warning(
+                f"{self._name}: {hook.sentence}, after the cell had ended.",
+                f"What it should have saved may be lost. Change {hook.field}.",
             )
 
     def _kubectl(self, *words: str) -> str:

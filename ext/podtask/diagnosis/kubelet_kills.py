@@ -1,4 +1,4 @@
-"""Find the failed probe or hook for which the kubelet killed a container, in the events of the pod. Pure.
+"""Find failed probes and hooks in the events of a pod: those for which the kubelet killed a container. Pure.
 
 Source: pkg/kubelet/prober and pkg/kubelet/kuberuntime of Kubernetes 1.35.
 """
@@ -91,6 +91,25 @@ def find_probe_before_stop(events: Events, name: str) -> KubeletKill | None:
                 f"{_path_of(event, name)}.{probe}Probe",
             )
     return None
+
+
+def failed_stop_hooks(events: Events) -> list[KubeletKill]:
+    """Return the preStop hooks that have failed, one for each container; the kubelet has ended it all the same.
+
+    Args:
+        events: Events of the pod, oldest first.
+    """
+    found: dict[tuple[str, str], KubeletKill] = {}
+    for event in events:
+        kind, name = event_container(event)
+        if event.get("reason") == "FailedPreStopHook" and kind:
+            # As for postStart, Kubernetes from 1.27 on says no more in the event.
+            detail = one_line(str(event.get("message") or "").removeprefix("PreStopHook failed").lstrip(": "))
+            found[kind, name] = KubeletKill(
+                f"the preStop hook of container {name!r} failed{detail and f': {detail}'}",
+                f"spec.{kind}[{name}].lifecycle.preStop",
+            )
+    return list(found.values())
 
 
 def last_probe_failure(events: Events, name: str, probe: str) -> str:

@@ -178,6 +178,13 @@ class PodManifest:
         return bool(native or others or "preStop" in self.primary_container.get("lifecycle", {}))
 
     @property
+    def has_stop_hooks(self) -> bool:
+        """Whether a container of the pod has a preStop hook."""
+        spec = self.pod["spec"]
+        containers = [*spec["containers"], *spec.get("initContainers", [])]
+        return any("preStop" in (each.get("lifecycle") or {}) for each in containers)
+
+    @property
     def is_batch(self) -> bool:
         """Whether no notebook can connect to the runner: the pod brings its cell, and the log has the output."""
         return CELL_ANNOTATION in self.annotations

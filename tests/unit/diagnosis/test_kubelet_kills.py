@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from podtask.diagnosis.diagnose import diagnose
 from podtask.diagnosis.endings import diagnose_termination, killable_sidecars
-from podtask.diagnosis.kubelet_kills import find_kill
+from podtask.diagnosis.kubelet_kills import failed_stop_hooks, find_kill
 
 from tests.unit.diagnosis.test_diagnose import SPEC, container, placed, terminated
 
@@ -112,6 +112,26 @@ def test_other_events_are_no_kill(events: list[dict[str, Any]]) -> None:
     assert find_kill(events, "primary") is None
     found = diagnose(placed(terminated("Error", 137), phase="Failed"), "primary", events)
     assert found.message == "container 'primary' ended with exit code 137"
+
+
+@pytest.mark.pod("P3")
+def test_failed_stop_hooks_are_told_once_for_each_container() -> None:
+    """A preStop hook that fails does not kill; it is told with its container and its field, and with its message if there is one."""
+    old = 'Exec lifecycle hook ([sh]) for Container "side" failed - error: command exited with 3'
+    events = [
+        event("FailedPreStopHook", "PreStopHook failed"),
+        event("FailedPreStopHook", "PreStopHook failed"),
+        event("FailedPreStopHook", old, "side", "initContainers"),
+        event("FailedPostStartHook", "PostStartHook failed"),
+        {"reason": "FailedPreStopHook", "message": "PreStopHook failed"},
+    ]
+    assert [(hook.sentence, hook.field) for hook in failed_stop_hooks(events)] == [
+        ("the preStop hook of container 'primary' failed", "spec.containers[primary].lifecycle.preStop"),
+        (
+            f"the preStop hook of container 'side' failed: {old}",
+            "spec.initContainers[side].lifecycle.preStop",
+        ),
+    ]
 
 
 def at(second: int, reason: str, message: str) -> dict[str, Any]:
