@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import re
 import sys
 from typing import Any
 
 import pytest
 from podtask.pickling.exceptions import rebuild
 
-from tests.notebook import Shell
+from tests.notebook import Kernel, Shell
 
 LOCAL = "%%podtask --local\n"
 CHAIN = "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise KeyError('k') {}"
@@ -273,6 +274,74 @@ def test_error_of_a_call_shows_no_frames_of_podtask(shell: Shell, call: str) -> 
     assert "podtask/" not in shown
     assert "interactiveshell.py" not in shown
     assert "in a process on this machine" in shown
+
+
+RAISING = """
+import podtask
+@podtask.task(local=True)
+def raise_group():
+    raise ExceptionGroup("several", [ValueError("member")])
+@podtask.task(local=True)
+def raise_syntax_error():
+    exec("a b")
+@podtask.task(local=True)
+def raise_after_group():
+    try:
+        raise ExceptionGroup("several", [ValueError("member")])
+    except ExceptionGroup:
+        raise KeyError("k")
+def use(call):
+    return call()
+"""
+NOT_RENDERED = {
+    # function, texts in their order
+    "SyntaxError": ("raise_syntax_error", ['exec("a b")', "SyntaxError: invalid syntax"]),
+    "group": ("raise_group", ["several (1 sub-exception)", "ValueError: member"]),
+    "context": ("raise_after_group", ["several (1 sub-exception)", 'raise KeyError("k")', "KeyError: 'k'"]),
+}
+
+
+def assert_own_frames_only(shown: str, texts: list[str]) -> None:
+    """Check that a shown error has these texts in order, the user's frames, and none of podtask or IPython."""
+    places = [shown.index(text) for text in texts]
+    assert places == sorted(places)
+    assert "return call()" in shown
+    assert "in a process on this machine" in shown
+    assert [line for line in shown.splitlines() if "podtask/" in line or "interactiveshell" in line] == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup is newer")
+@pytest.mark.parametrize("how", ["use({})", "use({}.submit().result)"])
+@pytest.mark.parametrize(("function", "texts"), NOT_RENDERED.values(), ids=NOT_RENDERED)
+def test_error_that_ipython_formats_itself_shows_no_frames_of_podtask(
+    shell: Shell, how: str, function: str, texts: list[str]
+) -> None:
+    """U1, U18: IPython has its own form for SyntaxErrors and groups; that of a call has the user's frames, too."""
+    shell.run(RAISING)
+    assert_own_frames_only(shell.shown_error(how.format(function)), texts)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup is newer")
+def test_error_that_ipython_formats_itself_in_a_notebook(kernel: Kernel) -> None:
+    """U1, U18: in a notebook, it is the error of the cell, and nothing is on its stderr."""
+    kernel.run(RAISING)
+    for function, texts in NOT_RENDERED.values():
+        ran = kernel.run(f"use({function})")
+        assert ran.error is not None
+        assert ran.stderr == ""
+        assert_own_frames_only(ran.error[2], texts)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup is newer")
+@pytest.mark.parametrize("source", ["exec('a b')", "raise ExceptionGroup('several', [ValueError('member')])"])
+def test_errors_of_the_notebook_stay_as_ipython_shows_them(shell: Shell, source: str) -> None:
+    """After an error of a call, the notebook's own SyntaxErrors and groups are shown as before."""
+    shell.run(RAISING)
+    before = shell.shown_error(source)
+    for function in ("raise_syntax_error", "raise_group"):
+        shell.shown_error(f"use({function})")
+    after = shell.shown_error(source)
+    assert re.sub(r"input-\d+-|\[\d+\]", "", after) == re.sub(r"input-\d+-|\[\d+\]", "", before)
 
 
 def test_error_of_a_task_can_be_sent_to_a_cell(shell: Shell) -> None:

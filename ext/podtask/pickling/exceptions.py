@@ -9,8 +9,9 @@ import linecache
 import os
 import re
 import sys
+import traceback
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from .pod_sources import can_be_shown, register
 ADDRESS = re.compile(r"0x[0-9a-fA-F]+")  # addresses of objects differ here
 OWN_FOLDER = f"{Path(__file__).parent.parent}{os.sep}"
 IPYTHON_FILE = os.path.join("IPython", "core", "interactiveshell.py")  # which executes cells
+BaseExceptionGroup_: Any = getattr(builtins, "BaseExceptionGroup", ())  # newer than Python 3.10
 BROKEN = re.compile(r"<\w+ in __str__>$")
+_rendered_kinds: tuple[type[BaseException], ...] = ()  # classes of the handler of IPython that was set last
 
 
 class _NotSent:
@@ -100,17 +103,83 @@ def hide_own_frames(error: BaseException) -> None:
     """Make IPython show an error without the frames of podtask that have raised it in the notebook."""
 
     def render() -> list[str]:
-        # Start-up cost: only IPython calls this.
-        from IPython.core.getipython import get_ipython
-
-        shell: Any = get_ipython()
         shown = _without_own_frames(error.__traceback__)
-        lines = shell.InteractiveTB.structured_traceback(type(error), error, shown, tb_offset=0)
-        return [*lines, *notes_to_show(error)]
+        return [*traceback_lines(_current_shell(), error, shown), *notes_to_show(error)]
 
     if "IPython" in sys.modules:
-        with contextlib.suppress(AttributeError):  # an exception with __slots__
-            error._render_traceback_ = render  # type: ignore[attr-defined]
+        render_with(error, render)
+
+
+def render_with(error: BaseException, render: Callable[[], list[str]]) -> None:
+    """Make IPython show an error by the lines that a function returns."""
+    try:
+        error._render_traceback_ = render  # type: ignore[attr-defined]
+    except AttributeError:
+        return  # an exception with __slots__: IPython shows the longer traceback
+    shell = _current_shell()
+    if shell is not None and (isinstance(error, SyntaxError) or _has_group(error)):
+        _let_shell_render(shell, type(error))
+
+
+def traceback_lines(shell: Any, error: BaseException, shown: types.TracebackType | None) -> list[str]:
+    """Return an error as IPython shows it.
+
+    Args:
+        shell: The shell of IPython.
+        error: The error.
+        shown: Its traceback, with the frames to show.
+    """
+    kind = type(error)
+    if isinstance(error, SyntaxError):
+        return list(shell.SyntaxTB.structured_traceback(kind, error, traceback.extract_tb(shown)))
+    if _has_group(error):  # IPython leaves these to Python, too
+        return "".join(traceback.format_exception(kind, error, shown)).splitlines()
+    return list(shell.InteractiveTB.structured_traceback(kind, error, shown, tb_offset=0))
+
+
+def _let_shell_render(shell: Any, kind: type[BaseException]) -> None:
+    """Make IPython call ``_render_traceback_`` of the errors of a class; it ignores that of SyntaxErrors and groups.
+
+    A handler that the user has set stays, and errors without that method are shown as before.
+    """
+    global _rendered_kinds
+    before, show_before = shell.custom_exceptions, shell.CustomTB
+    if before is _rendered_kinds and issubclass(kind, before):
+        return
+
+    def show(shell: Any, kind: Any, value: Any, found: Any, tb_offset: Any = None) -> list[str]:
+        if isinstance(value, before):
+            return list(show_before(kind, value, found, tb_offset=tb_offset))
+        if not hasattr(value, "_render_traceback_"):
+            shell.showtraceback((kind, value, found), tb_offset=tb_offset, running_compiled_code=True)
+            return []
+        # For %tb and %debug.
+        sys.last_type, sys.last_value, sys.last_traceback = kind, value, found
+        setattr(sys, "last_exc", value)  # noqa: B010 -- Python 3.12's name
+        lines = list(value._render_traceback_())
+        shell._showtraceback(kind, value, lines)  # noqa: SLF001 -- the only way, in IPython as in a kernel
+        return lines
+
+    _rendered_kinds = (*before, kind)
+    shell.set_custom_exc(_rendered_kinds, show)
+
+
+def _current_shell() -> Any:
+    # Start-up cost: scripts do not need IPython.
+    from IPython.core.getipython import get_ipython
+
+    return get_ipython()
+
+
+def _has_group(error: BaseException | None) -> bool:
+    """Return whether an error, or one in whose context it was raised, is a group."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, BaseExceptionGroup_):
+            return True
+        seen.add(id(error))
+        error = error.__context__
+    return False
 
 
 def _without_own_frames(step: types.TracebackType | None) -> types.TracebackType | None:
@@ -122,9 +191,6 @@ def _without_own_frames(step: types.TracebackType | None) -> types.TracebackType
     if filename.startswith(OWN_FOLDER) or filename.endswith(IPYTHON_FILE):
         return rest
     return types.TracebackType(rest, step.tb_frame, step.tb_lasti, step.tb_lineno)
-
-
-BaseExceptionGroup_: Any = getattr(builtins, "BaseExceptionGroup", ())
 
 
 def _revived(found: Any) -> BaseException | None:
