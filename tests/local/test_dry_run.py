@@ -58,6 +58,42 @@ def test_yaml_is_marked_where_a_rule_overwrote() -> None:
     assert "was:" not in preview(PodTemplate({"containers": [{"name": "primary"}]})).to_yaml()
 
 
+def test_items_that_podtask_adds_are_marked() -> None:
+    """U25: in lists of the template, each variable, mount, volume and toleration that podtask adds is marked, and no other."""
+    primary = {
+        "name": "primary",
+        "env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}],
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+    }
+    spec = {
+        "containers": [{"name": "side", "image": "redis:7"}, primary],
+        "volumes": [{"name": "data", "emptyDir": {}}],
+        "tolerations": [{"key": "team", "operator": "Exists"}],
+    }
+    found = preview(PodTemplate(spec), gpu=1)
+    lines = [line.strip() for line in found.to_yaml().splitlines()]
+    assert [line for line in lines if line.startswith("- ") and line.endswith("  # added")] == [
+        "- name: PODTASK_KEY  # added",
+        "- name: PODTASK_LOCK  # added",
+        "- name: PODTASK_PORT  # added",
+        "- name: PODTASK_WAIT  # added",
+        "- name: podtask-shm  # added",
+        "- name: podtask-shm  # added",
+        "- key: nvidia.com/gpu  # added",
+    ]
+    assert yaml.safe_load(found.to_yaml()) == found.pod
+
+
+def test_container_that_podtask_adds_is_marked() -> None:
+    """U25: beside the containers of the template, the one that runs the cell is marked at its first line."""
+    text = preview(PodTemplate({"containers": [{"name": "side", "image": "redis:7"}]})).to_yaml()
+    lines = text.splitlines()
+    assert [line for line in lines if line.startswith("  - ")] == [
+        "  - name: side",
+        "  - name: primary  # added",
+    ]
+
+
 @pytest.mark.feature("B06")
 def test_order_of_variables_is_shown() -> None:
     """The template's variables come first, in their order; a notice names those that --env replaces."""

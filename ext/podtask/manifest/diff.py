@@ -14,9 +14,9 @@ class Difference:
     Args:
         line: Line of the YAML, from 0.
         one_line: Whether the value is on the same line as its key.
-        key: The key whose values differ.
+        key: The key whose values differ; of an item that is only in the YAML, its name.
         yaml_value: The value in the YAML; None if the key is missing there.
-        other_value: The value that it is compared with; None if the key is missing there.
+        other_value: The value that it is compared with; None if the key or the item is missing there.
     """
 
     line: int
@@ -46,7 +46,10 @@ def differences(node: Any, yaml_value: Any, other_value: Any) -> Iterator[Differ
         others = _by_name(other_value)
         names = list(_by_name(yaml_value))
         for item_node, name, item in zip(node.value, names, yaml_value, strict=True):
-            if isinstance(item, dict) and name in others:
+            if name not in others:
+                line = item_node.start_mark.line
+                yield Difference(line, line == item_node.end_mark.line, name[0], item, None)
+            elif isinstance(item, dict):
                 yield from differences(item_node, item, others[name])
 
 
