@@ -16,6 +16,7 @@ from podtask.api.submit import preview
 from podtask.backends.base import Phase, Snapshot
 from podtask.display.details import Facts, details_html, value_rows
 from podtask.display.status_line import OPEN_STATES_JS, StatusLine, TaskState, end_line
+from podtask.display.task_table import CallLine, calls_status
 from podtask.frontend import TEXT_STYLE, Tone
 from podtask.lifecycle.outcome import Outcome
 from podtask.lifecycle.updates import PhaseSpan, Usage
@@ -51,6 +52,13 @@ NO_GPU = Phase(
     "too little free nvidia.com/gpu (3 of 3 nodes)",
     waiting=True,
     hint="Request less nvidia.com/gpu (--gpu), or wait until some is free: spec.containers[].resources.limits.",
+)
+NO_NODE_HAS = Phase(
+    "Unschedulable",
+    "no node of this cluster has amd.com/gpu",
+    waiting=True,
+    hint="Request a device that a node has (--gpu-key), or ask the cluster's administrator: "
+    "spec.containers[].resources.limits.",
 )
 NO_SECRET = Phase(
     "Missing secret",
@@ -93,6 +101,7 @@ STATES: dict[str, StatusLine] = {
     "creating": TaskState(Phase("Creating", "in kind/team-a"), 0.1, 0.6).line,
     "waiting for a node": TaskState(Phase("Pending"), 1.0, 1.2).line,
     "waiting for a GPU": TaskState(NO_GPU, 42.0, 44.0, 1756.0).line,
+    "waiting for a device that no node has": TaskState(NO_NODE_HAS, 3.0, 4.0, 1796.0).line,
     "waiting for an image": TaskState(NO_HOST, 12.0, 42.0, 1756.0).line,
     "waiting for a secret": TaskState(NO_SECRET, 2.0, 9.0, 1756.0).line,
     "queued": TaskState(ADMISSION, 130.0, 131.5, 1800.0, name="train").line,
@@ -122,8 +131,20 @@ STATES: dict[str, StatusLine] = {
     "stopped": end_line(STOPPED, 3.4, stopped=True),
     "stopped, pressed twice": end_line(CANCELLED, 5.1, stopped=True),
     "detached, ok": end_line(OK, 812.0, name="train"),
+    "detached, failed": end_line(Outcome("error", error=ZeroDivisionError()), 812.0, name="train"),
     "detached, cancelled": end_line(CANCELLED, 8.0, name="train"),
 }
+CALLS = calls_status(
+    [
+        CallLine(Tone.GOOD, "✓", "0 · 3.1 s"),
+        CallLine(Tone.BAD, "✗", "1 · failed after 2.8 s"),
+        CallLine(Tone.GOOD, "●", "2 · running · 12 s"),
+        CallLine(Tone.WARN, "○", "3 · waiting for a node: too little free memory (3 of 3 nodes) · 12 s"),
+        CallLine(Tone.NONE, "○", "4 · starting on node worker-2 · 1 s"),
+    ],
+    done=2,
+    total=8,
+)
 
 
 @dataclass(frozen=True)
@@ -173,9 +194,9 @@ def details() -> str:
 
 def terminal_text() -> str:
     """Return all lines as a terminal shows them."""
+    states = {**{name: line.status() for name, line in STATES.items()}, "calls of a map": CALLS}
     return "".join(
-        "\n".join([f"{name}:", *(f"  {row}" for row in line.status().lines), ""])
-        for name, line in STATES.items()
+        "\n".join([f"{name}:", *(f"  {row}" for row in status.lines), ""]) for name, status in states.items()
     )
 
 
@@ -185,6 +206,7 @@ def page(surroundings: Surroundings) -> str:
         f'<p class="title">{escape(name)}</p><div style="{TEXT_STYLE}">{line.status(name, details()).html}</div>'
         for name, line in STATES.items()
     ]
+    rows.append(f'<p class="title">calls of a map</p><div style="{TEXT_STYLE}">{CALLS.html}</div>')
     unfolded = STATES["ok"].status("unfolded", details()).html.replace("<details ", "<details open ")
     rows.append(f'<p class="title">unfolded</p><div class="unfolded" style="{TEXT_STYLE}">{unfolded}</div>')
     rows.append(f'<p class="title">dry run</p>{dry_run()}')

@@ -15,7 +15,7 @@ GATE = "import pathlib, time\nwhile not pathlib.Path({!r}).exists():\n    time.s
 
 @pytest.mark.feature("A38", "N08")
 def test_output_goes_on_under_its_own_cell(kernel: Kernel, tmp_path: object) -> None:
-    """Streams, displays, clear_output and the result appear in the submitting cell while other cells run."""
+    """U22: streams, displays and the result appear in the submitting cell, and its handle is not shown beside its line."""
     gate = f"{tmp_path}/gate"
     own = kernel.start(
         "%%podtask --local -d --as train -o total\n"
@@ -56,6 +56,19 @@ def test_error_is_shown_in_its_cell_and_raised_on_request(kernel: Kernel) -> Non
     assert found[own].error is None
     caught = kernel.run("try:\n    _task.result()\nexcept ZeroDivisionError as error:\n    print(error)")
     assert caught.stdout == "division by zero\n"
+
+
+def test_detached_cell_says_things_once(kernel: Kernel) -> None:
+    """U22: its line names it once from the start to the end; its output and its error come once."""
+    own = kernel.start("%%podtask --local -d --as train\nprint('out')\nleft = 1\n{}['k']")
+    found = kernel.cells(
+        lambda cells: any(line.startswith("✗") for line in cells.get(own, CellOutput()).lines)
+    )[own]
+    assert [line for line in found.lines if line.count("train") != 1] == []
+    assert re.fullmatch(
+        r"✗ train · failed after \d+\.\d s, local( · not brought back: left)?", found.lines[-1]
+    )
+    assert (found.stdout, found.stderr.count("KeyError: 'k'")) == ("out\n", 1)
 
 
 def test_input_in_a_detached_cell_raises_eoferror(kernel: Kernel) -> None:

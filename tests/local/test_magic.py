@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -335,3 +336,37 @@ def test_name_error_names_the_cell_that_left_the_name(kernel: Kernel) -> None:
     kernel.run("%%podtask --local -o counter\ncounter = 2")
     assert hint not in kernel.run("del counter\ncounter").lines
     assert kernel.run("unknown").lines == []
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "print(total)",
+        "def show():\n    return total\nshow()",
+        "import math\n[math.sqrt(total) for _ in range(2)]",
+    ],
+)
+def test_name_that_a_detached_cell_left_is_hinted(shell: Shell, tmp_path: Path, use: str) -> None:
+    """U9: the same for a detached cell, and wherever the notebook uses the name."""
+    gate = tmp_path / "gate"
+    wait = f"import os\nwhile not os.path.exists({str(gate)!r}):\n    os.sched_yield()\n"
+    shell.run(f"%%podtask --local -d --as job\n{wait}total = 1")
+    number, ended = shell.ip.execution_count - 1, threading.Event()
+    shell["job"].add_done_callback(lambda _: ended.set())
+    gate.touch()
+    assert ended.wait(60)
+    hint = f"total was set in the process of cell [{number}], and stayed there: run that cell with -o total."
+    assert shell.shown_error(use).count(hint) == 1
+    shell.run("%%podtask --local -o total\ntotal = 2")
+    shell.run("del total")
+    assert hint not in shell.shown_error(use)
+
+
+def test_name_that_a_failed_cell_left_is_hinted(shell: Shell) -> None:
+    """U9: a cell that fails has set names, too; the hint is below the error of a query of pandas as well."""
+    pandas = pytest.importorskip("pandas")
+    shell["frame"] = pandas.DataFrame({"a": [1]})
+    shell.shown_error("%%podtask --local\nlimit = 1\n1 / 0")
+    hint = f"limit was set in the process of cell [{shell.ip.execution_count - 1}], and stayed there"
+    for use in ("limit", "frame.query('a > @limit')"):
+        assert shell.shown_error(use).count(hint) == 1

@@ -203,7 +203,7 @@ def details_html(facts: Facts) -> str:
     parts = [_waterfall(facts.spans, facts.done)]
     if facts.used:
         parts.append(_table([("", "used", "asked for", "limit"), *facts.used]))
-    parts += [_table(facts.values), *(_text_row(each) for each in (facts.where, *facts.notices) if each)]
+    parts += [_table(facts.values), _place_row(facts.where, name), *map(_text_row, facts.notices)]
     if facts.snapshot.events:
         parts.append(_section(name, "events", "\n".join(facts.snapshot.events[-MAX_EVENTS:])))
     parts += [_section(name, f"last lines of {each}", text) for each, text in facts.snapshot.tails if text]
@@ -227,8 +227,8 @@ def _waterfall(spans: Sequence[PhaseSpan], done: bool) -> str:
             f'<span style="text-align:right;{weight}">{f"{seconds:.1f} s" if done or not last else "…"}</span>'
             f'<span style="{BAR_STYLE};opacity:.55;margin-left:{left:.1f}%;width:{width:.1f}%"></span>'
         )
-        if phase.text:
-            rows.append(f'<span style="{TEXT_ROW_STYLE}">{escape(phase.full_text)}</span>')
+        if phase.text and (done or not last):  # the status line has the text of the current phase
+            rows.append(f'<span style="{TEXT_ROW_STYLE}">{escape(phase.text)}</span>')
     return (
         '<div style="display:grid;grid-template-columns:max-content max-content minmax(6em,24em);'
         f'column-gap:1em;white-space:normal;{INDENT_STYLE}">{"".join(rows)}</div>'
@@ -245,8 +245,18 @@ def _table(rows: Sequence[tuple[str, str, str, str]]) -> str:
     )
 
 
+def _place_row(where: str, name: str) -> str:
+    """Return where the task runs; the name of its pod is not broken at its hyphen."""
+    shown = escape(where).replace(escape(name), f'<span style="white-space:nowrap">{escape(name)}</span>')
+    return _row(shown) if where else ""
+
+
 def _text_row(text: str) -> str:
-    return f'<div style="margin-top:.4em;{INDENT_STYLE}">{escape(text)}</div>'
+    return _row(escape(text))
+
+
+def _row(html: str) -> str:
+    return f'<div style="margin-top:.4em;{INDENT_STYLE}">{html}</div>'
 
 
 def _section(name: str, title: str, text: str) -> str:

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from ..errors import InputError, ended_by_user
-from ..frontend import Status, current_screen
+from ..frontend import Status, Tone, current_screen
 from ..interrupts import InterruptGuard
 from ..lifecycle.task import Task
-from .status_line import ENDS, duration, phase_text
+from .status_line import ENDS, duration, mark_html, phase_text
 from .view import TICK_SECONDS
 
 MAX_LINES = 40
+
+
+@dataclass(frozen=True)
+class CallLine:
+    """The line of one call.
+
+    Args:
+        tone: Color of the mark.
+        mark: One character.
+        text: Number of the call, what it does or how it ended, and its seconds.
+    """
+
+    tone: Tone
+    mark: str
+    text: str
 
 
 class ParallelCalls:
@@ -103,17 +119,32 @@ class ParallelCalls:
         if len(lines) > MAX_LINES:  # show the running tasks, and how many have ended
             lines = [line for line, task in zip(lines, self._tasks, strict=True) if not task.done()]
         done = sum(task.done() for task in self._tasks)
-        summary = f"{done} of {self._total} done"
-        text = "\n".join([*lines[:MAX_LINES], summary])
-        self._screen.show_status(Status(text, html=escape(text), version=text, ended=ended))
+        self._screen.show_status(calls_status(lines[:MAX_LINES], done, self._total, ended))
 
 
-def _line(index: int, task: Task) -> str:
+def calls_status(lines: Sequence[CallLine], done: int, total: int, ended: bool = False) -> Status:
+    """Return the lines of calls for a screen, with their number below.
+
+    Args:
+        lines: The lines to show.
+        done: How many calls have ended.
+        total: How many calls there are.
+        ended: Whether no call runs any more.
+    """
+    summary = f"{done} of {total} done"
+    text = "\n".join([*(f"{each.mark} {each.text}" for each in lines), summary])
+    rows = [f"{mark_html(each.tone, each.mark)} {escape(each.text)}" for each in lines]
+    return Status(text, html="\n".join([*rows, summary]), version=text, ended=ended)
+
+
+def _line(index: int, task: Task) -> CallLine:
     if task.status == "ok":
-        return f"✓ {index} · {task.seconds:.1f} s"
+        return CallLine(Tone.GOOD, "✓", f"{index} · {task.seconds:.1f} s")
     if task.done():
-        _, mark, how = ENDS.get(task.status, ENDS["failed"])
-        return f"{mark} {index} · {how} {task.seconds:.1f} s"
+        tone, mark, how = ENDS.get(task.status, ENDS["failed"])
+        return CallLine(tone, mark, f"{index} · {how} {task.seconds:.1f} s")
     phase, running = task.phases[-1].phase, task.status == "Running"
-    said = "running" if running and phase.name == "Running" else phase_text(phase, task.local)
-    return f"{'●' if running else '○'} {index} · {said} · {duration(task.phase_seconds)}"
+    is_running = running and phase.name == "Running"
+    said = "running" if is_running else phase_text(phase, task.local)
+    tone = Tone.GOOD if is_running else Tone.WARN if phase.waiting else Tone.NONE
+    return CallLine(tone, "●" if running else "○", f"{index} · {said} · {duration(task.phase_seconds)}")

@@ -142,13 +142,13 @@ def _remember_left_names(task: Task, outcome: Outcome, number: int) -> None:
 
 
 def hint_at_left_name(result: Any) -> None:
-    """Below a NameError of the notebook, say which cell has set the name and left it in its pod.
+    """Below an error about an unknown name, say which cell has set the name and left it in its pod.
 
     Args:
         result: IPython's ExecutionResult of the cell.
     """
     error = result.error_in_exec
-    if type(error) is not NameError or "podtask.pickling.hints" not in sys.modules:
+    if error is None or "podtask.pickling.hints" not in sys.modules:
         return
     from ..frontend import current_screen  # start-up cost
     from ..pickling.hints import left_name_hint, missing_name

@@ -8,7 +8,15 @@ import pytest
 from podtask.diagnosis.containers import start_problems
 from podtask.diagnosis.diagnose import diagnose
 
-from tests.unit.diagnosis.test_diagnose import NO_PYTHON, SPEC, container, placed, waiting
+from tests.unit.diagnosis.test_diagnose import (
+    IMAGE,
+    NO_PYTHON,
+    NOT_FOUND,
+    SPEC,
+    container,
+    placed,
+    waiting,
+)
 
 RUNC = "failed to create containerd task: OCI runtime create failed: unable to start container process: "
 BUSY = {
@@ -146,10 +154,29 @@ def test_missing_program_is_named_by_container(pod: dict[str, Any], say: str, do
 
 @pytest.mark.feature("N09")
 def test_each_waiting_container_is_reported() -> None:
-    """Two sidecars with the same problem are both reported."""
+    """U15: two sidecars with the same problem are both reported."""
     trouble = {"reason": "InvalidImageName", "message": "bad"}
     pod = placed(container("one", waiting=trouble), container("two", waiting=trouble))
     assert [name for name, _ in start_problems(pod, "primary", [])] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "cause"),
+    [
+        (
+            "CreateContainerConfigError",
+            'secret "db" not found',
+            "secret 'db' does not exist (sidecar 'side' needs it)",
+        ),
+        ("ErrImagePull", NOT_FOUND, f"image {IMAGE} of sidecar 'side': not found in its registry"),
+        ("RunContainerError", NO_PYTHON, "the image of sidecar 'side' has no program 'python3'"),
+    ],
+)
+def test_cause_names_the_sidecar_while_the_cell_runs(reason: str, message: str, cause: str) -> None:
+    """U15: the cell runs, and why the sidecar does not start is said with its name."""
+    side = container("side", waiting={"reason": reason, "message": message})
+    pod = placed(container("primary", running={}), side, phase="Running")
+    assert [(name, each.message) for name, each in start_problems(pod, "primary", [])] == [("side", cause)]
 
 
 @pytest.mark.fault(109)

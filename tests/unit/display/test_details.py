@@ -56,7 +56,7 @@ def test_html_is_escaped_and_names_the_slowest() -> None:
         "a &lt; b",
         "spec: &lt;x&gt;",
         "&lt;2&gt;",
-        "kind/&lt;ns&gt;/podtask-1",
+        'kind/&lt;ns&gt;/<span style="white-space:nowrap">podtask-1</span>',
         "&lt;v&gt;",
         "&lt;n&gt; was replaced",
         "last lines of side",
@@ -64,6 +64,19 @@ def test_html_is_escaped_and_names_the_slowest() -> None:
     ):
         assert text in shown
     assert "<b>" not in shown
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_details_do_not_repeat_the_line(done: bool) -> None:
+    """U20: the line has cause and advice of the current phase; the details have the causes of those that have ended."""
+    queued = Phase("Gated", "2nd of 3", waiting=True, hint="Wait.")
+    waiting = Phase("Unschedulable", "no room", waiting=True, hint="Request less.")
+    spans = [PhaseSpan(queued, 0.0, 3.0), PhaseSpan(waiting, 3.0, 2.0)]
+    shown = details_html(Facts("podtask-1", "kind/n/podtask-1", spans, done))
+    assert "2nd of 3" in shown
+    assert ("no room" in shown) == done
+    assert "Wait" not in shown
+    assert "Request less" not in shown
 
 
 def test_values_are_listed_with_their_sizes() -> None:

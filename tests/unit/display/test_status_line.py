@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from podtask.backends.base import Phase
+from podtask.diagnosis.model import GATED
 from podtask.display.status_line import StatusLine, TaskState, end_line
 from podtask.frontend import Tone
 from podtask.lifecycle.outcome import Outcome
@@ -88,7 +89,7 @@ def test_version_does_not_depend_on_times() -> None:
 
 
 def test_page_counts_each_time() -> None:
-    """The seconds of the phase and the total count up, the time that is left counts down."""
+    """U14: the seconds of the phase and the total count up, the time that is left counts down."""
     phase = Phase("Unschedulable", "no room", waiting=True)
     html = TaskState(phase, 12.0, 42.0, 1756.0).line.status().html
     for text in (
@@ -98,6 +99,50 @@ def test_page_counts_each_time() -> None:
     ):
         assert text in html
     assert "data-s" not in end_line(Outcome("ok"), 1.0).status().html
+
+
+@pytest.mark.parametrize(
+    ("phase", "seconds", "text"),
+    [
+        (
+            Phase("Unschedulable", "no room", waiting=True),
+            42.0,
+            "waiting for a node: no room · 12 s · 42 s in total · gives up in 29 min",
+        ),
+        (
+            Phase("Unschedulable", "no room", waiting=True),
+            13.0,
+            "waiting for a node: no room · 12 s · gives up in 29 min",
+        ),
+        (Phase(GATED, "3rd of 9", waiting=True), 42.0, "queued: 3rd of 9 · 12 s · 42 s in total"),
+        (
+            Phase("Pending", "claim 'data' does not exist", limit=18.0),
+            13.0,
+            "waiting for a node: claim 'data' does not exist · 12 s · gives up in 6 s",
+        ),
+        (Phase("Pulling", "pulling a:1"), 42.0, "pulling a:1 · 12 s"),
+    ],
+    ids=["waiting", "first phase", "in a queue", "missing object", "progress"],
+)
+def test_times_of_a_pod_that_waits(phase: Phase, seconds: float, text: str) -> None:
+    """U14: its phase, all of it if that is longer, and when it gives up, unless the time does not count."""
+    assert TaskState(phase, 12.0, seconds, 1756.0).line.text == text
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_sidecar_that_does_not_start_is_on_each_line(running: bool) -> None:
+    """U15: whatever the cell does, the line names the sidecar and the cause; so does the last line."""
+    causes = {
+        "db": "secret 'db' does not exist (sidecar 'db' needs it)",
+        "web": "sidecar 'web' keeps exiting",
+    }
+    phase = RUNNING if running else Phase("Starting", "on node a")
+    line = TaskState(phase, 3.0, running=running, sidecars=causes).line
+    assert line.parts[1:] == ("sidecar db does not start", "sidecar web does not start")
+    assert (line.tone, line.advice) == (Tone.WARN, "; ".join(causes.values()))
+    for outcome in (Outcome("ok"), Outcome("error", error=ValueError())):
+        last = end_line(outcome, 1.0, sidecars=list(causes))
+        assert last.text.endswith(" in a pod · sidecar db did not start · sidecar web did not start")
 
 
 @pytest.mark.parametrize(

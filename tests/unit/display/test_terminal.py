@@ -103,7 +103,7 @@ def test_without_a_terminal_a_phase_is_printed_once_if_it_lasts(
 
 
 def test_detached_task_shows_its_end_only(tty: Tty, clock: list[float]) -> None:
-    """While the prompt is shown, a detached task writes no status line."""
+    """U22: while the prompt is shown, a detached task writes no status line; its end comes once."""
     terminal = Terminal(live=False)
     for seconds in (0, 10, 20):
         clock[0] = 100.0 + seconds
