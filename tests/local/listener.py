@@ -32,6 +32,9 @@ class Listener:
     def on_note(self, text: str) -> None:
         """Ignore a note."""
 
+    def on_runner_note(self, text: str) -> None:
+        """Ignore a note of the runner."""
+
     def on_notice(self, text: str) -> None:
         """Ignore a notice."""
 

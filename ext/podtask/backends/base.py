@@ -82,6 +82,9 @@ class RunnerListener(Protocol):
     def on_note(self, text: str) -> None:
         """Receive a line for the user."""
 
+    def on_runner_note(self, text: str) -> None:
+        """Receive a line of the runner for the user, which may come after the result."""
+
     def on_notice(self, text: str) -> None:
         """Receive a line that each cell with the same template gets; the user sees it once."""
 

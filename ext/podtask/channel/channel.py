@@ -20,6 +20,7 @@ from ..pickling.arriving_values import ArrivingValues
 from ..pickling.outputs import EarlyUnpacking
 from ..runner import protocol
 from ..runner.bundle import MINOR, runner_program
+from .frame_check import check_frame
 from .handshake import Handshake, user_and_host
 from .job import Job, RunnerResult, job_frames
 from .record_reader import read_record
@@ -84,6 +85,7 @@ class Channel:
         unpickles: bool = False,
     ) -> None:
         self.reconnects = -1  # the first connection is not counted
+        self.found_ended = True
         self.python = ""
         self._backend = backend
         self._key = bytes.fromhex(key)
@@ -104,6 +106,8 @@ class Channel:
         self._answered_seq = 0  # of the last question that was answered before this channel connected
         self._asked_seq = 0  # of the last question
         self._answer: dict[str, Any] = {}
+        self._notes: set[str] = set()  # that were passed on: each connection begins with them
+        self._last_notes: asyncio.Task[None] | None = None  # receives what comes after the result
 
     @property
     def connected(self) -> bool:
@@ -135,7 +139,8 @@ class Channel:
                 log.debug("%s: the connection broke, reconnecting: %s", self._backend.name, error)
             finally:
                 self._link = None
-                await link.stream.close()
+                if self._last_notes is None:
+                    await link.stream.close()
 
     def read_result(self, log: bytes) -> RunnerResult | None:
         """Pass on the frames of the record in a log that are new, and return its result.
@@ -265,6 +270,8 @@ class Channel:
         """Continue where the last connection broke off; return the upload, if one is necessary."""
         uploads = []
         self._answered_seq = int(hello["answered"])
+        if hello["state"] != protocol.RUNNER_DONE:
+            self.found_ended = False
         if not self._execution and hello["executions"]:
             self._execution = str(hello["executions"][-1]["exec"])
         if hello["state"] == protocol.RUNNER_WAITING and self._job is not None:
@@ -307,6 +314,8 @@ class Channel:
             self._log_line(frame.meta)
         elif frame.kind == protocol.USAGE:
             self._listener.on_usage(frame)
+        elif frame.kind == protocol.NOTE:
+            self._pass_on_note(frame)
         elif frame.kind == protocol.BLOB:
             self._store_values(frame)
             return await self._finish(link)
@@ -395,3 +404,33 @@ class Channel:
         with contextlib.suppress(OSError):  # everything is here, and the pod is deleted next in any case
             meta = {"exec": self._execution, "release": True}
             await link.send(protocol.encode(protocol.ACK, meta))
+            if self._end is not None and self._end.get("notifies"):
+                self._last_notes = asyncio.ensure_future(self._receive_last_notes(link))
+
+    async def _receive_last_notes(self, link: _Link) -> None:
+        """Pass on the notes of a runner that was released, until it closes the connection: it calls a webhook."""
+        try:
+            chunk = b""
+            while True:
+                for frame in link.decoder.feed(chunk):
+                    if frame.kind == protocol.NOTE:
+                        self._pass_on_note(frame)
+                chunk = await link.stream.receive()
+                if not chunk:
+                    return
+        except (OSError, TaskError, protocol.WireError) as error:
+            log.debug("%s: no further notes: %s", self._backend.name, error)
+        finally:
+            await link.stream.close()
+
+    def _pass_on_note(self, frame: protocol.Frame) -> None:
+        """Pass on a line of the runner for the user, once.
+
+        Raises:
+            TaskError: The frame is malformed.
+        """
+        check_frame(frame)
+        text = str(frame.meta["text"])
+        if text not in self._notes:
+            self._notes.add(text)
+            self._listener.on_runner_note(text)

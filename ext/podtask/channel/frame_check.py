@@ -16,6 +16,7 @@ FIELDS: dict[int, dict[str, Any]] = {
     protocol.INPUT_REQUEST: {"prompt": str, "password": (bool, int)},
     protocol.USAGE: {"cpu": NUMBER, "memory": int, "cpu_limit": NUMBER, "memory_limit": int},
     protocol.GAP: {"from": int, "to": int},
+    protocol.NOTE: {"text": str},
     protocol.STATE: {
         "step": str,
         "specs": list,
@@ -23,9 +24,10 @@ FIELDS: dict[int, dict[str, Any]] = {
         "seconds": NUMBER,
         "filename": str,
         "source": str,
+        "notify": bool,
     },
 }
-OPTIONAL = {"specs", "pip", "seconds", "filename", "source", "cpu_limit", "memory_limit"}
+OPTIONAL = {"specs", "pip", "seconds", "filename", "source", "notify", "cpu_limit", "memory_limit"}
 
 
 def check_frame(frame: protocol.Frame) -> None:

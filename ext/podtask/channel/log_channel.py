@@ -42,6 +42,7 @@ class LogChannel:
     """
 
     one_way = True
+    found_ended = True
     reconnects = 0  # a log needs no connection: frames may be in transit from the start
     python = ""
 

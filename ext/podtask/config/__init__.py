@@ -3,4 +3,4 @@
 This package never reads a template and never makes a request.
 """
 
-__all__ = ["files", "option_types", "options", "quantities", "settings"]
+__all__ = ["files", "notification", "option_types", "options", "quantities", "settings"]

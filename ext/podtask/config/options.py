@@ -253,6 +253,13 @@ class RunOptions:
         parse_bool,
         flag=True,
     )
+    notify: bool = option(
+        False,
+        "--notify",
+        "when the cell has ended, call the webhook of your settings and show a notification in the browser",
+        parse_bool,
+        flag=True,
+    )
     name: str | None = option(
         None,
         "--as --name",

@@ -22,6 +22,7 @@ from .files import (
     read_toml,
     user_file,
 )
+from .notification import KEYS as NOTIFICATION_KEYS
 from .options import ALL, RunOptions
 
 VARIABLE_PREFIX = "PODTASK_"
@@ -55,15 +56,14 @@ def read_settings(environ: Mapping[str, str] | None = None) -> dict[str, Setting
     settings: dict[str, Setting] = {}
     for path, table in _layers():
         for key, value in table.items():
+            if key.replace("-", "_") in NOTIFICATION_KEYS:
+                if path.name == PROJECT_FILE:
+                    _ignore_of_project(path, key, "set it")
+                continue
             name = _known(key, str(path))
             refusal = _project_refusal(name, value, path.parent) if path.name == PROJECT_FILE else ""
             if refusal:
-                shown = f"{key} = {value!r}" if name in USER_VALUES else key
-                ignore(
-                    path / name,
-                    f"{shown} in {path} is ignored: a project cannot {refusal}. To set it for yourself, "
-                    f"write it to {user_file()}",
-                )
+                _ignore_of_project(path, f"{key} = {value!r}" if name in USER_VALUES else key, refusal)
             else:
                 settings[name] = Setting(value, str(path))
     for name, variable, value in _variables(os.environ if environ is None else environ):
@@ -71,6 +71,21 @@ def read_settings(environ: Mapping[str, str] | None = None) -> dict[str, Setting
     for name, setting in settings.items():
         _check(name, setting)
     return settings
+
+
+def _ignore_of_project(file: Path, shown: str, refusal: str) -> None:
+    """Remember a line about a setting of a project that is ignored.
+
+    Args:
+        file: File of the project.
+        shown: The setting, as the line shows it.
+        refusal: What the project cannot do.
+    """
+    ignore(
+        file / shown,
+        f"{shown} in {file} is ignored: a project cannot {refusal}. To set it for yourself, "
+        f"write it to {user_file()}",
+    )
 
 
 def _project_refusal(name: str, value: object, project: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import dataclasses
 import json
 import time
 from typing import Any
@@ -15,6 +16,7 @@ from ..pickling.plain_values import plain_display
 from ..runner import protocol
 from ..runner.ipython.pretty_printer import MAX_TEXT_CHARS
 from ..runner.safe_text import escape_controls
+from .browser_notification import ASK_SCRIPT, notification_script
 from .details import Details
 from .limits import OutputLimiter
 from .status_line import StatusLine, TaskState, end_line
@@ -46,6 +48,7 @@ class View:
         self._screen = screen
         self._details = Details(task)
         self._asking = False
+        self._is_first = True  # whether the status line was not shown yet
         self._stops = 0  # presses of the stop button
         self._complete = False  # whether all of the output was shown
         self._text: list[tuple[str, bytes]] = []
@@ -211,7 +214,16 @@ class View:
         if self._task.done() and not self._complete:
             return
         details = self._details.html() if self._screen.folds else ""
-        self._screen.show_status(self._line().status(self._task.name, details))
+        status = self._line().status(self._task.name, details)
+        self._screen.show_status(dataclasses.replace(status, html=status.html + self._script()))
+
+    def _script(self) -> str:
+        """Return the script of the status line that asks for notifications, or shows one; empty if neither is due."""
+        if self._task.done():
+            text = self._task.notification
+            return notification_script(self._task.name, text) if text else ""
+        is_first, self._is_first = self._is_first, False
+        return ASK_SCRIPT if is_first and self._task.notifies else ""
 
     def _line(self) -> StatusLine:
         task = self._task

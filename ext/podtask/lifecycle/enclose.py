@@ -49,9 +49,8 @@ def enclose(prepared: PreparedCell, manifest: PodManifest, no_secrets: str) -> E
         manifest: The pod, with the name of the task.
         no_secrets: Why Secrets cannot be created, as a sentence without its full stop; empty if they can, as far as is known.
     """
-    options = prepared.options
-    if no_secrets and (options.env or options.index_url or options.extra_index_url):
-        why = f"{_lowered(no_secrets)}, and the values of --env may be kept nowhere else"
+    if no_secrets and prepared.secrets_in_words:
+        why = f"{_lowered(no_secrets)}, and {prepared.secrets_in_words} may be kept nowhere else"
         return EnclosedPod(manifest, note=MUST_STAY.format(why))
     limit = MAX_ANNOTATION_BYTES if no_secrets else max_enclosure_bytes()
     cells = prepared.enclosed_cells(manifest.name, manifest.linger_seconds)

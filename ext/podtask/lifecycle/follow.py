@@ -23,6 +23,7 @@ from ..manifest.pod_manifest import PodManifest
 from ..runner import protocol
 from ..runner.safe_text import safe_text
 from .interfaces import Launcher, RunnerChannel, StartedRunner
+from .notification import notification_text, run_notify_command, show_late_note
 from .outcome import AUTO, Outcome, decode, termination_error
 from .saved_values import with_saved_values
 from .updates import Update, UpdateLog, Usage
@@ -70,6 +71,7 @@ class TaskFollower:
         refused_streams: Transport -> how it was refused last while the container was running.
         notices: Notices on its template and options, also those that were shown before.
         stuck_sidecars: The sidecars that do not start: name -> cause.
+        notification: What a notification says of the ended task; empty if none is due.
         stopped: Whether the user has stopped the task. A runner that has not started must not start.
     """
 
@@ -95,7 +97,9 @@ class TaskFollower:
         self.refused_streams: dict[str, str] = {}
         self.notices: list[str] = []
         self.stuck_sidecars: dict[str, str] = {}
+        self.notification = ""
         self.stopped = False
+        self._notifies = launcher.options.notify and not launcher.resumed
         self._interrupted_early = False  # before there was a channel
         self.loop: Loop = loop()
         self.loop.start(self._run(on_end))
@@ -143,6 +147,13 @@ class TaskFollower:
         """Receive a line for the user."""
         self.update_log.append(Update("note", safe_text(text)))
 
+    def on_runner_note(self, text: str) -> None:
+        """Receive a line of the runner for the user; print it if the task has ended."""
+        if self.done.done():
+            show_late_note(text)
+        else:
+            self.on_note(text)
+
     def on_notice(self, text: str) -> None:
         """Receive a notice; show it only if no cell of this kernel with the same template has shown it."""
         text = safe_text(text)
@@ -174,6 +185,8 @@ class TaskFollower:
         check_frame(frame)
         if frame.kind == protocol.STATE:
             self._delete_read_secrets()
+            if self.launcher.resumed and self.channel is not None and not self.channel.found_ended:
+                self._notifies = self._notifies or bool(frame.meta.get("notify"))
             is_plain = self.launcher.options.results == PLAIN  # its errors have no lines to show
             if self.launcher.resumed and not is_plain and frame.meta.get("source"):
                 _cache_source(str(frame.meta["filename"]), str(frame.meta["source"]))
@@ -219,6 +232,10 @@ class TaskFollower:
         self.ended = time.monotonic()
         self.status = outcome.status
         log.debug("%s has ended: %s", self.name, outcome.status)
+        if self._notifies and not isinstance(outcome.error, (TakenOver, ContactLost, KeyboardInterrupt)):
+            called = self.launcher.options.name or self.name
+            self.notification = notification_text(called, self.status, self.ended - self.began)
+            self.loop.background(run_notify_command(self.notification))
         self.launcher.free_inputs()
         if self.channel is not None:
             self.channel.free_values()

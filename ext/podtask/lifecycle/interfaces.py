@@ -71,6 +71,7 @@ class RunnerChannel(Protocol):
     one_way: bool  # whether nothing can be sent to the runner
     follows_only: bool  # whether the task is not this user's: its pod is neither interrupted nor deleted
     reconnects: int  # -1 before the first connection
+    found_ended: bool  # whether the cell had ended, as far as is known, before this notebook followed it
 
     @property
     def connected(self) -> bool:

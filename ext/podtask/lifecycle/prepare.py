@@ -16,6 +16,7 @@ from ..cell.script_metadata import PYTHON_VERSIONS, ScriptMetadata
 from ..cell.sql_tables import sql_tables
 from ..channel.enclosure import EnclosedCell
 from ..channel.job import Job
+from ..config.notification import NotificationSettings, read_notification_settings
 from ..config.options import BATCH, PLAIN, RunOptions
 from ..config.quantities import to_decimal
 from ..errors import InputError, StartError
@@ -63,6 +64,7 @@ class PreparedCell:
         call: The function call that the cell stands for, if any.
         state: The state of the notebook's libraries.
         lookups: The variables that libraries find in ``__main__`` by themselves.
+        notification: What is called when the task has ended.
     """
 
     cell: Cell
@@ -75,6 +77,7 @@ class PreparedCell:
     call: FunctionCall | None = None
     state: LibraryState = NO_STATE
     lookups: MainLookups = NOTHING
+    notification: NotificationSettings = NotificationSettings()
 
     @functools.cached_property
     def inputs(self) -> Inputs:
@@ -210,6 +213,13 @@ class PreparedCell:
         return cells
 
     @property
+    def secrets_in_words(self) -> str:
+        """What the job has that others may not read; empty if there is nothing."""
+        if self.options.env or self.options.index_url or self.options.extra_index_url:
+            return "the values of --env"
+        return "the address of the webhook (--notify)" if self.notification.url else ""
+
+    @property
     def inputs_size(self) -> int:
         """Size of the packed inputs in bytes."""
         return sum(map(len, self.inputs.parts))
@@ -243,6 +253,9 @@ class PreparedCell:
             "local": options.local,
             "grace": options.grace,
             "call": self.call.name if self.call is not None else "",
+            "notify": {"url": self.notification.url, "name": options.name or name}
+            if options.notify
+            else None,
         }
         return Job(meta, inputs.parts, inputs.sha256)
 
@@ -325,7 +338,10 @@ def prepare(
         )
     manifest = render_cell(script, options)
     state = capture_state(namespace, waits)
-    prepared = PreparedCell(cell, script, manifest, options, values, namespace, began, call, state, lookups)
+    notification = read_notification_settings() if options.notify else NotificationSettings()
+    prepared = PreparedCell(
+        cell, script, manifest, options, values, namespace, began, call, state, lookups, notification
+    )
     _ = prepared.inputs, prepared.plain_inputs  # pack now: the notebook may change them later
     return prepared
 

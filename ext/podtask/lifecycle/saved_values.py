@@ -54,6 +54,9 @@ class _Reporter:
         """Pass a note on."""
         self._listener.on_note(text)
 
+    def on_runner_note(self, text: str) -> None:
+        """Ignore a note of the runner: the pod has none."""
+
     def on_notice(self, text: str) -> None:
         """Ignore a notice: the user has not written this pod."""
 

@@ -38,6 +38,11 @@ BATCH_FALLBACK_NOTE = (
     "{} Falling back to batch mode: the cell is embedded in a new pod and its output is read from the pod "
     "log. Ctrl-C deletes the pod; input() gets no answer."
 )
+BATCH_WEBHOOK_NOTE = (
+    "In batch mode the webhook of --notify is not called: everyone who may get the pod could read its address. The "
+    "notebook notifies you while it follows the task."
+)
+NO_WEBHOOK_NOTE = "--notify: your settings have no notify_url. A notification comes only while this notebook follows the task."
 # Kubeconfig, context and namespace of each place where this kernel has fallen back to batch mode.
 _batch_places: set[tuple[str | None, ...]] = set()
 # Such places where this kernel may not create Secrets -> a sentence that says so.
@@ -208,6 +213,8 @@ class NewRunner:
             listener.on_notice(line)
         for line in prepared.inputs.warnings:
             listener.on_note(line)
+        if self.options.notify and self.options.detach and not prepared.notification.url:
+            listener.on_note(NO_WEBHOOK_NOTE)
 
     async def _create_pod(self, manifest: PodManifest, listener: TaskListener) -> Pod:
         """Create the pod; if that is refused, forget the secret of its task."""
@@ -279,6 +286,9 @@ class NewRunner:
             listener.on_note(
                 "In batch mode the values of --env are in an annotation: everyone who may get the pod can read them."
             )
+        if self._prepared.notification.url:
+            listener.on_note(BATCH_WEBHOOK_NOTE)
+            job = replace(job, meta={**job.meta, "notify": None})
         return embed_job(manifest, job)
 
     def _new_identity(self) -> None:

@@ -151,6 +151,16 @@ class Task(concurrent.futures.Future[Any]):
         return self._follower.status
 
     @property
+    def notifies(self) -> bool:
+        """Whether it was submitted with ``--notify`` by this kernel."""
+        return self._follower.launcher.options.notify
+
+    @property
+    def notification(self) -> str:
+        """What a notification says of the ended task; empty if none is due."""
+        return self._follower.notification
+
+    @property
     def phase(self) -> str:
         """The current phase, and why the task is in it: ``"Pending: no node has enough memory"``."""
         return str(self._follower.phase)

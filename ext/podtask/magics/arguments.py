@@ -38,6 +38,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "env",
         "name",
         "detach",
+        "notify",
         "dry_run",
     ),
     "variables": ("inputs", "outputs", "max_input", "results", "results_in", "no_log_result"),

@@ -196,6 +196,7 @@ def config(state: ShellState, words: list[str]) -> None:
         raise UsageError(_usage_of(config))
     from ..api.resolve import session_template  # start-up cost
     from ..config import files
+    from ..config.notification import read_notification_settings
     from ..config.option_types import parse_env
     from ..config.settings import all_settings
     from ..template.store import saved_templates
@@ -211,6 +212,7 @@ def config(state: ShellState, words: list[str]) -> None:
         if name == "env":  # values may be secrets
             value = ", ".join(key for key, _ in parse_env(value))
         rows.append((name, "-" if value in (None, "", ()) else str(value), setting.origin))
+    rows += [(name, "(not shown)", origin) for name, origin in read_notification_settings().origins.items()]
     if session_template() is not None:
         rows = [
             row if row[0] != "template" else ("template", "(this session's)", "%podtask use") for row in rows

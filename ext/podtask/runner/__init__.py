@@ -9,6 +9,7 @@ __all__ = [
     "cloud_pickler",
     "ipython",
     "log_lines",
+    "notification",
     "pickler",
     "podtask_stub",
     "protocol",

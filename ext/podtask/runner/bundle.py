@@ -64,6 +64,8 @@ LATE_MODULES = (
     "ipython.pretty_printer",
     "ipython.pretty",
     "supervisor.record_writer",
+    "supervisor.webhook",
+    "notification",
     "results_file",
     "ipython.shell_command",
     "ipython.shell",

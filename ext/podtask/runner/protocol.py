@@ -103,8 +103,9 @@ _json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would creat
 ATTACH, RUN, FETCH, ACK, INTERRUPT, INPUT_REPLY, PING = range(1, 8)
 # both ways
 BLOB, HAVE, CLOSE = range(16, 19)
-# runner -> client; the meta of USAGE is what UsageMeter.measure returns, with the name of the execution ("exec")
-HELLO, PONG, ERROR, LOG, USAGE = range(32, 37)
+# runner -> client; the meta of USAGE is what UsageMeter.measure returns, with the name of the execution ("exec");
+# NOTE is a line for the user, which may come after the result
+HELLO, PONG, ERROR, LOG, USAGE, NOTE = range(32, 38)
 # worker -> supervisor: how much of the values can be sent already
 VALUES = 48
 # runner -> client, spooled

@@ -270,6 +270,7 @@ def test_every_option_is_listed() -> None:
         "local",
         "dry_run",
         "detach",
+        "notify",
         "keep",
         "name",
         "no_log_result",

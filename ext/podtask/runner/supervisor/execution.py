@@ -34,6 +34,7 @@ class Execution:
         end: Meta of the result frame that the worker has sent, then of the final one.
         stop_reason: Why the worker is stopped from outside (timeout, terminated); otherwise empty.
         kill_at: When the worker is killed (monotonic).
+        began: When its cell began (monotonic).
         is_announced: Whether the log mentions that the result waits, or contains it.
     """
 
@@ -53,6 +54,7 @@ class Execution:
         self.stop_reason = ""
         self.kill_at = FOREVER
         self.is_announced = False
+        self.began = time.monotonic()
         self._deadline = FOREVER
         self._interrupts = 0
         if job.get("local_modules"):
@@ -93,7 +95,8 @@ class Execution:
         if size < self.job["inputs_size"]:
             return False
         self.state = protocol.RUNNER_RUNNING
-        self._deadline = time.monotonic() + float(self.job["timeout"])
+        self.began = time.monotonic()
+        self._deadline = self.began + float(self.job["timeout"])
         return True
 
     def interrupt(self, number: int) -> None:

@@ -12,10 +12,11 @@ import socket
 import sys
 import time
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Optional, Set, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Set, Tuple
 
 from .. import protocol
 from ..debug_log import logger
+from ..worker import import_hooks
 from . import batch_log
 from .clients import FOREVER, Clients
 from .connection import Connection
@@ -76,6 +77,8 @@ class Supervisor:
         self._last_asked = 0  # number of the last frame with a question
         self._last_answered = 0  # number of the last frame with a question that was answered
         self._log = LogCopy(1)
+        self._webhook_calls: Dict[int, Tuple[str, Any]] = {}  # descriptor -> name of the task, and the call
+        self._notes: List[bytes] = []  # frames for the clients that attach later
         self._wake, self._wake_end = signal_sockets()
         listener.setblocking(False)
         signal.signal(signal.SIGTERM, self._on_terminate)
@@ -107,6 +110,7 @@ class Supervisor:
             self._send_usage()
             self._clients.send_pending(self._spool, [each.results for each in self._kept.values()])
             self._check_deadlines()
+        self._finish_webhook_calls()
         self._clients.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_RELEASED}))
         for execution in self._kept.values():
             execution.close()
@@ -231,6 +235,8 @@ class Supervisor:
             "answered": self._last_answered,
         }
         client.send(protocol.encode(protocol.HELLO, hello))
+        for note in self._notes:
+            client.send(note)
         if has_no_job:
             logger.debug("turned away a client that does not have the cell")
             client.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_NO_JOB}))
@@ -264,6 +270,7 @@ class Supervisor:
             source = job["source"] if len(job["source"]) <= MAX_SOURCE_CHARS else ""
             # A notebook that attaches later needs the source to show lines of the cell in a traceback.
             state = {"step": protocol.STEP_RUN, "filename": job["filename"], "source": source}
+            state["notify"] = bool(job.get("notify"))
             self._spool_frame(protocol.STATE, state)
 
     def _run_enclosed(self, enclosure: bytes) -> None:
@@ -284,15 +291,18 @@ class Supervisor:
         if self._running is not None or not self._waiting_jobs:
             return
         job = self._waiting_jobs.popleft()
-        own_files = [self._wake, self._wake_end, self._selector, self._spool, *self._clients.sockets]
-        own_files += [each.results for each in self._kept.values()]
         inputs = self._uploads.fileno(str(job["inputs"])) if job["inputs"] else None
         is_measured = not (job.get("local") or self._batch)
-        self._execution = Execution(job, inputs, own_files, self._spool.last + 1, is_measured)
+        self._execution = Execution(job, inputs, self._own_files(), self._spool.last + 1, is_measured)
         self._kept[self._execution.name] = self._execution
         self._receive_inputs(self._execution)
         for fd in self._execution.pipes:
             self._selector.register(fd, selectors.EVENT_READ, lambda: None)
+
+    def _own_files(self) -> List[Any]:
+        """Return the files and sockets that a forked process must close."""
+        files = [self._wake, self._wake_end, self._selector, self._spool, *self._clients.sockets]
+        return files + [each.results for each in self._kept.values()]
 
     # -- frames of the worker --------------------------------------------------------------------
 
@@ -343,6 +353,8 @@ class Supervisor:
                 self._selector.unregister(key.fileobj)
         end, data = execution.finish()
         end["text"] = self._log.total
+        webhook = (execution.job.get("notify") or {}).get("url", "")
+        end["notifies"] = bool(webhook)
         self._spool_frame(protocol.RESULT, end, data)
         if not self._clients.attached:
             self._clients.alone_since = time.monotonic()
@@ -350,7 +362,47 @@ class Supervisor:
         if self._batch:
             execution.is_announced = True
             self._exit_unclaimed(protocol.EXIT_NO_CLIENT)
+        if webhook:
+            self._call_webhook(execution)
         self._start_next()
+
+    # -- notification ------------------------------------------------------------------------------
+
+    def _call_webhook(self, execution: Execution) -> None:
+        """Begin to call the webhook of a cell that has ended."""
+        import_hooks.install(None)
+        # Start-up cost: few tasks need it.
+        from .webhook import WebhookCall
+
+        notify, seconds = execution.job["notify"], time.monotonic() - execution.began
+        status = str(execution.end and execution.end["status"])
+        call = WebhookCall(notify["url"], notify["name"], status, seconds, self._own_files())
+        self._webhook_calls[call.answer] = notify["name"], call
+        self._selector.register(call.answer, selectors.EVENT_READ, lambda: self._finish_webhook_call(call, 0))
+
+    def _finish_webhook_calls(self) -> None:
+        """Wait for the calls of webhooks, as long as a pod that is deleted has."""
+        if self._webhook_calls:
+            # Start-up cost, as above.
+            from .webhook import RELEASED_SECONDS
+
+            until = time.monotonic() + RELEASED_SECONDS
+            for _, call in list(self._webhook_calls.values()):
+                self._finish_webhook_call(call, max(0.0, until - time.monotonic()))
+
+    def _finish_webhook_call(self, call: Any, wait_seconds: float) -> None:
+        """Tell the clients and the log if a call has failed."""
+        # Start-up cost, as above.
+        from .webhook import problem_note
+
+        name, _ = self._webhook_calls.pop(call.answer)
+        self._selector.unregister(call.answer)
+        problem = call.finish(wait_seconds)
+        if problem:
+            text = problem_note(name, problem)
+            self._notes.append(protocol.encode(protocol.NOTE, {"text": text}))
+            self._clients.send(self._notes[-1])
+            self._log.write_line(f"podtask: {text}")
 
     # -- deadlines ---------------------------------------------------------------------------------
 
@@ -441,6 +493,11 @@ def _job_problem(job: Dict[str, Any]) -> str:
     for name, kind in JOB_FIELDS.items():
         if not isinstance(job.get(name), kind):
             return f"{name} of the cell is missing or has another type"
+    notify = job.get("notify") or {}
+    if not isinstance(notify, dict) or not all(
+        isinstance(notify.get(key, ""), str) for key in ("url", "name")
+    ):
+        return "notify of the cell has another type"
     times = [job["timeout"], job["linger"], job["grace"]]
     return "" if all(seconds >= 0 for seconds in times) else "a time limit of the cell is not a number"
 
