@@ -7,6 +7,8 @@ from typing import Any
 CAUSED = "The above exception was the direct cause of the following exception:"
 MEANWHILE = "During handling of the above exception, another exception occurred:"
 LINES = "IPython shows the line that a frame had come to last; podtask the line of each error"
+BEFORE_TEXT = "('äää',('"  # counts, without indentation
+ENDS = "the process of the cell ends with it: what a kernel keeps is finalized"
 GROUPS = "IPython prints a group to stderr, with its own frames, and the cell counts as done"
 
 # id of the cell -> (the reason, what of the comparison is otherwise: "key" or "key.part" -> value)
@@ -63,6 +65,10 @@ INTENDED: dict[str, tuple[str, dict[str, Any]]] = {
     "errors-error-re-raised-keeps-its-first-line": (
         LINES,
         {"error": ["ValueError", "first", ["6 <module>", "3 <module>", "1 f()"]]},
+    ),
+    "errors-J4-interrupt-during-the-clean-up-of-another-one": (
+        LINES,
+        {"error": ["KeyboardInterrupt", "", ["4 <module>", MEANWHILE, "7 <module>"]]},
     ),
     "errors-exception-group": (
         GROUPS,
@@ -136,6 +142,44 @@ INTENDED: dict[str, tuple[str, dict[str, Any]]] = {
             "result": ["int", "5"],
             "events": [["result", {"text/plain": "5"}, {}]],
         },
+    ),
+    "displays-F1-output-area-of-a-widget": (
+        "a pod has no widgets: the output is a display that is updated",
+        {
+            "events": [
+                ["text", {"stdout": "before\n", "stderr": ""}],
+                ["display_data", {"text/plain": ""}, {}, 0],
+                ["update_display_data", {"text/plain": ""}, {}, 0],
+                ["update_display_data", {"text/plain": "inside\n"}, {}, 0],
+                ["text", {"stdout": "after\n", "stderr": ""}],
+            ]
+        },
+    ),
+    "last-J6-long-text-in-a-tuple": (
+        "the text of a value is cut after a MiB while it is made",
+        {
+            "events": [
+                [
+                    "result",
+                    {
+                        "text/plain": f"('äää',\n ('{('text' * (1 << 18))[: -len(BEFORE_TEXT)]}…\n"
+                        "[the first 1 MiB of the text of this tuple]"
+                    },
+                    {},
+                ]
+            ]
+        },
+    ),
+    "output-D-exit-handlers-and-a-finalizer-of-a-value-that-is-kept": (
+        ENDS,
+        {
+            "events": [["text", {"stdout": "cell\nexit handler\nfinalized\n", "stderr": ""}]],
+            "afterwards": [],
+        },
+    ),
+    "output-D-generator-and-object-that-the-cell-leaves-behind": (
+        ENDS,
+        {"events": [["text", {"stdout": "a\nclosed\nlog 9\n", "stderr": ""}]], "afterwards": []},
     ),
     "async-context-variables": (
         "a context variable cannot be pickled: refused by name",

@@ -23,7 +23,7 @@ from ..runner.bundle import MINOR
 from ..runner.pickler import NullFile, Packer
 from .cell_sources import Source, class_source, function_source, later_assignments, registered_source
 from .definition_order import SortedDefinitions, StepOrder, Steps
-from .dispatch import Dispatcher, dispatchers, expression_of, without_registration
+from .dispatch import Dispatcher, dispatchers, expression_of, importable_place, without_registration
 from .ipython_names import is_ipython_name
 from .registries import IncompleteCopy, contents
 
@@ -75,7 +75,7 @@ class _DefinitionCollector:
         elif defined is None:
             self._data(name, value)
         elif defined.__module__ != "__main__":
-            self._steps.sources[name] = _imported(name, defined.__module__, defined.__qualname__)
+            self._steps.sources[name] = self._imported_definition(name, defined)
         else:
             self._definition(name, defined)
 
@@ -267,6 +267,21 @@ class _DefinitionCollector:
             self._steps.sources[step] = (source, filename)
         else:
             self._steps.sources[step] = (register, "<podtask registrations>")
+
+    def _imported_definition(self, name: str, value: Any) -> Source:
+        """Return the statement that imports a definition of a module.
+
+        Raises:
+            InputError: The module does not have it under a name.
+        """
+        place = importable_place(value)
+        if place is None:
+            raise InputError(
+                f"{name} cannot be sent from Python {MINOR} to {self._python}: code of the module {value.__module__} "
+                "created it, and the module does not have it under a name.",
+                "Create it in the cell, or use an image with the notebook's Python version.",
+            )
+        return _imported(name, *place)
 
     def _source_of(self, name: str, value: Any) -> Source:
         """Return the source of a function or class, with its original line numbers."""

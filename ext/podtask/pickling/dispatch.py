@@ -61,17 +61,54 @@ def _qualified(function: Any) -> str:
 
 def expression_of(value: Any, namespace: Mapping[str, Any]) -> str | None:
     """Return an expression that finds a class or function in the pod by its name; None if there is none."""
-    module, path = getattr(value, "__module__", None), _qualified(value)
-    root, _, rest = path.partition(".")
-    scope = namespace if module == "__main__" else vars(sys.modules.get(str(module), types.ModuleType("")))
-    found = scope.get(root)
-    for attribute in rest.split(".") if rest else ():
-        found = getattr(found, attribute, None)
-    if found is not value:
+    module = getattr(value, "__module__", None)
+    if module == "__main__":
+        path = _qualified(value)
+        return path if _resolved(namespace.get, path) is value else None
+    place = importable_place(value)
+    if place is None:
         return None
-    if module in ("__main__", "builtins"):
-        return path
-    return f"__import__('importlib').import_module({module!r}).{path}"
+    return (
+        place[1]
+        if place[0] == "builtins"
+        else f"__import__('importlib').import_module({place[0]!r}).{place[1]}"
+    )
+
+
+def importable_place(value: Any) -> tuple[str, str] | None:
+    """Return the module of a class or function, and the path there, such as ``Shop.price``.
+
+    A public module comes first: private ones (``pathlib._local``) differ between versions of Python. Without any
+    such place, as for the result of a function, return None.
+    """
+    own = str(getattr(value, "__module__", None))
+    public = own.partition("._")[0]
+    path = _qualified(value)
+    for name in dict.fromkeys([public, own, "types"]):
+        module = sys.modules.get(name)
+        found = _resolved(functools.partial(_attribute, module), path)
+        # In a module that was reloaded, another object has the name.
+        if found is value or (name == own and found is not None and _qualified(found) == path):
+            return name, path
+        for other, each in [*vars(module).items()] if module is not None else ():
+            if each is value and other.isidentifier():
+                return name, other
+    return None
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    return getattr(owner, name, None)
+
+
+def _resolved(look_up: Callable[[str], Any], path: str) -> Any:
+    """Return what a path leads to, None if it leads nowhere.
+
+    Args:
+        look_up: Returns the value of the first name, None if it does not exist.
+        path: Names with dots between them.
+    """
+    root, *attributes = path.split(".")
+    return functools.reduce(_attribute, attributes, look_up(root))
 
 
 def without_registration(source: str, dispatcher: str) -> str:

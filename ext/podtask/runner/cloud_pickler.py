@@ -9,7 +9,7 @@ import gc
 import sys
 import types
 import typing
-from typing import Any, Callable, Dict, List, Set
+from typing import Any, Callable, Dict, List, Optional, Set
 
 import cloudpickle.cloudpickle as parts
 
@@ -58,6 +58,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
 
     Attributes:
         named: Id of an object -> name under which the other side has it, since it was sent as source.
+        can_pickle_link: Returns whether the cause or context of an exception can be pickled; None to leave them out.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
     ) -> None:
         super().__init__(file, protocol=protocol, buffer_callback=recorder.keep_in_stream)
         self.named: Dict[int, str] = {}
+        self.can_pickle_link: Optional[Callable[[Any], bool]] = None
         self._recorder = recorder
         self._reduce = reduce
         self._main = ModuleGlobals("__main__")
@@ -117,9 +119,10 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
             return self._reduce_member(obj)
         if getattr(kind, "travels_as_its_function", False):
             return _undecorated(obj, self.reducer_override(obj.__wrapped__))
-        return library_objects.first_reduced(
+        reduced = library_objects.first_reduced(
             obj, library_objects.reduce, self._reduce_instance, self._singletons_by_name.reduce, self._reduce
         )
+        return library_objects.with_links(obj, reduced, self.can_pickle_link)
 
     def _reduce_class(self, obj: Any) -> Any:
         """Return the reduced form of a class: its name if it can be imported there, else all of it."""

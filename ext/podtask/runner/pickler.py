@@ -33,6 +33,7 @@ class Packer:
         reduce: Called with a value for which neither this module nor cloudpickle has a reduced form.
         by_value: Send also what belongs to the other side, for a notebook that does not have it any longer.
         named: Id of an object -> name under which the other side has it, since it was sent as source.
+        links: Pickle exceptions with their causes and contexts.
 
     Attributes:
         needs: Names of the namespace that the functions so far read.
@@ -49,7 +50,16 @@ class Packer:
         reduce: Callable[[Any], Any] = reduce_instance,
         by_value: bool = False,
         named: Optional[Dict[int, str]] = None,
+        links: bool = True,
     ) -> None:
+        def can_pickle(error: Any) -> bool:
+            try:
+                with Packer(NullFile(), namespace, plain, reduce, by_value, named, links=False) as packer:
+                    packer.dump(error)
+            except Exception:  # whatever a __reduce__ raises: the exception travels without this link
+                return False
+            return True
+
         recorder = _Recorder(file)
         self.needs, self.types, self.references = recorder.needs, recorder.types, recorder.references
         self.used_names = recorder.used_names
@@ -61,6 +71,7 @@ class Packer:
 
             self._pickler = CloudPickler(recorder, file, PROTOCOL, namespace, reduce, by_value)
             self._pickler.named = named or {}
+        self._pickler.can_pickle_link = can_pickle if links else None
 
     def dump(self, value: Any) -> None:
         """Pickle one more value.
@@ -140,6 +151,8 @@ def _plain_pickler(
     singles: Dict[Any, Set[int]] = {}
 
     class Pickler(pickle.Pickler):
+        can_pickle_link: Optional[Callable[[Any], bool]] = None
+
         def reducer_override(self, obj: Any) -> Any:
             recorder.add_type(obj)
             if is_stream_write(obj):
@@ -159,7 +172,8 @@ def _plain_pickler(
                 if getattr(namespace.get(name), "__wrapped__", None) is obj:
                     # pickle would refuse: under its name there is what wraps it.
                     return eval, (f"__import__('__main__').{name}",)
-            return library_objects.first_reduced(obj, library_objects.reduce, singletons.reduce, reduce)
+            reduced = library_objects.first_reduced(obj, library_objects.reduce, singletons.reduce, reduce)
+            return library_objects.with_links(obj, reduced, self.can_pickle_link)
 
     return Pickler(file, protocol=PROTOCOL, buffer_callback=recorder.keep_in_stream)
 

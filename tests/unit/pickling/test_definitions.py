@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import collections.abc
 import functools
+import importlib
 import io
 import math
 import os.path
 import sys
+import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -303,6 +306,90 @@ def test_closure_is_refused_for_another_minor(notebook: Notebook) -> None:
     told = f"f cannot be sent from Python {MINOR} to {OTHER}: it was created inside another function"
     with pytest.raises(InputError, match=told):
         pack_inputs({"f": namespace["f"]}, namespace, OTHER)
+
+
+MADE = """
+import functools
+double = eval("lambda n: 2 * n")
+halves = [eval("lambda n: n / 2")]
+def adder(k):
+    def add(n): return n + k
+    return add
+plus = adder(1)
+def traced(function):
+    def call(*args): return function(*args)
+    return call
+class Shop:
+    def price(self): return 3
+kept = functools.lru_cache(plus)
+"""
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """Return an installed module whose functions were made while it was imported."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "made_functions.py").write_text(MADE)
+    monkeypatch.syspath_prepend(folder)
+    module = importlib.import_module("made_functions")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("source", "cell"),
+    [
+        ("from made_functions import double as f", "f(3)"),
+        ("from made_functions import plus as f", "f(3)"),
+        ("from made_functions import Shop; f = Shop.price", "f(None)"),
+        ("from made_functions import kept as f", "f(3)"),
+        ("from concurrent.futures import Future as f", "f().done()"),
+        ("from types import FunctionType as f", "type(eval) is f, f.__name__"),
+        ("from types import MappingProxyType as f", "f({1: 2})"),
+    ],
+    ids=["eval", "closure", "method", "cache", "private module", "function type", "type of types"],
+)
+def test_definition_of_a_module_is_imported_by_a_name_that_it_has_there(
+    notebook: Notebook, made: types.ModuleType, source: str, cell: str
+) -> None:
+    """What a module made while it was imported has another name there than its own, or is in a private module."""
+    namespace = notebook(source)
+    inputs = pack_inputs({"f": namespace["f"]}, namespace, OTHER)
+    [step] = definitions(inputs)
+    assert "._" not in step[0]
+    pod = Pod(inputs)
+    pod.run(f"found = repr(({cell}))")
+    assert pod.names["found"] == repr(eval(f"({cell})", namespace))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import made_functions; f = made_functions.halves[0]",
+        "from made_functions import adder; f = adder(2)",
+        "from made_functions import traced\n@traced\ndef f(n): return n",
+    ],
+    ids=["eval", "closure", "decorator"],
+)
+def test_definition_that_its_module_has_under_no_name_is_refused(
+    notebook: Notebook, made: types.ModuleType, source: str
+) -> None:
+    """A function that code of a module has created can neither be imported nor sent as source."""
+    namespace = notebook(source)
+    told = f"f cannot be sent from Python {MINOR} to {OTHER}: code of the module made_functions created it"
+    with pytest.raises(InputError, match=told):
+        pack_inputs({"f": namespace["f"]}, namespace, OTHER)
+
+
+def test_definition_of_a_module_that_was_reloaded_is_imported(
+    notebook: Notebook, made: types.ModuleType
+) -> None:
+    """After a reload, the module has another function under the name: the pod imports that one."""
+    namespace = notebook("from made_functions import adder as f")
+    exec(MADE, vars(made))
+    inputs = pack_inputs({"f": namespace["f"]}, namespace, OTHER)
+    assert Pod(inputs).names["f"] is made.adder
 
 
 MODELS = """

@@ -304,7 +304,13 @@ class DisplayFrontend:
         self._writer.emit(protocol.DISPLAY, meta, text)
 
     def clear_output(self, wait: bool = False) -> None:
-        """Clear the cell's output; with ``wait`` only when the next output arrives."""
+        """Clear the cell's output; with ``wait`` only when the next output arrives.
+
+        Within IPython's ``capture_output`` or an output of ipywidgets, only that is cleared.
+        """
+        if self.capture is not None:
+            self.capture.clear_output(bool(wait))
+            return
         if self._area is not None:
             self._area.clear(bool(wait))
             return

@@ -63,6 +63,22 @@ def first_reduced(obj: Any, *reducers: Callable[[Any], Any]) -> Any:
     return NotImplemented
 
 
+def with_links(obj: Any, reduced: Any, can_pickle: Optional[Callable[[Any], bool]]) -> Any:
+    """Return the reduced form of an object; that of an exception with its cause and context.
+
+    Args:
+        obj: The object.
+        reduced: Its reduced form so far.
+        can_pickle: Returns whether a cause or context can be pickled; None to leave them out.
+    """
+    if can_pickle is None or not issubclass(type(obj), BaseException):
+        return reduced
+    # Start-up cost: loaded when it is first needed.
+    from . import exceptions
+
+    return exceptions.with_links(obj, reduced, can_pickle)
+
+
 def _reducer(kind: Any) -> Optional[Callable[[Any], Any]]:
     names = [f"{each.__module__}.{each.__qualname__}" for each in kind.__mro__]
     inherited = next(filter(None, map(REDUCERS_OF_SUBCLASSES.get, names)), None)
