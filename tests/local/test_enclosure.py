@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -39,7 +41,9 @@ from podtask.runner.protocol import ANY_PYTHON, EXIT_OTHER_PYTHON
 from podtask.template.template import PodTemplate
 
 from tests.local.listener import Listener
+from tests.local.test_pip_install import index, url
 
+__all__ = ["index"]  # the fixture
 IDENTITY = Identity("podtask-0123456789", "ab" * 32, "cd" * 32, 1)
 IMAGE = f"python:{MINOR}-slim"  # the notebook's Python, so that the inputs are packed once
 UNKNOWN_IMAGE = "registry.example/research:1"
@@ -80,7 +84,9 @@ async def runner(manifest: PodManifest, folder: Path) -> AsyncIterator[LocalProc
 async def value_of(backend: LocalProcess, job_for: Any = None) -> Any:
     """Return the value of the cell, as another kernel fetches it; or as this one does, if it has the job."""
     channel = Channel(backend, IDENTITY.key, IDENTITY.secret, job_for, Listener())
-    return decode(await asyncio.wait_for(channel.run(), 60), "here", lambda error: "").result
+    outcome = decode(await asyncio.wait_for(channel.run(), 60), "here", lambda error: "")
+    assert outcome.error is None, outcome.error
+    return outcome.result
 
 
 def test_cell_begins_before_a_client_comes(tmp_path: Path) -> None:
@@ -210,6 +216,40 @@ def test_cell_for_another_python_is_sent_as_source(tmp_path: Path) -> None:
             return await value_of(backend)
 
     assert asyncio.run(scene()) == 42
+
+
+@pytest.mark.parametrize("python", [MINOR, ANY_PYTHON], ids=["own Python", "another Python"])
+def test_packages_modules_and_variables_are_enclosed(
+    python: str, index: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pod installs the packages of --pip, and has the user's own modules and the values of --env, without a notebook."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "own_enclosed_mod.py").write_text("def double(n):\n    return 2 * n\n")
+    monkeypatch.syspath_prepend(own)
+    monkeypatch.delitem(sys.modules, "own_enclosed_mod", raising=False)
+    module = importlib.import_module("own_enclosed_mod")
+    cell = prepared(
+        "import os, podtasktest\nown_enclosed_mod.double(21), podtasktest.version, os.environ['TOKEN']",
+        {"own_enclosed_mod": module, "__name__": "__main__"},
+        image=UNKNOWN_IMAGE,
+        pip="podtasktest<2",
+        index_url=url(index),
+        env={"TOKEN": "hunter2"},
+    )
+    cells = [each for each in cell.enclosed_cells(IDENTITY.name, 60) if each.python == python]
+    enclosure = pack_enclosure(cells, max_enclosure_bytes())
+    assert enclosure is not None
+    manifest, parts = enclose_in_secrets(pod_of(cell), enclosure)
+    assert "hunter2" not in str(manifest.pod)
+    shutil.rmtree(own)  # what the runner imports is what the pod has brought
+
+    async def scene() -> Any:
+        write(parts, tmp_path)
+        async with runner(manifest, tmp_path) as backend:
+            return await value_of(backend)
+
+    assert asyncio.run(scene()) == (42, "1.5", "hunter2")
 
 
 def test_only_the_primary_container_mounts_the_cell() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,17 @@ from podtask.errors import StartError
 from podtask.presets import host_path
 
 from tests.local.test_pip_install import VERSION, index
-from tests.notebook import Shell
+from tests.notebook import Kernel, Shell
+from tests.pods.test_enclosed import GATE, admit, submit_and_kill, wait_until_gone
 from tests.pods.waiting import IMAGE
 
 __all__ = ["index"]  # the fixture
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
+READ_ONLY_POD = {
+    **GATE,
+    "terminationGracePeriodSeconds": 1,
+    "containers": [{"name": "primary", "securityContext": {"readOnlyRootFilesystem": True}}],
+}
 
 
 @pytest.fixture
@@ -55,6 +62,37 @@ def test_packages_are_installed_at_start(pods: Shell, address: str, index: int) 
         podtask.submit(VERSION, options=unreached).result(60)
     block = "# /// script\n# dependencies = ['podtasktest==1.0']\n# ///\n"
     assert podtask.submit(block + VERSION, options=options.replace(pip=())).result(60) == "1.0"
+
+
+@pytest.mark.fault(111)
+@pytest.mark.feature("N21")
+def test_detached_pod_brings_packages_and_own_modules(
+    pods: Shell,
+    start_kernel: Callable[..., Kernel],
+    address: str,
+    index: int,
+    cluster: Any,
+    namespace: str,
+    tmp_path: Path,
+) -> None:
+    """A pod whose kernel is killed while it waits installs --pip, and has the user's modules; its root is read-only."""
+    (tmp_path / "own_night_mod.py").write_text("def double(n):\n    return 2 * n\n")
+    kernel = start_kernel()
+    kernel.run(f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport own_night_mod")
+    spec = (
+        PodTemplate(READ_ONLY_POD)
+        .with_(host_path(str(Path(pip.__file__).parent), "/pip/pip"))
+        .to_dict()["spec"]
+    )
+    flags = f"--restricted --env PYTHONPATH=/pip --env PIP_TRUSTED_HOST={address} --pip podtasktest<2"
+    flags += f" --index-url http://{address}:{index}/one/"
+    cell = f"{VERSION}, own_night_mod.double(21)"
+    submit_and_kill(kernel, spec, 1000, flags, cell)
+    admit(cluster, namespace)
+    task = podtask.attach("night")
+    assert task.result(60) == ("1.5", 42)
+    task.delete()
+    wait_until_gone(cluster, namespace)
 
 
 def test_pip_in_a_cell_installs_for_its_next_line(pods: Shell, address: str, index: int) -> None:
