@@ -83,13 +83,26 @@ class Pods:
             return
         pod["metadata"]["deletionTimestamp"] = STAMP
         await self._happened("MODIFIED", pod)
-        process = self._processes.get(name)
-        if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
+        if self._terminate(name):
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._ended[name].wait(), grace)
         await self.remove(name)
+
+    async def evict(self, name: str) -> None:
+        """Mark a pod as disrupted and terminating, and end its process; whoever owns the pod removes it."""
+        disruption = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+        self.found[name]["metadata"]["deletionTimestamp"] = STAMP
+        await self.set(name, conditions=[disruption])
+        self._terminate(name)
+
+    def _terminate(self, name: str) -> bool:
+        """Ask the process of a pod to end; return whether it was running."""
+        process = self._processes.get(name)
+        if process is None or process.returncode is not None:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        return True
 
     async def remove(self, name: str) -> None:
         """Remove a pod immediately and kill its processes."""
@@ -168,9 +181,10 @@ class Pods:
                 Path(folder, item["path"]).write_bytes(base64.b64decode(secret["data"][item["key"]]))
 
     def add_secret(self, secret: Object) -> None:
-        """Store a Secret, and give it to the pod that owns it."""
+        """Store a Secret, and give it to the pods that mount it."""
         self.secrets[secret["metadata"]["name"]] = secret
-        self.write_files(secret["metadata"]["ownerReferences"][0]["name"])
+        for name in self._folders.keys() & self.found.keys():
+            self.write_files(name)
 
     async def delete_secret(self, name: str) -> None:
         """Delete a Secret, if it exists."""
@@ -225,10 +239,10 @@ class Pods:
             self.state_changed.notify_all()
 
 
-def is_owned(secret: Object, pod: Object) -> bool:
-    """Return whether a pod owns a Secret, which is deleted with it."""
-    owners = secret["metadata"].get("ownerReferences", [])
-    return pod["metadata"]["uid"] in [owner["uid"] for owner in owners]
+def is_owned(found: Object, owner: Object) -> bool:
+    """Return whether an object is deleted with another one."""
+    owners = found["metadata"].get("ownerReferences", [])
+    return owner["metadata"]["uid"] in [each["uid"] for each in owners]
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

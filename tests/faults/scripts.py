@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from .jobs import Jobs
 from .pods import Object, Pods, ended, primary_of
 from .streams import Forwards
 
@@ -34,6 +35,7 @@ class Script:
     """A healthy API server without any fault."""
 
     pods: Pods
+    jobs: Jobs
     forwards: Forwards
     username = "alice"
 

@@ -22,6 +22,7 @@ import yaml
 from aiohttp import web
 
 from . import logs
+from .jobs import Jobs
 from .names import SCRIPTS
 from .pods import Pods, version_text
 from .scripts import Script, is_create, refused
@@ -29,6 +30,7 @@ from .streams import Forwards, execute, selector, watch
 
 NAMESPACE = re.compile(r"/api/v1/namespaces/[^/]+")
 SECRET = re.compile(r"/api/v1/namespaces/[^/]+/secrets(?:/(?P<name>[^/]+))?$")
+JOB = re.compile(r"/apis/batch/v1/namespaces/[^/]+/jobs(?:/(?P<name>[^/]+))?$")
 POD = re.compile(r"/api/v1/namespaces/[^/]+/pods/(?P<name>[^/]+)(?:/(?P<part>\w+))?$")
 
 
@@ -80,6 +82,7 @@ class Server:
 
     async def _serve(self) -> None:
         self.pods, self.forwards = Pods(), Forwards()
+        self.jobs = self.script.jobs = Jobs(self.pods)
         self.script.pods, self.script.forwards = self.pods, self.forwards
         self._lives: set[asyncio.Task[None]] = set()
         app = web.Application(client_max_size=8 << 20)
@@ -120,12 +123,15 @@ class Server:
         """Respond as a healthy server does."""
         path, method = request.path, request.method
         if path.endswith("/pods"):
-            return await (self._create(request) if method == "POST" else self._list(request))
+            return await (self._create(request) if method == "POST" else self._list(request, self.pods))
         if path.endswith("/events"):
             return await self._events(request)
         secret = SECRET.match(path)
         if secret is not None:
             return await self._secret(request, secret["name"])
+        job = JOB.match(path)
+        if job is not None:
+            return await self._job(request, job["name"])
         found = POD.match(path)
         if found is None:
             return self._answer_elsewhere(path)
@@ -145,6 +151,26 @@ class Server:
             await self.pods.delete_secret(name or "")
         if found is None:
             return refused(404, f'secrets "{name}" not found', "NotFound")
+        return web.json_response(found)
+
+    async def _job(self, request: web.Request, name: str | None) -> web.StreamResponse:
+        """Create, list, read or delete Jobs."""
+        if request.method == "POST":
+            sent = await request.json()
+            if sent["metadata"]["name"] in self.jobs.found:
+                return refused(
+                    409, f'jobs.batch "{sent["metadata"]["name"]}" already exists', "AlreadyExists"
+                )
+            job = await self.jobs.add(sent)
+            self._live(self.jobs.run(job["metadata"]["name"], self.script.live))
+            return web.json_response(job, status=201)
+        if name is None:
+            return await self._list(request, self.jobs)
+        if name not in self.jobs.found:
+            return refused(404, f'jobs.batch "{name}" not found', "NotFound")
+        found = self.jobs.found[name]
+        if request.method == "DELETE":
+            self._live(self.jobs.delete(name))
         return web.json_response(found)
 
     async def _pod(self, request: web.Request, found: re.Match[str]) -> web.StreamResponse:
@@ -193,11 +219,11 @@ class Server:
         self._live(self.script.live(name))
         return web.json_response(pod, status=201)
 
-    async def _list(self, request: web.Request) -> web.StreamResponse:
+    async def _list(self, request: web.Request, objects: Pods | Jobs) -> web.StreamResponse:
         if request.query.get("watch"):
-            return await watch(request, self.pods, self.script.changes)
+            return await watch(request, objects, self.script.changes)
         selects = selector(request.query.get("labelSelector", ""))
-        items = [pod for pod in self.pods.found.values() if selects(pod)]
+        items = [each for each in objects.found.values() if selects(each)]
         version = version_text(self.pods.version)
         return web.json_response({"metadata": {"resourceVersion": version}, "items": items})
 

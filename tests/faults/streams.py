@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from .jobs import Jobs
 from .pods import Object, Pods, version_number
 
 Selects = Callable[[Object], bool]
@@ -29,13 +30,13 @@ def selector(query: str) -> Selects:
 
 
 async def watch(
-    request: web.Request, pods: Pods, changes: Callable[[Object], list[Object] | None]
+    request: web.Request, pods: Pods | Jobs, changes: Callable[[Object], list[Object] | None]
 ) -> web.StreamResponse:
     """Send the events since a version, then new ones, until either side closes the connection.
 
     Args:
         request: Request of the client.
-        pods: Pods to watch.
+        pods: Pods or Jobs to watch.
         changes: Returns the bytes to send in place of an event; None ends the watch.
     """
     answer = web.StreamResponse(headers={"Content-Type": "application/json"})

@@ -83,9 +83,9 @@ SOURCE = "for n in range(3):\n    print('line', n)\nlen(data)"
 LINES = "line 0\nline 1\nline 2\n"
 
 
-def submit_in_killed_kernel(size: int, **options: Any) -> tuple[str, str]:
+def submit_in_killed_kernel(size: int, source: str = SOURCE, **options: Any) -> tuple[str, str]:
     """Submit a detached cell in a process that is killed when ``submit`` returns; return the pod's name and the notes."""
-    program = "import sys" + KERNEL.format(size=size, options=options, source=SOURCE)
+    program = "import sys" + KERNEL.format(size=size, options=options, source=source)
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=SECONDS)
     assert ran.returncode == -signal.SIGKILL, ran.stderr
     name, _, noted = ran.stdout.partition("\n")
@@ -331,7 +331,7 @@ def submit_to_volume(server: Server, folder: Path) -> str:
         "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
     }
     options = {"outputs": "n", "results_in": f"{folder}/night", "linger": "0.1s", "no_log_result": True}
-    name, noted = submit_in_killed_kernel(1000, template=spec, **options)
+    name, noted = submit_in_killed_kernel(1000, SOURCE, template=spec, **options)
     assert f"and stay in {folder}/night." in noted
     admit(server)
     wait_for(server, lambda: TaskPod(server.pods.found[name]).is_finished)

@@ -273,10 +273,10 @@ def test_only_the_primary_container_mounts_the_cell() -> None:
 
 def test_secrets_belong_to_the_pod() -> None:
     """Each Secret has the pod as its owner; the owner's secret is in one that the pod does not mount."""
-    first, second, of_owner = task_secrets(IDENTITY, "the-uid", [b"a", b"b"])
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": IDENTITY.name, "uid": "the-uid"}
+    first, second, of_owner = task_secrets(IDENTITY, owner, [b"a", b"b"])
     for each in (first, second, of_owner):
-        (owner,) = each["metadata"]["ownerReferences"]
-        assert (owner["kind"], owner["name"], owner["uid"]) == ("Pod", IDENTITY.name, "the-uid")
+        assert each["metadata"]["ownerReferences"] == [owner]
         assert each["immutable"]
     assert [each["metadata"]["name"] for each in (first, second)] == [
         part_name(IDENTITY.name, 0),

@@ -132,8 +132,8 @@ def end(task: Task) -> None:
 
 
 def assert_nothing_left(cluster: Any, namespace: str) -> None:
-    """Check that pods, Workloads and Secrets go away: Kueue takes off its finalizers."""
-    kinds = ("pods,workloads,secrets", f"--namespace={namespace}")
+    """Check that Jobs, pods, Workloads and Secrets go away: Kueue takes off its finalizers."""
+    kinds = ("jobs,pods,workloads,secrets", f"--namespace={namespace}")
     cluster.kubectl("wait", "--for=delete", "--all", *kinds, "--timeout=60s", check=False)
     assert cluster.kubectl("get", *kinds) == ""
 
@@ -245,4 +245,16 @@ def test_script_that_sigterm_ends_leaves_nothing(cluster: Any, namespace: str, k
     first = hold(cpu="1")
     assert exit_code(kubeconfig, "waits") == -signal.SIGTERM
     end(first)
+    assert_nothing_left(cluster, namespace)
+
+
+def test_job_waits_in_the_queue_and_leaves_nothing(pods: Shell, cluster: Any, namespace: str) -> None:
+    """The Job of -d --retries is queued as a whole: it is listed and followed in its queue, and runs when it is admitted."""
+    first = hold(cpu="1")
+    task = submit(EMPTY, "8", queue="team", cpu="1", detach=True, retries=1, name="night", **SMALL)
+    wait_for_phase(task, "1st of 1 in queue 'team'; 1 more cpu needed")
+    out, _ = pods.output("%podtask list")
+    assert "Queued" in next(line for line in out.splitlines() if "night" in line)
+    end(first)
+    assert task.result(60) == 8
     assert_nothing_left(cluster, namespace)

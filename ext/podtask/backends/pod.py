@@ -54,21 +54,28 @@ class Pod:
         listener: RunnerListener,
         transport: str = AUTO,
     ) -> None:
-        self.name = manifest.name
-        self.url = f"{namespace.where}/{self.name} ({namespace.kubectl('get', 'pod', self.name)})"
+        self.name = manifest.task
         self._namespace = namespace
-        self._manifest = manifest
         self._listener = listener
+        self._transport = transport
+        kernel = manifest.labels[KERNEL_LABEL]
+        self._watch = namespace.watch(f"{KERNEL_LABEL}={kernel}")
+        self._follow_manifest(manifest)
+
+    def _follow_manifest(self, manifest: PodManifest) -> None:
+        """Let all requests be about a pod from now on."""
+        namespace = self._namespace
+        self._pod_name = manifest.name
+        self.url = f"{namespace.where}/{manifest.name} ({namespace.kubectl('get', 'pod', manifest.name)})"
+        self._manifest = manifest
         self._logs = PodLogs(namespace, manifest.name, manifest.primary)
-        self._status = PodStatus(namespace, manifest, self._logs, listener)
-        self._connector = RunnerConnector(namespace, manifest, self._status, transport, listener)
+        self._status = PodStatus(namespace, manifest, self._logs, self._listener)
+        self._connector = RunnerConnector(namespace, manifest, self._status, self._transport, self._listener)
         self._uid = str(manifest.pod["metadata"].get("uid", ""))  # a new pod gets it when it is created
         self._part_names = manifest.part_names
         self._deleting: asyncio.Task[bool] | None = None
         self._log_was_allowed = False  # whether a line of the log was ever read
-        kernel = manifest.labels[KERNEL_LABEL]
-        self._watch = namespace.watch(f"{KERNEL_LABEL}={kernel}")
-        self._deletion = PodDeletion(namespace, manifest.name, self._watch)
+        self._deletion = PodDeletion(namespace, manifest.name, self._watch, manifest.job)
 
     @classmethod
     async def create(cls, manifest: PodManifest, options: RunOptions, listener: RunnerListener) -> Pod:
@@ -79,16 +86,15 @@ class Pod:
             PodtaskError: There is no cluster, it cannot be reached, or it refuses the pod.
         """
         namespace = await open_namespace(options.context, options.namespace)
-        transport = options.channel if options.channel in (FORWARD, EXEC) else AUTO
-        pod = cls(namespace, manifest, listener, transport)
+        pod = cls(namespace, manifest, listener, chosen_transport(options))
         listener.on_phase(Phase("Creating", f"in {namespace.where}"))
-        pod._watch.subscribe(pod.name, pod._status.update)
+        pod._watch.subscribe(pod._pod_name, pod._status.update)
         try:
             await pod._create()
         except BaseException:  # a cancellation, too: a pod that was not created is not watched
-            pod._watch.unsubscribe(pod.name)
+            pod._watch.unsubscribe(pod._pod_name)
             raise
-        pod._watch.mark_created(pod.name)
+        pod._watch.mark_created(pod._pod_name)
         return pod
 
     @classmethod
@@ -101,13 +107,13 @@ class Pod:
             listener: Receives phases and notes.
         """
         pod = cls(namespace, manifest, listener)
-        pod._watch.subscribe(pod.name, pod._status.update)
-        pod._watch.mark_existing(pod.name)
+        pod._watch.subscribe(pod._pod_name, pod._status.update)
+        pod._watch.mark_existing(pod._pod_name)
         return pod
 
     def release(self) -> None:
         """Stop following the pod without deleting it."""
-        self._watch.unsubscribe(self.name)
+        self._watch.unsubscribe(self._pod_name)
 
     async def connect(self, handshake: Callable[[ByteStream], Awaitable[T]]) -> T:
         """Connect to the runner; see :meth:`RunnerConnector.connect`."""
@@ -118,7 +124,9 @@ class Pod:
         return await self._status.wait_until_ended()
 
     async def create_secrets(self, identity: Identity, parts: Sequence[bytes]) -> None:
-        """Create the Secrets of the task: the parts of its cell, and the owner's secret. The pod owns them.
+        """Create the Secrets of the task: the parts of its cell, and the owner's secret.
+
+        The pod, or the Job that creates it, owns them.
 
         Args:
             identity: The task.
@@ -127,7 +135,7 @@ class Pod:
         Raises:
             ClusterError: The API server refuses a part. The cell does not start.
         """
-        *of_cell, of_owner = task_secrets(identity, self._uid, parts)
+        *of_cell, of_owner = task_secrets(identity, self._owner, parts)
         created = await asyncio.gather(
             *(self._create_secret(each) for each in (*of_cell, of_owner)), return_exceptions=True
         )
@@ -191,7 +199,7 @@ class Pod:
         """
         while not (diagnosis := self._status.diagnosis()).ended and diagnosis.phase != "Running":
             await self._status.state_changed.wait()
-        follow = self._namespace.pods.follow_log(self.name, self._manifest.primary)
+        follow = self._namespace.pods.follow_log(self._pod_name, self._manifest.primary)
         try:
             async with contextlib.aclosing(follow) as lines:
                 async for line in lines:
@@ -218,6 +226,11 @@ class Pod:
 
     # -- inside -------------------------------------------------------------------------------------
 
+    @property
+    def _owner(self) -> dict[str, Any]:
+        """Reference to the object that the Secrets of the task are deleted with."""
+        return {"apiVersion": "v1", "kind": "Pod", "name": self._pod_name, "uid": self._uid}
+
     async def _create(self) -> None:
         """Create the pod. While the API server is unreachable, retry until the task is stopped or times out."""
         pause, longest = CREATE_PAUSES_SECONDS
@@ -231,7 +244,7 @@ class Pod:
             except Refusal as error:
                 is_starting = was_away and error.code == 403  # a starting server forbids everything
                 tries_left -= is_starting or _may_be_final(error)
-                if not (is_starting or _is_temporary(error)) or not tries_left:
+                if not (is_starting or is_temporary(error)) or not tries_left:
                     raise
                 failure: ClusterError | Refusal = error
                 retry_seconds = error.retry_seconds
@@ -263,7 +276,7 @@ class Pod:
                 return
             except RequestDenied as error:
                 tries_left -= _may_be_final(error)
-                if self._listener.stopped or not _is_temporary(error) or not tries_left:
+                if self._listener.stopped or not is_temporary(error) or not tries_left:
                     raise
                 failure: ClusterError = error
                 retry_seconds = error.retry_seconds
@@ -302,10 +315,14 @@ class Pod:
         self._uid = str(created["metadata"]["uid"])
         self._status.update_first(created)
         self._report_dropped_fields(created)
+        self._report_missing_queue(created, "pod")
+
+    def _report_missing_queue(self, created: dict[str, Any], kind: str) -> None:
+        """Report that Kueue does not hold a pod, or the pod of a Job, which names a queue."""
         if QUEUE_LABEL in self._manifest.labels and not is_queued(created):
             self._listener.on_notice(
-                f"Nothing holds the pod in queue {queue_name(created)!r}: Kueue is not installed in this cluster, or does not "
-                f"manage pods of namespace {self._namespace.name}."
+                f"Nothing holds the {kind} in queue {queue_name(created)!r}: Kueue is not installed in this cluster, or does not "
+                f"manage {kind}s of namespace {self._namespace.name}."
             )
 
     async def _delete_if_created(self) -> None:
@@ -331,9 +348,9 @@ class Pod:
     async def _is_ours(self) -> bool:
         """Return whether this task created the existing pod of this name, in a request whose reply was lost."""
         try:
-            pod = await self._namespace.pods.get(self.name)
+            pod = await self._namespace.pods.get(self._pod_name)
         except RequestDenied as error:
-            if _is_temporary(error):
+            if is_temporary(error):
                 raise
             return False  # report the first error rather than this one
         if pod["metadata"].get("labels", {}).get(TASK_LABEL) != self.name:
@@ -343,7 +360,12 @@ class Pod:
         return True
 
 
-def _is_temporary(refusal: Refusal) -> bool:
+def chosen_transport(options: RunOptions) -> str:
+    """Return how to reach the runner, as the user has chosen it."""
+    return options.channel if options.channel in (FORWARD, EXEC) else AUTO
+
+
+def is_temporary(refusal: Refusal) -> bool:
     """Return whether the same request may be accepted later.
 
     A quota that another pod has changed at the same time is a 409, too, with reason Conflict.

@@ -1,4 +1,4 @@
-"""Delete a pod: retry until the API server accepts the deletion, report a failed preStop hook and a pod that stays.
+"""Delete a pod and its Job: retry until the API server accepts it, report a failed preStop hook and a pod that stays.
 
 The cell has ended by then, so reports cannot be part of its result. They go to standard error.
 """
@@ -18,6 +18,7 @@ from ..cluster.watch import Watch
 from ..diagnosis.kubelet_kills import failed_stop_hooks
 from ..diagnosis.model import container_statuses, is_node_silent
 from ..errors import ClusterError
+from ..manifest.pod_manifest import JobReference
 from ..runner.safe_text import safe_text
 
 log = logging.getLogger(__name__)
@@ -35,12 +36,16 @@ class PodDeletion:
         namespace: Namespace of the pod.
         name: Name of the pod.
         watch: Reports when the pod is gone.
+        job: The Job that would replace the pod; it is deleted, too.
     """
 
-    def __init__(self, namespace: Namespace, name: str, watch: Watch) -> None:
+    def __init__(
+        self, namespace: Namespace, name: str, watch: Watch, job: JobReference | None = None
+    ) -> None:
         self._namespace = namespace
         self._name = name
         self._watch = watch
+        self._job = job
         self._waiting_until_gone: asyncio.Task[None] | None = None
 
     async def run(self, uid: str, seconds: int, has_stop_hooks: bool = False) -> bool:
@@ -72,6 +77,8 @@ class PodDeletion:
         while True:
             retry_seconds = 0.0
             try:
+                if self._job is not None:
+                    await self._namespace.jobs.delete(self._job.name, self._job.uid)
                 await self._namespace.pods.delete(self._name, uid, seconds)
                 return ""
             except RequestDenied as error:

@@ -9,6 +9,7 @@ __all__ = [
     "current_context",
     "events",
     "exec",
+    "jobs",
     "namespace",
     "object_names",
     "own_pod",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from ..event_loop import loop
@@ -13,7 +13,9 @@ from .client import Api
 from .credentials import IN_CLUSTER_CONTEXT
 from .events import Events
 from .exec import Exec
+from .jobs import FollowedJob, JobPodWatch, Jobs, JobWatch
 from .nodes import Nodes
+from .object_watch import OnObject
 from .paths import DISCOVERED_GROUPS, VERSION_PATH, resource_path
 from .pods import Pods, explain_refusals
 from .port_forward import PortForward
@@ -40,6 +42,7 @@ class Namespace:
         name: Name of the namespace.
         pods: Requests for its pods.
         pod_templates: Requests for its pod templates.
+        jobs: Requests for its Jobs.
         secrets: Requests for its Secrets.
         events: Events about its pods, by one watch for all tasks.
         workloads: What holds its pods in queues of Kueue, by one watch for all tasks.
@@ -51,6 +54,7 @@ class Namespace:
         self.name = name
         self.pods = Pods(api, name)
         self.pod_templates = PodTemplates(api, name)
+        self.jobs = Jobs(api, name)
         self.secrets = Secrets(api, name)
         self.events = Events(api, name)
         self.workloads = Workloads(api, name)
@@ -58,6 +62,7 @@ class Namespace:
         self.capacity = Capacity(api, name)
         self._api = api
         self._watches: dict[str, Watch] = {}
+        self._job_watches: dict[str, tuple[JobWatch, JobPodWatch]] = {}
         self._opening_slots = asyncio.Semaphore(MAX_OPENING_STREAMS)
         api.call_at_close(self._close)
 
@@ -100,6 +105,30 @@ class Namespace:
         if selector not in self._watches:
             self._watches[selector] = Watch(self.pods, selector)
         return self._watches[selector]
+
+    def follow_job(
+        self,
+        job: tuple[str, str],
+        selectors: tuple[str, str],
+        on_pod: Callable[[dict[str, Any]], bool],
+        on_job: OnObject,
+    ) -> FollowedJob:
+        """Follow a Job until it has a pod that the caller wants.
+
+        Args:
+            job: Name and UID of the Job.
+            selectors: Label selectors of all Jobs of the caller, for the watch, and of the pods of this one.
+            on_pod: Called with each pod; returns whether the caller wants no other one.
+            on_job: Called with each state of the Job while it has no such pod; with None when it is gone.
+        """
+        of_all, of_pods = selectors
+        if of_all not in self._job_watches:
+            self._job_watches[of_all] = (
+                JobWatch(self._api, self.name, of_all),
+                JobPodWatch(self._api, self.name, of_all),
+            )
+        watches = self._job_watches[of_all]
+        return FollowedJob(self.jobs, self.pods, watches, job, of_pods, on_pod, on_job)
 
     @contextlib.asynccontextmanager
     async def opening_slot(self) -> AsyncIterator[None]:
@@ -171,9 +200,16 @@ class Namespace:
             return await self._api.names(resource_path(resource, self.name, group=path))
 
     async def is_allowed(self, verb: str, resource: str) -> bool:
-        """Return whether a verb is allowed on a resource, such as "pods/log"."""
+        """Return whether a verb is allowed on a resource, such as "pods/log" or "jobs.batch"."""
         kind, _, subresource = resource.partition("/")
-        attributes = {"namespace": self.name, "verb": verb, "resource": kind, "subresource": subresource}
+        kind, _, group = kind.partition(".")
+        attributes = {
+            "namespace": self.name,
+            "verb": verb,
+            "group": group,
+            "resource": kind,
+            "subresource": subresource,
+        }
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",

@@ -9,6 +9,7 @@ from ..errors import InputError
 OBJECT_NAME = re.compile("[A-Za-z0-9][-A-Za-z0-9._]*")
 CORE_GROUP_PATH = "/api/v1"
 GROUP_PATHS = {
+    "jobs": "/apis/batch/v1",
     "priorityclasses": "/apis/scheduling.k8s.io/v1",
     "runtimeclasses": "/apis/node.k8s.io/v1",
     "selfsubjectaccessreviews": "/apis/authorization.k8s.io/v1",

@@ -190,7 +190,7 @@ class RunOptions:
     retries: int | None = option(
         None,
         "--retries",
-        "how many new pods to try if a pod is lost before the cell starts",
+        "how many new pods to try if a pod is lost before the cell starts; with -d, a Job also reruns a cell that has started",
         parse_count,
         "N",
     )

@@ -104,6 +104,8 @@ REJECTION_REASONS = (
         "resources",
     ),
 )
+# Reasons of the condition Failed of a Job. A pod that the Job has not created (manifest/retrying_job.py) has them.
+JOB_END_REASONS = ("BackoffLimitExceeded", "PodFailurePolicy")
 # Reason of DisruptionTarget -> category, sentence, hint.
 DISRUPTIONS = {
     "PreemptionByScheduler": (
@@ -249,6 +251,11 @@ def diagnose_end(pod: Pod, primary: str, events: Events, gone: bool = False) -> 
     termination = diagnose_termination(pod, primary, events, gone)
     if termination is not None:
         return termination
+    if phase == "Failed" and status.get("reason") in JOB_END_REASONS:
+        message = _with_detail("its Job has ended", one_line(status.get("message")))
+        return _ended(
+            status["reason"], message, "Raise --retries, or run the cell again.", "job ended", "", None
+        )
     for prefix, sentence, hint, field in REJECTION_REASONS:
         if not terminated and status.get("reason", "").startswith(prefix):
             message = _with_detail(sentence, one_line(status.get("message")))

@@ -15,6 +15,7 @@ from .model import GATED, Diagnosis, Pod, one_line, pod_condition
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 KUEUE_GATES = "kueue.x-k8s.io/"
+ADMISSION_GATE = f"{KUEUE_GATES}admission"
 HOPELESS_SECONDS = 6  # until the task fails: the queue may be created together with the pod
 OTHER_QUEUE = "choose another --queue"
 ADMINISTRATOR_HINT = "ask the administrator of the queue"

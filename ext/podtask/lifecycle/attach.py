@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Mapping
+from typing import Any
 
-from ..backends.base import Termination
+from ..backends.base import Backend, Termination
+from ..backends.job_pod import JobPod
 from ..backends.pod import Pod
 from ..channel.channel import Channel
 from ..channel.job import RunnerResult
 from ..channel.log_channel import LogChannel
 from ..cluster.namespace import Namespace
+from ..cluster.refusals import RequestDenied
 from ..config.files import ignored_files
 from ..config.option_types import parse_task_name
 from ..config.options import PLAIN, RunOptions
@@ -23,6 +26,7 @@ from ..manifest.task_pod import TaskPod
 from ..manifest.task_secrets import OWNER_KEY, owner_name
 from ..pickling.hints import missing_module_hint
 from .interfaces import StartedRunner, TaskListener
+from .retry import RetryPolicy
 
 log = logging.getLogger(__name__)
 NOT_THE_OWNER = (
@@ -47,6 +51,7 @@ class ExistingRunner:
         self.options = options
         self.name = parse_task_name(name)
         self.pack_seconds = 0.0
+        self._retries: RetryPolicy | None = None  # of a Job
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
@@ -54,8 +59,8 @@ class ExistingRunner:
         return {}
 
     def retry_reason(self, end: Termination | RunnerResult | NoStream) -> str:
-        """Return an empty text: a task cannot be retried, because this kernel does not have the cell."""
-        return ""
+        """Return how a Job runs the cell again; empty without one, because this kernel does not have the cell."""
+        return self._retries.retry_reason(end) if self._retries and not isinstance(end, NoStream) else ""
 
     def hint_for(self, error: BaseException) -> str:
         """Return a one-line hint for an error of the cell; empty if there is none."""
@@ -76,27 +81,49 @@ class ExistingRunner:
         key = pod.key
         self.is_enclosed = pod.is_enclosed
         listener.on_manifest(pod)
-        if pod.is_result_fetched:
+        if pod.is_result_fetched and not pod.is_replaced:
             raise TaskError(
                 f"The result of {pod.name} was already fetched ({pod.cell_status}). The cell is not run again.",
                 f"%podtask logs {pod.name} shows its output, %podtask delete {pod.name} removes it.",
             )
         pod.check_protocol()
-        plain = self.options.results == PLAIN or owner_secrets.is_plain(pod.name)
+        plain = self.options.results == PLAIN or owner_secrets.is_plain(pod.task)
         self.options = pod.options.replace(namespace=self.options.namespace, context=self.options.context)
-        secret = owner_secrets.load(pod.name, pod.key, pod.lock)
+        secret = owner_secrets.load(pod.task, pod.key, pod.lock)
         if secret is None and self._trust:
             secret = await _secret_in_cluster(namespace, pod)
         if plain or (secret is None and not self._trust):
             self.options = self.options.replace(results=PLAIN)
         if secret is None:
-            listener.on_note(NOT_THE_OWNER.format(name=pod.name))
-        backend = Pod.adopt(namespace, pod, listener)
+            listener.on_note(NOT_THE_OWNER.format(name=pod.task))
         where = f"pod {pod.name}, container {pod.primary}"
         if pod.is_batch:
+            backend = Pod.adopt(namespace, pod, listener)
             return StartedRunner(backend, LogChannel(backend, key, listener, secret is None), where)
         unpickles = self.options.results != PLAIN
-        return StartedRunner(backend, Channel(backend, key, secret, None, listener, unpickles), where)
+
+        def channel_to(backend: Backend) -> Channel:
+            return Channel(backend, key, secret, None, listener, unpickles)
+
+        job = await _read_job(namespace, pod)
+        if job is None:
+            backend = Pod.adopt(namespace, pod, listener)
+            return StartedRunner(backend, channel_to(backend), where)
+        retries_left = int(job["spec"]["backoffLimit"]) - int(job.get("status", {}).get("failed", 0))
+        self._retries = RetryPolicy(self.options, max(0, retries_left))
+        followed = JobPod.adopt_from_job(namespace, pod, job, listener)
+        return StartedRunner.in_job(followed, channel_to, where)
+
+
+async def _read_job(namespace: Namespace, pod: TaskPod) -> dict[str, Any] | None:
+    """Return the Job that replaces a pod; None if there is none, or it may not be read: only this pod is followed."""
+    if pod.job is None:
+        return None
+    try:
+        return await namespace.jobs.get(pod.job.name)
+    except RequestDenied as error:
+        log.debug("%s: its Job is not followed: %s", pod.name, error)
+        return None
 
 
 async def _secret_in_cluster(namespace: Namespace, pod: TaskPod) -> str | None:
@@ -105,7 +132,7 @@ async def _secret_in_cluster(namespace: Namespace, pod: TaskPod) -> str | None:
     Whoever may create pods and Secrets may write one, so it proves no more than the user's trust.
     """
     try:
-        found = await namespace.secrets.get(owner_name(pod.name))
+        found = await namespace.secrets.get(owner_name(pod.task))
         secret = base64.b64decode(found["data"][OWNER_KEY]).decode()
     except (ClusterError, LookupError, TypeError, ValueError) as error:
         log.debug("%s: the owner's secret is not in the cluster: %s", pod.name, error)

@@ -124,7 +124,7 @@ class TaskFollower:
 
     def on_manifest(self, manifest: PodManifest) -> None:
         """Receive the pod, before it is created or when it is found."""
-        self.name, self.manifest = manifest.name, manifest
+        self.name, self.manifest = manifest.task, manifest
 
     def on_phase(self, phase: Phase) -> None:
         """Receive a phase, and ignore one that is older than what the runner has reported, or that comes late."""
@@ -246,8 +246,10 @@ class TaskFollower:
         on_end(outcome)
 
     async def _follow(self) -> Outcome:
+        next_in_job: Callable[[], StartedRunner] | None = None
         while True:
-            started = await self._start_runner()
+            started = next_in_job() if next_in_job else await self._start_runner()
+            next_in_job = started.next_in_job
             if self.launcher.resumed:  # the limit of the task, which is known now
                 self.start_time_left = self.launcher.options.start_seconds
             self.backend, self.channel = started.backend, started.channel
@@ -315,6 +317,7 @@ class TaskFollower:
                 delete = is_read and not follows_only
             reason = self.launcher.retry_reason(end)
             if reason:
+                delete = delete and started.next_in_job is None  # else it goes with the Job
                 return reason
             if isinstance(end, RunnerResult):
                 return end

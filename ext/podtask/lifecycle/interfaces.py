@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +20,13 @@ class TaskListener(RunnerListener, Protocol):
         """Receive the pod, before it is created or when it is found."""
 
 
+class JobBackend(Backend, Protocol):
+    """A runner in a pod that a Job creates."""
+
+    def next_pod(self) -> JobBackend:
+        """Return the runner in the pod with which the Job replaces this one."""
+
+
 @dataclass(frozen=True)
 class StartedRunner:
     """A runner that has been started or found.
@@ -28,11 +35,28 @@ class StartedRunner:
         backend: Where it runs.
         channel: Its channel.
         where: Pod and container in words, for the last line of an error.
+        next_in_job: Returns the runner that follows if this one is lost; None if no Job starts another one.
     """
 
     backend: Backend
     channel: RunnerChannel
     where: str
+    next_in_job: Callable[[], StartedRunner] | None = None
+
+    @classmethod
+    def in_job(
+        cls, backend: JobBackend, channel_to: Callable[[Backend], RunnerChannel], where: str
+    ) -> StartedRunner:
+        """Return a runner that a Job replaces if it is lost.
+
+        Args:
+            backend: Where it runs.
+            channel_to: Returns a new channel to a runner.
+            where: Pod and container in words.
+        """
+        return cls(
+            backend, channel_to(backend), where, lambda: cls.in_job(backend.next_pod(), channel_to, where)
+        )
 
 
 class Launcher(Protocol):

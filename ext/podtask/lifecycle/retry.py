@@ -20,12 +20,15 @@ class RetryPolicy:
 
     Args:
         options: Options of the task: ``retries`` and ``retry_on``.
+        job_retries: Retries of the Job that creates the pods, which also runs again a cell that has started; None
+            without a Job.
     """
 
-    def __init__(self, options: RunOptions) -> None:
+    def __init__(self, options: RunOptions, job_retries: int | None = None) -> None:
+        self._in_job = job_retries is not None
         self._port_tries_left = PORT_TRIES
-        self._retries_left = options.retries or 0
-        self._retry_started = options.retry_on == "lost"
+        self._retries_left = (options.retries or 0) if job_retries is None else job_retries
+        self._retry_started = self._in_job or options.retry_on == "lost"
 
     def retry_reason(self, end: Termination | RunnerResult) -> str:
         """Return why the task is retried, as a line for the user; empty if it is not.
@@ -33,7 +36,8 @@ class RetryPolicy:
         Raises:
             StartError: Every port that was tried is in use.
         """
-        if isinstance(end, Termination) and end.code == EXIT_PORT_TAKEN:
+        is_port_taken = isinstance(end, Termination) and end.code == EXIT_PORT_TAKEN
+        if is_port_taken and not self._in_job:
             self._port_tries_left -= 1
             if not self._port_tries_left:
                 raise StartError(
@@ -42,10 +46,12 @@ class RetryPolicy:
                 )
             return "The runner's port is in use by another container. Trying another port."
         if isinstance(end, Termination):
-            message, lost, started = end.message, end.lost, end.started
+            message, lost, started = end.message, end.lost or is_port_taken, end.started
         else:
-            message, lost, started = end.stop_reason.message, end.stop_reason.lost, True
+            message = f"The pod was lost: {end.stop_reason.message}"
+            lost, started = end.stop_reason.lost, True
         if not self._retries_left or not lost or (started and not self._retry_started):
             return ""
         self._retries_left -= 1
-        return f"{message.rstrip('.')}. Retrying in another pod; retries left: {self._retries_left}."
+        retrying = "Its Job starts another one" if self._in_job else "Retrying in another pod"
+        return f"{message.rstrip('.')}. {retrying}; retries left: {self._retries_left}."

@@ -31,6 +31,7 @@ from .prepare import PreparedCell, remember_minor
 from .retry import RetryPolicy
 
 if TYPE_CHECKING:
+    from ..backends.job_pod import JobPod
     from ..backends.pod import Pod
 
 log = logging.getLogger(__name__)
@@ -45,8 +46,14 @@ BATCH_WEBHOOK_NOTE = (
 NO_WEBHOOK_NOTE = "--notify: your settings have no notify_url. A notification comes only while this notebook follows the task."
 # Kubeconfig, context and namespace of each place where this kernel has fallen back to batch mode.
 _batch_places: set[tuple[str | None, ...]] = set()
-# Such places where this kernel may not create Secrets -> a sentence that says so.
+# Such places where this kernel may not create Secrets, or Jobs -> a sentence that says so.
 _places_without_secrets: dict[tuple[str | None, ...], str] = {}
+_places_without_jobs: dict[tuple[str | None, ...], str] = {}
+RERUN_NOTE = (
+    "A Job runs the cell (--retries {}): if its pod is lost, the cell runs again from its start, also without this "
+    "notebook."
+)
+NO_JOB_NOTE = "{}. A pod without a Job runs the cell, and only this notebook retries it (--retries)."
 
 
 class NewRunner:
@@ -68,6 +75,7 @@ class NewRunner:
         self.pack_seconds = time.monotonic() - prepared.began
         self._retries = RetryPolicy(prepared.options)
         self._no_secrets = ""  # why the Secrets of this task cannot be created
+        self._in_job = False
         self._place = (os.environ.get("KUBECONFIG"), prepared.options.context, prepared.options.namespace)
 
     @property
@@ -92,7 +100,7 @@ class NewRunner:
             _batch_places.add(self._place)
         else:
             reason = self._retries.retry_reason(end)
-        if reason:
+        if reason and not self._in_job:
             self._new_identity()
         return reason
 
@@ -168,13 +176,21 @@ class NewRunner:
         self.is_enclosed = manifest.is_enclosed
         listener.on_manifest(manifest)
         where = f"pod {identity.name}, container {manifest.primary}"
-        pod = await self._create_pod(manifest, listener)
+        job_pod = await self._create_job(manifest, listener)
+        pod = job_pod or await self._create_pod(manifest, listener)
         if self._is_batch:
             return StartedRunner(pod, LogChannel(pod, identity.key, listener), where)
         if parts and not await self._create_secrets(pod, identity, parts):
             return None
         job_for_pod = _remembering(manifest, job_for)
-        return StartedRunner(pod, self._channel(pod, identity, job_for_pod, listener), where)
+
+        def channel_to(backend: Backend) -> Channel:
+            return self._channel(backend, identity, job_for_pod, listener)
+
+        if job_pod is None:
+            return StartedRunner(pod, channel_to(pod), where)
+        self._in_job, self._retries = True, RetryPolicy(self.options, self.options.retries)
+        return StartedRunner.in_job(job_pod, channel_to, f"Job {identity.name}, container {manifest.primary}")
 
     def _channel(
         self, backend: Backend, identity: Identity, job_for: Callable[[str], Job], listener: TaskListener
@@ -196,6 +212,8 @@ class NewRunner:
         """Return the pod of a detached task with its cell enclosed if possible, and the contents of its Secrets."""
         no_secrets = self._no_secrets or _places_without_secrets.get(self._place, "")
         enclosed = await asyncio.to_thread(enclose, self._prepared, manifest, no_secrets)
+        if self._wants_job(enclosed.manifest) and self._place not in _places_without_jobs:
+            listener.on_note(RERUN_NOTE.format(self.options.retries))
         if enclosed.note:
             listener.on_note(enclosed.note)
         if self.options.outputs:
@@ -215,6 +233,34 @@ class NewRunner:
             listener.on_note(line)
         if self.options.notify and self.options.detach and not prepared.notification.url:
             listener.on_note(NO_WEBHOOK_NOTE)
+
+    def _wants_job(self, manifest: PodManifest) -> bool:
+        """Return whether a Job is to create the pod: it must replace the pod without this notebook."""
+        return bool(self.options.detach and self.options.retries and manifest.is_enclosed)
+
+    async def _create_job(self, manifest: PodManifest, listener: TaskListener) -> JobPod | None:
+        """Create the Job of a detached task with retries; None without these, or if Jobs are refused."""
+        if not self._wants_job(manifest):
+            return None
+        # Start-up cost: a local run needs no client library.
+        from ..backends.job_pod import JobDenied, JobPod
+        from ..cluster.refusals import Refusal
+
+        refusal = _places_without_jobs.get(self._place, "")
+        try:
+            if not refusal:
+                return await JobPod.create(manifest, self.options, listener)
+        except JobDenied as error:
+            where = f"A Job cannot be created in {error.where}"
+            refusal = f"{where} ({error.server_message.rstrip('.')})"
+            if error.code == 403 and "cannot create resource" in error.server_message:
+                refusal = f"{where} (verb create, resource jobs.batch)"
+                _places_without_jobs[self._place] = refusal
+        except (NameTaken, Refusal):
+            owner_secrets.remove(manifest.name)  # this task will have no pod of this name
+            raise
+        listener.on_note(NO_JOB_NOTE.format(refusal))
+        return None
 
     async def _create_pod(self, manifest: PodManifest, listener: TaskListener) -> Pod:
         """Create the pod; if that is refused, forget the secret of its task."""

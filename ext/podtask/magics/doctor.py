@@ -13,6 +13,7 @@ from ..api.check import server_dry_run
 from ..api.submit import preview, submit
 from ..backends.base import refusal_text
 from ..channel.enclosure import MAX_ANNOTATION_BYTES
+from ..cluster.jobs import RESOURCE
 from ..cluster.namespace import open_namespace
 from ..cluster.refusals import RequestDenied
 from ..config.options import BATCH, EXEC, FORWARD, RunOptions
@@ -40,6 +41,8 @@ CHANNEL_NOTES = {
 OPTIONAL_VERBS: dict[str, tuple[str, ...]] = {"events": ("list", "watch"), "pods/log": ("get",)}
 # Without them, some detached cells need their notebook until their pod has started (lifecycle/enclose.py).
 DETACH_VERBS: dict[str, tuple[str, ...]] = {"secrets": ("create",)}
+# Without them, only the notebook retries a detached cell (backends/job_pod.py).
+RETRY_VERBS: dict[str, tuple[str, ...]] = {RESOURCE: ("create", "get", "list", "watch", "delete")}
 POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
 MAX_START_SECONDS = 120.0
 PROBE_CELL = "import sys\nsys.version.split()[0]"
@@ -99,12 +102,17 @@ def role(namespace: str) -> dict[str, Any]:
         namespace: Namespace of the Role.
     """
     rules = [
-        {"apiGroups": [""], "resources": [resource], "verbs": list(verbs)}
+        {
+            "apiGroups": [resource.partition(".")[2]],
+            "resources": [resource.partition(".")[0]],
+            "verbs": list(verbs),
+        }
         for resource, verbs in {
             **REQUIRED_VERBS,
             **VERBS_BY_CHANNEL[FORWARD],
             **OPTIONAL_VERBS,
             **DETACH_VERBS,
+            **RETRY_VERBS,
         }.items()
     ]
     return {
@@ -154,6 +162,7 @@ async def _check_rights(options: RunOptions) -> Check:
     try:
         missing, missing_wished = await missing_rights(REQUIRED_VERBS), await missing_rights(OPTIONAL_VERBS)
         missing_detached = await missing_rights(DETACH_VERBS)
+        missing_retried = await missing_rights(RETRY_VERBS)
         missing_by_way = {way: await missing_rights(wanted) for way, wanted in VERBS_BY_CHANNEL.items()}
     except ClusterError as error:
         return Check("rights", f"cannot ask the API server: {error}", "Run a cell to find out.")
@@ -176,6 +185,13 @@ async def _check_rights(options: RunOptions) -> Check:
             "rights",
             f"cells run, but a large detached cell, or one with --env, needs its notebook until its pod has started: "
             f"you may not {', '.join(missing_detached)} in {ns.where}",
+            hint,
+        )
+    if missing_retried:
+        return Check(
+            "rights",
+            f"cells run, but a detached cell with --retries is retried only by its notebook, not by a Job: "
+            f"you may not {', '.join(missing_retried)} in {ns.where}",
             hint,
         )
     return Check("rights", f"you have all rights that cells need in {ns.where}{CHANNEL_NOTES.get(way, '')}")

@@ -32,6 +32,7 @@ from ..manifest.labels import (
     USER_LABEL,
 )
 from ..manifest.pod_manifest import PodManifest
+from ..manifest.retrying_job import retrying_job
 from ..runner.bundle import boot_program
 from ..runner.safe_text import safe_text
 from ..template.card import spec_rows
@@ -168,8 +169,19 @@ class Preview:
         """Return the difference from the last run to this one, as a unified diff; empty for none."""
         return _diff(self.last, self.pod, "last run", "this one") if self.last else ""
 
+    def job_yaml(self) -> str:
+        """Return the Job that creates the pod of a detached cell with retries, without the pod; empty without one."""
+        options = self.options
+        if options.local or not (options.detach and options.retries):
+            return ""
+        job = retrying_job(PodManifest(self.pod), options.retries, options.keep)
+        job["spec"]["template"] = "(the pod)"
+        return dump_yaml(job)
+
     def __repr__(self) -> str:
         comments = [*self.server_answer, *self.options.notices, *self.notices]
+        if job := self.job_yaml():
+            comments += ["A Job creates the pod:", *(f"  {line}" for line in job.splitlines())]
         return safe_text("".join(f"# {line}\n" for line in comments) + self._short_yaml())
 
     def _short_yaml(self) -> str:
@@ -185,6 +197,7 @@ class Preview:
             "Overwritten by podtask": "\n".join(self.notices),
             "The API server": "\n".join(self.server_answer[1:]),
             "YAML": self._short_yaml(),
+            "Job that creates the pod": self.job_yaml(),
             "Difference to the template": self.diff_to_template(),
             "Difference to the last run": self.diff_to_last() or ("none" if self.last else ""),
             "Python": self.to_python(),

@@ -99,7 +99,7 @@ async def _execute(
             f"It may not be running; `%podtask why {name}` shows the state.",
         ) from None
     # Only the image of the user's own cell may control the terminal.
-    is_own = container_name == pod.primary and owner_secrets.load(pod.name, pod.key, pod.lock) is not None
+    is_own = container_name == pod.primary and owner_secrets.load(pod.task, pod.key, pod.lock) is not None
     status = ""
     try:
         async for channel, data in process.output():

@@ -12,9 +12,9 @@ from ..config.options import RunOptions
 from ..errors import InputError
 from ..manifest import owner_secrets
 from ..manifest.identity import TASK_NAME
-from ..manifest.labels import NAME_LABEL
-from ..manifest.task_pod import SELECTOR, TaskPod
-from .task_list import format_duration
+from ..manifest.labels import NAME_LABEL, TASK_LABEL
+from ..manifest.task_pod import SELECTOR, TaskPod, current_pods
+from .task_list import format_duration, list_jobs
 from .user import current_user
 
 MAX_CANDIDATES = 8
@@ -36,13 +36,15 @@ async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskP
     """
     parse_task_name(name)
     ns = await open_namespace(options.context, options.namespace)
-    user, listed, pod = await asyncio.gather(
-        current_user(ns), ns.pods.list(f"{SELECTOR},{NAME_LABEL}={name}"), _read_pod(ns, name)
-    )
+    # The pods of a Job have other names than the task.
+    selector = f"{SELECTOR},{TASK_LABEL if TASK_NAME.fullmatch(name) else NAME_LABEL}={name}"
+    user, listed, pod = await asyncio.gather(current_user(ns), ns.pods.list(selector), _read_pod(ns, name))
     pods = {each["metadata"]["uid"]: TaskPod(each) for each in listed["items"]}
     if pod is not None and pod.is_managed:
         pods[pod.uid] = pod
-    if not pods:
+    needs_jobs = not pods or any(each.is_replaced for each in pods.values())
+    found = current_pods(pods.values(), await list_jobs(ns, selector) if needs_jobs else ())
+    if not found:
         if pod is not None:
             raise InputError(
                 f"The pod {name} in {ns.where} does not run a podtask task.",
@@ -52,10 +54,14 @@ async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskP
             f"Task {name!r} not found in {ns.where}.",
             "Its result was fetched, or it was deleted; `%podtask list` shows all tasks.",
         )
-    found = list(pods.values())
     if TASK_NAME.fullmatch(name):  # first of all: whoever creates a pod chooses the labels of user and name
-        found = [each for each in found if each.name == name] or found
-    for is_preferred in (_is_proven, user.owns, lambda each: each.name == name, _is_not_terminating):
+        found = [each for each in found if name in (each.name, each.task)] or found
+    for is_preferred in (
+        _is_proven,
+        user.owns,
+        lambda each: name in (each.name, each.task),
+        _is_not_terminating,
+    ):
         found = [each for each in found if is_preferred(each)] or found
     if len(found) > 1:
         raise InputError(
@@ -67,7 +73,7 @@ async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskP
 
 def _is_proven(pod: TaskPod) -> bool:
     """Return whether this user has the owner's secret of a task: whoever creates a pod chooses its name and labels."""
-    return owner_secrets.load(pod.name, pod.shown_key, pod.lock) is not None
+    return owner_secrets.load(pod.task, pod.shown_key, pod.lock) is not None
 
 
 def _is_not_terminating(pod: TaskPod) -> bool:
@@ -87,7 +93,7 @@ def _describe(pods: list[TaskPod]) -> str:
     """Return the full names, owners and ages of tasks, the newest first."""
     now = dt.datetime.now(dt.timezone.utc)
     newest = sorted(pods, key=lambda pod: pod.age_seconds(now))[:MAX_CANDIDATES]
-    names = [f"{pod.name} ({pod.owner}, {format_duration(pod.age_seconds(now))} old)" for pod in newest]
+    names = [f"{pod.task} ({pod.owner}, {format_duration(pod.age_seconds(now))} old)" for pod in newest]
     if len(pods) > len(newest):
         names.append(f"and {len(pods) - len(newest)} more")
     return ", ".join(names)

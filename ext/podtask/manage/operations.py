@@ -16,7 +16,7 @@ from ..manifest.task_pod import TaskPod
 from ..runner.log_lines import cell_output
 from ..runner.safe_text import escape_controls
 from .lookup import look_up_task
-from .task_list import read_task_pods
+from .task_list import delete_pod, read_task_pods
 from .user import current_user
 
 MAX_TAIL_LINES = 200
@@ -60,7 +60,7 @@ async def read_log(name: str, container: str | None, options: RunOptions) -> str
             ) from None
         raise
     output = cell_output(text)
-    owned = owner_secrets.load(pod.name, pod.key, pod.lock) is not None
+    owned = owner_secrets.load(pod.task, pod.key, pod.lock) is not None
     # Only the cell's own output may control the terminal.
     return output if owned and container_name == pod.primary else escape_controls(output)
 
@@ -78,19 +78,18 @@ async def delete_task(name: str, options: RunOptions, finished: bool, force: boo
         PodtaskError: The task does not exist, it has ended, or deleting it is not allowed.
     """
     ns, pod = await look_up_task(name, options)
-    if name != pod.name and not (await current_user(ns)).owns(pod):
+    if name not in (pod.name, pod.task) and not (await current_user(ns)).owns(pod):
         raise InputError(
             f"{name!r} is a task of {pod.owner}, not yours.",
-            f"To delete it nevertheless, give its full name: {pod.name}",
+            f"To delete it nevertheless, give its full name: {pod.task}",
         )
     if pod.is_finished and not finished:
         raise InputError(
-            f"{pod.name} has ended: {pod.state}.",
+            f"{pod.task} has ended: {pod.state}.",
             f"`%podtask attach {name}` fetches its result, `%podtask delete {name}` removes it.",
         )
-    await ns.pods.delete(pod.name, pod.uid, 0 if force else None)
-    owner_secrets.remove(pod.name, pod.shown_key)
-    return pod.name
+    await delete_pod(ns, pod, 0 if force else None)
+    return pod.task
 
 
 async def clean_up(options: RunOptions, keep: float | None = None) -> CleanupResult:
@@ -109,15 +108,13 @@ async def clean_up(options: RunOptions, keep: float | None = None) -> CleanupRes
     user, pods = await asyncio.gather(current_user(ns), read_task_pods(ns))
     now = dt.datetime.now(dt.timezone.utc)
     own = [pod for pod in pods if user.owns(pod)]
-    finished = [pod for pod in own if pod.is_finished]
+    finished = [pod for pod in own if pod.is_finished and not pod.is_replaced]
     limits = {pod.name: pod.options.keep if keep is None else keep for pod in finished}
     kept = [pod for pod in finished if pod.is_result_in_log and pod.finished_seconds(now) <= limits[pod.name]]
     deleted = [pod for pod in finished if pod not in kept]
     deleted += [pod for pod in own if pod.kernel != KERNEL_ID and pod.is_start_overdue(now)]
-    await asyncio.gather(*(ns.pods.delete(pod.name, pod.uid) for pod in deleted))
-    for pod in deleted:
-        owner_secrets.remove(pod.name, pod.shown_key)
-    return CleanupResult([pod.name for pod in deleted], [pod.alias for pod in kept])
+    await asyncio.gather(*(delete_pod(ns, pod) for pod in deleted))
+    return CleanupResult([pod.task for pod in deleted], [pod.alias for pod in kept])
 
 
 async def read_log_tail(pod_name: str, container: str, options: RunOptions) -> str:
@@ -154,5 +151,4 @@ async def delete_task_pod(pod: TaskPod, options: RunOptions) -> None:
         PodtaskError: Deleting the pod is not allowed, or the API server cannot be reached.
     """
     ns = await open_namespace(options.context, options.namespace)
-    await ns.pods.delete(pod.name, pod.uid)
-    owner_secrets.remove(pod.name, pod.shown_key)
+    await delete_pod(ns, pod)

@@ -10,10 +10,9 @@ from ..cluster.namespace import open_namespace
 from ..config.options import RunOptions
 from ..errors import PodtaskError
 from ..event_loop import loop
-from ..manifest import owner_secrets
 from ..manifest.identity import KERNEL_ID
 from ..manifest.task_pod import TaskPod
-from .task_list import read_task_pods
+from .task_list import delete_pod, read_task_pods
 from .user import current_user
 
 _reported: set[tuple[object, str, str]] = set()  # (event loop, context, namespace)
@@ -49,8 +48,7 @@ async def _report_and_delete(options: RunOptions, notebook: str, note: Callable[
         for line in describe_previous_tasks([pod for pod in previous if pod not in expired], notebook):
             note(line)
         for pod in expired:
-            await ns.pods.delete(pod.name, pod.uid)
-            owner_secrets.remove(pod.name, pod.shown_key)
+            await delete_pod(ns, pod)
     except PodtaskError:
         return  # this report is optional; the next kernel tries again
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import html
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,13 @@ from ..cluster.workloads import workload_owner
 from ..config.options import RunOptions
 from ..diagnosis.queueing import QueuePlace, diagnose_queued
 from ..errors import ClusterError
-from ..manifest.task_pod import SELECTOR, TaskPod
+from ..manifest import owner_secrets
+from ..manifest.task_pod import SELECTOR, TaskPod, current_pods
 from ..runner.log_lines import cell_output
 from ..runner.protocol import RESULT_WAITS_PREFIX
 from ..runner.safe_text import safe_text
 
+log = logging.getLogger(__name__)
 MAX_PARALLEL_LOGS = 16
 MAX_LAST_LINE_CHARS = 60
 WAITING_SUFFIX = ", waits"  # added to the state if the runner waits for a notebook to fetch the result
@@ -159,14 +162,45 @@ async def list_tasks(options: RunOptions) -> TaskList:
 
 
 async def read_task_pods(ns: Namespace) -> list[TaskPod]:
-    """Return the pods of all tasks in a namespace, the newest first.
+    """Return the pods of all tasks in a namespace, one for each, the newest first.
 
     Raises:
         ClusterError: Listing pods is not allowed, or the API server cannot be reached.
     """
-    listed = await ns.pods.list(SELECTOR)
+    listed, jobs = await asyncio.gather(ns.pods.list(SELECTOR), list_jobs(ns, SELECTOR))
     pods = [TaskPod({"apiVersion": "v1", "kind": "Pod", **pod}) for pod in listed["items"]]
-    return sorted(pods, key=lambda each: str(each.pod["metadata"]["creationTimestamp"]), reverse=True)
+    return sorted(
+        current_pods(pods, jobs),
+        key=lambda each: str(each.pod["metadata"]["creationTimestamp"]),
+        reverse=True,
+    )
+
+
+async def list_jobs(ns: Namespace, selector: str) -> list[dict[str, Any]]:
+    """Return the Jobs that a label selector matches; none if they may not be listed: most tasks have no Job."""
+    try:
+        listed = await ns.jobs.list(selector)
+    except RequestDenied as error:
+        log.debug("The Jobs of tasks are not shown: %s", error)
+        return []
+    return list(listed["items"])
+
+
+async def delete_pod(ns: Namespace, pod: TaskPod, grace_seconds: int | None = None) -> None:
+    """Delete a task's pod, and the Job that would replace it; forget the owner's secret.
+
+    Args:
+        ns: Namespace of the pod.
+        pod: The pod, as it was listed.
+        grace_seconds: Grace period; None for the pod's own, 0 to delete it without its node.
+
+    Raises:
+        ClusterError: Deleting is not allowed, or the API server cannot be reached.
+    """
+    if pod.job is not None:
+        await ns.jobs.delete(pod.job.name, pod.job.uid)
+    await ns.pods.delete(pod.name, pod.uid, grace_seconds)
+    owner_secrets.remove(pod.task, pod.shown_key)
 
 
 async def read_workloads(ns: Namespace, pods: Sequence[TaskPod]) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ __all__ = [
     "pod_manifest",
     "render",
     "results_volume",
+    "retrying_job",
     "task_pod",
     "task_secrets",
 ]

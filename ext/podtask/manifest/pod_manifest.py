@@ -27,10 +27,28 @@ KUBERNETES_GRACE_SECONDS = 30  # the default of the API server
 LINGER_SECONDS = 3600.0
 BOUNDS = {"start_timeout", "pull_timeout", "timeout", "linger", "grace", "keep", "end"}  # in the annotation
 MAX_BOUND_SECONDS = 1e9  # 30 years
+JOB_API_VERSION, JOB_KIND = "batch/v1", "Job"
 HIDDEN_CELL = "(the cell and its inputs)"
 HIDDEN_KEY = "(made when the cell is submitted)"
 HIDDEN_LOCK = "(hash of the owner's secret, which is made when the cell is submitted)"
 HIDDEN_PORT = "(chosen when the cell is submitted)"
+
+
+@dataclass(frozen=True)
+class JobReference:
+    """The Job that creates the pods of a task, one after another.
+
+    Args:
+        name: Name of the Job, which is the name of the task.
+        uid: UID of the Job, which no other Job ever has.
+    """
+
+    name: str
+    uid: str
+
+    def to_owner(self) -> dict[str, Any]:
+        """Return the reference with which an object names the Job that it is deleted with."""
+        return {"apiVersion": JOB_API_VERSION, "kind": JOB_KIND, "name": self.name, "uid": self.uid}
 
 
 @dataclass(frozen=True)
@@ -87,6 +105,26 @@ class PodManifest:
     def name(self) -> str:
         """Name of the pod."""
         return str(self.pod["metadata"]["name"])
+
+    @property
+    def job(self) -> JobReference | None:
+        """The Job that has created the pod and replaces it if it is lost; None for a pod of its own."""
+        metadata = self.pod["metadata"]
+        for owner in metadata.get("ownerReferences", []):
+            name = str(owner.get("name"))
+            is_job = owner.get("controller") and (owner.get("apiVersion"), owner.get("kind")) == (
+                JOB_API_VERSION,
+                JOB_KIND,
+            )
+            # Whoever creates a pod chooses its owner: it names no Job but one of podtask.
+            if is_job and TASK_NAME.fullmatch(name) and self.labels.get(TASK_LABEL) == name:
+                return JobReference(name, str(owner["uid"]))
+        return None
+
+    @property
+    def task(self) -> str:
+        """Name of the task: that of its Job, or of the pod."""
+        return self.job.name if self.job else self.name
 
     @property
     def labels(self) -> dict[str, str]:
@@ -197,12 +235,14 @@ class PodManifest:
 
     @property
     def part_names(self) -> list[str]:
-        """Names of the Secrets that have the cell of the task; whoever creates a pod cannot make it name others."""
+        """Names of the Secrets that have the cell of the task; none if the next pod of a Job needs them.
+
+        Whoever creates a pod cannot make it name others.
+        """
         volumes = [each for each in self.pod["spec"].get("volumes", []) if each["name"] == CELL_VOLUME]
         sources = volumes[0].get("projected", {}).get("sources", []) if volumes else []
-        return [
-            part_name(self.name, index) for index in range(len(sources)) if TASK_NAME.fullmatch(self.name)
-        ]
+        is_read_once = self.job is None and TASK_NAME.fullmatch(self.name)
+        return [part_name(self.name, index) for index in range(len(sources)) if is_read_once]
 
     def without_secrets(self) -> PodManifest:
         """Return a copy that may be shown: without the task's key, the cell and its inputs."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from ..config.options import ALL, PLAIN, RunOptions
-from ..diagnosis.model import cell_status, container_status, container_statuses, one_line
+from ..diagnosis.model import cell_status, container_status, container_statuses, one_line, pod_condition
 from ..diagnosis.queueing import QUEUE_LABEL, diagnose_eviction, is_queued, queue_name
 from ..errors import InputError, TaskError
-from ..runner.protocol import EXIT_NO_CLIENT, PROTOCOL_VERSION
+from ..runner.protocol import EXIT_NO_CLIENT, EXIT_PORT_TAKEN, PROTOCOL_VERSION
 from .labels import (
     KERNEL_LABEL,
     MANAGED_BY,
@@ -22,6 +23,7 @@ from .labels import (
     USER_LABEL,
 )
 from .pod_manifest import PodManifest
+from .retrying_job import awaited_pod
 
 MAX_PORT = 65535
 SELECTOR = f"{MANAGED_BY}={MANAGER}"
@@ -54,7 +56,7 @@ class TaskPod(PodManifest):
     @property
     def alias(self) -> str:
         """The user's name for the task; the name of the pod if it has none."""
-        return self.labels.get(NAME_LABEL) or self.name
+        return self.labels.get(NAME_LABEL) or self.task
 
     @property
     def user(self) -> str:
@@ -185,6 +187,19 @@ class TaskPod(PodManifest):
         return self.exit_code == EXIT_NO_CLIENT and not self.cell_status
 
     @property
+    def is_replaced(self) -> bool:
+        """Whether the pod has ended, and its Job counts it as lost (see ``retrying_job.py``)."""
+        if self.job is None or self.is_awaited or not self.is_finished:
+            return False
+        is_lost = pod_condition(self.pod, "DisruptionTarget").get("status") == "True"
+        return is_lost or self.exit_code in (None, EXIT_PORT_TAKEN)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether this is a pod that its Job has yet to create."""
+        return self.job is not None and self.job.uid == self.uid
+
+    @property
     def cell_status(self) -> str:
         """How the cell ended, as the runner wrote it to its termination message; empty if it did not."""
         return cell_status(self._terminated)
@@ -261,6 +276,28 @@ class TaskPod(PodManifest):
     @property
     def _terminated(self) -> dict[str, Any]:
         return dict(container_status(self.pod, self.primary).get("state", {}).get("terminated", {}))
+
+
+def current_pods(pods: Iterable[TaskPod], jobs: Iterable[dict[str, Any]] = ()) -> list[TaskPod]:
+    """Return one pod for each task: of the pods that a Job has created, the newest one.
+
+    A Job that has yet to create its pod, or the next one, stands for this pod.
+
+    Args:
+        pods: All pods of the tasks.
+        jobs: Jobs that create pods of tasks; those that are known.
+    """
+    newest: dict[str, TaskPod] = {}
+    for pod in pods:
+        key = pod.job.uid if pod.job else pod.uid
+        if key not in newest or newest[key].created <= pod.created:
+            newest[key] = pod
+    for job in jobs:
+        awaited = TaskPod(awaited_pod(job))
+        found = newest.get(awaited.uid)
+        if awaited.job and (found is None or (found.is_replaced and not awaited.is_finished)):
+            newest[awaited.uid] = awaited
+    return list(newest.values())
 
 
 def _parse_time(text: str) -> dt.datetime:

@@ -1,6 +1,7 @@
 """The Secrets of a detached task: its cell in parts, and the owner's secret. Pure.
 
-The pod owns them: Kubernetes deletes them with it. The parts are deleted earlier, once the runner has read them.
+The pod owns them: Kubernetes deletes them with it. The parts are deleted earlier, once the runner has read them. If
+a Job creates the pods of the task, the Job owns them, and each pod reads them.
 """
 
 from __future__ import annotations
@@ -35,18 +36,17 @@ def owner_name(pod: str) -> str:
     return f"{pod}-owner"
 
 
-def task_secrets(identity: Identity, uid: str, parts: Sequence[bytes]) -> list[dict[str, Any]]:
+def task_secrets(identity: Identity, owner: dict[str, Any], parts: Sequence[bytes]) -> list[dict[str, Any]]:
     """Return the Secrets of a task, in wire form.
 
     Args:
         identity: The task.
-        uid: UID of its pod.
+        owner: Reference to its pod or Job.
         parts: Parts of the cell.
     """
     contents = {part_name(identity.name, index): {PART_KEY: part} for index, part in enumerate(parts)}
     contents[owner_name(identity.name)] = {OWNER_KEY: identity.secret.encode()}
     labels = {MANAGED_BY: MANAGER, TASK_LABEL: identity.name, USER_LABEL: identity.user}
-    owner = {"apiVersion": "v1", "kind": "Pod", "name": identity.name, "uid": uid}
     return [
         {
             "apiVersion": "v1",

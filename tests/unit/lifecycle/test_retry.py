@@ -15,6 +15,7 @@ LOST = Termination("x ended: its node is gone.", started=True, lost=True)
 FAULT = Termination("x cannot start: no such image.", started=False)
 EVICTED = RunnerResult({"status": "terminated"}, [], StopReason("it was evicted", lost=True))
 DELETED = RunnerResult({"status": "terminated"}, [], StopReason("the pod was deleted"))
+PORT_TAKEN = Termination("x ended: its port is taken.", code=EXIT_PORT_TAKEN, started=True)
 DONE = RunnerResult({"status": "ok"}, [])
 
 
@@ -40,6 +41,25 @@ def test_which_endings_are_retried(
 ) -> None:
     """A pod lost before its cell began is retried, or later on request; a failure or a result never is."""
     assert bool(RetryPolicy(RunOptions.of(**options)).retry_reason(end)) is retried
+
+
+@pytest.mark.feature("S09")
+@pytest.mark.parametrize(
+    ("end", "retried"),
+    [
+        (REJECTED, True),
+        (LOST, True),
+        (EVICTED, True),
+        (PORT_TAKEN, True),
+        (DELETED, False),
+        (FAULT, False),
+        (DONE, False),
+    ],
+)
+def test_which_endings_a_job_retries(end: Termination | RunnerResult, retried: bool) -> None:
+    """A Job runs a cell again whose pod was lost, also one that has started."""
+    policy = RetryPolicy(RunOptions(), job_retries=1)
+    assert policy.retry_reason(end).endswith("Its Job starts another one; retries left: 0.") is retried
 
 
 @pytest.mark.feature("S09")

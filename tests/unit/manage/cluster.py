@@ -93,6 +93,8 @@ class FakeApi:
     async def request(self, method: str, path: str, body: Any = None, **params: str) -> dict[str, Any]:
         """Answer like an API server; list pods without kind, as it does."""
         self.requests.append((method, path, body))
+        if path.endswith("/jobs"):
+            return {"items": []}
         name = path.partition("/pods/")[2]
         if name and name not in self._pods:
             raise ApiError(404, {"message": f'pods "{name}" not found'})
