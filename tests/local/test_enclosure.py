@@ -148,9 +148,9 @@ def test_replaced_files_are_not_run(tmp_path: Path) -> None:
 
 def write(parts: list[bytes], folder: Path) -> None:
     """Write the files that the kubelet makes from Secrets, each at once."""
-    for index, part in enumerate(parts):
+    for number, part in enumerate(parts):
         (folder / "new").write_bytes(part)
-        (folder / "new").rename(folder / str(index))
+        (folder / "new").rename(folder / str(number))
 
 
 def packed(cell: PreparedCell) -> bytes:

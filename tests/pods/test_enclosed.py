@@ -15,7 +15,7 @@ import pytest
 from tests.notebook import Kernel, Shell
 from tests.pods.waiting import IMAGE
 
-pytestmark = [pytest.mark.cluster, pytest.mark.fault(111)]
+pytestmark = [pytest.mark.cluster, pytest.mark.fault(111), pytest.mark.feature("N21")]
 GATE = {"schedulingGates": [{"name": "team/queue"}]}
 PLAIN_POD = {**GATE, "containers": [{"name": "primary"}]}
 HARDENED_POD = {
@@ -181,7 +181,6 @@ def test_pod_goes_with_its_notebook_where_nothing_can_bring_the_cell(
     wait_until_gone(cluster, namespace)
 
 
-@pytest.mark.feature("N21")
 @pytest.mark.parametrize("size", [10_000_000, pytest.param(200_000_000, marks=pytest.mark.matrix)])
 def test_values_in_a_file_come_back_after_the_pod_has_ended(
     size: int, start_kernel: Callable[..., Kernel], pods: Shell, cluster: Any, namespace: str
