@@ -116,6 +116,7 @@ LATE_MODULES = (
     "state.torch_random",
     "state.warning_filters",
     "state.xarray_options",
+    "state.yaml_tags",
 )
 
 

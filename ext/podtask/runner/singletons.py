@@ -16,6 +16,9 @@ ALWAYS = (
     ("os", "environ"),  # its values may be secrets: a cell gets those of --env
     ("random", "_inst"),
     ("numpy.random.mtrand", "_rand"),
+    # The actions in the tables of a parser, which it compares with ``is``.
+    ("lark.parsers.lalr_analysis", "Shift"),
+    ("lark.parsers.lalr_analysis", "Reduce"),
 )
 NEVER = ("builtins", "__main__")
 # While a cell runs, IPython replaces the method ``write`` of stdout and stderr by this function, which keeps a history.

@@ -111,3 +111,11 @@ def test_i_default_argument(capsys: pytest.CaptureFixture[str]) -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     exec("import sys\ndef log(*words, to=sys.stdout):\n    print(*words, file=to)", namespace)
     assert remote(pack_inputs({"log": namespace["log"]}, namespace), "log('hello', 1)") == "hello 1\n"
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_parsers_of_lark_work(plain: bool) -> None:
+    """I: a parser compares the actions in its tables with those of its module."""
+    lark = pytest.importorskip("lark")
+    parser = round_trip(lark.Lark('start: "a" start | "b"', parser="lalr"), plain)
+    assert [*parser.parse("aab").find_data("start")][0].children == []

@@ -7,11 +7,16 @@ import json
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
+from podtask.pickling.inputs import pack_inputs
 from podtask.pickling.state import Pieces, capture_state
-from podtask.runner.state import ipython_shell, libraries, torch_random
+from podtask.runner.state import ipython_shell, libraries, torch_random, yaml_tags
+
+from tests.unit.packing import OTHER, remote
 
 # The other process: it applies the state, then executes the cell.
 REMOTE = """
@@ -80,6 +85,51 @@ def test_c4_settings(library: str, setup: str, undo: str, cell: str, output: str
     """C4: what the notebook has set is set when the cell imports the library."""
     pytest.importorskip(library)
     assert seen(cell, setup, undo) == f"{output}[]\n"
+
+
+YAML = """
+import yaml
+class Monster(yaml.YAMLObject):
+    yaml_tag = "!Monster"
+    def __init__(self, hp): self.hp = hp
+class Point: pass
+def included(loader, node): return "included " + loader.construct_scalar(node)
+def prefixed(loader, suffix, node): return suffix + "/" + loader.construct_scalar(node)
+def point(dumper, data): return dumper.represent_scalar("!point", "here")
+yaml.add_constructor("!include", included, Loader=yaml.SafeLoader)
+yaml.add_multi_constructor("!env:", prefixed, Loader=yaml.SafeLoader)
+yaml.add_representer(Point, point)
+"""
+
+
+def test_c4_tags_of_yaml(notebook: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """C4: classes of YAMLObject and registered functions are known to yaml; a class also in another Python."""
+    for kind in (yaml.Loader, yaml.FullLoader, yaml.UnsafeLoader, yaml.SafeLoader, yaml.Dumper):
+        for name in yaml_tags.REGISTRIES:
+            if hasattr(kind, name):  # the notebook registers in copies, which the test removes
+                monkeypatch.setattr(kind, name, dict(getattr(kind, name)))
+    namespace = notebook(YAML)
+    sent = {name: namespace[name] for name in ("yaml", "Monster", "Point")}
+    state = capture_state(namespace, waits=False)
+    inputs = pack_inputs(sent, namespace, state=state)
+    monster = "print(yaml.load('!Monster {hp: 4}', yaml.Loader).hp, yaml.dump(Monster(3)))"
+    assert remote(inputs, monster) == "4 !Monster\nhp: 3\n\n"
+    assert remote(pack_inputs(sent, namespace, OTHER, state=state), monster) == "4 !Monster\nhp: 3\n\n"
+    functions = "print(yaml.safe_load('[!include a, !env:b c]'), yaml.dump(Point()))"
+    assert remote(inputs, functions) == "['included a', 'b/c'] !point 'here'\n\n"
+
+
+def test_c4_functions_of_yaml_that_another_python_cannot_read_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """C4: the status line names functions that stay in the notebook; a class registers itself there."""
+    monkeypatch.setattr(libraries, "failures", [])
+    pickled = (libraries.PICKLED, OTHER, b"")
+    yaml_tags.apply(yaml, {"classes": pickled, "functions": pickled})
+    (line,) = libraries.failures
+    assert line.startswith(
+        "yaml's tags of functions stays the pod's (ValueError: it was pickled by Python 3.9"
+    )
 
 
 @pytest.mark.parametrize("library", ["xarray", "rich", "structlog"])

@@ -33,6 +33,7 @@ LIBRARIES = {
     "rich": "rich_console",
     "structlog": "structlog_configuration",
     "xarray": "xarray_options",
+    "yaml": "yaml_tags",
     "IPython": "figure_formats",
     "IPython.core.interactiveshell": "ipython_shell",
 }
