@@ -5,10 +5,12 @@ from __future__ import annotations
 import pickle
 import re
 import sys
+import traceback
 from typing import Any
 
+import podtask
 import pytest
-from podtask.pickling.exceptions import rebuild
+from podtask.pickling.exceptions import OWN_FOLDER, rebuild
 
 from tests.notebook import Kernel, Shell
 
@@ -274,6 +276,54 @@ def test_error_of_a_call_shows_no_frames_of_podtask(shell: Shell, call: str) -> 
     assert "podtask/" not in shown
     assert "interactiveshell.py" not in shown
     assert "in a process on this machine" in shown
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="Python 3.10 restores the frames that a block has removed"
+)
+def test_error_that_is_raised_from_one_of_a_call_shows_no_frames_of_podtask(shell: Shell) -> None:
+    """U18: IPython shows the frames of the cause by itself."""
+    shell.run(FAILING.format(call="parse('{')"))
+    shown = shell.shown_error(
+        "try:\n    use()\nexcept ValueError as error:\n    raise KeyError('k') from error"
+    )
+    places = [
+        shown.index(text)
+        for text in ("return parse('{')", "JSONDecodeError: Expecting", "raise KeyError('k')")
+    ]
+    assert places == sorted(places)
+    assert "podtask/" not in shown
+
+
+LOCALLY = "options=podtask.RunOptions.of(local=True)"
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="Python 3.10 restores the frames that a block has removed"
+)
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        ("parse('{')", ValueError),
+        ("parse.map(['{'])", ValueError),
+        ("parse.submit('{').result()", ValueError),
+        ("parse.submit('{').assign()", ValueError),
+        ("await parse.submit('{')", ValueError),
+        (f"podtask.run('1 / 0', {LOCALLY})", ZeroDivisionError),
+        (f"podtask.submit('a b', {LOCALLY})", SyntaxError),
+        (f"podtask.submit(5, {LOCALLY})", podtask.InputError),
+    ],
+)
+def test_error_leaves_a_call_without_frames_of_podtask(
+    shell: Shell, call: str, kind: type[BaseException]
+) -> None:
+    """U18: what a script shows has the frames of the caller only, also for errors of podtask's own classes."""
+    shell.run(FAILING.format(call="None"))
+    with pytest.raises(kind) as caught:
+        shell.run(call)
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert [file for file in files if file.startswith(OWN_FOLDER)] == []
+    assert any("ipython-input" in file or "ipykernel" in file for file in files)
 
 
 RAISING = """

@@ -10,6 +10,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from ..display.task_table import ParallelCalls
 from ..interrupts import InterruptGuard
 from ..lifecycle.task import Task
+from ..pickling.exceptions import CallerFrames
 from ..pickling.function_call import FunctionCall
 from .resolve import check_options, resolve_options
 from .submit import NOTHING_SENT, follow, prepare_call, start
@@ -53,7 +54,7 @@ class TaskFunction(Generic[P, R]):
         Raises:
             BaseException: The function's own error, or a PodtaskError.
         """
-        with InterruptGuard(NOTHING_SENT) as guard:
+        with CallerFrames(), InterruptGuard(NOTHING_SENT) as guard:
             options = resolve_options(self._given)
             result: R = follow(prepare_call(self.__wrapped__, args, kwargs, options, waits=True), guard)
         return result
@@ -64,7 +65,7 @@ class TaskFunction(Generic[P, R]):
         Raises:
             InputError: An option, the template or an argument is wrong; nothing was sent.
         """
-        with InterruptGuard(NOTHING_SENT) as guard:
+        with CallerFrames(), InterruptGuard(NOTHING_SENT) as guard:
             return start(prepare_call(self.__wrapped__, args, kwargs, resolve_options(self._given)), guard)
 
     def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -89,7 +90,7 @@ class TaskFunction(Generic[P, R]):
             InputError: The function does not take such arguments; nothing was sent.
             BaseException: The first error of a call.
         """
-        with InterruptGuard(NOTHING_SENT) as guard:
+        with CallerFrames(), InterruptGuard(NOTHING_SENT) as guard:
             all_args = list(zip(*iterables, strict=False))
             for args in all_args:
                 FunctionCall(self.__wrapped__, args, {}).check()

@@ -17,6 +17,7 @@ from ..lifecycle.prepare import PreparedCell, prepare, render_cell
 from ..lifecycle.start import NewRunner
 from ..lifecycle.task import Task
 from ..manifest.pod_manifest import PodManifest
+from ..pickling.exceptions import CallerFrames, hide_own_frames
 from ..pickling.function_call import FunctionCall
 from ..pickling.state import restore_state
 from .resolve import resolve_options, resolve_template
@@ -41,7 +42,7 @@ def submit(
     Raises:
         InputError: The work, an option or the template is wrong; nothing was sent.
     """
-    with InterruptGuard(NOTHING_SENT) as guard:
+    with CallerFrames(), InterruptGuard(NOTHING_SENT) as guard:
         return start(_prepare(work, args, kwargs, template, options, waits=False), guard)
 
 
@@ -63,7 +64,11 @@ def _prepare(
         raise InputError(
             "Only a function takes arguments.", hint or "Submit a function, or leave out the arguments."
         )
-    cell = Cell.of(work) if isinstance(work, str) else work
+    try:
+        cell = Cell.of(work) if isinstance(work, str) else work
+    except SyntaxError as error:
+        hide_own_frames(error)
+        raise
     if not isinstance(cell, Cell):
         raise InputError(
             f"An object of type {type(work).__name__} cannot be submitted.",
@@ -125,7 +130,7 @@ def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:
         BaseException: The work's own error, or a PodtaskError.
     """
     template, options = more.pop("template", None), more.pop("options", None)
-    with InterruptGuard(NOTHING_SENT) as guard:
+    with CallerFrames(), InterruptGuard(NOTHING_SENT) as guard:
         return follow(_prepare(work, args, more, template, options, waits=True), guard)
 
 

@@ -24,6 +24,7 @@ from ..event_loop import clean_up_at_sigterm
 from ..formatting import html_card
 from ..frontend import running_cell, show_refreshable
 from ..interrupts import InterruptGuard, WaitEvent, signals_wake_loop
+from ..pickling.exceptions import CallerFrames
 from ..runner.safe_text import escape_controls, safe_text
 from .follow import TaskFollower
 from .interfaces import Launcher
@@ -105,7 +106,8 @@ class Task(concurrent.futures.Future[Any]):
         except asyncio.CancelledError:
             text = f"stopped waiting; {self.called} keeps running."
             raise ended_by_user(asyncio.CancelledError, text) from None
-        return self.result()
+        with CallerFrames():
+            return self.result()
 
     def __repr__(self) -> str:
         name = self.name if self.called == self.name else f"{self.called} ({self.name})"
@@ -379,10 +381,11 @@ class Task(concurrent.futures.Future[Any]):
             BaseException: The cell's own error, or a PodtaskError. KeyboardInterrupt if the task was
                 interrupted.
         """
-        outcome = self.outcome(timeout)
-        if (error := self._failure(outcome)) is not None:
-            raise error
-        return outcome.result
+        with CallerFrames():
+            outcome = self.outcome(timeout)
+            if (error := self._failure(outcome)) is not None:
+                raise error
+            return outcome.result
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the end and return the exception that :meth:`result` would raise.
@@ -420,14 +423,15 @@ class Task(concurrent.futures.Future[Any]):
             BaseException: The cell's own error, or a PodtaskError. Returned values are assigned
                 first.
         """
-        outcome = self.outcome()
-        target = sys.modules["__main__"].__dict__ if namespace is None else namespace
-        outcome.assign(target)
-        names = {name for name, _, _ in outcome.not_returned} - {LAST_VALUE}
-        error = outcome.error or outcome.unassigned_error(names)
-        if error is not None:
-            raise error
-        return list(outcome.values)
+        with CallerFrames():
+            outcome = self.outcome()
+            target = sys.modules["__main__"].__dict__ if namespace is None else namespace
+            outcome.assign(target)
+            names = {name for name, _, _ in outcome.not_returned} - {LAST_VALUE}
+            error = outcome.error or outcome.unassigned_error(names)
+            if error is not None:
+                raise error
+            return list(outcome.values)
 
     # -- the pod ------------------------------------------------------------------------------------
 

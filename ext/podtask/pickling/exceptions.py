@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import PodtaskError
 from ..runner.reducers.classes import make_quiet_class
 from .pod_sources import can_be_shown, register
 
@@ -106,8 +107,24 @@ def hide_own_frames(error: BaseException) -> None:
         shown = _without_own_frames(error.__traceback__)
         return [*traceback_lines(_current_shell(), error, shown), *notes_to_show(error)]
 
-    if "IPython" in sys.modules:
-        render_with(error, render)
+    render_with(error, render)
+
+
+class CallerFrames:
+    """Covers a call by the user: ``with CallerFrames()``.
+
+    From Python 3.11 on, an error of a cell or of podtask's own classes that leaves the block has no frames of podtask, so
+    that a script, and an error that is raised from this one, show the user's frames only. Other errors are defects of
+    podtask, and keep theirs.
+    """
+
+    def __enter__(self) -> None:
+        """Do nothing; the frames are removed on exit."""
+
+    def __exit__(self, kind: object, error: BaseException | None, frames: object) -> None:
+        is_of_cell = getattr(getattr(error, "_render_traceback_", None), "__module__", "") == __name__
+        if error is not None and (is_of_cell or isinstance(error, PodtaskError)):
+            error.__traceback__ = _without_own_frames(error.__traceback__)
 
 
 def render_with(error: BaseException, render: Callable[[], list[str]]) -> None:
@@ -116,7 +133,7 @@ def render_with(error: BaseException, render: Callable[[], list[str]]) -> None:
         error._render_traceback_ = render  # type: ignore[attr-defined]
     except AttributeError:
         return  # an exception with __slots__: IPython shows the longer traceback
-    shell = _current_shell()
+    shell = _current_shell() if "IPython" in sys.modules else None
     if shell is not None and (isinstance(error, SyntaxError) or _has_group(error)):
         _let_shell_render(shell, type(error))
 
