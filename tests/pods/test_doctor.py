@@ -10,7 +10,14 @@ import pytest
 import yaml
 from podtask.cluster import object_names
 from podtask.config.options import BATCH, EXEC, FORWARD
-from podtask.magics.doctor import DETACH_VERBS, OPTIONAL_VERBS, REQUIRED_VERBS, VERBS_BY_CHANNEL
+from podtask.magics.doctor import (
+    DETACH_VERBS,
+    OPTIONAL_VERBS,
+    REQUIRED_VERBS,
+    RETRY_VERBS,
+    VERBS_BY_CHANNEL,
+    role_rules,
+)
 
 from tests.local.test_completion import offered
 from tests.notebook import Shell
@@ -98,9 +105,14 @@ def test_doctor_accepts_other_connections_than_port_forward(
     say: str,
 ) -> None:
     """The rights to exec, or only to read logs, are enough; the line names the connection."""
-    rights = {**REQUIRED_VERBS, **OPTIONAL_VERBS, **DETACH_VERBS, **VERBS_BY_CHANNEL[way]}
-    rules = [{"apiGroups": [""], "resources": [kind], "verbs": list(verbs)} for kind, verbs in rights.items()]
-    monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(rules)))
+    rights = {
+        **REQUIRED_VERBS,
+        **OPTIONAL_VERBS,
+        **DETACH_VERBS,
+        **RETRY_VERBS,
+        **VERBS_BY_CHANNEL[way],
+    }
+    monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(role_rules(rights))))
     found = lines(pods, f"%podtask doctor --image {IMAGE}")
     assert found["rights"].startswith("✓")
     assert say in found["rights"]
@@ -115,12 +127,14 @@ def test_printed_role_is_enough_for_the_doctor(
     out, _ = pods.output("%podtask rbac -n team")
     printed = yaml.safe_load(out)
     assert printed["metadata"]["namespace"] == "team"
-    assert {rule["resources"][0] for rule in printed["rules"]} == {
-        *REQUIRED_VERBS,
-        *VERBS_BY_CHANNEL[FORWARD],
-        *OPTIONAL_VERBS,
-        *DETACH_VERBS,
+    rights = {
+        **REQUIRED_VERBS,
+        **VERBS_BY_CHANNEL[FORWARD],
+        **OPTIONAL_VERBS,
+        **DETACH_VERBS,
+        **RETRY_VERBS,
     }
+    assert printed["rules"] == role_rules(rights)
     monkeypatch.setenv("KUBECONFIG", str(restricted_kubeconfig(printed["rules"])))
     found = lines(pods, f"%podtask doctor --image {IMAGE}")
     assert found["rights"].startswith("✓")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,26 +101,32 @@ def role(namespace: str) -> dict[str, Any]:
     Args:
         namespace: Namespace of the Role.
     """
-    rules = [
-        {
-            "apiGroups": [resource.partition(".")[2]],
-            "resources": [resource.partition(".")[0]],
-            "verbs": list(verbs),
-        }
-        for resource, verbs in {
-            **REQUIRED_VERBS,
-            **VERBS_BY_CHANNEL[FORWARD],
-            **OPTIONAL_VERBS,
-            **DETACH_VERBS,
-            **RETRY_VERBS,
-        }.items()
-    ]
+    rights = {
+        **REQUIRED_VERBS,
+        **VERBS_BY_CHANNEL[FORWARD],
+        **OPTIONAL_VERBS,
+        **DETACH_VERBS,
+        **RETRY_VERBS,
+    }
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
         "metadata": {"name": "podtask", "namespace": namespace},
-        "rules": rules,
+        "rules": role_rules(rights),
     }
+
+
+def role_rules(rights: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """Return the rules of a Role.
+
+    Args:
+        rights: Resource, such as "pods/log" or "jobs.batch" -> verbs.
+    """
+    rules = []
+    for resource, verbs in rights.items():
+        kind, _, group = resource.partition(".")
+        rules.append({"apiGroups": [group], "resources": [kind], "verbs": list(verbs)})
+    return rules
 
 
 def _check_versions() -> Check:
