@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import CancelledError
+from typing import Any
 
 import podtask
 import pytest
+from podtask.backends import pod_connect
 
 from tests.notebook import Shell
 from tests.pods.waiting import wait_for_phase
@@ -89,6 +92,27 @@ def test_exec_after_the_runner_died(play: Play) -> None:
     task = submit("import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(600)", channel="exec")
     assert "exit code 137" in str(task.exception(SECONDS))
     assert server.script.times > 0
+
+
+@pytest.mark.fault(116)
+def test_slow_handshake_gets_more_time_with_each_attempt(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runner is reached although a busy node needs longer than the first limits to start the relay."""
+    wait_for, limits = asyncio.wait_for, []
+
+    async def wait_for_third_handshake(awaited: Any, seconds: float | None) -> Any:
+        if seconds is not None and seconds >= pod_connect.HANDSHAKE_SECONDS:
+            limits.append(seconds)
+            if len(limits) < 3:
+                awaited.cancel()
+                raise asyncio.TimeoutError
+        return await wait_for(awaited, seconds)
+
+    monkeypatch.setattr(asyncio, "wait_for", wait_for_third_handshake)
+    monkeypatch.setattr(pod_connect, "HANDSHAKE_SECONDS", 1000)
+    monkeypatch.setattr(pod_connect, "MAX_HANDSHAKE_SECONDS", 3000)
+    play(Script())
+    assert submit(channel="exec").result(SECONDS) == 42
+    assert limits == [1000, 2000, 3000]
 
 
 @pytest.mark.fault(24)

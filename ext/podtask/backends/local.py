@@ -141,7 +141,7 @@ class LocalProcess:
             stream = SocketStream(reader, writer)
             try:
                 return await handshake(stream)
-            except (ConnectionResetError, BrokenPipeError, asyncio.TimeoutError):
+            except (ConnectionResetError, BrokenPipeError):
                 # The runner limits the time of a handshake, and then waits for the next client. This
                 # process may have been suspended meanwhile, as a closed laptop is.
                 await stream.close()

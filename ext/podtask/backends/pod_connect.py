@@ -28,7 +28,10 @@ MAX_PAUSE_SECONDS = 1.0
 PAUSE_GROWTH = 1.1
 # An API server that is shutting down may accept a request and never answer it.
 MAX_OPEN_SECONDS = 10
-MAX_HANDSHAKE_SECONDS = 30  # includes sending a program of 200 kB, and small inputs
+# Includes sending a program of 200 kB, and small inputs. It doubles with each attempt that takes longer: on a
+# busy node, containerd may take half a minute to start the process of an exec.
+HANDSHAKE_SECONDS = 30
+MAX_HANDSHAKE_SECONDS = 240
 # Then exec is tried, too: gVisor and Kata forward to a loopback that is not the runner's.
 EXEC_FALLBACK_SECONDS = 1.0
 # Seconds without any stream to a running container, after which the cell runs in batch mode.
@@ -75,6 +78,7 @@ class RunnerConnector:
         self._reported_codes: set[int] = set()  # of refused requests
         self._opened = False  # whether a stream was ever allowed: the cell may have started
         self._transports = self._allowed_transports()
+        self._handshake_seconds = HANDSHAKE_SECONDS
         self._silent_since: float | None = None  # since then streams open, but the runner does not answer
         self._refusals: dict[str, str] = {}  # transport -> how it was refused last while the container ran
         self._refused_since: float | None = None  # since then every transport is refused
@@ -205,8 +209,10 @@ class RunnerConnector:
             self._silent_since = time.monotonic()
         try:
             authenticating = ignore_result(asyncio.ensure_future(handshake(stream)))
-            return stream, await asyncio.wait_for(authenticating, MAX_HANDSHAKE_SECONDS)
-        except BaseException:  # also when cancelled: nothing else closes this stream
+            return stream, await asyncio.wait_for(authenticating, self._handshake_seconds)
+        except BaseException as error:  # also when cancelled: nothing else closes this stream
+            if isinstance(error, asyncio.TimeoutError):
+                self._handshake_seconds = min(MAX_HANDSHAKE_SECONDS, self._handshake_seconds * 2)
             await asyncio.shield(stream.close())
             raise
 
