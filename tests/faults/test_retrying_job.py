@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from typing import Any
 
 import podtask
 import pytest
 from aiohttp import web
 from podtask.errors import PodtaskError, TaskError
 from podtask.lifecycle import start
+from podtask.magics.doctor import run_checks
+from podtask.magics.dry_run import Preview
 from podtask.manage.operations import clean_up, delete_task, read_log
 from podtask.manage.task_list import list_tasks
 from podtask.manifest import owner_secrets
@@ -222,11 +226,50 @@ def test_commands_find_the_pod_of_a_job(play: Play) -> None:
     wait_until_nothing_is_left(server)
 
 
-def test_taken_name_of_a_job_is_left_alone(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If another Job has the name, the task gets another one; if the reply was lost, the Job is found."""
+def options_of(**options: Any) -> podtask.RunOptions:
+    """Return options of a cell in an empty template."""
+    return podtask.RunOptions.of(template=podtask.PodTemplate(), **options)
+
+
+def test_dry_run_shows_the_job(play: Play) -> None:
+    """--dry-run shows the Job above its pod; a cell without -d or --retries has none."""
+    play(Script())
+    shown = Preview.from_options(options_of(detach=True, retries=3), {})
+    assert "# A Job creates the pod:\n#   apiVersion: batch/v1\n" in repr(shown)
+    assert "#     backoffLimit: 3\n" in repr(shown)
+    assert "Job that creates the pod" in shown._repr_html_()
+    for options in ({"detach": True}, {"retries": 3}):
+        assert "Job" not in repr(Preview.from_options(options_of(**options), {}))
+
+
+class NoRightToJobs(Script):
+    """The API server answers that the user has all rights but those to Jobs."""
+
+    async def answer(self, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+        if request.path.endswith("/selfsubjectaccessreviews"):
+            wanted = (await request.json())["spec"]["resourceAttributes"]
+            is_job = (wanted["group"], wanted["resource"]) == ("batch", "jobs")
+            return web.json_response({"status": {"allowed": not is_job}}, status=201)
+        return await proceed(request)
+
+
+def test_doctor_names_the_missing_rights(play: Play) -> None:
+    """Without the rights to Jobs, the doctor says what does not work, and which rights are missing."""
+    play(NoRightToJobs())
+    *_, rights = itertools.islice(run_checks(OPTIONS), 3)
+    assert not rights.failed
+    assert rights.message == (
+        "cells run, but a detached cell with --retries is retried only by its notebook, not by a Job: you may not "
+        "create jobs.batch, get jobs.batch, list jobs.batch, watch jobs.batch, delete jobs.batch in scripted/n"
+    )
+
+
+def test_job_is_found_if_the_reply_was_lost(play: Play) -> None:
+    """If the connection breaks after a Job was stored, the next request finds it: the cell runs once."""
     server = play(LostReply())
     assert submit(detach=True, retries=1).result(SECONDS) == 42
     assert server.count("POST", "/jobs") == 2
+    assert len({pod["metadata"]["name"] for _, _, pod in server.pods.history}) == 1
 
 
 class LostReply(Script):
