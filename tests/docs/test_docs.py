@@ -120,6 +120,8 @@ def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
         "is_own",
         "is_untrusted",
         "location",
+        "notification",
+        "notifies",
         "outcome",
         "own_cell",
         "phases",

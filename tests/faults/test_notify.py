@@ -1,0 +1,67 @@
+"""``--notify`` of tasks in a scripted cluster: batch mode, and kernels that attach."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import podtask
+import pytest
+from podtask.lifecycle.updates import Update
+from podtask.manifest.labels import CELL_ANNOTATION
+
+from tests.webhook import SECRET, Webhook, serve_webhook
+
+from .scripts import Script
+from .test_enclosed import Queue, admit, submit_in_killed_kernel, wait_for_line
+from .user import SECONDS, Play, submit
+
+pytestmark = pytest.mark.feature("P14")
+
+
+@pytest.fixture
+def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
+    """Yield the webhook of the user's settings."""
+    with serve_webhook() as server:
+        monkeypatch.setenv("PODTASK_NOTIFY_URL", server.url())
+        yield server
+
+
+def test_batch_mode_does_not_write_the_address_to_the_pod(play: Play, webhook: Webhook) -> None:
+    """In batch mode everyone who may get the pod can read the cell: the address is left out, and a line says so."""
+    server = play(Script())
+    task = submit(channel="batch", notify=True)
+    assert task.result(SECONDS) == 42
+    pod = next(pod for _, kind, pod in server.pods.history if kind == "ADDED")
+    head, _, cells = base64.b64decode(pod["metadata"]["annotations"][CELL_ANNOTATION]).partition(b"\n")
+    cell = zlib.decompress(cells[: json.loads(head)["cells"][0]["size"]])
+    assert b"40 + 2" in cell
+    assert SECRET.encode() not in cell
+    updates = iter(task.updates.get_nowait, Update("done"))
+    notes = [each.text for each in updates if each.kind == "note"]
+    assert [text for text in notes if text.startswith("In batch mode the webhook of --notify is not called")]
+    assert task.notification.startswith(f"{task.name} succeeded after ")
+
+
+def test_kernel_that_attaches_notifies_too(
+    play: Play, webhook: Webhook, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A kernel that has attached before the end runs its command; one that comes afterwards does not."""
+    os.mkfifo(tmp_path / "text")
+    server = play(Queue())
+    first, _ = submit_in_killed_kernel(1000, notify=True)
+    task = podtask.attach(first)
+    monkeypatch.setenv("PODTASK_NOTIFY_COMMAND", f"""sh -c 'printf %s "$0" > {tmp_path}/text'""")
+    admit(server)
+    assert task.result(SECONDS) == 1000
+    assert (tmp_path / "text").read_text().startswith(f"{first} succeeded after ")
+    second, _ = submit_in_killed_kernel(1000, notify=True)
+    wait_for_line(server, second, b"podtask: ended (ok)")
+    ended = podtask.attach(second)
+    assert ended.result(SECONDS) == 1000
+    assert ended.notification == ""
+    assert {webhook.received.get(timeout=SECONDS)["task"] for _ in range(2)} == {first, second}
