@@ -14,7 +14,7 @@ import enum
 import inspect
 import logging
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, NewType, ParamSpec, TypeVar
 
 from ..cell.scopes import free_names
@@ -29,6 +29,7 @@ from .registries import IncompleteCopy, contents
 
 log = logging.getLogger(__name__)
 METACLASSES = (type, abc.ABCMeta)  # others make attributes themselves
+MEMBER_HOOKS = ("__new__", "__init__", "_generate_next_value_")  # called for the members of an enumeration
 TYPES_WITH_NAME = (types.FunctionType, types.BuiltinFunctionType, type, TypeVar, ParamSpec, NewType)
 
 
@@ -134,16 +135,23 @@ class _DefinitionCollector:
         is_assigned = name in self._registered and getattr(value, "__module__", "") != "__main__"
         own = name if is_assigned else value.__name__
         source, filename = registered_source(name, value) if is_assigned else self._source_of(name, value)
-        self._add_used(name, source, {own})
+        self._add_used(name, source, {own}, MEMBER_HOOKS if isinstance(value, enum.EnumMeta) else ())
         if name != own and own != "<lambda>":
             source += f"\n{name} = {own}"
         self._steps.sources[name] = (source, filename)
         if name not in self._registered:
             self._changes(name, value, source)
 
-    def _add_used(self, step: str, source: str, own: set[str]) -> None:
-        """Add what a source uses, but for its own names: before it what it needs at once, the rest in any order."""
-        at_once = names_at_definition(source)
+    def _add_used(self, step: str, source: str, own: set[str], called: Container[str] = ()) -> None:
+        """Add what a source uses, but for its own names: before it what it needs at once, the rest in any order.
+
+        Args:
+            step: Its step.
+            source: The source.
+            own: Its own names.
+            called: Names of its functions that are called when it is executed.
+        """
+        at_once = names_at_definition(source, called)
         for used in sorted(free_names(source) - own):
             if used in self._namespace and not is_ipython_name(used, self._namespace):
                 self._steps.uses[step].add(used)
@@ -327,8 +335,13 @@ def _imported(name: str, module: str, attribute: str) -> Source:
     return text, "<podtask imports>"
 
 
-def names_at_definition(source: str) -> set[str]:
-    """Return the names that a definition reads when it is executed: defaults, decorators, bases."""
+def names_at_definition(source: str, called: Container[str] = ()) -> set[str]:
+    """Return the names that a definition reads when it is executed: defaults, decorators, bases.
+
+    Args:
+        source: Its source.
+        called: Names of its functions whose bodies are executed, too.
+    """
     found: set[str] = set()
 
     def visit(nodes: Iterable[ast.AST | None]) -> None:
@@ -337,6 +350,7 @@ def names_at_definition(source: str) -> set[str]:
                 found.add(node.id)
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 visit([*node.decorator_list, node.args, node.returns])
+                visit(node.body if node.name in called else [])
             elif isinstance(node, ast.Lambda):
                 visit([node.args])
             elif node is not None:
@@ -389,13 +403,42 @@ def attributes_set_later(name: str, value: Any, source: str) -> Iterator[tuple[s
     """
     found: Iterable[tuple[str, Any]] = ()
     if isinstance(value, types.FunctionType):
-        found = ((attribute, each) for attribute, each in _items(value) if attribute != "__wrapped__")
+        attributes = ((attribute, each) for attribute, each in _items(value) if attribute != "__wrapped__")
+        found = (*attributes, *_computed_defaults(value, source))
     elif type(value) is enum.EnumMeta:
         found = _data_of_enumeration(value, source)
     elif isinstance(value, type) and type(value) in METACLASSES and not issubclass(value, tuple):
         found = _data_of_class(value, source)
     for path, each in found:
         yield f"{name}.{path}", each
+
+
+def _computed_defaults(function: types.FunctionType, source: str) -> Iterator[tuple[str, Any]]:
+    """Yield the default arguments of a function, unless they still are the literals of its source."""
+    if _has_decorators(source):
+        return
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            arguments = node.args
+            break
+    else:
+        return
+    by_name = {arg.arg: each for arg, each in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)}
+    by_keyword = function.__kwdefaults__ or {}
+    given = [
+        *zip(arguments.defaults, function.__defaults__ or (), strict=False),
+        *((by_name.get(name), value) for name, value in by_keyword.items()),
+    ]
+    if not all(_is_literal(node, value) for node, value in given):
+        yield "__defaults__", function.__defaults__
+        yield "__kwdefaults__", function.__kwdefaults__
+
+
+def _is_literal(node: ast.expr | None, value: Any) -> bool:
+    try:
+        return node is not None and _is_equal(ast.literal_eval(node), value)
+    except (ValueError, TypeError):  # computed
+        return False
 
 
 def _items(owner: Any) -> Iterator[tuple[str, Any]]:
@@ -410,7 +453,12 @@ def _data_of_enumeration(owner: enum.EnumMeta, source: str) -> Iterator[tuple[st
         if not attribute.startswith("_") and not isinstance(each, owner):
             yield attribute, each
     members: Mapping[str, Any] = owner.__members__
+    literals = _literals(source, owner.__name__)
+    has_own_values = getattr(owner, "_member_type_", None) is object and not issubclass(owner, enum.Flag)
     for name, member in members.items():
+        computed = name not in literals or not _is_equal(literals[name], member.value)
+        if has_own_values and computed and name.isidentifier() and name == member.name:
+            yield f"{name}._value_", member.value
         for attribute, each in _items(member) if name.isidentifier() and name == member.name else ():
             if not attribute.startswith("_"):
                 yield f"{name}.{attribute}", each

@@ -8,6 +8,7 @@ everything else as plain data.
 from __future__ import annotations
 
 import ast
+import copy
 import dis
 import functools
 import hashlib
@@ -288,6 +289,8 @@ def _dump_again(
     for name in order.changing:
         before = buffer.size
         value = attribute_value(name, namespace)
+        if isinstance(value, Iterator) and type(value).__module__ in ("itertools", "builtins"):
+            value = copy.copy(value)  # a counter of itertools has no content that could be set again
         again = contents(value, None if name in order.incomplete else MAX_OBJECTS)
         _dump(packer, name, (value, again), namespace, cell, roots.get(name, name), same=False)
         sizes[name] = type(value).__name__, sizes[name][1] + buffer.size - before

@@ -602,6 +602,58 @@ def test_new_does_not_run_again_in_another_minor(notebook: Notebook) -> None:
     assert pod.names["found"] == (True, [1], 1, True)
 
 
+DEFAULTS = """
+import enum, itertools
+count = 0
+ids = itertools.count(1)
+MISSING = object()
+class Node:
+    def __init__(self):
+        global count
+        count += 1
+        self.place = count, next(ids)
+class Shop:
+    first = Node()
+    def __init__(self): self.part = Node()
+shop, nodes = Shop(), [Node(), Node()]
+class Step(enum.Enum):
+    LOAD = next(ids)
+    FIT = [next(ids)]
+    TRAIN = "train"
+class Weight(enum.Enum):
+    def __new__(cls, value):
+        made = object.__new__(cls)
+        made._value_ = value * next(ids)
+        return made
+    LIGHT = 2
+    HEAVY = 3
+def last(node=nodes[0], other=Node(), *, more=MISSING, kind=Shop): return node, other.place, more is MISSING, kind
+def seen(word, words=[], *, log={}):
+    words.append(word)
+    log[word] = len(words)
+    return words, log
+short = lambda n=next(ids): n
+def plain(n=1, *, names=("a", "b")): return n, names
+seen("notebook")
+"""
+
+
+def test_default_arguments_and_counters_go_to_another_minor(notebook: Notebook) -> None:
+    """B: what constructors have counted, and default arguments, are the notebook's, not computed once more."""
+    namespace = notebook(DEFAULTS)
+    cell = (
+        "(count, Shop.first.place, shop.part.place, [each.place for each in nodes], last()[1:], last()[0] is nodes[0], "
+        "[each.value for each in [*Step, *Weight]], Weight(Weight.HEAVY.value).name, "
+        "Step(Step.LOAD.value).name, Step([6]).name, short(), plain(), seen('pod'), Node().place, count, next(ids))"
+    )
+    names = free_names(cell) & namespace.keys()
+    inputs = pack_inputs({name: namespace[name] for name in sorted(names)}, namespace, OTHER)
+    assert "plain.__defaults__" not in inputs.about["steps"]
+    pod = Pod(inputs)
+    pod.run(f"found = repr({cell})")
+    assert pod.names["found"].replace("Pod", "") == repr(eval(cell, namespace))
+
+
 DISPATCH = """
 import collections, decimal, functools
 @functools.singledispatch

@@ -6,6 +6,7 @@ https://github.com/huggingface/datasets/issues/8610). Here the class is sent lik
 (``classes.py``), and each member is an object with attributes.
 """
 
+import contextlib
 import enum
 import types
 from typing import Any, Tuple
@@ -84,6 +85,16 @@ def fill_member(member: Any, state: Any) -> None:
     vars(member).update(attributes)
     for name, value in slots.items():
         object.__setattr__(member, name, value)
+
+
+def set_value(member: Any, value: Any) -> None:
+    """Give a member its value, by which its enumeration finds it."""
+    found = vars(type(member))["_value2member_map_"]
+    for key in [key for key, each in found.items() if each is member]:
+        del found[key]
+    member._value_ = value
+    with contextlib.suppress(TypeError):  # a list, say: the enumeration compares it
+        found[value] = member
 
 
 def _data_type(kind: Any) -> Any:

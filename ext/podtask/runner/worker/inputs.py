@@ -149,6 +149,11 @@ def _set_value(namespace: Dict[str, Any], step: str, value: Any) -> None:
     owner = eval(path, namespace)
     if isinstance(owner, type):
         classes.set_class_attribute(owner, name, value)
+    elif name == "_value_":
+        # Start-up cost: loaded when it is first needed.
+        from ..reducers import enums
+
+        enums.set_value(owner, value)
     else:
         object.__setattr__(owner, name, value)
 
