@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 LOAD = "%load_ext podtask"
 CELL = """\
 %%podtask --local -o total
@@ -107,3 +109,29 @@ def test_question_and_stop_are_said_at_once(open_notebook: Callable[..., Any]) -
     stop.click()
     notebook.wait_for_cell(2)
     assert notebook.output(2).startswith("■ stopped after ")
+
+
+FAKE_NOTIFICATION = """() => {
+  window.shown = [];
+  window.asked = 0;
+  window.Notification = class {
+    static permission = 'default';
+    static requestPermission() { window.asked += 1; this.permission = 'granted'; }
+    constructor(title, options) { window.shown.push([title, options.body]); }
+  };
+}"""
+
+
+@pytest.mark.feature("P14")
+def test_page_asks_once_and_notifies_once(open_notebook: Callable[..., Any]) -> None:
+    """The page asks for its permission when the cell starts, and shows one notification at its end."""
+    notebook = open_notebook(LOAD, CELL.replace("--local", "--local --notify --name night"))
+    notebook.page.evaluate(FAKE_NOTIFICATION)
+    notebook.run(0)
+    notebook.run(1)
+    notebook.page.wait_for_function("() => window.shown.length")
+    notebook.wait_for_text(1, "back: total")
+    ((title, text),) = notebook.page.evaluate("() => window.shown")
+    assert title == "podtask"
+    assert text.startswith("night succeeded after ")
+    assert notebook.page.evaluate("() => window.asked") == 1
