@@ -39,10 +39,16 @@ RULES: list[dict[str, Any]] = [
 
 def submit_and_kill(kernel: Kernel, spec: dict[str, Any], size: int, flags: str, cell: str = CELL) -> str:
     """Submit a detached cell named night, kill its kernel when the cell returns; return what is shown under the cell."""
+    shown = submit_night(kernel, spec, size, flags, cell)
+    kernel.kill()
+    return shown
+
+
+def submit_night(kernel: Kernel, spec: dict[str, Any], size: int, flags: str, cell: str = CELL) -> str:
+    """Submit a detached cell named night; return what is shown under the cell."""
     kernel.run(f"import os, podtask\ndata = os.urandom({size})\nqueued = podtask.PodTemplate({spec!r})")
     ran = kernel.run(f"%%podtask -d --as night -t queued --image {IMAGE} {flags}\n{cell}")
     assert ran.error is None
-    kernel.kill()
     return "\n".join([ran.stdout, ran.stderr, *ran.lines])
 
 
@@ -86,8 +92,12 @@ def test_queued_cell_runs_without_its_kernel(
     cluster: Any,
     namespace: str,
 ) -> None:
-    """Its kernel is killed and others work on; once a queue admits the pod, it runs, and another kernel gets everything."""
-    submit_and_kill(start_kernel(), PLAIN_POD, size, f"-o total {flags}")
+    """No kernel removes its waiting pod, while its own lives and after that is killed; once admitted, another gets everything."""
+    kernel = start_kernel()
+    submit_night(kernel, PLAIN_POD, size, f"-o total {flags}")
+    pods.run("%podtask gc")
+    assert pods.output("%podtask list")[0].count("night") == 1
+    kernel.kill()
     pods.run("%podtask gc")
     assert pods.output("%podtask list")[0].count("night") == 1
     name = admit(cluster, namespace)
