@@ -21,6 +21,7 @@ from podtask.frontend import TEXT_STYLE, Tone
 from podtask.lifecycle.outcome import Outcome
 from podtask.lifecycle.updates import PhaseSpan, Usage
 from podtask.magics.dry_run import Preview
+from podtask.presets import sidecar
 
 BUILD = Path(__file__).parent.parent.parent / "build" / "states"
 INPUTS = {"steps": ("range", 48), "images": ("ndarray", 120 << 20)}
@@ -37,6 +38,7 @@ SPANS = [
     PhaseSpan(Phase("Running"), 1.7, 10.1),
     PhaseSpan(Phase("Fetching"), 11.8, 0.3),
 ]
+WHERE = "kind/team-a/podtask-3f9c2a71d0 (kubectl --context kind -n team-a get pod podtask-3f9c2a71d0)"
 EVENTS = (
     "Scheduled: Successfully assigned team-a/podtask-3f9c2a71d0 to worker-2",
     'Pulled: Container image "python:3.11-slim" already present on machine',
@@ -180,7 +182,7 @@ def details() -> str:
     return details_html(
         Facts(
             name="podtask-3f9c2a71d0",
-            where="kind/team-a/podtask-3f9c2a71d0 (kubectl --context kind -n team-a get pod podtask-3f9c2a71d0)",
+            where=WHERE,
             spans=SPANS,
             done=True,
             snapshot=Snapshot(EVENTS, (("redis", "Ready to accept connections"),)),
@@ -209,9 +211,12 @@ def page(surroundings: Surroundings) -> str:
     rows.append(f'<p class="title">calls of a map</p><div style="{TEXT_STYLE}">{CALLS.html}</div>')
     unfolded = STATES["ok"].status("unfolded", details()).html.replace("<details ", "<details open ")
     rows.append(f'<p class="title">unfolded</p><div class="unfolded" style="{TEXT_STYLE}">{unfolded}</div>')
+    running = details_html(Facts("podtask-3f9c2a71d0", WHERE, SPANS[:-1], done=False))
+    live = STATES["running"].status("running-unfolded", running).html.replace("<details ", "<details open ")
+    rows.append(f'<p class="title">unfolded, running</p><div style="{TEXT_STYLE}">{live}</div>')
     rows.append(f'<p class="title">dry run</p>{dry_run()}')
     return (
-        f"<!DOCTYPE html><html lang=en><head><title>States</title><script>{OPEN_STATES_JS}.unfolded=true</script><style>{_theme(surroundings.theme)}"
+        f"<!DOCTYPE html><html lang=en><head><title>States</title><script>Object.assign({OPEN_STATES_JS},{{unfolded:true,'running-unfolded':true}})</script><style>{_theme(surroundings.theme)}"
         "body{margin:0;padding:12px 24px;font-family:sans-serif}"
         ".title{margin:10px 0 0;font-size:11px;opacity:.75}</style></head>"
         f'<body class="jp-RenderedHTMLCommon" style="{surroundings.style}">{"".join(rows)}</body></html>'
@@ -219,11 +224,15 @@ def page(surroundings: Surroundings) -> str:
 
 
 def dry_run() -> str:
-    """Return the card of a dry run that asks no cluster."""
-    options = RunOptions.of(local=True, image="python:3.11-slim")
+    """Return the card of a dry run that asks no cluster, of a template with lists that podtask adds to."""
+    container = {"name": "primary", "image": "team/train:7", "env": [{"name": "HF_HOME", "value": "/cache"}]}
+    template = PodTemplate({"containers": [container], "restartPolicy": "Always"}).with_(
+        sidecar("redis", "redis:7")
+    )
+    options = RunOptions.of(template=template, local=True, image="python:3.11-slim")
     manifest = preview(options)
     answer = ("The API server accepts this pod in namespace team-a.",)
-    shown = Preview(manifest.pod, manifest.notices, PodTemplate(), options, answer, Tone.GOOD, {})
+    shown = Preview(manifest.pod, manifest.notices, template, options, answer, Tone.GOOD, {})
     return shown._repr_html_().replace("<details><summary>YAML", "<details open><summary>YAML")
 
 

@@ -29,6 +29,8 @@ MAX_EVENTS = 20
 MAX_VALUES = 20
 HIDDEN_VALUE = "(not shown: it may be a secret)"
 BAR_STYLE = "height:.6em;border-radius:2px;background:currentColor;align-self:center;min-width:2px"
+LIVE_BAR_STYLE = ";background:linear-gradient(to right,currentColor,transparent)"
+LIVE_BAR_SHARE = 0.25  # of the width, for the phase that goes on: the details are not drawn again as it does
 INDENT_STYLE = "margin-left:3.75ch"  # below the words of the status line
 # A long text wraps at the width of the rows above it.
 TEXT_ROW_STYLE = "grid-column:1/-1;width:0;min-width:100%;padding-left:1em;box-sizing:border-box"
@@ -153,8 +155,9 @@ def resource_usage(pod: dict[str, Any], usage: dict[str, float]) -> list[tuple[s
         cpu += f", {usage['cpu'] / usage['seconds']:.1f} on average"
     memory = f"{_size(usage['process'])} at most"
     # A smaller number for the container means nothing: it counts shared pages only once.
-    if usage.get("container", 0) > usage["process"]:
-        memory += f", {_size(usage['container'])} with its files"
+    with_files = _size(max(usage.get("container", 0), usage["process"]))
+    if with_files != _size(usage["process"]):
+        memory += f", {with_files} with its files"
     return [
         (key, used, str(requests.get(key, "–")), str(limits.get(key, "–")))
         for key, used in (("cpu", cpu), ("memory", memory))
@@ -213,21 +216,26 @@ def details_html(facts: Facts) -> str:
 
 
 def _waterfall(spans: Sequence[PhaseSpan], done: bool) -> str:
-    total = max((start + seconds for _, start, seconds in spans), default=0.0) or 1.0
-    slowest = max((seconds for *_, seconds in spans), default=0.0)
+    """Return a row for each phase: its name, its time and a bar; that of the current phase fades out."""
+    ended = spans if done else spans[:-1]
+    total = max((start + seconds for _, start, seconds in ended), default=0.0)
+    total = total if done else total / (1 - LIVE_BAR_SHARE)
+    slowest = max((seconds for *_, seconds in ended), default=0.0)
     rows = []
     for number, (phase, start, seconds) in enumerate(spans, 1):
         last = number == len(spans)
+        live = last and not done
         if seconds < MIN_SHOWN_SECONDS and not phase.text and not last:
             continue
-        weight = "font-weight:600" if seconds == slowest else ""
-        left, width = 100 * start / total, 100 * seconds / total
+        weight = "font-weight:600" if seconds == slowest and not live else ""
+        left, width = (100 * part / total if total else 0.0 for part in (start, seconds))
+        bar = f"margin-left:{left:.1f}%;width:{100 - left if live else width:.1f}%{LIVE_BAR_STYLE if live else ''}"
         rows.append(
             f'<span style="{weight}">{escape(phase.name)}</span>'
-            f'<span style="text-align:right;{weight}">{f"{seconds:.1f} s" if done or not last else "…"}</span>'
-            f'<span style="{BAR_STYLE};opacity:.55;margin-left:{left:.1f}%;width:{width:.1f}%"></span>'
+            f'<span style="text-align:right;{weight}">{"…" if live else f"{seconds:.1f} s"}</span>'
+            f'<span style="{BAR_STYLE};opacity:.55;{bar}"></span>'
         )
-        if phase.text and (done or not last):  # the status line has the text of the current phase
+        if phase.text and not live:  # the status line has the text of the current phase
             rows.append(f'<span style="{TEXT_ROW_STYLE}">{escape(phase.text)}</span>')
     return (
         '<div style="display:grid;grid-template-columns:max-content max-content minmax(6em,24em);'

@@ -75,6 +75,9 @@ def test_details_do_not_repeat_the_line(done: bool) -> None:
     shown = details_html(Facts("podtask-1", "kind/n/podtask-1", spans, done))
     assert "2nd of 3" in shown
     assert ("no room" in shown) == done
+    assert ("linear-gradient" in shown) != done
+    assert ("margin-left:75.0%;width:25.0%" in shown) != done
+    assert ("margin-left:60.0%;width:40.0%" in shown) == done
     assert "Wait" not in shown
     assert "Request less" not in shown
 
@@ -120,6 +123,8 @@ def test_usage_is_shown_with_requests_and_limits() -> None:
         ("cpu", "6.0 s, 1.5 on average", "2", "–"),
         ("memory", "2.5 GiB at most, 3.0 GiB with its files", "1Gi", "8Gi"),
     ]
+    (_, memory) = resource_usage(pod, {**usage, "container": usage["process"] + 2**20})
+    assert memory == ("memory", "2.5 GiB at most", "1Gi", "8Gi")  # the same, as it is shown
     del own["resources"]
     assert resource_usage(pod, {"seconds": 0.0, "cpu": 0.0, "process": 2**20}) == [
         ("cpu", "0.0 s", "–", "–"),
