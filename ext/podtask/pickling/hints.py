@@ -39,6 +39,8 @@ def missing_module_hint(error: ModuleNotFoundError, local: bool = False) -> str:
     # The image has the package in another version, such as numpy 1 for arrays of numpy 2.
     if inner and isinstance(version, str):
         package, wanted = f" of {root}, which is {version} in the notebook", " in that version"
+    elif root == "pyarrow" and "pandas" in sys.modules:
+        package = ", in which the notebook's pandas keeps texts of tables"
     return (
         f"The image lacks this module{package}. Install it{wanted} with --pip, or choose "
         "an image that has it with --image."

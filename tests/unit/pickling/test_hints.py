@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import types
 import zipfile
 from pathlib import Path
 
@@ -67,3 +68,15 @@ def test_hint_for_a_module_in_an_archive(tmp_path: Path, monkeypatch: pytest.Mon
     hint = missing_module_hint(ModuleNotFoundError(name="e5_zipped"))
     assert hint.startswith(f"The notebook imports it from {archive}")
     assert "--pip" not in hint
+
+
+def test_hint_for_pyarrow_says_what_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B: a table of pandas with texts needs pyarrow in the pod if the notebook has it; the cell does not mention it."""
+    error = ModuleNotFoundError(name="pyarrow")
+    monkeypatch.setitem(sys.modules, "pandas", types.ModuleType("pandas"))
+    assert missing_module_hint(error) == (
+        "The image lacks this module, in which the notebook's pandas keeps texts of tables. Install it with --pip, or "
+        "choose an image that has it with --image."
+    )
+    monkeypatch.delitem(sys.modules, "pandas")
+    assert missing_module_hint(error).startswith("The image lacks this module. Install it")
