@@ -77,6 +77,7 @@ def test_job_runs_the_cell_again_without_its_kernel(
     assert_nothing_left(cluster, namespace)
 
 
+@pytest.mark.matrix
 def test_error_of_the_cell_ends_the_job(
     start_kernel: Callable[..., Kernel], pods: Shell, cluster: Any, namespace: str
 ) -> None:
