@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import capture, cells, form, many, memory, raw
+from tests.bench import authentication, capture, cells, form, many, memory, raw
 from tests.bench.table import Measurement, text
 from tests.cluster import provider
 from tests.cluster.handle import Cluster, start_cluster
@@ -43,7 +43,7 @@ def main() -> int:
     print(
         f"\nPython {platform.python_version()}, {os.cpu_count()} CPUs, {rounds} rounds; the peer "
         "of the cells is `kubectl run --rm --attach` of the same print, of the transfers a raw "
-        "port-forward, of %load_ext IPython alone, of 100 tasks the same cell without them."
+        "port-forward or frames without authentication, of %load_ext IPython alone, of 100 tasks the same cell without them."
     )
     return 0
 
@@ -66,6 +66,10 @@ def on_cluster(cluster: Cluster, folder: Path, rounds: int) -> list[Measurement]
     rows += cells.transfer(bench, rates.measure, cells.MIB, max(3, rounds // 2))
     rows += cells.transfer(bench, rates.measure, 10 * cells.MIB, 1)
     rates.close()
+    unauthenticated = cells.Bench(cluster, near)
+    authentication.disable(unauthenticated, folder / "runner")
+    rows += authentication.measure(bench, unauthenticated, cells.MIB, max(3, rounds))
+    unauthenticated.close()
     rows.append(cells.latency(bench))
     bench.close()
     rows.append(many.waiting(near, rounds))

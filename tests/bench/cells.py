@@ -107,19 +107,11 @@ def transfer(
         mib: Size of the value.
         rounds: Number of samples.
     """
-    bench.kernel.run(f"big = bytes({mib} << 20)")
-    ours: dict[str, list[float]] = {"back": [], "in": []}
+    ours: dict[str, list[float]] = {}
     peers: dict[str, list[float]] = {}
     for _ in range(rounds):
-        base = min(bench.cell("", "value = 1")[0] for _ in range(3))
-        back = bench.cell("-o value", f"value = bytes({mib} << 20)")[0] - base
-        bench.kernel.run("value = None")
-        into = bench.cell("--max-input 4Gi", "size = len(big)")[0] - base
-        ours["back"].append(mib / back)
-        ours["in"].append(mib / into)
-        for way, rate in baseline(mib).items():
-            peers.setdefault(way, []).append(rate)
-    bench.kernel.run("del big")
+        add_samples(ours, rates(bench, mib))
+        add_samples(peers, baseline(mib))
     rows = []
     for way, words in (("back", f"{mib} MB of value back"), ("in", f"{mib} MB of input in")):
         pickled = peers[f"{way} pickled"]
@@ -128,6 +120,23 @@ def transfer(
             compare(words, "MB/s", ours[way], pickled, ">= 0.90 of pickles through a raw port-forward"),
         ]
     return rows
+
+
+def rates(bench: Bench, mib: int) -> dict[str, float]:
+    """Return one sample in MB/s for each direction of a value, without the pod's start."""
+    bench.kernel.run(f"big = bytes({mib} << 20)")
+    base = min(bench.cell("", "value = 1")[0] for _ in range(3))
+    back = bench.cell("-o value", f"value = bytes({mib} << 20)")[0] - base
+    bench.kernel.run("value = None")
+    into = bench.cell("--max-input 4Gi", "size = len(big)")[0] - base
+    bench.kernel.run("del big")
+    return {"back": mib / back, "in": mib / into}
+
+
+def add_samples(samples: dict[str, list[float]], found: dict[str, float]) -> None:
+    """Add one sample to the list of each name."""
+    for name, sample in found.items():
+        samples.setdefault(name, []).append(sample)
 
 
 def load_ext(rounds: int) -> Measurement:
