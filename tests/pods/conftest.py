@@ -45,6 +45,21 @@ def start_kernel(kubeconfig: Path) -> Iterator[Callable[..., Kernel]]:
 
 
 @pytest.fixture
+def cut(
+    shell: Shell,
+    namespace: str,
+    api_proxy: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    """Return a proxy between the shell and the API server."""
+    proxy = api_proxy()
+    config = in_namespace(proxy.kubeconfig, namespace, tmp_path / f"{namespace}-proxied.yaml")
+    monkeypatch.setenv("KUBECONFIG", str(config))
+    return proxy
+
+
+@pytest.fixture
 def slot(cluster: Any) -> Iterator[tuple[str, str]]:
     """Yield the names of an extended resource, of which the node has one, and of a high priority class."""
     name = f"test-{uuid.uuid4().hex[:8]}"

@@ -29,21 +29,6 @@ RULES = [
 ]
 
 
-@pytest.fixture
-def cut(
-    shell: Shell,
-    namespace: str,
-    api_proxy: Callable[..., Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Any:
-    """Return a proxy between the shell and the API server."""
-    proxy = api_proxy()
-    config = in_namespace(proxy.kubeconfig, namespace, tmp_path / f"{namespace}-proxied.yaml")
-    monkeypatch.setenv("KUBECONFIG", str(config))
-    return proxy
-
-
 @pytest.mark.server_versions
 @pytest.mark.fault(29, 33, 34, 70)
 @pytest.mark.parametrize("channel", ["port-forward", "exec"])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import functools
 import hashlib
 import itertools
 import json
 import uuid
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,14 @@ from podtask.manifest.identity import Identity
 from podtask.manifest.render import render
 from podtask.manifest.task_pod import TaskPod
 from podtask.runner import protocol
+from podtask.runner.supervisor.clients import MAX_FOLLOWERS
+from podtask.runner.supervisor.connection import MAX_FOLLOWER_RECORD_BYTES, MAX_UNREAD_BYTES
 
 from tests.local.test_hash_lock import OWNERS_FRAMES
 from tests.local.test_hostile_client import ATTACH
 from tests.notebook import Shell
 from tests.pods.accounts import Accounts, rule
-from tests.pods.waiting import IMAGE, submit, wait_for_phase
+from tests.pods.waiting import IMAGE, submit, wait_for_input_request, wait_for_phase
 
 pytestmark = [pytest.mark.cluster, pytest.mark.fault(84, 90), pytest.mark.feature("N28")]
 RIGHTS = {
@@ -75,6 +78,18 @@ answer
 """
 HOSTILE_TEXT = "\x1b]0;owned\x07"
 HOSTILE_SECRETS = (protocol.NOT_OWNER, "ef" * 32)
+FLOOD_STREAMS = 2 * protocol.MAX_CONNECTIONS  # at the same time
+MAX_FLOOD_GROWTH_BYTES = MAX_FOLLOWERS * MAX_UNREAD_BYTES  # of the runner; other connections keep a few KiB
+GATED_POD = {"spec": {"schedulingGates": [{"name": "test/flood"}], "containers": []}}
+MEASURED = """
+import os
+def runner_peak():
+    with open(f"/proc/{os.getppid()}/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
+before = runner_peak()
+given = input()
+given, runner_peak() - before
+"""
 
 
 @pytest.fixture
@@ -88,18 +103,28 @@ def accounts(
     return Accounts(namespace, load_access(None), restricted_kubeconfig, monkeypatch)
 
 
+async def authenticate(stream: PortForward, key: str) -> tuple[protocol.Seal, protocol.Seal, bytes]:
+    """Prove that the key is known; return the seals of both sides, and what the runner has sent after its hello."""
+    handshake = Handshake(bytes.fromhex(key), None)
+    hello = await handshake.receive_hello(stream)
+    await stream.send(handshake.reply_to(hello, b""))
+    return *handshake.seals(hello), hello.rest
+
+
+def attach_frame() -> bytes:
+    """Return the frame with which another client attaches."""
+    return protocol.encode(protocol.ATTACH, {**ATTACH, "client": uuid.uuid4().hex})
+
+
 async def follow(
     api: Api, namespace: str, pod: TaskPod
 ) -> tuple[PortForward, protocol.Seal, protocol.Decoder, list[protocol.Frame]]:
     """Attach with the key alone and wait for the output; return the stream and what came."""
     stream = await api.forward(namespace, pod.name, pod.port)
-    handshake = Handshake(bytes.fromhex(pod.key), None)
-    hello = await handshake.receive_hello(stream)
-    seal, runner_seal = handshake.seals(hello)
-    await stream.send(handshake.reply_to(hello, b""))
-    await stream.send(seal.record(protocol.encode(protocol.ATTACH, {**ATTACH, "client": uuid.uuid4().hex})))
+    seal, runner_seal, rest = await authenticate(stream, pod.key)
+    await stream.send(seal.record(attach_frame()))
     decoder = protocol.Decoder(runner_seal)
-    frames = list(decoder.feed(hello.rest))
+    frames = list(decoder.feed(rest))
     while not any(OUTPUT.encode() in frame.data for frame in frames):
         frames += decoder.feed(await asyncio.wait_for(stream.receive(), 30))
     return stream, seal, decoder, frames
@@ -276,6 +301,81 @@ class Attacker:
         return done
 
 
+class Flood:
+    """An account that keeps many streams to a runner open, and opens another one for each that is closed.
+
+    Args:
+        api: Session of the account.
+        namespace: Namespace of the pod.
+        pod: The pod, with the key of the task.
+    """
+
+    def __init__(self, api: Api, namespace: str, pod: TaskPod) -> None:
+        self._open = functools.partial(api.forward, namespace, pod.name, pod.port)
+        self._key = pod.key
+        self._answered = 0
+        self._is_over = False
+        self._more = asyncio.Condition()
+
+    async def wait_for_answers(self, count: int) -> None:
+        """Wait until the runner has answered on this many more streams."""
+        async with self._more:
+            enough = self._answered + count
+            await self._more.wait_for(lambda: self._answered >= enough)
+
+    @contextlib.asynccontextmanager
+    async def going_on(self) -> AsyncIterator[None]:
+        """Open streams until the end of the block, in several kinds of attack."""
+        heavy = self._send_half_a_record
+        attacks = itertools.cycle(
+            (heavy, self._say_nothing, heavy, self._send_half_a_line, heavy, self._follow)
+        )
+        attackers = [asyncio.create_task(self._repeat(next(attacks))) for _ in range(FLOOD_STREAMS)]
+        try:
+            yield
+        finally:
+            self._is_over = True  # a stream that is being opened may hide a cancellation behind its own error
+            for each in attackers:
+                each.cancel()
+            ends = await asyncio.gather(*attackers, return_exceptions=True)
+        assert not [each for each in ends if isinstance(each, Exception)]
+
+    async def _repeat(self, attack: Callable[[PortForward], Awaitable[None]]) -> None:
+        while not self._is_over:
+            with contextlib.suppress(
+                OSError
+            ):  # the port is not open yet, or the runner has closed the stream
+                stream = await self._open()
+                try:
+                    await attack(stream)
+                    while await stream.receive():
+                        pass
+                finally:
+                    await stream._socket.close()  # not in the background
+
+    async def _say_nothing(self, stream: PortForward) -> None:
+        """Open the stream only."""
+
+    async def _send_half_a_line(self, stream: PortForward) -> None:
+        await stream.send(b"half a line")
+
+    async def _follow(self, stream: PortForward) -> None:
+        seal = await self._authenticate(stream)
+        await stream.send(seal.record(attach_frame()))
+
+    async def _send_half_a_record(self, stream: PortForward) -> None:
+        await self._authenticate(stream)
+        size = MAX_FOLLOWER_RECORD_BYTES
+        await stream.send(protocol.RECORD.pack(size) + bytes(size))  # without its tag
+
+    async def _authenticate(self, stream: PortForward) -> protocol.Seal:
+        seal, _, _ = await authenticate(stream, self._key)
+        async with self._more:
+            self._answered += 1
+            self._more.notify_all()
+        return seal
+
+
 def event_about(pod: TaskPod, **fields: Any) -> dict[str, Any]:
     """Return an event about a pod, as anybody may write it who may create events."""
     metadata = pod.pod["metadata"]
@@ -395,3 +495,35 @@ def test_account_chooses_no_program(
     assert cluster.kubectl("logs", name, "-n", namespace) == ""
     phase = cluster.kubectl("get", "pod", name, "-n", namespace, "--output=jsonpath={.status.phase}")
     assert phase == "Running"
+
+
+@pytest.mark.matrix
+@pytest.mark.timeout(600)
+def test_account_that_opens_streams_without_end_stops_no_cell(
+    accounts: Accounts, cut: Any, cluster: Any, namespace: str
+) -> None:
+    """A cell starts and ends among hundreds of streams to its runner, whose memory stays bounded."""
+    ours = submit(GATED_POD, MEASURED)
+    wait_for_phase(ours, "Gated")
+    cut.hold()  # the account comes first
+    no_gate = [{"op": "remove", "path": "/spec/schedulingGates"}]
+    cluster.kubectl(
+        "patch", "pod", ours.name, "-n", namespace, "--type=json", f"--patch={json.dumps(no_gate)}"
+    )
+    cluster.kubectl("wait", "--for=condition=Ready", f"pod/{ours.name}", "-n", namespace, "--timeout=60s")
+
+    async def attack() -> Any:
+        async with accounts.sessions([[RIGHTS["get"], RIGHTS["forward"]]]) as (_, [api]):
+            pod = TaskPod(await api.request("GET", resource_path("pods", namespace, ours.name)))
+            flood = Flood(api, namespace, pod)
+            async with flood.going_on():
+                await flood.wait_for_answers(protocol.MAX_CONNECTIONS)
+                cut.release()
+                await asyncio.to_thread(wait_for_input_request, ours)
+                await flood.wait_for_answers(protocol.MAX_CONNECTIONS)
+                ours.reply({"value": "from the owner"})
+                return await asyncio.to_thread(ours.result, 120)
+
+    given, growth = asyncio.run(attack())
+    assert given == "from the owner"
+    assert growth < MAX_FLOOD_GROWTH_BYTES
