@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..pickling.exceptions import notes_to_show, render_with, traceback_lines
+from ..pickling.exceptions import render_with, traceback_lines
 
 
-def render_in(shell: Any, error: BaseException, note: str) -> None:
+def render_in(shell: Any, error: BaseException) -> None:
     """Make IPython show only the cell's frames of an error, in its own colors and format.
 
     Args:
         shell: The shell of IPython.
         error: The error, with the frames to show as its traceback.
-        note: Where the cell ran, as a last line where Python does not show notes; may be empty.
     """
     shown = error.__traceback__
-    render_with(error, lambda: [*traceback_lines(shell, error, shown), *notes_to_show(error, note)])
+    render_with(error, lambda: traceback_lines(shell, error, shown))

@@ -130,7 +130,7 @@ def _parse_cell(shell: Any, cell: str) -> Cell:
         # Start-up cost: loaded when it is first needed.
         from ..display.tracebacks import render_in
 
-        render_in(shell, error.with_traceback(None), "")
+        render_in(shell, error.with_traceback(None))
         raise
 
 
@@ -163,7 +163,7 @@ def _raise_error(shell: Any, task: Task, cell: Cell | None, outcome: Outcome) ->
 
     if outcome.error is not None:
         if not isinstance(outcome.error, PodtaskError) and outcome.status != "cancelled":
-            render_in(shell, outcome.error, f"in {task.where}")
+            render_in(shell, outcome.error)
         raise outcome.error
     outputs = task.outputs
     # With -o auto, too, an older value must not pass for the cell's.

@@ -84,7 +84,7 @@ def rebuild(
 
 
 def add_note(error: BaseException, note: str) -> None:
-    """Add a note to an error. Python 3.10 does not show notes itself; podtask's display does."""
+    """Add a note to an error, also in Python 3.10: IPython shows the notes of any Python."""
     if hasattr(error, "add_note"):
         error.add_note(note)
     else:
@@ -92,20 +92,12 @@ def add_note(error: BaseException, note: str) -> None:
             error.__notes__ = [*getattr(error, "__notes__", ()), note]
 
 
-def notes_to_show(error: BaseException, *more: str) -> list[str]:
-    """Return the notes of an error that Python 3.10 does not show itself, and further lines."""
-    if hasattr(error, "add_note"):
-        return []
-    notes = [*map(str, getattr(error, "__notes__", ()))]
-    return [*notes, *(each for each in more if each and each not in notes)]
-
-
 def hide_own_frames(error: BaseException) -> None:
     """Make IPython show an error without the frames of podtask that have raised it in the notebook."""
 
     def render() -> list[str]:
         shown = _without_own_frames(error.__traceback__)
-        return [*traceback_lines(_current_shell(), error, shown), *notes_to_show(error)]
+        return traceback_lines(_current_shell(), error, shown)
 
     render_with(error, render)
 
