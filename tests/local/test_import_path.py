@@ -173,6 +173,19 @@ def test_hash_seed_of_the_container_holds_in_the_cell(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.fault(88)
+def test_process_of_a_library_imports_from_pythonpath(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that a library starts with the flags of the cell's Python, as joblib does, reads PYTHONPATH."""
+    (tmp_path / "helper.py").write_text("print('found')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    command = "[sys.executable, *util._args_from_interpreter_flags(), '-c', 'import helper']"
+    source = "import subprocess, sys\nfrom multiprocessing import util\n"
+    _, values, _ = run_cell(f"{source}found = subprocess.check_output({command}, text=True)", ["found"])
+    assert values == ["found\n"]
+
+
+@pytest.mark.fault(88)
 def test_relay_imports_nothing_from_its_working_directory(tmp_path: Path) -> None:
     """The relay of exec is started in the same way as the runner."""
     from podtask.backends import pod_connect

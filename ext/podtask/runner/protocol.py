@@ -34,9 +34,10 @@ FILE_SECONDS = 1  # between two looks for files that the kubelet has not written
 MAX_PROGRAM_BYTES = 4 << 20
 # Environment variable that holds PYTHONPATH until the process of the cell starts.
 PATH_VARIABLE = "PODTASK_PATH"
-# Python reads these variables, which begin with PYTHON, only when it starts.
+# Python reads these variables, which begin with PYTHON, only when it starts. PYTHONPATH is one of them, because
+# libraries such as joblib start processes with the flags of the cell's Python; with -I they would ignore it.
 STARTUP_VARIABLES = (
-    "HASHSEED UTF8 WARNINGS DEVMODE OPTIMIZE MALLOC TRACEMALLOC INTMAXSTRDIGITS FAULTHANDLER "
+    "PATH HASHSEED UTF8 WARNINGS DEVMODE OPTIMIZE MALLOC TRACEMALLOC INTMAXSTRDIGITS FAULTHANDLER "
     "ASYNCIODEBUG COERCECLOCALE PYCACHEPREFIX BREAKPOINT NODEBUGRANGES _GIL _JIT"
 )
 PROGRAM_SEPARATOR = b"\n\0"  # between the loader of the runner's program and its modules
