@@ -48,6 +48,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(self.server.status)
         self.end_headers()
 
+    def do_CONNECT(self) -> None:
+        """Refuse to be a proxy."""
+        self.send_response(403)
+        self.end_headers()
+
     def log_message(self, *_: Any) -> None:
         """Print nothing."""
 

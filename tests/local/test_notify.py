@@ -146,6 +146,19 @@ def test_nobody_listens(
     assert SECRET not in line
 
 
+def test_proxy_refuses(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch, queue_stderr: Callable[[], queue.Queue[str]]
+) -> None:
+    """The webhook is called through the proxy of the container; a proxy that does not connect to it is named."""
+    monkeypatch.setenv("PODTASK_NOTIFY_URL", f"https://hooks.example/{SECRET}")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{webhook.server_address[1]}")
+    printed = queue_stderr()
+    assert submit("1 + 1").result(SECONDS) == 2
+    line = printed.get(timeout=SECONDS)
+    assert "has not accepted the notification: the proxy answered with HTTP status 403." in line
+    assert SECRET not in line
+
+
 def test_command_gets_the_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The notebook runs the command of the settings with the text as its last word."""
     os.mkfifo(tmp_path / "text")

@@ -12,6 +12,7 @@ from ..notification import notification
 CALL_SECONDS = 10
 # Once no notebook needs the runner any more: the pod is deleted then, with a grace period of 5 s or more.
 RELEASED_SECONDS = 4
+PROXY_REFUSAL = "Tunnel connection failed: "  # from http.client
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM)
 
 
@@ -92,6 +93,10 @@ def _call(url: str, message: Dict[str, Any]) -> str:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, OSError) and reason.strerror and not type(reason).__name__.startswith("SSL"):
             return str(reason.strerror)
+        if str(reason).startswith(PROXY_REFUSAL):
+            return f"the proxy answered with HTTP status {str(reason)[len(PROXY_REFUSAL) :].split()[0]}"
+        if isinstance(reason, str):
+            return reason  # "unknown url type: https", where Python has no TLS
         return type(
             reason
         ).__name__  # its text, such as that of SSLCertVerificationError, may contain the address
