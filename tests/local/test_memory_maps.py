@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from podtask.pickling.inputs import pack_inputs
+from podtask.runner.bundle import MINOR
 
 from tests.notebook import Shell
+from tests.unit.packing import OTHER, remote
 
 numpy = pytest.importorskip("numpy")
 
@@ -60,3 +62,15 @@ def test_a_copy_in_a_pod_is_named() -> None:
     (note,) = inputs.notes
     assert note.startswith("The pod has a copy of these memory maps of files: written (m.bin).")
     assert pack_inputs({"written": written}, {}, local=True).notes == ()
+
+
+@pytest.mark.parametrize("python", [MINOR, OTHER])
+def test_a_copy_of_a_map_is_read_only_if_the_map_is(python: str) -> None:
+    """J5: a write to a map that was opened to be read is an error in a pod, as in the kernel; others can be changed."""
+    numpy.arange(4.0).tofile("m.bin")
+    read, written = (numpy.memmap("m.bin", "f8", mode) for mode in ("r", "r+"))
+    values = {"read": [read, read[1:3]], "written": written}
+    cell = "written[0] = 7\nprint(written.tolist(), [each.tolist() for each in read])\n"
+    cell += "print([each.flags.writeable for each in read], type(read[0]).__name__)"
+    found = remote(pack_inputs(values, values, python), cell)
+    assert found == "[7.0, 1.0, 2.0, 3.0] [[0.0, 1.0, 2.0, 3.0], [1.0, 2.0]]\n[False, False] memmap\n"

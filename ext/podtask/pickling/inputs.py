@@ -25,13 +25,12 @@ from ..errors import InputError
 from ..runner.bundle import MINOR
 from ..runner.pickler import ALIGN, PROTOCOL, Packer, module_of, versions
 from ..runner.protocol import MAX_WATCHED_BYTES
-from ..runner.proxy_objects import reduce_instance
 from .cell_sources import Source
 from .definition_order import SortedDefinitions
 from .definitions import attribute_value, sort_definitions
 from .ipython_names import HISTORY, is_ipython_name
 from .local_modules import IMPORT_FUNCTIONS, LocalModules, find_local_modules, imported_modules, submodules
-from .memory_maps import is_memory_map, memory_map_notes, reduce_to_file
+from .memory_maps import is_memory_map, memory_map_notes, reduce_to_copy, reduce_to_file
 from .module_values import IMMUTABLE, ModuleValue, changed_values
 from .registries import MAX_OBJECTS, IncompleteCopy, contents
 from .runtime_modules import pack_runtime_modules
@@ -195,7 +194,7 @@ def _packed(
     steps: list[Any] = []
     sizes: dict[str, tuple[str, int]] = {}
     roots = {name: name for name in values} | {name: name for name, _ in todo}
-    reduce = reduce_to_file if shares_files else reduce_instance
+    reduce = reduce_to_file if shares_files else reduce_to_copy
     with Packer(buffer, namespace, plain=not same, reduce=reduce, named=named) as packer:
         for name, source in todo:
             if source is not None:

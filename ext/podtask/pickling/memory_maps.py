@@ -12,6 +12,18 @@ from ..runner.proxy_objects import Remote, reduce_instance
 
 WRITABLE = ("r+", "w+")
 OPEN = Remote("lambda *args: __import__('numpy').memmap(*args)")
+# pickle makes a writable array of the subclass.
+FILL_READ_ONLY = Remote(
+    "lambda array, state: (type(array).__setstate__(array, state), array.setflags(write=False)) and None"
+)
+
+
+def reduce_to_copy(obj: Any) -> Any:
+    """Return the reduced form of a read-only memory map, whose copy cannot be written to either; others as always."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(obj) is not numpy.memmap or obj.flags.writeable:
+        return reduce_instance(obj)
+    return (*obj.__reduce__(), None, None, FILL_READ_ONLY)
 
 
 def reduce_to_file(obj: Any) -> Any:

@@ -76,6 +76,7 @@ def test_causes_and_contexts_of_exceptions_travel(notebook: Notebook, python: st
     wanted = [_described(each) for each in namespace["saved"]]
     assert [_described(each) for each in pod.names["saved"]] == wanted
     assert pod.names["saved"][4].__cause__.__context__ is pod.names["saved"][4]
+    assert all(each.__traceback__ is None for each in pod.names["saved"])
     pod.run("back = [*saved]")
     back = pod.unpack(*pod.pack(["back"], mode="pickle" if python == MINOR else "data"))["back"]
     assert [_described(each) for each in back] == wanted
