@@ -179,28 +179,20 @@ class JobPod(Pod):
             PodtaskError: The API server does not accept the pod.
         """
         try:
-            await self._namespace.dry_run(self._manifest.pod, self._manifest.primary)
+            stored = await self._namespace.dry_run(self._manifest.pod, self._manifest.primary)
         except PodRejected as error:
             if "does not support dry run" not in error.server_message:  # a webhook with side effects
                 raise
+        else:
+            self._report_dropped_fields(stored)
 
-    async def _is_ours(self) -> bool:
-        """Return whether this task created the existing Job of this name, in a request whose reply was lost."""
-        try:
-            job = await self._namespace.jobs.get(self.name)
-        except RequestDenied as error:
-            if is_temporary(error):
-                raise
-            return False  # report the first error rather than this one
-        if job["metadata"].get("labels", {}).get(TASK_LABEL) != self.name:
-            return False
-        self._represent(job)
-        return True
+    async def _find_created(self) -> dict[str, Any]:
+        return await self._namespace.jobs.get(self.name)
 
-    def _represent(self, job: dict[str, Any]) -> None:
+    def _represent(self, created: dict[str, Any]) -> None:
         """Let the Job stand for its pod, which does not exist yet."""
-        self._job = job
-        self._follow_manifest(TaskPod(awaited_pod(job)))
+        self._job = created
+        self._follow_manifest(TaskPod(awaited_pod(created)))
 
     def _wait_for_pod(self) -> None:
         self._followed = self._namespace.follow_job(
@@ -213,6 +205,7 @@ class JobPod(Pod):
     def _stop_waiting(self) -> None:
         if self._followed is not None:
             self._followed.stop()
+            self._followed = None
 
     def _on_job(self, job: dict[str, Any] | None) -> None:
         if job is not None:

@@ -312,8 +312,7 @@ class Pod:
             if error.reason == "AlreadyExists":
                 raise NameTaken(f"A pod {self.name} already exists in {self._namespace.name}.") from None
             raise
-        self._uid = str(created["metadata"]["uid"])
-        self._status.update_first(created)
+        self._represent(created)
         self._report_dropped_fields(created)
         self._report_missing_queue(created, "pod")
 
@@ -346,18 +345,26 @@ class Pod:
             )
 
     async def _is_ours(self) -> bool:
-        """Return whether this task created the existing pod of this name, in a request whose reply was lost."""
+        """Return whether this task created the existing object of this name, in a request whose reply was lost."""
         try:
-            pod = await self._namespace.pods.get(self._pod_name)
+            found = await self._find_created()
         except RequestDenied as error:
             if is_temporary(error):
                 raise
             return False  # report the first error rather than this one
-        if pod["metadata"].get("labels", {}).get(TASK_LABEL) != self.name:
+        if found["metadata"].get("labels", {}).get(TASK_LABEL) != self.name:
             return False
-        self._uid = str(pod["metadata"]["uid"])
-        self._status.update_first(pod)
+        self._represent(found)
         return True
+
+    async def _find_created(self) -> dict[str, Any]:
+        """Return the object with the name of the one that this task creates."""
+        return await self._namespace.pods.get(self._pod_name)
+
+    def _represent(self, created: dict[str, Any]) -> None:
+        """Store what this task has created."""
+        self._uid = str(created["metadata"]["uid"])
+        self._status.update_first(created)
 
 
 def chosen_transport(options: RunOptions) -> str:

@@ -67,8 +67,7 @@ class Jobs:
             with explain_refusals("delete", RESOURCE, self._where):
                 await self._api.request("DELETE", self._path(name), body)
         except RequestDenied as error:
-            is_another_job = error.code == 409 and "precondition" in error.server_message.lower()
-            if error.code != 404 and not is_another_job:
+            if not error.is_gone:
                 raise
 
     def _path(self, name: str = "") -> str:

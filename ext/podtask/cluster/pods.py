@@ -76,8 +76,7 @@ class Pods:
             with explain_refusals("delete", "pods", self._where):
                 await self._api.request("DELETE", self._path(name), body)
         except RequestDenied as error:
-            is_another_pod = error.code == 409 and "precondition" in error.server_message.lower()
-            if error.code != 404 and not is_another_pod:
+            if not error.is_gone:
                 raise
 
     async def watch(self, **params: str) -> AsyncGenerator[bytes, None]:

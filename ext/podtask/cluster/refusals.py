@@ -51,6 +51,11 @@ class Refusal(PodtaskError):
     server_message = ""
     retry_seconds = 0.0
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the object of a deletion is gone, even if another one has its name now."""
+        return self.code == 404 or (self.code == 409 and "precondition" in self.server_message.lower())
+
 
 R = TypeVar("R", bound=Refusal)
 
