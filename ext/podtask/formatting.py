@@ -25,7 +25,7 @@ STYLE = """
 .podtask-card table { border-collapse: collapse; margin: 0; color: inherit; }
 .podtask-card table tr { background: none !important; }
 .podtask-card table tr > th, .podtask-card table tr > td { text-align: left !important; border: 0;
-  vertical-align: baseline; line-height: inherit; padding: .15em 1.2em .15em 0; background: transparent; }
+  vertical-align: baseline; line-height: 1.5; padding: .15em 1.2em .15em 0; background: transparent; }
 .podtask-card table tr > th { font-weight: normal; opacity: .65; white-space: nowrap; }
 .podtask-card code { background: rgba(128,128,128,.14); color: inherit; padding: .05em .35em;
   border-radius: 3px; overflow-wrap: anywhere; }

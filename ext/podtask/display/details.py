@@ -31,6 +31,7 @@ HIDDEN_VALUE = "(not shown: it may be a secret)"
 BAR_STYLE = "height:.6em;border-radius:2px;background:currentColor;align-self:center;min-width:2px"
 LIVE_BAR_STYLE = ";background:linear-gradient(to right,currentColor,transparent)"
 LIVE_BAR_SHARE = 0.25  # of the width, for the phase that goes on: the details are not drawn again as it does
+MIN_LIVE_SECONDS = 1.0  # in the width, so that what took no time does not fill it while a phase goes on
 INDENT_STYLE = "margin-left:3.75ch"  # below the words of the status line
 # A long text wraps at the width of the rows above it.
 TEXT_ROW_STYLE = "grid-column:1/-1;width:0;min-width:100%;padding-left:1em;box-sizing:border-box"
@@ -218,8 +219,8 @@ def details_html(facts: Facts) -> str:
 def _waterfall(spans: Sequence[PhaseSpan], done: bool) -> str:
     """Return a row for each phase: its name, its time and a bar; that of the current phase fades out."""
     ended = spans if done else spans[:-1]
-    total = max((start + seconds for _, start, seconds in ended), default=0.0)
-    total = total if done else total / (1 - LIVE_BAR_SHARE)
+    total = max((start + seconds for _, start, seconds in ended), default=0.0) or 1.0
+    total = total if done else max(MIN_LIVE_SECONDS, total / (1 - LIVE_BAR_SHARE))
     slowest = max((seconds for *_, seconds in ended), default=0.0)
     rows = []
     for number, (phase, start, seconds) in enumerate(spans, 1):
@@ -228,7 +229,7 @@ def _waterfall(spans: Sequence[PhaseSpan], done: bool) -> str:
         if seconds < MIN_SHOWN_SECONDS and not phase.text and not last:
             continue
         weight = "font-weight:600" if seconds == slowest and not live else ""
-        left, width = (100 * part / total if total else 0.0 for part in (start, seconds))
+        left, width = 100 * start / total, 100 * seconds / total
         bar = f"margin-left:{left:.1f}%;width:{100 - left if live else width:.1f}%{LIVE_BAR_STYLE if live else ''}"
         rows.append(
             f'<span style="{weight}">{escape(phase.name)}</span>'

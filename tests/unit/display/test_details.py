@@ -82,6 +82,14 @@ def test_details_do_not_repeat_the_line(done: bool) -> None:
     assert "Request less" not in shown
 
 
+def test_quick_start_does_not_fill_the_width() -> None:
+    """While a phase goes on, its bar begins where less than a second of phases before has ended."""
+    spans = [PhaseSpan(Phase("Creating"), 0.0, 0.06), PhaseSpan(Phase("Running"), 0.06, 9.0)]
+    shown = details_html(Facts("podtask-1", "kind/n/podtask-1", spans, done=False))
+    assert "margin-left:0.0%;width:6.0%" in shown
+    assert "margin-left:6.0%;width:94.0%" in shown
+
+
 def test_values_are_listed_with_their_sizes() -> None:
     """U20: every value that was sent, brought back or left is in the details, small ones with their size, too."""
     outcome = Outcome("ok", returned=[("a", "int", 5), ("b", "Net", 3 << 20)], left_in_pod=[("c", "float")])
