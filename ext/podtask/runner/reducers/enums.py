@@ -6,7 +6,6 @@ https://github.com/huggingface/datasets/issues/8610). Here the class is sent lik
 (``classes.py``), and each member is an object with attributes.
 """
 
-import contextlib
 import enum
 import types
 from typing import Any, Tuple
@@ -89,12 +88,21 @@ def fill_member(member: Any, state: Any) -> None:
 
 def set_value(member: Any, value: Any) -> None:
     """Give a member its value, by which its enumeration finds it."""
-    found = vars(type(member))["_value2member_map_"]
+    attributes: Any = vars(type(member))
+    found = attributes["_value2member_map_"]
     for key in [key for key, each in found.items() if each is member]:
         del found[key]
+    # Python 3.11 and newer keep the values that cannot be hashed here, and 3.13 finds members by the second one.
+    unhashable = attributes.get("_unhashable_values_", [])
+    unhashable_of_names = attributes.get("_unhashable_values_map_", {})
+    unhashable[:] = [each for each in unhashable if each is not member._value_]
+    unhashable_of_names.pop(member._name_, None)
     member._value_ = value
-    with contextlib.suppress(TypeError):  # a list, say: the enumeration compares it
+    try:
         found[value] = member
+    except TypeError:  # a list, say
+        unhashable.append(value)
+        unhashable_of_names[member._name_] = [value]
 
 
 def _data_type(kind: Any) -> Any:
