@@ -86,11 +86,12 @@ def test_hundred_detached_tasks_use_one_watch_and_one_loop(
         shell.run(f"%%podtask -d -t t --image {IMAGE}\nprint('line', number)\nnumber ** 2")
         tasks.append(shell["_task"])
     for task in tasks:
-        wait_for_phase(task, "too little free")
+        wait_for_phase(task, "no node of this cluster has")
     # The status of the pods shows it before events are requested.
     wait_until(lambda: bool(proxy.watches("events")), "a watch of the events", seconds=30)
     assert len(proxy.watches("pods")) == 1
     assert len(proxy.watches("events")) == 1
+    assert len(proxy.watches("nodes")) == 1
     assert threads().count("podtask") == 1
     assert not Counter(threads()) - Counter(before[0])
     set_capacity(AT_ONCE)
@@ -99,4 +100,5 @@ def test_hundred_detached_tasks_use_one_watch_and_one_loop(
     wait_until(lambda: nothing_added(held_resources(proxy), before), f"no more than {before}", seconds=30)
     assert len(proxy.watches("pods")) == 1
     assert proxy.watches("events") == []
+    assert proxy.watches("nodes") == []
     assert len(proxy.requests) <= IDLE + 1
