@@ -116,7 +116,7 @@ class PodManifest:
                 JOB_API_VERSION,
                 JOB_KIND,
             )
-            # Whoever creates a pod chooses its owner: it names no Job but one of podtask.
+            # Whoever creates a pod chooses its owner, so only a Job of podtask counts.
             if is_job and TASK_NAME.fullmatch(name) and self.labels.get(TASK_LABEL) == name:
                 return JobReference(name, str(owner["uid"]))
         return None
