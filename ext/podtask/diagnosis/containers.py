@@ -102,7 +102,8 @@ def _start_problem(
     if terminated.get("reason") in CANNOT_START:
         cause = one_line(terminated.get("message"))
         return _cannot_start(terminated["reason"], cause, container, path, 0)
-    last_end = status.get("lastState", {}).get("terminated", {})
+    # Kubernetes 1.32 shows a native sidecar that waits for its restart as terminated, without a last state.
+    last_end = status.get("lastState", {}).get("terminated") or terminated
     if last_end.get("reason") in CANNOT_START:
         cause = one_line(last_end.get("message"))
         return _cannot_start(last_end["reason"], cause, container, path, SIDECAR_SECONDS)

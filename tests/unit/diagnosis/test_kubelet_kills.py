@@ -210,6 +210,26 @@ def test_native_sidecar_whose_startup_probe_fails_is_named_with_it() -> None:
     assert found.hint == "Change spec.initContainers[proxy].startupProbe."
 
 
+@pytest.mark.pod("P8")
+@pytest.mark.parametrize(
+    "status",
+    [
+        {
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": {"exitCode": 4}},
+        },
+        {"state": {"terminated": {"exitCode": 4}}, "lastState": {}},  # of Kubernetes 1.32
+    ],
+    ids=["waiting", "terminated"],
+)
+def test_native_sidecar_that_ends_again_and_again_is_named(status: dict[str, Any]) -> None:
+    """A sidecar that waits for its restart is named with its exit code."""
+    native = {**container("proxy"), "restartCount": 2, **status}
+    spec = {**SPEC, "initContainers": [{"name": "proxy", "restartPolicy": "Always"}]}
+    found = diagnose({"spec": spec, "status": {"initContainerStatuses": [native]}}, "primary", [])
+    assert found.message == "sidecar 'proxy' keeps exiting with code 4"
+
+
 PROBE = {"exec": {"command": ["true"]}}
 
 
