@@ -68,7 +68,7 @@ class JobPod(Pod):
         Raises:
             NameTaken: Another Job has this name.
             JobDenied: Jobs may not be created, or this one is not accepted.
-            PodtaskError: There is no cluster, it cannot be reached, or it refuses the pod.
+            PodtaskError: No cluster is configured, the API server does not answer, or it refuses the pod.
         """
         namespace = await open_namespace(options.context, options.namespace)
         pod = cls(namespace, manifest, listener, chosen_transport(options))

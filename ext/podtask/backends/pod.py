@@ -83,7 +83,7 @@ class Pod:
 
         Raises:
             NameTaken: Another pod has this name.
-            PodtaskError: There is no cluster, it cannot be reached, or it refuses the pod.
+            PodtaskError: No cluster is configured, the API server does not answer, or it refuses the pod.
         """
         namespace = await open_namespace(options.context, options.namespace)
         pod = cls(namespace, manifest, listener, chosen_transport(options))

@@ -101,6 +101,7 @@ class RunnerConnector:
         pause = MIN_PAUSE_SECONDS
         running = False
         self._silent_since = None
+        self._handshake_seconds = HANDSHAKE_SECONDS
         overlap = 1 + int(self._namespace.round_trip / MIN_PAUSE_SECONDS)
         attempts: Attempts[T] = {}
         try:

@@ -116,7 +116,7 @@ class ExistingRunner:
 
 
 async def _read_job(namespace: Namespace, pod: TaskPod) -> dict[str, Any] | None:
-    """Return the Job that replaces a pod; None if there is none, or it may not be read: only this pod is followed."""
+    """Return the Job that replaces a pod; None for a plain pod, and for a Job that the user may not read."""
     if pod.job is None:
         return None
     try:
