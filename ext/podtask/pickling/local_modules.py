@@ -6,6 +6,7 @@ They are sent with the cell, so that the pod runs the same code as the notebook.
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import logging
 import os
@@ -28,6 +29,7 @@ MAX_SOURCE_BYTES = 8 << 20  # of all files; data files get what the sources leav
 MAX_DATA_FILES = 1000
 MAX_NAMED_FILES = 5
 MAX_NAME_BYTES = 255  # of a string in a source that may be the name of a file, as in Linux
+CACHED_SOURCES = 2048  # the next cell of a project with as many modules parses only those that have changed
 INSTALLED = {"site-packages", "dist-packages"}
 NEVER_SENT = {"podtask", "podtask_widgets", "__main__"}
 SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages"}
@@ -117,16 +119,17 @@ def is_local_module(root: str) -> bool:
     return bool(_files(root))
 
 
-def imported_modules(source: str | bytes) -> set[str]:
+@functools.lru_cache(CACHED_SOURCES)
+def imported_modules(source: str | bytes) -> frozenset[str]:
     """Return the top-level modules imported anywhere in a source text."""
     word: Any = b"import" if isinstance(source, bytes) else "import"
     if word not in source:
-        return set()
+        return frozenset()
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        return set()  # importing the module raises the error
-    found = set()
+        return frozenset()  # importing the module raises the error
+    found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {each.name.partition(".")[0] for each in node.names}
@@ -136,7 +139,7 @@ def imported_modules(source: str | bytes) -> set[str]:
             function = getattr(node.func, "attr", getattr(node.func, "id", ""))
             if function in IMPORT_FUNCTIONS:
                 found |= {name.partition(".")[0] for name in _strings(node.args[0]) if name[0] != "."}
-    return found
+    return frozenset(found)
 
 
 def _strings(tree: ast.AST) -> set[str]:
@@ -238,20 +241,9 @@ def _data_files_named_in(source: bytes, path: str, file: Path) -> dict[str, Path
         path: Path relative to a folder on ``sys.path``.
         file: Path of the module.
     """
-    if b"__file__" not in source:
+    names = _possible_file_names(source)
+    if not names:
         return {}
-    try:
-        names = _strings(ast.parse(source))
-    except (SyntaxError, ValueError):
-        return {}
-    names = {
-        name
-        for name in names
-        if not name.startswith(("/", "."))
-        and ".." not in name
-        and name.isprintable()  # a lone surrogate is not
-        and len(name.encode()) <= MAX_NAME_BYTES
-    }
     found = {}
     places = [path.rpartition("/")[0]]
     while places[-1]:
@@ -267,6 +259,25 @@ def _data_files_named_in(source: bytes, path: str, file: Path) -> dict[str, Path
                     relative = one.relative_to(folder).as_posix()
                     found[f"{place}/{relative}" if place else relative] = one
     return found
+
+
+@functools.lru_cache(CACHED_SOURCES)
+def _possible_file_names(source: bytes) -> frozenset[str]:
+    """Return the string literals that may name files next to a module; none if it does not use ``__file__``."""
+    if b"__file__" not in source:
+        return frozenset()
+    try:
+        literals = _strings(ast.parse(source))
+    except (SyntaxError, ValueError):
+        return frozenset()
+    return frozenset(
+        literal
+        for literal in literals
+        if not literal.startswith(("/", "."))
+        and ".." not in literal
+        and literal.isprintable()  # a lone surrogate is not
+        and len(literal.encode()) <= MAX_NAME_BYTES
+    )
 
 
 def _metadata(files: Files) -> dict[str, Path]:
@@ -380,11 +391,9 @@ def _stale(name: str, source: bytes) -> bool:
     module = sys.modules.get(name)
     if module is None:
         return False
-    try:
-        code = compile(source, name, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError):
+    now = _functions(name, source)
+    if now is None:
         return True
-    now = {each.co_name: each for each in code.co_consts if isinstance(each, types.CodeType)}
     loaded = {
         key: value
         for key, value in vars(module).items()
@@ -395,3 +404,13 @@ def _stale(name: str, source: bytes) -> bool:
         for value in loaded.values()
         if value.__qualname__ == value.__code__.co_name
     )
+
+
+@functools.lru_cache(CACHED_SOURCES)
+def _functions(name: str, source: bytes) -> dict[str, types.CodeType] | None:
+    """Return the code of a module's functions by their names, None if the source does not compile."""
+    try:
+        code = compile(source, name, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return None
+    return {each.co_name: each for each in code.co_consts if isinstance(each, types.CodeType)}
