@@ -28,6 +28,10 @@ def twice(x):
 """
 
 
+OWN_MODULE = '''
+import asyncio
+import podtask
+
 @podtask.task(local=True)
 def square(x: int) -> int:
     """Square a number."""
@@ -35,12 +39,18 @@ def square(x: int) -> int:
         raise ValueError(f"{x} is negative")
     return x * x
 
-
 @podtask.task(local=True)
 async def later(x: int) -> int:
     """Add one, after other coroutines have run."""
     await asyncio.sleep(0)
     return x + 1
+'''
+
+
+@pytest.fixture
+def square(own_module: Any) -> Any:
+    """Return the task that squares a number."""
+    return own_module.square
 
 
 @pytest.mark.feature("P01", "A35", "B24")
@@ -101,14 +111,13 @@ def test_task_may_be_a_method(shell: Shell) -> None:
 
 
 @pytest.mark.feature("A33")
-def test_coroutine_function_is_awaited_in_the_pod() -> None:
+def test_coroutine_function_is_awaited_in_the_pod(own_module: Any) -> None:
     """A call of an ``async def`` task returns its result, also in map."""
-    result: Any = later(4)
-    assert result == 5
-    assert later.map([1, 2]) == [2, 3]
+    assert own_module.later(4) == 5
+    assert own_module.later.map([1, 2]) == [2, 3]
 
 
-def test_decorated_function_keeps_its_metadata() -> None:
+def test_decorated_function_keeps_its_metadata(square: Any) -> None:
     """Name, docstring and signature are those of the function."""
     assert inspect.signature(square) == inspect.signature(square.__wrapped__)
     assert square.__doc__ == "Square a number."
@@ -116,7 +125,7 @@ def test_decorated_function_keeps_its_metadata() -> None:
 
 
 @pytest.mark.feature("P02", "P05")
-def test_handle_is_shaped_as_a_future() -> None:
+def test_handle_is_shaped_as_a_future(square: Any) -> None:
     """A handle has result, exception, done and callbacks; an error is raised as itself."""
     told: queue.SimpleQueue[podtask.Task] = queue.SimpleQueue()
     good, bad = square.submit(4), square.submit(-1)
@@ -134,7 +143,7 @@ def test_handle_is_shaped_as_a_future() -> None:
         bad.result()
 
 
-def test_error_of_a_call_has_the_functions_frames_only() -> None:
+def test_error_of_a_call_has_the_functions_frames_only(square: Any) -> None:
     """The traceback has no frame of the code that calls the function in the pod."""
     error = square.submit(-1).exception(30)
     assert error is not None
@@ -142,7 +151,7 @@ def test_error_of_a_call_has_the_functions_frames_only() -> None:
 
 
 @pytest.mark.feature("P02")
-def test_handle_can_be_awaited() -> None:
+def test_handle_can_be_awaited(square: Any) -> None:
     """Several handles can be awaited in one coroutine."""
 
     async def scene() -> list[int]:
@@ -168,14 +177,14 @@ def test_waiting_has_a_limit_and_cancelling_an_end() -> None:
 
 
 @pytest.mark.feature("P01")
-def test_map_gives_results_in_order() -> None:
+def test_map_gives_results_in_order(square: Any) -> None:
     """Map returns results in order, also with more calls than may run at the same time."""
     assert square.map(range(5), max_parallel=2) == [0, 1, 4, 9, 16]
     assert square.map([]) == []
 
 
 @pytest.mark.feature("P01")
-def test_map_ends_with_the_first_error_or_returns_them() -> None:
+def test_map_ends_with_the_first_error_or_returns_them(square: Any) -> None:
     """The error of a call is raised, or takes the place of its result."""
     with pytest.raises(ValueError, match="-2 is negative"):
         square.map([1, -2, 3], max_parallel=1)
@@ -195,7 +204,7 @@ def test_map_shows_a_line_for_each(kernel: Kernel) -> None:
     assert last[3] == "3 of 3 done"
 
 
-def test_options_are_checked_at_the_decorator() -> None:
+def test_options_are_checked_at_the_decorator(square: Any) -> None:
     """A wrong option is an error at the decorator; with_options leaves the original alone."""
     with pytest.raises(InputError, match="--memory"):
         podtask.task(memory="lots")

@@ -91,10 +91,19 @@ def test_arguments_are_those_of_the_decorator() -> None:
     assert caught.value.hint == "Its signature is plain(value, more=...)."
 
 
-def test_arguments_that_are_too_large_are_called_so() -> None:
+OWN_MODULE = """
+import podtask
+
+@podtask.task(local=True, max_input="1Mi")
+def size(data):
+    return len(data)
+"""
+
+
+def test_arguments_that_are_too_large_are_called_so(own_module: Any) -> None:
     """The error for inputs over the limit refers to the arguments of the function."""
-    with pytest.raises(InputError, match=r"over the limit of 1 MiB: arguments of add \(tuple, 2 MiB\)"):
-        add.with_options(max_input="1Mi")(bytes(2 << 20))
+    with pytest.raises(InputError, match=r"over the limit of 1 MiB: arguments of size \(tuple, 2 MiB\)"):
+        own_module.size(bytes(2 << 20))
 
 
 def test_arguments_without_a_signature_are_not_checked() -> None:

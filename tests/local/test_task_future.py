@@ -15,21 +15,23 @@ LARGE = "class Large:\n    def __init__(self): self.data = bytes((64 << 20) + 1)
 FOREVER = "import signal\nsignal.pause()"
 
 
+OWN_MODULE = '''
+import podtask
+
 @podtask.task(local=True)
 def large(size: int) -> bytes:
     """Return a value that is too large to be sent without a request."""
     return bytes(size)
 
-
 @podtask.task(local=True)
-def counting(last: int) -> Any:
+def counting(last: int):
     """Return a value that cannot be pickled."""
     return (number for number in range(last))
-
 
 @podtask.task(local=True)
 def nothing() -> None:
     """Return None."""
+'''
 
 
 @pytest.mark.feature("P02")
@@ -73,17 +75,18 @@ def test_cancel_returns_whether_it_ended_the_task() -> None:
 
 
 @pytest.mark.feature("P02")
-def test_result_of_a_call_has_no_limit() -> None:
+def test_result_of_a_call_has_no_limit(own_module: Any) -> None:
     """A function's return value comes back from every kind of call, beyond the size limit of a cell's last value."""
-    size = (64 << 20) + 1
+    large, size = own_module.large, (64 << 20) + 1
     assert len(large(size)) == size
     assert len(large.submit(size).result()) == size
     assert [len(each) for each in large.map([size])] == [size]
 
 
-def test_result_that_cannot_be_pickled_is_an_error() -> None:
+def test_result_that_cannot_be_pickled_is_an_error(own_module: Any) -> None:
     """A return value that cannot be pickled is an error that explains what, why and what to do."""
     told = r"The return value of counting \(generator\) was not returned: .*cannot pickle"
+    counting = own_module.counting
     task = counting.submit(3)
     for ask in (lambda: counting(3), task.result, lambda: counting.map([1, 2])):
         with pytest.raises(TaskError, match=told) as caught:
@@ -126,18 +129,18 @@ def test_result_that_cannot_be_decoded_is_an_error() -> None:
     assert task.raw is not None
 
 
-def test_none_stays_none() -> None:
+def test_none_stays_none(own_module: Any) -> None:
     """A function without a return value and a source text without a last expression return None."""
-    assert nothing.submit().result() is None
+    assert own_module.nothing.submit().result() is None
     assert podtask.submit("x = 1", options=LOCAL).result() is None
 
 
-def test_handle_cannot_be_sent() -> None:
+def test_handle_cannot_be_sent(own_module: Any) -> None:
     """A cell that reads a handle or a list of handles is rejected with a hint to call result()."""
-    task = nothing.submit()
+    task = own_module.nothing.submit()
     for given, place in (([task], ": [0]"), (task, "")):
         with pytest.raises(InputError) as caught:
-            large(given)  # type: ignore[arg-type]
+            own_module.large(given)
         assert caught.value.message == (
             f"The 1st argument of large{place} (Task) cannot be sent: "
             "the handle of a task can only be used in the notebook."

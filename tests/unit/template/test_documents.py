@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 from podtask import PodTemplate
 
-from tests.local.clients import EACH_VERSION, run_with
 from tests.unit import document_templates
 
 TEXT = Path(__file__).with_name("documents.md").read_text()
@@ -21,15 +19,6 @@ IMPORTS = {
     "from flytekitplugins.pod.task import Pod": "from podtask import PodTemplate as Pod",
     "from flytekit import task": "",  # a decorator of tasks, which does not concern the template
 }
-# Runs in another process with another client, and prints all templates as dicts.
-WHOLE = """
-import json, kubernetes, sys
-from tests.unit.template.test_documents import EXAMPLES, from_flyte, template_of
-templates = {name: template_of(source) for name, source in EXAMPLES.items()}
-assert all(from_flyte(made.to_flyte()) == made for made in templates.values())
-print(json.dumps([kubernetes.__version__, kubernetes.__file__,
-                  {name: made.to_dict() for name, made in templates.items()}]))
-"""
 
 
 def template_of(source: str) -> PodTemplate:
@@ -70,15 +59,6 @@ def test_all_examples_are_found() -> None:
 def test_example_runs_with_its_import_changed(name: str) -> None:
     """The template of an example equals the one that the other tests use."""
     assert template_of(EXAMPLES[name]) == document_templates.ALL[name]
-
-
-@pytest.mark.feature("A18", "B01")
-@pytest.mark.parametrize("version", EACH_VERSION)
-def test_examples_are_the_same_with_each_client(version: str) -> None:
-    """Models of every supported client become the same dicts."""
-    found, file, dicts = json.loads(run_with(version, WHOLE))
-    assert (found, f"client-{version}" in file) == (version, True)
-    assert dicts == {name: template.to_dict() for name, template in document_templates.ALL.items()}
 
 
 @pytest.mark.feature("N14")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 
 import pytest
 from podtask import PodTemplate
 
-from tests.local.clients import VERSIONS, run_with
 from tests.unit.template.test_documents import from_flyte
 
 ODD = PodTemplate(
@@ -26,24 +24,6 @@ ODD = PodTemplate(
     },
     annotations={"since": "2024-01-01"},
 )
-# Runs Flyte's source, which the newest client wrote, with another version, and prints the template.
-RUN = """
-import json, kubernetes
-from tests.unit.template.test_documents import from_flyte
-print(json.dumps([kubernetes.__version__, from_flyte({source!r}).to_dict()]))
-"""
-
-
-@pytest.mark.pod("P11")
-@pytest.mark.parametrize("version", [VERSIONS[0], pytest.param(VERSIONS[-1], marks=pytest.mark.matrix)])
-def test_flyte_source_runs_with_each_client(version: str) -> None:
-    """Quantities are text, which the models of the oldest and the newest client accept."""
-    found, whole = json.loads(run_with(version, RUN.format(source=ODD.to_flyte())))
-    assert found == version
-    (container,) = whole["spec"]["containers"]
-    assert container["resources"]["limits"] == {"cpu": "1", "memory": "2500000000.0", "nvidia.com/gpu": "2"}
-    assert whole["spec"]["volumes"] == [{"name": "v", "emptyDir": {"sizeLimit": "1024"}}]
-    assert container["livenessProbe"] == {"httpGet": {"port": 8080}}
 
 
 @pytest.mark.pod("P11")
