@@ -260,25 +260,30 @@ def _with_message(error: BaseException, message: str) -> BaseException:
 
 
 def _stand_in(described: dict[str, Any], members: list[BaseException]) -> BaseException:
+    """Return an error in place of one that could not be unpickled, with its message and notes."""
+    error = _group_or_built_in(described, members)
+    notes = described["notes"]
+    if error is None:
+        module, name = described["module"], described["type"]
+        error = type(name, (RemoteError,), {"__module__": module})(described["message"])
+        notes = [*notes, f"(replaces {module}.{name}, which is not available in the notebook)"]
+    for each in notes:
+        add_note(error, each)
+    return error
+
+
+def _group_or_built_in(described: dict[str, Any], members: list[BaseException]) -> BaseException | None:
+    """Return an error of the original class if that is a group or built in; else None."""
     if members and BaseExceptionGroup_:
         group: BaseException = BaseExceptionGroup_(described["message"], members)
         return group
-    name = described["type"]
-    found = getattr(builtins, name, None) if described["module"] == "builtins" else None
+    found = getattr(builtins, described["type"], None) if described["module"] == "builtins" else None
     if isinstance(found, type) and issubclass(found, BaseException):
         try:
             return found(described["message"])
         except TypeError:
             pass  # for example UnicodeDecodeError, which takes five arguments
-    kind = type(name, (RemoteError,), {"__module__": described["module"]})
-    note = f"(replaces {described['module']}.{name}, which is not available in the notebook)"
-    if not hasattr(kind, "add_note"):  # Python 3.10
-        old: BaseException = kind(f"{described['message']}\n{note}")
-        return old
-    error: BaseException = kind(described["message"])
-    for each in (*described["notes"], note):
-        add_note(error, each)
-    return error
+    return None
 
 
 def _traceback(frames: list[list[Any]], names: Mapping[str, str]) -> types.TracebackType | None:
