@@ -67,11 +67,12 @@ def test_cell_with_a_result_in_a_log_is_not_run_again(play: Play) -> None:
 @pytest.mark.fault(42)
 def test_reader_that_is_slower_than_the_cell(play: Play) -> None:
     """The cell does not wait for a slow reader, which receives everything over one connection."""
-    server = play(Crawls())
+    play(Crawls())
     task = submit(CELL.removesuffix("42") + "print('the last')\n42")
     assert task.result(SECONDS) == 42
     assert task.logs() == WHOLE + "the last\n"
-    assert server.forwards.opened == 1
+    assert task._follower.channel is not None
+    assert task._follower.channel.reconnects == 0
 
 
 @pytest.mark.fault(30)
