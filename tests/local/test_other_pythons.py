@@ -1,7 +1,4 @@
-"""The tests pass in notebooks of the oldest and the newest Python; ``make matrix`` runs them.
-
-The interpreters are those on PATH (``python3.10``) or of pyenv.
-"""
+"""The tests pass in notebooks of the oldest and the newest Python; ``make matrix`` runs them."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import cache
+from tests.interpreters import find_interpreter
 from tests.local.test_oldest_versions import run_tests
 
 ROOT = Path(__file__).parent.parent.parent
@@ -21,19 +19,6 @@ FOLDERS = ("tests/unit", "tests/local", "tests/faults")
 # Not in every run: 170 MB, and with it pandas keeps texts in its arrays, which most images of the tests cannot read.
 PYARROW = "pyarrow>=14.0.1"
 RUNS = 2  # at a time, because these tests mostly wait
-
-
-def find_interpreter(minor: str) -> Path | None:
-    """Return the interpreter of a minor version of Python, such as ``3.10``; None if there is none."""
-    on_path = shutil.which(f"python{minor}")
-    root = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
-    candidates = [Path(on_path)] if on_path else []
-    candidates += sorted(root.glob(f"versions/{minor}.*/bin/python"))
-    for candidate in candidates:
-        # A shim of pyenv exists for versions that are not active, and fails.
-        if subprocess.run([candidate, "-c", ""], capture_output=True).returncode == 0:
-            return candidate
-    return None
 
 
 def make_environment(interpreter: Path) -> dict[str, str]:

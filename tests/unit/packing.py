@@ -12,10 +12,12 @@ import sys
 import tempfile
 import types
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from podtask.pickling.inputs import Inputs
 from podtask.pickling.outputs import unpack
+from podtask.runner.bundle import FOLDER
 from podtask.runner.protocol import ROLE_CHANGES, ROLE_DEFINITIONS
 from podtask.runner.reducers import identity
 from podtask.runner.worker.changes import InputSnapshot
@@ -24,26 +26,35 @@ from podtask.runner.worker.outputs import ResultWriter, pack_values
 
 OTHER = "3.9"  # a minor version that no notebook uses
 FILE = "<cell {}>"
-# The program of the other process: it loads the inputs like the runner, then executes the cell.
+# The program of the other process: it loads the inputs like the runner, then executes the cell, for each cell.
 REMOTE = """
-import json, sys, tempfile
-from podtask.runner.worker import inputs
-about, size, cell = json.loads(sys.stdin.buffer.readline())
-with tempfile.TemporaryFile() as file, tempfile.TemporaryDirectory() as about["folder"]:
-    file.write(sys.stdin.buffer.read(size))
-    file.flush()
-    source = inputs.InputFile(file.fileno(), size, arrival_fd=-1) if size else None
-    inputs.load(about, source, globals(), lambda name: None)
-    exec(cell)
+import json, sys, tempfile, types
+sys.modules["_podtask_runner"] = package = types.ModuleType("_podtask_runner")
+package.__path__ = [sys.argv[1]]
+from _podtask_runner.worker import inputs
+for about, size, cell in json.loads(sys.stdin.buffer.readline()):
+    sys.modules["__main__"] = main = types.ModuleType("__main__")
+    with tempfile.TemporaryFile() as file, tempfile.TemporaryDirectory() as about["folder"]:
+        file.write(sys.stdin.buffer.read(size))
+        file.flush()
+        source = inputs.InputFile(file.fileno(), size, arrival_fd=-1) if size else None
+        inputs.load(about, source, vars(main), lambda name: None)
+        exec(cell, vars(main))
 """
 
 
-def remote(inputs: Inputs, cell: str) -> str:
+def remote(inputs: Inputs, cell: str, python: str | Path = sys.executable) -> str:
     """Return the output of a cell that runs in a new interpreter with these inputs."""
-    data = b"".join(inputs.parts)
-    head = json.dumps([inputs.about, len(data), cell]).encode() + b"\n"
-    command = [sys.executable, "-c", REMOTE]
-    done = subprocess.run(command, input=head + data, capture_output=True)
+    return remote_all([(inputs, cell)], python)
+
+
+def remote_all(jobs: Sequence[tuple[Inputs, str]], python: str | Path = sys.executable) -> str:
+    """Return the output of cells, each with its inputs and a namespace of its own, in a new interpreter."""
+    data = [b"".join(inputs.parts) for inputs, _ in jobs]
+    head = [(inputs.about, len(each), cell) for (inputs, cell), each in zip(jobs, data, strict=True)]
+    command = [python, "-c", REMOTE, str(FOLDER)]
+    sent = json.dumps(head).encode() + b"\n" + b"".join(data)
+    done = subprocess.run(command, input=sent, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
 

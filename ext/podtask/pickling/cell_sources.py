@@ -30,6 +30,12 @@ def function_source(value: Any) -> Source | None:
     return "\n" * (start - 1) + inspect.cleandoc("\n" + "".join(lines)), filename
 
 
+def cell_text(filename: str) -> str:
+    """Return the text of a cell or of a module's file; empty if it was not found."""
+    linecache.checkcache(filename)
+    return _python("".join(linecache.getlines(filename)))
+
+
 def class_source(value: type | TypeVar | ParamSpec | NewType) -> Source | None:
     """Return the source of a class from the newest cell that defines it.
 
@@ -120,12 +126,15 @@ def _statement(text: str, wanted: Callable[[ast.stmt], bool]) -> str | None:
 
 def _body(text: str) -> list[ast.stmt]:
     """Return the statements of a cell; none if it is not Python."""
-    if text.startswith("%%"):  # a %%podtask cell: its first line is not Python
-        text = "\n" + text.partition("\n")[2]
     try:
-        return ast.parse(text).body
+        return ast.parse(_python(text)).body
     except SyntaxError:
         return []
+
+
+def _python(text: str) -> str:
+    """Return the text of a cell with an empty line in place of ``%%podtask``, which is not Python."""
+    return "\n" + text.partition("\n")[2] if text.startswith("%%") else text
 
 
 def _source_text(text: str, node: ast.stmt) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from .cell_sources import Source
+from .made_functions import IncompleteFunction
 from .registries import IncompleteCopy
 
 
@@ -26,6 +27,11 @@ class SortedDefinitions:
     steps: list[tuple[str, Source | None]]
     incomplete: Mapping[str, IncompleteCopy] = field(default_factory=dict)
     changing: tuple[str, ...] = ()
+
+    @property
+    def incomplete_functions(self) -> dict[int, IncompleteFunction]:
+        """Id of a function -> what it gets when it is sent before all that it refers to."""
+        return {key: each for copy in self.incomplete.values() for key, each in copy.functions.items()}
 
     def without(self, names: Collection[str]) -> SortedDefinitions:
         """Return the same without the steps of these names."""

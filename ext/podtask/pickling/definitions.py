@@ -13,6 +13,7 @@ import contextlib
 import enum
 import inspect
 import logging
+import pickle
 import types
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, NewType, ParamSpec, TypeVar
@@ -20,11 +21,13 @@ from typing import Any, NewType, ParamSpec, TypeVar
 from ..cell.scopes import free_names
 from ..errors import InputError
 from ..runner.bundle import MINOR
-from ..runner.pickler import NullFile, Packer
+from ..runner.pickler import NullFile
+from ..runner.reducers.source_functions import KINDS
 from .cell_sources import Source, class_source, function_source, later_assignments, registered_source
 from .definition_order import SortedDefinitions, StepOrder, Steps
 from .dispatch import Dispatcher, dispatchers, expression_of, importable_place, without_registration
 from .ipython_names import is_ipython_name
+from .made_functions import has_decorators, has_name, is_made, names_used_by, plain_packer, source_of_function
 from .registries import IncompleteCopy, contents
 
 log = logging.getLogger(__name__)
@@ -73,12 +76,34 @@ class _DefinitionCollector:
             self._definition(name, value)
             for other, each in self._registered.items():
                 self.add(other, each)
-        elif defined is None:
+        elif defined is None or self._is_made(name, defined):
             self._data(name, value)
         elif defined.__module__ != "__main__":
             self._steps.sources[name] = self._imported_definition(name, defined)
         else:
             self._definition(name, defined)
+
+    def _is_made(self, name: str, value: Any) -> bool:
+        """Return whether a value is a function that is sent like data, with the source of its code."""
+        if not isinstance(value, (type, *KINDS)):
+            return False
+        is_own = value.__module__ == "__main__"
+        if has_name(value, self._namespace):
+            return is_own and name != value.__qualname__  # pickle refers to it by its name
+        inner = inspect.unwrap(value)
+        if isinstance(value, type) or not isinstance(inner, types.FunctionType):
+            return False
+        if not is_own:
+            return importable_place(value) is None and source_of_function(inner) is not None
+        # A wrapper that cannot be sent so is made again by the statement that has made it.
+        return value is inner or not later_assignments(name, name) or self._can_be_sent(value)
+
+    def _can_be_sent(self, value: Any) -> bool:
+        try:
+            self._references(value)
+        except Exception:  # noqa: BLE001 -- whatever a __reduce__ raises
+            return False
+        return True
 
     def sorted(self) -> SortedDefinitions:
         return StepOrder(self._steps, self._incomplete_copy, self._classes).sorted()
@@ -88,36 +113,52 @@ class _DefinitionCollector:
 
         def can_be_sent(part: Any) -> bool:
             try:
-                return done.keys() >= self._roots(self._types_of(part))
+                return done.keys() >= self._roots(self._references(part)[0])
             except Exception:  # noqa: BLE001 -- reported with its path when the value is packed
                 return False
 
-        return IncompleteCopy.create(attribute_value(name, self._namespace), can_be_sent, self._copied)
+        value = attribute_value(name, self._namespace)
+        return IncompleteCopy.create(value, can_be_sent, self._is_sent_like_data, self._copied)
+
+    def _is_sent_like_data(self, value: Any) -> bool:
+        return is_made(value, self._namespace)
 
     def _classes(self, name: str) -> set[str]:
         """Return the names of the notebook's classes of the containers that a value consists of."""
         value = attribute_value(name, self._namespace)
-        return self._roots([type(each) for each, _ in contents(value)])
+        return self._roots([type(each) for each, _ in contents(value, self._is_sent_like_data)])
 
     def _data(self, name: str, value: Any) -> None:
         try:
-            used = self._types_of(value)
+            used = self._references(value)
         except Exception:  # noqa: BLE001 -- reported with its path when the value is packed
             return
-        self._add_types(name, used)
+        self._add_types(name, *used)
 
-    def _types_of(self, value: Any) -> list[Any]:
-        """Return the classes, functions and modules that a value refers to.
+    def _references(self, value: Any) -> tuple[list[Any], list[Any]]:
+        """Return the classes, functions and modules that a value refers to, and its functions that are sent as data.
 
         Raises:
             Exception: It cannot be sent as plain data.
         """
-        with Packer(NullFile(), self._namespace, plain=True) as packer:
+        with plain_packer(NullFile(), self._namespace) as packer:
             packer.dump(value)
-        return packer.types
+        made = {*map(id, packer.made_functions)}
+        return [each for each in packer.types if id(each) not in made], packer.made_functions
 
-    def _add_types(self, name: str, used: Iterable[Any]) -> None:
-        """Add the notebook's classes and functions that a value refers to; they come before it."""
+    def _add_types(self, name: str, used: Iterable[Any], made: Iterable[Any] = ()) -> None:
+        """Add the notebook's classes and functions that a value refers to; they come before it.
+
+        Args:
+            name: Step of the value.
+            used: Classes, functions and modules.
+            made: Functions that are sent as data. What they use when they are called comes in any order.
+        """
+        for function in made:
+            for other in sorted(names_used_by(function)):
+                if other in self._namespace and not is_ipython_name(other, self._namespace):
+                    self._steps.uses[name].add(other)
+                    self.add(other, self._namespace[other])
         for root in self._roots(used):
             self._steps.before[name].update(self._registered if root in self._registered else {root})
             self.add(root, self._namespace[root])
@@ -162,18 +203,19 @@ class _DefinitionCollector:
     def _changes(self, name: str, value: Any, source: str) -> None:
         """Add steps for what later statements have changed on a function or class."""
         if isinstance(value, type):
-            for attribute, wrapper, function in _functions_set_later(value):
+            for attribute, wrapper, function in _functions_set_later(value, source):
                 self._method(name, attribute, wrapper, function)
             for attribute in _methods(value):
                 if f"{name}.{attribute}" not in self._steps.sources:
                     self._assignments(name, f"{name}.{attribute}")
-        if isinstance(value, type) or (hasattr(value, "__wrapped__") and not _has_decorators(source)):
+        if isinstance(value, type) or (hasattr(value, "__wrapped__") and not has_decorators(source)):
             self._assignments(name, name)
         for dispatcher in dispatchers(name, value):
             for function, kinds in dispatcher.registered:
                 self._registration(name, dispatcher, function, kinds)
+        is_wrapper = isinstance(value, types.FunctionType) and has_decorators(source)
         for path, each in attributes_set_later(name, value, source):
-            self._attribute(name, path, each)
+            self._attribute(name, path, each, is_wrapper)
 
     def _assignments(self, owner: str, target: str) -> None:
         """Add steps for the statements of later cells that set a target to the result of a call.
@@ -203,14 +245,25 @@ class _DefinitionCollector:
         """Return the step after which a definition is complete so far."""
         return self._last_steps.get(owner, owner)
 
-    def _attribute(self, owner: str, path: str, value: Any) -> None:
-        """Add a step for the value of an attribute; none if it cannot be sent: the definition's own stays."""
+    def _attribute(self, owner: str, path: str, value: Any, is_of_wrapper: bool = False) -> None:
+        """Add a step for the value of an attribute; none if it cannot be sent: the definition's own stays.
+
+        Args:
+            owner: Name of the definition.
+            path: The attribute's.
+            value: Its value.
+            is_of_wrapper: Whether a decorator makes the definition in the pod. Functions that it sets as attributes
+                share its cells there.
+        """
         before = self._steps.copy(), dict(self._last_steps)
         self._steps.add(path, before={self._last_of(owner)})
         if not self._starts_with(owner, path):
             self._steps.add_part(owner, path)
         try:
-            self._add_types(path, self._types_of(value))
+            used, made = self._references(value)
+            if is_of_wrapper and any(getattr(each, "__closure__", None) for each in made):
+                raise pickle.PicklingError("the decorator sets it")
+            self._add_types(path, used, made)
         except Exception as error:  # noqa: BLE001 -- whatever a __reduce__ raises
             log.debug("%s is not sent: %s: %s", path, type(error).__name__, error)
             self._steps, self._last_steps = before
@@ -225,9 +278,11 @@ class _DefinitionCollector:
         """Add a step that sets a function of a later cell on a class (``P.area = area``)."""
         found = function_source(function)
         own = function.__name__
-        if found is None or function.__closure__ or not _sets_attribute(found[0], own, owner, attribute):
-            return  # if the pod misses it, the error says which cell has set it
         step = f"{owner}.{attribute}"
+        if found is None or function.__closure__ or not _sets_attribute(found[0], own, owner, attribute):
+            # If it cannot be sent and the pod misses it, the error says which cell has set it.
+            self._attribute(owner, step, vars(self._namespace[owner])[attribute])
+            return
         target = f"{step} = {wrapper.format(own)}"
         source, filename = found
         self._steps.add(step, before={owner})
@@ -360,12 +415,12 @@ def names_at_definition(source: str, called: Container[str] = ()) -> set[str]:
     return found
 
 
-def _functions_set_later(owner: type) -> Iterable[tuple[str, str, types.FunctionType]]:
+def _functions_set_later(owner: type, source: str) -> Iterable[tuple[str, str, types.FunctionType]]:
     """Yield the functions that a statement after the class has set on it.
 
-    Each is its attribute, a template of the expression that wraps it, and the function. A function of the
-    class statement itself has the class in its qualified name.
+    Each is its attribute, a template of the expression that wraps it, and the function.
     """
+    in_body = _set_in_body(source, owner)
     for attribute, value in vars(owner).items():
         wrapper, function = "{}", value
         if isinstance(value, (classmethod, staticmethod)):
@@ -375,9 +430,17 @@ def _functions_set_later(owner: type) -> Iterable[tuple[str, str, types.Function
         if (
             isinstance(function, types.FunctionType)
             and function.__module__ == "__main__"
-            and "." not in function.__qualname__
+            and _is_from_elsewhere(function, owner, attribute in in_body)
         ):
             yield attribute, wrapper, function
+
+
+def _is_from_elsewhere(function: types.FunctionType, owner: type, is_in_body: bool) -> bool:
+    """Return whether a function is not of the class statement, which has the class in their qualified names."""
+    name = function.__qualname__
+    if "." not in name:
+        return True
+    return "<locals>" in name and not is_in_body and not name.startswith(f"{owner.__qualname__}.")
 
 
 def _methods(owner: type) -> Iterator[str]:
@@ -385,10 +448,6 @@ def _methods(owner: type) -> Iterator[str]:
     for attribute, value in [*vars(owner).items()]:
         if hasattr(type(value), "__get__") and not attribute.startswith("__"):
             yield attribute
-
-
-def _has_decorators(source: str) -> bool:
-    return any(getattr(each, "decorator_list", None) for each in ast.parse(source).body)
 
 
 def attributes_set_later(name: str, value: Any, source: str) -> Iterator[tuple[str, Any]]:
@@ -415,7 +474,7 @@ def attributes_set_later(name: str, value: Any, source: str) -> Iterator[tuple[s
 
 def _computed_defaults(function: types.FunctionType, source: str) -> Iterator[tuple[str, Any]]:
     """Yield the default arguments of a function, unless they still are the literals of its source."""
-    if _has_decorators(source):
+    if has_decorators(source):
         return
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
@@ -485,14 +544,17 @@ def attribute_value(path: str, namespace: Mapping[str, Any]) -> Any:
 
 
 def _set_in_body(source: str, owner: Any) -> set[str]:
-    """Return the names of the attributes that a class statement assigns."""
-    return {
-        node.id
+    """Return the names of the attributes that a class statement assigns or defines."""
+    nodes = [
+        node
         for statement in ast.parse(source).body
         if isinstance(statement, ast.ClassDef) and statement.name == owner.__name__
         for each in statement.body
         for node in ast.walk(each)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
+    return {
+        *(node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))),
+        *(node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)),
     }
 
 

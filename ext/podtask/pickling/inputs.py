@@ -30,6 +30,7 @@ from .definition_order import SortedDefinitions
 from .definitions import attribute_value, sort_definitions
 from .ipython_names import HISTORY, is_ipython_name
 from .local_modules import IMPORT_FUNCTIONS, LocalModules, find_local_modules, imported_modules, submodules
+from .made_functions import FunctionReducer, is_made, source_of_function
 from .memory_maps import is_memory_map, memory_map_notes, reduce_to_copy, reduce_to_file
 from .module_values import IMMUTABLE, ModuleValue, changed_values
 from .registries import MAX_OBJECTS, IncompleteCopy, contents
@@ -195,7 +196,10 @@ def _packed(
     sizes: dict[str, tuple[str, int]] = {}
     roots = {name: name for name in values} | {name: name for name, _ in todo}
     reduce = reduce_to_file if shares_files else reduce_to_copy
-    with Packer(buffer, namespace, plain=not same, reduce=reduce, named=named) as packer:
+    reduce_function = None if same else FunctionReducer(namespace, order.incomplete_functions)
+    with Packer(
+        buffer, namespace, plain=not same, reduce=reduce, named=named, reduce_function=reduce_function
+    ) as packer:
         for name, source in todo:
             if source is not None:
                 steps.append(source)
@@ -225,7 +229,7 @@ def _packed(
     if buffer.size > limit:
         mine = [name for name in sizes if cell.may_set(name, roots.get(name, name))]
         raise _over_limit(sizes, buffer.size, limit, mine)
-    below = _below(cell, todo, namespace)
+    below = _below(cell, todo, namespace, packer.made_functions)
     places = {source[1] for _, source in todo if source is not None}
     made = pack_runtime_modules(local.runtime, namespace, same)
     beside = local.files, _cells_of(packer.types, places), made, state.as_data() if state else {}
@@ -290,7 +294,8 @@ def _dump_again(
         value = attribute_value(name, namespace)
         if isinstance(value, Iterator) and type(value).__module__ in ("itertools", "builtins"):
             value = copy.copy(value)  # a counter of itertools has no content that could be set again
-        again = contents(value, None if name in order.incomplete else MAX_OBJECTS)
+        limit = None if name in order.incomplete else MAX_OBJECTS
+        again = contents(value, lambda each: is_made(each, namespace), limit)
         _dump(packer, name, (value, again), namespace, cell, roots.get(name, name), same=False)
         sizes[name] = type(value).__name__, sizes[name][1] + buffer.size - before
 
@@ -329,14 +334,22 @@ def _watched(sizes: Mapping[str, tuple[str, int]], values: Mapping[str, Any]) ->
     return found
 
 
-def _below(cell: Cell, sent: Iterable[tuple[str, Source | None]], namespace: Mapping[str, Any]) -> list[str]:
-    """Return the submodules used by the cell and by the definitions that are sent as source."""
+def _below(
+    cell: Cell,
+    sent: Iterable[tuple[str, Source | None]],
+    namespace: Mapping[str, Any],
+    made_functions: Iterable[Any],
+) -> list[str]:
+    """Return the submodules used by the cell and by the definitions and functions that are sent as source."""
     sent = list(sent)
     given = {name: namespace[name] for name, _ in sent if name in namespace}
     found = {*submodules(cell.dotted, given, cell.source)}
     for _, source in sent:
         if source is not None:
             found |= {*submodules(dotted(ast.parse(source[0])), given)}
+    for made in map(source_of_function, made_functions):
+        if made is not None:
+            found |= {*submodules(dotted(ast.parse(made.text)), given)}
     return sorted(found)
 
 

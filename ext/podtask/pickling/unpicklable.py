@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..runner.pickler import NullFile, Packer
+from .made_functions import plain_packer
 
 MAX_TRIES = 2000
 MAX_DEPTH = 20
@@ -106,7 +107,11 @@ class _Search:
             return None
         self._tries -= 1
         try:
-            with Packer(NullFile(), self._namespace, self._plain) as packer:
+            with (
+                plain_packer(NullFile(), self._namespace)
+                if self._plain
+                else Packer(NullFile(), self._namespace, plain=False)
+            ) as packer:
                 packer.dump(part)
         except Exception as error:  # noqa: BLE001 -- any error means that it cannot be pickled
             return error

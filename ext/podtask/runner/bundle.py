@@ -88,6 +88,7 @@ LATE_MODULES = (
     "reducers.exceptions",
     "reducers.extended_types",
     "reducers.rich_consoles",
+    "reducers.source_functions",
     "reducers.struct_formats",
     "reducers.weak_collections",
     "state.altair_settings",

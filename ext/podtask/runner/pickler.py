@@ -7,6 +7,7 @@ functions and sentinels have numbers (``reducers/identity.py``), by which the no
 they return. Both sides use this module; it imports cloudpickle only at the first use.
 """
 
+import functools
 import pickle
 import sys
 import types
@@ -20,6 +21,8 @@ PROTOCOL = 5  # of the oldest Python in an image, 3.8+
 MIN_BUFFER_BYTES = 64 << 10  # bytes from which on a buffer goes apart
 ALIGN = 64  # so that arrays can lie where they arrive
 REDUCERS = identity.__name__.rpartition(".")[0]  # the package of the functions that rebuild objects
+FUNCTIONS = (types.FunctionType, type(functools.lru_cache(len)))
+PARTS_OF_FUNCTIONS = (*FUNCTIONS, types.CellType, property, classmethod, staticmethod)
 REDUCERS_NAMES = ("podtask.runner.reducers.", "_podtask_runner.reducers.")  # of both sides
 
 
@@ -34,12 +37,15 @@ class Packer:
         by_value: Send also what belongs to the other side, for a notebook that does not have it any longer.
         named: Id of an object -> name under which the other side has it, since it was sent as source.
         links: Pickle exceptions with their causes and contexts.
+        reduce_function: Called with functions, what wraps them, and cells if the packer works without
+            cloudpickle; returns NotImplemented for what the other side has under its name.
 
     Attributes:
         needs: Names of the namespace that the functions so far read.
         types: Classes, functions and modules that the values so far refer to.
         references: Number -> object of the other side that the values so far refer to.
         used_names: Names of ``named`` that the values so far refer to.
+        made_functions: Functions that ``reduce_function`` has reduced.
     """
 
     def __init__(
@@ -51,10 +57,13 @@ class Packer:
         by_value: bool = False,
         named: Optional[Dict[int, str]] = None,
         links: bool = True,
+        reduce_function: Optional[Callable[[Any], Any]] = None,
     ) -> None:
         def can_pickle(error: Any) -> bool:
             try:
-                with Packer(NullFile(), namespace, plain, reduce, by_value, named, links=False) as packer:
+                with Packer(
+                    NullFile(), namespace, plain, reduce, by_value, named, False, reduce_function
+                ) as packer:
                     packer.dump(error)
             except Exception:  # whatever a __reduce__ raises: the exception travels without this link
                 return False
@@ -62,9 +71,9 @@ class Packer:
 
         recorder = _Recorder(file)
         self.needs, self.types, self.references = recorder.needs, recorder.types, recorder.references
-        self.used_names = recorder.used_names
+        self.used_names, self.made_functions = recorder.used_names, recorder.made_functions
         if plain:
-            self._pickler: Any = _plain_pickler(recorder, file, namespace, reduce)
+            self._pickler: Any = _plain_pickler(recorder, file, namespace, reduce, reduce_function)
         else:
             # Start-up cost: it imports cloudpickle, which takes longer than most cells.
             from .cloud_pickler import CloudPickler
@@ -126,6 +135,7 @@ class _Recorder:
         self.types: List[Any] = []
         self.references: Dict[str, Any] = {}
         self.used_names: Set[str] = set()
+        self.made_functions: List[Any] = []
         self._file = file
 
     def keep_in_stream(self, buffer: Any) -> bool:
@@ -145,7 +155,11 @@ class _Recorder:
 
 
 def _plain_pickler(
-    recorder: _Recorder, file: Any, namespace: Dict[str, Any], reduce: Callable[[Any], Any]
+    recorder: _Recorder,
+    file: Any,
+    namespace: Dict[str, Any],
+    reduce: Callable[[Any], Any],
+    reduce_function: Optional[Callable[[Any], Any]],
 ) -> Any:
     singletons = Singletons()
     singles: Dict[Any, Set[int]] = {}
@@ -157,25 +171,53 @@ def _plain_pickler(
             recorder.add_type(obj)
             if is_stream_write(obj):
                 return reduce_stream_write(obj)
+            if isinstance(obj, PARTS_OF_FUNCTIONS):
+                reduced = _reduce_function(obj, recorder, reduce_function)
+                if reduced is not NotImplemented:
+                    return reduced
             if identity.NUMBERS.received and getattr(obj, "__module__", None) == "__main__":
                 _refuse_new_definition(obj)
             if (type(obj).__module__ == "__main__" and not isinstance(obj, type)) or type(obj) is object:
                 reduced = _reduce_own_instance(obj, singles)
                 if reduced is not NotImplemented:
                     return reduced
-            if isinstance(obj, types.ModuleType):
-                return eval, (f"__import__('importlib').import_module({obj.__name__!r})",)
-            if isinstance(obj, type) and obj.__module__ == "pathlib._local":  # Python 3.13's
-                return eval, (f"__import__('pathlib').{obj.__name__}",)
-            if isinstance(obj, types.FunctionType) and obj.__module__ == "__main__":
-                name = obj.__qualname__
-                if getattr(namespace.get(name), "__wrapped__", None) is obj:
-                    # pickle would refuse: under its name there is what wraps it.
-                    return eval, (f"__import__('__main__').{name}",)
+            expression = _expression_of(obj, namespace)
+            if expression:
+                return eval, (expression,)
             reduced = library_objects.first_reduced(obj, library_objects.reduce, singletons.reduce, reduce)
             return library_objects.with_links(obj, reduced, self.can_pickle_link)
 
     return Pickler(file, protocol=PROTOCOL, buffer_callback=recorder.keep_in_stream)
+
+
+def _expression_of(obj: Any, namespace: Dict[str, Any]) -> str:
+    """Return the expression that finds a module, class or function on the other side; empty if pickle finds it."""
+    if isinstance(obj, types.ModuleType):
+        return f"__import__('importlib').import_module({obj.__name__!r})"
+    if isinstance(obj, type) and obj.__module__ == "pathlib._local":  # Python 3.13's
+        return f"__import__('pathlib').{obj.__name__}"
+    if isinstance(obj, types.FunctionType) and obj.__module__ == "__main__":
+        name = obj.__qualname__
+        if getattr(namespace.get(name), "__wrapped__", None) is obj:
+            # pickle would refuse: under its name there is what wraps it.
+            return f"__import__('__main__').{name}"
+    return ""
+
+
+def _reduce_function(obj: Any, recorder: _Recorder, reduce_function: Optional[Callable[[Any], Any]]) -> Any:
+    """Return the reduced form of a function, or of a part of one, that the other side does not have by name."""
+    number = identity.NUMBERS.received_number(obj)
+    if number is not None and not number.startswith("="):  # else the notebook knows its name
+        return identity.received, (number, getattr(obj, "__qualname__", ""))
+    if reduce_function is None:
+        return NotImplemented
+    reduced = reduce_function(obj)
+    if reduced is not NotImplemented and isinstance(obj, FUNCTIONS):
+        recorder.made_functions.append(obj)
+        used = getattr(obj, "__globals__", {}).get("__name__", "__main__")
+        if used != "__main__":  # code of a module has made it, and uses the module's names
+            recorder.types.append(sys.modules[used])
+    return reduced
 
 
 def _reduce_own_instance(obj: Any, singles: Dict[Any, Set[int]]) -> Any:

@@ -300,14 +300,6 @@ def test_dict_with_attributes_goes_to_another_minor(notebook: Notebook) -> None:
     assert remote(inputs, "print(bag.a, type(bag) is Bag)") == "1 True\n"
 
 
-def test_closure_is_refused_for_another_minor(notebook: Notebook) -> None:
-    """A closure cannot be sent as source."""
-    namespace = notebook("def make(n):\n    def add(x):\n        return x + n\n    return add\nf = make(2)\n")
-    told = f"f cannot be sent from Python {MINOR} to {OTHER}: it was created inside another function"
-    with pytest.raises(InputError, match=told):
-        pack_inputs({"f": namespace["f"]}, namespace, OTHER)
-
-
 MADE = """
 import functools
 double = eval("lambda n: 2 * n")
@@ -366,17 +358,26 @@ def test_definition_of_a_module_is_imported_by_a_name_that_it_has_there(
 @pytest.mark.parametrize(
     "source",
     [
-        "import made_functions; f = made_functions.halves[0]",
         "from made_functions import adder; f = adder(2)",
         "from made_functions import traced\n@traced\ndef f(n): return n",
     ],
-    ids=["eval", "closure", "decorator"],
+    ids=["closure", "decorator"],
 )
-def test_definition_that_its_module_has_under_no_name_is_refused(
+def test_function_that_code_of_a_module_has_made_is_sent(
     notebook: Notebook, made: types.ModuleType, source: str
 ) -> None:
-    """A function that code of a module has created can neither be imported nor sent as source."""
+    """The source in the file of the module makes it in the pod, with the globals of the module there."""
     namespace = notebook(source)
+    pod = Pod(pack_inputs({"f": namespace["f"]}, namespace, OTHER))
+    assert pod.names["f"](3) == namespace["f"](3)
+    assert pod.names["f"].__globals__ is vars(made)
+
+
+def test_definition_that_its_module_has_under_no_name_is_refused(
+    notebook: Notebook, made: types.ModuleType
+) -> None:
+    """A function without source that has no name in its module can neither be imported nor sent."""
+    namespace = notebook("import made_functions; f = made_functions.halves[0]")
     told = f"f cannot be sent from Python {MINOR} to {OTHER}: code of the module made_functions created it"
     with pytest.raises(InputError, match=told):
         pack_inputs({"f": namespace["f"]}, namespace, OTHER)

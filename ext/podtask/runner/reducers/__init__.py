@@ -4,4 +4,13 @@ The functions that rebuild an object are pickled by name, so both sides have thi
 standard library only, never changes an object that it reduces, and knows nothing of jobs and results.
 """
 
-__all__ = ["classes", "containers", "enums", "identity", "library_objects", "rich_consoles", "typing_objects"]
+__all__ = [
+    "classes",
+    "containers",
+    "enums",
+    "identity",
+    "library_objects",
+    "rich_consoles",
+    "source_functions",
+    "typing_objects",
+]

@@ -1,6 +1,7 @@
 """How the content of a container is sent apart from it: executing definitions may have changed it meanwhile."""
 
 import collections
+import types
 import weakref
 from typing import Any, Dict, Optional, Tuple
 
@@ -56,7 +57,9 @@ def make_empty(kind: Any, setting: Any) -> Any:
 
 
 def content(value: Any) -> Content:
-    """Return the content of a container."""
+    """Return the content of a container, the attributes of a function, or the content of one of its cells."""
+    if isinstance(value, types.CellType):
+        return None, {"cell_contents": value.cell_contents}, {}
     kind = built_in(value)
     items: Any = None
     if type(value) in WEAK:
@@ -71,8 +74,11 @@ def content(value: Any) -> Content:
 
 
 def fill(container: Any, new: Content) -> None:
-    """Replace the content of a container. No method of a class of the notebook is called."""
+    """Replace what :func:`content` has returned. No method of a class of the notebook is called."""
     items, attributes, slots = new
+    if isinstance(container, types.CellType):
+        container.cell_contents = attributes["cell_contents"]
+        return
     kind = built_in(container)
     if type(container) in WEAK:
         container.clear()

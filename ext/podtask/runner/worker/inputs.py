@@ -194,7 +194,8 @@ def _module_name(path: str) -> str:
 def _number_definitions(namespace: Dict[str, Any]) -> None:
     """Number the classes and functions that were sent as source; the notebook knows them by their names."""
     for name, value in namespace.items():
-        if isinstance(value, (type, types.FunctionType)) and value.__module__ == "__main__":
+        is_definition = isinstance(value, (type, types.FunctionType)) and value.__module__ == "__main__"
+        if is_definition and identity.NUMBERS.known_number(value) is None:
             identity.NUMBERS.add(f"={name}", value)
 
 
