@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 from podtask.cell.cell import Cell
-from podtask.errors import InputError, TaskError
+from podtask.errors import InputError
 from podtask.pickling.inputs import pack_inputs, select
 from podtask.runner.bundle import MINOR
 
-from tests.notebook import Shell
 from tests.unit.packing import OTHER, Array, definitions, remote
 
 Notebook = Callable[[str], dict[str, Any]]
@@ -99,10 +98,20 @@ def test_sizes_add_up_to_the_bytes_sent() -> None:
     assert inputs.sizes["x"][1] > 2000 > 100 > inputs.sizes["y"][1]
 
 
-def test_large_buffers_go_apart_and_can_be_changed() -> None:
+ARRAY = """
+import pickle
+class Array:
+    def __init__(self, data): self.data = memoryview(data)
+    def __reduce_ex__(self, protocol): return Array, (pickle.PickleBuffer(self.data),)
+big, small = Array(bytearray(b"a" * 200_000)), Array(bytearray(b"b" * 100))
+"""
+
+
+def test_large_buffers_go_apart_and_can_be_changed(notebook: Notebook) -> None:
     """The memory of an array is sent out of band, aligned, and as a copy that the cell may change."""
-    big, small = Array(b"a" * 200_000), Array(b"b" * 100)
-    inputs = pack_inputs({"big": big, "small": small, "also": big}, {})
+    namespace = notebook(ARRAY)
+    big = namespace["big"]
+    inputs = pack_inputs({"big": big, "small": namespace["small"], "also": big}, namespace)
     [(offset, size)] = inputs.about["buffers"]
     assert (offset % 64, size) == (0, 200_000)
     cell = "big.data[0] = 7; print(bytes(big.data[:3]), len(big.data), also is big, bytes(small.data[:2]))"
@@ -248,22 +257,3 @@ def test_large_value_that_the_cell_may_set_is_omitted() -> None:
         {"model", "less"},
         {"out": "5 MiB; the limit is 4 MiB"},
     )
-
-
-@pytest.mark.parametrize("big", ["b'x' * (4 << 20)", "Apart(bytearray(4 << 20))"])
-def test_value_too_large_for_the_disk_is_omitted(shell: Shell, big: str) -> None:
-    """The others come back; then the value that cannot be written is an error, in the pickle or out of band."""
-    source = (
-        "%%podtask --local -o small,big,last\n"
-        "import pickle, resource\n"
-        "class Apart:\n"
-        "    def __init__(self, data): self.data = data\n"
-        "    def __reduce_ex__(self, protocol): return Apart, (pickle.PickleBuffer(self.data),)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))\n"
-        f"small, last = 1, Apart(bytearray(9))\nbig = {big}\n"
-    )
-    with pytest.raises(TaskError, match=r"^-o big \(\w+\) was not returned: OSError: .* File too large"):
-        shell.run(source)
-    assert shell["small"] == 1
-    assert bytes(shell["last"].data) == bytes(9)
-    assert "big" not in shell.ip.user_ns

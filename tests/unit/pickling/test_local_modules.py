@@ -20,7 +20,6 @@ from podtask.pickling.local_modules import (
     submodules,
 )
 
-from tests.notebook import Kernel, Shell
 from tests.unit.packing import OTHER, remote
 
 
@@ -132,49 +131,3 @@ def test_too_much_source_is_refused(project: Path) -> None:
     (project / "huge_mod.py").write_text("#" * (MAX_SOURCE_BYTES + 1))
     with pytest.raises(InputError, match="over the limit of 8 MiB: huge_mod"):
         find_local_modules(["huge_mod"])
-
-
-@pytest.mark.feature("N11")
-def test_changed_file_is_reported(project: Path, kernel: Kernel) -> None:
-    """The pod gets the current file; a note appears if the notebook still uses an older version."""
-    path = project / "helper_mod.py"
-    path.write_text("def f():\n    return 1\n\ndef same():\n    return 0\n")
-    kernel.run(f"import sys; sys.path.insert(0, {str(project)!r}); import helper_mod")
-    cell = "%%podtask --local\nimport helper_mod\nprint(helper_mod.f())"
-    ran = kernel.run(cell)
-    assert ran.stdout == "1\n"
-    assert not any("has changed" in line for line in ran.lines)
-    path.write_text("def f():\n    return 2\n\ndef same():\n    return 0\n")
-    ran = kernel.run(cell)
-    assert ran.stdout == "2\n"
-    assert any(line.startswith("helper_mod.py has changed since") for line in ran.lines)
-
-
-@pytest.mark.feature("N11")
-def test_function_of_the_notebook_finds_its_modules(project: Path, shell: Shell) -> None:
-    """Modules that only a function imports, and modules that define a value's class, are sent."""
-    (project / "inner_mod.py").write_text("answer = 42\n")
-    (project / "shape_mod.py").write_text(
-        "class Shape:\n    def __init__(self, n):\n        self.n = n\n"
-        "def fail():\n    raise ValueError('no')\n"
-    )
-    shell.run(
-        "import shape_mod\nshape = shape_mod.Shape(3)\ndef ask():\n    import inner_mod\n    return inner_mod.answer"
-    )
-    shell.run("%%podtask --local -o got,kind\ngot = ask() + shape.n\nkind = type(shape).__module__")
-    assert (shell["got"], shell["kind"]) == (45, "shape_mod")
-    shown = shell.shown_error("%%podtask --local\nimport shape_mod\nshape_mod.fail()")
-    assert "raise ValueError('no')" in shown
-
-
-def test_package_is_imported_where_the_cell_does(project: Path, kernel: Kernel) -> None:
-    """A package has the submodules that the notebook has loaded; values set by the cell win."""
-    (project / "late_pack").mkdir()
-    (project / "late_pack" / "__init__.py").write_text("import os\nmode = os.environ.get('LATE')\n")
-    (project / "late_pack" / "part.py").write_text("y = 2\n")
-    kernel.run(f"import sys; sys.path.insert(0, {str(project)!r}); import late_pack.part")
-    ran = kernel.run(
-        "%%podtask --local\nimport os, sys\nbefore = 'late_pack' in sys.modules\n"
-        "os.environ['LATE'] = 'set'\nimport late_pack\nprint(before, late_pack.mode, late_pack.part.y)"
-    )
-    assert ran.stdout == "False set 2\n"

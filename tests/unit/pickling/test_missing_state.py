@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +10,9 @@ import pytest
 from podtask.errors import InputError
 from podtask.pickling.missing_state import (
     missing_attribute_hint,
-    missing_builtin_hint,
     missing_registration_hint,
     missing_variable_hint,
 )
-
-from tests.notebook import Shell
 
 
 class Table:
@@ -97,17 +93,6 @@ def test_c5_module_that_a_cell_has_patched(monkeypatch: pytest.MonkeyPatch) -> N
     assert missing_attribute_hint(error, {}) == ""
     monkeypatch.setattr(json, "shout", str.upper, raising=False)
     assert "json.shout = str.upper" in missing_attribute_hint(error, {"In": ["json.shout = str.upper"]})
-
-
-def test_c5_builtin_that_a_cell_has_added(monkeypatch: pytest.MonkeyPatch, shell: Shell) -> None:
-    """C5: a builtin of the notebook, as ``icecream.install()`` makes one, gets the hint to run that line in the cell."""
-    assert missing_builtin_hint("trace_it", {}) == ""
-    monkeypatch.setattr(builtins, "trace_it", lambda value: value, raising=False)
-    assert missing_builtin_hint("trace_it", {"trace_it": 1}) == ""
-    cells = ["import builtins\nbuiltins.trace_it = print"]
-    assert missing_builtin_hint("trace_it", {"In": cells}).endswith("such as: builtins.trace_it = print")
-    shown = shell.shown_error("%%podtask --local\ntrace_it(3)")
-    assert "The notebook has a builtin trace_it, which an earlier cell or an import has added" in shown
 
 
 @pytest.mark.parametrize(
