@@ -23,7 +23,8 @@ from ..errors import InputError
 from ..runner.bundle import MINOR
 from ..runner.pickler import NullFile, Packer
 from ..runner.reducers import identity, source_functions
-from ..runner.reducers.source_functions import LRU_CACHE, Made
+from ..runner.reducers.identity import Made
+from ..runner.reducers.source_functions import LRU_CACHE
 from .cell_sources import cell_text, function_source, later_assignments
 
 FLAGS_OF_PLACE = inspect.CO_NESTED  # and those of __future__, which are bits above
@@ -102,17 +103,11 @@ class FunctionReducer:
         self._incomplete = incomplete or {}
 
     def __call__(self, value: Any) -> Any:
-        """Return the reduced form of a function, of what wraps it in Python's own ways, or of a cell.
-
-        Return NotImplemented for a function that the pod has under its name.
+        """Return the reduced form of a function or a cell; NotImplemented if the pod has it under its name.
 
         Raises:
             InputError: The source of the function was not found.
         """
-        if isinstance(value, (classmethod, staticmethod)):
-            return type(value), (value.__func__,)
-        if isinstance(value, property):
-            return property, (value.fget, value.fset, value.fdel, value.__doc__)
         if isinstance(value, types.CellType):
             return source_functions.same, (self._shared_cell(value),)
         if not isinstance(value, source_functions.KINDS) or has_name(value, self._namespace):

@@ -134,7 +134,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         yield from _of_function(value)
     elif isinstance(value, type):
         yield from _of_class(value)
-    elif not getattr(value, "stays_here", False):
+    elif getattr(type(value), "stays_here", False) is not True:  # a value may answer for any attribute
         yield from _of_object(value)
 
 

@@ -117,7 +117,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
             return REDUCERS_BY_TYPE[kind](self, obj)
         if enums.is_member(obj):
             return self._reduce_member(obj)
-        if getattr(kind, "travels_as_its_function", False):
+        if getattr(kind, "travels_as_its_function", False) is True:  # a metaclass may answer
             return _undecorated(obj, self.reducer_override(obj.__wrapped__))
         reduced = library_objects.first_reduced(
             obj, library_objects.reduce, self._reduce_instance, self._singletons_by_name.reduce, self._reduce

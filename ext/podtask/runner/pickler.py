@@ -22,7 +22,6 @@ MIN_BUFFER_BYTES = 64 << 10  # bytes from which on a buffer goes apart
 ALIGN = 64  # so that arrays can lie where they arrive
 REDUCERS = identity.__name__.rpartition(".")[0]  # the package of the functions that rebuild objects
 FUNCTIONS = (types.FunctionType, type(functools.lru_cache(len)))
-PARTS_OF_FUNCTIONS = (*FUNCTIONS, types.CellType, property, classmethod, staticmethod)
 REDUCERS_NAMES = ("podtask.runner.reducers.", "_podtask_runner.reducers.")  # of both sides
 
 
@@ -37,8 +36,8 @@ class Packer:
         by_value: Send also what belongs to the other side, for a notebook that does not have it any longer.
         named: Id of an object -> name under which the other side has it, since it was sent as source.
         links: Pickle exceptions with their causes and contexts.
-        reduce_function: Called with functions, what wraps them, and cells if the packer works without
-            cloudpickle; returns NotImplemented for what the other side has under its name.
+        reduce_function: Called with functions and cells if the packer works without cloudpickle; returns
+            NotImplemented for those that the other side has under their name.
 
     Attributes:
         needs: Names of the namespace that the functions so far read.
@@ -171,7 +170,7 @@ def _plain_pickler(
             recorder.add_type(obj)
             if is_stream_write(obj):
                 return reduce_stream_write(obj)
-            if isinstance(obj, PARTS_OF_FUNCTIONS):
+            if isinstance(obj, (*FUNCTIONS, types.CellType)):
                 reduced = _reduce_function(obj, recorder, reduce_function)
                 if reduced is not NotImplemented:
                     return reduced

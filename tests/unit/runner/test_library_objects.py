@@ -6,7 +6,7 @@ import asyncio
 import io
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -119,3 +119,61 @@ def test_i_global_console_of_rich(python: str, console: Any) -> None:
     value = sys.modules["rich"].get_console()
     inputs = pack_inputs({"x": value}, {"x": value}, python)
     assert remote(inputs, "import rich\nprint(x is rich.get_console())") == "True\n"
+
+
+WEAK = """
+import weakref
+class Node:
+    def __init__(self, parent=None):
+        self.children, self.parent = [], parent and weakref.ref(parent)
+        if parent is not None:
+            parent.children.append(self)
+root = Node()
+leaf = Node(Node(root))
+gone = weakref.ref(Node())
+"""
+
+
+@PYTHONS
+def test_b_weak_references(python: str, notebook: Callable[[str], dict[str, Any]]) -> None:
+    """B: what a weak reference refers to lives in the pod, also if nothing else there refers to it."""
+    namespace = notebook(WEAK)
+    inputs = pack_inputs({name: namespace[name] for name in ("leaf", "gone")}, namespace, python)
+    cell = "print(leaf.parent().parent().children[0] is leaf.parent(), leaf.parent().children[0] is leaf, gone())"
+    assert remote(inputs, cell) == "True True None\n"
+
+
+VARIABLES = """
+import contextvars
+plain, own, unset = (contextvars.ContextVar(name, **more) for name, more in
+                     [("plain", {"default": [1]}), ("own", {}), ("unset", {})])
+own.set("mine")
+def found(): return [each.get("nothing") for each in (plain, own, unset)], plain.get() is plain.get()
+"""
+
+
+@PYTHONS
+def test_b_variables_of_contextvars(python: str, notebook: Callable[[str], dict[str, Any]]) -> None:
+    """B: variables have their default and the value of the notebook, and functions find it."""
+    namespace = notebook(VARIABLES)
+    names = ("plain", "own", "unset", "found")
+    inputs = pack_inputs({name: namespace[name] for name in names}, namespace, python)
+    cell = "print(found(), own.name)\ntry: unset.get()\nexcept LookupError: print('unset')"
+    assert remote(inputs, cell) == "(['nothing', 'mine', 'nothing'], True) own\nunset\n"
+
+
+@PYTHONS
+def test_b_descriptors_that_extend_those_of_python(
+    python: str, notebook: Callable[[str], dict[str, Any]]
+) -> None:
+    """B: a property or class method of an own class has its attributes; its constructor does not run again."""
+    source = (
+        "made = []\nclass field(property):\n    def __init__(self, get, *args):\n        made.append(1)\n"
+    )
+    source += "        super().__init__(get, *args)\n        self.label = get.__name__\n"
+    source += "class maker(classmethod): note = 'n'\nclass A:\n    @field\n    def size(self): return 3\n"
+    namespace = notebook(source + "    @maker\n    def make(cls): return cls()\nloose = vars(A)['size']\n")
+    names = ("A", "made", "loose", "field", "maker")
+    inputs = pack_inputs({name: namespace[name] for name in names}, namespace, python)
+    cell = "print(A.make().size, loose.label, type(loose) is field, vars(A)['size'].label, len(made))"
+    assert remote(inputs, cell) == "3 size True size 1\n"

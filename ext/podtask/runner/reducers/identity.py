@@ -15,6 +15,21 @@ import weakref
 from typing import Any, Callable, Dict, Optional, Set
 
 
+class Made:
+    """Represents the result of a call in a pickle.
+
+    Args:
+        make: The function to call on the other side.
+        args: Its arguments.
+    """
+
+    def __init__(self, make: Any, *args: Any) -> None:
+        self._call = make, args
+
+    def __reduce__(self) -> Any:
+        return self._call
+
+
 class ObjectNumbers:
     """The numbered objects of this process. They are compared with ``is``; an object may forbid hashing.
 

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Optional
 
 # Class -> module of this package.
 REDUCERS = {
+    "_contextvars.ContextVar": "context_variables",
     "_struct.Struct": "struct_formats",
     "_weakrefset.WeakSet": "weak_collections",
     "asyncio.locks.BoundedSemaphore": "asyncio_objects",
@@ -18,7 +19,9 @@ REDUCERS = {
     "asyncio.queues.LifoQueue": "asyncio_objects",
     "asyncio.queues.PriorityQueue": "asyncio_objects",
     "asyncio.queues.Queue": "asyncio_objects",
+    "builtins.weakref": "weak_references",  # in Python 3.10
     "rich.console.Console": "rich_consoles",
+    "weakref.ReferenceType": "weak_references",
     "weakref.WeakKeyDictionary": "weak_collections",
     "weakref.WeakValueDictionary": "weak_collections",
 }
@@ -28,6 +31,7 @@ REDUCERS_OF_SUBCLASSES = {
     "argparse._ActionsContainer": "argparse_actions",
     "bokeh.model.model.Model": "bokeh_models",
     "builtins.BaseException": "exceptions",
+    **dict.fromkeys(("builtins.property", "builtins.classmethod", "builtins.staticmethod"), "descriptors"),
     **dict.fromkeys(
         (
             *(

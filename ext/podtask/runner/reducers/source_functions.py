@@ -19,21 +19,6 @@ KINDS = (types.FunctionType, LRU_CACHE)
 Content = Tuple[Dict[str, Any], Dict[str, Any], Dict[str, Any]]  # as set, attributes, contents of the cells
 
 
-class Made:
-    """Represents the result of a call in a pickle.
-
-    Args:
-        make: The function to call on the other side.
-        args: Its arguments.
-    """
-
-    def __init__(self, make: Any, *args: Any) -> None:
-        self.call = make, args
-
-    def __reduce__(self) -> Any:
-        return self.call
-
-
 def compile_function(
     text: str,
     line: int,
