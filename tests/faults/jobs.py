@@ -72,8 +72,7 @@ class Jobs:
         """Delete a Job, then its pods and Secrets."""
         job = self.found.pop(name)
         await self._happened("DELETED", job)
-        for secret in [each for each in self._pods.secrets.values() if is_owned(each, job)]:
-            del self._pods.secrets[secret["metadata"]["name"]]
+        self._pods.collect(job)
         for pod in [each for each in self._pods.found.values() if is_owned(each, job)]:
             await self._pods.delete(pod["metadata"]["name"])
 

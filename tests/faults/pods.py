@@ -109,9 +109,7 @@ class Pods:
         self.kill(name)
         pod = self.found.pop(name, None)
         if pod is not None:
-            owned = [each for each in self.secrets.values() if is_owned(each, pod)]
-            for secret in owned:
-                del self.secrets[secret["metadata"]["name"]]
+            self.collect(pod)
             await self._happened("DELETED", pod)
 
     def kill(self, name: str) -> None:
@@ -180,15 +178,40 @@ class Pods:
             for item in source["secret"]["items"]:
                 Path(folder, item["path"]).write_bytes(base64.b64decode(secret["data"][item["key"]]))
 
+    def collect(self, owner: Object) -> None:
+        """Delete the Secrets that an object has owned alone, and remove it from the owners of others: it is gone."""
+        for secret in [each for each in self.secrets.values() if is_owned(each, owner)]:
+            self.change_secret(secret, [{"$patch": "delete", "uid": owner["metadata"]["uid"]}])
+            if not secret["metadata"]["ownerReferences"]:
+                del self.secrets[secret["metadata"]["name"]]
+
     def add_secret(self, secret: Object) -> None:
         """Store a Secret, and give it to the pods that mount it."""
         self.secrets[secret["metadata"]["name"]] = secret
+        secret["metadata"]["uid"] = str(uuid.uuid4())
+        self.change_secret(secret, [])
         for name in self._folders.keys() & self.found.keys():
             self.write_files(name)
+
+    def change_secret(self, secret: Object, owners: list[Object]) -> None:
+        """Merge owners into those of a Secret, as a strategic merge patch does; it gets a new version."""
+        meta = secret["metadata"]
+        kept = {each["uid"]: each for each in meta["ownerReferences"]}
+        for owner in owners:
+            if owner.get("$patch") == "delete":
+                kept.pop(owner["uid"], None)
+            else:
+                kept[owner["uid"]] = owner
+        self.version += 1
+        meta |= {"ownerReferences": list(kept.values()), "resourceVersion": version_text(self.version)}
 
     async def delete_secret(self, name: str) -> None:
         """Delete a Secret, if it exists."""
         self.secrets.pop(name, None)
+        await self.notify()
+
+    async def notify(self) -> None:
+        """Wake up those who wait for a change."""
         async with self.state_changed:
             self.state_changed.notify_all()
 

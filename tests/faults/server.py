@@ -142,15 +142,28 @@ class Server:
         )
 
     async def _secret(self, request: web.Request, name: str | None) -> web.StreamResponse:
-        """Create, read or delete a Secret."""
+        """Create, read, change or delete a Secret."""
+        sent = await request.json() if request.can_read_body else {}
         if request.method == "POST":
-            self.pods.add_secret(await request.json())
-            return web.json_response({}, status=201)
+            if sent["metadata"]["name"] in self.pods.secrets:
+                return refused(409, f'secrets "{sent["metadata"]["name"]}" already exists', "AlreadyExists")
+            self.pods.add_secret(sent)
+            await self.pods.notify()
+            return web.json_response(sent, status=201)
         found = self.pods.secrets.get(name or "")
-        if request.method == "DELETE":
-            await self.pods.delete_secret(name or "")
         if found is None:
             return refused(404, f'secrets "{name}" not found', "NotFound")
+        wanted = sent.get("preconditions", sent.get("metadata", {})).get("resourceVersion")
+        if wanted not in (None, found["metadata"]["resourceVersion"]):
+            return refused(409, f'Operation cannot be fulfilled on secrets "{name}"', "Conflict")
+        if request.method == "DELETE":
+            await self.pods.delete_secret(name or "")
+        if request.method == "PATCH":
+            changed = sent["metadata"].get("ownerReferences", [])
+            if changed:
+                self.pods.change_secret(found, changed)
+                await self.pods.notify()
+            return web.json_response({"metadata": found["metadata"]})
         return web.json_response(found)
 
     async def _job(self, request: web.Request, name: str | None) -> web.StreamResponse:
@@ -224,6 +237,8 @@ class Server:
             return await watch(request, objects, self.script.changes)
         selects = selector(request.query.get("labelSelector", ""))
         items = [each for each in objects.found.values() if selects(each)]
+        phase = request.query.get("fieldSelector", "").removeprefix("status.phase=")
+        items = [each for each in items if not phase or each["status"]["phase"] == phase]
         version = version_text(self.pods.version)
         return web.json_response({"metadata": {"resourceVersion": version}, "items": items})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
 import os
 import shutil
@@ -10,12 +11,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from podtask.backends.base import Backend, ByteStream
 from podtask.backends.local import LocalProcess
 from podtask.cell.cell import Cell
 from podtask.channel.channel import Channel
@@ -23,7 +25,9 @@ from podtask.channel.enclosure import (
     FOLDER,
     MAX_ANNOTATION_BYTES,
     MAX_PART_BYTES,
+    MAX_PARTS,
     EnclosedCell,
+    Enclosure,
     enclose_in_secrets,
     max_enclosure_bytes,
     pack_enclosure,
@@ -34,13 +38,23 @@ from podtask.lifecycle.enclose import enclose
 from podtask.lifecycle.outcome import decode
 from podtask.lifecycle.prepare import PreparedCell, prepare
 from podtask.manifest.identity import Identity
+from podtask.manifest.labels import PARTS_ANNOTATION, TASK_LABEL
 from podtask.manifest.pod_manifest import PodManifest
-from podtask.manifest.task_secrets import PART_KEY, part_name, task_secrets
+from podtask.manifest.task_secrets import (
+    PART_KEY,
+    CellPart,
+    owner_secret,
+    parse_sizes,
+    part_name,
+    part_secret,
+    shared_name,
+)
 from podtask.runner.bundle import MINOR
 from podtask.runner.protocol import ANY_PYTHON, EXIT_OTHER_PYTHON
 from podtask.template.template import PodTemplate
 
 from tests.local.listener import Listener
+from tests.local.test_channel import T, Unreliable
 from tests.local.test_pip_install import index, url
 
 __all__ = ["index"]  # the fixture
@@ -81,7 +95,7 @@ async def runner(manifest: PodManifest, folder: Path) -> AsyncIterator[LocalProc
         await backend.delete()
 
 
-async def value_of(backend: LocalProcess, job_for: Any = None) -> Any:
+async def value_of(backend: Backend, job_for: Any = None) -> Any:
     """Return the value of the cell, as another kernel fetches it; or as this one does, if it has the job."""
     channel = Channel(backend, IDENTITY.key, IDENTITY.secret, job_for, Listener())
     outcome = decode(await asyncio.wait_for(channel.run(), 60), "here", lambda error: "")
@@ -132,6 +146,40 @@ def test_notebook_brings_the_cell_if_the_files_are_missing(tmp_path: Path) -> No
     assert asyncio.run(scene()) == 42
 
 
+class GoesAway(Unreliable):
+    """A backend whose only connection breaks after a number of bytes."""
+
+    def __init__(self, backend: LocalProcess, budget: int) -> None:
+        super().__init__(backend, [budget])
+        self.gone = asyncio.Event()
+
+    async def connect(self, greet: Callable[[ByteStream], Awaitable[T]]) -> T:
+        if not self._budgets:
+            self.gone.set()
+            await asyncio.Event().wait()
+        return await super().connect(greet)
+
+
+def test_files_bring_the_cell_if_its_notebook_goes_away(tmp_path: Path) -> None:
+    """A notebook that was faster than the files, and goes away before it has sent all inputs, leaves them to the files."""
+    cell = prepared("hashlib.sha256(noise).hexdigest()", {"hashlib": hashlib, "noise": os.urandom(3_000_000)})
+    manifest, parts = enclose_in_secrets(pod_of(cell), packed(cell))
+
+    async def scene() -> Any:
+        async with runner(manifest, tmp_path) as backend:
+            leaving = GoesAway(backend, 1_500_001)
+            sending = asyncio.ensure_future(
+                value_of(leaving, lambda python: cell.job_for(python, manifest.name, 60, print))
+            )
+            await asyncio.wait_for(leaving.gone.wait(), 60)
+            sending.cancel()
+            write(parts, tmp_path)
+            return await value_of(backend)
+
+    noise = next(each for each in cell.inputs.parts if len(each) == 3_000_000)
+    assert asyncio.run(scene()) == hashlib.sha256(noise).hexdigest()
+
+
 def test_replaced_files_are_not_run(tmp_path: Path) -> None:
     """Who may write Secrets cannot make the runner run another program: the pod has the hash of the right one."""
     cell, other = prepared("'the cell'"), prepared("'another one'")
@@ -146,14 +194,14 @@ def test_replaced_files_are_not_run(tmp_path: Path) -> None:
     assert asyncio.run(scene()) == "the cell"
 
 
-def write(parts: list[bytes], folder: Path) -> None:
+def write(parts: list[CellPart], folder: Path) -> None:
     """Write the files that the kubelet makes from Secrets, each at once."""
     for number, part in enumerate(parts):
-        (folder / "new").write_bytes(part)
+        (folder / "new").write_bytes(part.content)
         (folder / "new").rename(folder / str(number))
 
 
-def packed(cell: PreparedCell) -> bytes:
+def packed(cell: PreparedCell) -> Enclosure:
     """Return the enclosure of a cell."""
     enclosure = pack_enclosure(cell.enclosed_cells(IDENTITY.name, 60), max_enclosure_bytes())
     assert enclosure is not None
@@ -274,15 +322,16 @@ def test_only_the_primary_container_mounts_the_cell() -> None:
 def test_secrets_belong_to_the_pod() -> None:
     """Each Secret has the pod as its owner; the owner's secret is in one that the pod does not mount."""
     owner = {"apiVersion": "v1", "kind": "Pod", "name": IDENTITY.name, "uid": "the-uid"}
-    first, second, of_owner = task_secrets(IDENTITY, owner, [b"a", b"b"])
-    for each in (first, second, of_owner):
+    own = part_secret(IDENTITY, owner, CellPart(part_name(IDENTITY.name, 0), b"a"))
+    shared = part_secret(IDENTITY, owner, CellPart(shared_name(KEY, b"b"), b"b", is_shared=True))
+    of_owner = owner_secret(IDENTITY, owner)
+    for each in (own, shared, of_owner):
         assert each["metadata"]["ownerReferences"] == [owner]
         assert each["immutable"]
-    assert [each["metadata"]["name"] for each in (first, second)] == [
-        part_name(IDENTITY.name, 0),
-        part_name(IDENTITY.name, 1),
-    ]
-    assert (first["data"], second["data"]) == ({PART_KEY: "YQ=="}, {PART_KEY: "Yg=="})
+    assert own["metadata"]["name"] == part_name(IDENTITY.name, 0)
+    assert own["metadata"]["labels"][TASK_LABEL] == IDENTITY.name
+    assert TASK_LABEL not in shared["metadata"]["labels"]
+    assert (own["data"], shared["data"]) == ({PART_KEY: "YQ=="}, {PART_KEY: "Yg=="})
     assert of_owner["metadata"]["name"] == f"{IDENTITY.name}-owner"
 
 
@@ -295,11 +344,75 @@ def test_secrets_of_another_name_are_not_deleted() -> None:
 
 
 def test_large_inputs_are_enclosed_for_one_version_of_python() -> None:
-    """Inputs that fit once, and not for each version of Python, are enclosed for the notebook's version only."""
-    cell = prepared("len(data)", {"data": os.urandom(5_000_000)}, image=UNKNOWN_IMAGE)
+    """Many small inputs that fit once, and not for each version of Python, are enclosed for the notebook's version only."""
+    cell = prepared("len(data)", {"data": [os.urandom(100_000) for _ in range(50)]}, image=UNKNOWN_IMAGE)
     enclosed = enclose(cell, pod_of(cell), "")
     assert (len(enclosed.parts), enclosed.note) == (6, "")
-    assert b"too large to be kept for other versions" in enclosed.parts[0]
+    assert b"too large to be kept for other versions" in enclosed.parts[0].content
+
+
+def test_large_pieces_are_enclosed_once_for_all_versions_of_python() -> None:
+    """A large value that has the same bytes for each version of Python is enclosed once."""
+    cell = prepared("len(data)", {"data": os.urandom(5_000_000)}, image=UNKNOWN_IMAGE)
+    enclosed = enclose(cell, pod_of(cell), "")
+    assert [part.is_shared for part in enclosed.parts] == [False] + [True] * 6
+    assert b"too large" not in enclosed.parts[0].content
+    assert sum(len(part.content) for part in enclosed.parts) < 5_500_000
+
+
+KEY = b"of the user"
+
+
+def test_tasks_with_equal_inputs_have_equal_parts() -> None:
+    """Tasks that differ in small inputs and in their source share the Secrets with a large one; another user does not."""
+    data = os.urandom(2_000_000)
+    enclosures = [
+        packed(prepared(f"len(data) + step + {step}", {"step": step, "data": data})) for step in (1, 2)
+    ]
+    first, second = (enclose_in_secrets(pod_of(prepared("1")), each, KEY)[1] for each in enclosures)
+    assert first[0].content != second[0].content
+    assert [part.is_shared for part in first] == [False, True, True, True]
+    assert first[1:] == second[1:]
+    _, others = enclose_in_secrets(pod_of(prepared("1")), enclosures[0], b"of another user")
+    assert not {part.name for part in first[1:]} & {part.name for part in others}
+
+
+def test_cell_is_read_from_shared_parts(tmp_path: Path) -> None:
+    """The runner gets small and large inputs in their order, with a large one that two names share and one that recurs."""
+    large, other = os.urandom(700_000), bytes(1_000_000)
+    namespace: dict[str, Any] = {
+        "a": large,
+        "b": bytearray(large),
+        "c": other,
+        "d": [large, 1],
+        "e": large[:-1] + b"x",
+    }
+    source = (
+        "import hashlib\nsame = d[0] is a\n[hashlib.sha256(each).hexdigest() for each in (a, b, c, e)], same"
+    )
+    cell = prepared(source, namespace)
+    manifest, parts = enclose_in_secrets(pod_of(cell), packed(cell), KEY)
+    assert any(part.is_shared for part in parts)
+    expected = [hashlib.sha256(namespace[name]).hexdigest() for name in "abce"]
+    assert manifest.shared_part_names == [part.name for part in parts if part.is_shared]
+    assert manifest.part_names == [part.name for part in parts if not part.is_shared]
+    sizes = {part.name: len(part.content) for part in parts}
+    assert parse_sizes(manifest.annotations[PARTS_ANNOTATION]) == sizes
+
+    async def scene() -> Any:
+        write(parts, tmp_path)
+        async with runner(manifest, tmp_path) as backend:
+            return await value_of(backend)
+
+    assert asyncio.run(scene()) == (expected, True)
+
+
+def test_many_large_inputs_are_not_shared() -> None:
+    """Large pieces that would need more than eight Secrets are in those of the task alone."""
+    cell = prepared("len(data)", {"data": [os.urandom(310_000) for _ in range(10)]})
+    _, parts = enclose_in_secrets(pod_of(cell), packed(cell), KEY)
+    assert len(parts) <= MAX_PARTS
+    assert not any(part.is_shared for part in parts)
 
 
 def test_inputs_beyond_all_secrets_need_the_notebook() -> None:
@@ -318,4 +431,4 @@ def test_enclosure_is_compressed() -> None:
     job = Job({"exec": "x", "source": "1"}, (b"line of text\n" * 100_000,), "ab" * 32)
     enclosure = pack_enclosure([EnclosedCell(ANY_PYTHON, job)], MAX_ANNOTATION_BYTES)
     assert enclosure is not None
-    assert len(enclosure) < 10_000
+    assert len(enclosure.all_bytes) < 10_000

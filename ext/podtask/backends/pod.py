@@ -21,7 +21,7 @@ from ..manifest.diff import dropped_fields
 from ..manifest.identity import Identity
 from ..manifest.labels import KERNEL_LABEL, TASK_LABEL
 from ..manifest.pod_manifest import PodManifest
-from ..manifest.task_secrets import task_secrets
+from ..manifest.task_secrets import CellPart, owner_secret, part_secret
 from .base import ByteStream, Phase, RunnerListener, Snapshot, StopReason, Termination
 from .pod_connect import RunnerConnector
 from .pod_delete import DELETE_SECONDS, PodDeletion
@@ -72,10 +72,10 @@ class Pod:
         self._status = PodStatus(namespace, manifest, self._logs, self._listener)
         self._connector = RunnerConnector(namespace, manifest, self._status, self._transport, self._listener)
         self._uid = str(manifest.pod["metadata"].get("uid", ""))  # a new pod gets it when it is created
-        self._part_names = manifest.part_names
+        self._part_names, self._shared_names = manifest.part_names, manifest.shared_part_names
         self._deleting: asyncio.Task[bool] | None = None
         self._log_was_allowed = False  # whether a line of the log was ever read
-        self._deletion = PodDeletion(namespace, manifest.name, self._watch, manifest.job)
+        self._deletion = PodDeletion(namespace, manifest.name, self._watch, manifest.job, self._status.update)
 
     @classmethod
     async def create(cls, manifest: PodManifest, options: RunOptions, listener: RunnerListener) -> Pod:
@@ -92,7 +92,7 @@ class Pod:
         try:
             await pod._create()
         except BaseException:  # a cancellation, too: a pod that was not created is not watched
-            pod._watch.unsubscribe(pod._pod_name)
+            pod._watch.unsubscribe(pod._pod_name, pod._status.update)
             raise
         pod._watch.mark_created(pod._pod_name)
         return pod
@@ -113,7 +113,7 @@ class Pod:
 
     def release(self) -> None:
         """Stop following the pod without deleting it."""
-        self._watch.unsubscribe(self._pod_name)
+        self._watch.unsubscribe(self._pod_name, self._status.update)
 
     async def connect(self, handshake: Callable[[ByteStream], Awaitable[T]]) -> T:
         """Connect to the runner; see :meth:`RunnerConnector.connect`."""
@@ -123,7 +123,7 @@ class Pod:
         """Wait until the runner has ended, or can never start."""
         return await self._status.wait_until_ended()
 
-    async def create_secrets(self, identity: Identity, parts: Sequence[bytes]) -> None:
+    async def create_secrets(self, identity: Identity, parts: Sequence[CellPart]) -> None:
         """Create the Secrets of the task: the parts of its cell, and the owner's secret.
 
         The pod, or the Job that creates it, owns them.
@@ -133,11 +133,20 @@ class Pod:
             parts: Parts of the cell; the runner starts it once it has all.
 
         Raises:
+            SharingDenied: This task may not use a part that other tasks have, too. The cell does not start.
             ClusterError: The API server refuses a part. The cell does not start.
         """
-        *of_cell, of_owner = task_secrets(identity, self._owner, parts)
+        secrets, owner = self._namespace.secrets, self._owner
+        of_cell = {part.name: part for part in parts}.values()  # equal parts of one cell have one Secret
         created = await asyncio.gather(
-            *(self._create_secret(each) for each in (*of_cell, of_owner)), return_exceptions=True
+            *(
+                self._send_secret(
+                    secrets.share if part.is_shared else secrets.create, part_secret(identity, owner, part)
+                )
+                for part in of_cell
+            ),
+            self._send_secret(secrets.create, owner_secret(identity, owner)),
+            return_exceptions=True,
         )
         for error in created[:-1]:
             if error is not None:
@@ -146,12 +155,20 @@ class Pod:
             log.debug("%s: the owner's secret is not in the cluster: %s", self.name, created[-1])
 
     async def delete_read_secrets(self) -> None:
-        """Delete the Secrets that brought the cell; without the right to, they are deleted with the pod."""
+        """Delete the Secrets that brought the cell, unless others need them; without the right to, they go with the pod."""
+        secrets, uid = self._namespace.secrets, self._uid
         names, self._part_names = self._part_names, []
-        try:
-            await asyncio.gather(*map(self._namespace.secrets.delete, names))
-        except ClusterError as error:
-            log.debug("%s: its Secrets stay until the pod is deleted: %s", self.name, error)
+        shared, self._shared_names = set(self._shared_names), []
+        ended = await asyncio.gather(
+            *map(secrets.delete, names),
+            *(secrets.release(each, uid) for each in shared),
+            return_exceptions=True,
+        )
+        for error in ended:
+            if isinstance(error, ClusterError):
+                log.debug("%s: a Secret stays until the pod is deleted: %s", self.name, error)
+            elif error is not None:
+                raise error
 
     async def stop_reason(self) -> StopReason:
         """Return why the pod was terminated, a hint, and whether another pod may succeed."""
@@ -265,14 +282,16 @@ class Pod:
                     loop().background(self._delete_if_created())
                 raise failure
 
-    async def _create_secret(self, secret: dict[str, Any]) -> None:
-        """Create a Secret. While the API server is away, retry until the task is stopped or times out."""
+    async def _send_secret(
+        self, send: Callable[[dict[str, Any]], Awaitable[None]], secret: dict[str, Any]
+    ) -> None:
+        """Create or share a Secret. While the API server is away, retry until the task is stopped or times out."""
         pause, longest = CREATE_PAUSES_SECONDS
         tries_left = CREATE_TRIES
         while True:
             retry_seconds = 0.0
             try:
-                await self._namespace.secrets.create(secret)
+                await send(secret)
                 return
             except RequestDenied as error:
                 tries_left -= _may_be_final(error)

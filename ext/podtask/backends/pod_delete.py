@@ -10,11 +10,12 @@ import contextlib
 import logging
 import sys
 import time
+from typing import Any
 
 from ..cluster.namespace import Namespace
 from ..cluster.refusals import RequestDenied
 from ..cluster.unreachable import Unreachable
-from ..cluster.watch import Watch
+from ..cluster.watch import OnPod, Watch
 from ..diagnosis.kubelet_kills import failed_stop_hooks
 from ..diagnosis.model import container_statuses, is_node_silent
 from ..errors import ClusterError
@@ -37,11 +38,13 @@ class PodDeletion:
         name: Name of the pod.
         watch: Reports when the pod is gone.
         job: The Job that would replace the pod; it is deleted, too.
+        follower: What the watch has reported the pod to; it is told no more once the deletion begins.
     """
 
     def __init__(
-        self, namespace: Namespace, name: str, watch: Watch, job: JobReference | None = None
+        self, namespace: Namespace, name: str, watch: Watch, job: JobReference | None, follower: OnPod
     ) -> None:
+        self._follower = follower
         self._namespace = namespace
         self._name = name
         self._watch = watch
@@ -57,9 +60,15 @@ class PodDeletion:
             has_stop_hooks: Whether containers of the pod have preStop hooks.
         """
         gone = asyncio.Event()
-        self._watch.subscribe(self._name, lambda pod: None if pod else gone.set())
+
+        def on_pod(pod: dict[str, Any] | None) -> None:
+            if pod is None:
+                gone.set()
+
+        self._watch.subscribe(self._name, on_pod)
+        self._watch.unsubscribe(self._name, self._follower)
         if why := await self._request_deletion(uid, seconds):
-            self._watch.unsubscribe(self._name)
+            self._watch.unsubscribe(self._name, on_pod)
             _print_warning(
                 f"{self._name} could not be deleted: {why}",
                 "It ends at its activeDeadlineSeconds at the latest. To delete it by hand: "
@@ -67,7 +76,10 @@ class PodDeletion:
             )
             return False
         hooks_of = uid if has_stop_hooks else ""
-        self._waiting_until_gone = asyncio.ensure_future(self._wait_until_gone(gone, seconds, hooks_of))
+        waiting = self._waiting_until_gone = asyncio.ensure_future(
+            self._wait_until_gone(gone, seconds, hooks_of)
+        )
+        waiting.add_done_callback(lambda _: self._watch.unsubscribe(self._name, on_pod))
         return True
 
     async def _request_deletion(self, uid: str, seconds: int) -> str:
@@ -123,8 +135,6 @@ class PodDeletion:
             pod = await self._namespace.pods.get(self._name)
         except ClusterError:
             return  # the pod is gone, or its state is unknown
-        finally:
-            self._watch.unsubscribe(self._name)
         state = f"{self._name} was deleted {time.monotonic() - started:.0f} s ago and still exists:"
         if finalizers := pod["metadata"].get("finalizers"):
             _print_warning(

@@ -255,9 +255,12 @@ class PodStatus:
         """
         before, self._missing_devices = self._missing_devices, devices
         if devices and not before:
-            self._nodes.subscribe(self._uid, lambda _: self._notify())
+            self._nodes.subscribe(self._uid, self._on_nodes)
         elif before and not devices:
-            self._nodes.unsubscribe(self._uid)
+            self._nodes.unsubscribe(self._uid, self._on_nodes)
+
+    def _on_nodes(self, _: dict[str, Any] | None) -> None:
+        self._notify()
 
     async def _termination(self, diagnosis: Diagnosis, started: bool) -> Termination:
         # No connection is possible before the pod has a node, so no cell was sent.

@@ -33,13 +33,17 @@ class Job:
         return sum(map(len, self.inputs))
 
 
+def run_frame(job: Job) -> bytes:
+    """Return the frame that runs a job."""
+    return protocol.encode(protocol.RUN, {**job.meta, "inputs": job.inputs_id, "inputs_size": job.size})
+
+
 def job_frames(job: Job, offset: int) -> Iterator[tuple[bytes | memoryview, ...]]:
     """Yield the frame that runs a job, then those with its inputs from an offset on, each in parts.
 
     The cell's process starts and unpickles while the inputs arrive.
     """
-    meta = {**job.meta, "inputs": job.inputs_id, "inputs_size": job.size}
-    yield (protocol.encode(protocol.RUN, meta),)
+    yield (run_frame(job),)
     position = 0
     for piece in job.inputs:
         with memoryview(piece) as view:

@@ -14,6 +14,7 @@ __all__ = [
     "object_names",
     "own_pod",
     "refusals",
+    "secrets",
     "unreachable",
     "watch",
     "workloads",

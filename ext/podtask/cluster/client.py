@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http
+import io
 import json
 import os
 import re
@@ -38,6 +39,9 @@ BOOKMARK_SECONDS = 90  # the server sends a bookmark every minute: silence means
 SILENT_LOG_SECONDS = 1800  # a cell may print nothing for long; the pod's status shows its end
 # Metadata only: the values of secrets are never transferred.
 METADATA_MEDIA_TYPE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+OBJECT_METADATA_MEDIA_TYPE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+PATCH_MEDIA_TYPE = "application/strategic-merge-patch+json"
+MAX_WRITE_BYTES = 1 << 20  # of a body that is sent in one piece; aiohttp warns of larger ones
 MAX_PARALLEL_REQUESTS = 32  # so that a hundred tasks do not leave a hundred idle connections
 
 
@@ -137,13 +141,40 @@ class Api:
             ApiError: The API server refused the request.
             ClusterError: The API server cannot be reached.
         """
-        params = {"limit": "500"}
+        return sorted(each["name"] for each in await self.metadata_list(path, limit="500"))
+
+    async def metadata_list(self, path: str, **params: str) -> list[dict[str, Any]]:
+        """Return the metadata of the objects in a collection, without reading their contents.
+
+        Raises:
+            ApiError: The API server refused the request.
+            ClusterError: The API server cannot be reached.
+        """
         async with (
             self._slots,
             self._answer("GET", path, None, params, ANSWER_SECONDS, METADATA_MEDIA_TYPE) as answer,
         ):
             document = self._json(await self._read(answer))
-        return sorted(item["metadata"]["name"] for item in document["items"])
+        return [item["metadata"] for item in document["items"]]
+
+    async def patch_metadata(self, path: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the metadata of an object by a strategic merge patch; return all of it, without the contents.
+
+        Args:
+            path: Path of the object.
+            metadata: The changes; with ``resourceVersion`` they are made to this version only.
+
+        Raises:
+            ApiError: The API server refused the request.
+            ClusterError: The API server cannot be reached.
+        """
+        body = {"metadata": metadata}
+        asked = self._answer(
+            "PATCH", path, body, {}, ANSWER_SECONDS, OBJECT_METADATA_MEDIA_TYPE, PATCH_MEDIA_TYPE
+        )
+        async with self._slots, asked as answer:
+            found: dict[str, Any] = self._json(await self._read(answer))["metadata"]
+        return found
 
     async def text(self, path: str, **params: str) -> str:
         """Return an answer as text."""
@@ -306,18 +337,21 @@ class Api:
         params: dict[str, str],
         silence: float,
         accept: str = "*/*",
+        content_type: str = "application/json",
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        sent = None if body is None else json.dumps(body).encode()
+        of_body = {} if body is None else {"Content-Type": content_type}
         try:
             for again in (True, False):
                 access = self.access
                 async with self._session.request(
                     method,
                     access.host + path,
-                    json=body,
+                    data=io.BytesIO(sent) if sent and len(sent) > MAX_WRITE_BYTES else sent,
                     params=params,
                     timeout=timeout,
-                    headers={"Accept": accept, **await self._login.headers()},
+                    headers={"Accept": accept, **of_body, **await self._login.headers()},
                     proxy=access.proxy,
                     server_hostname=access.server_name,
                     ssl=access.tls or True,

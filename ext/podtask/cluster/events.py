@@ -103,7 +103,7 @@ class PodEvents:
 
     def stop(self) -> None:
         """Stop collecting."""
-        self._events.unsubscribe(self._uid)
+        self._events.unsubscribe(self._uid, self._on_event)
         if self._reader is not None:
             self._reader.cancel()
 

@@ -45,6 +45,11 @@ class Jobs:
         with explain_refusals("get", RESOURCE, self._where):
             return await self._api.request("GET", self._path(name))
 
+    async def list_metadata(self, selector: str) -> list[dict[str, Any]]:
+        """Return the metadata of the Jobs that a label selector matches, from the API server's cache."""
+        with explain_refusals("list", RESOURCE, self._where):
+            return await self._api.metadata_list(self._path(), resourceVersion="0", labelSelector=selector)
+
     async def list(self, selector: str) -> dict[str, Any]:
         """Return the JobList of the Jobs that a label selector matches."""
         with explain_refusals("list", RESOURCE, self._where):
@@ -94,8 +99,7 @@ class JobWatch(ObjectWatch):
         return str(found["metadata"]["uid"])
 
     def _on_refusal(self, verb: str, code: int) -> None:
-        for on_object in list(self._subscribers.values()):  # each Job is read once more
-            on_object(None)
+        self._notify()  # each Job is read once more
 
     def _on_deletion(self, on_object: OnObject) -> None:
         on_object(None)
@@ -166,7 +170,7 @@ class FollowedJob:
     def stop(self) -> None:
         """Stop following."""
         for watch in self._watches:
-            watch.unsubscribe(self._uid)
+            watch.unsubscribe(self._uid, self._on_change)
         if self._reader is not None:
             self._reader.cancel()
 

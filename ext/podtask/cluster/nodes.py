@@ -35,9 +35,9 @@ class Nodes(CollectionWatch):
         if not self._is_given_up:
             super().subscribe(uid, on_object)
 
-    def unsubscribe(self, uid: str) -> None:
+    def unsubscribe(self, uid: str, on_object: OnObject) -> None:
         """Stop reporting to a pod. The watch stops with the last one, and forgets what may change from then on."""
-        super().unsubscribe(uid)
+        super().unsubscribe(uid, on_object)
         self._is_read = self._is_read and bool(self._subscribers)
 
     def absent_of(self, resources: Collection[str]) -> set[str]:
@@ -74,10 +74,6 @@ class Nodes(CollectionWatch):
     def _on_refusal(self, verb: str, code: int) -> None:
         self._is_given_up, self._is_read = True, False
         self._notify()
-
-    def _notify(self) -> None:
-        for on_object in list(self._subscribers.values()):
-            on_object(None)
 
 
 def _resource_names(node: dict[str, Any]) -> frozenset[str]:

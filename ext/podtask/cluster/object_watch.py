@@ -33,7 +33,7 @@ class CollectionWatch(ABC):
     def __init__(self, api: Api, **selectors: str) -> None:
         self._api = api
         self._selectors = selectors
-        self._subscribers: dict[str, OnObject] = {}
+        self._subscribers: dict[str, list[OnObject]] = {}  # several handles of this kernel may follow one pod
         self._version = ""  # of the last object seen; empty before the watch starts
         self._runner: asyncio.Task[None] | None = None
 
@@ -53,16 +53,27 @@ class CollectionWatch(ABC):
             uid: UID of the pod.
             on_object: Called with each object.
         """
-        self._subscribers[uid] = on_object
+        subscribers = self._subscribers.setdefault(uid, [])
+        if on_object not in subscribers:
+            subscribers.append(on_object)
         if self._runner is None or self._runner.done():
             self._version = ""
             self._runner = asyncio.ensure_future(self._run())
         elif self._version:
             on_object(None)
 
-    def unsubscribe(self, uid: str) -> None:
-        """Stop reporting a pod; the watch stops with the last one."""
-        self._subscribers.pop(uid, None)
+    def unsubscribe(self, uid: str, on_object: OnObject) -> None:
+        """Stop reporting a pod to one subscriber, if it is one; the watch stops with the last one.
+
+        Args:
+            uid: UID of the pod.
+            on_object: What was subscribed.
+        """
+        subscribers = self._subscribers.get(uid, [])
+        if on_object in subscribers:
+            subscribers.remove(on_object)
+        if not subscribers:
+            self._subscribers.pop(uid, None)
         if not self._subscribers and self._runner is not None:
             self._runner.cancel()
             self._runner = None
@@ -75,8 +86,7 @@ class CollectionWatch(ABC):
                     self._version = await self._read_version(path)
                     if not self._version:
                         return
-                    for on_object in list(self._subscribers.values()):
-                        on_object(None)
+                    self._notify()
                 await self._follow(path)
             except ApiError as error:
                 if error.code in self.FINAL_CODES:
@@ -86,6 +96,11 @@ class CollectionWatch(ABC):
             except (ClusterError, *FOREIGN_ANSWER):
                 pass  # the next attempt continues after the last object seen
             await asyncio.sleep(RETRY_SECONDS)
+
+    def _notify(self) -> None:
+        """Let each subscriber read again."""
+        for on_object in [each for of_pod in self._subscribers.values() for each in of_pod]:
+            on_object(None)
 
     async def _read_version(self, path: str) -> str:
         """Return the version of the collection at which the watch starts; empty if it is not to be watched."""
@@ -127,11 +142,11 @@ class ObjectWatch(CollectionWatch):
         """Return the UID of the pod that an object is about."""
 
     def _report(self, found: dict[str, Any], exists: bool) -> None:
-        on_object = self._subscribers.get(self._owner_uid(found))
-        if on_object is not None and exists:
-            on_object(found)
-        elif on_object is not None:
-            self._on_deletion(on_object)
+        for on_object in list(self._subscribers.get(self._owner_uid(found), ())):
+            if exists:
+                on_object(found)
+            else:
+                self._on_deletion(on_object)
 
     @abstractmethod
     def _on_deletion(self, on_object: OnObject) -> None:

@@ -37,6 +37,15 @@ class Pods:
         with explain_refusals("get", "pods", self._where):
             return await self._api.request("GET", self._path(name))
 
+    async def list_waiting(self, selector: str) -> list[dict[str, Any]]:
+        """Return the metadata of the pods that a label selector matches and whose containers have not started.
+
+        They come from the API server's cache, and may be a moment old.
+        """
+        waiting = {"labelSelector": selector, "fieldSelector": "status.phase=Pending"}
+        with explain_refusals("list", "pods", self._where):
+            return await self._api.metadata_list(self._path(), resourceVersion="0", **waiting)
+
     async def list(self, selector: str) -> dict[str, Any]:
         """Return the PodList of the pods that a label selector matches."""
         with explain_refusals("list", "pods", self._where):

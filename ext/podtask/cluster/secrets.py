@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from .client import Api
 from .paths import resource_path
 from .pods import explain_refusals
 from .refusals import RequestDenied
+
+log = logging.getLogger(__name__)
+MAX_TRIES = 8  # to change a Secret that other tasks change at the same time
+
+
+class SharingDenied(RequestDenied):
+    """A Secret with this name exists, and this task cannot become an owner of it.
+
+    Attributes:
+        may_not: Whether no Secret may be changed.
+    """
+
+    may_not = False
 
 
 class Secrets:
@@ -24,6 +38,7 @@ class Secrets:
     def __init__(self, api: Api, namespace: str) -> None:
         self._api = api
         self._namespace = namespace
+        self._shared: dict[str, dict[str, Any]] = {}  # name -> metadata when this kernel has last changed it
 
     async def create(self, secret: dict[str, Any]) -> None:
         """Create a Secret; do nothing if an earlier request, whose reply was lost, has created it.
@@ -32,26 +47,120 @@ class Secrets:
             secret: The Secret, in wire form, with a name that nobody else can have chosen.
         """
         try:
-            with explain_refusals("create", "secrets", self._where):
-                await self._api.request("POST", resource_path("secrets", self._namespace), secret)
+            await self._create(secret)
         except RequestDenied as error:
             if error.reason != "AlreadyExists":
                 raise
 
+    async def share(self, secret: dict[str, Any]) -> None:
+        """Create a Secret, or add its owner to the owners of the one that another task of the user has created.
+
+        Args:
+            secret: The Secret, in wire form, with one owner. Its name tells its content.
+
+        Raises:
+            SharingDenied: It exists, and its owners may not be changed, or it is not the user's.
+        """
+        name, labels, owners = (secret["metadata"][part] for part in ("name", "labels", "ownerReferences"))
+        for _ in range(MAX_TRIES):
+            try:
+                if name not in self._shared:
+                    self._shared[name] = await self._create(secret)
+                    return
+            except RequestDenied as error:
+                if error.reason != "AlreadyExists":
+                    raise
+            try:
+                found = await self._change(name, {"ownerReferences": owners})
+            except RequestDenied as error:
+                if error.code == 404:  # the last of its other owners has deleted it
+                    self._shared.pop(name, None)
+                    continue
+                if error.code == 403:
+                    raise _denied(error, may_not=True) from None
+                raise
+            is_alike = labels.items() <= found.get("labels", {}).items()
+            if not is_alike or "deletionTimestamp" in found:
+                raise _denied(RequestDenied(f"Secret {name} is being deleted, or is another user's."))
+            self._shared[name] = found
+            return
+        raise _denied(RequestDenied(f"Secret {name} comes and goes."))
+
+    async def release(self, name: str, owner_uid: str) -> None:
+        """Delete a shared Secret if it has no other owner; otherwise remove one from its owners.
+
+        It keeps at least one owner, so that it is deleted with the last one in any case.
+
+        Args:
+            name: Name of the Secret.
+            owner_uid: UID of the owner that needs it no longer. The Secrets of others are left alone.
+        """
+        found = self._shared.pop(name, None)
+        for _ in range(MAX_TRIES):
+            try:
+                found = found or await self._change(name, {})  # this needs no right beside that to patch
+                uids = [each["uid"] for each in found.get("ownerReferences", [])]
+                if owner_uid not in uids:
+                    return
+                if uids == [owner_uid]:
+                    await self._delete(name, found["resourceVersion"])
+                else:
+                    removal = {"$patch": "delete", "uid": owner_uid}
+                    version = found["resourceVersion"]
+                    await self._change(name, {"resourceVersion": version, "ownerReferences": [removal]})
+                return
+            except RequestDenied as error:
+                if error.code == 404:
+                    return
+                if error.code != 409:
+                    raise
+                log.debug("%s has changed meanwhile", name)
+            found = None
+
     async def get(self, name: str) -> dict[str, Any]:
         """Return a Secret."""
         with explain_refusals("get", "secrets", self._where):
-            return await self._api.request("GET", resource_path("secrets", self._namespace, name))
+            return await self._api.request("GET", self._path(name))
 
     async def delete(self, name: str) -> None:
         """Delete a Secret; do nothing if it is gone."""
         try:
-            with explain_refusals("delete", "secrets", self._where):
-                await self._api.request("DELETE", resource_path("secrets", self._namespace, name))
+            await self._delete(name)
         except RequestDenied as error:
             if error.code != 404:
                 raise
 
+    async def _create(self, secret: dict[str, Any]) -> dict[str, Any]:
+        """Create a Secret and return its metadata."""
+        with explain_refusals("create", "secrets", self._where):
+            created = await self._api.request("POST", self._path(), secret)
+        metadata: dict[str, Any] = created["metadata"]
+        return metadata
+
+    async def _change(self, name: str, metadata: dict[str, Any]) -> dict[str, Any]:
+        """Change the metadata of a Secret and return all of it."""
+        with explain_refusals("patch", "secrets", self._where):
+            return await self._api.patch_metadata(self._path(name), metadata)
+
+    async def _delete(self, name: str, version: str = "") -> None:
+        """Delete a Secret, if it has a version."""
+        body = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "preconditions": {"resourceVersion": version},
+        }
+        with explain_refusals("delete", "secrets", self._where):
+            await self._api.request("DELETE", self._path(name), body if version else None)
+
     @property
     def _where(self) -> str:
         return f"{self._api.access.context}/{self._namespace}"
+
+    def _path(self, name: str = "") -> str:
+        return resource_path("secrets", self._namespace, name)
+
+
+def _denied(error: RequestDenied, *, may_not: bool = False) -> SharingDenied:
+    denied = SharingDenied(error.message, error.hint)
+    vars(denied).update({**vars(error), "may_not": may_not})
+    return denied

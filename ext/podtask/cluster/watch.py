@@ -39,7 +39,7 @@ class Watch:
     def __init__(self, requests: Pods, selector: str) -> None:
         self._requests = requests
         self._selector = selector
-        self._pods: dict[str, OnPod] = {}
+        self._pods: dict[str, list[OnPod]] = {}  # several handles of this kernel may follow one pod
         self._gone_after: dict[
             str, float
         ] = {}  # monotonic time from which a pod that is not found counts as gone
@@ -55,7 +55,9 @@ class Watch:
             name: Name of the pod.
             on_pod: Called with each state.
         """
-        self._pods[name] = on_pod
+        subscribers = self._pods.setdefault(name, [])
+        if on_pod not in subscribers:
+            subscribers.append(on_pod)
         if self._idle is not None:
             self._idle.cancel()
         if self._runner is None or self._runner.done():
@@ -70,8 +72,18 @@ class Watch:
         self._gone_after[name] = 0.0
         self._look_up(name)
 
-    def unsubscribe(self, name: str) -> None:
-        """Stop reporting a pod; the watch stops a while after the last one."""
+    def unsubscribe(self, name: str, on_pod: OnPod) -> None:
+        """Stop reporting a pod to one subscriber, if it is one; the watch stops a while after the last one.
+
+        Args:
+            name: Name of the pod.
+            on_pod: What was subscribed.
+        """
+        subscribers = self._pods.get(name, [])
+        if on_pod in subscribers:
+            subscribers.remove(on_pod)
+        if subscribers:
+            return
         self._pods.pop(name, None)
         self._gone_after.pop(name, None)
         self._reports.pop(name, None)
@@ -181,8 +193,9 @@ class Watch:
         return time.monotonic() >= self._gone_after.get(name, math.inf)
 
     def _report(self, name: str, pod: dict[str, Any] | None) -> None:
-        on_pod = self._pods.get(name)
-        if on_pod is not None:
+        subscribers = list(self._pods.get(name, ()))
+        if subscribers:
             self._gone_after[name] = 0.0
             self._reports[name] += 1
+        for on_pod in subscribers:
             on_pod(pod)

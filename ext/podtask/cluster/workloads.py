@@ -137,8 +137,7 @@ class Workloads(ObjectWatch):
 
     def _on_refusal(self, verb: str, code: int) -> None:
         self.refused_verb = verb if code == 403 else ""
-        for on_object in list(self._subscribers.values()):
-            on_object(None)
+        self._notify()
 
     def _on_deletion(self, on_object: OnObject) -> None:
         on_object(None)
@@ -183,7 +182,7 @@ class FollowedWorkload:
     def stop(self) -> None:
         """Stop following; what was found last is kept."""
         if self._uid:
-            self._workloads.unsubscribe(self._uid)
+            self._workloads.unsubscribe(self._uid, self._on_object)
         self._uid = ""
         for task in (self._reader, self._position_reader):
             if task is not None:

@@ -66,6 +66,9 @@ class ExistingRunner:
         """Return a one-line hint for an error of the cell; empty if there is none."""
         return missing_module_hint(error) if isinstance(error, ModuleNotFoundError) else ""
 
+    def on_cell_begun(self) -> None:
+        """Do nothing: another kernel has counted the Secrets."""
+
     def free_inputs(self) -> None:
         """Do nothing: another kernel has the inputs."""
 

@@ -15,7 +15,9 @@ from ..channel.enclosure import (
 )
 from ..config.options import RunOptions
 from ..config.quantities import byte_size
+from ..manifest import owner_secrets
 from ..manifest.pod_manifest import PodManifest
+from ..manifest.task_secrets import CellPart
 from ..runner.bundle import MINOR
 from ..runner.protocol import ANY_PYTHON
 from .prepare import PreparedCell
@@ -32,22 +34,25 @@ class EnclosedPod:
 
     Args:
         manifest: The pod.
-        parts: Contents of the Secrets that it mounts.
+        parts: What the Secrets that it mounts have.
         note: A line for the user; empty if the cell needs neither this notebook nor an annotation.
     """
 
     manifest: PodManifest
-    parts: Sequence[bytes] = ()
+    parts: Sequence[CellPart] = ()
     note: str = ""
 
 
-def enclose(prepared: PreparedCell, manifest: PodManifest, no_secrets: str) -> EnclosedPod:
+def enclose(
+    prepared: PreparedCell, manifest: PodManifest, no_secrets: str, *, shares: bool = True
+) -> EnclosedPod:
     """Return the pod of a detached task with its cell enclosed, if that is possible.
 
     Args:
         prepared: The cell.
         manifest: The pod, with the name of the task.
         no_secrets: Why Secrets cannot be created, as a sentence without its full stop; empty if they can, as far as is known.
+        shares: Whether large inputs may be in Secrets that other tasks of the user have, too.
     """
     if no_secrets and prepared.secrets_in_words:
         why = f"{_lowered(no_secrets)}, and {prepared.secrets_in_words} may be kept nowhere else"
@@ -67,7 +72,8 @@ def enclose(prepared: PreparedCell, manifest: PodManifest, no_secrets: str) -> E
         return EnclosedPod(manifest, note=MUST_STAY.format(why))
     if no_secrets:
         return EnclosedPod(enclose_in_annotation(manifest, enclosure), note=READABLE.format(no_secrets))
-    return EnclosedPod(*enclose_in_secrets(manifest, enclosure))
+    key = owner_secrets.part_key() if shares and enclosure.large_inputs else b""
+    return EnclosedPod(*enclose_in_secrets(manifest, enclosure, key))
 
 
 def describe_keeping(options: RunOptions, linger: float) -> str:

@@ -208,6 +208,7 @@ class TaskFollower:
 
     def _delete_read_secrets(self) -> None:
         """Delete the Secrets that brought the cell: it has begun."""
+        self.launcher.on_cell_begun()
         if self.backend is not None and self.channel is not None and not self.channel.follows_only:
             self.loop.background(self.backend.delete_read_secrets())
 

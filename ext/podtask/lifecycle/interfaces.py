@@ -85,6 +85,9 @@ class Launcher(Protocol):
     def hint_for(self, error: BaseException) -> str:
         """Return a one-line hint for an error of the cell; empty if there is none."""
 
+    def on_cell_begun(self) -> None:
+        """Note that the cell has begun: its runner has read the Secrets that brought it."""
+
     def free_inputs(self) -> None:
         """Free the inputs: the task has ended. Their names and sizes stay known."""
 

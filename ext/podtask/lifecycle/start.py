@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,8 @@ from ..event_loop import ignore_result
 from ..manifest import owner_secrets
 from ..manifest.identity import Identity, new_identity
 from ..manifest.pod_manifest import PodManifest
-from .enclose import describe_keeping, enclose
+from ..manifest.task_secrets import CellPart
+from .enclose import EnclosedPod, describe_keeping, enclose
 from .interfaces import StartedRunner, TaskListener
 from .outcome import LOCAL_PLACE
 from .prepare import PreparedCell, remember_minor
@@ -33,6 +34,7 @@ from .retry import RetryPolicy
 if TYPE_CHECKING:
     from ..backends.job_pod import JobPod
     from ..backends.pod import Pod
+    from ..manage.waiting_parts import WaitingParts
 
 log = logging.getLogger(__name__)
 BATCH_FALLBACK_NOTE = (
@@ -49,6 +51,8 @@ _batch_places: set[tuple[str | None, ...]] = set()
 # Such places where this kernel may not create Secrets, or Jobs -> a sentence that says so.
 _places_without_secrets: dict[tuple[str | None, ...], str] = {}
 _places_without_jobs: dict[tuple[str | None, ...], str] = {}
+_places_without_sharing: set[tuple[str | None, ...]] = set()  # where this kernel may not change Secrets
+SECRETS_LIMIT = "The Secrets of your waiting tasks in {} have reached their limit ({:.0f} MB)"
 RERUN_NOTE = (
     "A Job runs the cell (--retries {}): if its pod is lost, the cell runs again from its start, also without this "
     "notebook."
@@ -75,6 +79,9 @@ class NewRunner:
         self.pack_seconds = time.monotonic() - prepared.began
         self._retries = RetryPolicy(prepared.options)
         self._no_secrets = ""  # why the Secrets of this task cannot be created
+        self._shares = True  # whether its Secrets may be shared with other tasks
+        self._waiting_parts: WaitingParts | None = None
+        self._notes: set[str] = set()
         self._in_job = False
         self._place = (os.environ.get("KUBECONFIG"), prepared.options.context, prepared.options.namespace)
 
@@ -111,6 +118,16 @@ class NewRunner:
     def free_inputs(self) -> None:
         """Free the inputs: the task has ended. Their names and sizes stay known."""
         self._prepared = self._prepared.without_values()
+        self._drop_parts()
+
+    def on_cell_begun(self) -> None:
+        """Count the Secrets of the task no longer, except those of a Job, whose next pod needs them."""
+        if not self._in_job:
+            self._drop_parts()
+
+    def _drop_parts(self) -> None:
+        if self._waiting_parts is not None:
+            self._waiting_parts.drop(self.name)
 
     async def start_runner(self, listener: TaskListener) -> StartedRunner:
         """Create the pod, or start the process.
@@ -168,18 +185,23 @@ class NewRunner:
             raise StartError(f"{identity.name} was stopped before its pod was created.")
         manifest = self._prepared.manifest.stamped(identity)
         job_for = self._job_maker(manifest, listener)
-        parts: Sequence[bytes] = ()
+        parts: Sequence[CellPart] = ()
         if self._is_batch:
             manifest = self._embed(manifest, job_for(platform.python_version()), listener)
         elif options.detach:
-            manifest, parts = await self._enclose(manifest, listener)
+            manifest, parts = await self._enclose(manifest, identity.user, listener)
         self.is_enclosed = manifest.is_enclosed
         listener.on_manifest(manifest)
         where = f"pod {identity.name}, container {manifest.primary}"
+        counting = None if not parts else ignore_result(asyncio.ensure_future(self._parts_fit()))
         job_pod = await self._create_job(manifest, listener)
         pod = job_pod or await self._create_pod(manifest, listener)
         if self._is_batch:
             return StartedRunner(pod, LogChannel(pod, identity.key, listener), where)
+        if counting is not None and not await counting:
+            self._no_secrets = self._limit_reached(pod.where)
+            await _delete(pod)
+            return None
         if parts and not await self._create_secrets(pod, identity, parts):
             return None
         job_for_pod = _remembering(manifest, job_for)
@@ -207,18 +229,46 @@ class NewRunner:
         return job_for
 
     async def _enclose(
-        self, manifest: PodManifest, listener: TaskListener
-    ) -> tuple[PodManifest, Sequence[bytes]]:
-        """Return the pod of a detached task with its cell enclosed if possible, and the contents of its Secrets."""
-        no_secrets = self._no_secrets or _places_without_secrets.get(self._place, "")
-        enclosed = await asyncio.to_thread(enclose, self._prepared, manifest, no_secrets)
+        self, manifest: PodManifest, user: str, listener: TaskListener
+    ) -> tuple[PodManifest, Sequence[CellPart]]:
+        """Return the pod of a detached task with its cell enclosed if possible, and what its Secrets have."""
+        # Start-up cost: a local run needs no client library.
+        from ..cluster.namespace import open_namespace
+        from ..manage.waiting_parts import waiting_parts
+
+        def enclosed_without(no_secrets: str) -> Awaitable[EnclosedPod]:
+            shares = self._shares and self._place not in _places_without_sharing
+            return asyncio.to_thread(enclose, self._prepared, manifest, no_secrets, shares=shares)
+
+        namespace = await open_namespace(self.options.context, self.options.namespace)
+        enclosed = await enclosed_without(self._no_secrets or _places_without_secrets.get(self._place, ""))
+        self._waiting_parts = waiting_parts(namespace, user)
+        if enclosed.parts and not self._waiting_parts.claim(manifest.name, enclosed.parts):
+            enclosed = await enclosed_without(self._limit_reached(namespace.where))
         if self._wants_job(enclosed.manifest) and self._place not in _places_without_jobs:
-            listener.on_note(RERUN_NOTE.format(self.options.retries))
+            self._note_once(RERUN_NOTE.format(self.options.retries), listener)
         if enclosed.note:
-            listener.on_note(enclosed.note)
+            self._note_once(enclosed.note, listener)
         if self.options.outputs:
-            listener.on_note(describe_keeping(self.options, manifest.linger_seconds))
+            self._note_once(describe_keeping(self.options, manifest.linger_seconds), listener)
         return enclosed.manifest, enclosed.parts
+
+    def _note_once(self, line: str, listener: TaskListener) -> None:
+        """Show a line, unless it was shown with an earlier pod of this task."""
+        if line not in self._notes:
+            self._notes.add(line)
+            listener.on_note(line)
+
+    async def _parts_fit(self) -> bool:
+        """Return whether the parts of the cell are within the limit of the user, whatever other kernels have."""
+        return self._waiting_parts is None or await self._waiting_parts.still_fit(self.name)
+
+    def _limit_reached(self, where: str) -> str:
+        """Return why Secrets cannot be created in a namespace, given with its context, once the user has too many."""
+        # Start-up cost: a local run needs no client library.
+        from ..manage.waiting_parts import MAX_BYTES
+
+        return SECRETS_LIMIT.format(where, MAX_BYTES / 1e6)
 
     def _show_notices(self, listener: TaskListener) -> None:
         """Show the files that options come from, the ignored settings, and the replaced fields of the template.
@@ -274,7 +324,7 @@ class NewRunner:
             owner_secrets.remove(manifest.name)  # this task will have no pod of this name
             raise
 
-    async def _create_secrets(self, pod: Pod, identity: Identity, parts: Sequence[bytes]) -> bool:
+    async def _create_secrets(self, pod: Pod, identity: Identity, parts: Sequence[CellPart]) -> bool:
         """Create the Secrets of a task; if they are refused, delete the pod, and return False.
 
         Raises:
@@ -282,9 +332,17 @@ class NewRunner:
         """
         # Start-up cost: a local run needs no client library.
         from ..cluster.refusals import RequestDenied
+        from ..cluster.secrets import SharingDenied
 
         try:
             await pod.create_secrets(identity, parts)
+        except SharingDenied as error:
+            log.debug("%s: its Secrets are not shared: %s", identity.name, error)
+            await _delete(pod)
+            self._shares = False
+            if error.may_not:
+                _places_without_sharing.add(self._place)
+            return False
         except ClusterError as error:
             await _delete(pod)
             if not isinstance(error, RequestDenied) or error.code == 401:
@@ -338,6 +396,7 @@ class NewRunner:
         return embed_job(manifest, job)
 
     def _new_identity(self) -> None:
+        self._drop_parts()
         self._identity = new_identity(None, self._prepared.options.name or "", self._prepared.namespace)
         self.name = self._identity.name
 

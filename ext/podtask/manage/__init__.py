@@ -4,4 +4,14 @@ This package finds pods by their labels, whoever created them. It never follows 
 touches a pod that does not run a task.
 """
 
-__all__ = ["exec", "explain", "lookup", "names", "operations", "previous_kernels", "task_list", "user"]
+__all__ = [
+    "exec",
+    "explain",
+    "lookup",
+    "names",
+    "operations",
+    "previous_kernels",
+    "task_list",
+    "user",
+    "waiting_parts",
+]

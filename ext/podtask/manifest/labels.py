@@ -14,4 +14,5 @@ PROTOCOL_ANNOTATION = "podtask/protocol"  # the version of the protocol that the
 RESULTS_ANNOTATION = "podtask/results"  # "plain" if nothing of the results may be unpickled
 CELL_ANNOTATION = "podtask/cell"  # in batch mode: the cell, its inputs and the values of --env
 ENCLOSED_ANNOTATION = "podtask/enclosed"  # of a detached task without Secrets: the cell and its inputs
+PARTS_ANNOTATION = "podtask/parts"  # of a detached task: the names and sizes of the Secrets with its cell
 CELL_VOLUME = "podtask-cell"  # the files that bring the cell: from one of these annotations, or from Secrets

@@ -7,10 +7,12 @@ the pod may remove its annotation.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import logging
 import os
 import re
+import secrets
 import stat
 import time
 from pathlib import Path
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 PLAIN_MARK = " plain"
 MAX_AGE_SECONDS = 60 * 86400  # longer than any task; the pods of such old files were deleted by others
 POD_NAME = re.compile("[a-z0-9][-a-z0-9.]*")
+_kernel_part_key = secrets.token_bytes(32)  # if that of the user cannot be kept
 _secrets: dict[str, str] = {}  # of this process: name of the pod -> its key and its secret
 
 
@@ -46,14 +49,7 @@ def save(identity: Identity, plain: bool = False) -> bool:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_private(path.parent.stat()):
             raise PermissionError(f"{path.parent} belongs to another user, or others may read it")
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            if not _is_private(os.fstat(descriptor)):  # some file systems have no permissions
-                path.unlink()
-                raise PermissionError(f"{path} cannot be made private")
-            os.write(descriptor, text.encode())
-        finally:
-            os.close(descriptor)
+        _write_private(path, text)
         _remove_old(path.parent)
     except OSError as error:
         log.debug("%s: its secret is kept in memory only: %s", identity.name, error)
@@ -101,6 +97,39 @@ def remove(name: str, key: str | None = None) -> None:
         (folder() / name).unlink(missing_ok=True)
     except OSError as error:
         log.debug("%s: its secret cannot be removed: %s", name, error)
+
+
+def part_key() -> bytes:
+    """Return the key of this user for the names of Secrets that several tasks share; this kernel's if it cannot be kept."""
+    path = folder().parent / "part-key"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            _write_private(path, secrets.token_hex(32))
+        if not _is_private(path.stat()):
+            raise PermissionError(f"{path} belongs to another user, or others may read it")
+        key = bytes.fromhex(path.read_text(encoding="ascii"))
+    except (OSError, ValueError) as error:
+        log.debug("The key for shared Secrets is this kernel's only: %s", error)
+        key = b""
+    return key or _kernel_part_key
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a new file that only this user may read.
+
+    Raises:
+        FileExistsError: The file exists.
+        OSError: The file cannot be written, or cannot be made private.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        if not _is_private(os.fstat(descriptor)):  # some file systems have no permissions
+            path.unlink()
+            raise PermissionError(f"{path} cannot be made private")
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
 
 
 def _text_of(name: str) -> str:

@@ -20,7 +20,7 @@ from .labels import (
     TASK_LABEL,
     USER_LABEL,
 )
-from .task_secrets import part_name
+from .task_secrets import SHARED_NAME, part_name
 
 DEFAULT_GRACE_SECONDS = 5  # of a pod in which nothing but the runner has to terminate
 KUBERNETES_GRACE_SECONDS = 30  # the default of the API server
@@ -235,14 +235,31 @@ class PodManifest:
 
     @property
     def part_names(self) -> list[str]:
-        """Names of the Secrets that have the cell of the task; none if the next pod of a Job needs them.
+        """Names of the Secrets that have the cell of this task alone; none if the next pod of a Job needs them.
 
         Whoever creates a pod cannot make it name others.
         """
+        is_read_once = self.job is None and TASK_NAME.fullmatch(self.name)
+        return [
+            name
+            for index, name in enumerate(self._mounted)
+            if is_read_once and name == part_name(self.name, index)
+        ]
+
+    @property
+    def shared_part_names(self) -> list[str]:
+        """Names of the Secrets with inputs that other tasks may need, too; none if the next pod of a Job needs them.
+
+        Whoever creates a pod may make it name those of others. The pod is not an owner of these.
+        """
+        return [name for name in self._mounted if self.job is None and SHARED_NAME.fullmatch(name)]
+
+    @property
+    def _mounted(self) -> list[str]:
+        """Names of the Secrets with parts of a cell that the primary container mounts."""
         volumes = [each for each in self.pod["spec"].get("volumes", []) if each["name"] == CELL_VOLUME]
         sources = volumes[0].get("projected", {}).get("sources", []) if volumes else []
-        is_read_once = self.job is None and TASK_NAME.fullmatch(self.name)
-        return [part_name(self.name, index) for index in range(len(sources)) if is_read_once]
+        return [str(each.get("secret", {}).get("name")) for each in sources]
 
     def without_secrets(self) -> PodManifest:
         """Return a copy that may be shown: without the task's key, the cell and its inputs."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..diagnosis.queueing import ADMISSION_GATE
 from ..runner.protocol import EXIT_PORT_TAKEN
+from .labels import PARTS_ANNOTATION
 from .pod_manifest import JOB_API_VERSION, JOB_KIND, JobReference, PodManifest
 
 
@@ -26,7 +27,9 @@ def retrying_job(manifest: PodManifest, retries: int, keep: float) -> dict[str, 
     """
     metadata = dict(manifest.pod["metadata"])
     of_pod = {name: metadata[name] for name in ("labels", "annotations") if name in metadata}
-    metadata.pop("annotations", None)
+    annotations = metadata.pop("annotations", {})
+    if PARTS_ANNOTATION in annotations:  # the Job owns the Secrets
+        metadata["annotations"] = {PARTS_ANNOTATION: annotations[PARTS_ANNOTATION]}
     rules = [
         {
             "action": "Count",

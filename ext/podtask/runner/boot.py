@@ -9,7 +9,7 @@ handshake to the runner, and then change the frames.
 
 The pod may bring program and cell itself. The arguments are then parts of the program, which may be none, the hash of
 program and cell, and the paths of the files that have the rest. The kubelet writes these files. If they do not exist yet,
-a client may come first. Whoever may write Secrets may replace them, but cannot change the hash in the spec of the pod.
+a client may come first; if that goes away before it has sent the cell, the files still bring it. Whoever may write Secrets may replace them, but cannot change the hash in the spec of the pod.
 
 Other containers may be able to write to the working directory, to the folders in PYTHONPATH and to the
 user's folder. No module is imported from there until the process of the cell has been forked
@@ -125,6 +125,14 @@ def authenticate(sock: socket.socket) -> Generator[None, None, None]:
             found.append((program, sock, challenge))
 
 
+def read_files() -> bytes:
+    data = binascii.a2b_base64("".join(parts))
+    for path in filter(os.path.exists, paths.split()):
+        with open(path, "rb") as file:
+            data += file.read()
+    return data if hashlib.sha256(data).hexdigest() == hashed else b""
+
+
 *parts, hashed, paths = sys.argv[1:] or ["", ""]
 del sys.argv[1:]
 # All connections take part at the same time: those that are silent do not keep the owner waiting.
@@ -135,16 +143,9 @@ listener.setblocking(False)
 while not found:
     ends = [deadline, *limits.values()]
     if paths:
-        try:
-            data = binascii.a2b_base64("".join(parts))
-            for path in paths.split():
-                with open(path, "rb") as file:
-                    data += file.read()
-            if hashlib.sha256(data).hexdigest() == hashed:
-                found.append((data, None, ""))
-                break
-        except FileNotFoundError:
-            pass
+        if data := read_files():
+            found.append((data, None, ""))
+            break
         ends.append(now() + FILE_SECONDS)  # nothing tells of a new file without inotify
     select.select([listener, *steps], [], [], max(0, min(ends) - now()))
     if deadline <= now():
@@ -172,5 +173,11 @@ program, client, challenge = found[0]
 unpacker = zlib.decompressobj()
 loader, _, modules = unpacker.decompress(program).partition(PROGRAM_SEPARATOR)
 owner = (client, challenge) if client else None
-cell = unpacker.unused_data  # the enclosed one; a client sends it later
-exec(loader, {"modules": modules, "start": (listener, owner, prove, lock, wait, cell)})
+# The cell may be behind the program. If a client is to send it, and goes away meanwhile, the files bring it.
+exec(
+    loader,
+    {
+        "modules": modules,
+        "start": (listener, owner, prove, lock, wait, unpacker.unused_data, paths and read_files),
+    },
+)

@@ -66,12 +66,35 @@ def test_absent_devices_follow_the_nodes(changes: tuple[bytes, ...], absent: set
     async def play(api: Api) -> None:
         nodes, reports = Nodes(api), asyncio.Semaphore(0)
         assert nodes.absent_of({GPU, FPGA}) == set()
-        nodes.subscribe("pod", lambda _: reports.release())
+
+        def on_nodes(_: dict[str, Any] | None) -> None:
+            reports.release()
+
+        nodes.subscribe("pod", on_nodes)
         for _ in range(1 + len(changes)):
             await reports.acquire()
         assert nodes.absent_of({GPU, FPGA}) == absent
-        nodes.unsubscribe("pod")
+        nodes.unsubscribe("pod", on_nodes)
         assert nodes.absent_of({GPU, FPGA}) == set()
+
+    run_with_server(server.answer, play)
+
+
+def test_two_subscribers_wait_for_one_pod() -> None:
+    """Two handles of one task are both told of the nodes; the watch ends with the second one."""
+    server = Server()
+
+    async def play(api: Api) -> None:
+        nodes, told = Nodes(api), [asyncio.Semaphore(0), asyncio.Semaphore(0)]
+        callbacks = [lambda _, each=each: each.release() for each in told]
+        for each in callbacks:
+            nodes.subscribe("pod", each)
+        for reports in told:
+            await reports.acquire()
+        nodes.unsubscribe("pod", callbacks[0])
+        assert nodes._runner is not None
+        nodes.unsubscribe("pod", callbacks[1])
+        assert nodes._runner is None
 
     run_with_server(server.answer, play)
 
@@ -82,12 +105,16 @@ def test_large_cluster_is_not_read() -> None:
 
     async def play(api: Api) -> None:
         nodes = Nodes(api)
-        nodes.subscribe("pod", lambda _: None)
+
+        def ignore(_: dict[str, Any] | None) -> None:
+            """Do nothing."""
+
+        nodes.subscribe("pod", ignore)
         runner = nodes._runner
         assert runner is not None
         await runner
-        nodes.unsubscribe("pod")
-        nodes.subscribe("other", lambda _: None)
+        nodes.unsubscribe("pod", ignore)
+        nodes.subscribe("other", ignore)
         assert nodes._runner is None
         assert nodes.absent_of({GPU}) == set()
 

@@ -275,13 +275,41 @@ def test_watch_ends_after_its_last_pod_and_begins_again(monkeypatch: pytest.Monk
     async def play(api: Api) -> None:
         seen: asyncio.Queue[Any] = asyncio.Queue()
         watched = Namespace(api, "n").watch("a=b")
-        watched.subscribe("p", seen.put_nowait)
+        put = seen.put_nowait
+        watched.subscribe("p", put)
         await seen.get()
-        watched.unsubscribe("p")
+        watched.unsubscribe("p", put)
         await ended.get()
         watched.subscribe("q", seen.put_nowait)
         await begun.get()
         await begun.get()
+
+    run_with_server(answer, play)
+
+
+def test_two_subscribers_follow_one_pod() -> None:
+    """Two handles of one task are both told of its pod; when one stops following, the other is still told."""
+    go_on = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(event(1) + b"\n")
+        await go_on.wait()
+        await answer.write(event(2) + b"\n")
+        return await nothing(request)
+
+    async def play(api: Api) -> None:
+        queues: list[asyncio.Queue[Any]] = [asyncio.Queue(), asyncio.Queue()]
+        first, second = (queue.put_nowait for queue in queues)
+        watched = Namespace(api, "n").watch("a=b")
+        watched.subscribe("p", first)
+        watched.subscribe("p", second)
+        assert [await queue.get() for queue in queues] == [pod(1), pod(1)]
+        watched.unsubscribe("p", first)
+        go_on.set()
+        assert await queues[1].get() == pod(2)
+        assert queues[0].empty()
 
     run_with_server(answer, play)
 

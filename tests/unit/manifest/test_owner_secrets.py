@@ -142,3 +142,19 @@ def test_files_of_tasks_that_others_removed_go_with_time(folder: Path) -> None:
     os.utime(folder / old.name, (0, 0))
     owner_secrets.save(new)
     assert [path.name for path in folder.iterdir()] == [new.name]
+
+
+def test_key_of_shared_secrets_is_the_same_in_all_kernels_of_the_user(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is in a private file; a file that others may read is not used, and then the key is this kernel's."""
+    key = owner_secrets.part_key()
+    path = folder.parent / "part-key"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    monkeypatch.setattr(owner_secrets, "_kernel_part_key", b"of another kernel")
+    assert owner_secrets.part_key() == key
+    path.chmod(0o644)
+    assert owner_secrets.part_key() == b"of another kernel"
+    path.chmod(0o600)
+    path.write_text("")  # another kernel is writing it
+    assert owner_secrets.part_key() == b"of another kernel"

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+import zlib
 from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Set, Tuple
 
@@ -53,11 +54,22 @@ class Supervisor:
         prove: Returns the HMAC of the task's key.
         lock: Hash of the owner's secret.
         wait: Maximum time in seconds to wait for a client with the cell.
+        read_files: Returns program and cell from the files of the pod, or nothing while they are incomplete; None if the
+            pod does not bring the cell, or has brought it.
     """
 
-    def __init__(self, listener: socket.socket, prove: Callable[..., str], lock: str, wait: float) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        prove: Callable[..., str],
+        lock: str,
+        wait: float,
+        read_files: Optional[Callable[[], bytes]] = None,
+    ) -> None:
         self._prove = prove
         self._wait = wait
+        self._read_files = read_files
+        self._files_at = 0.0  # when it looks for these files next (monotonic)
         self._selector = selectors.DefaultSelector()
         self._clients = Clients(self._selector, listener, prove, lock)
         self._spool = Spool()
@@ -273,6 +285,24 @@ class Supervisor:
             state["notify"] = bool(job.get("notify"))
             self._spool_frame(protocol.STATE, state)
 
+    def _run_from_files(self, now: float) -> None:
+        """Run the cell from the files of the pod if the client that was first went away before it had sent all of it."""
+        if not self._waits_for_files or self._files_at > now:
+            return
+        assert self._read_files is not None
+        found = self._read_files()
+        self._files_at = now + protocol.FILE_SECONDS
+        if found:
+            self._read_files = None
+            program = zlib.decompressobj()
+            program.decompress(found)
+            self._run_enclosed(program.unused_data)
+
+    @property
+    def _waits_for_files(self) -> bool:
+        is_waiting = self.state == protocol.RUNNER_WAITING and not self._clients.attached
+        return self._read_files is not None and is_waiting
+
     def _run_enclosed(self, enclosure: bytes) -> None:
         """Run the cell that the pod brings itself."""
         head, pieces = read_enclosure(enclosure)
@@ -412,6 +442,8 @@ class Supervisor:
             self._clients.expiry(),
             self._clients.alone_since + self._client_timeout(),
         ]
+        if self._waits_for_files:
+            deadlines.append(self._files_at)
         if self._running is not None:
             deadlines.append(self._running.next_deadline)
             if self._running.usage is not None and self._clients.followed:
@@ -434,6 +466,7 @@ class Supervisor:
     def _check_deadlines(self) -> None:
         now = time.monotonic()
         self._clients.close_expired(now)
+        self._run_from_files(now)
         execution = self._execution
         if self._running is not None:
             self._running.check_deadlines(now)
@@ -503,7 +536,13 @@ def _job_problem(job: Dict[str, Any]) -> str:
 
 
 def main(
-    listener: Any, client: Any, prove: Callable[..., str], lock: str, wait: float, enclosure: bytes
+    listener: Any,
+    client: Any,
+    prove: Callable[..., str],
+    lock: str,
+    wait: float,
+    enclosure: bytes,
+    read_files: Any,
 ) -> None:
     """Serve the task, then exit even if threads are running."""
-    os._exit(Supervisor(listener, prove, lock, wait).serve(client, enclosure))
+    os._exit(Supervisor(listener, prove, lock, wait, read_files or None).serve(client, enclosure))

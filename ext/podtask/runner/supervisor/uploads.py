@@ -23,13 +23,13 @@ class Uploads:
         return self._files[name].tell() if name in self._files else 0
 
     def put(self, name: str, offset: int, data: bytes) -> str:
-        """Store a piece unless it was received earlier; return an error message, empty on success."""
+        """Store what was not received earlier of a piece; return an error message, empty on success."""
         self.fileno(name)
         file = self._files[name]
-        if offset > file.tell():
-            return f"blob {name} continues at {offset}, {file.tell()} bytes are here"
-        if offset == file.tell():
-            file.write(data)
+        size = file.tell()
+        if offset > size:
+            return f"blob {name} continues at {offset}, {size} bytes are here"
+        file.write(data[size - offset :])
         return ""
 
     def fileno(self, name: str) -> int:
