@@ -193,9 +193,10 @@ class Pods:
         for name in self._folders.keys() & self.found.keys():
             self.write_files(name)
 
-    def change_secret(self, secret: Object, owners: list[Object]) -> None:
-        """Merge owners into those of a Secret, as a strategic merge patch does; it gets a new version."""
+    def change_secret(self, secret: Object, owners: list[Object], **annotations: str) -> None:
+        """Merge owners and annotations into those of a Secret, as a strategic merge patch does; it gets a new version."""
         meta = secret["metadata"]
+        meta["annotations"] = {**meta.get("annotations", {}), **annotations}
         kept = {each["uid"]: each for each in meta["ownerReferences"]}
         for owner in owners:
             if owner.get("$patch") == "delete":

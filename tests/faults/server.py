@@ -159,9 +159,9 @@ class Server:
         if request.method == "DELETE":
             await self.pods.delete_secret(name or "")
         if request.method == "PATCH":
-            changed = sent["metadata"].get("ownerReferences", [])
-            if changed:
-                self.pods.change_secret(found, changed)
+            meta = sent["metadata"]
+            if meta:
+                self.pods.change_secret(found, meta.get("ownerReferences", []), **meta.get("annotations", {}))
                 await self.pods.notify()
             return web.json_response({"metadata": found["metadata"]})
         return web.json_response(found)

@@ -19,6 +19,8 @@ from podtask.manage import waiting_parts
 from podtask.manage.operations import delete_task
 from podtask.manifest.task_secrets import SHARED_NAME
 
+from tests.pods.waiting import wait_for_input_request
+
 from .scripts import Proceed, Script, refused
 from .server import Server
 from .test_enclosed import submit_in_killed_kernel, wait_for, wait_for_line, wait_until_gone
@@ -89,6 +91,26 @@ def test_equal_inputs_of_waiting_tasks_are_kept_once(play: Play, monkeypatch: py
     assert second.result(SECONDS) == SIZE
     wait_for(server, lambda: not server.pods.secrets)
     assert server.count("POST", "/pods") == 2
+
+
+def test_cells_that_run_keep_no_shared_secret(play: Play) -> None:
+    """The Secrets are deleted when each of two cells has read them, while both run: not before, and not at their end."""
+    server = play(OneByOne())
+    names = [submit_in_killed_kernel(SIZE, "print('up', len(data))\ninput()")[0] for _ in range(2)]
+    wait_until_owned_by(server, *names)
+    tasks = []
+    for name in names:
+        assert len(owners(server)) == PARTS
+        admit(server, name)
+        wait_for_line(server, name, b"up")
+        tasks.append(podtask.attach(name))
+        wait_for_input_request(tasks[-1])
+    wait_for(server, lambda: not owners(server))
+    assert {*names} == set(server.pods.found)
+    for task in tasks:
+        task.interrupt()
+        assert isinstance(task.exception(SECONDS), KeyboardInterrupt)
+    wait_for(server, lambda: not server.pods.secrets)
 
 
 def test_equal_inputs_of_two_kernels_are_kept_once(play: Play) -> None:

@@ -13,7 +13,7 @@ import podtask
 import pytest
 
 from tests.notebook import Kernel, Shell
-from tests.pods.waiting import IMAGE
+from tests.pods.waiting import IMAGE, wait_for_input_request
 
 pytestmark = [pytest.mark.cluster, pytest.mark.fault(111), pytest.mark.feature("N21")]
 GATE = {"schedulingGates": [{"name": "team/queue"}]}
@@ -146,6 +146,43 @@ def test_hardened_pod_runs_its_cell_without_its_kernel(
     task = podtask.attach("night")
     assert task.result(60) == (1000, "hunter2", True)
     task.delete()
+    wait_until_gone(cluster, namespace)
+
+
+def test_waiting_cells_share_equal_inputs(
+    start_kernel: Callable[..., Kernel], pods: Shell, cluster: Any, namespace: str
+) -> None:
+    """Two waiting cells share the Secrets of a large input; one is deleted, the other reads them and deletes them."""
+    kernel = start_kernel()
+    kernel.run(
+        "import random, podtask\ndata = random.Random(1).randbytes(2_000_000)\n"
+        f"queued = podtask.PodTemplate({PLAIN_POD!r})"
+    )
+    cell = "len(data)\ninput()"
+    for name in ("first", "second"):
+        ran = kernel.run(f"%%podtask -d --as {name} -t queued --image {IMAGE}\n{cell}")
+        assert ran.error is None
+    kernel.kill()
+    shared = ("-n", namespace, "-l", "app.kubernetes.io/managed-by=podtask,!podtask/task")
+    found = cluster.kubectl_json("get", "secrets", *shared)["items"]
+    assert [len(each["metadata"]["ownerReferences"]) for each in found] == [2, 2, 2]
+    pods.run("%podtask cancel first")
+    (remaining,) = [
+        each for each in pods_of(cluster, namespace) if "deletionTimestamp" not in each["metadata"]
+    ]
+    assert remaining["metadata"]["labels"]["podtask/name"] == "second"
+    uid = remaining["metadata"]["uid"]
+    for each in found:  # the garbage collector has seen that the first pod is gone
+        secret = f"secret/{each['metadata']['name']}"
+        only = f"jsonpath={{.metadata.ownerReferences[*].uid}}={uid}"
+        cluster.kubectl("wait", f"--for={only}", secret, "-n", namespace, "--timeout=60s")
+    admit(cluster, namespace)
+    task = podtask.attach("second")
+    wait_for_input_request(task)
+    cluster.kubectl("wait", "--for=delete", "secret", *shared, "--timeout=30s")
+    task.interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        task.result(60)
     wait_until_gone(cluster, namespace)
 
 

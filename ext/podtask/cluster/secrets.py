@@ -11,6 +11,7 @@ from .pods import explain_refusals
 from .refusals import RequestDenied
 
 log = logging.getLogger(__name__)
+RELEASED_PREFIX = "podtask/released-"  # of the annotation that an owner sets, with its UID
 MAX_TRIES = 8  # to change a Secret that other tasks change at the same time
 
 
@@ -87,27 +88,25 @@ class Secrets:
         raise _denied(RequestDenied(f"Secret {name} comes and goes."))
 
     async def release(self, name: str, owner_uid: str) -> None:
-        """Delete a shared Secret if it has no other owner; otherwise remove one from its owners.
+        """Note that an owner of a shared Secret needs it no longer; delete it if no other one does.
 
-        It keeps at least one owner, so that it is deleted with the last one in any case.
+        The owners stay: without one, nothing would ever delete the Secret if this kernel could not.
 
         Args:
             name: Name of the Secret.
-            owner_uid: UID of the owner that needs it no longer. The Secrets of others are left alone.
+            owner_uid: UID of the owner. The Secrets of others are left alone.
         """
         found = self._shared.pop(name, None)
         for _ in range(MAX_TRIES):
             try:
                 found = found or await self._change(name, {})  # this needs no right beside that to patch
-                uids = [each["uid"] for each in found.get("ownerReferences", [])]
-                if owner_uid not in uids:
+                if owner_uid not in _owners(found):
                     return
-                if uids == [owner_uid]:
-                    await self._delete(name, found["resourceVersion"])
-                else:
-                    removal = {"$patch": "delete", "uid": owner_uid}
-                    version = found["resourceVersion"]
-                    await self._change(name, {"resourceVersion": version, "ownerReferences": [removal]})
+                if _in_need(found) - {owner_uid}:
+                    found = await self._change(name, {"annotations": {f"{RELEASED_PREFIX}{owner_uid}": ""}})
+                    if _in_need(found):
+                        return
+                await self._delete(name, found["resourceVersion"])
                 return
             except RequestDenied as error:
                 if error.code == 404:
@@ -158,6 +157,17 @@ class Secrets:
 
     def _path(self, name: str = "") -> str:
         return resource_path("secrets", self._namespace, name)
+
+
+def _owners(metadata: dict[str, Any]) -> set[str]:
+    """Return the UIDs of the owners of a Secret."""
+    return {str(each["uid"]) for each in metadata.get("ownerReferences", [])}
+
+
+def _in_need(metadata: dict[str, Any]) -> set[str]:
+    """Return the UIDs of the owners that have not released a Secret."""
+    marks = metadata.get("annotations") or {}
+    return {uid for uid in _owners(metadata) if f"{RELEASED_PREFIX}{uid}" not in marks}
 
 
 def _denied(error: RequestDenied, *, may_not: bool = False) -> SharingDenied:
